@@ -1,0 +1,70 @@
+"""ivimkit: intravoxel incoherent motion MRI, from a scan to maps with known uncertainty.
+
+import ivimkit as ik
+
+dwi = ik.load("dwi.nii.gz")          # finds dwi.bval beside it
+result = ik.fit(dwi)                 # S0, f, D*, D and ADC of every voxel
+ik.save(result, "out")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ivimkit import errors, methods, models, organs, quality, report, simulate, status
+    from ivimkit.acquisition import Acquisition
+    from ivimkit.dwi import DWI
+    from ivimkit.fitting import fit
+    from ivimkit.geometry import Geometry
+    from ivimkit.io import load, load_result, save
+    from ivimkit.result import FitResult
+
+__all__ = [
+    "DWI",
+    "Acquisition",
+    "FitResult",
+    "Geometry",
+    "__version__",
+    "errors",
+    "fit",
+    "load",
+    "load_result",
+    "methods",
+    "models",
+    "organs",
+    "quality",
+    "report",
+    "save",
+    "simulate",
+    "status",
+]
+
+_HOME = {
+    "Acquisition": "acquisition",
+    "DWI": "dwi",
+    "FitResult": "result",
+    "Geometry": "geometry",
+    "fit": "fitting",
+    "load": "io",
+    "load_result": "io",
+    "save": "io",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Heavy parts load on first use: `import ivimkit` itself imports nothing.
+    if name in _HOME:
+        return getattr(import_module(f"ivimkit.{_HOME[name]}"), name)
+    if name in __all__:
+        return import_module(f"ivimkit.{name}")
+    raise AttributeError(
+        f"module 'ivimkit' has no attribute {name!r}; it has {', '.join(__all__)}"
+    )
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

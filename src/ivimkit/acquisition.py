@@ -1,0 +1,521 @@
+"""Acquisition: b-values and directions of a scan, their shells, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.coverage import CoverageRange, PerfusionLeft, coverage_of, perfusion_left_at
+from ivimkit.errors import AcquisitionError
+
+__all__ = ["Acquisition", "Shell"]
+
+# Just below 5: steps of 5 s/mm^2 (0, 5, 20, ...) are nominal b-values of real protocols.
+_ABSOLUTE_TOLERANCE = np.nextafter(5.0, 0.0)
+_RELATIVE_TOLERANCE = 0.01
+_LOWEST_MAXIMUM = 10.0
+_HIGHEST_MAXIMUM = 1e5
+_SAME_DIRECTION = np.cos(np.deg2rad(1.0))
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The volumes that share one b-value.
+
+    Parameters
+    ----------
+    b : float
+        Mean b-value of the volumes, in s/mm^2.
+    volumes : tuple of int
+        Their positions in the acquisition, ascending.
+    n_directions : int or None
+        Number of different gradient directions (0 at b = 0); None if directions are unknown.
+    """
+
+    b: float
+    volumes: tuple[int, ...]
+    n_directions: int | None
+
+    @property
+    def count(self) -> int:
+        """Number of volumes."""
+        return len(self.volumes)
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Acquisition:
+    """The b-values of a scan and, if known, its gradient directions.
+
+    b-values that differ by no more than the tolerance are one shell. A chain of close b-values
+    whose ends are farther apart than the tolerance (0, 2, 4, 8, 12, ...) is a ladder: its values
+    stay apart.
+
+    Parameters
+    ----------
+    bvals : array_like, shape (n,)
+        One b-value per volume, in s/mm^2.
+    bvecs : array_like, shape (n, 3), optional
+        One gradient direction per volume; length does not matter, 0 0 0 means none.
+    tolerance : float, optional
+        b-values this close are one shell, in s/mm^2; by default less than 5 s/mm^2 or up to 1 %,
+        the larger. 0 merges equal b-values only.
+    labels : array_like of int, shape (n,), optional
+        The shell of every volume, where that is known already; `tolerance` is then not used.
+
+    Raises
+    ------
+    AcquisitionError
+        If the b-values or directions are no numbers, negative, all the same, in another unit,
+        or do not fit each other.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> acquisition = ik.Acquisition([0, 0, 50, 800, 798, 802])
+    >>> [(shell.b, shell.count) for shell in acquisition.shells]
+    [(0.0, 2), (50.0, 1), (800.0, 3)]
+    """
+
+    bvals: NDArray[np.float64]
+    bvecs: NDArray[np.float64] | None
+    tolerance: float | None
+    labels: NDArray[np.intp]
+
+    def __init__(
+        self,
+        bvals: ArrayLike,
+        bvecs: ArrayLike | None = None,
+        *,
+        tolerance: float | None = None,
+        labels: ArrayLike | None = None,
+    ) -> None:
+        b = _checked_bvals(bvals)
+        if tolerance is not None and not tolerance >= 0:
+            raise AcquisitionError(
+                f"the b-value tolerance is {tolerance}; expected a number of s/mm^2 >= 0, "
+                "or None for less than 5 s/mm^2 or 1 %, the larger"
+            )
+        groups = _label(b, tolerance) if labels is None else _checked_labels(labels, len(b))
+        object.__setattr__(self, "bvals", b)
+        object.__setattr__(self, "bvecs", _checked_bvecs(bvecs, len(b)))
+        object.__setattr__(self, "tolerance", tolerance)
+        object.__setattr__(self, "labels", groups)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Acquisition):
+            return NotImplemented
+        return (
+            np.array_equal(self.bvals, other.bvals)
+            and (self.bvecs is None) == (other.bvecs is None)
+            and (self.bvecs is None or np.array_equal(self.bvecs, np.asarray(other.bvecs)))
+            and [s.volumes for s in self.shells] == [s.volumes for s in other.shells]
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def n_volumes(self) -> int:
+        """Number of volumes."""
+        return len(self.bvals)
+
+    @property
+    def n_shells(self) -> int:
+        """Number of distinct b-values."""
+        return len(self.shells)
+
+    @cached_property
+    def shells(self) -> tuple[Shell, ...]:
+        """The shells, by ascending b-value."""
+        members = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
+        shells = [
+            Shell(
+                float(_exact_mean(self.bvals[volumes])),
+                tuple(int(volume) for volume in volumes),
+                None if self.bvecs is None else self._n_directions(volumes),
+            )
+            for volumes in members
+        ]
+        return tuple(sorted(shells, key=lambda shell: shell.b))
+
+    @property
+    def shell_bvals(self) -> NDArray[np.float64]:
+        """b-value of each shell, shape (n_shells,), in s/mm^2."""
+        return np.array([shell.b for shell in self.shells])
+
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """Number of volumes of each shell, shape (n_shells,)."""
+        return np.array([shell.count for shell in self.shells], dtype=np.intp)
+
+    def directions(self, volumes: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """Group volumes by gradient direction.
+
+        Parameters
+        ----------
+        volumes : sequence of int
+            Positions of volumes, usually of one shell.
+
+        Returns
+        -------
+        tuple of tuple of int
+            Volumes with the same direction, up to its sign and 1 degree, in order of appearance.
+            Volumes without a direction, or with b = 0, are one group.
+        """
+        if self.bvecs is None:
+            return (tuple(volumes),)
+        groups: list[tuple[NDArray[np.float64], list[int]]] = []
+        for volume in volumes:
+            direction = self._direction(volume)
+            for known, members in groups:
+                if _parallel(known, direction):
+                    members.append(volume)
+                    break
+            else:
+                groups.append((direction, [volume]))
+        return tuple(tuple(members) for _, members in groups)
+
+    def select(
+        self,
+        *,
+        bmin: float | None = None,
+        bmax: float | None = None,
+        bvals: Sequence[float] | None = None,
+        volumes: Sequence[int] | None = None,
+    ) -> NDArray[np.intp]:
+        """Return the positions of the volumes that meet all of the conditions.
+
+        Parameters
+        ----------
+        bmin, bmax : float, optional
+            Lowest and highest b-value of a shell, in s/mm^2, inclusive and with 1 % to spare.
+        bvals : sequence of float, optional
+            The shells to keep, by their b-values in s/mm^2.
+        volumes : sequence of int, optional
+            Positions of volumes, from 0.
+
+        Returns
+        -------
+        ndarray of int, shape (n_selected,)
+            Ascending positions.
+
+        Raises
+        ------
+        AcquisitionError
+            If there is no such b-value or volume, or nothing is left.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> ik.Acquisition([0, 50, 800, 1000, 2000]).select(bmax=1000).tolist()
+        [0, 1, 2, 3]
+        """
+        keep = np.ones(self.n_volumes, dtype=bool)
+        for shell in self.shells:
+            above = bmin is None or shell.b >= bmin - self._slack(bmin)
+            below = bmax is None or shell.b <= bmax + self._slack(bmax)
+            keep[list(shell.volumes)] = above and below
+        if bvals is not None:
+            keep &= self._in_shells([float(b) for b in bvals])
+        if volumes is not None:
+            keep &= self._in_volumes([int(volume) for volume in volumes])
+        if not keep.any():
+            raise AcquisitionError(
+                f"no volume is left of b = {_listed(self.shell_bvals)} after the selection "
+                f"{_selection(bmin, bmax, bvals, volumes)}; expected at least one. Widen it"
+            )
+        return np.flatnonzero(keep)
+
+    def take(self, volumes: ArrayLike) -> Acquisition:
+        """Return the acquisition of some volumes; shells stay as they are in the whole.
+
+        Parameters
+        ----------
+        volumes : array_like of int
+            Positions of volumes.
+
+        Returns
+        -------
+        Acquisition
+        """
+        index = np.asarray(volumes, dtype=np.intp)
+        bvecs = None if self.bvecs is None else self.bvecs[index]
+        return Acquisition(
+            self.bvals[index], bvecs, tolerance=self.tolerance, labels=self.labels[index]
+        )
+
+    def require(self, n_parameters: int, model_name: str) -> None:
+        """Refuse to fit more parameters than there are distinct b-values.
+
+        Parameters
+        ----------
+        n_parameters : int
+            Number of parameters to be fitted.
+        model_name : str
+            The model, for the message.
+
+        Raises
+        ------
+        AcquisitionError
+            If there are fewer distinct b-values than parameters.
+        """
+        if self.n_shells < n_parameters:
+            raise AcquisitionError(
+                f"{self.n_shells} distinct b-values ({_listed(self.shell_bvals)}); expected at "
+                f"least {n_parameters} for the {n_parameters} free parameters of {model_name}. "
+                "Use a model with fewer parameters (sivim 3, monoexp 2) or fix one of them"
+            )
+
+    def warnings(self, *, perfusion: bool = True, fast_pool: bool = True) -> list[str]:
+        """Say what makes these b-values a poor choice.
+
+        Parameters
+        ----------
+        perfusion : bool
+            Whether the model has a perfusion fraction.
+        fast_pool : bool
+            Whether the model has a D*, i.e. is bi-exponential.
+
+        Returns
+        -------
+        list of str
+            One sentence each; empty if there is nothing to say.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> ik.Acquisition([0, 10, 20, 40, 80, 200, 400, 800]).warnings()
+        []
+        """
+        b = self.shell_bvals
+        found = []
+        if fast_pool and self.n_shells < 8:
+            found.append(
+                f"{self.n_shells} distinct b-values; expected 8 or more for a bi-exponential "
+                "(4 is the minimum). Expect large errors of f and D*, or use model sivim"
+            )
+        if self.bvals.min() > 0:
+            found.append(
+                f"the lowest b-value is {self.bvals.min():g} s/mm^2; expected b = 0. "
+                "S0 is extrapolated by the model"
+            )
+        if fast_pool and not np.any((b > 0) & (b <= 50)):
+            found.append(
+                "no b-value above 0 and up to 50 s/mm^2; expected some, as the perfusion signal "
+                "is gone soon after. D* is hardly identifiable: use model sivim"
+            )
+        if perfusion and not np.any(b >= 300):
+            found.append(
+                f"the highest b-value is {b.max():g} s/mm^2; expected some of 300 or more, where "
+                "only tissue signal is left. D still contains perfusion"
+            )
+        if fast_pool and b.max() > 1500:
+            found.append(
+                f"the highest b-value is {b.max():g} s/mm^2; expected up to 1500 for a "
+                "bi-exponential, as the kurtosis of tissue is not modelled. Leave out the highest "
+                "(--bmax 1000, or dwi.select(bmax=1000))"
+            )
+        return found
+
+    def coverage(self) -> tuple[CoverageRange, ...]:
+        """Grade the ranges 0, 10-50, 100-200 and 300-800 s/mm^2.
+
+        Returns
+        -------
+        tuple of CoverageRange
+        """
+        lowest = [self.bvals[list(shell.volumes)].min() for shell in self.shells]
+        present = [
+            0.0 if low == 0 else shell.b for low, shell in zip(lowest, self.shells, strict=True)
+        ]
+        return coverage_of(present)
+
+    def perfusion_left(
+        self, D_star: Sequence[float] = (10e-3, 20e-3, 50e-3), *, b_split: float = 200.0
+    ) -> PerfusionLeft:
+        """Tabulate the perfusion signal left, exp(-b D*), at each shell and at the threshold.
+
+        Parameters
+        ----------
+        D_star : sequence of float
+            Pseudo-diffusion coefficients in mm^2/s.
+        b_split : float
+            The threshold in s/mm^2, added to the b-values if it is not among them.
+
+        Returns
+        -------
+        PerfusionLeft
+        """
+        return perfusion_left_at(np.union1d(self.shell_bvals, [b_split]).tolist(), D_star)
+
+    def _slack(self, limit: float) -> float:
+        slack = _RELATIVE_TOLERANCE * abs(limit)
+        return slack if self.tolerance is None else min(slack, self.tolerance)
+
+    def _in_shells(self, wanted: list[float]) -> NDArray[np.bool_]:
+        keep = np.zeros(self.n_volumes, dtype=bool)
+        for b in wanted:
+            shell = min(self.shells, key=lambda shell: abs(shell.b - b))
+            own = self.bvals[list(shell.volumes)]
+            near = abs(shell.b - b) <= max(0.5, self._slack(b))
+            if not (near or own.min() <= b <= own.max()):
+                raise AcquisitionError(
+                    f"there is no b-value {b:g}; expected some of {_listed(self.shell_bvals)} "
+                    "s/mm^2"
+                )
+            keep[list(shell.volumes)] = True
+        return keep
+
+    def _in_volumes(self, wanted: list[int]) -> NDArray[np.bool_]:
+        keep = np.zeros(self.n_volumes, dtype=bool)
+        for volume in wanted:
+            if not 0 <= volume < self.n_volumes:
+                raise AcquisitionError(
+                    f"there is no volume {volume}; expected 0 to {self.n_volumes - 1} "
+                    "(the first volume is 0)"
+                )
+            keep[volume] = True
+        return keep
+
+    def _direction(self, volume: int) -> NDArray[np.float64]:
+        """Return the unit vector of a volume, or 0 0 0 where it has none."""
+        assert self.bvecs is not None
+        vector = self.bvecs[volume]
+        length = float(np.sqrt((vector**2).sum()))
+        if length == 0 or self.bvals[volume] == 0:
+            return np.zeros(3)
+        return np.asarray(vector / length)
+
+    def _n_directions(self, volumes: Sequence[int] | NDArray[np.intp]) -> int:
+        groups = self.directions([int(volume) for volume in volumes])
+        return sum(bool(self._direction(group[0]).any()) for group in groups)
+
+
+def _parallel(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
+    if not first.any() or not second.any():
+        return not first.any() and not second.any()
+    return bool(abs((first * second).sum()) >= _SAME_DIRECTION)
+
+
+def _exact_mean(values: NDArray[np.float64]) -> float:
+    """Return the mean; of equal values exactly that value, as a sum would round."""
+    return float(values[0]) if np.all(values == values[0]) else float(values.mean())
+
+
+def _label(b: NDArray[np.float64], tolerance: float | None) -> NDArray[np.intp]:
+    """Return the shell number of every volume."""
+    values = np.unique(b)
+    if tolerance is None:
+        near = np.maximum(_ABSOLUTE_TOLERANCE, _RELATIVE_TOLERANCE * values)
+    else:
+        near = np.full(len(values), tolerance)
+    breaks = np.flatnonzero(np.diff(values) > near[1:]) + 1
+    shell_of_value = np.empty(len(values), dtype=np.intp)
+    number = 0
+    for chain in np.split(np.arange(len(values)), breaks):
+        last = chain[-1]
+        ladder = values[last] - values[chain[0]] > near[last]
+        shell_of_value[chain] = number + (np.arange(len(chain)) if ladder else 0)
+        number = int(shell_of_value[last]) + 1
+    labels = shell_of_value[np.searchsorted(values, b)]
+    labels.setflags(write=False)
+    return labels
+
+
+def _checked_bvals(bvals: ArrayLike) -> NDArray[np.float64]:
+    try:
+        b = np.array(bvals, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise AcquisitionError(
+            f"the b-values are {str(bvals)[:60]!r}; expected one number per volume, in s/mm^2"
+        ) from None
+    if b.ndim != 1 or b.size == 0:
+        raise AcquisitionError(
+            f"the b-values have shape {b.shape}; expected (n,), one number per volume. "
+            "Flatten them with numpy.ravel"
+        )
+    _check_each(b)
+    _check_unit(b)
+    if np.all(b == b[0]):
+        raise AcquisitionError(
+            f"all {len(b)} b-values are {b[0]:g}; expected at least two different ones. "
+            "Check the b-value file"
+        )
+    b.setflags(write=False)
+    return b
+
+
+def _check_each(b: NDArray[np.float64]) -> None:
+    for bad, what in ((~np.isfinite(b), "not finite"), (b < 0, "negative")):
+        if bad.any():
+            volume = int(np.flatnonzero(bad)[0])
+            raise AcquisitionError(
+                f"the b-value of volume {volume} is {b[volume]:g}, which is {what}; "
+                "expected numbers >= 0 in s/mm^2. Correct it or leave the volume out"
+            )
+
+
+def _check_unit(b: NDArray[np.float64]) -> None:
+    highest = float(b.max())
+    if 0 < highest < _LOWEST_MAXIMUM:
+        raise AcquisitionError(
+            f"the highest b-value is {highest:g}; expected s/mm^2, that is some hundreds. "
+            "If the unit is ms/um^2, say --b-unit ms/um2, load(..., b_unit='ms/um2'), "
+            "or multiply by 1000"
+        )
+    if highest > _HIGHEST_MAXIMUM:
+        raise AcquisitionError(
+            f"the highest b-value is {highest:g}; expected s/mm^2, that is up to some thousands. "
+            "If the unit is s/m^2, divide by 1e6"
+        )
+
+
+def _checked_bvecs(bvecs: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
+    if bvecs is None:
+        return None
+    try:
+        vectors = np.array(bvecs, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise AcquisitionError(
+            f"the directions are {str(bvecs)[:60]!r}; expected numbers of shape ({n}, 3)"
+        ) from None
+    if vectors.shape != (n, 3):
+        raise AcquisitionError(
+            f"the directions have shape {vectors.shape}; expected ({n}, 3), one for each of the "
+            f"{n} b-values. Transpose them or check the files"
+        )
+    if not np.isfinite(vectors).all():
+        volume = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        raise AcquisitionError(
+            f"the direction of volume {volume} is not finite; expected three numbers. "
+            "Use 0 0 0 where there is none"
+        )
+    vectors.setflags(write=False)
+    return vectors
+
+
+def _checked_labels(labels: ArrayLike, n: int) -> NDArray[np.intp]:
+    groups = np.array(labels, dtype=np.intp)
+    if groups.shape != (n,):
+        raise AcquisitionError(
+            f"the shell labels have shape {groups.shape}; expected ({n},), one per b-value"
+        )
+    groups.setflags(write=False)
+    return groups
+
+
+def _listed(values: NDArray[np.float64]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _selection(
+    bmin: float | None,
+    bmax: float | None,
+    bvals: Sequence[float] | None,
+    volumes: Sequence[int] | None,
+) -> str:
+    given = {"bmin": bmin, "bmax": bmax, "bvals": bvals, "volumes": volumes}
+    return ", ".join(f"{name}={value}" for name, value in given.items() if value is not None)

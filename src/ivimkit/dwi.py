@@ -1,0 +1,362 @@
+"""DWI: a diffusion-weighted scan, its b-values, mask and geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.acquisition import Acquisition, Shell
+from ivimkit.errors import InputError, OptionError, ShapeError
+from ivimkit.geometry import Geometry
+from ivimkit.voxel_reader import Column, VoxelReader
+
+__all__ = ["AVERAGES", "DWI", "Geometry", "Source"]
+
+AVERAGES = ("auto", "geometric", "arithmetic", "none")
+"""How the volumes of a shell can become one value."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file, for the provenance of results.
+
+    Parameters
+    ----------
+    role : str
+        What it was used for: ``"scan"``, ``"bvals"``, ``"bvecs"`` or ``"mask"``.
+    path : str
+        Absolute path.
+    sha256 : str
+        Hexadecimal SHA-256 of the file.
+    """
+
+    role: str
+    path: str
+    sha256: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return role, path and checksum, ready for JSON."""
+        return {"role": self.role, "path": self.path, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class DWI:
+    """A diffusion-weighted scan.
+
+    Parameters
+    ----------
+    signal : array_like, shape (..., n_volumes)
+        Magnitude signal, a.u., one volume per b-value on the last axis; any number of spatial
+        axes, any real type, memory-mapped or not. It is not copied.
+    bvals : array_like, shape (n_volumes,), or Acquisition
+        b-values in s/mm^2.
+    affine : array_like, shape (4, 4), optional
+        From voxel index to position in mm.
+    mask : array_like, shape (...), optional
+        Voxels to fit, where > 0; all voxels by default.
+    bvecs : array_like, shape (n_volumes, 3), optional
+        Gradient directions.
+    tolerance : float, optional
+        b-values this close are one shell, see `Acquisition`.
+    geometry : Geometry, optional
+        Instead of `affine`, with codes and units.
+    average : {"auto", "geometric", "arithmetic", "none"}
+        How the volumes of a shell become one value. ``"auto"`` is the geometric mean across
+        directions and the arithmetic mean across repeats of one direction (of all volumes if
+        directions are unknown); ``"none"`` leaves every volume on its own. Where a value is not
+        positive, the arithmetic mean takes the place of the geometric one.
+    sources : sequence of Source
+        The files it came from.
+    volumes : array_like of int, optional
+        Which volumes of `signal` the b-values belong to; all by default.
+
+    Raises
+    ------
+    ShapeError
+        If signal, b-values and mask do not fit each other or the mask is empty.
+    InputError
+        If the signal is not real numbers.
+    OptionError
+        If `average` is unknown, or both `affine` and `geometry`, or both an `Acquisition` and
+        directions, are given.
+    AcquisitionError
+        If the b-values cannot be right, see `Acquisition`.
+
+    Examples
+    --------
+    >>> import numpy as np, ivimkit as ik
+    >>> dwi = ik.DWI(np.ones((4, 4, 2, 3)), [0, 100, 800])
+    >>> dwi.shape, dwi.n_voxels, dwi.fit_bvals.tolist()
+    ((4, 4, 2), 32, [0.0, 100.0, 800.0])
+    """
+
+    signal: NDArray[Any] = field(repr=False)
+    acquisition: Acquisition
+    mask: NDArray[np.bool_] = field(repr=False)
+    geometry: Geometry
+    average: str
+    sources: tuple[Source, ...]
+    volumes: NDArray[np.intp] = field(repr=False)
+
+    def __init__(
+        self,
+        signal: ArrayLike,
+        bvals: ArrayLike | Acquisition,
+        affine: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        *,
+        bvecs: ArrayLike | None = None,
+        tolerance: float | None = None,
+        geometry: Geometry | None = None,
+        average: str = "auto",
+        sources: Sequence[Source] = (),
+        volumes: ArrayLike | None = None,
+    ) -> None:
+        data = _checked_signal(signal)
+        acquisition = _acquisition(bvals, bvecs, tolerance)
+        if average not in AVERAGES:
+            raise OptionError(f"average is {average!r}; expected one of {', '.join(AVERAGES)}")
+        if affine is not None and geometry is not None:
+            raise OptionError("both affine and geometry were given; expected one. Leave out one")
+        object.__setattr__(self, "signal", data)
+        object.__setattr__(self, "acquisition", acquisition)
+        object.__setattr__(self, "mask", _checked_mask(mask, data.shape[:-1]))
+        object.__setattr__(self, "geometry", Geometry(affine) if geometry is None else geometry)
+        object.__setattr__(self, "average", average)
+        object.__setattr__(self, "sources", tuple(sources))
+        object.__setattr__(self, "volumes", _checked_volumes(volumes, data.shape, acquisition))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Spatial shape."""
+        return self.signal.shape[:-1]
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels in the mask."""
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """From voxel index to position, shape (4, 4)."""
+        return self.geometry.affine
+
+    @property
+    def fit_bvals(self) -> NDArray[np.float64]:
+        """b-value of each value that is fitted, in s/mm^2: one per shell, or per volume."""
+        if self.average == "none":
+            return self.acquisition.bvals
+        return self.acquisition.shell_bvals
+
+    @property
+    def fit_counts(self) -> NDArray[np.float64]:
+        """Number of volumes behind each value that is fitted: its weight."""
+        if self.average == "none":
+            return np.ones(self.acquisition.n_volumes)
+        return self.acquisition.counts.astype(np.float64)
+
+    def select(
+        self,
+        *,
+        bmin: float | None = None,
+        bmax: float | None = None,
+        bvals: Sequence[float] | None = None,
+        volumes: Sequence[int] | None = None,
+    ) -> DWI:
+        """Return the scan with some of its volumes, without copying the signal.
+
+        Parameters
+        ----------
+        bmin, bmax : float, optional
+            Lowest and highest b-value, in s/mm^2, inclusive.
+        bvals : sequence of float, optional
+            The b-values to keep, in s/mm^2.
+        volumes : sequence of int, optional
+            Positions of the volumes to keep, from 0.
+
+        Returns
+        -------
+        DWI
+
+        Raises
+        ------
+        AcquisitionError
+            If there is no such b-value or volume, or too little is left.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> dwi = ik.DWI(np.ones((4, 4, 4)), [0, 500, 1000, 2000])
+        >>> dwi.select(bmax=1000).fit_bvals.tolist()
+        [0.0, 500.0, 1000.0]
+        """
+        keep = self.acquisition.select(bmin=bmin, bmax=bmax, bvals=bvals, volumes=volumes)
+        return self._with(acquisition=self.acquisition.take(keep), volumes=self.volumes[keep])
+
+    def with_mask(self, mask: ArrayLike | None) -> DWI:
+        """Return the scan with another mask; None means all voxels.
+
+        Raises
+        ------
+        ShapeError
+            If the mask is empty or has another shape.
+        """
+        return self._with(mask=mask)
+
+    def with_average(self, average: str) -> DWI:
+        """Return the scan with another way of averaging.
+
+        Raises
+        ------
+        OptionError
+            If `average` is unknown.
+        """
+        return self._with(average=average)
+
+    def voxels(self) -> VoxelReader:
+        """Return a reader of the voxels in the mask.
+
+        Returns
+        -------
+        VoxelReader
+            With one column per entry of `fit_bvals`.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> reader = ik.DWI(np.ones((5, 3)), [0, 100, 800]).voxels()
+        >>> out = np.empty((5, 3))
+        >>> reader.read(0, 5, out)
+        >>> out.sum()
+        np.float64(15.0)
+        """
+        if self.average == "none":
+            columns = [Column(((int(volume),),)) for volume in self.volumes]
+        else:
+            columns = [self._column(shell) for shell in self.acquisition.shells]
+        return VoxelReader(self.signal, self.mask, columns)
+
+    def mean_image(self, b: float) -> NDArray[np.float64]:
+        """Return the averaged image of the shell nearest to a b-value, also outside the mask.
+
+        Parameters
+        ----------
+        b : float
+            b-value in s/mm^2.
+
+        Returns
+        -------
+        ndarray, shape (...)
+            Signal, a.u.
+        """
+        shell = min(self.acquisition.shells, key=lambda shell: abs(shell.b - b))
+        reader = VoxelReader(self.signal, _everywhere(self.shape), [self._column(shell)])
+        values = np.empty((reader.n_voxels, 1))
+        reader.read(0, reader.n_voxels, values)
+        return np.asarray(reader.scatter(values[:, 0], np.nan))
+
+    def _column(self, shell: Shell) -> Column:
+        """Translate a shell to volumes of the signal array, grouped for averaging."""
+        if self.average == "auto" and self.acquisition.bvecs is not None:
+            groups = self.acquisition.directions(shell.volumes)
+        elif self.average == "geometric":
+            groups = tuple((volume,) for volume in shell.volumes)
+        else:
+            groups = (shell.volumes,)
+        return Column(tuple(tuple(int(self.volumes[v]) for v in group) for group in groups))
+
+    def _with(self, **changes: Any) -> DWI:
+        given: dict[str, Any] = {
+            "mask": self.mask,
+            "geometry": self.geometry,
+            "average": self.average,
+            "sources": self.sources,
+            "volumes": self.volumes,
+            **changes,
+        }
+        return DWI(self.signal, given.pop("acquisition", self.acquisition), **given)
+
+
+def _acquisition(
+    bvals: ArrayLike | Acquisition, bvecs: ArrayLike | None, tolerance: float | None
+) -> Acquisition:
+    if not isinstance(bvals, Acquisition):
+        return Acquisition(bvals, bvecs, tolerance=tolerance)
+    if bvecs is not None or tolerance is not None:
+        raise OptionError(
+            "an Acquisition came with separate directions or a tolerance; expected them in the "
+            "Acquisition"
+        )
+    return bvals
+
+
+def _checked_signal(signal: ArrayLike) -> NDArray[Any]:
+    if np.ma.isMaskedArray(signal):
+        raise InputError(
+            "the signal is a masked array; expected a plain one. "
+            "Pass signal.filled(numpy.nan), or the mask as mask="
+        )
+    data = np.asarray(signal)
+    if data.dtype.kind == "c":
+        raise InputError(
+            f"the signal is complex ({data.dtype}); expected magnitudes. Take numpy.abs of it"
+        )
+    if data.dtype.kind not in "iuf":
+        raise InputError(f"the signal is of type {data.dtype}; expected real numbers")
+    if data.ndim == 0 or data.size == 0:
+        raise ShapeError(
+            f"the signal has shape {data.shape}; expected (..., n_b), with the b-values on the "
+            "last axis, and at least one voxel"
+        )
+    return data
+
+
+def _checked_volumes(
+    volumes: ArrayLike | None, shape: tuple[int, ...], acquisition: Acquisition
+) -> NDArray[np.intp]:
+    n = acquisition.n_volumes
+    index = np.arange(shape[-1]) if volumes is None else np.array(volumes, dtype=np.intp)
+    if index.shape != (n,):
+        what = "volumes on its last axis" if volumes is None else "selected volumes"
+        hint = f" Axis {shape.index(n)} fits: use numpy.moveaxis." if n in shape[:-1] else ""
+        raise ShapeError(
+            f"the signal of shape {shape} has {len(index)} {what} and there are {n} b-values; "
+            f"expected one b-value per volume.{hint} Check that scan and b-values belong together"
+        )
+    if volumes is not None and (index.min() < 0 or index.max() >= shape[-1]):
+        raise ShapeError(
+            f"volumes {index.min()} to {index.max()} are to be used; "
+            f"expected 0 to {shape[-1] - 1}, as the signal has shape {shape}"
+        )
+    index.setflags(write=False)
+    return index
+
+
+def _checked_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    if mask is None:
+        return _everywhere(shape)
+    array = np.asarray(mask)
+    if array.shape != shape:
+        raise ShapeError(
+            f"the mask has shape {array.shape}; expected {shape}, that of the scan without its "
+            "last axis. Resample the mask to the scan"
+        )
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"the mask is of type {array.dtype}; expected numbers, > 0 inside")
+    inside = np.array(array > 0)
+    if not inside.any():
+        raise ShapeError(
+            "the mask is empty; expected at least one voxel > 0. Check it, or leave it out to "
+            "fit all voxels"
+        )
+    inside.setflags(write=False)
+    return inside
+
+
+def _everywhere(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a mask of all voxels that takes no memory."""
+    return np.broadcast_to(np.True_, shape)

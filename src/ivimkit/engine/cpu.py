@@ -1,0 +1,91 @@
+"""The CPU drivers: loops over voxels, indexing and memory, no formula.
+
+They are templates: `fit_voxel` and `signal_kernel` are put in by `ivimkit.engine.bind`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.status import BOUND_SHIFT, FAILED, FitStatus
+
+__all__ = ["evaluate_chunk", "fit_chunk"]
+
+
+
+def fit_voxel(*_: Any) -> int:
+    """Stand for the voxel function of a method."""
+    raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
+
+
+def signal_kernel(*_: Any) -> tuple[float, Any]:
+    """Stand for the kernel of a model."""
+    raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
+
+
+_NON_FINITE = int(FitStatus.NON_FINITE)
+_NO_SIGNAL = int(FitStatus.NO_SIGNAL)
+_FAILED = int(FAILED)
+
+
+def fit_chunk(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signals: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    start: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    n_work: int,
+    out: NDArray[np.float64],
+    status: NDArray[np.int32],
+) -> None:
+    """Fit the rows of `signals`; bounds and starts have one row, or one per voxel."""
+    n_par = lower.shape[1]
+    work = np.zeros(n_work)
+    for v in range(signals.shape[0]):
+        signal = signals[v]
+        low = lower[v if lower.shape[0] > 1 else 0]
+        high = upper[v if upper.shape[0] > 1 else 0]
+        finite = True
+        largest = 0.0
+        for j in range(b.size):
+            if root_weight[j] > 0.0:
+                finite = finite and math.isfinite(signal[j])
+                largest = max(largest, signal[j])
+        for k in range(n_par):
+            finite = finite and not math.isnan(low[k])
+        code = 0
+        if not finite:
+            code = _NON_FINITE
+        elif largest <= 0.0:
+            code = _NO_SIGNAL
+        else:
+            code = fit_voxel(
+                b, root_weight, signal, low, high, start[0], options, table, work, out[v]
+            )
+        if code & _FAILED:
+            for k in range(out.shape[1]):
+                out[v, k] = math.nan
+        else:
+            for k in range(n_par):
+                if low[k] < high[k]:
+                    if out[v, k] <= low[k]:
+                        code |= 1 << (BOUND_SHIFT + 2 * k)
+                    elif out[v, k] >= high[k]:
+                        code |= 1 << (BOUND_SHIFT + 2 * k + 1)
+        status[v] = code
+
+
+def evaluate_chunk(
+    b: NDArray[np.float64], params: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """Write the signal of the rows of `params` at all b-values to `out`."""
+    for v in range(params.shape[0]):
+        for j in range(b.size):
+            out[v, j] = signal_kernel(b[j], params[v])[0]

@@ -1,0 +1,65 @@
+"""Every exception and warning class of ivimkit.
+
+All errors a user can cause derive from `InputError`; the command line turns them into
+exit code 2. The message says what was got, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AcquisitionError",
+    "AcquisitionWarning",
+    "FileFormatError",
+    "FitFailedError",
+    "GeometryWarning",
+    "InputError",
+    "IvimkitError",
+    "IvimkitWarning",
+    "OptionError",
+    "OutputExistsError",
+    "ShapeError",
+]
+
+
+class IvimkitError(Exception):
+    """Base class of all errors raised by ivimkit."""
+
+
+class InputError(IvimkitError, ValueError):
+    """Something the user gave cannot be used; the message says what to do."""
+
+
+class AcquisitionError(InputError):
+    """The b-values (or directions) are missing, implausible or too few."""
+
+
+class ShapeError(InputError):
+    """Two arrays or files do not fit each other."""
+
+
+class FileFormatError(InputError):
+    """A file is missing, damaged or of the wrong kind."""
+
+
+class OptionError(InputError):
+    """An unknown option, key or name, or a value outside its range."""
+
+
+class OutputExistsError(InputError):
+    """Results are already there and overwriting was not asked for."""
+
+
+class FitFailedError(IvimkitError):
+    """More voxels failed than `FitResult.raise_for_status` was told to accept."""
+
+
+class IvimkitWarning(UserWarning):
+    """Base class of all warnings issued by ivimkit."""
+
+
+class AcquisitionWarning(IvimkitWarning):
+    """The acquisition can be fitted, but not well."""
+
+
+class GeometryWarning(IvimkitWarning):
+    """Two files have different geometry, or a header had to be interpreted."""

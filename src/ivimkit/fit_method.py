@@ -1,0 +1,110 @@
+"""FitMethod: the options of a fit method and the voxel function that the engine compiles."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.acquisition import Acquisition
+from ivimkit.errors import OptionError
+from ivimkit.signal_model import SignalModel
+
+__all__ = ["FitMethod", "VoxelPlan"]
+
+
+@dataclass(frozen=True)
+class VoxelPlan:
+    """What a voxel function needs besides the signal; the same for all voxels of a fit.
+
+    Parameters
+    ----------
+    options : ndarray, shape (n_options,)
+        Numbers that the method's options and the model come down to.
+    table : ndarray, shape (n_table,)
+        Numbers computed once per protocol, e.g. a dictionary of decays.
+    n_work : int
+        Length of the scratch array; never depends on the number of b-values.
+    """
+
+    options: NDArray[np.float64]
+    table: NDArray[np.float64]
+    n_work: int
+
+
+@dataclass(frozen=True)
+class FitMethod(ABC):
+    """Base of all fit methods: a frozen set of options with one compiled voxel function.
+
+    A concrete method is a final frozen dataclass in a file of its own in ``methods/``.
+
+    Attributes
+    ----------
+    name : str
+        Short name used in calls and files.
+    title : str
+        Name for people.
+    full_fit : bool
+        Whether noise-free data give the exact parameters.
+    voxel : callable
+        Compiled ``voxel(b, root_weight, signal, lower, upper, start, options, table, work, out)``
+        that writes the parameters, the weighted sum of squares and the number of iterations to
+        `out` and returns a status code.
+    references : tuple of str
+        Sources of the method, each with its DOI.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    full_fit: ClassVar[bool]
+    voxel: ClassVar[Callable[..., Any]]
+    references: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def from_options(cls, **options: Any) -> FitMethod:
+        """Build the method from named options.
+
+        Raises
+        ------
+        OptionError
+            For an unknown option; the message lists those the method has.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise OptionError(f"method {cls.name} has no option {unknown[0]!r}; {has}")
+        return cls(**options)
+
+    def options(self) -> dict[str, Any]:
+        """Return all options with their values."""
+        return dataclasses.asdict(self)
+
+    @abstractmethod
+    def check(self, model: SignalModel, acquisition: Acquisition) -> None:
+        """Raise, with advice, if the method cannot fit this model to these b-values."""
+
+    @abstractmethod
+    def plan(
+        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> VoxelPlan:
+        """Compute what is the same for all voxels.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model to fit.
+        b : ndarray, shape (n_b,)
+            b-values in s/mm^2, padded.
+        weight : ndarray, shape (n_b,)
+            Weights; zero for padding.
+
+        Returns
+        -------
+        VoxelPlan
+        """

@@ -1,0 +1,267 @@
+"""fit(): check, plan, run, wrap."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit import methods, models
+from ivimkit.dwi import DWI
+from ivimkit.engine import Progress, Task, default_threads, run
+from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
+from ivimkit.fit_method import FitMethod
+from ivimkit.result import FitResult, Provenance, VoxelMaps
+from ivimkit.signal_model import SignalModel
+from ivimkit.status import FAILED, FitStatus
+from ivimkit.voxel_reader import VoxelReader
+
+__all__ = ["fit"]
+
+
+def fit(
+    data: DWI | ArrayLike,
+    bvals: ArrayLike | None = None,
+    *,
+    model: str | SignalModel = "biexp",
+    method: str | FitMethod = "varpro",
+    mask: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    adc_bvals: ArrayLike | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a signal model to every voxel of a scan.
+
+    Parameters
+    ----------
+    data : DWI or array_like, shape (..., n_volumes)
+        The scan; an array needs `bvals`.
+    bvals : array_like, shape (n_volumes,), optional
+        b-values in s/mm^2, for an array.
+    model : str or SignalModel
+        The model or its name.
+    method : str or FitMethod
+        The method or its name; options live on the object.
+    mask : array_like, shape (...), optional
+        Voxels to fit, where > 0; takes the place of the scan's own mask.
+    weights : array_like, optional
+        Weight of each b-value, shape (n_volumes,) or one per distinct b-value, on top of the
+        number of averages. Zero leaves a b-value out.
+    adc_bvals : array_like, optional
+        b-values used for the ADC; all by default.
+    threads : int, optional
+        Number of threads; all cores by default. The result does not depend on it.
+    device : {"auto", "cpu"}
+        Where to compute.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of voxels.
+
+    Returns
+    -------
+    FitResult
+        Maps, status and provenance.
+
+    Raises
+    ------
+    AcquisitionError
+        If the b-values cannot carry the model or the method.
+    OptionError
+        For an unknown model, method or option.
+    ShapeError
+        If arrays do not fit each other.
+
+    Warns
+    -----
+    AcquisitionWarning
+        If the acquisition can be fitted, but not well.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> dwi = ik.simulate.phantom("abdomen", shape=(24, 24, 1)).dwi
+    >>> result = ik.fit(dwi, method=ik.methods.Segmented(b_split=150))
+    >>> result.maps["D"].shape
+    (24, 24, 1)
+    """
+    dwi = _as_dwi(data, bvals, mask)
+    the_model, the_method = models.get(model), methods.get(method)
+    b, counts = dwi.fit_bvals, dwi.fit_counts
+    weight = counts * _weights(weights, dwi)
+    _check(dwi, the_model, the_method, b[weight > 0.0])
+    reader = dwi.voxels()
+    started, clock = datetime.now(UTC), time.perf_counter()
+    tasks = [
+        Task(_per_voxel(the_model, reader, dwi.shape), the_method, weight),
+        Task(models.get("monoexp"), methods.get("loglinear"), _adc_weight(adc_bvals, b, weight)),
+    ]
+    (values, status, spread), (adc, adc_status, _) = run(
+        reader, b, tasks, threads=threads, device=device, progress=progress
+    )
+    no_adc = ((adc_status & int(FAILED)) != 0) & ((status & int(FAILED)) == 0)
+    status[no_adc] |= int(FitStatus.ADC_NOT_AVAILABLE)
+    adc_values = np.where((status & int(FAILED)) != 0, np.nan, adc[:, 1])
+    columns = _columns(the_model, values, spread, adc_values, float(weight.sum()))
+    full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
+    result = FitResult(
+        maps=VoxelMaps(columns, reader.index, dwi.shape, reader.order),
+        status=full_status,
+        model=the_model,
+        method=the_method,
+        acquisition=dwi.acquisition,
+        geometry=dwi.geometry,
+        provenance=Provenance(
+            versions=_versions(),
+            call="ivimkit.fit",
+            options=_options(the_model, the_method, dwi, weights, adc_bvals),
+            bvals=b.tolist(),
+            counts=weight.tolist(),
+            sources=[source.to_dict() for source in dwi.sources],
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(time.perf_counter() - clock, 3),
+            threads=threads or default_threads(),
+            status_counts={},
+        ),
+    )
+    return replace(result, provenance=replace(result.provenance, status_counts=result.counts()))
+
+
+def _as_dwi(data: DWI | ArrayLike, bvals: ArrayLike | None, mask: ArrayLike | None) -> DWI:
+    if isinstance(data, DWI):
+        if bvals is not None:
+            raise OptionError("bvals were given beside a DWI, which has its own; leave them out")
+        return data if mask is None else data.with_mask(mask)
+    if bvals is None:
+        raise AcquisitionError(
+            "got an array without b-values; expected fit(array, bvals). b-values are never guessed"
+        )
+    return DWI(data, bvals, mask=mask)
+
+
+def _check(dwi: DWI, model: SignalModel, method: FitMethod, b: NDArray[np.float64]) -> None:
+    """Refuse what cannot be fitted and warn of what cannot be fitted well."""
+    distinct = np.unique(b).size
+    needed = max(model.n_free, 2)
+    if distinct < needed:
+        raise AcquisitionError(
+            f"got {distinct} distinct b-values with a weight; model {model.name} has {needed} "
+            "free parameters and needs at least as many. Use a simpler model or fix a parameter"
+        )
+    method.check(model, dwi.acquisition)
+    pools = model.pools
+    for text in dwi.acquisition.warnings(
+        perfusion=pools is None or pools.fraction is not None,
+        fast_pool=pools is None or pools.fast is not None,
+    ):
+        warnings.warn(text, AcquisitionWarning, stacklevel=3)
+
+
+def _weights(weights: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
+    """Return one extra weight per column of the signal."""
+    n = dwi.fit_bvals.size
+    if weights is None:
+        return np.ones(n)
+    given = np.asarray(weights, dtype=np.float64)
+    if given.ndim != 1 or given.size not in (n, dwi.acquisition.n_volumes):
+        raise ShapeError(
+            f"weights have shape {given.shape}; expected one per distinct b-value ({n}) "
+            f"or per volume ({dwi.acquisition.n_volumes})"
+        )
+    if not (np.isfinite(given).all() and (given >= 0.0).all()):
+        raise OptionError("weights must be finite and >= 0; set a weight to 0 to leave it out")
+    if given.size == n:
+        return given
+    return np.array([given[list(shell.volumes)].mean() for shell in dwi.acquisition.shells])
+
+
+def _adc_weight(
+    adc_bvals: ArrayLike | None, b: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the weights with zeros at b-values that the ADC does not use."""
+    if adc_bvals is None:
+        return weight
+    wanted = np.atleast_1d(np.asarray(adc_bvals, dtype=np.float64))
+    listed = ", ".join(f"{value:g}" for value in np.unique(b))
+    missing = [f"{value:g}" for value in wanted if not np.isclose(b, value, rtol=0.01).any()]
+    if missing:
+        raise AcquisitionError(
+            f"adc_bvals {', '.join(missing)} are not in the scan; it has {listed}"
+        )
+    used = np.array([np.isclose(value, wanted, rtol=0.01).any() for value in b])
+    if np.unique(b[used & (weight > 0.0)]).size < 2:
+        raise AcquisitionError(
+            f"adc_bvals leave fewer than two b-values; an ADC needs two of {listed}"
+        )
+    return np.where(used, weight, 0.0)
+
+
+def _per_voxel(model: SignalModel, reader: VoxelReader, shape: tuple[int, ...]) -> SignalModel:
+    """Return the model with its fixed maps as one value per voxel of the reader."""
+    order: Any = reader.order
+    gathered = {}
+    for name, values in model.fixed_maps.items():
+        if values.shape != shape:
+            raise ShapeError(
+                f"the map that fixes {name} has shape {values.shape}; expected the scan's {shape}"
+            )
+        gathered[name] = values.ravel(order=order)[reader.index]
+    return replace(model, fixed_maps=gathered)
+
+
+def _columns(
+    model: SignalModel,
+    values: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    adc: NDArray[np.float64],
+    total_weight: float,
+) -> dict[str, NDArray[np.float64]]:
+    """Return all maps as one value per voxel."""
+    n_par = len(model.parameters)
+    columns = {name: values[:, k] for k, name in enumerate(model.names)}
+    columns.setdefault("ADC", adc)
+    pools = model.pools
+    if pools is not None and pools.fraction is not None and pools.fast is not None:
+        columns["fD_star"] = columns[pools.fraction] * columns[pools.fast]
+    cost = values[:, n_par]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns["rmse"] = np.sqrt(cost / total_weight)
+        columns["r2"] = np.where(spread > 0.0, 1.0 - cost / spread, np.nan)
+    columns["cost"] = cost
+    columns["n_iter"] = values[:, n_par + 1]
+    return columns
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("ivimkit", "numpy", "numba", "nibabel")}
+
+
+def _options(
+    model: SignalModel,
+    method: FitMethod,
+    dwi: DWI,
+    weights: ArrayLike | None,
+    adc_bvals: ArrayLike | None,
+) -> Mapping[str, Any]:
+    """Return everything that decides the result, ready for JSON."""
+    return {
+        "model": model.name,
+        "bounds": {
+            p.name: [p.lower, None if np.isinf(p.upper) else p.upper] for p in model.parameters
+        },
+        "start": {p.name: p.start for p in model.parameters},
+        "display": {p.name: list(p.display) for p in model.parameters},
+        "fixed_maps": sorted(model.fixed_maps),
+        "method": method.name,
+        "method_options": method.options(),
+        "average": dwi.average,
+        "weights": None if weights is None else np.asarray(weights, dtype=float).tolist(),
+        "adc_bvals": None if adc_bvals is None else np.asarray(adc_bvals, dtype=float).tolist(),
+    }

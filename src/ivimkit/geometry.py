@@ -1,0 +1,85 @@
+"""Geometry: where the voxels of a scan are, and how its file said so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.errors import ShapeError
+
+__all__ = ["Geometry"]
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Geometry:
+    """Affine, units and NIfTI codes of a scan.
+
+    Parameters
+    ----------
+    affine : array_like, shape (4, 4), optional
+        From voxel index to position; by default the identity.
+    voxel_units : str
+        Unit of the positions, ``"mm"`` unless the file says otherwise.
+    sform_code, qform_code : int
+        NIfTI codes: 0 unknown, 1 scanner, 2 aligned, 3 Talairach, 4 MNI.
+    header : bytes
+        The NIfTI header of the file, so that maps can be written with the same geometry fields.
+
+    Raises
+    ------
+    ShapeError
+        If the affine is not a finite 4 x 4 matrix.
+
+    Examples
+    --------
+    >>> from ivimkit.geometry import Geometry
+    >>> Geometry([[2, 0, 0, 0], [0, 2, 0, 0], [0, 0, 5, 0], [0, 0, 0, 1]]).voxel_size
+    (2.0, 2.0, 5.0)
+    """
+
+    affine: NDArray[np.float64]
+    voxel_units: str
+    sform_code: int
+    qform_code: int
+    header: bytes = field(repr=False)
+
+    def __init__(
+        self,
+        affine: ArrayLike | None = None,
+        *,
+        voxel_units: str = "mm",
+        sform_code: int = 2,
+        qform_code: int = 0,
+        header: bytes = b"",
+    ) -> None:
+        matrix = np.eye(4) if affine is None else np.array(affine, dtype=np.float64)
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+            raise ShapeError(
+                f"the affine has shape {matrix.shape} and is "
+                f"{'' if np.isfinite(matrix).all() else 'not '}finite; expected a finite (4, 4) "
+                "matrix. Leave it out if the positions do not matter"
+            )
+        matrix.setflags(write=False)
+        object.__setattr__(self, "affine", matrix)
+        object.__setattr__(self, "voxel_units", voxel_units)
+        object.__setattr__(self, "sform_code", int(sform_code))
+        object.__setattr__(self, "qform_code", int(qform_code))
+        object.__setattr__(self, "header", header)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Geometry):
+            return NotImplemented
+        return np.array_equal(self.affine, other.affine) and (
+            (self.voxel_units, self.sform_code, self.qform_code)
+            == (other.voxel_units, other.sform_code, other.qform_code)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """Edge lengths of a voxel, in `voxel_units`."""
+        x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+        return float(x), float(y), float(z)

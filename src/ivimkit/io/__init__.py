@@ -1,0 +1,15 @@
+"""Files to scans and results, and back; the only importer of nibabel."""
+
+from ivimkit.io.load import load, load_map
+from ivimkit.io.maps import save_map, save_scan
+from ivimkit.io.results import check_output, load_result, save
+
+__all__ = [
+    "check_output",
+    "load",
+    "load_map",
+    "load_result",
+    "save",
+    "save_map",
+    "save_scan",
+]

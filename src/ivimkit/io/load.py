@@ -1,0 +1,234 @@
+"""load: a scan with its b-values, directions and mask, from files to a DWI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.acquisition import Acquisition
+from ivimkit.dwi import DWI, Source
+from ivimkit.errors import AcquisitionError, OptionError, ShapeError
+from ivimkit.io.checksum import sha256
+from ivimkit.io.gradients import beside, read_bvals, read_bvecs
+from ivimkit.io.nifti import open_nifti
+from ivimkit.io.scan import AnyPath, ScanFiles, open_mask, open_scan
+
+__all__ = ["B_UNITS", "load", "load_map"]
+
+B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0}
+"""Units of b-values, with their factor to s/mm^2."""
+
+_HIGHEST_MS_UM2 = 100.0
+
+
+def load(
+    scan: AnyPath | Sequence[AnyPath],
+    bvals: AnyPath | ArrayLike | None = None,
+    bvecs: AnyPath | ArrayLike | None = None,
+    mask: AnyPath | ArrayLike | None = None,
+    *,
+    b_unit: str = "s/mm2",
+    average: str = "auto",
+    tolerance: float | None = None,
+) -> DWI:
+    """Load a diffusion-weighted scan.
+
+    Everything is checked before the image data are read. An uncompressed file that needs no
+    scaling is memory-mapped; integers stay integers; scaled data become float32.
+
+    Parameters
+    ----------
+    scan : path or sequence of paths
+        A 4-D NIfTI file, or one 3-D file per b-value.
+    bvals : path or array_like, optional
+        b-values, as numbers or as an FSL file; by default the ``.bval`` file beside the scan.
+    bvecs : path or array_like, optional
+        Directions, shape (n, 3) or an FSL file; by default the ``.bvec`` file beside the scan,
+        if there is one.
+    mask : path or array_like, optional
+        Voxels to fit, where > 0.
+    b_unit : {"s/mm2", "ms/um2"}
+        Unit of the b-values; ms/um^2 are multiplied by 1000.
+    average : {"auto", "geometric", "arithmetic", "none"}
+        How the volumes of a shell become one value, see `DWI`.
+    tolerance : float, optional
+        b-values this close are one shell, in s/mm^2, see `Acquisition`.
+
+    Returns
+    -------
+    DWI
+
+    Raises
+    ------
+    FileFormatError
+        If a file is missing, damaged, or of the wrong kind.
+    AcquisitionError
+        If there are no b-values, or they cannot be right.
+    ShapeError
+        If scan, b-values, directions and mask do not fit each other, or the mask is empty.
+    OptionError
+        If `b_unit` or `average` is unknown.
+
+    Warns
+    -----
+    GeometryWarning
+        If the mask, or a file of the list, has another affine than the scan.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, nibabel as nib, ivimkit as ik
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> nib.save(nib.Nifti1Image(np.ones((4, 4, 2, 3), "int16"), np.eye(4)), folder / "dwi.nii")
+    >>> _ = (folder / "dwi.bval").write_text("0 100 800")
+    >>> ik.load(folder / "dwi.nii").fit_bvals.tolist()
+    [0.0, 100.0, 800.0]
+    """
+    files = open_scan(scan)
+    paths = {
+        "bvals": _path_of(bvals, files, "bval"),
+        "bvecs": _path_of(bvecs, files, "bvec"),
+        "mask": Path(mask) if isinstance(mask, str | PathLike) else None,
+    }
+    acquisition = Acquisition(
+        _read_bvals(bvals, paths["bvals"], files, b_unit),
+        _read_bvecs(bvecs, paths["bvecs"], files.shape[-1]),
+        tolerance=tolerance,
+    )
+    inside = mask if paths["mask"] is None else _read_mask(paths["mask"], files)
+    # The constructor makes all other checks, so it first sees a stand-in that takes no memory.
+    checked = DWI(
+        np.broadcast_to(np.float32(0), files.shape),
+        acquisition,
+        mask=inside,  # type: ignore[arg-type]
+        geometry=files.geometry,
+        average=average,
+    )
+    signal, sources = _read_and_hash(files, paths)
+    return DWI(
+        signal,
+        acquisition,
+        mask=checked.mask,
+        geometry=checked.geometry,
+        average=average,
+        sources=sources,
+    )
+
+
+def load_map(path: AnyPath) -> NDArray[Any]:
+    """Load the array of a NIfTI file, such as a label map or a parameter to be fixed.
+
+    Parameters
+    ----------
+    path : path
+        NIfTI file.
+
+    Returns
+    -------
+    ndarray
+        Of the type of the file, or float where the file says that numbers are scaled.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged, or of the wrong kind.
+    """
+    return open_nifti(Path(path)).read()
+
+
+def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> Path | None:
+    """Return the file of b-values or directions: the named one, or the one beside the scan."""
+    if isinstance(given, str | PathLike):
+        return Path(given)
+    if given is None and not files.stacked:
+        return beside(files.files[0].path, kind)
+    return None
+
+
+def _read_bvals(
+    given: Any, path: Path | None, files: ScanFiles, b_unit: str
+) -> NDArray[np.float64]:
+    """Return the b-values in s/mm^2, checked on their own and against the number of volumes."""
+    if b_unit not in B_UNITS:
+        raise OptionError(f"b_unit is {b_unit!r}; expected one of {', '.join(B_UNITS)}")
+    if given is None and path is None:
+        raise AcquisitionError(_no_bvals(files))
+    name = str(path or "bvals")
+    b = read_bvals(path) if path else given
+    try:
+        b = _in_s_mm2(b, B_UNITS[b_unit])
+        found = Acquisition(b).bvals
+    except AcquisitionError as error:
+        raise AcquisitionError(f"{name}: {error}") from None
+    if len(found) != files.shape[-1]:
+        raise ShapeError(
+            f"{name} has {len(found)} b-values and {files.name} has {files.shape[-1]} volumes; "
+            "expected one b-value per volume. Check that they belong together"
+        )
+    return found
+
+
+def _read_bvecs(given: Any, path: Path | None, n_volumes: int) -> NDArray[np.float64] | None:
+    if path is None:
+        return given  # type: ignore[no-any-return]
+    vectors = read_bvecs(path)
+    if len(vectors) != n_volumes:
+        raise ShapeError(
+            f"{path} has {len(vectors)} directions and there are {n_volumes} volumes; expected "
+            "one direction per volume. Check that they belong together"
+        )
+    return vectors
+
+
+def _read_mask(path: Path, files: ScanFiles) -> NDArray[Any]:
+    return open_mask(path, files).read().reshape(files.shape[:3], order="F")
+
+
+def _read_and_hash(
+    files: ScanFiles, paths: dict[str, Path | None]
+) -> tuple[NDArray[Any], list[Source]]:
+    """Read the scan while another thread computes the checksums: both release the GIL."""
+    named = [("scan", file.path) for file in files.files]
+    named += [(role, path) for role, path in paths.items() if path is not None]
+    with ThreadPoolExecutor(1) as pool:
+        futures = [pool.submit(_source, role, path) for role, path in named]
+        signal = files.read()
+        return signal, [future.result() for future in futures]
+
+
+def _source(role: str, path: Path) -> Source:
+    return Source(role, str(path.resolve()), sha256(path))
+
+
+def _in_s_mm2(b: ArrayLike, factor: float) -> ArrayLike:
+    """Multiply by the factor of a unit, unless the numbers cannot be in that unit."""
+    if factor == 1.0:
+        return b
+    try:
+        given = np.asarray(b, dtype=np.float64)
+    except (TypeError, ValueError):
+        return b
+    if given.max(initial=0.0) > _HIGHEST_MS_UM2:
+        raise AcquisitionError(
+            f"the highest b-value is {given.max():g}; expected ms/um^2, that is less than "
+            "about 10. These look like s/mm^2: leave out --b-unit (b_unit)"
+        )
+    return given * factor
+
+
+def _no_bvals(files: ScanFiles) -> str:
+    if files.stacked:
+        return (
+            "a list of scans came without b-values; expected one b-value per file. "
+            "Give bvals as numbers or as a file (--bval)"
+        )
+    return (
+        f"no b-values for {files.name}; expected a file of the same name that ends in .bval or "
+        ".bvals beside it. Name the file (--bval), or give bvals as numbers"
+    )

@@ -1,0 +1,200 @@
+"""Maps and scans as NIfTI files, with the geometry fields of the scan they come from."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.dwi import DWI
+from ivimkit.errors import InputError, OutputExistsError, ShapeError
+from ivimkit.geometry import Geometry
+from ivimkit.io.gradients import write_bvals, write_bvecs
+from ivimkit.io.scan import AnyPath
+
+__all__ = ["save_map", "save_scan", "write_image"]
+
+# Half of nibabel has no types.
+nib: Any = nibabel
+
+_NIFTI1_LONGEST = 32767
+_NIFTI1_SIZE = 348
+_STORABLE = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64")
+_GEOMETRY_FIELDS = (
+    *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "dim_info"),
+)
+
+
+def save_map(
+    array: NDArray[Any], path: AnyPath, geometry: Geometry, *, overwrite: bool = False
+) -> None:
+    """Save an array as NIfTI: a map as float32, labels as they are.
+
+    Parameters
+    ----------
+    array : ndarray, shape (x, y, z)
+        Numbers; fewer axes are padded with axes of length 1.
+    path : path
+        ``.nii`` or ``.nii.gz``.
+    geometry : Geometry
+        Where the voxels are, e.g. ``dwi.geometry``.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is such a file and overwriting was not asked for.
+    InputError
+        If the file cannot be written, or is not named ``.nii`` or ``.nii.gz``.
+    ShapeError
+        If the array has more axes than NIfTI can have.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, ivimkit as ik
+    >>> from pathlib import Path
+    >>> from ivimkit.io import load_map, save_map
+    >>> path = Path(tempfile.mkdtemp()) / "labels.nii.gz"
+    >>> save_map(np.ones((3, 3, 2), dtype=np.uint8), path, ik.Geometry())
+    >>> load_map(path).shape
+    (3, 3, 2)
+    """
+    target = _free(Path(path), overwrite)
+    kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
+    _replace(target, array if kept else _float32(array), geometry)
+
+
+def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
+    """Save a scan as NIfTI with its b-values, and directions if known, beside it.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan; of a selection, only the selected volumes.
+    path : path
+        ``.nii`` or ``.nii.gz``; the b-values go to the file of the same name with ``.bval``.
+    overwrite : bool
+        Whether existing files may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is such a file and overwriting was not asked for.
+    InputError
+        If a file cannot be written, or is not named ``.nii`` or ``.nii.gz``.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, ivimkit as ik
+    >>> from pathlib import Path
+    >>> from ivimkit.io import save_scan
+    >>> path = Path(tempfile.mkdtemp()) / "dwi.nii.gz"
+    >>> save_scan(ik.DWI(np.ones((3, 3, 2, 2)), [0, 900]), path)
+    >>> ik.load(path).fit_bvals.tolist()
+    [0.0, 900.0]
+    """
+    target = _free(Path(path), overwrite)
+    stem = target.name[: target.name.lower().rindex(".nii")]
+    b_path = _free(target.with_name(f"{stem}.bval"), overwrite, image=False)
+    vec_path = _free(target.with_name(f"{stem}.bvec"), overwrite, image=False)
+    whole = len(dwi.volumes) == dwi.signal.shape[-1]
+    signal = dwi.signal if whole else dwi.signal[..., dwi.volumes]
+    while signal.ndim < 4:
+        signal = signal[..., np.newaxis, :]
+    kept = signal.dtype.name in _STORABLE
+    _replace(target, signal if kept else signal.astype(np.float64), dwi.geometry)
+    write_bvals(b_path, dwi.acquisition.bvals)
+    vec_path.unlink(missing_ok=True)
+    if dwi.acquisition.bvecs is not None:
+        write_bvecs(vec_path, dwi.acquisition.bvecs)
+
+
+def write_image(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
+    """Write a map as float32 (integers of 32 bits as they are), in place.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nii`` or ``.nii.gz``; replaced if it is there.
+    array : ndarray
+        Up to seven axes; fewer than three are padded.
+    geometry : Geometry
+        Where the voxels are.
+
+    Raises
+    ------
+    ShapeError
+        If the array has more axes than NIfTI can have.
+    """
+    data = array if array.dtype.kind in "iu" else _float32(array)
+    nib.save(_image(data, geometry), path)
+
+
+def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    # Numbers beyond the range of float32 become inf, as they should.
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
+def _image(data: NDArray[Any], geometry: Geometry) -> Any:
+    if data.ndim > 7:
+        raise ShapeError(
+            f"the array has {data.ndim} axes; expected at most 7, as NIfTI has. Reshape it"
+        )
+    padded = data.reshape(data.shape + (1,) * (3 - data.ndim))
+    long = max(padded.shape) > _NIFTI1_LONGEST
+    second = long or len(geometry.header) > _NIFTI1_SIZE
+    header = nib.Nifti2Header() if second else nib.Nifti1Header()
+    header.set_data_dtype(data.dtype)
+    header.set_data_shape(padded.shape)
+    _set_geometry(header, geometry)
+    return (nib.Nifti2Image if second else nib.Nifti1Image)(padded, None, header)
+
+
+def _set_geometry(header: Any, geometry: Geometry) -> None:
+    """Copy the geometry fields bit by bit if there is a header, so that nothing is rounded."""
+    header.set_xyzt_units(xyz=geometry.voxel_units)
+    if not geometry.header:
+        header.set_sform(geometry.affine, code=geometry.sform_code)
+        header.set_qform(geometry.affine, code=geometry.qform_code)
+        return
+    first = len(geometry.header) == _NIFTI1_SIZE
+    kind = nib.Nifti1Header if first else nib.Nifti2Header
+    source = kind(geometry.header, check=False)
+    for name in _GEOMETRY_FIELDS:
+        header[name] = source[name]
+    header["pixdim"][:4] = source["pixdim"][:4]
+
+
+def _free(path: Path, overwrite: bool, *, image: bool = True) -> Path:
+    if image and not path.name.lower().endswith((".nii", ".nii.gz")):
+        raise InputError(f"{path} is to be written; expected a name that ends in .nii or .nii.gz")
+    if path.exists() and not overwrite:
+        raise OutputExistsError(
+            f"{path} is there already; expected a new file. Choose another name, or ask to "
+            "overwrite it (--overwrite, overwrite=True)"
+        )
+    return path
+
+
+def _replace(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
+    """Write a file under another name first, so that it is never there half."""
+    suffix = ".nii.gz" if path.name.lower().endswith(".gz") else ".nii"
+    partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex[:8]}{suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(_image(array, geometry), partial)
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}; expected a folder with enough "
+            "space and the right to write. Choose another one"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)

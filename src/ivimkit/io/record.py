@@ -1,0 +1,170 @@
+"""The text side of a saved result: fit.json and the sidecars of its maps."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivimkit import methods, models
+from ivimkit.acquisition import Acquisition
+from ivimkit.derived import describe
+from ivimkit.errors import FileFormatError
+from ivimkit.fit_method import FitMethod
+from ivimkit.geometry import Geometry
+from ivimkit.parameter import Parameter
+from ivimkit.result import FitResult
+from ivimkit.signal_model import SignalModel
+from ivimkit.status import explain
+
+__all__ = ["read_json", "sidecar", "status_sidecar", "to_record", "write_json"]
+
+_NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+
+
+def to_record(result: FitResult) -> dict[str, Any]:
+    """Return what makes the object again, apart from its arrays."""
+    model = result.model
+    return {
+        "model": model.name,
+        "parameters": [dataclasses.asdict(parameter) for parameter in model.parameters],
+        "fixed_maps": sorted(model.fixed_maps),
+        "method": result.method.name,
+        "method_options": result.method.options(),
+        "acquisition": {
+            "bvals": result.acquisition.bvals,
+            "bvecs": result.acquisition.bvecs,
+            "tolerance": result.acquisition.tolerance,
+            "labels": result.acquisition.labels,
+        },
+        "geometry": {
+            "affine": result.geometry.affine,
+            "voxel_units": result.geometry.voxel_units,
+            "sform_code": result.geometry.sform_code,
+            "qform_code": result.geometry.qform_code,
+        },
+        "shape": result.shape,
+        "maps": list(result.maps),
+    }
+
+
+def model_of(record: Mapping[str, Any]) -> SignalModel:
+    """Return the model of a record, without fixed maps."""
+    parameters = []
+    for values in record["parameters"]:
+        parameters.append(Parameter(**{**values, "display": tuple(values["display"])}))
+    return dataclasses.replace(models.get(record["model"]), parameters=tuple(parameters))
+
+
+def method_of(record: Mapping[str, Any]) -> FitMethod:
+    """Return the method of a record, with its options."""
+    options = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in record["method_options"].items()
+    }
+    return methods.get(record["method"], **options)
+
+
+def acquisition_of(record: Mapping[str, Any]) -> Acquisition:
+    """Return the acquisition of a record."""
+    return Acquisition(**record["acquisition"])
+
+
+def geometry_of(record: Mapping[str, Any], header: bytes) -> Geometry:
+    """Return the geometry of a record, with the header of one of its maps."""
+    return Geometry(**record["geometry"], header=header)
+
+
+def sidecar(result: FitResult, name: str) -> dict[str, Any]:
+    """Describe one map: name, unit, model, method."""
+    about = describe(name, result.model.parameters)
+    model, method = result.model, result.method
+    if name == "ADC" and name not in model.names:
+        # The ADC beside another model has a fit of its own.
+        model, method = models.get("monoexp"), methods.get("loglinear")
+    return {
+        "Name": name,
+        "Description": about.description,
+        "Units": about.unit or "1",
+        "Model": model.name,
+        "ModelTitle": model.title,
+        "Equation": model.equation,
+        "Method": method.name,
+        "MethodTitle": method.title,
+        "MethodOptions": method.options(),
+        "NaN": "no value; the reason is in status.nii.gz",
+        "References": [*model.references, *method.references],
+    }
+
+
+def status_sidecar(result: FitResult) -> dict[str, Any]:
+    """Describe the status map: the meaning of every flag."""
+    return {
+        "Name": "status",
+        "Description": "Why a voxel has no value, or what to know about it: a sum of flags",
+        "Units": "1",
+        "Model": result.model.name,
+        "Method": result.method.name,
+        "Flags": {
+            str(flag): {"Name": name, "Meaning": sentence, "WhatToDo": advice}
+            for flag, (name, sentence, advice) in explain(result.model.parameters).items()
+        },
+    }
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write readable JSON; inf and nan, which JSON has not, become words."""
+    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read JSON that `write_json` wrote.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such file, or it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileFormatError(
+            f"there is no {path.name} in {path.parent}; expected the folder of a result that "
+            "ivimkit has saved. Check the path, or fit again"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise FileFormatError(
+            f"{path} cannot be read ({error}); expected JSON that ivimkit has written. Fit again"
+        ) from None
+    if not isinstance(content, dict):
+        raise FileFormatError(
+            f"{path} holds a {type(content).__name__}; expected the record of a fit. Fit again"
+        )
+    return {name: _restored(value) for name, value in content.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return the value as JSON types."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _restored(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_restored(item) for item in value]
+    return _NOT_FINITE.get(value, value) if isinstance(value, str) else value

@@ -1,0 +1,222 @@
+"""save and load_result: a fit as a folder of maps, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.derived import DERIVED
+from ivimkit.errors import FileFormatError, InputError
+from ivimkit.io.folder import check_free, write_folder
+from ivimkit.io.maps import write_image
+from ivimkit.io.nifti import open_nifti
+from ivimkit.io.record import (
+    acquisition_of,
+    geometry_of,
+    method_of,
+    model_of,
+    read_json,
+    sidecar,
+    status_sidecar,
+    to_record,
+    write_json,
+)
+from ivimkit.io.scan import AnyPath
+from ivimkit.result import FitResult, Provenance
+
+__all__ = ["check_output", "load_result", "save"]
+
+_RECORD = "fit.json"
+_VERSION = 1
+_USUAL_MAPS = ("S0", "f", "D_star", "D", "status", *(parameter.name for parameter in DERIVED))
+
+
+def check_output(folder: AnyPath, *, overwrite: bool = False) -> None:
+    """Refuse a folder that holds a result, before the work of a fit.
+
+    Parameters
+    ----------
+    folder : path
+        Where the result is to be saved.
+    overwrite : bool
+        Whether an earlier result may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If a result is there, or the folder is a file.
+    """
+    names = [_RECORD, *(_image_name(name) for name in _USUAL_MAPS)]
+    check_free(_absolute(folder), names, overwrite=overwrite)
+
+
+def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None:
+    """Save a result: one NIfTI file and one sidecar per map, and ``fit.json``.
+
+    All files appear at once, complete, or not at all. Other files in the folder stay.
+
+    Parameters
+    ----------
+    result : FitResult
+        What `ivimkit.fit` returned.
+    folder : path
+        Where to; made if it is not there.
+    overwrite : bool
+        Whether an earlier result may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If a result is there and overwriting was not asked for.
+    InputError
+        If the files cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, ivimkit as ik
+    >>> from pathlib import Path
+    >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi)
+    >>> out = Path(tempfile.mkdtemp()) / "out"
+    >>> ik.save(result, out)
+    >>> (out / "D_star.nii.gz").exists()
+    True
+    """
+    target = _absolute(folder)
+    names = _file_names(result)
+    check_free(target, names, overwrite=overwrite)
+    write_folder(target, names, partial(_write, result), outdated=_files_of(target))
+
+
+def load_result(folder: AnyPath) -> FitResult:
+    """Load a result that `save` has written.
+
+    Parameters
+    ----------
+    folder : path
+        The folder.
+
+    Returns
+    -------
+    FitResult
+        As it was saved; maps have the precision of float32.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no result, or a file of it is missing or damaged.
+
+    Examples
+    --------
+    >>> import tempfile, ivimkit as ik
+    >>> from pathlib import Path
+    >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi)
+    >>> out = Path(tempfile.mkdtemp()) / "out"
+    >>> ik.save(result, out)
+    >>> ik.load_result(out).provenance == result.provenance
+    True
+    """
+    home = _absolute(folder)
+    content = read_json(home / _RECORD)
+    if content.get("format_version") != _VERSION:
+        raise FileFormatError(
+            f"{home / _RECORD} has format version {content.get('format_version')}; expected "
+            f"{_VERSION}. Read it with the ivimkit that wrote it, or fit again"
+        )
+    try:
+        return _restore(home, content)
+    except (KeyError, TypeError, InputError) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        raise FileFormatError(
+            f"{home / _RECORD} is not complete ({error}); expected the record of a fit. Fit again"
+        ) from error
+
+
+def _restore(home: Path, content: dict[str, Any]) -> FitResult:
+    record = content["result"]
+    shape = tuple(record["shape"])
+    read = partial(_read, home, shape)
+    status_file = open_nifti(home / _image_name("status"))
+    fixed = {name: read(f"fixed_{name}") for name in record["fixed_maps"]}
+    return FitResult(
+        maps={name: read(name) for name in record["maps"]},
+        status=read("status", np.int32),
+        model=dataclasses.replace(model_of(record), fixed_maps=fixed),
+        method=method_of(record),
+        acquisition=acquisition_of(record),
+        geometry=geometry_of(record, status_file.geometry.header),
+        provenance=Provenance.from_dict(content),
+    )
+
+
+def _write(result: FitResult, folder: Path) -> None:
+    """Write all files of a result; compression, the slow part, runs in threads."""
+    jobs: list[Callable[[], None]] = []
+    for name in result.maps:
+        jobs.append(partial(_write_map, result, folder, name))
+        write_json(folder / f"{name}.json", sidecar(result, name))
+    for name, values in result.model.fixed_maps.items():
+        path = folder / _image_name(f"fixed_{name}")
+        jobs.append(partial(write_image, path, values, result.geometry))
+    status = folder / _image_name("status")
+    jobs.append(partial(write_image, status, result.status, result.geometry))
+    write_json(folder / "status.json", status_sidecar(result))
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for job in [pool.submit(job) for job in jobs]:
+            job.result()
+    about = {"format": "ivimkit result", "format_version": _VERSION}
+    files = _file_names(result)
+    content = {**about, **result.provenance.to_dict(), "result": to_record(result), "files": files}
+    write_json(folder / _RECORD, content)
+
+
+def _write_map(result: FitResult, folder: Path, name: str) -> None:
+    # The map is asked for here, so that few of them are in memory at a time.
+    write_image(folder / _image_name(name), result.maps[name], result.geometry)
+
+
+def _read(
+    home: Path, shape: tuple[int, ...], name: str, dtype: type[Any] = np.float64
+) -> NDArray[Any]:
+    path = home / _image_name(name)
+    array = open_nifti(path).read()
+    if array.size != int(np.prod(shape)):
+        raise FileFormatError(
+            f"{path} has shape {array.shape}; expected {shape}, as {_RECORD} says. Fit again"
+        )
+    return array.reshape(shape).astype(dtype)
+
+
+def _image_name(name: str) -> str:
+    return f"{name}.nii.gz"
+
+
+def _file_names(result: FitResult) -> list[str]:
+    """Return the files of a result, the one that makes it valid last."""
+    names = [*result.maps, "status"]
+    images = [*names, *(f"fixed_{name}" for name in result.model.fixed_maps)]
+    return [*map(_image_name, images), *(f"{name}.json" for name in names), _RECORD]
+
+
+def _files_of(folder: Path) -> list[str]:
+    """Return the files of the result that is in a folder, if it has a readable one."""
+    if not (folder / _RECORD).is_file():
+        return []
+    try:
+        names = read_json(folder / _RECORD).get("files", [])
+    except FileFormatError:
+        return []
+    # Only names of plain files: a record from elsewhere must not reach out of the folder.
+    return [name for name in names if isinstance(name, str) and Path(name).name == name]
+
+
+def _absolute(folder: AnyPath) -> Path:
+    return Path(folder).expanduser().resolve()

@@ -1,0 +1,1 @@
+"""Scalar device functions: mathematics only, no allocation, no exceptions."""

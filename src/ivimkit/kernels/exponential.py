@@ -1,0 +1,70 @@
+"""exp and log without branches, so that loops over b-values become vector instructions.
+
+The exponential of the C library is called once per element (7 ns); these inline into the loop
+(below 1 ns per element on a machine with 512-bit vectors). Both are accurate to about 2 units in
+the last place on their ranges.
+
+References
+----------
+Muller JM. Elementary Functions, 3rd ed., 2016. doi:10.1007/978-1-4899-7983-4
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ivimkit.kernels.device import exact
+
+__all__ = ["exp", "log"]
+
+_LOG2_E = 1.4426950408889634
+# ln 2 in two parts: multiples of the first one up to 2^11 are exact.
+_LN2_HIGH = 6.93147180369123816490e-01
+_LN2_LOW = 1.90821492927058770002e-10
+# Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits of the number.
+_ROUND = 6755399441055744.0
+_LOWEST = -708.0
+_SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
+
+
+@exact
+def exp(x: float) -> float:
+    """Return e^x for -708 <= x <= 708; smaller x count as -708 (3e-308)."""
+    x = max(x, _LOWEST)
+    shifted = x * _LOG2_E + _ROUND
+    k = shifted - _ROUND
+    r = x - k * _LN2_HIGH - k * _LN2_LOW
+    # Chebyshev interpolation of (e^r - 1 - r) / r^2 on [-ln 2 / 2, ln 2 / 2], error 2e-17.
+    p = 2.5100424157005066788e-8
+    p = p * r + 2.7620138719733995569e-7
+    p = p * r + 2.7557268378684192873e-6
+    p = p * r + 0.000024801521190217727651
+    p = p * r + 0.00019841269863105968748
+    p = p * r + 0.0013888888917281793308
+    p = p * r + 0.0083333333333300513464
+    p = p * r + 0.041666666666623991516
+    p = p * r + 0.16666666666666667456
+    p = p * r + 0.50000000000000010262
+    p = p * r + 1.0
+    p = p * r + 1.0
+    bits = np.float64(p).view(np.int64) + (np.float64(shifted).view(np.int64) << 52)
+    return np.int64(bits).view(np.float64)
+
+
+@exact
+def log(x: float) -> float:
+    """Return the natural logarithm of a normal positive x; for other x it has no meaning."""
+    bits = np.float64(x).view(np.int64)
+    k = (bits - _SQRT_HALF_BITS) >> 52
+    m = np.int64(bits - (k << 52)).view(np.float64)
+    t = (m - 1.0) / (m + 1.0)
+    z = t * t
+    # Chebyshev interpolation of (2 atanh(t) / t - 2) / t^2, error 3e-16.
+    p = 0.14617807153417324964
+    p = p * z + 0.15331611722055007885
+    p = p * z + 0.18182892432536871201
+    p = p * z + 0.22222211089379496214
+    p = p * z + 0.28571428626253837606
+    p = p * z + 0.39999999999898890514
+    p = p * z + 0.66666666666666697077
+    return float(k) * _LN2_HIGH + (2.0 * t + (t * z * p + float(k) * _LN2_LOW))

@@ -1,0 +1,344 @@
+"""Least squares for S(b) = a1 exp(-b r1) + a2 exp(-b r2): local refinement by variable projection.
+
+The amplitudes are eliminated (`amplitudes`), which leaves two rates. Their minimum is found by
+Newton steps with the exact Hessian of the projected cost; bounds on the rates are an active set
+(the quadratic model is minimised on the box), not a clipping of the step. One pass over the
+b-values gives everything a step needs: sixteen sums.
+
+References
+----------
+Golub GH, Pereyra V. Separable nonlinear least squares: the variable projection method and its
+applications. Inverse Problems 2003;19:R1. doi:10.1088/0266-5611/19/2/201
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.amplitudes import solve_amplitudes
+from ivimkit.kernels.device import device
+from ivimkit.kernels.exponential import exp
+
+__all__ = ["refine", "squared_residual"]
+
+_MAX_ITERATIONS = 60
+# A Newton step below this (relative in r1, in units of ln r2) leaves an error of its square.
+_STEP_TOLERANCE = 1e-5
+# A step that promises less than this share of the cost is below 1e-4 standard deviations.
+_GAIN_TOLERANCE = 1e-9
+# Rates closer than this are one pool.
+_MERGED = 1.02
+_MAX_LOG_STEP = 1.5
+
+
+@device
+def _sums(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    r1: float,
+    r2: float,
+    a1: float,
+    a2: float,
+) -> tuple[float, ...]:
+    """Return the inner products of e1, e2 and the residual with 1, b and b^2, and the cost."""
+    g11 = g12 = g22 = gb11 = gb12 = gb22 = gbb11 = gbb12 = gbb22 = 0.0
+    q1 = q2 = qb1 = qb2 = qbb1 = qbb2 = cost = 0.0
+    for j in range(b.size):
+        bj = b[j]
+        w = root_weight[j]
+        e1 = w * exp(-bj * r1)
+        e2 = w * exp(-bj * r2)
+        residual = w * signal[j] - a1 * e1 - a2 * e2
+        bb = bj * bj
+        x = e1 * e1
+        g11 += x
+        gb11 += bj * x
+        gbb11 += bb * x
+        x = e1 * e2
+        g12 += x
+        gb12 += bj * x
+        gbb12 += bb * x
+        x = e2 * e2
+        g22 += x
+        gb22 += bj * x
+        gbb22 += bb * x
+        x = e1 * residual
+        q1 += x
+        qb1 += bj * x
+        qbb1 += bb * x
+        x = e2 * residual
+        q2 += x
+        qb2 += bj * x
+        qbb2 += bb * x
+        cost += residual * residual
+    return (
+        g11, g12, g22, gb11, gb12, gb22, gbb11, gbb12, gbb22,
+        q1, q2, qb1, qb2, qbb1, qbb2, cost,
+    )  # fmt: skip
+
+
+@device
+def _box_step(
+    g1: float,
+    g2: float,
+    h11: float,
+    h12: float,
+    h22: float,
+    low1: float,
+    high1: float,
+    low2: float,
+    high2: float,
+) -> tuple[float, float]:
+    """Minimise g.d + d.H.d / 2 over a box around 0, H positive definite."""
+    det = h11 * h22 - h12 * h12
+    d1 = -(h22 * g1 - h12 * g2) / det
+    d2 = -(h11 * g2 - h12 * g1) / det
+    in1 = low1 <= d1 <= high1
+    in2 = low2 <= d2 <= high2
+    if in1 and in2:
+        return d1, d2
+    # The minimum lies on an edge whose bound the free minimum violates.
+    x1 = min(max(d1, low1), high1)
+    x2 = min(max(-(g2 + h12 * x1) / h22, low2), high2)
+    y2 = min(max(d2, low2), high2)
+    y1 = min(max(-(g1 + h12 * y2) / h11, low1), high1)
+    if in2:
+        return x1, x2
+    if in1:
+        return y1, y2
+    value_x = g1 * x1 + g2 * x2 + 0.5 * (h11 * x1 * x1 + h22 * x2 * x2) + h12 * x1 * x2
+    value_y = g1 * y1 + g2 * y2 + 0.5 * (h11 * y1 * y1 + h22 * y2 * y2) + h12 * y1 * y2
+    return (x1, x2) if value_x <= value_y else (y1, y2)
+
+
+@device
+def _detectability(
+    g11: float, g12: float, g22: float,
+    c11: float, c12: float, c21: float, c22: float,
+    m11: float, m12: float, m22: float,
+    a1: float, a2: float,
+) -> tuple[float, float]:  # fmt: skip
+    """Return a1^2 and a2^2 over their variances, in units of the noise variance.
+
+    The variances are the marginal ones of the Gauss-Newton matrix, rates included; a row and
+    column of zeros (a rate that is fixed or at a bound) drops out.
+    """
+    if m11 <= 0.0:
+        m11, m12 = 1.0, 0.0
+    if m22 <= 0.0:
+        m22, m12 = 1.0, 0.0
+    det = m11 * m22 - m12 * m12
+    if det <= 1e-14 * m11 * m22:
+        return 0.0, 0.0
+    s11 = g11 - (c11 * c11 * m22 - 2.0 * c11 * c12 * m12 + c12 * c12 * m11) / det
+    s22 = g22 - (c21 * c21 * m22 - 2.0 * c21 * c22 * m12 + c22 * c22 * m11) / det
+    s12 = g12 - (c11 * c21 * m22 - (c11 * c22 + c12 * c21) * m12 + c12 * c22 * m11) / det
+    info = max(s11 * s22 - s12 * s12, 0.0)
+    return (
+        a1 * a1 * info / s22 if s22 > 0.0 else 0.0,
+        a2 * a2 * info / s11 if s11 > 0.0 else 0.0,
+    )
+
+
+@device
+def refine(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    r1: float,
+    r2: float,
+    r1_low: float,
+    r1_high: float,
+    r2_low: float,
+    r2_high: float,
+    f_low: float,
+    f_high: float,
+    s0_low: float,
+    s0_high: float,
+) -> tuple[float, float, float, float, float, float, float, int, int]:
+    """Go from the rates (r1, r2) to the nearest least-squares minimum inside the bounds.
+
+    Parameters
+    ----------
+    b, root_weight, signal : ndarray, shape (n_b,)
+        b-values in s/mm^2, square roots of the weights, signal.
+    r1, r2 : float
+        Starting rates in mm^2/s, inside their bounds, r2 > r1.
+    r1_low, r1_high, r2_low, r2_high, f_low, f_high, s0_low, s0_high : float
+        Bounds; equal bounds fix a parameter. r2_low > 0.
+
+    Returns
+    -------
+    r1, r2, a1, a2 : float
+        Rates and amplitudes at the minimum.
+    cost : float
+        Weighted sum of squares.
+    seen1, seen2 : float
+        Squared amplitudes over their variances, for a noise variance of 1.
+    iterations : int
+        Passes over the b-values.
+    end : int
+        0: converged; 1: the two rates have become one; 2: not converged.
+    """
+    a1 = a2 = 0.0
+    best = math.inf
+    damping = 0.0
+    noise = 0.0
+    # What a step needs and what a rejected step goes back to.
+    x1, x2, y1, y2 = r1, r2, a1, a2
+    g1 = g2 = h11 = h12 = h22 = 0.0
+    t11 = t12 = t21 = t22 = 0.0
+    m11 = m12 = m22 = gb11 = gb12 = gb22 = g11 = g12 = g22 = 0.0
+    end = 2
+    iterations = 0
+    while iterations < _MAX_ITERATIONS:
+        iterations += 1
+        (
+            g11, g12, g22, gb11, gb12, gb22, gbb11, gbb12, gbb22,
+            q1, q2, qb1, qb2, qbb1, qbb2, cost,
+        ) = _sums(b, root_weight, signal, r1, r2, a1, a2)  # fmt: skip
+        if iterations == 1:
+            noise = 1e-14 * cost
+        p1 = q1 + g11 * a1 + g12 * a2
+        p2 = q2 + g12 * a1 + g22 * a2
+        n1, n2, free, z1, z2 = solve_amplitudes(
+            g11, g12, g22, p1, p2, f_low, f_high, s0_low, s0_high
+        )
+        d1 = n1 - a1
+        d2 = n2 - a2
+        if free == 2:
+            # Solving for the change keeps the digits that p - G a would cancel.
+            det = g11 * g22 - g12 * g12
+            d1 = (g22 * q1 - g12 * q2) / det
+            d2 = (g11 * q2 - g12 * q1) / det
+        cost += d1 * (g11 * d1 + g12 * d2 - 2.0 * q1) + d2 * (g12 * d1 + g22 * d2 - 2.0 * q2)
+        if cost > best + noise:
+            damping = max(10.0 * damping, 0.01)
+            if damping > 1e8:
+                end = 0
+                break
+        else:
+            settled = best - cost <= noise and iterations > 2 and damping == 0.0
+            best = cost
+            damping = 0.1 * damping if damping > 1e-3 else 0.0
+            x1, x2 = r1, r2
+            y1 = a1 + d1
+            y2 = a2 + d2
+            # Products of the residual with b e and b^2 e at the new amplitudes.
+            u1 = qb1 - gb11 * d1 - gb12 * d2
+            u2 = qb2 - gb12 * d1 - gb22 * d2
+            v1 = qbb1 - gbb11 * d1 - gbb12 * d2
+            v2 = qbb2 - gbb12 * d1 - gbb22 * d2
+            g1 = y1 * u1
+            g2 = y2 * u2
+            # c_kl = d2F / da_k dr_l of the cost F = residual^2 / 2; t = -F_aa^-1 c maps a change
+            # of the rates to the change of the free amplitudes.
+            c11 = u1 - y1 * gb11
+            c12 = -y2 * gb12
+            c21 = -y1 * gb12
+            c22 = u2 - y2 * gb22
+            m11 = y1 * y1 * gbb11
+            m12 = y1 * y2 * gbb12
+            m22 = y2 * y2 * gbb22
+            if free == 2:
+                t11 = -(g22 * c11 - g12 * c21) / det
+                t12 = -(g22 * c12 - g12 * c22) / det
+                t21 = -(g11 * c21 - g12 * c11) / det
+                t22 = -(g11 * c22 - g12 * c12) / det
+            elif free == 1:
+                norm = z1 * z1 * g11 + 2.0 * z1 * z2 * g12 + z2 * z2 * g22
+                k1 = -(z1 * c11 + z2 * c21) / norm
+                k2 = -(z1 * c12 + z2 * c22) / norm
+                t11, t12, t21, t22 = z1 * k1, z1 * k2, z2 * k1, z2 * k2
+            else:
+                t11 = t12 = t21 = t22 = 0.0
+            h11 = m11 - y1 * v1 + c11 * t11 + c21 * t21
+            h12 = m12 + c11 * t12 + c21 * t22
+            h22 = m22 - y2 * v2 + c12 * t12 + c22 * t22
+            # The fast rate is scaled: Newton steps in ln r2 see a rounder valley.
+            h12 *= x2
+            h22 = x2 * x2 * h22 + x2 * g2
+            g2 *= x2
+            # A rate stays where its bound holds it back or where it has no amplitude.
+            move1 = y1 > 0.0 and (r1_low if g1 >= 0.0 else x1) < (x1 if g1 >= 0.0 else r1_high)
+            move2 = y2 > 0.0 and (r2_low if g2 >= 0.0 else x2) < (x2 if g2 >= 0.0 else r2_high)
+            if not move1:
+                g1 = h12 = 0.0
+                h11 = 1.0
+            if not move2:
+                g2 = h12 = 0.0
+                h22 = 1.0
+            # Not convex here: the Gauss-Newton diagonal as a safe scale.
+            scale1 = m11 if move1 else 1.0
+            scale2 = x2 * x2 * m22 if move2 else 1.0
+            lowest = 0.5 * (h11 / scale1 + h22 / scale2) - math.sqrt(
+                0.25 * (h11 / scale1 - h22 / scale2) ** 2 + h12 * h12 / (scale1 * scale2)
+            )
+            if lowest < 1e-10:
+                damping = max(damping, 1e-3)
+                h11 += (1e-3 - lowest) * scale1
+                h22 += (1e-3 - lowest) * scale2
+            if settled or not (move1 or move2):
+                end = 0
+                break
+        s11 = h11 * (1.0 + damping)
+        s22 = h22 * (1.0 + damping)
+        d1, d2 = _box_step(
+            g1,
+            g2,
+            s11,
+            h12,
+            s22,
+            r1_low - x1,
+            r1_high - x1,
+            max(math.log(r2_low / x2), -_MAX_LOG_STEP),
+            min(math.log(r2_high / x2), _MAX_LOG_STEP),
+        )
+        gain = -(g1 * d1 + g2 * d2) - 0.5 * (h11 * d1 * d1 + h22 * d2 * d2) - h12 * d1 * d2
+        r1 = min(max(x1 + d1, r1_low), r1_high)
+        r2 = min(max(x2 * math.exp(d2), r2_low), r2_high)
+        d2 *= x2
+        a1 = y1 + t11 * d1 + t12 * d2
+        a2 = y2 + t21 * d1 + t22 * d2
+        if r2 < _MERGED * r1:
+            end = 1
+            break
+        small = abs(d1) <= _STEP_TOLERANCE * x1 and abs(d2) <= _STEP_TOLERANCE * x2
+        if damping == 0.0 and (small or 2.0 * gain <= _GAIN_TOLERANCE * best):
+            s0 = a1 + a2
+            end = 0
+            if s0_low <= s0 <= s0_high and f_low * s0 <= a2 <= f_high * s0:
+                x1, x2, y1, y2 = r1, r2, a1, a2
+                best = max(best - 2.0 * gain, 0.0)
+            break
+    free1 = 1.0 if r1_low < x1 < r1_high else 0.0
+    free2 = 1.0 if r2_low < x2 < r2_high else 0.0
+    seen1, seen2 = _detectability(
+        g11, g12, g22,
+        -free1 * y1 * gb11, -free2 * y2 * gb12, -free1 * y1 * gb12, -free2 * y2 * gb22,
+        free1 * m11, free1 * free2 * m12, free2 * m22, y1, y2,
+    )  # fmt: skip
+    return x1, x2, y1, y2, best, seen1, seen2, iterations, end
+
+
+@device
+def squared_residual(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    r1: float,
+    r2: float,
+    a1: float,
+    a2: float,
+) -> float:
+    """Return the weighted sum of squares of a two-pool signal with given parameters."""
+    cost = 0.0
+    for j in range(b.size):
+        residual = signal[j] - a1 * exp(-b[j] * r1) - a2 * exp(-b[j] * r2)
+        residual *= root_weight[j]
+        cost += residual * residual
+    return cost

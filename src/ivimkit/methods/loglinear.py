@@ -1,0 +1,128 @@
+"""Weighted log-linear least squares: ADC, or D and the intercept above a threshold."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.acquisition import Acquisition
+from ivimkit.errors import OptionError
+from ivimkit.kernels.device import device
+from ivimkit.kernels.loglinear import log_linear, mean_signal
+from ivimkit.kernels.pools import EXTRA, GONE, pool_bounds, store_pools
+from ivimkit.kernels.two_pools import squared_residual
+from ivimkit.signal_model import SignalModel
+from ivimkit.status import FitStatus
+from ivimkit.thresholds import check_threshold, require_two
+from ivimkit.two_pool_method import TwoPoolMethod
+
+_TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
+_IVIM_SPLIT = 200.0
+
+
+@device
+def _fit_voxel(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    start: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> int:
+    pool_bounds(lower, upper, options, work)
+    intercept, rate, ok = log_linear(
+        b, root_weight, signal, options[EXTRA], math.inf, work[3], work[7]
+    )
+    if not ok:
+        return _TOO_FEW
+    s0 = intercept
+    f = 0.0
+    if options[1] >= 0.0:
+        s0 = mean_signal(b, root_weight, signal, 0.0)
+        if not s0 > 0.0:
+            return _TOO_FEW
+        f = min(max(1.0 - intercept / s0, work[1]), work[5])
+    s0 = min(max(s0, work[0]), work[4])
+    a1 = (1.0 - f) * s0
+    cost = squared_residual(b, root_weight, signal, rate, GONE, a1, f * s0)
+    fit = (rate, GONE, a1, f * s0, cost, math.inf, math.inf, 1, 0)
+    return store_pools(fit, options, work, out)
+
+
+@final
+@dataclass(frozen=True)
+class LogLinear(TwoPoolMethod):
+    """Weighted log-linear least squares, in closed form.
+
+    ln S is a straight line in b; every point has the weight S^2 times the number of averages,
+    which undoes what the logarithm does to the noise. For ``monoexp`` this is the ADC. For
+    ``sivim`` the line through b >= `b_split` gives D and the intercept A, and f = 1 - A / S(0).
+
+    Parameters
+    ----------
+    b_split : float or None
+        Use b-values from this one on (inclusive), in s/mm^2. None: all of them for ``monoexp``,
+        200 for ``sivim``.
+
+    Raises
+    ------
+    OptionError
+        If `b_split` is not a number >= 0.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> ik.methods.LogLinear(b_split=100)
+    LogLinear(b_split=100)
+
+    References
+    ----------
+    Veraart J et al. NeuroImage 2013;81:335-346. doi:10.1016/j.neuroimage.2013.05.028
+    """
+
+    name: ClassVar[str] = "loglinear"
+    title: ClassVar[str] = "weighted log-linear least squares"
+    full_fit: ClassVar[bool] = False
+    voxel = staticmethod(_fit_voxel)
+    references: ClassVar[tuple[str, ...]] = (
+        "Veraart J et al. Weighted linear least squares estimation of diffusion MRI parameters: "
+        "strengths, limitations, and pitfalls. NeuroImage 2013;81:335-346. "
+        "doi:10.1016/j.neuroimage.2013.05.028",
+    )
+
+    b_split: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.b_split is not None:
+            check_threshold("b_split", self.b_split)
+
+    def _split(self, ivim: bool) -> float:
+        if self.b_split is not None:
+            return float(self.b_split)
+        return _IVIM_SPLIT if ivim else 0.0
+
+    def check(self, model: SignalModel, acquisition: Acquisition) -> None:
+        """Raise if the model has a D*, or too few b-values lie above the threshold."""
+        super().check(model, acquisition)
+        if model.pools is not None and model.pools.fast is not None:
+            raise OptionError(
+                f"method loglinear cannot estimate {model.pools.fast} of model {model.name}; "
+                "use model sivim (f and D only) or method segmented"
+            )
+        ivim = model.pools is not None and model.pools.fraction is not None
+        require_two(acquisition, "b_split", lower=self._split(ivim))
+
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+        """Return the threshold."""
+        return (self._split(model.pools is not None and model.pools.fraction is not None),)
+
+
+METHOD = LogLinear

@@ -1,0 +1,130 @@
+"""Segmented fit: D from high b-values first, then the perfusion parameters with D fixed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.acquisition import Acquisition
+from ivimkit.errors import OptionError
+from ivimkit.kernels.device import device
+from ivimkit.kernels.loglinear import log_linear, mean_signal
+from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
+from ivimkit.kernels.search import global_fit
+from ivimkit.signal_model import SignalModel
+from ivimkit.status import FitStatus
+from ivimkit.thresholds import check_threshold, require_two
+from ivimkit.two_pool_method import TwoPoolMethod
+
+_TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
+
+
+@device
+def _fit_voxel(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    start: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> int:
+    b_split, steps = options[EXTRA], options[EXTRA + 1]
+    b_first, b_second = options[EXTRA + 2], options[EXTRA + 3]
+    pool_bounds(lower, upper, options, work)
+    intercept, rate, ok = log_linear(b, root_weight, signal, b_split, math.inf, work[3], work[7])
+    if not ok:
+        return _TOO_FEW
+    work[3] = work[7] = rate
+    if steps == 3.0:
+        s0 = mean_signal(b, root_weight, signal, b_first)
+        if b_first > 0.0:
+            s0, _, ok = log_linear(b, root_weight, signal, b_first, b_second, 0.0, math.inf)
+        if not (ok and s0 > 0.0):
+            return _TOO_FEW
+        work[0] = work[4] = min(max(s0, work[0]), work[4])
+        work[1] = work[5] = min(max(1.0 - intercept / work[0], work[1]), work[5])
+    fit = global_fit(
+        b, root_weight, signal, work[:4], work[4:8], int(options[4]), int(options[5]),
+        options[6], table, work[8:],
+    )  # fmt: skip
+    return store_pools(fit, options, work, out)
+
+
+@final
+@dataclass(frozen=True)
+class Segmented(TwoPoolMethod):
+    """Segmented fit: D from high b-values first, then the perfusion parameters with D fixed.
+
+    Step 1 lays a weighted straight line through ln S at b >= `b_split`, where the blood signal is
+    taken to be gone: D and the intercept A = S0 (1-f). With ``steps=3``, step 2 takes
+    f = 1 - A / S(0) with the measured signal at b = 0 (without a b = 0 the line through the two
+    lowest b-values), and step 3 fits D* to all b-values with S0, f and D fixed. With ``steps=2``,
+    step 2 fits S0, f and D* to all b-values with D fixed.
+
+    What is left of the blood at `b_split` biases D up and f down: this is not a full fit and
+    does not find its optimum even without noise.
+
+    Parameters
+    ----------
+    b_split : float
+        Lowest b-value of the line (inclusive), in s/mm^2.
+    steps : {3, 2}
+        Whether f comes from the intercept (3) or from the second fit (2).
+
+    Raises
+    ------
+    OptionError
+        If an option is out of range.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> ik.methods.Segmented(b_split=150, steps=2)
+    Segmented(b_split=150, steps=2)
+
+    References
+    ----------
+    Luciani A et al. Radiology 2008;249:891-899. doi:10.1148/radiol.2493080080
+    """
+
+    name: ClassVar[str] = "segmented"
+    title: ClassVar[str] = "segmented fit"
+    full_fit: ClassVar[bool] = False
+    voxel = staticmethod(_fit_voxel)
+    references: ClassVar[tuple[str, ...]] = (
+        "Luciani A et al. Liver cirrhosis: intravoxel incoherent motion MR imaging - pilot study. "
+        "Radiology 2008;249:891-899. doi:10.1148/radiol.2493080080",
+    )
+
+    b_split: float = 200.0
+    steps: int = 3
+
+    def __post_init__(self) -> None:
+        check_threshold("b_split", self.b_split)
+        if self.steps not in (2, 3):
+            raise OptionError(f"steps is {self.steps!r}; expected 3 or 2")
+
+    def check(self, model: SignalModel, acquisition: Acquisition) -> None:
+        """Raise if the model has no perfusion, or too few b-values lie above the threshold."""
+        super().check(model, acquisition)
+        if model.pools is not None and model.pools.fraction is None:
+            raise OptionError(
+                f"method segmented needs a perfusion fraction and model {model.name} has none; "
+                "use method loglinear or varpro"
+            )
+        require_two(acquisition, "b_split", lower=self.b_split)
+
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+        """Return the threshold, the number of steps and the two lowest b-values."""
+        return float(self.b_split), float(self.steps), float(b[0]), float(b[1])
+
+
+METHOD = Segmented

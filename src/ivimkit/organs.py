@@ -1,0 +1,204 @@
+"""Organ presets: literature means, display ranges and the threshold of each organ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ivimkit.errors import OptionError
+
+__all__ = ["Organ", "get", "names"]
+
+TYPICAL = "typical of published values, rounded"
+"""Says in `Organ.sources` that a number is not the mean of one study."""
+
+LUCIANI_2008 = "Luciani et al. 2008, healthy liver, doi:10.1148/radiol.2493080080"
+LEMKE_2009 = "Lemke et al. 2009, healthy pancreas, doi:10.1097/RLI.0b013e3181b62271"
+SIGMUND_2011 = "Sigmund et al. 2011, invasive ductal carcinoma, doi:10.1002/mrm.22740"
+MAZAHERI_2012 = "Mazaheri et al. 2012, prostate, doi:10.1002/jmri.22888"
+RYDHOG_2014 = "Rydhoeg et al. 2014, grey and white matter, doi:10.1016/j.mri.2014.07.013"
+VAN_BAALEN_2017 = "van Baalen et al. 2017, kidney, doi:10.1002/jmri.25519"
+RIEXINGER_2019 = "Riexinger et al. 2019, healthy liver, doi:10.1002/jmri.26730"
+VIENI_2020 = "Vieni et al. 2020, normal brain, doi:10.1016/j.neuroimage.2019.116228"
+MALAGI_2021 = "Malagi et al. 2021, prostate, doi:10.1007/s10334-021-00932-1"
+ENGLUND_2022 = "Englund et al. 2022, resting muscle, doi:10.1002/jmri.27875"
+
+
+@dataclass(frozen=True)
+class Organ:
+    """What to expect of an organ.
+
+    A preset sets starting values, the ranges that figures show and the threshold. It does not
+    narrow the bounds: disease lies outside the range of the healthy.
+
+    Parameters
+    ----------
+    name : str
+        Short name used in calls and on the command line.
+    title : str
+        Name for people.
+    means : mapping of str to float
+        ``f`` (fraction), ``D_star`` and ``D`` (mm^2/s) to start from.
+    display : mapping of str to tuple of float
+        Range that figures show of ``f``, ``D_star``, ``D``, ``ADC`` and ``fD_star``, in the
+        unit of the parameter.
+    b_split : float
+        Lowest b-value, in s/mm^2, at which perfusion is taken to be gone.
+    sources : mapping of str to str
+        Where each of `means` is from.
+    references : tuple of str
+        The literature, each with its DOI.
+
+    Examples
+    --------
+    >>> from ivimkit import organs
+    >>> liver = organs.get("liver")
+    >>> liver.means["D"], liver.b_split
+    (0.0011, 200.0)
+    """
+
+    name: str
+    title: str
+    means: Mapping[str, float]
+    display: Mapping[str, tuple[float, float]]
+    b_split: float
+    sources: Mapping[str, str]
+    references: tuple[str, ...]
+
+
+def get(name: str) -> Organ:
+    """Return the preset of an organ.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+
+    Returns
+    -------
+    Organ
+
+    Raises
+    ------
+    OptionError
+        If there is no preset of that name; the message lists those there are.
+
+    Examples
+    --------
+    >>> from ivimkit import organs
+    >>> organs.get("muscle").means["D"]
+    0.00146
+    """
+    if name not in _ORGANS:
+        raise OptionError(f"there is no organ {name!r}; expected one of {', '.join(names())}")
+    return _ORGANS[name]
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all presets.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> from ivimkit import organs
+    >>> "liver" in organs.names()
+    True
+    """
+    return tuple(_ORGANS)
+
+
+def _organ(
+    name: str,
+    title: str,
+    means: tuple[float, float, float],
+    highest: tuple[float, float, float],
+    sources: tuple[str, str, str],
+    *,
+    further: tuple[str, ...] = (),
+    b_split: float = 200.0,
+) -> Organ:
+    """Build a preset from triples in the order f, D_star, D; display ranges start at 0."""
+    keys = ("f", "D_star", "D")
+    f, D_star, D = highest
+    # ADC is shown like D, so that the two can be compared by eye; f D* up to twice its mean, as
+    # the product of both ranges would leave the map dark.
+    display = {
+        "f": (0.0, f),
+        "D_star": (0.0, D_star),
+        "D": (0.0, D),
+        "ADC": (0.0, D),
+        "fD_star": (0.0, 2 * means[0] * means[1]),
+    }
+    cited = [*sources, *further]
+    references = tuple(dict.fromkeys(source for source in cited if "doi:" in source))
+    return Organ(
+        name,
+        title,
+        MappingProxyType(dict(zip(keys, means, strict=True))),
+        MappingProxyType(display),
+        b_split,
+        MappingProxyType(dict(zip(keys, sources, strict=True))),
+        references,
+    )
+
+
+_ORGANS: dict[str, Organ] = {
+    organ.name: organ
+    for organ in (
+        _organ(
+            "brain",
+            "brain (grey and white matter)",
+            (0.04, 80e-3, 0.85e-3),
+            (0.2, 100e-3, 2.0e-3),
+            (RYDHOG_2014, RYDHOG_2014, RYDHOG_2014),
+            further=(VIENI_2020,),
+        ),
+        _organ(
+            "liver",
+            "liver",
+            (0.29, 79e-3, 1.10e-3),
+            (0.5, 150e-3, 2.0e-3),
+            (RIEXINGER_2019, LUCIANI_2008, LUCIANI_2008),
+        ),
+        _organ(
+            "kidney",
+            "kidney (cortex)",
+            (0.10, 20e-3, 2.1e-3),
+            (0.5, 100e-3, 3.5e-3),
+            (VAN_BAALEN_2017, VAN_BAALEN_2017, VAN_BAALEN_2017),
+        ),
+        _organ(
+            "prostate",
+            "prostate (peripheral zone)",
+            (0.10, 20e-3, 1.4e-3),
+            (0.4, 50e-3, 2.5e-3),
+            (TYPICAL, TYPICAL, TYPICAL),
+            further=(MAZAHERI_2012, MALAGI_2021),
+        ),
+        _organ(
+            "pancreas",
+            "pancreas",
+            (0.25, 20e-3, 1.13e-3),
+            (0.5, 100e-3, 2.5e-3),
+            (LEMKE_2009, TYPICAL, LEMKE_2009),
+        ),
+        _organ(
+            "muscle",
+            "resting muscle",
+            (0.111, 29.7e-3, 1.46e-3),
+            (0.3, 100e-3, 2.5e-3),
+            (ENGLUND_2022, ENGLUND_2022, ENGLUND_2022),
+        ),
+        _organ(
+            "breast",
+            "breast (cancer)",
+            (0.105, 14.9e-3, 1.14e-3),
+            (0.3, 50e-3, 3.0e-3),
+            (SIGMUND_2011, SIGMUND_2011, SIGMUND_2011),
+        ),
+    )
+}

@@ -1,0 +1,249 @@
+"""FitResult: the maps of a fit, why a voxel has none, and where they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.acquisition import Acquisition
+from ivimkit.engine import evaluate
+from ivimkit.errors import FitFailedError, OptionError
+from ivimkit.fit_method import FitMethod
+from ivimkit.geometry import Geometry
+from ivimkit.signal_model import SignalModel
+from ivimkit.status import FAILED, FitStatus, count, describe
+
+__all__ = ["FitResult", "Provenance", "VoxelMaps"]
+
+
+class VoxelMaps(Mapping[str, NDArray[np.float64]]):
+    """Maps kept as one value per fitted voxel, spread over the volume when asked for.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, shape (n_voxels,)
+        The values.
+    index : ndarray of int, shape (n_voxels,)
+        Flat positions of the voxels.
+    shape : tuple of int
+        Spatial shape.
+    order : {"C", "F"}
+        The order in which `index` counts.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, NDArray[np.float64]],
+        index: NDArray[np.intp],
+        shape: tuple[int, ...],
+        order: str,
+    ) -> None:
+        self._columns = dict(columns)
+        self._index = index
+        self._shape = shape
+        self._order: Any = order
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        if name not in self._columns:
+            raise OptionError(f"there is no map {name!r}; there are {', '.join(self)}")
+        flat = np.full(int(np.prod(self._shape)), np.nan)
+        flat[self._index] = self._columns[name]
+        return flat.reshape(self._shape, order=self._order)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a result came about: enough to run it again.
+
+    Parameters
+    ----------
+    versions : mapping of str to str
+        Versions of ivimkit and of what computes.
+    call : str
+        The command line or the call.
+    options : mapping of str to object
+        All options after defaults.
+    bvals, counts : sequence of float
+        b-values used in s/mm^2 and how many volumes each stands for.
+    sources : sequence of mapping
+        Input files: role, name, SHA-256.
+    started : str
+        Date and time, ISO 8601, UTC.
+    seconds : float
+        Duration of the fit.
+    threads : int
+        Number of threads.
+    status_counts : mapping of str to int
+        Voxels per status flag.
+    """
+
+    versions: Mapping[str, str]
+    call: str
+    options: Mapping[str, Any]
+    bvals: Sequence[float]
+    counts: Sequence[float]
+    sources: Sequence[Mapping[str, str]]
+    started: str
+    seconds: float
+    threads: int
+    status_counts: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
+        """Build from what `to_dict` returned."""
+        return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls)})
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """The result of `ivimkit.fit`.
+
+    Parameters
+    ----------
+    maps : mapping of str to ndarray, shape (...)
+        One map per parameter of the model and ``ADC``, ``fD_star`` (with D*), ``rmse``, ``r2``,
+        ``cost``, ``n_iter``; NaN where a voxel has no value.
+    status : ndarray of int, shape (...)
+        Why, see `ivimkit.status.FitStatus`; 0 is a fitted voxel with nothing to report.
+    model : SignalModel
+        The model.
+    method : FitMethod
+        The method.
+    acquisition : Acquisition
+        b-values of the volumes used.
+    geometry : Geometry
+        Position and size of the voxels.
+    provenance : Provenance
+        How it was computed.
+
+    Examples
+    --------
+    >>> import numpy as np, ivimkit as ik
+    >>> b = np.array([0, 10, 20, 50, 100, 200, 400, 800])
+    >>> signal = ik.simulate.signals("biexp", [1000, 0.1, 0.02, 1e-3], b)
+    >>> result = ik.fit(signal, b)
+    >>> round(float(result.maps["D"]), 6)
+    0.001
+    """
+
+    maps: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    status: NDArray[np.int32] = field(repr=False)
+    model: SignalModel
+    method: FitMethod
+    acquisition: Acquisition = field(repr=False)
+    geometry: Geometry = field(repr=False)
+    provenance: Provenance = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Spatial shape."""
+        return self.status.shape
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Voxels that were to be fitted, shape (...)."""
+        inside: NDArray[np.bool_] = (self.status & int(FitStatus.OUTSIDE_MASK)) == 0
+        return inside
+
+    @property
+    def params(self) -> NDArray[np.float64]:
+        """Parameters in the model's order, shape (..., n_par)."""
+        return np.stack([self.maps[name] for name in self.model.names], axis=-1)
+
+    def predict(self, bvals: ArrayLike) -> NDArray[np.float64]:
+        """Return the fitted signal.
+
+        Parameters
+        ----------
+        bvals : array_like, shape (n_b,)
+            b-values in s/mm^2.
+
+        Returns
+        -------
+        ndarray, shape (..., n_b)
+            Signal, a.u.; NaN where a voxel has no fit.
+        """
+        return evaluate(self.model, self.params, bvals)
+
+    def reliable(self, name: str) -> NDArray[np.float64]:
+        """Return a map with NaN also where the data do not identify it.
+
+        D* (and f D*) needs a perfusion signal that stands out of the noise, D a tissue signal.
+
+        Parameters
+        ----------
+        name : str
+            Name of a map.
+
+        Returns
+        -------
+        ndarray, shape (...)
+        """
+        values = self.maps[name].copy()
+        pools = self.model.pools
+        hidden = FitStatus.OK
+        if pools is not None and pools.fast is not None and name in (pools.fast, "fD_star"):
+            hidden = FitStatus.PERFUSION_NOT_DETECTED
+        elif pools is not None and name == pools.slow:
+            hidden = FitStatus.TISSUE_NOT_DETECTED
+        values[(self.status & int(hidden)) != 0] = np.nan
+        return values
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of voxels per status flag, flags that occur only."""
+        return count(self.status, self.model.parameters)
+
+    def sentence(self, index: int | tuple[int, ...]) -> str:
+        """Return in words what the status of one voxel means.
+
+        Parameters
+        ----------
+        index : int or tuple of int
+            Position of the voxel.
+
+        Returns
+        -------
+        str
+        """
+        return describe(int(self.status[index]), self.model.parameters)
+
+    def raise_for_status(self, max_failed: float = 0.0) -> None:
+        """Raise if more voxels failed than accepted.
+
+        Parameters
+        ----------
+        max_failed : float
+            Accepted share of the voxels in the mask, 0 to 1.
+
+        Raises
+        ------
+        FitFailedError
+            With the number of voxels and the reasons.
+        """
+        n = int(np.count_nonzero(self.mask))
+        failed = int(np.count_nonzero(self.status & int(FAILED)))
+        if n and failed / n > max_failed:
+            reasons = {str(f.name): f for f in FitStatus if f & FAILED}
+            listed = ", ".join(f"{k}: {v}" for k, v in self.counts().items() if k in reasons)
+            raise FitFailedError(
+                f"{failed} of {n} voxels ({failed / n:.1%}) could not be fitted ({listed}); "
+                f"accepted are {max_failed:.1%}. Look at the status map"
+            )

@@ -1,0 +1,173 @@
+"""Anatomy: where the tissues of a phantom are, and how voxels share them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.simulate.tissue import Tissue
+
+__all__ = ["Anatomy", "Ellipsoid", "Grid", "paint", "tissue_fractions"]
+
+
+@dataclass(frozen=True)
+class Ellipsoid:
+    """An ellipsoid, in mm: u to the patient's left, v to the front, w to the head.
+
+    Parameters
+    ----------
+    center : tuple of float
+        (u, v, w) in mm.
+    radii : tuple of float
+        Half axes in mm.
+    turned : float
+        Rotation about w, in degrees, from u towards v.
+    """
+
+    center: tuple[float, float, float]
+    radii: tuple[float, float, float]
+    turned: float = 0.0
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A phantom's tissues and their places.
+
+    Parameters
+    ----------
+    name : str
+        Short name used in calls.
+    tissues : tuple of Tissue
+        Label 1 is the first, 0 is where there is no signal.
+    field_of_view : tuple of float
+        Extent in u and v that must be in the image, mm.
+    slab : float
+        Extent in w that slices are spread over, mm.
+    slice_thickness : float
+        Thickest slice, mm; few slices do not fill the slab.
+    label_at : callable
+        ``label_at(u, v, w)`` gives the labels (n_u, n_v) of a plane; u and v ascend.
+    """
+
+    name: str
+    tissues: tuple[Tissue, ...]
+    field_of_view: tuple[float, float]
+    slab: float
+    slice_thickness: float
+    label_at: Callable[[NDArray[np.float32], NDArray[np.float32], float], NDArray[np.uint8]]
+
+    def grid(self, shape: tuple[int, int, int]) -> Grid:
+        """Place a matrix of voxels, square in the plane, on the anatomy."""
+        edge = max(extent / n for extent, n in zip(self.field_of_view, shape[:2], strict=True))
+        return Grid(shape, (edge, edge, min(self.slice_thickness, self.slab / shape[2])))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A matrix of voxels centred on the anatomy.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Number of voxels in u, v, w.
+    voxel_size : tuple of float
+        Edges in mm.
+    """
+
+    shape: tuple[int, int, int]
+    voxel_size: tuple[float, float, float]
+
+    def axis(self, number: int, parts: int = 1) -> NDArray[np.float32]:
+        """Return the centres of the voxels, or of `parts` per voxel, along an axis, in mm."""
+        n, size = self.shape[number] * parts, self.voxel_size[number] / parts
+        return ((np.arange(n) - (n - 1) / 2) * size).astype(np.float32)
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """From voxel index to position in mm; x points to the patient's right, as in NIfTI.
+
+        u points to the left, so that a plain display of the array is the radiological view.
+        """
+        affine = np.diag([-self.voxel_size[0], *self.voxel_size[1:], 1.0])
+        affine[:3, 3] = -affine[:3, :3] @ ((np.array(self.shape) - 1) / 2)
+        return affine
+
+
+def paint(
+    labels: NDArray[np.uint8],
+    plane: tuple[NDArray[np.float32], NDArray[np.float32], float],
+    label: int,
+    bodies: Sequence[Ellipsoid],
+    *,
+    over: Sequence[int] | None = None,
+) -> None:
+    """Write a label where a plane cuts some ellipsoids.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n_u, n_v)
+        Changed in place.
+    plane : tuple
+        u (n_u,) and v (n_v,), ascending, and w, in mm.
+    label : int
+        What to write.
+    bodies : sequence of Ellipsoid
+        Where.
+    over : sequence of int, optional
+        Labels that may be painted over; all by default.
+    """
+    u, v, w = plane
+    for body in bodies:
+        height = 1.0 - ((w - body.center[2]) / body.radii[2]) ** 2
+        if height <= 0:
+            continue
+        # Only the window that the ellipsoid can reach: most bodies are small.
+        reach = max(body.radii[:2]) * height**0.5
+        i = slice(*np.searchsorted(u, [body.center[0] - reach, body.center[0] + reach]))
+        j = slice(*np.searchsorted(v, [body.center[1] - reach, body.center[1] + reach]))
+        du, dv = u[i, None] - body.center[0], v[None, j] - body.center[1]
+        cosine, sine = np.cos(np.deg2rad(body.turned)), np.sin(np.deg2rad(body.turned))
+        along = (cosine * du + sine * dv) / body.radii[0]
+        across = (cosine * dv - sine * du) / body.radii[1]
+        inside = along**2 + across**2 <= height
+        window = labels[i, j]
+        if over is not None:
+            inside &= np.isin(window, over)
+        window[inside] = label
+
+
+def tissue_fractions(
+    anatomy: Anatomy, grid: Grid, k: int, *, parts: int = 3
+) -> NDArray[np.float32]:
+    """Compute how much of each voxel of a slice each tissue fills.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        What is where.
+    grid : Grid
+        The voxels.
+    k : int
+        Number of the slice.
+    parts : int
+        Sample points per voxel edge; 1 gives voxels of one tissue each.
+
+    Returns
+    -------
+    ndarray, shape (n_tissues, n_u, n_v)
+        Fractions; what is missing to 1 has no signal.
+    """
+    nu, nv, _ = grid.shape
+    u, v = grid.axis(0, parts), grid.axis(1, parts)
+    heights = grid.axis(2, parts)[k * parts : (k + 1) * parts]
+    counts = np.zeros((len(anatomy.tissues), nu, nv), dtype=np.uint16)
+    for w in heights:
+        labels = anatomy.label_at(u, v, float(w))
+        for label in np.flatnonzero(np.bincount(labels.ravel())):
+            if label:
+                found = (labels == label).reshape(nu, parts, nv, parts)
+                counts[label - 1] += found.sum(axis=(1, 3), dtype=np.uint16)
+    return counts.astype(np.float32) / np.float32(parts**3)

@@ -1,0 +1,243 @@
+"""Digital phantoms: scans whose true maps are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.acquisition import Acquisition
+from ivimkit.dwi import DWI
+from ivimkit.errors import OptionError, ShapeError
+from ivimkit.simulate.abdomen import ABDOMEN
+from ivimkit.simulate.anatomy import Anatomy, tissue_fractions
+from ivimkit.simulate.brain import BRAIN
+from ivimkit.simulate.coil import receive_field
+from ivimkit.simulate.forward import signals
+from ivimkit.simulate.noise import apply_noise, check_noise, draw_noise
+from ivimkit.simulate.tissue import REFERENCE_S0, Tissue
+
+__all__ = ["B13", "B21", "PHANTOMS", "Phantom", "phantom"]
+
+B13 = (0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800)
+"""Thirteen b-values, s/mm^2, that cover perfusion and diffusion."""
+
+B21 = (*range(0, 41, 10), *range(60, 201, 20), *range(300, 1001, 100))
+"""Twenty-one b-values, s/mm^2, those of the scan that DIPY's example uses."""
+
+_ANATOMIES = {anatomy.name: anatomy for anatomy in (ABDOMEN, BRAIN)}
+PHANTOMS = tuple(_ANATOMIES)
+"""Names of the phantoms."""
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A simulated scan and what is true of it.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan; its mask is where any tissue fills most of the voxel.
+    truth : dict of str to ndarray, shape (x, y, z)
+        True S0 (a.u.), f, D_star and D (mm^2/s) of voxels that one tissue fills alone; NaN in
+        mixed voxels, which have no one truth, and where there is no signal.
+    labels : ndarray of int, shape (x, y, z)
+        The tissue that fills most of each voxel, 0 for none.
+    label_names : dict of int to str
+        Label to name.
+    tissues : tuple of Tissue
+        The tissues, by ascending label, with their sources.
+    sigma : float
+        Standard deviation of the noise of one acquisition, a.u.
+    """
+
+    dwi: DWI
+    truth: dict[str, NDArray[np.float32]] = field(repr=False)
+    labels: NDArray[np.uint8] = field(repr=False)
+    label_names: dict[int, str]
+    tissues: tuple[Tissue, ...] = field(repr=False)
+    sigma: float
+
+    def region(self, name: str) -> NDArray[np.bool_]:
+        """Return where a tissue fills the voxel alone.
+
+        Parameters
+        ----------
+        name : str
+            One of `label_names`.
+
+        Returns
+        -------
+        ndarray of bool, shape (x, y, z)
+
+        Raises
+        ------
+        OptionError
+            If there is no such tissue; the message lists those there are.
+        """
+        labels = [label for label, known in self.label_names.items() if known == name]
+        if not labels:
+            known = ", ".join(self.label_names.values())
+            raise OptionError(f"there is no tissue {name!r}; expected one of {known}")
+        return np.asarray((self.labels == labels[0]) & np.isfinite(self.truth["S0"]))
+
+
+def phantom(
+    kind: str = "abdomen",
+    *,
+    shape: tuple[int, int, int] = (128, 96, 10),
+    bvals: ArrayLike = B13,
+    snr: float | None = 40.0,
+    noise: str = "rician",
+    seed: int = 0,
+    n_averages: int = 1,
+    partial_volume: int = 3,
+) -> Phantom:
+    """Make a digital phantom.
+
+    The signal of a voxel is the sum of those of its tissues, times a smooth receive field.
+    Values and places of tissues do not depend on the matrix.
+
+    Parameters
+    ----------
+    kind : {"abdomen", "brain"}
+        What to make.
+    shape : tuple of int
+        Number of voxels in x, y, z.
+    bvals : array_like, shape (n_b,)
+        b-values in s/mm^2; repeated ones become repeated volumes.
+    snr : float or None
+        S0 of the first tissue (liver, grey matter) without receive field, divided by the
+        standard deviation of the noise; None for no noise.
+    noise : {"rician", "gaussian"}
+        See `add_noise`.
+    seed : int
+        The same seed gives the same noise.
+    n_averages : int
+        Number of noisy acquisitions behind each volume, averaged as magnitudes.
+    partial_volume : int
+        Sample points per voxel edge; 1 for voxels of one tissue each.
+
+    Returns
+    -------
+    Phantom
+        With a float32 signal in Fortran order, as NIfTI files have it.
+
+    Raises
+    ------
+    OptionError
+        For an unknown kind, or an option outside its range.
+    ShapeError
+        If the shape is not three positive numbers.
+    AcquisitionError
+        If the b-values cannot be right.
+
+    Examples
+    --------
+    >>> from ivimkit import simulate
+    >>> made = simulate.phantom("brain", shape=(32, 36, 2), seed=1)
+    >>> made.dwi.shape, made.label_names[2]
+    ((32, 36, 2), 'white matter')
+    """
+    anatomy = _anatomy(kind)
+    _check_options(shape, snr, noise, n_averages, partial_volume)
+    acquisition = Acquisition(bvals)
+    grid = anatomy.grid(shape)
+    curves = _curves(anatomy.tissues, acquisition.bvals)
+    sigma = 0.0 if snr is None else REFERENCE_S0 / snr
+    signal = np.empty((*shape, acquisition.n_volumes), dtype=np.float32, order="F")
+    labels = np.zeros(shape, dtype=np.uint8, order="F")
+    truth = {name: np.full(shape, np.nan, np.float32, "F") for name in ("S0", "f", "D_star", "D")}
+    for k in range(shape[2]):
+        fractions = tissue_fractions(anatomy, grid, k, parts=partial_volume)
+        field_map = receive_field(anatomy, grid, k)
+        labels[:, :, k] = _majority(fractions)
+        _write_truth(truth, k, fractions, field_map, anatomy.tissues)
+        clean = _mixed(fractions, curves) * field_map
+        noisy = _scanned(clean, sigma, noise, seeds=[(seed, k, n) for n in range(n_averages)])
+        signal[:, :, k, :] = np.moveaxis(noisy, 0, -1)
+    return Phantom(
+        dwi=DWI(signal, acquisition, grid.affine, labels > 0),
+        truth=truth,
+        labels=labels,
+        label_names={i: tissue.name for i, tissue in enumerate(anatomy.tissues, start=1)},
+        tissues=anatomy.tissues,
+        sigma=sigma,
+    )
+
+
+def _anatomy(kind: str) -> Anatomy:
+    if kind not in _ANATOMIES:
+        raise OptionError(f"there is no phantom {kind!r}; expected one of {', '.join(PHANTOMS)}")
+    return _ANATOMIES[kind]
+
+
+def _check_options(
+    shape: Sequence[int], snr: float | None, noise: str, n_averages: int, parts: int
+) -> None:
+    if len(shape) != 3 or min(shape) < 1:
+        raise ShapeError(f"the shape is {shape}; expected three whole numbers > 0, (x, y, z)")
+    if snr is not None and not snr > 0:
+        raise OptionError(f"snr is {snr}; expected a number > 0, or None for no noise")
+    check_noise(noise)
+    for name, value in (("n_averages", n_averages), ("partial_volume", parts)):
+        if value < 1:
+            raise OptionError(f"{name} is {value}; expected a whole number >= 1")
+
+
+def _curves(tissues: tuple[Tissue, ...], bvals: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the signal of each tissue, shape (n_tissues, n_b), a.u."""
+    # Without perfusion any D* gives the same signal.
+    params = [(t.S0, t.f, t.D if t.f == 0 else t.D_star, t.D) for t in tissues]
+    return signals("biexp", params, bvals).astype(np.float32)
+
+
+def _majority(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the label of the tissue that fills most of each voxel; 0 if half of it is empty."""
+    labels = np.asarray(fractions.argmax(axis=0) + 1, dtype=np.uint8)
+    labels[fractions.sum(axis=0) < 0.5] = 0
+    return labels
+
+
+def _write_truth(
+    truth: dict[str, NDArray[np.float32]],
+    k: int,
+    fractions: NDArray[np.float32],
+    field_map: NDArray[np.float32],
+    tissues: tuple[Tissue, ...],
+) -> None:
+    for fraction, tissue in zip(fractions, tissues, strict=True):
+        alone = fraction >= 1.0
+        truth["S0"][:, :, k][alone] = tissue.S0 * field_map[alone]
+        truth["f"][:, :, k][alone] = tissue.f
+        truth["D_star"][:, :, k][alone] = tissue.D_star
+        truth["D"][:, :, k][alone] = tissue.D
+
+
+def _mixed(fractions: NDArray[np.float32], curves: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum the signals of the tissues in each voxel, shape (n_b, x, y)."""
+    # Tissue after tissue, not a matrix product: BLAS gives other bits with other threads.
+    total = np.zeros((curves.shape[1], *fractions.shape[1:]), dtype=np.float32)
+    for fraction, curve in zip(fractions, curves, strict=True):
+        if fraction.any():
+            total += curve[:, None, None] * fraction
+    return total
+
+
+def _scanned(
+    clean: NDArray[np.float32],
+    sigma: float,
+    noise: str,
+    *,
+    seeds: list[tuple[int, int, int]],
+) -> NDArray[np.float32]:
+    """Average noisy acquisitions of a slice; each has a seed of its own."""
+    if sigma == 0:
+        return clean
+    total = np.zeros_like(clean)
+    for seed in seeds:
+        draws = draw_noise(clean.shape, seed, dtype=np.float32)
+        total += apply_noise(clean, draws, sigma=sigma, kind=noise)
+    return total / np.float32(len(seeds))

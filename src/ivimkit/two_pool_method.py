@@ -1,0 +1,81 @@
+"""TwoPoolMethod: what the methods for sums of two exponential decays share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.acquisition import Acquisition
+from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.fit_method import FitMethod, VoxelPlan
+from ivimkit.kernels.atoms import build_dictionary
+from ivimkit.kernels.pools import GONE, N_BOUNDS, pool_options
+from ivimkit.signal_model import SignalModel
+
+__all__ = ["TwoPoolMethod"]
+
+# Slow rates are dense because a parabola is laid through them, fast ones because each basin needs
+# one; benchmarks/optimum.py counts the voxels that a coarser choice misses.
+_N_SLOW = 16
+_N_FAST = 8
+
+
+@dataclass(frozen=True)
+class TwoPoolMethod(FitMethod):
+    """Base of the methods that fit a model with `ivimkit.signal_model.TwoPools`."""
+
+    def check(self, model: SignalModel, acquisition: Acquisition) -> None:
+        """Raise if the model is not a sum of decays, or needs a b = 0 that is not there."""
+        if model.pools is None:
+            raise OptionError(
+                f"method {self.name} fits sums of one or two exponential decays; "
+                f"model {model.name} is something else"
+            )
+        instant = model.pools.fraction is not None and model.pools.fast is None
+        if instant and float(np.min(acquisition.shell_bvals)) > 0.0:
+            raise AcquisitionError(
+                f"model {model.name} sees perfusion only at b = 0, and the lowest b-value is "
+                f"{float(np.min(acquisition.shell_bvals)):g}; use model biexp or monoexp"
+            )
+
+    @abstractmethod
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+        """Return the numbers that the method's voxel function reads behind the common ones."""
+
+    def plan(
+        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> VoxelPlan:
+        """Compute the dictionary of decays of the protocol."""
+        pools = model.pools
+        assert pools is not None
+        slow = model[pools.slow]
+        fast = (
+            (GONE, GONE)
+            if pools.fast is None
+            else (model[pools.fast].lower, model[pools.fast].upper)
+        )
+        fraction = (
+            (0.0, 0.0)
+            if pools.fraction is None
+            else (model[pools.fraction].lower, model[pools.fraction].upper)
+        )
+        dictionary = build_dictionary(
+            b, weight, (slow.lower, slow.upper), fast, fraction, _N_SLOW, _N_FAST
+        )
+        degrees = int(np.count_nonzero(weight)) - model.n_free
+        options = pool_options(
+            (
+                model.index("S0"),
+                -1 if pools.fraction is None else model.index(pools.fraction),
+                -1 if pools.fast is None else model.index(pools.fast),
+                model.index(pools.slow),
+            ),
+            dictionary.n1,
+            dictionary.n2,
+            degrees,
+            *self.own_options(model, np.unique(b[weight > 0.0])),
+        )
+        return VoxelPlan(options, dictionary.table, N_BOUNDS + dictionary.n_work)

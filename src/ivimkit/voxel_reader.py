@@ -1,0 +1,167 @@
+"""VoxelReader: chunks of voxels, repeats averaged, out of a scan that is never copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Column", "VoxelReader"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Which volumes make up one value of the fitted signal.
+
+    Parameters
+    ----------
+    groups : tuple of tuple of int
+        Volumes of the signal array: the arithmetic mean within each group, the geometric mean
+        of the groups.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+
+
+class VoxelReader:
+    """Gather the signal of the voxels of a mask in chunks, and scatter values back.
+
+    Reading is elementwise arithmetic only, so a voxel gets the same bits whatever the chunk, and
+    it keeps no state, so threads can share a reader.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (..., n_volumes)
+        The scan, of any real type and memory order; never copied.
+    mask : ndarray of bool, shape (...)
+        Voxels to read.
+    columns : sequence of Column
+        What to read for each voxel.
+
+    Attributes
+    ----------
+    index : ndarray of int, shape (n_voxels,)
+        Flat positions of the voxels, ascending in the memory order of the scan.
+    order : {"C", "F"}
+        The order in which `index` counts.
+    """
+
+    def __init__(
+        self,
+        signal: NDArray[Any],
+        mask: NDArray[np.bool_],
+        columns: Sequence[Column],
+    ) -> None:
+        self.order = _memory_order(signal)
+        self.index: NDArray[np.intp] = np.flatnonzero(mask.ravel(order=self.order))
+        self._shape = mask.shape
+        self._columns = tuple(columns)
+        used = {v for column in columns for group in column.groups for v in group}
+        self._volumes = {v: _flat(signal[..., v], self.order) for v in used}
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels."""
+        return len(self.index)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of values per voxel."""
+        return len(self._columns)
+
+    def read(self, start: int, stop: int, out: NDArray[np.float64]) -> None:
+        """Write the averaged signal of the voxels `start` to `stop` to `out`.
+
+        Parameters
+        ----------
+        start, stop : int
+            Range of positions in `index`, `stop` excluded.
+        out : ndarray, shape (>= stop - start, >= n_columns)
+            Receives the signal, rows are voxels, a.u.; what lies beyond is not touched.
+        """
+        where = self._where(start, stop)
+        n = min(stop, self.n_voxels) - start
+        with np.errstate(all="ignore"):
+            for number, column in enumerate(self._columns):
+                out[:n, number] = self._average(column, where)
+
+    def scatter(self, values: NDArray[Any], fill: float) -> NDArray[Any]:
+        """Return a full array with one value per voxel of the mask.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_voxels, ...)
+            One value, or one row of values, per voxel in the order of `index`.
+        fill : float
+            Value everywhere else.
+
+        Returns
+        -------
+        ndarray, shape (spatial shape, ...)
+            Of the type of `values`, in the memory order of the scan.
+        """
+        rest = values.shape[1:]
+        flat = np.full((int(np.prod(self._shape)), *rest), fill, dtype=values.dtype)
+        flat[self.index] = values
+        if not rest:
+            return flat.reshape(self._shape, order=self.order)
+        parts = [
+            flat[(slice(None), *i)].reshape(self._shape, order=self.order)
+            for i in np.ndindex(*rest)
+        ]
+        return np.stack(parts, axis=-1).reshape(*self._shape, *rest)
+
+    def _where(self, start: int, stop: int) -> slice | NDArray[np.intp]:
+        """Return the flat positions, as a slice if they have no gap: much cheaper to read."""
+        chunk = self.index[start:stop]
+        if len(chunk) and chunk[-1] - chunk[0] == len(chunk) - 1:
+            return slice(int(chunk[0]), int(chunk[-1]) + 1)
+        return chunk
+
+    def _average(self, column: Column, where: slice | NDArray[np.intp]) -> NDArray[np.float64]:
+        if len(column.groups) == 1:
+            return self._mean(column.groups[0], where)
+        first, *others = (self._mean(group, where) for group in column.groups)
+        total, log_total, positive = first.copy(), np.log(first), ~(first <= 0)
+        for mean in others:
+            total += mean
+            log_total += np.log(mean)
+            positive &= ~(mean <= 0)
+        n = len(column.groups)
+        return np.where(positive, np.exp(log_total / n), total / n)
+
+    def _mean(
+        self, group: tuple[int, ...], where: slice | NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        # Volume after volume, not np.mean: the order of the sum must not depend on the chunk.
+        total = self._get(group[0], where)
+        for volume in group[1:]:
+            total += self._get(volume, where)
+        return total if len(group) == 1 else total / len(group)
+
+    def _get(self, volume: int, where: slice | NDArray[np.intp]) -> NDArray[np.float64]:
+        data = self._volumes[volume]
+        if data.ndim == 1:
+            return data[where].astype(np.float64)
+        flat = np.arange(where.start, where.stop) if isinstance(where, slice) else where
+        return data[np.unravel_index(flat, data.shape, order=self.order)].astype(np.float64)
+
+
+def _memory_order(signal: NDArray[Any]) -> Any:
+    """Return "F" if the first axis of the voxels is the fastest in memory, else "C"."""
+    strides = [s for s, n in zip(signal.strides[:-1], signal.shape[:-1], strict=True) if n > 1]
+    ascending = all(a <= b for a, b in pairwise(strides))
+    return "F" if len(strides) > 1 and ascending else "C"
+
+
+def _flat(volume: NDArray[Any], order: Any) -> NDArray[Any]:
+    """Return the volume as one axis without a copy, or as it is where that cannot be."""
+    steps = [(s, n) for s, n in zip(volume.strides, volume.shape, strict=True) if n > 1]
+    if order == "C":
+        steps.reverse()
+    regular = all(b[0] == a[0] * a[1] for a, b in pairwise(steps))
+    return volume.reshape(-1, order=order) if regular else volume

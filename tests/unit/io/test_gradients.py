@@ -1,0 +1,129 @@
+"""b-value and direction files: every layout, every kind of rubbish."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from ivimkit.errors import FileFormatError
+from ivimkit.io.gradients import beside, read_bvals, read_bvecs, write_bvals, write_bvecs
+
+shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 50 800",
+        "0 50 800\n",
+        "0\n50\n800\n",
+        "\n\n 0\t50\t800 \r\n\r\n",
+        "0,50,800",
+        "0, 50, 800,",
+        "0;50;800",
+        "\ufeff0 5e1 800.0",
+        "0\r\n50\r\n800\r\n",
+    ],
+)
+def test_every_layout(tmp_path, text):
+    path = tmp_path / "dwi.bval"
+    path.write_bytes(text.encode())
+    assert read_bvals(path).tolist() == [0, 50, 800]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 fifty 800", "dwi.bval, line 1: 'fifty' is not a number; expected numbers separated"),
+        ("0\n50\n8oo\n", "line 3: '8oo' is not a number"),
+        ("0 1_000", "line 1: '1_000' is not a number"),
+        ("", "dwi.bval is empty; expected one number per volume"),
+        (" \n \n", "is empty"),
+        ("0 50\n800 900", "2 lines of 2 to 2 numbers; expected one line, or one number per line"),
+        ("1 0 0\n0 1 0\n0 0 1", r"3 lines of 3 to 3.*looks like a direction file \(.bvec\)"),
+    ],
+)
+def test_rubbish(tmp_path, text, message):
+    path = tmp_path / "dwi.bval"
+    path.write_text(text)
+    with pytest.raises(FileFormatError, match=message):
+        read_bvals(path)
+
+
+def test_a_binary_file(tmp_path):
+    path = tmp_path / "dwi.bval"
+    path.write_bytes(b"\x1f\x8b\xff\xfe\x00")
+    with pytest.raises(FileFormatError, match="not a text file; expected numbers"):
+        read_bvals(path)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileFormatError, match=r"cannot read .*no.bval: No such file.*; expected"):
+        read_bvals(tmp_path / "no.bval")
+
+
+def test_not_finite_numbers_are_left_to_the_acquisition(tmp_path):
+    path = tmp_path / "dwi.bval"
+    path.write_text("0 NaN -inf")
+    np.testing.assert_array_equal(read_bvals(path), [0, np.nan, -np.inf])
+
+
+@pytest.mark.parametrize("text", ["1 0 0 1\n0 1 0 1\n0 0 1 1\n", "1,0,0\n0,1,0\n0,0,1\n1,1,1"])
+def test_directions_in_rows_or_columns(tmp_path, text):
+    path = tmp_path / "dwi.bvec"
+    path.write_text(text)
+    assert read_bvecs(path).tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]
+
+
+@pytest.mark.parametrize("text", ["1 0 0 1", "1 0\n0 1", "1 0 0 1\n0 1 0\n0 0 1 1"])
+def test_directions_of_another_shape(tmp_path, text):
+    path = tmp_path / "dwi.bvec"
+    path.write_text(text)
+    with pytest.raises(FileFormatError, match="numbers; expected three lines of one number per"):
+        read_bvecs(path)
+
+
+@shared_folder
+@given(arrays(np.float64, st.integers(1, 30), elements=st.integers(0, 5000)))
+def test_b_values_round_trip(tmp_path, bvals):
+    write_bvals(tmp_path / "b", bvals)
+    np.testing.assert_array_equal(read_bvals(tmp_path / "b"), bvals)
+
+
+@shared_folder
+@given(arrays(np.float64, st.tuples(st.integers(1, 30), st.just(3)), elements=st.floats(-1, 1)))
+def test_directions_round_trip(tmp_path, bvecs):
+    write_bvecs(tmp_path / "v", bvecs)
+    np.testing.assert_allclose(read_bvecs(tmp_path / "v"), bvecs, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("image", "file"),
+    [
+        ("dwi.nii.gz", "dwi.bval"),
+        ("dwi.nii", "dwi.bvals"),
+        ("DWI.NII.GZ", "dwi.bval"),
+        ("sub-01.run.1_dwi.nii.gz", "sub-01.run.1_dwi.bval"),
+        ("data.nii.gz", "bvals"),
+        ("dwi.img", "dwi.BVAL"),
+    ],
+)
+def test_the_file_beside(tmp_path, image, file):
+    (tmp_path / file).write_text("0 1000")
+    assert beside(tmp_path / image, "bval") == tmp_path / file
+    assert beside(tmp_path / image, "bvec") is None
+
+
+def test_only_a_file_of_the_same_name_is_beside(tmp_path):
+    (tmp_path / "other.bval").write_text("0 1000")
+    (tmp_path / "bvals").write_text("0 1000")
+    (tmp_path / "dwi.bval").mkdir()
+    assert beside(tmp_path / "dwi.nii.gz", "bval") is None
+
+
+def test_exact_name_before_other_case(tmp_path):
+    (tmp_path / "DWI.bval").write_text("0 1000")
+    (tmp_path / "dwi.bval").write_text("0 1000")
+    if len(list(tmp_path.iterdir())) == 2:
+        assert beside(tmp_path / "dwi.nii", "bval") == tmp_path / "dwi.bval"

@@ -1,0 +1,286 @@
+"""load: scans, b-values, masks; every check before the image data are read."""
+
+import hashlib
+import subprocess
+import sys
+import warnings
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from ivimkit.errors import (
+    AcquisitionError,
+    FileFormatError,
+    GeometryWarning,
+    OptionError,
+    ShapeError,
+)
+from ivimkit.io import load, load_map
+from ivimkit.io.nifti import NiftiFile
+
+# Those of the fixtures in conftest.py.
+SHAPE = (7, 6, 5)
+BVALS = [0, 0, 50, 100, 400, 800]
+AFFINE = np.array([[-2.0, 0.1, 0, 90], [0.1, 2.0, 0, -120], [0, 0, 3.5, -60], [0, 0, 0, 1]])
+
+
+def test_a_scan_with_its_b_values_beside_it(scan, signal):
+    dwi = load(scan)
+    np.testing.assert_array_equal(dwi.signal, signal)
+    assert dwi.acquisition.bvals.tolist() == BVALS
+    assert dwi.acquisition.bvecs is None
+    assert dwi.n_voxels == np.prod(SHAPE)
+    np.testing.assert_allclose(dwi.affine, AFFINE, atol=1e-5)
+
+
+def test_paths_can_be_strings(scan):
+    assert load(str(scan), bvals=str(scan.with_name("dwi.bval"))).shape == SHAPE
+
+
+def test_b_values_as_numbers_go_before_the_file_beside(scan):
+    assert load(scan, [0, 10, 20, 30, 40, 50]).acquisition.bvals.tolist()[-1] == 50
+
+
+def test_directions_beside_the_scan_are_used(scan):
+    vectors = [[0, 0, 1, 1, 0, 1], [0, 0, 0, 0, 1, 0], [0] * 6]
+    text = "\n".join(" ".join(map(str, axis)) for axis in vectors)
+    scan.with_name("dwi.bvec").write_text(text)
+    np.testing.assert_array_equal(load(scan).acquisition.bvecs, np.array(vectors).T)
+
+
+def test_directions_as_numbers(scan):
+    vectors = np.ones((6, 3))
+    np.testing.assert_array_equal(load(scan, bvecs=vectors).acquisition.bvecs, vectors)
+
+
+def test_sources_name_every_file_with_its_checksum(scan, write):
+    mask = write("mask.nii", np.ones(SHAPE), np.uint8)
+    sources = load(scan, mask=mask).sources
+    assert [source.role for source in sources] == ["scan", "bvals", "mask"]
+    for source, path in zip(sources, [scan, scan.with_name("dwi.bval"), mask], strict=True):
+        assert source.path == str(path.resolve())
+        assert source.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_options_are_handed_on(scan):
+    dwi = load(scan, average="none", tolerance=100)
+    assert dwi.average == "none"
+    assert dwi.acquisition.n_shells == 3
+
+
+def test_unit_of_the_b_values(scan):
+    scan.with_name("dwi.bval").write_text("0 0 0.05 0.1 0.4 0.8")
+    assert load(scan, b_unit="ms/um2").fit_bvals.tolist() == [0, 50, 100, 400, 800]
+    with pytest.raises(AcquisitionError, match=r"dwi.bval: the highest b-value is 0.8.*--b-unit"):
+        load(scan)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("0 0 50 100 400", ShapeError, r"dwi.bval has 5 b-values and .*dwi.nii.gz has 6 volumes"),
+        ("0 0 50 100 400 nan", AcquisitionError, r"dwi.bval: .*volume 5 is nan.*not finite"),
+        ("0 0 50 100 400 -8", AcquisitionError, r"dwi.bval: .*volume 5 is -8.*negative"),
+        ("50 50 50 50 50 50", AcquisitionError, r"dwi.bval: all 6 b-values are 50"),
+        ("0 0 50 100 400 8x", FileFormatError, r"dwi.bval, line 1: '8x' is not a number"),
+    ],
+)
+def test_b_value_files_that_cannot_be_used(scan, text, error, message):
+    scan.with_name("dwi.bval").write_text(text)
+    with pytest.raises(error, match=message):
+        load(scan)
+
+
+def test_b_values_that_are_no_numbers(scan):
+    for unit in ("s/mm2", "ms/um2"):
+        with pytest.raises(AcquisitionError, match=r"bvals: the b-values are .*expected one"):
+            load(scan, ["a", "b"], b_unit=unit)
+
+
+def test_no_b_values(scan):
+    scan.with_name("dwi.bval").unlink()
+    with pytest.raises(AcquisitionError, match=r"no b-values for .*dwi.nii.gz; expected.*--bval"):
+        load(scan)
+    with pytest.raises(FileFormatError, match=r"cannot read .*dwi.bval: No such file"):
+        load(scan, scan.with_name("dwi.bval"))
+
+
+def test_units_that_are_unknown_or_wrong(scan):
+    with pytest.raises(OptionError, match=r"b_unit is 's/m2'; expected one of s/mm2, ms/um2"):
+        load(scan, b_unit="s/m2")
+    with pytest.raises(AcquisitionError, match=r"b-value is 800; expected ms/um\^2.*leave out"):
+        load(scan, b_unit="ms/um2")
+
+
+def test_directions_that_do_not_fit(scan):
+    scan.with_name("dwi.bvec").write_text("1 0 0 0\n0 1 0 0\n0 0 1 0")
+    with pytest.raises(ShapeError, match=r"dwi.bvec has 4 directions and there are 6 volumes"):
+        load(scan)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (SHAPE, r"single 3-D image, shape \(7, 6, 5\); expected 4-D.*as a list"),
+        (SHAPE[:2], "is 2-D, shape"),
+        ((*SHAPE, 1, 6), "is 5-D, shape"),
+    ],
+)
+def test_scans_that_are_not_4_d(write, shape, message):
+    with pytest.raises(ShapeError, match=message):
+        load(write("dwi.nii", np.ones(shape)), BVALS)
+
+
+def test_a_list_of_3_d_files(write, signal):
+    paths = [write(f"b{v}.nii.gz", signal[..., v], np.int16) for v in range(6)]
+    dwi = load(paths, BVALS)
+    np.testing.assert_array_equal(dwi.signal, signal)
+    assert dwi.signal.dtype == np.int16
+    assert [source.role for source in dwi.sources] == ["scan"] * 6
+
+
+def test_a_list_of_mixed_types_and_a_single_volume(write, signal):
+    kinds = [np.int16, np.float32, np.int16, np.int32, np.uint16, np.float32]
+    paths = [write(f"b{v}.nii", signal[..., v : v + 1], kinds[v]) for v in range(6)]
+    dwi = load(paths, BVALS)
+    np.testing.assert_array_equal(dwi.signal, signal)
+    assert dwi.signal.dtype == np.float32
+    paths[0] = write("b0.nii", signal[..., 0], np.float64)
+    assert load(paths, BVALS).signal.dtype == np.float64
+
+
+def test_lists_that_cannot_be_used(write, signal, scan):
+    good = write("a.nii", signal[..., 0])
+    with pytest.raises(AcquisitionError, match=r"list of scans came without b-values.*--bval"):
+        load([good, good])
+    with pytest.raises(ShapeError, match="list of scans is empty; expected one 3-D file"):
+        load([])
+    with pytest.raises(ShapeError, match=r"dwi.nii.gz in the list .*\(7, 6, 5, 6\); expected 3-D"):
+        load([good, scan], [0, 800])
+    with pytest.raises(ShapeError, match=r"b.nii has shape \(7, 6, 4\); expected \(7, 6, 5\)"):
+        load([good, write("b.nii", signal[:, :, 1:, 0])], [0, 800])
+    with pytest.raises(ShapeError, match=r"bvals has 3 b-values and .*a.nii and 1 more has 2"):
+        load([good, good], [0, 100, 800])
+
+
+def test_a_list_in_two_places(write, signal):
+    moved = AFFINE.copy()
+    moved[0, 3] += 7
+    paths = [write("a.nii", signal[..., 0]), write("b.nii", signal[..., 1], affine=moved)]
+    with pytest.warns(GeometryWarning, match="b.nii has another affine than .*a.nii: .*7 mm"):
+        load(paths, [0, 800])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+@pytest.mark.parametrize("last", [(), (1,)])
+def test_a_mask_of_any_type(scan, write, dtype, last):
+    inside = np.zeros(SHAPE)
+    inside[2, 3:5, 1] = 1
+    mask = write("mask.nii.gz", inside.reshape(*SHAPE, *last), dtype)
+    np.testing.assert_array_equal(load(scan, mask=mask).mask, inside > 0)
+
+
+def test_a_mask_as_an_array(scan):
+    assert load(scan, mask=np.ones(SHAPE)).n_voxels == np.prod(SHAPE)
+
+
+def test_masks_that_cannot_be_used(scan, write):
+    for shape in [(7, 6), (7, 6, 4), (*SHAPE, 2)]:
+        with pytest.raises(ShapeError, match=r"mask .*mask.nii has shape .*expected \(7, 6, 5\)"):
+            load(scan, mask=write("mask.nii", np.ones(shape)))
+    with pytest.raises(ShapeError, match="mask is empty"):
+        load(scan, mask=write("mask.nii", np.zeros(SHAPE)))
+    with pytest.raises(FileFormatError, match="there is no file"):
+        load(scan, mask=scan.with_name("no.nii"))
+    with pytest.raises(ShapeError, match=r"mask has shape \(2, 2\)"):
+        load(scan, mask=np.ones((2, 2)))
+
+
+def test_a_mask_elsewhere(scan, write):
+    moved = AFFINE.copy()
+    moved[:3, 3] += [10, 0, -4]
+    mask = write("mask.nii", np.ones(SHAPE), affine=moved)
+    message = r"mask.nii has another affine than .*up to 10 mm apart .*\(origins differ by 10 0 -4"
+    with pytest.warns(GeometryWarning, match=message):
+        load(scan, mask=mask)
+
+
+def test_a_mask_with_a_rounded_affine_is_in_the_same_place(scan, write):
+    mask = write("mask.nii", np.ones(SHAPE), affine=AFFINE * (1 + 1e-6))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(scan, mask=mask)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mask": np.zeros(SHAPE)},
+        {"mask": np.ones((2, 2))},
+        {"average": "mean"},
+        {"bvals": [0, 1]},
+        {"bvecs": np.ones((2, 3))},
+        {"tolerance": -1},
+    ],
+)
+def test_everything_is_checked_before_the_data_are_read(scan, monkeypatch, options):
+    def read(_):
+        raise AssertionError("the data were read")
+
+    monkeypatch.setattr(NiftiFile, "read", read)
+    with pytest.raises(ValueError, match="expected"):
+        load(scan, **options)
+
+
+def test_damaged_data(scan):
+    scan.write_bytes(scan.read_bytes()[:-300])
+    with pytest.raises(FileFormatError, match=r"dwi.nii.gz is truncated or damaged"):
+        load(scan)
+
+
+def test_load_map(write):
+    labels = np.arange(np.prod(SHAPE)).reshape(SHAPE)
+    read = load_map(write("labels.nii.gz", labels, np.uint8))
+    np.testing.assert_array_equal(read, labels)
+    with pytest.raises(FileFormatError, match="there is no file"):
+        load_map("nowhere.nii")
+
+
+def test_memory_is_that_of_the_array(write):
+    """A 4-D integer file of 64 MB with scaling becomes 128 MB of float32, and little more."""
+    data = np.zeros((128, 128, 64, 32), dtype=np.int16)
+    path = write("big.nii.gz", data, np.int16, slope=(2.0, 0.0))
+    program = (
+        "import resource, sys, numpy as np\n"
+        "from ivimkit.io import load\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "dwi = load(sys.argv[1], np.arange(32) * 30)\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) < 1.25 * data.size * 4
+
+
+@pytest.mark.parametrize("volunteer", ["volunteer1", "volunteer2"])
+def test_the_abdomen_scans(shared_data, volunteer):
+    folder = shared_data / "abdomen" / volunteer
+    dwi = load(folder / "dwi.nii.gz", mask=folder / "mask.nii.gz")
+    assert dwi.signal.dtype == np.uint16
+    assert dwi.acquisition.n_volumes == 300
+    assert dwi.fit_bvals.tolist() == [0, 10, 25, 50, 100, 200, 300, 400, 500]
+    assert dwi.fit_counts.sum() == 300
+    b0, b500 = dwi.mean_image(0)[dwi.mask], dwi.mean_image(500)[dwi.mask]
+    assert np.median(b500) < np.median(b0)
+
+
+def test_the_prostate_scan(shared_data):
+    folder = shared_data / "prostate"
+    dwi = load(folder / "dwi.nii.gz", mask=folder / "roi_tumor.nii.gz")
+    image = nib.load(folder / "dwi.nii.gz")
+    np.testing.assert_array_equal(dwi.affine, image.affine)
+    np.testing.assert_allclose(dwi.signal, image.get_fdata(), rtol=1e-7)
+    assert dwi.select(bmax=1000).fit_bvals[-1] == 1000
+    assert "2000" in dwi.acquisition.warnings()[-1]
