@@ -11,14 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.coverage import CoverageRange, PerfusionLeft, coverage_of, perfusion_left_at
 from ivimkit.errors import AcquisitionError
+from ivimkit.gradient_checks import checked_bvals, checked_bvecs, checked_labels
 
 __all__ = ["Acquisition", "Shell"]
 
 # Just below 5: steps of 5 s/mm^2 (0, 5, 20, ...) are nominal b-values of real protocols.
 _ABSOLUTE_TOLERANCE = np.nextafter(5.0, 0.0)
 _RELATIVE_TOLERANCE = 0.01
-_LOWEST_MAXIMUM = 10.0
-_HIGHEST_MAXIMUM = 1e5
 _SAME_DIRECTION = np.cos(np.deg2rad(1.0))
 
 
@@ -93,15 +92,15 @@ class Acquisition:
         tolerance: float | None = None,
         labels: ArrayLike | None = None,
     ) -> None:
-        b = _checked_bvals(bvals)
+        b = checked_bvals(bvals)
         if tolerance is not None and not tolerance >= 0:
             raise AcquisitionError(
                 f"the b-value tolerance is {tolerance}; expected a number of s/mm^2 >= 0, "
                 "or None for less than 5 s/mm^2 or 1 %, the larger"
             )
-        groups = _label(b, tolerance) if labels is None else _checked_labels(labels, len(b))
+        groups = _label(b, tolerance) if labels is None else checked_labels(labels, len(b))
         object.__setattr__(self, "bvals", b)
-        object.__setattr__(self, "bvecs", _checked_bvecs(bvecs, len(b)))
+        object.__setattr__(self, "bvecs", checked_bvecs(bvecs, len(b)))
         object.__setattr__(self, "tolerance", tolerance)
         object.__setattr__(self, "labels", groups)
 
@@ -423,88 +422,6 @@ def _label(b: NDArray[np.float64], tolerance: float | None) -> NDArray[np.intp]:
     labels = shell_of_value[np.searchsorted(values, b)]
     labels.setflags(write=False)
     return labels
-
-
-def _checked_bvals(bvals: ArrayLike) -> NDArray[np.float64]:
-    try:
-        b = np.array(bvals, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise AcquisitionError(
-            f"the b-values are {str(bvals)[:60]!r}; expected one number per volume, in s/mm^2"
-        ) from None
-    if b.ndim != 1 or b.size == 0:
-        raise AcquisitionError(
-            f"the b-values have shape {b.shape}; expected (n,), one number per volume. "
-            "Flatten them with numpy.ravel"
-        )
-    _check_each(b)
-    _check_unit(b)
-    if np.all(b == b[0]):
-        raise AcquisitionError(
-            f"all {len(b)} b-values are {b[0]:g}; expected at least two different ones. "
-            "Check the b-value file"
-        )
-    b.setflags(write=False)
-    return b
-
-
-def _check_each(b: NDArray[np.float64]) -> None:
-    for bad, what in ((~np.isfinite(b), "not finite"), (b < 0, "negative")):
-        if bad.any():
-            volume = int(np.flatnonzero(bad)[0])
-            raise AcquisitionError(
-                f"the b-value of volume {volume} is {b[volume]:g}, which is {what}; "
-                "expected numbers >= 0 in s/mm^2. Correct it or leave the volume out"
-            )
-
-
-def _check_unit(b: NDArray[np.float64]) -> None:
-    highest = float(b.max())
-    if 0 < highest < _LOWEST_MAXIMUM:
-        raise AcquisitionError(
-            f"the highest b-value is {highest:g}; expected s/mm^2, that is some hundreds. "
-            "If the unit is ms/um^2, say --b-unit ms/um2, load(..., b_unit='ms/um2'), "
-            "or multiply by 1000"
-        )
-    if highest > _HIGHEST_MAXIMUM:
-        raise AcquisitionError(
-            f"the highest b-value is {highest:g}; expected s/mm^2, that is up to some thousands. "
-            "If the unit is s/m^2, divide by 1e6"
-        )
-
-
-def _checked_bvecs(bvecs: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
-    if bvecs is None:
-        return None
-    try:
-        vectors = np.array(bvecs, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise AcquisitionError(
-            f"the directions are {str(bvecs)[:60]!r}; expected numbers of shape ({n}, 3)"
-        ) from None
-    if vectors.shape != (n, 3):
-        raise AcquisitionError(
-            f"the directions have shape {vectors.shape}; expected ({n}, 3), one for each of the "
-            f"{n} b-values. Transpose them or check the files"
-        )
-    if not np.isfinite(vectors).all():
-        volume = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
-        raise AcquisitionError(
-            f"the direction of volume {volume} is not finite; expected three numbers. "
-            "Use 0 0 0 where there is none"
-        )
-    vectors.setflags(write=False)
-    return vectors
-
-
-def _checked_labels(labels: ArrayLike, n: int) -> NDArray[np.intp]:
-    groups = np.array(labels, dtype=np.intp)
-    if groups.shape != (n,):
-        raise AcquisitionError(
-            f"the shell labels have shape {groups.shape}; expected ({n},), one per b-value"
-        )
-    groups.setflags(write=False)
-    return groups
 
 
 def _listed(values: NDArray[np.float64]) -> str:

@@ -153,7 +153,7 @@ _ORGANS: dict[str, Organ] = {
             "brain",
             "brain (grey and white matter)",
             (0.04, 80e-3, 0.85e-3),
-            (0.2, 100e-3, 2.0e-3),
+            (0.2, 150e-3, 2.0e-3),
             (RYDHOG_2014, RYDHOG_2014, RYDHOG_2014),
             further=(VIENI_2020,),
         ),

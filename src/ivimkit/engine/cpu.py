@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.kernels.screen import screen, spread
 from ivimkit.status import BOUND_SHIFT, FAILED, FitStatus
 
 __all__ = ["evaluate_chunk", "fit_chunk"]
-
 
 
 def fit_voxel(*_: Any) -> int:
@@ -43,6 +43,7 @@ def fit_chunk(
     table: NDArray[np.float64],
     n_work: int,
     out: NDArray[np.float64],
+    variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
     """Fit the rows of `signals`; bounds and starts have one row, or one per voxel."""
@@ -52,26 +53,24 @@ def fit_chunk(
         signal = signals[v]
         low = lower[v if lower.shape[0] > 1 else 0]
         high = upper[v if upper.shape[0] > 1 else 0]
-        finite = True
-        largest = 0.0
-        for j in range(b.size):
-            if root_weight[j] > 0.0:
-                finite = finite and math.isfinite(signal[j])
-                largest = max(largest, signal[j])
+        total, positive = screen(root_weight, signal)
+        finite = math.isfinite(total)
         for k in range(n_par):
             finite = finite and not math.isnan(low[k])
         code = 0
         if not finite:
             code = _NON_FINITE
-        elif largest <= 0.0:
+        elif positive == 0.0:
             code = _NO_SIGNAL
         else:
             code = fit_voxel(
                 b, root_weight, signal, low, high, start[0], options, table, work, out[v]
             )
+            variation[v] = spread(root_weight, signal)
         if code & _FAILED:
             for k in range(out.shape[1]):
                 out[v, k] = math.nan
+            variation[v] = math.nan
         else:
             for k in range(n_par):
                 if low[k] < high[k]:

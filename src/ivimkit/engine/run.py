@@ -76,6 +76,7 @@ class _Prepared:
         self.fixed = {task.model.index(k): v for k, v in task.model.fixed_maps.items()}
         self.driver = bind(fit_chunk, ("fit_voxel", task.method.voxel))
         self.values = np.empty((n_voxels, len(parameters) + 2))
+        self.variation = np.empty(n_voxels)
         self.status = np.empty(n_voxels, dtype=np.int32)
 
     def bounds(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -101,6 +102,7 @@ class _Prepared:
             self.plan.table,
             self.plan.n_work,
             self.values[start:stop],
+            self.variation[start:stop],
             self.status[start:stop],
         )
 
@@ -170,15 +172,13 @@ def run(
     total = len(reader.index)
     padded = _padded(b)
     prepared = [_Prepared(task, padded, total) for task in tasks]
-    scatter = [np.empty(total) for _ in tasks]
 
     def work(start: int) -> int:
         stop = min(start + _CHUNK, total)
         signals = np.zeros((stop - start, padded.size))
         reader.read(start, stop, signals)
-        for task, square in zip(prepared, scatter, strict=True):
+        for task in prepared:
             task.fit(padded, signals, start)
-            square[start:stop] = _about_mean(signals, task.root_weight)
         return stop - start
 
     starts = range(0, total, _CHUNK)
@@ -193,27 +193,7 @@ def run(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [
-        (task.values, task.status, square) for task, square in zip(prepared, scatter, strict=True)
-    ]
-
-
-def _about_mean(
-    signals: NDArray[np.float64], root_weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the weighted sum of squares about the weighted mean of each row."""
-    weight = root_weight**2
-    used = np.flatnonzero(weight)
-    mean = np.zeros(signals.shape[0])
-    square = np.zeros(signals.shape[0])
-    # Column after column, not a matrix product: the order of the sum must not depend on the chunk.
-    with np.errstate(invalid="ignore", over="ignore"):
-        for j in used:
-            mean += weight[j] * signals[:, j]
-        mean /= weight.sum()
-        for j in used:
-            square += weight[j] * (signals[:, j] - mean) ** 2
-    return square
+    return [(task.values, task.status, task.variation) for task in prepared]
 
 
 def evaluate(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray[np.float64]:

@@ -197,4 +197,5 @@ def _replace(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
             "space and the right to write. Choose another one"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.exists():
+            partial.unlink()

@@ -182,5 +182,5 @@ def _warn_if_moved(what: str, geometry: Geometry, scan: NiftiFile) -> None:
             f"apart along an axis (origins differ by {origin} mm); expected the same. "
             "It is used voxel by voxel; resample it if that is wrong",
             GeometryWarning,
-            stacklevel=4,
+            stacklevel=5,  # the caller of load
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ivimkit.kernels.amplitudes import solve_amplitudes
 from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp
-from ivimkit.kernels.two_pools import refine
+from ivimkit.kernels.two_pools import descend, refine
 
 __all__ = ["global_fit", "settle"]
 
@@ -19,6 +19,8 @@ Fit: TypeAlias = tuple[float, float, float, float, float, float, float, int, int
 
 # Squared amplitude over its variance below which a pool is too faint for one start to be enough.
 _DOUBT = 20.0
+# A pair of decays that leaves this many times the cost of the best fit does not beat it.
+_HOPELESS = 1.3
 
 
 @device
@@ -347,16 +349,21 @@ def _all_basins(
     # Where the noise hides one of the pools, the summits of the profile may be hidden too, and a
     # few more starts make sure.
     doubtful = min(best[5], best[6]) * max(degrees, 1.0) < _DOUBT * best[4]
+    enough = -_HOPELESS * best[4]
+    for j in range(b.size):
+        enough += (root_weight[j] * signal[j]) ** 2
     for j in range(n2):
         summit = (j == 0 or profile[j] > profile[j - 1]) and (
             j == n2 - 1 or profile[j] >= profile[j + 1]
         )
-        if j != first and (summit or (doubtful and j % 3 == 1)):
+        if j != first and profile[j] > enough and (summit or (doubtful and j % 3 == 1)):
             _gains(table, n1, n2, j, lower[1], upper[1], work, gains)
-            other = refine(
+            both = best[2] > 0.0 and best[3] > 0.0 and best[8] == 0
+            other = descend(
                 b, root_weight, signal,
                 min(max(_peak_rate(n1, gains, table), lower[3]), upper[3]), table[n1_padded + j],
                 lower[3], upper[3], lower[2], upper[2], lower[1], upper[1], lower[0], upper[0],
+                best[0] if both else -1.0, best[1] if both else -1.0,
             )  # fmt: skip
             best = _better(best, other)
     return best

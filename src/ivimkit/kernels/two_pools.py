@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.amplitudes import solve_amplitudes
 from ivimkit.kernels.device import device
-from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.exponential import exp, log
 
-__all__ = ["refine", "squared_residual"]
+__all__ = ["descend", "refine", "squared_residual"]
 
 _MAX_ITERATIONS = 60
 # A Newton step below this (relative in r1, in units of ln r2) leaves an error of its square.
@@ -32,6 +32,12 @@ _GAIN_TOLERANCE = 1e-9
 # Rates closer than this are one pool.
 _MERGED = 1.02
 _MAX_LOG_STEP = 1.5
+_ON_BOUND = 1e-12
+# Inverse determinant of the two decays, normalised, beyond which they are one.
+_SINGULAR = 1e15
+# Rates this close, relative, to a known minimum will end there.
+_SAME_SLOW = 0.02
+_SAME_FAST = 0.1
 
 
 @device
@@ -145,7 +151,7 @@ def _detectability(
 
 
 @device
-def refine(
+def descend(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
@@ -159,6 +165,8 @@ def refine(
     f_high: float,
     s0_low: float,
     s0_high: float,
+    known1: float,
+    known2: float,
 ) -> tuple[float, float, float, float, float, float, float, int, int]:
     """Go from the rates (r1, r2) to the nearest least-squares minimum inside the bounds.
 
@@ -170,6 +178,8 @@ def refine(
         Starting rates in mm^2/s, inside their bounds, r2 > r1.
     r1_low, r1_high, r2_low, r2_high, f_low, f_high, s0_low, s0_high : float
         Bounds; equal bounds fix a parameter. r2_low > 0.
+    known1, known2 : float
+        Rates of a minimum found before, not worth finding again; negative if there is none.
 
     Returns
     -------
@@ -182,7 +192,8 @@ def refine(
     iterations : int
         Passes over the b-values.
     end : int
-        0: converged; 1: the two rates have become one; 2: not converged.
+        0: converged; 1: the two rates have become one; 2: not converged, or on the way to the
+        known minimum.
     """
     a1 = a2 = 0.0
     best = math.inf
@@ -193,6 +204,9 @@ def refine(
     g1 = g2 = h11 = h12 = h22 = 0.0
     t11 = t12 = t21 = t22 = 0.0
     m11 = m12 = m22 = gb11 = gb12 = gb22 = g11 = g12 = g22 = 0.0
+    log2 = log(r2)
+    log2_low = log(r2_low)
+    log2_high = log(r2_high)
     end = 2
     iterations = 0
     while iterations < _MAX_ITERATIONS:
@@ -203,18 +217,23 @@ def refine(
         ) = _sums(b, root_weight, signal, r1, r2, a1, a2)  # fmt: skip
         if iterations == 1:
             noise = 1e-14 * cost
-        p1 = q1 + g11 * a1 + g12 * a2
-        p2 = q2 + g12 * a1 + g22 * a2
-        n1, n2, free, z1, z2 = solve_amplitudes(
-            g11, g12, g22, p1, p2, f_low, f_high, s0_low, s0_high
-        )
-        d1 = n1 - a1
-        d2 = n2 - a2
-        if free == 2:
-            # Solving for the change keeps the digits that p - G a would cancel.
-            det = g11 * g22 - g12 * g12
-            d1 = (g22 * q1 - g12 * q2) / det
-            d2 = (g11 * q2 - g12 * q1) / det
+        # Solving for the change of the amplitudes keeps digits that p - G a would cancel.
+        inverse = 1.0 / (g11 * g22 - g12 * g12)
+        d1 = (g22 * q1 - g12 * q2) * inverse
+        d2 = (g11 * q2 - g12 * q1) * inverse
+        free = 2
+        z1 = z2 = 0.0
+        s0 = a1 + d1 + a2 + d2
+        fast = a2 + d2
+        inside = s0_low < s0 < s0_high and f_low * s0 < fast < f_high * s0
+        if not (inside and inverse * g11 * g22 < _SINGULAR and inverse > 0.0):
+            p1 = q1 + g11 * a1 + g12 * a2
+            p2 = q2 + g12 * a1 + g22 * a2
+            n1, n2, free, z1, z2 = solve_amplitudes(
+                g11, g12, g22, p1, p2, f_low, f_high, s0_low, s0_high
+            )
+            d1 = n1 - a1
+            d2 = n2 - a2
         cost += d1 * (g11 * d1 + g12 * d2 - 2.0 * q1) + d2 * (g12 * d1 + g22 * d2 - 2.0 * q2)
         if cost > best + noise:
             damping = max(10.0 * damping, 0.01)
@@ -226,6 +245,7 @@ def refine(
             best = cost
             damping = 0.1 * damping if damping > 1e-3 else 0.0
             x1, x2 = r1, r2
+            log2 = log(x2)
             y1 = a1 + d1
             y2 = a2 + d2
             # Products of the residual with b e and b^2 e at the new amplitudes.
@@ -245,10 +265,10 @@ def refine(
             m12 = y1 * y2 * gbb12
             m22 = y2 * y2 * gbb22
             if free == 2:
-                t11 = -(g22 * c11 - g12 * c21) / det
-                t12 = -(g22 * c12 - g12 * c22) / det
-                t21 = -(g11 * c21 - g12 * c11) / det
-                t22 = -(g11 * c22 - g12 * c12) / det
+                t11 = -(g22 * c11 - g12 * c21) * inverse
+                t12 = -(g22 * c12 - g12 * c22) * inverse
+                t21 = -(g11 * c21 - g12 * c11) * inverse
+                t22 = -(g11 * c22 - g12 * c12) * inverse
             elif free == 1:
                 norm = z1 * z1 * g11 + 2.0 * z1 * z2 * g12 + z2 * z2 * g22
                 k1 = -(z1 * c11 + z2 * c21) / norm
@@ -272,13 +292,13 @@ def refine(
             if not move2:
                 g2 = h12 = 0.0
                 h22 = 1.0
-            # Not convex here: the Gauss-Newton diagonal as a safe scale.
             scale1 = m11 if move1 else 1.0
             scale2 = x2 * x2 * m22 if move2 else 1.0
-            lowest = 0.5 * (h11 / scale1 + h22 / scale2) - math.sqrt(
-                0.25 * (h11 / scale1 - h22 / scale2) ** 2 + h12 * h12 / (scale1 * scale2)
-            )
-            if lowest < 1e-10:
+            if h11 < 1e-10 * scale1 or h11 * h22 - h12 * h12 < 1e-10 * scale1 * scale2:
+                # Not convex here: lift the lowest eigenvalue, on the scale of Gauss-Newton.
+                lowest = 0.5 * (h11 / scale1 + h22 / scale2) - math.sqrt(
+                    0.25 * (h11 / scale1 - h22 / scale2) ** 2 + h12 * h12 / (scale1 * scale2)
+                )
                 damping = max(damping, 1e-3)
                 h11 += (1e-3 - lowest) * scale1
                 h22 += (1e-3 - lowest) * scale2
@@ -295,17 +315,23 @@ def refine(
             s22,
             r1_low - x1,
             r1_high - x1,
-            max(math.log(r2_low / x2), -_MAX_LOG_STEP),
-            min(math.log(r2_high / x2), _MAX_LOG_STEP),
+            max(log2_low - log2, -_MAX_LOG_STEP),
+            min(log2_high - log2, _MAX_LOG_STEP),
         )
         gain = -(g1 * d1 + g2 * d2) - 0.5 * (h11 * d1 * d1 + h22 * d2 * d2) - h12 * d1 * d2
         r1 = min(max(x1 + d1, r1_low), r1_high)
-        r2 = min(max(x2 * math.exp(d2), r2_low), r2_high)
+        r2 = x2 * exp(d2)
+        if log2 + d2 <= log2_low + _ON_BOUND:
+            r2 = r2_low
+        elif log2 + d2 >= log2_high - _ON_BOUND:
+            r2 = r2_high
         d2 *= x2
         a1 = y1 + t11 * d1 + t12 * d2
         a2 = y2 + t21 * d1 + t22 * d2
         if r2 < _MERGED * r1:
             end = 1
+            break
+        if abs(r1 - known1) < _SAME_SLOW * known1 and abs(r2 - known2) < _SAME_FAST * known2:
             break
         small = abs(d1) <= _STEP_TOLERANCE * x1 and abs(d2) <= _STEP_TOLERANCE * x2
         if damping == 0.0 and (small or 2.0 * gain <= _GAIN_TOLERANCE * best):
@@ -323,6 +349,29 @@ def refine(
         free1 * m11, free1 * free2 * m12, free2 * m22, y1, y2,
     )  # fmt: skip
     return x1, x2, y1, y2, best, seen1, seen2, iterations, end
+
+
+@device
+def refine(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    r1: float,
+    r2: float,
+    r1_low: float,
+    r1_high: float,
+    r2_low: float,
+    r2_high: float,
+    f_low: float,
+    f_high: float,
+    s0_low: float,
+    s0_high: float,
+) -> tuple[float, float, float, float, float, float, float, int, int]:
+    """Go from the rates (r1, r2) to the nearest minimum: `descend` with no minimum known."""
+    return descend(
+        b, root_weight, signal, r1, r2, r1_low, r1_high, r2_low, r2_high,
+        f_low, f_high, s0_low, s0_high, -1.0, -1.0,
+    )  # fmt: skip
 
 
 @device

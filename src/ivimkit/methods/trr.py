@@ -41,9 +41,7 @@ def _fit_voxel(
     pool_bounds(lower, upper, options, work)
     s0_low, f_low, fast_low, slow_low = work[0], work[1], work[2], work[3]
     s0_high, f_high, fast_high, slow_high = work[4], work[5], work[6], work[7]
-    _, slow, ok = log_linear(
-        b, root_weight, signal, split_d, math.inf, slow_low, slow_high
-    )
+    _, slow, ok = log_linear(b, root_weight, signal, split_d, math.inf, slow_low, slow_high)
     s0, _, ok_s0 = log_linear(b, root_weight, signal, 0.0, split_s0, 0.0, math.inf)
     if not (ok and ok_s0):
         return _TOO_FEW

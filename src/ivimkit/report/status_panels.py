@@ -95,7 +95,9 @@ def _draw(
 ) -> Figure:
     view, planes = view_of(result.geometry), cut.planes(grade)
     height = panel_height(planes[0], view, width=_PANEL_WIDTH)
-    size = (_PANEL_WIDTH * len(planes) + 0.4, height + 0.9 + 0.12 * len(flags))
+    legend_columns = min(2, len(planes))
+    legend_rows = -(-(len(flags) + 1) // legend_columns)
+    size = (_PANEL_WIDTH * len(planes) + 0.4, height + 0.55 + 0.19 * legend_rows)
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     panels = np.asarray(figure.subplots(1, len(planes), squeeze=False))[0]
     norm = BoundaryNorm(np.arange(len(colours) + 1) - 0.5, len(colours))
@@ -116,5 +118,11 @@ def _draw(
         Patch(facecolor=colour, edgecolor="0.5", label=f"{name}: {counts.get(name, 0)}")
         for name, colour in zip(names, colours[1:], strict=True)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=legend_columns,
+        fontsize=8,
+        frameon=False,
+    )
     return figure

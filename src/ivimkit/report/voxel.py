@@ -85,10 +85,7 @@ def voxel_plot(
         _draw_signal(axes, dwi, index, curves)
     linear.set_ylim(bottom=min(0.0, linear.get_ylim()[0]))
     linear.legend(fontsize=8, frameon=False)
-    logarithmic.set_yscale("log")
-    logarithmic.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
-    logarithmic.yaxis.set_major_formatter(ScalarFormatter())
-    logarithmic.yaxis.set_minor_formatter(NullFormatter())
+    _make_logarithmic(logarithmic)
     _draw_residuals(figure.add_subplot(grid[1, :]), dwi, index, curves)
     _write_table(figure.add_subplot(grid[2, :]), fits, values, index)
     return figure
@@ -140,6 +137,16 @@ def _draw_signal(
     axes.set_xlabel("b (s/mm²)")
     axes.set_ylabel("signal (a.u.)")
     axes.grid(alpha=0.25)
+
+
+def _make_logarithmic(axes: Axes) -> None:
+    # Autoscaling of a logarithmic axis warns if there is nothing positive to show.
+    if not any(bool((np.asarray(line.get_ydata()) > 0).any()) for line in axes.lines):
+        axes.set_ylim(0.1, 1.0)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _draw_residuals(

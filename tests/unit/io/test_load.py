@@ -168,8 +168,10 @@ def test_a_list_in_two_places(write, signal):
     moved = AFFINE.copy()
     moved[0, 3] += 7
     paths = [write("a.nii", signal[..., 0]), write("b.nii", signal[..., 1], affine=moved)]
-    with pytest.warns(GeometryWarning, match="b.nii has another affine than .*a.nii: .*7 mm"):
+    message = r"b.nii has another affine than .*a.nii: .*7 mm"
+    with pytest.warns(GeometryWarning, match=message) as caught:
         load(paths, [0, 800])
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
@@ -202,8 +204,9 @@ def test_a_mask_elsewhere(scan, write):
     moved[:3, 3] += [10, 0, -4]
     mask = write("mask.nii", np.ones(SHAPE), affine=moved)
     message = r"mask.nii has another affine than .*up to 10 mm apart .*\(origins differ by 10 0 -4"
-    with pytest.warns(GeometryWarning, match=message):
+    with pytest.warns(GeometryWarning, match=message) as caught:
         load(scan, mask=mask)
+    assert caught[0].filename == __file__
 
 
 def test_a_mask_with_a_rounded_affine_is_in_the_same_place(scan, write):

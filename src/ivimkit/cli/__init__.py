@@ -1,0 +1,59 @@
+"""The command line: one file per command; parses, calls the public API, prints, exit code."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ivimkit import __version__
+from ivimkit.cli.check import check
+from ivimkit.cli.demo import demo
+from ivimkit.cli.fit import fit
+from ivimkit.cli.guard import GuardedGroup, prepare_process
+from ivimkit.cli.methods import methods
+from ivimkit.cli.plot import plot
+from ivimkit.cli.simulate import simulate
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="ivimkit",
+    cls=GuardedGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ivimkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Exit codes: 0 done, 2 wrong input, 1 a fault of ivimkit, 130 interrupted.")
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """IVIM and ADC maps from multi-b diffusion MRI.
+
+    Start with [bold]ivimkit check dwi.nii.gz[/bold], then [bold]ivimkit fit dwi.nii.gz[/bold].
+    Without a scan at hand: [bold]ivimkit demo[/bold].
+    """
+
+
+for command in (fit, check, plot, simulate, demo, methods):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    prepare_process()
+    app(prog_name="ivimkit")

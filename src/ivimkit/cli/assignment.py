@@ -1,0 +1,136 @@
+"""Assignments such as D=0:5e-3 and lists such as 0,50,100, as options have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ivimkit.errors import OptionError
+
+__all__ = ["number", "number_list", "pair", "parse_assignments", "position_list", "triple"]
+
+T = TypeVar("T")
+
+
+def parse_assignments(
+    given: Sequence[str], option: str, example: str, parse: Callable[[str], T]
+) -> dict[str, T]:
+    """Parse ``NAME=VALUE`` words.
+
+    Parameters
+    ----------
+    given : sequence of str
+        The words.
+    option : str
+        The option they belong to, for messages.
+    example : str
+        A correct word, for messages.
+    parse : callable
+        Turns the text behind ``=`` into a value; ValueError means that it cannot.
+
+    Returns
+    -------
+    dict of str to object
+
+    Raises
+    ------
+    OptionError
+        If a word is no assignment, or a name comes twice.
+    """
+    found: dict[str, T] = {}
+    for word in given:
+        name, equals, text = word.partition("=")
+        name, text = name.strip(), text.strip()
+        if not (name and equals and text):
+            raise OptionError(f"{option} is {word!r}; expected a name and a value, like {example}")
+        if name in found:
+            raise OptionError(f"{option} gives {name} twice; expected it once. Leave one out")
+        try:
+            found[name] = parse(text)
+        except ValueError:
+            raise OptionError(f"{option} is {word!r}; expected something like {example}") from None
+    return found
+
+
+def number(text: str) -> float:
+    """Parse a number; ValueError if it is none, or nan."""
+    value = float(text)
+    if value != value:
+        raise ValueError(text)
+    return value
+
+
+def pair(text: str) -> tuple[float, float]:
+    """Parse ``LOW:HIGH``; ValueError if it is something else."""
+    low, high = text.split(":")
+    return number(low), number(high)
+
+
+def number_list(text: str | None, option: str) -> list[float] | None:
+    """Parse numbers separated by commas or blanks; None stays None.
+
+    Raises
+    ------
+    OptionError
+        If one of them is no number, or there is none.
+    """
+    if text is None:
+        return None
+    try:
+        values = [number(word) for word in _words(text)]
+    except ValueError:
+        values = []
+    if not values:
+        raise OptionError(f"{option} is {text!r}; expected numbers with commas, like 0,50,100")
+    return values
+
+
+def position_list(text: str | None, option: str) -> list[int] | None:
+    """Parse positions and ranges of them, like ``0-4,7``; None stays None.
+
+    Raises
+    ------
+    OptionError
+        If a part is neither, or there is none.
+    """
+    if text is None:
+        return None
+    try:
+        values = [position for word in _words(text) for position in _range(word)]
+    except ValueError:
+        values = []
+    if not values:
+        raise OptionError(
+            f"{option} is {text!r}; expected positions from 0 with commas, like 0-4,7"
+        )
+    return values
+
+
+def triple(text: str, option: str) -> tuple[int, int, int]:
+    """Parse three whole numbers separated by commas.
+
+    Raises
+    ------
+    OptionError
+        If it is something else.
+    """
+    try:
+        x, y, z = (int(word) for word in _words(text))
+    except ValueError:
+        raise OptionError(
+            f"{option} is {text!r}; expected three whole numbers x,y,z, like 40,32,5"
+        ) from None
+    return x, y, z
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def _range(word: str) -> range:
+    first, dash, last = word.partition("-")
+    start = int(first)
+    stop = int(last) if dash else start
+    if stop < start:
+        raise ValueError(word)
+    return range(start, stop + 1)

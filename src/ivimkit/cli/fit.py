@@ -1,0 +1,192 @@
+"""ivimkit fit: maps of one or more scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ivimkit.cli.options import (
+    MODEL_PANEL,
+    OUTPUT_PANEL,
+    Average,
+    AverageBy,
+    Bmax,
+    Bmin,
+    BSplit,
+    BUnit,
+    Bval,
+    Bvals,
+    Bvec,
+    Device,
+    Mask,
+    Method,
+    MethodOptions,
+    Model,
+    Organ,
+    Overwrite,
+    Quiet,
+    Scans,
+    Stack,
+    Tolerance,
+    Unit,
+    Verbose,
+    Volumes,
+)
+
+__all__ = ["fit"]
+
+
+def fit(
+    ctx: typer.Context,
+    scans: Scans,
+    bval: Bval = None,
+    bvec: Bvec = None,
+    mask: Mask = None,
+    b_unit: Unit = BUnit.s_mm2,
+    stack: Stack = False,
+    bmin: Bmin = None,
+    bmax: Bmax = None,
+    bvals: Bvals = None,
+    volumes: Volumes = None,
+    average: AverageBy = Average.auto,
+    tolerance: Tolerance = None,
+    model: Model = "biexp",
+    method: Method = "varpro",
+    option: MethodOptions = None,
+    b_split: BSplit = None,
+    organ: Organ = None,
+    bounds: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=LOW:HIGH",
+            show_default=False,
+            rich_help_panel=MODEL_PANEL,
+            help="Bounds of a parameter, like D=0:5e-3 (mm²/s) or f=0:0.5. Repeatable.",
+        ),
+    ] = None,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            show_default=False,
+            rich_help_panel=MODEL_PANEL,
+            help="Fix a parameter, like D_star=0.02, or to a map: D=D.nii.gz. Repeatable.",
+        ),
+    ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            show_default=False,
+            rich_help_panel=MODEL_PANEL,
+            help="Starting value, for methods that use one (trr), like D_star=0.03. Repeatable.",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            show_default=False,
+            rich_help_panel=MODEL_PANEL,
+            help="Weight of each b-value (or volume) that is used, on top of its number of "
+            "volumes: numbers like 1,1,2 or a file of them. 0 leaves one out.",
+        ),
+    ] = None,
+    adc_bvalues: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            show_default=False,
+            rich_help_panel=MODEL_PANEL,
+            help="b-values of the ADC map, like 0,400,800. By default all.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            show_default=False,
+            rich_help_panel=OUTPUT_PANEL,
+            help="Folder of the result; of several scans, each gets a folder in it. By default "
+            "beside the scan: dwi_ivim for dwi.nii.gz.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    figures: Annotated[
+        bool,
+        typer.Option(
+            rich_help_panel=OUTPUT_PANEL,
+            help="Also draw maps, status and histograms, into DIR/figures.",
+        ),
+    ] = True,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=False,
+            rich_help_panel=OUTPUT_PANEL,
+            help="Number of threads. By default all cores; the maps do not depend on it.",
+        ),
+    ] = None,
+    device: Annotated[
+        Device, typer.Option(rich_help_panel=OUTPUT_PANEL, help="Where to compute.")
+    ] = Device.auto,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Fit scans and write their maps.
+
+    Each result is a folder with S0, f, D_star, D, ADC, fD_star, rmse, r2 and status as
+    .nii.gz, all settings in fit.json and pictures in figures/. A voxel without a value is
+    NaN, and status says why. A scan that fails does not stop those after it.
+
+    [bold]Examples[/bold]
+
+      ivimkit fit dwi.nii.gz --mask mask.nii.gz --organ liver
+      ivimkit fit dwi.nii.gz --bmax 1000 --bounds f=0:0.5 --out results
+      ivimkit fit dwi.nii.gz --method segmented --b-split 150 --option steps=2
+      ivimkit fit sub-*/dwi.nii.gz --out group --overwrite
+    """
+    # Here and not above: --help must not wait for numpy and numba.
+    from ivimkit.cli.fit_batch import FitBatch
+    from ivimkit.cli.fit_setup import FitSetup
+    from ivimkit.cli.scan_input import ScanInput
+    from ivimkit.cli.screen import Screen
+
+    batch = FitBatch(
+        ctx=ctx,
+        screen=Screen(quiet=quiet, verbose=verbose),
+        scan=ScanInput(
+            bval=bval,
+            bvec=bvec,
+            mask=mask,
+            b_unit=b_unit.value,
+            tolerance=tolerance,
+            average=average.value,
+            bmin=bmin,
+            bmax=bmax,
+            bvals=bvals,
+            volumes=volumes,
+        ),
+        setup=FitSetup(
+            model=model,
+            method=method,
+            options=option or (),
+            b_split=b_split,
+            organ=organ,
+            bounds=bounds or (),
+            fix=fix or (),
+            start=start or (),
+        ),
+        weights=weights,
+        adc_bvalues=adc_bvalues,
+        overwrite=overwrite,
+        figures=figures,
+        threads=threads,
+        device=device.value,
+    )
+    raise typer.Exit(batch.run(scans, out=out, stack=stack))

@@ -1,0 +1,137 @@
+"""FitSetup: the model and the method that the options of a command describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ivimkit import io, methods, models, organs
+from ivimkit.cli.assignment import number, pair, parse_assignments
+from ivimkit.errors import OptionError
+from ivimkit.fit_method import FitMethod
+from ivimkit.organs import Organ
+from ivimkit.signal_model import SignalModel
+
+__all__ = ["FitSetup"]
+
+_YES_OR_NO = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
+
+
+@dataclass(frozen=True)
+class FitSetup:
+    """The options that say what to fit and how.
+
+    Parameters
+    ----------
+    model, method : str
+        Names.
+    options : sequence of str
+        Options of the method, ``NAME=VALUE``.
+    b_split : float, optional
+        Threshold of the method, s/mm^2.
+    organ : str, optional
+        Name of a preset.
+    bounds : sequence of str
+        ``NAME=LOW:HIGH``.
+    fix : sequence of str
+        ``NAME=NUMBER`` or ``NAME=FILE``.
+    start : sequence of str
+        ``NAME=NUMBER``.
+    """
+
+    model: str
+    method: str
+    options: Sequence[str] = ()
+    b_split: float | None = None
+    organ: str | None = None
+    bounds: Sequence[str] = ()
+    fix: Sequence[str] = ()
+    start: Sequence[str] = ()
+
+    def preset(self) -> Organ | None:
+        """Return the preset of the organ, if one was named."""
+        return None if self.organ is None else organs.get(self.organ)
+
+    def signal_model(self) -> SignalModel:
+        """Return the model with the organ's values first and the user's on top of them."""
+        model = models.get(self.model)
+        organ = self.preset()
+        if organ is not None:
+            model = model.with_start(**_of(model, organ.means))
+            model = model.with_display(**_of(model, organ.display))
+        model = model.with_bounds(
+            **parse_assignments(self.bounds, "--bounds", "D=0:5e-3", pair)
+        )
+        fixed = parse_assignments(self.fix, "--fix", "D_star=0.02 or D=D.nii.gz", _number_or_file)
+        for name, value in fixed.items():
+            model.index(name)
+            model = model.with_fixed(**{name: _loaded(name, value)})
+        return model.with_start(
+            **parse_assignments(self.start, "--start", "D_star=0.02", number)
+        )
+
+    def fit_method(self, model: SignalModel) -> FitMethod:
+        """Return the method; the organ's threshold is used unless another one is given."""
+        usual = methods.get(self.method).options()
+        given = parse_assignments(self.options, "--option", "b_split=150", str)
+        options: dict[str, Any] = {
+            name: _typed(name, text, usual[name]) if name in usual else text
+            for name, text in given.items()
+        }
+        if self.b_split is not None:
+            if "b_split" in options:
+                raise OptionError(
+                    "both --b-split and --option b_split are given; expected one. Leave out one"
+                )
+            options["b_split"] = self.b_split
+        organ = self.preset()
+        if organ is not None and "b_split" in usual and _has_perfusion(model):
+            options.setdefault("b_split", organ.b_split)
+        return methods.get(self.method, **options)
+
+
+def _of(model: SignalModel, values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in model.names}
+
+
+def _has_perfusion(model: SignalModel) -> bool:
+    # Without a perfusion fraction there is no threshold: an ADC uses all b-values.
+    return model.pools is None or model.pools.fraction is not None
+
+
+def _number_or_file(text: str) -> float | Path:
+    try:
+        return number(text)
+    except ValueError:
+        return Path(text)
+
+
+def _loaded(name: str, value: float | Path) -> Any:
+    if isinstance(value, float):
+        return value
+    if not value.exists():
+        raise OptionError(
+            f"--fix {name}={value}: that is neither a number nor a file; expected something like "
+            "D_star=0.02 or D=D.nii.gz. Check the path"
+        )
+    return io.load_map(value)
+
+
+def _typed(name: str, text: str, usual: Any) -> Any:
+    """Read the value of an option as what its default is."""
+    if isinstance(usual, bool):
+        return _parsed(name, text, lambda word: _YES_OR_NO[word.lower()], "yes or no")
+    if isinstance(usual, int):
+        return _parsed(name, text, int, "a whole number")
+    if isinstance(usual, float) or usual is None:
+        return _parsed(name, text, number, "a number")
+    return text
+
+
+def _parsed(name: str, text: str, parse: Callable[[str], Any], expected: str) -> Any:
+    try:
+        return parse(text)
+    except (ValueError, KeyError):
+        raise OptionError(f"--option {name} is {text!r}; expected {expected}") from None

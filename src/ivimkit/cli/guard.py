@@ -1,0 +1,120 @@
+"""The border of the command line: every exception becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ivimkit.cli.exit_codes import DONE, FAULT, INTERRUPTED, WRONG_INPUT
+from ivimkit.errors import InputError
+
+__all__ = ["GuardedGroup", "command_line", "exit_code_of", "prepare_process", "set_verbose"]
+
+_ARGUMENTS = "ivimkit.arguments"
+_VERBOSE = "ivimkit.verbose"
+
+
+class GuardedGroup(TyperGroup):
+    """A group of commands whose exceptions end in an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the arguments, for the provenance of results."""
+        ctx.meta[_ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            code = exit_code_of(lambda: super(GuardedGroup, self).invoke(ctx), ctx)
+        except KeyboardInterrupt:
+            typer.echo("interrupted: nothing is left half-written", err=True)
+            code = INTERRUPTED
+        if code != DONE:
+            raise typer.Exit(code)
+
+
+def command_line(ctx: typer.Context) -> str:
+    """Return the command line as it was typed, quoted for a shell."""
+    # shlex only here: it costs as much as all of this module.
+    from shlex import join
+
+    return join(["ivimkit", *ctx.meta.get(_ARGUMENTS, ())])
+
+
+def set_verbose(ctx: typer.Context, verbose: bool) -> bool:
+    """Callback of ``--verbose``: remember it for faults of any command."""
+    ctx.meta[_VERBOSE] = ctx.meta.get(_VERBOSE, False) or verbose
+    return verbose
+
+
+def exit_code_of(work: Callable[[], Any], ctx: typer.Context) -> int:
+    """Do some work; say on stderr what went wrong.
+
+    Exceptions of the option parser, interruptions and closed pipes are left to their handlers.
+
+    Parameters
+    ----------
+    work : callable
+        Called without arguments.
+    ctx : typer.Context
+        Knows whether faults are printed with their traceback.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    try:
+        work()
+    except InputError as error:
+        _say(f"error: {error}")
+        return WRONG_INPUT
+    except Exception as error:
+        if hasattr(error, "exit_code") or isinstance(error, typer.Abort | BrokenPipeError):
+            raise
+        _say_fault(error, verbose=bool(ctx.meta.get(_VERBOSE)))
+        return FAULT
+    return DONE
+
+
+def prepare_process() -> None:
+    """Make SIGTERM clean up like Ctrl-C, and output survive terminals without all letters."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # Under pytest and in notebooks these may be other objects.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _say_fault(error: Exception, *, verbose: bool) -> None:
+    if isinstance(error, MemoryError):
+        _say(
+            f"error: not enough memory ({error}); use a mask, fewer b-values, or a machine "
+            "with more"
+        )
+        return
+    if verbose:
+        typer.echo("".join(traceback.format_exception(error)), err=True)
+    _say(
+        f"internal error: {type(error).__name__}: {error}\n"
+        "This is a fault of ivimkit, not of your data. Please report it, with the output of the "
+        "same command and --verbose"
+    )
+
+
+def _say(text: str) -> None:
+    # rich only here: `ivimkit --version` must not pay for it.
+    from ivimkit.cli.screen import say_error
+
+    say_error(text)

@@ -1,0 +1,214 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ivimkit.cli.guard import set_verbose
+from ivimkit.cli.registry import complete, method_names, model_names, organ_names
+
+# The names of choices stand here once more, as importing those who own them takes too long for
+# --help. tests/unit/cli/test_options.py compares them.
+
+
+class Average(StrEnum):
+    """Choices of --average."""
+
+    auto = "auto"
+    geometric = "geometric"
+    arithmetic = "arithmetic"
+    none = "none"
+
+
+class BUnit(StrEnum):
+    """Choices of --b-unit."""
+
+    s_mm2 = "s/mm2"
+    ms_um2 = "ms/um2"
+
+
+class Device(StrEnum):
+    """Choices of --device."""
+
+    auto = "auto"
+    cpu = "cpu"
+
+
+SCAN_PANEL = "The scan"
+VOLUME_PANEL = "Which volumes, and how they are averaged"
+MODEL_PANEL = "Model and method"
+OUTPUT_PANEL = "Output"
+
+Scans = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="SCAN...",
+        show_default=False,
+        help="4-D NIfTI files (.nii, .nii.gz), one after the other.",
+    ),
+]
+Bval = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=SCAN_PANEL,
+        help="b-values. By default the file beside the scan: dwi.bval for dwi.nii.gz.",
+    ),
+]
+Bvec = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=SCAN_PANEL,
+        help="Directions. By default the .bvec file beside the scan, if there is one.",
+    ),
+]
+Mask = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=SCAN_PANEL,
+        help="Fit only voxels where this image is above 0. By default all voxels.",
+    ),
+]
+Unit = Annotated[
+    BUnit,
+    typer.Option("--b-unit", rich_help_panel=SCAN_PANEL, help="Unit of the b-values."),
+]
+Stack = Annotated[
+    bool,
+    typer.Option(
+        "--stack",
+        rich_help_panel=SCAN_PANEL,
+        help="The SCANs are the 3-D volumes of one scan, in the order of the b-values.",
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="S/MM2",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="b-values this close are one. By default less than 5 s/mm², or up to 1 %.",
+    ),
+]
+AverageBy = Annotated[
+    Average,
+    typer.Option(
+        "--average",
+        rich_help_panel=VOLUME_PANEL,
+        help="Mean of the volumes of a b-value. auto: geometric across directions, arithmetic "
+        "across repeats; none: fit every volume on its own.",
+    ),
+]
+Bmin = Annotated[
+    float | None,
+    typer.Option(
+        metavar="B",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Leave out lower b-values.",
+    ),
+]
+Bmax = Annotated[
+    float | None,
+    typer.Option(
+        metavar="B",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Leave out higher b-values. Above 1000 kurtosis begins to matter.",
+    ),
+]
+Bvals = Annotated[
+    str | None,
+    typer.Option(
+        "--bvals",
+        metavar="LIST",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Use these b-values only, like 0,50,100,800.",
+    ),
+]
+Volumes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Use these volumes only, counted from 0, like 0-8,10.",
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=MODEL_PANEL,
+        autocompletion=complete(model_names),
+        help=f"Signal model: {', '.join(model_names())}.",
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=MODEL_PANEL,
+        autocompletion=complete(method_names),
+        help=f"Fit method: {', '.join(method_names())}.",
+    ),
+]
+MethodOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+        help="Option of the method, like steps=2; `ivimkit methods` lists them. Repeatable.",
+    ),
+]
+BSplit = Annotated[
+    float | None,
+    typer.Option(
+        metavar="B",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+        help="Threshold of segmented and loglinear: perfusion is taken to be gone from this "
+        "b-value on. Short for --option b_split=B.",
+    ),
+]
+Organ = Annotated[
+    str | None,
+    typer.Option(
+        show_default=False,
+        metavar="NAME",
+        rich_help_panel=MODEL_PANEL,
+        autocompletion=complete(organ_names),
+        help=f"Start, threshold and ranges of figures for: {', '.join(organ_names())}. "
+        "Bounds stay as they are.",
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", rich_help_panel=OUTPUT_PANEL, help="Replace what is there already."
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", rich_help_panel=OUTPUT_PANEL, help="Print errors only."),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        callback=set_verbose,
+        rich_help_panel=OUTPUT_PANEL,
+        help="Print every step, and the traceback of a fault.",
+    ),
+]

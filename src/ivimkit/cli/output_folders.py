@@ -1,0 +1,65 @@
+"""Where the result of each scan of a call goes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ivimkit.errors import OptionError
+
+__all__ = ["output_folders", "stem"]
+
+_SUFFIX = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
+
+
+def stem(scan: Path) -> str:
+    """Return the name of a scan without ``.nii.gz``."""
+    return _SUFFIX.sub("", scan.name) or scan.name
+
+
+def output_folders(scans: Sequence[Path], out: Path | None) -> list[Path]:
+    """Choose a folder for each scan.
+
+    Parameters
+    ----------
+    scans : sequence of Path
+        The scans of one call.
+    out : Path, optional
+        What the user asked for: the folder of the only scan, or the parent of all folders.
+
+    Returns
+    -------
+    list of Path
+        ``dwi_ivim`` beside ``dwi.nii.gz`` without `out`; with `out` and several scans, folders
+        named like the scans, preceded by as many of their parents as tell them apart.
+
+    Raises
+    ------
+    OptionError
+        If two results would be in the same folder.
+    """
+    if out is not None:
+        folders = [out] if len(scans) == 1 else [out / name for name in _apart(scans)]
+    else:
+        folders = [scan.parent / f"{stem(scan)}_ivim" for scan in scans]
+    for folder, count in Counter(folder.resolve() for folder in folders).items():
+        if count > 1:
+            same = [str(s) for s, f in zip(scans, folders, strict=True) if f.resolve() == folder]
+            raise OptionError(
+                f"{' and '.join(same)} would both be written to {folder}; expected scans with "
+                "different names. Fit them one by one with --out"
+            )
+    return folders
+
+
+def _apart(scans: Sequence[Path]) -> list[str]:
+    """Return names with the fewest parent folders that make all of them different."""
+    parts = [(*scan.resolve().parent.parts[1:], stem(scan)) for scan in scans]
+    names: list[str] = []
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["_".join(part[-depth:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names

@@ -1,0 +1,96 @@
+"""ScanInput: which files and volumes a command was told to use, and the scan they make."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ivimkit import io
+from ivimkit.cli.assignment import number_list, position_list
+from ivimkit.dwi import DWI
+
+__all__ = ["ScanInput"]
+
+_FILES = ("bval", "bvec", "mask")
+
+
+@dataclass(frozen=True)
+class ScanInput:
+    """The options that say how to read a scan.
+
+    Parameters
+    ----------
+    bval, bvec, mask : Path, optional
+        Files that go with the scan.
+    b_unit : str
+        See `ivimkit.load`.
+    tolerance : float, optional
+        See `ivimkit.load`.
+    average : str
+        See `ivimkit.load`.
+    bmin, bmax : float, optional
+        Range of b-values to keep, s/mm^2.
+    bvals : str, optional
+        List of b-values to keep.
+    volumes : str, optional
+        List of volumes to keep.
+    """
+
+    bval: Path | None = None
+    bvec: Path | None = None
+    mask: Path | None = None
+    b_unit: str = "s/mm2"
+    tolerance: float | None = None
+    average: str = "auto"
+    bmin: float | None = None
+    bmax: float | None = None
+    bvals: str | None = None
+    volumes: str | None = None
+
+    def load(self, scan: Path | Sequence[Path]) -> DWI:
+        """Load a scan, or the volumes of one, and keep the volumes asked for.
+
+        Parameters
+        ----------
+        scan : Path or sequence of Path
+            A 4-D file, or 3-D files.
+
+        Returns
+        -------
+        DWI
+        """
+        wanted = {
+            "bmin": self.bmin,
+            "bmax": self.bmax,
+            "bvals": number_list(self.bvals, "--bvals"),
+            "volumes": position_list(self.volumes, "--volumes"),
+        }
+        dwi = io.load(
+            scan,
+            self.bval,
+            self.bvec,
+            self.mask,
+            b_unit=self.b_unit,
+            average=self.average,
+            tolerance=self.tolerance,
+        )
+        if all(value is None for value in wanted.values()):
+            return dwi
+        return dwi.select(**wanted)  # type: ignore[arg-type]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is needed to read the scan again, besides the files."""
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if name not in _FILES}
+
+    @classmethod
+    def from_dict(
+        cls, values: Mapping[str, Any], *, bval: Path | None, bvec: Path | None
+    ) -> ScanInput:
+        """Build from what `to_dict` returned and the files of the gradients."""
+        known = {field.name for field in dataclasses.fields(cls)} - set(_FILES)
+        kept = {name: value for name, value in values.items() if name in known}
+        return cls(bval=bval, bvec=bvec, **kept)

@@ -1,0 +1,109 @@
+"""Screen: what is printed where. Results go to stdout, everything about the run to stderr."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ivimkit.errors import IvimkitWarning
+
+__all__ = ["Screen", "plain_table", "say_error"]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a command prints.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print errors only.
+    verbose : bool
+        Print what is being done, too.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Print a result."""
+        if not self.quiet:
+            console = Console(highlight=False, markup=False)
+            for renderable in renderables:
+                _print(console, renderable)
+
+    def note(self, text: str) -> None:
+        """Print what is being done."""
+        if self.verbose and not self.quiet:
+            _print(stderr(), Text(text, style="dim"))
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        if not self.quiet:
+            _print(stderr(), Text.assemble(("warning: ", "yellow"), text))
+
+    @contextmanager
+    def warnings_shown(self) -> Iterator[None]:
+        """Print warnings of ivimkit as sentences, each of them every time."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", IvimkitWarning)
+            other = warnings.showwarning
+
+            def show(message: Any, category: type[Warning], *where: Any) -> None:
+                if issubclass(category, IvimkitWarning):
+                    self.warn(str(message))
+                else:
+                    other(message, category, *where)
+
+            warnings.showwarning = show
+            yield
+
+
+def stderr() -> Console:
+    """Return a console on stderr."""
+    return Console(stderr=True, highlight=False, markup=False)
+
+
+def say_error(text: str) -> None:
+    """Print an error, whatever the verbosity."""
+    head, colon, rest = text.partition(": ")
+    _print(stderr(), Text.assemble((head + colon, "bold red"), rest))
+
+
+def plain_table(*columns: str, left: int = 1, title: str | None = None) -> Table:
+    """Return an empty table without frame; numbers are right-aligned.
+
+    Parameters
+    ----------
+    *columns : str
+        Their heads.
+    left : int
+        How many columns, from the first, are words.
+    title : str, optional
+        Written above.
+    """
+    table = Table(
+        box=None, title=title, title_justify="left", title_style="bold", pad_edge=False
+    )
+    for number, head in enumerate(columns):
+        table.add_column(
+            head,
+            justify="left" if number < left else "right",
+            no_wrap=number > 0,
+            header_style="dim",
+        )
+    return table
+
+
+def _print(console: Console, renderable: RenderableType) -> None:
+    # Files and pipes get whole lines: a path or a message must not be broken.
+    whole = isinstance(renderable, Text | str) and not console.is_terminal
+    console.print(Padding(renderable, 0) if not whole else renderable, soft_wrap=whole)

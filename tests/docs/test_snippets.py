@@ -1,0 +1,67 @@
+"""Every snippet of the README and of the documentation runs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from snippets import RUN, SHOWN, run_snippets, snippets_of
+from typer.testing import CliRunner
+
+import ivimkit as ik
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOT_RUN = ("cd", "git", "pip", "python")
+"""What sets up a machine; only its spelling could be checked."""
+
+
+@pytest.fixture(scope="session")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the folder that the pages talk of: a phantom stands in for the reader's scan."""
+    folder = tmp_path_factory.mktemp("scan")
+    made = ik.simulate.phantom("abdomen", shape=(64, 48, 3), seed=0)
+    lesion = made.region("lesion")
+    ik.io.save_scan(made.dwi, folder / "dwi.nii.gz")
+    ik.io.save_map(made.dwi.mask.astype("uint8"), folder / "mask.nii.gz", made.dwi.geometry)
+    ik.io.save_map(made.labels, folder / "labels.nii.gz", made.dwi.geometry)
+    ik.io.save_map(lesion.astype("uint8"), folder / "lesion.nii.gz", made.dwi.geometry)
+    for patient in ("patient1", "patient2"):
+        small = ik.simulate.phantom("abdomen", shape=(24, 18, 2), seed=1)
+        ik.io.save_scan(small.dwi, folder / patient / "dwi.nii.gz")
+    return folder
+
+
+def _shell(words: list[str]) -> None:
+    program, *arguments = words
+    if program == "make":
+        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M)
+        unknown = [word for word in arguments if "=" not in word and word not in targets]
+        assert not unknown, f"the Makefile has no target {unknown}"
+    elif program == "ivimkit":
+        from ivimkit.cli import app
+
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, f"{' '.join(words)}\n{result.output}"
+    else:
+        assert program in NOT_RUN, f"do not know how to run {program!r}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_snippets_run(
+    page: Path, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(scan, home)
+    monkeypatch.chdir(home)
+    run_snippets(page, _shell)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_fence_says_what_it_is(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    languages = {snippet.language for snippet in snippets_of(page)}
+    assert languages <= {*RUN, *SHOWN}
+    assert text.count("```") == 2 * len(snippets_of(page))

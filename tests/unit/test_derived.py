@@ -1,0 +1,25 @@
+import pytest
+
+from ivimkit import models
+from ivimkit.derived import DERIVED, describe
+from ivimkit.errors import OptionError
+
+
+def test_describes_parameters_and_derived_maps():
+    parameters = models.get("biexp").parameters
+    assert describe("D", parameters) is models.get("biexp")["D"]
+    assert describe("fD_star", parameters).unit == "mm^2/s"
+
+
+def test_a_models_own_parameter_comes_first():
+    monoexp = models.get("monoexp")
+    assert describe("ADC", monoexp.parameters) is monoexp["ADC"]
+
+
+def test_all_have_a_description():
+    assert all(parameter.description for parameter in DERIVED)
+
+
+def test_unknown_map():
+    with pytest.raises(OptionError, match=r"no map 'T2'; expected one of ADC, fD_star"):
+        describe("T2", ())
