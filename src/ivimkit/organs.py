@@ -17,7 +17,7 @@ LUCIANI_2008 = "Luciani et al. 2008, healthy liver, doi:10.1148/radiol.249308008
 LEMKE_2009 = "Lemke et al. 2009, healthy pancreas, doi:10.1097/RLI.0b013e3181b62271"
 SIGMUND_2011 = "Sigmund et al. 2011, invasive ductal carcinoma, doi:10.1002/mrm.22740"
 MAZAHERI_2012 = "Mazaheri et al. 2012, prostate, doi:10.1002/jmri.22888"
-RYDHOG_2014 = "Rydhoeg et al. 2014, grey and white matter, doi:10.1016/j.mri.2014.07.013"
+RYDHOG_2014 = "Rydhög et al. 2014, grey and white matter, doi:10.1016/j.mri.2014.07.013"
 VAN_BAALEN_2017 = "van Baalen et al. 2017, kidney, doi:10.1002/jmri.25519"
 RIEXINGER_2019 = "Riexinger et al. 2019, healthy liver, doi:10.1002/jmri.26730"
 VIENI_2020 = "Vieni et al. 2020, normal brain, doi:10.1016/j.neuroimage.2019.116228"
@@ -46,7 +46,8 @@ class Organ:
     b_split : float
         Lowest b-value, in s/mm^2, at which perfusion is taken to be gone.
     sources : mapping of str to str
-        Where each of `means` is from.
+        Where each of `means` is from; the numbers are rounded, those of the brain lie between
+        grey and white matter.
     references : tuple of str
         The literature, each with its DOI.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -340,7 +341,7 @@ def _contrast(lesion: NDArray[np.float64], reference: NDArray[np.float64]) -> di
     (mean, sd), (reference_mean, reference_sd) = _mean_sd(lesion), _mean_sd(reference)
     difference = mean - reference_mean
     # The plain mean of both variances: a small lesion must weigh as much as a large liver.
-    pooled = np.sqrt((sd**2 + reference_sd**2) / 2)
+    pooled = math.hypot(sd, reference_sd) / math.sqrt(2)
     return {
         "lesion_mean": mean,
         "lesion_sd": sd,

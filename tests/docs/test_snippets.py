@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from snippets import RUN, SHOWN, run_snippets, snippets_of
 from typer.testing import CliRunner
 
 import ivimkit as ik
+from ivimkit.io import save_map, save_scan
+from snippets import RUN, SHOWN, run_snippets, snippets_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -24,13 +25,13 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scan")
     made = ik.simulate.phantom("abdomen", shape=(64, 48, 3), seed=0)
     lesion = made.region("lesion")
-    ik.io.save_scan(made.dwi, folder / "dwi.nii.gz")
-    ik.io.save_map(made.dwi.mask.astype("uint8"), folder / "mask.nii.gz", made.dwi.geometry)
-    ik.io.save_map(made.labels, folder / "labels.nii.gz", made.dwi.geometry)
-    ik.io.save_map(lesion.astype("uint8"), folder / "lesion.nii.gz", made.dwi.geometry)
+    save_scan(made.dwi, folder / "dwi.nii.gz")
+    save_map(made.dwi.mask.astype("uint8"), folder / "mask.nii.gz", made.dwi.geometry)
+    save_map(made.labels, folder / "labels.nii.gz", made.dwi.geometry)
+    save_map(lesion.astype("uint8"), folder / "lesion.nii.gz", made.dwi.geometry)
     for patient in ("patient1", "patient2"):
         small = ik.simulate.phantom("abdomen", shape=(24, 18, 2), seed=1)
-        ik.io.save_scan(small.dwi, folder / patient / "dwi.nii.gz")
+        save_scan(small.dwi, folder / patient / "dwi.nii.gz")
     return folder
 
 

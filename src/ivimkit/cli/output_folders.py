@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ivimkit.errors import OptionError
 
-__all__ = ["output_folders", "stem"]
+__all__ = ["names_apart", "output_folders", "stem"]
 
 _SUFFIX = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
 
@@ -41,7 +41,7 @@ def output_folders(scans: Sequence[Path], out: Path | None) -> list[Path]:
         If two results would be in the same folder.
     """
     if out is not None:
-        folders = [out] if len(scans) == 1 else [out / name for name in _apart(scans)]
+        folders = [out] if len(scans) == 1 else [out / name for name in names_apart(scans)]
     else:
         folders = [scan.parent / f"{stem(scan)}_ivim" for scan in scans]
     for folder, count in Counter(folder.resolve() for folder in folders).items():
@@ -54,9 +54,9 @@ def output_folders(scans: Sequence[Path], out: Path | None) -> list[Path]:
     return folders
 
 
-def _apart(scans: Sequence[Path]) -> list[str]:
+def names_apart(paths: Sequence[Path]) -> list[str]:
     """Return names with the fewest parent folders that make all of them different."""
-    parts = [(*scan.resolve().parent.parts[1:], stem(scan)) for scan in scans]
+    parts = [(*path.resolve().parent.parts[1:], stem(path.resolve())) for path in paths]
     names: list[str] = []
     for depth in range(1, max(map(len, parts)) + 1):
         names = ["_".join(part[-depth:]) for part in parts]

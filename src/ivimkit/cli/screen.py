@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -78,7 +77,7 @@ def say_error(text: str) -> None:
     _print(stderr(), Text.assemble((head + colon, "bold red"), rest))
 
 
-def plain_table(*columns: str, left: int = 1, title: str | None = None) -> Table:
+def plain_table(*columns: str, left: int = 1) -> Table:
     """Return an empty table without frame; numbers are right-aligned.
 
     Parameters
@@ -87,12 +86,8 @@ def plain_table(*columns: str, left: int = 1, title: str | None = None) -> Table
         Their heads.
     left : int
         How many columns, from the first, are words.
-    title : str, optional
-        Written above.
     """
-    table = Table(
-        box=None, title=title, title_justify="left", title_style="bold", pad_edge=False
-    )
+    table = Table(box=None, pad_edge=False)
     for number, head in enumerate(columns):
         table.add_column(
             head,
@@ -106,4 +101,4 @@ def plain_table(*columns: str, left: int = 1, title: str | None = None) -> Table
 def _print(console: Console, renderable: RenderableType) -> None:
     # Files and pipes get whole lines: a path or a message must not be broken.
     whole = isinstance(renderable, Text | str) and not console.is_terminal
-    console.print(Padding(renderable, 0) if not whole else renderable, soft_wrap=whole)
+    console.print(renderable, soft_wrap=whole)

@@ -23,13 +23,14 @@ _LN2_HIGH = 6.93147180369123816490e-01
 _LN2_LOW = 1.90821492927058770002e-10
 # Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits of the number.
 _ROUND = 6755399441055744.0
-_LOWEST = -708.0
+# The square of the smallest value is still a normal number: subnormal ones are slow.
+_LOWEST = -350.0
 _SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
 
 
 @exact
 def exp(x: float) -> float:
-    """Return e^x for -708 <= x <= 708; smaller x count as -708 (3e-308)."""
+    """Return e^x for -350 <= x <= 708; smaller x count as -350 (1e-152)."""
     x = max(x, _LOWEST)
     shifted = x * _LOG2_E + _ROUND
     k = shifted - _ROUND

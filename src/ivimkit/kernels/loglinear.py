@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
-from ivimkit.kernels.exponential import exp, log
+from ivimkit.kernels.exponential import log
 
 __all__ = ["log_linear", "mean_signal"]
+
+# The logarithm is for normal numbers; no scanner gives less.
+_SMALLEST = 1e-100
 
 
 @device
@@ -44,16 +47,10 @@ def log_linear(
     ok : bool
         False if fewer than two b-values had a positive signal.
     """
-    largest = 0.0
-    for j in range(b.size):
-        if root_weight[j] > 0.0 and b_from <= b[j] <= b_to:
-            largest = max(largest, signal[j])
-    if largest <= 0.0:
-        return math.nan, math.nan, False
     n = sx = sy = sxx = sxy = 0.0
     for j in range(b.size):
-        used = root_weight[j] > 0.0 and b_from <= b[j] <= b_to and signal[j] > 1e-300
-        level = (signal[j] if used else largest) / largest
+        used = root_weight[j] > 0.0 and b_from <= b[j] <= b_to and signal[j] > _SMALLEST
+        level = signal[j] if used else 1.0
         x = b[j]
         y = log(level)
         w = root_weight[j] * level
@@ -67,7 +64,7 @@ def log_linear(
     if not spread > 1e-10 * n * sxx:
         return math.nan, math.nan, False
     rate = min(max((sx * sy - n * sxy) / spread, rate_low), rate_high)
-    return largest * exp((sy + rate * sx) / n), rate, True
+    return math.exp((sy + rate * sx) / n), rate, True
 
 
 @device

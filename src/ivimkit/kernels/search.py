@@ -33,35 +33,9 @@ def _project(
         work[k] = 0.0
     for j in range(signal.size):
         sj = signal[j]
-        row = start + j * n
+        decays = table[start + j * n : start + (j + 1) * n]
         for k in range(n):
-            work[k] += sj * table[row + k]
-
-
-@finite
-def _pair_gain(
-    table: NDArray[np.float64],
-    cell: int,
-    block: int,
-    p1: float,
-    p2: float,
-    f_low: float,
-    f_high: float,
-) -> float:
-    """Return how much of the signal a pair of decays explains, amplitudes inside their cone."""
-    low = (1.0 - f_low) * p1 + f_low * p2
-    high = (1.0 - f_high) * p1 + f_high * p2
-    x = table[cell] * low - table[cell + block] * high
-    y = table[cell + 2 * block] * high - table[cell + block] * low
-    both = x * low + y * high
-    low = low if low > 0.0 else 0.0
-    high = high if high > 0.0 else 0.0
-    one_low = low * low * table[cell + 3 * block]
-    one_high = high * high * table[cell + 4 * block]
-    one = one_low if one_low > one_high else one_high
-    least = x if x < y else y
-    gain: float = both if least > 0.0 else one
-    return gain
+            work[k] += sj * decays[k]
 
 
 @finite
@@ -75,23 +49,50 @@ def _gains(
     work: NDArray[np.float64],
     gains: NDArray[np.float64],
 ) -> None:
-    """Write to gains[1:] what the j-th fast decay explains with each slow one."""
+    """Write to gains[1:] what the j-th fast decay explains with each slow one.
+
+    The amplitudes stay inside their cone: either both generators of the cone take part, or the
+    better one does alone.
+    """
     padded = (n1 + 7) // 8 * 8
     row = 2 * (padded + (n2 + 7) // 8 * 8) + j * padded
+    block = padded * n2
+    # Slices, because an index that is a sum could be negative for all the compiler knows, and
+    # negative indices cost a gather in place of a load.
+    inverse_high = table[row : row + padded]
+    inverse_cross = table[row + block : row + block + padded]
+    inverse_low = table[row + 2 * block : row + 2 * block + padded]
+    single_low = table[row + 3 * block : row + 3 * block + padded]
+    single_high = table[row + 4 * block : row + 4 * block + padded]
+    inner = gains[1:]
     p2 = work[padded + j]
     for i in range(n1):
-        gains[1 + i] = _pair_gain(table, row + i, padded * n2, work[i], p2, f_low, f_high)
+        p1 = work[i]
+        low = (1.0 - f_low) * p1 + f_low * p2
+        high = (1.0 - f_high) * p1 + f_high * p2
+        x = inverse_high[i] * low - inverse_cross[i] * high
+        y = inverse_low[i] * high - inverse_cross[i] * low
+        both = x * low + y * high
+        low = low if low > 0.0 else 0.0
+        high = high if high > 0.0 else 0.0
+        one_low = low * low * single_low[i]
+        one_high = high * high * single_high[i]
+        one = one_low if one_low > one_high else one_high
+        least = x if x < y else y
+        inner[i] = both if least > 0.0 else one
 
 
 @finite
 def _peak(n1: int, gains: NDArray[np.float64]) -> float:
     """Return the highest gain along the slow rates, a parabola laid through each summit."""
     gains[0] = gains[n1 + 1] = 1e300
+    inner = gains[1:]
+    after = gains[2:]
     top = 0.0
-    for i in range(1, n1 + 1):
-        gain = gains[i]
-        left = gain - gains[i - 1]
-        right = gain - gains[i + 1]
+    for i in range(n1):
+        gain = inner[i]
+        left = gain - gains[i]
+        right = gain - after[i]
         least = left if left < right else right
         summit = gain + 0.125 * (left - right) * (left - right) / (left + right)
         gain = summit if least > 0.0 else gain
@@ -129,16 +130,17 @@ def _project_with(
 ) -> None:
     """As `_project`, and the inner products with the decay of `rate` to work[n:2n]."""
     start = table.size - signal.size * n
-    for k in range(2 * n):
+    other = work[n : 2 * n]
+    for k in range(n):
         work[k] = 0.0
+        other[k] = 0.0
     for j in range(signal.size):
         sj = signal[j]
         e = exp(-b[j] * rate)
-        row = start + j * n
+        decays = table[start + j * n : start + (j + 1) * n]
         for k in range(n):
-            work[k] += sj * table[row + k]
-        for k in range(n):
-            work[n + k] += e * table[row + k]
+            work[k] += sj * decays[k]
+            other[k] += e * decays[k]
 
 
 @device

@@ -97,7 +97,7 @@ def _draw(
     height = panel_height(planes[0], view, width=_PANEL_WIDTH)
     legend_columns = min(2, len(planes))
     legend_rows = -(-(len(flags) + 1) // legend_columns)
-    size = (_PANEL_WIDTH * len(planes) + 0.4, height + 0.55 + 0.19 * legend_rows)
+    size = (_PANEL_WIDTH * len(planes) + 0.4, height + 0.75 + 0.19 * legend_rows)
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     panels = np.asarray(figure.subplots(1, len(planes), squeeze=False))[0]
     norm = BoundaryNorm(np.arange(len(colours) + 1) - 0.5, len(colours))

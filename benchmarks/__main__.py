@@ -1,0 +1,74 @@
+"""All benchmarks: `python -m benchmarks [--full] [--voxels N] [NAME ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from importlib import import_module
+from pkgutil import iter_modules
+
+import benchmarks
+from benchmarks.command import add_options, forwarded
+from benchmarks.figure import Figure
+from benchmarks.machine import REPOSITORY
+
+
+def main() -> int:
+    """Run the figures that were asked for, each in a process of its own."""
+    figures = all_figures()
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog=" | ".join(f"{figure.name}: {figure.title}" for figure in figures),
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="figures (default: all)")
+    add_options(parser)
+    options = parser.parse_args()
+    known = {figure.name: figure for figure in figures}
+    unknown = [name for name in options.names if name not in known]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(known)}")
+    chosen = [known[name] for name in options.names] or figures
+    left_out = [f for f in chosen if f.only_full and not options.full and not options.names]
+    failed = []
+    for figure in chosen:
+        if figure not in left_out and not _run(figure, forwarded(options)):
+            failed.append(figure.name)
+    if not options.full:
+        _tell_of_full([f for f in chosen if f.full_takes], left_out)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def all_figures() -> list[Figure]:
+    """Return the figures, in the order of the page."""
+    modules = [
+        import_module(f"benchmarks.{module.name}")
+        for module in iter_modules(benchmarks.__path__)
+        if module.name != "__main__"
+    ]
+    return sorted(
+        (module.FIGURE for module in modules if hasattr(module, "FIGURE")),
+        key=lambda figure: figure.order,
+    )
+
+
+def _run(figure: Figure, words: list[str]) -> bool:
+    """Measure one figure in a fresh process, so that none warms up or disturbs the next."""
+    command = [sys.executable, "-m", f"benchmarks.{figure.name}", *words]
+    return subprocess.run(command, cwd=REPOSITORY, check=False).returncode == 0
+
+
+def _tell_of_full(longer: list[Figure], left_out: list[Figure]) -> None:
+    for figure in longer:
+        how = "left out" if figure in left_out else "in short form"
+        print(
+            f"{figure.name} was {how}; `python -m benchmarks --full {figure.name}` "
+            f"takes {figure.full_takes}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""Time of calls in this process, on chosen cores."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from benchmarks.machine import usable_cores
+
+__all__ = ["best_seconds", "on_cores"]
+
+
+@contextmanager
+def on_cores(n: int) -> Iterator[None]:
+    """Keep this thread, and those it starts, on the first `n` cores that may be used."""
+    cores = usable_cores()
+    if not hasattr(os, "sched_setaffinity"):  # macOS has no such call: threads= has to do.
+        yield
+        return
+    os.sched_setaffinity(0, cores[:n])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def best_seconds(call: Callable[[], object], *, repeats: int) -> float:
+    """Return the shortest of several times.
+
+    The shortest and not the mean, because all that other programs can do is add to it. The first
+    call is not among them: it may compile.
+    """
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)

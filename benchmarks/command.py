@@ -1,0 +1,62 @@
+"""The command line of every benchmark: `python -m benchmarks.NAME [--voxels N] [--full]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.figure import Figure, Settings
+from benchmarks.record import RESULTS, make_record, show, write
+
+__all__ = ["add_options", "forwarded", "run_alone"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that all benchmarks share."""
+    parser.add_argument(
+        "--voxels", type=int, metavar="N", help="number of voxels, in place of the figure's own"
+    )
+    parser.add_argument("--full", action="store_true", help="the full figure, however long")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=RESULTS,
+        metavar="DIR",
+        help="folder for NAME.json and NAME.md (default: benchmarks/results)",
+    )
+
+
+def forwarded(options: argparse.Namespace) -> list[str]:
+    """Return the shared options as words again, for another process."""
+    words = ["--out", str(options.out)]
+    if options.voxels is not None:
+        words += ["--voxels", str(options.voxels)]
+    return [*words, "--full"] if options.full else words
+
+
+def run_alone(figure: Figure, words: Sequence[str] | None = None) -> None:
+    """Measure one figure, print it and write it.
+
+    Parameters
+    ----------
+    figure : Figure
+        What to measure.
+    words : sequence of str, optional
+        The command line; that of this process by default.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{figure.name}", description=figure.title
+    )
+    add_options(parser)
+    options = parser.parse_args(words)
+    if options.voxels is not None and options.voxels < 1:
+        parser.error(f"--voxels is {options.voxels}; expected a number >= 1")
+    settings = Settings(options.voxels, options.full)
+    record = make_record(figure, settings, figure.measure(settings))
+    # Not a terminal: wide enough that no table is squeezed.
+    show(record, Console(width=None if sys.stdout.isatty() else 140))
+    print(f"written: {write(record, options.out)}")

@@ -1,0 +1,141 @@
+"""The data sets: simulated voxels with known truth, and the prostate scan where it is at hand.
+
+Plain NumPy on purpose: nothing here comes from the package under test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.machine import REPOSITORY
+
+__all__ = [
+    "B13",
+    "B21",
+    "PROSTATE",
+    "SNRS",
+    "DataSet",
+    "all_simulated",
+    "prostate",
+    "simulated",
+    "two_pool_signal",
+]
+
+B21 = np.array([*range(0, 41, 10), *range(60, 201, 20), *range(300, 1001, 100)], dtype=np.float64)
+B13 = np.array([0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800], dtype=np.float64)
+SNRS = (20, 50, 100)
+PROSTATE = REPOSITORY.parent / "shared" / "data" / "prostate"
+
+_PROTOCOLS = {"b21": B21, "b13": B13}
+_VOXELS = 20_000
+_S0 = 1000.0
+_SEED = 1988  # The year of Le Bihan's paper.
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Signals to fit.
+
+    Parameters
+    ----------
+    name : str
+        For tables.
+    bvals : ndarray, shape (n_b,)
+        b-values in s/mm^2.
+    signal : ndarray, shape (n_voxels, n_b)
+        Noisy signal, a.u.
+    truth : dict of str to ndarray, shape (n_voxels,)
+        True S0, f, D_star and D (mm^2/s); empty for a real scan.
+    """
+
+    name: str
+    bvals: NDArray[np.float64]
+    signal: NDArray[np.float64] = field(repr=False)
+    truth: dict[str, NDArray[np.float64]] = field(repr=False, default_factory=dict)
+
+    def first(self, n: int) -> DataSet:
+        """Return the first `n` voxels."""
+        truth = {name: values[:n] for name, values in self.truth.items()}
+        return DataSet(self.name, self.bvals, self.signal[:n], truth)
+
+
+def two_pool_signal(
+    bvals: NDArray[np.float64],
+    S0: NDArray[np.float64],
+    f: NDArray[np.float64],
+    D_star: NDArray[np.float64],
+    D: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return S0 [f exp(-b D*) + (1-f) exp(-b D)], shape (n_voxels, n_b)."""
+    blood = f[:, None] * np.exp(-bvals * D_star[:, None])
+    tissue = (1.0 - f[:, None]) * np.exp(-bvals * D[:, None])
+    return np.asarray(S0[:, None] * (blood + tissue))
+
+
+def simulated(protocol: str, snr: float, n: int = _VOXELS) -> DataSet:
+    """Return `n` voxels of a simulated set; fewer are the first ones of the whole set.
+
+    Parameters
+    ----------
+    protocol : {"b21", "b13"}
+        Which b-values.
+    snr : float
+        S0 divided by the standard deviation of the Rician noise.
+    n : int
+        Number of voxels.
+
+    Returns
+    -------
+    DataSet
+    """
+    if protocol not in _PROTOCOLS:
+        raise ValueError(f"there is no protocol {protocol!r}; there are {', '.join(_PROTOCOLS)}")
+    bvals = _PROTOCOLS[protocol]
+    whole = max(n, _VOXELS)
+    uniform = np.random.default_rng([_SEED, 0]).uniform(size=(whole, 3))
+    truth = {
+        "S0": np.full(whole, _S0),
+        "f": 0.03 + 0.37 * uniform[:, 0],
+        "D_star": 8e-3 + 72e-3 * uniform[:, 1],
+        "D": 0.5e-3 + 2e-3 * uniform[:, 2],
+    }
+    # One stream per set: the noise of two sets has nothing in common.
+    noise = np.random.default_rng([_SEED, bvals.size, int(snr)])
+    drawn = noise.standard_normal((whole, bvals.size, 2)) * (_S0 / snr)
+    signal = np.hypot(two_pool_signal(bvals, **truth) + drawn[..., 0], drawn[..., 1])
+    return DataSet(f"{protocol} SNR {snr:g}", bvals, signal, truth).first(n)
+
+
+def all_simulated(n: int = _VOXELS) -> list[DataSet]:
+    """Return the six simulated sets."""
+    return [simulated(protocol, snr, n) for protocol in _PROTOCOLS for snr in SNRS]
+
+
+def prostate(n: int, folder: Path = PROSTATE) -> DataSet | None:
+    """Return `n` voxels of the prostate scan, b <= 1000 s/mm^2; None where it is not at hand.
+
+    The voxels of the three regions of interest come first, then others of the body at random.
+    """
+    if not (folder / "dwi.nii.gz").exists():
+        return None
+    bvals = np.loadtxt(folder / "dwi.bval")
+    signal = _read(folder / "dwi.nii.gz").reshape(-1, bvals.size)
+    regions = np.zeros(signal.shape[0], dtype=bool)
+    for path in sorted(folder.glob("roi_*.nii.gz")):
+        regions |= _read(path).ravel() > 0
+    body = (signal[:, bvals == 0].mean(axis=1) > 100.0) & ~regions
+    shuffle = np.random.default_rng(_SEED).permutation
+    chosen = np.concatenate([shuffle(np.flatnonzero(part)) for part in (regions, body)])[:n]
+    low = bvals <= 1000.0
+    return DataSet("prostate", bvals[low], np.ascontiguousarray(signal[chosen][:, low]))
+
+
+def _read(path: Path) -> NDArray[np.float64]:
+    import nibabel
+
+    image = nibabel.Nifti1Image.from_filename(path)
+    return np.asarray(image.dataobj, dtype=np.float64)

@@ -1,0 +1,53 @@
+"""Write docs/benchmarks.md from the records: `python -m benchmarks.page [--results DIR]`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import REPOSITORY
+from benchmarks.record import RESULTS, as_markdown, read_record
+
+__all__ = ["page_text"]
+
+_HEAD = """\
+<!-- Written by `python -m benchmarks.page` from benchmarks/results/*.json: do not edit. -->
+# Benchmarks
+
+Every number here comes from one command, `make bench` (the long figures with
+`make bench ARGS=--full`), which checks each answer against a reference before it reports a time
+and stores data, machine, threads, versions and commit beside it. `python -m benchmarks.page`
+writes this page from what it stored. Results from another machine are a lead, not a conclusion:
+compare ratios, and run it yourself.
+
+The simulated sets are 20 000 voxels with D from 0.5 to 2.5 × 10⁻³ mm²/s, f from 0.03 to 0.4 and D*
+from 8 to 80 × 10⁻³ mm²/s, all uniform, S0 = 1000, Rician noise; b21 has 21 b-values from 0 to
+1000 s/mm² and b13 has 13 from 0 to 800. The prostate scan is a public one (Malagi et al. 2021,
+doi:10.1007/s10334-021-00932-1), b <= 1000 s/mm².
+"""
+
+
+def page_text(records: list[dict[str, Any]]) -> str:
+    """Return the page with one section per record."""
+    sections = [as_markdown(r) for r in sorted(records, key=lambda record: record["order"])]
+    return "\n".join([_HEAD, *sections]).rstrip() + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR")
+    parser.add_argument(
+        "--page", type=Path, default=REPOSITORY / "docs" / "benchmarks.md", metavar="FILE"
+    )
+    options = parser.parse_args()
+    paths = sorted(options.results.glob("*.json"))
+    if not paths:
+        parser.error(f"{options.results} has no records; run `python -m benchmarks` first")
+    options.page.write_text(page_text([read_record(path) for path in paths]))
+    print(f"written: {options.page} ({', '.join(path.stem for path in paths)})")
+
+
+if __name__ == "__main__":
+    main()

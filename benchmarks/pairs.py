@@ -1,0 +1,31 @@
+"""Which models and methods of ivimkit work together: found, not listed, so that new ones count."""
+
+from __future__ import annotations
+
+from ivimkit import methods, models
+from ivimkit.acquisition import Acquisition
+from ivimkit.errors import IvimkitError
+from ivimkit.fit_method import FitMethod
+from ivimkit.signal_model import SignalModel
+
+from benchmarks.data import B21
+
+__all__ = ["working_pairs"]
+
+
+def working_pairs() -> list[tuple[SignalModel, FitMethod]]:
+    """Return every pair that accepts the 21 b-values, by model."""
+    return [
+        (model, method)
+        for model in map(models.get, models.names())
+        for method in map(methods.get, methods.names())
+        if _works(model, method)
+    ]
+
+
+def _works(model: SignalModel, method: FitMethod) -> bool:
+    try:
+        method.check(model, Acquisition(B21))
+    except IvimkitError:
+        return False
+    return True

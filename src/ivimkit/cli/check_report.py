@@ -1,0 +1,172 @@
+"""CheckReport: what there is to say about scans before a fit; the work behind ``ivimkit check``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import typer
+from rich.text import Text
+
+from ivimkit.cli.exit_codes import DONE, WRONG_INPUT, worst
+from ivimkit.cli.fit_setup import FitSetup
+from ivimkit.cli.guard import exit_code_of
+from ivimkit.cli.progress import spaced
+from ivimkit.cli.scan_input import ScanInput
+from ivimkit.cli.scan_tables import coverage_table, noise_note, perfusion_table, shell_table
+from ivimkit.cli.screen import Screen
+from ivimkit.dwi import DWI
+from ivimkit.errors import InputError
+from ivimkit.fit_method import FitMethod
+from ivimkit.noise import ShellSignal, shell_signals
+from ivimkit.signal_model import SignalModel
+
+__all__ = ["CheckReport"]
+
+_USUAL_SPLIT = 200.0
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Checks scans and prints what was found.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        Of the command.
+    screen : Screen
+        Where to print.
+    scan : ScanInput
+        How to read the scans.
+    setup : FitSetup
+        What would be fitted and how.
+    b_split : float, optional
+        Threshold to look at, s/mm^2.
+    """
+
+    ctx: typer.Context
+    screen: Screen
+    scan: ScanInput
+    setup: FitSetup
+    b_split: float | None = None
+
+    def run(self, scans: Sequence[Path], *, stack: bool) -> int:
+        """Check all scans, or the one scan whose volumes they are; return the exit code."""
+        model = self.setup.signal_model()
+        method = self.setup.fit_method(model)
+        inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
+        codes: list[int] = []
+        with self.screen.warnings_shown():
+            for number, scan in enumerate(inputs):
+                if number:
+                    self.screen.show("")
+                check = partial(self._one, scan, model, method, codes)
+                codes.append(exit_code_of(check, self.ctx))
+        return worst(codes)
+
+    def _one(self, scan: Path | Sequence[Path], model: SignalModel, method: FitMethod, codes: list[int]) -> None:
+        name = str(scan if isinstance(scan, Path) else f"{scan[0]} and {len(scan) - 1} more")
+        dwi = self.scan.load(scan)
+        signals = shell_signals(dwi)
+        error = _why_not(dwi, model, method)
+        self.screen.show(Text(name, style="bold"), *_facts(dwi), "")
+        for mark, style, text in _findings(dwi, signals, model, error):
+            self.screen.show(Text.assemble((f"{mark:8}", style), text))
+        split = self._threshold(method)
+        self.screen.show(
+            "",
+            _title("b-values"),
+            shell_table(signals),
+            Text(noise_note(dwi, signals), style="dim"),
+            "",
+            _title("Coverage of the decay"),
+            coverage_table(dwi.acquisition.coverage()),
+            "",
+            _title("Perfusion signal left, exp(-b D*), in %; D* in 10⁻³ mm²/s"),
+            perfusion_table(dwi.acquisition.perfusion_left(b_split=split), split),
+            "",
+            Text(f"{name}: {_verdict(model, method, error)}", style="bold"),
+        )
+        codes.append(DONE if error is None else WRONG_INPUT)
+
+    def _threshold(self, method: FitMethod) -> float:
+        organ = self.setup.preset()
+        usual = _USUAL_SPLIT if organ is None else organ.b_split
+        own = method.options().get("b_split")
+        return next(float(b) for b in (self.b_split, own, usual) if b is not None)
+
+
+def _why_not(dwi: DWI, model: SignalModel, method: FitMethod) -> InputError | None:
+    """Return the reason why the scan cannot be fitted."""
+    try:
+        dwi.acquisition.require(max(2, model.n_free), model.name)
+        method.check(model, dwi.acquisition)
+    except InputError as error:
+        return error
+    return None
+
+
+def _facts(dwi: DWI) -> Iterator[str]:
+    """Say what the scan is."""
+    shape = " x ".join(map(str, dwi.shape))
+    size = " x ".join(f"{edge:.3g}" for edge in dwi.geometry.voxel_size)
+    total = dwi.mask.size
+    yield (
+        f"{shape} voxels of {size} {dwi.geometry.voxel_units}, "
+        f"{dwi.acquisition.n_volumes} volumes, {dwi.signal.dtype}"
+    )
+    if dwi.n_voxels == total:
+        yield f"no mask: all {spaced(total)} voxels, air included"
+    else:
+        share = dwi.n_voxels / total
+        yield f"mask: {spaced(dwi.n_voxels)} of {spaced(total)} voxels ({share:.1%})"
+
+
+def _findings(
+    dwi: DWI, signals: Sequence[ShellSignal], model: SignalModel, error: InputError | None
+) -> Iterator[tuple[str, str, str]]:
+    """Yield a mark, its style and a sentence for each check."""
+    acquisition, pools = dwi.acquisition, model.pools
+    b = acquisition.bvals
+    yield _ok(f"{b.size} b-values for {b.size} volumes, {b.min():g} to {b.max():g} s/mm²")
+    broken = dwi.n_voxels - min(signal.n_finite for signal in signals)
+    if broken:
+        yield _warning(
+            f"{spaced(broken)} voxels have a NaN or infinite signal and will not be fitted; "
+            "look for the failed volume or processing step"
+        )
+    else:
+        yield _ok("the signal is finite everywhere in the mask")
+    if error is not None:
+        yield "error", "bold red", str(error)
+    else:
+        yield _ok(
+            f"{acquisition.n_shells} distinct b-values for the {model.n_free} free parameters "
+            f"of {model.name}"
+        )
+    found = acquisition.warnings(
+        perfusion=pools is None or pools.fraction is not None,
+        fast_pool=pools is None or pools.fast is not None,
+    )
+    yield from map(_warning, found)
+    if not found:
+        yield _ok(f"the choice of b-values is sound for {model.name}")
+
+
+def _title(text: str) -> Text:
+    return Text(text, style="bold")
+
+
+def _ok(text: str) -> tuple[str, str, str]:
+    return "ok", "green", text
+
+
+def _warning(text: str) -> tuple[str, str, str]:
+    return "warning", "yellow", text
+
+
+def _verdict(model: SignalModel, method: FitMethod, error: InputError | None) -> str:
+    can = "can" if error is None else "cannot"
+    return f"{can} be fitted with model {model.name} by method {method.name}"

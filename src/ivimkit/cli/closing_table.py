@@ -1,0 +1,54 @@
+"""The tables that close a fit: medians of the maps, counts per status."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rich.table import Table
+
+from ivimkit import quality
+from ivimkit.cli.progress import spaced
+from ivimkit.cli.quantity import shown_number, shown_unit
+from ivimkit.cli.screen import plain_table
+from ivimkit.derived import describe
+from ivimkit.result import FitResult
+from ivimkit.status import FitStatus, explain
+from ivimkit.status import describe as describe_status
+
+__all__ = ["map_table", "status_table", "timing"]
+
+
+def map_table(result: FitResult) -> Table:
+    """Return a table of the median and the quartiles of each map."""
+    table = plain_table("map", "unit", "median", "25 %", "75 %", "voxels", left=2)
+    for name, row in quality.summary_table(result).iterrows():
+        parameter = describe(str(name), result.model.parameters)
+        numbers = (shown_number(parameter, row[key]) for key in ("median", "q25", "q75"))
+        table.add_row(str(name), shown_unit(parameter), *numbers, spaced(row["n"]))
+    return table
+
+
+def status_table(result: FitResult) -> Table:
+    """Return a table of the number of voxels and the meaning of each status."""
+    table = plain_table("status", "voxels", "share")
+    table.add_column("meaning", header_style="dim")
+    flags = explain(result.model.parameters).values()
+    meaning = {"OK": describe_status(0, ()), **{name: sentence for name, sentence, _ in flags}}
+    n = max(1, int(np.count_nonzero(result.mask)))
+    for name, count in result.counts().items():
+        outside = name == FitStatus.OUTSIDE_MASK.name
+        share = "" if outside else f"{count / n:.1%}"
+        table.add_row(name, spaced(count), share, meaning[name])
+    return table
+
+
+def timing(result: FitResult) -> str:
+    """Say how long the fit took, and how fast it was."""
+    n, seconds = int(np.count_nonzero(result.mask)), result.provenance.seconds
+    rate = n / seconds if seconds > 0 else math.inf
+    threads = result.provenance.threads
+    return (
+        f"{spaced(n)} voxels in {seconds:.2f} s, {spaced(rate)} voxels/s on {threads} "
+        f"{'thread' if threads == 1 else 'threads'}"
+    )

@@ -1,0 +1,204 @@
+"""FitBatch: fit scans one after the other; the work behind ``ivimkit fit``."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.text import Text
+
+from ivimkit import io
+from ivimkit.cli.assignment import number_list
+from ivimkit.cli.closing_table import map_table, status_table, timing
+from ivimkit.cli.exit_codes import DONE, worst
+from ivimkit.cli.fit_setup import FitSetup
+from ivimkit.cli.guard import command_line, exit_code_of
+from ivimkit.cli.output_folders import output_folders
+from ivimkit.cli.progress import progress_shown
+from ivimkit.cli.scan_input import ScanInput
+from ivimkit.cli.screen import Screen, say_error, stderr
+from ivimkit.dwi import DWI
+from ivimkit.errors import FileFormatError, OptionError
+from ivimkit.fit_method import FitMethod
+from ivimkit.fitting import fit
+from ivimkit.io.gradients import read_bvals
+from ivimkit.result import FitResult
+from ivimkit.signal_model import SignalModel
+
+__all__ = ["FitBatch"]
+
+
+@dataclass(frozen=True)
+class FitBatch:
+    """Everything that is the same for all scans of a call.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        Of the command.
+    screen : Screen
+        Where to print.
+    scan : ScanInput
+        How to read the scans.
+    setup : FitSetup
+        What to fit and how.
+    weights, adc_bvalues : str, optional
+        Lists of numbers; `weights` may be a file.
+    overwrite : bool
+        Whether results may be replaced.
+    figures : bool
+        Whether to draw.
+    threads : int, optional
+        Number of threads.
+    device : str
+        Where to compute.
+    """
+
+    ctx: typer.Context
+    screen: Screen
+    scan: ScanInput
+    setup: FitSetup
+    weights: str | None = None
+    adc_bvalues: str | None = None
+    overwrite: bool = False
+    figures: bool = True
+    threads: int | None = None
+    device: str = "auto"
+
+    def run(self, scans: Sequence[Path], *, out: Path | None, stack: bool) -> int:
+        """Fit all scans; one that fails does not stop the others.
+
+        Parameters
+        ----------
+        scans : sequence of Path
+            The files.
+        out : Path, optional
+            Where to write.
+        stack : bool
+            Whether the files are the volumes of one scan.
+
+        Returns
+        -------
+        int
+            The exit code: the gravest of all scans.
+        """
+        inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
+        folders = output_folders(scans[:1] if stack else scans, out)
+        model = self.setup.signal_model()
+        method = self.setup.fit_method(model)
+        codes = []
+        with self.screen.warnings_shown():
+            for scan, folder in zip(inputs, folders, strict=True):
+                if len(inputs) > 1:
+                    self.screen.show(Text(f"\n{scan}", style="bold"))
+                job = _Job(self, scan, folder, model, method)
+                codes.append(exit_code_of(job.run, self.ctx))
+        failed = [str(scan) for scan, code in zip(inputs, codes, strict=True) if code != DONE]
+        if failed and len(inputs) > 1:
+            say_error(f"failed: {len(failed)} of {len(inputs)} scans: {', '.join(failed)}")
+        return worst(codes)
+
+    def extra_weights(self) -> list[float] | None:
+        """Return the weights, from the command line or a file."""
+        if self.weights is None:
+            return None
+        if Path(self.weights).is_file():
+            return read_bvals(Path(self.weights)).tolist()
+        try:
+            return number_list(self.weights, "--weights")
+        except OptionError as error:
+            raise FileFormatError(f"{error}, or a file of numbers") from None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One scan of a batch."""
+
+    batch: FitBatch
+    scan: Path | Sequence[Path]
+    folder: Path
+    model: SignalModel
+    method: FitMethod
+
+    @property
+    def name(self) -> str:
+        """How messages call the scan."""
+        return str(self.scan if isinstance(self.scan, Path) else self.scan[0])
+
+    def run(self) -> None:
+        """Load, fit, save, draw, summarise."""
+        batch, clock = self.batch, time.perf_counter()
+        io.check_output(self.folder, overwrite=batch.overwrite)
+        dwi = batch.scan.load(self.scan)
+        self._describe(dwi, time.perf_counter() - clock)
+        result = self._fit(dwi)
+        clock = time.perf_counter()
+        io.save(result, self.folder, overwrite=batch.overwrite)
+        batch.screen.note(f"saved in {time.perf_counter() - clock:.2f} s")
+        figures = self._draw(result, dwi)
+        self._summarise(result, figures)
+
+    def _fit(self, dwi: DWI) -> FitResult:
+        batch = self.batch
+        console = stderr()
+        with progress_shown(
+            console, self.name, dwi.n_voxels, quiet=batch.screen.quiet
+        ) as progress:
+            result = fit(
+                dwi,
+                model=self.model,
+                method=self.method,
+                weights=batch.extra_weights(),
+                adc_bvals=number_list(batch.adc_bvalues, "--adc-bvalues"),
+                threads=batch.threads,
+                device=batch.device,
+                progress=progress,
+            )
+        options = {
+            **result.provenance.options,
+            "organ": batch.setup.organ,
+            "scan": batch.scan.to_dict(),
+        }
+        provenance = dataclasses.replace(
+            result.provenance, call=command_line(batch.ctx), options=options
+        )
+        return dataclasses.replace(result, provenance=provenance)
+
+    def _draw(self, result: FitResult, dwi: DWI) -> Path | None:
+        # Only here: matplotlib takes half a second to import.
+        from ivimkit.cli.figure_files import FIGURES, draw_result, remove_figures, write_figures
+
+        folder, clock = self.folder / FIGURES, time.perf_counter()
+        if not self.batch.figures:
+            remove_figures(folder)
+            return None
+        write_figures(folder, draw_result(result, dwi, self.batch.setup.preset()))
+        self.batch.screen.note(f"drawn in {time.perf_counter() - clock:.2f} s")
+        return folder
+
+    def _describe(self, dwi: DWI, seconds: float) -> None:
+        note = self.batch.screen.note
+        shape = " x ".join(map(str, dwi.shape))
+        note(f"loaded in {seconds:.2f} s: {shape} voxels, {dwi.n_voxels} of them to fit")
+        pairs = zip(dwi.fit_bvals, dwi.fit_counts, strict=True)
+        note("b (volumes): " + ", ".join(f"{b:g} ({count:g})" for b, count in pairs))
+        note(f"model {self.model.name}: {self.model.equation}")
+        for p in self.model.parameters:
+            note(f"  {p.name}: {p.lower:g} to {p.upper:g} {p.unit}, start {p.start:g}")
+        options = ", ".join(f"{name}={value}" for name, value in self.method.options().items())
+        note(f"method {self.method.name}: {options or 'no options'}")
+
+    def _summarise(self, result: FitResult, figures: Path | None) -> None:
+        self.batch.screen.show(
+            Text(f"{self.model.title} by {self.method.title}", style="bold"),
+            map_table(result),
+            "",
+            status_table(result),
+            "",
+            timing(result),
+            f"maps in {self.folder}" + (f", figures in {figures}" if figures else ""),
+        )

@@ -1,0 +1,3 @@
+"""x"""
+def methods() -> None:
+    """Plot."""

@@ -1,0 +1,147 @@
+"""ivimkit plot: pictures of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ivimkit.cli.options import OUTPUT_PANEL, SCAN_PANEL, Organ, Quiet, Verbose
+
+__all__ = ["plot"]
+
+_SHOWN_PANEL = "What is shown"
+
+
+def plot(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULT...",
+            show_default=False,
+            help="Folder that ivimkit fit has written; several are compared.",
+        ),
+    ],
+    voxel: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y,Z",
+            show_default=False,
+            rich_help_panel=_SHOWN_PANEL,
+            help="Also draw the signal and the curves of this voxel, counted from 0. Repeatable.",
+        ),
+    ] = None,
+    slices: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--slice",
+            metavar="Z",
+            show_default=False,
+            rich_help_panel=_SHOWN_PANEL,
+            help="Slice to show, from 0. Repeatable. By default up to three with data.",
+        ),
+    ] = None,
+    maps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            show_default=False,
+            rich_help_panel=_SHOWN_PANEL,
+            help="Maps to show, like D,f,D_star.",
+        ),
+    ] = None,
+    limits: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            metavar="NAME=LOW:HIGH",
+            show_default=False,
+            rich_help_panel=_SHOWN_PANEL,
+            help="Range of a map, like D=0:3e-3 (mm²/s). Repeatable.",
+        ),
+    ] = None,
+    organ: Organ = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=_SHOWN_PANEL,
+            help="Regions (numbers above 0) to draw histograms of, one by one.",
+        ),
+    ] = None,
+    scan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=SCAN_PANEL,
+            help="The scan, for its images and curves. By default the file that was fitted, "
+            "if it is still there and unchanged.",
+        ),
+    ] = None,
+    bval: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=SCAN_PANEL,
+            help="Its b-values, if they are not beside --scan.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            show_default=False,
+            rich_help_panel=OUTPUT_PANEL,
+            help="Folder of the pictures. By default RESULT/figures; of several results, "
+            "comparison beside the first. Pictures of the same names are replaced.",
+        ),
+    ] = None,
+    dpi: Annotated[
+        float | None,
+        typer.Option(
+            min=20,
+            max=1200,
+            metavar="N",
+            show_default=False,
+            rich_help_panel=OUTPUT_PANEL,
+            help="Resolution in dots per inch. By default 120.",
+        ),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Draw the maps of a result, or compare results.
+
+    Of one result: maps.png, status.png, histograms.png. Of several: comparison.png with
+    their maps below each other on the same scales. With --voxel also voxel_X_Y_Z.png: the
+    measured signal, the curve of each fit, residuals and estimates.
+
+    [bold]Examples[/bold]
+
+      ivimkit plot dwi_ivim --slice 3 --range D=0:3e-3
+      ivimkit plot dwi_ivim --voxel 60,52,3 --scan dwi.nii.gz
+      ivimkit plot segmented trr varpro --out comparison
+    """
+    # Here and not above: --help must not wait for numpy and matplotlib.
+    from ivimkit.cli.result_plot import ResultPlot
+    from ivimkit.cli.screen import Screen
+
+    request = ResultPlot(
+        screen=Screen(quiet=quiet, verbose=verbose),
+        voxels=voxel or (),
+        slices=slices or (),
+        maps=maps,
+        limits=limits or (),
+        organ=organ,
+        labels=labels,
+        scan=scan,
+        bval=bval,
+        dpi=dpi,
+    )
+    request.run(results, out)

@@ -1,0 +1,131 @@
+"""ResultPlot: pictures of saved results; the work behind ``ivimkit plot``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivimkit import io, organs, report
+from ivimkit.cli.assignment import pair, parse_assignments, triple
+from ivimkit.cli.figure_files import FIGURES, Drawing, write_figures
+from ivimkit.cli.fitted_scan import load_fitted_scan
+from ivimkit.cli.output_folders import names_apart
+from ivimkit.cli.screen import Screen
+from ivimkit.derived import describe
+from ivimkit.dwi import DWI
+from ivimkit.errors import InputError
+from ivimkit.result import FitResult
+
+__all__ = ["ResultPlot"]
+
+
+@dataclass(frozen=True)
+class ResultPlot:
+    """What to draw of which results.
+
+    Parameters
+    ----------
+    screen : Screen
+        Where to print.
+    voxels : sequence of str
+        Positions, ``X,Y,Z``.
+    slices : sequence of int
+        Slices to show; none for a choice.
+    maps : str, optional
+        List of maps.
+    limits : sequence of str
+        Ranges, ``NAME=LOW:HIGH``.
+    organ : str, optional
+        Name of a preset with ranges.
+    labels : Path, optional
+        Label map.
+    scan, bval : Path, optional
+        The scan and its b-values.
+    dpi : float, optional
+        Resolution.
+    """
+
+    screen: Screen
+    voxels: Sequence[str] = ()
+    slices: Sequence[int] = ()
+    maps: str | None = None
+    limits: Sequence[str] = ()
+    organ: str | None = None
+    labels: Path | None = None
+    scan: Path | None = None
+    bval: Path | None = None
+    dpi: float | None = None
+
+    def run(self, folders: Sequence[Path], out: Path | None) -> None:
+        """Draw one result, or compare several, and say which files were written."""
+        with self.screen.warnings_shown():
+            loaded = [io.load_result(folder) for folder in folders]
+            results = dict(zip(names_apart(folders), loaded, strict=True))
+            first = loaded[0]
+            dwi = self._scan_of(first)
+            ranges = self._ranges(first)
+            if len(loaded) == 1:
+                figures = self._one(first, dwi, ranges)
+                folder = out or folders[0] / FIGURES
+            else:
+                figures = self._comparison(results, ranges)
+                folder = out or folders[0].resolve().parent / "comparison"
+            if dwi is not None:
+                figures |= self._curves(dwi, results if len(loaded) > 1 else first)
+            for path in write_figures(folder, figures, dpi=self.dpi):
+                self.screen.show(str(path))
+
+    def _scan_of(self, result: FitResult) -> DWI | None:
+        """Return the scan; without it there are maps, but neither images nor curves."""
+        try:
+            return load_fitted_scan(result, self.scan, self.bval)
+        except InputError as error:
+            if self.voxels or self.scan is not None:
+                raise
+            self.screen.warn(f"no images beside the maps: {error}")
+            return None
+
+    def _ranges(self, result: FitResult) -> Mapping[str, tuple[float, float]]:
+        """Return the ranges of the user on top of those of the organ."""
+        recorded = result.provenance.options.get("organ")
+        name = self.organ or (str(recorded) if recorded else None)
+        own = parse_assignments(self.limits, "--range", "D=0:3e-3", pair)
+        for parameter in own:
+            describe(parameter, result.model.parameters)
+        return {**(organs.get(name).display if name else {}), **own}
+
+    def _one(
+        self, result: FitResult, dwi: DWI | None, ranges: Mapping[str, tuple[float, float]]
+    ) -> dict[str, Drawing]:
+        slices, maps = list(self.slices) or None, self._maps()
+        labels = None if self.labels is None else io.load_map(self.labels)
+        return {
+            "maps.png": report.map_panels(result, dwi, slices=slices, maps=maps, limits=ranges),
+            "status.png": report.status_panels(result, slices=slices),
+            "histograms.png": report.histograms(
+                result, labels=labels, maps=maps, limits=ranges
+            ),
+        }
+
+    def _comparison(
+        self, results: Mapping[str, FitResult], ranges: Mapping[str, tuple[float, float]]
+    ) -> dict[str, Drawing]:
+        pages: dict[str, int | None] = {f"comparison_{k}.png": k for k in self.slices}
+        return {
+            name: report.compare_methods(results, slice=k, maps=self._maps(), limits=ranges)
+            for name, k in (pages or {"comparison.png": None}).items()
+        }
+
+    def _curves(
+        self, dwi: DWI, results: FitResult | Mapping[str, FitResult]
+    ) -> dict[str, Drawing]:
+        found: dict[str, Drawing] = {}
+        for text in self.voxels:
+            voxel = triple(text, "--voxel")
+            name = "voxel_" + "_".join(map(str, voxel)) + ".png"
+            found[name] = report.voxel_plot(dwi, results, voxel)
+        return found
+
+    def _maps(self) -> list[str] | None:
+        return None if self.maps is None else self.maps.replace(",", " ").split()

@@ -1,0 +1,98 @@
+"""The tables of ``ivimkit check``: b-values, coverage, perfusion signal left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from ivimkit.cli.quantity import significant
+from ivimkit.cli.screen import plain_table
+from ivimkit.coverage import CoverageRange, PerfusionLeft
+from ivimkit.dwi import DWI
+from ivimkit.noise import ShellSignal
+
+__all__ = ["coverage_table", "noise_note", "perfusion_table", "shell_table"]
+
+_GRADE_STYLES = {"good": "green", "thin": "yellow", "missing": "red"}
+
+
+def shell_table(signals: Sequence[ShellSignal]) -> Table:
+    """Return a table of b-value, volumes, directions, mean signal and signal-to-noise ratio."""
+    table = plain_table(
+        "b (s/mm²)", "volumes", "directions", "mean signal", "SNR", left=0
+    )
+    usual = _usual_sigma(signals)
+    for signal in signals:
+        shell = signal.shell
+        directions = "–" if shell.n_directions is None else str(shell.n_directions)
+        snr = significant(signal.snr, 3)
+        if math.isnan(signal.snr) and usual > 0:
+            snr = f"~{significant(signal.mean / usual, 3)}"
+        table.add_row(
+            f"{shell.b:g}", str(shell.count), directions, significant(signal.mean), snr
+        )
+    return table
+
+
+def noise_note(dwi: DWI, signals: Sequence[ShellSignal]) -> str:
+    """Say where the signal-to-noise ratios are from, or why there are none."""
+    known = [signal for signal in signals if signal.sigma > 0]
+    if not known:
+        return (
+            "SNR: no b-value and direction was measured twice, so the scan itself gives no basis "
+            "for an estimate."
+        )
+    note = "SNR of one volume, from the spread of repeated volumes in the median voxel"
+    if len(known) < len(signals):
+        listed = ", ".join(f"{signal.shell.b:g}" for signal in known)
+        note += f"; ~ where there are none, with the noise found at b = {listed}"
+    weighted = any(signal.shell.b > 0 for signal in known)
+    if dwi.acquisition.bvecs is None and weighted:
+        note += (
+            ". Directions are not known: volumes of one b-value count as repeats, and anisotropy "
+            "as noise"
+        )
+    return f"{note}."
+
+
+def coverage_table(ranges: Sequence[CoverageRange]) -> Table:
+    """Return a table of the ranges of b-values with their grades."""
+    table = plain_table(
+        "range", "for", "grade", "here", "recommended", left=5
+    )
+    for column in table.columns[3:]:
+        column.no_wrap = False
+    for part in ranges:
+        limits = f"{part.low:g}" if part.low == part.high else f"{part.low:g}-{part.high:g}"
+        table.add_row(
+            limits,
+            part.purpose,
+            Text(part.grade, style=_GRADE_STYLES[part.grade]),
+            _listed(part.present),
+            _listed(part.recommended),
+        )
+    return table
+
+
+def perfusion_table(left: PerfusionLeft, b_split: float) -> Table:
+    """Return a table of the perfusion signal left at each b-value and at the threshold."""
+    heads = (f"D* = {1e3 * rate:g}" for rate in left.D_star)
+    table = plain_table("b (s/mm²)", *heads, left=0)
+    table.add_column("")
+    for b, row in zip(left.bvals, left.fraction, strict=True):
+        note = "threshold" if b == b_split else ""
+        table.add_row(f"{b:g}", *(f"{100 * share:.1f}" for share in row), note)
+    return table
+
+
+def _usual_sigma(signals: Sequence[ShellSignal]) -> float:
+    """Return the mean noise of the b-values where it is known; 0 if there are none."""
+    known = [signal.sigma for signal in signals if signal.sigma > 0]
+    return sum(known) / len(known) if known else 0.0
+
+
+def _listed(bvals: Sequence[float]) -> str:
+    return ", ".join(f"{b:g}" for b in bvals) or "none"

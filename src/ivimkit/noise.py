@@ -1,0 +1,126 @@
+"""Noise of a scan, from its repeated volumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtri
+
+from ivimkit.acquisition import Shell
+from ivimkit.dwi import DWI
+
+__all__ = ["ShellSignal", "shell_signals"]
+
+_CHUNK = 16384
+
+
+@dataclass(frozen=True)
+class ShellSignal:
+    """Mean signal and noise of one b-value inside the mask.
+
+    Parameters
+    ----------
+    shell : Shell
+        b-value and volumes.
+    mean : float
+        Mean over voxels and volumes, a.u.; NaN if no voxel has a finite signal.
+    sigma : float
+        Standard deviation of the noise of one volume, a.u.; NaN if no direction was repeated.
+    n_finite : int
+        Number of voxels in which all volumes of the shell are finite.
+    """
+
+    shell: Shell
+    mean: float
+    sigma: float
+    n_finite: int
+
+    @property
+    def snr(self) -> float:
+        """Mean signal by noise of one volume; NaN if the noise is not known."""
+        return self.mean / self.sigma if self.sigma > 0 else float("nan")
+
+
+def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
+    """Measure the mean signal and the noise of every b-value of a scan.
+
+    The noise is the spread of volumes with the same b-value and direction, taken in every voxel
+    and then as the median over voxels, so that motion and pulsation in a few of them do not
+    count. Without directions, all volumes of a b-value are taken for repeats: anisotropy of the
+    tissue then adds to the noise.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan; only voxels in its mask count.
+
+    Returns
+    -------
+    tuple of ShellSignal
+        By ascending b-value.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> from ivimkit.noise import shell_signals
+    >>> made = ik.simulate.phantom(shape=(32, 24, 2), bvals=[0, 0, 0, 50, 400, 800], snr=50)
+    >>> found = shell_signals(made.dwi)
+    >>> bool(abs(found[0].sigma / made.sigma - 1) < 0.1), bool(found[1].snr > 0)
+    (True, False)
+    """
+    volumes = dwi.with_average("none").voxels()
+    shells = dwi.acquisition.shells
+    groups = [_repeats(dwi, shell) for shell in shells]
+    mean = np.empty((len(shells), dwi.n_voxels), dtype=np.float32)
+    square = np.full_like(mean, np.nan)
+    buffer = np.empty((_CHUNK, dwi.acquisition.n_volumes))
+    for start in range(0, dwi.n_voxels, _CHUNK):
+        stop = min(start + _CHUNK, dwi.n_voxels)
+        signal = buffer[: stop - start]
+        volumes.read(start, stop, signal)
+        # inf - inf and sums beyond the range of float32 are not finite, which is all it takes.
+        with np.errstate(invalid="ignore", over="ignore"):
+            for k, shell in enumerate(shells):
+                mean[k, start:stop] = signal[:, list(shell.volumes)].mean(axis=1)
+                if groups[k]:
+                    square[k, start:stop] = _spread(signal, groups[k])
+    return tuple(
+        _summary(shell, mean[k], square[k], groups[k]) for k, shell in enumerate(shells)
+    )
+
+
+def _repeats(dwi: DWI, shell: Shell) -> list[list[int]]:
+    """Return the groups of volumes that show the same, two or more in each."""
+    groups = dwi.acquisition.directions(shell.volumes)
+    return [list(group) for group in groups if len(group) > 1]
+
+
+def _spread(signal: NDArray[np.float64], groups: list[list[int]]) -> NDArray[np.float64]:
+    """Return the sum of squares about the mean of each group, shape (n_voxels,)."""
+    total = np.zeros(len(signal))
+    for group in groups:
+        values = signal[:, group]
+        total += ((values - values.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    return total
+
+
+def _summary(
+    shell: Shell,
+    mean: NDArray[np.float32],
+    square: NDArray[np.float32],
+    groups: list[list[int]],
+) -> ShellSignal:
+    finite = np.isfinite(mean)
+    sigma = np.nan
+    if groups and finite.any():
+        degrees = sum(len(group) - 1 for group in groups)
+        # The sum of squares of Gaussian noise is sigma^2 times chi-squared: divide by its median.
+        sigma = float(np.sqrt(np.median(square[finite]) / chdtri(degrees, 0.5)))
+    return ShellSignal(
+        shell,
+        float(mean[finite].mean(dtype=np.float64)) if finite.any() else np.nan,
+        sigma,
+        int(np.count_nonzero(finite)),
+    )
