@@ -29,7 +29,7 @@ def describe_machine() -> dict[str, str]:
     wide = "AVX-512" if binding.get_host_cpu_features().get("avx512f") else "no AVX-512"
     return {
         "cpu": f"{_cpu_model()} ({binding.get_host_cpu_name()}, {wide})",
-        "cores": f"{len(usable_cores())} of {os.cpu_count()}",
+        "cores": f"{len(usable_cores())} of {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }

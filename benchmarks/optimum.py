@@ -53,7 +53,7 @@ def measure(settings: Settings) -> Findings:
     return Findings(
         conditions={
             "data": f"the first {n} voxels of each set",
-            "bounds": "f 0 to 1, D* 3e-3 to 0.3, D 0 to 5e-3 mm²/s, S0 >= 0",
+            "bounds": "f 0 to 1, D* 3e-3 to 0.3, D 0 to 5e-3 mm²/s, S0 ≥ 0",
         },
         checked="the residuals of both are computed from the parameters by one NumPy formula, the "
         "sum of squares that the fit reports agrees with it, and all parameters are inside the "
@@ -64,7 +64,7 @@ def measure(settings: Settings) -> Findings:
                 [
                     Column("set"),
                     Column("voxels", "{:d}"),
-                    Column(f"<= {_SAME}, %", "{:.2f}"),
+                    Column(f"≤ {_SAME}, %", "{:.2f}"),
                     Column("worst ratio", "{:.6f}"),
                     Column("varpro lower, %", "{:.2f}"),
                 ],
@@ -73,7 +73,7 @@ def measure(settings: Settings) -> Findings:
         ],
         targets=[
             Target(
-                f"At most {_SAME} × the reference in >= {_SHARE:.1%} of the voxels of every set",
+                f"At most {_SAME} × the reference in ≥ {_SHARE:.1%} of the voxels of every set",
                 f"{share:.2%}",
                 share >= _SHARE,
             ),

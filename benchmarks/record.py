@@ -18,6 +18,7 @@ __all__ = ["RESULTS", "as_markdown", "make_record", "read_record", "show", "writ
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 
+_BOLD = "\0"
 _VERDICT = {True: "reached", False: "NOT reached", None: "not measured"}
 
 
@@ -60,9 +61,9 @@ def as_markdown(record: dict[str, Any]) -> str:
         parts.append(f"- {target['text']}: {target['measured']}, {_VERDICT[target['reached']]}.")
     parts += ["", *(f"{note}\n" for note in record["notes"])]
     parts += [f"Checked before anything was reported: {record['checked']}", ""]
-    conditions = "; ".join(f"{name}: {text}" for name, text in record["conditions"].items())
-    parts += [f"*{conditions}. {_provenance(record)}*", ""]
-    return "\n".join(parts)
+    parts += [f"{_conditions(record)}.", "", f"{_provenance(record)}.", ""]
+    # No text here means emphasis, and D* must not start one.
+    return "\n".join(parts).replace("*", r"\*").replace(_BOLD, "**")
 
 
 def show(record: dict[str, Any], console: Console) -> None:
@@ -81,8 +82,12 @@ def show(record: dict[str, Any], console: Console) -> None:
         console.print(f"{target['text']}: {target['measured']}, {verdict}", highlight=False)
     for note in record["notes"]:
         console.print(note, highlight=False)
-    conditions = "; ".join(f"{name}: {text}" for name, text in record["conditions"].items())
-    console.print(f"{conditions}. {_provenance(record)}", style="dim", highlight=False)
+    console.print(f"{_conditions(record)}. {_provenance(record)}", style="dim", highlight=False)
+
+
+def _conditions(record: dict[str, Any]) -> str:
+    told = "; ".join(f"{name}: {text}" for name, text in record["conditions"].items())
+    return told[:1].upper() + told[1:]
 
 
 def _provenance(record: dict[str, Any]) -> str:
@@ -93,7 +98,7 @@ def _provenance(record: dict[str, Any]) -> str:
 
 def _markdown_table(table: dict[str, Any]) -> list[str]:
     titles = [column["title"] for column in table["columns"]]
-    lines = [f"**{table['title']}**", "", f"| {' | '.join(titles)} |"]
+    lines = [f"{_BOLD}{table['title']}{_BOLD}", "", f"| {' | '.join(titles)} |"]
     lines.append("|" + "|".join([" --- "] + [" ---: "] * (len(titles) - 1)) + "|")
     lines += [f"| {' | '.join(row)} |" for row in _texts(table)]
     return [*lines, ""]

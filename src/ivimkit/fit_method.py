@@ -26,15 +26,15 @@ class VoxelPlan:
     ----------
     options : ndarray, shape (n_options,)
         Numbers that the method's options and the model come down to.
-    table : ndarray, shape (n_table,)
+    table : ndarray, shape (n_rows, n)
         Numbers computed once per protocol, e.g. a dictionary of decays.
-    n_work : int
-        Length of the scratch array; never depends on the number of b-values.
+    work_rows : int
+        Rows of the scratch array, which has n columns; never depends on the number of b-values.
     """
 
     options: NDArray[np.float64]
     table: NDArray[np.float64]
-    n_work: int
+    work_rows: int
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ivimkit.acquisition import Acquisition
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.fit_method import FitMethod, VoxelPlan
 from ivimkit.kernels.atoms import build_dictionary
-from ivimkit.kernels.pools import GONE, N_BOUNDS, pool_options
+from ivimkit.kernels.pools import GONE, pool_options
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["TwoPoolMethod"]
@@ -78,4 +78,4 @@ class TwoPoolMethod(FitMethod):
             degrees,
             *self.own_options(model, np.unique(b[weight > 0.0])),
         )
-        return VoxelPlan(options, dictionary.table, N_BOUNDS + dictionary.n_work)
+        return VoxelPlan(options, dictionary.table, dictionary.work_rows)

@@ -161,7 +161,7 @@ class _Job:
         options = {
             **result.provenance.options,
             "organ": batch.setup.organ,
-            "scan": batch.scan.to_dict(),
+            "scan": {**batch.scan.to_dict(), "stack": not isinstance(self.scan, Path)},
         }
         provenance = dataclasses.replace(
             result.provenance, call=command_line(batch.ctx), options=options

@@ -1,3 +1,17 @@
-"""x"""
+"""ivimkit methods: the models, methods and organs there are."""
+
+from __future__ import annotations
+
+__all__ = ["methods"]
+
+
 def methods() -> None:
-    """Plot."""
+    """List the models, the methods with their options, and the organ presets.
+
+    Options of a method are given as --option NAME=VALUE to ivimkit fit.
+    """
+    # Here and not above: --help must not wait for numpy and numba.
+    from ivimkit.cli.catalogue import catalogue
+    from ivimkit.cli.screen import Screen
+
+    Screen().show(*catalogue())

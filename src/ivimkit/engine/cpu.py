@@ -41,14 +41,15 @@ def fit_chunk(
     start: NDArray[np.float64],
     options: NDArray[np.float64],
     table: NDArray[np.float64],
-    n_work: int,
+    work_rows: int,
     out: NDArray[np.float64],
     variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
     """Fit the rows of `signals`; bounds and starts have one row, or one per voxel."""
     n_par = lower.shape[1]
-    work = np.zeros(n_work)
+    work = np.zeros((work_rows, table.shape[1]))
+    first_start = start[0]
     for v in range(signals.shape[0]):
         signal = signals[v]
         low = lower[v if lower.shape[0] > 1 else 0]
@@ -64,7 +65,7 @@ def fit_chunk(
             code = _NO_SIGNAL
         else:
             code = fit_voxel(
-                b, root_weight, signal, low, high, start[0], options, table, work, out[v]
+                b, root_weight, signal, low, high, first_start, options, table, work, out[v]
             )
             variation[v] = spread(root_weight, signal)
         if code & _FAILED:

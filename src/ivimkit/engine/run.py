@@ -100,7 +100,7 @@ class _Prepared:
             self.start,
             self.plan.options,
             self.plan.table,
-            self.plan.n_work,
+            self.plan.work_rows,
             self.values[start:stop],
             self.variation[start:stop],
             self.status[start:stop],

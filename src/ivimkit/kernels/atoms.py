@@ -1,21 +1,42 @@
-"""The dictionary of decays that the global search looks through, computed once per protocol.
+"""What a protocol fixes for all voxels: the dictionary of decays and their inner products.
 
 For a given signal only its inner products with each decay are needed; every pair of decays is
 then a problem with two unknowns whose Gram terms stand here. The rates are spread evenly in the
 angle between neighbouring decays, so that every protocol gets its own, equally dense grid.
+
+Between any two decays the inner product is a function of the sum of their rates alone,
+g(t) = sum w exp(-b t); it and its derivatives stand here as Taylor series (`moments`).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Dictionary", "build_dictionary", "even_rates"]
+from ivimkit.kernels.device import exact
+
+__all__ = ["FIRST_TERM", "MOMENTS", "NORMS", "RATES", "Dictionary", "build_dictionary", "moments"]
+
+# Rows of the table.
+RATES = 0
+NORMS = 1
+MOMENTS = 2
+"""Row with where the series start and end; they stand in the rows from `FIRST_TERM` on."""
+FIRST_TERM = 3
 
 _LANES = 8
 _FINE = 4000
+# A series serves 1/16 octave of t + offset and has 8 terms: one cache line, error below 1e-10.
+_BITS = 4
+_SHIFT = 52 - _BITS
+_HALF = 1 << (_SHIFT - 1)
+_CENTRE = ~((1 << _SHIFT) - 1)
+_TERMS = 8
+# Rates above this are those of a pool without signal at any b > 0.
+_BEYOND = 1e3
 
 
 def even_rates(
@@ -52,14 +73,17 @@ def even_rates(
 
 @dataclass(frozen=True)
 class Dictionary:
-    """Decays of both pools and their Gram terms, flattened for the device.
+    """Decays of both pools, their Gram terms and the series of their inner products.
 
     Parameters
     ----------
     n1, n2 : int
         Number of slow and of fast rates.
-    table : ndarray, shape (n_table,)
-        Rates, squared norms of their decays, the five pair terms (fast rate by slow rate), weighted decays (b-value by rate).
+    table : ndarray, shape (n_rows, n)
+        Row `RATES`: slow rates, then fast rates from column ``padded(n1)`` on; `NORMS`: squared
+        norms of their decays; `MOMENTS`: offset, end, first row of the series, signal at b = 0.
+        From `FIRST_TERM` on: five pair terms (slow rate by fast rate), the weighted decays
+        (b-value by rate), the series.
     """
 
     n1: int
@@ -67,9 +91,9 @@ class Dictionary:
     table: NDArray[np.float64]
 
     @property
-    def n_work(self) -> int:
-        """Scratch numbers that the search needs."""
-        return 2 * (_padded(self.n1) + _padded(self.n2)) + self.n2 + self.n1 + 2
+    def work_rows(self) -> int:
+        """Rows of scratch, as long as those of the table, that the search needs."""
+        return 3 + self.n1 + 2
 
 
 def _padded(n: int) -> int:
@@ -96,6 +120,24 @@ def _pair_terms(
     single_low = np.where(low > 0, 1.0 / np.where(low > 0, low, 1.0), 0.0)
     single_high = np.where(high > 0, 1.0 / np.where(high > 0, high, 1.0), 0.0)
     return [high * inverse, cross * inverse, low * inverse, single_low, single_high]
+
+
+def _series(
+    b: NDArray[np.float64], weight: NDArray[np.float64], t_end: float
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the offset and the Taylor coefficients of g(t) = sum w exp(-b t), a row a bucket."""
+    b_max = float(b.max())
+    offset = 2.0 ** math.floor(math.log2(1.0 / b_max)) if b_max > 0.0 else 1.0
+    octaves = math.ceil(math.log2((t_end + offset) / offset)) + 1
+    edges = (
+        offset
+        * np.exp2(np.arange(octaves))[:, None]
+        * (1.0 + (np.arange(1 << _BITS) + 0.5) / (1 << _BITS))
+    )
+    centres = edges.ravel() - offset
+    decays = weight * np.exp(-np.outer(centres, b))
+    rows = [decays @ ((-b) ** k) / math.factorial(k) for k in range(_TERMS)]
+    return offset, np.stack(rows, axis=1)
 
 
 def build_dictionary(
@@ -127,24 +169,75 @@ def build_dictionary(
     rates1 = even_rates(b, weight, *slow, n1)
     rates2 = even_rates(b, weight, *fast, n2)
     n1, n2 = rates1.size, rates2.size
-    first, second = slice(0, _padded(n1)), slice(_padded(n1), _padded(n1) + n2)
-    rates = np.zeros(_padded(n1) + _padded(n2))
-    rates[:n1] = rates1
+    first, second = slice(0, n1), slice(_padded(n1), _padded(n1) + n2)
+    n = _padded(n1) + _padded(n2)
+    rates = np.zeros(n)
+    rates[first] = rates1
     rates[second] = rates2
-    decays = np.exp(-np.outer(rates, b))
-    decays[n1 : _padded(n1)] = 0.0
-    decays[second.stop :] = 0.0
-    weighted = weight * decays
-    gram = decays @ weighted.T
-    norms = np.diag(gram)
+    used = np.zeros(n)
+    used[first] = used[second] = 1.0
+    decays = np.exp(-np.outer(b, rates)) * used
+    weighted = weight[:, None] * decays
+    gram = decays.T @ weighted
     terms = _pair_terms(
-        norms[None, first],
-        gram[second, first],
-        norms[second, None],
+        np.diag(gram)[first, None],
+        gram[first, second],
+        np.diag(gram)[None, second],
         *fraction,
-        rates[second, None] > 1.02 * rates[None, first],
+        rates[None, second] > 1.02 * rates[first, None],
     )
+    # Rates beyond every b-value (a pool that is gone at once) need no series.
+    longest = [high for high in (slow[1], fast[1]) if high < _BEYOND]
+    t_end = 2.0 * max(longest)
+    offset, series = _series(b, weight, t_end)
+    table = np.zeros((FIRST_TERM + 5 * n1 + b.size + series.shape[0], n))
+    table[RATES] = rates
+    table[NORMS] = np.diag(gram)
+    row = FIRST_TERM
     for term in terms:
-        term[:, n1:] = 0.0
-    parts = [rates, norms, *terms, weighted.T]
-    return Dictionary(n1, n2, np.concatenate([part.ravel() for part in parts]))
+        table[row : row + n1, :n2] = term
+        row += n1
+    table[row : row + b.size] = weighted
+    row += b.size
+    table[row:, :_TERMS] = series
+    table[MOMENTS, :4] = offset, t_end * (1.0 + 1e-9), row, float(weight[b == 0.0].sum())
+    return Dictionary(n1, n2, table)
+
+
+@exact
+def moments(table: NDArray[np.float64], t: float) -> tuple[float, float, float]:
+    """Return the sums over all b-values of w e, w b e and w b^2 e with e = exp(-b t).
+
+    Parameters
+    ----------
+    table : ndarray, shape (n_rows, n)
+        `Dictionary.table`.
+    t : float
+        Sum of two rates in mm^2/s, >= 0.
+
+    Returns
+    -------
+    tuple of float
+        With a relative error of about 1e-10: enough for the Gram matrix of a step, whose
+        residual is computed exactly.
+    """
+    offset = table[MOMENTS, 0]
+    if t > table[MOMENTS, 1]:
+        return table[MOMENTS, 3], 0.0, 0.0
+    u = t + offset
+    bits = np.float64(u).view(np.int64)
+    row = int(table[MOMENTS, 2]) + (
+        (bits >> _SHIFT) - (np.float64(offset).view(np.int64) >> _SHIFT)
+    )
+    x = u - np.int64((bits & _CENTRE) | _HALF).view(np.float64)
+    c2, c3, c4 = table[row, 2], table[row, 3], table[row, 4]
+    c5, c6, c7 = table[row, 5], table[row, 6], table[row, 7]
+    c1 = table[row, 1]
+    g = c1 + x * (c2 + x * (c3 + x * (c4 + x * (c5 + x * (c6 + x * c7)))))
+    first = c1 + x * (
+        2.0 * c2 + x * (3.0 * c3 + x * (4.0 * c4 + x * (5.0 * c5 + x * (6.0 * c6 + x * 7.0 * c7))))
+    )
+    second = 2.0 * c2 + x * (
+        6.0 * c3 + x * (12.0 * c4 + x * (20.0 * c5 + x * (30.0 * c6 + x * 42.0 * c7)))
+    )
+    return table[row, 0] + x * g, -first, second

@@ -10,19 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
+from ivimkit.kernels.two_pools import Box, Fit
 from ivimkit.status import FitStatus
 
-__all__ = ["EXTRA", "GONE", "N_BOUNDS", "pool_bounds", "pool_options", "store_pools"]
+__all__ = ["EXTRA", "GONE", "pool_bounds", "pool_options", "store_pools"]
 
 GONE = 1e9
 """Rate in mm^2/s of a pool without signal at any b > 0."""
 
-N_BOUNDS = 8
-"""Scratch numbers for the bounds: lower and upper of S0, f, fast rate, slow rate."""
-
 EXTRA = 7
 """Position of a method's own numbers behind those of `pool_options`."""
 
+_SLOWEST = 1e-6
 # Flags of FitStatus, which stands in a layer that knows no numba.
 _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
 _NOT_CONVERGED = int(FitStatus.NOT_CONVERGED)
@@ -57,27 +56,28 @@ def pool_options(
 
 @device
 def pool_bounds(
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    layout: NDArray[np.float64],
-    bounds: NDArray[np.float64],
-) -> None:
-    """Write lower and upper bounds of S0, f, fast and slow rate to bounds[0:4] and bounds[4:8]."""
-    for k in range(4):
-        index = int(layout[k])
-        missing = GONE if k == 2 else 0.0
-        bounds[k] = lower[index] if index >= 0 else missing
-        bounds[4 + k] = upper[index] if index >= 0 else missing
+    lower: NDArray[np.float64], upper: NDArray[np.float64], options: NDArray[np.float64]
+) -> Box:
+    """Return lower and upper bounds of S0, f, fast rate and slow rate; equal ones if missing."""
+    i_s0, i_f, i_fast, i_slow = int(options[0]), int(options[1]), int(options[2]), int(options[3])
     # The fast rate is searched in its logarithm.
-    bounds[2] = max(bounds[2], 1e-6)
-    bounds[6] = max(bounds[6], 1e-6)
+    return (
+        lower[i_s0],
+        upper[i_s0],
+        lower[i_f] if i_f >= 0 else 0.0,
+        upper[i_f] if i_f >= 0 else 0.0,
+        max(lower[i_fast], _SLOWEST) if i_fast >= 0 else GONE,
+        max(upper[i_fast], _SLOWEST) if i_fast >= 0 else GONE,
+        lower[i_slow],
+        upper[i_slow],
+    )
 
 
 @device
 def store_pools(
-    fit: tuple[float, float, float, float, float, float, float, int, int],
+    fit: Fit,
     options: NDArray[np.float64],
-    bounds: NDArray[np.float64],
+    box: Box,
     out: NDArray[np.float64],
 ) -> int:
     """Write the result of a two-pool fit to the model's parameters and return the status.
@@ -88,8 +88,8 @@ def store_pools(
         As `ivimkit.kernels.two_pools.refine` returns it.
     options : ndarray
         As `pool_options` makes it.
-    bounds : ndarray, shape (8,)
-        As `pool_bounds` makes it.
+    box : tuple of float
+        As `pool_bounds` returns it.
     out : ndarray, shape (n_par + 2,)
         Parameters, weighted sum of squares, iterations.
 
@@ -105,10 +105,10 @@ def store_pools(
     if not s0 > 0.0:
         return _NO_SIGNAL
     i_s0, i_f, i_fast, i_slow = int(options[0]), int(options[1]), int(options[2]), int(options[3])
-    out[i_s0] = min(max(s0, bounds[0]), bounds[4])
+    out[i_s0] = min(max(s0, box[0]), box[1])
     out[i_slow] = r1
     if i_f >= 0:
-        out[i_f] = min(max(a2 / s0, bounds[1]), bounds[5])
+        out[i_f] = min(max(a2 / s0, box[2]), box[3])
     if i_fast >= 0:
         out[i_fast] = r2
     out[-2] = cost

@@ -1,122 +1,118 @@
-"""The global half of a two-pool fit: find the basin, refine, and prove that nothing was missed."""
+"""The global half of a two-pool fit: find the basin, refine, and look whether one was missed."""
 
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.amplitudes import solve_amplitudes
+from ivimkit.kernels.atoms import FIRST_TERM, MOMENTS, NORMS, RATES
 from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp
-from ivimkit.kernels.two_pools import descend, refine
+from ivimkit.kernels.two_pools import Box, Fit, descend, refine
 
 __all__ = ["global_fit", "settle"]
-
-Fit: TypeAlias = tuple[float, float, float, float, float, float, float, int, int]
 
 # Squared amplitude over its variance below which a pool is too faint for one start to be enough.
 _DOUBT = 20.0
 # A pair of decays that leaves this many times the cost of the best fit does not beat it.
 _HOPELESS = 1.3
+# Slope squared over cost below which an entering pool gains nothing.
+_FLAT = 1e-6
+
+# Rows of the scratch array. All of it is indexed by row and column: an index that is a sum could
+# be negative for all the compiler knows, and negative indices cost a gather in place of a load.
+_SIGNAL = 0
+_OTHER = 1
+_PROFILE = 2
+_GAINS = 3
 
 
 @device
 def _project(
-    signal: NDArray[np.float64], table: NDArray[np.float64], n: int, work: NDArray[np.float64]
+    signal: NDArray[np.float64], table: NDArray[np.float64], work: NDArray[np.float64]
 ) -> None:
-    """Write the inner products of the signal with all decays to work[:n]."""
-    start = table.size - signal.size * n
+    """Write the inner products of the signal with all decays to work[_SIGNAL]."""
+    first = int(table[MOMENTS, 2]) - signal.size
+    n = table.shape[1]
     for k in range(n):
-        work[k] = 0.0
+        work[_SIGNAL, k] = 0.0
     for j in range(signal.size):
         sj = signal[j]
-        decays = table[start + j * n : start + (j + 1) * n]
         for k in range(n):
-            work[k] += sj * decays[k]
+            work[_SIGNAL, k] += sj * table[first + j, k]
 
 
 @finite
-def _gains(
+def _find_profile(
     table: NDArray[np.float64],
     n1: int,
     n2: int,
-    j: int,
     f_low: float,
     f_high: float,
     work: NDArray[np.float64],
-    gains: NDArray[np.float64],
 ) -> None:
-    """Write to gains[1:] what the j-th fast decay explains with each slow one.
+    """Write to work[_PROFILE] what each fast decay explains with the best slow rate.
 
-    The amplitudes stay inside their cone: either both generators of the cone take part, or the
-    better one does alone.
+    The amplitudes of a pair stay inside their cone: either both generators of the cone take
+    part, or the better one does alone. Between the slow rates of the dictionary a parabola is
+    laid through the summit, so that a coarse dictionary does not hide a basin.
     """
-    padded = (n1 + 7) // 8 * 8
-    row = 2 * (padded + (n2 + 7) // 8 * 8) + j * padded
-    block = padded * n2
-    # Slices, because an index that is a sum could be negative for all the compiler knows, and
-    # negative indices cost a gather in place of a load.
-    inverse_high = table[row : row + padded]
-    inverse_cross = table[row + block : row + block + padded]
-    inverse_low = table[row + 2 * block : row + 2 * block + padded]
-    single_low = table[row + 3 * block : row + 3 * block + padded]
-    single_high = table[row + 4 * block : row + 4 * block + padded]
-    inner = gains[1:]
-    p2 = work[padded + j]
+    n1_padded = (n1 + 7) // 8 * 8
+    for j in range(n2):
+        work[_PROFILE, j] = 0.0
+        work[_OTHER, j] = work[_SIGNAL, n1_padded + j]
+        work[_GAINS, j] = 1e300
+        work[_GAINS + n1 + 1, j] = 1e300
     for i in range(n1):
-        p1 = work[i]
-        low = (1.0 - f_low) * p1 + f_low * p2
-        high = (1.0 - f_high) * p1 + f_high * p2
-        x = inverse_high[i] * low - inverse_cross[i] * high
-        y = inverse_low[i] * high - inverse_cross[i] * low
-        both = x * low + y * high
-        low = low if low > 0.0 else 0.0
-        high = high if high > 0.0 else 0.0
-        one_low = low * low * single_low[i]
-        one_high = high * high * single_high[i]
-        one = one_low if one_low > one_high else one_high
-        least = x if x < y else y
-        inner[i] = both if least > 0.0 else one
-
-
-@finite
-def _peak(n1: int, gains: NDArray[np.float64]) -> float:
-    """Return the highest gain along the slow rates, a parabola laid through each summit."""
-    gains[0] = gains[n1 + 1] = 1e300
-    inner = gains[1:]
-    after = gains[2:]
-    top = 0.0
+        p1 = work[_SIGNAL, i]
+        row = FIRST_TERM + i
+        for j in range(n2):
+            p2 = work[_OTHER, j]
+            low = (1.0 - f_low) * p1 + f_low * p2
+            high = (1.0 - f_high) * p1 + f_high * p2
+            x = table[row, j] * low - table[row + n1, j] * high
+            y = table[row + 2 * n1, j] * high - table[row + n1, j] * low
+            both = x * low + y * high
+            low = low if low > 0.0 else 0.0
+            high = high if high > 0.0 else 0.0
+            one_low = low * low * table[row + 3 * n1, j]
+            one_high = high * high * table[row + 4 * n1, j]
+            one = one_low if one_low > one_high else one_high
+            least = x if x < y else y
+            work[_GAINS + 1 + i, j] = both if least > 0.0 else one
     for i in range(n1):
-        gain = inner[i]
-        left = gain - gains[i]
-        right = gain - after[i]
-        least = left if left < right else right
-        summit = gain + 0.125 * (left - right) * (left - right) / (left + right)
-        gain = summit if least > 0.0 else gain
-        top = gain if gain > top else top
-    return top
+        for j in range(n2):
+            gain = work[_GAINS + 1 + i, j]
+            left = gain - work[_GAINS + i, j]
+            right = gain - work[_GAINS + 2 + i, j]
+            least = left if left < right else right
+            summit = gain + 0.125 * (left - right) * (left - right) / (left + right)
+            gain = summit if least > 0.0 else gain
+            top = work[_PROFILE, j]
+            work[_PROFILE, j] = gain if gain > top else top
 
 
 @device
-def _peak_rate(n1: int, gains: NDArray[np.float64], table: NDArray[np.float64]) -> float:
-    """Return the slow rate at the highest gain, between the rates of the dictionary."""
+def _slow_start(
+    n1: int, j: int, table: NDArray[np.float64], work: NDArray[np.float64], box: Box
+) -> float:
+    """Return the slow rate that goes best with the j-th fast one, between those of the table."""
     best = 0
     for i in range(n1):
-        if gains[1 + i] > gains[1 + best]:
+        if work[_GAINS + 1 + i, j] > work[_GAINS + 1 + best, j]:
             best = i
-    if best == 0 or best == n1 - 1:
-        return table[best]
-    left = gains[1 + best] - gains[best]
-    right = gains[1 + best] - gains[2 + best]
-    if left + right <= 0.0:
-        return table[best]
-    shift = 0.5 * (left - right) / (left + right)
-    if shift > 0.0:
-        return table[best] + shift * (table[best + 1] - table[best])
-    return table[best] + shift * (table[best] - table[best - 1])
+    rate = table[RATES, best]
+    if 0 < best < n1 - 1:
+        gain = work[_GAINS + 1 + best, j]
+        left = gain - work[_GAINS + best, j]
+        right = gain - work[_GAINS + 2 + best, j]
+        shift = 0.5 * (left - right) / (left + right) if left + right > 0.0 else 0.0
+        neighbour = table[RATES, best + 1] if shift > 0.0 else table[RATES, best - 1]
+        rate += abs(shift) * (neighbour - rate)
+    return min(max(rate, box[6]), box[7])
 
 
 @device
@@ -125,22 +121,20 @@ def _project_with(
     signal: NDArray[np.float64],
     rate: float,
     table: NDArray[np.float64],
-    n: int,
     work: NDArray[np.float64],
 ) -> None:
-    """As `_project`, and the inner products with the decay of `rate` to work[n:2n]."""
-    start = table.size - signal.size * n
-    other = work[n : 2 * n]
+    """As `_project`, and the inner products with the decay of `rate` to work[_OTHER]."""
+    first = int(table[MOMENTS, 2]) - signal.size
+    n = table.shape[1]
     for k in range(n):
-        work[k] = 0.0
-        other[k] = 0.0
+        work[_SIGNAL, k] = 0.0
+        work[_OTHER, k] = 0.0
     for j in range(signal.size):
         sj = signal[j]
         e = exp(-b[j] * rate)
-        decays = table[start + j * n : start + (j + 1) * n]
         for k in range(n):
-            work[k] += sj * decays[k]
-            other[k] += e * decays[k]
+            work[_SIGNAL, k] += sj * table[first + j, k]
+            work[_OTHER, k] += e * table[first + j, k]
 
 
 @device
@@ -167,32 +161,29 @@ def _best_partner(
     signal: NDArray[np.float64],
     known: float,
     known_is_slow: bool,
-    table: NDArray[np.float64],
-    n: int,
     first: int,
     last: int,
-    f_low: float,
-    f_high: float,
-    s0_low: float,
-    s0_high: float,
+    box: Box,
+    table: NDArray[np.float64],
     work: NDArray[np.float64],
-) -> tuple[int, float]:
-    """Return the decay in table[first:last] that goes best with a decay of known rate."""
-    _project_with(b, signal, known, table, n, work)
+) -> tuple[float, float]:
+    """Return the rate in columns first to last that goes best with a known one, and its gain."""
+    _project_with(b, signal, known, table, work)
     norm, dot = _own_products(b, root_weight, signal, known)
     best = -math.inf
-    partner = first
+    partner = table[RATES, first]
     for k in range(first, last):
-        g11, g12, g22, p1, p2 = norm, work[n + k], table[n + k], dot, work[k]
+        g11, g12, g22 = norm, work[_OTHER, k], table[NORMS, k]
+        p1, p2 = dot, work[_SIGNAL, k]
         if not known_is_slow:
             g11, g22, p1, p2 = g22, g11, p2, p1
-        elif table[k] < known:
+        elif table[RATES, k] < known:
             continue
-        a1, a2, _, _, _ = solve_amplitudes(g11, g12, g22, p1, p2, f_low, f_high, s0_low, s0_high)
+        a1, a2, _, _, _ = solve_amplitudes(g11, g12, g22, p1, p2, box[2], box[3], box[0], box[1])
         gain = a1 * (2.0 * p1 - a1 * g11 - 2.0 * a2 * g12) + a2 * (2.0 * p2 - a2 * g22)
         if gain > best:
             best = gain
-            partner = k
+            partner = table[RATES, k]
     return partner, best
 
 
@@ -202,27 +193,27 @@ def _entering(
     signal: NDArray[np.float64],
     rate: float,
     amplitude: float,
-    table: NDArray[np.float64],
-    n: int,
     first: int,
     last: int,
     faster: bool,
+    table: NDArray[np.float64],
     work: NDArray[np.float64],
-) -> tuple[int, float]:
-    """Return the decay that would lower the cost of a one-pool fit most, and its slope squared.
+) -> tuple[float, float]:
+    """Return the rate that would lower the cost of a one-pool fit most, and its slope squared.
 
     For a sum of decays with positive amplitudes this is the optimality condition: if no decay has
     a positive inner product with the residual, no second pool can improve the fit.
     """
-    _project_with(b, signal, rate, table, n, work)
+    _project_with(b, signal, rate, table, work)
     best = -math.inf
-    entering = first
+    entering = table[RATES, first]
     for k in range(first, last):
-        if (table[k] > 1.02 * rate) if faster else (1.02 * table[k] < rate):
-            slope = (work[k] - amplitude * work[n + k]) / math.sqrt(table[n + k])
+        other = table[RATES, k]
+        if (other > 1.02 * rate) if faster else (1.02 * other < rate):
+            slope = (work[_SIGNAL, k] - amplitude * work[_OTHER, k]) / math.sqrt(table[NORMS, k])
             if slope > best:
                 best = slope
-                entering = k
+                entering = other
     return entering, best * best if best > 0.0 else -1.0
 
 
@@ -232,8 +223,8 @@ def settle(
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
     fit: Fit,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
+    box: Box,
+    table: NDArray[np.float64],
 ) -> Fit:
     """Finish a fit whose two rates have become one: refit that pool alone.
 
@@ -243,29 +234,28 @@ def settle(
         b-values in s/mm^2, square roots of the weights, signal.
     fit : tuple
         As `refine` returns it.
-    lower, upper : ndarray, shape (4,)
-        Bounds of S0, f, fast rate, slow rate.
+    box : tuple of float
+        Lower and upper bounds of S0, f, fast rate, slow rate.
+    table : ndarray
+        `ivimkit.kernels.atoms.Dictionary.table`.
 
     Returns
     -------
     tuple
         As `refine` returns it.
     """
-    r1, r2, _, _, _, _, _, iterations, end = fit
+    r1, r2, a1, a2, cost, seen1, seen2, iterations, end = fit
     if end != 1:
         return fit
-    if lower[1] == 0.0 and r1 < upper[3]:
-        low1, high1, low2, high2, f = lower[3], upper[3], r2, r2, 0.0
-    elif upper[1] == 1.0:
-        low1, high1, low2, high2, f = r1, r1, lower[2], upper[2], 1.0
-    elif lower[1] == 0.0:
-        low1, high1, low2, high2, f = lower[3], upper[3], r2, r2, 0.0
+    s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    if f_low == 0.0 and (r1 < r1_high or f_high < 1.0):
+        alone = (s0_low, s0_high, 0.0, 0.0, r2, r2, r1_low, r1_high)
+    elif f_high == 1.0:
+        alone = (s0_low, s0_high, 1.0, 1.0, r2_low, r2_high, r1, r1)
     else:
         # The bounds on f want both pools: the rates stay as close as they came.
-        return fit[0], fit[1], fit[2], fit[3], fit[4], fit[5], fit[6], iterations, 0
-    one = refine(
-        b, root_weight, signal, r1, r2, low1, high1, low2, high2, f, f, lower[0], upper[0]
-    )
+        return r1, r2, a1, a2, cost, seen1, seen2, iterations, 0
+    one = refine(b, root_weight, signal, r1, r2, alone, table)
     return one[0], one[1], one[2], one[3], one[4], one[5], one[6], iterations + one[7], one[8]
 
 
@@ -282,8 +272,7 @@ def _start(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
+    box: Box,
     n1: int,
     n2: int,
     table: NDArray[np.float64],
@@ -291,29 +280,23 @@ def _start(
 ) -> tuple[float, float]:
     """Return a good pair where a rate is known, or S0 is bounded: no profile, any bounds."""
     n1_padded = (n1 + 7) // 8 * 8
-    n = n1_padded + (n2 + 7) // 8 * 8
-    r1, r2 = lower[3], lower[2]
-    if lower[2] == upper[2]:
-        if lower[3] < upper[3]:
-            k, _ = _best_partner(
-                b, root_weight, signal, r2, False, table, n, 0, n1,
-                lower[1], upper[1], lower[0], upper[0], work,
-            )  # fmt: skip
-            r1 = table[k]
-        return r1, r2
+    _, _, _, _, r2_low, r2_high, r1_low, r1_high = box
+    if r2_low == r2_high:
+        if r1_low == r1_high:
+            return r1_low, r2_low
+        r1, _ = _best_partner(b, root_weight, signal, r2_low, False, 0, n1, box, table, work)
+        return r1, r2_low
     best = -math.inf
-    for i in range(n1):
-        known = lower[3] if lower[3] == upper[3] else table[i]
-        k, gain = _best_partner(
-            b, root_weight, signal, known, True, table, n, n1_padded, n1_padded + n2,
-            lower[1], upper[1], lower[0], upper[0], work,
-        )  # fmt: skip
+    r1, r2 = r1_low, r2_low
+    for i in range(n1 if r1_low < r1_high else 1):
+        known = table[RATES, i] if r1_low < r1_high else r1_low
+        partner, gain = _best_partner(
+            b, root_weight, signal, known, True, n1_padded, n1_padded + n2, box, table, work
+        )
         if gain > best:
             best = gain
             r1 = known
-            r2 = table[k]
-        if lower[3] == upper[3]:
-            break
+            r2 = partner
     return r1, r2
 
 
@@ -322,8 +305,7 @@ def _all_basins(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
+    box: Box,
     n1: int,
     n2: int,
     degrees: float,
@@ -332,21 +314,15 @@ def _all_basins(
 ) -> Fit:
     """Refine from the best pair of decays and from every other one that may lead further down."""
     n1_padded = (n1 + 7) // 8 * 8
-    n = n1_padded + (n2 + 7) // 8 * 8
-    profile = work[2 * n :]
-    gains = work[2 * n + n2 :]
-    _project(signal, table, n, work)
+    _project(signal, table, work)
+    _find_profile(table, n1, n2, box[2], box[3], work)
     first = 0
     for j in range(n2):
-        _gains(table, n1, n2, j, lower[1], upper[1], work, gains)
-        profile[j] = _peak(n1, gains)
-        if profile[j] > profile[first]:
+        if work[_PROFILE, j] > work[_PROFILE, first]:
             first = j
-    _gains(table, n1, n2, first, lower[1], upper[1], work, gains)
-    best = refine(
-        b, root_weight, signal,
-        min(max(_peak_rate(n1, gains, table), lower[3]), upper[3]), table[n1_padded + first],
-        lower[3], upper[3], lower[2], upper[2], lower[1], upper[1], lower[0], upper[0],
+    best = descend(
+        b, root_weight, signal, _slow_start(n1, first, table, work, box),
+        table[RATES, n1_padded + first], box, -1.0, -1.0, table,
     )  # fmt: skip
     # Where the noise hides one of the pools, the summits of the profile may be hidden too, and a
     # few more starts make sure.
@@ -355,17 +331,16 @@ def _all_basins(
     for j in range(b.size):
         enough += (root_weight[j] * signal[j]) ** 2
     for j in range(n2):
-        summit = (j == 0 or profile[j] > profile[j - 1]) and (
-            j == n2 - 1 or profile[j] >= profile[j + 1]
+        here = work[_PROFILE, j]
+        summit = (j == 0 or here > work[_PROFILE, j - 1]) and (
+            j == n2 - 1 or here >= work[_PROFILE, j + 1]
         )
-        if j != first and profile[j] > enough and (summit or (doubtful and j % 3 == 1)):
-            _gains(table, n1, n2, j, lower[1], upper[1], work, gains)
+        if j != first and here > enough and (summit or (doubtful and j % 3 == 1)):
             both = best[2] > 0.0 and best[3] > 0.0 and best[8] == 0
             other = descend(
-                b, root_weight, signal,
-                min(max(_peak_rate(n1, gains, table), lower[3]), upper[3]), table[n1_padded + j],
-                lower[3], upper[3], lower[2], upper[2], lower[1], upper[1], lower[0], upper[0],
-                best[0] if both else -1.0, best[1] if both else -1.0,
+                b, root_weight, signal, _slow_start(n1, j, table, work, box),
+                table[RATES, n1_padded + j], box,
+                best[0] if both else -1.0, best[1] if both else -1.0, table,
             )  # fmt: skip
             best = _better(best, other)
     return best
@@ -376,8 +351,7 @@ def global_fit(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
+    box: Box,
     n1: int,
     n2: int,
     degrees: float,
@@ -390,55 +364,49 @@ def global_fit(
     ----------
     b, root_weight, signal : ndarray, shape (n_b,)
         b-values in s/mm^2, square roots of the weights, signal.
-    lower, upper : ndarray, shape (4,)
-        Bounds of S0, f, fast rate, slow rate; equal bounds fix a parameter.
+    box : tuple of float
+        Lower and upper bounds of S0, f, fast rate, slow rate; equal bounds fix a parameter.
     n1, n2 : int
         Number of slow and of fast rates in the dictionary.
     degrees : float
         Degrees of freedom of the residual.
-    table : ndarray
+    table : ndarray, shape (n_rows, n)
         `ivimkit.kernels.atoms.Dictionary.table`.
-    work : ndarray
-        Scratch of `ivimkit.kernels.atoms.Dictionary.n_work`.
+    work : ndarray, shape (n_work_rows, n)
+        Scratch.
 
     Returns
     -------
     tuple
-        As `ivimkit.kernels.two_pools.refine` returns it.
+        As `ivimkit.kernels.two_pools.descend` returns it.
     """
     n1_padded = (n1 + 7) // 8 * 8
-    n = n1_padded + (n2 + 7) // 8 * 8
-    in_table = (lower[3] < upper[3] or table[0] == lower[3]) and (
-        lower[2] < upper[2] or table[n1_padded] == lower[2]
+    s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    in_table = (r1_low < r1_high or table[RATES, 0] == r1_low) and (
+        r2_low < r2_high or table[RATES, n1_padded] == r2_low
     )
-    if in_table and lower[0] == 0.0 and upper[0] == math.inf:
-        best = _all_basins(b, root_weight, signal, lower, upper, n1, n2, degrees, table, work)
+    if in_table and s0_low == 0.0 and s0_high == math.inf:
+        best = _all_basins(b, root_weight, signal, box, n1, n2, degrees, table, work)
     else:
-        r1, r2 = _start(b, root_weight, signal, lower, upper, n1, n2, table, work)
-        best = refine(
-            b, root_weight, signal, r1, r2,
-            lower[3], upper[3], lower[2], upper[2], lower[1], upper[1], lower[0], upper[0],
-        )  # fmt: skip
-    best = settle(b, root_weight, signal, best, lower, upper)
+        r1, r2 = _start(b, root_weight, signal, box, n1, n2, table, work)
+        r1 = min(max(r1, r1_low), r1_high)
+        r2 = min(max(r2, r2_low), r2_high)
+        best = refine(b, root_weight, signal, r1, r2, box, table)
+    best = settle(b, root_weight, signal, best, box, table)
     r1, r2, a1, a2, cost, seen1, seen2, iterations, end = best
-    one_slow = a2 == 0.0 and upper[1] > 0.0
-    one_fast = a1 == 0.0 and lower[1] < 1.0 and not one_slow
+    one_slow = a2 == 0.0 and f_high > 0.0
+    one_fast = a1 == 0.0 and f_low < 1.0 and not one_slow
     if not (one_slow or one_fast):
         return best
     # One pool is left. Either that is optimal, or the slope says which pool is missing.
     if one_slow:
-        k, slope = _entering(b, signal, r1, a1, table, n, n1_padded, n1_padded + n2, True, work)
-        if lower[2] < upper[2]:
-            r2 = min(max(table[k], lower[2]), upper[2])
+        rate, slope = _entering(b, signal, r1, a1, n1_padded, n1_padded + n2, True, table, work)
+        r2 = min(max(rate, r2_low), r2_high)
     else:
-        k, slope = _entering(b, signal, r2, a2, table, n, 0, n1, False, work)
-        if lower[3] < upper[3]:
-            r1 = min(max(table[k], lower[3]), upper[3])
+        rate, slope = _entering(b, signal, r2, a2, 0, n1, False, table, work)
+        r1 = min(max(rate, r1_low), r1_high)
     best = r1, r2, a1, a2, cost, seen1, seen2, iterations, end
-    if slope > 1e-6 * cost:
-        other = refine(
-            b, root_weight, signal, r1, r2,
-            lower[3], upper[3], lower[2], upper[2], lower[1], upper[1], lower[0], upper[0],
-        )  # fmt: skip
-        best = _better(best, settle(b, root_weight, signal, other, lower, upper))
+    if slope > _FLAT * cost:
+        other = refine(b, root_weight, signal, r1, r2, box, table)
+        best = _better(best, settle(b, root_weight, signal, other, box, table))
     return best

@@ -3,7 +3,8 @@
 The amplitudes are eliminated (`amplitudes`), which leaves two rates. Their minimum is found by
 Newton steps with the exact Hessian of the projected cost; bounds on the rates are an active set
 (the quadratic model is minimised on the box), not a clipping of the step. One pass over the
-b-values gives everything a step needs: sixteen sums.
+b-values gives what depends on the signal: seven sums. The Gram matrix of the two decays and its
+derivatives depend on the rates alone and come from `ivimkit.kernels.atoms.moments`.
 
 References
 ----------
@@ -14,15 +15,23 @@ applications. Inverse Problems 2003;19:R1. doi:10.1088/0266-5611/19/2/201
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.amplitudes import solve_amplitudes
+from ivimkit.kernels.atoms import moments
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp, log
 
-__all__ = ["descend", "refine", "squared_residual"]
+__all__ = ["Box", "Fit", "descend", "refine", "squared_residual"]
+
+Box: TypeAlias = tuple[float, float, float, float, float, float, float, float]
+"""Lower and upper bounds of S0, f, fast rate, slow rate."""
+
+Fit: TypeAlias = tuple[float, float, float, float, float, float, float, int, int]
+"""Slow and fast rate, their amplitudes, cost, detectabilities, iterations, end: see `descend`."""
 
 _MAX_ITERATIONS = 60
 # A Newton step below this (relative in r1, in units of ln r2) leaves an error of its square.
@@ -49,9 +58,8 @@ def _sums(
     r2: float,
     a1: float,
     a2: float,
-) -> tuple[float, ...]:
-    """Return the inner products of e1, e2 and the residual with 1, b and b^2, and the cost."""
-    g11 = g12 = g22 = gb11 = gb12 = gb22 = gbb11 = gbb12 = gbb22 = 0.0
+) -> tuple[float, float, float, float, float, float, float]:
+    """Return the inner products of the residual with e, b e and b^2 e of both decays, and cost."""
     q1 = q2 = qb1 = qb2 = qbb1 = qbb2 = cost = 0.0
     for j in range(b.size):
         bj = b[j]
@@ -59,32 +67,18 @@ def _sums(
         e1 = w * exp(-bj * r1)
         e2 = w * exp(-bj * r2)
         residual = w * signal[j] - a1 * e1 - a2 * e2
-        bb = bj * bj
-        x = e1 * e1
-        g11 += x
-        gb11 += bj * x
-        gbb11 += bb * x
-        x = e1 * e2
-        g12 += x
-        gb12 += bj * x
-        gbb12 += bb * x
-        x = e2 * e2
-        g22 += x
-        gb22 += bj * x
-        gbb22 += bb * x
-        x = e1 * residual
-        q1 += x
-        qb1 += bj * x
-        qbb1 += bb * x
-        x = e2 * residual
-        q2 += x
-        qb2 += bj * x
-        qbb2 += bb * x
+        x1 = e1 * residual
+        x2 = e2 * residual
+        q1 += x1
+        q2 += x2
+        x1 *= bj
+        x2 *= bj
+        qb1 += x1
+        qb2 += x2
+        qbb1 += bj * x1
+        qbb2 += bj * x2
         cost += residual * residual
-    return (
-        g11, g12, g22, gb11, gb12, gb22, gbb11, gbb12, gbb22,
-        q1, q2, qb1, qb2, qbb1, qbb2, cost,
-    )  # fmt: skip
+    return q1, q2, qb1, qb2, qbb1, qbb2, cost
 
 
 @device
@@ -157,17 +151,11 @@ def descend(
     signal: NDArray[np.float64],
     r1: float,
     r2: float,
-    r1_low: float,
-    r1_high: float,
-    r2_low: float,
-    r2_high: float,
-    f_low: float,
-    f_high: float,
-    s0_low: float,
-    s0_high: float,
+    box: Box,
     known1: float,
     known2: float,
-) -> tuple[float, float, float, float, float, float, float, int, int]:
+    table: NDArray[np.float64],
+) -> Fit:
     """Go from the rates (r1, r2) to the nearest least-squares minimum inside the bounds.
 
     Parameters
@@ -176,10 +164,13 @@ def descend(
         b-values in s/mm^2, square roots of the weights, signal.
     r1, r2 : float
         Starting rates in mm^2/s, inside their bounds, r2 > r1.
-    r1_low, r1_high, r2_low, r2_high, f_low, f_high, s0_low, s0_high : float
-        Bounds; equal bounds fix a parameter. r2_low > 0.
+    box : tuple of float
+        Lower and upper bounds of S0, f, r2, r1; equal bounds fix a parameter. The lower bound of
+        r2 is above 0.
     known1, known2 : float
         Rates of a minimum found before, not worth finding again; negative if there is none.
+    table : ndarray, shape (n_rows, n)
+        `ivimkit.kernels.atoms.Dictionary.table`.
 
     Returns
     -------
@@ -195,6 +186,7 @@ def descend(
         0: converged; 1: the two rates have become one; 2: not converged, or on the way to the
         known minimum.
     """
+    s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     a1 = a2 = 0.0
     best = math.inf
     damping = 0.0
@@ -211,10 +203,10 @@ def descend(
     iterations = 0
     while iterations < _MAX_ITERATIONS:
         iterations += 1
-        (
-            g11, g12, g22, gb11, gb12, gb22, gbb11, gbb12, gbb22,
-            q1, q2, qb1, qb2, qbb1, qbb2, cost,
-        ) = _sums(b, root_weight, signal, r1, r2, a1, a2)  # fmt: skip
+        q1, q2, qb1, qb2, qbb1, qbb2, cost = _sums(b, root_weight, signal, r1, r2, a1, a2)
+        g11, gb11, gbb11 = moments(table, r1 + r1)
+        g12, gb12, gbb12 = moments(table, r1 + r2)
+        g22, gb22, gbb22 = moments(table, r2 + r2)
         if iterations == 1:
             noise = 1e-14 * cost
         # Solving for the change of the amplitudes keeps digits that p - G a would cancel.
@@ -358,20 +350,11 @@ def refine(
     signal: NDArray[np.float64],
     r1: float,
     r2: float,
-    r1_low: float,
-    r1_high: float,
-    r2_low: float,
-    r2_high: float,
-    f_low: float,
-    f_high: float,
-    s0_low: float,
-    s0_high: float,
-) -> tuple[float, float, float, float, float, float, float, int, int]:
+    box: Box,
+    table: NDArray[np.float64],
+) -> Fit:
     """Go from the rates (r1, r2) to the nearest minimum: `descend` with no minimum known."""
-    return descend(
-        b, root_weight, signal, r1, r2, r1_low, r1_high, r2_low, r2_high,
-        f_low, f_high, s0_low, s0_high, -1.0, -1.0,
-    )  # fmt: skip
+    return descend(b, root_weight, signal, r1, r2, box, -1.0, -1.0, table)
 
 
 @device

@@ -37,9 +37,9 @@ def _fit_voxel(
     work: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> int:
-    pool_bounds(lower, upper, options, work)
+    box = pool_bounds(lower, upper, options)
     intercept, rate, ok = log_linear(
-        b, root_weight, signal, options[EXTRA], math.inf, work[3], work[7]
+        b, root_weight, signal, options[EXTRA], math.inf, box[6], box[7]
     )
     if not ok:
         return _TOO_FEW
@@ -49,12 +49,12 @@ def _fit_voxel(
         s0 = mean_signal(b, root_weight, signal, 0.0)
         if not s0 > 0.0:
             return _TOO_FEW
-        f = min(max(1.0 - intercept / s0, work[1]), work[5])
-    s0 = min(max(s0, work[0]), work[4])
+        f = min(max(1.0 - intercept / s0, box[2]), box[3])
+    s0 = min(max(s0, box[0]), box[1])
     a1 = (1.0 - f) * s0
     cost = squared_residual(b, root_weight, signal, rate, GONE, a1, f * s0)
     fit = (rate, GONE, a1, f * s0, cost, math.inf, math.inf, 1, 0)
-    return store_pools(fit, options, work, out)
+    return store_pools(fit, options, box, out)
 
 
 @final

@@ -38,24 +38,27 @@ def _fit_voxel(
 ) -> int:
     b_split, steps = options[EXTRA], options[EXTRA + 1]
     b_first, b_second = options[EXTRA + 2], options[EXTRA + 3]
-    pool_bounds(lower, upper, options, work)
-    intercept, rate, ok = log_linear(b, root_weight, signal, b_split, math.inf, work[3], work[7])
+    s0_low, s0_high, f_low, f_high, fast_low, fast_high, slow_low, slow_high = pool_bounds(
+        lower, upper, options
+    )
+    intercept, rate, ok = log_linear(
+        b, root_weight, signal, b_split, math.inf, slow_low, slow_high
+    )
     if not ok:
         return _TOO_FEW
-    work[3] = work[7] = rate
     if steps == 3.0:
         s0 = mean_signal(b, root_weight, signal, b_first)
         if b_first > 0.0:
             s0, _, ok = log_linear(b, root_weight, signal, b_first, b_second, 0.0, math.inf)
         if not (ok and s0 > 0.0):
             return _TOO_FEW
-        work[0] = work[4] = min(max(s0, work[0]), work[4])
-        work[1] = work[5] = min(max(1.0 - intercept / work[0], work[1]), work[5])
+        s0_low = s0_high = min(max(s0, s0_low), s0_high)
+        f_low = f_high = min(max(1.0 - intercept / s0_low, f_low), f_high)
+    box = (s0_low, s0_high, f_low, f_high, fast_low, fast_high, rate, rate)
     fit = global_fit(
-        b, root_weight, signal, work[:4], work[4:8], int(options[4]), int(options[5]),
-        options[6], table, work[8:],
-    )  # fmt: skip
-    return store_pools(fit, options, work, out)
+        b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
+    )
+    return store_pools(fit, options, box, out)
 
 
 @final

@@ -38,25 +38,20 @@ def _fit_voxel(
     out: NDArray[np.float64],
 ) -> int:
     split_d, split_s0, two_stage = options[EXTRA], options[EXTRA + 1], options[EXTRA + 2]
-    pool_bounds(lower, upper, options, work)
-    s0_low, f_low, fast_low, slow_low = work[0], work[1], work[2], work[3]
-    s0_high, f_high, fast_high, slow_high = work[4], work[5], work[6], work[7]
+    box = pool_bounds(lower, upper, options)
+    s0_low, s0_high, f_low, f_high, fast_low, fast_high, slow_low, slow_high = box
     _, slow, ok = log_linear(b, root_weight, signal, split_d, math.inf, slow_low, slow_high)
     s0, _, ok_s0 = log_linear(b, root_weight, signal, 0.0, split_s0, 0.0, math.inf)
     if not (ok and ok_s0):
         return _TOO_FEW
     s0 = min(max(s0, s0_low), s0_high)
     fast = min(max(start[int(options[2])], fast_low), fast_high)
-    fit = refine(
-        b, root_weight, signal, slow, fast, slow, slow, fast_low, fast_high, f_low, f_high, s0, s0
-    )
+    first = (s0, s0, f_low, f_high, fast_low, fast_high, slow, slow)
+    fit = refine(b, root_weight, signal, slow, fast, first, table)
     if two_stage > 0.0:
-        fit = refine(
-            b, root_weight, signal, slow, fit[1], slow_low, slow_high, fast_low, fast_high,
-            f_low, f_high, s0_low, s0_high,
-        )  # fmt: skip
-        fit = settle(b, root_weight, signal, fit, work[:4], work[4:8])
-    return store_pools(fit, options, work, out)
+        fit = refine(b, root_weight, signal, slow, fit[1], box, table)
+        fit = settle(b, root_weight, signal, fit, box, table)
+    return store_pools(fit, options, box, out)
 
 
 @final

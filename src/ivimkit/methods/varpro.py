@@ -28,12 +28,11 @@ def _fit_voxel(
     work: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> int:
-    pool_bounds(lower, upper, options, work)
+    box = pool_bounds(lower, upper, options)
     fit = global_fit(
-        b, root_weight, signal, work[:4], work[4:8], int(options[4]), int(options[5]),
-        options[6], table, work[8:],
-    )  # fmt: skip
-    return store_pools(fit, options, work, out)
+        b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
+    )
+    return store_pools(fit, options, box, out)
 
 
 @final

@@ -1,0 +1,76 @@
+"""DIPY's `trr`, the peer that the third seed text uses, with its own bounds and options."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from importlib.util import find_spec
+
+import ivimkit as ik
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.data import DataSet
+from benchmarks.reference import cost_of
+
+__all__ = ["ABSENT", "dipy_voxels_per_second", "is_installed"]
+
+ABSENT = (
+    "DIPY is not installed, so it was not timed: `pip install dipy`, or `make bench`, which "
+    "installs the extra `bench`."
+)
+
+# Those of dipy.reconst.ivim.BOUNDS, up to the sense of D* > D.
+_F, _D_STAR, _D = (0.0, 0.2), (1e-6, 1.0), (0.0, 0.1)
+
+
+def is_installed() -> bool:
+    """Return whether DIPY can be imported."""
+    return find_spec("dipy") is not None
+
+
+def dipy_voxels_per_second(data: DataSet) -> float:
+    """Fit with DIPY, check its answer, return its speed.
+
+    One pass, warm: what it imports and a first voxel are not counted.
+
+    Parameters
+    ----------
+    data : DataSet
+        A simulated set; a few hundred voxels take a second or two.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    AssertionError
+        If DIPY's residuals are not what they can be inside its bounds.
+    """
+    from dipy.core.gradients import gradient_table
+    from dipy.reconst.ivim import IvimModel
+
+    directions = np.where(data.bvals[:, None] > 0.0, [1.0, 0.0, 0.0], 0.0)
+    table = gradient_table(data.bvals, bvecs=directions, b0_threshold=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # It tells of its bounds, and of each start outside them.
+        model = IvimModel(table, fit_method="trr")
+        model.fit(data.signal[:1])
+        start = time.perf_counter()
+        found = model.fit(data.signal)
+        seconds = time.perf_counter() - start
+    _check(data, np.asarray(found.model_params))
+    return data.signal.shape[0] / seconds
+
+
+def _check(data: DataSet, params: NDArray[np.float64]) -> None:
+    """Most of its residuals must be near the optimum inside its bounds, and none below it."""
+    model = ik.models.get("biexp").with_bounds(f=_F, D_star=_D_STAR, D=_D)
+    optimum = ik.fit(data.signal, data.bvals, model=model).maps["cost"]
+    ratio = cost_of(data.bvals, data.signal, params) / optimum
+    if float(np.median(ratio)) > 1.05:
+        raise AssertionError(
+            f"DIPY's residuals are {np.median(ratio):.3f} x the optimum inside its bounds; "
+            "expected about 1: it is not used as it should be"
+        )

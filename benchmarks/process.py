@@ -1,0 +1,81 @@
+"""Commands in processes of their own: wall time and peak memory, as a user sees them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.machine import REPOSITORY
+
+__all__ = ["Run", "ivimkit_command", "run_command"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a command went.
+
+    Parameters
+    ----------
+    seconds : float
+        Wall time from start to end of the process.
+    peak : int
+        Largest resident memory, bytes.
+    output : str
+        What it printed.
+    """
+
+    seconds: float
+    peak: int
+    output: str
+
+
+def ivimkit_command() -> list[str]:
+    """Return the words that start the command line of this environment."""
+    script = Path(sys.executable).with_name("ivimkit")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "ivimkit"]
+
+
+def run_command(
+    words: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: Path = REPOSITORY
+) -> Run:
+    """Run a command to its end.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The command.
+    environment : mapping of str to str, optional
+        Variables on top of those of this process.
+    folder : Path
+        Where to run it.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    AssertionError
+        If its exit code is not 0, with what it printed.
+    """
+    done = subprocess.run(
+        [sys.executable, "-I", str(Path(__file__).with_name("child.py")), *words],
+        env={**os.environ, **(environment or {})},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not done.stdout:
+        raise AssertionError(f"{' '.join(words)} could not be run: {done.stderr}")
+    told = json.loads(done.stdout)
+    if done.returncode != 0:
+        raise AssertionError(
+            f"{' '.join(words)} ended with exit code {done.returncode}:\n{told['output']}"
+        )
+    return Run(told["seconds"], told["peak"], told["output"])

@@ -1,0 +1,199 @@
+"""How many voxels per second on one core, next to the time of an exp, and next to DIPY."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import ivimkit as ik
+import numpy as np
+from ivimkit.acquisition import Acquisition
+from ivimkit.dwi import DWI
+from ivimkit.engine import Task, run
+
+from benchmarks.answers import CHECKED, check_answer
+from benchmarks.clock import best_seconds, on_cores
+from benchmarks.command import run_alone
+from benchmarks.data import DataSet, simulated
+from benchmarks.dipy_trr import ABSENT, dipy_voxels_per_second, is_installed
+from benchmarks.error import ESTIMATED, rmse
+from benchmarks.exp_time import exp_nanoseconds
+from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
+from benchmarks.machine import usable_cores
+
+_VOXELS, _DIPY_VOXELS = 20_000, 200
+# Many more chunks than threads, as in a real volume: 20 000 voxels are only five.
+_SCALING_COPIES = 8
+_REPEATS = 7
+_PAIRS = (
+    ("varpro", "biexp"),
+    ("trr", "biexp"),
+    ("segmented", "biexp"),
+    ("loglinear", "sivim"),
+    ("loglinear", "monoexp"),
+)
+_EXPS, _TIMES_DIPY, _SCALING = 3300.0, 1000.0, 1.8
+
+
+@dataclass(frozen=True)
+class _Speed:
+    """Voxels per second of one method on one core."""
+
+    method: str
+    model: str
+    fit: float
+    engine: float
+    errors: tuple[float | None, ...]
+
+    def row(self, exp_ns: float, dipy: float | None) -> list[Cell]:
+        return [
+            f"{self.method}, {self.model}",
+            self.fit,
+            self.engine,
+            1e9 / self.fit / exp_ns,
+            1e9 / self.engine / exp_ns,
+            None if dipy is None else self.fit / dipy,
+            *self.errors,
+        ]
+
+
+def measure(settings: Settings) -> Findings:
+    """Time every method, the exp and DIPY on one core, and varpro on two."""
+    data = simulated("b21", 50, settings.size(_VOXELS))
+    with on_cores(1):
+        exp_ns = exp_nanoseconds()
+        speeds = [_time(method, model, data) for method, model in _PAIRS]
+        # Before and after: the clock of the core may have changed in between.
+        exp_ns = min(exp_ns, exp_nanoseconds())
+        few = data.first(min(_DIPY_VOXELS, settings.size(_VOXELS)))
+        dipy = dipy_voxels_per_second(few) if is_installed() else None
+    scaling = _scaling(data)
+    return Findings(
+        conditions={
+            "data": f"{data.name}, {data.signal.shape[0]} voxels, float64",
+            "threads": "one, pinned to one core",
+            "state": f"warm (compiled), best of {_REPEATS}",
+        },
+        checked=CHECKED,
+        tables=[_table(speeds, exp_ns, dipy), _rates(exp_ns, dipy, few, scaling)],
+        targets=_targets(speeds, exp_ns, dipy, scaling),
+        notes=[
+            "`ik.fit` is the whole call on an array: checks, fit, the ADC of every voxel beside "
+            "it, residuals and the result object. `engine` is the fit alone.",
+            *([ABSENT] if dipy is None else []),
+        ],
+    )
+
+
+def _time(method: str, model: str, data: DataSet) -> _Speed:
+    def fit() -> object:
+        return ik.fit(data.signal, data.bvals, model=model, method=method, threads=1)
+
+    result = ik.fit(data.signal, data.bvals, model=model, method=method, threads=1)
+    if model != "monoexp":  # One decay is not what was simulated: its line is checked as ADC.
+        check_answer(result, data)
+    n = data.signal.shape[0]
+    return _Speed(
+        method,
+        model,
+        n / best_seconds(fit, repeats=_REPEATS),
+        n / _engine_seconds(method, model, data),
+        tuple(rmse(result.maps, data.truth, name) for name in ESTIMATED),
+    )
+
+
+def _engine_seconds(method: str, model: str, data: DataSet) -> float:
+    """Return the time of the fit without the ADC and the result around it."""
+    dwi = DWI(data.signal, Acquisition(data.bvals))
+    task = Task(ik.models.get(model), ik.methods.get(method), dwi.fit_counts)
+    return best_seconds(
+        lambda: run(dwi.voxels(), dwi.fit_bvals, [task], threads=1), repeats=_REPEATS
+    )
+
+
+def _scaling(data: DataSet) -> float | None:
+    """Return how many times faster two threads on two cores are; None where there is one core."""
+    if len(usable_cores()) < 2:
+        return None
+    signal = np.tile(data.signal, (_SCALING_COPIES, 1))
+    seconds = []
+    for threads in (1, 2):
+        with on_cores(threads):
+            seconds.append(
+                best_seconds(
+                    lambda n=threads: ik.fit(signal, data.bvals, threads=n),  # type: ignore[misc]
+                    repeats=_REPEATS,
+                )
+            )
+    return seconds[0] / seconds[1]
+
+
+def _table(speeds: list[_Speed], exp_ns: float, dipy: float | None) -> Table:
+    return Table(
+        "One core",
+        [
+            Column("method, model"),
+            Column("voxels/s, `ik.fit`", "{:,.0f}"),
+            Column("voxels/s, engine", "{:,.0f}"),
+            Column("exp times per voxel", "{:,.0f}"),
+            Column("engine", "{:,.0f}"),
+            Column("× DIPY trr", "{:,.0f}"),
+            Column("RMSE D, 10⁻³ mm²/s", "{:.3f}"),
+            Column("RMSE f", "{:.3f}"),
+            Column("RMSE D*, 10⁻³ mm²/s", "{:.1f}"),
+        ],
+        [speed.row(exp_ns, dipy) for speed in speeds],
+    )
+
+
+def _rates(exp_ns: float, dipy: float | None, few: DataSet, scaling: float | None) -> Table:
+    return Table(
+        "The same run",
+        [Column("what"), Column("value", "{:,.3g}")],
+        [
+            ["one vectorised float64 exp, ns", exp_ns],
+            [f"DIPY trr (its own bounds, {few.signal.shape[0]} voxels), voxels/s", dipy],
+            ["varpro, two threads on two cores against one", scaling],
+        ],
+    )
+
+
+def _targets(
+    speeds: list[_Speed], exp_ns: float, dipy: float | None, scaling: float | None
+) -> list[Target]:
+    by_name = {speed.method: speed for speed in reversed(speeds)}
+    varpro = by_name["varpro"]
+    exps = 1e9 / varpro.fit / exp_ns
+    quicker = min(by_name["segmented"].fit, by_name["loglinear"].fit)
+    return [
+        Target(
+            f"varpro: ≤ {_EXPS:,.0f} exp times per voxel (500 000 voxels/s at 0.6 ns)",
+            f"{exps:,.0f}, {varpro.fit:,.0f} voxels/s",
+            exps <= _EXPS,
+        ),
+        Target(
+            f"varpro: ≥ {_TIMES_DIPY:,.0f} × DIPY's trr",
+            "no DIPY" if dipy is None else f"{varpro.fit / dipy:,.0f} ×",
+            None if dipy is None else varpro.fit / dipy >= _TIMES_DIPY,
+        ),
+        Target(
+            "segmented and loglinear faster than varpro",
+            f"the slower one {quicker / varpro.fit:.2f} ×",
+            quicker > varpro.fit,
+        ),
+        Target(
+            f"Two threads ≥ {_SCALING} × one",
+            "one core only" if scaling is None else f"{scaling:.2f} ×",
+            None if scaling is None else scaling >= _SCALING,
+        ),
+    ]
+
+
+FIGURE = Figure(
+    order=2,
+    name="speed",
+    title="Speed: voxels per second of one core",
+    measure=measure,
+)
+
+if __name__ == "__main__":
+    run_alone(FIGURE)

@@ -1,0 +1,112 @@
+"""The tables of ``ivimkit demo``: errors per tissue and method, lesion against liver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ivimkit import models
+from ivimkit.cli.quantity import shown_number, shown_unit, significant
+from ivimkit.cli.screen import plain_table
+from ivimkit.derived import describe
+from ivimkit.parameter import Parameter
+from ivimkit.simulate import Phantom
+
+__all__ = ["error_tables", "lesion_table"]
+
+_PARAMETERS = models.get("biexp").parameters
+
+
+def error_tables(errors: pd.DataFrame, methods: Sequence[str]) -> Iterator[RenderableType]:
+    """Yield, per map, a title and a table of errors.
+
+    Parameters
+    ----------
+    errors : pandas.DataFrame
+        What `ivimkit.quality.error_table` returned.
+    methods : sequence of str
+        The methods, in the order of columns.
+    """
+    for name in errors.index.unique("map"):
+        parameter = describe(str(name), _PARAMETERS)
+        unit = shown_unit(parameter)
+        yield Text(
+            f"\n{parameter.symbol}{f' ({unit})' if unit else ''}: bias and median error in %",
+            style="bold",
+        )
+        yield _error_table(errors.xs(name, level="map"), parameter, methods)
+
+
+def _error_table(errors: pd.DataFrame, parameter: Parameter, methods: Sequence[str]) -> Table:
+    heads = [f"{method} {what}" for method in methods for what in ("bias", "%")]
+    table = plain_table("tissue", "voxels", "truth", *heads)
+    for tissue in errors.index.unique("tissue"):
+        rows = errors.loc[tissue]
+        first = rows.iloc[0]
+        cells = []
+        for method in methods:
+            row = rows.loc[method]
+            cells.append(_signed(parameter, float(row["bias"])))
+            cells.append(significant(100 * float(row["median_relative_error"]), 2))
+        truth = shown_number(parameter, float(first["truth"]), 3)
+        table.add_row(str(tissue), f"{first['n']:.0f}", truth, *cells)
+    return table
+
+
+def lesion_table(lesions: Mapping[str, pd.DataFrame], made: Phantom) -> Table:
+    """Return a table of the lesion and its surroundings, per map and method.
+
+    Parameters
+    ----------
+    lesions : mapping of str to pandas.DataFrame
+        What `ivimkit.quality.compare_regions` returned, by method.
+    made : Phantom
+        Knows the truth.
+    """
+    table = plain_table(
+        "map", "method", "lesion", "liver around", "ratio", "separation", left=2
+    )
+    names = next(iter(lesions.values())).index
+    for name in names:
+        parameter = describe(str(name), _PARAMETERS)
+        unit = shown_unit(parameter)
+        title = f"{parameter.symbol} ({unit})" if unit else parameter.symbol
+        rows = _lesion_rows(str(name), parameter, lesions, made)
+        for number, cells in enumerate(rows):
+            table.add_row("" if number else title, *cells)
+    return table
+
+
+def _lesion_rows(
+    name: str, parameter: Parameter, lesions: Mapping[str, pd.DataFrame], made: Phantom
+) -> Iterator[tuple[str, ...]]:
+    values = {tissue.name: getattr(tissue, name, None) for tissue in made.tissues}
+    if values["lesion"] is not None:
+        lesion, liver = float(values["lesion"]), float(values["liver"])
+        ends = (shown_number(parameter, value, 3) for value in (lesion, liver))
+        yield "truth", *ends, significant(lesion / liver, 3), ""
+    for method, table in lesions.items():
+        row = {key: value for key, value in table.loc[name].items() if key != "unit"}
+        yield (
+            # The ADC beside every fit is the same one.
+            "loglinear" if name == "ADC" else method,
+            _mean_sd(parameter, row["lesion_mean"], row["lesion_sd"]),
+            _mean_sd(parameter, row["reference_mean"], row["reference_sd"]),
+            significant(row["ratio"], 3),
+            f"{row['separation']:+.2f}",
+        )
+        if name == "ADC":
+            return
+
+
+def _mean_sd(parameter: Parameter, mean: float, sd: float) -> str:
+    return f"{shown_number(parameter, mean, 3)} ± {shown_number(parameter, sd, 2)}"
+
+
+def _signed(parameter: Parameter, value: float) -> str:
+    text = shown_number(parameter, value, 2)
+    return text if text.startswith(("-", "–")) else f"+{text}"

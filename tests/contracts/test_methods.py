@@ -1,0 +1,368 @@
+"""What every fit method promises for every model that it takes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plugins import FULL_FITS, LARGE, PAIRS, PROTOCOLS, box, identifiable, pairs, typical
+from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_FIGURE, SAME_MINIMUM
+
+import ivimkit as ik
+from ivimkit.engine import evaluate
+from ivimkit.status import BOUND_SHIFT, FAILED, FitStatus, at_lower, at_upper
+
+B13 = PROTOCOLS["b13"]
+
+# Fits without a compiler, then prints parameters, cost and status.
+INTERPRETED = """
+import json, sys
+import numpy as np
+import ivimkit as ik
+jobs = json.load(sys.stdin)
+for job in jobs:
+    result = ik.fit(job["signal"], job["b"], model=job["model"], method=job["method"], threads=1)
+    job["params"], job["status"] = result.params.tolist(), result.status.tolist()
+print(json.dumps(jobs))
+"""
+
+
+def noisy(model, n, seed, snr=25.0, bvals=B13):
+    """Signals of typical tissue with Gaussian noise, so that some are negative."""
+    signals = evaluate(model, typical(model, n, seed), bvals)
+    return ik.simulate.add_noise(signals, sigma=LARGE / snr, kind="gaussian", seed=seed)
+
+
+def odd(n, seed, bvals=B13):
+    """Signals that no model here explains, with noise: kurtosis, rising, steps, pure noise."""
+    rng = np.random.default_rng(seed)
+    kurtosis = np.exp(-bvals * 1.5e-3 + (bvals * 1.5e-3) ** 2 * 0.3)
+    rising = 0.1 + bvals / bvals.max()
+    step = np.where(bvals < 150, 1.0, 0.2)
+    flat = np.full(bvals.size, 0.5)
+    nothing = np.zeros(bvals.size)
+    shapes = np.array([kurtosis, rising, step, 1.0 - step, flat, nothing, nothing - 1.0])
+    return LARGE * (shapes[rng.integers(len(shapes), size=n)] + rng.normal(0, 0.1, (n, bvals.size)))
+
+
+def assert_same(first, second, index=np.s_[:]):
+    """Same bits in every map and in the status; `index` picks voxels of the first."""
+    np.testing.assert_array_equal(first.status[index], second.status)
+    for name in first.maps:
+        np.testing.assert_array_equal(first.maps[name][index], second.maps[name], err_msg=name)
+
+
+def assert_inside(result):
+    """Fitted voxels are inside the box with D* above D, failed ones have no number at all."""
+    failed = (result.status & int(FAILED)) != 0
+    params = result.params
+    assert np.isnan(params[failed]).all()
+    for name in result.maps:
+        assert np.isnan(result.maps[name][failed]).all(), name
+    params = params[~failed]
+    lower = np.array([p.lower for p in result.model.parameters])
+    upper = np.array([p.upper for p in result.model.parameters])
+    outside = (params < lower) | (params > upper) | ~np.isfinite(params)
+    assert not outside.any(), f"outside the box: {params[outside.any(axis=1)][:3]}"
+    pools = result.model.pools
+    if pools is not None and pools.fast is not None:
+        fast, slow = (result.model.index(name) for name in (pools.fast, pools.slow))
+        wrong = params[params[:, fast] <= params[:, slow]]
+        assert wrong.size == 0, f"D* <= D in {len(wrong)} of {len(params)} voxels: {wrong[:3]}"
+
+
+# ------------------------------------------------------------------------------ exact answers
+
+
+@pytest.mark.parametrize("bvals", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize(("model", "method"), FULL_FITS)
+def test_noise_free_truth_is_recovered(model, method, bvals):
+    truth = identifiable(model, 1000, seed=20)
+    result = ik.fit(evaluate(model, truth, bvals), bvals, model=model, method=method)
+    error = np.abs(result.params / truth - 1.0).max(axis=1)
+    bad = ~(error <= NOISE_FREE)
+    assert not bad.any(), f"{bad.sum()} voxels, e.g. {truth[bad][:3]} gave {result.params[bad][:3]}"
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_cost_rmse_and_r2_are_those_of_the_prediction(model, method):
+    signals = noisy(model, 300, seed=21)
+    weights = np.linspace(1.0, 2.0, B13.size)
+    result = ik.fit(signals, B13, model=model, method=method, weights=weights)
+    fitted = (result.status & int(FAILED)) == 0
+    assert fitted.mean() > 0.95
+    cost = (weights * (signals - result.predict(B13)) ** 2).sum(axis=1)
+    mean = (weights * signals).sum(axis=1) / weights.sum()
+    spread = (weights * (signals - mean[:, None]) ** 2).sum(axis=1)
+    expected = {
+        "cost": cost,
+        "rmse": np.sqrt(cost / weights.sum()),
+        "r2": 1.0 - cost / spread,
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(
+            result.maps[name][fitted], values[fitted], rtol=SAME_COST, atol=SAME_COST, err_msg=name
+        )
+    if "fD_star" in result.maps:
+        product = result.maps["f"] * result.maps["D_star"]
+        np.testing.assert_array_equal(result.maps["fD_star"], product)
+
+
+# ------------------------------------------------------------------------------------- bounds
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_result_never_leaves_the_box(model, method):
+    signals = np.concatenate(
+        [noisy(model, 500, seed=22), noisy(model, 500, seed=23, snr=3.0), odd(1000, seed=24)]
+    )
+    assert (signals < 0).any()
+    result = ik.fit(signals, B13, model=model, method=method)
+    assert_inside(result)
+    # A bound is reported exactly where the value is on it.
+    fitted = (result.status & int(FAILED)) == 0
+    for k, parameter in enumerate(model.parameters):
+        values = result.maps[parameter.name][fitted]
+        for bound, flag in ((parameter.lower, at_lower(k)), (parameter.upper, at_upper(k))):
+            np.testing.assert_array_equal(values == bound, (result.status[fitted] & flag) != 0)
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_bounds_of_every_parameter_are_honoured(model, method):
+    signals = np.concatenate([noisy(model, 200, seed=25), odd(200, seed=26)])
+    free = ik.fit(noisy(model, 200, seed=25), B13, model=model, method=method)
+    for name in model.names:
+        low, high = np.nanquantile(free.maps[name], [0.3, 0.6])
+        for bounds in [(low, high), (low, model[name].upper), (model[name].lower, high)]:
+            result = ik.fit(
+                signals, B13, model=model.with_bounds(**{name: bounds}), method=method
+            )
+            assert_inside(result)
+            if method.full_fit:  # Others get some parameters in closed form, and clip them.
+                assert np.isfinite(result.maps[name][:200]).mean() > 0.95
+    everything = {name: tuple(np.nanquantile(free.maps[name], [0.2, 0.8])) for name in model.names}
+    assert_inside(ik.fit(signals, B13, model=model.with_bounds(**everything), method=method))
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_every_parameter_can_be_fixed_to_a_number_and_to_a_map(model, method):
+    truth = typical(model, 120, seed=27)
+    signals = ik.simulate.add_noise(evaluate(model, truth, B13), sigma=40.0, seed=27)
+    for k, name in enumerate(model.names):
+        value = float(np.median(truth[:, k]))
+        result = ik.fit(signals, B13, model=model.with_fixed(**{name: value}), method=method)
+        fitted = (result.status & int(FAILED)) == 0
+        assert fitted.mean() > 0.95
+        assert (result.maps[name][fitted] == value).all()
+        assert not (result.status & (at_lower(k) | at_upper(k))).any(), "a fixed value is no bound"
+        constant = np.full(120, value)
+        assert_same(
+            ik.fit(signals, B13, model=model.with_fixed(**{name: constant}), method=method), result
+        )
+
+        values = truth[:, k].copy()
+        values[[3, 7]] = np.nan, np.inf
+        mapped = ik.fit(signals, B13, model=model.with_fixed(**{name: values}), method=method)
+        assert (mapped.status[[3, 7]] == FitStatus.NON_FINITE).all()
+        assert np.isnan(mapped.params[[3, 7]]).all()
+        fitted = (mapped.status & int(FAILED)) == 0
+        assert fitted.mean() > 0.95
+        np.testing.assert_array_equal(mapped.maps[name][fitted], values[fitted])
+        one = ik.fit(signals[5], B13, model=model.with_fixed(**{name: values[5]}), method=method)
+        np.testing.assert_allclose(one.params, mapped.params[5], rtol=SAME_MINIMUM)
+
+
+# -------------------------------------------------------------------------------- symmetries
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+@settings(max_examples=12)
+@given(exponent=st.integers(-100, 100))
+def test_scaling_the_signal_scales_only_S0(model, method, exponent):
+    # A power of two changes no digit, so all other maps must keep their bits.
+    signals = np.concatenate([noisy(model, 30, seed=28), odd(30, seed=29)])
+    scale = 2.0**exponent
+    before = ik.fit(signals, B13, model=model, method=method, threads=1)
+    after = ik.fit(signals * scale, B13, model=model, method=method, threads=1)
+    powers = {"S0": 1, "rmse": 1, "cost": 2}
+    for name in before.maps:
+        np.testing.assert_array_equal(
+            after.maps[name], before.maps[name] * scale ** powers.get(name, 0), err_msg=name
+        )
+    np.testing.assert_array_equal(after.status, before.status)
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_order_of_volumes_and_voxels_is_irrelevant(model, method):
+    signals = np.concatenate([noisy(model, 200, seed=30), odd(100, seed=31)])
+    result = ik.fit(signals, B13, model=model, method=method)
+    rng = np.random.default_rng(0)
+    volumes, voxels = rng.permutation(B13.size), rng.permutation(len(signals))
+    assert_same(
+        ik.fit(signals[:, volumes], B13[volumes], model=model, method=method), result
+    )
+    assert_same(result, ik.fit(signals[voxels], B13, model=model, method=method), voxels)
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_same_bits_for_any_threads_mask_chunk_and_memory_order(model, method):
+    shape = (25, 20, 18)
+    signals = noisy(model, 9000, seed=32).reshape(*shape, B13.size)
+    signals[0, 0, 0] = np.nan
+    volume = ik.fit(signals, B13, model=model, method=method, threads=1)
+    assert volume.shape == shape
+    assert_same(volume, ik.fit(signals, B13, model=model, method=method, threads=2))
+    fortran = np.asfortranarray(signals)
+    assert_same(volume, ik.fit(fortran, B13, model=model, method=method, threads=2))
+    scan_order = np.moveaxis(np.ascontiguousarray(np.moveaxis(signals, -1, 0)), 0, -1)
+    assert_same(volume, ik.fit(scan_order, B13, model=model, method=method))
+    strided = np.repeat(signals, 2, axis=1)[:, ::2]
+    assert_same(volume, ik.fit(strided, B13, model=model, method=method))
+    mask = np.random.default_rng(1).random(shape) < 0.3
+    masked = ik.fit(fortran, B13, model=model, method=method, mask=mask)
+    alone = ik.fit(signals[mask], B13, model=model, method=method)
+    assert_same(volume, alone, mask)
+    assert_same(masked, alone, mask)
+    assert (masked.status[~mask] == FitStatus.OUTSIDE_MASK).all()
+    assert np.isnan(masked.params[~mask]).all()
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_weight_two_is_a_repeated_volume_and_weight_zero_is_none(model, method):
+    signals = noisy(model, 200, seed=33)
+    rng = np.random.default_rng(2)
+    times = rng.integers(1, 3, B13.size)  # The mean of three equal numbers would round.
+    repeated = np.repeat(np.arange(B13.size), times)
+    weighted = ik.fit(signals, B13, model=model, method=method, weights=times)
+    assert_same(
+        weighted, ik.fit(signals[:, repeated], B13[repeated], model=model, method=method)
+    )
+    # Without averaging every repeat is a value of its own: the same sum of squares.
+    apart = ik.DWI(signals[:, repeated], B13[repeated], average="none")
+    separate = ik.fit(apart, model=model, method=method)
+    for name in ("cost", "S0", "ADC"):
+        np.testing.assert_allclose(
+            separate.maps[name], weighted.maps[name], rtol=SAME_MINIMUM, err_msg=name
+        )
+
+    dropped = np.where(np.isin(B13, [20.0, 300.0]), 0.0, 1.0)
+    without = ik.fit(signals[:, dropped > 0], B13[dropped > 0], model=model, method=method)
+    left_out = ik.fit(signals, B13, model=model, method=method, weights=dropped)
+    for name in without.maps:
+        np.testing.assert_allclose(
+            left_out.maps[name], without.maps[name], rtol=SAME_FIGURE, err_msg=name
+        )
+    damaged = np.where(dropped > 0, signals, np.nan)
+    assert_same(left_out, ik.fit(damaged, B13, model=model, method=method, weights=dropped))
+
+
+# ------------------------------------------------------------------------------ hopeless voxels
+
+TISSUE = np.exp(-B13 * 1e-3) * 900.0 + np.exp(-B13 * 0.05) * 100.0
+HOPELESS = {
+    "nan": np.where(B13 == 40, np.nan, TISSUE),
+    "all nan": np.full(B13.size, np.nan),
+    "inf": np.where(B13 == 0, np.inf, TISSUE),
+    "minus inf": np.where(B13 == 800, -np.inf, TISSUE),
+    "zero": np.zeros(B13.size),
+    "minus zero": np.full(B13.size, -0.0),
+    "negative": -TISSUE,
+    "negative constant": np.full(B13.size, -7.0),
+}
+STRANGE = {
+    "constant": np.full(B13.size, 7.0),
+    "saturated": np.minimum(TISSUE, 600.0),
+    "saturated uint16": np.minimum(TISSUE * 100.0, 65535.0),
+    "zero at b = 0": np.where(B13 == 0, 0.0, TISSUE),
+    "negative at b = 0": np.where(B13 == 0, -5.0, TISSUE),
+    "zero at high b": np.where(B13 > 200, 0.0, TISSUE),
+    "only b = 0": np.where(B13 == 0, 1000.0, 0.0),
+    "only the last b": np.where(B13 == 800, 1000.0, 0.0),
+    "alternating": np.where(np.arange(B13.size) % 2 == 0, 1.0, -1.0),
+    "rising": TISSUE[::-1],
+    "spike": np.where(B13 == 140, 1e6, TISSUE),
+    "smallest float": np.full(B13.size, 5e-324),
+    "largest float": np.full(B13.size, 1.7e308),
+}
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_hopeless_voxels_get_a_status_and_no_exception(model, method):
+    signals = np.array([*HOPELESS.values(), *STRANGE.values(), TISSUE])
+    result = ik.fit(signals, B13, model=model, method=method)
+    assert_inside(result)
+    expected = {"nan": "NON_FINITE", "inf": "NON_FINITE"}
+    for index, name in enumerate(HOPELESS):
+        flag = expected.get(name.split()[-1], "NO_SIGNAL")
+        assert result.status[index] == FitStatus[flag], name
+        assert np.isnan([values[index] for values in result.maps.values()]).all(), name
+    assert not result.status[-1] & int(FAILED)
+    known = sum(flag.value for flag in FitStatus) | ~(-1 << BOUND_SHIFT + 2 * len(model.names))
+    assert not (result.status & ~known).any()
+    for index in range(len(signals)):
+        assert result.sentence(index)
+    # What is strange about one voxel is nothing to its neighbours.
+    for index in range(len(signals)):
+        assert_same(result, ik.fit(signals[[index]], B13, model=model, method=method), [index])
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_a_perfusion_of_zero_has_no_reliable_D_star(model, method):
+    if model.pools is None or model.pools.fast is None:
+        pytest.skip(f"{model.name} has no fast pool")
+    decays = np.exp(-np.outer([0.0, 0.5e-3, 1e-3, 2e-3], B13))
+    result = ik.fit(LARGE * decays, B13, model=model, method=method)
+    assert (result.status & int(FitStatus.PERFUSION_NOT_DETECTED)).all(), result.params
+    assert np.isnan(result.reliable(model.pools.fast)).all()
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_an_adc_that_is_there_is_not_reported_missing(model, method):
+    signals = np.array([*STRANGE.values(), TISSUE])
+    result = ik.fit(signals, B13, model=model, method=method)
+    missing = (result.status & int(FitStatus.ADC_NOT_AVAILABLE | FAILED)) != 0
+    np.testing.assert_array_equal(np.isnan(result.maps["ADC"]), missing)
+
+
+# --------------------------------------------------------------------------- without a compiler
+
+
+def test_python_without_a_compiler_gives_the_same_fits():
+    jobs = []
+    for model, method in pairs():
+        signals = np.concatenate([noisy(model, 6, seed=34), odd(4, seed=35)])
+        jobs.append(
+            {
+                "model": model.name,
+                "method": method.name,
+                "b": B13.tolist(),
+                "signal": signals.tolist(),
+            }
+        )
+    done = subprocess.run(
+        [sys.executable, "-c", INTERPRETED],
+        input=json.dumps(jobs),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    for job in json.loads(done.stdout):
+        result = ik.fit(job["signal"], B13, model=job["model"], method=job["method"])
+        assert result.status.tolist() == job["status"], job["method"]
+        predicted = evaluate(result.model, job["params"], B13)
+        np.testing.assert_allclose(
+            result.predict(B13), predicted, rtol=SAME_MINIMUM, atol=CLOSED_FORM * LARGE
+        )
+
+
+def test_typical_tissue_is_inside_the_box():
+    for model, _ in pairs():
+        lower, upper = box(model)
+        params = typical(model, 100, seed=0)
+        assert ((params > lower) & (params < np.where(upper == LARGE, np.inf, upper))).all()
