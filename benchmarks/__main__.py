@@ -36,7 +36,7 @@ def main() -> int:
         if figure not in left_out and not _run(figure, forwarded(options)):
             failed.append(figure.name)
     if not options.full:
-        _tell_of_full([f for f in chosen if f.full_takes], left_out)
+        _tell_of_full([f for f in chosen if f.full_takes and not f.only_full], left_out)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -62,7 +62,7 @@ def _run(figure: Figure, words: list[str]) -> bool:
 
 
 def _tell_of_full(longer: list[Figure], left_out: list[Figure]) -> None:
-    for figure in longer:
+    for figure in (*longer, *left_out):
         how = "left out" if figure in left_out else "in short form"
         print(
             f"{figure.name} was {how}; `python -m benchmarks --full {figure.name}` "

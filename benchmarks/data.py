@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.image import read_image
 from benchmarks.machine import REPOSITORY
 
 __all__ = [
@@ -123,19 +124,12 @@ def prostate(n: int, folder: Path = PROSTATE) -> DataSet | None:
     if not (folder / "dwi.nii.gz").exists():
         return None
     bvals = np.loadtxt(folder / "dwi.bval")
-    signal = _read(folder / "dwi.nii.gz").reshape(-1, bvals.size)
+    signal = read_image(folder / "dwi.nii.gz").astype(np.float64).reshape(-1, bvals.size)
     regions = np.zeros(signal.shape[0], dtype=bool)
     for path in sorted(folder.glob("roi_*.nii.gz")):
-        regions |= _read(path).ravel() > 0
+        regions |= read_image(path).ravel() > 0
     body = (signal[:, bvals == 0].mean(axis=1) > 100.0) & ~regions
     shuffle = np.random.default_rng(_SEED).permutation
     chosen = np.concatenate([shuffle(np.flatnonzero(part)) for part in (regions, body)])[:n]
     low = bvals <= 1000.0
     return DataSet("prostate", bvals[low], np.ascontiguousarray(signal[chosen][:, low]))
-
-
-def _read(path: Path) -> NDArray[np.float64]:
-    import nibabel
-
-    image = nibabel.Nifti1Image.from_filename(path)
-    return np.asarray(image.dataobj, dtype=np.float64)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import ivimkit as ik
 import numpy as np
-from ivimkit.signal_model import SignalModel
 from numpy.typing import NDArray
 
+import ivimkit as ik
 from benchmarks.command import run_alone
 from benchmarks.data import B13, B21, two_pool_signal
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
 from benchmarks.pairs import working_pairs
+from ivimkit.signal_model import SignalModel
 
 _VOXELS = 1000
 _LIMIT = 1e-6
@@ -100,7 +100,7 @@ def _recover(
 def _truth(model: SignalModel, n: int) -> dict[str, NDArray[np.float64]]:
     """Draw parameters inside the bounds; those of D* leave room above 3 D."""
     uniform = np.random.default_rng([1000, len(model.names)]).uniform(size=(5, n))
-    truth = {}
+    truth: dict[str, NDArray[np.float64]] = {}
     for row, name in zip(uniform, ("S0", "f", "D", "ADC", "D_star"), strict=True):
         if name not in model.names:
             continue

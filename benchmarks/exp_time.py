@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from ivimkit.kernels.exponential import exp
 from numba import njit
 from numpy.typing import NDArray
 
 from benchmarks.clock import best_seconds
+from ivimkit.kernels.exponential import exp
 
 __all__ = ["exp_nanoseconds"]
 
@@ -15,7 +15,7 @@ _N = 1024  # 8 KiB: stays in the first-level cache.
 _PASSES = 2000
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(error_model="numpy")
 def _repeatedly(x: NDArray[np.float64], passes: int) -> None:
     # Each pass works on what the last one left, so that none can be optimised away.
     for _ in range(passes):

@@ -24,7 +24,7 @@ def usable_cores() -> list[int]:
 
 def describe_machine() -> dict[str, str]:
     """Return the processor as people and as the compiler know it, cores and memory."""
-    from llvmlite import binding
+    from llvmlite import binding  # type: ignore[import-untyped]
 
     wide = "AVX-512" if binding.get_host_cpu_features().get("avx512f") else "no AVX-512"
     return {

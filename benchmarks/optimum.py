@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import ivimkit as ik
 import numpy as np
 from numpy.typing import NDArray
 
+import ivimkit as ik
 from benchmarks.command import run_alone
 from benchmarks.data import DataSet, all_simulated, prostate
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
@@ -77,9 +77,7 @@ def measure(settings: Settings) -> Findings:
                 f"{share:.2%}",
                 share >= _SHARE,
             ),
-            Target(
-                f"Never above {_WORST} × the reference", f"worst {worst:.6f}", worst <= _WORST
-            ),
+            Target(f"Never above {_WORST} × the reference", f"worst {worst:.6f}", worst <= _WORST),
         ],
         notes=() if scan is not None else ("The prostate scan is not at hand: left out.",),
     )

@@ -21,8 +21,8 @@ and stores data, machine, threads, versions and commit beside it. `python -m ben
 writes this page from what it stored. Results from another machine are a lead, not a conclusion:
 compare ratios, and run it yourself.
 
-The simulated sets are 20 000 voxels with D from 0.5 to 2.5 × 10⁻³ mm²/s, f from 0.03 to 0.4 and D\\*
-from 8 to 80 × 10⁻³ mm²/s, all uniform, S0 = 1000, Rician noise; b21 has 21 b-values from 0 to
+The simulated sets are 20 000 voxels with D from 0.5 to 2.5 × 10⁻³ mm²/s, f from 0.03 to 0.4 and
+D\\* from 8 to 80 × 10⁻³ mm²/s, all uniform, S0 = 1000, Rician noise; b21 has 21 b-values from 0 to
 1000 s/mm² and b13 has 13 from 0 to 800. The prostate scan is a public one (Malagi et al. 2021,
 doi:10.1007/s10334-021-00932-1), b ≤ 1000 s/mm².
 """

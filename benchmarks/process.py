@@ -41,7 +41,10 @@ def ivimkit_command() -> list[str]:
 
 
 def run_command(
-    words: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: Path = REPOSITORY
+    words: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = REPOSITORY,
 ) -> Run:
     """Run a command to its end.
 

@@ -72,7 +72,9 @@ def show(record: dict[str, Any], console: Console) -> None:
     for table in record["tables"]:
         shown = ScreenTable(title=table["title"], title_justify="left")
         for number, column in enumerate(table["columns"]):
-            shown.add_column(column["title"], justify="left" if number == 0 else "right")
+            shown.add_column(
+                column["title"], justify="right" if number else "left", no_wrap=not number
+            )
         for row in _texts(table):
             shown.add_row(*row)
         console.print(shown)

@@ -21,7 +21,7 @@ from scipy.optimize import least_squares
 from benchmarks.data import DataSet
 from benchmarks.machine import REPOSITORY, usable_cores
 
-__all__ = ["BOUNDS", "Bounds", "Job", "best_costs", "cost_of", "cost_from"]
+__all__ = ["BOUNDS", "Bounds", "Job", "best_costs", "cost_from", "cost_of"]
 
 Bounds: TypeAlias = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 """Bounds of f, D* and D; S0 is >= 0."""
@@ -144,7 +144,7 @@ def cost_from(
         columns[:, 1] = s0 * (blood - tissue)
         columns[:, 2] = -s0 * f * bvals * blood
         columns[:, 3] = -s0 * (1.0 - f) * bvals * tissue
-        return columns * _UNITS
+        return np.asarray(columns * _UNITS)
 
     found = least_squares(
         residual,

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import ivimkit as ik
-import nibabel
 import numpy as np
 
+import ivimkit as ik
 from benchmarks.command import run_alone
 from benchmarks.data import PROSTATE
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
+from benchmarks.image import read_image, write_image
 from benchmarks.process import Run, ivimkit_command, run_command
 
 _REPEATS = 5
@@ -35,7 +35,12 @@ def measure(settings: Settings) -> Findings:
         ["bare interpreter", bare.seconds, None, bare.peak / 1e6],
         ["`import ivimkit`, without the interpreter", imported, _LIMITS["import"], None],
         ["`ivimkit --help`", shown.seconds, _LIMITS["help"], shown.peak / 1e6],
-        ["first fit ever, compilation included", first.seconds, _LIMITS["first"], first.peak / 1e6],
+        [
+            "first fit ever, compilation included",
+            first.seconds,
+            _LIMITS["first"],
+            first.peak / 1e6,
+        ],
         ["the same fit again", second.seconds, None, second.peak / 1e6],
     ]
     if prostate is not None:
@@ -99,7 +104,7 @@ def _first_and_second(folder: Path, voxels: int) -> tuple[Run, Run]:
     side = max(16, math.isqrt(voxels // 3))
     phantom = ik.simulate.phantom("abdomen", shape=(side, side, 3))
     scan = folder / "phantom.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(phantom.dwi.signal, phantom.dwi.affine), scan)
+    write_image(scan, phantom.dwi.signal, phantom.dwi.affine)
     np.savetxt(folder / "phantom.bval", phantom.dwi.acquisition.bvals[None], fmt="%g")
     cache = folder / "cache"
     runs = []
@@ -108,7 +113,8 @@ def _first_and_second(folder: Path, voxels: int) -> tuple[Run, Run]:
         runs.append(run_command(words, environment={"NUMBA_CACHE_DIR": str(cache)}))
     if not any(cache.rglob("*.nbi")):
         raise AssertionError("no compiled code in NUMBA_CACHE_DIR: the first fit was not cold")
-    if not np.array_equal(_map(folder / "first"), _map(folder / "second"), equal_nan=True):
+    first, second = (read_image(folder / name / "D.nii.gz") for name in ("first", "second"))
+    if not np.array_equal(first, second, equal_nan=True):
         raise AssertionError("the first and the second fit differ")
     return runs[0], runs[1]
 
@@ -119,18 +125,14 @@ def _prostate(folder: Path) -> Run | None:
     out = folder / "prostate"
     words = [*_fit_words(PROSTATE / "dwi.nii.gz", out), "--bmax", "1000", "--organ", "prostate"]
     run = _best(words)
-    finite = np.isfinite(_map(out))
+    finite = np.isfinite(read_image(out / "D.nii.gz"))
     for path in sorted(PROSTATE.glob("roi_*.nii.gz")):
-        region = np.asarray(nibabel.Nifti1Image.from_filename(path).dataobj) > 0
+        region = read_image(path) > 0
         if finite[region].mean() <= 0.99:
             raise AssertionError(f"D is not finite in 99 % of {path.name}")
     if not any((out / "figures").glob("*.png")):
         raise AssertionError("the prostate scan was fitted without figures")
     return run
-
-
-def _map(folder: Path) -> np.ndarray:
-    return np.asarray(nibabel.Nifti1Image.from_filename(folder / "D.nii.gz").dataobj)
 
 
 FIGURE = Figure(

@@ -7,17 +7,19 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 import ivimkit as ik
-import nibabel
-import numpy as np
-from ivimkit.simulate import Phantom
-
 from benchmarks.command import run_alone
 from benchmarks.data import B21
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
+from benchmarks.image import read_image, write_image
 from benchmarks.machine import usable_cores
 from benchmarks.process import Run, ivimkit_command, run_command
+from ivimkit.simulate import Phantom
 
 _SHAPE = (256, 256, 54)
 _TYPES = ("int16", "float32")
@@ -114,7 +116,7 @@ def _fit(phantom: Phantom, dtype: str, threads: int, folder: Path) -> _Outcome:
     _check(phantom, scan, folder / "maps")
     told = json.loads((folder / "maps" / "fit.json").read_text())
     size = phantom.dwi.signal.size * 4
-    return _Outcome(dtype, scan.stat().st_size, run, _seconds(told), size)
+    return _Outcome(dtype, scan.stat().st_size, run, told["seconds"], size)
 
 
 def _write(phantom: Phantom, dtype: str, folder: Path) -> tuple[Path, Path]:
@@ -122,31 +124,20 @@ def _write(phantom: Phantom, dtype: str, folder: Path) -> tuple[Path, Path]:
     dwi = phantom.dwi
     signal = np.rint(dwi.signal) if dtype == "int16" else dwi.signal
     scan = folder / f"{dtype}.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(signal.astype(dtype, copy=False), dwi.affine), scan)
+    write_image(scan, signal.astype(dtype, copy=False), dwi.affine)
     np.savetxt(folder / f"{dtype}.bval", B21[None], fmt="%g")
     mask = folder / "mask.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(dwi.mask.astype(np.uint8), dwi.affine), mask)
+    write_image(mask, dwi.mask.astype(np.uint8), dwi.affine)
     return scan, mask
-
-
-def _seconds(record: object) -> float:
-    """Return the duration of the fit, wherever in fit.json it stands."""
-    if isinstance(record, dict):
-        if isinstance(record.get("seconds"), (int, float)):
-            return float(record["seconds"])
-        found = [_seconds(value) for value in record.values()]
-        return max(found, default=math.nan)
-    return math.nan
 
 
 def _check(phantom: Phantom, scan: Path, maps: Path) -> None:
     middle = phantom.dwi.shape[2] // 2
-    read = nibabel.Nifti1Image.from_filename(scan).slicer[:, :, middle : middle + 1, :]
+    signal = read_image(scan)[:, :, middle : middle + 1, :]
     inside = phantom.dwi.mask[:, :, middle : middle + 1]
-    expected = ik.fit(np.asarray(read.dataobj), B21, mask=inside)
+    expected = ik.fit(signal, B21, mask=inside)
     for name in expected.model.names:
-        written = nibabel.Nifti1Image.from_filename(maps / f"{name}.nii.gz")
-        values = np.asarray(written.dataobj)
+        values = read_image(maps / f"{name}.nii.gz")
         slice_values = expected.maps[name].astype(np.float32)
         if not np.array_equal(values[:, :, middle : middle + 1], slice_values, equal_nan=True):
             raise AssertionError(f"{name} on disk is not that of a fit of the array")
@@ -154,7 +145,7 @@ def _check(phantom: Phantom, scan: Path, maps: Path) -> None:
             _check_tissues(phantom, values)
 
 
-def _check_tissues(phantom: Phantom, D: np.ndarray) -> None:
+def _check_tissues(phantom: Phantom, D: NDArray[Any]) -> None:
     for tissue in phantom.tissues:
         region = phantom.region(tissue.name)
         # Without perfusion any f with D* near D fits as well: no one truth for D.

@@ -18,9 +18,10 @@ NOISE_FREE = 1e-6
 SAME_COST = 1e-9
 """A method stops when a step promises less than this share of the cost."""
 
-SAME_MINIMUM = 1e-5
-"""Parameters of one minimum found on two ways, relative: the square root of `SAME_COST` is
-3e-5 standard deviations, and a standard deviation is below a third of the parameter."""
+SAME_MINIMUM = 2e-4
+"""Parameters of one minimum, reached on two ways, relative. A promise of 1e-9 of the cost is
+1e-4 standard deviations at 10 degrees of freedom, and the worst parameter that is not flagged
+(D*) has a standard deviation of up to twice itself."""
 
 OPTIMUM = 1.0001
 """Issue 2, figure 1: a cost within this factor of the best known one is the optimum."""
@@ -31,7 +32,3 @@ OPTIMUM_MISSED = 1.01
 SHARE_AT_OPTIMUM = 0.995
 """Share of voxels that must be at the optimum: figure 1 asks for 99.9 % of 2 000 voxels, here
 with some hundred voxels one miss is allowed."""
-
-SAME_FIGURE = 1e-6
-"""Maps of float64 after a detour through another order of the b-values: only roundings differ,
-but the flattest direction of a fit amplifies them by about 1e8."""

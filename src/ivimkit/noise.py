@@ -86,9 +86,7 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
                 mean[k, start:stop] = signal[:, list(shell.volumes)].mean(axis=1)
                 if groups[k]:
                     square[k, start:stop] = _spread(signal, groups[k])
-    return tuple(
-        _summary(shell, mean[k], square[k], groups[k]) for k, shell in enumerate(shells)
-    )
+    return tuple(_summary(shell, mean[k], square[k], groups[k]) for k, shell in enumerate(shells))
 
 
 def _repeats(dwi: DWI, shell: Shell) -> list[list[int]]:

@@ -12,7 +12,8 @@ from ivimkit.acquisition import Acquisition
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.fit_method import FitMethod, VoxelPlan
 from ivimkit.kernels.atoms import build_dictionary
-from ivimkit.kernels.pools import GONE, pool_options
+from ivimkit.kernels.pools import pool_options
+from ivimkit.kernels.two_pools import GONE
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["TwoPoolMethod"]

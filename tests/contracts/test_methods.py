@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plugins import FULL_FITS, LARGE, PAIRS, PROTOCOLS, box, identifiable, pairs, typical
-from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_FIGURE, SAME_MINIMUM
+from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_MINIMUM
 
 import ivimkit as ik
 from ivimkit.engine import evaluate
@@ -180,20 +180,24 @@ def test_every_parameter_can_be_fixed_to_a_number_and_to_a_map(model, method):
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
-@settings(max_examples=12)
-@given(exponent=st.integers(-100, 100))
+@settings(max_examples=15)
+@given(exponent=st.floats(-25, 25))
 def test_scaling_the_signal_scales_only_S0(model, method, exponent):
-    # A power of two changes no digit, so all other maps must keep their bits.
     signals = np.concatenate([noisy(model, 30, seed=28), odd(30, seed=29)])
-    scale = 2.0**exponent
+    scale = 10.0**exponent
     before = ik.fit(signals, B13, model=model, method=method, threads=1)
     after = ik.fit(signals * scale, B13, model=model, method=method, threads=1)
-    powers = {"S0": 1, "rmse": 1, "cost": 2}
-    for name in before.maps:
-        np.testing.assert_array_equal(
-            after.maps[name], before.maps[name] * scale ** powers.get(name, 0), err_msg=name
-        )
     np.testing.assert_array_equal(after.status, before.status)
+    powers = {"S0": 1, "rmse": 1, "cost": 2}
+    clear = before.status == 0
+    for name in set(before.maps) - {"n_iter"}:
+        np.testing.assert_allclose(
+            after.maps[name][clear],
+            before.maps[name][clear] * scale ** powers.get(name, 0),
+            rtol=SAME_MINIMUM,
+            err_msg=name,
+        )
+    np.testing.assert_allclose(after.maps["cost"], before.maps["cost"] * scale**2, rtol=SAME_COST)
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
@@ -252,12 +256,22 @@ def test_weight_two_is_a_repeated_volume_and_weight_zero_is_none(model, method):
     dropped = np.where(np.isin(B13, [20.0, 300.0]), 0.0, 1.0)
     without = ik.fit(signals[:, dropped > 0], B13[dropped > 0], model=model, method=method)
     left_out = ik.fit(signals, B13, model=model, method=method, weights=dropped)
-    for name in without.maps:
+    np.testing.assert_array_equal(left_out.status, without.status)
+    clear = without.status == 0
+    for name in set(without.maps) - {"n_iter"}:
         np.testing.assert_allclose(
-            left_out.maps[name], without.maps[name], rtol=SAME_FIGURE, err_msg=name
+            left_out.maps[name][clear], without.maps[name][clear], rtol=SAME_MINIMUM, err_msg=name
         )
-    damaged = np.where(dropped > 0, signals, np.nan)
-    assert_same(left_out, ik.fit(damaged, B13, model=model, method=method, weights=dropped))
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+@pytest.mark.parametrize("damage", [np.nan, np.inf, -1e9, 1e9])
+def test_a_volume_without_weight_may_be_damaged(model, method, damage):
+    signals = noisy(model, 50, seed=36)
+    weights = np.where(np.isin(B13, [20.0, 300.0]), 0.0, 1.0)
+    damaged = np.where(weights > 0, signals, damage)
+    options = {"model": model, "method": method, "weights": weights}
+    assert_same(ik.fit(signals, B13, **options), ik.fit(damaged, B13, **options))
 
 
 # ------------------------------------------------------------------------------ hopeless voxels

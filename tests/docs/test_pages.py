@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
 import ivimkit as ik
+from ivimkit.cli import app
 from ivimkit.status import explain
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -31,7 +36,7 @@ def test_every_status_is_explained(model: str) -> None:
         if "BOUND" in name:
             assert advice in sections["At a bound"]
         else:
-            assert f"{flag}. {sentence} {advice}" in sections[name]
+            assert f"**{flag}**: {sentence} {advice}" in sections[name]
 
 
 def test_numbers_of_the_bounds_are_right() -> None:
@@ -81,3 +86,49 @@ def _fits(method: str, model: str, scan: ik.Acquisition) -> bool:
     except ik.errors.OptionError:
         return False
     return True
+
+
+def _names_in(section: str) -> set[str]:
+    """Return the options in the first column of the tables of a section."""
+    first = re.findall(r"\| ((?:`--?[\w-]+`[, /]*)+)", section)
+    return {name for cell in first for name in re.findall(r"`(--?[\w-]+)`", cell)}
+
+
+def _options_of(command: str) -> set[str]:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    parameters = group.commands[command].params
+    options = [p for p in parameters if p.param_type_name == "option" and p.name != "help"]
+    return {name for option in options for name in (*option.opts, *option.secondary_opts)}
+
+
+@pytest.mark.parametrize("command", ["fit", "check", "plot", "simulate", "demo", "methods"])
+def test_every_option_is_on_the_page(command: str) -> None:
+    sections = _sections("cli.md")
+    text = sections[f"ivimkit {command}"]
+    shared = [name for name in ("The scan", "Model and method") if f"(#{_slug(name)})" in text]
+    documented = set().union(_names_in(text), *(_names_in(sections[name]) for name in shared))
+    assert documented == _options_of(command)
+
+
+def test_every_command_is_on_the_page() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    headings = _sections("cli.md")
+    assert {f"ivimkit {name}" for name in group.commands} == {
+        heading for heading in headings if heading.startswith("ivimkit ")
+    }
+
+
+def _slug(heading: str) -> str:
+    return heading.lower().replace(" ", "-")
+
+
+def test_layers_of_the_design_page_are_those_of_the_contract() -> None:
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    layers = [re.findall(r"\w+", layer) for layer in contract]
+    there = [sorted(name for name in layer if find_spec(f"ivimkit.{name}")) for layer in layers]
+    page = (DOCS / "design.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`\w+`[, ]*)+)\|", page, flags=re.M)
+    assert [sorted(re.findall(r"\w+", row)) for row in rows] == there

@@ -44,10 +44,16 @@ def _shell(words: list[str]) -> None:
     elif program == "ivimkit":
         from ivimkit.cli import app
 
-        result = CliRunner().invoke(app, arguments)
+        result = CliRunner().invoke(app, _expanded(arguments))
         assert result.exit_code == 0, f"{' '.join(words)}\n{result.output}"
     else:
         assert program in NOT_RUN, f"do not know how to run {program!r}"
+
+
+def _expanded(arguments: list[str]) -> list[str]:
+    """Return the words with patterns replaced by the files they match, as a shell does."""
+    found = [sorted(map(str, Path().glob(word))) if "*" in word else [word] for word in arguments]
+    return [word for words in found for word in words]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

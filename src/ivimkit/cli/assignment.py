@@ -66,16 +66,14 @@ def pair(text: str) -> tuple[float, float]:
     return number(low), number(high)
 
 
-def number_list(text: str | None, option: str) -> list[float] | None:
-    """Parse numbers separated by commas or blanks; None stays None.
+def number_list(text: str, option: str) -> list[float]:
+    """Parse numbers separated by commas or blanks.
 
     Raises
     ------
     OptionError
         If one of them is no number, or there is none.
     """
-    if text is None:
-        return None
     try:
         values = [number(word) for word in _words(text)]
     except ValueError:
@@ -85,16 +83,14 @@ def number_list(text: str | None, option: str) -> list[float] | None:
     return values
 
 
-def position_list(text: str | None, option: str) -> list[int] | None:
-    """Parse positions and ranges of them, like ``0-4,7``; None stays None.
+def position_list(text: str, option: str) -> list[int]:
+    """Parse positions and ranges of them, like ``0-4,7``.
 
     Raises
     ------
     OptionError
         If a part is neither, or there is none.
     """
-    if text is None:
-        return None
     try:
         values = [position for word in _words(text) for position in _range(word)]
     except ValueError:

@@ -63,9 +63,10 @@ def check(
 ) -> None:
     """Check a scan and its b-values without fitting.
 
-    Prints the checks, a table of the b-values with their mean signal and signal-to-noise
-    ratio, how well they cover the IVIM decay, and how much perfusion signal is left at each.
-    The exit code is 2 if the scan cannot be fitted with this model and method.
+    Prints the checks, a table of the b-values with their mean signal and
+    signal-to-noise ratio, how well they cover the IVIM decay, and how much
+    perfusion signal is left at each. The exit code is 2 if the scan cannot be
+    fitted with this model and method.
 
     [bold]Examples[/bold]
 

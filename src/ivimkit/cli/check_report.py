@@ -1,4 +1,4 @@
-"""CheckReport: what there is to say about scans before a fit; the work behind ``ivimkit check``."""
+"""CheckReport: what to know of scans before a fit; the work behind ``ivimkit check``."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ class CheckReport:
                 codes.append(exit_code_of(check, self.ctx))
         return worst(codes)
 
-    def _one(self, scan: Path | Sequence[Path], model: SignalModel, method: FitMethod, codes: list[int]) -> None:
+    def _one(
+        self, scan: Path | Sequence[Path], model: SignalModel, method: FitMethod, codes: list[int]
+    ) -> None:
         name = str(scan if isinstance(scan, Path) else f"{scan[0]} and {len(scan) - 1} more")
         dwi = self.scan.load(scan)
         signals = shell_signals(dwi)

@@ -30,9 +30,10 @@ def demo(
 ) -> None:
     """Simulate an abdomen, fit it by three methods and compare them with the truth.
 
-    Writes the phantom, the maps of segmented, trr and varpro and their pictures, and prints
-    the error per tissue and method, and how a liver lesion stands out from the liver around
-    it in ADC, D and f. A folder of an earlier demo is replaced.
+    Writes the phantom, the maps of segmented, trr and varpro and their
+    pictures, and prints the error per tissue and method, and how a lesion
+    stands out from the liver around it in ADC, D and f. What an earlier demo
+    has written there is replaced.
 
     [bold]Example[/bold]
 

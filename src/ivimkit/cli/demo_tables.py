@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from rich.console import RenderableType
@@ -32,29 +34,31 @@ def error_tables(errors: pd.DataFrame, methods: Sequence[str]) -> Iterator[Rende
         The methods, in the order of columns.
     """
     for name in errors.index.unique("map"):
+        rows = errors[errors.index.get_level_values("map") == name].droplevel("map")
         parameter = describe(str(name), _PARAMETERS)
         unit = shown_unit(parameter)
+        truth = f"truth in {unit}; " if unit else ""
         yield Text(
-            f"\n{parameter.symbol}{f' ({unit})' if unit else ''}: bias and median error in %",
+            f"\n{parameter.symbol}: {truth}bias and median of |error| in % of the truth",
             style="bold",
         )
-        yield _error_table(errors.xs(name, level="map"), parameter, methods)
+        yield _error_table(rows, parameter, methods)
 
 
 def _error_table(errors: pd.DataFrame, parameter: Parameter, methods: Sequence[str]) -> Table:
-    heads = [f"{method} {what}" for method in methods for what in ("bias", "%")]
-    table = plain_table("tissue", "voxels", "truth", *heads)
+    table = plain_table("tissue", "voxels", "truth", *methods)
     for tissue in errors.index.unique("tissue"):
         rows = errors.loc[tissue]
         first = rows.iloc[0]
-        cells = []
-        for method in methods:
-            row = rows.loc[method]
-            cells.append(_signed(parameter, float(row["bias"])))
-            cells.append(significant(100 * float(row["median_relative_error"]), 2))
         truth = shown_number(parameter, float(first["truth"]), 3)
+        cells = (_error(rows.loc[method]) for method in methods)
         table.add_row(str(tissue), f"{first['n']:.0f}", truth, *cells)
     return table
+
+
+def _error(row: pd.Series[Any]) -> str:
+    bias = 100 * float(row["bias"]) / float(row["truth"])
+    return f"{bias:+.1f} {100 * float(row['median_relative_error']):6.1f}"
 
 
 def lesion_table(lesions: Mapping[str, pd.DataFrame], made: Phantom) -> Table:
@@ -67,30 +71,26 @@ def lesion_table(lesions: Mapping[str, pd.DataFrame], made: Phantom) -> Table:
     made : Phantom
         Knows the truth.
     """
-    table = plain_table(
-        "map", "method", "lesion", "liver around", "ratio", "separation", left=2
-    )
+    table = plain_table("map", "method", "lesion", "liver around", "ratio", "separation", left=2)
     names = next(iter(lesions.values())).index
     for name in names:
         parameter = describe(str(name), _PARAMETERS)
-        unit = shown_unit(parameter)
-        title = f"{parameter.symbol} ({unit})" if unit else parameter.symbol
         rows = _lesion_rows(str(name), parameter, lesions, made)
         for number, cells in enumerate(rows):
-            table.add_row("" if number else title, *cells)
+            table.add_row("" if number else _title(parameter), *cells)
     return table
 
 
 def _lesion_rows(
     name: str, parameter: Parameter, lesions: Mapping[str, pd.DataFrame], made: Phantom
 ) -> Iterator[tuple[str, ...]]:
-    values = {tissue.name: getattr(tissue, name, None) for tissue in made.tissues}
-    if values["lesion"] is not None:
-        lesion, liver = float(values["lesion"]), float(values["liver"])
+    truth = {tissue.name: getattr(tissue, name, math.nan) for tissue in made.tissues}
+    lesion, liver = float(truth["lesion"]), float(truth["liver"])
+    if math.isfinite(lesion):
         ends = (shown_number(parameter, value, 3) for value in (lesion, liver))
         yield "truth", *ends, significant(lesion / liver, 3), ""
     for method, table in lesions.items():
-        row = {key: value for key, value in table.loc[name].items() if key != "unit"}
+        row = {key: float(table[key][name]) for key in table.columns if key != "unit"}
         yield (
             # The ADC beside every fit is the same one.
             "loglinear" if name == "ADC" else method,
@@ -107,6 +107,6 @@ def _mean_sd(parameter: Parameter, mean: float, sd: float) -> str:
     return f"{shown_number(parameter, mean, 3)} ± {shown_number(parameter, sd, 2)}"
 
 
-def _signed(parameter: Parameter, value: float) -> str:
-    text = shown_number(parameter, value, 2)
-    return text if text.startswith(("-", "–")) else f"+{text}"
+def _title(parameter: Parameter) -> str:
+    unit = shown_unit(parameter)
+    return f"{parameter.symbol} ({unit})" if unit else parameter.symbol

@@ -37,6 +37,8 @@ from ivimkit.cli.options import (
 
 __all__ = ["fit"]
 
+_MACHINE_PANEL = "The machine"
+
 
 def fit(
     ctx: typer.Context,
@@ -123,26 +125,33 @@ def fit(
             help="Also draw maps, status and histograms, into DIR/figures.",
         ),
     ] = True,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     threads: Annotated[
         int | None,
         typer.Option(
             min=1,
+            metavar="N",
             show_default=False,
-            rich_help_panel=OUTPUT_PANEL,
+            rich_help_panel=_MACHINE_PANEL,
             help="Number of threads. By default all cores; the maps do not depend on it.",
         ),
     ] = None,
     device: Annotated[
-        Device, typer.Option(rich_help_panel=OUTPUT_PANEL, help="Where to compute.")
+        Device,
+        typer.Option(
+            metavar="WHERE", rich_help_panel=_MACHINE_PANEL, help="Where to compute: auto or cpu."
+        ),
     ] = Device.auto,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Fit scans and write their maps.
 
-    Each result is a folder with S0, f, D_star, D, ADC, fD_star, rmse, r2 and status as
-    .nii.gz, all settings in fit.json and pictures in figures/. A voxel without a value is
-    NaN, and status says why. A scan that fails does not stop those after it.
+    Each result is a folder with the maps S0, f, D_star, D, ADC, fD_star, rmse,
+    r2 and status as .nii.gz, all settings in fit.json, and pictures in figures/.
+    A voxel without a value is NaN, and status says why.
+
+    Several scans are fitted one after the other; one that fails does not stop
+    the others, and the exit code says so.
 
     [bold]Examples[/bold]
 

@@ -22,7 +22,7 @@ from ivimkit.cli.progress import progress_shown
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, say_error, stderr
 from ivimkit.dwi import DWI
-from ivimkit.errors import FileFormatError, OptionError
+from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
 from ivimkit.fitting import fit
 from ivimkit.io.gradients import read_bvals
@@ -106,12 +106,17 @@ class FitBatch:
         """Return the weights, from the command line or a file."""
         if self.weights is None:
             return None
-        if Path(self.weights).is_file():
-            return read_bvals(Path(self.weights)).tolist()
         try:
             return number_list(self.weights, "--weights")
         except OptionError as error:
-            raise FileFormatError(f"{error}, or a file of numbers") from None
+            path = Path(self.weights)
+            if not path.exists():
+                raise OptionError(f"{error}, or a file of numbers") from None
+            return [float(weight) for weight in read_bvals(path)]
+
+    def adc_bvals(self) -> list[float] | None:
+        """Return the b-values of the ADC; None for all."""
+        return None if self.adc_bvalues is None else number_list(self.adc_bvalues, "--adc-bvalues")
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ class _Job:
                 model=self.model,
                 method=self.method,
                 weights=batch.extra_weights(),
-                adc_bvals=number_list(batch.adc_bvalues, "--adc-bvalues"),
+                adc_bvals=batch.adc_bvals(),
                 threads=batch.threads,
                 device=batch.device,
                 progress=progress,

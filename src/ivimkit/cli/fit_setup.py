@@ -61,16 +61,12 @@ class FitSetup:
         if organ is not None:
             model = model.with_start(**_of(model, organ.means))
             model = model.with_display(**_of(model, organ.display))
-        model = model.with_bounds(
-            **parse_assignments(self.bounds, "--bounds", "D=0:5e-3", pair)
-        )
+        model = model.with_bounds(**parse_assignments(self.bounds, "--bounds", "D=0:5e-3", pair))
         fixed = parse_assignments(self.fix, "--fix", "D_star=0.02 or D=D.nii.gz", _number_or_file)
         for name, value in fixed.items():
             model.index(name)
             model = model.with_fixed(**{name: _loaded(name, value)})
-        return model.with_start(
-            **parse_assignments(self.start, "--start", "D_star=0.02", number)
-        )
+        return model.with_start(**parse_assignments(self.start, "--start", "D_star=0.02", number))
 
     def fit_method(self, model: SignalModel) -> FitMethod:
         """Return the method; the organ's threshold is used unless another one is given."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ivimkit import io
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.dwi import DWI
 from ivimkit.errors import FileFormatError
@@ -36,14 +35,13 @@ def load_fitted_scan(result: FitResult, scan: Path | None, bval: Path | None) ->
     FileFormatError
         If the source is unknown, gone or changed, or the scan is not the one that was fitted.
     """
-    if scan is None:
-        given: Path | Sequence[Path] = _sources(result, "scan")
-        if len(given) == 1 and not _stacked(result):
-            given = given[0]
+    given: Path | Sequence[Path] | None = scan
+    bvec = None
+    if given is None:
+        files = _sources(result, "scan")
+        given = files if _stacked(result) else files[0]
         bval = bval or next(iter(_sources(result, "bvals", needed=False)), None)
-    else:
-        given = scan
-    bvec = next(iter(_sources(result, "bvecs", needed=False)), None) if scan is None else None
+        bvec = next(iter(_sources(result, "bvecs", needed=False)), None)
     recorded = result.provenance.options.get("scan", {})
     dwi = ScanInput.from_dict(recorded, bval=bval, bvec=bvec).load(given)
     used = result.acquisition

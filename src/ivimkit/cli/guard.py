@@ -48,7 +48,7 @@ def command_line(ctx: typer.Context) -> str:
 
 
 def set_verbose(ctx: typer.Context, verbose: bool) -> bool:
-    """Callback of ``--verbose``: remember it for faults of any command."""
+    """Remember ``--verbose``, as its callback, for faults of any command."""
     ctx.meta[_VERBOSE] = ctx.meta.get(_VERBOSE, False) or verbose
     return verbose
 

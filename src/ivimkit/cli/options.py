@@ -46,7 +46,7 @@ OUTPUT_PANEL = "Output"
 Scans = Annotated[
     list[Path],
     typer.Argument(
-        metavar="SCAN...",
+        metavar="SCAN",
         show_default=False,
         help="4-D NIfTI files (.nii, .nii.gz), one after the other.",
     ),
@@ -80,7 +80,12 @@ Mask = Annotated[
 ]
 Unit = Annotated[
     BUnit,
-    typer.Option("--b-unit", rich_help_panel=SCAN_PANEL, help="Unit of the b-values."),
+    typer.Option(
+        "--b-unit",
+        metavar="UNIT",
+        rich_help_panel=SCAN_PANEL,
+        help="Unit of the b-values: s/mm2, or ms/um2 (0 to about 3).",
+    ),
 ]
 Stack = Annotated[
     bool,
@@ -103,9 +108,10 @@ AverageBy = Annotated[
     Average,
     typer.Option(
         "--average",
+        metavar="HOW",
         rich_help_panel=VOLUME_PANEL,
-        help="Mean of the volumes of a b-value. auto: geometric across directions, arithmetic "
-        "across repeats; none: fit every volume on its own.",
+        help="Mean of the volumes of a b-value: geometric, arithmetic, auto (geometric across "
+        "directions, arithmetic across repeats) or none (every volume on its own).",
     ),
 ]
 Bmin = Annotated[
@@ -148,6 +154,7 @@ Volumes = Annotated[
 Model = Annotated[
     str,
     typer.Option(
+        metavar="NAME",
         rich_help_panel=MODEL_PANEL,
         autocompletion=complete(model_names),
         help=f"Signal model: {', '.join(model_names())}.",
@@ -156,6 +163,7 @@ Model = Annotated[
 Method = Annotated[
     str,
     typer.Option(
+        metavar="NAME",
         rich_help_panel=MODEL_PANEL,
         autocompletion=complete(method_names),
         help=f"Fit method: {', '.join(method_names())}.",
@@ -168,7 +176,7 @@ MethodOptions = Annotated[
         metavar="NAME=VALUE",
         show_default=False,
         rich_help_panel=MODEL_PANEL,
-        help="Option of the method, like steps=2; `ivimkit methods` lists them. Repeatable.",
+        help="Option of the method, like steps=2; ivimkit methods lists them. Repeatable.",
     ),
 ]
 BSplit = Annotated[

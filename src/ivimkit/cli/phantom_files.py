@@ -80,10 +80,11 @@ class PhantomFiles:
 
     def _simulated(self) -> Phantom:
         silent = self.noise == "none"
+        named = _SETS.get(self.bvals)
         return simulate.phantom(
             self.kind,
             shape=triple(self.shape, "--shape"),
-            bvals=_SETS.get(self.bvals) or number_list(self.bvals, "--bvals"),
+            bvals=number_list(self.bvals, "--bvals") if named is None else named,
             snr=None if silent else self.snr,
             noise="rician" if silent else self.noise,
             seed=self.seed,

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options import OUTPUT_PANEL, SCAN_PANEL, Organ, Quiet, Verbose
+from ivimkit.cli.options import OUTPUT_PANEL, SCAN_PANEL, Quiet, Verbose
+from ivimkit.cli.registry import complete, organ_names
 
 __all__ = ["plot"]
 
@@ -18,7 +19,7 @@ def plot(
     results: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RESULT...",
+            metavar="RESULT",
             show_default=False,
             help="Folder that ivimkit fit has written; several are compared.",
         ),
@@ -61,7 +62,16 @@ def plot(
             help="Range of a map, like D=0:3e-3 (mm²/s). Repeatable.",
         ),
     ] = None,
-    organ: Organ = None,
+    organ: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=_SHOWN_PANEL,
+            autocompletion=complete(organ_names),
+            help=f"Ranges for: {', '.join(organ_names())}. By default those of the fit.",
+        ),
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
@@ -118,9 +128,10 @@ def plot(
 ) -> None:
     """Draw the maps of a result, or compare results.
 
-    Of one result: maps.png, status.png, histograms.png. Of several: comparison.png with
-    their maps below each other on the same scales. With --voxel also voxel_X_Y_Z.png: the
-    measured signal, the curve of each fit, residuals and estimates.
+    Of one result: maps.png, status.png, histograms.png. Of several:
+    comparison.png, with their maps below each other on the same scales.
+    With --voxel also voxel_X_Y_Z.png: the measured signal, the curve of each
+    fit, residuals and estimates.
 
     [bold]Examples[/bold]
 

@@ -103,9 +103,7 @@ class ResultPlot:
         return {
             "maps.png": report.map_panels(result, dwi, slices=slices, maps=maps, limits=ranges),
             "status.png": report.status_panels(result, slices=slices),
-            "histograms.png": report.histograms(
-                result, labels=labels, maps=maps, limits=ranges
-            ),
+            "histograms.png": report.histograms(result, labels=labels, maps=maps, limits=ranges),
         }
 
     def _comparison(

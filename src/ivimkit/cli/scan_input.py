@@ -62,12 +62,8 @@ class ScanInput:
         -------
         DWI
         """
-        wanted = {
-            "bmin": self.bmin,
-            "bmax": self.bmax,
-            "bvals": number_list(self.bvals, "--bvals"),
-            "volumes": position_list(self.volumes, "--volumes"),
-        }
+        bvals = None if self.bvals is None else number_list(self.bvals, "--bvals")
+        volumes = None if self.volumes is None else position_list(self.volumes, "--volumes")
         dwi = io.load(
             scan,
             self.bval,
@@ -77,9 +73,9 @@ class ScanInput:
             average=self.average,
             tolerance=self.tolerance,
         )
-        if all(value is None for value in wanted.values()):
+        if self.bmin is self.bmax is bvals is volumes is None:
             return dwi
-        return dwi.select(**wanted)  # type: ignore[arg-type]
+        return dwi.select(bmin=self.bmin, bmax=self.bmax, bvals=bvals, volumes=volumes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is needed to read the scan again, besides the files."""

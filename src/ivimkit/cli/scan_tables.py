@@ -21,9 +21,7 @@ _GRADE_STYLES = {"good": "green", "thin": "yellow", "missing": "red"}
 
 def shell_table(signals: Sequence[ShellSignal]) -> Table:
     """Return a table of b-value, volumes, directions, mean signal and signal-to-noise ratio."""
-    table = plain_table(
-        "b (s/mm²)", "volumes", "directions", "mean signal", "SNR", left=0
-    )
+    table = plain_table("b (s/mm²)", "volumes", "directions", "mean signal", "SNR", left=0)
     usual = _usual_sigma(signals)
     for signal in signals:
         shell = signal.shell
@@ -31,9 +29,7 @@ def shell_table(signals: Sequence[ShellSignal]) -> Table:
         snr = significant(signal.snr, 3)
         if math.isnan(signal.snr) and usual > 0:
             snr = f"~{significant(signal.mean / usual, 3)}"
-        table.add_row(
-            f"{shell.b:g}", str(shell.count), directions, significant(signal.mean), snr
-        )
+        table.add_row(f"{shell.b:g}", str(shell.count), directions, significant(signal.mean), snr)
     return table
 
 
@@ -60,9 +56,7 @@ def noise_note(dwi: DWI, signals: Sequence[ShellSignal]) -> str:
 
 def coverage_table(ranges: Sequence[CoverageRange]) -> Table:
     """Return a table of the ranges of b-values with their grades."""
-    table = plain_table(
-        "range", "for", "grade", "here", "recommended", left=5
-    )
+    table = plain_table("range", "for", "grade", "here", "recommended", left=5)
     for column in table.columns[3:]:
         column.no_wrap = False
     for part in ranges:

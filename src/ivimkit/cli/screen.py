@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TextIO
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -56,11 +56,18 @@ class Screen:
             warnings.simplefilter("always", IvimkitWarning)
             other = warnings.showwarning
 
-            def show(message: Any, category: type[Warning], *where: Any) -> None:
+            def show(
+                message: Warning | str,
+                category: type[Warning],
+                filename: str,
+                lineno: int,
+                file: TextIO | None = None,
+                line: str | None = None,
+            ) -> None:
                 if issubclass(category, IvimkitWarning):
                     self.warn(str(message))
                 else:
-                    other(message, category, *where)
+                    other(message, category, filename, lineno, file, line)
 
             warnings.showwarning = show
             yield

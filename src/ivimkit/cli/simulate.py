@@ -74,8 +74,9 @@ def simulate(
     noise: Annotated[
         Noise,
         typer.Option(
+            metavar="KIND",
             rich_help_panel=_SCAN_PANEL,
-            help="Kind of noise; none: the signal without noise.",
+            help="rician, gaussian, or none for the signal without noise.",
         ),
     ] = Noise.rician,
     averages: Annotated[
@@ -105,9 +106,9 @@ def simulate(
 ) -> None:
     """Simulate a scan whose true maps are known.
 
-    Writes dwi.nii.gz with dwi.bval, mask.nii.gz, labels.nii.gz (tissues), true_S0.nii.gz,
-    true_f.nii.gz, true_D_star.nii.gz and true_D.nii.gz (NaN where tissues mix), and
-    phantom.json with all settings and the values of each tissue with their sources.
+    Writes dwi.nii.gz with dwi.bval, mask.nii.gz, labels.nii.gz (tissues), the
+    true maps true_S0, true_f, true_D_star and true_D (NaN where tissues mix),
+    and phantom.json: all settings, and the values of each tissue with sources.
 
     [bold]Examples[/bold]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import numba
 
@@ -67,9 +67,13 @@ def bind(template: FunctionType, *kernels: tuple[str, Callable[..., Any]]) -> Ca
     tag = hashlib.sha256((labels + _fingerprint()).encode()).hexdigest()[:16]
     driver.__qualname__ = f"{template.__name__}_{tag}"
     driver.__module__ = template.__module__
-    options = {"nogil": True, "error_model": "numpy"}
     try:
-        compiled: Callable[..., Any] = numba.njit(cache=True, **options)(driver)
+        return _compiled(driver, cache=True)
     except RuntimeError:  # No cache folder can be written: compile in every process.
-        compiled = numba.njit(**options)(driver)
-    return compiled
+        return _compiled(driver, cache=False)
+
+
+def _compiled(driver: FunctionType, *, cache: bool) -> Callable[..., Any]:
+    return cast(
+        Callable[..., Any], numba.njit(nogil=True, error_model="numpy", cache=cache)(driver)
+    )

@@ -68,7 +68,8 @@ def even_rates(
     steps = np.linalg.norm(np.diff(decays, axis=0), axis=1)
     # A little of the logarithm keeps rates apart that the protocol hardly tells apart.
     arc = np.concatenate([[0.0], np.cumsum(steps + 1e-9)])
-    return np.interp(np.linspace(0.0, arc[-1], n), arc, fine)
+    rates: NDArray[np.float64] = np.interp(np.linspace(0.0, arc[-1], n), arc, fine)
+    return rates
 
 
 @dataclass(frozen=True)

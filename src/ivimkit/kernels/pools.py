@@ -10,13 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
-from ivimkit.kernels.two_pools import Box, Fit
+from ivimkit.kernels.two_pools import GONE, Box, Fit
 from ivimkit.status import FitStatus
 
-__all__ = ["EXTRA", "GONE", "pool_bounds", "pool_options", "store_pools"]
-
-GONE = 1e9
-"""Rate in mm^2/s of a pool without signal at any b > 0."""
+__all__ = ["EXTRA", "pool_bounds", "pool_options", "store_pools"]
 
 EXTRA = 7
 """Position of a method's own numbers behind those of `pool_options`."""

@@ -11,7 +11,7 @@ from ivimkit.kernels.amplitudes import solve_amplitudes
 from ivimkit.kernels.atoms import FIRST_TERM, MOMENTS, NORMS, RATES
 from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp
-from ivimkit.kernels.two_pools import Box, Fit, descend, refine
+from ivimkit.kernels.two_pools import GONE, Box, Fit, descend, refine
 
 __all__ = ["global_fit", "settle"]
 
@@ -58,7 +58,8 @@ def _find_profile(
 
     The amplitudes of a pair stay inside their cone: either both generators of the cone take
     part, or the better one does alone. Between the slow rates of the dictionary a parabola is
-    laid through the summit, so that a coarse dictionary does not hide a basin.
+    laid through the summit (up to the next rate), so that a coarse dictionary does not hide a
+    basin.
     """
     n1_padded = (n1 + 7) // 8 * 8
     for j in range(n2):
@@ -88,9 +89,9 @@ def _find_profile(
             gain = work[_GAINS + 1 + i, j]
             left = gain - work[_GAINS + i, j]
             right = gain - work[_GAINS + 2 + i, j]
-            least = left if left < right else right
-            summit = gain + 0.125 * (left - right) * (left - right) / (left + right)
-            gain = summit if least > 0.0 else gain
+            lean = left - right if left > right else right - left
+            summit = gain + 0.125 * lean * lean / (left + right)
+            gain = summit if lean < 2.0 * (left + right) else gain
             top = work[_PROFILE, j]
             work[_PROFILE, j] = gain if gain > top else top
 
@@ -104,14 +105,16 @@ def _slow_start(
     for i in range(n1):
         if work[_GAINS + 1 + i, j] > work[_GAINS + 1 + best, j]:
             best = i
-    rate = table[RATES, best]
-    if 0 < best < n1 - 1:
-        gain = work[_GAINS + 1 + best, j]
-        left = gain - work[_GAINS + best, j]
-        right = gain - work[_GAINS + 2 + best, j]
+    rate: float = table[RATES, best]
+    if n1 > 2:
+        i = min(max(best, 1), n1 - 2)
+        gain = work[_GAINS + 1 + i, j]
+        left = gain - work[_GAINS + i, j]
+        right = gain - work[_GAINS + 2 + i, j]
         shift = 0.5 * (left - right) / (left + right) if left + right > 0.0 else 0.0
-        neighbour = table[RATES, best + 1] if shift > 0.0 else table[RATES, best - 1]
-        rate += abs(shift) * (neighbour - rate)
+        if 0.0 < abs(shift) < 1.0:
+            neighbour = table[RATES, i + 1] if shift > 0.0 else table[RATES, i - 1]
+            rate = table[RATES, i] + abs(shift) * (neighbour - table[RATES, i])
     return min(max(rate, box[6]), box[7])
 
 
@@ -226,7 +229,7 @@ def settle(
     box: Box,
     table: NDArray[np.float64],
 ) -> Fit:
-    """Finish a fit whose two rates have become one: refit that pool alone.
+    """Finish a fit whose two rates have become one, or did not part: refit that pool alone.
 
     Parameters
     ----------
@@ -245,26 +248,44 @@ def settle(
         As `refine` returns it.
     """
     r1, r2, a1, a2, cost, seen1, seen2, iterations, end = fit
-    if end != 1:
+    if end == 0:
         return fit
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    # The pool that is gone has a rate far from the other, or they would be taken for one again.
     if f_low == 0.0 and (r1 < r1_high or f_high < 1.0):
-        alone = (s0_low, s0_high, 0.0, 0.0, r2, r2, r1_low, r1_high)
+        alone = (s0_low, s0_high, 0.0, 0.0, GONE, GONE, r1_low, r1_high)
+        one = refine(b, root_weight, signal, r1, GONE, alone, table)
+        r1 = one[0]
     elif f_high == 1.0:
-        alone = (s0_low, s0_high, 1.0, 1.0, r2_low, r2_high, r1, r1)
+        alone = (s0_low, s0_high, 1.0, 1.0, r2_low, r2_high, 0.0, 0.0)
+        one = refine(b, root_weight, signal, 0.0, r2, alone, table)
+        r2 = one[1]
     else:
         # The bounds on f want both pools: the rates stay as close as they came.
         return r1, r2, a1, a2, cost, seen1, seen2, iterations, 0
-    one = refine(b, root_weight, signal, r1, r2, alone, table)
-    return one[0], one[1], one[2], one[3], one[4], one[5], one[6], iterations + one[7], one[8]
+    return r1, r2, one[2], one[3], one[4], one[5], one[6], iterations + one[7], one[8]
 
 
 @device
 def _better(first: Fit, second: Fit) -> Fit:
     """Return the fit with the lower cost, with the iterations of both."""
     n = first[7] + second[7]
-    f = second if second[4] < first[4] and second[8] != 2 else first
+    f = second if second[4] < first[4] else first
     return f[0], f[1], f[2], f[3], f[4], f[5], f[6], n, f[8]
+
+
+@device
+def _is_doubtful(fit: Fit, degrees: float) -> bool:
+    """Return whether one of the pools is so faint that its basin may be the wrong one."""
+    return min(fit[5], fit[6]) * max(degrees, 1.0) < _DOUBT * fit[4]
+
+
+@device
+def _known(fit: Fit) -> tuple[float, float]:
+    """Return the rates of a minimum that need not be found again; negative if it is none."""
+    if fit[2] > 0.0 and fit[3] > 0.0 and fit[8] == 0:
+        return fit[0], fit[1]
+    return -1.0, -1.0
 
 
 @device
@@ -324,9 +345,9 @@ def _all_basins(
         b, root_weight, signal, _slow_start(n1, first, table, work, box),
         table[RATES, n1_padded + first], box, -1.0, -1.0, table,
     )  # fmt: skip
-    # Where the noise hides one of the pools, the summits of the profile may be hidden too, and a
-    # few more starts make sure.
-    doubtful = min(best[5], best[6]) * max(degrees, 1.0) < _DOUBT * best[4]
+    # Every other summit of the profile is a basin of its own, unless it is far too high. Where the
+    # noise hides one of the pools, summits may be hidden too, and spare starts make sure.
+    doubtful = _is_doubtful(best, degrees)
     enough = -_HOPELESS * best[4]
     for j in range(b.size):
         enough += (root_weight[j] * signal[j]) ** 2
@@ -336,14 +357,61 @@ def _all_basins(
             j == n2 - 1 or here >= work[_PROFILE, j + 1]
         )
         if j != first and here > enough and (summit or (doubtful and j % 3 == 1)):
-            both = best[2] > 0.0 and best[3] > 0.0 and best[8] == 0
+            known1, known2 = _known(best)
             other = descend(
                 b, root_weight, signal, _slow_start(n1, j, table, work, box),
                 table[RATES, n1_padded + j], box,
-                best[0] if both else -1.0, best[1] if both else -1.0, table,
+                known1, known2, table,
             )  # fmt: skip
             best = _better(best, other)
     return best
+
+
+@device
+def _second_pool(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    fit: Fit,
+    best: Fit,
+    box: Box,
+    n1: int,
+    n2: int,
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> Fit:
+    """Go on from one pool: either it is optimal, or the slope says which pool is missing.
+
+    Returns the better of what is found and of `best`, a minimum found before.
+    """
+    r1, r2, a1, a2, cost, seen1, seen2, iterations, end = fit
+    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    if (a1 > 0.0 and a2 > 0.0) or f_low == f_high:
+        return _better(best, fit)
+    n1_padded = (n1 + 7) // 8 * 8
+    single = r1 if a2 == 0.0 else r2
+    amplitude = a1 + a2
+    if f_low == 0.0 and r1_low <= single <= r1_high:
+        rate, slope = _entering(
+            b, signal, single, amplitude, n1_padded, n1_padded + n2, True, table, work
+        )
+        rate = min(max(rate, r2_low), r2_high)
+        if a2 == 0.0:
+            fit = r1, rate, a1, a2, cost, seen1, seen2, 0, end
+        if slope > _FLAT * cost:
+            known1, known2 = _known(best)
+            two = descend(b, root_weight, signal, single, rate, box, known1, known2, table)
+            best = _better(best, two)
+    if f_high == 1.0 and r2_low <= single <= r2_high:
+        rate, slope = _entering(b, signal, single, amplitude, 0, n1, False, table, work)
+        rate = min(max(rate, r1_low), r1_high)
+        if a1 == 0.0:
+            fit = rate, r2, a1, a2, cost, seen1, seen2, 0, end
+        if slope > _FLAT * cost:
+            known1, known2 = _known(best)
+            two = descend(b, root_weight, signal, rate, single, box, known1, known2, table)
+            best = _better(best, two)
+    return _better(best, fit)
 
 
 @device
@@ -392,21 +460,9 @@ def global_fit(
         r1 = min(max(r1, r1_low), r1_high)
         r2 = min(max(r2, r2_low), r2_high)
         best = refine(b, root_weight, signal, r1, r2, box, table)
-    best = settle(b, root_weight, signal, best, box, table)
-    r1, r2, a1, a2, cost, seen1, seen2, iterations, end = best
-    one_slow = a2 == 0.0 and f_high > 0.0
-    one_fast = a1 == 0.0 and f_low < 1.0 and not one_slow
-    if not (one_slow or one_fast):
+    # Where the noise hides one of the pools, or a descent did not end, begin again from one pool.
+    if best[8] == 0 and not _is_doubtful(best, degrees):
         return best
-    # One pool is left. Either that is optimal, or the slope says which pool is missing.
-    if one_slow:
-        rate, slope = _entering(b, signal, r1, a1, n1_padded, n1_padded + n2, True, table, work)
-        r2 = min(max(rate, r2_low), r2_high)
-    else:
-        rate, slope = _entering(b, signal, r2, a2, 0, n1, False, table, work)
-        r1 = min(max(rate, r1_low), r1_high)
-    best = r1, r2, a1, a2, cost, seen1, seen2, iterations, end
-    if slope > _FLAT * cost:
-        other = refine(b, root_weight, signal, r1, r2, box, table)
-        best = _better(best, settle(b, root_weight, signal, other, box, table))
-    return best
+    begin = best[0], best[1], best[2], best[3], best[4], best[5], best[6], best[7], 1
+    one = settle(b, root_weight, signal, begin, box, table)
+    return _second_pool(b, root_weight, signal, one, best, box, n1, n2, table, work)

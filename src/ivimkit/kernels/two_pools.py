@@ -25,7 +25,7 @@ from ivimkit.kernels.atoms import moments
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp, log
 
-__all__ = ["Box", "Fit", "descend", "refine", "squared_residual"]
+__all__ = ["GONE", "Box", "Fit", "descend", "refine", "squared_residual"]
 
 Box: TypeAlias = tuple[float, float, float, float, float, float, float, float]
 """Lower and upper bounds of S0, f, fast rate, slow rate."""
@@ -33,14 +33,21 @@ Box: TypeAlias = tuple[float, float, float, float, float, float, float, float]
 Fit: TypeAlias = tuple[float, float, float, float, float, float, float, int, int]
 """Slow and fast rate, their amplitudes, cost, detectabilities, iterations, end: see `descend`."""
 
-_MAX_ITERATIONS = 60
+GONE = 1e9
+"""Rate in mm^2/s of a pool without signal at any b > 0."""
+
+_MAX_ITERATIONS = 40
 # A Newton step below this (relative in r1, in units of ln r2) leaves an error of its square.
 _STEP_TOLERANCE = 1e-5
 # A step that promises less than this share of the cost is below 1e-4 standard deviations.
 _GAIN_TOLERANCE = 1e-9
 # Rates closer than this are one pool.
 _MERGED = 1.02
+_CLOSE = 1.2
 _MAX_LOG_STEP = 1.5
+# So many damped steps in a row, each with less than this relative gain, end the descent.
+_SLOW = 1e-6
+_PATIENCE = 5
 _ON_BOUND = 1e-12
 # Inverse determinant of the two decays, normalised, beyond which they are one.
 _SINGULAR = 1e15
@@ -201,6 +208,8 @@ def descend(
     log2_high = log(r2_high)
     end = 2
     iterations = 0
+    slow = 0
+    crawling = False
     while iterations < _MAX_ITERATIONS:
         iterations += 1
         q1, q2, qb1, qb2, qbb1, qbb2, cost = _sums(b, root_weight, signal, r1, r2, a1, a2)
@@ -234,6 +243,9 @@ def descend(
                 break
         else:
             settled = best - cost <= noise and iterations > 2 and damping == 0.0
+            # A curved valley floor: the steps are short and what they still gain is nothing.
+            slow = slow + 1 if damping > 0.0 and best - cost < _SLOW * cost else 0
+            crawling = best - cost < _SLOW * cost
             best = cost
             damping = 0.1 * damping if damping > 1e-3 else 0.0
             x1, x2 = r1, r2
@@ -294,7 +306,7 @@ def descend(
                 damping = max(damping, 1e-3)
                 h11 += (1e-3 - lowest) * scale1
                 h22 += (1e-3 - lowest) * scale2
-            if settled or not (move1 or move2):
+            if settled or slow == _PATIENCE or not (move1 or move2):
                 end = 0
                 break
         s11 = h11 * (1.0 + damping)
@@ -310,6 +322,12 @@ def descend(
             max(log2_low - log2, -_MAX_LOG_STEP),
             min(log2_high - log2, _MAX_LOG_STEP),
         )
+        if x1 + d1 > x2 * (1.0 + d2) and x2 > _CLOSE * x1:
+            # Far from each other, the rates would cross: they meet half way at most.
+            cut = 0.5 * (x2 - x1) / (d1 - x2 * d2)
+            d1 *= cut
+            d2 *= cut
+            damping = max(damping, 1e-3)
         gain = -(g1 * d1 + g2 * d2) - 0.5 * (h11 * d1 * d1 + h22 * d2 * d2) - h12 * d1 * d2
         r1 = min(max(x1 + d1, r1_low), r1_high)
         r2 = x2 * exp(d2)
@@ -333,6 +351,8 @@ def descend(
                 x1, x2, y1, y2 = r1, r2, a1, a2
                 best = max(best - 2.0 * gain, 0.0)
             break
+    if end == 2 and crawling and iterations == _MAX_ITERATIONS:
+        end = 0
     free1 = 1.0 if r1_low < x1 < r1_high else 0.0
     free2 = 1.0 if r2_low < x2 < r2_high else 0.0
     seen1, seen2 = _detectability(

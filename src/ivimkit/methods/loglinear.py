@@ -13,8 +13,8 @@ from ivimkit.acquisition import Acquisition
 from ivimkit.errors import OptionError
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear, mean_signal
-from ivimkit.kernels.pools import EXTRA, GONE, pool_bounds, store_pools
-from ivimkit.kernels.two_pools import squared_residual
+from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
+from ivimkit.kernels.two_pools import GONE, squared_residual
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
 from ivimkit.thresholds import check_threshold, require_two

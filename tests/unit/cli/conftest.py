@@ -1,0 +1,74 @@
+"""Fixtures of the command-line tests: a small phantom on disk, and a way to run commands."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ivimkit import io, simulate
+from ivimkit.cli import app
+
+
+@pytest.fixture(autouse=True)
+def _plain_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def run():
+    """Return a function that runs a command in this process and checks its exit code."""
+
+    def _run(*args, code=0):
+        result = CliRunner().invoke(app, [str(arg) for arg in args])
+        shown = f"{result.stdout}\n{result.stderr}"
+        assert result.exit_code == code, f"exit code {result.exit_code}: {shown}"
+        return result
+
+    return _run
+
+
+@pytest.fixture(scope="session")
+def made():
+    """A small abdomen with thirteen b-values."""
+    return simulate.phantom(shape=(24, 18, 2))
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(made, tmp_path_factory):
+    """The small abdomen as files."""
+    folder = tmp_path_factory.mktemp("phantom")
+    geometry = made.dwi.geometry
+    io.save_scan(made.dwi, folder / "dwi.nii.gz")
+    io.save_map(made.dwi.mask.astype(np.uint8), folder / "mask.nii.gz", geometry)
+    io.save_map(made.labels, folder / "labels.nii.gz", geometry)
+    return folder
+
+
+@pytest.fixture
+def folder(phantom_folder, tmp_path):
+    """A copy of the phantom's folder that a test may write into."""
+    target = tmp_path / "data"
+    shutil.copytree(phantom_folder, target)
+    return target
+
+
+@pytest.fixture
+def scan(folder):
+    """The phantom's scan."""
+    return folder / "dwi.nii.gz"
+
+
+@pytest.fixture
+def fit(run, folder):
+    """Return a function that fits the phantom with some options and loads the result."""
+
+    def _fit(*args, scan=folder / "dwi.nii.gz", out=folder / "out"):
+        run("fit", scan, "--out", out, "--no-figures", "--quiet", "--overwrite", *args)
+        return io.load_result(out)
+
+    return _fit

@@ -1,0 +1,160 @@
+"""ivimkit check: what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ivimkit import DWI, io, simulate
+from ivimkit.simulate import B13
+
+
+def rows(text: str, title: str) -> dict[str, list[str]]:
+    """Return the rows of a table, by their first word."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(title)) + 2
+    found = {}
+    for line in lines[start:]:
+        if not line.strip() or line.startswith("SNR"):
+            break
+        first, *others = line.split()
+        found[first] = others
+    return found
+
+
+def test_sound_scan(run, scan, folder):
+    text = run("check", scan, "--mask", folder / "mask.nii.gz").stdout
+    assert text.startswith(f"{scan}\n24 x 18 x 2 voxels of ")
+    assert "mask: " in text
+    assert "ok      13 b-values for 13 volumes, 0 to 800 s/mm²" in text
+    assert "ok      13 distinct b-values for the 4 free parameters of biexp" in text
+    assert "ok      the choice of b-values is sound for biexp" in text
+    assert text.endswith("can be fitted with model biexp by method varpro\n")
+    assert "no basis for an estimate" in text
+    tables = [line for line in text.splitlines() if line[:1].isdigit() or line[:1] == " "]
+    assert max(map(len, tables)) <= 80
+
+
+def test_mean_signal(run, scan, folder, made):
+    shells = rows(run("check", scan, "--mask", folder / "mask.nii.gz").stdout, "b-values")
+    assert list(shells) == [str(b) for b in B13]
+    mean = made.dwi.signal[made.dwi.mask][:, 0].mean()
+    assert shells["0"][:3] == ["1", "–", f"{mean:.4g}"]
+    assert shells["0"][3] == "–"
+    assert "all 864 voxels, air included" in run("check", scan).stdout
+
+
+def test_snr_from_repeats(run, folder):
+    made = simulate.phantom(shape=(24, 18, 2), bvals=[0, 0, 0, 50, 400, 400, 800], snr=50)
+    io.save_scan(made.dwi, folder / "repeats.nii.gz")
+    io.save_map(made.dwi.mask.astype(np.uint8), folder / "inside.nii.gz", made.dwi.geometry)
+    options = ("--mask", folder / "inside.nii.gz")
+    text = run("check", folder / "repeats.nii.gz", *options).stdout
+    shells = rows(text, "b-values")
+    assert float(shells["0"][-1]) == pytest.approx(50, rel=0.15)
+    assert shells["50"][-1].startswith("~")
+    assert "with the noise found at b = 0, 400. Directions are not known" in text
+
+
+def test_directions(run, folder, made):
+    twice = DWI(np.repeat(made.dwi.signal, 2, axis=-1), np.repeat(B13, 2))
+    io.save_scan(twice, folder / "two.nii.gz")
+    directions = np.zeros((3, 26))
+    directions[0, ::2] = directions[1, 1::2] = 1.0
+    np.savetxt(folder / "two.bvec", directions)
+    text = run("check", folder / "two.nii.gz").stdout
+    assert rows(text, "b-values")["800"][:2] == ["2", "2"]
+    assert rows(text, "b-values")["0"][:2] == ["2", "0"]
+
+
+def test_coverage(run, scan):
+    text = run("check", scan, "--bvals", "0,10,20,40,110,140,170,800").stdout
+    assert "10-50    perfusion: f and D*  thin" in text
+    assert "100-200  transition           good" in text
+    assert "10, 20, 30, 40, 50" in text
+    assert "missing" in run("check", scan, "--bvals", "0,10,20,40,800").stdout
+
+
+def test_perfusion_left(run, scan):
+    left = rows(run("check", scan, "--b-split", "150").stdout, "Perfusion signal left")
+    assert left["100" if "100" in left else "110"] == ["33.3", "11.1", "0.4"]
+    assert left["150"] == ["22.3", "5.0", "0.1", "threshold"]
+    default = rows(run("check", scan).stdout, "Perfusion signal left")
+    assert default["200"][-1] == "threshold"
+    options = ("--method", "segmented", "--option", "b_split=300")
+    own = rows(run("check", scan, *options).stdout, "Perfusion signal left")
+    assert own["300"][-1] == "threshold"
+    organ = rows(run("check", scan, "--organ", "liver").stdout, "Perfusion signal left")
+    assert organ["200"][-1] == "threshold"
+
+
+def test_warnings_of_the_library(run, scan):
+    text = run("check", scan, "--bvals", "0,110,140,200").stdout
+    assert "warning 4 distinct b-values; expected 8 or more" in text
+    assert "warning no b-value above 0 and up to 50" in text
+    assert "sound" not in text
+
+
+def test_broken_voxels(run, folder, made):
+    signal = made.dwi.signal.copy(order="F")
+    signal[3, 3, 0, 2] = np.nan
+    signal[4, 3, 0, 2] = np.inf
+    io.save_scan(DWI(signal, B13), folder / "nan.nii.gz")
+    text = run("check", folder / "nan.nii.gz").stdout
+    assert "warning 2 voxels have a NaN or infinite signal and will not be fitted" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--bvals", "0,400,800"), "3 distinct b-values"),
+        (("--method", "loglinear"), "cannot estimate D_star of model biexp"),
+        (("--method", "trr", "--bmax", "300"), "a line needs two b-values with b >= 400"),
+    ],
+)
+def test_scan_that_cannot_be_fitted(run, scan, options, reason):
+    text = run("check", scan, *options, code=2).stdout
+    assert any(line.startswith("error   ") and reason in line for line in text.splitlines())
+    assert "cannot be fitted with model" in text
+    assert "Perfusion signal left" in text
+
+
+def test_simpler_model_can_be_fitted(run, scan):
+    text = run("check", scan, "--bvals", "0,400,800", "--model", "sivim").stdout
+    assert "can be fitted with model sivim" in text
+
+
+def test_scan_that_cannot_be_read(run, folder):
+    assert "there is no file" in run("check", folder / "nix.nii.gz", code=2).stderr
+    (folder / "dwi.bval").write_text("0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1 1.1 1.2")
+    assert "--b-unit" in run("check", folder / "dwi.nii.gz", code=2).stderr
+
+
+def test_several_scans(run, scan, folder):
+    result = run("check", folder / "nix.nii.gz", scan, code=2)
+    assert "can be fitted" in result.stdout
+    assert "there is no file" in result.stderr
+
+
+def test_stack(run, folder, made):
+    paths = [folder / f"b{k:02d}.nii.gz" for k in range(13)]
+    for k, path in enumerate(paths):
+        io.save_map(made.dwi.signal[..., k], path, made.dwi.geometry)
+    text = run("check", *paths, "--stack", "--bval", folder / "dwi.bval").stdout
+    assert f"{paths[0]} and 12 more: can be fitted" in text
+
+
+def test_mask_elsewhere_is_a_warning(run, scan, folder, made):
+    affine = made.dwi.affine.copy()
+    affine[0, 3] += 4.0
+    moved = type(made.dwi.geometry)(affine)
+    io.save_map(made.dwi.mask.astype(np.uint8), folder / "moved.nii.gz", moved)
+    result = run("check", scan, "--mask", folder / "moved.nii.gz")
+    assert "warning: the mask" in result.stderr
+    assert "has another affine" in result.stderr
+
+
+def test_prostate(run, shared_data):
+    text = run("check", shared_data / "prostate" / "dwi.nii.gz").stdout
+    assert "the highest b-value is 2000 s/mm^2; expected up to 1500" in text
+    assert "can be fitted" in text

@@ -1,0 +1,147 @@
+"""ivimkit fit: what cannot be used is said in one sentence, with exit code 2."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+
+from ivimkit import io
+
+
+@pytest.fixture
+def error(run, scan):
+    """Return a function that fits the phantom with options that fail, and returns stderr."""
+
+    def _error(*args, scan=scan):
+        result = run("fit", scan, "--no-figures", *args, code=2)
+        assert "Traceback" not in result.stderr
+        assert not (scan.parent / "dwi_ivim").exists()
+        return result.stderr
+
+    return _error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--model", "triexp"), "unknown model 'triexp'; there are biexp, monoexp, sivim"),
+        (("--method", "lsq"), "unknown method 'lsq'; there are loglinear, segmented, trr, varpro"),
+        (("--organ", "heart"), "there is no organ 'heart'; expected one of brain, liver"),
+        (("--b-split", "150"), "method varpro has no option 'b_split'; it has none"),
+        (
+            ("--method", "trr", "--b-split", "150"),
+            "method trr has no option 'b_split'; it has split_b_D, split_b_S0, two_stage",
+        ),
+        (
+            ("--method", "segmented", "--option", "stages=2"),
+            "method segmented has no option 'stages'; it has b_split, steps",
+        ),
+        (
+            ("--method", "segmented", "--option", "steps=two"),
+            "--option steps is 'two'; expected a whole number",
+        ),
+        (("--method", "segmented", "--option", "steps=4"), "steps is 4; expected 3 or 2"),
+        (
+            ("--method", "trr", "--option", "two_stage=maybe"),
+            "--option two_stage is 'maybe'; expected yes or no",
+        ),
+        (
+            ("--method", "segmented", "--option", "b_split=low"),
+            "--option b_split is 'low'; expected a number",
+        ),
+        (
+            ("--method", "segmented", "--option", "b_split=100", "--b-split", "150"),
+            "both --b-split and --option b_split are given; expected one",
+        ),
+        (("--option", "steps"), "--option is 'steps'; expected a name and a value"),
+        (("--method", "loglinear"), "loglinear cannot estimate D_star of model biexp"),
+        (("--bounds", "D=1"), "--bounds is 'D=1'; expected something like D=0:5e-3"),
+        (("--bounds", "Q=0:1"), "has no parameter 'Q'; it has S0, f, D_star, D"),
+        (("--bounds", "f=0:2"), "f is to be between 0 and 2"),
+        (("--bounds", "D=0:1"), "did you mean 0.001?"),
+        (("--fix", "D_star=abc"), "that is neither a number nor a file"),
+        (("--fix", "Q=1"), "has no parameter 'Q'"),
+        (("--start", "D_star=x"), "--start is 'D_star=x'; expected something like D_star=0.02"),
+        (("--weights", "1,2"), "weights have shape (2,)"),
+        (("--weights", "nix.txt"), "expected numbers with commas, like 0,50,100, or a file"),
+        (("--adc-bvalues", "0,123"), "are not in the scan"),
+        (("--adc-bvalues", "x"), "--adc-bvalues is 'x'; expected numbers"),
+        (("--bvals", "0,77"), "there is no b-value 77; expected some of 0, 10"),
+        (("--volumes", "0-99"), "there is no volume 13; expected 0 to 12"),
+        (("--bmin", "900"), "no volume is left"),
+        (("--bvals", "0,400,800"), "3 distinct b-values"),
+        (("--mask", "nix.nii.gz"), "there is no file nix.nii.gz"),
+        (("--bval", "nix.bval"), "cannot read nix.bval"),
+        (("--bvec", "nix.bvec"), "cannot read nix.bvec"),
+        (("--tolerance", "-1"), "the b-value tolerance is -1.0; expected"),
+    ],
+)
+def test_option_that_cannot_be_used(error, options, message):
+    assert message in error(*options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--average", "median"),
+        ("--b-unit", "s/m2"),
+        ("--device", "gpu"),
+        ("--threads", "0"),
+        ("--bmax", "high"),
+    ],
+)
+def test_choice_that_there_is_not(error, options):
+    assert options[0] in error(*options)
+
+
+def test_no_scan(run):
+    assert "SCAN" in run("fit", code=2).stderr
+
+
+def test_missing_and_damaged_files(error, folder):
+    assert "there is no file" in error(scan=folder / "nix.nii.gz")
+    (folder / "text.nii.gz").write_bytes(gzip.compress(b"no image" * 100))
+    assert "is not a NIfTI file" in error(scan=folder / "text.nii.gz")
+    whole = (folder / "dwi.nii.gz").read_bytes()
+    (folder / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
+    assert "is truncated or damaged" in error(
+        "--bval", folder / "dwi.bval", scan=folder / "cut.nii.gz"
+    )
+
+
+def test_no_bvalues(error, folder):
+    (folder / "dwi.bval").unlink()
+    assert "--bval" in error()
+
+
+def test_wrong_number_of_bvalues(error, folder):
+    (folder / "dwi.bval").write_text("0 100 200")
+    assert "has 3 b-values and" in error()
+
+
+def test_mask_of_another_shape(error, folder, made):
+    io.save_map(np.ones((3, 3, 3), np.uint8), folder / "small.nii.gz", made.dwi.geometry)
+    assert "Resample the mask" in error("--mask", folder / "small.nii.gz")
+
+
+def test_fixed_map_of_another_shape(error, folder, made):
+    io.save_map(np.full((3, 3, 3), 1e-3), folder / "small.nii.gz", made.dwi.geometry)
+    assert "that fixes D has shape (3, 3, 3)" in error("--fix", f"D={folder / 'small.nii.gz'}")
+
+
+def test_out_is_a_file(error, folder):
+    assert "is a file; expected a folder" in error("--out", folder / "dwi.bval")
+
+
+def test_fault_of_ours(run, scan, monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("that was not to happen")
+
+    monkeypatch.setattr("ivimkit.cli.fit_batch.fit", broken)
+    result = run("fit", scan, code=1)
+    assert "internal error: RuntimeError: that was not to happen" in result.stderr
+    assert "report" in result.stderr
+    assert not (scan.parent / "dwi_ivim").exists()
+    assert "Traceback" in run("fit", scan, "--verbose", code=1).stderr

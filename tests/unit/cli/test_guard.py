@@ -1,0 +1,125 @@
+"""Exceptions become sentences and exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ivimkit.cli.exit_codes import worst
+from ivimkit.cli.guard import GuardedGroup, command_line, prepare_process
+from ivimkit.cli.options import Verbose
+from ivimkit.errors import FileFormatError
+
+
+def _app(error: BaseException) -> typer.Typer:
+    app = typer.Typer(cls=GuardedGroup)
+
+    @app.command()
+    def other() -> None:
+        """Do nothing."""
+
+    @app.command()
+    def fail(ctx: typer.Context, word: str = "", verbose: Verbose = False) -> None:
+        """Fail, with the command line as the message if there is a word."""
+        if word:
+            raise FileFormatError(command_line(ctx))
+        raise error
+
+    return app
+
+
+def _failed(error: BaseException, *args: str):
+    return CliRunner().invoke(_app(error), ["fail", *args])
+
+
+def test_input_error():
+    result = _failed(FileFormatError("x.nii is 3-D; expected 4-D"))
+    assert result.exit_code == 2
+    assert result.stderr == "error: x.nii is 3-D; expected 4-D\n"
+    assert result.stdout == ""
+
+
+def test_fault():
+    result = _failed(ZeroDivisionError("division by zero"))
+    assert result.exit_code == 1
+    assert "internal error: ZeroDivisionError: division by zero" in result.stderr
+    assert "Please report it" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_fault_with_traceback():
+    result = _failed(ZeroDivisionError("division by zero"), "--verbose")
+    assert result.exit_code == 1
+    assert "Traceback (most recent call last)" in result.stderr
+    assert "test_guard.py" in result.stderr
+
+
+def test_memory():
+    result = _failed(MemoryError("Unable to allocate 20 GiB"))
+    assert result.exit_code == 1
+    assert "error: not enough memory (Unable to allocate 20 GiB); use a mask" in result.stderr
+
+
+def test_interruption():
+    result = _failed(KeyboardInterrupt())
+    assert result.exit_code == 130
+    assert "interrupted: nothing is left half-written" in result.stderr
+
+
+def test_closed_pipe_is_no_fault():
+    result = _failed(BrokenPipeError())
+    assert "internal error" not in result.stderr
+
+
+def test_usage_error():
+    result = _failed(ValueError(), "--nix")
+    assert result.exit_code == 2
+    assert "--nix" in result.stderr
+
+
+def test_command_line_is_quoted():
+    result = _failed(ValueError(), "--word", "two words")
+    assert result.stderr == "error: ivimkit fail --word 'two words'\n"
+
+
+def test_markup_and_long_lines_are_printed_as_they_are():
+    message = "[bold]no file[/bold] /" + "a/" * 200
+    assert _failed(FileFormatError(message)).stderr == f"error: {message}\n"
+
+
+def test_worst():
+    assert worst([]) == 0
+    assert worst([0, 0]) == 0
+    assert worst([0, 2]) == 2
+    assert worst([0, 2, 1]) == 1
+
+
+def test_sigterm_cleans_up_like_an_interruption():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        prepare_process()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_letters_that_a_terminal_does_not_have(monkeypatch):
+    class Stream:
+        def reconfigure(self, *, errors: str) -> None:
+            self.errors = errors
+
+    streams = Stream(), Stream()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", streams[0])
+            patch.setattr(sys, "stderr", streams[1])
+            prepare_process()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [stream.errors for stream in streams] == ["replace", "replace"]

@@ -1,0 +1,90 @@
+"""Help, version, completion, and what they must not import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import ivimkit
+
+COMMANDS = ("fit", "check", "plot", "simulate", "demo", "methods")
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
+def test_help_fits_80_columns(run, command):
+    text = run(*command, "--help").stdout
+    assert "Usage: ivimkit" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["fit", "check", "plot", "simulate", "demo"])
+def test_help_has_examples(run, command):
+    assert f"\n   ivimkit {command}" in run(command, "--help").stdout
+
+
+def test_help_lists_all_commands_and_exit_codes(run):
+    text = run("--help").stdout
+    assert all(f"│ {name}" in text for name in COMMANDS)
+    assert "Exit codes: 0 done, 2 wrong input, 1 a fault of ivimkit, 130 interrupted" in text
+
+
+def test_short_help_option(run):
+    assert run("fit", "-h").stdout == run("fit", "--help").stdout
+
+
+def test_help_says_that_figures_are_written_by_default(run):
+    text = run("fit", "--help").stdout
+    assert "--figures" in text
+    assert "[default: figures]" in text
+
+
+def test_version(run):
+    assert run("--version").stdout == f"ivimkit {ivimkit.__version__}\n"
+
+
+def test_no_command_prints_help(run):
+    result = run(code=2)
+    assert "Commands" in result.stdout + result.stderr
+
+
+def test_help_and_version_import_nothing_heavy():
+    heavy = "{'numpy', 'numba', 'scipy', 'pandas', 'matplotlib', 'nibabel'}"
+    code = (
+        "import sys, ivimkit.cli\n"
+        "try: ivimkit.cli.app(sys.argv[1:])\n"
+        f"finally: assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)\n"
+    )
+    for option in (["--version"], ["--help"], ["fit", "--help"]):
+        done = subprocess.run([sys.executable, "-c", code, *option], capture_output=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_python_m_is_the_command_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "ivimkit", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == f"ivimkit {ivimkit.__version__}\n"
+
+
+def test_unknown_option_and_command_are_usage_errors(run):
+    assert "--threds" in run("fit", "x.nii", "--threds", "2", code=2).stderr
+    assert "fitt" in run("fitt", code=2).stderr
+
+
+def test_shell_completion_knows_names(monkeypatch):
+    environment = {
+        "_IVIMKIT_COMPLETE": "complete_bash",
+        "COMP_WORDS": "ivimkit fit --method s",
+        "COMP_CWORD": "3",
+        "_TYPER_COMPLETE_ARGS": "ivimkit fit --method s",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    done = subprocess.run(
+        [sys.executable, "-c", "from ivimkit.cli import main; main()"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["segmented"]

@@ -1,0 +1,30 @@
+"""The names that the command line repeats are those of the library."""
+
+from __future__ import annotations
+
+from ivimkit import methods, models, organs, simulate
+from ivimkit.cli.options import Average, BUnit, Device
+from ivimkit.cli.registry import complete, method_names, model_names, organ_names
+from ivimkit.cli.simulate import Kind, Noise
+from ivimkit.dwi import AVERAGES
+from ivimkit.engine import DEVICES
+from ivimkit.io.reading import B_UNITS
+
+
+def test_choices_are_those_of_the_library():
+    assert set(Average) == set(AVERAGES)
+    assert set(BUnit) == set(B_UNITS)
+    assert set(Device) == set(DEVICES)
+    assert set(Kind) == set(simulate.PHANTOMS)
+    assert set(Noise) == {*simulate.NOISE_KINDS, "none"}
+
+
+def test_names_found_without_importing():
+    assert model_names() == models.names()
+    assert method_names() == methods.names()
+    assert organ_names() == organs.names()
+
+
+def test_completion():
+    assert complete(model_names)("m") == ["monoexp"]
+    assert complete(organ_names)("p") == ["prostate", "pancreas"]

@@ -1,0 +1,62 @@
+"""Progress: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from ivimkit.cli import progress
+from ivimkit.cli.progress import PlainLines, progress_shown, spaced
+
+
+def test_groups_of_digits():
+    assert spaced(1234567.4) == "1 234 567"
+
+
+def test_plain_lines_come_at_intervals_and_at_the_end(monkeypatch):
+    now = iter([0.0, 1.0, 6.0, 7.0, 8.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    lines: list[str] = []
+    report = PlainLines(lines.append, seconds=5.0)
+    for done in (1000, 6000, 7000, 10000):
+        report(done, 10000)
+    assert lines == [
+        " 60%  6 000 of 10 000 voxels, 1 000/s, 4 s left",
+        "100%  10 000 of 10 000 voxels, 1 250/s, 0 s left",
+    ]
+
+
+def test_no_voxel_done_yet(monkeypatch):
+    now = iter([0.0, 6.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    lines: list[str] = []
+    PlainLines(lines.append, seconds=5.0)(0, 10)
+    assert lines == ["  0%  0 of 10 voxels, 0/s, 0 s left"]
+
+
+def _shown(*, terminal: bool, quiet: bool = False) -> str:
+    console = Console(file=StringIO(), force_terminal=terminal, width=80)
+    with progress_shown(console, "dwi.nii.gz", 5000, quiet=quiet) as report:
+        report(2500, 5000)
+        report(5000, 5000)
+    return console.file.getvalue()
+
+
+def test_bar_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    text = _shown(terminal=True)
+    assert "━" in text
+    assert "5 000 of 5 000 voxels" in text
+
+
+def test_lines_elsewhere():
+    text = _shown(terminal=False)
+    assert "━" not in text
+    assert text.startswith("dwi.nii.gz: 100%  5 000 of 5 000 voxels")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_quiet(terminal):
+    assert _shown(terminal=terminal, quiet=True) == ""

@@ -1,0 +1,134 @@
+"""FitResult: maps, status in words, reliable values, provenance."""
+
+import json
+from dataclasses import FrozenInstanceError, replace
+
+import numpy as np
+import pytest
+from made_results import BVALS, biexp_maps, made_result
+
+from ivimkit.engine import evaluate
+from ivimkit.errors import FitFailedError, OptionError
+from ivimkit.result import Provenance, VoxelMaps
+from ivimkit.status import FitStatus, at_upper
+
+SHAPE = (2, 3)
+STATUS = np.array(
+    [
+        [FitStatus.OK, FitStatus.OUTSIDE_MASK, FitStatus.NON_FINITE],
+        [FitStatus.PERFUSION_NOT_DETECTED, FitStatus.TISSUE_NOT_DETECTED, at_upper(3)],
+    ]
+)
+
+
+@pytest.fixture
+def result():
+    return made_result(biexp_maps(SHAPE), status=STATUS)
+
+
+def test_params_are_the_maps_in_the_models_order(result):
+    assert result.shape == SHAPE
+    assert result.params.shape == (*SHAPE, 4)
+    for k, name in enumerate(("S0", "f", "D_star", "D")):
+        np.testing.assert_array_equal(result.params[..., k], result.maps[name])
+
+
+def test_predict_is_the_model(result):
+    np.testing.assert_array_equal(
+        result.predict(BVALS), evaluate(result.model, result.params, BVALS)
+    )
+    assert result.predict([0.0])[0, 0, 0] == result.maps["S0"][0, 0]
+
+
+def test_predict_is_nan_without_a_fit():
+    maps = biexp_maps((2,))
+    for values in maps.values():
+        values[1] = np.nan
+    predicted = made_result(maps).predict(BVALS)
+    assert np.isfinite(predicted[0]).all()
+    assert np.isnan(predicted[1]).all()
+
+
+def test_mask_counts_and_sentences(result):
+    assert result.mask.tolist() == [[True, False, True], [True, True, True]]
+    assert result.counts() == {
+        "OK": 1,
+        "OUTSIDE_MASK": 1,
+        "NON_FINITE": 1,
+        "PERFUSION_NOT_DETECTED": 1,
+        "TISSUE_NOT_DETECTED": 1,
+        "D_AT_UPPER_BOUND": 1,
+    }
+    assert result.sentence((0, 2)) == "The signal has a NaN or infinite value, not fitted."
+    assert result.sentence((1, 2)) == "D is at its upper bound (0.005)."
+
+
+def test_reliable_hides_what_the_data_do_not_identify(result):
+    hidden = {
+        "D_star": FitStatus.PERFUSION_NOT_DETECTED,
+        "fD_star": FitStatus.PERFUSION_NOT_DETECTED,
+        "D": FitStatus.TISSUE_NOT_DETECTED,
+        "f": FitStatus.OK,
+        "S0": FitStatus.OK,
+        "ADC": FitStatus.OK,
+    }
+    for name, flag in hidden.items():
+        np.testing.assert_array_equal(
+            np.isnan(result.reliable(name)), (STATUS & int(flag)) != 0, err_msg=name
+        )
+    assert np.isfinite(result.maps["D_star"]).all(), "the maps keep their values"
+
+
+def test_reliable_of_a_model_without_pools_of_that_kind():
+    result = made_result(
+        {"S0": [1.0], "ADC": [1e-3]}, model="monoexp", method="loglinear", status=[32 + 64]
+    )
+    assert np.isfinite(result.reliable("S0")).all()
+
+
+def test_raise_for_status(result):
+    result.raise_for_status(max_failed=0.2)
+    with pytest.raises(
+        FitFailedError,
+        match=r"1 of 5 voxels \(20.0%\) could not be fitted \(NON_FINITE: 1\); accepted are 10.0%",
+    ):
+        result.raise_for_status(max_failed=0.1)
+    with pytest.raises(FitFailedError, match="Look at the status map"):
+        result.raise_for_status()
+    replace(result, status=np.zeros(SHAPE, np.int32)).raise_for_status()
+
+
+def test_results_cannot_be_changed(result):
+    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'maps'"):
+        result.maps = {}
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_voxel_maps_are_spread_when_asked_for(order):
+    full = np.full((3, 4), np.nan)
+    full[[0, 1, 2], [3, 0, 2]] = 1.0, 2.0, 3.0
+    index = np.flatnonzero(~np.isnan(full.ravel(order=order)))
+    maps = VoxelMaps({"D": full.ravel(order=order)[index]}, index, (3, 4), order)
+    np.testing.assert_array_equal(maps["D"], full)
+    assert list(maps) == ["D"]
+    assert len(maps) == 1
+    assert "D" in maps
+    assert "f" not in maps
+    with pytest.raises(OptionError, match="there is no map 'f'; there are D"):
+        _ = maps["f"]
+
+
+def test_provenance_survives_json():
+    provenance = Provenance(
+        versions={"ivimkit": "0.1.0"},
+        call="ivimkit fit dwi.nii.gz",
+        options={"model": "biexp", "bounds": {"S0": [0.0, None]}},
+        bvals=[0.0, 50.0],
+        counts=[1.0, 2.0],
+        sources=[{"role": "scan", "path": "/d/dwi.nii.gz", "sha256": "0" * 64}],
+        started="2026-01-01T00:00:00+00:00",
+        seconds=1.5,
+        threads=2,
+        status_counts={"OK": 3},
+    )
+    assert Provenance.from_dict(json.loads(json.dumps(provenance.to_dict()))) == provenance

@@ -1,0 +1,72 @@
+"""FitStatus: every code has a name, a sentence and an advice, and codes add up."""
+
+import numpy as np
+import pytest
+
+from ivimkit import models
+from ivimkit.status import (
+    BOUND_SHIFT,
+    FAILED,
+    FitStatus,
+    at_lower,
+    at_upper,
+    count,
+    describe,
+    explain,
+)
+
+PARAMETERS = models.get("biexp").parameters
+
+
+def test_every_flag_has_a_name_a_sentence_and_an_advice_of_its_own():
+    table = explain(PARAMETERS)
+    assert set(table) == {f.value for f in FitStatus} | {
+        flag(k) for k in range(len(PARAMETERS)) for flag in (at_lower, at_upper)
+    }
+    for column in zip(*table.values(), strict=True):
+        assert all(column)
+    names, sentences, advices = zip(*table.values(), strict=True)
+    assert len(set(names)) == len(names)
+    assert len(set(sentences)) == len(sentences)
+    assert all(text.endswith((".", "value.")) for text in sentences + advices)
+
+
+def test_reasons_and_bounds_do_not_share_bits():
+    reasons = sum(flag.value for flag in FitStatus)
+    bounds = [flag(k) for k in range(10) for flag in (at_lower, at_upper)]
+    assert reasons < 1 << BOUND_SHIFT
+    assert not any(reasons & flag for flag in bounds)
+    assert len(set(bounds)) == len(bounds)
+    assert max(bounds) < 2**31, "a status is an int32"
+
+
+def test_failed_is_what_has_no_value():
+    assert FitStatus.OUTSIDE_MASK not in FAILED
+    assert FitStatus.PERFUSION_NOT_DETECTED not in FAILED
+    for flag in ("NON_FINITE", "NO_SIGNAL", "TOO_FEW_BVALUES", "NOT_CONVERGED"):
+        assert FitStatus[flag] in FAILED
+
+
+def test_describe_says_every_flag_of_a_code():
+    code = FitStatus.PERFUSION_NOT_DETECTED | at_lower(1) | at_upper(2)
+    text = describe(code, PARAMETERS)
+    assert "f is not distinguishable from 0" in text
+    assert "f is at its lower bound (0)." in text
+    assert "D* is at its upper bound (0.2)." in text
+    assert describe(0, PARAMETERS) == "Fitted."
+
+
+def test_count_counts_a_voxel_in_each_of_its_flags():
+    status = np.array([[0, 0], [2, 32 | at_lower(1)], [32, 1]], dtype=np.int32)
+    assert count(status, PARAMETERS) == {
+        "OK": 2,
+        "NON_FINITE": 1,
+        "PERFUSION_NOT_DETECTED": 2,
+        "f_AT_LOWER_BOUND": 1,
+        "OUTSIDE_MASK": 1,
+    }
+
+
+@pytest.mark.parametrize("flag", list(FitStatus))
+def test_flags_are_single_bits(flag):
+    assert flag.value.bit_count() == 1
