@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ivimkit import errors, methods, models, organs, quality, report, simulate, status
+    from ivimkit import errors, io, methods, models, organs, quality, report, simulate, status
     from ivimkit.acquisition import Acquisition
     from ivimkit.dwi import DWI
     from ivimkit.fitting import fit
@@ -31,6 +31,7 @@ __all__ = [
     "__version__",
     "errors",
     "fit",
+    "io",
     "load",
     "load_result",
     "methods",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import warnings
 from collections.abc import Mapping
@@ -239,6 +240,7 @@ def _columns(
     return columns
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("ivimkit", "numpy", "numba", "nibabel")}
 

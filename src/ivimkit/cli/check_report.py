@@ -54,6 +54,7 @@ class CheckReport:
 
     def run(self, scans: Sequence[Path], *, stack: bool) -> int:
         """Check all scans, or the one scan whose volumes they are; return the exit code."""
+        self.scan.check()
         model = self.setup.signal_model()
         method = self.setup.fit_method(model)
         inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)

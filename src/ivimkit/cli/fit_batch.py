@@ -86,6 +86,7 @@ class FitBatch:
         int
             The exit code: the gravest of all scans.
         """
+        self._check_lists()
         inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
         folders = output_folders(scans[:1] if stack else scans, out)
         model = self.setup.signal_model()
@@ -101,6 +102,12 @@ class FitBatch:
         if failed and len(inputs) > 1:
             say_error(f"failed: {len(failed)} of {len(inputs)} scans: {', '.join(failed)}")
         return worst(codes)
+
+    def _check_lists(self) -> None:
+        """Raise OptionError for options that cannot be read, once and not per scan."""
+        self.scan.check()
+        self.extra_weights()
+        self.adc_bvals()
 
     def extra_weights(self) -> list[float] | None:
         """Return the weights, from the command line or a file."""

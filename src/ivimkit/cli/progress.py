@@ -15,6 +15,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 __all__ = ["PlainLines", "progress_shown"]
@@ -93,7 +94,7 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
         bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
-            _VoxelsColumn(),
+            _VoxelsColumn(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,

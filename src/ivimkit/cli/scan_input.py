@@ -50,6 +50,20 @@ class ScanInput:
     bvals: str | None = None
     volumes: str | None = None
 
+    @property
+    def kept_bvals(self) -> list[float] | None:
+        """The b-values to keep; None for all."""
+        return None if self.bvals is None else number_list(self.bvals, "--bvals")
+
+    @property
+    def kept_volumes(self) -> list[int] | None:
+        """The volumes to keep; None for all."""
+        return None if self.volumes is None else position_list(self.volumes, "--volumes")
+
+    def check(self) -> None:
+        """Raise OptionError for a list that cannot be read, before any scan is."""
+        _ = self.kept_bvals, self.kept_volumes
+
     def load(self, scan: Path | Sequence[Path]) -> DWI:
         """Load a scan, or the volumes of one, and keep the volumes asked for.
 
@@ -62,8 +76,7 @@ class ScanInput:
         -------
         DWI
         """
-        bvals = None if self.bvals is None else number_list(self.bvals, "--bvals")
-        volumes = None if self.volumes is None else position_list(self.volumes, "--volumes")
+        bvals, volumes = self.kept_bvals, self.kept_volumes
         dwi = io.load(
             scan,
             self.bval,
@@ -73,7 +86,7 @@ class ScanInput:
             average=self.average,
             tolerance=self.tolerance,
         )
-        if self.bmin is self.bmax is bvals is volumes is None:
+        if all(value is None for value in (self.bmin, self.bmax, bvals, volumes)):
             return dwi
         return dwi.select(bmin=self.bmin, bmax=self.bmax, bvals=bvals, volumes=volumes)
 

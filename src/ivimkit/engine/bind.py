@@ -21,7 +21,8 @@ import numba
 
 __all__ = ["bind"]
 
-_SOURCES = ("kernels", "models", "methods", "engine")
+# Constants of the package's own modules (status flags, say) are compiled in as well.
+_SOURCES = (".", "kernels", "models", "methods", "engine")
 
 
 def _python_files(folder: Traversable) -> list[Traversable]:
@@ -37,7 +38,7 @@ def _fingerprint() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     root = files("ivimkit")
     for name in _SOURCES:
-        for source in _python_files(root / name):
+        for source in _python_files(root.joinpath(name)):
             digest.update(source.name.encode())
             digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

@@ -25,7 +25,10 @@ from ivimkit.signal_model import SignalModel
 __all__ = ["DEVICES", "Progress", "Task", "default_threads", "evaluate", "run"]
 
 DEVICES = ("auto", "cpu")
-_CHUNK = 4096
+# Chunks are small enough to share out evenly and large enough to hide what a chunk costs.
+_LARGEST_CHUNK = 4096
+_SMALLEST_CHUNK = 256
+_CHUNKS_PER_THREAD = 8
 _LANES = 8
 
 Progress = Callable[[int, int], None]
@@ -170,18 +173,20 @@ def run(
         raise OptionError(f"device is {device!r}; expected one of {', '.join(DEVICES)}")
     n_threads = _checked_threads(threads)
     total = len(reader.index)
+    share = total // (n_threads * _CHUNKS_PER_THREAD)
+    chunk = min(max(share, _SMALLEST_CHUNK), _LARGEST_CHUNK)
     padded = _padded(b)
     prepared = [_Prepared(task, padded, total) for task in tasks]
 
     def work(start: int) -> int:
-        stop = min(start + _CHUNK, total)
+        stop = min(start + chunk, total)
         signals = np.zeros((stop - start, padded.size))
         reader.read(start, stop, signals)
         for task in prepared:
             task.fit(padded, signals, start)
         return stop - start
 
-    starts = range(0, total, _CHUNK)
+    starts = range(0, total, chunk)
     done = 0
     with ThreadPoolExecutor(n_threads) as pool:
         futures = [pool.submit(work, start) for start in starts]

@@ -28,7 +28,7 @@ MOMENTS = 2
 FIRST_TERM = 3
 
 _LANES = 8
-_FINE = 4000
+_FINE = 1000
 # A series serves 1/16 octave of t + offset and has 8 terms: one cache line, error below 1e-10.
 _BITS = 4
 _SHIFT = 52 - _BITS

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.amplitudes import solve_amplitudes
-from ivimkit.kernels.atoms import FIRST_TERM, MOMENTS, NORMS, RATES
+from ivimkit.kernels.atoms import FIRST_TERM, MOMENTS, NORMS, RATES, moments
 from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp
-from ivimkit.kernels.two_pools import GONE, Box, Fit, descend, refine
+from ivimkit.kernels.two_pools import APART, GONE, Box, Fit, descend, refine
 
-__all__ = ["global_fit", "settle"]
+__all__ = ["better", "global_fit", "persist", "settle"]
 
 # Squared amplitude over its variance below which a pool is too faint for one start to be enough.
 _DOUBT = 20.0
@@ -21,6 +21,8 @@ _DOUBT = 20.0
 _HOPELESS = 1.3
 # Slope squared over cost below which an entering pool gains nothing.
 _FLAT = 1e-6
+# How often a descent in a flat valley may begin again.
+_ROUNDS = 8
 
 # Rows of the scratch array. All of it is indexed by row and column: an index that is a sum could
 # be negative for all the compiler knows, and negative indices cost a gather in place of a load.
@@ -119,50 +121,23 @@ def _slow_start(
 
 
 @device
-def _project_with(
-    b: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    rate: float,
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> None:
-    """As `_project`, and the inner products with the decay of `rate` to work[_OTHER]."""
-    first = int(table[MOMENTS, 2]) - signal.size
-    n = table.shape[1]
-    for k in range(n):
-        work[_SIGNAL, k] = 0.0
-        work[_OTHER, k] = 0.0
-    for j in range(signal.size):
-        sj = signal[j]
-        e = exp(-b[j] * rate)
-        for k in range(n):
-            work[_SIGNAL, k] += sj * table[first + j, k]
-            work[_OTHER, k] += e * table[first + j, k]
-
-
-@device
-def _own_products(
+def _dot(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
     rate: float,
-) -> tuple[float, float]:
-    """Return the squared norm of a decay and its inner product with the signal."""
-    norm = dot = 0.0
+) -> float:
+    """Return the inner product of the signal with the decay of `rate`."""
+    total = 0.0
     for j in range(b.size):
-        e = exp(-b[j] * rate)
-        w = root_weight[j] * root_weight[j] * e
-        norm += w * e
-        dot += w * signal[j]
-    return norm, dot
+        total += root_weight[j] * root_weight[j] * signal[j] * exp(-b[j] * rate)
+    return total
 
 
 @device
 def _best_partner(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
     known: float,
+    dot: float,
     known_is_slow: bool,
     first: int,
     last: int,
@@ -171,30 +146,35 @@ def _best_partner(
     work: NDArray[np.float64],
 ) -> tuple[float, float]:
     """Return the rate in columns first to last that goes best with a known one, and its gain."""
-    _project_with(b, signal, known, table, work)
-    norm, dot = _own_products(b, root_weight, signal, known)
+    norm, _, _ = moments(table, known + known)
     best = -math.inf
     partner = table[RATES, first]
+    given = box[0] == box[1] and box[2] == box[3]
     for k in range(first, last):
-        g11, g12, g22 = norm, work[_OTHER, k], table[NORMS, k]
-        p1, p2 = dot, work[_SIGNAL, k]
+        rate = table[RATES, k]
+        if known_is_slow and rate < known:
+            continue
+        g11, g22, p1, p2 = norm, table[NORMS, k], dot, work[_SIGNAL, k]
         if not known_is_slow:
             g11, g22, p1, p2 = g22, g11, p2, p1
-        elif table[RATES, k] < known:
-            continue
-        a1, a2, _, _, _ = solve_amplitudes(g11, g12, g22, p1, p2, box[2], box[3], box[0], box[1])
+        g12, _, _ = moments(table, known + rate)
+        if given:
+            a2 = box[2] * box[0]
+            a1 = box[0] - a2
+        else:
+            a1, a2, _, _, _ = solve_amplitudes(
+                g11, g12, g22, p1, p2, box[2], box[3], box[0], box[1]
+            )
         gain = a1 * (2.0 * p1 - a1 * g11 - 2.0 * a2 * g12) + a2 * (2.0 * p2 - a2 * g22)
         if gain > best:
             best = gain
-            partner = table[RATES, k]
+            partner = rate
     return partner, best
 
 
 @device
 def _entering(
-    b: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    rate: float,
+    single: float,
     amplitude: float,
     first: int,
     last: int,
@@ -207,16 +187,16 @@ def _entering(
     For a sum of decays with positive amplitudes this is the optimality condition: if no decay has
     a positive inner product with the residual, no second pool can improve the fit.
     """
-    _project_with(b, signal, rate, table, work)
     best = -math.inf
     entering = table[RATES, first]
     for k in range(first, last):
-        other = table[RATES, k]
-        if (other > 1.02 * rate) if faster else (1.02 * other < rate):
-            slope = (work[_SIGNAL, k] - amplitude * work[_OTHER, k]) / math.sqrt(table[NORMS, k])
+        rate = table[RATES, k]
+        if (rate > APART * single) if faster else (APART * rate < single):
+            product, _, _ = moments(table, single + rate)
+            slope = (work[_SIGNAL, k] - amplitude * product) / math.sqrt(table[NORMS, k])
             if slope > best:
                 best = slope
-                entering = other
+                entering = rate
     return entering, best * best if best > 0.0 else -1.0
 
 
@@ -267,10 +247,40 @@ def settle(
 
 
 @device
-def _better(first: Fit, second: Fit) -> Fit:
+def persist(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    fit: Fit,
+    box: Box,
+    table: NDArray[np.float64],
+) -> Fit:
+    """Go on with a descent that ran out of steps in a long, flat valley, a few times over.
+
+    Parameters
+    ----------
+    b, root_weight, signal, box, table
+        As for `settle`.
+    fit : tuple
+        As `refine` returns it.
+
+    Returns
+    -------
+    tuple
+        As `refine` returns it.
+    """
+    for _ in range(_ROUNDS):
+        if fit[8] != 2:
+            break
+        fit = better(fit, refine(b, root_weight, signal, fit[0], fit[1], box, table))
+    return fit
+
+
+@device
+def better(first: Fit, second: Fit) -> Fit:
     """Return the fit with the lower cost, with the iterations of both."""
     n = first[7] + second[7]
-    f = second if second[4] < first[4] else first
+    f = second if second[4] < first[4] or (second[4] == first[4] and second[8] == 0) else first
     return f[0], f[1], f[2], f[3], f[4], f[5], f[6], n, f[8]
 
 
@@ -305,20 +315,36 @@ def _start(
     if r2_low == r2_high:
         if r1_low == r1_high:
             return r1_low, r2_low
-        r1, _ = _best_partner(b, root_weight, signal, r2_low, False, 0, n1, box, table, work)
+        dot = _dot(b, root_weight, signal, r2_low)
+        r1, _ = _best_partner(r2_low, dot, False, 0, n1, box, table, work)
         return r1, r2_low
     best = -math.inf
     r1, r2 = r1_low, r2_low
     for i in range(n1 if r1_low < r1_high else 1):
         known = table[RATES, i] if r1_low < r1_high else r1_low
+        dot = work[_SIGNAL, i] if r1_low < r1_high else _dot(b, root_weight, signal, known)
         partner, gain = _best_partner(
-            b, root_weight, signal, known, True, n1_padded, n1_padded + n2, box, table, work
+            known, dot, True, n1_padded, n1_padded + n2, box, table, work
         )
         if gain > best:
             best = gain
             r1 = known
             r2 = partner
     return r1, r2
+
+
+@device
+def _ordered(box: Box) -> Box:
+    """Return the bounds with the free rate kept on its side of a rate that is given.
+
+    Two free rates are told apart by their order alone; a given one must be compared with.
+    """
+    s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    if r1_low == r1_high:
+        r2_low = min(max(r2_low, APART * r1_low), r2_high)
+    elif r2_low == r2_high:
+        r1_high = max(min(r1_high, r2_low / APART), r1_low)
+    return s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high
 
 
 @device
@@ -335,7 +361,6 @@ def _all_basins(
 ) -> Fit:
     """Refine from the best pair of decays and from every other one that may lead further down."""
     n1_padded = (n1 + 7) // 8 * 8
-    _project(signal, table, work)
     _find_profile(table, n1, n2, box[2], box[3], work)
     first = 0
     for j in range(n2):
@@ -363,7 +388,7 @@ def _all_basins(
                 table[RATES, n1_padded + j], box,
                 known1, known2, table,
             )  # fmt: skip
-            best = _better(best, other)
+            best = better(best, other)
     return best
 
 
@@ -387,31 +412,29 @@ def _second_pool(
     r1, r2, a1, a2, cost, seen1, seen2, iterations, end = fit
     _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     if (a1 > 0.0 and a2 > 0.0) or f_low == f_high:
-        return _better(best, fit)
+        return better(best, fit)
     n1_padded = (n1 + 7) // 8 * 8
     single = r1 if a2 == 0.0 else r2
     amplitude = a1 + a2
     if f_low == 0.0 and r1_low <= single <= r1_high:
-        rate, slope = _entering(
-            b, signal, single, amplitude, n1_padded, n1_padded + n2, True, table, work
-        )
+        rate, slope = _entering(single, amplitude, n1_padded, n1_padded + n2, True, table, work)
         rate = min(max(rate, r2_low), r2_high)
         if a2 == 0.0:
             fit = r1, rate, a1, a2, cost, seen1, seen2, 0, end
         if slope > _FLAT * cost:
             known1, known2 = _known(best)
             two = descend(b, root_weight, signal, single, rate, box, known1, known2, table)
-            best = _better(best, two)
+            best = better(best, two)
     if f_high == 1.0 and r2_low <= single <= r2_high:
-        rate, slope = _entering(b, signal, single, amplitude, 0, n1, False, table, work)
+        rate, slope = _entering(single, amplitude, 0, n1, False, table, work)
         rate = min(max(rate, r1_low), r1_high)
         if a1 == 0.0:
             fit = rate, r2, a1, a2, cost, seen1, seen2, 0, end
         if slope > _FLAT * cost:
             known1, known2 = _known(best)
             two = descend(b, root_weight, signal, rate, single, box, known1, known2, table)
-            best = _better(best, two)
-    return _better(best, fit)
+            best = better(best, two)
+    return better(best, fit)
 
 
 @device
@@ -449,10 +472,12 @@ def global_fit(
         As `ivimkit.kernels.two_pools.descend` returns it.
     """
     n1_padded = (n1 + 7) // 8 * 8
+    box = _ordered(box)
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     in_table = (r1_low < r1_high or table[RATES, 0] == r1_low) and (
         r2_low < r2_high or table[RATES, n1_padded] == r2_low
     )
+    _project(signal, table, work)
     if in_table and s0_low == 0.0 and s0_high == math.inf:
         best = _all_basins(b, root_weight, signal, box, n1, n2, degrees, table, work)
     else:
@@ -460,9 +485,17 @@ def global_fit(
         r1 = min(max(r1, r1_low), r1_high)
         r2 = min(max(r2, r2_low), r2_high)
         best = refine(b, root_weight, signal, r1, r2, box, table)
+        if r2_low < r2_high and f_low < f_high and _is_doubtful(best, degrees):
+            for j in range(1, n2, 3):
+                known1, known2 = _known(best)
+                rate = table[RATES, n1_padded + j]
+                other = descend(b, root_weight, signal, r1, rate, box, known1, known2, table)
+                best = better(best, other)
     # Where the noise hides one of the pools, or a descent did not end, begin again from one pool.
-    if best[8] == 0 and not _is_doubtful(best, degrees):
+    only_one = f_low == f_high or r2_low == r2_high
+    if best[8] == 0 and (only_one or not _is_doubtful(best, degrees)):
         return best
     begin = best[0], best[1], best[2], best[3], best[4], best[5], best[6], best[7], 1
     one = settle(b, root_weight, signal, begin, box, table)
-    return _second_pool(b, root_weight, signal, one, best, box, n1, n2, table, work)
+    best = _second_pool(b, root_weight, signal, one, best, box, n1, n2, table, work)
+    return persist(b, root_weight, signal, best, box, table)

@@ -25,7 +25,7 @@ from ivimkit.kernels.atoms import moments
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp, log
 
-__all__ = ["GONE", "Box", "Fit", "descend", "refine", "squared_residual"]
+__all__ = ["APART", "GONE", "Box", "Fit", "descend", "refine", "squared_residual"]
 
 Box: TypeAlias = tuple[float, float, float, float, float, float, float, float]
 """Lower and upper bounds of S0, f, fast rate, slow rate."""
@@ -36,13 +36,14 @@ Fit: TypeAlias = tuple[float, float, float, float, float, float, float, int, int
 GONE = 1e9
 """Rate in mm^2/s of a pool without signal at any b > 0."""
 
+APART = 1.02
+"""Rates with a smaller ratio are one pool."""
+
 _MAX_ITERATIONS = 40
 # A Newton step below this (relative in r1, in units of ln r2) leaves an error of its square.
 _STEP_TOLERANCE = 1e-5
 # A step that promises less than this share of the cost is below 1e-4 standard deviations.
 _GAIN_TOLERANCE = 1e-9
-# Rates closer than this are one pool.
-_MERGED = 1.02
 _CLOSE = 1.2
 _MAX_LOG_STEP = 1.5
 # So many damped steps in a row, each with less than this relative gain, end the descent.
@@ -338,7 +339,7 @@ def descend(
         d2 *= x2
         a1 = y1 + t11 * d1 + t12 * d2
         a2 = y2 + t21 * d1 + t22 * d2
-        if r2 < _MERGED * r1:
+        if r2 < APART * r1:
             end = 1
             break
         if abs(r1 - known1) < _SAME_SLOW * known1 and abs(r2 - known2) < _SAME_FAST * known2:

@@ -14,7 +14,7 @@ from ivimkit.errors import OptionError
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.search import settle
+from ivimkit.kernels.search import better, persist, settle
 from ivimkit.kernels.two_pools import refine
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
@@ -50,7 +50,8 @@ def _fit_voxel(
     fit = refine(b, root_weight, signal, slow, fast, first, table)
     if two_stage > 0.0:
         fit = refine(b, root_weight, signal, slow, fit[1], box, table)
-        fit = settle(b, root_weight, signal, fit, box, table)
+        fit = better(settle(b, root_weight, signal, fit, box, table), fit)
+        fit = persist(b, root_weight, signal, fit, box, table)
     return store_pools(fit, options, box, out)
 
 

@@ -60,9 +60,13 @@ def test_fault_is_the_gravest(run, scans, folder, monkeypatch):
     assert (scans[1].parent / "dwi_ivim" / "fit.json").exists()
 
 
-def test_options_that_cannot_be_used_stop_all(run, scans):
-    result = run("fit", *scans, "--model", "nix", code=2)
-    assert result.stderr.count("unknown model") == 1
+@pytest.mark.parametrize(
+    "option", ["--model", "--bvals", "--volumes", "--adc-bvalues", "--weights", "--organ"]
+)
+def test_options_that_cannot_be_used_stop_all(run, scans, option):
+    result = run("fit", *scans, option, "nix", code=2)
+    assert result.stderr.count("error: ") == 1
+    assert "failed" not in result.stderr
 
 
 def test_two_results_in_one_folder(run, scans):

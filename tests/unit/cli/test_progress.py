@@ -51,6 +51,15 @@ def test_bar_on_a_terminal(monkeypatch):
     assert "5 000 of 5 000 voxels" in text
 
 
+def test_bar_is_one_line(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    console = Console(file=StringIO(), force_terminal=True, width=80)
+    with progress_shown(console, "dwi.nii.gz", 12_345_678, quiet=False) as report:
+        report(11_111_111, 12_345_678)
+    assert "\r\n" not in console.file.getvalue()
+    assert "11 111 111 of 12 345 678 voxels" in console.file.getvalue()
+
+
 def test_lines_elsewhere():
     text = _shown(terminal=False)
     assert "━" not in text

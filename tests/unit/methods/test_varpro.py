@@ -137,7 +137,7 @@ def test_a_map_that_fixes_D_against_scipy():
 
 
 def scipy_optimum(signal, bvals, model):
-    """Return the lowest cost with D* > D from 12 starts; free parameters only, scaled to 1."""
+    """Return the lowest cost with D* > D from 6 starts; free parameters only, scaled to 1."""
     free = [k for k, parameter in enumerate(model.parameters) if not parameter.fixed]
     values = np.array([p.lower if p.fixed else np.nan for p in model.parameters])
     scale = np.array([1000, 1, 0.05, 2e-3])[free]
@@ -152,8 +152,8 @@ def scipy_optimum(signal, bvals, model):
         return curve(full, bvals) - signal
 
     starts = [
-        (signal[0], f, fast, slow)
-        for f, fast, slow in itertools.product((0.1, 0.5), (4e-3, 0.02, 0.1), (0.7e-3, 2e-3))
+        (signal[0], 0.2, fast, slow)
+        for fast, slow in itertools.product((4e-3, 0.02, 0.1), (0.7e-3, 2e-3))
     ]
     costs = []
     for start in starts:

@@ -1,0 +1,163 @@
+"""bind: compiled code is found again on disk, is never that of another source, and need not be kept.
+
+Each case runs in processes of its own on a copy of the package, with a cache folder of its own.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ivimkit
+from ivimkit.engine.bind import bind
+from ivimkit.engine.cpu import evaluate_chunk
+from ivimkit.kernels.device import device
+
+EVALUATE = """
+import json
+import numpy as np
+from ivimkit import models
+from ivimkit.engine import evaluate
+from ivimkit.engine.bind import bind
+from ivimkit.engine.cpu import evaluate_chunk
+
+model = models.get("monoexp")
+{edit}
+signal = evaluate(model, [1000.0, 1e-3], [0.0, 1000.0])
+driver = bind(evaluate_chunk, ("signal_kernel", model.kernel))
+print(json.dumps([signal.tolist(), sum(driver.stats.cache_hits.values())]))
+"""
+
+FIT = """
+import json
+import ivimkit as ik
+result = ik.fit([5.0, 5.0, 5.0], [0, 500, 1000], model="monoexp", method="loglinear", threads=1)
+print(json.dumps(int(result.status)))
+"""
+
+EXACT = [1000.0, 1000.0 * np.exp(-1.0)]
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package that a test may edit."""
+    source = Path(ivimkit.__file__).parent
+    copy = tmp_path / "site" / "ivimkit"
+    shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+@pytest.fixture
+def run(package, tmp_path):
+    """Return a function that runs code with the copy and returns what it printed as JSON."""
+
+    def _run(code, **environment):
+        variables = {
+            **os.environ,
+            "PYTHONPATH": str(package.parent),
+            "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+            **environment,
+        }
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return _run
+
+
+def edit(file, old, new):
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{file.name} has changed: adapt this test"
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_second_process_finds_the_code_and_an_edit_is_never_overlooked(run, package, tmp_path):
+    signal, hits = run(EVALUATE.format(edit=""))
+    assert signal == pytest.approx(EXACT)
+    assert hits == 0
+    assert list((tmp_path / "cache").rglob("*.nbc")), "nothing was kept"
+    signal, hits = run(EVALUATE.format(edit=""))
+    assert signal == pytest.approx(EXACT)
+    assert hits == 1
+    # An edit in the model's own file, and one in a file that it imports.
+    edit(package / "models" / "monoexp.py", "return s0 * decay, (", "return 2.0 * s0 * decay, (")
+    signal, hits = run(EVALUATE.format(edit=""))
+    assert signal == pytest.approx([2 * x for x in EXACT])
+    assert hits == 0
+    edit(package / "kernels" / "exponential.py", "p * r + 0.5000", "p * r + 0.2500")
+    signal, hits = run(EVALUATE.format(edit=""))
+    assert signal != pytest.approx([2 * x for x in EXACT], rel=1e-4)
+    assert hits == 0
+
+
+def test_an_edit_while_a_program_runs_does_not_poison_the_cache(run, package):
+    file = package / "models" / "monoexp.py"
+    change = (
+        f"from pathlib import Path; file = Path({str(file)!r}); text = file.read_text()\n"
+        "file.write_text(text.replace('return s0 * decay, (', 'return 2.0 * s0 * decay, ('))"
+    )
+    before, _ = run(EVALUATE.format(edit=change))
+    assert before == pytest.approx(EXACT), "the program had the old source"
+    after, _ = run(EVALUATE.format(edit=""))
+    assert after == pytest.approx([2 * x for x in EXACT]), "the next one has the new source"
+
+
+def test_constants_from_other_modules_are_part_of_the_source(run, package):
+    assert run(FIT) == 1 << 10, "the ADC of a constant signal is at its lower bound"
+    edit(package / "status.py", "BOUND_SHIFT = 8", "BOUND_SHIFT = 10")
+    assert run(FIT) == 1 << 12
+
+
+def test_no_writable_cache_folder_is_no_error(run, package, tmp_path):
+    # Root may write everywhere, so the folders are made impossible: they lie below a file.
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    (package / "engine" / "__pycache__").write_text("not a folder")
+    nowhere = str(blocked / "below")
+    environment = {"HOME": nowhere, "XDG_CACHE_HOME": nowhere, "NUMBA_CACHE_DIR": nowhere}
+    signal, hits = run(EVALUATE.format(edit=""), **environment)
+    assert signal == pytest.approx(EXACT)
+    assert hits == 0
+    assert not list(tmp_path.rglob("*.nbc"))
+
+
+def kernel(factor):
+    """Return a kernel whose name says nothing of what it computes."""
+
+    def _signal(b, p):
+        return p[0] * factor + b, (factor,)
+
+    return device(_signal)
+
+
+def test_kernels_of_the_same_name_are_different_code():
+    for factor in (2.0, 3.0):
+        out = np.empty((1, 1))
+        driver = bind(evaluate_chunk, ("signal_kernel", kernel(factor)))
+        driver(np.array([1.0]), np.array([[10.0]]), out)
+        assert out[0, 0] == 10.0 * factor + 1.0
+
+
+def test_the_same_kernel_is_bound_once():
+    same = kernel(5.0)
+    first = bind(evaluate_chunk, ("signal_kernel", same))
+    assert bind(evaluate_chunk, ("signal_kernel", same)) is first
+    assert bind(evaluate_chunk, ("signal_kernel", kernel(6.0))) is not first
+
+
+def test_the_template_is_not_changed():
+    before = dict(evaluate_chunk.__globals__)
+    bind(evaluate_chunk, ("signal_kernel", kernel(7.0)))
+    assert evaluate_chunk.__globals__ == before
+    assert evaluate_chunk.__qualname__ == "evaluate_chunk"

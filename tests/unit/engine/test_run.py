@@ -1,0 +1,127 @@
+"""run and evaluate: shapes, threads, devices, and that a stop really stops."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from tolerances import CLOSED_FORM
+
+from ivimkit import methods, models
+from ivimkit.engine import DEVICES, Task, default_threads, evaluate, run
+from ivimkit.errors import OptionError
+
+B = np.array([0.0, 10, 20, 50, 100, 200, 400, 800])
+BIEXP = models.get("biexp")
+
+
+class Reader:
+    """Signals made on the fly; remembers which chunks were read, and by which thread."""
+
+    def __init__(self, n):
+        self.index = np.arange(n)
+        self.chunks = []
+        self.threads = set()
+
+    def read(self, start, stop, out):
+        self.chunks.append((start, stop))
+        self.threads.add(threading.get_ident())
+        assert out.flags.c_contiguous
+        assert out.shape[0] == stop - start
+        rates = 1e-3 + 1e-7 * np.arange(start, stop)[:, None]
+        out[:, : B.size] = 1000 * np.exp(-rates * B)
+
+
+def task(model="monoexp", method="loglinear"):
+    return Task(models.get(model), methods.get(method), np.ones(B.size))
+
+
+def test_every_voxel_is_read_once_and_lands_in_its_row():
+    reader = Reader(10_000)
+    [(values, status, spread)] = run(reader, B, [task()], threads=2)
+    assert sorted(reader.chunks) == [(0, 4096), (4096, 8192), (8192, 10_000)]
+    np.testing.assert_allclose(values[:, 1], 1e-3 + 1e-7 * np.arange(10_000), rtol=CLOSED_FORM)
+    assert values.shape == (10_000, 4)
+    assert status.tolist() == [0] * 10_000
+    assert spread.shape == (10_000,)
+
+
+def test_several_tasks_share_one_pass_over_the_data():
+    reader = Reader(5000)
+    both = run(reader, B, [task(), task("biexp", "segmented")], threads=1)
+    assert len(reader.chunks) == 2
+    for single, one in zip((task(), task("biexp", "segmented")), both, strict=True):
+        for first, second in zip(run(Reader(5000), B, [single])[0], one, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def test_one_thread_is_one_thread():
+    reader = Reader(20_000)
+    run(reader, B, [task()], threads=1)
+    assert len(reader.threads) == 1
+    assert threading.get_ident() not in reader.threads
+
+
+def test_default_is_the_cores_this_process_may_use():
+    assert 1 <= default_threads() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize("threads", [0, -3, 0.5])
+def test_threads_that_cannot_be(threads):
+    with pytest.raises(OptionError, match=f"threads is {threads!r}; expected a whole number >= 1"):
+        run(Reader(3), B, [task()], threads=threads)
+
+
+def test_unknown_device():
+    with pytest.raises(OptionError, match="device is 'gpu9'; expected one of auto, cpu"):
+        run(Reader(3), B, [task()], device="gpu9")
+    for device in DEVICES:
+        run(Reader(3), B, [task()], device=device)
+
+
+def test_an_exception_stops_the_other_chunks():
+    class Failing(Reader):
+        def read(self, start, stop, out):
+            super().read(start, stop, out)
+            if start == 2 * 4096:
+                raise RuntimeError("the disk is gone")
+            time.sleep(0.001)
+
+    reader = Failing(4096 * 500)
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        run(reader, B, [task()], threads=2)
+    assert len(reader.chunks) < 100
+
+
+def test_an_exception_in_progress_stops_too():
+    def progress(done, total):
+        raise KeyboardInterrupt
+
+    reader = Reader(4096 * 200)
+    with pytest.raises(KeyboardInterrupt):
+        run(reader, B, [task()], threads=2, progress=progress)
+    assert len(reader.chunks) < 150
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (2, 0)])
+def test_evaluate_keeps_the_shape(shape):
+    params = np.full((*shape, 4), [1000, 0.2, 0.02, 1e-3])
+    signals = evaluate(BIEXP, params, B)
+    assert signals.shape == (*shape, B.size)
+    expected = 200 * np.exp(-0.02 * B) + 800 * np.exp(-1e-3 * B)
+    np.testing.assert_allclose(signals, np.broadcast_to(expected, signals.shape), rtol=CLOSED_FORM)
+
+
+def test_evaluate_takes_lists_single_b_values_and_any_memory_order():
+    assert evaluate(BIEXP, [1000, 0.2, 0.02, 1e-3], 0).tolist() == [1000.0]
+    params = np.asfortranarray(np.random.default_rng(0).random((5, 4, 4)))
+    np.testing.assert_array_equal(
+        evaluate(BIEXP, params, B), evaluate(BIEXP, np.ascontiguousarray(params), B)
+    )
+
+
+@pytest.mark.parametrize("params", [1.0, [1.0, 2.0], np.ones((4, 3))])
+def test_evaluate_needs_the_models_parameters(params):
+    with pytest.raises(OptionError, match="expected the 4 parameters S0, f, D_star, D of model"):
+        evaluate(BIEXP, params, B)
