@@ -348,6 +348,12 @@ def _ordered(box: Box) -> Box:
 
 
 @device
+def _inside(rate: float, box: Box) -> float:
+    """Return a fast rate moved inside its bounds."""
+    return min(max(rate, box[4]), box[5])
+
+
+@device
 def _all_basins(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -368,7 +374,7 @@ def _all_basins(
             first = j
     best = descend(
         b, root_weight, signal, _slow_start(n1, first, table, work, box),
-        table[RATES, n1_padded + first], box, -1.0, -1.0, table,
+        _inside(table[RATES, n1_padded + first], box), box, -1.0, -1.0, table,
     )  # fmt: skip
     # Every other summit of the profile is a basin of its own, unless it is far too high. Where the
     # noise hides one of the pools, summits may be hidden too, and spare starts make sure.
@@ -385,7 +391,7 @@ def _all_basins(
             known1, known2 = _known(best)
             other = descend(
                 b, root_weight, signal, _slow_start(n1, j, table, work, box),
-                table[RATES, n1_padded + j], box,
+                _inside(table[RATES, n1_padded + j], box), box,
                 known1, known2, table,
             )  # fmt: skip
             best = better(best, other)
@@ -488,7 +494,7 @@ def global_fit(
         if r2_low < r2_high and f_low < f_high and _is_doubtful(best, degrees):
             for j in range(1, n2, 3):
                 known1, known2 = _known(best)
-                rate = table[RATES, n1_padded + j]
+                rate = _inside(table[RATES, n1_padded + j], box)
                 other = descend(b, root_weight, signal, r1, rate, box, known1, known2, table)
                 best = better(best, other)
     # Where the noise hides one of the pools, or a descent did not end, begin again from one pool.

@@ -132,32 +132,37 @@ def test_no_writable_cache_folder_is_no_error(run, package, tmp_path):
     assert not list(tmp_path.rglob("*.nbc"))
 
 
-def kernel(factor):
-    """Return a kernel whose name says nothing of what it computes."""
-
+def doubling():
     def _signal(b, p):
-        return p[0] * factor + b, (factor,)
+        return 2.0 * p[0] + b, (2.0,)
+
+    return device(_signal)
+
+
+def tripling():
+    def _signal(b, p):
+        return 3.0 * p[0] + b, (3.0,)
 
     return device(_signal)
 
 
 def test_kernels_of_the_same_name_are_different_code():
-    for factor in (2.0, 3.0):
+    for kernel, factor in ((doubling(), 2.0), (tripling(), 3.0)):
         out = np.empty((1, 1))
-        driver = bind(evaluate_chunk, ("signal_kernel", kernel(factor)))
+        driver = bind(evaluate_chunk, ("signal_kernel", kernel))
         driver(np.array([1.0]), np.array([[10.0]]), out)
         assert out[0, 0] == 10.0 * factor + 1.0
 
 
 def test_the_same_kernel_is_bound_once():
-    same = kernel(5.0)
+    same = doubling()
     first = bind(evaluate_chunk, ("signal_kernel", same))
     assert bind(evaluate_chunk, ("signal_kernel", same)) is first
-    assert bind(evaluate_chunk, ("signal_kernel", kernel(6.0))) is not first
+    assert bind(evaluate_chunk, ("signal_kernel", tripling())) is not first
 
 
 def test_the_template_is_not_changed():
     before = dict(evaluate_chunk.__globals__)
-    bind(evaluate_chunk, ("signal_kernel", kernel(7.0)))
+    bind(evaluate_chunk, ("signal_kernel", doubling()))
     assert evaluate_chunk.__globals__ == before
     assert evaluate_chunk.__qualname__ == "evaluate_chunk"

@@ -1,0 +1,136 @@
+"""The architecture: layers, a light import, plugins that are complete in their own file."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ivimkit
+
+PACKAGE = Path(ivimkit.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = ("numba", "matplotlib", "nibabel", "pandas", "scipy", "typer", "rich")
+
+LOADED = """
+import json, sys
+import ivimkit
+{use}
+print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
+"""
+
+
+def run(code, *arguments):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+
+
+def loaded_after(use):
+    done = run(LOADED.format(use=use))
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def test_layers_and_protected_imports(repository):
+    pytest.importorskip("importlinter", reason="import-linter comes with the extra dev")
+    settings = repository / "pyproject.toml"
+    code = (
+        "import sys; from importlinter.cli import lint_imports; "
+        "sys.exit(lint_imports(config_filename=sys.argv[1], no_cache=True))"
+    )
+    done = run(code, str(settings))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_import_alone_loads_nothing_heavy():
+    assert not loaded_after("pass") & {*HEAVY, "numpy"}
+
+
+@pytest.mark.parametrize(
+    ("use", "unwanted"),
+    [
+        ("ivimkit.DWI([[3, 2, 1]], [0, 500, 1000])", {"numba", "matplotlib", "nibabel", "pandas"}),
+        ("ivimkit.organs.get('liver')", {"numba", "matplotlib", "nibabel", "pandas"}),
+        ("ivimkit.models.get('biexp')", {"matplotlib", "nibabel", "pandas"}),
+        ("ivimkit.fit", {"matplotlib", "nibabel", "pandas"}),
+        ("ivimkit.load", {"matplotlib", "pandas"}),
+    ],
+)
+def test_parts_load_only_what_they_use(use, unwanted):
+    assert not loaded_after(use) & unwanted
+
+
+def test_public_names_are_all_there():
+    assert sorted(ivimkit.__all__) == dir(ivimkit)
+    for name in ivimkit.__all__:
+        assert getattr(ivimkit, name) is not None
+    with pytest.raises(AttributeError, match="'ivimkit' has no attribute 'fitt'; it has DWI"):
+        _ = ivimkit.fitt
+
+
+@pytest.mark.parametrize(("folder", "constant"), [("models", "MODEL"), ("methods", "METHOD")])
+def test_a_plugin_is_one_file_with_one_constant(folder, constant):
+    plugins = [file for file in (PACKAGE / folder).glob("*.py") if file.stem != "__init__"]
+    assert len(plugins) >= 3
+    for file in plugins:
+        names = {
+            target.id
+            for node in ast.parse(file.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            if isinstance(target, ast.Name)
+        }
+        assert constant in names, f"{file.name} has no {constant}"
+
+
+@pytest.mark.parametrize("folder", ["models", "methods"])
+def test_no_other_source_imports_a_plugin(folder):
+    plugins = {
+        f"ivimkit.{folder}.{file.stem}"
+        for file in (PACKAGE / folder).glob("*.py")
+        if file.stem != "__init__"
+    }
+    for file in SOURCES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            found = set()
+            if isinstance(node, ast.ImportFrom) and node.module:
+                found = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                found = {alias.name for alias in node.names}
+            assert not found & plugins, f"{file.relative_to(PACKAGE)} knows {found & plugins}"
+
+
+def test_kernels_allocate_nothing_and_raise_nothing():
+    # What a GPU cannot do; `atoms` computes its table once per protocol, on the host.
+    for file in SOURCES:
+        if file.parent.name not in ("kernels", "models", "methods"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef) or not is_device_function(node):
+                continue
+            for inner in ast.walk(node):
+                where = f"{file.name}: {node.name}"
+                assert not isinstance(inner, ast.Raise | ast.Try | ast.ListComp | ast.Dict), where
+                if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name):
+                    allowed = inner.value.id != "np" or inner.attr in ("int64", "float64")
+                    annotation = inner.value.id == "np" and inner.attr == "intp"
+                    assert allowed or annotation, f"{where} uses np.{inner.attr}"
+
+
+def is_device_function(node):
+    names = {d.id for d in node.decorator_list if isinstance(d, ast.Name)}
+    return bool(names & {"device", "exact", "finite"})
+
+
+def test_no_module_is_a_grab_bag():
+    forbidden = {"utils", "util", "helpers", "misc", "common", "core"}
+    assert not {file.stem for file in SOURCES} & forbidden
