@@ -77,6 +77,8 @@ def identifiable(model: SignalModel, n: int, seed: int) -> NDArray[np.float64]:
 def typical(model: SignalModel, n: int, seed: int) -> NDArray[np.float64]:
     """Draw parameters of tissue: the middle of what figures show, S0 about `LARGE`."""
     rng = np.random.default_rng(seed)
-    shown = [p.display if p.display[1] > 0 else (0.8 * LARGE, 1.2 * LARGE) for p in model.parameters]
+    shown = [
+        p.display if p.display[1] > 0 else (0.8 * LARGE, 1.2 * LARGE) for p in model.parameters
+    ]
     low, high = np.array(shown).T
     return rng.uniform(low + 0.2 * (high - low), low + 0.8 * (high - low), (n, low.size))

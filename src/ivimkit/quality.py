@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from ivimkit.derived import describe
 from ivimkit.errors import OptionError, ShapeError
@@ -223,6 +222,9 @@ def ring(
         )
     if not (gap >= 0 and width > 0):
         raise OptionError(f"gap is {gap} and width {width}; expected mm, gap >= 0 and width > 0")
+    # Imported here: it takes a third of a second, and most results need no ring.
+    from scipy import ndimage
+
     distance = ndimage.distance_transform_edt(~inside, sampling=voxel_size[: inside.ndim])
     shell = (distance > gap) & (distance <= gap + width)
     if within is None:

@@ -140,7 +140,7 @@ def describe(code: int, parameters: Sequence[Parameter]) -> str:
 
 def explain(parameters: Sequence[Parameter]) -> dict[int, tuple[str, str, str]]:
     """Return flag -> (name, sentence, what to do) for all flags of a model."""
-    flags = [flag.value for flag in FitStatus]
+    flags = [int(FitStatus.OK), *(flag.value for flag in FitStatus)]
     for index in range(len(parameters)):
         flags += [at_lower(index), at_upper(index)]
     return {flag: _flags(flag, parameters)[0] for flag in flags}

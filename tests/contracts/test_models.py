@@ -46,8 +46,7 @@ def numerical_derivative(model, b, params, k, step):
     for order in range(1, 4):
         factor = 4.0**order
         row = [
-            (factor * fine - coarse) / (factor - 1.0)
-            for coarse, fine in itertools.pairwise(row)
+            (factor * fine - coarse) / (factor - 1.0) for coarse, fine in itertools.pairwise(row)
         ]
     return row[0]
 

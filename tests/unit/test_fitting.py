@@ -38,7 +38,9 @@ def outcome(result):
 
 
 def test_an_array_needs_b_values(signals):
-    with pytest.raises(AcquisitionError, match="array without b-values; expected fit.array, bvals"):
+    with pytest.raises(
+        AcquisitionError, match="array without b-values; expected fit.array, bvals"
+    ):
         ik.fit(signals)
 
 
@@ -226,9 +228,7 @@ def test_weights_of_single_volumes_without_averaging(signals):
     data = np.concatenate([signals, np.full_like(signals, 1e6)], axis=-1)
     only_first = np.repeat([1.0, 0.0], 13)
     result = ik.fit(ik.DWI(data, bvals, average="none"), weights=only_first)
-    np.testing.assert_allclose(
-        result.maps["D"], ik.fit(signals, B).maps["D"], rtol=SAME_MINIMUM
-    )
+    np.testing.assert_allclose(result.maps["D"], ik.fit(signals, B).maps["D"], rtol=SAME_MINIMUM)
 
 
 def test_unknown_device_and_threads(signals):

@@ -58,7 +58,10 @@ def test_start_must_be_finite(value):
         ({"f": (0.5, 0.1)}, "f is to be between 0.5 and 0.1; expected 0 <= lower <= upper <= 1"),
         ({"f": (-0.1, 0.1)}, "f is to be between -0.1"),
         ({"f": (0, 1.5)}, "expected 0 <= lower <= upper <= 1"),
-        ({"D": (-1e-3, 1e-3)}, r"D is to be between -0.001 and 0.001 mm\^2/s; expected 0 <= lower"),
+        (
+            {"D": (-1e-3, 1e-3)},
+            r"D is to be between -0.001 and 0.001 mm\^2/s; expected 0 <= lower",
+        ),
         ({"D": (math.nan, 1e-3)}, "D is to be between nan"),
         ({"D": (0, 3)}, r"D is to be up to 3 mm\^2/s; .* did you mean 0.003\?"),
         ({"D": 3e-3}, r"bounds of D are 0.003; expected a pair \(lower, upper\)"),

@@ -178,6 +178,10 @@ def run(
     padded = _padded(b)
     prepared = [_Prepared(task, padded, total) for task in tasks]
 
+    # Compile here: Ctrl-C ends it at once, while threads would be waited for.
+    for task in prepared:
+        task.fit(padded, np.zeros((0, padded.size)), 0)
+
     def work(start: int) -> int:
         stop = min(start + chunk, total)
         signals = np.zeros((stop - start, padded.size))

@@ -120,9 +120,13 @@ def test_what_it_cannot_fit():
     for name in ("monoexp", "sivim"):
         with pytest.raises(OptionError, match=f"trr fits bi-exponential models and {name} is not"):
             ik.methods.TRR().check(ik.models.get(name), Acquisition(B))
-    with pytest.raises(AcquisitionError, match="split_b_D: a line needs two b-values with b >= 950"):
+    with pytest.raises(
+        AcquisitionError, match="split_b_D: a line needs two b-values with b >= 950"
+    ):
         ik.methods.TRR(split_b_D=950).check(BIEXP, Acquisition(B))
-    with pytest.raises(AcquisitionError, match="split_b_S0: a line needs two b-values with b <= 5"):
+    with pytest.raises(
+        AcquisitionError, match="split_b_S0: a line needs two b-values with b <= 5"
+    ):
         ik.methods.TRR(split_b_S0=5).check(BIEXP, Acquisition(B))
     with pytest.raises(OptionError, match="split_b_D is -1; expected a b-value >= 0"):
         ik.methods.TRR(split_b_D=-1)
