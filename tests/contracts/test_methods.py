@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plugins import FULL_FITS, LARGE, PAIRS, PROTOCOLS, box, identifiable, pairs, typical
-from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_MINIMUM
 
 import ivimkit as ik
 from ivimkit.engine import evaluate
 from ivimkit.status import BOUND_SHIFT, FAILED, FitStatus, at_lower, at_upper
+from plugins import FULL_FITS, LARGE, PAIRS, PROTOCOLS, box, identifiable, pairs, typical
+from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_MINIMUM
 
 B13 = PROTOCOLS["b13"]
 

@@ -9,11 +9,11 @@ import sys
 
 import numpy as np
 import pytest
-from plugins import LARGE, MODELS, box, identifiable
-from tolerances import CLOSED_FORM, DERIVATIVE, ULP
 
 from ivimkit import models
 from ivimkit.engine import evaluate
+from plugins import LARGE, MODELS, box, identifiable
+from tolerances import CLOSED_FORM, DERIVATIVE, ULP
 
 BVALS = np.array([0.0, 1.0, 10.0, 55.0, 200.0, 850.0, 3000.0])
 UNITS = {"", "mm^2/s", "a.u.", "ms"}

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from plugins import METHODS, MODELS, pairs, works
 
 from ivimkit import methods, models
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
 from ivimkit.signal_model import SignalModel
+from plugins import METHODS, MODELS, pairs, works
 
 
 @pytest.mark.parametrize("registry", [models, methods])

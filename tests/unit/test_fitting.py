@@ -8,7 +8,6 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from tolerances import CLOSED_FORM, SAME_COST, SAME_MINIMUM
 
 import ivimkit as ik
 from ivimkit.errors import (
@@ -18,6 +17,7 @@ from ivimkit.errors import (
     ShapeError,
 )
 from ivimkit.status import FitStatus
+from tolerances import CLOSED_FORM, SAME_COST, SAME_MINIMUM
 
 B = np.array(ik.simulate.B13, dtype=float)
 SHAPE = (6, 5, 4)
@@ -39,20 +39,20 @@ def outcome(result):
 
 def test_an_array_needs_b_values(signals):
     with pytest.raises(
-        AcquisitionError, match="array without b-values; expected fit.array, bvals"
+        AcquisitionError, match=r"array without b-values; expected fit.array, bvals"
     ):
         ik.fit(signals)
 
 
 def test_a_scan_has_its_own_b_values(signals):
-    with pytest.raises(OptionError, match="bvals were given beside a DWI.*leave them out"):
+    with pytest.raises(OptionError, match=r"bvals were given beside a DWI.*leave them out"):
         ik.fit(ik.DWI(signals, B), B)
 
 
 def test_fewer_b_values_than_parameters(signals):
     few = np.searchsorted(B, [0, 200, 800])
     with pytest.raises(
-        AcquisitionError, match="3 distinct b-values .*; model biexp has 4 free parameters"
+        AcquisitionError, match=r"3 distinct b-values .*; model biexp has 4 free parameters"
     ):
         ik.fit(signals[..., few], B[few])
     with pytest.raises(AcquisitionError, match="3 distinct b-values with a weight"):

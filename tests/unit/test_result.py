@@ -5,12 +5,12 @@ from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
-from made_results import BVALS, biexp_maps, made_result
 
 from ivimkit.engine import evaluate
 from ivimkit.errors import FitFailedError, OptionError
 from ivimkit.result import Provenance, VoxelMaps
 from ivimkit.status import FitStatus, at_upper
+from made_results import BVALS, biexp_maps, made_result
 
 SHAPE = (2, 3)
 STATUS = np.array(

@@ -38,7 +38,7 @@ def test_a_start_stays_inside_whatever_comes_first(name, values):
     ):
         assert (model[name].lower, model[name].upper) == (low, high)
         assert low <= model[name].start <= high
-    assert BIEXP == models.get("biexp"), "models are never changed in place"
+    assert models.get("biexp") == BIEXP, "models are never changed in place"
 
 
 def test_start_outside_the_bounds_is_moved_inside():
@@ -48,7 +48,7 @@ def test_start_outside_the_bounds_is_moved_inside():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_start_must_be_finite(value):
-    with pytest.raises(OptionError, match="start of D is (nan|inf); expected a finite number"):
+    with pytest.raises(OptionError, match=r"start of D is (nan|inf); expected a finite number"):
         BIEXP.with_start(D=value)
 
 
@@ -118,7 +118,7 @@ def test_values_that_cannot_be_fixed(value, message):
 
 
 def test_fraction_cannot_be_fixed_above_one():
-    with pytest.raises(OptionError, match="f is to be between 1.1 and 1.1; expected 0 <= lower"):
+    with pytest.raises(OptionError, match=r"f is to be between 1.1 and 1.1; expected 0 <= lower"):
         BIEXP.with_fixed(f=1.1)
 
 

@@ -20,7 +20,7 @@ PARAMETERS = models.get("biexp").parameters
 
 def test_every_flag_has_a_name_a_sentence_and_an_advice_of_its_own():
     table = explain(PARAMETERS)
-    assert set(table) == {f.value for f in FitStatus} | {
+    assert set(table) == {0} | {f.value for f in FitStatus} | {
         flag(k) for k in range(len(PARAMETERS)) for flag in (at_lower, at_upper)
     }
     for column in zip(*table.values(), strict=True):

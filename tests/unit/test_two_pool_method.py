@@ -16,7 +16,7 @@ B = np.array([0.0, 10, 20, 50, 100, 200, 400, 800])
 def test_a_model_that_is_no_sum_of_decays():
     other = replace(models.get("biexp"), name="kurtosis", pools=None)
     with pytest.raises(
-        OptionError, match="fits sums of one or two exponential decays; .*kurtosis"
+        OptionError, match=r"fits sums of one or two exponential decays; .*kurtosis"
     ):
         VARPRO.check(other, Acquisition(B))
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.device import exact
+from ivimkit.kernels.device import inlined
 
 __all__ = ["FIRST_TERM", "MOMENTS", "NORMS", "RATES", "Dictionary", "build_dictionary", "moments"]
 
@@ -205,7 +205,7 @@ def build_dictionary(
     return Dictionary(n1, n2, table)
 
 
-@exact
+@inlined
 def moments(table: NDArray[np.float64], t: float) -> tuple[float, float, float]:
     """Return the sums over all b-values of w e, w b e and w b^2 e with e = exp(-b t).
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from numba import njit
 
-__all__ = ["device", "exact", "finite"]
+__all__ = ["device", "exact", "finite", "inlined"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,4 +38,19 @@ def finite(function: Function) -> Function:
         njit(error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp", "nnan"})(
             function
         ),
+    )
+
+
+def inlined(function: Function) -> Function:
+    """Compile `function` as `device` does and put it into its callers.
+
+    An array is seven arguments of a call; for small functions in a loop that is most of the cost.
+    """
+    return cast(
+        Function,
+        njit(
+            error_model="numpy",
+            fastmath={"reassoc", "contract", "nsz", "arcp"},
+            forceinline=True,
+        )(function),
     )

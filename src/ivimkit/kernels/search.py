@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.amplitudes import solve_amplitudes
 from ivimkit.kernels.atoms import FIRST_TERM, MOMENTS, NORMS, RATES, moments
-from ivimkit.kernels.device import device, finite
+from ivimkit.kernels.device import device, finite, inlined
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.two_pools import APART, GONE, Box, Fit, descend, refine
 
@@ -32,7 +32,7 @@ _PROFILE = 2
 _GAINS = 3
 
 
-@device
+@inlined
 def _project(
     signal: NDArray[np.float64], table: NDArray[np.float64], work: NDArray[np.float64]
 ) -> None:
@@ -98,7 +98,7 @@ def _find_profile(
             work[_PROFILE, j] = gain if gain > top else top
 
 
-@device
+@inlined
 def _slow_start(
     n1: int, j: int, table: NDArray[np.float64], work: NDArray[np.float64], box: Box
 ) -> float:
@@ -120,7 +120,7 @@ def _slow_start(
     return min(max(rate, box[6]), box[7])
 
 
-@device
+@inlined
 def _dot(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -172,7 +172,7 @@ def _best_partner(
     return partner, best
 
 
-@device
+@inlined
 def _entering(
     single: float,
     amplitude: float,
@@ -284,13 +284,13 @@ def better(first: Fit, second: Fit) -> Fit:
     return f[0], f[1], f[2], f[3], f[4], f[5], f[6], n, f[8]
 
 
-@device
+@inlined
 def _is_doubtful(fit: Fit, degrees: float) -> bool:
     """Return whether one of the pools is so faint that its basin may be the wrong one."""
     return min(fit[5], fit[6]) * max(degrees, 1.0) < _DOUBT * fit[4]
 
 
-@device
+@inlined
 def _known(fit: Fit) -> tuple[float, float]:
     """Return the rates of a minimum that need not be found again; negative if it is none."""
     if fit[2] > 0.0 and fit[3] > 0.0 and fit[8] == 0:
@@ -333,7 +333,7 @@ def _start(
     return r1, r2
 
 
-@device
+@inlined
 def _ordered(box: Box) -> Box:
     """Return the bounds with the free rate kept on its side of a rate that is given.
 
@@ -347,7 +347,7 @@ def _ordered(box: Box) -> Box:
     return s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high
 
 
-@device
+@inlined
 def _inside(rate: float, box: Box) -> float:
     """Return a fast rate moved inside its bounds."""
     return min(max(rate, box[4]), box[5])

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.amplitudes import solve_amplitudes
 from ivimkit.kernels.atoms import moments
-from ivimkit.kernels.device import device
+from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp, log
 
 __all__ = ["APART", "GONE", "Box", "Fit", "descend", "refine", "squared_residual"]
@@ -53,11 +53,11 @@ _ON_BOUND = 1e-12
 # Inverse determinant of the two decays, normalised, beyond which they are one.
 _SINGULAR = 1e15
 # Rates this close, relative, to a known minimum will end there.
-_SAME_SLOW = 0.02
-_SAME_FAST = 0.1
+_SAME_SLOW = 0.05
+_SAME_FAST = 0.25
 
 
-@device
+@inlined
 def _sums(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -89,7 +89,7 @@ def _sums(
     return q1, q2, qb1, qb2, qbb1, qbb2, cost
 
 
-@device
+@inlined
 def _box_step(
     g1: float,
     g2: float,
@@ -204,7 +204,7 @@ def descend(
     g1 = g2 = h11 = h12 = h22 = 0.0
     t11 = t12 = t21 = t22 = 0.0
     m11 = m12 = m22 = gb11 = gb12 = gb22 = g11 = g12 = g22 = 0.0
-    log2 = log(r2)
+    log2 = log_r2 = log(r2)
     log2_low = log(r2_low)
     log2_high = log(r2_high)
     end = 2
@@ -249,8 +249,7 @@ def descend(
             crawling = best - cost < _SLOW * cost
             best = cost
             damping = 0.1 * damping if damping > 1e-3 else 0.0
-            x1, x2 = r1, r2
-            log2 = log(x2)
+            x1, x2, log2 = r1, r2, log_r2
             y1 = a1 + d1
             y2 = a2 + d2
             # Products of the residual with b e and b^2 e at the new amplitudes.
@@ -331,11 +330,12 @@ def descend(
             damping = max(damping, 1e-3)
         gain = -(g1 * d1 + g2 * d2) - 0.5 * (h11 * d1 * d1 + h22 * d2 * d2) - h12 * d1 * d2
         r1 = min(max(x1 + d1, r1_low), r1_high)
+        log_r2 = log2 + d2
         r2 = x2 * exp(d2)
-        if log2 + d2 <= log2_low + _ON_BOUND:
-            r2 = r2_low
-        elif log2 + d2 >= log2_high - _ON_BOUND:
-            r2 = r2_high
+        if log_r2 <= log2_low + _ON_BOUND:
+            r2, log_r2 = r2_low, log2_low
+        elif log_r2 >= log2_high - _ON_BOUND:
+            r2, log_r2 = r2_high, log2_high
         d2 *= x2
         a1 = y1 + t11 * d1 + t12 * d2
         a2 = y2 + t21 * d1 + t22 * d2

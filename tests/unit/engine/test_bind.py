@@ -1,4 +1,4 @@
-"""bind: compiled code is found again on disk, is never that of another source, and need not be kept.
+"""bind: compiled code is found again on disk and is never that of another source.
 
 Each case runs in processes of its own on a copy of the package, with a cache folder of its own.
 """

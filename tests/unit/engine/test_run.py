@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from tolerances import CLOSED_FORM
 
 from ivimkit import methods, models
 from ivimkit.engine import DEVICES, Task, default_threads, evaluate, run
 from ivimkit.errors import OptionError
+from tolerances import CLOSED_FORM
 
 B = np.array([0.0, 10, 20, 50, 100, 200, 400, 800])
 BIEXP = models.get("biexp")
@@ -40,7 +40,9 @@ def task(model="monoexp", method="loglinear"):
 def test_every_voxel_is_read_once_and_lands_in_its_row():
     reader = Reader(10_000)
     [(values, status, spread)] = run(reader, B, [task()], threads=2)
-    assert sorted(reader.chunks) == [(0, 4096), (4096, 8192), (8192, 10_000)]
+    starts, stops = zip(*sorted(reader.chunks), strict=True)
+    assert starts == (0, *stops[:-1])
+    assert stops[-1] == 10_000
     np.testing.assert_allclose(values[:, 1], 1e-3 + 1e-7 * np.arange(10_000), rtol=CLOSED_FORM)
     assert values.shape == (10_000, 4)
     assert status.tolist() == [0] * 10_000
@@ -50,7 +52,9 @@ def test_every_voxel_is_read_once_and_lands_in_its_row():
 def test_several_tasks_share_one_pass_over_the_data():
     reader = Reader(5000)
     both = run(reader, B, [task(), task("biexp", "segmented")], threads=1)
-    assert len(reader.chunks) == 2
+    alone = Reader(5000)
+    run(alone, B, [task()], threads=1)
+    assert sorted(reader.chunks) == sorted(alone.chunks)
     for single, one in zip((task(), task("biexp", "segmented")), both, strict=True):
         for first, second in zip(run(Reader(5000), B, [single])[0], one, strict=True):
             np.testing.assert_array_equal(first, second)
@@ -84,7 +88,7 @@ def test_an_exception_stops_the_other_chunks():
     class Failing(Reader):
         def read(self, start, stop, out):
             super().read(start, stop, out)
-            if start == 2 * 4096:
+            if start > 10_000:
                 raise RuntimeError("the disk is gone")
             time.sleep(0.001)
 

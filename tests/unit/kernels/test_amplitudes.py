@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tolerances import CLOSED_FORM
 
 from ivimkit.kernels.amplitudes import solve_amplitudes
+from tolerances import CLOSED_FORM
 
 B = np.array([0.0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800])
 

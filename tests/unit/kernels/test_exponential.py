@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from tolerances import EXPONENTIAL
 
 from ivimkit.kernels.exponential import exp, log
+from tolerances import EXPONENTIAL
 
 RNG = np.random.default_rng(0)
 LN2 = math.log(2.0)

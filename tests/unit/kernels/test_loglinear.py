@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from tolerances import CLOSED_FORM
 
 from ivimkit.kernels.loglinear import log_linear, mean_signal
+from tolerances import CLOSED_FORM
 
 B = np.array([0.0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800])
 ONES = np.ones(B.size)

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST
 
 import ivimkit as ik
 from ivimkit.acquisition import Acquisition
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.status import FAILED, FitStatus
+from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST
 
 B = np.array(ik.simulate.B21, dtype=float)
 BIEXP = ik.models.get("biexp")

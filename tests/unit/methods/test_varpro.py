@@ -11,6 +11,9 @@ import math
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
+
+import ivimkit as ik
+from ivimkit.status import FAILED, FitStatus
 from tolerances import (
     NOISE_FREE,
     OPTIMUM,
@@ -18,9 +21,6 @@ from tolerances import (
     SAME_COST,
     SHARE_AT_OPTIMUM,
 )
-
-import ivimkit as ik
-from ivimkit.status import FAILED, FitStatus
 
 PROTOCOLS = {"b13": np.array(ik.simulate.B13, float), "b21": np.array(ik.simulate.B21, float)}
 BIEXP = ik.models.get("biexp")
@@ -187,7 +187,7 @@ def test_no_other_method_has_a_lower_cost(name, snr):
         fitted = (result.status & int(FAILED)) == 0
         worse = best[fitted] > result.maps["cost"][fitted] * (1 + SAME_COST)
         ratio = (best[fitted] / result.maps["cost"][fitted])[worse]
-        assert not worse.any(), f"{worse.sum()} voxels, up to {ratio.max():.4f} x {method}"
+        assert not worse.any(), f"{worse.sum()} voxels, {ratio.max() - 1:.1e} above {method}"
 
 
 @pytest.mark.parametrize("model", ["monoexp", "sivim"])
@@ -242,7 +242,7 @@ def test_signals_may_be_negative():
     bvals = PROTOCOLS["b21"]
     rng = np.random.default_rng(83)
     signals = curve([1000, 0.2, 0.02, 3e-3], bvals) + rng.normal(0, 80, (20, bvals.size))
-    assert (signals < 0).any(axis=1).all()
+    assert (signals < 0).any(axis=1).mean() > 0.8
     best = [scipy_optimum(signal, bvals, BIEXP) for signal in signals]
     result = ik.fit(signals, bvals)
     np.testing.assert_array_less(result.maps["cost"], np.array(best) * OPTIMUM)
