@@ -167,7 +167,7 @@ def test_every_parameter_can_be_fixed_to_a_number_and_to_a_map(model, method):
         )
 
         values = truth[:, k].copy()
-        values[[3, 7]] = np.nan, np.inf
+        values[[3, 7]] = np.nan
         mapped = ik.fit(signals, B13, model=model.with_fixed(**{name: values}), method=method)
         assert (mapped.status[[3, 7]] == FitStatus.NON_FINITE).all()
         assert np.isnan(mapped.params[[3, 7]]).all()
@@ -176,6 +176,20 @@ def test_every_parameter_can_be_fixed_to_a_number_and_to_a_map(model, method):
         np.testing.assert_array_equal(mapped.maps[name][fitted], values[fitted])
         one = ik.fit(signals[5], B13, model=model.with_fixed(**{name: values[5]}), method=method)
         np.testing.assert_allclose(one.params, mapped.params[5], rtol=SAME_MINIMUM)
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_an_infinite_value_of_a_map_fails_its_voxel_only(model, method):
+    truth = typical(model, 8, seed=37)
+    signals = evaluate(model, truth, B13)
+    for k, name in enumerate(model.names):
+        values = truth[:, k].copy()
+        values[[2, 5]] = np.inf, -np.inf
+        result = ik.fit(signals, B13, model=model.with_fixed(**{name: values}), method=method)
+        failed = np.isin(np.arange(8), [2, 5])
+        np.testing.assert_array_equal(result.status == FitStatus.NON_FINITE, failed)
+        assert np.isnan(result.params[failed]).all()
+        assert np.isfinite(result.params[~failed]).all()
 
 
 # -------------------------------------------------------------------------------- symmetries

@@ -15,8 +15,10 @@ from ivimkit.kernels.two_pools import APART, GONE, Box, Fit, descend, refine
 
 __all__ = ["better", "global_fit", "persist", "settle"]
 
-# Squared amplitude over its variance below which a pool is too faint for one start to be enough.
-_DOUBT = 20.0
+# Squared amplitude over its variance below which a pool is too faint for one start to be enough,
+# and below which a fit with one pool alone is the better place to begin.
+_FAINT = 20.0
+_FAINTER = 5.0
 # A pair of decays that leaves this many times the cost of the best fit does not beat it.
 _HOPELESS = 1.3
 # Slope squared over cost below which an entering pool gains nothing.
@@ -285,9 +287,9 @@ def better(first: Fit, second: Fit) -> Fit:
 
 
 @inlined
-def _is_doubtful(fit: Fit, degrees: float) -> bool:
-    """Return whether one of the pools is so faint that its basin may be the wrong one."""
-    return min(fit[5], fit[6]) * max(degrees, 1.0) < _DOUBT * fit[4]
+def _is_faint(fit: Fit, degrees: float, limit: float) -> bool:
+    """Return whether a pool is so faint, compared with `limit`, that its basin may be wrong."""
+    return min(fit[5], fit[6]) * max(degrees, 1.0) < limit * fit[4]
 
 
 @inlined
@@ -378,7 +380,7 @@ def _all_basins(
     )  # fmt: skip
     # Every other summit of the profile is a basin of its own, unless it is far too high. Where the
     # noise hides one of the pools, summits may be hidden too, and spare starts make sure.
-    doubtful = _is_doubtful(best, degrees)
+    doubtful = _is_faint(best, degrees, _FAINT)
     enough = -_HOPELESS * best[4]
     for j in range(b.size):
         enough += (root_weight[j] * signal[j]) ** 2
@@ -491,7 +493,7 @@ def global_fit(
         r1 = min(max(r1, r1_low), r1_high)
         r2 = min(max(r2, r2_low), r2_high)
         best = refine(b, root_weight, signal, r1, r2, box, table)
-        if r2_low < r2_high and f_low < f_high and _is_doubtful(best, degrees):
+        if r2_low < r2_high and f_low < f_high and _is_faint(best, degrees, _FAINT):
             for j in range(1, n2, 3):
                 known1, known2 = _known(best)
                 rate = _inside(table[RATES, n1_padded + j], box)
@@ -499,7 +501,7 @@ def global_fit(
                 best = better(best, other)
     # Where the noise hides one of the pools, or a descent did not end, begin again from one pool.
     only_one = f_low == f_high or r2_low == r2_high
-    if best[8] == 0 and (only_one or not _is_doubtful(best, degrees)):
+    if best[8] == 0 and (only_one or not _is_faint(best, degrees, _FAINTER)):
         return best
     begin = best[0], best[1], best[2], best[3], best[4], best[5], best[6], best[7], 1
     one = settle(b, root_weight, signal, begin, box, table)

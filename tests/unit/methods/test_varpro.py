@@ -241,8 +241,8 @@ def test_fixed_fractions_leave_the_other_pool_identifiable():
 def test_signals_may_be_negative():
     bvals = PROTOCOLS["b21"]
     rng = np.random.default_rng(83)
-    signals = curve([1000, 0.2, 0.02, 3e-3], bvals) + rng.normal(0, 80, (20, bvals.size))
-    assert (signals < 0).any(axis=1).mean() > 0.8
+    signals = curve([1000, 0.2, 0.02, 3e-3], bvals) + rng.normal(0, 150, (20, bvals.size))
+    assert (signals < 0).any(axis=1).mean() > 0.5
     best = [scipy_optimum(signal, bvals, BIEXP) for signal in signals]
     result = ik.fit(signals, bvals)
     np.testing.assert_array_less(result.maps["cost"], np.array(best) * OPTIMUM)
