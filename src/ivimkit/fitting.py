@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods, models
+from ivimkit.acquisition import Acquisition
 from ivimkit.dwi import DWI
 from ivimkit.engine import Progress, Task, default_threads, run
 from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
@@ -97,7 +98,7 @@ def fit(
     the_model, the_method = models.get(model), methods.get(method)
     b, counts = dwi.fit_bvals, dwi.fit_counts
     weight = counts * _weights(weights, dwi)
-    _check(dwi, the_model, the_method, b[weight > 0.0])
+    _check(_used(dwi, weight), the_model, the_method)
     reader = dwi.voxels()
     started, clock = datetime.now(UTC), time.perf_counter()
     tasks = [
@@ -107,8 +108,9 @@ def fit(
     (values, status, spread), (adc, adc_status, _) = run(
         reader, b, tasks, threads=threads, device=device, progress=progress
     )
-    no_adc = ((adc_status & int(FAILED)) != 0) & ((status & int(FAILED)) == 0)
-    status[no_adc] |= int(FitStatus.ADC_NOT_AVAILABLE)
+    if "ADC" not in the_model.names:
+        no_adc = ((adc_status & int(FAILED)) != 0) & ((status & int(FAILED)) == 0)
+        status[no_adc] |= int(FitStatus.ADC_NOT_AVAILABLE)
     adc_values = np.where((status & int(FAILED)) != 0, np.nan, adc[:, 1])
     columns = _columns(the_model, values, spread, adc_values, float(weight.sum()))
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
@@ -147,18 +149,26 @@ def _as_dwi(data: DWI | ArrayLike, bvals: ArrayLike | None, mask: ArrayLike | No
     return DWI(data, bvals, mask=mask)
 
 
-def _check(dwi: DWI, model: SignalModel, method: FitMethod, b: NDArray[np.float64]) -> None:
+def _used(dwi: DWI, weight: NDArray[np.float64]) -> Acquisition:
+    """Return the acquisition of the volumes that have a weight."""
+    if dwi.average == "none":
+        return dwi.acquisition.take(np.flatnonzero(weight))
+    shells = [s for s, w in zip(dwi.acquisition.shells, weight, strict=True) if w > 0.0]
+    return dwi.acquisition.take(sorted(volume for s in shells for volume in s.volumes))
+
+
+def _check(acquisition: Acquisition, model: SignalModel, method: FitMethod) -> None:
     """Refuse what cannot be fitted and warn of what cannot be fitted well."""
-    distinct = np.unique(b).size
+    distinct = np.unique(acquisition.shell_bvals).size
     needed = max(model.n_free, 2)
     if distinct < needed:
         raise AcquisitionError(
             f"got {distinct} distinct b-values with a weight; model {model.name} has {needed} "
             "free parameters and needs at least as many. Use a simpler model or fix a parameter"
         )
-    method.check(model, dwi.acquisition)
+    method.check(model, acquisition)
     pools = model.pools
-    for text in dwi.acquisition.warnings(
+    for text in acquisition.warnings(
         perfusion=pools is None or pools.fraction is not None,
         fast_pool=pools is None or pools.fast is not None,
     ):

@@ -100,7 +100,7 @@ class SignalModel:
         return self.names.index(name)
 
     def with_bounds(self, **bounds: tuple[float, float]) -> SignalModel:
-        """Return the model with other bounds.
+        """Return the model with other bounds; a parameter that was fixed is free again.
 
         Parameters
         ----------
@@ -128,7 +128,9 @@ class SignalModel:
             self._check_range(name, lower, upper)
             old = self[name]
             start = min(max(old.start, lower), upper)
-            model = model._replace(name, replace(old, lower=lower, upper=upper, start=start))
+            maps = {key: m for key, m in model.fixed_maps.items() if key != name}
+            free = replace(old, lower=lower, upper=upper, start=start)
+            model = replace(model._replace(name, free), fixed_maps=maps)
         return model
 
     def with_fixed(self, **values: ArrayLike) -> SignalModel:

@@ -14,7 +14,11 @@ __all__ = ["check_threshold", "require_two"]
 
 def check_threshold(name: str, value: float) -> None:
     """Raise OptionError if a threshold is not a finite number >= 0."""
-    if not (math.isfinite(value) and value >= 0.0):
+    try:
+        good = math.isfinite(value) and value >= 0.0
+    except TypeError:
+        good = False
+    if not good:
         raise OptionError(f"{name} is {value!r}; expected a b-value >= 0 in s/mm^2")
 
 

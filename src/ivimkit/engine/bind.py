@@ -2,46 +2,52 @@
 
 A factory that returned a jitted inner function would never find its code on disk, and a cached
 function that calls one in another file would not notice an edit there. So the driver is a copy
-of its template with the kernels in its globals, and a hash of all sources that it can reach, and
-of numba's version, in its name: another source is another name, and the cache can neither miss
-nor be stale.
+of its template with the kernels in its globals, and a hash of everything that is compiled (the
+code, constants and compile options of all functions it can reach, as they are loaded) and of
+numba's version in its name: other code is another name, and the cache can neither miss nor be
+stale.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from types import FunctionType
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType
 from typing import Any, cast
 
 import numba
 
 __all__ = ["bind"]
 
-# Constants of the package's own modules (status flags, say) are compiled in as well.
-_SOURCES = (".", "kernels", "models", "methods", "engine")
+
+def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
+    """Yield everything that decides what a function compiles to, callees included."""
+    plain: Any = getattr(function, "py_func", function)
+    if id(plain) in seen:
+        return
+    seen.add(id(plain))
+    for name, value in sorted(getattr(function, "targetoptions", {}).items()):
+        # The order of a set changes from process to process.
+        yield f"{name}={sorted(value) if isinstance(value, set) else value}"
+    yield from _code_parts(plain.__code__)
+    for name in sorted(plain.__code__.co_names):
+        value = plain.__globals__.get(name)
+        if isinstance(value, FunctionType) or hasattr(value, "py_func"):
+            yield name
+            yield from _parts(value, seen)
+        elif isinstance(value, int | float | str | tuple):
+            yield f"{name}={value!r}"
 
 
-def _python_files(folder: Traversable) -> list[Traversable]:
-    return sorted(
-        (entry for entry in folder.iterdir() if entry.name.endswith(".py")),
-        key=lambda entry: entry.name,
-    )
-
-
-@functools.cache
-def _fingerprint() -> str:
-    """Return a hash of every source that compiled code can come from."""
-    digest = hashlib.sha256(numba.__version__.encode())
-    root = files("ivimkit")
-    for name in _SOURCES:
-        for source in _python_files(root.joinpath(name)):
-            digest.update(source.name.encode())
-            digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
+def _code_parts(code: CodeType) -> Iterator[str]:
+    yield code.co_code.hex()
+    yield repr((code.co_names, code.co_varnames))
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _code_parts(constant)
+        else:
+            yield repr(constant)
 
 
 @functools.cache
@@ -64,8 +70,10 @@ def bind(template: FunctionType, *kernels: tuple[str, Callable[..., Any]]) -> Ca
     driver = FunctionType(
         template.__code__, {**template.__globals__, **dict(kernels)}, template.__name__
     )
-    labels = "_".join(f"{kernel.__module__}.{kernel.__name__}" for _, kernel in kernels)
-    tag = hashlib.sha256((labels + _fingerprint()).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(numba.__version__.encode())
+    for part in _parts(driver, set()):
+        digest.update(part.encode())
+    tag = digest.hexdigest()[:16]
     driver.__qualname__ = f"{template.__name__}_{tag}"
     driver.__module__ = template.__module__
     try:

@@ -50,14 +50,18 @@ def fit_chunk(
     n_par = lower.shape[1]
     work = np.zeros((work_rows, table.shape[1]))
     first_start = start[0]
+    clean = np.zeros(b.size)
     for v in range(signals.shape[0]):
         signal = signals[v]
         low = lower[v if lower.shape[0] > 1 else 0]
         high = upper[v if upper.shape[0] > 1 else 0]
-        total, positive = screen(root_weight, signal)
+        for j in range(b.size):
+            # A value without weight may be anything, and 0 times NaN is NaN.
+            clean[j] = signal[j] if root_weight[j] > 0.0 else 0.0
+        total, positive = screen(root_weight, clean)
         finite = math.isfinite(total)
         for k in range(n_par):
-            finite = finite and not math.isnan(low[k])
+            finite = finite and math.isfinite(low[k])
         code = 0
         if not finite:
             code = _NON_FINITE
@@ -65,9 +69,9 @@ def fit_chunk(
             code = _NO_SIGNAL
         else:
             code = fit_voxel(
-                b, root_weight, signal, low, high, first_start, options, table, work, out[v]
+                b, root_weight, clean, low, high, first_start, options, table, work, out[v]
             )
-            variation[v] = spread(root_weight, signal)
+            variation[v] = spread(root_weight, clean)
         if code & _FAILED:
             for k in range(out.shape[1]):
                 out[v, k] = math.nan

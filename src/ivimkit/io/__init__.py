@@ -1,7 +1,7 @@
 """Files to scans and results, and back; the only importer of nibabel."""
 
-from ivimkit.io.reading import load, load_map
 from ivimkit.io.maps import save_map, save_scan
+from ivimkit.io.reading import load, load_map
 from ivimkit.io.results import check_output, load_result, save
 
 __all__ = [

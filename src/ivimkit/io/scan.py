@@ -102,8 +102,8 @@ def open_scan(scan: AnyPath | Sequence[AnyPath]) -> ScanFiles:
             what = "a single 3-D image" if len(file.shape) == 3 else f"{len(file.shape)}-D"
             raise ShapeError(
                 f"{scan} is {what}, shape {file.shape}; expected 4-D, with one volume per "
-                "b-value. Give all 3-D files as a list (on the command line with --stack) together "
-                "with their b-values"
+                "b-value. Give all 3-D files as a list (on the command line with --stack) "
+                "together with their b-values"
             )
         return ScanFiles((file,), stacked=False)
     stack = ScanFiles(tuple(open_nifti(Path(path)) for path in scan), stacked=True)

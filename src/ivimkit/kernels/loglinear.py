@@ -79,5 +79,5 @@ def mean_signal(
     for j in range(b.size):
         w = root_weight[j] * root_weight[j] if b[j] == at else 0.0
         n += w
-        total += w * signal[j]
+        total += w * (signal[j] if w > 0.0 else 0.0)
     return total / n

@@ -26,6 +26,8 @@ _PERFUSION_NOT_DETECTED = int(FitStatus.PERFUSION_NOT_DETECTED)
 _TISSUE_NOT_DETECTED = int(FitStatus.TISSUE_NOT_DETECTED)
 # An amplitude is seen if it differs from 0 by this many standard deviations (5 % level).
 _DETECTED = 1.959964**2
+# A share of the signal that is rounding, however little noise there is.
+_NOTHING = 1e-8
 
 
 def pool_options(
@@ -112,8 +114,8 @@ def store_pools(
     out[-1] = iterations
     code = 0
     noise = cost / options[6] if options[6] > 0.0 else 0.0
-    if i_fast >= 0 and (a2 == 0.0 or seen2 < _DETECTED * noise):
+    if i_fast >= 0 and (a2 <= _NOTHING * s0 or seen2 < _DETECTED * noise):
         code |= _PERFUSION_NOT_DETECTED
-    if i_f >= 0 and (a1 == 0.0 or seen1 < _DETECTED * noise):
+    if i_f >= 0 and (a1 <= _NOTHING * s0 or seen1 < _DETECTED * noise):
         code |= _TISSUE_NOT_DETECTED
     return code

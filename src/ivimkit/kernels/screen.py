@@ -32,10 +32,10 @@ def spread(root_weight: NDArray[np.float64], signal: NDArray[np.float64]) -> flo
     for j in range(signal.size):
         w = root_weight[j] * root_weight[j]
         n += w
-        total += w * signal[j]
+        total += w * (signal[j] if w > 0.0 else 0.0)
     mean = total / n
     square = 0.0
     for j in range(signal.size):
-        difference = root_weight[j] * (signal[j] - mean)
+        difference = root_weight[j] * (signal[j] - mean if root_weight[j] > 0.0 else 0.0)
         square += difference * difference
     return square

@@ -13,7 +13,7 @@ from ivimkit.kernels.device import device, finite, inlined
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.two_pools import APART, GONE, Box, Fit, descend, refine
 
-__all__ = ["better", "global_fit", "persist", "settle"]
+__all__ = ["better", "global_fit", "ordered", "persist", "settle"]
 
 # Squared amplitude over its variance below which a pool is too faint for one start to be enough,
 # and below which a fit with one pool alone is the better place to begin.
@@ -24,7 +24,7 @@ _HOPELESS = 1.3
 # Slope squared over cost below which an entering pool gains nothing.
 _FLAT = 1e-6
 # How often a descent in a flat valley may begin again.
-_ROUNDS = 8
+_ROUNDS = 16
 
 # Rows of the scratch array. All of it is indexed by row and column: an index that is a sum could
 # be negative for all the compiler knows, and negative indices cost a gather in place of a load.
@@ -336,7 +336,7 @@ def _start(
 
 
 @inlined
-def _ordered(box: Box) -> Box:
+def ordered(box: Box) -> Box:
     """Return the bounds with the free rate kept on its side of a rate that is given.
 
     Two free rates are told apart by their order alone; a given one must be compared with.
@@ -350,9 +350,9 @@ def _ordered(box: Box) -> Box:
 
 
 @inlined
-def _inside(rate: float, box: Box) -> float:
-    """Return a fast rate moved inside its bounds."""
-    return min(max(rate, box[4]), box[5])
+def _above(slow: float, fast: float, box: Box) -> float:
+    """Return a fast rate moved inside its bounds and above a slow one."""
+    return min(max(fast, box[4], APART * slow), box[5])
 
 
 @device
@@ -374,10 +374,9 @@ def _all_basins(
     for j in range(n2):
         if work[_PROFILE, j] > work[_PROFILE, first]:
             first = j
-    best = descend(
-        b, root_weight, signal, _slow_start(n1, first, table, work, box),
-        _inside(table[RATES, n1_padded + first], box), box, -1.0, -1.0, table,
-    )  # fmt: skip
+    slow = _slow_start(n1, first, table, work, box)
+    fast = _above(slow, table[RATES, n1_padded + first], box)
+    best = descend(b, root_weight, signal, slow, fast, box, -1.0, -1.0, table)
     # Every other summit of the profile is a basin of its own, unless it is far too high. Where the
     # noise hides one of the pools, summits may be hidden too, and spare starts make sure.
     doubtful = _is_faint(best, degrees, _FAINT)
@@ -391,11 +390,9 @@ def _all_basins(
         )
         if j != first and here > enough and (summit or (doubtful and j % 3 == 1)):
             known1, known2 = _known(best)
-            other = descend(
-                b, root_weight, signal, _slow_start(n1, j, table, work, box),
-                _inside(table[RATES, n1_padded + j], box), box,
-                known1, known2, table,
-            )  # fmt: skip
+            slow = _slow_start(n1, j, table, work, box)
+            fast = _above(slow, table[RATES, n1_padded + j], box)
+            other = descend(b, root_weight, signal, slow, fast, box, known1, known2, table)
             best = better(best, other)
     return best
 
@@ -417,7 +414,7 @@ def _second_pool(
 
     Returns the better of what is found and of `best`, a minimum found before.
     """
-    r1, r2, a1, a2, cost, seen1, seen2, iterations, end = fit
+    r1, r2, a1, a2, cost, seen1, seen2, _, end = fit
     _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     if (a1 > 0.0 and a2 > 0.0) or f_low == f_high:
         return better(best, fit)
@@ -480,7 +477,7 @@ def global_fit(
         As `ivimkit.kernels.two_pools.descend` returns it.
     """
     n1_padded = (n1 + 7) // 8 * 8
-    box = _ordered(box)
+    box = ordered(box)
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     in_table = (r1_low < r1_high or table[RATES, 0] == r1_low) and (
         r2_low < r2_high or table[RATES, n1_padded] == r2_low
@@ -491,14 +488,19 @@ def global_fit(
     else:
         r1, r2 = _start(b, root_weight, signal, box, n1, n2, table, work)
         r1 = min(max(r1, r1_low), r1_high)
-        r2 = min(max(r2, r2_low), r2_high)
-        best = refine(b, root_weight, signal, r1, r2, box, table)
-        if r2_low < r2_high and f_low < f_high and _is_faint(best, degrees, _FAINT):
-            for j in range(1, n2, 3):
-                known1, known2 = _known(best)
-                rate = _inside(table[RATES, n1_padded + j], box)
-                other = descend(b, root_weight, signal, r1, rate, box, known1, known2, table)
-                best = better(best, other)
+        best = refine(b, root_weight, signal, r1, _above(r1, r2, box), box, table)
+        free_slow = r1_low < r1_high
+        faint = f_low < f_high and _is_faint(best, degrees, _FAINT)
+        for j in range(1, n2 if r2_low < r2_high and (free_slow or faint) else 0, 3):
+            r2 = table[RATES, n1_padded + j]
+            if free_slow:
+                dot = _dot(b, root_weight, signal, r2)
+                r1, _ = _best_partner(r2, dot, False, 0, n1, box, table, work)
+                r1 = min(max(r1, r1_low), r1_high)
+            known1, known2 = _known(best)
+            r2 = _above(r1, r2, box)
+            other = descend(b, root_weight, signal, r1, r2, box, known1, known2, table)
+            best = better(best, other)
     # Where the noise hides one of the pools, or a descent did not end, begin again from one pool.
     only_one = f_low == f_high or r2_low == r2_high
     if best[8] == 0 and (only_one or not _is_faint(best, degrees, _FAINTER)):

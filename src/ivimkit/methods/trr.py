@@ -14,7 +14,7 @@ from ivimkit.errors import OptionError
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.search import better, persist, settle
+from ivimkit.kernels.search import better, ordered, persist, settle
 from ivimkit.kernels.two_pools import refine
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
@@ -46,7 +46,8 @@ def _fit_voxel(
         return _TOO_FEW
     s0 = min(max(s0, s0_low), s0_high)
     fast = min(max(start[int(options[2])], fast_low), fast_high)
-    first = (s0, s0, f_low, f_high, fast_low, fast_high, slow, slow)
+    first = ordered((s0, s0, f_low, f_high, fast_low, fast_high, slow, slow))
+    fast = min(max(fast, first[4]), first[5])
     fit = refine(b, root_weight, signal, slow, fast, first, table)
     if two_stage > 0.0:
         fit = refine(b, root_weight, signal, slow, fit[1], box, table)
