@@ -24,7 +24,7 @@ PROTOCOLS = {"b13": np.array(B13, dtype=float), "b21": np.array(B21, dtype=float
 # An infinite bound (S0) is a number in the tests.
 LARGE = 1000.0
 
-# What issue 2 calls identifiable without noise: f >= 0.02 and D* >= 3 D.
+# Identifiable without noise: f >= 0.02 and D* >= 3 D.
 _LEAST_FRACTION = 0.02
 _LEAST_RATIO = 3.0
 

@@ -17,7 +17,7 @@ DERIVATIVE = 1e-8
 """Richardson extrapolation of central differences is exact to about 1e-10 of the derivative."""
 
 NOISE_FREE = 1e-6
-"""Issue 2, figure 5: noise-free data give every parameter to 1e-6 relative."""
+"""The goal: noise-free data give every parameter to 1e-6 relative (benchmarks/exact.py)."""
 
 SAME_COST = 1e-9
 """A method stops when a step promises less than this share of the cost."""
@@ -28,11 +28,11 @@ SAME_MINIMUM = 2e-4
 (D*) has a standard deviation of up to twice itself."""
 
 OPTIMUM = 1.0001
-"""Issue 2, figure 1: a cost within this factor of the best known one is the optimum."""
+"""The goal: a cost within this factor of the best known one is the optimum (optimum.py)."""
 
 OPTIMUM_MISSED = 1.01
-"""Issue 2, figure 1: no voxel may have a cost above this factor of the best known one."""
+"""The goal: no voxel has a cost above this factor of the best known one (optimum.py)."""
 
 SHARE_AT_OPTIMUM = 0.995
-"""Share of voxels that must be at the optimum: figure 1 asks for 99.9 % of 2 000 voxels, here
-with some hundred voxels one miss is allowed."""
+"""Share of voxels that must be at the optimum: the goal is 99.9 % of 2 000 voxels; with some
+hundred voxels one miss is allowed."""

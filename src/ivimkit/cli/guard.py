@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -15,7 +16,14 @@ from typer.core import TyperGroup
 from ivimkit.cli.exit_codes import DONE, FAULT, INTERRUPTED, WRONG_INPUT
 from ivimkit.errors import InputError
 
-__all__ = ["GuardedGroup", "command_line", "exit_code_of", "prepare_process", "set_verbose"]
+__all__ = [
+    "GuardedGroup",
+    "command_line",
+    "exit_code_of",
+    "leave_at_once",
+    "prepare_process",
+    "set_verbose",
+]
 
 _ARGUMENTS = "ivimkit.arguments"
 _VERBOSE = "ivimkit.verbose"
@@ -94,6 +102,13 @@ def prepare_process() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+
+
+def leave_at_once(code: int) -> NoReturn:
+    """End the process with this code, output written, nothing else run."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _interrupt(number: int, frame: object) -> None:

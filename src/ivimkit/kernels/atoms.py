@@ -228,7 +228,8 @@ def moments(table: NDArray[np.float64], t: float) -> tuple[float, float, float]:
     """
     offset = table[MOMENTS, 0]
     if not t <= table[MOMENTS, 1]:
-        return table[MOMENTS, 3], 0.0, 0.0
+        # Beyond every decay only b = 0 is left. A NaN must not become a row of the table.
+        return (table[MOMENTS, 3], 0.0, 0.0) if t > 0.0 else (t, t, t)
     u = t + offset
     bits = np.float64(u).view(np.int64)
     row = int(table[MOMENTS, 2]) + (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
-from ivimkit.kernels.two_pools import GONE, Box, Fit
+from ivimkit.kernels.two_pools import APART, GONE, Box, Fit
 from ivimkit.status import FitStatus
 
 __all__ = ["EXTRA", "pool_bounds", "pool_options", "store_pools"]
@@ -104,6 +104,11 @@ def store_pools(
     if not s0 > 0.0:
         return _NO_SIGNAL
     i_s0, i_f, i_fast, i_slow = int(options[0]), int(options[1]), int(options[2]), int(options[3])
+    # The rate of a pool that is not there keeps its side of the other.
+    if a1 == 0.0 and box[6] < box[7]:
+        r1 = max(min(r1, r2 / APART), box[6])
+    if a2 == 0.0 and box[4] < box[5]:
+        r2 = min(max(r2, APART * r1), box[5])
     out[i_s0] = min(max(s0, box[0]), box[1])
     out[i_slow] = r1
     if i_f >= 0:

@@ -22,9 +22,15 @@ _FAINTER = 5.0
 # A pair of decays that leaves this many times the cost of the best fit does not beat it.
 _HOPELESS = 1.3
 # Slope squared over cost below which an entering pool gains nothing.
-_FLAT = 1e-6
+_FLAT = 1e-9
+# Share of its upper bound above which a slow rate is that of free fluid.
+_FLUID = 0.6
 # How often a descent in a flat valley may begin again.
 _ROUNDS = 16
+# Relative gain of such a round below which there is nothing more to gain, and below which the
+# descent may count as finished when the rounds are used up.
+_CRAWL = 1e-9
+_STALLED = 1e-5
 
 # Rows of the scratch array. All of it is indexed by row and column: an index that is a sum could
 # be negative for all the compiler knows, and negative indices cost a gather in place of a load.
@@ -271,10 +277,18 @@ def persist(
     tuple
         As `refine` returns it.
     """
+    gain = math.inf
     for _ in range(_ROUNDS):
         if fit[8] != 2:
             break
-        fit = better(fit, refine(b, root_weight, signal, fit[0], fit[1], box, table))
+        again = refine(b, root_weight, signal, fit[0], fit[1], box, table)
+        gain = fit[4] - again[4]
+        fit = better(fit, again)
+        if gain <= _CRAWL * fit[4]:
+            break
+    if fit[8] == 2 and gain <= _STALLED * fit[4]:
+        # The floor of the valley is as low here as anywhere: that is a minimum.
+        return fit[0], fit[1], fit[2], fit[3], fit[4], fit[5], fit[6], fit[7], 0
     return fit
 
 
@@ -356,6 +370,20 @@ def _above(slow: float, fast: float, box: Box) -> float:
 
 
 @device
+def _best_slow_half(
+    n1: int, n2: int, table: NDArray[np.float64], work: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return the best pair whose slow rate is in the lower half of the dictionary."""
+    best1 = best2 = 0
+    for i in range((n1 + 1) // 2):
+        for j in range(n2):
+            if work[_GAINS + 1 + i, j] > work[_GAINS + 1 + best1, best2]:
+                best1 = i
+                best2 = j
+    return table[RATES, best1], table[RATES, (n1 + 7) // 8 * 8 + best2]
+
+
+@device
 def _all_basins(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -394,6 +422,14 @@ def _all_basins(
             fast = _above(slow, table[RATES, n1_padded + j], box)
             other = descend(b, root_weight, signal, slow, fast, box, known1, known2, table)
             best = better(best, other)
+    # A fast tissue decay may hide a fast pool with hardly any tissue, or with a noise floor below.
+    if best[0] > _FLUID * box[7]:
+        slow, fast = _best_slow_half(n1, n2, table, work)
+        slow = min(max(slow, box[6]), box[7])
+        known1, known2 = _known(best)
+        fast = _above(slow, fast, box)
+        other = descend(b, root_weight, signal, slow, fast, box, known1, known2, table)
+        best = better(best, other)
     return best
 
 

@@ -46,7 +46,7 @@ _STEP_TOLERANCE = 1e-5
 _GAIN_TOLERANCE = 1e-9
 _CLOSE = 1.2
 _MAX_LOG_STEP = 1.5
-# So many damped steps in a row, each with less than this relative gain, end the descent.
+# So many damped steps in a row, each with less than this relative gain, interrupt the descent.
 _SLOW = 1e-6
 _PATIENCE = 5
 _ON_BOUND = 1e-12
@@ -191,8 +191,8 @@ def descend(
     iterations : int
         Passes over the b-values.
     end : int
-        0: converged; 1: the two rates have become one; 2: not converged, or on the way to the
-        known minimum.
+        0: converged; 1: the two rates have become one; 2: not converged, crawling along a flat
+        valley, or on the way to the known minimum.
     """
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     a1 = a2 = 0.0
@@ -210,7 +210,6 @@ def descend(
     end = 2
     iterations = 0
     slow = 0
-    crawling = False
     while iterations < _MAX_ITERATIONS:
         iterations += 1
         q1, q2, qb1, qb2, qbb1, qbb2, cost = _sums(b, root_weight, signal, r1, r2, a1, a2)
@@ -246,7 +245,6 @@ def descend(
             settled = best - cost <= noise and iterations > 2 and damping == 0.0
             # A curved valley floor: the steps are short and what they still gain is nothing.
             slow = slow + 1 if damping > 0.0 and best - cost < _SLOW * cost else 0
-            crawling = best - cost < _SLOW * cost
             best = cost
             damping = 0.1 * damping if damping > 1e-3 else 0.0
             x1, x2, log2 = r1, r2, log_r2
@@ -306,7 +304,9 @@ def descend(
                 damping = max(damping, 1e-3)
                 h11 += (1e-3 - lowest) * scale1
                 h22 += (1e-3 - lowest) * scale2
-            if settled or slow == _PATIENCE or not (move1 or move2):
+            if slow == _PATIENCE:
+                break
+            if settled or not (move1 or move2):
                 end = 0
                 break
         s11 = h11 * (1.0 + damping)
@@ -352,8 +352,6 @@ def descend(
                 x1, x2, y1, y2 = r1, r2, a1, a2
                 best = max(best - 2.0 * gain, 0.0)
             break
-    if end == 2 and crawling and iterations == _MAX_ITERATIONS:
-        end = 0
     free1 = 1.0 if r1_low < x1 < r1_high else 0.0
     free2 = 1.0 if r2_low < x2 < r2_high else 0.0
     seen1, seen2 = _detectability(
