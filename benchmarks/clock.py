@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from benchmarks.machine import usable_cores
 
-__all__ = ["best_seconds", "on_cores"]
+__all__ = ["best_seconds", "on_cores", "side_by_side"]
 
 
 @contextmanager
@@ -39,3 +40,23 @@ def best_seconds(call: Callable[[], object], *, repeats: int) -> float:
         call()
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def side_by_side(
+    call: Callable[[], object], reference: Callable[[], object], *, repeats: int
+) -> tuple[float, float, float]:
+    """Time two calls in turn: shortest time of each, and the median of the pairs' ratios.
+
+    The clock of a core changes with what runs beside it; the two calls of a pair see the same.
+    """
+    call()
+    reference()
+    pairs = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        middle = time.perf_counter()
+        reference()
+        pairs.append((middle - start, time.perf_counter() - middle))
+    ratios = [first / second for first, second in pairs]
+    return min(p[0] for p in pairs), min(p[1] for p in pairs), statistics.median(ratios)

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from benchmarks.clock import best_seconds
 from ivimkit.kernels.exponential import exp
 
-__all__ = ["exp_nanoseconds"]
+__all__ = ["N_EXPS", "exp_nanoseconds", "many_exps"]
 
 _N = 1024  # 8 KiB: stays in the first-level cache.
 _PASSES = 2000
+N_EXPS = _N * _PASSES
+"""How many exponentials one call of `many_exps` takes."""
 
 
 @njit(error_model="numpy")
@@ -21,6 +23,11 @@ def _repeatedly(x: NDArray[np.float64], passes: int) -> None:
     for _ in range(passes):
         for i in range(x.size):
             x[i] = -exp(x[i])
+
+
+def many_exps() -> None:
+    """Take `N_EXPS` exponentials."""
+    _repeatedly(np.full(_N, -1.0), _PASSES)
 
 
 def exp_nanoseconds() -> float:

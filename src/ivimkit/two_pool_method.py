@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,15 @@ _N_FAST = 8
 
 @dataclass(frozen=True)
 class TwoPoolMethod(FitMethod):
-    """Base of the methods that fit a model with `ivimkit.signal_model.TwoPools`."""
+    """Base of the methods that fit a model with `ivimkit.signal_model.TwoPools`.
+
+    Attributes
+    ----------
+    searches : bool
+        Whether the method looks through the dictionary of decays.
+    """
+
+    searches: ClassVar[bool] = True
 
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
         """Raise if the model is not a sum of decays, or needs a b = 0 that is not there."""
@@ -52,6 +61,16 @@ class TwoPoolMethod(FitMethod):
         """Compute the dictionary of decays of the protocol."""
         pools = model.pools
         assert pools is not None
+        degrees = int(np.count_nonzero(weight)) - model.n_free
+        positions = (
+            model.index("S0"),
+            -1 if pools.fraction is None else model.index(pools.fraction),
+            -1 if pools.fast is None else model.index(pools.fast),
+            model.index(pools.slow),
+        )
+        own = self.own_options(model, np.unique(b[weight > 0.0]))
+        if not self.searches:
+            return VoxelPlan(pool_options(positions, 0, 0, degrees, *own), np.zeros((1, 1)), 1)
         slow = model[pools.slow]
         fast = (
             (GONE, GONE)
@@ -66,17 +85,5 @@ class TwoPoolMethod(FitMethod):
         dictionary = build_dictionary(
             b, weight, (slow.lower, slow.upper), fast, fraction, _N_SLOW, _N_FAST
         )
-        degrees = int(np.count_nonzero(weight)) - model.n_free
-        options = pool_options(
-            (
-                model.index("S0"),
-                -1 if pools.fraction is None else model.index(pools.fraction),
-                -1 if pools.fast is None else model.index(pools.fast),
-                model.index(pools.slow),
-            ),
-            dictionary.n1,
-            dictionary.n2,
-            degrees,
-            *self.own_options(model, np.unique(b[weight > 0.0])),
-        )
+        options = pool_options(positions, dictionary.n1, dictionary.n2, degrees, *own)
         return VoxelPlan(options, dictionary.table, dictionary.work_rows)

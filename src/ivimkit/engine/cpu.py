@@ -50,14 +50,16 @@ def fit_chunk(
     n_par = lower.shape[1]
     work = np.zeros((work_rows, table.shape[1]))
     first_start = start[0]
+    # Views of rows are counted references; a copy of a short row costs less.
     clean = np.zeros(b.size)
+    found = np.zeros(n_par + 2)
+    low, high = lower[0], upper[0]
     for v in range(signals.shape[0]):
-        signal = signals[v]
-        low = lower[v if lower.shape[0] > 1 else 0]
-        high = upper[v if upper.shape[0] > 1 else 0]
+        if lower.shape[0] > 1:
+            low, high = lower[v], upper[v]
         for j in range(b.size):
             # A value without weight may be anything, and 0 times NaN is NaN.
-            clean[j] = signal[j] if root_weight[j] > 0.0 else 0.0
+            clean[j] = signals[v, j] if root_weight[j] > 0.0 else 0.0
         total, positive = screen(root_weight, clean)
         finite = math.isfinite(total)
         for k in range(n_par):
@@ -69,7 +71,7 @@ def fit_chunk(
             code = _NO_SIGNAL
         else:
             code = fit_voxel(
-                b, root_weight, clean, low, high, first_start, options, table, work, out[v]
+                b, root_weight, clean, low, high, first_start, options, table, work, found
             )
             variation[v] = spread(root_weight, clean)
         if code & _FAILED:
@@ -77,11 +79,13 @@ def fit_chunk(
                 out[v, k] = math.nan
             variation[v] = math.nan
         else:
+            for k in range(n_par + 2):
+                out[v, k] = found[k]
             for k in range(n_par):
                 if low[k] < high[k]:
-                    if out[v, k] <= low[k]:
+                    if found[k] <= low[k]:
                         code |= 1 << (BOUND_SHIFT + 2 * k)
-                    elif out[v, k] >= high[k]:
+                    elif found[k] >= high[k]:
                         code |= 1 << (BOUND_SHIFT + 2 * k + 1)
         status[v] = code
 

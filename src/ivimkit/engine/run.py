@@ -29,8 +29,8 @@ DEVICES = ("auto", "cpu")
 _LARGEST_CHUNK = 4096
 _SMALLEST_CHUNK = 256
 _CHUNKS_PER_THREAD = 8
-# Two vectors of eight: the compiler unrolls the loops over b-values twice.
-_LANES = 16
+# One vector; the compiler goes on with halves of one.
+_LANES = 8
 
 Progress = Callable[[int, int], None]
 """Called with the number of voxels done and the number of all voxels."""

@@ -383,7 +383,7 @@ def _best_slow_half(
     return table[RATES, best1], table[RATES, (n1 + 7) // 8 * 8 + best2]
 
 
-@device
+@inlined
 def _all_basins(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -478,7 +478,7 @@ def _second_pool(
     return better(best, fit)
 
 
-@device
+@inlined
 def global_fit(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],

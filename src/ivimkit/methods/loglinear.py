@@ -91,6 +91,7 @@ class LogLinear(TwoPoolMethod):
     name: ClassVar[str] = "loglinear"
     title: ClassVar[str] = "weighted log-linear least squares"
     full_fit: ClassVar[bool] = False
+    searches: ClassVar[bool] = False
     voxel = staticmethod(_fit_voxel)
     references: ClassVar[tuple[str, ...]] = (
         "Veraart J et al. Weighted linear least squares estimation of diffusion MRI parameters: "
