@@ -105,14 +105,17 @@ def fit(
         Task(_per_voxel(the_model, reader, dwi.shape), the_method, weight),
         Task(models.get("monoexp"), methods.get("loglinear"), _adc_weight(adc_bvals, b, weight)),
     ]
-    (values, status, spread), (adc, adc_status, _) = run(
-        reader, b, tasks, threads=threads, device=device, progress=progress
-    )
+    fitted, adc = run(reader, b, tasks, threads=threads, device=device, progress=progress)
+    values, status, spread = fitted
+    adc_values = adc[0][:, 1].copy()
+    failed = (status & int(FAILED)) != 0
     if "ADC" not in the_model.names:
-        no_adc = ((adc_status & int(FAILED)) != 0) & ((status & int(FAILED)) == 0)
-        status[no_adc] |= int(FitStatus.ADC_NOT_AVAILABLE)
-    adc_values = np.where((status & int(FAILED)) != 0, np.nan, adc[:, 1])
+        status[((adc[1] & int(FAILED)) != 0) & ~failed] |= int(FitStatus.ADC_NOT_AVAILABLE)
+    adc_values[failed] = np.nan
+    # What is not needed any more goes before more is made: a volume has millions of voxels.
+    del adc, failed
     columns = _columns(the_model, values, spread, adc_values, float(weight.sum()))
+    del fitted, spread
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     result = FitResult(
         maps=VoxelMaps(columns, reader.index, dwi.shape, reader.order),
@@ -244,7 +247,10 @@ def _columns(
     cost = values[:, n_par]
     with np.errstate(divide="ignore", invalid="ignore"):
         columns["rmse"] = np.sqrt(cost / total_weight)
-        columns["r2"] = np.where(spread > 0.0, 1.0 - cost / spread, np.nan)
+        r2 = cost / spread
+        np.subtract(1.0, r2, out=r2)
+        r2[~(spread > 0.0)] = np.nan
+    columns["r2"] = r2
     columns["cost"] = cost
     columns["n_iter"] = values[:, n_par + 1]
     return columns

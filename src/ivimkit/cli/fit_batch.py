@@ -148,10 +148,13 @@ class _Job:
         dwi = batch.scan.load(self.scan)
         self._describe(dwi, time.perf_counter() - clock)
         result = self._fit(dwi)
+        # The scan is most of the memory, and only figures need it from here on.
+        shown = dwi if batch.figures else None
+        del dwi
         clock = time.perf_counter()
         io.save(result, self.folder, overwrite=batch.overwrite)
         batch.screen.note(f"saved in {time.perf_counter() - clock:.2f} s")
-        figures = self._draw(result, dwi)
+        figures = self._draw(result, shown)
         self._summarise(result, figures)
 
     def _fit(self, dwi: DWI) -> FitResult:
@@ -180,12 +183,12 @@ class _Job:
         )
         return dataclasses.replace(result, provenance=provenance)
 
-    def _draw(self, result: FitResult, dwi: DWI) -> Path | None:
+    def _draw(self, result: FitResult, dwi: DWI | None) -> Path | None:
         # Only here: matplotlib takes half a second to import.
         from ivimkit.cli.figure_files import FIGURES, draw_result, remove_figures, write_figures
 
         folder, clock = self.folder / FIGURES, time.perf_counter()
-        if not self.batch.figures:
+        if dwi is None:
             remove_figures(folder)
             return None
         write_figures(folder, draw_result(result, dwi, self.batch.setup.preset()))
