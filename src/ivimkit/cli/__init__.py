@@ -11,7 +11,8 @@ from ivimkit.cli.check import check
 from ivimkit.cli.demo import demo
 from ivimkit.cli.exit_codes import INTERRUPTED
 from ivimkit.cli.fit import fit
-from ivimkit.cli.guard import GuardedGroup, leave_at_once, prepare_process
+from ivimkit.cli.guard import GuardedGroup, prepare_process
+from ivimkit.cli.interruption import leave_at_once
 from ivimkit.cli.methods import methods
 from ivimkit.cli.plot import plot
 from ivimkit.cli.simulate import simulate
@@ -61,7 +62,5 @@ def main() -> None:
         app(prog_name="ivimkit")
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            # An interrupt that passed through code made from a string, as in a compilation, makes
-            # the interpreter end itself by a signal in place of this code.
             leave_at_once(INTERRUPTED)
         raise

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from ivimkit.cli.exit_codes import DONE, FAULT, INTERRUPTED, WRONG_INPUT
+from ivimkit.cli.interruption import catch_signals
 from ivimkit.errors import InputError
 
 __all__ = [
     "GuardedGroup",
     "command_line",
     "exit_code_of",
-    "leave_at_once",
     "prepare_process",
     "set_verbose",
 ]
@@ -93,8 +91,8 @@ def exit_code_of(work: Callable[[], Any], ctx: typer.Context) -> int:
 
 
 def prepare_process() -> None:
-    """Make SIGTERM clean up like Ctrl-C, and output survive terminals without all letters."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Catch signals, and let output survive terminals without all letters."""
+    catch_signals()
     # A fifth of a short run went into looking for garbage among the objects of imported modules.
     gc.set_threshold(100_000, 20, 50)
     for stream in (sys.stdout, sys.stderr):
@@ -102,17 +100,6 @@ def prepare_process() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
-
-
-def leave_at_once(code: int) -> NoReturn:
-    """End the process with this code, output written, nothing else run."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _say_fault(error: Exception, *, verbose: bool) -> None:

@@ -18,6 +18,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from ivimkit.cli.interruption import raise_if_interrupted
+
 __all__ = ["PlainLines", "progress_shown"]
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -87,9 +89,15 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
         To be called with the numbers of voxels done and of all voxels.
     """
     if quiet:
-        yield lambda done, total: None
+        yield lambda done, total: raise_if_interrupted()
     elif not console.is_terminal:
-        yield PlainLines(lambda line: console.print(f"{name}: {line}", soft_wrap=True))
+        lines = PlainLines(lambda line: console.print(f"{name}: {line}", soft_wrap=True))
+
+        def write(done: int, total: int) -> None:
+            raise_if_interrupted()
+            lines(done, total)
+
+        yield write
     else:
         bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -105,6 +113,7 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
             task = bar.add_task("preparing", total=n_voxels)
 
             def report(done: int, total: int) -> None:
+                raise_if_interrupted()
                 bar.update(task, description="fitting", completed=done, total=total)
 
             yield report

@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from ivimkit.cli import interruption
 from ivimkit.cli.exit_codes import worst
 from ivimkit.cli.guard import GuardedGroup, command_line, prepare_process
 from ivimkit.cli.options import Verbose
@@ -98,28 +99,36 @@ def test_worst():
     assert worst([0, 2, 1]) == 1
 
 
-def test_sigterm_cleans_up_like_an_interruption():
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        prepare_process()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+@pytest.fixture
+def signals():
+    """Put the handlers of the test runner back, and forget what came meanwhile."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    interruption._INTERRUPTED.clear()
 
 
-def test_letters_that_a_terminal_does_not_have(monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_interrupts_and_is_remembered(signals, number):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    prepare_process()
+    interruption.raise_if_interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+    # The exception may have been dropped where a compiler called back.
+    with pytest.raises(KeyboardInterrupt):
+        interruption.raise_if_interrupted()
+
+
+def test_letters_that_a_terminal_does_not_have(monkeypatch, signals):
     class Stream:
         def reconfigure(self, *, errors: str) -> None:
             self.errors = errors
 
     streams = Stream(), Stream()
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "stdout", streams[0])
-            patch.setattr(sys, "stderr", streams[1])
-            prepare_process()
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", streams[0])
+        patch.setattr(sys, "stderr", streams[1])
+        prepare_process()
     assert [stream.errors for stream in streams] == ["replace", "replace"]
