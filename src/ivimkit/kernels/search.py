@@ -17,7 +17,7 @@ __all__ = ["better", "global_fit", "ordered", "persist", "settle"]
 
 # Squared amplitude over its variance below which a pool is too faint for one start to be enough,
 # and below which a fit with one pool alone is the better place to begin.
-_FAINT = 20.0
+_FAINT = 30.0
 _FAINTER = 5.0
 # A pair of decays that leaves this many times the cost of the best fit does not beat it.
 _HOPELESS = 1.3
@@ -383,7 +383,7 @@ def _best_slow_half(
     return table[RATES, best1], table[RATES, (n1 + 7) // 8 * 8 + best2]
 
 
-@inlined
+@device
 def _all_basins(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -478,7 +478,7 @@ def _second_pool(
     return better(best, fit)
 
 
-@inlined
+@device
 def global_fit(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
