@@ -1,6 +1,4 @@
-"""Fixtures of the file tests: small scans on disk, and the real scans where they are there."""
-
-from pathlib import Path
+"""Fixtures of the file tests: small scans on disk."""
 
 import nibabel as nib
 import numpy as np
@@ -9,15 +7,6 @@ import pytest
 AFFINE = np.array([[-2.0, 0.1, 0, 90], [0.1, 2.0, 0, -120], [0, 0, 3.5, -60], [0, 0, 0, 1]])
 BVALS = [0, 0, 50, 100, 400, 800]
 SHAPE = (7, 6, 5)
-
-
-@pytest.fixture
-def shared_data():
-    """Folder of real scans; only some checkouts have it."""
-    folder = Path(__file__).parents[4] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"real scans are not there: no folder {folder}")
-    return folder
 
 
 @pytest.fixture
