@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ivimkit import errors, io, methods, models, organs, quality, report, simulate, status
+    from ivimkit import (
+        errors,
+        io,
+        methods,
+        models,
+        noise,
+        organs,
+        quality,
+        report,
+        simulate,
+        status,
+        uncertainty,
+    )
     from ivimkit.acquisition import Acquisition
     from ivimkit.dwi import DWI
     from ivimkit.fitting import fit
@@ -36,12 +48,14 @@ __all__ = [
     "load_result",
     "methods",
     "models",
+    "noise",
     "organs",
     "quality",
     "report",
     "save",
     "simulate",
     "status",
+    "uncertainty",
 ]
 
 _HOME = {

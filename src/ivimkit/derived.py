@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ivimkit.errors import OptionError
 from ivimkit.parameter import Parameter
 
-__all__ = ["DERIVED", "describe"]
+__all__ = ["DERIVED", "SUFFIXES", "describe"]
 
 DERIVED = (
     Parameter(
@@ -71,6 +72,53 @@ DERIVED = (
 )
 """One `Parameter` per derived map; bounds are those of the quantity, not of a fit."""
 
+SUFFIXES = {
+    "_sd": "standard deviation of",
+    "_lo": "lower limit of the 95 % interval of",
+    "_hi": "upper limit of the 95 % interval of",
+    "_lo50": "lower limit of the 50 % interval of",
+    "_hi50": "upper limit of the 50 % interval of",
+    "_bits": "information that the data gave, beyond the prior, on",
+}
+"""What the map of a name with one of these endings holds of the quantity before it."""
+
+_CORRELATION = "corr_"
+
+
+def _uncertainty(name: str, known: dict[str, Parameter]) -> Parameter | None:
+    """Return the description of a map that tells how sure another one is."""
+    for suffix, what in SUFFIXES.items():
+        about = known.get(name.removesuffix(suffix))
+        if name.endswith(suffix) and about is not None:
+            text = f"{what} {about.name}"
+            return replace(
+                about,
+                name=name,
+                symbol=f"{about.symbol} {suffix[1:]}",
+                unit="bit" if suffix == "_bits" else about.unit,
+                lower=0.0 if suffix in ("_sd", "_bits") else -math.inf,
+                upper=math.inf,
+                start=0.0,
+                display=_range_of(suffix, about),
+                description=text[0].upper() + text[1:],
+            )
+    pair = name.removeprefix(_CORRELATION)
+    for first, one in known.items():
+        second = known.get(pair.removeprefix(f"{first}_"))
+        if name.startswith(_CORRELATION) and pair.startswith(f"{first}_") and second is not None:
+            symbol = f"corr({one.symbol}, {second.symbol})"
+            text = f"Correlation of the errors of {one.name} and {second.name}"
+            return Parameter(name, symbol, "", -1.0, 1.0, 0.0, (-1.0, 1.0), text)
+    return None
+
+
+def _range_of(suffix: str, about: Parameter) -> tuple[float, float]:
+    """Return the display range: limits as their quantity, deviations up to a quarter of it."""
+    if suffix == "_bits":
+        return (0.0, 6.0)
+    low, high = about.display
+    return (0.0, 0.25 * (high - low)) if suffix == "_sd" else (low, high)
+
 
 def describe(name: str, parameters: Sequence[Parameter]) -> Parameter:
     """Return the description of a map, be it a model's parameter or derived.
@@ -99,5 +147,8 @@ def describe(name: str, parameters: Sequence[Parameter]) -> Parameter:
     """
     known = {parameter.name: parameter for parameter in (*DERIVED, *parameters)}
     if name not in known:
+        found = _uncertainty(name, known)
+        if found is not None:
+            return found
         raise OptionError(f"there is no map {name!r}; expected one of {', '.join(known)}")
     return known[name]

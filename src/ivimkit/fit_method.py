@@ -52,9 +52,10 @@ class FitMethod(ABC):
     full_fit : bool
         Whether noise-free data give the exact parameters.
     voxel : callable
-        Compiled ``voxel(b, root_weight, signal, lower, upper, start, options, table, work, out)``
-        that writes the parameters, the weighted sum of squares and the number of iterations to
-        `out` and returns a status code.
+        Compiled ``voxel(b, root_weight, signal, sigma, lower, upper, start, options, table, work,
+        out)`` that writes the parameters, the weighted sum of squares, the number of iterations
+        and then the `extras` to `out` and returns a status code. `sigma` is the noise of one
+        volume, NaN where it is not known.
     references : tuple of str
         Sources of the method, each with its DOI.
     """
@@ -84,6 +85,10 @@ class FitMethod(ABC):
     def options(self) -> dict[str, Any]:
         """Return all options with their values."""
         return dataclasses.asdict(self)
+
+    def extras(self, model: SignalModel) -> tuple[str, ...]:
+        """Return the names of the maps that the method gives beside the parameters."""
+        return ()
 
     @abstractmethod
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods, models
+from ivimkit import uncertainty as estimators
 from ivimkit.acquisition import Acquisition
 from ivimkit.dwi import DWI
 from ivimkit.engine import Progress, Task, default_threads, run
 from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
+from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.result import FitResult, Provenance, VoxelMaps
 from ivimkit.signal_model import SignalModel
@@ -35,6 +37,8 @@ def fit(
     model: str | SignalModel = "biexp",
     method: str | FitMethod = "varpro",
     mask: ArrayLike | None = None,
+    sigma: ArrayLike | None = None,
+    uncertainty: str | Estimator | None = None,
     weights: ArrayLike | None = None,
     adc_bvals: ArrayLike | None = None,
     threads: int | None = None,
@@ -55,6 +59,11 @@ def fit(
         The method or its name; options live on the object.
     mask : array_like, shape (...), optional
         Voxels to fit, where > 0; takes the place of the scan's own mask.
+    sigma : float or array_like, shape (...), optional
+        Noise (standard deviation) of one volume, a.u., for all voxels or as a map; see
+        `ivimkit.noise`. Where it is not given, each voxel's residuals tell.
+    uncertainty : str or Estimator, optional
+        How to find out how sure the numbers are, see `ivimkit.uncertainty`.
     weights : array_like, optional
         Weight of each b-value, shape (n_volumes,) or one per distinct b-value, on top of the
         number of averages. Zero leaves a b-value out.
@@ -96,13 +105,22 @@ def fit(
     """
     dwi = _as_dwi(data, bvals, mask)
     the_model, the_method = models.get(model), methods.get(method)
+    the_estimator = None if uncertainty is None else estimators.get(uncertainty)
+    if the_estimator is not None:
+        the_estimator.check(the_model, the_method)
     b, counts = dwi.fit_bvals, dwi.fit_counts
     weight = counts * _weights(weights, dwi)
     _check(_used(dwi, weight), the_model, the_method)
     reader = dwi.voxels()
     started, clock = datetime.now(UTC), time.perf_counter()
     tasks = [
-        Task(_per_voxel(the_model, reader, dwi.shape), the_method, weight),
+        Task(
+            _per_voxel(the_model, reader, dwi.shape),
+            the_method,
+            weight,
+            _sigma(sigma, reader, dwi.shape),
+            the_estimator,
+        ),
         Task(models.get("monoexp"), methods.get("loglinear"), _adc_weight(adc_bvals, b, weight)),
     ]
     fitted, adc = run(reader, b, tasks, threads=threads, device=device, progress=progress)
@@ -114,7 +132,9 @@ def fit(
     adc_values[failed] = np.nan
     # What is not needed any more goes before more is made: a volume has millions of voxels.
     del adc, failed
-    columns = _columns(the_model, values, spread, adc_values, float(weight.sum()))
+    columns = _columns(
+        the_model, tasks[0].columns, values, spread, adc_values, float(weight.sum())
+    )
     del fitted, spread
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     result = FitResult(
@@ -127,7 +147,7 @@ def fit(
         provenance=Provenance(
             versions=_versions(),
             call="ivimkit.fit",
-            options=_options(the_model, the_method, dwi, weights, adc_bvals),
+            options=_options(the_model, the_method, the_estimator, dwi, sigma, weights, adc_bvals),
             bvals=b.tolist(),
             counts=weight.tolist(),
             sources=[source.to_dict() for source in dwi.sources],
@@ -217,6 +237,25 @@ def _adc_weight(
     return np.where(used, weight, 0.0)
 
 
+def _sigma(
+    sigma: ArrayLike | None, reader: VoxelReader, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return the noise as one value for all voxels of the reader or one for each."""
+    if sigma is None:
+        return np.full(1, np.nan)
+    values = np.asarray(sigma, dtype=np.float64)
+    if values.ndim and values.shape != shape:
+        raise ShapeError(f"the map of sigma has shape {values.shape}; expected the scan's {shape}")
+    order: Any = reader.order
+    used = values.ravel(order=order)[reader.index] if values.ndim else values.reshape(1)
+    if not (np.isfinite(used) & (used > 0.0)).all():
+        raise OptionError(
+            "sigma has values that are zero, negative or not finite; expected the standard "
+            "deviation of the noise, > 0, in every voxel of the mask"
+        )
+    return used
+
+
 def _per_voxel(model: SignalModel, reader: VoxelReader, shape: tuple[int, ...]) -> SignalModel:
     """Return the model with its fixed maps as one value per voxel of the reader."""
     order: Any = reader.order
@@ -232,6 +271,7 @@ def _per_voxel(model: SignalModel, reader: VoxelReader, shape: tuple[int, ...]) 
 
 def _columns(
     model: SignalModel,
+    further: Sequence[str],
     values: NDArray[np.float64],
     spread: NDArray[np.float64],
     adc: NDArray[np.float64],
@@ -253,6 +293,8 @@ def _columns(
     columns["r2"] = r2
     columns["cost"] = cost
     columns["n_iter"] = values[:, n_par + 1]
+    for k, name in enumerate(further, start=n_par + 2):
+        columns[name] = values[:, k]
     return columns
 
 
@@ -264,7 +306,9 @@ def _versions() -> dict[str, str]:
 def _options(
     model: SignalModel,
     method: FitMethod,
+    estimator: Estimator | None,
     dwi: DWI,
+    sigma: ArrayLike | None,
     weights: ArrayLike | None,
     adc_bvals: ArrayLike | None,
 ) -> Mapping[str, Any]:
@@ -279,6 +323,9 @@ def _options(
         "fixed_maps": sorted(model.fixed_maps),
         "method": method.name,
         "method_options": method.options(),
+        "uncertainty": None if estimator is None else estimator.name,
+        "uncertainty_options": {} if estimator is None else estimator.options(),
+        "sigma": None if sigma is None else "map" if np.ndim(sigma) else float(np.asarray(sigma)),
         "average": dwi.average,
         "weights": None if weights is None else np.asarray(weights, dtype=float).tolist(),
         "adc_bvals": None if adc_bvals is None else np.asarray(adc_bvals, dtype=float).tolist(),

@@ -65,6 +65,34 @@ class VoxelMaps(Mapping[str, NDArray[np.float64]]):
         return len(self._columns)
 
 
+class _Suffixed(Mapping[str, Any]):
+    """The maps whose names end in given suffixes, by the names before them."""
+
+    def __init__(
+        self, maps: Mapping[str, Any], suffixes: tuple[str, ...], order: Sequence[str]
+    ) -> None:
+        self._maps = maps
+        self._suffixes = suffixes
+        self._order = order
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self:
+            there = ", ".join(self) or "none: fit with uncertainty=... or with method bayes"
+            raise OptionError(f"there is no uncertainty of {name!r}; there is {there}")
+        found = tuple(self._maps[name + suffix] for suffix in self._suffixes)
+        return found[0] if len(found) == 1 else found
+
+    def __contains__(self, name: object) -> bool:
+        return all(f"{name}{suffix}" in self._maps for suffix in self._suffixes)
+
+    def __iter__(self) -> Iterator[str]:
+        names = [*self._order, "ADC", "fD_star"]
+        return (name for name in dict.fromkeys(names) if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 @dataclass(frozen=True)
 class Provenance:
     """How a result came about: enough to run it again.
@@ -167,6 +195,28 @@ class FitResult:
     def params(self) -> NDArray[np.float64]:
         """Parameters in the model's order, shape (..., n_par)."""
         return np.stack([self.maps[name] for name in self.model.names], axis=-1)
+
+    @property
+    def sd(self) -> Mapping[str, NDArray[np.float64]]:
+        """Standard deviation per parameter, in its unit, shape (...); NaN where not available.
+
+        Raises
+        ------
+        OptionError
+            If the fit was made without uncertainty, or has none for that parameter.
+        """
+        return _Suffixed(self.maps, ("_sd",), self.model.names)
+
+    @property
+    def interval(self) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """The 95 % limits per parameter: a pair of arrays of shape (...).
+
+        Raises
+        ------
+        OptionError
+            If the fit was made without uncertainty, or has none for that parameter.
+        """
+        return _Suffixed(self.maps, ("_lo", "_hi"), self.model.names)
 
     def predict(self, bvals: ArrayLike) -> NDArray[np.float64]:
         """Return the fitted signal.

@@ -26,7 +26,7 @@ __all__ = [
     "explain",
 ]
 
-BOUND_SHIFT = 8
+BOUND_SHIFT = 11
 
 
 class FitStatus(IntFlag):
@@ -41,6 +41,7 @@ class FitStatus(IntFlag):
     PERFUSION_NOT_DETECTED = 32
     TISSUE_NOT_DETECTED = 64
     ADC_NOT_AVAILABLE = 128
+    SD_NOT_AVAILABLE = 256
 
 
 _SENTENCES: dict[FitStatus, tuple[str, str]] = {
@@ -73,6 +74,11 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
     FitStatus.ADC_NOT_AVAILABLE: (
         "ADC could not be computed: fewer than two positive signals among its b-values.",
         "Choose other b-values for the ADC, or mask the voxel.",
+    ),
+    FitStatus.SD_NOT_AVAILABLE: (
+        "A standard deviation is not available: its parameter is at a bound, is not identifiable, "
+        "or no degree of freedom is left.",
+        "Look at profile intervals or at method bayes, which need no curvature.",
     ),
 }
 

@@ -18,7 +18,9 @@ from typing import Any, cast
 
 import numba
 
-__all__ = ["bind"]
+from ivimkit.kernels.device import device
+
+__all__ = ["bind", "with_kernels"]
 
 
 def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
@@ -50,6 +52,20 @@ def _code_parts(code: CodeType) -> Iterator[str]:
             yield repr(constant)
 
 
+def _filled(template: FunctionType, kernels: tuple[tuple[str, Callable[..., Any]], ...]) -> Any:
+    return FunctionType(
+        template.__code__, {**template.__globals__, **dict(kernels)}, template.__name__
+    )
+
+
+@functools.cache
+def with_kernels(
+    template: FunctionType, *kernels: tuple[str, Callable[..., Any]]
+) -> Callable[..., Any]:
+    """Return the device function `template` with its kernels put in, for use in a driver."""
+    return cast(Callable[..., Any], device(_filled(template, kernels)))
+
+
 @functools.cache
 def bind(template: FunctionType, *kernels: tuple[str, Callable[..., Any]]) -> Callable[..., Any]:
     """Return the compiled driver `template` with its kernels put in.
@@ -67,9 +83,7 @@ def bind(template: FunctionType, *kernels: tuple[str, Callable[..., Any]]) -> Ca
         Runs without the interpreter lock; compiled at its first call, kept on disk where a
         folder can be written.
     """
-    driver = FunctionType(
-        template.__code__, {**template.__globals__, **dict(kernels)}, template.__name__
-    )
+    driver = _filled(template, kernels)
     digest = hashlib.sha256(numba.__version__.encode())
     for part in _parts(driver, set()):
         digest.update(part.encode())

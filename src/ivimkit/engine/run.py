@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit.engine.bind import bind
-from ivimkit.engine.cpu import evaluate_chunk, fit_chunk
+from ivimkit.engine.bind import bind, with_kernels
+from ivimkit.engine.cpu import estimate_chunk, evaluate_chunk, fit_chunk
 from ivimkit.errors import OptionError
+from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.signal_model import SignalModel
 
@@ -58,11 +59,23 @@ class Task:
         How to fit it.
     weight : ndarray, shape (n_b,)
         Weight of each b-value; zero leaves it out.
+    sigma : ndarray, shape (1,) or (n_voxels,)
+        Noise of one volume, a.u.; NaN where it is not known.
+    estimator : Estimator or None
+        How sure the numbers are.
     """
 
     model: SignalModel
     method: FitMethod
     weight: NDArray[np.float64]
+    sigma: NDArray[np.float64] = field(default_factory=lambda: np.full(1, np.nan))
+    estimator: Estimator | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the columns of the values are, from the first one behind cost and iterations."""
+        extras = self.method.extras(self.model)
+        return extras if self.estimator is None else extras + self.estimator.maps(self.model)
 
 
 class _Prepared:
@@ -79,9 +92,14 @@ class _Prepared:
         self.start = np.array([[p.start for p in parameters]])
         self.fixed = {task.model.index(k): v for k, v in task.model.fixed_maps.items()}
         self.driver = bind(fit_chunk, ("fit_voxel", task.method.voxel))
-        self.values = np.empty((n_voxels, len(parameters) + 2))
+        self.sigma = task.sigma
+        self.n_found = len(parameters) + 2 + len(task.method.extras(task.model))
+        self.values = np.empty((n_voxels, len(parameters) + 2 + len(task.columns)))
         self.variation = np.empty(n_voxels)
         self.status = np.empty(n_voxels, dtype=np.int32)
+        self.estimate: _Estimate | None = None
+        if task.estimator is not None:
+            self.estimate = _Estimate(task, b, weight)
 
     def bounds(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return lower and upper bounds of a chunk."""
@@ -96,19 +114,46 @@ class _Prepared:
     def fit(self, b: NDArray[np.float64], signals: NDArray[np.float64], start: int) -> None:
         """Fit one chunk."""
         stop = start + signals.shape[0]
-        self.driver(
+        values, status = self.values[start:stop], self.status[start:stop]
+        common = (
             b,
             self.root_weight,
             signals,
+            self.sigma if self.sigma.size == 1 else self.sigma[start:stop],
             *self.bounds(start, stop),
             self.start,
             self.plan.options,
             self.plan.table,
             self.plan.work_rows,
-            self.values[start:stop],
-            self.variation[start:stop],
-            self.status[start:stop],
         )
+        found = values[:, : self.n_found]
+        self.driver(*common, found, self.variation[start:stop], status)
+        if self.estimate is not None:
+            plan = self.estimate.plan
+            self.estimate.driver(
+                *common,
+                found,
+                status,
+                plan.options,
+                plan.table,
+                plan.work_rows,
+                values[:, self.n_found :],
+            )
+
+
+class _Estimate:
+    """The estimator of a task, with everything that is the same for all chunks."""
+
+    def __init__(self, task: Task, b: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
+        estimator = task.estimator
+        assert estimator is not None
+        voxel = with_kernels(
+            type(estimator).voxel,
+            ("fit_voxel", task.method.voxel),
+            ("signal_kernel", task.model.kernel),
+        )
+        self.plan = estimator.plan(task.model, b, weight)
+        self.driver = bind(estimate_chunk, ("estimate_voxel", voxel))
 
 
 def default_threads() -> int:
@@ -162,8 +207,9 @@ def run(
     Returns
     -------
     list of tuple
-        Per task: values (n_voxels, n_par + 2) with parameters, weighted sum of squares and
-        iterations; status (n_voxels,); weighted sum of squares about the mean (n_voxels,).
+        Per task: values (n_voxels, n_par + 2 + len(columns)) with parameters, weighted sum of
+        squares, iterations and the task's `Task.columns`; status (n_voxels,);
+        weighted sum of squares about the mean (n_voxels,).
 
     Raises
     ------

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any
 
-from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
+from ivimkit.plugin_folder import PluginFolder
 
 __all__ = ["get", "names"]
+
+_FOLDER: PluginFolder[FitMethod] = PluginFolder(
+    __name__,
+    __path__,
+    "METHOD",
+    "method",
+    FitMethod,  # type: ignore[type-abstract]
+)
 
 
 def names() -> tuple[str, ...]:
@@ -21,12 +27,7 @@ def names() -> tuple[str, ...]:
     >>> "varpro" in ik.methods.names()
     True
     """
-    return tuple(sorted(module.name for module in iter_modules(__path__)))
-
-
-def _load(name: str) -> type[FitMethod]:
-    method: type[FitMethod] = import_module(f"{__name__}.{name}").METHOD
-    return method
+    return _FOLDER.names()
 
 
 def get(name: str | FitMethod, **options: Any) -> FitMethod:
@@ -54,22 +55,9 @@ def get(name: str | FitMethod, **options: Any) -> FitMethod:
     >>> ik.methods.get("segmented", b_split=150)
     Segmented(b_split=150, steps=3)
     """
-    if isinstance(name, FitMethod):
-        if options:
-            raise OptionError(
-                f"options {', '.join(options)} were given beside a method object; "
-                "expected them where the object was made"
-            )
-        return name
-    if name not in names():
-        raise OptionError(f"unknown method {name!r}; there are {', '.join(names())}")
-    return _load(name).from_options(**options)
+    return _FOLDER.get(name, **options)
 
 
 def __getattr__(name: str) -> Any:
     # ik.methods.VarPro and so on, without importing every method (and numba) up front.
-    if not name.startswith("_"):
-        for method in map(_load, names()):
-            if method.__name__ == name:
-                return method
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _FOLDER.by_class_name(name)

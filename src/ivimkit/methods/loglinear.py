@@ -29,6 +29,7 @@ def _fit_voxel(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
+    sigma: float,
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     start: NDArray[np.float64],

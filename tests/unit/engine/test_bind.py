@@ -114,9 +114,9 @@ def test_an_edit_while_a_program_runs_does_not_poison_the_cache(run, package):
 
 
 def test_constants_from_other_modules_are_part_of_the_source(run, package):
-    assert run(FIT) == 1 << 10, "the ADC of a constant signal is at its lower bound"
-    edit(package / "status.py", "BOUND_SHIFT = 8", "BOUND_SHIFT = 10")
-    assert run(FIT) == 1 << 12
+    assert run(FIT) == 1 << 13, "the ADC of a constant signal is at its lower bound"
+    edit(package / "status.py", "BOUND_SHIFT = 11", "BOUND_SHIFT = 13")
+    assert run(FIT) == 1 << 15
 
 
 def test_no_writable_cache_folder_is_no_error(run, package, tmp_path):

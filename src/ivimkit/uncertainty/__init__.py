@@ -1,0 +1,62 @@
+"""Uncertainty estimators, one file each. A file here with a constant ESTIMATOR is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ivimkit.estimator import Estimator
+from ivimkit.plugin_folder import PluginFolder
+
+__all__ = ["get", "names"]
+
+_FOLDER: PluginFolder[Estimator] = PluginFolder(
+    __name__,
+    __path__,
+    "ESTIMATOR",
+    "uncertainty",
+    Estimator,  # type: ignore[type-abstract]
+)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all estimators.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> "curvature" in ik.uncertainty.names()
+    True
+    """
+    return _FOLDER.names()
+
+
+def get(name: str | Estimator, **options: Any) -> Estimator:
+    """Return an estimator by its name, with its options; an estimator is returned as it is.
+
+    Parameters
+    ----------
+    name : str or Estimator
+        One of `names`.
+    **options
+        Options of the estimator; those not given have their defaults.
+
+    Returns
+    -------
+    Estimator
+
+    Raises
+    ------
+    OptionError
+        For an unknown name or option; the message lists those there are.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> ik.uncertainty.get("curvature").name
+    'curvature'
+    """
+    return _FOLDER.get(name, **options)
+
+
+def __getattr__(name: str) -> Any:
+    return _FOLDER.by_class_name(name)

@@ -1,0 +1,191 @@
+"""Curvature: covariance of a least-squares fit from the slopes of the signal at the optimum."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from ivimkit.errors import OptionError
+from ivimkit.estimator import Estimator
+from ivimkit.fit_method import FitMethod, VoxelPlan
+from ivimkit.kernels.covariance import invert
+from ivimkit.signal_model import SignalModel
+from ivimkit.status import FitStatus
+
+# b-values come in blocks of this many, whose slopes fill the rows of the scratch array.
+_BLOCK = 32
+# Most parameters that a model may have.
+_MOST = 6
+# Options: b-values with a weight, fraction, fast and slow rate, then Student quantiles of 0, 1
+# and more degrees of freedom and at last the normal quantile.
+_N_USED, _FRACTION, _FAST, _SLOW, _QUANTILES = 0, 1, 2, 3, 4
+_NO_SD = int(FitStatus.SD_NOT_AVAILABLE)
+_NO_FAST = int(FitStatus.PERFUSION_NOT_DETECTED)
+_NO_SLOW = int(FitStatus.TISSUE_NOT_DETECTED)
+
+
+def signal_kernel(*_: Any) -> tuple[float, Any]:
+    """Stand for the kernel of the model."""
+    raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
+
+
+def _estimate(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    sigma: float,
+    found: NDArray[np.float64],
+    code: int,
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    start: NDArray[np.float64],
+    method_options: NDArray[np.float64],
+    method_table: NDArray[np.float64],
+    method_work: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> int:
+    n = lower.size
+    for i in range(n):
+        for k in range(n):
+            work[_MOST + i, k] = 0.0
+    for block in range(0, b.size, _BLOCK):
+        size = min(_BLOCK, b.size - block)
+        for j in range(size):
+            w = root_weight[block + j]
+            # The gradient of a model with fewer parameters ends in zeros.
+            slope = signal_kernel(b[block + j], found)[1] + (0.0, 0.0, 0.0, 0.0, 0.0)
+            work[0, j] = w * slope[0]
+            work[1, j] = w * slope[1]
+            work[2, j] = w * slope[2]
+            work[3, j] = w * slope[3]
+            work[4, j] = w * slope[4]
+            work[5, j] = w * slope[5]
+        for i in range(n):
+            for k in range(i + 1):
+                total = 0.0
+                for j in range(size):
+                    total += work[i, j] * work[k, j]
+                work[_MOST + i, k] += total
+    n_free = 0
+    missing = False
+    for i in range(n):
+        inside = lower[i] < found[i] < upper[i]
+        n_free += 1 if inside else 0
+        missing = missing or (not inside and lower[i] < upper[i])
+        for k in range(i):
+            work[_MOST + k, i] = work[_MOST + i, k]
+    for i in range(n):
+        if not lower[i] < found[i] < upper[i]:
+            for k in range(n):
+                work[_MOST + i, k] = work[_MOST + k, i] = 0.0
+    quantile = options[options.size - 1]
+    variance = sigma * sigma
+    if not sigma > 0.0:
+        degrees = int(options[_N_USED]) - n_free
+        if degrees < 1:
+            return _NO_SD
+        variance = found[n] / degrees
+        quantile = options[_QUANTILES + degrees]
+    if not invert(work, _MOST, n):
+        return _NO_SD
+    fraction, fast, slow = int(options[_FRACTION]), int(options[_FAST]), int(options[_SLOW])
+    for i in range(n):
+        own = variance * work[_MOST + i, i]
+        unseen = (i == fast and code & _NO_FAST != 0) or (i == slow and code & _NO_SLOW != 0)
+        missing = missing or unseen
+        if own > 0.0 and not unseen:
+            sd = math.sqrt(own)
+            out[i] = sd
+            out[n + i] = found[i] - quantile * sd
+            out[2 * n + i] = found[i] + quantile * sd
+    if fraction >= 0 and fast >= 0 and out[fraction] > 0.0 and out[fast] > 0.0:
+        f, rate = found[fraction], found[fast]
+        joint = variance * work[_MOST + fraction, fast]
+        both = (rate * out[fraction]) ** 2 + (f * out[fast]) ** 2 + 2.0 * f * rate * joint
+        sd = math.sqrt(max(both, 0.0))
+        out[3 * n] = sd
+        out[3 * n + 1] = f * rate - quantile * sd
+        out[3 * n + 2] = f * rate + quantile * sd
+        out[3 * n + 3] = joint / (out[fraction] * out[fast])
+    return _NO_SD if missing else 0
+
+
+@final
+@dataclass(frozen=True)
+class Curvature(Estimator):
+    """Standard deviations from the curvature of the sum of squares at its minimum.
+
+    The covariance of the parameters is ``sigma^2 (J' W J)^-1`` with the slopes J of the signal at
+    the estimates. sigma is the noise given to `ivimkit.fit`, or else comes from the residuals of
+    the voxel with its degrees of freedom (`ivimkit.fit` with ``sigma=None``). Intervals are
+    symmetric: 1.96 standard deviations, or Student's quantile where sigma was estimated.
+
+    A parameter at a bound has no curvature there, and D* none to speak of where f is not
+    distinguishable from 0: both get NaN and a status, and so do all parameters where no degree
+    of freedom is left. The approximation is good where the parameters are well determined.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> dwi = ik.simulate.phantom(shape=(16, 12, 1), snr=100).dwi
+    >>> result = ik.fit(dwi, uncertainty="curvature")
+    >>> result.sd["D"].shape
+    (16, 12, 1)
+
+    References
+    ----------
+    Seber GAF, Wild CJ. Nonlinear Regression, 1989, chapter 5. doi:10.1002/0471725315
+    """
+
+    name: ClassVar[str] = "curvature"
+    title: ClassVar[str] = "curvature of the sum of squares at its minimum"
+    voxel = staticmethod(_estimate)
+    references: ClassVar[tuple[str, ...]] = (
+        "Seber GAF, Wild CJ. Nonlinear Regression. Wiley, 1989. doi:10.1002/0471725315",
+    )
+
+    def check(self, model: SignalModel, method: FitMethod) -> None:
+        """Raise if the model has more parameters than the matrix has room for."""
+        if len(model.parameters) > _MOST:
+            raise OptionError(
+                f"model {model.name} has {len(model.parameters)} parameters; uncertainty "
+                f"curvature serves up to {_MOST}. Use bootstrap"
+            )
+
+    def maps(self, model: SignalModel) -> tuple[str, ...]:
+        """Return sd, lower and upper limits, and the correlation of f and D*."""
+        names = tuple(f"{name}_{what}" for what in ("sd", "lo", "hi") for name in model.names)
+        pools = model.pools
+        if pools is None or pools.fraction is None or pools.fast is None:
+            return names
+        return (*names, "fD_star_sd", "fD_star_lo", "fD_star_hi", "corr_f_D_star")
+
+    def plan(
+        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> VoxelPlan:
+        """Compute the quantiles."""
+        pools = model.pools
+
+        def position(name: str | None) -> int:
+            return -1 if name is None else model.index(name)
+
+        places = (
+            (-1, -1, -1)
+            if pools is None
+            else (position(pools.fraction), position(pools.fast), position(pools.slow))
+        )
+        n_used = np.unique(b[weight > 0.0]).size
+        quantiles = stdtrit(np.arange(1, n_used + 1), 0.975)
+        options = np.array([n_used, *places, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
+        return VoxelPlan(options, np.zeros((1, _BLOCK)), 2 * _MOST + 1)
+
+
+ESTIMATOR = Curvature
