@@ -61,6 +61,24 @@ DERIVED = (
         description="Weighted sum of squared residuals",
     ),
     Parameter(
+        "sigma",
+        "sigma",
+        "a.u.",
+        0.0,
+        math.inf,
+        0.0,
+        description="Noise of one volume",
+    ),
+    Parameter(
+        "ln_evidence",
+        "ln evidence",
+        "",
+        -math.inf,
+        math.inf,
+        0.0,
+        description="Logarithm of the marginal likelihood of the model, S0 flat",
+    ),
+    Parameter(
         "n_iter",
         "iterations",
         "",
@@ -68,6 +86,15 @@ DERIVED = (
         math.inf,
         0.0,
         description="Number of iterations of the fit",
+    ),
+    Parameter(
+        "sigma",
+        "sigma",
+        "a.u.",
+        0.0,
+        math.inf,
+        0.0,
+        description="Noise of one volume, per channel, that the fit was given or found",
     ),
 )
 """One `Parameter` per derived map; bounds are those of the quantity, not of a fit."""

@@ -15,6 +15,7 @@ __all__ = [
     "InputError",
     "IvimkitError",
     "IvimkitWarning",
+    "NoiseError",
     "OptionError",
     "OutputExistsError",
     "ShapeError",
@@ -43,6 +44,10 @@ class FileFormatError(InputError):
 
 class OptionError(InputError):
     """An unknown option, key or name, or a value outside its range."""
+
+
+class NoiseError(InputError):
+    """The scan or the fit gives no basis for an estimate of its noise."""
 
 
 class OutputExistsError(InputError):

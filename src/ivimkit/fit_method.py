@@ -86,6 +86,11 @@ class FitMethod(ABC):
         """Return all options with their values."""
         return dataclasses.asdict(self)
 
+    @property
+    def least_squares(self) -> bool:
+        """Whether the result is a minimum of the weighted sum of squares over all parameters."""
+        return self.full_fit
+
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         """Return the names of the maps that the method gives beside the parameters."""
         return ()

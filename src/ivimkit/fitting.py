@@ -108,6 +108,7 @@ def fit(
     the_estimator = None if uncertainty is None else estimators.get(uncertainty)
     if the_estimator is not None:
         the_estimator.check(the_model, the_method)
+        _check_maps(the_model, the_method, the_estimator)
     b, counts = dwi.fit_bvals, dwi.fit_counts
     weight = counts * _weights(weights, dwi)
     _check(_used(dwi, weight), the_model, the_method)
@@ -196,6 +197,16 @@ def _check(acquisition: Acquisition, model: SignalModel, method: FitMethod) -> N
         fast_pool=pools is None or pools.fast is not None,
     ):
         warnings.warn(text, AcquisitionWarning, stacklevel=3)
+
+
+def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> None:
+    """Refuse an estimator whose maps the method gives itself."""
+    own = set(method.extras(model)).intersection(estimator.maps(model))
+    if own:
+        raise OptionError(
+            f"method {method.name} gives {min(own)} and more itself, and uncertainty "
+            f"{estimator.name} would replace them. Leave out the uncertainty"
+        )
 
 
 def _weights(weights: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ TYPICAL = "typical of published values, rounded"
 LUCIANI_2008 = "Luciani et al. 2008, healthy liver, doi:10.1148/radiol.2493080080"
 LEMKE_2009 = "Lemke et al. 2009, healthy pancreas, doi:10.1097/RLI.0b013e3181b62271"
 SIGMUND_2011 = "Sigmund et al. 2011, invasive ductal carcinoma, doi:10.1002/mrm.22740"
+DOEPFERT_2011 = "Döpfert et al. 2011, healthy prostate tissue, doi:10.1016/j.mri.2011.06.001"
 MAZAHERI_2012 = "Mazaheri et al. 2012, prostate, doi:10.1002/jmri.22888"
 RYDHOG_2014 = "Rydhög et al. 2014, grey and white matter, doi:10.1016/j.mri.2014.07.013"
 VAN_BAALEN_2017 = "van Baalen et al. 2017, kidney, doi:10.1002/jmri.25519"
@@ -174,10 +175,10 @@ _ORGANS: dict[str, Organ] = {
         ),
         _organ(
             "prostate",
-            "prostate (peripheral zone)",
-            (0.10, 20e-3, 1.4e-3),
+            "prostate (healthy tissue)",
+            (0.21, 20e-3, 1.21e-3),
             (0.4, 50e-3, 2.5e-3),
-            (TYPICAL, TYPICAL, TYPICAL),
+            (DOEPFERT_2011, TYPICAL, DOEPFERT_2011),
             further=(MAZAHERI_2012, MALAGI_2021),
         ),
         _organ(

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.derived import describe
 from ivimkit.errors import OptionError, ShapeError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ivimkit.result import FitResult
 
 __all__ = ["compare_regions", "error_table", "ring", "roi_table", "summary_table"]
@@ -49,13 +50,38 @@ def summary_table(result: FitResult, maps: Sequence[str] | None = None) -> pd.Da
     >>> ik.quality.summary_table(ik.fit(made.dwi)).loc["D", "unit"]
     'mm^2/s'
     """
+    return _table(summary_rows(result, maps), "map")
+
+
+def summary_rows(
+    result: FitResult, maps: Sequence[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the rows of `summary_table` by map, for those who do not wait for pandas.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    maps : sequence of str, optional
+        Which maps; all by default.
+
+    Returns
+    -------
+    dict of str to dict
+        What the columns of `summary_table` hold.
+
+    Raises
+    ------
+    OptionError
+        If the result has no such map.
+    """
     rows = {}
     for name in _map_names(result, maps):
         values = _finite(result.maps[name])
         q25, median, q75 = _quartiles(values)
         unit = describe(name, result.model.parameters).unit
         rows[name] = {"unit": unit, "n": values.size, "median": median, "q25": q25, "q75": q75}
-    return _table(rows, "map")
+    return rows
 
 
 def roi_table(
@@ -402,6 +428,9 @@ def _each_region(labels: NDArray[Any], names: Mapping[int, str] | None) -> list[
 
 
 def _table(rows: Mapping[Any, Mapping[str, Any]], index: str | tuple[str, ...]) -> pd.DataFrame:
+    # Imported here: it takes a fifth of a second, and not every table becomes a data frame.
+    import pandas as pd
+
     table = pd.DataFrame.from_dict(dict(rows), orient="index")
     if isinstance(index, str):
         table.index.name = index

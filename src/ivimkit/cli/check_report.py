@@ -18,9 +18,9 @@ from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.scan_tables import coverage_table, noise_note, perfusion_table, shell_table
 from ivimkit.cli.screen import Screen
 from ivimkit.dwi import DWI
-from ivimkit.errors import InputError
+from ivimkit.errors import InputError, NoiseError
 from ivimkit.fit_method import FitMethod
-from ivimkit.noise import ShellSignal, shell_signals
+from ivimkit.noise import ShellSignal, estimate, shell_signals
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["CheckReport"]
@@ -83,6 +83,7 @@ class CheckReport:
             _title("b-values"),
             shell_table(signals),
             Text(noise_note(dwi, signals), style="dim"),
+            _noise(dwi),
             "",
             _title("Coverage of the decay"),
             coverage_table(dwi.acquisition.coverage()),
@@ -125,6 +126,15 @@ def _facts(dwi: DWI) -> Iterator[str]:
     else:
         share = dwi.n_voxels / total
         yield f"mask: {spaced(dwi.n_voxels)} of {spaced(total)} voxels ({share:.1%})"
+
+
+def _noise(dwi: DWI) -> str:
+    """Say how strong the noise is, where the number is from and what it assumes."""
+    try:
+        found = estimate(dwi)
+    except NoiseError as error:
+        return f"Noise: no basis in the scan: {error}."
+    return f"Noise: {found}, {spaced(found.n_voxels)} voxels. {found.assumes}"
 
 
 def _findings(

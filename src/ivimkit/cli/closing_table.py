@@ -7,11 +7,11 @@ import math
 import numpy as np
 from rich.table import Table
 
-from ivimkit import quality
 from ivimkit.cli.progress import spaced
 from ivimkit.cli.quantity import shown_number, shown_unit
 from ivimkit.cli.screen import plain_table
 from ivimkit.derived import describe
+from ivimkit.quality import summary_rows
 from ivimkit.result import FitResult
 from ivimkit.status import FitStatus, explain
 from ivimkit.status import describe as describe_status
@@ -22,10 +22,10 @@ __all__ = ["map_table", "status_table", "timing"]
 def map_table(result: FitResult) -> Table:
     """Return a table of the median and the quartiles of each map."""
     table = plain_table("map", "unit", "median", "25 %", "75 %", "voxels", left=2)
-    for name, row in quality.summary_table(result).iterrows():
-        parameter = describe(str(name), result.model.parameters)
+    for name, row in summary_rows(result).items():
+        parameter = describe(name, result.model.parameters)
         numbers = (shown_number(parameter, row[key]) for key in ("median", "q25", "q75"))
-        table.add_row(str(name), shown_unit(parameter), *numbers, spaced(row["n"]))
+        table.add_row(name, shown_unit(parameter), *numbers, spaced(row["n"]))
     return table
 
 

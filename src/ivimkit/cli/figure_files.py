@@ -94,7 +94,7 @@ def remove_figures(folder: Path) -> None:
 
 
 def _save_all(figures: Mapping[str, Drawing], dpi: float | None, folder: Path) -> None:
-    # Level 2 takes a third of the time of the usual 6, for files that are 8 % larger.
-    quick = {"compress_level": 2}
+    # Level 1 takes two fifths of the time of the usual 6, for files that are 9 % larger.
+    quick = {"compress_level": 1}
     for name, figure in figures.items():
         figure.savefig(folder / name, dpi="figure" if dpi is None else dpi, pil_kwargs=quick)

@@ -208,6 +208,8 @@ class _Job:
         note(f"method {self.method.name}: {options or 'no options'}")
 
     def _summarise(self, result: FitResult, figures: Path | None) -> None:
+        if self.batch.screen.quiet:
+            return
         self.batch.screen.show(
             Text(f"{self.model.title} by {self.method.title}", style="bold"),
             map_table(result),

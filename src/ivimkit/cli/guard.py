@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 import traceback
@@ -95,6 +96,8 @@ def prepare_process() -> None:
     catch_signals()
     # A fifth of a short run went into looking for garbage among the objects of imported modules.
     gc.set_threshold(100_000, 20, 50)
+    # Half a second more at the end, where everything is given back to the system anyway.
+    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         # Under pytest and in notebooks these may be other objects.
         reconfigure = getattr(stream, "reconfigure", None)

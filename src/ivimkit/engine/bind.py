@@ -53,8 +53,17 @@ def _code_parts(code: CodeType) -> Iterator[str]:
 
 
 def _filled(template: FunctionType, kernels: tuple[tuple[str, Callable[..., Any]], ...]) -> Any:
+    known = dict(kernels)
+    # A plain function that a template calls is a template too: compiled ones call no others.
+    parts = {
+        name: with_kernels(value, *kernels)
+        for name in template.__code__.co_names
+        if name not in known
+        and isinstance(value := template.__globals__.get(name), FunctionType)
+        and not hasattr(value, "py_func")
+    }
     return FunctionType(
-        template.__code__, {**template.__globals__, **dict(kernels)}, template.__name__
+        template.__code__, {**template.__globals__, **parts, **known}, template.__name__
     )
 
 
@@ -62,7 +71,10 @@ def _filled(template: FunctionType, kernels: tuple[tuple[str, Callable[..., Any]
 def with_kernels(
     template: FunctionType, *kernels: tuple[str, Callable[..., Any]]
 ) -> Callable[..., Any]:
-    """Return the device function `template` with its kernels put in, for use in a driver."""
+    """Return the device function `template` with its kernels put in, for use in a driver.
+
+    The kernels are put into the plain functions that it calls as well.
+    """
     return cast(Callable[..., Any], device(_filled(template, kernels)))
 
 

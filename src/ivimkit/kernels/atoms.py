@@ -82,7 +82,8 @@ class Dictionary:
         Number of slow and of fast rates.
     table : ndarray, shape (n_rows, n)
         Row `RATES`: slow rates, then fast rates from column ``padded(n1)`` on; `NORMS`: squared
-        norms of their decays; `MOMENTS`: offset, end, first row of the series, signal at b = 0.
+        norms of their decays; `MOMENTS`: offset, end, first row of the series, signal at b = 0,
+        bounds of the fraction that the pair terms are for.
         From `FIRST_TERM` on: five pair terms (slow rate by fast rate), the weighted decays
         (b-value by rate), the series.
     """
@@ -206,6 +207,7 @@ def build_dictionary(
     row += b.size
     table[row:, :_TERMS] = series
     table[MOMENTS, :4] = offset, t_end * (1.0 + 1e-9), row, float(weight[b == 0.0].sum())
+    table[MOMENTS, 4:6] = fraction
     return Dictionary(n1, n2, table)
 
 

@@ -1,18 +1,78 @@
-"""The inverse of a small symmetric matrix that may lack some of its rows."""
+"""Normal matrix of a fit and its inverse, which may lack some of its rows."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
 
-__all__ = ["invert"]
+__all__ = ["BLOCK", "MOST", "invert", "normal_matrix"]
+
+MOST = 6
+"""Most parameters that a model may have."""
+
+BLOCK = 32
+"""b-values come in blocks of this many, whose slopes fill rows of the scratch array."""
 
 # A pivot of a matrix with ones on its diagonal below which two of its rows are one.
 _SINGULAR = 1e-12
+
+
+def signal_kernel(*_: Any) -> tuple[float, Any]:
+    """Stand for the kernel of a model."""
+    raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
+
+
+def normal_matrix(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    params: NDArray[np.float64],
+    n: int,
+    work: NDArray[np.float64],
+) -> None:
+    """Write J' W J with the slopes J of a signal to rows `MOST` to ``MOST + n - 1`` of `work`.
+
+    It is a template: `ivimkit.engine.bind` puts the kernel of the model in.
+
+    Parameters
+    ----------
+    b, root_weight : ndarray, shape (n_b,)
+        b-values in s/mm^2, square roots of the weights.
+    params : ndarray, shape (>= n,)
+        Where to take the slopes.
+    n : int
+        Number of parameters, up to `MOST`.
+    work : ndarray, shape (>= 2 * MOST, >= BLOCK)
+        The rows before the matrix are scratch.
+    """
+    for i in range(n):
+        for k in range(n):
+            work[MOST + i, k] = 0.0
+    for block in range(0, b.size, BLOCK):
+        size = min(BLOCK, b.size - block)
+        for j in range(size):
+            w = root_weight[block + j]
+            # The gradient of a model with fewer parameters ends in zeros.
+            slope = signal_kernel(b[block + j], params)[1] + (0.0, 0.0, 0.0, 0.0, 0.0)
+            work[0, j] = w * slope[0]
+            work[1, j] = w * slope[1]
+            work[2, j] = w * slope[2]
+            work[3, j] = w * slope[3]
+            work[4, j] = w * slope[4]
+            work[5, j] = w * slope[5]
+        for i in range(n):
+            for k in range(i + 1):
+                total = 0.0
+                for j in range(size):
+                    total += work[i, j] * work[k, j]
+                work[MOST + i, k] += total
+    for i in range(n):
+        for k in range(i):
+            work[MOST + k, i] = work[MOST + i, k]
 
 
 @device

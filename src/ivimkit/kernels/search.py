@@ -325,7 +325,7 @@ def _start(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Return a good pair where a rate is known, or S0 is bounded: no profile, any bounds."""
+    """Return a good pair where a rate is known or bounds are the voxel's own: no profile."""
     n1_padded = (n1 + 7) // 8 * 8
     _, _, _, _, r2_low, r2_high, r1_low, r1_high = box
     if r2_low == r2_high:
@@ -515,8 +515,10 @@ def global_fit(
     n1_padded = (n1 + 7) // 8 * 8
     box = ordered(box)
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
-    in_table = (r1_low < r1_high or table[RATES, 0] == r1_low) and (
-        r2_low < r2_high or table[RATES, n1_padded] == r2_low
+    in_table = (
+        (r1_low < r1_high or table[RATES, 0] == r1_low)
+        and (r2_low < r2_high or table[RATES, n1_padded] == r2_low)
+        and (f_low == table[MOMENTS, 4] and f_high == table[MOMENTS, 5])
     )
     _project(signal, table, work)
     if in_table and s0_low == 0.0 and s0_high == math.inf:

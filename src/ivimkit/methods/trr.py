@@ -121,6 +121,11 @@ class TRR(TwoPoolMethod):
         require_two(acquisition, "split_b_D", lower=self.split_b_D)
         require_two(acquisition, "split_b_S0", upper=self.split_b_S0)
 
+    @property
+    def least_squares(self) -> bool:
+        """Whether there is a second stage; without it, S0 and D are those of the lines."""
+        return self.two_stage
+
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return both thresholds and whether there is a second stage."""
         return float(self.split_b_D), float(self.split_b_S0), float(self.two_stage)

@@ -6,19 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
+from ivimkit.report.page import MARGIN, Page, fitted_size
 from ivimkit.report.shown import BACKGROUND, Shown
 from ivimkit.report.view import View
 
-__all__ = ["Column", "draw_columns", "draw_wrapped", "letter_sides", "panel_height"]
+__all__ = ["Column", "draw_columns", "draw_wrapped", "letter_sides", "panel_size"]
 
 _PANEL_WIDTH = 2.3
-"""Width of an image, inches."""
+"""Width of an image, inches; all numbers below are inches, too."""
+
+_GAP = 0.12
+_ROW_NAME = 0.26
+_TITLE = 0.27
+_BAR_GAP, _BAR, _BAR_TEXT = 0.09, 0.11, 0.42
+_BELOW = _BAR_GAP + _BAR + _BAR_TEXT
 
 _PER_ROW = 4
 
@@ -62,17 +68,28 @@ def draw_columns(
     -------
     matplotlib.figure.Figure
     """
-    height = panel_height(columns[0].planes[0], view)
-    figure, axes = _page(len(row_names), len(columns), height, title, bars=1)
+    width, height = panel_size(columns[0].planes[0], view)
+    left, right = MARGIN + _ROW_NAME, width + _GAP
+    bottom = _TITLE + len(row_names) * (height + _GAP) - _GAP
+    page = Page(left + len(columns) * right - _GAP + MARGIN, bottom + _BELOW, title)
+    places = [
+        (left + i * right, _TITLE + j * (height + _GAP))
+        for j in range(len(row_names))
+        for i in range(len(columns))
+    ]
+    panels = [page.place(x, y, width, height) for x, y in places]
     for i, column in enumerate(columns):
-        axes[0, i].set_title(column.title, fontsize=11)
-        for j, plane in enumerate(column.planes):
-            image = _draw(axes[j, i], plane, column.shown, view)
-        _colour_bar(figure, image, list(axes[:, i]), column)
-    for j, name in enumerate(row_names):
-        axes[j, 0].set_ylabel(name, fontsize=10)
-        letter_sides(axes[j, 0], view)
-    return figure
+        own = panels[i :: len(columns)]
+        _entitle(own[0], column.title, right)
+        images = [
+            _draw(axes, plane, column.shown, view)
+            for axes, plane in zip(own, column.planes, strict=True)
+        ]
+        _colour_bar(page, images[0], (left + i * right, bottom), width, column)
+    for axes, name in zip(panels[:: len(columns)], row_names, strict=True):
+        axes.set_ylabel(name, fontsize=fitted_size(name, 10, height + _GAP))
+        letter_sides(axes, view)
+    return page.figure
 
 
 def draw_wrapped(columns: Sequence[Column], view: View, title: str) -> Figure:
@@ -93,32 +110,44 @@ def draw_wrapped(columns: Sequence[Column], view: View, title: str) -> Figure:
     """
     n_rows = -(-len(columns) // _PER_ROW)
     n_columns = -(-len(columns) // n_rows)
-    height = panel_height(columns[0].planes[0], view)
-    figure, axes = _page(n_rows, n_columns, height, title, bars=n_rows)
-    for spare in axes.flat[len(columns) :]:
-        spare.remove()
-    for panel, column in zip(axes.flat, columns, strict=False):
-        panel.set_title(column.title, fontsize=11)
+    width, height = panel_size(columns[0].planes[0], view)
+    right, down = width + _GAP, _TITLE + height + _BELOW
+    page = Page(n_columns * right - _GAP + 2 * MARGIN, n_rows * down, title)
+    places = [
+        (MARGIN + i % n_columns * right, i // n_columns * down + _TITLE)
+        for i in range(len(columns))
+    ]
+    panels = [page.place(x, y, width, height) for x, y in places]
+    for panel, (x, y), column in zip(panels, places, columns, strict=True):
+        _entitle(panel, column.title, right)
         image = _draw(panel, column.planes[0], column.shown, view)
-        _colour_bar(figure, image, [panel], column)
+        _colour_bar(page, image, (x, y + height), width, column)
         letter_sides(panel, view)
-    return figure
+    return page.figure
 
 
-def panel_height(plane: NDArray[Any], view: View, *, width: float = _PANEL_WIDTH) -> float:
-    """Return the height of an image of a given width on the page, in inches."""
+def panel_size(
+    plane: NDArray[Any], view: View, *, width: float = _PANEL_WIDTH
+) -> tuple[float, float]:
+    """Return width and height of an image on the page, in inches.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (x, y)
+        The image.
+    view : View
+        How it is turned.
+    width : float
+        The usual width. Very long images are narrower: no screen would show the page.
+    """
     rows, columns = view.image(plane).shape
-    # Very long images would make a page that no screen shows.
-    return float(np.clip(width * view.aspect * rows / columns, 0.8, 2.5 * width))
+    ratio = view.aspect * rows / columns
+    height = min(max(width * ratio, 0.8), 2.5 * width)
+    return max(0.5 * width, min(width, height / ratio)), height
 
 
-def _page(
-    n_rows: int, n_columns: int, height: float, title: str, *, bars: int
-) -> tuple[Figure, NDArray[Any]]:
-    size = (_PANEL_WIDTH * n_columns + 0.6, (height + 0.15) * n_rows + 0.75 * bars + 0.7)
-    figure = Figure(figsize=size, dpi=120, layout="compressed")
-    figure.suptitle(title, fontsize=12)
-    return figure, np.asarray(figure.subplots(n_rows, n_columns, squeeze=False))
+def _entitle(axes: Axes, title: str, width: float) -> None:
+    axes.set_title(title, fontsize=fitted_size(title, 11, width), pad=4)
 
 
 def _draw(axes: Axes, plane: NDArray[Any], shown: Shown, view: View) -> AxesImage:
@@ -134,19 +163,18 @@ def _draw(axes: Axes, plane: NDArray[Any], shown: Shown, view: View) -> AxesImag
     )
 
 
-def _colour_bar(figure: Figure, image: AxesImage, axes: list[Axes], column: Column) -> None:
-    bar = figure.colorbar(
-        image,
-        ax=axes,
-        location="bottom",
-        shrink=0.9,
-        aspect=18,
-        pad=0.02,
-        extend=_extend(column),
-    )
-    bar.set_label(column.shown.label, fontsize=9)
-    bar.ax.tick_params(labelsize=8)
-    bar.ax.locator_params(nbins=5)
+def _colour_bar(
+    page: Page, image: AxesImage, corner: tuple[float, float], width: float, column: Column
+) -> None:
+    """Draw the colour bar below an image, whose lower left corner is given."""
+    left, bottom = corner
+    place = page.place(left + 0.05 * width, bottom + _BAR_GAP, 0.9 * width, _BAR)
+    bar = page.figure.colorbar(image, cax=place, orientation="horizontal", extend=_extend(column))
+    label = column.shown.label
+    bar.set_label(label, fontsize=fitted_size(label, 9, width), labelpad=3)
+    bar.ax.tick_params(labelsize=8, pad=2)
+    bar.ax.xaxis.get_offset_text().set_fontsize(8)
+    bar.ax.locator_params(nbins=max(2, round(2.2 * width)))
 
 
 def _extend(column: Column) -> str:

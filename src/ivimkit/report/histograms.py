@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.report.page import MARGIN, Page, text_width
 from ivimkit.report.shown import Shown, how_to_show
 from ivimkit.result import FitResult
 
@@ -18,6 +19,15 @@ __all__ = ["histograms"]
 
 _MAPS = ("ADC", "D", "f", "D_star")
 _BINS = 60
+
+_WIDTH, _HEIGHT = 4.0, 2.6
+"""Of the axes, inches; so are the distances between them."""
+
+_LEFT, _TOP, _DOWN = 0.75, 0.3, 3.45
+_HANDLE = 0.45
+_LEGEND_SIZE = 7
+"""Points."""
+
 _COLOURS = (
     "#0072B2",
     "#D55E00",
@@ -77,14 +87,20 @@ def histograms(
     regions = _regions(result, labels, label_names)
     n_columns = min(2, len(names))
     n_rows = -(-len(names) // n_columns)
-    figure = Figure(figsize=(6.0 * n_columns, 3.4 * n_rows + 0.2), dpi=120, layout="constrained")
-    panels = np.asarray(figure.subplots(n_rows, n_columns, squeeze=False))
-    for spare in panels.flat[len(names) :]:
-        spare.remove()
-    for axes, name in zip(panels.flat, names, strict=False):
-        shown = how_to_show(name, result.model.parameters, [result.maps[name]], limits)
-        _draw(axes, {key: result.maps[name][inside] for key, inside in regions.items()}, shown)
-    return figure
+    drawn = {}
+    for name in names:
+        stored = result.maps[name]
+        shown = how_to_show(name, result.model.parameters, [stored], limits)
+        drawn[name] = shown, {key: _finite(shown, stored[at]) for key, at in regions.items()}
+    entries = [_entry(*one) for _, found in drawn.values() for one in found.items()]
+    # Beside the axes: with many regions there is no free corner inside.
+    legend = max((text_width(entry, _LEGEND_SIZE) for entry in entries), default=0.0) + _HANDLE
+    right = _LEFT + _WIDTH + legend
+    page = Page(n_columns * right + MARGIN, n_rows * _DOWN)
+    for number, (shown, values) in enumerate(drawn.values()):
+        left, top = number % n_columns * right + _LEFT, number // n_columns * _DOWN + _TOP
+        _draw(page.place(left, top, _WIDTH, _HEIGHT), values, shown)
+    return page.figure
 
 
 def _names(result: FitResult, maps: Sequence[str] | None) -> list[str]:
@@ -111,35 +127,44 @@ def _regions(
     return {(names or {}).get(label, str(label)): array == label for label in found}
 
 
-def _draw(axes: Axes, values: Mapping[str, NDArray[Any]], shown: Shown) -> None:
-    edges = np.linspace(*shown.limits, _BINS + 1)
-    beyond, total = 0, 0
-    for (name, stored), colour in zip(values.items(), _cycle(len(values)), strict=True):
-        numbers = shown.values(stored)
-        numbers = numbers[np.isfinite(numbers)]
-        total += numbers.size
-        beyond += int(((numbers < edges[0]) | (numbers > edges[-1])).sum())
+def _finite(shown: Shown, stored: NDArray[Any]) -> NDArray[np.float64]:
+    numbers = shown.values(stored)
+    return numbers[np.isfinite(numbers)]
+
+
+def _entry(region: str, numbers: NDArray[np.float64]) -> str:
+    """Return what the legend says of a region."""
+    return f"{region}: {np.median(numbers):#.3g} (n = {numbers.size})" if numbers.size else ""
+
+
+def _draw(axes: Axes, values: Mapping[str, NDArray[np.float64]], shown: Shown) -> None:
+    beyond, total = 0, sum(numbers.size for numbers in values.values())
+    for (name, numbers), colour in zip(values.items(), _cycle(len(values)), strict=True):
         if not numbers.size:
             continue
-        median = float(np.median(numbers))
-        weights = np.full(numbers.size, 100 / numbers.size)
-        label = f"{name}: {median:#.3g} (n = {numbers.size})"
+        counts, edges = np.histogram(numbers, _BINS, shown.limits)
+        beyond += numbers.size - int(counts.sum())
+        # Counted before: matplotlib takes longer to.
         axes.hist(
-            numbers, edges.tolist(), weights=weights, histtype="step", color=colour, label=label
+            edges[:-1],
+            edges.tolist(),
+            weights=100 / numbers.size * counts,
+            histtype="step",
+            color=colour,
+            label=_entry(name, numbers),
         )
-        axes.axvline(median, color=colour, linewidth=0.9, linestyle=":")
+        axes.axvline(float(np.median(numbers)), color=colour, linewidth=0.9, linestyle=":")
     axes.set_xlim(*shown.limits)
     axes.set_xlabel(shown.label)
     axes.set_ylabel("voxels (%)")
     axes.set_title(_beyond(beyond, total), fontsize=8, loc="right", color="0.35")
     if total:
-        # Beside the axes: with many regions there is no free corner inside.
         axes.legend(
             title="median",
             loc="upper left",
             bbox_to_anchor=(1.0, 1.0),
-            fontsize=7,
-            title_fontsize=7,
+            fontsize=_LEGEND_SIZE,
+            title_fontsize=_LEGEND_SIZE,
             frameon=False,
         )
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from ivimkit.report.grid import letter_sides, panel_height
+from ivimkit.report.grid import letter_sides, panel_size
+from ivimkit.report.page import MARGIN, Page, text_width
 from ivimkit.report.shown import BACKGROUND
 from ivimkit.report.view import Cut, choose_cut, view_of
 from ivimkit.result import FitResult
@@ -19,11 +20,21 @@ from ivimkit.status import FAILED, FitStatus, explain
 __all__ = ["status_panels"]
 
 _PANEL_WIDTH = 3.4
-"""Width of an image, inches."""
+"""Width of an image, inches; so are the next three."""
+
+_GAP = 0.12
+_TITLE = 0.3
+_LEGEND_LINE = 0.18
+
+_LEGEND_SIZE = 8
+"""Points."""
 
 _FITTED = "#4C4C4C"
 _FAILURES = ("#D55E00", "#CC0033", "#FF7F7F", "#990099")
-_NOTES = ("#F0E442", "#56B4E9", "#009E73", "#E69F00", "#0072B2", "#CC79A7", "#B3DE69", "#FFFFFF")
+_NOTES = (
+    *("#F0E442", "#56B4E9", "#009E73", "#E69F00", "#0072B2", "#CC79A7", "#B3DE69", "#FFFFFF"),
+    *("#8C564B", "#AA88FF", "#00E5CC", "#7A7A00"),
+)
 
 
 def status_panels(
@@ -93,15 +104,19 @@ def _draw(
     flags: Sequence[int],
     colours: Sequence[str],
 ) -> Figure:
-    view, planes = view_of(result.geometry), cut.planes(grade)
-    height = panel_height(planes[0], view, width=_PANEL_WIDTH)
-    legend_columns = min(2, len(planes))
-    legend_rows = -(-(len(flags) + 1) // legend_columns)
-    size = (_PANEL_WIDTH * len(planes) + 0.4, height + 0.75 + 0.19 * legend_rows)
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
-    panels = np.asarray(figure.subplots(1, len(planes), squeeze=False))[0]
+    view, planes, entries = view_of(result.geometry), cut.planes(grade), _entries(result, flags)
+    width, height = panel_size(planes[0], view, width=_PANEL_WIDTH)
+    right = width + _GAP
+    # Beside its text an entry has a handle and gaps.
+    entry = max(text_width(text, _LEGEND_SIZE) for text in entries) + 5 * _LEGEND_SIZE / 72
+    page_width = max(len(planes) * right - _GAP, entry) + 2 * MARGIN
+    n_columns = min(int((page_width - 2 * MARGIN) / entry), len(entries))
+    n_lines = -(-len(entries) // n_columns)
+    page = Page(page_width, _TITLE + height + n_lines * _LEGEND_LINE + 2 * MARGIN)
+    left = (page_width - len(planes) * right + _GAP) / 2
     norm = BoundaryNorm(np.arange(len(colours) + 1) - 0.5, len(colours))
-    for axes, plane, k in zip(panels, planes, cut.slices, strict=True):
+    for number, (plane, k) in enumerate(zip(planes, cut.slices, strict=True)):
+        axes = page.place(left + number * right, _TITLE, width, height)
         axes.imshow(
             view.image(plane),
             origin="lower",
@@ -112,17 +127,24 @@ def _draw(
         )
         axes.set(xticks=[], yticks=[], title=f"slice {k}" if grade.ndim == 3 else "status")
         letter_sides(axes, view)
-    counts, reasons = result.counts(), explain(result.model.parameters)
-    names = ["OK", *(reasons[flag][0] for flag in flags)]
     handles = [
-        Patch(facecolor=colour, edgecolor="0.5", label=f"{name}: {counts.get(name, 0)}")
-        for name, colour in zip(names, colours[1:], strict=True)
+        Patch(facecolor=colour, edgecolor="0.5", label=text)
+        for text, colour in zip(entries, colours[1:], strict=True)
     ]
-    figure.legend(
+    page.figure.legend(
         handles=handles,
-        loc="outside lower center",
-        ncols=legend_columns,
-        fontsize=8,
+        loc="upper center",
+        bbox_to_anchor=(0.5, page.up(_TITLE + height + 0.5 * MARGIN)),
+        borderaxespad=0,
+        ncols=n_columns,
+        fontsize=_LEGEND_SIZE,
         frameon=False,
     )
-    return figure
+    return page.figure
+
+
+def _entries(result: FitResult, flags: Sequence[int]) -> list[str]:
+    """Return the texts of the legend: OK and each flag with its number of voxels."""
+    counts, reasons = result.counts(), explain(result.model.parameters)
+    names = ["OK", *(reasons[flag][0] for flag in flags)]
+    return [f"{name}: {counts.get(name, 0)}" for name in names]

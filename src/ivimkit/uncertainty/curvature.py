@@ -13,25 +13,16 @@ from scipy.special import stdtrit
 from ivimkit.errors import OptionError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod, VoxelPlan
-from ivimkit.kernels.covariance import invert
+from ivimkit.kernels.covariance import BLOCK, MOST, invert, normal_matrix
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
 
-# b-values come in blocks of this many, whose slopes fill the rows of the scratch array.
-_BLOCK = 32
-# Most parameters that a model may have.
-_MOST = 6
-# Options: b-values with a weight, fraction, fast and slow rate, then Student quantiles of 0, 1
+# Options: values with a weight, fraction, fast and slow rate, then Student quantiles of 0, 1
 # and more degrees of freedom and at last the normal quantile.
 _N_USED, _FRACTION, _FAST, _SLOW, _QUANTILES = 0, 1, 2, 3, 4
 _NO_SD = int(FitStatus.SD_NOT_AVAILABLE)
 _NO_FAST = int(FitStatus.PERFUSION_NOT_DETECTED)
 _NO_SLOW = int(FitStatus.TISSUE_NOT_DETECTED)
-
-
-def signal_kernel(*_: Any) -> tuple[float, Any]:
-    """Stand for the kernel of the model."""
-    raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
 
 
 def _estimate(
@@ -53,39 +44,17 @@ def _estimate(
     out: NDArray[np.float64],
 ) -> int:
     n = lower.size
-    for i in range(n):
-        for k in range(n):
-            work[_MOST + i, k] = 0.0
-    for block in range(0, b.size, _BLOCK):
-        size = min(_BLOCK, b.size - block)
-        for j in range(size):
-            w = root_weight[block + j]
-            # The gradient of a model with fewer parameters ends in zeros.
-            slope = signal_kernel(b[block + j], found)[1] + (0.0, 0.0, 0.0, 0.0, 0.0)
-            work[0, j] = w * slope[0]
-            work[1, j] = w * slope[1]
-            work[2, j] = w * slope[2]
-            work[3, j] = w * slope[3]
-            work[4, j] = w * slope[4]
-            work[5, j] = w * slope[5]
-        for i in range(n):
-            for k in range(i + 1):
-                total = 0.0
-                for j in range(size):
-                    total += work[i, j] * work[k, j]
-                work[_MOST + i, k] += total
+    normal_matrix(b, root_weight, found, n, work)
     n_free = 0
     missing = False
     for i in range(n):
         inside = lower[i] < found[i] < upper[i]
         n_free += 1 if inside else 0
         missing = missing or (not inside and lower[i] < upper[i])
-        for k in range(i):
-            work[_MOST + k, i] = work[_MOST + i, k]
     for i in range(n):
         if not lower[i] < found[i] < upper[i]:
             for k in range(n):
-                work[_MOST + i, k] = work[_MOST + k, i] = 0.0
+                work[MOST + i, k] = work[MOST + k, i] = 0.0
     quantile = options[options.size - 1]
     variance = sigma * sigma
     if not sigma > 0.0:
@@ -94,11 +63,11 @@ def _estimate(
             return _NO_SD
         variance = found[n] / degrees
         quantile = options[_QUANTILES + degrees]
-    if not invert(work, _MOST, n):
+    if not invert(work, MOST, n):
         return _NO_SD
     fraction, fast, slow = int(options[_FRACTION]), int(options[_FAST]), int(options[_SLOW])
     for i in range(n):
-        own = variance * work[_MOST + i, i]
+        own = variance * work[MOST + i, i]
         unseen = (i == fast and code & _NO_FAST != 0) or (i == slow and code & _NO_SLOW != 0)
         missing = missing or unseen
         if own > 0.0 and not unseen:
@@ -108,7 +77,7 @@ def _estimate(
             out[2 * n + i] = found[i] + quantile * sd
     if fraction >= 0 and fast >= 0 and out[fraction] > 0.0 and out[fast] > 0.0:
         f, rate = found[fraction], found[fast]
-        joint = variance * work[_MOST + fraction, fast]
+        joint = variance * work[MOST + fraction, fast]
         both = (rate * out[fraction]) ** 2 + (f * out[fast]) ** 2 + 2.0 * f * rate * joint
         sd = math.sqrt(max(both, 0.0))
         out[3 * n] = sd
@@ -154,10 +123,10 @@ class Curvature(Estimator):
 
     def check(self, model: SignalModel, method: FitMethod) -> None:
         """Raise if the model has more parameters than the matrix has room for."""
-        if len(model.parameters) > _MOST:
+        if len(model.parameters) > MOST:
             raise OptionError(
                 f"model {model.name} has {len(model.parameters)} parameters; uncertainty "
-                f"curvature serves up to {_MOST}. Use bootstrap"
+                f"curvature serves up to {MOST}. Use bootstrap"
             )
 
     def maps(self, model: SignalModel) -> tuple[str, ...]:
@@ -182,10 +151,10 @@ class Curvature(Estimator):
             if pools is None
             else (position(pools.fraction), position(pools.fast), position(pools.slow))
         )
-        n_used = np.unique(b[weight > 0.0]).size
+        n_used = int(np.count_nonzero(weight))
         quantiles = stdtrit(np.arange(1, n_used + 1), 0.975)
         options = np.array([n_used, *places, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
-        return VoxelPlan(options, np.zeros((1, _BLOCK)), 2 * _MOST + 1)
+        return VoxelPlan(options, np.zeros((1, BLOCK)), 2 * MOST + 1)
 
 
 ESTIMATOR = Curvature

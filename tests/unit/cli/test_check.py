@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,7 @@ def test_sound_scan(run, scan, folder):
     assert "ok      the choice of b-values is sound for biexp" in text
     assert text.endswith("can be fitted with model biexp by method varpro\n")
     assert "no basis for an estimate" in text
+    assert "Noise: no basis in the scan: no b-value and direction was measured twice" in text
     tables = [line for line in text.splitlines() if line[:1].isdigit() or line[:1] == " "]
     assert max(map(len, tables)) <= 80
 
@@ -54,6 +57,11 @@ def test_snr_from_repeats(run, folder):
     assert float(shells["0"][-1]) == pytest.approx(50, rel=0.15)
     assert shells["50"][-1].startswith("~")
     assert "with the noise found at b = 0, 400. Directions are not known" in text
+    (line,) = (line for line in text.splitlines() if line.startswith("Noise: "))
+    found = re.match(r"Noise: sigma (\S+) a\.u\. from repeated volumes, (\d+) voxels\. (.*)", line)
+    assert float(found[1]) == pytest.approx(made.sigma, rel=0.15)
+    assert int(found[2]) == made.dwi.n_voxels
+    assert found[3].startswith("Repeated volumes (b = 0, 400) differ by noise alone")
 
 
 def test_directions(run, folder, made):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
 import sys
 
@@ -119,6 +121,14 @@ def test_a_signal_interrupts_and_is_remembered(signals, number):
     # The exception may have been dropped where a compiler called back.
     with pytest.raises(KeyboardInterrupt):
         interruption.raise_if_interrupted()
+
+
+def test_the_end_of_a_run_does_not_wait_for_garbage(monkeypatch, signals):
+    at_exit = []
+    with monkeypatch.context() as patch:
+        patch.setattr(atexit, "register", at_exit.append)
+        prepare_process()
+    assert at_exit == [gc.freeze]
 
 
 def test_letters_that_a_terminal_does_not_have(monkeypatch, signals):

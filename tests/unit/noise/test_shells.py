@@ -1,4 +1,4 @@
-"""Noise from repeated volumes."""
+"""Mean signal and noise of each b-value."""
 
 from __future__ import annotations
 

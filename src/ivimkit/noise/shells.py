@@ -1,4 +1,4 @@
-"""Noise of a scan, from its repeated volumes."""
+"""Mean signal and noise of each b-value of a scan, for a look at it before any fit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from scipy.special import chdtri
 
 from ivimkit.acquisition import Shell
 from ivimkit.dwi import DWI
+from ivimkit.noise.repeats import repeated, sum_of_squares
 
 __all__ = ["ShellSignal", "shell_signals"]
 
@@ -72,7 +73,7 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
     """
     volumes = dwi.with_average("none").voxels()
     shells = dwi.acquisition.shells
-    groups = [_repeats(dwi, shell) for shell in shells]
+    groups = [repeated(dwi.acquisition, shell) for shell in shells]
     mean = np.empty((len(shells), dwi.n_voxels), dtype=np.float32)
     square = np.full_like(mean, np.nan)
     buffer = np.empty((_CHUNK, dwi.acquisition.n_volumes))
@@ -85,23 +86,8 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
             for k, shell in enumerate(shells):
                 mean[k, start:stop] = signal[:, list(shell.volumes)].mean(axis=1)
                 if groups[k]:
-                    square[k, start:stop] = _spread(signal, groups[k])
+                    square[k, start:stop] = sum_of_squares(signal, groups[k])
     return tuple(_summary(shell, mean[k], square[k], groups[k]) for k, shell in enumerate(shells))
-
-
-def _repeats(dwi: DWI, shell: Shell) -> list[list[int]]:
-    """Return the groups of volumes that show the same, two or more in each."""
-    groups = dwi.acquisition.directions(shell.volumes)
-    return [list(group) for group in groups if len(group) > 1]
-
-
-def _spread(signal: NDArray[np.float64], groups: list[list[int]]) -> NDArray[np.float64]:
-    """Return the sum of squares about the mean of each group, shape (n_voxels,)."""
-    total = np.zeros(len(signal))
-    for group in groups:
-        values = signal[:, group]
-        total += ((values - values.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
-    return total
 
 
 def _summary(

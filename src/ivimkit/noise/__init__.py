@@ -1,0 +1,22 @@
+"""The noise of a scan: how strong it is, where the number is from, and what it assumes."""
+
+from ivimkit.noise.background import from_background
+from ivimkit.noise.estimate import SOURCES, estimate
+from ivimkit.noise.given import given
+from ivimkit.noise.noise_estimate import NoiseEstimate, snr_map
+from ivimkit.noise.repeats import from_repeats
+from ivimkit.noise.residuals import from_residuals
+from ivimkit.noise.shells import ShellSignal, shell_signals
+
+__all__ = [
+    "SOURCES",
+    "NoiseEstimate",
+    "ShellSignal",
+    "estimate",
+    "from_background",
+    "from_repeats",
+    "from_residuals",
+    "given",
+    "shell_signals",
+    "snr_map",
+]

@@ -1,0 +1,187 @@
+"""Noise from the air around the body."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import chdtri
+
+from ivimkit.dwi import DWI
+from ivimkit.errors import NoiseError, OptionError, ShapeError
+from ivimkit.noise.noise_estimate import NoiseEstimate
+from ivimkit.noise.pooling import median_of_chi2
+
+__all__ = ["from_background"]
+
+_CHUNK = 16384
+# Edge of each corner, as a share of the edge of the image: ghosts lie between the corners.
+_CORNER = 1 / 8
+_ENOUGH = 200
+# A ratio of quartiles between those of so many times fewer and more coils passes.
+_ALIKE = 1.5
+
+
+def from_background(
+    dwi: DWI, *, background: ArrayLike | None = None, coils: float = 1
+) -> NoiseEstimate:
+    """Estimate the noise from voxels without signal.
+
+    Where there is no signal, the square of a magnitude combined from L coils (root of the sum of
+    squares) has the mean 2 L sigma^2; it is sigma^2 times chi-squared with 2 L degrees of freedom,
+    Rayleigh's distribution for L = 1. Its median over all voxels and volumes is used, which
+    a ghost in a few of them hardly moves. The quartiles must fit the distribution, or there is no
+    answer.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan.
+    background : array_like, shape (...), optional
+        Voxels of air, > 0. By default the corners of all slices, an eighth of each edge in the
+        first two axes, without voxels of the scan's mask (if it has one) and without voxels that
+        are 0 in all volumes.
+    coils : float
+        Number of coils that were combined as the root of the sum of squares. 1 for one coil and
+        for combinations that weigh coils by their sensitivity. Correlation between coils makes
+        the effective number smaller, and it need not be whole.
+
+    Returns
+    -------
+    NoiseEstimate
+        Without a map.
+
+    Raises
+    ------
+    NoiseError
+        If there is no background, it was set to 0, or its quartiles do not fit.
+    ShapeError
+        If `background` has another shape than the scan.
+    OptionError
+        If `coils` is no number >= 1.
+
+    References
+    ----------
+    Henkelman 1985, doi:10.1118/1.595711; Gudbjartsson and Patz 1995, doi:10.1002/mrm.1910340618;
+    Constantinides et al. 1997, doi:10.1002/mrm.1910380524; Dietrich et al. 2007,
+    doi:10.1002/jmri.20969
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(64, 48, 3), snr=50)
+    >>> noise = ik.noise.from_background(made.dwi)
+    >>> bool(abs(noise.sigma / made.sigma - 1) < 0.03), noise.map
+    (True, None)
+    """
+    if not (math.isfinite(coils) and coils >= 1):
+        raise OptionError(f"coils is {coils!r}; expected a number >= 1")
+    region = _corners(dwi) if background is None else _given_region(background, dwi.shape)
+    if not region.any():
+        raise NoiseError(
+            "there is no background: the mask covers the corners of the image; expected air "
+            "around the body. Pass background=, or use another source of the noise"
+        )
+    values, n_voxels = _magnitudes(dwi, region)
+    if values.size < _ENOUGH:
+        raise NoiseError(
+            f"the background has {values.size} values that are finite and not 0 throughout; "
+            f"expected {_ENOUGH} or more. It was set to 0, as scanners and masks do, or is too "
+            "small: pass background=, or use another source of the noise"
+        )
+    low, middle, high = (float(value) ** 2 for value in np.quantile(values, [0.25, 0.5, 0.75]))
+    _check_shape(low, high, coils)
+    median, density = (float(value[0]) for value in median_of_chi2(np.array([2.0 * coils])))
+    return NoiseEstimate(
+        sigma=math.sqrt(middle / median),
+        map=None,
+        degrees=8.0 * values.size * density**2,
+        degrees_map=None,
+        source="background",
+        assumes=_assumes(coils),
+        n_voxels=n_voxels,
+    )
+
+
+def _corners(dwi: DWI) -> NDArray[np.bool_]:
+    """Return the corners of all slices outside the mask."""
+    if len(dwi.shape) < 2:
+        raise NoiseError(
+            f"voxels of shape {dwi.shape} have no corners, so the background is not known; "
+            "expected an image. Pass background="
+        )
+    edges = []
+    for length in dwi.shape[:2]:
+        width = max(1, int(length * _CORNER))
+        edge = np.zeros(length, dtype=bool)
+        edge[:width] = edge[-width:] = True
+        edges.append(edge)
+    flat = edges[0][:, None] & edges[1][None, :]
+    region = np.array(
+        np.broadcast_to(flat.reshape(*flat.shape, *[1] * (len(dwi.shape) - 2)), dwi.shape)
+    )
+    if not dwi.mask.all():
+        region &= ~dwi.mask
+    return region
+
+
+def _given_region(background: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    region = np.asarray(background)
+    if region.shape != shape:
+        raise ShapeError(
+            f"the background has shape {region.shape}; expected {shape}, that of the scan "
+            "without its last axis. Resample it to the scan"
+        )
+    return np.asarray(region > 0)
+
+
+def _magnitudes(dwi: DWI, region: NDArray[np.bool_]) -> tuple[NDArray[np.float32], int]:
+    """Return all values of the voxels of a region that hold any, and their number."""
+    reader = dwi.with_mask(region).with_average("none").voxels()
+    values = np.empty((reader.n_voxels, reader.n_columns), dtype=np.float32)
+    for start in range(0, reader.n_voxels, _CHUNK):
+        stop = min(start + _CHUNK, reader.n_voxels)
+        chunk = np.empty((stop - start, reader.n_columns))
+        reader.read(start, stop, chunk)
+        values[start:stop] = chunk
+    use = np.isfinite(values).all(axis=1) & values.any(axis=1)
+    return np.abs(values[use].ravel()), int(np.count_nonzero(use))
+
+
+def _check_shape(low: float, high: float, coils: float) -> None:
+    """Refuse a background that is not noise of so many coils, by the ratio of its quartiles."""
+    fewer, more = (_quartile_ratio(2.0 * coils * factor) for factor in (1 / _ALIKE, _ALIKE))
+    if low > 0.0 and more <= high / low <= fewer:
+        return
+    shown = "infinite" if not low > 0.0 else f"{high / low:.2f}"
+    raise NoiseError(
+        f"the background is not the noise of {coils:g} coil{'' if coils == 1 else 's'}: the ratio "
+        f"of the quartiles of its square is {shown}; expected "
+        f"{_quartile_ratio(2.0 * coils):.2f} ({more:.2f} to {fewer:.2f}). {_guess(low, high)}"
+    )
+
+
+def _guess(low: float, high: float) -> str:
+    """Say what a ratio of quartiles hints at."""
+    if not low > 0.0 or high / low > _quartile_ratio(2.0 / _ALIKE):
+        return (
+            "So wide a spread has ghosts or tissue in it, or values set to 0: pass background=, "
+            "or use another source of the noise"
+        )
+    return (
+        "So narrow a spread is that of more coils, pass coils=, or of averaged or filtered "
+        "magnitudes: then use another source of the noise"
+    )
+
+
+def _quartile_ratio(degrees: float) -> float:
+    return float(chdtri(degrees, 0.25) / chdtri(degrees, 0.75))
+
+
+def _assumes(coils: float) -> str:
+    many = "one coil" if coils == 1 else f"{coils:g} coils, combined as the root sum of squares"
+    return (
+        f"The background holds nothing but the noise of {many}, unfiltered, and the noise is as "
+        "strong in the tissue: with parallel imaging it is not."
+    )

@@ -1,0 +1,67 @@
+"""What is well above the noise: below, the noise of a magnitude is not that of its channels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.errors import NoiseError
+from ivimkit.noise.pooling import pooled
+
+__all__ = ["above_floor"]
+
+# Where a magnitude is three times the noise on average, its spread is 4 % narrower than that of
+# the channels; in air it is 35 % (Gudbjartsson and Patz 1995).
+_ABOVE_FLOOR = 3.0
+_ROUNDS = 20
+
+
+def above_floor(
+    signal: NDArray[np.floating],
+    spread: NDArray[np.floating],
+    degrees: NDArray[np.float64],
+    pool: str,
+) -> NDArray[np.bool_]:
+    """Return which values have a signal of more than three times the noise that they add up to.
+
+    Starting from all, noise and choice are computed in turns until the choice stays. Air makes
+    the first noise too small, not too large, so tissue is not lost on the way.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n, n_voxels)
+        Signals, a.u.
+    spread : ndarray, shape (n, n_voxels)
+        Root of the sum of squares of their deviations, a.u.
+    degrees : ndarray, shape (n, n_voxels) or (n, 1)
+        Degrees of freedom of these.
+    pool : {"median", "mean"}
+        How voxels become one value.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, n_voxels)
+
+    Raises
+    ------
+    NoiseError
+        If nothing is left.
+    """
+    finite = np.isfinite(signal) & np.isfinite(spread)
+    keep: NDArray[np.bool_] = finite & (signal > 0.0)
+    for _ in range(_ROUNDS):
+        each = np.where(keep, degrees, 0.0).sum(axis=0)
+        known = each > 0
+        if not known.any():
+            raise NoiseError(
+                "no voxel has a finite signal of three times its noise, so the noise of "
+                "magnitudes cannot be told from it; expected tissue. Check mask and scan, or use "
+                "noise.from_background"
+            )
+        squares = np.where(keep, spread.astype(np.float64) ** 2, 0.0).sum(axis=0)
+        sigma, _ = pooled(squares[known], each[known], pool)
+        above = finite & (signal > _ABOVE_FLOOR * sigma)
+        if np.array_equal(above, keep):
+            break
+        keep = above
+    return keep

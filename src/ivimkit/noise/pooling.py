@@ -1,0 +1,67 @@
+"""One sigma out of the sums of squares of many voxels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtri, gammaln
+
+from ivimkit.errors import OptionError
+
+__all__ = ["POOLS", "check_pool", "median_of_chi2", "pooled"]
+
+POOLS = ("median", "mean")
+"""How voxels become one value."""
+
+
+def check_pool(pool: str) -> None:
+    """Raise OptionError unless there is such a way of pooling."""
+    if pool not in POOLS:
+        raise OptionError(f"pool is {pool!r}; expected one of {', '.join(POOLS)}")
+
+
+def pooled(
+    squares: NDArray[np.float64], degrees: NDArray[np.float64], pool: str
+) -> tuple[float, float]:
+    """Pool sums of squares, each sigma^2 times chi-squared with its own degrees of freedom.
+
+    The median is taken of the sums, each divided by the median of its own chi-squared
+    distribution: all of these have the median sigma^2, whatever their degrees. Less than half of
+    the voxels being disturbed moves it within bounds only.
+
+    Parameters
+    ----------
+    squares : ndarray, shape (n_voxels,)
+        Sums of squares, a.u.^2.
+    degrees : ndarray, shape (n_voxels,)
+        Their degrees of freedom, > 0.
+    pool : {"median", "mean"}
+        The mean wastes nothing and is moved by every disturbed voxel.
+
+    Returns
+    -------
+    sigma : float
+        A.u.
+    degrees : float
+        Degrees of freedom of sigma^2, i.e. twice its inverse relative variance.
+    """
+    if pool == "mean" or squares.size < 3:
+        total = float(degrees.sum())
+        return math.sqrt(float(squares.sum()) / total), total
+    known, which, counts = np.unique(degrees, return_inverse=True, return_counts=True)
+    middle, steepness = median_of_chi2(known)
+    sigma = math.sqrt(float(np.median(squares / middle[which])))
+    # The variance of a median of n values is 1 / (4 n g^2), g being their mean density there.
+    density = float((counts * steepness).sum() / squares.size)
+    return sigma, 8.0 * squares.size * density**2
+
+
+def median_of_chi2(
+    degrees: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the median of chi-squared and, there, its density times the median."""
+    middle = np.asarray(chdtri(degrees, 0.5), dtype=np.float64)
+    half = 0.5 * degrees
+    return middle, np.exp(half * np.log(0.5 * middle) - 0.5 * middle - gammaln(half))

@@ -1,0 +1,156 @@
+"""Noise from volumes that were measured more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.acquisition import Acquisition, Shell
+from ivimkit.dwi import DWI
+from ivimkit.errors import NoiseError
+from ivimkit.noise.floor import above_floor
+from ivimkit.noise.noise_estimate import NoiseEstimate
+from ivimkit.noise.pooling import check_pool, pooled
+
+__all__ = ["from_repeats", "repeated", "sum_of_squares"]
+
+_CHUNK = 16384
+
+
+def from_repeats(
+    dwi: DWI, *, bvals: Sequence[float] | None = None, pool: str = "median"
+) -> NoiseEstimate:
+    """Estimate the noise from volumes with the same b-value and direction.
+
+    The spread about the mean of each group of repeats is taken in every voxel, pooled over groups
+    by their degrees of freedom, and then over voxels. Only repeats whose mean is above three times
+    the noise count, so air and voids do not. Without directions, all volumes of a b-value are
+    taken for repeats: anisotropy of the tissue then adds to the noise.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan; only voxels in its mask count.
+    bvals : sequence of float, optional
+        Use the repeats of these b-values only, in s/mm^2.
+    pool : {"median", "mean"}
+        How voxels become one value. Motion and pulsation in a few of them hardly move the median;
+        the mean has the smaller standard error where there are none.
+
+    Returns
+    -------
+    NoiseEstimate
+        With a map of each voxel.
+
+    Raises
+    ------
+    NoiseError
+        If nothing was repeated, or the repeats hold no noise or no signal.
+    AcquisitionError
+        If there is no such b-value.
+    OptionError
+        If `pool` is unknown.
+
+    References
+    ----------
+    Dietrich et al. 2007, doi:10.1002/jmri.20969
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(32, 24, 2), bvals=[0, 0, 0, 50, 400, 800], snr=50)
+    >>> noise = ik.noise.from_repeats(made.dwi)
+    >>> bool(abs(noise.sigma / made.sigma - 1) < 0.1), noise.map.shape
+    (True, (32, 24, 2))
+    """
+    check_pool(pool)
+    acquisition = dwi.acquisition
+    wanted = set(acquisition.select(bvals=bvals).tolist())
+    shells = [shell for shell in acquisition.shells if wanted.issuperset(shell.volumes)]
+    found = [(shell, groups) for shell in shells if (groups := repeated(acquisition, shell))]
+    if not found:
+        where = "" if bvals is None else f" at b = {', '.join(f'{shell.b:g}' for shell in shells)}"
+        raise NoiseError(
+            f"no b-value and direction was measured twice{where}, so repeats give no basis for "
+            "the noise; expected two volumes that show the same. Use noise.from_residuals of a "
+            "fit, noise.from_background if the air around the body was kept, or noise.given"
+        )
+    reader = dwi.with_average("none").voxels()
+    lowest, spread = _measure(dwi, [groups for _, groups in found])
+    degrees = np.array([sum(len(group) - 1.0 for group in groups) for _, groups in found])
+    keep = above_floor(lowest, spread, degrees[:, None], pool)
+    each = degrees @ keep
+    squares = np.where(keep, spread.astype(np.float64) ** 2, 0.0).sum(axis=0)
+    known = each > 0
+    sigma, total = pooled(squares[known], each[known], pool)
+    if not sigma > 0.0:
+        raise NoiseError(
+            "repeated volumes are equal in half of the voxels or more, so they hold no noise; "
+            "expected measured repeats. Check for volumes that were copied, or for a mean that "
+            "was written several times"
+        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.where(known, np.sqrt(squares / each), np.nan)
+    return NoiseEstimate(
+        sigma=sigma,
+        map=reader.scatter(values, np.nan),
+        degrees=total,
+        degrees_map=reader.scatter(each, 0.0),
+        source="repeats",
+        assumes=_assumes(acquisition, [shell for shell, _ in found]),
+        n_voxels=int(np.count_nonzero(known)),
+    )
+
+
+def repeated(acquisition: Acquisition, shell: Shell) -> list[list[int]]:
+    """Return the groups of volumes of a shell that show the same, two or more in each."""
+    groups = acquisition.directions(shell.volumes)
+    return [list(group) for group in groups if len(group) > 1]
+
+
+def sum_of_squares(
+    signal: NDArray[np.float64], groups: Sequence[Sequence[int]]
+) -> NDArray[np.float64]:
+    """Return the sum of squares about the mean of each group, shape (n_voxels,)."""
+    total = np.zeros(len(signal))
+    for group in groups:
+        values = signal[:, list(group)]
+        total += ((values - values.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    return total
+
+
+def _measure(
+    dwi: DWI, shells: Sequence[Sequence[Sequence[int]]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return lowest mean of a group and root of the sum of squares, shape (n_shells, n_voxels)."""
+    reader = dwi.with_average("none").voxels()
+    lowest = np.empty((len(shells), reader.n_voxels), dtype=np.float32)
+    spread = np.empty_like(lowest)
+    buffer = np.empty((_CHUNK, reader.n_columns))
+    for start in range(0, reader.n_voxels, _CHUNK):
+        stop = min(start + _CHUNK, reader.n_voxels)
+        signal = buffer[: stop - start]
+        reader.read(start, stop, signal)
+        # What is not finite stays so, and is left out later.
+        with np.errstate(invalid="ignore", over="ignore"):
+            for k, groups in enumerate(shells):
+                means = [signal[:, list(group)].mean(axis=1) for group in groups]
+                lowest[k, start:stop] = np.min(means, axis=0)
+                spread[k, start:stop] = np.sqrt(sum_of_squares(signal, groups))
+    return lowest, spread
+
+
+def _assumes(acquisition: Acquisition, shells: Sequence[Shell]) -> str:
+    listed = ", ".join(f"{shell.b:g}" for shell in shells)
+    text = (
+        f"Repeated volumes (b = {listed}) differ by noise alone: motion, pulsation and drift "
+        "between them count as noise."
+    )
+    if acquisition.bvecs is None and any(shell.b > 0 for shell in shells):
+        text += (
+            " Directions are not known: volumes of one b-value count as repeats, and anisotropy "
+            "as noise."
+        )
+    return text

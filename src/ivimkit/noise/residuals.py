@@ -1,0 +1,207 @@
+"""Noise from what a fit leaves over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.acquisition import Acquisition
+from ivimkit.errors import NoiseError
+from ivimkit.fit_method import FitMethod
+from ivimkit.noise.floor import above_floor
+from ivimkit.noise.noise_estimate import NoiseEstimate
+from ivimkit.noise.pooling import check_pool, pooled
+from ivimkit.signal_model import SignalModel
+from ivimkit.status import at_lower, at_upper
+
+__all__ = ["Fitted", "Record", "from_residuals"]
+
+
+class Record(Protocol):
+    """What is needed of `ivimkit.result.Provenance`, which stands in a higher layer."""
+
+    @property
+    def bvals(self) -> Sequence[float]:
+        """b-value of each value that was fitted, s/mm^2."""
+        ...
+
+    @property
+    def counts(self) -> Sequence[float]:
+        """Weight of each of them."""
+        ...
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options of the fit."""
+        ...
+
+
+class Fitted(Protocol):
+    """What is needed of `ivimkit.FitResult`, which stands in a higher layer."""
+
+    @property
+    def maps(self) -> Mapping[str, NDArray[np.float64]]:
+        """Maps, among them ``cost``."""
+        ...
+
+    @property
+    def status(self) -> NDArray[np.int32]:
+        """Status of each voxel."""
+        ...
+
+    @property
+    def model(self) -> SignalModel:
+        """The model."""
+        ...
+
+    @property
+    def method(self) -> FitMethod:
+        """The method."""
+        ...
+
+    @property
+    def acquisition(self) -> Acquisition:
+        """The b-values of the volumes."""
+        ...
+
+    @property
+    def provenance(self) -> Record:
+        """How it was computed."""
+        ...
+
+
+def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
+    """Estimate the noise from the residuals of a fit.
+
+    The degrees of freedom of a voxel are the number of fitted values (one per b-value, or one per
+    volume if repeats were not averaged) less the number of free parameters. A parameter on a
+    bound gives its degree back, as the data did not choose it. So does D* where f = 0 and D where
+    f = 1, as the signal does not contain them. Values weigh with their number of averages, so
+    sigma is that of one volume. Voxels whose S0 is not above three times the noise do not count.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    pool : {"median", "mean"}
+        How voxels become one value. A few voxels that the model does not describe hardly move the
+        median.
+
+    Returns
+    -------
+    NoiseEstimate
+        With a map of each voxel.
+
+    Raises
+    ------
+    NoiseError
+        If there are no more values than parameters, no voxel was fitted, residuals are zero, or
+        weights other than the number of averages were given.
+    OptionError
+        If `pool` is unknown.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(32, 24, 2), snr=50)
+    >>> noise = ik.noise.from_residuals(ik.fit(made.dwi))
+    >>> bool(abs(noise.sigma / made.sigma - 1) < 0.1), noise.source
+    (True, 'residuals')
+    """
+    check_pool(pool)
+    n_values = int(np.count_nonzero(np.asarray(result.provenance.counts) > 0.0))
+    spare = n_values - result.model.n_free
+    if spare <= 0:
+        raise NoiseError(
+            f"residuals give no basis for the noise: {n_values} values for the "
+            f"{result.model.n_free} free parameters of {result.model.name} leave none; expected "
+            "more values than parameters. Use a model with fewer parameters, or "
+            "noise.from_repeats"
+        )
+    cost = np.asarray(result.maps["cost"] / _weight_of_one_average(result), dtype=np.float64)
+    degrees = spare + _returned(result.status, result.model)
+    fitted = np.isfinite(cost)
+    if not fitted.any():
+        raise NoiseError(
+            "residuals give no basis for the noise: no voxel has a fit; expected at least one. "
+            "Look at the status map"
+        )
+    if "S0" in result.maps:
+        rows = (result.maps["S0"].reshape(1, -1), np.sqrt(cost).reshape(1, -1))
+        fitted = above_floor(*rows, degrees.reshape(1, -1), pool).reshape(cost.shape)
+    sigma, total = pooled(cost[fitted], degrees[fitted], pool)
+    if not sigma > 0.0:
+        raise NoiseError(
+            "residuals give no basis for the noise: they are zero; expected measured signals. "
+            "Check where the signals are from"
+        )
+    return NoiseEstimate(
+        sigma=sigma,
+        map=np.where(fitted, np.sqrt(cost / degrees), np.nan),
+        degrees=total,
+        degrees_map=np.where(fitted, degrees, 0.0),
+        source="residuals",
+        assumes=_assumes(result),
+        n_voxels=int(np.count_nonzero(fitted)),
+    )
+
+
+def _weight_of_one_average(result: Fitted) -> float:
+    """Return the weight of a value of one volume; refuse weights that are no number of volumes."""
+    record = result.provenance
+    weight = np.asarray(record.counts, dtype=np.float64)
+    own = record.options.get("average") == "none"
+    averages = np.ones_like(weight) if own else result.acquisition.counts
+    share = (weight / averages)[weight > 0.0]
+    if not np.allclose(share, share[0], rtol=1e-9, atol=0.0):
+        raise NoiseError(
+            "residuals give no basis for the noise of a volume: the fit had weights that differ "
+            "from the numbers of averages; expected none, or zeros to leave b-values out. Fit "
+            "without weights first"
+        )
+    return float(share[0])
+
+
+def _returned(status: NDArray[np.int32], model: SignalModel) -> NDArray[np.float64]:
+    """Return the number of free parameters that the data did not choose, shape (...)."""
+
+    def on(name: str, sides: tuple[int, ...]) -> NDArray[np.bool_]:
+        return np.asarray((status & sum(sides)) != 0) & _is_free(model, name)
+
+    fixed_by_data = {
+        name: on(name, (at_lower(k), at_upper(k))) for k, name in enumerate(model.names)
+    }
+    pools = model.pools
+    if pools is not None and pools.fraction is not None:
+        k = model.index(pools.fraction)
+        fraction = model[pools.fraction]
+        for pool, flag, alone in (
+            (pools.fast, at_lower(k), fraction.lower == 0.0),
+            (pools.slow, at_upper(k), fraction.upper == 1.0),
+        ):
+            if pool is not None and alone and _is_free(model, pool):
+                fixed_by_data[pool] |= on(pools.fraction, (flag,))
+    total = np.zeros(status.shape)
+    for there in fixed_by_data.values():
+        total += there
+    return total
+
+
+def _is_free(model: SignalModel, name: str) -> bool:
+    return not model[name].fixed and name not in model.fixed_maps
+
+
+def _assumes(result: Fitted) -> str:
+    text = (
+        f"Model {result.model.name} describes the signal: what it does not describe (kurtosis, "
+        "motion, the noise floor) counts as noise."
+    )
+    if not result.method.full_fit:
+        text += (
+            f" Method {result.method.name} does not minimise the residuals of all b-values, so "
+            "sigma may be too high."
+        )
+    return text

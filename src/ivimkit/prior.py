@@ -1,0 +1,122 @@
+"""Prior: a rule that makes a `PriorTable`, from the literature or from the scan's own voxels."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from ivimkit.errors import OptionError
+from ivimkit.kernels.two_pools import GONE
+from ivimkit.prior_table import PriorTable, parameter_names
+from ivimkit.signal_model import SignalModel
+
+__all__ = ["Likelihoods", "Prior", "even_knots"]
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihoods:
+    """What a scan says of the parameters of some of its voxels, without any prior.
+
+    Parameters
+    ----------
+    frame : PriorTable
+        Model and knots; its density is not used.
+    matrix : sparse matrix, shape (n_voxels, n_knots)
+        Integral of a voxel's likelihood times the linear function of each knot, divided by the
+        integral of that function; each row up to a factor of its own.
+    """
+
+    frame: PriorTable
+    matrix: csr_matrix
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels."""
+        return int(self.matrix.shape[0])
+
+
+@dataclass(frozen=True)
+class Prior(ABC):
+    """Base of all priors: a frozen set of options.
+
+    A concrete prior is a final frozen dataclass in a file of its own in ``priors/``.
+
+    Attributes
+    ----------
+    name : str
+        Short name used in calls and files.
+    title : str
+        Name for people.
+    trains : bool
+        Whether it learns from the scan.
+    references : tuple of str
+        Sources, each with its DOI.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    trains: ClassVar[bool]
+    references: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def from_options(cls, **options: Any) -> Prior:
+        """Build the prior from named options.
+
+        Raises
+        ------
+        OptionError
+            For an unknown option; the message lists those the prior has.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise OptionError(f"prior {cls.name} has no option {unknown[0]!r}; {has}")
+        return cls(**options)
+
+    def options(self) -> dict[str, Any]:
+        """Return all options with their values."""
+        return dataclasses.asdict(self)
+
+    @abstractmethod
+    def tabulate(self, model: SignalModel, likelihoods: Likelihoods | None = None) -> PriorTable:
+        """Return the density for a model.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model; its bounds end the prior.
+        likelihoods : Likelihoods, optional
+            What the scan says, for a prior that learns.
+
+        Returns
+        -------
+        PriorTable
+        """
+
+
+def even_knots(model: SignalModel, sizes: tuple[int, int, int]) -> PriorTable:
+    """Return a flat table with knots spread evenly between the bounds of a model.
+
+    The fast rate is spread by its logarithm. A parameter that is fixed, or that the model does not
+    have, has one knot.
+    """
+    slow, fast, fraction = parameter_names(model)
+    assert slow is not None
+    low, high = model[slow].lower, model[slow].upper
+    first = np.linspace(low, high, sizes[0]) if low < high else np.array([low])
+    second = np.array([GONE])
+    if fast is not None:
+        low, high = max(model[fast].lower, 1e-6), max(model[fast].upper, 1e-6)
+        second = np.geomspace(low, high, sizes[1]) if low < high else np.array([low])
+    third: NDArray[np.float64] = np.zeros(1)
+    if fraction is not None:
+        low, high = model[fraction].lower, model[fraction].upper
+        third = np.linspace(low, high, sizes[2]) if low < high else np.array([low])
+    return PriorTable(model.name, "flat", (slow, fast, fraction), (first, second, third))

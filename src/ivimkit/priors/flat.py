@@ -1,0 +1,41 @@
+"""Flat prior: every value inside the bounds is as likely as any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from ivimkit.prior import Likelihoods, Prior, even_knots
+from ivimkit.prior_table import PriorTable
+from ivimkit.signal_model import SignalModel
+
+# Knots serve the marginals alone, which the information maps compare with.
+_SIZES = (33, 65, 33)
+
+
+@final
+@dataclass(frozen=True)
+class Flat(Prior):
+    """Uniform in D, D* and f inside the bounds of the model, with D* > D.
+
+    It is no absence of a prior: uniform in D* is not uniform in its logarithm, and the posterior
+    mean of a parameter that the data do not tell is the middle of its bounds.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> ik.priors.Flat().tabulate(ik.models.get("biexp")).flat
+    True
+    """
+
+    name: ClassVar[str] = "flat"
+    title: ClassVar[str] = "uniform inside the bounds"
+    trains: ClassVar[bool] = False
+    references: ClassVar[tuple[str, ...]] = ()
+
+    def tabulate(self, model: SignalModel, likelihoods: Likelihoods | None = None) -> PriorTable:
+        """Return the table; it has knots but needs no density."""
+        return even_knots(model, _SIZES)
+
+
+PRIOR = Flat

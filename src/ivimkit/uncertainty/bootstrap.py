@@ -1,0 +1,275 @@
+"""Bootstrap: refit signals that differ by resampled residuals, and see how the numbers scatter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.errors import OptionError
+from ivimkit.estimator import Estimator
+from ivimkit.fit_method import FitMethod, VoxelPlan
+from ivimkit.kernels.device import device
+from ivimkit.signal_model import SignalModel
+from ivimkit.status import FAILED, FitStatus
+
+KINDS = ("residual", "wild")
+"""How residuals are resampled."""
+
+# Options: values with a weight, number of replicates, whether signs are drawn, positions of the
+# fraction and of the fast rate.
+_N_USED, _REPLICATES, _WILD, _FRACTION, _FAST = 0, 1, 2, 3, 4
+# Rows of the scratch array; from `_VALUES` on there are those of each parameter and of f D*, as
+# many for each as its replicates fill when there are `_COLUMNS` in a row.
+_CURVE, _RESIDUAL, _NOISY, _TRIAL, _VALUES = 0, 1, 2, 3, 4
+# Columns: room for the parameters and for all that a method writes beside them.
+_COLUMNS = 128
+# Fewer replicates have no 2.5 % percentile.
+_FEWEST = 40
+# Share of the replicates that may fail.
+_MAY_FAIL = 0.1
+
+_NO_SD = int(FitStatus.SD_NOT_AVAILABLE)
+_FAILED = int(FAILED)
+
+
+def fit_voxel(*_: Any) -> int:
+    """Stand for the voxel function of the method."""
+    raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
+
+
+def signal_kernel(*_: Any) -> tuple[float, Any]:
+    """Stand for the kernel of the model."""
+    raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
+
+
+@device
+def _sort(values: NDArray[np.float64], n: int) -> None:
+    """Sort the first `n` values in place (Shell's method: no memory, no recursion)."""
+    gap = 1
+    while 3 * gap < n:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, n):
+            value = values[i]
+            j = i
+            while j >= gap and values[j - gap] > value:
+                values[j] = values[j - gap]
+                j -= gap
+            values[j] = value
+        gap //= 3
+
+
+@device
+def _percentile(values: NDArray[np.float64], n: int, share: float) -> float:
+    """Return the percentile of `n` sorted values, interpolated."""
+    place = share * (n - 1)
+    below = min(int(place), n - 2)
+    return values[below] + (place - below) * (values[below + 1] - values[below])
+
+
+@device
+def _summarise(values: NDArray[np.float64], n: int, out: NDArray[np.float64], first: int) -> None:
+    """Write standard deviation and 95 % limits of `n` values to `out`; sorts the values."""
+    mean = 0.0
+    for r in range(n):
+        mean += values[r] / n
+    square = 0.0
+    for r in range(n):
+        square += (values[r] - mean) ** 2
+    _sort(values, n)
+    out[first] = math.sqrt(square / (n - 1))
+    out[first + 1] = _percentile(values, n, 0.025)
+    out[first + 2] = _percentile(values, n, 0.975)
+
+
+def _estimate(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    sigma: float,
+    found: NDArray[np.float64],
+    code: int,
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    start: NDArray[np.float64],
+    method_options: NDArray[np.float64],
+    method_table: NDArray[np.float64],
+    method_work: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> int:
+    n = lower.size
+    n_used, replicates = int(options[_N_USED]), int(options[_REPLICATES])
+    wild = options[_WILD] > 0.0
+    fraction, fast = int(options[_FRACTION]), int(options[_FAST])
+    degrees = n_used
+    for i in range(n):
+        degrees -= 1 if lower[i] < upper[i] else 0
+    if degrees < 1:
+        return _NO_SD
+    # Residuals are smaller than errors, as the fit took a part of these, and of all values alike
+    # when each is counted with the root of its weight.
+    inflation = math.sqrt(n_used / degrees)
+    mean = 0.0
+    for j in range(b.size):
+        work[_CURVE, j] = signal_kernel(b[j], found)[0]
+        work[_RESIDUAL, j] = inflation * root_weight[j] * (signal[j] - work[_CURVE, j])
+        mean += work[_RESIDUAL, j] / n_used
+    noisy, trial = work[_NOISY][: b.size], work[_TRIAL][: found.size]
+    rows, columns = (replicates + _COLUMNS - 1) // _COLUMNS, work.shape[1]
+    values = work[_VALUES:].reshape((work.shape[0] - _VALUES) * columns)
+    room = rows * columns
+    good = 0
+    for r in range(replicates):
+        for j in range(b.size):
+            noisy[j] = 0.0
+            if root_weight[j] > 0.0:
+                if wild:
+                    error = table[r, j] * work[_RESIDUAL, j]
+                else:
+                    error = work[_RESIDUAL, int(table[r, j])] - mean
+                noisy[j] = work[_CURVE, j] + error / root_weight[j]
+        end = fit_voxel(
+            b,
+            root_weight,
+            noisy,
+            sigma,
+            lower,
+            upper,
+            start,
+            method_options,
+            method_table,
+            method_work,
+            trial,
+        )
+        if end & _FAILED == 0:
+            for i in range(n):
+                values[i * room + good] = trial[i]
+            if fraction >= 0 and fast >= 0:
+                values[n * room + good] = trial[fraction] * trial[fast]
+            good += 1
+    if good < (1.0 - _MAY_FAIL) * replicates:
+        return _NO_SD
+    for i in range(n):
+        if lower[i] < upper[i]:
+            _summarise(values[i * room :], good, out, 3 * i)
+    if fraction >= 0 and fast >= 0:
+        _summarise(values[n * room :], good, out, 3 * n)
+    return 0
+
+
+@final
+@dataclass(frozen=True)
+class Bootstrap(Estimator):
+    """Bootstrap: refit signals made of the fitted curve and resampled residuals.
+
+    ``"residual"`` draws residuals with replacement, after they were centred; ``"wild"`` leaves
+    each at its b-value and draws its sign, for noise that differs between b-values. Both scale
+    the residuals by the root of ``n / (n - p)``, with n values and p free parameters, and by the
+    root of the number of averages. The standard deviation and the 95 % interval (percentiles) are
+    those of the refitted parameters. The noise given to `ivimkit.fit` plays no part.
+
+    It serves every method, also those that do not minimise a sum of squares; a bias of the method
+    is not in its numbers. All voxels share one table of random numbers: the same seed gives the
+    same maps, whatever the threads or the mask. Where the estimate is at a bound, or f is close
+    to 0, the bootstrap is known not to be consistent: take its limits there with a grain of salt.
+
+    Parameters
+    ----------
+    kind : {"residual", "wild"}
+        What is drawn.
+    n : int
+        Number of refits, 40 or more. With 200 the limits themselves scatter by about a tenth of
+        the width.
+    seed : int
+        The same seed gives the same numbers.
+
+    Raises
+    ------
+    OptionError
+        If an option is out of range.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> dwi = ik.simulate.phantom(shape=(16, 12, 1), snr=100).dwi
+    >>> result = ik.fit(dwi, method="segmented", uncertainty=ik.uncertainty.Bootstrap(n=100))
+    >>> result.sd["f"].shape
+    (16, 12, 1)
+
+    References
+    ----------
+    Efron B. Ann Stat 1979;7:1-26. doi:10.1214/aos/1176344552
+    Wu CFJ. Ann Stat 1986;14:1261-1295. doi:10.1214/aos/1176350142
+    """
+
+    name: ClassVar[str] = "bootstrap"
+    title: ClassVar[str] = "bootstrap of the residuals"
+    voxel = staticmethod(_estimate)
+    references: ClassVar[tuple[str, ...]] = (
+        "Efron B. Bootstrap methods: another look at the jackknife. Ann Stat 1979;7:1-26. "
+        "doi:10.1214/aos/1176344552",
+        "Wu CFJ. Jackknife, bootstrap and other resampling methods in regression analysis. "
+        "Ann Stat 1986;14:1261-1295. doi:10.1214/aos/1176350142",
+    )
+
+    kind: str = "residual"
+    n: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise OptionError(
+                f"kind of bootstrap is {self.kind!r}; expected one of {', '.join(KINDS)}"
+            )
+        if self.n != int(self.n) or self.n < _FEWEST:
+            raise OptionError(
+                f"n of bootstrap is {self.n!r}; expected a whole number >= {_FEWEST}, "
+                "as fewer refits have no 95 % interval"
+            )
+        if self.seed != int(self.seed) or self.seed < 0:
+            raise OptionError(f"the seed is {self.seed!r}; expected a whole number >= 0")
+
+    def check(self, model: SignalModel, method: FitMethod) -> None:
+        """Accept every model and method."""
+
+    def maps(self, model: SignalModel) -> tuple[str, ...]:
+        """Return sd, lower and upper limit of each parameter and of f D*."""
+        fraction, fast = _positions(model)
+        names = (*model.names, "fD_star") if fraction >= 0 and fast >= 0 else model.names
+        return tuple(f"{name}_{what}" for name in names for what in ("sd", "lo", "hi"))
+
+    def plan(
+        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> VoxelPlan:
+        """Draw the table of random numbers: a row per replicate, a column per b-value."""
+        used = np.flatnonzero(weight)
+        rng = np.random.default_rng(self.seed)
+        wild = self.kind == "wild"
+        shape = (self.n, used.size)
+        table = np.zeros((self.n, max(b.size, _COLUMNS)))
+        table[:, used] = rng.choice((-1.0, 1.0), shape) if wild else rng.choice(used, shape)
+        options = np.array([used.size, self.n, wild, *_positions(model)], dtype=np.float64)
+        rows = -(-self.n // _COLUMNS)
+        return VoxelPlan(options, table, _VALUES + rows * (len(model.names) + 1))
+
+
+def _positions(model: SignalModel) -> tuple[int, int]:
+    """Return the positions of fraction and fast rate; -1 for none."""
+    pools = model.pools
+    if pools is None:
+        return -1, -1
+    fraction, fast = pools.fraction, pools.fast
+    return (
+        -1 if fraction is None else model.index(fraction),
+        -1 if fast is None else model.index(fast),
+    )
+
+
+ESTIMATOR = Bootstrap
