@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         uncertainty,
     )
     from ivimkit.acquisition import Acquisition
+    from ivimkit.cramer_rao import crlb
     from ivimkit.dwi import DWI
     from ivimkit.fitting import fit
     from ivimkit.geometry import Geometry
@@ -41,6 +42,7 @@ __all__ = [
     "FitResult",
     "Geometry",
     "__version__",
+    "crlb",
     "errors",
     "fit",
     "io",
@@ -63,6 +65,7 @@ _HOME = {
     "DWI": "dwi",
     "FitResult": "result",
     "Geometry": "geometry",
+    "crlb": "cramer_rao",
     "fit": "fitting",
     "load": "io",
     "load_result": "io",

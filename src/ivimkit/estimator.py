@@ -33,9 +33,10 @@ class Estimator(ABC):
     voxel : callable
         A plain function ``voxel(b, root_weight, signal, sigma, found, code, lower, upper,
         start, method_options, method_table, method_work, options, table, work, out)`` that reads
-        what the method found and its status code, writes the `maps` to `out` and returns flags
-        to add to the status. The engine compiles it with ``fit_voxel``, the method's voxel function, and
-        ``signal_kernel``, the model's kernel, among its globals.
+        what the method found and its status code, writes the `maps` to `out` (NaN before) and
+        returns flags to add to the status. The engine compiles it with ``fit_voxel``, the method's
+        voxel function, and ``signal_kernel``, the model's kernel, among its globals and among
+        those of the plain functions that it calls.
     references : tuple of str
         Sources, each with its DOI.
     """

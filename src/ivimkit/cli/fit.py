@@ -34,9 +34,11 @@ from ivimkit.cli.options import (
     Verbose,
     Volumes,
 )
+from ivimkit.cli.registry import complete, uncertainty_names
 
 __all__ = ["fit"]
 
+_TRUST_PANEL = "How sure the numbers are"
 _MACHINE_PANEL = "The machine"
 
 
@@ -105,6 +107,27 @@ def fit(
             help="b-values of the ADC map, like 0,400,800. By default all.",
         ),
     ] = None,
+    uncertainty: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=_TRUST_PANEL,
+            autocompletion=complete(uncertainty_names),
+            help="Also write standard deviations and 95 % limits of the maps (D_sd, D_lo, "
+            f"D_hi), found by: {', '.join(uncertainty_names())}.",
+        ),
+    ] = None,
+    sigma: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER|FILE",
+            show_default=False,
+            rich_help_panel=_TRUST_PANEL,
+            help="Noise of one volume (standard deviation) in the unit of the scan, as a number "
+            "or a map. By default each voxel's residuals tell.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -158,6 +181,7 @@ def fit(
       ivimkit fit dwi.nii.gz --mask mask.nii.gz --organ liver
       ivimkit fit dwi.nii.gz --bmax 1000 --bounds f=0:0.5 --out results
       ivimkit fit dwi.nii.gz --method segmented --b-split 150 --option steps=2
+      ivimkit fit dwi.nii.gz --uncertainty profile --sigma 12.5
       ivimkit fit sub-*/dwi.nii.gz --out group --overwrite
     """
     # Here and not above: --help must not wait for numpy and numba.
@@ -190,6 +214,8 @@ def fit(
             bounds=bounds or (),
             fix=fix or (),
             start=start or (),
+            uncertainty=uncertainty,
+            sigma=sigma,
         ),
         weights=weights,
         adc_bvalues=adc_bvalues,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.text import Text
@@ -23,6 +24,7 @@ from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, say_error, stderr
 from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError
+from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.fitting import fit
 from ivimkit.io.gradients import read_bvals
@@ -91,12 +93,14 @@ class FitBatch:
         folders = output_folders(scans[:1] if stack else scans, out)
         model = self.setup.signal_model()
         method = self.setup.fit_method(model)
+        estimator = self.setup.estimator(model, method)
+        sigma = self.setup.noise()
         codes = []
         with self.screen.warnings_shown():
             for scan, folder in zip(inputs, folders, strict=True):
                 if len(inputs) > 1:
                     self.screen.show(Text(f"\n{scan}", style="bold"))
-                job = _Job(self, scan, folder, model, method)
+                job = _Job(self, scan, folder, model, method, estimator, sigma)
                 codes.append(exit_code_of(job.run, self.ctx))
         failed = [str(scan) for scan, code in zip(inputs, codes, strict=True) if code != DONE]
         if failed and len(inputs) > 1:
@@ -135,6 +139,8 @@ class _Job:
     folder: Path
     model: SignalModel
     method: FitMethod
+    estimator: Estimator | None = None
+    sigma: Any = None
 
     @property
     def name(self) -> str:
@@ -167,6 +173,8 @@ class _Job:
                 dwi,
                 model=self.model,
                 method=self.method,
+                sigma=self.sigma,
+                uncertainty=self.estimator,
                 weights=batch.extra_weights(),
                 adc_bvals=batch.adc_bvals(),
                 threads=batch.threads,
@@ -206,6 +214,8 @@ class _Job:
             note(f"  {p.name}: {p.lower:g} to {p.upper:g} {p.unit}, start {p.start:g}")
         options = ", ".join(f"{name}={value}" for name, value in self.method.options().items())
         note(f"method {self.method.name}: {options or 'no options'}")
+        if self.estimator is not None:
+            note(f"uncertainty by {self.estimator.name}: {self.estimator.title}")
 
     def _summarise(self, result: FitResult, figures: Path | None) -> None:
         if self.batch.screen.quiet:

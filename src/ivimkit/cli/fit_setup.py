@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ivimkit import io, methods, models, organs
+from ivimkit import uncertainty as estimators
 from ivimkit.cli.assignment import number, pair, parse_assignments
 from ivimkit.errors import OptionError
+from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.organs import Organ
 from ivimkit.signal_model import SignalModel
@@ -39,6 +42,10 @@ class FitSetup:
         ``NAME=NUMBER`` or ``NAME=FILE``.
     start : sequence of str
         ``NAME=NUMBER``.
+    uncertainty : str, optional
+        Name of an estimator.
+    sigma : str, optional
+        Noise: a number or a file.
     """
 
     model: str
@@ -49,6 +56,8 @@ class FitSetup:
     bounds: Sequence[str] = ()
     fix: Sequence[str] = ()
     start: Sequence[str] = ()
+    uncertainty: str | None = None
+    sigma: str | None = None
 
     def preset(self) -> Organ | None:
         """Return the preset of the organ, if one was named."""
@@ -86,6 +95,33 @@ class FitSetup:
         if organ is not None and "b_split" in usual and _has_perfusion(model):
             options.setdefault("b_split", organ.b_split)
         return methods.get(self.method, **options)
+
+    def estimator(self, model: SignalModel, method: FitMethod) -> Estimator | None:
+        """Return the uncertainty estimator, if one was named, after it accepted the rest."""
+        if self.uncertainty is None:
+            return None
+        estimator = estimators.get(self.uncertainty)
+        estimator.check(model, method)
+        return estimator
+
+    def noise(self) -> Any:
+        """Return the noise as a number or a map; None if it was not given."""
+        if self.sigma is None:
+            return None
+        value = _number_or_file(self.sigma)
+        if isinstance(value, float):
+            if not (math.isfinite(value) and value > 0.0):
+                raise OptionError(
+                    f"--sigma is {self.sigma}; expected the standard deviation of the noise of "
+                    "one volume, > 0, in the unit of the scan"
+                )
+            return value
+        if not value.exists():
+            raise OptionError(
+                f"--sigma is {self.sigma!r}: that is neither a number nor a file; expected "
+                "something like 12.5 or sigma.nii.gz. Check the path"
+            )
+        return io.load_map(value)
 
 
 def _of(model: SignalModel, values: Any) -> dict[str, Any]:

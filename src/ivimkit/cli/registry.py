@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 
 from ivimkit import organs
 
-__all__ = ["complete", "method_names", "model_names", "organ_names"]
+__all__ = ["complete", "method_names", "model_names", "organ_names", "uncertainty_names"]
 
 
 def model_names() -> tuple[str, ...]:
@@ -19,6 +19,11 @@ def model_names() -> tuple[str, ...]:
 def method_names() -> tuple[str, ...]:
     """Return the names of all fit methods."""
     return _modules("methods")
+
+
+def uncertainty_names() -> tuple[str, ...]:
+    """Return the names of all uncertainty estimators."""
+    return _modules("uncertainty")
 
 
 def organ_names() -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ivimkit.kernels.screen import screen, spread
 from ivimkit.status import BOUND_SHIFT, FAILED, FitStatus
 
-__all__ = ["estimate_chunk", "evaluate_chunk", "fit_chunk"]
+__all__ = ["estimate_chunk", "evaluate_chunk", "fit_chunk", "gradient_chunk"]
 
 
 def fit_voxel(*_: Any) -> int:
@@ -168,3 +168,14 @@ def evaluate_chunk(
     for v in range(params.shape[0]):
         for j in range(b.size):
             out[v, j] = signal_kernel(b[j], params[v])[0]
+
+
+def gradient_chunk(
+    b: NDArray[np.float64], params: NDArray[np.float64], out: NDArray[np.float64]
+) -> None:
+    """Write the slopes of the signal of the rows of `params` at all b-values to `out`."""
+    for v in range(params.shape[0]):
+        for j in range(b.size):
+            slopes = signal_kernel(b[j], params[v])[1]
+            for k in range(out.shape[2]):
+                out[v, j, k] = slopes[k]

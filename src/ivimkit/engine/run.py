@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.engine.bind import bind, with_kernels
-from ivimkit.engine.cpu import estimate_chunk, evaluate_chunk, fit_chunk
+from ivimkit.engine.cpu import estimate_chunk, evaluate_chunk, fit_chunk, gradient_chunk
 from ivimkit.errors import OptionError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.signal_model import SignalModel
 
-__all__ = ["DEVICES", "Progress", "Task", "default_threads", "evaluate", "run"]
+__all__ = ["DEVICES", "Progress", "Task", "default_threads", "evaluate", "gradients", "run"]
 
 DEVICES = ("auto", "cpu")
 # Chunks are small enough to share out evenly and large enough to hide what a chunk costs.
@@ -274,6 +274,47 @@ def evaluate(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray
     OptionError
         If the last axis of `params` is not the model's parameters.
     """
+    p, b = _points(model, params, bvals)
+    out = np.empty((p.size // p.shape[-1], b.size))
+    driver = bind(evaluate_chunk, ("signal_kernel", model.kernel))
+    driver(b, p.reshape(-1, p.shape[-1]), out)
+    return out.reshape(*p.shape[:-1], b.size)
+
+
+def gradients(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray[np.float64]:
+    """Return the slopes of the signal of a model: its derivatives by the parameters.
+
+    Parameters
+    ----------
+    model : SignalModel
+        The model.
+    params : array_like, shape (..., n_par)
+        Parameters in the model's order and units.
+    bvals : array_like, shape (n_b,)
+        b-values in s/mm^2.
+
+    Returns
+    -------
+    ndarray, shape (..., n_b, n_par)
+        a.u. per unit of the parameter.
+
+    Raises
+    ------
+    OptionError
+        If the last axis of `params` is not the model's parameters.
+    """
+    p, b = _points(model, params, bvals)
+    n_par = p.shape[-1]
+    out = np.empty((p.size // n_par, b.size, n_par))
+    driver = bind(gradient_chunk, ("signal_kernel", model.kernel))
+    driver(b, p.reshape(-1, n_par), out)
+    return out.reshape(*p.shape[:-1], b.size, n_par)
+
+
+def _points(
+    model: SignalModel, params: ArrayLike, bvals: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return parameters and b-values as arrays that a driver can read."""
     p = np.ascontiguousarray(params, dtype=np.float64)
     b = np.atleast_1d(np.ascontiguousarray(bvals, dtype=np.float64))
     if p.ndim == 0 or p.shape[-1] != len(model.parameters):
@@ -281,7 +322,4 @@ def evaluate(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray
             f"params has shape {p.shape}; expected the {len(model.parameters)} parameters "
             f"{', '.join(model.names)} of model {model.name} on the last axis"
         )
-    out = np.empty((p.size // p.shape[-1], b.size))
-    driver = bind(evaluate_chunk, ("signal_kernel", model.kernel))
-    driver(b, p.reshape(-1, p.shape[-1]), out)
-    return out.reshape(*p.shape[:-1], b.size)
+    return p, b

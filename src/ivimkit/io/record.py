@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from ivimkit import methods, models
+from ivimkit import uncertainty as estimators
 from ivimkit.acquisition import Acquisition
 from ivimkit.derived import describe
 from ivimkit.errors import FileFormatError
+from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.geometry import Geometry
 from ivimkit.parameter import Parameter
@@ -87,6 +89,17 @@ def sidecar(result: FitResult, name: str) -> dict[str, Any]:
     if name == "ADC" and name not in model.names:
         # The ADC beside another model has a fit of its own.
         model, method = models.get("monoexp"), methods.get("loglinear")
+    estimator = _estimator_of(result, name)
+    uncertainty = (
+        {}
+        if estimator is None
+        else {
+            "Uncertainty": estimator.name,
+            "UncertaintyTitle": estimator.title,
+            "UncertaintyOptions": estimator.options(),
+        }
+    )
+    further = () if estimator is None else estimator.references
     return {
         "Name": name,
         "Description": about.description,
@@ -97,9 +110,19 @@ def sidecar(result: FitResult, name: str) -> dict[str, Any]:
         "Method": method.name,
         "MethodTitle": method.title,
         "MethodOptions": method.options(),
+        **uncertainty,
         "NaN": "no value; the reason is in status.nii.gz",
-        "References": [*model.references, *method.references],
+        "References": [*model.references, *method.references, *further],
     }
+
+
+def _estimator_of(result: FitResult, name: str) -> Estimator | None:
+    """Return the estimator that a map comes from; None for all other maps."""
+    options = result.provenance.options
+    if options.get("uncertainty") is None:
+        return None
+    estimator = estimators.get(options["uncertainty"], **options["uncertainty_options"])
+    return estimator if name in estimator.maps(result.model) else None
 
 
 def status_sidecar(result: FitResult) -> dict[str, Any]:

@@ -46,13 +46,14 @@ _GAIN = 1e-11
 # ln of likelihood that another basin must gain, and below which the steps may end anywhere.
 _FOUND = 1e-9
 _STALLED = 1e-5
-# Share of the information of a signal that is counted at least, so that matrices stay positive.
-_LEAST = 0.05
 _MAX_LOG_STEP = 1.0
+# Damping of a Newton step that failed, and beyond which it is one of expectation-maximisation.
+_LEAST_DAMPING = 1e-3
+_MOST_DAMPING = 1e4
+_MORE = 6.0
+_LESS = 0.2
 # S0^2 times the number of volumes over the noise variance below which there is no signal.
-_NOTHING = 1e-6
-# Share of the degrees of freedom that a step in the noise counts at least.
-_LEAST_DEGREES = 0.25
+_NOTHING = 1e-4
 _ON_BOUND = 1e-12
 # Noise below this share of the signal changes no digit.
 _EXACT = 1e-26
@@ -75,6 +76,8 @@ def _expect(
     float, float, float, float, float, float, float, float, float, float,
     float, float, float, float,
     float, float, float, float,
+    float, float,
+    float, float, float, float,
 ]:  # fmt: skip
     """Write the magnitudes with their phase to `whole`; return likelihood, slopes, curvatures.
 
@@ -84,7 +87,8 @@ def _expect(
     """
     like = spent = kept = squares = 0.0
     h11 = h12 = h13 = h14 = h22 = h23 = h24 = h33 = h34 = h44 = 0.0
-    g1 = g2 = g3 = g4 = c1 = c2 = c3 = c4 = 0.0
+    g1 = g2 = g3 = g4 = c1 = c2 = c3 = c4 = k3 = k4 = 0.0
+    q1 = q2 = q3 = q4 = 0.0
     inverse = 1.0 / variance
     for j in range(b.size):
         bj = b[j]
@@ -103,8 +107,7 @@ def _expect(
         lost = m * deficit
         slope = deficit * (1.0 + ratio) - (2.0 * coils - 1.0) * over
         slope = slope if slope > 0.0 else 0.0
-        information = 1.0 - m * m * inverse * slope
-        information = w * (information if information > _LEAST else _LEAST)
+        information = w * (1.0 - m * m * inverse * slope)
         pull = w * (away - lost)
         mixed = pull + w * m * x * slope
         like += w * (bessel * variance - 0.5 * away * away)
@@ -115,6 +118,12 @@ def _expect(
         g2 += pull * u2
         g3 += pull * u3
         g4 += pull * u4
+        q1 += w * u1 * u1
+        q2 += w * u2 * u2
+        q3 += w * u3 * u3
+        q4 += w * u4 * u4
+        k3 -= pull * bj * u3
+        k4 -= pull * bj * u4
         c1 += mixed * u1
         c2 += mixed * u2
         c3 += mixed * u3
@@ -136,6 +145,8 @@ def _expect(
         like, spent, kept, squares * variance,
         h11, h12, h13, h14, h22, h23, h24, h33, h34, h44,
         g1, g2, g3, g4, c1, c2, c3, c4,
+        k3, k4,
+        q1, q2, q3, q4,
     )  # fmt: skip
 
 
@@ -163,23 +174,24 @@ def _may_move(amplitude: float, rate: float, low: float, high: float, slope: flo
 def _fill(
     matrix: NDArray[np.float64],
     z11: float, z12: float, z21: float, z22: float,
-    move1: bool, move2: bool, noise: float,
+    move1: bool, move2: bool, noise: bool,
     h11: float, h12: float, h13: float, h14: float, h22: float,
     h23: float, h24: float, h33: float, h34: float, h44: float,
-    c1: float, c2: float, c3: float, c4: float,
-) -> None:  # fmt: skip
-    """Write the curvatures in what may move; 0 in the rows of what may not.
+    c1: float, c2: float, c3: float, c4: float, h55: float,
+) -> bool:  # fmt: skip
+    """Write the curvatures in what may move, and 0 to the rows of what may not.
 
-    The rows are two directions of the amplitudes, both rates and the noise.
+    The rows are two directions of the amplitudes, both rates and the noise. Returns whether the
+    curvatures of what may move are positive.
     """
     k1 = 1.0 if move1 else 0.0
     k2 = 1.0 if move2 else 0.0
-    k3 = 1.0 if noise > 0.0 else 0.0
+    k3 = 1.0 if noise else 0.0
     matrix[0, 0] = z11 * z11 * h11 + 2.0 * z11 * z12 * h12 + z12 * z12 * h22
     matrix[1, 1] = z21 * z21 * h11 + 2.0 * z21 * z22 * h12 + z22 * z22 * h22
     matrix[2, 2] = k1 * h33
     matrix[3, 3] = k2 * h44
-    matrix[4, 4] = noise
+    matrix[4, 4] = k3 * h55
     matrix[0, 1] = z21 * (z11 * h11 + z12 * h12) + z22 * (z11 * h12 + z12 * h22)
     matrix[0, 2] = k1 * (z11 * h13 + z12 * h23)
     matrix[1, 2] = k1 * (z21 * h13 + z22 * h23)
@@ -193,6 +205,13 @@ def _fill(
     for i in range(5):
         for j in range(i):
             matrix[i, j] = matrix[j, i]
+    return (
+        (matrix[0, 0] > 0.0 or (z11 == 0.0 and z12 == 0.0))
+        and (matrix[1, 1] > 0.0 or (z21 == 0.0 and z22 == 0.0))
+        and (matrix[2, 2] > 0.0 or not move1)
+        and (matrix[3, 3] > 0.0 or not move2)
+        and (matrix[4, 4] > 0.0 or not noise)
+    )
 
 
 @inlined
@@ -272,8 +291,10 @@ def magnitude_fit(
     like = -math.inf
     spent = kept = squares = 0.0
     h11 = h12 = h13 = h14 = h22 = h23 = h24 = h33 = h34 = h44 = 0.0
-    g1 = g2 = g3 = g4 = c1 = c2 = c3 = c4 = 0.0
+    g1 = g2 = g3 = g4 = c1 = c2 = c3 = c4 = k3 = k4 = 0.0
+    q1 = q2 = q3 = q4 = 0.0
     trial = variance
+    damping = 0.0
     iterations = 0
     how = _BEGIN
     gain = math.inf
@@ -288,20 +309,31 @@ def magnitude_fit(
             s3 = g3 if move1 else 0.0
             s4 = g4 if move2 else 0.0
             s5 = 0.0 if known else 0.5 * (spent - count)
-            s6 = 0.0 if known else max(0.5 * spent - kept, _LEAST_DEGREES * degrees)
-            _fill(
-                work, z11, z12, z21, z22, move1, move2, s6,
-                h11, h12, h13, h14, h22, h23, h24, h33, h34, h44, c1, c2, c3, c4,
-            )  # fmt: skip
+            n13 = h13 - g3 / fit[2] if move1 else 0.0
+            n24 = h24 - g4 / fit[3] if move2 else 0.0
+            n33 = h33 - k3
+            n44 = h44 - fit[1] * k4 - g4
+            n55 = 0.5 * spent - kept
+            solved = False
+            while not solved and damping < _MOST_DAMPING:
+                solved = _fill(
+                    work, z11, z12, z21, z22, move1, move2, not known,
+                    h11 + damping * q1, h12, n13, h14, h22 + damping * q2, h23, n24,
+                    n33 + damping * q3, h34, n44 + damping * q4, c1, c2, c3, c4,
+                    n55 + 0.5 * damping * count,
+                ) and invert(work, 0, 5)  # fmt: skip
+                if not solved:
+                    damping = max(_MORE * damping, _LEAST_DAMPING)
             how = _EXPECT
-            if invert(work, 0, 5):
+            if solved:
                 d1 = _row(work, 0, s1, s2, s3, s4, s5)
                 d2 = _row(work, 1, s1, s2, s3, s4, s5)
                 d3 = _row(work, 2, s1, s2, s3, s4, s5)
                 d4 = _row(work, 3, s1, s2, s3, s4, s5)
                 d5 = _row(work, 4, s1, s2, s3, s4, s5)
                 how = _NEWTON
-                if s1 * d1 + s2 * d2 + s3 * d3 + s4 * d4 + s5 * d5 < _PROMISE:
+                promise = s1 * d1 + s2 * d2 + s3 * d3 + s4 * d4 + s5 * d5
+                if promise * (1.0 + damping) < _PROMISE:
                     how = _LOOK
                 else:
                     # The fit of this aim is the step, curved so that it keeps inside the bounds.
@@ -315,10 +347,11 @@ def magnitude_fit(
                         ) * u2
                     step = min(max(d5, -_MAX_LOG_STEP), _MAX_LOG_STEP)
                     trial = variance * exp(step)
-        if how == _EXPECT or how == _LOOK:
+        if how in (_EXPECT, _LOOK):
+            damping = min(damping, 1.0)
             for j in range(b.size):
                 aim[j] = whole[j]
-        if how == _BEGIN or how == _LOOK:
+        if how in (_BEGIN, _LOOK):
             tried = global_fit(b, root_weight, aim, box, n1, n2, degrees, table, work)
         else:
             tried = refine(b, root_weight, aim, fit[0], fit[1], bounds, table)
@@ -350,12 +383,14 @@ def magnitude_fit(
             whole, other = other, whole
             _, spent, kept, squares = there[:4]
             h11, h12, h13, h14, h22, h23, h24, h33, h34, h44 = there[4:14]
-            g1, g2, g3, g4, c1, c2, c3, c4 = there[14:]
+            g1, g2, g3, g4, c1, c2, c3, c4, k3, k4 = there[14:24]
+            q1, q2, q3, q4 = there[24:]
             if (fit[2] + fit[3]) ** 2 * total < _NOTHING * variance:
                 return (fit[0], fit[1], 0.0, 0.0, power, 0.0, 0.0, iterations, 0), variance
+            damping = _LESS * damping if damping > _LEAST_DAMPING else 0.0
             how = _NEWTON
         elif how == _NEWTON:
-            how = _EXPECT
+            damping = max(_MORE * damping, _LEAST_DAMPING)
         elif how == _EXPECT:
             how = _LOOK
         else:
@@ -366,12 +401,11 @@ def magnitude_fit(
     cost = squared_residual(b, root_weight, signal, fit[0], fit[1], fit[2], fit[3])
     inside1 = fit[2] > 0.0 and bounds[6] < fit[0] < bounds[7]
     inside2 = fit[3] > 0.0 and bounds[4] < fit[1] < bounds[5]
-    _fill(
-        work, 1.0, 0.0, 0.0, 1.0, inside1, inside2, 0.0,
-        h11, h12, h13, h14, h22, h23, h24, h33, h34, h44, c1, c2, c3, c4,
-    )  # fmt: skip
     seen1 = seen2 = 0.0
-    if invert(work, 0, 5):
+    if _fill(
+        work, 1.0, 0.0, 0.0, 1.0, inside1, inside2, False,
+        h11, h12, h13, h14, h22, h23, h24, h33, h34, h44, c1, c2, c3, c4, 0.0,
+    ) and invert(work, 0, 5):  # fmt: skip
         seen1 = fit[2] * fit[2] * variance / work[0, 0]
         seen2 = fit[3] * fit[3] * variance / work[1, 1]
     return (fit[0], fit[1], fit[2], fit[3], cost, seen1, seen2, iterations, end), variance

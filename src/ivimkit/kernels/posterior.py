@@ -28,7 +28,9 @@ __all__ = ["SCRATCH", "WIDTH", "integrate", "locate", "posterior_voxel"]
 
 WIDTH = 32
 """Numbers per row of scratch, and nodes of the fraction."""
+# Nodes of the rates where the best fit is a good guide, and where there may be a long tail.
 _NODES = 24
+_MANY_NODES = 32
 # Nodes of the lattices that look for the posterior.
 _COARSE = 16
 # The posterior is cut off where its profile has fallen by exp(-TAIL) from the best fit.
@@ -40,29 +42,54 @@ _ENOUGH = 0.7
 _FIRST = 1.3
 # Squared amplitude over its variance above which that curvature is worth listening to.
 _CLEAR = 40.0
+# An axis whose width is this many times its length is straight.
+_STRAIGHT = 30.0
+# Distance of the quartiles of a normal distribution, in standard deviations.
+_QUARTILES = 1.349
 # Relative determinant below which two decays are one.
 _PARALLEL = 1e-10
 # The range of the fraction is computed from a parabola; this much wider it is safe.
 _MARGIN = 1.15
 
 # Rows of scratch: rates, their products with the signal, norms, position among the knots of the
-# prior (index and part of the way to the next), marginal.
-_R1, _P1, _G1, _I1, _T1 = 0, 1, 2, 3, 4
-_R2, _P2, _G2, _I2, _T2 = 5, 6, 7, 8, 9
-_F, _I3, _T3 = 10, 11, 12
-M1, M2, M3 = 13, 14, 15
+# prior (index and part of the way to the next), lengths of the steps; marginals.
+_R1, _P1, _G1, _I1, _T1, _S1 = 0, 1, 2, 3, 4, 5
+_R2, _P2, _G2, _I2, _T2, _S2 = 6, 7, 8, 9, 10, 11
+_F, _I3, _T3, _S3 = 12, 13, 14, 15
+M1, M2, M3 = 16, 17, 18
 """Rows of the marginals of slow rate, logarithm of the fast rate and fraction."""
-_COLUMN, _VALUE = 16, 17
-SUMS = 18
+_COLUMN, _VALUE = 19, 20
+SUMS = 21
 """Row of the sums that `integrate` returns."""
-_CROSS = 20
-_LOW = _CROSS + _NODES
-_HIGH = _LOW + _NODES
-SCRATCH = _HIGH + _NODES
+_CROSS = 22
+_LOW = _CROSS + _MANY_NODES
+_HIGH = _LOW + _MANY_NODES
+SCRATCH = _HIGH + _MANY_NODES
 """Number of rows of scratch."""
 
+Axis = tuple[float, float, float, float]
 Extent = tuple[float, float, float, float, float, float]
 """Lower and upper end of slow rate, logarithm of the fast rate, and fraction."""
+
+
+@device
+def _axis(low: float, high: float, centre: float, width: float) -> Axis:
+    """Return a smooth change of variable x(u) = centre + width sinh(u) for the range of x.
+
+    Equal steps of u are dense around the centre and wider and wider away from it, so that a
+    lattice sees a narrow peak and its long tail alike; with an infinite width they are equal.
+    """
+    width = min(width, _STRAIGHT * (high - low)) if high > low else 1.0
+    first = math.asinh((low - centre) / width)
+    last = math.asinh((high - centre) / width)
+    return centre, width, first, last
+
+
+@device
+def _node(axis: Axis, u: float) -> float:
+    """Return x where the share u of the axis has passed."""
+    centre, width, first, last = axis
+    return centre + width * math.sinh(first + u * (last - first))
 
 
 @device
@@ -70,18 +97,16 @@ def _fill(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
-    low: float,
-    high: float,
+    axis: Axis,
     n: int,
     logarithmic: bool,
     row: int,
     scratch: NDArray[np.float64],
     table: NDArray[np.float64],
 ) -> None:
-    """Write n rates in the middle of equal cells, their products with the signal, their norms."""
-    step = (high - low) / n
+    """Write n rates in the middle of equal steps, their products with the signal, their norms."""
     for i in range(n):
-        x = low + (i + 0.5) * step
+        x = _node(axis, (i + 0.5) / n)
         rate = exp(x) if logarithmic else x
         total = 0.0
         for j in range(b.size):
@@ -103,8 +128,10 @@ def _fraction_range(
     f_high: float,
     limit: float,
 ) -> tuple[float, float, float]:
-    """Return the fractions whose gain is above the limit (a lower end above the upper one if
-    there are none) and the best gain of a pair of rates."""
+    """Return the fractions of a pair of rates whose gain is above the limit, and its best gain.
+
+    If there are none, the lower end is above the upper one.
+    """
     c_low = p1 + f_low * (p2 - p1)
     c_high = p1 + f_high * (p2 - p1)
     g1, g2 = g12 - g11, g11 - 2.0 * g12 + g22
@@ -142,13 +169,13 @@ def _summit(left: float, here: float, right: float) -> float:
 
 
 @device
-def _reach(
-    best: tuple[float, float, float, float], gap: float, table: NDArray[np.float64]
-) -> tuple[float, float]:
-    """Return how far slow rate and logarithm of the fast rate go until the cost rises by `gap`.
+def _curvature(
+    best: tuple[float, float, float, float], table: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Return the standard deviations of r1, ln r2 and f for a noise variance of 1.
 
-    From the Gauss-Newton matrix of the cost with the amplitudes eliminated; infinite if it is
-    singular.
+    From the Gauss-Newton matrix of the cost at the best fit, the amplitudes eliminated; infinite
+    if it is singular.
     """
     r1, r2, a1, a2 = best
     g11, b11, bb11 = moments(table, r1 + r1)
@@ -156,23 +183,26 @@ def _reach(
     g22, b22, bb22 = moments(table, r2 + r2)
     det = g11 * g22 - g12 * g12
     if not det > _PARALLEL * g11 * g22:
-        return math.inf, math.inf
+        return math.inf, math.inf, math.inf
+    # Slopes of the amplitudes: t_kl = da_k / dr_l with ln r2 for r2.
     k1, k2 = a1, a2 * r2
-    h11 = k1 * k1 * (bb11 - (b11 * b11 * g22 - 2.0 * b11 * b12 * g12 + b12 * b12 * g11) / det)
-    h22 = k2 * k2 * (bb22 - (b12 * b12 * g22 - 2.0 * b12 * b22 * g12 + b22 * b22 * g11) / det)
-    h12 = (
-        k1
-        * k2
-        * (bb12 - (b11 * b12 * g22 - (b11 * b22 + b12 * b12) * g12 + b12 * b22 * g11) / det)
-    )
-    if h22 <= 0.0:
-        return (math.sqrt(gap / h11) if h11 > 0.0 else math.inf), math.inf
-    if h11 <= 0.0:
-        return math.inf, math.sqrt(gap / h22)
+    t11, t21 = k1 * (g22 * b11 - g12 * b12) / det, k1 * (g11 * b12 - g12 * b11) / det
+    t12, t22 = k2 * (g22 * b12 - g12 * b22) / det, k2 * (g11 * b22 - g12 * b12) / det
+    h11 = k1 * k1 * bb11 - k1 * (b11 * t11 + b12 * t21)
+    h12 = k1 * k2 * bb12 - k1 * (b11 * t12 + b12 * t22)
+    h22 = k2 * k2 * bb22 - k2 * (b12 * t12 + b22 * t22)
+    s0 = a1 + a2
+    w1, w2 = -a2 / (s0 * s0), a1 / (s0 * s0)
+    given = (w1 * w1 * g22 - 2.0 * w1 * w2 * g12 + w2 * w2 * g11) / det
+    s1, s2 = w1 * t11 + w2 * t21, w1 * t12 + w2 * t22
     determinant = h11 * h22 - h12 * h12
-    if not determinant > _PARALLEL * h11 * h22:
-        return math.inf, math.inf
-    return math.sqrt(gap * h22 / determinant), math.sqrt(gap * h11 / determinant)
+    if h11 > 0.0 and h22 > 0.0 and determinant > _PARALLEL * h11 * h22:
+        v11, v12, v22 = h22 / determinant, -h12 / determinant, h11 / determinant
+        given += s1 * s1 * v11 + 2.0 * s1 * s2 * v12 + s2 * s2 * v22
+        return math.sqrt(v11), math.sqrt(v22), math.sqrt(given)
+    if h11 > 0.0 and not h22 > 0.0:
+        return 1.0 / math.sqrt(h11), math.inf, math.sqrt(given + s1 * s1 / h11)
+    return math.inf, math.inf, math.inf
 
 
 @device
@@ -191,14 +221,15 @@ def _look(
     low1, high1, low2, high2, f_low, f_high = box
     n1 = _COARSE if low1 < high1 else 1
     n2 = _COARSE if low2 < high2 else 1
-    _fill(b, root_weight, signal, low1, high1, n1, False, _R1, scratch, table)
-    _fill(b, root_weight, signal, low2, high2, n2, True, _R2, scratch, table)
+    axis1, axis2 = _axis(low1, high1, low1, math.inf), _axis(low2, high2, low2, math.inf)
+    _fill(b, root_weight, signal, axis1, n1, False, _R1, scratch, table)
+    _fill(b, root_weight, signal, axis2, n2, True, _R2, scratch, table)
     for i in range(n1):
         for j in range(n2):
             scratch[_CROSS + i, j] = -1e300
             if scratch[_R2, j] > scratch[_R1, i]:
                 g12, _, _ = moments(table, scratch[_R1, i] + scratch[_R2, j])
-                _, _, scratch[_CROSS + i, j] = _fraction_range(
+                low, high, gain = _fraction_range(
                     scratch[_P1, i],
                     scratch[_P2, j],
                     scratch[_G1, i],
@@ -208,6 +239,9 @@ def _look(
                     f_high,
                     limit,
                 )
+                scratch[_CROSS + i, j] = gain
+                scratch[_LOW + i, j] = low
+                scratch[_HIGH + i, j] = high
     first1 = last1 = first2 = last2 = 0
     if n1 > 1:
         first1 = last1 = min(max(int(n1 * (best1 - low1) / (high1 - low1)), 0), n1 - 1)
@@ -234,6 +268,59 @@ def _look(
 
 
 @device
+def _bulk(
+    top: float,
+    inverse: float,
+    power: float,
+    extent: Extent,
+    scratch: NDArray[np.float64],
+) -> tuple[float, float, float, float, float, float]:
+    """Return medians and widths of r1, ln r2 and f on the coarse lattice of `_look`.
+
+    A width is the range between the quartiles by that of a normal distribution of width 1,
+    and not below what the lattice tells apart.
+    """
+    low1, high1, low2, high2, f_low, f_high = extent
+    n1 = _COARSE if low1 < high1 else 1
+    n2 = _COARSE if low2 < high2 else 1
+    for k in range(WIDTH):
+        scratch[M1, k] = scratch[M2, k] = scratch[M3, k] = 0.0
+    total = span = 0.0
+    scale = WIDTH / (f_high - f_low) if f_low < f_high else 0.0
+    for i in range(n1):
+        for j in range(n2):
+            gain = scratch[_CROSS + i, j]
+            if gain <= 0.0 or scratch[_LOW + i, j] > scratch[_HIGH + i, j]:
+                continue
+            drop = max(top - gain, 0.0) * inverse
+            weight = exp(-power * log(1.0 + drop)) if power > 0.0 else exp(-drop)
+            if n2 > 1:
+                weight *= scratch[_R2, j]
+            half = 0.5 * (scratch[_HIGH + i, j] - scratch[_LOW + i, j])
+            middle = min(int((scratch[_LOW + i, j] + half - f_low) * scale), WIDTH - 1)
+            scratch[M1, i] += weight
+            scratch[M2, j] += weight
+            scratch[M3, max(middle, 0)] += weight
+            total += weight
+            span += weight * half
+    if not total > 0.0:
+        return low1, math.inf, low2, math.inf, f_low, math.inf
+    axis1, axis2 = _axis(low1, high1, low1, math.inf), _axis(low2, high2, low2, math.inf)
+    axis3 = _axis(f_low, f_high, f_low, math.inf)
+    wide1 = _quantile(M1, n1, axis1, 0.75, scratch) - _quantile(M1, n1, axis1, 0.25, scratch)
+    wide2 = _quantile(M2, n2, axis2, 0.75, scratch) - _quantile(M2, n2, axis2, 0.25, scratch)
+    wide3 = _quantile(M3, WIDTH, axis3, 0.75, scratch) - _quantile(M3, WIDTH, axis3, 0.25, scratch)
+    return (
+        _quantile(M1, n1, axis1, 0.5, scratch),
+        wide1 / _QUARTILES + 0.3 * (high1 - low1) / n1,
+        _quantile(M2, n2, axis2, 0.5, scratch),
+        wide2 / _QUARTILES + 0.3 * (high2 - low2) / n2,
+        _quantile(M3, WIDTH, axis3, 0.5, scratch),
+        wide3 / _QUARTILES + span / (total * math.sqrt(2.0 * TAIL)),
+    )
+
+
+@device
 def _widened(
     low: float, high: float, first: float, last: float, least: float, most: float
 ) -> tuple[float, float]:
@@ -250,8 +337,10 @@ def locate(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
-    best: tuple[float, float, float, float],
-    gap: float,
+    best1: float,
+    best2: float,
+    reach1: float,
+    reach2: float,
     limit: float,
     extent: Extent,
     scratch: NDArray[np.float64],
@@ -263,11 +352,10 @@ def locate(
     ----------
     b, root_weight, signal : ndarray, shape (n_b,)
         b-values in s/mm^2, square roots of the weights, signal.
-    best : tuple of float
-        Rates (mm^2/s) and amplitudes of the best fit.
-    gap : float
-        Rise of the cost within which the best fit is a guide to where to look first; infinite
-        to look everywhere.
+    best1, best2 : float
+        Rates of the best fit, mm^2/s.
+    reach1, reach2 : float
+        How far around the best fit to look first, mm^2/s and in the logarithm.
     limit : float
         Least squared norm of the explained signal that counts.
     extent : tuple of float
@@ -283,10 +371,9 @@ def locate(
         Ends of the slow rate, ends of the logarithm of the fast rate, number of lattices used.
     """
     least1, most1, least2, most2, f_low, f_high = extent
-    log2 = log(best[1])
-    reach1, reach2 = _reach(best, gap, table)
-    low1, high1 = max(best[0] - _FIRST * reach1, least1), min(best[0] + _FIRST * reach1, most1)
-    low2, high2 = max(log2 - _FIRST * reach2, least2), min(log2 + _FIRST * reach2, most2)
+    log2 = log(best2)
+    low1, high1 = max(best1 - reach1, least1), min(best1 + reach1, most1)
+    low2, high2 = max(log2 - reach2, least2), min(log2 + reach2, most2)
     if not (low1 < high1 and low2 < high2):
         low1, high1, low2, high2 = least1, most1, least2, most2
     grows = True
@@ -295,7 +382,7 @@ def locate(
         levels += 1
         box = (low1, high1, low2, high2, f_low, f_high)
         first1, last1, first2, last2 = _look(
-            b, root_weight, signal, best[0], log2, limit, box, scratch, table
+            b, root_weight, signal, best1, log2, limit, box, scratch, table
         )
         if grows:
             wide1 = _widened(low1, high1, first1, last1, least1, most1)
@@ -330,18 +417,17 @@ def _knot(knots: NDArray[np.float64], x: float) -> tuple[int, float]:
 
 @device
 def _place(
-    knots: NDArray[np.float64],
-    low: float,
-    step: float,
-    n: int,
-    row: int,
-    scratch: NDArray[np.float64],
+    knots: NDArray[np.float64], axis: Axis, n: int, row: int, scratch: NDArray[np.float64]
 ) -> None:
-    """Write where among the knots of the prior each node is."""
+    """Write where among the knots of the prior each node is, and the length of its step."""
+    _, width, first, last = axis
+    step = (last - first) / n
     for i in range(n):
-        index, part = _knot(knots, low + (i + 0.5) * step)
+        index, part = _knot(knots, _node(axis, (i + 0.5) / n))
         scratch[row, i] = index
         scratch[row + 1, i] = part
+        long = width * math.cosh(first + (i + 0.5) * step) * step
+        scratch[row + 2, i] = long if last > first else 1.0 / n
 
 
 @finite
@@ -462,6 +548,9 @@ def integrate(
     limit: float,
     inverse: float,
     power: float,
+    nodes: int,
+    best: tuple[float, float, float],
+    spread: tuple[float, float, float],
     extent: Extent,
     knots1: NDArray[np.float64],
     knots2: NDArray[np.float64],
@@ -470,7 +559,7 @@ def integrate(
     basis: NDArray[np.float64],
     scratch: NDArray[np.float64],
     table: NDArray[np.float64],
-) -> Extent:
+) -> tuple[Axis, Axis, Axis]:
     """Sum the posterior over a lattice; leave sums and marginals in scratch.
 
     Parameters
@@ -484,6 +573,11 @@ def integrate(
     inverse, power : float
         The likelihood is ``exp((gain - top) inverse)``, or ``(1 + (top - gain) inverse)^-power``
         if `power` is above 0.
+    nodes : int
+        Number of nodes of each rate that is not fixed.
+    best, spread : tuple of float
+        Slow rate, logarithm of the fast rate and fraction of the best fit, and about how wide
+        the peak around them is; infinite if it is not known.
     extent : tuple of float
         The box as `locate` returns it, and the ends of the fraction; equal ends fix a parameter.
     knots1, knots2, knots3 : ndarray
@@ -502,14 +596,16 @@ def integrate(
 
     Returns
     -------
-    tuple of float
-        The extent, with the range of the fraction that was needed.
+    tuple of tuple
+        The axes of the lattice.
     """
     low1, high1, low2, high2, f_first, f_last = extent
-    n1 = _NODES if low1 < high1 else 1
-    n2 = _NODES if low2 < high2 else 1
-    _fill(b, root_weight, signal, low1, high1, n1, False, _R1, scratch, table)
-    _fill(b, root_weight, signal, low2, high2, n2, True, _R2, scratch, table)
+    n1 = nodes if low1 < high1 else 1
+    n2 = nodes if low2 < high2 else 1
+    axis1 = _axis(low1, high1, best[0], spread[0])
+    axis2 = _axis(low2, high2, best[1], spread[1])
+    _fill(b, root_weight, signal, axis1, n1, False, _R1, scratch, table)
+    _fill(b, root_weight, signal, axis2, n2, True, _R2, scratch, table)
     f_low, f_high = f_last, f_first
     for i in range(n1):
         for j in range(n2):
@@ -535,12 +631,12 @@ def integrate(
                     f_high = max(f_high, high)
     if f_low > f_high:
         f_low, f_high = f_first, f_last
-    step3 = (f_high - f_low) / WIDTH
-    _place(knots1, low1, (high1 - low1) / n1, n1, _I1, scratch)
-    _place(knots2, low2, (high2 - low2) / n2, n2, _I2, scratch)
-    _place(knots3, f_low, step3, WIDTH, _I3, scratch)
+    axis3 = _axis(f_low, f_high, best[2], spread[2])
+    _place(knots1, axis1, n1, _I1, scratch)
+    _place(knots2, axis2, n2, _I2, scratch)
+    _place(knots3, axis3, WIDTH, _I3, scratch)
     for k in range(WIDTH):
-        scratch[_F, k] = f_low + (k + 0.5) * step3
+        scratch[_F, k] = _node(axis3, (k + 0.5) / WIDTH)
         scratch[M1, k] = scratch[M2, k] = scratch[M3, k] = 0.0
         scratch[SUMS, k] = 0.0
     for i in range(n1):
@@ -550,11 +646,12 @@ def integrate(
                 continue
             p1, p2 = scratch[_P1, i], scratch[_P2, j]
             g11, g12, g22 = scratch[_G1, i], scratch[_CROSS + i, j], scratch[_G2, j]
+            area = scratch[_S1, i] * scratch[_S2, j]
             if density.size == 0:
                 # Flat in the fast rate itself, and the lattice is one of its logarithm.
-                value = scratch[_R2, j] if n2 > 1 and basis.size == 0 else 1.0
+                area *= scratch[_R2, j] if n2 > 1 and basis.size == 0 else 1.0
                 for k in range(WIDTH):
-                    scratch[_VALUE, k] = value
+                    scratch[_VALUE, k] = area * scratch[_S3, k]
             else:
                 _column(i, j, knots2.size, density, scratch)
                 for k in range(WIDTH):
@@ -562,7 +659,7 @@ def integrate(
                     value = scratch[_COLUMN, index]
                     if part > 0.0:
                         value += part * (scratch[_COLUMN, index + 1] - value)
-                    scratch[_VALUE, k] = value
+                    scratch[_VALUE, k] = area * scratch[_S3, k] * value
             _likelihood(p1, p2, g11, g12, g22, top, inverse, power, scratch)
             total, first, second, s0, square, norm = _totals(p1, p2, g11, g12, g22, scratch)
             if basis.size > 0:
@@ -584,23 +681,20 @@ def integrate(
             scratch[SUMS, 11] += s0
             scratch[SUMS, 12] += square
             scratch[SUMS, 13] += norm
-    return low1, high1, low2, high2, f_low, f_high
+    return axis1, axis2, axis3
 
 
 @device
-def marginal_quantile(
-    row: int, n: int, low: float, high: float, share: float, scratch: NDArray[np.float64]
-) -> float:
+def _quantile(row: int, n: int, axis: Axis, share: float, scratch: NDArray[np.float64]) -> float:
     """Return where a marginal has the share `share` of its mass below.
 
-    The mass up to the ends of the cells is known; between them it follows the cubic whose slopes
-    at both ends are the densities there, the means of the two cells that meet.
+    The mass up to the ends of the steps is known; between them it follows the cubic whose slopes
+    at both ends are the densities there, the means of the two steps that meet.
     """
     total = 0.0
     for i in range(n):
         total += scratch[row, i]
     wanted = share * total
-    step = (high - low) / n
     below = 0.0
     i = 0
     while i < n - 1 and below + scratch[row, i] < wanted:
@@ -620,14 +714,12 @@ def marginal_quantile(
             first = x
         else:
             last = x
-    return low + (i + 0.5 * (first + last)) * step
+    return _node(axis, (i + 0.5 * (first + last)) / n)
 
 
 @device
-def marginal_mode(
-    row: int, n: int, low: float, high: float, scratch: NDArray[np.float64]
-) -> float:
-    """Return where a marginal is highest, by the parabola through its three highest nodes."""
+def _mode(row: int, n: int, axis: Axis, scratch: NDArray[np.float64]) -> float:
+    """Return where a density is highest, by the parabola through its three highest nodes."""
     best = 0
     for i in range(n):
         if scratch[row, i] > scratch[row, best]:
@@ -639,16 +731,14 @@ def marginal_mode(
         shift = 0.5 * (right - left) / curve if curve > 0.0 else 0.0
     elif n > 1:
         shift = -0.5 if best == 0 else 0.5
-    return low + (best + 0.5 + shift) * (high - low) / n
+    return _node(axis, (best + 0.5 + shift) / n)
 
 
 @device
-def marginal_bits(
+def _bits(
     row: int,
     n: int,
-    low: float,
-    high: float,
-    knots: NDArray[np.float64],
+    place: int,
     prior: NDArray[np.float64],
     scratch: NDArray[np.float64],
 ) -> float:
@@ -656,16 +746,15 @@ def marginal_bits(
     total = 0.0
     for i in range(n):
         total += scratch[row, i]
-    step = (high - low) / n
     bits = 0.0
     for i in range(n):
         share = scratch[row, i] / total
-        index, part = _knot(knots, low + (i + 0.5) * step)
+        index, part = int(scratch[place, i]), scratch[place + 1, i]
         expected = prior[index]
         if part > 0.0:
             expected += part * (prior[index + 1] - expected)
         if share > 0.0 and expected > 0.0:
-            bits += share * math.log2(share / (expected * step))
+            bits += share * math.log2(share / (expected * scratch[place + 2, i]))
     return max(bits, 0.0)
 
 
@@ -776,20 +865,30 @@ def posterior_voxel(
         f_low,
         f_high,
     )
+    f = out[i_f] if i_f >= 0 else 0.0
+    log2 = log(best2)
+    peak = (math.inf, math.inf, math.inf)
+    reach1 = reach2 = math.inf
     clear = min(fit[5], fit[6]) * max(options[6], 1.0) > _CLEAR * cost
-    gap = top - limit if clear else math.inf
+    if clear:
+        sd1, sd2, sd_f = _curvature((best1, best2, fit[2], fit[3]), table)
+        reach = _FIRST * math.sqrt(top - limit)
+        reach1, reach2 = reach * sd1, reach * sd2
+        noise = math.sqrt(variance if variance > 0.0 else 0.5 * residual / power)
+        peak = (noise * sd1, noise * sd2, noise * sd_f)
     low1, high1, low2, high2, levels = locate(
-        b,
-        root_weight,
-        signal,
-        (best1, best2, fit[2], fit[3]),
-        gap,
-        limit,
-        extent,
-        scratch,
-        table,
+        b, root_weight, signal, best1, best2, reach1, reach2, limit, extent, scratch, table
     )
-    low1, high1, low2, high2, low3, high3 = integrate(
+    centre = (best1, log2, f)
+    nodes = _NODES
+    if not clear or math.isinf(peak[0] + peak[1] + peak[2]):
+        box = (low1, high1, low2, high2, f_low, f_high)
+        _look(b, root_weight, signal, best1, log2, limit, box, scratch, table)
+        c1, w1, c2, w2, c3, w3 = _bulk(top, inverse, power, box, scratch)
+        centre = (c1, c2, c3)
+        nodes = _MANY_NODES
+        peak = (w1, w2, w3)
+    axis1, axis2, axis3 = integrate(
         b,
         root_weight,
         signal,
@@ -797,6 +896,9 @@ def posterior_voxel(
         limit,
         inverse,
         power,
+        nodes,
+        centre,
+        peak,
         (low1, high1, low2, high2, f_low, f_high),
         knots1,
         knots2,
@@ -816,8 +918,8 @@ def posterior_voxel(
 
     for k in range(1, 14):
         scratch[SUMS, k] /= total
-    m1 = _NODES if low1 < high1 else 1
-    m2 = _NODES if low2 < high2 else 1
+    m1 = nodes if axis1[2] < axis1[3] else 1
+    m2 = nodes if axis2[2] < axis2[3] else 1
     mean1, mean_f, mean2 = scratch[SUMS, 1], scratch[SUMS, 3], scratch[SUMS, 5]
     sd1 = math.sqrt(max(scratch[SUMS, 2] - mean1 * mean1, 0.0))
     sd_f = math.sqrt(max(scratch[SUMS, 4] - mean_f * mean_f, 0.0))
@@ -835,56 +937,60 @@ def posterior_voxel(
     out[at + 3], out[at + 4] = s0 - _NORMAL_50 * s0_sd, s0 + _NORMAL_50 * s0_sd
     estimate = int(own[_ESTIMATE])
     rest = first + 5 * n_par
-    r1, r2, f = best1, best2, out[i_f] if i_f >= 0 else 0.0
-    free1, free2, free3 = m1 > 1, m2 > 1 and i_fast >= 0, low3 < high3 and i_f >= 0
+    r1, r2 = best1, best2
+    free1, free2, free3 = m1 > 1, m2 > 1 and i_fast >= 0, axis3[2] < axis3[3] and i_f >= 0
     if free1:
         at = first + 5 * i_slow
         out[at] = sd1
-        out[at + 1] = marginal_quantile(M1, m1, low1, high1, 0.025, scratch)
-        out[at + 2] = marginal_quantile(M1, m1, low1, high1, 0.975, scratch)
-        out[at + 3] = marginal_quantile(M1, m1, low1, high1, 0.25, scratch)
-        out[at + 4] = marginal_quantile(M1, m1, low1, high1, 0.75, scratch)
-        out[rest] = marginal_bits(M1, m1, low1, high1, knots1, prior1, scratch)
+        out[at + 1] = _quantile(M1, m1, axis1, 0.025, scratch)
+        out[at + 2] = _quantile(M1, m1, axis1, 0.975, scratch)
+        out[at + 3] = _quantile(M1, m1, axis1, 0.25, scratch)
+        out[at + 4] = _quantile(M1, m1, axis1, 0.75, scratch)
+        out[rest] = _bits(M1, m1, _I1, prior1, scratch)
         if estimate == 0:
             r1 = mean1
         elif estimate == 1:
-            r1 = marginal_quantile(M1, m1, low1, high1, 0.5, scratch)
+            r1 = _quantile(M1, m1, axis1, 0.5, scratch)
         else:
-            r1 = marginal_mode(M1, m1, low1, high1, scratch)
+            for i in range(m1):
+                scratch[M1, i] /= scratch[_S1, i]
+            r1 = _mode(M1, m1, axis1, scratch)
     rest += 1
     if free2:
         at = first + 5 * i_fast
         out[at] = sd2
-        out[at + 1] = exp(marginal_quantile(M2, m2, low2, high2, 0.025, scratch))
-        out[at + 2] = exp(marginal_quantile(M2, m2, low2, high2, 0.975, scratch))
-        out[at + 3] = exp(marginal_quantile(M2, m2, low2, high2, 0.25, scratch))
-        out[at + 4] = exp(marginal_quantile(M2, m2, low2, high2, 0.75, scratch))
-        out[rest] = marginal_bits(M2, m2, low2, high2, knots2, prior2, scratch)
+        out[at + 1] = exp(_quantile(M2, m2, axis2, 0.025, scratch))
+        out[at + 2] = exp(_quantile(M2, m2, axis2, 0.975, scratch))
+        out[at + 3] = exp(_quantile(M2, m2, axis2, 0.25, scratch))
+        out[at + 4] = exp(_quantile(M2, m2, axis2, 0.75, scratch))
+        out[rest] = _bits(M2, m2, _I2, prior2, scratch)
         if estimate == 0:
             r2 = mean2
         elif estimate == 1:
-            r2 = exp(marginal_quantile(M2, m2, low2, high2, 0.5, scratch))
+            r2 = exp(_quantile(M2, m2, axis2, 0.5, scratch))
         else:
             # The lattice is one of ln D*; the density of D* itself has a factor 1/D*.
             for j in range(m2):
-                scratch[M2, j] /= exp(low2 + (j + 0.5) * (high2 - low2) / m2)
-            r2 = exp(marginal_mode(M2, m2, low2, high2, scratch))
+                scratch[M2, j] /= scratch[_S2, j] * scratch[_R2, j]
+            r2 = exp(_mode(M2, m2, axis2, scratch))
             r2 = max(r2, APART * r1)
     rest += 1 if i_fast >= 0 else 0
     if free3:
         at = first + 5 * i_f
         out[at] = sd_f
-        out[at + 1] = marginal_quantile(M3, WIDTH, low3, high3, 0.025, scratch)
-        out[at + 2] = marginal_quantile(M3, WIDTH, low3, high3, 0.975, scratch)
-        out[at + 3] = marginal_quantile(M3, WIDTH, low3, high3, 0.25, scratch)
-        out[at + 4] = marginal_quantile(M3, WIDTH, low3, high3, 0.75, scratch)
-        out[rest] = marginal_bits(M3, WIDTH, low3, high3, knots3, prior3, scratch)
+        out[at + 1] = _quantile(M3, WIDTH, axis3, 0.025, scratch)
+        out[at + 2] = _quantile(M3, WIDTH, axis3, 0.975, scratch)
+        out[at + 3] = _quantile(M3, WIDTH, axis3, 0.25, scratch)
+        out[at + 4] = _quantile(M3, WIDTH, axis3, 0.75, scratch)
+        out[rest] = _bits(M3, WIDTH, _I3, prior3, scratch)
         if estimate == 0:
             f = mean_f
         elif estimate == 1:
-            f = marginal_quantile(M3, WIDTH, low3, high3, 0.5, scratch)
+            f = _quantile(M3, WIDTH, axis3, 0.5, scratch)
         else:
-            f = marginal_mode(M3, WIDTH, low3, high3, scratch)
+            for k in range(WIDTH):
+                scratch[M3, k] /= scratch[_S3, k]
+            f = _mode(M3, WIDTH, axis3, scratch)
     rest += 1 if i_f >= 0 else 0
     out[i_slow] = r1
     if i_f >= 0:
@@ -904,10 +1010,7 @@ def posterior_voxel(
             out[rest + 4] = (scratch[SUMS, 9] - mean1 * mean2) / (sd1 * sd2)
         rest += 5
     out[rest] = math.sqrt(spread)
-    cell = (high1 - low1) / m1 if m1 > 1 else 1.0
-    cell *= (high2 - low2) / m2 if m2 > 1 else 1.0
-    cell *= (high3 - low3) / WIDTH if low3 < high3 else 1.0 / WIDTH
-    evidence = math.log(total * cell) + own[_CONSTANT]
+    evidence = math.log(total) + own[_CONSTANT]
     if variance > 0.0:
         evidence -= 0.5 * (own[_N_B] - 1.0) * math.log(2.0 * math.pi * variance)
         evidence -= (norm - top) * inverse

@@ -68,7 +68,8 @@ def _percentile(values: NDArray[np.float64], n: int, share: float) -> float:
     """Return the percentile of `n` sorted values, interpolated."""
     place = share * (n - 1)
     below = min(int(place), n - 2)
-    return values[below] + (place - below) * (values[below + 1] - values[below])
+    found: float = values[below] + (place - below) * (values[below + 1] - values[below])
+    return found
 
 
 @device

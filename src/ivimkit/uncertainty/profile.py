@@ -278,9 +278,14 @@ class Profile(Estimator):
     parameters: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        given: object = self.parameters
+        if isinstance(given, str):
+            raise OptionError(
+                f"parameters is {self.parameters!r}; expected a tuple of names, like ('D', 'f')"
+            )
         if self.parameters is not None:
-            names = (self.parameters,) if isinstance(self.parameters, str) else self.parameters
-            object.__setattr__(self, "parameters", tuple(names))
+            # A record of options has lists.
+            object.__setattr__(self, "parameters", tuple(self.parameters))
 
     def check(self, model: SignalModel, method: FitMethod) -> None:
         """Raise for an unknown parameter, or a method that does not look for the least cost."""

@@ -1,0 +1,148 @@
+"""Profile: its limits by another optimiser, at bounds, and its options."""
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq, least_squares
+from scipy.stats import chi2, f
+
+import ivimkit as ik
+from ivimkit.errors import OptionError
+from ivimkit.status import FitStatus
+
+B21 = np.array(ik.simulate.B21, dtype=float)
+TISSUES = [[1000.0, 0.1, 0.02, 1e-3], [1000.0, 0.3, 0.04, 1.5e-3], [1000.0, 0.2, 0.01, 0.8e-3]]
+SCALE = np.array([1000.0, 0.1, 0.02, 1e-3])
+
+
+def noisy(sigma, n=1, seed=0):
+    clean = np.repeat(ik.simulate.signals("biexp", TISSUES, B21), n, axis=0)
+    return ik.simulate.add_noise(clean, sigma=sigma, kind="gaussian", seed=seed)
+
+
+def least_cost(signal, fixed, value):
+    """Return the least sum of squares with one parameter fixed, by scipy from many starts."""
+    bounds = np.array([[0.0, 1e6], [0.0, 1.0], [2e-3, 0.2], [0.0, 5e-3]])
+    free = [k for k in range(4) if k != fixed]
+
+    def residual(x):
+        p = np.empty(4)
+        p[free] = x * SCALE[free]
+        p[fixed] = value
+        decays = p[1] * np.exp(-B21 * p[2]) + (1.0 - p[1]) * np.exp(-B21 * p[3])
+        return p[0] * decays - signal
+
+    low, high = (bounds[free] / SCALE[free, None]).T
+    starts = [np.array(tissue) / SCALE for tissue in (*TISSUES, [900.0, 0.5, 0.004, 1e-3])]
+    return min(
+        2.0 * least_squares(residual, start[free], bounds=(low, high), xtol=1e-12, ftol=1e-12).cost
+        for start in starts
+    )
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_limits_are_those_of_another_optimiser(given):
+    signals = noisy(15.0, seed=3)
+    result = ik.fit(signals, B21, uncertainty="profile", sigma=15.0 if given else None)
+    checked = 0
+    for v, signal in enumerate(signals):
+        cost = result.maps["cost"][v]
+        rise = 15.0**2 * chi2.ppf(0.95, 1) if given else cost / 17 * f.ppf(0.95, 1, 17)
+        for k, parameter in enumerate(result.model.parameters):
+            estimate = result.maps[parameter.name][v]
+            for limit in (side[v] for side in result.interval[parameter.name]):
+                if limit in (parameter.lower, parameter.upper):
+                    assert least_cost(signal, k, limit) - cost < rise
+                    continue
+                half = limit - estimate
+                exact = brentq(
+                    lambda x, k=k, s=signal, c=cost, r=rise: least_cost(s, k, x) - c - r,
+                    estimate + 0.9 * half, estimate + 1.1 * half, xtol=1e-4 * abs(half),
+                )  # fmt: skip
+                assert abs(limit - exact) < 2e-3 * abs(half), (v, parameter.name)
+                checked += 1
+    assert checked >= 20
+
+
+def test_it_is_the_curvature_where_there_is_little_noise():
+    signals = noisy(0.5, n=20, seed=4)
+    profile, curvature = (
+        ik.fit(signals, B21, uncertainty=name) for name in ("profile", "curvature")
+    )
+    assert (profile.status == 0).all()
+    for name in profile.model.names:
+        np.testing.assert_allclose(profile.sd[name], curvature.sd[name], rtol=0.01)
+        half = curvature.interval[name][1] - curvature.maps[name]
+        for one, other in zip(profile.interval[name], curvature.interval[name], strict=True):
+            assert (np.abs(one - other) < 0.03 * half).all(), name
+
+
+def test_coverage_of_the_95_percent_interval():
+    rng = np.random.default_rng(5)
+    n = 2000
+    truth = np.stack(
+        [np.full(n, 1000.0), rng.uniform(0.03, 0.4, n), rng.uniform(8e-3, 80e-3, n),
+         rng.uniform(0.5e-3, 2.5e-3, n)], axis=1,
+    )  # fmt: skip
+    signals = ik.simulate.add_noise(
+        ik.simulate.signals("biexp", truth, B21), sigma=20.0, kind="rician", seed=6
+    )
+    for sigma in (20.0, None):
+        result = ik.fit(signals, B21, uncertainty="profile", sigma=sigma)
+        assert not (result.status & int(FitStatus.SD_NOT_AVAILABLE)).any()
+        for k, name in enumerate(result.model.names):
+            low, high = result.interval[name]
+            share = np.mean((low <= truth[:, k]) & (truth[:, k] <= high))
+            # The share of 2 000 voxels is known to 0.5 %.
+            assert 0.93 < share < 0.97, f"{name}: {share:.3f}"
+
+
+def test_where_the_data_exclude_nothing_the_limit_is_the_bound():
+    model = ik.models.get("biexp")
+    clean = ik.simulate.signals("biexp", [1000.0, 0.0, 0.02, 1e-3], B21)
+    result = ik.fit(clean, B21, uncertainty="profile", sigma=20.0)
+    assert result.interval["D_star"] == (model["D_star"].lower, model["D_star"].upper)
+    assert result.interval["f"][0] == 0.0
+    assert not result.status & int(FitStatus.SD_NOT_AVAILABLE)
+    narrow = model.with_bounds(D=(0.0, 0.9e-3))
+    bounded = ik.fit(clean, B21, model=narrow, uncertainty="profile", sigma=20.0)
+    low, high = bounded.interval["D"]
+    assert low < high == bounded.maps["D"] == 0.9e-3
+
+
+def test_parameters_choose_the_maps():
+    signals = noisy(15.0, n=5)
+    whole = ik.fit(signals, B21, uncertainty="profile")
+    some = ik.fit(signals, B21, uncertainty=ik.uncertainty.Profile(parameters=["D", "f"]))
+    assert list(some.sd) == ["f", "D"]
+    assert list(some.interval) == ["f", "D"]
+    for name in some.sd:
+        np.testing.assert_array_equal(some.sd[name], whole.sd[name])
+        np.testing.assert_array_equal(some.interval[name], whole.interval[name])
+    assert some.provenance.options["uncertainty_options"] == {"parameters": ("D", "f")}
+
+
+def test_what_cannot_be_is_refused():
+    signals = noisy(15.0)
+    listed = "it has S0, f, D_star, D"
+    with pytest.raises(OptionError, match=f"no parameter 'Dstar'; {listed}"):
+        ik.fit(signals, B21, uncertainty=ik.uncertainty.Profile(parameters=("Dstar",)))
+    with pytest.raises(OptionError, match="expected a tuple of names"):
+        ik.uncertainty.Profile(parameters="D")
+    for method in (
+        ik.methods.Segmented(),
+        ik.methods.TRR(two_stage=False),
+        ik.methods.VarPro(noise="rician"),
+    ):
+        with pytest.raises(OptionError, match="does not look for the least sum of squares"):
+            ik.fit(signals, B21, method=method, uncertainty="profile")
+
+
+def test_another_full_fit_has_the_same_profile():
+    signals = noisy(5.0, n=10, seed=7)
+    first, second = (
+        ik.fit(signals, B21, method=method, uncertainty="profile") for method in ("varpro", "trr")
+    )
+    for name in first.model.names:
+        low, high = first.interval[name]
+        for one, other in zip((low, high), second.interval[name], strict=True):
+            assert np.median(np.abs(one - other) / (high - low)) < 2e-3
