@@ -22,9 +22,13 @@ from ivimkit.engine import Progress, Task, default_threads, run
 from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
+from ivimkit.methods.bayes import Bayes
+from ivimkit.noise import NoiseEstimate
+from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult, Provenance, VoxelMaps
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FAILED, FitStatus
+from ivimkit.training import Scan, settle
 from ivimkit.voxel_reader import VoxelReader
 
 __all__ = ["fit"]
@@ -37,7 +41,8 @@ def fit(
     model: str | SignalModel = "biexp",
     method: str | FitMethod = "varpro",
     mask: ArrayLike | None = None,
-    sigma: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    sigma: ArrayLike | NoiseEstimate | None = None,
     uncertainty: str | Estimator | None = None,
     weights: ArrayLike | None = None,
     adc_bvals: ArrayLike | None = None,
@@ -59,7 +64,10 @@ def fit(
         The method or its name; options live on the object.
     mask : array_like, shape (...), optional
         Voxels to fit, where > 0; takes the place of the scan's own mask.
-    sigma : float or array_like, shape (...), optional
+    labels : array_like of int, shape (...), optional
+        Regions that method bayes learns separate priors for; needs a mask. Voxels with 0 are one
+        more region.
+    sigma : float, array_like of shape (...) or NoiseEstimate, optional
         Noise (standard deviation) of one volume, a.u., for all voxels or as a map; see
         `ivimkit.noise`. Where it is not given, each voxel's residuals tell.
     uncertainty : str or Estimator, optional
@@ -114,17 +122,23 @@ def fit(
     _check(_used(dwi, weight), the_model, the_method)
     reader = dwi.voxels()
     started, clock = datetime.now(UTC), time.perf_counter()
-    tasks = [
-        Task(
-            _per_voxel(the_model, reader, dwi.shape),
-            the_method,
-            weight,
-            _sigma(sigma, reader, dwi.shape),
-            the_estimator,
-        ),
-        Task(models.get("monoexp"), methods.get("loglinear"), _adc_weight(adc_bvals, b, weight)),
-    ]
-    fitted, adc = run(reader, b, tasks, threads=threads, device=device, progress=progress)
+    scan = Scan(
+        reader,
+        b,
+        weight,
+        _per_voxel(the_model, reader, dwi.shape),
+        _sigma(sigma, reader, dwi.shape),
+        threads,
+    )
+    regions = _regions(labels, the_method, dwi, reader)
+    adc_task = Task(
+        models.get("monoexp"), methods.get("loglinear"), _adc_weight(adc_bvals, b, weight)
+    )
+    run_all = functools.partial(
+        _run, the_method, the_estimator, adc_task, threads, device, len(reader.index), progress
+    )
+    priors: dict[str, PriorTable] = {}
+    fitted, adc, further = run_all(scan, regions, priors)
     values, status, spread = fitted
     adc_values = adc[0][:, 1].copy()
     failed = (status & int(FAILED)) != 0
@@ -133,9 +147,7 @@ def fit(
     adc_values[failed] = np.nan
     # What is not needed any more goes before more is made: a volume has millions of voxels.
     del adc, failed
-    columns = _columns(
-        the_model, tasks[0].columns, values, spread, adc_values, float(weight.sum())
-    )
+    columns = _columns(the_model, further, values, spread, adc_values, float(weight.sum()))
     del fitted, spread
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     result = FitResult(
@@ -145,6 +157,7 @@ def fit(
         method=the_method,
         acquisition=dwi.acquisition,
         geometry=dwi.geometry,
+        priors=priors,
         provenance=Provenance(
             versions=_versions(),
             call="ivimkit.fit",
@@ -159,6 +172,80 @@ def fit(
         ),
     )
     return replace(result, provenance=replace(result.provenance, status_counts=result.counts()))
+
+
+Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
+
+
+def _run(
+    method: FitMethod,
+    estimator: Estimator | None,
+    adc_task: Task,
+    threads: int | None,
+    device: str,
+    total: int,
+    progress: Progress | None,
+    scan: Scan,
+    regions: Mapping[str, NDArray[np.intp]],
+    priors: dict[str, PriorTable],
+) -> tuple[Fitted, Fitted, tuple[str, ...]]:
+    """Fit region after region, each with what the method learns from it; note the priors."""
+    parts: list[list[Fitted]] = []
+    further: tuple[str, ...] = ()
+    done = 0
+    for name, positions in regions.items():
+        part = scan if len(regions) == 1 else scan.take(positions)
+        settled = method
+        if isinstance(method, Bayes):
+            settled = settle(method, part)
+            assert isinstance(settled.prior, PriorTable)
+            priors[name] = settled.prior
+        task = Task(part.model, settled, part.weight, part.sigma, estimator)
+        further = task.columns
+
+        def report(now: int, _: int, before: int = done) -> None:
+            if progress is not None:
+                progress(before + now, total)
+
+        tasks = [task, adc_task]
+        parts.append(
+            run(part.reader, part.b, tasks, threads=threads, device=device, progress=report)
+        )
+        done += part.n_voxels
+    if len(parts) == 1:
+        return parts[0][0], parts[0][1], further
+    order = np.argsort(np.concatenate(list(regions.values())), kind="stable")
+    joined = [
+        tuple(np.concatenate([part[k][i] for part in parts])[order] for i in range(3))
+        for k in range(2)
+    ]
+    return joined[0], joined[1], further  # type: ignore[return-value]
+
+
+def _regions(
+    labels: ArrayLike | None, method: FitMethod, dwi: DWI, reader: VoxelReader
+) -> dict[str, NDArray[np.intp]]:
+    """Return the positions, among the reader's voxels, of every region by its label."""
+    if labels is None:
+        return {"all": np.arange(len(reader.index))}
+    values = np.asarray(labels)
+    if not isinstance(method, Bayes):
+        raise OptionError(
+            f"labels were given for method {method.name}, which learns nothing from regions; "
+            "use method bayes or leave them out"
+        )
+    if dwi.mask.all() and len(dwi.shape) > 1:
+        raise OptionError(
+            "labels were given without a mask; expected a mask of the voxels to fit, or else air "
+            "would be a region of its own"
+        )
+    if values.shape != dwi.shape:
+        raise ShapeError(f"the labels have shape {values.shape}; expected the scan's {dwi.shape}")
+    if not np.isfinite(values).all() or (values != np.round(values)).any():
+        raise OptionError("the labels are not whole numbers; expected one number per region")
+    order: Any = reader.order
+    inside = values.ravel(order=order)[reader.index]
+    return {f"{label:g}": np.flatnonzero(inside == label) for label in np.unique(inside)}
 
 
 def _as_dwi(data: DWI | ArrayLike, bvals: ArrayLike | None, mask: ArrayLike | None) -> DWI:
@@ -249,12 +336,12 @@ def _adc_weight(
 
 
 def _sigma(
-    sigma: ArrayLike | None, reader: VoxelReader, shape: tuple[int, ...]
+    sigma: ArrayLike | NoiseEstimate | None, reader: VoxelReader, shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Return the noise as one value for all voxels of the reader or one for each."""
     if sigma is None:
         return np.full(1, np.nan)
-    values = np.asarray(sigma, dtype=np.float64)
+    values = _sigma_values(sigma)
     if values.ndim and values.shape != shape:
         raise ShapeError(f"the map of sigma has shape {values.shape}; expected the scan's {shape}")
     order: Any = reader.order
@@ -265,6 +352,21 @@ def _sigma(
             "deviation of the noise, > 0, in every voxel of the mask"
         )
     return used
+
+
+def _sigma_record(sigma: ArrayLike | NoiseEstimate | None) -> float | str | None:
+    if sigma is None:
+        return None
+    values = _sigma_values(sigma)
+    return "map" if values.ndim else float(values)
+
+
+def _sigma_values(sigma: ArrayLike | NoiseEstimate) -> NDArray[np.float64]:
+    """Return the noise as a number or a map; of a measured one, the pooled number."""
+    if isinstance(sigma, NoiseEstimate):
+        local = sigma.map is not None and sigma.source == "given"
+        return np.asarray(sigma.map if local else sigma.sigma, dtype=np.float64)
+    return np.asarray(sigma, dtype=np.float64)
 
 
 def _per_voxel(model: SignalModel, reader: VoxelReader, shape: tuple[int, ...]) -> SignalModel:
@@ -319,7 +421,7 @@ def _options(
     method: FitMethod,
     estimator: Estimator | None,
     dwi: DWI,
-    sigma: ArrayLike | None,
+    sigma: ArrayLike | NoiseEstimate | None,
     weights: ArrayLike | None,
     adc_bvals: ArrayLike | None,
 ) -> Mapping[str, Any]:
@@ -336,7 +438,7 @@ def _options(
         "method_options": method.options(),
         "uncertainty": None if estimator is None else estimator.name,
         "uncertainty_options": {} if estimator is None else estimator.options(),
-        "sigma": None if sigma is None else "map" if np.ndim(sigma) else float(np.asarray(sigma)),
+        "sigma": _sigma_record(sigma),
         "average": dwi.average,
         "weights": None if weights is None else np.asarray(weights, dtype=float).tolist(),
         "adc_bvals": None if adc_bvals is None else np.asarray(adc_bvals, dtype=float).tolist(),

@@ -16,7 +16,14 @@ from ivimkit.kernels.two_pools import GONE
 from ivimkit.prior_table import PriorTable, parameter_names
 from ivimkit.signal_model import SignalModel
 
-__all__ = ["Likelihoods", "Prior", "even_knots"]
+__all__ = ["Likelihoods", "Prior", "broad", "even_knots"]
+
+
+# Standard deviations of ln D and ln D*, and the middle of D*, of a density that knows little.
+_WIDE_D = 0.7
+_WIDE_D_STAR = 1.0
+_D_STAR = 0.025
+_APART = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +37,14 @@ class Likelihoods:
     matrix : sparse matrix, shape (n_voxels, n_knots)
         Integral of a voxel's likelihood times the linear function of each knot, divided by the
         integral of that function; each row up to a factor of its own.
+    median, upper : float
+        Median and 95 % quantile of the least-squares estimates of the slow rate, mm^2/s.
     """
 
     frame: PriorTable
     matrix: csr_matrix
+    median: float
+    upper: float
 
     @property
     def n_voxels(self) -> int:
@@ -99,6 +110,37 @@ class Prior(ABC):
         -------
         PriorTable
         """
+
+
+def broad(likelihoods: Likelihoods) -> NDArray[np.float64]:
+    """Return a density that knows little: the start of priors that learn.
+
+    Log-normal in D around the median of the scan and in D* around 0.025 mm^2/s, falling with f,
+    and zero where D* is below twice the highest D of the scan's tissue: what decays no faster
+    than that is not blood. Without this limit, tissue with little blood is as well told as a fast
+    pool with a little of something slow, which also explains the noise floor of magnitudes.
+
+    Parameters
+    ----------
+    likelihoods : Likelihoods
+        Gives the knots and the range of D.
+
+    Returns
+    -------
+    ndarray, shape (n_slow, n_fast, n_fraction)
+        Not normalised.
+    """
+    slow, fast, fraction = likelihoods.frame.knots
+    median = likelihoods.median
+    least = np.maximum(slow, 1e-2 * median)
+    one = np.exp(-0.5 * (np.log(least / median) / _WIDE_D) ** 2) * median / least
+    two = np.exp(-0.5 * (np.log(fast / _D_STAR) / _WIDE_D_STAR) ** 2)
+    two[fast < min(_APART * likelihoods.upper, fast[-1])] = 0.0
+    three = (1.0 - fraction) ** 3 + 1e-3
+    if fast.size < 2:
+        two = np.ones(1)
+    density: NDArray[np.float64] = one[:, None, None] * two[None, :, None] * three[None, None, :]
+    return density
 
 
 def even_knots(model: SignalModel, sizes: tuple[int, int, int]) -> PriorTable:

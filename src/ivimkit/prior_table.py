@@ -21,8 +21,9 @@ def hat_integrals(knots: Axis) -> Axis:
     """Return the integrals of the piecewise linear functions that are 1 at one knot each."""
     if knots.size < 2:
         return np.ones(knots.size)
-    steps = np.diff(knots)
-    return 0.5 * (np.concatenate([steps, [0.0]]) + np.concatenate([[0.0], steps]))
+    steps = np.concatenate([[0.0], np.diff(knots), [0.0]])
+    half: Axis = 0.5 * (steps[1:] + steps[:-1])
+    return half
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,7 @@ class PriorTable:
         return one[:, None, None] * two[None, :, None] * three[None, None, :]
 
     def marginals(self) -> tuple[Axis, Axis, Axis]:
-        """Return the density of each parameter alone at its knots (fast rate: of its logarithm)."""
+        """Return the density of each parameter alone at its knots (the fast one: ln)."""
         if self.flat:
             slow, fast, fraction = self.knots
             return _even(slow), fast / _span(fast), _even(fraction)

@@ -15,6 +15,7 @@ from ivimkit.engine import evaluate
 from ivimkit.errors import FitFailedError, OptionError
 from ivimkit.fit_method import FitMethod
 from ivimkit.geometry import Geometry
+from ivimkit.prior_table import PriorTable
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FAILED, FitStatus, count, describe
 
@@ -161,6 +162,8 @@ class FitResult:
         Position and size of the voxels.
     provenance : Provenance
         How it was computed.
+    priors : mapping of str to PriorTable
+        Priors that method bayes used, by region ("all" without labels).
 
     Examples
     --------
@@ -179,6 +182,7 @@ class FitResult:
     acquisition: Acquisition = field(repr=False)
     geometry: Geometry = field(repr=False)
     provenance: Provenance = field(repr=False)
+    priors: Mapping[str, PriorTable] = field(default_factory=dict, repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -72,6 +73,22 @@ class VoxelReader:
     def n_columns(self) -> int:
         """Number of values per voxel."""
         return len(self._columns)
+
+    def take(self, positions: NDArray[np.intp]) -> VoxelReader:
+        """Return a reader of some of the voxels.
+
+        Parameters
+        ----------
+        positions : ndarray of int, shape (n,)
+            Positions in `index`, ascending.
+
+        Returns
+        -------
+        VoxelReader
+        """
+        part = copy.copy(self)
+        part.index = self.index[positions]
+        return part
 
     def read(self, start: int, stop: int, out: NDArray[np.float64]) -> None:
         """Write the averaged signal of the voxels `start` to `stop` to `out`.

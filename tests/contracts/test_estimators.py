@@ -28,7 +28,8 @@ import json, sys
 import ivimkit as ik
 jobs = json.load(sys.stdin)
 for job in jobs:
-    result = ik.fit(job["signal"], job["b"], model=job["model"], uncertainty=job["name"], threads=1)
+    how = {"model": job["model"], "uncertainty": job["name"], "threads": 1}
+    result = ik.fit(job["signal"], job["b"], **how)
     job["maps"] = {name: result.maps[name].tolist() for name in result.maps}
 print(json.dumps(jobs))
 """

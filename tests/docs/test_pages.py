@@ -68,6 +68,15 @@ def test_every_method_has_a_section_with_its_options(name: str) -> None:
     assert documented == options
 
 
+@pytest.mark.parametrize("name", ik.uncertainty.names())
+def test_every_estimator_has_a_section_with_its_options(name: str) -> None:
+    section = _sections("how-sure.md")[name]
+    documented = dict(re.findall(r"\| `(\w+)` \| `?([\w.]+)`? \|", section))
+    assert documented == {
+        key: str(value) for key, value in ik.uncertainty.get(name).options().items()
+    }
+
+
 @pytest.mark.parametrize("name", ik.methods.names())
 def test_table_of_pairs_is_right(name: str) -> None:
     text = (DOCS / "methods.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The catalogue of models, methods and organs; the work behind ``ivimkit methods``."""
+"""The catalogue of models, methods, estimators and organs; the work behind ``ivimkit methods``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ivimkit import methods, models, organs, simulate
+from ivimkit import uncertainty as estimators
 from ivimkit.acquisition import Acquisition
 from ivimkit.cli.screen import plain_table
 from ivimkit.errors import InputError
@@ -23,6 +24,8 @@ def catalogue() -> Iterator[RenderableType]:
     yield _models()
     yield Text("\nMethods, and the options they have with their defaults", style="bold")
     yield _methods()
+    yield Text("\nUncertainty, and the options in Python", style="bold")
+    yield _estimators()
     yield Text(
         "\nOrgans: start of f, D* and D (10⁻³ mm²/s), threshold (s/mm²)",
         style="bold",
@@ -44,6 +47,15 @@ def _methods() -> Table:
         method = methods.get(name)
         options = "\n".join(f"{key}={_text(value)}" for key, value in method.options().items())
         table.add_row(name, method.title, ", ".join(_fitted_by(method)), options or "none")
+    return table
+
+
+def _estimators() -> Table:
+    table = _words("name", "title", "options")
+    for name in estimators.names():
+        estimator = estimators.get(name)
+        options = "\n".join(f"{key}={_text(value)}" for key, value in estimator.options().items())
+        table.add_row(name, estimator.title, options or "none")
     return table
 
 

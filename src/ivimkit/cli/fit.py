@@ -182,6 +182,7 @@ def fit(
       ivimkit fit dwi.nii.gz --bmax 1000 --bounds f=0:0.5 --out results
       ivimkit fit dwi.nii.gz --method segmented --b-split 150 --option steps=2
       ivimkit fit dwi.nii.gz --uncertainty profile --sigma 12.5
+      ivimkit fit dwi.nii.gz --option noise=rician
       ivimkit fit sub-*/dwi.nii.gz --out group --overwrite
     """
     # Here and not above: --help must not wait for numpy and numba.

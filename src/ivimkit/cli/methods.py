@@ -1,4 +1,4 @@
-"""ivimkit methods: the models, methods and organs there are."""
+"""ivimkit methods: the models, methods, uncertainty estimators and organs there are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["methods"]
 
 
 def methods() -> None:
-    """List the models, the methods with their options, and the organ presets.
+    """List models, methods with their options, uncertainty, and organ presets.
 
     Options of a method are given as --option NAME=VALUE to ivimkit fit.
     """

@@ -22,6 +22,7 @@ Sijbers J et al. IEEE Trans Med Imaging 1998;17:357-361. doi:10.1109/42.712125
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +34,17 @@ from ivimkit.kernels.rician import bessel_ratio
 from ivimkit.kernels.search import global_fit, ordered, settle
 from ivimkit.kernels.two_pools import Box, Fit, refine, squared_residual
 
-__all__ = ["magnitude_fit"]
+__all__ = ["MORE_ROWS", "magnitude_fit"]
 
+MORE_ROWS = 3
+"""Rows of scratch that a fit needs behind those of the search."""
+
+# Columns of the scratch array behind the matrix that is inverted.
+_WHOLE, _SLOPE, _JUMP, _LEFT = 5, 10, 11, 12
 # What a step is: the fit without regard to the noise, Newton's, one of expectation-maximisation,
 # and one of these that looks at the whole dictionary, to see whether there is more to find.
 _BEGIN, _NEWTON, _EXPECT, _LOOK = 0, 1, 2, 3
-_MOST_STEPS = 100
+_MOST_STEPS = 200
 # ln of likelihood that a step must promise, in squared standard deviations of what is estimated,
 # and that a step must gain.
 _PROMISE = 1e-12
@@ -46,17 +52,31 @@ _GAIN = 1e-11
 # ln of likelihood that another basin must gain, and below which the steps may end anywhere.
 _FOUND = 1e-9
 _STALLED = 1e-5
-_MAX_LOG_STEP = 1.0
+_MAX_LOG_STEP = 1.5
 # Damping of a Newton step that failed, and beyond which it is one of expectation-maximisation.
-_LEAST_DAMPING = 1e-3
-_MOST_DAMPING = 1e4
+_LEAST_DAMPING = 1e-6
+_MOST_DAMPING = 1e3
 _MORE = 6.0
 _LESS = 0.2
 # S0^2 times the number of volumes over the noise variance below which there is no signal.
 _NOTHING = 1e-4
 _ON_BOUND = 1e-12
-# Noise below this share of the signal changes no digit.
-_EXACT = 1e-26
+# Noise variance over the mean square of the signal below which noise is rounding.
+_EXACT = 1e-12
+
+
+Sums: TypeAlias = tuple[
+    float, float, float, float,
+    float, float, float, float, float, float, float, float, float, float,
+    float, float, float, float, float, float, float, float,
+    float, float, float, float, float, float,
+]  # fmt: skip
+"""What `_expect` sums over the b-values: likelihood, residual, what the noise knows of itself and
+what it has lost; curvatures of the parameters, slopes, curvatures with the noise; what the bending
+of the signal adds; curvatures of least squares."""
+
+Step: TypeAlias = tuple[float, float, float, float, float, float, float, Box]
+"""What a step promises, its damping, the changes of parameters and noise, the bounds it keeps."""
 
 
 @inlined
@@ -71,14 +91,7 @@ def _expect(
     variance: float,
     coils: float,
     whole: NDArray[np.float64],
-) -> tuple[
-    float, float, float, float,
-    float, float, float, float, float, float, float, float, float, float,
-    float, float, float, float,
-    float, float, float, float,
-    float, float,
-    float, float, float, float,
-]:  # fmt: skip
+) -> Sums:
     """Write the magnitudes with their phase to `whole`; return likelihood, slopes, curvatures.
 
     The likelihood lacks the term of the noise alone. Parameters are a1, a2, r1 and ln r2. Slopes
@@ -151,82 +164,159 @@ def _expect(
 
 
 @inlined
-def _free_amplitudes(a1: float, a2: float, box: Box) -> tuple[float, float, float, float]:
-    """Return two directions in which the amplitudes may move; (0, 0) if there is none."""
-    s0_low, s0_high, f_low, f_high = box[0], box[1], box[2], box[3]
-    s0 = a1 + a2
-    at_low = a2 <= f_low * s0 * (1.0 + _ON_BOUND)
-    at_high = a2 >= f_high * s0 * (1.0 - _ON_BOUND)
-    held = s0 <= s0_low * (1.0 + _ON_BOUND) or s0 >= s0_high * (1.0 - _ON_BOUND)
-    if at_low or at_high:
-        f = f_low if at_low else f_high
-        return (0.0, 0.0, 0.0, 0.0) if held else (1.0 - f, f, 0.0, 0.0)
-    return (-1.0, 1.0, 0.0, 0.0) if held else (1.0, 0.0, 0.0, 1.0)
-
-
-@inlined
 def _may_move(amplitude: float, rate: float, low: float, high: float, slope: float) -> bool:
     """Return whether a rate has an amplitude and no bound that holds it back."""
     return amplitude > 0.0 and (low < rate or slope > 0.0) and (rate < high or slope < 0.0)
 
 
 @device
-def _fill(
-    matrix: NDArray[np.float64],
-    z11: float, z12: float, z21: float, z22: float,
-    move1: bool, move2: bool, noise: bool,
-    h11: float, h12: float, h13: float, h14: float, h22: float,
-    h23: float, h24: float, h33: float, h34: float, h44: float,
-    c1: float, c2: float, c3: float, c4: float, h55: float,
-) -> bool:  # fmt: skip
-    """Write the curvatures in what may move, and 0 to the rows of what may not.
-
-    The rows are two directions of the amplitudes, both rates and the noise. Returns whether the
-    curvatures of what may move are positive.
-    """
-    k1 = 1.0 if move1 else 0.0
-    k2 = 1.0 if move2 else 0.0
-    k3 = 1.0 if noise else 0.0
-    matrix[0, 0] = z11 * z11 * h11 + 2.0 * z11 * z12 * h12 + z12 * z12 * h22
-    matrix[1, 1] = z21 * z21 * h11 + 2.0 * z21 * z22 * h12 + z22 * z22 * h22
-    matrix[2, 2] = k1 * h33
-    matrix[3, 3] = k2 * h44
-    matrix[4, 4] = k3 * h55
-    matrix[0, 1] = z21 * (z11 * h11 + z12 * h12) + z22 * (z11 * h12 + z12 * h22)
-    matrix[0, 2] = k1 * (z11 * h13 + z12 * h23)
-    matrix[1, 2] = k1 * (z21 * h13 + z22 * h23)
-    matrix[0, 3] = k2 * (z11 * h14 + z12 * h24)
-    matrix[1, 3] = k2 * (z21 * h14 + z22 * h24)
-    matrix[2, 3] = k1 * k2 * h34
-    matrix[0, 4] = k3 * (z11 * c1 + z12 * c2)
-    matrix[1, 4] = k3 * (z21 * c1 + z22 * c2)
-    matrix[2, 4] = k3 * k1 * c3
-    matrix[3, 4] = k3 * k2 * c4
+def _curvatures(
+    work: NDArray[np.float64], fit: Fit, sums: Sums, known: bool, count: float, damping: float
+) -> None:
+    """Write slopes and curvatures in a1, a2, r1, ln r2 and the logarithm of the variance."""
+    h11, h12, h13, h14, h22, h23, h24, h33, h34, h44 = sums[4:14]
+    g1, g2, g3, g4, c1, c2, c3, c4 = sums[14:22]
+    bend3, bend4, q1, q2, q3, q4 = sums[22:]
+    work[0, _WHOLE] = h11 + damping * q1
+    work[0, _WHOLE + 1] = h12
+    work[0, _WHOLE + 2] = h13 - g3 / fit[2] if fit[2] > 0.0 else 0.0
+    work[0, _WHOLE + 3] = h14
+    work[1, _WHOLE + 1] = h22 + damping * q2
+    work[1, _WHOLE + 2] = h23
+    work[1, _WHOLE + 3] = h24 - g4 / fit[3] if fit[3] > 0.0 else 0.0
+    work[2, _WHOLE + 2] = h33 - bend3 + damping * q3
+    work[2, _WHOLE + 3] = h34
+    work[3, _WHOLE + 3] = h44 - fit[1] * bend4 - g4 + damping * q4
+    work[0, _WHOLE + 4] = 0.0 if known else c1
+    work[1, _WHOLE + 4] = 0.0 if known else c2
+    work[2, _WHOLE + 4] = 0.0 if known else c3
+    work[3, _WHOLE + 4] = 0.0 if known else c4
+    work[4, _WHOLE + 4] = 1.0 if known else 0.5 * (sums[1] + damping * count) - sums[2]
     for i in range(5):
-        for j in range(i):
-            matrix[i, j] = matrix[j, i]
-    return (
-        (matrix[0, 0] > 0.0 or (z11 == 0.0 and z12 == 0.0))
-        and (matrix[1, 1] > 0.0 or (z21 == 0.0 and z22 == 0.0))
-        and (matrix[2, 2] > 0.0 or not move1)
-        and (matrix[3, 3] > 0.0 or not move2)
-        and (matrix[4, 4] > 0.0 or not noise)
-    )
+        for k in range(i):
+            work[i, _WHOLE + k] = work[k, _WHOLE + i]
+    work[0, _SLOPE], work[1, _SLOPE], work[2, _SLOPE], work[3, _SLOPE] = g1, g2, g3, g4
+    work[4, _SLOPE] = 0.0 if known else 0.5 * (sums[1] - count)
 
 
-@inlined
-def _row(
-    matrix: NDArray[np.float64], i: int, s1: float, s2: float, s3: float, s4: float, s5: float
-) -> float:
-    """Return the inner product of a row with five numbers."""
-    total: float = (
-        matrix[i, 0] * s1
-        + matrix[i, 1] * s2
-        + matrix[i, 2] * s3
-        + matrix[i, 3] * s4
-        + matrix[i, 4] * s5
-    )
-    return total
+@device
+def _solve(
+    work: NDArray[np.float64], free: int, z1: float, z2: float, move1: bool, move2: bool
+) -> bool:
+    """Add the best changes of what may move to the jumps of what may not, in their column.
+
+    Of the amplitudes both may move, (z1, z2) or nothing, with `free` 2, 1 or 0. False if the
+    curvatures are not those of a maximum, and then nothing is added.
+    """
+    for i in range(5):
+        slope = work[i, _SLOPE]
+        for k in range(5):
+            slope -= work[i, _WHOLE + k] * work[k, _JUMP]
+            work[i, k] = work[i, _WHOLE + k]
+        work[i, _LEFT] = slope
+    if free == 1:
+        for k in range(5):
+            work[0, k] = z1 * work[0, k] + z2 * work[1, k]
+        work[0, 0] = z1 * work[0, 0] + z2 * work[0, 1]
+        for k in range(2, 5):
+            work[k, 0] = work[0, k]
+        work[0, _LEFT] = z1 * work[0, _LEFT] + z2 * work[1, _LEFT]
+    for i in range(4):
+        moves = free > i if i < 2 else (move1 if i == 2 else move2)
+        if not moves:
+            for k in range(5):
+                work[i, k] = work[k, i] = 0.0
+        elif not work[i, i] > 0.0:
+            return False
+    if not (work[4, 4] > 0.0 and invert(work, 0, 5)):
+        return False
+    first = second = 0.0
+    for k in range(5):
+        first += work[0, k] * work[k, _LEFT]
+        second += work[1, k] * work[k, _LEFT]
+    for i in range(2, 5):
+        for k in range(5):
+            work[i, _JUMP] += work[i, k] * work[k, _LEFT]
+    work[0, _JUMP] += z1 * first if free == 1 else first
+    work[1, _JUMP] += z2 * first if free == 1 else second
+    return True
+
+
+@device
+def _newton(
+    fit: Fit,
+    sums: Sums,
+    box: Box,
+    known: bool,
+    count: float,
+    damping: float,
+    work: NDArray[np.float64],
+) -> Step:
+    """Find the step of Newton on the bounds, damped until its curvatures are those of a maximum.
+
+    What would cross a bound goes to it, the rest moves on along it. The changes are those of a1,
+    a2, r1, ln r2 and the logarithm of the variance. The damping is at its limit if there is no
+    step.
+    """
+    r1, r2, a1, a2 = fit[0], fit[1], fit[2], fit[3]
+    s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    s0 = a1 + a2
+    while damping < _MOST_DAMPING:
+        _curvatures(work, fit, sums, known, count, damping)
+        move1 = _may_move(a1, r1, r1_low, r1_high, sums[16])
+        move2 = _may_move(a2, r2, r2_low, r2_high, sums[17])
+        at1, at2 = r1, r2
+        on_low = a2 <= f_low * s0 * (1.0 + _ON_BOUND)
+        on_high = a2 >= f_high * s0 * (1.0 - _ON_BOUND)
+        held = s0 <= s0_low * (1.0 + _ON_BOUND) or s0 >= s0_high * (1.0 - _ON_BOUND)
+        jump1 = log_jump = y1 = y2 = 0.0
+        # Every round holds at least one more of them to its bound.
+        for _ in range(5):
+            face = on_low or on_high
+            f = f_low if on_low else f_high
+            free = 2 - (1 if face else 0) - (1 if held else 0)
+            work[0, _JUMP], work[1, _JUMP], work[4, _JUMP] = y1, y2, 0.0
+            work[2, _JUMP], work[3, _JUMP] = jump1, log_jump
+            z1, z2 = (1.0 - f, f) if face else (-1.0, 1.0)
+            if not _solve(work, free, z1, z2, move1, move2):
+                break
+            d1, d2, d3 = work[0, _JUMP], work[1, _JUMP], work[2, _JUMP]
+            d4, d5 = work[3, _JUMP], work[4, _JUMP]
+            again = False
+            if move1 and not r1_low <= r1 + d3 <= r1_high:
+                at1 = r1_low if d3 < 0.0 else r1_high
+                jump1 = at1 - r1
+                move1, again = False, True
+            if abs(d4) > _MAX_LOG_STEP:
+                break
+            if move2 and not r2_low <= r2 * exp(d4) <= r2_high:
+                at2 = r2_low if d4 < 0.0 else r2_high
+                log_jump = math.log(at2 / r2)
+                move2, again = False, True
+            total = a1 + d1 + a2 + d2
+            if not face and not f_low * total <= a2 + d2 <= f_high * total:
+                on_low = a2 + d2 < f_low * total
+                on_high = not on_low
+                f = f_low if on_low else f_high
+                y1 = (1.0 - f) * s0 - a1
+                y2 = f * s0 - a2
+                move1 = move1 and f < 1.0
+                move2 = move2 and f > 0.0
+                again = True
+            if again:
+                continue
+            promise = 0.0
+            for i in range(5):
+                promise += work[i, _SLOPE] * work[i, _JUMP]
+            if not promise >= 0.0:
+                break
+            f_from, f_to = (f, f) if face else (f_low, f_high)
+            r2_from, r2_to = (r2_low, r2_high) if move2 else (at2, at2)
+            r1_from, r1_to = (r1_low, r1_high) if move1 else (at1, at1)
+            kept = s0_low, s0_high, f_from, f_to, r2_from, r2_to, r1_from, r1_to
+            return promise, damping, d1, d2, d3, d4, d5, kept
+        damping = max(_MORE * damping, _LEAST_DAMPING)
+    return 0.0, damping, 0.0, 0.0, 0.0, 0.0, 0.0, box
 
 
 @device
@@ -262,8 +352,8 @@ def magnitude_fit(
         Degrees of freedom of the residual.
     table : ndarray, shape (n_rows, n)
         `ivimkit.kernels.atoms.Dictionary.table`.
-    work : ndarray, shape (n_work_rows, n)
-        Scratch.
+    work : ndarray, shape (n_work_rows + MORE_ROWS, n)
+        Scratch, with at least as many columns as there are b-values.
 
     Returns
     -------
@@ -274,9 +364,10 @@ def magnitude_fit(
         The noise variance; NaN where there is no degree of freedom to estimate it.
     """
     bounds = ordered(box)
-    whole = np.empty(b.size)
-    other = np.empty(b.size)
-    aim = np.empty(b.size)
+    last = work.shape[0] - 1
+    whole = work[last][: b.size]
+    other = work[last - 1][: b.size]
+    aim = work[last - 2][: b.size]
     total = power = 0.0
     for j in range(b.size):
         aim[j] = signal[j]
@@ -289,10 +380,8 @@ def magnitude_fit(
     variance = sigma * sigma if known else math.nan
     fit = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0
     like = -math.inf
-    spent = kept = squares = 0.0
-    h11 = h12 = h13 = h14 = h22 = h23 = h24 = h33 = h34 = h44 = 0.0
-    g1 = g2 = g3 = g4 = c1 = c2 = c3 = c4 = k3 = k4 = 0.0
-    q1 = q2 = q3 = q4 = 0.0
+    sums = (0.0,) * 28
+    kept = bounds
     trial = variance
     damping = 0.0
     iterations = 0
@@ -301,63 +390,41 @@ def magnitude_fit(
     end = 2
     for _ in range(_MOST_STEPS):
         if how == _NEWTON:
-            z11, z12, z21, z22 = _free_amplitudes(fit[2], fit[3], bounds)
-            move1 = _may_move(fit[2], fit[0], bounds[6], bounds[7], g3)
-            move2 = _may_move(fit[3], fit[1], bounds[4], bounds[5], g4)
-            s1 = z11 * g1 + z12 * g2
-            s2 = z21 * g1 + z22 * g2
-            s3 = g3 if move1 else 0.0
-            s4 = g4 if move2 else 0.0
-            s5 = 0.0 if known else 0.5 * (spent - count)
-            n13 = h13 - g3 / fit[2] if move1 else 0.0
-            n24 = h24 - g4 / fit[3] if move2 else 0.0
-            n33 = h33 - k3
-            n44 = h44 - fit[1] * k4 - g4
-            n55 = 0.5 * spent - kept
-            solved = False
-            while not solved and damping < _MOST_DAMPING:
-                solved = _fill(
-                    work, z11, z12, z21, z22, move1, move2, not known,
-                    h11 + damping * q1, h12, n13, h14, h22 + damping * q2, h23, n24,
-                    n33 + damping * q3, h34, n44 + damping * q4, c1, c2, c3, c4,
-                    n55 + 0.5 * damping * count,
-                ) and invert(work, 0, 5)  # fmt: skip
-                if not solved:
-                    damping = max(_MORE * damping, _LEAST_DAMPING)
-            how = _EXPECT
-            if solved:
-                d1 = _row(work, 0, s1, s2, s3, s4, s5)
-                d2 = _row(work, 1, s1, s2, s3, s4, s5)
-                d3 = _row(work, 2, s1, s2, s3, s4, s5)
-                d4 = _row(work, 3, s1, s2, s3, s4, s5)
-                d5 = _row(work, 4, s1, s2, s3, s4, s5)
-                how = _NEWTON
-                promise = s1 * d1 + s2 * d2 + s3 * d3 + s4 * d4 + s5 * d5
-                if promise * (1.0 + damping) < _PROMISE:
-                    how = _LOOK
-                else:
-                    # The fit of this aim is the step, curved so that it keeps inside the bounds.
-                    e1 = z11 * d1 + z21 * d2
-                    e2 = z12 * d1 + z22 * d2
-                    for j in range(b.size):
-                        u1 = exp(-b[j] * fit[0])
-                        u2 = exp(-b[j] * fit[1])
-                        aim[j] = (fit[2] + e1 - b[j] * fit[2] * d3) * u1 + (
-                            fit[3] + e2 - b[j] * fit[1] * fit[3] * d4
-                        ) * u2
-                    step = min(max(d5, -_MAX_LOG_STEP), _MAX_LOG_STEP)
-                    trial = variance * exp(step)
+            promise, damping, d1, d2, d3, d4, d5, kept = _newton(
+                fit, sums, bounds, known, count, damping, work
+            )
+            if not damping < _MOST_DAMPING:
+                how = _EXPECT
+            elif promise * (1.0 + damping) < _PROMISE:
+                how = _LOOK
+            else:
+                # The fit of this aim is the step, bent so that it keeps inside the bounds.
+                for j in range(b.size):
+                    u1 = exp(-b[j] * fit[0])
+                    u2 = exp(-b[j] * fit[1])
+                    aim[j] = (fit[2] + d1 - b[j] * fit[2] * d3) * u1 + (
+                        fit[3] + d2 - b[j] * fit[1] * fit[3] * d4
+                    ) * u2
+                trial = variance * exp(min(max(d5, -_MAX_LOG_STEP), _MAX_LOG_STEP))
         if how in (_EXPECT, _LOOK):
+            kept = bounds
             damping = min(damping, 1.0)
             for j in range(b.size):
                 aim[j] = whole[j]
         if how in (_BEGIN, _LOOK):
             tried = global_fit(b, root_weight, aim, box, n1, n2, degrees, table, work)
         else:
-            tried = refine(b, root_weight, aim, fit[0], fit[1], bounds, table)
+            r1 = min(max(fit[0], kept[6]), kept[7])
+            r2 = min(max(fit[1], kept[4]), kept[5])
+            tried = refine(b, root_weight, aim, r1, r2, kept, table)
             if tried[8] == 1:
-                tried = settle(b, root_weight, aim, tried, bounds, table)
+                tried = settle(b, root_weight, aim, tried, kept, table)
         iterations += tried[7]
+        # The aim of a step from one pool is one pool but for rounding.
+        least = _ON_BOUND * (tried[2] + tried[3])
+        y1 = 0.0 if tried[2] < least and bounds[3] == 1.0 else tried[2]
+        y2 = 0.0 if tried[3] < least and bounds[2] == 0.0 else tried[3]
+        tried = tried[0], tried[1], y1, y2, tried[4], tried[5], tried[6], tried[7], tried[8]
         if how == _BEGIN:
             fit = tried
             if not known:
@@ -370,7 +437,7 @@ def magnitude_fit(
             ):
                 return tried, variance
         elif how != _NEWTON and not known:
-            trial = (squares + tried[4]) / count
+            trial = (sums[3] + tried[4]) / count
         there = _expect(
             b, root_weight, signal, tried[0], tried[1], tried[2], tried[3], trial, coils, other
         )
@@ -381,14 +448,15 @@ def magnitude_fit(
             fit = tried
             variance = trial
             whole, other = other, whole
-            _, spent, kept, squares = there[:4]
-            h11, h12, h13, h14, h22, h23, h24, h33, h34, h44 = there[4:14]
-            g1, g2, g3, g4, c1, c2, c3, c4, k3, k4 = there[14:24]
-            q1, q2, q3, q4 = there[24:]
+            sums = there
             if (fit[2] + fit[3]) ** 2 * total < _NOTHING * variance:
                 return (fit[0], fit[1], 0.0, 0.0, power, 0.0, 0.0, iterations, 0), variance
+            if not variance > _EXACT * power / total:
+                end = 0
+                break
             damping = _LESS * damping if damping > _LEAST_DAMPING else 0.0
-            how = _NEWTON
+            # Hardly any gain, but not the last step: a flat valley.
+            how = _NEWTON if gain > _FOUND else _LOOK
         elif how == _NEWTON:
             damping = max(_MORE * damping, _LEAST_DAMPING)
         elif how == _EXPECT:
@@ -402,10 +470,8 @@ def magnitude_fit(
     inside1 = fit[2] > 0.0 and bounds[6] < fit[0] < bounds[7]
     inside2 = fit[3] > 0.0 and bounds[4] < fit[1] < bounds[5]
     seen1 = seen2 = 0.0
-    if _fill(
-        work, 1.0, 0.0, 0.0, 1.0, inside1, inside2, False,
-        h11, h12, h13, h14, h22, h23, h24, h33, h34, h44, c1, c2, c3, c4, 0.0,
-    ) and invert(work, 0, 5):  # fmt: skip
+    _curvatures(work, fit, sums, known, count, 0.0)
+    if _solve(work, 2, 0.0, 0.0, inside1, inside2):
         seen1 = fit[2] * fit[2] * variance / work[0, 0]
         seen2 = fit[3] * fit[3] * variance / work[1, 1]
     return (fit[0], fit[1], fit[2], fit[3], cost, seen1, seen2, iterations, end), variance

@@ -21,10 +21,18 @@ from numpy.typing import NDArray
 from ivimkit.kernels.atoms import moments
 from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp, log
+from ivimkit.kernels.noise_floor import N_FLOOR, excess
 from ivimkit.kernels.pools import EXTRA
 from ivimkit.kernels.two_pools import APART, Box, Fit, squared_residual
 
-__all__ = ["SCRATCH", "WIDTH", "integrate", "locate", "posterior_voxel"]
+__all__ = [
+    "SCRATCH",
+    "WIDTH",
+    "integrate",
+    "locate",
+    "posterior_voxel",
+    "without_floor",
+]
 
 WIDTH = 32
 """Numbers per row of scratch, and nodes of the fraction."""
@@ -40,6 +48,7 @@ _MAX_LEVELS = 16
 _ENOUGH = 0.7
 # The box to begin with, in units of what the curvature at the best fit says.
 _FIRST = 1.3
+_FAR = 4.0
 # Squared amplitude over its variance above which that curvature is worth listening to.
 _CLEAR = 40.0
 # An axis whose width is this many times its length is straight.
@@ -768,7 +777,61 @@ _NORMAL_95 = 1.959964
 _NORMAL_50 = 0.674490
 # Own options, from EXTRA on; the arrays of the prior begin at _ARRAYS.
 _ROWS, _ESTIMATE, _DEGREES, _SCALE, _N_B = 0, 1, 2, 3, 4
-_KNOTS, _FLAT, _CONSTANT, _POWER_CONSTANT, _BASIS, _ARRAYS = 5, 8, 9, 10, 11, 12
+_KNOTS, _FLAT, _CONSTANT, _POWER_CONSTANT, _BASIS, _FLOOR = 5, 8, 9, 10, 11, 12
+_TABLE = 13
+_ARRAYS = _TABLE + N_FLOOR
+
+
+@device
+def without_floor(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    sigma: float,
+    fit: Fit,
+    options: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the signal less what Rician noise adds to its mean, if the options ask for it.
+
+    The excess is that of the best fit's signal. It needs the noise: the one given, or that of the
+    scan, or that of the voxel's residuals; without any the signal is returned as it is.
+
+    Parameters
+    ----------
+    b, root_weight, signal : ndarray, shape (n_b,)
+        b-values in s/mm^2, square roots of the weights, signal.
+    sigma : float
+        Noise of one volume, a.u.; NaN if it is not known.
+    fit : tuple
+        As `ivimkit.kernels.search.global_fit` returns it.
+    options : ndarray
+        As `ivimkit.methods.bayes.posterior_options` makes them.
+    work : ndarray
+        Scratch.
+
+    Returns
+    -------
+    ndarray, shape (n_b,)
+    """
+    own = options[EXTRA:]
+    noise = sigma
+    if not noise > 0.0:
+        if own[_DEGREES] > 0.0:
+            noise = math.sqrt(own[_SCALE])
+        elif options[6] > 0.0:
+            noise = math.sqrt(fit[4] / options[6])
+    if own[_FLOOR] == 0.0 or not noise > 0.0:
+        return signal
+    room = work[int(own[_ROWS]) :].reshape(-1)
+    clean = room[SCRATCH * WIDTH : SCRATCH * WIDTH + b.size]
+    r1, r2, a1, a2 = fit[0], fit[1], fit[2], fit[3]
+    for j in range(b.size):
+        clean[j] = signal[j]
+        if root_weight[j] > 0.0:
+            expected = a1 * exp(-b[j] * r1) + a2 * exp(-b[j] * r2)
+            clean[j] -= noise * excess(max(expected, 0.0) / noise, own, _TABLE)
+    return clean
 
 
 @device
@@ -776,6 +839,7 @@ def posterior_voxel(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
+    measured: NDArray[np.float64],
     sigma: float,
     fit: Fit,
     box: Box,
@@ -791,6 +855,8 @@ def posterior_voxel(
     ----------
     b, root_weight, signal : ndarray, shape (n_b,)
         b-values in s/mm^2, square roots of the weights, signal.
+    measured : ndarray, shape (n_b,)
+        The signal before the noise floor was taken off.
     sigma : float
         Noise of one volume, a.u.; NaN if it is not known.
     fit : tuple
@@ -867,27 +933,37 @@ def posterior_voxel(
     )
     f = out[i_f] if i_f >= 0 else 0.0
     log2 = log(best2)
-    peak = (math.inf, math.inf, math.inf)
-    reach1 = reach2 = math.inf
     clear = min(fit[5], fit[6]) * max(options[6], 1.0) > _CLEAR * cost
-    if clear:
-        sd1, sd2, sd_f = _curvature((best1, best2, fit[2], fit[3]), table)
-        reach = _FIRST * math.sqrt(top - limit)
-        reach1, reach2 = reach * sd1, reach * sd2
-        noise = math.sqrt(variance if variance > 0.0 else 0.5 * residual / power)
-        peak = (noise * sd1, noise * sd2, noise * sd_f)
+    noise = math.sqrt(variance if variance > 0.0 else 0.5 * residual / power)
+    sd1, sd2, sd_f = _curvature((best1, best2, fit[2], fit[3]), table)
+    reach = (_FIRST if clear else _FAR) * math.sqrt(top - limit)
     low1, high1, low2, high2, levels = locate(
-        b, root_weight, signal, best1, best2, reach1, reach2, limit, extent, scratch, table
+        b,
+        root_weight,
+        signal,
+        best1,
+        best2,
+        reach * sd1,
+        reach * sd2,
+        limit,
+        extent,
+        scratch,
+        table,
     )
     centre = (best1, log2, f)
+    peak = (noise * sd1, noise * sd2, noise * sd_f)
     nodes = _NODES
-    if not clear or math.isinf(peak[0] + peak[1] + peak[2]):
-        box = (low1, high1, low2, high2, f_low, f_high)
-        _look(b, root_weight, signal, best1, log2, limit, box, scratch, table)
-        c1, w1, c2, w2, c3, w3 = _bulk(top, inverse, power, box, scratch)
-        centre = (c1, c2, c3)
+    if not clear:
+        look = (low1, high1, low2, high2, f_low, f_high)
+        _look(b, root_weight, signal, best1, log2, limit, look, scratch, table)
+        c1, w1, c2, w2, c3, w3 = _bulk(top, inverse, power, look, scratch)
+        # What is narrower than the steps of the coarse lattice, only the curvature can see.
+        seen1 = peak[0] > 0.5 * (high1 - low1) / _COARSE and w1 < math.inf
+        seen2 = peak[1] > 0.5 * (high2 - low2) / _COARSE and w2 < math.inf
+        seen3 = peak[2] > 0.5 * (f_high - f_low) / WIDTH and w3 < math.inf
+        centre = (c1 if seen1 else best1, c2 if seen2 else log2, c3 if seen3 else f)
+        peak = (w1 if seen1 else peak[0], w2 if seen2 else peak[1], w3 if seen3 else peak[2])
         nodes = _MANY_NODES
-        peak = (w1, w2, w3)
     axis1, axis2, axis3 = integrate(
         b,
         root_weight,
@@ -1017,4 +1093,4 @@ def posterior_voxel(
     else:
         evidence += own[_POWER_CONSTANT] - power * math.log(0.5 * residual)
     out[rest + 1] = evidence
-    out[n_par] = squared_residual(b, root_weight, signal, r1, r2, (1.0 - f) * s0, f * s0)
+    out[n_par] = squared_residual(b, root_weight, measured, r1, r2, (1.0 - f) * s0, f * s0)

@@ -15,8 +15,9 @@ from ivimkit.acquisition import Acquisition
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import VoxelPlan
 from ivimkit.kernels.device import device
+from ivimkit.kernels.noise_floor import excess_table
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.posterior import SCRATCH, WIDTH, posterior_voxel
+from ivimkit.kernels.posterior import SCRATCH, WIDTH, posterior_voxel, without_floor
 from ivimkit.kernels.search import global_fit
 from ivimkit.prior import Prior
 from ivimkit.prior_table import PriorTable, parameter_names
@@ -25,7 +26,10 @@ from ivimkit.status import FAILED
 from ivimkit.two_pool_method import TwoPoolMethod
 
 ESTIMATES = ("mean", "median", "mode")
+NOISE = ("rician", "gaussian")
 _FAILED = int(FAILED)
+# Where the options say whether the noise floor is taken off.
+_FLOOR = EXTRA + 12
 
 
 @device
@@ -47,9 +51,16 @@ def _fit_voxel(
     fit = global_fit(
         b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
     )
+    clean = without_floor(b, root_weight, signal, sigma, fit, options, work)
+    if options[_FLOOR] > 0.0:
+        fit = global_fit(
+            b, root_weight, clean, box, int(options[4]), int(options[5]), options[6], table, work
+        )
     code = store_pools(fit, options, box, out[: n + 2])
     if code & _FAILED == 0:
-        posterior_voxel(b, root_weight, signal, sigma, fit, box, n, options, table, work, out)
+        posterior_voxel(
+            b, root_weight, clean, signal, sigma, fit, box, n, options, table, work, out
+        )
     return code
 
 
@@ -72,6 +83,10 @@ class Bayes(TwoPoolMethod):
     estimate : {"mean", "median", "mode"}
         What the maps of the parameters show: the mean has the least mean squared error; median
         and mode are those of each parameter alone. S0 is always the mean.
+    noise : {"rician", "gaussian"}
+        ``"rician"`` first takes off what the noise adds to the mean of a magnitude, as computed
+        from the best fit; ``"gaussian"`` takes the signal as it is, for data that were averaged
+        as complex numbers.
     variance : "scan", "voxel" or tuple of float
         The noise variance, where `ivimkit.fit` got no sigma: ``"scan"`` takes a scaled inverse
         chi-squared distribution fitted to the residuals of all voxels (with fewer than 50 voxels
@@ -112,6 +127,7 @@ class Bayes(TwoPoolMethod):
 
     prior: str | Prior | PriorTable = "learned"
     estimate: str = "mean"
+    noise: str = "rician"
     variance: str | tuple[float, float] = "scan"
 
     def __post_init__(self) -> None:
@@ -119,6 +135,8 @@ class Bayes(TwoPoolMethod):
             raise OptionError(
                 f"estimate is {self.estimate!r}; expected one of {', '.join(ESTIMATES)}"
             )
+        if self.noise not in NOISE:
+            raise OptionError(f"noise is {self.noise!r}; expected one of {', '.join(NOISE)}")
         if not isinstance(self.prior, PriorTable):
             priors.get(self.prior)
         if isinstance(self.variance, str):
@@ -189,11 +207,7 @@ class Bayes(TwoPoolMethod):
         self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the dictionary of decays and room for the lattice."""
-        plan = super().plan(model, b, weight)
-        columns = plan.table.shape[1]
-        options = plan.options.copy()
-        options[EXTRA] = plan.work_rows
-        return VoxelPlan(options, plan.table, plan.work_rows - (-SCRATCH * WIDTH // columns))
+        return with_room(super().plan(model, b, weight), b.size)
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return the numbers that the posterior reads, the prior's table last."""
@@ -202,16 +216,33 @@ class Bayes(TwoPoolMethod):
             rule = priors.get(table)
             table = rule.tabulate(model)
         degrees, scale = (0.0, 0.0) if isinstance(self.variance, str) else self.variance
-        return posterior_options(table, ESTIMATES.index(self.estimate), degrees, scale, b.size)
+        return posterior_options(
+            table, (degrees, scale), b.size, self.noise, ESTIMATES.index(self.estimate)
+        )
+
+
+def with_room(plan: VoxelPlan, n_b: int) -> VoxelPlan:
+    """Return the plan with scratch for the lattice and a signal, behind that of the search."""
+    options = plan.options.copy()
+    options[EXTRA] = plan.work_rows
+    rows = -(-(SCRATCH * WIDTH + n_b) // plan.table.shape[1])
+    return VoxelPlan(options, plan.table, plan.work_rows + rows)
 
 
 def posterior_options(
-    table: PriorTable, estimate: int, degrees: float, scale: float, n_b: int, basis: bool = False
+    table: PriorTable,
+    variance: tuple[float, float],
+    n_b: int,
+    noise: str,
+    estimate: int = 0,
+    *,
+    basis: bool = False,
 ) -> tuple[float, ...]:
     """Return what `ivimkit.kernels.posterior.posterior_voxel` reads from the options.
 
     The first number is the place of the scratch array, which the plan fills in.
     """
+    degrees, scale = variance
     n_slow, n_fast, n_fraction = (axis.size for axis in table.knots)
     slow, fast, fraction = table.knots
     volume = 1.0
@@ -237,8 +268,9 @@ def posterior_options(
         -math.log(volume) if table.flat else 0.0,
         constant,
         float(basis),
+        float(noise == "rician"),
     )
-    arrays = [*table.axes(), *table.marginals(), table.density.ravel()]
+    arrays = [excess_table(), *table.axes(), *table.marginals(), table.density.ravel()]
     return (*head, *np.concatenate(arrays).tolist())
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
+from ivimkit.fit_method import VoxelPlan
 from ivimkit.kernels.device import device
-from ivimkit.kernels.magnitude import magnitude_fit
+from ivimkit.kernels.magnitude import MORE_ROWS, magnitude_fit
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.kernels.search import global_fit
 from ivimkit.signal_model import SignalModel
@@ -131,6 +132,8 @@ class VarPro(TwoPoolMethod):
         "and its applications. Inverse Problems 2003;19:R1-R26. doi:10.1088/0266-5611/19/2/201",
         "Farooq H et al. Microstructure imaging of crossing (MIX) white matter fibers from "
         "diffusion MRI. Sci Rep 2016;6:38927. doi:10.1038/srep38927",
+        "Sijbers J et al. Maximum-likelihood estimation of Rician distribution parameters. IEEE "
+        "Trans Med Imaging 1998;17:357-361. doi:10.1109/42.712125",
     )
 
     noise: str = "gaussian"
@@ -142,7 +145,7 @@ class VarPro(TwoPoolMethod):
                 f"noise is {self.noise!r}; expected one of {', '.join(NOISES)}. Magnitude images "
                 "of one coil, or of coils combined with their phases, are rician"
             )
-        if self.coils != int(self.coils) or self.coils < 1:
+        if self.coils < 1 or self.coils % 1 != 0:
             raise OptionError(f"coils is {self.coils!r}; expected a whole number >= 1")
         if self.coils != 1 and self.noise != "chi":
             raise OptionError(
@@ -167,6 +170,18 @@ class VarPro(TwoPoolMethod):
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return the number of coils, if the noise has a part in the fit."""
         return () if self.noise == "gaussian" else (float(self.coils),)
+
+    def plan(
+        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> VoxelPlan:
+        """Compute the dictionary of decays; with noise of magnitudes also make room for those."""
+        plan = super().plan(model, b, weight)
+        if self.noise == "gaussian":
+            return plan
+        rows, columns = plan.table.shape
+        table = np.zeros((rows, max(columns, b.size)))
+        table[:, :columns] = plan.table
+        return VoxelPlan(plan.options, table, plan.work_rows + MORE_ROWS)
 
 
 METHOD = VarPro

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
-from ivimkit.prior import Likelihoods, Prior
+from ivimkit.prior import Likelihoods, Prior, broad
 from ivimkit.prior_table import PriorTable, with_floor
 from ivimkit.signal_model import SignalModel
 
@@ -79,22 +79,24 @@ class Shrinkage(Prior):
         frame, matrix = likelihoods.frame, likelihoods.matrix
         volumes = frame.volumes().ravel()
         points, jacobian = _transformed(frame)
-        mass = volumes / volumes.sum()
-        mean = covariance = None
+        mass = broad(likelihoods).ravel() * volumes
+        mass /= mass.sum()
+        mean = np.full(points.shape[1], np.inf)
+        covariance = np.eye(points.shape[1])
+        matrix = matrix[matrix @ mass > 0.0]
         steps = 0
-        for steps in range(1, _STEPS + 1):
+        still = False
+        while not still and steps < _STEPS:
+            steps += 1
             share = mass * (matrix.T @ (1.0 / (matrix @ mass))) / matrix.shape[0]
             new_mean = share @ points
             offset = points - new_mean
             new_covariance = (share[:, None] * offset).T @ offset
             new_covariance += _NARROW * np.eye(points.shape[1])
-            still = mean is not None and np.abs(new_mean - mean).max() < _CONVERGED
+            still = bool(np.abs(new_mean - mean).max() < _CONVERGED)
             mean, covariance = new_mean, new_covariance
             mass = _gaussian(points, mean, covariance) * jacobian * volumes
             mass /= mass.sum()
-            if still:
-                break
-        assert mean is not None and covariance is not None
         about = {
             "voxels": likelihoods.n_voxels,
             "steps": steps,

@@ -26,7 +26,7 @@ _LOW, _HIGH, _TRIAL = 2 * MOST + 1, 2 * MOST + 2, 2 * MOST + 3
 _COLUMNS = 4 * BLOCK
 
 # Share of the way to the limit that it may be off: far less than noise makes of it.
-_TOLERANCE = 1e-3
+_TOLERANCE = 3e-4
 _MOST_REFITS = 50
 # A bracket is closed at this share of its distance from the estimate; and what rounding leaves.
 _CLOSED = 1e-4

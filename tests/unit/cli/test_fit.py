@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from ivimkit import io, organs
+from ivimkit import io, organs, uncertainty
 from ivimkit.simulate import B13 as B
 from ivimkit.status import FitStatus
 
@@ -165,6 +165,15 @@ def test_method(fit, method):
     assert fit("--method", method).method.name == method
 
 
+def test_noise_of_magnitudes(fit):
+    estimated = fit("--option", "noise=rician")
+    coils = fit("--option", "noise=chi", "--option", "coils=4", "--sigma", "12.5")
+    assert estimated.method.options() == {"noise": "rician", "coils": 1}
+    assert coils.method.options() == {"noise": "chi", "coils": 4}
+    assert np.isfinite(estimated.maps["sigma"]).any()
+    assert np.nanmax(np.abs(coils.maps["sigma"] - 12.5)) < 1e-5
+
+
 def test_method_options(fit):
     three = fit("--method", "segmented")
     two = fit("--method", "segmented", "--option", "steps=2")
@@ -256,6 +265,28 @@ def test_weights(fit, folder):
     from_file = fit("--weights", folder / "weights.txt")
     np.testing.assert_array_equal(from_file.maps["D"], result.maps["D"])
     assert not np.array_equal(fit().maps["D"], result.maps["D"])
+
+
+def test_uncertainty_and_sigma(fit, folder, made):
+    assert "D_sd" not in fit().maps
+    one = fit("--uncertainty", "curvature", "--sigma", "10")
+    two = fit("--uncertainty", "curvature", "--sigma", "20")
+    clear = (one.status == 0) & np.isfinite(one.maps["D_sd"])
+    assert clear.sum() > 100
+    np.testing.assert_allclose(two.sd["D"][clear], 2.0 * one.sd["D"][clear], rtol=1e-5)
+    assert one.provenance.options["sigma"] == 10.0
+    assert one.provenance.options["uncertainty"] == "curvature"
+    io.save_map(np.full(made.dwi.shape, 20.0), folder / "sigma.nii.gz", made.dwi.geometry)
+    mapped = fit("--uncertainty", "curvature", "--sigma", folder / "sigma.nii.gz")
+    assert mapped.provenance.options["sigma"] == "map"
+    np.testing.assert_allclose(mapped.sd["D"], two.sd["D"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", uncertainty.names())
+def test_every_uncertainty(fit, name):
+    result = fit("--model", "monoexp", "--uncertainty", name)
+    assert list(result.sd) == ["S0", "ADC"]
+    assert result.provenance.options["uncertainty"] == name
 
 
 def test_adc_bvalues(fit):

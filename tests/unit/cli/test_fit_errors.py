@@ -29,7 +29,7 @@ def error(run, scan):
         (("--model", "triexp"), "unknown model 'triexp'; there are biexp, monoexp, sivim"),
         (("--method", "lsq"), "unknown method 'lsq'; there are loglinear, segmented, trr, varpro"),
         (("--organ", "heart"), "there is no organ 'heart'; expected one of brain, liver"),
-        (("--b-split", "150"), "method varpro has no option 'b_split'; it has none"),
+        (("--b-split", "150"), "method varpro has no option 'b_split'; it has noise, coils"),
         (
             ("--method", "trr", "--b-split", "150"),
             "method trr has no option 'b_split'; it has split_b_D, split_b_S0, two_stage",
@@ -42,6 +42,9 @@ def error(run, scan):
             ("--method", "segmented", "--option", "steps=two"),
             "--option steps is 'two'; expected a whole number",
         ),
+        (("--option", "noise=rice"), "noise is 'rice'; expected one of gaussian, rician, chi"),
+        (("--option", "coils=4"), "coils is 4 with noise gaussian; expected 1"),
+        (("--option", "coils=x"), "--option coils is 'x'; expected a whole number"),
         (("--method", "segmented", "--option", "steps=4"), "steps is 4; expected 3 or 2"),
         (
             ("--method", "trr", "--option", "two_stage=maybe"),
@@ -66,6 +69,17 @@ def error(run, scan):
         (("--start", "D_star=x"), "--start is 'D_star=x'; expected something like D_star=0.02"),
         (("--weights", "1,2"), "weights have shape (2,)"),
         (("--weights", "nix.txt"), "expected numbers with commas, like 0,50,100, or a file"),
+        (
+            ("--uncertainty", "guess"),
+            "unknown uncertainty 'guess'; there are bootstrap, curvature",
+        ),
+        (
+            ("--uncertainty", "profile", "--method", "segmented"),
+            "method segmented with its options does not look for the least sum of squares",
+        ),
+        (("--sigma", "0"), "--sigma is 0; expected the standard deviation of the noise"),
+        (("--sigma", "inf"), "--sigma is inf; expected the standard deviation of the noise"),
+        (("--sigma", "nix.nii.gz"), "that is neither a number nor a file"),
         (("--adc-bvalues", "0,123"), "are not in the scan"),
         (("--adc-bvalues", "x"), "--adc-bvalues is 'x'; expected numbers"),
         (("--bvals", "0,77"), "there is no b-value 77; expected some of 0, 10"),
@@ -129,6 +143,11 @@ def test_mask_of_another_shape(error, folder, made):
 def test_fixed_map_of_another_shape(error, folder, made):
     io.save_map(np.full((3, 3, 3), 1e-3), folder / "small.nii.gz", made.dwi.geometry)
     assert "that fixes D has shape (3, 3, 3)" in error("--fix", f"D={folder / 'small.nii.gz'}")
+
+
+def test_map_of_sigma_of_another_shape(error, folder, made):
+    io.save_map(np.full((3, 3, 3), 20.0), folder / "small.nii.gz", made.dwi.geometry)
+    assert "map of sigma has shape (3, 3, 3)" in error("--sigma", folder / "small.nii.gz")
 
 
 def test_out_is_a_file(error, folder):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ivimkit import methods, models, organs
+from ivimkit import methods, models, organs, uncertainty
 
 
 def test_catalogue(run):
     text = run("methods").stdout
     assert max(map(len, text.splitlines())) <= 80
     lines = text.splitlines()
-    for name in (*models.names(), *methods.names(), *organs.names()):
+    for name in (*models.names(), *methods.names(), *uncertainty.names(), *organs.names()):
         assert any(line.startswith(f"{name} ") for line in lines)
     trr = next(line for line in lines if line.startswith("trr "))
     assert "biexp" in trr

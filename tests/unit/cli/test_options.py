@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from ivimkit import methods, models, organs, simulate
+from ivimkit import methods, models, organs, simulate, uncertainty
 from ivimkit.cli.options import Average, BUnit, Device
-from ivimkit.cli.registry import complete, method_names, model_names, organ_names
+from ivimkit.cli.registry import (
+    complete,
+    method_names,
+    model_names,
+    organ_names,
+    uncertainty_names,
+)
 from ivimkit.cli.simulate import Kind, Noise
 from ivimkit.dwi import AVERAGES
 from ivimkit.engine import DEVICES
@@ -22,6 +28,7 @@ def test_choices_are_those_of_the_library():
 def test_names_found_without_importing():
     assert model_names() == models.names()
     assert method_names() == methods.names()
+    assert uncertainty_names() == uncertainty.names()
     assert organ_names() == organs.names()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import ivimkit
-from ivimkit.engine.bind import bind
+from ivimkit.engine.bind import bind, with_kernels
 from ivimkit.engine.cpu import evaluate_chunk
 from ivimkit.kernels.device import device
 
@@ -166,3 +166,24 @@ def test_the_template_is_not_changed():
     bind(evaluate_chunk, ("signal_kernel", doubling()))
     assert evaluate_chunk.__globals__ == before
     assert evaluate_chunk.__qualname__ == "evaluate_chunk"
+
+
+def signal_kernel(*_):
+    raise AssertionError("a template")
+
+
+def _inner(b, p):
+    return signal_kernel(b, p)[0]
+
+
+def _outer(b, p):
+    return _inner(b, p) + 100.0, (0.0,)
+
+
+def test_kernels_reach_the_templates_that_a_template_calls():
+    for kernel, factor in ((doubling(), 2.0), (tripling(), 3.0)):
+        out = np.empty((1, 1))
+        outer = with_kernels(_outer, ("signal_kernel", kernel))
+        bind(evaluate_chunk, ("signal_kernel", outer))(np.array([1.0]), np.array([[10.0]]), out)
+        assert out[0, 0] == 10.0 * factor + 101.0
+    assert _outer.__globals__["_inner"] is _inner

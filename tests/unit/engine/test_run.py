@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ivimkit import methods, models
-from ivimkit.engine import DEVICES, Task, default_threads, evaluate, run
+from ivimkit.engine import DEVICES, Task, default_threads, evaluate, gradients, run
 from ivimkit.errors import OptionError
-from tolerances import CLOSED_FORM
+from plugins import LARGE
+from tolerances import CLOSED_FORM, DERIVATIVE
 
 B = np.array([0.0, 10, 20, 50, 100, 200, 400, 800])
 BIEXP = models.get("biexp")
@@ -129,3 +130,28 @@ def test_evaluate_takes_lists_single_b_values_and_any_memory_order():
 def test_evaluate_needs_the_models_parameters(params):
     with pytest.raises(OptionError, match="expected the 4 parameters S0, f, D_star, D of model"):
         evaluate(BIEXP, params, B)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (4, 3), (0,)])
+@pytest.mark.parametrize("name", models.names())
+def test_gradients_are_the_slopes_of_evaluate(name, shape):
+    model = models.get(name)
+    centre = np.array([1000.0, *(p.start for p in model.parameters[1:])])
+    params = centre * np.random.default_rng(0).uniform(0.8, 1.2, (*shape, centre.size))
+    slopes = gradients(model, params, B)
+    assert slopes.shape == (*shape, B.size, centre.size)
+    for k, size in enumerate(centre):
+        step = np.zeros(centre.size)
+        step[k] = 1e-3 * size
+
+        def slope(h, step=step):
+            both = (evaluate(model, params + sign * h * step, B) for sign in (1.0, -1.0))
+            return np.subtract(*both) / (2.0 * h * step.max())
+
+        exact = (4.0 * slope(0.5) - slope(1.0)) / 3.0
+        np.testing.assert_allclose(slopes[..., k], exact, rtol=0, atol=DERIVATIVE * LARGE / size)
+
+
+def test_gradients_need_the_models_parameters():
+    with pytest.raises(OptionError, match="expected the 4 parameters S0, f, D_star, D"):
+        gradients(BIEXP, [1.0, 2.0], B)

@@ -135,6 +135,18 @@ def test_a_map_that_fixes_D_against_scipy():
     np.testing.assert_array_less(result.maps["cost"], np.array(best) * OPTIMUM)
 
 
+def test_a_map_that_fixes_f_against_one_number_at_a_time():
+    bvals = PROTOCOLS["b21"]
+    signals = tissue("tissue", bvals, 50, seed=76, n=60)
+    fractions = np.random.default_rng(77).uniform(0.0, 1.0, 60)
+    mapped = ik.fit(signals, bvals, model=BIEXP.with_fixed(f=fractions))
+    alone = [
+        ik.fit(signal, bvals, model=BIEXP.with_fixed(f=fraction)).maps["cost"]
+        for signal, fraction in zip(signals, fractions, strict=True)
+    ]
+    assert_at_optimum(mapped.maps["cost"], np.array(alone))
+
+
 def scipy_optimum(signal, bvals, model):
     """Return the lowest cost with D* > D from 6 starts; free parameters only, scaled to 1."""
     free = [k for k, parameter in enumerate(model.parameters) if not parameter.fixed]
@@ -247,9 +259,9 @@ def test_signals_may_be_negative():
     np.testing.assert_array_less(result.maps["cost"], np.array(best) * OPTIMUM)
 
 
-def test_it_has_no_options():
-    assert ik.methods.VarPro().options() == {}
-    with pytest.raises(ik.errors.OptionError, match="varpro has no option 'starts'; it has none"):
+def test_its_options_are_about_noise():
+    assert ik.methods.VarPro().options() == {"noise": "gaussian", "coils": 1}
+    with pytest.raises(ik.errors.OptionError, match="no option 'starts'; it has noise, coils"):
         ik.methods.get("varpro", starts=3)
 
 

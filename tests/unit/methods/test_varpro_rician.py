@@ -1,0 +1,252 @@
+"""varpro for magnitudes: the maximum of the Rician likelihood, and what it is good for.
+
+The reference is the likelihood itself, written with scipy's Bessel functions and maximised by
+scipy from the truth and from random starts.
+"""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import ive
+
+import ivimkit as ik
+from ivimkit.errors import OptionError
+from ivimkit.status import FAILED, FitStatus
+from tolerances import SAME_MINIMUM
+
+B21 = np.array(ik.simulate.B21, float)
+BIEXP = ik.models.get("biexp")
+RICIAN = ik.methods.VarPro(noise="rician")
+N = 16
+
+# Lower and upper bounds of S0 / 1000, f, ln D*, 1000 D.
+LOWER = np.array([0.0, 0.0, math.log(2e-3), 0.0])
+UPPER = np.array([5.0, 1.0, math.log(0.2), 5.0])
+
+# ln of likelihood by which two searches for one maximum may differ: 1e-3 standard deviations.
+SAME_MAXIMUM = 1e-6
+
+
+def tissue(n, seed):
+    return np.random.default_rng(seed).uniform(
+        [1000, 0.03, 8e-3, 0.5e-3], [1000, 0.4, 80e-3, 2.5e-3], (n, 4)
+    )
+
+
+def magnitudes(truth, sigma, seed, coils=1, bvals=B21):
+    """Root of the sum of squares of `coils` channels, one of which has the signal."""
+    clean = ik.simulate.signals("biexp", truth, bvals)
+    noise = sigma * np.random.default_rng(seed).standard_normal((2 * coils, *clean.shape))
+    return np.sqrt((clean + noise[0]) ** 2 + (noise[1:] ** 2).sum(axis=0))
+
+
+def minus_log_likelihood(scaled, signal, sigma, coils):
+    """Without terms of the data alone; the noise is the fifth parameter if sigma is None.
+
+    Its divisor is then that of `varpro`: 2 L N less the number of other parameters.
+    """
+    s0, f, d_star, d = 1000 * scaled[0], scaled[1], math.exp(scaled[2]), 1e-3 * scaled[3]
+    known = sigma is not None
+    sigma = sigma if known else math.exp(scaled[4])
+    model = s0 * (f * np.exp(-B21 * d_star) + (1 - f) * np.exp(-B21 * d))
+    x = np.maximum(signal * model, 1e-9 * sigma**2) / sigma**2
+    log_bessel = np.log(ive(coils - 1, x)) - (coils - 1) * np.log(x)
+    value = np.sum((signal - model) ** 2 / (2 * sigma**2) - log_bessel)
+    return value if known else value + (2 * coils * B21.size - 4) * math.log(sigma)
+
+
+def best_of_scipy(signal, truth, sigma, known, coils, seed):
+    """Lowest value from the truth, and from random starts as well."""
+    rng = np.random.default_rng(seed)
+    near = np.array([truth[0] / 1000, truth[1], math.log(truth[2]), 1e3 * truth[3]])
+    starts = [near, *(rng.uniform([0.5, 0, LOWER[2], 0.0], [1.5, 1, UPPER[2], 4]) for _ in "12")]
+    bounds = list(zip(LOWER, UPPER, strict=True))
+    if not known:
+        starts = [[*start, math.log(sigma) + rng.normal(0, 0.2)] for start in starts]
+        bounds.append((math.log(sigma) - 5, math.log(sigma) + 3))
+    found = [
+        minimize(
+            minus_log_likelihood,
+            start,
+            (signal, sigma if known else None, coils),
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"ftol": 1e-14, "gtol": 1e-8, "maxfun": 10_000},
+        ).fun
+        for start in starts
+    ]
+    return found[0], min(found)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["sigma known", "sigma estimated"])
+@pytest.mark.parametrize(("snr", "coils"), [(5, 1), (10, 1), (20, 1), (10, 4)])
+def test_it_is_the_maximum_of_the_likelihood(snr, coils, known):
+    sigma = 1000 / snr
+    truth = tissue(N, seed=snr)
+    signals = magnitudes(truth, sigma, seed=snr + 1, coils=coils)
+    method = ik.methods.VarPro(noise="chi", coils=coils)
+    result = ik.fit(signals, B21, method=method, sigma=sigma if known else None)
+    assert not (result.status & int(FAILED)).any()
+    s0, f, d_star, d = result.params.T
+    scaled = np.stack([s0 / 1000, f, np.log(d_star), 1e3 * d], axis=1)
+    given = sigma if known else None
+    short = np.zeros(N)
+    for v in range(N):
+        at = scaled[v] if known else [*scaled[v], math.log(result.maps["sigma"][v])]
+        ours = minus_log_likelihood(at, signals[v], given, coils)
+        basin, best = best_of_scipy(signals[v], truth[v], sigma, known, coils, seed=v)
+        short[v] = ours - min(basin, best)
+    # Where noise hides one of the pools there may be a second maximum that is hardly higher: half
+    # a unit is a ratio of likelihoods of 1.6.
+    assert np.sort(short)[-2] < SAME_MAXIMUM
+    assert short.max() < 0.5
+
+
+def test_the_likelihood_is_stationary_where_parameters_are_free():
+    sigma = 100.0
+    signals = magnitudes(tissue(300, seed=3), sigma, seed=4)
+    result = ik.fit(signals, B21, method=RICIAN)
+    s0, f, d_star, d = result.params.T
+    scaled = np.stack([s0 / 1000, f, np.log(d_star), 1e3 * d, np.log(result.maps["sigma"])], 1)
+    free = (result.status & ~int(FitStatus.PERFUSION_NOT_DETECTED)) == 0
+    assert free.sum() > 100
+    for v in np.flatnonzero(free)[:100]:
+        for k in range(5):
+            # A step of a few tenths of a standard deviation: 1e-3 of it either way is level.
+            step = np.zeros(5)
+            step[k] = 1e-4
+            low, mid, high = (
+                minus_log_likelihood(scaled[v] + s * step, signals[v], None, 1) for s in (-1, 0, 1)
+            )
+            slope, curve = (high - low) / 2, high + low - 2 * mid
+            assert abs(slope) <= 0.05 * curve + 1e-10, (v, k)
+
+
+def test_high_signal_to_noise_gives_the_gaussian_fit():
+    truth = tissue(200, seed=5)
+    signals = magnitudes(truth, 1000 / 1e5, seed=6)
+    gaussian, rician = (ik.fit(signals, B21, method=m) for m in (ik.methods.VarPro(), RICIAN))
+    np.testing.assert_allclose(rician.params, gaussian.params, rtol=1e-6)
+    variance = gaussian.maps["cost"] / (B21.size - 4)
+    np.testing.assert_allclose(rician.maps["sigma"], np.sqrt(variance), rtol=1e-6)
+
+
+def test_gaussian_noise_is_the_method_without_options():
+    method = ik.methods.VarPro(noise="gaussian")
+    assert method == ik.methods.VarPro()
+    assert method.voxel is ik.methods.VarPro().voxel
+    assert method.voxel is not RICIAN.voxel
+    signals = magnitudes(tissue(50, seed=7), 50.0, seed=8)
+    assert "sigma" not in ik.fit(signals, B21, method=method).maps
+
+
+def test_sigma_is_unbiased_at_high_signal_and_stored_where_given():
+    signals = magnitudes(tissue(4000, seed=9), 20.0, seed=10)
+    found = ik.fit(signals, B21, method=RICIAN).maps["sigma"]
+    assert np.mean(found**2) == pytest.approx(400.0, rel=0.02)
+    sigma = np.linspace(15.0, 25.0, 4000)
+    given = ik.fit(signals, B21, method=RICIAN, sigma=sigma)
+    np.testing.assert_array_equal(given.maps["sigma"], sigma)
+
+
+@pytest.mark.parametrize("coils", [1, 4])
+@pytest.mark.parametrize("known", [True, False], ids=["sigma known", "sigma estimated"])
+def test_the_noise_floor_no_longer_lowers_D(coils, known):
+    # At b = 1000 the signal is 0.5 to 2.2 times the noise, and its magnitude 1.3 and more.
+    method = ik.methods.VarPro(noise="chi", coils=coils)
+    for d in (2e-3, 3e-3):
+        truth = np.tile([1000.0, 0.0, 0.02, d], (3000, 1))
+        signals = magnitudes(truth, 100.0, seed=11, coils=coils)
+        options = {"model": "monoexp", "sigma": 100.0 if known else None}
+        gaussian = ik.fit(signals, B21, **options).params[:, 1]
+        rician = ik.fit(signals, B21, method=method, **options).params[:, 1]
+        assert np.median(gaussian) < 0.97 * d
+        for average in (np.mean, np.median):
+            assert abs(average(rician) - d) < 0.2 * abs(average(gaussian) - d)
+
+
+def test_perfusion_too_is_less_biased():
+    truth = tissue(3000, seed=12)
+    signals = magnitudes(truth, 100.0, seed=13)
+    gaussian = ik.fit(signals, B21).params - truth
+    for sigma in (None, 100.0):
+        rician = ik.fit(signals, B21, method=RICIAN, sigma=sigma).params - truth
+        for column, share in ((3, 0.5), (1, 0.85)):
+            assert abs(np.median(rician[:, column])) < share * abs(np.median(gaussian[:, column]))
+            assert np.mean(rician[:, column] ** 2) < np.mean(gaussian[:, column] ** 2)
+
+
+@pytest.mark.parametrize("coils", [1, 8])
+@pytest.mark.parametrize("sigma", [None, 100.0])
+def test_noise_alone_is_no_signal_or_flagged(coils, sigma):
+    nothing = np.tile([0.0, 0.0, 0.02, 1e-3], (3000, 1))
+    signals = magnitudes(nothing, 100.0, seed=14, coils=coils)
+    method = ik.methods.VarPro(noise="chi", coils=coils)
+    result = ik.fit(signals, B21, method=method, sigma=sigma)
+    empty = (result.status & FitStatus.NO_SIGNAL) != 0
+    assert 0.2 < empty.mean() < 0.9
+    assert not (result.status & FitStatus.NOT_CONVERGED).any()
+    hidden = int(FitStatus.PERFUSION_NOT_DETECTED | FitStatus.TISSUE_NOT_DETECTED)
+    assert np.mean((result.status[~empty] & hidden) != 0) > 0.95
+    assert np.nanmax(result.maps["n_iter"]) < 10_000
+
+
+def test_a_negative_magnitude_is_none():
+    signals = magnitudes(tissue(100, seed=15), 200.0, seed=16)
+    signals[:, -1] = -50.0
+    cut = np.maximum(signals, 0.0)
+    options = {"model": "monoexp", "method": RICIAN, "sigma": 200.0}
+    one, other = (ik.fit(s, B21, **options) for s in (signals, cut))
+    np.testing.assert_allclose(one.params, other.params, rtol=SAME_MINIMUM)
+    assert (one.maps["cost"] > other.maps["cost"]).all()
+
+
+def test_as_many_b_values_as_parameters_need_sigma():
+    bvals = np.array([0.0, 50.0, 200.0, 800.0])
+    signals = magnitudes(tissue(50, seed=17), 100.0, seed=18, bvals=bvals)
+    with warnings.catch_warnings(action="ignore", category=ik.errors.AcquisitionWarning):
+        gaussian = ik.fit(signals, bvals)
+        alone = ik.fit(signals, bvals, method=RICIAN)
+        given = ik.fit(signals, bvals, method=RICIAN, sigma=100.0)
+    np.testing.assert_array_equal(alone.params, gaussian.params)
+    assert np.isnan(alone.maps["sigma"]).all()
+    assert np.nanmedian(given.maps["D"]) > np.nanmedian(gaussian.maps["D"])
+
+
+def test_averages_of_magnitudes_are_weighted_with_their_number():
+    truth = np.tile([1000.0, 0.0, 0.02, 2e-3], (2000, 1))
+    bvals = np.repeat(B21, 4)
+    signals = magnitudes(truth, 100.0, seed=19, bvals=bvals)
+    averaged = ik.fit(signals, bvals, model="monoexp", method=RICIAN, sigma=100.0)
+    apart = ik.DWI(signals, bvals, average="none")
+    separate = ik.fit(apart, model="monoexp", method=RICIAN, sigma=100.0)
+    gaussian = np.median(ik.fit(signals, bvals, model="monoexp").params[:, 1]) - 2e-3
+    # The mean says less than the magnitudes one by one, but most of the bias is gone.
+    assert abs(np.median(averaged.params[:, 1]) - 2e-3) < 0.25 * abs(gaussian)
+    assert abs(np.median(separate.params[:, 1]) - 2e-3) < 0.1 * abs(gaussian)
+
+
+def test_one_coil_is_rician():
+    signals = magnitudes(tissue(50, seed=20), 100.0, seed=21)
+    one = ik.fit(signals, B21, method=ik.methods.VarPro(noise="chi", coils=1))
+    np.testing.assert_array_equal(one.params, ik.fit(signals, B21, method=RICIAN).params)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"noise": "rice"}, "noise is 'rice'; expected one of gaussian, rician, chi"),
+        ({"noise": "chi", "coils": 0}, "coils is 0; expected a whole number >= 1"),
+        ({"noise": "chi", "coils": 2.5}, "coils is 2.5; expected a whole number >= 1"),
+        ({"noise": "chi", "coils": math.nan}, "coils is nan; expected a whole number >= 1"),
+        ({"noise": "rician", "coils": 4}, "coils is 4 with noise rician; expected 1"),
+        ({"coils": 4}, "coils is 4 with noise gaussian; expected 1. Several coils are noise chi"),
+    ],
+)
+def test_options(options, message):
+    with pytest.raises(OptionError) as caught:
+        ik.methods.VarPro(**options)
+    assert message in str(caught.value)
