@@ -23,7 +23,7 @@ __all__ = ["Likelihoods", "Prior", "broad", "even_knots"]
 _WIDE_D = 0.7
 _WIDE_D_STAR = 1.0
 _D_STAR = 0.025
-_APART = 2.0
+_LEAST_FLOW = 6e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +37,13 @@ class Likelihoods:
     matrix : sparse matrix, shape (n_voxels, n_knots)
         Integral of a voxel's likelihood times the linear function of each knot, divided by the
         integral of that function; each row up to a factor of its own.
-    median, upper : float
-        Median and 95 % quantile of the least-squares estimates of the slow rate, mm^2/s.
+    median : float
+        Median of the least-squares estimates of the slow rate, mm^2/s.
     """
 
     frame: PriorTable
     matrix: csr_matrix
     median: float
-    upper: float
 
     @property
     def n_voxels(self) -> int:
@@ -116,9 +115,9 @@ def broad(likelihoods: Likelihoods) -> NDArray[np.float64]:
     """Return a density that knows little: the start of priors that learn.
 
     Log-normal in D around the median of the scan and in D* around 0.025 mm^2/s, falling with f,
-    and zero where D* is below twice the highest D of the scan's tissue: what decays no faster
-    than that is not blood. Without this limit, tissue with little blood is as well told as a fast
-    pool with a little of something slow, which also explains the noise floor of magnitudes.
+    and zero where D* is below 0.006 mm^2/s, twice the diffusion of free water in the body: what
+    decays no faster than that need not be blood. Without this limit, tissue with little blood is
+    as well told as a lot of something a little faster than the rest.
 
     Parameters
     ----------
@@ -135,7 +134,8 @@ def broad(likelihoods: Likelihoods) -> NDArray[np.float64]:
     least = np.maximum(slow, 1e-2 * median)
     one = np.exp(-0.5 * (np.log(least / median) / _WIDE_D) ** 2) * median / least
     two = np.exp(-0.5 * (np.log(fast / _D_STAR) / _WIDE_D_STAR) ** 2)
-    two[fast < min(_APART * likelihoods.upper, fast[-1])] = 0.0
+    if np.count_nonzero(fast >= _LEAST_FLOW) > 1:
+        two[fast < _LEAST_FLOW] = 0.0
     three = (1.0 - fraction) ** 3 + 1e-3
     if fast.size < 2:
         two = np.ones(1)

@@ -243,7 +243,7 @@ def _learn(rule: Prior, scan: Scan, variance: tuple[float, float], noise: str) -
         )
     frame = _frame(scan.model, estimates)
     slow = scan.model.index(str(frame.names[0]))
-    median, upper = np.maximum(np.quantile(estimates[:, slow], (0.5, 0.95)), 1e-6).tolist()
+    median = max(float(np.median(estimates[:, slow])), 1e-6)
     method = _Likelihood(frame, variance, noise)
     scale = 1.0 / frame.volumes().ravel()
     first = len(scan.model.parameters) + 2
@@ -254,7 +254,7 @@ def _learn(rule: Prior, scan: Scan, variance: tuple[float, float], noise: str) -
         table = values[fine, first:]
         table[table < _NOTHING * table.max(axis=1, keepdims=True)] = 0.0
         rows.append(csr_matrix((table * scale).astype(np.float32)))
-    return rule.tabulate(scan.model, Likelihoods(frame, vstack(rows, format="csr"), median, upper))
+    return rule.tabulate(scan.model, Likelihoods(frame, vstack(rows, format="csr"), median))
 
 
 def _frame(model: SignalModel, estimates: NDArray[np.float64]) -> PriorTable:

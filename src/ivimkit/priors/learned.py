@@ -39,7 +39,7 @@ class Learned(Prior):
     Where two stories explain a signal equally well (little blood in tissue, or nearly all of the
     signal from a pool that is only a little faster than the rest) no likelihood can choose, and
     the start decides: it is broad in ln D and ln D*, falls with f as (1-f)^3 and is zero
-    where D* is below twice the highest D of the scan's tissue.
+    where D* is below 0.006 mm^2/s, twice the diffusion of free water in the body.
 
     Parameters
     ----------
