@@ -25,8 +25,11 @@ def _compiled(
     function: Function, fastmath: frozenset[str], *, forceinline: bool = False
 ) -> Function:
     # Kernels borrow their arrays from the driver and make none. Without reference counts a voxel
-    # takes a tenth less time: they are two atomic operations per array of every call.
-    options: dict[str, Any] = {"_nrt": False, "forceinline": forceinline}
+    # takes a tenth less time: they are two atomic operations per array of every call. Nobody
+    # calls a kernel from C: without that entry there is less to compile.
+    options: dict[str, Any] = {"_nrt": False, "no_cfunc_wrapper": True}
+    if forceinline:
+        options["forceinline"] = True
     return cast(Function, njit(error_model="numpy", fastmath=set(fastmath), **options)(function))
 
 

@@ -128,6 +128,16 @@ def _between(table: NDArray[np.float64], k: int, shift: float) -> float:
 
 
 @inlined
+def _highest(n2: int, work: NDArray[np.float64]) -> int:
+    """Return the column in which the profile is highest."""
+    first = 0
+    for j in range(n2):
+        if work[_PROFILE, j] > work[_PROFILE, first]:
+            first = j
+    return first
+
+
+@inlined
 def _is_summit(j: int, n2: int, work: NDArray[np.float64]) -> bool:
     """Return whether the profile is nowhere higher beside its column j."""
     here = work[_PROFILE, j]
@@ -443,10 +453,7 @@ def _all_basins(
 ) -> Fit:
     """Refine from the best pair of decays and from every other one that may lead further down."""
     _find_profile(table, n1, n2, box[2], box[3], work)
-    first = 0
-    for j in range(n2):
-        if work[_PROFILE, j] > work[_PROFILE, first]:
-            first = j
+    first = _highest(n2, work)
     slow, fast = _pair_start(n1, n2, first, table, work, box)
     best = descend(b, root_weight, signal, slow, fast, box, -1.0, -1.0, math.inf, table)
     # Every other summit of the profile is a basin of its own, unless it is far too high. Where the
