@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from numba import njit
 
-__all__ = ["device", "exact", "finite", "inlined"]
+__all__ = ["device", "exact", "finite", "inlined", "pasted"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -21,15 +21,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _REORDERED = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
 
-def _compiled(
-    function: Function, fastmath: frozenset[str], *, forceinline: bool = False
-) -> Function:
+def _compiled(function: Function, fastmath: frozenset[str], **inlining: Any) -> Function:
     # Kernels borrow their arrays from the driver and make none. Without reference counts a voxel
     # takes a tenth less time: they are two atomic operations per array of every call. Nobody
     # calls a kernel from C: without that entry there is less to compile.
-    options: dict[str, Any] = {"_nrt": False, "no_cfunc_wrapper": True}
-    if forceinline:
-        options["forceinline"] = True
+    options: dict[str, Any] = {"_nrt": False, "no_cfunc_wrapper": True, **inlining}
     return cast(Function, njit(error_model="numpy", fastmath=set(fastmath), **options)(function))
 
 
@@ -54,3 +50,12 @@ def inlined(function: Function) -> Function:
     An array is seven arguments of a call; for small functions in a loop that is most of the cost.
     """
     return _compiled(function, _REORDERED, forceinline=True)
+
+
+def pasted(function: Function) -> Function:
+    """Compile `function` as a part of its caller, as if it were written there.
+
+    Every compiled function optimises all that it calls once more. A large function with one
+    caller is compiled faster without a level of its own; small ones are not.
+    """
+    return _compiled(function, _REORDERED, inline="always")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.amplitudes import solve_amplitudes
 from ivimkit.kernels.atoms import FIRST_TERM, MOMENTS, NORMS, RATES, moments
-from ivimkit.kernels.device import device, finite, inlined
+from ivimkit.kernels.device import device, finite, inlined, pasted
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.two_pools import APART, GONE, Box, Fit, descend, refine
 
@@ -439,7 +439,7 @@ def _best_slow_half(
     return table[RATES, best1], table[RATES, (n1 + 7) // 8 * 8 + best2]
 
 
-@device
+@pasted
 def _all_basins(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -482,7 +482,7 @@ def _all_basins(
     return best
 
 
-@device
+@pasted
 def _second_pool(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -531,7 +531,7 @@ def _second_pool(
     return better(best, fit)
 
 
-@device
+@pasted
 def global_fit(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
