@@ -482,7 +482,7 @@ def _all_basins(
     return best
 
 
-@pasted
+@device
 def _second_pool(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -531,7 +531,7 @@ def _second_pool(
     return better(best, fit)
 
 
-@pasted
+@device
 def global_fit(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
