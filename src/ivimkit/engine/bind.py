@@ -109,6 +109,9 @@ def bind(template: FunctionType, *kernels: tuple[str, Callable[..., Any]]) -> Ca
 
 
 def _compiled(driver: FunctionType, *, cache: bool) -> Callable[..., Any]:
+    # Nobody calls a driver from C: without that entry there is less to compile.
+    options: dict[str, Any] = {"no_cfunc_wrapper": True}
     return cast(
-        Callable[..., Any], numba.njit(nogil=True, error_model="numpy", cache=cache)(driver)
+        Callable[..., Any],
+        numba.njit(nogil=True, error_model="numpy", cache=cache, **options)(driver),
     )

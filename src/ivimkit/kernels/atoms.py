@@ -95,7 +95,15 @@ class Dictionary:
     @property
     def work_rows(self) -> int:
         """Rows of scratch, as long as those of the table, that the search needs."""
-        return 3 + self.n1 + 2
+        return 3 + 2 * self.n1 + 3
+
+
+def _aligned(rows: int, columns: int) -> NDArray[np.float64]:
+    """Return zeros that begin where a vector does: others straddle two lines of the cache."""
+    line = _LANES * np.dtype(np.float64).itemsize
+    memory = np.zeros(rows * columns + _LANES)
+    first = -memory.ctypes.data % line // memory.itemsize
+    return memory[first : first + rows * columns].reshape(rows, columns)
 
 
 def _padded(n: int) -> int:
@@ -196,7 +204,7 @@ def build_dictionary(
     longest = [high for high in (slow[1], fast[1]) if high < _BEYOND]
     t_end = 2.0 * max(longest)
     offset, series = _series(b, weight, t_end)
-    table = np.zeros((FIRST_TERM + 5 * n1 + b.size + series.shape[0], n))
+    table = _aligned(FIRST_TERM + 5 * n1 + b.size + series.shape[0], n)
     table[RATES] = rates
     table[NORMS] = np.diag(gram)
     row = FIRST_TERM

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.amplitudes import solve_amplitudes
 from ivimkit.kernels.atoms import FIRST_TERM, MOMENTS, NORMS, RATES, moments
-from ivimkit.kernels.device import device, finite, inlined
+from ivimkit.kernels.device import device, finite, inlined, pasted
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.two_pools import APART, GONE, Box, Fit, descend, refine
 
@@ -46,13 +46,21 @@ def _project(
 ) -> None:
     """Write the inner products of the signal with all decays to work[_SIGNAL]."""
     first = int(table[MOMENTS, 2]) - signal.size
-    n = table.shape[1]
-    for k in range(n):
+    n = signal.size
+    for k in range(table.shape[1]):
         work[_SIGNAL, k] = 0.0
-    for j in range(signal.size):
-        sj = signal[j]
-        for k in range(n):
-            work[_SIGNAL, k] += sj * table[first + j, k]
+    # Four rows at a time: a sum that is kept in memory waits for itself in every step. Behind the
+    # last decay there are other rows, which count nothing.
+    for j in range(0, n, 4):
+        s0 = signal[j]
+        s1 = signal[j + 1] if j + 1 < n else 0.0
+        s2 = signal[j + 2] if j + 2 < n else 0.0
+        s3 = signal[j + 3] if j + 3 < n else 0.0
+        row = first + j
+        for k in range(table.shape[1]):
+            work[_SIGNAL, k] += (s0 * table[row, k] + s1 * table[row + 1, k]) + (
+                s2 * table[row + 2, k] + s3 * table[row + 3, k]
+            )
 
 
 @finite
@@ -72,8 +80,9 @@ def _find_profile(
     basin.
     """
     n1_padded = (n1 + 7) // 8 * 8
+    tops = _GAINS + n1 + 2
     for j in range(n2):
-        work[_PROFILE, j] = 0.0
+        work[tops, j] = 0.0
         work[_OTHER, j] = work[_SIGNAL, n1_padded + j]
         work[_GAINS, j] = 1e300
         work[_GAINS + n1 + 1, j] = 1e300
@@ -102,30 +111,77 @@ def _find_profile(
             lean = left - right if left > right else right - left
             summit = gain + 0.125 * lean * lean / (left + right)
             gain = summit if lean < 2.0 * (left + right) else gain
-            top = work[_PROFILE, j]
-            work[_PROFILE, j] = gain if gain > top else top
+            # A row each: what is read and written in one place the compiler writes by a mask, and
+            # the next read waits for that.
+            top = work[tops + i, j]
+            work[tops + 1 + i, j] = gain if gain > top else top
+    for j in range(n2):
+        work[_PROFILE, j] = work[tops + n1, j]
 
 
 @inlined
-def _slow_start(
-    n1: int, j: int, table: NDArray[np.float64], work: NDArray[np.float64], box: Box
-) -> float:
-    """Return the slow rate that goes best with the j-th fast one, between those of the table."""
+def _between(table: NDArray[np.float64], k: int, shift: float) -> float:
+    """Return the rate `shift` columns behind the k-th, on a parabola through its neighbours."""
+    before, here, after = table[RATES, k - 1], table[RATES, k], table[RATES, k + 1]
+    rate: float = here + 0.5 * shift * (after - before + shift * (before - 2.0 * here + after))
+    return rate
+
+
+@inlined
+def _highest(n2: int, work: NDArray[np.float64]) -> int:
+    """Return the column in which the profile is highest."""
+    first = 0
+    for j in range(n2):
+        if work[_PROFILE, j] > work[_PROFILE, first]:
+            first = j
+    return first
+
+
+@inlined
+def _is_summit(j: int, n2: int, work: NDArray[np.float64]) -> bool:
+    """Return whether the profile is nowhere higher beside its column j."""
+    here = work[_PROFILE, j]
+    left = j == 0 or here > work[_PROFILE, j - 1]
+    return left and (j == n2 - 1 or here >= work[_PROFILE, j + 1])
+
+
+@inlined
+def _pair_start(
+    n1: int, n2: int, j: int, table: NDArray[np.float64], work: NDArray[np.float64], box: Box
+) -> tuple[float, float]:
+    """Return the best slow rate for the j-th fast one, between those of the table, and that one.
+
+    On a summit the gains around the pair are taken for a paraboloid, and both rates go to its
+    top. At the ends of the dictionary the fast rate stays: a basin at a bound would be lost.
+    """
+    n1_padded = (n1 + 7) // 8 * 8
     best = 0
     for i in range(n1):
         if work[_GAINS + 1 + i, j] > work[_GAINS + 1 + best, j]:
             best = i
-    rate: float = table[RATES, best]
+    r1: float = table[RATES, best]
+    r2: float = table[RATES, n1_padded + j]
     if n1 > 2:
         i = min(max(best, 1), n1 - 2)
-        gain = work[_GAINS + 1 + i, j]
-        left = gain - work[_GAINS + i, j]
-        right = gain - work[_GAINS + 2 + i, j]
-        shift = 0.5 * (left - right) / (left + right) if left + right > 0.0 else 0.0
-        if 0.0 < abs(shift) < 1.0:
-            neighbour = table[RATES, i + 1] if shift > 0.0 else table[RATES, i - 1]
-            rate = table[RATES, i] + abs(shift) * (neighbour - table[RATES, i])
-    return min(max(rate, box[6]), box[7])
+        row = _GAINS + 1 + i
+        g = work[row, j]
+        g1 = 0.5 * (work[row + 1, j] - work[row - 1, j])
+        h11 = work[row + 1, j] + work[row - 1, j] - 2.0 * g
+        shift = -g1 / h11 if h11 < 0.0 else 0.0
+        if 0 < j < n2 - 1 and _is_summit(j, n2, work):
+            g2 = 0.5 * (work[row, j + 1] - work[row, j - 1])
+            h22 = work[row, j + 1] + work[row, j - 1] - 2.0 * g
+            h12 = 0.25 * (work[row + 1, j + 1] - work[row + 1, j - 1])
+            h12 -= 0.25 * (work[row - 1, j + 1] - work[row - 1, j - 1])
+            det = h11 * h22 - h12 * h12
+            shift2 = (h12 * g1 - h11 * g2) / det
+            if h11 < 0.0 and det > 0.0 and abs(shift2) < 1.0:
+                shift = (h12 * g2 - h22 * g1) / det
+                r2 = _between(table, n1_padded + j, shift2)
+        if abs(shift) < 1.0:
+            r1 = _between(table, i, shift)
+    r1 = min(max(r1, box[6]), box[7])
+    return r1, _above(r1, r2, box)
 
 
 @inlined
@@ -383,7 +439,7 @@ def _best_slow_half(
     return table[RATES, best1], table[RATES, (n1 + 7) // 8 * 8 + best2]
 
 
-@device
+@pasted
 def _all_basins(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -396,15 +452,10 @@ def _all_basins(
     work: NDArray[np.float64],
 ) -> Fit:
     """Refine from the best pair of decays and from every other one that may lead further down."""
-    n1_padded = (n1 + 7) // 8 * 8
     _find_profile(table, n1, n2, box[2], box[3], work)
-    first = 0
-    for j in range(n2):
-        if work[_PROFILE, j] > work[_PROFILE, first]:
-            first = j
-    slow = _slow_start(n1, first, table, work, box)
-    fast = _above(slow, table[RATES, n1_padded + first], box)
-    best = descend(b, root_weight, signal, slow, fast, box, -1.0, -1.0, table)
+    first = _highest(n2, work)
+    slow, fast = _pair_start(n1, n2, first, table, work, box)
+    best = descend(b, root_weight, signal, slow, fast, box, -1.0, -1.0, math.inf, table)
     # Every other summit of the profile is a basin of its own, unless it is far too high. Where the
     # noise hides one of the pools, summits may be hidden too, and spare starts make sure.
     doubtful = _is_faint(best, degrees, _FAINT)
@@ -412,15 +463,13 @@ def _all_basins(
     for j in range(b.size):
         enough += (root_weight[j] * signal[j]) ** 2
     for j in range(n2):
-        here = work[_PROFILE, j]
-        summit = (j == 0 or here > work[_PROFILE, j - 1]) and (
-            j == n2 - 1 or here >= work[_PROFILE, j + 1]
-        )
-        if j != first and here > enough and (summit or (doubtful and j % 3 == 1)):
+        promising = _is_summit(j, n2, work) or (doubtful and j % 3 == 1)
+        if j != first and work[_PROFILE, j] > enough and promising:
             known1, known2 = _known(best)
-            slow = _slow_start(n1, j, table, work, box)
-            fast = _above(slow, table[RATES, n1_padded + j], box)
-            other = descend(b, root_weight, signal, slow, fast, box, known1, known2, table)
+            slow, fast = _pair_start(n1, n2, j, table, work, box)
+            other = descend(
+                b, root_weight, signal, slow, fast, box, known1, known2, best[4], table
+            )
             best = better(best, other)
     # A fast tissue decay may hide a fast pool with hardly any tissue, or with a noise floor below.
     if best[0] > _FLUID * box[7]:
@@ -428,7 +477,7 @@ def _all_basins(
         slow = min(max(slow, box[6]), box[7])
         known1, known2 = _known(best)
         fast = _above(slow, fast, box)
-        other = descend(b, root_weight, signal, slow, fast, box, known1, known2, table)
+        other = descend(b, root_weight, signal, slow, fast, box, known1, known2, best[4], table)
         best = better(best, other)
     return best
 
@@ -464,7 +513,9 @@ def _second_pool(
             fit = r1, rate, a1, a2, cost, seen1, seen2, 0, end
         if slope > _FLAT * cost:
             known1, known2 = _known(best)
-            two = descend(b, root_weight, signal, single, rate, box, known1, known2, table)
+            two = descend(
+                b, root_weight, signal, single, rate, box, known1, known2, best[4], table
+            )
             best = better(best, two)
     if f_high == 1.0 and r2_low <= single <= r2_high:
         rate, slope = _entering(single, amplitude, 0, n1, False, table, work)
@@ -473,7 +524,9 @@ def _second_pool(
             fit = rate, r2, a1, a2, cost, seen1, seen2, 0, end
         if slope > _FLAT * cost:
             known1, known2 = _known(best)
-            two = descend(b, root_weight, signal, rate, single, box, known1, known2, table)
+            two = descend(
+                b, root_weight, signal, rate, single, box, known1, known2, best[4], table
+            )
             best = better(best, two)
     return better(best, fit)
 
@@ -537,7 +590,7 @@ def global_fit(
                 r1 = min(max(r1, r1_low), r1_high)
             known1, known2 = _known(best)
             r2 = _above(r1, r2, box)
-            other = descend(b, root_weight, signal, r1, r2, box, known1, known2, table)
+            other = descend(b, root_weight, signal, r1, r2, box, known1, known2, best[4], table)
             best = better(best, other)
     # Where the noise hides one of the pools, or a descent did not end, begin again from one pool.
     only_one = f_low == f_high or r2_low == r2_high

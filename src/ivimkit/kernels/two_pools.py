@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ivimkit.kernels.amplitudes import solve_amplitudes
 from ivimkit.kernels.atoms import moments
 from ivimkit.kernels.device import device, inlined
-from ivimkit.kernels.exponential import exp, log
+from ivimkit.kernels.exponential import exp
 
 __all__ = ["APART", "GONE", "Box", "Fit", "descend", "refine", "squared_residual"]
 
@@ -45,10 +45,15 @@ _STEP_TOLERANCE = 1e-5
 # A step that promises less than this share of the cost is below 1e-4 standard deviations.
 _GAIN_TOLERANCE = 1e-9
 _CLOSE = 1.2
-_MAX_LOG_STEP = 1.5
-# So many damped steps in a row, each with less than this relative gain, interrupt the descent.
+# Largest step d of the fast rate r, to r (2 + d) / (2 - d): a factor of 4.5.
+_MAX_STEP = 1.27
+# A descent ends if it would have to gain more than this many times what its next step promises
+# (2.0 is just that) to reach the cost it is to beat.
+_HOPEFUL = 20.0
+# So many damped steps in a row, each with less than this relative gain, interrupt the descent; a
+# large damping that is no longer needed takes fewer to go.
 _SLOW = 1e-6
-_PATIENCE = 5
+_PATIENCE = 8
 _ON_BOUND = 1e-12
 # Inverse determinant of the two decays, normalised, beyond which they are one.
 _SINGULAR = 1e15
@@ -162,6 +167,7 @@ def descend(
     box: Box,
     known1: float,
     known2: float,
+    limit: float,
     table: NDArray[np.float64],
 ) -> Fit:
     """Go from the rates (r1, r2) to the nearest least-squares minimum inside the bounds.
@@ -177,6 +183,9 @@ def descend(
         r2 is above 0.
     known1, known2 : float
         Rates of a minimum found before, not worth finding again; negative if there is none.
+    limit : float
+        Cost to beat, infinite if there is none: a descent that is on the way to a minimum above
+        it ends early.
     table : ndarray, shape (n_rows, n)
         `ivimkit.kernels.atoms.Dictionary.table`.
 
@@ -192,7 +201,7 @@ def descend(
         Passes over the b-values.
     end : int
         0: converged; 1: the two rates have become one; 2: not converged, crawling along a flat
-        valley, or on the way to the known minimum.
+        valley, or on the way to the known minimum or to one above the limit.
     """
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     a1 = a2 = 0.0
@@ -204,9 +213,6 @@ def descend(
     g1 = g2 = h11 = h12 = h22 = 0.0
     t11 = t12 = t21 = t22 = 0.0
     m11 = m12 = m22 = gb11 = gb12 = gb22 = g11 = g12 = g22 = 0.0
-    log2 = log_r2 = log(r2)
-    log2_low = log(r2_low)
-    log2_high = log(r2_high)
     end = 2
     iterations = 0
     slow = 0
@@ -247,7 +253,7 @@ def descend(
             slow = slow + 1 if damping > 0.0 and best - cost < _SLOW * cost else 0
             best = cost
             damping = 0.1 * damping if damping > 1e-3 else 0.0
-            x1, x2, log2 = r1, r2, log_r2
+            x1, x2 = r1, r2
             y1 = a1 + d1
             y2 = a2 + d2
             # Products of the residual with b e and b^2 e at the new amplitudes.
@@ -319,8 +325,8 @@ def descend(
             s22,
             r1_low - x1,
             r1_high - x1,
-            max(log2_low - log2, -_MAX_LOG_STEP),
-            min(log2_high - log2, _MAX_LOG_STEP),
+            max(2.0 * (r2_low - x2) / (r2_low + x2), -_MAX_STEP),
+            min(2.0 * (r2_high - x2) / (r2_high + x2), _MAX_STEP),
         )
         if x1 + d1 > x2 * (1.0 + d2) and x2 > _CLOSE * x1:
             # Far from each other, the rates would cross: they meet half way at most.
@@ -330,12 +336,12 @@ def descend(
             damping = max(damping, 1e-3)
         gain = -(g1 * d1 + g2 * d2) - 0.5 * (h11 * d1 * d1 + h22 * d2 * d2) - h12 * d1 * d2
         r1 = min(max(x1 + d1, r1_low), r1_high)
-        log_r2 = log2 + d2
-        r2 = x2 * exp(d2)
-        if log_r2 <= log2_low + _ON_BOUND:
-            r2, log_r2 = r2_low, log2_low
-        elif log_r2 >= log2_high - _ON_BOUND:
-            r2, log_r2 = r2_high, log2_high
+        # Like exp(d2) up to the second order, which is what a Newton step in ln r2 needs.
+        r2 = x2 * (2.0 + d2) / (2.0 - d2)
+        if r2 <= r2_low * (1.0 + _ON_BOUND):
+            r2 = r2_low
+        elif r2 >= r2_high * (1.0 - _ON_BOUND):
+            r2 = r2_high
         d2 *= x2
         a1 = y1 + t11 * d1 + t12 * d2
         a2 = y2 + t21 * d1 + t22 * d2
@@ -343,6 +349,8 @@ def descend(
             end = 1
             break
         if abs(r1 - known1) < _SAME_SLOW * known1 and abs(r2 - known2) < _SAME_FAST * known2:
+            break
+        if damping == 0.0 and best - _HOPEFUL * gain > limit:
             break
         small = abs(d1) <= _STEP_TOLERANCE * x1 and abs(d2) <= _STEP_TOLERANCE * x2
         if damping == 0.0 and (small or 2.0 * gain <= _GAIN_TOLERANCE * best):
@@ -372,8 +380,8 @@ def refine(
     box: Box,
     table: NDArray[np.float64],
 ) -> Fit:
-    """Go from the rates (r1, r2) to the nearest minimum: `descend` with no minimum known."""
-    return descend(b, root_weight, signal, r1, r2, box, -1.0, -1.0, table)
+    """Go from the rates (r1, r2) to the nearest minimum: `descend` with nothing known."""
+    return descend(b, root_weight, signal, r1, r2, box, -1.0, -1.0, math.inf, table)
 
 
 @device
