@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ivimkit.dwi import DWI
     from ivimkit.fitting import fit
     from ivimkit.geometry import Geometry
-    from ivimkit.io import load, load_result, save
+    from ivimkit.io import load, load_prior, load_result, save, save_prior
     from ivimkit.result import FitResult
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "fit",
     "io",
     "load",
+    "load_prior",
     "load_result",
     "methods",
     "models",
@@ -57,6 +58,7 @@ __all__ = [
     "quality",
     "report",
     "save",
+    "save_prior",
     "simulate",
     "status",
     "uncertainty",
@@ -70,8 +72,10 @@ _HOME = {
     "crlb": "cramer_rao",
     "fit": "fitting",
     "load": "io",
+    "load_prior": "io",
     "load_result": "io",
     "save": "io",
+    "save_prior": "io",
 }
 
 

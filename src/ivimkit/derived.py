@@ -61,15 +61,6 @@ DERIVED = (
         description="Weighted sum of squared residuals",
     ),
     Parameter(
-        "sigma",
-        "sigma",
-        "a.u.",
-        0.0,
-        math.inf,
-        0.0,
-        description="Noise of one volume",
-    ),
-    Parameter(
         "ln_evidence",
         "ln evidence",
         "",

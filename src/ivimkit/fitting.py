@@ -137,8 +137,8 @@ def fit(
     run_all = functools.partial(
         _run, the_method, the_estimator, adc_task, threads, device, len(reader.index), progress
     )
-    priors: dict[str, PriorTable] = {}
-    fitted, adc, further = run_all(scan, regions, priors)
+    settled: dict[str, Bayes] = {}
+    fitted, adc, further = run_all(scan, regions, settled)
     values, status, spread = fitted
     adc_values = adc[0][:, 1].copy()
     failed = (status & int(FAILED)) != 0
@@ -157,11 +157,14 @@ def fit(
         method=the_method,
         acquisition=dwi.acquisition,
         geometry=dwi.geometry,
-        priors=priors,
+        priors={name: _table_of(method) for name, method in settled.items()},
         provenance=Provenance(
             versions=_versions(),
             call="ivimkit.fit",
-            options=_options(the_model, the_method, the_estimator, dwi, sigma, weights, adc_bvals),
+            options={
+                **_options(the_model, the_method, the_estimator, dwi, sigma, weights, adc_bvals),
+                **_settled_record(the_method, settled, labels is not None),
+            },
             bvals=b.tolist(),
             counts=weight.tolist(),
             sources=[source.to_dict() for source in dwi.sources],
@@ -187,9 +190,9 @@ def _run(
     progress: Progress | None,
     scan: Scan,
     regions: Mapping[str, NDArray[np.intp]],
-    priors: dict[str, PriorTable],
+    learned: dict[str, Bayes],
 ) -> tuple[Fitted, Fitted, tuple[str, ...]]:
-    """Fit region after region, each with what the method learns from it; note the priors."""
+    """Fit region after region, each with what the method learns from it; note what that is."""
     parts: list[list[Fitted]] = []
     further: tuple[str, ...] = ()
     done = 0
@@ -197,9 +200,7 @@ def _run(
         part = scan if len(regions) == 1 else scan.take(positions)
         settled = method
         if isinstance(method, Bayes):
-            settled = settle(method, part)
-            assert isinstance(settled.prior, PriorTable)
-            priors[name] = settled.prior
+            settled = learned[name] = settle(method, part)
         task = Task(part.model, settled, part.weight, part.sigma, estimator)
         further = task.columns
 
@@ -220,6 +221,31 @@ def _run(
         for k in range(2)
     ]
     return joined[0], joined[1], further  # type: ignore[return-value]
+
+
+def _table_of(method: Bayes) -> PriorTable:
+    assert isinstance(method.prior, PriorTable)
+    return method.prior
+
+
+def _settled_record(
+    method: FitMethod, settled: Mapping[str, Bayes], labels: bool
+) -> dict[str, Any]:
+    """Return, ready for JSON, what method bayes was given and learned, by region."""
+    if not isinstance(method, Bayes):
+        return {}
+    found = {}
+    rule = method.rule
+    for name, one in settled.items():
+        table = _table_of(one)
+        found[name] = {
+            "prior": table.rule,
+            "prior_options": {} if rule is None else rule.options(),
+            "prior_given": rule is None,
+            "about": dict(table.about),
+            "variance": one.variance,
+        }
+    return {"labels": labels, "regions": found}
 
 
 def _regions(

@@ -70,16 +70,23 @@ class _Suffixed(Mapping[str, Any]):
     """The maps whose names end in given suffixes, by the names before them."""
 
     def __init__(
-        self, maps: Mapping[str, Any], suffixes: tuple[str, ...], order: Sequence[str]
+        self,
+        maps: Mapping[str, Any],
+        suffixes: tuple[str, ...],
+        order: Sequence[str],
+        what: str = "uncertainty of",
+        advice: str = "fit with uncertainty=... or with method bayes",
     ) -> None:
         self._maps = maps
         self._suffixes = suffixes
         self._order = order
+        self._what = what
+        self._advice = advice
 
     def __getitem__(self, name: str) -> Any:
         if name not in self:
-            there = ", ".join(self) or "none: fit with uncertainty=... or with method bayes"
-            raise OptionError(f"there is no uncertainty of {name!r}; there is {there}")
+            there = ", ".join(self) or f"none: {self._advice}"
+            raise OptionError(f"there is no {self._what} {name!r}; there is {there}")
         found = tuple(self._maps[name + suffix] for suffix in self._suffixes)
         return found[0] if len(found) == 1 else found
 
@@ -221,6 +228,36 @@ class FitResult:
             If the fit was made without uncertainty, or has none for that parameter.
         """
         return _Suffixed(self.maps, ("_lo", "_hi"), self.model.names)
+
+    @property
+    def interval50(self) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """The 50 % limits per parameter, of method bayes: a pair of arrays of shape (...).
+
+        The parameter is as likely inside as outside.
+
+        Raises
+        ------
+        OptionError
+            If the fit has none for that parameter.
+        """
+        names = self.model.names
+        advice = "fit with method bayes"
+        return _Suffixed(self.maps, ("_lo50", "_hi50"), names, "50 % interval of", advice)
+
+    @property
+    def information(self) -> Mapping[str, NDArray[np.float64]]:
+        """What the data told of each parameter beyond the prior, in bits, shape (...).
+
+        Of method bayes: the Kullback-Leibler divergence of the posterior from the prior, of each
+        parameter alone. Near 0 the estimate is that of the prior; each bit halves the range.
+
+        Raises
+        ------
+        OptionError
+            If the fit has none for that parameter.
+        """
+        names = self.model.names
+        return _Suffixed(self.maps, ("_bits",), names, "information on", "fit with method bayes")
 
     def predict(self, bvals: ArrayLike) -> NDArray[np.float64]:
         """Return the fitted signal.

@@ -1,6 +1,7 @@
 """Files to scans and results, and back; the only importer of nibabel."""
 
 from ivimkit.io.maps import save_map, save_scan
+from ivimkit.io.priors import load_prior, save_prior
 from ivimkit.io.reading import load, load_map
 from ivimkit.io.results import check_output, load_result, save
 
@@ -8,8 +9,10 @@ __all__ = [
     "check_output",
     "load",
     "load_map",
+    "load_prior",
     "load_result",
     "save",
     "save_map",
+    "save_prior",
     "save_scan",
 ]

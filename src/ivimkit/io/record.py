@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ivimkit import methods, models
+from ivimkit import methods, models, priors
 from ivimkit import uncertainty as estimators
 from ivimkit.acquisition import Acquisition
 from ivimkit.derived import describe
@@ -20,11 +20,20 @@ from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.geometry import Geometry
 from ivimkit.parameter import Parameter
+from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import explain
 
-__all__ = ["read_json", "sidecar", "status_sidecar", "to_record", "write_json"]
+__all__ = [
+    "from_json",
+    "read_json",
+    "sidecar",
+    "status_sidecar",
+    "to_json",
+    "to_record",
+    "write_json",
+]
 
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
@@ -52,6 +61,7 @@ def to_record(result: FitResult) -> dict[str, Any]:
         },
         "shape": result.shape,
         "maps": list(result.maps),
+        "priors": list(result.priors),
     }
 
 
@@ -63,12 +73,15 @@ def model_of(record: Mapping[str, Any]) -> SignalModel:
     return dataclasses.replace(models.get(record["model"]), parameters=tuple(parameters))
 
 
-def method_of(record: Mapping[str, Any]) -> FitMethod:
-    """Return the method of a record, with its options."""
+def method_of(record: Mapping[str, Any], tables: Mapping[str, PriorTable]) -> FitMethod:
+    """Return the method of a record, with its options; a prior that was a table is one again."""
     options = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in record["method_options"].items()
     }
+    if isinstance(options.get("prior"), Mapping) and "table" in options["prior"]:
+        # All regions were fitted with the one table that was given.
+        options["prior"] = next(iter(tables.values()))
     return methods.get(record["method"], **options)
 
 
@@ -99,6 +112,7 @@ def sidecar(result: FitResult, name: str) -> dict[str, Any]:
             "UncertaintyOptions": estimator.options(),
         }
     )
+    prior = _prior_of(result, method)
     further = () if estimator is None else estimator.references
     return {
         "Name": name,
@@ -111,8 +125,13 @@ def sidecar(result: FitResult, name: str) -> dict[str, Any]:
         "MethodTitle": method.title,
         "MethodOptions": method.options(),
         **uncertainty,
+        **({"Prior": prior} if prior else {}),
         "NaN": "no value; the reason is in status.nii.gz",
-        "References": [*model.references, *method.references, *further],
+        "References": list(
+            dict.fromkeys(
+                [*model.references, *method.references, *further, *_references_of(result, prior)]
+            )
+        ),
     }
 
 
@@ -123,6 +142,22 @@ def _estimator_of(result: FitResult, name: str) -> Estimator | None:
         return None
     estimator = estimators.get(options["uncertainty"], **options["uncertainty_options"])
     return estimator if name in estimator.maps(result.model) else None
+
+
+def _prior_of(result: FitResult, method: FitMethod) -> dict[str, Any]:
+    """Return how the priors behind a map came about, by region; nothing for all other maps."""
+    if method is not result.method:
+        return {}
+    return {
+        region: {"Rule": table.rule, "About": dict(table.about)}
+        for region, table in result.priors.items()
+    }
+
+
+def _references_of(result: FitResult, prior: Mapping[str, Any]) -> list[str]:
+    rules = {table.rule for table in result.priors.values()} if prior else set()
+    known = sorted(rules.intersection(priors.names()))
+    return [reference for rule in known for reference in priors.get(rule).references]
 
 
 def status_sidecar(result: FitResult) -> dict[str, Any]:
@@ -142,8 +177,26 @@ def status_sidecar(result: FitResult) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write readable JSON; inf and nan, which JSON has not, become words."""
-    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
+
+
+def to_json(content: Mapping[str, Any], indent: int | None = None) -> str:
+    """Return JSON; inf and nan, which JSON has not, become words."""
+    return json.dumps(_plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def from_json(text: str) -> dict[str, Any]:
+    """Return what `to_json` was given, lists in place of tuples and arrays.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or JSON of something else.
+    """
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise ValueError(f"a {type(content).__name__}")
+    return {name: _restored(value) for name, value in content.items()}
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ivimkit.errors import FileFormatError, InputError
 from ivimkit.io.folder import check_free, write_folder
 from ivimkit.io.maps import write_image
 from ivimkit.io.nifti import open_nifti
+from ivimkit.io.priors import load_prior, write_prior
 from ivimkit.io.record import (
     acquisition_of,
     geometry_of,
@@ -36,6 +37,7 @@ __all__ = ["check_output", "load_result", "save"]
 
 _RECORD = "fit.json"
 _VERSION = 1
+_ALL = "all"
 _USUAL_MAPS = ("S0", "f", "D_star", "D", "status", *(parameter.name for parameter in DERIVED))
 
 
@@ -54,14 +56,15 @@ def check_output(folder: AnyPath, *, overwrite: bool = False) -> None:
     OutputExistsError
         If a result is there, or the folder is a file.
     """
-    names = [_RECORD, *(_image_name(name) for name in _USUAL_MAPS)]
+    names = [_RECORD, *(_image_name(name) for name in _USUAL_MAPS), _prior_name(_ALL)]
     check_free(_absolute(folder), names, overwrite=overwrite)
 
 
 def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None:
     """Save a result: one NIfTI file and one sidecar per map, and ``fit.json``.
 
-    All files appear at once, complete, or not at all. Other files in the folder stay.
+    The prior of method bayes becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region that
+    has its own; `load_prior` reads them. All files appear at once, complete, or not at all. Other files in the folder stay.
 
     Parameters
     ----------
@@ -146,14 +149,18 @@ def _restore(home: Path, content: dict[str, Any]) -> FitResult:
     read = partial(_read, home, shape)
     status_file = open_nifti(home / _image_name("status"))
     fixed = {name: read(f"fixed_{name}") for name in record["fixed_maps"]}
+    priors = {
+        region: load_prior(home / _prior_name(region)) for region in record.get("priors", ())
+    }
     return FitResult(
         maps={name: read(name) for name in record["maps"]},
         status=read("status", np.int32),
         model=dataclasses.replace(model_of(record), fixed_maps=fixed),
-        method=method_of(record),
+        method=method_of(record, priors),
         acquisition=acquisition_of(record),
         geometry=geometry_of(record, status_file.geometry.header),
         provenance=Provenance.from_dict(content),
+        priors=priors,
     )
 
 
@@ -169,6 +176,8 @@ def _write(result: FitResult, folder: Path) -> None:
     status = folder / _image_name("status")
     jobs.append(partial(write_image, status, result.status, result.geometry))
     write_json(folder / "status.json", status_sidecar(result))
+    for region, table in result.priors.items():
+        write_prior(folder / _prior_name(region), table)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for job in [pool.submit(job) for job in jobs]:
             job.result()
@@ -199,11 +208,16 @@ def _image_name(name: str) -> str:
     return f"{name}.nii.gz"
 
 
+def _prior_name(region: str) -> str:
+    return "prior.npz" if region == _ALL else f"prior_{region}.npz"
+
+
 def _file_names(result: FitResult) -> list[str]:
     """Return the files of a result, the one that makes it valid last."""
     names = [*result.maps, "status"]
     images = [*names, *(f"fixed_{name}" for name in result.model.fixed_maps)]
-    return [*map(_image_name, images), *(f"{name}.json" for name in names), _RECORD]
+    sidecars = [f"{name}.json" for name in names]
+    return [*map(_image_name, images), *sidecars, *map(_prior_name, result.priors), _RECORD]
 
 
 def _files_of(folder: Path) -> list[str]:

@@ -790,12 +790,12 @@ def without_floor(
     sigma: float,
     fit: Fit,
     options: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the signal less what Rician noise adds to its mean, if the options ask for it.
+    clean: NDArray[np.float64],
+) -> None:
+    """Write the signal less what Rician noise adds to its mean to `clean`.
 
     The excess is that of the best fit's signal. It needs the noise: the one given, or that of the
-    scan, or that of the voxel's residuals; without any the signal is returned as it is.
+    scan, or that of the voxel's residuals; without any the signal stays as it is.
 
     Parameters
     ----------
@@ -807,12 +807,8 @@ def without_floor(
         As `ivimkit.kernels.search.global_fit` returns it.
     options : ndarray
         As `ivimkit.methods.bayes.posterior_options` makes them.
-    work : ndarray
-        Scratch.
-
-    Returns
-    -------
-    ndarray, shape (n_b,)
+    clean : ndarray, shape (n_b,)
+        Receives the signal.
     """
     own = options[EXTRA:]
     noise = sigma
@@ -821,14 +817,10 @@ def without_floor(
             noise = math.sqrt(own[_SCALE])
         elif options[6] > 0.0:
             noise = math.sqrt(fit[4] / options[6])
-    if own[_FLOOR] == 0.0 or not noise > 0.0:
-        return signal
-    room = work[int(own[_ROWS]) :].reshape(-1)
-    clean = room[SCRATCH * WIDTH : SCRATCH * WIDTH + b.size]
     r1, r2, a1, a2 = fit[0], fit[1], fit[2], fit[3]
     for j in range(b.size):
         clean[j] = signal[j]
-        if root_weight[j] > 0.0:
+        if root_weight[j] > 0.0 and noise > 0.0:
             expected = a1 * exp(-b[j] * r1) + a2 * exp(-b[j] * r2)
             clean[j] -= noise * excess(max(expected, 0.0) / noise, own, _TABLE)
     return clean

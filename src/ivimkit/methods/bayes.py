@@ -51,8 +51,10 @@ def _fit_voxel(
     fit = global_fit(
         b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
     )
-    clean = without_floor(b, root_weight, signal, sigma, fit, options, work)
+    clean = signal
     if options[_FLOOR] > 0.0:
+        clean = work[int(options[EXTRA]) :].reshape(-1)[SCRATCH * WIDTH :][: b.size]
+        without_floor(b, root_weight, signal, sigma, fit, options, clean)
         fit = global_fit(
             b, root_weight, clean, box, int(options[4]), int(options[5]), options[6], table, work
         )
@@ -156,18 +158,23 @@ class Bayes(TwoPoolMethod):
         """Build the method from named options; a prior may be a mapping with its own options."""
         prior = options.get("prior")
         if isinstance(prior, dict):
+            if "name" not in prior:
+                raise OptionError(
+                    f"prior is {prior!r}; expected the name of a prior beside its options, or the "
+                    "table itself. A table is in result.priors, or in a file of ivimkit.save_prior"
+                )
             options = {**options, "prior": priors.get(**prior)}
         method = super().from_options(**options)
         assert isinstance(method, Bayes)
         return method
 
     def options(self) -> dict[str, Any]:
-        """Return all options with their values; a table by the name of what made it."""
+        """Return all options with their values; of a table, the name of what made it."""
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if isinstance(self.prior, Prior):
             found["prior"] = {"name": self.prior.name, **self.prior.options()}
         elif isinstance(self.prior, PriorTable):
-            found["prior"] = self.prior.rule
+            found["prior"] = {"table": self.prior.rule}
         return found
 
     @property

@@ -1,0 +1,203 @@
+"""save_prior and load_prior: a prior as one file, and back."""
+
+from __future__ import annotations
+
+import json
+import uuid
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.errors import FileFormatError, InputError, OutputExistsError
+from ivimkit.io.record import from_json, to_json
+from ivimkit.io.scan import AnyPath
+from ivimkit.prior_table import PriorTable
+
+__all__ = ["load_prior", "save_prior", "write_prior"]
+
+_FORMAT = "ivimkit prior"
+_VERSION = 1
+_KNOTS = ("slow", "fast", "fraction")
+_UNITS = {"slow": "mm^2/s", "fast": "mm^2/s", "fraction": "1"}
+_DENSITY = "with respect to slow, ln fast and fraction; empty if it is flat"
+
+
+def save_prior(table: PriorTable, path: AnyPath, *, overwrite: bool = False) -> None:
+    """Save a prior, for scans to come: one file that says what it is.
+
+    The file is a NumPy archive: the text ``about`` (JSON: format, model, names, how the prior
+    came about), the knots ``slow``, ``fast`` and ``fraction``, and the ``density`` at them.
+
+    Parameters
+    ----------
+    table : PriorTable
+        E.g. ``result.priors["all"]``.
+    path : path
+        ``.npz``.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is such a file and overwriting was not asked for.
+    InputError
+        If the file cannot be written, or is not named ``.npz``.
+
+    Examples
+    --------
+    >>> import tempfile, ivimkit as ik
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "liver.npz"
+    >>> table = ik.priors.get("organ", organ="liver").tabulate(ik.models.get("biexp"))
+    >>> ik.save_prior(table, path)
+    >>> ik.load_prior(path).same_as(table)
+    True
+    """
+    target = Path(path).expanduser()
+    if target.suffix.lower() != ".npz":
+        raise InputError(f"{target} is to be written; expected a name that ends in .npz")
+    if target.exists() and not overwrite:
+        raise OutputExistsError(
+            f"{target} is there already; expected a new file. Choose another name, or ask to "
+            "overwrite it (overwrite=True)"
+        )
+    partial = target.with_name(f".{target.name}.partial-{uuid.uuid4().hex[:8]}.npz")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_prior(partial, table)
+        partial.replace(target)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {target}: {error.strerror or error}; expected a folder with enough "
+            "space and the right to write. Choose another one"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_prior(path: AnyPath) -> PriorTable:
+    """Load a prior that `save_prior` has written, or `save` beside its maps.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    PriorTable
+        As it was saved, bit by bit; ``Bayes(prior=...)`` takes it.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such file, it is damaged, something else, or of a newer version.
+
+    Examples
+    --------
+    >>> import tempfile, ivimkit as ik
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "prior.npz"
+    >>> ik.save_prior(ik.priors.get("flat").tabulate(ik.models.get("sivim")), path)
+    >>> table = ik.load_prior(path)
+    >>> table.rule, table.model
+    ('flat', 'sivim')
+    """
+    source = Path(path).expanduser()
+    try:
+        arrays = _read(source)
+        about = from_json(str(arrays["about"][()]))
+        if about["format"] != _FORMAT:
+            raise KeyError("format")
+        version = int(about["format_version"])
+    except FileNotFoundError:
+        raise FileFormatError(
+            f"there is no file {source}; expected a prior that ivimkit has saved. Check the path"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error) as error:
+        raise _no_prior(source, error) from error
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise _no_prior(source, error) from error
+    if version > _VERSION:
+        raise FileFormatError(
+            f"{source} has format version {version}; expected at most {_VERSION}. Read it with "
+            "the ivimkit that wrote it, or a newer one"
+        )
+    try:
+        return _table(about, arrays)
+    except (KeyError, TypeError, ValueError, InputError) as error:
+        raise _no_prior(source, error) from error
+
+
+def write_prior(path: Path, table: PriorTable) -> None:
+    """Write a prior in place; the same prior gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        ``.npz``; replaced if it is there.
+    table : PriorTable
+        The prior.
+    """
+    about = {
+        "format": _FORMAT,
+        "format_version": _VERSION,
+        "model": table.model,
+        "rule": table.rule,
+        "names": table.names,
+        "units": _UNITS,
+        "density": _DENSITY,
+        "about": table.about,
+    }
+    knots = dict(zip(_KNOTS, table.knots, strict=True))
+    text: Any = to_json(about)
+    np.savez_compressed(path, about=text, density=table.density, **knots)
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as archive:
+        # A file of a single array is a plain array, which has no files.
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("a single array")
+        return {name: archive[name] for name in archive.files}
+
+
+def _table(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PriorTable:
+    slow, fast, fraction = (_axis(name, arrays[name]) for name in _KNOTS)
+    if fast[0] <= 0.0:
+        raise ValueError("fast has values that are not above 0")
+    one, two, three = about["names"]
+    return PriorTable(
+        str(about["model"]),
+        str(about["rule"]),
+        (one, two, three),
+        (slow, fast, fraction),
+        arrays["density"].astype(np.float64),
+        dict(about["about"]),
+    )
+
+
+def _axis(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    axis = values.astype(np.float64)
+    if (
+        axis.ndim != 1
+        or not axis.size
+        or not np.isfinite(axis).all()
+        or (np.diff(axis) <= 0).any()
+    ):
+        raise ValueError(f"{name} is no ascending list of numbers")
+    return axis
+
+
+def _no_prior(path: Path, error: Exception) -> FileFormatError:
+    # The errors of some readers are long and speak of Python.
+    reason = str(error).partition("\n")[0] if isinstance(error, json.JSONDecodeError) else error
+    return FileFormatError(
+        f"{path} cannot be read as a prior ({reason}); expected a file that ivimkit.save_prior, or "
+        "a fit by method bayes, has written. Check the path, or learn the prior again"
+    )
