@@ -18,6 +18,9 @@ __all__ = [
     "B13",
     "B21",
     "PROSTATE",
+    "PROTOCOLS",
+    "RANGES",
+    "S0",
     "SNRS",
     "DataSet",
     "all_simulated",
@@ -31,9 +34,12 @@ B13 = np.array([0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800], dtyp
 SNRS = (20, 50, 100)
 PROSTATE = REPOSITORY.parent / "shared" / "data" / "prostate"
 
-_PROTOCOLS = {"b21": B21, "b13": B13}
+PROTOCOLS = {"b21": B21, "b13": B13}
+S0 = 1000.0
+RANGES = {"f": (0.03, 0.4), "D_star": (8e-3, 80e-3), "D": (0.5e-3, 2.5e-3)}
+"""Where the true values are uniform."""
+
 _VOXELS = 20_000
-_S0 = 1000.0
 _SEED = 1988  # The year of Le Bihan's paper.
 
 
@@ -93,27 +99,27 @@ def simulated(protocol: str, snr: float, n: int = _VOXELS) -> DataSet:
     -------
     DataSet
     """
-    if protocol not in _PROTOCOLS:
-        raise ValueError(f"there is no protocol {protocol!r}; there are {', '.join(_PROTOCOLS)}")
-    bvals = _PROTOCOLS[protocol]
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"there is no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    bvals = PROTOCOLS[protocol]
     whole = max(n, _VOXELS)
     uniform = np.random.default_rng([_SEED, 0]).uniform(size=(whole, 3))
     truth = {
-        "S0": np.full(whole, _S0),
+        "S0": np.full(whole, S0),
         "f": 0.03 + 0.37 * uniform[:, 0],
         "D_star": 8e-3 + 72e-3 * uniform[:, 1],
         "D": 0.5e-3 + 2e-3 * uniform[:, 2],
     }
     # One stream per set: the noise of two sets has nothing in common.
     noise = np.random.default_rng([_SEED, bvals.size, int(snr)])
-    drawn = noise.standard_normal((whole, bvals.size, 2)) * (_S0 / snr)
+    drawn = noise.standard_normal((whole, bvals.size, 2)) * (S0 / snr)
     signal = np.hypot(two_pool_signal(bvals, **truth) + drawn[..., 0], drawn[..., 1])
     return DataSet(f"{protocol} SNR {snr:g}", bvals, signal, truth).first(n)
 
 
 def all_simulated(n: int = _VOXELS) -> list[DataSet]:
     """Return the six simulated sets."""
-    return [simulated(protocol, snr, n) for protocol in _PROTOCOLS for snr in SNRS]
+    return [simulated(protocol, snr, n) for protocol in PROTOCOLS for snr in SNRS]
 
 
 def prostate(n: int, folder: Path = PROSTATE) -> DataSet | None:

@@ -30,19 +30,22 @@ if TYPE_CHECKING:
         uncertainty,
     )
     from ivimkit.acquisition import Acquisition
+    from ivimkit.comparison import Comparison, compare
     from ivimkit.cramer_rao import crlb
     from ivimkit.dwi import DWI
     from ivimkit.fitting import fit
     from ivimkit.geometry import Geometry
-    from ivimkit.io import load, load_prior, load_result, save, save_prior
+    from ivimkit.io import load, load_prior, load_result, save, save_comparison, save_prior
     from ivimkit.result import FitResult
 
 __all__ = [
     "DWI",
     "Acquisition",
+    "Comparison",
     "FitResult",
     "Geometry",
     "__version__",
+    "compare",
     "crlb",
     "errors",
     "fit",
@@ -58,6 +61,7 @@ __all__ = [
     "quality",
     "report",
     "save",
+    "save_comparison",
     "save_prior",
     "simulate",
     "status",
@@ -66,15 +70,18 @@ __all__ = [
 
 _HOME = {
     "Acquisition": "acquisition",
+    "Comparison": "comparison",
     "DWI": "dwi",
     "FitResult": "result",
     "Geometry": "geometry",
+    "compare": "comparison",
     "crlb": "cramer_rao",
     "fit": "fitting",
     "load": "io",
     "load_prior": "io",
     "load_result": "io",
     "save": "io",
+    "save_comparison": "io",
     "save_prior": "io",
 }
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ivimkit.errors import OptionError
 from ivimkit.parameter import Parameter
 
-__all__ = ["DERIVED", "SUFFIXES", "describe"]
+__all__ = ["DERIVED", "SUFFIXES", "describe", "is_about_another"]
 
 DERIVED = (
     Parameter(
@@ -170,3 +170,23 @@ def describe(name: str, parameters: Sequence[Parameter]) -> Parameter:
             return found
         raise OptionError(f"there is no map {name!r}; expected one of {', '.join(known)}")
     return known[name]
+
+
+def is_about_another(name: str, names: Collection[str]) -> bool:
+    """Return whether a map tells how sure others are, not a quantity of its own.
+
+    Parameters
+    ----------
+    name : str
+        Name of the map.
+    names : collection of str
+        Names of all maps.
+
+    Examples
+    --------
+    >>> from ivimkit.derived import is_about_another
+    >>> [is_about_another(name, ["D", "D_sd"]) for name in ("D", "D_sd")]
+    [False, True]
+    """
+    of_one = any(name.endswith(end) and name.removesuffix(end) in names for end in SUFFIXES)
+    return of_one or name.startswith(_CORRELATION)

@@ -91,6 +91,11 @@ class FitMethod(ABC):
         """Whether the result is a minimum of the weighted sum of squares over all parameters."""
         return self.full_fit
 
+    @property
+    def learns(self) -> bool:
+        """Whether what a voxel gets depends on the other voxels of the scan."""
+        return False
+
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         """Return the names of the maps that the method gives beside the parameters."""
         return ()

@@ -22,8 +22,8 @@ from ivimkit.engine import Progress, Task, default_threads, run
 from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
-from ivimkit.methods.bayes import Bayes
 from ivimkit.noise import NoiseEstimate
+from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult, Provenance, VoxelMaps
 from ivimkit.signal_model import SignalModel
@@ -111,7 +111,7 @@ def fit(
     >>> result.maps["D"].shape
     (24, 24, 1)
     """
-    dwi = _as_dwi(data, bvals, mask)
+    dwi = as_dwi(data, bvals, mask)
     the_model, the_method = models.get(model), methods.get(method)
     the_estimator = None if uncertainty is None else estimators.get(uncertainty)
     if the_estimator is not None:
@@ -137,7 +137,7 @@ def fit(
     run_all = functools.partial(
         _run, the_method, the_estimator, adc_task, threads, device, len(reader.index), progress
     )
-    settled: dict[str, Bayes] = {}
+    settled: dict[str, PosteriorMethod] = {}
     fitted, adc, further = run_all(scan, regions, settled)
     values, status, spread = fitted
     adc_values = adc[0][:, 1].copy()
@@ -190,7 +190,7 @@ def _run(
     progress: Progress | None,
     scan: Scan,
     regions: Mapping[str, NDArray[np.intp]],
-    learned: dict[str, Bayes],
+    learned: dict[str, PosteriorMethod],
 ) -> tuple[Fitted, Fitted, tuple[str, ...]]:
     """Fit region after region, each with what the method learns from it; note what that is."""
     parts: list[list[Fitted]] = []
@@ -199,7 +199,7 @@ def _run(
     for name, positions in regions.items():
         part = scan if len(regions) == 1 else scan.take(positions)
         settled = method
-        if isinstance(method, Bayes):
+        if isinstance(method, PosteriorMethod):
             settled = learned[name] = settle(method, part)
         task = Task(part.model, settled, part.weight, part.sigma, estimator)
         further = task.columns
@@ -223,16 +223,16 @@ def _run(
     return joined[0], joined[1], further  # type: ignore[return-value]
 
 
-def _table_of(method: Bayes) -> PriorTable:
+def _table_of(method: PosteriorMethod) -> PriorTable:
     assert isinstance(method.prior, PriorTable)
     return method.prior
 
 
 def _settled_record(
-    method: FitMethod, settled: Mapping[str, Bayes], labels: bool
+    method: FitMethod, settled: Mapping[str, PosteriorMethod], labels: bool
 ) -> dict[str, Any]:
     """Return, ready for JSON, what method bayes was given and learned, by region."""
-    if not isinstance(method, Bayes):
+    if not isinstance(method, PosteriorMethod):
         return {}
     found = {}
     rule = method.rule
@@ -255,10 +255,10 @@ def _regions(
     if labels is None:
         return {"all": np.arange(len(reader.index))}
     values = np.asarray(labels)
-    if not isinstance(method, Bayes):
+    if not method.learns:
         raise OptionError(
-            f"labels were given for method {method.name}, which learns nothing from regions; "
-            "use method bayes or leave them out"
+            f"labels were given for method {method.name}, which with its options learns nothing "
+            "from regions; use method bayes with a prior that it learns, or leave them out"
         )
     if dwi.mask.all() and len(dwi.shape) > 1:
         raise OptionError(
@@ -274,7 +274,8 @@ def _regions(
     return {f"{label:g}": np.flatnonzero(inside == label) for label in np.unique(inside)}
 
 
-def _as_dwi(data: DWI | ArrayLike, bvals: ArrayLike | None, mask: ArrayLike | None) -> DWI:
+def as_dwi(data: DWI | ArrayLike, bvals: ArrayLike | None, mask: ArrayLike | None) -> DWI:
+    """Return what `fit` was given as a scan: a scan, or an array and its b-values."""
     if isinstance(data, DWI):
         if bvals is not None:
             raise OptionError("bvals were given beside a DWI, which has its own; leave them out")
@@ -367,7 +368,7 @@ def _sigma(
     """Return the noise as one value for all voxels of the reader or one for each."""
     if sigma is None:
         return np.full(1, np.nan)
-    values = _sigma_values(sigma)
+    values = sigma_values(sigma)
     if values.ndim and values.shape != shape:
         raise ShapeError(f"the map of sigma has shape {values.shape}; expected the scan's {shape}")
     order: Any = reader.order
@@ -383,11 +384,11 @@ def _sigma(
 def _sigma_record(sigma: ArrayLike | NoiseEstimate | None) -> float | str | None:
     if sigma is None:
         return None
-    values = _sigma_values(sigma)
+    values = sigma_values(sigma)
     return "map" if values.ndim else float(values)
 
 
-def _sigma_values(sigma: ArrayLike | NoiseEstimate) -> NDArray[np.float64]:
+def sigma_values(sigma: ArrayLike | NoiseEstimate) -> NDArray[np.float64]:
     """Return the noise as a number or a map; of a measured one, the pooled number."""
     if isinstance(sigma, NoiseEstimate):
         local = sigma.map is not None and sigma.source == "given"

@@ -14,7 +14,7 @@ from ivimkit import methods
 from ivimkit.engine import Task, run
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import VoxelPlan
-from ivimkit.methods.bayes import Bayes, posterior_options, with_room
+from ivimkit.posterior_method import PosteriorMethod, fit_voxel, posterior_options, with_room
 from ivimkit.prior import Likelihoods, Prior, even_knots
 from ivimkit.prior_table import PriorTable
 from ivimkit.signal_model import SignalModel
@@ -98,7 +98,7 @@ class _Likelihood(TwoPoolMethod):
     name: ClassVar[str] = "likelihood"
     title: ClassVar[str] = "likelihood at the knots of a prior"
     full_fit: ClassVar[bool] = False
-    voxel = Bayes.voxel
+    voxel = staticmethod(fit_voxel)
     references: ClassVar[tuple[str, ...]] = ()
 
     frame: PriorTable
@@ -117,19 +117,19 @@ class _Likelihood(TwoPoolMethod):
         return with_room(super().plan(model, b, weight), b.size)
 
 
-def settle(method: Bayes, scan: Scan) -> Bayes:
+def settle(method: PosteriorMethod, scan: Scan) -> PosteriorMethod:
     """Return the method with its prior as a table and its noise variance as two numbers.
 
     Parameters
     ----------
-    method : Bayes
+    method : PosteriorMethod
         The method as the user gave it.
     scan : Scan
         The voxels to learn from.
 
     Returns
     -------
-    Bayes
+    PosteriorMethod
 
     Raises
     ------
@@ -221,8 +221,7 @@ def _sample(scan: Scan, n: int, seed: int) -> Scan:
 
 def _variance(scan: Scan) -> tuple[float, float]:
     """Return the distribution of the noise variances; Jeffreys' prior if the scan tells none."""
-    used = np.unique(scan.b[scan.weight > 0.0]).size
-    degrees = used - scan.model.n_free
+    degrees = int(np.count_nonzero(scan.weight)) - scan.model.n_free
     if degrees < 1:
         return 0.0, 0.0
     values, good = scan.fitted(methods.get("varpro"))  # type: ignore[arg-type]

@@ -53,7 +53,10 @@ class TwoPoolMethod(FitMethod):
 
     @abstractmethod
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
-        """Return the numbers that the method's voxel function reads behind the common ones."""
+        """Return the numbers that the method's voxel function reads behind the common ones.
+
+        The b-values are those with a weight, one for each value of the signal.
+        """
 
     def plan(
         self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
@@ -68,7 +71,7 @@ class TwoPoolMethod(FitMethod):
             -1 if pools.fast is None else model.index(pools.fast),
             model.index(pools.slow),
         )
-        own = self.own_options(model, np.unique(b[weight > 0.0]))
+        own = self.own_options(model, b[weight > 0.0])
         if not self.searches:
             return VoxelPlan(pool_options(positions, 0, 0, degrees, *own), np.zeros((1, 1)), 1)
         slow = model[pools.slow]

@@ -10,23 +10,53 @@ from rich.table import Table
 from ivimkit.cli.progress import spaced
 from ivimkit.cli.quantity import shown_number, shown_unit
 from ivimkit.cli.screen import plain_table
-from ivimkit.derived import describe
+from ivimkit.derived import describe, is_about_another
 from ivimkit.quality import summary_rows
 from ivimkit.result import FitResult
 from ivimkit.status import FitStatus, explain
 from ivimkit.status import describe as describe_status
 
-__all__ = ["map_table", "status_table", "timing"]
+__all__ = ["map_table", "prior_lines", "status_table", "timing"]
 
 
 def map_table(result: FitResult) -> Table:
-    """Return a table of the median and the quartiles of each map."""
-    table = plain_table("map", "unit", "median", "25 %", "75 %", "voxels", left=2)
-    for name, row in summary_rows(result).items():
+    """Return a table of the median and the quartiles of each map, and how sure it is.
+
+    Standard deviations and information stand beside their map, as medians.
+    """
+    names = [name for name in result.maps if not is_about_another(name, result.maps)]
+    further = {
+        head: suffix
+        for head, suffix in (("sd", "_sd"), ("bits", "_bits"))
+        if any(f"{name}{suffix}" in result.maps for name in names)
+    }
+    table = plain_table("map", "unit", "median", "25 %", "75 %", *further, "voxels", left=2)
+    for name, row in summary_rows(result, names).items():
         parameter = describe(name, result.model.parameters)
-        numbers = (shown_number(parameter, row[key]) for key in ("median", "q25", "q75"))
+        numbers = [shown_number(parameter, row[key]) for key in ("median", "q25", "q75")]
+        for suffix in further.values():
+            numbers.append(_median(result, f"{name}{suffix}"))
         table.add_row(name, shown_unit(parameter), *numbers, spaced(row["n"]))
     return table
+
+
+def _median(result: FitResult, name: str) -> str:
+    """Return the median of a map that tells how sure another is; nothing if there is none."""
+    if name not in result.maps:
+        return ""
+    median = summary_rows(result, [name])[name]["median"]
+    return shown_number(describe(name, result.model.parameters), median, 3)
+
+
+def prior_lines(result: FitResult) -> list[str]:
+    """Say which prior was used, region by region, and where it is from."""
+    lines = []
+    for region, table in result.priors.items():
+        voxels = table.about.get("voxels")
+        learned = f" from {spaced(voxels)} voxels" if voxels else ""
+        where = "prior" if region == "all" else f"prior of region {region}"
+        lines.append(f"{where}: {table.rule}{learned}")
+    return lines
 
 
 def status_table(result: FitResult) -> Table:

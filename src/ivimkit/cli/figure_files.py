@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,20 @@ from ivimkit.io.folder import write_folder
 from ivimkit.organs import Organ
 from ivimkit.result import FitResult
 
-__all__ = ["FIGURES", "draw_result", "remove_figures", "write_figures"]
+__all__ = [
+    "FIGURES",
+    "draw_result",
+    "draw_trust",
+    "figures_of_a_fit",
+    "remove_figures",
+    "write_figures",
+]
 
 FIGURES = "figures"
 """Name of the folder of figures in the folder of a result."""
 
-_OF_A_FIT = ("maps.png", "status.png", "histograms.png")
+_OF_A_FIT = ("maps.png", "status.png", "histograms.png", "uncertainty.png")
+_OF_A_PRIOR = re.compile(r"prior(_-?[\d.e+]+)?\.png")
 
 
 class Drawing(Protocol):
@@ -47,12 +56,44 @@ def draw_result(result: FitResult, dwi: DWI | None, organ: Organ | None) -> dict
         By file name.
     """
     limits = None if organ is None else organ.display
-    drawn = (
-        report.map_panels(result, dwi, limits=limits),
-        report.status_panels(result),
-        report.histograms(result, limits=limits),
-    )
-    return dict(zip(_OF_A_FIT, drawn, strict=True))
+    return {
+        "maps.png": report.map_panels(result, dwi, limits=limits),
+        "status.png": report.status_panels(result),
+        "histograms.png": report.histograms(result, limits=limits),
+        **draw_trust(result),
+    }
+
+
+def draw_trust(
+    result: FitResult,
+    *,
+    slices: Sequence[int] | None = None,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+) -> dict[str, Drawing]:
+    """Draw how sure the numbers are, and what was taken to be likely before, if the fit tells.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    slices : sequence of int, optional
+        Slices to show.
+    limits : mapping of str to tuple of float, optional
+        Ranges of maps.
+
+    Returns
+    -------
+    dict of str to figure
+        By file name; empty for a fit without uncertainty.
+    """
+    found: dict[str, Drawing] = {}
+    if any(name != "S0" and name in result.sd for name in result.model.names):
+        found["uncertainty.png"] = report.uncertainty_panels(result, slices=slices, limits=limits)
+    for region, table in result.priors.items():
+        name = "prior.png" if region == "all" else f"prior_{region}.png"
+        if any(axis.size > 1 for axis in table.knots):
+            found[name] = report.prior_panels(table)
+    return found
 
 
 def write_figures(
@@ -85,10 +126,16 @@ def write_figures(
     return [folder / name for name in figures]
 
 
+def figures_of_a_fit(folder: Path) -> list[str]:
+    """Return the names of the figures of a fit that are in a folder."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [name for name in names if name in _OF_A_FIT or _OF_A_PRIOR.fullmatch(name)]
+
+
 def remove_figures(folder: Path) -> None:
     """Remove the figures of an earlier fit, which would not show the new one."""
-    for name in _OF_A_FIT:
-        (folder / name).unlink(missing_ok=True)
+    for name in figures_of_a_fit(folder):
+        (folder / name).unlink()
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 

@@ -34,11 +34,12 @@ from ivimkit.cli.options import (
     Verbose,
     Volumes,
 )
-from ivimkit.cli.registry import complete, uncertainty_names
+from ivimkit.cli.registry import complete, prior_names, uncertainty_names
 
 __all__ = ["fit"]
 
-_TRUST_PANEL = "How sure the numbers are"
+_BAYES_PANEL = "Method bayes"
+_TRUST_PANEL = "The noise, and how sure the numbers are"
 _MACHINE_PANEL = "The machine"
 
 
@@ -107,6 +108,55 @@ def fit(
             help="b-values of the ADC map, like 0,400,800. By default all.",
         ),
     ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            show_default=False,
+            rich_help_panel=_BAYES_PANEL,
+            autocompletion=complete(prior_names),
+            help=f"What is known before: {', '.join(prior_names())}, or the prior.npz of an "
+            "earlier result. By default learned. organ is that of --organ.",
+        ),
+    ] = None,
+    estimate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=_BAYES_PANEL,
+            help="What of the posterior the maps show: mean (the default), median or mode.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=_BAYES_PANEL,
+            help="Image of whole numbers on the grid of the scan: each region learns a prior of "
+            "its own, so that a lesion is not drawn towards the tissue around it. Needs --mask.",
+        ),
+    ] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            show_default=False,
+            rich_help_panel=_TRUST_PANEL,
+            help="What kind the noise is: rician (magnitudes), gaussian; for varpro also chi. "
+            "By default gaussian for varpro and rician for bayes.",
+        ),
+    ] = None,
+    coils: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            show_default=False,
+            rich_help_panel=_TRUST_PANEL,
+            help="Number of coils combined as root of the sum of squares, for --noise chi.",
+        ),
+    ] = None,
     uncertainty: Annotated[
         str | None,
         typer.Option(
@@ -171,7 +221,9 @@ def fit(
 
     Each result is a folder with the maps S0, f, D_star, D, ADC, fD_star, rmse,
     r2 and status as .nii.gz, all settings in fit.json, and pictures in figures/.
-    A voxel without a value is NaN, and status says why.
+    A voxel without a value is NaN, and status says why. Method bayes adds, for
+    each parameter, standard deviation, limits and information (D_sd, D_lo, D_hi,
+    D_lo50, D_hi50, D_bits), and its prior as prior.npz.
 
     Several scans are fitted one after the other; one that fails does not stop
     the others, and the exit code says so.
@@ -182,7 +234,9 @@ def fit(
       ivimkit fit dwi.nii.gz --bmax 1000 --bounds f=0:0.5 --out results
       ivimkit fit dwi.nii.gz --method segmented --b-split 150 --option steps=2
       ivimkit fit dwi.nii.gz --uncertainty profile --sigma 12.5
-      ivimkit fit dwi.nii.gz --option noise=rician
+      ivimkit fit dwi.nii.gz --noise rician
+      ivimkit fit dwi.nii.gz --mask mask.nii.gz --method bayes
+      ivimkit fit later.nii.gz --method bayes --prior dwi_ivim/prior.npz
       ivimkit fit sub-*/dwi.nii.gz --out group --overwrite
     """
     # Here and not above: --help must not wait for numpy and numba.
@@ -217,7 +271,12 @@ def fit(
             start=start or (),
             uncertainty=uncertainty,
             sigma=sigma,
+            noise_kind=noise,
+            coils=coils,
+            prior=prior,
+            estimate=estimate,
         ),
+        labels=labels,
         weights=weights,
         adc_bvalues=adc_bvalues,
         overwrite=overwrite,

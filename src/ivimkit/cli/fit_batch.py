@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ivimkit import io
 from ivimkit.cli.assignment import number_list
-from ivimkit.cli.closing_table import map_table, status_table, timing
+from ivimkit.cli.closing_table import map_table, prior_lines, status_table, timing
 from ivimkit.cli.exit_codes import DONE, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
@@ -48,6 +48,8 @@ class FitBatch:
         How to read the scans.
     setup : FitSetup
         What to fit and how.
+    labels : Path, optional
+        Label map of regions with priors of their own.
     weights, adc_bvalues : str, optional
         Lists of numbers; `weights` may be a file.
     overwrite : bool
@@ -64,6 +66,7 @@ class FitBatch:
     screen: Screen
     scan: ScanInput
     setup: FitSetup
+    labels: Path | None = None
     weights: str | None = None
     adc_bvalues: str | None = None
     overwrite: bool = False
@@ -95,12 +98,13 @@ class FitBatch:
         method = self.setup.fit_method(model)
         estimator = self.setup.estimator(model, method)
         sigma = self.setup.noise()
+        labels = self._labels()
         codes = []
         with self.screen.warnings_shown():
             for scan, folder in zip(inputs, folders, strict=True):
                 if len(inputs) > 1:
                     self.screen.show(Text(f"\n{scan}", style="bold"))
-                job = _Job(self, scan, folder, model, method, estimator, sigma)
+                job = _Job(self, scan, folder, model, method, estimator, sigma, labels)
                 codes.append(exit_code_of(job.run, self.ctx))
         failed = [str(scan) for scan, code in zip(inputs, codes, strict=True) if code != DONE]
         if failed and len(inputs) > 1:
@@ -112,6 +116,15 @@ class FitBatch:
         self.scan.check()
         self.extra_weights()
         self.adc_bvals()
+
+    def _labels(self) -> Any:
+        """Return the label map; None if there is none."""
+        if self.labels is not None and self.scan.mask is None:
+            raise OptionError(
+                "--labels is given without --mask; expected a mask of the voxels to fit, or else "
+                "air would be a region of its own"
+            )
+        return None if self.labels is None else io.load_map(self.labels)
 
     def extra_weights(self) -> list[float] | None:
         """Return the weights, from the command line or a file."""
@@ -141,6 +154,7 @@ class _Job:
     method: FitMethod
     estimator: Estimator | None = None
     sigma: Any = None
+    labels: Any = None
 
     @property
     def name(self) -> str:
@@ -173,6 +187,7 @@ class _Job:
                 dwi,
                 model=self.model,
                 method=self.method,
+                labels=self.labels,
                 sigma=self.sigma,
                 uncertainty=self.estimator,
                 weights=batch.extra_weights(),
@@ -193,13 +208,21 @@ class _Job:
 
     def _draw(self, result: FitResult, dwi: DWI | None) -> Path | None:
         # Only here: matplotlib takes half a second to import.
-        from ivimkit.cli.figure_files import FIGURES, draw_result, remove_figures, write_figures
+        from ivimkit.cli.figure_files import (
+            FIGURES,
+            draw_result,
+            figures_of_a_fit,
+            remove_figures,
+            write_figures,
+        )
 
         folder, clock = self.folder / FIGURES, time.perf_counter()
         if dwi is None:
             remove_figures(folder)
             return None
-        write_figures(folder, draw_result(result, dwi, self.batch.setup.preset()))
+        figures = draw_result(result, dwi, self.batch.setup.preset())
+        outdated = [name for name in figures_of_a_fit(folder) if name not in figures]
+        write_figures(folder, figures, outdated=outdated)
         self.batch.screen.note(f"drawn in {time.perf_counter() - clock:.2f} s")
         return folder
 
@@ -226,6 +249,7 @@ class _Job:
             "",
             status_table(result),
             "",
+            *prior_lines(result),
             timing(result),
             f"maps in {self.folder}" + (f", figures in {figures}" if figures else ""),
         )

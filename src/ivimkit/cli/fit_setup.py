@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ivimkit import io, methods, models, organs
+from ivimkit import io, methods, models, organs, priors
 from ivimkit import uncertainty as estimators
 from ivimkit.cli.assignment import number, pair, parse_assignments
 from ivimkit.errors import OptionError
@@ -46,6 +46,10 @@ class FitSetup:
         Name of an estimator.
     sigma : str, optional
         Noise: a number or a file.
+    noise_kind, coils : str, int, optional
+        Distribution of the noise, and number of coils, for methods with these options.
+    prior, estimate : str, optional
+        Name or file of the prior, and what of the posterior to show, for method bayes.
     """
 
     model: str
@@ -58,6 +62,10 @@ class FitSetup:
     start: Sequence[str] = ()
     uncertainty: str | None = None
     sigma: str | None = None
+    noise_kind: str | None = None
+    coils: int | None = None
+    prior: str | None = None
+    estimate: str | None = None
 
     def preset(self) -> Organ | None:
         """Return the preset of the organ, if one was named."""
@@ -85,16 +93,51 @@ class FitSetup:
             name: _typed(name, text, usual[name]) if name in usual else text
             for name, text in given.items()
         }
-        if self.b_split is not None:
-            if "b_split" in options:
+        for name, value in self._short_options().items():
+            if value is None:
+                continue
+            if name in options:
+                short = "--" + name.replace("_", "-")
                 raise OptionError(
-                    "both --b-split and --option b_split are given; expected one. Leave out one"
+                    f"both {short} and --option {name} are given; expected one. Leave out one"
                 )
-            options["b_split"] = self.b_split
+            options[name] = value
+        if "prior" in options and "prior" in usual:
+            options["prior"] = self._prior(options["prior"], model)
         organ = self.preset()
         if organ is not None and "b_split" in usual and _has_perfusion(model):
             options.setdefault("b_split", organ.b_split)
         return methods.get(self.method, **options)
+
+    def _short_options(self) -> dict[str, Any]:
+        """Return the options of the method that have options of the command of their own."""
+        return {
+            "b_split": self.b_split,
+            "noise": self.noise_kind,
+            "coils": self.coils,
+            "prior": self.prior,
+            "estimate": self.estimate,
+        }
+
+    def _prior(self, text: str, model: SignalModel) -> Any:
+        """Return the prior of a name, or of a file."""
+        if text == "organ":
+            if self.organ is None:
+                raise OptionError(
+                    "--prior organ is given without --organ; expected one of "
+                    f"{', '.join(organs.names())}, like --organ liver"
+                )
+            return priors.get(text, organ=self.organ)
+        if text in priors.names():
+            return text
+        if not Path(text).is_file():
+            raise OptionError(
+                f"--prior is {text!r}: that is neither a prior nor a file; expected one of "
+                f"{', '.join(priors.names())}, or a file like prior.npz. Check the path"
+            )
+        table = io.load_prior(text)
+        table.check(model)
+        return table
 
     def estimator(self, model: SignalModel, method: FitMethod) -> Estimator | None:
         """Return the uncertainty estimator, if one was named, after it accepted the rest."""

@@ -128,7 +128,8 @@ def plot(
 ) -> None:
     """Draw the maps of a result, or compare results.
 
-    Of one result: maps.png, status.png, histograms.png. Of several:
+    Of one result: maps.png, status.png, histograms.png; uncertainty.png if the
+    fit has standard deviations; prior.png of a fit by bayes. Of several:
     comparison.png, with their maps below each other on the same scales.
     With --voxel also voxel_X_Y_Z.png: the measured signal, the curve of each
     fit, residuals and estimates.

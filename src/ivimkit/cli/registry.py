@@ -8,7 +8,14 @@ from pkgutil import iter_modules
 
 from ivimkit import organs
 
-__all__ = ["complete", "method_names", "model_names", "organ_names", "uncertainty_names"]
+__all__ = [
+    "complete",
+    "method_names",
+    "model_names",
+    "organ_names",
+    "prior_names",
+    "uncertainty_names",
+]
 
 
 def model_names() -> tuple[str, ...]:
@@ -24,6 +31,11 @@ def method_names() -> tuple[str, ...]:
 def uncertainty_names() -> tuple[str, ...]:
     """Return the names of all uncertainty estimators."""
     return _modules("uncertainty")
+
+
+def prior_names() -> tuple[str, ...]:
+    """Return the names of all priors."""
+    return _modules("priors")
 
 
 def organ_names() -> tuple[str, ...]:

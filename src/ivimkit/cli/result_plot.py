@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ivimkit import io, organs, report
 from ivimkit.cli.assignment import pair, parse_assignments, triple
-from ivimkit.cli.figure_files import FIGURES, Drawing, write_figures
+from ivimkit.cli.figure_files import FIGURES, Drawing, draw_trust, write_figures
 from ivimkit.cli.fitted_scan import load_fitted_scan
 from ivimkit.cli.output_folders import names_apart
 from ivimkit.cli.screen import Screen
@@ -104,6 +104,7 @@ class ResultPlot:
             "maps.png": report.map_panels(result, dwi, slices=slices, maps=maps, limits=ranges),
             "status.png": report.status_panels(result, slices=slices),
             "histograms.png": report.histograms(result, labels=labels, maps=maps, limits=ranges),
+            **draw_trust(result, slices=slices, limits=ranges),
         }
 
     def _comparison(

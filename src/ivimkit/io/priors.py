@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 import zipfile
 import zlib
@@ -21,6 +20,11 @@ __all__ = ["load_prior", "save_prior", "write_prior"]
 
 _FORMAT = "ivimkit prior"
 _VERSION = 1
+# What numpy, zipfile and json raise where a file is not what they take it for.
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 _KNOTS = ("slow", "fast", "fraction")
 _UNITS = {"slow": "mm^2/s", "fast": "mm^2/s", "fraction": "1"}
 _DENSITY = "with respect to slow, ln fast and fraction; empty if it is flat"
@@ -112,16 +116,14 @@ def load_prior(path: AnyPath) -> PriorTable:
     try:
         arrays = _read(source)
         about = from_json(str(arrays["about"][()]))
-        if about["format"] != _FORMAT:
-            raise KeyError("format")
+        if about.get("format") != _FORMAT:
+            raise ValueError(f"it holds {about.get('format')!r}")
         version = int(about["format_version"])
     except FileNotFoundError:
         raise FileFormatError(
             f"there is no file {source}; expected a prior that ivimkit has saved. Check the path"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error) as error:
-        raise _no_prior(source, error) from error
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise _no_prior(source, error) from error
     if version > _VERSION:
         raise FileFormatError(
@@ -154,17 +156,17 @@ def write_prior(path: Path, table: PriorTable) -> None:
         "density": _DENSITY,
         "about": table.about,
     }
-    knots = dict(zip(_KNOTS, table.knots, strict=True))
-    text: Any = to_json(about)
-    np.savez_compressed(path, about=text, density=table.density, **knots)
+    arrays: dict[str, Any] = dict(zip(_KNOTS, table.knots, strict=True))
+    np.savez_compressed(path, about=to_json(about), density=table.density, **arrays)
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as archive:
-        # A file of a single array is a plain array, which has no files.
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("a single array")
-        return {name: archive[name] for name in archive.files}
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("it is no NumPy archive, or damaged")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
 
 
 def _table(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PriorTable:
@@ -195,9 +197,7 @@ def _axis(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _no_prior(path: Path, error: Exception) -> FileFormatError:
-    # The errors of some readers are long and speak of Python.
-    reason = str(error).partition("\n")[0] if isinstance(error, json.JSONDecodeError) else error
     return FileFormatError(
-        f"{path} cannot be read as a prior ({reason}); expected a file that ivimkit.save_prior, or "
-        "a fit by method bayes, has written. Check the path, or learn the prior again"
+        f"{path} cannot be read as a prior ({error}); expected a file that ivimkit.save_prior or "
+        "a fit by method bayes has written. Check the path, or learn the prior again"
     )

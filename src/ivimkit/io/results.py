@@ -64,7 +64,8 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     """Save a result: one NIfTI file and one sidecar per map, and ``fit.json``.
 
     The prior of method bayes becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region that
-    has its own; `load_prior` reads them. All files appear at once, complete, or not at all. Other files in the folder stay.
+    has its own; `load_prior` reads them. All files appear at once, complete, or not at all. Other
+    files in the folder stay.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     target = _absolute(folder)
     names = _file_names(result)
     check_free(target, names, overwrite=overwrite)
-    write_folder(target, names, partial(_write, result), outdated=_files_of(target))
+    write_folder(target, names, partial(_write, result), outdated=files_of(target, _RECORD))
 
 
 def load_result(folder: AnyPath) -> FitResult:
@@ -220,12 +221,12 @@ def _file_names(result: FitResult) -> list[str]:
     return [*map(_image_name, images), *sidecars, *map(_prior_name, result.priors), _RECORD]
 
 
-def _files_of(folder: Path) -> list[str]:
-    """Return the files of the result that is in a folder, if it has a readable one."""
-    if not (folder / _RECORD).is_file():
+def files_of(folder: Path, record: str) -> list[str]:
+    """Return the files that the record in a folder lists, if there is a readable one."""
+    if not (folder / record).is_file():
         return []
     try:
-        names = read_json(folder / _RECORD).get("files", [])
+        names = read_json(folder / record).get("files", [])
     except FileFormatError:
         return []
     # Only names of plain files: a record from elsewhere must not reach out of the folder.

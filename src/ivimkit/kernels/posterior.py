@@ -35,12 +35,14 @@ __all__ = [
 ]
 
 WIDTH = 32
-"""Numbers per row of scratch, and nodes of the fraction."""
+"""Numbers per row of scratch."""
+# Nodes of the fraction.
+_FRACTIONS = 24
 # Nodes of the rates where the best fit is a good guide, and where there may be a long tail.
 _NODES = 24
 _MANY_NODES = 32
 # Nodes of the lattices that look for the posterior.
-_COARSE = 16
+_COARSE = 12
 # The posterior is cut off where its profile has fallen by exp(-TAIL) from the best fit.
 TAIL = 10.5
 _MAX_LEVELS = 16
@@ -295,7 +297,7 @@ def _bulk(
     for k in range(WIDTH):
         scratch[M1, k] = scratch[M2, k] = scratch[M3, k] = 0.0
     total = span = 0.0
-    scale = WIDTH / (f_high - f_low) if f_low < f_high else 0.0
+    scale = _FRACTIONS / (f_high - f_low) if f_low < f_high else 0.0
     for i in range(n1):
         for j in range(n2):
             gain = scratch[_CROSS + i, j]
@@ -306,7 +308,7 @@ def _bulk(
             if n2 > 1:
                 weight *= scratch[_R2, j]
             half = 0.5 * (scratch[_HIGH + i, j] - scratch[_LOW + i, j])
-            middle = min(int((scratch[_LOW + i, j] + half - f_low) * scale), WIDTH - 1)
+            middle = min(int((scratch[_LOW + i, j] + half - f_low) * scale), _FRACTIONS - 1)
             scratch[M1, i] += weight
             scratch[M2, j] += weight
             scratch[M3, max(middle, 0)] += weight
@@ -318,13 +320,15 @@ def _bulk(
     axis3 = _axis(f_low, f_high, f_low, math.inf)
     wide1 = _quantile(M1, n1, axis1, 0.75, scratch) - _quantile(M1, n1, axis1, 0.25, scratch)
     wide2 = _quantile(M2, n2, axis2, 0.75, scratch) - _quantile(M2, n2, axis2, 0.25, scratch)
-    wide3 = _quantile(M3, WIDTH, axis3, 0.75, scratch) - _quantile(M3, WIDTH, axis3, 0.25, scratch)
+    wide3 = _quantile(M3, _FRACTIONS, axis3, 0.75, scratch) - _quantile(
+        M3, _FRACTIONS, axis3, 0.25, scratch
+    )
     return (
         _quantile(M1, n1, axis1, 0.5, scratch),
         wide1 / _QUARTILES + 0.3 * (high1 - low1) / n1,
         _quantile(M2, n2, axis2, 0.5, scratch),
         wide2 / _QUARTILES + 0.3 * (high2 - low2) / n2,
-        _quantile(M3, WIDTH, axis3, 0.5, scratch),
+        _quantile(M3, _FRACTIONS, axis3, 0.5, scratch),
         wide3 / _QUARTILES + span / (total * math.sqrt(2.0 * TAIL)),
     )
 
@@ -454,7 +458,7 @@ def _likelihood(
     """Multiply scratch[_VALUE] by the likelihood at all fractions."""
     dp, dg, gg = p2 - p1, 2.0 * (g12 - g11), g11 - 2.0 * g12 + g22
     if power > 0.0:
-        for k in range(WIDTH):
+        for k in range(_FRACTIONS):
             f = scratch[_F, k]
             c = p1 + f * dp
             q = 1.0 / (g11 + f * (dg + f * gg))
@@ -462,7 +466,7 @@ def _likelihood(
             value = exp(-power * log(1.0 + (drop if drop > 0.0 else 0.0)))
             scratch[_VALUE, k] *= value * math.sqrt(q) if c > 0.0 else 0.0
     else:
-        for k in range(WIDTH):
+        for k in range(_FRACTIONS):
             f = scratch[_F, k]
             c = p1 + f * dp
             q = 1.0 / (g11 + f * (dg + f * gg))
@@ -485,7 +489,7 @@ def _totals(
     """
     dp, dg, gg = p2 - p1, 2.0 * (g12 - g11), g11 - 2.0 * g12 + g22
     total = first = second = signal = square = norm = 0.0
-    for k in range(WIDTH):
+    for k in range(_FRACTIONS):
         f = scratch[_F, k]
         value = scratch[_VALUE, k]
         q = 1.0 / (g11 + f * (dg + f * gg))
@@ -535,7 +539,7 @@ def _deposit(
     n = basis.shape[1]
     for k in range(n):
         scratch[_COLUMN, k] = 0.0
-    for k in range(WIDTH):
+    for k in range(_FRACTIONS):
         index, part = int(scratch[_I3, k]), scratch[_T3, k]
         scratch[_COLUMN, index] += (1.0 - part) * scratch[_VALUE, k]
         if part > 0.0:
@@ -643,9 +647,10 @@ def integrate(
     axis3 = _axis(f_low, f_high, best[2], spread[2])
     _place(knots1, axis1, n1, _I1, scratch)
     _place(knots2, axis2, n2, _I2, scratch)
-    _place(knots3, axis3, WIDTH, _I3, scratch)
+    _place(knots3, axis3, _FRACTIONS, _I3, scratch)
+    for k in range(_FRACTIONS):
+        scratch[_F, k] = _node(axis3, (k + 0.5) / _FRACTIONS)
     for k in range(WIDTH):
-        scratch[_F, k] = _node(axis3, (k + 0.5) / WIDTH)
         scratch[M1, k] = scratch[M2, k] = scratch[M3, k] = 0.0
         scratch[SUMS, k] = 0.0
     for i in range(n1):
@@ -659,11 +664,11 @@ def integrate(
             if density.size == 0:
                 # Flat in the fast rate itself, and the lattice is one of its logarithm.
                 area *= scratch[_R2, j] if n2 > 1 and basis.size == 0 else 1.0
-                for k in range(WIDTH):
+                for k in range(_FRACTIONS):
                     scratch[_VALUE, k] = area * scratch[_S3, k]
             else:
                 _column(i, j, knots2.size, density, scratch)
-                for k in range(WIDTH):
+                for k in range(_FRACTIONS):
                     index, part = int(scratch[_I3, k]), scratch[_T3, k]
                     value = scratch[_COLUMN, index]
                     if part > 0.0:
@@ -952,7 +957,7 @@ def posterior_voxel(
         # What is narrower than the steps of the coarse lattice, only the curvature can see.
         seen1 = peak[0] > 0.5 * (high1 - low1) / _COARSE and w1 < math.inf
         seen2 = peak[1] > 0.5 * (high2 - low2) / _COARSE and w2 < math.inf
-        seen3 = peak[2] > 0.5 * (f_high - f_low) / WIDTH and w3 < math.inf
+        seen3 = peak[2] > 0.5 * (f_high - f_low) / _FRACTIONS and w3 < math.inf
         centre = (c1 if seen1 else best1, c2 if seen2 else log2, c3 if seen3 else f)
         peak = (w1 if seen1 else peak[0], w2 if seen2 else peak[1], w3 if seen3 else peak[2])
         nodes = _MANY_NODES
@@ -1046,19 +1051,19 @@ def posterior_voxel(
     if free3:
         at = first + 5 * i_f
         out[at] = sd_f
-        out[at + 1] = _quantile(M3, WIDTH, axis3, 0.025, scratch)
-        out[at + 2] = _quantile(M3, WIDTH, axis3, 0.975, scratch)
-        out[at + 3] = _quantile(M3, WIDTH, axis3, 0.25, scratch)
-        out[at + 4] = _quantile(M3, WIDTH, axis3, 0.75, scratch)
-        out[rest] = _bits(M3, WIDTH, _I3, prior3, scratch)
+        out[at + 1] = _quantile(M3, _FRACTIONS, axis3, 0.025, scratch)
+        out[at + 2] = _quantile(M3, _FRACTIONS, axis3, 0.975, scratch)
+        out[at + 3] = _quantile(M3, _FRACTIONS, axis3, 0.25, scratch)
+        out[at + 4] = _quantile(M3, _FRACTIONS, axis3, 0.75, scratch)
+        out[rest] = _bits(M3, _FRACTIONS, _I3, prior3, scratch)
         if estimate == 0:
             f = mean_f
         elif estimate == 1:
-            f = _quantile(M3, WIDTH, axis3, 0.5, scratch)
+            f = _quantile(M3, _FRACTIONS, axis3, 0.5, scratch)
         else:
-            for k in range(WIDTH):
+            for k in range(_FRACTIONS):
                 scratch[M3, k] /= scratch[_S3, k]
-            f = _mode(M3, WIDTH, axis3, scratch)
+            f = _mode(M3, _FRACTIONS, axis3, scratch)
     rest += 1 if i_f >= 0 else 0
     out[i_slow] = r1
     if i_f >= 0:

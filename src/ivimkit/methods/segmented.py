@@ -128,7 +128,8 @@ class Segmented(TwoPoolMethod):
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return the threshold, the number of steps and the two lowest b-values."""
-        return float(self.b_split), float(self.steps), float(b[0]), float(b[1])
+        first, second = np.unique(b)[:2].tolist()
+        return float(self.b_split), float(self.steps), first, second
 
 
 METHOD = Segmented

@@ -1,0 +1,157 @@
+"""save_comparison: which model each voxel deserves, as a folder of maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from ivimkit.io.folder import check_free, write_folder
+from ivimkit.io.maps import write_image
+from ivimkit.io.record import write_json
+from ivimkit.io.results import files_of
+from ivimkit.io.scan import AnyPath
+
+if TYPE_CHECKING:
+    from ivimkit.comparison import Comparison
+
+__all__ = ["check_comparison", "save_comparison"]
+
+_RECORD = "comparison.json"
+_VERSION = 1
+_USUAL_MAPS = ("chosen", "D_averaged", "f_averaged")
+_WEIGHTS = {
+    "aicc": "Akaike weight",
+    "bic": "weight by BIC",
+    "f_test": "1 where the F-test chose the model, 0 elsewhere",
+    "evidence": "posterior probability, all models equally probable before",
+}
+_AVERAGED = {
+    "D": (
+        "Diffusion coefficient of all models, averaged with their weights; the ADC stands for D "
+        "in a model with one decay",
+        "mm^2/s",
+    ),
+    "f": (
+        "Perfusion fraction of all models, averaged with their weights; 0 in a model without",
+        "1",
+    ),
+}
+
+
+def check_comparison(folder: AnyPath, *, overwrite: bool = False) -> None:
+    """Refuse a folder that holds a comparison, before the work of one.
+
+    Parameters
+    ----------
+    folder : path
+        Where the comparison is to be saved.
+    overwrite : bool
+        Whether an earlier comparison may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If a comparison is there, or the folder is a file.
+    """
+    names = [_RECORD, *(f"{name}.nii.gz" for name in _USUAL_MAPS)]
+    check_free(_absolute(folder), names, overwrite=overwrite)
+
+
+def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool = False) -> None:
+    """Save a comparison: ``chosen.nii.gz``, weights, averages, and ``comparison.json``.
+
+    The maps are ``chosen`` (position of the model, -1 for none; the sidecar and
+    ``comparison.json`` name them), ``weight_<model>``, ``D_averaged`` and ``f_averaged``, each
+    with a sidecar. All files appear at once, complete, or not at all. Other files in the folder
+    stay. The fits themselves are saved by `save`, each into a folder of its own.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What `ivimkit.compare` returned.
+    folder : path
+        Where to; made if it is not there.
+    overwrite : bool
+        Whether an earlier comparison may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If a comparison is there and overwriting was not asked for.
+    InputError
+        If the files cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, ivimkit as ik
+    >>> from pathlib import Path
+    >>> comparison = ik.compare(ik.simulate.phantom(shape=(12, 10, 1)).dwi)
+    >>> out = Path(tempfile.mkdtemp()) / "out"
+    >>> ik.save_comparison(comparison, out)
+    >>> (out / "weight_biexp.nii.gz").exists()
+    True
+    """
+    target = _absolute(folder)
+    maps = [*_USUAL_MAPS, *(f"weight_{name}" for name in comparison.names)]
+    names = [f"{name}{suffix}" for name in maps for suffix in (".nii.gz", ".json")]
+    names.append(_RECORD)
+    check_free(target, names, overwrite=overwrite)
+    write = partial(_write, comparison, names)
+    write_folder(target, names, write, outdated=files_of(target, _RECORD))
+
+
+def _maps(comparison: Comparison) -> Iterator[tuple[str, NDArray[Any], dict[str, Any]]]:
+    """Yield name, array and sidecar of every map, made one at a time."""
+    common = {
+        "Models": list(comparison.names),
+        "Criterion": comparison.criterion,
+        "References": list(comparison.references),
+    }
+    missing = {"NaN": "outside the mask, or the fit of one of the models failed"}
+    chosen = {
+        "Name": "chosen",
+        "Description": "The model with the highest weight",
+        "Units": "1",
+        "Values": {
+            "-1": "none: outside the mask, or the fit of one of the models failed",
+            **{str(index): name for index, name in enumerate(comparison.names)},
+        },
+    }
+    yield "chosen", comparison.chosen, {**chosen, **common}
+    for model in comparison.names:
+        name, what = f"weight_{model}", _WEIGHTS[comparison.criterion]
+        about = {"Name": name, "Description": f"Of model {model}: {what}", "Units": "1"}
+        yield name, comparison.weights[model], {**about, **common, **missing}
+    averaged = comparison.averaged
+    for quantity, (what, unit) in _AVERAGED.items():
+        about = {"Name": f"{quantity}_averaged", "Description": what, "Units": unit}
+        yield f"{quantity}_averaged", averaged[quantity], {**about, **common, **missing}
+
+
+def _write(comparison: Comparison, names: list[str], folder: Path) -> None:
+    for name, array, about in _maps(comparison):
+        write_image(folder / f"{name}.nii.gz", array, comparison.geometry)
+        write_json(folder / f"{name}.json", about)
+    record = {
+        "format": "ivimkit comparison",
+        "format_version": _VERSION,
+        "models": list(comparison.names),
+        "left_out": dict(comparison.left_out),
+        "criterion": comparison.criterion,
+        "alpha": comparison.alpha if comparison.criterion == "f_test" else None,
+        "references": list(comparison.references),
+        "fits": {
+            name: {"equation": result.model.equation, **result.provenance.to_dict()}
+            for name, result in comparison.results.items()
+        },
+        "files": names,
+    }
+    write_json(folder / _RECORD, record)
+
+
+def _absolute(folder: AnyPath) -> Path:
+    return Path(folder).expanduser().resolve()
