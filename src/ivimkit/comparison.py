@@ -29,7 +29,7 @@ from ivimkit.training import LEAST_VOXELS, variance_distribution
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CRITERIA", "REFERENCES", "Comparison", "compare"]
+__all__ = ["CRITERIA", "REFERENCES", "Comparison", "compare", "regions_of"]
 
 CRITERIA = ("aicc", "bic", "f_test", "evidence")
 """What models can be compared by."""
@@ -177,7 +177,9 @@ class Comparison:
         # Imported here: it takes a fifth of a second, and most comparisons need no table.
         import pandas as pd
 
-        regions = self._regions(labels, label_names)
+        regions = {"all": self.mask}
+        if labels is not None:
+            regions = regions_of(labels, self.shape, label_names)
         weights = {name: self.weights[name] for name in self.names}
         rows = {}
         for region, inside in regions.items():
@@ -198,21 +200,40 @@ class Comparison:
     def _first(self) -> FitResult:
         return next(iter(self.results.values()))
 
-    def _regions(
-        self, labels: ArrayLike | None, names: Mapping[int, str] | None
-    ) -> dict[str, NDArray[np.bool_]]:
-        if labels is None:
-            return {"all": self.mask}
-        array = np.asarray(labels)
-        if array.shape != self.shape:
-            raise ShapeError(
-                f"the labels have shape {array.shape}; expected {self.shape}, that of the maps. "
-                "Resample them to the scan"
-            )
-        found = [int(label) for label in np.unique(array) if label]
-        if not found:
-            raise ShapeError("there is no region; expected labels other than 0 in some voxels")
-        return {(names or {}).get(label, str(label)): array == label for label in found}
+
+def regions_of(
+    labels: ArrayLike, shape: tuple[int, ...], names: Mapping[int, str] | None = None
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the voxels of every region by its name.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (...)
+        Region of each voxel; 0 is none.
+    shape : tuple of int
+        Of the maps that the regions belong to.
+    names : mapping of int to str, optional
+        Names of the regions; the numbers by default.
+
+    Returns
+    -------
+    dict of str to ndarray of bool, shape (...)
+
+    Raises
+    ------
+    ShapeError
+        If the labels have another shape than the maps, or there is no region.
+    """
+    array = np.asarray(labels)
+    if array.shape != shape:
+        raise ShapeError(
+            f"the labels have shape {array.shape}; expected {shape}, that of the maps. Resample "
+            "them to the scan"
+        )
+    found = [int(label) for label in np.unique(array) if label]
+    if not found:
+        raise ShapeError("there is no region; expected labels other than 0 in some voxels")
+    return {(names or {}).get(label, str(label)): array == label for label in found}
 
 
 def compare(

@@ -200,7 +200,12 @@ def _run(
         part = scan if len(regions) == 1 else scan.take(positions)
         settled = method
         if isinstance(method, PosteriorMethod):
-            settled = learned[name] = settle(method, part)
+            try:
+                settled = learned[name] = settle(method, part)
+            except OptionError as error:
+                raise (
+                    error if len(regions) == 1 else OptionError(f"region {name}: {error}")
+                ) from None
         task = Task(part.model, settled, part.weight, part.sigma, estimator)
         further = task.columns
 

@@ -31,6 +31,8 @@ NOISE = ("rician", "gaussian")
 _FAILED = int(FAILED)
 # Where the options say whether the noise floor is taken off.
 _FLOOR = EXTRA + 12
+# Where they have the number of knots of the fraction.
+_N_FRACTION = EXTRA + 7
 
 
 @device
@@ -62,7 +64,7 @@ def fit_voxel(
         )
     code = store_pools(fit, options, box, out[: n + 2])
     if code & _FAILED == 0:
-        posterior_voxel(
+        code |= posterior_voxel(
             b, root_weight, clean, signal, sigma, fit, box, n, options, table, work, out
         )
     return code
@@ -159,10 +161,11 @@ class PosteriorMethod(TwoPoolMethod):
 
 
 def with_room(plan: VoxelPlan, n_b: int) -> VoxelPlan:
-    """Return the plan with scratch for the lattice and a signal, behind that of the search."""
+    """Return the plan with scratch behind that of the search: lattice, signal, knots of f."""
     options = plan.options.copy()
     options[EXTRA] = plan.work_rows
-    rows = -(-(SCRATCH * WIDTH + n_b) // plan.table.shape[1])
+    room = SCRATCH * WIDTH + n_b + int(options[_N_FRACTION])
+    rows = -(-room // plan.table.shape[1])
     return VoxelPlan(options, plan.table, plan.work_rows + rows)
 
 

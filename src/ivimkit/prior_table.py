@@ -16,6 +16,8 @@ __all__ = ["PriorTable", "hat_integrals"]
 
 Axis = NDArray[np.float64]
 
+_ROUNDING = 1e-12
+
 
 def hat_integrals(knots: Axis) -> Axis:
     """Return the integrals of the piecewise linear functions that are 1 at one knot each."""
@@ -82,7 +84,9 @@ class PriorTable:
         total = float((self.density * self.volumes()).sum())
         if not total > 0.0:
             raise OptionError("the density of a prior is zero everywhere; expected some mass")
-        object.__setattr__(self, "density", self.density / total)
+        # What was scaled before keeps its bits: a prior from a file gives the maps that it gave.
+        if abs(total - 1.0) > _ROUNDING:
+            object.__setattr__(self, "density", self.density / total)
 
     @property
     def flat(self) -> bool:

@@ -1,7 +1,7 @@
 import pytest
 
 from ivimkit import models
-from ivimkit.derived import DERIVED, describe
+from ivimkit.derived import DERIVED, describe, is_about_another
 from ivimkit.errors import OptionError
 
 
@@ -23,3 +23,10 @@ def test_all_have_a_description():
 def test_unknown_map():
     with pytest.raises(OptionError, match=r"no map 'T2'; expected one of ADC, fD_star"):
         describe("T2", ())
+
+
+def test_maps_that_tell_how_sure_another_is():
+    names = ["D", "f", "D_star", "D_star_sd", "D_bits", "corr_f_D", "fD_star"]
+    about = [name for name in names if is_about_another(name, names)]
+    assert about == ["D_star_sd", "D_bits", "corr_f_D"]
+    assert not is_about_another("Q_sd", names)

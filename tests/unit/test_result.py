@@ -132,3 +132,27 @@ def test_provenance_survives_json():
         status_counts={"OK": 3},
     )
     assert Provenance.from_dict(json.loads(json.dumps(provenance.to_dict()))) == provenance
+
+
+def test_half_intervals_and_information_of_bayes():
+    maps = biexp_maps(SHAPE)
+    maps |= {"D_lo50": 0.9 * maps["D"], "D_hi50": 1.1 * maps["D"], "f_bits": 2.0 * maps["f"]}
+    result = made_result(maps)
+    low, high = result.interval50["D"]
+    np.testing.assert_array_equal(low, maps["D_lo50"])
+    np.testing.assert_array_equal(high, maps["D_hi50"])
+    assert list(result.interval50) == ["D"]
+    assert list(result.information) == ["f"]
+    np.testing.assert_array_equal(result.information["f"], maps["f_bits"])
+    with pytest.raises(OptionError, match=r"no information on 'S0'; there is f"):
+        result.information["S0"]
+    with pytest.raises(OptionError, match=r"no 50 % interval of 'f'; there is D"):
+        result.interval50["f"]
+
+
+def test_a_fit_that_does_not_tell_says_which_one_does():
+    result = made_result(biexp_maps(SHAPE))
+    with pytest.raises(OptionError, match=r"no information on 'D'; .* fit with method bayes"):
+        result.information["D"]
+    with pytest.raises(OptionError, match=r"no uncertainty of 'D'; .*uncertainty=\.\.\. or with"):
+        result.sd["D"]

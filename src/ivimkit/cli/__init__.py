@@ -8,6 +8,7 @@ import typer
 
 from ivimkit import __version__
 from ivimkit.cli.check import check
+from ivimkit.cli.compare import compare
 from ivimkit.cli.demo import demo
 from ivimkit.cli.exit_codes import INTERRUPTED
 from ivimkit.cli.fit import fit
@@ -51,7 +52,7 @@ def _options(
     """
 
 
-for command in (fit, check, plot, simulate, demo, methods):
+for command in (fit, check, compare, plot, simulate, demo, methods):
     app.command()(command)
 
 

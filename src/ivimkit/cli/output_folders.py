@@ -19,7 +19,7 @@ def stem(scan: Path) -> str:
     return _SUFFIX.sub("", scan.name) or scan.name
 
 
-def output_folders(scans: Sequence[Path], out: Path | None) -> list[Path]:
+def output_folders(scans: Sequence[Path], out: Path | None, *, ending: str = "ivim") -> list[Path]:
     """Choose a folder for each scan.
 
     Parameters
@@ -28,6 +28,8 @@ def output_folders(scans: Sequence[Path], out: Path | None) -> list[Path]:
         The scans of one call.
     out : Path, optional
         What the user asked for: the folder of the only scan, or the parent of all folders.
+    ending : str
+        Of the names of folders that nobody asked for.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def output_folders(scans: Sequence[Path], out: Path | None) -> list[Path]:
     if out is not None:
         folders = [out] if len(scans) == 1 else [out / name for name in names_apart(scans)]
     else:
-        folders = [scan.parent / f"{stem(scan)}_ivim" for scan in scans]
+        folders = [scan.parent / f"{stem(scan)}_{ending}" for scan in scans]
     for folder, count in Counter(folder.resolve() for folder in folders).items():
         if count > 1:
             same = [str(s) for s, f in zip(scans, folders, strict=True) if f.resolve() == folder]

@@ -81,7 +81,8 @@ def save_prior(table: PriorTable, path: AnyPath, *, overwrite: bool = False) -> 
             "space and the right to write. Choose another one"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.exists():
+            partial.unlink()
 
 
 def load_prior(path: AnyPath) -> PriorTable:

@@ -24,6 +24,7 @@ from ivimkit.kernels.exponential import exp, log
 from ivimkit.kernels.noise_floor import N_FLOOR, excess
 from ivimkit.kernels.pools import EXTRA
 from ivimkit.kernels.two_pools import APART, Box, Fit, squared_residual
+from ivimkit.status import FitStatus
 
 __all__ = [
     "SCRATCH",
@@ -33,6 +34,9 @@ __all__ = [
     "posterior_voxel",
     "without_floor",
 ]
+
+# A flag of FitStatus, which stands in a layer that knows no numba.
+_NO_SIGNAL = int(FitStatus.NO_SIGNAL)
 
 WIDTH = 32
 """Numbers per row of scratch."""
@@ -69,10 +73,10 @@ _R2, _P2, _G2, _I2, _T2, _S2 = 6, 7, 8, 9, 10, 11
 _F, _I3, _T3, _S3 = 12, 13, 14, 15
 M1, M2, M3 = 16, 17, 18
 """Rows of the marginals of slow rate, logarithm of the fast rate and fraction."""
-_COLUMN, _VALUE = 19, 20
-SUMS = 21
+_VALUE = 19
+SUMS = 20
 """Row of the sums that `integrate` returns."""
-_CROSS = 22
+_CROSS = 21
 _LOW = _CROSS + _MANY_NODES
 _HIGH = _LOW + _MANY_NODES
 SCRATCH = _HIGH + _MANY_NODES
@@ -482,26 +486,28 @@ def _totals(
     g12: float,
     g22: float,
     scratch: NDArray[np.float64],
-) -> tuple[float, float, float, float, float, float]:
+) -> tuple[float, float, float, float, float, float, float]:
     """Add scratch[_VALUE] to the marginal of the fraction; return its sum and moments.
 
-    They are those of 1, f, f^2, S0, S0^2 and 1/q.
+    They are those of 1, f, f^2, S0, S0^2, 1/q and the gain c^2/q.
     """
     dp, dg, gg = p2 - p1, 2.0 * (g12 - g11), g11 - 2.0 * g12 + g22
-    total = first = second = signal = square = norm = 0.0
+    total = first = second = signal = square = norm = gain = 0.0
     for k in range(_FRACTIONS):
         f = scratch[_F, k]
         value = scratch[_VALUE, k]
         q = 1.0 / (g11 + f * (dg + f * gg))
-        s0 = (p1 + f * dp) * q
+        c = p1 + f * dp
+        s0 = c * q
         total += value
         first += value * f
         second += value * f * f
         signal += value * s0
         square += value * s0 * s0
         norm += value * q
+        gain += value * s0 * c
         scratch[M3, k] += value
-    return total, first, second, signal, square, norm
+    return total, first, second, signal, square, norm, gain
 
 
 @device
@@ -511,16 +517,17 @@ def _column(
     n_fast: int,
     density: NDArray[np.float64],
     scratch: NDArray[np.float64],
+    column: NDArray[np.float64],
 ) -> None:
-    """Write the prior at a pair of nodes and all knots of the fraction to scratch[_COLUMN]."""
+    """Write the prior at a pair of nodes and all knots of the fraction to `column`."""
     row = int(scratch[_I1, i]) * n_fast + int(scratch[_I2, j])
     s, t = scratch[_T1, i], scratch[_T2, j]
     down = row + n_fast if s > 0.0 else row
     right = 1 if t > 0.0 else 0
     for k in range(density.shape[1]):
-        scratch[_COLUMN, k] = (1.0 - s) * (
-            (1.0 - t) * density[row, k] + t * density[row + right, k]
-        ) + s * ((1.0 - t) * density[down, k] + t * density[down + right, k])
+        column[k] = (1.0 - s) * ((1.0 - t) * density[row, k] + t * density[row + right, k]) + s * (
+            (1.0 - t) * density[down, k] + t * density[down + right, k]
+        )
 
 
 @device
@@ -529,6 +536,7 @@ def _deposit(
     j: int,
     n_fast: int,
     scratch: NDArray[np.float64],
+    column: NDArray[np.float64],
     basis: NDArray[np.float64],
 ) -> None:
     """Add scratch[_VALUE] of a pair to the knots around its nodes, by their nearness."""
@@ -538,14 +546,14 @@ def _deposit(
     right = 1 if t > 0.0 else 0
     n = basis.shape[1]
     for k in range(n):
-        scratch[_COLUMN, k] = 0.0
+        column[k] = 0.0
     for k in range(_FRACTIONS):
         index, part = int(scratch[_I3, k]), scratch[_T3, k]
-        scratch[_COLUMN, index] += (1.0 - part) * scratch[_VALUE, k]
+        column[index] += (1.0 - part) * scratch[_VALUE, k]
         if part > 0.0:
-            scratch[_COLUMN, index + 1] += part * scratch[_VALUE, k]
+            column[index + 1] += part * scratch[_VALUE, k]
     for k in range(n):
-        value = scratch[_COLUMN, k]
+        value = column[k]
         basis[row, k] += (1.0 - s) * (1.0 - t) * value
         basis[row + right, k] += (1.0 - s) * t * value
         basis[down, k] += s * (1.0 - t) * value
@@ -571,6 +579,7 @@ def integrate(
     density: NDArray[np.float64],
     basis: NDArray[np.float64],
     scratch: NDArray[np.float64],
+    column: NDArray[np.float64],
     table: NDArray[np.float64],
 ) -> tuple[Axis, Axis, Axis]:
     """Sum the posterior over a lattice; leave sums and marginals in scratch.
@@ -603,7 +612,9 @@ def integrate(
         may be of size 0.
     scratch : ndarray, shape (SCRATCH, WIDTH)
         Receives the sums of 1, r1, r1^2, f, f^2, r2, r2^2, f r1, f r2, r1 r2, (f r2)^2, S0,
-        S0^2, 1/q in row `SUMS` and the marginals in rows `M1`, `M2`, `M3`.
+        S0^2, 1/q, c^2/q in row `SUMS` and the marginals in rows `M1`, `M2`, `M3`.
+    column : ndarray, shape (n_fraction,)
+        Room to work in.
     table : ndarray
         `ivimkit.kernels.atoms.Dictionary.table`.
 
@@ -667,17 +678,17 @@ def integrate(
                 for k in range(_FRACTIONS):
                     scratch[_VALUE, k] = area * scratch[_S3, k]
             else:
-                _column(i, j, knots2.size, density, scratch)
+                _column(i, j, knots2.size, density, scratch, column)
                 for k in range(_FRACTIONS):
                     index, part = int(scratch[_I3, k]), scratch[_T3, k]
-                    value = scratch[_COLUMN, index]
+                    value = column[index]
                     if part > 0.0:
-                        value += part * (scratch[_COLUMN, index + 1] - value)
+                        value += part * (column[index + 1] - value)
                     scratch[_VALUE, k] = area * scratch[_S3, k] * value
             _likelihood(p1, p2, g11, g12, g22, top, inverse, power, scratch)
-            total, first, second, s0, square, norm = _totals(p1, p2, g11, g12, g22, scratch)
+            total, first, second, s0, square, norm, gain = _totals(p1, p2, g11, g12, g22, scratch)
             if basis.size > 0:
-                _deposit(i, j, knots2.size, scratch, basis)
+                _deposit(i, j, knots2.size, scratch, column, basis)
             r2 = scratch[_R2, j]
             scratch[M1, i] += total
             scratch[M2, j] += total
@@ -695,6 +706,7 @@ def integrate(
             scratch[SUMS, 11] += s0
             scratch[SUMS, 12] += square
             scratch[SUMS, 13] += norm
+            scratch[SUMS, 14] += gain
     return axis1, axis2, axis3
 
 
@@ -811,7 +823,7 @@ def without_floor(
     fit : tuple
         As `ivimkit.kernels.search.global_fit` returns it.
     options : ndarray
-        As `ivimkit.methods.bayes.posterior_options` makes them.
+        As `ivimkit.posterior_method.posterior_options` makes them.
     clean : ndarray, shape (n_b,)
         Receives the signal.
     """
@@ -828,7 +840,6 @@ def without_floor(
         if root_weight[j] > 0.0 and noise > 0.0:
             expected = a1 * exp(-b[j] * r1) + a2 * exp(-b[j] * r2)
             clean[j] -= noise * excess(max(expected, 0.0) / noise, own, _TABLE)
-    return clean
 
 
 @device
@@ -845,7 +856,7 @@ def posterior_voxel(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
     out: NDArray[np.float64],
-) -> None:
+) -> int:
     """Replace the best fit in `out` by what the posterior says.
 
     Parameters
@@ -863,7 +874,7 @@ def posterior_voxel(
     n_par : int
         Number of parameters of the model.
     options : ndarray
-        As `ivimkit.methods.bayes.posterior_options` makes them.
+        As `ivimkit.posterior_method.posterior_options` makes them.
     table : ndarray
         `ivimkit.kernels.atoms.Dictionary.table`.
     work : ndarray
@@ -872,6 +883,11 @@ def posterior_voxel(
         Holds the parameters of the best fit and its cost; receives the estimates, their cost and
         number of lattices, and `ivimkit.methods.bayes.Bayes.extras`; or, if the options ask for
         it, the integrals of the likelihood with each knot's function in place of the extras.
+
+    Returns
+    -------
+    int
+        0, or the flag of a voxel without signal: S0 is above 0 nowhere around the best fit.
     """
     own = options[EXTRA:]
     n1, n2, n3 = int(own[_KNOTS]), int(own[_KNOTS + 1]), int(own[_KNOTS + 2])
@@ -886,6 +902,7 @@ def posterior_voxel(
     density = own[at : at + size].reshape((size // n3, n3))
     flat = work[int(own[_ROWS]) :].reshape(-1)
     scratch = flat[: SCRATCH * WIDTH].reshape((SCRATCH, WIDTH))
+    column = flat[SCRATCH * WIDTH + b.size :][:n3]
     basis_size = n1 * n2 * n3 if own[_BASIS] > 0.0 else 0
     first = n_par + 2
     basis = out[first : first + basis_size].reshape((basis_size // n3, n3))
@@ -979,17 +996,20 @@ def posterior_voxel(
         density,
         basis,
         scratch,
+        column,
         table,
     )
     out[n_par + 1] = levels
     total = scratch[SUMS, 0]
+    if not total > 0.0:
+        return _NO_SIGNAL
     if basis_size > 0:
         for i in range(basis.shape[0]):
             for k in range(n3):
                 basis[i, k] /= total
-        return
+        return 0
 
-    for k in range(1, 14):
+    for k in range(1, 15):
         scratch[SUMS, k] /= total
     m1 = nodes if axis1[2] < axis1[3] else 1
     m2 = nodes if axis2[2] < axis2[3] else 1
@@ -998,7 +1018,9 @@ def posterior_voxel(
     sd_f = math.sqrt(max(scratch[SUMS, 4] - mean_f * mean_f, 0.0))
     sd2 = math.sqrt(max(scratch[SUMS, 6] - mean2 * mean2, 0.0))
     s0 = scratch[SUMS, 11]
-    spread = variance if variance > 0.0 else residual / max(2.0 * power - 2.0, 1.0)
+    spread = variance
+    if not variance > 0.0:
+        spread = max(residual + top - scratch[SUMS, 14], residual) / max(2.0 * power - 2.0, 1.0)
     s0_sd = math.sqrt(max(scratch[SUMS, 12] - s0 * s0, 0.0) + spread * scratch[SUMS, 13])
 
     for k in range(first, out.size):
@@ -1091,3 +1113,4 @@ def posterior_voxel(
         evidence += own[_POWER_CONSTANT] - power * math.log(0.5 * residual)
     out[rest + 1] = evidence
     out[n_par] = squared_residual(b, root_weight, measured, r1, r2, (1.0 - f) * s0, f * s0)
+    return 0

@@ -32,7 +32,7 @@ _LEGEND_SIZE = 8
 """Points."""
 
 # Told apart by all readers, also in grey; further models begin again.
-_COLOURS = ("#56B4E9", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#F0E442", "#0072B2")
+_COLOURS = ("#56B4E9", "#F0E442", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2")
 _WEIGHT_COLOURS = "cividis"
 _NAMES = {"aicc": "AICc", "bic": "BIC", "f_test": "F-test", "evidence": "evidence"}
 _WEIGHT = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ivimkit import methods, models, organs, simulate, uncertainty
+from ivimkit import methods, models, organs, priors, simulate, uncertainty
 from ivimkit.cli.options import Average, BUnit, Device
 from ivimkit.cli.registry import (
     complete,
     method_names,
     model_names,
     organ_names,
+    prior_names,
     uncertainty_names,
 )
 from ivimkit.cli.simulate import Kind, Noise
@@ -30,6 +31,7 @@ def test_names_found_without_importing():
     assert method_names() == methods.names()
     assert uncertainty_names() == uncertainty.names()
     assert organ_names() == organs.names()
+    assert prior_names() == priors.names()
 
 
 def test_completion():

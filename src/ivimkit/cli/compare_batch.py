@@ -1,0 +1,239 @@
+"""CompareBatch: compare models scan after scan; the work behind ``ivimkit compare``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from numpy.typing import NDArray
+from rich.table import Table
+from rich.text import Text
+
+from ivimkit import io
+from ivimkit import models as registry
+from ivimkit.cli.exit_codes import DONE, worst
+from ivimkit.cli.fit_setup import FitSetup
+from ivimkit.cli.guard import command_line, exit_code_of
+from ivimkit.cli.output_folders import output_folders
+from ivimkit.cli.progress import progress_shown, spaced
+from ivimkit.cli.scan_input import ScanInput
+from ivimkit.cli.screen import Screen, plain_table, say_error, stderr
+from ivimkit.comparison import Comparison, compare, regions_of
+from ivimkit.dwi import DWI
+from ivimkit.fit_method import FitMethod
+from ivimkit.io.folder import check_free, write_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CompareBatch"]
+
+_TABLE = "table.csv"
+_FIGURE = "comparison.png"
+_TITLES = {"aicc": "AICc", "bic": "BIC", "f_test": "F-test", "evidence": "evidence"}
+
+
+@dataclass(frozen=True)
+class CompareBatch:
+    """Everything that is the same for all scans of a call.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        Of the command.
+    screen : Screen
+        Where to print.
+    scan : ScanInput
+        How to read the scans.
+    models : str
+        Names with commas.
+    criterion : str
+        What to compare by.
+    alpha : float
+        Level of the F-test.
+    method : str, optional
+        Name of the method; by default that of the criterion.
+    options : sequence of str
+        Options of the method, ``NAME=VALUE``.
+    sigma : str, optional
+        Noise: a number or a file.
+    labels : Path, optional
+        Regions.
+    overwrite : bool
+        Whether results may be replaced.
+    figures : bool
+        Whether to draw.
+    threads : int, optional
+        Number of threads.
+    """
+
+    ctx: typer.Context
+    screen: Screen
+    scan: ScanInput
+    models: str
+    criterion: str = "aicc"
+    alpha: float = 0.05
+    method: str | None = None
+    options: Sequence[str] = ()
+    sigma: str | None = None
+    labels: Path | None = None
+    overwrite: bool = False
+    figures: bool = True
+    threads: int | None = None
+
+    def run(self, scans: Sequence[Path], *, out: Path | None, stack: bool) -> int:
+        """Compare the models in all scans; one that fails does not stop the others.
+
+        Parameters
+        ----------
+        scans : sequence of Path
+            The files.
+        out : Path, optional
+            Where to write.
+        stack : bool
+            Whether the files are the volumes of one scan.
+
+        Returns
+        -------
+        int
+            The exit code: the gravest of all scans.
+        """
+        self.scan.check()
+        inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
+        folders = output_folders(scans[:1] if stack else scans, out, ending="comparison")
+        names = tuple(self.models.replace(",", " ").split())
+        method, noise = self._fit_method(names)
+        labels = None if self.labels is None else io.load_map(self.labels)
+        codes = []
+        with self.screen.warnings_shown():
+            for scan, folder in zip(inputs, folders, strict=True):
+                if len(inputs) > 1:
+                    self.screen.show(Text(f"\n{scan}", style="bold"))
+                job = _Job(self, scan, folder, names, method, noise, labels)
+                codes.append(exit_code_of(job.run, self.ctx))
+        failed = [str(scan) for scan, code in zip(inputs, codes, strict=True) if code != DONE]
+        if failed and len(inputs) > 1:
+            say_error(f"failed: {len(failed)} of {len(inputs)} scans: {', '.join(failed)}")
+        return worst(codes)
+
+    def _fit_method(self, names: Sequence[str]) -> tuple[FitMethod, Any]:
+        """Return the method with its options, and the noise."""
+        name = self.method or ("bayes" if self.criterion == "evidence" else "varpro")
+        options = list(self.options)
+        if name == "bayes" and not any(word.split("=")[0].strip() == "prior" for word in options):
+            options.append("prior=flat")
+        found = [registry.get(model) for model in names]
+        model = found[-1] if found else registry.get("biexp")
+        setup = FitSetup(model=model.name, method=name, options=options, sigma=self.sigma)
+        return setup.fit_method(model), setup.noise()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One scan of a batch."""
+
+    batch: CompareBatch
+    scan: Path | Sequence[Path]
+    folder: Path
+    models: Sequence[str]
+    method: FitMethod
+    sigma: Any
+    labels: NDArray[Any] | None
+
+    @property
+    def name(self) -> str:
+        """How messages call the scan."""
+        return str(self.scan if isinstance(self.scan, Path) else self.scan[0])
+
+    def run(self) -> None:
+        """Load, compare, summarise, save."""
+        batch = self.batch
+        io.check_comparison(self.folder, overwrite=batch.overwrite)
+        check_free(self.folder, [_TABLE], overwrite=batch.overwrite)
+        dwi = batch.scan.load(self.scan)
+        if self.labels is not None:
+            regions_of(self.labels, dwi.shape)
+        self._describe(dwi)
+        comparison = self._compare(dwi)
+        # All that can fail comes before anything is written.
+        table = comparison.table(self.labels)
+        del dwi
+        io.save_comparison(comparison, self.folder, overwrite=batch.overwrite)
+        write_folder(self.folder, [_TABLE], lambda stage: table.to_csv(stage / _TABLE))
+        figures = self._draw(comparison)
+        batch.screen.show(
+            Text(
+                f"{', '.join(comparison.names)} by {_TITLES[comparison.criterion]}", style="bold"
+            ),
+            _shown(comparison, table),
+            "",
+            f"maps and {_TABLE} in {self.folder}" + (f", figures in {figures}" if figures else ""),
+        )
+
+    def _compare(self, dwi: DWI) -> Comparison:
+        batch, total = self.batch, len(self.models) * dwi.n_voxels
+        with progress_shown(stderr(), self.name, total, quiet=batch.screen.quiet) as progress:
+            comparison = compare(
+                dwi,
+                models=self.models,
+                criterion=batch.criterion,
+                method=self.method,
+                alpha=batch.alpha,
+                sigma=self.sigma,
+                threads=batch.threads,
+                progress=progress,
+            )
+        scan = {**batch.scan.to_dict(), "stack": not isinstance(self.scan, Path)}
+        results = {}
+        for name, result in comparison.results.items():
+            provenance = dataclasses.replace(
+                result.provenance,
+                call=command_line(batch.ctx),
+                options={**result.provenance.options, "scan": scan},
+            )
+            results[name] = dataclasses.replace(result, provenance=provenance)
+        return dataclasses.replace(comparison, results=results)
+
+    def _draw(self, comparison: Comparison) -> Path | None:
+        # Only here: matplotlib takes half a second to import.
+        from ivimkit.cli.figure_files import FIGURES, write_figures
+        from ivimkit.report import comparison_panels
+
+        folder = self.folder / FIGURES
+        if not self.batch.figures:
+            (folder / _FIGURE).unlink(missing_ok=True)
+            return None
+        write_figures(folder, {_FIGURE: comparison_panels(comparison)})
+        return folder
+
+    def _describe(self, dwi: DWI) -> None:
+        note = self.batch.screen.note
+        shape = " x ".join(map(str, dwi.shape))
+        note(f"loaded: {shape} voxels, {dwi.n_voxels} of them to fit")
+        pairs = zip(dwi.fit_bvals, dwi.fit_counts, strict=True)
+        note("b (volumes): " + ", ".join(f"{b:g} ({count:g})" for b, count in pairs))
+        options = ", ".join(f"{name}={value}" for name, value in self.method.options().items())
+        note(f"method {self.method.name}: {options or 'no options'}")
+
+
+def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
+    """Return the table for the screen: the models of each region below each other."""
+    shown = plain_table("region", "model", "voxels", "share", "mean weight", left=2)
+    for region, row in table.iterrows():
+        for number, name in enumerate(comparison.names):
+            share, weight, n = row[f"share_{name}"], row[f"weight_{name}"], row["n"]
+            known = n > 0
+            shown.add_row(
+                str(region) if number == 0 else "",
+                name,
+                spaced(share * n) if known else "0",
+                f"{share:.1%}" if known else "–",
+                f"{weight:.3f}" if known else "–",
+            )
+        if row["missing"] > 0:
+            shown.add_row("", "none", spaced(row["missing"]), "", "")
+    return shown

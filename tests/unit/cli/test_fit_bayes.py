@@ -1,0 +1,182 @@
+"""ivimkit fit --method bayes: its options, what is printed, what is on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ivimkit import io, models, priors
+
+QUICK = ("--method", "bayes", "--prior", "flat", "--sigma", "25")
+
+
+@pytest.fixture
+def bayes(fit, folder):
+    """Return a function that fits the phantom by bayes, inside its mask."""
+
+    def _bayes(*args, **kwargs):
+        return fit("--mask", folder / "mask.nii.gz", "--method", "bayes", *args, **kwargs)
+
+    return _bayes
+
+
+def test_prior(bayes, folder):
+    learned, flat = bayes(), bayes("--prior", "flat")
+    assert (learned.priors["all"].rule, flat.priors["all"].rule) == ("learned", "flat")
+    assert not np.array_equal(learned.maps["f"], flat.maps["f"], equal_nan=True)
+    named = bayes("--option", "prior=flat")
+    np.testing.assert_array_equal(named.maps["f"], flat.maps["f"])
+
+
+def test_prior_of_an_organ(bayes):
+    kidney = bayes("--prior", "organ", "--organ", "kidney")
+    assert kidney.priors["all"].about["organ"] == "kidney"
+    liver = bayes("--option", "prior=organ", "--organ", "liver")
+    assert liver.priors["all"].about["organ"] == "liver"
+    assert not np.array_equal(liver.maps["D"], kidney.maps["D"], equal_nan=True)
+
+
+def test_prior_of_a_file(bayes, folder):
+    first = bayes(out=folder / "first")
+    file = folder / "first" / "prior.npz"
+    again = bayes("--prior", file, out=folder / "again")
+    assert again.priors["all"].same_as(first.priors["all"])
+    np.testing.assert_array_equal(again.maps["D"], first.maps["D"])
+    # Fewer voxels would have learned something else.
+    half = np.zeros(first.shape, np.uint8)
+    half[:12] = first.mask[:12]
+    io.save_map(half, folder / "half.nii.gz", first.geometry)
+    kept = bayes("--prior", file, "--mask", folder / "half.nii.gz")
+    own = bayes("--mask", folder / "half.nii.gz")
+    inside = half.astype(bool)
+    assert kept.priors["all"].same_as(first.priors["all"])
+    assert not own.priors["all"].same_as(first.priors["all"])
+    assert not np.array_equal(own.maps["D"][inside], kept.maps["D"][inside])
+
+
+def test_estimate(fit, folder):
+    found = {
+        name: fit(*QUICK, "--estimate", name).maps["D_star"] for name in ("mean", "median", "mode")
+    }
+    assert not np.array_equal(found["mean"], found["median"])
+    assert not np.array_equal(found["median"], found["mode"])
+    np.testing.assert_array_equal(fit(*QUICK).maps["D_star"], found["mean"])
+
+
+def test_labels(bayes, folder, made):
+    whole = bayes()
+    liver = made.region("liver").astype(np.uint8)
+    io.save_map(liver, folder / "liver.nii.gz", made.dwi.geometry)
+    apart = bayes("--labels", folder / "liver.nii.gz", out=folder / "apart")
+    assert list(apart.priors) == ["0", "1"]
+    assert {path.name for path in (folder / "apart").glob("*.npz")} == {
+        "prior_0.npz",
+        "prior_1.npz",
+    }
+    inside = liver > 0
+    assert np.nanstd(apart.maps["D"][inside]) < np.nanstd(whole.maps["D"][inside])
+
+
+def test_noise_of_bayes_and_of_varpro(fit, folder):
+    for method in (("--method", "bayes", "--prior", "flat", "--sigma", "60"), ()):
+        usual = fit(*method)
+        kinds = {kind: fit(*method, "--noise", kind) for kind in ("rician", "gaussian")}
+        assert kinds["rician"].method.noise == "rician"
+        assert not np.array_equal(kinds["rician"].maps["D"], kinds["gaussian"].maps["D"])
+        same = kinds[usual.method.noise]
+        np.testing.assert_array_equal(usual.maps["D"], same.maps["D"])
+
+
+def test_coils(fit):
+    one, four = (fit("--noise", "chi", "--coils", n) for n in (1, 4))
+    assert four.method.coils == 4
+    assert not np.array_equal(one.maps["D"], four.maps["D"])
+
+
+def test_closing_table(run, scan, folder):
+    result = run("fit", scan, "--mask", folder / "mask.nii.gz", "--method", "bayes")
+    text = result.stdout
+    fitted = io.load_result(folder / "dwi_ivim")
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if line}
+    assert rows["map"][-3:] == ["sd", "bits", "voxels"]
+    sd = 1e3 * np.nanmedian(fitted.sd["D"])
+    bits = np.nanmedian(fitted.information["D"])
+    assert rows["D"][-3:] == [f"{sd:#.3g}", f"{bits:#.3g}", str(int(fitted.mask.sum()))]
+    assert not any("_sd" in line or "corr_" in line for line in text.splitlines())
+    assert f"prior: learned from {fitted.mask.sum()} voxels" in text
+    assert max(len(line) for line in text.splitlines() if str(folder) not in line) <= 80
+
+
+def test_closing_table_of_regions(run, scan, folder, made):
+    io.save_map(made.region("liver").astype(np.uint8), folder / "liver.nii.gz", made.dwi.geometry)
+    options = ("--mask", folder / "mask.nii.gz", "--labels", folder / "liver.nii.gz")
+    text = run("fit", scan, *options, "--method", "bayes", "--no-figures").stdout
+    assert f"prior of region 1: learned from {made.region('liver').sum()} voxels" in text
+
+
+def test_closing_table_of_curvature_has_no_bits(run, scan):
+    text = run("fit", scan, "--uncertainty", "curvature", "--no-figures").stdout
+    head = next(line for line in text.splitlines() if line.startswith("map "))
+    assert head.split()[-2:] == ["sd", "voxels"]
+    assert "D_sd" not in text
+
+
+def test_figures_come_and_go(run, scan, folder):
+    figures = folder / "dwi_ivim" / "figures"
+    run("fit", scan, *QUICK, "-q")
+    always = {"maps.png", "status.png", "histograms.png"}
+    assert {p.name for p in figures.iterdir()} == {*always, "uncertainty.png", "prior.png"}
+    (figures / "prior_of_mine.png").write_text("mine")
+    run("fit", scan, "-q", "--overwrite", "--uncertainty", "curvature")
+    kept = {"prior_of_mine.png"}
+    assert {p.name for p in figures.iterdir()} == {*always, "uncertainty.png", *kept}
+    run("fit", scan, "-q", "--overwrite")
+    assert {p.name for p in figures.iterdir()} == {*always, *kept}
+
+
+def test_plot_draws_them_as_well(run, scan, folder):
+    run("fit", scan, *QUICK, "-q", "--no-figures")
+    run("plot", folder / "dwi_ivim", "--range", "D_sd=0:1e-4", "--out", folder / "drawn")
+    names = {path.name for path in (folder / "drawn").iterdir()}
+    assert {"uncertainty.png", "prior.png"} <= names
+
+
+def _other_model(folder):
+    table = priors.get("flat").tabulate(models.get("sivim"))
+    io.save_prior(table, folder / "other.npz", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--prior", "organ"), "--prior organ is given without --organ; expected one of brain"),
+        (("--prior", "lerned"), "'lerned': that is neither a prior nor a file; expected one of"),
+        (("--prior", "OTHER"), "the prior is one for model sivim; expected one for model biexp"),
+        (("--prior", "SCAN"), "dwi.nii.gz cannot be read as a prior"),
+        (("--prior", "flat", "--option", "prior=flat"), "both --prior and --option prior are"),
+        (("--estimate", "best"), "estimate is 'best'; expected one of mean, median, mode"),
+        (("--noise", "chi"), "noise is 'chi'; expected one of rician, gaussian"),
+        (("--coils", "2"), "method bayes has no option 'coils'"),
+        (("--method", "varpro", "--prior", "flat"), "method varpro has no option 'prior'"),
+        (("--method", "varpro", "--estimate", "mean"), "method varpro has no option 'estimate'"),
+        (("--method", "trr", "--noise", "rician"), "method trr has no option 'noise'"),
+        (("--labels", "LABELS"), "--labels is given without --mask; expected a mask"),
+        (("--labels", "none.nii.gz", "--mask", "MASK"), "there is no file none.nii.gz"),
+        (
+            ("--method", "varpro", "--labels", "LABELS", "--mask", "MASK"),
+            "labels were given for method varpro",
+        ),
+    ],
+)
+def test_errors(run, scan, folder, options, message):
+    _other_model(folder)
+    paths = {
+        "SCAN": scan,
+        "MASK": folder / "mask.nii.gz",
+        "LABELS": folder / "labels.nii.gz",
+        "OTHER": folder / "other.npz",
+    }
+    words = [paths.get(word, word) for word in options]
+    result = run("fit", scan, "--method", "bayes", *words, code=2)
+    assert message in result.stderr
+    assert not (folder / "dwi_ivim").exists()
