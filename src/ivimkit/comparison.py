@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -93,11 +93,11 @@ class Comparison:
     (24, 18, 1)
     """
 
-    results: Mapping[str, FitResult]
+    results: Mapping[str, FitResult] = field(repr=False)
     criterion: str
-    scores: Mapping[str, NDArray[np.float64]]
-    weights: Mapping[str, NDArray[np.float64]]
-    chosen: NDArray[np.int32]
+    scores: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    weights: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    chosen: NDArray[np.int32] = field(repr=False)
     left_out: Mapping[str, str]
     alpha: float
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,6 @@ from ivimkit.engine import Progress, Task, default_threads, run
 from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
-from ivimkit.noise import NoiseEstimate
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult, Provenance, VoxelMaps
@@ -30,6 +29,9 @@ from ivimkit.signal_model import SignalModel
 from ivimkit.status import FAILED, FitStatus
 from ivimkit.training import Scan, settle
 from ivimkit.voxel_reader import VoxelReader
+
+if TYPE_CHECKING:
+    from ivimkit.noise import NoiseEstimate
 
 __all__ = ["fit"]
 
@@ -395,9 +397,6 @@ def _sigma_record(sigma: ArrayLike | NoiseEstimate | None) -> float | str | None
 
 def sigma_values(sigma: ArrayLike | NoiseEstimate) -> NDArray[np.float64]:
     """Return the noise as a number or a map; of a measured one, the pooled number."""
-    if isinstance(sigma, NoiseEstimate):
-        local = sigma.map is not None and sigma.source == "given"
-        return np.asarray(sigma.map if local else sigma.sigma, dtype=np.float64)
     return np.asarray(sigma, dtype=np.float64)
 
 

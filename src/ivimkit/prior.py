@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from ivimkit.errors import OptionError
 from ivimkit.kernels.two_pools import GONE
 from ivimkit.prior_table import PriorTable, parameter_names
 from ivimkit.signal_model import SignalModel
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 __all__ = ["Likelihoods", "Prior", "broad", "even_knots"]
 

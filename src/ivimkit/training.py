@@ -7,8 +7,6 @@ from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, vstack
-from scipy.special import digamma, polygamma
 
 from ivimkit import methods
 from ivimkit.engine import Task, run
@@ -190,6 +188,8 @@ def variance_distribution(square: NDArray[np.float64], degrees: float) -> tuple[
     >>> degrees > 100, bool(abs(scale / 4 - 1) < 0.02)
     (True, True)
     """
+    from scipy.special import digamma, polygamma  # Slow to load, and few fits need it.
+
     logs = np.log(square / degrees)
     logs = np.clip(logs, *np.quantile(logs, _TAILS))
     level = float(logs.mean() - digamma(0.5 * degrees) + np.log(0.5 * degrees))
@@ -201,6 +201,8 @@ def variance_distribution(square: NDArray[np.float64], degrees: float) -> tuple[
 
 
 def _inverse_trigamma(value: float) -> float:
+    from scipy.special import polygamma
+
     x = 0.5 + 1.0 / value
     for _ in range(50):
         trigamma = polygamma(1, x)
@@ -232,6 +234,8 @@ def _variance(scan: Scan) -> tuple[float, float]:
 
 def _learn(rule: Prior, scan: Scan, variance: tuple[float, float], noise: str) -> PriorTable:
     """Return the table that a rule makes of the likelihoods of the voxels."""
+    from scipy.sparse import csr_matrix, vstack  # Slow to load, and few fits need it.
+
     estimates, good = scan.fitted(methods.get("varpro"))  # type: ignore[arg-type]
     scan, estimates = scan.take(np.flatnonzero(good)), estimates[good]
     if scan.n_voxels < LEAST_VOXELS:

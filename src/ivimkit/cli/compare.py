@@ -30,7 +30,7 @@ from ivimkit.cli.options import (
     Verbose,
     Volumes,
 )
-from ivimkit.cli.registry import complete, method_names, model_names
+from ivimkit.cli.registry import complete, method_names, model_names, organ_names, prior_names
 
 __all__ = ["compare"]
 
@@ -93,6 +93,27 @@ def compare(
         ),
     ] = None,
     option: MethodOptions = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=MODEL_PANEL,
+            autocompletion=complete(prior_names),
+            help=f"What method bayes takes to be known before: {', '.join(prior_names())}. By "
+            "default flat.",
+        ),
+    ] = None,
+    organ: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=MODEL_PANEL,
+            autocompletion=complete(organ_names),
+            help=f"Organ of --prior organ: {', '.join(organ_names())}.",
+        ),
+    ] = None,
     sigma: Annotated[
         str | None,
         typer.Option(
@@ -185,6 +206,8 @@ def compare(
         alpha=alpha,
         method=method,
         options=option or (),
+        prior=prior,
+        organ=organ,
         sigma=sigma,
         labels=labels,
         overwrite=overwrite,

@@ -24,6 +24,7 @@ from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, plain_table, say_error, stderr
 from ivimkit.comparison import Comparison, compare, regions_of
 from ivimkit.dwi import DWI
+from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
 from ivimkit.io.folder import check_free, write_folder
 
@@ -59,6 +60,8 @@ class CompareBatch:
         Name of the method; by default that of the criterion.
     options : sequence of str
         Options of the method, ``NAME=VALUE``.
+    prior, organ : str, optional
+        Name of the prior of method bayes, and of the organ it is for.
     sigma : str, optional
         Noise: a number or a file.
     labels : Path, optional
@@ -79,6 +82,8 @@ class CompareBatch:
     alpha: float = 0.05
     method: str | None = None
     options: Sequence[str] = ()
+    prior: str | None = None
+    organ: str | None = None
     sigma: str | None = None
     labels: Path | None = None
     overwrite: bool = False
@@ -123,13 +128,27 @@ class CompareBatch:
     def _fit_method(self, names: Sequence[str]) -> tuple[FitMethod, Any]:
         """Return the method with its options, and the noise."""
         name = self.method or ("bayes" if self.criterion == "evidence" else "varpro")
-        options = list(self.options)
-        if name == "bayes" and not any(word.split("=")[0].strip() == "prior" for word in options):
-            options.append("prior=flat")
+        named = any(word.partition("=")[0].strip() == "prior" for word in self.options)
+        prior = self.prior
+        if prior is None and name == "bayes" and not named:
+            prior = "flat"
         found = [registry.get(model) for model in names]
         model = found[-1] if found else registry.get("biexp")
-        setup = FitSetup(model=model.name, method=name, options=options, sigma=self.sigma)
-        return setup.fit_method(model), setup.noise()
+        setup = FitSetup(
+            model=model.name,
+            method=name,
+            options=self.options,
+            prior=prior,
+            organ=self.organ,
+            sigma=self.sigma,
+        )
+        method = setup.fit_method(model)
+        if self.organ is not None and prior != "organ" and "prior=organ" not in self.options:
+            raise OptionError(
+                f"--organ is {self.organ} without the prior of an organ; expected it with "
+                "--criterion evidence --prior organ. Leave it out"
+            )
+        return method, setup.noise()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ive
 
 from ivimkit.kernels.device import device
 
@@ -29,6 +28,8 @@ def excess_table() -> NDArray[np.float64]:
     ----------
     Gudbjartsson H, Patz S. Magn Reson Med 1995;34:910-914. doi:10.1002/mrm.1910340618
     """
+    from scipy.special import ive  # Slow to load, and few fits need it.
+
     signal = np.linspace(0.0, _END, N_FLOOR)
     half = 0.25 * signal**2
     mean = np.sqrt(0.5 * np.pi) * ((1.0 + 2.0 * half) * ive(0, half) + 2.0 * half * ive(1, half))

@@ -947,7 +947,8 @@ def posterior_voxel(
     )
     f = out[i_f] if i_f >= 0 else 0.0
     log2 = log(best2)
-    clear = min(fit[5], fit[6]) * max(options[6], 1.0) > _CLEAR * cost
+    judged = variance if variance > 0.0 else cost / max(options[6], 1.0)
+    clear = min(fit[5], fit[6]) > _CLEAR * judged
     noise = math.sqrt(variance if variance > 0.0 else 0.5 * residual / power)
     sd1, sd2, sd_f = _curvature((best1, best2, fit[2], fit[3]), table)
     reach = (_FIRST if clear else _FAR) * math.sqrt(top - limit)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError, ShapeError
@@ -66,6 +67,15 @@ class NoiseEstimate:
         Neighbours that share noise, as after interpolation or filters, make it larger than this.
         """
         return self.sigma / math.sqrt(2.0 * self.degrees)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the noise to be used in all voxels, or in each if it was given as a map.
+
+        A map that was measured has too few degrees of freedom in a voxel: the pooled number
+        takes its place.
+        """
+        local = self.map is not None and self.source == "given"
+        return np.array(self.map if local else self.sigma, dtype=dtype)
 
     def check(self, dwi: DWI) -> None:
         """Refuse a scan that the map does not belong to.
