@@ -26,10 +26,12 @@ PARAMETERS = ("D", "D_star", "f")
 
 _CACHE = REPOSITORY / "build" / "benchmarks"
 _CHUNK = 25
-# Where the posterior, as a share exp(-x) of its maximum, ends for each step of the search for it:
-# a coarse grid may miss the maximum by much, so that the first steps keep nearly all.
-_ENDS = (400.0, 60.0, 30.0, 26.0, 26.0)
-_SEARCH_NODES = 48
+# Cells along each axis to begin with, and the share exp(-x) of the highest posterior below which
+# the middle of a cell says that there is nothing in it: what is far from the middle of a large
+# cell may be much higher, and with half the size a quarter of that.
+_FIRST_CELLS = 32
+_ENDS = (1500.0, 500.0, 180.0, 70.0, 40.0, 30.0, 26.0, 26.0, 26.0)
+_CORNERS = np.stack(np.indices((2, 2, 2)), axis=-1).reshape(-1, 3)
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -71,27 +73,34 @@ def grid_moments(data: DataSet, sigma: float, ranges: Ranges, *, nodes: int) -> 
     -------
     Moments
     """
-    return _moments(data, sigma, ranges, nodes, adaptive=False)
+    found = _kept(data, sigma, ranges, nodes, adaptive=False)
+    return Moments(found[:, 0], found[:, 1])
 
 
-def adaptive_moments(data: DataSet, sigma: float, ranges: Ranges, *, nodes: int) -> Moments:
-    """Sum over a grid that is laid, voxel by voxel, where the posterior is.
+def adaptive_moments(
+    data: DataSet, sigma: float, ranges: Ranges, *, cells: int
+) -> tuple[Moments, Moments]:
+    """Sum over cells that are divided in eight again and again where the posterior is.
 
     Parameters
     ----------
-    data, sigma, ranges, nodes
+    data, sigma, ranges
         As for `grid_moments`.
+    cells : int
+        Number of cells that is enough.
 
     Returns
     -------
-    Moments
+    tuple of Moments
+        Of the last division and of the one before: their difference tells the error.
     """
-    return _moments(data, sigma, ranges, nodes, adaptive=True)
+    found = _kept(data, sigma, ranges, cells, adaptive=True)
+    return Moments(found[:, 0], found[:, 1]), Moments(found[:, 2], found[:, 3])
 
 
-def _moments(
+def _kept(
     data: DataSet, sigma: float, ranges: Ranges, nodes: int, *, adaptive: bool
-) -> Moments:
+) -> NDArray[np.float64]:
     digest = hashlib.sha256(Path(__file__).read_bytes())
     digest.update(np.ascontiguousarray(data.signal).tobytes() + data.bvals.tobytes())
     digest.update(repr((sigma, sorted(ranges.items()), nodes, adaptive)).encode())
@@ -107,8 +116,7 @@ def _moments(
             found = np.concatenate(list(pool.map(_run, jobs)))
         kept.parent.mkdir(parents=True, exist_ok=True)
         np.save(kept, found)
-    found = np.load(kept)
-    return Moments(found[:, 0], found[:, 1])
+    return np.asarray(np.load(kept))
 
 
 def _run(job: _Job) -> NDArray[np.float64]:
@@ -119,18 +127,40 @@ def _run(job: _Job) -> NDArray[np.float64]:
 
 
 def _adaptive(job: _Job, signal: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = job.low.copy(), job.high.copy()
+    """Return moments by the last and by the last but one division of space, shape (4, 3)."""
+    nodes = _FIRST_CELLS
+    cells = np.stack(np.indices((nodes,) * 3), axis=-1).reshape(-1, 3)
+    found: list[NDArray[np.float64]] = []
     for end in _ENDS:
-        grid = _Grid(job.bvals, low, high, _SEARCH_NODES)
-        inside = grid.exponent(signal, job.sigma) > -end
-        for axis in range(3):
-            others = tuple(k for k in range(3) if k != axis)
-            kept = np.flatnonzero(inside.any(axis=others))
-            step = (grid.high[axis] - grid.low[axis]) / _SEARCH_NODES
-            low[axis] = max(grid.low[axis] + (kept[0] - 1) * step, job.low[axis])
-            high[axis] = min(grid.low[axis] + (kept[-1] + 2) * step, job.high[axis])
-    grid = _Grid(job.bvals, low, high, job.nodes)
-    return grid.moments(grid.exponent(signal, job.sigma))
+        rates = job.low + (job.high - job.low) * (cells + 0.5) / nodes
+        exponent = _exponent(job, signal, cells, nodes)
+        # A cell that D = D* cuts may hold cells that count.
+        half = 0.5 * (job.high - job.low) / nodes
+        some = rates[:, 1] + half[1] > rates[:, 0] - half[0]
+        mass = np.where(rates[:, 1] > rates[:, 0], np.exp(exponent - exponent[some].max()), 0.0)
+        mass /= mass.sum()
+        mean = mass @ rates
+        found.append(np.stack([mean, np.sqrt(mass @ (rates - mean) ** 2)]))
+        if cells.shape[0] > job.nodes and len(found) > 2:
+            break
+        kept = cells[some & (exponent > exponent[some].max() - end)]
+        cells = (2 * kept[:, None, :] + _CORNERS).reshape(-1, 3)
+        nodes *= 2
+    return np.concatenate(found[:-3:-1])
+
+
+def _exponent(
+    job: _Job, signal: NDArray[np.float64], cells: NDArray[np.int64], nodes: int
+) -> NDArray[np.float64]:
+    """Return the log of the posterior in the middle of cells, up to a constant."""
+    axes = job.low[:, None] + (job.high - job.low)[:, None] * (np.arange(nodes) + 0.5) / nodes
+    slow, fast = np.exp(-np.outer(axes[0], job.bvals)), np.exp(-np.outer(axes[1], job.bvals))
+    one, two, three = cells.T
+    f = axes[2][three]
+    product = (1.0 - f) * (slow @ signal)[one] + f * (fast @ signal)[two]
+    square = (1.0 - f) ** 2 * (slow**2).sum(axis=1)[one] + f**2 * (fast**2).sum(axis=1)[two]
+    square += 2.0 * f * (1.0 - f) * (slow @ fast.T)[one, two]
+    return np.asarray(product**2 / square / (2.0 * job.sigma**2) - 0.5 * np.log(square))
 
 
 class _Grid:

@@ -97,9 +97,7 @@ def measure(settings: Settings) -> Findings:
                 [["without", n / without], ["with curvature", n / with_it]],
             ),
         ],
-        targets=_targets(worst, ratio)
-        if n >= _VOXELS and draws >= _DRAWS
-        else (),
+        targets=_targets(worst, ratio) if n >= _VOXELS and draws >= _DRAWS else (),
         notes=[
             f"Of {_DRAWS} draws the scatter is measured to ± 1.1 %. Draws without: those whose D* "
             "has no standard deviation, as it is at a bound or f cannot be told from 0; they "
@@ -113,9 +111,7 @@ def _fit(data: DataSet, **options: object) -> ik.FitResult:
     return ik.fit(data.signal, data.bvals, threads=1, **options)  # type: ignore[arg-type]
 
 
-def _outcome(
-    protocol: str, truth: tuple[float, float, float], kind: str, draws: int
-) -> _Outcome:
+def _outcome(protocol: str, truth: tuple[float, float, float], kind: str, draws: int) -> _Outcome:
     bvals = PROTOCOLS[protocol]
     sigma = S0 / _SNR
     f, d_star, d = (np.full(1, value) for value in truth)

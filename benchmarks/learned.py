@@ -173,9 +173,7 @@ def _under_mixture(data: DataSet, snr: float) -> ik.FitResult:
     return ik.fit(data.signal, data.bvals, method=method, sigma=sigma_of(snr))
 
 
-def _log_normal(
-    values: NDArray[np.float64], median: float, spread: float
-) -> NDArray[np.float64]:
+def _log_normal(values: NDArray[np.float64], median: float, spread: float) -> NDArray[np.float64]:
     safe = np.maximum(values, 1e-9)
     away = np.log(safe / median) / spread
     return np.asarray(np.exp(-0.5 * away**2) / (safe * spread))

@@ -36,3 +36,15 @@ OPTIMUM_MISSED = 1.01
 SHARE_AT_OPTIMUM = 0.995
 """Share of voxels that must be at the optimum: the goal is 99.9 % of 2 000 voxels; with some
 hundred voxels one miss is allowed."""
+
+POSTERIOR = 0.02
+"""The goal: means of the posterior to this share of its standard deviation, and standard
+deviations and correlations to this share, where both pools are seen and the noise is known."""
+
+POSTERIOR_LIMIT = 0.05
+"""The goal: limits of 95 % intervals to this share of the standard deviation: the lattice has
+about three nodes per standard deviation, and ends where the likelihood has fallen by 3e-5."""
+
+POSTERIOR_TAILED = 2
+"""Factor on both where the noise is integrated out: what the lattice leaves out of a Student
+density with 12 degrees of freedom is more than of a normal one."""

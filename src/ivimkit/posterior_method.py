@@ -63,11 +63,12 @@ def fit_voxel(
             b, root_weight, clean, box, int(options[4]), int(options[5]), options[6], table, work
         )
     code = store_pools(fit, options, box, out[: n + 2])
-    if code & _FAILED == 0:
-        code |= posterior_voxel(
-            b, root_weight, clean, signal, sigma, fit, box, n, options, table, work, out
-        )
-    return code
+    if code & _FAILED != 0:
+        return code
+    failure = posterior_voxel(
+        b, root_weight, clean, signal, sigma, fit, box, n, options, table, work, out
+    )
+    return failure if failure != 0 else code
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ LEAST_VOXELS = 50
 _BATCH = 512
 # Shares of a row of likelihoods below which there is nothing.
 _NOTHING = 1e-7
-_SIZES = (24, 20, 20)
+_SIZES = (20, 30, 16)
 # The knots are dense between these quantiles of the least-squares estimates.
 _INNER = (0.005, 0.995)
 # A spread of the log-variances below which all voxels have the same noise.

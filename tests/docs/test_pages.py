@@ -111,7 +111,9 @@ def _options_of(command: str) -> set[str]:
     return {name for option in options for name in (*option.opts, *option.secondary_opts)}
 
 
-@pytest.mark.parametrize("command", ["fit", "check", "plot", "simulate", "demo", "methods"])
+@pytest.mark.parametrize(
+    "command", ["fit", "check", "compare", "plot", "simulate", "demo", "methods"]
+)
 def test_every_option_is_on_the_page(command: str) -> None:
     sections = _sections("cli.md")
     text = sections[f"ivimkit {command}"]

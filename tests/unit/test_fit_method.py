@@ -34,7 +34,9 @@ def test_options_and_defaults():
 def test_unknown_options_list_the_known_ones():
     with pytest.raises(OptionError, match="method tuned has no option 'power'; it has strength"):
         Tuned.from_options(power=3.0)
-    with pytest.raises(OptionError, match="method varpro has no option 'power'; it has noise, coils"):
+    with pytest.raises(
+        OptionError, match="method varpro has no option 'power'; it has noise, coils"
+    ):
         methods.get("varpro", power=3.0)
 
 

@@ -313,3 +313,11 @@ def test_a_model_object_keeps_its_changes(signals):
     result = ik.fit(signals, B, model=model)
     assert result.model is model
     assert result.maps["f"].max() <= 0.15
+
+
+def test_a_region_too_small_to_learn_from_is_named():
+    made = ik.simulate.phantom(shape=(24, 18, 2))
+    labels = np.zeros(made.dwi.shape, int)
+    labels[tuple(np.argwhere(made.dwi.mask)[:20].T)] = 7
+    with pytest.raises(OptionError, match=r"region 7: prior learned .* 20 voxels to fit"):
+        ik.fit(made.dwi, method="bayes", labels=labels)

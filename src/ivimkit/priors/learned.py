@@ -16,13 +16,13 @@ from ivimkit.signal_model import SignalModel
 
 # Share of the mass that stays with the start, and share that is uniform inside the bounds, for
 # voxels unlike those learned from.
-_KEPT = 0.01
+_KEPT = 0.002
 _FLOOR = 0.001
 # With this many voxels one fifth held out tells enough; with fewer all fifths take turns.
 _MANY = 3000
 _FOLDS = 5
 # Steps without a gain of this much per voxel in the likelihood of what was held out: over.
-_GAIN = 3e-4
+_GAIN = 1e-4
 _PATIENCE = 3
 
 
@@ -80,7 +80,7 @@ class Learned(Prior):
         "J Am Stat Assoc 1978;73:805-811. doi:10.1080/01621459.1978.10480103",
     )
 
-    n_voxels: int = 8000
+    n_voxels: int = 12000
     seed: int = 0
     max_steps: int = 300
 

@@ -15,7 +15,9 @@ from ivimkit.signal_model import SignalModel
 
 _FLOOR = 0.01
 # Transformed parameters are finite from here on.
-_LEAST = 1e-3
+_LEAST = 1e-6
+# Place of what an outermost knot speaks for, in units of the way to its neighbour.
+_NEAR = 0.25
 _STEPS = 200
 _CONVERGED = 1e-5
 # Least variance of a transformed parameter: the spacing of the knots hides what is narrower.
@@ -113,7 +115,10 @@ def _transformed(frame: PriorTable) -> tuple[NDArray[np.float64], NDArray[np.flo
     The factor turns a density of the transformed parameters into one of D, ln D* and f.
     """
     slow, fast, fraction = frame.knots
-    slow = np.maximum(slow, _LEAST * slow.max())
+    # The outermost knots speak for what is between them and their neighbours.
+    slow = np.maximum(slow, _NEAR * slow[min(1, slow.size - 1)])
+    fraction = np.maximum(fraction, _NEAR * fraction[min(1, fraction.size - 1)])
+    fraction = np.minimum(fraction, 1.0 - _NEAR * (1.0 - fraction[max(-2, -fraction.size)]))
     fraction = np.clip(fraction, _LEAST, 1.0 - _LEAST)
     values = np.meshgrid(
         np.log(slow), np.log(fast), np.log(fraction / (1.0 - fraction)), indexing="ij"

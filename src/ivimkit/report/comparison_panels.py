@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib import colormaps
@@ -13,11 +14,13 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from ivimkit.comparison import Comparison
 from ivimkit.report.grid import letter_sides, panel_size
 from ivimkit.report.page import MARGIN, Page, fitted_size, text_width
 from ivimkit.report.shown import BACKGROUND
 from ivimkit.report.view import View, choose_cut, view_of
+
+if TYPE_CHECKING:
+    from ivimkit.comparison import Comparison
 
 __all__ = ["comparison_panels"]
 

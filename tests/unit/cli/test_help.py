@@ -9,7 +9,7 @@ import pytest
 
 import ivimkit
 
-COMMANDS = ("fit", "check", "plot", "simulate", "demo", "methods")
+COMMANDS = ("fit", "check", "compare", "plot", "simulate", "demo", "methods")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
@@ -19,7 +19,7 @@ def test_help_fits_80_columns(run, command):
     assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("command", ["fit", "check", "plot", "simulate", "demo"])
+@pytest.mark.parametrize("command", ["fit", "check", "compare", "plot", "simulate", "demo"])
 def test_help_has_examples(run, command):
     assert f"\n   ivimkit {command}" in run(command, "--help").stdout
 
@@ -56,7 +56,7 @@ def test_help_and_version_import_nothing_heavy():
         "try: ivimkit.cli.app(sys.argv[1:])\n"
         f"finally: assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)\n"
     )
-    for option in (["--version"], ["--help"], ["fit", "--help"]):
+    for option in (["--version"], ["--help"], ["fit", "--help"], ["compare", "--help"]):
         done = subprocess.run([sys.executable, "-c", code, *option], capture_output=True)
         assert done.returncode == 0, done.stderr
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ivimkit import methods, models, organs, priors, simulate, uncertainty
+from ivimkit.cli.compare import Criterion
 from ivimkit.cli.options import Average, BUnit, Device
 from ivimkit.cli.registry import (
     complete,
@@ -13,6 +14,7 @@ from ivimkit.cli.registry import (
     uncertainty_names,
 )
 from ivimkit.cli.simulate import Kind, Noise
+from ivimkit.comparison import CRITERIA
 from ivimkit.dwi import AVERAGES
 from ivimkit.engine import DEVICES
 from ivimkit.io.reading import B_UNITS
@@ -21,6 +23,7 @@ from ivimkit.io.reading import B_UNITS
 def test_choices_are_those_of_the_library():
     assert set(Average) == set(AVERAGES)
     assert set(BUnit) == set(B_UNITS)
+    assert tuple(Criterion) == CRITERIA
     assert set(Device) == set(DEVICES)
     assert set(Kind) == set(simulate.PHANTOMS)
     assert set(Noise) == {*simulate.NOISE_KINDS, "none"}
