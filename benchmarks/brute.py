@@ -25,7 +25,7 @@ PARAMETERS = ("D", "D_star", "f")
 """Order of the axes of a grid and of the columns of moments."""
 
 _CACHE = REPOSITORY / "build" / "benchmarks"
-_CHUNK = 25
+_CHUNK = 6
 # Cells along each axis to begin with, and the share exp(-x) of the highest posterior below which
 # the middle of a cell says that there is nothing in it: what is far from the middle of a large
 # cell may be much higher, and with half the size a quarter of that.

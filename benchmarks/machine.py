@@ -12,7 +12,7 @@ __all__ = ["REPOSITORY", "commit", "describe_machine", "usable_cores", "versions
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-_PACKAGES = ("ivimkit", "numpy", "scipy", "numba", "llvmlite", "nibabel", "dipy")
+_PACKAGES = ("ivimkit", "numpy", "scipy", "numba", "llvmlite", "nibabel", "dipy", "emcee")
 
 
 def usable_cores() -> list[int]:
