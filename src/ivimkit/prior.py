@@ -23,7 +23,7 @@ __all__ = ["Likelihoods", "Prior", "broad", "even_knots"]
 
 # Standard deviations of ln D and ln D*, and the middle of D*, of a density that knows little.
 _WIDE_D = 0.7
-_WIDE_D_STAR = 1.0
+_WIDE_D_STAR = 0.65
 _D_STAR = 0.025
 _LEAST_FLOW = 6e-3
 
