@@ -82,7 +82,10 @@ def measure(settings: Settings) -> Findings:
         tables=[outcome.table() for outcome in outcomes],
         targets=[
             _target("Bayes with the true prior", outcomes, (_TRUE,), _RIGHT),
-            _target("Bayes, learned prior", outcomes, (_TOLD_NOTHING,), _LEARNED),
+            _target(
+                f"Bayes, learned prior, SNR {_PROFILE_SNR}", middle, (_TOLD_NOTHING,), _LEARNED
+            ),
+            _target("Bayes, learned prior, every SNR", outcomes, (_TOLD_NOTHING,), _LEARNED),
             _target(
                 f"Profile at SNR {_PROFILE_SNR}, sigma known or estimated",
                 middle,
