@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod, VoxelPlan
+from ivimkit.plugin_folder import Plugin
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["Estimator"]
 
 
 @dataclass(frozen=True)
-class Estimator(ABC):
+class Estimator(Plugin, ABC):
     """Base of all uncertainty estimators: a frozen set of options with one voxel function.
 
     A concrete estimator is a final frozen dataclass in a file of its own in ``uncertainty/``.
@@ -41,30 +40,10 @@ class Estimator(ABC):
         Sources, each with its DOI.
     """
 
-    name: ClassVar[str]
+    noun: ClassVar[str] = "uncertainty"
     title: ClassVar[str]
     voxel: ClassVar[Callable[..., int]]
     references: ClassVar[tuple[str, ...]]
-
-    @classmethod
-    def from_options(cls, **options: Any) -> Estimator:
-        """Build the estimator from named options.
-
-        Raises
-        ------
-        OptionError
-            For an unknown option; the message lists those the estimator has.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = [name for name in options if name not in known]
-        if unknown:
-            has = f"it has {', '.join(known)}" if known else "it has none"
-            raise OptionError(f"uncertainty {cls.name} has no option {unknown[0]!r}; {has}")
-        return cls(**options)
-
-    def options(self) -> dict[str, Any]:
-        """Return all options with their values."""
-        return dataclasses.asdict(self)
 
     @abstractmethod
     def check(self, model: SignalModel, method: FitMethod) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.acquisition import Acquisition
-from ivimkit.errors import OptionError
+from ivimkit.plugin_folder import Plugin
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["FitMethod", "VoxelPlan"]
@@ -38,7 +37,7 @@ class VoxelPlan:
 
 
 @dataclass(frozen=True)
-class FitMethod(ABC):
+class FitMethod(Plugin, ABC):
     """Base of all fit methods: a frozen set of options with one compiled voxel function.
 
     A concrete method is a final frozen dataclass in a file of its own in ``methods/``.
@@ -60,31 +59,11 @@ class FitMethod(ABC):
         Sources of the method, each with its DOI.
     """
 
-    name: ClassVar[str]
+    noun: ClassVar[str] = "method"
     title: ClassVar[str]
     full_fit: ClassVar[bool]
     voxel: ClassVar[Callable[..., Any]]
     references: ClassVar[tuple[str, ...]]
-
-    @classmethod
-    def from_options(cls, **options: Any) -> FitMethod:
-        """Build the method from named options.
-
-        Raises
-        ------
-        OptionError
-            For an unknown option; the message lists those the method has.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = [name for name in options if name not in known]
-        if unknown:
-            has = f"it has {', '.join(known)}" if known else "it has none"
-            raise OptionError(f"method {cls.name} has no option {unknown[0]!r}; {has}")
-        return cls(**options)
-
-    def options(self) -> dict[str, Any]:
-        """Return all options with their values."""
-        return dataclasses.asdict(self)
 
     @property
     def least_squares(self) -> bool:

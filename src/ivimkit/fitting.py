@@ -136,11 +136,10 @@ def fit(
     adc_task = Task(
         models.get("monoexp"), methods.get("loglinear"), _adc_weight(adc_bvals, b, weight)
     )
-    run_all = functools.partial(
-        _run, the_method, the_estimator, adc_task, threads, device, len(reader.index), progress
-    )
     settled: dict[str, PosteriorMethod] = {}
-    fitted, adc, further = run_all(scan, regions, settled)
+    fitted, adc, further = _run(
+        scan, regions, the_method, the_estimator, adc_task, settled, device, progress
+    )
     values, status, spread = fitted
     adc_values = adc[0][:, 1].copy()
     failed = (status & int(FAILED)) != 0
@@ -183,16 +182,14 @@ Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
 
 
 def _run(
+    scan: Scan,
+    regions: Mapping[str, NDArray[np.intp]],
     method: FitMethod,
     estimator: Estimator | None,
     adc_task: Task,
-    threads: int | None,
-    device: str,
-    total: int,
-    progress: Progress | None,
-    scan: Scan,
-    regions: Mapping[str, NDArray[np.intp]],
     learned: dict[str, PosteriorMethod],
+    device: str,
+    progress: Progress | None,
 ) -> tuple[Fitted, Fitted, tuple[str, ...]]:
     """Fit region after region, each with what the method learns from it; note what that is."""
     parts: list[list[Fitted]] = []
@@ -213,11 +210,11 @@ def _run(
 
         def report(now: int, _: int, before: int = done) -> None:
             if progress is not None:
-                progress(before + now, total)
+                progress(before + now, scan.n_voxels)
 
         tasks = [task, adc_task]
         parts.append(
-            run(part.reader, part.b, tasks, threads=threads, device=device, progress=report)
+            run(part.reader, part.b, tasks, threads=scan.threads, device=device, progress=report)
         )
         done += part.n_voxels
     if len(parts) == 1:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.errors import OptionError
 from ivimkit.kernels.two_pools import GONE
+from ivimkit.plugin_folder import Plugin
 from ivimkit.prior_table import PriorTable, parameter_names
 from ivimkit.signal_model import SignalModel
 
@@ -54,7 +53,7 @@ class Likelihoods:
 
 
 @dataclass(frozen=True)
-class Prior(ABC):
+class Prior(Plugin, ABC):
     """Base of all priors: a frozen set of options.
 
     A concrete prior is a final frozen dataclass in a file of its own in ``priors/``.
@@ -71,30 +70,10 @@ class Prior(ABC):
         Sources, each with its DOI.
     """
 
-    name: ClassVar[str]
+    noun: ClassVar[str] = "prior"
     title: ClassVar[str]
     trains: ClassVar[bool]
     references: ClassVar[tuple[str, ...]]
-
-    @classmethod
-    def from_options(cls, **options: Any) -> Prior:
-        """Build the prior from named options.
-
-        Raises
-        ------
-        OptionError
-            For an unknown option; the message lists those the prior has.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = [name for name in options if name not in known]
-        if unknown:
-            has = f"it has {', '.join(known)}" if known else "it has none"
-            raise OptionError(f"prior {cls.name} has no option {unknown[0]!r}; {has}")
-        return cls(**options)
-
-    def options(self) -> dict[str, Any]:
-        """Return all options with their values."""
-        return dataclasses.asdict(self)
 
     @abstractmethod
     def tabulate(self, model: SignalModel, likelihoods: Likelihoods | None = None) -> PriorTable:

@@ -141,7 +141,8 @@ def settle(method: PosteriorMethod, scan: Scan) -> PosteriorMethod:
     variance = (0.0, 0.0) if isinstance(method.variance, str) else method.variance
     if not learns:
         if wants_variance and scan.n_voxels >= LEAST_VOXELS:
-            variance = _variance(_sample(scan, 8000, 0))
+            sample = _sample(scan, 8000, 0)
+            variance = _variance(sample, *sample.fitted(_least_squares()))
         table = method.prior if isinstance(method.prior, PriorTable) else None
         if table is None:
             assert rule is not None
@@ -155,9 +156,12 @@ def settle(method: PosteriorMethod, scan: Scan) -> PosteriorMethod:
             "learned from a larger scan"
         )
     sample = _sample(scan, getattr(rule, "n_voxels", 8000), getattr(rule, "seed", 0))
+    estimates, good = sample.fitted(_least_squares())
     if wants_variance:
-        variance = _variance(sample)
-    return method.with_table(_learn(rule, sample, variance, method.noise), variance)
+        variance = _variance(sample, estimates, good)
+    learned = sample.take(np.flatnonzero(good))
+    table = _learn(rule, learned, estimates[good], variance, method.noise)
+    return method.with_table(table, variance)
 
 
 def variance_distribution(square: NDArray[np.float64], degrees: float) -> tuple[float, float]:
@@ -221,23 +225,34 @@ def _sample(scan: Scan, n: int, seed: int) -> Scan:
     return scan.take(np.sort(chosen))
 
 
-def _variance(scan: Scan) -> tuple[float, float]:
+def _least_squares() -> TwoPoolMethod:
+    method = methods.get("varpro")
+    assert isinstance(method, TwoPoolMethod)
+    return method
+
+
+def _variance(
+    scan: Scan, values: NDArray[np.float64], good: NDArray[np.bool_]
+) -> tuple[float, float]:
     """Return the distribution of the noise variances; Jeffreys' prior if the scan tells none."""
     degrees = int(np.count_nonzero(scan.weight)) - scan.model.n_free
     if degrees < 1:
         return 0.0, 0.0
-    values, good = scan.fitted(methods.get("varpro"))  # type: ignore[arg-type]
     square = values[good, len(scan.model.parameters)]
     square = square[square > 0.0]
     return variance_distribution(square, degrees) if square.size >= LEAST_VOXELS else (0.0, 0.0)
 
 
-def _learn(rule: Prior, scan: Scan, variance: tuple[float, float], noise: str) -> PriorTable:
+def _learn(
+    rule: Prior,
+    scan: Scan,
+    estimates: NDArray[np.float64],
+    variance: tuple[float, float],
+    noise: str,
+) -> PriorTable:
     """Return the table that a rule makes of the likelihoods of the voxels."""
     from scipy.sparse import csr_matrix, vstack  # Slow to load, and few fits need it.
 
-    estimates, good = scan.fitted(methods.get("varpro"))  # type: ignore[arg-type]
-    scan, estimates = scan.take(np.flatnonzero(good)), estimates[good]
     if scan.n_voxels < LEAST_VOXELS:
         raise OptionError(
             f"prior {rule.name} learns from the scan, and {scan.n_voxels} of its voxels could be "

@@ -25,6 +25,7 @@ from ivimkit.cli.options import (
     Quiet,
     Scans,
     Stack,
+    Threads,
     Tolerance,
     Unit,
     Verbose,
@@ -154,16 +155,7 @@ def compare(
     ] = True,
     quiet: Quiet = False,
     verbose: Verbose = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            show_default=False,
-            rich_help_panel="The machine",
-            help="Number of threads. By default all cores; the maps do not depend on it.",
-        ),
-    ] = None,
+    threads: Threads = None,
 ) -> None:
     """Say which model each voxel deserves.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ivimkit.cli.options import (
+    MACHINE_PANEL,
     MODEL_PANEL,
     OUTPUT_PANEL,
     Average,
@@ -29,6 +30,7 @@ from ivimkit.cli.options import (
     Quiet,
     Scans,
     Stack,
+    Threads,
     Tolerance,
     Unit,
     Verbose,
@@ -40,7 +42,6 @@ __all__ = ["fit"]
 
 _BAYES_PANEL = "Method bayes"
 _TRUST_PANEL = "The noise, and how sure the numbers are"
-_MACHINE_PANEL = "The machine"
 
 
 def fit(
@@ -200,20 +201,11 @@ def fit(
     ] = True,
     quiet: Quiet = False,
     verbose: Verbose = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            show_default=False,
-            rich_help_panel=_MACHINE_PANEL,
-            help="Number of threads. By default all cores; the maps do not depend on it.",
-        ),
-    ] = None,
+    threads: Threads = None,
     device: Annotated[
         Device,
         typer.Option(
-            metavar="WHERE", rich_help_panel=_MACHINE_PANEL, help="Where to compute: auto or cpu."
+            metavar="WHERE", rich_help_panel=MACHINE_PANEL, help="Where to compute: auto or cpu."
         ),
     ] = Device.auto,
 ) -> None:

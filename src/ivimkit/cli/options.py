@@ -42,6 +42,7 @@ SCAN_PANEL = "The scan"
 VOLUME_PANEL = "Which volumes, and how they are averaged"
 MODEL_PANEL = "Model and method"
 OUTPUT_PANEL = "Output"
+MACHINE_PANEL = "The machine"
 
 Scans = Annotated[
     list[Path],
@@ -218,5 +219,15 @@ Verbose = Annotated[
         callback=set_verbose,
         rich_help_panel=OUTPUT_PANEL,
         help="Print every step, and the traceback of a fault.",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        show_default=False,
+        rich_help_panel=MACHINE_PANEL,
+        help="Number of threads. By default all cores; the maps do not depend on it.",
     ),
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ivimkit.io.folder import check_free, write_folder
+from ivimkit.io.folder import absolute, check_free, write_folder
 from ivimkit.io.maps import write_image
 from ivimkit.io.record import write_json
 from ivimkit.io.results import files_of
@@ -58,7 +58,7 @@ def check_comparison(folder: AnyPath, *, overwrite: bool = False) -> None:
         If a comparison is there, or the folder is a file.
     """
     names = [_RECORD, *(f"{name}.nii.gz" for name in _USUAL_MAPS)]
-    check_free(_absolute(folder), names, overwrite=overwrite)
+    check_free(absolute(folder), names, overwrite=overwrite)
 
 
 def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool = False) -> None:
@@ -95,7 +95,7 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
     >>> (out / "weight_biexp.nii.gz").exists()
     True
     """
-    target = _absolute(folder)
+    target = absolute(folder)
     maps = [*_USUAL_MAPS, *(f"weight_{name}" for name in comparison.names)]
     names = [f"{name}{suffix}" for name in maps for suffix in (".nii.gz", ".json")]
     names.append(_RECORD)
@@ -151,7 +151,3 @@ def _write(comparison: Comparison, names: list[str], folder: Path) -> None:
         "files": names,
     }
     write_json(folder / _RECORD, record)
-
-
-def _absolute(folder: AnyPath) -> Path:
-    return Path(folder).expanduser().resolve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
@@ -9,7 +10,12 @@ from pathlib import Path
 
 from ivimkit.errors import InputError, OutputExistsError
 
-__all__ = ["check_free", "write_folder"]
+__all__ = ["absolute", "check_free", "write_folder"]
+
+
+def absolute(folder: str | os.PathLike[str]) -> Path:
+    """Return the full path of a folder, ``~`` and links resolved."""
+    return Path(folder).expanduser().resolve()
 
 
 def check_free(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ivimkit.derived import DERIVED
 from ivimkit.errors import FileFormatError, InputError
-from ivimkit.io.folder import check_free, write_folder
+from ivimkit.io.folder import absolute, check_free, write_folder
 from ivimkit.io.maps import write_image
 from ivimkit.io.nifti import open_nifti
 from ivimkit.io.priors import load_prior, write_prior
@@ -57,7 +57,7 @@ def check_output(folder: AnyPath, *, overwrite: bool = False) -> None:
         If a result is there, or the folder is a file.
     """
     names = [_RECORD, *(_image_name(name) for name in _USUAL_MAPS), _prior_name(_ALL)]
-    check_free(_absolute(folder), names, overwrite=overwrite)
+    check_free(absolute(folder), names, overwrite=overwrite)
 
 
 def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None:
@@ -93,7 +93,7 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     >>> (out / "D_star.nii.gz").exists()
     True
     """
-    target = _absolute(folder)
+    target = absolute(folder)
     names = _file_names(result)
     check_free(target, names, overwrite=overwrite)
     write_folder(target, names, partial(_write, result), outdated=files_of(target, _RECORD))
@@ -127,7 +127,7 @@ def load_result(folder: AnyPath) -> FitResult:
     >>> ik.load_result(out).provenance == result.provenance
     True
     """
-    home = _absolute(folder)
+    home = absolute(folder)
     content = read_json(home / _RECORD)
     if content.get("format_version") != _VERSION:
         raise FileFormatError(
@@ -231,7 +231,3 @@ def files_of(folder: Path, record: str) -> list[str]:
         return []
     # Only names of plain files: a record from elsewhere must not reach out of the folder.
     return [name for name in names if isinstance(name, str) and Path(name).name == name]
-
-
-def _absolute(folder: AnyPath) -> Path:
-    return Path(folder).expanduser().resolve()

@@ -761,6 +761,24 @@ def _mode(row: int, n: int, axis: Axis, scratch: NDArray[np.float64]) -> float:
 
 
 @device
+def _spread(
+    row: int,
+    n: int,
+    axis: Axis,
+    sd: float,
+    at: int,
+    out: NDArray[np.float64],
+    scratch: NDArray[np.float64],
+) -> None:
+    """Write standard deviation and ends of the 95 % and the 50 % interval to out[at]."""
+    out[at] = sd
+    out[at + 1] = _quantile(row, n, axis, 0.025, scratch)
+    out[at + 2] = _quantile(row, n, axis, 0.975, scratch)
+    out[at + 3] = _quantile(row, n, axis, 0.25, scratch)
+    out[at + 4] = _quantile(row, n, axis, 0.75, scratch)
+
+
+@device
 def _bits(
     row: int,
     n: int,
@@ -1036,12 +1054,7 @@ def posterior_voxel(
     r1, r2 = best1, best2
     free1, free2, free3 = m1 > 1, m2 > 1 and i_fast >= 0, axis3[2] < axis3[3] and i_f >= 0
     if free1:
-        at = first + 5 * i_slow
-        out[at] = sd1
-        out[at + 1] = _quantile(M1, m1, axis1, 0.025, scratch)
-        out[at + 2] = _quantile(M1, m1, axis1, 0.975, scratch)
-        out[at + 3] = _quantile(M1, m1, axis1, 0.25, scratch)
-        out[at + 4] = _quantile(M1, m1, axis1, 0.75, scratch)
+        _spread(M1, m1, axis1, sd1, first + 5 * i_slow, out, scratch)
         out[rest] = _bits(M1, m1, _I1, prior1, scratch)
         if estimate == 0:
             r1 = mean1
@@ -1054,11 +1067,9 @@ def posterior_voxel(
     rest += 1
     if free2:
         at = first + 5 * i_fast
-        out[at] = sd2
-        out[at + 1] = exp(_quantile(M2, m2, axis2, 0.025, scratch))
-        out[at + 2] = exp(_quantile(M2, m2, axis2, 0.975, scratch))
-        out[at + 3] = exp(_quantile(M2, m2, axis2, 0.25, scratch))
-        out[at + 4] = exp(_quantile(M2, m2, axis2, 0.75, scratch))
+        _spread(M2, m2, axis2, sd2, at, out, scratch)
+        for k in range(at + 1, at + 5):
+            out[k] = exp(out[k])
         out[rest] = _bits(M2, m2, _I2, prior2, scratch)
         if estimate == 0:
             r2 = mean2
@@ -1072,12 +1083,7 @@ def posterior_voxel(
             r2 = max(r2, APART * r1)
     rest += 1 if i_fast >= 0 else 0
     if free3:
-        at = first + 5 * i_f
-        out[at] = sd_f
-        out[at + 1] = _quantile(M3, _FRACTIONS, axis3, 0.025, scratch)
-        out[at + 2] = _quantile(M3, _FRACTIONS, axis3, 0.975, scratch)
-        out[at + 3] = _quantile(M3, _FRACTIONS, axis3, 0.25, scratch)
-        out[at + 4] = _quantile(M3, _FRACTIONS, axis3, 0.75, scratch)
+        _spread(M3, _FRACTIONS, axis3, sd_f, first + 5 * i_f, out, scratch)
         out[rest] = _bits(M3, _FRACTIONS, _I3, prior3, scratch)
         if estimate == 0:
             f = mean_f

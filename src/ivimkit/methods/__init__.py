@@ -13,7 +13,6 @@ _FOLDER: PluginFolder[FitMethod] = PluginFolder(
     __name__,
     __path__,
     "METHOD",
-    "method",
     FitMethod,  # type: ignore[type-abstract]
 )
 

@@ -9,7 +9,7 @@ from ivimkit.prior import Prior
 
 __all__ = ["get", "names"]
 
-_FOLDER: PluginFolder[Prior] = PluginFolder(__name__, __path__, "PRIOR", "prior", Prior)  # type: ignore[type-abstract]
+_FOLDER: PluginFolder[Prior] = PluginFolder(__name__, __path__, "PRIOR", Prior)  # type: ignore[type-abstract]
 
 
 def names() -> tuple[str, ...]:

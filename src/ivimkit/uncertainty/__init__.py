@@ -13,7 +13,6 @@ _FOLDER: PluginFolder[Estimator] = PluginFolder(
     __name__,
     __path__,
     "ESTIMATOR",
-    "uncertainty",
     Estimator,  # type: ignore[type-abstract]
 )
 
