@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ivimkit.fitting import fit
     from ivimkit.geometry import Geometry
     from ivimkit.io import load, load_prior, load_result, save, save_comparison, save_prior
+    from ivimkit.labels import Labels
     from ivimkit.result import FitResult
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Comparison",
     "FitResult",
     "Geometry",
+    "Labels",
     "__version__",
     "compare",
     "crlb",
@@ -74,6 +76,7 @@ _HOME = {
     "DWI": "dwi",
     "FitResult": "result",
     "Geometry": "geometry",
+    "Labels": "labels",
     "compare": "comparison",
     "crlb": "cramer_rao",
     "fit": "fitting",

@@ -159,6 +159,7 @@ def fit(
         acquisition=dwi.acquisition,
         geometry=dwi.geometry,
         priors={name: _table_of(method) for name, method in settled.items()},
+        dwi=dwi,
         provenance=Provenance(
             versions=_versions(),
             call="ivimkit.fit",

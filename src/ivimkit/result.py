@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.acquisition import Acquisition
+from ivimkit.dwi import DWI
 from ivimkit.engine import evaluate
 from ivimkit.errors import FitFailedError, OptionError
 from ivimkit.fit_method import FitMethod
@@ -171,6 +172,8 @@ class FitResult:
         How it was computed.
     priors : mapping of str to PriorTable
         Priors that method bayes used, by region ("all" without labels).
+    dwi : DWI, optional
+        The scan that was fitted, for curves and residuals; None where it is not at hand.
 
     Examples
     --------
@@ -190,6 +193,7 @@ class FitResult:
     geometry: Geometry = field(repr=False)
     provenance: Provenance = field(repr=False)
     priors: Mapping[str, PriorTable] = field(default_factory=dict, repr=False)
+    dwi: DWI | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:

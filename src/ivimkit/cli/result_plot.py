@@ -9,7 +9,6 @@ from pathlib import Path
 from ivimkit import io, organs, report
 from ivimkit.cli.assignment import pair, parse_assignments, triple
 from ivimkit.cli.figure_files import FIGURES, Drawing, draw_trust, write_figures
-from ivimkit.cli.fitted_scan import load_fitted_scan
 from ivimkit.cli.output_folders import names_apart
 from ivimkit.cli.screen import Screen
 from ivimkit.derived import describe
@@ -79,7 +78,7 @@ class ResultPlot:
     def _scan_of(self, result: FitResult) -> DWI | None:
         """Return the scan; without it there are maps, but neither images nor curves."""
         try:
-            return load_fitted_scan(result, self.scan, self.bval)
+            return io.load_fitted_scan(result, self.scan, self.bval)
         except InputError as error:
             if self.voxels or self.scan is not None:
                 raise

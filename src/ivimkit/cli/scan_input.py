@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,13 +93,5 @@ class ScanInput:
     def to_dict(self) -> dict[str, Any]:
         """Return what is needed to read the scan again, besides the files."""
         values = dataclasses.asdict(self)
-        return {name: value for name, value in values.items() if name not in _FILES}
-
-    @classmethod
-    def from_dict(
-        cls, values: Mapping[str, Any], *, bval: Path | None, bvec: Path | None
-    ) -> ScanInput:
-        """Build from what `to_dict` returned and the files of the gradients."""
-        known = {field.name for field in dataclasses.fields(cls)} - set(_FILES)
-        kept = {name: value for name, value in values.items() if name in known}
-        return cls(bval=bval, bvec=bvec, **kept)
+        chosen = {"bvals": self.kept_bvals, "volumes": self.kept_volumes}
+        return {name: value for name, value in (values | chosen).items() if name not in _FILES}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ivimkit.derived import DERIVED
 from ivimkit.errors import FileFormatError, InputError
+from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.folder import absolute, check_free, write_folder
 from ivimkit.io.maps import write_image
 from ivimkit.io.nifti import open_nifti
@@ -99,13 +100,16 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     write_folder(target, names, partial(_write, result), outdated=files_of(target, _RECORD))
 
 
-def load_result(folder: AnyPath) -> FitResult:
+def load_result(folder: AnyPath, *, scan: bool | AnyPath = False) -> FitResult:
     """Load a result that `save` has written.
 
     Parameters
     ----------
     folder : path
         The folder.
+    scan : bool or path
+        Whether to load the scan that was fitted as well, as ``result.dwi``; from the file that
+        the result names, or from another one that is given.
 
     Returns
     -------
@@ -115,7 +119,8 @@ def load_result(folder: AnyPath) -> FitResult:
     Raises
     ------
     FileFormatError
-        If there is no result, or a file of it is missing or damaged.
+        If there is no result, or a file of it is missing or damaged, or the scan is asked for
+        and is gone or changed.
 
     Examples
     --------
@@ -135,13 +140,17 @@ def load_result(folder: AnyPath) -> FitResult:
             f"{_VERSION}. Read it with the ivimkit that wrote it, or fit again"
         )
     try:
-        return _restore(home, content)
+        result = _restore(home, content)
     except (KeyError, TypeError, InputError) as error:
         if isinstance(error, FileFormatError):
             raise
         raise FileFormatError(
             f"{home / _RECORD} is not complete ({error}); expected the record of a fit. Fit again"
         ) from error
+    if scan is False:
+        return result
+    dwi = load_fitted_scan(result, None if scan is True else scan)
+    return dataclasses.replace(result, dwi=dwi)
 
 
 def _restore(home: Path, content: dict[str, Any]) -> FitResult:

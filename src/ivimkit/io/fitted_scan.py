@@ -1,29 +1,36 @@
-"""The scan that a saved result was made from, found again."""
+"""load_fitted_scan: the scan that a saved result was made from, found again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from ivimkit.cli.scan_input import ScanInput
 from ivimkit.dwi import DWI
 from ivimkit.errors import FileFormatError
 from ivimkit.io.checksum import sha256
+from ivimkit.io.reading import load
+from ivimkit.io.scan import AnyPath
 from ivimkit.result import FitResult
 
 __all__ = ["load_fitted_scan"]
 
+_READING = ("b_unit", "average", "tolerance")
+_CHOICE = ("bmin", "bmax", "bvals", "volumes")
 
-def load_fitted_scan(result: FitResult, scan: Path | None, bval: Path | None) -> DWI:
-    """Load the volumes that were fitted, averaged and masked as they were.
+
+def load_fitted_scan(
+    result: FitResult, scan: AnyPath | None = None, bvals: AnyPath | None = None
+) -> DWI:
+    """Load the volumes that a result was made from, averaged and masked as they were.
 
     Parameters
     ----------
     result : FitResult
         The fit.
-    scan : Path, optional
+    scan : path, optional
         The scan; by default the file that the result names as its source.
-    bval : Path, optional
+    bvals : path, optional
         Its b-values; by default the file beside the scan, or the source.
 
     Returns
@@ -34,16 +41,29 @@ def load_fitted_scan(result: FitResult, scan: Path | None, bval: Path | None) ->
     ------
     FileFormatError
         If the source is unknown, gone or changed, or the scan is not the one that was fitted.
+
+    Examples
+    --------
+    >>> import tempfile, ivimkit as ik
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "dwi.nii.gz"
+    >>> ik.io.save_scan(ik.simulate.phantom(shape=(12, 10, 1)).dwi, path)
+    >>> result = ik.fit(ik.load(path))
+    >>> ik.io.load_fitted_scan(result).shape
+    (12, 10, 1)
     """
-    given: Path | Sequence[Path] | None = scan
-    bvec = None
+    given: AnyPath | Sequence[AnyPath] | None = scan
+    recorded = result.provenance.options.get("scan", {})
+    bvecs = None
     if given is None:
         files = _sources(result, "scan")
-        given = files if _stacked(result) else files[0]
-        bval = bval or next(iter(_sources(result, "bvals", needed=False)), None)
-        bvec = next(iter(_sources(result, "bvecs", needed=False)), None)
-    recorded = result.provenance.options.get("scan", {})
-    dwi = ScanInput.from_dict(recorded, bval=bval, bvec=bvec).load(given)
+        given = files if recorded.get("stack", False) else files[0]
+        bvals = bvals or next(iter(_sources(result, "bvals", needed=False)), None)
+        bvecs = next(iter(_sources(result, "bvecs", needed=False)), None)
+    dwi = load(given, bvals, bvecs, **_known(recorded, _READING))
+    choice = _known(recorded, _CHOICE)
+    if any(value is not None for value in choice.values()):
+        dwi = dwi.select(**choice)
     used = result.acquisition
     if dwi.acquisition.n_volumes != used.n_volumes:
         dwi = dwi.select(bvals=used.shell_bvals.tolist())
@@ -52,8 +72,17 @@ def load_fitted_scan(result: FitResult, scan: Path | None, bval: Path | None) ->
             f"the scan has {dwi.acquisition.n_volumes} volumes of the b-values that were fitted; "
             f"expected {used.n_volumes}. Name the scan of this result (--scan)"
         )
+    if dwi.shape != result.shape:
+        raise FileFormatError(
+            f"the scan has shape {dwi.shape}; expected {result.shape}, that of the maps. Name "
+            "the scan of this result (--scan)"
+        )
     average = str(result.provenance.options.get("average", dwi.average))
     return dwi.with_average(average).with_mask(result.mask)
+
+
+def _known(recorded: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: recorded[name] for name in names if recorded.get(name) is not None}
 
 
 def _sources(result: FitResult, role: str, *, needed: bool = True) -> list[Path]:
@@ -73,7 +102,3 @@ def _sources(result: FitResult, role: str, *, needed: bool = True) -> list[Path]
                 "the scan (--scan)"
             )
     return [Path(source["path"]) for source in found]
-
-
-def _stacked(result: FitResult) -> bool:
-    return bool(result.provenance.options.get("scan", {}).get("stack", False))
