@@ -1,4 +1,4 @@
-"""All benchmarks: `python -m benchmarks [--full] [--voxels N] [NAME ...]`."""
+"""All benchmarks: `python -m benchmarks [--full] [--voxels N] [--compare FILE] [NAME ...]`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pkgutil import iter_modules
 
 import benchmarks
 from benchmarks.command import add_options, forwarded
+from benchmarks.compare import RecordError, earlier_records
 from benchmarks.figure import Figure
 from benchmarks.machine import REPOSITORY
 
@@ -29,8 +30,23 @@ def main() -> int:
     unknown = [name for name in options.names if name not in known]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(known)}")
-    chosen = [known[name] for name in options.names] or figures
-    left_out = [f for f in chosen if f.only_full and not options.full and not options.names]
+    names = list(options.names)
+    if options.compare is not None:
+        try:
+            earlier = earlier_records(options.compare)
+        except RecordError as fault:
+            parser.error(str(fault))
+        absent = [name for name in names if name not in earlier]
+        if absent:
+            parser.error(f"{options.compare} has no {absent[0]}; it has {', '.join(earlier)}")
+        # Without names: whatever there is to compare with.
+        names = names or [name for name in known if name in earlier]
+        if not names:
+            parser.error(
+                f"{options.compare} has no figure that is known; it has {', '.join(earlier)}"
+            )
+    chosen = [known[name] for name in names] or figures
+    left_out = [f for f in chosen if f.only_full and not options.full and not names]
     failed = []
     for figure in chosen:
         if figure not in left_out and not _run(figure, forwarded(options)):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.compare import RecordError, compare, earlier_records, show_comparison
 from benchmarks.figure import Figure, Settings
 from benchmarks.record import RESULTS, make_record, show, write
 
@@ -26,7 +27,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=RESULTS,
         metavar="DIR",
-        help="folder for NAME.json and NAME.md (default: benchmarks/results)",
+        help="folder for NAME.json, NAME.md and charts (default: benchmarks/results)",
+    )
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        metavar="FILE",
+        help="print ratios to an earlier run: its NAME.json, or a folder of them",
     )
 
 
@@ -35,6 +42,8 @@ def forwarded(options: argparse.Namespace) -> list[str]:
     words = ["--out", str(options.out)]
     if options.voxels is not None:
         words += ["--voxels", str(options.voxels)]
+    if options.compare is not None:
+        words += ["--compare", str(options.compare.resolve())]
     return [*words, "--full"] if options.full else words
 
 
@@ -55,8 +64,20 @@ def run_alone(figure: Figure, words: Sequence[str] | None = None) -> None:
     options = parser.parse_args(words)
     if options.voxels is not None and options.voxels < 1:
         parser.error(f"--voxels is {options.voxels}; expected a number >= 1")
+    # Read first: the new record may take the place of the earlier one.
+    earlier = None
+    if options.compare is not None:
+        try:
+            earlier = earlier_records(options.compare)
+        except RecordError as fault:
+            parser.error(str(fault))
+        if figure.name not in earlier:
+            parser.error(f"{options.compare} has no {figure.name}; it has {', '.join(earlier)}")
     settings = Settings(options.voxels, options.full)
     record = make_record(figure, settings, figure.measure(settings))
     # Not a terminal: wide enough that no table is squeezed.
-    show(record, Console(width=None if sys.stdout.isatty() else 140))
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    show(record, console)
     print(f"written: {write(record, options.out)}")
+    if earlier is not None:
+        show_comparison(compare(earlier[figure.name], record), console)

@@ -1,10 +1,11 @@
-"""The data sets: simulated voxels with known truth, and the prostate scan where it is at hand.
+"""The data sets: simulated voxels with known truth, and real scans where they are at hand.
 
 Plain NumPy on purpose: nothing here comes from the package under test.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,15 +16,21 @@ from benchmarks.image import read_image
 from benchmarks.machine import REPOSITORY
 
 __all__ = [
+    "ABDOMEN",
     "B13",
     "B21",
+    "MOST_F",
+    "ORGANS",
+    "ORGAN_SPREADS",
     "PROSTATE",
     "PROTOCOLS",
     "RANGES",
     "S0",
     "SNRS",
     "DataSet",
+    "abdomen_scan",
     "all_simulated",
+    "organ_mixture",
     "prostate",
     "simulated",
     "two_pool_signal",
@@ -33,14 +40,28 @@ B21 = np.array([*range(0, 41, 10), *range(60, 201, 20), *range(300, 1001, 100)],
 B13 = np.array([0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800], dtype=np.float64)
 SNRS = (20, 50, 100)
 PROSTATE = REPOSITORY.parent / "shared" / "data" / "prostate"
+ABDOMEN = REPOSITORY.parent / "shared" / "data" / "abdomen" / "volunteer1"
 
 PROTOCOLS = {"b21": B21, "b13": B13}
 S0 = 1000.0
 RANGES = {"f": (0.03, 0.4), "D_star": (8e-3, 80e-3), "D": (0.5e-3, 2.5e-3)}
 """Where the true values are uniform."""
 
+ORGANS = (
+    (0.28, 70e-3, 1.10e-3),
+    (0.15, 25e-3, 2.00e-3),
+    (0.20, 20e-3, 1.25e-3),
+    (0.10, 30e-3, 1.45e-3),
+)
+"""Means of f, D* and D (mm^2/s) of liver, kidney, pancreas and muscle in the mixture."""
+ORGAN_SPREADS = (0.25, 0.35, 0.12)
+"""Standard deviations of the logarithms of f, D* and D inside an organ."""
+MOST_F = 0.9
+"""Largest f of the mixture."""
+
 _VOXELS = 20_000
 _SEED = 1988  # The year of Le Bihan's paper.
+_MIXTURE_SEED = 9
 
 
 @dataclass(frozen=True)
@@ -122,6 +143,23 @@ def all_simulated(n: int = _VOXELS) -> list[DataSet]:
     return [simulated(protocol, snr, n) for protocol in PROTOCOLS for snr in SNRS]
 
 
+def organ_mixture(protocol: str, snr: float, n: int = _VOXELS) -> DataSet:
+    """Return voxels of four organs in equal shares, with log-normal spreads, Rician noise."""
+    bvals = PROTOCOLS[protocol]
+    random = np.random.default_rng([_MIXTURE_SEED, bvals.size, int(snr)])
+    centre = np.array(ORGANS)[random.integers(len(ORGANS), size=n)]
+    drawn = centre * np.exp(np.array(ORGAN_SPREADS) * random.standard_normal((n, 3)))
+    truth = {
+        "S0": np.full(n, S0),
+        "f": np.minimum(drawn[:, 0], MOST_F),
+        "D_star": drawn[:, 1],
+        "D": drawn[:, 2],
+    }
+    noise = random.standard_normal((n, bvals.size, 2)) * (S0 / snr)
+    signal = np.hypot(two_pool_signal(bvals, **truth) + noise[..., 0], noise[..., 1])
+    return DataSet(f"organs, {protocol} SNR {snr:g}", bvals, signal, truth)
+
+
 def prostate(n: int, folder: Path = PROSTATE) -> DataSet | None:
     """Return `n` voxels of the prostate scan, b <= 1000 s/mm^2; None where it is not at hand.
 
@@ -139,3 +177,24 @@ def prostate(n: int, folder: Path = PROSTATE) -> DataSet | None:
     chosen = np.concatenate([shuffle(np.flatnonzero(part)) for part in (regions, body)])[:n]
     low = bvals <= 1000.0
     return DataSet("prostate", bvals[low], np.ascontiguousarray(signal[chosen][:, low]))
+
+
+def abdomen_scan(n: int, folder: Path = ABDOMEN) -> DataSet | None:
+    """Return `n` voxels of a healthy abdomen, nine b-values; None where it is not at hand.
+
+    Bipolar gradients, diffusion time 70 ms, and the images at b = 0; the directions of a b-value
+    are averaged. Voxels of the mask in random order.
+    """
+    if not (folder / "dwi.nii.gz").exists():
+        return None
+    bvals = np.loadtxt(folder / "dwi.bval")
+    told = json.loads((folder / "dwi.json").read_text())
+    profile, time_ms = (np.array(told[key]) for key in ("GradientProfile", "DiffusionTime_ms"))
+    used = (bvals == 0.0) | ((profile == "bipolar") & (time_ms == 70))
+    volumes = read_image(folder / "dwi.nii.gz").astype(np.float64)
+    inside = np.flatnonzero(read_image(folder / "mask.nii.gz").ravel() > 0)
+    chosen = np.random.default_rng(_SEED).permutation(inside)[:n]
+    signal = volumes.reshape(-1, bvals.size)[chosen]
+    shells = np.unique(bvals[used])
+    means = [signal[:, used & (bvals == b)].mean(axis=1) for b in shells]
+    return DataSet("abdomen scan", shells, np.stack(means, axis=1))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-import warnings
 from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 import ivimkit as ik
+from benchmarks.contenders import contenders_of
 from benchmarks.data import DataSet
 from benchmarks.reference import cost_of
 
@@ -20,6 +20,7 @@ ABSENT = (
     "installs the extra `bench`."
 )
 
+_TRR = next(one for one in contenders_of("dipy") if one.name == "dipy-trr")
 # Those of dipy.reconst.ivim.BOUNDS, up to the sense of D* > D.
 _F, _D_STAR, _D = (0.0, 0.2), (1e-6, 1.0), (0.0, 0.1)
 
@@ -48,19 +49,12 @@ def dipy_voxels_per_second(data: DataSet) -> float:
     AssertionError
         If DIPY's residuals are not what they can be inside its bounds.
     """
-    from dipy.core.gradients import gradient_table
-    from dipy.reconst.ivim import IvimModel
-
-    directions = np.where(data.bvals[:, None] > 0.0, [1.0, 0.0, 0.0], 0.0)
-    table = gradient_table(data.bvals, bvecs=directions, b0_threshold=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # It tells of its bounds, and of each start outside them.
-        model = IvimModel(table, fit_method="trr")
-        model.fit(data.signal[:1])
-        start = time.perf_counter()
-        found = model.fit(data.signal)
-        seconds = time.perf_counter() - start
-    _check(data, np.asarray(found.model_params))
+    fit = _TRR.make(data.bvals)
+    fit(data.signal[:1])
+    start = time.perf_counter()
+    answer = fit(data.signal)
+    seconds = time.perf_counter() - start
+    _check(data, answer.params)
     return float(data.signal.shape[0] / seconds)
 
 

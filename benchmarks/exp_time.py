@@ -17,7 +17,7 @@ N_EXPS = _N * _PASSES
 """How many exponentials one call of `many_exps` takes."""
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", nogil=True)
 def _repeatedly(x: NDArray[np.float64], passes: int) -> None:
     # Each pass works on what the last one left, so that none can be optimised away.
     for _ in range(passes):

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Cell", "Column", "Figure", "Findings", "Settings", "Table", "Target"]
+__all__ = [
+    "Cell",
+    "Chart",
+    "Column",
+    "Figure",
+    "Findings",
+    "Panel",
+    "Series",
+    "Settings",
+    "Table",
+    "Target",
+]
 
 Cell = str | float | int | bool | None
 """None is a dash: it does not apply, or could not be measured here."""
@@ -60,6 +71,64 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Series:
+    """Points of a chart, joined by a line if there are several.
+
+    Parameters
+    ----------
+    label : str
+        For the legend.
+    group : str
+        Series of one group have one colour and different markers; "limit" is a dashed line,
+        across the whole panel if it has one point.
+    x, y : sequence of float
+        The points.
+    """
+
+    label: str
+    group: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes."""
+
+    title: str
+    y_label: str
+    series: Sequence[Series]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Panels with one legend; both axes are logarithmic, and `ticks` are marked on the x axis.
+
+    Parameters
+    ----------
+    name : str
+        The file is called FIGURE-NAME.png.
+    title : str
+        What it shows, in a sentence.
+    x_label : str
+        Label of all x axes.
+    panels : sequence of Panel
+        By row.
+    columns : int
+        Panels per row.
+    ticks : sequence of float
+        Values marked on the x axis; none for decades.
+    """
+
+    name: str
+    title: str
+    x_label: str
+    panels: Sequence[Panel]
+    columns: int = 3
+    ticks: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
 class Findings:
     """What a figure found.
 
@@ -73,6 +142,8 @@ class Findings:
         The numbers and the verdicts.
     notes : sequence of str
         What to know when reading them, e.g. what was left out and why.
+    charts : sequence of Chart
+        The numbers as pictures.
     """
 
     conditions: dict[str, str]
@@ -80,6 +151,7 @@ class Findings:
     tables: Sequence[Table]
     targets: Sequence[Target] = ()
     notes: Sequence[str] = field(default_factory=tuple)
+    charts: Sequence[Chart] = ()
 
 
 @dataclass(frozen=True)

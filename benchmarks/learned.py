@@ -9,28 +9,13 @@ from numpy.typing import NDArray
 
 import ivimkit as ik
 from benchmarks.command import run_alone
-from benchmarks.data import PROTOCOLS, S0, SNRS, DataSet, simulated, two_pool_signal
+from benchmarks.data import ORGANS, PROTOCOLS, SNRS, DataSet, organ_mixture, simulated
 from benchmarks.error import ESTIMATED, UNITS, rmse
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
-from benchmarks.limit import sigma_of, under_truth
-from ivimkit.prior_table import PriorTable
+from benchmarks.limit import under_mixture, under_truth
 
 _VOXELS = 20_000
-_MIXED = "organs"
-_SEED = 9
 _UNIFORM_GOAL, _MIXED_GOAL = 1.10, 1.15
-# Means of f, D* and D (mm^2/s) of liver, kidney, pancreas and muscle, and the spread of their
-# logarithms inside an organ.
-_ORGANS = (
-    (0.28, 70e-3, 1.10e-3),
-    (0.15, 25e-3, 2.00e-3),
-    (0.20, 20e-3, 1.25e-3),
-    (0.10, 30e-3, 1.45e-3),
-)
-_SPREADS = (0.25, 0.35, 0.12)
-_MOST_F = 0.9
-# Knots of the true density of the mixture: D, D* and f.
-_KNOTS = (96, 60, 32)
 
 _CONTENDERS = {
     "bayes, learned": ik.methods.get("bayes"),
@@ -86,16 +71,16 @@ def measure(settings: Settings) -> Findings:
     for mixed in (False, True):
         for protocol in PROTOCOLS:
             for snr in SNRS:
-                data = _mixture(protocol, snr, n) if mixed else simulated(protocol, snr, n)
+                data = organ_mixture(protocol, snr, n) if mixed else simulated(protocol, snr, n)
                 print(f"learned: {data.name} ...", flush=True)
                 outcomes.append(_outcome(data, snr, mixed))
     uniform = [outcome for outcome in outcomes if not outcome.mixed]
     organs = [outcome for outcome in outcomes if outcome.mixed]
     return Findings(
         conditions={
-            "data": f"{n} voxels of each set, every voxel counts; {_MIXED}: liver, kidney, "
+            "data": f"{n} voxels of each set, every voxel counts; organs: liver, kidney, "
             "pancreas and muscle in equal shares, with (f, D*, D in 10⁻³ mm²/s) = "
-            + ", ".join(f"({f:g}, {1e3 * s:g}, {1e3 * d:g})" for f, s, d in _ORGANS)
+            + ", ".join(f"({f:g}, {1e3 * s:g}, {1e3 * d:g})" for f, s, d in ORGANS)
             + " and log-normal spreads of 0.25, 0.35 and 0.12",
             "bounds": "defaults, but for the limit",
             "told": "nothing but signals and b-values; the limit is told prior and sigma",
@@ -120,7 +105,7 @@ def measure(settings: Settings) -> Findings:
 
 
 def _outcome(data: DataSet, snr: float, mixed: bool) -> _Outcome:
-    best = _under_mixture(data, snr) if mixed else under_truth(data, snr)
+    best = under_mixture(data, snr) if mixed else under_truth(data, snr)
     limit = _errors(best, data)
     spread = [float(np.std(data.truth[name])) / UNITS[name] for name in ESTIMATED]
     if not (limit < spread).all():
@@ -134,49 +119,6 @@ def _outcome(data: DataSet, snr: float, mixed: bool) -> _Outcome:
 def _errors(result: ik.FitResult, data: DataSet) -> NDArray[np.float64]:
     result.raise_for_status(max_failed=0.001)
     return np.array([rmse(result.maps, data.truth, name) for name in ESTIMATED])
-
-
-def _mixture(protocol: str, snr: float, n: int) -> DataSet:
-    """Return voxels of four organs in equal shares."""
-    bvals = PROTOCOLS[protocol]
-    random = np.random.default_rng([_SEED, bvals.size, int(snr)])
-    centre = np.array(_ORGANS)[random.integers(len(_ORGANS), size=n)]
-    drawn = centre * np.exp(np.array(_SPREADS) * random.standard_normal((n, 3)))
-    truth = {
-        "S0": np.full(n, S0),
-        "f": np.minimum(drawn[:, 0], _MOST_F),
-        "D_star": drawn[:, 1],
-        "D": drawn[:, 2],
-    }
-    noise = random.standard_normal((n, bvals.size, 2)) * sigma_of(snr)
-    signal = np.hypot(two_pool_signal(bvals, **truth) + noise[..., 0], noise[..., 1])
-    return DataSet(f"{_MIXED}, {protocol} SNR {snr:g}", bvals, signal, truth)
-
-
-def _under_mixture(data: DataSet, snr: float) -> ik.FitResult:
-    """Return posteriors under the mixture itself, with the true noise."""
-    n_d, n_d_star, n_f = _KNOTS
-    d = np.linspace(0.5e-3, 3.4e-3, n_d)
-    d_star = np.geomspace(4e-3, 0.25, n_d_star)
-    f = np.concatenate([[0.0], np.geomspace(0.025, _MOST_F, n_f - 1)])
-    density = np.zeros(_KNOTS)
-    for centre in _ORGANS:
-        one, two, three = (
-            _log_normal(values, middle, spread)
-            for values, middle, spread in zip((f, d_star, d), centre, _SPREADS, strict=True)
-        )
-        # A prior's table counts the fast rate by its logarithm.
-        density += three[:, None, None] * (two * d_star)[None, :, None] * one[None, None, :]
-    names = ("D", "D_star", "f")
-    table = PriorTable("biexp", "true", names, (d, d_star, f), density)
-    method = ik.methods.get("bayes", prior=table, noise="gaussian")
-    return ik.fit(data.signal, data.bvals, method=method, sigma=sigma_of(snr))
-
-
-def _log_normal(values: NDArray[np.float64], median: float, spread: float) -> NDArray[np.float64]:
-    safe = np.maximum(values, 1e-9)
-    away = np.log(safe / median) / spread
-    return np.asarray(np.exp(-0.5 * away**2) / (safe * spread))
 
 
 def _target(text: str, outcomes: list[_Outcome], goal: float) -> Target:

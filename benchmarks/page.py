@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import REPOSITORY
-from benchmarks.record import RESULTS, as_markdown, read_record
+from benchmarks.record import RESULTS, as_markdown, draw_charts, read_record
 
 __all__ = ["page_text"]
 
@@ -19,18 +19,22 @@ Every number here comes from one command, `make bench` (the long figures with
 `make bench ARGS=--full`), which checks each answer against a reference before it reports a time
 and stores data, machine, threads, versions and commit beside it. `python -m benchmarks.page`
 writes this page from what it stored. Results from another machine are a lead, not a conclusion:
-compare ratios, and run it yourself.
+compare ratios, and run it yourself. `make bench ARGS="--compare FILE"` does and prints ratios to
+an earlier run, whose NAME.json is FILE, or to all of a folder.
 
 The simulated sets are 20 000 voxels with D from 0.5 to 2.5 × 10⁻³ mm²/s, f from 0.03 to 0.4 and
 D\\* from 8 to 80 × 10⁻³ mm²/s, all uniform, S0 = 1000, Rician noise; b21 has 21 b-values from 0 to
-1000 s/mm² and b13 has 13 from 0 to 800. The prostate scan is a public one (Malagi et al. 2021,
-doi:10.1007/s10334-021-00932-1), b ≤ 1000 s/mm².
+1000 s/mm² and b13 has 13 from 0 to 800. The mixture of organs has liver, kidney, pancreas and
+muscle in equal shares, with log-normal spreads. The real scans are public ones: a prostate (Malagi
+et al. 2021, doi:10.1007/s10334-021-00932-1), b ≤ 1000 s/mm², and a healthy abdomen (Wetscherek et
+al. 2015, doi:10.1002/mrm.25410), bipolar gradients, diffusion time 70 ms.
 """
 
 
 def page_text(records: list[dict[str, Any]]) -> str:
     """Return the page with one section per record."""
-    sections = [as_markdown(r) for r in sorted(records, key=lambda record: record["order"])]
+    ordered = sorted(records, key=lambda record: record["order"])
+    sections = [as_markdown(record, images="images/benchmarks-") for record in ordered]
     return "\n".join([_HEAD, *sections]).rstrip() + "\n"
 
 
@@ -45,7 +49,10 @@ def main() -> None:
     paths = sorted(options.results.glob("*.json"))
     if not paths:
         parser.error(f"{options.results} has no records; run `python -m benchmarks` first")
-    options.page.write_text(page_text([read_record(path) for path in paths]))
+    records = [read_record(path) for path in paths]
+    options.page.write_text(page_text(records))
+    for record in records:
+        draw_charts(record, options.page.parent / "images", prefix="benchmarks-")
     print(f"written: {options.page} ({', '.join(path.stem for path in paths)})")
 
 

@@ -11,10 +11,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as ScreenTable
 
+from benchmarks.chart import chart_file, draw_chart
 from benchmarks.figure import Cell, Figure, Findings, Settings
 from benchmarks.machine import REPOSITORY, commit, describe_machine, versions
 
-__all__ = ["RESULTS", "as_markdown", "make_record", "read_record", "show", "write"]
+__all__ = [
+    "RESULTS",
+    "as_markdown",
+    "draw_charts",
+    "make_record",
+    "read_record",
+    "show",
+    "show_table",
+    "write",
+]
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 
@@ -38,12 +48,20 @@ def make_record(figure: Figure, settings: Settings, findings: Findings) -> dict[
 
 
 def write(record: dict[str, Any], folder: Path) -> Path:
-    """Write ``NAME.json`` and ``NAME.md``; returns the former."""
+    """Write ``NAME.json``, ``NAME.md`` and the charts; returns the first."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{record['name']}.json"
     path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     path.with_suffix(".md").write_text(as_markdown(record))
+    draw_charts(record, folder)
     return path
+
+
+def draw_charts(record: dict[str, Any], folder: Path, prefix: str = "") -> None:
+    """Draw the charts of a record as PNG files."""
+    for chart in record.get("charts", ()):
+        folder.mkdir(parents=True, exist_ok=True)
+        draw_chart(chart, folder / f"{prefix}{chart_file(record, chart)}")
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -52,9 +70,11 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def as_markdown(record: dict[str, Any]) -> str:
-    """Return the record as a section of a page."""
+def as_markdown(record: dict[str, Any], images: str = "") -> str:
+    """Return the record as a section of a page; `images` comes before the names of charts."""
     parts = [f"## {record['title']}", ""]
+    for chart in record.get("charts", ()):
+        parts += [f"![{chart['title']}]({images}{chart_file(record, chart)})", ""]
     for table in record["tables"]:
         parts += _markdown_table(table)
     for target in record["targets"]:
@@ -70,14 +90,7 @@ def show(record: dict[str, Any], console: Console) -> None:
     """Print the record."""
     console.rule(record["title"])
     for table in record["tables"]:
-        shown = ScreenTable(title=table["title"], title_justify="left")
-        for number, column in enumerate(table["columns"]):
-            shown.add_column(
-                column["title"], justify="right" if number else "left", no_wrap=not number
-            )
-        for row in _texts(table):
-            shown.add_row(*row)
-        console.print(shown)
+        show_table(table, console)
     colours = {True: "green", False: "bold red", None: "yellow"}
     for target in record["targets"]:
         verdict = f"[{colours[target['reached']]}]{_VERDICT[target['reached']]}[/]"
@@ -85,6 +98,18 @@ def show(record: dict[str, Any], console: Console) -> None:
     for note in record["notes"]:
         console.print(note, highlight=False)
     console.print(f"{_conditions(record)}. {_provenance(record)}", style="dim", highlight=False)
+
+
+def show_table(table: dict[str, Any], console: Console) -> None:
+    """Print one table of a record."""
+    shown = ScreenTable(title=table["title"], title_justify="left")
+    for number, column in enumerate(table["columns"]):
+        shown.add_column(
+            column["title"], justify="right" if number else "left", no_wrap=not number
+        )
+    for row in _texts(table):
+        shown.add_row(*row)
+    console.print(shown)
 
 
 def _conditions(record: dict[str, Any]) -> str:

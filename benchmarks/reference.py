@@ -21,7 +21,7 @@ from scipy.optimize import least_squares
 from benchmarks.data import DataSet
 from benchmarks.machine import REPOSITORY, usable_cores
 
-__all__ = ["BOUNDS", "Bounds", "Job", "best_costs", "cost_from", "cost_of"]
+__all__ = ["BOUNDS", "Bounds", "Job", "best_costs", "best_costs_of", "cost_from", "cost_of"]
 
 Bounds: TypeAlias = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 """Bounds of f, D* and D; S0 is >= 0."""
@@ -31,6 +31,8 @@ BOUNDS: Bounds = ((0.0, 1.0), (3e-3, 0.3), (0.0, 5e-3))
 _CACHE = REPOSITORY / "build" / "benchmarks"
 _TOLERANCE = 1e-12
 _CHUNK = 20
+# No start is outside these: bounds may be wide enough to make most random points useless.
+_STARTS_IN = np.array([(0.0, 1.0), (1e-3, 0.5), (0.0, 5e-3)])
 # What one unit of each variable is: scipy sees numbers near 1. S0 is in units of the signal.
 _UNITS = np.array([1.0, 1.0, 1e-2, 1e-3])
 
@@ -62,17 +64,30 @@ def best_costs(data: DataSet, bounds: Bounds = BOUNDS, *, starts: int = 30) -> N
     -------
     ndarray, shape (n_voxels,)
     """
-    kept = _CACHE / f"optimum-{_fingerprint(data, bounds, starts)}.npy"
-    if kept.exists():
-        return np.asarray(np.load(kept))
-    jobs = [
+    return best_costs_of([(data, bounds)], starts=starts)[0]
+
+
+def best_costs_of(
+    problems: Sequence[tuple[DataSet, Bounds]], *, starts: int
+) -> list[NDArray[np.float64]]:
+    """Return `best_costs` of several sets and bounds; processes are started once for all."""
+    kept = [_CACHE / f"optimum-{_fingerprint(*problem, starts)}.npy" for problem in problems]
+    asked = dict(zip(kept, problems, strict=True))
+    missing = {file: _jobs(*problem, starts) for file, problem in asked.items()}
+    missing = {file: jobs for file, jobs in missing.items() if not file.exists()}
+    if missing:
+        _CACHE.mkdir(parents=True, exist_ok=True)
+        costs = iter(_on_all_cores([job for jobs in missing.values() for job in jobs]))
+        for file, jobs in missing.items():
+            np.save(file, np.concatenate([next(costs) for _ in jobs]))
+    return [np.asarray(np.load(file)) for file in kept]
+
+
+def _jobs(data: DataSet, bounds: Bounds, starts: int) -> list[Job]:
+    return [
         Job(data.bvals, data.signal[first : first + _CHUNK], bounds, starts, first)
         for first in range(0, data.signal.shape[0], _CHUNK)
     ]
-    costs = np.concatenate(_on_all_cores(jobs))
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    np.save(kept, costs)
-    return costs
 
 
 def _on_all_cores(jobs: Sequence[Job]) -> list[NDArray[np.float64]]:
@@ -96,6 +111,7 @@ def _fit_job(job: Job) -> NDArray[np.float64]:
 def _random_starts(job: Job, signal: NDArray[np.float64], voxel: int) -> NDArray[np.float64]:
     """Return points inside the bounds, shape (starts, 4): S0, f, D*, D."""
     low, high = np.array(job.bounds).T
+    low, high = np.maximum(low, _STARTS_IN[:, 0]), np.minimum(high, _STARTS_IN[:, 1])
     # A stream per voxel: its starts do not depend on how voxels are spread over processes.
     u = np.random.default_rng([30, voxel]).uniform(0.01, 0.99, size=(job.starts, 4))
     points = np.empty_like(u)
