@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
 
@@ -62,6 +62,12 @@ class Labels:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[np.int32]:
+        """Let NumPy take the labels for the array of their numbers."""
+        return np.array(self.array, dtype=dtype, copy=copy)
 
     def __getitem__(self, name: str | int) -> NDArray[np.bool_]:
         """Return the voxels of a region, by name or number, shape of the array."""

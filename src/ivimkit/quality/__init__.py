@@ -1,15 +1,42 @@
 """Numbers about results: summaries, regions, lesion against its surroundings, error to truth."""
 
+from ivimkit.quality.agreement import repeatability
 from ivimkit.quality.contrast import compare_regions, ring
-from ivimkit.quality.regions import roi_table
+from ivimkit.quality.difference import Difference, difference
+from ivimkit.quality.examples import example_voxels
+from ivimkit.quality.lights import Light, lights
+from ivimkit.quality.region_fit import roi_fit
+from ivimkit.quality.regions import roi_status, roi_table
+from ivimkit.quality.repeat_values import REPEAT_MAPS, pairs, repeat_values
+from ivimkit.quality.residual_findings import Finding, residual_findings
+from ivimkit.quality.residuals import Residuals, residuals
+from ivimkit.quality.response import change
 from ivimkit.quality.summary import summary_rows, summary_table
 from ivimkit.quality.truth import error_table
+from ivimkit.quality.wording import sentence
 
 __all__ = [
+    "REPEAT_MAPS",
+    "Difference",
+    "Finding",
+    "Light",
+    "Residuals",
+    "change",
     "compare_regions",
+    "difference",
     "error_table",
+    "example_voxels",
+    "lights",
+    "pairs",
+    "repeat_values",
+    "repeatability",
+    "residual_findings",
+    "residuals",
     "ring",
+    "roi_fit",
+    "roi_status",
     "roi_table",
+    "sentence",
     "summary_rows",
     "summary_table",
 ]

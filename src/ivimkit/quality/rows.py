@@ -9,13 +9,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.labels import Labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ivimkit.result import FitResult
 
-__all__ = ["each_region", "finite", "labels_like", "map_names", "mean_sd", "quartiles", "table_of"]
+__all__ = [
+    "each_region",
+    "finite",
+    "labelled",
+    "labels_like",
+    "map_names",
+    "mean_sd",
+    "quartiles",
+    "table_of",
+]
 
 
 def finite(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -49,7 +59,7 @@ def map_names(result: FitResult, maps: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def labels_like(labels: ArrayLike, result: FitResult) -> NDArray[Any]:
+def labels_like(labels: ArrayLike | Labels, result: FitResult) -> NDArray[Any]:
     """Return labels as an array; ShapeError if they have another shape than the maps."""
     array = np.asarray(labels)
     if array.shape != result.shape:
@@ -60,14 +70,18 @@ def labels_like(labels: ArrayLike, result: FitResult) -> NDArray[Any]:
     return array
 
 
+def labelled(
+    labels: ArrayLike | Labels, result: FitResult, names: Mapping[int, str] | None = None
+) -> Labels:
+    """Return the regions of a result, named; ShapeError if they have another shape."""
+    array = labels_like(labels, result)
+    known = labels.names if isinstance(labels, Labels) else {}
+    return Labels(array, {**known, **(names or {})})
+
+
 def each_region(labels: NDArray[Any], names: Mapping[int, str] | None) -> list[tuple[int, str]]:
     """Return number and name of each region; ShapeError if there is none."""
-    found = [int(label) for label in np.unique(labels) if label]
-    if not found:
-        raise ShapeError("there is no region; expected labels other than 0 in some voxels")
-    return [
-        (label, str(label) if names is None else names.get(label, str(label))) for label in found
-    ]
+    return list(Labels(labels, names).names.items())
 
 
 def table_of(rows: Mapping[Any, Mapping[str, Any]], index: str | tuple[str, ...]) -> pd.DataFrame:

@@ -1,0 +1,214 @@
+"""RegionReport: tables of the regions of a result; the work behind ``ivimkit roi``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import RenderableType
+from rich.text import Text
+
+from ivimkit import io, quality
+from ivimkit.cli.region_tables import comparison_table, region_heading, region_table, status_line
+from ivimkit.cli.screen import Screen
+from ivimkit.derived import is_about_another
+from ivimkit.errors import InputError, OptionError, ShapeError
+from ivimkit.labels import Labels
+from ivimkit.result import FitResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RegionReport"]
+
+_NOT_SHOWN = ("cost", "n_iter", "ln_evidence")
+
+
+@dataclass(frozen=True)
+class RegionReport:
+    """What to say of which regions.
+
+    Parameters
+    ----------
+    screen : Screen
+        Where to print.
+    labels : sequence of Path
+        Label image or masks.
+    names : Path, optional
+        Names of the numbers of a label image.
+    maps : str, optional
+        List of maps.
+    mean_fit : bool
+        Whether to fit the mean signal of each region.
+    lesion, reference : str, optional
+        Names of the regions to compare.
+    ring : float, optional
+        Width of the ring around the lesion, mm.
+    gap : float
+        Distance of the ring from the lesion, mm.
+    scan, bval : Path, optional
+        The scan and its b-values.
+    out : Path, optional
+        The table to write.
+    columns : mapping of str to str, optional
+        Columns to add in front of the tables, those that are not None.
+    overwrite : bool
+        Whether tables may be replaced.
+    """
+
+    screen: Screen
+    labels: Sequence[Path]
+    names: Path | None = None
+    maps: str | None = None
+    mean_fit: bool = True
+    lesion: str | None = None
+    reference: str | None = None
+    ring: float | None = None
+    gap: float = 5.0
+    scan: Path | None = None
+    bval: Path | None = None
+    out: Path | None = None
+    columns: Mapping[str, str | None] = field(default_factory=dict)
+    overwrite: bool = False
+
+    def run(self, folder: Path) -> None:
+        """Summarise, print, write."""
+        self._check()
+        with self.screen.warnings_shown():
+            result = self._with_scan(io.load_result(folder))
+            labels = io.load_labels(list(self.labels), result, self.names)
+            names = self._map_names(result)
+            compared = self._compared(result, labels)
+            tables = {
+                "maps": quality.roi_table(result, labels, maps=names),
+                "regions": quality.roi_status(result, labels),
+            }
+            if compared is not None:
+                wanted = None if self.maps is None else names
+                tables["comparison"] = quality.compare_regions(result, *compared, maps=wanted)
+            files = self._write(tables)
+        self._show(result, tables, names)
+        for file in files:
+            self.screen.show(str(file))
+
+    def _check(self) -> None:
+        """Refuse what makes no sense, before anything is read."""
+        if self.lesion is None and (self.reference is not None or self.ring is not None):
+            given = "--reference" if self.ring is None else "--ring"
+            raise OptionError(f"{given} is given without --lesion; expected both. Name the lesion")
+        if self.lesion is not None and self.reference is None and self.ring is None:
+            raise OptionError(
+                "--lesion is given without something to compare it with; expected --reference "
+                "NAME or --ring MM. Give one of them"
+            )
+        if self.scan is None and self.bval is not None:
+            raise OptionError("--bval is given without --scan; expected both. Name the scan")
+        if self.scan is not None and not self.mean_fit:
+            raise OptionError(
+                "--scan is given with --no-mean-fit, which needs none. Leave one out"
+            )
+        if self.out is not None:
+            names = ["maps", "regions", *(["comparison"] if self.lesion else [])]
+            io.check_tables(names, self.out, overwrite=self.overwrite)
+
+    def _with_scan(self, result: FitResult) -> FitResult:
+        """Return the result with its scan; without it there is no fit of the mean signals."""
+        if not self.mean_fit:
+            return result
+        try:
+            dwi = io.load_fitted_scan(result, self.scan, self.bval)
+        except InputError as error:
+            if self.scan is not None:
+                raise
+            self.screen.warn(f"no fit of the mean signals: {error}")
+            return result
+        return dataclasses.replace(result, dwi=dwi)
+
+    def _map_names(self, result: FitResult) -> list[str]:
+        names = list(result.maps) if self.maps is None else self.maps.replace(",", " ").split()
+        unknown = [name for name in names if name not in result.maps]
+        if unknown or not names:
+            has = ", ".join(result.maps)
+            what = unknown[0] if unknown else "(none)"
+            raise OptionError(f"--maps names {what}; expected some of {has}")
+        return names
+
+    def _compared(
+        self, result: FitResult, labels: Labels
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+        """Return the lesion and what it is compared with; None if nothing is asked for."""
+        if self.lesion is None:
+            return None
+        lesion = labels[self.lesion]
+        within = None if self.reference is None else labels[self.reference]
+        if self.ring is None:
+            assert within is not None
+            return lesion, within
+        inside = result.mask if within is None else within
+        around = quality.ring(
+            lesion, result.geometry.voxel_size, gap=self.gap, width=self.ring, within=inside
+        )
+        if not around.any():
+            where = "the fitted mask" if self.reference is None else self.reference
+            raise ShapeError(
+                f"the ring of {self.ring:g} mm, {self.gap:g} mm from {self.lesion}, has no voxel "
+                f"in {where}; expected some. Make it wider (--ring), or the gap smaller (--gap)"
+            )
+        return lesion, around
+
+    @property
+    def _surroundings(self) -> str:
+        """What the lesion is compared with, in words."""
+        if self.ring is None:
+            return str(self.reference)
+        return f"the {'tissue' if self.reference is None else self.reference} around it"
+
+    def _write(self, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
+        if self.out is None:
+            return []
+        written = {}
+        for name, table in tables.items():
+            flat = table.reset_index()
+            known = {key: text for key, text in self.columns.items() if text is not None}
+            for place, (key, text) in enumerate(known.items()):
+                flat.insert(place, key, text)
+            written[name] = flat
+        return io.save_tables(written, self.out, overwrite=self.overwrite)
+
+    def _show(
+        self, result: FitResult, tables: Mapping[str, pd.DataFrame], names: Sequence[str]
+    ) -> None:
+        if self.screen.quiet:
+            return
+        if self.maps is None:
+            names = [
+                name
+                for name in names
+                if not is_about_another(name, result.maps) and name not in _NOT_SHOWN
+            ]
+        parameters = result.model.parameters
+        shown: list[RenderableType] = []
+        for region, row in tables["regions"].iterrows():
+            keys = [(region, name) for name in names]
+            rows = tables["maps"].loc[keys].droplevel("region")
+            shown += [
+                region_heading(str(region), row),
+                region_table(rows, parameters),
+                Text(status_line(row), style="dim"),
+                "",
+            ]
+        if "comparison" in tables:
+            table = tables["comparison"]
+            shown += [
+                Text(f"{self.lesion} against {self._surroundings}", style="bold"),
+                comparison_table(table, parameters),
+                f"{self.lesion}: {quality.sentence(table, reference=self._surroundings)}",
+                Text("The map that separates them best comes first.", style="dim"),
+                "",
+            ]
+        self.screen.show(*shown)

@@ -1,0 +1,186 @@
+"""ivimkit roi: tables of regions, and a lesion against its surroundings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ivimkit.cli.options import OUTPUT_PANEL, SCAN_PANEL, Overwrite, Quiet, Verbose
+
+__all__ = ["roi"]
+
+_REGION_PANEL = "The regions"
+_LESION_PANEL = "A lesion and its surroundings"
+
+
+def roi(
+    result: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESULT", show_default=False, help="Folder that ivimkit fit has written."
+        ),
+    ],
+    labels: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=_REGION_PANEL,
+            help="Label image, or masks (repeatable), whose regions are called like the files. "
+            "Where masks overlap, the one named first has the voxel: the lesion before its "
+            "organ.",
+        ),
+    ],
+    names: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=_REGION_PANEL,
+            help="Names of a label image: CSV, TSV, JSON, ITK-SNAP label description or "
+            "FreeSurfer colour table.",
+        ),
+    ] = None,
+    maps: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            show_default=False,
+            rich_help_panel=_REGION_PANEL,
+            help="Maps to summarise, like D,f,D_star. By default all.",
+        ),
+    ] = None,
+    mean_fit: Annotated[
+        bool,
+        typer.Option(
+            rich_help_panel=_REGION_PANEL,
+            help="Also fit the mean signal of each region, as its voxels were fitted.",
+        ),
+    ] = True,
+    lesion: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=_LESION_PANEL,
+            help="Region to compare with --reference, or with a ring around it.",
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=_LESION_PANEL,
+            help="Region to compare with; with --ring, the region that the ring stays in.",
+        ),
+    ] = None,
+    ring: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MM",
+            show_default=False,
+            rich_help_panel=_LESION_PANEL,
+            help="Compare with a ring of this width around the lesion, inside the fitted mask "
+            "or --reference.",
+        ),
+    ] = None,
+    gap: Annotated[
+        float,
+        typer.Option(
+            metavar="MM",
+            rich_help_panel=_LESION_PANEL,
+            help="Distance between lesion and ring, where voxels are mixed.",
+        ),
+    ] = 5.0,
+    scan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=SCAN_PANEL,
+            help="The scan, for the mean signals. By default the file that was fitted, if it is "
+            "still there and unchanged.",
+        ),
+    ] = None,
+    bval: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=SCAN_PANEL,
+            help="Its b-values, if they are not beside --scan.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="TABLE",
+            show_default=False,
+            rich_help_panel=OUTPUT_PANEL,
+            help="Also write all numbers: .csv, .tsv, .json or .xlsx. CSV and TSV get further "
+            "files, TABLE_regions and TABLE_comparison.",
+        ),
+    ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=OUTPUT_PANEL,
+            help="Write this name into a column of the tables, for ivimkit repeat.",
+        ),
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=OUTPUT_PANEL,
+            help="Write the name of the session into a column of the tables.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Summarise the maps of a result region by region.
+
+    Prints, for each region, its size, what became of its voxels, and mean, sd,
+    median and quartiles of each map beside the fit of the region's mean signal.
+    With --lesion also how it differs from its surroundings, the map that
+    separates them best first. --out writes these and more: percentiles,
+    skewness, kurtosis, entropy.
+
+    [bold]Examples[/bold]
+
+      ivimkit roi dwi_ivim --labels labels.nii.gz --names labels.csv
+      ivimkit roi dwi_ivim --labels lesion.nii.gz --labels liver.nii.gz
+                  --lesion lesion --reference liver --out table.csv
+      ivimkit roi dwi_ivim --labels lesion.nii.gz --lesion lesion --ring 10
+    """
+    # Here and not above: --help must not wait for numpy and numba.
+    from ivimkit.cli.region_report import RegionReport
+    from ivimkit.cli.screen import Screen
+
+    report = RegionReport(
+        screen=Screen(quiet=quiet, verbose=verbose),
+        labels=labels,
+        names=names,
+        maps=maps,
+        mean_fit=mean_fit,
+        lesion=lesion,
+        reference=reference,
+        ring=ring,
+        gap=gap,
+        scan=scan,
+        bval=bval,
+        out=out,
+        columns={"subject": subject, "session": session},
+        overwrite=overwrite,
+    )
+    report.run(result)

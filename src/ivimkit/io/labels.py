@@ -1,0 +1,323 @@
+"""load_labels: regions from masks or a label image, on the grid of the scan."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.dwi import DWI
+from ivimkit.errors import GeometryWarning, OptionError, RegionWarning, ShapeError
+from ivimkit.geometry import Geometry
+from ivimkit.io.label_names import load_label_names
+from ivimkit.io.nifti import NiftiFile, open_nifti
+from ivimkit.io.scan import ALLOWED_SHIFT, AnyPath, largest_distance
+from ivimkit.labels import Labels
+from ivimkit.result import FitResult
+
+__all__ = ["load_labels"]
+
+# Half of nibabel has no types.
+nib: Any = nibabel
+
+
+def load_labels(
+    files: AnyPath | Sequence[AnyPath],
+    like: FitResult | DWI,
+    names: AnyPath | Mapping[int, str] | None = None,
+) -> Labels:
+    """Load regions from NIfTI files, on the grid of a result or a scan.
+
+    A file with one number beside 0 is a mask, and the region is called like the file; a file
+    with several is a label image. Several files are masks, numbered from 1 in their order; where
+    they overlap, the file named first has the voxel, so a lesion comes before its organ.
+
+    Files of another geometry are resampled, nearest neighbour, by their affines. A file without
+    a position (both NIfTI codes 0) is taken voxel by voxel if it has the shape of the scan.
+
+    Parameters
+    ----------
+    files : path or sequence of paths
+        A label image, or masks.
+    like : FitResult or DWI
+        Whose grid to use.
+    names : path or mapping of int to str, optional
+        Names of the numbers of a label image; of a file, see `ivimkit.io.load_label_names`. The
+        numbers where there is none.
+
+    Returns
+    -------
+    Labels
+        Array of the spatial shape of `like`.
+
+    Raises
+    ------
+    FileFormatError
+        If a file is missing, damaged or of the wrong kind.
+    ShapeError
+        If a region has no voxel in its file, none on the scan, or is covered by those before.
+    OptionError
+        If a file does not hold whole numbers, several files are not masks or have one name, or
+        the names are of other regions.
+
+    Warns
+    -----
+    GeometryWarning
+        If a file is resampled, or has no position.
+    RegionWarning
+        If masks overlap, or a region of a label image lies outside the scan or is too small for
+        its voxels.
+
+    Examples
+    --------
+    >>> import tempfile, ivimkit as ik
+    >>> from pathlib import Path
+    >>> made = ik.simulate.phantom(shape=(32, 24, 1))
+    >>> path = Path(tempfile.mkdtemp()) / "lesion.nii.gz"
+    >>> ik.io.save_map(made.region("lesion").astype("uint8"), path, made.dwi.geometry)
+    >>> list(ik.load_labels(path, made.dwi))
+    ['lesion']
+    """
+    paths = [Path(files)] if isinstance(files, str | PathLike) else [Path(file) for file in files]
+    if not paths:
+        raise OptionError("the list of labels is empty; expected at least one file. Name one")
+    known = names if names is None or isinstance(names, Mapping) else load_label_names(names)
+    grid = _Grid.of(like)
+    if len(paths) > 1:
+        if known is not None:
+            raise OptionError(
+                f"names were given beside {len(paths)} masks, which are named by their files; "
+                "expected names for a label image only. Leave them out, or rename the files"
+            )
+        return _from_masks(paths, grid)
+    image = _opened(paths[0])
+    array, present = _on_grid(image, grid), np.unique(image.array[image.array != 0]).tolist()
+    if known is not None and not set(known).intersection(present):
+        raise OptionError(
+            f"the names are of regions {_listed(known)}; expected some of {_listed(present)}, "
+            f"which are in {paths[0]}. Give the names that belong to it"
+        )
+    if known is None and len(present) == 1:
+        known = {present[0]: _stem(paths[0])}
+    return Labels(array.reshape(grid.shape), known)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The voxels that regions are wanted on."""
+
+    shape: tuple[int, ...]
+    geometry: Geometry
+
+    @classmethod
+    def of(cls, like: FitResult | DWI) -> _Grid:
+        if len(like.shape) > 3:
+            raise ShapeError(
+                f"the maps have {len(like.shape)} axes; expected up to three for regions from "
+                "files. Make the labels as an array (ivimkit.Labels)"
+            )
+        return cls(like.shape, like.geometry)
+
+    @property
+    def volume(self) -> tuple[int, ...]:
+        """Shape with three axes."""
+        return self.shape + (1,) * (3 - len(self.shape))
+
+    @property
+    def placed(self) -> bool:
+        """Whether the scan says where it is."""
+        return _placed(self.geometry)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """The whole numbers of a file, shape (x, y, z), and where they are."""
+
+    path: Path
+    array: NDArray[np.int32]
+    geometry: Geometry
+
+
+def _from_masks(paths: Sequence[Path], grid: _Grid) -> Labels:
+    stems = [_stem(path) for path in paths]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise OptionError(
+            f"several masks are called {twice[0]}; expected files of different names, as these "
+            "name the regions. Rename one"
+        )
+    merged = np.zeros(grid.volume, dtype=np.int32)
+    shared = []
+    for number, path in enumerate(paths, start=1):
+        image = _opened(path)
+        numbers = np.unique(image.array[image.array != 0])
+        if numbers.size > 1:
+            raise OptionError(
+                f"{path} has the numbers {_listed(numbers.tolist())}; expected masks, with one "
+                "number beside 0, where several files are given. Give a label image on its own"
+            )
+        inside = _on_grid(image, grid) != 0
+        free = inside & (merged == 0)
+        if not free.any():
+            raise ShapeError(
+                f"all voxels of {path} belong to masks named before it; expected some of its "
+                "own. Name it first: the file named first has the voxel"
+            )
+        taken = np.count_nonzero(inside) - np.count_nonzero(free)
+        if taken:
+            shared.append(f"{taken} voxels of {stems[number - 1]}")
+        merged[free] = number
+    if shared:
+        warnings.warn(
+            f"the masks overlap: {', '.join(shared)} lie in masks named before; expected masks "
+            "apart. The file named first has the voxel",
+            RegionWarning,
+            stacklevel=3,
+        )
+    return Labels(merged.reshape(grid.shape), dict(enumerate(stems, start=1)))
+
+
+def _opened(path: Path) -> _Image:
+    file = open_nifti(path)
+    shape = file.shape
+    if len(shape) > 3 and any(n != 1 for n in shape[3:]):
+        raise ShapeError(
+            f"{path} has shape {shape}; expected labels with up to three axes. Give one volume"
+        )
+    volume = (*shape[:3], *(1,) * (3 - len(shape)))
+    array = _whole(file)
+    if not array.any():
+        raise ShapeError(
+            f"{path} is empty; expected at least one voxel other than 0. Draw it again"
+        )
+    return _Image(path, array.reshape(volume, order="F"), file.geometry)
+
+
+def _whole(file: NiftiFile) -> NDArray[np.int32]:
+    """Return the numbers of a file; scaled ones may be off by a rounding."""
+    array = file.read()
+    if array.dtype.kind == "f":
+        rounded = np.rint(array)
+        if not np.isfinite(array).all() or bool((np.abs(array - rounded) > 1e-3).any()):
+            raise OptionError(
+                f"{file.path} holds other than whole numbers; expected the number of a region in "
+                "each voxel, 0 for none. Threshold it"
+            )
+        array = rounded
+    if array.size and (array.min() < 0 or array.max() > np.iinfo(np.int32).max):
+        raise OptionError(
+            f"{file.path} holds numbers from {array.min():g} to {array.max():g}; expected 0 to "
+            f"{np.iinfo(np.int32).max}. Renumber the regions"
+        )
+    return array.astype(np.int32)
+
+
+def _on_grid(image: _Image, grid: _Grid) -> NDArray[np.int32]:
+    """Return the numbers of an image on the voxels of the scan."""
+    same_shape = image.array.shape == grid.volume
+    if _placed(image.geometry) and grid.placed:
+        shift = largest_distance(image.geometry, grid.geometry, grid.volume)
+        if same_shape and shift <= ALLOWED_SHIFT * min(grid.geometry.voxel_size):
+            return image.array
+        return _resampled(image, grid, shift)
+    if not same_shape:
+        what = "the scan" if _placed(image.geometry) else f"{image.path}"
+        raise ShapeError(
+            f"{image.path} has shape {image.array.shape} and the scan {grid.volume}, and {what} "
+            "does not say where it is (NIfTI codes 0); expected the same shape, or positions in "
+            "both files. Save the labels on the grid of the scan"
+        )
+    if not _placed(image.geometry) and grid.placed:
+        warnings.warn(
+            f"{image.path} does not say where it is (NIfTI codes 0); expected a position. It is "
+            "used voxel by voxel, as it has the shape of the scan",
+            GeometryWarning,
+            stacklevel=3,
+        )
+    return image.array
+
+
+def _resampled(image: _Image, grid: _Grid, shift: float) -> NDArray[np.int32]:
+    from nibabel import processing  # It loads scipy.
+
+    resample_from_to: Any = processing.resample_from_to
+    source = nib.Nifti1Image(image.array, image.geometry.affine)
+    # Not mode="constant", which takes the outer half of the border voxels for outside.
+    moved = resample_from_to(
+        source, (grid.volume, grid.geometry.affine), order=0, mode="grid-constant"
+    )
+    array = np.asarray(moved.dataobj, dtype=np.int32)
+    if not array.any():
+        hint = (
+            " It has the shape of the scan: if it was drawn there, save it with the scan's header"
+            if image.array.shape == grid.volume
+            else ""
+        )
+        raise ShapeError(
+            f"the regions of {image.path} and the scan do not overlap; expected labels of this "
+            f"scan. Check that they belong together.{hint}"
+        )
+    warnings.warn(
+        f"{image.path} has another geometry than the scan ({_difference(image, grid, shift)}); "
+        "expected the same. It is resampled to the scan, nearest neighbour"
+        f"{_volumes(image, array, grid)}",
+        GeometryWarning,
+        stacklevel=4,
+    )
+    lost = np.setdiff1d(image.array[image.array != 0], array).tolist()
+    if lost:
+        warnings.warn(
+            f"regions {_listed(lost)} of {image.path} have no voxel on the scan; expected some. "
+            "They lie outside, or are too small for its voxels, and are left out",
+            RegionWarning,
+            stacklevel=4,
+        )
+    return array
+
+
+def _difference(image: _Image, grid: _Grid, shift: float) -> str:
+    if image.array.shape != grid.volume:
+        return f"shape {image.array.shape} against {grid.volume}"
+    return f"voxels are up to {shift:.3g} mm apart"
+
+
+def _volumes(image: _Image, array: NDArray[np.int32], grid: _Grid) -> str:
+    """Say which region changes its volume most, if any does by a tenth."""
+    numbers, before = np.unique(image.array[image.array != 0], return_counts=True)
+    after = np.bincount(array.ravel(), minlength=int(numbers.max()) + 1)[numbers]
+    own, other = (
+        abs(float(np.linalg.det(geometry.affine[:3, :3])))
+        for geometry in (image.geometry, grid.geometry)
+    )
+    change = after * other / (before * own)
+    worst = int(np.argmax(np.abs(np.log(np.maximum(change, 1e-6)))))
+    if abs(change[worst] - 1.0) < 0.1:
+        return ""
+    return (
+        f"; region {numbers[worst]} changes from {before[worst] * own / 1000:.3g} to "
+        f"{after[worst] * other / 1000:.3g} ml"
+    )
+
+
+def _placed(geometry: Geometry) -> bool:
+    return geometry.sform_code > 0 or geometry.qform_code > 0
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for ending in (".gz", ".nii", ".hdr", ".img"):
+        if name.lower().endswith(ending):
+            name = name[: -len(ending)]
+    return name or path.name
+
+
+def _listed(numbers: Any) -> str:
+    shown = sorted(int(number) for number in numbers)
+    return ", ".join(map(str, shown[:8])) + (", ..." if len(shown) > 8 else "")

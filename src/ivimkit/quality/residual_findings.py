@@ -1,0 +1,185 @@
+"""What residuals tell in words: wrong b-values, drift, motion, a model that does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.quality.faults import Faults, relative_signal
+from ivimkit.quality.residuals import Residuals
+from ivimkit.quality.scatter import Scatter
+
+__all__ = ["Finding", "residual_findings"]
+
+LEAST_MISFIT = 1.0
+"""A model does not fit from this mean residual over b-values, root mean square, % of S0."""
+
+_FEW = 1 / 3
+"""Share of the volumes up to which they are named one by one."""
+
+_MOST_NAMES = 6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that residuals show.
+
+    Parameters
+    ----------
+    kind : {"b-value", "drift", "volume", "slice", "model"}
+        What stands out.
+    sentence : str
+        What was found.
+    advice : str
+        What to do about it.
+    """
+
+    kind: str
+    sentence: str
+    advice: str
+
+
+def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
+    """Say what the residuals show, if anything.
+
+    A fit hides part of a fault: it follows the points. The residuals are therefore compared with
+    what is left of a fault of one b-value, or of a drift, after the fit (a projection, linear
+    around the fitted parameters). It is named if it explains 70 % of them, squared, and is as
+    large as the thresholds of `ivimkit.quality.faults` and `ivimkit.quality.scatter` say.
+
+    Parameters
+    ----------
+    residuals : Residuals
+        See `ivimkit.quality.residuals`.
+
+    Returns
+    -------
+    tuple of Finding
+        Wrong b-values, drift, volumes, slices, the model; empty if nothing stands out.
+
+    Examples
+    --------
+    >>> import numpy as np, ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(32, 24, 2))
+    >>> b = np.where(made.dwi.fit_bvals == 400, 450, made.dwi.fit_bvals)
+    >>> result = ik.fit(ik.DWI(made.dwi.signal, b, mask=made.dwi.mask))
+    >>> found = ik.quality.residual_findings(ik.quality.residuals(result))
+    >>> [finding.kind for finding in found], found[0].sentence[:7]
+    (['b-value'], 'b = 450')
+    """
+    known, scatter = Faults(residuals), Scatter(residuals)
+    # A volume that moved shifts its b-value, too, and to move is what explains both.
+    moved = {int(residuals.shell[number]) for number in scatter.moved}
+    faults = [fault for fault in known.wrong() if fault[0] not in moved]
+    found = [_wrong_b(residuals, known, fault) for fault in faults]
+    found += [_drift(known.drift)] if known.drift else []
+    found += [_moved(residuals, scatter)] if scatter.moved else []
+    if not known.drift:
+        found += [_shifted(residuals, number) for number in scatter.shifted]
+    found += [_slice(residuals, *place) for place in scatter.places]
+    return tuple(found) or tuple(_misfit(residuals))
+
+
+def _wrong_b(residuals: Residuals, known: Faults, fault: tuple[int, float]) -> Finding:
+    number, size = fault
+    b = residuals.bvals[number]
+    _, slices = known.slices_with(number, size)
+    where = f" in {slices}" if slices else ""
+    dense = np.linspace(0.0, 1.5 * residuals.bvals.max(), 600)
+    decay = relative_signal(residuals, dense)
+    target = known.signal[number] + size / 100
+    as_if = ""
+    if decay.min() < target <= decay.max():
+        as_if = f", as if b were {np.interp(-target, -decay, dense):.0f}"
+    return Finding(
+        "b-value",
+        f"b = {b:g} lies {abs(size):.1f} % of S0 {_side(size)} the fit of the others{where}"
+        f"{as_if}.",
+        "Check the b-values and the calibration of the gradients, and look at the volumes of this "
+        f"b-value for artefacts. Leave b = {b:g} out to see what it does to the maps.",
+    )
+
+
+def _drift(size: float) -> Finding:
+    verb = "grows" if size > 0 else "falls"
+    return Finding(
+        "drift",
+        f"The signal {verb} by {abs(size):.1f} % from the first volume to the last, beyond the "
+        "decay.",
+        "Correct the drift of the signal with the volumes at b = 0, or acquire b-values in mixed "
+        "order.",
+    )
+
+
+def _moved(residuals: Residuals, scatter: Scatter) -> Finding:
+    ratio = float(scatter.ratio[scatter.moved].max())
+    return Finding(
+        "volume",
+        f"Residuals of {_volume_names(residuals, scatter.moved)} are {ratio:.1f} times those of "
+        "the other volumes, in both directions: motion between volumes?",
+        "Look at the volume; register the volumes, or leave it out.",
+    )
+
+
+def _shifted(residuals: Residuals, number: int) -> Finding:
+    size = residuals.by_volume[number]
+    return Finding(
+        "volume",
+        f"{_volume_names(residuals, [number]).capitalize()} lies {abs(size):.1f} % of S0 "
+        f"{_side(size)} the fit.",
+        "Look for a change of the gain of the receiver or an artefact; leave the volume out.",
+    )
+
+
+def _slice(
+    residuals: Residuals, number: int, cells: list[int], ratio: NDArray[np.float64]
+) -> Finding:
+    if len(cells) > _FEW * residuals.volumes.size:
+        return Finding(
+            "slice",
+            f"Residuals of slice {number} are {np.median(ratio[cells]):.1f} times those of the "
+            "other slices in many volumes: motion, pulsation or distortion?",
+            "Look at the slice, and do not take numbers from it alone.",
+        )
+    return Finding(
+        "slice",
+        f"Residuals of slice {number} in {_volume_names(residuals, cells)} are "
+        f"{ratio[cells].max():.1f} times those of the other slices: motion?",
+        "Look at the slice in that volume; register, or leave the volume out.",
+    )
+
+
+def _volume_names(residuals: Residuals, numbers: list[int]) -> str:
+    b = residuals.bvals[residuals.shell]
+    names = [f"{residuals.volumes[k]} (b = {b[k]:g})" for k in numbers[:_MOST_NAMES]]
+    more = len(numbers) - len(names)
+    names += [f"{more} more"] if more else []
+    return f"volume{'s' if len(numbers) > 1 else ''} {', '.join(names)}"
+
+
+def _side(size: float) -> str:
+    return "above" if size > 0 else "below"
+
+
+def _misfit(residuals: Residuals) -> list[Finding]:
+    weights = residuals.weights
+    size = float(np.sqrt(weights @ residuals.mean**2 / weights.sum()))
+    if size < LEAST_MISFIT:
+        return []
+    low, high = int(residuals.mean.argmin()), int(residuals.mean.argmax())
+    parts = [
+        f"{residuals.mean[k]:+.1f} % of S0 at b = {residuals.bvals[k]:g}".replace("-", "−")
+        for k in (low, high)
+    ]
+    return [
+        Finding(
+            "model",
+            f"The mean residual reaches from {parts[0]} to {parts[1]}: model "
+            f"{residuals.model.name} does not describe the decay.",
+            "Compare models (ivimkit compare). At high b, kurtosis and the noise floor bend the "
+            "curve: leave the highest b-values out (bmax). If only b = 0 stands out, its images "
+            "may be scaled differently.",
+        )
+    ]

@@ -1,0 +1,124 @@
+"""Tables as files: every format, and back."""
+
+import json
+import math
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ivimkit import io
+from ivimkit.errors import FileFormatError, InputError, OptionError, OutputExistsError
+
+ENDINGS = ("csv", "tsv", "json", "xlsx")
+
+
+@pytest.fixture
+def table():
+    index = pd.MultiIndex.from_tuples(
+        [("liver", "D"), ("lesion, left", "f")], names=["region", "map"]
+    )
+    return pd.DataFrame(
+        {"unit": ["mm^2/s", ""], "n": [7, 0], "mean": [1.0 / 3e3, math.nan]}, index=index
+    )
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_round_trip(table, tmp_path, ending):
+    path = tmp_path / f"table.{ending}"
+    io.save_tables({"maps": table, "regions": table[["n"]]}, path)
+    back = io.load_table(path)
+    assert list(back.columns) == ["region", "map", "unit", "n", "mean"]
+    assert back["region"].tolist() == ["liver", "lesion, left"]
+    assert back["n"].tolist() == [7, 0]
+    assert back["mean"].tolist()[0] == 1.0 / 3e3
+    assert np.isnan(back["mean"].tolist()[1])
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_names_that_look_like_numbers_stay_names(tmp_path, ending):
+    path = tmp_path / f"table.{ending}"
+    table = pd.DataFrame({"subject": ["001", "NA"], "session": ["1", "02"], "value": [1.0, 2.0]})
+    io.save_tables({"values": table}, path)
+    back = io.load_table(path)
+    assert back["subject"].tolist() == ["001", "NA"]
+    assert back["session"].tolist() == ["1", "02"]
+    assert back["value"].tolist() == [1.0, 2.0]
+
+
+def test_csv_has_a_file_for_each_table(table, tmp_path):
+    files = io.save_tables({"maps": table, "regions": table[["n"]]}, tmp_path / "table.csv")
+    assert [file.name for file in files] == ["table.csv", "table_regions.csv"]
+    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "table_regions.csv"}
+    assert files[1].read_text().splitlines()[1] == "liver,D,7"
+
+
+def test_excel_has_a_sheet_and_json_a_list_for_each(table, tmp_path):
+    tables = {"maps": table, "regions": table[["n"]]}
+    assert len(io.save_tables(tables, tmp_path / "table.xlsx")) == 1
+    assert list(pd.read_excel(tmp_path / "table.xlsx", sheet_name=None)) == ["maps", "regions"]
+    io.save_tables(tables, tmp_path / "table.json")
+    content = json.loads((tmp_path / "table.json").read_text())
+    assert list(content) == ["maps", "regions"]
+    assert content["maps"][1]["mean"] is None
+
+
+def test_nothing_is_replaced_unless_asked_for(table, tmp_path):
+    path = tmp_path / "table.csv"
+    (tmp_path / "table_regions.csv").write_text("mine")
+    tables = {"maps": table, "regions": table}
+    with pytest.raises(OutputExistsError, match=r"table_regions.csv is there already"):
+        io.save_tables(tables, path)
+    assert not path.exists()
+    io.save_tables(tables, path, overwrite=True)
+    assert (tmp_path / "table_regions.csv").read_text() != "mine"
+    assert not [file for file in tmp_path.iterdir() if "partial" in file.name]
+
+
+def test_a_folder_is_not_replaced(table, tmp_path):
+    (tmp_path / "table.csv").mkdir()
+    with pytest.raises(OutputExistsError, match="is there already"):
+        io.save_tables({"maps": table}, tmp_path / "table.csv", overwrite=True)
+
+
+def test_folder_that_cannot_be(table, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write to"):
+        io.save_tables({"maps": table}, tmp_path / "file" / "table.csv")
+
+
+@pytest.mark.parametrize("name", ["table", "table.txt", "table.xls"])
+def test_unknown_ending(table, tmp_path, name):
+    with pytest.raises(OptionError, match=r"ends in \.csv, \.tsv, \.json, \.xlsx"):
+        io.check_tables(["maps"], tmp_path / name, overwrite=False)
+    with pytest.raises(OptionError, match=r"ends in \.csv"):
+        io.load_table(tmp_path / name)
+
+
+def test_excel_without_openpyxl_names_the_extra(table, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(OptionError, match=r"pip install 'ivimkit\[excel\]'"):
+        io.save_tables({"maps": table}, tmp_path / "table.xlsx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.csv", None, "there is no file"),
+        ("a.csv", "", "is damaged, or not what its name says"),
+        ("a.csv", "a,b\n", "has no rows"),
+        ("a.csv", 'a,b\n1,"2\n', "is damaged, or not what its name says"),
+        ("a.json", "{", "is damaged, or not what its name says"),
+        ("a.json", "3", "no list of rows"),
+        ("a.json", "[1, 2]", "no list of rows"),
+        ("a.xlsx", "no zip", "is damaged, or not what its name says"),
+    ],
+)
+def test_files_that_are_no_tables(tmp_path, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(FileFormatError, match=message):
+        io.load_table(path)
