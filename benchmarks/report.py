@@ -138,10 +138,10 @@ def _check(html: str) -> None:
     loads = re.findall(r'(?:src|<link[^>]*href)="(?!data:)([^"]*)"', html)
     if loads:
         raise AssertionError(f"the page loads {loads[0]}")
-    alts = " ".join(re.findall(r'alt="([^"]*)"', html))
-    for symbol in ("ADC", "D", "f", "D*"):
-        if f"Images: {symbol}" not in alts and f"Image: {symbol}" not in alts:
-            raise AssertionError(f"the page has no picture of {symbol}")
+    shown = re.findall(r'alt="([^",]*), [^"]*slices', html)
+    missing = [symbol for symbol in ("ADC", "D", "f", "D*", "f D*") if symbol not in shown]
+    if missing:
+        raise AssertionError(f"the page has no mosaic of {missing[0]}")
 
 
 FIGURE = Figure(

@@ -92,7 +92,9 @@ def draw_columns(
     return page.figure
 
 
-def draw_wrapped(columns: Sequence[Column], view: View, title: str) -> Figure:
+def draw_wrapped(
+    columns: Sequence[Column], view: View, title: str, *, width: float = _PANEL_WIDTH
+) -> Figure:
     """Draw a page with the first plane of each column, four in a row, each with a colour bar.
 
     Parameters
@@ -103,6 +105,8 @@ def draw_wrapped(columns: Sequence[Column], view: View, title: str) -> Figure:
         How to turn the planes.
     title : str
         Of the page.
+    width : float
+        Of an image, inches.
 
     Returns
     -------
@@ -110,7 +114,7 @@ def draw_wrapped(columns: Sequence[Column], view: View, title: str) -> Figure:
     """
     n_rows = -(-len(columns) // _PER_ROW)
     n_columns = -(-len(columns) // n_rows)
-    width, height = panel_size(columns[0].planes[0], view)
+    width, height = panel_size(columns[0].planes[0], view, width=width)
     right, down = width + _GAP, _TITLE + height + _BELOW
     page = Page(n_columns * right - _GAP + 2 * MARGIN, n_rows * down, title)
     places = [

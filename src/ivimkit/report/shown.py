@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ivimkit.derived import describe
 from ivimkit.parameter import Parameter
 
-__all__ = ["BACKGROUND", "Shown", "how_to_show"]
+__all__ = ["BACKGROUND", "Shown", "how_to_show", "title_of"]
 
 BACKGROUND = "black"
 """Colour of voxels without a value; of the colour maps only that of signals contains it."""
@@ -23,6 +23,7 @@ BACKGROUND = "black"
 _SIGNALS = ("S0",)
 _DIFFUSION = ("ADC", "D")
 _PERFUSION = ("f", "D_star", "fD_star")
+_ABOUT = {"_sd": "sd of", "_bits": "information on"}
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,31 @@ def how_to_show(
     unit, factor = _unit(parameter.unit)
     low, high = _range(parameter, parameters, stored, limits or {})
     return Shown(parameter.symbol, unit, factor, (low * factor, high * factor), _colours(name))
+
+
+def title_of(name: str, parameters: Sequence[Parameter]) -> str:
+    """Return what is written above a map, e.g. ``"D*"`` or ``"sd of D*"``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the map.
+    parameters : sequence of Parameter
+        Those of the fitted model.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    OptionError
+        If there is no such map.
+    """
+    for suffix, what in _ABOUT.items():
+        if name.endswith(suffix):
+            return f"{what} {describe(name.removesuffix(suffix), parameters).symbol}"
+    return describe(name, parameters).symbol
 
 
 def _unit(unit: str) -> tuple[str, float]:

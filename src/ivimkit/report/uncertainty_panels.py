@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
-from ivimkit.derived import describe
 from ivimkit.errors import OptionError
 from ivimkit.report.grid import Column, draw_columns, draw_wrapped
-from ivimkit.report.shown import how_to_show
+from ivimkit.report.shown import how_to_show, title_of
 from ivimkit.report.view import choose_cut, view_of
 from ivimkit.result import FitResult
 
@@ -82,7 +81,7 @@ def uncertainty_panels(
         shown = how_to_show(name, result.model.parameters, [stored], ranges)
         if name.endswith("_bits"):
             shown = replace(shown, symbol="information")
-        columns.append(Column(_title(name, result), cut.planes(stored), shown))
+        columns.append(Column(title_of(name, result.model.parameters), cut.planes(stored), shown))
     heading = f"{result.model.title}, {result.method.title}" if title is None else title
     if len(cut.slices) > 1:
         rows = [f"slice {k}" for k in cut.slices]
@@ -101,12 +100,6 @@ def _names(result: FitResult) -> list[str]:
         for name in parameters
         if f"{name}{suffix}" in result.maps
     ]
-
-
-def _title(name: str, result: FitResult) -> str:
-    base, _, kind = name.rpartition("_")
-    symbol = describe(base, result.model.parameters).symbol
-    return f"sd of {symbol}" if kind == "sd" else f"information on {symbol}"
 
 
 def _one_scale(result: FitResult, names: Sequence[str]) -> dict[str, tuple[float, float]]:

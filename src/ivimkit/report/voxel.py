@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from ivimkit.dwi import DWI
 from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError
+from ivimkit.report.decay_axes import make_logarithmic
 from ivimkit.report.shown import how_to_show
 from ivimkit.result import FitResult
 
-__all__ = ["voxel_plot"]
+__all__ = ["averages_of", "checked_voxel", "voxel_plot"]
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart, and dashes for print.
 _STYLES = (
@@ -67,7 +67,7 @@ def voxel_plot(
     ['linear', 'log']
     """
     fits = {results.method.name: results} if isinstance(results, FitResult) else dict(results)
-    index = _checked(voxel, dwi.shape)
+    index = checked_voxel(voxel, dwi.shape)
     # Each look-up of a fit's map spreads it over the volume: look up once.
     values = {
         label: {name: float(fit.maps[name][index]) for name in fit.maps}
@@ -85,13 +85,14 @@ def voxel_plot(
         _draw_signal(axes, dwi, index, curves)
     linear.set_ylim(bottom=min(0.0, linear.get_ylim()[0]))
     linear.legend(fontsize=8, frameon=False)
-    _make_logarithmic(logarithmic)
+    make_logarithmic(logarithmic)
     _draw_residuals(figure.add_subplot(grid[1, :]), dwi, index, curves)
     _write_table(figure.add_subplot(grid[2, :]), fits, values, index)
     return figure
 
 
-def _checked(voxel: Sequence[int], shape: tuple[int, ...]) -> tuple[int, ...]:
+def checked_voxel(voxel: Sequence[int], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the index of a voxel; OptionError if there is no such voxel."""
     index = tuple(int(i) for i in voxel)
     inside = len(index) == len(shape) and all(
         0 <= i < n for i, n in zip(index, shape, strict=True)
@@ -102,7 +103,7 @@ def _checked(voxel: Sequence[int], shape: tuple[int, ...]) -> tuple[int, ...]:
     return index
 
 
-def _averages(dwi: DWI, index: tuple[int, ...]) -> NDArray[np.float64]:
+def averages_of(dwi: DWI, index: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the averaged signal of the voxel, as it is fitted."""
     raw = np.asarray(dwi.signal[index])[np.newaxis, dwi.volumes]
     alone = DWI(raw, dwi.acquisition, average=dwi.average)
@@ -129,7 +130,7 @@ def _draw_signal(
         label="measured volumes" if averaged else "measured",
     )
     if averaged:
-        axes.plot(dwi.fit_bvals, _averages(dwi, index), "ko", markersize=5, label="average")
+        axes.plot(dwi.fit_bvals, averages_of(dwi, index), "ko", markersize=5, label="average")
     dense = np.linspace(0.0, b.max(), 400)
     for number, (name, curve) in enumerate(curves.items()):
         style = {**_style(number), "marker": ""}
@@ -139,20 +140,10 @@ def _draw_signal(
     axes.grid(alpha=0.25)
 
 
-def _make_logarithmic(axes: Axes) -> None:
-    # Autoscaling of a logarithmic axis warns if there is nothing positive to show.
-    if not any(bool((np.asarray(line.get_ydata()) > 0).any()) for line in axes.lines):
-        axes.set_ylim(0.1, 1.0)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7)))
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
-
-
 def _draw_residuals(
     axes: Axes, dwi: DWI, index: tuple[int, ...], curves: Mapping[str, _Curve]
 ) -> None:
-    b, measured = dwi.fit_bvals, _averages(dwi, index)
+    b, measured = dwi.fit_bvals, averages_of(dwi, index)
     axes.axhline(0.0, color="0.4", linewidth=0.8)
     for number, (name, curve) in enumerate(curves.items()):
         # Open markers of growing size: where fits agree, all of them stay visible.

@@ -1,0 +1,94 @@
+"""BibTeX entries of the literature, by DOI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+from ivimkit.errors import OptionError
+
+__all__ = ["bibtex", "doi_of", "entries", "software_entry"]
+
+_ENTRY = re.compile(r"^@\w+\{.*?^\}", flags=re.M | re.S)
+_DOI_FIELD = re.compile(r"^\s*doi\s*=\s*\{(.+)\},?$", flags=re.M)
+_DOI = re.compile(r"doi:(\S+)")
+
+
+@cache
+def entries() -> dict[str, str]:
+    """Return the BibTeX entry of each DOI, in lower case, as DOIs have no case."""
+    text = (files("ivimkit.report") / "bibliography.bib").read_text(encoding="utf-8")
+    found = {}
+    for entry in _ENTRY.findall(text):
+        (doi,) = _DOI_FIELD.findall(entry)
+        found[doi.lower()] = entry
+    return found
+
+
+def doi_of(reference: str) -> str:
+    """Return the DOI that a reference ends with.
+
+    Raises
+    ------
+    OptionError
+        If there is none.
+    """
+    found = _DOI.search(reference)
+    if found is None:
+        raise OptionError(
+            f"the reference {reference!r} has no DOI; expected one at its end, like "
+            "doi:10.1000/xyz. Add it where the reference stands"
+        )
+    return found[1].rstrip(".,")
+
+
+def bibtex(cited: Sequence[str]) -> str:
+    """Return the BibTeX entries of references.
+
+    Parameters
+    ----------
+    cited : sequence of str
+        References, each with its DOI.
+
+    Returns
+    -------
+    str
+        Entries with an empty line between them.
+
+    Raises
+    ------
+    OptionError
+        If a DOI is not in the bibliography.
+    """
+    known, found = entries(), {}
+    for reference in cited:
+        doi = doi_of(reference).lower()
+        if doi not in known:
+            raise OptionError(
+                f"doi:{doi} is not in the bibliography; expected an entry for every reference. "
+                "Add it to report/bibliography.bib"
+            )
+        found[doi] = known[doi]
+    return "\n\n".join(found.values())
+
+
+def software_entry(version: str) -> str:
+    """Return the BibTeX entry of ivimkit itself.
+
+    Parameters
+    ----------
+    version : str
+        The version that made the result.
+    """
+    return "\n".join(
+        [
+            "@software{ivimkit,",
+            "  author  = {{The ivimkit developers}},",
+            "  title   = {ivimkit: intravoxel incoherent motion maps from multi-b diffusion"
+            " {MRI}},",
+            f"  version = {{{version}}}",
+            "}",
+        ]
+    )

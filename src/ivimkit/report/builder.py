@@ -1,0 +1,205 @@
+"""build(): a report from one result or two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.errors import OptionError, ShapeError
+from ivimkit.labels import Labels
+from ivimkit.quality import ring as ring_around
+from ivimkit.quality.difference import Difference, difference
+from ivimkit.quality.rows import labelled, labels_like
+from ivimkit.report.document import Report
+from ivimkit.report.section import Section
+from ivimkit.report.sections.acquisition import acquisition
+from ivimkit.report.sections.curves import curves
+from ivimkit.report.sections.differences import differences
+from ivimkit.report.sections.histograms import histograms
+from ivimkit.report.sections.maps import maps
+from ivimkit.report.sections.methods import methods
+from ivimkit.report.sections.provenance import provenance
+from ivimkit.report.sections.regions import regions
+from ivimkit.report.sections.residuals import residuals
+from ivimkit.report.sections.status import status
+from ivimkit.report.sections.summary import summary
+from ivimkit.report.subject import Lesion, Side, Subject
+from ivimkit.result import FitResult
+
+__all__ = ["build"]
+
+_RING = 10.0
+"""Width of the ring around a lesion that is compared with nothing else, mm."""
+
+
+def build(
+    result: FitResult,
+    other: FitResult | None = None,
+    *,
+    labels: Labels | ArrayLike | None = None,
+    lesion: str | ArrayLike | None = None,
+    reference: str | ArrayLike | None = None,
+    ring: float | None = None,
+    gap: float = 5.0,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+    anonymous: bool = True,
+) -> Report:
+    """Make a report on a result, or on two results of the same voxels side by side.
+
+    Images, curves and residuals need the scan, ``result.dwi``: `ivimkit.fit` leaves it there, and
+    `ivimkit.load_result` loads it with ``scan=True``. Without it those sections are left out.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    other : FitResult, optional
+        Another fit, by another method or of another time point, on the same grid.
+    labels : Labels or array_like of int, shape of the maps, optional
+        Regions; see `ivimkit.load_labels`. Their names are shown as they are.
+    lesion : str or array_like, shape of the maps, optional
+        Region to look at, by its name or as a mask.
+    reference : str or array_like, shape of the maps, optional
+        Region to compare it with, by its name or as a mask; with `ring`, where the ring stays.
+    ring : float, optional
+        Width in mm of a ring around the lesion to compare it with, inside the fitted mask or the
+        reference; 10 if there is no reference.
+    gap : float
+        Distance in mm between lesion and ring, where voxels are mixed.
+    names : sequence of str, optional
+        What the two results are called; by default their methods, or A and B.
+    title : str, optional
+        Of the page.
+    anonymous : bool
+        Whether to leave out names of files and folders, and the command line, which may contain
+        the name of a patient. Nothing of a NIfTI header is ever shown but the geometry.
+
+    Returns
+    -------
+    Report
+        With ``html`` and ``write``.
+
+    Raises
+    ------
+    ShapeError
+        If the results are of other voxels, or a region has another shape, or no voxel.
+    OptionError
+        If there is no such region, or options contradict each other.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(48, 36, 2))
+    >>> labels = ik.Labels(made.labels, made.label_names)
+    >>> report = ik.report.build(ik.fit(made.dwi), labels=labels, lesion="lesion")
+    >>> [section.id for section in report.sections][:3]
+    ['summary', 'acquisition', 'regions']
+    """
+    results = [result] if other is None else [result, other]
+    called = _names(results, names)
+    both = None if other is None else difference(result, other, (called[0], called[1]))
+    sides = [Side(name, one) for name, one in zip(called, results, strict=True)]
+    regions_of = None if labels is None else labelled(labels, result)
+    subject = Subject(
+        sides=sides,
+        labels=regions_of,
+        lesion=_lesion(result, regions_of, lesion, reference, (ring, gap)),
+        anonymous=anonymous,
+    )
+    models = " and ".join(dict.fromkeys(one.model.title for one in results))
+    heading = f"Report: {models}" if title is None else title
+    return Report(heading, _subtitle(sides), _sections(subject, both))
+
+
+def _sections(subject: Subject, both: Difference | None) -> tuple[Section, ...]:
+    """Return what there is to show, in the order of the page."""
+    found = [
+        summary(subject),
+        acquisition(subject),
+        None if both is None else differences(subject, both),
+        regions(subject),
+        maps(subject),
+        histograms(subject),
+        curves(subject),
+        status(subject),
+        residuals(subject),
+        methods(subject),
+        provenance(subject),
+    ]
+    return tuple(section for section in found if section is not None)
+
+
+def _names(results: Sequence[FitResult], names: Sequence[str] | None) -> list[str]:
+    if names is not None:
+        if len(names) != len(results) or len(set(names)) != len(results) or not all(names):
+            raise OptionError(
+                f"names are {list(names)}; expected {len(results)}, each another one. Name every "
+                "result"
+            )
+        return list(names)
+    if len(results) == 1:
+        return [""]
+    for found in ([one.method.name for one in results], [one.model.name for one in results]):
+        if len(set(found)) == len(found):
+            return found
+    return ["A", "B"]
+
+
+def _subtitle(sides: Sequence[Side]) -> str:
+    parts = []
+    for side in sides:
+        result = side.result
+        text = f"{result.model.title} by {result.method.title}"
+        parts.append(f"{side.name}: {text}" if side.name else text)
+    return "; ".join(parts)
+
+
+def _lesion(
+    result: FitResult,
+    labels: Labels | None,
+    lesion: str | ArrayLike | None,
+    reference: str | ArrayLike | None,
+    ring: tuple[float | None, float],
+) -> Lesion | None:
+    width, gap = ring
+    if lesion is None:
+        if reference is not None or width is not None:
+            what = "a reference" if reference is not None else "a ring"
+            raise OptionError(f"{what} is given without a lesion; expected both. Name the lesion")
+        return None
+    name, mask = _region(result, labels, lesion, "lesion")
+    if not mask.any():
+        raise ShapeError("the lesion is empty; expected at least one voxel > 0. Draw it again")
+    tissue, within = "tissue", result.mask
+    if reference is not None:
+        tissue, inside = _region(result, labels, reference, "reference")
+        if width is None:
+            return Lesion(name, mask, tissue, inside)
+        within = within & inside
+    wide = _RING if width is None else width
+    size = result.geometry.voxel_size
+    around = ring_around(mask, size, gap=gap, width=wide, within=within)
+    if not around.any():
+        where = "the fitted mask" if reference is None else tissue
+        raise ShapeError(
+            f"the ring of {wide:g} mm, {gap:g} mm from {name}, has no voxel in {where}; expected "
+            "some. Make it wider, or the gap smaller"
+        )
+    return Lesion(name, mask, f"the {tissue} around it", around)
+
+
+def _region(
+    result: FitResult, labels: Labels | None, region: str | ArrayLike, role: str
+) -> tuple[str, NDArray[np.bool_]]:
+    """Return name and voxels of a region that is given by its name or as a mask."""
+    if not isinstance(region, str):
+        return role, np.asarray(labels_like(region, result) > 0)
+    if labels is None:
+        raise OptionError(
+            f"the {role} is {region!r} and there are no labels; expected the regions in which "
+            "it is. Give labels, or a mask"
+        )
+    return region, labels[region]

@@ -1,0 +1,269 @@
+"""The methods paragraph of a paper, written from what a result knows of its making."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ivimkit import methods, models, priors
+from ivimkit import organs as presets
+from ivimkit import uncertainty as estimators
+from ivimkit.parameter import Parameter
+from ivimkit.report.number import percent, thousands, unit_of
+from ivimkit.report.shown import how_to_show
+from ivimkit.result import FitResult
+from ivimkit.status import FAILED, FitStatus
+
+__all__ = ["Citations", "agreement_text", "comparison_text", "methods_text"]
+
+_AVERAGES = {
+    "auto": "by the geometric mean across directions and the arithmetic mean across repeats",
+    "geometric": "by their geometric mean",
+    "arithmetic": "by their arithmetic mean",
+}
+_NOISES = {
+    "gaussian": "Gaussian",
+    "rician": "Rician",
+    "chi": "non-central chi-distributed",
+}
+_EFFECT = (
+    "Hedges LV. Distribution theory for Glass's estimator of effect size and related estimators. "
+    "J Educ Stat 1981;6:107-128. doi:10.3102/10769986006002107"
+)
+_ROC = (
+    "Hanley JA, McNeil BJ. The meaning and use of the area under a receiver operating "
+    "characteristic (ROC) curve. Radiology 1982;143:29-36. doi:10.1148/radiology.143.1.7063747"
+)
+_AGREEMENT = (
+    "Bland JM, Altman DG. Statistical methods for assessing agreement between two methods of "
+    "clinical measurement. Lancet 1986;327:307-310. doi:10.1016/S0140-6736(86)90837-8"
+)
+# Said in sentences of their own.
+_SAID = ("noise", "coils", "prior")
+
+
+class Citations:
+    """References in the order in which a text cites them.
+
+    Attributes
+    ----------
+    listed : list of str
+        The references; the first is number 1.
+    """
+
+    def __init__(self) -> None:
+        self.listed: list[str] = []
+
+    def cite(self, references: Iterable[str]) -> str:
+        """Return the numbers of references in brackets, after a space; nothing for none."""
+        numbers = []
+        for reference in references:
+            if reference not in self.listed:
+                self.listed.append(reference)
+            numbers.append(self.listed.index(reference) + 1)
+        return f" [{', '.join(map(str, sorted(numbers)))}]" if numbers else ""
+
+
+def methods_text(result: FitResult, citations: Citations) -> str:
+    """Write how a result was made, as a paper says it.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    citations : Citations
+        Takes the references.
+
+    Returns
+    -------
+    str
+        One paragraph.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> from ivimkit.report.methods_text import Citations, methods_text
+    >>> result = ik.fit(ik.simulate.phantom(shape=(16, 12, 1)).dwi)
+    >>> "bi-exponential IVIM model [1]" in methods_text(result, Citations())
+    True
+    """
+    parts = (_scan, _model, _noise, _prior, _uncertainty, _adc, _outcome)
+    return " ".join(text for part in parts for text in part(result, citations))
+
+
+def comparison_text(citations: Citations) -> str:
+    """Write how a lesion was compared with its reference.
+
+    Parameters
+    ----------
+    citations : Citations
+        Takes the references.
+    """
+    return (
+        f"Lesion and reference were compared voxel-wise by Hedges' g{citations.cite([_EFFECT])}, "
+        f"the area under the receiver operating characteristic curve{citations.cite([_ROC])} and "
+        "the Mann-Whitney U test."
+    )
+
+
+def agreement_text(citations: Citations) -> str:
+    """Write how two results were compared.
+
+    Parameters
+    ----------
+    citations : Citations
+        Takes the references.
+    """
+    return (
+        "The two results were compared voxel-wise by their mean difference and 95 % limits of "
+        f"agreement{citations.cite([_AGREEMENT])}."
+    )
+
+
+def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
+    record, acquisition = result.provenance, result.acquisition
+    b = acquisition.shell_bvals
+    listed = ", ".join(f"{value:g}" for value in b)
+    versions = ", ".join(
+        f"{_SOFTWARE.get(name, name)} {version}"
+        for name, version in record.versions.items()
+        if name != "ivimkit"
+    )
+    version = record.versions.get("ivimkit", "")
+    software = f"ivimkit {version}".strip() + (f" ({versions})" if versions else "")
+    yield (
+        f"Diffusion-weighted images at {b.size} b-values ({listed} s/mm²; "
+        f"{acquisition.n_volumes} volumes) were analysed voxel by voxel with {software}."
+    )
+    average = str(record.options.get("average", "auto"))
+    if acquisition.n_volumes > b.size and average in _AVERAGES:
+        yield (
+            f"Volumes of the same b-value were averaged {_AVERAGES[average]}, and each average "
+            "was weighted by its number of volumes."
+        )
+    weights = record.options.get("weights")
+    if weights is not None:
+        yield f"Additional weights were {', '.join(f'{float(w):g}' for w in weights)}."
+
+
+_SOFTWARE = {"numpy": "NumPy", "numba": "Numba", "nibabel": "NiBabel"}
+
+
+def _model(result: FitResult, citations: Citations) -> Iterator[str]:
+    model, method = result.model, result.method
+    fixed = {p.name for p in model.parameters if p.fixed} | set(model.fixed_maps)
+    bounds = [
+        f"{p.symbol} from {_plain(p, p.lower)} to {_plain(p, p.upper)}{_spaced_unit(p)}"
+        for p in model.parameters
+        if p.name not in fixed and np.isfinite(p.upper)
+    ]
+    within = f" within the bounds {', '.join(bounds)}" if bounds else ""
+    yield (
+        f"The {model.title} model{citations.cite(model.references)}, {model.equation}, was fitted "
+        f"by {method.title} (method {method.name}{_options(method.options())})"
+        f"{citations.cite(method.references)}{within}."
+    )
+    for p in model.parameters:
+        if p.name in model.fixed_maps:
+            yield f"{p.symbol} was fixed to a map."
+        elif p.fixed:
+            yield f"{p.symbol} was fixed to {_plain(p, p.lower)}{_spaced_unit(p)}."
+    organ = result.provenance.options.get("organ")
+    if organ:
+        cited = citations.cite(presets.get(str(organ)).references)
+        yield f"Starting values and threshold were those of the preset {organ}{cited}."
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    found = [f"{name} = {_word(value)}" for name, value in options.items() if name not in _SAID]
+    return f"; {', '.join(found)}" if found else ""
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def _plain(parameter: Parameter, value: float) -> str:
+    """Write a value in the unit that is shown, without digits that nobody gave."""
+    return f"{value * how_to_show(parameter.name, [parameter], []).factor:.6g}"
+
+
+def _spaced_unit(parameter: Parameter) -> str:
+    unit = unit_of(parameter)
+    return f" × {unit}" if unit.startswith("10") else f" {unit}" if unit else ""
+
+
+def _noise(result: FitResult, citations: Citations) -> Iterator[str]:
+    options = result.method.options()
+    kind = options.get("noise")
+    coils = int(options.get("coils", 1))
+    sigma = result.provenance.options.get("sigma")
+    given = "a map of sigma" if sigma == "map" else f"sigma = {sigma:g} a.u." if sigma else ""
+    if kind is not None:
+        of_coils = f" of {coils} coils" if coils > 1 else ""
+        known = f" with {given}" if given else ""
+        yield f"The noise was taken to be {_NOISES.get(str(kind), str(kind))}{of_coils}{known}."
+    elif given:
+        yield f"The noise of one volume was given as {given}."
+
+
+def _prior(result: FitResult, citations: Citations) -> Iterator[str]:
+    for region, table in result.priors.items():
+        known = table.rule in priors.names()
+        title = priors.get(table.rule).title if known else table.rule
+        cited = citations.cite(priors.get(table.rule).references) if known else ""
+        where = "" if region == "all" else f" of region {region}"
+        voxels = table.about.get("voxels")
+        learned = f" ({thousands(int(voxels))} voxels)" if voxels else ""
+        yield f"The prior{where} was {title}{learned}{cited}."
+
+
+def _uncertainty(result: FitResult, citations: Citations) -> Iterator[str]:
+    options = result.provenance.options
+    name = options.get("uncertainty")
+    if name is None:
+        return
+    estimator = estimators.get(name, **options.get("uncertainty_options", {}))
+    yield (
+        f"Standard deviations and 95 % intervals were estimated by the {estimator.title} "
+        f"({estimator.name}{_options(estimator.options())}){citations.cite(estimator.references)}."
+    )
+
+
+def _adc(result: FitResult, citations: Citations) -> Iterator[str]:
+    if "ADC" in result.model.names or "ADC" not in result.maps:
+        return
+    model, method = models.get("monoexp"), methods.get("loglinear")
+    chosen = result.provenance.options.get("adc_bvals")
+    values = (
+        "all b-values" if chosen is None else f"b = {', '.join(f'{b:g}' for b in chosen)} s/mm²"
+    )
+    cited = citations.cite([*model.references, *method.references])
+    yield (
+        f"The apparent diffusion coefficient (ADC) was estimated by {method.title} over "
+        f"{values}{cited}."
+    )
+
+
+def _outcome(result: FitResult, citations: Citations) -> Iterator[str]:
+    total = int(np.count_nonzero(result.mask))
+    failed = int(np.count_nonzero(result.status & int(FAILED)))
+    yield (
+        f"Of {thousands(total)} voxels, {thousands(failed)} ({percent(failed / max(1, total))}) "
+        "could not be fitted and were left out."
+        if failed
+        else f"All {thousands(total)} voxels could be fitted."
+    )
+    pools = result.model.pools
+    unseen = int(np.count_nonzero(result.status & int(FitStatus.PERFUSION_NOT_DETECTED)))
+    if pools is not None and pools.fast is not None and unseen:
+        yield (
+            f"In {thousands(unseen)} ({percent(unseen / max(1, total))}) the perfusion fraction "
+            "could not be told from 0 at the level of the noise, and D* is not identifiable."
+        )

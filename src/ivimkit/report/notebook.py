@@ -1,0 +1,69 @@
+"""A result as a notebook shows it: the main maps of one slice, and a line of counts."""
+
+from __future__ import annotations
+
+import numpy as np
+from markupsafe import escape
+
+from ivimkit.report.maps import map_panels
+from ivimkit.report.number import thousands
+from ivimkit.report.picture import Picture
+from ivimkit.result import FitResult
+from ivimkit.status import FAILED, FitStatus
+
+__all__ = ["result_html"]
+
+_MAPS = ("ADC", "D", "f", "D_star")
+_DPI = 80
+
+
+def result_html(result: FitResult) -> str:
+    """Return a result as a piece of HTML: a small picture and a line of words.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+
+    Returns
+    -------
+    str
+        Without a picture where the voxels are no image.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> from ivimkit.report.notebook import result_html
+    >>> result_html(ik.fit(ik.simulate.phantom(shape=(32, 24, 1)).dwi))[:11]
+    '<div><img s'
+    """
+    return f"<div>{_picture(result)}<p>{escape(_line(result))}</p></div>"
+
+
+def _picture(result: FitResult) -> str:
+    names = [name for name in _MAPS if name in result.maps]
+    if len(result.shape) not in (2, 3) or not result.mask.any() or not names:
+        return ""
+    filled = np.flatnonzero(result.mask.reshape(*result.shape[:2], -1).any(axis=(0, 1)))
+    # The middle slice as the report shows three: one row of maps is enough for a glance.
+    figure = map_panels(result, slices=int(filled[len(filled) // 2]), maps=names)
+    picture = Picture(figure)
+    shown = picture.encoded(dpi=_DPI)
+    return (
+        f'<img src="{shown.uri}" width="{shown.width:.0f}" style="max-width: 100%" '
+        f'alt="{escape(picture.alt)}">'
+    )
+
+
+def _line(result: FitResult) -> str:
+    total = int(np.count_nonzero(result.mask))
+    fitted = total - int(np.count_nonzero(result.status & int(FAILED)))
+    apart = ("OK", FitStatus.OUTSIDE_MASK.name)
+    flags = [f"{name}: {thousands(n)}" for name, n in result.counts().items() if name not in apart]
+    return "; ".join(
+        [
+            f"{result.model.title} by {result.method.title}",
+            f"{thousands(fitted)} of {thousands(total)} voxels fitted",
+            *flags,
+        ]
+    )

@@ -1,0 +1,139 @@
+"""Residuals of a fit as a figure: by b-value, and by slice and b-value."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ivimkit.quality.faults import LEAST_SHIFT
+from ivimkit.quality.residuals import Residuals
+from ivimkit.report.page import MARGIN, Page, fitted_size, text_width
+
+__all__ = ["residual_panels"]
+
+_WIDTH = 6.0
+"""Of the axes, inches; so are the next ones."""
+
+_LEFT, _TOP, _GAP = 0.75, 0.1, 0.16
+_MEAN, _SD = 1.7, 0.9
+_SLICE, _LEAST, _MOST = 0.12, 1.0, 4.0
+_BELOW = 0.62
+_BAR_GAP, _BAR, _BAR_TEXT = 0.12, 0.13, 0.62
+
+_USUAL, _LARGE = "#0072B2", "#D55E00"
+_DIVERGING = "RdBu_r"
+_EMPTY = "0.8"
+_LABEL = "mean residual (% of S0)"
+_TICK = 8
+"""Points."""
+
+
+def residual_panels(residuals: Residuals, *, title: str | None = None) -> Figure:
+    r"""Draw the residuals of a fit by b-value, and by slice and b-value.
+
+    Parameters
+    ----------
+    residuals : Residuals
+        What `ivimkit.quality.residuals` returned.
+    title : str, optional
+        Of the page; by default how many voxels are behind it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Above the mean residual at each b-value, in another colour from 1 % of S0 on; in the
+        middle its standard deviation from voxel to voxel beside the noise; below, if there are
+        several slices, the mean residual of each.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(32, 24, 3))
+    >>> figure = ik.report.residual_panels(ik.quality.residuals(ik.fit(made.dwi)))
+    >>> [axes.get_ylabel() for axes in figure.axes][:3]
+    ['mean residual\n(% of S0)', 'sd\n(% of S0)', 'slice']
+    """
+    several = residuals.slices.size > 1
+    height = min(max(_SLICE * residuals.slices.size, _LEAST), _MOST) if several else 0.0
+    below = _TOP + _MEAN + _GAP + _SD
+    bottom = below + (_GAP + height if several else 0.0)
+    heading = _heading(residuals) if title is None else title
+    right = _BAR_GAP + _BAR + _BAR_TEXT if several else MARGIN
+    page = Page(_LEFT + _WIDTH + right, bottom + _BELOW, heading)
+    panels = [page.place(_LEFT, _TOP, _WIDTH, _MEAN)]
+    _draw_means(panels[0], residuals)
+    panels.append(page.place(_LEFT, _TOP + _MEAN + _GAP, _WIDTH, _SD))
+    _draw_sd(panels[1], residuals)
+    if several:
+        panels.append(page.place(_LEFT, below + _GAP, _WIDTH, height))
+        bar = page.place(_LEFT + _WIDTH + _BAR_GAP, below + _GAP, _BAR, height)
+        _draw_slices(panels[2], bar, residuals)
+    for axes in panels:
+        axes.set_xlim(-0.5, residuals.bvals.size - 0.5)
+        _name_bvals(axes, residuals)
+        axes.tick_params(labelsize=_TICK, labelbottom=axes is panels[-1])
+    panels[-1].set_xlabel("b (s/mm²)")
+    return page.figure
+
+
+def _heading(residuals: Residuals) -> str:
+    share = "" if residuals.n == residuals.n_fitted else f" of {residuals.n_fitted:,} fitted"
+    return f"residuals, measured − fit: {residuals.n:,}{share} voxels"
+
+
+def _name_bvals(axes: Axes, residuals: Residuals) -> None:
+    """Write the b-values below their places: all, or as many as there is room for."""
+    names = [f"{b:g}" for b in residuals.bvals]
+    widest = max(text_width(name, _TICK) for name in names) + 0.08
+    step = int(np.ceil(widest * len(names) / _WIDTH))
+    places = np.arange(0, len(names), step)
+    axes.set_xticks(places, [names[k] for k in places])
+
+
+def _draw_means(axes: Axes, residuals: Residuals) -> None:
+    colours = [_LARGE if abs(value) >= LEAST_SHIFT else _USUAL for value in residuals.mean]
+    axes.bar(np.arange(residuals.mean.size), residuals.mean, color=colours, label="mean residual")
+    axes.axhline(0.0, color="0.3", linewidth=0.8)
+    # At least to 1 %: rounding must not look like a pattern.
+    largest = max(LEAST_SHIFT, 1.15 * float(np.abs(residuals.mean).max()))
+    axes.set_ylim(-largest, largest)
+    axes.set_ylabel("mean residual\n(% of S0)", fontsize=9)
+    axes.grid(axis="y", alpha=0.25)
+
+
+def _draw_sd(axes: Axes, residuals: Residuals) -> None:
+    places = np.arange(residuals.sd.size)
+    axes.plot(places, residuals.sd, "o-", color=_USUAL, markersize=4, label="voxel to voxel")
+    if np.isfinite(residuals.noise):
+        noise = residuals.noise / np.sqrt(residuals.counts)
+        axes.plot(places, noise, "--", color="0.3", linewidth=1.0, label="noise")
+    axes.set_ylim(0.0, 1.15 * axes.get_ylim()[1])
+    axes.set_ylabel("sd\n(% of S0)", fontsize=9)
+    axes.legend(fontsize=7, frameon=False, ncols=2, loc="lower right")
+    axes.grid(axis="y", alpha=0.25)
+
+
+def _draw_slices(axes: Axes, bar: Axes, residuals: Residuals) -> None:
+    known = np.abs(residuals.by_slice[np.isfinite(residuals.by_slice)])
+    largest = max(LEAST_SHIFT, float(np.percentile(known, 99)) if known.size else 0.0)
+    axes.set_facecolor(_EMPTY)
+    image = axes.imshow(
+        residuals.by_slice,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap=colormaps[_DIVERGING].with_extremes(bad=_EMPTY),
+        vmin=-largest,
+        vmax=largest,
+    )
+    step = int(np.ceil(residuals.slices.size * 0.15 / axes.bbox.height * axes.figure.dpi))
+    places = np.arange(0, residuals.slices.size, max(1, step))
+    axes.set_yticks(places, [str(residuals.slices[k]) for k in places])
+    axes.set_ylabel("slice", fontsize=9)
+    beyond = "both" if (known > largest).any() else "neither"
+    colours = bar.figure.colorbar(image, cax=bar, extend=beyond)
+    height = bar.bbox.height / bar.figure.dpi
+    colours.set_label(_LABEL, fontsize=fitted_size(_LABEL, 8, height))
+    bar.tick_params(labelsize=_TICK)

@@ -1,0 +1,32 @@
+"""Histograms of the maps, over all voxels and region by region."""
+
+from __future__ import annotations
+
+from ivimkit.report.histograms import histograms as draw
+from ivimkit.report.picture import Picture
+from ivimkit.report.section import Block, Pictures, Section
+from ivimkit.report.subject import Side, Subject
+
+__all__ = ["histograms"]
+
+
+def histograms(subject: Subject) -> Section:
+    """Return the section of the histograms.
+
+    Parameters
+    ----------
+    subject : Subject
+        What the report is about.
+    """
+    labels = subject.labels
+
+    def of_one(side: Side) -> list[Block]:
+        pictures = [Picture(draw(side.result, limits=side.limits), "All voxels with a value.")]
+        if labels is not None:
+            figure = draw(
+                side.result, labels=labels.array, label_names=labels.names, limits=side.limits
+            )
+            pictures.append(Picture(figure, "Region by region."))
+        return [Pictures(pictures)]
+
+    return Section("Histograms", "histograms", subject.each(of_one))

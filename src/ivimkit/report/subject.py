@@ -1,0 +1,152 @@
+"""Subject: what a report is about - one result or two, the scan, the regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit import organs, quality
+from ivimkit.errors import OptionError
+from ivimkit.labels import Labels
+from ivimkit.quality.residual_findings import Finding, residual_findings
+from ivimkit.quality.residuals import Residuals, residuals
+from ivimkit.report.section import Beside, Block
+from ivimkit.result import FitResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Lesion", "Side", "Subject"]
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """A region to be told from a reference.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    mask : ndarray of bool, shape of the maps
+        Its voxels.
+    reference_name : str
+        What it is compared with.
+    reference : ndarray of bool, shape of the maps
+        The voxels of that.
+    """
+
+    name: str
+    mask: NDArray[np.bool_] = field(repr=False)
+    reference_name: str
+    reference: NDArray[np.bool_] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One of the results, with what several sections ask of it.
+
+    Parameters
+    ----------
+    name : str
+        What it is called; empty if there is one only.
+    result : FitResult
+        The fit.
+    """
+
+    name: str
+    result: FitResult
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the maps can be shown as images."""
+        return len(self.result.shape) in (2, 3)
+
+    @cached_property
+    def limits(self) -> Mapping[str, tuple[float, float]] | None:
+        """Ranges in which maps are shown: those of the organ that was named for the fit."""
+        organ = self.result.provenance.options.get("organ")
+        return organs.get(str(organ)).display if organ else None
+
+    @cached_property
+    def residuals(self) -> Residuals | None:
+        """Residuals over the volume; None without a scan or a fitted voxel."""
+        if self.result.dwi is None:
+            return None
+        try:
+            return residuals(self.result)
+        except OptionError:
+            # Nothing was fitted, as the first light says.
+            return None
+
+    @cached_property
+    def findings(self) -> Sequence[Finding] | None:
+        """What stands out of the residuals; None if there are none."""
+        return None if self.residuals is None else residual_findings(self.residuals)
+
+    @cached_property
+    def lights(self) -> tuple[quality.Light, ...]:
+        """The traffic lights."""
+        return quality.lights(self.result, findings=self.findings)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What a report is about.
+
+    Parameters
+    ----------
+    sides : sequence of Side
+        One result, or two.
+    labels : Labels, optional
+        Regions, the same for both.
+    lesion : Lesion, optional
+        One of them that is looked at.
+    anonymous : bool
+        Whether names of files and the command line stay out.
+    """
+
+    sides: Sequence[Side]
+    labels: Labels | None = None
+    lesion: Lesion | None = None
+    anonymous: bool = True
+
+    @cached_property
+    def comparisons(self) -> Mapping[str, pd.DataFrame]:
+        """The lesion against its reference, by the name of the result; empty without a lesion."""
+        if self.lesion is None:
+            return {}
+        inside, outside = self.lesion.mask, self.lesion.reference
+        return {
+            side.name: quality.compare_regions(side.result, inside, outside) for side in self.sides
+        }
+
+    @cached_property
+    def means(self) -> Mapping[str, FitResult]:
+        """The fit of the mean signal of each region, by the name of the result.
+
+        There is none without a scan, and none where method bayes learned priors of other regions.
+        """
+        found = {}
+        for side in self.sides:
+            if self.labels is None or side.result.dwi is None:
+                continue
+            with suppress(OptionError):
+                found[side.name] = quality.roi_fit(side.result, self.labels)
+        return found
+
+    @property
+    def first(self) -> Side:
+        """The first result."""
+        return self.sides[0]
+
+    def each(self, make: Callable[[Side], Sequence[Block]]) -> list[Block]:
+        """Return the blocks of one result, or those of two beside each other."""
+        if len(self.sides) == 1:
+            return list(make(self.first))
+        return [Beside([(side.name, make(side)) for side in self.sides])]

@@ -1,0 +1,89 @@
+"""A real browser for tests of pages: Debian's chromium, driven by playwright."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-quic",
+    # Without these the browser looks up hosts of its own, also where there is no network.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # WebGL 2 in software.
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+)
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what it did: `errors` of the console, addresses it asked for."""
+
+    page: Any
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser; playwright's own cannot be downloaded everywhere."""
+    pytest.importorskip("playwright.sync_api", reason="playwright comes with the extra test")
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None:
+        pytest.skip("there is no chromium: apt-get install chromium")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Any]:
+    """A running browser.
+
+    Not for the whole session: playwright's event loop stays current until it is stopped, and
+    other tests of the process could not start one of their own.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
+    """Function that opens an address or a file in a fresh window and watches it.
+
+    Further arguments are those of playwright's ``Browser.new_context``: ``viewport``,
+    ``permissions``, ``offline``, ``color_scheme``, ``java_script_enabled``, ...
+    """
+    contexts: list[Any] = []
+
+    def open_page(address: str | Path, **options: Any) -> Visit:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        seen = Visit(context.new_page())
+        seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
+        seen.page.on("console", lambda message: _note(seen, message))
+        seen.page.on("request", lambda request: seen.requests.append(request.url))
+        target = address.resolve().as_uri() if isinstance(address, Path) else address
+        seen.page.goto(target)
+        return seen
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def _note(seen: Visit, message: Any) -> None:
+    if message.type in ("error", "warning"):
+        seen.errors.append(f"{message.type}: {message.text}")

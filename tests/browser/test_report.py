@@ -1,0 +1,192 @@
+"""The report in a real browser, without a network: quiet, zoomed by keys, copied, printed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import ivimkit as ik
+from html_page import Page
+
+CONTRAST = """
+() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+  };
+  const behind = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = parse(getComputedStyle(one).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !element.offsetParent) continue;
+    const pair = [parse(getComputedStyle(element).color), behind(element)].map(light).sort();
+    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    if (ratio < 4.5) found.push([element.tagName, element.textContent.slice(0, 30), ratio]);
+  }
+  return found;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """A page with everything on it, as a file."""
+    made = ik.simulate.phantom(shape=(32, 24, 2), bvals=[0, 0, 10, 20, 50, 100, 200, 400, 800])
+    result = ik.fit(made.dwi.with_mask(made.labels > 0), uncertainty="curvature")
+    labels = ik.Labels(made.labels, {**made.label_names, 3: "<script>alert(1)</script>"})
+    found = ik.report.build(result, labels=labels, lesion="lesion", reference="liver")
+    return found.write(tmp_path_factory.mktemp("page") / "report.html")
+
+
+def test_opens_offline_and_quietly(visit, report):
+    seen = visit(report, offline=True)
+    seen.page.wait_for_load_state("networkidle")
+    assert seen.errors == []
+    outside = [one for one in seen.requests if not one.startswith("data:")]
+    assert outside == [report.as_uri()]
+    images = seen.page.evaluate(
+        "[...document.images].map((one) => [one.complete, one.naturalWidth > 0])"
+    )
+    assert len(images) > 10
+    assert all(ready and drawn for ready, drawn in images)
+    assert seen.page.evaluate("document.title") == "Report: bi-exponential IVIM"
+
+
+def test_zoom_by_keyboard(visit, report):
+    seen = visit(report, offline=True)
+    page, dialog = seen.page, seen.page.locator("dialog")
+    first = page.locator(".zoom").first
+    first.focus()
+    page.keyboard.press("Enter")
+    assert dialog.evaluate("(one) => one.open")
+    assert page.locator(".stage img").get_attribute("src") == first.locator("img").get_attribute(
+        "src"
+    )
+    assert page.locator("#large-caption").inner_text()
+    box, small = page.locator(".stage img").bounding_box(), first.bounding_box()
+    assert box["width"] > small["width"]
+    page.keyboard.press("ArrowRight")
+    second = page.locator(".zoom").nth(1)
+    assert page.locator(".stage img").get_attribute("alt") == second.locator("img").get_attribute(
+        "alt"
+    )
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    last = page.locator(".zoom").last
+    assert page.locator(".stage img").get_attribute("alt") == last.locator("img").get_attribute(
+        "alt"
+    )
+    page.keyboard.press("Escape")
+    assert not dialog.evaluate("(one) => one.open")
+    assert last.evaluate("(one) => one === document.activeElement")
+    assert seen.errors == []
+
+
+def test_zoom_by_pointer(visit, report):
+    page = visit(report, offline=True).page
+    page.locator(".zoom").nth(2).click()
+    page.get_by_role("button", name="Full size").click()
+    image = page.locator(".stage img")
+    natural = image.evaluate("(one) => one.naturalWidth")
+    assert image.bounding_box()["width"] == pytest.approx(natural, abs=1)
+    page.get_by_role("button", name="Close").click()
+    assert not page.locator("dialog").evaluate("(one) => one.open")
+
+
+@pytest.mark.parametrize("clipboard", [True, False])
+def test_bibtex_is_copied(visit, report, clipboard):
+    allowed = ["clipboard-read", "clipboard-write"]
+    page = visit(report, permissions=allowed).page
+    if not clipboard:
+        # As in browsers that refuse the clipboard to pages from a file.
+        page.evaluate(
+            "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }"
+        )
+    section = page.locator("details.code", has_text="BibTeX")
+    section.locator("summary").click()
+    section.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    text = page.evaluate("navigator.clipboard.readText()")
+    assert text.startswith("@article{LeBihan1988,")
+    assert "@software{ivimkit," in text
+    assert page.locator("#said").text_content() == "Copied"
+
+
+def test_prints_to_a4(visit, report, tmp_path):
+    page = visit(report, offline=True, color_scheme="dark").page
+    data = page.pdf(prefer_css_page_size=True)
+    boxes = re.findall(rb"/MediaBox \[([\d. ]+)\]", data)
+    assert 5 <= len(boxes) < 30
+    for box in boxes:
+        _, _, width, height = map(float, box.split())
+        assert (width / 72 * 25.4, height / 72 * 25.4) == pytest.approx((210, 297), abs=0.5)
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("nav").is_visible()
+    # Wider tables would be cut off: 182 mm lie between the margins.
+    page.set_viewport_size({"width": round(182 / 25.4 * 96), "height": 1000})
+    assert page.evaluate("document.documentElement.scrollWidth") <= round(182 / 25.4 * 96)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast(visit, report, scheme):
+    page = visit(report, color_scheme=scheme).page
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+    assert page.evaluate(CONTRAST) == []
+
+
+@pytest.mark.parametrize("width", [400, 1280, 1600])
+def test_nothing_is_wider_than_the_window(visit, report, width):
+    page = visit(report, viewport={"width": width, "height": 800}).page
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_keys_alone_reach_everything(visit, report):
+    page = visit(report, offline=True).page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#content"
+    wanted = page.evaluate("document.querySelectorAll('main a, main button, main summary').length")
+    reached = set()
+    for _ in range(3 * wanted):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                "[...document.querySelectorAll('main a, main button, main summary')]"
+                ".indexOf(document.activeElement)"
+            )
+        )
+    folded = page.evaluate("document.querySelectorAll('details:not([open]) .copy').length")
+    assert len(reached - {-1}) == wanted - folded
+
+
+def test_without_scripts_it_is_read_all_the_same(visit, report):
+    page = visit(report, java_script_enabled=False).page
+    text = Page(report.read_text(encoding="utf-8")).by_id("summary").text
+    assert page.locator("#summary").text_content() == text
+    page.locator("summary", has_text="BibTeX").click()
+    assert page.locator("pre", has_text="@article{LeBihan1988").is_visible()
+
+
+def test_a_notebook_frame_works(visit, report, tmp_path):
+    from ivimkit.report import Report
+    from ivimkit.report.section import Code, Section
+
+    shown = Report("T", "", [Section("One", "one", [Code("text", "label")])])
+    outer = tmp_path / "notebook.html"
+    outer.write_text(f"<!doctype html><title>n</title>{shown._repr_html_()}", encoding="utf-8")
+    seen = visit(outer, offline=True)
+    frame = seen.page.frame_locator("iframe")
+    frame.get_by_role("button", name="Copy").click()
+    frame.locator("#said").get_by_text("Copied").wait_for(state="attached")
+    assert seen.errors == []

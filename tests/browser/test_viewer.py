@@ -1,0 +1,713 @@
+"""The page of the viewer in a real browser, with its real server."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import ivimkit as ik
+from ivimkit.errors import InputError, PageMissingError
+from ivimkit.viewer.page_files import page_files
+
+# The first axis runs to the back, the second to the right, the third to the feet: nothing is
+# where a page would have it that takes indices for positions.
+AFFINE = np.array(
+    [[0.0, 2.5, 0.0, -38.0], [-3.0, 0.0, 0.0, 31.0], [0.0, 0.0, -5.0, 12.0], [0.0, 0.0, 0.0, 1.0]]
+)
+SHAPE = (24, 32, 4)
+INSIDE, EMPTY = (9, 8, 2), (1, 1, 2)
+READY = "html[data-ready]"
+# Of 255: one step of the colour table, and rounding of two blends.
+ONE_COLOUR = 4
+OUTLINE_OF_3 = (0, 179, 134)
+LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+Voxel = tuple[int, int, int]
+
+
+@pytest.fixture(scope="module")
+def dwi() -> ik.DWI:
+    try:
+        page_files()
+    except PageMissingError as error:
+        pytest.skip(str(error))
+    made = ik.simulate.phantom("abdomen", shape=(32, 24, 4), bvals=sorted(2 * ik.simulate.B13))
+    signal_of = np.swapaxes(made.dwi.signal, 0, 1)
+    mask = np.swapaxes(made.labels > 0, 0, 1)
+    return ik.DWI(signal_of, made.dwi.acquisition, affine=AFFINE, mask=mask)
+
+
+@pytest.fixture(scope="module")
+def varpro(dwi: ik.DWI) -> ik.FitResult:
+    return ik.fit(dwi, method="varpro", uncertainty="curvature")
+
+
+@pytest.fixture(scope="module")
+def segmented(dwi: ik.DWI) -> ik.FitResult:
+    return ik.fit(dwi, method="segmented")
+
+
+@pytest.fixture(scope="module")
+def labels(varpro: ik.FitResult) -> ik.Labels:
+    array = np.zeros(SHAPE, np.int32)
+    array[6:10, 6:11, 1:3] = 3
+    array[12:15, 20:24, 2] = 5
+    return ik.Labels(array, {3: "liver", 5: "spleen"})
+
+
+@pytest.fixture(scope="module")
+def address(varpro: ik.FitResult, segmented: ik.FitResult, labels: ik.Labels) -> Iterator[str]:
+    with ik.view(varpro, segmented, labels=labels, open_browser=False) as viewer:
+        yield viewer.url
+
+
+@pytest.fixture
+def opened(visit: Callable[..., Any], address: str) -> Iterator[Any]:
+    """The page, open; at the end it must not have complained or asked anyone else."""
+    seen = visit(address, viewport=LAPTOP)
+    seen.page.wait_for_selector(READY, state="attached")
+    yield seen
+    assert seen.errors == []
+    own = urlsplit(address).netloc
+    others = [url for url in seen.requests if urlsplit(url).netloc not in (own, "")]
+    assert [url for url in others if not url.startswith(("data:", "blob:"))] == []
+
+
+@pytest.fixture
+def page(opened: Any) -> Any:
+    return opened.page
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Where voxels are on the screen, from the affine alone and radiological custom."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def place(self, voxel: Voxel) -> tuple[float, float]:
+        corners = np.array(list(itertools.product(*[(-0.5, n - 0.5) for n in SHAPE])))
+        ends = corners @ AFFINE[:3, :3].T + AFFINE[:3, 3]
+        low, high = ends.min(axis=0), ends.max(axis=0)
+        at = (AFFINE @ [*voxel, 1.0])[:3] - (low + high) / 2
+        scale = min(self.width / (high - low)[0], self.height / (high - low)[1])
+        x, y = (
+            self.left + self.width / 2 - at[0] * scale,
+            self.top + self.height / 2 - at[1] * scale,
+        )
+        return float(x), float(y)
+
+
+def slices(page: Any, view: int = 0) -> Slices:
+    """Show axial slices, and say where they are."""
+    page.get_by_label("Axial").check()
+    page.wait_for_timeout(100)
+    box = page.locator(f"[data-testid=view-{view}] .slices").bounding_box()
+    return Slices(box["x"], box["y"], box["width"], box["height"])
+
+
+def go(page: Any, voxel: Voxel) -> None:
+    """Bring the crosshair to a voxel with a click, in its slice."""
+    start = crosshair(page)
+    page.locator("[data-testid=view-0] canvas[tabindex]").focus()
+    # Its third axis runs to the feet, Page Up goes to the head.
+    for _ in range(abs(voxel[2] - start[2])):
+        page.keyboard.press("PageUp" if voxel[2] < start[2] else "PageDown")
+    page.mouse.click(*slices(page).place(voxel))
+    page.wait_for_selector(f'[data-voxel="{",".join(map(str, voxel))}"]')
+
+
+def crosshair(page: Any) -> Voxel:
+    x, y, z = page.evaluate("window.ivimkit.viewer.voxel")
+    return x, y, z
+
+
+def drag(page: Any, start: Voxel, end: Voxel) -> None:
+    where = slices(page)
+    page.mouse.move(*where.place(start))
+    page.mouse.down()
+    page.mouse.move(*where.place(end), steps=4)
+    page.mouse.up()
+
+
+def estimate(page: Any, name: str, fit: str) -> float:
+    cell = page.locator(f'[data-testid=estimates] [data-estimate="{name}"] [data-fit="{fit}"]')
+    return float(cell.first.get_attribute("data-value"))
+
+
+def region_value(page: Any, name: str, region: str) -> float:
+    row = f'[data-testid=region-table] tr[data-map="{name}"][data-region="{region}"]'
+    return float(page.locator(f"{row} [data-value]").get_attribute("data-value"))
+
+
+def check_table(page: Any, result: ik.FitResult, drawn: ik.Labels) -> None:
+    """Compare the page's statistics with those of `roi_table`, digit by digit."""
+    table = ik.quality.roi_table(result, drawn)
+    page.wait_for_selector("[data-testid=region-table]")
+    for region, name in itertools.product(drawn, ("S0", "f", "D_star", "D", "ADC")):
+        assert region_value(page, name, region) == table.loc[(region, name), "mean"]
+
+
+def pixels(page: Any, view: int = 0) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    page.wait_for_timeout(150)
+    shot = page.locator(f"[data-testid=view-{view}] .slices").screenshot()
+    return np.asarray(Image.open(BytesIO(shot)).convert("RGB"))
+
+
+def test_every_map_is_shown_where_its_voxels_are(page: Any, varpro: ik.FitResult) -> None:
+    """At full opacity the colour of a pixel is that of the map's value, and NaN has none."""
+    go(page, (9, 8, 1))
+    scene = page.evaluate("window.ivimkit.viewer.scene")
+    where = slices(page)
+    page.get_by_test_id("tab-display").click()
+    page.get_by_test_id("opacity").fill("1")
+    inside = [(9, 8, 1), (5, 12, 1), (12, 22, 1), (15, 10, 1)]
+    outside = [(1, 1, 1), (22, 30, 1)]
+    page.get_by_test_id("overlay").select_option("")
+    base = pixels(page)
+    for about in scene["results"][0]["maps"]:
+        page.get_by_test_id("overlay").select_option(f"0/{about['name']}")
+        legend = f'[data-testid=legend-overlay]:has-text("{about["label"]}") output[data-value]'
+        page.wait_for_selector(legend)
+        shown = page.locator("[data-testid=legend-overlay] output").get_attribute("data-value")
+        assert float(shown) == pytest.approx(
+            float(np.float32(varpro.maps[about["name"]][9, 8, 1])) * about["factor"], nan_ok=True
+        )
+        if about["name"] not in ("S0", "f", "D", "D_sd"):
+            continue
+        drawn, table = pixels(page), scene["colormaps"][about["colormap"]]
+        low, high = about["limits"]
+        colours = np.stack([table["R"], table["G"], table["B"]], axis=-1)
+        for voxel in inside:
+            x, y = where.place(voxel)
+            # Off the middle, where the crosshair may be.
+            found = drawn[round(y - where.top) + 5, round(x - where.left) + 5].astype(int)
+            value = varpro.maps[about["name"]][voxel]
+            if math.isnan(value):
+                assert (
+                    abs(found - base[round(y - where.top) + 5, round(x - where.left) + 5]).max()
+                    == 0
+                )
+                continue
+            step = 1 + 254 * min(max((value - low) / (high - low), 0.0), 1.0)
+            near = colours[max(0, round(step) - 3) : round(step) + 4]
+            assert abs(near - found).max(axis=1).min() <= ONE_COLOUR, (about["name"], voxel)
+        for voxel in outside:
+            x, y = (round(part) for part in where.place(voxel))
+            spot = (y - round(where.top), x - round(where.left))
+            assert (drawn[spot] == base[spot]).all()
+
+
+def test_range_colours_threshold_and_opacity_change_the_picture(
+    page: Any, varpro: ik.FitResult
+) -> None:
+    go(page, (9, 8, 1))
+    page.get_by_test_id("tab-display").click()
+    where, voxel = slices(page), (5, 12, 1)
+    x, y = where.place(voxel)
+    spot = (round(y - where.top), round(x - where.left))
+    shown = 1e3 * float(varpro.maps["D"][voxel])
+
+    def colour() -> list[int]:
+        return pixels(page)[spot].astype(int).tolist()
+
+    page.get_by_test_id("opacity").fill("0")
+    bare = colour()
+    page.get_by_test_id("opacity").fill("1")
+    assert colour() != bare
+    # At its upper end every map has the last of its colours.
+    page.get_by_test_id("overlay-high").fill(f"{shown / 2:.4f}")
+    page.get_by_test_id("overlay-colours").select_option("plasma")
+    last = page.evaluate("window.ivimkit.viewer.scene.colormaps.plasma")
+    assert colour() == pytest.approx([last[part][-1] for part in "RGB"], abs=ONE_COLOUR)
+    page.get_by_test_id("overlay-least").fill(f"{1.01 * shown:.4f}")
+    page.keyboard.press("Tab")
+    assert colour() == bare
+    assert "hidden: below" in page.get_by_test_id("legend-overlay").inner_text()
+
+
+def test_a_click_gives_the_numbers_of_the_maps_at_that_voxel(
+    page: Any, varpro: ik.FitResult, segmented: ik.FitResult, dwi: ik.DWI
+) -> None:
+    go(page, INSIDE)
+    for fit, result in (("0", varpro), ("1", segmented)):
+        for name in ("S0", "f", "D_star", "D", "ADC"):
+            assert estimate(page, name, fit) == result.maps[name][INSIDE]
+    world = AFFINE @ [*INSIDE, 1.0]
+    text = page.get_by_test_id("place").inner_text().replace("−", "-")
+    assert [float(part) for part in re.findall(r"-?[\d.]+", text)] == pytest.approx(
+        [*INSIDE, *world[:3]]
+    )
+    plot = page.get_by_test_id("voxel-plot")
+    assert plot.locator('circle[data-points="measured volumes"]').count() == dwi.signal.shape[-1]
+    assert plot.locator('circle[data-points="average"]').count() == len(dwi.fit_bvals)
+    assert plot.locator("path[data-curve]").count() == 2
+    # On the plot, the average at the highest b stands at its value on the axis.
+    page.get_by_text("Signal and residuals as a table").click()
+    row = page.locator(".as-table tbody tr").last.inner_text().split()
+    fitted = varpro.predict([dwi.fit_bvals[-1]])[INSIDE][0]
+    mean = dwi.signal[INSIDE][-2:].mean()
+    assert float(row[1]) == pytest.approx(mean, rel=1e-3)
+    assert float(row[2].replace("−", "-")) == pytest.approx(mean - fitted, rel=0.02, abs=0.02)
+
+
+def test_zoom_keeps_the_crosshair_and_the_wheel_goes_through_slices(page: Any) -> None:
+    go(page, INSIDE)
+    x, y = slices(page).place(INSIDE)
+    beside = slices(page).place((INSIDE[0], INSIDE[1] + 1, INSIDE[2]))
+    for _ in range(6):  # 1.25 each: almost fourfold
+        page.keyboard.press("+")
+    page.mouse.click(*beside)
+    page.wait_for_timeout(100)
+    assert crosshair(page) == INSIDE  # a voxel is larger than that now
+    # With the right button the picture moves, and what is at the old place is another voxel.
+    page.mouse.move(x, y)
+    page.mouse.down(button="right")
+    page.mouse.move(x + 60, y, steps=3)
+    page.mouse.up(button="right")
+    page.wait_for_timeout(100)
+    page.mouse.click(x + 60, y)
+    page.wait_for_timeout(100)
+    assert crosshair(page) == INSIDE
+    page.keyboard.press("0")
+    page.mouse.click(*beside)
+    page.wait_for_selector(f'[data-voxel="{INSIDE[0]},{INSIDE[1] + 1},{INSIDE[2]}"]')
+    page.mouse.wheel(0, -100)
+    page.wait_for_selector(f'[data-voxel="{INSIDE[0]},{INSIDE[1] + 1},{INSIDE[2] - 1}"]')
+
+
+def test_components_are_drawn_and_the_axis_becomes_logarithmic(page: Any) -> None:
+    go(page, INSIDE)
+    plot = page.get_by_test_id("voxel-plot")
+    before = plot.locator('path[data-curve="varpro"]').get_attribute("d")
+    page.get_by_test_id("components").check()
+    assert plot.locator('path[data-curve="varpro: tissue"]').count() == 1
+    assert plot.locator('path[data-curve="varpro: blood"]').count() == 1
+    page.get_by_test_id("log-axis").check()
+    assert plot.locator('path[data-curve="varpro"]').get_attribute("d") != before
+
+
+def test_a_voxel_without_a_value_says_why(page: Any, varpro: ik.FitResult) -> None:
+    go(page, EMPTY)
+    cell = page.locator('[data-testid=estimates] [data-estimate="D"] [data-fit="0"]')
+    assert cell.inner_text() == "no value"
+    assert "no value" in page.get_by_test_id("legend-overlay").inner_text()
+    assert cell.get_attribute("title") == f"no value: {varpro.sentence(EMPTY)}"
+    assert varpro.sentence(EMPTY) in page.get_by_test_id("status").inner_text()
+
+
+def test_a_refit_shows_what_the_threshold_does(page: Any, dwi: ik.DWI) -> None:
+    go(page, INSIDE)
+    page.get_by_test_id("refit-method").select_option("segmented")
+    curves = []
+    for b_split in (300, 100):
+        page.get_by_test_id("option-b_split").fill(str(b_split))
+        page.wait_for_selector(f'th:has-text("segmented (b_split={b_split})")')
+        method = ik.methods.Segmented(b_split=b_split)
+        expected = ik.fit(dwi.signal[INSIDE][np.newaxis], dwi.acquisition, method=method)
+        for name in ("f", "D_star", "D"):
+            assert estimate(page, name, "refit") == expected.maps[name][0]
+        curve = page.locator(f'path[data-curve="segmented (b_split={b_split})"]')
+        curves.append(curve.get_attribute("d"))
+    assert curves[0] != curves[1]
+    assert page.locator("text.mark").text_content() == "b_split = 100"
+    # The crosshair moves, the refit comes along.
+    page.locator("[data-testid=view-0] canvas[tabindex]").focus()
+    page.keyboard.press("ArrowUp")
+    moved = crosshair(page)
+    alone = dwi.signal[moved][np.newaxis]
+    expected = ik.fit(alone, dwi.acquisition, method=ik.methods.Segmented(b_split=100))
+    page.wait_for_selector(f'[data-voxel="{",".join(map(str, moved))}"] [data-fit="refit"]')
+    assert estimate(page, "D", "refit") == expected.maps["D"][0]
+    page.get_by_test_id("refit-remove").click()
+    assert page.locator('[data-fit="refit"]').count() == 0
+
+
+def test_bounds_and_fixed_values_are_those_of_the_form(page: Any, dwi: ik.DWI) -> None:
+    go(page, INSIDE)
+    page.get_by_text("Model and bounds").click()
+    page.get_by_test_id("bound-D_star-fixed at").fill("30")
+    page.get_by_test_id("bound-D-to").fill("0.9")
+    model = ik.models.get("biexp").with_bounds(D=(0.0, 0.9e-3)).with_fixed(D_star=0.03)
+    expected = ik.fit(dwi.signal[INSIDE][np.newaxis], dwi.acquisition, model=model)
+    cell = '[data-testid=estimates] [data-estimate="f"] [data-fit="refit"]'
+    page.wait_for_selector(cell)
+    page.wait_for_timeout(400)
+    assert estimate(page, "f", "refit") == pytest.approx(expected.maps["f"][0], rel=1e-9)
+    assert estimate(page, "D_star", "refit") == pytest.approx(0.03)
+
+
+def test_an_impossible_refit_says_what_to_do(
+    visit: Callable[..., Any], address: str, dwi: ik.DWI
+) -> None:
+    seen = visit(address, viewport=LAPTOP)
+    page = seen.page
+    page.wait_for_selector(READY, state="attached")
+    page.get_by_test_id("refit-method").select_option("segmented")
+    page.get_by_test_id("option-b_split").fill("790")
+    problem = page.locator("form [role=alert]:not([hidden])")
+    problem.wait_for()
+    with pytest.raises(InputError) as raised:
+        ik.fit(dwi, method=ik.methods.Segmented(b_split=790))
+    assert problem.inner_text() == str(raised.value)
+
+
+@pytest.mark.parametrize("tool", ["Rectangle", "Freehand", "Brush"])
+def test_what_is_drawn_is_measured(page: Any, varpro: ik.FitResult, tool: str) -> None:
+    """The statistics are those of `roi_table` for exactly the voxels under the pointer."""
+    go(page, INSIDE)
+    page.get_by_test_id("tab-regions").click()
+    page.get_by_role("radio", name=tool).check()
+    array = np.zeros(SHAPE, np.int32)
+    if tool == "Freehand":
+        where = slices(page)
+        page.mouse.move(*where.place((6, 6, 2)))
+        page.mouse.down()
+        for corner in ((6, 12, 2), (11, 12, 2), (11, 6, 2), (6, 6, 2)):
+            page.mouse.move(*where.place(corner), steps=5)
+        page.mouse.up()
+        array[6:12, 6:13, 2] = 1
+    else:
+        drag(page, (6, 6, 2), (6, 12, 2) if tool == "Brush" else (11, 12, 2))
+        if tool == "Brush":  # three voxels wide
+            array[5:8, 5:14, 2] = 1
+        else:
+            array[6:12, 6:13, 2] = 1
+    page.wait_for_selector("[data-testid=region-table]")
+    size = f"{int(array.sum())} voxels"
+    page.wait_for_selector(f'[data-testid=regions]:has-text("{size}")')
+    check_table(page, varpro, ik.Labels(array, {1: "region 1"}))
+
+
+def test_an_ellipse_is_drawn_and_a_part_of_it_erased(
+    page: Any, varpro: ik.FitResult, tmp_path: Path
+) -> None:
+    def saved() -> NDArray[np.int32]:
+        with page.expect_download() as download:
+            page.get_by_test_id("save-mask").click()
+        download.value.save_as(tmp_path / "mask.nii")
+        return np.asarray(nib.load(tmp_path / "mask.nii").dataobj).astype(np.int32)
+
+    go(page, INSIDE)
+    page.get_by_test_id("tab-regions").click()
+    page.get_by_role("radio", name="Ellipse").check()
+    drag(page, (4, 5, 2), (14, 15, 2))
+    page.wait_for_selector("[data-testid=region-table]")
+    whole = saved()
+    x, y = np.nonzero(whole[:, :, 2])
+    assert whole.sum() == len(x) == pytest.approx(math.pi / 4 * 11 * 11, rel=0.1)
+    assert (x.min(), x.max(), y.min(), y.max()) == (4, 14, 5, 15)
+    page.get_by_role("radio", name="Eraser").check()
+    drag(page, (9, 8, 2), (9, 12, 2))
+    page.wait_for_selector(f'[data-testid=regions]:has-text("{len(x) - 3 * 7} voxels")')
+    left = saved()
+    assert left[8:11, 7:14, 2].sum() == 0
+    check_table(page, varpro, ik.Labels(left, {1: "region 1"}))
+
+
+def test_two_regions_are_named_compared_saved_and_loaded(
+    page: Any, varpro: ik.FitResult, tmp_path: Path
+) -> None:
+    go(page, INSIDE)
+    page.get_by_test_id("tab-regions").click()
+    page.get_by_label("Rectangle").check()
+    drag(page, (6, 6, 2), (9, 10, 2))
+    page.get_by_test_id("add-region").click()
+    drag(page, (12, 18, 2), (15, 22, 2))
+    page.get_by_test_id("name-1").fill("lesion")
+    page.get_by_test_id("name-1").press("Enter")
+    array = np.zeros(SHAPE, np.int32)
+    array[6:10, 6:11, 2] = 1
+    array[12:16, 18:23, 2] = 2
+    drawn = ik.Labels(array, {1: "lesion", 2: "region 2"})
+    page.wait_for_selector('[data-testid=region-table] tr[data-region="lesion"]')
+    check_table(page, varpro, drawn)
+
+    compared = ik.quality.compare_regions(varpro, drawn["lesion"], drawn["region 2"])
+    rows = page.locator("[data-testid=comparison] tbody tr")
+    order = [rows.nth(k).get_attribute("data-map") for k in range(rows.count())]
+    assert order == [name for name in compared.index if name in order]
+
+    with page.expect_download() as download:
+        page.get_by_test_id("save-mask").click()
+    download.value.save_as(tmp_path / "mask.nii")
+    mask = nib.load(tmp_path / "mask.nii")
+    assert (np.asarray(mask.dataobj) == array).all()
+    np.testing.assert_allclose(mask.affine, AFFINE)
+
+    with page.expect_download() as download:
+        page.get_by_test_id("save-table").click()
+    download.value.save_as(tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_text() == ik.quality.roi_table(varpro, drawn).to_csv()
+
+    page.get_by_test_id("clear").click()
+    page.wait_for_selector("[data-testid=region-table]", state="detached")
+    page.get_by_test_id("undo").click()
+    page.wait_for_selector('[data-testid=region-table] tr[data-region="lesion"]')
+    page.get_by_test_id("clear").click()
+    page.wait_for_selector("[data-testid=region-table]", state="detached")
+    page.get_by_test_id("load-mask").set_input_files(tmp_path / "mask.nii")
+    page.wait_for_selector("[data-testid=region-table]")
+    check_table(page, varpro, ik.Labels(array, {1: "region 1", 2: "region 2"}))
+
+
+def test_a_mask_of_something_else_is_refused_with_a_sentence(
+    visit: Callable[..., Any], address: str, tmp_path: Path
+) -> None:
+    seen = visit(address, viewport=LAPTOP)
+    page = seen.page
+    page.wait_for_selector(READY, state="attached")
+    far = np.diag([1.0, 1.0, 1.0, 1.0])
+    far[:3, 3] = 9000.0
+    nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), far), tmp_path / "far.nii.gz")
+    page.get_by_test_id("load-mask").set_input_files(tmp_path / "far.nii.gz")
+    message = page.locator("[data-testid=messages] .message")
+    message.wait_for()
+    assert "overlap" in message.inner_text()
+
+
+def test_labels_of_the_study_are_outlined_and_measured(
+    page: Any, varpro: ik.FitResult, labels: ik.Labels
+) -> None:
+    go(page, (20, 16, 2))
+    where = slices(page)
+    outlined = pixels(page)
+    # Half a voxel before the first one of the liver label is its edge.
+    (x0, y), (x1, _) = where.place((8, 5, 2)), where.place((8, 6, 2))
+    column = round((x0 + x1) / 2 - where.left)
+    edge = outlined[round(y - where.top), column - 2 : column + 3].astype(int)
+    assert abs(edge - OUTLINE_OF_3).max(axis=1).min() < 30
+    page.get_by_test_id("tab-regions").click()
+    page.get_by_test_id("take-labels").click()
+    check_table(page, varpro, labels)
+
+
+def test_two_results_stand_side_by_side_with_one_crosshair(
+    page: Any, varpro: ik.FitResult, segmented: ik.FitResult
+) -> None:
+    go(page, INSIDE)
+    page.get_by_test_id("compare").click()
+    page.wait_for_selector("[data-testid=view-1] [data-testid=legend-overlay]")
+    second = (12, 21, 2)
+    page.mouse.click(*slices(page, view=1).place(second))
+    page.wait_for_selector(f'[data-voxel="{",".join(map(str, second))}"]')
+    for view, result in ((0, varpro), (1, segmented)):
+        value = page.locator(f"[data-testid=view-{view}] [data-testid=legend-overlay] output")
+        shown = float(value.get_attribute("data-value"))
+        assert shown == pytest.approx(1e3 * float(np.float32(result.maps["D"][second])))
+        # Both have their lines through that voxel.
+        where = slices(page, view=view)
+        x, y = where.place(second)
+        line = pixels(page, view)[
+            round(y - where.top) - 30 : round(y - where.top) - 20,
+            round(x - where.left) - 2 : round(x - where.left) + 3,
+        ]
+        assert (line.max(axis=1)[:, 2] > 180).all()
+    page.get_by_test_id("compare").click()
+    assert page.locator("[data-testid=view-1]").count() == 0
+
+
+def test_the_pictures_are_saved_as_png(page: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    slices(page)
+    page.get_by_test_id("compare").click()
+    page.wait_for_selector("[data-testid=view-1] [data-testid=legend-overlay]")
+    with page.expect_download() as download:
+        page.get_by_test_id("save-png").click()
+    download.value.save_as(tmp_path / "view.png")
+    picture = np.asarray(Image.open(tmp_path / "view.png").convert("RGB")).astype(int)
+    stage = page.get_by_test_id("stage").bounding_box()
+    assert abs(picture.shape[1] - stage["width"]) <= 4
+    halves = np.array_split(picture, 2, axis=1)
+    for half in halves:
+        # Colours, not only grey: the overlay is on it, and the legend at the bottom.
+        assert (np.ptp(half[:-80], axis=-1) > 40).mean() > 0.05
+        assert (np.ptp(half[-40:], axis=-1) > 40).any()
+
+
+def test_everything_works_without_a_mouse(
+    page: Any, varpro: ik.FitResult, repository: Path
+) -> None:
+    start = np.array(crosshair(page))
+    turned = {"ArrowLeft": (0, 1, 0), "ArrowUp": (-1, 0, 0), "PageUp": (0, 0, -1)}
+    for key, step in turned.items():  # right of the patient, front, head
+        page.keyboard.press(key)
+        start = start + step
+        assert crosshair(page) == tuple(start)
+    page.keyboard.press("2")
+    assert page.get_by_label("Axial").is_checked()
+    page.keyboard.press("m")
+    assert page.get_by_test_id("overlay").input_value() != "0/D"
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog")
+    assert dialog.is_visible()
+    # The documentation lists the same keys.
+    rows = re.findall(r"<kbd>(.+)</kbd> \| (.+) \|", (repository / "docs/viewer.md").read_text())
+    assert dialog.locator("tr").all_inner_texts() == [f"{key}\t{does}" for key, does in rows]
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    # The tabs by arrow keys, then Tab to the button that draws around the crosshair.
+    page.get_by_test_id("tab-voxel").focus()
+    page.keyboard.press("ArrowRight")
+    for _ in range(20):
+        if page.evaluate("document.activeElement.dataset.testid") == "around":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    x, y, z = crosshair(page)
+    array = np.zeros(SHAPE, np.int32)
+    array[x - 2 : x + 3, y - 2 : y + 3, z] = 1
+    page.wait_for_selector('[data-testid=regions]:has-text("25 voxels")')
+    check_table(page, varpro, ik.Labels(array, {1: "region 1"}))
+
+
+def test_it_fits_a_phone_and_follows_a_finger(visit: Callable[..., Any], address: str) -> None:
+    seen = visit(address, viewport=PHONE, has_touch=True, is_mobile=True)
+    page = seen.page
+    page.wait_for_selector(READY, state="attached")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    where = slices(page)
+    page.touchscreen.tap(*where.place((9, 8, crosshair(page)[2])))
+    page.wait_for_selector(f'[data-voxel="9,8,{crosshair(page)[2]}"]')
+    for tab in ("regions", "display"):
+        page.get_by_test_id(f"tab-{tab}").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert seen.errors == []
+
+
+_NAMELESS = """() => [...document.querySelectorAll('button, input, select, canvas[tabindex], a')]
+  .filter((one) => one.checkVisibility())
+  .filter((one) => !(one.labels?.length || one.ariaLabel || one.textContent.trim()))
+  .map((one) => one.outerHTML)"""
+
+# Contrast as WCAG 2 defines it, of every text with the background it stands on.
+_FAINT = """() => {
+  const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((part) => part / 255)
+    .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (one) => {
+    for (let at = one; at; at = at.parentElement) {
+      const [r, g, b, a = 1] = parse(getComputedStyle(at).backgroundColor);
+      if (a > 0) return [r, g, b];
+    }
+    return [0, 0, 0];
+  };
+  const texts = [...document.querySelectorAll('body *')].filter((one) =>
+    one.checkVisibility() && !one.matches(':disabled, option') &&
+    [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+  return texts.map((one) => {
+    const style = getComputedStyle(one);
+    const ink = one instanceof SVGElement ? style.fill : style.color;
+    const [a, b] = [light(parse(ink)), light(behind(one))];
+    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), one.outerHTML.slice(0, 120)];
+  }).filter(([ratio]) => ratio < 4.5);
+}"""
+
+
+def test_every_control_has_a_name_and_every_text_contrast(page: Any) -> None:
+    go(page, INSIDE)
+    page.get_by_test_id("compare").click()
+    page.get_by_test_id("refit-method").select_option("segmented")
+    page.wait_for_selector('[data-fit="refit"]')
+    for tab in ("voxel", "regions", "display"):
+        page.get_by_test_id(f"tab-{tab}").click()
+        if tab == "regions":
+            page.get_by_test_id("around").click()
+            page.wait_for_selector("[data-testid=region-table]")
+        assert page.evaluate(_NAMELESS) == []
+        assert page.evaluate(_FAINT) == []
+    plot = page.get_by_test_id("plot").first
+    assert "D " in plot.locator("title").first.text_content()
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_it_shows_maps_without_a_scan(
+    visit: Callable[..., Any], varpro: ik.FitResult, tmp_path: Path
+) -> None:
+    ik.save(varpro, tmp_path / "out")
+    alone = ik.load_result(tmp_path / "out")
+    with ik.view(alone, open_browser=False) as viewer:
+        seen = visit(viewer.url, viewport=LAPTOP)
+        seen.page.wait_for_selector(READY, state="attached")
+        assert seen.page.get_by_test_id("base").input_value() == "0/S0"
+        assert "No measured signal" in seen.page.locator("#panel-voxel").inner_text()
+        seen.page.wait_for_selector("path[data-curve]")
+        assert seen.errors == []
+
+
+def test_one_slice_without_a_position_is_shown_as_it_is(visit: Callable[..., Any]) -> None:
+    """The first axis runs to the right and the second up, and no letter says otherwise."""
+    made = ik.simulate.phantom("abdomen", shape=(20, 16, 1))
+    plain = ik.fit(made.dwi.signal[:, :, 0], made.dwi.acquisition)
+    with ik.view(plain, open_browser=False) as viewer:
+        seen = visit(viewer.url, viewport=LAPTOP)
+        page = seen.page
+        page.wait_for_selector(READY, state="attached")
+        page.get_by_label("Axial").check()
+        box = page.locator("[data-testid=view-0] .slices").bounding_box()
+        scale = min(box["width"] / 20, box["height"] / 16)
+        x = box["x"] + box["width"] / 2 + (4 + 0.5 - 10) * scale
+        y = box["y"] + box["height"] / 2 - (11 + 0.5 - 8) * scale
+        page.mouse.click(x, y)
+        page.wait_for_selector('[data-voxel="4,11,0"]')
+        assert estimate(page, "D", "0") == plain.maps["D"][4, 11]
+        # The crosshair goes the way of the arrow.
+        page.keyboard.press("ArrowRight")
+        assert crosshair(page) == (5, 11, 0)
+        assert seen.errors == []
+
+
+@contextmanager
+def command(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    words = [sys.executable, "-m", "ivimkit", "view", str(folder), "--no-browser"]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            found = None
+            while found is None:
+                line = process.stdout.readline()
+                assert line, "the command ended without an address"
+                found = re.search(r"http://127\.0\.0\.1:\d+/\S+/", line)
+            yield process, found[0]
+        finally:
+            process.kill()
+
+
+def test_the_page_says_so_when_the_command_has_ended(
+    visit: Callable[..., Any], varpro: ik.FitResult, tmp_path: Path
+) -> None:
+    ik.save(varpro, tmp_path / "out")
+    with command(tmp_path / "out") as (process, url):
+        seen = visit(url, viewport=LAPTOP)
+        page = seen.page
+        page.wait_for_selector(READY, state="attached")
+        assert page.request.get(url.rstrip("/")[:-4] + "/").status == 403
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) in (0, 130)
+        page.keyboard.press("ArrowUp")
+        message = page.locator("[data-testid=messages] .message.error")
+        message.wait_for()
+        assert "ivimkit view was ended" in message.inner_text()
