@@ -184,8 +184,9 @@ def _click(page: Any) -> tuple[float, ...]:
     box = page.locator("[data-testid=view-0] .slices").bounding_box()
     generator = np.random.default_rng(0)
     for n in range(1, _CLICKS + 1):
-        # In the axial slice, which is on the left.
-        across, down = generator.uniform(0.15, 0.5), generator.uniform(0.3, 0.7)
+        # In the axial slice, which is on the left; never twice in the same voxel.
+        across = generator.uniform(0.15, 0.3) + 0.2 * (n % 2)
+        down = generator.uniform(0.3, 0.7)
         page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
         for _ in range(200):
             if len(page.evaluate("window.waited")) >= n:

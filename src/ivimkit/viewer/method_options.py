@@ -1,0 +1,149 @@
+"""The options of a method: described for the page, and read from what it sends."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ivimkit import methods, organs
+from ivimkit.errors import OptionError
+from ivimkit.fit_method import FitMethod
+from ivimkit.posterior_method import PosteriorMethod
+from ivimkit.result import FitResult
+
+__all__ = ["describe_options", "method_of", "settled"]
+
+_EXPECTED = {"number": "a number", "choice": "one of {}", "flag": "true or false"}
+_ORGAN = "organ "
+_PRIORS = ("learned", "flat", *(f"{_ORGAN}{name}" for name in organs.names()))
+
+
+def describe_options(name: str) -> dict[str, Any]:
+    """Return name, title and options of a method; of each option kind, default and choices.
+
+    Parameters
+    ----------
+    name : str
+        Name of the method.
+
+    Returns
+    -------
+    dict
+        An option is a ``number``, a ``choice`` or a ``flag``. What has no such form, as the
+        distribution of a variance, is left out.
+    """
+    method = methods.get(name)
+    options = [_option(method, field) for field in dataclasses.fields(method)]
+    return {
+        "name": name,
+        "title": method.title,
+        "options": [option for option in options if option is not None],
+    }
+
+
+def _option(method: FitMethod, field: dataclasses.Field[Any]) -> dict[str, Any] | None:
+    default = getattr(method, field.name)
+    choices = field.metadata.get("choices", ())
+    if isinstance(method, PosteriorMethod) and field.name == "prior":
+        choices = _PRIORS
+    if choices:
+        kind = "choice"
+    elif isinstance(default, bool):
+        kind = "flag"
+    elif default is None or isinstance(default, int | float):
+        kind = "number"
+    else:
+        return None
+    return {"name": field.name, "kind": kind, "default": default, "choices": list(choices)}
+
+
+def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMethod:
+    """Return the method that the page asks for.
+
+    Parameters
+    ----------
+    name : str
+        Name of the method.
+    options : mapping
+        Its options, those not given have their defaults.
+    result : FitResult
+        What is refitted: a prior that was learned from the whole scan is used again, as one voxel
+        teaches none.
+
+    Returns
+    -------
+    FitMethod
+
+    Raises
+    ------
+    OptionError
+        For an unknown method or option, or a value of the wrong kind.
+    """
+    if name not in methods.names():
+        raise OptionError(f"unknown method {name!r}; there are {', '.join(methods.names())}")
+    known = {option["name"]: option for option in describe_options(name)["options"]}
+    for key, value in options.items():
+        if key not in known:
+            has = f"expected one of {', '.join(known)}" if known else "it has none"
+            raise OptionError(f"method {name} has no option {key!r} here; {has}")
+        _check(known[key], value)
+    given = dict(options)
+    if str(given.get("prior", "")).startswith(_ORGAN):
+        given["prior"] = {"name": "organ", "organ": given["prior"].removeprefix(_ORGAN)}
+    method = methods.get(name, **given)
+    return settled(method, result) if isinstance(method, PosteriorMethod) else method
+
+
+def _check(option: Mapping[str, Any], value: Any) -> None:
+    kind, choices = option["kind"], option["choices"]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = {
+        "number": number or (value is None and option["default"] is None),
+        "choice": value in choices and not isinstance(value, bool),
+        "flag": isinstance(value, bool),
+    }[kind]
+    if not fits:
+        expected = _EXPECTED[kind].format(", ".join(map(str, choices)))
+        raise OptionError(f"option {option['name']} is {value!r}; expected {expected}")
+
+
+def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
+    """Return a method with what it learns from a whole scan, as the result has it.
+
+    Parameters
+    ----------
+    method : PosteriorMethod
+        The method.
+    result : FitResult
+        A fit of the whole scan.
+
+    Returns
+    -------
+    FitMethod
+
+    Raises
+    ------
+    OptionError
+        If the method needs a prior that the result has not learned.
+    """
+    rule = method.rule
+    if not method.learns:
+        return method
+    trains = rule is not None and rule.trains
+    regions = result.provenance.options.get("regions", {})
+    if len(result.priors) != 1 or list(regions) != list(result.priors):
+        if trains:
+            raise OptionError(
+                f"prior {method.options()['prior']} is learned from a whole scan, and the fit by "
+                f"{result.method.name} has none that is for all voxels; expected prior flat, or "
+                "that of an organ"
+            )
+        return method
+    region, table = next(iter(result.priors.items()))
+    recorded = regions[region]["variance"]
+    variance = method.variance
+    if variance == "scan":
+        variance = recorded if isinstance(recorded, str) else tuple(recorded)
+    prior = table if trains else method.prior
+    return dataclasses.replace(method, prior=prior, variance=variance)

@@ -1,0 +1,384 @@
+/** Picture: the slices of one base image and one overlay, drawn by NiiVue, with regions on top. */
+
+import { DRAG_MODE, NVImage, Niivue, SHOW_RENDER, SLICE_TYPE } from "@niivue/niivue";
+
+import { element } from "./dom";
+import { Grid } from "./grid";
+import { drawCrosshair, drawLetters } from "./marks";
+import { type Layer, type Tile, drawOutlines, inPlane } from "./outlines";
+import type { Triple } from "./scene";
+import { type Volume, bytesOnGrid } from "./volume";
+
+export type Layout = "planes" | "axial" | "coronal" | "sagittal" | "mosaic";
+
+const AXES = [2, 1, 0] as const; // across axial, coronal, sagittal slices
+const SINGLE = { axial: SLICE_TYPE.AXIAL, coronal: SLICE_TYPE.CORONAL, sagittal: SLICE_TYPE.SAGITTAL } as const;
+const MOST_TILES = 24;
+const LEAST_AXIAL = 0.5;
+const MOST_AXIAL = 0.72;
+/** Pixels between slices. */
+const GAP = 12;
+
+export interface Hit {
+  voxel: Triple; // turned
+  axis: 0 | 1 | 2;
+}
+
+export class Picture {
+  readonly root: HTMLElement;
+  readonly canvas = element("canvas", { tabindex: 0 });
+  readonly niivue: Niivue;
+  grid: Grid | null = null;
+  private readonly above = element("canvas", { class: "above", "aria-hidden": "true" });
+  private base: NVImage | null = null;
+  private overlay: NVImage | null = null;
+  private layers: Layer[] = [];
+  private waiting = false;
+  private layout: Layout = "planes";
+  /** Whether slices have moved since they were drawn. */
+  private moved = false;
+  private voxel: Triple = [0, 0, 0];
+  private radiological = true;
+  /** Whether it is known which way is right. */
+  private lettered = true;
+
+  constructor(label: string) {
+    this.canvas.setAttribute("aria-label", label);
+    // It takes arrow keys: screen readers have to hand them over.
+    this.canvas.setAttribute("role", "application");
+    this.root = element("div", { class: "slices" }, this.canvas, this.above);
+    this.niivue = new Niivue({
+      // Pointers and keys are handled in pointer.ts and keyboard.ts, the same way for all pictures.
+      interactive: false,
+      isRadiologicalConvention: true,
+      multiplanarShowRender: SHOW_RENDER.NEVER,
+      dragMode: DRAG_MODE.none,
+      isNearestInterpolation: true,
+      backColor: [0, 0, 0, 1],
+      // Crosshair and letters are drawn above it, one screen pixel wide and sharp: see marks.ts.
+      crosshairWidth: 0,
+      isOrientationTextVisible: false,
+      loadingText: "",
+      dragAndDropEnabled: false,
+      logLevel: "error",
+      tileMargin: 4,
+    });
+  }
+
+  async start(): Promise<void> {
+    const { niivue } = this;
+    // There are no meshes, so nothing to compile for them.
+    niivue.meshShaders = [];
+    await niivue.attachToCanvas(this.canvas, false);
+    this.canvas.style.touchAction = "none";
+    this.skipGradients();
+    const resize = niivue.resizeListener.bind(niivue);
+    new ResizeObserver(() => {
+      resize();
+      this.arrange();
+    }).observe(this.root);
+  }
+
+  /** Take it off the page and give its memory back. */
+  end(): void {
+    this.root.remove();
+    this.niivue.cleanup();
+    this.niivue.gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+
+  /** Show bytes as the base image; the first ones decide the grid. */
+  async setBase(volume: Volume, bytes: Uint8Array, colormap: string, stored: Triple): Promise<void> {
+    if (!this.base) {
+      this.base = await this.image(volume, bytes, colormap);
+      this.grid = new Grid(this.base, stored);
+      this.lettered = isPlaced(this.base);
+      this.setRadiological(this.radiological);
+      this.niivue.volumes = [this.base];
+      this.niivue.setVolume(this.base, 0);
+      this.setVoxel(this.voxel);
+      this.arrange();
+      return;
+    }
+    this.base.img = bytes;
+    this.base.colormap = colormap;
+    this.niivue.refreshLayers(this.base, 0);
+    this.draw();
+  }
+
+  async setOverlay(volume: Volume, bytes: Uint8Array, colormap: string, opacity: number): Promise<void> {
+    if (!this.overlay) {
+      this.overlay = await this.image(volume, bytes, colormap);
+      this.overlay.opacity = opacity;
+      this.niivue.volumes = this.base ? [this.base, this.overlay] : [this.overlay];
+      this.niivue.overlays = this.base ? [this.overlay] : [];
+    }
+    this.overlay.img = bytes;
+    this.overlay.colormap = colormap;
+    this.overlay.opacity = opacity;
+    this.niivue.refreshLayers(this.overlay, 1);
+    this.draw();
+  }
+
+  setOpacity(opacity: number): void {
+    if (!this.overlay || this.overlay.opacity === opacity) return;
+    this.overlay.opacity = opacity;
+    this.niivue.refreshLayers(this.overlay, 1);
+    this.draw();
+  }
+
+  get mirrored(): boolean {
+    return this.radiological && this.lettered;
+  }
+
+  setSmooth(on: boolean): void {
+    this.niivue.setInterpolation(!on);
+  }
+
+  /** Nothing without a position is mirrored: it is shown as it is, as in the figures. */
+  setRadiological(on: boolean): void {
+    this.radiological = on;
+    this.niivue.opts.isRadiologicalConvention = this.mirrored;
+    this.moved = true;
+    this.draw();
+  }
+
+  setLayers(layers: Layer[]): void {
+    this.layers = layers;
+    this.draw();
+  }
+
+  setVoxel(stored: Triple): void {
+    this.voxel = stored;
+    if (!this.grid) return;
+    const turned = this.grid.toTurned(stored);
+    const { crosshairPos } = this.niivue.scene;
+    turned.forEach((index, axis) => (crosshairPos[axis] = (index + 0.5) / (this.grid?.size[axis] ?? 1)));
+    this.draw();
+  }
+
+  setLayout(layout: Layout): void {
+    this.layout = layout;
+    this.arrange();
+  }
+
+  /** Draw before the next frame, once for however many changes. */
+  draw(): void {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => this.drawNow());
+  }
+
+  drawNow(): void {
+    this.waiting = false;
+    this.moved = false;
+    if (!this.base) return;
+    this.niivue.drawScene();
+    this.drawAbove();
+  }
+
+  /** Both canvases, drawn now. */
+  drawings(): HTMLCanvasElement[] {
+    this.drawNow();
+    return [this.canvas, this.above];
+  }
+
+  /** What is below a place of the page, if it is a voxel. */
+  hit(clientX: number, clientY: number, only?: 0 | 1 | 2): Hit | null {
+    const { grid, niivue } = this;
+    if (!grid) return null;
+    if (this.moved) this.drawNow();
+    const [x, y] = this.onCanvas(clientX, clientY);
+    for (let i = 0; i < niivue.screenSlices.length; i++) {
+      const kind = niivue.screenSlices[i]?.axCorSag ?? SLICE_TYPE.RENDER;
+      const axis = AXES[kind as 0 | 1 | 2];
+      if (axis === undefined || (only !== undefined && axis !== only)) continue;
+      const at = niivue.screenXY2TextureFrac(x, y, i, true);
+      if ((at[0] as number) < 0) continue;
+      const voxel = grid.size.map((n, k) => Math.min(n - 1, Math.floor((at[k] as number) * n))) as Triple;
+      return { voxel, axis };
+    }
+    return null;
+  }
+
+  zoom(factor: number): void {
+    const pan = this.niivue.scene.pan2Dxyzmm;
+    const before = pan[3] as number;
+    const after = Math.min(12, Math.max(1, before * factor));
+    const centre = this.niivue.frac2mm(this.niivue.scene.crosshairPos);
+    // Keeps the crosshair where it is; at full view the picture is centred again.
+    for (let k = 0; k < 3; k++) pan[k] = after === 1 ? 0 : (pan[k] as number) + (before - after) * (centre[k] as number);
+    pan[3] = after;
+    this.moved = true;
+    this.draw();
+  }
+
+  panStart(): void {
+    const [x, y, z, zoom] = this.niivue.scene.pan2Dxyzmm as [number, number, number, number];
+    this.niivue.uiData.pan2DxyzmmAtMouseDown = [x, y, z, zoom];
+  }
+
+  pan(fromX: number, fromY: number, toX: number, toY: number): void {
+    this.niivue.dragForPanZoom([...this.onCanvas(fromX, fromY), ...this.onCanvas(toX, toY)]);
+    this.draw();
+  }
+
+  /**
+   * NiiVue computes gradients of every base image, for the light on its 3-D rendering. Nothing is
+   * rendered here, and without a graphics card they take most of the time: draw them into nothing.
+   */
+  private skipGradients(): void {
+    const { niivue } = this;
+    const { passThroughShader } = niivue;
+    if (!passThroughShader) return;
+    const nothing = Object.create(passThroughShader) as typeof passThroughShader;
+    nothing.use = (gl) => {
+      passThroughShader.use(gl);
+      gl.viewport(0, 0, 0, 0);
+    };
+    niivue.blurShader = niivue.sobelFirstOrderShader = nothing;
+  }
+
+  private image(volume: Volume, bytes: Uint8Array, colormap: string): Promise<NVImage> {
+    const url = bytesOnGrid(volume, bytes);
+    return NVImage.loadFromUrl({ url, name: "volume.nii", colormap, cal_min: 0, cal_max: 255, colorbarVisible: false });
+  }
+
+  private onCanvas(clientX: number, clientY: number): [number, number] {
+    const box = this.canvas.getBoundingClientRect();
+    const scale = this.canvas.width / Math.max(1, box.width);
+    return [(clientX - box.left) * scale, (clientY - box.top) * scale];
+  }
+
+  private arrange(): void {
+    const { niivue, grid } = this;
+    if (!grid) return;
+    const { clientWidth: width, clientHeight: height } = this.root;
+    niivue.opts.sliceMosaicString = this.layout === "mosaic" ? this.mosaic(width, height) : "";
+    niivue.customLayout = [];
+    if (this.layout === "planes") {
+      niivue.customLayout = this.planes(width, height);
+    } else if (this.layout !== "mosaic") {
+      niivue.opts.sliceType = SINGLE[this.layout];
+    }
+    this.moved = true;
+    this.draw();
+  }
+
+  /** Sides of the whole grid, in mm. */
+  private extent(): Triple {
+    const low = this.niivue.frac2mm([0, 0, 0]);
+    const high = this.niivue.frac2mm([1, 1, 1]);
+    return [0, 1, 2].map((k) => Math.abs((high[k] as number) - (low[k] as number))) as Triple;
+  }
+
+  /** The axial slice is what is read, so it is large; the others say where it is. */
+  private planes(width: number, height: number): Niivue["customLayout"] {
+    const [x, y, z] = this.extent();
+    const tile = (sliceType: SLICE_TYPE, left: number, top: number, wide: number, high: number): Niivue["customLayout"][number] => ({
+      sliceType,
+      position: [left / width, top / height, wide / width, high / height],
+    });
+    if (width > height) {
+      const own = Math.min(width * MOST_AXIAL, Math.max(width * LEAST_AXIAL, (height * x) / y));
+      const rest = width - own - GAP;
+      const coronal = Math.min((rest * z) / x, (height - GAP) / 2);
+      const sagittal = Math.min((rest * z) / y, (height - GAP) / 2);
+      const top = (height - coronal - sagittal - GAP) / 2;
+      return [
+        tile(SLICE_TYPE.AXIAL, 0, 0, own, height),
+        tile(SLICE_TYPE.CORONAL, own + GAP, top, rest, coronal),
+        tile(SLICE_TYPE.SAGITTAL, own + GAP, top + coronal + GAP, rest, sagittal),
+      ];
+    }
+    const own = Math.min(height * MOST_AXIAL, Math.max(height * LEAST_AXIAL, (width * y) / x));
+    const coronal = ((width - GAP) * x) / (x + y);
+    const sagittal = width - GAP - coronal;
+    const strip = Math.min(height - own - GAP, (coronal * z) / x);
+    // Close to each other, so that the eye need not travel.
+    const shown = Math.min(own, (width * y) / x);
+    const top = (height - shown - strip - GAP) / 2;
+    return [
+      tile(SLICE_TYPE.AXIAL, 0, top, width, shown),
+      tile(SLICE_TYPE.CORONAL, 0, top + shown + GAP, coronal, strip),
+      tile(SLICE_TYPE.SAGITTAL, coronal + GAP, top + shown + GAP, sagittal, strip),
+    ];
+  }
+
+  /** Axial slices, evenly spread, in the rows and columns that make them largest. */
+  private mosaic(width: number, height: number): string {
+    const { grid, niivue } = this;
+    if (!grid) return "";
+    const n = Math.min(grid.size[2], MOST_TILES);
+    const [x, y] = this.extent();
+    const ratio = x / y;
+    let best = { columns: 1, size: 0 };
+    for (let columns = 1; columns <= n; columns++) {
+      const size = Math.min(width / columns, (height / Math.ceil(n / columns)) * ratio);
+      if (size > best.size) best = { columns, size };
+    }
+    const places = Array.from({ length: n }, (_, i) => {
+      const slice = Math.floor(((i + 0.5) * grid.size[2]) / n);
+      const mm = niivue.frac2mm([0.5, 0.5, (slice + 0.5) / grid.size[2]])[2] as number;
+      return `${i && i % best.columns === 0 ? "; " : ""}${mm.toFixed(3)}`;
+    });
+    return `A ${places.join(" ")}`;
+  }
+
+  private tiles(): Tile[] {
+    const { niivue, grid } = this;
+    if (!grid) return [];
+    return niivue.screenSlices.flatMap((screen, i): Tile[] => {
+      const axis = AXES[screen.axCorSag as 0 | 1 | 2];
+      const [left = 0, top = 0, wide = 0, high = 0] = screen.leftTopWidthHeight;
+      if (axis === undefined || !wide || !high) return [];
+      // NiiVue's own mapping at two places inside; it is linear. At the very edge, rounding may
+      // put a place outside.
+      const left0 = Math.min(left, left + wide);
+      const width = Math.abs(wide);
+      const [x0, x1] = [left0 + width / 4, left0 + (3 * width) / 4];
+      const [y0, y1] = [top + high / 4, top + (3 * high) / 4];
+      const from = niivue.screenXY2TextureFrac(x0, y0, i, false);
+      const to = niivue.screenXY2TextureFrac(x1, y1, i, false);
+      const [u, v] = inPlane(axis);
+      const line = (k: number, start: number, end: number): ((index: number) => number) => {
+        const [a, b] = [from[k] as number, to[k] as number];
+        const n = grid.size[k] as number;
+        return (index) => start + ((index / n - a) / (b - a)) * (end - start);
+      };
+      const [placeU, placeV] = [line(u, x0, x1), line(v, y0, y1)];
+      return [{
+        axis,
+        slice: Math.min((grid.size[axis] as number) - 1, Math.floor(screen.sliceFrac * (grid.size[axis] as number))),
+        place: (a, b) => [placeU(a), placeV(b)],
+        box: [left0, top, width, high],
+      }]; // prettier-ignore
+    });
+  }
+
+  private drawAbove(): void {
+    const { above, canvas, grid } = this;
+    if (above.width !== canvas.width || above.height !== canvas.height) {
+      above.width = canvas.width;
+      above.height = canvas.height;
+    }
+    const context = above.getContext("2d");
+    if (!context || !grid) return;
+    context.clearRect(0, 0, above.width, above.height);
+    const scale = canvas.width / Math.max(1, canvas.clientWidth);
+    const tiles = this.tiles();
+    for (const layer of this.layers) {
+      for (const tile of tiles) drawOutlines(context, tile, grid.size, layer, 1.5 * scale);
+    }
+    const voxel = grid.toTurned(this.voxel);
+    const mosaic = this.layout === "mosaic";
+    for (const tile of tiles) {
+      if (tile.slice === voxel[tile.axis] || !mosaic) drawCrosshair(context, tile, voxel, scale, mosaic);
+    }
+    if (this.lettered) for (const tile of mosaic ? tiles.slice(0, 1) : tiles) drawLetters(context, tile, grid.size, scale);
+  }
+}
+
+/** An array without a position has the identity as its affine: nobody knows where its right is. */
+function isPlaced({ hdr }: NVImage): boolean {
+  return hdr !== null && hdr.affine.some((row, i) => row.some((value, k) => value !== (i === k ? 1 : 0)));
+}

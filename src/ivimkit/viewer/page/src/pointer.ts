@@ -1,0 +1,100 @@
+/** Pointer: mouse, pen and fingers on a picture. */
+
+import type { Picture } from "./picture";
+import type { Regions } from "./regions";
+import type { Viewer } from "./viewer";
+
+const WHEEL_ZOOM = 1.15;
+
+export interface PointerSettings {
+  /** Whether the crosshair follows a mouse that is only moved. */
+  follow: boolean;
+}
+
+export function listenToPointers(picture: Picture, viewer: Viewer, regions: () => Regions, settings: PointerSettings): void {
+  const { canvas } = picture;
+  const fingers = new Map<number, [number, number]>();
+  let mode: "none" | "crosshair" | "draw" | "pan" | "pinch" = "none";
+  let axis: 0 | 1 | 2 | undefined;
+  let apart = 0;
+
+  const moveTo = (event: PointerEvent): void => {
+    const hit = picture.hit(event.clientX, event.clientY, axis);
+    if (hit && picture.grid) viewer.setVoxel(picture.grid.toStored(hit.voxel));
+  };
+  const distance = (): number => {
+    const [one, other] = [...fingers.values()];
+    return one && other ? Math.hypot(one[0] - other[0], one[1] - other[1]) : 0;
+  };
+
+  canvas.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    canvas.focus({ preventScroll: true });
+    canvas.setPointerCapture(event.pointerId);
+    fingers.set(event.pointerId, [event.clientX, event.clientY]);
+    if (fingers.size === 2) {
+      if (mode === "draw") regions().end(picture);
+      mode = "pinch";
+      apart = distance();
+      return;
+    }
+    const hit = picture.hit(event.clientX, event.clientY);
+    axis = hit?.axis;
+    if (event.button !== 0 || event.shiftKey) {
+      mode = "pan";
+    } else if (hit && picture.grid) {
+      mode = regions().tool === "navigate" ? "crosshair" : "draw";
+      if (mode === "crosshair") viewer.setVoxel(picture.grid.toStored(hit.voxel));
+      else regions().begin(picture, hit.voxel, hit.axis);
+    }
+  });
+
+  canvas.addEventListener("pointermove", (event) => {
+    const before = fingers.get(event.pointerId);
+    if (!before) {
+      axis = undefined;
+      if (settings.follow && event.pointerType === "mouse") moveTo(event);
+      return;
+    }
+    fingers.set(event.pointerId, [event.clientX, event.clientY]);
+    if (mode === "crosshair") moveTo(event);
+    else if (mode === "draw") {
+      const hit = picture.hit(event.clientX, event.clientY, axis);
+      if (hit) regions().extend(picture, hit.voxel);
+    } else if (mode === "pan") {
+      picture.panStart();
+      picture.pan(...before, event.clientX, event.clientY);
+    } else if (mode === "pinch") {
+      const now = distance();
+      if (apart > 0 && now > 0) picture.zoom(now / apart);
+      apart = now;
+    }
+  });
+
+  const up = (event: PointerEvent): void => {
+    fingers.delete(event.pointerId);
+    if (mode === "draw") regions().end(picture);
+    mode = "none";
+  };
+  canvas.addEventListener("pointerup", up);
+  canvas.addEventListener("pointercancel", up);
+  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+
+  canvas.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      const up = event.deltaY < 0;
+      if (event.ctrlKey || event.metaKey) {
+        picture.zoom(up ? WHEEL_ZOOM : 1 / WHEEL_ZOOM);
+        return;
+      }
+      const hit = picture.hit(event.clientX, event.clientY);
+      if (!hit) return;
+      const steps: [number, number, number] = [0, 0, 0];
+      steps[hit.axis] = up ? 1 : -1;
+      viewer.move(steps);
+    },
+    { passive: false },
+  );
+}

@@ -1,0 +1,173 @@
+/** What the server tells of the study: the shapes of its answers, in stored units. */
+
+export type Range = [number, number];
+export type Triple = [number, number, number];
+
+/** A colour map: red, green, blue at positions 0 to 255. */
+export interface Lut {
+  R: number[];
+  G: number[];
+  B: number[];
+  A: number[];
+  I: number[];
+}
+
+export interface ScanImage {
+  id: string;
+  label: string;
+  b: number;
+  limits: Range;
+  url: string;
+}
+
+export interface MapInfo {
+  name: string;
+  symbol: string;
+  label: string;
+  description: string;
+  unit: string;
+  /** Shown number by stored value. */
+  factor: number;
+  unit_shown: string;
+  limits: Range;
+  colormap: string;
+  /** Whether it tells how sure another map is. */
+  about_another: boolean;
+  url: string;
+}
+
+export interface ResultInfo {
+  id: string;
+  name: string;
+  model: string;
+  equation: string;
+  method: string;
+  options: Record<string, unknown>;
+  maps: MapInfo[];
+  /** In the stored unit; null is infinite. */
+  bounds: Record<string, [number | null, number | null]>;
+  status_counts: Record<string, number>;
+  report: string;
+}
+
+export interface OptionInfo {
+  name: string;
+  kind: "number" | "choice" | "flag";
+  default: number | string | boolean | null;
+  choices: (string | number)[];
+}
+
+export interface MethodInfo {
+  name: string;
+  title: string;
+  options: OptionInfo[];
+}
+
+export interface ParameterInfo {
+  name: string;
+  symbol: string;
+  factor: number;
+  unit_shown: string;
+  /** In the stored unit; null is infinite. */
+  bounds: [number | null, number | null];
+}
+
+export interface ModelInfo {
+  name: string;
+  title: string;
+  equation: string;
+  parameters: ParameterInfo[];
+}
+
+export interface Scene {
+  title: string;
+  shape: Triple;
+  voxel_size: Triple;
+  voxel_units: string;
+  has_scan: boolean;
+  why_no_scan: string | null;
+  bvals: number[];
+  images: ScanImage[];
+  results: ResultInfo[];
+  labels: { url: string; names: Record<string, string> } | null;
+  methods: MethodInfo[];
+  models: ModelInfo[];
+  colormaps: Record<string, Lut>;
+  version: string;
+}
+
+/** One number per b-value; null where there is none. */
+export interface Signal {
+  b: number[];
+  signal: (number | null)[];
+}
+
+export interface Estimate {
+  name: string;
+  symbol: string;
+  value: number | null;
+  sd: number | null;
+  lo: number | null;
+  hi: number | null;
+  text: string;
+  factor: number;
+  unit_shown: string;
+}
+
+export interface Fit {
+  id: string;
+  name: string;
+  curve: Signal & { components: { name: string; signal: (number | null)[] }[] };
+  residuals: { b: number[]; residual: (number | null)[] } | null;
+  estimates: Estimate[];
+  status: { code: number; names: string[]; sentence: string };
+  notes?: string[];
+}
+
+export interface VoxelAnswer {
+  voxel: Triple;
+  world: Triple;
+  measured: Signal | null;
+  averaged: Signal | null;
+  fits: Fit[];
+}
+
+export interface RegionMap {
+  map: string;
+  n: number;
+  missing: number;
+  mean: number | null;
+  sd: number | null;
+  median: number | null;
+  q25: number | null;
+  q75: number | null;
+}
+
+export interface RegionAnswer {
+  number: number;
+  name: string;
+  n: number;
+  volume_ml: number | null;
+  diameter_mm: number | null;
+  maps: RegionMap[];
+  /** Of the region's mean signal. */
+  fit: (Fit & { averaged: Signal }) | null;
+}
+
+export interface Comparison {
+  map: string;
+  difference: number | null;
+  ratio: number | null;
+  cnr: number | null;
+  hedges_g: number | null;
+  auc: number | null;
+  p: number | null;
+}
+
+export interface RegionsAnswer {
+  regions: RegionAnswer[];
+  /** The map that separates best comes first. */
+  comparison: Comparison[];
+  compared: [string, string] | null;
+  sentence: string | null;
+}

@@ -1,0 +1,59 @@
+/** Snapshot: the pictures with captions and legends as a PNG. */
+
+import { stops } from "./colours";
+import { paintBar } from "./legend";
+import { short } from "./numbers";
+import type { View, Viewer } from "./viewer";
+
+const CAPTION = 30;
+const LEGEND = 56;
+const TEXT = "#e8ecf2";
+
+export async function snapshot(viewer: Viewer): Promise<Blob> {
+  const scale = devicePixelRatio || 1;
+  const sizes = viewer.views.map(({ picture }) => [picture.canvas.width, picture.canvas.height] as const);
+  const canvas = document.createElement("canvas");
+  canvas.width = sizes.reduce((sum, [width]) => sum + width, 0);
+  canvas.height = Math.max(...sizes.map(([, height]) => height)) + (CAPTION + LEGEND) * scale;
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("this browser cannot draw a PNG");
+  context.fillStyle = "#000";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  let left = 0;
+  viewer.views.forEach((view, k) => {
+    const [width, height] = sizes[k] as readonly [number, number];
+    // Drawn in the same turn of the event loop: later the browser has thrown the pixels away.
+    for (const layer of view.picture.drawings()) context.drawImage(layer, left, CAPTION * scale);
+    context.save();
+    context.translate(left, 0);
+    context.scale(scale, scale);
+    write(context, viewer, view, width / scale, CAPTION + height / scale);
+    context.restore();
+    left += width;
+  });
+  return new Promise((done, failed) =>
+    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error("the PNG could not be made"))), "image/png"),
+  );
+}
+
+function write(context: CanvasRenderingContext2D, viewer: Viewer, view: View, width: number, bottom: number): void {
+  context.fillStyle = TEXT;
+  context.font = "14px system-ui, sans-serif";
+  const result = view.overlay ? viewer.image(view.overlay).result?.name : undefined;
+  context.fillText(result ?? viewer.scene.title, 10, 20);
+  const place = `voxel ${viewer.voxel.join(", ")}`;
+  context.fillText(place, width - 10 - context.measureText(place).width, 20);
+  const keys = [viewer.base, ...(view.overlay && view.visible ? [view.overlay] : [])];
+  keys.forEach((key, i) => {
+    const image = viewer.image(key);
+    const { limits, colormap } = viewer.look(key);
+    const x = 10 + i * (width / 2);
+    const wide = Math.min(220, width / 2 - 20);
+    context.fillText(image.label, x, bottom + 18);
+    paintBar(context, stops(viewer.lut(colormap), 32), x, bottom + 24, wide, 10);
+    context.fillStyle = TEXT;
+    const [low, high] = limits.map((end) => short(end * image.factor)) as [string, string];
+    context.fillText(low, x, bottom + 49);
+    context.fillText(high, x + wide - context.measureText(high).width, bottom + 49);
+  });
+}

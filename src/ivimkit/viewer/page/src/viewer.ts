@@ -1,0 +1,280 @@
+/** Viewer: what is shown where. Panels change it by its methods and listen to what changed. */
+
+import { withTransparentZero } from "./colours";
+import { type Layout, Picture } from "./picture";
+import type { Lut, MapInfo, Range, ResultInfo, Scene, Triple } from "./scene";
+import { type Volume, Volumes, scaled } from "./volume";
+
+export type Topic = "voxel" | "images" | "layout" | "looks";
+
+/** An image that can be a base or an overlay. */
+export interface ImageInfo {
+  key: string;
+  label: string;
+  factor: number;
+  unit: string;
+  limits: Range;
+  colormap: string;
+  url: string;
+  result: ResultInfo | null;
+  map: MapInfo | null;
+}
+
+/** How an image is shown, in its stored unit. */
+export interface Look {
+  colormap: string;
+  limits: Range;
+  /** What is outside is transparent. */
+  shown: Range;
+}
+
+export interface View {
+  picture: Picture;
+  overlay: string | null;
+  visible: boolean;
+}
+
+/** Volumes kept in memory: at 256 x 256 x 54 voxels, 14 MB each. */
+const KEPT = 24;
+const OPACITY = 0.75;
+
+export class Viewer {
+  readonly images = new Map<string, ImageInfo>();
+  readonly views: View[] = [];
+  base: string;
+  voxel: Triple;
+  layout: Layout = "planes";
+  opacity = OPACITY;
+  radiological = true;
+  smooth = false;
+  private readonly looks = new Map<string, Look>();
+  private readonly volumes = new Volumes(KEPT);
+  private readonly listeners: [Topic, () => void][] = [];
+  private readonly values = new Map<string, Volume>();
+
+  constructor(
+    readonly scene: Scene,
+    readonly fail: (error: unknown) => void,
+  ) {
+    for (const image of scene.images) {
+      this.images.set(`scan/${image.id}`, {
+        key: `scan/${image.id}`,
+        label: image.label,
+        factor: 1,
+        unit: "a.u.",
+        limits: image.limits,
+        colormap: "gray",
+        url: image.url,
+        result: null,
+        map: null,
+      });
+    }
+    for (const result of scene.results) {
+      for (const map of result.maps) {
+        const key = `${result.id}/${map.name}`;
+        this.images.set(key, {
+          key,
+          label: map.label,
+          factor: map.factor,
+          unit: map.unit_shown,
+          limits: map.limits,
+          colormap: map.colormap,
+          url: map.url,
+          result,
+          map,
+        });
+      }
+    }
+    const keys = [...this.images.keys()];
+    this.base = keys.find((key) => this.image(key).colormap === "gray") ?? (keys[0] as string);
+    this.voxel = scene.shape.map((n) => Math.floor(n / 2)) as Triple;
+  }
+
+  on(topics: Topic[], listener: () => void): void {
+    for (const topic of topics) this.listeners.push([topic, listener]);
+  }
+
+  image(key: string): ImageInfo {
+    const found = this.images.get(key);
+    if (!found) throw new Error(`there is no image ${key}`);
+    return found;
+  }
+
+  look(key: string): Look {
+    const { limits, colormap } = this.image(key);
+    return this.looks.get(key) ?? { colormap, limits, shown: [-Infinity, Infinity] };
+  }
+
+  lut(name: string): Lut {
+    const found = this.scene.colormaps[name] ?? this.scene.colormaps.gray;
+    if (!found) throw new Error(`there are no colours ${name}`);
+    return found;
+  }
+
+  /** The map that a result has first of all: D, or what there is. */
+  favourite(result: ResultInfo): string {
+    const map = result.maps.find(({ name }) => name === "D") ?? result.maps.find(({ name }) => name !== "S0") ?? result.maps[0];
+    return `${result.id}/${map?.name}`;
+  }
+
+  async add(picture: Picture, overlay: string | null): Promise<void> {
+    const view: View = { picture, overlay, visible: true };
+    this.views.push(view);
+    picture.setVoxel(this.voxel);
+    const key = this.base;
+    // The overlay travels while the base image is drawn.
+    const volumes = [this.volume(key), ...(overlay ? [this.volume(overlay)] : [])];
+    await picture.start();
+    picture.setLayout(this.layout);
+    picture.setRadiological(this.radiological);
+    await Promise.all(volumes);
+    await this.showBase(view);
+    await this.showOverlay(view);
+    this.tell("images");
+  }
+
+  remove(view: View): void {
+    this.views.splice(this.views.indexOf(view), 1);
+    view.picture.end();
+    this.tell("images");
+  }
+
+  async setBase(key: string): Promise<void> {
+    this.base = key;
+    this.tell("images");
+    await this.attempt(() => Promise.all(this.views.map((view) => this.showBase(view))));
+    this.tell("images");
+  }
+
+  async setOverlay(view: View, key: string | null): Promise<void> {
+    view.overlay = key;
+    if (key) view.visible = true;
+    this.tell("images");
+    await this.attempt(() => this.showOverlay(view));
+    this.tell("images");
+  }
+
+  async setLook(key: string, look: Partial<Look>): Promise<void> {
+    // One quantity has one scale, whichever result it is of: else the eye compares scales.
+    const name = this.image(key).map?.name;
+    const alike = [...this.images.values()].filter((image) => image.key === key || (name && image.map?.name === name));
+    for (const image of alike) this.looks.set(image.key, { ...this.look(image.key), ...look });
+    await this.attempt(async () => {
+      for (const view of this.views) {
+        if (alike.some((image) => image.key === this.base)) await this.showBase(view);
+        if (alike.some((image) => image.key === view.overlay)) await this.showOverlay(view);
+      }
+    });
+    this.tell("looks");
+  }
+
+  resetLook(key: string): Promise<void> {
+    const { limits, colormap } = this.image(key);
+    return this.setLook(key, { limits, colormap, shown: [-Infinity, Infinity] });
+  }
+
+  setOpacity(opacity: number): void {
+    this.opacity = Math.min(1, Math.max(0, opacity));
+    for (const view of this.views) view.picture.setOpacity(view.visible ? this.opacity : 0);
+    this.tell("looks");
+  }
+
+  setVisible(view: View, visible: boolean): void {
+    view.visible = visible;
+    view.picture.setOpacity(visible ? this.opacity : 0);
+    this.tell("images");
+  }
+
+  setRadiological(on: boolean): void {
+    this.radiological = on;
+    for (const { picture } of this.views) picture.setRadiological(on);
+    this.tell("layout");
+  }
+
+  setSmooth(on: boolean): void {
+    this.smooth = on;
+    for (const { picture } of this.views) picture.setSmooth(on);
+    this.tell("looks");
+  }
+
+  setLayout(layout: Layout): void {
+    this.layout = layout;
+    for (const { picture } of this.views) picture.setLayout(layout);
+    this.tell("layout");
+  }
+
+  setVoxel(voxel: Triple): void {
+    const inside = voxel.map((i, k) => Math.min((this.scene.shape[k] as number) - 1, Math.max(0, i))) as Triple;
+    if (inside.every((i, k) => i === this.voxel[k])) return;
+    this.voxel = inside;
+    for (const { picture } of this.views) picture.setVoxel(inside);
+    this.tell("voxel");
+  }
+
+  /** Move along the turned axes: right, anterior, superior. */
+  move(steps: Triple): void {
+    const grid = this.views[0]?.picture.grid;
+    if (!grid) return;
+    const turned = grid.toTurned(this.voxel).map((i, k) => {
+      return Math.min((grid.size[k] as number) - 1, Math.max(0, i + (steps[k] as number)));
+    });
+    this.setVoxel(grid.toStored(turned as Triple));
+  }
+
+  /** The shown value of an image at the crosshair, if it has been fetched. */
+  valueOf(key: string): number | undefined {
+    const grid = this.views[0]?.picture.grid;
+    const value = grid ? this.values.get(key)?.values[grid.offset(this.voxel)] : undefined;
+    return value === undefined ? undefined : value * this.image(key).factor;
+  }
+
+  async volume(key: string): Promise<Volume> {
+    const volume = await this.volumes.get(this.image(key).url);
+    this.values.set(key, volume);
+    return volume;
+  }
+
+  private async showBase(view: View): Promise<void> {
+    const key = this.base;
+    const { limits, shown, colormap } = this.look(key);
+    const volume = await this.volume(key);
+    if (key !== this.base) return;
+    const bytes = scaled(volume.values, limits, shown);
+    const name = withTransparentZero(colormap, this.lut(colormap));
+    await view.picture.setBase(volume, bytes, name, this.scene.shape);
+  }
+
+  private async showOverlay(view: View): Promise<void> {
+    const key = view.overlay;
+    if (!key) {
+      view.picture.setOpacity(0);
+      return;
+    }
+    const { limits, shown, colormap } = this.look(key);
+    const volume = await this.volume(key);
+    // Something else may have been chosen while this one travelled.
+    if (key !== view.overlay) return;
+    const bytes = scaled(volume.values, limits, shown);
+    const name = withTransparentZero(colormap, this.lut(colormap));
+    await view.picture.setOverlay(volume, bytes, name, view.visible ? this.opacity : 0);
+  }
+
+  /** Keep the values of what is shown; the others stay where they may be dropped. */
+  private forget(): void {
+    const shown = new Set([this.base, ...this.views.map((view) => view.overlay)]);
+    for (const key of this.values.keys()) if (!shown.has(key)) this.values.delete(key);
+  }
+
+  private async attempt(what: () => Promise<unknown>): Promise<void> {
+    try {
+      await what();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private tell(topic: Topic): void {
+    if (topic === "images") this.forget();
+    for (const [about, listener] of this.listeners) if (about === topic) listener();
+  }
+}

@@ -1,0 +1,170 @@
+"""Another fit of one voxel: another method, other options, bounds or fixed values."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ivimkit import models
+from ivimkit import uncertainty as estimators
+from ivimkit.dwi import DWI
+from ivimkit.errors import InputError, OptionError
+from ivimkit.estimator import Estimator
+from ivimkit.fit_method import FitMethod
+from ivimkit.fitting import fit
+from ivimkit.posterior_method import PosteriorMethod
+from ivimkit.result import FitResult
+from ivimkit.signal_model import SignalModel
+from ivimkit.viewer.method_options import method_of, settled
+from ivimkit.viewer.study import Study
+from ivimkit.viewer.voxel import fit_entry, one_voxel
+
+__all__ = ["REFIT_KEYS", "refit_voxel"]
+
+REFIT_KEYS = ("voxel", "result", "method", "options", "bounds", "fixed", "model")
+"""What a request may hold; only the voxel has to be there."""
+
+
+def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Fit one voxel again.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+    request : mapping
+        ``voxel`` [x, y, z], and what is to be different from ``result``: ``method`` with
+        ``options``, ``model``, ``bounds`` {name: [low, high]}, ``fixed`` {name: value}.
+
+    Returns
+    -------
+    dict
+        As `fit_entry`, with ``id`` and ``name``, and ``notes`` on the acquisition.
+
+    Raises
+    ------
+    InputError
+        For a request that cannot be done, with what the fit says.
+    """
+    unknown = [key for key in request if key not in REFIT_KEYS]
+    if unknown:
+        raise OptionError(f"unknown {unknown[0]!r}; expected some of {', '.join(REFIT_KEYS)}")
+    number = study.result(str(request.get("result", "0")))
+    old, index = study.results[number], study.index(_whole_numbers(request.get("voxel")))
+    model = _model(old, index, request)
+    method = _method(old, request)
+    alone = one_voxel(study.scan(number), index)
+    new = _fitted(old, alone, model, method)
+    entry = fit_entry(new, new.at((0,)), int(new.status[0]), alone)
+    return {"id": "refit", "name": _name(method, model, request), **entry, "notes": _notes(new)}
+
+
+def _fitted(old: FitResult, alone: DWI, model: SignalModel, method: FitMethod) -> FitResult:
+    """Fit the voxel with all that the old fit was told beside model and method."""
+    told = old.provenance.options
+    sigma = told.get("sigma")
+    return fit(
+        alone,
+        model=model,
+        method=method,
+        sigma=sigma if isinstance(sigma, float) else None,
+        uncertainty=_estimator(model, method),
+        weights=told.get("weights"),
+        adc_bvals=told.get("adc_bvals"),
+        threads=1,
+        device="cpu",
+    )
+
+
+def _method(old: FitResult, request: Mapping[str, Any]) -> FitMethod:
+    options = _mapping(request, "options")
+    if "method" in request or options:
+        return method_of(request.get("method", old.method.name), options, old)
+    return settled(old.method, old) if isinstance(old.method, PosteriorMethod) else old.method
+
+
+def _estimator(model: SignalModel, method: FitMethod) -> Estimator | None:
+    """Return the quick estimator, where the method has no intervals of its own."""
+    estimator = estimators.get("curvature")
+    if set(method.extras(model)) & set(estimator.maps(model)):
+        return None
+    try:
+        estimator.check(model, method)
+    except InputError:
+        return None
+    return estimator
+
+
+def _model(old: FitResult, index: tuple[int, ...], request: Mapping[str, Any]) -> SignalModel:
+    """Return the model of the old fit, at this voxel, or another one, with the changes."""
+    name = request.get("model", old.model.name)
+    if name == old.model.name:
+        # As maps of one voxel: a number would make other tables, and so other roundings.
+        here = {key: values[index].reshape(1) for key, values in old.model.fixed_maps.items()}
+        model = dataclasses.replace(old.model, fixed_maps=here)
+    elif name in models.names():
+        model = models.get(name)
+    else:
+        raise OptionError(f"unknown model {name!r}; there are {', '.join(models.names())}")
+    bounds = {key: _pair(key, pair) for key, pair in _mapping(request, "bounds").items()}
+    fixed = {key: _number(key, value) for key, value in _mapping(request, "fixed").items()}
+    for key in (*bounds, *fixed):
+        model.index(key)
+    return model.with_bounds(**bounds).with_fixed(**fixed)
+
+
+def _mapping(request: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = request.get(key, {})
+    if not isinstance(value, dict):
+        raise OptionError(f"{key} is {value!r}; expected names with their values")
+    return value
+
+
+def _whole_numbers(value: Any) -> Sequence[int]:
+    if not isinstance(value, list) or not all(type(item) is int for item in value):
+        raise OptionError(f"voxel is {value!r}; expected three whole numbers [x, y, z]")
+    return value
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise OptionError(f"{name} is {value!r}; expected a number")
+    return float(value)
+
+
+def _pair(name: str, value: Any) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise OptionError(f"the bounds of {name} are {value!r}; expected [low, high]")
+    low, high = value
+    # An upper bound that is not there is infinite, which JSON has no number for.
+    return _number(name, low), math.inf if high is None else _number(name, high)
+
+
+def _name(method: FitMethod, model: SignalModel, request: Mapping[str, Any]) -> str:
+    """Say what is different from the saved fit."""
+    options = _mapping(request, "options")
+    words = [
+        f"{key}={value:g}" if _is_number(value) else f"{key}={value}"
+        for key, value in options.items()
+    ]
+    words += [f"{key} fixed to {value:g}" for key, value in _mapping(request, "fixed").items()]
+    for key in _mapping(request, "bounds"):
+        words.append(f"{key} in {model[key].lower:g} to {model[key].upper:g}")
+    if "model" in request:
+        words.insert(0, model.name)
+    return f"{method.name} ({', '.join(words)})" if words else method.name
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _notes(new: FitResult) -> list[str]:
+    """Return what is to be said of the acquisition for this model."""
+    pools = new.model.pools
+    return new.acquisition.warnings(
+        perfusion=pools is None or pools.fraction is not None,
+        fast_pool=pools is None or pools.fast is not None,
+    )

@@ -1,0 +1,188 @@
+"""Regions that were drawn on the page: their table, their mean signals, one against another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit import io, quality
+from ivimkit.errors import OptionError, ShapeError
+from ivimkit.labels import Labels
+from ivimkit.result import FitResult
+from ivimkit.viewer.box import box_around, inside_box
+from ivimkit.viewer.study import Study
+from ivimkit.viewer.voxel import averaged, fit_entry, one_voxel
+
+__all__ = ["Drawing", "describe_regions", "numbers_of", "region_csv"]
+
+_HIGHEST = 255
+_STATISTICS = ("n", "missing", "mean", "sd", "median", "q25", "q75")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawing that the page has sent.
+
+    Parameters
+    ----------
+    image : bytes
+        NIfTI image in the grid of the study, compressed or not; numbers 0 to 255, 0 is none.
+    result : int
+        Position of the result to look at.
+    names : str
+        Names of the numbers, ``1:lesion,2:liver``.
+    reference : str or None
+        Name of the region that another one is compared with; the second one by default.
+    most : int
+        Largest number of bytes that a compressed image may become.
+    """
+
+    image: bytes = field(repr=False)
+    result: int = 0
+    names: str = ""
+    reference: str | None = None
+    most: int = 1 << 30
+
+
+def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
+    """Return statistics, mean fit and comparison of the regions of a drawing.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+    drawing : Drawing
+        The regions.
+
+    Returns
+    -------
+    dict
+        ``regions``, the numbers of `ivimkit.quality.roi_table` and `ivimkit.quality.roi_fit`;
+        ``comparison`` of two of them, those of `ivimkit.quality.compare_regions`.
+
+    Raises
+    ------
+    InputError
+        If the image is none, has another grid, or there is nothing in it.
+    """
+    result, labels = _looked_at(study, drawing)
+    table: Any = quality.roi_table(result, labels, mean_fit=False)
+    status: Any = quality.roi_status(result, labels)
+    means = None if result.dwi is None else quality.roi_fit(result, labels)
+    regions = []
+    for position, (number, name) in enumerate(labels.names.items()):
+        rows = table.loc[name]
+        counts = status.loc[name]
+        region = {
+            "number": number,
+            "name": name,
+            "n": int(counts["voxels"]),
+            "volume_ml": float(counts["volume_ml"]),
+            "diameter_mm": float(counts["diameter_mm"]),
+            "maps": [
+                {"map": row, **{key: rows.loc[row, key] for key in _STATISTICS}}
+                for row in rows.index
+            ],
+            "fit": None if means is None else _mean_entry(means, position, name),
+        }
+        regions.append(region)
+    return {"regions": regions, **_comparison(result, labels, drawing.reference)}
+
+
+def region_csv(study: Study, drawing: Drawing) -> str:
+    """Return the table of the regions of a drawing as CSV.
+
+    Raises
+    ------
+    InputError
+        If the image is none, has another grid, or there is nothing in it.
+    """
+    result, labels = _looked_at(study, drawing)
+    text: str = quality.roi_table(result, labels).to_csv()
+    return text
+
+
+def _looked_at(study: Study, drawing: Drawing) -> tuple[FitResult, Labels]:
+    """Return regions and result in the box around the drawing: all else does not matter."""
+    numbers = numbers_of(study, drawing)
+    box = box_around(numbers != 0)
+    result = inside_box(study.results[drawing.result], box)
+    return result, Labels(numbers[box], _names(drawing.names))
+
+
+def numbers_of(study: Study, drawing: Drawing) -> NDArray[np.uint8]:
+    """Return the numbers of a drawing, shape of the maps.
+
+    Raises
+    ------
+    ShapeError
+        If the image has another grid than the study.
+    OptionError
+        If its numbers are not 0 to 255.
+    """
+    array, _ = io.image_of_bytes(drawing.image, most=drawing.most)
+    trimmed = array.reshape(array.shape[:3]) if array.size == np.prod(array.shape[:3]) else array
+    if trimmed.shape != study.grid:
+        raise ShapeError(
+            f"the drawing has shape {array.shape}; expected {study.grid}, that of the maps. Draw "
+            "on the grid of the scan"
+        )
+    small = trimmed.min() >= 0 and trimmed.max() <= _HIGHEST
+    if not small or (trimmed.dtype.kind == "f" and bool((trimmed != np.rint(trimmed)).any())):
+        raise OptionError(
+            f"the drawing holds {trimmed.min():g} to {trimmed.max():g}; expected whole numbers "
+            f"from 0 to {_HIGHEST}"
+        )
+    return trimmed.astype(np.uint8).reshape(study.shape)
+
+
+def _names(text: str) -> dict[int, str]:
+    """Read ``1:lesion,2:liver``."""
+    found: dict[int, str] = {}
+    for word in filter(None, text.split(",")):
+        number, colon, name = word.partition(":")
+        if not (colon and name.strip() and number.strip().isdecimal()):
+            raise OptionError(f"names holds {word!r}; expected something like 1:lesion,2:liver")
+        found[int(number)] = name.strip()
+    return found
+
+
+def _mean_entry(means: FitResult, position: int, name: str) -> dict[str, Any]:
+    assert means.dwi is not None
+    alone = one_voxel(means.dwi, (position,))
+    entry = fit_entry(means, means.at((position,)), int(means.status[position]), alone)
+    return {"id": f"region {name}", "name": name, "averaged": averaged(alone), **entry}
+
+
+def _comparison(result: FitResult, labels: Labels, reference: str | None) -> dict[str, Any]:
+    """Compare the first region that is not the reference with the reference."""
+    names = list(labels)
+    if reference is not None and reference not in names:
+        raise OptionError(
+            f"the reference is {reference!r}; expected one of the regions, {', '.join(names)}"
+        )
+    if len(names) < 2:
+        return {"comparison": [], "compared": None, "sentence": None}
+    other = names[1] if reference is None else reference
+    lesion = next(name for name in names if name != other)
+    table = quality.compare_regions(result, labels[lesion], labels[other])
+    rows = [
+        {
+            "map": name,
+            "difference": row["difference"],
+            "ratio": row["ratio"],
+            "cnr": row["cnr"],
+            "hedges_g": row["g"],
+            "auc": row["auc"],
+            "p": row["p"],
+        }
+        for name, row in table.to_dict("index").items()
+    ]
+    return {
+        "comparison": rows,
+        "compared": [lesion, other],
+        "sentence": quality.sentence(table, reference=other),
+    }

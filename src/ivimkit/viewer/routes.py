@@ -1,0 +1,243 @@
+"""Routes: which address gives what. Below the token, see `ivimkit.viewer.security`."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from ivimkit.errors import InputError, IvimkitWarning, OptionError
+from ivimkit.viewer.body import read_body
+from ivimkit.viewer.masks import aligned_mask
+from ivimkit.viewer.numbers import from_json, to_json
+from ivimkit.viewer.page_files import INDEX
+from ivimkit.viewer.refit import refit_voxel
+from ivimkit.viewer.regions import Drawing, describe_regions, region_csv
+from ivimkit.viewer.scene import describe_scene
+from ivimkit.viewer.security import REPORT_POLICY
+from ivimkit.viewer.study import Study
+from ivimkit.viewer.study_report import StudyReports
+from ivimkit.viewer.volumes import label_image, map_image, scan_image
+from ivimkit.viewer.voxel import describe_voxel
+
+__all__ = ["Routes", "application"]
+
+_SMALL = 1 << 16
+_LARGEST_MASK = 1 << 28
+# Behind the array of a drawing there may be a header and what the page adds to it.
+_HEADER = 1 << 16
+_NIFTI = "application/octet-stream"
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Routes:
+    """The answers to all requests about a study.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+    files : mapping of str to Path
+        The files of the page, by their addresses, see `ivimkit.viewer.page_files`.
+    when_shown : callable
+        Called each time that an image has been sent.
+    """
+
+    study: Study
+    files: Mapping[str, Path] = field(repr=False)
+    when_shown: Callable[[], None] = field(default=lambda: None, repr=False)
+    reports: StudyReports = field(init=False, repr=False)
+    _scene: list[bytes] = field(default_factory=list, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reports", StudyReports(self.study))
+
+    @property
+    def largest_drawing(self) -> int:
+        """Number of bytes of the largest drawing there can be: one float64 per voxel."""
+        x, y, z = self.study.grid
+        return 8 * x * y * z + _HEADER
+
+    async def page(self, request: Request) -> Response:
+        """Send a file of the page."""
+        name = request.path_params.get("name") or INDEX
+        if name not in self.files:
+            raise HTTPException(404, "there is no such file")
+        path = self.files[name]
+        kind = mimetypes.guess_type(path.name)[0] or _NIFTI
+        return FileResponse(path, media_type=_KINDS.get(path.suffix, kind))
+
+    async def ping(self, request: Request) -> Response:
+        """Say that the server is there."""
+        return _json({"ok": True})
+
+    async def scene(self, request: Request) -> Response:
+        """Say what there is to see."""
+        return _bytes(await run_in_threadpool(self.prepare), "application/json")
+
+    def prepare(self) -> bytes:
+        """Return what there is to see as JSON; it is put together once."""
+        with self._lock:
+            if not self._scene:
+                self._scene.append(to_json(describe_scene(self.study)))
+            return self._scene[0]
+
+    async def scan_volume(self, request: Request) -> Response:
+        """Send the image of a b-value."""
+        return await self._image(scan_image, request.path_params["number"])
+
+    async def map_volume(self, request: Request) -> Response:
+        """Send a map."""
+        which = request.path_params
+        return await self._image(map_image, which["number"], which["name"])
+
+    async def label_volume(self, request: Request) -> Response:
+        """Send the regions."""
+        return await self._image(label_image)
+
+    async def _image(self, make: Callable[..., bytes], *which: str) -> Response:
+        response = _bytes(await run_in_threadpool(make, self.study, *which), _NIFTI)
+        response.background = BackgroundTask(self.when_shown)
+        return response
+
+    async def voxel(self, request: Request) -> Response:
+        """Send what there is to say of a voxel."""
+        voxel = [_whole(request, name) for name in ("x", "y", "z")]
+        return _json(await run_in_threadpool(describe_voxel, self.study, voxel))
+
+    async def refit(self, request: Request) -> Response:
+        """Fit a voxel in another way."""
+        asked = from_json(await read_body(request, _SMALL))
+        return _json(await run_in_threadpool(refit_voxel, self.study, asked))
+
+    async def regions(self, request: Request) -> Response:
+        """Send the statistics of a drawing."""
+        drawing = await self._drawing(request)
+        return _json(await run_in_threadpool(describe_regions, self.study, drawing))
+
+    async def regions_csv(self, request: Request) -> Response:
+        """Send the table of a drawing as a file."""
+        drawing = await self._drawing(request)
+        text = await run_in_threadpool(region_csv, self.study, drawing)
+        response = _bytes(text.encode("utf-8"), "text/csv")
+        response.headers["Content-Disposition"] = 'attachment; filename="regions.csv"'
+        return response
+
+    async def labels(self, request: Request) -> Response:
+        """Send a mask of the user back, on the grid of the scan."""
+        body = await read_body(request, _LARGEST_MASK)
+        image, note = await run_in_threadpool(aligned_mask, self.study, body)
+        response = _bytes(image, _NIFTI)
+        if note:
+            # Headers are latin-1.
+            response.headers["X-Note"] = note.encode("ascii", "replace").decode()
+        return response
+
+    async def report(self, request: Request) -> Response:
+        """Send the report of a result."""
+        number = self.study.result(request.path_params["number"])
+        page = await run_in_threadpool(self.reports.page, number)
+        response = _bytes(page.encode("utf-8"), "text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = REPORT_POLICY
+        return response
+
+    async def _drawing(self, request: Request) -> Drawing:
+        body = await read_body(request, self.largest_drawing)
+        query = request.query_params
+        return Drawing(
+            body,
+            result=self.study.result(query.get("result", "0")),
+            names=query.get("names", ""),
+            reference=query.get("reference"),
+            most=self.largest_drawing,
+        )
+
+    def table(self) -> list[Route]:
+        """Return all addresses."""
+        get, post = partial(_route, "GET"), partial(_route, "POST")
+        return [
+            get("/api/ping", self.ping),
+            get("/api/scene", self.scene),
+            get("/api/voxel", self.voxel),
+            post("/api/refit", self.refit),
+            post("/api/regions", self.regions),
+            post("/api/regions.csv", self.regions_csv),
+            post("/api/labels", self.labels),
+            get("/volumes/labels.nii", self.label_volume),
+            get("/volumes/scan/{number}.nii", self.scan_volume),
+            get("/volumes/{number}/{name}.nii", self.map_volume),
+            get("/report/{number}", self.report),
+            get("/", self.page),
+            get("/{name:path}", self.page),
+        ]
+
+
+_KINDS = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".md": "text/plain",
+    ".wasm": "application/wasm",
+}
+
+
+def application(routes: Routes) -> Starlette:
+    """Return the application of these routes, without its guard."""
+    return Starlette(
+        routes=routes.table(),
+        exception_handlers={
+            InputError: _wrong_input,
+            IvimkitWarning: _wrong_input,
+            HTTPException: _refused,
+            Exception: _fault,
+        },
+    )
+
+
+def _route(method: str, path: str, answer: Answer) -> Route:
+    return Route(path, answer, methods=[method])
+
+
+def _whole(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "")
+    try:
+        return int(text)
+    except ValueError:
+        raise OptionError(f"{name} is {text!r}; expected a whole number") from None
+
+
+def _json(content: Any, code: int = 200) -> Response:
+    return _bytes(to_json(content), "application/json", code)
+
+
+def _bytes(content: bytes, kind: str, code: int = 200) -> Response:
+    return Response(content, code, media_type=kind)
+
+
+async def _wrong_input(request: Request, error: Exception) -> Response:
+    return _json({"error": str(error)}, 400)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _json({"error": error.detail}, error.status_code)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    # The server writes the traceback to stderr.
+    text = f"internal error: {type(error).__name__}: {error}. Please report it"
+    return _json({"error": text}, 500)

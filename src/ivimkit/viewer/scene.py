@@ -1,0 +1,177 @@
+"""The scene: all that the page has to know before it shows anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit import methods, models, organs
+from ivimkit.derived import describe, is_about_another
+from ivimkit.dwi import DWI
+from ivimkit.report.shown import Shown, how_to_show
+from ivimkit.result import FitResult
+from ivimkit.status import explain
+from ivimkit.viewer.method_options import describe_options
+from ivimkit.viewer.study import Study
+
+__all__ = ["describe_scene"]
+
+COLOURS = ("gray", "viridis", "plasma", "cividis", "inferno", "turbo", "RdBu_r")
+"""Colour maps of the page: those of the figures, and a few to choose from."""
+
+# Values that tell a range as well as all of them, and do not take a second per map.
+_SAMPLE = 50_000
+
+
+def describe_scene(study: Study) -> dict[str, Any]:
+    """Return what there is to see, and how.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+
+    Returns
+    -------
+    dict
+    """
+    first = study.results[0]
+    scan, labels = first.dwi, study.labels
+    return {
+        "title": " and ".join(study.names),
+        "version": version("ivimkit"),
+        "shape": study.grid,
+        "voxel_size": study.geometry.voxel_size,
+        "voxel_units": study.geometry.voxel_units,
+        "has_scan": scan is not None,
+        "why_no_scan": study.why_no_scan,
+        "bvals": first.provenance.bvals if scan is None else scan.fit_bvals,
+        "images": [] if scan is None else _images(scan),
+        "results": [_result(study, number) for number in range(len(study.results))],
+        "labels": None if labels is None else {"url": "volumes/labels.nii", "names": labels.names},
+        "methods": [describe_options(name) for name in methods.names()],
+        "models": [_model(name) for name in models.names()],
+        "status": _flags(first),
+        "colormaps": {name: _table(name) for name in COLOURS},
+    }
+
+
+def _images(scan: DWI) -> list[dict[str, Any]]:
+    shells = scan.acquisition.shells
+    # One column per b-value, also where the fit took every volume on its own.
+    one_each = scan if scan.average != "none" else scan.with_average("auto")
+    reader = one_each.voxels()
+    step = max(1, reader.n_voxels // _SAMPLE)
+    sample = reader.take(np.arange(0, reader.n_voxels, step))
+    values = np.empty((sample.n_voxels, sample.n_columns))
+    sample.read(0, sample.n_voxels, values)
+    return [
+        {
+            "id": str(number),
+            "label": f"b = {shell.b:g} s/mm²",
+            "b": shell.b,
+            "limits": _range(values[:, number]),
+            "url": f"volumes/scan/{number}.nii",
+        }
+        for number, shell in enumerate(shells)
+    ]
+
+
+def _range(values: NDArray[np.float64]) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    high = float(np.percentile(finite, 99.5))
+    low = min(0.0, float(finite.min()))
+    return low, high if high > low else low + 1.0
+
+
+def _result(study: Study, number: int) -> dict[str, Any]:
+    result = study.results[number]
+    return {
+        "id": str(number),
+        "name": study.names[number],
+        "model": result.model.name,
+        "equation": result.model.equation,
+        "method": result.method.name,
+        "options": result.method.options(),
+        "maps": [_map(result, str(number), name) for name in result.maps],
+        "status_url": f"volumes/{number}/status.nii",
+        "status": _flags(result),
+        "status_counts": dict(result.provenance.status_counts) or result.counts(),
+        "bounds": {p.name: (p.lower, p.upper) for p in result.model.parameters},
+        "report": f"report/{number}",
+    }
+
+
+def _map(result: FitResult, number: str, name: str) -> dict[str, Any]:
+    parameters = result.model.parameters
+    about = describe(name, parameters)
+    limits = _organ_ranges(result)
+    stored = []
+    if name not in limits and not all(math.isfinite(end) for end in about.display):
+        values = result.maps[name].ravel(order="K")
+        stored = [values[:: max(1, values.size // _SAMPLE)]]
+    shown = how_to_show(name, parameters, stored, limits)
+    low, high = shown.limits
+    return {
+        "name": name,
+        "symbol": shown.symbol,
+        "label": shown.label,
+        "description": about.description,
+        "unit": about.unit,
+        "factor": shown.factor,
+        "unit_shown": shown.unit,
+        "limits": (low / shown.factor, high / shown.factor),
+        "colormap": shown.colours,
+        "about_another": is_about_another(name, result.maps),
+        "url": f"volumes/{number}/{name}.nii",
+    }
+
+
+def _organ_ranges(result: FitResult) -> Mapping[str, tuple[float, float]]:
+    """Return the ranges of the organ that the fit was for, as its figures have them."""
+    organ = result.provenance.options.get("organ")
+    return organs.get(str(organ)).display if organ else {}
+
+
+def _model(name: str) -> dict[str, Any]:
+    model = models.get(name)
+    return {
+        "name": name,
+        "title": model.title,
+        "equation": model.equation,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "symbol": parameter.symbol,
+                "unit": parameter.unit,
+                "factor": shown.factor,
+                "unit_shown": shown.unit,
+                "bounds": (parameter.lower, parameter.upper),
+                "start": parameter.start,
+            }
+            for parameter in model.parameters
+            for shown in [how_to_show(parameter.name, model.parameters, [])]
+        ],
+    }
+
+
+def _flags(result: FitResult) -> list[dict[str, Any]]:
+    return [
+        {"flag": flag, "name": name, "sentence": sentence, "advice": advice}
+        for flag, (name, sentence, advice) in explain(result.model.parameters).items()
+    ]
+
+
+def _table(name: str) -> dict[str, list[int]]:
+    """Return a colour map as NiiVue takes it: red, green, blue, alpha at positions 0 to 255."""
+    colormap = Shown("", "", 1.0, (0.0, 1.0), name).colormap.resampled(256)
+    colours = (colormap(np.arange(256)) * 255).round().astype(int)
+    red, green, blue, _ = colours.T.tolist()
+    return {"R": red, "G": green, "B": blue, "A": [255] * 256, "I": list(range(256))}

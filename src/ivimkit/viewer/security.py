@@ -1,0 +1,137 @@
+"""Guard: who may ask the server - only a page that knows its token, on this machine."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, MutableMapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["CONTENT_POLICY", "REPORT_POLICY", "Guard", "new_token"]
+
+_METHODS = ("GET", "POST")
+_FRAMES = (
+    "frame-ancestors 'self' http://localhost:* https://localhost:* http://127.0.0.1:* "
+    "https://127.0.0.1:* vscode-webview:"
+)
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    f"connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; {_FRAMES}"
+)
+"""What the page may do: load and ask from here, and nowhere else."""
+
+REPORT_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    f"img-src data:; font-src data:; base-uri 'none'; form-action 'none'; sandbox "
+    f"allow-scripts allow-modals allow-downloads allow-popups; {_FRAMES}"
+)
+"""What a report may do: it is one file with everything in it, and asks for nothing.
+
+It gets an origin of its own, so that it could not ask the server for anything either.
+"""
+
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def new_token() -> str:
+    """Return a token that nobody can guess: 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Lets through what knows the token; everything else gets 403 and learns nothing.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is behind; it sees the path without the token.
+    token : str
+        The first part of every path.
+    port : int
+        The port of the server. Requests to another host than 127.0.0.1 or localhost on this port
+        come from a name that someone has pointed to this machine (DNS rebinding).
+    """
+
+    app: ASGIApp
+    token: str = field(repr=False)
+    port: int
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that the server answers for."""
+        return (f"127.0.0.1:{self.port}", f"localhost:{self.port}")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            # A websocket: closing before accepting is an answer of 403.
+            await send({"type": "websocket.close", "code": 1008})
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _set_headers(message)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send_guarded)
+            return
+        prefix = f"/{self.token}"
+        # The path goes on without the token, so that no message or log can hold it.
+        path = scope["path"].removeprefix(prefix)
+        raw = path.encode("utf-8")
+        await self.app({**scope, "path": path, "raw_path": raw}, receive, send_guarded)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        if not self._known(scope["path"]):
+            return PlainTextResponse("Forbidden.", 403)
+        headers = scope["headers"]
+        hosts, origins = _all(headers, b"host"), _all(headers, b"origin")
+        if len(hosts) != 1 or hosts[0] not in self.hosts:
+            return PlainTextResponse("Forbidden: not the address of this server.", 403)
+        own = [f"http://{host}" for host in self.hosts]
+        if len(origins) > 1 or any(origin not in own for origin in origins):
+            return PlainTextResponse("Forbidden: another origin.", 403)
+        if scope["method"] not in _METHODS:
+            allowed = {"Allow": ", ".join(_METHODS)}
+            return PlainTextResponse("Only GET and POST.", 405, headers=allowed)
+        if scope["path"] == f"/{self.token}":
+            # Relative addresses in the page need the slash.
+            return RedirectResponse(f"/{self.token}/")
+        return None
+
+    def _known(self, path: str) -> bool:
+        """Compare the token in a time that does not depend on how much of it is right."""
+        first, _, _ = path.removeprefix("/").partition("/")
+        same = secrets.compare_digest(first.encode("utf-8"), self.token.encode("utf-8"))
+        return same and path.startswith("/")
+
+
+def _all(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in headers if key.lower() == name]
+
+
+def _set_headers(message: MutableMapping[str, Any]) -> None:
+    """Add the headers that a response has not set itself."""
+    there = {key.lower() for key, _ in message["headers"]}
+    message["headers"] = [
+        *message["headers"],
+        *(
+            (key.lower().encode(), value.encode())
+            for key, value in _HEADERS.items()
+            if key.lower().encode() not in there
+        ),
+    ]

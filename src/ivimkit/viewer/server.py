@@ -1,0 +1,128 @@
+"""Server: uvicorn in a thread, on this machine alone."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ivimkit.errors import OptionError
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
+
+__all__ = ["HOST", "Server", "bind"]
+
+HOST = "127.0.0.1"
+"""Never another one: nobody else on the network gets an answer."""
+
+_HIGHEST_PORT = 65535
+_PATIENCE = 10.0
+# Requests at a time; a page asks for a handful.
+_CONCURRENCY = 64
+
+
+def bind(port: int) -> socket.socket:
+    """Take a port of this machine.
+
+    Parameters
+    ----------
+    port : int
+        The port; 0 for any that is free.
+
+    Returns
+    -------
+    socket
+
+    Raises
+    ------
+    OptionError
+        If there is no such port, it is taken, or not for this user.
+    """
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise OptionError(f"the port is {port}; expected 1 to {_HIGHEST_PORT}, or 0 for any")
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        # A port that was just left can be taken again at once.
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((HOST, port))
+        # Listening claims it: of two that are bound, the second one fails here.
+        found.listen(128)
+    except OSError as error:
+        found.close()
+        what = {errno.EADDRINUSE: "is in use", errno.EACCES: "is not for this user"}
+        raise OptionError(
+            f"port {port} of {HOST} {what.get(error.errno or 0, f'cannot be had ({error})')}; "
+            "expected a free one. Choose another port, or leave it out for any that is free"
+        ) from None
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Server:
+    """An application that is served.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What answers.
+    listening : socket
+        Where, see `bind`.
+    """
+
+    app: ASGIApp = field(repr=False)
+    listening: socket.socket
+    _uvicorn: uvicorn.Server = field(init=False, repr=False)
+    _thread: threading.Thread = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Imported here: `import ivimkit` and --help must not wait for it.
+        import uvicorn
+
+        settings = uvicorn.Config(
+            self.app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_level="error",
+            # The addresses hold the token.
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            limit_concurrency=_CONCURRENCY,
+            timeout_graceful_shutdown=1,
+        )
+        server = uvicorn.Server(settings)
+        thread = threading.Thread(
+            target=server.run,
+            kwargs={"sockets": [self.listening]},
+            name="ivimkit viewer",
+            daemon=True,
+        )
+        object.__setattr__(self, "_uvicorn", server)
+        object.__setattr__(self, "_thread", thread)
+
+    def start(self) -> None:
+        """Begin to answer; connections wait for it, so there is nothing to wait for here."""
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether the server answers."""
+        return self._thread.is_alive()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait for the end of the server."""
+        self._thread.join(seconds)
+
+    def stop(self) -> None:
+        """End the server and give the port back."""
+        self._uvicorn.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(_PATIENCE)
+        self.listening.close()

@@ -1,0 +1,206 @@
+"""Study: what is looked at - results, their scans and regions - checked once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ivimkit import io
+from ivimkit.dwi import DWI
+from ivimkit.errors import InputError, OptionError, ShapeError
+from ivimkit.geometry import Geometry
+from ivimkit.labels import Labels
+from ivimkit.result import FitResult
+
+__all__ = ["Study"]
+
+# Voxels may lie this far apart, in voxels, and still be the same ones.
+_SAME = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One or more results of one grid, the scans they come from, and regions.
+
+    Parameters
+    ----------
+    results : tuple of FitResult
+        The results, the first of which the others are compared with; each with its scan, if that
+        is at hand.
+    names : tuple of str
+        How they are called.
+    why_no_scan : str or None
+        Why the first result has none, and what to do.
+    labels : Labels or None
+        Regions.
+    """
+
+    results: tuple[FitResult, ...]
+    names: tuple[str, ...]
+    why_no_scan: str | None = None
+    labels: Labels | None = None
+
+    @classmethod
+    def of(
+        cls,
+        results: Sequence[FitResult],
+        names: Sequence[str] | None = None,
+        *,
+        dwi: DWI | None = None,
+        labels: Labels | None = None,
+    ) -> Study:
+        """Put together what belongs together.
+
+        Parameters
+        ----------
+        results : sequence of FitResult
+            The results.
+        names : sequence of str, optional
+            How they are called; by default like their methods.
+        dwi : DWI, optional
+            The scan of all of them; by default the one that each result has or names.
+        labels : Labels, optional
+            Regions.
+
+        Returns
+        -------
+        Study
+
+        Raises
+        ------
+        OptionError
+            If there is no result, or names and results do not fit each other.
+        ShapeError
+            If results, scan and labels are not of one grid.
+        """
+        if not results:
+            raise OptionError("there is no result to view; expected at least one FitResult")
+        for result in results:
+            if not isinstance(result, FitResult):
+                raise OptionError(
+                    f"got a {type(result).__name__} to view; expected results of ivimkit.fit or "
+                    "ivimkit.load_result. Regions are given as labels=, a scan as dwi="
+                )
+        first, called = results[0], _named(results, names)
+        _check_grid(first, results, called)
+        if labels is not None and labels.array.shape != first.shape:
+            raise ShapeError(
+                f"the labels have shape {labels.array.shape}; expected {first.shape}, that of the "
+                "result. Name the labels of this scan, or resample them (ivimkit.io.load_labels)"
+            )
+        found = [_with_scan(result, dwi) for result in results]
+        return cls(tuple(result for result, _ in found), called, found[0][1], labels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Spatial shape of the results."""
+        return self.results[0].shape
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """The shape with three axes, as the page shows it."""
+        x, y, z = (*self.shape, 1, 1, 1)[:3]
+        return x, y, z
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where the voxels are."""
+        return self.results[0].geometry
+
+    def result(self, number: str) -> int:
+        """Return the position of a result.
+
+        Raises
+        ------
+        OptionError
+            If there is none of that number.
+        """
+        known = [str(k) for k in range(len(self.results))]
+        if number not in known:
+            raise OptionError(f"there is no result {number!r}; expected one of {', '.join(known)}")
+        return known.index(number)
+
+    def index(self, voxel: Sequence[int]) -> tuple[int, ...]:
+        """Return the index of a voxel of the three-dimensional grid in the maps.
+
+        Raises
+        ------
+        OptionError
+            If there is no such voxel.
+        """
+        if len(voxel) != 3 or not all(0 <= i < n for i, n in zip(voxel, self.grid, strict=True)):
+            limits = ", ".join(f"0 to {n - 1}" for n in self.grid)
+            raise OptionError(f"there is no voxel {tuple(voxel)}; expected x, y, z from {limits}")
+        return tuple(voxel[: len(self.shape)])
+
+    def scan(self, number: int) -> DWI:
+        """Return the scan of a result.
+
+        Raises
+        ------
+        OptionError
+            If there is none; the message says why and what to do.
+        """
+        scan = self.results[number].dwi
+        if scan is None:
+            raise OptionError(f"there is no scan beside the maps: {self.why_no_scan}")
+        return scan
+
+
+def _named(results: Sequence[FitResult], names: Sequence[str] | None) -> tuple[str, ...]:
+    if names is None:
+        methods = [result.method.name for result in results]
+        several = Counter(methods)
+        return tuple(
+            f"{method} ({k})" if several[method] > 1 else method
+            for k, method in enumerate(methods, start=1)
+        )
+    if len(names) != len(results) or len(set(names)) != len(names):
+        raise OptionError(
+            f"the names are {', '.join(names)} and there are {len(results)} results; expected one "
+            "name for each, all different"
+        )
+    return tuple(names)
+
+
+def _check_grid(first: FitResult, results: Sequence[FitResult], names: Sequence[str]) -> None:
+    if len(first.shape) > 3:
+        raise ShapeError(
+            f"the result has shape {first.shape}; expected up to three axes. View one part of it"
+        )
+    corners = np.array(np.meshgrid(*[[0, n - 1] for n in (*first.shape, 1, 1, 1)[:3]]))
+    places = np.vstack([corners.reshape(3, -1), np.ones(corners[0].size)])
+    for result, name in zip(results, names, strict=True):
+        if result.shape != first.shape:
+            raise ShapeError(
+                f"{name} has shape {result.shape} and {names[0]} {first.shape}; expected results "
+                "of one grid. View them one by one"
+            )
+        apart = np.abs((result.geometry.affine - first.geometry.affine) @ places)[:3].max()
+        if apart > _SAME * min(first.geometry.voxel_size):
+            raise ShapeError(
+                f"the voxels of {name} and {names[0]} lie up to {apart:.3g} "
+                f"{first.geometry.voxel_units} apart; expected results of one grid. Register the "
+                "scans before the fit, or view the results one by one"
+            )
+
+
+def _with_scan(result: FitResult, dwi: DWI | None) -> tuple[FitResult, str | None]:
+    """Return a result with its scan, or why there is none."""
+    scan = dwi or result.dwi
+    if scan is None:
+        try:
+            scan = io.load_fitted_scan(result)
+        except InputError as error:
+            return result, str(error)
+    fitted = len(result.provenance.counts)
+    if scan.shape != result.shape or scan.fit_bvals.size != fitted:
+        raise ShapeError(
+            f"the scan has shape {scan.shape} and {scan.fit_bvals.size} b-values; expected "
+            f"{result.shape} and {fitted}, those of the result. Name the scan that was fitted"
+        )
+    return dataclasses.replace(result, dwi=scan), None

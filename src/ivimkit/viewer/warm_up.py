@@ -1,0 +1,84 @@
+"""Kernels and libraries made ready before somebody waits for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import numpy as np
+
+from ivimkit import methods
+from ivimkit.errors import IvimkitError, IvimkitWarning
+from ivimkit.viewer.refit import refit_voxel
+from ivimkit.viewer.study import Study
+
+__all__ = ["WarmUp", "warm_up"]
+
+# What tables of regions load when the first one is drawn.
+_LIBRARIES = ("pandas", "scipy.stats", "scipy.spatial")
+# Long enough for the images that come next: while something compiles, everything else crawls.
+_DELAY = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class WarmUp:
+    """The warm-up of a study, once, a moment after its first image was shown.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+    delay : float
+        How long that moment is, in s.
+    """
+
+    study: Study
+    delay: float = _DELAY
+    _begun: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _ended: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    def begin(self) -> None:
+        """Begin, if that has not happened yet."""
+        if self._begun.acquire(blocking=False):
+            name = "ivimkit viewer warm-up"
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def end(self) -> None:
+        """Leave out what has not been done yet."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        if not self._ended.wait(self.delay):
+            warm_up(self.study, self._ended.is_set)
+
+
+def warm_up(study: Study, ended: Callable[[], bool] = lambda: False) -> None:
+    """Fit one voxel by every method, those of the study first, and load what tables need.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at; without a scan nothing is fitted.
+    ended : callable
+        Whether nobody waits any more; asked before each step.
+    """
+    for number, result in enumerate(study.results):
+        fitted = np.flatnonzero(result.mask)
+        if result.dwi is None or not fitted.size:
+            continue
+        place = np.unravel_index(fitted[fitted.size // 2], result.shape)
+        voxel = [*map(int, place), 0, 0, 0][:3]
+        own = result.method.name
+        for name in [own, *(name for name in methods.names() if name != own)]:
+            options = {"prior": "flat"} if name == "bayes" else {}
+            request = {"voxel": voxel, "result": str(number), "method": name, "options": options}
+            # A method that does not suit these b-values is refused when it is asked for, too.
+            with suppress(IvimkitError, IvimkitWarning):
+                if not ended():
+                    refit_voxel(study, request)
+    for name in _LIBRARIES:
+        if not ended():
+            import_module(name)

@@ -1,0 +1,147 @@
+"""Regions drawn on the page: the numbers of ivimkit.quality."""
+
+import gzip
+import io
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import ivimkit as ik
+
+NAMES = "names=1:lesion,2:liver"
+
+
+@pytest.fixture(scope="module")
+def wide_result(made):
+    """Drawn regions lie in a corner of it, and it has maps without a range of their own."""
+    return ik.fit(made.dwi, method="segmented", uncertainty="curvature")
+
+
+@pytest.fixture(scope="module")
+def regions_client(open_client, result, wide_result):
+    return open_client(result, wide_result)
+
+
+def sent(drawing, geometry, dtype=np.uint8, zipped=False):
+    image = ik.io.image_bytes(drawing.astype(dtype), geometry)
+    return gzip.compress(image) if zipped else image
+
+
+def number(value):
+    return math.nan if value is None else value
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_statistics_are_those_of_the_tables(regions_client, drawing, result, wide_result, which):
+    fitted = (result, wide_result)[which]
+    labels = ik.Labels(drawing, {1: "lesion", 2: "liver"})
+    address = f"api/regions?result={which}&{NAMES}"
+    answer = regions_client.post(address, sent(drawing, result.geometry)).json()
+    table, status = ik.quality.roi_table(fitted, labels), ik.quality.roi_status(fitted, labels)
+    assert [(region["number"], region["name"]) for region in answer["regions"]] == [
+        (1, "lesion"),
+        (2, "liver"),
+    ]
+    for region in answer["regions"]:
+        row = status.loc[region["name"]]
+        assert region["n"] == row["voxels"]
+        assert region["volume_ml"] == pytest.approx(row["volume_ml"], rel=1e-12)
+        assert region["diameter_mm"] == pytest.approx(row["diameter_mm"], rel=1e-12)
+        assert [entry["map"] for entry in region["maps"]] == list(fitted.maps)
+        for entry in region["maps"]:
+            expected = table.loc[(region["name"], entry["map"])]
+            for key in ("n", "missing", "mean", "sd", "median", "q25", "q75"):
+                np.testing.assert_equal(number(entry[key]), expected[key])
+
+
+def test_the_mean_signal_and_its_fit(regions_client, drawing, result):
+    labels = ik.Labels(drawing, {1: "lesion", 2: "liver"})
+    means = ik.quality.roi_fit(result, labels)
+    answer = regions_client.post(f"api/regions?{NAMES}", sent(drawing, result.geometry)).json()
+    for position, region in enumerate(answer["regions"]):
+        assert region["fit"]["averaged"]["signal"] == means.dwi.signal[position].tolist()
+        assert region["fit"]["averaged"]["b"] == means.dwi.fit_bvals.tolist()
+        found = {row["name"]: row for row in region["fit"]["estimates"]}
+        for name in ("S0", "f", "D_star", "D", "ADC"):
+            assert found[name]["value"] == float(means.maps[name][position])
+        assert found["D"]["sd"] == float(means.sd["D"][position])
+
+
+@pytest.mark.parametrize("reference", [None, "lesion"])
+def test_comparison(regions_client, drawing, result, made, reference):
+    query = NAMES if reference is None else f"{NAMES}&reference={reference}"
+    answer = regions_client.post(f"api/regions?{query}", sent(drawing, result.geometry)).json()
+    lesion, other = ("lesion", "liver") if reference is None else ("liver", "lesion")
+    assert answer["compared"] == [lesion, other]
+    table = ik.quality.compare_regions(result, made.region(lesion), made.region(other))
+    assert [row["map"] for row in answer["comparison"]] == list(table.index)
+    for row in answer["comparison"]:
+        expected = table.loc[row["map"]]
+        assert row["hedges_g"] == expected["g"]
+        for key in ("difference", "ratio", "cnr", "auc", "p"):
+            assert row[key] == expected[key]
+    assert answer["sentence"] == ik.quality.sentence(table, reference=other)
+
+
+def test_one_region_is_compared_with_nothing(regions_client, drawing, result):
+    only = np.where(drawing == 1, 7, 0)
+    answer = regions_client.post("api/regions", sent(only, result.geometry)).json()
+    assert [region["name"] for region in answer["regions"]] == ["7"]
+    assert (answer["comparison"], answer["compared"]) == ([], None)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_any_type_of_image_will_do(regions_client, drawing, result, dtype, zipped):
+    image = sent(drawing, result.geometry, dtype, zipped)
+    answer = regions_client.post(f"api/regions?{NAMES}", image).json()
+    assert answer["regions"][0]["n"] == int((drawing == 1).sum())
+
+
+def test_the_table_as_a_file(regions_client, drawing, result):
+    answer = regions_client.post(f"api/regions.csv?{NAMES}", sent(drawing, result.geometry))
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert "regions.csv" in answer.headers["content-disposition"]
+    table = pd.read_csv(io.StringIO(answer.body.decode()), index_col=["region", "map"])
+    expected = ik.quality.roi_table(result, ik.Labels(drawing, {1: "lesion", 2: "liver"}))
+    for column in ("n", "mean", "sd", "median", "p95", "roi_fit"):
+        np.testing.assert_array_equal(table[column], expected[column])
+
+
+def test_without_a_scan_there_is_no_mean_signal(open_client, drawing, result):
+    from dataclasses import replace
+
+    client = open_client(replace(result, dwi=None))
+    answer = client.post(f"api/regions?{NAMES}", sent(drawing, result.geometry)).json()
+    assert answer["regions"][0]["fit"] is None
+    assert answer["regions"][0]["maps"][0]["n"] > 0
+
+
+def test_what_cannot_be_done_is_said(regions_client, drawing, result):
+    geometry = result.geometry
+    image = sent(drawing, geometry)
+    huge = bytearray(image)
+    huge[42:44] = (30000).to_bytes(2, "little")
+    bomb = gzip.compress(bytes(1 << 20))
+    for body, query, sentence in [
+        (sent(drawing * 0, geometry), "", "there is no region"),
+        (sent(drawing[:-1], geometry), "", "the drawing has shape (23, 18, 2); expected (24, 18"),
+        (sent(drawing * 1.5, geometry, np.float32), "", "expected whole numbers from 0 to 255"),
+        (sent(drawing * 200.0, geometry, np.int16), "", "expected whole numbers from 0 to 255"),
+        (sent(drawing * -1.0, geometry, np.int16), "", "expected whole numbers from 0 to 255"),
+        (sent(drawing * np.nan, geometry, np.float32), "", "expected whole numbers from 0 to 255"),
+        (image, "names=lesion", "expected something like 1:lesion,2:liver"),
+        (image, "names=1:a,2:a", "several regions are named 'a'"),
+        (image, f"{NAMES}&reference=spleen", "the reference is 'spleen'; expected one of the"),
+        (image, "result=2", "there is no result '2'"),
+        (b"", "", "no NIfTI image"),
+        (b"hello" * 100, "", "no NIfTI image"),
+        (image[:-100], "", "the image is damaged"),
+        (bytes(huge), "", "its header says"),
+        (gzip.compress(image)[:-20], "", "ends too early"),
+        (b"\x1f\x8b" + b"0" * 50, "", "is damaged"),
+        (bomb, "", "becomes larger than"),
+    ]:
+        assert sentence in regions_client.error(400, "post", f"api/regions?{query}", body)
