@@ -75,6 +75,15 @@ class FitMethod(Plugin, ABC):
         """Whether what a voxel gets depends on the other voxels of the scan."""
         return False
 
+    @property
+    def takes_float32(self) -> bool:
+        """Whether the voxel function serves arrays of float32, in single precision.
+
+        Those are b-values, weights, signal, table and scratch. A method that leaves this out is
+        computed in double precision whatever is asked for.
+        """
+        return False
+
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         """Return the names of the maps that the method gives beside the parameters."""
         return ()

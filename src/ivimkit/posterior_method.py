@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -82,7 +82,7 @@ class PosteriorMethod(TwoPoolMethod):
     voxel = staticmethod(fit_voxel)
 
     prior: str | Prior | PriorTable = "learned"
-    noise: str = "rician"
+    noise: str = field(default="rician", metadata={"choices": NOISE})
     variance: str | tuple[float, float] = "scan"
 
     def __post_init__(self) -> None:

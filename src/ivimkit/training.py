@@ -84,7 +84,7 @@ class Scan:
     def fitted(self, method: TwoPoolMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the values of a fit and which voxels it fitted."""
         task = Task(self.model, method, self.weight, self.sigma)
-        values, status, _ = run(self.reader, self.b, [task], threads=self.threads)[0]
+        values, status, _ = run(self.reader, self.b, [task], threads=self.threads, device="cpu")[0]
         return values, (status & int(FAILED)) == 0
 
 

@@ -1,5 +1,20 @@
 """The only place that knows threads and devices."""
 
-from ivimkit.engine.run import DEVICES, Progress, Task, default_threads, evaluate, gradients, run
+from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, gpus_for
+from ivimkit.engine.run import default_threads, evaluate, gradients, run
+from ivimkit.engine.task import PRECISIONS, Progress, Task
 
-__all__ = ["DEVICES", "Progress", "Task", "default_threads", "evaluate", "gradients", "run"]
+__all__ = [
+    "AUTO_VOXELS",
+    "DEVICES",
+    "PRECISIONS",
+    "Progress",
+    "Task",
+    "check_device",
+    "default_threads",
+    "describe",
+    "evaluate",
+    "gpus_for",
+    "gradients",
+    "run",
+]

@@ -17,10 +17,14 @@ from types import CodeType, FunctionType
 from typing import Any, cast
 
 import numba
+import numpy as np
 
-from ivimkit.kernels.device import device
+from ivimkit.kernels.device import device, pasted
 
-__all__ = ["bind", "with_kernels"]
+__all__ = ["Kernel", "bind", "pasted_with_kernels", "tagged", "with_kernels"]
+
+Kernel = tuple[str, Any]
+"""A name in a template, and the compiled function or the constant to put in its place."""
 
 
 def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
@@ -38,7 +42,7 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
         if isinstance(value, FunctionType) or hasattr(value, "py_func"):
             yield name
             yield from _parts(value, seen)
-        elif isinstance(value, int | float | str | tuple):
+        elif isinstance(value, int | float | str | tuple | type | np.generic):
             yield f"{name}={value!r}"
 
 
@@ -52,7 +56,7 @@ def _code_parts(code: CodeType) -> Iterator[str]:
             yield repr(constant)
 
 
-def _filled(template: FunctionType, kernels: tuple[tuple[str, Callable[..., Any]], ...]) -> Any:
+def _filled(template: FunctionType, kernels: tuple[Kernel, ...]) -> Any:
     known = dict(kernels)
     # A plain function that a template calls is a template too: compiled ones call no others.
     parts = {
@@ -68,9 +72,7 @@ def _filled(template: FunctionType, kernels: tuple[tuple[str, Callable[..., Any]
 
 
 @functools.cache
-def with_kernels(
-    template: FunctionType, *kernels: tuple[str, Callable[..., Any]]
-) -> Callable[..., Any]:
+def with_kernels(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]:
     """Return the device function `template` with its kernels put in, for use in a driver.
 
     The kernels are put into the plain functions that it calls as well.
@@ -79,7 +81,28 @@ def with_kernels(
 
 
 @functools.cache
-def bind(template: FunctionType, *kernels: tuple[str, Callable[..., Any]]) -> Callable[..., Any]:
+def pasted_with_kernels(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]:
+    """Return the same as `with_kernels` as a part of its caller, with the options of that."""
+    return cast(Callable[..., Any], pasted(_filled(template, kernels)))
+
+
+def tagged(template: FunctionType, *kernels: Kernel) -> FunctionType:
+    """Return the driver `template` with its kernels put in, and a name that no other code has.
+
+    The name holds a hash of everything that is compiled, so that a cache on disk never finds the
+    code of another source.
+    """
+    driver: FunctionType = _filled(template, kernels)
+    digest = hashlib.sha256(numba.__version__.encode())
+    for part in _parts(driver, set()):
+        digest.update(part.encode())
+    driver.__qualname__ = f"{template.__name__}_{digest.hexdigest()[:16]}"
+    driver.__module__ = template.__module__
+    return driver
+
+
+@functools.cache
+def bind(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]:
     """Return the compiled driver `template` with its kernels put in.
 
     Parameters
@@ -95,13 +118,7 @@ def bind(template: FunctionType, *kernels: tuple[str, Callable[..., Any]]) -> Ca
         Runs without the interpreter lock; compiled at its first call, kept on disk where a
         folder can be written.
     """
-    driver = _filled(template, kernels)
-    digest = hashlib.sha256(numba.__version__.encode())
-    for part in _parts(driver, set()):
-        digest.update(part.encode())
-    tag = digest.hexdigest()[:16]
-    driver.__qualname__ = f"{template.__name__}_{tag}"
-    driver.__module__ = template.__module__
+    driver = tagged(template, *kernels)
     try:
         return _compiled(driver, cache=True)
     except RuntimeError:  # No cache folder can be written: compile in every process.

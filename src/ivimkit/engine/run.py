@@ -1,4 +1,4 @@
-"""Run drivers over all voxels: chunks, threads, progress.
+"""Run tasks over all voxels: on a processor, in chunks and threads, or on GPUs.
 
 Threads take chunks of voxels from a queue; each reads, averages and fits its chunk without the
 interpreter lock. A voxel is computed by one thread from its own numbers alone, so the result has
@@ -8,24 +8,21 @@ the same bits whatever the number of threads, the chunk or the mask.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit.engine.bind import bind, with_kernels
+from ivimkit.engine.bind import bind
 from ivimkit.engine.cpu import estimate_chunk, evaluate_chunk, fit_chunk, gradient_chunk
+from ivimkit.engine.place import gpus_for
+from ivimkit.engine.task import PRECISIONS, Prepared, Progress, Reader, Task
 from ivimkit.errors import OptionError
-from ivimkit.estimator import Estimator
-from ivimkit.fit_method import FitMethod
 from ivimkit.signal_model import SignalModel
 
-__all__ = ["DEVICES", "Progress", "Task", "default_threads", "evaluate", "gradients", "run"]
+__all__ = ["default_threads", "evaluate", "gradients", "run"]
 
-DEVICES = ("auto", "cpu")
 # Chunks are small enough to share out evenly and large enough to hide what a chunk costs.
 _LARGEST_CHUNK = 4096
 _SMALLEST_CHUNK = 256
@@ -33,127 +30,51 @@ _CHUNKS_PER_THREAD = 8
 # One vector; the compiler goes on with halves of one.
 _LANES = 8
 
-Progress = Callable[[int, int], None]
-"""Called with the number of voxels done and the number of all voxels."""
+Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
 
 
-class Reader(Protocol):
-    """Where signals come from, see `ivimkit.voxel_reader.VoxelReader`."""
-
-    index: NDArray[np.intp]
-
-    def read(self, start: int, stop: int, out: NDArray[np.float64]) -> None:
-        """Write the signals of voxels `start` to `stop` to the rows of `out`."""
-        ...
-
-
-@dataclass(frozen=True)
-class Task:
-    """One model fitted by one method to some of the b-values.
-
-    Parameters
-    ----------
-    model : SignalModel
-        Its `fixed_maps` hold one value per voxel of the reader, shape (n_voxels,).
-    method : FitMethod
-        How to fit it.
-    weight : ndarray, shape (n_b,)
-        Weight of each b-value; zero leaves it out.
-    sigma : ndarray, shape (1,) or (n_voxels,)
-        Noise of one volume, a.u.; NaN where it is not known.
-    estimator : Estimator or None
-        How sure the numbers are.
-    """
-
-    model: SignalModel
-    method: FitMethod
-    weight: NDArray[np.float64]
-    sigma: NDArray[np.float64] = field(default_factory=lambda: np.full(1, np.nan))
-    estimator: Estimator | None = None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """What the columns of the values are, from the first one behind cost and iterations."""
-        extras = self.method.extras(self.model)
-        return extras if self.estimator is None else extras + self.estimator.maps(self.model)
-
-
-class _Prepared:
-    """A task with everything that is the same for all chunks, and room for its result."""
-
-    def __init__(self, task: Task, b: NDArray[np.float64], n_voxels: int) -> None:
-        parameters = task.model.parameters
-        weight = np.zeros(b.size)
-        weight[: task.weight.size] = task.weight
-        self.root_weight = np.sqrt(weight)
-        self.plan = task.method.plan(task.model, b, weight)
-        self.lower = np.array([[p.lower for p in parameters]])
-        self.upper = np.array([[p.upper for p in parameters]])
-        self.start = np.array([[p.start for p in parameters]])
-        self.fixed = {task.model.index(k): v for k, v in task.model.fixed_maps.items()}
-        self.driver = bind(fit_chunk, ("fit_voxel", task.method.voxel))
-        self.sigma = task.sigma
-        self.n_found = len(parameters) + 2 + len(task.method.extras(task.model))
-        self.values = np.empty((n_voxels, len(parameters) + 2 + len(task.columns)))
-        self.variation = np.empty(n_voxels)
-        self.status = np.empty(n_voxels, dtype=np.int32)
-        self.estimate: _Estimate | None = None
-        if task.estimator is not None:
-            self.estimate = _Estimate(task, b, weight)
-
-    def bounds(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return lower and upper bounds of a chunk."""
-        if not self.fixed:
-            return self.lower, self.upper
-        lower = np.repeat(self.lower, stop - start, axis=0)
-        upper = np.repeat(self.upper, stop - start, axis=0)
-        for index, values in self.fixed.items():
-            lower[:, index] = upper[:, index] = values[start:stop]
-        return lower, upper
-
-    def fit(self, b: NDArray[np.float64], signals: NDArray[np.float64], start: int) -> None:
-        """Fit one chunk."""
-        stop = start + signals.shape[0]
-        values, status = self.values[start:stop], self.status[start:stop]
-        common = (
-            b,
-            self.root_weight,
+def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
+    """Fit one chunk."""
+    stop = start + signals.shape[0]
+    values, status = prepared.values[start:stop], prepared.status[start:stop]
+    bounds, noise = prepared.bounds(start, stop), prepared.noise(start, stop)
+    plan, found = prepared.plan, values[:, : prepared.n_found]
+    driver = bind(fit_chunk, ("fit_row", prepared.row))
+    driver(
+        prepared.b,
+        prepared.root_weight,
+        signals,
+        noise,
+        *bounds,
+        prepared.start,
+        plan.options,
+        plan.table,
+        plan.work_rows,
+        found,
+        prepared.variation[start:stop],
+        status,
+    )
+    estimate = prepared.estimate
+    if estimate is not None:
+        full, own = prepared.full_plan, estimate.plan
+        driver = bind(estimate_chunk, ("estimate_row", estimate.row))
+        driver(
+            prepared.full_b,
+            prepared.full_root_weight,
             signals,
-            self.sigma if self.sigma.size == 1 else self.sigma[start:stop],
-            *self.bounds(start, stop),
-            self.start,
-            self.plan.options,
-            self.plan.table,
-            self.plan.work_rows,
+            noise,
+            *bounds,
+            prepared.start,
+            full.options,
+            full.table,
+            full.work_rows,
+            found,
+            status,
+            own.options,
+            own.table,
+            own.work_rows,
+            values[:, prepared.n_found :],
         )
-        found = values[:, : self.n_found]
-        self.driver(*common, found, self.variation[start:stop], status)
-        if self.estimate is not None:
-            plan = self.estimate.plan
-            self.estimate.driver(
-                *common,
-                found,
-                status,
-                plan.options,
-                plan.table,
-                plan.work_rows,
-                values[:, self.n_found :],
-            )
-
-
-class _Estimate:
-    """The estimator of a task, with everything that is the same for all chunks."""
-
-    def __init__(self, task: Task, b: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
-        estimator = task.estimator
-        assert estimator is not None
-        voxel = with_kernels(
-            type(estimator).voxel,
-            ("fit_voxel", task.method.voxel),
-            ("signal_kernel", task.model.kernel),
-        )
-        self.plan = estimator.plan(task.model, b, weight)
-        self.driver = bind(estimate_chunk, ("estimate_voxel", voxel))
 
 
 def default_threads() -> int:
@@ -185,8 +106,9 @@ def run(
     *,
     threads: int | None = None,
     device: str = "auto",
+    precision: str = "float64",
     progress: Progress | None = None,
-) -> list[tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]]:
+) -> list[Fitted]:
     """Fit all voxels of a reader, every task in one pass over the data.
 
     Parameters
@@ -199,8 +121,10 @@ def run(
         What to fit.
     threads : int, optional
         Number of threads; by default all cores that the process may use.
-    device : {"auto", "cpu"}
-        Where to compute.
+    device : str
+        Where to compute, see `ivimkit.engine.place.gpus_for`.
+    precision : {"float64", "float32"}
+        What the loops over the data compute in.
     progress : callable, optional
         Called as ``progress(done, total)`` from the calling thread.
 
@@ -214,27 +138,46 @@ def run(
     Raises
     ------
     OptionError
-        For a number of threads below 1 or an unknown device.
+        For a number of threads below 1, an unknown device or an unknown precision.
+    DeviceError
+        If a GPU is asked for that is not there, or has too little memory.
     """
-    if device not in DEVICES:
-        raise OptionError(f"device is {device!r}; expected one of {', '.join(DEVICES)}")
+    if precision not in PRECISIONS:
+        raise OptionError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
     n_threads = _checked_threads(threads)
+    gpus = gpus_for(device, len(reader.index))
+    if gpus:
+        # Only here: the driver of a GPU takes seconds to start, and need not be installed.
+        from ivimkit.engine.cuda import run_on_gpus
+
+        return run_on_gpus(gpus, reader, b, tasks, n_threads, precision, progress)
+    return _run_on_cpu(reader, b, tasks, n_threads, precision, progress)
+
+
+def _run_on_cpu(
+    reader: Reader,
+    b: NDArray[np.float64],
+    tasks: Sequence[Task],
+    n_threads: int,
+    precision: str,
+    progress: Progress | None,
+) -> list[Fitted]:
     total = len(reader.index)
     share = total // (n_threads * _CHUNKS_PER_THREAD)
     chunk = min(max(share, _SMALLEST_CHUNK), _LARGEST_CHUNK)
     padded = _padded(b)
-    prepared = [_Prepared(task, padded, total) for task in tasks]
+    prepared = [Prepared(task, padded, total, precision) for task in tasks]
 
     # Compile here: Ctrl-C ends it at once, while threads would be waited for.
     for task in prepared:
-        task.fit(padded, np.zeros((0, padded.size)), 0)
+        _fit(task, np.zeros((0, padded.size)), 0)
 
     def work(start: int) -> int:
         stop = min(start + chunk, total)
         signals = np.zeros((stop - start, padded.size))
         reader.read(start, stop, signals)
         for task in prepared:
-            task.fit(padded, signals, start)
+            _fit(task, signals, start)
         return stop - start
 
     starts = range(0, total, chunk)
@@ -249,7 +192,7 @@ def run(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [(task.values, task.status, task.variation) for task in prepared]
+    return [task.result for task in prepared]
 
 
 def evaluate(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray[np.float64]:

@@ -214,7 +214,7 @@ def build_dictionary(
     table[row : row + b.size] = weighted
     row += b.size
     table[row:, :_TERMS] = series
-    table[MOMENTS, :4] = offset, t_end * (1.0 + 1e-9), row, float(weight[b == 0.0].sum())
+    table[MOMENTS, :4] = offset, t_end * (1.0 + 1e-6), row, float(weight[b == 0.0].sum())
     table[MOMENTS, 4:6] = fraction
     return Dictionary(n1, n2, table)
 

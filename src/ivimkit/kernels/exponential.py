@@ -15,7 +15,7 @@ import numpy as np
 
 from ivimkit.kernels.device import exact
 
-__all__ = ["exp", "log"]
+__all__ = ["SINGLE", "exp", "log"]
 
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts: multiples of the first one up to 2^11 are exact.
@@ -26,6 +26,21 @@ _ROUND = 6755399441055744.0
 # The square of the smallest value is still a normal number: subnormal ones are slow.
 _LOWEST = -350.0
 _SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
+
+# The same for single precision, in which adding 1.5 * 2^23 rounds.
+_SINGLE_LOG2_E = np.float32(_LOG2_E)
+_SINGLE_LN2_HIGH = np.float32(0.693359375)
+_SINGLE_LN2_LOW = np.float32(-2.12194440e-4)
+_SINGLE_ROUND = np.float32(12582912.0)
+_SINGLE_LOWEST = np.float32(-43.0)
+_SINGLE_ONE = np.float32(1.0)
+_SINGLE_TERMS = (
+    np.float32(0.0013926213),
+    np.float32(0.008363203),
+    np.float32(0.041666556),
+    np.float32(0.16666576),
+    np.float32(0.5),
+)
 
 
 @exact
@@ -50,6 +65,24 @@ def exp(x: float) -> float:
     p = p * r + 1.0
     bits = np.float64(p).view(np.int64) + (np.float64(shifted).view(np.int64) << 52)
     return np.int64(bits).view(np.float64)
+
+
+@exact
+def _exp_single(x: np.float32) -> np.float32:
+    """Return `exp` of a single-precision x, -43 <= x <= 88, to about 2 units in the last place."""
+    x = max(x, _SINGLE_LOWEST)
+    shifted = x * _SINGLE_LOG2_E + _SINGLE_ROUND
+    k = shifted - _SINGLE_ROUND
+    r = x - k * _SINGLE_LN2_HIGH - k * _SINGLE_LN2_LOW
+    p6, p5, p4, p3, p2 = _SINGLE_TERMS
+    p = ((((p6 * r + p5) * r + p4) * r + p3) * r + p2) * r
+    p = (p + _SINGLE_ONE) * r + _SINGLE_ONE
+    bits = np.float32(p).view(np.int32) + (np.float32(shifted).view(np.int32) << 23)
+    return np.int32(bits).view(np.float32)
+
+
+SINGLE = {exp: _exp_single}
+"""The function of double precision, and that of single precision to take its place."""
 
 
 @exact

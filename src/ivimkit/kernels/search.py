@@ -12,8 +12,9 @@ from ivimkit.kernels.atoms import FIRST_TERM, MOMENTS, NORMS, RATES, moments
 from ivimkit.kernels.device import device, finite, inlined, pasted
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.two_pools import APART, GONE, Box, Fit, descend, refine
+from ivimkit.kernels.two_pools import SINGLE as PASSES
 
-__all__ = ["better", "global_fit", "ordered", "persist", "settle"]
+__all__ = ["SINGLE", "better", "global_fit", "ordered", "persist", "settle"]
 
 # Squared amplitude over its variance below which a pool is too faint for one start to be enough,
 # and below which a fit with one pool alone is the better place to begin.
@@ -568,10 +569,12 @@ def global_fit(
     n1_padded = (n1 + 7) // 8 * 8
     box = ordered(box)
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    # A table of single precision has the bounds rounded.
+    real = table.dtype.type
     in_table = (
-        (r1_low < r1_high or table[RATES, 0] == r1_low)
-        and (r2_low < r2_high or table[RATES, n1_padded] == r2_low)
-        and (f_low == table[MOMENTS, 4] and f_high == table[MOMENTS, 5])
+        (r1_low < r1_high or table[RATES, 0] == real(r1_low))
+        and (r2_low < r2_high or table[RATES, n1_padded] == real(r2_low))
+        and (real(f_low) == table[MOMENTS, 4] and real(f_high) == table[MOMENTS, 5])
     )
     _project(signal, table, work)
     if in_table and s0_low == 0.0 and s0_high == math.inf:
@@ -600,3 +603,8 @@ def global_fit(
     one = settle(b, root_weight, signal, begin, box, table)
     best = _second_pool(b, root_weight, signal, one, best, box, n1, n2, table, work)
     return persist(b, root_weight, signal, best, box, table)
+
+
+SINGLE = (*PASSES, _project, _find_profile, _dot)
+"""Functions that may compute in the single precision of their arrays: loops over b-values and
+over the dictionary. The rest, a few dozen steps per voxel, solves for what they found."""

@@ -25,7 +25,17 @@ from ivimkit.kernels.atoms import moments
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp
 
-__all__ = ["APART", "GONE", "Box", "Fit", "descend", "refine", "squared_residual"]
+__all__ = [
+    "APART",
+    "GONE",
+    "SINGLE",
+    "SINGLE_CONSTANTS",
+    "Box",
+    "Fit",
+    "descend",
+    "refine",
+    "squared_residual",
+]
 
 Box: TypeAlias = tuple[float, float, float, float, float, float, float, float]
 """Lower and upper bounds of S0, f, fast rate, slow rate."""
@@ -55,6 +65,11 @@ _HOPEFUL = 20.0
 _SLOW = 1e-6
 _PATIENCE = 8
 _ON_BOUND = 1e-12
+# Share of the squared norm of the signal that is rounding, the share of that which a descent that
+# has settled still gains, and how many of its first passes have a cost that is not exact.
+_ROUNDING = 1e-14
+_SETTLED = 1.0
+_INEXACT = 0
 # Inverse determinant of the two decays, normalised, beyond which they are one.
 _SINGULAR = 1e15
 # Rates this close, relative, to a known minimum will end there.
@@ -223,7 +238,7 @@ def descend(
         g12, gb12, gbb12 = moments(table, r1 + r2)
         g22, gb22, gbb22 = moments(table, r2 + r2)
         if iterations == 1:
-            noise = 1e-14 * cost
+            noise = _ROUNDING * cost
         # Solving for the change of the amplitudes keeps digits that p - G a would cancel.
         inverse = 1.0 / (g11 * g22 - g12 * g12)
         d1 = (g22 * q1 - g12 * q2) * inverse
@@ -248,7 +263,7 @@ def descend(
                 end = 0
                 break
         else:
-            settled = best - cost <= noise and iterations > 2 and damping == 0.0
+            settled = best - cost <= _SETTLED * noise and iterations > 2 and damping == 0.0
             # A curved valley floor: the steps are short and what they still gain is nothing.
             slow = slow + 1 if damping > 0.0 and best - cost < _SLOW * cost else 0
             best = cost
@@ -312,7 +327,7 @@ def descend(
                 h22 += (1e-3 - lowest) * scale2
             if slow == _PATIENCE:
                 break
-            if settled or not (move1 or move2):
+            if settled or (iterations > _INEXACT and not (move1 or move2)):
                 end = 0
                 break
         s11 = h11 * (1.0 + damping)
@@ -348,12 +363,17 @@ def descend(
         if r2 < APART * r1:
             end = 1
             break
-        if abs(r1 - known1) < _SAME_SLOW * known1 and abs(r2 - known2) < _SAME_FAST * known2:
+        same = abs(r1 - known1) < _SAME_SLOW * known1 and abs(r2 - known2) < _SAME_FAST * known2
+        if same and iterations > _INEXACT:
             break
         if damping == 0.0 and best - _HOPEFUL * gain > limit:
             break
         small = abs(d1) <= _STEP_TOLERANCE * x1 and abs(d2) <= _STEP_TOLERANCE * x2
-        if damping == 0.0 and (small or 2.0 * gain <= _GAIN_TOLERANCE * best):
+        if (
+            damping == 0.0
+            and iterations > _INEXACT
+            and (small or 2.0 * gain <= _GAIN_TOLERANCE * best)
+        ):
             s0 = a1 + a2
             end = 0
             if s0_low <= s0 <= s0_high and f_low * s0 <= a2 <= f_high * s0:
@@ -401,3 +421,11 @@ def squared_residual(
         residual *= root_weight[j]
         cost += residual * residual
     return cost
+
+
+SINGLE = (_sums, squared_residual)
+"""Functions that may compute in the single precision of their arrays: passes over the b-values."""
+
+SINGLE_CONSTANTS = {"_ROUNDING": 1e-6, "_SETTLED": 0.0, "_INEXACT": 1}
+"""What the constants of this module are then. The first cost, that of a signal of which nothing is
+explained yet, is the difference of large numbers; those after it are sums of small squares."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import numpy as np
@@ -75,7 +75,7 @@ class Bayes(PosteriorMethod):
         "2014;71:411-420. doi:10.1002/mrm.24649",
     )
 
-    estimate: str = "mean"
+    estimate: str = field(default="mean", metadata={"choices": ESTIMATES})
 
     def __post_init__(self) -> None:
         super().__post_init__()

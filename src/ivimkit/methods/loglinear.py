@@ -122,6 +122,11 @@ class LogLinear(TwoPoolMethod):
         ivim = model.pools is not None and model.pools.fraction is not None
         require_two(acquisition, "b_split", lower=self._split(ivim))
 
+    @property
+    def takes_float32(self) -> bool:
+        """Whether float32 arrays are served in single precision."""
+        return True
+
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return the threshold."""
         return (self._split(model.pools is not None and model.pools.fraction is not None),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import numpy as np
@@ -20,6 +20,7 @@ from ivimkit.status import FitStatus
 from ivimkit.thresholds import check_threshold, require_two
 from ivimkit.two_pool_method import TwoPoolMethod
 
+STEPS = (3, 2)
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
 
 
@@ -109,11 +110,11 @@ class Segmented(TwoPoolMethod):
     )
 
     b_split: float = 200.0
-    steps: int = 3
+    steps: int = field(default=3, metadata={"choices": STEPS})
 
     def __post_init__(self) -> None:
         check_threshold("b_split", self.b_split)
-        if self.steps not in (2, 3):
+        if self.steps not in STEPS:
             raise OptionError(f"steps is {self.steps!r}; expected 3 or 2")
 
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
@@ -125,6 +126,11 @@ class Segmented(TwoPoolMethod):
                 "use method loglinear or varpro"
             )
         require_two(acquisition, "b_split", lower=self.b_split)
+
+    @property
+    def takes_float32(self) -> bool:
+        """Whether float32 arrays are served in single precision."""
+        return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return the threshold, the number of steps and the two lowest b-values."""

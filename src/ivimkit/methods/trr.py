@@ -126,6 +126,11 @@ class TRR(TwoPoolMethod):
         """Whether there is a second stage; without it, S0 and D are those of the lines."""
         return self.two_stage
 
+    @property
+    def takes_float32(self) -> bool:
+        """Whether float32 arrays are served in single precision."""
+        return True
+
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return both thresholds and whether there is a second stage."""
         return float(self.split_b_D), float(self.split_b_S0), float(self.two_stage)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -136,7 +136,7 @@ class VarPro(TwoPoolMethod):
         "Trans Med Imaging 1998;17:357-361. doi:10.1109/42.712125",
     )
 
-    noise: str = "gaussian"
+    noise: str = field(default="gaussian", metadata={"choices": NOISES})
     coils: int = 1
 
     def __post_init__(self) -> None:
@@ -161,6 +161,11 @@ class VarPro(TwoPoolMethod):
     @property
     def least_squares(self) -> bool:
         """Whether the noise is Gaussian; the likelihood of magnitudes is something else."""
+        return self.noise == "gaussian"
+
+    @property
+    def takes_float32(self) -> bool:
+        """Whether the noise is Gaussian; likelihoods are compared to the last digits."""
         return self.noise == "gaussian"
 
     def extras(self, model: SignalModel) -> tuple[str, ...]:

@@ -4,16 +4,25 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.engine import cpu
+from ivimkit.engine import cpu, voxel
 from ivimkit.status import FitStatus, at_lower, at_upper
 
 B = np.array(ik.simulate.B13, dtype=float)
 
 
-@pytest.mark.parametrize("name", ["fit_voxel", "signal_kernel"])
-def test_a_template_without_kernels_cannot_run(name):
+@pytest.mark.parametrize(
+    "template",
+    [
+        cpu.fit_row,
+        cpu.estimate_row,
+        cpu.signal_kernel,
+        voxel.fit_voxel,
+        voxel.estimate_voxel,
+    ],
+)
+def test_a_template_without_kernels_cannot_run(template):
     with pytest.raises(AssertionError, match=r"a template: ivimkit.engine.bind puts the kernels"):
-        getattr(cpu, name)()
+        template()
 
 
 def test_bound_flags_are_those_of_the_bounds_of_the_voxel():

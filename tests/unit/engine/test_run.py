@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ivimkit import methods, models
-from ivimkit.engine import DEVICES, Task, default_threads, evaluate, gradients, run
+from ivimkit.engine import Task, default_threads, evaluate, gradients, run
 from ivimkit.errors import OptionError
 from plugins import LARGE
 from tolerances import CLOSED_FORM, DERIVATIVE
@@ -79,10 +79,16 @@ def test_threads_that_cannot_be(threads):
 
 
 def test_unknown_device():
-    with pytest.raises(OptionError, match="device is 'gpu9'; expected one of auto, cpu"):
-        run(Reader(3), B, [task()], device="gpu9")
-    for device in DEVICES:
+    for device in ("gpu9", "cuda:", "cuda:-1", "cuda:0,"):
+        with pytest.raises(OptionError, match=f"device is {device!r}; expected one of auto, cpu"):
+            run(Reader(3), B, [task()], device=device)
+    for device in ("auto", "cpu"):
         run(Reader(3), B, [task()], device=device)
+
+
+def test_unknown_precision():
+    with pytest.raises(OptionError, match="precision is 'half'; expected one of float64, float32"):
+        run(Reader(3), B, [task()], precision="half")
 
 
 def test_an_exception_stops_the_other_chunks():

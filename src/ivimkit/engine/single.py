@@ -1,0 +1,93 @@
+"""Single precision: the same kernels, with their loops over the data in float32.
+
+A literal in a kernel is a number of double precision, and so is a rate that a step of the fit
+arrives at: with arrays of float32 alone, all arithmetic would still be double. So the functions
+that hold the loops (`ivimkit.kernels.search.SINGLE`) are compiled once more, with their literals
+and their scalar arguments rounded to float32. The steps between the loops stay as they are: they
+solve for small differences, and the tests for convergence are made for double precision.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any, cast
+
+import numba
+import numpy as np
+
+from ivimkit.kernels import exponential, search, two_pools
+
+__all__ = ["in_single"]
+
+
+_config: Any = numba.config
+
+
+@functools.cache
+def in_single(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a compiled function whose loops over the data compute in float32.
+
+    Parameters
+    ----------
+    function : callable
+        A compiled voxel function.
+
+    Returns
+    -------
+    callable
+        A copy with copies of all that it calls, as far as they differ; without promises that
+        there is no NaN, as numbers of float32 end earlier and then are infinite.
+    """
+    if function in exponential.SINGLE:
+        return cast(Callable[..., Any], exponential.SINGLE[function])
+    plain: Any = getattr(function, "py_func", function)
+    callees = {name: plain.__globals__.get(name) for name in plain.__code__.co_names}
+    others = {name: in_single(f) for name, f in callees.items() if _is_kernel(f)}
+    others = {name: other for name, other in others.items() if other is not callees[name]}
+    if plain.__module__ == two_pools.__name__:
+        values = two_pools.SINGLE_CONSTANTS
+        others |= {name: values[name] for name in plain.__code__.co_names if name in values}
+    if function in search.SINGLE:
+        return _rounded(function, plain, others)
+    if not others:
+        return function
+    return _copy(function, plain, plain.__code__, others)
+
+
+def _is_kernel(value: Any) -> bool:
+    """Return whether a value is a compiled function, or would be one if there were a compiler."""
+    if not _config.DISABLE_JIT:
+        return hasattr(value, "py_func")
+    return isinstance(value, FunctionType) and value.__module__.startswith("ivimkit.")
+
+
+def _copy(
+    function: Callable[..., Any], plain: Any, code: CodeType, others: dict[str, Any]
+) -> Callable[..., Any]:
+    options: dict[str, Any] = dict(getattr(function, "targetoptions", {}))
+    options.pop("nopython", None)
+    if "fastmath" in options:
+        options["fastmath"] = set(options["fastmath"]) - {"nnan"}
+    copy = FunctionType(code, {**plain.__globals__, **others}, plain.__name__)
+    copy.__module__ = plain.__module__
+    return cast(Callable[..., Any], numba.njit(**options)(copy))
+
+
+def _rounded(
+    function: Callable[..., Any], plain: Any, others: dict[str, Any]
+) -> Callable[..., Any]:
+    """Return the function with its literals and its scalar arguments rounded to float32."""
+    code: CodeType = plain.__code__
+    with np.errstate(over="ignore"):
+        literals = tuple(np.float32(c) if isinstance(c, float) else c for c in code.co_consts)
+    inner = _copy(function, plain, code.replace(co_consts=literals), others)
+    # A function of as many arguments can only be written as text.
+    names = code.co_varnames[: code.co_argcount]
+    scalars = {name for name, kind in plain.__annotations__.items() if kind == "float"}
+    passed = ", ".join(f"float32({name})" if name in scalars else name for name in names)
+    text = f"def {plain.__name__}({', '.join(names)}):\n    return inner({passed})\n"
+    scope: dict[str, Any] = {"inner": inner, "float32": np.float32, "__name__": plain.__module__}
+    exec(compile(text, code.co_filename, "exec"), scope)
+    return _copy(function, scope[plain.__name__], scope[plain.__name__].__code__, {})

@@ -1,0 +1,159 @@
+"""Task: what to fit, and everything about it that all voxels share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.engine.bind import pasted_with_kernels, with_kernels
+from ivimkit.engine.single import in_single
+from ivimkit.engine.voxel import estimate_row, fit_row
+from ivimkit.estimator import Estimator
+from ivimkit.fit_method import FitMethod, VoxelPlan
+from ivimkit.signal_model import SignalModel
+
+__all__ = ["PRECISIONS", "Prepared", "PreparedEstimate", "Progress", "Reader", "Task"]
+
+PRECISIONS = ("float64", "float32")
+"""What the loops over the data compute in."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of voxels done and the number of all voxels."""
+
+
+class Reader(Protocol):
+    """Where signals come from, see `ivimkit.voxel_reader.VoxelReader`."""
+
+    index: NDArray[np.intp]
+
+    def read(self, start: int, stop: int, out: NDArray[Any]) -> None:
+        """Write the signals of voxels `start` to `stop` to the rows of `out`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """One model fitted by one method to some of the b-values.
+
+    Parameters
+    ----------
+    model : SignalModel
+        Its `fixed_maps` hold one value per voxel of the reader, shape (n_voxels,).
+    method : FitMethod
+        How to fit it.
+    weight : ndarray, shape (n_b,)
+        Weight of each b-value; zero leaves it out.
+    sigma : ndarray, shape (1,) or (n_voxels,)
+        Noise of one volume, a.u.; NaN where it is not known.
+    estimator : Estimator or None
+        How sure the numbers are.
+    """
+
+    model: SignalModel
+    method: FitMethod
+    weight: NDArray[np.float64]
+    sigma: NDArray[np.float64] = field(default_factory=lambda: np.full(1, np.nan))
+    estimator: Estimator | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the columns of the values are, from the first one behind cost and iterations."""
+        extras = self.method.extras(self.model)
+        return extras if self.estimator is None else extras + self.estimator.maps(self.model)
+
+
+class Prepared:
+    """A task with everything that is the same for all voxels, and room for its result.
+
+    Parameters
+    ----------
+    task : Task
+        What to fit.
+    b : ndarray, shape (n_b,)
+        b-values in s/mm^2, perhaps padded with zeros.
+    n_voxels : int
+        Number of voxels.
+    precision : {"float64", "float32"}
+        What to compute in; a method that does not take float32 is computed in float64.
+    order : {"C", "F"}
+        Whether the values of a voxel or those of a column are neighbours in memory.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        b: NDArray[np.float64],
+        n_voxels: int,
+        precision: str = "float64",
+        order: Literal["C", "F"] = "C",
+    ) -> None:
+        parameters = task.model.parameters
+        weight = np.zeros(b.size)
+        weight[: task.weight.size] = task.weight
+        single = precision == "float32" and task.method.takes_float32
+        self.real = np.float32 if single else np.float64
+        self.full_plan = task.method.plan(task.model, b, weight)
+        self.full_b, self.full_root_weight = b, np.sqrt(weight)
+        self.b = b.astype(self.real, copy=False)
+        self.root_weight = self.full_root_weight.astype(self.real, copy=False)
+        self.plan = VoxelPlan(
+            self.full_plan.options,
+            self.full_plan.table.astype(self.real) if single else self.full_plan.table,
+            self.full_plan.work_rows,
+        )
+        self.lower = np.array([[p.lower for p in parameters]])
+        self.upper = np.array([[p.upper for p in parameters]])
+        self.start = np.array([[p.start for p in parameters]])
+        self.fixed = {task.model.index(k): v for k, v in task.model.fixed_maps.items()}
+        voxel = in_single(task.method.voxel) if single else task.method.voxel
+        self.row = pasted_with_kernels(fit_row, ("fit_voxel", voxel))
+        self.sigma = task.sigma
+        self.n_found = len(parameters) + 2 + len(task.method.extras(task.model))
+        n_columns = len(parameters) + 2 + len(task.columns)
+        self.values = np.empty((n_voxels, n_columns), order=order)
+        self.variation = np.empty(n_voxels)
+        self.status = np.empty(n_voxels, dtype=np.int32)
+        self.estimate: PreparedEstimate | None = None
+        if task.estimator is not None:
+            self.estimate = PreparedEstimate(task, b, weight)
+
+    @property
+    def result(self) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
+        """Values, status and sum of squares about the mean, as `ivimkit.engine.run` returns."""
+        return self.values, self.status, self.variation
+
+    def bounds(self, start: int, stop: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return lower and upper bounds of a chunk, in one row or one per voxel."""
+        if not self.fixed:
+            return self.lower, self.upper
+        lower = np.repeat(self.lower, stop - start, axis=0)
+        upper = np.repeat(self.upper, stop - start, axis=0)
+        for index, values in self.fixed.items():
+            lower[:, index] = upper[:, index] = values[start:stop]
+        return lower, upper
+
+    def noise(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Return the noise of a chunk, one number or one per voxel."""
+        return self.sigma if self.sigma.size == 1 else self.sigma[start:stop]
+
+
+class PreparedEstimate:
+    """The estimator of a task, with everything that is the same for all voxels.
+
+    It computes in double precision: it is about small differences.
+    """
+
+    def __init__(self, task: Task, b: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
+        estimator = task.estimator
+        assert estimator is not None
+        voxel = with_kernels(
+            type(estimator).voxel,
+            ("fit_voxel", task.method.voxel),
+            ("signal_kernel", task.model.kernel),
+        )
+        self.plan = estimator.plan(task.model, b, weight)
+        self.row = pasted_with_kernels(estimate_row, ("estimate_voxel", voxel))

@@ -1,0 +1,174 @@
+"""Every model x method and every estimator on a GPU: the simulated one, against the processor.
+
+The simulator of numba runs the drivers of the GPU as Python, a thread of the host for each thread
+of the GPU. It has to be chosen before numba is imported, and so runs in a process of its own.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import ivimkit as ik
+from ivimkit import uncertainty
+from ivimkit.engine import evaluate
+from ivimkit.status import FitStatus
+from plugins import LARGE, PAIRS, PROTOCOLS, typical
+from tolerances import SAME_ON_GPU, SINGLE_PRECISION
+
+pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install ivimkit[cuda]")
+
+B = PROTOCOLS["b13"]
+# Seven voxels in chunks of two: more chunks than the GPU has room for, and the last one smaller.
+N = 7
+
+SIMULATED = """
+import json, sys
+import ivimkit as ik
+from ivimkit.engine import cuda, place
+cuda._SMALLEST_CHUNK = 2
+place.AUTO_VOXELS = 7
+jobs = json.load(sys.stdin)
+for job in jobs:
+    seen = []
+    result = ik.fit(
+        job["signal"],
+        job["b"],
+        model=ik.models.get(job["model"]).with_fixed(**job["fixed"]),
+        method=ik.methods.get(job["method"], **job["options"]),
+        uncertainty=job["uncertainty"] and ik.uncertainty.get(
+            job["uncertainty"][0], **job["uncertainty"][1]
+        ),
+        sigma=job["sigma"],
+        device=job["device"],
+        precision=job["precision"],
+        progress=lambda done, total: seen.append([done, total]),
+    )
+    job["maps"] = {name: values.tolist() for name, values in result.maps.items()}
+    job["status"], job["where"] = result.status.tolist(), result.provenance.device
+    job["seen"] = seen
+errors = []
+def refused(**options):
+    try:
+        ik.fit(jobs[0]["signal"], jobs[0]["b"], device="cuda", **options)
+    except ik.errors.DeviceError as error:
+        errors.append(str(error))
+refused(uncertainty=ik.uncertainty.Bootstrap(n=20_000))
+cuda._refusals = lambda: (MemoryError,)
+cuda.Slot.launch = lambda *_: exec("raise MemoryError('CUDA_ERROR_OUT_OF_MEMORY')")
+refused()
+print(json.dumps({"jobs": jobs, "errors": errors}))
+"""
+
+# Options with which an estimator takes less of the simulator's time.
+_QUICK = {"bootstrap": {"n": 40}, "profile": {"parameters": ("D",)}}
+
+
+def signals(model):
+    """Signals of typical tissue with noise, and one that cannot be fitted."""
+    rng = np.random.default_rng(5)
+    made = evaluate(model, typical(model, N, seed=6), B) + rng.normal(0, LARGE / 40, (N, B.size))
+    made[2, 3] = np.nan
+    return made
+
+
+def job(model, method, **more):
+    return {
+        "model": model.name,
+        "method": method.name,
+        "options": method.options(),
+        "b": B.tolist(),
+        "signal": signals(model).tolist(),
+        "fixed": {},
+        "uncertainty": None,
+        "sigma": None,
+        "device": "cuda",
+        "precision": "float64",
+        **more,
+    }
+
+
+def jobs():
+    """One fit per pair, one per estimator, and one of each kind of argument."""
+    for pair in PAIRS:
+        model, method = pair.values
+        yield f"{pair.id}", job(model, method)
+        if method.takes_float32:
+            yield f"{pair.id}-float32", job(model, method, precision="float32")
+    biexp, varpro = ik.models.get("biexp"), ik.methods.get("varpro")
+    for name in uncertainty.names():
+        yield name, job(biexp, varpro, uncertainty=[name, _QUICK.get(name, {})])
+    own = typical(biexp, N, seed=6)[:, biexp.index("D")]
+    noise = np.linspace(20.0, 30.0, N).tolist()
+    curvature = ["curvature", {}]
+    yield "maps", job(biexp, varpro, fixed={"D": own.tolist()}, sigma=noise, uncertainty=curvature)
+    yield "auto", job(biexp, varpro, device="auto")
+
+
+JOBS = dict(jobs())
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """What the simulator made of all jobs, in one process."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SIMULATED],
+        input=json.dumps(list(JOBS.values())),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            "NUMBA_ENABLE_CUDASIM": "1",
+            "NUMBA_DISABLE_JIT": "1",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_gpu_gives_what_the_processor_gives(simulated, name):
+    found, wanted = simulated["jobs"][list(JOBS).index(name)], JOBS[name]
+    estimator = wanted["uncertainty"]
+    result = ik.fit(
+        wanted["signal"],
+        wanted["b"],
+        model=ik.models.get(wanted["model"]).with_fixed(**wanted["fixed"]),
+        method=ik.methods.get(wanted["method"], **wanted["options"]),
+        uncertainty=estimator and ik.uncertainty.get(estimator[0], **estimator[1]),
+        sigma=wanted["sigma"],
+        device="cpu",
+    )
+    assert found["status"] == result.status.tolist()
+    assert found["status"][2] == FitStatus.NON_FINITE
+    assert found["where"] == "cuda:0 (simulator)"
+    assert found["seen"] == [[2, N], [4, N], [6, N], [N, N]]
+    assert set(found["maps"]) == set(result.maps)
+    single = wanted["precision"] == "float32"
+    differs = 0
+    for key, values in result.maps.items():
+        if single and key == "n_iter":
+            continue
+        rtol = SINGLE_PRECISION if single else SAME_ON_GPU
+        np.testing.assert_allclose(found["maps"][key], values, rtol=rtol, atol=1e-300, err_msg=key)
+        differs += int((np.array(found["maps"][key]) != values)[~np.isnan(values)].any())
+    # Not the same numbers by another way round: what is said to be float32 is.
+    assert differs > 0 or not single
+
+
+def test_what_a_gpu_cannot_do_is_said_in_words(simulated):
+    scratch, memory = simulated["errors"]
+    assert re.fullmatch(
+        r"GPU 0 has inf MiB free, and this fit needs \d+ KiB of scratch for each of its threads "
+        r"\(.*; 512 KiB at most\)\. Use device cpu, or a simpler method or uncertainty",
+        scratch,
+    )
+    assert memory == (
+        "GPU 0 refused: CUDA_ERROR_OUT_OF_MEMORY; use device cpu, or fewer voxels at a time"
+    )
