@@ -4,6 +4,9 @@ VENV    ?= .venv
 PYTHON  ?= python3.13 python3.12 python3.11 python3
 WORKERS ?= auto
 
+# An editable install builds the page of the viewer from these, see hatch_build.py.
+PAGE := hatch_build.py $(shell find src/ivimkit/viewer/page -name node_modules -prune -o -type f -print)
+
 BIN := $(VENV)/bin
 PY  := $(BIN)/python
 # With WHEEL=1 the unpacked wheel comes before the checkout.
@@ -59,7 +62,7 @@ clean: ## remove what was built
 	    -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean ## remove what was built and the environment
-	rm -rf $(VENV)
+	rm -rf $(VENV) src/ivimkit/viewer/static src/ivimkit/viewer/page/node_modules
 
 # ------------------------------------------------------------------ the virtual environment
 
@@ -71,10 +74,10 @@ define install
 	@touch $@
 endef
 
-$(VENV)/.installed: pyproject.toml | $(PY)
+$(VENV)/.installed: pyproject.toml $(PAGE) | $(PY)
 	$(call install,.)
 
-$(VENV)/.installed-%: pyproject.toml | $(PY)
+$(VENV)/.installed-%: pyproject.toml $(PAGE) | $(PY)
 	$(call install,.[$*])
 
 # The first interpreter that is new enough and can make environments. --clear repairs one whose

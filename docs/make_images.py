@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -43,6 +44,24 @@ def main() -> None:
     repeated = ik.simulate.phantom("abdomen", bvals=sorted(3 * ik.simulate.B13)).dwi
     fits = {name: ik.fit(repeated, method=name) for name in ("segmented", "varpro")}
     save(ik.report.voxel_plot(repeated, fits, VOXEL), "voxel")
+
+    values = ik.quality.repeat_values(scanned_twice(), maps=["D", "f"])
+    pairs, repeat = ik.quality.pairs(values), ik.quality.repeatability(values)
+    save(ik.report.bland_altman(pairs, repeat), "repeatability")
+
+
+def scanned_twice() -> dict[str, list[ik.FitResult]]:
+    """Simulate twelve livers of 300 voxels, each scanned twice."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for subject in range(12):
+        truth = [1000, rng.normal(0.25, 0.04), 0.06, rng.normal(1.1e-3, 0.1e-3)]
+        clean = np.tile(ik.simulate.signals("biexp", truth, ik.simulate.B13), (300, 1))
+        noisy = [
+            ik.simulate.add_noise(clean, sigma=40, seed=2 * subject + scan) for scan in range(2)
+        ]
+        found[f"subject {subject}"] = [ik.fit(one, ik.simulate.B13) for one in noisy]
+    return found
 
 
 if __name__ == "__main__":

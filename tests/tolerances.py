@@ -48,3 +48,18 @@ about three nodes per standard deviation, and ends where the likelihood has fall
 POSTERIOR_TAILED = 2
 """Factor on both where the noise is integrated out: what the lattice leaves out of a Student
 density with 12 degrees of freedom is more than of a normal one."""
+
+SAME_PICTURE = 2.5
+"""Root mean square difference of two pictures by one version of matplotlib, of 255 levels, in
+blocks of 4 x 4 pixels: nothing but rounding. One kind of marks that is missing gives 5."""
+
+SIMILAR_PICTURE = 15
+"""The same by different versions: letters and edges of voxels are a pixel away, 5 to 11 by 3.9
+against 3.11."""
+
+SAME_ON_GPU = 1e-9
+"""The goal: a GPU gives the processor's float64 numbers to this share, where data determine them.
+Both sum in their own order, and a step of the fit magnifies that rounding."""
+
+SINGLE_PRECISION = 1e-3
+"""The goal: float32 gives the numbers of float64 to this share, where data determine them."""

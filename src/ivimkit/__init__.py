@@ -16,6 +16,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ivimkit import (
+        compat,
+        conventions,
         errors,
         io,
         methods,
@@ -35,9 +37,18 @@ if TYPE_CHECKING:
     from ivimkit.dwi import DWI
     from ivimkit.fitting import fit
     from ivimkit.geometry import Geometry
-    from ivimkit.io import load, load_prior, load_result, save, save_comparison, save_prior
+    from ivimkit.io import (
+        load,
+        load_labels,
+        load_prior,
+        load_result,
+        save,
+        save_comparison,
+        save_prior,
+    )
     from ivimkit.labels import Labels
     from ivimkit.result import FitResult
+    from ivimkit.viewer import view
 
 __all__ = [
     "DWI",
@@ -48,11 +59,14 @@ __all__ = [
     "Labels",
     "__version__",
     "compare",
+    "compat",
+    "conventions",
     "crlb",
     "errors",
     "fit",
     "io",
     "load",
+    "load_labels",
     "load_prior",
     "load_result",
     "methods",
@@ -68,6 +82,7 @@ __all__ = [
     "simulate",
     "status",
     "uncertainty",
+    "view",
 ]
 
 _HOME = {
@@ -81,11 +96,13 @@ _HOME = {
     "crlb": "cramer_rao",
     "fit": "fitting",
     "load": "io",
+    "load_labels": "io",
     "load_prior": "io",
     "load_result": "io",
     "save": "io",
     "save_comparison": "io",
     "save_prior": "io",
+    "view": "viewer",
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "AcquisitionError",
     "AcquisitionWarning",
+    "DeviceError",
     "FileFormatError",
     "FitFailedError",
     "GeometryWarning",
@@ -18,6 +19,8 @@ __all__ = [
     "NoiseError",
     "OptionError",
     "OutputExistsError",
+    "PageMissingError",
+    "RegionWarning",
     "ShapeError",
 ]
 
@@ -46,12 +49,20 @@ class OptionError(InputError):
     """An unknown option, key or name, or a value outside its range."""
 
 
+class DeviceError(InputError):
+    """A GPU that was asked for is not there, or cannot do what it was asked for."""
+
+
 class NoiseError(InputError):
     """The scan or the fit gives no basis for an estimate of its noise."""
 
 
 class OutputExistsError(InputError):
     """Results are already there and overwriting was not asked for."""
+
+
+class PageMissingError(InputError):
+    """The page of the viewer was not built when ivimkit was installed."""
 
 
 class FitFailedError(IvimkitError):
@@ -68,3 +79,7 @@ class AcquisitionWarning(IvimkitWarning):
 
 class GeometryWarning(IvimkitWarning):
     """Two files have different geometry, or a header had to be interpreted."""
+
+
+class RegionWarning(IvimkitWarning):
+    """Regions overlap, or are not what their files say: one of them lost all its voxels."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,26 @@ class VoxelMaps(Mapping[str, NDArray[np.float64]]):
         flat = np.full(int(np.prod(self._shape)), np.nan)
         flat[self._index] = self._columns[name]
         return flat.reshape(self._shape, order=self._order)
+
+    def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
+        """Return the value of each map at one voxel, without spreading any of them."""
+        order = self._order
+        flat = int(np.ravel_multi_index(voxel, self._shape, order=order)) if voxel else 0
+        place = int(np.searchsorted(self._index, flat))
+        if place == len(self._index) or self._index[place] != flat:
+            return dict.fromkeys(self._columns, np.nan)
+        return {name: float(column[place]) for name, column in self._columns.items()}
+
+    def within(self, box: tuple[slice, ...]) -> dict[str, NDArray[np.float64]]:
+        """Return the maps inside a box of voxels, without spreading any of them."""
+        axes = [np.arange(n)[part] for n, part in zip(self._shape, box, strict=True)]
+        order = self._order
+        flat = np.ravel_multi_index(np.ix_(*axes), self._shape, order=order)
+        place = np.minimum(np.searchsorted(self._index, flat), len(self._index) - 1)
+        found = self._index[place] == flat
+        return {
+            name: np.where(found, column[place], np.nan) for name, column in self._columns.items()
+        }
 
     def __contains__(self, name: object) -> bool:
         return name in self._columns
@@ -126,6 +147,8 @@ class Provenance:
         Number of threads.
     status_counts : mapping of str to int
         Voxels per status flag.
+    device : str
+        Where it was computed: ``"cpu"``, or the numbers and the kind of the GPUs.
     """
 
     versions: Mapping[str, str]
@@ -138,6 +161,7 @@ class Provenance:
     seconds: float
     threads: int
     status_counts: Mapping[str, int]
+    device: str = "cpu"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, ready for JSON."""
@@ -146,7 +170,9 @@ class Provenance:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
         """Build from what `to_dict` returned."""
-        return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls)})
+        # Results from before there were devices have none.
+        known = {"device": "cpu", **values}
+        return cls(**{f.name: known[f.name] for f in dataclasses.fields(cls)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,6 +328,30 @@ class FitResult:
         values[(self.status & int(hidden)) != 0] = np.nan
         return values
 
+    def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
+        """Return the value of each map at one voxel.
+
+        Parameters
+        ----------
+        voxel : tuple of int
+            Position of the voxel, one number >= 0 per axis.
+
+        Returns
+        -------
+        dict of str to float
+            In the units of the maps; NaN where the voxel has no value.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi)
+        >>> result.at((5, 4, 0))["D"] == result.maps["D"][5, 4, 0]
+        np.True_
+        """
+        if isinstance(self.maps, VoxelMaps):
+            return self.maps.at(voxel)
+        return {name: float(self.maps[name][voxel]) for name in self.maps}
+
     def counts(self) -> dict[str, int]:
         """Return the number of voxels per status flag, flags that occur only."""
         return count(self.status, self.model.parameters)
@@ -319,6 +369,12 @@ class FitResult:
         str
         """
         return describe(int(self.status[index]), self.model.parameters)
+
+    def _repr_html_(self) -> str:
+        """Show the maps in a notebook."""
+        # By name: drawing stands two layers above results, and only a notebook asks for it here.
+        html: str = import_module("ivimkit.report.notebook").result_html(self)
+        return html
 
     def raise_for_status(self, max_failed: float = 0.0) -> None:
         """Raise if more voxels failed than accepted.

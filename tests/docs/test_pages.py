@@ -112,7 +112,20 @@ def _options_of(command: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["fit", "check", "compare", "plot", "simulate", "demo", "methods"]
+    "command",
+    [
+        "fit",
+        "check",
+        "compare",
+        "plot",
+        "view",
+        "report",
+        "roi",
+        "repeat",
+        "simulate",
+        "demo",
+        "methods",
+    ],
 )
 def test_every_option_is_on_the_page(command: str) -> None:
     sections = _sections("cli.md")

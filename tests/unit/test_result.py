@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 
+import ivimkit as ik
 from ivimkit.engine import evaluate
 from ivimkit.errors import FitFailedError, OptionError
 from ivimkit.result import Provenance, VoxelMaps
@@ -156,3 +157,26 @@ def test_a_fit_that_does_not_tell_says_which_one_does():
         result.information["D"]
     with pytest.raises(OptionError, match=r"no uncertainty of 'D'; .*uncertainty=\.\.\. or with"):
         result.sd["D"]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_one_voxel_and_a_box_are_those_of_the_maps(order):
+    shape = (4, 3, 2)
+    rng = np.random.default_rng(5)
+    index = np.sort(rng.choice(24, 15, replace=False))
+    maps = VoxelMaps({"D": rng.random(15), "f": rng.random(15)}, index, shape, order)
+    for voxel in np.ndindex(*shape):
+        expected = {name: maps[name][voxel] for name in maps}
+        np.testing.assert_equal(maps.at(voxel), expected)
+    for box in ((slice(1, 3), slice(0, 1), slice(1, 2)), (slice(None),) * 3):
+        for name, part in maps.within(box).items():
+            np.testing.assert_array_equal(part, maps[name][box])
+
+
+def test_one_voxel_of_a_signal_without_axes():
+    signal = 1000 * np.exp(-1e-3 * np.array([0.0, 200.0, 400.0, 800.0]))
+    result = ik.fit(signal, [0, 200, 400, 800], model="monoexp")
+    assert result.at(())["ADC"] == float(result.maps["ADC"])
+    np.testing.assert_equal(
+        result.at(()), {name: float(result.maps[name]) for name in result.maps}
+    )

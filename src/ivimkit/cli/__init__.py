@@ -16,7 +16,11 @@ from ivimkit.cli.guard import GuardedGroup, prepare_process
 from ivimkit.cli.interruption import leave_at_once
 from ivimkit.cli.methods import methods
 from ivimkit.cli.plot import plot
+from ivimkit.cli.repeat import repeat
+from ivimkit.cli.report import report
+from ivimkit.cli.roi import roi
 from ivimkit.cli.simulate import simulate
+from ivimkit.cli.view import view
 
 __all__ = ["app", "main"]
 
@@ -52,7 +56,7 @@ def _options(
     """
 
 
-for command in (fit, check, compare, plot, simulate, demo, methods):
+for command in (fit, check, compare, plot, view, report, roi, repeat, simulate, demo, methods):
     app.command()(command)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
@@ -22,7 +21,7 @@ from ivimkit.cli.output_folders import output_folders
 from ivimkit.cli.progress import progress_shown, spaced
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, plain_table, say_error, stderr
-from ivimkit.comparison import Comparison, compare, regions_of
+from ivimkit.comparison import Comparison, compare
 from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
@@ -112,13 +111,12 @@ class CompareBatch:
         folders = output_folders(scans[:1] if stack else scans, out, ending="comparison")
         names = tuple(self.models.replace(",", " ").split())
         method, noise = self._fit_method(names)
-        labels = None if self.labels is None else io.load_map(self.labels)
         codes = []
         with self.screen.warnings_shown():
             for scan, folder in zip(inputs, folders, strict=True):
                 if len(inputs) > 1:
                     self.screen.show(Text(f"\n{scan}", style="bold"))
-                job = _Job(self, scan, folder, names, method, noise, labels)
+                job = _Job(self, scan, folder, names, method, noise)
                 codes.append(exit_code_of(job.run, self.ctx))
         failed = [str(scan) for scan, code in zip(inputs, codes, strict=True) if code != DONE]
         if failed and len(inputs) > 1:
@@ -161,7 +159,6 @@ class _Job:
     models: Sequence[str]
     method: FitMethod
     sigma: Any
-    labels: NDArray[Any] | None
 
     @property
     def name(self) -> str:
@@ -174,12 +171,11 @@ class _Job:
         io.check_comparison(self.folder, overwrite=batch.overwrite)
         check_free(self.folder, [_TABLE], overwrite=batch.overwrite)
         dwi = batch.scan.load(self.scan)
-        if self.labels is not None:
-            regions_of(self.labels, dwi.shape)
+        labels = None if batch.labels is None else io.load_labels(batch.labels, dwi)
         self._describe(dwi)
         comparison = self._compare(dwi)
         # All that can fail comes before anything is written.
-        table = comparison.table(self.labels)
+        table = comparison.table(labels, None if labels is None else labels.names)
         del dwi
         io.save_comparison(comparison, self.folder, overwrite=batch.overwrite)
         write_folder(self.folder, [_TABLE], lambda stage: table.to_csv(stage / _TABLE))

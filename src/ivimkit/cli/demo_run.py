@@ -26,6 +26,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import OutputExistsError
 from ivimkit.fitting import fit
 from ivimkit.io.folder import write_folder
+from ivimkit.labels import Labels
 from ivimkit.result import FitResult
 from ivimkit.simulate import Phantom
 
@@ -43,6 +44,7 @@ phantom/     the simulated scan: dwi.nii.gz, dwi.bval, mask, labels, true maps
 segmented/   maps of the segmented fit, with pictures in figures/
 trr/         maps of the two-stage fit
 varpro/      maps of variable projection, the default method
+report.html  everything about the varpro fit on one page: open it in a browser
 figures/     the methods side by side with the truth
 errors.csv   error per tissue, map and method
 lesion.csv   the lesion and the liver around it
@@ -91,6 +93,7 @@ class DemoRun:
         )
         lesions = {name: self._against_liver(made, fitted) for name, fitted in results.items()}
         self._write_tables(errors, lesions)
+        page = self._report(made, results["varpro"])
         self.screen.show(
             *error_tables(errors, METHODS),
             _title("The lesion and the liver around it (mean ± sd of voxels)"),
@@ -101,8 +104,8 @@ class DemoRun:
                 style="dim",
             ),
             "",
-            f"maps, pictures and tables in {self.folder}; start with "
-            f"{self.folder / FIGURES / 'comparison.png'}",
+            f"maps, pictures and tables in {self.folder}; start with {page}",
+            f"to look into every voxel: ivimkit view {self.folder / 'varpro'}",
         )
 
     def _claim(self, overwrite: bool) -> None:
@@ -161,6 +164,13 @@ class DemoRun:
             voxel = _middle(made.region(name))
             figures[f"voxel_{name}.png"] = report.voxel_plot(dwi, results, voxel)
         write_figures(self.folder / FIGURES, figures)
+
+    def _report(self, made: Phantom, result: FitResult) -> Path:
+        page = self.folder / "report.html"
+        labels = Labels(made.labels, made.label_names)
+        built = report.build(result, labels=labels, lesion="lesion", reference="liver")
+        built.write(page, overwrite=True)
+        return page
 
     def _against_liver(self, made: Phantom, result: FitResult) -> pd.DataFrame:
         lesion, liver = made.region("lesion"), made.region("liver")

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from ivimkit.cli.options import (
-    MACHINE_PANEL,
     MODEL_PANEL,
     OUTPUT_PANEL,
     Average,
@@ -21,12 +20,14 @@ from ivimkit.cli.options import (
     Bvals,
     Bvec,
     Device,
+    Digits,
     Mask,
     Method,
     MethodOptions,
     Model,
     Organ,
     Overwrite,
+    Precision,
     Quiet,
     Scans,
     Stack,
@@ -135,8 +136,8 @@ def fit(
             metavar="FILE",
             show_default=False,
             rich_help_panel=_BAYES_PANEL,
-            help="Image of whole numbers on the grid of the scan: each region learns a prior of "
-            "its own, so that a lesion is not drawn towards the tissue around it. Needs --mask.",
+            help="Label image: each region learns a prior of its own, so that a lesion is not "
+            "drawn towards the tissue around it. Needs --mask.",
         ),
     ] = None,
     noise: Annotated[
@@ -202,12 +203,8 @@ def fit(
     quiet: Quiet = False,
     verbose: Verbose = False,
     threads: Threads = None,
-    device: Annotated[
-        Device,
-        typer.Option(
-            metavar="WHERE", rich_help_panel=MACHINE_PANEL, help="Where to compute: auto or cpu."
-        ),
-    ] = Device.auto,
+    device: Device = "auto",
+    precision: Digits = Precision.float64,
 ) -> None:
     """Fit scans and write their maps.
 
@@ -274,6 +271,7 @@ def fit(
         overwrite=overwrite,
         figures=figures,
         threads=threads,
-        device=device.value,
+        device=device,
+        precision=precision.value,
     )
     raise typer.Exit(batch.run(scans, out=out, stack=stack))

@@ -18,7 +18,7 @@ from ivimkit.cli.closing_table import map_table, prior_lines, status_table, timi
 from ivimkit.cli.exit_codes import DONE, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
-from ivimkit.cli.output_folders import output_folders
+from ivimkit.cli.output_folders import REPORT, output_folders
 from ivimkit.cli.progress import progress_shown
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, say_error, stderr
@@ -60,6 +60,8 @@ class FitBatch:
         Number of threads.
     device : str
         Where to compute.
+    precision : str
+        What to compute in.
     """
 
     ctx: typer.Context
@@ -73,6 +75,7 @@ class FitBatch:
     figures: bool = True
     threads: int | None = None
     device: str = "auto"
+    precision: str = "float64"
 
     def run(self, scans: Sequence[Path], *, out: Path | None, stack: bool) -> int:
         """Fit all scans; one that fails does not stop the others.
@@ -98,13 +101,12 @@ class FitBatch:
         method = self.setup.fit_method(model)
         estimator = self.setup.estimator(model, method)
         sigma = self.setup.noise()
-        labels = self._labels()
         codes = []
         with self.screen.warnings_shown():
             for scan, folder in zip(inputs, folders, strict=True):
                 if len(inputs) > 1:
                     self.screen.show(Text(f"\n{scan}", style="bold"))
-                job = _Job(self, scan, folder, model, method, estimator, sigma, labels)
+                job = _Job(self, scan, folder, model, method, estimator, sigma)
                 codes.append(exit_code_of(job.run, self.ctx))
         failed = [str(scan) for scan, code in zip(inputs, codes, strict=True) if code != DONE]
         if failed and len(inputs) > 1:
@@ -116,15 +118,11 @@ class FitBatch:
         self.scan.check()
         self.extra_weights()
         self.adc_bvals()
-
-    def _labels(self) -> Any:
-        """Return the label map; None if there is none."""
         if self.labels is not None and self.scan.mask is None:
             raise OptionError(
                 "--labels is given without --mask; expected a mask of the voxels to fit, or else "
                 "air would be a region of its own"
             )
-        return None if self.labels is None else io.load_map(self.labels)
 
     def extra_weights(self) -> list[float] | None:
         """Return the weights, from the command line or a file."""
@@ -154,7 +152,6 @@ class _Job:
     method: FitMethod
     estimator: Estimator | None = None
     sigma: Any = None
-    labels: Any = None
 
     @property
     def name(self) -> str:
@@ -173,12 +170,15 @@ class _Job:
         del dwi
         clock = time.perf_counter()
         io.save(result, self.folder, overwrite=batch.overwrite)
+        # A page on the fit that was there would be taken for one on this.
+        (self.folder / REPORT).unlink(missing_ok=True)
         batch.screen.note(f"saved in {time.perf_counter() - clock:.2f} s")
         figures = self._draw(result, shown)
         self._summarise(result, figures)
 
     def _fit(self, dwi: DWI) -> FitResult:
         batch = self.batch
+        labels = None if batch.labels is None else io.load_labels(batch.labels, dwi)
         console = stderr()
         with progress_shown(
             console, self.name, dwi.n_voxels, quiet=batch.screen.quiet
@@ -187,13 +187,14 @@ class _Job:
                 dwi,
                 model=self.model,
                 method=self.method,
-                labels=self.labels,
+                labels=labels,
                 sigma=self.sigma,
                 uncertainty=self.estimator,
                 weights=batch.extra_weights(),
                 adc_bvals=batch.adc_bvals(),
                 threads=batch.threads,
                 device=batch.device,
+                precision=batch.precision,
                 progress=progress,
             )
         options = {

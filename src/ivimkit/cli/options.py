@@ -31,11 +31,11 @@ class BUnit(StrEnum):
     ms_um2 = "ms/um2"
 
 
-class Device(StrEnum):
-    """Choices of --device."""
+class Precision(StrEnum):
+    """Choices of --precision."""
 
-    auto = "auto"
-    cpu = "cpu"
+    float64 = "float64"
+    float32 = "float32"
 
 
 SCAN_PANEL = "The scan"
@@ -229,5 +229,40 @@ Threads = Annotated[
         show_default=False,
         rich_help_panel=MACHINE_PANEL,
         help="Number of threads. By default all cores; the maps do not depend on it.",
+    ),
+]
+
+
+def _checked_device(value: str) -> str:
+    """Refuse a name that no device can have, before anything is read."""
+    if value in ("auto", "cpu"):
+        return value
+    from ivimkit.engine import check_device  # Loads numba.
+    from ivimkit.errors import OptionError
+
+    try:
+        check_device(value)
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from None
+    return value
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="WHERE",
+        callback=_checked_device,
+        rich_help_panel=MACHINE_PANEL,
+        help="Where to compute: cpu; cuda for an NVIDIA GPU, or GPUs by their numbers, as in "
+        "cuda:0,1; auto takes a GPU for 200 000 voxels and more.",
+    ),
+]
+Digits = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        metavar="TYPE",
+        rich_help_panel=MACHINE_PANEL,
+        help="What to compute in: float64, or float32 where a GPU is slow with that.",
     ),
 ]

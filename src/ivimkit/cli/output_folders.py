@@ -9,7 +9,10 @@ from pathlib import Path
 
 from ivimkit.errors import OptionError
 
-__all__ = ["names_apart", "output_folders", "stem"]
+__all__ = ["REPORT", "names_apart", "output_folders", "stem"]
+
+REPORT = "report.html"
+"""Name of the report in the folder of a result."""
 
 _SUFFIX = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
 

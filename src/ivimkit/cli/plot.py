@@ -81,6 +81,15 @@ def plot(
             help="Regions (numbers above 0) to draw histograms of, one by one.",
         ),
     ] = None,
+    lesion: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=_SHOWN_PANEL,
+            help="Mask of a lesion, to draw it with arrowheads on image and maps.",
+        ),
+    ] = None,
     scan: Annotated[
         Path | None,
         typer.Option(
@@ -128,8 +137,10 @@ def plot(
 ) -> None:
     """Draw the maps of a result, or compare results.
 
-    Of one result: maps.png, status.png, histograms.png; uncertainty.png if the
-    fit has standard deviations; prior.png of a fit by bayes. Of several:
+    Of one result: maps.png, status.png, histograms.png; residuals.png if the
+    scan is at hand; uncertainty.png if the fit has standard deviations;
+    prior.png of a fit by bayes. With --lesion also lesion.png: the lesion on
+    the image at b = 800 and on the maps, with arrowheads. Of several results:
     comparison.png, with their maps below each other on the same scales.
     With --voxel also voxel_X_Y_Z.png: the measured signal, the curve of each
     fit, residuals and estimates.
@@ -138,6 +149,7 @@ def plot(
 
       ivimkit plot dwi_ivim --slice 3 --range D=0:3e-3
       ivimkit plot dwi_ivim --voxel 60,52,3 --scan dwi.nii.gz
+      ivimkit plot dwi_ivim --lesion lesion.nii.gz
       ivimkit plot segmented trr varpro --out comparison
     """
     # Here and not above: --help must not wait for numpy and matplotlib.
@@ -152,6 +164,7 @@ def plot(
         limits=limits or (),
         organ=organ,
         labels=labels,
+        lesion=lesion,
         scan=scan,
         bval=bval,
         dpi=dpi,

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivimkit import io, organs, report
+import numpy as np
+
+from ivimkit import io, organs, quality, report
 from ivimkit.cli.assignment import pair, parse_assignments, triple
 from ivimkit.cli.figure_files import FIGURES, Drawing, draw_trust, write_figures
 from ivimkit.cli.output_folders import names_apart
 from ivimkit.cli.screen import Screen
 from ivimkit.derived import describe
 from ivimkit.dwi import DWI
-from ivimkit.errors import InputError
+from ivimkit.errors import InputError, OptionError
 from ivimkit.result import FitResult
 
 __all__ = ["ResultPlot"]
@@ -39,6 +41,8 @@ class ResultPlot:
         Name of a preset with ranges.
     labels : Path, optional
         Label map.
+    lesion : Path, optional
+        Mask of a lesion.
     scan, bval : Path, optional
         The scan and its b-values.
     dpi : float, optional
@@ -52,12 +56,18 @@ class ResultPlot:
     limits: Sequence[str] = ()
     organ: str | None = None
     labels: Path | None = None
+    lesion: Path | None = None
     scan: Path | None = None
     bval: Path | None = None
     dpi: float | None = None
 
     def run(self, folders: Sequence[Path], out: Path | None) -> None:
         """Draw one result, or compare several, and say which files were written."""
+        if self.lesion is not None and len(folders) > 1:
+            raise OptionError(
+                f"--lesion goes with one result and {len(folders)} were given; expected one. "
+                "Leave it out, or draw them one by one"
+            )
         with self.screen.warnings_shown():
             loaded = [io.load_result(folder) for folder in folders]
             results = dict(zip(names_apart(folders), loaded, strict=True))
@@ -65,7 +75,7 @@ class ResultPlot:
             dwi = self._scan_of(first)
             ranges = self._ranges(first)
             if len(loaded) == 1:
-                figures = self._one(first, dwi, ranges)
+                figures = self._one(first, dwi, ranges) | self._lesion(first, dwi)
                 folder = out or folders[0] / FIGURES
             else:
                 figures = self._comparison(results, ranges)
@@ -98,13 +108,28 @@ class ResultPlot:
         self, result: FitResult, dwi: DWI | None, ranges: Mapping[str, tuple[float, float]]
     ) -> dict[str, Drawing]:
         slices, maps = list(self.slices) or None, self._maps()
-        labels = None if self.labels is None else io.load_map(self.labels)
+        labels = None if self.labels is None else io.load_labels(self.labels, result)
+        names = None if labels is None else labels.names
         return {
             "maps.png": report.map_panels(result, dwi, slices=slices, maps=maps, limits=ranges),
             "status.png": report.status_panels(result, slices=slices),
-            "histograms.png": report.histograms(result, labels=labels, maps=maps, limits=ranges),
+            "histograms.png": report.histograms(
+                result, labels=labels, label_names=names, maps=maps, limits=ranges
+            ),
             **draw_trust(result, slices=slices, limits=ranges),
+            **_residuals(result, dwi),
         }
+
+    def _lesion(self, result: FitResult, dwi: DWI | None) -> dict[str, Drawing]:
+        if self.lesion is None:
+            return {}
+        mask = np.asarray(io.load_labels(self.lesion, result)) > 0
+        own = parse_assignments(self.limits, "--range", "D=0:3e-3", pair)
+        slice_ = self.slices[0] if self.slices else None
+        figure = report.lesion_panels(
+            result, mask, dwi=dwi, slice=slice_, maps=self._maps(), limits=own
+        )
+        return {"lesion.png": figure}
 
     def _comparison(
         self, results: Mapping[str, FitResult], ranges: Mapping[str, tuple[float, float]]
@@ -127,3 +152,10 @@ class ResultPlot:
 
     def _maps(self) -> list[str] | None:
         return None if self.maps is None else self.maps.replace(",", " ").split()
+
+
+def _residuals(result: FitResult, dwi: DWI | None) -> dict[str, Drawing]:
+    """Draw the residuals, for which the scan and a fitted voxel are needed."""
+    if dwi is None or not np.isfinite(result.maps["S0"]).any():
+        return {}
+    return {"residuals.png": report.residual_panels(quality.residuals(result, dwi))}

@@ -16,7 +16,7 @@ from ivimkit.geometry import Geometry
 from ivimkit.io.gradients import write_bvals, write_bvecs
 from ivimkit.io.scan import AnyPath
 
-__all__ = ["save_map", "save_scan", "write_image"]
+__all__ = ["image_bytes", "save_map", "save_scan", "write_image"]
 
 # Half of nibabel has no types.
 nib: Any = nibabel
@@ -134,6 +134,38 @@ def write_image(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
     """
     data = array if array.dtype.kind in "iu" else _float32(array)
     nib.save(_image(data, geometry), path)
+
+
+def image_bytes(array: NDArray[Any], geometry: Geometry) -> bytes:
+    """Return what a ``.nii`` file of an array would hold: a map as float32, labels as they are.
+
+    Parameters
+    ----------
+    array : ndarray
+        Numbers; up to seven axes, fewer than three are padded.
+    geometry : Geometry
+        Where the voxels are.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ShapeError
+        If the array has more axes than NIfTI can have.
+
+    Examples
+    --------
+    >>> import numpy as np, ivimkit as ik
+    >>> from ivimkit.io import image_bytes, image_of_bytes
+    >>> data = image_bytes(np.ones((3, 3, 2)), ik.Geometry())
+    >>> image_of_bytes(data)[0].shape
+    (3, 3, 2)
+    """
+    kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
+    content: bytes = _image(array if kept else _float32(array), geometry).to_bytes()
+    return content
 
 
 def _float32(array: NDArray[Any]) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ivimkit.errors import FileFormatError
 from ivimkit.geometry import Geometry
 
-__all__ = ["NiftiFile", "open_nifti"]
+__all__ = ["NiftiFile", "geometry_of", "open_nifti"]
 
 # Half of nibabel has no types.
 nib: Any = nibabel
@@ -67,14 +67,7 @@ class NiftiFile:
     @property
     def geometry(self) -> Geometry:
         """Affine, units, codes and header."""
-        header = self.image.header
-        return Geometry(
-            self.image.affine,
-            voxel_units=str(header.get_xyzt_units()[0]),
-            sform_code=int(header["sform_code"]),
-            qform_code=int(header["qform_code"]),
-            header=bytes(header.binaryblock),
-        )
+        return geometry_of(self.image)
 
     def read(self) -> NDArray[Any]:
         """Read the array.
@@ -131,6 +124,18 @@ class NiftiFile:
                     _scale(buffer, slab, proxy)
             while stream.read(_PIECE):
                 pass
+
+
+def geometry_of(image: Any) -> Geometry:
+    """Return affine, units, codes and header of a nibabel image."""
+    header = image.header
+    return Geometry(
+        image.affine,
+        voxel_units=str(header.get_xyzt_units()[0]),
+        sform_code=int(header["sform_code"]),
+        qform_code=int(header["qform_code"]),
+        header=bytes(header.binaryblock),
+    )
 
 
 def open_nifti(path: Path) -> NiftiFile:

@@ -39,6 +39,8 @@ __all__ = ["check_output", "load_result", "save"]
 _RECORD = "fit.json"
 _VERSION = 1
 _ALL = "all"
+# For compression, the slow part of reading and writing.
+_THREADS = min(4, os.cpu_count() or 1)
 _USUAL_MAPS = ("S0", "f", "D_star", "D", "status", *(parameter.name for parameter in DERIVED))
 
 
@@ -162,8 +164,11 @@ def _restore(home: Path, content: dict[str, Any]) -> FitResult:
     priors = {
         region: load_prior(home / _prior_name(region)) for region in record.get("priors", ())
     }
+    names = list(record["maps"])
+    with ThreadPoolExecutor(_THREADS) as pool:
+        maps = dict(zip(names, pool.map(read, names), strict=True))
     return FitResult(
-        maps={name: read(name) for name in record["maps"]},
+        maps=maps,
         status=read("status", np.int32),
         model=dataclasses.replace(model_of(record), fixed_maps=fixed),
         method=method_of(record, priors),
@@ -188,7 +193,7 @@ def _write(result: FitResult, folder: Path) -> None:
     write_json(folder / "status.json", status_sidecar(result))
     for region, table in result.priors.items():
         write_prior(folder / _prior_name(region), table)
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         for job in [pool.submit(job) for job in jobs]:
             job.result()
     about = {"format": "ivimkit result", "format_version": _VERSION}

@@ -16,11 +16,12 @@ from ivimkit.errors import GeometryWarning, ShapeError
 from ivimkit.geometry import Geometry
 from ivimkit.io.nifti import NiftiFile, open_nifti
 
-__all__ = ["AnyPath", "ScanFiles", "open_mask", "open_scan"]
+__all__ = ["ALLOWED_SHIFT", "AnyPath", "ScanFiles", "largest_distance", "open_mask", "open_scan"]
 
 AnyPath = str | PathLike[str]
 
-_ALLOWED_SHIFT = 0.01
+ALLOWED_SHIFT = 0.01
+"""Share of a voxel by which two geometries may differ and be the same."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,13 @@ def open_mask(mask: AnyPath, scan: ScanFiles) -> NiftiFile:
     return file
 
 
+def largest_distance(one: Geometry, other: Geometry, shape: tuple[int, ...]) -> float:
+    """Return how far the voxels of two geometries lie apart at most, along an axis, in mm."""
+    corners = np.array(np.meshgrid(*[[0, n - 1] for n in shape])).reshape(3, -1)
+    homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
+    return float(np.abs((one.affine - other.affine) @ homogeneous)[:3].max())
+
+
 def _is_volume(file: NiftiFile) -> bool:
     return len(file.shape) >= 3 and all(n == 1 for n in file.shape[3:])
 
@@ -173,13 +181,12 @@ def _check_volume(file: NiftiFile, first: NiftiFile) -> None:
 
 def _warn_if_moved(what: str, geometry: Geometry, scan: NiftiFile) -> None:
     """Warn if voxels of two files lie more than 1 % of a voxel apart."""
-    own, other = geometry.affine, scan.geometry.affine
-    corners = np.array(np.meshgrid(*[[0, n - 1] for n in scan.shape[:3]])).reshape(3, -1)
-    apart = np.abs((own - other) @ np.vstack([corners, np.ones(corners.shape[1])]))[:3]
-    if apart.max() > _ALLOWED_SHIFT * min(scan.geometry.voxel_size):
-        origin = " ".join(f"{value:.3g}" for value in (own - other)[:3, 3])
+    apart = largest_distance(geometry, scan.geometry, scan.shape[:3])
+    if apart > ALLOWED_SHIFT * min(scan.geometry.voxel_size):
+        moved = geometry.affine - scan.geometry.affine
+        origin = " ".join(f"{value:.3g}" for value in moved[:3, 3])
         warnings.warn(
-            f"{what} has another affine than {scan.path}: voxels are up to {apart.max():.3g} mm "
+            f"{what} has another affine than {scan.path}: voxels are up to {apart:.3g} mm "
             f"apart along an axis (origins differ by {origin} mm); expected the same. "
             "It is used voxel by voxel; resample it if that is wrong",
             GeometryWarning,

@@ -92,6 +92,19 @@ def test_labels(compare, run, scan, folder, made):
     assert sum(line.split()[-4:-3] == ["monoexp"] for line in text.splitlines()) == len(present)
 
 
+def test_labels_of_another_grid_are_resampled(compare, run, scan, folder, made):
+    """Turned round along x: the affine says where the voxels are, not their order."""
+    turn = np.diag([-1.0, 1, 1, 1])
+    turn[0, 3] = made.dwi.shape[0] - 1
+    turned = ik.Geometry(made.dwi.affine @ turn)
+    io.save_map(made.labels[::-1], folder / "turned.nii.gz", turned)
+    error = run("compare", scan, "--labels", folder / "turned.nii.gz", "--no-figures").stderr
+    assert "is resampled to the scan, nearest neighbour" in error.replace("\n", " ")
+    expected = compare("--labels", folder / "labels.nii.gz").rows
+    with (folder / "dwi_comparison" / "table.csv").open() as file:
+        assert list(csv.DictReader(file)) == expected
+
+
 def test_voxels_without_a_choice_are_counted(run, folder, made):
     signal = np.array(made.dwi.signal, order="F")
     signal[0, 0, 0, 3] = np.nan
@@ -283,13 +296,15 @@ def test_several_scans(run, scan, folder):
         (("--sigma", "-3"), "--sigma is -3; expected the standard deviation"),
         (("--bvals", "0,400,800"), "the b-values carry 0 of 3 models"),
         (("--labels", "{folder}/none.nii.gz"), "there is no file"),
-        (("--labels", "{folder}/wrong.nii.gz"), "the labels have shape (3, 3, 3)"),
+        (("--labels", "{folder}/elsewhere.nii.gz"), "do not overlap"),
         (("--mask", "{folder}/wrong.nii.gz"), "shape"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, tuple) else None,
 )
 def test_errors_leave_nothing_behind(run, scan, folder, made, options, message):
     io.save_map(np.ones((3, 3, 3), np.uint8), folder / "wrong.nii.gz", made.dwi.geometry)
+    moved = ik.Geometry([[1, 0, 0, 9e3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    io.save_map(np.ones((3, 3, 3), np.uint8), folder / "elsewhere.nii.gz", moved)
     before = names_in(folder)
     words = [word.format(folder=folder) for word in options]
     error = run("compare", scan, *words, code=2).stderr

@@ -11,6 +11,7 @@ import pytest
 from ivimkit import io, organs, uncertainty
 from ivimkit.simulate import B13 as B
 from ivimkit.status import FitStatus
+from tolerances import SINGLE_PRECISION
 
 
 def test_result_beside_the_scan(run, scan):
@@ -302,7 +303,20 @@ def test_adc_bvalues(fit):
 def test_threads_and_device(fit):
     one, two = fit("--threads", "1"), fit("--threads", "2", "--device", "cpu")
     assert (one.provenance.threads, two.provenance.threads) == (1, 2)
+    assert one.provenance.device == two.provenance.device == "cpu"
     np.testing.assert_array_equal(one.maps["D"], two.maps["D"])
+
+
+def test_precision(fit):
+    double, single = fit("--precision", "float64"), fit("--precision", "float32")
+    assert single.provenance.options["precision"] == "float32"
+    clear = (single.status == 0) & (double.status == 0)
+    assert clear.sum() >= 0.95 * (double.status == 0).sum() > 0
+    assert (single.maps["S0"] != double.maps["S0"])[clear].any()
+    for name in double.model.names:
+        np.testing.assert_allclose(
+            single.maps[name][clear], double.maps[name][clear], rtol=SINGLE_PRECISION
+        )
 
 
 def test_figures_are_drawn_and_replaced(run, scan, folder):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ivimkit import io, models, priors
+from ivimkit import Geometry, io, models, priors
 
 QUICK = ("--method", "bayes", "--prior", "flat", "--sigma", "25")
 
@@ -73,6 +73,12 @@ def test_labels(bayes, folder, made):
         "prior_0.npz",
         "prior_1.npz",
     }
+    turn = np.diag([-1.0, 1, 1, 1])
+    turn[0, 3] = made.dwi.shape[0] - 1
+    turned = Geometry(made.dwi.affine @ turn)
+    io.save_map(liver[::-1], folder / "turned.nii.gz", turned)
+    same = bayes("--labels", folder / "turned.nii.gz", out=folder / "turned")
+    np.testing.assert_array_equal(same.maps["D"], apart.maps["D"])
     inside = liver > 0
     assert np.nanstd(apart.maps["D"][inside]) < np.nanstd(whole.maps["D"][inside])
 

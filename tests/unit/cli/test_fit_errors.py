@@ -102,6 +102,8 @@ def test_option_that_cannot_be_used(error, options, message):
         ("--average", "median"),
         ("--b-unit", "s/m2"),
         ("--device", "gpu"),
+        ("--device", "cuda:0,0"),
+        ("--precision", "float16"),
         ("--threads", "0"),
         ("--bmax", "high"),
     ],

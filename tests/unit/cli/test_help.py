@@ -9,7 +9,7 @@ import pytest
 
 import ivimkit
 
-COMMANDS = ("fit", "check", "compare", "plot", "simulate", "demo", "methods")
+COMMANDS = ("fit", "check", "compare", "plot", "view", "simulate", "demo", "methods")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
@@ -19,7 +19,9 @@ def test_help_fits_80_columns(run, command):
     assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("command", ["fit", "check", "compare", "plot", "simulate", "demo"])
+@pytest.mark.parametrize(
+    "command", ["fit", "check", "compare", "plot", "view", "simulate", "demo"]
+)
 def test_help_has_examples(run, command):
     assert f"\n   ivimkit {command}" in run(command, "--help").stdout
 
@@ -50,13 +52,19 @@ def test_no_command_prints_help(run):
 
 
 def test_help_and_version_import_nothing_heavy():
-    heavy = "{'numpy', 'numba', 'scipy', 'pandas', 'matplotlib', 'nibabel'}"
+    heavy = "{'numpy', 'numba', 'scipy', 'pandas', 'matplotlib', 'nibabel', 'uvicorn'}"
     code = (
         "import sys, ivimkit.cli\n"
         "try: ivimkit.cli.app(sys.argv[1:])\n"
         f"finally: assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)\n"
     )
-    for option in (["--version"], ["--help"], ["fit", "--help"], ["compare", "--help"]):
+    for option in (
+        ["--version"],
+        ["--help"],
+        ["fit", "--help"],
+        ["compare", "--help"],
+        ["view", "--help"],
+    ):
         done = subprocess.run([sys.executable, "-c", code, *option], capture_output=True)
         assert done.returncode == 0, done.stderr
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ivimkit import methods, models, organs, priors, simulate, uncertainty
 from ivimkit.cli.compare import Criterion
-from ivimkit.cli.options import Average, BUnit, Device
+from ivimkit.cli.options import Average, BUnit, Precision
 from ivimkit.cli.registry import (
     complete,
     method_names,
@@ -13,18 +13,21 @@ from ivimkit.cli.registry import (
     prior_names,
     uncertainty_names,
 )
+from ivimkit.cli.repeat import Statistic
 from ivimkit.cli.simulate import Kind, Noise
 from ivimkit.comparison import CRITERIA
 from ivimkit.dwi import AVERAGES
-from ivimkit.engine import DEVICES
+from ivimkit.engine import PRECISIONS
 from ivimkit.io.reading import B_UNITS
+from ivimkit.quality.repeat_values import STATISTICS
 
 
 def test_choices_are_those_of_the_library():
     assert set(Average) == set(AVERAGES)
     assert set(BUnit) == set(B_UNITS)
     assert tuple(Criterion) == CRITERIA
-    assert set(Device) == set(DEVICES)
+    assert tuple(Precision) == PRECISIONS
+    assert tuple(Statistic) == STATISTICS
     assert set(Kind) == set(simulate.PHANTOMS)
     assert set(Noise) == {*simulate.NOISE_KINDS, "none"}
 

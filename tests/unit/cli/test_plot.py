@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 from ivimkit import io, report
@@ -43,7 +44,8 @@ def calls(monkeypatch):
 def test_one_result(run, result):
     text = run("plot", result, "--voxel", "8,9,1").stdout
     figures = result / "figures"
-    names = {"maps.png", "status.png", "histograms.png", "voxel_8_9_1.png"}
+    always = {"maps.png", "status.png", "histograms.png"}
+    names = {*always, "residuals.png", "voxel_8_9_1.png"}
     assert {path.name for path in figures.iterdir()} == names
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in figures.iterdir())
     assert str(figures / "voxel_8_9_1.png") in text.splitlines()
@@ -75,9 +77,37 @@ def test_options(run, result, folder, calls):
     assert keywords["slices"] == [1]
     assert keywords["maps"] == ["D", "f"]
     assert keywords["limits"] == {"D": (0.0, 2e-3)}
-    assert calls["histograms"][1]["labels"].max() > 1
+    assert calls["histograms"][1]["labels"].array.shape == (24, 18, 2)
+    assert list(calls["histograms"][1]["labels"])[:2] == ["1", "2"]
+    assert calls["histograms"][1]["label_names"][2] == "2"
     assert calls["status_panels"][1]["slices"] == [1]
     assert (folder / "pictures" / "maps.png").exists()
+
+
+def test_lesion(run, result, folder, made, monkeypatch):
+    mask = np.zeros((24, 18, 2), np.uint8)
+    mask[6:9, 8:11, 1] = 1
+    io.save_map(mask, folder / "lesion.nii.gz", made.dwi.geometry)
+    asked = {}
+    draw = report.lesion_panels
+
+    def record(result, mask, **options):
+        asked.update(options, mask=mask)
+        return draw(result, mask, **options)
+
+    monkeypatch.setattr(report, "lesion_panels", record)
+    run("plot", result, "--lesion", folder / "lesion.nii.gz", "--range", "D=0:2e-3")
+    assert (result / "figures" / "lesion.png").read_bytes().startswith(b"\x89PNG")
+    np.testing.assert_array_equal(asked["mask"], mask > 0)
+    assert asked["dwi"].shape == (24, 18, 2)
+    assert asked["limits"] == {"D": (0.0, 2e-3)}
+    assert asked["slice"] is None
+
+
+def test_lesion_of_one_result_only(run, result, folder):
+    options = ("--lesion", folder / "lesion.nii.gz")
+    text = run("plot", result, result, *options, code=2).stderr
+    assert "--lesion goes with one result" in " ".join(text.split())
 
 
 def test_organ(run, result, calls):

@@ -72,11 +72,8 @@ export class Picture {
     await niivue.attachToCanvas(this.canvas, false);
     this.canvas.style.touchAction = "none";
     this.skipGradients();
-    const resize = niivue.resizeListener.bind(niivue);
-    new ResizeObserver(() => {
-      resize();
-      this.arrange();
-    }).observe(this.root);
+    // NiiVue follows the size by itself; what is drawn above it and the layout follow here.
+    new ResizeObserver(() => this.arrange()).observe(this.root);
   }
 
   /** Take it off the page and give its memory back. */
@@ -224,18 +221,16 @@ export class Picture {
 
   /**
    * NiiVue computes gradients of every base image, for the light on its 3-D rendering. Nothing is
-   * rendered here, and without a graphics card they take most of the time: draw them into nothing.
+   * rendered here, and without a graphics card they take most of the time: keep them tiny.
    */
   private skipGradients(): void {
     const { niivue } = this;
-    const { passThroughShader } = niivue;
-    if (!passThroughShader) return;
-    const nothing = Object.create(passThroughShader) as typeof passThroughShader;
-    nothing.use = (gl) => {
-      passThroughShader.use(gl);
-      gl.viewport(0, 0, 0, 0);
+    const { gl } = niivue;
+    const make = niivue.rgbaTex.bind(niivue);
+    niivue.rgbaTex = (texture, unit, size, start) => {
+      const gradient = unit === gl.TEXTURE6 || unit === gl.TEXTURE8;
+      return make(texture, unit, gradient ? [3, 2, 2, size[3] ?? 1] : size, start);
     };
-    niivue.blurShader = niivue.sobelFirstOrderShader = nothing;
   }
 
   private image(volume: Volume, bytes: Uint8Array, colormap: string): Promise<NVImage> {
