@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ivimkit.errors import PageMissingError
 from ivimkit.viewer import Viewer, page_files
+from ivimkit.viewer.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +21,22 @@ def _stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _nobody_looks(monkeypatch: pytest.MonkeyPatch, _stand_in: Path) -> None:
+def _nobody_looks(monkeypatch: pytest.MonkeyPatch, _stand_in: Path) -> Iterator[None]:
+    started: list[Server] = []
+    start = Server.start
+
+    def note_and_start(server: Server) -> None:
+        started.append(server)
+        start(server)
+
+    monkeypatch.setattr(Server, "start", note_and_start)
     monkeypatch.setattr(webbrowser, "open", lambda url: True)
     monkeypatch.setattr(Viewer, "wait", Viewer.close)
     try:
         page_files.page_files()
     except PageMissingError:
         monkeypatch.setattr(page_files, "folder", lambda: _stand_in)
+    yield
+    # A reader ends the session; here the threads would live on in the tests that follow.
+    for server in started:
+        server.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -17,7 +18,7 @@ def test_groups_of_digits():
 
 def test_plain_lines_come_at_intervals_and_at_the_end(monkeypatch):
     now = iter([0.0, 1.0, 6.0, 7.0, 8.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(now)))
     lines: list[str] = []
     report = PlainLines(lines.append, seconds=5.0)
     for done in (1000, 6000, 7000, 10000):
@@ -30,7 +31,7 @@ def test_plain_lines_come_at_intervals_and_at_the_end(monkeypatch):
 
 def test_no_voxel_done_yet(monkeypatch):
     now = iter([0.0, 6.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(now)))
     lines: list[str] = []
     PlainLines(lines.append, seconds=5.0)(0, 10)
     assert lines == ["  0%  0 of 10 voxels, 0/s, 0 s left"]
