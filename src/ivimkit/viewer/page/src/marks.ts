@@ -67,10 +67,15 @@ export function drawLetters(canvas: CanvasRenderingContext2D, tile: Tile, size: 
     canvas.strokeText(letter, atX, atY);
     canvas.fillText(letter, atX, atY);
   };
-  write(left, x + inset, y + height / 2);
-  write(right, x + width - inset, y + height / 2);
-  write(top, x + width / 2, y + inset);
-  write(bottom, x + width / 2, y + height - inset);
+  // In a strip of a few slices two letters would run past each other and name the wrong sides: there
+  // they stand outside, and apart, so that they do not meet those of the strip beside it.
+  const [narrow, low] = [width < 4 * inset, height < 4 * inset];
+  const [fromX, fromY] = [narrow ? -0.8 * inset : inset, low ? -0.8 * inset : inset];
+  const [shiftX, shiftY] = [low ? 0.1 * width : 0, narrow ? 0.1 * height : 0];
+  write(left, x + fromX, y + height / 2 - shiftY);
+  write(right, x + width - fromX, y + height / 2 + shiftY);
+  write(top, x + width / 2 - shiftX, y + fromY);
+  write(bottom, x + width / 2 + shiftX, y + height - fromY);
   canvas.restore();
 }
 
