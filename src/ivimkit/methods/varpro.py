@@ -23,6 +23,18 @@ NOISES = ("gaussian", "rician", "chi")
 """The distributions of noise that `VarPro` knows."""
 
 
+_LEAST_SQUARES = (
+    "Golub GH, Pereyra V. Separable nonlinear least squares: the variable projection method "
+    "and its applications. Inverse Problems 2003;19:R1-R26. doi:10.1088/0266-5611/19/2/201",
+    "Farooq H et al. Microstructure imaging of crossing (MIX) white matter fibers from "
+    "diffusion MRI. Sci Rep 2016;6:38927. doi:10.1038/srep38927",
+)
+_MAGNITUDES = (
+    "Sijbers J et al. Maximum-likelihood estimation of Rician distribution parameters. IEEE "
+    "Trans Med Imaging 1998;17:357-361. doi:10.1109/42.712125",
+)
+
+
 @device
 def _fit_voxel(
     b: NDArray[np.float64],
@@ -127,14 +139,6 @@ class VarPro(TwoPoolMethod):
     name: ClassVar[str] = "varpro"
     title: ClassVar[str] = "variable projection, global optimum"
     full_fit: ClassVar[bool] = True
-    references: ClassVar[tuple[str, ...]] = (
-        "Golub GH, Pereyra V. Separable nonlinear least squares: the variable projection method "
-        "and its applications. Inverse Problems 2003;19:R1-R26. doi:10.1088/0266-5611/19/2/201",
-        "Farooq H et al. Microstructure imaging of crossing (MIX) white matter fibers from "
-        "diffusion MRI. Sci Rep 2016;6:38927. doi:10.1038/srep38927",
-        "Sijbers J et al. Maximum-likelihood estimation of Rician distribution parameters. IEEE "
-        "Trans Med Imaging 1998;17:357-361. doi:10.1109/42.712125",
-    )
 
     noise: str = field(default="gaussian", metadata={"choices": NOISES})
     coils: int = 1
@@ -157,6 +161,11 @@ class VarPro(TwoPoolMethod):
     def voxel(self) -> Callable[..., Any]:  # type: ignore[override]
         """The compiled voxel function: that of the noise, so that neither waits for the other."""
         return _fit_voxel if self.noise == "gaussian" else _fit_magnitudes
+
+    @property
+    def references(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The papers behind it: that of the likelihood of magnitudes only where it is used."""
+        return _LEAST_SQUARES if self.least_squares else _LEAST_SQUARES + _MAGNITUDES
 
     @property
     def least_squares(self) -> bool:

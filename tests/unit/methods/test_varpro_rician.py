@@ -134,6 +134,11 @@ def test_high_signal_to_noise_gives_the_gaussian_fit():
     np.testing.assert_allclose(rician.maps["sigma"], np.sqrt(variance), rtol=1e-6)
 
 
+def test_the_paper_of_the_likelihood_is_cited_where_it_is_used():
+    assert any("Sijbers" in reference for reference in RICIAN.references)
+    assert not any("Sijbers" in reference for reference in ik.methods.VarPro().references)
+
+
 def test_gaussian_noise_is_the_method_without_options():
     method = ik.methods.VarPro(noise="gaussian")
     assert method == ik.methods.VarPro()

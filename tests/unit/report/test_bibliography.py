@@ -18,6 +18,7 @@ def cited():
     for registry in (models, methods, uncertainty, priors):
         for name in registry.names():
             yield f"{registry.__name__}.{name}", registry.get(name).references
+    yield "varpro, rician", methods.get("varpro", noise="rician").references
     for name in organs.names():
         yield f"organ {name}", organs.get(name).references
     yield from comparison.REFERENCES.items()
