@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.device import device
+from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.two_pools import APART, GONE, Box, Fit
 from ivimkit.status import FitStatus
 
@@ -28,6 +28,8 @@ _TISSUE_NOT_DETECTED = int(FitStatus.TISSUE_NOT_DETECTED)
 _DETECTED = 1.959964**2
 # A share of the signal that is rounding, however little noise there is.
 _NOTHING = 1e-8
+# A rate this close to its bound, relative, is on it: in float32 the two are rounded apart.
+_ON_BOUND = 1e-7
 
 
 def pool_options(
@@ -72,6 +74,14 @@ def pool_bounds(
     )
 
 
+@inlined
+def _on_bound(rate: float, low: float, high: float) -> float:
+    """Return a rate, or the bound that it is on."""
+    if abs(rate - low) <= _ON_BOUND * low:
+        return low
+    return high if abs(rate - high) <= _ON_BOUND * high else rate
+
+
 @device
 def store_pools(
     fit: Fit,
@@ -109,6 +119,8 @@ def store_pools(
         r1 = max(min(r1, r2 / APART), box[6])
     if a2 == 0.0 and box[4] < box[5]:
         r2 = min(max(r2, APART * r1), box[5])
+    r1 = _on_bound(r1, box[6], box[7])
+    r2 = _on_bound(r2, box[4], box[5])
     out[i_s0] = min(max(s0, box[0]), box[1])
     out[i_slow] = r1
     if i_f >= 0:

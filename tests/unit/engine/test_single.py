@@ -39,6 +39,19 @@ def test_float32_gives_the_numbers_of_float64_to_a_thousandth(model, method):
     assert (single.params != double.params)[clear].any()
 
 
+def test_a_rate_on_a_bound_that_float32_cannot_hold_is_on_it():
+    # 0.002 is above 0.002 when it has been rounded to float32.
+    data = signals(ik.models.get("biexp"), snr=10.0)
+    double, single = (
+        ik.fit(data, B, method="segmented", device="cpu", precision=precision)
+        for precision in ("float64", "float32")
+    )
+    on_bound = double.maps["D_star"] == 0.002
+    assert on_bound.sum() > 100
+    assert (single.maps["D_star"][on_bound] == 0.002).all()
+    np.testing.assert_array_equal(single.status, double.status)
+
+
 @pytest.mark.parametrize(("model", "method"), OTHERS)
 def test_what_needs_float64_is_computed_in_it(model, method):
     data = signals(model, 50)
