@@ -72,6 +72,8 @@ class Contender:
         Largest median relative error there; more, and it is not used as it should be.
     note : str
         What to know of it.
+    needs : tuple of str
+        Further modules, without which it does not run.
     """
 
     name: str
@@ -87,3 +89,4 @@ class Contender:
     checked: dict[str, tuple[float, float]] = field(default_factory=lambda: dict(EASY))
     tolerance: float = 1e-3
     note: str = ""
+    needs: tuple[str, ...] = ()

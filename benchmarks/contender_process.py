@@ -70,13 +70,15 @@ def interpreter(contender: Contender) -> Path | None:
     own = _ENVIRONMENTS / contender.package / "bin" / "python"
     if own.exists():
         return own
-    return Path(sys.executable) if find_spec(contender.module) else None
+    there = all(find_spec(name) for name in (contender.module, *contender.needs))
+    return Path(sys.executable) if there else None
 
 
 def absence(contender: Contender) -> str:
     """Return the sentence about a contender that is not installed."""
+    packages = " or ".join((contender.package, *contender.needs))
     return (
-        f"{contender.label} is left out: {contender.package} is not installed. "
+        f"{contender.label} is left out: {packages} is not installed. "
         f"To have it: {contender.install}"
     )
 

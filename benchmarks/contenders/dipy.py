@@ -82,5 +82,6 @@ CONTENDERS = (
         tolerance=0.01,
         note="checked with f 0.12 to 0.18, D* 5 to 10e-3 and D 0.4 to 0.9e-3 mm²/s: other "
         "noise-free signals it does not give back",
+        needs=("cvxpy",),
     ),
 )

@@ -26,6 +26,13 @@ NAMES = [one.name for _, one in PAIRS]
 MANY, FEW, SLOW = 64, 6, 1000
 
 
+def test_a_contender_without_what_it_needs_is_left_out_with_its_name() -> None:
+    lame = replace(SCIPY, needs=("nobody_wrote_this",))
+    assert interpreter(SCIPY) is not None
+    assert interpreter(lame) is None
+    assert "scipy or nobody_wrote_this is not installed" in absence(lame)
+
+
 @pytest.mark.parametrize(("file", "contender"), PAIRS, ids=NAMES)
 @pytest.mark.parametrize("bvals", [B21, B13], ids=["b21", "b13"])
 @pytest.mark.filterwarnings("ignore")  # Those of other people's packages.

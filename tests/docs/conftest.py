@@ -31,7 +31,7 @@ def _nobody_looks(monkeypatch: pytest.MonkeyPatch, _stand_in: Path) -> Iterator[
 
     monkeypatch.setattr(Server, "start", note_and_start)
     monkeypatch.setattr(webbrowser, "open", lambda url: True)
-    monkeypatch.setattr(Viewer, "wait", Viewer.close)
+    monkeypatch.setattr(Viewer, "wait", lambda viewer, *_: viewer.close())
     try:
         page_files.page_files()
     except PageMissingError:

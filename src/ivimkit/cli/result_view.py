@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivimkit import io
+from ivimkit.cli.interruption import raise_if_interrupted
 from ivimkit.cli.output_folders import names_apart
 from ivimkit.cli.screen import Screen
 from ivimkit.errors import InputError, IvimkitWarning, OptionError
@@ -67,7 +68,8 @@ class ResultView:
             # Also with --quiet: without the address there is nothing.
             Screen().show(viewer.url)
             self.screen.note("Ctrl-C ends it")
-            viewer.wait()
+            # Beside a compilation an interrupt may be dropped; it is remembered.
+            viewer.wait(raise_if_interrupted)
 
     def _with_scan(self, result: FitResult) -> FitResult:
         """Return a result with its scan; without it there are no images and no signal."""

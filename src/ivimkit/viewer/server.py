@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 """Never another one: nobody else on the network gets an answer."""
 
 _HIGHEST_PORT = 65535
-_PATIENCE = 10.0
+_PATIENCE = 3.0
 # Requests at a time; a page asks for a handful.
 _CONCURRENCY = 64
 

@@ -8,7 +8,7 @@ import platform
 import sys
 import threading
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -52,10 +52,18 @@ class Viewer:
         """Whether the page is still served."""
         return self._server.running
 
-    def wait(self) -> None:
-        """Wait until the viewer is closed from elsewhere, or for Ctrl-C: the end of a script."""
+    def wait(self, each_time: Callable[[], None] | None = None) -> None:
+        """Wait until the viewer is closed from elsewhere, or for Ctrl-C: the end of a script.
+
+        Parameters
+        ----------
+        each_time : callable, optional
+            Called several times a second; what it raises ends the waiting, and the viewer.
+        """
         try:
             while self._server.running:
+                if each_time is not None:
+                    each_time()
                 self._server.wait(_TICK)
         finally:
             self.close()

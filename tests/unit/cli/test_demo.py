@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from ivimkit import io
 from ivimkit.cli import app, figure_files
 from ivimkit.cli.demo_run import METHODS
+from ivimkit.report import Report
 
 SMALL = ("--shape", "48,36,3")
 
@@ -25,6 +26,7 @@ def drawn():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figure_files, "_save_all", save_all)
+        patch.setattr(Report, "html", "<!doctype html>")
         yield
 
 
@@ -45,6 +47,7 @@ def test_files(demo):
         assert fitted.method.name == method
         assert fitted.provenance.call.startswith("ivimkit demo")
         assert (folder / method / "figures" / "maps.png").exists()
+    assert (folder / "report.html").read_text() == "<!doctype html>"
     for name in ("comparison", "histograms", "voxel_lesion", "voxel_liver"):
         assert (folder / "figures" / f"{name}.png").exists()
 

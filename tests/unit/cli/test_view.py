@@ -160,7 +160,7 @@ def waiting(monkeypatch):
 
     seen = []
 
-    def wait(viewer):
+    def wait(viewer, *_):
         seen.append((viewer.url, json.loads(get(viewer.url, "api/scene")[1])))
         viewer.close()
 

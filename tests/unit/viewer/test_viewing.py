@@ -128,6 +128,16 @@ def test_wait_ends_when_the_viewer_is_closed(result):
     closing.join()
 
 
+def test_what_is_asked_while_waiting_may_end_it(result):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    viewer = ik.view(result, open_browser=False)
+    with pytest.raises(KeyboardInterrupt):
+        viewer.wait(interrupt)
+    assert not viewer.running
+
+
 def test_a_page_that_was_not_built_is_missed_before_anything_else(monkeypatch, tmp_path):
     monkeypatch.setattr(page_files, "folder", lambda: tmp_path)
     with pytest.raises(PageMissingError, match="the page of the viewer is missing: it is built"):
