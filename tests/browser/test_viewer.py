@@ -708,6 +708,6 @@ def test_the_page_says_so_when_the_command_has_ended(
         process.terminate()
         assert process.wait(timeout=60) in (0, 130)
         page.keyboard.press("ArrowUp")
-        message = page.locator("[data-testid=messages] .message.error")
-        message.wait_for()
-        assert "ivimkit view was ended" in message.inner_text()
+        # An image that was on its way may have a message of its own.
+        messages = page.locator("[data-testid=messages] .message.error")
+        messages.filter(has_text="ivimkit view was ended").wait_for()
