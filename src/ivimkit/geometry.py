@@ -11,6 +11,9 @@ from ivimkit.errors import ShapeError
 
 __all__ = ["Geometry"]
 
+# Rounding in headers, as a share of a voxel, is not another position.
+_ALLOWED_SHIFT = 0.01
+
 
 @dataclass(frozen=True, init=False, eq=False)
 class Geometry:
@@ -83,3 +86,53 @@ class Geometry:
         """Edge lengths of a voxel, in `voxel_units`."""
         x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
         return float(x), float(y), float(z)
+
+    def shifts(self, other: Geometry, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """Return how far the corners of a volume lie from those in another geometry.
+
+        No voxel is farther from its twin than the corners are.
+
+        Parameters
+        ----------
+        other : Geometry
+            The other one.
+        shape : tuple of int
+            Of the volume, up to three axes.
+
+        Returns
+        -------
+        ndarray, shape (8, 3)
+            In `voxel_units`, along the axes of the patient.
+        """
+        ends = [(0, n - 1) for n in (*shape, 1, 1, 1)[:3]]
+        corners = np.array(np.meshgrid(*ends)).reshape(3, -1)
+        homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
+        moved: NDArray[np.float64] = ((self.affine - other.affine) @ homogeneous)[:3].T
+        return moved
+
+    def is_at(self, other: Geometry, shape: tuple[int, ...]) -> bool:
+        """Return whether the voxels of a volume lie where another geometry has them.
+
+        Parameters
+        ----------
+        other : Geometry
+            The other one.
+        shape : tuple of int
+            Of the volume, up to three axes.
+
+        Returns
+        -------
+        bool
+            True if none is more than 1 % of a voxel of the other one away, along any axis.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ivimkit.geometry import Geometry
+        >>> Geometry().is_at(Geometry(np.diag([1.001, 1, 1, 1])), (8, 8, 4))
+        True
+        >>> Geometry().is_at(Geometry(np.diag([1.001, 1, 1, 1])), (64, 64, 4))
+        False
+        """
+        apart = float(np.abs(self.shifts(other, shape)).max())
+        return apart <= _ALLOWED_SHIFT * min(other.voxel_size)

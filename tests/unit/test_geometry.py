@@ -35,3 +35,32 @@ def test_equality_is_about_positions_not_about_headers():
     assert Geometry() != Geometry(sform_code=1)
     assert Geometry() != Geometry(np.diag([2, 2, 2, 1]))
     assert Geometry() != "geometry"
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (5, 4), (5, 4, 3)])
+def test_shifts_are_those_of_the_corners_farther_than_any_voxel(shape):
+    rng = np.random.default_rng(0)
+    matrices = [np.vstack([rng.normal(size=(3, 4)), [0, 0, 0, 1]]) for _ in range(2)]
+    shifts = Geometry(matrices[0]).shifts(Geometry(matrices[1]), shape)
+    assert shifts.shape == (8, 3)
+    grid = (*shape, 1, 1, 1)[:3]
+    voxels = np.vstack([np.indices(grid).reshape(3, -1), np.ones(np.prod(grid))])
+    moved = ((matrices[0] - matrices[1]) @ voxels)[:3].T
+    np.testing.assert_allclose(np.abs(shifts).max(axis=0), np.abs(moved).max(axis=0))
+    np.testing.assert_allclose(
+        np.linalg.norm(shifts, axis=1).max(), np.linalg.norm(moved, axis=1).max()
+    )
+
+
+@pytest.mark.parametrize(("share", "same"), [(0.009, True), (-0.009, True), (0.011, False)])
+def test_a_hundredth_of_the_smallest_edge_is_the_same_place(share, same):
+    affine = np.diag([2.0, 3.0, 5.0, 1.0])
+    moved = affine.copy()
+    moved[2, 3] += share * 2.0
+    assert Geometry(moved).is_at(Geometry(affine), (4, 4, 4)) is same
+
+
+def test_a_wrong_voxel_size_tells_in_a_large_volume():
+    wider = Geometry(np.diag([1.001, 1.0, 1.0, 1.0]))
+    assert wider.is_at(Geometry(), (8, 64, 64))
+    assert not wider.is_at(Geometry(), (64, 8, 8))

@@ -7,7 +7,15 @@ from typing import TypeVar
 
 from ivimkit.errors import OptionError
 
-__all__ = ["number", "number_list", "pair", "parse_assignments", "position_list", "triple"]
+__all__ = [
+    "number",
+    "number_list",
+    "pair",
+    "parse_assignments",
+    "position_list",
+    "triple",
+    "words",
+]
 
 T = TypeVar("T")
 
@@ -75,7 +83,7 @@ def number_list(text: str, option: str) -> list[float]:
         If one of them is no number, or there is none.
     """
     try:
-        values = [number(word) for word in _words(text)]
+        values = [number(word) for word in words(text)]
     except ValueError:
         values = []
     if not values:
@@ -92,7 +100,7 @@ def position_list(text: str, option: str) -> list[int]:
         If a part is neither, or there is none.
     """
     try:
-        values = [position for word in _words(text) for position in _range(word)]
+        values = [position for word in words(text) for position in _range(word)]
     except ValueError:
         values = []
     if not values:
@@ -111,7 +119,7 @@ def triple(text: str, option: str) -> tuple[int, int, int]:
         If it is something else.
     """
     try:
-        x, y, z = (int(word) for word in _words(text))
+        x, y, z = (int(word) for word in words(text))
     except ValueError:
         raise OptionError(
             f"{option} is {text!r}; expected three whole numbers x,y,z, like 40,32,5"
@@ -119,7 +127,8 @@ def triple(text: str, option: str) -> tuple[int, int, int]:
     return x, y, z
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Return the words of a list, separated by commas or blanks."""
     return text.replace(",", " ").split()
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ivimkit import io
 from ivimkit import models as registry
+from ivimkit.cli.assignment import words
 from ivimkit.cli.exit_codes import DONE, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
@@ -109,7 +110,7 @@ class CompareBatch:
         self.scan.check()
         inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
         folders = output_folders(scans[:1] if stack else scans, out, ending="comparison")
-        names = tuple(self.models.replace(",", " ").split())
+        names = tuple(words(self.models))
         method, noise = self._fit_method(names)
         codes = []
         with self.screen.warnings_shown():

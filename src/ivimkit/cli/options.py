@@ -41,6 +41,7 @@ class Precision(StrEnum):
 SCAN_PANEL = "The scan"
 VOLUME_PANEL = "Which volumes, and how they are averaged"
 MODEL_PANEL = "Model and method"
+REGION_PANEL = "The regions"
 OUTPUT_PANEL = "Output"
 MACHINE_PANEL = "The machine"
 
@@ -199,6 +200,47 @@ Organ = Annotated[
         autocompletion=complete(organ_names),
         help=f"Start, threshold and ranges of figures for: {', '.join(organ_names())}. "
         "Bounds stay as they are.",
+    ),
+]
+FittedScan = Annotated[
+    Path | None,
+    typer.Option(
+        "--scan",
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=SCAN_PANEL,
+        help="The scan, for its images and signals. By default the file that was fitted, if it is "
+        "still there and unchanged.",
+    ),
+]
+FittedBval = Annotated[
+    Path | None,
+    typer.Option(
+        "--bval",
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=SCAN_PANEL,
+        help="Its b-values, if they are not beside --scan.",
+    ),
+]
+# Some commands need regions, some can do without: the types differ.
+LABELS = typer.Option(
+    "--labels",
+    metavar="FILE",
+    show_default=False,
+    rich_help_panel=REGION_PANEL,
+    help="Label image, or masks (repeatable), whose regions are called like the files. Where "
+    "masks overlap, the one named first has the voxel: the lesion before its organ.",
+)
+LabelNames = Annotated[
+    Path | None,
+    typer.Option(
+        "--names",
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=REGION_PANEL,
+        help="Names of a label image: CSV, TSV, JSON, ITK-SNAP label description or FreeSurfer "
+        "colour table.",
     ),
 ]
 Overwrite = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options import OUTPUT_PANEL, SCAN_PANEL, Quiet, Verbose
+from ivimkit.cli.options import OUTPUT_PANEL, FittedBval, FittedScan, Quiet, Verbose
 from ivimkit.cli.registry import complete, organ_names
 
 __all__ = ["plot"]
@@ -90,25 +90,8 @@ def plot(
             help="Mask of a lesion, to draw it with arrowheads on image and maps.",
         ),
     ] = None,
-    scan: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=SCAN_PANEL,
-            help="The scan, for its images and curves. By default the file that was fitted, "
-            "if it is still there and unchanged.",
-        ),
-    ] = None,
-    bval: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=SCAN_PANEL,
-            help="Its b-values, if they are not beside --scan.",
-        ),
-    ] = None,
+    scan: FittedScan = None,
+    bval: FittedBval = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,12 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ivimkit import io, quality
+from ivimkit.cli.assignment import words
 from ivimkit.cli.region_tables import comparison_table, region_heading, region_table, status_line
+from ivimkit.cli.result_input import with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.derived import is_about_another
-from ivimkit.errors import InputError, OptionError, ShapeError
+from ivimkit.errors import OptionError, ShapeError
 from ivimkit.labels import Labels
 from ivimkit.result import FitResult
 
@@ -80,7 +81,10 @@ class RegionReport:
         """Summarise, print, write."""
         self._check()
         with self.screen.warnings_shown():
-            result = self._with_scan(io.load_result(folder))
+            result = io.load_result(folder)
+            if self.mean_fit:
+                missing = "no fit of the mean signals"
+                result = with_scan(result, self.screen, missing, scan=self.scan, bval=self.bval)
             labels = io.load_labels(list(self.labels), result, self.names)
             names = self._map_names(result)
             compared = self._compared(result, labels)
@@ -116,21 +120,8 @@ class RegionReport:
             names = ["maps", "regions", *(["comparison"] if self.lesion else [])]
             io.check_tables(names, self.out, overwrite=self.overwrite)
 
-    def _with_scan(self, result: FitResult) -> FitResult:
-        """Return the result with its scan; without it there is no fit of the mean signals."""
-        if not self.mean_fit:
-            return result
-        try:
-            dwi = io.load_fitted_scan(result, self.scan, self.bval)
-        except InputError as error:
-            if self.scan is not None:
-                raise
-            self.screen.warn(f"no fit of the mean signals: {error}")
-            return result
-        return dataclasses.replace(result, dwi=dwi)
-
     def _map_names(self, result: FitResult) -> list[str]:
-        names = list(result.maps) if self.maps is None else self.maps.replace(",", " ").split()
+        names = list(result.maps) if self.maps is None else words(self.maps)
         unknown = [name for name in names if name not in result.maps]
         if unknown or not names:
             has = ", ".join(result.maps)

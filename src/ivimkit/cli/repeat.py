@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options import OUTPUT_PANEL, Overwrite, Quiet, Verbose
+from ivimkit.cli.options import OUTPUT_PANEL, REGION_PANEL, LabelNames, Overwrite, Quiet, Verbose
 
 __all__ = ["repeat"]
 
-_SUBJECT_PANEL = "Subjects and regions"
 _CHANGE_PANEL = "Change"
 
 
@@ -43,7 +42,7 @@ def repeat(
         typer.Option(
             metavar="LIST",
             show_default=False,
-            rich_help_panel=_SUBJECT_PANEL,
+            rich_help_panel="Subjects",
             help="Subject of each RESULT or TABLE, like anna,anna,bert,bert. By default the sub-* "
             "in their paths, or that of the tables; otherwise all are of one subject.",
         ),
@@ -53,27 +52,19 @@ def repeat(
         typer.Option(
             metavar="FILE",
             show_default=False,
-            rich_help_panel=_SUBJECT_PANEL,
+            rich_help_panel=REGION_PANEL,
             help="Label image, or masks (repeatable): of each RESULT the file of this name in "
             "its folder, or beside it; otherwise this file for all. By default the fitted voxels "
             "are one region.",
         ),
     ] = None,
-    names: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=_SUBJECT_PANEL,
-            help="Names of a label image, see ivimkit roi.",
-        ),
-    ] = None,
+    names: LabelNames = None,
     maps: Annotated[
         str | None,
         typer.Option(
             metavar="LIST",
             show_default=False,
-            rich_help_panel=_SUBJECT_PANEL,
+            rich_help_panel=REGION_PANEL,
             help="Maps, like ADC,D,f. By default those of ADC, D, f, D_star and fD_star that "
             "there are.",
         ),
@@ -82,7 +73,7 @@ def repeat(
         Statistic,
         typer.Option(
             metavar="NAME",
-            rich_help_panel=_SUBJECT_PANEL,
+            rich_help_panel=REGION_PANEL,
             help="What stands for a region: mean, median, p5, q25, q75, p95, or roi_fit, the fit "
             "of its mean signal.",
         ),

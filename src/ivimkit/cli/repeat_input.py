@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivimkit import io, quality
+from ivimkit.cli.result_input import check_names
 from ivimkit.errors import FileFormatError, OptionError
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ class RepeatInput:
                 f"{folders[0]} is a folder and {other} is not; expected results only, or tables "
                 "only. Summarise the results by ivimkit roi, or leave the tables out"
             )
-        if self.names is not None and not self.labels:
-            raise OptionError("--names is given without --labels; expected both. Name the labels")
+        check_names(self.labels, self.names)
         return self._of_results(scans) if folders else self._of_tables(scans)
 
     def _of_results(self, folders: Sequence[Path]) -> pd.DataFrame:

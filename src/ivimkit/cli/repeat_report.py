@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ivimkit import io, quality
+from ivimkit.cli.assignment import words
 from ivimkit.cli.repeat_input import RepeatInput
 from ivimkit.cli.repeat_tables import change_table, repeat_table
 from ivimkit.cli.screen import Screen
@@ -71,7 +72,7 @@ class RepeatReport:
 
     def run(self, scans: Sequence[Path]) -> None:
         """Read, compute, write, print."""
-        maps = None if self.maps is None else self.maps.replace(",", " ").split()
+        maps = None if self.maps is None else words(self.maps)
         self._check()
         source = RepeatInput(self.subject, self.labels, self.names, maps, self.statistic)
         with self.screen.warnings_shown():

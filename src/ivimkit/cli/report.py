@@ -7,11 +7,19 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options import OUTPUT_PANEL, SCAN_PANEL, Overwrite, Quiet, Verbose
+from ivimkit.cli.options import (
+    LABELS,
+    OUTPUT_PANEL,
+    REGION_PANEL,
+    SCAN_PANEL,
+    FittedBval,
+    LabelNames,
+    Overwrite,
+    Quiet,
+    Verbose,
+)
 
 __all__ = ["report"]
-
-_REGION_PANEL = "Regions"
 
 
 def report(
@@ -23,33 +31,14 @@ def report(
             help="Folder that ivimkit fit has written; two are shown side by side.",
         ),
     ],
-    labels: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=_REGION_PANEL,
-            help="Label image, or masks (repeatable), whose regions are called like the files. "
-            "Where masks overlap, the one named first has the voxel: the lesion before its "
-            "organ.",
-        ),
-    ] = None,
-    names: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=_REGION_PANEL,
-            help="Names of a label image: CSV, TSV, JSON, ITK-SNAP label description or "
-            "FreeSurfer colour table.",
-        ),
-    ] = None,
+    labels: Annotated[list[Path] | None, LABELS] = None,
+    names: LabelNames = None,
     lesion: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             show_default=False,
-            rich_help_panel=_REGION_PANEL,
+            rich_help_panel=REGION_PANEL,
             help="Region to look at: its name or number, or the mask file's name without ending.",
         ),
     ] = None,
@@ -58,7 +47,7 @@ def report(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            rich_help_panel=_REGION_PANEL,
+            rich_help_panel=REGION_PANEL,
             help="Region to compare the lesion with; with --ring, the region that the ring stays "
             "in.",
         ),
@@ -68,7 +57,7 @@ def report(
         typer.Option(
             metavar="MM",
             show_default=False,
-            rich_help_panel=_REGION_PANEL,
+            rich_help_panel=REGION_PANEL,
             help="Compare with a ring of this width around the lesion, inside the fitted mask or "
             "--reference. By default 10, without --reference.",
         ),
@@ -77,7 +66,7 @@ def report(
         float,
         typer.Option(
             metavar="MM",
-            rich_help_panel=_REGION_PANEL,
+            rich_help_panel=REGION_PANEL,
             help="Distance between lesion and ring, where voxels are mixed.",
         ),
     ] = 5.0,
@@ -92,15 +81,7 @@ def report(
             "another.",
         ),
     ] = None,
-    bval: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=SCAN_PANEL,
-            help="Its b-values, if they are not beside --scan.",
-        ),
-    ] = None,
+    bval: FittedBval = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from ivimkit import io, report
 from ivimkit.cli.output_folders import REPORT, names_apart
+from ivimkit.cli.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.screen import Screen
-from ivimkit.errors import InputError, OptionError
+from ivimkit.errors import OptionError
 from ivimkit.labels import Labels
 from ivimkit.report.anonymity import without_names
 from ivimkit.report.document import check_target
@@ -72,7 +72,7 @@ class ReportRun:
         target = check_target(out or _usual_target(folders), overwrite=overwrite)
         with self.screen.warnings_shown():
             results = [self._load(folder, k) for k, folder in enumerate(folders)]
-            regions = self._regions(results[0])
+            regions = load_regions(results[0], self.labels, self.label_names)
             shown = regions
             if regions is not None and not self.show_names and self.label_names is None:
                 shown = without_names(regions)
@@ -104,28 +104,14 @@ class ReportRun:
                 f"{len(self.scans)} scans are given for {len(folders)} results; expected at most "
                 "one each. Leave some out"
             )
-        if self.label_names is not None and not self.labels:
-            raise OptionError(
-                "--names is given without --labels; expected both. Name the label image"
-            )
+        check_names(self.labels, self.label_names)
 
     def _load(self, folder: Path, number: int) -> FitResult:
         """Load a result with its scan; without it there are maps, but no curves."""
         result = io.load_result(folder)
         given = self.scans[min(number, len(self.scans) - 1)] if self.scans else None
-        try:
-            dwi = io.load_fitted_scan(result, given, self.bval)
-        except InputError as error:
-            if given is not None:
-                raise
-            self.screen.warn(f"no images, curves and residuals: {error}")
-            return result
-        return dataclasses.replace(result, dwi=dwi)
-
-    def _regions(self, result: FitResult) -> Labels | None:
-        if not self.labels:
-            return None
-        return io.load_labels(list(self.labels), result, self.label_names)
+        missing = "no images, curves and residuals"
+        return with_scan(result, self.screen, missing, scan=given, bval=self.bval)
 
 
 def _usual_target(folders: Sequence[Path]) -> Path:

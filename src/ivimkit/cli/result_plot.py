@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from ivimkit import io, organs, quality, report
-from ivimkit.cli.assignment import pair, parse_assignments, triple
+from ivimkit.cli.assignment import pair, parse_assignments, triple, words
 from ivimkit.cli.figure_files import FIGURES, Drawing, draw_trust, write_figures
 from ivimkit.cli.output_folders import names_apart
+from ivimkit.cli.result_input import with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.derived import describe
 from ivimkit.dwi import DWI
-from ivimkit.errors import InputError, OptionError
+from ivimkit.errors import OptionError
 from ivimkit.result import FitResult
 
 __all__ = ["ResultPlot"]
@@ -72,7 +73,14 @@ class ResultPlot:
             loaded = [io.load_result(folder) for folder in folders]
             results = dict(zip(names_apart(folders), loaded, strict=True))
             first = loaded[0]
-            dwi = self._scan_of(first)
+            dwi = with_scan(
+                first,
+                self.screen,
+                "no images beside the maps",
+                scan=self.scan,
+                bval=self.bval,
+                needed=bool(self.voxels),
+            ).dwi
             ranges = self._ranges(first)
             if len(loaded) == 1:
                 figures = self._one(first, dwi, ranges) | self._lesion(first, dwi)
@@ -84,16 +92,6 @@ class ResultPlot:
                 figures |= self._curves(dwi, results if len(loaded) > 1 else first)
             for path in write_figures(folder, figures, dpi=self.dpi):
                 self.screen.show(str(path))
-
-    def _scan_of(self, result: FitResult) -> DWI | None:
-        """Return the scan; without it there are maps, but neither images nor curves."""
-        try:
-            return io.load_fitted_scan(result, self.scan, self.bval)
-        except InputError as error:
-            if self.voxels or self.scan is not None:
-                raise
-            self.screen.warn(f"no images beside the maps: {error}")
-            return None
 
     def _ranges(self, result: FitResult) -> Mapping[str, tuple[float, float]]:
         """Return the ranges of the user on top of those of the organ."""
@@ -151,7 +149,7 @@ class ResultPlot:
         return found
 
     def _maps(self) -> list[str] | None:
-        return None if self.maps is None else self.maps.replace(",", " ").split()
+        return None if self.maps is None else words(self.maps)
 
 
 def _residuals(result: FitResult, dwi: DWI | None) -> dict[str, Drawing]:

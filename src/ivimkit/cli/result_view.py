@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +10,9 @@ from pathlib import Path
 from ivimkit import io
 from ivimkit.cli.interruption import raise_if_interrupted
 from ivimkit.cli.output_folders import names_apart
+from ivimkit.cli.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.screen import Screen
-from ivimkit.errors import InputError, IvimkitWarning, OptionError
-from ivimkit.labels import Labels
-from ivimkit.result import FitResult
+from ivimkit.errors import IvimkitWarning, OptionError
 from ivimkit.viewer import view
 
 __all__ = ["ResultView"]
@@ -52,9 +50,19 @@ class ResultView:
         """Serve the page until the process is interrupted."""
         if len({folder.resolve() for folder in folders}) < len(folders):
             raise OptionError("a result is named twice; expected different ones. Leave one out")
+        check_names(self.labels, self.names)
         with self.screen.warnings_shown():
-            results = [self._with_scan(io.load_result(folder)) for folder in folders]
-            labels = self._regions(results[0])
+            results = [
+                with_scan(
+                    io.load_result(folder),
+                    self.screen,
+                    "no images and no signal beside the maps",
+                    scan=self.scan,
+                    bval=self.bval,
+                )
+                for folder in folders
+            ]
+            labels = load_regions(results[0], self.labels, self.names)
             viewer = view(
                 *results,
                 labels=labels,
@@ -70,22 +78,3 @@ class ResultView:
             self.screen.note("Ctrl-C ends it")
             # Beside a compilation an interrupt may be dropped; it is remembered.
             viewer.wait(raise_if_interrupted)
-
-    def _with_scan(self, result: FitResult) -> FitResult:
-        """Return a result with its scan; without it there are no images and no signal."""
-        try:
-            dwi = io.load_fitted_scan(result, self.scan, self.bval)
-        except InputError as error:
-            if self.scan is not None:
-                raise
-            self.screen.warn(f"no images and no signal beside the maps: {error}")
-            return result
-        return dataclasses.replace(result, dwi=dwi)
-
-    def _regions(self, result: FitResult) -> Labels | None:
-        if not self.labels:
-            if self.names is not None:
-                raise OptionError("--names is given without --labels; expected both. Give both")
-            return None
-        files = list(self.labels)
-        return io.load_labels(files[0] if len(files) == 1 else files, result, self.names)

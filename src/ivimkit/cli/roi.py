@@ -7,11 +7,20 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options import OUTPUT_PANEL, SCAN_PANEL, Overwrite, Quiet, Verbose
+from ivimkit.cli.options import (
+    LABELS,
+    OUTPUT_PANEL,
+    REGION_PANEL,
+    FittedBval,
+    FittedScan,
+    LabelNames,
+    Overwrite,
+    Quiet,
+    Verbose,
+)
 
 __all__ = ["roi"]
 
-_REGION_PANEL = "The regions"
 _LESION_PANEL = "A lesion and its surroundings"
 
 
@@ -22,40 +31,21 @@ def roi(
             metavar="RESULT", show_default=False, help="Folder that ivimkit fit has written."
         ),
     ],
-    labels: Annotated[
-        list[Path],
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=_REGION_PANEL,
-            help="Label image, or masks (repeatable), whose regions are called like the files. "
-            "Where masks overlap, the one named first has the voxel: the lesion before its "
-            "organ.",
-        ),
-    ],
-    names: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=_REGION_PANEL,
-            help="Names of a label image: CSV, TSV, JSON, ITK-SNAP label description or "
-            "FreeSurfer colour table.",
-        ),
-    ] = None,
+    labels: Annotated[list[Path], LABELS],
+    names: LabelNames = None,
     maps: Annotated[
         str | None,
         typer.Option(
             metavar="LIST",
             show_default=False,
-            rich_help_panel=_REGION_PANEL,
+            rich_help_panel=REGION_PANEL,
             help="Maps to summarise, like D,f,D_star. By default all.",
         ),
     ] = None,
     mean_fit: Annotated[
         bool,
         typer.Option(
-            rich_help_panel=_REGION_PANEL,
+            rich_help_panel=REGION_PANEL,
             help="Also fit the mean signal of each region, as its voxels were fitted.",
         ),
     ] = True,
@@ -95,25 +85,8 @@ def roi(
             help="Distance between lesion and ring, where voxels are mixed.",
         ),
     ] = 5.0,
-    scan: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=SCAN_PANEL,
-            help="The scan, for the mean signals. By default the file that was fitted, if it is "
-            "still there and unchanged.",
-        ),
-    ] = None,
-    bval: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=SCAN_PANEL,
-            help="Its b-values, if they are not beside --scan.",
-        ),
-    ] = None,
+    scan: FittedScan = None,
+    bval: FittedBval = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options import SCAN_PANEL, Quiet, Verbose
+from ivimkit.cli.options import LABELS, FittedBval, FittedScan, LabelNames, Quiet, Verbose
 
 __all__ = ["view"]
 
-_SHOWN_PANEL = "What is shown"
 _SERVER_PANEL = "The server"
 
 
@@ -24,43 +23,10 @@ def view(
             help="Folder that ivimkit fit has written; two are shown side by side.",
         ),
     ],
-    labels: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=_SHOWN_PANEL,
-            help="Regions to show: one image of numbers, or a mask each. Repeatable.",
-        ),
-    ] = None,
-    names: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=_SHOWN_PANEL,
-            help="Names of the numbers in --labels: CSV, JSON, ITK-SNAP or FreeSurfer.",
-        ),
-    ] = None,
-    scan: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=SCAN_PANEL,
-            help="The scan, for its images and curves. By default the file that was fitted, "
-            "if it is still there and unchanged.",
-        ),
-    ] = None,
-    bval: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=SCAN_PANEL,
-            help="Its b-values, if they are not beside --scan.",
-        ),
-    ] = None,
+    labels: Annotated[list[Path] | None, LABELS] = None,
+    names: LabelNames = None,
+    scan: FittedScan = None,
+    bval: FittedBval = None,
     port: Annotated[
         int,
         typer.Option(

@@ -6,6 +6,7 @@ Change one import, ``from ivimkit.compat.dipy import IvimModel``; DIPY itself is
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 import numpy as np
@@ -144,7 +145,7 @@ def ivim_model_selector(
 IvimModel = ivim_model_selector
 
 
-class _Model:
+class _Model(ABC):
     """What both models share: b-values, bounds, fit and prediction."""
 
     def __init__(self, gtab: Gradients, signal_model: SignalModel) -> None:
@@ -229,8 +230,9 @@ class _Model:
         """
         return _predicted(ivim_params, gtab, S0)
 
+    @abstractmethod
     def _method(self) -> FitMethod:
-        raise NotImplementedError
+        """Return the method of the fit."""
 
     def _fitted(self, dwi: DWI, threads: int | None) -> IvimFit:
         result = fit(dwi, model=self.signal_model, method=self._method(), threads=threads)

@@ -7,6 +7,7 @@ collection itself is not needed.
 from __future__ import annotations
 
 import warnings
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -51,7 +52,8 @@ _OURS = {"S0": "S0", "f": "f", "Dp": "D_star", "D": "D"}
 _HIGHEST_S0 = 10.0
 
 
-class _Algorithm:
+# Not ABC: its slots forbid the assignment to __class__ by which the collection makes an algorithm.
+class _Algorithm(metaclass=ABCMeta):
     """What all algorithms share: the collection's interface around one method of ivimkit."""
 
     id_author = "The ivimkit developers"
@@ -220,8 +222,9 @@ class _Algorithm:
         elif not fewest <= n <= most:
             raise OptionError(f"there are {n} thresholds; expected {fewest} to {most}")
 
+    @abstractmethod
     def _method(self) -> FitMethod:
-        raise NotImplementedError
+        """Return the method of the fit, with the thresholds that were given."""
 
 
 class OsipiVarPro(_Algorithm):

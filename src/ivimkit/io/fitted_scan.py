@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from ivimkit.dwi import DWI
-from ivimkit.errors import FileFormatError
+from ivimkit.errors import FileFormatError, InputError
 from ivimkit.io.checksum import sha256
 from ivimkit.io.reading import load
 from ivimkit.io.scan import AnyPath
@@ -52,15 +52,9 @@ def load_fitted_scan(
     >>> ik.io.load_fitted_scan(result).shape
     (12, 10, 1)
     """
-    given: AnyPath | Sequence[AnyPath] | None = scan
     recorded = result.provenance.options.get("scan", {})
-    bvecs = None
-    if given is None:
-        files = _sources(result, "scan")
-        given = files if recorded.get("stack", False) else files[0]
-        bvals = bvals or next(iter(_sources(result, "bvals", needed=False)), None)
-        bvecs = next(iter(_sources(result, "bvecs", needed=False)), None)
-    dwi = load(given, bvals, bvecs, **_known(recorded, _READING))
+    reading = _known(recorded, _READING)
+    dwi = _load_source(result, bvals, reading) if scan is None else load(scan, bvals, **reading)
     choice = _known(recorded, _CHOICE)
     if any(value is not None for value in choice.values()):
         dwi = dwi.select(**choice)
@@ -81,24 +75,55 @@ def load_fitted_scan(
     return dwi.with_average(average).with_mask(result.mask)
 
 
+def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str, Any]) -> DWI:
+    """Load the scan that a result names, which must still be what it was."""
+    files = _sources(result, "scan")
+    roles = {"scan", "bvecs"}
+    if bvals is None:
+        roles.add("bvals")
+        bvals = next(iter(_sources(result, "bvals", needed=False)), None)
+    bvecs = next(iter(_sources(result, "bvecs", needed=False)), None)
+    stacked = result.provenance.options.get("scan", {}).get("stack", False)
+    try:
+        dwi = load(files if stacked else files[0], bvals, bvecs, **reading)
+    except InputError:
+        # A file that was exchanged for something else need not be readable.
+        _check_unchanged(result, roles, {})
+        raise
+    # Loading has taken the checksums: a scan of a gigabyte is not read twice.
+    _check_unchanged(result, roles, {source.path: source.sha256 for source in dwi.sources})
+    return dwi
+
+
 def _known(recorded: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: recorded[name] for name in names if recorded.get(name) is not None}
 
 
 def _sources(result: FitResult, role: str, *, needed: bool = True) -> list[Path]:
-    """Return the files of one role, which must still be what they were."""
-    found = [source for source in result.provenance.sources if source["role"] == role]
+    """Return the files of one role, which must still be there."""
+    found = [Path(known["path"]) for known in result.provenance.sources if known["role"] == role]
     if needed and not found:
         raise FileFormatError(
             "the result does not say which file it was made from; expected the scan. Name it "
             "(--scan)"
         )
-    for source in found:
-        path = Path(source["path"])
-        if not path.is_file() or sha256(path) != source["sha256"]:
-            what = "has changed since" if path.is_file() else "is not there any more"
-            raise FileFormatError(
-                f"{path}, from which the result was made, {what}; expected the same file. Name "
-                "the scan (--scan)"
-            )
-    return [Path(source["path"]) for source in found]
+    for path in found:
+        if not path.is_file():
+            raise _gone(path, "is not there any more")
+    return found
+
+
+def _check_unchanged(result: FitResult, roles: Set[str], known: Mapping[str, str]) -> None:
+    """Raise if a file has another checksum than when it was fitted; some are known already."""
+    for source in result.provenance.sources:
+        if source["role"] in roles:
+            path = Path(source["path"])
+            if source["sha256"] != (known.get(str(path)) or sha256(path)):
+                raise _gone(path, "has changed since")
+
+
+def _gone(path: Path, what: str) -> FileFormatError:
+    return FileFormatError(
+        f"{path}, from which the result was made, {what}; expected the same file. Name the scan "
+        "(--scan)"
+    )

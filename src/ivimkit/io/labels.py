@@ -18,7 +18,7 @@ from ivimkit.errors import GeometryWarning, OptionError, RegionWarning, ShapeErr
 from ivimkit.geometry import Geometry
 from ivimkit.io.label_names import load_label_names
 from ivimkit.io.nifti import NiftiFile, open_nifti
-from ivimkit.io.scan import ALLOWED_SHIFT, AnyPath, largest_distance
+from ivimkit.io.scan import AnyPath
 from ivimkit.labels import Labels
 from ivimkit.result import FitResult
 
@@ -223,10 +223,9 @@ def _on_grid(image: _Image, grid: _Grid) -> NDArray[np.int32]:
     """Return the numbers of an image on the voxels of the scan."""
     same_shape = image.array.shape == grid.volume
     if _placed(image.geometry) and grid.placed:
-        shift = largest_distance(image.geometry, grid.geometry, grid.volume)
-        if same_shape and shift <= ALLOWED_SHIFT * min(grid.geometry.voxel_size):
+        if same_shape and image.geometry.is_at(grid.geometry, grid.volume):
             return image.array
-        return _resampled(image, grid, shift)
+        return _resampled(image, grid)
     if not same_shape:
         what = "the scan" if _placed(image.geometry) else f"{image.path}"
         raise ShapeError(
@@ -244,7 +243,7 @@ def _on_grid(image: _Image, grid: _Grid) -> NDArray[np.int32]:
     return image.array
 
 
-def _resampled(image: _Image, grid: _Grid, shift: float) -> NDArray[np.int32]:
+def _resampled(image: _Image, grid: _Grid) -> NDArray[np.int32]:
     from nibabel import processing  # It loads scipy.
 
     resample_from_to: Any = processing.resample_from_to
@@ -265,7 +264,7 @@ def _resampled(image: _Image, grid: _Grid, shift: float) -> NDArray[np.int32]:
             f"scan. Check that they belong together.{hint}"
         )
     warnings.warn(
-        f"{image.path} has another geometry than the scan ({_difference(image, grid, shift)}); "
+        f"{image.path} has another geometry than the scan ({_difference(image, grid)}); "
         "expected the same. It is resampled to the scan, nearest neighbour"
         f"{_volumes(image, array, grid)}",
         GeometryWarning,
@@ -282,9 +281,10 @@ def _resampled(image: _Image, grid: _Grid, shift: float) -> NDArray[np.int32]:
     return array
 
 
-def _difference(image: _Image, grid: _Grid, shift: float) -> str:
+def _difference(image: _Image, grid: _Grid) -> str:
     if image.array.shape != grid.volume:
         return f"shape {image.array.shape} against {grid.volume}"
+    shift = np.abs(image.geometry.shifts(grid.geometry, grid.volume)).max()
     return f"voxels are up to {shift:.3g} mm apart"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ivimkit.status import explain
 
 __all__ = [
     "from_json",
+    "plain",
     "read_json",
     "sidecar",
     "status_sidecar",
@@ -182,7 +183,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def to_json(content: Mapping[str, Any], indent: int | None = None) -> str:
     """Return JSON; inf and nan, which JSON has not, become words."""
-    return json.dumps(_plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    return json.dumps(plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def from_json(text: str) -> dict[str, Any]:
@@ -225,16 +226,24 @@ def read_json(path: Path) -> dict[str, Any]:
     return {name: _restored(value) for name, value in content.items()}
 
 
-def _plain(value: Any) -> Any:
-    """Return the value as JSON types."""
+def plain(value: Any, not_finite: Callable[[float], str | None] = str) -> Any:
+    """Return a value as JSON types, all the way down.
+
+    Parameters
+    ----------
+    value : object
+        Mappings, sequences, arrays, numbers, texts.
+    not_finite : callable
+        What stands for inf and nan, which JSON has not; by default their names.
+    """
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item, not_finite) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist(), not_finite)
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item, not_finite) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+        return not_finite(value)
     return value
 
 

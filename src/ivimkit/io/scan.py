@@ -16,12 +16,9 @@ from ivimkit.errors import GeometryWarning, ShapeError
 from ivimkit.geometry import Geometry
 from ivimkit.io.nifti import NiftiFile, open_nifti
 
-__all__ = ["ALLOWED_SHIFT", "AnyPath", "ScanFiles", "largest_distance", "open_mask", "open_scan"]
+__all__ = ["AnyPath", "ScanFiles", "open_mask", "open_scan"]
 
 AnyPath = str | PathLike[str]
-
-ALLOWED_SHIFT = 0.01
-"""Share of a voxel by which two geometries may differ and be the same."""
 
 
 @dataclass(frozen=True)
@@ -153,13 +150,6 @@ def open_mask(mask: AnyPath, scan: ScanFiles) -> NiftiFile:
     return file
 
 
-def largest_distance(one: Geometry, other: Geometry, shape: tuple[int, ...]) -> float:
-    """Return how far the voxels of two geometries lie apart at most, along an axis, in mm."""
-    corners = np.array(np.meshgrid(*[[0, n - 1] for n in shape])).reshape(3, -1)
-    homogeneous = np.vstack([corners, np.ones(corners.shape[1])])
-    return float(np.abs((one.affine - other.affine) @ homogeneous)[:3].max())
-
-
 def _is_volume(file: NiftiFile) -> bool:
     return len(file.shape) >= 3 and all(n == 1 for n in file.shape[3:])
 
@@ -181,8 +171,9 @@ def _check_volume(file: NiftiFile, first: NiftiFile) -> None:
 
 def _warn_if_moved(what: str, geometry: Geometry, scan: NiftiFile) -> None:
     """Warn if voxels of two files lie more than 1 % of a voxel apart."""
-    apart = largest_distance(geometry, scan.geometry, scan.shape[:3])
-    if apart > ALLOWED_SHIFT * min(scan.geometry.voxel_size):
+    shape = scan.shape[:3]
+    if not geometry.is_at(scan.geometry, shape):
+        apart = np.abs(geometry.shifts(scan.geometry, shape)).max()
         moved = geometry.affine - scan.geometry.affine
         origin = " ".join(f"{value:.3g}" for value in moved[:3, 3])
         warnings.warn(

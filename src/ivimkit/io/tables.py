@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivimkit.errors import FileFormatError, OptionError, OutputExistsError
 from ivimkit.io.folder import absolute, write_folder
+from ivimkit.io.record import plain
 from ivimkit.io.scan import AnyPath
 
 if TYPE_CHECKING:
@@ -199,7 +199,9 @@ def _write(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], folder:
     first = folder / next(iter(names.values()))
     ending = _ending(first)
     if ending == ".json":
-        content = {name: _rows(table) for name, table in flat.items()}
+        rows = {name: table.to_dict("records") for name, table in flat.items()}
+        # JSON has no NaN.
+        content = plain(rows, lambda _: None)
         first.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
         return
     if ending == ".xlsx":
@@ -216,14 +218,3 @@ def _write(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], folder:
 def _flat(table: pd.DataFrame) -> pd.DataFrame:
     named = any(name is not None for name in table.index.names)
     return table.reset_index() if named else table
-
-
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows for JSON, which has no NaN."""
-    return [
-        {
-            str(key): None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in row.items()
-        }
-        for row in table.to_dict("records")
-    ]

@@ -127,11 +127,8 @@ def _check_grid(first: FitResult, second: FitResult) -> None:
         )
     if len(first.shape) != 3:
         return
-    # The far corner shows differences of position, size and direction.
-    corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], float)
-    corners[:, :3] *= np.array(first.shape) - 1
-    apart = corners @ (first.geometry.affine - second.geometry.affine).T
-    distance = float(np.linalg.norm(apart[:, :3], axis=1).max())
+    apart = first.geometry.shifts(second.geometry, first.shape)
+    distance = float(np.linalg.norm(apart, axis=1).max())
     if distance > _SHIFT * min(first.geometry.voxel_size):
         raise ShapeError(
             f"voxels of the results are up to {distance:.3g} {first.geometry.voxel_units} apart; "

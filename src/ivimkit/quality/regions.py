@@ -11,18 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.derived import describe
-from ivimkit.errors import OptionError, RegionWarning
+from ivimkit.errors import OptionError, RegionWarning, ShapeError
 from ivimkit.labels import Labels
 from ivimkit.quality.distribution import distribution
 from ivimkit.quality.extent import diameter_mm, volume_ml
 from ivimkit.quality.region_fit import roi_fit
 from ivimkit.quality.rows import finite, labelled, map_names, table_of
+from ivimkit.result import FitResult
 from ivimkit.status import count
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ivimkit.result import FitResult
 
 __all__ = ["roi_status", "roi_table"]
 
@@ -33,7 +32,7 @@ def roi_table(
     label_names: Mapping[int, str] | None = None,
     *,
     maps: Sequence[str] | None = None,
-    mean_fit: bool | None = None,
+    mean_fit: bool | FitResult | None = None,
 ) -> pd.DataFrame:
     """Summarise each map in each region.
 
@@ -47,9 +46,10 @@ def roi_table(
         Names of the regions; by default those of the labels, or the numbers.
     maps : sequence of str, optional
         Which maps; all by default.
-    mean_fit : bool, optional
+    mean_fit : bool or FitResult, optional
         Whether to fit the mean signal of each region beside; by default if the result has its
-        scan at hand (``result.dwi``; ``ivimkit.load_result(folder, scan=True)``).
+        scan at hand (``result.dwi``; ``ivimkit.load_result(folder, scan=True)``). Or these fits,
+        if `roi_fit` has made them already.
 
     Returns
     -------
@@ -72,7 +72,8 @@ def roi_table(
     Raises
     ------
     ShapeError
-        If the labels have another shape than the maps, or there is no region.
+        If the labels have another shape than the maps, there is no region, or the fits in
+        `mean_fit` are not one per region.
     OptionError
         If the result has no such map, or `mean_fit` is asked for and cannot be, see `roi_fit`.
 
@@ -167,8 +168,15 @@ def roi_status(
     return table_of(rows, "region")
 
 
-def _fits(result: FitResult, labels: Labels, wanted: bool | None) -> FitResult | None:
+def _fits(result: FitResult, labels: Labels, wanted: bool | FitResult | None) -> FitResult | None:
     """Return the fits of the mean signals; None if they are not wanted, or cannot be."""
+    if isinstance(wanted, FitResult):
+        if wanted.shape != (len(labels),):
+            raise ShapeError(
+                f"mean_fit has shape {wanted.shape} and there are {len(labels)} regions; expected "
+                "the fits that roi_fit makes of these labels"
+            )
+        return wanted
     if wanted is False or (wanted is None and result.dwi is None):
         return None
     try:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.quality.difference import Difference
-from ivimkit.report.grid import letter_sides, panel_size
+from ivimkit.report.grid import draw_plane, letter_sides, panel_size
 from ivimkit.report.page import MARGIN, Page, fitted_size
-from ivimkit.report.shown import BACKGROUND, Shown, how_to_show
-from ivimkit.report.view import View, choose_cut, view_of
+from ivimkit.report.shown import Shown, how_to_show
+from ivimkit.report.view import choose_cut, view_of
 
 __all__ = ["agreement_panels", "difference_panels"]
 
@@ -109,10 +109,11 @@ def difference_panels(
         planes = [cut.planes(np.asarray(result.maps[name]))[0] for result in results]
         panels = [page.place(x, top, width, height) for x in places]
         images = [
-            _draw(axes, plane, shown, view) for axes, plane in zip(panels, planes, strict=False)
+            draw_plane(axes, plane, shown, view)
+            for axes, plane in zip(panels, planes, strict=False)
         ]
         change = _centred(difference.maps[name], shown)
-        images.append(_draw(panels[2], cut.planes(difference.maps[name])[0], change, view))
+        images.append(draw_plane(panels[2], cut.planes(difference.maps[name])[0], change, view))
         for which, scale in ((1, shown), (2, change)):
             place = page.place(places[which] + width + _BAR_GAP, top, _BAR, height)
             _bar(place, images[which], scale)
@@ -203,24 +204,9 @@ def _centred(stored: NDArray[Any], shown: Shown) -> Shown:
     return Shown(symbol, shown.unit, shown.factor, (-largest, largest), _DIVERGING)
 
 
-def _draw(axes: Axes, plane: NDArray[Any], shown: Shown, view: View) -> AxesImage:
-    axes.set(xticks=[], yticks=[], facecolor=BACKGROUND)
-    return axes.imshow(
-        shown.values(view.image(plane)),
-        origin="lower",
-        interpolation="nearest",
-        cmap=shown.colormap,
-        vmin=shown.limits[0],
-        vmax=shown.limits[1],
-        aspect=view.aspect,
-    )
-
-
 def _bar(place: Axes, image: AxesImage, shown: Shown) -> None:
     array: NDArray[np.float64] = np.ma.filled(np.ma.asarray(image.get_array()), np.nan)
-    ends = bool((array < shown.limits[0]).any()), bool((array > shown.limits[1]).any())
-    extend = {(False, False): "neither", (True, False): "min", (False, True): "max"}
-    bar = place.figure.colorbar(image, cax=place, extend=extend.get(ends, "both"))
+    bar = place.figure.colorbar(image, cax=place, extend=shown.extend([array]))
     bar.set_label(shown.label, fontsize=8, labelpad=3)
     place.tick_params(labelsize=7, pad=2)
     place.locator_params(nbins=5)

@@ -15,7 +15,7 @@ from ivimkit.report.page import MARGIN, Page, fitted_size
 from ivimkit.report.shown import BACKGROUND, Shown
 from ivimkit.report.view import View
 
-__all__ = ["Column", "draw_columns", "draw_wrapped", "letter_sides", "panel_size"]
+__all__ = ["Column", "draw_columns", "draw_plane", "draw_wrapped", "letter_sides", "panel_size"]
 
 _PANEL_WIDTH = 2.3
 """Width of an image, inches; all numbers below are inches, too."""
@@ -82,7 +82,7 @@ def draw_columns(
         own = panels[i :: len(columns)]
         _entitle(own[0], column.title, right)
         images = [
-            _draw(axes, plane, column.shown, view)
+            draw_plane(axes, plane, column.shown, view)
             for axes, plane in zip(own, column.planes, strict=True)
         ]
         _colour_bar(page, images[0], (left + i * right, bottom), width, column)
@@ -124,7 +124,7 @@ def draw_wrapped(
     panels = [page.place(x, y, width, height) for x, y in places]
     for panel, (x, y), column in zip(panels, places, columns, strict=True):
         _entitle(panel, column.title, right)
-        image = _draw(panel, column.planes[0], column.shown, view)
+        image = draw_plane(panel, column.planes[0], column.shown, view)
         _colour_bar(page, image, (x, y + height), width, column)
         letter_sides(panel, view)
     return page.figure
@@ -154,7 +154,24 @@ def _entitle(axes: Axes, title: str, width: float) -> None:
     axes.set_title(title, fontsize=fitted_size(title, 11, width), pad=4)
 
 
-def _draw(axes: Axes, plane: NDArray[Any], shown: Shown, view: View) -> AxesImage:
+def draw_plane(axes: Axes, plane: NDArray[Any], shown: Shown, view: View) -> AxesImage:
+    """Draw one image without ticks.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where.
+    plane : ndarray, shape (x, y)
+        Stored values.
+    shown : Shown
+        How they are shown.
+    view : View
+        How the plane is turned.
+
+    Returns
+    -------
+    matplotlib.image.AxesImage
+    """
     axes.set(xticks=[], yticks=[], facecolor=BACKGROUND)
     return axes.imshow(
         shown.values(view.image(plane)),
@@ -173,22 +190,14 @@ def _colour_bar(
     """Draw the colour bar below an image, whose lower left corner is given."""
     left, bottom = corner
     place = page.place(left + 0.05 * width, bottom + _BAR_GAP, 0.9 * width, _BAR)
-    bar = page.figure.colorbar(image, cax=place, orientation="horizontal", extend=_extend(column))
-    label = column.shown.label
+    shown = column.shown
+    ends = shown.extend([shown.values(plane) for plane in column.planes])
+    bar = page.figure.colorbar(image, cax=place, orientation="horizontal", extend=ends)
+    label = shown.label
     bar.set_label(label, fontsize=fitted_size(label, 9, width), labelpad=3)
     bar.ax.tick_params(labelsize=8, pad=2)
     bar.ax.xaxis.get_offset_text().set_fontsize(8)
     bar.ax.locator_params(nbins=max(2, round(2.2 * width)))
-
-
-def _extend(column: Column) -> str:
-    """Say at which ends of the colour bar there are values beyond it."""
-    values = [column.shown.values(plane) for plane in column.planes]
-    below = any(bool((array < column.shown.limits[0]).any()) for array in values)
-    above = any(bool((array > column.shown.limits[1]).any()) for array in values)
-    return {(False, False): "neither", (True, False): "min", (False, True): "max"}.get(
-        (below, above), "both"
-    )
 
 
 def letter_sides(axes: Axes, view: View) -> None:

@@ -247,7 +247,7 @@ def _draw(
     _write(axes, x + 0.98 * columns, y + 0.97 * rows, right, ("right", "top"))
     place = page.place((page_width - _BAR_WIDTH) / 2, _TOP + height + _BAR_GAP, _BAR_WIDTH, _BAR)
     bar = page.figure.colorbar(
-        drawn, cax=place, orientation="horizontal", extend=_extend(sheet, shown)
+        drawn, cax=place, orientation="horizontal", extend=shown.extend([sheet])
     )
     bar.set_label(shown.label, fontsize=9, labelpad=3)
     bar.ax.tick_params(labelsize=8, pad=2)
@@ -271,15 +271,6 @@ def _slices(slices: Sequence[int], shape: tuple[int, ...]) -> str:
     if len(slices) == last - first + 1:
         return f"slices {first} to {last}"
     return f"{len(slices)} of {shape[2]} slices, {first} to {last}"
-
-
-def _extend(sheet: NDArray[np.float32], shown: Shown) -> str:
-    """Say at which ends of the colour bar there are values beyond it."""
-    low, high = shown.limits
-    ends = bool((sheet < low).any()), bool((sheet > high).any())
-    return {(False, False): "neither", (True, False): "min", (False, True): "max"}.get(
-        ends, "both"
-    )
 
 
 def _write(axes: Axes, x: float, y: float, text: str, place: tuple[str, str]) -> None:

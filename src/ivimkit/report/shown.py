@@ -65,6 +65,15 @@ class Shown:
         numbers = np.asarray(stored, dtype=np.float64) * self.factor
         return np.where(np.isfinite(numbers), numbers, np.nan)
 
+    def extend(self, numbers: Sequence[NDArray[Any]]) -> str:
+        """Say at which ends of the colour bar some of the shown numbers lie beyond it."""
+        low, high = self.limits
+        below = any(bool((array < low).any()) for array in numbers)
+        above = any(bool((array > high).any()) for array in numbers)
+        return {(False, False): "neither", (True, False): "min", (False, True): "max"}.get(
+            (below, above), "both"
+        )
+
     def text(self, stored: float) -> str:
         """Write one stored value as a number in the shown unit."""
         if not math.isfinite(stored):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from ivimkit import io
 from ivimkit.errors import InputError, OptionError
 from ivimkit.viewer.study import Study
@@ -15,7 +13,6 @@ from ivimkit.viewer.volumes import smallest
 __all__ = ["aligned_mask"]
 
 _GZIP = b"\x1f\x8b"
-_SAME = 0.01
 
 
 def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
@@ -49,8 +46,7 @@ def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
             # Nobody knows the folder.
             raise OptionError(str(error).replace(str(path), "the mask")) from None
     own = (*array.shape, 1, 1, 1)[:3]
-    apart = np.abs(geometry.affine - study.geometry.affine).max()
-    if own == study.grid and apart <= _SAME * min(study.geometry.voxel_size):
+    if own == study.grid and geometry.is_at(study.geometry, own):
         return io.image_bytes(smallest(labels.array), study.geometry), ""
     shapes = f"{' x '.join(map(str, own))} voxels against {' x '.join(map(str, study.grid))}"
     note = f"The mask has another grid ({shapes}): resampled to the scan, nearest neighbour."

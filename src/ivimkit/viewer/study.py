@@ -18,9 +18,6 @@ from ivimkit.result import FitResult
 
 __all__ = ["Study"]
 
-# Voxels may lie this far apart, in voxels, and still be the same ones.
-_SAME = 0.01
-
 
 @dataclass(frozen=True, eq=False)
 class Study:
@@ -172,16 +169,14 @@ def _check_grid(first: FitResult, results: Sequence[FitResult], names: Sequence[
         raise ShapeError(
             f"the result has shape {first.shape}; expected up to three axes. View one part of it"
         )
-    corners = np.array(np.meshgrid(*[[0, n - 1] for n in (*first.shape, 1, 1, 1)[:3]]))
-    places = np.vstack([corners.reshape(3, -1), np.ones(corners[0].size)])
     for result, name in zip(results, names, strict=True):
         if result.shape != first.shape:
             raise ShapeError(
                 f"{name} has shape {result.shape} and {names[0]} {first.shape}; expected results "
                 "of one grid. View them one by one"
             )
-        apart = np.abs((result.geometry.affine - first.geometry.affine) @ places)[:3].max()
-        if apart > _SAME * min(first.geometry.voxel_size):
+        if not result.geometry.is_at(first.geometry, first.shape):
+            apart = np.abs(result.geometry.shifts(first.geometry, first.shape)).max()
             raise ShapeError(
                 f"the voxels of {name} and {names[0]} lie up to {apart:.3g} "
                 f"{first.geometry.voxel_units} apart; expected results of one grid. Register the "

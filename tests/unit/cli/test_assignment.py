@@ -13,6 +13,7 @@ from ivimkit.cli.assignment import (
     parse_assignments,
     position_list,
     triple,
+    words,
 )
 from ivimkit.errors import OptionError
 
@@ -38,6 +39,11 @@ def test_value_that_cannot_be_read(word):
 def test_same_name_twice():
     with pytest.raises(OptionError, match="--start gives D twice; expected it once"):
         parse_assignments(["D=1", "D=2"], "--start", "D=1", number)
+
+
+def test_words():
+    assert words(" D,f  D_star, ") == ["D", "f", "D_star"]
+    assert words(",") == []
 
 
 def test_number_list():

@@ -9,7 +9,10 @@ import pytest
 
 import ivimkit
 
-COMMANDS = ("fit", "check", "compare", "plot", "view", "simulate", "demo", "methods")
+WITH_EXAMPLES = (
+    *("fit", "check", "compare", "plot", "view", "roi", "repeat", "report", "simulate", "demo"),
+)
+COMMANDS = (*WITH_EXAMPLES, "methods")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)], ids=str)
@@ -19,9 +22,7 @@ def test_help_fits_80_columns(run, command):
     assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize(
-    "command", ["fit", "check", "compare", "plot", "view", "simulate", "demo"]
-)
+@pytest.mark.parametrize("command", WITH_EXAMPLES)
 def test_help_has_examples(run, command):
     assert f"\n   ivimkit {command}" in run(command, "--help").stdout
 

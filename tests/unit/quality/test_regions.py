@@ -1,6 +1,7 @@
 """roi_table and roi_status: what they say of each region."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import ivimkit as ik
@@ -68,6 +69,17 @@ class TestTable:
                 )
                 np.testing.assert_array_equal([row[key] for key in FITTED], expected)
         assert np.isnan(table.loc[("liver", "rmse"), "roi_fit_sd"])
+
+    def test_fits_that_are_there_already_are_not_made_again(self, fitted, monkeypatch):
+        result, labels = fitted
+        means, expected = quality.roi_fit(result, labels), quality.roi_table(result, labels)
+        monkeypatch.delattr("ivimkit.quality.regions.roi_fit")
+        found = quality.roi_table(result, labels, mean_fit=means)
+        pd.testing.assert_frame_equal(found, expected)
+        fewer = np.where(labels.array > 2, 0, labels.array)
+        message = r"mean_fit has shape \(8,\) and there are 2 regions; expected the fits that"
+        with pytest.raises(ShapeError, match=message):
+            quality.roi_table(result, fewer, mean_fit=means)
 
     def test_the_order_of_voxels_does_not_matter(self):
         rng = np.random.default_rng(0)

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from matplotlib.figure import Figure
 
 import ivimkit as ik
@@ -9,18 +8,7 @@ from ivimkit.report.alt_text import describe
 from made_results import biexp_maps, made_result
 
 SHAPE = (8, 6, 3)
-AFFINE = np.diag([-2.0, 2.0, 5.0, 1.0])
 B = [0, 0, 10, 20, 50, 100, 200, 400, 800]
-
-
-@pytest.fixture
-def result():
-    return made_result(biexp_maps(SHAPE), affine=AFFINE)
-
-
-@pytest.fixture
-def dwi(result):
-    return DWI(ik.simulate.signals("biexp", result.params, B), B, AFFINE)
 
 
 def test_images_with_range_unit_and_median(result):
@@ -40,8 +28,8 @@ def test_rows_of_one_scale_are_one_sentence(result):
     assert text.count("Images: D, shown from 0 to 2.5") == 1
 
 
-def test_rows_with_scales_of_their_own(result):
-    other = made_result({**biexp_maps(SHAPE), "f": 0.1 * np.ones(SHAPE)}, affine=AFFINE)
+def test_rows_with_scales_of_their_own(result, affine):
+    other = made_result({**biexp_maps(SHAPE), "f": 0.1 * np.ones(SHAPE)}, affine=affine)
     found = ik.quality.difference(result, other)
     text = describe(report.difference_panels(found, maps=["D", "f"]))
     assert "Images: B, D shown from 0 to 2.5 10⁻³ mm²/s, median" in text
@@ -76,18 +64,18 @@ def test_histograms_have_their_medians(result):
     assert f"all voxels: {1e3 * np.median(result.maps['D']):#.3g} (n = 144)" in text
 
 
-def test_bars_say_where_the_ends_are(result, dwi):
+def test_bars_say_where_the_ends_are(result, dwi, affine):
     shift = np.where(np.array(B) == 400, 30.0, 0.0)
-    scan = DWI(dwi.signal + shift, B, AFFINE)
+    scan = DWI(dwi.signal + shift, B, affine)
     text = describe(report.residual_panels(ik.quality.residuals(result, scan)))
     assert "at 400" in text
     assert "mean residual from " in text
 
 
-def test_densities_are_plots(result):
+def test_densities_are_plots(result, affine):
     maps = biexp_maps(SHAPE)
     noise = np.random.default_rng(0).normal(0, 1e-4, SHAPE)
-    other = made_result({**maps, "D": maps["D"] + noise}, affine=AFFINE)
+    other = made_result({**maps, "D": maps["D"] + noise}, affine=affine)
     text = describe(report.agreement_panels(ik.quality.difference(result, other), maps=["D"]))
     assert text.startswith("D (n = 144): B − A (10⁻³ mm²/s) over mean of A and B")
     assert "mean difference " in text

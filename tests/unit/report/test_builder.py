@@ -132,6 +132,20 @@ def test_sections_and_headings(page):
     assert page.all("html")[0]["lang"] == "en"
 
 
+def test_mean_signals_are_fitted_once(drawn, result, labels, monkeypatch):
+    fits = []
+
+    def recorded(*arguments):
+        fits.append(ik.quality.region_fit.roi_fit(*arguments))
+        return fits[-1]
+
+    monkeypatch.setattr(ik.quality, "roi_fit", recorded)
+    monkeypatch.setattr(ik.quality.regions, "roi_fit", recorded)
+    table = blocks(ik.report.build(result, labels=labels), "regions", Table)[1]
+    assert len(fits) == 1
+    assert "fit of the mean" in table.head
+
+
 def test_every_picture_says_what_it_shows(page):
     images = page.all("img")
     assert len(images) > 10

@@ -10,18 +10,7 @@ from ivimkit.report import Picture, lesion_panels
 from made_results import biexp_maps, made_result
 
 SHAPE = (40, 36, 5)
-AFFINE = np.diag([-2.0, 2.0, 5.0, 1.0])
 B = [0, 10, 50, 200, 400, 790]
-
-
-@pytest.fixture
-def result():
-    return made_result(biexp_maps(SHAPE), affine=AFFINE)
-
-
-@pytest.fixture
-def dwi(result):
-    return DWI(ik.simulate.signals("biexp", result.params, B), B, AFFINE)
 
 
 @pytest.fixture

@@ -8,19 +8,8 @@ from ivimkit.report import Picture, image_mosaic, mosaic, mosaic_names
 from made_results import biexp_maps, made_result
 
 SHAPE = (9, 6, 7)
-AFFINE = np.diag([-2.0, 2.0, 5.0, 1.0])
 B = [0, 0, 10, 50, 200, 400, 780]
 GAP = 2
-
-
-@pytest.fixture
-def result():
-    return made_result(biexp_maps(SHAPE), affine=AFFINE)
-
-
-@pytest.fixture
-def dwi(result):
-    return DWI(ik.simulate.signals("biexp", result.params, B), B, AFFINE)
 
 
 def sheet(figure):
@@ -117,8 +106,8 @@ def test_one_slice_and_no_slice(result):
 
 
 @pytest.mark.parametrize("shape", [(6, 4, 54), (40, 4, 9), (4, 40, 9), (5, 5, 2)])
-def test_pages_fit_a_screen(shape):
-    result = made_result(biexp_maps(shape), affine=AFFINE)
+def test_pages_fit_a_screen(shape, affine):
+    result = made_result(biexp_maps(shape), affine=affine)
     width, height = mosaic(result, "D", most=54).get_size_inches()
     assert width <= 9.5
     assert height <= 8.2
@@ -142,15 +131,15 @@ def test_images_are_averages_of_the_nearest_b_value(dwi):
     assert figure.axes[0].images[0].get_cmap().name == "gray"
 
 
-def test_grey_is_ranged_by_the_tissue(dwi):
+def test_grey_is_ranged_by_the_tissue(dwi, affine):
     signal = dwi.signal.copy()
     inside = np.zeros(SHAPE, bool)
     inside[2:7, 1:5] = True
     signal[~inside] = 1e6
     clean = image_mosaic(dwi, 0, within=inside).axes[0].images[0].get_clim()
-    bright = image_mosaic(DWI(signal, B, AFFINE), 0, within=inside).axes[0].images[0].get_clim()
+    bright = image_mosaic(DWI(signal, B, affine), 0, within=inside).axes[0].images[0].get_clim()
     assert clean == bright
-    masked = DWI(signal, B, AFFINE, mask=inside)
+    masked = DWI(signal, B, affine, mask=inside)
     assert image_mosaic(masked, 0).axes[0].images[0].get_clim() == clean
 
 

@@ -88,3 +88,19 @@ def test_text(name, stored, text):
 def test_unknown_map():
     with pytest.raises(OptionError, match="no map 'T2'"):
         how_to_show("T2", BIEXP, [])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "ends"),
+    [
+        ([[0.0, 1.0], [0.5]], "neither"),
+        ([[0.5], [-0.1]], "min"),
+        ([[1.1], [0.5]], "max"),
+        ([[1.1], [-0.1]], "both"),
+        ([[np.nan]], "neither"),
+        ([], "neither"),
+    ],
+)
+def test_the_ends_of_the_bar_point_to_what_lies_beyond(numbers, ends):
+    shown = how_to_show("f", BIEXP, [NONE], {"f": (0.0, 1.0)})
+    assert shown.extend([np.array(part) for part in numbers]) == ends

@@ -134,7 +134,7 @@ def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
     sides = subject.sides
     tables = {
         side.name: roi_table(
-            side.result, labels, maps=_names(side), mean_fit=side.name in subject.means
+            side.result, labels, maps=_names(side), mean_fit=subject.means.get(side.name, False)
         )
         for side in sides
     }
