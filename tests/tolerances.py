@@ -63,3 +63,7 @@ Both sum in their own order, and a step of the fit magnifies that rounding."""
 
 SINGLE_PRECISION = 1e-3
 """The goal: float32 gives the numbers of float64 to this share, where data determine them."""
+
+SAME_SIDE_BY_SIDE = 1e-7
+"""Parameters of voxels fitted side by side and one by one: the same steps with sums in another
+order. Rounding of 1e-14 of a cost is 1e-7 of a step along the flattest of its valleys."""

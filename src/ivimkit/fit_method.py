@@ -29,11 +29,14 @@ class VoxelPlan:
         Numbers computed once per protocol, e.g. a dictionary of decays.
     work_rows : int
         Rows of the scratch array, which has n columns; never depends on the number of b-values.
+    lane_rows : int
+        Rows of the scratch array that `FitMethod.side_by_side` needs.
     """
 
     options: NDArray[np.float64]
     table: NDArray[np.float64]
     work_rows: int
+    lane_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,23 @@ class FitMethod(Plugin, ABC):
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         """Return the names of the maps that the method gives beside the parameters."""
         return ()
+
+    def side_by_side(self, model: SignalModel) -> Callable[..., Any] | None:
+        """Return a compiled function that does the same for many voxels, if there is one.
+
+        It is called as in `ivimkit.engine.cpu.fit_chunk_side_by_side`, on a processor, in float64,
+        where the bounds of all voxels are those of the model.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model to fit.
+
+        Returns
+        -------
+        callable or None
+        """
+        return None
 
     @abstractmethod
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:

@@ -14,6 +14,7 @@ from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.fit_method import FitMethod, VoxelPlan
 from ivimkit.kernels.atoms import build_dictionary
 from ivimkit.kernels.pools import pool_options
+from ivimkit.kernels.side_by_side import memory_rows
 from ivimkit.kernels.two_pools import GONE
 from ivimkit.signal_model import SignalModel
 
@@ -89,4 +90,6 @@ class TwoPoolMethod(FitMethod):
             b, weight, (slow.lower, slow.upper), fast, fraction, _N_SLOW, _N_FAST
         )
         options = pool_options(positions, dictionary.n1, dictionary.n2, degrees, *own)
-        return VoxelPlan(options, dictionary.table, dictionary.work_rows)
+        n_columns = dictionary.table.shape[1]
+        lane_rows = memory_rows(b.size, dictionary.n1, dictionary.n2, n_columns)
+        return VoxelPlan(options, dictionary.table, dictionary.work_rows, lane_rows)

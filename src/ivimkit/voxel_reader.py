@@ -63,6 +63,7 @@ class VoxelReader:
         self._columns = tuple(columns)
         used = {v for column in columns for group in column.groups for v in group}
         self._volumes = {v: _flat(signal[..., v], self.order) for v in used}
+        self._rows = _whole_rows(signal, self._columns, self.order)
 
     @property
     def n_voxels(self) -> int:
@@ -102,6 +103,9 @@ class VoxelReader:
         """
         where = self._where(start, stop)
         n = min(stop, self.n_voxels) - start
+        if self._rows is not None:
+            out[:n, : self.n_columns] = self._rows[where]
+            return
         with np.errstate(all="ignore"):
             for number, column in enumerate(self._columns):
                 out[:n, number] = self._average(column, where)
@@ -166,6 +170,18 @@ class VoxelReader:
             return data[where].astype(np.float64)
         flat = np.arange(where.start, where.stop) if isinstance(where, slice) else where
         return data[np.unravel_index(flat, data.shape, order=self.order)].astype(np.float64)
+
+
+def _whole_rows(
+    signal: NDArray[Any], columns: Sequence[Column], order: Any
+) -> NDArray[Any] | None:
+    """Return the signal as rows of voxels where these are stored so, and read as they are."""
+    as_stored = tuple(column.groups for column in columns) == tuple(
+        ((v,),) for v in range(signal.shape[-1])
+    )
+    if not (as_stored and order == "C" and signal.flags.c_contiguous):
+        return None
+    return signal.reshape(-1, signal.shape[-1])
 
 
 def _memory_order(signal: NDArray[Any]) -> Any:

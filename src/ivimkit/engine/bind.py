@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
 
 import numba
@@ -39,6 +39,11 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
     yield from _code_parts(plain.__code__)
     for name in sorted(plain.__code__.co_names):
         value = plain.__globals__.get(name)
+        if isinstance(value, ModuleType) and value.__name__.startswith("ivimkit."):
+            raise AssertionError(
+                f"{plain.__name__} reaches into {value.__name__}: what it takes from there would "
+                "not be hashed. Import it by its name"
+            )
         if isinstance(value, FunctionType) or hasattr(value, "py_func"):
             yield name
             yield from _parts(value, seen)

@@ -1,6 +1,6 @@
 """The CPU drivers: loops over voxels, indexing and memory, no formula.
 
-They are templates: `fit_row`, `estimate_row` and `signal_kernel` are put in by
+They are templates: `fit_row`, `fit_voxels`, `estimate_row` and `signal_kernel` are put in by
 `ivimkit.engine.bind`.
 """
 
@@ -11,11 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["estimate_chunk", "evaluate_chunk", "fit_chunk", "gradient_chunk"]
+from ivimkit.engine.voxel import close_row, open_row
+
+__all__ = [
+    "estimate_chunk",
+    "evaluate_chunk",
+    "fit_chunk",
+    "fit_chunk_side_by_side",
+    "gradient_chunk",
+]
 
 
 def fit_row(*_: Any) -> None:
     """Stand for `ivimkit.engine.voxel.fit_row` with the voxel function of a method."""
+    raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
+
+
+def fit_voxels(*_: Any) -> None:
+    """Stand for the function of a method that fits many voxels side by side."""
     raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
 
 
@@ -107,6 +120,59 @@ def _fit_rows(
             variation,
             status,
         )
+
+
+def fit_chunk_side_by_side(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signals: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+    fits: NDArray[np.float64],
+    out: NDArray[np.float64],
+    variation: NDArray[np.float64],
+    status: NDArray[np.int32],
+) -> None:
+    """Fit the rows of `signals`, with one set of bounds for all; from `work` to `fits` scratch."""
+    clean = np.zeros(b.size)
+    _fit_rows_side_by_side(
+        b, root_weight, signals, lower[0], upper[0], options, table, work, memory, state, order,
+        fits, clean, out, variation, status,
+    )  # fmt: skip
+
+
+def _fit_rows_side_by_side(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signals: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+    fits: NDArray[np.float64],
+    clean: NDArray[np.float64],
+    out: NDArray[np.float64],
+    variation: NDArray[np.float64],
+    status: NDArray[np.int32],
+) -> None:
+    for v in range(signals.shape[0]):
+        status[v] = open_row(v, b, root_weight, signals, low, clean, variation)
+    fit_voxels(
+        b, root_weight, signals, low, high, options, table, work, memory, state, order, fits,
+        clean, out, status,
+    )  # fmt: skip
+    for v in range(signals.shape[0]):
+        close_row(v, status[v], low, high, out, variation, status)
 
 
 def estimate_chunk(

@@ -8,17 +8,26 @@ the same bits whatever the number of threads, the chunk or the mask.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.engine.bind import bind
-from ivimkit.engine.cpu import estimate_chunk, evaluate_chunk, fit_chunk, gradient_chunk
+from ivimkit.engine.cpu import (
+    estimate_chunk,
+    evaluate_chunk,
+    fit_chunk,
+    fit_chunk_side_by_side,
+    gradient_chunk,
+)
 from ivimkit.engine.place import gpus_for
 from ivimkit.engine.task import PRECISIONS, Prepared, Progress, Reader, Task
 from ivimkit.errors import OptionError
+from ivimkit.kernels.atoms import aligned
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["default_threads", "evaluate", "gradients", "run"]
@@ -39,21 +48,26 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
     values, status = prepared.values[start:stop], prepared.status[start:stop]
     bounds, noise = prepared.bounds(start, stop), prepared.noise(start, stop)
     plan, found = prepared.plan, values[:, : prepared.n_found]
-    driver = bind(fit_chunk, ("fit_row", prepared.row))
-    driver(
-        prepared.b,
-        prepared.root_weight,
-        signals,
-        noise,
-        *bounds,
-        prepared.start,
-        plan.options,
-        plan.table,
-        plan.work_rows,
-        found,
-        prepared.variation[start:stop],
-        status,
-    )
+    variation = prepared.variation[start:stop]
+    data = prepared.b, prepared.root_weight, signals
+    if prepared.voxels is not None:
+        driver = bind(fit_chunk_side_by_side, ("fit_voxels", prepared.voxels))
+        scratch = prepared.scratch(signals.shape[0])
+        driver(*data, *bounds, plan.options, plan.table, *scratch, found, variation, status)
+    else:
+        driver = bind(fit_chunk, ("fit_row", prepared.row))
+        driver(
+            *data,
+            noise,
+            *bounds,
+            prepared.start,
+            plan.options,
+            plan.table,
+            plan.work_rows,
+            found,
+            variation,
+            status,
+        )
     estimate = prepared.estimate
     if estimate is not None:
         full, own = prepared.full_plan, estimate.plan
@@ -154,6 +168,23 @@ def run(
     return _run_on_cpu(reader, b, tasks, n_threads, precision, progress)
 
 
+def _in_threads(
+    work: Callable[[int], int], starts: Sequence[int], n_threads: int
+) -> Generator[int]:
+    """Yield what the chunks give as they are done; no thread is started to be the only one."""
+    if n_threads == 1:
+        yield from map(work, starts)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        futures = [pool.submit(work, start) for start in starts]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
 def _run_on_cpu(
     reader: Reader,
     b: NDArray[np.float64],
@@ -172,26 +203,25 @@ def _run_on_cpu(
     for task in prepared:
         _fit(task, np.zeros((0, padded.size)), 0)
 
+    scratch = threading.local()
+
     def work(start: int) -> int:
         stop = min(start + chunk, total)
-        signals = np.zeros((stop - start, padded.size))
+        # Memory that a thread has touched before is much cheaper; behind the signals are zeros.
+        if not hasattr(scratch, "signals"):
+            scratch.signals = aligned(chunk, padded.size)
+        signals = scratch.signals[: stop - start]
         reader.read(start, stop, signals)
         for task in prepared:
             _fit(task, signals, start)
         return stop - start
 
-    starts = range(0, total, chunk)
     done = 0
-    with ThreadPoolExecutor(n_threads) as pool:
-        futures = [pool.submit(work, start) for start in starts]
-        try:
-            for future in as_completed(futures):
-                done += future.result()
-                if progress is not None:
-                    progress(done, total)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with closing(_in_threads(work, range(0, total, chunk), n_threads)) as chunks:
+        for n in chunks:
+            done += n
+            if progress is not None:
+                progress(done, total)
     return [task.result for task in prepared]
 
 

@@ -46,9 +46,10 @@ def in_single(function: Callable[..., Any]) -> Callable[..., Any]:
     callees = {name: plain.__globals__.get(name) for name in plain.__code__.co_names}
     others = {name: in_single(f) for name, f in callees.items() if _is_kernel(f)}
     others = {name: other for name, other in others.items() if other is not callees[name]}
-    if plain.__module__ == two_pools.__name__:
-        values = two_pools.SINGLE_CONSTANTS
-        others |= {name: values[name] for name in plain.__code__.co_names if name in values}
+    for module in (two_pools, search):
+        if plain.__module__ == module.__name__:
+            values = module.SINGLE_CONSTANTS
+            others |= {name: values[name] for name in plain.__code__.co_names if name in values}
     if function in search.SINGLE:
         return _rounded(function, plain, others)
     if not others:

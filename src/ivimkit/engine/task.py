@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -14,6 +15,9 @@ from ivimkit.engine.single import in_single
 from ivimkit.engine.voxel import estimate_row, fit_row
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod, VoxelPlan
+from ivimkit.kernels.atoms import aligned
+from ivimkit.kernels.lanes import LANES, SIZE
+from ivimkit.kernels.side_by_side import FIT_COLUMNS, ORDER
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["PRECISIONS", "Prepared", "PreparedEstimate", "Progress", "Reader", "Task"]
@@ -104,6 +108,7 @@ class Prepared:
             self.full_plan.options,
             self.full_plan.table.astype(self.real) if single else self.full_plan.table,
             self.full_plan.work_rows,
+            self.full_plan.lane_rows,
         )
         self.lower = np.array([[p.lower for p in parameters]])
         self.upper = np.array([[p.upper for p in parameters]])
@@ -111,6 +116,8 @@ class Prepared:
         self.fixed = {task.model.index(k): v for k, v in task.model.fixed_maps.items()}
         voxel = in_single(task.method.voxel) if single else task.method.voxel
         self.row = pasted_with_kernels(fit_row, ("fit_voxel", voxel))
+        self.voxels = None if single or self.fixed else task.method.side_by_side(task.model)
+        self._scratch = threading.local()
         self.sigma = task.sigma
         self.n_found = len(parameters) + 2 + len(task.method.extras(task.model))
         n_columns = len(parameters) + 2 + len(task.columns)
@@ -135,6 +142,31 @@ class Prepared:
         for index, values in self.fixed.items():
             lower[:, index] = upper[:, index] = values[start:stop]
         return lower, upper
+
+    def scratch(self, n_voxels: int) -> tuple[NDArray[Any], ...]:
+        """Return what a thread needs to fit so many voxels side by side; it keeps it for the next.
+
+        Parameters
+        ----------
+        n_voxels : int
+            Voxels of a chunk.
+
+        Returns
+        -------
+        tuple of ndarray
+            The arguments of `ivimkit.engine.cpu.fit_chunk_side_by_side` between table and out.
+        """
+        kept: tuple[NDArray[Any], ...] | None = getattr(self._scratch, "arrays", None)
+        if kept is None or kept[-1].shape[0] < n_voxels:
+            kept = (
+                aligned(self.plan.work_rows, self.plan.table.shape[1]),
+                aligned(self.plan.lane_rows, LANES),
+                aligned(1, SIZE)[0],
+                np.zeros(ORDER, np.int64),
+                aligned(n_voxels, FIT_COLUMNS),
+            )
+            self._scratch.arrays = kept
+        return kept
 
     def noise(self, start: int, stop: int) -> NDArray[np.float64]:
         """Return the noise of a chunk, one number or one per voxel."""

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.kernels.device import pasted
 from ivimkit.kernels.screen import screen, spread
 from ivimkit.status import BOUND_SHIFT, FAILED, FitStatus
 
-__all__ = ["estimate_row", "fit_row"]
+__all__ = ["close_row", "estimate_row", "fit_row", "open_row"]
 
 
 def fit_voxel(*_: Any) -> int:
@@ -31,6 +32,57 @@ def estimate_voxel(*_: Any) -> int:
 _NON_FINITE = int(FitStatus.NON_FINITE)
 _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
 _FAILED = int(FAILED)
+
+
+@pasted
+def open_row(
+    v: int,
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signals: NDArray[np.float64],
+    low: NDArray[np.float64],
+    clean: NDArray[np.float64],
+    variation: NDArray[np.float64],
+) -> int:
+    """Copy row `v` of `signals` to `clean`, note its spread, return 0 if it can be fitted."""
+    for j in range(b.size):
+        # A value without weight may be anything, and 0 times NaN is NaN.
+        clean[j] = signals[v, j] if root_weight[j] > 0.0 else 0.0
+    total, positive = screen(root_weight, clean)
+    finite = math.isfinite(total)
+    for k in range(low.size):
+        finite = finite and math.isfinite(low[k])
+    if not finite:
+        return _NON_FINITE
+    if positive == 0.0:
+        return _NO_SIGNAL
+    variation[v] = spread(root_weight, clean)
+    return 0
+
+
+@pasted
+def close_row(
+    v: int,
+    code: int,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    out: NDArray[np.float64],
+    variation: NDArray[np.float64],
+    status: NDArray[np.int32],
+) -> None:
+    """Write the status of voxel `v` with what is on a bound; if it failed, leave no numbers."""
+    if code & _FAILED:
+        for k in range(out.shape[1]):
+            out[v, k] = math.nan
+        variation[v] = math.nan
+    else:
+        for k in range(low.size):
+            if low[k] < high[k]:
+                if out[v, k] <= low[k]:
+                    code |= 1 << (BOUND_SHIFT + 2 * k)
+                elif out[v, k] >= high[k]:
+                    code |= 1 << (BOUND_SHIFT + 2 * k + 1)
+    status[v] = code
 
 
 def fit_row(
@@ -52,20 +104,8 @@ def fit_row(
     status: NDArray[np.int32],
 ) -> None:
     """Fit row `v` of `signals`, with its bounds; `work`, `clean` and `found` are scratch."""
-    n_par = low.size
-    for j in range(b.size):
-        # A value without weight may be anything, and 0 times NaN is NaN.
-        clean[j] = signals[v, j] if root_weight[j] > 0.0 else 0.0
-    total, positive = screen(root_weight, clean)
-    finite = math.isfinite(total)
-    for k in range(n_par):
-        finite = finite and math.isfinite(low[k])
-    code = 0
-    if not finite:
-        code = _NON_FINITE
-    elif positive == 0.0:
-        code = _NO_SIGNAL
-    else:
+    code = open_row(v, b, root_weight, signals, low, clean, variation)
+    if code == 0:
         code = fit_voxel(
             b,
             root_weight,
@@ -79,21 +119,9 @@ def fit_row(
             work,
             found,
         )
-        variation[v] = spread(root_weight, clean)
-    if code & _FAILED:
-        for k in range(out.shape[1]):
-            out[v, k] = math.nan
-        variation[v] = math.nan
-    else:
         for k in range(out.shape[1]):
             out[v, k] = found[k]
-        for k in range(n_par):
-            if low[k] < high[k]:
-                if found[k] <= low[k]:
-                    code |= 1 << (BOUND_SHIFT + 2 * k)
-                elif found[k] >= high[k]:
-                    code |= 1 << (BOUND_SHIFT + 2 * k + 1)
-    status[v] = code
+    close_row(v, code, low, high, out, variation, status)
 
 
 def estimate_row(

@@ -10,6 +10,7 @@ g(t) = sum w exp(-b t); it and its derivatives stand here as Taylor series (`mom
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -18,7 +19,16 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import inlined
 
-__all__ = ["FIRST_TERM", "MOMENTS", "NORMS", "RATES", "Dictionary", "build_dictionary", "moments"]
+__all__ = [
+    "FIRST_TERM",
+    "MOMENTS",
+    "NORMS",
+    "RATES",
+    "Dictionary",
+    "aligned",
+    "build_dictionary",
+    "moments",
+]
 
 # Rows of the table.
 RATES = 0
@@ -98,8 +108,18 @@ class Dictionary:
         return 3 + 2 * self.n1 + 3
 
 
-def _aligned(rows: int, columns: int) -> NDArray[np.float64]:
-    """Return zeros that begin where a vector does: others straddle two lines of the cache."""
+def aligned(rows: int, columns: int) -> NDArray[np.float64]:
+    """Return zeros that begin where a vector does: others straddle two lines of the cache.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Shape.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns)
+    """
     line = _LANES * np.dtype(np.float64).itemsize
     memory = np.zeros(rows * columns + _LANES)
     first = -memory.ctypes.data % line // memory.itemsize
@@ -180,6 +200,21 @@ def build_dictionary(
     -------
     Dictionary
     """
+    return _built(b.tobytes(), weight.tobytes(), slow, fast, fraction, n1, n2)
+
+
+# A protocol is fitted more than once: the maps and the ADC, region after region.
+@functools.lru_cache(maxsize=64)
+def _built(
+    b_bytes: bytes,
+    weight_bytes: bytes,
+    slow: tuple[float, float],
+    fast: tuple[float, float],
+    fraction: tuple[float, float],
+    n1: int,
+    n2: int,
+) -> Dictionary:
+    b, weight = np.frombuffer(b_bytes), np.frombuffer(weight_bytes)
     rates1 = even_rates(b, weight, *slow, n1)
     rates2 = even_rates(b, weight, *fast, n2)
     n1, n2 = rates1.size, rates2.size
@@ -204,7 +239,7 @@ def build_dictionary(
     longest = [high for high in (slow[1], fast[1]) if high < _BEYOND]
     t_end = 2.0 * max(longest)
     offset, series = _series(b, weight, t_end)
-    table = _aligned(FIRST_TERM + 5 * n1 + b.size + series.shape[0], n)
+    table = aligned(FIRST_TERM + 5 * n1 + b.size + series.shape[0], n)
     table[RATES] = rates
     table[NORMS] = np.diag(gram)
     row = FIRST_TERM

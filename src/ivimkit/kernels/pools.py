@@ -28,7 +28,7 @@ _TISSUE_NOT_DETECTED = int(FitStatus.TISSUE_NOT_DETECTED)
 _DETECTED = 1.959964**2
 # A share of the signal that is rounding, however little noise there is.
 _NOTHING = 1e-8
-# A rate this close to its bound, relative, is on it: in float32 the two are rounded apart.
+# What is this close to its bound, relative, is on it: rounding may put the two apart.
 _ON_BOUND = 1e-7
 
 
@@ -75,11 +75,11 @@ def pool_bounds(
 
 
 @inlined
-def _on_bound(rate: float, low: float, high: float) -> float:
-    """Return a rate, or the bound that it is on."""
-    if abs(rate - low) <= _ON_BOUND * low:
+def _on_bound(value: float, low: float, high: float) -> float:
+    """Return a rate or a fraction, or the bound that it is on."""
+    if abs(value - low) <= _ON_BOUND * low:
         return low
-    return high if abs(rate - high) <= _ON_BOUND * high else rate
+    return high if abs(value - high) <= _ON_BOUND * high else value
 
 
 @device
@@ -124,7 +124,7 @@ def store_pools(
     out[i_s0] = min(max(s0, box[0]), box[1])
     out[i_slow] = r1
     if i_f >= 0:
-        out[i_f] = min(max(a2 / s0, box[2]), box[3])
+        out[i_f] = _on_bound(min(max(a2 / s0, box[2]), box[3]), box[2], box[3])
     if i_fast >= 0:
         out[i_fast] = r2
     out[-2] = cost

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,33 @@ from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.two_pools import APART, GONE, Box, Fit, descend, refine
 from ivimkit.kernels.two_pools import SINGLE as PASSES
 
-__all__ = ["SINGLE", "better", "global_fit", "ordered", "persist", "settle"]
+__all__ = [
+    "CRAWL",
+    "ROUNDS",
+    "SINGLE",
+    "SINGLE_CONSTANTS",
+    "STALLED",
+    "Place",
+    "alone",
+    "better",
+    "doubt",
+    "global_fit",
+    "has_profile",
+    "highest",
+    "in_fluid",
+    "is_done",
+    "is_promising",
+    "known_rates",
+    "missing_pools",
+    "ordered",
+    "pair_start",
+    "persist",
+    "project",
+    "settle",
+    "simpler",
+    "slow_half_start",
+    "survivor",
+]
 
 # Squared amplitude over its variance below which a pool is too faint for one start to be enough,
 # and below which a fit with one pool alone is the better place to begin.
@@ -27,11 +54,13 @@ _FLAT = 1e-9
 # Share of its upper bound above which a slow rate is that of free fluid.
 _FLUID = 0.6
 # How often a descent in a flat valley may begin again.
-_ROUNDS = 16
+ROUNDS = 16
 # Relative gain of such a round below which there is nothing more to gain, and below which the
 # descent may count as finished when the rounds are used up.
-_CRAWL = 1e-9
-_STALLED = 1e-5
+CRAWL = 1e-9
+STALLED = 1e-5
+# Costs that differ by less than this share are the same.
+_SAME_COST = 1e-11
 
 # Rows of the scratch array. All of it is indexed by row and column: an index that is a sum could
 # be negative for all the compiler knows, and negative indices cost a gather in place of a load.
@@ -40,9 +69,15 @@ _OTHER = 1
 _PROFILE = 2
 _GAINS = 3
 
+Place: TypeAlias = tuple[int, int, int, int, int, int]
+"""Where the gains of a voxel's pairs stand in an array: the first row, rows per slow and per fast
+rate, row of the profile; the first column, columns per fast rate."""
+
+_PLACE: Place = (_GAINS + 1, 1, 0, _PROFILE, 0, 1)
+
 
 @inlined
-def _project(
+def project(
     signal: NDArray[np.float64], table: NDArray[np.float64], work: NDArray[np.float64]
 ) -> None:
     """Write the inner products of the signal with all decays to work[_SIGNAL]."""
@@ -121,6 +156,55 @@ def _find_profile(
 
 
 @inlined
+def _gain(array: NDArray[np.float64], place: Place, i: int, j: int) -> float:
+    """Return what the i-th slow and the j-th fast decay explain together."""
+    row, column = place[0] + i * place[1] + j * place[2], place[4] + j * place[5]
+    # Without a sign: with one, each might count from the end, and is looked at.
+    gain: float = array[np.uint64(row), np.uint64(column)]
+    return gain
+
+
+@inlined
+def _height(array: NDArray[np.float64], place: Place, j: int) -> float:
+    """Return the profile at its column j."""
+    row, column = place[3] + j * place[2], place[4] + j * place[5]
+    height: float = array[np.uint64(row), np.uint64(column)]
+    return height
+
+
+@inlined
+def highest(n2: int, array: NDArray[np.float64], place: Place) -> int:
+    """Return the column in which the profile is highest."""
+    first = 0
+    for j in range(n2):
+        if _height(array, place, j) > _height(array, place, first):
+            first = j
+    return first
+
+
+@inlined
+def _is_summit(j: int, n2: int, array: NDArray[np.float64], place: Place) -> bool:
+    """Return whether the profile is nowhere higher beside its column j."""
+    here = _height(array, place, j)
+    left = j == 0 or here > _height(array, place, j - 1)
+    return left and (j == n2 - 1 or here >= _height(array, place, j + 1))
+
+
+@inlined
+def is_promising(
+    j: int, n2: int, doubtful: bool, enough: float, array: NDArray[np.float64], place: Place
+) -> bool:
+    """Return whether a descent from column j of the profile may lead further down.
+
+    Every summit is a basin of its own, unless what it explains is not `enough`. Where the noise
+    hides one of the pools, summits may be hidden too, and spare starts make sure.
+    """
+    return _height(array, place, j) > enough and (
+        _is_summit(j, n2, array, place) or (doubtful and j % 3 == 1)
+    )
+
+
+@inlined
 def _between(table: NDArray[np.float64], k: int, shift: float) -> float:
     """Return the rate `shift` columns behind the k-th, on a parabola through its neighbours."""
     before, here, after = table[RATES, k - 1], table[RATES, k], table[RATES, k + 1]
@@ -129,26 +213,14 @@ def _between(table: NDArray[np.float64], k: int, shift: float) -> float:
 
 
 @inlined
-def _highest(n2: int, work: NDArray[np.float64]) -> int:
-    """Return the column in which the profile is highest."""
-    first = 0
-    for j in range(n2):
-        if work[_PROFILE, j] > work[_PROFILE, first]:
-            first = j
-    return first
-
-
-@inlined
-def _is_summit(j: int, n2: int, work: NDArray[np.float64]) -> bool:
-    """Return whether the profile is nowhere higher beside its column j."""
-    here = work[_PROFILE, j]
-    left = j == 0 or here > work[_PROFILE, j - 1]
-    return left and (j == n2 - 1 or here >= work[_PROFILE, j + 1])
-
-
-@inlined
-def _pair_start(
-    n1: int, n2: int, j: int, table: NDArray[np.float64], work: NDArray[np.float64], box: Box
+def pair_start(
+    n1: int,
+    n2: int,
+    j: int,
+    table: NDArray[np.float64],
+    array: NDArray[np.float64],
+    place: Place,
+    box: Box,
 ) -> tuple[float, float]:
     """Return the best slow rate for the j-th fast one, between those of the table, and that one.
 
@@ -158,22 +230,23 @@ def _pair_start(
     n1_padded = (n1 + 7) // 8 * 8
     best = 0
     for i in range(n1):
-        if work[_GAINS + 1 + i, j] > work[_GAINS + 1 + best, j]:
+        if _gain(array, place, i, j) > _gain(array, place, best, j):
             best = i
     r1: float = table[RATES, best]
     r2: float = table[RATES, n1_padded + j]
     if n1 > 2:
         i = min(max(best, 1), n1 - 2)
-        row = _GAINS + 1 + i
-        g = work[row, j]
-        g1 = 0.5 * (work[row + 1, j] - work[row - 1, j])
-        h11 = work[row + 1, j] + work[row - 1, j] - 2.0 * g
+        g = _gain(array, place, i, j)
+        before, after = _gain(array, place, i - 1, j), _gain(array, place, i + 1, j)
+        g1 = 0.5 * (after - before)
+        h11 = after + before - 2.0 * g
         shift = -g1 / h11 if h11 < 0.0 else 0.0
-        if 0 < j < n2 - 1 and _is_summit(j, n2, work):
-            g2 = 0.5 * (work[row, j + 1] - work[row, j - 1])
-            h22 = work[row, j + 1] + work[row, j - 1] - 2.0 * g
-            h12 = 0.25 * (work[row + 1, j + 1] - work[row + 1, j - 1])
-            h12 -= 0.25 * (work[row - 1, j + 1] - work[row - 1, j - 1])
+        if 0 < j < n2 - 1 and _is_summit(j, n2, array, place):
+            left, right = _gain(array, place, i, j - 1), _gain(array, place, i, j + 1)
+            g2 = 0.5 * (right - left)
+            h22 = right + left - 2.0 * g
+            h12 = 0.25 * (_gain(array, place, i + 1, j + 1) - _gain(array, place, i + 1, j - 1))
+            h12 -= 0.25 * (_gain(array, place, i - 1, j + 1) - _gain(array, place, i - 1, j - 1))
             det = h11 * h22 - h12 * h12
             shift2 = (h12 * g1 - h11 * g2) / det
             if h11 < 0.0 and det > 0.0 and abs(shift2) < 1.0:
@@ -265,6 +338,26 @@ def _entering(
     return entering, best * best if best > 0.0 else -1.0
 
 
+@inlined
+def survivor(r1: float, box: Box) -> int:
+    """Return which pool is refitted where two have become one: 1 slow, 2 fast, 0 neither.
+
+    The pool that is gone has a rate far from the other, or they would be taken for one again.
+    """
+    if box[2] == 0.0 and (r1 < box[7] or box[3] < 1.0):
+        return 1
+    return 2 if box[3] == 1.0 else 0
+
+
+@inlined
+def alone(which: int, box: Box) -> Box:
+    """Return the bounds of a fit with one pool: 1 the slow one, 2 the fast one."""
+    s0_low, s0_high, _, _, r2_low, r2_high, r1_low, r1_high = box
+    if which == 1:
+        return s0_low, s0_high, 0.0, 0.0, GONE, GONE, r1_low, r1_high
+    return s0_low, s0_high, 1.0, 1.0, r2_low, r2_high, 0.0, 0.0
+
+
 @device
 def settle(
     b: NDArray[np.float64],
@@ -295,15 +388,12 @@ def settle(
     r1, r2, a1, a2, cost, seen1, seen2, iterations, end = fit
     if end == 0:
         return fit
-    s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
-    # The pool that is gone has a rate far from the other, or they would be taken for one again.
-    if f_low == 0.0 and (r1 < r1_high or f_high < 1.0):
-        alone = (s0_low, s0_high, 0.0, 0.0, GONE, GONE, r1_low, r1_high)
-        one = refine(b, root_weight, signal, r1, GONE, alone, table)
+    which = survivor(r1, box)
+    if which == 1:
+        one = refine(b, root_weight, signal, r1, GONE, alone(1, box), table)
         r1 = one[0]
-    elif f_high == 1.0:
-        alone = (s0_low, s0_high, 1.0, 1.0, r2_low, r2_high, 0.0, 0.0)
-        one = refine(b, root_weight, signal, 0.0, r2, alone, table)
+    elif which == 2:
+        one = refine(b, root_weight, signal, 0.0, r2, alone(2, box), table)
         r2 = one[1]
     else:
         # The bounds on f want both pools: the rates stay as close as they came.
@@ -335,15 +425,15 @@ def persist(
         As `refine` returns it.
     """
     gain = math.inf
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         if fit[8] != 2:
             break
         again = refine(b, root_weight, signal, fit[0], fit[1], box, table)
         gain = fit[4] - again[4]
         fit = better(fit, again)
-        if gain <= _CRAWL * fit[4]:
+        if gain <= CRAWL * fit[4]:
             break
-    if fit[8] == 2 and gain <= _STALLED * fit[4]:
+    if fit[8] == 2 and gain <= STALLED * fit[4]:
         # The floor of the valley is as low here as anywhere: that is a minimum.
         return fit[0], fit[1], fit[2], fit[3], fit[4], fit[5], fit[6], fit[7], 0
     return fit
@@ -357,6 +447,24 @@ def better(first: Fit, second: Fit) -> Fit:
     return f[0], f[1], f[2], f[3], f[4], f[5], f[6], n, f[8]
 
 
+@device
+def simpler(two: Fit, one: Fit, box: Box) -> Fit:
+    """Return the fit with one pool if that with two is no better, with the iterations of both.
+
+    Where a pool is not there, rounding alone would say what rate it has: it is put as close to the
+    other as it may be.
+    """
+    r1, r2, a1, a2, cost, seen1, seen2, n, end = better(two, one)
+    if one[8] == 0 and one[4] <= two[4] * (1.0 + _SAME_COST):
+        r1, r2, a1, a2, cost, seen1, seen2, _, end = one
+    _, _, _, _, r2_low, r2_high, r1_low, r1_high = box
+    if a2 == 0.0:
+        r2 = min(max(r2_low, APART * r1), r2_high)
+    elif a1 == 0.0:
+        r1 = max(min(r1_high, r2 / APART), r1_low)
+    return r1, r2, a1, a2, cost, seen1, seen2, n, end
+
+
 @inlined
 def _is_faint(fit: Fit, degrees: float, limit: float) -> bool:
     """Return whether a pool is so faint, compared with `limit`, that its basin may be wrong."""
@@ -364,7 +472,17 @@ def _is_faint(fit: Fit, degrees: float, limit: float) -> bool:
 
 
 @inlined
-def _known(fit: Fit) -> tuple[float, float]:
+def doubt(fit: Fit, degrees: float, energy: float) -> tuple[bool, float]:
+    """Return whether a pool is so faint that its basin may be wrong, and what is worth a look.
+
+    The latter is what a pair of decays has to explain of the squared norm of the signal, `energy`,
+    to beat the fit after a descent.
+    """
+    return _is_faint(fit, degrees, _FAINT), energy - _HOPELESS * fit[4]
+
+
+@inlined
+def known_rates(fit: Fit) -> tuple[float, float]:
     """Return the rates of a minimum that need not be found again; negative if it is none."""
     if fit[2] > 0.0 and fit[3] > 0.0 and fit[8] == 0:
         return fit[0], fit[1]
@@ -426,18 +544,27 @@ def _above(slow: float, fast: float, box: Box) -> float:
     return min(max(fast, box[4], APART * slow), box[5])
 
 
-@device
-def _best_slow_half(
-    n1: int, n2: int, table: NDArray[np.float64], work: NDArray[np.float64]
+@inlined
+def slow_half_start(
+    n1: int,
+    n2: int,
+    table: NDArray[np.float64],
+    array: NDArray[np.float64],
+    place: Place,
+    box: Box,
 ) -> tuple[float, float]:
-    """Return the best pair whose slow rate is in the lower half of the dictionary."""
+    """Return the best pair whose slow rate is in the lower half of the dictionary.
+
+    A fast tissue decay may hide a fast pool with hardly any tissue, or with a noise floor below.
+    """
     best1 = best2 = 0
     for i in range((n1 + 1) // 2):
         for j in range(n2):
-            if work[_GAINS + 1 + i, j] > work[_GAINS + 1 + best1, best2]:
+            if _gain(array, place, i, j) > _gain(array, place, best1, best2):
                 best1 = i
                 best2 = j
-    return table[RATES, best1], table[RATES, (n1 + 7) // 8 * 8 + best2]
+    slow: float = min(max(table[RATES, best1], box[6]), box[7])
+    return slow, _above(slow, table[RATES, (n1 + 7) // 8 * 8 + best2], box)
 
 
 @pasted
@@ -454,33 +581,86 @@ def _all_basins(
 ) -> Fit:
     """Refine from the best pair of decays and from every other one that may lead further down."""
     _find_profile(table, n1, n2, box[2], box[3], work)
-    first = _highest(n2, work)
-    slow, fast = _pair_start(n1, n2, first, table, work, box)
+    first = highest(n2, work, _PLACE)
+    slow, fast = pair_start(n1, n2, first, table, work, _PLACE, box)
     best = descend(b, root_weight, signal, slow, fast, box, -1.0, -1.0, math.inf, table)
-    # Every other summit of the profile is a basin of its own, unless it is far too high. Where the
-    # noise hides one of the pools, summits may be hidden too, and spare starts make sure.
-    doubtful = _is_faint(best, degrees, _FAINT)
-    enough = -_HOPELESS * best[4]
+    energy = 0.0
     for j in range(b.size):
-        enough += (root_weight[j] * signal[j]) ** 2
+        energy += (root_weight[j] * signal[j]) ** 2
+    doubtful, enough = doubt(best, degrees, energy)
     for j in range(n2):
-        promising = _is_summit(j, n2, work) or (doubtful and j % 3 == 1)
-        if j != first and work[_PROFILE, j] > enough and promising:
-            known1, known2 = _known(best)
-            slow, fast = _pair_start(n1, n2, j, table, work, box)
+        if j != first and is_promising(j, n2, doubtful, enough, work, _PLACE):
+            known1, known2 = known_rates(best)
+            slow, fast = pair_start(n1, n2, j, table, work, _PLACE, box)
             other = descend(
                 b, root_weight, signal, slow, fast, box, known1, known2, best[4], table
             )
             best = better(best, other)
-    # A fast tissue decay may hide a fast pool with hardly any tissue, or with a noise floor below.
-    if best[0] > _FLUID * box[7]:
-        slow, fast = _best_slow_half(n1, n2, table, work)
-        slow = min(max(slow, box[6]), box[7])
-        known1, known2 = _known(best)
-        fast = _above(slow, fast, box)
+    if in_fluid(best, box):
+        slow, fast = slow_half_start(n1, n2, table, work, _PLACE, box)
+        known1, known2 = known_rates(best)
         other = descend(b, root_weight, signal, slow, fast, box, known1, known2, best[4], table)
         best = better(best, other)
     return best
+
+
+@inlined
+def in_fluid(fit: Fit, box: Box) -> bool:
+    """Return whether the slow rate is that of free fluid, or of something hidden by it."""
+    return fit[0] > _FLUID * box[7]
+
+
+@device
+def missing_pools(
+    fit: Fit,
+    box: Box,
+    n1: int,
+    n2: int,
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> tuple[Fit, float, float, float]:
+    """Tell which second pool is missing in a fit of one, if any: the slope says so.
+
+    Parameters
+    ----------
+    fit : tuple
+        As `settle` returns it.
+    box, n1, n2, table
+        As for `global_fit`.
+    work : ndarray
+        Scratch that holds the inner products of the signal with the dictionary.
+
+    Returns
+    -------
+    fit : tuple
+        The same with a place for the pool that is not there, and its iterations counted before.
+    single, faster, slower : float
+        Rate of the pool that is there and rates of one to begin with beside it, negative where
+        none can lower the cost.
+    """
+    r1, r2, a1, a2, cost, seen1, seen2, _, end = fit
+    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    faster = slower = -1.0
+    if (a1 > 0.0 and a2 > 0.0) or f_low == f_high:
+        return fit, r1, faster, slower
+    n1_padded = (n1 + 7) // 8 * 8
+    single = r1 if a2 == 0.0 else r2
+    amplitude = a1 + a2
+    if f_low == 0.0 and r1_low <= single <= r1_high:
+        rate, slope = _entering(single, amplitude, n1_padded, n1_padded + n2, True, table, work)
+        rate = min(max(rate, r2_low), r2_high)
+        if a2 == 0.0:
+            fit = r1, rate, a1, a2, cost, seen1, seen2, 0, end
+        if slope > _FLAT * cost:
+            faster = rate
+    if f_high == 1.0 and r2_low <= single <= r2_high:
+        rate, slope = _entering(single, amplitude, 0, n1, False, table, work)
+        rate = min(max(rate, r1_low), r1_high)
+        if a1 == 0.0:
+            fit = rate, r2, a1, a2, cost, seen1, seen2, 0, end
+        if slope > _FLAT * cost:
+            slower = rate
+    return fit, single, faster, slower
 
 
 @device
@@ -496,40 +676,60 @@ def _second_pool(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> Fit:
-    """Go on from one pool: either it is optimal, or the slope says which pool is missing.
+    """Go on from one pool: either it is optimal, or the pool that is missing is looked for.
 
     Returns the better of what is found and of `best`, a minimum found before.
     """
-    r1, r2, a1, a2, cost, seen1, seen2, _, end = fit
-    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
-    if (a1 > 0.0 and a2 > 0.0) or f_low == f_high:
-        return better(best, fit)
-    n1_padded = (n1 + 7) // 8 * 8
-    single = r1 if a2 == 0.0 else r2
-    amplitude = a1 + a2
-    if f_low == 0.0 and r1_low <= single <= r1_high:
-        rate, slope = _entering(single, amplitude, n1_padded, n1_padded + n2, True, table, work)
-        rate = min(max(rate, r2_low), r2_high)
-        if a2 == 0.0:
-            fit = r1, rate, a1, a2, cost, seen1, seen2, 0, end
-        if slope > _FLAT * cost:
-            known1, known2 = _known(best)
-            two = descend(
-                b, root_weight, signal, single, rate, box, known1, known2, best[4], table
-            )
-            best = better(best, two)
-    if f_high == 1.0 and r2_low <= single <= r2_high:
-        rate, slope = _entering(single, amplitude, 0, n1, False, table, work)
-        rate = min(max(rate, r1_low), r1_high)
-        if a1 == 0.0:
-            fit = rate, r2, a1, a2, cost, seen1, seen2, 0, end
-        if slope > _FLAT * cost:
-            known1, known2 = _known(best)
-            two = descend(
-                b, root_weight, signal, rate, single, box, known1, known2, best[4], table
-            )
-            best = better(best, two)
-    return better(best, fit)
+    fit, single, faster, slower = missing_pools(fit, box, n1, n2, table, work)
+    if faster >= 0.0:
+        known1, known2 = known_rates(best)
+        two = descend(b, root_weight, signal, single, faster, box, known1, known2, best[4], table)
+        best = better(best, two)
+    if slower >= 0.0:
+        known1, known2 = known_rates(best)
+        two = descend(b, root_weight, signal, slower, single, box, known1, known2, best[4], table)
+        best = better(best, two)
+    return simpler(best, fit, box)
+
+
+@inlined
+def has_profile(box: Box, n1: int, table: NDArray[np.float64]) -> bool:
+    """Return whether the dictionary is made for these bounds, and S0 has none but 0."""
+    s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    # A table of single precision has the bounds rounded.
+    real = table.dtype.type
+    return (
+        (r1_low < r1_high or table[RATES, 0] == real(r1_low))
+        and (r2_low < r2_high or table[RATES, (n1 + 7) // 8 * 8] == real(r2_low))
+        and (real(f_low) == table[MOMENTS, 4] and real(f_high) == table[MOMENTS, 5])
+        and (s0_low == 0.0 and s0_high == math.inf)
+    )
+
+
+@inlined
+def is_done(fit: Fit, box: Box, degrees: float) -> bool:
+    """Return whether nothing more is to be gained by a beginning from one pool alone."""
+    only_one = box[2] == box[3] or box[4] == box[5]
+    return fit[8] == 0 and (only_one or not _is_faint(fit, degrees, _FAINTER))
+
+
+@device
+def _from_one_pool(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    best: Fit,
+    box: Box,
+    n1: int,
+    n2: int,
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> Fit:
+    """Begin again from one pool, where noise hides one of the two or a descent did not end."""
+    begin = best[0], best[1], best[2], best[3], best[4], best[5], best[6], best[7], 1
+    one = settle(b, root_weight, signal, begin, box, table)
+    best = _second_pool(b, root_weight, signal, one, best, box, n1, n2, table, work)
+    return persist(b, root_weight, signal, best, box, table)
 
 
 @device
@@ -568,16 +768,9 @@ def global_fit(
     """
     n1_padded = (n1 + 7) // 8 * 8
     box = ordered(box)
-    s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
-    # A table of single precision has the bounds rounded.
-    real = table.dtype.type
-    in_table = (
-        (r1_low < r1_high or table[RATES, 0] == real(r1_low))
-        and (r2_low < r2_high or table[RATES, n1_padded] == real(r2_low))
-        and (real(f_low) == table[MOMENTS, 4] and real(f_high) == table[MOMENTS, 5])
-    )
-    _project(signal, table, work)
-    if in_table and s0_low == 0.0 and s0_high == math.inf:
+    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    project(signal, table, work)
+    if has_profile(box, n1, table):
         best = _all_basins(b, root_weight, signal, box, n1, n2, degrees, table, work)
     else:
         r1, r2 = _start(b, root_weight, signal, box, n1, n2, table, work)
@@ -591,20 +784,18 @@ def global_fit(
                 dot = _dot(b, root_weight, signal, r2)
                 r1, _ = _best_partner(r2, dot, False, 0, n1, box, table, work)
                 r1 = min(max(r1, r1_low), r1_high)
-            known1, known2 = _known(best)
+            known1, known2 = known_rates(best)
             r2 = _above(r1, r2, box)
             other = descend(b, root_weight, signal, r1, r2, box, known1, known2, best[4], table)
             best = better(best, other)
-    # Where the noise hides one of the pools, or a descent did not end, begin again from one pool.
-    only_one = f_low == f_high or r2_low == r2_high
-    if best[8] == 0 and (only_one or not _is_faint(best, degrees, _FAINTER)):
+    if is_done(best, box, degrees):
         return best
-    begin = best[0], best[1], best[2], best[3], best[4], best[5], best[6], best[7], 1
-    one = settle(b, root_weight, signal, begin, box, table)
-    best = _second_pool(b, root_weight, signal, one, best, box, n1, n2, table, work)
-    return persist(b, root_weight, signal, best, box, table)
+    return _from_one_pool(b, root_weight, signal, best, box, n1, n2, table, work)
 
 
-SINGLE = (*PASSES, _project, _find_profile, _dot)
+SINGLE = (*PASSES, project, _find_profile, _dot)
 """Functions that may compute in the single precision of their arrays: loops over b-values and
 over the dictionary. The rest, a few dozen steps per voxel, solves for what they found."""
+
+SINGLE_CONSTANTS = {"_SAME_COST": 1e-6}
+"""What the constants of this module are then."""

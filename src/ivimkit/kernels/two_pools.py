@@ -27,12 +27,28 @@ from ivimkit.kernels.exponential import exp
 
 __all__ = [
     "APART",
+    "CLOSE",
+    "GAIN_TOLERANCE",
     "GONE",
+    "HOPEFUL",
+    "MAX_ITERATIONS",
+    "MAX_STEP",
+    "NOTHING",
+    "ON_BOUND",
+    "PATIENCE",
+    "ROUNDING",
+    "SAME_FAST",
+    "SAME_SLOW",
+    "SETTLED",
     "SINGLE",
     "SINGLE_CONSTANTS",
+    "SINGULAR",
+    "SLOW",
+    "STEP_TOLERANCE",
     "Box",
     "Fit",
     "descend",
+    "detectability",
     "refine",
     "squared_residual",
 ]
@@ -49,32 +65,35 @@ GONE = 1e9
 APART = 1.02
 """Rates with a smaller ratio are one pool."""
 
-_MAX_ITERATIONS = 40
+# What follows decides when a descent ends, here and in `ivimkit.kernels.lanes`.
+MAX_ITERATIONS = 40
 # A Newton step below this (relative in r1, in units of ln r2) leaves an error of its square.
-_STEP_TOLERANCE = 1e-5
+STEP_TOLERANCE = 1e-5
 # A step that promises less than this share of the cost is below 1e-4 standard deviations.
-_GAIN_TOLERANCE = 1e-9
-_CLOSE = 1.2
+GAIN_TOLERANCE = 1e-9
+CLOSE = 1.2
 # Largest step d of the fast rate r, to r (2 + d) / (2 - d): a factor of 4.5.
-_MAX_STEP = 1.27
+MAX_STEP = 1.27
 # A descent ends if it would have to gain more than this many times what its next step promises
 # (2.0 is just that) to reach the cost it is to beat.
-_HOPEFUL = 20.0
+HOPEFUL = 20.0
 # So many damped steps in a row, each with less than this relative gain, interrupt the descent; a
 # large damping that is no longer needed takes fewer to go.
-_SLOW = 1e-6
-_PATIENCE = 8
-_ON_BOUND = 1e-12
+SLOW = 1e-6
+PATIENCE = 8
+ON_BOUND = 1e-12
 # Share of the squared norm of the signal that is rounding, the share of that which a descent that
 # has settled still gains, and how many of its first passes have a cost that is not exact.
-_ROUNDING = 1e-14
-_SETTLED = 1.0
+ROUNDING = 1e-14
+SETTLED = 1.0
 _INEXACT = 0
 # Inverse determinant of the two decays, normalised, beyond which they are one.
-_SINGULAR = 1e15
+SINGULAR = 1e15
+# Squared norm of a decay that is gone at every b-value: `exp` ends at 1e-152.
+NOTHING = 1e-200
 # Rates this close, relative, to a known minimum will end there.
-_SAME_SLOW = 0.05
-_SAME_FAST = 0.25
+SAME_SLOW = 0.05
+SAME_FAST = 0.25
 
 
 @inlined
@@ -144,7 +163,7 @@ def _box_step(
 
 
 @device
-def _detectability(
+def detectability(
     g11: float, g12: float, g22: float,
     c11: float, c12: float, c21: float, c22: float,
     m11: float, m12: float, m22: float,
@@ -165,6 +184,9 @@ def _detectability(
     s11 = g11 - (c11 * c11 * m22 - 2.0 * c11 * c12 * m12 + c12 * c12 * m11) / det
     s22 = g22 - (c21 * c21 * m22 - 2.0 * c21 * c22 * m12 + c22 * c22 * m11) / det
     s12 = g12 - (c11 * c21 * m22 - (c11 * c22 + c12 * c21) * m12 + c12 * c22 * m11) / det
+    if g22 < NOTHING:
+        # The fast pool has no signal that could be taken for that of the slow one.
+        return a1 * a1 * max(s11, 0.0), 0.0
     info = max(s11 * s22 - s12 * s12, 0.0)
     return (
         a1 * a1 * info / s22 if s22 > 0.0 else 0.0,
@@ -231,14 +253,14 @@ def descend(
     end = 2
     iterations = 0
     slow = 0
-    while iterations < _MAX_ITERATIONS:
+    while iterations < MAX_ITERATIONS:
         iterations += 1
         q1, q2, qb1, qb2, qbb1, qbb2, cost = _sums(b, root_weight, signal, r1, r2, a1, a2)
         g11, gb11, gbb11 = moments(table, r1 + r1)
         g12, gb12, gbb12 = moments(table, r1 + r2)
         g22, gb22, gbb22 = moments(table, r2 + r2)
         if iterations == 1:
-            noise = _ROUNDING * cost
+            noise = ROUNDING * cost
         # Solving for the change of the amplitudes keeps digits that p - G a would cancel.
         inverse = 1.0 / (g11 * g22 - g12 * g12)
         d1 = (g22 * q1 - g12 * q2) * inverse
@@ -248,7 +270,7 @@ def descend(
         s0 = a1 + d1 + a2 + d2
         fast = a2 + d2
         inside = s0_low < s0 < s0_high and f_low * s0 < fast < f_high * s0
-        if not (inside and inverse * g11 * g22 < _SINGULAR and inverse > 0.0):
+        if not (inside and inverse * g11 * g22 < SINGULAR and inverse > 0.0):
             p1 = q1 + g11 * a1 + g12 * a2
             p2 = q2 + g12 * a1 + g22 * a2
             n1, n2, free, z1, z2 = solve_amplitudes(
@@ -263,9 +285,9 @@ def descend(
                 end = 0
                 break
         else:
-            settled = best - cost <= _SETTLED * noise and iterations > 2 and damping == 0.0
+            settled = best - cost <= SETTLED * noise and iterations > 2 and damping == 0.0
             # A curved valley floor: the steps are short and what they still gain is nothing.
-            slow = slow + 1 if damping > 0.0 and best - cost < _SLOW * cost else 0
+            slow = slow + 1 if damping > 0.0 and best - cost < SLOW * cost else 0
             best = cost
             damping = 0.1 * damping if damping > 1e-3 else 0.0
             x1, x2 = r1, r2
@@ -325,7 +347,7 @@ def descend(
                 damping = max(damping, 1e-3)
                 h11 += (1e-3 - lowest) * scale1
                 h22 += (1e-3 - lowest) * scale2
-            if slow == _PATIENCE:
+            if slow == PATIENCE:
                 break
             if settled or (iterations > _INEXACT and not (move1 or move2)):
                 end = 0
@@ -340,10 +362,10 @@ def descend(
             s22,
             r1_low - x1,
             r1_high - x1,
-            max(2.0 * (r2_low - x2) / (r2_low + x2), -_MAX_STEP),
-            min(2.0 * (r2_high - x2) / (r2_high + x2), _MAX_STEP),
+            max(2.0 * (r2_low - x2) / (r2_low + x2), -MAX_STEP),
+            min(2.0 * (r2_high - x2) / (r2_high + x2), MAX_STEP),
         )
-        if x1 + d1 > x2 * (1.0 + d2) and x2 > _CLOSE * x1:
+        if x1 + d1 > x2 * (1.0 + d2) and x2 > CLOSE * x1:
             # Far from each other, the rates would cross: they meet half way at most.
             cut = 0.5 * (x2 - x1) / (d1 - x2 * d2)
             d1 *= cut
@@ -353,9 +375,9 @@ def descend(
         r1 = min(max(x1 + d1, r1_low), r1_high)
         # Like exp(d2) up to the second order, which is what a Newton step in ln r2 needs.
         r2 = x2 * (2.0 + d2) / (2.0 - d2)
-        if r2 <= r2_low * (1.0 + _ON_BOUND):
+        if r2 <= r2_low * (1.0 + ON_BOUND):
             r2 = r2_low
-        elif r2 >= r2_high * (1.0 - _ON_BOUND):
+        elif r2 >= r2_high * (1.0 - ON_BOUND):
             r2 = r2_high
         d2 *= x2
         a1 = y1 + t11 * d1 + t12 * d2
@@ -363,26 +385,29 @@ def descend(
         if r2 < APART * r1:
             end = 1
             break
-        same = abs(r1 - known1) < _SAME_SLOW * known1 and abs(r2 - known2) < _SAME_FAST * known2
+        same = abs(r1 - known1) < SAME_SLOW * known1 and abs(r2 - known2) < SAME_FAST * known2
         if same and iterations > _INEXACT:
             break
-        if damping == 0.0 and best - _HOPEFUL * gain > limit:
+        if damping == 0.0 and best - HOPEFUL * gain > limit:
             break
-        small = abs(d1) <= _STEP_TOLERANCE * x1 and abs(d2) <= _STEP_TOLERANCE * x2
+        small = abs(d1) <= STEP_TOLERANCE * x1 and abs(d2) <= STEP_TOLERANCE * x2
         if (
             damping == 0.0
             and iterations > _INEXACT
-            and (small or 2.0 * gain <= _GAIN_TOLERANCE * best)
+            and (small or 2.0 * gain <= GAIN_TOLERANCE * best)
         ):
             s0 = a1 + a2
             end = 0
-            if s0_low <= s0 <= s0_high and f_low * s0 <= a2 <= f_high * s0:
+            # On an edge, rounding must not say on which side of it the last step ends.
+            slack = ON_BOUND * s0 if free < 2 else 0.0
+            low, high = f_low * s0 - slack, f_high * s0 + slack
+            if s0_low - slack <= s0 <= s0_high + slack and low <= a2 <= high:
                 x1, x2, y1, y2 = r1, r2, a1, a2
                 best = max(best - 2.0 * gain, 0.0)
             break
     free1 = 1.0 if r1_low < x1 < r1_high else 0.0
     free2 = 1.0 if r2_low < x2 < r2_high else 0.0
-    seen1, seen2 = _detectability(
+    seen1, seen2 = detectability(
         g11, g12, g22,
         -free1 * y1 * gb11, -free2 * y2 * gb12, -free1 * y1 * gb12, -free2 * y2 * gb22,
         free1 * m11, free1 * free2 * m12, free2 * m22, y1, y2,
@@ -426,6 +451,6 @@ def squared_residual(
 SINGLE = (_sums, squared_residual)
 """Functions that may compute in the single precision of their arrays: passes over the b-values."""
 
-SINGLE_CONSTANTS = {"_ROUNDING": 1e-6, "_SETTLED": 0.0, "_INEXACT": 1}
+SINGLE_CONSTANTS = {"ROUNDING": 1e-6, "SETTLED": 0.0, "_INEXACT": 1}
 """What the constants of this module are then. The first cost, that of a signal of which nothing is
 explained yet, is the difference of large numbers; those after it are sums of small squares."""

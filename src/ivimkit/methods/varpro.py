@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import VoxelPlan
-from ivimkit.kernels.device import device
+from ivimkit.kernels.device import device, pasted
 from ivimkit.kernels.magnitude import MORE_ROWS, magnitude_fit
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.search import global_fit
+from ivimkit.kernels.search import global_fit, ordered
+from ivimkit.kernels.side_by_side import fit_side_by_side, stored_fit
 from ivimkit.signal_model import SignalModel
 from ivimkit.two_pool_method import TwoPoolMethod
 
@@ -54,6 +55,34 @@ def _fit_voxel(
         b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
     )
     return store_pools(fit, options, box, out)
+
+
+@pasted
+def _fit_voxels(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signals: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+    fits: NDArray[np.float64],
+    clean: NDArray[np.float64],
+    out: NDArray[np.float64],
+    status: NDArray[np.int32],
+) -> None:
+    box = pool_bounds(lower, upper, options)
+    fit_side_by_side(
+        b, root_weight, signals, status, ordered(box), int(options[4]), int(options[5]),
+        options[6], table, work, memory, state, order, fits, clean,
+    )  # fmt: skip
+    for v in range(signals.shape[0]):
+        if status[v] == 0:
+            status[v] = store_pools(stored_fit(fits, v), options, box, out[v])
 
 
 @device
@@ -161,6 +190,18 @@ class VarPro(TwoPoolMethod):
     def voxel(self) -> Callable[..., Any]:  # type: ignore[override]
         """The compiled voxel function: that of the noise, so that neither waits for the other."""
         return _fit_voxel if self.noise == "gaussian" else _fit_magnitudes
+
+    def side_by_side(self, model: SignalModel) -> Callable[..., Any] | None:
+        """Return the function for many voxels: of Gaussian noise and a model without fixed values.
+
+        A fixed value may differ from voxel to voxel, and a map of one value gives the same bits as
+        that value.
+        """
+        two_rates = model.pools is not None and model.pools.fast is not None
+        free = all(p.lower < p.upper for p in model.parameters)
+        s0 = model["S0"].lower, model["S0"].upper
+        side_by_side = self.noise == "gaussian" and two_rates and free and s0 == (0.0, math.inf)
+        return _fit_voxels if side_by_side else None
 
     @property
     def references(self) -> tuple[str, ...]:  # type: ignore[override]
