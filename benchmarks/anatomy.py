@@ -17,129 +17,134 @@ from benchmarks.command import run_alone
 from benchmarks.data import DataSet, simulated
 from benchmarks.exp_time import N_EXPS, exp_nanoseconds, many_exps
 from benchmarks.figure import Column, Figure, Findings, Settings, Table
-from ivimkit.engine.bind import bind, pasted_with_kernels
-from ivimkit.engine.cpu import fit_chunk
-from ivimkit.engine.voxel import fit_row
+from ivimkit.engine import Task
+from ivimkit.engine.bind import bind
+from ivimkit.engine.cpu import fit_chunk_side_by_side
+from ivimkit.engine.task import Prepared
 from ivimkit.kernels.device import device
-from ivimkit.kernels.pools import pool_bounds, store_pools
-from ivimkit.kernels.search import (
-    _find_profile,
-    _highest,
-    _pair_start,
-    _project,
-    global_fit,
-    ordered,
+from ivimkit.kernels.lanes import LANES, begin, pass_over, step
+from ivimkit.kernels.pools import pool_bounds
+from ivimkit.kernels.search import ordered
+from ivimkit.kernels.side_by_side import (
+    _COUNT,
+    _FILLED,
+    _GROUPS,
+    _LEFT,
+    _NEXT,
+    _fill_group,
+    _find_basins,
 )
-from ivimkit.kernels.two_pools import _sums, descend
 
 _VOXELS = 20_000
+_CHUNK = 2500
 _REPEATS = 25
-_LANES = 8
-_SUM_PASSES = 16
+_PADDED = 8
+_PASSES = 16
 
 
 @device
-def _nothing(b, root_weight, signal, sigma, lower, upper, start, options, table, work, out) -> int:
-    out[0] = 1.0
-    return 0
+def _nothing(
+    b, root_weight, signals, low, high, options, table, work, memory, state, order, fits, clean,
+    out, status,
+):  # fmt: skip
+    out[0, 0] = 1.0
 
 
 @device
-def _projected(
-    b, root_weight, signal, sigma, lower, upper, start, options, table, work, out
-) -> int:
-    _project(signal, table, work)
-    out[0] = work[0, 0]
-    return 0
-
-
-@device
-def _profiled(
-    b, root_weight, signal, sigma, lower, upper, start, options, table, work, out
-) -> int:
+def _compared(
+    b, root_weight, signals, low, high, options, table, work, memory, state, order, fits, clean,
+    out, status,
+):  # fmt: skip
+    box = ordered(pool_bounds(low, high, options))
     n1, n2 = int(options[4]), int(options[5])
-    box = ordered(pool_bounds(lower, upper, options))
-    _project(signal, table, work)
-    _find_profile(table, n1, n2, box[2], box[3], work)
-    out[0], out[1] = _pair_start(n1, n2, _highest(n2, work), table, work, box)
-    return 0
+    for group in range(_GROUPS):
+        order[_LEFT + group] = 0
+    order[_NEXT] = 0
+    order[_COUNT] = 1
+    while order[_COUNT] > 0:
+        _fill_group(
+            root_weight, signals, status, box[2], box[3], n1, n2, table, memory, state, order
+        )  # fmt: skip
+        order[_LEFT + order[_FILLED]] = 0
 
 
 @device
-def _one_descent(
-    b, root_weight, signal, sigma, lower, upper, start, options, table, work, out
-) -> int:
-    n1, n2 = int(options[4]), int(options[5])
-    box = ordered(pool_bounds(lower, upper, options))
-    _project(signal, table, work)
-    _find_profile(table, n1, n2, box[2], box[3], work)
-    slow, fast = _pair_start(n1, n2, _highest(n2, work), table, work, box)
-    fit = descend(b, root_weight, signal, slow, fast, box, -1.0, -1.0, math.inf, table)
-    return store_pools(fit, options, box, out)
+def _descended(
+    b, root_weight, signals, low, high, options, table, work, memory, state, order, fits, clean,
+    out, status,
+):  # fmt: skip
+    n_used = b.size
+    while n_used > 1 and root_weight[n_used - 1] == 0.0:
+        n_used -= 1
+    _find_basins(
+        b, root_weight, signals, status, ordered(pool_bounds(low, high, options)),
+        int(options[4]), int(options[5]), n_used, options[6], table, memory, state, order, fits,
+    )  # fmt: skip
 
 
 @device
-def _everything(
-    b, root_weight, signal, sigma, lower, upper, start, options, table, work, out
-) -> int:
-    box = pool_bounds(lower, upper, options)
-    fit = global_fit(
-        b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
-    )
-    return store_pools(fit, options, box, out)
+def _passes(
+    b, root_weight, signals, low, high, options, table, work, memory, state, order, fits, clean,
+    out, status,
+):  # fmt: skip
+    for k in range(LANES):
+        begin(state, k, 1e-3, 2e-2, -1.0, -1.0, math.inf)
+        for j in range(b.size):
+            memory[j, k] = signals[k, j]
+    n_used = b.size - int(options[7])
+    for _ in range(0, _PASSES * signals.shape[0], LANES):
+        pass_over(b, root_weight, memory, n_used, state)
 
 
 @device
-def _only_sums(
-    b, root_weight, signal, sigma, lower, upper, start, options, table, work, out
-) -> int:
-    # Each pass begins where the last one ended, so that none can be optimised away.
-    slow, fast = 1e-3, 2e-2
-    for _ in range(_SUM_PASSES):
-        q1, q2, qb1, qb2, qbb1, qbb2, cost = _sums(
-            b, root_weight, signal, slow, fast, 700.0, 300.0
-        )
-        slow = 1e-3 + 1e-30 * (q1 + qb1 + qbb1 + cost)
-        fast = 2e-2 + 1e-30 * (q2 + qb2 + qbb2)
-    out[0] = slow
-    return 0
+def _steps(
+    b, root_weight, signals, low, high, options, table, work, memory, state, order, fits, clean,
+    out, status,
+):  # fmt: skip
+    # The state of a first pass, again and again: its sums are not touched.
+    box = ordered(pool_bounds(low, high, options))
+    for k in range(LANES):
+        begin(state, k, 1e-3, 2e-2, -1.0, -1.0, math.inf)
+        for j in range(b.size):
+            memory[j, k] = signals[k, j]
+    pass_over(b, root_weight, memory, b.size - int(options[7]), state)
+    for _ in range(0, _PASSES * signals.shape[0], LANES):
+        step(state, box[2], box[3], box[6], box[7], box[4], box[5])
 
 
-_STAGES: tuple[tuple[str, Callable[..., Any]], ...] = (
+_STAGES: tuple[tuple[str, Callable[..., Any] | None], ...] = (
     ("reading a row, screening it, spread of the signal", _nothing),
-    ("24 inner products with the dictionary", _projected),
-    ("profile over the 128 pairs, best start", _profiled),
-    ("first descent", _one_descent),
-    ("other summits, doubt, slope test: all the rest", _everything),
+    ("24 inner products with the dictionary, gains and profile of 128 pairs", _compared),
+    ("descents from the summits of the profile, with their starts", _descended),
+    ("beginning again from one pool, writing the result", None),
 )
 
 
 def measure(settings: Settings) -> Findings:
-    """Time the driver with ever longer parts of the voxel function, in turn."""
+    """Time the driver with ever longer parts of the function of `varpro`, in turn."""
     data = simulated("b21", 50, settings.size(_VOXELS))
     n = data.signal.shape[0]
-    calls = [_call(data, stage) for _, stage in _STAGES]
-    sums = _call(data, _only_sums)
+    chunks = _Chunks(data)
+    calls = [chunks.call(stage) for _, stage in _STAGES]
+    passes, steps = chunks.call(_passes), chunks.call(_steps)
     result = ik.fit(data.signal, data.bvals, method="varpro", threads=1)
     check_answer(result, data)
-    found = calls[-1]()[0][:, : len(result.model.names)]
-    if not np.array_equal(found, result.params):
+    calls[-1]()
+    if not np.array_equal(chunks.values[:, : len(result.model.names)], result.params):
         raise AssertionError("the stages do not add up to varpro: other numbers than ik.fit")
     with on_cores(1):
         exp_ns = exp_nanoseconds()
-        times = _in_turn([*calls, sums, many_exps])
-    *stages, sum_time, exps = (1e9 * t / n for t in times)
+        times = _in_turn([*calls, passes, steps, many_exps])
+    *stages, pass_time, step_time, exps = (1e9 * t / n for t in times)
     # The time of an exponential that the same minutes saw.
     per_exp = exps * n / N_EXPS
-    steps = np.diff([0.0, *stages])
-    first = np.nanmean(calls[3]()[0][:, -1])
-    passes = float(result.maps["n_iter"].mean())
-    n_padded = -(-data.bvals.size // _LANES) * _LANES
-    sums_pass = (sum_time - stages[0]) / _SUM_PASSES
-    descents = stages[4] - stages[2]
+    differences = np.diff([0.0, *stages])
+    mean_passes = float(result.maps["n_iter"].mean())
+    n_b = data.bvals.size
+    one_pass, one_step = ((t - stages[0]) / _PASSES for t in (pass_time, step_time))
     rows = [
-        [name, float(step), float(step / per_exp), float(step / stages[-1])]
-        for (name, _), step in zip(_STAGES, steps, strict=True)
+        [name, float(took), float(took / per_exp), float(took / stages[-1])]
+        for (name, _), took in zip(_STAGES, differences, strict=True)
     ]
     rows.append(["all", stages[-1], stages[-1] / per_exp, 1.0])
     return Findings(
@@ -166,15 +171,18 @@ def measure(settings: Settings) -> Findings:
                 [
                     ["one vectorised exp, ns (alone)", exp_ns],
                     ["one vectorised exp, ns (in turn with the stages)", per_exp],
-                    ["passes over the b-values of the first descent", float(first)],
-                    ["passes over the b-values of all descents", passes],
-                    ["exps of a pass (two rates, b-values padded)", 2.0 * n_padded],
-                    ["exps per voxel", passes * 2.0 * n_padded],
-                    ["their time, ns", passes * 2.0 * n_padded * per_exp],
-                    ["a pass: its seven sums with their exps, ns", sums_pass],
-                    ["a pass as it is, with the step that follows, ns", descents / passes],
-                    ["voxels/s if a voxel were its exps alone", 1e9 / (passes * 48.0 * per_exp)],
-                    ["voxels/s if a voxel were its sums alone", 1e9 / (passes * sums_pass)],
+                    ["passes over the b-values, all descents", mean_passes],
+                    ["exps of a pass", 2.0 * n_b],
+                    ["exps per voxel", mean_passes * 2.0 * n_b],
+                    ["their time, ns", mean_passes * 2.0 * n_b * per_exp],
+                    ["a pass: its 16 sums with their exps, ns", one_pass],
+                    ["the step behind a pass, ns", one_step],
+                    ["all passes and steps, ns", mean_passes * (one_pass + one_step)],
+                    [
+                        "voxels/s if a voxel were its exps alone",
+                        1e9 / (mean_passes * 2.0 * n_b * per_exp),
+                    ],
+                    ["voxels/s if a voxel were its sums alone", 1e9 / (mean_passes * one_pass)],
                     ["voxels/s of this loop", 1e9 / stages[-1]],
                 ],
             ),
@@ -183,29 +191,36 @@ def measure(settings: Settings) -> Findings:
     )
 
 
-def _call(data: DataSet, voxel: Callable[..., Any]) -> Callable[[], Any]:
-    """Return a call of the engine's driver with a voxel function, on data in memory."""
-    model, method = ik.models.get("biexp"), ik.methods.get("varpro")
-    n, n_b = data.signal.shape
-    padded = -(-n_b // _LANES) * _LANES
-    b, weight, signal = np.zeros(padded), np.zeros(padded), np.zeros((n, padded))
-    b[:n_b], weight[:n_b], signal[:, :n_b] = data.bvals, 1.0, data.signal
-    plan = method.plan(model, b, weight)
-    lower = np.array([[p.lower for p in model.parameters]])
-    upper = np.array([[p.upper for p in model.parameters]])
-    start = np.array([[p.start for p in model.parameters]])
-    values = np.zeros((n, len(model.parameters) + 2))
-    variation, status = np.zeros(n), np.zeros(n, np.int32)
-    driver = bind(fit_chunk, ("fit_row", pasted_with_kernels(fit_row, ("fit_voxel", voxel))))
+class _Chunks:
+    """The data in chunks as the engine makes them, and room for what it finds."""
 
-    def call() -> Any:
-        driver(
-            b, np.sqrt(weight), signal, np.zeros(1), lower, upper, start,
-            plan.options, plan.table, plan.work_rows, values, variation, status,
-        )  # fmt: skip
-        return values, status
+    def __init__(self, data: DataSet) -> None:
+        n, n_b = data.signal.shape
+        padded = -(-n_b // _PADDED) * _PADDED
+        b, signal = np.zeros(padded), np.zeros((n, padded))
+        b[:n_b], signal[:, :n_b] = data.bvals, data.signal
+        task = Task(ik.models.get("biexp"), ik.methods.get("varpro"), np.ones(n_b))
+        self.prepared = Prepared(task, b, n)
+        # How much of the b-values is padding, where no other stage reads.
+        self.options = np.append(self.prepared.plan.options, float(padded - n_b))
+        self.signal = [signal[k : k + _CHUNK] for k in range(0, n, _CHUNK)]
+        self.values = self.prepared.values
 
-    return call
+    def call(self, stage: Callable[..., Any] | None) -> Callable[[], Any]:
+        """Return a call of the engine's driver with a stage, the whole fit for None."""
+        fit = self.prepared
+        driver = bind(fit_chunk_side_by_side, ("fit_voxels", stage or fit.voxels))
+
+        def call() -> None:
+            for k, signals in enumerate(self.signal):
+                rows = slice(k * _CHUNK, k * _CHUNK + signals.shape[0])
+                driver(
+                    fit.b, fit.root_weight, signals, fit.lower, fit.upper, self.options,
+                    fit.plan.table, *fit.scratch(signals.shape[0]), fit.values[rows],
+                    fit.variation[rows], fit.status[rows],
+                )  # fmt: skip
+
+        return call
 
 
 def _in_turn(calls: list[Callable[[], Any]]) -> list[float]:
