@@ -24,7 +24,6 @@ from ivimkit.kernels.two_pools import (
     HOPEFUL,
     MAX_ITERATIONS,
     MAX_STEP,
-    NOTHING,
     ON_BOUND,
     PATIENCE,
     ROUNDING,
@@ -35,6 +34,10 @@ from ivimkit.kernels.two_pools import (
     SLOW,
     STEP_TOLERANCE,
     Fit,
+    detectability,
+    promised,
+    response,
+    second_order,
 )
 
 __all__ = ["LANES", "SCRATCH", "SIZE", "begin", "has_ended", "pass_over", "read", "step"]
@@ -212,6 +215,78 @@ def _on_edge(
     return s0 * (2.0 * dot - s0 * norm), s0, inverse
 
 
+@inlined
+def _amplitudes(
+    q1: float, q2: float, g11: float, g12: float, g22: float, a1: float, a2: float,
+    f_low: float, f_high: float,
+) -> tuple[float, float, float, bool, float, float, float]:  # fmt: skip
+    """Return how the amplitudes change, inside their bounds.
+
+    Besides these d1 and d2: the inverse determinant of the decays; whether no bound holds the
+    amplitudes; and if one does the direction in which both are free, with its inverse squared norm
+    (0 in the corner, where both pools are gone).
+    """
+    inverse = 1.0 / (g11 * g22 - g12 * g12)
+    d1 = (g22 * q1 - g12 * q2) * inverse
+    d2 = (g11 * q2 - g12 * q1) * inverse
+    s0 = a1 + d1 + a2 + d2
+    fast = a2 + d2
+    inside = (
+        (s0 > 0.0)
+        & (f_low * s0 < fast)
+        & (fast < f_high * s0)
+        & (inverse * g11 * g22 < SINGULAR)
+        & (inverse > 0.0)
+    )
+    p1 = q1 + g11 * a1 + g12 * a2
+    p2 = q2 + g12 * a1 + g22 * a2
+    gain_low, s0_low, over_low = _on_edge(f_low, g11, g12, g22, p1, p2)
+    gain_high, s0_high, over_high = _on_edge(f_high, g11, g12, g22, p1, p2)
+    high = gain_high > gain_low
+    s0 = s0_high if high else s0_low
+    over = over_high if high else over_low
+    over = over if s0 > 0.0 else 0.0
+    z2 = f_high if high else f_low
+    z1 = 1.0 - z2
+    d1 = d1 if inside else z1 * s0 - a1
+    d2 = d2 if inside else z2 * s0 - a2
+    return d1, d2, inverse, inside, z1, z2, over
+
+
+@inlined
+def _in_logarithm(rate: float, low: float, high: float) -> tuple[float, float]:
+    """Return the bounds of a step of the fast rate, which goes to r (2 + d) / (2 - d)."""
+    over = 2.0 / ((low + rate) * (high + rate))
+    down = (low - rate) * (high + rate) * over
+    up = (high - rate) * (low + rate) * over
+    return down if down > -MAX_STEP else -MAX_STEP, up if up < MAX_STEP else MAX_STEP
+
+
+@inlined
+def _box_step(
+    g1: float, g2: float, h11: float, h12: float, h22: float,
+    low1: float, high1: float, low2: float, high2: float,
+) -> tuple[float, float]:  # fmt: skip
+    """Minimise g.d + d.H.d / 2 over a box, like `ivimkit.kernels.two_pools._box_step`."""
+    det = 1.0 / (h11 * h22 - h12 * h12)
+    d1 = -(h22 * g1 - h12 * g2) * det
+    d2 = -(h11 * g2 - h12 * g1) * det
+    in1 = (low1 <= d1) & (d1 <= high1)
+    in2 = (low2 <= d2) & (d2 <= high2)
+    over = 1.0 / (h11 * h22)
+    x1 = _inside(d1, low1, high1)
+    x2 = _inside(-(g2 + h12 * x1) * h11 * over, low2, high2)
+    y2 = _inside(d2, low2, high2)
+    y1 = _inside(-(g1 + h12 * y2) * h22 * over, low1, high1)
+    value_x = g1 * x1 + g2 * x2 + 0.5 * (h11 * x1 * x1 + h22 * x2 * x2) + h12 * x1 * x2
+    value_y = g1 * y1 + g2 * y2 + 0.5 * (h11 * y1 * y1 + h22 * y2 * y2) + h12 * y1 * y2
+    use_x = (in2 & ~in1) | (~in1 & ~in2 & (value_x <= value_y))
+    free = in1 & in2
+    x1 = x1 if use_x else y1
+    x2 = x2 if use_x else y2
+    return d1 if free else x1, d2 if free else x2
+
+
 @device
 def step(
     state: NDArray[np.float64],
@@ -255,32 +330,9 @@ def step(
         count = state[_COUNT + k] + 1.0
         energy = cost if count == 1.0 else state[_ENERGY + k]
         noise = ROUNDING * energy
-        # Amplitudes.
-        inverse = 1.0 / (g11 * g22 - g12 * g12)
-        d1 = (g22 * q1 - g12 * q2) * inverse
-        d2 = (g11 * q2 - g12 * q1) * inverse
-        s0 = a1 + d1 + a2 + d2
-        fast = a2 + d2
-        inside = (
-            (s0 > 0.0)
-            & (f_low * s0 < fast)
-            & (fast < f_high * s0)
-            & (inverse * g11 * g22 < SINGULAR)
-            & (inverse > 0.0)
+        d1, d2, inverse, inside, z1, z2, over = _amplitudes(
+            q1, q2, g11, g12, g22, a1, a2, f_low, f_high
         )
-        p1 = q1 + g11 * a1 + g12 * a2
-        p2 = q2 + g12 * a1 + g22 * a2
-        gain_low, s0_low, inverse_low = _on_edge(f_low, g11, g12, g22, p1, p2)
-        gain_high, s0_high, inverse_high = _on_edge(f_high, g11, g12, g22, p1, p2)
-        high = gain_high > gain_low
-        s0 = s0_high if high else s0_low
-        over = inverse_high if high else inverse_low
-        f = f_high if high else f_low
-        z1 = 1.0 - f
-        z2 = f
-        d1 = d1 if inside else z1 * s0 - a1
-        d2 = d2 if inside else z2 * s0 - a2
-        on_edge = s0 > 0.0
         cost += d1 * (g11 * d1 + g12 * d2 - 2.0 * q1) + d2 * (g12 * d1 + g22 * d2 - 2.0 * q2)
         rejected = cost > best + noise
         # What a step needs, at the new amplitudes.
@@ -293,29 +345,19 @@ def step(
         x2 = state[_R2 + k]
         y1 = a1 + d1
         y2 = a2 + d2
-        u1 = qb1 - gb11 * d1 - gb12 * d2
-        u2 = qb2 - gb12 * d1 - gb22 * d2
-        v1 = qbb1 - gbb11 * d1 - gbb12 * d2
-        v2 = qbb2 - gbb12 * d1 - gbb22 * d2
-        g1 = y1 * u1
-        g2 = y2 * u2
-        c11 = u1 - y1 * gb11
-        c12 = -y2 * gb12
-        c21 = -y1 * gb12
-        c22 = u2 - y2 * gb22
-        m11 = y1 * y1 * gbb11
-        m12 = y1 * y2 * gbb12
-        m22 = y2 * y2 * gbb22
-        over = -over if on_edge else 0.0
-        k1 = (z1 * c11 + z2 * c21) * over
-        k2 = (z1 * c12 + z2 * c22) * over
-        t11 = -(g22 * c11 - g12 * c21) * inverse if inside else z1 * k1
-        t12 = -(g22 * c12 - g12 * c22) * inverse if inside else z1 * k2
-        t21 = -(g11 * c21 - g12 * c11) * inverse if inside else z2 * k1
-        t22 = -(g11 * c22 - g12 * c12) * inverse if inside else z2 * k2
-        h11 = m11 - y1 * v1 + c11 * t11 + c21 * t21
+        g1, g2, c11, c12, c21, c22, m11, m12, m22, n11, n22 = second_order(
+            y1, y2, d1, d2, qb1, qb2, qbb1, qbb2, gb11, gb12, gb22, gbb11, gbb12, gbb22
+        )
+        k1 = -(z1 * c11 + z2 * c21) * over
+        k2 = -(z1 * c12 + z2 * c22) * over
+        f11, f12, f21, f22 = response(g11, g12, g22, inverse, c11, c12, c21, c22)
+        t11 = f11 if inside else z1 * k1
+        t12 = f12 if inside else z1 * k2
+        t21 = f21 if inside else z2 * k1
+        t22 = f22 if inside else z2 * k2
+        h11 = m11 + n11 + c11 * t11 + c21 * t21
         h12 = m12 + c11 * t12 + c21 * t22
-        h22 = m22 - y2 * v2 + c12 * t12 + c22 * t22
+        h22 = m22 + n22 + c12 * t12 + c22 * t22
         h12 *= x2
         h22 = x2 * x2 * h22 + x2 * g2
         g2 *= x2
@@ -362,38 +404,17 @@ def step(
         m12 = state[_M12 + k] if rejected else m12
         m22 = state[_M22 + k] if rejected else m22
         # The step, in the box.
-        s11 = h11 * (1.0 + damping)
-        s22 = h22 * (1.0 + damping)
-        low1 = r1_low - x1
-        high1 = r1_high - x1
-        over = 2.0 / ((r2_low + x2) * (r2_high + x2))
-        low2 = (r2_low - x2) * (r2_high + x2) * over
-        high2 = (r2_high - x2) * (r2_low + x2) * over
-        low2 = low2 if low2 > -MAX_STEP else -MAX_STEP
-        high2 = high2 if high2 < MAX_STEP else MAX_STEP
-        det = 1.0 / (s11 * s22 - h12 * h12)
-        d1 = -(s22 * g1 - h12 * g2) * det
-        d2 = -(s11 * g2 - h12 * g1) * det
-        in1 = (low1 <= d1) & (d1 <= high1)
-        in2 = (low2 <= d2) & (d2 <= high2)
-        e1 = _inside(d1, low1, high1)
-        over = 1.0 / (s11 * s22)
-        e2 = _inside(-(g2 + h12 * e1) * s11 * over, low2, high2)
-        o2 = _inside(d2, low2, high2)
-        o1 = _inside(-(g1 + h12 * o2) * s22 * over, low1, high1)
-        value_e = g1 * e1 + g2 * e2 + 0.5 * (s11 * e1 * e1 + s22 * e2 * e2) + h12 * e1 * e2
-        value_o = g1 * o1 + g2 * o2 + 0.5 * (s11 * o1 * o1 + s22 * o2 * o2) + h12 * o1 * o2
-        use_e = (in2 & ~in1) | (~in1 & ~in2 & (value_e <= value_o))
-        both = in1 & in2
-        d1 = d1 if both else (e1 if use_e else o1)
-        d2 = d2 if both else (e2 if use_e else o2)
+        d1, d2 = _box_step(
+            g1, g2, h11 * (1.0 + damping), h12, h22 * (1.0 + damping),
+            r1_low - x1, r1_high - x1, *_in_logarithm(x2, r2_low, r2_high),
+        )  # fmt: skip
         crossing = (x1 + d1 > x2 * (1.0 + d2)) & (x2 > CLOSE * x1)
         cut = 0.5 * (x2 - x1) / (d1 - x2 * d2)
         cut = cut if crossing else 1.0
         d1 *= cut
         d2 *= cut
         damping_after = 1e-3 if crossing & (damping < 1e-3) else damping
-        gain = -(g1 * d1 + g2 * d2) - 0.5 * (h11 * d1 * d1 + h22 * d2 * d2) - h12 * d1 * d2
+        gain = promised(g1, g2, h11, h12, h22, d1, d2)
         r1 = _inside(x1 + d1, r1_low, r1_high)
         r2 = x2 * (2.0 + d2) / (2.0 - d2)
         r2 = r2_low if r2 <= r2_low * (1.0 + ON_BOUND) else r2
@@ -440,33 +461,13 @@ def step(
         # How well the amplitudes are seen.
         free1 = 1.0 if (r1_low < x1) & (x1 < r1_high) else 0.0
         free2 = 1.0 if (r2_low < x2) & (x2 < r2_high) else 0.0
-        c11 = -free1 * y1 * gb11
-        c12 = -free2 * y2 * gb12
-        c21 = -free1 * y1 * gb12
-        c22 = -free2 * y2 * gb22
-        n11 = free1 * m11
-        n22 = free2 * m22
-        n12 = free1 * free2 * m12
-        n12 = n12 if (n11 > 0.0) & (n22 > 0.0) else 0.0
-        n11 = n11 if n11 > 0.0 else 1.0
-        n22 = n22 if n22 > 0.0 else 1.0
-        det = n11 * n22 - n12 * n12
-        apart = det > 1e-14 * n11 * n22
-        over = 1.0 / det
-        s11 = g11 - (c11 * c11 * n22 - 2.0 * c11 * c12 * n12 + c12 * c12 * n11) * over
-        s22 = g22 - (c21 * c21 * n22 - 2.0 * c21 * c22 * n12 + c22 * c22 * n11) * over
-        s12 = g12 - (c11 * c21 * n22 - (c11 * c22 + c12 * c21) * n12 + c12 * c22 * n11) * over
-        info = s11 * s22 - s12 * s12
-        # Without information both are 0 times infinity.
-        seen = apart & (info > 0.0)
-        over = 1.0 / (s11 * s22)
-        seen1 = y1 * y1 * info * s11 * over if seen & (s22 > 0.0) else 0.0
-        seen2 = y2 * y2 * info * s22 * over if seen & (s11 > 0.0) else 0.0
-        least = s11 if s11 > 0.0 else 0.0
-        only1 = y1 * y1 * least if apart else 0.0
-        gone = g22 < NOTHING
-        state[_SEEN1 + k] = only1 if gone else seen1
-        state[_SEEN2 + k] = 0.0 if gone else seen2
+        seen1, seen2 = detectability(
+            g11, g12, g22,
+            -free1 * y1 * gb11, -free2 * y2 * gb12, -free1 * y1 * gb12, -free2 * y2 * gb22,
+            free1 * m11, free1 * free2 * m12, free2 * m22, y1, y2,
+        )  # fmt: skip
+        state[_SEEN1 + k] = seen1
+        state[_SEEN2 + k] = seen2
         state[_R1 + k] = r1
         state[_R2 + k] = r2
         state[_A1 + k] = a1

@@ -49,7 +49,10 @@ __all__ = [
     "Fit",
     "descend",
     "detectability",
+    "promised",
     "refine",
+    "response",
+    "second_order",
     "squared_residual",
 ]
 
@@ -162,7 +165,55 @@ def _box_step(
     return (x1, x2) if value_x <= value_y else (y1, y2)
 
 
-@device
+@inlined
+def second_order(
+    y1: float, y2: float, d1: float, d2: float,
+    qb1: float, qb2: float, qbb1: float, qbb2: float,
+    gb11: float, gb12: float, gb22: float,
+    gbb11: float, gbb12: float, gbb22: float,
+) -> tuple[float, ...]:  # fmt: skip
+    """Return slopes and second derivatives of half the cost at the amplitudes y.
+
+    These are g1, g2 by the rates; c_kl by amplitude k and rate l; m11, m12, m22 by the rates as in
+    Gauss and Newton's method; what the curvature of the decays adds to m11 and m22. The sums qb and
+    qbb are those at the amplitudes y - d.
+    """
+    # Products of the residual with b e and b^2 e at the new amplitudes.
+    u1 = qb1 - gb11 * d1 - gb12 * d2
+    u2 = qb2 - gb12 * d1 - gb22 * d2
+    v1 = qbb1 - gbb11 * d1 - gbb12 * d2
+    v2 = qbb2 - gbb12 * d1 - gbb22 * d2
+    return (
+        y1 * u1, y2 * u2,
+        u1 - y1 * gb11, -y2 * gb12, -y1 * gb12, u2 - y2 * gb22,
+        y1 * y1 * gbb11, y1 * y2 * gbb12, y2 * y2 * gbb22,
+        -y1 * v1, -y2 * v2,
+    )  # fmt: skip
+
+
+@inlined
+def response(
+    g11: float, g12: float, g22: float, inverse: float,
+    c11: float, c12: float, c21: float, c22: float,
+) -> tuple[float, float, float, float]:  # fmt: skip
+    """Return how free amplitudes follow a change of the rates: t = -G^-1 c."""
+    return (
+        -(g22 * c11 - g12 * c21) * inverse,
+        -(g22 * c12 - g12 * c22) * inverse,
+        -(g11 * c21 - g12 * c11) * inverse,
+        -(g11 * c22 - g12 * c12) * inverse,
+    )
+
+
+@inlined
+def promised(
+    g1: float, g2: float, h11: float, h12: float, h22: float, d1: float, d2: float
+) -> float:
+    """Return by how much half the cost falls in a step d, if it is a parabola."""
+    return -(g1 * d1 + g2 * d2) - 0.5 * (h11 * d1 * d1 + h22 * d2 * d2) - h12 * d1 * d2
+
+
+@inlined
 def detectability(
     g11: float, g12: float, g22: float,
     c11: float, c12: float, c21: float, c22: float,
@@ -172,26 +223,30 @@ def detectability(
     """Return a1^2 and a2^2 over their variances, in units of the noise variance.
 
     The variances are the marginal ones of the Gauss-Newton matrix, rates included; a row and
-    column of zeros (a rate that is fixed or at a bound) drops out.
+    column of zeros (a rate that is fixed or at a bound) drops out. No branches: it serves lanes.
     """
-    if m11 <= 0.0:
-        m11, m12 = 1.0, 0.0
-    if m22 <= 0.0:
-        m22, m12 = 1.0, 0.0
+    both = (m11 > 0.0) & (m22 > 0.0)
+    m12 = m12 if both else 0.0
+    m11 = m11 if m11 > 0.0 else 1.0
+    m22 = m22 if m22 > 0.0 else 1.0
     det = m11 * m22 - m12 * m12
-    if det <= 1e-14 * m11 * m22:
-        return 0.0, 0.0
-    s11 = g11 - (c11 * c11 * m22 - 2.0 * c11 * c12 * m12 + c12 * c12 * m11) / det
-    s22 = g22 - (c21 * c21 * m22 - 2.0 * c21 * c22 * m12 + c22 * c22 * m11) / det
-    s12 = g12 - (c11 * c21 * m22 - (c11 * c22 + c12 * c21) * m12 + c12 * c22 * m11) / det
-    if g22 < NOTHING:
-        # The fast pool has no signal that could be taken for that of the slow one.
-        return a1 * a1 * max(s11, 0.0), 0.0
-    info = max(s11 * s22 - s12 * s12, 0.0)
-    return (
-        a1 * a1 * info / s22 if s22 > 0.0 else 0.0,
-        a2 * a2 * info / s11 if s11 > 0.0 else 0.0,
-    )
+    over = 1.0 / det
+    s11 = g11 - (c11 * c11 * m22 - 2.0 * c11 * c12 * m12 + c12 * c12 * m11) * over
+    s22 = g22 - (c21 * c21 * m22 - 2.0 * c21 * c22 * m12 + c22 * c22 * m11) * over
+    s12 = g12 - (c11 * c21 * m22 - (c11 * c22 + c12 * c21) * m12 + c12 * c22 * m11) * over
+    info = s11 * s22 - s12 * s12
+    apart = det > 1e-14 * m11 * m22
+    # Without information both are 0 times infinity.
+    known = apart & (info > 0.0)
+    over = 1.0 / (s11 * s22)
+    seen1 = a1 * a1 * info * s11 * over
+    seen1 = seen1 if known & (s22 > 0.0) else 0.0
+    seen2 = a2 * a2 * info * s22 * over
+    seen2 = seen2 if known & (s11 > 0.0) else 0.0
+    # The fast pool may have no signal that could be taken for that of the slow one.
+    gone = g22 < NOTHING
+    only1 = a1 * a1 * s11 if apart & (s11 > 0.0) else 0.0
+    return only1 if gone else seen1, 0.0 if gone else seen2
 
 
 @device
@@ -293,27 +348,11 @@ def descend(
             x1, x2 = r1, r2
             y1 = a1 + d1
             y2 = a2 + d2
-            # Products of the residual with b e and b^2 e at the new amplitudes.
-            u1 = qb1 - gb11 * d1 - gb12 * d2
-            u2 = qb2 - gb12 * d1 - gb22 * d2
-            v1 = qbb1 - gbb11 * d1 - gbb12 * d2
-            v2 = qbb2 - gbb12 * d1 - gbb22 * d2
-            g1 = y1 * u1
-            g2 = y2 * u2
-            # c_kl = d2F / da_k dr_l of the cost F = residual^2 / 2; t = -F_aa^-1 c maps a change
-            # of the rates to the change of the free amplitudes.
-            c11 = u1 - y1 * gb11
-            c12 = -y2 * gb12
-            c21 = -y1 * gb12
-            c22 = u2 - y2 * gb22
-            m11 = y1 * y1 * gbb11
-            m12 = y1 * y2 * gbb12
-            m22 = y2 * y2 * gbb22
+            g1, g2, c11, c12, c21, c22, m11, m12, m22, n11, n22 = second_order(
+                y1, y2, d1, d2, qb1, qb2, qbb1, qbb2, gb11, gb12, gb22, gbb11, gbb12, gbb22
+            )
             if free == 2:
-                t11 = -(g22 * c11 - g12 * c21) * inverse
-                t12 = -(g22 * c12 - g12 * c22) * inverse
-                t21 = -(g11 * c21 - g12 * c11) * inverse
-                t22 = -(g11 * c22 - g12 * c12) * inverse
+                t11, t12, t21, t22 = response(g11, g12, g22, inverse, c11, c12, c21, c22)
             elif free == 1:
                 norm = z1 * z1 * g11 + 2.0 * z1 * z2 * g12 + z2 * z2 * g22
                 k1 = -(z1 * c11 + z2 * c21) / norm
@@ -321,9 +360,9 @@ def descend(
                 t11, t12, t21, t22 = z1 * k1, z1 * k2, z2 * k1, z2 * k2
             else:
                 t11 = t12 = t21 = t22 = 0.0
-            h11 = m11 - y1 * v1 + c11 * t11 + c21 * t21
+            h11 = m11 + n11 + c11 * t11 + c21 * t21
             h12 = m12 + c11 * t12 + c21 * t22
-            h22 = m22 - y2 * v2 + c12 * t12 + c22 * t22
+            h22 = m22 + n22 + c12 * t12 + c22 * t22
             # The fast rate is scaled: Newton steps in ln r2 see a rounder valley.
             h12 *= x2
             h22 = x2 * x2 * h22 + x2 * g2
@@ -371,7 +410,7 @@ def descend(
             d1 *= cut
             d2 *= cut
             damping = max(damping, 1e-3)
-        gain = -(g1 * d1 + g2 * d2) - 0.5 * (h11 * d1 * d1 + h22 * d2 * d2) - h12 * d1 * d2
+        gain = promised(g1, g2, h11, h12, h22, d1, d2)
         r1 = min(max(x1 + d1, r1_low), r1_high)
         # Like exp(d2) up to the second order, which is what a Newton step in ln r2 needs.
         r2 = x2 * (2.0 + d2) / (2.0 - d2)
