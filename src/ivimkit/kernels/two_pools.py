@@ -174,9 +174,9 @@ def second_order(
 ) -> tuple[float, ...]:  # fmt: skip
     """Return slopes and second derivatives of half the cost at the amplitudes y.
 
-    These are g1, g2 by the rates; c_kl by amplitude k and rate l; m11, m12, m22 by the rates as in
-    Gauss and Newton's method; what the curvature of the decays adds to m11 and m22. The sums qb and
-    qbb are those at the amplitudes y - d.
+    These are g1, g2 by the rates; c_kl by amplitude k and rate l; m11, m12, m22 by the rates as
+    in Gauss and Newton's method; what the curvature of the decays adds to m11 and m22. The sums qb
+    and qbb are those at the amplitudes y - d.
     """
     # Products of the residual with b e and b^2 e at the new amplitudes.
     u1 = qb1 - gb11 * d1 - gb12 * d2
