@@ -280,7 +280,7 @@ def _box_step(
     y1 = _inside(-(g1 + h12 * y2) * h22 * over, low1, high1)
     value_x = g1 * x1 + g2 * x2 + 0.5 * (h11 * x1 * x1 + h22 * x2 * x2) + h12 * x1 * x2
     value_y = g1 * y1 + g2 * y2 + 0.5 * (h11 * y1 * y1 + h22 * y2 * y2) + h12 * y1 * y2
-    use_x = (in2 & ~in1) | (~in1 & ~in2 & (value_x <= value_y))
+    use_x = (in2 & (not in1)) | ((not in1) & (not in2) & (value_x <= value_y))
     free = in1 & in2
     x1 = x1 if use_x else y1
     x2 = x2 if use_x else y2
@@ -363,8 +363,8 @@ def step(
         g2 *= x2
         down1 = g1 >= 0.0
         down2 = g2 >= 0.0
-        move1 = (y1 > 0.0) & ((down1 & (r1_low < x1)) | (~down1 & (x1 < r1_high)))
-        move2 = (y2 > 0.0) & ((down2 & (r2_low < x2)) | (~down2 & (x2 < r2_high)))
+        move1 = (y1 > 0.0) & ((down1 & (r1_low < x1)) | ((not down1) & (x1 < r1_high)))
+        move2 = (y2 > 0.0) & ((down2 & (r2_low < x2)) | ((not down2) & (x2 < r2_high)))
         g1 = g1 if move1 else 0.0
         g2 = g2 if move2 else 0.0
         h12 = h12 if move1 & move2 else 0.0
@@ -440,17 +440,17 @@ def step(
         end = 0.0 if there else end
         end = 2.0 if same | hopeless else end
         end = 1.0 if r2 < APART * r1 else end
-        stepped = there & ~(same | hopeless) & ~(r2 < APART * r1)
-        stopped = ~rejected & (settled | ~(move1 | move2))
+        stepped = there & (not (same | hopeless)) & (not (r2 < APART * r1))
+        stopped = (not rejected) & (settled | (not (move1 | move2)))
         end = 0.0 if stopped else end
-        crawling = ~rejected & (slow == PATIENCE)
+        crawling = (not rejected) & (slow == PATIENCE)
         end = 2.0 if crawling else end
         stuck = rejected & (damping > 1e8)
         end = 0.0 if stuck else end
         s0 = a1 + a2
         slack = 0.0 if inside else ON_BOUND * s0
         good = (s0 >= 0.0) & (f_low * s0 - slack <= a2) & (a2 <= f_high * s0 + slack)
-        stepped = stepped & ~stopped & ~crawling & ~stuck & good
+        stepped = stepped & (not stopped) & (not crawling) & (not stuck) & good
         lower = best - 2.0 * gain
         lower = lower if lower > 0.0 else 0.0
         best = lower if stepped else best
