@@ -47,7 +47,9 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
     stop = start + signals.shape[0]
     values, status = prepared.values[start:stop], prepared.status[start:stop]
     bounds, noise = prepared.bounds(start, stop), prepared.noise(start, stop)
-    plan, found = prepared.plan, values[:, : prepared.n_found]
+    plan, estimate = prepared.plan, prepared.estimate
+    # A driver would be compiled a second time for arrays that are not contiguous.
+    found = values if estimate is None else np.empty((stop - start, prepared.n_found))
     variation = prepared.variation[start:stop]
     data = prepared.b, prepared.root_weight, signals
     if prepared.voxels is not None:
@@ -68,9 +70,9 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
             variation,
             status,
         )
-    estimate = prepared.estimate
     if estimate is not None:
         full, own = prepared.full_plan, estimate.plan
+        extra = np.empty((stop - start, values.shape[1] - prepared.n_found))
         driver = bind(estimate_chunk, ("estimate_row", estimate.row))
         driver(
             prepared.full_b,
@@ -87,8 +89,9 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
             own.options,
             own.table,
             own.work_rows,
-            values[:, prepared.n_found :],
+            extra,
         )
+        np.concatenate([found, extra], axis=1, out=values)
 
 
 def default_threads() -> int:
