@@ -1,8 +1,11 @@
-"""Fixtures of all tests: the folder of real scans, and hypothesis without deadlines."""
+"""Fixtures of all tests: real scans, one command line, hypothesis without deadlines."""
 
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
 
 # The first example of a property test may compile: a deadline would only measure that.
@@ -17,6 +20,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real scans are not there: no folder {folder}")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_command_line() -> Iterator[None]:
+    """Let runners share the commands: typer makes all of them anew for every call, in 30 ms."""
+    with pytest.MonkeyPatch.context() as patch:
+        made_once = functools.cache(typer.main.get_command)
+        patch.setattr(typer.testing, "_get_command", made_once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -94,18 +94,7 @@ def assert_inside(result):
 # ------------------------------------------------------------------------------ exact answers
 
 
-@pytest.mark.parametrize("bvals", PROTOCOLS.values(), ids=PROTOCOLS)
-@pytest.mark.parametrize(("model", "method"), FULL_FITS)
-def test_noise_free_truth_is_recovered(model, method, bvals):
-    truth = identifiable(model, 1000, seed=20)
-    result = ik.fit(evaluate(model, truth, bvals), bvals, model=model, method=method)
-    error = np.abs(result.params / truth - 1.0).max(axis=1)
-    bad = ~(error <= NOISE_FREE)
-    assert not bad.any(), (
-        f"{bad.sum()} voxels, e.g. {truth[bad][:3]} gave {result.params[bad][:3]}"
-    )
-
-
+# The first of all: it compiles bayes while another worker, with other tests, compiles varpro.
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_cost_rmse_and_r2_are_those_of_the_prediction(model, method):
     signals = noisy(model, 300, seed=21)
@@ -128,6 +117,18 @@ def test_cost_rmse_and_r2_are_those_of_the_prediction(model, method):
     if "fD_star" in result.maps and "fD_star" not in method.extras(model):
         product = result.maps["f"] * result.maps["D_star"]
         np.testing.assert_array_equal(result.maps["fD_star"], product)
+
+
+@pytest.mark.parametrize("bvals", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize(("model", "method"), FULL_FITS)
+def test_noise_free_truth_is_recovered(model, method, bvals):
+    truth = identifiable(model, 1000, seed=20)
+    result = ik.fit(evaluate(model, truth, bvals), bvals, model=model, method=method)
+    error = np.abs(result.params / truth - 1.0).max(axis=1)
+    bad = ~(error <= NOISE_FREE)
+    assert not bad.any(), (
+        f"{bad.sum()} voxels, e.g. {truth[bad][:3]} gave {result.params[bad][:3]}"
+    )
 
 
 # ------------------------------------------------------------------------------------- bounds
@@ -269,8 +270,8 @@ def test_order_of_volumes_and_voxels_is_irrelevant(model, method):
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_same_bits_for_any_threads_mask_chunk_and_memory_order(model, method):
-    shape = (25, 20, 18)
-    signals = noisy(model, 9000, seed=32).reshape(*shape, B13.size)
+    shape = (25, 20, 9)
+    signals = noisy(model, 4500, seed=32).reshape(*shape, B13.size)
     signals[0, 0, 0] = np.nan
     volume = ik.fit(signals, B13, model=model, method=method, threads=1)
     assert volume.shape == shape

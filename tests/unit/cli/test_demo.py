@@ -13,7 +13,7 @@ from ivimkit.cli import app, figure_files
 from ivimkit.cli.demo_run import METHODS
 from ivimkit.report import Report
 
-SMALL = ("--shape", "48,36,3")
+SMALL, SMALLEST = ("--shape", "48,36,3"), ("--shape", "24,18,1")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_lesion_stands_out_in_D_more_than_in_ADC(demo):
 
 def test_again(run, demo, drawn):
     folder, _ = demo
-    run("demo", "--out", folder, *SMALL, "--seed", "1", "--snr", "30", "-q")
+    run("demo", "--out", folder, *SMALLEST, "--seed", "1", "--snr", "30", "-q")
     settings = json.loads((folder / "phantom" / "phantom.json").read_text())
     assert (settings["seed"], settings["snr"]) == (1, 30.0)
 
@@ -91,7 +91,7 @@ def test_folder_of_something_else(run, tmp_path, drawn, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     # The time of the compiler is told apart from that of the fit.
     monkeypatch.setattr("ivimkit.cli.demo_run._NOTICEABLE", 0.0)
-    text = run("demo", "--out", tmp_path, *SMALL, "--overwrite").stdout
+    text = run("demo", "--out", tmp_path, *SMALLEST, "--overwrite").stdout
     assert "varpro: compiled in 0 s; later runs find the code on disk" in text
     assert (tmp_path / "mine.txt").read_text() == "mine"
     assert (tmp_path / "errors.csv").exists()
