@@ -87,6 +87,11 @@ class Geometry:
         x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
         return float(x), float(y), float(z)
 
+    @property
+    def placed(self) -> bool:
+        """Whether the file says where its voxels are: one of its NIfTI codes is not 0."""
+        return self.sform_code > 0 or self.qform_code > 0
+
     def shifts(self, other: Geometry, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Return how far the corners of a volume lie from those in another geometry.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import re
 import subprocess
@@ -19,10 +20,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 import ivimkit as ik
 from ivimkit.errors import InputError, PageMissingError
 from ivimkit.viewer.page_files import page_files
+from ivimkit.viewer.routes import Routes
 
 # The first axis runs to the back, the second to the right, the third to the feet: nothing is
 # where a page would have it that takes indices for positions.
@@ -35,6 +40,10 @@ READY = "html[data-ready]"
 # Of 255: one step of the colour table, and rounding of two blends.
 ONE_COLOUR = 4
 OUTLINE_OF_3 = (0, 179, 134)
+MESSAGES = "[data-testid=messages] .message.error span"
+ENDED = (
+    "The viewer does not answer: ivimkit view was ended. Start it again and open its new address."
+)
 LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 Voxel = tuple[int, int, int]
 
@@ -708,6 +717,64 @@ def test_the_page_says_so_when_the_command_has_ended(
         process.terminate()
         assert process.wait(timeout=60) in (0, 130)
         page.keyboard.press("ArrowUp")
-        # An image that was on its way may have a message of its own.
-        messages = page.locator("[data-testid=messages] .message.error")
-        messages.filter(has_text="ivimkit view was ended").wait_for()
+        page.wait_for_selector(MESSAGES)
+        assert page.locator(MESSAGES).all_inner_texts() == [ENDED]
+
+
+class Cut(Response):
+    """An answer of which half arrives, as of a server that ends meanwhile."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        half = bytes(self.body)[: len(self.body) // 2]
+        head = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(head)
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+def test_that_the_command_has_ended_is_said_once(
+    visit: Callable[..., Any], varpro: ik.FitResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an image that is on its way, by a voxel and by a refit: with one sentence."""
+    whole = Routes.map_volume
+
+    async def map_volume(self: Routes, request: Request) -> Response:
+        answer = await whole(self, request)
+        return Cut(answer.body) if request.path_params["name"] == "f" else answer
+
+    monkeypatch.setattr(Routes, "map_volume", map_volume)
+    with ik.view(varpro, open_browser=False) as viewer:
+        page = visit(viewer.url, viewport=LAPTOP).page
+        page.wait_for_selector(READY, state="attached")
+        page.get_by_test_id("refit-method").select_option("segmented")
+        page.wait_for_selector('[data-fit="refit"]')
+        # It would complain of the half that is missing.
+        monkeypatch.setattr(logging.getLogger("uvicorn.error"), "disabled", True)
+        page.get_by_test_id("overlay").select_option("0/f")
+        page.wait_for_selector(MESSAGES)
+        assert page.locator(MESSAGES).all_inner_texts() == [ENDED]
+        page.get_by_role("button", name="Close").click()
+        viewer.close()
+        with page.expect_event("requestfailed", lambda request: "api/refit" in request.url):
+            page.locator("[data-testid=view-0] canvas[tabindex]").focus()
+            page.keyboard.press("ArrowUp")
+        page.wait_for_selector('[data-fit="refit"]', state="detached")
+        page.wait_for_selector(MESSAGES)
+        assert page.locator(MESSAGES).all_inner_texts() == [ENDED]
+        assert page.get_by_text("ivimkit view was ended").count() == 1
+
+
+def test_a_region_whose_mean_signal_has_no_fit_says_why(
+    visit: Callable[..., Any], dwi: ik.DWI
+) -> None:
+    halves = np.full(SHAPE, 3)
+    halves[12:] = 5
+    with ik.view(ik.fit(dwi, method="bayes", labels=halves), open_browser=False) as viewer:
+        page = visit(viewer.url, viewport=LAPTOP).page
+        page.wait_for_selector(READY, state="attached")
+        page.get_by_test_id("tab-regions").click()
+        page.get_by_test_id("around").click()
+        page.wait_for_selector("[data-testid=region-table]")
+        results = page.get_by_test_id("region-results").inner_text()
+        assert "No mean signal was fitted." in results
+        assert "region 1: No fit of the mean signal: the fit has priors of regions" in results
+        assert page.locator(MESSAGES).count() == 0

@@ -37,6 +37,12 @@ def test_equality_is_about_positions_not_about_headers():
     assert Geometry() != "geometry"
 
 
+def test_a_position_is_one_that_the_file_names():
+    assert Geometry().placed
+    assert Geometry(sform_code=0, qform_code=1).placed
+    assert not Geometry(sform_code=0).placed
+
+
 @pytest.mark.parametrize("shape", [(), (5,), (5, 4), (5, 4, 3)])
 def test_shifts_are_those_of_the_corners_farther_than_any_voxel(shape):
     rng = np.random.default_rng(0)

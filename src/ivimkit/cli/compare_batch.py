@@ -111,21 +111,22 @@ class CompareBatch:
         inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
         folders = output_folders(scans[:1] if stack else scans, out, ending="comparison")
         names = tuple(words(self.models))
-        method, noise = self._fit_method(names)
+        method, setup = self._fit_method(names)
+        noise = setup.noise()
         codes = []
         with self.screen.warnings_shown():
             for scan, folder in zip(inputs, folders, strict=True):
                 if len(inputs) > 1:
                     self.screen.show(Text(f"\n{scan}", style="bold"))
-                job = _Job(self, scan, folder, names, method, noise)
+                job = _Job(self, scan, folder, names, method, setup, noise)
                 codes.append(exit_code_of(job.run, self.ctx))
         failed = [str(scan) for scan, code in zip(inputs, codes, strict=True) if code != DONE]
         if failed and len(inputs) > 1:
             say_error(f"failed: {len(failed)} of {len(inputs)} scans: {', '.join(failed)}")
         return worst(codes)
 
-    def _fit_method(self, names: Sequence[str]) -> tuple[FitMethod, Any]:
-        """Return the method with its options, and the noise."""
+    def _fit_method(self, names: Sequence[str]) -> tuple[FitMethod, FitSetup]:
+        """Return the method with its options, and the setup that they are of."""
         name = self.method or ("bayes" if self.criterion == "evidence" else "varpro")
         named = any(word.partition("=")[0].strip() == "prior" for word in self.options)
         prior = self.prior
@@ -147,7 +148,7 @@ class CompareBatch:
                 f"--organ is {self.organ} without the prior of an organ; expected it with "
                 "--criterion evidence --prior organ. Leave it out"
             )
-        return method, setup.noise()
+        return method, setup
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,7 @@ class _Job:
     folder: Path
     models: Sequence[str]
     method: FitMethod
+    setup: FitSetup
     sigma: Any
 
     @property
@@ -172,6 +174,7 @@ class _Job:
         io.check_comparison(self.folder, overwrite=batch.overwrite)
         check_free(self.folder, [_TABLE], overwrite=batch.overwrite)
         dwi = batch.scan.load(self.scan)
+        self.setup.check_maps(dwi)
         labels = None if batch.labels is None else io.load_labels(batch.labels, dwi)
         self._describe(dwi)
         comparison = self._compare(dwi)

@@ -163,6 +163,7 @@ class _Job:
         batch, clock = self.batch, time.perf_counter()
         io.check_output(self.folder, overwrite=batch.overwrite)
         dwi = batch.scan.load(self.scan)
+        batch.setup.check_maps(dwi)
         self._describe(dwi, time.perf_counter() - clock)
         result = self._fit(dwi)
         # The scan is most of the memory, and only figures need it from here on.

@@ -11,6 +11,7 @@ from typing import Any
 from ivimkit import io, methods, models, organs, priors
 from ivimkit import uncertainty as estimators
 from ivimkit.cli.assignment import number, pair, parse_assignments
+from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
@@ -79,8 +80,7 @@ class FitSetup:
             model = model.with_start(**_of(model, organ.means))
             model = model.with_display(**_of(model, organ.display))
         model = model.with_bounds(**parse_assignments(self.bounds, "--bounds", "D=0:5e-3", pair))
-        fixed = parse_assignments(self.fix, "--fix", "D_star=0.02 or D=D.nii.gz", _number_or_file)
-        for name, value in fixed.items():
+        for name, value in self._fixed().items():
             model.index(name)
             model = model.with_fixed(**{name: _loaded(name, value)})
         return model.with_start(**parse_assignments(self.start, "--start", "D_star=0.02", number))
@@ -108,6 +108,17 @@ class FitSetup:
         if organ is not None and "b_split" in usual and _has_perfusion(model):
             options.setdefault("b_split", organ.b_split)
         return methods.get(self.method, **options)
+
+    def check_maps(self, dwi: DWI) -> None:
+        """Raise ShapeError for a map of the noise or of a parameter that is not on a scan."""
+        given = [None if self.sigma is None else _number_or_file(self.sigma)]
+        for value in (*given, *self._fixed().values()):
+            if isinstance(value, Path):
+                io.check_map(value, dwi)
+
+    def _fixed(self) -> dict[str, float | Path]:
+        """Return what parameters are fixed to: numbers, or files that may not be there."""
+        return parse_assignments(self.fix, "--fix", "D_star=0.02 or D=D.nii.gz", _number_or_file)
 
     def _short_options(self) -> dict[str, Any]:
         """Return the options of the method that have options of the command of their own."""

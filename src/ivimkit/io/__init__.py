@@ -6,13 +6,14 @@ from ivimkit.io.label_names import load_label_names
 from ivimkit.io.labels import load_labels
 from ivimkit.io.maps import image_bytes, save_map, save_scan
 from ivimkit.io.priors import load_prior, save_prior
-from ivimkit.io.reading import load, load_map
+from ivimkit.io.reading import check_map, load, load_map
 from ivimkit.io.received import image_of_bytes
 from ivimkit.io.results import check_output, load_result, save
 from ivimkit.io.tables import check_tables, load_table, save_tables
 
 __all__ = [
     "check_comparison",
+    "check_map",
     "check_output",
     "check_tables",
     "image_bytes",

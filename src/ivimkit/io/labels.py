@@ -130,11 +130,6 @@ class _Grid:
         """Shape with three axes."""
         return self.shape + (1,) * (3 - len(self.shape))
 
-    @property
-    def placed(self) -> bool:
-        """Whether the scan says where it is."""
-        return _placed(self.geometry)
-
 
 @dataclass(frozen=True)
 class _Image:
@@ -222,18 +217,18 @@ def _whole(file: NiftiFile) -> NDArray[np.int32]:
 def _on_grid(image: _Image, grid: _Grid) -> NDArray[np.int32]:
     """Return the numbers of an image on the voxels of the scan."""
     same_shape = image.array.shape == grid.volume
-    if _placed(image.geometry) and grid.placed:
+    if image.geometry.placed and grid.geometry.placed:
         if same_shape and image.geometry.is_at(grid.geometry, grid.volume):
             return image.array
         return _resampled(image, grid)
     if not same_shape:
-        what = "the scan" if _placed(image.geometry) else f"{image.path}"
+        what = "the scan" if image.geometry.placed else f"{image.path}"
         raise ShapeError(
             f"{image.path} has shape {image.array.shape} and the scan {grid.volume}, and {what} "
             "does not say where it is (NIfTI codes 0); expected the same shape, or positions in "
             "both files. Save the labels on the grid of the scan"
         )
-    if not _placed(image.geometry) and grid.placed:
+    if not image.geometry.placed and grid.geometry.placed:
         warnings.warn(
             f"{image.path} does not say where it is (NIfTI codes 0); expected a position. It is "
             "used voxel by voxel, as it has the shape of the scan",
@@ -304,10 +299,6 @@ def _volumes(image: _Image, array: NDArray[np.int32], grid: _Grid) -> str:
         f"; region {numbers[worst]} changes from {before[worst] * own / 1000:.3g} to "
         f"{after[worst] * other / 1000:.3g} ml"
     )
-
-
-def _placed(geometry: Geometry) -> bool:
-    return geometry.sform_code > 0 or geometry.qform_code > 0
 
 
 def _stem(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
@@ -13,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.acquisition import Acquisition
 from ivimkit.dwi import DWI, Source
-from ivimkit.errors import AcquisitionError, OptionError, ShapeError
+from ivimkit.errors import AcquisitionError, GeometryWarning, OptionError, ShapeError
 from ivimkit.io.checksum import sha256
 from ivimkit.io.gradients import beside, read_bvals, read_bvecs
 from ivimkit.io.nifti import open_nifti
-from ivimkit.io.scan import AnyPath, ScanFiles, open_mask, open_scan
+from ivimkit.io.scan import AnyPath, ScanFiles, how_far_apart, open_mask, open_scan
 
-__all__ = ["B_UNITS", "load", "load_map"]
+__all__ = ["B_UNITS", "check_map", "load", "load_map"]
 
 B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0}
 """Units of b-values, with their factor to s/mm^2."""
@@ -140,6 +141,63 @@ def load_map(path: AnyPath) -> NDArray[Any]:
         If the file is missing, damaged, or of the wrong kind.
     """
     return open_nifti(Path(path)).read()
+
+
+def check_map(path: AnyPath, dwi: DWI) -> None:
+    """Check that the voxels of a map are those of a scan, before it is used beside it.
+
+    Only the header of the file is read. A map without a position (both NIfTI codes 0) is taken
+    voxel by voxel if it has the shape of the scan.
+
+    Parameters
+    ----------
+    path : path
+        NIfTI file.
+    dwi : DWI
+        The scan.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged, or of the wrong kind.
+    ShapeError
+        If the map has another shape than the scan, or its voxels lie elsewhere.
+
+    Warns
+    -----
+    GeometryWarning
+        If the map has no position.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, ivimkit as ik
+    >>> from pathlib import Path
+    >>> dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
+    >>> path = Path(tempfile.mkdtemp()) / "sigma.nii.gz"
+    >>> ik.io.save_map(np.full(dwi.shape, 12.5), path, dwi.geometry)
+    >>> ik.io.check_map(path, dwi)
+    """
+    file = open_nifti(Path(path))
+    if file.shape != dwi.shape:
+        raise ShapeError(
+            f"the map {path} has shape {file.shape}; expected the scan's {dwi.shape}. Resample "
+            "it to the scan"
+        )
+    if not file.geometry.placed:
+        if dwi.geometry.placed:
+            warnings.warn(
+                f"the map {path} does not say where it is (NIfTI codes 0); expected a position. "
+                "It is used voxel by voxel, as it has the shape of the scan",
+                GeometryWarning,
+                stacklevel=2,
+            )
+        return
+    if dwi.geometry.placed and not file.geometry.is_at(dwi.geometry, dwi.shape):
+        raise ShapeError(
+            f"the map {path} has another geometry than the scan: "
+            f"{how_far_apart(file.geometry, dwi.geometry, dwi.shape)}; expected the same. "
+            "Resample it to the scan"
+        )
 
 
 def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> Path | None:

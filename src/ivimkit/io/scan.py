@@ -16,7 +16,7 @@ from ivimkit.errors import GeometryWarning, ShapeError
 from ivimkit.geometry import Geometry
 from ivimkit.io.nifti import NiftiFile, open_nifti
 
-__all__ = ["AnyPath", "ScanFiles", "open_mask", "open_scan"]
+__all__ = ["AnyPath", "ScanFiles", "how_far_apart", "open_mask", "open_scan"]
 
 AnyPath = str | PathLike[str]
 
@@ -150,6 +150,13 @@ def open_mask(mask: AnyPath, scan: ScanFiles) -> NiftiFile:
     return file
 
 
+def how_far_apart(one: Geometry, other: Geometry, shape: tuple[int, ...]) -> str:
+    """Say for a message how far the voxels of a volume are apart in two geometries."""
+    apart = np.abs(one.shifts(other, shape)).max()
+    origin = " ".join(f"{value:.3g}" for value in (one.affine - other.affine)[:3, 3])
+    return f"voxels are up to {apart:.3g} mm apart along an axis (origins differ by {origin} mm)"
+
+
 def _is_volume(file: NiftiFile) -> bool:
     return len(file.shape) >= 3 and all(n == 1 for n in file.shape[3:])
 
@@ -173,12 +180,9 @@ def _warn_if_moved(what: str, geometry: Geometry, scan: NiftiFile) -> None:
     """Warn if voxels of two files lie more than 1 % of a voxel apart."""
     shape = scan.shape[:3]
     if not geometry.is_at(scan.geometry, shape):
-        apart = np.abs(geometry.shifts(scan.geometry, shape)).max()
-        moved = geometry.affine - scan.geometry.affine
-        origin = " ".join(f"{value:.3g}" for value in moved[:3, 3])
         warnings.warn(
-            f"{what} has another affine than {scan.path}: voxels are up to {apart:.3g} mm "
-            f"apart along an axis (origins differ by {origin} mm); expected the same. "
+            f"{what} has another affine than {scan.path}: "
+            f"{how_far_apart(geometry, scan.geometry, shape)}; expected the same. "
             "It is used voxel by voxel; resample it if that is wrong",
             GeometryWarning,
             stacklevel=5,  # the caller of load

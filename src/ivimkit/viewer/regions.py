@@ -60,8 +60,9 @@ def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``regions``, the numbers of `ivimkit.quality.roi_table` and `ivimkit.quality.roi_fit`;
-        ``comparison`` of two of them, those of `ivimkit.quality.compare_regions`.
+        ``regions``, the numbers of `ivimkit.quality.roi_table` and `ivimkit.quality.roi_fit`, or
+        ``why_no_fit`` where the mean signal of a region cannot be fitted; ``comparison`` of two
+        of them, those of `ivimkit.quality.compare_regions`.
 
     Raises
     ------
@@ -71,9 +72,8 @@ def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
     result, labels = _looked_at(study, drawing)
     table: Any = quality.roi_table(result, labels, mean_fit=False)
     status: Any = quality.roi_status(result, labels)
-    means = None if result.dwi is None else quality.roi_fit(result, labels)
     regions = []
-    for position, (number, name) in enumerate(labels.names.items()):
+    for number, name in labels.names.items():
         rows = table.loc[name]
         counts = status.loc[name]
         region = {
@@ -86,7 +86,7 @@ def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
                 {"map": row, **{key: rows.loc[row, key] for key in _STATISTICS}}
                 for row in rows.index
             ],
-            "fit": None if means is None else _mean_entry(means, position, name),
+            **_mean_fit(result, labels, number),
         }
         regions.append(region)
     return {"regions": regions, **_comparison(result, labels, drawing.reference)}
@@ -101,7 +101,12 @@ def region_csv(study: Study, drawing: Drawing) -> str:
         If the image is none, has another grid, or there is nothing in it.
     """
     result, labels = _looked_at(study, drawing)
-    text: str = quality.roi_table(result, labels).to_csv()
+    try:
+        means: FitResult | bool = result.dwi is not None and quality.roi_fit(result, labels)
+    except OptionError:
+        # The page says why.
+        means = False
+    text: str = quality.roi_table(result, labels, mean_fit=means).to_csv()
     return text
 
 
@@ -150,11 +155,23 @@ def _names(text: str) -> dict[int, str]:
     return found
 
 
-def _mean_entry(means: FitResult, position: int, name: str) -> dict[str, Any]:
-    assert means.dwi is not None
-    alone = one_voxel(means.dwi, (position,))
-    entry = fit_entry(means, means.at((position,)), int(means.status[position]), alone)
-    return {"id": f"region {name}", "name": name, "averaged": averaged(alone), **entry}
+def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
+    """Return the fit of the mean signal of a region, or why there is none.
+
+    Each is asked for on its own: method bayes may know the prior of one of them only.
+    """
+    if result.dwi is None:
+        return {"fit": None, "why_no_fit": None}
+    name, inside = labels.names[number], labels[number]
+    try:
+        mean = quality.roi_fit(result, Labels(np.where(inside, number, 0), {number: name}))
+    except OptionError as error:
+        return {"fit": None, "why_no_fit": f"No fit of the mean signal: {error}."}
+    assert mean.dwi is not None
+    alone = one_voxel(mean.dwi, (0,))
+    entry = fit_entry(mean, mean.at((0,)), int(mean.status[0]), alone)
+    fit = {"id": f"region {name}", "name": name, "averaged": averaged(alone), **entry}
+    return {"fit": fit, "why_no_fit": None}
 
 
 def _comparison(result: FitResult, labels: Labels, reference: str | None) -> dict[str, Any]:

@@ -294,6 +294,10 @@ def test_several_scans(run, scan, folder):
         (("--criterion", "evidence", "--prior", "organ"), "is given without --organ"),
         (("--criterion", "evidence", "--organ", "liver"), "expected it with --criterion evidence"),
         (("--sigma", "-3"), "--sigma is -3; expected the standard deviation"),
+        (
+            ("--sigma", "{folder}/turned.nii.gz"),
+            "turned.nii.gz has another geometry than the scan",
+        ),
         (("--bvals", "0,400,800"), "the b-values carry 0 of 3 models"),
         (("--labels", "{folder}/none.nii.gz"), "there is no file"),
         (("--labels", "{folder}/elsewhere.nii.gz"), "do not overlap"),
@@ -305,6 +309,8 @@ def test_errors_leave_nothing_behind(run, scan, folder, made, options, message):
     io.save_map(np.ones((3, 3, 3), np.uint8), folder / "wrong.nii.gz", made.dwi.geometry)
     moved = ik.Geometry([[1, 0, 0, 9e3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     io.save_map(np.ones((3, 3, 3), np.uint8), folder / "elsewhere.nii.gz", moved)
+    turned = ik.Geometry(made.dwi.geometry.affine @ np.diag([-1, 1, 1, 1]))
+    io.save_map(np.full(made.dwi.shape, 25.0), folder / "turned.nii.gz", turned)
     before = names_in(folder)
     words = [word.format(folder=folder) for word in options]
     error = run("compare", scan, *words, code=2).stderr

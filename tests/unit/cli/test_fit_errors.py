@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ivimkit import io
+from ivimkit.geometry import Geometry
 
 
 @pytest.fixture
@@ -142,14 +143,18 @@ def test_mask_of_another_shape(error, folder, made):
     assert "Resample the mask" in error("--mask", folder / "small.nii.gz")
 
 
-def test_fixed_map_of_another_shape(error, folder, made):
-    io.save_map(np.full((3, 3, 3), 1e-3), folder / "small.nii.gz", made.dwi.geometry)
-    assert "that fixes D has shape (3, 3, 3)" in error("--fix", f"D={folder / 'small.nii.gz'}")
-
-
-def test_map_of_sigma_of_another_shape(error, folder, made):
-    io.save_map(np.full((3, 3, 3), 20.0), folder / "small.nii.gz", made.dwi.geometry)
-    assert "map of sigma has shape (3, 3, 3)" in error("--sigma", folder / "small.nii.gz")
+@pytest.mark.parametrize(("option", "value"), [("--fix", "D="), ("--sigma", "")])
+def test_map_of_another_shape_or_place(error, folder, made, option, value):
+    small, moved = folder / "small.nii.gz", folder / "moved.nii.gz"
+    affine = made.dwi.geometry.affine.copy()
+    affine[2, 3] += 5.0
+    io.save_map(np.full(made.dwi.shape, 1e-3), moved, Geometry(affine))
+    message = " ".join(error(option, f"{value}{moved}").split())
+    assert f"the map {moved} has another geometry than the scan: voxels are up to 5 mm" in message
+    assert "(origins differ by 0 0 5 mm); expected the same. Resample it to the scan" in message
+    io.save_map(np.full((3, 3, 3), 1e-3), small, made.dwi.geometry)
+    message = " ".join(error(option, f"{value}{small}").split())
+    assert f"the map {small} has shape (3, 3, 3); expected the scan's (24, 18, 2)" in message
 
 
 def test_out_is_a_file(error, folder):

@@ -16,7 +16,7 @@ from ivimkit.errors import (
     OptionError,
     ShapeError,
 )
-from ivimkit.io import load, load_map
+from ivimkit.io import check_map, load, load_map
 from ivimkit.io.nifti import NiftiFile
 
 # Those of the fixtures in conftest.py.
@@ -287,3 +287,25 @@ def test_the_prostate_scan(shared_data):
     np.testing.assert_allclose(dwi.signal, image.get_fdata(), rtol=1e-7)
     assert dwi.select(bmax=1000).fit_bvals[-1] == 1000
     assert "2000" in dwi.acquisition.warnings()[-1]
+
+
+def test_a_map_lies_where_the_scan_does(scan, write):
+    """Rounding is no other place; one voxel further, or another shape, is."""
+    dwi, ones = load(scan), np.ones(SHAPE)
+    check_map(write("same.nii", ones, affine=AFFINE * (1 + 1e-6)), dwi)
+    further = AFFINE @ [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    message = r"further.nii has another geometry .*up to 2 mm apart .*\(origins differ by -2 0.1 0"
+    with pytest.raises(ShapeError, match=message):
+        check_map(write("further.nii", ones, affine=further), dwi)
+    with pytest.raises(ShapeError, match=r"has shape \(6, 6, 5\); expected the scan's \(7, 6, 5"):
+        check_map(write("small.nii", ones[1:]), dwi)
+
+
+def test_a_map_without_a_position_is_taken_by_its_shape(scan, tmp_path):
+    image = nib.Nifti1Image(np.ones(SHAPE, np.float32), None)
+    image.header.set_sform(None, code=0)
+    image.header.set_qform(None, code=0)
+    nib.save(image, tmp_path / "map.nii")
+    with pytest.warns(GeometryWarning, match="map.nii does not say where it is") as caught:
+        check_map(tmp_path / "map.nii", load(scan))
+    assert caught[0].filename == __file__

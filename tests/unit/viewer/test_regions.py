@@ -119,6 +119,31 @@ def test_without_a_scan_there_is_no_mean_signal(open_client, drawing, result):
     assert answer["regions"][0]["maps"][0]["n"] > 0
 
 
+def test_a_prior_of_other_regions_leaves_the_statistics(open_client, made, drawing):
+    """Method bayes has a prior of one region that is drawn, and none of the other."""
+    fitted = ik.fit(
+        made.dwi, method="bayes", labels=ik.Labels(np.where(made.labels > 1, 3, 1), {1: "lesion"})
+    )
+    client, image = open_client(fitted), sent(drawing, fitted.geometry)
+    lesion, liver = client.post(f"api/regions?{NAMES}", image).json()["regions"]
+    alone = ik.quality.roi_fit(fitted, ik.Labels(np.where(drawing == 1, 1, 0), {1: "lesion"}))
+    found = {row["name"]: row["value"] for row in lesion["fit"]["estimates"]}
+    assert found["D"] == float(alone.maps["D"][0])
+    assert lesion["why_no_fit"] is None
+    assert liver["fit"] is None
+    expected = (
+        "No fit of the mean signal: the fit has priors of regions 1, 3; expected one of region"
+    )
+    assert liver["why_no_fit"].startswith(f"{expected} 2 (liver). Use the labels of the fit")
+    values = fitted.maps["D"][drawing == 2]
+    means = {row["map"]: row["mean"] for row in liver["maps"]}
+    assert means["D"] == pytest.approx(np.nanmean(values), rel=1e-12)
+    table = client.post(f"api/regions.csv?{NAMES}", image)
+    assert table.code == 200
+    assert b"liver,D," in table.body
+    assert b"roi_fit" not in table.body
+
+
 def test_what_cannot_be_done_is_said(regions_client, drawing, result):
     geometry = result.geometry
     image = sent(drawing, geometry)

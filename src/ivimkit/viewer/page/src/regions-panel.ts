@@ -6,7 +6,7 @@ import { type FitOptions, type Shown, estimatesTable, fitsContent, showPlot } fr
 import { NONE, probability, short, typed } from "./numbers";
 import { Regions, type Tool } from "./regions";
 import type { RegionAnswer, RegionsAnswer, Triple } from "./scene";
-import { Latest, download, post } from "./server";
+import { Latest, download, getBytes, post, postJson } from "./server";
 import type { Viewer } from "./viewer";
 import { parse } from "./volume";
 
@@ -98,7 +98,7 @@ export class RegionsPanel {
     const grid = this.viewer.views[0]?.picture.grid;
     if (!labels || !grid) return;
     try {
-      const { values } = parse(await (await fetch(labels.url)).arrayBuffer(), labels.url);
+      const { values } = parse(await getBytes(labels.url), labels.url);
       this.given = grid.turn(Uint8Array.from(values as ArrayLike<number>));
       this.paint();
     } catch (error) {
@@ -182,7 +182,7 @@ export class RegionsPanel {
   private async measure(signal: AbortSignal): Promise<RegionsAnswer | null> {
     const file = await this.bytes();
     if (!file) return null;
-    return (await post(`api/regions?${this.query}`, file, signal)).json() as Promise<RegionsAnswer>;
+    return postJson<RegionsAnswer>(`api/regions?${this.query}`, file, signal);
   }
 
   private async save(): Promise<void> {
@@ -198,7 +198,8 @@ export class RegionsPanel {
       return;
     }
     try {
-      download(await (await post(`api/regions.csv?${this.query}`, file)).blob(), "regions.csv");
+      const { bytes } = await post(`api/regions.csv?${this.query}`, file);
+      download(new Blob([bytes], { type: "text/csv" }), "regions.csv");
     } catch (error) {
       this.viewer.fail(error);
     }
@@ -209,9 +210,9 @@ export class RegionsPanel {
     input.value = "";
     if (!file) return;
     try {
-      const answer = await post("api/labels", file);
-      const note = answer.headers.get("X-Note");
-      this.take(await answer.arrayBuffer(), {}, file.name);
+      const { headers, bytes } = await post("api/labels", file);
+      const note = headers.get("X-Note");
+      this.take(bytes, {}, file.name);
       if (note) this.say(note);
     } catch (error) {
       this.viewer.fail(error);
@@ -222,7 +223,7 @@ export class RegionsPanel {
     const { labels } = this.viewer.scene;
     if (!labels) return;
     try {
-      this.take(await (await fetch(labels.url)).arrayBuffer(), labels.names, "labels");
+      this.take(await getBytes(labels.url), labels.names, "labels");
     } catch (error) {
       this.viewer.fail(error);
     }
@@ -278,10 +279,17 @@ export class RegionsPanel {
       kind: "averages" as const,
     }));
     content.curves = content.curves.map((curve) => ({ ...curve, name: `fit of ${curve.name}` }));
-    content.empty = "There is no scan beside the maps, so no signal.";
+    const without = (this.answer?.regions ?? []).filter(({ why_no_fit }) => why_no_fit);
+    content.empty = without.length ? "No mean signal was fitted." : "There is no scan beside the maps, so no signal.";
     showPlot(this.plot, content);
     const rows = element("div", { class: "scroll" }, estimatesTable(shown, "Fits of the mean signals"));
-    this.tables.replaceChildren(...(shown.length ? [rows, ...shown.map(({ fit, colour }) => element("p", { class: "note" }, element("strong", { style: `color:${colour}` }, `${fit.name}: `), fit.status.sentence))] : []));
+    const note = (name: string, colour: string, sentence: string): HTMLElement =>
+      element("p", { class: "note" }, element("strong", { style: `color:${colour}` }, `${name}: `), sentence);
+    this.tables.replaceChildren(
+      ...(shown.length ? [rows] : []),
+      ...shown.map(({ fit, colour }) => note(fit.name, colour, fit.status.sentence)),
+      ...without.map(({ name, number, why_no_fit }) => note(name, regionColour(number), why_no_fit ?? "")),
+    );
   }
 
   private statistics(regions: RegionAnswer[]): HTMLTableElement {

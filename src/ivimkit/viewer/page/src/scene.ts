@@ -152,6 +152,8 @@ export interface RegionAnswer {
   maps: RegionMap[];
   /** Of the region's mean signal. */
   fit: (Fit & { averaged: Signal }) | null;
+  /** A sentence, if there is a signal but no fit of it. */
+  why_no_fit: string | null;
 }
 
 export interface Comparison {

@@ -2,39 +2,65 @@
 
 export class ServerError extends Error {}
 
+/** The command has ended: nothing that is asked for comes any more. */
+export class EndedError extends ServerError {
+  constructor() {
+    super("The viewer does not answer: ivimkit view was ended. Start it again and open its new address.");
+  }
+}
+
+export interface Answer {
+  headers: Headers;
+  bytes: ArrayBuffer;
+}
+
 export async function getJson<T>(address: string, signal?: AbortSignal): Promise<T> {
-  return (await ask(address, { signal: signal ?? null })).json() as Promise<T>;
+  return parsed<T>(await ask(address, { signal: signal ?? null }));
 }
 
 export async function getBytes(address: string, signal?: AbortSignal): Promise<ArrayBuffer> {
-  return (await ask(address, { signal: signal ?? null })).arrayBuffer();
+  return (await ask(address, { signal: signal ?? null })).bytes;
 }
 
-export async function post(address: string, body: BodyInit, signal?: AbortSignal): Promise<Response> {
+export async function post(address: string, body: BodyInit, signal?: AbortSignal): Promise<Answer> {
   return ask(address, { method: "POST", body, signal: signal ?? null });
 }
 
-async function ask(address: string, how: RequestInit): Promise<Response> {
-  let answer: Response;
-  try {
-    answer = await fetch(address, how);
-  } catch (error) {
-    if (isAborted(error)) throw error;
-    throw new ServerError("The viewer does not answer: ivimkit view was ended. Start it again and open its new address.");
-  }
-  if (!answer.ok) throw new ServerError(await sentence(answer));
-  return answer;
+export async function postJson<T>(address: string, body: BodyInit, signal?: AbortSignal): Promise<T> {
+  return parsed<T>(await post(address, body, signal));
 }
 
-async function sentence(answer: Response): Promise<string> {
-  const text = await answer.text();
+async function ask(address: string, how: RequestInit): Promise<Answer> {
+  let answer: Response;
+  let bytes: ArrayBuffer;
   try {
-    const told = (JSON.parse(text) as { error?: unknown }).error;
+    answer = await fetch(address, how);
+    // All of it here: the command may also end while its answer is on the way.
+    bytes = await answer.arrayBuffer();
+  } catch (error) {
+    if (isAborted(error)) throw error;
+    throw new EndedError();
+  }
+  if (!answer.ok) throw new ServerError(sentence(answer.status, text(bytes)));
+  return { headers: answer.headers, bytes };
+}
+
+function text(bytes: ArrayBuffer): string {
+  return new TextDecoder().decode(bytes);
+}
+
+function parsed<T>({ bytes }: Answer): T {
+  return JSON.parse(text(bytes)) as T;
+}
+
+function sentence(status: number, content: string): string {
+  try {
+    const told = (JSON.parse(content) as { error?: unknown }).error;
     if (typeof told === "string") return told;
   } catch {
     // Not JSON: a plain sentence, as for a wrong token.
   }
-  return text.trim() || `The viewer answered with error ${answer.status}.`;
+  return content.trim() || `The viewer answered with error ${status}.`;
 }
 
 export function isAborted(error: unknown): boolean {

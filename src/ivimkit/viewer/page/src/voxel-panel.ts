@@ -5,7 +5,7 @@ import { type FitOptions, estimatesTable, fitsContent, showPlot, signalTable, st
 import { short } from "./numbers";
 import { RefitForm, type RefitRequest } from "./refit";
 import type { Fit, VoxelAnswer } from "./scene";
-import { Latest, ServerError, getJson, post } from "./server";
+import { EndedError, Latest, ServerError, getJson, postJson } from "./server";
 import type { Viewer } from "./viewer";
 
 /** Milliseconds between requests while the crosshair is dragged. */
@@ -41,7 +41,7 @@ export class VoxelPanel {
       PAUSE,
     );
     this.refitting = new Latest(
-      async ({ request, voxel }, signal) => (await post("api/refit", JSON.stringify({ voxel, ...request }), signal)).json() as Promise<Fit>,
+      ({ request, voxel }, signal) => postJson<Fit>("api/refit", JSON.stringify({ voxel, ...request }), signal),
       (fit, { voxel }) => {
         this.refit = { fit, voxel: voxel.join() };
         this.form.tell(null);
@@ -49,7 +49,9 @@ export class VoxelPanel {
       },
       (error) => {
         this.refit = null;
-        this.form.tell(error instanceof ServerError ? error.message : String(error));
+        // That of the form is about the refit; the end of the command is said once, for all.
+        if (error instanceof EndedError) viewer.fail(error);
+        this.form.tell(error instanceof EndedError ? null : error instanceof ServerError ? error.message : String(error));
         this.draw();
       },
       REFIT_PAUSE,
