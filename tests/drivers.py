@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["finish_one", "refine_all"]
+__all__ = ["finish_one", "rate_all", "refine_all"]
 
 
 def kernel(*_):
@@ -33,3 +33,14 @@ def finish_one(b, root_weight, signal, start, end, box, table, out):
     fit = kernel(b, root_weight, signal, begin, bounds, table)
     out[0], out[1], out[2], out[3], out[4] = fit[0], fit[1], fit[2], fit[3], fit[4]
     out[5], out[6], out[7], out[8] = fit[5], fit[6], fit[7], fit[8]
+
+
+def rate_all(b, root_weight, signals, boxes, n1, n2, table, work, out):
+    """Fit the one rate that is unknown, each signal in its own bounds; rows of `out` are fits."""
+    for v in range(signals.shape[0]):
+        box = boxes[v]
+        bounds = (box[0], box[1], box[2], box[3], box[4], box[5], box[6], box[7])
+        fit = kernel(b, root_weight, signals[v], bounds, n1, n2, table, work)
+        out[v, 0], out[v, 1], out[v, 2], out[v, 3] = fit[0], fit[1], fit[2], fit[3]
+        out[v, 4], out[v, 5], out[v, 6] = fit[4], fit[5], fit[6]
+        out[v, 7], out[v, 8] = fit[7], fit[8]

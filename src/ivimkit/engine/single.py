@@ -17,7 +17,7 @@ from typing import Any, cast
 import numba
 import numpy as np
 
-from ivimkit.kernels import exponential, search, two_pools
+from ivimkit.kernels import exponential, one_rate, search, two_pools
 
 __all__ = ["in_single"]
 
@@ -46,11 +46,11 @@ def in_single(function: Callable[..., Any]) -> Callable[..., Any]:
     callees = {name: plain.__globals__.get(name) for name in plain.__code__.co_names}
     others = {name: in_single(f) for name, f in callees.items() if _is_kernel(f)}
     others = {name: other for name, other in others.items() if other is not callees[name]}
-    for module in (two_pools, search):
+    for module in (two_pools, search, one_rate):
         if plain.__module__ == module.__name__:
             values = module.SINGLE_CONSTANTS
             others |= {name: values[name] for name in plain.__code__.co_names if name in values}
-    if function in search.SINGLE:
+    if function in search.SINGLE or function in one_rate.SINGLE:
         return _rounded(function, plain, others)
     if not others:
         return function

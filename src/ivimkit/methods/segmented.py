@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.acquisition import Acquisition
 from ivimkit.errors import OptionError
+from ivimkit.fit_method import VoxelPlan
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear, mean_signal
+from ivimkit.kernels.one_rate import WORK_ROWS, fit_rate
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.kernels.search import global_fit
 from ivimkit.signal_model import SignalModel
@@ -25,7 +28,7 @@ _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
 
 
 @device
-def _fit_voxel(
+def _fit_two_steps(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
@@ -38,8 +41,34 @@ def _fit_voxel(
     work: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> int:
-    b_split, steps = options[EXTRA], options[EXTRA + 1]
-    b_first, b_second = options[EXTRA + 2], options[EXTRA + 3]
+    s0_low, s0_high, f_low, f_high, fast_low, fast_high, slow_low, slow_high = pool_bounds(
+        lower, upper, options
+    )
+    _, rate, ok = log_linear(b, root_weight, signal, options[EXTRA], math.inf, slow_low, slow_high)
+    if not ok:
+        return _TOO_FEW
+    box = (s0_low, s0_high, f_low, f_high, fast_low, fast_high, rate, rate)
+    fit = global_fit(
+        b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
+    )
+    return store_pools(fit, options, box, out)
+
+
+@device
+def _fit_three_steps(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    sigma: float,
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    start: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> int:
+    b_split, b_first, b_second = options[EXTRA], options[EXTRA + 1], options[EXTRA + 2]
     s0_low, s0_high, f_low, f_high, fast_low, fast_high, slow_low, slow_high = pool_bounds(
         lower, upper, options
     )
@@ -48,18 +77,15 @@ def _fit_voxel(
     )
     if not ok:
         return _TOO_FEW
-    if steps == 3.0:
-        s0 = mean_signal(b, root_weight, signal, b_first)
-        if b_first > 0.0:
-            s0, _, ok = log_linear(b, root_weight, signal, b_first, b_second, 0.0, math.inf)
-        if not (ok and s0 > 0.0):
-            return _TOO_FEW
-        s0_low = s0_high = min(max(s0, s0_low), s0_high)
-        f_low = f_high = min(max(1.0 - intercept / s0_low, f_low), f_high)
-    box = (s0_low, s0_high, f_low, f_high, fast_low, fast_high, rate, rate)
-    fit = global_fit(
-        b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
-    )
+    s0 = mean_signal(b, root_weight, signal, b_first)
+    if b_first > 0.0:
+        s0, _, ok = log_linear(b, root_weight, signal, b_first, b_second, 0.0, math.inf)
+    if not (ok and s0 > 0.0):
+        return _TOO_FEW
+    s0 = min(max(s0, s0_low), s0_high)
+    f = min(max(1.0 - intercept / s0, f_low), f_high)
+    box = (s0, s0, f, f, fast_low, fast_high, rate, rate)
+    fit = fit_rate(b, root_weight, signal, box, int(options[4]), int(options[5]), table, work)
     return store_pools(fit, options, box, out)
 
 
@@ -103,7 +129,6 @@ class Segmented(TwoPoolMethod):
     name: ClassVar[str] = "segmented"
     title: ClassVar[str] = "segmented fit"
     full_fit: ClassVar[bool] = False
-    voxel = staticmethod(_fit_voxel)
     references: ClassVar[tuple[str, ...]] = (
         "Luciani A et al. Liver cirrhosis: intravoxel incoherent motion MR imaging - pilot study. "
         "Radiology 2008;249:891-899. doi:10.1148/radiol.2493080080",
@@ -128,14 +153,33 @@ class Segmented(TwoPoolMethod):
         require_two(acquisition, "b_split", lower=self.b_split)
 
     @property
+    def voxel(self) -> Callable[..., Any]:  # type: ignore[override]
+        """The compiled voxel function: that of the steps, so that neither waits for the other."""
+        return _fit_three_steps if self.steps == 3 else _fit_two_steps
+
+    @property
     def takes_float32(self) -> bool:
         """Whether float32 arrays are served in single precision."""
         return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
-        """Return the threshold, the number of steps and the two lowest b-values."""
+        """Return the threshold and the two lowest b-values."""
         first, second = np.unique(b)[:2].tolist()
-        return float(self.b_split), float(self.steps), first, second
+        return float(self.b_split), first, second
+
+    def plan(
+        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> VoxelPlan:
+        """Compute the dictionary of decays; three steps need a row as long as the signal."""
+        plan = super().plan(model, b, weight)
+        if self.steps == 2:
+            return plan
+        rows, columns = plan.table.shape
+        table = plan.table
+        if columns < b.size:
+            table = np.zeros((rows, b.size))
+            table[:, :columns] = plan.table
+        return VoxelPlan(plan.options, table, WORK_ROWS)
 
 
 METHOD = Segmented

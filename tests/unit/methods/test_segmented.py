@@ -69,9 +69,10 @@ def test_it_is_not_a_full_fit():
     assert not ik.methods.Segmented.full_fit
 
 
-def test_without_blood_at_the_threshold_it_is_exact():
-    signal = ik.simulate.signals("biexp", [S0, F, 0.19, D], B)
-    result = ik.fit(signal, B, method=ik.methods.Segmented(b_split=400))
+@pytest.mark.parametrize("b", [B, np.linspace(0.0, 1000.0, 41)], ids=["21", "41"])
+def test_without_blood_at_the_threshold_it_is_exact(b):
+    signal = ik.simulate.signals("biexp", [S0, F, 0.19, D], b)
+    result = ik.fit(signal, b, method=ik.methods.Segmented(b_split=400))
     np.testing.assert_allclose(result.params, [S0, F, 0.19, D], rtol=NOISE_FREE)
 
 

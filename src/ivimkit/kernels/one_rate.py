@@ -1,0 +1,324 @@
+"""Least squares for the fast rate alone: amplitudes and slow rate are known.
+
+With S0, f and D given, S(b) = a1 exp(-b r1) + a2 exp(-b r2) has one unknown. The slow pool is
+taken off the signal once. Inner products of what remains with the dictionary's fast decays find
+the basins, and Newton steps in the scaled rate finish each: one exponential per b-value and pass.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.atoms import MOMENTS, NORMS, RATES, moments
+from ivimkit.kernels.device import device, inlined
+from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.search import ordered
+from ivimkit.kernels.two_pools import (
+    GAIN_TOLERANCE,
+    HOPEFUL,
+    MAX_ITERATIONS,
+    MAX_STEP,
+    ON_BOUND,
+    ROUNDING,
+    SETTLED,
+    STEP_TOLERANCE,
+    Box,
+    Fit,
+    detectability,
+)
+
+__all__ = ["SINGLE", "SINGLE_CONSTANTS", "WORK_ROWS", "fit_rate"]
+
+WORK_ROWS = 2
+"""Rows of scratch that `fit_rate` needs."""
+
+# Rows of the scratch array.
+_REST = 0
+_GAINS = 1
+# A decay that leaves this many times the cost of the best fit does not beat it.
+_HOPELESS = 1.3
+# Curvature, of that of Gauss and Newton, below which it is not to be divided by.
+_CONVEX = 1e-3
+# A step that made the cost rise is this much too long.
+_SHORTER = 0.25
+# Shortest step that is still tried.
+_NOWHERE = 1e-12
+
+_Minimum: TypeAlias = tuple[float, float, int, int]
+"""Rate, cost, iterations, end: 0 converged, 2 not."""
+
+
+@inlined
+def _take_off(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    amplitude: float,
+    rate: float,
+    work: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Write the signal without a decay to work[_REST]; return squared norms before and after."""
+    before = after = 0.0
+    for j in range(b.size):
+        w = root_weight[j]
+        whole = signal[j]
+        rest = whole - amplitude * exp(-b[j] * rate)
+        work[_REST, j] = rest
+        whole *= w
+        rest *= w
+        before += whole * whole
+        after += rest * rest
+    return before, after
+
+
+@inlined
+def _weigh(
+    n: int,
+    amplitude: float,
+    n1: int,
+    n2: int,
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> None:
+    """Write to work[_GAINS] what each fast decay explains of what remains."""
+    first = int(table[MOMENTS, 2]) - n
+    column = (n1 + 7) // 8 * 8
+    for k in range(n2):
+        work[_GAINS, k] = -0.5 * amplitude * table[NORMS, column + k]
+    # Four rows at a time, as in `ivimkit.kernels.search.project`.
+    for j in range(0, n, 4):
+        s0 = work[_REST, j]
+        s1 = work[_REST, j + 1] if j + 1 < n else 0.0
+        s2 = work[_REST, j + 2] if j + 2 < n else 0.0
+        s3 = work[_REST, j + 3] if j + 3 < n else 0.0
+        row = first + j
+        for k in range(n2):
+            work[_GAINS, k] += (s0 * table[row, column + k] + s1 * table[row + 1, column + k]) + (
+                s2 * table[row + 2, column + k] + s3 * table[row + 3, column + k]
+            )
+    for k in range(n2):
+        work[_GAINS, k] *= 2.0 * amplitude
+
+
+@inlined
+def _sums(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    amplitude: float,
+    rate: float,
+    work: NDArray[np.float64],
+) -> tuple[float, float, float, float]:
+    """Return inner products of the residual with b e and b^2 e, of b e with itself, and cost."""
+    first = second = norm = cost = 0.0
+    for j in range(b.size):
+        w = root_weight[j]
+        e = w * exp(-b[j] * rate)
+        residual = w * work[_REST, j] - amplitude * e
+        e *= b[j]
+        x = e * residual
+        first += x
+        second += b[j] * x
+        norm += e * e
+        cost += residual * residual
+    return first, second, norm, cost
+
+
+@device
+def _descend(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    amplitude: float,
+    rate: float,
+    low: float,
+    high: float,
+    noise: float,
+    limit: float,
+    work: NDArray[np.float64],
+) -> _Minimum:
+    """Go from a rate to the nearest minimum inside its bounds.
+
+    A descent on the way to a minimum above `limit` ends early; costs that differ by less than
+    `noise` are the same.
+    """
+    best = math.inf
+    x = rate
+    g = h = d = 0.0
+    convex = True
+    iterations = 0
+    while iterations < MAX_ITERATIONS:
+        iterations += 1
+        first, second, norm, cost = _sums(b, root_weight, amplitude, rate, work)
+        if cost > best + noise:
+            d *= _SHORTER
+            convex = False
+            if abs(d) < _NOWHERE:
+                return x, best, iterations, 0
+        else:
+            settled = best - cost <= SETTLED * noise and iterations > 2 and convex
+            best = cost
+            x = rate
+            scale = amplitude * x
+            g = scale * first
+            newton = scale * scale * norm
+            h = newton - scale * x * second + g
+            if settled or not newton > 0.0:
+                return x, best, iterations, 0
+            convex = h >= _CONVEX * newton
+            # Where the cost bends down, a step of the length that its curvature sets leads out.
+            h = h if convex else max(-h, _CONVEX * newton)
+            # The same bounds as in `ivimkit.kernels.two_pools.descend`.
+            d = min(
+                max(-g / h, max(2.0 * (low - x) / (low + x), -MAX_STEP)),
+                min(2.0 * (high - x) / (high + x), MAX_STEP),
+            )
+            if d == 0.0:
+                return x, best, iterations, 0
+        gain = -d * (g + 0.5 * h * d)
+        rate = x * (2.0 + d) / (2.0 - d)
+        if rate <= low * (1.0 + ON_BOUND):
+            rate = low
+        elif rate >= high * (1.0 - ON_BOUND):
+            rate = high
+        if convex:
+            if abs(d) <= STEP_TOLERANCE or 2.0 * gain <= GAIN_TOLERANCE * best:
+                return rate, max(best - 2.0 * gain, 0.0), iterations, 0
+            if best - HOPEFUL * gain > limit:
+                break
+    return x, best, iterations, 2
+
+
+@inlined
+def _start(
+    j: int,
+    n1: int,
+    n2: int,
+    low: float,
+    high: float,
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> float:
+    """Return the top of a parabola through the gains of the j-th fast decay and its neighbours.
+
+    The rate stays at the ends of the dictionary, where a basin at a bound would be lost, and where
+    there is no summit.
+    """
+    column = (n1 + 7) // 8 * 8 + j
+    rate: float = table[RATES, column]
+    if 0 < j < n2 - 1:
+        here = work[_GAINS, j]
+        left, right = here - work[_GAINS, j - 1], here - work[_GAINS, j + 1]
+        shift = 0.5 * (left - right) / (left + right) if min(left, right) > 0.0 else 0.0
+        before, after = table[RATES, column - 1], table[RATES, column + 1]
+        rate += 0.5 * shift * (after - before + shift * (before - 2.0 * rate + after))
+    return min(max(rate, low), high)
+
+
+@inlined
+def _is_promising(j: int, n2: int, work: NDArray[np.float64]) -> bool:
+    """Return whether there may be a basin at the j-th fast decay.
+
+    Every summit of the gains is one. Beside a summit at an end of the dictionary another may hide.
+    """
+    here = work[_GAINS, j]
+    left = j == 0 or here > work[_GAINS, j - 1]
+    right = j == n2 - 1 or here >= work[_GAINS, j + 1]
+    return (left and right) or (j == 1 and not left) or (j == n2 - 2 and not right)
+
+
+@inlined
+def _seen(
+    r1: float, r2: float, a1: float, a2: float, free: bool, table: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return how well both pools are seen, as `ivimkit.kernels.two_pools.descend` does."""
+    g11, _, _ = moments(table, r1 + r1)
+    g12, gb12, _ = moments(table, r1 + r2)
+    g22, gb22, gbb22 = moments(table, r2 + r2)
+    slope = a2 if free else 0.0
+    seen1, seen2 = detectability(
+        g11, g12, g22, 0.0, -slope * gb12, 0.0, -slope * gb22, 0.0, 0.0, slope * slope * gbb22,
+        a1, a2,
+    )  # fmt: skip
+    return seen1, seen2
+
+
+@device
+def fit_rate(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    box: Box,
+    n1: int,
+    n2: int,
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> Fit:
+    """Find the global least-squares optimum of the fast rate inside its bounds.
+
+    Without a fast pool every rate is as good: the first of the dictionary above the slow one is
+    returned.
+
+    Parameters
+    ----------
+    b, root_weight, signal : ndarray, shape (n_b,)
+        b-values in s/mm^2, square roots of the weights, signal.
+    box : tuple of float
+        Lower and upper bounds of S0, f, fast rate, slow rate; those of S0, f and the slow rate
+        are equal, those of the fast rate may be.
+    n1, n2 : int
+        Number of slow and of fast rates in the dictionary.
+    table : ndarray, shape (n_rows, n)
+        `ivimkit.kernels.atoms.Dictionary.table`.
+    work : ndarray, shape (WORK_ROWS, n)
+        Scratch; n >= n_b.
+
+    Returns
+    -------
+    tuple
+        As `ivimkit.kernels.two_pools.descend` returns it.
+    """
+    _, s0, _, f, low, high, r1, _ = ordered(box)
+    a2 = f * s0
+    a1 = s0 - a2
+    energy, rest = _take_off(b, root_weight, signal, a1, r1, work)
+    noise = ROUNDING * energy
+    if a2 == 0.0 or low == high:
+        r2 = low
+        column = (n1 + 7) // 8 * 8
+        for k in range(n2):
+            if table[RATES, column + k] < r1:
+                r2 = min(max(table[RATES, column + min(k + 1, n2 - 1)], low), high)
+        _, _, _, cost = _sums(b, root_weight, a2, r2, work)
+        seen1, seen2 = _seen(r1, r2, a1, a2, False, table)
+        return r1, r2, a1, a2, cost, seen1, seen2, 1, 0
+    _weigh(b.size, a2, n1, n2, table, work)
+    top = 0
+    for j in range(1, n2):
+        if work[_GAINS, j] > work[_GAINS, top]:
+            top = j
+    begin = _start(top, n1, n2, low, high, table, work)
+    r2, cost, iterations, end = _descend(
+        b, root_weight, a2, begin, low, high, noise, math.inf, work
+    )
+    enough = rest - _HOPELESS * cost
+    for j in range(n2):
+        if j != top and work[_GAINS, j] > enough and _is_promising(j, n2, work):
+            begin = _start(j, n1, n2, low, high, table, work)
+            other, other_cost, more, other_end = _descend(
+                b, root_weight, a2, begin, low, high, noise, cost, work
+            )
+            iterations += more
+            if other_cost < cost:
+                r2, cost, end = other, other_cost, other_end
+    seen1, seen2 = _seen(r1, r2, a1, a2, low < r2 < high, table)
+    return r1, r2, a1, a2, cost, seen1, seen2, iterations, end
+
+
+SINGLE = (_take_off, _weigh, _sums)
+"""Functions that may compute in the single precision of their arrays: loops over the b-values."""
+
+SINGLE_CONSTANTS = {"ROUNDING": 1e-6, "SETTLED": 0.0}
+"""What the constants of this module are then."""
