@@ -209,13 +209,14 @@ class _Chunks:
     def call(self, stage: Callable[..., Any] | None) -> Callable[[], Any]:
         """Return a call of the engine's driver with a stage, the whole fit for None."""
         fit = self.prepared
-        driver = bind(fit_chunk_side_by_side, ("fit_voxels", stage or fit.voxels))
+        kernel = "fit_voxels", stage or fit.voxels
+        driver = bind(fit_chunk_side_by_side, kernel, allocates=False)
 
         def call() -> None:
             for k, signals in enumerate(self.signal):
                 rows = slice(k * _CHUNK, k * _CHUNK + signals.shape[0])
                 driver(
-                    fit.b, fit.root_weight, signals, fit.lower, fit.upper, self.options,
+                    fit.b, fit.root_weight, signals, fit.lower[0], fit.upper[0], self.options,
                     fit.plan.table, *fit.scratch(signals.shape[0]), fit.values[rows],
                     fit.variation[rows], fit.status[rows],
                 )  # fmt: skip

@@ -107,7 +107,7 @@ def tagged(template: FunctionType, *kernels: Kernel) -> FunctionType:
 
 
 @functools.cache
-def bind(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]:
+def bind(template: FunctionType, *kernels: Kernel, allocates: bool = True) -> Callable[..., Any]:
     """Return the compiled driver `template` with its kernels put in.
 
     Parameters
@@ -116,6 +116,8 @@ def bind(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]:
         A plain function that uses the names of the kernels as globals.
     *kernels : tuple of str and callable
         Name in the template and compiled device function.
+    allocates : bool
+        Whether the driver makes arrays. One that does not counts no references to arrays either.
 
     Returns
     -------
@@ -125,14 +127,16 @@ def bind(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]:
     """
     driver = tagged(template, *kernels)
     try:
-        return _compiled(driver, cache=True)
+        return _compiled(driver, cache=True, allocates=allocates)
     except RuntimeError:  # No cache folder can be written: compile in every process.
-        return _compiled(driver, cache=False)
+        return _compiled(driver, cache=False, allocates=allocates)
 
 
-def _compiled(driver: FunctionType, *, cache: bool) -> Callable[..., Any]:
+def _compiled(driver: FunctionType, *, cache: bool, allocates: bool) -> Callable[..., Any]:
     # Nobody calls a driver from C: without that entry there is less to compile.
     options: dict[str, Any] = {"no_cfunc_wrapper": True}
+    if not allocates:
+        options["_nrt"] = False
     return cast(
         Callable[..., Any],
         numba.njit(nogil=True, error_model="numpy", cache=cache, **options)(driver),

@@ -49,44 +49,6 @@ def fit_chunk(
     sigma: NDArray[np.float64],
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work_rows: int,
-    out: NDArray[np.float64],
-    variation: NDArray[np.float64],
-    status: NDArray[np.int32],
-) -> None:
-    """Fit the rows of `signals`; sigma, bounds and starts are one, or one per voxel."""
-    work = np.zeros((work_rows, table.shape[1]), table.dtype)
-    clean = np.zeros(b.size, b.dtype)
-    found = np.zeros(out.shape[1])
-    _fit_rows(
-        b,
-        root_weight,
-        signals,
-        sigma,
-        lower,
-        upper,
-        start[0],
-        options,
-        table,
-        work,
-        clean,
-        found,
-        out,
-        variation,
-        status,
-    )
-
-
-def _fit_rows(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signals: NDArray[np.float64],
-    sigma: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
     first_start: NDArray[np.float64],
     options: NDArray[np.float64],
     table: NDArray[np.float64],
@@ -97,7 +59,10 @@ def _fit_rows(
     variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
-    # A function of its own, as those of kernels do not count references to arrays.
+    """Fit the rows of `signals`; sigma and bounds are one, or one per voxel.
+
+    `work`, `clean` and `found` are scratch.
+    """
     low, high = lower[0], upper[0]
     for v in range(signals.shape[0]):
         if lower.shape[0] > 1:
@@ -126,31 +91,6 @@ def fit_chunk_side_by_side(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signals: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-    fits: NDArray[np.float64],
-    out: NDArray[np.float64],
-    variation: NDArray[np.float64],
-    status: NDArray[np.int32],
-) -> None:
-    """Fit the rows of `signals`, with one set of bounds for all; from `work` to `fits` scratch."""
-    clean = np.zeros(b.size)
-    _fit_rows_side_by_side(
-        b, root_weight, signals, lower[0], upper[0], options, table, work, memory, state, order,
-        fits, clean, out, variation, status,
-    )  # fmt: skip
-
-
-def _fit_rows_side_by_side(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signals: NDArray[np.float64],
     low: NDArray[np.float64],
     high: NDArray[np.float64],
     options: NDArray[np.float64],
@@ -165,6 +105,7 @@ def _fit_rows_side_by_side(
     variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
+    """Fit the rows of `signals`, with one set of bounds; `work` to `clean` are scratch."""
     for v in range(signals.shape[0]):
         status[v] = open_row(v, b, root_weight, signals, low, clean, variation)
     fit_voxels(

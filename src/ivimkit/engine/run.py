@@ -52,24 +52,16 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
     found = values if estimate is None else np.empty((stop - start, prepared.n_found))
     variation = prepared.variation[start:stop]
     data = prepared.b, prepared.root_weight, signals
+    scratch = prepared.scratch(signals.shape[0])
+    fixed = prepared.start[0], plan.options, plan.table
     if prepared.voxels is not None:
-        driver = bind(fit_chunk_side_by_side, ("fit_voxels", prepared.voxels))
-        scratch = prepared.scratch(signals.shape[0])
-        driver(*data, *bounds, plan.options, plan.table, *scratch, found, variation, status)
+        kernel = "fit_voxels", prepared.voxels
+        driver = bind(fit_chunk_side_by_side, kernel, allocates=False)
+        low, high = (rows[0] for rows in bounds)
+        driver(*data, low, high, *fixed[1:], *scratch, found, variation, status)
     else:
-        driver = bind(fit_chunk, ("fit_row", prepared.row))
-        driver(
-            *data,
-            noise,
-            *bounds,
-            prepared.start,
-            plan.options,
-            plan.table,
-            plan.work_rows,
-            found,
-            variation,
-            status,
-        )
+        driver = bind(fit_chunk, ("fit_row", prepared.row), allocates=False)
+        driver(*data, noise, *bounds, *fixed, *scratch, found, variation, status)
     if estimate is not None:
         full, own = prepared.full_plan, estimate.plan
         extra = np.empty((stop - start, values.shape[1] - prepared.n_found))

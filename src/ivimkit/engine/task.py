@@ -144,7 +144,7 @@ class Prepared:
         return lower, upper
 
     def scratch(self, n_voxels: int) -> tuple[NDArray[Any], ...]:
-        """Return what a thread needs to fit so many voxels side by side; it keeps it for the next.
+        """Return what a thread needs to fit so many voxels; it keeps it for the next.
 
         Parameters
         ----------
@@ -154,19 +154,29 @@ class Prepared:
         Returns
         -------
         tuple of ndarray
-            The arguments of `ivimkit.engine.cpu.fit_chunk_side_by_side` between table and out.
+            The scratch of `ivimkit.engine.cpu.fit_chunk_side_by_side`, or of `fit_chunk` where
+            voxels are fitted one by one.
         """
-        kept: tuple[NDArray[Any], ...] | None = getattr(self._scratch, "arrays", None)
-        if kept is None or kept[-1].shape[0] < n_voxels:
-            kept = (
-                aligned(self.plan.work_rows, self.plan.table.shape[1]),
-                aligned(self.plan.lane_rows, LANES),
-                aligned(1, SIZE)[0],
-                np.zeros(ORDER, np.int64),
-                aligned(n_voxels, FIT_COLUMNS),
-            )
+        kept: tuple[int, tuple[NDArray[Any], ...]] | None
+        kept = getattr(self._scratch, "arrays", None)
+        if kept is None or kept[0] < n_voxels:
+            kept = n_voxels, self._make_scratch(n_voxels)
             self._scratch.arrays = kept
-        return kept
+        return kept[1]
+
+    def _make_scratch(self, n_voxels: int) -> tuple[NDArray[Any], ...]:
+        shape = self.plan.work_rows, self.plan.table.shape[1]
+        clean = np.zeros(self.b.size, self.real)
+        if self.voxels is None:
+            return np.zeros(shape, self.real), clean, np.zeros(self.n_found)
+        return (
+            aligned(*shape),
+            aligned(self.plan.lane_rows, LANES),
+            aligned(1, SIZE)[0],
+            np.zeros(ORDER, np.int64),
+            aligned(n_voxels, FIT_COLUMNS),
+            clean,
+        )
 
     def noise(self, start: int, stop: int) -> NDArray[np.float64]:
         """Return the noise of a chunk, one number or one per voxel."""

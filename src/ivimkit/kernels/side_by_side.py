@@ -388,7 +388,7 @@ def _clear_lanes(
             memory[j, k] = 1.0
 
 
-@pasted
+@device
 def _find_basins(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -524,7 +524,7 @@ def _best_so_far(fits: NDArray[np.float64], v: int) -> Fit:
     return best
 
 
-@pasted
+@device
 def _begin_from_one_pool(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -598,7 +598,7 @@ def _begin_from_one_pool(
             _store(fits, v, 0, simpler(best, _stored(fits, v, _ONE), box))
 
 
-@pasted
+@device
 def _persist(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
