@@ -27,8 +27,8 @@ def _compiled(function: Function, fastmath: frozenset[str], **inlining: Any) -> 
     # takes a tenth less time: they are two atomic operations per array of every call. Nobody
     # calls a kernel from C: without that entry there is less to compile.
     options: dict[str, Any] = {"_nrt": False, "no_cfunc_wrapper": True, **inlining}
-    # Nor does anybody call a private one of this package from Python (it would crash): what unpacks
-    # the arguments, mostly arrays, takes longer to compile than many a kernel.
+    # Nor does anybody call a private one of this package from Python (it would crash): what
+    # unpacks the arguments, mostly arrays, takes longer to compile than many a kernel.
     private = function.__module__.startswith(_HERE) and function.__name__.startswith("_")
     options["no_cpython_wrapper"] = private
     return cast(Function, njit(error_model="numpy", fastmath=set(fastmath), **options)(function))
