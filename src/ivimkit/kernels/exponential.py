@@ -15,7 +15,7 @@ import numpy as np
 
 from ivimkit.kernels.device import exact
 
-__all__ = ["SINGLE", "exp", "log"]
+__all__ = ["SINGLE", "exp", "exp_single", "log"]
 
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts: multiples of the first one up to 2^11 are exact.
@@ -68,7 +68,7 @@ def exp(x: float) -> float:
 
 
 @exact
-def _exp_single(x: np.float32) -> np.float32:
+def exp_single(x: np.float32) -> np.float32:
     """Return `exp` of a single-precision x, -43 <= x <= 88, to about 2 units in the last place."""
     x = max(x, _SINGLE_LOWEST)
     shifted = x * _SINGLE_LOG2_E + _SINGLE_ROUND
@@ -81,7 +81,7 @@ def _exp_single(x: np.float32) -> np.float32:
     return np.int32(bits).view(np.float32)
 
 
-SINGLE = {exp: _exp_single}
+SINGLE = {exp: exp_single}
 """The function of double precision, and that of single precision to take its place."""
 
 
