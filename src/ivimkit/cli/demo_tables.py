@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ivimkit import models
-from ivimkit.cli.quantity import shown_number, shown_unit, significant
 from ivimkit.cli.screen import plain_table
 from ivimkit.derived import describe
 from ivimkit.parameter import Parameter
+from ivimkit.rounding import in_unit, rounded, shown_unit
 from ivimkit.simulate import Phantom
 
 __all__ = ["error_tables", "lesion_table"]
@@ -50,7 +50,7 @@ def _error_table(errors: pd.DataFrame, parameter: Parameter, methods: Sequence[s
     for tissue in errors.index.unique("tissue"):
         rows = errors.loc[tissue]
         first = rows.iloc[0]
-        truth = shown_number(parameter, float(first["truth"]), 3)
+        truth = in_unit(parameter, float(first["truth"]), 3)
         cells = (_error(rows.loc[method]) for method in methods)
         table.add_row(str(tissue), f"{first['n']:.0f}", truth, *cells)
     return table
@@ -87,8 +87,8 @@ def _lesion_rows(
     truth = {tissue.name: getattr(tissue, name, math.nan) for tissue in made.tissues}
     lesion, liver = float(truth["lesion"]), float(truth["liver"])
     if math.isfinite(lesion):
-        ends = (shown_number(parameter, value, 3) for value in (lesion, liver))
-        yield "truth", *ends, significant(lesion / liver, 3), ""
+        ends = (in_unit(parameter, value, 3) for value in (lesion, liver))
+        yield "truth", *ends, rounded(lesion / liver, 3), ""
     for method, table in lesions.items():
         row = {key: float(table[key][name]) for key in table.columns if key != "unit"}
         yield (
@@ -96,7 +96,7 @@ def _lesion_rows(
             "loglinear" if name == "ADC" else method,
             _mean_sd(parameter, row["lesion_mean"], row["lesion_sd"]),
             _mean_sd(parameter, row["reference_mean"], row["reference_sd"]),
-            significant(row["ratio"], 3),
+            rounded(row["ratio"], 3),
             f"{row['separation']:+.2f}",
         )
         if name == "ADC":
@@ -104,7 +104,7 @@ def _lesion_rows(
 
 
 def _mean_sd(parameter: Parameter, mean: float, sd: float) -> str:
-    return f"{shown_number(parameter, mean, 3)} ± {shown_number(parameter, sd, 2)}"
+    return f"{in_unit(parameter, mean, 3)} ± {in_unit(parameter, sd, 2)}"
 
 
 def _title(parameter: Parameter) -> str:

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ivimkit.cli.progress import spaced
-from ivimkit.cli.quantity import percent_change, shown_number, shown_unit, significant
 from ivimkit.cli.screen import plain_table
 from ivimkit.derived import describe
 from ivimkit.parameter import Parameter
+from ivimkit.rounding import change, in_unit, rounded, shown_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +26,9 @@ _EXTENT = ("voxels", "volume_ml", "diameter_mm")
 def region_heading(name: str, row: pd.Series[Any]) -> Text:
     """Return name and size of a region, from its row of `ivimkit.quality.roi_status`."""
     diameter = float(row["diameter_mm"])
-    size = f"{spaced(float(row['voxels']))} voxels, {significant(float(row['volume_ml']), 3)} ml"
+    size = f"{spaced(float(row['voxels']))} voxels, {rounded(float(row['volume_ml']), 3)} ml"
     if math.isfinite(diameter):
-        size += f", largest diameter {significant(diameter, 3)} mm"
+        size += f", largest diameter {rounded(diameter, 3)} mm"
     return Text.assemble((name, "bold"), f"  {size}")
 
 
@@ -39,8 +39,7 @@ def region_table(rows: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
     for name, row in rows.iterrows():
         parameter = describe(str(name), parameters)
         cells = [
-            shown_number(parameter, float(row[key]))
-            for key in ("mean", "sd", "median", "q25", "q75")
+            in_unit(parameter, float(row[key])) for key in ("mean", "sd", "median", "q25", "q75")
         ]
         if fitted:
             cells.append(_with_sd(parameter, float(row["roi_fit"]), float(row["roi_fit_sd"])))
@@ -62,15 +61,14 @@ def comparison_table(comparison: pd.DataFrame, parameters: Sequence[Parameter]) 
     for name, row in comparison.iterrows():
         parameter = describe(str(name), parameters)
         means = (
-            shown_number(parameter, float(row[f"{which}_mean"]), 3)
-            for which in ("lesion", "reference")
+            in_unit(parameter, float(row[f"{which}_mean"]), 3) for which in ("lesion", "reference")
         )
         table.add_row(
             str(name),
             shown_unit(parameter),
             *means,
-            percent_change(float(row["ratio"])),
-            significant(float(row["cnr"]), 2),
+            change(float(row["ratio"])),
+            rounded(float(row["cnr"]), 2),
             _effect(row),
             f"{float(row['auc']):.2f}",
             _p(float(row["p"])),
@@ -79,8 +77,8 @@ def comparison_table(comparison: pd.DataFrame, parameters: Sequence[Parameter]) 
 
 
 def _with_sd(parameter: Parameter, value: float, sd: float) -> str:
-    number = shown_number(parameter, value, 3)
-    return f"{number} ± {shown_number(parameter, sd, 2)}" if math.isfinite(sd) else number
+    number = in_unit(parameter, value, 3)
+    return f"{number} ± {in_unit(parameter, sd, 2)}" if math.isfinite(sd) else number
 
 
 def _effect(row: pd.Series[Any]) -> str:

@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ivimkit import models
-from ivimkit.cli.quantity import percent_change, shown_number, shown_unit
 from ivimkit.cli.screen import plain_table
 from ivimkit.derived import describe
 from ivimkit.errors import OptionError
 from ivimkit.parameter import Parameter
+from ivimkit.rounding import change, in_unit, shown_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,7 @@ def repeat_table(rows: pd.DataFrame) -> Table:
     for name, row in rows.iterrows():
         parameter = _parameter(str(name), row)
         mean, sd, rc, bias = (
-            shown_number(parameter, float(row[key]), 3)
-            for key in ("mean", "within_sd", "rc", "bias")
+            in_unit(parameter, float(row[key]), 3) for key in ("mean", "within_sd", "rc", "bias")
         )
         cv = float(row["within_cv"])
         shown_cv = f"{100 * cv:.1f} %" if math.isfinite(cv) else "–"
@@ -43,10 +42,10 @@ def change_table(rows: pd.DataFrame) -> Table:
     for name, row in rows.iterrows():
         parameter = _parameter(str(name), row)
         before, after, difference, rc = (
-            shown_number(parameter, float(row[key]), 3)
+            in_unit(parameter, float(row[key]), 3)
             for key in ("before", "after", "difference", "rc")
         )
-        percent = percent_change(float(row["ratio"]))
+        percent = change(float(row["ratio"]))
         real = bool(row["significant"])
         verdict = Text("significant", style="bold") if real else Text("within RC", style="dim")
         table.add_row(

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from ivimkit.cli.quantity import significant
 from ivimkit.cli.screen import plain_table
 from ivimkit.coverage import CoverageRange, PerfusionLeft
 from ivimkit.dwi import DWI
 from ivimkit.noise import ShellSignal
+from ivimkit.rounding import rounded
 
 __all__ = ["coverage_table", "noise_note", "perfusion_table", "shell_table"]
 
@@ -26,10 +26,10 @@ def shell_table(signals: Sequence[ShellSignal]) -> Table:
     for signal in signals:
         shell = signal.shell
         directions = "–" if shell.n_directions is None else str(shell.n_directions)
-        snr = significant(signal.snr, 3)
+        snr = rounded(signal.snr, 3)
         if math.isnan(signal.snr) and usual > 0:
-            snr = f"~{significant(signal.mean / usual, 3)}"
-        table.add_row(f"{shell.b:g}", str(shell.count), directions, significant(signal.mean), snr)
+            snr = f"~{rounded(signal.mean / usual, 3)}"
+        table.add_row(f"{shell.b:g}", str(shell.count), directions, rounded(signal.mean), snr)
     return table
 
 

@@ -11,9 +11,9 @@ from ivimkit import methods, models, priors
 from ivimkit import organs as presets
 from ivimkit import uncertainty as estimators
 from ivimkit.parameter import Parameter
-from ivimkit.report.number import percent, thousands, unit_of
 from ivimkit.report.shown import how_to_show
 from ivimkit.result import FitResult
+from ivimkit.rounding import percent, thousands, unbroken_unit
 from ivimkit.status import FAILED, FitStatus
 
 __all__ = ["Citations", "agreement_text", "comparison_text", "methods_text"]
@@ -195,7 +195,7 @@ def _plain(parameter: Parameter, value: float) -> str:
 
 
 def _spaced_unit(parameter: Parameter) -> str:
-    unit = unit_of(parameter)
+    unit = unbroken_unit(parameter)
     return f" × {unit}" if unit.startswith("10") else f" {unit}" if unit else ""
 
 

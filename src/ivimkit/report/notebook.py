@@ -6,9 +6,9 @@ import numpy as np
 from markupsafe import escape
 
 from ivimkit.report.maps import map_panels
-from ivimkit.report.number import thousands
 from ivimkit.report.picture import Picture
 from ivimkit.result import FitResult
+from ivimkit.rounding import thousands
 from ivimkit.status import FAILED, FitStatus
 
 __all__ = ["result_html"]

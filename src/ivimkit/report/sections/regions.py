@@ -10,10 +10,10 @@ from ivimkit.labels import Labels
 from ivimkit.parameter import Parameter
 from ivimkit.quality import roi_table, sentence
 from ivimkit.report.lesion_panels import lesion_panels
-from ivimkit.report.number import in_unit, significant, thousands, unit_of
 from ivimkit.report.picture import Picture
 from ivimkit.report.section import Block, Pictures, Section, Table, Text
 from ivimkit.report.subject import Lesion, Side, Subject
+from ivimkit.rounding import in_unit, rounded, thousands, unbroken_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,14 +97,13 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
         rows.append(
             (
                 parameter.symbol,
-                unit_of(parameter),
+                unbroken_unit(parameter),
                 *mean,
                 in_unit(parameter, row["difference"]),
-                significant(row["ratio"]),
-                significant(row["cnr"]),
-                f"{significant(row['g'])} ({significant(row['g_lo'])} to "
-                f"{significant(row['g_hi'])})",
-                significant(row["auc"]),
+                rounded(row["ratio"]),
+                rounded(row["cnr"]),
+                f"{rounded(row['g'])} ({rounded(row['g_lo'])} to {rounded(row['g_hi'])})",
+                rounded(row["auc"]),
                 _p_value(float(row["p"])),
             )
         )
@@ -126,7 +125,7 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
 
 
 def _p_value(p: float) -> str:
-    return "< 0.001" if p < 1e-3 else significant(p, 2)
+    return "< 0.001" if p < 1e-3 else rounded(p, 2)
 
 
 def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
@@ -151,7 +150,7 @@ def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
             for region in labels
             for side, part in rows.items()
         ]
-        unit = unit_of(parameter)
+        unit = unbroken_unit(parameter)
         of = ("region", "result") if len(sides) > 1 else ("region",)
         head = (*of, *_HEAD, *(_FIT_HEAD if fitted else ()))
         title = f"{parameter.symbol}{f' ({unit})' if unit else ''}"
@@ -169,7 +168,7 @@ def _sizes(table: pd.DataFrame) -> Table:
     rows = []
     for region, row in table.iterrows():
         total = int(row["n"] + row["missing"])
-        numbers = [significant(row[key]) for key in ("volume_ml", "diameter_mm")]
+        numbers = [rounded(row[key]) for key in ("volume_ml", "diameter_mm")]
         rows.append((str(region), thousands(total), thousands(int(row["n"])), *numbers))
     head = ("region", "voxels", "with a value", "volume (ml)", "largest diameter (mm)")
     return Table(head, rows, "Size of the regions")
@@ -177,7 +176,7 @@ def _sizes(table: pd.DataFrame) -> Table:
 
 def _cells(parameter: Parameter, row: Any, fitted: bool) -> tuple[str, ...]:
     keys = ("mean", "sd", "median", "q25", "q75", "p5", "p95")
-    shapes = (significant(row[key]) for key in ("cv", "skewness", "kurtosis", "entropy"))
+    shapes = (rounded(row[key]) for key in ("cv", "skewness", "kurtosis", "entropy"))
     found = (*(in_unit(parameter, row[key]) for key in keys), *shapes)
     if not fitted:
         return found

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ivimkit.report.number import thousands
 from ivimkit.report.picture import Picture
 from ivimkit.report.residual_panels import residual_panels
 from ivimkit.report.section import Block, Items, Pictures, Section, Text
 from ivimkit.report.subject import Side, Subject
+from ivimkit.rounding import thousands
 
 __all__ = ["residuals"]
 

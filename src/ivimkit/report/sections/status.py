@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ivimkit.report.number import percent, thousands
 from ivimkit.report.picture import Picture
 from ivimkit.report.section import Block, Pictures, Section, Table
 from ivimkit.report.status_panels import status_panels
 from ivimkit.report.subject import Side, Subject
+from ivimkit.rounding import percent, thousands
 from ivimkit.status import FitStatus, explain
 
 __all__ = ["status"]

@@ -8,10 +8,10 @@ import numpy as np
 
 from ivimkit.derived import describe, is_about_another
 from ivimkit.quality import summary_rows
-from ivimkit.report.number import in_unit, thousands, unit_of
 from ivimkit.report.section import Block, Lamps, Section, Table, Text
 from ivimkit.report.sections.regions import lesion_sentence
 from ivimkit.report.subject import Side, Subject
+from ivimkit.rounding import in_unit, thousands, unbroken_unit
 from ivimkit.status import FAILED
 
 __all__ = ["summary"]
@@ -64,7 +64,7 @@ def _medians(side: Side) -> Table:
         cells = [in_unit(parameter, row[key]) for key in ("median", "q25", "q75")]
         if spread:
             cells.append(_median_sd(side, name))
-        rows.append((parameter.symbol, unit_of(parameter), *cells, thousands(row["n"])))
+        rows.append((parameter.symbol, unbroken_unit(parameter), *cells, thousands(row["n"])))
     head = ("map", "unit", "median", "25 %", "75 %", *(["sd"] if spread else []), "voxels")
     caption = "Maps over all voxels with a value" + (
         "; sd: median of the standard deviations" if spread else ""
