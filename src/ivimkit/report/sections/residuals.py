@@ -36,6 +36,9 @@ def _of_one(side: Side) -> list[Block]:
     caption = (
         f"Measured minus fitted signal in {share} {thousands(found.n_fitted)} fitted voxels. A "
         "b-value apart from the others may be wrong; a slice or volume apart was moved or "
-        "disturbed."
+        "disturbed. Orange bars and framed cells are those that the text above names."
     )
-    return [*said, Pictures([Picture(residual_panels(found), caption)])]
+    return [
+        *said,
+        Pictures([Picture(residual_panels(found, findings=side.findings or ()), caption)]),
+    ]
