@@ -20,7 +20,9 @@ __all__ = [
     "plus_minus",
     "probability",
     "rounded",
+    "shown_factor",
     "shown_unit",
+    "spread",
     "thousands",
     "unbroken_unit",
     "with_error",
@@ -101,6 +103,18 @@ def interval(low: float, high: float, digits: int = 3) -> str:
     return f"{rounded(low, error, digits)} to {rounded(high, error, digits)}"
 
 
+def spread(q25: float, q75: float) -> float:
+    """Return what quartiles tell of the standard deviation of a normal distribution.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import spread
+    >>> round(spread(-0.6745, 0.6745), 3)
+    1.0
+    """
+    return (q75 - q25) / 1.349
+
+
 def probability(p: float) -> str:
     """Write a p-value: three places, and never 0.
 
@@ -164,6 +178,12 @@ def shown_unit(parameter: Parameter) -> str:
     """Return the unit in which the numbers of a parameter are shown; empty if they have none."""
     unit, _ = _unit(parameter)
     return unit
+
+
+def shown_factor(parameter: Parameter) -> float:
+    """Return shown number by stored value of a parameter, see `shown_unit`."""
+    _, factor = _unit(parameter)
+    return factor
 
 
 def unbroken_unit(parameter: Parameter) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "count",
     "describe",
     "explain",
+    "in_words",
 ]
 
 BOUND_SHIFT = 11
@@ -170,6 +171,44 @@ def explain(parameters: Sequence[Parameter]) -> dict[int, tuple[str, str, str]]:
     for index in range(len(parameters)):
         flags += [at_lower(index), at_upper(index)]
     return {flag: _flags(flag, parameters)[0] for flag in flags}
+
+
+def in_words(name: str, parameters: Sequence[Parameter]) -> str:
+    """Return the name of a flag as people write it.
+
+    Parameters
+    ----------
+    name : str
+        Name of a flag, as in `FitStatus`, or of a bound.
+    parameters : sequence of Parameter
+        The parameters of the fitted model.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from ivimkit import models
+    >>> from ivimkit.status import in_words
+    >>> biexp = models.get("biexp").parameters
+    >>> in_words("D_star_AT_UPPER_BOUND", biexp), in_words("NO_SIGNAL", biexp)
+    ('D* at its upper bound', 'no signal')
+    """
+    for parameter in parameters:
+        for side in ("lower", "upper"):
+            if name == f"{parameter.name}_AT_{side.upper()}_BOUND":
+                return f"{parameter.symbol} at its {side} bound"
+    return _IN_WORDS.get(name, name.lower().replace("_", " "))
+
+
+_IN_WORDS = {
+    "OK": "OK",
+    "NON_FINITE": "signal not finite",
+    "TOO_FEW_BVALUES": "too few b-values",
+    "ADC_NOT_AVAILABLE": "ADC not available",
+    "SD_NOT_AVAILABLE": "sd not available",
+}
 
 
 def count(status: NDArray[np.int32], parameters: Sequence[Parameter]) -> dict[str, int]:

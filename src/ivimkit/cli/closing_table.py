@@ -12,7 +12,7 @@ from ivimkit.derived import describe, is_about_another
 from ivimkit.quality import summary_rows
 from ivimkit.result import FitResult
 from ivimkit.rounding import in_unit, percent, shown_unit, thousands
-from ivimkit.status import FitStatus, explain
+from ivimkit.status import FitStatus, explain, in_words
 from ivimkit.status import describe as describe_status
 
 __all__ = ["map_table", "prior_lines", "status_table", "timing"]
@@ -68,7 +68,8 @@ def status_table(result: FitResult) -> Table:
     for name, count in result.counts().items():
         outside = name == FitStatus.OUTSIDE_MASK.name
         share = "" if outside else percent(count / n)
-        table.add_row(name, thousands(count), share, meaning[name])
+        words = in_words(name, result.model.parameters)
+        table.add_row(words, thousands(count), share, meaning[name])
     return table
 
 

@@ -121,7 +121,8 @@ class _Grid:
         if len(like.shape) > 3:
             raise ShapeError(
                 f"the maps have {len(like.shape)} axes; expected up to three for regions from "
-                "files. Make the labels as an array (ivimkit.Labels)"
+                "files. Give the labels as an array",
+                python="Make them with ivimkit.Labels",
             )
         return cls(like.shape, like.geometry)
 

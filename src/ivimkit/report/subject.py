@@ -89,11 +89,6 @@ class Side:
         """What stands out of the residuals; None if there are none."""
         return None if self.residuals is None else residual_findings(self.residuals)
 
-    @cached_property
-    def lights(self) -> tuple[quality.Light, ...]:
-        """The traffic lights."""
-        return quality.lights(self.result, findings=self.findings)
-
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -109,12 +104,15 @@ class Subject:
         One of them that is looked at.
     anonymous : bool
         Whether names of files and the command line stay out.
+    reliable_only : bool, optional
+        Whether only reliable voxels count; by default where a lesion is compared.
     """
 
     sides: Sequence[Side]
     labels: Labels | None = None
     lesion: Lesion | None = None
     anonymous: bool = True
+    reliable_only: bool | None = None
 
     @cached_property
     def comparisons(self) -> Mapping[str, pd.DataFrame]:
@@ -123,8 +121,19 @@ class Subject:
             return {}
         inside, outside = self.lesion.mask, self.lesion.reference
         return {
-            side.name: quality.compare_regions(side.result, inside, outside) for side in self.sides
+            side.name: quality.compare_regions(
+                side.result, inside, outside, reliable_only=self.reliable_only is not False
+            )
+            for side in self.sides
         }
+
+    def lights(self, side: Side) -> tuple[quality.Light, ...]:
+        """Return the traffic lights of a result, with what its regions tell."""
+        means = self.means.get(side.name)
+        regions = None
+        if means is not None and self.labels is not None:
+            regions = quality.disagreements(side.result, self.labels, means=means)
+        return quality.lights(side.result, findings=side.findings, regions=regions)
 
     @cached_property
     def means(self) -> Mapping[str, FitResult]:

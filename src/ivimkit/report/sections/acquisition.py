@@ -10,7 +10,7 @@ from ivimkit.noise import ShellSignal, shell_signals
 from ivimkit.report.section import Block, Items, Section, Table, Text
 from ivimkit.report.subject import Side, Subject
 from ivimkit.result import FitResult
-from ivimkit.rounding import rounded, thousands
+from ivimkit.rounding import percent, rounded, thousands
 
 __all__ = ["acquisition"]
 
@@ -57,10 +57,10 @@ def _matrix(result: FitResult) -> str:
     mask = (
         "no mask, so air counts as well"
         if n == total
-        else f"{thousands(n)} of them in the mask ({n / max(1, total):.0%})"
+        else f"{thousands(n)} of them in the mask ({percent(n / max(1, total))})"
     )
     return (
-        f"{shape} voxels of {size} {result.geometry.voxel_units}, {mask}; "
+        f"{shape} voxels of {size} {result.geometry.shown_units}, {mask}; "
         f"{result.acquisition.n_volumes} volumes."
     )
 
