@@ -7,6 +7,7 @@ three. The page of the viewer has the same rule in ``numbers.ts``, tested on the
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from ivimkit.parameter import Parameter
 
@@ -66,9 +67,9 @@ def rounded(value: float, error: float = math.nan, digits: int = 3) -> str:
     if places is not None:
         return _fixed(value, places)
     if value != 0.0 and not _SMALLEST <= abs(value) < _LARGEST:
-        return _signed(f"{value:.{digits - 1}e}")
+        return _power(value, digits)
     if value == 0.0:
-        return _fixed(value, digits - 1)
+        return "0"
     return _fixed(value, max(0, digits - 1 - _magnitude(value, digits)))
 
 
@@ -126,7 +127,7 @@ def probability(p: float) -> str:
     """
     if not math.isfinite(p):
         return NONE
-    return "< 0.001" if p < 1e-3 else f"{p:.3f}"
+    return "< 0.001" if p < 1e-3 else _fixed(p, 3)
 
 
 def percent(share: float) -> str:
@@ -144,7 +145,7 @@ def percent(share: float) -> str:
         return "< 0.1 %"
     if 0.9995 <= share < 1.0:
         return "> 99.9 %"
-    return _signed(f"{100 * share:.1f} %")
+    return f"{_fixed(100 * share, 1)} %"
 
 
 def change(ratio: float) -> str:
@@ -258,9 +259,9 @@ def _places(value: float, error: float) -> int | None:
     if not (math.isfinite(error) and error > 0.0) or abs(value) >= _LARGEST or error >= _LARGEST:
         return None
     places = max(0, _ERROR_DIGITS - 1 - _magnitude(error, _ERROR_DIGITS))
-    size = abs(value) if math.isfinite(value) and value else error
+    size = value if math.isfinite(value) and value else error
     # An error of rounding must not ask for sixteen digits.
-    most = _MOST_DIGITS - 1 - math.floor(math.log10(size))
+    most = _MOST_DIGITS - 1 - _magnitude(size, _MOST_DIGITS)
     return places if places <= most else None
 
 
@@ -270,9 +271,23 @@ def _magnitude(value: float, digits: int) -> int:
 
 
 def _fixed(value: float, places: int) -> str:
-    text = f"{value:,.{places}f}".replace(",", "\u202f")
-    return _signed(text if float(f"{value:.{places}f}") else text.lstrip("-"))
+    """Write a number with some places, ties away from 0, as the page does."""
+    if not math.isfinite(value):
+        return NONE
+    unit = Decimal(1).scaleb(-places)
+    exact = Decimal(value).quantize(unit, ROUND_HALF_UP, _CONTEXT)
+    text = f"{abs(exact):,f}".replace(",", "\u202f")
+    return f"−{text}" if exact < 0 else text
+
+
+def _power(value: float, digits: int) -> str:
+    number, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    return f"{_signed(number)}·10{str(int(exponent)).translate(_RAISED)}"
 
 
 def _signed(text: str) -> str:
     return text.replace("-", "−")
+
+
+_CONTEXT = Context(prec=400)
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

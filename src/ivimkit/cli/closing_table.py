@@ -11,7 +11,7 @@ from ivimkit.cli.screen import plain_table
 from ivimkit.derived import describe, is_about_another
 from ivimkit.quality import summary_rows
 from ivimkit.result import FitResult
-from ivimkit.rounding import in_unit, percent, shown_unit, thousands
+from ivimkit.rounding import in_unit, percent, shown_unit, spread, thousands
 from ivimkit.status import FitStatus, explain, in_words
 from ivimkit.status import describe as describe_status
 
@@ -32,7 +32,8 @@ def map_table(result: FitResult) -> Table:
     table = plain_table("map", "unit", "median", "25 %", "75 %", *further, "voxels", left=2)
     for name, row in summary_rows(result, names).items():
         parameter = describe(name, result.model.parameters)
-        numbers = [in_unit(parameter, row[key], row["error"]) for key in ("median", "q25", "q75")]
+        width = spread(row["q25"], row["q75"])
+        numbers = [in_unit(parameter, row[key], width) for key in ("median", "q25", "q75")]
         for suffix in further.values():
             numbers.append(_median(result, f"{name}{suffix}"))
         table.add_row(parameter.symbol, shown_unit(parameter), *numbers, thousands(row["n"]))

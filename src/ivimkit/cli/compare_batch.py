@@ -27,7 +27,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
 from ivimkit.io.folder import check_free, write_folder
-from ivimkit.rounding import percent
+from ivimkit.rounding import percent, rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,6 +242,10 @@ class _Job:
         note(f"method {self.method.name}: {options or 'no options'}")
 
 
+_WEIGHT = 0.01
+"""To three places."""
+
+
 def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
     """Return the table for the screen: the models of each region below each other."""
     shown = plain_table("region", "model", "voxels", "share", "mean weight", left=2)
@@ -254,7 +258,7 @@ def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
                 name,
                 spaced(share * n) if known else "0",
                 percent(share) if known else "–",
-                f"{weight:.3f}" if known else "–",
+                rounded(weight, _WEIGHT) if known else "–",
             )
         if row["missing"] > 0:
             shown.add_row("", "none", spaced(row["missing"]), "", "")

@@ -22,6 +22,8 @@ __all__ = ["error_tables", "lesion_table"]
 
 _PARAMETERS = models.get("biexp").parameters
 _SHOWN = ("lesion_mean", "lesion_sd", "reference_mean", "reference_sd", "ratio", "separation")
+_PERCENT = 1.0
+"""To a tenth."""
 _SEPARATION = 0.1
 """To two places."""
 
@@ -61,7 +63,8 @@ def _error_table(errors: pd.DataFrame, parameter: Parameter, methods: Sequence[s
 
 def _error(row: pd.Series[Any]) -> str:
     bias = 100 * float(row["bias"]) / float(row["truth"])
-    return f"{bias:+.1f} {100 * float(row['median_relative_error']):6.1f}"
+    error = rounded(100 * float(row["median_relative_error"]), _PERCENT)
+    return f"{'+' if bias > 0 else ''}{rounded(bias, _PERCENT)} {error:>6}"
 
 
 def lesion_table(lesions: Mapping[str, pd.DataFrame], made: Phantom) -> Table:

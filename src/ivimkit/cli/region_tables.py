@@ -46,6 +46,8 @@ def region_table(rows: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
     fitted = ["mean signal"] if "roi_fit" in rows else []
     heads = ("mean", "sd", "median", "25 %", "75 %", "reliable")
     table = plain_table("map", "unit", *heads, *fitted, left=2)
+    # Nine columns in 80: one blank between them.
+    table.padding = (0, 1, 0, 0)
     for name, row in rows.iterrows():
         parameter = describe(str(name), parameters)
         spread = float(row["sd"])

@@ -13,6 +13,7 @@ from ivimkit.coverage import CoverageRange
 from ivimkit.errors import NoiseError
 from ivimkit.quality.light import THRESHOLDS, WORDS, Light, Threshold
 from ivimkit.quality.status_lights import fitted_voxels, or_bayes, status_lights
+from ivimkit.rounding import thousands
 
 if TYPE_CHECKING:
     from ivimkit.noise import NoiseEstimate
@@ -128,7 +129,7 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
     return Light(
         name,
         colour,
-        f"About {ratio:.0f} in the median voxel at b = 0: {found}. {found.assumes}",
+        f"About {thousands(ratio)} in the median voxel at b = 0: {found}. {found.assumes}",
         "" if colour == "green" else advice,
     )
 

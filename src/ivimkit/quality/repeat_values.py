@@ -94,8 +94,8 @@ def repeat_values(
         raise OptionError(f"statistic is {statistic!r}; expected one of {', '.join(STATISTICS)}")
     if reliable_only and statistic == "roi_fit":
         raise OptionError(
-            "roi_fit is asked for of reliable voxels only, and it is the fit of the mean signal of "
-            "all fitted voxels; expected another statistic, like median. Leave one out"
+            "roi_fit is asked for of reliable voxels only, and it is of the mean signal of all "
+            "fitted voxels; expected another statistic, like median. Leave one out"
         )
     if not any(map(len, scans.values())):
         raise OptionError("there is no scan; expected two or more of each subject. Name them")

@@ -10,7 +10,7 @@ from ivimkit import models
 from ivimkit.derived import describe
 from ivimkit.errors import OptionError
 from ivimkit.parameter import Parameter
-from ivimkit.rounding import in_unit, limits, shown_unit
+from ivimkit.rounding import in_unit, limits, shown_unit, thousands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,7 @@ def _direction(row: Any, reference: float, words: bool) -> str:
     percent = 100.0 * size / abs(reference) if reference else math.inf
     if percent > _MOST_PERCENT:
         return word
-    shown = f"{percent:.0f} %" if percent >= 0.5 else "< 1 %"
+    shown = f"{thousands(percent)} %" if percent >= 0.5 else "< 1 %"
     if not words:
         return f"{shown} {word}"
     degree = next(degree for limit, degree in DEGREES if percent <= limit)
@@ -137,8 +137,8 @@ def _limits(parameter: Parameter, row: Any) -> str:
 
 
 def _signed(percent: float) -> str:
-    text = f"{percent:+.0f}".replace("-", "−")
-    return "0" if text in ("+0", "−0") else text
+    text = thousands(percent)
+    return f"+{text}" if percent > 0 and text != "0" else text
 
 
 def _parameter(name: str, row: Any) -> Parameter:

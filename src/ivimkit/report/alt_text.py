@@ -15,6 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from ivimkit.rounding import rounded
+
 __all__ = ["describe"]
 
 _SIDES = {
@@ -48,7 +50,7 @@ def describe(figure: Figure) -> str:
     >>> made = ik.simulate.phantom(shape=(32, 24, 1))
     >>> text = describe(ik.report.map_panels(ik.fit(made.dwi), maps=["D"]))
     >>> text.partition(", median")[0].partition(". ")[2]
-    'Image: D, shown from 0 to 2.5 10⁻³ mm²/s'
+    'Image: D, shown from 0 to 2.50 10⁻³ mm²/s'
     """
     bars = {bar.ax for bar in (image.colorbar for image in _images(figure)) if bar is not None}
     axes = [one for one in figure.axes if one not in bars]
@@ -235,7 +237,7 @@ def _span(values: NDArray[np.float64]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return rounded(value)
 
 
 def _one_line(text: str) -> str:

@@ -224,7 +224,7 @@ def _word(value: object) -> str:
 
 def _plain(parameter: Parameter, value: float) -> str:
     """Write a value in the unit that is shown, without digits that nobody gave."""
-    return f"{value * how_to_show(parameter.name, [parameter], []).factor:.6g}"
+    return f"{value * how_to_show(parameter.name, [parameter], []).factor:g}"
 
 
 def _spaced_unit(parameter: Parameter) -> str:

@@ -46,6 +46,12 @@ class Lesion:
     reference_name: str
     reference: NDArray[np.bool_] = field(repr=False)
 
+    @property
+    def labels(self) -> Labels:
+        """Both as regions: the lesion where they overlap."""
+        numbers = np.where(self.mask, 1, np.where(self.reference, 2, 0))
+        return Labels(numbers, {1: self.name, 2: self.reference_name})
+
 
 @dataclass(frozen=True, eq=False)
 class Side:
@@ -129,10 +135,14 @@ class Subject:
 
     def lights(self, side: Side) -> tuple[quality.Light, ...]:
         """Return the traffic lights of a result, with what its regions tell."""
-        means = self.means.get(side.name)
+        labels, means = self.labels, self.means.get(side.name)
+        if labels is None and self.lesion is not None:
+            labels = self.lesion.labels
         regions = None
-        if means is not None and self.labels is not None:
-            regions = quality.disagreements(side.result, self.labels, means=means)
+        if labels is not None and side.result.dwi is not None:
+            # Method bayes may know no prior of these regions.
+            with suppress(OptionError):
+                regions = quality.disagreements(side.result, labels, means=means)
         return quality.lights(side.result, findings=side.findings, regions=regions)
 
     @cached_property
