@@ -275,7 +275,7 @@ def _fixed(value: float, places: int) -> str:
     if not math.isfinite(value):
         return NONE
     unit = Decimal(1).scaleb(-places)
-    exact = Decimal(value).quantize(unit, ROUND_HALF_UP, _CONTEXT)
+    exact = Decimal(float(value)).quantize(unit, ROUND_HALF_UP, _CONTEXT)
     text = f"{abs(exact):,f}".replace(",", "\u202f")
     return f"−{text}" if exact < 0 else text
 

@@ -50,7 +50,7 @@ def describe(figure: Figure) -> str:
     >>> made = ik.simulate.phantom(shape=(32, 24, 1))
     >>> text = describe(ik.report.map_panels(ik.fit(made.dwi), maps=["D"]))
     >>> text.partition(", median")[0].partition(". ")[2]
-    'Image: D, shown from 0 to 2.50 10⁻³ mm²/s'
+    'Image: D, shown from 0 to 2.5 10⁻³ mm²/s'
     """
     bars = {bar.ax for bar in (image.colorbar for image in _images(figure)) if bar is not None}
     axes = [one for one in figure.axes if one not in bars]
@@ -97,7 +97,7 @@ def _range(images: list[AxesImage]) -> str:
     """Say on which range images are shown, and their median."""
     low, high = images[0].get_clim()
     label = next((_bar_label(one) for one in images if one.colorbar is not None), "")
-    shown = f"shown from {_number(low)} to {_number(high)} {_unit(label)}".rstrip()
+    shown = f"shown from {low:g} to {high:g} {_unit(label)}".rstrip()
     values = np.concatenate([_finite(image.get_array()) for image in images])
     middle = f"median {_number(float(np.median(values)))}" if values.size else "without any value"
     return f"{shown}, {middle}"
