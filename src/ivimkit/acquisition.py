@@ -315,7 +315,7 @@ class Acquisition:
             found.append(
                 f"the highest b-value is {b.max():g} s/mm^2; expected up to 1500 for a "
                 "bi-exponential, as the kurtosis of tissue is not modelled. Leave out the highest "
-                "(--bmax 1000, or dwi.select(bmax=1000))"
+                "(bmax 1000)"
             )
         return found
 

@@ -43,7 +43,7 @@ DERIVED = (
     ),
     Parameter(
         "r2",
-        "R^2",
+        "R²",
         "",
         -math.inf,
         1.0,

@@ -26,7 +26,22 @@ __all__ = [
 
 
 class IvimkitError(Exception):
-    """Base class of all errors raised by ivimkit."""
+    """Base class of all errors raised by ivimkit.
+
+    The message is read by people at the command line and in reports, too, so it has no Python.
+
+    Parameters
+    ----------
+    message : str
+        What was got, what was expected, what to do.
+    python : str
+        What to do in Python; a note that tracebacks show below the message.
+    """
+
+    def __init__(self, message: str = "", *, python: str = "") -> None:
+        super().__init__(message)
+        if python:
+            self.add_note(python)
 
 
 class InputError(IvimkitError, ValueError):

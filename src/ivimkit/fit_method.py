@@ -78,6 +78,18 @@ class FitMethod(Plugin, ABC):
         """Whether what a voxel gets depends on the other voxels of the scan."""
         return False
 
+    def starts_from(self, model: SignalModel) -> tuple[str, ...]:
+        """Return the parameters whose starting value in the model moves the result.
+
+        None by default: a method that finds the minimum by itself needs no start.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model to fit.
+        """
+        return ()
+
     @property
     def takes_float32(self) -> bool:
         """Whether the voxel function serves arrays of float32, in single precision.

@@ -88,6 +88,12 @@ class Geometry:
         return float(x), float(y), float(z)
 
     @property
+    def shown_units(self) -> str:
+        """`voxel_units` as people read them: a file may not say what its numbers are in."""
+        known = self.voxel_units != "unknown"
+        return self.voxel_units if known else "mm (the file states no unit)"
+
+    @property
     def placed(self) -> bool:
         """Whether the file says where its voxels are: one of its NIfTI codes is not 0."""
         return self.sform_code > 0 or self.qform_code > 0

@@ -111,7 +111,8 @@ class PosteriorMethod(TwoPoolMethod):
             if "name" not in prior:
                 raise OptionError(
                     f"prior is {prior!r}; expected the name of a prior beside its options, or the "
-                    "table itself. A table is in result.priors, or in a file of ivimkit.save_prior"
+                    "table itself. A table is in the prior.npz of a result",
+                    python="It is in result.priors, or in a file of ivimkit.save_prior",
                 )
             options = {**options, "prior": priors.get(**prior)}
         method = super().from_options(**options)

@@ -21,9 +21,11 @@ __all__ = [
     "FitStatus",
     "at_lower",
     "at_upper",
+    "can_be_widened",
     "count",
     "describe",
     "explain",
+    "in_words",
 ]
 
 BOUND_SHIFT = 11
@@ -48,8 +50,8 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
     FitStatus.OK: ("Fitted.", "Nothing to do."),
     FitStatus.OUTSIDE_MASK: ("Outside the mask, not fitted.", "Enlarge the mask if needed."),
     FitStatus.NON_FINITE: (
-        "The signal has a NaN or infinite value, not fitted.",
-        "Look for the failed volume or processing step.",
+        "The signal, or a map that fixes a parameter, has a NaN or infinite value, not fitted.",
+        "Look for the failed volume or processing step, or for the gap in the map.",
     ),
     FitStatus.NO_SIGNAL: (
         "No signal: the best fit is S0 = 0, or all values are the same zero or negative.",
@@ -78,7 +80,7 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
     FitStatus.SD_NOT_AVAILABLE: (
         "A standard deviation is not available: its parameter is at a bound, is not identifiable, "
         "or no degree of freedom is left.",
-        "Look at profile intervals or at method bayes, which need no curvature.",
+        "Look at profile intervals or at the posterior of method bayes, which need no curvature.",
     ),
 }
 
@@ -101,6 +103,25 @@ def at_upper(index: int) -> int:
     return 1 << (BOUND_SHIFT + 2 * index + 1)
 
 
+def can_be_widened(parameter: Parameter, side: str) -> bool:
+    """Return whether there is anything beyond a bound: not below 0, nor above 1 of a fraction.
+
+    Parameters
+    ----------
+    parameter : Parameter
+        The parameter, with its bounds.
+    side : {"lower", "upper"}
+        Which bound.
+    """
+    if side == "lower":
+        return parameter.lower > 0.0
+    return parameter.unit != "" or parameter.upper < 1.0
+
+
+_BEYOND = "The true value may lie beyond; widen the bound or distrust the voxel."
+_NOTHING_BEYOND = "Nothing lies beyond, so the data do not tell the value: distrust the voxel."
+
+
 def _flags(code: int, parameters: Sequence[Parameter]) -> list[tuple[str, str, str]]:
     """Return (name, sentence, advice) of each flag that is set in `code`."""
     found = [
@@ -114,7 +135,7 @@ def _flags(code: int, parameters: Sequence[Parameter]) -> list[tuple[str, str, s
                     (
                         f"{parameter.name}_AT_{side.upper()}_BOUND",
                         f"{parameter.symbol} is at its {side} bound ({bound:g}).",
-                        "The true value may lie beyond; widen the bound or distrust the voxel.",
+                        _BEYOND if can_be_widened(parameter, side) else _NOTHING_BEYOND,
                     )
                 )
     return found or [("OK", *_SENTENCES[FitStatus.OK])]
@@ -150,6 +171,44 @@ def explain(parameters: Sequence[Parameter]) -> dict[int, tuple[str, str, str]]:
     for index in range(len(parameters)):
         flags += [at_lower(index), at_upper(index)]
     return {flag: _flags(flag, parameters)[0] for flag in flags}
+
+
+def in_words(name: str, parameters: Sequence[Parameter]) -> str:
+    """Return the name of a flag as people write it.
+
+    Parameters
+    ----------
+    name : str
+        Name of a flag, as in `FitStatus`, or of a bound.
+    parameters : sequence of Parameter
+        The parameters of the fitted model.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from ivimkit import models
+    >>> from ivimkit.status import in_words
+    >>> biexp = models.get("biexp").parameters
+    >>> in_words("D_star_AT_UPPER_BOUND", biexp), in_words("NO_SIGNAL", biexp)
+    ('D* at its upper bound', 'no signal')
+    """
+    for parameter in parameters:
+        for side in ("lower", "upper"):
+            if name == f"{parameter.name}_AT_{side.upper()}_BOUND":
+                return f"{parameter.symbol} at its {side} bound"
+    return _IN_WORDS.get(name, name.lower().replace("_", " "))
+
+
+_IN_WORDS = {
+    "OK": "OK",
+    "NON_FINITE": "signal not finite",
+    "TOO_FEW_BVALUES": "too few b-values",
+    "ADC_NOT_AVAILABLE": "ADC not available",
+    "SD_NOT_AVAILABLE": "sd not available",
+}
 
 
 def count(status: NDArray[np.int32], parameters: Sequence[Parameter]) -> dict[str, int]:

@@ -382,6 +382,18 @@ def test_hopeless_voxels_get_a_status_and_no_exception(model, method):
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
+def test_starts_move_what_the_method_says_and_nothing_else(model, method):
+    signal, known = noisy(model, 60, seed=8), method.starts_from(model)
+    usual = ik.fit(signal, B13, model=model, method=method, threads=1).params
+    for parameter in model.parameters:
+        far = 0.9 * parameter.upper if np.isfinite(parameter.upper) else 3.0 * parameter.start
+        other = model.with_start(**{parameter.name: far})
+        found = ik.fit(signal, B13, model=other, method=method, threads=1).params
+        moved = not np.array_equal(found, usual, equal_nan=True)
+        assert moved == (parameter.name in known), parameter.name
+
+
+@pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_a_perfusion_of_zero_has_no_reliable_D_star(model, method):
     if model.pools is None or model.pools.fast is None:
         pytest.skip(f"{model.name} has no fast pool")

@@ -21,6 +21,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import InputError, NoiseError
 from ivimkit.fit_method import FitMethod
 from ivimkit.noise import ShellSignal, estimate, shell_signals
+from ivimkit.rounding import percent
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["CheckReport"]
@@ -118,14 +119,14 @@ def _facts(dwi: DWI) -> Iterator[str]:
     size = " x ".join(f"{edge:.3g}" for edge in dwi.geometry.voxel_size)
     total = dwi.mask.size
     yield (
-        f"{shape} voxels of {size} {dwi.geometry.voxel_units}, "
+        f"{shape} voxels of {size} {dwi.geometry.shown_units}, "
         f"{dwi.acquisition.n_volumes} volumes, {dwi.signal.dtype}"
     )
     if dwi.n_voxels == total:
         yield f"no mask: all {spaced(total)} voxels, air included"
     else:
         share = dwi.n_voxels / total
-        yield f"mask: {spaced(dwi.n_voxels)} of {spaced(total)} voxels ({share:.1%})"
+        yield f"mask: {spaced(dwi.n_voxels)} of {spaced(total)} voxels ({percent(share)})"
 
 
 def _noise(dwi: DWI) -> str:
@@ -133,7 +134,10 @@ def _noise(dwi: DWI) -> str:
     try:
         found = estimate(dwi)
     except NoiseError as error:
-        return f"Noise: no basis in the scan: {error}."
+        return (
+            f"Noise: no basis in the scan: {error}. ivimkit fit does the former by itself; a "
+            "noise that you know is given to it with --sigma."
+        )
     return f"Noise: {found}, {spaced(found.n_voxels)} voxels. {found.assumes}"
 
 

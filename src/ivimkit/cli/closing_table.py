@@ -7,13 +7,12 @@ import math
 import numpy as np
 from rich.table import Table
 
-from ivimkit.cli.progress import spaced
-from ivimkit.cli.quantity import shown_number, shown_unit
 from ivimkit.cli.screen import plain_table
 from ivimkit.derived import describe, is_about_another
 from ivimkit.quality import summary_rows
 from ivimkit.result import FitResult
-from ivimkit.status import FitStatus, explain
+from ivimkit.rounding import in_unit, percent, shown_unit, spread, thousands
+from ivimkit.status import FitStatus, explain, in_words
 from ivimkit.status import describe as describe_status
 
 __all__ = ["map_table", "prior_lines", "status_table", "timing"]
@@ -33,10 +32,11 @@ def map_table(result: FitResult) -> Table:
     table = plain_table("map", "unit", "median", "25 %", "75 %", *further, "voxels", left=2)
     for name, row in summary_rows(result, names).items():
         parameter = describe(name, result.model.parameters)
-        numbers = [shown_number(parameter, row[key]) for key in ("median", "q25", "q75")]
+        width = spread(row["q25"], row["q75"])
+        numbers = [in_unit(parameter, row[key], width) for key in ("median", "q25", "q75")]
         for suffix in further.values():
             numbers.append(_median(result, f"{name}{suffix}"))
-        table.add_row(name, shown_unit(parameter), *numbers, spaced(row["n"]))
+        table.add_row(parameter.symbol, shown_unit(parameter), *numbers, thousands(row["n"]))
     return table
 
 
@@ -45,7 +45,7 @@ def _median(result: FitResult, name: str) -> str:
     if name not in result.maps:
         return ""
     median = summary_rows(result, [name])[name]["median"]
-    return shown_number(describe(name, result.model.parameters), median, 3)
+    return in_unit(describe(name, result.model.parameters), median, digits=2)
 
 
 def prior_lines(result: FitResult) -> list[str]:
@@ -53,7 +53,7 @@ def prior_lines(result: FitResult) -> list[str]:
     lines = []
     for region, table in result.priors.items():
         voxels = table.about.get("voxels")
-        learned = f" from {spaced(voxels)} voxels" if voxels else ""
+        learned = f" from {thousands(voxels)} voxels" if voxels else ""
         where = "prior" if region == "all" else f"prior of region {region}"
         lines.append(f"{where}: {table.rule}{learned}")
     return lines
@@ -68,8 +68,9 @@ def status_table(result: FitResult) -> Table:
     n = max(1, int(np.count_nonzero(result.mask)))
     for name, count in result.counts().items():
         outside = name == FitStatus.OUTSIDE_MASK.name
-        share = "" if outside else f"{count / n:.1%}"
-        table.add_row(name, spaced(count), share, meaning[name])
+        share = "" if outside else percent(count / n)
+        words = in_words(name, result.model.parameters)
+        table.add_row(words, thousands(count), share, meaning[name])
     return table
 
 
@@ -79,6 +80,6 @@ def timing(result: FitResult) -> str:
     rate = n / seconds if seconds > 0 else math.inf
     threads = result.provenance.threads
     return (
-        f"{spaced(n)} voxels in {seconds:.2f} s, {spaced(rate)} voxels/s on {threads} "
+        f"{thousands(n)} voxels in {seconds:.2f} s, {thousands(rate)} voxels/s on {threads} "
         f"{'thread' if threads == 1 else 'threads'}"
     )

@@ -27,6 +27,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
 from ivimkit.io.folder import check_free, write_folder
+from ivimkit.rounding import percent, rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,8 +195,10 @@ class _Job:
         )
 
     def _compare(self, dwi: DWI) -> Comparison:
-        batch, total = self.batch, len(self.models) * dwi.n_voxels
-        with progress_shown(stderr(), self.name, total, quiet=batch.screen.quiet) as progress:
+        batch, n_models = self.batch, len(self.models)
+        name = f"{self.name}, {n_models} models" if n_models > 1 else self.name
+        quiet = batch.screen.quiet
+        with progress_shown(stderr(), name, dwi.n_voxels, quiet=quiet) as progress:
             comparison = compare(
                 dwi,
                 models=self.models,
@@ -204,7 +207,7 @@ class _Job:
                 alpha=batch.alpha,
                 sigma=self.sigma,
                 threads=batch.threads,
-                progress=progress,
+                progress=lambda done, total: progress(done // n_models, total // n_models),
             )
         scan = {**batch.scan.to_dict(), "stack": not isinstance(self.scan, Path)}
         results = {}
@@ -239,6 +242,10 @@ class _Job:
         note(f"method {self.method.name}: {options or 'no options'}")
 
 
+_WEIGHT = 0.01
+"""To three places."""
+
+
 def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
     """Return the table for the screen: the models of each region below each other."""
     shown = plain_table("region", "model", "voxels", "share", "mean weight", left=2)
@@ -250,8 +257,8 @@ def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
                 str(region) if number == 0 else "",
                 name,
                 spaced(share * n) if known else "0",
-                f"{share:.1%}" if known else "–",
-                f"{weight:.3f}" if known else "–",
+                percent(share) if known else "–",
+                rounded(weight, _WEIGHT) if known else "–",
             )
         if row["missing"] > 0:
             shown.add_row("", "none", spaced(row["missing"]), "", "")

@@ -12,15 +12,20 @@ from rich.table import Table
 from rich.text import Text
 
 from ivimkit import models
-from ivimkit.cli.quantity import shown_number, shown_unit, significant
 from ivimkit.cli.screen import plain_table
 from ivimkit.derived import describe
 from ivimkit.parameter import Parameter
+from ivimkit.rounding import in_unit, plus_minus, rounded, shown_unit, thousands
 from ivimkit.simulate import Phantom
 
 __all__ = ["error_tables", "lesion_table"]
 
 _PARAMETERS = models.get("biexp").parameters
+_SHOWN = ("lesion_mean", "lesion_sd", "reference_mean", "reference_sd", "ratio", "separation")
+_PERCENT = 1.0
+"""To a tenth."""
+_SEPARATION = 0.1
+"""To two places."""
 
 
 def error_tables(errors: pd.DataFrame, methods: Sequence[str]) -> Iterator[RenderableType]:
@@ -50,15 +55,16 @@ def _error_table(errors: pd.DataFrame, parameter: Parameter, methods: Sequence[s
     for tissue in errors.index.unique("tissue"):
         rows = errors.loc[tissue]
         first = rows.iloc[0]
-        truth = shown_number(parameter, float(first["truth"]), 3)
+        truth = in_unit(parameter, float(first["truth"]))
         cells = (_error(rows.loc[method]) for method in methods)
-        table.add_row(str(tissue), f"{first['n']:.0f}", truth, *cells)
+        table.add_row(str(tissue), thousands(float(first["n"])), truth, *cells)
     return table
 
 
 def _error(row: pd.Series[Any]) -> str:
     bias = 100 * float(row["bias"]) / float(row["truth"])
-    return f"{bias:+.1f} {100 * float(row['median_relative_error']):6.1f}"
+    error = rounded(100 * float(row["median_relative_error"]), _PERCENT)
+    return f"{'+' if bias > 0 else ''}{rounded(bias, _PERCENT)} {error:>6}"
 
 
 def lesion_table(lesions: Mapping[str, pd.DataFrame], made: Phantom) -> Table:
@@ -87,24 +93,20 @@ def _lesion_rows(
     truth = {tissue.name: getattr(tissue, name, math.nan) for tissue in made.tissues}
     lesion, liver = float(truth["lesion"]), float(truth["liver"])
     if math.isfinite(lesion):
-        ends = (shown_number(parameter, value, 3) for value in (lesion, liver))
-        yield "truth", *ends, significant(lesion / liver, 3), ""
+        ends = (in_unit(parameter, value) for value in (lesion, liver))
+        yield "truth", *ends, rounded(lesion / liver), ""
     for method, table in lesions.items():
-        row = {key: float(table[key][name]) for key in table.columns if key != "unit"}
+        row = {key: float(table[key][name]) for key in _SHOWN}
         yield (
             # The ADC beside every fit is the same one.
             "loglinear" if name == "ADC" else method,
-            _mean_sd(parameter, row["lesion_mean"], row["lesion_sd"]),
-            _mean_sd(parameter, row["reference_mean"], row["reference_sd"]),
-            significant(row["ratio"], 3),
-            f"{row['separation']:+.2f}",
+            plus_minus(parameter, row["lesion_mean"], row["lesion_sd"]),
+            plus_minus(parameter, row["reference_mean"], row["reference_sd"]),
+            rounded(row["ratio"]),
+            rounded(row["separation"], _SEPARATION),
         )
         if name == "ADC":
             return
-
-
-def _mean_sd(parameter: Parameter, mean: float, sd: float) -> str:
-    return f"{shown_number(parameter, mean, 3)} ± {shown_number(parameter, sd, 2)}"
 
 
 def _title(parameter: Parameter) -> str:

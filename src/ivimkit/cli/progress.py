@@ -19,6 +19,7 @@ from rich.table import Column
 from rich.text import Text
 
 from ivimkit.cli.interruption import raise_if_interrupted
+from ivimkit.rounding import thousands
 
 __all__ = ["PlainLines", "progress_shown"]
 
@@ -120,5 +121,5 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
 
 
 def spaced(value: float) -> str:
-    """Write a whole number with thin groups, e.g. ``1 234 567``."""
-    return f"{value:,.0f}".replace(",", " ")
+    """Write a whole number with thin groups, e.g. ``1\u202f234\u202f567``."""
+    return thousands(value)

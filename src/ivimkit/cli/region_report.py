@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from ivimkit.cli.region_tables import comparison_table, region_heading, region_t
 from ivimkit.cli.result_input import with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.derived import is_about_another
-from ivimkit.errors import OptionError, ShapeError
+from ivimkit.errors import OptionError, RegionWarning, ShapeError
 from ivimkit.labels import Labels
 from ivimkit.result import FitResult
 
@@ -46,6 +47,8 @@ class RegionReport:
         List of maps.
     mean_fit : bool
         Whether to fit the mean signal of each region.
+    reliable : bool, optional
+        Whether reliable voxels only count; by default where a lesion is compared.
     lesion, reference : str, optional
         Names of the regions to compare.
     ring : float, optional
@@ -67,6 +70,7 @@ class RegionReport:
     names: Path | None = None
     maps: str | None = None
     mean_fit: bool = True
+    reliable: bool | None = None
     lesion: str | None = None
     reference: str | None = None
     ring: float | None = None
@@ -88,15 +92,27 @@ class RegionReport:
             labels = io.load_labels(list(self.labels), result, self.names)
             names = self._map_names(result)
             compared = self._compared(result, labels)
+            means = _means(result, labels)
             tables = {
-                "maps": quality.roi_table(result, labels, maps=names),
+                "maps": quality.roi_table(
+                    result,
+                    labels,
+                    maps=names,
+                    mean_fit=False if means is None else means,
+                    reliable_only=bool(self.reliable),
+                ),
                 "regions": quality.roi_status(result, labels),
             }
             if compared is not None:
                 wanted = None if self.maps is None else names
-                tables["comparison"] = quality.compare_regions(result, *compared, maps=wanted)
+                tables["comparison"] = quality.compare_regions(
+                    result, *compared, maps=wanted, reliable_only=self.reliable is not False
+                )
             files = self._write(tables)
-        self._show(result, tables, names)
+            disagreeing = (
+                () if means is None else quality.disagreements(result, labels, means=means)
+            )
+        self._show(result, tables, names, disagreeing)
         for file in files:
             self.screen.show(str(file))
 
@@ -159,6 +175,11 @@ class RegionReport:
             return str(self.reference)
         return f"the {'tissue' if self.reference is None else self.reference} around it"
 
+    def _about(self) -> str:
+        """Say which voxels were compared."""
+        which = "All voxels" if self.reliable is False else "Reliable voxels"
+        return f"{which} are compared. The map that separates them best comes first."
+
     def _write(self, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
         if self.out is None:
             return []
@@ -172,7 +193,11 @@ class RegionReport:
         return io.save_tables(written, self.out, overwrite=self.overwrite)
 
     def _show(
-        self, result: FitResult, tables: Mapping[str, pd.DataFrame], names: Sequence[str]
+        self,
+        result: FitResult,
+        tables: Mapping[str, pd.DataFrame],
+        names: Sequence[str],
+        disagreeing: Sequence[quality.Disagreement],
     ) -> None:
         if self.screen.quiet:
             return
@@ -190,7 +215,12 @@ class RegionReport:
             shown += [
                 region_heading(str(region), row),
                 region_table(rows, parameters),
-                Text(status_line(row), style="dim"),
+                Text(status_line(row, parameters), style="dim"),
+                *(
+                    Text(f"voxels and mean signal disagree: {one.sentence}", style="yellow")
+                    for one in disagreeing
+                    if one.region == region
+                ),
                 "",
             ]
         if "comparison" in tables:
@@ -199,7 +229,18 @@ class RegionReport:
                 Text(f"{self.lesion} against {self._surroundings}", style="bold"),
                 comparison_table(table, parameters),
                 f"{self.lesion}: {quality.sentence(table, reference=self._surroundings)}",
-                Text("The map that separates them best comes first.", style="dim"),
+                Text(self._about(), style="dim"),
                 "",
             ]
         self.screen.show(*shown)
+
+
+def _means(result: FitResult, labels: Labels) -> FitResult | None:
+    """Return the fits of the mean signals; None without the scan, or where they cannot be."""
+    if result.dwi is None:
+        return None
+    try:
+        return quality.roi_fit(result, labels)
+    except OptionError as error:
+        warnings.warn(f"no fit of the mean signals: {error}", RegionWarning, stacklevel=2)
+        return None

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from ivimkit.cli.progress import spaced
-from ivimkit.cli.quantity import percent_change, shown_number, shown_unit, significant
 from ivimkit.cli.screen import plain_table
 from ivimkit.derived import describe
 from ivimkit.parameter import Parameter
+from ivimkit.rounding import (
+    NONE,
+    change,
+    in_unit,
+    plus_minus,
+    probability,
+    rounded,
+    shown_unit,
+    thousands,
+)
+from ivimkit.status import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,32 +35,38 @@ _EXTENT = ("voxels", "volume_ml", "diameter_mm")
 def region_heading(name: str, row: pd.Series[Any]) -> Text:
     """Return name and size of a region, from its row of `ivimkit.quality.roi_status`."""
     diameter = float(row["diameter_mm"])
-    size = f"{spaced(float(row['voxels']))} voxels, {significant(float(row['volume_ml']), 3)} ml"
+    size = f"{thousands(float(row['voxels']))} voxels, {rounded(float(row['volume_ml']))} ml"
     if math.isfinite(diameter):
-        size += f", largest diameter {significant(diameter, 3)} mm"
+        size += f", largest diameter {rounded(diameter)} mm"
     return Text.assemble((name, "bold"), f"  {size}")
 
 
 def region_table(rows: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
     """Return the table of a region: rows of `ivimkit.quality.roi_table`, by map."""
     fitted = ["mean signal"] if "roi_fit" in rows else []
-    table = plain_table("map", "unit", "mean", "sd", "median", "25 %", "75 %", *fitted, left=2)
+    heads = ("mean", "sd", "median", "25 %", "75 %", "reliable")
+    table = plain_table("map", "unit", *heads, *fitted, left=2)
+    # Nine columns in 80: one blank between them.
+    table.padding = (0, 1, 0, 0)
     for name, row in rows.iterrows():
         parameter = describe(str(name), parameters)
+        spread = float(row["sd"])
         cells = [
-            shown_number(parameter, float(row[key]))
+            in_unit(parameter, float(row[key]), spread)
             for key in ("mean", "sd", "median", "q25", "q75")
         ]
+        cells.append(thousands(float(row["reliable"])))
         if fitted:
-            cells.append(_with_sd(parameter, float(row["roi_fit"]), float(row["roi_fit_sd"])))
+            cells.append(plus_minus(parameter, float(row["roi_fit"]), float(row["roi_fit_sd"])))
         table.add_row(str(name), shown_unit(parameter), *cells)
     return table
 
 
-def status_line(row: pd.Series[Any]) -> str:
+def status_line(row: pd.Series[Any], parameters: Sequence[Parameter]) -> str:
     """Return the counts of a region's status flags, those that occur."""
     counts = [(str(name), float(value)) for name, value in row.items() if name not in _EXTENT]
-    return ", ".join(f"{name} {spaced(value)}" for name, value in counts if value)
+    named = ((in_words(name, parameters), value) for name, value in counts if value)
+    return ", ".join(f"{words} {thousands(value)}" for words, value in named)
 
 
 def comparison_table(comparison: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
@@ -62,31 +77,29 @@ def comparison_table(comparison: pd.DataFrame, parameters: Sequence[Parameter]) 
     for name, row in comparison.iterrows():
         parameter = describe(str(name), parameters)
         means = (
-            shown_number(parameter, float(row[f"{which}_mean"]), 3)
+            in_unit(parameter, float(row[f"{which}_mean"]), float(row[f"{which}_sd"]))
             for which in ("lesion", "reference")
         )
         table.add_row(
             str(name),
             shown_unit(parameter),
             *means,
-            percent_change(float(row["ratio"])),
-            significant(float(row["cnr"]), 2),
+            change(float(row["ratio"])),
+            rounded(float(row["cnr"]), digits=2),
             _effect(row),
-            f"{float(row['auc']):.2f}",
-            _p(float(row["p"])),
+            rounded(float(row["auc"]), _AUC),
+            probability(float(row["p"])),
         )
     return table
 
 
-def _with_sd(parameter: Parameter, value: float, sd: float) -> str:
-    number = shown_number(parameter, value, 3)
-    return f"{number} ± {shown_number(parameter, sd, 2)}" if math.isfinite(sd) else number
-
-
 def _effect(row: pd.Series[Any]) -> str:
     g, low, high = (float(row[key]) for key in ("g", "g_lo", "g_hi"))
-    return f"{g:.1f} ({low:.1f}, {high:.1f})" if math.isfinite(g) else "–"
+    if not math.isfinite(g):
+        return NONE
+    ends = (rounded(end, (high - low) / 4) for end in (low, high))
+    return f"{rounded(g, (high - low) / 4)} ({', '.join(ends)})"
 
 
-def _p(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
+_AUC = 0.1
+"""To two places, which is more than voxels that are not independent tell."""

@@ -78,6 +78,14 @@ def repeat(
             "of its mean signal.",
         ),
     ] = Statistic.median,
+    reliable: Annotated[
+        bool,
+        typer.Option(
+            "--reliable",
+            rich_help_panel=REGION_PANEL,
+            help="Count reliable voxels only, whose value the data identify.",
+        ),
+    ] = False,
     change: Annotated[
         Path | None,
         typer.Option(
@@ -156,6 +164,7 @@ def repeat(
         names=names,
         maps=maps,
         statistic=statistic.value,
+        reliable=reliable,
         change=change,
         like=like,
         relative=relative,

@@ -45,6 +45,7 @@ class RepeatInput:
     names: Path | None = None
     maps: Sequence[str] | None = None
     statistic: str = "median"
+    reliable: bool = False
 
     def values(self, scans: Sequence[Path]) -> pd.DataFrame:
         """Return the table of values of results, or of tables.
@@ -78,7 +79,11 @@ class RepeatInput:
                     [_own(file, folder) for file in self.labels], result, self.names
                 )
             table = quality.repeat_values(
-                {subject: [result]}, labels, maps=self.maps, statistic=self.statistic
+                {subject: [result]},
+                labels,
+                maps=self.maps,
+                statistic=self.statistic,
+                reliable_only=self.reliable,
             )
             sessions[subject] += 1
             tables.append(table.assign(session=sessions[subject]))
@@ -87,6 +92,11 @@ class RepeatInput:
     def _of_tables(self, files: Sequence[Path]) -> pd.DataFrame:
         import pandas as pd
 
+        if self.reliable:
+            raise OptionError(
+                "--reliable is given beside tables, whose numbers are made; expected it with "
+                "folders of results. Give it to ivimkit roi"
+            )
         if self.labels:
             raise OptionError(
                 "--labels is given beside tables, which have regions; expected it with folders of "

@@ -63,6 +63,7 @@ class RepeatReport:
     names: Path | None = None
     maps: str | None = None
     statistic: str = "median"
+    reliable: bool = False
     change: Path | None = None
     like: str | None = None
     relative: bool = False
@@ -74,7 +75,9 @@ class RepeatReport:
         """Read, compute, write, print."""
         maps = None if self.maps is None else words(self.maps)
         self._check()
-        source = RepeatInput(self.subject, self.labels, self.names, maps, self.statistic)
+        source = RepeatInput(
+            self.subject, self.labels, self.names, maps, self.statistic, self.reliable
+        )
         with self.screen.warnings_shown():
             values = source.values(scans)
             table = self._table(values, maps)

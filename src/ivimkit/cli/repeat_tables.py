@@ -9,16 +9,19 @@ from rich.table import Table
 from rich.text import Text
 
 from ivimkit import models
-from ivimkit.cli.quantity import percent_change, shown_number, shown_unit
 from ivimkit.cli.screen import plain_table
 from ivimkit.derived import describe
 from ivimkit.errors import OptionError
 from ivimkit.parameter import Parameter
+from ivimkit.rounding import NONE, change, in_unit, percent, rounded, shown_unit
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["change_table", "repeat_table"]
+
+_RC = 2.77
+"""A repeatability coefficient in standard deviations within subjects."""
 
 
 def repeat_table(rows: pd.DataFrame) -> Table:
@@ -27,12 +30,10 @@ def repeat_table(rows: pd.DataFrame) -> Table:
     for name, row in rows.iterrows():
         parameter = _parameter(str(name), row)
         mean, sd, rc, bias = (
-            shown_number(parameter, float(row[key]), 3)
+            in_unit(parameter, float(row[key]), float(row["within_sd"]))
             for key in ("mean", "within_sd", "rc", "bias")
         )
-        cv = float(row["within_cv"])
-        shown_cv = f"{100 * cv:.1f} %" if math.isfinite(cv) else "–"
-        cells = (mean, sd, shown_cv, rc, _correlation(row), bias)
+        cells = (mean, sd, percent(float(row["within_cv"])), rc, _correlation(row), bias)
         table.add_row(str(name), shown_unit(parameter), *cells)
     return table
 
@@ -43,21 +44,26 @@ def change_table(rows: pd.DataFrame) -> Table:
     for name, row in rows.iterrows():
         parameter = _parameter(str(name), row)
         before, after, difference, rc = (
-            shown_number(parameter, float(row[key]), 3)
+            in_unit(parameter, float(row[key]), float(row["rc"]) / _RC)
             for key in ("before", "after", "difference", "rc")
         )
-        percent = percent_change(float(row["ratio"]))
+        relative = change(float(row["ratio"]))
         real = bool(row["significant"])
         verdict = Text("significant", style="bold") if real else Text("within RC", style="dim")
         table.add_row(
-            str(name), shown_unit(parameter), before, after, difference, percent, rc, verdict
+            str(name), shown_unit(parameter), before, after, difference, relative, rc, verdict
         )
     return table
 
 
 def _correlation(row: pd.Series[Any]) -> str:
     icc, low, high = (float(row[key]) for key in ("icc", "icc_lo", "icc_hi"))
-    return f"{icc:.2f} ({low:.2f}, {high:.2f})" if math.isfinite(icc) else "–"
+    ends = ", ".join(rounded(end, _ICC) for end in (low, high))
+    return f"{rounded(icc, _ICC)} ({ends})" if math.isfinite(icc) else NONE
+
+
+_ICC = 0.1
+"""To two places."""
 
 
 def _parameter(name: str, row: pd.Series[Any]) -> Parameter:

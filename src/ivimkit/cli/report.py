@@ -70,6 +70,16 @@ def report(
             help="Distance between lesion and ring, where voxels are mixed.",
         ),
     ] = 5.0,
+    reliable: Annotated[
+        bool | None,
+        typer.Option(
+            "--reliable/--no-reliable",
+            show_default=False,
+            rich_help_panel=REGION_PANEL,
+            help="Count reliable voxels only, whose value the data identify, or all. By default "
+            "all in tables of regions, reliable ones where a lesion is compared.",
+        ),
+    ] = None,
     scan: Annotated[
         list[Path] | None,
         typer.Option(
@@ -146,6 +156,7 @@ def report(
         reference=reference,
         ring=ring,
         gap=gap,
+        reliable=reliable,
         scans=scan or (),
         bval=bval,
         title=title,

@@ -40,6 +40,8 @@ class ReportRun:
         Width of the ring around the lesion, mm.
     gap : float
         Distance of the ring from the lesion, mm.
+    reliable : bool, optional
+        Whether reliable voxels only count; by default where a lesion is compared.
     scans : sequence of Path
         The scan, or that of each result.
     bval : Path, optional
@@ -59,6 +61,7 @@ class ReportRun:
     reference: str | None = None
     ring: float | None = None
     gap: float = 5.0
+    reliable: bool | None = None
     scans: Sequence[Path] = ()
     bval: Path | None = None
     title: str | None = None
@@ -84,6 +87,7 @@ class ReportRun:
                 reference=_renamed(self.reference, regions, shown),
                 ring=self.ring,
                 gap=self.gap,
+                reliable_only=self.reliable,
                 names=list(names_apart(folders)) if self.show_names and len(folders) > 1 else None,
                 title=self.title,
                 anonymous=not self.show_names,

@@ -49,6 +49,16 @@ def roi(
             help="Also fit the mean signal of each region, as its voxels were fitted.",
         ),
     ] = True,
+    reliable: Annotated[
+        bool | None,
+        typer.Option(
+            "--reliable/--no-reliable",
+            show_default=False,
+            rich_help_panel=REGION_PANEL,
+            help="Count reliable voxels only, whose value the data identify, or all. By default "
+            "all in tables of regions, reliable ones where a lesion is compared.",
+        ),
+    ] = None,
     lesion: Annotated[
         str | None,
         typer.Option(
@@ -124,7 +134,8 @@ def roi(
     """Summarise the maps of a result region by region.
 
     Prints, for each region, its size, what became of its voxels, and mean, sd,
-    median and quartiles of each map beside the fit of the region's mean signal.
+    median and quartiles of each map, how many voxels are reliable, and the fit of
+    the region's mean signal.
     With --lesion also how it differs from its surroundings, the map that
     separates them best first. --out writes these and more: percentiles,
     skewness, kurtosis, entropy.
@@ -146,6 +157,7 @@ def roi(
         names=names,
         maps=maps,
         mean_fit=mean_fit,
+        reliable=reliable,
         lesion=lesion,
         reference=reference,
         ring=ring,

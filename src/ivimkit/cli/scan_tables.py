@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from ivimkit.cli.quantity import significant
 from ivimkit.cli.screen import plain_table
 from ivimkit.coverage import CoverageRange, PerfusionLeft
 from ivimkit.dwi import DWI
 from ivimkit.noise import ShellSignal
+from ivimkit.rounding import percent, rounded
 
 __all__ = ["coverage_table", "noise_note", "perfusion_table", "shell_table"]
 
@@ -26,10 +26,10 @@ def shell_table(signals: Sequence[ShellSignal]) -> Table:
     for signal in signals:
         shell = signal.shell
         directions = "–" if shell.n_directions is None else str(shell.n_directions)
-        snr = significant(signal.snr, 3)
+        snr = rounded(signal.snr)
         if math.isnan(signal.snr) and usual > 0:
-            snr = f"~{significant(signal.mean / usual, 3)}"
-        table.add_row(f"{shell.b:g}", str(shell.count), directions, significant(signal.mean), snr)
+            snr = f"~{rounded(signal.mean / usual)}"
+        table.add_row(f"{shell.b:g}", str(shell.count), directions, rounded(signal.mean), snr)
     return table
 
 
@@ -37,10 +37,7 @@ def noise_note(dwi: DWI, signals: Sequence[ShellSignal]) -> str:
     """Say where the signal-to-noise ratios are from, or why there are none."""
     known = [signal for signal in signals if signal.sigma > 0]
     if not known:
-        return (
-            "SNR: no b-value and direction was measured twice, so the scan itself gives no basis "
-            "for an estimate."
-        )
+        return "The scan itself does not tell the SNR."
     note = "SNR of one volume, from the spread of repeated volumes in the median voxel"
     if len(known) < len(signals):
         listed = ", ".join(f"{signal.shell.b:g}" for signal in known)
@@ -78,7 +75,7 @@ def perfusion_table(left: PerfusionLeft, b_split: float) -> Table:
     table.add_column("")
     for b, row in zip(left.bvals, left.fraction, strict=True):
         note = "threshold" if b == b_split else ""
-        table.add_row(f"{b:g}", *(f"{100 * share:.1f}" for share in row), note)
+        table.add_row(f"{b:g}", *(percent(share).removesuffix(" %") for share in row), note)
     return table
 
 

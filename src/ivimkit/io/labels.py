@@ -121,7 +121,8 @@ class _Grid:
         if len(like.shape) > 3:
             raise ShapeError(
                 f"the maps have {len(like.shape)} axes; expected up to three for regions from "
-                "files. Make the labels as an array (ivimkit.Labels)"
+                "files. Give the labels as an array",
+                python="Make them with ivimkit.Labels",
             )
         return cls(like.shape, like.geometry)
 
@@ -199,6 +200,17 @@ def _whole(file: NiftiFile) -> NDArray[np.int32]:
     """Return the numbers of a file; scaled ones may be off by a rounding."""
     array = file.read()
     if array.dtype.kind == "f":
+        found = np.unique(array[array != 0])
+        alone = found.size == 1 and bool(np.isfinite(found).all()) and not bool(array.all())
+        if alone and abs(found[0] - np.rint(found[0])) > 1e-3:
+            # Scaled masks are common; with one value there is only one way to read them.
+            warnings.warn(
+                f"{file.path} holds 0 and {found[0]:g}, which is no number of a region; expected "
+                "whole numbers. It is taken as a mask: one region where it is not 0",
+                RegionWarning,
+                stacklevel=4,
+            )
+            return (array != 0).astype(np.int32)
         rounded = np.rint(array)
         if not np.isfinite(array).all() or bool((np.abs(array - rounded) > 1e-3).any()):
             raise OptionError(

@@ -199,6 +199,6 @@ def _axis(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
 
 def _no_prior(path: Path, error: Exception) -> FileFormatError:
     return FileFormatError(
-        f"{path} cannot be read as a prior ({error}); expected a file that ivimkit.save_prior or "
-        "a fit by method bayes has written. Check the path, or learn the prior again"
+        f"{path} cannot be read as a prior ({error}); expected a file that a fit by method bayes "
+        "has written. Check the path, or learn the prior again"
     )

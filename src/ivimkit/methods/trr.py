@@ -121,6 +121,11 @@ class TRR(TwoPoolMethod):
         require_two(acquisition, "split_b_D", lower=self.split_b_D)
         require_two(acquisition, "split_b_S0", upper=self.split_b_S0)
 
+    def starts_from(self, model: SignalModel) -> tuple[str, ...]:
+        """Return the rate of the blood, whose start decides which minimum is the nearest."""
+        fast = None if model.pools is None else model.pools.fast
+        return () if fast is None or model[fast].fixed else (fast,)
+
     @property
     def least_squares(self) -> bool:
         """Whether there is a second stage; without it, S0 and D are those of the lines."""

@@ -55,8 +55,8 @@ def above_floor(
         if not known.any():
             raise NoiseError(
                 "no voxel has a finite signal of three times its noise, so the noise of "
-                "magnitudes cannot be told from it; expected tissue. Check mask and scan, or use "
-                "noise.from_background"
+                "magnitudes cannot be told from it; expected tissue. Check mask and scan",
+                python="Or use noise.from_background",
             )
         squares = np.where(keep, spread.astype(np.float64) ** 2, 0.0).sum(axis=0)
         sigma, _ = pooled(squares[known], each[known], pool)

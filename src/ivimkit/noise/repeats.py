@@ -74,8 +74,10 @@ def from_repeats(
         where = "" if bvals is None else f" at b = {', '.join(f'{shell.b:g}' for shell in shells)}"
         raise NoiseError(
             f"no b-value and direction was measured twice{where}, so repeats give no basis for "
-            "the noise; expected two volumes that show the same. Use noise.from_residuals of a "
-            "fit, noise.from_background if the air around the body was kept, or noise.given"
+            "the noise; expected two volumes that show the same. Take the noise from the "
+            "residuals of a fit, or measure b = 0 twice",
+            python="Use noise.from_residuals of a fit, noise.from_background if the air around "
+            "the body was kept, or noise.given",
         )
     reader = dwi.with_average("none").voxels()
     lowest, spread = _measure(dwi, [groups for _, groups in found])

@@ -118,8 +118,9 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
         raise NoiseError(
             f"residuals give no basis for the noise: {n_values} values for the "
             f"{result.model.n_free} free parameters of {result.model.name} leave none; expected "
-            "more values than parameters. Use a model with fewer parameters, or "
-            "noise.from_repeats"
+            "more values than parameters. Use a model with fewer parameters, or take the noise "
+            "from repeated volumes",
+            python="Use noise.from_repeats",
         )
     cost = np.asarray(result.maps["cost"] / _weight_of_one_average(result), dtype=np.float64)
     degrees = spare + _returned(result.status, result.model)

@@ -13,17 +13,20 @@ from ivimkit.quality.residuals import Residuals, residuals
 from ivimkit.quality.response import change
 from ivimkit.quality.summary import summary_rows, summary_table
 from ivimkit.quality.truth import error_table
+from ivimkit.quality.voxels_and_signal import Disagreement, disagreements
 from ivimkit.quality.wording import sentence
 
 __all__ = [
     "REPEAT_MAPS",
     "Difference",
+    "Disagreement",
     "Finding",
     "Light",
     "Residuals",
     "change",
     "compare_regions",
     "difference",
+    "disagreements",
     "error_table",
     "example_voxels",
     "lights",

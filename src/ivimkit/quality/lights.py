@@ -4,109 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ivimkit import noise as noises
 from ivimkit.coverage import CoverageRange
 from ivimkit.errors import NoiseError
-from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, explain
+from ivimkit.quality.light import THRESHOLDS, WORDS, Light, Threshold
+from ivimkit.quality.status_lights import fitted_voxels, or_bayes, status_lights
+from ivimkit.rounding import thousands
 
 if TYPE_CHECKING:
     from ivimkit.noise import NoiseEstimate
     from ivimkit.quality.residual_findings import Finding
+    from ivimkit.quality.voxels_and_signal import Disagreement
     from ivimkit.result import FitResult
 
 __all__ = ["THRESHOLDS", "WORDS", "Light", "Threshold", "lights"]
-
-WORDS = {"green": "good", "yellow": "caution", "red": "poor", "grey": "not known"}
-"""What each colour means: a light is never told by its colour alone."""
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """Where a light changes its colour.
-
-    Parameters
-    ----------
-    yellow, red : float
-        Last values that are green, that are yellow.
-    unit : str
-        Of both.
-    why : str
-        Where the numbers are from.
-    """
-
-    yellow: float
-    red: float
-    unit: str
-    why: str
-
-    def colour(self, value: float) -> str:
-        """Return the colour of a value; larger is worse if red is the larger limit."""
-        sign = 1.0 if self.red > self.yellow else -1.0
-        if sign * value > sign * self.red:
-            return "red"
-        return "yellow" if sign * value > sign * self.yellow else "green"
-
-
-THRESHOLDS = {
-    "voxels without a fit": Threshold(
-        0.01, 0.05, "share of the mask", "a mask that ends in tissue has hardly any"
-    ),
-    "perfusion not detected": Threshold(
-        0.2, 0.5, "share of fitted voxels", "beyond one half the map of D* is mostly noise"
-    ),
-    "values at a bound": Threshold(
-        0.05,
-        0.2,
-        "share of fitted voxels",
-        "bounds are wide, so tissue is rarely near one; voxels without perfusion do not count",
-    ),
-    "distinct b-values": Threshold(
-        2.0,
-        1.25,
-        "per free parameter",
-        "8 for the 4 parameters of a bi-exponential, 5 at the very least: 4 leave no residual",
-    ),
-    "signal-to-noise ratio": Threshold(
-        50.0,
-        20.0,
-        "S0 by noise of one volume",
-        "typical error of D, f and D* in a voxel: 3, 7 and 17 % at 50; 8, 18 and 40 % at 20",
-    ),
-}
-"""The one place of the thresholds of `lights`."""
-
-
-@dataclass(frozen=True)
-class Light:
-    """One traffic light.
-
-    Parameters
-    ----------
-    name : str
-        What it is about.
-    colour : {"green", "yellow", "red", "grey"}
-        How good it is; grey if there is nothing to judge by.
-    reason : str
-        Why it has this colour, with the number behind it.
-    advice : str
-        What to do; empty if there is nothing to do.
-    """
-
-    name: str
-    colour: str
-    reason: str
-    advice: str = ""
-
-    @property
-    def word(self) -> str:
-        """The colour as a word."""
-        return WORDS[self.colour]
 
 
 def lights(
@@ -114,6 +29,7 @@ def lights(
     *,
     noise: NoiseEstimate | None = None,
     findings: Sequence[Finding] | None = None,
+    regions: Sequence[Disagreement] | None = None,
 ) -> tuple[Light, ...]:
     """Judge a result: the fit, the acquisition, the noise and the residuals.
 
@@ -126,13 +42,19 @@ def lights(
         volumes if the scan is at hand and has them, else that from the residuals.
     findings : sequence of Finding, optional
         What the residuals show, see `residual_findings`; that light is grey without them.
+    regions : sequence of Disagreement, optional
+        Regions whose voxels and mean signal disagree, see `disagreements`; there is no such light
+        without them.
 
     Returns
     -------
     tuple of Light
-        Voxels without a fit, perfusion not detected (models with a perfusion fraction), values
-        at a bound, coverage of the decay, distinct b-values, signal-to-noise ratio, residuals.
-        The thresholds are in `THRESHOLDS`.
+        Voxels without a fit, perfusion not detected and tissue not detected (models with a
+        perfusion fraction), values at a bound, coverage of the decay, distinct b-values,
+        signal-to-noise ratio, residuals, voxels and mean signal; voxels without an ADC, or without
+        a standard deviation, only where there are more than a few. A light is never good where
+        the flag of the status that it is about is on in most voxels. The thresholds are in
+        `THRESHOLDS`.
 
     Examples
     --------
@@ -143,92 +65,12 @@ def lights(
     'good'
     """
     return (
-        _failed(result),
-        *_perfusion(result),
-        _bounds(result),
+        *status_lights(result),
         _coverage(result),
         _b_values(result),
         _snr(result, noise),
         _residuals(findings),
-    )
-
-
-def _fitted(result: FitResult) -> NDArray[np.bool_]:
-    return np.asarray(result.mask & ((result.status & int(FAILED)) == 0))
-
-
-def _spaced(n: int) -> str:
-    return f"{n:,}".replace(",", "\u202f")
-
-
-def _share(n: int, total: int, what: str) -> str:
-    return f"{_spaced(n)} of {_spaced(total)} {what} ({100 * n / total:.1f} %)"
-
-
-def _failed(result: FitResult) -> Light:
-    name = "voxels without a fit"
-    total = int(np.count_nonzero(result.mask))
-    if not total:
-        return Light(name, "red", "The mask is empty.", "Draw a mask of the tissue.")
-    n = total - int(np.count_nonzero(_fitted(result)))
-    colour = THRESHOLDS[name].colour(n / total)
-    reason = f"{_share(n, total, 'voxels in the mask')} have no value."
-    if not n:
-        return Light(name, colour, f"All {_spaced(total)} voxels in the mask have values.")
-    known = {flag: about for flag, about in explain(()).items() if flag & FAILED}
-    counts = {flag: int(np.count_nonzero(result.status & flag)) for flag in known}
-    most = max(counts, key=lambda flag: counts[flag])
-    _, sentence, advice = known[most]
-    return Light(name, colour, f"{reason} Most often: {sentence}", advice)
-
-
-def _perfusion(result: FitResult) -> Iterator[Light]:
-    pools = result.model.pools
-    fitted = _fitted(result)
-    total = int(np.count_nonzero(fitted))
-    if pools is None or pools.fraction is None or not total:
-        return
-    name = "perfusion not detected"
-    flag = int(FitStatus.PERFUSION_NOT_DETECTED)
-    n = int(np.count_nonzero(result.status[fitted] & flag))
-    reason = f"In {_share(n, total, 'fitted voxels')} f is not distinguishable from 0."
-    advice = (
-        "Do not interpret D* there: use result.reliable('D_star'), regions or more b-values up "
-        "to 100 s/mm²."
-        if pools.fast is not None
-        else "Average over regions, or add volumes at b = 0."
-    )
-    colour = THRESHOLDS[name].colour(n / total)
-    yield Light(name, colour, reason, "" if colour == "green" else advice)
-
-
-def _bounds(result: FitResult) -> Light:
-    name = "values at a bound"
-    fitted = _fitted(result)
-    seen = (result.status & int(FitStatus.PERFUSION_NOT_DETECTED)) == 0
-    total = int(np.count_nonzero(fitted))
-    if not total:
-        return Light(name, "grey", "No voxel was fitted.")
-    status = result.status[fitted & seen]
-    sides = {
-        f"{parameter.symbol} at its {side} bound": flag
-        for k, parameter in enumerate(result.model.parameters)
-        if not parameter.fixed and parameter.name not in result.model.fixed_maps
-        for side, flag in (("lower", at_lower(k)), ("upper", at_upper(k)))
-    }
-    n = int(np.count_nonzero(status & sum(sides.values())))
-    counts = {text: int(np.count_nonzero(status & flag)) for text, flag in sides.items()}
-    colour = THRESHOLDS[name].colour(n / total)
-    reason = f"{_share(n, total, 'fitted voxels')} have a value at a bound"
-    if not n:
-        return Light(name, colour, f"{reason}.")
-    most = max(counts, key=lambda text: counts[text])
-    advice = "The data do not decide there: widen the bound, mask fluid and vessels, or use bayes."
-    return Light(
-        name,
-        colour,
-        f"{reason}, most often {most} ({_spaced(counts[most])}).",
-        "" if colour == "green" else advice,
+        *_regions(regions),
     )
 
 
@@ -277,16 +119,17 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
         found = _noise(result) if noise is None else noise
     except NoiseError as error:
         return Light(name, "grey", f"{_sentence(error)}", "Measure b = 0 twice.")
-    signal = result.maps["S0"][_fitted(result)]
+    signal = result.maps["S0"][fitted_voxels(result)]
     ratio = float(np.median(signal)) / found.sigma if signal.size else math.nan
     if math.isnan(ratio):
         return Light(name, "grey", "No voxel was fitted.")
     colour = THRESHOLDS[name].colour(ratio)
-    advice = "Average more volumes, use larger voxels, regions in place of voxels, or bayes."
+    other = or_bayes(result)
+    advice = f"Average more volumes, use larger voxels, or regions in place of voxels{other}."
     return Light(
         name,
         colour,
-        f"About {ratio:.0f} in the median voxel at b = 0: {found}. {found.assumes}",
+        f"About {thousands(ratio)} in the median voxel at b = 0: {found}. {found.assumes}",
         "" if colour == "green" else advice,
     )
 
@@ -320,5 +163,27 @@ def _residuals(findings: Sequence[Finding] | None) -> Light:
         )
     if not findings:
         return Light(name, "green", "No b-value, slice or volume stands out.")
+    first = findings[0]
     more = f" ({len(findings)} findings, all in section Residuals)" if len(findings) > 1 else ""
-    return Light(name, "yellow", f"{findings[0].sentence}{more}", findings[0].advice)
+    # What the method itself does to residuals says nothing for or against the scan.
+    colour = "grey" if all(finding.kind == "method" for finding in findings) else "yellow"
+    return Light(name, colour, f"{first.sentence}{more}", first.advice)
+
+
+def _regions(found: Sequence[Disagreement] | None) -> Iterator[Light]:
+    if found is None:
+        return
+    name = "voxels and mean signal"
+    if not found:
+        reason = "In every region the median voxel and the fit of the mean signal agree."
+        yield Light(name, "green", reason)
+        return
+    worst = found[0]
+    more = f" ({len(found)} such maps of regions)" if len(found) > 1 else ""
+    yield Light(
+        name,
+        THRESHOLDS[name].colour(worst.size),
+        f"They disagree: in {worst.region}, {worst.sentence}{more}.",
+        "Report neither number alone. Noise biases voxels, mixed tissue the mean signal: "
+        "draw the region in one tissue, and look at reliable voxels only.",
+    )

@@ -33,6 +33,7 @@ def roi_table(
     *,
     maps: Sequence[str] | None = None,
     mean_fit: bool | FitResult | None = None,
+    reliable_only: bool = False,
 ) -> pd.DataFrame:
     """Summarise each map in each region.
 
@@ -50,13 +51,18 @@ def roi_table(
         Whether to fit the mean signal of each region beside; by default if the result has its
         scan at hand (``result.dwi``; ``ivimkit.load_result(folder, scan=True)``). Or these fits,
         if `roi_fit` has made them already.
+    reliable_only : bool
+        Whether the statistics leave out voxels whose value the data do not identify, see
+        `ivimkit.FitResult.reliable`; they count as missing then. By default they are of all
+        voxels with a value.
 
     Returns
     -------
     pandas.DataFrame
         One row per region and map:
 
-        - ``unit``; ``n``, voxels with a value, and ``missing``, voxels without;
+        - ``unit``; ``n``, voxels that count, by default all with a value, ``missing``, the
+          others, and ``reliable``, voxels whose value the data identify;
         - ``mean``, ``sd`` (n - 1), ``cv`` (sd / abs(mean)), ``median``, ``q25``, ``q75``,
           ``iqr`` (q75 - q25), ``p5`` and ``p95``, percentiles by linear interpolation;
         - ``skewness`` and ``kurtosis``: adjusted Fisher-Pearson G1 and G2, as Excel, SAS and SPSS
@@ -104,12 +110,14 @@ def roi_table(
     for name in names:
         # Outside the inner loop: each look-up of a map spreads it over the volume.
         values = np.atleast_1d(result.maps[name])
+        reliable = np.atleast_1d(result.reliable(name))
         unit = describe(name, result.model.parameters).unit
         limits = _limits(result, name, values, known.array != 0)
         for position, (region, at) in enumerate(inside.items()):
             rows[region, name] = {
                 "unit": unit,
-                **distribution(values[at], limits),
+                **distribution((reliable if reliable_only else values)[at], limits),
+                "reliable": int(np.count_nonzero(np.isfinite(reliable[at]))),
                 **extents[region],
                 **({} if fits is None else _fitted(fits, name, position)),
             }

@@ -47,6 +47,7 @@ def repeat_values(
     *,
     maps: Sequence[str] | None = None,
     statistic: str = "median",
+    reliable_only: bool = False,
 ) -> pd.DataFrame:
     """Take one number per subject, scan, region and map.
 
@@ -61,6 +62,8 @@ def repeat_values(
         Which maps; by default ADC, D, f, D* and f D*, as far as the first fit has them.
     statistic : {"mean", "median", "p5", "q25", "q75", "p95", "roi_fit"}
         Which number of `roi_table` stands for a region.
+    reliable_only : bool
+        Whether only voxels count whose value the data identify, see `ivimkit.FitResult.reliable`.
 
     Returns
     -------
@@ -89,6 +92,11 @@ def repeat_values(
 
     if statistic not in STATISTICS:
         raise OptionError(f"statistic is {statistic!r}; expected one of {', '.join(STATISTICS)}")
+    if reliable_only and statistic == "roi_fit":
+        raise OptionError(
+            "roi_fit is asked for of reliable voxels only, and it is of the mean signal of all "
+            "fitted voxels; expected another statistic, like median. Leave one out"
+        )
     if not any(map(len, scans.values())):
         raise OptionError("there is no scan; expected two or more of each subject. Name them")
     first = next(one for of_subject in scans.values() for one in of_subject)
@@ -97,7 +105,13 @@ def repeat_values(
     for subject, results in scans.items():
         for session, result in enumerate(results, start=1):
             regions = _labels_of(labels, subject, session, len(results), result)
-            table = roi_table(result, regions, maps=wanted, mean_fit=statistic == "roi_fit")
+            table = roi_table(
+                result,
+                regions,
+                maps=wanted,
+                mean_fit=statistic == "roi_fit",
+                reliable_only=reliable_only,
+            )
             found = table.reset_index()[["region", "map", "unit", statistic]]
             found = found.rename(columns={statistic: "value"})
             found.insert(0, "session", session)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.fit_method import FitMethod
+from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.quality.faults import Faults, relative_signal
 from ivimkit.quality.residuals import Residuals
 from ivimkit.quality.scatter import Scatter
@@ -28,17 +30,23 @@ class Finding:
 
     Parameters
     ----------
-    kind : {"b-value", "drift", "volume", "slice", "model"}
-        What stands out.
+    kind : {"b-value", "drift", "volume", "slice", "model", "method"}
+        What stands out; ``method`` is what the method of the fit does to residuals by itself.
     sentence : str
         What was found.
     advice : str
         What to do about it.
+    bvals : tuple of int
+        Positions in `Residuals.bvals` of the b-values that it is about: a figure marks them.
+    cells : tuple of tuple of int
+        Slice, and position in `Residuals.bvals`, where it is about slices.
     """
 
     kind: str
     sentence: str
     advice: str
+    bvals: tuple[int, ...] = field(default=(), repr=False)
+    cells: tuple[tuple[int, int], ...] = field(default=(), repr=False)
 
 
 def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
@@ -99,6 +107,7 @@ def _wrong_b(residuals: Residuals, known: Faults, fault: tuple[int, float]) -> F
         f"{as_if}.",
         "Check the b-values and the calibration of the gradients, and look at the volumes of this "
         f"b-value for artefacts. Leave b = {b:g} out to see what it does to the maps.",
+        (number,),
     )
 
 
@@ -120,6 +129,7 @@ def _moved(residuals: Residuals, scatter: Scatter) -> Finding:
         f"Residuals of {_volume_names(residuals, scatter.moved)} are {ratio:.1f} times those of "
         "the other volumes, in both directions: motion between volumes?",
         "Look at the volume; register the volumes, or leave it out.",
+        _shells(residuals, scatter.moved),
     )
 
 
@@ -130,25 +140,34 @@ def _shifted(residuals: Residuals, number: int) -> Finding:
         f"{_volume_names(residuals, [number]).capitalize()} lies {abs(size):.1f} % of S0 "
         f"{_side(size)} the fit.",
         "Look for a change of the gain of the receiver or an artefact; leave the volume out.",
+        _shells(residuals, [number]),
     )
 
 
 def _slice(
     residuals: Residuals, number: int, cells: list[int], ratio: NDArray[np.float64]
 ) -> Finding:
+    places = tuple((number, shell) for shell in _shells(residuals, cells))
     if len(cells) > _FEW * residuals.volumes.size:
         return Finding(
             "slice",
             f"Residuals of slice {number} are {np.median(ratio[cells]):.1f} times those of the "
             "other slices in many volumes: motion, pulsation or distortion?",
             "Look at the slice, and do not take numbers from it alone.",
+            cells=places,
         )
     return Finding(
         "slice",
         f"Residuals of slice {number} in {_volume_names(residuals, cells)} are "
         f"{ratio[cells].max():.1f} times those of the other slices: motion?",
         "Look at the slice in that volume; register, or leave the volume out.",
+        cells=places,
     )
+
+
+def _shells(residuals: Residuals, volumes: list[int]) -> tuple[int, ...]:
+    """Return the positions of the b-values of volumes."""
+    return tuple(sorted({int(residuals.shell[volume]) for volume in volumes}))
 
 
 def _volume_names(residuals: Residuals, numbers: list[int]) -> str:
@@ -173,13 +192,37 @@ def _misfit(residuals: Residuals) -> list[Finding]:
         f"{residuals.mean[k]:+.1f} % of S0 at b = {residuals.bvals[k]:g}".replace("-", "−")
         for k in (low, high)
     ]
+    reach = f"The mean residual reaches from {parts[0]} to {parts[1]}"
+    method = residuals.method
+    bending = " and ".join(_bending(method))
+    if method is not None and bending:
+        return [
+            Finding(
+                "method",
+                f"{reach}. {bending[:1].upper()}{bending[1:]} of method {method.name} "
+                f"bend residuals, so they do not tell whether model {residuals.model.name} "
+                "describes the decay.",
+                "To judge the model, fit by varpro with Gaussian noise and look at the residuals "
+                "of that fit.",
+                (low, high),
+            )
+        ]
     return [
         Finding(
             "model",
-            f"The mean residual reaches from {parts[0]} to {parts[1]}: model "
-            f"{residuals.model.name} does not describe the decay.",
-            "Compare models (ivimkit compare). At high b, kurtosis and the noise floor bend the "
-            "curve: leave the highest b-values out (bmax). If only b = 0 stands out, its images "
-            "may be scaled differently.",
+            f"{reach}: model {residuals.model.name} does not describe the decay.",
+            "Compare models. At high b, kurtosis and the noise floor bend the curve: leave the "
+            "highest b-values out. If only b = 0 stands out, its images may be scaled "
+            "differently.",
+            (low, high),
         )
     ]
+
+
+def _bending(method: FitMethod | None) -> list[str]:
+    """Return what a method does that leaves residuals of a model that is right."""
+    if method is None:
+        return []
+    prior = ["the prior"] if isinstance(method, PosteriorMethod) else []
+    floor = method.options().get("noise", "gaussian") != "gaussian"
+    return [*prior, *(["the noise floor"] if floor else [])]

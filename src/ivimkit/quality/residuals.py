@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ivimkit.dwi import DWI
 from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError
+from ivimkit.fit_method import FitMethod
 from ivimkit.quality.scan_at_hand import scan_of
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FAILED, FitStatus
@@ -78,6 +79,8 @@ class Residuals:
         The model.
     examples : ndarray, shape (n_examples, n_par)
         Parameters of voxels spread over those used.
+    method : FitMethod, optional
+        The method of the fit.
     """
 
     bvals: NDArray[np.float64]
@@ -99,6 +102,7 @@ class Residuals:
     n_fitted: int
     model: SignalModel = field(repr=False)
     examples: NDArray[np.float64] = field(repr=False)
+    method: FitMethod | None = field(default=None, repr=False)
 
 
 def residuals(
@@ -267,6 +271,7 @@ def _finish(
         n=n,
         n_fitted=n_fitted,
         model=result.model,
+        method=result.method,
         examples=params[:: -(-n // _EXAMPLES)],
     )
 

@@ -37,8 +37,9 @@ def scan_of(result: FitResult, dwi: DWI | None = None) -> DWI:
     found = result.dwi if dwi is None else dwi
     if found is None:
         raise OptionError(
-            "the result does not have its scan at hand; expected the measured signals. Load it "
-            "with load_result(folder, scan=True), or pass dwi="
+            "the result does not have its scan at hand; expected the measured signals. Name the "
+            "scan that was fitted",
+            python="Load it with load_result(folder, scan=True), or pass dwi=",
         )
     if found.shape != result.shape:
         raise ShapeError(

@@ -15,6 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from ivimkit.rounding import rounded
+
 __all__ = ["describe"]
 
 _SIDES = {
@@ -95,7 +97,7 @@ def _range(images: list[AxesImage]) -> str:
     """Say on which range images are shown, and their median."""
     low, high = images[0].get_clim()
     label = next((_bar_label(one) for one in images if one.colorbar is not None), "")
-    shown = f"shown from {_number(low)} to {_number(high)} {_unit(label)}".rstrip()
+    shown = f"shown from {low:g} to {high:g} {_unit(label)}".rstrip()
     values = np.concatenate([_finite(image.get_array()) for image in images])
     middle = f"median {_number(float(np.median(values)))}" if values.size else "without any value"
     return f"{shown}, {middle}"
@@ -235,7 +237,7 @@ def _span(values: NDArray[np.float64]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return rounded(value)
 
 
 def _one_line(text: str) -> str:

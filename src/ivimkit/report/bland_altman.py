@@ -15,6 +15,7 @@ from ivimkit.derived import describe
 from ivimkit.errors import OptionError
 from ivimkit.report.page import MARGIN, Page, fitted_size
 from ivimkit.report.shown import Shown, how_to_show
+from ivimkit.rounding import rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +152,7 @@ def _draw(axes: Axes, points: pd.DataFrame, numbers: dict[str, Any], shown: Show
         axes.text(
             1.02,
             factor * value,
-            f"{word}\n{factor * value:.3g}".replace("-", "−"),
+            f"{word}\n{rounded(factor * value)}",
             transform=axes.get_yaxis_transform(),
             va="center",
             fontsize=_NOTE_SIZE,

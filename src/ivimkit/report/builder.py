@@ -43,6 +43,7 @@ def build(
     reference: str | ArrayLike | None = None,
     ring: float | None = None,
     gap: float = 5.0,
+    reliable_only: bool | None = None,
     names: Sequence[str] | None = None,
     title: str | None = None,
     anonymous: bool = True,
@@ -69,6 +70,10 @@ def build(
         reference; 10 if there is no reference.
     gap : float
         Distance in mm between lesion and ring, where voxels are mixed.
+    reliable_only : bool, optional
+        Whether only voxels count whose value the data identify, see
+        `ivimkit.FitResult.reliable`; by default all in the tables of regions, and reliable ones
+        where a lesion is compared.
     names : sequence of str, optional
         What the two results are called; by default their methods, or A and B.
     title : str, optional
@@ -108,6 +113,7 @@ def build(
         labels=regions_of,
         lesion=_lesion(result, regions_of, lesion, reference, (ring, gap)),
         anonymous=anonymous,
+        reliable_only=reliable_only,
     )
     models = " and ".join(dict.fromkeys(one.model.title for one in results))
     heading = f"Report: {models}" if title is None else title

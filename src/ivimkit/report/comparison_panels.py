@@ -18,6 +18,7 @@ from ivimkit.report.grid import letter_sides, panel_size
 from ivimkit.report.page import MARGIN, Page, fitted_size, text_width
 from ivimkit.report.shown import BACKGROUND
 from ivimkit.report.view import View, choose_cut, view_of
+from ivimkit.rounding import percent, thousands
 
 if TYPE_CHECKING:
     from ivimkit.comparison import Comparison
@@ -143,7 +144,7 @@ def _entries(comparison: Comparison) -> list[str]:
     counts = [int(np.count_nonzero(comparison.chosen == i)) for i in range(len(comparison.names))]
     total = max(1, sum(counts))
     pairs = zip(comparison.names, counts, strict=True)
-    return [f"{name}: {count} ({count / total:.0%})" for name, count in pairs]
+    return [f"{name}: {thousands(count)} ({percent(count / total)})" for name, count in pairs]
 
 
 def _draw_models(axes: Axes, plane: NDArray[np.int32], view: View, n: int) -> None:

@@ -19,6 +19,7 @@ from ivimkit.report.grid import draw_plane, letter_sides, panel_size
 from ivimkit.report.page import MARGIN, Page, fitted_size
 from ivimkit.report.shown import Shown, how_to_show
 from ivimkit.report.view import choose_cut, view_of
+from ivimkit.rounding import thousands
 
 __all__ = ["agreement_panels", "difference_panels"]
 
@@ -246,6 +247,6 @@ def _draw_agreement(axes: Axes, difference: Difference, name: str) -> None:
     across, upright = f"mean of {first} and {second}{unit}", f"{second} − {first}{unit}"
     axes.set_xlabel(across, fontsize=fitted_size(across, 9, _WIDTH))
     axes.set_ylabel(upright, fontsize=fitted_size(upright, 9, _HEIGHT))
-    axes.set_title(f"{shown.symbol} (n = {row['n']:,})", fontsize=10, pad=4)
+    axes.set_title(f"{shown.symbol} (n = {thousands(row['n'])})", fontsize=10, pad=4)
     axes.tick_params(labelsize=8)
     axes.legend(fontsize=7, frameon=False, loc="upper right")

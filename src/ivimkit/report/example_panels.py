@@ -96,5 +96,5 @@ def _note(result: FitResult, values: Mapping[str, float]) -> str:
         if name in values and np.isfinite(values[name]):
             shown = how_to_show(name, result.model.parameters, [])
             unit = f"·{shown.unit}" if shown.unit else ""
-            lines.append(f"{shown.symbol} = {values[name] * shown.factor:.3g}{unit}")
+            lines.append(f"{shown.symbol} = {shown.text(values[name])}{unit}")
     return "\n".join(lines)

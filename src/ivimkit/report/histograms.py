@@ -14,6 +14,7 @@ from ivimkit.errors import OptionError, ShapeError
 from ivimkit.report.page import MARGIN, Page, text_width
 from ivimkit.report.shown import Shown, how_to_show
 from ivimkit.result import FitResult
+from ivimkit.rounding import percent, rounded, thousands
 
 __all__ = ["histograms"]
 
@@ -134,7 +135,11 @@ def _finite(shown: Shown, stored: NDArray[Any]) -> NDArray[np.float64]:
 
 def _entry(region: str, numbers: NDArray[np.float64]) -> str:
     """Return what the legend says of a region."""
-    return f"{region}: {np.median(numbers):#.3g} (n = {numbers.size})" if numbers.size else ""
+    return (
+        f"{region}: {rounded(float(np.median(numbers)))} (n = {thousands(numbers.size)})"
+        if numbers.size
+        else ""
+    )
 
 
 def _draw(axes: Axes, values: Mapping[str, NDArray[np.float64]], shown: Shown) -> None:
@@ -176,4 +181,4 @@ def _cycle(n: int) -> list[str]:
 def _beyond(beyond: int, total: int) -> str:
     if not total:
         return "no voxel has a value"
-    return f"{100 * beyond / total:.2g} % beyond the range" if beyond else ""
+    return f"{percent(beyond / total)} beyond the range" if beyond else ""

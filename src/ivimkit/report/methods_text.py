@@ -10,19 +10,19 @@ import numpy as np
 from ivimkit import methods, models, priors
 from ivimkit import organs as presets
 from ivimkit import uncertainty as estimators
+from ivimkit.acquisition import Acquisition
+from ivimkit.organs import Organ
 from ivimkit.parameter import Parameter
-from ivimkit.report.number import percent, thousands, unit_of
 from ivimkit.report.shown import how_to_show
 from ivimkit.result import FitResult
+from ivimkit.rounding import percent, thousands, unbroken_unit
 from ivimkit.status import FAILED, FitStatus
 
 __all__ = ["Citations", "agreement_text", "comparison_text", "methods_text"]
 
-_AVERAGES = {
-    "auto": "by the geometric mean across directions and the arithmetic mean across repeats",
-    "geometric": "by their geometric mean",
-    "arithmetic": "by their arithmetic mean",
-}
+_DIRECTIONS = "by the geometric mean across directions"
+_AND_REPEATS = f"{_DIRECTIONS} and the arithmetic mean across repeats"
+_GEOMETRIC, _ARITHMETIC = "by their geometric mean", "by their arithmetic mean"
 _NOISES = {
     "gaussian": "Gaussian",
     "rician": "Rician",
@@ -137,15 +137,31 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
         f"Diffusion-weighted images at {b.size} b-values ({listed} s/mm²; "
         f"{acquisition.n_volumes} volumes) were analysed voxel by voxel with {software}."
     )
-    average = str(record.options.get("average", "auto"))
-    if acquisition.n_volumes > b.size and average in _AVERAGES:
+    average = _average(acquisition, str(record.options.get("average", "auto")))
+    if average:
         yield (
-            f"Volumes of the same b-value were averaged {_AVERAGES[average]}, and each average "
-            "was weighted by its number of volumes."
+            f"Volumes of the same b-value were averaged {average}, and each average was weighted "
+            "by its number of volumes."
         )
     weights = record.options.get("weights")
     if weights is not None:
         yield f"Additional weights were {', '.join(f'{float(w):g}' for w in weights)}."
+
+
+def _average(acquisition: Acquisition, chosen: str) -> str:
+    """Return how volumes of one b-value were averaged; nothing if none were."""
+    several = [shell.volumes for shell in acquisition.shells if shell.count > 1]
+    if not several or chosen == "none":
+        return ""
+    if chosen == "geometric":
+        return _GEOMETRIC
+    if chosen == "arithmetic" or acquisition.bvecs is None:
+        return _ARITHMETIC
+    groups = [acquisition.directions(volumes) for volumes in several]
+    if all(len(directions) == 1 for directions in groups):
+        return _ARITHMETIC
+    repeated = any(len(volumes) > 1 for directions in groups for volumes in directions)
+    return _AND_REPEATS if repeated else _DIRECTIONS
 
 
 _SOFTWARE = {"numpy": "NumPy", "numba": "Numba", "nibabel": "NiBabel"}
@@ -172,8 +188,25 @@ def _model(result: FitResult, citations: Citations) -> Iterator[str]:
             yield f"{p.symbol} was fixed to {_plain(p, p.lower)}{_spaced_unit(p)}."
     organ = result.provenance.options.get("organ")
     if organ:
-        cited = citations.cite(presets.get(str(organ)).references)
-        yield f"Starting values and threshold were those of the preset {organ}{cited}."
+        yield from _preset(result, presets.get(str(organ)), citations)
+
+
+def _preset(result: FitResult, organ: Organ, citations: Citations) -> Iterator[str]:
+    """Say what the method took from a preset: what it does not use was not taken."""
+    model, method = result.model, result.method
+    taken = [
+        f"the starting value of {model[name].symbol}"
+        for name in method.starts_from(model)
+        if name in organ.means and model[name].start == organ.means[name]
+    ]
+    if method.options().get("b_split") == organ.b_split:
+        taken.append(f"the threshold of {organ.b_split:g} s/mm²")
+    if not taken:
+        return
+    verb = "was" if len(taken) == 1 else "were"
+    text = f"{' and '.join(taken)} {verb} that of the preset {organ.name}"
+    text = text if len(taken) == 1 else text.replace("that of", "those of")
+    yield f"{text[:1].upper()}{text[1:]}{citations.cite(organ.references)}."
 
 
 def _options(options: Mapping[str, Any]) -> str:
@@ -191,11 +224,11 @@ def _word(value: object) -> str:
 
 def _plain(parameter: Parameter, value: float) -> str:
     """Write a value in the unit that is shown, without digits that nobody gave."""
-    return f"{value * how_to_show(parameter.name, [parameter], []).factor:.6g}"
+    return f"{value * how_to_show(parameter.name, [parameter], []).factor:g}"
 
 
 def _spaced_unit(parameter: Parameter) -> str:
-    unit = unit_of(parameter)
+    unit = unbroken_unit(parameter)
     return f" × {unit}" if unit.startswith("10") else f" {unit}" if unit else ""
 
 

@@ -6,10 +6,10 @@ import numpy as np
 from markupsafe import escape
 
 from ivimkit.report.maps import map_panels
-from ivimkit.report.number import thousands
 from ivimkit.report.picture import Picture
 from ivimkit.result import FitResult
-from ivimkit.status import FAILED, FitStatus
+from ivimkit.rounding import thousands
+from ivimkit.status import FAILED, FitStatus, in_words
 
 __all__ = ["result_html"]
 
@@ -59,7 +59,12 @@ def _line(result: FitResult) -> str:
     total = int(np.count_nonzero(result.mask))
     fitted = total - int(np.count_nonzero(result.status & int(FAILED)))
     apart = ("OK", FitStatus.OUTSIDE_MASK.name)
-    flags = [f"{name}: {thousands(n)}" for name, n in result.counts().items() if name not in apart]
+    parameters = result.model.parameters
+    flags = [
+        f"{in_words(name, parameters)}: {thousands(n)}"
+        for name, n in result.counts().items()
+        if name not in apart
+    ]
     return "; ".join(
         [
             f"{result.model.title} by {result.method.title}",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.report.decay_axes import Decay, decay_panels
+from ivimkit.rounding import thousands
 
 __all__ = ["RegionCurve", "region_curves"]
 
@@ -78,7 +79,7 @@ def region_curves(curves: Sequence[RegionCurve], *, title: str | None = None) ->
     if not curves:
         raise OptionError("there is no region to draw; expected at least one")
     decays = [
-        Decay(one.name, one.bvals, one.mean, one.predict, one.sd, f"n = {one.n:,}")
+        Decay(one.name, one.bvals, one.mean, one.predict, one.sd, f"n = {thousands(one.n)}")
         for one in curves
     ]
     return decay_panels(decays, title or "")

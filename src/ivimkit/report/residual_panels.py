@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 
-from ivimkit.quality.faults import LEAST_SHIFT
+from ivimkit.quality.faults import FEWEST_VOXELS, LEAST_SHIFT
+from ivimkit.quality.residual_findings import Finding, residual_findings
 from ivimkit.quality.residuals import Residuals
 from ivimkit.report.page import MARGIN, Page, fitted_size, text_width
+from ivimkit.rounding import thousands
 
 __all__ = ["residual_panels"]
 
@@ -25,12 +30,21 @@ _BAR_GAP, _BAR, _BAR_TEXT = 0.12, 0.13, 0.62
 _USUAL, _LARGE = "#0072B2", "#D55E00"
 _DIVERGING = "RdBu_r"
 _EMPTY = "0.8"
+_NAMED = "named in the findings"
+_LEAST_RANGE = 3.0
+"""Of the colours of slices, % of S0: what nobody names must not look saturated."""
+
 _LABEL = "mean residual (% of S0)"
 _TICK = 8
 """Points."""
 
 
-def residual_panels(residuals: Residuals, *, title: str | None = None) -> Figure:
+def residual_panels(
+    residuals: Residuals,
+    *,
+    title: str | None = None,
+    findings: Sequence[Finding] | None = None,
+) -> Figure:
     r"""Draw the residuals of a fit by b-value, and by slice and b-value.
 
     Parameters
@@ -39,13 +53,15 @@ def residual_panels(residuals: Residuals, *, title: str | None = None) -> Figure
         What `ivimkit.quality.residuals` returned.
     title : str, optional
         Of the page; by default how many voxels are behind it.
+    findings : sequence of Finding, optional
+        What to mark; by default what `ivimkit.quality.residual_findings` says of the residuals.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Above the mean residual at each b-value, in another colour from 1 % of S0 on; in the
-        middle its standard deviation from voxel to voxel beside the noise; below, if there are
-        several slices, the mean residual of each.
+        Above the mean residual at each b-value, in another colour where a finding names it; in
+        the middle its standard deviation from voxel to voxel beside the noise; below, if there
+        are several slices, the mean residual of each, framed where a finding names it.
 
     Examples
     --------
@@ -55,6 +71,7 @@ def residual_panels(residuals: Residuals, *, title: str | None = None) -> Figure
     >>> [axes.get_ylabel() for axes in figure.axes][:3]
     ['mean residual\n(% of S0)', 'sd\n(% of S0)', 'slice']
     """
+    named = residual_findings(residuals) if findings is None else findings
     several = residuals.slices.size > 1
     height = min(max(_SLICE * residuals.slices.size, _LEAST), _MOST) if several else 0.0
     below = _TOP + _MEAN + _GAP + _SD
@@ -63,13 +80,13 @@ def residual_panels(residuals: Residuals, *, title: str | None = None) -> Figure
     right = _BAR_GAP + _BAR + _BAR_TEXT if several else MARGIN
     page = Page(_LEFT + _WIDTH + right, bottom + _BELOW, heading)
     panels = [page.place(_LEFT, _TOP, _WIDTH, _MEAN)]
-    _draw_means(panels[0], residuals)
+    _draw_means(panels[0], residuals, named)
     panels.append(page.place(_LEFT, _TOP + _MEAN + _GAP, _WIDTH, _SD))
     _draw_sd(panels[1], residuals)
     if several:
         panels.append(page.place(_LEFT, below + _GAP, _WIDTH, height))
         bar = page.place(_LEFT + _WIDTH + _BAR_GAP, below + _GAP, _BAR, height)
-        _draw_slices(panels[2], bar, residuals)
+        _draw_slices(panels[2], bar, residuals, named)
     for axes in panels:
         axes.set_xlim(-0.5, residuals.bvals.size - 0.5)
         _name_bvals(axes, residuals)
@@ -79,8 +96,9 @@ def residual_panels(residuals: Residuals, *, title: str | None = None) -> Figure
 
 
 def _heading(residuals: Residuals) -> str:
-    share = "" if residuals.n == residuals.n_fitted else f" of {residuals.n_fitted:,} fitted"
-    return f"residuals, measured − fit: {residuals.n:,}{share} voxels"
+    every = residuals.n == residuals.n_fitted
+    share = "" if every else f" of {thousands(residuals.n_fitted)} fitted"
+    return f"residuals, measured − fit: {thousands(residuals.n)}{share} voxels"
 
 
 def _name_bvals(axes: Axes, residuals: Residuals) -> None:
@@ -92,9 +110,15 @@ def _name_bvals(axes: Axes, residuals: Residuals) -> None:
     axes.set_xticks(places, [names[k] for k in places])
 
 
-def _draw_means(axes: Axes, residuals: Residuals) -> None:
-    colours = [_LARGE if abs(value) >= LEAST_SHIFT else _USUAL for value in residuals.mean]
-    axes.bar(np.arange(residuals.mean.size), residuals.mean, color=colours, label="mean residual")
+def _draw_means(axes: Axes, residuals: Residuals, findings: Sequence[Finding]) -> None:
+    named = {number for finding in findings for number in finding.bvals}
+    places = np.arange(residuals.mean.size)
+    colours = [_LARGE if number in named else _USUAL for number in places]
+    axes.bar(places, residuals.mean, color=colours, label="mean residual")
+    if named:
+        axes.legend(
+            handles=[Patch(color=_LARGE, label=_NAMED)], fontsize=7, frameon=False, loc="best"
+        )
     axes.axhline(0.0, color="0.3", linewidth=0.8)
     # At least to 1 %: rounding must not look like a pattern.
     largest = max(LEAST_SHIFT, 1.15 * float(np.abs(residuals.mean).max()))
@@ -115,9 +139,12 @@ def _draw_sd(axes: Axes, residuals: Residuals) -> None:
     axes.grid(axis="y", alpha=0.25)
 
 
-def _draw_slices(axes: Axes, bar: Axes, residuals: Residuals) -> None:
-    known = np.abs(residuals.by_slice[np.isfinite(residuals.by_slice)])
-    largest = max(LEAST_SHIFT, float(np.percentile(known, 99)) if known.size else 0.0)
+def _draw_slices(axes: Axes, bar: Axes, residuals: Residuals, findings: Sequence[Finding]) -> None:
+    # Slices that hardly have a voxel are noise; they neither count nor set the colours.
+    large = residuals.n_by_slice >= min(FEWEST_VOXELS, residuals.n_by_slice.max())
+    values = residuals.by_slice[large]
+    known = np.abs(values[np.isfinite(values)])
+    largest = max(_LEAST_RANGE, float(known.max()) if known.size else 0.0)
     axes.set_facecolor(_EMPTY)
     image = axes.imshow(
         residuals.by_slice,
@@ -132,7 +159,12 @@ def _draw_slices(axes: Axes, bar: Axes, residuals: Residuals) -> None:
     places = np.arange(0, residuals.slices.size, max(1, step))
     axes.set_yticks(places, [str(residuals.slices[k]) for k in places])
     axes.set_ylabel("slice", fontsize=9)
-    beyond = "both" if (known > largest).any() else "neither"
+    rows = {int(slice_): row for row, slice_ in enumerate(residuals.slices)}
+    for slice_, number in dict.fromkeys(cell for one in findings for cell in one.cells):
+        corner = (number - 0.5, rows[slice_] - 0.5)
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=1.2))
+    every = np.abs(residuals.by_slice[np.isfinite(residuals.by_slice)])
+    beyond = "both" if (every > largest).any() else "neither"
     colours = bar.figure.colorbar(image, cax=bar, extend=beyond)
     height = bar.bbox.height / bar.figure.dpi
     colours.set_label(_LABEL, fontsize=fitted_size(_LABEL, 8, height))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ivimkit.derived import describe
 from ivimkit.parameter import Parameter
+from ivimkit.rounding import rounded, shown_factor, shown_unit
 
 __all__ = ["BACKGROUND", "Shown", "how_to_show", "title_of"]
 
@@ -76,9 +77,7 @@ class Shown:
 
     def text(self, stored: float) -> str:
         """Write one stored value as a number in the shown unit."""
-        if not math.isfinite(stored):
-            return "–"
-        return f"{stored * self.factor:#.4g}".rstrip(".")
+        return rounded(stored * self.factor)
 
 
 def how_to_show(
@@ -110,7 +109,7 @@ def how_to_show(
         If there is no such map.
     """
     parameter = describe(name, parameters)
-    unit, factor = _unit(parameter.unit)
+    unit, factor = shown_unit(parameter), shown_factor(parameter)
     low, high = _range(parameter, parameters, stored, limits or {})
     return Shown(parameter.symbol, unit, factor, (low * factor, high * factor), _colours(name))
 
@@ -138,13 +137,6 @@ def title_of(name: str, parameters: Sequence[Parameter]) -> str:
         if name.endswith(suffix):
             return f"{what} {describe(name.removesuffix(suffix), parameters).symbol}"
     return describe(name, parameters).symbol
-
-
-def _unit(unit: str) -> tuple[str, float]:
-    """Return the unit that is shown, and shown number by stored value."""
-    if unit == "mm^2/s":
-        return "10⁻³ mm²/s", 1e3
-    return unit.replace("^2", "²"), 1.0
 
 
 def _range(

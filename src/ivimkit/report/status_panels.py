@@ -15,7 +15,8 @@ from ivimkit.report.page import MARGIN, Page, text_width
 from ivimkit.report.shown import BACKGROUND
 from ivimkit.report.view import Cut, choose_cut, view_of
 from ivimkit.result import FitResult
-from ivimkit.status import FAILED, FitStatus, explain
+from ivimkit.rounding import thousands
+from ivimkit.status import FAILED, FitStatus, explain, in_words
 
 __all__ = ["status_panels"]
 
@@ -146,5 +147,5 @@ def _draw(
 def _entries(result: FitResult, flags: Sequence[int]) -> list[str]:
     """Return the texts of the legend: OK and each flag with its number of voxels."""
     counts, reasons = result.counts(), explain(result.model.parameters)
-    names = ["OK", *(reasons[flag][0] for flag in flags)]
-    return [f"{name}: {counts.get(name, 0)}" for name in names]
+    names, parameters = ["OK", *(reasons[flag][0] for flag in flags)], result.model.parameters
+    return [f"{in_words(name, parameters)}: {thousands(counts.get(name, 0))}" for name in names]

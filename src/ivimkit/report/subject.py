@@ -46,6 +46,12 @@ class Lesion:
     reference_name: str
     reference: NDArray[np.bool_] = field(repr=False)
 
+    @property
+    def labels(self) -> Labels:
+        """Both as regions: the lesion where they overlap."""
+        numbers = np.where(self.mask, 1, np.where(self.reference, 2, 0))
+        return Labels(numbers, {1: self.name, 2: self.reference_name})
+
 
 @dataclass(frozen=True, eq=False)
 class Side:
@@ -89,11 +95,6 @@ class Side:
         """What stands out of the residuals; None if there are none."""
         return None if self.residuals is None else residual_findings(self.residuals)
 
-    @cached_property
-    def lights(self) -> tuple[quality.Light, ...]:
-        """The traffic lights."""
-        return quality.lights(self.result, findings=self.findings)
-
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -109,12 +110,15 @@ class Subject:
         One of them that is looked at.
     anonymous : bool
         Whether names of files and the command line stay out.
+    reliable_only : bool, optional
+        Whether only reliable voxels count; by default where a lesion is compared.
     """
 
     sides: Sequence[Side]
     labels: Labels | None = None
     lesion: Lesion | None = None
     anonymous: bool = True
+    reliable_only: bool | None = None
 
     @cached_property
     def comparisons(self) -> Mapping[str, pd.DataFrame]:
@@ -123,8 +127,23 @@ class Subject:
             return {}
         inside, outside = self.lesion.mask, self.lesion.reference
         return {
-            side.name: quality.compare_regions(side.result, inside, outside) for side in self.sides
+            side.name: quality.compare_regions(
+                side.result, inside, outside, reliable_only=self.reliable_only is not False
+            )
+            for side in self.sides
         }
+
+    def lights(self, side: Side) -> tuple[quality.Light, ...]:
+        """Return the traffic lights of a result, with what its regions tell."""
+        labels, means = self.labels, self.means.get(side.name)
+        if labels is None and self.lesion is not None:
+            labels = self.lesion.labels
+        regions = None
+        if labels is not None and side.result.dwi is not None:
+            # Method bayes may know no prior of these regions.
+            with suppress(OptionError):
+                regions = quality.disagreements(side.result, labels, means=means)
+        return quality.lights(side.result, findings=side.findings, regions=regions)
 
     @cached_property
     def means(self) -> Mapping[str, FitResult]:

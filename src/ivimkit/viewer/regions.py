@@ -19,7 +19,7 @@ from ivimkit.viewer.voxel import averaged, fit_entry, one_voxel
 __all__ = ["Drawing", "describe_regions", "numbers_of", "region_csv"]
 
 _HIGHEST = 255
-_STATISTICS = ("n", "missing", "mean", "sd", "median", "q25", "q75")
+_STATISTICS = ("n", "missing", "reliable", "mean", "sd", "median", "q25", "q75")
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
                 for row in rows.index
             ],
             **_mean_fit(result, labels, number),
+            "note": _note(result, labels, number),
         }
         regions.append(region)
     return {"regions": regions, **_comparison(result, labels, drawing.reference)}
@@ -174,6 +175,21 @@ def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
     return {"fit": fit, "why_no_fit": None}
 
 
+def _note(result: FitResult, labels: Labels, number: int) -> str | None:
+    """Say where voxels and mean signal of a region disagree; None if they do not."""
+    if result.dwi is None:
+        return None
+    name = labels.names[number]
+    try:
+        alone = Labels(np.where(labels[number], number, 0), {number: name})
+        found = quality.disagreements(result, alone)
+    except OptionError:
+        # Why there is no fit of the mean is said where it would stand.
+        return None
+    said = "; ".join(one.sentence for one in found)
+    return f"Voxels and mean signal disagree: {said}." if found else None
+
+
 def _comparison(result: FitResult, labels: Labels, reference: str | None) -> dict[str, Any]:
     """Compare the first region that is not the reference with the reference."""
     names = list(labels)
@@ -190,6 +206,7 @@ def _comparison(result: FitResult, labels: Labels, reference: str | None) -> dic
         {
             "map": name,
             "difference": row["difference"],
+            "error": max(row["lesion_sd"], row["reference_sd"]),
             "ratio": row["ratio"],
             "cnr": row["cnr"],
             "hedges_g": row["g"],

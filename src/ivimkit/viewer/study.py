@@ -87,7 +87,8 @@ class Study:
         if labels is not None and labels.array.shape != first.shape:
             raise ShapeError(
                 f"the labels have shape {labels.array.shape}; expected {first.shape}, that of the "
-                "result. Name the labels of this scan, or resample them (ivimkit.io.load_labels)"
+                "result. Name the labels of this scan, or resample them",
+                python="ivimkit.io.load_labels does",
             )
         found = [_with_scan(result, dwi) for result in results]
         return cls(tuple(result for result, _ in found), called, found[0][1], labels)

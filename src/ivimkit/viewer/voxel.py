@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.derived import describe as describe_map
 from ivimkit.derived import is_about_another
 from ivimkit.dwi import DWI
 from ivimkit.engine import evaluate
-from ivimkit.report.shown import Shown, how_to_show
+from ivimkit.report.shown import how_to_show
 from ivimkit.result import FitResult
+from ivimkit.rounding import limits, with_error
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus, describe, explain
 from ivimkit.viewer.study import Study
@@ -22,8 +24,6 @@ __all__ = ["describe_voxel", "fit_entry", "one_voxel", "values_of"]
 
 _POINTS = 201
 _FIRST = ("S0", "f", "D_star", "D", "ADC", "fD_star", "rmse", "r2")
-# Digits of a standard deviation, and so of the estimate before it.
-_DIGITS = 2
 
 
 def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
@@ -166,22 +166,18 @@ def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str,
                 "sd": sd,
                 "lo": values.get(f"{name}_lo", math.nan),
                 "hi": values.get(f"{name}_hi", math.nan),
+                "limits": limits(
+                    describe_map(name, parameters),
+                    values.get(f"{name}_lo", math.nan),
+                    values.get(f"{name}_hi", math.nan),
+                ),
                 "bits": values.get(f"{name}_bits", math.nan),
-                "text": _text(shown, values[name], sd),
+                "text": with_error(values[name] * shown.factor, sd * shown.factor),
                 "factor": shown.factor,
                 "unit_shown": shown.unit,
             }
         )
     return rows
-
-
-def _text(shown: Shown, value: float, sd: float) -> str:
-    """Write an estimate in the shown unit, as many digits as its standard deviation allows."""
-    spread = sd * shown.factor
-    if not (math.isfinite(value) and math.isfinite(spread) and spread > 0.0):
-        return shown.text(value)
-    decimals = max(0, _DIGITS - 1 - math.floor(math.log10(spread)))
-    return f"{value * shown.factor:.{decimals}f} ± {spread:.{decimals}f}"
 
 
 def _status(result: FitResult, code: int) -> dict[str, Any]:

@@ -127,6 +127,23 @@ class TestContent:
         path = write("labels.nii", regions(a=LEFT), dtype=np.float64)
         assert ik.load_labels(path, like).array.dtype == np.int32
 
+    @pytest.mark.parametrize("value", [1.6857, 0.00392, 0.5])
+    def test_one_value_beside_0_is_a_mask(self, like, write, value):
+        """Public masks are scaled; --mask takes them, and so do labels, and say so."""
+        inside = regions(a=LEFT) > 0
+        path = write("prostate.nii", np.where(inside, value, 0.0), dtype=np.float32)
+        with pytest.warns(RegionWarning, match=r"is no number of a region; .* taken as a mask"):
+            labels = ik.load_labels(path, like)
+        assert list(labels) == ["prostate"]
+        np.testing.assert_array_equal(labels["prostate"], inside)
+
+    def test_two_values_beside_0_are_refused(self, like, write):
+        values = regions(a=LEFT) * 1.6857
+        values.flat[-1] = 0.3
+        path = write("labels.nii", values, dtype=np.float32)
+        with pytest.raises(OptionError, match="holds other than whole numbers"):
+            ik.load_labels(path, like)
+
     @pytest.mark.parametrize("value", [0.4, np.nan, np.inf])
     def test_floats_that_are_not(self, like, write, value):
         path = write("labels.nii", np.full(SHAPE, value), dtype=np.float32)

@@ -43,7 +43,9 @@ def test_voxels_without_a_fit(n, colour):
     assert found.word == WORDS[colour]
     if n:
         assert f"{n} of 100 voxels" in found.reason
-        assert found.advice == "Look for the failed volume or processing step."
+        assert found.advice == (
+            "Look for the failed volume or processing step, or for the gap in the map."
+        )
 
 
 def test_an_empty_mask_is_poor_and_no_fault():
@@ -106,7 +108,7 @@ def test_monoexp_needs_no_low_b_values():
     assert light(result, "coverage of the decay", noise=noise).colour == "green"
 
 
-@pytest.mark.parametrize(("sigma", "colour"), [(10.0, "green"), (20.0, "yellow"), (60.0, "red")])
+@pytest.mark.parametrize(("sigma", "colour"), [(10.0, "green"), (20.0, "yellow"), (75.0, "red")])
 def test_signal_to_noise_ratio_of_a_given_noise(sigma, colour):
     # The median S0 is 750.
     found = light(with_status([]), "signal-to-noise ratio", noise=ik.noise.given(sigma))

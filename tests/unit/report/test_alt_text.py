@@ -16,8 +16,8 @@ def test_images_with_range_unit_and_median(result):
     median = 1e3 * np.median(result.maps["D"][:, :, 1])
     assert text == (
         f"{result.model.title}, {result.method.title}, slice 1. "
-        f"Image: D, shown from 0 to 2.5 10⁻³ mm²/s, median {median:.3g}. "
-        f"Image: f, shown from 0 to 0.4, median {np.median(result.maps['f'][:, :, 1]):.3g}. "
+        f"Image: D, shown from 0 to 2.5 10⁻³ mm²/s, median {median:#.3g}. "
+        f"Image: f, shown from 0 to 0.4, median {np.median(result.maps['f'][:, :, 1]):#.3g}. "
         "On the left the right side of the patient, on the right the left side."
     )
 
@@ -33,7 +33,7 @@ def test_rows_with_scales_of_their_own(result, affine):
     found = ik.quality.difference(result, other)
     text = describe(report.difference_panels(found, maps=["D", "f"]))
     assert "Images: B, D shown from 0 to 2.5 10⁻³ mm²/s, median" in text
-    assert "f shown from 0 to 0.4, median 0.1." in text
+    assert "f shown from 0 to 0.4, median 0.100." in text
 
 
 def test_a_map_without_a_value():

@@ -24,7 +24,7 @@ def test_legend_counts_the_voxels_of_the_volume(comparison):
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     counts = [int((comparison.chosen == index).sum()) for index in range(3)]
     assert texts == [
-        f"{name}: {count} ({count / sum(counts):.0%})"
+        f"{name}: {count} ({100 * count / sum(counts):.1f} %)"
         for name, count in zip(comparison.names, counts, strict=True)
     ]
 

@@ -45,10 +45,10 @@ def test_averages_fit_and_residuals_of_each_voxel(result):
 def test_estimates_are_written_with_their_units(result):
     axes = example_panels(result, {"best": (2, 1)}).axes[0]
     assert axes.texts[0].get_text().splitlines() == [
-        "D = 1·10⁻³ mm²/s",
-        "f = 0.3",
-        "D* = 50·10⁻³ mm²/s",
-        "ADC = 1.5·10⁻³ mm²/s",
+        "D = 1.00·10⁻³ mm²/s",
+        "f = 0.300",
+        "D* = 50.0·10⁻³ mm²/s",
+        "ADC = 1.50·10⁻³ mm²/s",
     ]
 
 

@@ -51,7 +51,7 @@ def test_regions_apart(result):
 def test_values_beyond_the_range_are_counted(result):
     axes = histograms(result, maps=["f"], limits={"f": (0.0, 0.225)}).axes[0]
     assert axes.get_xlim() == (0, 0.225)
-    assert axes.get_title(loc="right") == "50 % beyond the range"
+    assert axes.get_title(loc="right") == "50.0 % beyond the range"
 
 
 def test_maps_without_values():

@@ -42,7 +42,7 @@ def test_a_usual_fit(dwi):
         "Diffusion-weighted images at 8 b-values (0, 10, 20, 50, 100, 200, 400, 800 s/mm²; "
         f"9 volumes) were analysed voxel by voxel with ivimkit {versions['ivimkit']} (NumPy "
     )
-    assert "averaged by the geometric mean across directions" in text
+    assert "averaged by their arithmetic mean" in text
     assert "The bi-exponential IVIM model [1], S(b) = S0 [f exp(-b D*)" in text
     bounds = "f from 0 to 1, D* from 2 to 200 × 10⁻³ mm²/s, D from 0 to 5 × 10⁻³ mm²/s."
     assert bounds in plain(text)
@@ -108,13 +108,38 @@ def test_a_prior_from_elsewhere_is_called_by_its_rule(dwi):
     assert "The prior of region 3 was mine." in text
 
 
-def test_an_organ_preset_is_named_with_its_literature(dwi):
-    result = ik.fit(dwi)
-    options = {**result.provenance.options, "organ": "kidney"}
-    of_kidney = replace(result, provenance=replace(result.provenance, options=options))
-    text, listed = written(of_kidney)
-    assert "those of the preset kidney [" in text
-    assert set(ik.organs.get("kidney").references) <= set(listed)
+def with_organ(result, organ):
+    options = {**result.provenance.options, "organ": organ}
+    return replace(result, provenance=replace(result.provenance, options=options))
+
+
+SAID_OF_KIDNEY = {
+    "trr": "The starting value of D* was that of the preset kidney [",
+    "segmented": "The threshold of {b_split:g} s/mm² was that of the preset kidney [",
+}
+
+
+@pytest.mark.parametrize("name", sorted(ik.methods.names()))
+def test_only_what_a_method_takes_from_a_preset_is_said(dwi, name):
+    kidney = ik.organs.get("kidney")
+    model = ik.models.get("sivim" if name == "loglinear" else "biexp")
+    if model.name == "biexp":
+        model = model.with_start(D_star=kidney.means["D_star"])
+    own = {"b_split": kidney.b_split} if "b_split" in ik.methods.get(name).options() else {}
+    method = ik.methods.get(name, **own)
+    text, listed = written(with_organ(ik.fit(dwi, model=model, method=method), "kidney"))
+    said = SAID_OF_KIDNEY.get("segmented" if own else name)
+    if said is None:
+        assert "preset" not in text
+        assert "tarting" not in text
+        return
+    assert said.format(b_split=kidney.b_split) in text
+    assert set(kidney.references) <= set(listed)
+
+
+def test_a_threshold_of_ones_own_is_not_that_of_the_preset(dwi):
+    result = ik.fit(dwi, method=ik.methods.Segmented(b_split=130))
+    assert "preset" not in written(with_organ(result, "kidney"))[0]
 
 
 def test_an_adc_is_not_fitted_twice(dwi):
@@ -133,11 +158,48 @@ def test_voxels_that_failed_are_counted(dwi):
     assert f"Of {n} voxels, 1 ({100 / n:.1f} %) could not be fitted" in text
 
 
-def test_the_average_that_was_chosen(dwi):
-    text, _ = written(ik.fit(dwi.with_average("arithmetic")))
-    assert "averaged by their arithmetic mean" in text
-    text, _ = written(ik.fit(dwi.with_average("none")))
-    assert "averaged" not in text
+AVERAGES = {
+    # Of b = 400 twice in each of three directions, as averaged by hand.
+    ("auto", True): "by the geometric mean across directions and the arithmetic mean across rep",
+    ("auto", False): "by their arithmetic mean",
+    ("arithmetic", True): "by their arithmetic mean",
+    ("arithmetic", False): "by their arithmetic mean",
+    ("geometric", True): "by their geometric mean",
+    ("geometric", False): "by their geometric mean",
+    ("none", True): "",
+    ("none", False): "",
+}
+
+
+@pytest.mark.parametrize(("average", "directions"), AVERAGES)
+def test_the_average_is_the_one_that_was_made(average, directions):
+    b = np.array([0, 10, 20, 50, 100, 200, 800, *[400] * 6])
+    signal = np.array([[100, 90, 86, 80, 74, 66, 30, *[60, 50, 40, 56, 48, 44]]], float)
+    vectors = np.zeros((b.size, 3))
+    vectors[1:7, 0] = 1.0
+    vectors[7:] = np.tile(np.eye(3), (2, 1))
+    acquisition = ik.Acquisition(b, vectors if directions else None)
+    scan = ik.DWI(signal, acquisition, average=average)
+    text, _ = written(ik.fit(scan))
+    expected = AVERAGES[average, directions]
+    assert f"averaged {expected}" in text if expected else "averaged" not in text
+    at_400 = scan.voxels()
+    values = np.empty((1, scan.fit_bvals.size))
+    at_400.read(0, 1, values)
+    triples = signal[0, 7:].reshape(2, 3)
+    by_hand = {
+        "by their arithmetic mean": triples.mean(),
+        "by their geometric mean": np.exp(np.log(triples).mean()),
+    }.get(expected, np.exp(np.log(triples.mean(axis=0)).mean()))
+    if expected:
+        assert values[0, list(scan.fit_bvals).index(400)] == pytest.approx(by_hand)
+
+
+def test_one_direction_is_averaged_arithmetically():
+    b = np.array([0, 0, 10, 20, 50, 100, 200, 400, 800])
+    vectors = np.where(b[:, np.newaxis] > 0, [[1.0, 0, 0]], 0.0)
+    scan = ik.DWI(np.exp(-1e-3 * b)[np.newaxis], ik.Acquisition(b, vectors))
+    assert "by their arithmetic mean" in written(ik.fit(scan))[0]
 
 
 def test_comparisons_cite_their_statistics():

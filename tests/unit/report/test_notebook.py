@@ -22,7 +22,7 @@ def test_a_volume_shows_its_maps():
     data = re.search(r'src="data:image/png;base64,([^"]+)"', html)[1]
     assert imread(io.BytesIO(base64.b64decode(data))).ndim == 3
     assert len(html) < 100_000
-    assert "359 of 360 voxels fitted; NON_FINITE: 1" in html
+    assert "359 of 360 voxels fitted; signal not finite: 1" in html
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (2, 2, 2, 2)])

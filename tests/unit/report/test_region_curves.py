@@ -32,7 +32,7 @@ def test_signal_fit_and_residuals():
         line(below, "measured - fit").get_ydata(), [5.0, -5, 3, -3, 2, -2], atol=1e-9
     )
     assert above.get_title() == "liver"
-    assert above.texts[0].get_text() == "n = 1,234"
+    assert above.texts[0].get_text() == "n = 1\u202f234"
     assert below.get_xlabel() == "b (s/mm²)"
     assert above.get_xlim() == below.get_xlim()
 

@@ -26,9 +26,9 @@ def test_legend_counts_every_flag(result):
     texts = [text.get_text() for text in status_panels(result).legends[0].get_texts()]
     assert texts == [
         "OK: 90",
-        "NON_FINITE: 2",
-        "PERFUSION_NOT_DETECTED: 2",
-        "D_star_AT_UPPER_BOUND: 4",
+        "signal not finite: 2",
+        "perfusion not detected: 2",
+        "D* at its upper bound: 4",
     ]
 
 

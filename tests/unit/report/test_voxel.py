@@ -92,15 +92,15 @@ def test_estimates_are_printed_with_their_units(dwi, fits):
         "ADC (10⁻³ mm²/s)",
         "RMSE (a.u.)",
     ]
-    assert first == ["segmented", "1000", "0.3000", "50.00", "1.000", "1.500", "10.00"]
-    assert (second[0], second[4]) == ("varpro", "1.100")
+    assert first == ["segmented", "1\u202f000", "0.300", "50.0", "1.00", "1.50", "10.0"]
+    assert (second[0], second[4]) == ("varpro", "1.10")
 
 
 def test_models_with_other_parameters_share_the_table(dwi, fits):
     maps = {name: biexp_maps(SHAPE)[name] for name in ("S0", "ADC")}
     mono = made_result(maps, model="monoexp", method="loglinear")
     _, _, row = cells(voxel_plot(dwi, {"biexp": fits["varpro"], "mono": mono}, VOXEL))
-    assert row == ["mono", "1000", "–", "–", "–", "1.500", "–"]
+    assert row == ["mono", "1\u202f000", "–", "–", "–", "1.50", "–"]
 
 
 def test_status_is_said_in_words(dwi, fits):

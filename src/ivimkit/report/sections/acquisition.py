@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ivimkit.noise import ShellSignal, shell_signals
-from ivimkit.report.number import significant, thousands
 from ivimkit.report.section import Block, Items, Section, Table, Text
 from ivimkit.report.subject import Side, Subject
 from ivimkit.result import FitResult
+from ivimkit.rounding import percent, rounded, thousands
 
 __all__ = ["acquisition"]
 
@@ -57,10 +57,10 @@ def _matrix(result: FitResult) -> str:
     mask = (
         "no mask, so air counts as well"
         if n == total
-        else f"{thousands(n)} of them in the mask ({n / max(1, total):.0%})"
+        else f"{thousands(n)} of them in the mask ({percent(n / max(1, total))})"
     )
     return (
-        f"{shape} voxels of {size} {result.geometry.voxel_units}, {mask}; "
+        f"{shape} voxels of {size} {result.geometry.shown_units}, {mask}; "
         f"{result.acquisition.n_volumes} volumes."
     )
 
@@ -80,7 +80,7 @@ def _b_values(result: FitResult) -> Table:
             f"{signal.shell.b:g}",
             str(signal.shell.count),
             _directions(signal.shell.n_directions),
-            significant(signal.mean, 4),
+            rounded(signal.mean, 4),
             _snr(signal, signals),
         )
         for signal in signals
@@ -109,7 +109,7 @@ def _snr(signal: ShellSignal, signals: Sequence[ShellSignal]) -> str:
     if not known:
         return "–"
     usual = sum(known) / len(known)
-    return significant(signal.snr) if signal.sigma > 0 else f"~{significant(signal.mean / usual)}"
+    return rounded(signal.snr) if signal.sigma > 0 else f"~{rounded(signal.mean / usual)}"
 
 
 def _coverage(result: FitResult) -> Table:

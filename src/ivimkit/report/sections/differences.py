@@ -5,10 +5,10 @@ from __future__ import annotations
 from ivimkit.derived import describe
 from ivimkit.quality.difference import Difference
 from ivimkit.report.difference_panels import agreement_panels, difference_panels
-from ivimkit.report.number import in_unit, significant, thousands, unit_of
 from ivimkit.report.picture import Picture
 from ivimkit.report.section import Block, Pictures, Section, Table
 from ivimkit.report.subject import Subject
+from ivimkit.rounding import in_unit, rounded, thousands, unbroken_unit
 
 __all__ = ["differences"]
 
@@ -50,9 +50,9 @@ def _table(found: Difference) -> Table:
         rows.append(
             (
                 parameter.symbol,
-                unit_of(parameter),
+                unbroken_unit(parameter),
                 *(in_unit(parameter, row[key]) for key in keys),
-                significant(row["correlation"]),
+                rounded(row["correlation"]),
                 thousands(int(row["n"])),
             )
         )

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ivimkit.derived import describe, is_about_another
 from ivimkit.labels import Labels
 from ivimkit.parameter import Parameter
 from ivimkit.quality import roi_table, sentence
 from ivimkit.report.lesion_panels import lesion_panels
-from ivimkit.report.number import in_unit, significant, thousands, unit_of
 from ivimkit.report.picture import Picture
 from ivimkit.report.section import Block, Pictures, Section, Table, Text
 from ivimkit.report.subject import Lesion, Side, Subject
+from ivimkit.rounding import (
+    NONE,
+    in_unit,
+    interval,
+    limits,
+    plus_minus,
+    probability,
+    rounded,
+    thousands,
+    unbroken_unit,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,15 +34,20 @@ __all__ = ["lesion_sentence", "regions"]
 
 _FIRST = ("ADC", "D", "f", "D_star", "fD_star")
 _HEAD = (
+    "reliable",
     *("mean", "sd", "median", "25 %", "75 %", "5 %", "95 %"),
     *("CV", "skewness", "kurtosis", "entropy"),
 )
 _FIT_HEAD = ("fit of the mean", "95 % limits")
 _ABOUT_THE_CONTRAST = (
-    "The map that tells the lesion best comes first. CNR: difference by the sd of the reference; "
-    "AUC: area under the ROC curve; p: Mann-Whitney test. Voxels are taken for independent, which "
-    "neighbours are not quite."
+    "The map that separates the lesion best comes first. CNR: difference by the sd of the "
+    "reference; AUC: area under the ROC curve; p: Mann-Whitney test. Voxels are taken as "
+    "independent, which neighbours are not quite. The sentence compares medians of reliable "
+    "voxels, whose value the data identify, or the fits of the mean signals where too few are."
 )
+_AUC = 0.1
+"""To two places."""
+
 _LEFT_OUT = ("S0", "rmse", "r2", "cost", "n_iter", "ln_evidence", "sigma")
 
 
@@ -90,22 +107,26 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
     rows = []
     for name, row in subject.comparisons[side.name].iterrows():
         parameter = describe(str(name), side.result.model.parameters)
-        mean = [
-            f"{in_unit(parameter, row[f'{of}_mean'])} ± {in_unit(parameter, row[f'{of}_sd'])}"
-            for of in ("lesion", "reference")
-        ]
+        g = [row[key] for key in ("g", "g_lo", "g_hi")]
+        spread = np.nanmax([row["lesion_sd"], row["reference_sd"], 0.0])
         rows.append(
             (
                 parameter.symbol,
-                unit_of(parameter),
-                *mean,
-                in_unit(parameter, row["difference"]),
-                significant(row["ratio"]),
-                significant(row["cnr"]),
-                f"{significant(row['g'])} ({significant(row['g_lo'])} to "
-                f"{significant(row['g_hi'])})",
-                significant(row["auc"]),
-                _p_value(float(row["p"])),
+                unbroken_unit(parameter),
+                *(
+                    plus_minus(parameter, row[f"{of}_mean"], row[f"{of}_sd"])
+                    for of in ("lesion", "reference")
+                ),
+                *(
+                    f"{thousands(row[f'{of}_reliable'])} of {thousands(row[f'{of}_valued'])}"
+                    for of in ("lesion", "reference")
+                ),
+                in_unit(parameter, row["difference"], spread),
+                rounded(row["ratio"]),
+                rounded(row["cnr"], digits=2),
+                f"{rounded(g[0], (g[2] - g[1]) / 4)} ({interval(g[1], g[2])})",
+                rounded(row["auc"], _AUC),
+                probability(float(row["p"])),
             )
         )
     head = (
@@ -113,6 +134,8 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
         "unit",
         lesion.name,
         lesion.reference_name,
+        "reliable",
+        "of the other",
         "difference",
         "ratio",
         "CNR",
@@ -120,13 +143,10 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
         "AUC",
         "p",
     )
-    what = f"{_upper(lesion.name)} against {lesion.reference_name}, mean ± sd"
+    which = "all" if subject.reliable_only is False else "reliable"
+    what = f"{_upper(lesion.name)} against {lesion.reference_name}, mean ± sd of {which} voxels"
     caption = f"{side.name}: {what}" if side.name else what
     return Table(head, rows, caption, words=2)
-
-
-def _p_value(p: float) -> str:
-    return "< 0.001" if p < 1e-3 else significant(p, 2)
 
 
 def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
@@ -134,7 +154,11 @@ def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
     sides = subject.sides
     tables = {
         side.name: roi_table(
-            side.result, labels, maps=_names(side), mean_fit=subject.means.get(side.name, False)
+            side.result,
+            labels,
+            maps=_names(side),
+            mean_fit=subject.means.get(side.name, False),
+            reliable_only=bool(subject.reliable_only),
         )
         for side in sides
     }
@@ -151,7 +175,7 @@ def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
             for region in labels
             for side, part in rows.items()
         ]
-        unit = unit_of(parameter)
+        unit = unbroken_unit(parameter)
         of = ("region", "result") if len(sides) > 1 else ("region",)
         head = (*of, *_HEAD, *(_FIT_HEAD if fitted else ()))
         title = f"{parameter.symbol}{f' ({unit})' if unit else ''}"
@@ -169,7 +193,7 @@ def _sizes(table: pd.DataFrame) -> Table:
     rows = []
     for region, row in table.iterrows():
         total = int(row["n"] + row["missing"])
-        numbers = [significant(row[key]) for key in ("volume_ml", "diameter_mm")]
+        numbers = [rounded(row[key]) for key in ("volume_ml", "diameter_mm")]
         rows.append((str(region), thousands(total), thousands(int(row["n"])), *numbers))
     head = ("region", "voxels", "with a value", "volume (ml)", "largest diameter (mm)")
     return Table(head, rows, "Size of the regions")
@@ -177,15 +201,15 @@ def _sizes(table: pd.DataFrame) -> Table:
 
 def _cells(parameter: Parameter, row: Any, fitted: bool) -> tuple[str, ...]:
     keys = ("mean", "sd", "median", "q25", "q75", "p5", "p95")
-    shapes = (significant(row[key]) for key in ("cv", "skewness", "kurtosis", "entropy"))
-    found = (*(in_unit(parameter, row[key]) for key in keys), *shapes)
+    shapes = (rounded(row[key]) for key in ("cv", "skewness", "kurtosis", "entropy"))
+    numbers = (in_unit(parameter, row[key], row["sd"]) for key in keys)
+    found = (thousands(row["reliable"]), *numbers, *shapes)
     if not fitted:
         return found
     if "roi_fit" not in row:
-        return (*found, "–", "–")
-    low, high = (in_unit(parameter, row[key]) for key in ("roi_fit_lo", "roi_fit_hi"))
-    limits = "–" if low == high == "–" else f"{low} to {high}"
-    return (*found, in_unit(parameter, row["roi_fit"]), limits)
+        return (*found, NONE, NONE)
+    value = in_unit(parameter, row["roi_fit"], row["roi_fit_sd"])
+    return (*found, value, limits(parameter, row["roi_fit_lo"], row["roi_fit_hi"]))
 
 
 def _upper(name: str) -> str:

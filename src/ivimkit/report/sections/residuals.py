@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ivimkit.report.number import thousands
 from ivimkit.report.picture import Picture
 from ivimkit.report.residual_panels import residual_panels
 from ivimkit.report.section import Block, Items, Pictures, Section, Text
 from ivimkit.report.subject import Side, Subject
+from ivimkit.rounding import thousands
 
 __all__ = ["residuals"]
 
@@ -36,6 +36,9 @@ def _of_one(side: Side) -> list[Block]:
     caption = (
         f"Measured minus fitted signal in {share} {thousands(found.n_fitted)} fitted voxels. A "
         "b-value apart from the others may be wrong; a slice or volume apart was moved or "
-        "disturbed."
+        "disturbed. Orange bars and framed cells are those that the text above names."
     )
-    return [*said, Pictures([Picture(residual_panels(found), caption)])]
+    return [
+        *said,
+        Pictures([Picture(residual_panels(found, findings=side.findings or ()), caption)]),
+    ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ivimkit.report.number import percent, thousands
 from ivimkit.report.picture import Picture
 from ivimkit.report.section import Block, Pictures, Section, Table
 from ivimkit.report.status_panels import status_panels
 from ivimkit.report.subject import Side, Subject
-from ivimkit.status import FitStatus, explain
+from ivimkit.rounding import percent, thousands
+from ivimkit.status import FitStatus, explain, in_words
 
 __all__ = ["status"]
 
@@ -39,6 +39,6 @@ def _counts(side: Side) -> Table:
     for name, n in result.counts().items():
         outside = name == FitStatus.OUTSIDE_MASK.name
         share = "–" if outside else percent(n / total)
-        rows.append((name, thousands(n), share, *about[name]))
+        rows.append((in_words(name, result.model.parameters), thousands(n), share, *about[name]))
     head = ("status", "voxels", "share of the mask", "meaning", "what to do")
     return Table(head, rows, "A voxel with two flags counts in both", words=1, tail=2)

@@ -8,10 +8,10 @@ import numpy as np
 
 from ivimkit.derived import describe, is_about_another
 from ivimkit.quality import summary_rows
-from ivimkit.report.number import in_unit, thousands, unit_of
 from ivimkit.report.section import Block, Lamps, Section, Table, Text
 from ivimkit.report.sections.regions import lesion_sentence
 from ivimkit.report.subject import Side, Subject
+from ivimkit.rounding import NONE, in_unit, spread, thousands, unbroken_unit
 from ivimkit.status import FAILED
 
 __all__ = ["summary"]
@@ -29,7 +29,9 @@ def summary(subject: Subject) -> Section:
         What the report is about.
     """
     found = list(_sentences(subject))
-    return Section("Summary", "summary", [*found, *subject.each(_of_one)])
+    return Section(
+        "Summary", "summary", [*found, *subject.each(lambda side: _of_one(subject, side))]
+    )
 
 
 def _sentences(subject: Subject) -> Iterator[Block]:
@@ -39,7 +41,7 @@ def _sentences(subject: Subject) -> Iterator[Block]:
             yield Text(f"{side.name}: {text}" if side.name else text, tone="lead")
 
 
-def _of_one(side: Side) -> list[Block]:
+def _of_one(subject: Subject, side: Side) -> list[Block]:
     result = side.result
     total = int(np.count_nonzero(result.mask))
     fitted = total - int(np.count_nonzero(result.status & int(FAILED)))
@@ -47,7 +49,7 @@ def _of_one(side: Side) -> list[Block]:
         f"{result.model.title} ({result.model.name}) by {result.method.title} "
         f"({result.method.name}); {thousands(fitted)} of {thousands(total)} voxels have values."
     )
-    return [Text(what), Lamps(side.lights), _medians(side)]
+    return [Text(what), Lamps(subject.lights(side)), _medians(side)]
 
 
 def _medians(side: Side) -> Table:
@@ -57,17 +59,18 @@ def _medians(side: Side) -> Table:
         for name in result.maps
         if not is_about_another(name, result.maps) and name not in _LEFT_OUT
     ]
-    spread = any(f"{name}_sd" in result.maps for name in names)
+    with_sd = any(f"{name}_sd" in result.maps for name in names)
     rows = []
     for name, row in summary_rows(result, names).items():
         parameter = describe(name, result.model.parameters)
-        cells = [in_unit(parameter, row[key]) for key in ("median", "q25", "q75")]
-        if spread:
+        width = spread(row["q25"], row["q75"])
+        cells = [in_unit(parameter, row[key], width) for key in ("median", "q25", "q75")]
+        if with_sd:
             cells.append(_median_sd(side, name))
-        rows.append((parameter.symbol, unit_of(parameter), *cells, thousands(row["n"])))
-    head = ("map", "unit", "median", "25 %", "75 %", *(["sd"] if spread else []), "voxels")
+        rows.append((parameter.symbol, unbroken_unit(parameter), *cells, thousands(row["n"])))
+    head = ("map", "unit", "median", "25 %", "75 %", *(["sd"] if with_sd else []), "voxels")
     caption = "Maps over all voxels with a value" + (
-        "; sd: median of the standard deviations" if spread else ""
+        "; sd: median of the standard deviations" if with_sd else ""
     )
     return Table(head, rows, caption, words=2)
 
@@ -75,6 +78,6 @@ def _medians(side: Side) -> Table:
 def _median_sd(side: Side, name: str) -> str:
     about = f"{name}_sd"
     if about not in side.result.maps:
-        return "–"
+        return NONE
     median = summary_rows(side.result, [about])[about]["median"]
-    return in_unit(describe(about, side.result.model.parameters), median)
+    return in_unit(describe(about, side.result.model.parameters), median, digits=2)

@@ -120,8 +120,8 @@ export function estimatesTable(shown: Shown[], title: string): HTMLTableElement 
   return element("table", { class: "numbers", "data-testid": "estimates" }, element("caption", { class: "unseen" }, title), element("thead", {}, head), body);
 }
 
-function interval({ lo, hi, factor }: { lo: number | null; hi: number | null; factor: number }): string {
-  return lo === null || hi === null ? "" : `95 % interval ${short(lo * factor)} to ${short(hi * factor)}`;
+function interval({ limits }: { limits: string }): string {
+  return limits === NONE ? "" : `95 % interval ${limits}`;
 }
 
 function changed(name: string, before: Fit, after: Fit): string {
@@ -141,7 +141,7 @@ export function signalTable(averaged: Signal | null, shown: Shown[], title: stri
     for (const { fit } of shown) {
       if (!fit.residuals) continue;
       const place = fit.residuals.b.indexOf(b);
-      row.append(element("td", {}, short(fit.residuals.residual[place], 3)));
+      row.append(element("td", {}, short(fit.residuals.residual[place])));
     }
     body.append(row);
   });

@@ -3,7 +3,7 @@
 import { regionColour } from "./colours";
 import { button, choices, element, field, tick } from "./dom";
 import { type FitOptions, type Shown, estimatesTable, fitsContent, showPlot } from "./fits";
-import { NONE, probability, short, typed } from "./numbers";
+import { NONE, probability, rounded, short, thousands, typed, withError } from "./numbers";
 import { Regions, type Tool } from "./regions";
 import type { RegionAnswer, RegionsAnswer, Triple } from "./scene";
 import { Latest, download, getBytes, post, postJson } from "./server";
@@ -144,7 +144,7 @@ export class RegionsPanel {
         const input = element("input", { type: "text", value: name, maxlength: 40, "aria-label": `Name of region ${number}`, "data-testid": `name-${number}` });
         input.addEventListener("change", () => this.regions.rename(number, input.value.trim()));
         const found = this.answer?.regions.find((region) => region.number === number);
-        const size = found ? `${found.n} voxels, ${short(found.volume_ml)} ml` : "empty";
+        const size = found ? `${thousands(found.n)} voxels, ${short(found.volume_ml)} ml` : "empty";
         return element(
           "div",
           { class: "region" },
@@ -288,12 +288,13 @@ export class RegionsPanel {
     this.tables.replaceChildren(
       ...(shown.length ? [rows] : []),
       ...shown.map(({ fit, colour }) => note(fit.name, colour, fit.status.sentence)),
+      ...(this.answer?.regions ?? []).filter((region) => region.note).map(({ name, number, note: said }) => note(name, regionColour(number), said ?? "")),
       ...without.map(({ name, number, why_no_fit }) => note(name, regionColour(number), why_no_fit ?? "")),
     );
   }
 
   private statistics(regions: RegionAnswer[]): HTMLTableElement {
-    const head = element("tr", {}, ...["region", "mean ± sd", "median", "middle half", "voxels"].map((text) => element("th", { scope: "col" }, text)));
+    const head = element("tr", {}, ...["region", "mean ± sd", "median", "25 to 75 %", "reliable"].map((text) => element("th", { scope: "col" }, text)));
     const body = element("tbody");
     const { maps } = this.viewer.scene.results.find(({ id }) => id === this.which.value) ?? { maps: [] };
     for (const map of maps) {
@@ -302,16 +303,17 @@ export class RegionsPanel {
       for (const region of regions) {
         const row = region.maps.find((one) => one.map === map.name);
         if (!row) continue;
-        const show = (value: number | null): string => short(value === null ? null : value * map.factor);
+        const scaled = (value: number | null): number | null => (value === null ? null : value * map.factor);
+        const show = (value: number | null): string => rounded(scaled(value), scaled(row.sd));
         body.append(
           element(
             "tr",
             { "data-map": map.name, "data-region": region.name },
             element("td", { class: "name", style: `color:${regionColour(region.number)}` }, region.name),
-            element("td", { "data-value": row.mean }, row.mean === null ? NONE : `${show(row.mean)} ± ${show(row.sd)}`),
+            element("td", { "data-value": row.mean }, withError(scaled(row.mean), scaled(row.sd))),
             element("td", {}, show(row.median)),
             element("td", {}, row.q25 === null ? NONE : `${show(row.q25)} to ${show(row.q75)}`),
-            element("td", {}, row.missing ? `${row.n} of ${row.n + row.missing}` : String(row.n)),
+            element("td", {}, row.reliable < row.n + row.missing ? `${thousands(row.reliable)} of ${thousands(row.n + row.missing)}` : thousands(row.reliable)),
           ),
         );
       }
@@ -332,7 +334,7 @@ export class RegionsPanel {
           "tr",
           { "data-map": row.map },
           element("th", { scope: "row" }, map?.label ?? row.map),
-          ...[short(difference), short(row.ratio), short(row.cnr), short(row.auc), probability(row.p)].map((text) => element("td", {}, text)),
+          ...[rounded(difference, row.error === null ? null : row.error * (map?.factor ?? 1)), short(row.ratio), short(row.cnr), short(row.auc), probability(row.p)].map((text) => element("td", {}, text)),
         ),
       );
     }

@@ -107,6 +107,7 @@ export interface Estimate {
   symbol: string;
   value: number | null;
   sd: number | null;
+  limits: string;
   lo: number | null;
   hi: number | null;
   text: string;
@@ -136,6 +137,7 @@ export interface RegionMap {
   map: string;
   n: number;
   missing: number;
+  reliable: number;
   mean: number | null;
   sd: number | null;
   median: number | null;
@@ -154,11 +156,15 @@ export interface RegionAnswer {
   fit: (Fit & { averaged: Signal }) | null;
   /** A sentence, if there is a signal but no fit of it. */
   why_no_fit: string | null;
+  /** A sentence, if its voxels and its mean signal disagree. */
+  note: string | null;
 }
 
 export interface Comparison {
   map: string;
   difference: number | null;
+  /** The larger standard deviation of both, which rounds the difference. */
+  error: number | null;
   ratio: number | null;
   cnr: number | null;
   hedges_g: number | null;

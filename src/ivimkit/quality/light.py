@@ -1,0 +1,109 @@
+"""Light: one traffic light, and where the lights change their colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["THRESHOLDS", "WORDS", "Light", "Threshold"]
+
+WORDS = {"green": "good", "yellow": "caution", "red": "poor", "grey": "not known"}
+"""What each colour means: a light is never told by its colour alone."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Where a light changes its colour.
+
+    Parameters
+    ----------
+    yellow, red : float
+        Last values that are green, that are yellow.
+    unit : str
+        Of both.
+    why : str
+        Where the numbers are from.
+    """
+
+    yellow: float
+    red: float
+    unit: str
+    why: str
+
+    def colour(self, value: float) -> str:
+        """Return the colour of a value; larger is worse if red is the larger limit."""
+        sign = 1.0 if self.red > self.yellow else -1.0
+        if sign * value > sign * self.red:
+            return "red"
+        return "yellow" if sign * value > sign * self.yellow else "green"
+
+
+THRESHOLDS = {
+    "voxels without a fit": Threshold(
+        0.01, 0.05, "share of the mask", "a mask that ends in tissue has hardly any"
+    ),
+    "perfusion not detected": Threshold(
+        0.2, 0.5, "share of fitted voxels", "beyond one half the map of D* is mostly noise"
+    ),
+    "tissue not detected": Threshold(
+        0.2, 0.5, "share of fitted voxels", "beyond one half the map of D is mostly noise"
+    ),
+    "values at a bound": Threshold(
+        0.05,
+        0.2,
+        "share of fitted voxels",
+        "bounds are wide, so tissue is rarely near one; f and D* do not count without perfusion, "
+        "but no single bound may hold most voxels",
+    ),
+    "voxels without an ADC": Threshold(
+        0.05, 0.2, "share of fitted voxels", "an ADC needs two positive signals"
+    ),
+    "no standard deviation": Threshold(
+        0.2, 0.5, "share of fitted voxels", "beyond one half the maps of sd are about the others"
+    ),
+    "voxels and mean signal": Threshold(
+        0.2,
+        0.5,
+        "share of the larger value",
+        "largest disagreement of a region; one half is a factor of two",
+    ),
+    "distinct b-values": Threshold(
+        2.0,
+        1.25,
+        "per free parameter",
+        "8 for the 4 parameters of a bi-exponential, 5 at the very least: 4 leave no residual",
+    ),
+    "signal-to-noise ratio": Threshold(
+        50.0,
+        20.0,
+        "S0 by noise of one volume",
+        "typical error of D, f and D* in a voxel: 3, 7 and 17 % at 50; 8, 18 and 40 % at 20",
+    ),
+}
+"""The one place of the thresholds of `lights`."""
+
+
+@dataclass(frozen=True)
+class Light:
+    """One traffic light.
+
+    Parameters
+    ----------
+    name : str
+        What it is about.
+    colour : {"green", "yellow", "red", "grey"}
+        How good it is; grey if there is nothing to judge by.
+    reason : str
+        Why it has this colour, with the number behind it.
+    advice : str
+        What to do; empty if there is nothing to do.
+    """
+
+    name: str
+    colour: str
+    reason: str
+    advice: str = ""
+
+    @property
+    def word(self) -> str:
+        """The colour as a word."""
+        return WORDS[self.colour]

@@ -1,0 +1,122 @@
+"""Whether the voxels of a region and the fit of its mean signal say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ivimkit.derived import describe
+from ivimkit.labels import Labels
+from ivimkit.quality.centre import difference_of, of_mean_signal, of_voxels
+from ivimkit.quality.region_fit import roi_fit
+from ivimkit.quality.rows import finite, labelled
+from ivimkit.result import FitResult
+from ivimkit.rounding import in_unit, shown_unit
+
+__all__ = ["LEAST_DISAGREEMENT", "Disagreement", "disagreements"]
+
+LEAST_DISAGREEMENT = 0.2
+"""Of the larger of both: noise and mixed tissue explain less."""
+
+_MAPS = ("ADC", "D", "f")
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A map of a region of which the voxels say one thing and the mean signal another.
+
+    Parameters
+    ----------
+    region, map : str
+        Where, and of what.
+    voxels : float
+        Median of the reliable voxels.
+    signal : float
+        The fit of the mean signal.
+    sentence : str
+        The same in words, without the region.
+    """
+
+    region: str
+    map: str
+    voxels: float
+    signal: float
+    sentence: str
+
+    @property
+    def size(self) -> float:
+        """Difference of both by the larger one."""
+        return abs(self.voxels - self.signal) / max(abs(self.voxels), abs(self.signal))
+
+
+def disagreements(
+    result: FitResult,
+    labels: ArrayLike | Labels,
+    label_names: Mapping[int, str] | None = None,
+    *,
+    means: FitResult | None = None,
+    maps: Sequence[str] = _MAPS,
+) -> tuple[Disagreement, ...]:
+    """Find the regions whose voxels and mean signal disagree.
+
+    The fit of the mean signal hardly knows noise, the voxels know no mixing: where the median of
+    the reliable voxels and the fit of the mean differ by more than their 95 % limits allow, and by
+    more than 20 %, neither number stands for the region.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    labels : Labels or array_like of int, shape of the maps
+        Region of each voxel; 0 is none.
+    label_names : mapping of int to str, optional
+        Names of the regions.
+    means : FitResult, optional
+        What `roi_fit` returned for these labels; by default it is made.
+    maps : sequence of str
+        Which maps, as far as the fit has them.
+
+    Returns
+    -------
+    tuple of Disagreement
+        The largest first.
+
+    Raises
+    ------
+    ShapeError
+        If the labels have another shape than the maps, or there is no region.
+    OptionError
+        If the mean signals cannot be fitted, see `roi_fit`.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(32, 24, 1), snr=100)
+    >>> ik.quality.disagreements(ik.fit(made.dwi), made.labels == 1)
+    ()
+    """
+    known = labelled(labels, result, label_names)
+    fits = roi_fit(result, known) if means is None else means
+    found = []
+    for name in (name for name in maps if name in result.maps):
+        parameter = describe(name, result.model.parameters)
+        values = np.atleast_1d(result.reliable(name))
+        for position, region in enumerate(known):
+            voxels = of_voxels(finite(values[np.atleast_1d(known[region])]))
+            signal = of_mean_signal(fits, name, position, parameter)
+            difference = difference_of(voxels, signal)
+            if not difference.known or difference.low <= 0.0 <= difference.high:
+                continue
+            unit = shown_unit(parameter)
+            said = (
+                f"{parameter.symbol} is {in_unit(parameter, voxels.value)} in the median voxel "
+                f"and {in_unit(parameter, signal.value)} in the mean signal"
+                f"{f' ({unit})' if unit else ''}"
+            )
+            one = Disagreement(region, name, voxels.value, signal.value, said)
+            if one.size > LEAST_DISAGREEMENT:
+                found.append(one)
+    return tuple(sorted(found, key=lambda one: -one.size))

@@ -1,0 +1,293 @@
+"""How numbers are written for people: one rule for terminal, report, figures and viewer.
+
+A number with an error is rounded by the error, which has two significant digits; one without has
+three. The page of the viewer has the same rule in ``numbers.ts``, tested on the same cases.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from ivimkit.parameter import Parameter
+
+__all__ = [
+    "NONE",
+    "change",
+    "in_unit",
+    "interval",
+    "limits",
+    "percent",
+    "plus_minus",
+    "probability",
+    "rounded",
+    "shown_factor",
+    "shown_unit",
+    "spread",
+    "thousands",
+    "unbroken_unit",
+    "with_error",
+]
+
+NONE = "–"
+"""Stands where there is no number."""
+
+_ERROR_DIGITS = 2
+_MOST_DIGITS = 6
+_SMALLEST = 1e-4
+_LARGEST = 1e9
+_SHOWN = {"mm^2/s": ("10⁻³ mm²/s", 1e3), "a.u.^2": ("a.u.²", 1.0)}
+
+
+def rounded(value: float, error: float = math.nan, digits: int = 3) -> str:
+    r"""Write a number as its error allows; a dash if there is none.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    error : float
+        Its standard deviation, or half of its interval; NaN if it is not known.
+    digits : int
+        Significant digits of a number without an error.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import rounded
+    >>> rounded(1.23456), rounded(1.23456, 0.2), rounded(28.22, 38.64), rounded(12345.6)
+    ('1.23', '1.23', '28', '12\u202f346')
+    """
+    if not math.isfinite(value):
+        return NONE
+    places = _places(value, error)
+    if places is not None:
+        return _fixed(value, places)
+    if value != 0.0 and not _SMALLEST <= abs(value) < _LARGEST:
+        return _power(value, digits)
+    if value == 0.0:
+        return "0"
+    return _fixed(value, max(0, digits - 1 - _magnitude(value, digits)))
+
+
+def with_error(value: float, error: float, digits: int = 3) -> str:
+    """Write a number and its error, both to the same place.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import with_error
+    >>> with_error(1.1344, 0.0411), with_error(28.22, 38.64), with_error(3.0, float("nan"))
+    ('1.134 ± 0.041', '28 ± 39', '3.00')
+    """
+    places = _places(value, error)
+    if not math.isfinite(value) or places is None:
+        return rounded(value, digits=digits)
+    return f"{_fixed(value, places)} ± {_fixed(error, places)}"
+
+
+def interval(low: float, high: float, digits: int = 3) -> str:
+    """Write the two ends of an interval, both to the place that its half width allows.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import interval
+    >>> interval(0.1234, 0.4567), interval(float("nan"), 1.0)
+    ('0.123 to 0.457', '–')
+    """
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return NONE
+    # Ends at 95 %: a quarter of the way between them is one standard deviation.
+    error = (high - low) / 4.0
+    return f"{rounded(low, error, digits)} to {rounded(high, error, digits)}"
+
+
+def spread(q25: float, q75: float) -> float:
+    """Return what quartiles tell of the standard deviation of a normal distribution.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import spread
+    >>> round(spread(-0.6745, 0.6745), 3)
+    1.0
+    """
+    return (q75 - q25) / 1.349
+
+
+def probability(p: float) -> str:
+    """Write a p-value: three places, and never 0.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import probability
+    >>> probability(0.01234), probability(1e-9)
+    ('0.012', '< 0.001')
+    """
+    if not math.isfinite(p):
+        return NONE
+    return "< 0.001" if p < 1e-3 else _fixed(p, 3)
+
+
+def percent(share: float) -> str:
+    """Write a share in per cent, to a tenth; what is there is never 0 and what lacks never 100.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import percent
+    >>> percent(0.1234), percent(1e-5), percent(0.0), percent(0.99999)
+    ('12.3 %', '< 0.1 %', '0.0 %', '> 99.9 %')
+    """
+    if not math.isfinite(share):
+        return NONE
+    if 0.0 < share < 0.0005:
+        return "< 0.1 %"
+    if 0.9995 <= share < 1.0:
+        return "> 99.9 %"
+    return f"{_fixed(100 * share, 1)} %"
+
+
+def change(ratio: float) -> str:
+    """Write a ratio as the change in per cent; a dash if there is none.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import change
+    >>> change(1.25), change(0.8), change(1.0)
+    ('+25 %', '−20 %', '0 %')
+    """
+    if not math.isfinite(ratio):
+        return NONE
+    size = round(100.0 * (ratio - 1.0))
+    return _signed(f"{size:+d} %") if size else "0 %"
+
+
+def thousands(n: float) -> str:
+    r"""Write a number of things, with thin spaces between thousands.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import thousands
+    >>> thousands(1234567)
+    '1\u202f234\u202f567'
+    """
+    return _fixed(n, 0)
+
+
+def shown_unit(parameter: Parameter) -> str:
+    """Return the unit in which the numbers of a parameter are shown; empty if they have none."""
+    unit, _ = _unit(parameter)
+    return unit
+
+
+def shown_factor(parameter: Parameter) -> float:
+    """Return shown number by stored value of a parameter, see `shown_unit`."""
+    _, factor = _unit(parameter)
+    return factor
+
+
+def unbroken_unit(parameter: Parameter) -> str:
+    """Return `shown_unit` as one word, which no line break divides."""
+    return shown_unit(parameter).replace(" ", "\u00a0")
+
+
+def in_unit(parameter: Parameter, value: float, error: float = math.nan, digits: int = 3) -> str:
+    """Write a stored value as a number in the unit that is shown, see `shown_unit`.
+
+    Examples
+    --------
+    >>> from ivimkit import models
+    >>> from ivimkit.rounding import in_unit
+    >>> in_unit(models.get("biexp").parameters[3], 1.2345e-3, 2e-5)
+    '1.234'
+    """
+    _, factor = _unit(parameter)
+    shown = value * factor
+    if _has_a_scale(parameter) and 0.0 < abs(shown) < _SMALLEST and not error > 0.0:
+        return "< 0.0001" if shown > 0 else "> −0.0001"
+    return rounded(shown, error * factor, digits)
+
+
+def plus_minus(parameter: Parameter, value: float, error: float, digits: int = 3) -> str:
+    """Write a stored value and its error in the unit that is shown.
+
+    Examples
+    --------
+    >>> from ivimkit import models
+    >>> from ivimkit.rounding import plus_minus
+    >>> plus_minus(models.get("biexp").parameters[3], 1.2345e-3, 2e-5)
+    '1.234 ± 0.020'
+    """
+    _, factor = _unit(parameter)
+    if not error > 0.0:
+        return in_unit(parameter, value, digits=digits)
+    return with_error(value * factor, error * factor, digits)
+
+
+def limits(parameter: Parameter, low: float, high: float, digits: int = 3) -> str:
+    """Write stored limits in the unit that is shown, never beyond the bounds of the parameter.
+
+    Examples
+    --------
+    >>> from ivimkit import models
+    >>> from ivimkit.rounding import limits
+    >>> limits(models.get("biexp").parameters[1], -0.02, 0.404)
+    '0.00 to 0.40'
+    """
+    _, factor = _unit(parameter)
+    if not parameter.fixed:
+        low, high = (
+            min(max(end, parameter.lower), parameter.upper) if math.isfinite(end) else end
+            for end in (low, high)
+        )
+    return interval(low * factor, high * factor, digits)
+
+
+def _unit(parameter: Parameter) -> tuple[str, float]:
+    """Return the unit that is shown, and shown number by stored value."""
+    return _SHOWN.get(parameter.unit, (parameter.unit.replace("^2", "²"), 1.0))
+
+
+def _has_a_scale(parameter: Parameter) -> bool:
+    """Return whether 0.0001 of the shown unit is nothing, as of a fraction and of mm²/s."""
+    return not parameter.unit.startswith("a.u.")
+
+
+def _places(value: float, error: float) -> int | None:
+    """Return to how many places an error lets a number be written; None if it does not tell."""
+    if not (math.isfinite(error) and error > 0.0) or abs(value) >= _LARGEST or error >= _LARGEST:
+        return None
+    places = max(0, _ERROR_DIGITS - 1 - _magnitude(error, _ERROR_DIGITS))
+    size = value if math.isfinite(value) and value else error
+    # An error of rounding must not ask for sixteen digits.
+    most = _MOST_DIGITS - 1 - _magnitude(size, _MOST_DIGITS)
+    return places if places <= most else None
+
+
+def _magnitude(value: float, digits: int) -> int:
+    """Return the power of ten of a number that is rounded to some digits: 9.996 becomes 10."""
+    return int(f"{abs(value):.{digits - 1}e}".partition("e")[2])
+
+
+def _fixed(value: float, places: int) -> str:
+    """Write a number with some places, ties away from 0, as the page does."""
+    if not math.isfinite(value):
+        return NONE
+    unit = Decimal(1).scaleb(-places)
+    exact = Decimal(float(value)).quantize(unit, ROUND_HALF_UP, _CONTEXT)
+    text = f"{abs(exact):,f}".replace(",", "\u202f")
+    return f"−{text}" if exact < 0 else text
+
+
+def _power(value: float, digits: int) -> str:
+    number, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    return f"{_signed(number)}·10{str(int(exponent)).translate(_RAISED)}"
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", "−")
+
+
+_CONTEXT = Context(prec=400)
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -1,0 +1,130 @@
+"""One rule of rounding: the same cases in Python and on the page, and no other formatter."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import ivimkit
+from ivimkit import models, rounding
+from ivimkit.parameter import Parameter
+
+CASES = json.loads((Path(__file__).parent / "rounding_cases.json").read_text(encoding="utf-8"))
+NAMES = {
+    "rounded": "rounded",
+    "with_error": "withError",
+    "probability": "probability",
+    "thousands": "thousands",
+}
+PACKAGE = Path(ivimkit.__file__).parent
+PAGE = PACKAGE / "viewer" / "page" / "src" / "numbers.ts"
+
+ON_THE_PAGE = """
+import { readFileSync } from "node:fs";
+const [file, vite, cases] = process.argv.slice(1);
+const { transformWithOxc } = await import(vite);
+const { code } = await transformWithOxc(readFileSync(file, "utf8"), file);
+const page = await import(`data:text/javascript,${encodeURIComponent(code)}`);
+console.log(JSON.stringify(JSON.parse(cases).map(([name, given]) => page[name](...given))));
+"""
+
+D = models.get("biexp")["D"]
+F = models.get("biexp")["f"]
+
+
+def number(value):
+    return math.nan if value is None else value
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_python(name):
+    write = getattr(rounding, name)
+    for given, expected in CASES[name]:
+        assert write(*map(number, given)) == expected, given
+
+
+def test_on_the_page():
+    node, vite = shutil.which("node"), PAGE.parents[1] / "node_modules" / "vite"
+    if node is None or not PAGE.is_file() or not vite.is_dir():
+        pytest.skip("needs node and the packages of the page, as an editable install has them")
+    listed = json.dumps([(NAMES[name], given) for name in NAMES for given, _ in CASES[name]])
+    module = str(vite / "dist" / "node" / "index.js")
+    done = subprocess.run(
+        [node, "--input-type=module", "-e", ON_THE_PAGE, str(PAGE), module, listed],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [text for name in NAMES for _, text in CASES[name]]
+
+
+def test_units():
+    assert (rounding.in_unit(D, 1.1e-3), rounding.shown_unit(D)) == ("1.10", "10⁻³ mm²/s")
+    assert rounding.unbroken_unit(D) == "10⁻³\u00a0mm²/s"
+    assert rounding.plus_minus(D, 1.1344e-3, 4.11e-5) == "1.134 ± 0.041"
+    assert rounding.in_unit(F, 5e-17) == "< 0.0001"
+    assert rounding.shown_unit(Parameter("cost", "cost", "a.u.^2", 0, 1, 0)) == "a.u.²"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "low", "high", "text"),
+    [
+        (F, -0.0244, 0.404, "0.00 to 0.40"),
+        (F, 0.2, 1.14, "0.20 to 1.00"),
+        (models.get("biexp")["D_star"], -7.76e-5, 13.5e-3, "2.0 to 13.5"),
+        (D, math.nan, 1e-3, "–"),
+    ],
+)
+def test_limits_never_leave_the_bounds(parameter, low, high, text):
+    assert rounding.limits(parameter, low, high) == text
+
+
+def test_shares_and_changes():
+    assert [rounding.percent(share) for share in (0.0, 1e-5, 0.1234, 0.9999, 1.0)] == [
+        "0.0 %",
+        "< 0.1 %",
+        "12.3 %",
+        "> 99.9 %",
+        "100.0 %",
+    ]
+    assert rounding.percent(math.nan) == "–"
+    assert [rounding.change(ratio) for ratio in (1.25, 0.8, 1.001, math.nan)] == [
+        "+25 %",
+        "−20 %",
+        "0 %",
+        "–",
+    ]
+
+
+# Digits that somebody asks for by hand; a plain :g writes a setting as it was given.
+OWN = {
+    ".py": re.compile(r":[-+#, ]*\d*\.(\d+|\{\w[^{}]*\})[efg%]\}|:,[^{}]*\}"),
+    ".ts": re.compile(r"\.(toPrecision|toFixed|toLocaleString)\("),
+}
+# What is no number of a result, each with what it is.
+ALLOWED = {
+    "cli/progress.py": "the share of a bar",
+    "quality/residual_findings.py": "sentences in per cent of S0",
+    "report/rerun.py": "a command that must give the same numbers again",
+    "viewer/page/src/numbers.ts": "the rule itself",
+    "viewer/page/src/picture.ts": "a position of the crosshair for NiiVue",
+}
+MESSAGES = re.compile(r"seconds|clock|distance:|apart:|edge:|\.width:|shift:|degree|of the mask")
+
+
+def test_nobody_else_formats_results():
+    found = {}
+    for folder in ("cli", "report", "quality", "viewer"):
+        for path in (PACKAGE / folder).rglob("*"):
+            where = path.relative_to(PACKAGE).as_posix()
+            if path.suffix not in OWN or "node_modules" in where or where in ALLOWED:
+                continue
+            for line in path.read_text(encoding="utf-8").splitlines():
+                if OWN[path.suffix].search(line) and not MESSAGES.search(line):
+                    found.setdefault(where, []).append(line.strip())
+    assert not found
