@@ -119,6 +119,9 @@ def _of_map(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
         return VoxelNoise(float(np.sqrt(np.mean(values**2))), math.inf)
     n_values = int(np.count_nonzero(np.asarray(result.provenance.counts) > 0.0))
     degrees = max(float(n_values - result.model.n_free), 1.0) + _degrees_of_prior(result)
+    if result.dwi is not None and not isinstance(result.method, PosteriorMethod):
+        # Where volumes were averaged, it is their spread that has told.
+        degrees = max(degrees, float((result.dwi.fit_counts - 1.0).sum()))
     sigma, total = pooled(values**2 * degrees, np.full(values.size, degrees), "median")
     return VoxelNoise(sigma, total)
 
