@@ -99,6 +99,21 @@ class FitMethod(Plugin, ABC):
         """
         return False
 
+    @property
+    def measures_noise(self) -> bool:
+        """Whether noise that was not given is to be taken from repeated volumes that are averaged.
+
+        Once they are means, a voxel function cannot see how they scatter.
+        """
+        return False
+
+    def for_means(self) -> FitMethod:
+        """Return the method for values of which some are means of several volumes.
+
+        By default it is the method itself: such values differ in their weight alone.
+        """
+        return self
+
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         """Return the names of the maps that the method gives beside the parameters."""
         return ()

@@ -22,6 +22,7 @@ from ivimkit.engine import Progress, Task, default_threads, describe, gpus_for, 
 from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
+from ivimkit.noise.repeats import magnitude_noise
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult, Provenance, VoxelMaps
@@ -134,12 +135,16 @@ def fit(
     gpus = gpus_for(device, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     started, clock = datetime.now(UTC), time.perf_counter()
+    means = bool((counts[weight > 0.0] > 1.0).any())
+    as_fitted = the_method.for_means() if means else the_method
     scan = Scan(
         reader,
         b,
         weight,
         _per_voxel(the_model, reader, dwi.shape),
-        _sigma(sigma, reader, dwi.shape),
+        magnitude_noise(dwi, getattr(as_fitted, "coils", 1))
+        if sigma is None and as_fitted.measures_noise
+        else _sigma(sigma, reader, dwi.shape),
         threads,
     )
     regions = _regions(labels, the_method, dwi, reader)
@@ -148,7 +153,7 @@ def fit(
     )
     settled: dict[str, PosteriorMethod] = {}
     fitted, adc, further = _run(
-        scan, regions, the_method, the_estimator, adc_task, settled, (where, precision), progress
+        scan, regions, as_fitted, the_estimator, adc_task, settled, (where, precision), progress
     )
     values, status, spread = fitted
     adc_values = adc[0][:, 1].copy()

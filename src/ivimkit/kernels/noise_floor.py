@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
 
-__all__ = ["N_FLOOR", "excess", "excess_table"]
+__all__ = ["N_FLOOR", "excess", "excess_table", "magnitude_mean"]
 
 N_FLOOR = 97
 """Number of entries of the table."""
@@ -62,3 +62,39 @@ def excess(ratio: float, table: NDArray[np.float64], first: int) -> float:
     low = table[first + index]
     excess_here: float = low + (place - index) * (table[first + index + 1] - low)
     return excess_here
+
+
+def magnitude_mean(signal: NDArray[np.float64], coils: int = 1) -> NDArray[np.float64]:
+    """Return the mean of a magnitude, for a noise of 1 in each channel.
+
+    Parameters
+    ----------
+    signal : ndarray
+        Signal without noise, >= 0.
+    coils : int
+        Number of coils whose squares were added: 1 is Rician noise.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `signal`; its square is below ``2 coils + signal**2``, the mean square.
+
+    References
+    ----------
+    Constantinides CD, Atalar E, McVeigh ER. Magn Reson Med 1997;38:852-857.
+    doi:10.1002/mrm.1910380524
+    """
+    from scipy.special import gammaln, hyp1f1  # Slow to load, and few fits need it.
+
+    half = 0.5 * np.asarray(signal, dtype=np.float64) ** 2
+    far = half > 200.0 + 40.0 * coils
+    level = np.sqrt(2.0) * np.exp(gammaln(coils + 0.5) - gammaln(coils))
+    near = level * hyp1f1(-0.5, coils, -np.where(far, 0.0, half))
+    # Kummer's function far out: the series ends long before it would diverge.
+    inverse = 1.0 / np.where(far, half, 1.0)
+    term = total = np.ones_like(half)
+    for k in range(8):
+        term = term * (k - 0.5) * (k + 0.5 - coils) / (k + 1.0) * inverse
+        total = total + term
+    found: NDArray[np.float64] = np.where(far, np.sqrt(2.0 * half) * total, near)
+    return found

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
-from ivimkit.fit_method import VoxelPlan
+from ivimkit.fit_method import FitMethod, VoxelPlan
 from ivimkit.kernels.device import device, pasted
 from ivimkit.kernels.magnitude import MORE_ROWS, magnitude_fit
+from ivimkit.kernels.mean_magnitude import excess_of_coils, mean_magnitude_fit
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.kernels.search import global_fit, ordered
 from ivimkit.kernels.side_by_side import fit_side_by_side, stored_fit
@@ -115,6 +116,35 @@ def _fit_magnitudes(
     return code
 
 
+@device
+def _fit_means(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    sigma: float,
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    start: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> int:
+    box = pool_bounds(lower, upper, options)
+    degrees = options[6]
+    fit, variance = mean_magnitude_fit(
+        b, root_weight, signal, sigma, options[EXTRA], box,
+        int(options[4]), int(options[5]), degrees, options, EXTRA + 1, table, work,
+    )  # fmt: skip
+    noise = variance * degrees if variance > 0.0 else fit[4]
+    judged = fit[0], fit[1], fit[2], fit[3], noise, fit[5], fit[6], fit[7], fit[8]
+    n = lower.size
+    code = store_pools(judged, options, box, out[: n + 2])
+    out[n] = fit[4]
+    out[n + 2] = math.sqrt(variance)
+    return code
+
+
 @final
 @dataclass(frozen=True)
 class VarPro(TwoPoolMethod):
@@ -133,9 +163,9 @@ class VarPro(TwoPoolMethod):
     magnitudes in place of least squares, which takes the noise floor for signal: D too low, f too
     high. sigma is that given to `ivimkit.fit`, or else is estimated with the parameters of every
     voxel; either way it is stored as the map ``sigma``. ``cost``, ``rmse`` and ``r2`` still
-    compare the magnitudes with the curve S(b), so that the noise floor is part of them. Volumes
-    that were averaged count as volumes that all had their mean: near the noise floor,
-    ``DWI(..., average="none")`` is more exact.
+    compare the magnitudes with the curve S(b), so that the noise floor is part of them. Of volumes
+    that were averaged it is known what the mean of so many magnitudes is: the floor of one, and a
+    spread that is smaller. Their sigma, where it is not given, is that of the repeated volumes.
 
     Parameters
     ----------
@@ -222,6 +252,10 @@ class VarPro(TwoPoolMethod):
         """Return ``sigma``, if the noise has a part in the fit."""
         return () if self.noise == "gaussian" else ("sigma",)
 
+    def for_means(self) -> FitMethod:
+        """Return what fits means of several magnitudes, if the noise has a part in the fit."""
+        return self if self.noise == "gaussian" else _MeansOfMagnitudes(self.coils)
+
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return the number of coils, if the noise has a part in the fit."""
         return () if self.noise == "gaussian" else (float(self.coils),)
@@ -231,12 +265,48 @@ class VarPro(TwoPoolMethod):
     ) -> VoxelPlan:
         """Compute the dictionary of decays; with noise of magnitudes also make room for those."""
         plan = super().plan(model, b, weight)
-        if self.noise == "gaussian":
-            return plan
-        rows, columns = plan.table.shape
-        table = np.zeros((rows, max(columns, b.size)))
-        table[:, :columns] = plan.table
-        return VoxelPlan(plan.options, table, plan.work_rows + MORE_ROWS)
+        return plan if self.noise == "gaussian" else _with_rows(plan, b.size, MORE_ROWS)
+
+
+@final
+@dataclass(frozen=True)
+class _MeansOfMagnitudes(TwoPoolMethod):
+    """What `VarPro` with noise of magnitudes is for values that are means of several."""
+
+    name: ClassVar[str] = "varpro"
+    title: ClassVar[str] = VarPro.title
+    full_fit: ClassVar[bool] = True
+    voxel = staticmethod(_fit_means)
+    references: ClassVar[tuple[str, ...]] = _LEAST_SQUARES + _MAGNITUDES
+
+    coils: int
+
+    @property
+    def least_squares(self) -> bool:
+        return False
+
+    @property
+    def measures_noise(self) -> bool:
+        return True
+
+    def extras(self, model: SignalModel) -> tuple[str, ...]:
+        return ("sigma",)
+
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+        return (float(self.coils), *excess_of_coils(self.coils).tolist())
+
+    def plan(
+        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> VoxelPlan:
+        return _with_rows(super().plan(model, b, weight), b.size, 1)
+
+
+def _with_rows(plan: VoxelPlan, n_b: int, more: int) -> VoxelPlan:
+    """Return the plan with more rows of scratch, each as long as the signal."""
+    rows, columns = plan.table.shape
+    table = np.zeros((rows, max(columns, n_b)))
+    table[:, :columns] = plan.table
+    return VoxelPlan(plan.options, table, plan.work_rows + more)
 
 
 METHOD = VarPro

@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from ivimkit.acquisition import Acquisition, Shell
 from ivimkit.dwi import DWI
 from ivimkit.errors import NoiseError
+from ivimkit.kernels.noise_floor import magnitude_mean
 from ivimkit.noise.floor import above_floor
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.pooling import check_pool, pooled
 
-__all__ = ["from_repeats", "repeated", "sum_of_squares"]
+__all__ = ["from_repeats", "magnitude_noise", "repeated", "sum_of_squares"]
 
 _CHUNK = 16384
+# Degrees of freedom of repeated volumes from which a voxel knows its own noise to a sixth.
+_LEAST_DEGREES = 20
+_ROUNDS = 8
 
 
 def from_repeats(
@@ -104,6 +108,51 @@ def from_repeats(
         assumes=_assumes(acquisition, [shell for shell, _ in found]),
         n_voxels=int(np.count_nonzero(known)),
     )
+
+
+def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
+    """Return the noise of magnitudes in each voxel by its own repeats, also near the noise floor.
+
+    The spread about the mean of each group of repeats counts with the share that is left of the
+    noise of a channel where the mean is so large.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan.
+    coils : int
+        Number of coils whose squares were added.
+
+    Returns
+    -------
+    ndarray, shape (n_voxels,) or (1,)
+        Of the voxels in the mask, in the order of `DWI.voxels`; NaN where repeats do not tell, and
+        everywhere, as one number, where there are too few of them.
+    """
+    acquisition = dwi.acquisition
+    groups = [group for shell in acquisition.shells for group in repeated(acquisition, shell)]
+    degrees = np.array([len(group) - 1.0 for group in groups])
+    if degrees.sum() < _LEAST_DEGREES:
+        return np.full(1, np.nan)
+    signal = np.linspace(0.0, 20.0 * np.sqrt(coils), 801)
+    mean = magnitude_mean(signal, coils)
+    share = 2.0 * coils + signal**2 - mean**2
+    reader = dwi.with_average("none").voxels()
+    found = np.empty(reader.n_voxels)
+    buffer = np.empty((_CHUNK, reader.n_columns))
+    for start in range(0, reader.n_voxels, _CHUNK):
+        stop = min(start + _CHUNK, reader.n_voxels)
+        values = buffer[: stop - start]
+        reader.read(start, stop, values)
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            means = np.array([values[:, group].mean(axis=1) for group in groups])
+            squares = np.array([sum_of_squares(values, [group]) for group in groups]).sum(axis=0)
+            variance = squares / degrees.sum()
+            for _ in range(_ROUNDS):
+                left = np.interp(means / np.sqrt(variance), mean, share)
+                variance = squares / (degrees @ left)
+            found[start:stop] = np.where(variance > 0.0, np.sqrt(variance), np.nan)
+    return found
 
 
 def repeated(acquisition: Acquisition, shell: Shell) -> list[list[int]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,14 @@ from ivimkit.fit_method import FitMethod
 from ivimkit.fitting import fit
 from ivimkit.labels import Labels
 from ivimkit.posterior_method import PosteriorMethod
+from ivimkit.quality.region_limits import N_NOISY, limits, noisy_signals
+from ivimkit.quality.region_noise import (
+    MeanSignal,
+    VoxelNoise,
+    mean_without_floor,
+    spread_of_mean,
+    voxel_noise,
+)
 from ivimkit.quality.rows import labelled
 from ivimkit.result import FitResult
 from ivimkit.signal_model import SignalModel
@@ -27,6 +36,21 @@ __all__ = ["roi_fit"]
 
 _CHUNK = 1 << 16
 _UNUSABLE = int(FAILED | FitStatus.OUTSIDE_MASK)
+# Regions whose noisy signals are in memory at a time.
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class _Region:
+    """A region, its mean signal as measured and as it is fitted, and the noise of its voxels."""
+
+    number: int
+    name: str
+    inside: NDArray[np.bool_]
+    n: int
+    measured: NDArray[np.float64]
+    noise: VoxelNoise
+    mean: MeanSignal
 
 
 def roi_fit(
@@ -37,14 +61,22 @@ def roi_fit(
     """Fit the mean signal of each region as each voxel was fitted.
 
     The signal is averaged over the voxels of the region that have a fit, b-value by b-value, and
-    fitted with the model, the method, the weights and the uncertainty of the result (if it has
-    none, curvature, or bootstrap for a method in steps), and for method bayes its own prior.
+    fitted with the model, the method and the weights of the result, and for method bayes its own
+    prior. A region of one voxel is that voxel, with the uncertainty of the result (if it has none,
+    curvature, or bootstrap for a method in steps).
 
-    The mean has the noise of one voxel divided by the root of their number, taken as independent;
-    where the noise was not given as a number, the residuals of the mean signal tell. It is fitted
-    with hardly any noise, which in single voxels pushes f and D* off; a noise floor of magnitudes
-    stays in it, for ``noise="rician"`` to take off. But the mean of different decays is no decay
-    of one tissue: in a mixed region the voxel-wise median may be closer to its tissue.
+    The noise is that of the voxels: the one that the fit was given or found, else what the
+    residuals of least squares in each voxel say. Where the method knows of a noise floor, the
+    floor is that of one volume of one voxel, which averaging leaves as it is; it is taken off
+    before the fit. The spread is that noise divided by the root of the number of voxels and of
+    averages, voxels taken as independent. Where the mean signal scatters more about every sum of
+    decays than that, its own scatter is the spread.
+
+    Limits and standard deviations come from fits of the mean signal with as much noise added once
+    more, 1024 of them, so they stay inside the bounds of the parameters, and they are about the
+    value that the mean signal would have without noise. That value is not the mean of the voxels'
+    values: the mean of different decays is not the decay of one tissue. For method bayes they hold
+    the limits of the posterior, too.
 
     Parameters
     ----------
@@ -59,8 +91,9 @@ def roi_fit(
     -------
     FitResult
         Its voxels are the regions, in the order of their numbers, shape (n_regions,): ``maps``,
-        ``sd``, ``interval``, ``status``, and ``dwi`` with the mean signals. A region without a
-        fitted voxel has NaN.
+        ``sd``, ``interval``, ``status``, and ``dwi`` with the mean signals as measured. The map
+        ``sigma`` is the noise of one volume of one voxel. A region without a fitted voxel has
+        NaN.
 
     Raises
     ------
@@ -82,39 +115,20 @@ def roi_fit(
     known = labelled(labels, result, label_names)
     dwi = _scan_of(result)
     usable = (result.status & _UNUSABLE) == 0
-    signals, numbers = _mean_signals(dwi, known, usable)
-    # One by one: a mean of 1000 voxels weighs more against the noise of a voxel than one of 10.
-    fits = [
-        _fit_one(result, known, usable, position, signals[position], int(numbers[position]))
-        for position in range(len(known))
-    ]
-    if "ADC" not in result.model.names:
-        fits = [_with_adc_sd(one) for one in fits]
-    maps = {name: np.concatenate([one.maps[name] for one in fits]) for name in fits[0].maps}
-    maps["cost"] = maps["cost"] / np.maximum(numbers, 1)
-    means = DWI(signals, dwi.fit_bvals, average="none")
-    provenance = fits[0].provenance
-    fixed = {
-        name: np.concatenate([one.model.fixed_maps[name] for one in fits])
-        for name in result.model.fixed_maps
+    regions = _regions(result, dwi, known, usable)
+    methods = [_method(result, f"{region.number:g}", region.name) for region in regions]
+    parts: dict[int, FitResult] = {
+        position: _voxel(result, dwi, region, methods[position])
+        for position, region in enumerate(regions)
+        if region.n == 1
     }
-    return replace(
-        fits[0],
-        maps=maps,
-        model=replace(fits[0].model, fixed_maps=fixed),
-        status=np.concatenate([one.status for one in fits]),
-        dwi=means,
-        geometry=means.geometry,
-        provenance=replace(
-            provenance,
-            call="ivimkit.quality.roi_fit",
-            counts=list(result.provenance.counts),
-            options={
-                **provenance.options,
-                "region_voxels": dict(zip(known, numbers.tolist(), strict=True)),
-            },
-        ),
-    )
+    # Together, as most of the time of a small fit is not that of its voxels.
+    for positions in _alike(regions, methods):
+        for start in range(0, len(positions), _AT_ONCE):
+            some = positions[start : start + _AT_ONCE]
+            fitted = _means(result, [regions[k] for k in some], methods[some[0]])
+            parts.update(zip(some, fitted, strict=True))
+    return _joined(result, dwi, regions, [parts[k] for k in range(len(regions))])
 
 
 def _scan_of(result: FitResult) -> DWI:
@@ -134,13 +148,48 @@ def _scan_of(result: FitResult) -> DWI:
     return dwi
 
 
+def _regions(
+    result: FitResult, dwi: DWI, labels: Labels, usable: NDArray[np.bool_]
+) -> list[_Region]:
+    """Return each region with what there is to fit."""
+    means, variances, numbers = _mean_signals(dwi, labels, usable)
+    b, volumes = dwi.fit_bvals, dwi.fit_counts
+    used = np.asarray(result.provenance.counts) > 0.0
+    floor, coils = _floor(result.method)
+    regions = []
+    for position, (number, name) in enumerate(labels.names.items()):
+        inside = usable & (labels.array == number)
+        n, signal = int(numbers[position]), means[position]
+        noise = VoxelNoise(math.nan, 0.0)
+        mean = MeanSignal(signal, np.zeros((b.size, b.size)), math.nan)
+        if n > 1:
+            noise = voxel_noise(result, usable, inside)
+        if n > 1 and np.isfinite(signal[used]).all():
+            clean, spread = signal.copy(), np.zeros((b.size, b.size))
+            follows, scale = np.eye(int(used.sum())), 1.0 / np.sqrt(volumes[used] * n)
+            if noise.sigma > 0.0:
+                scale = scale * noise.sigma
+                if floor:
+                    clean[used], follows, scale = mean_without_floor(
+                        b[used], volumes[used], signal[used], variances[position][used], n,
+                        noise.sigma, coils,
+                    )  # fmt: skip
+            factor, degrees = spread_of_mean(b[used], volumes[used], clean[used], scale, noise)
+            if factor > 0.0:
+                spread[np.ix_(used, used)] = factor * follows * scale
+            mean = MeanSignal(clean, spread, degrees)
+        regions.append(_Region(number, name, inside, n, signal, noise, mean))
+    return regions
+
+
 def _mean_signals(
     dwi: DWI, labels: Labels, usable: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the mean signal of each region, shape (n_regions, n_b), and its voxels."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return mean and variance of the signals of each region, shape (n_regions, n_b), and n."""
     wanted = usable & (labels.array != 0)
     n_columns, n_regions = dwi.fit_bvals.size, len(labels)
     total, numbers = np.zeros((n_columns, n_regions)), np.zeros(n_regions, dtype=np.int64)
+    square = np.zeros((n_columns, n_regions))
     if wanted.any():
         reader = dwi.with_mask(wanted).voxels()
         order: Any = reader.order
@@ -154,52 +203,196 @@ def _mean_signals(
             reader.read(start, start + _CHUNK, values)
             for column in range(n_columns):
                 total[column] += np.bincount(part, values[:, column], minlength=n_regions)
-    with np.errstate(invalid="ignore"):
-        return (total / numbers).T, numbers
+                square[column] += np.bincount(part, values[:, column] ** 2, minlength=n_regions)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total / numbers
+        variance = np.maximum(square - numbers * mean**2, 0.0) / (numbers - 1)
+    return mean.T, variance.T, numbers
 
 
-def _fit_one(
+def _floor(method: FitMethod) -> tuple[bool, int]:
+    """Return whether a method knows of a noise floor, and of how many coils."""
+    return getattr(method, "noise", "gaussian") != "gaussian", int(getattr(method, "coils", 1))
+
+
+def _without_floor(method: FitMethod) -> FitMethod:
+    """Return the method for a signal whose noise floor was taken off."""
+    if not _floor(method)[0]:
+        return method
+    options = {"noise": "gaussian", "coils": 1} if hasattr(method, "coils") else {}
+    return replace(method, **{"noise": "gaussian", **options})  # type: ignore[arg-type]
+
+
+def _alike(regions: Sequence[_Region], methods: Sequence[FitMethod]) -> list[list[int]]:
+    """Return the positions of the regions, but those of one voxel, that one call can fit."""
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for position, (region, method) in enumerate(zip(regions, methods, strict=True)):
+        if region.n != 1:
+            prior = id(method.prior) if isinstance(method, PosteriorMethod) else 0
+            groups.setdefault((prior, _has_noise(region)), []).append(position)
+    return list(groups.values())
+
+
+def _has_noise(region: _Region) -> bool:
+    return bool(region.mean.spread.any())
+
+
+def _means(result: FitResult, regions: Sequence[_Region], method: FitMethod) -> list[FitResult]:
+    """Fit the mean signals of some regions, and these with more noise."""
+    model = _model(result.model, [region.inside for region in regions])
+    signals = np.array([region.mean.signal for region in regions])
+    known = _has_noise(regions[0])
+    sizes = np.array([_size(region, result) for region in regions]) if known else None
+    found = _fit(result, signals, model, method, sizes)
+    maps, status = dict(found.maps), found.status
+    if sizes is None:
+        status = status | np.where(status & _UNUSABLE == 0, int(FitStatus.SD_NOT_AVAILABLE), 0)
+        maps |= {name: np.full(len(regions), np.nan) for name in ("ADC_sd", "ADC_lo", "ADC_hi")}
+    else:
+        noisy = np.concatenate([noisy_signals(region.mean) for region in regions])
+        fixed = {name: np.repeat(values, N_NOISY) for name, values in model.fixed_maps.items()}
+        many = replace(model, fixed_maps=fixed)
+        spread = _fit(result, noisy, many, method, np.repeat(sizes, N_NOISY))
+        names = [name for name in (*model.names, "ADC", "fD_star") if name in spread.maps]
+        values = {name: spread.maps[name].reshape(len(regions), N_NOISY) for name in names}
+        _hold(maps, limits(values, model), isinstance(method, PosteriorMethod))
+    if _floor(method)[0]:
+        maps |= _misfit(result, regions, found)
+    if "sigma" in result.maps:
+        maps["sigma"] = np.array([region.noise.sigma for region in regions])
+    return [
+        replace(
+            found,
+            maps={name: values[k : k + 1] for name, values in maps.items()},
+            status=status[k : k + 1],
+            method=method,
+            model=replace(
+                model, fixed_maps={name: v[k : k + 1] for name, v in model.fixed_maps.items()}
+            ),
+        )
+        for k in range(len(regions))
+    ]
+
+
+def _fit(
     result: FitResult,
-    labels: Labels,
-    usable: NDArray[np.bool_],
-    position: int,
-    signal: NDArray[np.float64],
-    n: int,
+    signals: NDArray[np.float64],
+    model: SignalModel,
+    method: FitMethod,
+    sizes: NDArray[np.float64] | None,
 ) -> FitResult:
-    """Fit one mean signal; its volumes weigh n-fold, as one volume has the noise of a voxel."""
-    number, name = list(labels.names.items())[position]
-    options = result.provenance.options
-    method = _method(result, f"{number:g}", name)
-    sigma = options.get("sigma")
-    assert result.dwi is not None
+    """Fit signals without noise floor as the voxels were fitted."""
     with warnings.catch_warnings():
         # Whoever fitted the scan has been told of its b-values.
         warnings.simplefilter("ignore", AcquisitionWarning)
         return fit(
-            DWI(signal[np.newaxis], result.dwi.fit_bvals, average="none"),
-            model=_model(result.model, usable & (labels.array == number)),
-            method=method,
-            sigma=sigma if isinstance(sigma, int | float) else None,
-            uncertainty=_estimator(result, method),
-            weights=np.asarray(result.provenance.counts) * max(n, 1),
-            adc_bvals=_adc_bvals(options),
+            DWI(signals, result.provenance.bvals, average="none"),
+            model=model,
+            method=_without_floor(method),
+            sigma=sizes,
+            weights=result.provenance.counts,
+            adc_bvals=_adc_bvals(result.provenance.options),
             threads=1,
         )
 
 
-def _with_adc_sd(one: FitResult) -> FitResult:
-    """Add how sure the ADC is: its own fit, once more with an uncertainty.
+def _misfit(
+    result: FitResult, regions: Sequence[_Region], found: FitResult
+) -> dict[str, NDArray[np.float64]]:
+    """Return how far the curves are from what was measured, the noise floor among it."""
+    weight = np.asarray(result.provenance.counts)
+    used = weight > 0.0
+    measured = np.array([region.measured for region in regions])[:, used]
+    curve = found.predict(np.asarray(result.provenance.bvals)[used])
+    total = weight.sum()
+    cost = (weight[used] * (measured - curve) ** 2).sum(axis=1)
+    about = measured - (weight[used] * measured).sum(axis=1, keepdims=True) / total
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r2 = 1.0 - cost / (weight[used] * about**2).sum(axis=1)
+    return {"cost": cost, "rmse": np.sqrt(cost / total), "r2": r2}
+
+
+def _size(region: _Region, result: FitResult) -> float:
+    """Return the noise of one volume of a mean signal, as large as its limits need it."""
+    from scipy.special import stdtrit  # Slow to load, and few need it.
+
+    counts = np.asarray(result.provenance.counts)
+    used = counts > 0.0
+    own = (region.mean.spread**2).sum(axis=1)[used]
+    size = math.sqrt(float(np.mean(own * counts[used]))) if used.any() else math.nan
+    student = float(stdtrit(max(min(region.mean.degrees, 1e9), 1.0), 0.975) / 1.959964)
+    return size * student
+
+
+def _hold(
+    maps: dict[str, NDArray[np.float64]],
+    found: Mapping[str, NDArray[np.float64]],
+    posterior: bool,
+) -> None:
+    """Add limits to the maps; those of a posterior that are there grow to hold them."""
+    for name, values in found.items():
+        suffix = name.rpartition("_")[2]
+        parameter = name[: -len(suffix) - 1]
+        there = maps.get(name)
+        if there is None:
+            if suffix in ("sd", "lo", "hi"):
+                maps[name] = values
+        elif posterior:
+            larger = suffix in ("sd", "hi", "hi50")
+            maps[name] = np.fmax(there, values) if larger else np.fmin(there, values)
+        if suffix in ("lo", "hi") and name in maps:
+            choose = np.minimum if suffix == "lo" else np.maximum
+            maps[name] = choose(maps[name], maps[parameter])
+
+
+def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> FitResult:
+    """Fit the one voxel of a region once more, to know how sure it is."""
+    options, inside = result.provenance.options, region.inside
+    sigma = options.get("sigma")
+    if sigma == "map":
+        sigma = float(result.maps["sigma"][inside][0]) if "sigma" in result.maps else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AcquisitionWarning)
+        one = fit(
+            dwi.with_mask(inside),
+            model=result.model,
+            method=method,
+            sigma=sigma,
+            uncertainty=_estimator(result, method),
+            weights=options.get("weights"),
+            adc_bvals=_adc_bvals(options),
+            threads=1,
+            device="cpu",
+        )
+    maps = {name: np.atleast_1d(values[inside]) for name, values in one.maps.items()}
+    if "ADC" not in result.model.names:
+        maps |= _adc_limits(one, region.measured, float(maps["cost"][0]))
+    for p in result.model.parameters:
+        for name, choose, bound in (
+            (f"{p.name}_lo", np.maximum, p.lower),
+            (f"{p.name}_hi", np.minimum, p.upper),
+        ):
+            if name in maps:
+                maps[name] = choose(maps[name], bound)
+    return replace(
+        one, maps=maps, status=one.status[inside], model=_model(result.model, [inside])
+    )
+
+
+def _adc_limits(
+    one: FitResult, signal: NDArray[np.float64], cost: float
+) -> dict[str, NDArray[np.float64]]:
+    """Return how sure the ADC of a voxel is: its own fit, once more with an uncertainty.
 
     The noise is that of the residuals of the model, not of the ADC: to these, one decay for two
-    would count as noise, and many voxels would not make the ADC any surer.
+    would count as noise.
     """
-    assert one.dwi is not None
     b, weights = np.asarray(one.provenance.bvals), np.asarray(one.provenance.counts)
     sigma = one.provenance.options["sigma"]
     if sigma is None:
         degrees = max(np.count_nonzero(weights) - one.model.n_free, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found = float(np.sqrt(one.maps["cost"][0] / degrees))
+            found = float(np.sqrt(cost / degrees))
         sigma = found if 0.0 < found < np.inf else None
     chosen = _adc_bvals(one.provenance.options)
     if chosen is not None:
@@ -207,7 +400,7 @@ def _with_adc_sd(one: FitResult) -> FitResult:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AcquisitionWarning)
         adc = fit(
-            one.dwi,
+            DWI(signal[np.newaxis], b, average="none"),
             model="monoexp",
             method="loglinear",
             sigma=sigma,
@@ -215,18 +408,59 @@ def _with_adc_sd(one: FitResult) -> FitResult:
             weights=weights,
             threads=1,
         )
-    added = {name: adc.maps[name] for name in ("ADC_sd", "ADC_lo", "ADC_hi")}
-    return replace(one, maps={**one.maps, **added})
+    return {name: adc.maps[name] for name in ("ADC_sd", "ADC_lo", "ADC_hi")}
+
+
+def _joined(
+    result: FitResult, dwi: DWI, regions: Sequence[_Region], parts: Sequence[FitResult]
+) -> FitResult:
+    """Return the fits of all regions as one result."""
+    names = dict.fromkeys(name for part in parts for name in part.maps)
+    nothing = np.full(1, np.nan)
+    first = parts[0]
+    means = DWI([region.measured for region in regions], dwi.fit_bvals, average="none")
+    provenance = first.provenance
+    return replace(
+        first,
+        maps={
+            name: np.concatenate([part.maps.get(name, nothing) for part in parts])
+            for name in names
+        },
+        model=replace(
+            first.model,
+            fixed_maps={
+                name: np.concatenate([part.model.fixed_maps[name] for part in parts])
+                for name in result.model.fixed_maps
+            },
+        ),
+        status=np.concatenate([part.status for part in parts]),
+        acquisition=means.acquisition,
+        dwi=means,
+        geometry=means.geometry,
+        provenance=replace(
+            provenance,
+            call="ivimkit.quality.roi_fit",
+            counts=list(result.provenance.counts),
+            options={
+                **provenance.options,
+                "method_options": first.method.options(),
+                "sigma": result.provenance.options.get("sigma"),
+                "weights": result.provenance.options.get("weights"),
+                "average": "none",
+                "region_voxels": {region.name: region.n for region in regions},
+            },
+        ),
+    )
 
 
 def _adc_bvals(options: Mapping[str, Any]) -> Sequence[float] | None:
     return options.get("adc_bvals")
 
 
-def _model(model: SignalModel, inside: NDArray[np.bool_]) -> SignalModel:
-    """Return the model with the maps that fix a parameter as their means."""
+def _model(model: SignalModel, regions: Sequence[NDArray[np.bool_]]) -> SignalModel:
+    """Return the model with the maps that fix a parameter as their means in the regions."""
     means = {
-        name: np.array([values[inside].mean() if inside.any() else np.nan])
+        name: np.array([values[one].mean() if one.any() else np.nan for one in regions])
         for name, values in model.fixed_maps.items()
     }
     return replace(model, fixed_maps=means)
@@ -238,18 +472,18 @@ def _method(result: FitResult, number: str, name: str) -> FitMethod:
     if not isinstance(method, PosteriorMethod):
         return method
     priors = result.priors
-    table = priors.get(number, priors.get(name))
-    if table is None and len(priors) == 1:
-        (table,) = priors.values()
-    if table is None:
+    key = number if number in priors else name
+    if key not in priors and len(priors) == 1:
+        (key,) = priors
+    if key not in priors:
         raise OptionError(
             f"the fit has priors of regions {', '.join(priors) or 'none'}; expected one of "
             f"region {number} ({name}). Use the labels of the fit, or leave out the fit of the "
             "mean signal (mean_fit=False, --no-mean-fit)"
         )
-    # The noise of the mean signal is its own: what the voxels tell of theirs does not know how
-    # far the mean of different decays is from one decay.
-    return replace(method, prior=table, variance="voxel")
+    learned = result.provenance.options.get("regions", {}).get(key, {}).get("variance", "voxel")
+    variance = learned if isinstance(learned, str) else tuple(learned)
+    return replace(method, prior=priors[key], variance=variance)
 
 
 def _estimator(result: FitResult, method: FitMethod) -> Estimator | None:

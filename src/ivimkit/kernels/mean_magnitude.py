@@ -1,0 +1,163 @@
+"""Fits of means of several magnitudes, each of which has lost its phase.
+
+The mean of k magnitudes is as far above the signal as one magnitude is on average, however large
+k is, and scatters about that by the root of k less. (To take it for k magnitudes that all had this
+value, as `magnitude` would, says that they do not scatter: then there is hardly a signal left.)
+So the excess of the curve itself is taken off the means, and the rest is fitted by least squares,
+in turns, until both agree. The sums of squares that are left, by the spread that magnitudes have
+there, tell the noise where it is not known.
+
+References
+----------
+Gudbjartsson H, Patz S. Magn Reson Med 1995;34:910-914. doi:10.1002/mrm.1910340618
+Constantinides CD, Atalar E, McVeigh ER. Magn Reson Med 1997;38:852-857. doi:10.1002/mrm.1910380524
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.device import device
+from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.noise_floor import magnitude_mean
+from ivimkit.kernels.search import global_fit
+from ivimkit.kernels.two_pools import Box, Fit, squared_residual
+
+__all__ = ["N_EXCESS", "excess_of_coils", "mean_magnitude_fit"]
+
+N_EXCESS = 257
+"""Number of entries of the table of `excess_of_coils`, behind its step."""
+
+# From this signal to noise on, times the root of the number of coils, the series is enough.
+_END = 16.0
+_MOST_ROUNDS = 60
+# Largest change of the signal, in squared standard deviations of a mean, that ends the turns.
+_AGREED = 1e-12
+# Noise variance over the mean square of the signal below which noise is rounding.
+_EXACT = 1e-12
+
+
+def excess_of_coils(coils: int) -> NDArray[np.float64]:
+    """Return the step of a table and the mean of a magnitude less its signal, for a noise of 1.
+
+    Parameters
+    ----------
+    coils : int
+        Number of coils whose squares were added.
+
+    Returns
+    -------
+    ndarray, shape (1 + N_EXCESS,)
+    """
+    step = _END * math.sqrt(coils) / (N_EXCESS - 1)
+    signal = step * np.arange(N_EXCESS)
+    return np.concatenate([[step], magnitude_mean(signal, coils) - signal])
+
+
+@device
+def _excess(ratio: float, coils: float, table: NDArray[np.float64], first: int) -> float:
+    """Return the mean of a magnitude less its signal, in units of the noise."""
+    place = ratio / table[first]
+    if place >= N_EXCESS - 1:
+        inverse = 1.0 / ratio
+        more = coils - 0.5
+        return more * inverse * (1.0 - 0.5 * (coils - 1.5) * inverse * inverse)
+    index = int(place)
+    low = table[first + 1 + index]
+    excess_here: float = low + (place - index) * (table[first + 2 + index] - low)
+    return excess_here
+
+
+@device
+def mean_magnitude_fit(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    sigma: float,
+    coils: float,
+    box: Box,
+    n1: int,
+    n2: int,
+    degrees: float,
+    options: NDArray[np.float64],
+    first: int,
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> tuple[Fit, float]:
+    """Fit means of magnitudes inside the bounds.
+
+    Parameters
+    ----------
+    b, root_weight, signal : ndarray, shape (n_b,)
+        b-values in s/mm^2, square roots of the weights, means of magnitudes.
+    sigma : float
+        Standard deviation of the noise in each channel of one volume; estimated, too, where it is
+        not > 0.
+    coils : float
+        Number of coils whose squares were added: 1 is Rician noise.
+    box : tuple of float
+        Lower and upper bounds of S0, f, fast rate, slow rate.
+    n1, n2 : int
+        Number of slow and of fast rates in the dictionary.
+    degrees : float
+        Degrees of freedom of the residual.
+    options : ndarray
+        Holds `excess_of_coils` from position `first` on.
+    first : int
+        Where it starts.
+    table : ndarray, shape (n_rows, n)
+        `ivimkit.kernels.atoms.Dictionary.table`.
+    work : ndarray, shape (n_work_rows + 1, n)
+        Scratch, with at least as many columns as there are b-values.
+
+    Returns
+    -------
+    fit : tuple
+        As `ivimkit.kernels.two_pools.refine` returns it, with the sum of squared residuals of the
+        means as its cost.
+    variance : float
+        The noise variance of one volume; NaN where there is no degree of freedom to estimate it.
+    """
+    clean = work[work.shape[0] - 1][: b.size]
+    known = sigma > 0.0
+    total = power = 0.0
+    for j in range(b.size):
+        clean[j] = signal[j]
+        w = root_weight[j] * root_weight[j]
+        total += w
+        power += w * signal[j] * signal[j]
+    fit = global_fit(b, root_weight, clean, box, n1, n2, degrees, table, work)
+    variance = sigma * sigma if known else math.nan
+    if not known and degrees > 0.0:
+        variance = fit[4] / degrees
+    iterations = fit[7]
+    for _ in range(_MOST_ROUNDS):
+        if fit[8] == 2 or not fit[2] + fit[3] > 0.0 or not variance > _EXACT * power / total:
+            break
+        noise = math.sqrt(variance)
+        moved = left = 0.0
+        for j in range(b.size):
+            w = root_weight[j] * root_weight[j]
+            if w > 0.0:
+                curve = max(fit[2] * exp(-b[j] * fit[0]) + fit[3] * exp(-b[j] * fit[1]), 0.0)
+                ratio = curve / noise
+                above = _excess(ratio, coils, options, first)
+                share = 2.0 * coils - above * (2.0 * ratio + above)
+                away = signal[j] - curve - noise * above
+                left += w * away * away / share
+                change = signal[j] - noise * above - clean[j]
+                moved = max(moved, w * change * change)
+                clean[j] += change
+        fit = global_fit(b, root_weight, clean, box, n1, n2, degrees, table, work)
+        iterations += fit[7]
+        if not known:
+            before = variance
+            variance = left / degrees
+            moved = max(moved, (variance - before) ** 2 / before)
+        if moved <= _AGREED * variance:
+            break
+    cost = squared_residual(b, root_weight, signal, fit[0], fit[1], fit[2], fit[3])
+    return (fit[0], fit[1], fit[2], fit[3], cost, fit[5], fit[6], iterations, fit[8]), variance
