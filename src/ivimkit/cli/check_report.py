@@ -118,7 +118,7 @@ def _facts(dwi: DWI) -> Iterator[str]:
     size = " x ".join(f"{edge:.3g}" for edge in dwi.geometry.voxel_size)
     total = dwi.mask.size
     yield (
-        f"{shape} voxels of {size} {dwi.geometry.voxel_units}, "
+        f"{shape} voxels of {size} mm, "
         f"{dwi.acquisition.n_volumes} volumes, {dwi.signal.dtype}"
     )
     if dwi.n_voxels == total:

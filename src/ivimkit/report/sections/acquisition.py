@@ -60,7 +60,7 @@ def _matrix(result: FitResult) -> str:
         else f"{thousands(n)} of them in the mask ({n / max(1, total):.0%})"
     )
     return (
-        f"{shape} voxels of {size} {result.geometry.voxel_units}, {mask}; "
+        f"{shape} voxels of {size} mm, {mask}; "
         f"{result.acquisition.n_volumes} volumes."
     )
 
