@@ -21,7 +21,7 @@ _AUTO = "auto"
 _BRIGHTER = 2.5
 # Brighter than this many times the median tissue is fluid: it says nothing on the threshold.
 _BRIGHTEST = 2.0
-# Less than this share of the median tissue counts as this share: noise-free air is dark without end.
+# Less than this share of the median tissue counts as this share: air without noise is 0.
 _DARKEST = 0.02
 # Size of a head in the plane, mm.
 _HEAD = (90.0, 240.0)
@@ -211,7 +211,9 @@ def _smoothed(image: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _threshold(image: NDArray[np.float64]) -> float:
     """Return the signal between air and tissue; NaN where there is no air."""
-    from skimage.filters import threshold_otsu  # Not above: importing it takes its time.
+    from skimage import filters  # Not above: importing it takes its time.
+
+    threshold_otsu: Any = filters.threshold_otsu
 
     # What is brighter than Otsu's threshold is tissue for sure: its median is the scale.
     bright = image[image > threshold_otsu(image.ravel())]
@@ -257,9 +259,9 @@ def _disk(radius: float, size: tuple[float, ...]) -> NDArray[np.bool_]:
 
 
 def _largest(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    from skimage.measure import label
+    from scipy import ndimage
 
-    pieces: Any = label(inside, connectivity=1)
+    pieces, _ = ndimage.label(inside)
     sizes = np.bincount(pieces.ravel())
     if len(sizes) < 2:
         return inside

@@ -48,8 +48,8 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
     FitStatus.OK: ("Fitted.", "Nothing to do."),
     FitStatus.OUTSIDE_MASK: ("Outside the mask, not fitted.", "Enlarge the mask if needed."),
     FitStatus.NON_FINITE: (
-        "The signal has a NaN or infinite value, not fitted.",
-        "Look for the failed volume or processing step.",
+        "The signal, or a value that was fixed, is NaN or infinite: not fitted.",
+        "Look for the failed volume or processing step, or at the map of --fix.",
     ),
     FitStatus.NO_SIGNAL: (
         "No signal: the best fit is S0 = 0, or all values are the same zero or negative.",

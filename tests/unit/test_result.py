@@ -60,7 +60,10 @@ def test_mask_counts_and_sentences(result):
         "TISSUE_NOT_DETECTED": 1,
         "D_AT_UPPER_BOUND": 1,
     }
-    assert result.sentence((0, 2)) == "The signal has a NaN or infinite value, not fitted."
+    assert (
+        result.sentence((0, 2))
+        == "The signal, or a value that was fixed, is NaN or infinite: not fitted."
+    )
     assert result.sentence((1, 2)) == "D is at its upper bound (0.005)."
 
 

@@ -257,34 +257,39 @@ def _damaged(path: Path, reason: str, header: ImageHeader) -> FileFormatError:
 
 def _check_there(path: Path) -> None:
     try:
-        if path.is_dir():
-            raise FileFormatError(
-                f"{path} is a folder; expected a NIfTI file (.nii or .nii.gz). "
-                "Name the file in it; DICOM folders are converted by dcm2niix"
-            )
-        if path.is_symlink() and not path.exists():
-            target = path.readlink()
-            annex = " It is of git-annex: get the content (datalad get, git annex get)"
-            raise FileFormatError(
-                f"{path} is a link to {target}, and there is no such file; expected a NIfTI "
-                f"file.{annex if 'annex' in str(target) else ' Mend the link, or copy the file'}"
-            )
-        if not path.exists():
-            raise FileFormatError(
-                f"there is no file {path}; expected a NIfTI file. Check the path"
-            )
-        if not os.access(path, os.R_OK):
-            raise FileFormatError(
-                f"{path} cannot be read; expected a readable file. Change its rights"
-            )
-        if path.stat().st_size == 0:
-            raise FileFormatError(f"{path} is empty; expected a NIfTI file. Copy it again")
+        problem = _problem_with(path)
     except (OSError, ValueError) as error:
         # A folder on the way that may not be looked into, or a name that cannot be one.
-        raise FileFormatError(
-            f"{path} cannot be read ({getattr(error, 'strerror', None) or error}); expected a "
-            "NIfTI file. Check path and rights"
-        ) from None
+        problem = (
+            f"cannot be read ({getattr(error, 'strerror', None) or error}); expected a NIfTI "
+            "file. Check path and rights"
+        )
+    if problem:
+        raise FileFormatError(problem if str(path) in problem else f"{path} {problem}")
+
+
+def _problem_with(path: Path) -> str:
+    """Say why there is nothing to read; nothing if there is."""
+    if path.is_dir():
+        return (
+            "is a folder; expected a NIfTI file (.nii or .nii.gz). "
+            "Name the file in it; DICOM folders are converted by dcm2niix"
+        )
+    if path.is_symlink() and not path.exists():
+        target = str(path.readlink())
+        advice = (
+            "It is of git-annex: get the content (datalad get, git annex get)"
+            if "annex" in target
+            else "Mend the link, or copy the file"
+        )
+        return f"is a link to {target}, which is not there; expected a NIfTI file. {advice}"
+    if not path.exists():
+        return f"there is no file {path}; expected a NIfTI file. Check the path"
+    if not os.access(path, os.R_OK):
+        return "cannot be read; expected a readable file. Change its rights"
+    if path.stat().st_size == 0:
+        return "is empty; expected a NIfTI file. Copy it again"
+    return ""
 
 
 def _check_numbers(file: NiftiFile) -> None:
@@ -345,4 +350,3 @@ def _scale(stored: NDArray[Any], out: NDArray[Any], header: ImageHeader) -> None
 def _reason(error: BaseException) -> str:
     """Return the first line of an error, which may be empty."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
-

@@ -124,7 +124,7 @@ def _checked(start: bytes, *, single: bool) -> tuple[Any, str]:
         kind, size = (nib.Nifti2Header if single else nib.nifti2.Nifti2PairHeader), HEADER_SIZE
     elif start[344:347] in (b"n+1", b"ni1"):
         kind, size = (nib.Nifti1Header if single else nib.nifti1.Nifti1PairHeader), _FIRST_SIZE
-    elif {int.from_bytes(start[:4], order) for order in ("little", "big")} & {348, 540}:  # type: ignore[arg-type]
+    elif {int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")} & {348, 540}:
         raise ValueError("its header is that of Analyze 7.5, or damaged")
     else:
         raise ValueError("it has no NIfTI header")

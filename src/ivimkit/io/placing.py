@@ -245,10 +245,11 @@ class Placement:
         out[np.ix_(*here)] = array.transpose(order)[np.ix_(*there)]
         return out
 
-    def _looked_up(self, array: NDArray[Any], *, order: int, mode: Any) -> NDArray[Any]:
+    def _looked_up(self, array: NDArray[Any], *, order: int, mode: str) -> NDArray[Any]:
         from scipy import ndimage  # It takes a third of a second, and few images need it.
 
-        out: NDArray[Any] = ndimage.affine_transform(
+        transform: Any = ndimage.affine_transform
+        out: NDArray[Any] = transform(
             array, self.to_image, output_shape=self.grid.volume, order=order, mode=mode
         )
         return out

@@ -58,11 +58,16 @@ def _note(placed: Placement, own: tuple[int, ...]) -> str:
     shapes = f"{' x '.join(map(str, own))} voxels against {' x '.join(map(str, grid))}"
     match placed.how:
         case "resampled":
-            return f"The mask has another grid ({shapes}): resampled to the scan, nearest neighbour."
+            return (
+                f"The mask has another grid ({shapes}): resampled to the scan, nearest neighbour."
+            )
         case "reordered":
             return f"The mask is stored in another order or size ({shapes}): placed by position."
         case "other form":
-            return "The mask lies where the other form of the scan's header says: used voxel by voxel."
+            return (
+                "The mask lies where the other form of the scan's header says: used voxel by "
+                "voxel."
+            )
         case "by voxel":
             return "The mask or the scan does not say where it is: used voxel by voxel."
         case _:
