@@ -31,6 +31,7 @@ _FIRST_SIZE = 348
 # By how much two forms have to differ, as a share of a voxel, to be worth a word.
 _WORTH_A_WORD = 0.1
 _SMALLEST_MM, _LARGEST_MM = 0.01, 100.0
+_FARTHEST_MM = 1e9
 
 # nibabel writes what it repairs to stderr, without the name of the file.
 _SILENT = logging.Logger("ivimkit.silent", logging.CRITICAL + 1)
@@ -101,7 +102,8 @@ def parse_header(start: bytes, *, single: bool = True) -> ImageHeader:
     offset = float(header["vox_offset"])
     if not (math.isfinite(offset) and offset >= 0):
         raise ValueError(f"its header says that the data begin at byte {offset:g}")
-    geometry, remarks = _geometry(header, shape)
+    with np.errstate(all="ignore"):
+        geometry, remarks = _geometry(header, shape)
     if zero and geometry.sform_code == 0:
         remarks = (*remarks, f"its header says that voxels are 0 mm long along {zero}: 1 mm")
     return ImageHeader(
@@ -192,16 +194,19 @@ def _form(header: Any, name: str, scale: float) -> NDArray[np.float64] | None:
     except (HeaderDataError, ValueError, ArithmeticError):
         return None
     affine[:3] *= scale
-    return affine if np.isfinite(affine).all() and not Geometry(affine).singular else None
+    return affine if _is_finite(affine) and not Geometry(affine).singular else None
 
 
 def _without_position(header: Any, scale: float) -> NDArray[np.float64]:
     """Return what nibabel makes of the voxel sizes alone: the origin in the middle."""
     affine = np.array(header.get_base_affine(), dtype=np.float64)
-    if not np.isfinite(affine).all():
-        return np.eye(4)
     affine[:3] *= scale
-    return affine
+    return affine if _is_finite(affine) else np.eye(4)
+
+
+def _is_finite(affine: NDArray[np.float64]) -> bool:
+    """Return whether these are numbers, and of places on earth."""
+    return bool((np.abs(affine) < _FARTHEST_MM).all())
 
 
 def _first_line(error: BaseException) -> str:

@@ -24,7 +24,8 @@ SHAPE = (7, 6, 5)
 BVALS = [0, 0, 50, 100, 400, 800]
 AFFINE = np.array([[-2.0, 0.1, 0, 90], [0.1, 2.0, 0, -120], [0, 0, 3.5, -60], [0, 0, 0, 1]])
 
-FAR = AFFINE + [[0, 0, 0, 500], [0] * 4, [0] * 4, [0] * 4]
+FAR = AFFINE.copy()
+FAR[0, 3] += 500
 
 
 def test_a_scan_with_its_b_values_beside_it(scan, signal):
