@@ -22,11 +22,17 @@ _BRIGHTER = 2.5
 # Brighter than this many times the median tissue is fluid: it says nothing on the threshold.
 _BRIGHTEST = 2.0
 # Less than this share of the median tissue counts as this share: air without noise is 0.
-_DARKEST = 0.02
+_DARKEST = 0.005
+# Where fluid is that much brighter than tissue, the first threshold lies between the two.
+_FAR_BRIGHTER = 5.0
+# There, tissue makes the largest component larger by this factor; it is looked for that often.
+_LARGER, _FLUIDS = 1.5, 3
 # Size of a head in the plane, mm.
 _HEAD = (90.0, 240.0)
 # Bridges from the brain to the skull and the eyes are thinner than this, mm.
 _BRIDGE = 5.0
+# Dark spots in a brain that are filled before its bridges are cut, mm².
+_SPOT = 400.0
 # Gaps in a wall of tissue that are closed before holes are filled, mm.
 _GAP = 8.0
 # A voxel of the border with less than this share of the signal nearby is air for the most part.
@@ -188,15 +194,17 @@ def _find(dwi: DWI, kind: str) -> _Found:
             "in. Look at the scan, or give a mask"
         )
     smooth = _smoothed(image)
-    threshold = _threshold(smooth)
+    threshold = _threshold(smooth.ravel(), _BRIGHTER)
     if np.isnan(threshold):
         named = "body" if kind == _AUTO else kind
         return _Found(np.ones(dwi.shape, dtype=bool), named, threshold, lowest)
     size = dwi.geometry.voxel_size
-    body = _whole(_closed(smooth > threshold, size))
+    threshold = _below_fluid(smooth, threshold)
+    tissue = smooth > threshold
+    body = _whole(_closed(tissue, size))
     if kind == _AUTO:
         kind = "brain" if _is_head(body, size) else "body"
-    inside = _without_bridges(body, size) if kind == "brain" else body
+    inside = _without_bridges(tissue, size) if kind == "brain" else body
     inside = _trimmed(inside, image)
     return _Found(inside.reshape(dwi.shape), kind, threshold, lowest)
 
@@ -209,21 +217,38 @@ def _smoothed(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def _threshold(image: NDArray[np.float64]) -> float:
-    """Return the signal between air and tissue; NaN where there is no air."""
+def _below_fluid(image: NDArray[np.float64], threshold: float) -> float:
+    """Return the threshold below all tissue, where the first one lies between it and fluid."""
+    inside = _largest(image > threshold)
+    for _ in range(_FLUIDS):
+        # Where a scanner has written 0 is no air to compare with: beside it noise is bright.
+        lower = _threshold(image[(image > 0.0) & (image <= threshold)], _FAR_BRIGHTER)
+        if np.isnan(lower):
+            break
+        larger = _largest(image > lower)
+        if np.count_nonzero(larger) < _LARGER * np.count_nonzero(inside):
+            break
+        threshold, inside = lower, larger
+    return threshold
+
+
+def _threshold(image: NDArray[np.float64], brighter: float) -> float:
+    """Return the signal between two classes; NaN where there are none, that far apart."""
     from skimage import filters  # Not above: importing it takes its time.
 
     threshold_otsu: Any = filters.threshold_otsu
 
+    if image.size == 0 or np.ptp(image) == 0.0:
+        return np.nan
     # What is brighter than Otsu's threshold is tissue for sure: its median is the scale.
-    bright = image[image > threshold_otsu(image.ravel())]
+    bright = image[image > threshold_otsu(image)]
     scale = float(np.median(bright)) if bright.size else float(image.max())
     values = np.log(np.clip(image / scale, _DARKEST, _BRIGHTEST))
     if np.ptp(values) == 0.0:
         return np.nan
-    cut = float(threshold_otsu(values.ravel()))
+    cut = float(threshold_otsu(values))
     above = values > cut
-    if np.median(values[above]) - np.median(values[~above]) < np.log(_BRIGHTER):
+    if np.median(values[above]) - np.median(values[~above]) < np.log(brighter):
         return np.nan
     return float(np.exp(cut) * scale)
 
@@ -289,17 +314,33 @@ def _trimmed(inside: NDArray[np.bool_], image: NDArray[np.float64]) -> NDArray[n
     return _whole(inside)
 
 
-def _without_bridges(body: NDArray[np.bool_], size: tuple[float, ...]) -> NDArray[np.bool_]:
+def _without_bridges(tissue: NDArray[np.bool_], size: tuple[float, ...]) -> NDArray[np.bool_]:
     """Return what is left when thin bridges are cut, grown back to where it was."""
     from scipy import ndimage
 
+    body = _without_small_holes(tissue, size)
     disk = _disk(_BRIDGE / 2, size)
     eroded = ndimage.binary_erosion(body, disk[..., np.newaxis])
     if not eroded.any():
-        return body
+        return _whole(body)
     core = _largest(eroded)
     grown = ndimage.binary_dilation(core, disk[..., np.newaxis]) & body
     return _whole(grown)
+
+
+def _without_small_holes(inside: NDArray[np.bool_], size: tuple[float, ...]) -> NDArray[np.bool_]:
+    """Fill dark spots in each slice, but not the gap between the brain and what is around it."""
+    from scipy import ndimage
+
+    filled = inside.copy()
+    for plane in np.moveaxis(filled, 2, 0):
+        pieces, n = ndimage.label(~plane)
+        if n:
+            area = np.bincount(pieces.ravel()) * size[0] * size[1]
+            small = area < _SPOT
+            small[0] = False
+            plane |= small[pieces]
+    return filled
 
 
 def _is_head(body: NDArray[np.bool_], size: tuple[float, ...]) -> bool:

@@ -19,7 +19,7 @@ from ivimkit.cli.beside import files_for
 from ivimkit.cli.exit_codes import DONE, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
-from ivimkit.cli.output_folders import check_writable, output_folders
+from ivimkit.cli.output_folders import FIGURES, check_writable, output_folders
 from ivimkit.cli.progress import progress_shown, spaced
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, plain_table, say_error, stderr
@@ -119,7 +119,7 @@ class CompareBatch:
         labels = self._labels_for(named)
         setups[0].noise()
         for folder in folders:
-            check_writable(folder)
+            check_writable(folder / FIGURES if self.figures else folder)
             self.check_output(folder)
         codes = []
         with self.screen.warnings_shown():

@@ -20,7 +20,7 @@ from ivimkit.cli.closing_table import map_table, prior_lines, status_table, timi
 from ivimkit.cli.exit_codes import DONE, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
-from ivimkit.cli.output_folders import REPORT, check_writable, output_folders
+from ivimkit.cli.output_folders import FIGURES, REPORT, check_writable, output_folders
 from ivimkit.cli.progress import progress_shown
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, say_error, stderr
@@ -111,7 +111,7 @@ class FitBatch:
         estimator = setups[0].estimator(model, method)
         setups[0].noise()
         for folder in folders:
-            check_writable(folder)
+            check_writable(folder / FIGURES if self.figures else folder)
             io.check_output(folder, overwrite=self.overwrite, with_mask=self.scan.finds_mask)
         codes = []
         with self.screen.warnings_shown():
