@@ -49,7 +49,7 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
     FitStatus.OUTSIDE_MASK: ("Outside the mask, not fitted.", "Enlarge the mask if needed."),
     FitStatus.NON_FINITE: (
         "The signal, or a value that was fixed, is NaN or infinite: not fitted.",
-        "Look for the failed volume or processing step, or at the map of --fix.",
+        "Look for the failed volume or processing step, or at the map that was fixed.",
     ),
     FitStatus.NO_SIGNAL: (
         "No signal: the best fit is S0 = 0, or all values are the same zero or negative.",
