@@ -69,6 +69,7 @@ __all__ = [
     "load_labels",
     "load_prior",
     "load_result",
+    "masks",
     "methods",
     "models",
     "noise",

@@ -73,11 +73,14 @@ class DWI:
         The files it came from.
     volumes : array_like of int, optional
         Which volumes of `signal` the b-values belong to; all by default.
+    mask_origin : str
+        How the mask was made, if ivimkit has made it, for the provenance of results.
 
     Raises
     ------
     ShapeError
-        If signal, b-values and mask do not fit each other or the mask is empty.
+        If signal, b-values and mask do not fit each other, the mask is empty, or the affine is
+        singular.
     InputError
         If the signal is not real numbers.
     OptionError
@@ -101,6 +104,7 @@ class DWI:
     average: str
     sources: tuple[Source, ...]
     volumes: NDArray[np.intp] = field(repr=False)
+    mask_origin: str
 
     def __init__(
         self,
@@ -115,6 +119,7 @@ class DWI:
         average: str = "auto",
         sources: Sequence[Source] = (),
         volumes: ArrayLike | None = None,
+        mask_origin: str = "",
     ) -> None:
         data = _checked_signal(signal)
         acquisition = _acquisition(bvals, bvecs, tolerance)
@@ -125,10 +130,11 @@ class DWI:
         object.__setattr__(self, "signal", data)
         object.__setattr__(self, "acquisition", acquisition)
         object.__setattr__(self, "mask", _checked_mask(mask, data.shape[:-1]))
-        object.__setattr__(self, "geometry", Geometry(affine) if geometry is None else geometry)
+        object.__setattr__(self, "geometry", _placed(affine) if geometry is None else geometry)
         object.__setattr__(self, "average", average)
         object.__setattr__(self, "sources", tuple(sources))
         object.__setattr__(self, "volumes", _checked_volumes(volumes, data.shape, acquisition))
+        object.__setattr__(self, "mask_origin", mask_origin)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -197,15 +203,22 @@ class DWI:
         keep = self.acquisition.select(bmin=bmin, bmax=bmax, bvals=bvals, volumes=volumes)
         return self._with(acquisition=self.acquisition.take(keep), volumes=self.volumes[keep])
 
-    def with_mask(self, mask: ArrayLike | None) -> DWI:
+    def with_mask(self, mask: ArrayLike | None, *, origin: str = "") -> DWI:
         """Return the scan with another mask; None means all voxels.
+
+        Parameters
+        ----------
+        mask : array_like, shape (...), or None
+            Voxels to fit, where > 0.
+        origin : str
+            How it was made, for the provenance of results, if ivimkit has made it.
 
         Raises
         ------
         ShapeError
             If the mask is empty or has another shape.
         """
-        return self._with(mask=mask)
+        return self._with(mask=mask, mask_origin=origin)
 
     def with_average(self, average: str) -> DWI:
         """Return the scan with another way of averaging.
@@ -276,9 +289,20 @@ class DWI:
             "average": self.average,
             "sources": self.sources,
             "volumes": self.volumes,
+            "mask_origin": self.mask_origin,
             **changes,
         }
         return DWI(self.signal, given.pop("acquisition", self.acquisition), **given)
+
+
+def _placed(affine: ArrayLike | None) -> Geometry:
+    geometry = Geometry(affine)
+    if geometry.singular:
+        raise ShapeError(
+            "the affine is singular: voxels have no volume; expected a matrix with three edges "
+            "longer than 0. Leave it out if the positions do not matter"
+        )
+    return geometry
 
 
 def _acquisition(

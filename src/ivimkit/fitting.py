@@ -494,6 +494,7 @@ def _options(
         "uncertainty_options": {} if estimator is None else estimator.options(),
         "sigma": _sigma_record(sigma),
         "average": dwi.average,
+        **({"mask_origin": dwi.mask_origin} if dwi.mask_origin else {}),
         "weights": None if weights is None else np.asarray(weights, dtype=float).tolist(),
         "adc_bvals": None if adc_bvals is None else np.asarray(adc_bvals, dtype=float).tolist(),
     }

@@ -13,6 +13,8 @@ __all__ = ["Geometry"]
 
 # Rounding in headers, as a share of a voxel, is not another position.
 _ALLOWED_SHIFT = 0.01
+# Edges of a voxel, of length 1 each, that span less than this lie in a plane.
+_FLAT = 1e-4
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -22,13 +24,17 @@ class Geometry:
     Parameters
     ----------
     affine : array_like, shape (4, 4), optional
-        From voxel index to position; by default the identity.
-    voxel_units : str
-        Unit of the positions, ``"mm"`` unless the file says otherwise.
+        From voxel index to position in mm; by default the identity.
+    voxel_units : {"mm", "micron", "meter", "unknown"}
+        Unit of length that the file uses, and maps are written in; `affine` is in mm whatever
+        it is.
     sform_code, qform_code : int
-        NIfTI codes: 0 unknown, 1 scanner, 2 aligned, 3 Talairach, 4 MNI.
+        NIfTI codes: 0 unknown, 1 scanner, 2 aligned, 3 Talairach, 4 MNI. The affine is that of
+        the sform, or of the qform where the code of the sform is 0.
     header : bytes
         The NIfTI header of the file, so that maps can be written with the same geometry fields.
+    other_affine : array_like, shape (4, 4), optional
+        Where the file has two forms that differ: the affine of the one that does not count, mm.
 
     Raises
     ------
@@ -47,6 +53,7 @@ class Geometry:
     sform_code: int
     qform_code: int
     header: bytes = field(repr=False)
+    other_affine: NDArray[np.float64] | None = field(repr=False)
 
     def __init__(
         self,
@@ -56,8 +63,15 @@ class Geometry:
         sform_code: int = 2,
         qform_code: int = 0,
         header: bytes = b"",
+        other_affine: ArrayLike | None = None,
     ) -> None:
-        matrix = np.eye(4) if affine is None else np.array(affine, dtype=np.float64)
+        try:
+            matrix = np.eye(4) if affine is None else np.array(affine, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ShapeError(
+                "the affine is not an array of numbers; expected a finite (4, 4) matrix. Leave "
+                "it out if the positions do not matter"
+            ) from None
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
             raise ShapeError(
                 f"the affine has shape {matrix.shape} and is "
@@ -70,6 +84,8 @@ class Geometry:
         object.__setattr__(self, "sform_code", int(sform_code))
         object.__setattr__(self, "qform_code", int(qform_code))
         object.__setattr__(self, "header", header)
+        other = None if other_affine is None else np.array(other_affine, dtype=np.float64)
+        object.__setattr__(self, "other_affine", other)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Geometry):
@@ -83,20 +99,42 @@ class Geometry:
 
     @property
     def voxel_size(self) -> tuple[float, float, float]:
-        """Edge lengths of a voxel, in `voxel_units`."""
+        """Edge lengths of a voxel, mm."""
         x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
         return float(x), float(y), float(z)
 
     @property
-    def shown_units(self) -> str:
-        """`voxel_units` as people read them: a file may not say what its numbers are in."""
-        known = self.voxel_units != "unknown"
-        return self.voxel_units if known else "mm (the file states no unit)"
+    def placed(self) -> bool:
+        """Whether it says where its voxels are: one of its NIfTI codes is not 0.
+
+        An affine that maps the volume to a plane says nothing of the kind.
+        """
+        return (self.sform_code > 0 or self.qform_code > 0) and not self.singular
 
     @property
-    def placed(self) -> bool:
-        """Whether the file says where its voxels are: one of its NIfTI codes is not 0."""
-        return self.sform_code > 0 or self.qform_code > 0
+    def singular(self) -> bool:
+        """Whether the affine does not span a volume: an edge is 0, or two are parallel."""
+        edges = np.array(self.voxel_size)
+        if not edges.all():
+            return True
+        return bool(abs(np.linalg.det(self.affine[:3, :3] / edges)) < _FLAT)
+
+    @property
+    def form(self) -> str:
+        """The form of the file that says where the voxels are: ``"sform"`` or ``"qform"``."""
+        return "sform" if self.sform_code > 0 else "qform"
+
+    @property
+    def in_mm(self) -> Geometry:
+        """The same positions, to be written in mm."""
+        if self.voxel_units in ("mm", "unknown"):
+            return self
+        return Geometry(
+            self.affine,
+            sform_code=self.sform_code,
+            qform_code=self.qform_code,
+            other_affine=self.other_affine,
+        )
 
     def shifts(self, other: Geometry, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Return how far the corners of a volume lie from those in another geometry.
@@ -113,7 +151,7 @@ class Geometry:
         Returns
         -------
         ndarray, shape (8, 3)
-            In `voxel_units`, along the axes of the patient.
+            In mm, along the axes of the patient.
         """
         ends = [(0, n - 1) for n in (*shape, 1, 1, 1)[:3]]
         corners = np.array(np.meshgrid(*ends)).reshape(3, -1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import typer
 from rich.text import Text
 
@@ -20,6 +21,7 @@ from ivimkit.cli.screen import Screen
 from ivimkit.dwi import DWI
 from ivimkit.errors import InputError, NoiseError
 from ivimkit.fit_method import FitMethod
+from ivimkit.geometry import Geometry
 from ivimkit.noise import ShellSignal, estimate, shell_signals
 from ivimkit.rounding import percent
 from ivimkit.signal_model import SignalModel
@@ -60,19 +62,25 @@ class CheckReport:
         method = self.setup.fit_method(model)
         inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
         codes: list[int] = []
+        reading = self.scan.each([scans[0]] if stack else list(scans), self.screen)
         with self.screen.warnings_shown():
             for number, scan in enumerate(inputs):
                 if number:
                     self.screen.show("")
-                check = partial(self._one, scan, model, method, codes)
+                check = partial(self._one, scan, reading[number], model, method, codes)
                 codes.append(exit_code_of(check, self.ctx))
         return worst(codes)
 
     def _one(
-        self, scan: Path | Sequence[Path], model: SignalModel, method: FitMethod, codes: list[int]
+        self,
+        scan: Path | Sequence[Path],
+        reading: ScanInput,
+        model: SignalModel,
+        method: FitMethod,
+        codes: list[int],
     ) -> None:
         name = str(scan if isinstance(scan, Path) else f"{scan[0]} and {len(scan) - 1} more")
-        dwi = self.scan.load(scan)
+        dwi = reading.load(scan)
         signals = shell_signals(dwi)
         error = _why_not(dwi, model, method)
         self.screen.show(Text(name, style="bold"), *_facts(dwi), "")
@@ -118,15 +126,14 @@ def _facts(dwi: DWI) -> Iterator[str]:
     shape = " x ".join(map(str, dwi.shape))
     size = " x ".join(f"{edge:.3g}" for edge in dwi.geometry.voxel_size)
     total = dwi.mask.size
-    yield (
-        f"{shape} voxels of {size} {dwi.geometry.shown_units}, "
-        f"{dwi.acquisition.n_volumes} volumes, {dwi.signal.dtype}"
-    )
+    yield (f"{shape} voxels of {size} mm, {dwi.acquisition.n_volumes} volumes, {dwi.signal.dtype}")
     if dwi.n_voxels == total:
-        yield f"no mask: all {spaced(total)} voxels, air included"
+        yield f"no mask: all {spaced(total)} voxels, air included (--mask auto finds the tissue)"
     else:
         share = dwi.n_voxels / total
         yield f"mask: {spaced(dwi.n_voxels)} of {spaced(total)} voxels ({percent(share)})"
+        if dwi.mask_origin:
+            yield f"mask found by {dwi.mask_origin}"
 
 
 def _noise(dwi: DWI) -> str:
@@ -147,6 +154,7 @@ def _findings(
     """Yield a mark, its style and a sentence for each check."""
     acquisition, pools = dwi.acquisition, model.pools
     b = acquisition.bvals
+    yield from _position(dwi)
     yield _ok(f"{b.size} b-values for {b.size} volumes, {b.min():g} to {b.max():g} s/mm²")
     broken = dwi.n_voxels - min(signal.n_finite for signal in signals)
     if broken:
@@ -170,6 +178,23 @@ def _findings(
     yield from map(_warning, found)
     if not found:
         yield _ok(f"the choice of b-values is sound for {model.name}")
+
+
+def _position(dwi: DWI) -> Iterator[tuple[str, str, str]]:
+    """Say where the scan lies, where that is not plain."""
+    geometry = dwi.geometry
+    if not geometry.placed:
+        yield _warning(
+            "the scan does not say where its voxels are: masks, labels and maps are taken voxel "
+            "by voxel"
+        )
+    elif geometry.other_affine is not None:
+        apart = float(np.abs(geometry.shifts(Geometry(geometry.other_affine), dwi.shape)).max())
+        yield _warning(
+            f"sform and qform of the scan differ by up to {apart:.2g} mm: the sform counts. "
+            "Masks, labels and maps that lie where the qform says are recognised, if they have "
+            "all voxels of the scan"
+        )
 
 
 def _title(text: str) -> Text:

@@ -126,7 +126,7 @@ def compare(
         ),
     ] = None,
     labels: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
             show_default=False,

@@ -15,10 +15,11 @@ from rich.text import Text
 from ivimkit import io
 from ivimkit import models as registry
 from ivimkit.cli.assignment import words
+from ivimkit.cli.beside import files_for
 from ivimkit.cli.exit_codes import DONE, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
-from ivimkit.cli.output_folders import output_folders
+from ivimkit.cli.output_folders import FIGURES, check_writable, output_folders
 from ivimkit.cli.progress import progress_shown, spaced
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, plain_table, say_error, stderr
@@ -27,6 +28,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
 from ivimkit.io.folder import check_free, write_folder
+from ivimkit.io.results import check_mask_free
 from ivimkit.rounding import percent, rounded
 
 if TYPE_CHECKING:
@@ -65,8 +67,8 @@ class CompareBatch:
         Name of the prior of method bayes, and of the organ it is for.
     sigma : str, optional
         Noise: a number or a file.
-    labels : Path, optional
-        Regions.
+    labels : str, optional
+        Regions: a file.
     overwrite : bool
         Whether results may be replaced.
     figures : bool
@@ -86,7 +88,7 @@ class CompareBatch:
     prior: str | None = None
     organ: str | None = None
     sigma: str | None = None
-    labels: Path | None = None
+    labels: str | None = None
     overwrite: bool = False
     figures: bool = True
     threads: int | None = None
@@ -113,18 +115,37 @@ class CompareBatch:
         folders = output_folders(scans[:1] if stack else scans, out, ending="comparison")
         names = tuple(words(self.models))
         method, setup = self._fit_method(names)
-        noise = setup.noise()
+        named = [scans[0]] if stack else list(scans)
+        setups, inside = setup.each(named, self.screen), self.scan.each(named, self.screen)
+        labels = self._labels_for(named)
+        setups[0].noise()
+        for folder in folders:
+            check_writable(folder / FIGURES if self.figures else folder)
+            self.check_output(folder)
         codes = []
         with self.screen.warnings_shown():
-            for scan, folder in zip(inputs, folders, strict=True):
+            for k, (scan, folder) in enumerate(zip(inputs, folders, strict=True)):
                 if len(inputs) > 1:
                     self.screen.show(Text(f"\n{scan}", style="bold"))
-                job = _Job(self, scan, folder, names, method, setup, noise)
+                job = _Job(self, scan, folder, inside[k], names, method, setups[k], labels[k])
                 codes.append(exit_code_of(job.run, self.ctx))
         failed = [str(scan) for scan, code in zip(inputs, codes, strict=True) if code != DONE]
         if failed and len(inputs) > 1:
             say_error(f"failed: {len(failed)} of {len(inputs)} scans: {', '.join(failed)}")
         return worst(codes)
+
+    def check_output(self, folder: Path) -> None:
+        """Refuse a folder that holds a comparison, unless overwriting was asked for."""
+        io.check_comparison(folder, overwrite=self.overwrite)
+        check_free(folder, [_TABLE], overwrite=self.overwrite)
+        if self.scan.finds_mask:
+            check_mask_free(folder, "comparison.json")
+
+    def _labels_for(self, scans: Sequence[Path]) -> list[Path | None]:
+        """Return the labels of each scan, which are there."""
+        if self.labels is None:
+            return [None] * len(scans)
+        return [*files_for(self.labels, "--labels", scans, self.screen)]
 
     def _fit_method(self, names: Sequence[str]) -> tuple[FitMethod, FitSetup]:
         """Return the method with its options, and the setup that they are of."""
@@ -159,10 +180,11 @@ class _Job:
     batch: CompareBatch
     scan: Path | Sequence[Path]
     folder: Path
+    reading: ScanInput
     models: Sequence[str]
     method: FitMethod
     setup: FitSetup
-    sigma: Any
+    labels: Path | None
 
     @property
     def name(self) -> str:
@@ -172,13 +194,12 @@ class _Job:
     def run(self) -> None:
         """Load, compare, summarise, save."""
         batch = self.batch
-        io.check_comparison(self.folder, overwrite=batch.overwrite)
-        check_free(self.folder, [_TABLE], overwrite=batch.overwrite)
-        dwi = batch.scan.load(self.scan)
-        self.setup.check_maps(dwi)
-        labels = None if batch.labels is None else io.load_labels(batch.labels, dwi)
+        batch.check_output(self.folder)
+        dwi = self.reading.load(self.scan)
+        sigma = self.setup.noise(dwi)
+        labels = None if self.labels is None else io.load_labels(self.labels, dwi)
         self._describe(dwi)
-        comparison = self._compare(dwi)
+        comparison = self._compare(dwi, sigma)
         # All that can fail comes before anything is written.
         table = comparison.table(labels, None if labels is None else labels.names)
         del dwi
@@ -194,7 +215,7 @@ class _Job:
             f"maps and {_TABLE} in {self.folder}" + (f", figures in {figures}" if figures else ""),
         )
 
-    def _compare(self, dwi: DWI) -> Comparison:
+    def _compare(self, dwi: DWI, sigma: Any) -> Comparison:
         batch, n_models = self.batch, len(self.models)
         name = f"{self.name}, {n_models} models" if n_models > 1 else self.name
         quiet = batch.screen.quiet
@@ -205,7 +226,7 @@ class _Job:
                 criterion=batch.criterion,
                 method=self.method,
                 alpha=batch.alpha,
-                sigma=self.sigma,
+                sigma=sigma,
                 threads=batch.threads,
                 progress=lambda done, total: progress(done // n_models, total // n_models),
             )

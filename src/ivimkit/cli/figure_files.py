@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ivimkit import report
+from ivimkit.cli.output_folders import FIGURES
 from ivimkit.dwi import DWI
 from ivimkit.io.folder import write_folder
 from ivimkit.organs import Organ
@@ -22,9 +23,6 @@ __all__ = [
     "remove_figures",
     "write_figures",
 ]
-
-FIGURES = "figures"
-"""Name of the folder of figures in the folder of a result."""
 
 _OF_A_FIT = ("maps.png", "status.png", "histograms.png", "uncertainty.png")
 _OF_A_PRIOR = re.compile(r"prior(_-?[\d.e+]+)?\.png")

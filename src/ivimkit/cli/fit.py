@@ -131,7 +131,7 @@ def fit(
         ),
     ] = None,
     labels: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
             show_default=False,

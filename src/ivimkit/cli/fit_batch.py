@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 from rich.text import Text
 
 from ivimkit import io
 from ivimkit.cli.assignment import number_list
+from ivimkit.cli.beside import files_for
 from ivimkit.cli.closing_table import map_table, prior_lines, status_table, timing
 from ivimkit.cli.exit_codes import DONE, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
-from ivimkit.cli.output_folders import REPORT, output_folders
+from ivimkit.cli.output_folders import FIGURES, REPORT, check_writable, output_folders
 from ivimkit.cli.progress import progress_shown
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, say_error, stderr
@@ -30,8 +32,11 @@ from ivimkit.fitting import fit
 from ivimkit.io.gradients import read_bvals
 from ivimkit.result import FitResult
 from ivimkit.signal_model import SignalModel
+from ivimkit.status import FitStatus
 
 __all__ = ["FitBatch"]
+
+_MUCH_AIR = 0.2
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,8 @@ class FitBatch:
         How to read the scans.
     setup : FitSetup
         What to fit and how.
-    labels : Path, optional
-        Label map of regions with priors of their own.
+    labels : str, optional
+        Label map of regions with priors of their own: a file.
     weights, adc_bvalues : str, optional
         Lists of numbers; `weights` may be a file.
     overwrite : bool
@@ -68,7 +73,7 @@ class FitBatch:
     screen: Screen
     scan: ScanInput
     setup: FitSetup
-    labels: Path | None = None
+    labels: str | None = None
     weights: str | None = None
     adc_bvalues: str | None = None
     overwrite: bool = False
@@ -97,16 +102,23 @@ class FitBatch:
         self._check_lists()
         inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
         folders = output_folders(scans[:1] if stack else scans, out)
-        model = self.setup.signal_model()
-        method = self.setup.fit_method(model)
-        estimator = self.setup.estimator(model, method)
-        sigma = self.setup.noise()
+        named = [scans[0]] if stack else list(scans)
+        setups = self.setup.each(named, self.screen)
+        inside = self.scan.each(named, self.screen)
+        labels = self._labels_for(named)
+        model = setups[0].signal_model()
+        method = setups[0].fit_method(model)
+        estimator = setups[0].estimator(model, method)
+        setups[0].noise()
+        for folder in folders:
+            check_writable(folder / FIGURES if self.figures else folder)
+            io.check_output(folder, overwrite=self.overwrite, with_mask=self.scan.finds_mask)
         codes = []
         with self.screen.warnings_shown():
-            for scan, folder in zip(inputs, folders, strict=True):
+            for k, (scan, folder) in enumerate(zip(inputs, folders, strict=True)):
                 if len(inputs) > 1:
                     self.screen.show(Text(f"\n{scan}", style="bold"))
-                job = _Job(self, scan, folder, model, method, estimator, sigma)
+                job = _Job(self, scan, folder, inside[k], setups[k], labels[k], method, estimator)
                 codes.append(exit_code_of(job.run, self.ctx))
         failed = [str(scan) for scan, code in zip(inputs, codes, strict=True) if code != DONE]
         if failed and len(inputs) > 1:
@@ -123,6 +135,12 @@ class FitBatch:
                 "--labels is given without --mask; expected a mask of the voxels to fit, or else "
                 "air would be a region of its own"
             )
+
+    def _labels_for(self, scans: Sequence[Path]) -> list[Path | None]:
+        """Return the labels of each scan, which are there."""
+        if self.labels is None:
+            return [None] * len(scans)
+        return [*files_for(self.labels, "--labels", scans, self.screen)]
 
     def extra_weights(self) -> list[float] | None:
         """Return the weights, from the command line or a file."""
@@ -148,10 +166,11 @@ class _Job:
     batch: FitBatch
     scan: Path | Sequence[Path]
     folder: Path
-    model: SignalModel
+    reading: ScanInput
+    setup: FitSetup
+    labels: Path | None
     method: FitMethod
     estimator: Estimator | None = None
-    sigma: Any = None
 
     @property
     def name(self) -> str:
@@ -161,11 +180,12 @@ class _Job:
     def run(self) -> None:
         """Load, fit, save, draw, summarise."""
         batch, clock = self.batch, time.perf_counter()
-        io.check_output(self.folder, overwrite=batch.overwrite)
-        dwi = batch.scan.load(self.scan)
-        batch.setup.check_maps(dwi)
-        self._describe(dwi, time.perf_counter() - clock)
-        result = self._fit(dwi)
+        finds_mask = self.reading.finds_mask
+        io.check_output(self.folder, overwrite=batch.overwrite, with_mask=finds_mask)
+        dwi = self.reading.load(self.scan)
+        model, sigma = self.setup.signal_model(dwi), self.setup.noise(dwi)
+        self._describe(dwi, model, time.perf_counter() - clock)
+        result = self._fit(dwi, model, sigma)
         # The scan is most of the memory, and only figures need it from here on.
         shown = dwi if batch.figures else None
         del dwi
@@ -173,23 +193,24 @@ class _Job:
         io.save(result, self.folder, overwrite=batch.overwrite)
         # A page on the fit that was there would be taken for one on this.
         (self.folder / REPORT).unlink(missing_ok=True)
+        self._say_of_air(result)
         batch.screen.note(f"saved in {time.perf_counter() - clock:.2f} s")
         figures = self._draw(result, shown)
         self._summarise(result, figures)
 
-    def _fit(self, dwi: DWI) -> FitResult:
+    def _fit(self, dwi: DWI, model: SignalModel, sigma: Any) -> FitResult:
         batch = self.batch
-        labels = None if batch.labels is None else io.load_labels(batch.labels, dwi)
+        labels = None if self.labels is None else io.load_labels(self.labels, dwi)
         console = stderr()
         with progress_shown(
             console, self.name, dwi.n_voxels, quiet=batch.screen.quiet
         ) as progress:
             result = fit(
                 dwi,
-                model=self.model,
+                model=model,
                 method=self.method,
                 labels=labels,
-                sigma=self.sigma,
+                sigma=sigma,
                 uncertainty=self.estimator,
                 weights=batch.extra_weights(),
                 adc_bvals=batch.adc_bvals(),
@@ -207,6 +228,17 @@ class _Job:
             result.provenance, call=command_line(batch.ctx), options=options
         )
         return dataclasses.replace(result, provenance=provenance)
+
+    def _say_of_air(self, result: FitResult) -> None:
+        """Say, without a mask, how much of the scan is air."""
+        if self.reading.mask is not None:
+            return
+        n = np.count_nonzero(result.status & FitStatus.NO_SIGNAL)
+        if n > _MUCH_AIR * result.status.size:
+            self.batch.screen.warn(
+                f"there is no mask, and {n / result.status.size:.0%} of the voxels have no "
+                "signal: air was fitted, too. --mask auto finds the tissue"
+            )
 
     def _draw(self, result: FitResult, dwi: DWI | None) -> Path | None:
         # Only here: matplotlib takes half a second to import.
@@ -228,14 +260,16 @@ class _Job:
         self.batch.screen.note(f"drawn in {time.perf_counter() - clock:.2f} s")
         return folder
 
-    def _describe(self, dwi: DWI, seconds: float) -> None:
+    def _describe(self, dwi: DWI, model: SignalModel, seconds: float) -> None:
         note = self.batch.screen.note
         shape = " x ".join(map(str, dwi.shape))
         note(f"loaded in {seconds:.2f} s: {shape} voxels, {dwi.n_voxels} of them to fit")
+        if dwi.mask_origin:
+            note(f"mask: {dwi.mask_origin}")
         pairs = zip(dwi.fit_bvals, dwi.fit_counts, strict=True)
         note("b (volumes): " + ", ".join(f"{b:g} ({count:g})" for b, count in pairs))
-        note(f"model {self.model.name}: {self.model.equation}")
-        for p in self.model.parameters:
+        note(f"model {model.name}: {model.equation}")
+        for p in model.parameters:
             note(f"  {p.name}: {p.lower:g} to {p.upper:g} {p.unit}, start {p.start:g}")
         options = ", ".join(f"{name}={value}" for name, value in self.method.options().items())
         note(f"method {self.method.name}: {options or 'no options'}")
@@ -246,7 +280,7 @@ class _Job:
         if self.batch.screen.quiet:
             return
         self.batch.screen.show(
-            Text(f"{self.model.title} by {self.method.title}", style="bold"),
+            Text(f"{result.model.title} by {self.method.title}", style="bold"),
             map_table(result),
             "",
             status_table(result),

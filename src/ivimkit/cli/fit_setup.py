@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ivimkit import io, methods, models, organs, priors
 from ivimkit import uncertainty as estimators
 from ivimkit.cli.assignment import number, pair, parse_assignments
+from ivimkit.cli.beside import files_for
+from ivimkit.cli.screen import Screen
 from ivimkit.dwi import DWI
-from ivimkit.errors import OptionError
+from ivimkit.errors import OptionError, ShapeError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
+from ivimkit.io.scan import open_volume
 from ivimkit.organs import Organ
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["FitSetup"]
 
+_FIX_EXAMPLE = "D_star=0.02 or D=D.nii.gz"
 _YES_OR_NO = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
@@ -72,8 +79,44 @@ class FitSetup:
         """Return the preset of the organ, if one was named."""
         return None if self.organ is None else organs.get(self.organ)
 
-    def signal_model(self) -> SignalModel:
-        """Return the model with the organ's values first and the user's on top of them."""
+    def each(self, scans: Sequence[Path], screen: Screen) -> list[FitSetup]:
+        """Return the options of each scan, with the maps that are for it.
+
+        Parameters
+        ----------
+        scans : sequence of Path
+            The scans; of a scan of several files, the first.
+        screen : Screen
+            Where to say that there are two files of one name.
+
+        Raises
+        ------
+        InputError
+            If there is no map for some of the scans, or one that cannot be opened.
+        """
+        setups = [self] * len(scans)
+        sigma = None if self.sigma is None else _number_or_file(self.sigma)
+        if isinstance(sigma, Path):
+            for k, file in enumerate(_maps(str(self.sigma), "--sigma", scans, screen)):
+                setups[k] = dataclasses.replace(setups[k], sigma=str(file.absolute()))
+        texts = parse_assignments(self.fix, "--fix", _FIX_EXAMPLE, str)
+        for name, value in self._fixed().items():
+            if not isinstance(value, Path):
+                continue
+            for k, file in enumerate(_maps(texts[name], f"--fix {name}", scans, screen)):
+                others = [word for word in setups[k].fix if word.partition("=")[0].strip() != name]
+                own = [*others, f"{name}={file.absolute()}"]
+                setups[k] = dataclasses.replace(setups[k], fix=own)
+        return setups
+
+    def signal_model(self, dwi: DWI | None = None) -> SignalModel:
+        """Return the model with the organ's values first and the user's on top of them.
+
+        Parameters
+        ----------
+        dwi : DWI, optional
+            Whose voxels maps are wanted on; by default they are as in their files.
+        """
         model = models.get(self.model)
         organ = self.preset()
         if organ is not None:
@@ -82,7 +125,7 @@ class FitSetup:
         model = model.with_bounds(**parse_assignments(self.bounds, "--bounds", "D=0:5e-3", pair))
         for name, value in self._fixed().items():
             model.index(name)
-            model = model.with_fixed(**{name: _loaded(name, value)})
+            model = model.with_fixed(**{name: _loaded(name, value, dwi)})
         return model.with_start(**parse_assignments(self.start, "--start", "D_star=0.02", number))
 
     def fit_method(self, model: SignalModel) -> FitMethod:
@@ -109,16 +152,9 @@ class FitSetup:
             options.setdefault("b_split", organ.b_split)
         return methods.get(self.method, **options)
 
-    def check_maps(self, dwi: DWI) -> None:
-        """Raise ShapeError for a map of the noise or of a parameter that is not on a scan."""
-        given = [None if self.sigma is None else _number_or_file(self.sigma)]
-        for value in (*given, *self._fixed().values()):
-            if isinstance(value, Path):
-                io.check_map(value, dwi)
-
     def _fixed(self) -> dict[str, float | Path]:
         """Return what parameters are fixed to: numbers, or files that may not be there."""
-        return parse_assignments(self.fix, "--fix", "D_star=0.02 or D=D.nii.gz", _number_or_file)
+        return parse_assignments(self.fix, "--fix", _FIX_EXAMPLE, _number_or_file)
 
     def _short_options(self) -> dict[str, Any]:
         """Return the options of the method that have options of the command of their own."""
@@ -158,8 +194,14 @@ class FitSetup:
         estimator.check(model, method)
         return estimator
 
-    def noise(self) -> Any:
-        """Return the noise as a number or a map; None if it was not given."""
+    def noise(self, dwi: DWI | None = None) -> Any:
+        """Return the noise as a number or a map; None if it was not given.
+
+        Parameters
+        ----------
+        dwi : DWI, optional
+            Whose voxels a map is wanted on; by default it is as in its file.
+        """
         if self.sigma is None:
             return None
         value = _number_or_file(self.sigma)
@@ -175,7 +217,30 @@ class FitSetup:
                 f"--sigma is {self.sigma!r}: that is neither a number nor a file; expected "
                 "something like 12.5 or sigma.nii.gz. Check the path"
             )
-        return io.load_map(value)
+        found = io.load_map(value, dwi)
+        lost = 0 if dwi is None else int(np.count_nonzero(np.isnan(found) & dwi.mask))
+        if dwi is not None and lost:
+            raise ShapeError(
+                f"the map {value} of --sigma has no value in {lost} of the {dwi.n_voxels} voxels "
+                "to be fitted; expected one in each. Give a map of all of them, or a smaller mask"
+            )
+        return found
+
+
+def _maps(text: str, option: str, scans: Sequence[Path], screen: Screen) -> list[Path]:
+    """Return the map for each scan; the error of one that is not there names a number, too."""
+    try:
+        files = files_for(text, option, scans, screen)
+    except OptionError as error:
+        if not str(error).startswith("there is no file"):
+            raise
+        raise OptionError(
+            f"{option} is {text!r}: that is neither a number nor a file beside the scan or in the "
+            "working directory; expected something like 12.5 or map.nii.gz. Check the path"
+        ) from None
+    for file in dict.fromkeys(files):
+        open_volume(file, "a map")
+    return files
 
 
 def _of(model: SignalModel, values: Any) -> dict[str, Any]:
@@ -194,7 +259,7 @@ def _number_or_file(text: str) -> float | Path:
         return Path(text)
 
 
-def _loaded(name: str, value: float | Path) -> Any:
+def _loaded(name: str, value: float | Path, dwi: DWI | None) -> Any:
     if isinstance(value, float):
         return value
     if not value.exists():
@@ -202,7 +267,7 @@ def _loaded(name: str, value: float | Path) -> Any:
             f"--fix {name}={value}: that is neither a number nor a file; expected something like "
             "D_star=0.02 or D=D.nii.gz. Check the path"
         )
-    return io.load_map(value)
+    return io.load_map(value, dwi)
 
 
 def _typed(name: str, text: str, usual: Any) -> Any:

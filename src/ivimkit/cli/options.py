@@ -72,12 +72,14 @@ Bvec = Annotated[
     ),
 ]
 Mask = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        metavar="FILE",
+        metavar="FILE|auto",
         show_default=False,
         rich_help_panel=SCAN_PANEL,
-        help="Fit only voxels where this image is above 0. By default all voxels.",
+        help="Fit only voxels where this image is above 0, placed by position; looked for beside "
+        "each scan, then in the working directory. auto, auto:body or auto:brain finds the "
+        "tissue. By default all voxels.",
     ),
 ]
 Unit = Annotated[

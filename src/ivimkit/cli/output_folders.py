@@ -6,13 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from ivimkit.errors import OptionError
+from ivimkit.errors import InputError, OptionError, OutputExistsError
+from ivimkit.io.folder import absolute
 
-__all__ = ["REPORT", "names_apart", "output_folders", "stem"]
+__all__ = ["FIGURES", "REPORT", "check_writable", "names_apart", "output_folders", "stem"]
 
 REPORT = "report.html"
 """Name of the report in the folder of a result."""
+
+FIGURES = "figures"
+"""Name of the folder of figures in the folder of a result."""
 
 _SUFFIX = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
 
@@ -57,6 +62,37 @@ def output_folders(scans: Sequence[Path], out: Path | None, *, ending: str = "iv
                 "different names. Fit them one by one with --out"
             )
     return folders
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that nothing can be written to, before the work.
+
+    Parameters
+    ----------
+    folder : Path
+        Where files are to be, which need not exist; nothing is left there.
+
+    Raises
+    ------
+    InputError
+        If it, or the nearest folder above it that exists, is a file or cannot be written to.
+    """
+    target = absolute(folder)
+    try:
+        home = next(path for path in (target, *target.parents) if path.exists())
+        if not home.is_dir():
+            raise OutputExistsError(
+                f"cannot write to {folder}: {home} is a file; expected a folder. Choose another "
+                "name"
+            )
+        # Rights alone do not tell: the disk may be read-only, or of a kind that takes no files.
+        with TemporaryDirectory(prefix=".ivimkit-", dir=home):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder}: {error.strerror or error}; expected a folder with enough "
+            "space and the right to write. Choose another one"
+        ) from None
 
 
 def names_apart(paths: Sequence[Path]) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ivimkit import __version__, io, simulate
 from ivimkit.cli.assignment import number_list, triple
+from ivimkit.cli.output_folders import check_writable
 from ivimkit.io.folder import check_free, write_folder
 from ivimkit.io.record import write_json
 from ivimkit.simulate import Phantom
@@ -73,6 +74,7 @@ class PhantomFiles:
         -------
         Phantom
         """
+        check_writable(folder)
         check_free(folder, _NAMES, overwrite=overwrite)
         made = self._simulated()
         write_folder(folder, _NAMES, partial(self._write_all, made))

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ivimkit import io, quality
 from ivimkit.cli.assignment import words
+from ivimkit.cli.output_folders import check_writable
 from ivimkit.cli.region_tables import comparison_table, region_heading, region_table, status_line
 from ivimkit.cli.result_input import with_scan
 from ivimkit.cli.screen import Screen
@@ -134,6 +135,7 @@ class RegionReport:
             )
         if self.out is not None:
             names = ["maps", "regions", *(["comparison"] if self.lesion else [])]
+            check_writable(self.out.parent)
             io.check_tables(names, self.out, overwrite=self.overwrite)
 
     def _map_names(self, result: FitResult) -> list[str]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ivimkit import io, quality
 from ivimkit.cli.assignment import words
+from ivimkit.cli.output_folders import check_writable
 from ivimkit.cli.repeat_input import RepeatInput
 from ivimkit.cli.repeat_tables import change_table, repeat_table
 from ivimkit.cli.screen import Screen
@@ -99,11 +100,13 @@ class RepeatReport:
                 "Leave one out"
             )
         if self.out is not None:
+            check_writable(self.out.parent)
             io.check_tables(("repeatability", "values"), self.out, overwrite=self.overwrite)
         if self.figure is None:
             return
         if self.figure.suffix.lower() != ".png":
             raise OptionError(f"--figure is {self.figure}; expected a name that ends in .png")
+        check_writable(self.figure.parent)
         if self.figure.exists() and not self.overwrite:
             raise OutputExistsError(
                 f"{self.figure} is there already; expected a new file. Choose another name, or "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivimkit import io, report
-from ivimkit.cli.output_folders import REPORT, names_apart
+from ivimkit.cli.output_folders import REPORT, check_writable, names_apart
 from ivimkit.cli.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.errors import OptionError
@@ -72,7 +72,9 @@ class ReportRun:
         """Report on one result, or on two, and say which file was written."""
         self._check(folders)
         # The first thing to fail must not be the last: the work takes seconds.
-        target = check_target(out or _usual_target(folders), overwrite=overwrite)
+        target = out or _usual_target(folders)
+        check_writable(target.parent)
+        target = check_target(target, overwrite=overwrite)
         with self.screen.warnings_shown():
             results = [self._load(folder, k) for k, folder in enumerate(folders)]
             regions = load_regions(results[0], self.labels, self.label_names)

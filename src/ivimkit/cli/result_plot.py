@@ -11,7 +11,7 @@ import numpy as np
 from ivimkit import io, organs, quality, report
 from ivimkit.cli.assignment import pair, parse_assignments, triple, words
 from ivimkit.cli.figure_files import FIGURES, Drawing, draw_trust, write_figures
-from ivimkit.cli.output_folders import names_apart
+from ivimkit.cli.output_folders import check_writable, names_apart
 from ivimkit.cli.result_input import with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.derived import describe
@@ -69,6 +69,8 @@ class ResultPlot:
                 f"--lesion goes with one result and {len(folders)} were given; expected one. "
                 "Leave it out, or draw them one by one"
             )
+        folder = out or _usual_folder(folders)
+        check_writable(folder)
         with self.screen.warnings_shown():
             loaded = [io.load_result(folder) for folder in folders]
             results = dict(zip(names_apart(folders), loaded, strict=True))
@@ -84,10 +86,8 @@ class ResultPlot:
             ranges = self._ranges(first)
             if len(loaded) == 1:
                 figures = self._one(first, dwi, ranges) | self._lesion(first, dwi)
-                folder = out or folders[0] / FIGURES
             else:
                 figures = self._comparison(results, ranges)
-                folder = out or folders[0].resolve().parent / "comparison"
             if dwi is not None:
                 figures |= self._curves(dwi, results if len(loaded) > 1 else first)
             for path in write_figures(folder, figures, dpi=self.dpi):
@@ -150,6 +150,12 @@ class ResultPlot:
 
     def _maps(self) -> list[str] | None:
         return None if self.maps is None else words(self.maps)
+
+
+def _usual_folder(folders: Sequence[Path]) -> Path:
+    if len(folders) == 1:
+        return folders[0] / FIGURES
+    return folders[0].resolve().parent / "comparison"
 
 
 def _residuals(result: FitResult, dwi: DWI | None) -> dict[str, Drawing]:

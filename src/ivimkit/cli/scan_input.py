@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ivimkit import io
+from ivimkit import io, masks
 from ivimkit.cli.assignment import number_list, position_list
+from ivimkit.cli.beside import files_for
+from ivimkit.cli.screen import Screen
 from ivimkit.dwi import DWI
+from ivimkit.io.scan import open_volume
 
 __all__ = ["ScanInput"]
 
@@ -23,8 +26,10 @@ class ScanInput:
 
     Parameters
     ----------
-    bval, bvec, mask : Path, optional
+    bval, bvec : Path, optional
         Files that go with the scan.
+    mask : str or Path, optional
+        What was given: ``"auto"`` and the like, or a file; of one scan, see `each`, its file.
     b_unit : str
         See `ivimkit.load`.
     tolerance : float, optional
@@ -41,7 +46,7 @@ class ScanInput:
 
     bval: Path | None = None
     bvec: Path | None = None
-    mask: Path | None = None
+    mask: str | Path | None = None
     b_unit: str = "s/mm2"
     tolerance: float | None = None
     average: str = "auto"
@@ -63,6 +68,33 @@ class ScanInput:
     def check(self) -> None:
         """Raise OptionError for a list that cannot be read, before any scan is."""
         _ = self.kept_bvals, self.kept_volumes
+
+    @property
+    def finds_mask(self) -> bool:
+        """Whether a mask is to be found in the scan."""
+        return isinstance(self.mask, str) and masks.kind_of(self.mask) is not None
+
+    def each(self, scans: Sequence[Path], screen: Screen) -> list[ScanInput]:
+        """Return the options of each scan, with the mask that is for it.
+
+        Parameters
+        ----------
+        scans : sequence of Path
+            The scans; of a scan of several files, the first.
+        screen : Screen
+            Where to say that there are two files of one name.
+
+        Raises
+        ------
+        InputError
+            If there is no mask for some of the scans, or one that cannot be opened.
+        """
+        if self.mask is None or self.finds_mask:
+            return [self] * len(scans)
+        files = files_for(str(self.mask), "--mask", scans, screen)
+        for file in dict.fromkeys(files):
+            open_volume(file, "a mask")
+        return [dataclasses.replace(self, mask=file) for file in files]
 
     def load(self, scan: Path | Sequence[Path]) -> DWI:
         """Load a scan, or the volumes of one, and keep the volumes asked for.

@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.io.folder import absolute, check_free, write_folder
-from ivimkit.io.maps import write_image
+from ivimkit.io.maps import save_map, write_image
 from ivimkit.io.record import write_json
-from ivimkit.io.results import files_of
+from ivimkit.io.results import MASK, check_mask_free, files_of
 from ivimkit.io.scan import AnyPath
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
 
     The maps are ``chosen`` (position of the model, -1 for none; the sidecar and
     ``comparison.json`` name them), ``weight_<model>``, ``D_averaged`` and ``f_averaged``, each
-    with a sidecar. All files appear at once, complete, or not at all. Other files in the folder
-    stay. The fits themselves are saved by `save`, each into a folder of its own.
+    with a sidecar; and ``mask.nii.gz``, if ivimkit has found the mask. All files appear at once,
+    complete, or not at all. Other files in the folder stay. The
+    fits themselves are saved by `save`, each into a folder of its own.
 
     Parameters
     ----------
@@ -98,10 +100,19 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
     target = absolute(folder)
     maps = [*_USUAL_MAPS, *(f"weight_{name}" for name in comparison.names)]
     names = [f"{name}{suffix}" for name in maps for suffix in (".nii.gz", ".json")]
+    if _found_mask(comparison) is not None:
+        names.append(MASK)
+        check_mask_free(target, _RECORD)
     names.append(_RECORD)
     check_free(target, names, overwrite=overwrite)
     write = partial(_write, comparison, names)
     write_folder(target, names, write, outdated=files_of(target, _RECORD))
+
+
+def _found_mask(comparison: Comparison) -> NDArray[np.bool_] | None:
+    """Return the mask of the fits, if ivimkit has made it; None for that of somebody else."""
+    result = next(iter(comparison.results.values()))
+    return result.mask if result.provenance.options.get("mask_origin") else None
 
 
 def _maps(comparison: Comparison) -> Iterator[tuple[str, NDArray[Any], dict[str, Any]]]:
@@ -136,6 +147,9 @@ def _write(comparison: Comparison, names: list[str], folder: Path) -> None:
     for name, array, about in _maps(comparison):
         write_image(folder / f"{name}.nii.gz", array, comparison.geometry)
         write_json(folder / f"{name}.json", about)
+    inside = _found_mask(comparison)
+    if inside is not None:
+        save_map(inside.astype(np.uint8), folder / MASK, comparison.geometry)
     record = {
         "format": "ivimkit comparison",
         "format_version": _VERSION,

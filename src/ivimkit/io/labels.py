@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,15 +16,13 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import GeometryWarning, OptionError, RegionWarning, ShapeError
 from ivimkit.geometry import Geometry
 from ivimkit.io.label_names import load_label_names
-from ivimkit.io.nifti import NiftiFile, open_nifti
-from ivimkit.io.scan import AnyPath
+from ivimkit.io.nifti import NiftiFile
+from ivimkit.io.placing import Grid, Placement, no_overlap
+from ivimkit.io.scan import AnyPath, open_volume
 from ivimkit.labels import Labels
 from ivimkit.result import FitResult
 
 __all__ = ["load_labels"]
-
-# Half of nibabel has no types.
-nib: Any = nibabel
 
 
 def load_labels(
@@ -39,8 +36,10 @@ def load_labels(
     with several is a label image. Several files are masks, numbered from 1 in their order; where
     they overlap, the file named first has the voxel, so a lesion comes before its organ.
 
-    Files of another geometry are resampled, nearest neighbour, by their affines. A file without
-    a position (both NIfTI codes 0) is taken voxel by voxel if it has the shape of the scan.
+    Files are placed by position: turned, cut or padded where their voxels are those of the scan
+    in another order, otherwise resampled, nearest neighbour. A file without a position (both
+    NIfTI codes 0) is taken voxel by voxel if it has the shape of the scan, and so is one that
+    lies where the other form (sform, qform) of the scan's header says.
 
     Parameters
     ----------
@@ -70,7 +69,7 @@ def load_labels(
     Warns
     -----
     GeometryWarning
-        If a file is resampled, or has no position.
+        If a file is not on the voxels of the scan, or has no position.
     RegionWarning
         If masks overlap, or a region of a label image lies outside the scan or is too small for
         its voxels.
@@ -89,7 +88,7 @@ def load_labels(
     if not paths:
         raise OptionError("the list of labels is empty; expected at least one file. Name one")
     known = names if names is None or isinstance(names, Mapping) else load_label_names(names)
-    grid = _Grid.of(like)
+    grid = Grid.of(like)
     if len(paths) > 1:
         if known is not None:
             raise OptionError(
@@ -110,29 +109,6 @@ def load_labels(
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """The voxels that regions are wanted on."""
-
-    shape: tuple[int, ...]
-    geometry: Geometry
-
-    @classmethod
-    def of(cls, like: FitResult | DWI) -> _Grid:
-        if len(like.shape) > 3:
-            raise ShapeError(
-                f"the maps have {len(like.shape)} axes; expected up to three for regions from "
-                "files. Give the labels as an array",
-                python="Make them with ivimkit.Labels",
-            )
-        return cls(like.shape, like.geometry)
-
-    @property
-    def volume(self) -> tuple[int, ...]:
-        """Shape with three axes."""
-        return self.shape + (1,) * (3 - len(self.shape))
-
-
-@dataclass(frozen=True)
 class _Image:
     """The whole numbers of a file, shape (x, y, z), and where they are."""
 
@@ -141,7 +117,7 @@ class _Image:
     geometry: Geometry
 
 
-def _from_masks(paths: Sequence[Path], grid: _Grid) -> Labels:
+def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
     stems = [_stem(path) for path in paths]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
@@ -181,32 +157,32 @@ def _from_masks(paths: Sequence[Path], grid: _Grid) -> Labels:
 
 
 def _opened(path: Path) -> _Image:
-    file = open_nifti(path)
-    shape = file.shape
-    if len(shape) > 3 and any(n != 1 for n in shape[3:]):
-        raise ShapeError(
-            f"{path} has shape {shape}; expected labels with up to three axes. Give one volume"
-        )
-    volume = (*shape[:3], *(1,) * (3 - len(shape)))
+    file = open_volume(path, "labels")
     array = _whole(file)
     if not array.any():
         raise ShapeError(
             f"{path} is empty; expected at least one voxel other than 0. Draw it again"
         )
-    return _Image(path, array.reshape(volume, order="F"), file.geometry)
+    return _Image(path, array.reshape(file.volume, order="F"), file.geometry)
 
 
 def _whole(file: NiftiFile) -> NDArray[np.int32]:
     """Return the numbers of a file; scaled ones may be off by a rounding."""
     array = file.read()
     if array.dtype.kind == "f":
+        n_nan = int(np.count_nonzero(np.isnan(array)))
+        if n_nan:
+            raise OptionError(
+                f"{file.path} holds NaN (not a number) in {n_nan} voxels; expected the number of "
+                "a region in each voxel, 0 for none. Set them to 0"
+            )
         found = np.unique(array[array != 0])
         alone = found.size == 1 and bool(np.isfinite(found).all()) and not bool(array.all())
         if alone and abs(found[0] - np.rint(found[0])) > 1e-3:
             # Scaled masks are common; with one value there is only one way to read them.
             warnings.warn(
-                f"{file.path} holds 0 and {found[0]:g}, which is no number of a region; expected "
-                "whole numbers. It is taken as a mask: one region where it is not 0",
+                f"{file.path} holds 0 and {found[0]:g}, which is not the number of a region; "
+                "expected whole numbers. It is taken as a mask: one region where it is not 0",
                 RegionWarning,
                 stacklevel=4,
             )
@@ -226,79 +202,34 @@ def _whole(file: NiftiFile) -> NDArray[np.int32]:
     return array.astype(np.int32)
 
 
-def _on_grid(image: _Image, grid: _Grid) -> NDArray[np.int32]:
+def _on_grid(image: _Image, grid: Grid) -> NDArray[np.int32]:
     """Return the numbers of an image on the voxels of the scan."""
-    same_shape = image.array.shape == grid.volume
-    if image.geometry.placed and grid.geometry.placed:
-        if same_shape and image.geometry.is_at(grid.geometry, grid.volume):
-            return image.array
-        return _resampled(image, grid)
-    if not same_shape:
-        what = "the scan" if image.geometry.placed else f"{image.path}"
-        raise ShapeError(
-            f"{image.path} has shape {image.array.shape} and the scan {grid.volume}, and {what} "
-            "does not say where it is (NIfTI codes 0); expected the same shape, or positions in "
-            "both files. Save the labels on the grid of the scan"
-        )
-    if not image.geometry.placed and grid.geometry.placed:
-        warnings.warn(
-            f"{image.path} does not say where it is (NIfTI codes 0); expected a position. It is "
-            "used voxel by voxel, as it has the shape of the scan",
-            GeometryWarning,
-            stacklevel=3,
-        )
-    return image.array
-
-
-def _resampled(image: _Image, grid: _Grid) -> NDArray[np.int32]:
-    from nibabel import processing  # It loads scipy.
-
-    resample_from_to: Any = processing.resample_from_to
-    source = nib.Nifti1Image(image.array, image.geometry.affine)
-    # Not mode="constant", which takes the outer half of the border voxels for outside.
-    moved = resample_from_to(
-        source, (grid.volume, grid.geometry.affine), order=0, mode="grid-constant"
-    )
-    array = np.asarray(moved.dataobj, dtype=np.int32)
+    name, shape = str(image.path), image.array.shape
+    placed = Placement.of(name, shape, image.geometry, grid)
+    array: NDArray[np.int32] = placed.numbers(image.array)
     if not array.any():
-        hint = (
-            " It has the shape of the scan: if it was drawn there, save it with the scan's header"
-            if image.array.shape == grid.volume
-            else ""
-        )
-        raise ShapeError(
-            f"the regions of {image.path} and the scan do not overlap; expected labels of this "
-            f"scan. Check that they belong together.{hint}"
-        )
-    warnings.warn(
-        f"{image.path} has another geometry than the scan ({_difference(image, grid)}); "
-        "expected the same. It is resampled to the scan, nearest neighbour"
-        f"{_volumes(image, array, grid)}",
-        GeometryWarning,
-        stacklevel=4,
-    )
+        raise ShapeError(no_overlap(name, shape, grid.volume))
+    message = placed.message(name, shape, image.geometry, "nearest neighbour")
+    if message:
+        warnings.warn(f"{message}{_volumes(image, array, grid)}", GeometryWarning, stacklevel=3)
     lost = np.setdiff1d(image.array[image.array != 0], array).tolist()
     if lost:
         warnings.warn(
             f"regions {_listed(lost)} of {image.path} have no voxel on the scan; expected some. "
             "They lie outside, or are too small for its voxels, and are left out",
             RegionWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     return array
 
 
-def _difference(image: _Image, grid: _Grid) -> str:
-    if image.array.shape != grid.volume:
-        return f"shape {image.array.shape} against {grid.volume}"
-    shift = np.abs(image.geometry.shifts(grid.geometry, grid.volume)).max()
-    return f"voxels are up to {shift:.3g} mm apart"
-
-
-def _volumes(image: _Image, array: NDArray[np.int32], grid: _Grid) -> str:
+def _volumes(image: _Image, array: NDArray[np.int32], grid: Grid) -> str:
     """Say which region changes its volume most, if any does by a tenth."""
     numbers, before = np.unique(image.array[image.array != 0], return_counts=True)
-    after = np.bincount(array.ravel(), minlength=int(numbers.max()) + 1)[numbers]
+    # Not bincount, which makes room for all numbers up to the highest.
+    left, counts = np.unique(array[array != 0], return_counts=True)
+    after = np.zeros(numbers.size)
+    after[np.searchsorted(numbers, left)] = counts
     own, other = (
         abs(float(np.linalg.det(geometry.affine[:3, :3])))
         for geometry in (image.geometry, grid.geometry)

@@ -14,6 +14,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import InputError, OutputExistsError, ShapeError
 from ivimkit.geometry import Geometry
 from ivimkit.io.gradients import write_bvals, write_bvecs
+from ivimkit.io.nifti_header import MM
 from ivimkit.io.scan import AnyPath
 
 __all__ = ["image_bytes", "save_map", "save_scan", "write_image"]
@@ -193,8 +194,10 @@ def _set_geometry(header: Any, geometry: Geometry) -> None:
     """Copy the geometry fields bit by bit if there is a header, so that nothing is rounded."""
     header.set_xyzt_units(xyz=geometry.voxel_units)
     if not geometry.header:
-        header.set_sform(geometry.affine, code=geometry.sform_code)
-        header.set_qform(geometry.affine, code=geometry.qform_code)
+        affine = geometry.affine.copy()
+        affine[:3] /= MM[geometry.voxel_units]
+        header.set_sform(affine, code=geometry.sform_code)
+        header.set_qform(affine, code=geometry.qform_code)
         return
     first = len(geometry.header) == _NIFTI1_SIZE
     kind = nib.Nifti1Header if first else nib.Nifti2Header

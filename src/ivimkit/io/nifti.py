@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-import re
+import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,22 +12,24 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
-from nibabel.wrapstruct import WrapStructError
+from nibabel.tripwire import TripWireError
 from numpy.typing import NDArray
 
-from ivimkit.errors import FileFormatError
+from ivimkit.errors import FileFormatError, GeometryWarning
 from ivimkit.geometry import Geometry
+from ivimkit.io.file_kinds import advice_on
+from ivimkit.io.nifti_header import HEADER_SIZE, ImageHeader, parse_header
 
-__all__ = ["NiftiFile", "geometry_of", "open_nifti"]
+__all__ = ["NiftiFile", "open_nifti", "warn_of_geometry"]
 
 # Half of nibabel has no types.
 nib: Any = nibabel
 
 _PIECE = 1 << 17
-_MIXED_CASE = re.compile(r"\.(?!nii|NII)[nN][iI][iI](\.[gG][zZ])?$")
-_DAMAGE = (OSError, EOFError, zlib.error, ValueError)
+# What one compressed byte can become at most, and a little more.
+_GZIP_AT_MOST = 1040
+_COMPRESSED = (".gz", ".bz2", ".zst")
+_DAMAGE = (OSError, EOFError, zlib.error, ValueError, TripWireError)
 
 
 @dataclass(frozen=True)
@@ -38,28 +40,30 @@ class NiftiFile:
     ----------
     path : Path
         The file.
-    image : nibabel image
-        Its header; the data are read on demand.
+    header : ImageHeader
+        What its header says.
+    data : Path
+        The file with the numbers: the same one, or the ``.img`` of a pair.
     """
 
     path: Path
-    image: Any
+    header: ImageHeader
+    data: Path
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array."""
-        return tuple(int(n) for n in self.image.shape)
+        return self.header.shape
 
     @property
     def scaled(self) -> bool:
         """Whether the stored numbers are to be scaled (scl_slope, scl_inter)."""
-        proxy = self.image.dataobj
-        return (float(proxy.slope), float(proxy.inter)) != (1.0, 0.0)
+        return (self.header.slope, self.header.inter) != (1.0, 0.0)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the array that `read` returns: as stored, or float where it is scaled."""
-        stored: np.dtype[Any] = np.dtype(self.image.get_data_dtype())
+        stored = self.header.dtype
         if not self.scaled or stored == np.float64:
             return stored
         return np.dtype(np.float32)
@@ -67,7 +71,13 @@ class NiftiFile:
     @property
     def geometry(self) -> Geometry:
         """Affine, units, codes and header."""
-        return geometry_of(self.image)
+        return self.header.geometry
+
+    @property
+    def volume(self) -> tuple[int, ...]:
+        """Shape with three axes at least, and without further ones of length 1."""
+        space = (*self.shape, 1, 1, 1)[:3]
+        return (*space, *(n for n in self.shape[3:] if n != 1))
 
     def read(self) -> NDArray[Any]:
         """Read the array.
@@ -84,27 +94,32 @@ class NiftiFile:
             If the file is truncated or damaged.
         """
         try:
-            if not self.scaled and not self._gzipped:
+            if not self.scaled and not self._compressed:
                 return self._stored()
             out = np.empty(self.shape, dtype=self.dtype, order="F")
-            if self._gzipped:
+            if self._compressed:
                 self._gunzip(out)
             else:
-                _scale(self._stored(), out, self.image.dataobj)
+                _scale(self._stored(), out, self.header)
         except _DAMAGE as error:
-            raise FileFormatError(
-                f"{self.path} is truncated or damaged ({_reason(error)}); expected "
-                f"{_megabytes(self.shape, self.image.get_data_dtype())} of image data. "
-                "Copy or convert it again"
-            ) from None
+            raise _damaged(self.path, _reason(error), self.header) from None
         return out
 
     @property
-    def _gzipped(self) -> bool:
-        return str(self.image.file_map["image"].filename).lower().endswith(".gz")
+    def _compressed(self) -> bool:
+        return self.data.suffix.lower() in _COMPRESSED
 
     def _stored(self) -> NDArray[Any]:
-        return np.asarray(self.image.dataobj.get_unscaled())
+        header = self.header
+        mapped = np.memmap(
+            self.data,
+            dtype=header.dtype,
+            mode="r",
+            offset=header.offset,
+            shape=header.shape,
+            order="F",
+        )
+        return np.asarray(mapped)
 
     def _gunzip(self, out: NDArray[Any]) -> None:
         """Decompress into `out` volume by volume, and to the end, where the checksum is.
@@ -112,30 +127,17 @@ class NiftiFile:
         nibabel would decompress a whole array first and convert it then, and would not see
         the checksum.
         """
-        proxy = self.image.dataobj
-        stored = np.dtype(self.image.get_data_dtype())
+        header = self.header
         slabs = out.reshape((-1, out.shape[-1]), order="F").T
-        with gzip.open(self.image.file_map["image"].filename) as stream:
-            _read_exactly(stream, bytearray(proxy.offset))
+        with _opened(self.data) as stream:
+            _skip(stream, header.offset)
             for slab in slabs:
-                buffer = np.empty(slab.shape, stored) if self.scaled else slab
+                buffer = np.empty(slab.shape, header.dtype) if self.scaled else slab
                 _read_exactly(stream, buffer.view(np.uint8))
                 if self.scaled:
-                    _scale(buffer, slab, proxy)
+                    _scale(buffer, slab, header)
             while stream.read(_PIECE):
                 pass
-
-
-def geometry_of(image: Any) -> Geometry:
-    """Return affine, units, codes and header of a nibabel image."""
-    header = image.header
-    return Geometry(
-        image.affine,
-        voxel_units=str(header.get_xyzt_units()[0]),
-        sform_code=int(header["sform_code"]),
-        qform_code=int(header["qform_code"]),
-        header=bytes(header.binaryblock),
-    )
 
 
 def open_nifti(path: Path) -> NiftiFile:
@@ -156,47 +158,147 @@ def open_nifti(path: Path) -> NiftiFile:
         If there is no such file, or it is not NIfTI, or damaged, or does not hold real numbers.
     """
     _check_there(path)
+    head, data = _pair(path)
+    if head is None:
+        raise FileFormatError(_not_nifti(path, "by its name it is another kind of file"))
+    for part in {head, data} - {path}:
+        if not part.exists():
+            raise FileFormatError(
+                f"{path} is one of two files and {part.name} is not beside it; expected both. "
+                "Copy it there"
+            )
     try:
-        image = _load(path)
-    except (ImageFileError, HeaderDataError, WrapStructError, *_DAMAGE) as error:
+        header = parse_header(_start(head), single=head == data)
+    except _DAMAGE as error:
         raise FileFormatError(_not_nifti(path, _reason(error))) from None
-    if not isinstance(image, nib.Nifti1Pair):
-        raise FileFormatError(_not_nifti(path, f"it is {type(image).__name__}"))
-    file = NiftiFile(path, image)
+    file = NiftiFile(path, header, data)
     _check_numbers(file)
+    _check_size(file)
     return file
 
 
-def _load(path: Path) -> Any:
-    """Open with nibabel, which by name finds .nii and .NII but not .Nii."""
-    if not _MIXED_CASE.search(path.name):
-        return nib.load(path, mmap="r")
-    holder = nib.FileHolder(str(path))
-    files = {"header": holder, "image": holder}
+def warn_of_geometry(file: NiftiFile, *, stacklevel: int = 2) -> None:
+    """Warn, once, of all that is odd about where a file says its voxels are.
+
+    Parameters
+    ----------
+    file : NiftiFile
+        The file.
+    stacklevel : int
+        As of `warnings.warn`, counted from the caller.
+
+    Warns
+    -----
+    GeometryWarning
+        If its forms differ or cannot be used, or its units or voxel sizes cannot be right.
+    """
+    if file.header.remarks:
+        warnings.warn(
+            f"{file.path}: {'; '.join(file.header.remarks)}. Volumes, distances and the places "
+            "of masks and labels rest on it; correct the header if that is wrong",
+            GeometryWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def _pair(path: Path) -> tuple[Path | None, Path]:
+    """Return the files of header and data; no header where the name is that of neither."""
+    name = path.name.lower()
+    ending = next((end for end in _COMPRESSED if name.endswith(end)), "")
+    stem = name.removesuffix(ending)
+    if stem.endswith(".nii"):
+        return path, path
+    if not stem.endswith((".hdr", ".img")):
+        return None, path
+    files = nib.Nifti1Pair.filespec_to_file_map(path)
+    return Path(files["header"].filename), Path(files["image"].filename)
+
+
+def _opened(path: Path) -> Any:
+    # gzip and not what nibabel opens: it may be a version without the checksum.
+    return gzip.open(path) if path.suffix.lower() == ".gz" else nib.openers.Opener(path)
+
+
+def _start(path: Path) -> bytes:
+    compressed = path.suffix.lower() in _COMPRESSED
+    with _opened(path) if compressed else path.open("rb") as stream:
+        start: bytes = stream.read(HEADER_SIZE)
+    return start
+
+
+def _check_size(file: NiftiFile) -> None:
+    """Refuse what claims more than can be in it, before room is made for that."""
+    claimed = file.header.offset + file.header.n_bytes
+    there = file.data.stat().st_size
+    ending = file.data.suffix.lower()
+    most = there
+    if ending == ".gz":
+        most = there * _GZIP_AT_MOST + _PIECE
+    elif ending in _COMPRESSED:
+        # Of these nobody knows how much a byte can become, so it is counted.
+        most = _length(file.data, claimed)
+    if claimed > most:
+        raise _damaged(file.path, f"the file has {there} bytes", file.header)
+
+
+def _length(path: Path, enough: int) -> int:
+    """Count the bytes that a compressed file becomes, up to as many as are enough."""
+    done = 0
     try:
-        return nib.Nifti1Image.from_file_map(files, mmap="r")
-    except HeaderDataError:
-        return nib.Nifti2Image.from_file_map(files, mmap="r")
+        with _opened(path) as stream:
+            while done < enough and (piece := stream.read(_PIECE)):
+                done += len(piece)
+    except _DAMAGE:
+        return done
+    return done
+
+
+def _damaged(path: Path, reason: str, header: ImageHeader) -> FileFormatError:
+    return FileFormatError(
+        f"{path} is truncated or damaged ({reason}); expected {header.n_bytes / 1e6:.3g} MB of "
+        "image data. Copy or convert it again"
+    )
 
 
 def _check_there(path: Path) -> None:
+    try:
+        problem = _problem_with(path)
+    except (OSError, ValueError) as error:
+        # A folder on the way that may not be looked into, or a name that cannot be one.
+        problem = (
+            f"cannot be read ({getattr(error, 'strerror', None) or error}); expected a NIfTI "
+            "file. Check path and rights"
+        )
+    if problem:
+        raise FileFormatError(problem if str(path) in problem else f"{path} {problem}")
+
+
+def _problem_with(path: Path) -> str:
+    """Say why there is nothing to read; nothing if there is."""
     if path.is_dir():
-        raise FileFormatError(
-            f"{path} is a folder; expected a NIfTI file (.nii or .nii.gz). "
+        return (
+            "is a folder; expected a NIfTI file (.nii or .nii.gz). "
             "Name the file in it; DICOM folders are converted by dcm2niix"
         )
-    if not path.exists():
-        raise FileFormatError(f"there is no file {path}; expected a NIfTI file. Check the path")
-    if not os.access(path, os.R_OK):
-        raise FileFormatError(
-            f"{path} cannot be read; expected a readable file. Change its rights"
+    if path.is_symlink() and not path.exists():
+        target = str(path.readlink())
+        advice = (
+            "It is of git-annex: get the content (datalad get, git annex get)"
+            if "annex" in target
+            else "Mend the link, or copy the file"
         )
+        return f"is a link to {target}, which is not there; expected a NIfTI file. {advice}"
+    if not path.exists():
+        return f"there is no file {path}; expected a NIfTI file. Check the path"
+    if not os.access(path, os.R_OK):
+        return "cannot be read; expected a readable file. Change its rights"
     if path.stat().st_size == 0:
-        raise FileFormatError(f"{path} is empty; expected a NIfTI file. Copy it again")
+        return "is empty; expected a NIfTI file. Copy it again"
+    return ""
 
 
 def _check_numbers(file: NiftiFile) -> None:
-    stored = np.dtype(file.image.get_data_dtype())
+    stored = file.header.dtype
     if stored.kind == "c":
         raise FileFormatError(
             f"{file.path} holds complex data ({stored}); expected magnitudes. "
@@ -207,33 +309,29 @@ def _check_numbers(file: NiftiFile) -> None:
             f"{file.path} holds data of type {stored}, such as colours; expected real numbers. "
             "Give the scan itself"
         )
-    if 0 in file.shape or not file.shape:
+    if 0 in file.shape:
         raise FileFormatError(
             f"{file.path} has shape {file.shape}; expected at least one voxel. Convert it again"
-        )
-    if not np.isfinite(file.image.affine).all():
-        raise FileFormatError(
-            f"{file.path} has an affine that is not finite; expected numbers. Convert it again"
         )
 
 
 def _not_nifti(path: Path, reason: str) -> str:
-    """Say what a file is, by its first bytes."""
-    with path.open("rb") as file:
-        start = file.read(132)
-    gzipped = start[:2] == b"\x1f\x8b"
-    if start[128:132] == b"DICM":
-        advice = "It is a DICOM file: convert it with dcm2niix"
-    elif gzipped and not path.name.lower().endswith(".gz"):
-        advice = "It is compressed: call it .nii.gz"
-    elif path.name.lower().endswith(".gz") and not gzipped:
-        advice = "It is not compressed: call it .nii"
-    else:
-        advice = "Copy or convert it again, e.g. with dcm2niix"
-    return f"{path} is not a NIfTI file, or damaged ({reason}); expected .nii or .nii.gz. {advice}"
+    return (
+        f"{path} is not a NIfTI file, or damaged ({reason}); expected .nii or .nii.gz. "
+        f"{advice_on(path)}"
+    )
 
 
-def _read_exactly(stream: gzip.GzipFile, out: bytearray | NDArray[np.uint8]) -> None:
+def _skip(stream: Any, n_bytes: int) -> None:
+    left = n_bytes
+    while left > 0:
+        piece = stream.read(min(_PIECE, left))
+        if not piece:
+            raise EOFError("the data end too early")
+        left -= len(piece)
+
+
+def _read_exactly(stream: Any, out: NDArray[np.uint8]) -> None:
     view = memoryview(out)  # type: ignore[arg-type]
     done = 0
     while done < len(view):
@@ -244,20 +342,16 @@ def _read_exactly(stream: gzip.GzipFile, out: bytearray | NDArray[np.uint8]) -> 
         done += len(piece)
 
 
-def _scale(stored: NDArray[Any], out: NDArray[Any], proxy: Any) -> None:
+def _scale(stored: NDArray[Any], out: NDArray[Any], header: ImageHeader) -> None:
     """Write slope * stored + inter to `out`, volume by volume to need little memory."""
-    slope, inter = float(proxy.slope), float(proxy.inter)
+    slope, inter = header.slope, header.inter
     last = stored.shape[-1] if stored.ndim > 1 else 1
-    for k in range(last):
-        part = (..., k) if stored.ndim > 1 else ...
-        out[part] = stored[part].astype(np.float64) * slope + inter
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(last):
+            part = (..., k) if stored.ndim > 1 else ...
+            out[part] = stored[part].astype(np.float64) * slope + inter
 
 
 def _reason(error: BaseException) -> str:
     """Return the first line of an error, which may be empty."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
-
-
-def _megabytes(shape: tuple[int, ...], stored: np.dtype[Any]) -> str:
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(stored).itemsize
-    return f"{size / 1e6:.3g} MB"

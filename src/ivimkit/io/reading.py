@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit import masks
 from ivimkit.acquisition import Acquisition
 from ivimkit.dwi import DWI, Source
 from ivimkit.errors import AcquisitionError, GeometryWarning, OptionError, ShapeError
+from ivimkit.geometry import Geometry
 from ivimkit.io.checksum import sha256
 from ivimkit.io.gradients import beside, read_bvals, read_bvecs
-from ivimkit.io.nifti import open_nifti
-from ivimkit.io.scan import AnyPath, ScanFiles, how_far_apart, open_mask, open_scan
+from ivimkit.io.nifti import NiftiFile, open_nifti
+from ivimkit.io.placing import Grid, Placement
+from ivimkit.io.scan import AnyPath, ScanFiles, open_mask, open_scan, open_volume
 
 __all__ = ["B_UNITS", "check_map", "load", "load_map"]
 
@@ -53,7 +57,12 @@ def load(
         Directions, shape (n, 3) or an FSL file; by default the ``.bvec`` file beside the scan,
         if there is one.
     mask : path or array_like, optional
-        Voxels to fit, where > 0.
+        Voxels to fit, where > 0. A file is placed by position: turned, cut or padded where its
+        voxels are those of the scan in another order, resampled (nearest neighbour) where they
+        are others, refused where it does not overlap with the scan, and used voxel by voxel
+        where it or the scan has no position. An array has the shape of the scan. ``"auto"``,
+        ``"auto:body"`` or ``"auto:brain"``: found in the scan, see `ivimkit.masks`; a file of
+        that name is ``"./auto"``.
     b_unit : {"s/mm2", "ms/um2"}
         Unit of the b-values; ms/um^2 are multiplied by 1000.
     average : {"auto", "geometric", "arithmetic", "none"}
@@ -79,7 +88,8 @@ def load(
     Warns
     -----
     GeometryWarning
-        If the mask, or a file of the list, has another affine than the scan.
+        If the mask, or a file of the list, has another affine than the scan, or the header of
+        the scan had to be interpreted.
 
     Examples
     --------
@@ -91,18 +101,21 @@ def load(
     >>> ik.load(folder / "dwi.nii").fit_bvals.tolist()
     [0.0, 100.0, 800.0]
     """
+    kind = masks.kind_of(mask) if isinstance(mask, str) else None
     files = open_scan(scan)
     paths = {
         "bvals": _path_of(bvals, files, "bval"),
         "bvecs": _path_of(bvecs, files, "bvec"),
-        "mask": Path(mask) if isinstance(mask, str | PathLike) else None,
+        "mask": Path(mask) if kind is None and isinstance(mask, str | PathLike) else None,
     }
     acquisition = Acquisition(
         _read_bvals(bvals, paths["bvals"], files, b_unit),
         _read_bvecs(bvecs, paths["bvecs"], files.shape[-1]),
         tolerance=tolerance,
     )
-    inside = mask if paths["mask"] is None else _read_mask(paths["mask"], files)
+    inside = None if kind is not None else mask
+    if paths["mask"] is not None:
+        inside = _read_mask(paths["mask"], files)
     # The constructor makes all other checks, so it first sees a stand-in that takes no memory.
     checked = DWI(
         np.broadcast_to(np.float32(0), files.shape),
@@ -112,7 +125,7 @@ def load(
         average=average,
     )
     signal, sources = _read_and_hash(files, paths)
-    return DWI(
+    dwi = DWI(
         signal,
         acquisition,
         mask=checked.mask,
@@ -120,34 +133,70 @@ def load(
         average=average,
         sources=sources,
     )
+    return dwi if kind is None else masks.masked(dwi, kind)
 
 
-def load_map(path: AnyPath) -> NDArray[Any]:
+def load_map(path: AnyPath, like: DWI | None = None) -> NDArray[Any]:
     """Load the array of a NIfTI file, such as a label map or a parameter to be fixed.
 
     Parameters
     ----------
     path : path
         NIfTI file.
+    like : DWI, optional
+        A scan, to have the map on its voxels by position: turned, cut or padded where the voxels
+        are the same ones in another order, otherwise by linear interpolation. NaN where the map
+        says nothing. A map without a position (both NIfTI codes 0) is taken voxel by voxel if it
+        has the shape of the scan.
 
     Returns
     -------
     ndarray
-        Of the type of the file, or float where the file says that numbers are scaled.
+        Of the type of the file, or float where the file says that numbers are scaled; float64
+        on the voxels of a scan.
 
     Raises
     ------
     FileFormatError
         If the file is missing, damaged, or of the wrong kind.
+    ShapeError
+        If it does not overlap with the scan, has several volumes, or has another shape and one
+        of them has no position.
+
+    Warns
+    -----
+    GeometryWarning
+        If the map is not on the voxels of the scan, or has no position.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, ivimkit as ik
+    >>> from pathlib import Path
+    >>> dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
+    >>> path = Path(tempfile.mkdtemp()) / "sigma.nii.gz"
+    >>> ik.io.save_map(np.full(dwi.shape, 12.5), path, dwi.geometry)
+    >>> ik.io.load_map(path, dwi).shape
+    (16, 12, 1)
     """
-    return open_nifti(Path(path)).read()
+    if like is None:
+        return open_nifti(Path(path)).read()
+    file, placed = _on(path, like)
+    array = file.read().reshape(file.volume, order="F")
+    found = placed.values(array).reshape(like.shape)
+    message = placed.message(f"the map {path}", file.volume, file.geometry, "linear")
+    if message:
+        lost = int(np.count_nonzero(np.isnan(found) & like.mask))
+        none = int(np.count_nonzero(np.isnan(array)))
+        if lost and not none:
+            message += f". {lost} of the {like.n_voxels} voxels of the mask lie outside of it"
+        warnings.warn(message, GeometryWarning, stacklevel=2)
+    return found
 
 
 def check_map(path: AnyPath, dwi: DWI) -> None:
-    """Check that the voxels of a map are those of a scan, before it is used beside it.
+    """Check that a map can be put on the voxels of a scan, before it is used beside it.
 
-    Only the header of the file is read. A map without a position (both NIfTI codes 0) is taken
-    voxel by voxel if it has the shape of the scan.
+    Only the header of the file is read, see `load_map`.
 
     Parameters
     ----------
@@ -161,12 +210,8 @@ def check_map(path: AnyPath, dwi: DWI) -> None:
     FileFormatError
         If the file is missing, damaged, or of the wrong kind.
     ShapeError
-        If the map has another shape than the scan, or its voxels lie elsewhere.
-
-    Warns
-    -----
-    GeometryWarning
-        If the map has no position.
+        If it does not overlap with the scan, has several volumes, or has another shape and one
+        of them has no position.
 
     Examples
     --------
@@ -177,27 +222,13 @@ def check_map(path: AnyPath, dwi: DWI) -> None:
     >>> ik.io.save_map(np.full(dwi.shape, 12.5), path, dwi.geometry)
     >>> ik.io.check_map(path, dwi)
     """
-    file = open_nifti(Path(path))
-    if file.shape != dwi.shape:
-        raise ShapeError(
-            f"the map {path} has shape {file.shape}; expected the scan's {dwi.shape}. Resample "
-            "it to the scan"
-        )
-    if not file.geometry.placed:
-        if dwi.geometry.placed:
-            warnings.warn(
-                f"the map {path} does not say where it is (NIfTI codes 0); expected a position. "
-                "It is used voxel by voxel, as it has the shape of the scan",
-                GeometryWarning,
-                stacklevel=2,
-            )
-        return
-    if dwi.geometry.placed and not file.geometry.is_at(dwi.geometry, dwi.shape):
-        raise ShapeError(
-            f"the map {path} has another geometry than the scan: "
-            f"{how_far_apart(file.geometry, dwi.geometry, dwi.shape)}; expected the same. "
-            "Resample it to the scan"
-        )
+    _on(path, dwi)
+
+
+def _on(path: AnyPath, dwi: DWI) -> tuple[NiftiFile, Placement]:
+    file = open_volume(Path(path), "a map")
+    name = f"the map {path}"
+    return file, Placement.of(name, file.volume, file.geometry, Grid.of(dwi))
 
 
 def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> Path | None:
@@ -244,8 +275,35 @@ def _read_bvecs(given: Any, path: Path | None, n_volumes: int) -> NDArray[np.flo
     return vectors
 
 
-def _read_mask(path: Path, files: ScanFiles) -> NDArray[Any]:
-    return open_mask(path, files).read().reshape(files.shape[:3], order="F")
+def _read_mask(path: Path, files: ScanFiles) -> NDArray[np.bool_]:
+    """Return the voxels inside a mask, on those of the scan."""
+    file, placed = open_mask(path, files)
+    with np.errstate(invalid="ignore"):
+        inside = file.read().reshape(file.volume, order="F") > 0
+    found = placed.numbers(inside.view(np.uint8)).astype(bool)
+    name = f"the mask {path}"
+    if inside.any() and not found.any():
+        raise ShapeError(
+            f"{name} has no voxel on {files.name}; expected some. Check that they belong together"
+        )
+    message = placed.message(name, file.volume, file.geometry, "nearest neighbour")
+    if message:
+        message += _share_kept(inside, found, file.geometry, files.geometry)
+        warnings.warn(message, GeometryWarning, stacklevel=3)
+    return found
+
+
+def _share_kept(
+    before: NDArray[np.bool_], after: NDArray[np.bool_], own: Geometry, scan: Geometry
+) -> str:
+    """Say how large a mask is before and after, if that changes by a tenth."""
+    sizes = [
+        int(np.count_nonzero(inside)) * math.prod(geometry.voxel_size) / 1000.0
+        for inside, geometry in ((before, own), (after, scan))
+    ]
+    if abs(sizes[1] - sizes[0]) < 0.1 * sizes[0]:
+        return ""
+    return f"; it changes from {sizes[0]:.3g} to {sizes[1]:.3g} ml"
 
 
 def _read_and_hash(

@@ -19,6 +19,7 @@ from ivimkit.errors import FileFormatError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.geometry import Geometry
+from ivimkit.io.nifti_header import MM, parse_header
 from ivimkit.parameter import Parameter
 from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult
@@ -56,6 +57,7 @@ def to_record(result: FitResult) -> dict[str, Any]:
         },
         "geometry": {
             "affine": result.geometry.affine,
+            "affine_units": "mm",
             "voxel_units": result.geometry.voxel_units,
             "sform_code": result.geometry.sform_code,
             "qform_code": result.geometry.qform_code,
@@ -93,7 +95,13 @@ def acquisition_of(record: Mapping[str, Any]) -> Acquisition:
 
 def geometry_of(record: Mapping[str, Any], header: bytes) -> Geometry:
     """Return the geometry of a record, with the header of one of its maps."""
-    return Geometry(**record["geometry"], header=header)
+    known = dict(record["geometry"])
+    affine = Geometry(known.pop("affine")).affine.copy()
+    if known.pop("affine_units", None) is None:
+        # Before it was written down, the affine was in the unit of the file.
+        affine[:3] *= MM.get(str(known["voxel_units"]), 1.0)
+    other = parse_header(header).geometry.other_affine if header else None
+    return Geometry(affine, **known, header=header, other_affine=other)
 
 
 def sidecar(result: FitResult, name: str) -> dict[str, Any]:

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.derived import DERIVED
-from ivimkit.errors import FileFormatError, InputError
+from ivimkit.errors import FileFormatError, InputError, OutputExistsError
 from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.folder import absolute, check_free, write_folder
-from ivimkit.io.maps import write_image
+from ivimkit.io.maps import save_map, write_image
 from ivimkit.io.nifti import open_nifti
 from ivimkit.io.priors import load_prior, write_prior
 from ivimkit.io.record import (
@@ -34,7 +34,10 @@ from ivimkit.io.record import (
 from ivimkit.io.scan import AnyPath
 from ivimkit.result import FitResult, Provenance
 
-__all__ = ["check_output", "load_result", "save"]
+__all__ = ["MASK", "check_mask_free", "check_output", "load_result", "save"]
+
+MASK = "mask.nii.gz"
+"""Name of the mask that is saved with a result, if ivimkit has found it in the scan."""
 
 _RECORD = "fit.json"
 _VERSION = 1
@@ -44,7 +47,7 @@ _THREADS = min(4, os.cpu_count() or 1)
 _USUAL_MAPS = ("S0", "f", "D_star", "D", "status", *(parameter.name for parameter in DERIVED))
 
 
-def check_output(folder: AnyPath, *, overwrite: bool = False) -> None:
+def check_output(folder: AnyPath, *, overwrite: bool = False, with_mask: bool = False) -> None:
     """Refuse a folder that holds a result, before the work of a fit.
 
     Parameters
@@ -53,20 +56,48 @@ def check_output(folder: AnyPath, *, overwrite: bool = False) -> None:
         Where the result is to be saved.
     overwrite : bool
         Whether an earlier result may be replaced.
+    with_mask : bool
+        Whether the result has a mask of its own, `ivimkit.masks.masked`, that is saved with it.
 
     Raises
     ------
     OutputExistsError
-        If a result is there, or the folder is a file.
+        If a result is there, or the folder is a file, or the mask would replace another one.
     """
+    if with_mask:
+        check_mask_free(absolute(folder), _RECORD)
     names = [_RECORD, *(_image_name(name) for name in _USUAL_MAPS), _prior_name(_ALL)]
     check_free(absolute(folder), names, overwrite=overwrite)
+
+
+def check_mask_free(folder: Path, record: str) -> None:
+    """Refuse to replace a mask that ivimkit has not written, whatever may be overwritten.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the mask is to be saved.
+    record : str
+        Name of the file in it that lists what ivimkit has written.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is such a mask.
+    """
+    if (folder / MASK).exists() and MASK not in files_of(folder, record):
+        raise OutputExistsError(
+            f"{folder / MASK} is there already, and is not of an earlier result; expected no "
+            "such file, as the mask that is found would replace it. Choose another folder, or "
+            "give that file as the mask"
+        )
 
 
 def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None:
     """Save a result: one NIfTI file and one sidecar per map, and ``fit.json``.
 
-    The prior of method bayes becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region that
+    A mask that ivimkit has found in the scan becomes ``mask.nii.gz``. The prior of method bayes
+    becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region that
     has its own; `load_prior` reads them. All files appear at once, complete, or not at all. Other
     files in the folder stay.
 
@@ -99,7 +130,12 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     target = absolute(folder)
     names = _file_names(result)
     check_free(target, names, overwrite=overwrite)
-    write_folder(target, names, partial(_write, result), outdated=files_of(target, _RECORD))
+    if MASK in names:
+        check_mask_free(target, _RECORD)
+    # What this result was made from may lie among the files of an earlier one.
+    used = {source["path"] for source in result.provenance.sources}
+    outdated = [name for name in files_of(target, _RECORD) if str(target / name) not in used]
+    write_folder(target, names, partial(_write, result), outdated=outdated)
 
 
 def load_result(folder: AnyPath, *, scan: bool | AnyPath = False) -> FitResult:
@@ -191,6 +227,9 @@ def _write(result: FitResult, folder: Path) -> None:
     status = folder / _image_name("status")
     jobs.append(partial(write_image, status, result.status, result.geometry))
     write_json(folder / "status.json", status_sidecar(result))
+    if _has_own_mask(result):
+        inside = result.mask.astype(np.uint8)
+        jobs.append(partial(save_map, inside, folder / MASK, result.geometry))
     for region, table in result.priors.items():
         write_prior(folder / _prior_name(region), table)
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -232,7 +271,14 @@ def _file_names(result: FitResult) -> list[str]:
     names = [*result.maps, "status"]
     images = [*names, *(f"fixed_{name}" for name in result.model.fixed_maps)]
     sidecars = [f"{name}.json" for name in names]
-    return [*map(_image_name, images), *sidecars, *map(_prior_name, result.priors), _RECORD]
+    masks = [MASK] if _has_own_mask(result) else []
+    priors = map(_prior_name, result.priors)
+    return [*map(_image_name, images), *sidecars, *masks, *priors, _RECORD]
+
+
+def _has_own_mask(result: FitResult) -> bool:
+    """Return whether ivimkit has made the mask, so that nobody else has it."""
+    return bool(result.provenance.options.get("mask_origin"))
 
 
 def files_of(folder: Path, record: str) -> list[str]:

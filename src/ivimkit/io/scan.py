@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import GeometryWarning, ShapeError
 from ivimkit.geometry import Geometry
-from ivimkit.io.nifti import NiftiFile, open_nifti
+from ivimkit.io.nifti import NiftiFile, open_nifti, warn_of_geometry
+from ivimkit.io.placing import Grid, Placement
 
-__all__ = ["AnyPath", "ScanFiles", "how_far_apart", "open_mask", "open_scan"]
+__all__ = ["AnyPath", "ScanFiles", "open_mask", "open_scan", "open_volume"]
 
 AnyPath = str | PathLike[str]
 
@@ -39,7 +40,7 @@ class ScanFiles:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the whole scan, (x, y, z, n_volumes)."""
-        first = self.files[0].shape
+        first = self.files[0].volume
         return (*first[:3], len(self.files)) if self.stacked else first
 
     @property
@@ -62,10 +63,11 @@ class ScanFiles:
             If a file is truncated or damaged.
         """
         if not self.stacked:
-            return self.files[0].read()
+            return self.files[0].read().reshape(self.shape, order="F")
         out = np.empty(self.shape, dtype=self._common_dtype(), order="F")
         for volume, file in enumerate(self.files):
-            out[..., volume] = file.read().reshape(self.shape[:3], order="F")
+            array = file.read().reshape(file.volume[:3], order="F")
+            out[..., volume] = _placement(file, self.files[0]).numbers(array)
         return out
 
     def _common_dtype(self) -> np.dtype[Any]:
@@ -96,13 +98,9 @@ def open_scan(scan: AnyPath | Sequence[AnyPath]) -> ScanFiles:
     """
     if isinstance(scan, str | PathLike):
         file = open_nifti(Path(scan))
-        if len(file.shape) != 4:
-            what = "a single 3-D image" if len(file.shape) == 3 else f"{len(file.shape)}-D"
-            raise ShapeError(
-                f"{scan} is {what}, shape {file.shape}; expected 4-D, with one volume per "
-                "b-value. Give all 3-D files as a list (on the command line with --stack) "
-                "together with their b-values"
-            )
+        if len(file.volume) != 4 or len(file.shape) < 4:
+            raise ShapeError(_not_4_d(file))
+        warn_of_geometry(file, stacklevel=3)
         return ScanFiles((file,), stacked=False)
     stack = ScanFiles(tuple(open_nifti(Path(path)) for path in scan), stacked=True)
     if not stack.files:
@@ -111,11 +109,12 @@ def open_scan(scan: AnyPath | Sequence[AnyPath]) -> ScanFiles:
         )
     for file in stack.files:
         _check_volume(file, stack.files[0])
+    warn_of_geometry(stack.files[0], stacklevel=3)
     return stack
 
 
-def open_mask(mask: AnyPath, scan: ScanFiles) -> NiftiFile:
-    """Open a mask and compare its shape and affine with those of the scan.
+def open_mask(mask: AnyPath, scan: ScanFiles) -> tuple[NiftiFile, Placement]:
+    """Open a mask, and find out how it lies to the scan.
 
     Parameters
     ----------
@@ -126,6 +125,33 @@ def open_mask(mask: AnyPath, scan: ScanFiles) -> NiftiFile:
 
     Returns
     -------
+    tuple of NiftiFile and Placement
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, not NIfTI, or damaged.
+    ShapeError
+        If it has several volumes, does not overlap with the scan, or has another shape and one
+        of them has no position.
+    """
+    file = open_volume(Path(mask), "a mask")
+    grid = Grid(scan.shape[:3], scan.geometry)
+    return file, Placement.of(f"the mask {mask}", file.volume, file.geometry, grid)
+
+
+def open_volume(path: Path, what: str) -> NiftiFile:
+    """Open an image that has to be one volume: with three axes, or more of length 1.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI file.
+    what : str
+        What is expected, for the error, like ``"a mask"``.
+
+    Returns
+    -------
     NiftiFile
 
     Raises
@@ -133,57 +159,89 @@ def open_mask(mask: AnyPath, scan: ScanFiles) -> NiftiFile:
     FileFormatError
         If the file is missing, not NIfTI, or damaged.
     ShapeError
-        If it has another shape than a volume of the scan.
-
-    Warns
-    -----
-    GeometryWarning
-        If it has another affine.
+        If it has several volumes.
     """
-    file = open_nifti(Path(mask))
-    if not _is_volume(file) or file.shape[:3] != scan.shape[:3]:
+    file = open_nifti(path)
+    if len(file.volume) > 3:
+        n = int(np.prod(file.volume[3:]))
         raise ShapeError(
-            f"the mask {mask} has shape {file.shape}; expected {scan.shape[:3]}, that of "
-            f"{scan.name} without its last axis. Resample the mask to the scan"
+            f"{path} has {n} volumes, shape {file.shape}; expected {what} of one volume, with "
+            "up to three axes. Save the volume that is meant on its own (fslroi, mrconvert)"
         )
-    _warn_if_moved(f"the mask {mask}", file.geometry, scan.files[0])
     return file
 
 
-def how_far_apart(one: Geometry, other: Geometry, shape: tuple[int, ...]) -> str:
-    """Say for a message how far the voxels of a volume are apart in two geometries."""
-    apart = np.abs(one.shifts(other, shape)).max()
-    origin = " ".join(f"{value:.3g}" for value in (one.affine - other.affine)[:3, 3])
-    return f"voxels are up to {apart:.3g} mm apart along an axis (origins differ by {origin} mm)"
-
-
-def _is_volume(file: NiftiFile) -> bool:
-    return len(file.shape) >= 3 and all(n == 1 for n in file.shape[3:])
+def _not_4_d(file: NiftiFile) -> str:
+    """Say what a file is that is not one scan of several volumes, and what to do."""
+    shape = file.shape
+    if len(file.volume) > 4:
+        n, rest = file.volume[3], file.volume[4:]
+        others = " x ".join(map(str, rest))
+        return (
+            f"{file.path} is {len(shape)}-D, shape {shape}: {n} x {others} volumes; expected "
+            "4-D, with one volume per b-value. If the further axis is repeats, save all volumes "
+            f"one after the other on the fourth axis ({n * int(np.prod(rest))} of them, with a "
+            "b-value for each), or one repeat on its own"
+        )
+    if len(shape) == 3:
+        return (
+            f"{file.path} is a single 3-D image, shape {shape}; expected 4-D, with one volume "
+            f"per b-value. If its {shape[2]} slices are the volumes of one slice, save it with "
+            f"the shape ({shape[0]}, {shape[1]}, 1, {shape[2]}); if there is a file for each "
+            "b-value, give all 3-D files as a list (on the command line with --stack)"
+        )
+    if len(shape) > 3:
+        return (
+            f"{file.path} has one volume, shape {shape}; expected one per b-value, two at "
+            "least. Give all volumes, or all files as a list (on the command line with --stack)"
+        )
+    return (
+        f"{file.path} is {len(shape)}-D, shape {shape}; expected 4-D (x, y, z, volumes). Give "
+        "the scan itself"
+    )
 
 
 def _check_volume(file: NiftiFile, first: NiftiFile) -> None:
     """Check that a file of a list is 3-D and in the space of the first one."""
-    if not _is_volume(file):
+    if len(file.volume) > 3:
         raise ShapeError(
             f"{file.path} in the list of scans has shape {file.shape}; expected 3-D files. "
             "Give a 4-D file on its own"
         )
-    if file.shape[:3] != first.shape[:3]:
+    placed = _placement(file, first)
+    if placed.how == "reordered" and placed.covers(file.volume):
+        return
+    if file.volume != first.volume:
         raise ShapeError(
-            f"{file.path} has shape {file.shape[:3]}; expected {first.shape[:3]}, that of "
+            f"{file.path} has shape {file.volume}; expected {first.volume}, that of "
             f"{first.path}. Resample it"
         )
-    _warn_if_moved(str(file.path), file.geometry, first)
-
-
-def _warn_if_moved(what: str, geometry: Geometry, scan: NiftiFile) -> None:
-    """Warn if voxels of two files lie more than 1 % of a voxel apart."""
-    shape = scan.shape[:3]
-    if not geometry.is_at(scan.geometry, shape):
+    if not file.geometry.is_at(first.geometry, first.volume):
         warnings.warn(
-            f"{what} has another affine than {scan.path}: "
-            f"{how_far_apart(geometry, scan.geometry, shape)}; expected the same. "
+            f"{file.path} has another affine than {first.path}: "
+            f"{_how_far_apart(file.geometry, first.geometry, first.volume)}; expected the same. "
             "It is used voxel by voxel; resample it if that is wrong",
             GeometryWarning,
-            stacklevel=5,  # the caller of load
+            stacklevel=4,  # the caller of load
         )
+
+
+def _placement(file: NiftiFile, first: NiftiFile) -> Placement:
+    """Return how a file of a list lies to the first: turned if it is stored in other order.
+
+    Shifts, as of a patient who has moved, are none of its business: voxel by voxel.
+    """
+    grid = Grid(first.volume, first.geometry)
+    as_it_is = Placement(grid, "same", np.eye(4))
+    try:
+        placed = Placement.of(str(file.path), file.volume, file.geometry, grid)
+    except ShapeError:
+        return as_it_is
+    return placed if placed.how == "reordered" and placed.covers(file.volume) else as_it_is
+
+
+def _how_far_apart(one: Geometry, other: Geometry, shape: tuple[int, ...]) -> str:
+    """Say for a message how far the voxels of a volume are apart in two geometries."""
+    apart = np.abs(one.shifts(other, shape)).max()
+    origin = " ".join(f"{value:.3g}" for value in (one.affine - other.affine)[:3, 3])
+    return f"voxels are up to {apart:.3g} mm apart along an axis (origins differ by {origin} mm)"

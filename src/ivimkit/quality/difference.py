@@ -131,7 +131,7 @@ def _check_grid(first: FitResult, second: FitResult) -> None:
     distance = float(np.linalg.norm(apart, axis=1).max())
     if distance > _SHIFT * min(first.geometry.voxel_size):
         raise ShapeError(
-            f"voxels of the results are up to {distance:.3g} {first.geometry.voxel_units} apart; "
+            f"voxels of the results are up to {distance:.3g} mm apart; "
             "expected one position. Resample one scan to the other before the fit"
         )
 

@@ -84,4 +84,4 @@ def _moved(geometry: Geometry, box: tuple[slice, ...]) -> Geometry:
     corner = [*(part.start or 0 for part in box), 0, 0, 0][:3]
     affine = geometry.affine.copy()
     affine[:3, 3] = (geometry.affine @ [*corner, 1.0])[:3]
-    return Geometry(affine, voxel_units=geometry.voxel_units)
+    return Geometry(affine)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ivimkit import io
 from ivimkit.errors import InputError, OptionError
+from ivimkit.io.placing import Grid, Placement
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.volumes import smallest
 
@@ -16,7 +17,7 @@ _GZIP = b"\x1f\x8b"
 
 
 def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
-    """Return a mask or label image on the grid of the study, nearest neighbour.
+    """Return a mask or label image on the grid of the study, placed by position.
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
     Returns
     -------
     tuple of bytes and str
-        A ``.nii`` file, and a note if it was resampled; empty if not.
+        A ``.nii`` file, and a note on how it was placed; empty if it is on the grid.
 
     Raises
     ------
@@ -45,9 +46,29 @@ def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
         except InputError as error:
             # Nobody knows the folder.
             raise OptionError(str(error).replace(str(path), "the mask")) from None
+    aligned = io.image_bytes(smallest(labels.array), study.geometry)
     own = (*array.shape, 1, 1, 1)[:3]
-    if own == study.grid and geometry.is_at(study.geometry, own):
-        return io.image_bytes(smallest(labels.array), study.geometry), ""
-    shapes = f"{' x '.join(map(str, own))} voxels against {' x '.join(map(str, study.grid))}"
-    note = f"The mask has another grid ({shapes}): resampled to the scan, nearest neighbour."
-    return io.image_bytes(smallest(labels.array), study.geometry), note
+    placed = Placement.of("the mask", own, geometry, Grid(study.grid, study.geometry))
+    return aligned, _note(placed, own)
+
+
+def _note(placed: Placement, own: tuple[int, ...]) -> str:
+    """Say what was done to a mask; nothing where nothing was."""
+    grid = placed.grid.volume
+    shapes = f"{' x '.join(map(str, own))} voxels against {' x '.join(map(str, grid))}"
+    match placed.how:
+        case "resampled":
+            return (
+                f"The mask has another grid ({shapes}): resampled to the scan, nearest neighbour."
+            )
+        case "reordered":
+            return f"The mask is stored in another order or size ({shapes}): placed by position."
+        case "other form":
+            return (
+                "The mask lies where the other form of the scan's header says: used voxel by "
+                "voxel."
+            )
+        case "by voxel":
+            return "The mask or the scan does not say where it is: used voxel by voxel."
+        case _:
+            return ""

@@ -47,7 +47,7 @@ def describe_scene(study: Study) -> dict[str, Any]:
         "version": version("ivimkit"),
         "shape": study.grid,
         "voxel_size": study.geometry.voxel_size,
-        "voxel_units": study.geometry.shown_units,
+        "voxel_units": "mm",
         "has_scan": scan is not None,
         "why_no_scan": study.why_no_scan,
         "bvals": first.provenance.bvals if scan is None else scan.fit_bvals,

@@ -107,7 +107,7 @@ class Study:
     @property
     def geometry(self) -> Geometry:
         """Where the voxels are."""
-        return self.results[0].geometry
+        return self.results[0].geometry.in_mm
 
     def result(self, number: str) -> int:
         """Return the position of a result.
@@ -180,7 +180,7 @@ def _check_grid(first: FitResult, results: Sequence[FitResult], names: Sequence[
             apart = np.abs(result.geometry.shifts(first.geometry, first.shape)).max()
             raise ShapeError(
                 f"the voxels of {name} and {names[0]} lie up to {apart:.3g} "
-                f"{first.geometry.voxel_units} apart; expected results of one grid. Register the "
+                "mm apart; expected results of one grid. Register the "
                 "scans before the fit, or view the results one by one"
             )
 

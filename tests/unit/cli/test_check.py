@@ -159,7 +159,7 @@ def test_mask_elsewhere_is_a_warning(run, scan, folder, made):
     io.save_map(made.dwi.mask.astype(np.uint8), folder / "moved.nii.gz", moved)
     result = run("check", scan, "--mask", folder / "moved.nii.gz")
     assert "warning: the mask" in result.stderr
-    assert "has another affine" in result.stderr
+    assert "By position, it is resampled to the scan, nearest" in result.stderr
 
 
 def test_prostate(run, shared_data):

