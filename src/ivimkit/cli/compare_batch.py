@@ -26,15 +26,15 @@ from ivimkit.comparison import Comparison, compare
 from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
-from ivimkit.io.folder import check_free, write_folder
+from ivimkit.io.comparisons import FIGURE, TABLE, save_comparison_with
+from ivimkit.io.folder import check_free
+from ivimkit.writing import Files
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["CompareBatch"]
 
-_TABLE = "table.csv"
-_FIGURE = "comparison.png"
 _TITLES = {"aicc": "AICc", "bic": "BIC", "f_test": "F-test", "evidence": "evidence"}
 
 
@@ -172,7 +172,7 @@ class _Job:
         """Load, compare, summarise, save."""
         batch = self.batch
         io.check_comparison(self.folder, overwrite=batch.overwrite)
-        check_free(self.folder, [_TABLE], overwrite=batch.overwrite)
+        check_free(self.folder, [TABLE], overwrite=batch.overwrite)
         dwi = batch.scan.load(self.scan)
         self.setup.check_maps(dwi)
         labels = None if batch.labels is None else io.load_labels(batch.labels, dwi)
@@ -181,16 +181,19 @@ class _Job:
         # All that can fail comes before anything is written.
         table = comparison.table(labels, None if labels is None else labels.names)
         del dwi
-        io.save_comparison(comparison, self.folder, overwrite=batch.overwrite)
-        write_folder(self.folder, [_TABLE], lambda stage: table.to_csv(stage / _TABLE))
-        figures = self._draw(comparison)
+        further = [
+            Files([TABLE], lambda stage: table.to_csv(stage / TABLE)),
+            *self._drawn(comparison),
+        ]
+        save_comparison_with(comparison, self.folder, *further, overwrite=batch.overwrite)
+        figures = (self.folder / FIGURE).parent if batch.figures else None
         batch.screen.show(
             Text(
                 f"{', '.join(comparison.names)} by {_TITLES[comparison.criterion]}", style="bold"
             ),
             _shown(comparison, table),
             "",
-            f"maps and {_TABLE} in {self.folder}" + (f", figures in {figures}" if figures else ""),
+            f"maps and {TABLE} in {self.folder}" + (f", figures in {figures}" if figures else ""),
         )
 
     def _compare(self, dwi: DWI) -> Comparison:
@@ -217,17 +220,14 @@ class _Job:
             results[name] = dataclasses.replace(result, provenance=provenance)
         return dataclasses.replace(comparison, results=results)
 
-    def _draw(self, comparison: Comparison) -> Path | None:
+    def _drawn(self, comparison: Comparison) -> list[Files]:
+        if not self.batch.figures:
+            return []
         # Only here: matplotlib takes half a second to import.
-        from ivimkit.cli.figure_files import FIGURES, write_figures
+        from ivimkit.cli.figure_files import figures_to_save
         from ivimkit.report import comparison_panels
 
-        folder = self.folder / FIGURES
-        if not self.batch.figures:
-            (folder / _FIGURE).unlink(missing_ok=True)
-            return None
-        write_figures(folder, {_FIGURE: comparison_panels(comparison)})
-        return folder
+        return [figures_to_save({Path(FIGURE).name: comparison_panels(comparison)})]
 
     def _describe(self, dwi: DWI) -> None:
         note = self.batch.screen.note

@@ -9,10 +9,7 @@ from pathlib import Path
 
 from ivimkit.errors import OptionError
 
-__all__ = ["REPORT", "names_apart", "output_folders", "stem"]
-
-REPORT = "report.html"
-"""Name of the report in the folder of a result."""
+__all__ = ["names_apart", "output_folders", "stem"]
 
 _SUFFIX = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
 

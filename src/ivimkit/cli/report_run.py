@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivimkit import io, report
-from ivimkit.cli.output_folders import REPORT, names_apart
+from ivimkit.cli.output_folders import names_apart
 from ivimkit.cli.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.errors import OptionError
+from ivimkit.io.results import REPORT
 from ivimkit.labels import Labels
 from ivimkit.report.anonymity import without_names
-from ivimkit.report.document import check_target
 from ivimkit.result import FitResult
+from ivimkit.writing import check_file
 
 __all__ = ["ReportRun"]
 
@@ -69,7 +70,7 @@ class ReportRun:
         """Report on one result, or on two, and say which file was written."""
         self._check(folders)
         # The first thing to fail must not be the last: the work takes seconds.
-        target = check_target(out or _usual_target(folders), overwrite=overwrite)
+        target = check_file(out or _usual_target(folders), overwrite=overwrite)
         with self.screen.warnings_shown():
             results = [self._load(folder, k) for k, folder in enumerate(folders)]
             regions = load_regions(results[0], self.labels, self.label_names)
