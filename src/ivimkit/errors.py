@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "AcquisitionError",
     "AcquisitionWarning",
+    "CacheWarning",
     "DeviceError",
     "FileFormatError",
     "FitFailedError",
@@ -75,6 +76,10 @@ class IvimkitWarning(UserWarning):
 
 class AcquisitionWarning(IvimkitWarning):
     """The acquisition can be fitted, but not well."""
+
+
+class CacheWarning(IvimkitWarning):
+    """Compiled code cannot be kept on disk."""
 
 
 class GeometryWarning(IvimkitWarning):
