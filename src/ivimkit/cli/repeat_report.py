@@ -15,7 +15,8 @@ from ivimkit.cli.assignment import words
 from ivimkit.cli.repeat_input import RepeatInput
 from ivimkit.cli.repeat_tables import change_table, repeat_table
 from ivimkit.cli.screen import Screen
-from ivimkit.errors import OptionError, OutputExistsError
+from ivimkit.errors import OptionError
+from ivimkit.writing import check_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,11 +102,7 @@ class RepeatReport:
             return
         if self.figure.suffix.lower() != ".png":
             raise OptionError(f"--figure is {self.figure}; expected a name that ends in .png")
-        if self.figure.exists() and not self.overwrite:
-            raise OutputExistsError(
-                f"{self.figure} is there already; expected a new file. Choose another name, or "
-                "ask to overwrite it (--overwrite)"
-            )
+        check_file(self.figure, overwrite=self.overwrite)
 
     def _table(self, values: pd.DataFrame, maps: Sequence[str] | None) -> pd.DataFrame:
         if self.change is None:
