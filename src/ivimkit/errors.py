@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "AcquisitionError",
     "AcquisitionWarning",
+    "CacheWarning",
     "DeviceError",
     "FileFormatError",
     "FitFailedError",
@@ -90,6 +91,10 @@ class IvimkitWarning(UserWarning):
 
 class AcquisitionWarning(IvimkitWarning):
     """The acquisition can be fitted, but not well."""
+
+
+class CacheWarning(IvimkitWarning):
+    """Compiled code cannot be kept on disk."""
 
 
 class GeometryWarning(IvimkitWarning):

@@ -46,7 +46,8 @@ class VoxelReader:
     Attributes
     ----------
     index : ndarray of int, shape (n_voxels,)
-        Flat positions of the voxels, ascending in the memory order of the scan.
+        Flat positions of the voxels, ascending in the memory order of the scan unless they were
+        taken in another order.
     order : {"C", "F"}
         The order in which `index` counts.
     """
@@ -81,7 +82,7 @@ class VoxelReader:
         Parameters
         ----------
         positions : ndarray of int, shape (n,)
-            Positions in `index`, ascending.
+            Positions in `index`, in any order.
 
         Returns
         -------
@@ -139,7 +140,9 @@ class VoxelReader:
     def _where(self, start: int, stop: int) -> slice | NDArray[np.intp]:
         """Return the flat positions, as a slice if they have no gap: much cheaper to read."""
         chunk = self.index[start:stop]
-        if len(chunk) and chunk[-1] - chunk[0] == len(chunk) - 1:
+        gapless = len(chunk) and chunk[-1] - chunk[0] == len(chunk) - 1
+        # Some of the voxels may come in any order.
+        if gapless and bool((np.diff(chunk) == 1).all()):
             return slice(int(chunk[0]), int(chunk[-1]) + 1)
         return chunk
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -12,8 +13,14 @@ from ivimkit.cli.compare import compare
 from ivimkit.cli.demo import demo
 from ivimkit.cli.exit_codes import INTERRUPTED
 from ivimkit.cli.fit import fit
-from ivimkit.cli.guard import GuardedGroup, prepare_process
-from ivimkit.cli.interruption import leave_at_once
+from ivimkit.cli.guard import (
+    GuardedCommand,
+    GuardedGroup,
+    exit_code_of_process,
+    prepare_process,
+    say_interrupted,
+)
+from ivimkit.cli.interruption import ignore_signals, leave_at_once
 from ivimkit.cli.methods import methods
 from ivimkit.cli.plot import plot
 from ivimkit.cli.repeat import repeat
@@ -57,15 +64,19 @@ def _options(
 
 
 for command in (fit, check, compare, plot, view, report, roi, repeat, simulate, demo, methods):
-    app.command()(command)
+    app.command(cls=GuardedCommand)(command)
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     prepare_process()
     try:
-        app(prog_name="ivimkit")
-    except SystemExit as end:
-        if end.code == INTERRUPTED:
-            leave_at_once(INTERRUPTED)
-        raise
+        code = exit_code_of_process(lambda: app(prog_name="ivimkit"))
+        ignore_signals()
+    except KeyboardInterrupt:
+        ignore_signals()
+        say_interrupted()
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        leave_at_once(INTERRUPTED)
+    sys.exit(code)

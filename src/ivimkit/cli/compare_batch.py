@@ -19,7 +19,7 @@ from ivimkit.cli.beside import files_for
 from ivimkit.cli.exit_codes import DONE, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
-from ivimkit.cli.output_folders import FIGURES, check_writable, output_folders
+from ivimkit.cli.output_folders import check_writable, output_folders
 from ivimkit.cli.progress import progress_shown, spaced
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, plain_table, say_error, stderr
@@ -27,17 +27,17 @@ from ivimkit.comparison import Comparison, compare
 from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
-from ivimkit.io.folder import check_free, write_folder
-from ivimkit.io.results import check_mask_free
+from ivimkit.io.comparisons import FIGURE, TABLE, save_comparison_with
+from ivimkit.io.folder import check_free
+from ivimkit.io.results import FIGURES, check_mask_free
 from ivimkit.rounding import percent, rounded
+from ivimkit.writing import Files
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["CompareBatch"]
 
-_TABLE = "table.csv"
-_FIGURE = "comparison.png"
 _TITLES = {"aicc": "AICc", "bic": "BIC", "f_test": "F-test", "evidence": "evidence"}
 
 
@@ -137,7 +137,7 @@ class CompareBatch:
     def check_output(self, folder: Path) -> None:
         """Refuse a folder that holds a comparison, unless overwriting was asked for."""
         io.check_comparison(folder, overwrite=self.overwrite)
-        check_free(folder, [_TABLE], overwrite=self.overwrite)
+        check_free(folder, [TABLE], overwrite=self.overwrite)
         if self.scan.finds_mask:
             check_mask_free(folder, "comparison.json")
 
@@ -203,16 +203,19 @@ class _Job:
         # All that can fail comes before anything is written.
         table = comparison.table(labels, None if labels is None else labels.names)
         del dwi
-        io.save_comparison(comparison, self.folder, overwrite=batch.overwrite)
-        write_folder(self.folder, [_TABLE], lambda stage: table.to_csv(stage / _TABLE))
-        figures = self._draw(comparison)
+        further = [
+            Files([TABLE], lambda stage: table.to_csv(stage / TABLE)),
+            *self._drawn(comparison),
+        ]
+        save_comparison_with(comparison, self.folder, *further, overwrite=batch.overwrite)
+        figures = (self.folder / FIGURE).parent if batch.figures else None
         batch.screen.show(
             Text(
                 f"{', '.join(comparison.names)} by {_TITLES[comparison.criterion]}", style="bold"
             ),
             _shown(comparison, table),
             "",
-            f"maps and {_TABLE} in {self.folder}" + (f", figures in {figures}" if figures else ""),
+            f"maps and {TABLE} in {self.folder}" + (f", figures in {figures}" if figures else ""),
         )
 
     def _compare(self, dwi: DWI, sigma: Any) -> Comparison:
@@ -241,17 +244,14 @@ class _Job:
             results[name] = dataclasses.replace(result, provenance=provenance)
         return dataclasses.replace(comparison, results=results)
 
-    def _draw(self, comparison: Comparison) -> Path | None:
+    def _drawn(self, comparison: Comparison) -> list[Files]:
+        if not self.batch.figures:
+            return []
         # Only here: matplotlib takes half a second to import.
-        from ivimkit.cli.figure_files import FIGURES, write_figures
+        from ivimkit.cli.figure_files import figures_to_save
         from ivimkit.report import comparison_panels
 
-        folder = self.folder / FIGURES
-        if not self.batch.figures:
-            (folder / _FIGURE).unlink(missing_ok=True)
-            return None
-        write_figures(folder, {_FIGURE: comparison_panels(comparison)})
-        return folder
+        return [figures_to_save({Path(FIGURE).name: comparison_panels(comparison)})]
 
     def _describe(self, dwi: DWI) -> None:
         note = self.batch.screen.note

@@ -17,7 +17,13 @@ from rich.text import Text
 from ivimkit import io, organs, quality, report
 from ivimkit.cli.closing_table import timing
 from ivimkit.cli.demo_tables import error_tables, lesion_table
-from ivimkit.cli.figure_files import FIGURES, Drawing, draw_result, write_figures
+from ivimkit.cli.figure_files import (
+    FIGURES,
+    Drawing,
+    draw_result,
+    figures_to_save,
+    write_figures,
+)
 from ivimkit.cli.guard import command_line
 from ivimkit.cli.phantom_files import PhantomFiles
 from ivimkit.cli.progress import progress_shown
@@ -26,6 +32,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import OutputExistsError
 from ivimkit.fitting import fit
 from ivimkit.io.folder import write_folder
+from ivimkit.io.results import REPORT, save_with
 from ivimkit.labels import Labels
 from ivimkit.result import FitResult
 from ivimkit.simulate import Phantom
@@ -35,6 +42,8 @@ __all__ = ["METHODS", "DemoRun"]
 METHODS = ("segmented", "trr", "varpro")
 _ERROR_MAPS = ("f", "D_star", "D")
 _MARK = "README.txt"
+_TABLES = ("errors.csv", "lesion.csv")
+_PICTURES = ("comparison.png", "histograms.png", "voxel_lesion.png", "voxel_liver.png")
 _NOTICEABLE = 3.0
 """Seconds after which a user wonders."""
 
@@ -124,6 +133,8 @@ class DemoRun:
             self.folder,
             [_MARK],
             lambda stage: _write_text(stage / _MARK, _README),
+            # If this demo is interrupted, nothing of an earlier one must be taken for its own.
+            outdated=[REPORT, *_TABLES, *(f"{FIGURES}/{name}" for name in _PICTURES)],
         )
 
     def _fit(self, method: str, dwi: DWI) -> FitResult:
@@ -135,8 +146,8 @@ class DemoRun:
         provenance = dataclasses.replace(result.provenance, call=command_line(self.ctx))
         result = dataclasses.replace(result, provenance=provenance)
         folder = self.folder / method
-        io.save(result, folder, overwrite=True)
-        write_figures(folder / FIGURES, draw_result(result, dwi, organs.get("liver")))
+        figures = figures_to_save(draw_result(result, dwi, organs.get("liver")))
+        save_with(result, folder, figures, overwrite=True)
         return result
 
     def _compile(self, method: str, dwi: DWI) -> None:
@@ -166,7 +177,7 @@ class DemoRun:
         write_figures(self.folder / FIGURES, figures)
 
     def _report(self, made: Phantom, result: FitResult) -> Path:
-        page = self.folder / "report.html"
+        page = self.folder / REPORT
         labels = Labels(made.labels, made.label_names)
         built = report.build(result, labels=labels, lesion="lesion", reference="liver")
         built.write(page, overwrite=True)
@@ -185,7 +196,7 @@ class DemoRun:
             errors.to_csv(stage / "errors.csv")
             lesion.to_csv(stage / "lesion.csv")
 
-        write_folder(self.folder, ["errors.csv", "lesion.csv"], write)
+        write_folder(self.folder, _TABLES, write)
 
 
 def _title(text: str) -> Text:

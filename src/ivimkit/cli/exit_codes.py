@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["DONE", "FAULT", "INTERRUPTED", "WRONG_INPUT", "worst"]
+__all__ = ["CLOSED_PIPE", "DONE", "FAULT", "INTERRUPTED", "WRONG_INPUT", "worst"]
 
 DONE = 0
 FAULT = 1
@@ -15,6 +15,10 @@ WRONG_INPUT = 2
 
 INTERRUPTED = 130
 """Ctrl-C, as shells have it: 128 + SIGINT."""
+
+
+CLOSED_PIPE = 141
+"""Nobody reads the output any more, as after ``| head``: 128 + SIGPIPE, as shells have it."""
 
 
 def worst(codes: Iterable[int]) -> int:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from ivimkit import report
-from ivimkit.cli.output_folders import FIGURES
 from ivimkit.dwi import DWI
-from ivimkit.io.folder import write_folder
+from ivimkit.io.results import FIGURES
 from ivimkit.organs import Organ
 from ivimkit.result import FitResult
+from ivimkit.writing import Files, write_folder
 
 __all__ = [
     "FIGURES",
     "draw_result",
     "draw_trust",
-    "figures_of_a_fit",
-    "remove_figures",
+    "figures_to_save",
     "write_figures",
 ]
-
-_OF_A_FIT = ("maps.png", "status.png", "histograms.png", "uncertainty.png")
-_OF_A_PRIOR = re.compile(r"prior(_-?[\d.e+]+)?\.png")
 
 
 class Drawing(Protocol):
@@ -99,7 +94,6 @@ def write_figures(
     figures: Mapping[str, Drawing],
     *,
     dpi: float | None = None,
-    outdated: Sequence[str] = (),
 ) -> list[Path]:
     """Write figures into a folder: all of them, or none.
 
@@ -111,8 +105,6 @@ def write_figures(
         By file name.
     dpi : float, optional
         Resolution; by default that of the figure.
-    outdated : sequence of str
-        Figures of an earlier run, removed if they are there.
 
     Returns
     -------
@@ -120,22 +112,23 @@ def write_figures(
         The files.
     """
     write: Callable[[Path], None] = partial(_save_all, figures, dpi)
-    write_folder(folder, list(figures), write, outdated=outdated)
+    write_folder(folder, list(figures), write)
     return [folder / name for name in figures]
 
 
-def figures_of_a_fit(folder: Path) -> list[str]:
-    """Return the names of the figures of a fit that are in a folder."""
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [name for name in names if name in _OF_A_FIT or _OF_A_PRIOR.fullmatch(name)]
+def figures_to_save(figures: Mapping[str, Drawing]) -> Files:
+    """Return figures as files that are saved together with their result.
 
+    Parameters
+    ----------
+    figures : mapping of str to figure
+        By file name.
+    """
 
-def remove_figures(folder: Path) -> None:
-    """Remove the figures of an earlier fit, which would not show the new one."""
-    for name in figures_of_a_fit(folder):
-        (folder / name).unlink()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    def write(folder: Path) -> None:
+        _save_all(figures, None, folder / FIGURES)
+
+    return Files([f"{FIGURES}/{name}" for name in figures], write)
 
 
 def _save_all(figures: Mapping[str, Drawing], dpi: float | None, folder: Path) -> None:

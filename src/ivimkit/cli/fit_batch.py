@@ -20,16 +20,17 @@ from ivimkit.cli.closing_table import map_table, prior_lines, status_table, timi
 from ivimkit.cli.exit_codes import DONE, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
-from ivimkit.cli.output_folders import FIGURES, REPORT, check_writable, output_folders
+from ivimkit.cli.output_folders import check_writable, output_folders
 from ivimkit.cli.progress import progress_shown
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.screen import Screen, say_error, stderr
 from ivimkit.dwi import DWI
-from ivimkit.errors import OptionError
+from ivimkit.errors import InputError, OptionError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.fitting import fit
 from ivimkit.io.gradients import read_bvals
+from ivimkit.io.results import FIGURES, save_with
 from ivimkit.result import FitResult
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
@@ -190,12 +191,9 @@ class _Job:
         shown = dwi if batch.figures else None
         del dwi
         clock = time.perf_counter()
-        io.save(result, self.folder, overwrite=batch.overwrite)
-        # A page on the fit that was there would be taken for one on this.
-        (self.folder / REPORT).unlink(missing_ok=True)
         self._say_of_air(result)
+        figures = self._save(result, shown)
         batch.screen.note(f"saved in {time.perf_counter() - clock:.2f} s")
-        figures = self._draw(result, shown)
         self._summarise(result, figures)
 
     def _fit(self, dwi: DWI, model: SignalModel, sigma: Any) -> FitResult:
@@ -240,25 +238,25 @@ class _Job:
                 "signal: air was fitted, too. --mask auto finds the tissue"
             )
 
-    def _draw(self, result: FitResult, dwi: DWI | None) -> Path | None:
-        # Only here: matplotlib takes half a second to import.
-        from ivimkit.cli.figure_files import (
-            FIGURES,
-            draw_result,
-            figures_of_a_fit,
-            remove_figures,
-            write_figures,
-        )
-
-        folder, clock = self.folder / FIGURES, time.perf_counter()
+    def _save(self, result: FitResult, dwi: DWI | None) -> Path | None:
+        """Save the result and its figures at once; return the folder of these, if there is one."""
+        overwrite = self.batch.overwrite
         if dwi is None:
-            remove_figures(folder)
+            save_with(result, self.folder, overwrite=overwrite)
             return None
-        figures = draw_result(result, dwi, self.batch.setup.preset())
-        outdated = [name for name in figures_of_a_fit(folder) if name not in figures]
-        write_figures(folder, figures, outdated=outdated)
-        self.batch.screen.note(f"drawn in {time.perf_counter() - clock:.2f} s")
-        return folder
+        # Only here: matplotlib takes half a second to import.
+        from ivimkit.cli.figure_files import FIGURES, draw_result, figures_to_save
+
+        try:
+            figures = figures_to_save(draw_result(result, dwi, self.batch.setup.preset()))
+            save_with(result, self.folder, figures, overwrite=overwrite)
+        except InputError:
+            raise
+        except Exception:
+            # A picture that cannot be drawn must not cost the fit.
+            save_with(result, self.folder, overwrite=overwrite)
+            raise
+        return self.folder / FIGURES
 
     def _describe(self, dwi: DWI, model: SignalModel, seconds: float) -> None:
         note = self.batch.screen.note

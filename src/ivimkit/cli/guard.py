@@ -6,26 +6,51 @@ import atexit
 import gc
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from ivimkit.cli.exit_codes import DONE, FAULT, INTERRUPTED, WRONG_INPUT
-from ivimkit.cli.interruption import catch_signals
-from ivimkit.errors import InputError
+from ivimkit.cli.exit_codes import CLOSED_PIPE, DONE, FAULT, INTERRUPTED, WRONG_INPUT
+from ivimkit.cli.interruption import (
+    catch_signals,
+    leave_on_signals,
+    signals_leave,
+    was_interrupted,
+)
+from ivimkit.cli.output_end import drop_output, flush_output, place_of_output
+from ivimkit.errors import InputError, OptionError
 
 __all__ = [
+    "GuardedCommand",
     "GuardedGroup",
     "command_line",
     "exit_code_of",
+    "exit_code_of_process",
     "prepare_process",
+    "say_interrupted",
     "set_verbose",
 ]
 
 _ARGUMENTS = "ivimkit.arguments"
 _VERBOSE = "ivimkit.verbose"
+
+
+class GuardedCommand(TyperCommand):
+    """A command that takes no empty names: they come from variables that are not set."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse empty arguments; an empty path would be the current folder."""
+        texts = {name for option in self.params if _is_text(option) for name in option.opts}
+        _refuse_empty(args, texts)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command: from here on a signal has something to clean up."""
+        if signals_leave():
+            catch_signals()
+        return super().invoke(ctx)
 
 
 class GuardedGroup(TyperGroup):
@@ -41,8 +66,11 @@ class GuardedGroup(TyperGroup):
         try:
             code = exit_code_of(lambda: super(GuardedGroup, self).invoke(ctx), ctx)
         except KeyboardInterrupt:
-            typer.echo("interrupted: nothing is left half-written", err=True)
+            say_interrupted()
             code = INTERRUPTED
+        except BrokenPipeError:
+            drop_output()
+            code = CLOSED_PIPE
         if code != DONE:
             raise typer.Exit(code)
 
@@ -79,21 +107,64 @@ def exit_code_of(work: Callable[[], Any], ctx: typer.Context) -> int:
         The exit code.
     """
     try:
-        work()
+        _uninterrupted(work)
     except InputError as error:
         _say(f"error: {error}")
         return WRONG_INPUT
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        _say_refused(error, verbose=bool(ctx.meta.get(_VERBOSE)))
+        return WRONG_INPUT
     except Exception as error:
-        if hasattr(error, "exit_code") or isinstance(error, typer.Abort | BrokenPipeError):
+        if hasattr(error, "exit_code") or isinstance(error, typer.Abort):
             raise
         _say_fault(error, verbose=bool(ctx.meta.get(_VERBOSE)))
         return FAULT
     return DONE
 
 
+def exit_code_of_process(run: Callable[[], Any]) -> int:
+    """Run the whole command line; return its exit code, output written as far as it can be.
+
+    What goes wrong outside of a command ends up here: while options are read or help is printed,
+    and when the last of the output is written.
+
+    Parameters
+    ----------
+    run : callable
+        Ends by `SystemExit`, as the option parser does.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    stream, before = sys.stdout, place_of_output()
+    try:
+        code = _code_of(run)
+        # Of a closed pipe typer and rich say 1, and put something else in the place of stdout.
+        if code == FAULT and place_of_output() != before:
+            sys.stdout = stream
+            code = CLOSED_PIPE
+        # It takes an interrupt in its own code for the answer to a question.
+        if code == FAULT and was_interrupted():
+            say_interrupted()
+            code = INTERRUPTED
+        flush_output()
+    except BrokenPipeError:
+        code = CLOSED_PIPE
+    except OSError as error:
+        _say_refused(error, verbose=False)
+        code = WRONG_INPUT
+    if code in (CLOSED_PIPE, WRONG_INPUT):
+        drop_output()
+    return code
+
+
 def prepare_process() -> None:
-    """Catch signals, and let output survive terminals without all letters."""
-    catch_signals()
+    """Meet signals, and let output survive terminals without all letters."""
+    leave_on_signals()
     # A fifth of a short run went into looking for garbage among the objects of imported modules.
     gc.set_threshold(100_000, 20, 50)
     # Half a second more at the end, where everything is given back to the system anyway.
@@ -103,6 +174,71 @@ def prepare_process() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+
+
+def _uninterrupted(work: Callable[[], Any]) -> None:
+    """Do some work; any exception after a signal is taken for what the signal has become."""
+    try:
+        work()
+    except Exception as error:
+        if was_interrupted():
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _is_text(option: Any) -> bool:
+    return getattr(option, "metavar", None) == "TEXT"
+
+
+def _refuse_empty(args: Sequence[str], texts: set[str]) -> None:
+    before = ""
+    for word in args:
+        name, is_set, value = word.partition("=")
+        joined = name.startswith("--") and is_set and not value
+        if joined and name not in texts:
+            before = name
+        if (not word and before not in texts) or (joined and name not in texts):
+            what = before if before.startswith("-") else "an argument"
+            raise OptionError(
+                f"{what} is empty; expected a value. A variable may not be set: leave the option "
+                "out, or write . for the current folder"
+            )
+        before = word
+
+
+def _code_of(run: Callable[[], Any]) -> int:
+    try:
+        run()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else (FAULT if end.code else DONE)
+    except KeyboardInterrupt:
+        say_interrupted()
+        return INTERRUPTED
+    return DONE
+
+
+def say_interrupted() -> None:
+    """Say that the user has ended the command."""
+    typer.echo("interrupted: nothing is left half-written", err=True)
+
+
+def _say_refused(error: OSError, *, verbose: bool) -> None:
+    """Say what the system did not let us do: that is no fault of ivimkit."""
+    if verbose:
+        typer.echo("".join(traceback.format_exception(error)), err=True)
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        _say(
+            f"error: {error.filename} cannot be used: {reason}; expected a path that exists and "
+            "that you have the right to use. Choose another one"
+        )
+    elif isinstance(error, FileNotFoundError):
+        _say("error: the current folder is gone; expected one that exists. Change to another one")
+    else:
+        _say(
+            f"error: the output cannot be written: {reason}; expected a terminal, a pipe or a "
+            "disk with enough space. Choose another place"
+        )
 
 
 def _say_fault(error: Exception, *, verbose: bool) -> None:

@@ -11,13 +11,7 @@ from tempfile import TemporaryDirectory
 from ivimkit.errors import InputError, OptionError, OutputExistsError
 from ivimkit.io.folder import absolute
 
-__all__ = ["FIGURES", "REPORT", "check_writable", "names_apart", "output_folders", "stem"]
-
-REPORT = "report.html"
-"""Name of the report in the folder of a result."""
-
-FIGURES = "figures"
-"""Name of the folder of figures in the folder of a result."""
+__all__ = ["check_writable", "names_apart", "output_folders", "stem"]
 
 _SUFFIX = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
 

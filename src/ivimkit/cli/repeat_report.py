@@ -16,7 +16,8 @@ from ivimkit.cli.output_folders import check_writable
 from ivimkit.cli.repeat_input import RepeatInput
 from ivimkit.cli.repeat_tables import change_table, repeat_table
 from ivimkit.cli.screen import Screen
-from ivimkit.errors import OptionError, OutputExistsError
+from ivimkit.errors import OptionError
+from ivimkit.writing import check_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,11 +108,7 @@ class RepeatReport:
         if self.figure.suffix.lower() != ".png":
             raise OptionError(f"--figure is {self.figure}; expected a name that ends in .png")
         check_writable(self.figure.parent)
-        if self.figure.exists() and not self.overwrite:
-            raise OutputExistsError(
-                f"{self.figure} is there already; expected a new file. Choose another name, or "
-                "ask to overwrite it (--overwrite)"
-            )
+        check_file(self.figure, overwrite=self.overwrite)
 
     def _table(self, values: pd.DataFrame, maps: Sequence[str] | None) -> pd.DataFrame:
         if self.change is None:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivimkit import io, report
-from ivimkit.cli.output_folders import REPORT, check_writable, names_apart
+from ivimkit.cli.output_folders import check_writable, names_apart
 from ivimkit.cli.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.errors import OptionError
+from ivimkit.io.results import REPORT
 from ivimkit.labels import Labels
 from ivimkit.report.anonymity import without_names
-from ivimkit.report.document import check_target
 from ivimkit.result import FitResult
+from ivimkit.writing import check_file
 
 __all__ = ["ReportRun"]
 
@@ -74,7 +75,7 @@ class ReportRun:
         # The first thing to fail must not be the last: the work takes seconds.
         target = out or _usual_target(folders)
         check_writable(target.parent)
-        target = check_target(target, overwrite=overwrite)
+        target = check_file(target, overwrite=overwrite)
         with self.screen.warnings_shown():
             results = [self._load(folder, k) for k, folder in enumerate(folders)]
             regions = load_regions(results[0], self.labels, self.label_names)

@@ -19,6 +19,7 @@ from typing import Any, cast
 import numba
 import numpy as np
 
+from ivimkit.engine.code_cache import MendingCache
 from ivimkit.kernels.device import device, pasted
 
 __all__ = ["Kernel", "bind", "pasted_with_kernels", "tagged", "with_kernels"]
@@ -137,7 +138,8 @@ def _compiled(driver: FunctionType, *, cache: bool, allocates: bool) -> Callable
     options: dict[str, Any] = {"no_cfunc_wrapper": True}
     if not allocates:
         options["_nrt"] = False
-    return cast(
-        Callable[..., Any],
-        numba.njit(nogil=True, error_model="numpy", cache=cache, **options)(driver),
-    )
+    compiled: Any = numba.njit(nogil=True, error_model="numpy", **options)(driver)
+    if cache:
+        # In place of the cache of numba itself, which `cache=True` would set.
+        compiled._cache = MendingCache(driver)
+    return cast(Callable[..., Any], compiled)

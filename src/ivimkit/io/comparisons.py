@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.io.folder import absolute, check_free, write_folder
+from ivimkit.io.folder import absolute, check_free
 from ivimkit.io.maps import save_map, write_image
 from ivimkit.io.record import write_json
-from ivimkit.io.results import MASK, check_mask_free, files_of
+from ivimkit.io.results import FIGURES, MASK, check_mask_free, files_of
 from ivimkit.io.scan import AnyPath
+from ivimkit.writing import Files, write_files
 
 if TYPE_CHECKING:
     from ivimkit.comparison import Comparison
 
-__all__ = ["check_comparison", "save_comparison"]
+__all__ = ["FIGURE", "TABLE", "check_comparison", "save_comparison", "save_comparison_with"]
+
+TABLE = "table.csv"
+"""Name of the table in the folder of a comparison."""
+
+FIGURE = f"{FIGURES}/comparison.png"
+"""Name of the figure in the folder of a comparison."""
 
 _RECORD = "comparison.json"
 _VERSION = 1
@@ -68,8 +75,8 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
     The maps are ``chosen`` (position of the model, -1 for none; the sidecar and
     ``comparison.json`` name them), ``weight_<model>``, ``D_averaged`` and ``f_averaged``, each
     with a sidecar; and ``mask.nii.gz``, if ivimkit has found the mask. All files appear at once,
-    complete, or not at all. Other files in the folder stay. The
-    fits themselves are saved by `save`, each into a folder of its own.
+    complete, or not at all. Table and figure of an earlier comparison go with it; other files in
+    the folder stay. The fits themselves are saved by `save`, each into a folder of its own.
 
     Parameters
     ----------
@@ -97,6 +104,25 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
     >>> (out / "weight_biexp.nii.gz").exists()
     True
     """
+    save_comparison_with(comparison, folder, overwrite=overwrite)
+
+
+def save_comparison_with(
+    comparison: Comparison, folder: AnyPath, *further: Files, overwrite: bool = False
+) -> None:
+    """Save a comparison like `save_comparison`, together with files that are made from it.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The comparison.
+    folder : path
+        Where to.
+    *further : Files
+        Its table and figure. Those of an earlier comparison go in any case.
+    overwrite : bool
+        Whether an earlier comparison may be replaced.
+    """
     target = absolute(folder)
     maps = [*_USUAL_MAPS, *(f"weight_{name}" for name in comparison.names)]
     names = [f"{name}{suffix}" for name in maps for suffix in (".nii.gz", ".json")]
@@ -105,8 +131,8 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
         check_mask_free(target, _RECORD)
     names.append(_RECORD)
     check_free(target, names, overwrite=overwrite)
-    write = partial(_write, comparison, names)
-    write_folder(target, names, write, outdated=files_of(target, _RECORD))
+    outdated = [*files_of(target, _RECORD), TABLE, FIGURE]
+    write_files(target, *further, Files(names, partial(_write, comparison, names), outdated))
 
 
 def _found_mask(comparison: Comparison) -> NDArray[np.bool_] | None:

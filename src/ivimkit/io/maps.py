@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.dwi import DWI
-from ivimkit.errors import InputError, OutputExistsError, ShapeError
+from ivimkit.errors import InputError, ShapeError
 from ivimkit.geometry import Geometry
 from ivimkit.io.gradients import write_bvals, write_bvecs
 from ivimkit.io.nifti_header import MM
 from ivimkit.io.scan import AnyPath
+from ivimkit.writing import check_file, write_file, write_folder
 
 __all__ = ["image_bytes", "save_map", "save_scan", "write_image"]
 
@@ -66,9 +66,10 @@ def save_map(
     >>> load_map(path).shape
     (3, 3, 2)
     """
-    target = _free(Path(path), overwrite)
+    target = _free(path, overwrite)
     kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
-    _replace(target, array if kept else _float32(array), geometry)
+    image = _image(array if kept else _float32(array), geometry)
+    write_file(target, lambda path: nib.save(image, path))
 
 
 def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
@@ -100,20 +101,27 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
     >>> ik.load(path).fit_bvals.tolist()
     [0.0, 900.0]
     """
-    target = _free(Path(path), overwrite)
+    target = _free(path, overwrite)
     stem = target.name[: target.name.lower().rindex(".nii")]
-    b_path = _free(target.with_name(f"{stem}.bval"), overwrite, image=False)
-    vec_path = _free(target.with_name(f"{stem}.bvec"), overwrite, image=False)
+    b_name, vec_name = f"{stem}.bval", f"{stem}.bvec"
+    for name in (b_name, vec_name):
+        check_file(target.with_name(name), overwrite=overwrite)
     whole = len(dwi.volumes) == dwi.signal.shape[-1]
     signal = dwi.signal if whole else dwi.signal[..., dwi.volumes]
     while signal.ndim < 4:
         signal = signal[..., np.newaxis, :]
     kept = signal.dtype.name in _STORABLE
-    _replace(target, signal if kept else signal.astype(np.float64), dwi.geometry)
-    write_bvals(b_path, dwi.acquisition.bvals)
-    vec_path.unlink(missing_ok=True)
-    if dwi.acquisition.bvecs is not None:
-        write_bvecs(vec_path, dwi.acquisition.bvecs)
+    image = _image(signal if kept else signal.astype(np.float64), dwi.geometry)
+    directions = dwi.acquisition.bvecs
+
+    def write(stage: Path) -> None:
+        nib.save(image, stage / target.name)
+        write_bvals(stage / b_name, dwi.acquisition.bvals)
+        if directions is not None:
+            write_bvecs(stage / vec_name, directions)
+
+    names = [target.name, b_name, *([] if directions is None else [vec_name])]
+    write_folder(target.parent, names, write, outdated=[vec_name])
 
 
 def write_image(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
@@ -207,30 +215,7 @@ def _set_geometry(header: Any, geometry: Geometry) -> None:
     header["pixdim"][:4] = source["pixdim"][:4]
 
 
-def _free(path: Path, overwrite: bool, *, image: bool = True) -> Path:
-    if image and not path.name.lower().endswith((".nii", ".nii.gz")):
+def _free(path: AnyPath, overwrite: bool) -> Path:
+    if not Path(path).name.lower().endswith((".nii", ".nii.gz")):
         raise InputError(f"{path} is to be written; expected a name that ends in .nii or .nii.gz")
-    if path.exists() and not overwrite:
-        raise OutputExistsError(
-            f"{path} is there already; expected a new file. Choose another name, or ask to "
-            "overwrite it (--overwrite, overwrite=True)"
-        )
-    return path
-
-
-def _replace(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
-    """Write a file under another name first, so that it is never there half."""
-    suffix = ".nii.gz" if path.name.lower().endswith(".gz") else ".nii"
-    partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex[:8]}{suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        nib.save(_image(array, geometry), partial)
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}; expected a folder with enough "
-            "space and the right to write. Choose another one"
-        ) from error
-    finally:
-        if partial.exists():
-            partial.unlink()
+    return check_file(path, overwrite=overwrite)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.errors import FileFormatError, InputError, OutputExistsError
+from ivimkit.errors import FileFormatError, InputError
 from ivimkit.io.record import from_json, to_json
 from ivimkit.io.scan import AnyPath
 from ivimkit.prior_table import PriorTable
+from ivimkit.writing import check_file, write_file
 
 __all__ = ["load_prior", "save_prior", "write_prior"]
 
@@ -62,27 +62,10 @@ def save_prior(table: PriorTable, path: AnyPath, *, overwrite: bool = False) -> 
     >>> ik.load_prior(path).same_as(table)
     True
     """
-    target = Path(path).expanduser()
-    if target.suffix.lower() != ".npz":
-        raise InputError(f"{target} is to be written; expected a name that ends in .npz")
-    if target.exists() and not overwrite:
-        raise OutputExistsError(
-            f"{target} is there already; expected a new file. Choose another name, or ask to "
-            "overwrite it (overwrite=True)"
-        )
-    partial = target.with_name(f".{target.name}.partial-{uuid.uuid4().hex[:8]}.npz")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_prior(partial, table)
-        partial.replace(target)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {target}: {error.strerror or error}; expected a folder with enough "
-            "space and the right to write. Choose another one"
-        ) from error
-    finally:
-        if partial.exists():
-            partial.unlink()
+    if Path(path).suffix.lower() != ".npz":
+        raise InputError(f"{path} is to be written; expected a name that ends in .npz")
+    target = check_file(path, overwrite=overwrite)
+    write_file(target, lambda place: write_prior(place, table))
 
 
 def load_prior(path: AnyPath) -> PriorTable:

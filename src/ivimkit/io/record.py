@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ __all__ = [
     "write_json",
 ]
 
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -190,8 +192,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def to_json(content: Mapping[str, Any], indent: int | None = None) -> str:
-    """Return JSON; inf and nan, which JSON has not, become words."""
-    return json.dumps(plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    """Return JSON; inf and nan, which JSON has not, become words.
+
+    Names of files that are not UTF-8 come back as they are: their odd bytes are escaped.
+    """
+    text = json.dumps(plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    return _NOT_UTF8.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def from_json(text: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from ivimkit.derived import DERIVED
 from ivimkit.errors import FileFormatError, InputError, OutputExistsError
 from ivimkit.io.fitted_scan import load_fitted_scan
-from ivimkit.io.folder import absolute, check_free, write_folder
+from ivimkit.io.folder import absolute, check_free
 from ivimkit.io.maps import save_map, write_image
 from ivimkit.io.nifti import open_nifti
 from ivimkit.io.priors import load_prior, write_prior
@@ -33,17 +34,37 @@ from ivimkit.io.record import (
 )
 from ivimkit.io.scan import AnyPath
 from ivimkit.result import FitResult, Provenance
+from ivimkit.writing import Files, finish, located, write_files
 
-__all__ = ["MASK", "check_mask_free", "check_output", "load_result", "save"]
+__all__ = [
+    "FIGURES",
+    "MASK",
+    "REPORT",
+    "check_mask_free",
+    "check_output",
+    "load_result",
+    "save",
+    "save_with",
+]
 
 MASK = "mask.nii.gz"
 """Name of the mask that is saved with a result, if ivimkit has found it in the scan."""
+FIGURES = "figures"
+"""Name of the folder of figures in the folder of a result."""
+
+REPORT = "report.html"
+"""Name of the report in the folder of a result."""
 
 _RECORD = "fit.json"
 _VERSION = 1
 _ALL = "all"
 # For compression, the slow part of reading and writing.
 _THREADS = min(4, os.cpu_count() or 1)
+# What ivimkit fit and plot draw into the folder of a result.
+_PICTURE = re.compile(
+    r"(maps|status|histograms|uncertainty|residuals|lesion|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
+    r"\.png"
+)
 _USUAL_MAPS = ("S0", "f", "D_star", "D", "status", *(parameter.name for parameter in DERIVED))
 
 
@@ -97,9 +118,9 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     """Save a result: one NIfTI file and one sidecar per map, and ``fit.json``.
 
     A mask that ivimkit has found in the scan becomes ``mask.nii.gz``. The prior of method bayes
-    becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region that
-    has its own; `load_prior` reads them. All files appear at once, complete, or not at all. Other
-    files in the folder stay.
+    becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region that has its own; `load_prior`
+    reads them. All files appear at once, complete, or not at all.
+    Figures and report of an earlier result go with it; other files in the folder stay.
 
     Parameters
     ----------
@@ -127,6 +148,26 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     >>> (out / "D_star.nii.gz").exists()
     True
     """
+    save_with(result, folder, overwrite=overwrite)
+
+
+def save_with(
+    result: FitResult, folder: AnyPath, *further: Files, overwrite: bool = False
+) -> None:
+    """Save a result like `save`, together with files that are made from it.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    folder : path
+        Where to.
+    *further : Files
+        E.g. its figures. Those of an earlier result go in any case, as does its report: they
+        would be taken for those of this one.
+    overwrite : bool
+        Whether an earlier result may be replaced.
+    """
     target = absolute(folder)
     names = _file_names(result)
     check_free(target, names, overwrite=overwrite)
@@ -134,8 +175,9 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
         check_mask_free(target, _RECORD)
     # What this result was made from may lie among the files of an earlier one.
     used = {source["path"] for source in result.provenance.sources}
-    outdated = [name for name in files_of(target, _RECORD) if str(target / name) not in used]
-    write_folder(target, names, partial(_write, result), outdated=outdated)
+    outdated = [*files_of(target, _RECORD), *_drawn_of(target)]
+    outdated = [name for name in outdated if str(target / name) not in used]
+    write_files(target, *further, Files(names, partial(_write, result), outdated))
 
 
 def load_result(folder: AnyPath, *, scan: bool | AnyPath = False) -> FitResult:
@@ -171,7 +213,8 @@ def load_result(folder: AnyPath, *, scan: bool | AnyPath = False) -> FitResult:
     True
     """
     home = absolute(folder)
-    content = read_json(home / _RECORD)
+    finish(home)
+    content = read_json(located(home, _RECORD))
     if content.get("format_version") != _VERSION:
         raise FileFormatError(
             f"{home / _RECORD} has format version {content.get('format_version')}; expected "
@@ -195,10 +238,11 @@ def _restore(home: Path, content: dict[str, Any]) -> FitResult:
     record = content["result"]
     shape = tuple(record["shape"])
     read = partial(_read, home, shape)
-    status_file = open_nifti(home / _image_name("status"))
+    status_file = open_nifti(located(home, _image_name("status")))
     fixed = {name: read(f"fixed_{name}") for name in record["fixed_maps"]}
     priors = {
-        region: load_prior(home / _prior_name(region)) for region in record.get("priors", ())
+        region: load_prior(located(home, _prior_name(region)))
+        for region in record.get("priors", ())
     }
     names = list(record["maps"])
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -249,7 +293,7 @@ def _write_map(result: FitResult, folder: Path, name: str) -> None:
 def _read(
     home: Path, shape: tuple[int, ...], name: str, dtype: type[Any] = np.float64
 ) -> NDArray[Any]:
-    path = home / _image_name(name)
+    path = located(home, _image_name(name))
     array = open_nifti(path).read()
     if array.size != int(np.prod(shape)):
         raise FileFormatError(
@@ -291,3 +335,13 @@ def files_of(folder: Path, record: str) -> list[str]:
         return []
     # Only names of plain files: a record from elsewhere must not reach out of the folder.
     return [name for name in names if isinstance(name, str) and Path(name).name == name]
+
+
+def _drawn_of(folder: Path) -> list[str]:
+    """Return the figures and the report of the result in a folder, if there is one."""
+    if not (folder / _RECORD).is_file():
+        return []
+    there = folder / FIGURES
+    names = sorted(path.name for path in there.iterdir()) if there.is_dir() else []
+    pictures = ["maps.png", *filter(_PICTURE.fullmatch, names)]
+    return [REPORT, *(f"{FIGURES}/{name}" for name in dict.fromkeys(pictures))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -10,10 +11,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ivimkit.errors import FileFormatError, OptionError, OutputExistsError
-from ivimkit.io.folder import absolute, write_folder
+from ivimkit.errors import FileFormatError, OptionError
+from ivimkit.io.folder import absolute
 from ivimkit.io.record import plain
 from ivimkit.io.scan import AnyPath
+from ivimkit.letters import readable
+from ivimkit.writing import check_file, finish, write_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,12 +102,9 @@ def check_tables(
     if _ending(target) == ".xlsx":
         _need_openpyxl()
     wanted = [target.parent / name for name in _file_names(list(names), target).values()]
-    there = [path for path in wanted if path.exists()]
-    if there and (not overwrite or there[0].is_dir()):
-        raise OutputExistsError(
-            f"{there[0]} is there already; expected a new file. Choose another name, or ask to "
-            "overwrite it (--overwrite, overwrite=True)"
-        )
+    finish(target.parent)
+    for path in wanted:
+        check_file(path, overwrite=overwrite)
 
 
 def load_table(path: AnyPath) -> pd.DataFrame:
@@ -131,6 +131,7 @@ def load_table(path: AnyPath) -> pd.DataFrame:
     import pandas as pd
 
     file = Path(path)
+    finish(file.parent)
     ending = _ending(file)
     if not file.is_file():
         raise FileFormatError(f"there is no file {file}; expected a table. Check the path")
@@ -202,17 +203,26 @@ def _write(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], folder:
         rows = {name: table.to_dict("records") for name, table in flat.items()}
         # JSON has no NaN.
         content = plain(rows, lambda _: None)
-        first.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        text = readable(json.dumps(content, indent=1, ensure_ascii=False))
+        first.write_text(text + "\n", "utf-8")
         return
     if ending == ".xlsx":
         import pandas as pd
 
-        with pd.ExcelWriter(first, engine="openpyxl") as book:
+        # In memory first: a zip file that a full disk cuts short complains once more when it goes.
+        file = io.BytesIO()
+        with pd.ExcelWriter(file, engine="openpyxl") as book:
             for name, table in flat.items():
-                table.to_excel(book, sheet_name=name, index=False)
+                table.map(_readable).to_excel(book, sheet_name=name, index=False)
+        first.write_bytes(file.getvalue())
         return
     for name, table in flat.items():
-        table.to_csv(folder / names[name], sep=_SEPARATORS[ending], index=False)
+        text = table.to_csv(sep=_SEPARATORS[ending], index=False)
+        (folder / names[name]).write_bytes(readable(text).encode("utf-8"))
+
+
+def _readable(value: Any) -> Any:
+    return readable(value) if isinstance(value, str) else value
 
 
 def _flat(table: pd.DataFrame) -> pd.DataFrame:

@@ -374,9 +374,7 @@ def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> F
         ):
             if name in maps:
                 maps[name] = choose(maps[name], bound)
-    return replace(
-        one, maps=maps, status=one.status[inside], model=_model(result.model, [inside])
-    )
+    return replace(one, maps=maps, status=one.status[inside], model=_model(result.model, [inside]))
 
 
 def _adc_limits(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
 
-from ivimkit.errors import InputError, OutputExistsError
+from ivimkit.letters import readable
 from ivimkit.report.assembler import assemble
 from ivimkit.report.section import Section
+from ivimkit.writing import check_file, write_file
 
-__all__ = ["Report", "check_target"]
+__all__ = ["Report"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,22 +77,9 @@ class Report:
         InputError
             If it cannot be written.
         """
-        target = check_target(path, overwrite=overwrite)
-        page = self.html
-        stage = target.with_name(f".{target.name}.partial-{uuid.uuid4().hex[:8]}")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            stage.write_text(page, encoding="utf-8", newline="\n")
-            stage.replace(target)
-        except OSError as error:
-            raise InputError(
-                f"cannot write {target}: {error.strerror or error}; expected a folder with "
-                "enough space and the right to write. Choose another one"
-            ) from error
-        finally:
-            # After a success there is nothing left; after an error there may not even be a folder.
-            with suppress(OSError):
-                stage.unlink()
+        target = check_file(path, overwrite=overwrite)
+        page = readable(self.html).encode("utf-8")
+        write_file(target, lambda place: _write_bytes(place, page))
         return target
 
     def _repr_html_(self) -> str:
@@ -105,27 +91,5 @@ class Report:
         )
 
 
-def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
-    """Return the full path of a file to be written, or refuse it before any work.
-
-    Parameters
-    ----------
-    path : path
-        The file.
-    overwrite : bool
-        Whether a file of this name may be replaced.
-
-    Raises
-    ------
-    OutputExistsError
-        If it is a folder, or there is such a file and overwriting was not asked for.
-    """
-    target = Path(path).expanduser().resolve()
-    if target.is_dir():
-        raise OutputExistsError(f"{target} is a folder; expected a file, like report.html")
-    if target.exists() and not overwrite:
-        raise OutputExistsError(
-            f"{target} is there already; expected a new file. Choose another name, or ask to "
-            "overwrite it (--overwrite, overwrite=True)"
-        )
-    return target
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

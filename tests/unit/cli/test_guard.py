@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ivimkit.cli import interruption
 from ivimkit.cli.exit_codes import worst
-from ivimkit.cli.guard import GuardedGroup, command_line, prepare_process
+from ivimkit.cli.guard import GuardedCommand, GuardedGroup, command_line, prepare_process
 from ivimkit.cli.options import Verbose
 from ivimkit.errors import FileFormatError
 
@@ -31,6 +31,25 @@ def _app(error: BaseException) -> typer.Typer:
         if word:
             raise FileFormatError(command_line(ctx))
         raise error
+
+    return app
+
+
+def app_of_words() -> typer.Typer:
+    app = typer.Typer(cls=GuardedGroup)
+
+    @app.command(cls=GuardedCommand)
+    def say(
+        words: list[str] = typer.Argument(default=None),
+        word: str = "",
+        title: str = typer.Option("", metavar="TEXT"),
+        verbose: Verbose = False,
+    ) -> None:
+        """Do nothing."""
+
+    @app.command()
+    def other() -> None:
+        """Do nothing."""
 
     return app
 
@@ -75,6 +94,50 @@ def test_interruption():
 
 def test_closed_pipe_is_no_fault():
     result = _failed(BrokenPipeError())
+    assert result.exit_code == 141
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            PermissionError(13, "Permission denied", "sec/dwi.nii"),
+            "dwi.nii cannot be used: Per",
+        ),
+        (OSError(36, "File name too long", "x" * 300), "cannot be used: File name too long"),
+        (
+            FileNotFoundError(2, "No such file or directory"),
+            "the current folder is gone;",
+        ),
+        (OSError(28, "No space left on device"), "the output cannot be written: No space left"),
+    ],
+)
+def test_what_the_system_refuses_is_no_fault(error, said):
+    result = _failed(error)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "expected" in result.stderr
+    assert "Traceback" in _failed(error, "--verbose").stderr
+
+
+@pytest.mark.parametrize("arguments", [["--word", ""], ["--word="], [""], ["--verbose", ""]])
+def test_an_empty_argument(arguments):
+    result = CliRunner().invoke(app_of_words(), ["say", *arguments])
+    assert result.exit_code == 2
+    assert "is empty; expected a value. A variable may not be set" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--title", ""], ["--title="], ["a=", "--word", "b="]])
+def test_arguments_that_may_be_empty(arguments):
+    assert CliRunner().invoke(app_of_words(), ["say", *arguments]).exit_code == 0
+
+
+def test_an_exception_that_a_signal_has_become(monkeypatch):
+    # As where a class is made while it is imported.
+    monkeypatch.setattr("ivimkit.cli.guard.was_interrupted", lambda: True)
+    result = _failed(RuntimeError("Error calling __set_name__"))
+    assert result.exit_code == 130
     assert "internal error" not in result.stderr
 
 
@@ -114,7 +177,7 @@ def signals():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_interrupts_and_is_remembered(signals, number):
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    prepare_process()
+    interruption.catch_signals()
     interruption.raise_if_interrupted()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(number)

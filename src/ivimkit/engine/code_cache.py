@@ -1,0 +1,108 @@
+"""MendingCache: compiled code on disk that is not trusted blindly, and need not be there.
+
+numba reads what it has written without a doubt: after a power cut, or on a full disk, a damaged
+file would end every fit until somebody finds and removes it. Here it is removed and compiled
+again; where nothing can be kept, the code lives as long as the process.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from numba.core import caching
+
+from ivimkit.errors import CacheWarning
+
+__all__ = ["MendingCache"]
+
+# numba has no types.
+_FunctionCache: Any = caching.FunctionCache
+_CacheFile: Any = caching.IndexDataCacheFile
+
+_DIGEST = hashlib.sha256
+_SIZE = _DIGEST().digest_size
+
+
+class _CheckedFile(_CacheFile):  # type: ignore[misc]
+    """Files of the code of one function, each with a digest at its end.
+
+    Machine code with a wrong byte would be run all the same.
+    """
+
+    def _dump(self, obj: Any) -> bytes:
+        # What reads a pickle stops at its end: numba alone can read the file, too.
+        data: bytes = super()._dump(obj)
+        return data + _DIGEST(data).digest()
+
+    def _load_data(self, name: str) -> Any:
+        data = Path(self._data_path(name)).read_bytes()
+        if _DIGEST(data[:-_SIZE]).digest() != data[-_SIZE:]:
+            raise ValueError(f"{name} is damaged")
+        return super()._load_data(name)
+
+
+class MendingCache(_FunctionCache):  # type: ignore[misc]
+    """A cache of compiled code that survives damaged files and full disks.
+
+    Parameters
+    ----------
+    function : function
+        What is compiled.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no folder to keep code in.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = _CheckedFile(
+            self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp()
+        )
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled code of a signature; None if it is not there, or damaged."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 - a damaged pickle may raise anything.
+            self._remove()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the compiled code of a signature; say so if that cannot be done."""
+        try:
+            try:
+                super().save_overload(sig, data)
+            except OSError:
+                raise
+            except Exception:  # noqa: BLE001 - a damaged index may raise anything.
+                self._remove()
+                super().save_overload(sig, data)
+        except OSError as error:
+            self._remove()
+            _say_once(str(self._cache_path), error.strerror or str(error))
+
+    def _remove(self) -> None:
+        """Remove all files of the function; others may still run what they have read."""
+        folder, base = Path(self._cache_path), self._impl.filename_base
+        with suppress(OSError):
+            for path in folder.iterdir():
+                if path.name.startswith(f"{base}."):
+                    path.unlink(missing_ok=True)
+
+
+@functools.cache
+def _say_once(folder: str, reason: str) -> None:
+    warnings.warn(
+        f"compiled code cannot be kept in {folder} ({reason}), so that every run compiles anew; "
+        "make room there, or set NUMBA_CACHE_DIR to another folder",
+        CacheWarning,
+        stacklevel=2,
+    )

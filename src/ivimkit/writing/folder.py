@@ -1,0 +1,196 @@
+"""write_folder, write_file: files that come into a folder together, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ivimkit.errors import OutputExistsError
+from ivimkit.writing.exchange import NEW, Exchange, finish, finish_locked, is_stage, pending
+from ivimkit.writing.files import Files
+from ivimkit.writing.lock import hold, locked, release
+from ivimkit.writing.signals import signals_wait
+from ivimkit.writing.target import check_replaceable, full_path, told_as_input
+
+__all__ = ["write_file", "write_files", "write_folder"]
+
+# Of the name of the folder in that of its stage: file names have at most 255 bytes.
+_LONGEST = 50
+
+_Stamp = tuple[int, int, int] | None
+
+
+def write_folder(
+    folder: Path,
+    names: Sequence[str],
+    write: Callable[[Path], None],
+    *,
+    outdated: Sequence[str] = (),
+) -> None:
+    """Write files elsewhere and move them to their folder when all are complete.
+
+    Other files in the folder are left alone. If anything goes wrong, an interruption included,
+    the folder is as it was; a kill at any moment leaves the old files or the new ones, which the
+    next to read or write there finds whole.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are to be; made if it is not there.
+    names : sequence of str
+        Names of the files, the one that makes the folder valid last; ``figures/maps.png`` for
+        one in a subfolder.
+    write : callable
+        Called with the path of an empty folder, which has the subfolders; writes the files.
+    outdated : sequence of str
+        Files of an earlier result, removed if they are there.
+
+    Raises
+    ------
+    InputError
+        If the files cannot be written: no right to, no space.
+    OutputExistsError
+        If a name is that of a folder or device, or another process has written files of these
+        names meanwhile, which are kept.
+    """
+    write_files(folder, Files(names, write, outdated))
+
+
+def write_files(folder: Path, *parts: Files) -> None:
+    """Write files of several kinds at once, like `write_folder`.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are to be; made if it is not there.
+    *parts : Files
+        The files; those that make the folder valid last.
+    """
+    _write_all(full_path(folder), parts, folder)
+
+
+def write_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Write one file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is made if it is not there.
+    write : callable
+        Called with the path to write to, which has the same name in another folder.
+    """
+    file = Files([path.name], lambda stage: write(stage / path.name))
+    _write_all(full_path(path.parent), [file], path)
+
+
+def _write_all(folder: Path, parts: Sequence[Files], called: Path) -> None:
+    with told_as_input(called):
+        finish(folder)
+        _clear(folder)
+        names = [name for part in parts for name in part.names]
+        outdated = [name for part in parts for name in part.outdated]
+        before = _stamps(folder, names)
+        new = not folder.exists()
+        # Inside an existing folder, since its parent may be another disk or not writable.
+        with _stage(folder.parent if new else folder, folder.name) as stage:
+            (stage / NEW).mkdir()
+            for name in names:
+                (stage / NEW / name).parent.mkdir(parents=True, exist_ok=True)
+            for part in parts:
+                part.write(stage / NEW)
+            if new and _renamed(stage / NEW, folder):
+                return
+            if not new:
+                _install(Exchange(folder, stage, tuple(names), tuple(outdated)), before)
+                return
+            # Another process has made the folder meanwhile.
+            with _stage(folder, folder.name) as inner:
+                (stage / NEW).replace(inner / NEW)
+                _install(Exchange(folder, inner, tuple(names), tuple(outdated)), before)
+
+
+def _renamed(source: Path, folder: Path) -> bool:
+    """Rename a folder; return False if its new name is taken."""
+    try:
+        source.rename(folder)
+    except OSError:
+        if folder.is_dir():
+            return False
+        raise
+    return True
+
+
+def _install(exchange: Exchange, before: dict[str, _Stamp]) -> None:
+    folder = exchange.folder
+    with locked(folder), signals_wait():
+        finish_locked(folder)
+        now = _stamps(folder, exchange.names)
+        changed = [name for name in exchange.names if now[name] != before[name]]
+        if changed:
+            raise OutputExistsError(
+                f"another process has written {changed[-1]} to {folder} meanwhile, and its files "
+                "were kept; expected to be alone there. Choose another folder, or do it again"
+            )
+        exchange.run()
+
+
+def _stamps(folder: Path, names: Sequence[str]) -> dict[str, _Stamp]:
+    """Return what tells whether a file is still the same; refuse what must not be replaced."""
+    return {name: _stamp(folder / name) for name in names}
+
+
+def _stamp(path: Path) -> _Stamp:
+    if not check_replaceable(path):
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@contextmanager
+def _stage(parent: Path, name: str) -> Iterator[Path]:
+    """Make a hidden folder that is removed in the end, unless an exchange still needs it."""
+    stage, lock = _made(parent, name)
+    try:
+        yield stage
+    finally:
+        with signals_wait():
+            exchange = pending(parent)
+            if exchange is None or exchange.stage != stage:
+                shutil.rmtree(stage, ignore_errors=True)
+            release(lock)
+
+
+def _made(parent: Path, name: str) -> tuple[Path, int]:
+    while True:
+        stage = parent / f".{name[:_LONGEST]}.partial-{uuid.uuid4().hex[:8]}"
+        stage.mkdir(parents=True)
+        # The lock says that its owner is alive. One that clears up may have been faster.
+        with suppress(FileNotFoundError):
+            lock = hold(stage)
+            if lock is not None:
+                if stage.exists():
+                    return stage, lock
+                release(lock)
+
+
+def _clear(folder: Path) -> None:
+    """Remove the stages of processes that were killed."""
+    for parent in (folder.parent, folder):
+        with suppress(OSError):
+            for path in parent.iterdir():
+                if is_stage(path.name, f"{folder.name[:_LONGEST]}.partial-"):
+                    _remove_dead(parent, path)
+
+
+def _remove_dead(parent: Path, stage: Path) -> None:
+    exchange = pending(parent)
+    if exchange is not None and exchange.stage == stage:
+        return
+    lock = hold(stage)
+    # Without locks nobody knows who is alive.
+    if lock is not None and lock >= 0:
+        shutil.rmtree(stage, ignore_errors=True)
+        release(lock)

@@ -1,0 +1,82 @@
+"""Locks of folders between processes: the system gives them back when a process ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from ivimkit.errors import InputError
+
+__all__ = ["hold", "locked", "release"]
+
+_PATIENCE = 30.0
+_PAUSE = 0.005
+
+
+def _locks() -> ModuleType | None:
+    try:
+        import fcntl
+    except ImportError:  # Windows.
+        return None
+    return fcntl
+
+
+def hold(folder: Path) -> int | None:
+    """Take the lock of a folder, if nobody has it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+
+    Returns
+    -------
+    int or None
+        For `release`; -1 where there are no locks, None if another process has it.
+    """
+    fcntl = _locks()
+    if fcntl is None:
+        return -1
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(number)
+        return None
+    except OSError:  # A file system without locks, as some network disks are.
+        os.close(number)
+        return -1
+    return number
+
+
+def release(number: int) -> None:
+    """Give a lock back."""
+    if number >= 0:
+        os.close(number)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, waiting for it; exchanges take milliseconds.
+
+    Raises
+    ------
+    InputError
+        If another process does not give it back.
+    """
+    end = time.monotonic() + _PATIENCE
+    while (number := hold(folder)) is None:
+        if time.monotonic() > end:
+            raise InputError(
+                f"another process is writing to {folder}; expected to be alone there. Wait for "
+                "it to end, or choose another folder"
+            )
+        time.sleep(_PAUSE)
+    try:
+        yield
+    finally:
+        release(number)
