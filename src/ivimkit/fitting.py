@@ -76,8 +76,9 @@ def fit(
     uncertainty : str or Estimator, optional
         How to find out how sure the numbers are, see `ivimkit.uncertainty`.
     weights : array_like, optional
-        Weight of each b-value, shape (n_volumes,) or one per distinct b-value, on top of the
-        number of averages. Zero leaves a b-value out.
+        Weight of each volume, shape (n_volumes,), before and through every average: see
+        `DWI.with_weights`. Zero leaves a volume out. Or one per distinct b-value, which is that
+        of each of its volumes.
     adc_bvals : array_like, optional
         b-values used for the ADC; all by default.
     threads : int, optional
@@ -121,15 +122,14 @@ def fit(
     >>> result.maps["D"].shape
     (24, 24, 1)
     """
-    dwi = as_dwi(data, bvals, mask)
+    dwi = as_dwi(data, bvals, mask, weights)
     the_model, the_method = models.get(model), methods.get(method)
     the_estimator = None if uncertainty is None else estimators.get(uncertainty)
     if the_estimator is not None:
         the_estimator.check(the_model, the_method)
         _check_maps(the_model, the_method, the_estimator)
-    b, counts = dwi.fit_bvals, dwi.fit_counts
-    weight = counts * _weights(weights, dwi)
-    _check(_used(dwi, weight), the_model, the_method)
+    b, weight = dwi.fit_bvals, dwi.fit_counts
+    _check(dwi.fit_acquisition, the_model, the_method)
     reader = dwi.voxels()
     gpus = gpus_for(device, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
@@ -174,7 +174,15 @@ def fit(
             versions=_versions(),
             call="ivimkit.fit",
             options={
-                **_options(the_model, the_method, the_estimator, dwi, sigma, weights, adc_bvals),
+                **_options(
+                    the_model,
+                    the_method,
+                    the_estimator,
+                    dwi,
+                    sigma,
+                    _given_weights(weights, dwi),
+                    adc_bvals,
+                ),
                 **_settled_record(the_method, settled, labels is not None),
                 "precision": precision,
             },
@@ -299,8 +307,15 @@ def _regions(
     return {f"{label:g}": np.flatnonzero(inside == label) for label in np.unique(inside)}
 
 
-def as_dwi(data: DWI | ArrayLike, bvals: ArrayLike | None, mask: ArrayLike | None) -> DWI:
+def as_dwi(
+    data: DWI | ArrayLike,
+    bvals: ArrayLike | None,
+    mask: ArrayLike | None,
+    weights: ArrayLike | None = None,
+) -> DWI:
     """Return what `fit` was given as a scan: a scan, or an array and its b-values."""
+    if weights is not None:
+        return as_dwi(data, bvals, mask).with_weights(weights)
     if isinstance(data, DWI):
         if bvals is not None:
             raise OptionError("bvals were given beside a DWI, which has its own; leave them out")
@@ -312,17 +327,9 @@ def as_dwi(data: DWI | ArrayLike, bvals: ArrayLike | None, mask: ArrayLike | Non
     return DWI(data, bvals, mask=mask)
 
 
-def _used(dwi: DWI, weight: NDArray[np.float64]) -> Acquisition:
-    """Return the acquisition of the volumes that have a weight."""
-    if dwi.average == "none":
-        return dwi.acquisition.take(np.flatnonzero(weight))
-    shells = [s for s, w in zip(dwi.acquisition.shells, weight, strict=True) if w > 0.0]
-    return dwi.acquisition.take(sorted(volume for s in shells for volume in s.volumes))
-
-
 def _check(acquisition: Acquisition, model: SignalModel, method: FitMethod) -> None:
     """Refuse what cannot be fitted and warn of what cannot be fitted well."""
-    distinct = np.unique(acquisition.shell_bvals).size
+    distinct = acquisition.n_distinct
     needed = max(model.n_free, 2)
     if distinct < needed:
         raise AcquisitionError(
@@ -346,24 +353,6 @@ def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> 
             f"method {method.name} gives {min(own)} and more itself, and uncertainty "
             f"{estimator.name} would replace them. Leave out the uncertainty"
         )
-
-
-def _weights(weights: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
-    """Return one extra weight per column of the signal."""
-    n = dwi.fit_bvals.size
-    if weights is None:
-        return np.ones(n)
-    given = np.asarray(weights, dtype=np.float64)
-    if given.ndim != 1 or given.size not in (n, dwi.acquisition.n_volumes):
-        raise ShapeError(
-            f"weights have shape {given.shape}; expected one per distinct b-value ({n}) "
-            f"or per volume ({dwi.acquisition.n_volumes})"
-        )
-    if not (np.isfinite(given).all() and (given >= 0.0).all()):
-        raise OptionError("weights must be finite and >= 0; set a weight to 0 to leave it out")
-    if given.size == n:
-        return given
-    return np.array([given[list(shell.volumes)].mean() for shell in dwi.acquisition.shells])
 
 
 def _adc_weight(
@@ -404,6 +393,11 @@ def _sigma(
             "deviation of the noise, > 0, in every voxel of the mask"
         )
     return used
+
+
+def _given_weights(weights: ArrayLike | None, dwi: DWI) -> ArrayLike | None:
+    """Return the weights as they were given, to the fit or before to the scan."""
+    return dwi.weights if weights is None else weights
 
 
 def _sigma_record(sigma: ArrayLike | NoiseEstimate | None) -> float | str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 from rich.text import Text
 
+from ivimkit.acquisition import Acquisition
 from ivimkit.cli.exit_codes import DONE, WRONG_INPUT, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import exit_code_of
@@ -119,7 +120,7 @@ def _facts(dwi: DWI) -> Iterator[str]:
     total = dwi.mask.size
     yield (
         f"{shape} voxels of {size} {dwi.geometry.voxel_units}, "
-        f"{dwi.acquisition.n_volumes} volumes, {dwi.signal.dtype}"
+        f"{dwi.acquisition.n_volumes} volumes, {dwi.stored.dtype}"
     )
     if dwi.n_voxels == total:
         yield f"no mask: all {spaced(total)} voxels, air included"
@@ -156,7 +157,7 @@ def _findings(
         yield "error", "bold red", str(error)
     else:
         yield _ok(
-            f"{acquisition.n_shells} distinct b-values for the {model.n_free} free parameters "
+            f"{acquisition.n_distinct} distinct b-values for the {model.n_free} free parameters "
             f"of {model.name}"
         )
     found = acquisition.warnings(
@@ -165,7 +166,22 @@ def _findings(
     )
     yield from map(_warning, found)
     if not found:
-        yield _ok(f"the choice of b-values is sound for {model.name}")
+        poor = _poorly_covered(acquisition, model)
+        yield _ok(
+            f"the choice of b-values is sound for {model.name}"
+            + (f", but for {' and '.join(poor)}: see the coverage below" if poor else "")
+        )
+
+
+def _poorly_covered(acquisition: Acquisition, model: SignalModel) -> list[str]:
+    """Name the ranges of b-values in which the report of a fit would ask for more."""
+    pools, ranges = model.pools, acquisition.coverage()
+    needed = ranges if pools is None or pools.fast is not None else (ranges[0], ranges[-1])
+    return [
+        f"b = {part.low:g}" if part.low == part.high else f"b = {part.low:g}-{part.high:g}"
+        for part in needed
+        if part.grade != "good"
+    ]
 
 
 def _title(text: str) -> Text:

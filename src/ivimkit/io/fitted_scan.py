@@ -72,7 +72,8 @@ def load_fitted_scan(
             "the scan of this result (--scan)"
         )
     average = str(result.provenance.options.get("average", dwi.average))
-    return dwi.with_average(average).with_mask(result.mask)
+    weights = result.provenance.options.get("weights")
+    return dwi.with_average(average).with_mask(result.mask).with_weights(weights)
 
 
 def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str, Any]) -> DWI:

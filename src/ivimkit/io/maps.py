@@ -103,8 +103,7 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
     stem = target.name[: target.name.lower().rindex(".nii")]
     b_path = _free(target.with_name(f"{stem}.bval"), overwrite, image=False)
     vec_path = _free(target.with_name(f"{stem}.bvec"), overwrite, image=False)
-    whole = len(dwi.volumes) == dwi.signal.shape[-1]
-    signal = dwi.signal if whole else dwi.signal[..., dwi.volumes]
+    signal = dwi.signal
     while signal.ndim < 4:
         signal = signal[..., np.newaxis, :]
     kept = signal.dtype.name in _STORABLE

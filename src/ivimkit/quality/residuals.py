@@ -250,11 +250,11 @@ def _finish(
     variance = sums.squares.sum(axis=0) / n - mean**2
     return Residuals(
         bvals=scan.fit_bvals,
-        counts=scan.fit_counts,
+        counts=scan.fit_averages,
         weights=weights,
         mean=100 * mean / mean_S0,
         sd=100 * np.sqrt(np.maximum(variance, 0.0)) / mean_S0,
-        z=mean * np.sqrt(scan.fit_counts) / sigma,
+        z=mean * np.sqrt(scan.fit_averages) / sigma,
         slices=slices,
         n_by_slice=sums.n,
         by_slice=100 * sums.values / sums.S0[:, np.newaxis],
