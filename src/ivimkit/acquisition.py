@@ -99,8 +99,8 @@ class Acquisition:
         b = checked_bvals(bvals)
         if tolerance is not None and not tolerance >= 0:
             raise AcquisitionError(
-                f"the b-value tolerance is {tolerance}; expected a number of s/mm^2 >= 0. Leave it "
-                "out for the usual one: less than 1 s/mm^2, or 2 % about the middle"
+                f"the b-value tolerance is {tolerance}; expected a number of s/mm^2 >= 0. Leave "
+                "it out for the usual one: less than 1 s/mm^2, or 2 % about the middle"
             )
         groups = _clusters(b, tolerance) if labels is None else checked_labels(labels, len(b))
         object.__setattr__(self, "bvals", b)
