@@ -20,7 +20,7 @@ __all__ = ["Acquisition", "Shell"]
 # A threshold keeps shells that lie beyond it by less than this share.
 _SLACK = 0.01
 # A shell that is named by its b-value lies within this share of it.
-_FEW_PERCENT = 0.05
+_FEW_PERCENT = 0.03
 _SAME_DIRECTION = np.cos(np.deg2rad(1.0))
 
 
@@ -211,7 +211,7 @@ class Acquisition:
             Lowest and highest b-value, in s/mm^2, inclusive and with 1 % to spare. A shell that
             reaches over the limit is kept whole.
         bvals : sequence of float, optional
-            The shells to keep, by their b-values in s/mm^2 within 5 %, the nearest one.
+            The shells to keep, by their b-values in s/mm^2 within 3 %, the nearest one.
         volumes : sequence of int, optional
             Positions of volumes, from 0.
 
@@ -228,7 +228,7 @@ class Acquisition:
         Warns
         -----
         AcquisitionWarning
-            If b-values within 5 % of one that was named are left out.
+            If b-values within 3 % of one that was named are left out.
 
         Examples
         --------
@@ -424,7 +424,7 @@ class Acquisition:
             near = [other for other in left_out if abs(other - b) <= _FEW_PERCENT * b]
             if near:
                 warnings.warn(
-                    f"b = {_listed(np.array(near))} s/mm^2 is left out, which is within 5 % of "
+                    f"b = {_listed(np.array(near))} s/mm^2 is left out, which is within 3 % of "
                     f"{b:g}; expected one shell. If it was meant, too, name it or widen the limit",
                     AcquisitionWarning,
                     stacklevel=4,

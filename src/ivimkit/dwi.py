@@ -235,7 +235,7 @@ class DWI:
         bmin, bmax : float, optional
             Lowest and highest b-value, in s/mm^2, inclusive, see `Acquisition.select`.
         bvals : sequence of float, optional
-            The b-values to keep, in s/mm^2: of each the shell that is nearest, within 5 %.
+            The b-values to keep, in s/mm^2: of each the shell that is nearest, within 3 %.
         volumes : sequence of int, optional
             Positions of the volumes to keep, from 0.
 

@@ -6,7 +6,7 @@ import functools
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult, Provenance, VoxelMaps
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FAILED, FitStatus
+from ivimkit.thresholds import at_shell
 from ivimkit.training import Scan, settle
 from ivimkit.voxel_reader import VoxelReader
 
@@ -128,6 +129,7 @@ def fit(
     if the_estimator is not None:
         the_estimator.check(the_model, the_method)
         _check_maps(the_model, the_method, the_estimator)
+    the_method = _at_shells(the_method, the_model, dwi.fit_acquisition)
     b, weight = dwi.fit_bvals, dwi.fit_counts
     _check(dwi.fit_acquisition, the_model, the_method)
     reader = dwi.voxels()
@@ -143,9 +145,7 @@ def fit(
         threads,
     )
     regions = _regions(labels, the_method, dwi, reader)
-    adc_task = Task(
-        models.get("monoexp"), methods.get("loglinear"), _adc_weight(adc_bvals, b, weight)
-    )
+    adc_task = Task(models.get("monoexp"), methods.get("loglinear"), adc_weight(adc_bvals, dwi))
     settled: dict[str, PosteriorMethod] = {}
     fitted, adc, further = _run(
         scan, regions, the_method, the_estimator, adc_task, settled, (where, precision), progress
@@ -327,6 +327,23 @@ def as_dwi(
     return DWI(data, bvals, mask=mask)
 
 
+def _at_shells(method: FitMethod, model: SignalModel, acquisition: Acquisition) -> FitMethod:
+    """Return the method with its thresholds beside shells that reach over them, see `at_shell`."""
+    for option in fields(method):
+        if option.metadata.get("unit") != "s/mm^2":
+            continue
+        threshold = getattr(method, option.name)
+        if threshold is None and model.pools is not None and model.pools.fraction is not None:
+            threshold = option.metadata.get("usual")
+        if threshold is None:
+            continue
+        moved = at_shell(acquisition, threshold, upper=option.metadata["upper"])
+        if moved != threshold:
+            change: dict[str, Any] = {option.name: moved}
+            method = replace(method, **change)
+    return method
+
+
 def _check(acquisition: Acquisition, model: SignalModel, method: FitMethod) -> None:
     """Refuse what cannot be fitted and warn of what cannot be fitted well."""
     distinct = acquisition.n_distinct
@@ -355,20 +372,31 @@ def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> 
         )
 
 
-def _adc_weight(
-    adc_bvals: ArrayLike | None, b: NDArray[np.float64], weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the weights with zeros at b-values that the ADC does not use."""
+def adc_weight(adc_bvals: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
+    """Return the weights of a scan with zeros at b-values that the ADC does not use."""
+    the_method = _at_shells(the_method, the_model, dwi.fit_acquisition)
+    b, weight = dwi.fit_bvals, dwi.fit_counts
     if adc_bvals is None:
         return weight
-    wanted = np.atleast_1d(np.asarray(adc_bvals, dtype=np.float64))
+    acquisition = dwi.acquisition
+    chosen = np.zeros(acquisition.n_volumes, dtype=bool)
+    missing = []
+    for value in np.atleast_1d(np.asarray(adc_bvals, dtype=np.float64)):
+        try:
+            chosen[acquisition.select(bvals=[float(value)])] = True
+        except AcquisitionError:
+            missing.append(f"{value:g}")
     listed = ", ".join(f"{value:g}" for value in np.unique(b))
-    missing = [f"{value:g}" for value in wanted if not np.isclose(b, value, rtol=0.01).any()]
     if missing:
         raise AcquisitionError(
             f"adc_bvals {', '.join(missing)} are not in the scan; it has {listed}"
         )
-    used = np.array([np.isclose(value, wanted, rtol=0.01).any() for value in b])
+    shells = acquisition.shells
+    used = (
+        chosen
+        if dwi.average == "none"
+        else np.array([chosen[list(shell.volumes)].any() for shell in shells])
+    )
     if np.unique(b[used & (weight > 0.0)]).size < 2:
         raise AcquisitionError(
             f"adc_bvals leave fewer than two b-values; an ADC needs two of {listed}"

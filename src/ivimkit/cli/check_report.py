@@ -23,6 +23,7 @@ from ivimkit.errors import InputError, NoiseError
 from ivimkit.fit_method import FitMethod
 from ivimkit.noise import ShellSignal, estimate, shell_signals
 from ivimkit.signal_model import SignalModel
+from ivimkit.thresholds import require_split
 
 __all__ = ["CheckReport"]
 
@@ -44,7 +45,7 @@ class CheckReport:
     setup : FitSetup
         What would be fitted and how.
     b_split : float, optional
-        Threshold to look at, s/mm^2.
+        Threshold to look at, in the unit of the b-values.
     """
 
     ctx: typer.Context
@@ -73,6 +74,8 @@ class CheckReport:
     ) -> None:
         name = str(scan if isinstance(scan, Path) else f"{scan[0]} and {len(scan) - 1} more")
         dwi = self.scan.load(scan)
+        if self.b_split is not None:
+            require_split(dwi.acquisition, "--b-split", self.scan.in_s_mm2(self.b_split))
         signals = shell_signals(dwi)
         error = _why_not(dwi, model, method)
         self.screen.show(Text(name, style="bold"), *_facts(dwi), "")
@@ -100,7 +103,8 @@ class CheckReport:
         organ = self.setup.preset()
         usual = _USUAL_SPLIT if organ is None else organ.b_split
         own = method.options().get("b_split")
-        return next(float(b) for b in (self.b_split, own, usual) if b is not None)
+        given = None if self.b_split is None else self.scan.in_s_mm2(self.b_split)
+        return next(float(b) for b in (given, own, usual) if b is not None)
 
 
 def _why_not(dwi: DWI, model: SignalModel, method: FitMethod) -> InputError | None:

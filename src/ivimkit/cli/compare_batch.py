@@ -141,6 +141,7 @@ class CompareBatch:
             prior=prior,
             organ=self.organ,
             sigma=self.sigma,
+            b_unit=self.scan.b_unit,
         )
         method = setup.fit_method(model)
         if self.organ is not None and prior != "organ" and "prior=organ" not in self.options:

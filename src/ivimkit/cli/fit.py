@@ -264,6 +264,7 @@ def fit(
             coils=coils,
             prior=prior,
             estimate=estimate,
+            b_unit=b_unit.value,
         ),
         labels=labels,
         weights=weights,

@@ -137,8 +137,11 @@ class FitBatch:
             return [float(weight) for weight in read_bvals(path)]
 
     def adc_bvals(self) -> list[float] | None:
-        """Return the b-values of the ADC; None for all."""
-        return None if self.adc_bvalues is None else number_list(self.adc_bvalues, "--adc-bvalues")
+        """Return the b-values of the ADC, s/mm^2; None for all."""
+        if self.adc_bvalues is None:
+            return None
+        given = number_list(self.adc_bvalues, "--adc-bvalues")
+        return [self.scan.in_s_mm2(b) for b in given]
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class BUnit(StrEnum):
 
     s_mm2 = "s/mm2"
     ms_um2 = "ms/um2"
+    s_cm2 = "s/cm2"
+    s_m2 = "s/m2"
 
 
 class Precision(StrEnum):
@@ -86,7 +88,8 @@ Unit = Annotated[
         "--b-unit",
         metavar="UNIT",
         rich_help_panel=SCAN_PANEL,
-        help="Unit of the b-values: s/mm2, or ms/um2 (0 to about 3).",
+        help="Unit of the b-values, in the file and in options: s/mm2, ms/um2 (0 to about 3), "
+        "s/cm2 or s/m2.",
     ),
 ]
 Stack = Annotated[
@@ -100,10 +103,11 @@ Stack = Annotated[
 Tolerance = Annotated[
     float | None,
     typer.Option(
-        metavar="S/MM2",
+        metavar="B",
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
-        help="b-values this close are one. By default less than 5 s/mm², or up to 1 %.",
+        help="b-values with gaps up to this are one. By default less than 1 s/mm², or 2 % about "
+        "their middle.",
     ),
 ]
 AverageBy = Annotated[
@@ -122,7 +126,7 @@ Bmin = Annotated[
         metavar="B",
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
-        help="Leave out lower b-values.",
+        help="Leave out lower b-values. In the unit of --b-unit, like all b-values in options.",
     ),
 ]
 Bmax = Annotated[

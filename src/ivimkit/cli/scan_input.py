@@ -11,6 +11,8 @@ from typing import Any
 from ivimkit import io
 from ivimkit.cli.assignment import number_list, position_list
 from ivimkit.dwi import DWI
+from ivimkit.errors import AcquisitionError
+from ivimkit.io.reading import B_UNITS
 
 __all__ = ["ScanInput"]
 
@@ -26,13 +28,13 @@ class ScanInput:
     bval, bvec, mask : Path, optional
         Files that go with the scan.
     b_unit : str
-        See `ivimkit.load`.
+        See `ivimkit.load`; the unit of all b-values below, too.
     tolerance : float, optional
         See `ivimkit.load`.
     average : str
         See `ivimkit.load`.
     bmin, bmax : float, optional
-        Range of b-values to keep, s/mm^2.
+        Range of b-values to keep.
     bvals : str, optional
         List of b-values to keep.
     volumes : str, optional
@@ -52,8 +54,14 @@ class ScanInput:
 
     @property
     def kept_bvals(self) -> list[float] | None:
-        """The b-values to keep; None for all."""
-        return None if self.bvals is None else number_list(self.bvals, "--bvals")
+        """The b-values to keep, s/mm^2; None for all."""
+        if self.bvals is None:
+            return None
+        return [self.in_s_mm2(b) for b in number_list(self.bvals, "--bvals")]
+
+    def in_s_mm2(self, b: float) -> float:
+        """Convert a b-value of an option to s/mm^2."""
+        return b * B_UNITS[self.b_unit]
 
     @property
     def kept_volumes(self) -> list[int] | None:
@@ -76,7 +84,7 @@ class ScanInput:
         -------
         DWI
         """
-        bvals, volumes = self.kept_bvals, self.kept_volumes
+        choice = self._choice()
         dwi = io.load(
             scan,
             self.bval,
@@ -84,14 +92,29 @@ class ScanInput:
             self.mask,
             b_unit=self.b_unit,
             average=self.average,
-            tolerance=self.tolerance,
+            tolerance=choice.pop("tolerance"),
         )
-        if all(value is None for value in (self.bmin, self.bmax, bvals, volumes)):
+        if all(value is None for value in choice.values()):
             return dwi
-        return dwi.select(bmin=self.bmin, bmax=self.bmax, bvals=bvals, volumes=volumes)
+        try:
+            return dwi.select(**choice)
+        except AcquisitionError as error:
+            if self.b_unit == "s/mm2":
+                raise
+            raise AcquisitionError(
+                f"{error}. --b-unit is {self.b_unit}, and so is every b-value in an option"
+            ) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is needed to read the scan again, besides the files."""
-        values = dataclasses.asdict(self)
-        chosen = {"bvals": self.kept_bvals, "volumes": self.kept_volumes}
-        return {name: value for name, value in (values | chosen).items() if name not in _FILES}
+        """Return what is needed to read the scan again, besides the files; b in s/mm^2."""
+        values = dataclasses.asdict(self) | self._choice()
+        return {name: value for name, value in values.items() if name not in _FILES}
+
+    def _choice(self) -> dict[str, Any]:
+        """Return what decides on volumes, with b-values in s/mm^2."""
+        limits = {"bmin": self.bmin, "bmax": self.bmax, "tolerance": self.tolerance}
+        return {
+            **{name: None if b is None else self.in_s_mm2(b) for name, b in limits.items()},
+            "bvals": self.kept_bvals,
+            "volumes": self.kept_volumes,
+        }

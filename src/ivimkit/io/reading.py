@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +23,10 @@ from ivimkit.io.scan import AnyPath, ScanFiles, how_far_apart, open_mask, open_s
 
 __all__ = ["B_UNITS", "check_map", "load", "load_map"]
 
-B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0}
+B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01, "s/m2": 1e-6}
 """Units of b-values, with their factor to s/mm^2."""
 
-_HIGHEST_MS_UM2 = 100.0
+_HIGHEST_IN_UNIT = {"ms/um2": 100.0, "s/cm2": math.inf, "s/m2": math.inf}
 
 
 def load(
@@ -54,8 +55,8 @@ def load(
         if there is one.
     mask : path or array_like, optional
         Voxels to fit, where > 0.
-    b_unit : {"s/mm2", "ms/um2"}
-        Unit of the b-values; ms/um^2 are multiplied by 1000.
+    b_unit : {"s/mm2", "ms/um2", "s/cm2", "s/m2"}
+        Unit of the b-values in the file or in `bvals`; they are converted to s/mm^2.
     average : {"auto", "geometric", "arithmetic", "none"}
         How the volumes of a shell become one value, see `DWI`.
     tolerance : float, optional
@@ -220,7 +221,7 @@ def _read_bvals(
     name = str(path or "bvals")
     b = read_bvals(path) if path else given
     try:
-        b = _in_s_mm2(b, B_UNITS[b_unit])
+        b = _in_s_mm2(b, b_unit)
         found = Acquisition(b).bvals
     except AcquisitionError as error:
         raise AcquisitionError(f"{name}: {error}") from None
@@ -264,20 +265,20 @@ def _source(role: str, path: Path) -> Source:
     return Source(role, str(path.resolve()), sha256(path))
 
 
-def _in_s_mm2(b: ArrayLike, factor: float) -> ArrayLike:
-    """Multiply by the factor of a unit, unless the numbers cannot be in that unit."""
-    if factor == 1.0:
+def _in_s_mm2(b: ArrayLike, unit: str) -> ArrayLike:
+    """Convert b-values to s/mm^2, unless the numbers cannot be in their unit."""
+    if unit == "s/mm2":
         return b
     try:
         given = np.asarray(b, dtype=np.float64)
     except (TypeError, ValueError):
         return b
-    if given.max(initial=0.0) > _HIGHEST_MS_UM2:
+    if given.max(initial=0.0) > _HIGHEST_IN_UNIT[unit]:
         raise AcquisitionError(
             f"the highest b-value is {given.max():g}; expected ms/um^2, that is less than "
             "about 10. These look like s/mm^2: leave out --b-unit (b_unit)"
         )
-    return given * factor
+    return given * B_UNITS[unit]
 
 
 def _no_bvals(files: ScanFiles) -> str:

@@ -15,7 +15,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import AcquisitionWarning, OptionError, ShapeError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
-from ivimkit.fitting import fit
+from ivimkit.fitting import adc_weight, fit
 from ivimkit.labels import Labels
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.quality.rows import labelled
@@ -194,7 +194,7 @@ def _with_adc_sd(one: FitResult) -> FitResult:
     would count as noise, and many voxels would not make the ADC any surer.
     """
     assert one.dwi is not None
-    b, weights = np.asarray(one.provenance.bvals), np.asarray(one.provenance.counts)
+    weights = np.asarray(one.provenance.counts)
     sigma = one.provenance.options["sigma"]
     if sigma is None:
         degrees = max(np.count_nonzero(weights) - one.model.n_free, 0)
@@ -203,7 +203,7 @@ def _with_adc_sd(one: FitResult) -> FitResult:
         sigma = found if 0.0 < found < np.inf else None
     chosen = _adc_bvals(one.provenance.options)
     if chosen is not None:
-        weights = np.where(np.isclose(b[:, np.newaxis], chosen, rtol=0.01).any(axis=1), weights, 0)
+        weights = np.where(adc_weight(chosen, one.dwi) > 0, weights, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AcquisitionWarning)
         adc = fit(
