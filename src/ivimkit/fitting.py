@@ -374,7 +374,6 @@ def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> 
 
 def adc_weight(adc_bvals: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
     """Return the weights of a scan with zeros at b-values that the ADC does not use."""
-    the_method = _at_shells(the_method, the_model, dwi.fit_acquisition)
     b, weight = dwi.fit_bvals, dwi.fit_counts
     if adc_bvals is None:
         return weight
