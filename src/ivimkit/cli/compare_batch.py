@@ -20,7 +20,7 @@ from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
 from ivimkit.cli.output_folders import output_folders
 from ivimkit.cli.progress import progress_shown, spaced
-from ivimkit.cli.scan_input import ScanInput
+from ivimkit.cli.scan_input import ScanInput, weight_list
 from ivimkit.cli.screen import Screen, plain_table, say_error, stderr
 from ivimkit.comparison import Comparison, compare
 from ivimkit.dwi import DWI
@@ -64,6 +64,8 @@ class CompareBatch:
         Name of the prior of method bayes, and of the organ it is for.
     sigma : str, optional
         Noise: a number or a file.
+    weights : str, optional
+        List of weights, or a file of them.
     labels : Path, optional
         Regions.
     overwrite : bool
@@ -85,6 +87,7 @@ class CompareBatch:
     prior: str | None = None
     organ: str | None = None
     sigma: str | None = None
+    weights: str | None = None
     labels: Path | None = None
     overwrite: bool = False
     figures: bool = True
@@ -108,6 +111,7 @@ class CompareBatch:
             The exit code: the gravest of all scans.
         """
         self.scan.check()
+        weight_list(self.weights)
         inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
         folders = output_folders(scans[:1] if stack else scans, out, ending="comparison")
         names = tuple(words(self.models))
@@ -204,6 +208,7 @@ class _Job:
                 method=self.method,
                 alpha=batch.alpha,
                 sigma=self.sigma,
+                weights=weight_list(batch.weights),
                 threads=batch.threads,
                 progress=progress,
             )

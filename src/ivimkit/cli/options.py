@@ -58,10 +58,11 @@ Scans = Annotated[
 Bval = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE",
+        metavar="FILE|LIST",
         show_default=False,
         rich_help_panel=SCAN_PANEL,
-        help="b-values. By default the file beside the scan: dwi.bval for dwi.nii.gz.",
+        help="b-values: a file, or numbers like 0,10,20. By default the file beside the scan: "
+        "dwi.bval for dwi.nii.gz.",
     ),
 ]
 Bvec = Annotated[
@@ -145,16 +146,27 @@ Bvals = Annotated[
         metavar="LIST",
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
-        help="Use these b-values only, like 0,50,100,800.",
+        help="Use these b-values only, like 0,50,100,800: of each the nearest, within 3 %.",
     ),
 ]
 Volumes = Annotated[
     str | None,
     typer.Option(
-        metavar="LIST",
+        metavar="LIST|FILE",
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
-        help="Use these volumes only, counted from 0, like 0-8,10.",
+        help="Use these volumes only, counted from 0, like 0-8,10 or 0-40:2 (every second one), "
+        "or a file of numbers.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST|FILE",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Weight of each volume that is used (or of each b-value), in its average and in the "
+        "fit: numbers like 1,1,2 or a file of them. 0 leaves a volume out.",
     ),
 ]
 Model = Annotated[
@@ -221,10 +233,10 @@ FittedBval = Annotated[
     Path | None,
     typer.Option(
         "--bval",
-        metavar="FILE",
+        metavar="FILE|LIST",
         show_default=False,
         rich_help_panel=SCAN_PANEL,
-        help="Its b-values, if they are not beside --scan.",
+        help="Its b-values, as a file or as numbers, if they are not beside --scan.",
     ),
 ]
 # Some commands need regions, some can do without: the types differ.

@@ -8,15 +8,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ivimkit import io
 from ivimkit.cli.assignment import number_list, position_list
 from ivimkit.dwi import DWI
-from ivimkit.errors import AcquisitionError
-from ivimkit.io.reading import B_UNITS
+from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.io.gradients import read_bvals
+from ivimkit.io.reading import B_UNITS, numbers_of
 
-__all__ = ["ScanInput"]
+__all__ = ["ScanInput", "weight_list"]
 
 _FILES = ("bval", "bvec", "mask")
+
+
+def weight_list(text: str | None) -> list[float] | None:
+    """Return the weights of --weights, from the command line or a file; None if there are none.
+
+    Raises
+    ------
+    OptionError
+        If it is neither numbers nor a file.
+    """
+    if text is None:
+        return None
+    try:
+        return number_list(text, "--weights")
+    except OptionError as error:
+        path = Path(text)
+        if not path.exists():
+            raise OptionError(f"{error}, or a file of numbers") from None
+        return [float(weight) for weight in read_bvals(path)]
 
 
 @dataclass(frozen=True)
@@ -66,7 +88,18 @@ class ScanInput:
     @property
     def kept_volumes(self) -> list[int] | None:
         """The volumes to keep; None for all."""
-        return None if self.volumes is None else position_list(self.volumes, "--volumes")
+        if self.volumes is None:
+            return None
+        try:
+            return position_list(self.volumes, "--volumes")
+        except OptionError:
+            path = Path(self.volumes)
+            if not path.is_file():
+                raise
+        numbers = read_bvals(path)
+        if not np.all(numbers == np.round(numbers)):
+            raise OptionError(f"--volumes is {path}; expected a file of whole numbers from 0")
+        return [int(number) for number in numbers]
 
     def check(self) -> None:
         """Raise OptionError for a list that cannot be read, before any scan is."""
@@ -108,7 +141,9 @@ class ScanInput:
     def to_dict(self) -> dict[str, Any]:
         """Return what is needed to read the scan again, besides the files; b in s/mm^2."""
         values = dataclasses.asdict(self) | self._choice()
-        return {name: value for name, value in values.items() if name not in _FILES}
+        record = {name: value for name, value in values.items() if name not in _FILES}
+        written = numbers_of(self.bval)
+        return {**record, "bval": written} if isinstance(written, list) else record
 
     def _choice(self) -> dict[str, Any]:
         """Return what decides on volumes, with b-values in s/mm^2."""

@@ -83,6 +83,9 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
     if bvals is None:
         roles.add("bvals")
         bvals = next(iter(_sources(result, "bvals", needed=False)), None)
+    if bvals is None:
+        # Written out on the command line.
+        bvals = result.provenance.options.get("scan", {}).get("bval")
     bvecs = next(iter(_sources(result, "bvecs", needed=False)), None)
     stacked = result.provenance.options.get("scan", {}).get("stack", False)
     try:

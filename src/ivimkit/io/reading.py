@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.acquisition import Acquisition
 from ivimkit.dwi import DWI, Source
-from ivimkit.errors import AcquisitionError, GeometryWarning, OptionError, ShapeError
+from ivimkit.errors import (
+    AcquisitionError,
+    AcquisitionWarning,
+    GeometryWarning,
+    OptionError,
+    ShapeError,
+)
+from ivimkit.gradient_checks import odd_lengths
 from ivimkit.io.checksum import sha256
-from ivimkit.io.gradients import beside, read_bvals, read_bvecs
+from ivimkit.io.gradients import beside, is_table, near_misses, read_bvals, read_bvecs
 from ivimkit.io.nifti import open_nifti
 from ivimkit.io.scan import AnyPath, ScanFiles, how_far_apart, open_mask, open_scan
 
@@ -49,10 +57,12 @@ def load(
     scan : path or sequence of paths
         A 4-D NIfTI file, or one 3-D file per b-value.
     bvals : path or array_like, optional
-        b-values, as numbers or as an FSL file; by default the ``.bval`` file beside the scan.
+        b-values, as numbers or as an FSL file; by default the ``.bval`` file beside the scan, or
+        the one that it inherits in a BIDS data set. A gradient table (x y z b, as MRtrix writes
+        it) holds directions, too.
     bvecs : path or array_like, optional
         Directions, shape (n, 3) or an FSL file; by default the ``.bvec`` file beside the scan,
-        if there is one.
+        if there is one. Their length does not matter.
     mask : path or array_like, optional
         Voxels to fit, where > 0.
     b_unit : {"s/mm2", "ms/um2", "s/cm2", "s/m2"}
@@ -81,6 +91,8 @@ def load(
     -----
     GeometryWarning
         If the mask, or a file of the list, has another affine than the scan.
+    AcquisitionWarning
+        If directions of weighted volumes are not of length 1: the b-values may be nominal.
 
     Examples
     --------
@@ -93,16 +105,22 @@ def load(
     [0.0, 100.0, 800.0]
     """
     files = open_scan(scan)
+    bvals = numbers_of(bvals)
     paths = {
         "bvals": _path_of(bvals, files, "bval"),
         "bvecs": _path_of(bvecs, files, "bvec"),
         "mask": Path(mask) if isinstance(mask, str | PathLike) else None,
     }
+    b = _read_bvals(bvals, paths["bvals"], files, b_unit)
+    table = paths["bvals"]
+    if paths["bvecs"] is None and bvecs is None and table is not None and is_table(table):
+        paths["bvecs"] = table
     acquisition = Acquisition(
-        _read_bvals(bvals, paths["bvals"], files, b_unit),
-        _read_bvecs(bvecs, paths["bvecs"], files.shape[-1]),
-        tolerance=tolerance,
+        b, _read_bvecs(bvecs, paths["bvecs"], files.shape[-1]), tolerance=tolerance
     )
+    odd = odd_lengths(acquisition.bvals, acquisition.bvecs, differ=paths["bvecs"] is None)
+    if odd is not None:
+        warnings.warn(f"{paths['bvecs'] or 'bvecs'}: {odd}", AcquisitionWarning, stacklevel=2)
     inside = mask if paths["mask"] is None else _read_mask(paths["mask"], files)
     # The constructor makes all other checks, so it first sees a stand-in that takes no memory.
     checked = DWI(
@@ -201,6 +219,20 @@ def check_map(path: AnyPath, dwi: DWI) -> None:
         )
 
 
+def numbers_of(bvals: Any) -> Any:
+    """Return b-values that were written out, like ``"0,10,20"``, as numbers; others as they are.
+
+    A file of that name goes first.
+    """
+    if not isinstance(bvals, str | PathLike) or Path(bvals).exists():
+        return bvals
+    words = os.fspath(bvals).replace(",", " ").split()
+    try:
+        return [float(word) for word in words] if len(words) > 1 else bvals
+    except ValueError:
+        return bvals
+
+
 def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> Path | None:
     """Return the file of b-values or directions: the named one, or the one beside the scan."""
     if isinstance(given, str | PathLike):
@@ -226,9 +258,14 @@ def _read_bvals(
     except AcquisitionError as error:
         raise AcquisitionError(f"{name}: {error}") from None
     if len(found) != files.shape[-1]:
+        hint = (
+            " Twice as many: are there decimal commas (0,0 10,0)?"
+            if len(found) == 2 * files.shape[-1]
+            else ""
+        )
         raise ShapeError(
             f"{name} has {len(found)} b-values and {files.name} has {files.shape[-1]} volumes; "
-            "expected one b-value per volume. Check that they belong together"
+            f"expected one b-value per volume. Check that they belong together.{hint}"
         )
     return found
 
@@ -285,9 +322,11 @@ def _no_bvals(files: ScanFiles) -> str:
     if files.stacked:
         return (
             "a list of scans came without b-values; expected one b-value per file. "
-            "Give bvals as numbers or as a file (--bval)"
+            "Give them as a file or as numbers: --bval FILE or --bval 0,10,20 (bvals=)"
         )
+    near = ", ".join(path.name for path in near_misses(files.files[0].path, "bval"))
     return (
         f"no b-values for {files.name}; expected a file of the same name that ends in .bval or "
-        ".bvals beside it. Name the file (--bval), or give bvals as numbers"
+        f".bvals beside it{f'; there is {near}' if near else ''}. Name the file, or give numbers: "
+        "--bval FILE or --bval 0,10,20 (bvals=)"
     )

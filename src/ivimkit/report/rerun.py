@@ -119,6 +119,8 @@ def _volumes(result: FitResult) -> Iterator[str]:
         return
     if scan.get("b_unit", "s/mm2") != "s/mm2":
         yield from ("--b-unit", str(scan["b_unit"]))
+    if scan.get("bval") is not None:
+        yield from ("--bval", _numbers(scan["bval"]))
     factor = _b_factor(result)
     for name in ("bmin", "bmax", "tolerance"):
         if scan.get(name) is not None:
