@@ -126,6 +126,12 @@ def _facts(dwi: DWI) -> Iterator[str]:
         f"{shape} voxels of {size} {dwi.geometry.voxel_units}, "
         f"{dwi.acquisition.n_volumes} volumes, {dwi.stored.dtype}"
     )
+    roles = {"bvals": "b-values", "bvecs": "directions"}
+    read = [(roles[s.role], s.path) for s in dwi.sources if s.role in roles]
+    if read:
+        yield ", ".join(f"{what} from {path}" for what, path in read)
+    if dwi.acquisition.bvecs is not None:
+        yield "directions are taken as unit vectors: their lengths do not count"
     if dwi.n_voxels == total:
         yield f"no mask: all {spaced(total)} voxels, air included"
     else:
@@ -170,21 +176,21 @@ def _findings(
     )
     yield from map(_warning, found)
     if not found:
-        poor = _poorly_covered(acquisition, model)
+        poor = _not_covered(acquisition, model)
         yield _ok(
             f"the choice of b-values is sound for {model.name}"
             + (f", but for {' and '.join(poor)}: see the coverage below" if poor else "")
         )
 
 
-def _poorly_covered(acquisition: Acquisition, model: SignalModel) -> list[str]:
-    """Name the ranges of b-values in which the report of a fit would ask for more."""
+def _not_covered(acquisition: Acquisition, model: SignalModel) -> list[str]:
+    """Name the ranges of b-values that the model needs and in which there are none."""
     pools, ranges = model.pools, acquisition.coverage()
     needed = ranges if pools is None or pools.fast is not None else (ranges[0], ranges[-1])
     return [
         f"b = {part.low:g}" if part.low == part.high else f"b = {part.low:g}-{part.high:g}"
         for part in needed
-        if part.grade != "good"
+        if part.grade == "missing"
     ]
 
 
