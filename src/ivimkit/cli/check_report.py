@@ -126,7 +126,7 @@ def _facts(dwi: DWI) -> Iterator[str]:
         f"{shape} voxels of {size} {dwi.geometry.voxel_units}, "
         f"{dwi.acquisition.n_volumes} volumes, {dwi.stored.dtype}"
     )
-    roles = {"bvals": "b-values", "bvecs": "directions"}
+    roles = {"bvals": "b", "bvecs": "directions"}
     read = [(roles[s.role], s.path) for s in dwi.sources if s.role in roles]
     if read:
         yield ", ".join(f"{what} from {path}" for what, path in read)
