@@ -361,10 +361,11 @@ class DWI:
         region = self if mask is None else self.with_mask(mask)
         reader = region.with_mask(region.mask & self.mask).voxels()
         total, n = np.zeros(reader.n_columns), 0
+        used = self.fit_counts > 0.0
         for start in range(0, reader.n_voxels, _CHUNK):
             values = np.empty((min(_CHUNK, reader.n_voxels - start), reader.n_columns))
             reader.read(start, start + _CHUNK, values)
-            values = values[np.isfinite(values).all(axis=1)]
+            values = values[np.isfinite(values[:, used]).all(axis=1)]
             total += values.sum(axis=0)
             n += len(values)
         return total / n if n else np.full(reader.n_columns, np.nan)
