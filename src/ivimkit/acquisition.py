@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,14 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.coverage import CoverageRange, PerfusionLeft, coverage_of, perfusion_left_at
-from ivimkit.errors import AcquisitionError
+from ivimkit.errors import AcquisitionError, AcquisitionWarning
 from ivimkit.gradient_checks import checked_bvals, checked_bvecs, checked_labels
+from ivimkit.shell_clusters import shell_clusters
 
 __all__ = ["Acquisition", "Shell"]
 
-# Just below 5: steps of 5 s/mm^2 (0, 5, 20, ...) are nominal b-values of real protocols.
-_ABSOLUTE_TOLERANCE = np.nextafter(5.0, 0.0)
-_RELATIVE_TOLERANCE = 0.01
+# A threshold keeps shells that lie beyond it by less than this share.
+_SLACK = 0.01
+# A shell that is named by its b-value lies within this share of it.
+_FEW_PERCENT = 0.03
 _SAME_DIRECTION = np.cos(np.deg2rad(1.0))
 
 
@@ -49,9 +52,10 @@ class Shell:
 class Acquisition:
     """The b-values of a scan and, if known, its gradient directions.
 
-    b-values that differ by no more than the tolerance are one shell. A chain of close b-values
-    whose ends are farther apart than the tolerance (0, 2, 4, 8, 12, ...) is a ladder: its values
-    stay apart.
+    b-values that are the same but for jitter are one shell: those within 2 % of their middle
+    (985 to 1015) or closer than 1 s/mm^2, if they are closer to each other than to the next
+    b-value. 0, 1.4, 5 and 10 stay apart, and so do the steps of a ladder (120, 125, 130, ...).
+    The order of the volumes does not matter.
 
     Parameters
     ----------
@@ -60,8 +64,8 @@ class Acquisition:
     bvecs : array_like, shape (n, 3), optional
         One gradient direction per volume; length does not matter, 0 0 0 means none.
     tolerance : float, optional
-        b-values this close are one shell, in s/mm^2; by default less than 5 s/mm^2 or up to 1 %,
-        the larger. 0 merges equal b-values only.
+        b-values with gaps up to this are one shell, in s/mm^2, which is at most twice as wide; by
+        default the rule above. 0 merges equal b-values only.
     labels : array_like of int, shape (n,), optional
         The shell of every volume, where that is known already; `tolerance` is then not used.
 
@@ -95,10 +99,10 @@ class Acquisition:
         b = checked_bvals(bvals)
         if tolerance is not None and not tolerance >= 0:
             raise AcquisitionError(
-                f"the b-value tolerance is {tolerance}; expected a number of s/mm^2 >= 0, "
-                "or None for less than 5 s/mm^2 or 1 %, the larger"
+                f"the b-value tolerance is {tolerance}; expected a number of s/mm^2 >= 0. Leave "
+                "it out for the usual one: less than 1 s/mm^2, or 2 % about the middle"
             )
-        groups = _label(b, tolerance) if labels is None else checked_labels(labels, len(b))
+        groups = _clusters(b, tolerance) if labels is None else checked_labels(labels, len(b))
         object.__setattr__(self, "bvals", b)
         object.__setattr__(self, "bvecs", checked_bvecs(bvecs, len(b)))
         object.__setattr__(self, "tolerance", tolerance)
@@ -123,7 +127,7 @@ class Acquisition:
 
     @property
     def n_shells(self) -> int:
-        """Number of distinct b-values."""
+        """Number of shells."""
         return len(self.shells)
 
     @cached_property
@@ -139,6 +143,20 @@ class Acquisition:
             for volumes in members
         ]
         return tuple(sorted(shells, key=lambda shell: shell.b))
+
+    @property
+    def distinct_bvals(self) -> NDArray[np.float64]:
+        """b-values that give different signals, in s/mm^2: shells that differ by jitter are one.
+
+        They are those of the shells unless a tolerance told apart what is the same to a fit.
+        """
+        labels = shell_clusters(self.shell_bvals, None)
+        return np.array([self.shell_bvals[labels == k].mean() for k in np.unique(labels)])
+
+    @property
+    def n_distinct(self) -> int:
+        """Number of b-values that give different signals."""
+        return len(self.distinct_bvals)
 
     @property
     def shell_bvals(self) -> NDArray[np.float64]:
@@ -190,9 +208,10 @@ class Acquisition:
         Parameters
         ----------
         bmin, bmax : float, optional
-            Lowest and highest b-value of a shell, in s/mm^2, inclusive and with 1 % to spare.
+            Lowest and highest b-value, in s/mm^2, inclusive and with 1 % to spare. A shell that
+            reaches over the limit is kept whole.
         bvals : sequence of float, optional
-            The shells to keep, by their b-values in s/mm^2.
+            The shells to keep, by their b-values in s/mm^2 within 3 %, the nearest one.
         volumes : sequence of int, optional
             Positions of volumes, from 0.
 
@@ -206,6 +225,11 @@ class Acquisition:
         AcquisitionError
             If there is no such b-value or volume, or nothing is left.
 
+        Warns
+        -----
+        AcquisitionWarning
+            If b-values within 3 % of one that was named are left out.
+
         Examples
         --------
         >>> import ivimkit as ik
@@ -214,11 +238,14 @@ class Acquisition:
         """
         keep = np.ones(self.n_volumes, dtype=bool)
         for shell in self.shells:
-            above = bmin is None or shell.b >= bmin - self._slack(bmin)
-            below = bmax is None or shell.b <= bmax + self._slack(bmax)
+            own = self.bvals[list(shell.volumes)]
+            above = bmin is None or max(shell.b + self._slack(bmin), own.max()) >= bmin
+            below = bmax is None or min(shell.b - self._slack(bmax), own.min()) <= bmax
             keep[list(shell.volumes)] = above and below
         if bvals is not None:
             keep &= self._in_shells([float(b) for b in bvals])
+        named = [b for b in (bmin, bmax, *(bvals if bvals is not None else ())) if b is not None]
+        self._say_what_is_near(keep, named)
         if volumes is not None:
             keep &= self._in_volumes([int(volume) for volume in volumes])
         if not keep.any():
@@ -239,8 +266,20 @@ class Acquisition:
         Returns
         -------
         Acquisition
+
+        Raises
+        ------
+        AcquisitionError
+            If all of them have the same b-value.
         """
         index = np.asarray(volumes, dtype=np.intp)
+        left = self.bvals[index]
+        if left.size and np.all(left == left[0]):
+            raise AcquisitionError(
+                f"the volumes that are selected all have b = {left[0]:g} s/mm^2; expected two "
+                f"different b-values of {_listed(self.shell_bvals)} s/mm^2. Select more of them, "
+                "and mind the unit"
+            )
         bvecs = None if self.bvecs is None else self.bvecs[index]
         return Acquisition(
             self.bvals[index], bvecs, tolerance=self.tolerance, labels=self.labels[index]
@@ -261,10 +300,10 @@ class Acquisition:
         AcquisitionError
             If there are fewer distinct b-values than parameters.
         """
-        if self.n_shells < n_parameters:
+        if self.n_distinct < n_parameters:
             raise AcquisitionError(
-                f"{self.n_shells} distinct b-values ({_listed(self.shell_bvals)}); expected at "
-                f"least {n_parameters} for the {n_parameters} free parameters of {model_name}. "
+                f"{self.n_distinct} distinct b-values ({_listed(self.distinct_bvals)}); expected "
+                f"at least {n_parameters} for the {n_parameters} free parameters of {model_name}. "
                 "Use a model with fewer parameters (sivim 3, monoexp 2) or fix one of them"
             )
 
@@ -289,11 +328,11 @@ class Acquisition:
         >>> ik.Acquisition([0, 10, 20, 40, 80, 200, 400, 800]).warnings()
         []
         """
-        b = self.shell_bvals
+        b = self.distinct_bvals
         found = []
-        if fast_pool and self.n_shells < 8:
+        if fast_pool and len(b) < 8:
             found.append(
-                f"{self.n_shells} distinct b-values; expected 8 or more for a bi-exponential "
+                f"{len(b)} distinct b-values; expected 8 or more for a bi-exponential "
                 "(4 is the minimum). Expect large errors of f and D*, or use model sivim"
             )
         if self.bvals.min() > 0:
@@ -301,10 +340,12 @@ class Acquisition:
                 f"the lowest b-value is {self.bvals.min():g} s/mm^2; expected b = 0. "
                 "S0 is extrapolated by the model"
             )
-        if fast_pool and not np.any((b > 0) & (b <= 50)):
+        # The lowest b-value stands for b = 0, whatever it is.
+        if fast_pool and not np.any((b > b.min()) & (b <= 50)):
+            lowest = "0" if b.min() == 0 else f"the lowest one, {b.min():g},"
             found.append(
-                "no b-value above 0 and up to 50 s/mm^2; expected some, as the perfusion signal "
-                "is gone soon after. D* is hardly identifiable: use model sivim"
+                f"no b-value above {lowest} and up to 50 s/mm^2; expected some, as the perfusion "
+                "signal is gone soon after. D* is hardly identifiable: use model sivim"
             )
         if perfusion and not np.any(b >= 300):
             found.append(
@@ -320,7 +361,7 @@ class Acquisition:
         return found
 
     def coverage(self) -> tuple[CoverageRange, ...]:
-        """Grade the ranges 0, 10-50, 100-200 and 300-800 s/mm^2.
+        """Grade the ranges 0, 10-50, 100-200 and 300-1500 s/mm^2.
 
         Returns
         -------
@@ -351,22 +392,43 @@ class Acquisition:
         return perfusion_left_at(np.union1d(self.shell_bvals, [b_split]).tolist(), D_star)
 
     def _slack(self, limit: float) -> float:
-        slack = _RELATIVE_TOLERANCE * abs(limit)
+        slack = _SLACK * abs(limit)
         return slack if self.tolerance is None else min(slack, self.tolerance)
+
+    def _reach(self, b: float) -> float:
+        """Return how far the shell may be that a b-value names."""
+        return max(0.5, _FEW_PERCENT * b if self.tolerance is None else self.tolerance)
 
     def _in_shells(self, wanted: list[float]) -> NDArray[np.bool_]:
         keep = np.zeros(self.n_volumes, dtype=bool)
         for b in wanted:
             shell = min(self.shells, key=lambda shell: abs(shell.b - b))
             own = self.bvals[list(shell.volumes)]
-            near = abs(shell.b - b) <= max(0.5, self._slack(b))
-            if not (near or own.min() <= b <= own.max()):
+            if not (abs(shell.b - b) <= self._reach(b) or own.min() <= b <= own.max()):
                 raise AcquisitionError(
                     f"there is no b-value {b:g}; expected some of {_listed(self.shell_bvals)} "
                     "s/mm^2"
                 )
             keep[list(shell.volumes)] = True
         return keep
+
+    def _say_what_is_near(self, keep: NDArray[np.bool_], named: Sequence[float]) -> None:
+        """Warn of shells left out that are so near that they may have been meant, too."""
+        if self.tolerance == 0:
+            return
+        left_out = [shell.b for shell in self.shells if not keep[list(shell.volumes)].any()]
+        for b in named:
+            # Of shells by the usual rule, one that is named exactly stands alone.
+            if self.tolerance is None and np.isclose(self.shell_bvals, b, rtol=_SLACK).any():
+                continue
+            near = [other for other in left_out if abs(other - b) <= _FEW_PERCENT * b]
+            if near:
+                warnings.warn(
+                    f"b = {_listed(np.array(near))} s/mm^2 is left out, which is within 3 % of "
+                    f"{b:g}; expected one shell. If it was meant, too, name it or widen the limit",
+                    AcquisitionWarning,
+                    stacklevel=4,
+                )
 
     def _in_volumes(self, wanted: list[int]) -> NDArray[np.bool_]:
         keep = np.zeros(self.n_volumes, dtype=bool)
@@ -404,22 +466,9 @@ def _exact_mean(values: NDArray[np.float64]) -> float:
     return float(values[0]) if np.all(values == values[0]) else float(values.mean())
 
 
-def _label(b: NDArray[np.float64], tolerance: float | None) -> NDArray[np.intp]:
+def _clusters(b: NDArray[np.float64], tolerance: float | None) -> NDArray[np.intp]:
     """Return the shell number of every volume."""
-    values = np.unique(b)
-    if tolerance is None:
-        near = np.maximum(_ABSOLUTE_TOLERANCE, _RELATIVE_TOLERANCE * values)
-    else:
-        near = np.full(len(values), tolerance)
-    breaks = np.flatnonzero(np.diff(values) > near[1:]) + 1
-    shell_of_value = np.empty(len(values), dtype=np.intp)
-    number = 0
-    for chain in np.split(np.arange(len(values)), breaks):
-        last = chain[-1]
-        ladder = values[last] - values[chain[0]] > near[last]
-        shell_of_value[chain] = number + (np.arange(len(chain)) if ladder else 0)
-        number = int(shell_of_value[last]) + 1
-    labels = shell_of_value[np.searchsorted(values, b)]
+    labels = shell_clusters(b, tolerance)
     labels.setflags(write=False)
     return labels
 

@@ -246,6 +246,7 @@ def compare(
     alpha: float = 0.05,
     mask: ArrayLike | None = None,
     sigma: ArrayLike | NoiseEstimate | None = None,
+    weights: ArrayLike | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -297,6 +298,9 @@ def compare(
     sigma : float, array_like of shape (...) or NoiseEstimate, optional
         Noise (standard deviation) of one volume, a.u., see `ivimkit.noise`. Where it is not
         given, each voxel's residuals tell.
+    weights : array_like, optional
+        Weight of each volume, shape (n_volumes,), or of each distinct b-value, see
+        `ivimkit.fit`.
     threads : int, optional
         Number of threads; all cores by default. The result does not depend on it.
     progress : callable, optional
@@ -345,7 +349,7 @@ def compare(
         raise OptionError(f"alpha is {alpha!r}; expected a level between 0 and 1, like 0.05")
     wanted = _models(models, criterion)
     the_method = _method(method, criterion, wanted)
-    dwi = as_dwi(data, bvals, mask)
+    dwi = as_dwi(data, bvals, mask, weights)
     used, left_out = _carried(wanted, the_method, dwi, criterion, sigma is not None)
     if criterion == "f_test":
         _check_nested(used)
@@ -415,7 +419,7 @@ def _carried(
     for model in models:
         reason = _too_few(model, dwi, criterion, known)
         try:
-            method.check(model, dwi.acquisition)
+            method.check(model, dwi.fit_acquisition)
         except AcquisitionError as error:
             reason = reason or str(error)
         if reason:
@@ -433,7 +437,7 @@ def _carried(
 
 def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str | None:
     """Say in what way there are too few b-values for a model; None if there are enough."""
-    n, distinct = dwi.fit_bvals.size, np.unique(dwi.fit_bvals).size
+    n, distinct = int(np.count_nonzero(dwi.fit_counts)), dwi.fit_acquisition.n_distinct
     if distinct < max(model.n_free, 2):
         return f"{distinct} distinct b-values cannot carry its {model.n_free} free parameters"
     if known or criterion == "evidence":
@@ -509,7 +513,7 @@ def _fits(
 
 def _variance(dwi: DWI, model: SignalModel, threads: int | None) -> str | tuple[float, float]:
     """Return the distribution of the noise variances behind the residuals of a model."""
-    degrees = dwi.fit_bvals.size - model.n_free
+    degrees = int(np.count_nonzero(dwi.fit_counts)) - model.n_free
     if degrees < 1 or dwi.n_voxels < LEAST_VOXELS:
         return "voxel"
     cost = fit(dwi, model=model, method="varpro", threads=threads).maps["cost"]
@@ -538,7 +542,9 @@ def _judge(
         cost = np.stack([r.maps["cost"][fair] for r in fits])
         variance = None
         if sigma is None:
-            lowest = fits[0].predict([min(fits[0].provenance.bvals)])[..., 0][fair]
+            lowest = fits[0].predict([min(np.asarray(fits[0].provenance.bvals)[counts > 0])])[
+                ..., 0
+            ][fair]
             cost = np.maximum(cost, counts.sum() * (_LEAST_NOISE * lowest) ** 2)
         else:
             variance = np.broadcast_to(sigma_values(sigma), fair.shape)[fair] ** 2

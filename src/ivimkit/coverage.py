@@ -64,7 +64,7 @@ _RANGES: tuple[tuple[str, float, float, tuple[float, ...]], ...] = (
     ("S0", 0.0, 0.0, (0.0,)),
     ("perfusion: f and D*", 10.0, 50.0, (10.0, 20.0, 30.0, 40.0, 50.0)),
     ("transition", 100.0, 200.0, (100.0, 150.0, 200.0)),
-    ("tissue: D", 300.0, 800.0, (400.0, 600.0, 800.0)),
+    ("tissue: D", 300.0, 1500.0, (400.0, 600.0, 800.0)),
 )
 
 
@@ -79,7 +79,7 @@ def coverage_of(bvals: Sequence[float]) -> tuple[CoverageRange, ...]:
     Returns
     -------
     tuple of CoverageRange
-        The ranges 0, 10-50, 100-200 and 300-800 s/mm^2.
+        The ranges 0, 10-50, 100-200 and 300-1500 s/mm^2.
 
     Examples
     --------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ __all__ = ["AVERAGES", "DWI", "Geometry", "Source"]
 
 AVERAGES = ("auto", "geometric", "arithmetic", "none")
 """How the volumes of a shell can become one value."""
+
+_CHUNK = 1 << 16
+"""Voxels in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,13 @@ class DWI:
         Which volumes of `signal` the b-values belong to; all by default.
     mask_origin : str
         How the mask was made, if ivimkit has made it, for the provenance of results.
+    weights : array_like, shape (n_b,), optional
+        Weight of each volume in its average and in a fit, one per b-value, see `with_weights`.
+
+    Attributes
+    ----------
+    stored : ndarray, shape (..., n_stored)
+        The array that was given, with volumes that are not selected, too.
 
     Raises
     ------
@@ -97,7 +108,7 @@ class DWI:
     ((4, 4, 2), 32, [0.0, 100.0, 800.0])
     """
 
-    signal: NDArray[Any] = field(repr=False)
+    stored: NDArray[Any] = field(repr=False)
     acquisition: Acquisition
     mask: NDArray[np.bool_] = field(repr=False)
     geometry: Geometry
@@ -105,6 +116,7 @@ class DWI:
     sources: tuple[Source, ...]
     volumes: NDArray[np.intp] = field(repr=False)
     mask_origin: str
+    weights: NDArray[np.float64] | None = field(repr=False)
 
     def __init__(
         self,
@@ -120,6 +132,7 @@ class DWI:
         sources: Sequence[Source] = (),
         volumes: ArrayLike | None = None,
         mask_origin: str = "",
+        weights: ArrayLike | None = None,
     ) -> None:
         data = _checked_signal(signal)
         acquisition = _acquisition(bvals, bvecs, tolerance)
@@ -127,7 +140,7 @@ class DWI:
             raise OptionError(f"average is {average!r}; expected one of {', '.join(AVERAGES)}")
         if affine is not None and geometry is not None:
             raise OptionError("both affine and geometry were given; expected one. Leave out one")
-        object.__setattr__(self, "signal", data)
+        object.__setattr__(self, "stored", data)
         object.__setattr__(self, "acquisition", acquisition)
         object.__setattr__(self, "mask", _checked_mask(mask, data.shape[:-1]))
         object.__setattr__(self, "geometry", _placed(affine) if geometry is None else geometry)
@@ -135,11 +148,27 @@ class DWI:
         object.__setattr__(self, "sources", tuple(sources))
         object.__setattr__(self, "volumes", _checked_volumes(volumes, data.shape, acquisition))
         object.__setattr__(self, "mask_origin", mask_origin)
+        object.__setattr__(self, "weights", _checked_weights(weights, acquisition.n_volumes))
+
+    @cached_property
+    def signal(self) -> NDArray[Any]:
+        """Signal of the volumes that are selected, shape (..., n_volumes), a.u.
+
+        It is the array that was given, or a view of it where the selected volumes are evenly
+        spaced (all up to some b, every second one). Of others it is a copy, made at the first
+        look at it; fits and means read the array as it is stored and never make one.
+        """
+        if np.array_equal(self.volumes, np.arange(self.stored.shape[-1])):
+            return self.stored
+        step = np.diff(self.volumes)
+        if step.size and step[0] > 0 and np.all(step == step[0]):
+            return self.stored[..., self.volumes[0] : self.volumes[-1] + 1 : step[0]]
+        return self.stored[..., self.volumes]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Spatial shape."""
-        return self.signal.shape[:-1]
+        return self.stored.shape[:-1]
 
     @property
     def n_voxels(self) -> int:
@@ -153,17 +182,49 @@ class DWI:
 
     @property
     def fit_bvals(self) -> NDArray[np.float64]:
-        """b-value of each value that is fitted, in s/mm^2: one per shell, or per volume."""
+        """b-value of each value that is fitted, in s/mm^2: one per shell, or per volume.
+
+        That of a shell is the mean over its volumes, with their weights.
+        """
         if self.average == "none":
             return self.acquisition.bvals
-        return self.acquisition.shell_bvals
+        if self.weights is None:
+            return self.acquisition.shell_bvals
+        return np.array([self._mean_b(shell) for shell in self.acquisition.shells])
 
     @property
     def fit_counts(self) -> NDArray[np.float64]:
-        """Number of volumes behind each value that is fitted: its weight."""
+        """Weight of each value that is fitted: number of volumes, or sum of their weights."""
+        if self.average == "none":
+            return np.ones(self.acquisition.n_volumes) if self.weights is None else self.weights
+        if self.weights is None:
+            return self.acquisition.counts.astype(np.float64)
+        parts = [self.weights[list(shell.volumes)] for shell in self.acquisition.shells]
+        # Of weights that are alike a product: their sum would round.
+        return np.array([w.size * w[0] if np.all(w == w[0]) else w.sum() for w in parts])
+
+    @property
+    def fit_averages(self) -> NDArray[np.float64]:
+        """Number of volumes with the same noise as each value that is fitted.
+
+        It is the number of volumes that have a weight, and less if the weights differ.
+        """
         if self.average == "none":
             return np.ones(self.acquisition.n_volumes)
-        return self.acquisition.counts.astype(np.float64)
+        if self.weights is None:
+            return self.fit_counts
+        parts = [self.weights[list(self._used(shell))] for shell in self.acquisition.shells]
+        return np.array(
+            [w.size if np.all(w == w[0]) else w.sum() ** 2 / (w**2).sum() for w in parts],
+            dtype=np.float64,
+        )
+
+    @property
+    def fit_acquisition(self) -> Acquisition:
+        """The acquisition of the volumes that have a weight."""
+        if self.weights is None:
+            return self.acquisition
+        return self.acquisition.take(np.flatnonzero(self.weights))
 
     def select(
         self,
@@ -178,9 +239,9 @@ class DWI:
         Parameters
         ----------
         bmin, bmax : float, optional
-            Lowest and highest b-value, in s/mm^2, inclusive.
+            Lowest and highest b-value, in s/mm^2, inclusive, see `Acquisition.select`.
         bvals : sequence of float, optional
-            The b-values to keep, in s/mm^2.
+            The b-values to keep, in s/mm^2: of each the shell that is nearest, within 3 %.
         volumes : sequence of int, optional
             Positions of the volumes to keep, from 0.
 
@@ -201,7 +262,11 @@ class DWI:
         [0.0, 500.0, 1000.0]
         """
         keep = self.acquisition.select(bmin=bmin, bmax=bmax, bvals=bvals, volumes=volumes)
-        return self._with(acquisition=self.acquisition.take(keep), volumes=self.volumes[keep])
+        return self._with(
+            acquisition=self.acquisition.take(keep),
+            volumes=self.volumes[keep],
+            weights=None if self.weights is None else self.weights[keep],
+        )
 
     def with_mask(self, mask: ArrayLike | None, *, origin: str = "") -> DWI:
         """Return the scan with another mask; None means all voxels.
@@ -230,6 +295,94 @@ class DWI:
         """
         return self._with(average=average)
 
+    def with_weights(self, weights: ArrayLike | None) -> DWI:
+        """Return the scan with weights of its volumes; None means that all count alike.
+
+        A weight acts before and through every average: the mean of a shell is the weighted mean
+        of its volumes (the weighted geometric mean across directions, each with the greatest
+        weight of its volumes), and counts with the sum of the weights in a fit. A volume of weight
+        0 is left out, as if it were not there; a shell of such volumes keeps its plain mean and
+        counts nothing.
+
+        Parameters
+        ----------
+        weights : array_like, shape (n_volumes,) or (n_b,), or None
+            Weights >= 0; in place of those that the scan had. One per entry of `fit_bvals` is
+            that of each of its volumes.
+
+        Returns
+        -------
+        DWI
+
+        Raises
+        ------
+        ShapeError
+            If there is not one weight per volume.
+        OptionError
+            If a weight is negative or not finite, or all are 0.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> dwi = ik.DWI([[100.0, 50.0, 90.0, 40.0]], [0, 800, 0, 800])
+        >>> dwi.with_weights([1, 1, 0, 3]).curve().tolist()
+        [100.0, 42.5]
+        """
+        if weights is None:
+            return self._with(weights=None)
+        given = np.asarray(weights, dtype=np.float64)
+        n_volumes, n_b = self.acquisition.n_volumes, len(self.fit_bvals)
+        if given.ndim != 1 or given.size not in (n_volumes, n_b):
+            raise ShapeError(
+                f"weights have shape {given.shape}; expected one per distinct b-value ({n_b}) "
+                f"or per volume ({n_volumes})"
+            )
+        if given.size != n_volumes:
+            spread = np.empty(n_volumes)
+            for shell, weight in zip(self.acquisition.shells, given, strict=True):
+                spread[list(shell.volumes)] = weight
+            given = spread
+        return self._with(weights=given)
+
+    def curve(self, mask: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Return the mean signal of a region, one value per entry of `fit_bvals`.
+
+        Volumes are selected, weighted and averaged in each voxel as for a fit.
+
+        Parameters
+        ----------
+        mask : array_like, shape (...), optional
+            The region, where > 0; only voxels in the scan's own mask count, which is the default.
+
+        Returns
+        -------
+        ndarray, shape (n_b,)
+            Signal, a.u.; voxels in which one of the values is not finite are left out.
+
+        Raises
+        ------
+        ShapeError
+            If the mask has another shape, or no voxel of the scan's mask is in it.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> dwi = ik.DWI([[100, 60, 20], [200, 80, 40]], [0, 500, 1000])
+        >>> dwi.curve().tolist(), dwi.select(bmax=500).curve([0, 1]).tolist()
+        ([150.0, 70.0, 30.0], [200.0, 80.0])
+        """
+        region = self if mask is None else self.with_mask(mask)
+        reader = region.with_mask(region.mask & self.mask).voxels()
+        total, n = np.zeros(reader.n_columns), 0
+        used = self.fit_counts > 0.0
+        for start in range(0, reader.n_voxels, _CHUNK):
+            values = np.empty((min(_CHUNK, reader.n_voxels - start), reader.n_columns))
+            reader.read(start, start + _CHUNK, values)
+            values = values[np.isfinite(values[:, used]).all(axis=1)]
+            total += values.sum(axis=0)
+            n += len(values)
+        return total / n if n else np.full(reader.n_columns, np.nan)
+
     def voxels(self) -> VoxelReader:
         """Return a reader of the voxels in the mask.
 
@@ -251,7 +404,7 @@ class DWI:
             columns = [Column(((int(volume),),)) for volume in self.volumes]
         else:
             columns = [self._column(shell) for shell in self.acquisition.shells]
-        return VoxelReader(self.signal, self.mask, columns)
+        return VoxelReader(self.stored, self.mask, columns)
 
     def mean_image(self, b: float) -> NDArray[np.float64]:
         """Return the averaged image of the shell nearest to a b-value, also outside the mask.
@@ -267,20 +420,40 @@ class DWI:
             Signal, a.u.
         """
         shell = min(self.acquisition.shells, key=lambda shell: abs(shell.b - b))
-        reader = VoxelReader(self.signal, _everywhere(self.shape), [self._column(shell)])
+        reader = VoxelReader(self.stored, _everywhere(self.shape), [self._column(shell)])
         values = np.empty((reader.n_voxels, 1))
         reader.read(0, reader.n_voxels, values)
         return np.asarray(reader.scatter(values[:, 0], np.nan))
 
+    def _used(self, shell: Shell) -> tuple[int, ...]:
+        """Return the volumes of a shell that have a weight; all of them if none has."""
+        if self.weights is None:
+            return shell.volumes
+        return tuple(v for v in shell.volumes if self.weights[v] > 0.0) or shell.volumes
+
+    def _mean_b(self, shell: Shell) -> float:
+        assert self.weights is not None
+        used = list(self._used(shell))
+        b, weights = self.acquisition.bvals[used], self.weights[used]
+        # Of equal values exactly that value, as a sum would round.
+        if np.all(b == b[0]):
+            return float(b[0])
+        return float(b.mean() if np.all(weights == weights[0]) else np.average(b, weights=weights))
+
     def _column(self, shell: Shell) -> Column:
         """Translate a shell to volumes of the signal array, grouped for averaging."""
+        used = self._used(shell)
+        groups: tuple[tuple[int, ...], ...] = (used,)
         if self.average == "auto" and self.acquisition.bvecs is not None:
-            groups = self.acquisition.directions(shell.volumes)
+            groups = self.acquisition.directions(used)
         elif self.average == "geometric":
-            groups = tuple((volume,) for volume in shell.volumes)
-        else:
-            groups = (shell.volumes,)
-        return Column(tuple(tuple(int(self.volumes[v]) for v in group) for group in groups))
+            groups = tuple((volume,) for volume in used)
+        weights = None
+        if self.weights is not None and self.weights[list(used)].any():
+            weights = tuple(tuple(float(self.weights[v]) for v in group) for group in groups)
+        return Column(
+            tuple(tuple(int(self.volumes[v]) for v in group) for group in groups), weights
+        )
 
     def _with(self, **changes: Any) -> DWI:
         given: dict[str, Any] = {
@@ -290,9 +463,10 @@ class DWI:
             "sources": self.sources,
             "volumes": self.volumes,
             "mask_origin": self.mask_origin,
+            "weights": self.weights,
             **changes,
         }
-        return DWI(self.signal, given.pop("acquisition", self.acquisition), **given)
+        return DWI(self.stored, given.pop("acquisition", self.acquisition), **given)
 
 
 def _placed(affine: ArrayLike | None) -> Geometry:
@@ -358,6 +532,20 @@ def _checked_volumes(
         )
     index.setflags(write=False)
     return index
+
+
+def _checked_weights(weights: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
+    if weights is None:
+        return None
+    given = np.array(weights, dtype=np.float64)
+    if given.shape != (n,):
+        raise ShapeError(f"weights have shape {given.shape}; expected one per volume, ({n},)")
+    if not (np.isfinite(given).all() and (given >= 0.0).all()):
+        raise OptionError("weights must be finite and >= 0; set a weight to 0 to leave it out")
+    if not given.any():
+        raise OptionError("all weights are 0; expected volumes with a weight. Leave them out")
+    given.setflags(write=False)
+    return given
 
 
 def _checked_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ import functools
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult, Provenance, VoxelMaps
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FAILED, FitStatus
+from ivimkit.thresholds import at_shell
 from ivimkit.training import Scan, settle
 from ivimkit.voxel_reader import VoxelReader
 
@@ -77,8 +78,9 @@ def fit(
     uncertainty : str or Estimator, optional
         How to find out how sure the numbers are, see `ivimkit.uncertainty`.
     weights : array_like, optional
-        Weight of each b-value, shape (n_volumes,) or one per distinct b-value, on top of the
-        number of averages. Zero leaves a b-value out.
+        Weight of each volume, shape (n_volumes,), before and through every average: see
+        `DWI.with_weights`. Zero leaves a volume out. Or one per distinct b-value, which is that
+        of each of its volumes.
     adc_bvals : array_like, optional
         b-values used for the ADC; all by default.
     threads : int, optional
@@ -122,19 +124,20 @@ def fit(
     >>> result.maps["D"].shape
     (24, 24, 1)
     """
-    dwi = as_dwi(data, bvals, mask)
+    dwi = as_dwi(data, bvals, mask, weights)
     the_model, the_method = models.get(model), methods.get(method)
     the_estimator = None if uncertainty is None else estimators.get(uncertainty)
     if the_estimator is not None:
         the_estimator.check(the_model, the_method)
         _check_maps(the_model, the_method, the_estimator)
-    b, counts = dwi.fit_bvals, dwi.fit_counts
-    weight = counts * _weights(weights, dwi)
-    _check(_used(dwi, weight), the_model, the_method)
+    the_method = _at_shells(the_method, the_model, dwi.fit_acquisition)
+    b, weight = dwi.fit_bvals, dwi.fit_counts
+    _check(dwi.fit_acquisition, the_model, the_method)
     reader = dwi.voxels()
     gpus = gpus_for(device, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     started, clock = datetime.now(UTC), time.perf_counter()
+    counts = dwi.fit_averages
     means = bool((counts[weight > 0.0] > 1.0).any())
     as_fitted = the_method.for_means() if means else the_method
     scan = Scan(
@@ -148,9 +151,7 @@ def fit(
         threads,
     )
     regions = _regions(labels, the_method, dwi, reader)
-    adc_task = Task(
-        models.get("monoexp"), methods.get("loglinear"), _adc_weight(adc_bvals, b, weight)
-    )
+    adc_task = Task(models.get("monoexp"), methods.get("loglinear"), adc_weight(adc_bvals, dwi))
     settled: dict[str, PosteriorMethod] = {}
     fitted, adc, further = _run(
         scan, regions, as_fitted, the_estimator, adc_task, settled, (where, precision), progress
@@ -179,7 +180,15 @@ def fit(
             versions=_versions(),
             call="ivimkit.fit",
             options={
-                **_options(the_model, the_method, the_estimator, dwi, sigma, weights, adc_bvals),
+                **_options(
+                    the_model,
+                    the_method,
+                    the_estimator,
+                    dwi,
+                    sigma,
+                    _given_weights(weights, dwi),
+                    adc_bvals,
+                ),
                 **_settled_record(the_method, settled, labels is not None),
                 "precision": precision,
             },
@@ -304,8 +313,15 @@ def _regions(
     return {f"{label:g}": np.flatnonzero(inside == label) for label in np.unique(inside)}
 
 
-def as_dwi(data: DWI | ArrayLike, bvals: ArrayLike | None, mask: ArrayLike | None) -> DWI:
+def as_dwi(
+    data: DWI | ArrayLike,
+    bvals: ArrayLike | None,
+    mask: ArrayLike | None,
+    weights: ArrayLike | None = None,
+) -> DWI:
     """Return what `fit` was given as a scan: a scan, or an array and its b-values."""
+    if weights is not None:
+        return as_dwi(data, bvals, mask).with_weights(weights)
     if isinstance(data, DWI):
         if bvals is not None:
             raise OptionError("bvals were given beside a DWI, which has its own; leave them out")
@@ -317,17 +333,26 @@ def as_dwi(data: DWI | ArrayLike, bvals: ArrayLike | None, mask: ArrayLike | Non
     return DWI(data, bvals, mask=mask)
 
 
-def _used(dwi: DWI, weight: NDArray[np.float64]) -> Acquisition:
-    """Return the acquisition of the volumes that have a weight."""
-    if dwi.average == "none":
-        return dwi.acquisition.take(np.flatnonzero(weight))
-    shells = [s for s, w in zip(dwi.acquisition.shells, weight, strict=True) if w > 0.0]
-    return dwi.acquisition.take(sorted(volume for s in shells for volume in s.volumes))
+def _at_shells(method: FitMethod, model: SignalModel, acquisition: Acquisition) -> FitMethod:
+    """Return the method with its thresholds beside shells that reach over them, see `at_shell`."""
+    for option in fields(method):
+        if option.metadata.get("unit") != "s/mm^2":
+            continue
+        threshold = getattr(method, option.name)
+        if threshold is None and model.pools is not None and model.pools.fraction is not None:
+            threshold = option.metadata.get("usual")
+        if threshold is None:
+            continue
+        moved = at_shell(acquisition, threshold, upper=option.metadata["upper"])
+        if moved != threshold:
+            change: dict[str, Any] = {option.name: moved}
+            method = replace(method, **change)
+    return method
 
 
 def _check(acquisition: Acquisition, model: SignalModel, method: FitMethod) -> None:
     """Refuse what cannot be fitted and warn of what cannot be fitted well."""
-    distinct = np.unique(acquisition.shell_bvals).size
+    distinct = acquisition.n_distinct
     needed = max(model.n_free, 2)
     if distinct < needed:
         raise AcquisitionError(
@@ -353,38 +378,30 @@ def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> 
         )
 
 
-def _weights(weights: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
-    """Return one extra weight per column of the signal."""
-    n = dwi.fit_bvals.size
-    if weights is None:
-        return np.ones(n)
-    given = np.asarray(weights, dtype=np.float64)
-    if given.ndim != 1 or given.size not in (n, dwi.acquisition.n_volumes):
-        raise ShapeError(
-            f"weights have shape {given.shape}; expected one per distinct b-value ({n}) "
-            f"or per volume ({dwi.acquisition.n_volumes})"
-        )
-    if not (np.isfinite(given).all() and (given >= 0.0).all()):
-        raise OptionError("weights must be finite and >= 0; set a weight to 0 to leave it out")
-    if given.size == n:
-        return given
-    return np.array([given[list(shell.volumes)].mean() for shell in dwi.acquisition.shells])
-
-
-def _adc_weight(
-    adc_bvals: ArrayLike | None, b: NDArray[np.float64], weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the weights with zeros at b-values that the ADC does not use."""
+def adc_weight(adc_bvals: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
+    """Return the weights of a scan with zeros at b-values that the ADC does not use."""
+    b, weight = dwi.fit_bvals, dwi.fit_counts
     if adc_bvals is None:
         return weight
-    wanted = np.atleast_1d(np.asarray(adc_bvals, dtype=np.float64))
+    acquisition = dwi.acquisition
+    chosen = np.zeros(acquisition.n_volumes, dtype=bool)
+    missing = []
+    for value in np.atleast_1d(np.asarray(adc_bvals, dtype=np.float64)):
+        try:
+            chosen[acquisition.select(bvals=[float(value)])] = True
+        except AcquisitionError:
+            missing.append(f"{value:g}")
     listed = ", ".join(f"{value:g}" for value in np.unique(b))
-    missing = [f"{value:g}" for value in wanted if not np.isclose(b, value, rtol=0.01).any()]
     if missing:
         raise AcquisitionError(
             f"adc_bvals {', '.join(missing)} are not in the scan; it has {listed}"
         )
-    used = np.array([np.isclose(value, wanted, rtol=0.01).any() for value in b])
+    shells = acquisition.shells
+    used = (
+        chosen
+        if dwi.average == "none"
+        else np.array([chosen[list(shell.volumes)].any() for shell in shells])
+    )
     if np.unique(b[used & (weight > 0.0)]).size < 2:
         raise AcquisitionError(
             f"adc_bvals leave fewer than two b-values; an ADC needs two of {listed}"
@@ -409,6 +426,11 @@ def _sigma(
             "deviation of the noise, > 0, in every voxel of the mask"
         )
     return used
+
+
+def _given_weights(weights: ArrayLike | None, dwi: DWI) -> ArrayLike | None:
+    """Return the weights as they were given, to the fit or before to the scan."""
+    return dwi.weights if weights is None else weights
 
 
 def _sigma_record(sigma: ArrayLike | NoiseEstimate | None) -> float | str | None:

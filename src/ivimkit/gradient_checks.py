@@ -7,10 +7,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import AcquisitionError
 
-__all__ = ["checked_bvals", "checked_bvecs", "checked_labels"]
+__all__ = ["checked_bvals", "checked_bvecs", "checked_labels", "odd_lengths"]
 
 _LOWEST_MAXIMUM = 10.0
-_HIGHEST_MAXIMUM = 1e5
+_HIGHEST_MAXIMUM = 1e4
+_USUAL = (50.0, 1e4)
+# GE adds this to b-values of volumes with several directions.
+_ROUNDED_LENGTH = 0.02
+_GE_OFFSET = 1e9
 
 
 def checked_bvals(bvals: ArrayLike) -> NDArray[np.float64]:
@@ -61,11 +65,55 @@ def _check_unit(b: NDArray[np.float64]) -> None:
             "If the unit is ms/um^2, say --b-unit ms/um2, load(..., b_unit='ms/um2'), "
             "or multiply by 1000"
         )
-    if highest > _HIGHEST_MAXIMUM:
+    if highest <= _HIGHEST_MAXIMUM:
+        return
+    positive = b[b > 0] - _GE_OFFSET
+    if positive.min() > 0 and positive.max() <= _HIGHEST_MAXIMUM:
         raise AcquisitionError(
-            f"the highest b-value is {highest:g}; expected s/mm^2, that is up to some thousands. "
-            "If the unit is s/m^2, divide by 1e6"
+            f"the highest b-value is {highest:.10g}; expected s/mm^2, that is up to some "
+            f"thousands. This is the offset of 1e9 of GE: subtract 1000000000 from each b-value "
+            f"above 0, which leaves up to {positive.max():g}"
         )
+    likely = [
+        f"{name} ({option}), divide by {text}"
+        for name, option, factor, text in (
+            ("s/cm^2", "--b-unit s/cm2, b_unit='s/cm2'", 1e2, "100"),
+            ("s/m^2", "--b-unit s/m2, b_unit='s/m2'", 1e6, "1e6"),
+        )
+        if _USUAL[0] <= highest / factor <= _USUAL[1]
+    ]
+    raise AcquisitionError(
+        f"the highest b-value is {highest:g}; expected s/mm^2, that is up to some thousands. "
+        + (f"If the unit is {' or '.join(likely)}" if likely else "Correct the b-values")
+    )
+
+
+def odd_lengths(
+    bvals: NDArray[np.float64], bvecs: NDArray[np.float64] | None, *, differ: bool
+) -> str | None:
+    """Say in what way directions of weighted volumes are not of length 1; None if they are.
+
+    With `differ`, lengths that are all alike carry nothing and are no reason to say so.
+
+    Such lengths can carry the b-values: where these are nominal, as MRtrix reads it, the true
+    ones are b |v|^2.
+    """
+    if bvecs is None:
+        return None
+    length = np.sqrt((bvecs**2).sum(axis=1))
+    weighted = (bvals > 0) & (length > 0)
+    odd = np.flatnonzero(weighted & (np.abs(length - 1.0) > _ROUNDED_LENGTH))
+    if not odd.size or (differ and np.ptp(length[weighted]) <= _ROUNDED_LENGTH):
+        return None
+    low, high, first = length[odd].min(), length[odd].max(), int(odd[0])
+    true = bvals[first] * length[first] ** 2
+    return (
+        f"the directions of {odd.size} of {np.count_nonzero(weighted)} weighted volumes have "
+        f"lengths of {low:.3g} to {high:.3g}; expected 1. The b-values are used as they are. They "
+        "may be nominal and the lengths carry the true ones, b |v|^2 (MRtrix reads them so): "
+        f"volume {first} would be b = {true:.4g}, not {bvals[first]:.4g}. Then write these to the "
+        "b-value file, and else directions of length 1"
+    )
 
 
 def checked_bvecs(bvecs: ArrayLike | None, n: int) -> NDArray[np.float64] | None:

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from ivimkit.errors import OptionError
 
-__all__ = ["Parameter"]
+__all__ = ["BLOOD_RATE", "TISSUE_RATE", "Parameter"]
+
+TISSUE_RATE = (1e-6, 0.1)
+"""Least and greatest D or ADC, in mm^2/s, that is not a number in another unit."""
+
+BLOOD_RATE = (1e-5, 1.0)
+"""The same for D*."""
+
+_OF = {TISSUE_RATE: "for tissue", BLOOD_RATE: "for blood"}
+_FACTORS = (1e-3, 1e-6, 1e-9)
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,9 @@ class Parameter:
         Range that figures show, in `unit`; ``(nan, nan)`` leaves it to the data.
     description : str
         One line for sidecars and tables.
+    plausible : tuple of float, optional
+        Range of values as they are met. A greater one was meant in another unit, and is refused;
+        the message scales it into the range. By default up to 1 for fractions and rates.
 
     Raises
     ------
@@ -51,6 +63,7 @@ class Parameter:
     start: float
     display: tuple[float, float] = (math.nan, math.nan)
     description: str = ""
+    plausible: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.lower) or math.isnan(self.upper) or self.lower > self.upper:
@@ -58,6 +71,40 @@ class Parameter:
                 f"bounds of {self.name} are {self.lower} to {self.upper}; "
                 "expected two numbers, the lower one first"
             )
+
+    def check_unit(self, value: float) -> None:
+        """Refuse a value that can only have been meant in another unit.
+
+        Parameters
+        ----------
+        value : float
+            The value, or the greatest of several, in `unit`.
+
+        Raises
+        ------
+        OptionError
+            If it is not plausible; the message names what may have been meant.
+
+        Examples
+        --------
+        >>> from ivimkit import models
+        >>> models.get("biexp")["D_star"].check_unit(37)
+        Traceback (most recent call last):
+        ...
+        ivimkit.errors.OptionError: D_star is to be up to 37 mm^2/s; ... did you mean 0.037?
+        """
+        least, most = self.plausible or (0.0, 1.0 if self.unit in ("", "mm^2/s") else math.inf)
+        if value <= most:
+            return
+        scaled = (value * factor for factor in _FACTORS)
+        meant = next((v for v in scaled if least <= v <= most), None)
+        unit = f" {self.unit}" if self.unit else ""
+        of = _OF.get(self.plausible, "as a rule") if self.plausible else "as a rule"
+        expected = f"values are in {self.unit}, " if self.unit else "values are shares, "
+        raise OptionError(
+            f"{self.name} is to be up to {value:g}{unit}; {expected}"
+            f"about {self.start:g} {of}" + ("" if meant is None else f": did you mean {meant:g}?")
+        )
 
     @property
     def fixed(self) -> bool:

@@ -190,13 +190,15 @@ class SignalModel:
         Raises
         ------
         OptionError
-            For an unknown name or a value that is not finite.
+            For an unknown name, or a value that is not finite or was meant in another unit.
         """
         model = self
         for name, value in starts.items():
             if not math.isfinite(value):
                 raise OptionError(f"start of {name} is {value}; expected a finite number")
             old = self[name]
+            if value > old.start:
+                old.check_unit(value)
             model = model._replace(
                 name, replace(old, start=min(max(float(value), old.lower), old.upper))
             )
@@ -223,11 +225,7 @@ class SignalModel:
                 f"{name} is to be between {lower:g} and {upper:g}{' ' + unit if unit else ''}; "
                 f"expected 0 <= lower <= upper <= {highest:g}"
             )
-        if self.pools and name == self.pools.slow and upper > 0.1:
-            raise OptionError(
-                f"{name} is to be up to {upper:g} {unit}; values are in mm^2/s, "
-                f"about 1e-3 for tissue: did you mean {upper * 1e-3:g}?"
-            )
+        self[name].check_unit(upper)
 
 
 def _pair(name: str, pair: tuple[float, float]) -> tuple[float, float]:

@@ -23,9 +23,13 @@ class Column:
     groups : tuple of tuple of int
         Volumes of the signal array: the arithmetic mean within each group, the geometric mean
         of the groups.
+    weights : tuple of tuple of float, optional
+        Weight of each of them, > 0, in both means; all alike by default. A group counts by the
+        greatest of its weights: repeats do not make a direction count more than others.
     """
 
     groups: tuple[tuple[int, ...], ...]
+    weights: tuple[tuple[float, ...], ...] | None = None
 
 
 class VoxelReader:
@@ -147,25 +151,31 @@ class VoxelReader:
         return chunk
 
     def _average(self, column: Column, where: slice | NDArray[np.intp]) -> NDArray[np.float64]:
-        if len(column.groups) == 1:
-            return self._mean(column.groups[0], where)
-        first, *others = (self._mean(group, where) for group in column.groups)
+        weights = column.weights or tuple((1.0,) * len(group) for group in column.groups)
+        groups = list(zip(column.groups, weights, strict=True))
+        if len(groups) == 1:
+            return self._mean(*groups[0], where)
+        first, *others = (self._mean(*group, where) for group in groups)
+        shares = _relative([max(own) for own in weights])
         total, log_total, positive = first.copy(), np.log(first), ~(first <= 0)
-        for mean in others:
-            total += mean
-            log_total += np.log(mean)
+        for mean, share in zip(others, shares[1:], strict=True):
+            total += _scaled(mean, share)
+            log_total += _scaled(np.log(mean), share)
             positive &= ~(mean <= 0)
-        n = len(column.groups)
+        n = sum(shares)
         return np.where(positive, np.exp(log_total / n), total / n)
 
     def _mean(
-        self, group: tuple[int, ...], where: slice | NDArray[np.intp]
+        self, group: tuple[int, ...], weights: tuple[float, ...], where: slice | NDArray[np.intp]
     ) -> NDArray[np.float64]:
         # Volume after volume, not np.mean: the order of the sum must not depend on the chunk.
+        if len(group) == 1:
+            return self._get(group[0], where)
+        shares = _relative(weights)
         total = self._get(group[0], where)
-        for volume in group[1:]:
-            total += self._get(volume, where)
-        return total if len(group) == 1 else total / len(group)
+        for volume, share in zip(group[1:], shares[1:], strict=True):
+            total += _scaled(self._get(volume, where), share)
+        return total / sum(shares)
 
     def _get(self, volume: int, where: slice | NDArray[np.intp]) -> NDArray[np.float64]:
         data = self._volumes[volume]
@@ -173,6 +183,15 @@ class VoxelReader:
             return data[where].astype(np.float64)
         flat = np.arange(where.start, where.stop) if isinstance(where, slice) else where
         return data[np.unravel_index(flat, data.shape, order=self.order)].astype(np.float64)
+
+
+def _relative(weights: Sequence[float]) -> list[float]:
+    """Return weights by the first of them: those that are all alike are 1 and change no bit."""
+    return [weight / weights[0] for weight in weights]
+
+
+def _scaled(values: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    return values if share == 1.0 else values * share
 
 
 def _whole_rows(

@@ -11,7 +11,9 @@ from ivimkit.coverage import coverage_of, perfusion_left_at
     [
         ([0, 10, 20, 30, 40, 50, 100, 150, 200, 400, 600, 800], ["good"] * 4),
         ([0, 50, 400, 800], ["good", "thin", "missing", "thin"]),
-        ([5, 1000], ["missing"] * 4),
+        ([5, 1000], ["missing", "missing", "missing", "thin"]),
+        ([0, 900, 1000, 1500], ["good", "missing", "missing", "good"]),
+        ([5, 1600], ["missing"] * 4),
     ],
 )
 def test_grades(bvals, grades):
@@ -20,7 +22,7 @@ def test_grades(bvals, grades):
 
 def test_ranges_say_what_is_there_and_what_is_recommended():
     tissue = coverage_of([0, 300, 500, 1000])[3]
-    assert tissue.present == (300.0, 500.0)
+    assert tissue.present == (300.0, 500.0, 1000.0)
     assert tissue.recommended == (400.0, 600.0, 800.0)
 
 

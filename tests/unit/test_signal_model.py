@@ -42,7 +42,7 @@ def test_a_start_stays_inside_whatever_comes_first(name, values):
 
 
 def test_start_outside_the_bounds_is_moved_inside():
-    assert BIEXP.with_start(D_star=5.0)["D_star"].start == 0.2
+    assert BIEXP.with_start(D_star=0.5)["D_star"].start == 0.2
     assert BIEXP.with_start(D_star=-1.0)["D_star"].start == 2e-3
 
 

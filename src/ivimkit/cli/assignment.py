@@ -92,7 +92,7 @@ def number_list(text: str, option: str) -> list[float]:
 
 
 def position_list(text: str, option: str) -> list[int]:
-    """Parse positions and ranges of them, like ``0-4,7``.
+    """Parse positions and ranges of them, like ``0-4,7``, or ``0-40:2`` for every second one.
 
     Raises
     ------
@@ -133,9 +133,11 @@ def words(text: str) -> list[str]:
 
 
 def _range(word: str) -> range:
-    first, dash, last = word.partition("-")
+    part, colon, every = word.partition(":")
+    first, dash, last = part.partition("-")
     start = int(first)
     stop = int(last) if dash else start
-    if stop < start:
+    step = int(every) if colon else 1
+    if stop < start or step < 1 or (colon and not dash):
         raise ValueError(word)
-    return range(start, stop + 1)
+    return range(start, stop + 1, step)

@@ -94,7 +94,9 @@ def check(
             bvals=bvals,
             volumes=volumes,
         ),
-        setup=FitSetup(model=model, method=method, options=option or (), organ=organ),
+        setup=FitSetup(
+            model=model, method=method, options=option or (), organ=organ, b_unit=b_unit.value
+        ),
         b_split=b_split,
     )
     raise typer.Exit(report.run(scans, stack=stack))

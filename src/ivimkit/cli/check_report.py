@@ -11,6 +11,7 @@ import numpy as np
 import typer
 from rich.text import Text
 
+from ivimkit.acquisition import Acquisition
 from ivimkit.cli.exit_codes import DONE, WRONG_INPUT, worst
 from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import exit_code_of
@@ -25,6 +26,7 @@ from ivimkit.geometry import Geometry
 from ivimkit.noise import ShellSignal, estimate, shell_signals
 from ivimkit.rounding import percent
 from ivimkit.signal_model import SignalModel
+from ivimkit.thresholds import require_split
 
 __all__ = ["CheckReport"]
 
@@ -46,7 +48,7 @@ class CheckReport:
     setup : FitSetup
         What would be fitted and how.
     b_split : float, optional
-        Threshold to look at, s/mm^2.
+        Threshold to look at, in the unit of the b-values.
     """
 
     ctx: typer.Context
@@ -81,6 +83,8 @@ class CheckReport:
     ) -> None:
         name = str(scan if isinstance(scan, Path) else f"{scan[0]} and {len(scan) - 1} more")
         dwi = reading.load(scan)
+        if self.b_split is not None:
+            require_split(dwi.acquisition, "--b-split", self.scan.in_s_mm2(self.b_split))
         signals = shell_signals(dwi)
         error = _why_not(dwi, model, method)
         self.screen.show(Text(name, style="bold"), *_facts(dwi), "")
@@ -108,7 +112,8 @@ class CheckReport:
         organ = self.setup.preset()
         usual = _USUAL_SPLIT if organ is None else organ.b_split
         own = method.options().get("b_split")
-        return next(float(b) for b in (self.b_split, own, usual) if b is not None)
+        given = None if self.b_split is None else self.scan.in_s_mm2(self.b_split)
+        return next(float(b) for b in (given, own, usual) if b is not None)
 
 
 def _why_not(dwi: DWI, model: SignalModel, method: FitMethod) -> InputError | None:
@@ -126,7 +131,13 @@ def _facts(dwi: DWI) -> Iterator[str]:
     shape = " x ".join(map(str, dwi.shape))
     size = " x ".join(f"{edge:.3g}" for edge in dwi.geometry.voxel_size)
     total = dwi.mask.size
-    yield (f"{shape} voxels of {size} mm, {dwi.acquisition.n_volumes} volumes, {dwi.signal.dtype}")
+    yield (f"{shape} voxels of {size} mm, {dwi.acquisition.n_volumes} volumes, {dwi.stored.dtype}")
+    roles = {"bvals": "b", "bvecs": "directions"}
+    read = [(roles[s.role], s.path) for s in dwi.sources if s.role in roles]
+    if read:
+        yield ", ".join(f"{what} from {path}" for what, path in read)
+    if dwi.acquisition.bvecs is not None:
+        yield "directions are taken as unit vectors: their lengths do not count"
     if dwi.n_voxels == total:
         yield f"no mask: all {spaced(total)} voxels, air included (--mask auto finds the tissue)"
     else:
@@ -168,7 +179,7 @@ def _findings(
         yield "error", "bold red", str(error)
     else:
         yield _ok(
-            f"{acquisition.n_shells} distinct b-values for the {model.n_free} free parameters "
+            f"{acquisition.n_distinct} distinct b-values for the {model.n_free} free parameters "
             f"of {model.name}"
         )
     found = acquisition.warnings(
@@ -177,7 +188,22 @@ def _findings(
     )
     yield from map(_warning, found)
     if not found:
-        yield _ok(f"the choice of b-values is sound for {model.name}")
+        poor = _not_covered(acquisition, model)
+        yield _ok(
+            f"the choice of b-values is sound for {model.name}"
+            + (f", but for {' and '.join(poor)}: see the coverage below" if poor else "")
+        )
+
+
+def _not_covered(acquisition: Acquisition, model: SignalModel) -> list[str]:
+    """Name the ranges of b-values that the model needs and in which there are none."""
+    pools, ranges = model.pools, acquisition.coverage()
+    needed = ranges if pools is None or pools.fast is not None else (ranges[0], ranges[-1])
+    return [
+        f"b = {part.low:g}" if part.low == part.high else f"b = {part.low:g}-{part.high:g}"
+        for part in needed
+        if part.grade == "missing"
+    ]
 
 
 def _position(dwi: DWI) -> Iterator[tuple[str, str, str]]:

@@ -30,6 +30,7 @@ from ivimkit.cli.options import (
     Unit,
     Verbose,
     Volumes,
+    Weights,
 )
 from ivimkit.cli.registry import complete, method_names, model_names, organ_names, prior_names
 
@@ -59,6 +60,7 @@ def compare(
     volumes: Volumes = None,
     average: AverageBy = Average.auto,
     tolerance: Tolerance = None,
+    weights: Weights = None,
     models: Annotated[
         str,
         typer.Option(
@@ -201,6 +203,7 @@ def compare(
         prior=prior,
         organ=organ,
         sigma=sigma,
+        weights=weights,
         labels=labels,
         overwrite=overwrite,
         figures=figures,

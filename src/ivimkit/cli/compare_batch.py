@@ -21,7 +21,7 @@ from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
 from ivimkit.cli.output_folders import check_writable, output_folders
 from ivimkit.cli.progress import progress_shown, spaced
-from ivimkit.cli.scan_input import ScanInput
+from ivimkit.cli.scan_input import ScanInput, weight_list
 from ivimkit.cli.screen import Screen, plain_table, say_error, stderr
 from ivimkit.comparison import Comparison, compare
 from ivimkit.dwi import DWI
@@ -69,6 +69,8 @@ class CompareBatch:
         Noise: a number or a file.
     labels : str, optional
         Regions: a file.
+    weights : str, optional
+        List of weights, or a file of them.
     overwrite : bool
         Whether results may be replaced.
     figures : bool
@@ -89,6 +91,7 @@ class CompareBatch:
     organ: str | None = None
     sigma: str | None = None
     labels: str | None = None
+    weights: str | None = None
     overwrite: bool = False
     figures: bool = True
     threads: int | None = None
@@ -111,6 +114,7 @@ class CompareBatch:
             The exit code: the gravest of all scans.
         """
         self.scan.check()
+        weight_list(self.weights)
         inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
         folders = output_folders(scans[:1] if stack else scans, out, ending="comparison")
         names = tuple(words(self.models))
@@ -163,6 +167,7 @@ class CompareBatch:
             prior=prior,
             organ=self.organ,
             sigma=self.sigma,
+            b_unit=self.scan.b_unit,
         )
         method = setup.fit_method(model)
         if self.organ is not None and prior != "organ" and "prior=organ" not in self.options:
@@ -230,6 +235,7 @@ class _Job:
                 method=self.method,
                 alpha=batch.alpha,
                 sigma=sigma,
+                weights=weight_list(batch.weights),
                 threads=batch.threads,
                 progress=lambda done, total: progress(done // n_models, total // n_models),
             )

@@ -36,6 +36,7 @@ from ivimkit.cli.options import (
     Unit,
     Verbose,
     Volumes,
+    Weights,
 )
 from ivimkit.cli.registry import complete, prior_names, uncertainty_names
 
@@ -91,16 +92,7 @@ def fit(
             help="Starting value, for methods that use one (trr), like D_star=0.03. Repeatable.",
         ),
     ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            show_default=False,
-            rich_help_panel=MODEL_PANEL,
-            help="Weight of each b-value (or volume) that is used, on top of its number of "
-            "volumes: numbers like 1,1,2 or a file of them. 0 leaves one out.",
-        ),
-    ] = None,
+    weights: Weights = None,
     adc_bvalues: Annotated[
         str | None,
         typer.Option(
@@ -264,6 +256,7 @@ def fit(
             coils=coils,
             prior=prior,
             estimate=estimate,
+            b_unit=b_unit.value,
         ),
         labels=labels,
         weights=weights,

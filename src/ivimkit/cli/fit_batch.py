@@ -22,14 +22,13 @@ from ivimkit.cli.fit_setup import FitSetup
 from ivimkit.cli.guard import command_line, exit_code_of
 from ivimkit.cli.output_folders import check_writable, output_folders
 from ivimkit.cli.progress import progress_shown
-from ivimkit.cli.scan_input import ScanInput
+from ivimkit.cli.scan_input import ScanInput, weight_list
 from ivimkit.cli.screen import Screen, say_error, stderr
 from ivimkit.dwi import DWI
 from ivimkit.errors import InputError, OptionError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.fitting import fit
-from ivimkit.io.gradients import read_bvals
 from ivimkit.io.results import FIGURES, save_with
 from ivimkit.result import FitResult
 from ivimkit.signal_model import SignalModel
@@ -129,7 +128,7 @@ class FitBatch:
     def _check_lists(self) -> None:
         """Raise OptionError for options that cannot be read, once and not per scan."""
         self.scan.check()
-        self.extra_weights()
+        weight_list(self.weights)
         self.adc_bvals()
         if self.labels is not None and self.scan.mask is None:
             raise OptionError(
@@ -143,21 +142,12 @@ class FitBatch:
             return [None] * len(scans)
         return [*files_for(self.labels, "--labels", scans, self.screen)]
 
-    def extra_weights(self) -> list[float] | None:
-        """Return the weights, from the command line or a file."""
-        if self.weights is None:
-            return None
-        try:
-            return number_list(self.weights, "--weights")
-        except OptionError as error:
-            path = Path(self.weights)
-            if not path.exists():
-                raise OptionError(f"{error}, or a file of numbers") from None
-            return [float(weight) for weight in read_bvals(path)]
-
     def adc_bvals(self) -> list[float] | None:
-        """Return the b-values of the ADC; None for all."""
-        return None if self.adc_bvalues is None else number_list(self.adc_bvalues, "--adc-bvalues")
+        """Return the b-values of the ADC, s/mm^2; None for all."""
+        if self.adc_bvalues is None:
+            return None
+        given = number_list(self.adc_bvalues, "--adc-bvalues")
+        return [self.scan.in_s_mm2(b) for b in given]
 
 
 @dataclass(frozen=True)
@@ -210,7 +200,7 @@ class _Job:
                 labels=labels,
                 sigma=sigma,
                 uncertainty=self.estimator,
-                weights=batch.extra_weights(),
+                weights=weight_list(batch.weights),
                 adc_bvals=batch.adc_bvals(),
                 threads=batch.threads,
                 device=batch.device,

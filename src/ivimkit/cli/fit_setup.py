@@ -20,6 +20,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
+from ivimkit.io.reading import B_UNITS
 from ivimkit.io.scan import open_volume
 from ivimkit.organs import Organ
 from ivimkit.signal_model import SignalModel
@@ -41,7 +42,7 @@ class FitSetup:
     options : sequence of str
         Options of the method, ``NAME=VALUE``.
     b_split : float, optional
-        Threshold of the method, s/mm^2.
+        Threshold of the method, in the unit of the b-values.
     organ : str, optional
         Name of a preset.
     bounds : sequence of str
@@ -58,6 +59,8 @@ class FitSetup:
         Distribution of the noise, and number of coils, for methods with these options.
     prior, estimate : str, optional
         Name or file of the prior, and what of the posterior to show, for method bayes.
+    b_unit : str
+        Unit of the b-values among the options of the method, see `ivimkit.load`.
     """
 
     model: str
@@ -74,6 +77,7 @@ class FitSetup:
     coils: int | None = None
     prior: str | None = None
     estimate: str | None = None
+    b_unit: str = "s/mm2"
 
     def preset(self) -> Organ | None:
         """Return the preset of the organ, if one was named."""
@@ -145,6 +149,9 @@ class FitSetup:
                     f"both {short} and --option {name} are given; expected one. Leave out one"
                 )
             options[name] = value
+        for name in _b_values(methods.get(self.method)):
+            if isinstance(options.get(name), int | float):
+                options[name] = float(options[name]) * B_UNITS[self.b_unit]
         if "prior" in options and "prior" in usual:
             options["prior"] = self._prior(options["prior"], model)
         organ = self.preset()
@@ -245,6 +252,12 @@ def _maps(text: str, option: str, scans: Sequence[Path], screen: Screen) -> list
 
 def _of(model: SignalModel, values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in model.names}
+
+
+def _b_values(method: FitMethod) -> list[str]:
+    """Name the options of a method that are b-values."""
+    fields = dataclasses.fields(method)
+    return [field.name for field in fields if field.metadata.get("unit") == "s/mm^2"]
 
 
 def _has_perfusion(model: SignalModel) -> bool:

@@ -29,6 +29,8 @@ class BUnit(StrEnum):
 
     s_mm2 = "s/mm2"
     ms_um2 = "ms/um2"
+    s_cm2 = "s/cm2"
+    s_m2 = "s/m2"
 
 
 class Precision(StrEnum):
@@ -56,10 +58,11 @@ Scans = Annotated[
 Bval = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE",
+        metavar="FILE|LIST",
         show_default=False,
         rich_help_panel=SCAN_PANEL,
-        help="b-values. By default the file beside the scan: dwi.bval for dwi.nii.gz.",
+        help="b-values: a file, or numbers like 0,10,20. By default the file beside the scan: "
+        "dwi.bval for dwi.nii.gz.",
     ),
 ]
 Bvec = Annotated[
@@ -88,7 +91,8 @@ Unit = Annotated[
         "--b-unit",
         metavar="UNIT",
         rich_help_panel=SCAN_PANEL,
-        help="Unit of the b-values: s/mm2, or ms/um2 (0 to about 3).",
+        help="Unit of the b-values, in the file and in options: s/mm2, ms/um2 (0 to about 3), "
+        "s/cm2 or s/m2.",
     ),
 ]
 Stack = Annotated[
@@ -102,10 +106,11 @@ Stack = Annotated[
 Tolerance = Annotated[
     float | None,
     typer.Option(
-        metavar="S/MM2",
+        metavar="B",
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
-        help="b-values this close are one. By default less than 5 s/mm², or up to 1 %.",
+        help="b-values with gaps up to this are one. By default less than 1 s/mm², or 2 % about "
+        "their middle.",
     ),
 ]
 AverageBy = Annotated[
@@ -124,7 +129,7 @@ Bmin = Annotated[
         metavar="B",
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
-        help="Leave out lower b-values.",
+        help="Leave out lower b-values. In the unit of --b-unit, like all b-values in options.",
     ),
 ]
 Bmax = Annotated[
@@ -143,16 +148,27 @@ Bvals = Annotated[
         metavar="LIST",
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
-        help="Use these b-values only, like 0,50,100,800.",
+        help="Use these b-values only, like 0,50,100,800: of each the nearest, within 3 %.",
     ),
 ]
 Volumes = Annotated[
     str | None,
     typer.Option(
-        metavar="LIST",
+        metavar="LIST|FILE",
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
-        help="Use these volumes only, counted from 0, like 0-8,10.",
+        help="Use these volumes only, counted from 0, like 0-8,10 or 0-40:2 (every second one), "
+        "or a file of numbers.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST|FILE",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Weight of each volume that is used (or of each b-value), in its average and in the "
+        "fit: numbers like 1,1,2 or a file of them. 0 leaves a volume out.",
     ),
 ]
 Model = Annotated[
@@ -219,10 +235,10 @@ FittedBval = Annotated[
     Path | None,
     typer.Option(
         "--bval",
-        metavar="FILE",
+        metavar="FILE|LIST",
         show_default=False,
         rich_help_panel=SCAN_PANEL,
-        help="Its b-values, if they are not beside --scan.",
+        help="Its b-values, as a file or as numbers, if they are not beside --scan.",
     ),
 ]
 # Some commands need regions, some can do without: the types differ.

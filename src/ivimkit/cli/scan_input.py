@@ -8,16 +8,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ivimkit import io, masks
 from ivimkit.cli.assignment import number_list, position_list
 from ivimkit.cli.beside import files_for
 from ivimkit.cli.screen import Screen
 from ivimkit.dwi import DWI
+from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.io.gradients import read_bvals
+from ivimkit.io.reading import B_UNITS, numbers_of
 from ivimkit.io.scan import open_volume
 
-__all__ = ["ScanInput"]
+__all__ = ["ScanInput", "weight_list"]
 
 _FILES = ("bval", "bvec", "mask")
+
+
+def weight_list(text: str | None) -> list[float] | None:
+    """Return the weights of --weights, from the command line or a file; None if there are none.
+
+    Raises
+    ------
+    OptionError
+        If it is neither numbers nor a file.
+    """
+    if text is None:
+        return None
+    try:
+        return number_list(text, "--weights")
+    except OptionError as error:
+        path = Path(text)
+        if not path.exists():
+            raise OptionError(f"{error}, or a file of numbers") from None
+        return [float(weight) for weight in read_bvals(path)]
 
 
 @dataclass(frozen=True)
@@ -31,13 +55,13 @@ class ScanInput:
     mask : str or Path, optional
         What was given: ``"auto"`` and the like, or a file; of one scan, see `each`, its file.
     b_unit : str
-        See `ivimkit.load`.
+        See `ivimkit.load`; the unit of all b-values below, too.
     tolerance : float, optional
         See `ivimkit.load`.
     average : str
         See `ivimkit.load`.
     bmin, bmax : float, optional
-        Range of b-values to keep, s/mm^2.
+        Range of b-values to keep.
     bvals : str, optional
         List of b-values to keep.
     volumes : str, optional
@@ -57,13 +81,30 @@ class ScanInput:
 
     @property
     def kept_bvals(self) -> list[float] | None:
-        """The b-values to keep; None for all."""
-        return None if self.bvals is None else number_list(self.bvals, "--bvals")
+        """The b-values to keep, s/mm^2; None for all."""
+        if self.bvals is None:
+            return None
+        return [self.in_s_mm2(b) for b in number_list(self.bvals, "--bvals")]
+
+    def in_s_mm2(self, b: float) -> float:
+        """Convert a b-value of an option to s/mm^2."""
+        return b * B_UNITS[self.b_unit]
 
     @property
     def kept_volumes(self) -> list[int] | None:
         """The volumes to keep; None for all."""
-        return None if self.volumes is None else position_list(self.volumes, "--volumes")
+        if self.volumes is None:
+            return None
+        try:
+            return position_list(self.volumes, "--volumes")
+        except OptionError:
+            path = Path(self.volumes)
+            if not path.is_file():
+                raise
+        numbers = read_bvals(path)
+        if not np.all(numbers == np.round(numbers)):
+            raise OptionError(f"--volumes is {path}; expected a file of whole numbers from 0")
+        return [int(number) for number in numbers]
 
     def check(self) -> None:
         """Raise OptionError for a list that cannot be read, before any scan is."""
@@ -108,7 +149,7 @@ class ScanInput:
         -------
         DWI
         """
-        bvals, volumes = self.kept_bvals, self.kept_volumes
+        choice = self._choice()
         dwi = io.load(
             scan,
             self.bval,
@@ -116,14 +157,31 @@ class ScanInput:
             self.mask,
             b_unit=self.b_unit,
             average=self.average,
-            tolerance=self.tolerance,
+            tolerance=choice.pop("tolerance"),
         )
-        if all(value is None for value in (self.bmin, self.bmax, bvals, volumes)):
+        if all(value is None for value in choice.values()):
             return dwi
-        return dwi.select(bmin=self.bmin, bmax=self.bmax, bvals=bvals, volumes=volumes)
+        try:
+            return dwi.select(**choice)
+        except AcquisitionError as error:
+            if self.b_unit == "s/mm2":
+                raise
+            raise AcquisitionError(
+                f"{error}. --b-unit is {self.b_unit}, and so is every b-value in an option"
+            ) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is needed to read the scan again, besides the files."""
-        values = dataclasses.asdict(self)
-        chosen = {"bvals": self.kept_bvals, "volumes": self.kept_volumes}
-        return {name: value for name, value in (values | chosen).items() if name not in _FILES}
+        """Return what is needed to read the scan again, besides the files; b in s/mm^2."""
+        values = dataclasses.asdict(self) | self._choice()
+        record = {name: value for name, value in values.items() if name not in _FILES}
+        written = numbers_of(self.bval)
+        return {**record, "bval": written} if isinstance(written, list) else record
+
+    def _choice(self) -> dict[str, Any]:
+        """Return what decides on volumes, with b-values in s/mm^2."""
+        limits = {"bmin": self.bmin, "bmax": self.bmax, "tolerance": self.tolerance}
+        return {
+            **{name: None if b is None else self.in_s_mm2(b) for name, b in limits.items()},
+            "bvals": self.kept_bvals,
+            "volumes": self.kept_volumes,
+        }

@@ -29,7 +29,13 @@ def shell_table(signals: Sequence[ShellSignal]) -> Table:
         snr = rounded(signal.snr)
         if math.isnan(signal.snr) and usual > 0:
             snr = f"~{rounded(signal.mean / usual)}"
-        table.add_row(f"{shell.b:g}", str(shell.count), directions, rounded(signal.mean), snr)
+        table.add_row(
+            _members(signal.low, signal.high, shell.b),
+            str(shell.count),
+            directions,
+            rounded(signal.mean),
+            snr,
+        )
     return table
 
 
@@ -77,6 +83,11 @@ def perfusion_table(left: PerfusionLeft, b_split: float) -> Table:
         note = "threshold" if b == b_split else ""
         table.add_row(f"{b:g}", *(percent(share).removesuffix(" %") for share in row), note)
     return table
+
+
+def _members(low: float, high: float, b: float) -> str:
+    """Return a b-value, with the range of its volumes where they jitter."""
+    return f"{b:g}" if low == high else f"{b:.5g} ({low:g}-{high:g})"
 
 
 def _usual_sigma(signals: Sequence[ShellSignal]) -> float:

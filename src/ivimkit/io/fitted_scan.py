@@ -73,7 +73,9 @@ def load_fitted_scan(
         )
     average = str(result.provenance.options.get("average", dwi.average))
     origin = str(result.provenance.options.get("mask_origin", ""))
-    return dwi.with_average(average).with_mask(result.mask, origin=origin)
+    weights = result.provenance.options.get("weights")
+    masked = dwi.with_average(average).with_mask(result.mask, origin=origin)
+    return masked.with_weights(weights)
 
 
 def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str, Any]) -> DWI:
@@ -83,6 +85,9 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
     if bvals is None:
         roles.add("bvals")
         bvals = next(iter(_sources(result, "bvals", needed=False)), None)
+    if bvals is None:
+        # Written out on the command line.
+        bvals = result.provenance.options.get("scan", {}).get("bval")
     bvecs = next(iter(_sources(result, "bvecs", needed=False)), None)
     stacked = result.provenance.options.get("scan", {}).get("stack", False)
     try:

@@ -106,8 +106,7 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
     b_name, vec_name = f"{stem}.bval", f"{stem}.bvec"
     for name in (b_name, vec_name):
         check_file(target.with_name(name), overwrite=overwrite)
-    whole = len(dwi.volumes) == dwi.signal.shape[-1]
-    signal = dwi.signal if whole else dwi.signal[..., dwi.volumes]
+    signal = dwi.signal
     while signal.ndim < 4:
         signal = signal[..., np.newaxis, :]
     kept = signal.dtype.name in _STORABLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,20 +17,27 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit import masks
 from ivimkit.acquisition import Acquisition
 from ivimkit.dwi import DWI, Source
-from ivimkit.errors import AcquisitionError, GeometryWarning, OptionError, ShapeError
+from ivimkit.errors import (
+    AcquisitionError,
+    AcquisitionWarning,
+    GeometryWarning,
+    OptionError,
+    ShapeError,
+)
 from ivimkit.geometry import Geometry
+from ivimkit.gradient_checks import odd_lengths
 from ivimkit.io.checksum import sha256
-from ivimkit.io.gradients import beside, read_bvals, read_bvecs
+from ivimkit.io.gradients import beside, is_table, near_misses, read_bvals, read_bvecs
 from ivimkit.io.nifti import NiftiFile, open_nifti
 from ivimkit.io.placing import Grid, Placement
 from ivimkit.io.scan import AnyPath, ScanFiles, open_mask, open_scan, open_volume
 
 __all__ = ["B_UNITS", "check_map", "load", "load_map"]
 
-B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0}
+B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01, "s/m2": 1e-6}
 """Units of b-values, with their factor to s/mm^2."""
 
-_HIGHEST_MS_UM2 = 100.0
+_HIGHEST_IN_UNIT = {"ms/um2": 100.0, "s/cm2": math.inf, "s/m2": math.inf}
 
 
 def load(
@@ -52,10 +60,12 @@ def load(
     scan : path or sequence of paths
         A 4-D NIfTI file, or one 3-D file per b-value.
     bvals : path or array_like, optional
-        b-values, as numbers or as an FSL file; by default the ``.bval`` file beside the scan.
+        b-values, as numbers or as an FSL file; by default the ``.bval`` file beside the scan, or
+        the one that it inherits in a BIDS data set. A gradient table (x y z b, as MRtrix writes
+        it) holds directions, too.
     bvecs : path or array_like, optional
         Directions, shape (n, 3) or an FSL file; by default the ``.bvec`` file beside the scan,
-        if there is one.
+        if there is one. Their length does not matter.
     mask : path or array_like, optional
         Voxels to fit, where > 0. A file is placed by position: turned, cut or padded where its
         voxels are those of the scan in another order, resampled (nearest neighbour) where they
@@ -63,8 +73,8 @@ def load(
         where it or the scan has no position. An array has the shape of the scan. ``"auto"``,
         ``"auto:body"`` or ``"auto:brain"``: found in the scan, see `ivimkit.masks`; a file of
         that name is ``"./auto"``.
-    b_unit : {"s/mm2", "ms/um2"}
-        Unit of the b-values; ms/um^2 are multiplied by 1000.
+    b_unit : {"s/mm2", "ms/um2", "s/cm2", "s/m2"}
+        Unit of the b-values in the file or in `bvals`; they are converted to s/mm^2.
     average : {"auto", "geometric", "arithmetic", "none"}
         How the volumes of a shell become one value, see `DWI`.
     tolerance : float, optional
@@ -90,6 +100,8 @@ def load(
     GeometryWarning
         If the mask, or a file of the list, has another affine than the scan, or the header of
         the scan had to be interpreted.
+    AcquisitionWarning
+        If directions of weighted volumes are not of length 1: the b-values may be nominal.
 
     Examples
     --------
@@ -103,16 +115,22 @@ def load(
     """
     kind = masks.kind_of(mask) if isinstance(mask, str) else None
     files = open_scan(scan)
+    bvals = numbers_of(bvals)
     paths = {
         "bvals": _path_of(bvals, files, "bval"),
         "bvecs": _path_of(bvecs, files, "bvec"),
         "mask": Path(mask) if kind is None and isinstance(mask, str | PathLike) else None,
     }
+    b = _read_bvals(bvals, paths["bvals"], files, b_unit)
+    table = paths["bvals"]
+    if paths["bvecs"] is None and bvecs is None and table is not None and is_table(table):
+        paths["bvecs"] = table
     acquisition = Acquisition(
-        _read_bvals(bvals, paths["bvals"], files, b_unit),
-        _read_bvecs(bvecs, paths["bvecs"], files.shape[-1]),
-        tolerance=tolerance,
+        b, _read_bvecs(bvecs, paths["bvecs"], files.shape[-1]), tolerance=tolerance
     )
+    odd = odd_lengths(acquisition.bvals, acquisition.bvecs, differ=paths["bvecs"] is None)
+    if odd is not None:
+        warnings.warn(f"{paths['bvecs'] or 'bvecs'}: {odd}", AcquisitionWarning, stacklevel=2)
     inside = None if kind is not None else mask
     if paths["mask"] is not None:
         inside = _read_mask(paths["mask"], files)
@@ -231,6 +249,20 @@ def _on(path: AnyPath, dwi: DWI) -> tuple[NiftiFile, Placement]:
     return file, Placement.of(name, file.volume, file.geometry, Grid.of(dwi))
 
 
+def numbers_of(bvals: Any) -> Any:
+    """Return b-values that were written out, like ``"0,10,20"``, as numbers; others as they are.
+
+    A file of that name goes first.
+    """
+    if not isinstance(bvals, str | PathLike) or Path(bvals).exists():
+        return bvals
+    words = os.fspath(bvals).replace(",", " ").split()
+    try:
+        return [float(word) for word in words] if len(words) > 1 else bvals
+    except ValueError:
+        return bvals
+
+
 def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> Path | None:
     """Return the file of b-values or directions: the named one, or the one beside the scan."""
     if isinstance(given, str | PathLike):
@@ -251,14 +283,19 @@ def _read_bvals(
     name = str(path or "bvals")
     b = read_bvals(path) if path else given
     try:
-        b = _in_s_mm2(b, B_UNITS[b_unit])
+        b = _in_s_mm2(b, b_unit)
         found = Acquisition(b).bvals
     except AcquisitionError as error:
         raise AcquisitionError(f"{name}: {error}") from None
     if len(found) != files.shape[-1]:
+        hint = (
+            " Twice as many: are there decimal commas (0,0 10,0)?"
+            if len(found) == 2 * files.shape[-1]
+            else ""
+        )
         raise ShapeError(
             f"{name} has {len(found)} b-values and {files.name} has {files.shape[-1]} volumes; "
-            "expected one b-value per volume. Check that they belong together"
+            f"expected one b-value per volume. Check that they belong together.{hint}"
         )
     return found
 
@@ -322,29 +359,31 @@ def _source(role: str, path: Path) -> Source:
     return Source(role, str(path.resolve()), sha256(path))
 
 
-def _in_s_mm2(b: ArrayLike, factor: float) -> ArrayLike:
-    """Multiply by the factor of a unit, unless the numbers cannot be in that unit."""
-    if factor == 1.0:
+def _in_s_mm2(b: ArrayLike, unit: str) -> ArrayLike:
+    """Convert b-values to s/mm^2, unless the numbers cannot be in their unit."""
+    if unit == "s/mm2":
         return b
     try:
         given = np.asarray(b, dtype=np.float64)
     except (TypeError, ValueError):
         return b
-    if given.max(initial=0.0) > _HIGHEST_MS_UM2:
+    if given.max(initial=0.0) > _HIGHEST_IN_UNIT[unit]:
         raise AcquisitionError(
             f"the highest b-value is {given.max():g}; expected ms/um^2, that is less than "
             "about 10. These look like s/mm^2: leave out --b-unit (b_unit)"
         )
-    return given * factor
+    return given * B_UNITS[unit]
 
 
 def _no_bvals(files: ScanFiles) -> str:
     if files.stacked:
         return (
             "a list of scans came without b-values; expected one b-value per file. "
-            "Give bvals as numbers or as a file (--bval)"
+            "Give them as a file or as numbers: --bval FILE or --bval 0,10,20 (bvals=)"
         )
+    near = ", ".join(path.name for path in near_misses(files.files[0].path, "bval"))
     return (
         f"no b-values for {files.name}; expected a file of the same name that ends in .bval or "
-        ".bvals beside it. Name the file (--bval), or give bvals as numbers"
+        f".bvals beside it{f'; there is {near}' if near else ''}. Name the file, or give numbers: "
+        "--bval FILE or --bval 0,10,20 (bvals=)"
     )

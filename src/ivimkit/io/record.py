@@ -47,7 +47,7 @@ def to_record(result: FitResult) -> dict[str, Any]:
     model = result.model
     return {
         "model": model.name,
-        "parameters": [dataclasses.asdict(parameter) for parameter in model.parameters],
+        "parameters": [_parameter(parameter) for parameter in model.parameters],
         "fixed_maps": sorted(model.fixed_maps),
         "method": result.method.name,
         "method_options": result.method.options(),
@@ -72,10 +72,20 @@ def to_record(result: FitResult) -> dict[str, Any]:
 
 def model_of(record: Mapping[str, Any]) -> SignalModel:
     """Return the model of a record, without fixed maps."""
+    known = models.get(record["model"])
     parameters = []
     for values in record["parameters"]:
-        parameters.append(Parameter(**{**values, "display": tuple(values["display"])}))
-    return dataclasses.replace(models.get(record["model"]), parameters=tuple(parameters))
+        plausible = known[values["name"]].plausible
+        own = {**values, "display": tuple(values["display"]), "plausible": plausible}
+        parameters.append(Parameter(**own))
+    return dataclasses.replace(known, parameters=tuple(parameters))
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    """Return what a fit may have changed of a parameter; its plausible range is the model's."""
+    values = dataclasses.asdict(parameter)
+    del values["plausible"]
+    return values
 
 
 def method_of(record: Mapping[str, Any], tables: Mapping[str, PriorTable]) -> FitMethod:

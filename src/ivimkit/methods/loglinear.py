@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import numpy as np
@@ -17,7 +17,7 @@ from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.kernels.two_pools import GONE, squared_residual
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
-from ivimkit.thresholds import check_threshold, require_two
+from ivimkit.thresholds import LOWER_B, check_threshold, require_split, require_two
 from ivimkit.two_pool_method import TwoPoolMethod
 
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
@@ -100,7 +100,7 @@ class LogLinear(TwoPoolMethod):
         "doi:10.1016/j.neuroimage.2013.05.028",
     )
 
-    b_split: float | None = None
+    b_split: float | None = field(default=None, metadata={**LOWER_B, "usual": _IVIM_SPLIT})
 
     def __post_init__(self) -> None:
         if self.b_split is not None:
@@ -120,7 +120,10 @@ class LogLinear(TwoPoolMethod):
                 "use model sivim (f and D only) or method segmented"
             )
         ivim = model.pools is not None and model.pools.fraction is not None
-        require_two(acquisition, "b_split", lower=self._split(ivim))
+        if ivim:
+            require_split(acquisition, "b_split", self._split(ivim))
+        else:
+            require_two(acquisition, "b_split", lower=self._split(ivim))
 
     @property
     def takes_float32(self) -> bool:
@@ -129,7 +132,8 @@ class LogLinear(TwoPoolMethod):
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return the threshold."""
-        return (self._split(model.pools is not None and model.pools.fraction is not None),)
+        ivim = model.pools is not None and model.pools.fraction is not None
+        return (self._split(ivim),)
 
 
 METHOD = LogLinear

@@ -20,7 +20,7 @@ from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.kernels.search import global_fit
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
-from ivimkit.thresholds import check_threshold, require_two
+from ivimkit.thresholds import LOWER_B, check_threshold, require_split
 from ivimkit.two_pool_method import TwoPoolMethod
 
 STEPS = (3, 2)
@@ -134,7 +134,7 @@ class Segmented(TwoPoolMethod):
         "Radiology 2008;249:891-899. doi:10.1148/radiol.2493080080",
     )
 
-    b_split: float = 200.0
+    b_split: float = field(default=200.0, metadata=LOWER_B)
     steps: int = field(default=3, metadata={"choices": STEPS})
 
     def __post_init__(self) -> None:
@@ -150,7 +150,7 @@ class Segmented(TwoPoolMethod):
                 f"method segmented needs a perfusion fraction and model {model.name} has none; "
                 "use method loglinear or varpro"
             )
-        require_two(acquisition, "b_split", lower=self.b_split)
+        require_split(acquisition, "b_split", self.b_split)
 
     @property
     def voxel(self) -> Callable[..., Any]:  # type: ignore[override]

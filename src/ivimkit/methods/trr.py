@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import numpy as np
@@ -18,7 +18,7 @@ from ivimkit.kernels.search import better, ordered, persist, settle
 from ivimkit.kernels.two_pools import refine
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
-from ivimkit.thresholds import check_threshold, require_two
+from ivimkit.thresholds import LOWER_B, UPPER_B, check_threshold, require_split, require_two
 from ivimkit.two_pool_method import TwoPoolMethod
 
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
@@ -102,8 +102,8 @@ class TRR(TwoPoolMethod):
         "Front Neuroinform 2014;8:8. doi:10.3389/fninf.2014.00008",
     )
 
-    split_b_D: float = 400.0
-    split_b_S0: float = 200.0
+    split_b_D: float = field(default=400.0, metadata=LOWER_B)
+    split_b_S0: float = field(default=200.0, metadata=UPPER_B)
     two_stage: bool = True
 
     def __post_init__(self) -> None:
@@ -118,7 +118,7 @@ class TRR(TwoPoolMethod):
                 f"method trr fits bi-exponential models and {model.name} is not one; "
                 "use method varpro or loglinear"
             )
-        require_two(acquisition, "split_b_D", lower=self.split_b_D)
+        require_split(acquisition, "split_b_D", self.split_b_D)
         require_two(acquisition, "split_b_S0", upper=self.split_b_S0)
 
     def starts_from(self, model: SignalModel) -> tuple[str, ...]:

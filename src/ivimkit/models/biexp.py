@@ -6,7 +6,7 @@ import math
 
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp
-from ivimkit.parameter import Parameter
+from ivimkit.parameter import BLOOD_RATE, TISSUE_RATE, Parameter
 from ivimkit.signal_model import SignalModel, TwoPools
 
 
@@ -34,9 +34,27 @@ MODEL = SignalModel(
         Parameter("S0", "S0", "a.u.", 0.0, math.inf, 1.0, description="signal at b = 0"),
         Parameter("f", "f", "", 0.0, 1.0, 0.1, (0.0, 0.4), "perfusion fraction"),
         Parameter(
-            "D_star", "D*", "mm^2/s", 2e-3, 0.2, 0.01, (0.0, 0.1), "pseudo-diffusion coefficient"
+            "D_star",
+            "D*",
+            "mm^2/s",
+            2e-3,
+            0.2,
+            0.01,
+            (0.0, 0.1),
+            "pseudo-diffusion coefficient",
+            BLOOD_RATE,
         ),
-        Parameter("D", "D", "mm^2/s", 0.0, 5e-3, 1e-3, (0.0, 2.5e-3), "diffusion coefficient"),
+        Parameter(
+            "D",
+            "D",
+            "mm^2/s",
+            0.0,
+            5e-3,
+            1e-3,
+            (0.0, 2.5e-3),
+            "diffusion coefficient",
+            TISSUE_RATE,
+        ),
     ),
     kernel=_signal,
     pools=TwoPools(slow="D", fast="D_star", fraction="f"),

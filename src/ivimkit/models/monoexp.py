@@ -6,7 +6,7 @@ import math
 
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp
-from ivimkit.parameter import Parameter
+from ivimkit.parameter import TISSUE_RATE, Parameter
 from ivimkit.signal_model import SignalModel, TwoPools
 
 
@@ -32,6 +32,7 @@ MODEL = SignalModel(
             1e-3,
             (0.0, 2.5e-3),
             "apparent diffusion coefficient",
+            TISSUE_RATE,
         ),
     ),
     kernel=_signal,

@@ -6,7 +6,7 @@ import math
 
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp
-from ivimkit.parameter import Parameter
+from ivimkit.parameter import TISSUE_RATE, Parameter
 from ivimkit.signal_model import SignalModel, TwoPools
 
 
@@ -26,7 +26,17 @@ MODEL = SignalModel(
     parameters=(
         Parameter("S0", "S0", "a.u.", 0.0, math.inf, 1.0, description="signal at b = 0"),
         Parameter("f", "f", "", 0.0, 1.0, 0.1, (0.0, 0.4), "perfusion fraction"),
-        Parameter("D", "D", "mm^2/s", 0.0, 5e-3, 1e-3, (0.0, 2.5e-3), "diffusion coefficient"),
+        Parameter(
+            "D",
+            "D",
+            "mm^2/s",
+            0.0,
+            5e-3,
+            1e-3,
+            (0.0, 2.5e-3),
+            "diffusion coefficient",
+            TISSUE_RATE,
+        ),
     ),
     kernel=_signal,
     pools=TwoPools(slow="D", fraction="f"),

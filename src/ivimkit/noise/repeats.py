@@ -21,6 +21,9 @@ _CHUNK = 16384
 # Degrees of freedom of repeated volumes from which a voxel knows its own noise to a sixth.
 _LEAST_DEGREES = 20
 _ROUNDS = 8
+# b-values that are equal but for rounding, in s/mm^2 and as a share.
+_SAME_B = 0.1
+_SAME_SHARE = 0.001
 
 
 def from_repeats(
@@ -28,9 +31,10 @@ def from_repeats(
 ) -> NoiseEstimate:
     """Estimate the noise from volumes with the same b-value and direction.
 
-    The spread about the mean of each group of repeats is taken in every voxel, pooled over groups
-    by their degrees of freedom, and then over voxels. Only repeats whose mean is above three times
-    the noise count, so air and voids do not. Without directions, all volumes of a b-value are
+    Only equal b-values are repeats, not those that one shell holds with some jitter. The spread
+    about the mean of each group of repeats is taken in every voxel, pooled over groups by their
+    degrees of freedom, and then over voxels. Only repeats whose mean is above three times the
+    noise count, so air and voids do not. Without directions, all volumes of a b-value are
     taken for repeats: anisotropy of the tissue then adds to the noise.
 
     Parameters
@@ -73,7 +77,11 @@ def from_repeats(
     acquisition = dwi.acquisition
     wanted = set(acquisition.select(bvals=bvals).tolist())
     shells = [shell for shell in acquisition.shells if wanted.issuperset(shell.volumes)]
-    found = [(shell, groups) for shell in shells if (groups := repeated(acquisition, shell))]
+    found = [
+        (shell, groups)
+        for shell in shells
+        if (groups := repeated(acquisition, shell, dwi.weights))
+    ]
     if not found:
         where = "" if bvals is None else f" at b = {', '.join(f'{shell.b:g}' for shell in shells)}"
         raise NoiseError(
@@ -130,7 +138,7 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
         everywhere, as one number, where there are too few of them.
     """
     acquisition = dwi.acquisition
-    groups = [group for shell in acquisition.shells for group in repeated(acquisition, shell)]
+    groups = [group for shell in acquisition.shells for group in repeated(acquisition, shell, dwi.weights)]
     degrees = np.array([len(group) - 1.0 for group in groups])
     if degrees.sum() < _LEAST_DEGREES:
         return np.full(1, np.nan)
@@ -155,10 +163,36 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
     return found
 
 
-def repeated(acquisition: Acquisition, shell: Shell) -> list[list[int]]:
-    """Return the groups of volumes of a shell that show the same, two or more in each."""
-    groups = acquisition.directions(shell.volumes)
-    return [list(group) for group in groups if len(group) > 1]
+def repeated(
+    acquisition: Acquisition, shell: Shell, weights: NDArray[np.float64] | None = None
+) -> list[list[int]]:
+    """Return the groups of volumes of a shell that show the same, two or more in each.
+
+    Volumes of a shell whose b-values jitter differ by more than noise, so only those of equal b,
+    but for rounding, are repeats. A volume of weight 0 is none.
+    """
+    used = [v for v in shell.volumes if weights is None or weights[v] > 0.0]
+    return [
+        group
+        for volumes in acquisition.directions(used)
+        for group in _of_equal_b(acquisition, volumes)
+        if len(group) > 1
+    ]
+
+
+def _of_equal_b(acquisition: Acquisition, volumes: Sequence[int]) -> list[list[int]]:
+    """Split volumes by their b-values; each group keeps their order."""
+    b = acquisition.bvals[list(volumes)]
+    order = np.sort(b)
+    starts = [order[0]] if order.size else []
+    for value in order:
+        if value - starts[-1] > max(_SAME_B, _SAME_SHARE * value):
+            starts.append(value)
+    group_of = np.searchsorted(starts, b, side="right")
+    return [
+        [v for v, group in zip(volumes, group_of, strict=True) if group == k]
+        for k in np.unique(group_of)
+    ]
 
 
 def sum_of_squares(

@@ -155,15 +155,25 @@ def _weight_of_one_average(result: Fitted) -> float:
     record = result.provenance
     weight = np.asarray(record.counts, dtype=np.float64)
     own = record.options.get("average") == "none"
-    averages = np.ones_like(weight) if own else result.acquisition.counts
+    averages = np.ones_like(weight) if own else _averages(result.acquisition, record.options)
     share = (weight / averages)[weight > 0.0]
     if not np.allclose(share, share[0], rtol=1e-9, atol=0.0):
         raise NoiseError(
             "residuals give no basis for the noise of a volume: the fit had weights that differ "
-            "from the numbers of averages; expected none, or zeros to leave b-values out. Fit "
+            "from the numbers of averages; expected none, or zeros to leave volumes out. Fit "
             "without weights first"
         )
     return float(share[0])
+
+
+def _averages(acquisition: Acquisition, options: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return the number of volumes with the noise of each average, that of none being 1."""
+    weights = np.ones(acquisition.n_volumes)
+    given = options.get("weights")
+    if given is not None and len(given) == len(weights):
+        weights = np.asarray(given, dtype=np.float64)
+    parts = [weights[list(shell.volumes)] for shell in acquisition.shells]
+    return np.array([w.sum() ** 2 / (w**2).sum() if w.any() else 1.0 for w in parts])
 
 
 def _returned(status: NDArray[np.int32], model: SignalModel) -> NDArray[np.float64]:

@@ -31,12 +31,16 @@ class ShellSignal:
         Standard deviation of the noise of one volume, a.u.; NaN if no direction was repeated.
     n_finite : int
         Number of voxels in which all volumes of the shell are finite.
+    low, high : float
+        Lowest and highest b-value of the volumes, s/mm^2.
     """
 
     shell: Shell
     mean: float
     sigma: float
     n_finite: int
+    low: float
+    high: float
 
     @property
     def snr(self) -> float:
@@ -73,7 +77,7 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
     """
     volumes = dwi.with_average("none").voxels()
     shells = dwi.acquisition.shells
-    groups = [repeated(dwi.acquisition, shell) for shell in shells]
+    groups = [repeated(dwi.acquisition, shell, dwi.weights) for shell in shells]
     mean = np.empty((len(shells), dwi.n_voxels), dtype=np.float32)
     square = np.full_like(mean, np.nan)
     buffer = np.empty((_CHUNK, dwi.acquisition.n_volumes))
@@ -87,7 +91,11 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
                 mean[k, start:stop] = signal[:, list(shell.volumes)].mean(axis=1)
                 if groups[k]:
                     square[k, start:stop] = sum_of_squares(signal, groups[k])
-    return tuple(_summary(shell, mean[k], square[k], groups[k]) for k, shell in enumerate(shells))
+    b = dwi.acquisition.bvals
+    return tuple(
+        _summary(shell, mean[k], square[k], groups[k], b[list(shell.volumes)])
+        for k, shell in enumerate(shells)
+    )
 
 
 def _summary(
@@ -95,6 +103,7 @@ def _summary(
     mean: NDArray[np.float32],
     square: NDArray[np.float32],
     groups: list[list[int]],
+    b: NDArray[np.float64],
 ) -> ShellSignal:
     finite = np.isfinite(mean)
     sigma = np.nan
@@ -107,4 +116,6 @@ def _summary(
         float(mean[finite].mean(dtype=np.float64)) if finite.any() else np.nan,
         sigma,
         int(np.count_nonzero(finite)),
+        float(b.min()),
+        float(b.max()),
     )

@@ -86,7 +86,8 @@ def _coverage(result: FitResult) -> Light:
     ]
     said = "; ".join(f"{_limits(part.low, part.high)}: {part.grade}" for part in needed)
     advice = " ".join(
-        f"For {_purpose(part)} measure b = {', '.join(f'{b:g}' for b in part.recommended)} s/mm²."
+        f"For {_purpose(part)} {'measure' if part.grade == 'missing' else 'add some of'} "
+        f"b = {', '.join(f'{b:g}' for b in part.recommended)} s/mm²."
         for part in poor
     )
     colour = "red" if gravest else "yellow" if poor else "green"
@@ -104,7 +105,7 @@ def _limits(low: float, high: float) -> str:
 
 def _b_values(result: FitResult) -> Light:
     name = "distinct b-values"
-    n, free = result.acquisition.n_shells, max(1, result.model.n_free)
+    n, free = result.acquisition.n_distinct, max(1, result.model.n_free)
     colour = THRESHOLDS[name].colour(n / free)
     reason = f"{n} for the {free} free parameters of {result.model.name}."
     advice = f"{2 * free} or more are recommended; or use a model with fewer parameters."

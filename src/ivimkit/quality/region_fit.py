@@ -16,7 +16,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import AcquisitionWarning, OptionError, ShapeError
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
-from ivimkit.fitting import fit
+from ivimkit.fitting import adc_weight, fit
 from ivimkit.labels import Labels
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.quality.region_limits import N_NOISY, limits, noisy_signals
@@ -385,6 +385,7 @@ def _adc_limits(
     The noise is that of the residuals of the model, not of the ADC: to these, one decay for two
     would count as noise.
     """
+    assert one.dwi is not None
     b, weights = np.asarray(one.provenance.bvals), np.asarray(one.provenance.counts)
     sigma = one.provenance.options["sigma"]
     if sigma is None:
@@ -394,7 +395,7 @@ def _adc_limits(
         sigma = found if 0.0 < found < np.inf else None
     chosen = _adc_bvals(one.provenance.options)
     if chosen is not None:
-        weights = np.where(np.isclose(b[:, np.newaxis], chosen, rtol=0.01).any(axis=1), weights, 0)
+        weights = np.where(adc_weight(chosen, one.dwi) > 0, weights, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AcquisitionWarning)
         adc = fit(

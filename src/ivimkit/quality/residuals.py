@@ -147,7 +147,7 @@ def residuals(
     >>> found.by_slice.shape, bool(np.abs(found.mean).max() < 1)
     ((2, 13), True)
     """
-    scan = scan_of(result, dwi)
+    scan = _without_left_out(scan_of(result, dwi))
     if most < 1:
         raise OptionError(f"most is {most}; expected the number of voxels to use, at least 1")
     fitted = _fitted(result) & scan.mask
@@ -171,6 +171,17 @@ def residuals(
         averages, volumes = _read(reader, part), _read(own, part)
         sums.add(where[part], averages, volumes, _Curves(result, params[part], scan), weights)
     return _finish(result, scan, sums, noise, weights, slices, params, int(fitted.sum()))
+
+
+def _without_left_out(scan: DWI) -> DWI:
+    """Return the scan without volumes of weight 0 that are no part of the average of their b."""
+    if scan.weights is None or scan.average == "none":
+        return scan
+    keep = np.ones(scan.acquisition.n_volumes, dtype=bool)
+    for shell in scan.acquisition.shells:
+        weights = scan.weights[list(shell.volumes)]
+        keep[list(shell.volumes)] = (weights > 0.0) | ~weights.any()
+    return scan if keep.all() else scan.select(volumes=np.flatnonzero(keep).tolist())
 
 
 def _read(reader: VoxelReader, part: slice) -> NDArray[np.float64]:
@@ -254,11 +265,11 @@ def _finish(
     variance = sums.squares.sum(axis=0) / n - mean**2
     return Residuals(
         bvals=scan.fit_bvals,
-        counts=scan.fit_counts,
+        counts=scan.fit_averages,
         weights=weights,
         mean=100 * mean / mean_S0,
         sd=100 * np.sqrt(np.maximum(variance, 0.0)) / mean_S0,
-        z=mean * np.sqrt(scan.fit_counts) / sigma,
+        z=mean * np.sqrt(scan.fit_averages) / sigma,
         slices=slices,
         n_by_slice=sums.n,
         by_slice=100 * sums.values / sums.S0[:, np.newaxis],

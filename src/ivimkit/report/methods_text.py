@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -145,7 +145,19 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
         )
     weights = record.options.get("weights")
     if weights is not None:
-        yield f"Additional weights were {', '.join(f'{float(w):g}' for w in weights)}."
+        yield _weighting([float(weight) for weight in weights], acquisition.n_volumes)
+
+
+def _weighting(weights: Sequence[float], n_volumes: int) -> str:
+    left_out = [str(number) for number, weight in enumerate(weights) if weight == 0.0]
+    if len(weights) == n_volumes and left_out and set(weights) == {0.0, 1.0}:
+        which = (
+            f"Volume {left_out[0]} was"
+            if len(left_out) == 1
+            else (f"Volumes {', '.join(left_out[:-1])} and {left_out[-1]} were")
+        )
+        return f"{which} left out (weight 0; the first volume is 0)."
+    return f"Additional weights were {', '.join(f'{weight:g}' for weight in weights)}."
 
 
 def _average(acquisition: Acquisition, chosen: str) -> str:

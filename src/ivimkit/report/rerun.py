@@ -119,12 +119,22 @@ def _volumes(result: FitResult) -> Iterator[str]:
         return
     if scan.get("b_unit", "s/mm2") != "s/mm2":
         yield from ("--b-unit", str(scan["b_unit"]))
+    if scan.get("bval") is not None:
+        yield from ("--bval", _numbers(scan["bval"]))
+    factor = _b_factor(result)
     for name in ("bmin", "bmax", "tolerance"):
         if scan.get(name) is not None:
-            yield from (f"--{name}", f"{float(scan[name]):.10g}")
-    for name in ("bvals", "volumes"):
-        if scan.get(name) is not None:
-            yield from (f"--{name}", _numbers(scan[name]))
+            yield from (f"--{name}", f"{float(scan[name]) / factor:.10g}")
+    if scan.get("bvals") is not None:
+        yield from ("--bvals", _numbers([b / factor for b in scan["bvals"]]))
+    if scan.get("volumes") is not None:
+        yield from ("--volumes", _numbers(scan["volumes"]))
+
+
+def _b_factor(result: FitResult) -> float:
+    """Return what b-values of options are multiplied by; the record has them in s/mm^2."""
+    unit = result.provenance.options.get("scan", {}).get("b_unit", "s/mm2")
+    return {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01, "s/m2": 1e-6}[str(unit)]
 
 
 def _parameters(result: FitResult) -> Iterator[str]:
@@ -151,10 +161,14 @@ def _parameters(result: FitResult) -> Iterator[str]:
 def _method(result: FitResult, notes: list[str]) -> Iterator[str]:
     usual = methods.get(result.method.name).options()
     organ = bool(result.provenance.options.get("organ"))
+    fields = dataclasses.fields(result.method)
+    in_b = [field.name for field in fields if field.metadata.get("unit") == "s/mm^2"]
     for name, value in result.method.options().items():
         if name == "prior":
             yield from _prior(result, notes)
         elif value != usual[name] or (organ and name == "b_split" and value is not None):
+            if name in in_b and value is not None:
+                value = float(value) / _b_factor(result)
             yield from ("--option", f"{name}={_word(value)}")
     if result.provenance.options.get("labels"):
         yield from ("--labels", "labels.nii.gz")
@@ -204,7 +218,8 @@ def _weights(result: FitResult) -> Iterator[str]:
     if options.get("weights") is not None:
         yield from ("--weights", _numbers(options["weights"]))
     if options.get("adc_bvals") is not None:
-        yield from ("--adc-bvalues", _numbers(options["adc_bvals"]))
+        factor = _b_factor(result)
+        yield from ("--adc-bvalues", _numbers([b / factor for b in options["adc_bvals"]]))
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -105,8 +105,8 @@ def checked_voxel(voxel: Sequence[int], shape: tuple[int, ...]) -> tuple[int, ..
 
 def averages_of(dwi: DWI, index: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the averaged signal of the voxel, as it is fitted."""
-    raw = np.asarray(dwi.signal[index])[np.newaxis, dwi.volumes]
-    alone = DWI(raw, dwi.acquisition, average=dwi.average)
+    raw = np.asarray(dwi.stored[index])[np.newaxis, dwi.volumes]
+    alone = DWI(raw, dwi.acquisition, average=dwi.average, weights=dwi.weights)
     out = np.empty((1, len(dwi.fit_bvals)))
     alone.voxels().read(0, 1, out)
     return np.asarray(out[0])
@@ -119,7 +119,7 @@ def _style(number: int) -> dict[str, Any]:
 def _draw_signal(
     axes: Axes, dwi: DWI, index: tuple[int, ...], curves: Mapping[str, _Curve]
 ) -> None:
-    b, volumes = dwi.acquisition.bvals, np.asarray(dwi.signal[index], np.float64)[dwi.volumes]
+    b, volumes = dwi.acquisition.bvals, np.asarray(dwi.stored[index], np.float64)[dwi.volumes]
     averaged = len(dwi.fit_bvals) < len(b)
     axes.plot(
         b,

@@ -71,12 +71,13 @@ def inside_box(result: FitResult, box: tuple[slice, ...]) -> FitResult:
 
 def _part(dwi: DWI, box: tuple[slice, ...], geometry: Geometry) -> DWI:
     return DWI(
-        dwi.signal[box],
+        dwi.stored[box],
         dwi.acquisition,
         geometry=geometry,
         average=dwi.average,
         sources=dwi.sources,
         volumes=dwi.volumes,
+        weights=dwi.weights,
     )
 
 

@@ -77,8 +77,8 @@ def test_directions(run, folder, made):
 
 def test_coverage(run, scan):
     text = run("check", scan, "--bvals", "0,10,20,40,110,140,170,800").stdout
-    assert "10-50    perfusion: f and D*  thin" in text
-    assert "100-200  transition           good" in text
+    assert "10-50     perfusion: f and D*  thin" in text
+    assert "100-200   transition           good" in text
     assert "10, 20, 30, 40, 50" in text
     assert "missing" in run("check", scan, "--bvals", "0,10,20,40,800").stdout
 

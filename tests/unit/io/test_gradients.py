@@ -40,7 +40,10 @@ def test_every_layout(tmp_path, text):
         ("0 1_000", "line 1: '1_000' is not a number"),
         ("", "dwi.bval is empty; expected one number per volume"),
         (" \n \n", "is empty"),
-        ("0 50\n800 900", "2 lines of 2 to 2 numbers; expected one line, or one number per line"),
+        ("0,0 10,0 800,0", "line 1: '0,0' has a decimal comma; expected numbers with a decimal"),
+        ("0,0;10;800,5", "has a decimal comma"),
+        ("0,0\n1,50\n2,800", "two columns, and the first one counts the lines; expected b-val"),
+        ("1 0\n2 50\n3 800", "two columns, and the first one counts"),
         ("1 0 0\n0 1 0\n0 0 1", r"3 lines of 3 to 3.*looks like a direction file \(.bvec\)"),
     ],
 )

@@ -110,8 +110,8 @@ def test_no_b_values(scan):
 
 
 def test_units_that_are_unknown_or_wrong(scan):
-    with pytest.raises(OptionError, match=r"b_unit is 's/m2'; expected one of s/mm2, ms/um2"):
-        load(scan, b_unit="s/m2")
+    with pytest.raises(OptionError, match=r"b_unit is 's/km2'; expected one of s/mm2, ms/um2"):
+        load(scan, b_unit="s/km2")
     with pytest.raises(AcquisitionError, match=r"b-value is 800; expected ms/um\^2.*leave out"):
         load(scan, b_unit="ms/um2")
 

@@ -83,7 +83,7 @@ def test_start_of_D_star_is_honoured(signals):
     assert slow.provenance.options["start"]["D_star"] == 5e-3
 
 
-@pytest.mark.parametrize("start", [-1.0, 0.0, 1e-9, 5.0, 1e12])
+@pytest.mark.parametrize("start", [-1.0, 0.0, 1e-9, 0.5, 1.0])
 def test_a_start_outside_is_moved_inside_and_never_returned(signals, start):
     result = ik.fit(signals, B, model=BIEXP.with_start(D_star=start), method="trr")
     fitted = (result.status & int(FAILED)) == 0
