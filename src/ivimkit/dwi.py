@@ -159,6 +159,14 @@ class DWI:
             return np.ones(self.acquisition.n_volumes)
         return self.acquisition.counts.astype(np.float64)
 
+    @property
+    def fit_directions(self) -> NDArray[np.float64]:
+        """Number of values whose geometric mean each value that is fitted is; 1 for none."""
+        if self.average == "none":
+            return np.ones(self.acquisition.n_volumes)
+        shells = self.acquisition.shells
+        return np.array([float(len(self._column(shell).groups)) for shell in shells])
+
     def select(
         self,
         *,

@@ -14,7 +14,13 @@ from rich.text import Text
 
 from ivimkit import io, quality
 from ivimkit.cli.assignment import words
-from ivimkit.cli.region_tables import comparison_table, region_heading, region_table, status_line
+from ivimkit.cli.region_tables import (
+    comparison_table,
+    mean_fit_line,
+    region_heading,
+    region_table,
+    status_line,
+)
 from ivimkit.cli.result_input import with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.derived import is_about_another
@@ -191,6 +197,7 @@ class RegionReport:
                 region_heading(str(region), row),
                 region_table(rows, parameters),
                 Text(status_line(row), style="dim"),
+                *(Text(line, style="yellow") for line in [mean_fit_line(rows)] if line),
                 "",
             ]
         if "comparison" in tables:

@@ -18,7 +18,13 @@ from ivimkit.parameter import Parameter
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["comparison_table", "region_heading", "region_table", "status_line"]
+__all__ = [
+    "comparison_table",
+    "mean_fit_line",
+    "region_heading",
+    "region_table",
+    "status_line",
+]
 
 _EXTENT = ("voxels", "volume_ml", "diameter_mm")
 
@@ -52,6 +58,15 @@ def status_line(row: pd.Series[Any]) -> str:
     """Return the counts of a region's status flags, those that occur."""
     counts = [(str(name), float(value)) for name, value in row.items() if name not in _EXTENT]
     return ", ".join(f"{name} {spaced(value)}" for name, value in counts if value)
+
+
+def mean_fit_line(rows: pd.DataFrame) -> str:
+    """Return the status of the fit of a region's mean signal; empty where there is none to tell.
+
+    The rows are those of `ivimkit.quality.roi_table`, by map.
+    """
+    found = str(rows["roi_fit_status"].iloc[0]) if "roi_fit_status" in rows else "OK"
+    return "" if found == "OK" else f"mean signal: {', '.join(found.split())}"
 
 
 def comparison_table(comparison: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
