@@ -226,6 +226,14 @@ class DWI:
             return self.acquisition
         return self.acquisition.take(np.flatnonzero(self.weights))
 
+    @property
+    def fit_directions(self) -> NDArray[np.float64]:
+        """Number of values whose geometric mean each value that is fitted is; 1 for none."""
+        if self.average == "none":
+            return np.ones(self.acquisition.n_volumes)
+        shells = self.acquisition.shells
+        return np.array([float(len(self._column(shell).groups)) for shell in shells])
+
     def select(
         self,
         *,

@@ -107,10 +107,23 @@ class FitMethod(Plugin, ABC):
         """
         return False
 
-    def for_means(self) -> FitMethod:
+    def for_means(
+        self, directions: NDArray[np.float64], repeats: NDArray[np.float64]
+    ) -> FitMethod:
         """Return the method for values of which some are means of several volumes.
 
         By default it is the method itself: such values differ in their weight alone.
+
+        Parameters
+        ----------
+        directions : ndarray, shape (n_b,)
+            Number of values whose geometric mean each value of the signal is.
+        repeats : ndarray, shape (n_b,)
+            Number of volumes behind each of these, averaged arithmetically.
+
+        Returns
+        -------
+        FitMethod
         """
         return self
 

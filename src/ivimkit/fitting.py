@@ -137,9 +137,9 @@ def fit(
     gpus = gpus_for(device, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     started, clock = datetime.now(UTC), time.perf_counter()
-    counts = dwi.fit_averages
-    means = bool((counts[weight > 0.0] > 1.0).any())
-    as_fitted = the_method.for_means() if means else the_method
+    as_fitted, counts = the_method, dwi.fit_averages
+    if (counts[weight > 0.0] > 1.0).any():
+        as_fitted = the_method.for_means(dwi.fit_directions, counts / dwi.fit_directions)
     scan = Scan(
         reader,
         b,

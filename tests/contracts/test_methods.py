@@ -298,7 +298,10 @@ def test_weight_two_is_a_repeated_volume_and_weight_zero_is_none(model, method):
     times = rng.integers(1, 3, B13.size)  # The mean of three equal numbers would round.
     repeated = np.repeat(np.arange(B13.size), times)
     weighted = ik.fit(signals, B13, model=model, method=method, weights=times)
-    assert_same(weighted, ik.fit(signals[:, repeated], B13[repeated], model=model, method=method))
+    if method.for_means(np.ones(B13.size), times.astype(float)) is method:
+        # To others, the mean of two magnitudes is something else than one that weighs twice.
+        again = ik.fit(signals[:, repeated], B13[repeated], model=model, method=method)
+        assert_same(weighted, again)
     # Without averaging every repeat is a value of its own: the same sum of squares. Noise that is
     # known, as that of the residuals depends on how many there are.
     apart = ik.DWI(signals[:, repeated], B13[repeated], average="none")

@@ -16,7 +16,13 @@ from rich.text import Text
 from ivimkit import io, quality
 from ivimkit.cli.assignment import words
 from ivimkit.cli.output_folders import check_writable
-from ivimkit.cli.region_tables import comparison_table, region_heading, region_table, status_line
+from ivimkit.cli.region_tables import (
+    comparison_table,
+    mean_fit_line,
+    region_heading,
+    region_table,
+    status_line,
+)
 from ivimkit.cli.result_input import with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.derived import is_about_another
@@ -223,6 +229,7 @@ class RegionReport:
                     for one in disagreeing
                     if one.region == region
                 ),
+                *(Text(line, style="yellow") for line in [mean_fit_line(rows)] if line),
                 "",
             ]
         if "comparison" in tables:

@@ -27,7 +27,13 @@ from ivimkit.status import in_words
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["comparison_table", "region_heading", "region_table", "status_line"]
+__all__ = [
+    "comparison_table",
+    "mean_fit_line",
+    "region_heading",
+    "region_table",
+    "status_line",
+]
 
 _EXTENT = ("voxels", "volume_ml", "diameter_mm")
 
@@ -67,6 +73,15 @@ def status_line(row: pd.Series[Any], parameters: Sequence[Parameter]) -> str:
     counts = [(str(name), float(value)) for name, value in row.items() if name not in _EXTENT]
     named = ((in_words(name, parameters), value) for name, value in counts if value)
     return ", ".join(f"{words} {thousands(value)}" for words, value in named)
+
+
+def mean_fit_line(rows: pd.DataFrame) -> str:
+    """Return the status of the fit of a region's mean signal; empty where there is none to tell.
+
+    The rows are those of `ivimkit.quality.roi_table`, by map.
+    """
+    found = str(rows["roi_fit_status"].iloc[0]) if "roi_fit_status" in rows else "OK"
+    return "" if found == "OK" else f"mean signal: {', '.join(found.split())}"
 
 
 def comparison_table(comparison: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp
-from ivimkit.kernels.noise_floor import magnitude_mean
+from ivimkit.kernels.noise_floor import geometric_share, magnitude_mean
 from ivimkit.kernels.search import global_fit
 from ivimkit.kernels.two_pools import Box, Fit, squared_residual
 
-__all__ = ["N_EXCESS", "excess_of_coils", "mean_magnitude_fit"]
+__all__ = ["N_EXCESS", "excess_tables", "mean_magnitude_fit"]
 
 N_EXCESS = 257
-"""Number of entries of the table of `excess_of_coils`, behind its step."""
+"""Number of entries of each table of `excess_tables`."""
 
 # From this signal to noise on, times the root of the number of coils, the series is enough.
 _END = 16.0
@@ -38,36 +38,55 @@ _MOST_ROUNDS = 60
 _AGREED = 1e-12
 # Noise variance over the mean square of the signal below which noise is rounding.
 _EXACT = 1e-12
+# Share of the noise variance of a channel that a magnitude has in air: 2 - pi / 2.
+_LEAST_SHARE = 0.429
 
 
-def excess_of_coils(coils: int) -> NDArray[np.float64]:
-    """Return the step of a table and the mean of a magnitude less its signal, for a noise of 1.
+def excess_tables(
+    coils: int, directions: NDArray[np.float64], repeats: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what `mean_magnitude_fit` reads: how far each average is above its signal.
 
     Parameters
     ----------
     coils : int
         Number of coils whose squares were added.
+    directions : ndarray, shape (n_b,)
+        Number of values whose geometric mean each value of the signal is.
+    repeats : ndarray, shape (n_b,)
+        Number of volumes behind each of these, averaged arithmetically.
 
     Returns
     -------
-    ndarray, shape (1 + N_EXCESS,)
+    ndarray
+        The step of the tables, the number of values, where the table of each value starts,
+        and the tables: average less signal, for a noise of 1.
     """
     step = _END * math.sqrt(coils) / (N_EXCESS - 1)
-    signal = step * np.arange(N_EXCESS)
-    return np.concatenate([[step], magnitude_mean(signal, coils) - signal])
+    signal = np.asarray(step * np.arange(N_EXCESS), dtype=np.float64)
+    mean = magnitude_mean(signal, coils)
+    kinds = list(dict.fromkeys(zip(directions.tolist(), repeats.tolist(), strict=True)))
+    tables = [mean * geometric_share(signal, coils, *kind) - signal for kind in kinds]
+    n = directions.size
+    first = [
+        2.0 + n + N_EXCESS * kinds.index(kind)
+        for kind in zip(directions.tolist(), repeats.tolist(), strict=True)
+    ]
+    return np.concatenate([[step, float(n)], first, *tables])
 
 
 @device
-def _excess(ratio: float, coils: float, table: NDArray[np.float64], first: int) -> float:
-    """Return the mean of a magnitude less its signal, in units of the noise."""
-    place = ratio / table[first]
+def _excess(ratio: float, column: int, options: NDArray[np.float64], first: int) -> float:
+    """Return the mean of an average less its signal, in units of the noise."""
+    place = ratio / options[first]
+    start = first + int(options[first + 2 + column])
     if place >= N_EXCESS - 1:
-        inverse = 1.0 / ratio
-        more = coils - 0.5
-        return more * inverse * (1.0 - 0.5 * (coils - 1.5) * inverse * inverse)
+        # Inversely to the signal, as the first term of the series is.
+        end: float = options[start + N_EXCESS - 1] * (N_EXCESS - 1) / place
+        return end
     index = int(place)
-    low = table[first + 1 + index]
-    excess_here: float = low + (place - index) * (table[first + 2 + index] - low)
+    low = options[start + index]
+    excess_here: float = low + (place - index) * (options[start + index + 1] - low)
     return excess_here
 
 
@@ -105,7 +124,7 @@ def mean_magnitude_fit(
     degrees : float
         Degrees of freedom of the residual.
     options : ndarray
-        Holds `excess_of_coils` from position `first` on.
+        Holds `excess_tables` from position `first` on.
     first : int
         Where it starts.
     table : ndarray, shape (n_rows, n)
@@ -144,8 +163,10 @@ def mean_magnitude_fit(
             if w > 0.0:
                 curve = max(fit[2] * exp(-b[j] * fit[0]) + fit[3] * exp(-b[j] * fit[1]), 0.0)
                 ratio = curve / noise
-                above = _excess(ratio, coils, options, first)
+                above = _excess(ratio, j, options, first)
+                # Far out there is all of the noise, whatever the mean.
                 share = 2.0 * coils - above * (2.0 * ratio + above)
+                share = min(max(share, _LEAST_SHARE), 1.0)
                 away = signal[j] - curve - noise * above
                 left += w * away * away / share
                 change = signal[j] - noise * above - clean[j]

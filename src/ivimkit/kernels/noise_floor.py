@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
 
-__all__ = ["N_FLOOR", "excess", "excess_table", "magnitude_mean"]
+__all__ = ["N_FLOOR", "excess", "excess_table", "geometric_share", "magnitude_mean"]
 
 N_FLOOR = 97
 """Number of entries of the table."""
@@ -84,17 +84,52 @@ def magnitude_mean(signal: NDArray[np.float64], coils: int = 1) -> NDArray[np.fl
     Constantinides CD, Atalar E, McVeigh ER. Magn Reson Med 1997;38:852-857.
     doi:10.1002/mrm.1910380524
     """
+    return _moment(signal, coils, 1.0)
+
+
+def geometric_share(
+    signal: NDArray[np.float64], coils: int, directions: float, repeats: float
+) -> NDArray[np.float64]:
+    """Return how much lower magnitudes are if they are averaged geometrically.
+
+    Parameters
+    ----------
+    signal : ndarray
+        Signal without noise, >= 0, for a noise of 1; the same in all directions.
+    coils : int
+        Number of coils whose squares were added.
+    directions : float
+        Number of values whose geometric mean is taken; 1 for none.
+    repeats : float
+        Number of volumes behind each of these, averaged arithmetically.
+
+    Returns
+    -------
+    ndarray
+        What the mean of the average is, over that of a magnitude; exact without repeats.
+    """
+    if directions <= 1.0:
+        return np.ones(np.shape(signal))
+    log_mean = directions * np.log(_moment(signal, coils, 1.0 / directions))
+    shares: NDArray[np.float64] = np.exp(
+        (log_mean - np.log(_moment(signal, coils, 1.0))) / repeats
+    )
+    return shares
+
+
+def _moment(signal: NDArray[np.float64], coils: int, power: float) -> NDArray[np.float64]:
+    """Return the mean of a power, from 0 to 1, of a magnitude."""
     from scipy.special import gammaln, hyp1f1  # Slow to load, and few fits need it.
 
     half = 0.5 * np.asarray(signal, dtype=np.float64) ** 2
     far = half > 200.0 + 40.0 * coils
-    level = np.sqrt(2.0) * np.exp(gammaln(coils + 0.5) - gammaln(coils))
-    near = level * hyp1f1(-0.5, coils, -np.where(far, 0.0, half))
+    level = 2.0 ** (0.5 * power) * np.exp(gammaln(coils + 0.5 * power) - gammaln(coils))
+    near = level * hyp1f1(-0.5 * power, coils, -np.where(far, 0.0, half))
     # Kummer's function far out: the series ends long before it would diverge.
     inverse = 1.0 / np.where(far, half, 1.0)
     term = total = np.ones_like(half)
     for k in range(8):
-        term = term * (k - 0.5) * (k + 0.5 - coils) / (k + 1.0) * inverse
+        term = term * (k - 0.5 * power) * (k + 1.0 - 0.5 * power - coils) / (k + 1.0) * inverse
         total = total + term
-    found: NDArray[np.float64] = np.where(far, np.sqrt(2.0 * half) * total, near)
+    found: NDArray[np.float64] = np.where(far, (2.0 * half) ** (0.5 * power) * total, near)
     return found

@@ -14,7 +14,7 @@ from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod, VoxelPlan
 from ivimkit.kernels.device import device, pasted
 from ivimkit.kernels.magnitude import MORE_ROWS, magnitude_fit
-from ivimkit.kernels.mean_magnitude import excess_of_coils, mean_magnitude_fit
+from ivimkit.kernels.mean_magnitude import excess_tables, mean_magnitude_fit
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.kernels.search import global_fit, ordered
 from ivimkit.kernels.side_by_side import fit_side_by_side, stored_fit
@@ -252,9 +252,13 @@ class VarPro(TwoPoolMethod):
         """Return ``sigma``, if the noise has a part in the fit."""
         return () if self.noise == "gaussian" else ("sigma",)
 
-    def for_means(self) -> FitMethod:
+    def for_means(
+        self, directions: NDArray[np.float64], repeats: NDArray[np.float64]
+    ) -> FitMethod:
         """Return what fits means of several magnitudes, if the noise has a part in the fit."""
-        return self if self.noise == "gaussian" else _MeansOfMagnitudes(self.coils)
+        if self.noise == "gaussian":
+            return self
+        return _MeansOfMagnitudes(self.coils, tuple(directions), tuple(repeats))
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return the number of coils, if the noise has a part in the fit."""
@@ -280,6 +284,8 @@ class _MeansOfMagnitudes(TwoPoolMethod):
     references: ClassVar[tuple[str, ...]] = _LEAST_SQUARES + _MAGNITUDES
 
     coils: int
+    directions: tuple[float, ...]
+    repeats: tuple[float, ...]
 
     @property
     def least_squares(self) -> bool:
@@ -293,7 +299,8 @@ class _MeansOfMagnitudes(TwoPoolMethod):
         return ("sigma",)
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
-        return (float(self.coils), *excess_of_coils(self.coils).tolist())
+        tables = excess_tables(self.coils, np.array(self.directions), np.array(self.repeats))
+        return (float(self.coils), *tables.tolist())
 
     def plan(
         self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit import models
 from ivimkit import uncertainty as estimators
 from ivimkit.dwi import DWI
 from ivimkit.errors import AcquisitionWarning, OptionError, ShapeError
@@ -163,7 +164,7 @@ def _regions(
         noise = VoxelNoise(math.nan, 0.0)
         mean = MeanSignal(signal, np.zeros((b.size, b.size)), math.nan)
         if n > 1:
-            noise = voxel_noise(result, usable, inside)
+            noise = voxel_noise(result, inside)
         if n > 1 and np.isfinite(signal[used]).all():
             clean, spread = signal.copy(), np.zeros((b.size, b.size))
             follows, scale = np.eye(int(used.sum())), 1.0 / np.sqrt(volumes[used] * n)
@@ -172,7 +173,7 @@ def _regions(
                 if floor:
                     clean[used], follows, scale = mean_without_floor(
                         b[used], volumes[used], signal[used], variances[position][used], n,
-                        noise.sigma, coils,
+                        noise.sigma, coils, dwi.fit_directions[used],
                     )  # fmt: skip
             factor, degrees = spread_of_mean(b[used], volumes[used], clean[used], scale, noise)
             if factor > 0.0:
@@ -219,8 +220,10 @@ def _without_floor(method: FitMethod) -> FitMethod:
     """Return the method for a signal whose noise floor was taken off."""
     if not _floor(method)[0]:
         return method
-    options = {"noise": "gaussian", "coils": 1} if hasattr(method, "coils") else {}
-    return replace(method, **{"noise": "gaussian", **options})  # type: ignore[arg-type]
+    options: dict[str, Any] = {"noise": "gaussian"}
+    if hasattr(method, "coils"):
+        options["coils"] = 1
+    return replace(method, **options)
 
 
 def _alike(regions: Sequence[_Region], methods: Sequence[FitMethod]) -> list[list[int]]:
@@ -304,7 +307,7 @@ def _misfit(
     used = weight > 0.0
     measured = np.array([region.measured for region in regions])[:, used]
     curve = found.predict(np.asarray(result.provenance.bvals)[used])
-    total = weight.sum()
+    total = float(weight.sum())
     cost = (weight[used] * (measured - curve) ** 2).sum(axis=1)
     about = measured - (weight[used] * measured).sum(axis=1, keepdims=True) / total
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -367,13 +370,11 @@ def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> F
     maps = {name: np.atleast_1d(values[inside]) for name, values in one.maps.items()}
     if "ADC" not in result.model.names:
         maps |= _adc_limits(one, region.measured, float(maps["cost"][0]))
-    for p in result.model.parameters:
-        for name, choose, bound in (
-            (f"{p.name}_lo", np.maximum, p.lower),
-            (f"{p.name}_hi", np.minimum, p.upper),
-        ):
+    # Limits of a curvature know of no bounds.
+    for p in (*result.model.parameters, *models.get("monoexp").parameters):
+        for name in (f"{p.name}_lo", f"{p.name}_hi"):
             if name in maps:
-                maps[name] = choose(maps[name], bound)
+                maps[name] = np.clip(maps[name], p.lower, p.upper)
     return replace(one, maps=maps, status=one.status[inside], model=_model(result.model, [inside]))
 
 
@@ -389,7 +390,7 @@ def _adc_limits(
     b, weights = np.asarray(one.provenance.bvals), np.asarray(one.provenance.counts)
     sigma = one.provenance.options["sigma"]
     if sigma is None:
-        degrees = max(np.count_nonzero(weights) - one.model.n_free, 0)
+        degrees = max(int(np.count_nonzero(weights)) - one.model.n_free, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             found = float(np.sqrt(cost / degrees))
         sigma = found if 0.0 < found < np.inf else None

@@ -30,7 +30,7 @@ def noisy_signals(mean: MeanSignal) -> NDArray[np.float64]:
     """
     rng = np.random.default_rng(0)
     n = mean.signal.size
-    half = rng.standard_normal((N_NOISY // 2, n))
+    half: NDArray[np.floating] = rng.standard_normal((N_NOISY // 2, n))
     if 4 * n <= half.shape[0]:
         covariance = half.T @ half / half.shape[0]
         half = np.linalg.solve(np.linalg.cholesky(covariance), half.T).T

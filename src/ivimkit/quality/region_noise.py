@@ -8,6 +8,7 @@ counts as noise of a voxel.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from scipy.optimize import nnls
 
 from ivimkit.errors import AcquisitionWarning, InputError, NoiseError
 from ivimkit.fitting import fit
-from ivimkit.kernels.noise_floor import magnitude_mean
+from ivimkit.kernels.noise_floor import geometric_share, magnitude_mean
 from ivimkit.noise import from_residuals
 from ivimkit.noise.pooling import pooled
 from ivimkit.posterior_method import PosteriorMethod
@@ -26,15 +27,16 @@ from ivimkit.result import FitResult
 
 __all__ = ["MeanSignal", "VoxelNoise", "mean_without_floor", "spread_of_mean", "voxel_noise"]
 
-# Degrees of freedom from which the voxels of a region tell its noise alone.
-_ENOUGH = 100.0
 # Decay rates, mm^2/s, of which any mean of decays is a sum with weights that are not negative;
 # the first is that of a signal that stays.
 _RATES = np.concatenate([[0.0], np.geomspace(2e-5, 0.5, 60)])
 # The scatter of a mean counts if noise alone would be that large in one of so many regions.
 _UNLIKELY = 0.01
 _ROUNDS = 100
-_CLOSE = 1e-6
+# Change of the mean signal, in units of the noise of one volume, that ends the turns.
+_CLOSE = 1e-5
+# Share of the noise variance of a channel that a magnitude has in air: 2 - pi / 2.
+_LEAST_SHARE = 0.429
 # Spreads of the logarithm of the signal within a region, and the nodes that stand for it.
 _SPREADS = np.linspace(0.0, 1.5, 31)
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
@@ -81,31 +83,23 @@ class MeanSignal:
     degrees: float
 
 
-def voxel_noise(
-    result: FitResult, usable: NDArray[np.bool_], inside: NDArray[np.bool_]
-) -> VoxelNoise:
+def voxel_noise(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     """Return the noise of one volume of one voxel in a region.
 
     That which the fit was given, or else has found (its map ``sigma``), or else the residuals of
-    least squares in every voxel. Where the region is too small to tell, all voxels do.
+    least squares in every voxel.
 
     Parameters
     ----------
     result : FitResult
         The fit, with its scan.
-    usable : ndarray of bool
-        Voxels that have a fit.
     inside : ndarray of bool
-        Voxels of the region, all of them usable.
+        Voxels of the region, those that have a fit.
     """
     given = result.provenance.options.get("sigma")
     if isinstance(given, int | float):
         return VoxelNoise(float(given), math.inf)
-    look = _of_map if "sigma" in result.maps else _of_residuals
-    found = look(result, inside)
-    if found.degrees >= _ENOUGH or np.count_nonzero(usable) == np.count_nonzero(inside):
-        return found
-    return max(found, look(result, usable), key=lambda noise: noise.degrees)
+    return _of_map(result, inside) if "sigma" in result.maps else _of_residuals(result, inside)
 
 
 def _of_map(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
@@ -139,8 +133,6 @@ def _degrees_of_prior(result: FitResult) -> float:
 def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     """Fit the voxels by least squares, so that no step of the method counts as noise."""
     assert result.dwi is not None
-    if not inside.any():
-        return _UNKNOWN
     used = (np.asarray(result.provenance.counts) > 0.0).astype(float)
     bvals = np.unique(np.asarray(result.provenance.bvals)[used > 0.0])
     model = "biexp" if bvals.size > 4 else result.model.name
@@ -232,13 +224,15 @@ def mean_without_floor(
     n: int,
     sigma: float,
     coils: int,
+    directions: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Take off what noise adds to the mean of the magnitudes of a region.
 
     A magnitude of a signal A is above it by an excess that depends on A and sigma. The signals of
     the voxels are taken to be distributed log-normally about their mean, as wide as the variance
     of the magnitudes beyond that of their noise says; the mean signal itself is smoothed by a sum
-    of decays. With voxels averaged geometrically, the excess is that of the arithmetic mean.
+    of decays. That the signals of directions differ, which are averaged geometrically, is left
+    out.
 
     Parameters
     ----------
@@ -254,6 +248,8 @@ def mean_without_floor(
         Noise in each channel of one volume of one voxel, a.u.
     coils : int
         Number of coils whose squares were added.
+    directions : ndarray, shape (n_b,)
+        Number of values whose geometric mean each value is.
 
     Returns
     -------
@@ -264,12 +260,19 @@ def mean_without_floor(
     scale : ndarray, shape (n_b,)
         Standard deviation of the noise of `mean`, a.u.
     """
+    tables = [
+        _excess_table(coils, float(d), float(v / d))
+        for d, v in zip(directions, volumes, strict=True)
+    ]
     clean = mean.copy()
-    slope = np.ones(b.size)
-    share = np.ones(b.size)
+    slope = share = np.ones(b.size)
     curve = _mixture(b, volumes, clean)[0]
     for _ in range(_ROUNDS):
-        expected, slope, share = _expected(curve / sigma, variance / sigma**2, volumes, n, coils)
+        found = [
+            _expected(curve[j] / sigma, variance[j] / sigma**2, volumes[j], n, coils, tables[j])
+            for j in range(b.size)
+        ]
+        expected, slope, share = np.array(found).T
         clean = mean - (sigma * expected - curve)
         before, curve = curve, _mixture(b, volumes, clean)[0]
         if np.abs(curve - before).max() <= _CLOSE * sigma:
@@ -280,29 +283,43 @@ def mean_without_floor(
 
 
 def _expected(
-    signal: NDArray[np.float64],
-    variance: NDArray[np.float64],
-    volumes: NDArray[np.float64],
+    signal: float,
+    variance: float,
+    volumes: float,
     n: int,
     coils: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean magnitude of a region, its slope, and the share of the variance left.
+    table: NDArray[np.float64],
+) -> tuple[float, float, float]:
+    """Return the mean average of a region, its slope, and the share of the noise variance left.
 
     All is in units of the noise of one volume.
     """
     spreads = _SPREADS if n >= _FEWEST else _SPREADS[:1]
     factor = np.exp(spreads[:, np.newaxis] * _NODES - 0.5 * spreads[:, np.newaxis] ** 2)
-    at = np.maximum(signal, 0.0)[:, np.newaxis, np.newaxis] * factor
-    each = magnitude_mean(at, coils)
+    at = max(signal, 0.0) * factor
+    each = at + _excess(at, table)
     mean = each @ _NODE_WEIGHTS
-    noise = (2.0 * coils + at**2 - each**2) @ _NODE_WEIGHTS
-    total = (each**2) @ _NODE_WEIGHTS - mean**2 + noise / volumes[:, np.newaxis]
-    above = magnitude_mean(at * (1.0 + 1e-4) + 1e-6 * factor, coils) @ _NODE_WEIGHTS
-    slope = (above - mean) / (np.maximum(signal, 0.0)[:, np.newaxis] * 1e-4 + 1e-6)
-    found = []
-    for j in range(signal.size):
-        rising = np.maximum.accumulate(total[j])
-        place = np.interp(variance[j], rising, spreads)
-        found.append([np.interp(place, spreads, rows[j]) for rows in (mean, slope, noise)])
-    columns = np.array(found)
-    return columns[:, 0], np.clip(columns[:, 1], 0.0, 1.0), columns[:, 2]
+    noise = np.clip(2.0 * coils + at**2 - each**2, _LEAST_SHARE, 1.0) @ _NODE_WEIGHTS
+    total = (each**2) @ _NODE_WEIGHTS - mean**2 + noise / volumes
+    step = max(signal, 0.0) * 1e-2 + 1e-2
+    more = (max(signal, 0.0) + step) * factor
+    slope = ((more + _excess(more, table)) @ _NODE_WEIGHTS - mean) / step
+    place = np.interp(variance, np.maximum.accumulate(total), spreads)
+    slope = np.clip(slope, 0.0, 1.0)
+    at_place = [float(np.interp(place, spreads, row)) for row in (mean, slope, noise)]
+    return at_place[0], at_place[1], at_place[2]
+
+
+@functools.cache
+def _excess_table(coils: int, directions: float, repeats: float) -> NDArray[np.float64]:
+    """Return signals, and the average of their magnitudes less these, shape (2, n)."""
+    signal = np.linspace(0.0, 20.0 * math.sqrt(coils), 2001)
+    share = geometric_share(signal, coils, directions, repeats)
+    return np.array([signal, magnitude_mean(signal, coils) * share - signal])
+
+
+def _excess(signal: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the average of magnitudes less their signal; inversely to the signal far out."""
+    grid, excess = table
+    far = np.minimum(1.0, grid[-1] / np.maximum(signal, grid[-1]))
+    return np.asarray(np.interp(signal, grid, excess) * far)

@@ -73,7 +73,8 @@ def roi_table(
         - ``volume_ml`` and ``diameter_mm`` of the region: number of voxels times their volume,
           and the largest distance between two of their corners, in three dimensions;
         - ``roi_fit``: the fit of the region's mean signal, with ``roi_fit_sd``, ``roi_fit_lo``
-          and ``roi_fit_hi``, see `roi_fit`; these columns only with `mean_fit`.
+          and ``roi_fit_hi``, see `roi_fit`, and ``roi_fit_status``, the names of the flags of
+          that fit, ``OK`` where there is nothing to report; these columns only with `mean_fit`.
 
     Raises
     ------
@@ -215,12 +216,17 @@ def _limits(
     return (float(valid.min()), float(valid.max())) if valid.size else (0.0, 0.0)
 
 
-def _fitted(fits: FitResult, name: str, position: int) -> dict[str, float]:
+def _fitted(fits: FitResult, name: str, position: int) -> dict[str, float | str]:
     """Return the fit of the mean signal of a region; NaN where it has no such number."""
     columns = {"roi_fit": name, **{f"roi_fit_{end}": f"{name}_{end}" for end in _ENDS}}
     return {
-        column: float(fits.maps[key][position]) if key in fits.maps else math.nan
-        for column, key in columns.items()
+        **{
+            column: float(fits.maps[key][position]) if key in fits.maps else math.nan
+            for column, key in columns.items()
+        },
+        "roi_fit_status": " ".join(
+            count(fits.status[position : position + 1], fits.model.parameters)
+        ),
     }
 
 

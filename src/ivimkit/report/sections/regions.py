@@ -30,6 +30,8 @@ from ivimkit.rounding import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ivimkit.result import FitResult
+
 __all__ = ["lesion_sentence", "regions"]
 
 _FIRST = ("ADC", "D", "f", "D_star", "fD_star")
@@ -165,6 +167,9 @@ def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
     names = list(dict.fromkeys(name for side in sides for name in _names(side)))
     first: Any = tables[sides[0].name].xs(_names(sides[0])[0], level="map")
     yield _sizes(first)
+    for side in sides:
+        if side.name in subject.means:
+            yield from _flagged(labels, side, subject.means[side.name])
     fitted = any("roi_fit" in table.columns for table in tables.values())
     for name in names:
         known = [side for side in sides if name in _names(side)]
@@ -180,6 +185,19 @@ def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
         head = (*of, *_HEAD, *(_FIT_HEAD if fitted else ()))
         title = f"{parameter.symbol}{f' ({unit})' if unit else ''}"
         yield Table(head, cells, title, words=len(of))
+
+
+def _flagged(labels: Labels, side: Side, means: FitResult) -> Iterator[Table]:
+    """Yield what the status of the fits of the mean signals says, of those that have one."""
+    rows = [
+        (region, means.sentence(position))
+        for position, region in enumerate(labels)
+        if means.status[position]
+    ]
+    if rows:
+        title = "Fits of the mean signal: what to know"
+        caption = f"{side.name}: {title}" if side.name else title
+        yield Table(("region", "status of the fit"), rows, caption, words=2)
 
 
 def _names(side: Side) -> list[str]:
