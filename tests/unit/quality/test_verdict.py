@@ -96,13 +96,14 @@ def test_voxels_that_are_not_reliable_do_not_count():
 
 
 def test_voxels_and_mean_signal_that_disagree_are_named():
-    """Half of the region is pure fluid, half tissue: no median voxel is like the mean signal."""
+    """Two tissues in one region: the median voxel is of one of them, the mean signal of neither."""
     b = np.array(ik.simulate.B13)
     kinds = [[1000, 0.05, 0.02, 0.8e-3], [1000, 0.6, 0.05, 1.5e-3]]
-    signal = ik.simulate.signals("biexp", kinds, b)[np.repeat([0, 1], [45, 55])]
+    signal = ik.simulate.signals("biexp", kinds, b)[np.repeat([0, 1], [30, 70])]
     result = ik.fit(ik.DWI(signal * (1 + 1e-3 * np.arange(100)[:, None] / 100), b))
-    (found, *_) = quality.disagreements(result, np.ones(100, int), {1: "mixed"})
-    assert (found.region, found.map) == ("mixed", "f")
+    every = quality.disagreements(result, np.ones(100, int), {1: "mixed"})
+    found = next(one for one in every if one.map == "f")
+    assert found.region == "mixed"
     assert found.voxels == pytest.approx(0.6, abs=0.02)
     assert found.signal < 0.45
     assert "f is 0.600 in the median voxel and " in found.sentence
