@@ -31,6 +31,8 @@ from ivimkit.thresholds import require_split
 __all__ = ["CheckReport"]
 
 _USUAL_SPLIT = 200.0
+# By how much of a voxel sform and qform differ for a word, as where the scan is read.
+_WORTH_A_WORD = 0.1
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,11 @@ def _position(dwi: DWI) -> Iterator[tuple[str, str, str]]:
             "the scan does not say where its voxels are: masks, labels and maps are taken voxel "
             "by voxel"
         )
-    elif geometry.other_affine is not None:
-        apart = float(np.abs(geometry.shifts(Geometry(geometry.other_affine), dwi.shape)).max())
+        return
+    if geometry.other_affine is None:
+        return
+    apart = float(np.abs(geometry.shifts(Geometry(geometry.other_affine), dwi.shape)).max())
+    if apart > _WORTH_A_WORD * min(geometry.voxel_size):
         yield _warning(
             f"sform and qform of the scan differ by up to {apart:.2g} mm: the sform counts. "
             "Masks, labels and maps that lie where the qform says are recognised, if they have "

@@ -124,7 +124,9 @@ class CompareBatch:
         labels = self._labels_for(named)
         setups[0].noise()
         for folder in folders:
-            check_writable(folder / FIGURES if self.figures else folder)
+            check_writable(folder)
+            if self.figures:
+                check_writable(folder / FIGURES)
             self.check_output(folder)
         codes = []
         with self.screen.warnings_shown():

@@ -111,7 +111,9 @@ class FitBatch:
         estimator = setups[0].estimator(model, method)
         setups[0].noise()
         for folder in folders:
-            check_writable(folder / FIGURES if self.figures else folder)
+            check_writable(folder)
+            if self.figures:
+                check_writable(folder / FIGURES)
             io.check_output(folder, overwrite=self.overwrite, with_mask=self.scan.finds_mask)
         codes = []
         with self.screen.warnings_shown():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ PLACEHOLDERS = {
 """Names of files in place of their own, which may contain that of a patient."""
 
 _FILE_OPTIONS = {"bvals": "--bval", "bvecs": "--bvec", "mask": "--mask"}
+# As `ivimkit.masks` says it.
+_MASK_FOUND = re.compile(r"auto \((\w+)\)")
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,9 @@ def _files(result: FitResult, anonymous: bool) -> Iterator[str]:
         for source in sources:
             if source["role"] == role:
                 yield from (option, PLACEHOLDERS[role] if anonymous else source["path"])
+    found = _MASK_FOUND.match(str(result.provenance.options.get("mask_origin", "")))
+    if found:
+        yield from ("--mask", f"auto:{found[1]}")
 
 
 def _volumes(result: FitResult) -> Iterator[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ivimkit import io, masks
+from ivimkit.report.rerun import rerun
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,7 @@ def test_fit_saves_the_mask_with_the_result(run, scan, folder, found):
     assert result.dwi.mask_origin == result.provenance.options["mask_origin"]
     assert result.provenance.options["mask_origin"].startswith("auto (body): mean image at b = 0")
     assert "mask.nii.gz" in json.loads((out / "fit.json").read_text())["files"]
+    assert "--mask auto:body" in rerun(result).command
     # That mask as a file gives the same fit, into the very folder, and is not lost by it.
     run("fit", scan, "--mask", out / "mask.nii.gz", "--no-figures", "-q", "--overwrite")
     again = io.load_result(out)
