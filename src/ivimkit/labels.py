@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.letters import readable
 
 __all__ = ["Labels"]
 
@@ -47,7 +48,8 @@ class Labels:
         present = [int(number) for number in np.unique(numbers) if number]
         if not present:
             raise ShapeError("there is no region; expected labels other than 0 in some voxels")
-        known = {number: (names or {}).get(number, str(number)) for number in present}
+        # Names end up in tables, pages and pictures, where half a letter cannot be written.
+        known = {number: readable((names or {}).get(number, str(number))) for number in present}
         twice = sorted({name for name in known.values() if list(known.values()).count(name) > 1})
         if twice:
             raise OptionError(
@@ -71,8 +73,9 @@ class Labels:
 
     def __getitem__(self, name: str | int) -> NDArray[np.bool_]:
         """Return the voxels of a region, by name or number, shape of the array."""
+        wanted = readable(name) if isinstance(name, str) else name
         for number, known in self.names.items():
-            if name in (number, known):
+            if wanted in (number, known):
                 inside: NDArray[np.bool_] = self.array == number
                 return inside
         there = ", ".join(self)

@@ -10,8 +10,9 @@ from tempfile import TemporaryDirectory
 
 from ivimkit.errors import InputError, OptionError, OutputExistsError
 from ivimkit.io.folder import absolute
+from ivimkit.letters import readable
 
-__all__ = ["check_writable", "names_apart", "output_folders", "stem"]
+__all__ = ["check_writable", "names_apart", "output_folders", "shown_names", "stem"]
 
 _SUFFIX = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
 
@@ -98,3 +99,12 @@ def names_apart(paths: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             break
     return names
+
+
+def shown_names(paths: Sequence[Path]) -> list[str]:
+    """Return the same for pictures and pages: names that can be drawn, all different."""
+    names = [readable(name) for name in names_apart(paths)]
+    twice = {name for name, count in Counter(names).items() if count > 1}
+    return [
+        f"{name} ({number})" if name in twice else name for number, name in enumerate(names, 1)
+    ]

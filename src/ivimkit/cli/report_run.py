@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivimkit import io, report
-from ivimkit.cli.output_folders import check_writable, names_apart
+from ivimkit.cli.output_folders import check_writable, shown_names
 from ivimkit.cli.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.errors import OptionError
 from ivimkit.io.results import REPORT
 from ivimkit.labels import Labels
+from ivimkit.letters import readable
 from ivimkit.report.anonymity import without_names
 from ivimkit.result import FitResult
 from ivimkit.writing import check_file
@@ -91,7 +92,7 @@ class ReportRun:
                 ring=self.ring,
                 gap=self.gap,
                 reliable_only=self.reliable,
-                names=list(names_apart(folders)) if self.show_names and len(folders) > 1 else None,
+                names=list(shown_names(folders)) if self.show_names and len(folders) > 1 else None,
                 title=self.title,
                 anonymous=not self.show_names,
             )
@@ -132,7 +133,7 @@ def _renamed(name: str | None, regions: Labels | None, shown: Labels | None) -> 
     if name is None or regions is None or shown is None:
         return name
     for number, known in regions.names.items():
-        if name in (known, str(number)):
+        if readable(name) in (known, str(number)):
             return shown.names[number]
     there = ", ".join(regions)
     raise OptionError(f"there is no region {name!r}; expected one of {there}. See --labels")

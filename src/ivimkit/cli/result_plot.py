@@ -11,7 +11,7 @@ import numpy as np
 from ivimkit import io, organs, quality, report
 from ivimkit.cli.assignment import pair, parse_assignments, triple, words
 from ivimkit.cli.figure_files import FIGURES, Drawing, draw_trust, write_figures
-from ivimkit.cli.output_folders import check_writable, names_apart
+from ivimkit.cli.output_folders import check_writable, shown_names
 from ivimkit.cli.result_input import with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.derived import describe
@@ -73,7 +73,7 @@ class ResultPlot:
         check_writable(folder)
         with self.screen.warnings_shown():
             loaded = [io.load_result(folder) for folder in folders]
-            results = dict(zip(names_apart(folders), loaded, strict=True))
+            results = dict(zip(shown_names(folders), loaded, strict=True))
             first = loaded[0]
             dwi = with_scan(
                 first,

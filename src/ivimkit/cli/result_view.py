@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ivimkit import io
 from ivimkit.cli.interruption import raise_if_interrupted
-from ivimkit.cli.output_folders import names_apart
+from ivimkit.cli.output_folders import shown_names
 from ivimkit.cli.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.errors import IvimkitWarning, OptionError
@@ -66,7 +66,7 @@ class ResultView:
             viewer = view(
                 *results,
                 labels=labels,
-                names=names_apart(folders),
+                names=shown_names(folders),
                 port=self.port,
                 open_browser=None if self.browser else False,
             )

@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from ivimkit.errors import IvimkitWarning
 
 __all__ = ["Screen", "plain_table", "say_error"]
+
+_WIDEST = 10_000
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,22 @@ def plain_table(*columns: str, left: int = 1) -> Table:
     return table
 
 
+def _least_width(column: Column) -> int:
+    """Return how wide a column has to be for whole cells, or whole words where lines break."""
+    cells = [str(cell) for cell in (column.header, *column.cells)]
+    parts = cells if column.no_wrap else [word for cell in cells for word in cell.split()]
+    return max(map(cell_len, parts), default=0)
+
+
 def _print(console: Console, renderable: RenderableType) -> None:
     # Files and pipes get whole lines: a path or a message must not be broken.
     whole = isinstance(renderable, Text | str) and not console.is_terminal
-    console.print(renderable, soft_wrap=whole)
+    if isinstance(renderable, Table):
+        # A line that the terminal breaks can be read; a column without width or a 1… cannot.
+        for column in renderable.columns:
+            column.min_width = _least_width(column)
+        unlimited = console.options.update(width=_WIDEST)
+        needed = console.measure(renderable, options=unlimited).minimum
+        if needed > console.width:
+            console.width = needed
+    console.print(renderable, soft_wrap=whole, crop=not isinstance(renderable, Table))

@@ -138,7 +138,11 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
         everywhere, as one number, where there are too few of them.
     """
     acquisition = dwi.acquisition
-    groups = [group for shell in acquisition.shells for group in repeated(acquisition, shell, dwi.weights)]
+    groups = [
+        group
+        for shell in acquisition.shells
+        for group in repeated(acquisition, shell, dwi.weights)
+    ]
     degrees = np.array([len(group) - 1.0 for group in groups])
     if degrees.sum() < _LEAST_DEGREES:
         return np.full(1, np.nan)

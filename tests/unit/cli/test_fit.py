@@ -403,3 +403,14 @@ def test_prostate(run, shared_data, tmp_path):
     tumour, zone = (io.load_result(tmp_path / name) for name in ("tumor", "pz"))
     assert tumour.provenance.bvals[-1] == 1000
     assert np.nanmedian(tumour.maps["D"]) < np.nanmedian(zone.maps["D"])
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_cost_the_fit(run, scan, folder, monkeypatch):
+    def broken(*args, **kwargs):
+        raise ZeroDivisionError("no picture")
+
+    monkeypatch.setattr("ivimkit.cli.figure_files.draw_result", broken)
+    result = run("fit", scan, "-q", code=1)
+    assert "ZeroDivisionError: no picture" in result.stderr
+    assert io.load_result(folder / "dwi_ivim").maps["D"].shape == (24, 18, 2)
+    assert not (folder / "dwi_ivim" / "figures").exists()

@@ -67,3 +67,21 @@ def test_signal_to_a_running_fit(tmp_path, made, number):
     assert "interrupted" in rest
     assert "Traceback" not in rest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dwi.bval", "dwi.nii"]
+
+
+def test_an_interruption_while_drawing_keeps_maps_and_figures_together(
+    run, scan, folder, monkeypatch
+):
+    run("fit", scan, "-q")
+    out = folder / "dwi_ivim"
+    (out / "report.html").write_text("page")
+    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+    def interrupted(figures, dpi, folder):
+        (folder / "maps.png").write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ivimkit.cli.figure_files._save_all", interrupted)
+    run("fit", scan, "--bmax", "400", "--overwrite", code=130)
+    after = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    assert after == before

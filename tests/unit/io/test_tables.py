@@ -78,7 +78,7 @@ def test_nothing_is_replaced_unless_asked_for(table, tmp_path):
 
 def test_a_folder_is_not_replaced(table, tmp_path):
     (tmp_path / "table.csv").mkdir()
-    with pytest.raises(OutputExistsError, match="is there already"):
+    with pytest.raises(OutputExistsError, match="is a folder; expected a file"):
         io.save_tables({"maps": table}, tmp_path / "table.csv", overwrite=True)
 
 
