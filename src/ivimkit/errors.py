@@ -21,6 +21,7 @@ __all__ = [
     "OutputExistsError",
     "PageMissingError",
     "RegionWarning",
+    "ScanWarning",
     "ShapeError",
 ]
 
@@ -75,6 +76,10 @@ class IvimkitWarning(UserWarning):
 
 class AcquisitionWarning(IvimkitWarning):
     """The acquisition can be fitted, but not well."""
+
+
+class ScanWarning(AcquisitionWarning):
+    """Volumes and b-values of a scan cannot both be right, or much of what is fitted is air."""
 
 
 class GeometryWarning(IvimkitWarning):

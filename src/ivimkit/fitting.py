@@ -18,13 +18,28 @@ from ivimkit import methods, models
 from ivimkit import uncertainty as estimators
 from ivimkit.acquisition import Acquisition
 from ivimkit.dwi import DWI
-from ivimkit.engine import Progress, Task, default_threads, describe, gpus_for, run
-from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
+from ivimkit.engine import (
+    Progress,
+    Task,
+    default_threads,
+    describe,
+    gpus_for,
+    run,
+    say_learning,
+)
+from ivimkit.errors import (
+    AcquisitionError,
+    AcquisitionWarning,
+    OptionError,
+    ScanWarning,
+    ShapeError,
+)
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult, Provenance, VoxelMaps
+from ivimkit.scan_checks import scan_findings
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FAILED, FitStatus
 from ivimkit.training import Scan, settle
@@ -112,6 +127,9 @@ def fit(
     -----
     AcquisitionWarning
         If the acquisition can be fitted, but not well.
+    ScanWarning
+        If volumes and b-values cannot both be right, or much of what is fitted is air, see
+        `ivimkit.quality.scan_findings`.
 
     Examples
     --------
@@ -130,6 +148,7 @@ def fit(
     b, counts = dwi.fit_bvals, dwi.fit_counts
     weight = counts * _weights(weights, dwi)
     _check(_used(dwi, weight), the_model, the_method)
+    warn_of_scan(_with_weight(dwi, weights), stacklevel=3)
     reader = dwi.voxels()
     gpus = gpus_for(device, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
@@ -212,6 +231,8 @@ def _run(
         part = scan if len(regions) == 1 else scan.take(positions)
         settled = method
         if isinstance(method, PosteriorMethod):
+            if method.learns:
+                say_learning()
             try:
                 settled = learned[name] = settle(method, part)
             except OptionError as error:
@@ -336,6 +357,25 @@ def _check(acquisition: Acquisition, model: SignalModel, method: FitMethod) -> N
         fast_pool=pools is None or pools.fast is not None,
     ):
         warnings.warn(text, AcquisitionWarning, stacklevel=3)
+
+
+def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:
+    """Warn of what volumes and b-values show before any fit."""
+    for finding in scan_findings(dwi):
+        warnings.warn(str(finding), ScanWarning, stacklevel=stacklevel)
+
+
+def _with_weight(dwi: DWI, weights: ArrayLike | None) -> DWI:
+    """Return the scan with the volumes that have a weight."""
+    if weights is None:
+        return dwi
+    given = np.asarray(weights, dtype=np.float64)
+    keep = given > 0.0
+    if given.size == dwi.fit_bvals.size and dwi.average != "none":
+        keep = np.zeros(dwi.acquisition.n_volumes, dtype=bool)
+        for shell, weight in zip(dwi.acquisition.shells, given, strict=True):
+            keep[list(shell.volumes)] = weight > 0.0
+    return dwi if keep.all() else dwi.select(volumes=np.flatnonzero(keep).tolist())
 
 
 def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> None:

@@ -31,6 +31,7 @@ from ivimkit.cli.options import (
     Quiet,
     Scans,
     Stack,
+    Strict,
     Threads,
     Tolerance,
     Unit,
@@ -53,6 +54,7 @@ def fit(
     mask: Mask = None,
     b_unit: Unit = BUnit.s_mm2,
     stack: Stack = False,
+    strict: Strict = False,
     bmin: Bmin = None,
     bmax: Bmax = None,
     bvals: Bvals = None,
@@ -248,6 +250,7 @@ def fit(
             bmax=bmax,
             bvals=bvals,
             volumes=volumes,
+            strict=strict,
         ),
         setup=FitSetup(
             model=model,

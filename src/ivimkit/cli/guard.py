@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import sys
 import traceback
 from collections.abc import Callable
@@ -93,6 +94,8 @@ def exit_code_of(work: Callable[[], Any], ctx: typer.Context) -> int:
 
 def prepare_process() -> None:
     """Catch signals, and let output survive terminals without all letters."""
+    # What the library logs is shown by the commands that show progress, and by no other.
+    logging.getLogger("ivimkit").addHandler(logging.NullHandler())
     catch_signals()
     # A fifth of a short run went into looking for garbage among the objects of imported modules.
     gc.set_threshold(100_000, 20, 50)

@@ -10,11 +10,15 @@ from typing import Any
 
 from ivimkit import io
 from ivimkit.cli.assignment import number_list, position_list
+from ivimkit.cli.wording import for_command_line
 from ivimkit.dwi import DWI
+from ivimkit.errors import AcquisitionError
+from ivimkit.scan_checks import scan_findings
 
 __all__ = ["ScanInput"]
 
-_FILES = ("bval", "bvec", "mask")
+# What does not change how a scan is read is not kept to read it again.
+_NOT_KEPT = ("bval", "bvec", "mask", "strict")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class ScanInput:
         List of b-values to keep.
     volumes : str, optional
         List of volumes to keep.
+    strict : bool
+        Refuse a scan whose volumes and b-values cannot both be right.
     """
 
     bval: Path | None = None
@@ -49,6 +55,7 @@ class ScanInput:
     bmax: float | None = None
     bvals: str | None = None
     volumes: str | None = None
+    strict: bool = False
 
     @property
     def kept_bvals(self) -> list[float] | None:
@@ -75,7 +82,18 @@ class ScanInput:
         Returns
         -------
         DWI
+
+        Raises
+        ------
+        AcquisitionError
+            If `strict` and the scan contradicts itself.
         """
+        dwi = self._read(scan)
+        if self.strict:
+            _refuse_faults(dwi)
+        return dwi
+
+    def _read(self, scan: Path | Sequence[Path]) -> DWI:
         bvals, volumes = self.kept_bvals, self.kept_volumes
         dwi = io.load(
             scan,
@@ -94,4 +112,11 @@ class ScanInput:
         """Return what is needed to read the scan again, besides the files."""
         values = dataclasses.asdict(self)
         chosen = {"bvals": self.kept_bvals, "volumes": self.kept_volumes}
-        return {name: value for name, value in (values | chosen).items() if name not in _FILES}
+        return {name: value for name, value in (values | chosen).items() if name not in _NOT_KEPT}
+
+
+def _refuse_faults(dwi: DWI) -> None:
+    """Raise AcquisitionError if volumes and b-values cannot both be right."""
+    faults = [finding for finding in scan_findings(dwi) if finding.is_fault]
+    if faults:
+        raise AcquisitionError(" ".join(for_command_line(f"{fault}.") for fault in faults)[:-1])

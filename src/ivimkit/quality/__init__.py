@@ -14,6 +14,7 @@ from ivimkit.quality.response import change
 from ivimkit.quality.summary import summary_rows, summary_table
 from ivimkit.quality.truth import error_table
 from ivimkit.quality.wording import sentence
+from ivimkit.scan_checks import ScanFinding, scan_findings
 
 __all__ = [
     "REPEAT_MAPS",
@@ -21,6 +22,7 @@ __all__ = [
     "Finding",
     "Light",
     "Residuals",
+    "ScanFinding",
     "change",
     "compare_regions",
     "difference",
@@ -36,6 +38,7 @@ __all__ = [
     "roi_fit",
     "roi_status",
     "roi_table",
+    "scan_findings",
     "sentence",
     "summary_rows",
     "summary_table",
