@@ -169,7 +169,7 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
 
             def say_wait(text: str) -> None:
                 # A line that stays: nothing else may happen for a minute.
-                bar.console.print(f"{name}: {text}", soft_wrap=True)
+                bar.console.print(f"{name}: {text}", soft_wrap=True, highlight=False, markup=False)
 
             with _waits_shown(say_wait):
                 yield report

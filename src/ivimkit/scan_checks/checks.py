@@ -10,7 +10,7 @@ from ivimkit.scan_checks.finding import ScanFinding
 from ivimkit.scan_checks.names import names_finding
 from ivimkit.scan_checks.order import rises
 from ivimkit.scan_checks.sample import read_sample, sampled
-from ivimkit.scan_checks.spread import spreads
+from ivimkit.scan_checks.spread import spread_finding
 from ivimkit.scan_checks.volumes import copies, no_image, not_diffusion, not_diffusion_finding
 
 __all__ = ["scan_findings"]
@@ -73,7 +73,9 @@ def _found(dwi: DWI) -> Iterator[ScanFinding]:
         order = rises(sample, acquisition.labels, directional=acquisition.bvecs is not None)
         if order is not None:
             yield order
-        yield from spreads(sample, acquisition)
+        spread = spread_finding(sample, acquisition)
+        if spread is not None:
+            yield spread
     air = air_finding(dwi, brightness)
     if air is not None:
         yield air

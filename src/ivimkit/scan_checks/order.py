@@ -137,8 +137,8 @@ def rises(
     return ScanFinding(
         "order",
         _numbers(sample, odd),
-        f"{rise}; {named(_numbers(sample, odd), sample.bvals[odd].tolist())} do not fit into a "
-        "decay (volumes count from 0)",
+        f"{rise}; {named(_numbers(sample, odd), sample.bvals[odd].tolist())} "
+        f"{'does' if len(odd) == 1 else 'do'} not fit into a decay (volumes count from 0)",
         "Check that the b-values are in the order of the volumes",
     )
 

@@ -20,7 +20,7 @@ _BRIGHT_END = 0.95
 _DIMMEST, _BRIGHTEST = 0.3, 3.0
 # Filters and interpolation make neighbours share noise: so many voxels count as one.
 _SHARED = 2.0
-_CHANCE = 1e-7
+_CHANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)

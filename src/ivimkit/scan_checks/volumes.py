@@ -16,12 +16,14 @@ __all__ = ["copies", "no_image", "not_diffusion"]
 
 _LEAVE_OUT = "Look at them, and leave out what is broken"
 # Volumes of one scan are alike; one that follows no other by this much is of another kind.
-_ALIKE, _UNLIKE = 0.6, 0.4
+_ALIKE, _UNLIKE, _TURNED = 0.6, 0.4, -0.2
 # What the neighbours do not explain, by what is usual in the scan.
-_MUCH, _LITTLE = 4.0, 0.1
+_MUCH, _LITTLE = 3.0, 0.1
 _OTHER_SCALE = 0.01
-_LEAST_VOXELS, _LEAST_VOLUMES = 32, 4
+# Scale tells of few volumes, contrast only of more.
+_LEAST_VOXELS, _LEAST_VOLUMES, _LEAST_ALIKE = 32, 4, 6
 _PRECISION = 0.005
+_SAME_B = 0.2
 
 
 def no_image(
@@ -112,18 +114,19 @@ def not_diffusion(sample: VolumeSample) -> NDArray[np.bool_]:
     """Return which volumes are no diffusion-weighted images, such as a map of the ADC.
 
     One that is hardly correlated with any other volume, where these are with each other, and whose
-    own contrast is not the noise of the scan; or one on another scale.
+    own contrast is not the noise of the scan; or one on another scale. Fluid and tissue change
+    places as b grows, so a lone high b-value may be like no other: but it is the less unlike, the
+    nearer the other b-value.
     """
     n = len(sample.bvals)
     odd = np.zeros(n, dtype=bool)
-    if n < _LEAST_VOLUMES or sample.n_voxels < _LEAST_VOXELS:
+    if n < _LEAST_VOLUMES:
         return odd
     own = np.sqrt(np.diag(sample.covariance))
     size = np.abs(sample.mean) + own
     for v in range(n):
-        others = np.delete(size, v)
-        odd[v] = size[v] < _OTHER_SCALE * others.min()
-    if not (own > 0.0).all():
+        odd[v] = size[v] < _OTHER_SCALE * np.delete(size, v).min()
+    if sample.n_voxels < _LEAST_VOXELS or n < _LEAST_ALIKE or not (own > 0.0).all():
         return odd
     correlation = sample.covariance / np.outer(own, own)
     np.fill_diagonal(correlation, -1.0)
@@ -131,12 +134,27 @@ def not_diffusion(sample: VolumeSample) -> NDArray[np.bool_]:
     if np.median(best) < _ALIKE:
         return odd
     left = own * np.sqrt(np.clip(1.0 - best**2, 0.0, None))
-    for v in np.flatnonzero(best < _UNLIKE).tolist():
-        usual = max(
-            float(np.median(np.delete(left, v))), _PRECISION * float(np.median(sample.mean))
-        )
-        odd[v] |= bool(own[v] > _MUCH * usual or own[v] < _LITTLE * usual)
+    least = _PRECISION * float(np.median(sample.mean))
+    for v in range(n):
+        usual = max(float(np.median(np.delete(left, v))), least)
+        if not _LITTLE * usual <= own[v] <= _MUCH * usual:
+            odd[v] |= _strange(sample.bvals, correlation, v)
     return odd
+
+
+def _strange(bvals: NDArray[np.float64], correlation: NDArray[np.float64], v: int) -> bool:
+    """Whether a volume is unlike one of nearly its b-value, or less like near ones than far."""
+    others = np.delete(np.arange(len(bvals)), v)
+    apart = np.abs(bvals[others] - bvals[v])
+    near, far = others[np.argmin(apart)], others[np.argmax(apart)]
+    like_v, like_near = (int(np.argmax(correlation[k])) for k in (v, near))
+    if apart.min() > _SAME_B * bvals[v]:
+        unlike = correlation[v, like_v] < _UNLIKE
+        return bool(unlike and correlation[v, near] < correlation[v, far])
+    # Directions make images of one b-value differ, but do not turn their contrast round. The one
+    # that is like others of near b-values belongs to the scan.
+    belongs = abs(bvals[like_v] - bvals[v]) <= abs(bvals[like_near] - bvals[near])
+    return bool(correlation[v, near] < _TURNED and not belongs)
 
 
 def not_diffusion_finding(sample: VolumeSample, odd: NDArray[np.bool_]) -> ScanFinding:
