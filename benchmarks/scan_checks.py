@@ -314,7 +314,7 @@ def measure(settings: Settings) -> Findings:
             )
             count[0] += 1
             count[1] += bool(case.kinds())
-            if where == "phantoms" and number % 5 or len(case.voxels()) < 30:
+            if (where == "phantoms" and number % 5) or len(case.voxels()) < 30:
                 continue
             if where == "real scans" and case.bvals.size > 20:
                 continue

@@ -147,14 +147,22 @@ def _weighted(
     scatter = repeat_scatter(sample, others, unweighted=True)
     lowest = max(float(sample.mean[shells[0]].mean()), 0.0)
     highest = lowest * (1.0 + max(_ABOVE, _ABOVE_SCATTERS * scatter))
-    far = np.zeros(len(columns), dtype=bool)
-    for k in range(len(columns)):
-        rest = np.delete(mean, k)
-        middle = float(np.median(rest))
-        usual = 1.4826 * float(np.median(np.abs(rest - middle)))
-        limit = max(np.expm1(log_limit) * max(middle, 0.0), _SCATTERS * usual, chance)
-        far[k] = mean[k] - middle > limit or (mean[k] > highest and mean[k] - middle > chance)
-    return columns[far]
+    middle, usual = _of_the_others(mean)
+    limit = np.maximum(np.expm1(log_limit) * np.clip(middle, 0.0, None), _SCATTERS * usual)
+    above = mean - middle
+    far = (above > limit) | (mean > highest)
+    return columns[far & (above > chance)]
+
+
+def _of_the_others(
+    mean: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return, for each of some means, the median of the others and their robust scatter."""
+    # Of many volumes, one does not move the median.
+    rests = [mean] if len(mean) > _MANY else [np.delete(mean, k) for k in range(len(mean))]
+    middle = np.array([np.median(rest) for rest in rests])
+    apart = [np.median(np.abs(rest - m)) for rest, m in zip(rests, middle, strict=True)]
+    return np.resize(middle, len(mean)), np.resize(1.4826 * np.array(apart), len(mean))
 
 
 def _usual(
