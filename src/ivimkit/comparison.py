@@ -16,9 +16,15 @@ from ivimkit import methods
 from ivimkit import models as registry
 from ivimkit.dwi import DWI
 from ivimkit.engine import Progress
-from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
+from ivimkit.errors import (
+    AcquisitionError,
+    AcquisitionWarning,
+    OptionError,
+    ScanWarning,
+    ShapeError,
+)
 from ivimkit.fit_method import FitMethod
-from ivimkit.fitting import as_dwi, fit, sigma_values
+from ivimkit.fitting import as_dwi, fit, sigma_values, warn_of_scan
 from ivimkit.geometry import Geometry
 from ivimkit.noise import NoiseEstimate
 from ivimkit.result import FitResult, VoxelMaps
@@ -354,8 +360,10 @@ def compare(
     if criterion == "f_test":
         _check_nested(used)
     messages = [f"model {name} is left out: {reason}" for name, reason in left_out.items()]
+    warn_of_scan(dwi, stacklevel=3)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ScanWarning)
         results = _fits(dwi, used, the_method, sigma, threads, progress)
     # Every fit finds the same to say about the b-values.
     for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):

@@ -22,6 +22,7 @@ __all__ = [
     "OutputExistsError",
     "PageMissingError",
     "RegionWarning",
+    "ScanWarning",
     "ShapeError",
 ]
 
@@ -95,6 +96,10 @@ class AcquisitionWarning(IvimkitWarning):
 
 class CacheWarning(IvimkitWarning):
     """Compiled code cannot be kept on disk."""
+
+
+class ScanWarning(AcquisitionWarning):
+    """Volumes and b-values of a scan cannot both be right, or much of what is fitted is air."""
 
 
 class GeometryWarning(IvimkitWarning):

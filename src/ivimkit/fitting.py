@@ -18,14 +18,29 @@ from ivimkit import methods, models
 from ivimkit import uncertainty as estimators
 from ivimkit.acquisition import Acquisition
 from ivimkit.dwi import DWI
-from ivimkit.engine import Progress, Task, default_threads, describe, gpus_for, run
-from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
+from ivimkit.engine import (
+    Progress,
+    Task,
+    default_threads,
+    describe,
+    gpus_for,
+    run,
+    say_learning,
+)
+from ivimkit.errors import (
+    AcquisitionError,
+    AcquisitionWarning,
+    OptionError,
+    ScanWarning,
+    ShapeError,
+)
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.noise.repeats import magnitude_noise
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult, Provenance, VoxelMaps
+from ivimkit.scan_checks import scan_findings
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FAILED, FitStatus
 from ivimkit.thresholds import at_shell
@@ -115,6 +130,9 @@ def fit(
     -----
     AcquisitionWarning
         If the acquisition can be fitted, but not well.
+    ScanWarning
+        If volumes and b-values cannot both be right, or much of what is fitted is air, see
+        `ivimkit.quality.scan_findings`.
 
     Examples
     --------
@@ -133,6 +151,7 @@ def fit(
     the_method = _at_shells(the_method, the_model, dwi.fit_acquisition)
     b, weight = dwi.fit_bvals, dwi.fit_counts
     _check(dwi.fit_acquisition, the_model, the_method)
+    warn_of_scan(dwi, stacklevel=3)
     reader = dwi.voxels()
     gpus = gpus_for(device, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
@@ -226,6 +245,8 @@ def _run(
         part = scan if len(regions) == 1 else scan.take(positions)
         settled = method
         if isinstance(method, PosteriorMethod):
+            if method.learns:
+                say_learning()
             try:
                 settled = learned[name] = settle(method, part)
             except OptionError as error:
@@ -366,6 +387,19 @@ def _check(acquisition: Acquisition, model: SignalModel, method: FitMethod) -> N
         fast_pool=pools is None or pools.fast is not None,
     ):
         warnings.warn(text, AcquisitionWarning, stacklevel=3)
+
+
+def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:
+    """Warn of what volumes and b-values show before any fit."""
+    for finding in scan_findings(_weighted(dwi)):
+        warnings.warn(str(finding), ScanWarning, stacklevel=stacklevel)
+
+
+def _weighted(dwi: DWI) -> DWI:
+    """Return the scan with those of its volumes that have a weight."""
+    if dwi.weights is None or (dwi.weights > 0.0).all():
+        return dwi
+    return dwi.select(volumes=np.flatnonzero(dwi.weights).tolist())
 
 
 def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> None:

@@ -23,6 +23,7 @@ from ivimkit.cli.options import (
     Organ,
     Scans,
     Stack,
+    Strict,
     Tolerance,
     Unit,
     Verbose,
@@ -40,6 +41,7 @@ def check(
     mask: Mask = None,
     b_unit: Unit = BUnit.s_mm2,
     stack: Stack = False,
+    strict: Strict = False,
     bmin: Bmin = None,
     bmax: Bmax = None,
     bvals: Bvals = None,
@@ -66,7 +68,8 @@ def check(
     Prints the checks, a table of the b-values with their mean signal and
     signal-to-noise ratio, how well they cover the IVIM decay, and how much
     perfusion signal is left at each. The exit code is 2 if the scan cannot be
-    fitted with this model and method.
+    fitted with this model and method, 0 with warnings, and with --strict 2 if
+    volumes and b-values cannot both be right.
 
     [bold]Examples[/bold]
 
@@ -98,5 +101,6 @@ def check(
             model=model, method=method, options=option or (), organ=organ, b_unit=b_unit.value
         ),
         b_split=b_split,
+        strict=strict,
     )
     raise typer.Exit(report.run(scans, stack=stack))

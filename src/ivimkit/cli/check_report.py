@@ -19,12 +19,14 @@ from ivimkit.cli.progress import spaced
 from ivimkit.cli.scan_input import ScanInput
 from ivimkit.cli.scan_tables import coverage_table, noise_note, perfusion_table, shell_table
 from ivimkit.cli.screen import Screen
+from ivimkit.cli.wording import for_command_line
 from ivimkit.dwi import DWI
 from ivimkit.errors import InputError, NoiseError
 from ivimkit.fit_method import FitMethod
 from ivimkit.geometry import Geometry
 from ivimkit.noise import ShellSignal, estimate, shell_signals
 from ivimkit.rounding import percent
+from ivimkit.scan_checks import ScanFinding, scan_findings
 from ivimkit.signal_model import SignalModel
 from ivimkit.thresholds import require_split
 
@@ -51,6 +53,8 @@ class CheckReport:
         What would be fitted and how.
     b_split : float, optional
         Threshold to look at, in the unit of the b-values.
+    strict : bool
+        Whether a scan whose volumes and b-values cannot both be right is an error.
     """
 
     ctx: typer.Context
@@ -58,6 +62,7 @@ class CheckReport:
     scan: ScanInput
     setup: FitSetup
     b_split: float | None = None
+    strict: bool = False
 
     def run(self, scans: Sequence[Path], *, stack: bool) -> int:
         """Check all scans, or the one scan whose volumes they are; return the exit code."""
@@ -88,17 +93,18 @@ class CheckReport:
         if self.b_split is not None:
             require_split(dwi.acquisition, "--b-split", self.scan.in_s_mm2(self.b_split))
         signals = shell_signals(dwi)
-        error = _why_not(dwi, model, method)
+        found = scan_findings(dwi)
+        error = _why_not(dwi, model, method, found)
         self.screen.show(Text(name, style="bold"), *_facts(dwi), "")
-        for mark, style, text in _findings(dwi, signals, model, error):
+        for mark, style, text in _findings(dwi, signals, model, error, found):
             self.screen.show(Text.assemble((f"{mark:8}", style), text))
         split = self._threshold(method)
         self.screen.show(
             "",
             _title("b-values"),
             shell_table(signals),
-            Text(noise_note(dwi, signals), style="dim"),
-            _noise(dwi),
+            *map(partial(Text, style="dim"), noise_note(signals)),
+            _noise(dwi, found),
             "",
             _title("Coverage of the decay"),
             coverage_table(dwi.acquisition.coverage()),
@@ -106,9 +112,10 @@ class CheckReport:
             _title("Perfusion signal left, exp(-b D*), in %; D* in 10⁻³ mm²/s"),
             perfusion_table(dwi.acquisition.perfusion_left(b_split=split), split),
             "",
-            Text(f"{name}: {_verdict(model, method, error)}", style="bold"),
+            Text(f"{name}: {_verdict(model, method, error, found)}", style="bold"),
         )
-        codes.append(DONE if error is None else WRONG_INPUT)
+        refused = error is not None or (self.strict and any(f.is_fault for f in found))
+        codes.append(WRONG_INPUT if refused else DONE)
 
     def _threshold(self, method: FitMethod) -> float:
         organ = self.setup.preset()
@@ -118,8 +125,13 @@ class CheckReport:
         return next(float(b) for b in (given, own, usual) if b is not None)
 
 
-def _why_not(dwi: DWI, model: SignalModel, method: FitMethod) -> InputError | None:
+def _why_not(
+    dwi: DWI, model: SignalModel, method: FitMethod, found: Sequence[ScanFinding]
+) -> InputError | None:
     """Return the reason why the scan cannot be fitted."""
+    for finding in found:
+        if finding.is_hopeless:
+            return InputError(str(finding))
     try:
         dwi.acquisition.require(max(2, model.n_free), model.name)
         method.check(model, dwi.acquisition)
@@ -149,38 +161,57 @@ def _facts(dwi: DWI) -> Iterator[str]:
             yield f"mask found by {dwi.mask_origin}"
 
 
-def _noise(dwi: DWI) -> str:
+def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> str:
     """Say how strong the noise is, where the number is from and what it assumes."""
+    if any(finding.kind == "spread" for finding in odd):
+        return (
+            "Noise and SNR: not to be had from volumes of one b-value that differ by more than "
+            "noise."
+        )
     try:
         found = estimate(dwi)
     except NoiseError as error:
+        # What the library advises are its functions.
+        reason, _, _ = str(error).partition(";")
         return (
-            f"Noise: no basis in the scan: {error}. ivimkit fit does the former by itself; a "
-            "noise that you know is given to it with --sigma."
+            f"Noise: no basis in the scan, so no SNR: {reason}. If you know it, give it to "
+            "ivimkit fit (--sigma)."
         )
     return f"Noise: {found}, {spaced(found.n_voxels)} voxels. {found.assumes}"
 
 
 def _findings(
-    dwi: DWI, signals: Sequence[ShellSignal], model: SignalModel, error: InputError | None
+    dwi: DWI,
+    signals: Sequence[ShellSignal],
+    model: SignalModel,
+    error: InputError | None,
+    odd: Sequence[ScanFinding],
 ) -> Iterator[tuple[str, str, str]]:
     """Yield a mark, its style and a sentence for each check."""
     acquisition, pools = dwi.acquisition, model.pools
     b = acquisition.bvals
+    faults = [finding for finding in odd if finding.is_fault]
+    # Nothing about the b-values is in order if they cannot be those of the volumes.
+    ok = _plain if faults else _ok
+    yield ok(f"{b.size} b-values for {b.size} volumes, {b.min():g} to {b.max():g} s/mm²")
     yield from _position(dwi)
-    yield _ok(f"{b.size} b-values for {b.size} volumes, {b.min():g} to {b.max():g} s/mm²")
     broken = dwi.n_voxels - min(signal.n_finite for signal in signals)
-    if broken:
+    if broken and not any(finding.kind == "not finite" for finding in faults):
         yield _warning(
             f"{spaced(broken)} voxels have a NaN or infinite signal and will not be fitted; "
             "look for the failed volume or processing step"
         )
-    else:
+    elif not broken:
         yield _ok("the signal is finite everywhere in the mask")
+    for finding in odd:
+        if not finding.is_hopeless:
+            yield _warning(for_command_line(str(finding)))
+    if not faults:
+        yield _ok("volumes and b-values belong together, as far as the signal tells")
     if error is not None:
         yield "error", "bold red", str(error)
     else:
-        yield _ok(
+        yield ok(
             f"{acquisition.n_distinct} distinct b-values for the {model.n_free} free parameters "
             f"of {model.name}"
         )
@@ -189,7 +220,7 @@ def _findings(
         fast_pool=pools is None or pools.fast is not None,
     )
     yield from map(_warning, found)
-    if not found:
+    if not found and not faults:
         poor = _not_covered(acquisition, model)
         yield _ok(
             f"the choice of b-values is sound for {model.name}"
@@ -236,10 +267,23 @@ def _ok(text: str) -> tuple[str, str, str]:
     return "ok", "green", text
 
 
+def _plain(text: str) -> tuple[str, str, str]:
+    return "", "", text
+
+
 def _warning(text: str) -> tuple[str, str, str]:
     return "warning", "yellow", text
 
 
-def _verdict(model: SignalModel, method: FitMethod, error: InputError | None) -> str:
-    can = "can" if error is None else "cannot"
-    return f"{can} be fitted with model {model.name} by method {method.name}"
+def _verdict(
+    model: SignalModel,
+    method: FitMethod,
+    error: InputError | None,
+    found: Sequence[ScanFinding],
+) -> str:
+    what = f"with model {model.name} by method {method.name}"
+    if error is not None:
+        return f"cannot be fitted {what}"
+    if any(finding.is_fault for finding in found):
+        return f"not to be fitted {what} before the warnings on its volumes are cleared up"
+    return f"can be fitted {what}"

@@ -31,6 +31,7 @@ from ivimkit.cli.options import (
     Quiet,
     Scans,
     Stack,
+    Strict,
     Threads,
     Tolerance,
     Unit,
@@ -54,6 +55,7 @@ def fit(
     mask: Mask = None,
     b_unit: Unit = BUnit.s_mm2,
     stack: Stack = False,
+    strict: Strict = False,
     bmin: Bmin = None,
     bmax: Bmax = None,
     bvals: Bvals = None,
@@ -240,6 +242,7 @@ def fit(
             bmax=bmax,
             bvals=bvals,
             volumes=volumes,
+            strict=strict,
         ),
         setup=FitSetup(
             model=model,

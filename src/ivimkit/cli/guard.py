@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -165,6 +166,8 @@ def exit_code_of_process(run: Callable[[], Any]) -> int:
 def prepare_process() -> None:
     """Meet signals, and let output survive terminals without all letters."""
     leave_on_signals()
+    # What the library logs is shown by the commands that show progress, and by no other.
+    logging.getLogger("ivimkit").addHandler(logging.NullHandler())
     # A fifth of a short run went into looking for garbage among the objects of imported modules.
     gc.set_threshold(100_000, 20, 50)
     # Half a second more at the end, where everything is given back to the system anyway.

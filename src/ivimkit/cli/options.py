@@ -103,6 +103,15 @@ Stack = Annotated[
         help="The SCANs are the 3-D volumes of one scan, in the order of the b-values.",
     ),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        rich_help_panel=SCAN_PANEL,
+        help="Refuse a scan whose volumes and b-values cannot both be right (exit code 2), where "
+        "a warning is given otherwise.",
+    ),
+]
 Tolerance = Annotated[
     float | None,
     typer.Option(

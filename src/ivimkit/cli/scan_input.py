@@ -14,15 +14,18 @@ from ivimkit import io, masks
 from ivimkit.cli.assignment import number_list, position_list
 from ivimkit.cli.beside import files_for
 from ivimkit.cli.screen import Screen
+from ivimkit.cli.wording import for_command_line
 from ivimkit.dwi import DWI
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.io.gradients import read_bvals
 from ivimkit.io.reading import B_UNITS, numbers_of
 from ivimkit.io.scan import open_volume
+from ivimkit.scan_checks import scan_findings
 
 __all__ = ["ScanInput", "weight_list"]
 
-_FILES = ("bval", "bvec", "mask")
+# What does not change how a scan is read is not kept to read it again.
+_NOT_KEPT = ("bval", "bvec", "mask", "strict")
 
 
 def weight_list(text: str | None) -> list[float] | None:
@@ -66,6 +69,8 @@ class ScanInput:
         List of b-values to keep.
     volumes : str, optional
         List of volumes to keep.
+    strict : bool
+        Refuse a scan whose volumes and b-values cannot both be right.
     """
 
     bval: Path | None = None
@@ -78,6 +83,7 @@ class ScanInput:
     bmax: float | None = None
     bvals: str | None = None
     volumes: str | None = None
+    strict: bool = False
 
     @property
     def kept_bvals(self) -> list[float] | None:
@@ -148,7 +154,18 @@ class ScanInput:
         Returns
         -------
         DWI
+
+        Raises
+        ------
+        AcquisitionError
+            If `strict` and the scan contradicts itself.
         """
+        dwi = self._read(scan)
+        if self.strict:
+            _refuse_faults(dwi)
+        return dwi
+
+    def _read(self, scan: Path | Sequence[Path]) -> DWI:
         choice = self._choice()
         dwi = io.load(
             scan,
@@ -173,7 +190,7 @@ class ScanInput:
     def to_dict(self) -> dict[str, Any]:
         """Return what is needed to read the scan again, besides the files; b in s/mm^2."""
         values = dataclasses.asdict(self) | self._choice()
-        record = {name: value for name, value in values.items() if name not in _FILES}
+        record = {name: value for name, value in values.items() if name not in _NOT_KEPT}
         written = numbers_of(self.bval)
         return {**record, "bval": written} if isinstance(written, list) else record
 
@@ -185,3 +202,10 @@ class ScanInput:
             "bvals": self.kept_bvals,
             "volumes": self.kept_volumes,
         }
+
+
+def _refuse_faults(dwi: DWI) -> None:
+    """Raise AcquisitionError if volumes and b-values cannot both be right."""
+    faults = [finding for finding in scan_findings(dwi) if finding.is_fault]
+    if faults:
+        raise AcquisitionError(" ".join(for_command_line(f"{fault}.") for fault in faults)[:-1])

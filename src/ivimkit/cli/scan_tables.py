@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from ivimkit.cli.screen import plain_table
 from ivimkit.coverage import CoverageRange, PerfusionLeft
-from ivimkit.dwi import DWI
 from ivimkit.noise import ShellSignal
 from ivimkit.rounding import percent, rounded
 
@@ -39,22 +38,16 @@ def shell_table(signals: Sequence[ShellSignal]) -> Table:
     return table
 
 
-def noise_note(dwi: DWI, signals: Sequence[ShellSignal]) -> str:
-    """Say where the signal-to-noise ratios are from, or why there are none."""
+def noise_note(signals: Sequence[ShellSignal]) -> Iterator[str]:
+    """Say what the signal-to-noise ratios of the table are, if there are any."""
     known = [signal for signal in signals if signal.sigma > 0]
     if not known:
-        return "The scan itself does not tell the SNR."
-    note = "SNR of one volume, from the spread of repeated volumes in the median voxel"
+        return
+    note = "SNR: mean signal by the noise of one volume, that of the median voxel"
     if len(known) < len(signals):
         listed = ", ".join(f"{signal.shell.b:g}" for signal in known)
-        note += f"; ~ where there are none, with the noise found at b = {listed}"
-    weighted = any(signal.shell.b > 0 for signal in known)
-    if dwi.acquisition.bvecs is None and weighted:
-        note += (
-            ". Directions are not known: volumes of one b-value count as repeats, and anisotropy "
-            "as noise"
-        )
-    return f"{note}."
+        note += f"; ~ with the noise found at b = {listed}"
+    yield f"{note}."
 
 
 def coverage_table(ranges: Sequence[CoverageRange]) -> Table:

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from ivimkit.cli.wording import for_command_line
 from ivimkit.errors import IvimkitWarning
 
 __all__ = ["Screen", "plain_table", "say_error"]
@@ -68,7 +69,7 @@ class Screen:
                 line: str | None = None,
             ) -> None:
                 if issubclass(category, IvimkitWarning):
-                    self.warn(str(message))
+                    self.warn(for_command_line(str(message)))
                 else:
                     other(message, category, filename, lineno, file, line)
 

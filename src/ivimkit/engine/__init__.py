@@ -3,6 +3,7 @@
 from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, gpus_for
 from ivimkit.engine.run import default_threads, evaluate, gradients, run
 from ivimkit.engine.task import PRECISIONS, Progress, Task
+from ivimkit.engine.waiting import say_learning
 
 __all__ = [
     "AUTO_VOXELS",
@@ -17,4 +18,5 @@ __all__ = [
     "gpus_for",
     "gradients",
     "run",
+    "say_learning",
 ]

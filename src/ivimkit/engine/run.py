@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +27,7 @@ from ivimkit.engine.cpu import (
 )
 from ivimkit.engine.place import gpus_for
 from ivimkit.engine.task import PRECISIONS, Prepared, Progress, Reader, Task
+from ivimkit.engine.waiting import say_compiling
 from ivimkit.errors import OptionError
 from ivimkit.kernels.atoms import aligned
 from ivimkit.signal_model import SignalModel
@@ -42,6 +44,20 @@ _LANES = 8
 Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
 
 
+def _driver(prepared: Prepared) -> Callable[..., Any]:
+    """Return the loop over voxels of a task."""
+    if prepared.voxels is not None:
+        return bind(fit_chunk_side_by_side, ("fit_voxels", prepared.voxels), allocates=False)
+    return bind(fit_chunk, ("fit_row", prepared.row), allocates=False)
+
+
+def _drivers(prepared: Prepared) -> Iterator[Callable[..., Any]]:
+    """Yield all that is compiled for a task."""
+    yield _driver(prepared)
+    if prepared.estimate is not None:
+        yield bind(estimate_chunk, ("estimate_row", prepared.estimate.row))
+
+
 def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
     """Fit one chunk."""
     stop = start + signals.shape[0]
@@ -54,13 +70,11 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
     data = prepared.b, prepared.root_weight, signals
     scratch = prepared.scratch(signals.shape[0])
     fixed = prepared.start[0], plan.options, plan.table
+    driver = _driver(prepared)
     if prepared.voxels is not None:
-        kernel = "fit_voxels", prepared.voxels
-        driver = bind(fit_chunk_side_by_side, kernel, allocates=False)
         low, high = (rows[0] for rows in bounds)
         driver(*data, low, high, *fixed[1:], *scratch, found, variation, status)
     else:
-        driver = bind(fit_chunk, ("fit_row", prepared.row), allocates=False)
         driver(*data, noise, *bounds, *fixed, *scratch, found, variation, status)
     if estimate is not None:
         full, own = prepared.full_plan, estimate.plan
@@ -194,6 +208,7 @@ def _run_on_cpu(
     padded = _padded(b)
     prepared = [Prepared(task, padded, total, precision) for task in tasks]
 
+    say_compiling(driver for task in prepared for driver in _drivers(task))
     # Compile here: Ctrl-C ends it at once, while threads would be waited for.
     for task in prepared:
         _fit(task, np.zeros((0, padded.size)), 0)

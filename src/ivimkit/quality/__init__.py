@@ -15,6 +15,7 @@ from ivimkit.quality.summary import summary_rows, summary_table
 from ivimkit.quality.truth import error_table
 from ivimkit.quality.voxels_and_signal import Disagreement, disagreements
 from ivimkit.quality.wording import sentence
+from ivimkit.scan_checks import ScanFinding, scan_findings
 
 __all__ = [
     "REPEAT_MAPS",
@@ -23,6 +24,7 @@ __all__ = [
     "Finding",
     "Light",
     "Residuals",
+    "ScanFinding",
     "change",
     "compare_regions",
     "difference",
@@ -39,6 +41,7 @@ __all__ = [
     "roi_fit",
     "roi_status",
     "roi_table",
+    "scan_findings",
     "sentence",
     "summary_rows",
     "summary_table",

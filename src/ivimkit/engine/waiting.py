@@ -1,0 +1,38 @@
+"""What takes long before the first voxel is done, said in the log as it begins."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+__all__ = ["COMPILING", "LEARNING", "say_compiling", "say_learning"]
+
+COMPILING = "compiling for this machine, once; about 20 s"
+LEARNING = "learning the prior from the scan"
+
+_log = logging.getLogger("ivimkit")
+
+
+def say_compiling(drivers: Iterable[Callable[..., Any]]) -> None:
+    """Log that drivers are about to be compiled, if one of them is not on disk or in memory.
+
+    A warning, as the logger shows these if nobody has set it up: the wait is long and mute.
+    """
+    if not all(map(_is_compiled, drivers)):
+        _log.warning(COMPILING)
+
+
+def say_learning() -> None:
+    """Log that a method begins to learn from the scan."""
+    _log.info(LEARNING)
+
+
+def _is_compiled(driver: Any) -> bool:
+    """Whether a driver is in memory, or in the cache under its name, which holds a hash."""
+    if not hasattr(driver, "signatures") or driver.signatures:
+        return True  # Without a compiler there is nothing to wait for.
+    folder = driver.stats.cache_path
+    name = driver.py_func.__qualname__
+    return folder is not None and any(Path(folder).glob(f"*{name}*.nbi"))
