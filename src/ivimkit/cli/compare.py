@@ -126,12 +126,13 @@ def compare(
         ),
     ] = None,
     labels: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="FILE",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
-            help="Regions (numbers above 0) to summarise one by one. By default the mask is one.",
+            help="Regions to summarise one by one: a label image, or masks (repeatable). By "
+            "default the mask is one.",
         ),
     ] = None,
     out: Annotated[
@@ -201,7 +202,7 @@ def compare(
         prior=prior,
         organ=organ,
         sigma=sigma,
-        labels=labels,
+        labels=labels or (),
         overwrite=overwrite,
         figures=figures,
         threads=threads,

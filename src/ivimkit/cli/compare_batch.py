@@ -64,8 +64,8 @@ class CompareBatch:
         Name of the prior of method bayes, and of the organ it is for.
     sigma : str, optional
         Noise: a number or a file.
-    labels : Path, optional
-        Regions.
+    labels : sequence of Path
+        Label image, or masks.
     overwrite : bool
         Whether results may be replaced.
     figures : bool
@@ -85,7 +85,7 @@ class CompareBatch:
     prior: str | None = None
     organ: str | None = None
     sigma: str | None = None
-    labels: Path | None = None
+    labels: Sequence[Path] = ()
     overwrite: bool = False
     figures: bool = True
     threads: int | None = None
@@ -175,7 +175,7 @@ class _Job:
         check_free(self.folder, [_TABLE], overwrite=batch.overwrite)
         dwi = batch.scan.load(self.scan)
         self.setup.check_maps(dwi)
-        labels = None if batch.labels is None else io.load_labels(batch.labels, dwi)
+        labels = io.load_labels(list(batch.labels), dwi) if batch.labels else None
         self._describe(dwi)
         comparison = self._compare(dwi)
         # All that can fail comes before anything is written.

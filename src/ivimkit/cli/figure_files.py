@@ -38,7 +38,9 @@ class Drawing(Protocol):
         ...
 
 
-def draw_result(result: FitResult, dwi: DWI | None, organ: Organ | None) -> dict[str, Drawing]:
+def draw_result(
+    result: FitResult, dwi: DWI | None, organ: Organ | None, *, reliable: str = "fade"
+) -> dict[str, Drawing]:
     """Draw the figures that every fit gets.
 
     Parameters
@@ -49,6 +51,8 @@ def draw_result(result: FitResult, dwi: DWI | None, organ: Organ | None) -> dict
         The scan, for the images beside the maps.
     organ : Organ, optional
         Whose display ranges to use.
+    reliable : {"fade", "hide", "all"}
+        How voxels that are not reliable are shown.
 
     Returns
     -------
@@ -57,9 +61,9 @@ def draw_result(result: FitResult, dwi: DWI | None, organ: Organ | None) -> dict
     """
     limits = None if organ is None else organ.display
     return {
-        "maps.png": report.map_panels(result, dwi, limits=limits),
+        "maps.png": report.map_panels(result, dwi, limits=limits, reliable=reliable),
         "status.png": report.status_panels(result),
-        "histograms.png": report.histograms(result, limits=limits),
+        "histograms.png": report.histograms(result, limits=limits, reliable=reliable),
         **draw_trust(result),
     }
 

@@ -56,6 +56,8 @@ class FitBatch:
         Whether results may be replaced.
     figures : bool
         Whether to draw.
+    reliable : {"fade", "hide", "all"}
+        How figures show voxels that are not reliable.
     threads : int, optional
         Number of threads.
     device : str
@@ -73,6 +75,7 @@ class FitBatch:
     adc_bvalues: str | None = None
     overwrite: bool = False
     figures: bool = True
+    reliable: str = "fade"
     threads: int | None = None
     device: str = "auto"
     precision: str = "float64"
@@ -222,7 +225,7 @@ class _Job:
         if dwi is None:
             remove_figures(folder)
             return None
-        figures = draw_result(result, dwi, self.batch.setup.preset())
+        figures = draw_result(result, dwi, self.batch.setup.preset(), reliable=self.batch.reliable)
         outdated = [name for name in figures_of_a_fit(folder) if name not in figures]
         write_figures(folder, figures, outdated=outdated)
         self.batch.screen.note(f"drawn in {time.perf_counter() - clock:.2f} s")

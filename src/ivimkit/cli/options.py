@@ -38,6 +38,14 @@ class Precision(StrEnum):
     float32 = "float32"
 
 
+class Reliable(StrEnum):
+    """Choices of --reliable."""
+
+    fade = "fade"
+    hide = "hide"
+    all = "all"
+
+
 SCAN_PANEL = "The scan"
 VOLUME_PANEL = "Which volumes, and how they are averaged"
 MODEL_PANEL = "Model and method"
@@ -241,6 +249,16 @@ LabelNames = Annotated[
         rich_help_panel=REGION_PANEL,
         help="Names of a label image: CSV, TSV, JSON, ITK-SNAP label description or FreeSurfer "
         "colour table.",
+    ),
+]
+ShownReliable = Annotated[
+    Reliable,
+    typer.Option(
+        "--reliable",
+        metavar="HOW",
+        rich_help_panel=OUTPUT_PANEL,
+        help="Voxels of maps and histograms whose value the data do not determine: fade (hatched, "
+        "counted apart), hide (left out), or all (shown like the others).",
     ),
 ]
 Overwrite = Annotated[

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options import OUTPUT_PANEL, FittedBval, FittedScan, Quiet, Verbose
+from ivimkit.cli.options import (
+    OUTPUT_PANEL,
+    FittedBval,
+    FittedScan,
+    Quiet,
+    Reliable,
+    ShownReliable,
+    Verbose,
+)
 from ivimkit.cli.registry import complete, organ_names
 
 __all__ = ["plot"]
@@ -72,13 +80,15 @@ def plot(
             help=f"Ranges for: {', '.join(organ_names())}. By default those of the fit.",
         ),
     ] = None,
+    reliable: ShownReliable = Reliable.fade,
     labels: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="FILE",
             show_default=False,
             rich_help_panel=_SHOWN_PANEL,
-            help="Regions (numbers above 0) to draw histograms of, one by one.",
+            help="Regions to draw histograms of, one by one: a label image, or masks "
+            "(repeatable).",
         ),
     ] = None,
     lesion: Annotated[
@@ -132,7 +142,7 @@ def plot(
 
       ivimkit plot dwi_ivim --slice 3 --range D=0:3e-3
       ivimkit plot dwi_ivim --voxel 60,52,3 --scan dwi.nii.gz
-      ivimkit plot dwi_ivim --lesion lesion.nii.gz
+      ivimkit plot dwi_ivim --lesion lesion.nii.gz --reliable hide
       ivimkit plot segmented trr varpro --out comparison
     """
     # Here and not above: --help must not wait for numpy and matplotlib.
@@ -146,7 +156,8 @@ def plot(
         maps=maps,
         limits=limits or (),
         organ=organ,
-        labels=labels,
+        reliable=reliable.value,
+        labels=labels or (),
         lesion=lesion,
         scan=scan,
         bval=bval,

@@ -16,6 +16,8 @@ from ivimkit.cli.options import (
     LabelNames,
     Overwrite,
     Quiet,
+    Reliable,
+    ShownReliable,
     Verbose,
 )
 
@@ -104,6 +106,7 @@ def report(
             help="Title of the page. By default the model.",
         ),
     ] = None,
+    reliable: ShownReliable = Reliable.fade,
     show_names: Annotated[
         bool,
         typer.Option(
@@ -149,6 +152,7 @@ def report(
         scans=scan or (),
         bval=bval,
         title=title,
+        reliable=reliable.value,
         show_names=show_names,
         open_page=open_,
     )

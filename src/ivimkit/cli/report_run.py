@@ -46,6 +46,8 @@ class ReportRun:
         Its b-values.
     title : str, optional
         Of the page.
+    reliable : {"fade", "hide", "all"}
+        How voxels that are not reliable are shown.
     show_names : bool
         Whether names of files are shown.
     open_page : bool
@@ -62,6 +64,7 @@ class ReportRun:
     scans: Sequence[Path] = ()
     bval: Path | None = None
     title: str | None = None
+    reliable: str = "fade"
     show_names: bool = False
     open_page: bool = False
 
@@ -86,6 +89,7 @@ class ReportRun:
                 gap=self.gap,
                 names=list(names_apart(folders)) if self.show_names and len(folders) > 1 else None,
                 title=self.title,
+                reliable=self.reliable,
                 anonymous=not self.show_names,
             )
             path = page.write(target, overwrite=overwrite)

@@ -107,6 +107,8 @@ class Subject:
         Regions, the same for both.
     lesion : Lesion, optional
         One of them that is looked at.
+    reliable : {"fade", "hide", "all"}
+        How voxels that are not reliable are shown.
     anonymous : bool
         Whether names of files and the command line stay out.
     """
@@ -114,6 +116,7 @@ class Subject:
     sides: Sequence[Side]
     labels: Labels | None = None
     lesion: Lesion | None = None
+    reliable: str = "fade"
     anonymous: bool = True
 
     @cached_property

@@ -16,6 +16,7 @@ from ivimkit.dwi import DWI
 from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError
 from ivimkit.report.decay_axes import make_logarithmic
+from ivimkit.report.plain import PlainFigure, plain_keys
 from ivimkit.report.shown import how_to_show
 from ivimkit.result import FitResult
 
@@ -66,7 +67,9 @@ def voxel_plot(
     >>> [axes.get_yscale() for axes in figure.axes][:2]
     ['linear', 'log']
     """
-    fits = {results.method.name: results} if isinstance(results, FitResult) else dict(results)
+    fits = plain_keys(
+        {results.method.name: results} if isinstance(results, FitResult) else results
+    )
     index = checked_voxel(voxel, dwi.shape)
     # Each look-up of a fit's map spreads it over the volume: look up once.
     values = {
@@ -77,7 +80,7 @@ def voxel_plot(
         label: partial(evaluate, fit.model, [values[label][name] for name in fit.model.names])
         for label, fit in fits.items()
     }
-    figure = Figure(figsize=(9.5, 6.9 + 0.4 * len(fits)), dpi=120, layout="constrained")
+    figure = PlainFigure(figsize=(9.5, 6.9 + 0.4 * len(fits)), dpi=120, layout="constrained")
     figure.suptitle(f"voxel {', '.join(map(str, index))}", fontsize=12)
     grid = figure.add_gridspec(3, 2, height_ratios=(3.6, 1.4, 0.3 + 0.4 * len(fits)))
     linear, logarithmic = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])

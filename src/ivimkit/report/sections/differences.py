@@ -28,7 +28,7 @@ def differences(subject: Subject, found: Difference) -> Section:
     side = subject.first
     if side.is_image:
         shown = Picture(
-            difference_panels(found, limits=side.limits),
+            difference_panels(found, limits=side.limits, reliable=subject.reliable),
             f"{first}, {second}, and {second} minus {first}.",
         )
         blocks.append(Pictures([shown]))
