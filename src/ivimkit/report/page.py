@@ -12,7 +12,7 @@ from matplotlib.textpath import text_to_path
 
 from ivimkit.report.plain import LONGEST_TITLE, PlainFigure, plain
 
-__all__ = ["MARGIN", "Page", "fitted_size", "text_width"]
+__all__ = ["MARGIN", "Page", "broken_lines", "fitted_size", "text_width"]
 
 MARGIN = 0.12
 """Empty edge of a page, inches."""
@@ -47,8 +47,8 @@ class Page:
     """
 
     def __init__(self, width: float, height: float, title: str = "", foot: str = "") -> None:
-        lines = _lines(plain(title, longest=LONGEST_TITLE), _TITLE_SIZE, width - 2 * MARGIN)
-        notes = _lines(foot, _FOOT_SIZE, width - 2 * MARGIN)
+        lines = broken_lines(plain(title, longest=LONGEST_TITLE), _TITLE_SIZE, width - 2 * MARGIN)
+        notes = broken_lines(foot, _FOOT_SIZE, width - 2 * MARGIN)
         self._head = len(lines) * _TITLE_LINE
         below = len(notes) * _FOOT_LINE + _FOOT_GAP if notes else 0.0
         self._width, self._height = width, height + self._head + below
@@ -120,8 +120,25 @@ def fitted_size(text: str, size: float, width: float) -> float:
     return size if wide <= width else max(_SMALLEST, size * width / wide)
 
 
-def _lines(text: str, size: float, width: float) -> list[str]:
-    """Break a text into lines that fit a width."""
+def broken_lines(text: str, size: float, width: float) -> list[str]:
+    """Break a text into lines that fit a width.
+
+    Matplotlib's own ``wrap=True`` takes dollars for TeX.
+
+    Parameters
+    ----------
+    text : str
+        One paragraph.
+    size : float
+        Points.
+    width : float
+        Inches.
+
+    Returns
+    -------
+    list of str
+        None for no text.
+    """
     wide = text_width(text, size)
     if wide <= width:
         return [text] if text else []

@@ -11,6 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.table import Cell
 from matplotlib.text import Text
 
 __all__ = ["LONGEST_NAME", "LONGEST_TITLE", "PlainFigure", "plain", "plain_keys"]
@@ -119,6 +120,8 @@ def _texts(artist: Artist) -> Iterator[Text]:
     for child in artist.get_children():
         if isinstance(child, Axis):
             yield child.label
+        elif isinstance(child, Cell):
+            yield child.get_text()
         elif isinstance(child, Text):
             yield child
         else:

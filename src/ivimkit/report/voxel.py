@@ -16,6 +16,7 @@ from ivimkit.dwi import DWI
 from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError
 from ivimkit.report.decay_axes import make_logarithmic
+from ivimkit.report.page import broken_lines
 from ivimkit.report.plain import PlainFigure, plain_keys
 from ivimkit.report.shown import how_to_show
 from ivimkit.result import FitResult
@@ -30,6 +31,9 @@ _STYLES = (
     {"color": "#CC79A7", "linestyle": ":", "marker": "D"},
 )
 _Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+_TEXT_WIDTH = 9.0
+"""Of the sentences below the table, inches."""
 
 _TABLE_ORDER = ("S0", "f", "D_star", "D", "ADC", "rmse")
 
@@ -184,13 +188,16 @@ def _write_table(
     )
     table.auto_set_font_size(False)
     table.set_fontsize(9)
-    sentences = "\n".join(f"{label}: {fit.sentence(index)}" for label, fit in fits.items())
+    sentences = [
+        line
+        for label, fit in fits.items()
+        for line in broken_lines(f"{label}: {fit.sentence(index)}", 8, _TEXT_WIDTH)
+    ]
     axes.text(
         0.0,
         0.9 * (1.0 - share),
-        sentences,
+        "\n".join(sentences),
         transform=axes.transAxes,
         fontsize=8,
         va="top",
-        wrap=True,
     )
