@@ -12,7 +12,7 @@ from ivimkit.cli.compare import compare
 from ivimkit.cli.demo import demo
 from ivimkit.cli.exit_codes import INTERRUPTED
 from ivimkit.cli.fit import fit
-from ivimkit.cli.guard import GuardedGroup, prepare_process
+from ivimkit.cli.guard import GuardedCommand, GuardedGroup, prepare_process
 from ivimkit.cli.interruption import leave_at_once
 from ivimkit.cli.methods import methods
 from ivimkit.cli.plot import plot
@@ -57,7 +57,7 @@ def _options(
 
 
 for command in (fit, check, compare, plot, view, report, roi, repeat, simulate, demo, methods):
-    app.command()(command)
+    app.command(cls=GuardedCommand)(command)
 
 
 def main() -> None:

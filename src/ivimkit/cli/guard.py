@@ -6,17 +6,19 @@ import atexit
 import gc
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from ivimkit.cli.exit_codes import DONE, FAULT, INTERRUPTED, WRONG_INPUT
 from ivimkit.cli.interruption import catch_signals
-from ivimkit.errors import InputError
+from ivimkit.errors import InputError, OptionError
 
 __all__ = [
+    "GuardedCommand",
     "GuardedGroup",
     "command_line",
     "exit_code_of",
@@ -45,6 +47,27 @@ class GuardedGroup(TyperGroup):
             code = INTERRUPTED
         if code != DONE:
             raise typer.Exit(code)
+
+
+class GuardedCommand(TyperCommand):
+    """A command that takes no option twice that it would use once."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse the second of two values, which would replace the first without a word."""
+        if not ctx.resilient_parsing:
+            given, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            if "help" not in given:
+                _refuse_repeated(order)
+        return super().parse_args(ctx, args)
+
+
+def _refuse_repeated(order: list[Any]) -> None:
+    for param, times in Counter(order).items():
+        if times > 1 and not getattr(param, "multiple", True):
+            names = " or ".join([*param.opts, *param.secondary_opts])
+            raise OptionError(
+                f"{names} is given {times} times; expected once. Leave all but one out"
+            )
 
 
 def command_line(ctx: typer.Context) -> str:
