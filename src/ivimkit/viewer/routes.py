@@ -217,7 +217,7 @@ def _whole(request: Request, name: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise OptionError(f"{name} is {text!r}; expected a whole number") from None
+        raise OptionError(f"{name} is {text[:40]!r}; expected a whole number") from None
 
 
 def _json(content: Any, code: int = 200) -> Response:
