@@ -19,7 +19,7 @@ from ivimkit.report.view import Cut, choose_cut, view_of
 from ivimkit.result import FitResult
 from ivimkit.status import FAILED, FitStatus, explain, gravest, gravest_first
 
-__all__ = ["Grade", "grades", "status_panels"]
+__all__ = ["Grade", "graded", "grades", "status_panels"]
 
 _PANEL_WIDTH = 3.4
 """Width of an image, inches; so are the next three."""
@@ -78,11 +78,7 @@ def status_panels(
     """
     cut = choose_cut(result.mask, slices, most=3, crop=crop)
     found = grades(result)
-    place = {grade.flag: number for number, grade in enumerate(found, start=1)}
-    place[int(FitStatus.OUTSIDE_MASK)] = 0
-    flags, where = np.unique(gravest(result.status, result.model.parameters), return_inverse=True)
-    numbers = np.array([place[int(flag)] for flag in flags])[where].reshape(result.shape)
-    return _draw(result, numbers, cut, found)
+    return _draw(result, graded(result, found), cut, found)
 
 
 @dataclass(frozen=True)
@@ -143,13 +139,35 @@ def grades(result: FitResult) -> list[Grade]:
     return found
 
 
+def graded(result: FitResult, found: Sequence[Grade]) -> NDArray[np.uint8]:
+    """Return which colour each voxel has.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    found : sequence of Grade
+        What `grades` returned for it.
+
+    Returns
+    -------
+    ndarray of int, shape of the maps
+        The position in `found`, from 1; 0 outside the mask.
+    """
+    place = {grade.flag: number for number, grade in enumerate(found, start=1)}
+    place[int(FitStatus.OUTSIDE_MASK)] = 0
+    flags, where = np.unique(gravest(result.status, result.model.parameters), return_inverse=True)
+    numbers = np.array([place[int(flag)] for flag in flags], dtype=np.uint8)
+    return numbers[where.reshape(result.shape)]
+
+
 def _colours(flags: Sequence[int]) -> list[str]:
     """Return a colour for each flag; one flag has the same in all pictures of a model."""
     failures, notes = iter(_FAILURES), iter(_NOTES * 3)
     return [next(failures) if flag & FAILED else next(notes) for flag in flags]
 
 
-def _draw(result: FitResult, grade: NDArray[np.int_], cut: Cut, found: Sequence[Grade]) -> Figure:
+def _draw(result: FitResult, grade: NDArray[np.uint8], cut: Cut, found: Sequence[Grade]) -> Figure:
     view, planes = view_of(result.geometry), cut.planes(grade)
     entries, colours = [one.entry for one in found], [BACKGROUND, *(one.colour for one in found)]
     width, height = panel_size(planes[0], view, width=_PANEL_WIDTH)
