@@ -178,7 +178,7 @@ def _draw(result: FitResult, grade: NDArray[np.uint8], cut: Cut, found: Sequence
     n_columns = min(int((page_width - 2 * MARGIN) / entry), len(entries))
     n_lines = -(-len(entries) // n_columns)
     hidden = any(one.total > one.shown for one in found)
-    foot = "x of y: y voxels have the flag, x of them none that is graver." if hidden else ""
+    foot = "x of y: y voxels have the flag, x of them no more serious one." if hidden else ""
     page = Page(page_width, _TITLE + height + n_lines * _LEGEND_LINE + 2 * MARGIN, foot=foot)
     left = (page_width - len(planes) * right + _GAP) / 2
     norm = BoundaryNorm(np.arange(len(colours) + 1) - 0.5, len(colours))

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib._pylab_helpers import Gcf
 from matplotlib.text import Text
 
 import ivimkit as ik
@@ -173,5 +174,12 @@ def test_powers_of_ten_along_an_axis_stay():
 
 
 def test_a_notebook_shows_a_figure(result):
-    data = report.mosaic(result, "D")._repr_png_()
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    """By itself, and once: pyplot, whose figures ``%matplotlib inline`` shows, knows nothing of it."""
+    figures = [
+        report.mosaic(result, "D"),
+        report.voxel_plot(result.dwi, result, (1, 1, 0)),
+        report.status_panels(result),
+    ]
+    for figure in figures:
+        assert figure._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert not Gcf.figs

@@ -35,7 +35,7 @@ export function legend(viewer: Viewer, key: string, role: string): HTMLElement {
 function doubtfulText(viewer: Viewer, { map, result }: ImageInfo): string {
   if (!map?.doubtful || !result) return "";
   const seen = viewer.fading ? "faded" : "not faded";
-  return `${seen}: not reliable, ${count(map.doubtful.n)} of ${count(result.voxels)} voxels`;
+  return `${seen}: not reliable (${count(map.doubtful.n)} of ${count(result.voxels)})`;
 }
 
 /** Colours of the status in words; the one at the crosshair is marked. */
