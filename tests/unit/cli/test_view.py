@@ -119,8 +119,12 @@ def test_a_browser_that_stays_in_front_does_not_hold_back_the_address(
     start, out, tmp_path, monkeypatch
 ):
     """It is told a file, and the file is gone when the command has ended."""
-    told, script = tmp_path / "told", tmp_path / "browser"
-    script.write_text(f'#!/bin/sh\necho "$@" > {told}.part\nmv {told}.part {told}\nsleep 600\n')
+    told, go_on, script = tmp_path / "told", tmp_path / "go on", tmp_path / "browser"
+    script.write_text(
+        f'#!/bin/sh\necho "$@" > {told}.part\nmv {told}.part {told}\n'
+        # What it would write to must not wait for its end.
+        f'exec >/dev/null 2>&1\nwhile [ ! -e "{go_on}" ]; do sleep 0.1; done\n'
+    )
     script.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{script} %s")
     process, url = start(out)
@@ -132,7 +136,9 @@ def test_a_browser_that_stays_in_front_does_not_hold_back_the_address(
     assert urlsplit(url).path.strip("/") not in address
     page = Path(unquote(urlsplit(address).path))
     assert url in page.read_text()
+    assert not go_on.exists()
     process.send_signal(signal.SIGINT)
+    go_on.touch()
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert not page.exists()

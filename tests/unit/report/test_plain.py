@@ -174,7 +174,7 @@ def test_powers_of_ten_along_an_axis_stay():
 
 
 def test_a_notebook_shows_a_figure(result):
-    """By itself, and once: pyplot, whose figures ``%matplotlib inline`` shows, knows nothing of it."""
+    """By itself, and once: pyplot, whose figures an inline backend shows, does not know it."""
     figures = [
         report.mosaic(result, "D"),
         report.voxel_plot(result.dwi, result, (1, 1, 0)),
