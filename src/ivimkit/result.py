@@ -19,7 +19,7 @@ from ivimkit.fit_method import FitMethod
 from ivimkit.geometry import Geometry
 from ivimkit.prior_table import PriorTable
 from ivimkit.signal_model import SignalModel
-from ivimkit.status import FAILED, FitStatus, count, describe
+from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe
 
 __all__ = ["FitResult", "Provenance", "VoxelMaps"]
 
@@ -305,9 +305,11 @@ class FitResult:
         return evaluate(self.model, self.params, bvals)
 
     def reliable(self, name: str) -> NDArray[np.float64]:
-        """Return a map with NaN also where the data do not identify it.
+        """Return a map with NaN also where the data do not determine it.
 
         D* (and f D*) needs a perfusion signal that stands out of the noise, D a tissue signal.
+        A value at a bound of its parameter is where the fit was stopped, not where the data put
+        it; only f = 0 is a result, as its bound is that of the model itself.
 
         Parameters
         ----------
@@ -319,14 +321,25 @@ class FitResult:
         ndarray, shape (...)
         """
         values = self.maps[name].copy()
-        pools = self.model.pools
-        hidden = FitStatus.OK
-        if pools is not None and pools.fast is not None and name in (pools.fast, "fD_star"):
-            hidden = FitStatus.PERFUSION_NOT_DETECTED
-        elif pools is not None and name == pools.slow:
-            hidden = FitStatus.TISSUE_NOT_DETECTED
-        values[(self.status & int(hidden)) != 0] = np.nan
+        values[(self.status & self._doubts(name)) != 0] = np.nan
         return values
+
+    def _doubts(self, name: str) -> int:
+        """Return the flags of voxels in which a map is not reliable."""
+        pools, doubts = self.model.pools, 0
+        of = [name]
+        if pools is not None and pools.fast is not None and name in (pools.fast, "fD_star"):
+            doubts |= int(FitStatus.PERFUSION_NOT_DETECTED)
+            of = [pools.fast, *([pools.fraction] if name == "fD_star" and pools.fraction else [])]
+        elif pools is not None and name == pools.slow:
+            doubts |= int(FitStatus.TISSUE_NOT_DETECTED)
+        for parameter in of:
+            if parameter in self.model.names:
+                index = self.model.index(parameter)
+                doubts |= at_upper(index)
+                if pools is None or parameter != pools.fraction:
+                    doubts |= at_lower(index)
+        return doubts
 
     def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
         """Return the value of each map at one voxel.

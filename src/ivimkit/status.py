@@ -25,6 +25,8 @@ __all__ = [
     "count",
     "describe",
     "explain",
+    "gravest",
+    "gravest_first",
     "in_words",
 ]
 
@@ -91,6 +93,16 @@ FAILED = (
     | FitStatus.NOT_CONVERGED
 )
 """Flags of voxels that were to be fitted and have NaN in every map."""
+
+
+_LEAST_GRAVE = (
+    FitStatus.TISSUE_NOT_DETECTED,
+    FitStatus.PERFUSION_NOT_DETECTED,
+    FitStatus.ADC_NOT_AVAILABLE,
+    FitStatus.SD_NOT_AVAILABLE,
+)
+"""Flags that say less than a value at its bound, the gravest first: the last two concern another
+map, and the value itself stays what it is."""
 
 
 def at_lower(index: int) -> int:
@@ -209,6 +221,58 @@ _IN_WORDS = {
     "ADC_NOT_AVAILABLE": "ADC not available",
     "SD_NOT_AVAILABLE": "sd not available",
 }
+
+
+def gravest_first(parameters: Sequence[Parameter]) -> list[int]:
+    """Return all flags of voxels inside the mask, the gravest first.
+
+    No value at all comes first; then a value at a bound, which the fit was not free to choose;
+    then what the data do not tell; last what is only missing beside a value that stands.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        The parameters of the fitted model, in its order.
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> from ivimkit.status import FitStatus, gravest_first
+    >>> [FitStatus(flag).name for flag in gravest_first(())][::4]
+    ['NON_FINITE', 'TISSUE_NOT_DETECTED']
+    """
+    failed = [int(flag) for flag in FitStatus if flag & FAILED]
+    sides = (at_lower, at_upper)
+    bounds = [side(index) for index in range(len(parameters)) for side in sides]
+    return [*failed, *bounds, *map(int, _LEAST_GRAVE)]
+
+
+def gravest(status: NDArray[np.int32], parameters: Sequence[Parameter]) -> NDArray[np.int32]:
+    """Return the gravest flag of every voxel.
+
+    Parameters
+    ----------
+    status : ndarray of int, any shape
+        The status map.
+    parameters : sequence of Parameter
+        The parameters of the fitted model, in its order.
+
+    Returns
+    -------
+    ndarray of int, same shape
+        One flag each; 0 where nothing is to be reported. Outside the mask that is
+        ``OUTSIDE_MASK``.
+    """
+    status = np.asarray(status)
+    found = np.zeros(status.shape, dtype=np.int32)
+    for flag in reversed(gravest_first(parameters)):
+        found[(status & flag) != 0] = flag
+    outside = int(FitStatus.OUTSIDE_MASK)
+    found[(status & outside) != 0] = outside
+    return found
 
 
 def count(status: NDArray[np.int32], parameters: Sequence[Parameter]) -> dict[str, int]:

@@ -26,6 +26,8 @@ from starlette.types import Receive, Scope, Send
 
 import ivimkit as ik
 from ivimkit.errors import InputError, PageMissingError
+from ivimkit.report.status_panels import grades
+from ivimkit.status import gravest
 from ivimkit.viewer.page_files import page_files
 from ivimkit.viewer.routes import Routes
 
@@ -223,6 +225,80 @@ def test_every_map_is_shown_where_its_voxels_are(page: Any, varpro: ik.FitResult
             x, y = (round(part) for part in where.place(voxel))
             spot = (y - round(where.top), x - round(where.left))
             assert (drawn[spot] == base[spot]).all()
+
+
+def colour_at(page: Any, where: Slices, voxel: Voxel) -> NDArray[np.int_]:
+    x, y = where.place(voxel)
+    # Off the middle, where the crosshair may be.
+    return pixels(page)[round(y - where.top) + 5, round(x - where.left) + 5].astype(int)
+
+
+def test_the_status_is_shown_in_colours_with_words(page: Any, varpro: ik.FitResult) -> None:
+    """Each voxel has the colour of its most serious flag; the legend tells and counts them."""
+    go(page, (9, 8, 1))
+    page.get_by_test_id("tab-display").click()
+    page.get_by_test_id("opacity").fill("1")
+    page.get_by_test_id("overlay").select_option("0/status")
+    page.wait_for_selector("[data-testid=legend-overlay] li")
+    legend = page.get_by_test_id("legend-overlay").locator("li")
+    told = [
+        (li.get_attribute("data-grade"), int(li.get_attribute("data-shown")))
+        for li in legend.all()
+    ]
+    expected = grades(varpro)
+    assert told == [(grade.name, grade.shown) for grade in expected]
+    assert sum(n for _, n in told) == varpro.mask.sum()
+    words = page.get_by_test_id("legend-overlay").inner_text()
+    assert "D* is at its upper bound (0.2)" in words
+    assert "f is not distinguishable from 0 at this noise" in words
+    assert "_" not in words
+    worst = gravest(varpro.status, varpro.model.parameters)
+    where = slices(page)
+    for grade in expected:
+        there = np.argwhere(worst[:, :, 1] == grade.flag)
+        if len(there):
+            voxel = (int(there[0][0]), int(there[0][1]), 1)
+            wanted = [int(grade.colour[k : k + 2], 16) for k in (1, 3, 5)]
+            assert abs(colour_at(page, where, voxel) - wanted).max() <= ONE_COLOUR, grade
+    here = page.get_by_test_id("legend-overlay").locator("li[aria-current]")
+    flag = int(worst[9, 8, 1])
+    assert here.get_attribute("data-grade") == next(g.name for g in expected if g.flag == flag)
+    assert page.get_by_test_id("overlay-low").count() == 0, "a status has no range"
+
+
+def test_what_is_not_reliable_is_faded_and_the_switch_shows_it(
+    page: Any, varpro: ik.FitResult
+) -> None:
+    doubtful = np.isfinite(varpro.maps["D_star"]) & np.isnan(varpro.reliable("D_star"))
+    good = np.isfinite(varpro.reliable("D_star"))
+    pale, sure = ((*map(int, np.argwhere(one[:, :, 1])[0]), 1) for one in (doubtful, good))
+    go(page, pale)
+    page.get_by_test_id("tab-display").click()
+    page.get_by_test_id("opacity").fill("1")
+    page.get_by_test_id("overlay").select_option("0/D_star")
+    note = page.get_by_test_id("doubtful-overlay")
+    note.wait_for()
+    text = note.inner_text().replace("\u202f", "")
+    assert text.startswith("faded: not reliable")
+    assert "not reliable" in page.locator("[data-testid=legend-overlay] output").inner_text()
+    assert f"{doubtful.sum()} of {varpro.mask.sum()}" in text
+    where, scene = slices(page), page.evaluate("window.ivimkit.viewer.scene")
+    about = next(one for one in scene["results"][0]["maps"] if one["name"] == "D_star")
+    table = scene["colormaps"][about["colormap"]]
+    colours = np.stack([table["R"], table["G"], table["B"]], axis=-1)
+
+    def distance(voxel: Voxel) -> int:
+        low, high = about["limits"]
+        share = min(max((varpro.maps["D_star"][voxel] - low) / (high - low), 0.0), 1.0)
+        near = colours[max(0, round(1 + 254 * share) - 3) :][:7]
+        return int(abs(near - colour_at(page, where, voxel)).max(axis=1).min())
+
+    assert distance(sure) <= ONE_COLOUR
+    assert distance(pale) > 10 * ONE_COLOUR
+    page.get_by_test_id("fading").uncheck()
+    page.wait_for_selector("[data-testid=doubtful-overlay]:has-text('not faded')")
+    assert distance(sure) <= ONE_COLOUR
+    assert distance(pale) <= ONE_COLOUR
 
 
 def test_range_colours_threshold_and_opacity_change_the_picture(

@@ -10,7 +10,7 @@ import ivimkit as ik
 from ivimkit.engine import evaluate
 from ivimkit.errors import FitFailedError, OptionError
 from ivimkit.result import Provenance, VoxelMaps
-from ivimkit.status import FitStatus, at_upper
+from ivimkit.status import FitStatus, at_lower, at_upper
 from made_results import BVALS, biexp_maps, made_result
 
 SHAPE = (2, 3)
@@ -70,7 +70,7 @@ def test_reliable_hides_what_the_data_do_not_identify(result):
     hidden = {
         "D_star": FitStatus.PERFUSION_NOT_DETECTED,
         "fD_star": FitStatus.PERFUSION_NOT_DETECTED,
-        "D": FitStatus.TISSUE_NOT_DETECTED,
+        "D": FitStatus.TISSUE_NOT_DETECTED | at_upper(3),
         "f": FitStatus.OK,
         "S0": FitStatus.OK,
         "ADC": FitStatus.OK,
@@ -80,6 +80,24 @@ def test_reliable_hides_what_the_data_do_not_identify(result):
             np.isnan(result.reliable(name)), (STATUS & int(flag)) != 0, err_msg=name
         )
     assert np.isfinite(result.maps["D_star"]).all(), "the maps keep their values"
+
+
+@pytest.mark.parametrize("flag", [at(k) for k in range(4) for at in (at_lower, at_upper)])
+def test_a_value_at_its_bound_is_not_reliable(flag):
+    """But f = 0 is: that bound is the end of what f can be."""
+    result = made_result(biexp_maps((2,)), status=[0, flag])
+    doubted = {
+        at_lower(0): {"S0"},
+        at_upper(0): {"S0"},
+        at_lower(1): set(),
+        at_upper(1): {"f", "fD_star"},
+        at_lower(2): {"D_star", "fD_star"},
+        at_upper(2): {"D_star", "fD_star"},
+        at_lower(3): {"D"},
+        at_upper(3): {"D"},
+    }
+    assert {name for name in result.maps if np.isnan(result.reliable(name)[1])} == doubted[flag]
+    assert all(np.isfinite(result.reliable(name)[0]) for name in result.maps)
 
 
 def test_reliable_of_a_model_without_pools_of_that_kind():

@@ -130,12 +130,13 @@ def compare(
         ),
     ] = None,
     labels: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="FILE",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
-            help="Regions (numbers above 0) to summarise one by one. By default the mask is one.",
+            help="Regions to summarise one by one: a label image, or masks (repeatable). By "
+            "default the mask is one.",
         ),
     ] = None,
     out: Annotated[
@@ -207,7 +208,7 @@ def compare(
         organ=organ,
         sigma=sigma,
         weights=weights,
-        labels=labels,
+        labels=labels or (),
         overwrite=overwrite,
         figures=figures,
         threads=threads,

@@ -67,8 +67,8 @@ class CompareBatch:
         Name of the prior of method bayes, and of the organ it is for.
     sigma : str, optional
         Noise: a number or a file.
-    labels : str, optional
-        Regions: a file.
+    labels : sequence of str
+        Label image, or masks: files.
     weights : str, optional
         List of weights, or a file of them.
     overwrite : bool
@@ -90,7 +90,7 @@ class CompareBatch:
     prior: str | None = None
     organ: str | None = None
     sigma: str | None = None
-    labels: str | None = None
+    labels: Sequence[str] = ()
     weights: str | None = None
     overwrite: bool = False
     figures: bool = True
@@ -147,11 +147,10 @@ class CompareBatch:
         if self.scan.finds_mask:
             check_mask_free(folder, "comparison.json")
 
-    def _labels_for(self, scans: Sequence[Path]) -> list[Path | None]:
+    def _labels_for(self, scans: Sequence[Path]) -> list[list[Path]]:
         """Return the labels of each scan, which are there."""
-        if self.labels is None:
-            return [None] * len(scans)
-        return [*files_for(self.labels, "--labels", scans, self.screen)]
+        found = [files_for(name, "--labels", scans, self.screen) for name in self.labels]
+        return [[files[k] for files in found] for k in range(len(scans))]
 
     def _fit_method(self, names: Sequence[str]) -> tuple[FitMethod, FitSetup]:
         """Return the method with its options, and the setup that they are of."""
@@ -191,7 +190,7 @@ class _Job:
     models: Sequence[str]
     method: FitMethod
     setup: FitSetup
-    labels: Path | None
+    labels: Sequence[Path]
 
     @property
     def name(self) -> str:
@@ -204,7 +203,7 @@ class _Job:
         batch.check_output(self.folder)
         dwi = self.reading.load(self.scan)
         sigma = self.setup.noise(dwi)
-        labels = None if self.labels is None else io.load_labels(self.labels, dwi)
+        labels = io.load_labels(list(self.labels), dwi) if self.labels else None
         self._describe(dwi)
         comparison = self._compare(dwi, sigma)
         # All that can fail comes before anything is written.

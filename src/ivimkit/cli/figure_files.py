@@ -31,7 +31,9 @@ class Drawing(Protocol):
         ...
 
 
-def draw_result(result: FitResult, dwi: DWI | None, organ: Organ | None) -> dict[str, Drawing]:
+def draw_result(
+    result: FitResult, dwi: DWI | None, organ: Organ | None, *, unreliable: str = "fade"
+) -> dict[str, Drawing]:
     """Draw the figures that every fit gets.
 
     Parameters
@@ -42,6 +44,8 @@ def draw_result(result: FitResult, dwi: DWI | None, organ: Organ | None) -> dict
         The scan, for the images beside the maps.
     organ : Organ, optional
         Whose display ranges to use.
+    unreliable : {"fade", "hide", "show"}
+        How voxels that are not reliable are shown.
 
     Returns
     -------
@@ -50,9 +54,9 @@ def draw_result(result: FitResult, dwi: DWI | None, organ: Organ | None) -> dict
     """
     limits = None if organ is None else organ.display
     return {
-        "maps.png": report.map_panels(result, dwi, limits=limits),
+        "maps.png": report.map_panels(result, dwi, limits=limits, unreliable=unreliable),
         "status.png": report.status_panels(result),
-        "histograms.png": report.histograms(result, limits=limits),
+        "histograms.png": report.histograms(result, limits=limits, unreliable=unreliable),
         **draw_trust(result),
     }
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
 from rich.text import Text
 
@@ -32,11 +31,8 @@ from ivimkit.fitting import fit
 from ivimkit.io.results import FIGURES, save_with
 from ivimkit.result import FitResult
 from ivimkit.signal_model import SignalModel
-from ivimkit.status import FitStatus
 
 __all__ = ["FitBatch"]
-
-_MUCH_AIR = 0.2
 
 
 @dataclass(frozen=True)
@@ -61,6 +57,8 @@ class FitBatch:
         Whether results may be replaced.
     figures : bool
         Whether to draw.
+    unreliable : {"fade", "hide", "show"}
+        How figures show voxels that are not reliable.
     threads : int, optional
         Number of threads.
     device : str
@@ -78,6 +76,7 @@ class FitBatch:
     adc_bvalues: str | None = None
     overwrite: bool = False
     figures: bool = True
+    unreliable: str = "fade"
     threads: int | None = None
     device: str = "auto"
     precision: str = "float64"
@@ -183,7 +182,6 @@ class _Job:
         shown = dwi if batch.figures else None
         del dwi
         clock = time.perf_counter()
-        self._say_of_air(result)
         figures = self._save(result, shown)
         batch.screen.note(f"saved in {time.perf_counter() - clock:.2f} s")
         self._summarise(result, figures)
@@ -219,17 +217,6 @@ class _Job:
         )
         return dataclasses.replace(result, provenance=provenance)
 
-    def _say_of_air(self, result: FitResult) -> None:
-        """Say, without a mask, how much of the scan is air."""
-        if self.reading.mask is not None:
-            return
-        n = np.count_nonzero(result.status & FitStatus.NO_SIGNAL)
-        if n > _MUCH_AIR * result.status.size:
-            self.batch.screen.warn(
-                f"there is no mask, and {n / result.status.size:.0%} of the voxels have no "
-                "signal: air was fitted, too. --mask auto finds the tissue"
-            )
-
     def _save(self, result: FitResult, dwi: DWI | None) -> Path | None:
         """Save the result and its figures at once; return the folder of these, if there is one."""
         overwrite = self.batch.overwrite
@@ -240,7 +227,11 @@ class _Job:
         from ivimkit.cli.figure_files import FIGURES, draw_result, figures_to_save
 
         try:
-            figures = figures_to_save(draw_result(result, dwi, self.batch.setup.preset()))
+            figures = figures_to_save(
+                draw_result(
+                    result, dwi, self.batch.setup.preset(), unreliable=self.batch.unreliable
+                )
+            )
             save_with(result, self.folder, figures, overwrite=overwrite)
         except InputError:
             raise

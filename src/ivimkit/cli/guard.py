@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,12 +40,20 @@ _VERBOSE = "ivimkit.verbose"
 
 
 class GuardedCommand(TyperCommand):
-    """A command that takes no empty names: they come from variables that are not set."""
+    """A command that refuses empty names and options that are given twice."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse empty arguments; an empty path would be the current folder."""
+        """Refuse what would be taken for something else without a word.
+
+        An empty name, from a variable that is not set, would be the current folder; the second of
+        two values would replace the first.
+        """
         texts = {name for option in self.params if _is_text(option) for name in option.opts}
         _refuse_empty(args, texts)
+        if not ctx.resilient_parsing:
+            given, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            if "help" not in given:
+                _refuse_repeated(order)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
@@ -74,6 +83,15 @@ class GuardedGroup(TyperGroup):
             code = CLOSED_PIPE
         if code != DONE:
             raise typer.Exit(code)
+
+
+def _refuse_repeated(order: list[Any]) -> None:
+    for param, times in Counter(order).items():
+        if times > 1 and not getattr(param, "multiple", True):
+            names = " or ".join([*param.opts, *param.secondary_opts])
+            raise OptionError(
+                f"{names} is given {times} times; expected once. Leave all but one out"
+            )
 
 
 def command_line(ctx: typer.Context) -> str:

@@ -40,6 +40,14 @@ class Precision(StrEnum):
     float32 = "float32"
 
 
+class Unreliable(StrEnum):
+    """Choices of --unreliable."""
+
+    fade = "fade"
+    hide = "hide"
+    show = "show"
+
+
 SCAN_PANEL = "The scan"
 VOLUME_PANEL = "Which volumes, and how they are averaged"
 MODEL_PANEL = "Model and method"
@@ -268,6 +276,16 @@ LabelNames = Annotated[
         rich_help_panel=REGION_PANEL,
         help="Names of a label image: CSV, TSV, JSON, ITK-SNAP label description or FreeSurfer "
         "colour table.",
+    ),
+]
+ShownUnreliable = Annotated[
+    Unreliable,
+    typer.Option(
+        "--unreliable",
+        metavar="HOW",
+        rich_help_panel=OUTPUT_PANEL,
+        help="Voxels of maps and histograms whose value the data do not determine: fade (hatched, "
+        "counted apart), hide (left out), or show (like the others).",
     ),
 ]
 Overwrite = Annotated[

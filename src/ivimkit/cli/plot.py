@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options import OUTPUT_PANEL, FittedBval, FittedScan, Quiet, Verbose
+from ivimkit.cli.options import (
+    OUTPUT_PANEL,
+    FittedBval,
+    FittedScan,
+    Quiet,
+    ShownUnreliable,
+    Unreliable,
+    Verbose,
+)
 from ivimkit.cli.registry import complete, organ_names
+from ivimkit.errors import OptionError
 
 __all__ = ["plot"]
 
@@ -72,13 +81,23 @@ def plot(
             help=f"Ranges for: {', '.join(organ_names())}. By default those of the fit.",
         ),
     ] = None,
+    unreliable: ShownUnreliable = Unreliable.fade,
+    reliable: Annotated[
+        bool,
+        typer.Option(
+            "--reliable",
+            rich_help_panel=OUTPUT_PANEL,
+            help="Show reliable voxels only: short for --unreliable hide.",
+        ),
+    ] = False,
     labels: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="FILE",
             show_default=False,
             rich_help_panel=_SHOWN_PANEL,
-            help="Regions (numbers above 0) to draw histograms of, one by one.",
+            help="Regions to draw histograms of, one by one: a label image, or masks "
+            "(repeatable).",
         ),
     ] = None,
     lesion: Annotated[
@@ -132,7 +151,7 @@ def plot(
 
       ivimkit plot dwi_ivim --slice 3 --range D=0:3e-3
       ivimkit plot dwi_ivim --voxel 60,52,3 --scan dwi.nii.gz
-      ivimkit plot dwi_ivim --lesion lesion.nii.gz
+      ivimkit plot dwi_ivim --lesion lesion.nii.gz --reliable
       ivimkit plot segmented trr varpro --out comparison
     """
     # Here and not above: --help must not wait for numpy and matplotlib.
@@ -146,10 +165,21 @@ def plot(
         maps=maps,
         limits=limits or (),
         organ=organ,
-        labels=labels,
+        unreliable=_shown(unreliable, reliable=reliable),
+        labels=labels or (),
         lesion=lesion,
         scan=scan,
         bval=bval,
         dpi=dpi,
     )
     request.run(results, out)
+
+
+def _shown(unreliable: Unreliable, *, reliable: bool) -> str:
+    """Return what becomes of unreliable voxels."""
+    if reliable and unreliable is Unreliable.show:
+        raise OptionError(
+            "--reliable and --unreliable show contradict each other; expected one of them. Leave "
+            "one out"
+        )
+    return Unreliable.hide.value if reliable else unreliable.value

@@ -16,6 +16,8 @@ from ivimkit.cli.options import (
     LabelNames,
     Overwrite,
     Quiet,
+    ShownUnreliable,
+    Unreliable,
     Verbose,
 )
 
@@ -114,6 +116,7 @@ def report(
             help="Title of the page. By default the model.",
         ),
     ] = None,
+    unreliable: ShownUnreliable = Unreliable.fade,
     show_names: Annotated[
         bool,
         typer.Option(
@@ -160,6 +163,7 @@ def report(
         scans=scan or (),
         bval=bval,
         title=title,
+        unreliable=unreliable.value,
         show_names=show_names,
         open_page=open_,
     )

@@ -50,6 +50,8 @@ class ReportRun:
         Its b-values.
     title : str, optional
         Of the page.
+    unreliable : {"fade", "hide", "show"}
+        How voxels that are not reliable are shown.
     show_names : bool
         Whether names of files are shown.
     open_page : bool
@@ -67,6 +69,7 @@ class ReportRun:
     scans: Sequence[Path] = ()
     bval: Path | None = None
     title: str | None = None
+    unreliable: str = "fade"
     show_names: bool = False
     open_page: bool = False
 
@@ -94,6 +97,7 @@ class ReportRun:
                 reliable_only=self.reliable,
                 names=list(shown_names(folders)) if self.show_names and len(folders) > 1 else None,
                 title=self.title,
+                unreliable=self.unreliable,
                 anonymous=not self.show_names,
             )
             path = page.write(target, overwrite=overwrite)

@@ -12,7 +12,7 @@ from ivimkit import io, organs, quality, report
 from ivimkit.cli.assignment import pair, parse_assignments, triple, words
 from ivimkit.cli.figure_files import FIGURES, Drawing, draw_trust, write_figures
 from ivimkit.cli.output_folders import check_writable, shown_names
-from ivimkit.cli.result_input import with_scan
+from ivimkit.cli.result_input import load_regions, with_scan
 from ivimkit.cli.screen import Screen
 from ivimkit.derived import describe
 from ivimkit.dwi import DWI
@@ -40,8 +40,10 @@ class ResultPlot:
         Ranges, ``NAME=LOW:HIGH``.
     organ : str, optional
         Name of a preset with ranges.
-    labels : Path, optional
-        Label map.
+    unreliable : {"fade", "hide", "show"}
+        How voxels that are not reliable are shown.
+    labels : sequence of Path
+        Label image, or masks.
     lesion : Path, optional
         Mask of a lesion.
     scan, bval : Path, optional
@@ -56,7 +58,8 @@ class ResultPlot:
     maps: str | None = None
     limits: Sequence[str] = ()
     organ: str | None = None
-    labels: Path | None = None
+    unreliable: str = "fade"
+    labels: Sequence[Path] = ()
     lesion: Path | None = None
     scan: Path | None = None
     bval: Path | None = None
@@ -106,13 +109,20 @@ class ResultPlot:
         self, result: FitResult, dwi: DWI | None, ranges: Mapping[str, tuple[float, float]]
     ) -> dict[str, Drawing]:
         slices, maps = list(self.slices) or None, self._maps()
-        labels = None if self.labels is None else io.load_labels(self.labels, result)
+        labels = load_regions(result, self.labels, None)
         names = None if labels is None else labels.names
         return {
-            "maps.png": report.map_panels(result, dwi, slices=slices, maps=maps, limits=ranges),
+            "maps.png": report.map_panels(
+                result, dwi, slices=slices, maps=maps, limits=ranges, unreliable=self.unreliable
+            ),
             "status.png": report.status_panels(result, slices=slices),
             "histograms.png": report.histograms(
-                result, labels=labels, label_names=names, maps=maps, limits=ranges
+                result,
+                labels=labels,
+                label_names=names,
+                maps=maps,
+                limits=ranges,
+                unreliable=self.unreliable,
             ),
             **draw_trust(result, slices=slices, limits=ranges),
             **_residuals(result, dwi),
@@ -125,7 +135,13 @@ class ResultPlot:
         own = parse_assignments(self.limits, "--range", "D=0:3e-3", pair)
         slice_ = self.slices[0] if self.slices else None
         figure = report.lesion_panels(
-            result, mask, dwi=dwi, slice=slice_, maps=self._maps(), limits=own
+            result,
+            mask,
+            dwi=dwi,
+            slice=slice_,
+            maps=self._maps(),
+            limits=own,
+            unreliable=self.unreliable,
         )
         return {"lesion.png": figure}
 
@@ -134,7 +150,9 @@ class ResultPlot:
     ) -> dict[str, Drawing]:
         pages: dict[str, int | None] = {f"comparison_{k}.png": k for k in self.slices}
         return {
-            name: report.compare_methods(results, slice=k, maps=self._maps(), limits=ranges)
+            name: report.compare_methods(
+                results, slice=k, maps=self._maps(), limits=ranges, unreliable=self.unreliable
+            )
             for name, k in (pages or {"comparison.png": None}).items()
         }
 

@@ -61,6 +61,9 @@ def describe(figure: Figure) -> str:
     parts.append(_sides(axes))
     for one in axes:
         parts += [*_plot(one), *_tables(one), *_sentences(one)]
+    heading = _one_line(figure.get_suptitle())
+    notes = [_one_line(text.get_text()) for text in figure.texts]
+    parts += [note for note in notes if note and note != heading]
     parts.append(_listed("Legend", [t for legend in figure.legends for t in legend.get_texts()]))
     return " ".join(f"{part.rstrip('.')}." for part in parts if part)
 
@@ -104,7 +107,12 @@ def _range(images: list[AxesImage]) -> str:
 
 
 def _images(figure: Figure) -> list[AxesImage]:
-    return [image for axes in figure.axes for image in axes.images]
+    return [image for axes in figure.axes for image in _maps(axes)]
+
+
+def _maps(axes: Axes) -> list[AxesImage]:
+    """Return the images with numbers: those of colours fade parts of them."""
+    return [image for image in axes.images if np.asarray(image.get_array()).ndim == 2]
 
 
 def _is_chart(axes: Axes) -> bool:
@@ -124,8 +132,8 @@ def _groups(axes: list[Axes]) -> list[_Group]:
         if title or column not in groups:
             groups[column] = _Group(title)
             found.append(groups[column])
-        groups[column].images += one.images
-        groups[column].rows += [names.get(row, "")] * len(one.images)
+        groups[column].images += _maps(one)
+        groups[column].rows += [names.get(row, "")] * len(_maps(one))
         groups[column].marks += _labels_of_marks(one)
     return found
 

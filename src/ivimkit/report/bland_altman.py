@@ -14,6 +14,7 @@ from ivimkit import models
 from ivimkit.derived import describe
 from ivimkit.errors import OptionError
 from ivimkit.report.page import MARGIN, Page, fitted_size
+from ivimkit.report.plain import plain
 from ivimkit.report.shown import Shown, how_to_show
 from ivimkit.rounding import rounded
 
@@ -101,7 +102,7 @@ def bland_altman(
         points = _points(pairs, region, name)
         shown = _shown(name, numbers, points)
         _draw(axes, points, numbers, shown)
-        heading = f"{region}: {shown.symbol}"
+        heading = f"{plain(region, empty='(no name)')}: {plain(shown.symbol)}"
         axes.set_title(heading, fontsize=fitted_size(heading, _TITLE_SIZE, _WIDTH))
     return page.figure
 
@@ -127,7 +128,7 @@ def _shown(name: str, numbers: dict[str, Any], points: pd.DataFrame) -> Shown:
     try:
         describe(name, parameters)
     except OptionError:
-        return Shown(name, str(numbers["unit"]), 1.0, (math.nan, math.nan), "viridis")
+        return Shown(name, plain(str(numbers["unit"])), 1.0, (math.nan, math.nan), "viridis")
     return how_to_show(name, parameters, [points["mean"].to_numpy()])
 
 

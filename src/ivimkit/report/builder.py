@@ -13,6 +13,7 @@ from ivimkit.quality import ring as ring_around
 from ivimkit.quality.difference import Difference, difference
 from ivimkit.quality.rows import labelled, labels_like
 from ivimkit.report.document import Report
+from ivimkit.report.reliability import check_choice
 from ivimkit.report.section import Section
 from ivimkit.report.sections.acquisition import acquisition
 from ivimkit.report.sections.curves import curves
@@ -46,6 +47,7 @@ def build(
     reliable_only: bool | None = None,
     names: Sequence[str] | None = None,
     title: str | None = None,
+    unreliable: str = "fade",
     anonymous: bool = True,
 ) -> Report:
     """Make a report on a result, or on two results of the same voxels side by side.
@@ -78,6 +80,9 @@ def build(
         What the two results are called; by default their methods, or A and B.
     title : str, optional
         Of the page.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, in maps, histograms and the
+        picture of the lesion: fade and hatch them, leave them out, or show them like all others.
     anonymous : bool
         Whether to leave out names of files and folders, and the command line, which may contain
         the name of a patient. Nothing of a NIfTI header is ever shown but the geometry.
@@ -103,6 +108,7 @@ def build(
     >>> [section.id for section in report.sections][:3]
     ['summary', 'acquisition', 'regions']
     """
+    check_choice(unreliable)
     results = [result] if other is None else [result, other]
     called = _names(results, names)
     both = None if other is None else difference(result, other, (called[0], called[1]))
@@ -112,6 +118,7 @@ def build(
         sides=sides,
         labels=regions_of,
         lesion=_lesion(result, regions_of, lesion, reference, (ring, gap)),
+        unreliable=unreliable,
         anonymous=anonymous,
         reliable_only=reliable_only,
     )

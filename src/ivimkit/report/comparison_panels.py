@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ivimkit.report.grid import letter_sides, panel_size
 from ivimkit.report.page import MARGIN, Page, fitted_size, text_width
+from ivimkit.report.plain import plain
 from ivimkit.report.shown import BACKGROUND
 from ivimkit.report.view import View, choose_cut, view_of
 from ivimkit.rounding import percent, thousands
@@ -89,9 +90,9 @@ def comparison_panels(
     ['model', 'monoexp', 'sivim', 'biexp']
     """
     cut = choose_cut(comparison.chosen >= 0, slices, most=3, crop=crop)
-    view, names = view_of(comparison.geometry), comparison.names
+    view, names = view_of(comparison.geometry), [plain(name) for name in comparison.names]
     chosen = cut.planes(comparison.chosen)
-    weights = [cut.planes(comparison.weights[name]) for name in names]
+    weights = [cut.planes(comparison.weights[name]) for name in comparison.names]
     width, height = panel_size(chosen[0], view)
     entries = _entries(comparison)
     # Beside its text an entry has a handle and gaps.

@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 
 from ivimkit.report.page import MARGIN, Page, fitted_size
+from ivimkit.report.plain import plain
 
 __all__ = ["Decay", "decay_panels", "make_logarithmic"]
 
@@ -103,7 +104,8 @@ def decay_panels(decays: Sequence[Decay], title: str = "") -> Figure:
             one.tick_params(labelsize=_TICK)
             one.grid(alpha=0.25)
         axes.set_xticklabels([])
-        axes.set_title(decay.name, fontsize=fitted_size(decay.name, 10, _WIDTH), pad=4)
+        name = plain(decay.name, empty="(no name)")
+        axes.set_title(name, fontsize=fitted_size(name, 10, _WIDTH), pad=4)
         if number % n_columns == 0:
             axes.set_ylabel("signal (a.u.)", fontsize=8)
             below.set_ylabel("residual", fontsize=8)

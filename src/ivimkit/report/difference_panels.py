@@ -17,6 +17,8 @@ from ivimkit.errors import OptionError
 from ivimkit.quality.difference import Difference
 from ivimkit.report.grid import draw_plane, letter_sides, panel_size
 from ivimkit.report.page import MARGIN, Page, fitted_size
+from ivimkit.report.plain import plain
+from ivimkit.report.reliability import check_choice, doubtful_voxels, note, stored_map
 from ivimkit.report.shown import Shown, how_to_show
 from ivimkit.report.view import choose_cut, view_of
 from ivimkit.rounding import thousands
@@ -48,6 +50,7 @@ def difference_panels(
     limits: Mapping[str, tuple[float, float]] | None = None,
     crop: bool = True,
     title: str | None = None,
+    unreliable: str = "fade",
 ) -> Figure:
     """Draw the maps of two results and their differences beside each other.
 
@@ -65,6 +68,10 @@ def difference_panels(
         Whether to show only the part of the slice around voxels with a value.
     title : str, optional
         Of the page; by default which is subtracted from which, and the slice.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, see
+        `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
+        others. A difference is not reliable where one of the two values is not.
 
     Returns
     -------
@@ -90,7 +97,8 @@ def difference_panels(
     ['varpro', 'segmented', 'segmented − varpro']
     """
     names = _chosen(difference, maps)[: None if maps is not None else _MOST_ROWS]
-    first, second = difference.names
+    check_choice(unreliable)
+    first, second = _called(difference)
     inside = difference.first.mask | difference.second.mask
     cut = choose_cut(inside, slice, most=1, crop=crop)
     view = view_of(difference.first.geometry)
@@ -101,20 +109,26 @@ def difference_panels(
     down = height + _GAP
     of = f", slice {cut.slices[0]}" if inside.ndim == 3 else ""
     heading = f"{first} and {second}{of}" if title is None else title
-    page = Page(places[2] + width + bar + MARGIN, _TITLE + len(names) * down, heading)
+    results = (difference.first, difference.second)
+    doubtful = [{name: doubtful_voxels(one, name) for name in names} for one in results]
+    foot = note(list(zip((first, second), results, doubtful, strict=True)), unreliable)
+    page = Page(places[2] + width + bar + MARGIN, _TITLE + len(names) * down, heading, foot)
     titles = (first, second, f"{second} − {first}")
     for row, name in enumerate(names):
         top = _TITLE + row * down
         shown = _shown(difference, name, limits)
-        results = (difference.first, difference.second)
-        planes = [cut.planes(np.asarray(result.maps[name]))[0] for result in results]
-        panels = [page.place(x, top, width, height) for x in places]
-        images = [
-            draw_plane(axes, plane, shown, view)
-            for axes, plane in zip(panels, planes, strict=False)
-        ]
         change = _centred(difference.maps[name], shown)
-        images.append(draw_plane(panels[2], cut.planes(difference.maps[name])[0], change, view))
+        either = doubtful[0][name] | doubtful[1][name]
+        drawn: list[tuple[NDArray[Any], NDArray[np.bool_], Shown]] = [
+            (np.asarray(difference.first.maps[name]), doubtful[0][name], shown),
+            (np.asarray(difference.second.maps[name]), doubtful[1][name], shown),
+            (difference.maps[name], either & np.isfinite(difference.maps[name]), change),
+        ]
+        panels = [page.place(x, top, width, height) for x in places]
+        images = []
+        for axes, (stored, where, scale) in zip(panels, drawn, strict=True):
+            values, faded = (cut.planes(one)[0] for one in stored_map(stored, where, unreliable))
+            images.append(draw_plane(axes, values, scale, view, faded=faded, inches=width))
         for which, scale in ((1, shown), (2, change)):
             place = page.place(places[which] + width + _BAR_GAP, top, _BAR, height)
             _bar(place, images[which], scale)
@@ -175,6 +189,12 @@ def agreement_panels(
         axes = page.place(left, number // n_columns * _DOWN + _TOP, _WIDTH, _HEIGHT)
         _draw_agreement(axes, difference, name)
     return page.figure
+
+
+def _called(difference: Difference) -> tuple[str, str]:
+    """Return the names of the two results as figures write them."""
+    first, second = (plain(name, empty="(no name)") for name in difference.names)
+    return first, second
 
 
 def _chosen(difference: Difference, maps: Sequence[str] | None) -> list[str]:
@@ -243,7 +263,7 @@ def _draw_agreement(axes: Axes, difference: Difference, name: str) -> None:
         colour, style = (_MEAN, "-") if key == "difference" else (_LIMITS, "--")
         axes.axhline(value, linewidth=1.1, label=labels[key], color=colour, linestyle=style)
     unit = f" ({shown.unit})" if shown.unit else ""
-    first, second = difference.names
+    first, second = _called(difference)
     across, upright = f"mean of {first} and {second}{unit}", f"{second} − {first}{unit}"
     axes.set_xlabel(across, fontsize=fitted_size(across, 9, _WIDTH))
     axes.set_ylabel(upright, fontsize=fitted_size(upright, 9, _HEIGHT))

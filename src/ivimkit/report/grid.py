@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from ivimkit.report.page import MARGIN, Page, fitted_size
+from ivimkit.report.reliability import draw_unreliable
 from ivimkit.report.shown import BACKGROUND, Shown
 from ivimkit.report.view import View
 
@@ -41,15 +43,27 @@ class Column:
         One stored map per row.
     shown : Shown
         How they are shown.
+    faded : sequence of ndarray of bool, shape (x, y)
+        Voxels of each plane that are not reliable; empty if all are.
     """
 
     title: str
     planes: Sequence[NDArray[Any]]
     shown: Shown
+    faded: Sequence[NDArray[np.bool_]] = field(default=())
+
+    def faded_in(self, row: int) -> NDArray[np.bool_] | None:
+        """Return which voxels of a plane are to be faded, if any."""
+        return self.faded[row] if self.faded else None
 
 
 def draw_columns(
-    columns: Sequence[Column], row_names: Sequence[str], view: View, title: str
+    columns: Sequence[Column],
+    row_names: Sequence[str],
+    view: View,
+    title: str,
+    *,
+    foot: str = "",
 ) -> Figure:
     """Draw a page with one row per name; each column has one colour bar below.
 
@@ -63,6 +77,8 @@ def draw_columns(
         How to turn the planes.
     title : str
         Of the page.
+    foot : str
+        Written below.
 
     Returns
     -------
@@ -71,7 +87,7 @@ def draw_columns(
     width, height = panel_size(columns[0].planes[0], view)
     left, right = MARGIN + _ROW_NAME, width + _GAP
     bottom = _TITLE + len(row_names) * (height + _GAP) - _GAP
-    page = Page(left + len(columns) * right - _GAP + MARGIN, bottom + _BELOW, title)
+    page = Page(left + len(columns) * right - _GAP + MARGIN, bottom + _BELOW, title, foot)
     places = [
         (left + i * right, _TITLE + j * (height + _GAP))
         for j in range(len(row_names))
@@ -82,8 +98,8 @@ def draw_columns(
         own = panels[i :: len(columns)]
         _entitle(own[0], column.title, right)
         images = [
-            draw_plane(axes, plane, column.shown, view)
-            for axes, plane in zip(own, column.planes, strict=True)
+            draw_plane(axes, plane, column.shown, view, faded=column.faded_in(j), inches=width)
+            for j, (axes, plane) in enumerate(zip(own, column.planes, strict=True))
         ]
         _colour_bar(page, images[0], (left + i * right, bottom), width, column)
     for axes, name in zip(panels[:: len(columns)], row_names, strict=True):
@@ -93,7 +109,12 @@ def draw_columns(
 
 
 def draw_wrapped(
-    columns: Sequence[Column], view: View, title: str, *, width: float = _PANEL_WIDTH
+    columns: Sequence[Column],
+    view: View,
+    title: str,
+    *,
+    width: float = _PANEL_WIDTH,
+    foot: str = "",
 ) -> Figure:
     """Draw a page with the first plane of each column, four in a row, each with a colour bar.
 
@@ -107,6 +128,8 @@ def draw_wrapped(
         Of the page.
     width : float
         Of an image, inches.
+    foot : str
+        Written below.
 
     Returns
     -------
@@ -116,7 +139,7 @@ def draw_wrapped(
     n_columns = -(-len(columns) // n_rows)
     width, height = panel_size(columns[0].planes[0], view, width=width)
     right, down = width + _GAP, _TITLE + height + _BELOW
-    page = Page(n_columns * right - _GAP + 2 * MARGIN, n_rows * down, title)
+    page = Page(n_columns * right - _GAP + 2 * MARGIN, n_rows * down, title, foot)
     places = [
         (MARGIN + i % n_columns * right, i // n_columns * down + _TITLE)
         for i in range(len(columns))
@@ -124,7 +147,8 @@ def draw_wrapped(
     panels = [page.place(x, y, width, height) for x, y in places]
     for panel, (x, y), column in zip(panels, places, columns, strict=True):
         _entitle(panel, column.title, right)
-        image = draw_plane(panel, column.planes[0], column.shown, view)
+        faded = column.faded_in(0)
+        image = draw_plane(panel, column.planes[0], column.shown, view, faded=faded, inches=width)
         _colour_bar(page, image, (x, y + height), width, column)
         letter_sides(panel, view)
     return page.figure
@@ -154,7 +178,15 @@ def _entitle(axes: Axes, title: str, width: float) -> None:
     axes.set_title(title, fontsize=fitted_size(title, 11, width), pad=4)
 
 
-def draw_plane(axes: Axes, plane: NDArray[Any], shown: Shown, view: View) -> AxesImage:
+def draw_plane(
+    axes: Axes,
+    plane: NDArray[Any],
+    shown: Shown,
+    view: View,
+    *,
+    faded: NDArray[np.bool_] | None = None,
+    inches: float = _PANEL_WIDTH,
+) -> AxesImage:
     """Draw one image without ticks.
 
     Parameters
@@ -167,14 +199,19 @@ def draw_plane(axes: Axes, plane: NDArray[Any], shown: Shown, view: View) -> Axe
         How they are shown.
     view : View
         How the plane is turned.
+    faded : ndarray of bool, shape (x, y), optional
+        Voxels that are not reliable.
+    inches : float
+        Width of the image on the page.
 
     Returns
     -------
     matplotlib.image.AxesImage
     """
     axes.set(xticks=[], yticks=[], facecolor=BACKGROUND)
-    return axes.imshow(
-        shown.values(view.image(plane)),
+    numbers = shown.values(view.image(plane))
+    drawn = axes.imshow(
+        numbers,
         origin="lower",
         interpolation="nearest",
         cmap=shown.colormap,
@@ -182,6 +219,9 @@ def draw_plane(axes: Axes, plane: NDArray[Any], shown: Shown, view: View) -> Axe
         vmax=shown.limits[1],
         aspect=view.aspect,
     )
+    if faded is not None:
+        draw_unreliable(axes, numbers, view.image(faded), shown, inches=inches)
+    return drawn
 
 
 def _colour_bar(

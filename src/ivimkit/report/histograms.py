@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.report.page import MARGIN, Page, text_width
+from ivimkit.report.plain import plain_keys
+from ivimkit.report.reliability import check_choice, doubtful_voxels
 from ivimkit.report.shown import Shown, how_to_show
 from ivimkit.result import FitResult
 from ivimkit.rounding import percent, rounded, thousands
@@ -29,6 +31,7 @@ _HANDLE = 0.45
 _LEGEND_SIZE = 7
 """Points."""
 
+_DOUBTFUL = "0.85"
 _COLOURS = (
     "#0072B2",
     "#D55E00",
@@ -48,6 +51,7 @@ def histograms(
     label_names: Mapping[int, str] | None = None,
     maps: Sequence[str] | None = None,
     limits: Mapping[str, tuple[float, float]] | None = None,
+    unreliable: str = "fade",
 ) -> Figure:
     """Draw the histograms of maps, with their medians.
 
@@ -63,6 +67,10 @@ def histograms(
         Which maps; by default ADC, D, f and D*, as far as the fit has them.
     limits : mapping of str to tuple of float, optional
         Range of each map, in the stored unit.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, see
+        `ivimkit.FitResult.reliable`: draw them apart in grey and without a median, leave them out
+        and say how many they are, or take them like all others.
 
     Returns
     -------
@@ -84,6 +92,7 @@ def histograms(
     >>> figure.axes[0].get_xlabel()
     'D (10⁻³ mm²/s)'
     """
+    check_choice(unreliable)
     names = _names(result, maps)
     regions = _regions(result, labels, label_names)
     n_columns = min(2, len(names))
@@ -92,15 +101,27 @@ def histograms(
     for name in names:
         stored = result.maps[name]
         shown = how_to_show(name, result.model.parameters, [stored], limits)
-        drawn[name] = shown, {key: _finite(shown, stored[at]) for key, at in regions.items()}
-    entries = [_entry(*one) for _, found in drawn.values() for one in found.items()]
+        doubtful = doubtful_voxels(result, name, stored)
+        if unreliable == "show":
+            doubtful = np.zeros_like(doubtful)
+        values = {key: _finite(shown, stored[at & ~doubtful]) for key, at in regions.items()}
+        if labels is None and doubtful.any():
+            values = {"reliable voxels": values["all voxels"]}
+        anywhere = np.any(list(regions.values()), axis=0) if regions else doubtful
+        drawn[name] = shown, values, _finite(shown, stored[doubtful & anywhere])
+    entries = [_entry(*one) for _, found, _ in drawn.values() for one in found.items()]
+    entries += [_apart(doubtful.size) for *_, doubtful in drawn.values() if doubtful.size]
     # Beside the axes: with many regions there is no free corner inside.
     legend = max((text_width(entry, _LEGEND_SIZE) for entry in entries), default=0.0) + _HANDLE
     right = _LEFT + _WIDTH + legend
     page = Page(n_columns * right + MARGIN, n_rows * _DOWN)
-    for number, (shown, values) in enumerate(drawn.values()):
+    for number, (shown, values, apart) in enumerate(drawn.values()):
         left, top = number % n_columns * right + _LEFT, number // n_columns * _DOWN + _TOP
-        _draw(page.place(left, top, _WIDTH, _HEIGHT), values, shown)
+        axes = page.place(left, top, _WIDTH, _HEIGHT)
+        _draw(axes, values, shown, apart if unreliable == "fade" else apart[:0])
+        if unreliable == "hide" and apart.size:
+            left_out = f"{thousands(apart.size)} not reliable, left out"
+            axes.set_title(left_out, fontsize=8, loc="left", color="0.35")
     return page.figure
 
 
@@ -125,7 +146,7 @@ def _regions(
             "Resample them to the scan"
         )
     found = [int(label) for label in np.unique(array) if label]
-    return {(names or {}).get(label, str(label)): array == label for label in found}
+    return plain_keys(((names or {}).get(label, str(label)), array == label) for label in found)
 
 
 def _finite(shown: Shown, stored: NDArray[Any]) -> NDArray[np.float64]:
@@ -142,7 +163,17 @@ def _entry(region: str, numbers: NDArray[np.float64]) -> str:
     )
 
 
-def _draw(axes: Axes, values: Mapping[str, NDArray[np.float64]], shown: Shown) -> None:
+def _apart(n: int) -> str:
+    """Return what the legend says of the voxels that are not reliable."""
+    return f"not reliable (n = {thousands(n)})"
+
+
+def _draw(
+    axes: Axes,
+    values: Mapping[str, NDArray[np.float64]],
+    shown: Shown,
+    doubtful: NDArray[np.float64],
+) -> None:
     beyond, total = 0, sum(numbers.size for numbers in values.values())
     for (name, numbers), colour in zip(values.items(), _cycle(len(values)), strict=True):
         if not numbers.size:
@@ -159,11 +190,25 @@ def _draw(axes: Axes, values: Mapping[str, NDArray[np.float64]], shown: Shown) -
             label=_entry(name, numbers),
         )
         axes.axvline(float(np.median(numbers)), color=colour, linewidth=0.9, linestyle=":")
+    if doubtful.size:
+        # Most of them lie at one end: their bar must not flatten everything else.
+        top = axes.get_ylim()[1] if total else None
+        counts, edges = np.histogram(doubtful, _BINS, shown.limits)
+        # Filled and behind: it is no distribution of the tissue.
+        axes.stairs(
+            100 / doubtful.size * counts,
+            edges,
+            fill=True,
+            color=_DOUBTFUL,
+            zorder=0,
+            label=_apart(doubtful.size),
+        )
+        axes.set_ylim(0.0, top)
     axes.set_xlim(*shown.limits)
     axes.set_xlabel(shown.label)
     axes.set_ylabel("voxels (%)")
     axes.set_title(_beyond(beyond, total), fontsize=8, loc="right", color="0.35")
-    if total:
+    if total or doubtful.size:
         axes.legend(
             title="median",
             loc="upper left",

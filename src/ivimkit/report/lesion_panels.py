@@ -17,6 +17,7 @@ from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.report.grid import Column, draw_wrapped, panel_size
 from ivimkit.report.marks import draw_arrowheads, draw_contour, place_arrowheads
+from ivimkit.report.reliability import check_choice, doubtful_voxels, note, stored_map
 from ivimkit.report.shown import how_to_show
 from ivimkit.report.view import Cut, choose_cut, view_of
 from ivimkit.result import FitResult
@@ -54,6 +55,7 @@ def lesion_panels(
     crop: bool = True,
     limits: Mapping[str, tuple[float, float]] | None = None,
     title: str | None = None,
+    unreliable: str = "fade",
 ) -> Figure:
     """Draw a lesion on the diffusion-weighted image and on the maps.
 
@@ -83,6 +85,10 @@ def lesion_panels(
         lesion and the tissue next to it.
     title : str, optional
         Of the page; by default the number of the slice.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, see
+        `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
+        others.
 
     Returns
     -------
@@ -106,15 +112,22 @@ def lesion_panels(
     """
     if marks not in MARKS:
         raise OptionError(f"marks is {marks!r}; expected one of {', '.join(MARKS)}")
+    check_choice(unreliable)
     inside = _mask(lesion, result, "lesion")
     around = None if reference is None else _mask(reference, result, "reference")
     cut = _cut(inside, result, slice, crop=crop)
     view, scan = view_of(result.geometry), result.dwi if dwi is None else dwi
     columns = [] if scan is None else [_image(scan, result, cut, b)]
     ranges = {**_window(result, inside, cut), **(limits or {})}
-    columns += [_map(result, name, cut, ranges) for name in _names(result, maps)]
+    stored = {name: np.asarray(result.maps[name]) for name in _names(result, maps)}
+    doubtful = {name: doubtful_voxels(result, name, one) for name, one in stored.items()}
+    for name, one in stored.items():
+        drawn, faded = stored_map(one, doubtful[name], unreliable)
+        shown = how_to_show(name, result.model.parameters, [one], ranges)
+        columns.append(Column(shown.symbol, cut.planes(drawn), shown, cut.planes(faded)))
     heading = (f"slice {cut.slices[0]}" if inside.ndim == 3 else "") if title is None else title
-    figure = draw_wrapped(columns, view, heading, width=_WIDTH)
+    foot = note([("", result, doubtful)], unreliable)
+    figure = draw_wrapped(columns, view, heading, width=_WIDTH, foot=foot)
     seen = view.image(cut.planes(inside)[0])
     width, _ = panel_size(columns[0].planes[0], view, width=_WIDTH)
     heads = place_arrowheads(seen, aspect=view.aspect, inches=width)
@@ -219,14 +232,6 @@ def _window(
     low, high = min(middles), max(middles)
     margin = max(_MARGIN * (high - low), _LEAST_MARGIN * high)
     return dict.fromkeys(names, (max(0.0, low - margin), high + margin))
-
-
-def _map(
-    result: FitResult, name: str, cut: Cut, limits: Mapping[str, tuple[float, float]]
-) -> Column:
-    stored = np.asarray(result.maps[name])
-    shown = how_to_show(name, result.model.parameters, [stored], limits)
-    return Column(shown.symbol, cut.planes(stored), shown)
 
 
 def _outline(axes: Axes, inside: NDArray[np.bool_], what: str) -> None:

@@ -16,6 +16,8 @@ from ivimkit.errors import OptionError, ShapeError
 from ivimkit.geometry import Geometry
 from ivimkit.parameter import Parameter
 from ivimkit.report.grid import Column, draw_columns, draw_wrapped
+from ivimkit.report.plain import plain_keys
+from ivimkit.report.reliability import check_choice, doubtful_voxels, note, stored_map
 from ivimkit.report.shown import how_to_show
 from ivimkit.report.view import Cut, choose_cut, view_of
 from ivimkit.result import FitResult
@@ -39,6 +41,7 @@ def map_panels(
     high_b: float = 800.0,
     crop: bool = True,
     title: str | None = None,
+    unreliable: str = "fade",
 ) -> Figure:
     """Draw the maps of a fit beside the images they were made from.
 
@@ -62,6 +65,10 @@ def map_panels(
         Whether to show only the part of the slices around voxels with a value.
     title : str, optional
         Of the page; by default model and method.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, see
+        `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
+        others. A line below the maps says what it means and how many they are.
 
     Returns
     -------
@@ -83,6 +90,7 @@ def map_panels(
     >>> [axes.get_title() for axes in figure.axes][:3]
     ['S0 measured (b = 0)', 'S0 predicted', 'b = 800 s/mm²']
     """
+    check_choice(unreliable)
     source, parameters = _maps_of(result), _parameters_of(result)
     names = _chosen_maps(source, maps, PANEL_MAPS)
     # Each look-up of a fit's map spreads it over the volume: look up once, and only what is drawn.
@@ -91,17 +99,22 @@ def map_panels(
     geometry = _geometry_of([result], dwi)
     _common_shape([stored[name] for name in names])
     cut = choose_cut(np.isfinite(stored[names[0]]), slices, most=3, crop=crop)
+    doubtful = {name: doubtful_voxels(result, name, stored[name]) for name in names}
+    foot = note([("", result, doubtful)], unreliable)
     columns = [
         *(_images(stored, dwi, parameters, cut, high_b) if dwi is not None else []),
-        *(_column(name, [stored[name]], parameters, cut, limits) for name in names),
+        *(
+            _column(name, [stored[name]], [doubtful[name]], parameters, cut, limits, unreliable)
+            for name in names
+        ),
     ]
     heading = _heading(result) if title is None else title
     if len(cut.slices) > 1:
         rows = [f"slice {k}" for k in cut.slices]
-        return draw_columns(columns, rows, view_of(geometry), heading)
+        return draw_columns(columns, rows, view_of(geometry), heading, foot=foot)
     if stored[names[0]].ndim == 3:
         heading = f"{heading}, slice {cut.slices[0]}"
-    return draw_wrapped(columns, view_of(geometry), heading)
+    return draw_wrapped(columns, view_of(geometry), heading, foot=foot)
 
 
 def compare_methods(
@@ -112,6 +125,7 @@ def compare_methods(
     limits: Mapping[str, tuple[float, float]] | None = None,
     crop: bool = True,
     title: str | None = None,
+    unreliable: str = "fade",
 ) -> Figure:
     """Draw the maps of several fits of one scan below each other, on the same scales.
 
@@ -129,6 +143,8 @@ def compare_methods(
         Whether to show only the part of the slice around voxels with a value.
     title : str, optional
         Of the page.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, see `map_panels`.
 
     Returns
     -------
@@ -153,6 +169,8 @@ def compare_methods(
     """
     if not results:
         raise OptionError("there is no fit to draw; expected at least one, by name")
+    check_choice(unreliable)
+    results = plain_keys(results)
     sources = {label: _maps_of(result) for label, result in results.items()}
     names = _chosen_maps([n for source in sources.values() for n in source], maps, COMPARED_MAPS)
     stored = {
@@ -165,16 +183,29 @@ def compare_methods(
     cut = choose_cut(inside, slice, most=1, crop=crop)
     parameters = _parameters_of(*results.values())
     empty = np.full(shape, np.nan)
+    doubtful = {
+        label: {name: doubtful_voxels(results[label], name, one) for name, one in found.items()}
+        for label, found in stored.items()
+    }
+    none = np.zeros(shape, dtype=bool)
     columns = [
         _column(
-            name, [found.get(name, empty) for found in stored.values()], parameters, cut, limits
+            name,
+            [found.get(name, empty) for found in stored.values()],
+            [found.get(name, none) for found in doubtful.values()],
+            parameters,
+            cut,
+            limits,
+            unreliable,
         )
         for name in names
     ]
+    foot = note([(label, results[label], found) for label, found in doubtful.items()], unreliable)
     heading = "comparison" if title is None else title
     if len(shape) == 3:
         heading = f"{heading}, slice {cut.slices[0]}"
-    return draw_columns(columns, list(results), view_of(_geometry_of(results.values())), heading)
+    view = view_of(_geometry_of(results.values()))
+    return draw_columns(columns, list(results), view, heading, foot=foot)
 
 
 def _maps_of(result: MapSource) -> Mapping[str, NDArray[Any]]:
@@ -226,13 +257,21 @@ def _common_shape(arrays: Sequence[NDArray[Any]]) -> tuple[int, ...]:
 def _column(
     name: str,
     arrays: Sequence[NDArray[Any]],
+    doubtful: Sequence[NDArray[np.bool_]],
     parameters: Sequence[Parameter],
     cut: Cut,
     limits: Mapping[str, tuple[float, float]] | None,
+    unreliable: str,
 ) -> Column:
     """Show one map of several fits in one slice, or of one fit in several slices."""
     shown = how_to_show(name, parameters, arrays, limits)
-    return Column(shown.symbol, [plane for array in arrays for plane in cut.planes(array)], shown)
+    drawn = [stored_map(*pair, unreliable) for pair in zip(arrays, doubtful, strict=True)]
+    return Column(
+        shown.symbol,
+        [plane for array, _ in drawn for plane in cut.planes(array)],
+        shown,
+        [plane for _, faded in drawn for plane in cut.planes(faded)],
+    )
 
 
 def _images(

@@ -17,6 +17,13 @@ from ivimkit import models
 from ivimkit.dwi import DWI
 from ivimkit.errors import ShapeError
 from ivimkit.report.page import MARGIN, Page
+from ivimkit.report.reliability import (
+    check_choice,
+    doubtful_voxels,
+    draw_unreliable,
+    note,
+    stored_map,
+)
 from ivimkit.report.shown import BACKGROUND, Shown, how_to_show, title_of
 from ivimkit.report.view import View, choose_cut, view_of
 from ivimkit.result import FitResult
@@ -49,6 +56,7 @@ def mosaic(
     most: int = _MOST,
     crop: bool = True,
     title: str | None = None,
+    unreliable: str = "fade",
 ) -> Figure:
     """Draw all slices of a map.
 
@@ -66,6 +74,10 @@ def mosaic(
         Whether to leave out the surroundings of the voxels with a value.
     title : str, optional
         Above the slices; by default the name of the map and which slices there are.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, see
+        `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
+        others.
 
     Returns
     -------
@@ -86,10 +98,13 @@ def mosaic(
     >>> figure.get_suptitle(), figure.axes[-1].get_xlabel()
     ('D, slices 0 to 5', 'D (10⁻³ mm²/s)')
     """
+    check_choice(unreliable)
     stored = np.asarray(result.maps[name])
     shown = how_to_show(name, result.model.parameters, [stored], limits)
+    doubtful = doubtful_voxels(result, name, stored)
+    drawn, faded = stored_map(stored, doubtful, unreliable)
     return _draw(
-        stored,
+        drawn,
         np.isfinite(stored),
         shown,
         view_of(result.geometry),
@@ -97,6 +112,8 @@ def mosaic(
         most=most,
         crop=crop,
         numbered=title is None,
+        faded=faded,
+        foot=note([("", result, {name: doubtful})], unreliable),
     )
 
 
@@ -197,6 +214,8 @@ def _draw(
     most: int,
     crop: bool,
     numbered: bool,
+    faded: NDArray[np.bool_] | None = None,
+    foot: str = "",
 ) -> Figure:
     cut = choose_cut(inside, None, most=most, crop=crop)
     images = [view.image(plane) for plane in cut.planes(array)]
@@ -209,12 +228,16 @@ def _draw(
         np.nan,
         dtype=np.float32,
     )
+    pale = np.zeros(sheet.shape, dtype=bool)
+    doubtful = None if faded is None else [view.image(plane) for plane in cut.planes(faded)]
     corners = []
     for number, image in enumerate(images):
         # From the upper left; the sheet begins at the bottom.
         x = number % n_columns * (columns + _GAP)
         y = (n_rows - 1 - number // n_columns) * (rows + _GAP)
         sheet[y : y + rows, x : x + columns] = shown.values(image)
+        if doubtful is not None:
+            pale[y : y + rows, x : x + columns] = doubtful[number]
         corners.append((x, y))
     width = min(_WIDTH, n_columns * _WIDEST_SLICE)
     height = width * view.aspect * sheet.shape[0] / sheet.shape[1]
@@ -222,7 +245,7 @@ def _draw(
         width, height = width * _HIGHEST / height, _HIGHEST
     of = f", {_slices(cut.slices, array.shape)}" if numbered and array.ndim == 3 else ""
     page_width = max(width, _BAR_WIDTH) + 2 * MARGIN
-    page = Page(page_width, _TOP + height + _BAR_GAP + _BAR + _BAR_TEXT, f"{title}{of}")
+    page = Page(page_width, _TOP + height + _BAR_GAP + _BAR + _BAR_TEXT, f"{title}{of}", foot)
     axes = page.place((page_width - width) / 2, _TOP, width, height)
     axes.set(xticks=[], yticks=[], facecolor=BACKGROUND)
     smooth = shown.colours == "gray"
@@ -238,6 +261,7 @@ def _draw(
         vmax=shown.limits[1],
         aspect="auto",
     )
+    draw_unreliable(axes, sheet, pale, shown, inches=width)
     if array.ndim == 3:
         for (x, y), k in zip(corners, cut.slices, strict=True):
             _write(axes, x + 0.02 * columns, y + 0.03 * rows, str(k), ("left", "bottom"))

@@ -7,11 +7,12 @@ from functools import lru_cache
 from textwrap import wrap
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-__all__ = ["MARGIN", "Page", "fitted_size", "text_width"]
+from ivimkit.report.plain import LONGEST_TITLE, PlainFigure, plain
+
+__all__ = ["MARGIN", "Page", "broken_lines", "fitted_size", "text_width"]
 
 MARGIN = 0.12
 """Empty edge of a page, inches."""
@@ -19,6 +20,7 @@ MARGIN = 0.12
 _DPI = 120
 _TITLE_SIZE = 12
 _TITLE_LINE = 0.21
+_FOOT_SIZE, _FOOT_LINE, _FOOT_GAP = 8, 0.15, 0.06
 _SMALLEST = 5.0
 """Smallest size of text, points."""
 
@@ -35,6 +37,8 @@ class Page:
         Size in inches; the title adds its lines to the height.
     title : str, optional
         Written on top, on several lines if the page is narrow.
+    foot : str, optional
+        Written below everything, small; its lines add to the height, too.
 
     Attributes
     ----------
@@ -42,14 +46,25 @@ class Page:
         The figure.
     """
 
-    def __init__(self, width: float, height: float, title: str = "") -> None:
-        lines = _lines(title, width - 2 * MARGIN)
+    def __init__(self, width: float, height: float, title: str = "", foot: str = "") -> None:
+        lines = broken_lines(plain(title, longest=LONGEST_TITLE), _TITLE_SIZE, width - 2 * MARGIN)
+        notes = broken_lines(foot, _FOOT_SIZE, width - 2 * MARGIN)
         self._head = len(lines) * _TITLE_LINE
-        self._width, self._height = width, height + self._head
-        self.figure = Figure(figsize=(self._width, self._height), dpi=_DPI)
+        below = len(notes) * _FOOT_LINE + _FOOT_GAP if notes else 0.0
+        self._width, self._height = width, height + self._head + below
+        self.figure = PlainFigure(figsize=(self._width, self._height), dpi=_DPI)
         if lines:
             top = 1 - 0.7 * MARGIN / self._height
             self.figure.suptitle("\n".join(lines), y=top, va="top", fontsize=_TITLE_SIZE)
+        if notes:
+            self.figure.text(
+                MARGIN / self._width,
+                0.6 * _FOOT_GAP / self._height,
+                "\n".join(notes),
+                fontsize=_FOOT_SIZE,
+                va="bottom",
+                color="0.25",
+            )
 
     def place(self, left: float, top: float, width: float, height: float) -> Axes:
         """Add axes at a place.
@@ -105,10 +120,27 @@ def fitted_size(text: str, size: float, width: float) -> float:
     return size if wide <= width else max(_SMALLEST, size * width / wide)
 
 
-def _lines(title: str, width: float) -> list[str]:
-    """Break a title into lines that fit a width."""
-    wide = text_width(title, _TITLE_SIZE)
+def broken_lines(text: str, size: float, width: float) -> list[str]:
+    """Break a text into lines that fit a width.
+
+    Matplotlib's own ``wrap=True`` takes dollars for TeX.
+
+    Parameters
+    ----------
+    text : str
+        One paragraph.
+    size : float
+        Points.
+    width : float
+        Inches.
+
+    Returns
+    -------
+    list of str
+        None for no text.
+    """
+    wide = text_width(text, size)
     if wide <= width:
-        return [title] if title else []
-    letters = math.floor(len(title) * width / wide)
-    return wrap(title, max(letters, 8), break_long_words=False)
+        return [text] if text else []
+    letters = math.floor(len(text) * width / wide)
+    return wrap(text, max(letters, 8))

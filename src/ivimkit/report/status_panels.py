@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap
@@ -16,9 +17,9 @@ from ivimkit.report.shown import BACKGROUND
 from ivimkit.report.view import Cut, choose_cut, view_of
 from ivimkit.result import FitResult
 from ivimkit.rounding import thousands
-from ivimkit.status import FAILED, FitStatus, explain, in_words
+from ivimkit.status import FAILED, FitStatus, explain, gravest, gravest_first
 
-__all__ = ["status_panels"]
+__all__ = ["Grade", "graded", "grades", "status_panels"]
 
 _PANEL_WIDTH = 3.4
 """Width of an image, inches; so are the next three."""
@@ -43,8 +44,9 @@ def status_panels(
 ) -> Figure:
     """Draw the status of every voxel of some slices, with a legend that counts them.
 
-    A voxel with several flags has the colour of the gravest; the counts are over the whole
-    volume and count a voxel under each of its flags.
+    A voxel with several flags has the colour of the gravest, in the order of
+    `ivimkit.status.gravest_first`. The legend counts the voxels of the whole volume by colour and,
+    where there are more of them under a graver colour, all that have the flag.
 
     Parameters
     ----------
@@ -74,38 +76,100 @@ def status_panels(
     >>> figure.legends[0].get_texts()[0].get_text().split(":")[0]
     'OK'
     """
-    status = np.asarray(result.status)
-    inside = (status & FitStatus.OUTSIDE_MASK) == 0
-    cut = choose_cut(inside, slices, most=3, crop=crop)
-    flags = _present(result)
-    grade = np.where(inside, 1, 0)
-    for number, flag in reversed(list(enumerate(flags, start=2))):
-        grade[inside & (status & flag != 0)] = number
-    colours = [BACKGROUND, _FITTED, *_colours(flags)]
-    return _draw(result, grade, cut, flags, colours)
+    cut = choose_cut(result.mask, slices, most=3, crop=crop)
+    found = grades(result)
+    return _draw(result, graded(result, found), cut, found)
 
 
-def _present(result: FitResult) -> list[int]:
-    """Return the flags that occur, the gravest first."""
-    present = int(np.bitwise_or.reduce(np.asarray(result.status).ravel()))
-    known = [flag for flag in explain(result.model.parameters) if present & flag]
-    found = [flag for flag in known if flag != FitStatus.OUTSIDE_MASK]
-    return sorted(found, key=lambda flag: (not flag & FAILED, flag))
+@dataclass(frozen=True)
+class Grade:
+    """A colour of the status picture.
+
+    Parameters
+    ----------
+    flag : int
+        The flag of the voxels that have it; 0 for those with nothing to report.
+    name : str
+        Of the flag.
+    colour : str
+        As matplotlib and pages write it.
+    shown : int
+        Number of voxels of which it is the gravest flag.
+    total : int
+        Number of voxels with that flag.
+    """
+
+    flag: int
+    name: str
+    colour: str
+    shown: int
+    total: int
+
+    @property
+    def entry(self) -> str:
+        """What the legend says."""
+        more = f" of {thousands(self.total)}" if self.total > self.shown else ""
+        return f"{self.name}: {thousands(self.shown)}{more}"
+
+
+def grades(result: FitResult) -> list[Grade]:
+    """Return the colours of a result's status picture: that of OK, and of each flag that occurs.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+
+    Returns
+    -------
+    list of Grade
+        OK first, then the gravest first. The voxels shown add up to those in the mask.
+    """
+    parameters, inside = result.model.parameters, np.asarray(result.status)[result.mask]
+    worst, names = gravest(inside, parameters), explain(parameters)
+    colours = dict(
+        zip(gravest_first(parameters), _colours(gravest_first(parameters)), strict=True)
+    )
+    found = []
+    for flag in (0, *colours):
+        total = int(np.count_nonzero(inside & flag if flag else inside == 0))
+        if total or not flag:
+            shown = int(np.count_nonzero(worst == flag))
+            found.append(Grade(flag, names[flag][0], colours.get(flag, _FITTED), shown, total))
+    return found
+
+
+def graded(result: FitResult, found: Sequence[Grade]) -> NDArray[np.uint8]:
+    """Return which colour each voxel has.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    found : sequence of Grade
+        What `grades` returned for it.
+
+    Returns
+    -------
+    ndarray of int, shape of the maps
+        The position in `found`, from 1; 0 outside the mask.
+    """
+    place = {grade.flag: number for number, grade in enumerate(found, start=1)}
+    place[int(FitStatus.OUTSIDE_MASK)] = 0
+    flags, where = np.unique(gravest(result.status, result.model.parameters), return_inverse=True)
+    numbers = np.array([place[int(flag)] for flag in flags], dtype=np.uint8)
+    return numbers[where.reshape(result.shape)]
 
 
 def _colours(flags: Sequence[int]) -> list[str]:
+    """Return a colour for each flag; one flag has the same in all pictures of a model."""
     failures, notes = iter(_FAILURES), iter(_NOTES * 3)
     return [next(failures) if flag & FAILED else next(notes) for flag in flags]
 
 
-def _draw(
-    result: FitResult,
-    grade: NDArray[np.int_],
-    cut: Cut,
-    flags: Sequence[int],
-    colours: Sequence[str],
-) -> Figure:
-    view, planes, entries = view_of(result.geometry), cut.planes(grade), _entries(result, flags)
+def _draw(result: FitResult, grade: NDArray[np.uint8], cut: Cut, found: Sequence[Grade]) -> Figure:
+    view, planes = view_of(result.geometry), cut.planes(grade)
+    entries, colours = [one.entry for one in found], [BACKGROUND, *(one.colour for one in found)]
     width, height = panel_size(planes[0], view, width=_PANEL_WIDTH)
     right = width + _GAP
     # Beside its text an entry has a handle and gaps.
@@ -113,7 +177,9 @@ def _draw(
     page_width = max(len(planes) * right - _GAP, entry) + 2 * MARGIN
     n_columns = min(int((page_width - 2 * MARGIN) / entry), len(entries))
     n_lines = -(-len(entries) // n_columns)
-    page = Page(page_width, _TITLE + height + n_lines * _LEGEND_LINE + 2 * MARGIN)
+    hidden = any(one.total > one.shown for one in found)
+    foot = "x of y: y voxels have the flag, x of them no more serious one." if hidden else ""
+    page = Page(page_width, _TITLE + height + n_lines * _LEGEND_LINE + 2 * MARGIN, foot=foot)
     left = (page_width - len(planes) * right + _GAP) / 2
     norm = BoundaryNorm(np.arange(len(colours) + 1) - 0.5, len(colours))
     for number, (plane, k) in enumerate(zip(planes, cut.slices, strict=True)):
@@ -142,10 +208,3 @@ def _draw(
         frameon=False,
     )
     return page.figure
-
-
-def _entries(result: FitResult, flags: Sequence[int]) -> list[str]:
-    """Return the texts of the legend: OK and each flag with its number of voxels."""
-    counts, reasons = result.counts(), explain(result.model.parameters)
-    names, parameters = ["OK", *(reasons[flag][0] for flag in flags)], result.model.parameters
-    return [f"{in_words(name, parameters)}: {thousands(counts.get(name, 0))}" for name in names]

@@ -108,6 +108,8 @@ class Subject:
         Regions, the same for both.
     lesion : Lesion, optional
         One of them that is looked at.
+    unreliable : {"fade", "hide", "show"}
+        How voxels that are not reliable are shown.
     anonymous : bool
         Whether names of files and the command line stay out.
     reliable_only : bool, optional
@@ -117,6 +119,7 @@ class Subject:
     sides: Sequence[Side]
     labels: Labels | None = None
     lesion: Lesion | None = None
+    unreliable: str = "fade"
     anonymous: bool = True
     reliable_only: bool | None = None
 

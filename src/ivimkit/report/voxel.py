@@ -16,6 +16,8 @@ from ivimkit.dwi import DWI
 from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError
 from ivimkit.report.decay_axes import make_logarithmic
+from ivimkit.report.page import broken_lines
+from ivimkit.report.plain import PlainFigure, plain_keys
 from ivimkit.report.shown import how_to_show
 from ivimkit.result import FitResult
 
@@ -29,6 +31,9 @@ _STYLES = (
     {"color": "#CC79A7", "linestyle": ":", "marker": "D"},
 )
 _Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+_TEXT_WIDTH = 9.0
+"""Of the sentences below the table, inches."""
 
 _TABLE_ORDER = ("S0", "f", "D_star", "D", "ADC", "rmse")
 
@@ -66,7 +71,9 @@ def voxel_plot(
     >>> [axes.get_yscale() for axes in figure.axes][:2]
     ['linear', 'log']
     """
-    fits = {results.method.name: results} if isinstance(results, FitResult) else dict(results)
+    fits = plain_keys(
+        {results.method.name: results} if isinstance(results, FitResult) else results
+    )
     index = checked_voxel(voxel, dwi.shape)
     # Each look-up of a fit's map spreads it over the volume: look up once.
     values = {
@@ -77,7 +84,7 @@ def voxel_plot(
         label: partial(evaluate, fit.model, [values[label][name] for name in fit.model.names])
         for label, fit in fits.items()
     }
-    figure = Figure(figsize=(9.5, 6.9 + 0.4 * len(fits)), dpi=120, layout="constrained")
+    figure = PlainFigure(figsize=(9.5, 6.9 + 0.4 * len(fits)), dpi=120, layout="constrained")
     figure.suptitle(f"voxel {', '.join(map(str, index))}", fontsize=12)
     grid = figure.add_gridspec(3, 2, height_ratios=(3.6, 1.4, 0.3 + 0.4 * len(fits)))
     linear, logarithmic = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
@@ -181,13 +188,16 @@ def _write_table(
     )
     table.auto_set_font_size(False)
     table.set_fontsize(9)
-    sentences = "\n".join(f"{label}: {fit.sentence(index)}" for label, fit in fits.items())
+    sentences = [
+        line
+        for label, fit in fits.items()
+        for line in broken_lines(f"{label}: {fit.sentence(index)}", 8, _TEXT_WIDTH)
+    ]
     axes.text(
         0.0,
         0.9 * (1.0 - share),
-        sentences,
+        "\n".join(sentences),
         transform=axes.transAxes,
         fontsize=8,
         va="top",
-        wrap=True,
     )

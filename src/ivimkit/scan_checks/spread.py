@@ -151,7 +151,8 @@ def _weighted(
     limit = np.maximum(np.expm1(log_limit) * np.clip(middle, 0.0, None), _SCATTERS * usual)
     above = mean - middle
     far = (above > limit) | (mean > highest)
-    return columns[far & (above > chance)]
+    found: NDArray[np.intp] = columns[far & (above > chance)]
+    return found
 
 
 def _of_the_others(

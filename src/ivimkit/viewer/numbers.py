@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from ivimkit.errors import OptionError
 from ivimkit.io.record import plain
 
 __all__ = ["from_json", "to_json"]
+
+_MOST_DIGITS = 15
+"""Of whole numbers: a float holds each of them."""
+
+
+_LEAST = 1e-300
+"""Of numbers that are not 0: their reciprocal is a number, too."""
 
 
 def to_json(content: Any) -> bytes:
@@ -27,12 +35,27 @@ def from_json(body: bytes) -> dict[str, Any]:
         If it is something else.
     """
     try:
-        content = json.loads(body.decode("utf-8"), parse_constant=_refuse)
+        content = json.loads(
+            body.decode("utf-8"), parse_constant=_refuse, parse_int=_whole, parse_float=_real
+        )
     except (ValueError, RecursionError) as error:
         raise OptionError(f"the request is not JSON ({error}); expected an object") from None
     if not isinstance(content, dict):
         raise OptionError(f"the request is a {type(content).__name__}; expected a JSON object")
     return content
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"{digits[:5]}... has {len(digits)} digits")
+    return int(digits)
+
+
+def _real(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number) or 0.0 < abs(number) < _LEAST:
+        raise ValueError(f"{text[:20]} is too {'large' if abs(number) > 1.0 else 'small'}")
+    return number
 
 
 def _refuse(constant: str) -> float:

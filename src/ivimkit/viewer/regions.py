@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,8 @@ __all__ = ["Drawing", "describe_regions", "numbers_of", "region_csv"]
 
 _HIGHEST = 255
 _STATISTICS = ("n", "missing", "reliable", "mean", "sd", "median", "q25", "q75")
+_NUMBER = re.compile("[0-9]{1,3}")
+_LONGEST = 40
 
 
 @dataclass(frozen=True)
@@ -150,8 +153,13 @@ def _names(text: str) -> dict[int, str]:
     found: dict[int, str] = {}
     for word in filter(None, text.split(",")):
         number, colon, name = word.partition(":")
-        if not (colon and name.strip() and number.strip().isdecimal()):
-            raise OptionError(f"names holds {word!r}; expected something like 1:lesion,2:liver")
+        known = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= _HIGHEST
+        if not (colon and name.strip() and known):
+            shown = word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
+            raise OptionError(
+                f"names holds {shown!r}; expected something like 1:lesion,2:liver, with numbers "
+                f"up to {_HIGHEST}"
+            )
         found[int(number)] = name.strip()
     return found
 

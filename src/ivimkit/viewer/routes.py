@@ -29,7 +29,13 @@ from ivimkit.viewer.scene import describe_scene
 from ivimkit.viewer.security import REPORT_POLICY
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.study_report import StudyReports
-from ivimkit.viewer.volumes import label_image, map_image, scan_image
+from ivimkit.viewer.volumes import (
+    doubtful_image,
+    grade_image,
+    label_image,
+    map_image,
+    scan_image,
+)
 from ivimkit.viewer.voxel import describe_voxel
 
 __all__ = ["Routes", "application"]
@@ -106,6 +112,15 @@ class Routes:
         which = request.path_params
         return await self._image(map_image, which["number"], which["name"])
 
+    async def grade_volume(self, request: Request) -> Response:
+        """Send the status in its colours."""
+        return await self._image(grade_image, request.path_params["number"])
+
+    async def doubtful_volume(self, request: Request) -> Response:
+        """Send where a map is not reliable."""
+        which = request.path_params
+        return await self._image(doubtful_image, which["number"], which["name"])
+
     async def label_volume(self, request: Request) -> Response:
         """Send the regions."""
         return await self._image(label_image)
@@ -180,6 +195,8 @@ class Routes:
             post("/api/labels", self.labels),
             get("/volumes/labels.nii", self.label_volume),
             get("/volumes/scan/{number}.nii", self.scan_volume),
+            get("/volumes/{number}/grades.nii", self.grade_volume),
+            get("/volumes/{number}/doubtful/{name}.nii", self.doubtful_volume),
             get("/volumes/{number}/{name}.nii", self.map_volume),
             get("/report/{number}", self.report),
             get("/", self.page),
@@ -217,7 +234,7 @@ def _whole(request: Request, name: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise OptionError(f"{name} is {text!r}; expected a whole number") from None
+        raise OptionError(f"{name} is {text[:40]!r}; expected a whole number") from None
 
 
 def _json(content: Any, code: int = 200) -> Response:

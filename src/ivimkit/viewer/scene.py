@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from ivimkit import methods, models, organs
 from ivimkit.derived import describe, is_about_another
 from ivimkit.dwi import DWI
+from ivimkit.report.reliability import doubtful_voxels
 from ivimkit.report.shown import Shown, how_to_show
+from ivimkit.report.status_panels import grades
 from ivimkit.result import FitResult
 from ivimkit.status import explain
 from ivimkit.viewer.method_options import describe_options
@@ -103,6 +106,9 @@ def _result(study: Study, number: int) -> dict[str, Any]:
         "maps": [_map(result, str(number), name) for name in result.maps],
         "status_url": f"volumes/{number}/status.nii",
         "status": _flags(result),
+        "grades": _grades(result),
+        "grades_url": f"volumes/{number}/grades.nii",
+        "voxels": int(np.count_nonzero(result.mask)),
         "status_counts": dict(result.provenance.status_counts) or result.counts(),
         "bounds": {p.name: (p.lower, p.upper) for p in result.model.parameters},
         "report": f"report/{number}",
@@ -130,8 +136,32 @@ def _map(result: FitResult, number: str, name: str) -> dict[str, Any]:
         "limits": (low / shown.factor, high / shown.factor),
         "colormap": shown.colours,
         "about_another": is_about_another(name, result.maps),
+        "doubtful": _doubtful(result, number, name),
         "url": f"volumes/{number}/{name}.nii",
     }
+
+
+def _doubtful(result: FitResult, number: str, name: str) -> dict[str, Any] | None:
+    """Return where a map is not reliable and how many voxels that are, if it is anywhere."""
+    n = int(np.count_nonzero(doubtful_voxels(result, name)))
+    return {"url": f"volumes/{number}/doubtful/{name}.nii", "n": n} if n else None
+
+
+def _grades(result: FitResult) -> list[dict[str, Any]]:
+    """Return the colours of the status, in words and with the voxels that have them."""
+    about = explain(result.model.parameters)
+    return [
+        {
+            "name": grade.name,
+            "colour": grade.colour,
+            "words": re.split("[:,]|[.] ", about[grade.flag][1] + " ")[0],
+            "sentence": about[grade.flag][1],
+            "advice": about[grade.flag][2],
+            "shown": grade.shown,
+            "total": grade.total,
+        }
+        for grade in grades(result)
+    ]
 
 
 def _organ_ranges(result: FitResult) -> Mapping[str, tuple[float, float]]:

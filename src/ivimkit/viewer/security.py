@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
+from ivimkit.viewer.connection import mark_known
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -89,6 +91,7 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send_guarded)
             return
+        mark_known(scope)
         prefix = f"/{self.token}"
         # The path goes on without the token, so that no message or log can hold it.
         path = scope["path"].removeprefix(prefix)

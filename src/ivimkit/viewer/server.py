@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ivimkit.errors import OptionError
+from ivimkit.viewer.connection import Patience, patient_protocol
 
 if TYPE_CHECKING:
     import uvicorn
@@ -20,7 +21,8 @@ HOST = "127.0.0.1"
 """Never another one: nobody else on the network gets an answer."""
 
 _HIGHEST_PORT = 65535
-_PATIENCE = 3.0
+_LAST_ANSWERS = 3.0
+_PATIENCE = Patience()
 # Requests at a time; a page asks for a handful.
 _CONCURRENCY = 64
 
@@ -71,10 +73,13 @@ class Server:
         What answers.
     listening : socket
         Where, see `bind`.
+    patience : Patience
+        How long it waits for requests.
     """
 
     app: ASGIApp = field(repr=False)
     listening: socket.socket
+    patience: Patience = _PATIENCE
     _uvicorn: uvicorn.Server = field(init=False, repr=False)
     _thread: threading.Thread = field(init=False, repr=False)
 
@@ -84,7 +89,7 @@ class Server:
 
         settings = uvicorn.Config(
             self.app,
-            http="h11",
+            http=patient_protocol(self.patience),
             ws="none",
             lifespan="off",
             loop="asyncio",
@@ -124,5 +129,5 @@ class Server:
         """End the server and give the port back."""
         self._uvicorn.should_exit = True
         if self._thread.is_alive():
-            self._thread.join(_PATIENCE)
+            self._thread.join(_LAST_ANSWERS)
         self.listening.close()

@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 import threading
-import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -16,6 +15,7 @@ from typing import Self
 from ivimkit.dwi import DWI
 from ivimkit.labels import Labels
 from ivimkit.result import FitResult
+from ivimkit.viewer.browser import Opening
 from ivimkit.viewer.page_files import page_files
 from ivimkit.viewer.routes import Routes, application
 from ivimkit.viewer.security import Guard, new_token
@@ -46,6 +46,7 @@ class Viewer:
     url: str
     _server: Server = field(repr=False)
     _warming: WarmUp = field(repr=False)
+    _opening: Opening | None = field(default=None, repr=False)
 
     @property
     def running(self) -> bool:
@@ -72,6 +73,8 @@ class Viewer:
         """Stop serving the page and give the port back."""
         self._warming.end()
         self._server.stop()
+        if self._opening is not None:
+            self._opening.close()
 
     def __enter__(self) -> Self:
         return self
@@ -155,10 +158,9 @@ def view(
     server.start()
     # While the browser starts.
     threading.Thread(target=routes.prepare, name="ivimkit viewer scene", daemon=True).start()
-    viewer = Viewer(f"http://{HOST}:{taken}/{token}/", server, warming)
-    if _has_browser() if open_browser is None else open_browser:
-        webbrowser.open(viewer.url)
-    return viewer
+    url = f"http://{HOST}:{taken}/{token}/"
+    wanted = _has_browser() if open_browser is None else open_browser
+    return Viewer(url, server, warming, Opening(url) if wanted else None)
 
 
 def _has_browser() -> bool:

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from ivimkit import io
 from ivimkit.errors import OptionError
+from ivimkit.report.reliability import doubtful_voxels
+from ivimkit.report.status_panels import graded, grades
 from ivimkit.viewer.study import Study
 
-__all__ = ["label_image", "map_image", "scan_image"]
+__all__ = ["doubtful_image", "grade_image", "label_image", "map_image", "scan_image"]
 
 
 def scan_image(study: Study, number: str) -> bytes:
@@ -72,6 +74,45 @@ def map_image(study: Study, number: str, name: str) -> bytes:
         there = ", ".join([*result.maps, "status"])
         raise OptionError(f"there is no map {name!r}; expected one of {there}")
     return io.image_bytes(array, study.geometry)
+
+
+def grade_image(study: Study, number: str) -> bytes:
+    """Return the status of a result as it is coloured: the position of each voxel's worst flag.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+    number : str
+        Position of the result.
+
+    Returns
+    -------
+    bytes
+        The positions are those of `ivimkit.report.status_panels.grades`, from 1; 0 outside the
+        mask.
+
+    Raises
+    ------
+    OptionError
+        If there is no such result.
+    """
+    result = study.results[study.result(number)]
+    return io.image_bytes(graded(result, grades(result)), study.geometry)
+
+
+def doubtful_image(study: Study, number: str, name: str) -> bytes:
+    """Return the voxels in which a map of a result is not reliable, as 1.
+
+    Raises
+    ------
+    OptionError
+        If there is no such result or map.
+    """
+    result = study.results[study.result(number)]
+    if name not in result.maps:
+        raise OptionError(f"there is no map {name!r}; expected one of {', '.join(result.maps)}")
+    return io.image_bytes(doubtful_voxels(result, name).astype(np.uint8), study.geometry)
 
 
 def label_image(study: Study) -> bytes:

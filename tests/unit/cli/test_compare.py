@@ -92,6 +92,18 @@ def test_labels(compare, run, scan, folder, made):
     assert sum(line.split()[-4:-3] == ["monoexp"] for line in text.splitlines()) == len(present)
 
 
+def test_several_masks(compare, folder, made):
+    """Regions of later files are added; where masks overlap, the first one has the voxel."""
+    geometry, liver = made.dwi.geometry, made.region("liver")
+    part = liver & (np.cumsum(liver).reshape(liver.shape) <= 5)
+    for name, inside in (("part", part), ("liver", liver)):
+        io.save_map(inside.astype(np.uint8), folder / f"{name}.nii.gz", geometry)
+    outcome = compare("--labels", folder / "part.nii.gz", "--labels", folder / "liver.nii.gz")
+    counts = {row["region"]: int(row["n"]) + int(row["missing"]) for row in outcome.rows}
+    assert counts == {"part": 5, "liver": int(liver.sum()) - 5}
+
+
+def test_labels_of_another_grid_are_resampled(compare, run, scan, folder, made):
 def test_labels_of_another_grid_are_turned(compare, run, scan, folder, made):
     """Turned round along x: the affine says where the voxels are, not their order."""
     turn = np.diag([-1.0, 1, 1, 1])

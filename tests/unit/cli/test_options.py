@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ivimkit import methods, models, organs, priors, simulate, uncertainty
 from ivimkit.cli.compare import Criterion
-from ivimkit.cli.options import Average, BUnit, Precision
+from ivimkit.cli.options import Average, BUnit, Precision, Unreliable
 from ivimkit.cli.registry import (
     complete,
     method_names,
@@ -20,6 +20,7 @@ from ivimkit.dwi import AVERAGES
 from ivimkit.engine import PRECISIONS
 from ivimkit.io.reading import B_UNITS
 from ivimkit.quality.repeat_values import STATISTICS
+from ivimkit.report.reliability import UNRELIABLE
 
 
 def test_choices_are_those_of_the_library():
@@ -27,6 +28,7 @@ def test_choices_are_those_of_the_library():
     assert set(BUnit) == set(B_UNITS)
     assert tuple(Criterion) == CRITERIA
     assert tuple(Precision) == PRECISIONS
+    assert tuple(Unreliable) == UNRELIABLE
     assert tuple(Statistic) == STATISTICS
     assert set(Kind) == set(simulate.PHANTOMS)
     assert set(Noise) == {*simulate.NOISE_KINDS, "none"}

@@ -210,3 +210,45 @@ def test_no_result(run, folder):
     assert "there is no fit.json in" in run("plot", folder, code=2).stderr
     shutil.rmtree(folder)
     assert "there is no fit.json in" in run("plot", folder, code=2).stderr
+
+
+def test_several_masks(run, result, folder, made, calls):
+    """Regions of later files are added; where masks overlap, the first one has the voxel."""
+    geometry = made.dwi.geometry
+    liver = made.region("liver")
+    part = liver & (np.cumsum(liver).reshape(liver.shape) <= 5)
+    for name, inside in (("part", part), ("liver", liver)):
+        io.save_map(inside.astype(np.uint8), folder / f"{name}.nii.gz", geometry)
+    files = ("--labels", folder / "part.nii.gz", "--labels", folder / "liver.nii.gz")
+    run("plot", result, *files, "-q")
+    labels = calls["histograms"][1]["labels"]
+    assert calls["histograms"][1]["label_names"] == {1: "part", 2: "liver"}
+    np.testing.assert_array_equal(labels.array, np.where(part, 1, np.where(liver, 2, 0)))
+
+
+def test_what_is_not_reliable(run, result, folder, calls):
+    for given, want in (
+        ((), "fade"),
+        (("--unreliable", "hide"), "hide"),
+        (("--reliable",), "hide"),
+    ):
+        run("plot", result, "--out", folder / "pictures", "-q", *given)
+        run("plot", result, result, "--out", folder / "both", "-q", *given)
+        for name in ("map_panels", "histograms", "compare_methods"):
+            assert calls[name][1]["unreliable"] == want
+    run("plot", result, "--lesion", folder / "mask.nii.gz", "--unreliable", "show", "-q")
+    error = run("plot", result, "--unreliable", "grey", code=2).stderr
+    assert all(word in error for word in ("'grey' is not one of", "fade", "hide", "show"))
+
+
+def test_figures_of_a_fit(run, folder, calls):
+    run(
+        "fit",
+        folder / "dwi.nii.gz",
+        "--mask",
+        folder / "mask.nii.gz",
+        "--unreliable",
+        "hide",
+        "-q",
+    )
+    assert calls["map_panels"][1]["unreliable"] == calls["histograms"][1]["unreliable"] == "hide"

@@ -63,6 +63,9 @@ def test_two_results(run, result, other, folder, built):
     options = built[1][1]
     assert options["names"] == ["dwi_ivim", "other"]
     assert (options["title"], options["anonymous"]) == ("Mine", False)
+    assert options["unreliable"] == "fade"
+    run("report", result, other, "--out", folder / "c.html", "--unreliable", "hide")
+    assert built[2][1]["unreliable"] == "hide"
 
 
 def test_the_scan_is_found_or_named(run, result, other, folder, built):

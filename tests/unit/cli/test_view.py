@@ -10,7 +10,9 @@ import socket
 import subprocess
 import sys
 import threading
-from urllib.parse import urlsplit
+import time
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -110,6 +112,36 @@ def test_it_serves_until_a_signal_and_ends_cleanly(start, out, folder, number):
     assert "Traceback" not in errors
     with pytest.raises(ConnectionRefusedError):
         get(url)
+
+
+@POSIX
+def test_a_browser_that_stays_in_front_does_not_hold_back_the_address(
+    start, out, tmp_path, monkeypatch
+):
+    """It is told a file, and the file is gone when the command has ended."""
+    told, go_on, script = tmp_path / "told", tmp_path / "go on", tmp_path / "browser"
+    script.write_text(
+        f'#!/bin/sh\necho "$@" > {told}.part\nmv {told}.part {told}\n'
+        # What it would write to must not wait for its end.
+        f'exec >/dev/null 2>&1\nwhile [ ! -e "{go_on}" ]; do sleep 0.1; done\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{script} %s")
+    process, url = start(out)
+    assert url.startswith("http://127.0.0.1:")
+    deadline = time.monotonic() + 30
+    while not told.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    address = told.read_text().strip()
+    assert urlsplit(url).path.strip("/") not in address
+    page = Path(unquote(urlsplit(address).path))
+    assert url in page.read_text()
+    assert not go_on.exists()
+    process.send_signal(signal.SIGINT)
+    go_on.touch()
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert not page.exists()
 
 
 def test_port_in_use(run, out, served):

@@ -132,7 +132,9 @@ class TestContent:
         """Public masks are scaled; --mask takes them, and so do labels, and say so."""
         inside = regions(a=LEFT) > 0
         path = write("prostate.nii", np.where(inside, value, 0.0), dtype=np.float32)
-        with pytest.warns(RegionWarning, match=r"is not the number of a region; .* taken as a mask"):
+        with pytest.warns(
+            RegionWarning, match=r"is not the number of a region; .* taken as a mask"
+        ):
             labels = ik.load_labels(path, like)
         assert list(labels) == ["prostate"]
         np.testing.assert_array_equal(labels["prostate"], inside)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from ivimkit import quality, report, simulate
 from ivimkit.dwi import DWI
+from ivimkit.status import FitStatus
 from made_results import made_result
 from tolerances import SAME_PICTURE, SIMILAR_PICTURE
 
@@ -53,6 +54,16 @@ def lesion(**options):
 def mosaic():
     result, _ = phantom()
     return report.mosaic(result, "D")
+
+
+def unreliable():
+    """Maps with one region whose D is doubtful, and single voxels whose D* is."""
+    result, made = phantom()
+    status = result.status.copy()
+    status[made.region("lesion")] |= int(FitStatus.TISSUE_NOT_DETECTED)
+    liver = np.flatnonzero(made.region("liver"))
+    status.ravel()[liver[::3]] |= int(FitStatus.PERFUSION_NOT_DETECTED)
+    return report.map_panels(replace(result, status=status), maps=["D", "D_star"], slices=3)
 
 
 def residuals():
@@ -93,6 +104,7 @@ FIGURES = {
     "residuals": residuals,
     "differences": differences,
     "curves": curves,
+    "unreliable": unreliable,
 }
 
 

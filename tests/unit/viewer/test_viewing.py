@@ -8,8 +8,9 @@ import threading
 import time
 import webbrowser
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -113,8 +114,52 @@ def test_the_browser_opens_where_it_should(result, monkeypatch, asked, screen, n
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DISPLAY", screen)
     with ik.view(result, open_browser=asked) as viewer:
-        pass
-    assert seen == ([viewer.url] if opened else [])
+        if opened:
+            until(lambda: seen)
+    assert bool(seen) == opened
+    assert viewer.url not in seen
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions and BROWSER are those of POSIX")
+def test_nobody_reads_the_token_from_the_list_of_processes(result, monkeypatch, tmp_path):
+    """The browser gets a file that only its user can read; one that stays in front holds up none.
+
+    And what the browser is told ends with the viewer.
+    """
+    told, go_on = tmp_path / "told", tmp_path / "go on"
+    script = tmp_path / "browser"
+    script.write_text(
+        f'#!/bin/sh\necho "$@" > {told}.part; mv {told}.part {told}\n'
+        f'while [ ! -e "{go_on}" ]; do sleep 0.05; done\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{script} %s")
+    # It reads the variable once per process.
+    monkeypatch.setattr(webbrowser, "_tryorder", None)
+    begun = time.monotonic()
+    try:
+        with ik.view(result, open_browser=True) as viewer:
+            until(told.exists)
+            assert not go_on.exists()
+            arguments = told.read_text()
+            token = urlsplit(viewer.url).path.strip("/")
+            assert token not in arguments
+            path = Path(unquote(urlsplit(arguments.strip()).path))
+            assert path.stat().st_mode & 0o777 == 0o600
+            assert path.parent.stat().st_mode & 0o777 == 0o700
+            assert f'content="0; url={viewer.url}"' in path.read_text()
+        assert not path.exists()
+    finally:
+        go_on.touch()
+    assert time.monotonic() - begun < 20
+
+
+def until(done):
+    """Wait for something that another thread does."""
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_wait_ends_when_the_viewer_is_closed(result):

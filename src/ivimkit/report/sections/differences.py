@@ -28,7 +28,7 @@ def differences(subject: Subject, found: Difference) -> Section:
     side = subject.first
     if side.is_image:
         shown = Picture(
-            difference_panels(found, limits=side.limits),
+            difference_panels(found, limits=side.limits, unreliable=subject.unreliable),
             f"{first}, {second}, and {second} minus {first}.",
         )
         blocks.append(Pictures([shown]))

@@ -9,6 +9,8 @@ from ivimkit.report.subject import Side, Subject
 
 __all__ = ["histograms"]
 
+_CAPTION = "All voxels with a value."
+
 
 def histograms(subject: Subject) -> Section:
     """Return the section of the histograms.
@@ -21,10 +23,16 @@ def histograms(subject: Subject) -> Section:
     labels = subject.labels
 
     def of_one(side: Side) -> list[Block]:
-        pictures = [Picture(draw(side.result, limits=side.limits), "All voxels with a value.")]
+        pictures = [
+            Picture(draw(side.result, limits=side.limits, unreliable=subject.unreliable), _CAPTION)
+        ]
         if labels is not None:
             figure = draw(
-                side.result, labels=labels.array, label_names=labels.names, limits=side.limits
+                side.result,
+                labels=labels.array,
+                label_names=labels.names,
+                limits=side.limits,
+                unreliable=subject.unreliable,
             )
             pictures.append(Picture(figure, "Region by region."))
         return [Pictures(pictures)]

@@ -12,6 +12,11 @@ from ivimkit.report.subject import Side, Subject
 __all__ = ["maps"]
 
 _HIGH_B = 800.0
+_NOTES = {
+    "fade": "; those whose value the data do not determine are hatched: do not read them",
+    "hide": ", and those whose value the data do not determine",
+    "show": "",
+}
 
 
 def maps(subject: Subject) -> Section:
@@ -22,10 +27,10 @@ def maps(subject: Subject) -> Section:
     subject : Subject
         What the report is about.
     """
-    return Section("Maps", "maps", subject.each(_of_one))
+    return Section("Maps", "maps", subject.each(lambda side: _of_one(side, subject.unreliable)))
 
 
-def _of_one(side: Side) -> list[Block]:
+def _of_one(side: Side, unreliable: str) -> list[Block]:
     result = side.result
     priors = [
         Picture(prior_panels(table), f"Prior{_of_region(region)}: {table.rule}.")
@@ -36,11 +41,13 @@ def _of_one(side: Side) -> list[Block]:
     if not side.is_image:
         return [Text("The voxels are a list and no image: there is no mosaic.", "note"), *shown]
     known = [
-        Picture(mosaic(result, name, limits=side.limits), _caption(side, name))
+        Picture(
+            mosaic(result, name, limits=side.limits, unreliable=unreliable), _caption(side, name)
+        )
         for name in mosaic_names(result)
     ]
     hint = "Click a picture, or press Enter on it, to see it large."
-    note = "Voxels without a value are black."
+    note = f"Voxels without a value are black{_NOTES[unreliable]}."
     return [
         Text(hint, "hint"),
         Text(note, "note"),

@@ -96,7 +96,12 @@ def _figure(subject: Subject, lesion: Lesion, side: Side) -> list[Block]:
     if not side.is_image:
         return [Text(caption)]
     figure = lesion_panels(
-        side.result, lesion.mask, reference=lesion.reference, marks="both", limits=side.limits
+        side.result,
+        lesion.mask,
+        reference=lesion.reference,
+        marks="both",
+        limits=side.limits,
+        unreliable=subject.unreliable,
     )
     return [Pictures([Picture(figure, caption)])]
 

@@ -26,7 +26,7 @@ def status(subject: Subject) -> Section:
 
 
 def _of_one(side: Side) -> list[Block]:
-    caption = "Each voxel has the colour of the gravest thing to know about it."
+    caption = "Each voxel has the colour of its most serious flag."
     pictures = [Picture(status_panels(side.result), caption)] if side.is_image else []
     return [*([Pictures(pictures)] if pictures else []), _counts(side)]
 

@@ -1,7 +1,8 @@
 /** Colours of maps, regions and curves. */
 
 import { cmapper } from "@niivue/niivue";
-import type { Lut } from "./scene";
+import type { Grade, Lut } from "./scene";
+import { FIRST_FADED, GRADE_STEP, LAST_TRUSTED } from "./volume";
 
 /** Okabe and Ito's colours, which colour-blind readers can tell apart, on black. */
 const REGIONS = ["#e69f00", "#56b4e9", "#00b386", "#e08fc0", "#f0e442", "#ff7f50", "#9db4ff", "#b9e08a"];
@@ -23,6 +24,44 @@ export function withTransparentZero(name: string, lut: Lut): string {
     cmapper.addColormap(key, { ...lut, A: lut.A.map((alpha, i) => (i ? alpha : 0)) });
   }
   return key;
+}
+
+const GREY = 140;
+const GREY_SHARE = 0.75;
+const FADED_ALPHA = 110;
+
+/**
+ * The same with the upper entries faded: greyer, and half transparent, so that the image below
+ * shows. Which bytes these are, see `scaledAndFaded`.
+ */
+export function withFaded(name: string, lut: Lut): string {
+  const key = `${name}, not reliable faded`;
+  if (cmapper.colormaps().includes(key)) return key;
+  const middle = (LAST_TRUSTED + FIRST_FADED) / 2;
+  const entries = lut.I.map((i) => {
+    const faded = i > middle;
+    const [first, last] = faded ? [FIRST_FADED, 255] : [1, LAST_TRUSTED];
+    const share = Math.min(1, Math.max(0, (i - first) / (last - first)));
+    return { at: Math.round(1 + 254 * share), faded, alpha: i === 0 ? 0 : faded ? FADED_ALPHA : 255 };
+  });
+  const channel = (from: number[]): number[] =>
+    entries.map(({ at, faded }) => {
+      const colour = from[at] as number;
+      return faded ? Math.round((1 - GREY_SHARE) * colour + GREY_SHARE * GREY) : colour;
+    });
+  cmapper.addColormap(key, { R: channel(lut.R), G: channel(lut.G), B: channel(lut.B), A: entries.map(({ alpha }) => alpha), I: lut.I });
+  return key;
+}
+
+/** The colours of a status: around each of the bytes of `gradedBytes`, that of its grade. */
+export function gradesLut(grades: Grade[]): Lut {
+  const entries = Array.from({ length: 256 }, (_, i) => i);
+  const channel = (start: number): number[] =>
+    entries.map((i) => {
+      const colour = grades[Math.round(i / GRADE_STEP) - 1]?.colour;
+      return colour ? parseInt(colour.slice(start, start + 2), 16) : 0;
+    });
+  return { R: channel(1), G: channel(3), B: channel(5), A: entries.map(() => 255), I: entries };
 }
 
 /** Colours as CSS writes them, from the first to the last. */

@@ -24,6 +24,7 @@ export class DisplayPanel {
       element("h2", {}, "Pictures"),
       element("div", { class: "ticks" },
         tick("patient's left on the right (radiological)", viewer.radiological, (on) => viewer.setRadiological(on), "radiological"),
+        tick("fade values that are not reliable", viewer.fading, (on) => void viewer.setFading(on), "fading"),
         tick("smooth between voxels", viewer.smooth, (on) => viewer.setSmooth(on), "smooth"),
         tick("crosshair follows the mouse", settings.follow, (on) => (settings.follow = on), "follow")), // prettier-ignore
     );
@@ -38,6 +39,8 @@ export class DisplayPanel {
     const names = new Set<string>();
     // Two results of one map have one scale.
     const own = keys.filter((key) => {
+      // A status has colours with a meaning, and no range.
+      if (viewer.image(key).grades) return false;
       const name = viewer.image(key).map?.name ?? key;
       if (names.has(name)) return false;
       names.add(name);

@@ -13,7 +13,7 @@ import type { Scene } from "./scene";
 import { download, getJson, isAborted } from "./server";
 import { snapshot } from "./snapshot";
 import { tabs } from "./tabs";
-import { type View, Viewer } from "./viewer";
+import { type View, Viewer, statusKey } from "./viewer";
 import { VoxelPanel } from "./voxel-panel";
 
 declare global {
@@ -180,7 +180,7 @@ class Page {
       viewer.remove(other);
     } else {
       const name = first.overlay ? viewer.image(first.overlay).map?.name : undefined;
-      const same = second.maps.some((map) => map.name === name) ? `${second.id}/${name}` : viewer.favourite(second);
+      const same = first.overlay && viewer.image(first.overlay).grades ? statusKey(second) : second.maps.some((map) => map.name === name) ? `${second.id}/${name}` : viewer.favourite(second);
       await this.addView(same).catch(fail);
     }
     this.stage.classList.toggle("two", !other);
@@ -232,7 +232,7 @@ function helpDialog(shortcuts: [string, string][]): HTMLDialogElement {
     "dialog",
     { "aria-label": "Help" },
     element("h2", {}, "Help"),
-    element("p", {}, "Click or drag in a picture to move the crosshair; the panel shows the signal and the fits of that voxel. The wheel moves through slices, with Ctrl it zooms. Drag with the right button, or with Shift, to move a zoomed picture; on a touch screen, pinch to zoom. Voxels without a value are transparent."),
+    element("p", {}, "Click or drag in a picture to move the crosshair; the panel shows the signal and the fits of that voxel. The wheel moves through slices, with Ctrl it zooms. Drag with the right button, or with Shift, to move a zoomed picture; on a touch screen, pinch to zoom. Voxels without a value are transparent; values that the data do not determine are faded."),
     element("p", {}, "These keys work while a picture has the focus (Tab reaches it):"),
     element("table", { class: "numbers keys" }, element("tbody", {}, ...rows)),
   );

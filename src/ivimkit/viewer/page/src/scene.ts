@@ -34,6 +34,21 @@ export interface MapInfo {
   /** Whether it tells how sure another map is. */
   about_another: boolean;
   url: string;
+  /** Where the data do not determine its value: 1 in an image, and how many voxels; null if nowhere. */
+  doubtful: { url: string; n: number } | null;
+}
+
+/** A colour of the status: the voxels whose most serious flag it is. */
+export interface Grade {
+  name: string;
+  colour: string;
+  /** The sentence in short. */
+  words: string;
+  sentence: string;
+  advice: string;
+  shown: number;
+  /** All voxels with the flag. */
+  total: number;
 }
 
 export interface ResultInfo {
@@ -47,6 +62,11 @@ export interface ResultInfo {
   /** In the stored unit; null is infinite. */
   bounds: Record<string, [number | null, number | null]>;
   status_counts: Record<string, number>;
+  grades: Grade[];
+  /** An image of positions in the grades, from 1; 0 is outside the mask. */
+  grades_url: string;
+  /** Inside the mask. */
+  voxels: number;
   report: string;
 }
 

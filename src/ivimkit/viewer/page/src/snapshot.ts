@@ -3,6 +3,7 @@
 import { stops } from "./colours";
 import { paintBar } from "./legend";
 import { short } from "./numbers";
+import type { Grade } from "./scene";
 import type { View, Viewer } from "./viewer";
 
 const CAPTION = 30;
@@ -46,6 +47,10 @@ function write(context: CanvasRenderingContext2D, viewer: Viewer, view: View, wi
   const keys = [viewer.base, ...(view.overlay && view.visible ? [view.overlay] : [])];
   keys.forEach((key, i) => {
     const image = viewer.image(key);
+    if (image.grades) {
+      writeGrades(context, image.grades, 10 + i * (width / 2), bottom + 12, width / 2 - 20);
+      return;
+    }
     const { limits, colormap } = viewer.look(key);
     const x = 10 + i * (width / 2);
     const wide = Math.min(220, width / 2 - 20);
@@ -55,5 +60,28 @@ function write(context: CanvasRenderingContext2D, viewer: Viewer, view: View, wi
     const [low, high] = limits.map((end) => short(end * image.factor)) as [string, string];
     context.fillText(low, x, bottom + 49);
     context.fillText(high, x + wide - context.measureText(high).width, bottom + 49);
+    const { doubtful } = image.map ?? {};
+    if (doubtful && viewer.fading) {
+      const note = `faded: not reliable (${doubtful.n} voxels)`;
+      context.font = "11px system-ui, sans-serif";
+      context.fillText(note, x + 0.5 * (wide - context.measureText(note).width), bottom + 49, wide);
+      context.font = "14px system-ui, sans-serif";
+    }
   });
+}
+
+/** The colours of a status with their names, in two columns. */
+function writeGrades(context: CanvasRenderingContext2D, grades: Grade[], left: number, top: number, width: number): void {
+  const rows = Math.ceil(grades.length / 2);
+  const line = Math.min(14, (LEGEND - 14) / rows);
+  context.font = `${Math.max(7, line - 2)}px system-ui, sans-serif`;
+  grades.forEach(({ name, colour, shown }, k) => {
+    const x = left + (k < rows ? 0 : width / 2);
+    const y = top + (k % rows) * line;
+    context.fillStyle = colour;
+    context.fillRect(x, y, line - 3, line - 3);
+    context.fillStyle = TEXT;
+    context.fillText(`${name}: ${shown}`, x + line + 2, y + line - 4, width / 2 - line - 6);
+  });
+  context.font = "14px system-ui, sans-serif";
 }

@@ -1,9 +1,9 @@
 /** Viewer: what is shown where. Panels change it by its methods and listen to what changed. */
 
-import { withTransparentZero } from "./colours";
+import { gradesLut, withFaded, withTransparentZero } from "./colours";
 import { type Layout, Picture } from "./picture";
-import type { Lut, MapInfo, Range, ResultInfo, Scene, Triple } from "./scene";
-import { type Volume, Volumes, scaled } from "./volume";
+import type { Grade, Lut, MapInfo, Range, ResultInfo, Scene, Triple } from "./scene";
+import { type Values, type Volume, Volumes, gradedBytes, scaled, scaledAndFaded } from "./volume";
 
 export type Topic = "voxel" | "images" | "layout" | "looks";
 
@@ -18,6 +18,8 @@ export interface ImageInfo {
   url: string;
   result: ResultInfo | null;
   map: MapInfo | null;
+  /** Of a status: what its numbers mean, from 1. */
+  grades: Grade[] | null;
 }
 
 /** How an image is shown, in its stored unit. */
@@ -34,6 +36,10 @@ export interface View {
   visible: boolean;
 }
 
+export function statusKey(result: ResultInfo): string {
+  return `${result.id}/status`;
+}
+
 /** Volumes kept in memory: at 256 x 256 x 54 voxels, 14 MB each. */
 const KEPT = 24;
 const OPACITY = 0.75;
@@ -47,10 +53,13 @@ export class Viewer {
   opacity = OPACITY;
   radiological = true;
   smooth = false;
+  /** Whether values that the data do not determine are faded. */
+  fading = true;
   private readonly looks = new Map<string, Look>();
   private readonly volumes = new Volumes(KEPT);
   private readonly listeners: [Topic, () => void][] = [];
   private readonly values = new Map<string, Volume>();
+  private readonly doubtful = new Map<string, Values>();
 
   constructor(
     readonly scene: Scene,
@@ -67,6 +76,7 @@ export class Viewer {
         url: image.url,
         result: null,
         map: null,
+        grades: null,
       });
     }
     for (const result of scene.results) {
@@ -82,8 +92,22 @@ export class Viewer {
           url: map.url,
           result,
           map,
+          grades: null,
         });
       }
+      const key = statusKey(result);
+      this.images.set(key, {
+        key,
+        label: "status",
+        factor: 1,
+        unit: "",
+        limits: [0, result.grades.length],
+        colormap: key,
+        url: result.grades_url,
+        result,
+        map: null,
+        grades: result.grades,
+      });
     }
     const keys = [...this.images.keys()];
     this.base = keys.find((key) => this.image(key).colormap === "gray") ?? (keys[0] as string);
@@ -106,6 +130,8 @@ export class Viewer {
   }
 
   lut(name: string): Lut {
+    const grades = this.images.get(name)?.grades;
+    if (grades) return gradesLut(grades);
     const found = this.scene.colormaps[name] ?? this.scene.colormaps.gray;
     if (!found) throw new Error(`there are no colours ${name}`);
     return found;
@@ -197,6 +223,14 @@ export class Viewer {
     this.tell("looks");
   }
 
+  async setFading(on: boolean): Promise<void> {
+    this.fading = on;
+    await this.attempt(async () => {
+      await Promise.all(this.views.flatMap((view) => [this.showBase(view), this.showOverlay(view)]));
+    });
+    this.tell("looks");
+  }
+
   setLayout(layout: Layout): void {
     this.layout = layout;
     for (const { picture } of this.views) picture.setLayout(layout);
@@ -228,19 +262,26 @@ export class Viewer {
     return value === undefined ? undefined : value * this.image(key).factor;
   }
 
+  /** Whether the value of an image at the crosshair is one that the data do not determine. */
+  doubts(key: string): boolean {
+    const grid = this.views[0]?.picture.grid;
+    const where = this.doubtful.get(key);
+    return Boolean(grid && where?.[grid.offset(this.voxel)]);
+  }
+
   async volume(key: string): Promise<Volume> {
-    const volume = await this.volumes.get(this.image(key).url);
+    const { url, map } = this.image(key);
+    const [volume, doubtful] = await Promise.all([this.volumes.get(url), map?.doubtful ? this.volumes.get(map.doubtful.url) : null]);
     this.values.set(key, volume);
+    if (doubtful) this.doubtful.set(key, doubtful.values);
     return volume;
   }
 
   private async showBase(view: View): Promise<void> {
     const key = this.base;
-    const { limits, shown, colormap } = this.look(key);
     const volume = await this.volume(key);
     if (key !== this.base) return;
-    const bytes = scaled(volume.values, limits, shown);
-    const name = withTransparentZero(colormap, this.lut(colormap));
+    const { bytes, name } = this.coloured(key, volume);
     await view.picture.setBase(volume, bytes, name, this.scene.shape);
   }
 
@@ -250,19 +291,27 @@ export class Viewer {
       view.picture.setOpacity(0);
       return;
     }
-    const { limits, shown, colormap } = this.look(key);
     const volume = await this.volume(key);
     // Something else may have been chosen while this one travelled.
     if (key !== view.overlay) return;
-    const bytes = scaled(volume.values, limits, shown);
-    const name = withTransparentZero(colormap, this.lut(colormap));
+    const { bytes, name } = this.coloured(key, volume);
     await view.picture.setOverlay(volume, bytes, name, view.visible ? this.opacity : 0);
+  }
+
+  /** The bytes of an image and the colours they stand for. */
+  private coloured(key: string, { values }: Volume): { bytes: Uint8Array; name: string } {
+    const { limits, shown, colormap } = this.look(key);
+    const lut = this.lut(colormap);
+    if (this.image(key).grades) return { bytes: gradedBytes(values), name: withTransparentZero(colormap, lut) };
+    const doubtful = this.fading ? this.doubtful.get(key) : undefined;
+    if (doubtful) return { bytes: scaledAndFaded(values, doubtful, limits, shown), name: withFaded(colormap, lut) };
+    return { bytes: scaled(values, limits, shown), name: withTransparentZero(colormap, lut) };
   }
 
   /** Keep the values of what is shown; the others stay where they may be dropped. */
   private forget(): void {
     const shown = new Set([this.base, ...this.views.map((view) => view.overlay)]);
-    for (const key of this.values.keys()) if (!shown.has(key)) this.values.delete(key);
+    for (const kept of [this.values, this.doubtful]) for (const key of kept.keys()) if (!shown.has(key)) kept.delete(key);
   }
 
   private async attempt(what: () => Promise<unknown>): Promise<void> {

@@ -66,18 +66,41 @@ export function bytesOnGrid(grid: Volume, bytes: Uint8Array): ArrayBuffer {
  * Place every value on a scale of 1 to 255; 0, which is transparent, is "no value" or "hidden".
  * NiiVue itself has no colour for "not a number", and a quarter of the bytes are faster to draw.
  */
-export function scaled(values: Values, limits: Range, shown: Range): Uint8Array {
+export function scaled(values: Values, limits: Range, shown: Range, first = 1, last = 255): Uint8Array {
   const [low, high] = limits;
   const [least, most] = shown;
-  const factor = 254 / (high > low ? high - low : 1);
+  const steps = last - first;
+  const factor = steps / (high > low ? high - low : 1);
   const bytes = new Uint8Array(values.length);
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
     // False for "not a number", too.
     if (value >= least && value <= most) {
       const step = (value - low) * factor;
-      bytes[i] = step <= 0 ? 1 : step >= 254 ? 255 : step + 1.5;
+      bytes[i] = step <= 0 ? first : step >= steps ? last : step + first + 0.5;
     }
   }
+  return bytes;
+}
+
+/**
+ * Of 1 to 255: the last byte of a value that can be trusted, where others are faded, and the first
+ * of those. Between them is a gap, as NiiVue blends neighbouring colours of a table.
+ */
+export const LAST_TRUSTED = 187;
+export const FIRST_FADED = 196;
+/** Bytes from one grade of a status to the next, for the same reason. */
+export const GRADE_STEP = 8;
+
+/** Place every grade in the middle of its bytes. */
+export function gradedBytes(values: Values): Uint8Array {
+  return Uint8Array.from(values, (value: number) => (value ? value * GRADE_STEP : 0));
+}
+
+/** The same, with the upper bytes for values that the data do not determine. */
+export function scaledAndFaded(values: Values, doubtful: Values, limits: Range, shown: Range): Uint8Array {
+  const bytes = scaled(values, limits, shown, 1, LAST_TRUSTED);
+  const faded = scaled(values, limits, shown, FIRST_FADED, 255);
+  for (let i = 0; i < bytes.length; i++) if (doubtful[i]) bytes[i] = faded[i] as number;
   return bytes;
 }

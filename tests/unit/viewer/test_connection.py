@@ -1,0 +1,119 @@
+"""Nobody without the token can hold up who has it, and nobody waits without end."""
+
+import http.client
+import socket
+import time
+from contextlib import ExitStack, closing, suppress
+
+import pytest
+
+from ivimkit.viewer.connection import Patience
+from ivimkit.viewer.routes import Routes, application
+from ivimkit.viewer.security import Guard
+from ivimkit.viewer.server import Server, bind
+from ivimkit.viewer.study import Study
+
+TOKEN = "t" * 43
+SHORT = 0.4
+LATE = 8.0
+
+
+@pytest.fixture
+def server(result):
+    """A server of little patience; its port."""
+    listening = bind(0)
+    port = listening.getsockname()[1]
+    guard = Guard(application(Routes(Study.of([result]), {})), TOKEN, port)
+    patience = Patience(headers=SHORT, body=SHORT, strangers=8)
+    serving = Server(guard, listening, patience)
+    serving.start()
+    yield port
+    serving.stop()
+
+
+def connect(port):
+    return closing(socket.create_connection(("127.0.0.1", port), timeout=LATE))
+
+
+def ended(connection):
+    """Whether the server closes a connection before long."""
+    begun = time.monotonic()
+    with suppress(ConnectionError, TimeoutError):
+        while connection.recv(4096):
+            pass
+    return time.monotonic() - begun < LATE / 2
+
+
+def ask(port, token=TOKEN):
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=LATE)) as connection:
+        connection.request("GET", f"/{token}/api/ping")
+        return connection.getresponse().status
+
+
+HEAD = f"Host: 127.0.0.1:{{port}}\r\nContent-Length: 1000\r\n\r\n{'x' * 10}"
+HALF = {
+    "nothing": "",
+    "half a line": "GET /x HT",
+    "half a head": "GET /x HTTP/1.1\r\nHost: a",
+    "half a body": f"POST /x/api/refit HTTP/1.1\r\n{HEAD}",
+    "half a body with the token": f"POST /{TOKEN}/api/refit HTTP/1.1\r\n{HEAD}",
+    "a second head": f"GET /{TOKEN}/ HTTP/1.1\r\nHost: 127.0.0.1:{{port}}\r\n\r\nGET /x HT",
+}
+
+
+@pytest.mark.parametrize("sent", HALF.values(), ids=HALF)
+def test_what_is_not_finished_is_ended(server, sent):
+    with connect(server) as connection:
+        connection.sendall(sent.format(port=server).encode())
+        assert ended(connection)
+
+
+def test_drop_by_drop_is_no_faster(server):
+    """Each byte of a head must not buy more time."""
+    with connect(server) as connection:
+        connection.sendall(b"GET /x HTTP/1.1\r\n")
+        begun = time.monotonic()
+        with suppress(ConnectionError):
+            while time.monotonic() - begun < LATE:
+                connection.sendall(b"a: b\r\n")
+                time.sleep(SHORT / 4)
+        assert time.monotonic() - begun < LATE / 2
+
+
+def test_many_strangers_do_not_keep_the_owner_out(server):
+    with ExitStack() as open_ones:
+        for _ in range(100):
+            stranger = open_ones.enter_context(connect(server))
+            stranger.sendall(b"GET /x HTTP/1.1\r\nHost: a")
+        begun = time.monotonic()
+        assert ask(server) == 200
+        assert time.monotonic() - begun < LATE / 2
+
+
+def test_who_has_shown_the_token_stays(server):
+    """Strangers are closed for strangers, not the owner's connection that is kept."""
+    with closing(http.client.HTTPConnection("127.0.0.1", server, timeout=LATE)) as kept:
+        kept.request("GET", f"/{TOKEN}/api/ping")
+        assert kept.getresponse().read()
+        number = kept.sock.getsockname()[1]
+        with ExitStack() as open_ones:
+            for _ in range(20):
+                open_ones.enter_context(connect(server))
+            kept.request("GET", f"/{TOKEN}/api/ping")
+            assert kept.getresponse().read()
+            assert kept.sock.getsockname()[1] == number
+
+
+@pytest.mark.parametrize("keep", ["close", "keep-alive"])
+@pytest.mark.parametrize("told", [True, False], ids=["length", "chunked"])
+def test_what_is_too_large_gets_an_answer(server, keep, told):
+    """One that can be read: all of the body is taken before the connection is closed."""
+    body = b"x" * 3_000_000
+    with closing(http.client.HTTPConnection("127.0.0.1", server, timeout=LATE)) as connection:
+        headers = {"Connection": keep}
+        content = body if told else iter([body[:1_000_000]] * 3)
+        address = f"/{TOKEN}/api/refit"
+        connection.request("POST", address, content, headers, encode_chunked=not told)
+        answer = connection.getresponse()
+        assert answer.status == 413
+        assert b"larger than 65536 bytes" in answer.read()
