@@ -103,7 +103,6 @@ def test_several_masks(compare, folder, made):
     assert counts == {"part": 5, "liver": int(liver.sum()) - 5}
 
 
-def test_labels_of_another_grid_are_resampled(compare, run, scan, folder, made):
 def test_labels_of_another_grid_are_turned(compare, run, scan, folder, made):
     """Turned round along x: the affine says where the voxels are, not their order."""
     turn = np.diag([-1.0, 1, 1, 1])
