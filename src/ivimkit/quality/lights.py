@@ -75,7 +75,7 @@ THRESHOLDS = {
     "signal-to-noise ratio": Threshold(
         50.0,
         20.0,
-        "S0 by noise of one volume",
+        "S0 by noise of a b-value, its volumes averaged",
         "typical error of D, f and D* in a voxel: 3, 7 and 17 % at 50; 8, 18 and 40 % at 20",
     ),
 }
@@ -281,12 +281,18 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
     ratio = float(np.median(signal)) / found.sigma if signal.size else math.nan
     if math.isnan(ratio):
         return Light(name, "grey", "No voxel was fitted.")
-    colour = THRESHOLDS[name].colour(ratio)
+    # Most b-values have as many volumes as the median; a hundred at b = 0 help these little.
+    volumes = float(np.median(result.acquisition.counts))
+    averaged = ratio * math.sqrt(volumes)
+    colour = THRESHOLDS[name].colour(averaged)
+    about = f"About {averaged:.0f} in the median voxel at b = 0"
+    if volumes > 1.0:
+        about += f" with {volumes:g} volumes per b-value ({ratio:.0f} in one volume)"
     advice = "Average more volumes, use larger voxels, regions in place of voxels, or bayes."
     return Light(
         name,
         colour,
-        f"About {ratio:.0f} in the median voxel at b = 0: {found}. {found.assumes}",
+        f"{about}: {found}. {found.assumes}",
         "" if colour == "green" else advice,
     )
 
