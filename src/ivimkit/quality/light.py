@@ -75,7 +75,7 @@ THRESHOLDS = {
     "signal-to-noise ratio": Threshold(
         50.0,
         20.0,
-        "S0 by noise of one volume",
+        "S0 by noise of a b-value, its volumes averaged",
         "typical error of D, f and D* in a voxel: 3, 7 and 17 % at 50; 8, 18 and 40 % at 20",
     ),
 }

@@ -124,13 +124,19 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
     ratio = float(np.median(signal)) / found.sigma if signal.size else math.nan
     if math.isnan(ratio):
         return Light(name, "grey", "No voxel was fitted.")
-    colour = THRESHOLDS[name].colour(ratio)
+    # Most b-values have as many volumes as the median; a hundred at b = 0 help these little.
+    volumes = float(np.median(result.acquisition.counts))
+    averaged = ratio * math.sqrt(volumes)
+    colour = THRESHOLDS[name].colour(averaged)
+    about = f"About {thousands(averaged)} in the median voxel at b = 0"
+    if volumes > 1.0:
+        about += f" with {volumes:g} volumes per b-value ({thousands(ratio)} in one volume)"
     other = or_bayes(result)
     advice = f"Average more volumes, use larger voxels, or regions in place of voxels{other}."
     return Light(
         name,
         colour,
-        f"About {thousands(ratio)} in the median voxel at b = 0: {found}. {found.assumes}",
+        f"{about}: {found}. {found.assumes}",
         "" if colour == "green" else advice,
     )
 
