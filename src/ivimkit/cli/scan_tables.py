@@ -37,7 +37,7 @@ def noise_note(dwi: DWI, signals: Sequence[ShellSignal]) -> str:
     """Say where the signal-to-noise ratios are from, or why there are none."""
     known = [signal for signal in signals if signal.sigma > 0]
     if not known:
-        return "The scan itself does not tell the SNR."
+        return "SNR: the scan itself does not tell it."
     note = "SNR of one volume, from the spread of repeated volumes in the median voxel"
     if len(known) < len(signals):
         listed = ", ".join(f"{signal.shell.b:g}" for signal in known)

@@ -96,7 +96,7 @@ def test_voxels_that_are_not_reliable_do_not_count():
 
 
 def test_voxels_and_mean_signal_that_disagree_are_named():
-    """Two tissues in one region: the median voxel is of one of them, the mean signal of neither."""
+    """Two tissues in one region: the median voxel is of one, the mean signal of neither."""
     b = np.array(ik.simulate.B13)
     kinds = [[1000, 0.05, 0.02, 0.8e-3], [1000, 0.6, 0.05, 1.5e-3]]
     signal = ik.simulate.signals("biexp", kinds, b)[np.repeat([0, 1], [30, 70])]
