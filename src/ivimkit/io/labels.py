@@ -210,7 +210,8 @@ def _whole(file: NiftiFile) -> NDArray[np.int32]:
                 RegionWarning,
                 stacklevel=4,
             )
-            return (array != 0).astype(np.int32)
+            inside: NDArray[np.int32] = (array != 0).astype(np.int32)
+            return inside
         rounded = np.rint(array)
         if not np.isfinite(array).all() or bool((np.abs(array - rounded) > 1e-3).any()):
             raise OptionError(
