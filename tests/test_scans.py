@@ -38,6 +38,20 @@ def test_D_of_prostate_cancer_is_below_the_healthy_zone(prostate, method):
     assert 0.5e-3 < tumour < healthy < 2.0e-3
 
 
+def test_the_sentence_of_the_tumour_does_not_turn_with_the_method(prostate):
+    """f of the voxels rises and falls with the method: then it is unknown, or none was found."""
+    dwi, regions = prostate
+    inside, words = regions["tumor"] | regions["pz"], {}
+    for method in ("varpro", "bayes"):
+        result = ik.fit(dwi, method=method, mask=inside)
+        table = ik.quality.compare_regions(result, regions["tumor"], regions["pz"])
+        for name, verdict in table["verdict"].items():
+            words.setdefault(name, set()).add(verdict)
+        assert table.loc["f", "value_difference_lo"] < table.loc["f", "value_difference_hi"]
+    assert words["ADC"] == words["D"] == {"lower"}
+    assert not words["f"] >= {"lower", "higher"}
+
+
 @pytest.mark.parametrize("method", ["varpro", "segmented", "trr"])
 def test_prostate_maps_are_there_in_the_regions(prostate, method):
     dwi, regions = prostate

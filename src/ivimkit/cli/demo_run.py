@@ -107,6 +107,7 @@ class DemoRun:
             *error_tables(errors, METHODS),
             _title("The lesion and the liver around it (mean ± sd of voxels)"),
             lesion_table(lesions, made),
+            f"varpro: {quality.sentence(lesions['varpro'], reference='the liver around it')}",
             Text(
                 "separation: difference by the pooled sd. The ADC mixes perfusion and diffusion; "
                 "D and f tell them apart.",

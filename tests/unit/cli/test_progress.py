@@ -16,7 +16,7 @@ from ivimkit.engine import waiting
 
 
 def test_groups_of_digits():
-    assert spaced(1234567.4) == "1 234 567"
+    assert spaced(1234567.4) == "1\u202f234\u202f567"
 
 
 def _clock(monkeypatch, *times: float) -> None:
@@ -31,8 +31,8 @@ def test_plain_lines_come_at_intervals_and_at_the_end(monkeypatch):
     for done in (1000, 6000, 7000, 10000):
         report(done, 10000)
     assert lines == [
-        " 60%  6 000 of 10 000 voxels, 1 000/s, 4 s left",
-        "100%  10 000 of 10 000 voxels, 1 286/s, 0 s left",
+        " 60%  6\u202f000 of 10\u202f000 voxels, 1\u202f000/s, 4 s left",
+        "100%  10\u202f000 of 10\u202f000 voxels, 1\u202f286/s, 0 s left",
     ]
 
 
@@ -44,8 +44,8 @@ def test_time_left_is_counted_from_the_first_voxels_after_compiling(monkeypatch)
     report(1000, 20_000)
     report(7000, 20_000)
     assert lines == [
-        "  5%  1 000 of 20 000 voxels",
-        " 35%  7 000 of 20 000 voxels, 1 000/s, 13 s left",
+        "  5%  1\u202f000 of 20\u202f000 voxels",
+        " 35%  7\u202f000 of 20\u202f000 voxels, 1\u202f000/s, 13 s left",
     ]
 
 
@@ -84,7 +84,7 @@ def test_bar_on_a_terminal(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     text = _shown(terminal=True)
     assert "━" in text
-    assert "5 000 of 5 000 voxels" in text
+    assert "5\u202f000 of 5\u202f000 voxels" in text
 
 
 def test_bar_is_one_line(monkeypatch):
@@ -93,13 +93,13 @@ def test_bar_is_one_line(monkeypatch):
     with progress_shown(console, "dwi.nii.gz", 12_345_678, quiet=False) as report:
         report(11_111_111, 12_345_678)
     assert "\r\n" not in console.file.getvalue()
-    assert "11 111 111 of 12 345 678 voxels" in console.file.getvalue()
+    assert "11\u202f111\u202f111 of 12\u202f345\u202f678 voxels" in console.file.getvalue()
 
 
 def test_lines_elsewhere():
     text = _shown(terminal=False)
     assert "━" not in text
-    assert text.startswith("dwi.nii.gz: 100%  5 000 of 5 000 voxels")
+    assert text.startswith("dwi.nii.gz: 100%  5\u202f000 of 5\u202f000 voxels")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

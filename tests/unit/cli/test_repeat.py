@@ -80,6 +80,22 @@ def test_subjects_are_those_of_the_paths_and_labels_those_beside(repeat, results
     assert list(table.index.unique("map")) == ["ADC", "D", "f", "D_star"]
 
 
+def test_reliable_voxels_only(repeat, results, cohort, made):
+    muscle = made.labels == next(k for k, name in made.label_names.items() if name == "muscle")
+    means = {}
+    for words in ((), ("--reliable",)):
+        table = repeat(*results, *LABELLED, *words, "--statistic", "mean")
+        means[words] = table.loc[("muscle", "D_star"), "mean"]
+    loaded = [ik.load_result(folder) for folder in results]
+    every = np.mean([np.nanmean(one.maps["D_star"][muscle]) for one in loaded])
+    only = np.mean([np.nanmean(one.reliable("D_star")[muscle]) for one in loaded])
+    assert means[()] == pytest.approx(every)
+    assert means["--reliable",] == pytest.approx(only)
+    assert abs(only - every) > 0.01 * every
+    error = repeat(*results, "--reliable", "--statistic", "roi_fit", code=2)
+    assert "roi_fit is asked for of reliable voxels only" in error
+
+
 def test_subjects_by_name(repeat, results):
     paired = repeat(*results, "--subject", "x,x,y,y,z,z")
     together = repeat(*results, "--subject", "x,x,x,x,x,x")

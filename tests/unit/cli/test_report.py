@@ -86,6 +86,14 @@ def test_the_scan_is_found_or_named(run, result, other, folder, built):
     assert sources == [str(moved), str(second)]
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"), [((), None), (("--reliable",), True), (("--no-reliable",), False)]
+)
+def test_reliable_voxels(run, result, built, words, wanted):
+    run("report", result, *words)
+    assert built[0][1]["reliable_only"] is wanted
+
+
 def test_names_of_files_become_numbers(run, result, folder, built, made):
     geometry = made.dwi.geometry
     for name, number in (("Mustermann", 2), ("liver", 1)):

@@ -63,8 +63,9 @@ def test_the_table_is_that_of_the_library(roi, fitted, made, tmp_path):
 
 def test_numbers_on_the_terminal(roi, fitted, made):
     text = roi("--names", "{folder}/names.csv").stdout
-    # A terminal wraps the line of the status; a pipe gets it whole.
-    assert max(len(line) for line in text.splitlines() if not line.startswith("OK")) <= 80
+    # A terminal wraps sentences; a pipe gets them whole.
+    whole = ("OK", "voxels and mean signal")
+    assert max(len(line) for line in text.splitlines() if not line.startswith(whole)) <= 80
     result = ik.load_result(fitted / "dwi_ivim", scan=True)
     liver = quality.roi_table(result, made.labels, made.label_names).loc[("liver", "D")]
     lines = section(text, "liver")
@@ -73,9 +74,12 @@ def test_numbers_on_the_terminal(roi, fitted, made):
     (row,) = [line.split() for line in lines if line.startswith("D ")]
     assert row[1:3] == ["10⁻³", "mm²/s"]
     expected = [1e3 * liver[name] for name in ("mean", "sd", "median", "q25", "q75")]
-    np.testing.assert_allclose([float(cell) for cell in row[3:8]], expected, rtol=1e-3)
-    assert float(row[8]) == pytest.approx(1e3 * liver["roi_fit"], rel=1e-2)
-    assert float(row[10]) == pytest.approx(1e3 * liver["roi_fit_sd"], rel=0.1)
+    # All to the place of the second digit of the sd.
+    assert row[3:8] == [f"{number:.2f}" for number in expected]
+    assert 0.1 < expected[1] < 1.0
+    assert int(row[8]) == liver["reliable"]
+    assert float(row[9]) == pytest.approx(1e3 * liver["roi_fit"], rel=1e-2)
+    assert float(row[11]) == pytest.approx(1e3 * liver["roi_fit_sd"], rel=0.1)
     assert lines[-1].startswith("OK ")
 
 
@@ -91,6 +95,23 @@ def test_maps(roi, tmp_path):
     text = roi("--maps", "D,r2", "--out", "{out}/table.csv").stdout
     assert {line.split()[0] for line in section(text, "1 ")[2:-1]} == {"D", "r2"}
     assert set(pd.read_csv(tmp_path / "table.csv")["map"]) == {"D", "r2"}
+
+
+def test_reliable_voxels_only(roi, fitted, made, tmp_path):
+    tables = {}
+    for option in ("--reliable", "--no-reliable"):
+        lesion = ("--lesion", "8", "--reference", "1")
+        roi(option, *lesion, "--maps", "D,D_star", "--out", f"{{out}}/{option}.csv")
+        maps = pd.read_csv(tmp_path / f"{option}.csv", index_col=["region", "map"])
+        compared = pd.read_csv(tmp_path / f"{option}_comparison.csv", index_col="map")
+        tables[option] = maps.loc[(8, "D_star")], compared.loc["D_star"]
+    (only, fewer), (every, all_) = tables.values()
+    result = ik.load_result(fitted / "dwi_ivim")
+    muscle = made.labels == 8
+    n = int(np.isfinite(result.reliable("D_star")[muscle]).sum())
+    assert only["n"] == only["reliable"] == every["reliable"] == n == fewer["lesion_n"]
+    assert every["n"] == all_["lesion_n"] == muscle.sum() > n
+    assert only["mean"] == pytest.approx(np.nanmean(result.reliable("D_star")[muscle]))
 
 
 def test_no_mean_fit(roi):
@@ -127,13 +148,13 @@ class TestLesion:
 
     def test_against_a_region(self, roi, fitted, made, tmp_path):
         table, text = self.compared(roi, tmp_path, "--reference", "liver")
-        result = ik.load_result(fitted / "dwi_ivim")
+        result = ik.load_result(fitted / "dwi_ivim", scan=True)
         expected = quality.compare_regions(result, made.region("lesion"), made.region("liver"))
         pd.testing.assert_frame_equal(table[["g", "auc", "p"]], expected[["g", "auc", "p"]])
         assert quality.sentence(expected, reference="liver") in text
         lines = section(text, "lesion against liver")
         assert [line.split()[0] for line in lines[2:5]] == list(expected.index)
-        assert max(map(len, lines)) <= 80
+        assert max(map(len, lines[:5])) <= 80
 
     def test_ring_gap_and_reference_choose_the_voxels(self, roi, tmp_path):
         numbers = {}

@@ -97,4 +97,4 @@ def test_values_that_are_not_finite_are_left_out():
     figure = Figure()
     axes = figure.add_subplot(xlabel="x", ylabel="y", xlim=(0, 2))
     axes.plot([0, 1, 2], [np.nan, 2.0, np.inf], label="curve")
-    assert describe(figure) == "y over x from 0 to 2; curve 2."
+    assert describe(figure) == "y over x from 0 to 2.00; curve 2.00."

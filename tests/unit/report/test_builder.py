@@ -254,6 +254,19 @@ def test_without_regions_there_is_no_such_section(drawn, result):
     assert "region_curves" not in drawn
 
 
+def test_reliable_voxels_only(drawn, result, labels):
+    wanted, means = {None: "reliable", True: "reliable", False: "all"}, {}
+    for choice, which in wanted.items():
+        page = ik.report.build(result, labels=labels, lesion="lesion", reliable_only=choice)
+        tables = {block.caption: block for block in blocks(page, "regions", Table)}
+        assert any(f"mean ± sd of {which} voxels" in caption for caption in tables)
+        shown = {row[0]: row for row in tables["D* (10⁻³\u00a0mm²/s)"].rows}["muscle"]
+        reliable = np.isfinite(result.reliable("D_star")[labels["muscle"]]).sum()
+        assert shown[1] == str(reliable)
+        means[choice] = shown[2]
+    assert means[None] == means[False] != means[True]
+
+
 def test_labels_as_an_array(drawn, result, made):
     report = ik.report.build(result, labels=made.labels)
     assert blocks(report, "regions", Table)[0].rows[0][0] == "1"
