@@ -31,10 +31,10 @@ from ivimkit.io.scan import AnyPath, ScanFiles, how_far_apart, open_mask, open_s
 
 __all__ = ["B_UNITS", "check_map", "load", "load_map"]
 
-B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01, "s/m2": 1e-6}
+B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01}
 """Units of b-values, with their factor to s/mm^2."""
 
-_HIGHEST_IN_UNIT = {"ms/um2": 100.0, "s/cm2": math.inf, "s/m2": math.inf}
+_HIGHEST_IN_UNIT = {"ms/um2": 100.0, "s/cm2": math.inf}
 
 
 def load(
@@ -65,7 +65,7 @@ def load(
         if there is one. Their length does not matter.
     mask : path or array_like, optional
         Voxels to fit, where > 0.
-    b_unit : {"s/mm2", "ms/um2", "s/cm2", "s/m2"}
+    b_unit : {"s/mm2", "ms/um2", "s/cm2"}
         Unit of the b-values in the file or in `bvals`; they are converted to s/mm^2.
     average : {"auto", "geometric", "arithmetic", "none"}
         How the volumes of a shell become one value, see `DWI`.
