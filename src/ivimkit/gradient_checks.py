@@ -74,17 +74,17 @@ def _check_unit(b: NDArray[np.float64]) -> None:
             f"thousands. This is the offset of 1e9 of GE: subtract 1000000000 from each b-value "
             f"above 0, which leaves up to {positive.max():g}"
         )
-    likely = [
-        f"{name} ({option}), divide by {text}"
-        for name, option, factor, text in (
-            ("s/cm^2", "--b-unit s/cm2, b_unit='s/cm2'", 1e2, "100"),
-            ("s/m^2", "--b-unit s/m2, b_unit='s/m2'", 1e6, "1e6"),
+    advice = "Correct the b-values"
+    if _USUAL[0] <= highest / 1e2 <= _USUAL[1]:
+        advice = (
+            "If the unit is s/cm^2, say --b-unit s/cm2, load(..., b_unit='s/cm2'), "
+            "or divide by 100"
         )
-        if _USUAL[0] <= highest / factor <= _USUAL[1]
-    ]
+    elif _USUAL[0] <= highest / 1e6 <= _USUAL[1]:
+        advice = "If the unit is s/m^2, divide by 1e6"
     raise AcquisitionError(
         f"the highest b-value is {highest:g}; expected s/mm^2, that is up to some thousands. "
-        + (f"If the unit is {' or '.join(likely)}" if likely else "Correct the b-values")
+        f"{advice}"
     )
 
 

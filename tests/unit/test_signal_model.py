@@ -41,6 +41,25 @@ def test_a_start_stays_inside_whatever_comes_first(name, values):
     assert models.get("biexp") == BIEXP, "models are never changed in place"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [("D_star", 37, 0.037), ("D_star", 37000, 0.037), ("D_star", 2, 0.002), ("D", 1838.64, None),
+     ("D", 1.2, 0.0012)],
+)  # fmt: skip
+def test_another_unit_is_refused_and_what_was_meant_is_not(name, value, meant):
+    for make in (
+        lambda v: BIEXP.with_fixed(**{name: v}),
+        lambda v: BIEXP.with_fixed(**{name: np.array([v, np.nan, 0.5 * v])}),
+        lambda v: BIEXP.with_bounds(**{name: (0.0, v)}),
+        lambda v: BIEXP.with_start(**{name: v}),
+    ):
+        with pytest.raises(OptionError, match=rf"{name} is to be up to .*did you mean") as error:
+            make(value)
+        suggested = float(str(error.value).rsplit(maxsplit=1)[1].rstrip("?"))
+        assert suggested == pytest.approx(meant or 1.83864e-3, rel=1e-4)
+        make(suggested)
+
+
 def test_start_outside_the_bounds_is_moved_inside():
     assert BIEXP.with_start(D_star=0.5)["D_star"].start == 0.2
     assert BIEXP.with_start(D_star=-1.0)["D_star"].start == 2e-3

@@ -30,7 +30,6 @@ class BUnit(StrEnum):
     s_mm2 = "s/mm2"
     ms_um2 = "ms/um2"
     s_cm2 = "s/cm2"
-    s_m2 = "s/m2"
 
 
 class Precision(StrEnum):
@@ -99,8 +98,8 @@ Unit = Annotated[
         "--b-unit",
         metavar="UNIT",
         rich_help_panel=SCAN_PANEL,
-        help="Unit of the b-values, in the file and in options: s/mm2, ms/um2 (0 to about 3), "
-        "s/cm2 or s/m2.",
+        help="Unit of the b-values, in the file and in options: s/mm2, ms/um2 (0 to about 3) "
+        "or s/cm2.",
     ),
 ]
 Stack = Annotated[

@@ -34,10 +34,10 @@ from ivimkit.io.scan import AnyPath, ScanFiles, open_mask, open_scan, open_volum
 
 __all__ = ["B_UNITS", "check_map", "load", "load_map"]
 
-B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01, "s/m2": 1e-6}
+B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01}
 """Units of b-values, with their factor to s/mm^2."""
 
-_HIGHEST_IN_UNIT = {"ms/um2": 100.0, "s/cm2": math.inf, "s/m2": math.inf}
+_HIGHEST_IN_UNIT = {"ms/um2": 100.0, "s/cm2": math.inf}
 
 
 def load(
@@ -73,7 +73,7 @@ def load(
         where it or the scan has no position. An array has the shape of the scan. ``"auto"``,
         ``"auto:body"`` or ``"auto:brain"``: found in the scan, see `ivimkit.masks`; a file of
         that name is ``"./auto"``.
-    b_unit : {"s/mm2", "ms/um2", "s/cm2", "s/m2"}
+    b_unit : {"s/mm2", "ms/um2", "s/cm2"}
         Unit of the b-values in the file or in `bvals`; they are converted to s/mm^2.
     average : {"auto", "geometric", "arithmetic", "none"}
         How the volumes of a shell become one value, see `DWI`.

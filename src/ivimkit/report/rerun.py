@@ -140,7 +140,7 @@ def _volumes(result: FitResult) -> Iterator[str]:
 def _b_factor(result: FitResult) -> float:
     """Return what b-values of options are multiplied by; the record has them in s/mm^2."""
     unit = result.provenance.options.get("scan", {}).get("b_unit", "s/mm2")
-    return {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01, "s/m2": 1e-6}[str(unit)]
+    return {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01}[str(unit)]
 
 
 def _parameters(result: FitResult) -> Iterator[str]:

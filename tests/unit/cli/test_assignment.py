@@ -58,9 +58,10 @@ def test_no_number_list(text):
 
 def test_position_list():
     assert position_list("0-3,7", "--volumes") == [0, 1, 2, 3, 7]
+    assert position_list("0-8:4,9", "--volumes") == [0, 4, 8, 9]
 
 
-@pytest.mark.parametrize("text", ["", "1.5", "3-1", "a-b", "-1"])
+@pytest.mark.parametrize("text", ["", "1.5", "3-1", "a-b", "-1", "0-4:0", "3:2"])
 def test_no_position_list(text):
     with pytest.raises(OptionError, match="expected positions from 0 with commas, like 0-4,7"):
         position_list(text, "--volumes")

@@ -103,6 +103,40 @@ def test_b_unit(fit, run, scan, folder):
     np.testing.assert_allclose(result.provenance.bvals, B, rtol=1e-12)
 
 
+def test_options_are_in_the_unit_of_the_b_values(fit, folder):
+    (folder / "ms.bval").write_text(" ".join(str(b / 1000) for b in B))
+
+    def options(factor):
+        return [
+            *("--method", "trr", "--bmax", 600 / factor, "--bmin", 5 / factor),
+            *("--option", f"split_b_D={250 / factor}", "--option", f"split_b_S0={100 / factor}"),
+            *("--adc-bvalues", f"{200 / factor},{400 / factor}", "--tolerance", 2 / factor),
+        ]
+
+    usual = fit(*options(1))
+    other = fit("--bval", folder / "ms.bval", "--b-unit", "ms/um2", *options(1000))
+    for name in ("D", "f", "ADC"):
+        np.testing.assert_allclose(other.maps[name], usual.maps[name], rtol=1e-8)
+    for chosen in ("method_options", "adc_bvals", "scan"):
+        one, two = (result.provenance.options[chosen] for result in (usual, other))
+        if chosen == "scan":
+            one, two = ([scan["bmin"], scan["bmax"], scan["tolerance"]] for scan in (one, two))
+        assert one == two
+
+
+def test_b_values_and_volumes_on_the_command_line(fit, folder):
+    usual = fit()
+    (folder / "dwi.bval").rename(folder / "elsewhere.txt")
+    written = fit("--bval", ",".join(f"{b:g}" for b in B))
+    np.testing.assert_array_equal(written.maps["D"], usual.maps["D"])
+    assert io.load_fitted_scan(written).acquisition.bvals.tolist() == list(B)
+    (folder / "dwi.bval").write_text(" ".join(f"{b:g}" for b in B))
+    (folder / "volumes.txt").write_text("0\n2\n4\n6\n8\n10\n12")
+    some, same = fit("--volumes", folder / "volumes.txt"), fit("--volumes", "0-12:2")
+    np.testing.assert_array_equal(some.maps["D"], same.maps["D"])
+    assert some.acquisition.n_volumes == 7
+
+
 def test_stack(run, fit, folder, made):
     paths = [folder / f"b{b:04d}.nii.gz" for b in B]
     for k, path in enumerate(paths):

@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ivimkit.errors import FileFormatError
-from ivimkit.io.gradients import beside, read_bvals, read_bvecs, write_bvals, write_bvecs
+from ivimkit.io.gradients import (
+    beside,
+    near_misses,
+    read_bvals,
+    read_bvecs,
+    write_bvals,
+    write_bvecs,
+)
 
 shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -24,6 +31,8 @@ shared_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixt
         "0;50;800",
         "\ufeff0 5e1 800.0",
         "0\r\n50\r\n800\r\n",
+        "0 50\n800\n",
+        "# from the scanner\n0 50 800",
     ],
 )
 def test_every_layout(tmp_path, text):
@@ -51,6 +60,45 @@ def test_rubbish(tmp_path, text, message):
     path = tmp_path / "dwi.bval"
     path.write_text(text)
     with pytest.raises(FileFormatError, match=message):
+        read_bvals(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "cp1252"])
+@pytest.mark.parametrize("text", ["0 50 800\r\n", "0\n50\n800", "0\u00a050\u00a0800"])
+def test_every_encoding(tmp_path, text, encoding):
+    path = tmp_path / "dwi.bval"
+    path.write_bytes(text.encode(encoding))
+    assert read_bvals(path).tolist() == [0, 50, 800]
+
+
+def test_a_table_of_words_in_cp1252_is_named(tmp_path):
+    path = tmp_path / "dwi.bval"
+    path.write_bytes("Größe;0;50".encode("cp1252"))
+    with pytest.raises(FileFormatError, match="line 1: 'Größe' is not a number"):
+        read_bvals(path)
+
+
+def test_wrapped_lines_are_one_row(tmp_path):
+    path = tmp_path / "dwi.bval"
+    for rows in ([[0, 10, 20], [50, 100, 800]], [[0, 10, 20, 40], [60, 80, 100, 150], [200]]):
+        path.write_text("\n".join(" ".join(map(str, row)) for row in rows))
+        assert read_bvals(path).tolist() == [b for row in rows for b in row]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 0, 1, 2]])
+def test_a_gradient_table_has_both(tmp_path, order):
+    table = np.array([[0, 0, 0, 0], [1, 0, 0, 50], [0, 0.6, -0.8, 800.0]])
+    path = tmp_path / "dwi.b"
+    np.savetxt(path, table[:, order], header="command_history: mrconvert")
+    assert read_bvals(path).tolist() == [0, 50, 800]
+    np.testing.assert_array_equal(read_bvecs(path), table[:, :3])
+
+
+def test_a_file_of_another_size(tmp_path):
+    path = tmp_path / "dwi.bval"
+    with path.open("wb") as file:
+        file.truncate((1 << 24) + 1)
+    with pytest.raises(FileFormatError, match="larger than 16 MiB; expected a text file"):
         read_bvals(path)
 
 
@@ -130,3 +178,44 @@ def test_exact_name_before_other_case(tmp_path):
     (tmp_path / "dwi.bval").write_text("0 1000")
     if len(list(tmp_path.iterdir())) == 2:
         assert beside(tmp_path / "dwi.nii", "bval") == tmp_path / "dwi.bval"
+
+
+@pytest.mark.parametrize(
+    ("file", "inherits"),
+    [
+        ("dwi.bval", True),
+        ("sub-01/sub-01_dwi.bval", True),
+        ("sub-01/dwi/sub-01_acq-a_dwi.bval", True),
+        ("sub-01/sub-02_dwi.bval", False),
+        ("sub-01/sub-01_acq-b_dwi.bval", False),
+        ("sub-01_bold.bval", False),
+    ],
+)
+def test_a_scan_of_a_bids_data_set_inherits(tmp_path, file, inherits):
+    folder = tmp_path / "data" / "sub-01" / "dwi"
+    folder.mkdir(parents=True)
+    scan, path = folder / "sub-01_acq-a_run-1_dwi.nii.gz", tmp_path / "data" / file
+    path.write_text("0 1000")
+    (tmp_path / "dwi.bval").write_text("0 1000")
+    assert beside(scan, "bval") is None, "without a data set there is nothing to inherit"
+    (tmp_path / "data" / "dataset_description.json").write_text("{}")
+    assert beside(scan, "bval") == (path if inherits else None)
+
+
+def test_the_nearest_file_and_then_the_one_of_most_entities_is_inherited(tmp_path):
+    (tmp_path / "dataset_description.json").write_text("{}")
+    folder = tmp_path / "sub-01"
+    folder.mkdir()
+    for path in (tmp_path / "sub-01_run-1_dwi.bval", folder / "dwi.bval"):
+        path.write_text("0 1000")
+    scan = folder / "sub-01_run-1_dwi.nii.gz"
+    assert beside(scan, "bval") == folder / "dwi.bval"
+    (folder / "sub-01_dwi.bval").write_text("0 1000")
+    assert beside(scan, "bval") == folder / "sub-01_dwi.bval"
+
+
+def test_near_misses(tmp_path):
+    for name in ("a.bvals", "dwi.bval.txt", "dwi_bval.txt", "notes.txt"):
+        (tmp_path / name).write_text("0 1000")
+    found = [path.name for path in near_misses(tmp_path / "dwi.nii.gz", "bval")]
+    assert found == ["dwi.bval.txt", "dwi_bval.txt", "a.bvals"]

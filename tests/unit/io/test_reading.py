@@ -11,6 +11,7 @@ import pytest
 
 from ivimkit.errors import (
     AcquisitionError,
+    AcquisitionWarning,
     FileFormatError,
     GeometryWarning,
     OptionError,
@@ -110,10 +111,40 @@ def test_no_b_values(scan):
 
 
 def test_units_that_are_unknown_or_wrong(scan):
-    with pytest.raises(OptionError, match=r"b_unit is 's/km2'; expected one of s/mm2, ms/um2"):
-        load(scan, b_unit="s/km2")
+    with pytest.raises(OptionError, match=r"b_unit is 's/m2'; expected one of s/mm2, ms/um2"):
+        load(scan, b_unit="s/m2")
     with pytest.raises(AcquisitionError, match=r"b-value is 800; expected ms/um\^2.*leave out"):
         load(scan, b_unit="ms/um2")
+
+
+def test_b_values_written_out(scan):
+    written = "0,0 50, 100 400,800"
+    assert load(scan, written).acquisition.bvals.tolist() == BVALS
+
+
+def test_no_b_values_but_files_that_may_hold_them(scan):
+    scan.with_name("dwi.bval").rename(scan.with_name("dwi_bval.txt"))
+    with pytest.raises(AcquisitionError, match=r"there is dwi_bval\.txt.*--bval 0,10,20"):
+        load(scan)
+
+
+def test_a_gradient_table_beside_the_scan(scan):
+    scan.with_name("dwi.bval").unlink()
+    vectors = np.array([[0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0.6, 0.8]])
+    np.savetxt(scan.with_name("dwi.grad"), np.c_[vectors, BVALS])
+    dwi = load(scan)
+    assert dwi.acquisition.bvals.tolist() == BVALS
+    np.testing.assert_array_equal(dwi.acquisition.bvecs, vectors)
+
+
+def test_directions_whose_lengths_carry_the_b_values_are_named(scan):
+    length = np.sqrt(np.array(BVALS) / 800)
+    vectors = np.c_[length, 0 * length, 0 * length]
+    scan.with_name("dwi.bval").write_text("0 0 800 800 800 800")
+    np.savetxt(scan.with_name("dwi.bvec"), vectors.T)
+    message = r"dwi.bvec: .* 3 of 4 weighted .* 0.25 to 0.707; .*volume 2 would be b = 50, not 800"
+    with pytest.warns(AcquisitionWarning, match=message):
+        load(scan)
 
 
 def test_directions_that_do_not_fit(scan):

@@ -26,6 +26,8 @@ CASES = {
     "noise": "--noise rician --sigma 25.5",
     "uncertainty": "--uncertainty curvature --sigma sigma.nii.gz",
     "weights": "--weights 1,1,1,0,1,1,1,1,1,1,1,1,2 --adc-bvalues 0,400,800",
+    "unit": f"--bval {','.join(f'{b / 1000:g}' for b in ik.simulate.B13)} --b-unit ms/um2 "
+    "--bmax 0.6 --method segmented --b-split 0.15",
     "sivim": "--model sivim --method loglinear",
     "bayes": "--method bayes --prior flat --estimate median",
     "bayes by region": "--method bayes --prior learned --labels labels.nii.gz",
