@@ -13,7 +13,7 @@ __all__ = ["air_finding"]
 _DARK = 0.1
 _LEAST_SHARE = 0.2
 # Fewer voxels, or voxels in a row, are no picture.
-_LEAST_VOXELS, _LEAST_AXES = 256, 2
+_LEAST_VOXELS, _LEAST_AXES = 512, 2
 
 
 def air_finding(dwi: DWI, brightness: NDArray[np.float64]) -> ScanFinding | None:

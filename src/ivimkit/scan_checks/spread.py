@@ -151,8 +151,7 @@ def _weighted(
     limit = np.maximum(np.expm1(log_limit) * np.clip(middle, 0.0, None), _SCATTERS * usual)
     above = mean - middle
     far = (above > limit) | (mean > highest)
-    found: NDArray[np.intp] = columns[far & (above > chance)]
-    return found
+    return np.asarray(columns[far & (above > chance)], dtype=np.intp)
 
 
 def _of_the_others(

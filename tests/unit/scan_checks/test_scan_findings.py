@@ -130,6 +130,14 @@ def test_whole_scan_without_an_image(values, kind):
     assert (found.kind, found.volumes, found.is_hopeless) == (kind, (), True)
 
 
+def test_one_tissue_without_noise():
+    clean = np.tile(1000 * np.exp(-1e-3 * B), (4, 4, 1))
+    assert kinds(clean, B) == []
+    assert kinds(clean, B[::-1]) == [("order", ALL)]
+    clean[..., 4] = 0.0
+    assert kinds(clean, B) == [("empty", (4,))]
+
+
 def test_a_volume_that_only_looks_empty_in_a_sample():
     values = np.zeros((100, 100, 4))
     values[50, 50] = [4.0, 3.0, 2.0, 1.0]
