@@ -122,7 +122,7 @@ def compare(
             show_default=False,
             rich_help_panel=MODEL_PANEL,
             help="Noise of one volume (standard deviation) in the unit of the scan, as a number "
-            "or a map. By default each voxel's residuals tell.",
+            "or a map, looked for beside each scan. By default each voxel's residuals tell.",
         ),
     ] = None,
     labels: Annotated[
@@ -131,7 +131,8 @@ def compare(
             metavar="FILE",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
-            help="Regions (numbers above 0) to summarise one by one. By default the mask is one.",
+            help="Regions (numbers above 0) to summarise one by one, looked for beside each "
+            "scan. By default the mask is one.",
         ),
     ] = None,
     out: Annotated[
