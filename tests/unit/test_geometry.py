@@ -70,3 +70,31 @@ def test_a_wrong_voxel_size_tells_in_a_large_volume():
     wider = Geometry(np.diag([1.001, 1.0, 1.0, 1.0]))
     assert wider.is_at(Geometry(), (8, 64, 64))
     assert not wider.is_at(Geometry(), (64, 8, 8))
+
+
+def test_an_affine_without_a_volume_is_no_position():
+    for affine in (
+        np.diag([2.0, 2, 0, 1]),
+        [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+    ):
+        assert Geometry(affine).singular
+        assert not Geometry(affine).placed
+    assert not Geometry(np.diag([1e-3, 2, 900, 1])).singular
+
+
+def test_what_is_shown_is_written_in_mm():
+    affine = np.diag([-2.0, 2, 5, 1])
+    other = affine + 1
+    given = Geometry(affine, voxel_units="micron", qform_code=1, header=b"x", other_affine=other)
+    shown = given.in_mm
+    assert (shown.voxel_units, shown.header, shown.voxel_size) == ("mm", b"", (2, 2, 5))
+    np.testing.assert_array_equal(shown.other_affine, other)
+    assert (shown.sform_code, shown.qform_code, shown.form) == (2, 1, "sform")
+    plain = Geometry(affine, header=b"x")
+    assert plain.in_mm is plain
+    assert Geometry(sform_code=0, qform_code=1).form == "qform"
+
+
+def test_an_affine_that_is_no_array():
+    with pytest.raises(ShapeError, match="affine is not an array of numbers"):
+        Geometry([[1, 2], [3]])

@@ -126,7 +126,7 @@ def compare(
             show_default=False,
             rich_help_panel=MODEL_PANEL,
             help="Noise of one volume (standard deviation) in the unit of the scan, as a number "
-            "or a map. By default each voxel's residuals tell.",
+            "or a map, looked for beside each scan. By default each voxel's residuals tell.",
         ),
     ] = None,
     labels: Annotated[
@@ -135,7 +135,8 @@ def compare(
             metavar="FILE",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
-            help="Regions to summarise one by one: a label image, or masks (repeatable). By "
+            help="Regions to summarise one by one: a label image, or masks (repeatable), looked "
+            "for beside each scan. By "
             "default the mask is one.",
         ),
     ] = None,

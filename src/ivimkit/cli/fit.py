@@ -84,7 +84,8 @@ def fit(
             metavar="NAME=VALUE",
             show_default=False,
             rich_help_panel=MODEL_PANEL,
-            help="Fix a parameter, like D_star=0.02, or to a map: D=D.nii.gz. Repeatable.",
+            help="Fix a parameter, like D_star=0.02, or to a map, placed by position and looked "
+            "for beside each scan: D=D.nii.gz. Repeatable.",
         ),
     ] = None,
     start: Annotated[
@@ -133,7 +134,7 @@ def fit(
             show_default=False,
             rich_help_panel=_BAYES_PANEL,
             help="Label image: each region learns a prior of its own, so that a lesion is not "
-            "drawn towards the tissue around it. Needs --mask.",
+            "drawn towards the tissue around it. Looked for beside each scan. Needs --mask.",
         ),
     ] = None,
     noise: Annotated[
@@ -173,7 +174,8 @@ def fit(
             show_default=False,
             rich_help_panel=_TRUST_PANEL,
             help="Noise of one volume (standard deviation) in the unit of the scan, as a number "
-            "or a map. By default each voxel's residuals tell.",
+            "or a map, placed by position and looked for beside each scan. By default each "
+            "voxel's residuals tell.",
         ),
     ] = None,
     out: Annotated[
@@ -223,7 +225,8 @@ def fit(
       ivimkit fit dwi.nii.gz --noise rician
       ivimkit fit dwi.nii.gz --mask mask.nii.gz --method bayes
       ivimkit fit later.nii.gz --method bayes --prior dwi_ivim/prior.npz
-      ivimkit fit sub-*/dwi.nii.gz --out group --overwrite
+      ivimkit fit dwi.nii.gz --mask auto
+      ivimkit fit sub-*/dwi.nii.gz --mask mask.nii.gz --out group --overwrite
     """
     # Here and not above: --help must not wait for numpy and numba.
     from ivimkit.cli.fit_batch import FitBatch

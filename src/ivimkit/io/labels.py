@@ -212,7 +212,9 @@ def _on_grid(image: _Image, grid: Grid) -> NDArray[np.int32]:
         raise ShapeError(no_overlap(name, shape, grid.volume))
     message = placed.message(name, shape, image.geometry, "nearest neighbour")
     if message:
-        warnings.warn(f"{message}{_volumes(image, array, grid)}", GeometryWarning, stacklevel=3)
+        if placed.by_position:
+            message += _volumes(image, array, grid)
+        warnings.warn(message, GeometryWarning, stacklevel=3)
     lost = np.setdiff1d(image.array[image.array != 0], array).tolist()
     if lost:
         warnings.warn(

@@ -201,7 +201,7 @@ def _without_position(header: Any, scale: float) -> NDArray[np.float64]:
     """Return what nibabel makes of the voxel sizes alone: the origin in the middle."""
     affine = np.array(header.get_base_affine(), dtype=np.float64)
     affine[:3] *= scale
-    return affine if _is_finite(affine) else np.eye(4)
+    return affine if _is_finite(affine) and not Geometry(affine).singular else np.eye(4)
 
 
 def _is_finite(affine: NDArray[np.float64]) -> bool:

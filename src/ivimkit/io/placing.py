@@ -129,6 +129,11 @@ class Placement:
             raise ShapeError(no_overlap(name, shape, volume))
         return placed
 
+    @property
+    def by_position(self) -> bool:
+        """Whether voxels change their place in the array."""
+        return self.how in ("reordered", "resampled")
+
     def numbers(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return whole numbers or a mask on the voxels of the scan, 0 outside of the image.
 

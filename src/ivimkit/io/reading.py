@@ -325,7 +325,8 @@ def _read_mask(path: Path, files: ScanFiles) -> NDArray[np.bool_]:
         )
     message = placed.message(name, file.volume, file.geometry, "nearest neighbour")
     if message:
-        message += _share_kept(inside, found, file.geometry, files.geometry)
+        if placed.by_position:
+            message += _share_kept(inside, found, file.geometry, files.geometry)
         warnings.warn(message, GeometryWarning, stacklevel=3)
     return found
 
