@@ -182,7 +182,8 @@ class _Job:
         table = comparison.table(labels, None if labels is None else labels.names)
         del dwi
         io.save_comparison(comparison, self.folder, overwrite=batch.overwrite)
-        write_folder(self.folder, [_TABLE], lambda stage: table.to_csv(stage / _TABLE))
+        text = io.csv_of(table)
+        write_folder(self.folder, [_TABLE], lambda stage: _write_text(stage / _TABLE, text))
         figures = self._draw(comparison)
         batch.screen.show(
             Text(
@@ -256,3 +257,7 @@ def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
         if row["missing"] > 0:
             shown.add_row("", "none", spaced(row["missing"]), "", "")
     return shown
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="")

@@ -84,5 +84,6 @@ def with_texts(table: pd.DataFrame, change: Any) -> pd.DataFrame:
     changed = table.rename(columns=_changed)
     for position, kind in enumerate(table.dtypes):
         if kind.kind not in "biufcmM":
-            changed.isetitem(position, changed.iloc[:, position].map(_changed))
+            texts: Any = changed.iloc[:, position].map(_changed)
+            changed.isetitem(position, texts)
     return changed

@@ -136,7 +136,7 @@ def _int(number: int | str) -> int:
         raise ValueError(f"a number has {len(number.strip())} digits")
     value = int(number)
     if abs(value) > _HIGHEST:
-        raise ValueError(f"it names region {value:.6g}, and the highest there can be is {_HIGHEST}")
+        raise ValueError(f"it names region {value:.6g}; the highest there can be is {_HIGHEST}")
     return value
 
 

@@ -83,9 +83,9 @@ def model_of(record: Mapping[str, Any]) -> SignalModel:
     model = models.get(record["model"])
     names = tuple(parameter.name for parameter in parameters)
     if names != model.names:
-        raise FileFormatError(
-            f"the parameters are {', '.join(names)[:200] or 'none'}; expected {', '.join(model.names)}, "
-            f"those of model {model.name}"
+        raise ValueError(
+            f"the parameters are {', '.join(names)[:200] or 'none'}; expected those of model "
+            f"{model.name}, {', '.join(model.names)}"
         )
     return dataclasses.replace(model, parameters=tuple(parameters))
 

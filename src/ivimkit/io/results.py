@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.derived import DERIVED, describe
-from ivimkit.errors import FileFormatError, InputError
+from ivimkit.errors import FileFormatError
 from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.folder import absolute, check_free, write_folder
 from ivimkit.io.maps import write_image
@@ -227,7 +227,8 @@ def _read(
         )
     if dtype is np.int32 and not _are_flags(array):
         raise FileFormatError(
-            f"{path} holds numbers that are no sum of flags; expected whole numbers >= 0. Fit again"
+            f"{path} holds numbers that are not sums of flags; expected whole numbers >= 0. Fit "
+            "again"
         )
     return array.reshape(shape).astype(dtype)
 
