@@ -11,6 +11,7 @@ from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.result import FitResult
+from ivimkit.viewer.numbers import number_of
 
 __all__ = ["describe_options", "method_of", "settled"]
 
@@ -81,7 +82,7 @@ def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMe
         For an unknown method or option, or a value of the wrong kind.
     """
     if name not in methods.names():
-        raise OptionError(f"unknown method {name!r}; there are {', '.join(methods.names())}")
+        raise OptionError(f"unknown method {repr(name)[:80]}; there are {', '.join(methods.names())}")
     known = {option["name"]: option for option in describe_options(name)["options"]}
     for key, value in options.items():
         if key not in known:
@@ -97,7 +98,7 @@ def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMe
 
 def _check(option: Mapping[str, Any], value: Any) -> None:
     kind, choices = option["kind"], option["choices"]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = number_of(value) is not None
     fits = {
         "number": number or (value is None and option["default"] is None),
         "choice": value in choices and not isinstance(value, bool),
@@ -105,7 +106,7 @@ def _check(option: Mapping[str, Any], value: Any) -> None:
     }[kind]
     if not fits:
         expected = _EXPECTED[kind].format(", ".join(map(str, choices)))
-        raise OptionError(f"option {option['name']} is {value!r}; expected {expected}")
+        raise OptionError(f"option {option['name']} is {repr(value)[:80]}; expected {expected}")
 
 
 def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:

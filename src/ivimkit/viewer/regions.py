@@ -148,9 +148,15 @@ def _names(text: str) -> dict[int, str]:
     found: dict[int, str] = {}
     for word in filter(None, text.split(",")):
         number, colon, name = word.partition(":")
-        if not (colon and name.strip() and number.strip().isdecimal()):
-            raise OptionError(f"names holds {word!r}; expected something like 1:lesion,2:liver")
-        found[int(number)] = name.strip()
+        digits = number.strip()
+        # The length first: Python refuses to convert thousands of digits.
+        known = digits.isdecimal() and len(digits) <= len(str(_HIGHEST))
+        if not (colon and name.strip() and known and int(digits) <= _HIGHEST):
+            raise OptionError(
+                f"names holds {word[:80]!r}; expected something like 1:lesion,2:liver, with "
+                f"numbers up to {_HIGHEST}"
+            )
+        found[int(digits)] = name.strip()
     return found
 
 
