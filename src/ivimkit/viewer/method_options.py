@@ -82,7 +82,8 @@ def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMe
         For an unknown method or option, or a value of the wrong kind.
     """
     if name not in methods.names():
-        raise OptionError(f"unknown method {repr(name)[:80]}; there are {', '.join(methods.names())}")
+        there = ", ".join(methods.names())
+        raise OptionError(f"unknown method {repr(name)[:80]}; there are {there}")
     known = {option["name"]: option for option in describe_options(name)["options"]}
     for key, value in options.items():
         if key not in known:

@@ -52,7 +52,8 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     unknown = [key for key in request if key not in REFIT_KEYS]
     if unknown:
-        raise OptionError(f"unknown {_short(unknown[0])}; expected some of {', '.join(REFIT_KEYS)}")
+        known = ", ".join(REFIT_KEYS)
+        raise OptionError(f"unknown {_short(unknown[0])}; expected some of {known}")
     number = study.result(str(request.get("result", "0")))
     old, index = study.results[number], study.index(_whole_numbers(request.get("voxel")))
     model = _model(old, index, request)
