@@ -57,13 +57,7 @@ class Geometry:
         qform_code: int = 0,
         header: bytes = b"",
     ) -> None:
-        try:
-            matrix = np.eye(4) if affine is None else np.array(affine, dtype=np.float64)
-        except (TypeError, ValueError, OverflowError):
-            raise ShapeError(
-                f"the affine is {str(affine)[:60]!r}; expected a finite (4, 4) matrix. Leave it "
-                "out if the positions do not matter"
-            ) from None
+        matrix = np.eye(4) if affine is None else np.array(affine, dtype=np.float64)
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
             raise ShapeError(
                 f"the affine has shape {matrix.shape} and is "

@@ -38,8 +38,10 @@ def escaped(text: str) -> str:
 
 def _visible(letter: str) -> str:
     kind, code = unicodedata.category(letter), ord(letter)
-    # Half of a pair of UTF-16, as names of files that are not UTF-8 have them; never a letter.
-    nothing = kind in ("Cc", "Cs") or (code & 0xFFFE) == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    if kind == "Cs":
+        # Half of a letter, as names of files that are not UTF-8 have them.
+        return "\ufffd"
+    nothing = kind == "Cc" or (code & 0xFFFE) == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
     if not nothing:
         return letter
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

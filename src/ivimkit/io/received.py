@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from typing import Any
 
 import nibabel
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from ivimkit.errors import FileFormatError
 from ivimkit.geometry import Geometry
 from ivimkit.io.nifti import geometry_of
-from ivimkit.io.untrusted import untrusted
 
 __all__ = ["image_of_bytes"]
 
@@ -61,29 +62,25 @@ def image_of_bytes(data: bytes, *, most: int = _LARGEST) -> tuple[NDArray[Any], 
             f"got {len(plain)} bytes that are no NIfTI image; expected those of a .nii or "
             ".nii.gz file. Save the image again"
         )
-    with untrusted(_damaged):
+    try:
         image = kind.from_bytes(plain)
         stored = np.dtype(image.get_data_dtype())
-        claimed = math.prod(map(int, image.shape)) * stored.itemsize
-        offset = float(image.header["vox_offset"])
-        if min(image.shape, default=0) < 1 or not 0 <= offset <= len(plain) - claimed:
+        claimed = int(np.prod(image.shape, dtype=object)) * stored.itemsize
+        if not 0 < claimed < len(plain):
             # nibabel would first make room for all that a header claims.
             raise ValueError(f"its header says {claimed} bytes of data, there are {len(plain)}")
         array = np.asarray(image.dataobj)
+    except (ImageFileError, HeaderDataError, WrapStructError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise FileFormatError(
+            f"the image is damaged ({reason}); expected a whole NIfTI file. Save it again"
+        ) from None
     if array.dtype.kind not in "biuf" or not np.isfinite(image.affine).all():
         raise FileFormatError(
             f"the image holds {array.dtype} and its affine is {image.affine.tolist()}; expected "
             "real numbers. Save it again"
         )
-    with untrusted(_damaged):
-        geometry = geometry_of(image)
-    return array, geometry
-
-
-def _damaged(why: str) -> FileFormatError:
-    return FileFormatError(
-        f"the image is damaged ({why}); expected a whole NIfTI file. Save it again"
-    )
+    return array, geometry_of(image)
 
 
 def _unzipped(data: bytes, most: int) -> bytes:

@@ -15,6 +15,15 @@ import msgspec
 __all__ = ["checked_form"]
 
 Numbers = list[float]
+_KINDS = {
+    "object": "names with values",
+    "array": "a list",
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "nothing",
+}
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A[^/\\\x00-\x1f]{1,200}\Z")]
 Code = Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)]
@@ -42,11 +51,12 @@ class _Acquisition(msgspec.Struct, forbid_unknown_fields=True):
     labels: list[int] | None = None
 
 
-class _Geometry(msgspec.Struct, forbid_unknown_fields=True):
+class _Geometry(msgspec.Struct):
     affine: list[Numbers]
     voxel_units: str
     sform_code: Code
     qform_code: Code
+    affine_units: str = "mm"
 
 
 class _Result(msgspec.Struct):
@@ -135,7 +145,7 @@ def checked_form(content: dict[str, Any]) -> dict[str, Any]:
     >>> checked_form({"result": []})
     Traceback (most recent call last):
     ...
-    ValueError: result: expected `object`, got `array`
+    ValueError: result: expected names with values, got a list
     """
     try:
         record = msgspec.convert(content, _Record)
@@ -162,6 +172,10 @@ def _sentence(error: str) -> str:
     missing = _MISSING.match(error)
     if missing:
         return repr(missing[1])
+    for kind, words in _KINDS.items():
+        error = error.replace(f"`{kind}`", words).replace(
+            f"`{kind} | null`", f"{words} or nothing"
+        )
     what, at, place = error.partition(" - at `$.")
     what = what[:1].lower() + what[1:]
     return f"{place.rstrip('`')}: {what}" if at else what

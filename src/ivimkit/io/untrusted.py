@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 import zlib
@@ -74,6 +75,8 @@ def reason_of(error: Exception) -> str:
     for kind, words in _WORDS:
         if isinstance(error, kind):
             return words
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON from line {error.lineno}, column {error.colno} on"
     if isinstance(error, OSError):
         return error.strerror or "it cannot be read"
     if isinstance(error, KeyError) and re.fullmatch(r"'\w{1,60}'", str(error)):

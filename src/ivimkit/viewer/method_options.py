@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +12,8 @@ from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.result import FitResult
-from ivimkit.viewer.numbers import number_of
 
-__all__ = ["describe_options", "method_of", "settled"]
+__all__ = ["describe_options", "method_of", "number_of", "settled"]
 
 _EXPECTED = {"number": "a number", "choice": "one of {}", "flag": "true or false"}
 _ORGAN = "organ "
@@ -108,6 +108,29 @@ def _check(option: Mapping[str, Any], value: Any) -> None:
     if not fits:
         expected = _EXPECTED[kind].format(", ".join(map(str, choices)))
         raise OptionError(f"option {option['name']} is {repr(value)[:80]}; expected {expected}")
+
+
+def number_of(value: Any) -> float | None:
+    """Return a value of a request as the number it is; None if it is none that there can be.
+
+    Parameters
+    ----------
+    value : object
+        What JSON gave: a whole number of hundreds of digits is a number to it.
+
+    Examples
+    --------
+    >>> from ivimkit.viewer.method_options import number_of
+    >>> number_of(3), number_of(10**400), number_of(True)
+    (3.0, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:

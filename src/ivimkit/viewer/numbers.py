@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from ivimkit.errors import OptionError
 from ivimkit.io.record import plain
 
-__all__ = ["from_json", "number_of", "to_json"]
+__all__ = ["from_json", "to_json"]
 
 
 def to_json(content: Any) -> bytes:
@@ -35,29 +34,6 @@ def from_json(body: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise OptionError(f"the request is a {type(content).__name__}; expected a JSON object")
     return content
-
-
-def number_of(value: Any) -> float | None:
-    """Return a value of a request as the number it is; None if it is none that there can be.
-
-    Parameters
-    ----------
-    value : object
-        What JSON gave: a whole number of hundreds of digits is a number to it.
-
-    Examples
-    --------
-    >>> from ivimkit.viewer.numbers import number_of
-    >>> number_of(3), number_of(10**400), number_of(True)
-    (3.0, None, None)
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _refuse(constant: str) -> float:

@@ -17,8 +17,7 @@ from ivimkit.fitting import fit
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.result import FitResult
 from ivimkit.signal_model import SignalModel
-from ivimkit.viewer.method_options import method_of, settled
-from ivimkit.viewer.numbers import number_of
+from ivimkit.viewer.method_options import method_of, number_of, settled
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.voxel import fit_entry, one_voxel
 

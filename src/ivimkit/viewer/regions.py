@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ from ivimkit.viewer.voxel import averaged, fit_entry, one_voxel
 __all__ = ["Drawing", "describe_regions", "numbers_of", "region_csv"]
 
 _HIGHEST = 255
+_NUMBER = re.compile("[0-9]{1,3}")
+_LONGEST = 40
 _STATISTICS = ("n", "missing", "mean", "sd", "median", "q25", "q75")
 
 
@@ -148,15 +151,14 @@ def _names(text: str) -> dict[int, str]:
     found: dict[int, str] = {}
     for word in filter(None, text.split(",")):
         number, colon, name = word.partition(":")
-        digits = number.strip()
-        # The length first: Python refuses to convert thousands of digits.
-        known = digits.isdecimal() and len(digits) <= len(str(_HIGHEST))
-        if not (colon and name.strip() and known and int(digits) <= _HIGHEST):
+        known = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= _HIGHEST
+        if not (colon and name.strip() and known):
+            shown = word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
             raise OptionError(
-                f"names holds {word[:80]!r}; expected something like 1:lesion,2:liver, with "
-                f"numbers up to {_HIGHEST}"
+                f"names holds {shown!r}; expected something like 1:lesion,2:liver, with numbers "
+                f"up to {_HIGHEST}"
             )
-        found[int(digits)] = name.strip()
+        found[int(number)] = name.strip()
     return found
 
 
