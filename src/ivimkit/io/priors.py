@@ -215,6 +215,9 @@ def _table(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PriorTable
     model, rule, names, further = (about[key] for key in ("model", "rule", "names", "about"))
     if not (isinstance(model, str) and isinstance(rule, str) and isinstance(further, dict)):
         raise ValueError("its model, rule or history is of another kind")
+    voxels = further.get("voxels", 0)
+    if isinstance(voxels, bool) or not (isinstance(voxels, int) and 0 <= voxels < 2**53):
+        raise ValueError("it does not say how many voxels it is from")
     one, two, three = names
     if model in models.names():
         known = models.get(model)

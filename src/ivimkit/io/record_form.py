@@ -15,6 +15,7 @@ import msgspec
 __all__ = ["checked_form"]
 
 Numbers = list[float]
+Row = tuple[float, float, float, float]
 _KINDS = {
     "object": "names with values",
     "array": "a list",
@@ -52,7 +53,7 @@ class _Acquisition(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Geometry(msgspec.Struct):
-    affine: list[Numbers]
+    affine: tuple[Row, Row, Row, Row]
     voxel_units: str
     sform_code: Code
     qform_code: Code

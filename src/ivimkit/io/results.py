@@ -219,8 +219,6 @@ def _read(
 ) -> NDArray[Any]:
     path = home / _image_name(name)
     array = open_nifti(path).read()
-    if array.dtype.kind not in "biuf":
-        raise FileFormatError(f"{path} holds {array.dtype}; expected real numbers. Fit again")
     if array.size != math.prod(shape):
         raise FileFormatError(
             f"{path} has shape {array.shape}; expected {shape}, as {_RECORD} says. Fit again"
