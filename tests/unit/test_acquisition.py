@@ -241,7 +241,7 @@ def test_equality():
 
 @pytest.mark.parametrize("labels", [["a", "b"], [0, 2**70], [0.5, 1], [[0], [1, 2]], None])
 def test_labels_of_shells_are_whole_numbers(labels):
-    with pytest.raises(AcquisitionError, match="the shell labels are .*expected a whole number"):
+    with pytest.raises(AcquisitionError, match=r"the shell labels are .*expected a whole number"):
         checked_labels(labels, 2)
 
 
