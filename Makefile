@@ -17,7 +17,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test lint format docs bench wheel hooks clean distclean
+.PHONY: help demo test fuzz lint format docs bench wheel hooks clean distclean
 
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ demo: $(VENV)/.installed ## install ivimkit and run it on a built-in phantom
 
 test: $(VENV)/.installed-test $(if $(WHEEL),wheel) ## run all tests
 	$(PYTEST) --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+
+fuzz: $(VENV)/.installed-test ## damage files for every reader, for minutes (ARGS="--cases 5000")
+	PYTHONPATH="$(CURDIR)/tests" $(PY) -m fuzz $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check format, style, types and layers
 	$(PY) -m ruff format --check .

@@ -27,7 +27,7 @@ def checked_bvals(bvals: ArrayLike) -> NDArray[np.float64]:
     """
     try:
         b = np.array(bvals, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise AcquisitionError(
             f"the b-values are {str(bvals)[:60]!r}; expected one number per volume, in s/mm^2"
         ) from None
@@ -128,7 +128,7 @@ def checked_bvecs(bvecs: ArrayLike | None, n: int) -> NDArray[np.float64] | None
         return None
     try:
         vectors = np.array(bvecs, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise AcquisitionError(
             f"the directions are {str(bvecs)[:60]!r}; expected numbers of shape ({n}, 3)"
         ) from None
@@ -153,9 +153,18 @@ def checked_labels(labels: ArrayLike, n: int) -> NDArray[np.intp]:
     Raises
     ------
     AcquisitionError
-        If they are of another length.
+        If they are no whole numbers, or of another length.
     """
-    groups = np.array(labels, dtype=np.intp)
+    try:
+        values = np.asarray(labels)
+        groups = np.array(values, dtype=np.intp)
+        whole = values.dtype.kind in "iu" or np.array_equal(values, groups)
+    except (TypeError, ValueError, OverflowError):
+        whole, groups = False, np.zeros(0, dtype=np.intp)
+    if not whole:
+        raise AcquisitionError(
+            f"the shell labels are {str(labels)[:60]!r}; expected a whole number per b-value"
+        )
     if groups.shape != (n,):
         raise AcquisitionError(
             f"the shell labels have shape {groups.shape}; expected ({n},), one per b-value"

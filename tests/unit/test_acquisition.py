@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ivimkit.acquisition import Acquisition
 from ivimkit.errors import AcquisitionError
+from ivimkit.gradient_checks import checked_labels
 
 b_lists = st.lists(st.integers(0, 3000).map(float), min_size=2, max_size=40).filter(
     lambda b: len(set(b)) > 1 and max(b) >= 10
@@ -240,3 +241,16 @@ def test_equality():
     assert one != Acquisition([0, 100, 900])
     assert one != Acquisition([0, 100, 800], np.eye(3))
     assert one != "acquisition"
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [0, 2**70], [0.5, 1], [[0], [1, 2]], None])
+def test_labels_of_shells_are_whole_numbers(labels):
+    with pytest.raises(AcquisitionError, match=r"the shell labels are .*expected a whole number"):
+        checked_labels(labels, 2)
+
+
+def test_numbers_that_no_float_holds():
+    with pytest.raises(AcquisitionError, match="expected one number per volume"):
+        Acquisition([0, 10**400])
+    with pytest.raises(AcquisitionError, match=r"expected numbers of shape \(2, 3\)"):
+        Acquisition([0, 100], bvecs=[[0, 0, 1], [0, 0, 10**400]])

@@ -210,7 +210,7 @@ class _Job:
         table = comparison.table(labels, None if labels is None else labels.names)
         del dwi
         further = [
-            Files([TABLE], lambda stage: table.to_csv(stage / TABLE)),
+            Files([TABLE], lambda stage: _write_text(stage / TABLE, io.csv_of(table))),
             *self._drawn(comparison),
         ]
         save_comparison_with(comparison, self.folder, *further, overwrite=batch.overwrite)
@@ -291,3 +291,7 @@ def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
         if row["missing"] > 0:
             shown.add_row("", "none", spaced(row["missing"]), "", "")
     return shown
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="")

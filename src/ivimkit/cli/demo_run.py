@@ -194,8 +194,8 @@ class DemoRun:
         lesion = pd.concat(dict(lesions), names=["method"])
 
         def write(stage: Path) -> None:
-            errors.to_csv(stage / "errors.csv")
-            lesion.to_csv(stage / "lesion.csv")
+            _write_text(stage / "errors.csv", io.csv_of(errors))
+            _write_text(stage / "lesion.csv", io.csv_of(lesion))
 
         write_folder(self.folder, _TABLES, write)
 
@@ -205,7 +205,7 @@ def _title(text: str) -> Text:
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", newline="")
 
 
 def _middle(region: NDArray[np.bool_]) -> tuple[int, ...]:

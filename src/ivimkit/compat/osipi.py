@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods
 from ivimkit.acquisition import Acquisition
+from ivimkit.compat.body_parts import BODY_PARTS, body_part_of
 from ivimkit.compat.bounds import bounded_model, check_rate
 from ivimkit.dwi import DWI
 from ivimkit.errors import AcquisitionError, IvimkitWarning, OptionError, ShapeError
@@ -33,19 +34,21 @@ __all__ = [
 ]
 
 BOUNDS: Mapping[str, tuple[float, float]] = {
-    "S0": (0.5, 1.5),
+    "S0": (0.7, 1.3),
     "f": (0.0, 1.0),
     "Dp": (0.005, 0.2),
     "D": (0.0, 0.005),
 }
 """The collection's bounds where none are given; S0 in units of the signal at the lowest b."""
 
-INITIAL_GUESS: Mapping[str, float] = {"S0": 1.0, "f": 0.1, "Dp": 0.01, "D": 0.001}
+INITIAL_GUESS: Mapping[str, float] = BODY_PARTS["generic"]
 """The collection's initial guess where none is given."""
 
 THRESHOLDS = (200.0,)
 """The collection's threshold where none is given, in s/mm^2."""
 
+# With a body part the collection's bounds of S0 are wider, all others are the same.
+_BODY_PART_BOUNDS = {**BOUNDS, "S0": (0.5, 1.5)}
 _KEYS = ("S0", "f", "Dp", "D")
 _OURS = {"S0": "S0", "f": "f", "Dp": "D_star", "D": "D"}
 # S0 is about 1, as signals are divided by that at the lowest b-value.
@@ -58,6 +61,7 @@ class _Algorithm(metaclass=ABCMeta):
 
     id_author = "The ivimkit developers"
     id_algorithm_type: ClassVar[str]
+    id_ref: ClassVar[str]
     id_return_parameters = "f, D*, D"
     id_units = "seconds per milli metre squared"
 
@@ -84,13 +88,21 @@ class _Algorithm(metaclass=ABCMeta):
         self,
         bvalues: ArrayLike | None = None,
         thresholds: ArrayLike | None = None,
-        bounds: Mapping[str, Any] | None = None,
-        initial_guess: Mapping[str, float] | None = None,
+        bounds: Mapping[str, Any] | str | None = None,
+        initial_guess: Mapping[str, float] | str | None = None,
+        *,
+        body_part: str | None = None,
     ) -> None:
         self.bvalues = None if bvalues is None else Acquisition(bvalues, tolerance=0.0).bvals
         self.thresholds = None if thresholds is None else _checked_thresholds(thresholds)
-        self.bounds = _checked_bounds(bounds)
-        self.initial_guess = _checked_guess(initial_guess)
+        # A body part may also stand in place of the bounds or the guess, and is then that of both.
+        named = [name for name in (body_part, initial_guess, bounds) if isinstance(name, str)]
+        part = body_part_of(named[0]) if named else None
+        self.body_part = part
+        self.bounds = _checked_bounds(bounds, part)
+        self.initial_guess = _checked_guess(initial_guess, part)
+        self.forced_default_bounds = bounds is None or isinstance(bounds, str)
+        self.forced_default_initial_guess = not isinstance(initial_guess, Mapping)
         # The collection keeps both, as other algorithms bring the former into a form of their own.
         self.osipi_bounds = self.bounds
         self.osipi_initial_guess = self.initial_guess
@@ -114,7 +126,8 @@ class _Algorithm(metaclass=ABCMeta):
         Returns
         -------
         dict of str to float
-            ``f``, ``Dp`` (D*) and ``D``, rates in mm^2/s; NaN if the voxel cannot be fitted.
+            ``f``, ``Dp`` (D*) and ``D``, rates in mm^2/s; 0 if the voxel cannot be fitted, as
+            the collection has it.
 
         Raises
         ------
@@ -147,8 +160,9 @@ class _Algorithm(metaclass=ABCMeta):
         Returns
         -------
         dict of str to ndarray, shape (...)
-            ``f``, ``Dp`` (D*) and ``D``, rates in mm^2/s; NaN in voxels that cannot be fitted,
-            where some algorithms of the collection have 0 or the initial guess.
+            ``f``, ``Dp`` (D*) and ``D``, rates in mm^2/s; 0 in voxels that cannot be fitted,
+            such as those with NaN: the collection compares maps where NaN equals nothing. Why a
+            voxel has no value is in the status of `ivimkit.fit`.
 
         Raises
         ------
@@ -169,20 +183,29 @@ class _Algorithm(metaclass=ABCMeta):
         data, bvalues
             As for `ivim_fit_full_volume`.
         njobs : int
-            Number of threads; -1 for all cores. The result does not depend on it.
+            Number of threads; below 1 all cores. The result does not depend on it.
 
         Returns
         -------
         dict of str to ndarray, shape (...)
             As `ivim_fit_full_volume` returns it.
         """
-        return self._maps(np.asarray(data), bvalues, threads=None if njobs == -1 else njobs)
+        return self._maps(np.asarray(data), bvalues, threads=njobs if njobs > 0 else None)
 
     def osipi_fit_full_volume(
         self, data: ArrayLike, bvalues: ArrayLike | None = None
     ) -> dict[str, NDArray[np.float64]]:
         """Fit all voxels, as `ivim_fit_full_volume` does; an error is raised, not swallowed."""
         return self.ivim_fit_full_volume(data, bvalues)
+
+    def cite(self) -> str:
+        """Return the papers behind the algorithm, one a line; ``id_ref`` is the first of them.
+
+        Returns
+        -------
+        str
+        """
+        return "\n".join(self._method().references)
 
     def _maps(
         self, signals: NDArray[Any], bvalues: ArrayLike | None, threads: int | None
@@ -202,7 +225,8 @@ class _Algorithm(metaclass=ABCMeta):
         model = _bounded(self.bounds).with_start(D_star=self.initial_guess["Dp"])
         dwi = DWI(share, acquisition, average="none")
         result = fit(dwi, model=model, method=self._method(), threads=threads)
-        return {key: result.maps[_OURS[key]] for key in self.result_keys}
+        maps = {key: result.maps[_OURS[key]] for key in self.result_keys}
+        return {key: np.where(np.isnan(values), 0.0, values) for key, values in maps.items()}
 
     def _check_number_of_thresholds(self) -> None:
         fewest, most = self.required_thresholds
@@ -239,12 +263,17 @@ class OsipiVarPro(_Algorithm):
         b-values in s/mm^2; may also come with the signals.
     thresholds : array_like, optional
         Have no effect, which is warned of if they are not the collection's default, `THRESHOLDS`.
-    bounds : mapping, optional
+    bounds : mapping or str, optional
         Lower and upper bound of ``S0``, ``f``, ``Dp`` (D*, mm^2/s) and ``D`` (mm^2/s). Those left
-        out are the collection's, see `BOUNDS`. S0 is in units of the mean signal at the lowest
-        b-value, by which signals are divided.
-    initial_guess : mapping, optional
-        The same four as numbers, see `INITIAL_GUESS`.
+        out are the collection's, see `BOUNDS`, or those of the body part if one is named. S0 is in
+        units of the mean signal at the lowest b-value, by which signals are divided.
+    initial_guess : mapping or str, optional
+        The same four as numbers, see `INITIAL_GUESS`; or the name of a body part, as the
+        collection knows them: brain, kidney, liver, muscle, breast_benign, breast_malignant,
+        pancreas_benign, pancreas_malignant, generic. It is then that of the bounds as well, unless
+        they are given.
+    body_part : str, optional
+        Its name, with the same effect as in place of the initial guess.
 
     Raises
     ------
@@ -269,6 +298,7 @@ class OsipiVarPro(_Algorithm):
     """
 
     id_algorithm_type: ClassVar[str] = "Bi-exponential fit, variable projection"
+    id_ref: ClassVar[str] = "https://doi.org/10.1088/0266-5611/19/2/201"
     required_thresholds: ClassVar[list[int]] = [0, 0]
     supported_initial_guess: ClassVar[bool] = False
     supported_thresholds: ClassVar[bool] = False
@@ -284,14 +314,14 @@ class OsipiTRR(_Algorithm):
 
     Parameters
     ----------
-    bvalues, bounds
+    bvalues, bounds, body_part
         As for `OsipiVarPro`.
     thresholds : array_like, optional
         Two b-values in s/mm^2, or one for both: the highest of the line for S0, and the lowest of
         the line for D; 200 and 400 by default, both inclusive.
-    initial_guess : mapping, optional
-        ``S0``, ``f``, ``Dp`` (D*, mm^2/s) and ``D`` (mm^2/s); a D* outside its bounds is moved
-        inside.
+    initial_guess : mapping or str, optional
+        ``S0``, ``f``, ``Dp`` (D*, mm^2/s) and ``D`` (mm^2/s), or a body part; a D* outside its
+        bounds is moved inside.
 
     Raises
     ------
@@ -306,6 +336,7 @@ class OsipiTRR(_Algorithm):
     """
 
     id_algorithm_type: ClassVar[str] = "Bi-exponential fit, linear start"
+    id_ref: ClassVar[str] = "https://doi.org/10.3389/fninf.2014.00008"
     required_thresholds: ClassVar[list[int]] = [0, 2]
     supported_initial_guess: ClassVar[bool] = True
     supported_thresholds: ClassVar[bool] = True
@@ -328,7 +359,7 @@ class OsipiSegmented(_Algorithm):
 
     Parameters
     ----------
-    bvalues, bounds, initial_guess
+    bvalues, bounds, initial_guess, body_part
         As for `OsipiVarPro`.
     thresholds : array_like, optional
         The lowest b-value of the line for D, in s/mm^2, inclusive; 200 by default.
@@ -346,6 +377,7 @@ class OsipiSegmented(_Algorithm):
     """
 
     id_algorithm_type: ClassVar[str] = "Segmented bi-exponential fit"
+    id_ref: ClassVar[str] = "https://doi.org/10.1148/radiol.2493080080"
     required_thresholds: ClassVar[list[int]] = [0, 1]
     supported_initial_guess: ClassVar[bool] = False
     supported_thresholds: ClassVar[bool] = True
@@ -366,9 +398,11 @@ def _checked_thresholds(thresholds: ArrayLike) -> list[float]:
     return [float(value) for value in values]
 
 
-def _checked_bounds(bounds: Mapping[str, Any] | None) -> dict[str, tuple[float, float]]:
+def _checked_bounds(
+    bounds: Mapping[str, Any] | str | None, part: str | None
+) -> dict[str, tuple[float, float]]:
     given = _checked_keys(bounds, "bounds", "[lower, upper]")
-    used = dict(BOUNDS)
+    used = dict(BOUNDS if part is None else _BODY_PART_BOUNDS)
     for key, pair in given.items():
         try:
             lower, upper = (float(value) for value in pair)
@@ -390,9 +424,9 @@ def _bounded(bounds: Mapping[str, tuple[float, float]]) -> SignalModel:
     return bounded_model({_OURS[key]: bounds[key] for key in _KEYS}, {"D_star": "Dp"})
 
 
-def _checked_guess(guess: Mapping[str, float] | None) -> dict[str, float]:
+def _checked_guess(guess: Mapping[str, float] | str | None, part: str | None) -> dict[str, float]:
     given = _checked_keys(guess, "initial_guess", "a number")
-    used = dict(INITIAL_GUESS)
+    used = dict(INITIAL_GUESS if part is None else BODY_PARTS[part])
     for key, value in given.items():
         try:
             used[key] = float(value)
@@ -406,7 +440,7 @@ def _checked_guess(guess: Mapping[str, float] | None) -> dict[str, float]:
 
 
 def _checked_keys(given: Any, name: str, what: str) -> Mapping[str, Any]:
-    if given is None:
+    if given is None or isinstance(given, str):
         return {}
     if not isinstance(given, Mapping):
         raise OptionError(

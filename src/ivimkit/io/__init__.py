@@ -9,13 +9,14 @@ from ivimkit.io.priors import load_prior, save_prior
 from ivimkit.io.reading import check_map, load, load_map
 from ivimkit.io.received import image_of_bytes
 from ivimkit.io.results import check_output, load_result, save
-from ivimkit.io.tables import check_tables, load_table, save_tables
+from ivimkit.io.tables import check_tables, csv_of, load_table, save_tables
 
 __all__ = [
     "check_comparison",
     "check_map",
     "check_output",
     "check_tables",
+    "csv_of",
     "image_bytes",
     "image_of_bytes",
     "load",

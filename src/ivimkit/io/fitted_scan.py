@@ -11,6 +11,7 @@ from ivimkit.errors import FileFormatError, InputError
 from ivimkit.io.checksum import sha256
 from ivimkit.io.reading import load
 from ivimkit.io.scan import AnyPath
+from ivimkit.io.untrusted import reason_of
 from ivimkit.result import FitResult
 
 __all__ = ["load_fitted_scan"]
@@ -52,7 +53,7 @@ def load_fitted_scan(
     >>> ik.io.load_fitted_scan(result).shape
     (12, 10, 1)
     """
-    recorded = result.provenance.options.get("scan", {})
+    recorded = result.provenance.options.get("scan") or {}
     reading = _known(recorded, _READING)
     dwi = _load_source(result, bvals, reading) if scan is None else load(scan, bvals, **reading)
     choice = _known(recorded, _CHOICE)
@@ -89,7 +90,7 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
         # Written out on the command line.
         bvals = result.provenance.options.get("scan", {}).get("bval")
     bvecs = next(iter(_sources(result, "bvecs", needed=False)), None)
-    stacked = result.provenance.options.get("scan", {}).get("stack", False)
+    stacked = (result.provenance.options.get("scan") or {}).get("stack", False)
     try:
         dwi = load(files if stacked else files[0], bvals, bvecs, **reading)
     except InputError:
@@ -114,7 +115,11 @@ def _sources(result: FitResult, role: str, *, needed: bool = True) -> list[Path]
             "(--scan)"
         )
     for path in found:
-        if not path.is_file():
+        try:
+            there = path.is_file()
+        except (OSError, ValueError) as error:
+            raise _gone(path, f"cannot be looked for ({reason_of(error)})") from None
+        if not there:
             raise _gone(path, "is not there any more")
     return found
 

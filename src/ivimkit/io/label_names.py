@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterable, Mapping
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ivimkit.errors import FileFormatError
+from ivimkit.io.cells import escaped
 from ivimkit.io.scan import AnyPath
+from ivimkit.io.untrusted import untrusted
 
 __all__ = ["load_label_names"]
 
-_ITK_SNAP = re.compile(r'\s*(\d+)(?:\s+[\d.]+){6}\s+"(.*)"\s*')
-_COLOUR_TABLE = re.compile(r"\s*(\d+)\s+(\S+)(?:\s+\d+){3,4}\s*")
-_PLAIN = re.compile(r"\s*(\d+)\s+(\S.*?)\s*")
+# For lines without blanks at their ends: blanks before an end make a search take their square.
+_ITK_SNAP = re.compile(r'(\d+)(?:\s+[\d.]+){6}\s+"(.*)"')
+_COLOUR_TABLE = re.compile(r"(\d+)\s+(\S+)(?:\s+\d+){3,4}")
+_PLAIN = re.compile(r"(\d+)\s+(\S.*)")
+# The highest number that a label image can hold, see `Labels`.
+_HIGHEST = 2**31 - 1
 _NUMBER_HEADS = ("index", "label", "id", "value", "number", "no", "no.", "idx", "labelvalue")
 _NAME_HEADS = ("name", "label_name", "labelname", "region", "structure", "tissue", "label")
 _KINDS = (
@@ -44,7 +49,8 @@ def load_label_names(path: AnyPath) -> dict[int, str]:
     Raises
     ------
     FileFormatError
-        If the file is missing, of none of these kinds, or names a region twice.
+        If the file is missing, of none of these kinds, names a region twice, or has a number
+        that no image can hold or a name that is no text.
 
     Examples
     --------
@@ -57,10 +63,14 @@ def load_label_names(path: AnyPath) -> dict[int, str]:
     {1: 'liver', 2: 'lesion'}
     """
     file = Path(path)
-    text = _text(file)
-    pairs = _from_json(file, text) if text.lstrip()[:1] in ("{", "[") else _from_lines(file, text)
+    with untrusted(lambda why: _unknown(file, why)):
+        text = _text(file)
+        json_like = text.lstrip()[:1] in ("{", "[")
+        pairs = _from_json(file, text) if json_like else _from_lines(file, text)
     names: dict[int, str] = {}
     for number, name in pairs:
+        if escaped(name) != name:
+            raise _unknown(file, f"the name of region {number} is no text: {escaped(name)!r}")
         if names.setdefault(number, name) != name:
             raise FileFormatError(
                 f"{file} names region {number} twice, {names[number]} and {name}; expected one "
@@ -103,7 +113,7 @@ def _json_pair(key: str, value: Any) -> tuple[int, str] | None:
     """Return number and name of an entry, whichever of them is the key."""
     name = _value_of(value, _NAME_HEADS) if isinstance(value, dict) else value
     number, text = (key, name) if _is_number(key) else (name, key)
-    return (int(number), str(text)) if _is_number(number) and text is not None else None
+    return (_int(number), str(text)) if _is_number(number) and text is not None else None
 
 
 def _value_of(entry: Any, heads: Iterable[str]) -> Any:
@@ -119,53 +129,65 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal())
 
 
+def _int(number: int | str) -> int:
+    """Return a number that a label image can hold."""
+    # The length first: Python refuses to convert thousands of digits.
+    if isinstance(number, str) and len(number.strip().lstrip("0")) > len(str(_HIGHEST)):
+        raise ValueError(f"a number has {len(number.strip())} digits")
+    value = int(number)
+    if abs(value) > _HIGHEST:
+        raise ValueError(f"it names region {value:.6g}; the highest there can be is {_HIGHEST}")
+    return value
+
+
 def _from_lines(file: Path, text: str) -> list[tuple[int, str]]:
     lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
+    stripped = [line.strip() for line in lines]
     for pattern in (_ITK_SNAP, _COLOUR_TABLE):
-        found = [pattern.fullmatch(line) for line in lines]
+        found = [pattern.fullmatch(line) for line in stripped]
         if lines and all(found):
-            return [(int(match[1]), match[2]) for match in found if match]
+            return [(_int(match[1]), match[2]) for match in found if match]
     if any(separator in line for line in lines[:1] for separator in "\t,;"):
         return _from_table(file, lines)
-    found = [_PLAIN.fullmatch(line) for line in lines]
+    found = [_PLAIN.fullmatch(line) for line in stripped]
     if not lines or not all(found):
         raise _unknown(file, "its lines are of no known kind")
-    return [(int(match[1]), match[2]) for match in found if match]
+    return [(_int(match[1]), match[2]) for match in found if match]
 
 
 def _from_table(file: Path, lines: list[str]) -> list[tuple[int, str]]:
-    # Imported here: it takes a fifth of a second, and few scans come with a table of names.
-    import pandas as pd
-
     separator = next(sign for sign in "\t;," if sign in lines[0])
-    first = [cell.strip().strip('"').lower() for cell in lines[0].split(separator)]
+    rows = [_cells(row) for row in csv.reader(lines, delimiter=separator, skipinitialspace=True)]
+    first = [cell.lower() for cell in rows[0]]
     headless = any(cell.isdecimal() for cell in first)
-    try:
-        table = pd.read_csv(
-            StringIO("\n".join(lines)),
-            sep=separator,
-            header=None if headless else 0,
-            dtype=str,
-            keep_default_na=False,
-            skipinitialspace=True,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise _unknown(file, str(error).strip()) from None
-    heads: list[Any] = list(range(len(table.columns))) if headless else first
-    table.columns = pd.Index(heads)
-    number = next((head for head in (*_NUMBER_HEADS, 0) if _whole(table, head)), None)
+    heads: list[Any] = list(range(len(first))) if headless else first
+    body = rows if headless else rows[1:]
+    for row in body:
+        if len(row) > len(heads):
+            raise _unknown(file, f"it has {len(heads)} columns, and a row of {len(row)}")
+    number = next((head for head in (*_NUMBER_HEADS, 0) if _whole(body, heads, head)), None)
     name = next((head for head in (*_NAME_HEADS, 1) if head in heads and head != number), None)
     if number is None or name is None:
-        raise _unknown(file, f"its columns are {', '.join(map(str, heads))}")
-    return [
-        (int(value), str(text).strip())
-        for value, text in zip(table[number], table[name], strict=True)
-    ]
+        raise _unknown(file, f"its columns are {', '.join(map(str, heads))[:200]}")
+    return [(_int(_cell(row, heads, number)), _cell(row, heads, name)) for row in body]
 
 
-def _whole(table: Any, head: Any) -> bool:
+def _cells(row: list[str]) -> list[str]:
+    """Return the cells of a row; an empty one at its end is that of a separator too many."""
+    cells = [cell.strip() for cell in row]
+    while len(cells) > 2 and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def _cell(row: list[str], heads: list[Any], head: Any) -> str:
+    place = heads.index(head)
+    return row[place] if place < len(row) else ""
+
+
+def _whole(rows: list[list[str]], heads: list[Any], head: Any) -> bool:
     """Return whether a table has such a column, with a whole number in each row."""
-    return head in table.columns and bool(table[head].str.strip().str.isdecimal().all())
+    return head in heads and all(_cell(row, heads, head).isdecimal() for row in rows)
 
 
 def _unknown(file: Path, why: str) -> FileFormatError:

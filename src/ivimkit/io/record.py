@@ -21,6 +21,8 @@ from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod
 from ivimkit.geometry import Geometry
 from ivimkit.io.nifti_header import MM, parse_header
+from ivimkit.io.record_form import checked_form
+from ivimkit.io.untrusted import reason_of, untrusted
 from ivimkit.parameter import Parameter
 from ivimkit.prior_table import PriorTable
 from ivimkit.result import FitResult
@@ -28,9 +30,12 @@ from ivimkit.signal_model import SignalModel
 from ivimkit.status import explain
 
 __all__ = [
+    "VERSION",
     "from_json",
+    "incomplete",
     "plain",
     "read_json",
+    "read_result_record",
     "sidecar",
     "status_sidecar",
     "to_json",
@@ -39,6 +44,10 @@ __all__ = [
 ]
 
 _NOT_UTF8 = re.compile("[\ud800-\udfff]")
+VERSION = 1
+"""Version of the form of ``fit.json``."""
+
+_KINDS = {list: "a list", str: "a text", bool: "yes or no", int: "a number", float: "a number"}
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -75,9 +84,16 @@ def model_of(record: Mapping[str, Any]) -> SignalModel:
     known = models.get(record["model"])
     parameters = []
     for values in record["parameters"]:
-        plausible = known[values["name"]].plausible
+        name = values["name"]
+        plausible = known[name].plausible if name in known.names else None
         own = {**values, "display": tuple(values["display"]), "plausible": plausible}
         parameters.append(Parameter(**own))
+    names = tuple(parameter.name for parameter in parameters)
+    if names != known.names:
+        raise ValueError(
+            f"the parameters are {', '.join(names)[:200] or 'none'}; expected those of model "
+            f"{known.name}, {', '.join(known.names)}"
+        )
     return dataclasses.replace(known, parameters=tuple(parameters))
 
 
@@ -98,6 +114,16 @@ def method_of(record: Mapping[str, Any], tables: Mapping[str, PriorTable]) -> Fi
         # All regions were fitted with the one table that was given.
         options["prior"] = next(iter(tables.values()))
     return methods.get(record["method"], **options)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse options of a fit that name plug-ins, or options of these, that there are not."""
+    if options.get("uncertainty") is not None:
+        estimators.get(options["uncertainty"], **options.get("uncertainty_options", {}))
+    for region in options.get("regions", {}).values():
+        # A prior that was given may be of any rule: nothing is made of its name.
+        if not region["prior_given"]:
+            priors.get(region["prior"], **region["prior_options"])
 
 
 def acquisition_of(record: Mapping[str, Any]) -> Acquisition:
@@ -220,8 +246,8 @@ def from_json(text: str) -> dict[str, Any]:
     """
     content = json.loads(text)
     if not isinstance(content, dict):
-        raise ValueError(f"a {type(content).__name__}")
-    return {name: _restored(value) for name, value in content.items()}
+        raise ValueError(f"it holds {_kind(content)}")
+    return _all_restored(content)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -233,21 +259,62 @@ def read_json(path: Path) -> dict[str, Any]:
         If there is no such file, or it is damaged.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise FileFormatError(
             f"there is no {path.name} in {path.parent}; expected the folder of a result that "
             "ivimkit has saved. Check the path, or fit again"
         ) from None
-    except (OSError, ValueError) as error:
-        raise FileFormatError(
-            f"{path} cannot be read ({error}); expected JSON that ivimkit has written. Fit again"
-        ) from None
-    if not isinstance(content, dict):
-        raise FileFormatError(
-            f"{path} holds a {type(content).__name__}; expected the record of a fit. Fit again"
-        )
+    except (OSError, UnicodeError) as error:
+        raise _unreadable(path, reason_of(error)) from None
+    with untrusted(lambda why: _unreadable(path, why)):
+        found = json.loads(content)
+        if not isinstance(found, dict):
+            raise FileFormatError(
+                f"{path} holds {_kind(found)}; expected the record of a fit. Fit again"
+            )
+        return _all_restored(found)
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "nothing")
+
+
+def _all_restored(content: dict[str, Any]) -> dict[str, Any]:
     return {name: _restored(value) for name, value in content.items()}
+
+
+def _unreadable(path: Path, why: str) -> FileFormatError:
+    return FileFormatError(
+        f"{path} cannot be read ({why}); expected JSON that ivimkit has written. Fit again"
+    )
+
+
+def read_result_record(path: Path) -> dict[str, Any]:
+    """Read ``fit.json``, and check that each field in it is of its kind.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such file, it is damaged, of another version, or has a field that is
+        missing or of another kind; the message names the field.
+    """
+    content = read_json(path)
+    version = content.get("format_version")
+    if version != VERSION or isinstance(version, bool):
+        raise FileFormatError(
+            f"{path} has format version {str(version)[:20]}; expected {VERSION}. Read it with the "
+            "ivimkit that wrote it, or fit again"
+        )
+    with untrusted(lambda why: incomplete(path, why)):
+        return checked_form(content)
+
+
+def incomplete(path: Path, why: str) -> FileFormatError:
+    """Return the error for a record that is none of a fit."""
+    return FileFormatError(
+        f"{path} is not complete ({why}); expected the record of a fit. Fit again"
+    )
 
 
 def plain(value: Any, not_finite: Callable[[float], str | None] = str) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,27 +15,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.derived import DERIVED
-from ivimkit.errors import FileFormatError, InputError, OutputExistsError
+from ivimkit.derived import DERIVED, describe
+from ivimkit.errors import FileFormatError, OutputExistsError
 from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.folder import absolute, check_free
 from ivimkit.io.maps import save_map, write_image
 from ivimkit.io.nifti import open_nifti
 from ivimkit.io.priors import load_prior, write_prior
 from ivimkit.io.record import (
+    VERSION,
     acquisition_of,
     geometry_of,
+    incomplete,
     method_of,
     model_of,
     read_json,
+    read_result_record,
     sidecar,
     status_sidecar,
     to_record,
     write_json,
 )
 from ivimkit.io.scan import AnyPath
+from ivimkit.io.untrusted import untrusted
 from ivimkit.result import FitResult, Provenance
-from ivimkit.writing import Files, finish, located, write_files
+from ivimkit.signal_model import SignalModel
+from ivimkit.writing import Files, located, write_files
 
 __all__ = [
     "FIGURES",
@@ -56,7 +62,6 @@ REPORT = "report.html"
 """Name of the report in the folder of a result."""
 
 _RECORD = "fit.json"
-_VERSION = 1
 _ALL = "all"
 # For compression, the slow part of reading and writing.
 _THREADS = min(4, os.cpu_count() or 1)
@@ -213,21 +218,9 @@ def load_result(folder: AnyPath, *, scan: bool | AnyPath = False) -> FitResult:
     True
     """
     home = absolute(folder)
-    finish(home)
-    content = read_json(located(home, _RECORD))
-    if content.get("format_version") != _VERSION:
-        raise FileFormatError(
-            f"{home / _RECORD} has format version {content.get('format_version')}; expected "
-            f"{_VERSION}. Read it with the ivimkit that wrote it, or fit again"
-        )
-    try:
+    content = read_result_record(home / _RECORD)
+    with untrusted(lambda why: incomplete(home / _RECORD, why)):
         result = _restore(home, content)
-    except (KeyError, TypeError, InputError) as error:
-        if isinstance(error, FileFormatError):
-            raise
-        raise FileFormatError(
-            f"{home / _RECORD} is not complete ({error}); expected the record of a fit. Fit again"
-        ) from error
     if scan is False:
         return result
     dwi = load_fitted_scan(result, None if scan is True else scan)
@@ -238,25 +231,37 @@ def _restore(home: Path, content: dict[str, Any]) -> FitResult:
     record = content["result"]
     shape = tuple(record["shape"])
     read = partial(_read, home, shape)
+    check_options(content["options"])
     status_file = open_nifti(located(home, _image_name("status")))
     fixed = {name: read(f"fixed_{name}") for name in record["fixed_maps"]}
     priors = {
         region: load_prior(located(home, _prior_name(region)))
         for region in record.get("priors", ())
     }
+    model = dataclasses.replace(model_of(record), fixed_maps=fixed)
     names = list(record["maps"])
+    _check_maps(names, model)
     with ThreadPoolExecutor(_THREADS) as pool:
         maps = dict(zip(names, pool.map(read, names), strict=True))
     return FitResult(
         maps=maps,
         status=read("status", np.int32),
-        model=dataclasses.replace(model_of(record), fixed_maps=fixed),
+        model=model,
         method=method_of(record, priors),
         acquisition=acquisition_of(record),
         geometry=geometry_of(record, status_file.geometry.header),
         provenance=Provenance.from_dict(content),
         priors=priors,
     )
+
+
+def _check_maps(names: Sequence[str], model: SignalModel) -> None:
+    """Refuse a result that lacks maps of its model, or has some that nobody can describe."""
+    missing = [name for name in model.names if name not in names]
+    if missing:
+        raise ValueError(f"there is no map of {missing[0]}, a parameter of model {model.name}")
+    for name in names:
+        describe(name, model.parameters)
 
 
 def _write(result: FitResult, folder: Path) -> None:
@@ -279,7 +284,7 @@ def _write(result: FitResult, folder: Path) -> None:
     with ThreadPoolExecutor(_THREADS) as pool:
         for job in [pool.submit(job) for job in jobs]:
             job.result()
-    about = {"format": "ivimkit result", "format_version": _VERSION}
+    about = {"format": "ivimkit result", "format_version": VERSION}
     files = _file_names(result)
     content = {**about, **result.provenance.to_dict(), "result": to_record(result), "files": files}
     write_json(folder / _RECORD, content)
@@ -295,11 +300,21 @@ def _read(
 ) -> NDArray[Any]:
     path = located(home, _image_name(name))
     array = open_nifti(path).read()
-    if array.size != int(np.prod(shape)):
+    if array.size != math.prod(shape):
         raise FileFormatError(
             f"{path} has shape {array.shape}; expected {shape}, as {_RECORD} says. Fit again"
         )
+    if dtype is np.int32 and not _are_flags(array):
+        raise FileFormatError(
+            f"{path} holds numbers that are not sums of flags; expected whole numbers >= 0. Fit "
+            "again"
+        )
     return array.reshape(shape).astype(dtype)
+
+
+def _are_flags(array: NDArray[Any]) -> bool:
+    whole = array.dtype.kind in "biu" or bool(np.all(array == np.rint(array)))
+    return whole and bool(np.all((array >= 0) & (array < 2**31)))
 
 
 def _image_name(name: str) -> str:
@@ -332,6 +347,8 @@ def files_of(folder: Path, record: str) -> list[str]:
     try:
         names = read_json(folder / record).get("files", [])
     except FileFormatError:
+        return []
+    if not isinstance(names, list):
         return []
     # Only names of plain files: a record from elsewhere must not reach out of the folder.
     return [name for name in names if isinstance(name, str) and Path(name).name == name]

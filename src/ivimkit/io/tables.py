@@ -4,35 +4,47 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ivimkit.errors import FileFormatError, OptionError
+from ivimkit.io.cells import escaped, guarded, unguarded, with_texts
 from ivimkit.io.folder import absolute
 from ivimkit.io.record import plain
 from ivimkit.io.scan import AnyPath
-from ivimkit.letters import readable
+from ivimkit.io.untrusted import untrusted
 from ivimkit.writing import check_file, finish, write_folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_tables", "load_table", "save_tables"]
+__all__ = ["check_tables", "csv_of", "load_table", "save_tables"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _ENDINGS = (*_SEPARATORS, ".json", ".xlsx")
 # Columns that are names, even where they look like numbers: subject 001 is not 1.
+_NOTHING = ["", "NaN", "nan"]
+# A workbook of a kilobyte can claim more cells, or more bytes, than there is memory for.
+_MOST_CELLS = 1 << 22
+_MOST_BYTES = 1 << 28
 _WORDS = ("subject", "session", "scan", "region", "map", "unit")
 
 
 def save_tables(
     tables: Mapping[str, pd.DataFrame], path: AnyPath, *, overwrite: bool = False
 ) -> list[Path]:
-    """Save tables: all at once, complete, or not at all.
+    r"""Save tables: all at once, complete, or not at all.
+
+    Texts stay texts in every spreadsheet: a name that begins like a formula (``=``, ``+``, ``-``,
+    ``@``) is marked as a text in Excel and gets an apostrophe before it in CSV and TSV, which
+    `load_table` takes off again. Control characters are written out, as ``\x07``.
 
     Parameters
     ----------
@@ -128,35 +140,132 @@ def load_table(path: AnyPath) -> pd.DataFrame:
     OptionError
         If the ending is none of these, or it is Excel and openpyxl is not installed.
     """
-    import pandas as pd
-
     file = Path(path)
     finish(file.parent)
     ending = _ending(file)
     if not file.is_file():
         raise FileFormatError(f"there is no file {file}; expected a table. Check the path")
-    words: Any = dict.fromkeys(_WORDS, str)
-    known: dict[str, Any] = {"keep_default_na": False, "na_values": ["", "NaN", "nan"]}
-    try:
-        if ending == ".json":
-            table = pd.DataFrame(_records(json.loads(file.read_text(encoding="utf-8-sig"))))
-            named = [name for name in _WORDS if name in table.columns]
-            table[named] = table[named].map(str)
-        elif ending == ".xlsx":
-            _need_openpyxl()
-            table = pd.read_excel(file, dtype=words, **known)
-        else:
-            separator = _SEPARATORS[ending]
-            table = pd.read_csv(file, sep=separator, dtype=words, encoding="utf-8-sig", **known)
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile, pd.errors.ParserError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise FileFormatError(
-            f"{file} is damaged, or not what its name says ({reason}); expected a table in "
-            f"{ending}. Save it again"
-        ) from None
+    if ending == ".xlsx":
+        _need_openpyxl()
+    with untrusted(lambda why: _damaged(file, ending, why)), _without_warnings():
+        table = _READERS[ending](file)
     if table.empty:
         raise FileFormatError(f"{file} has no rows; expected a table. Save it again")
     return table
+
+
+def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
+    """Return a table as the text of a CSV file, its index as columns.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table. A text that begins like a formula gets an apostrophe before it.
+    separator : str
+        What is between the cells.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from ivimkit.io import csv_of
+    >>> print(csv_of(pd.DataFrame({"region": ["=1+1"], "n": [-3]})), end="")
+    region,n
+    '=1+1,-3
+    """
+    texts = with_texts(_flat(table), lambda text: guarded(escaped(text)))
+    made: str = texts.to_csv(sep=separator, index=False)
+    return made
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    # Of openpyxl on styles, of pandas on columns of several kinds: nothing of the numbers.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _damaged(file: Path, ending: str, why: str) -> FileFormatError:
+    return FileFormatError(
+        f"{file} is damaged, or not what its name says ({why}); expected a table in {ending}. "
+        "Save it again"
+    )
+
+
+def _read_text(file: Path, separator: str) -> pd.DataFrame:
+    import pandas as pd
+
+    # pandas would shift the columns of rows that are longer than the heads, or cut the rows.
+    warnings.simplefilter("error", pd.errors.ParserWarning)
+    try:
+        table = pd.read_csv(
+            file,
+            sep=separator,
+            dtype=_words(),
+            encoding="utf-8-sig",
+            keep_default_na=False,
+            na_values=_NOTHING,
+            index_col=False,
+            low_memory=False,
+        )
+    except pd.errors.ParserWarning:
+        raise ValueError("it has rows of more cells than there are heads") from None
+    return with_texts(table, unguarded)
+
+
+def _read_json(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(_records(json.loads(file.read_text(encoding="utf-8-sig"))))
+    named = [name for name in _WORDS if name in table.columns]
+    table[named] = table[named].map(str)
+    return table
+
+
+def _read_excel(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    _check_extent(file)
+    table: pd.DataFrame = pd.read_excel(
+        file, dtype=_words(), keep_default_na=False, na_values=_NOTHING
+    )
+    return table
+
+
+def _words() -> Any:
+    return dict.fromkeys(_WORDS, str)
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": partial(_read_text, separator=","),
+    ".tsv": partial(_read_text, separator="\t"),
+    ".json": _read_json,
+    ".xlsx": _read_excel,
+}
+
+
+def _check_extent(file: Path) -> None:
+    """Refuse a workbook that becomes too large: pandas makes all cells up to the last."""
+    openpyxl: Any = import_module("openpyxl")
+    with zipfile.ZipFile(file) as archive:
+        if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
+            raise ValueError(f"it becomes larger than {_MOST_BYTES >> 20} MiB")
+    book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    try:
+        sheet = book.worksheets[0]
+        # What the file says of its extent is not to be trusted.
+        sheet.reset_dimensions()
+        columns = 0
+        for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+            columns = max(columns, len(row))
+            if number * columns > _MOST_CELLS:
+                raise ValueError(f"it has more than {_MOST_CELLS >> 20} million cells")
+    finally:
+        book.close()
 
 
 def _records(content: Any) -> list[dict[str, Any]]:
@@ -164,7 +273,21 @@ def _records(content: Any) -> list[dict[str, Any]]:
     rows = next(iter(content.values()), None) if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("no list of rows")
-    return rows
+    heads = dict.fromkeys(head for row in rows for head in row)
+    if len(rows) * len(heads) > _MOST_CELLS:
+        raise ValueError(f"it has more than {_MOST_CELLS >> 20} million cells")
+    return [{head: _cell(value) for head, value in row.items()} for row in rows]
+
+
+def _cell(value: Any) -> Any:
+    """Return the value of a cell: a number of as many digits as a number has here, or a text."""
+    if isinstance(value, dict | list):
+        raise ValueError("a cell holds a list or further names")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return math.nan
+    return value
 
 
 def _ending(path: Path) -> str:
@@ -196,33 +319,39 @@ def _file_names(tables: Sequence[str], target: Path) -> dict[str, str]:
 
 
 def _write(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], folder: Path) -> None:
-    flat = {name: _flat(table) for name, table in tables.items()}
     first = folder / next(iter(names.values()))
     ending = _ending(first)
+    if ending in _SEPARATORS:
+        for name, table in tables.items():
+            text = csv_of(table, _SEPARATORS[ending])
+            (folder / names[name]).write_text(text, encoding="utf-8", newline="")
+        return
+    flat = {name: with_texts(_flat(table), escaped) for name, table in tables.items()}
     if ending == ".json":
         rows = {name: table.to_dict("records") for name, table in flat.items()}
         # JSON has no NaN.
         content = plain(rows, lambda _: None)
-        text = readable(json.dumps(content, indent=1, ensure_ascii=False))
-        first.write_text(text + "\n", "utf-8")
-        return
-    if ending == ".xlsx":
+        first.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    else:
         import pandas as pd
 
         # In memory first: a zip file that a full disk cuts short complains once more when it goes.
         file = io.BytesIO()
         with pd.ExcelWriter(file, engine="openpyxl") as book:
             for name, table in flat.items():
-                table.map(_readable).to_excel(book, sheet_name=name, index=False)
+                table.to_excel(book, sheet_name=name, index=False)
+                _mark_texts(book.sheets[name])
         first.write_bytes(file.getvalue())
-        return
-    for name, table in flat.items():
-        text = table.to_csv(sep=_SEPARATORS[ending], index=False)
-        (folder / names[name]).write_bytes(readable(text).encode("utf-8"))
 
 
-def _readable(value: Any) -> Any:
-    return readable(value) if isinstance(value, str) else value
+def _mark_texts(sheet: Any) -> None:
+    """Make the type of each cell with a text a text: openpyxl takes ``=1+1`` for a formula."""
+    for row in sheet.iter_rows():
+        for cell in row:
+            if isinstance(cell.value, str):
+                cell.data_type = "s"
+                # Excel would make a formula of it as soon as somebody edits the cell.
+                cell.quotePrefix = guarded(cell.value) != cell.value
 
 
 def _flat(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from ivimkit.fit_method import FitMethod
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.result import FitResult
 
-__all__ = ["describe_options", "method_of", "settled"]
+__all__ = ["describe_options", "method_of", "number_of", "settled"]
 
 _EXPECTED = {"number": "a number", "choice": "one of {}", "flag": "true or false"}
 _ORGAN = "organ "
@@ -81,7 +82,8 @@ def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMe
         For an unknown method or option, or a value of the wrong kind.
     """
     if name not in methods.names():
-        raise OptionError(f"unknown method {name!r}; there are {', '.join(methods.names())}")
+        there = ", ".join(methods.names())
+        raise OptionError(f"unknown method {repr(name)[:80]}; there are {there}")
     known = {option["name"]: option for option in describe_options(name)["options"]}
     for key, value in options.items():
         if key not in known:
@@ -97,7 +99,7 @@ def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMe
 
 def _check(option: Mapping[str, Any], value: Any) -> None:
     kind, choices = option["kind"], option["choices"]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = number_of(value) is not None
     fits = {
         "number": number or (value is None and option["default"] is None),
         "choice": value in choices and not isinstance(value, bool),
@@ -105,7 +107,30 @@ def _check(option: Mapping[str, Any], value: Any) -> None:
     }[kind]
     if not fits:
         expected = _EXPECTED[kind].format(", ".join(map(str, choices)))
-        raise OptionError(f"option {option['name']} is {value!r}; expected {expected}")
+        raise OptionError(f"option {option['name']} is {repr(value)[:80]}; expected {expected}")
+
+
+def number_of(value: Any) -> float | None:
+    """Return a value of a request as the number it is; None if it is none that there can be.
+
+    Parameters
+    ----------
+    value : object
+        What JSON gave: a whole number of hundreds of digits is a number to it.
+
+    Examples
+    --------
+    >>> from ivimkit.viewer.method_options import number_of
+    >>> number_of(3), number_of(10**400), number_of(True)
+    (3.0, None, None)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:

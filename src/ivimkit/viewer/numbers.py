@@ -23,7 +23,8 @@ def to_json(content: Any) -> bytes:
     """Write JSON; NaN and infinities become null, every other number keeps all its bits."""
     finite = plain(content, lambda _: None)
     text = json.dumps(finite, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8")
+    # Half of a pair of UTF-16, as a request may hold it, becomes the escape that JSON has for it.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def from_json(body: bytes) -> dict[str, Any]:

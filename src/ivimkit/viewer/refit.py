@@ -17,12 +17,13 @@ from ivimkit.fitting import fit
 from ivimkit.posterior_method import PosteriorMethod
 from ivimkit.result import FitResult
 from ivimkit.signal_model import SignalModel
-from ivimkit.viewer.method_options import method_of, settled
+from ivimkit.viewer.method_options import method_of, number_of, settled
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.voxel import fit_entry, one_voxel
 
 __all__ = ["REFIT_KEYS", "refit_voxel"]
 
+_LONGEST = 80
 REFIT_KEYS = ("voxel", "result", "method", "options", "bounds", "fixed", "model")
 """What a request may hold; only the voxel has to be there."""
 
@@ -50,7 +51,8 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     unknown = [key for key in request if key not in REFIT_KEYS]
     if unknown:
-        raise OptionError(f"unknown {unknown[0]!r}; expected some of {', '.join(REFIT_KEYS)}")
+        known = ", ".join(REFIT_KEYS)
+        raise OptionError(f"unknown {_short(unknown[0])}; expected some of {known}")
     number = study.result(str(request.get("result", "0")))
     old, index = study.results[number], study.index(_whole_numbers(request.get("voxel")))
     model = _model(old, index, request)
@@ -107,7 +109,7 @@ def _model(old: FitResult, index: tuple[int, ...], request: Mapping[str, Any]) -
     elif name in models.names():
         model = models.get(name)
     else:
-        raise OptionError(f"unknown model {name!r}; there are {', '.join(models.names())}")
+        raise OptionError(f"unknown model {_short(name)}; there are {', '.join(models.names())}")
     bounds = {key: _pair(key, pair) for key, pair in _mapping(request, "bounds").items()}
     fixed = {key: _number(key, value) for key, value in _mapping(request, "fixed").items()}
     for key in (*bounds, *fixed):
@@ -118,25 +120,31 @@ def _model(old: FitResult, index: tuple[int, ...], request: Mapping[str, Any]) -
 def _mapping(request: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = request.get(key, {})
     if not isinstance(value, dict):
-        raise OptionError(f"{key} is {value!r}; expected names with their values")
+        raise OptionError(f"{key} is {_short(value)}; expected names with their values")
     return value
 
 
 def _whole_numbers(value: Any) -> Sequence[int]:
     if not isinstance(value, list) or not all(type(item) is int for item in value):
-        raise OptionError(f"voxel is {value!r}; expected three whole numbers [x, y, z]")
+        raise OptionError(f"voxel is {_short(value)}; expected three whole numbers [x, y, z]")
     return value
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise OptionError(f"{name} is {value!r}; expected a number")
-    return float(value)
+    found = number_of(value)
+    if found is None:
+        raise OptionError(f"{name} is {_short(value)}; expected a number")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _pair(name: str, value: Any) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:
-        raise OptionError(f"the bounds of {name} are {value!r}; expected [low, high]")
+        raise OptionError(f"the bounds of {name} are {_short(value)}; expected [low, high]")
     low, high = value
     # An upper bound that is not there is infinite, which JSON has no number for.
     return _number(name, low), math.inf if high is None else _number(name, high)
@@ -145,20 +153,16 @@ def _pair(name: str, value: Any) -> tuple[float, float]:
 def _name(method: FitMethod, model: SignalModel, request: Mapping[str, Any]) -> str:
     """Say what is different from the saved fit."""
     options = _mapping(request, "options")
-    words = [
-        f"{key}={value:g}" if _is_number(value) else f"{key}={value}"
-        for key, value in options.items()
-    ]
+    words = []
+    for key, value in options.items():
+        number = number_of(value)
+        words.append(f"{key}={value}" if number is None else f"{key}={number:g}")
     words += [f"{key} fixed to {value:g}" for key, value in _mapping(request, "fixed").items()]
     for key in _mapping(request, "bounds"):
         words.append(f"{key} in {model[key].lower:g} to {model[key].upper:g}")
     if "model" in request:
         words.insert(0, model.name)
     return f"{method.name} ({', '.join(words)})" if words else method.name
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _notes(new: FitResult) -> list[str]:

@@ -110,8 +110,7 @@ def region_csv(study: Study, drawing: Drawing) -> str:
     except OptionError:
         # The page says why.
         means = False
-    text: str = quality.roi_table(result, labels, mean_fit=means).to_csv()
-    return text
+    return io.csv_of(quality.roi_table(result, labels, mean_fit=means))
 
 
 def _looked_at(study: Study, drawing: Drawing) -> tuple[FitResult, Labels]:

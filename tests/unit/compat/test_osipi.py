@@ -112,14 +112,73 @@ def test_the_scale_of_the_signal_does_not_matter(algorithm):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_voxel_without_a_fit_is_nan(algorithm):
+def test_a_voxel_without_a_fit_is_0(algorithm):
     volume = noisy(4)
     volume[1] = 0.0
     volume[2, 4] = np.nan
     volume[3, 0] = -1.0
-    for values in algorithm(B).osipi_fit(volume).values():
-        assert np.isfinite(values).tolist() == [True, False, False, False]
-    assert all(np.isnan(value) for value in algorithm(B).ivim_fit(np.zeros(13)).values())
+    fit = algorithm(B)
+    for values in fit.osipi_fit(volume).values():
+        assert (values != 0.0).tolist() == [True, False, False, False]
+    assert fit.ivim_fit(np.zeros(13)) == {"f": 0.0, "Dp": 0.0, "D": 0.0}
+    assert fit.ivim_fit(np.full(13, np.nan)) == {"f": 0.0, "Dp": 0.0, "D": 0.0}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("shape", [(), (6,), (3, 2), (3, 1, 2), (2, 1, 3, 1)])
+def test_maps_compare_as_the_collection_compares_them(algorithm, shape):
+    # Air is NaN in its volumes; one job and several are compared where NaN equals nothing.
+    volume = noisy(max(1, int(np.prod(shape)))).reshape(*shape, -1)
+    if shape:
+        volume[(0,) * len(shape)] = np.nan
+    fit = algorithm()
+    first = fit.osipi_fit(volume, B, njobs=1)
+    others = [fit.osipi_fit(volume, B, njobs=njobs) for njobs in (2, 4, -1)]
+    for maps in (*others, fit.osipi_fit_full_volume(volume, B)):
+        for key in ("f", "Dp", "D"):
+            assert first[key].shape == shape
+            assert np.allclose(first[key], maps[key], rtol=0, atol=0)
+            assert not shape or first[key][(0,) * len(shape)] == 0.0
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_is_to_be_cited(algorithm):
+    fit = algorithm()
+    doi = fit.id_ref.removeprefix("https://doi.org/")
+    assert f"doi:{doi}" in fit.cite().splitlines()[0]
+    assert algorithm.id_ref == fit.id_ref
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_body_part_names_guess_and_bounds(algorithm):
+    liver = {"S0": 1.0, "f": 0.2305, "Dp": 0.07002, "D": 0.00109}
+    for fit in (
+        algorithm(B, initial_guess="liver"),
+        algorithm(B, bounds="Liver"),
+        algorithm(B, body_part="liver"),
+    ):
+        assert fit.initial_guess == liver
+        assert fit.bounds == {**BOUNDS, "S0": (0.5, 1.5)}
+        assert fit.body_part == "liver"
+        assert fit.ivim_fit(signal()) == pytest.approx(TRUTH, rel=0.05)
+    own = algorithm(B, bounds={"f": [0, 0.5]}, initial_guess="breast malignant")
+    assert own.bounds == {**BOUNDS, "S0": (0.5, 1.5), "f": (0.0, 0.5)}
+    assert own.initial_guess["D"] == 0.00097
+    assert algorithm(B, body_part="brain", initial_guess={"f": 0.3}).initial_guess == {
+        **{"S0": 1.0, "f": 0.3, "Dp": 0.01088, "D": 0.00083}
+    }
+    assert algorithm(B).body_part is None
+    for given in ({"initial_guess": "elbow"}, {"body_part": "elbow"}, {"bounds": "elbow"}):
+        with pytest.raises(OptionError, match="unknown body part 'elbow'; there are brain, kid"):
+            algorithm(B, **given)
+
+
+def test_a_body_part_is_where_trr_begins():
+    volume = noisy(200, snr=12.0)
+    named = OsipiTRR(B, initial_guess="liver").osipi_fit(volume)
+    given = OsipiTRR(B, bounds={"S0": (0.5, 1.5)}, initial_guess={"Dp": 0.07002}).osipi_fit(volume)
+    np.testing.assert_array_equal(named["Dp"], given["Dp"])
+    assert (named["Dp"] != OsipiTRR(B, bounds={"S0": (0.5, 1.5)}).osipi_fit(volume)["Dp"]).any()
 
 
 def test_the_file_that_lists_ivimkit_in_the_collection(repository, monkeypatch):

@@ -97,3 +97,48 @@ def test_an_image_is_no_text(tmp_path):
     path.write_bytes(b"\x1f\x8b\x08\x00\xff\xfe")
     with pytest.raises(FileFormatError, match="it cannot be read as text"):
         load_label_names(path)
+
+
+# --------------------------------------------------------------------- content that does harm
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("index,name\n" + "9" * 5000 + ",liver\n", "a number has 5000 digits"),
+        ("9" * 5000 + " liver\n", "a number has 5000 digits"),
+        ('{"1' + "0" * 5000 + '": "liver"}', "a number has 5001 digits"),
+        ('{"liver": ' + "9" * 5000 + "}", "a number of thousands of digits"),
+        ('{"liver": ' + "9" * 400 + "}", "a number that is too large|the highest there can be"),
+        ('{"liver": 2147483648}', "the highest there can be is 2147483647"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"1": "a\\u0007b"}', r"the name of region 1 is no text: 'a\\\\x07b'"),
+        ('{"1": "\\ud800"}', "the name of region 1 is no text"),
+        ("index,name\n1,liver,2\n", "it has 2 columns, and a row of 3"),
+        ('1,"' + "x" * 200_000 + '"\n', "field larger than field limit"),
+    ],
+)
+def test_names_that_do_harm_are_refused(tmp_path, content, message):
+    path = tmp_path / "names"
+    path.write_text(content)
+    with pytest.raises(FileFormatError, match=message) as caught:
+        load_label_names(path)
+    assert "does not hold names of regions" in str(caught.value)
+
+
+def test_heads_and_cells_may_be_quoted(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_text('index,"name, long",name\n1,"a, b",liver\n2,c,"left, lesion"\n')
+    assert load_label_names(path) == {1: "liver", 2: "left, lesion"}
+
+
+def test_a_separator_too_many_at_the_end_of_a_line_shifts_nothing(tmp_path):
+    path = tmp_path / "names.tsv"
+    path.write_text("index\tname\n1\tliver\t\n2\tlesion\t\n")
+    assert load_label_names(path) == {1: "liver", 2: "lesion"}
+
+
+def test_a_line_of_blanks_does_not_take_minutes(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("1 liver" + " " * 200_000 + "x\n")
+    assert load_label_names(path)[1].startswith("liver ")

@@ -2,6 +2,7 @@
 
 import io as streams
 import json
+import tracemalloc
 import zipfile
 from dataclasses import replace
 
@@ -289,3 +290,97 @@ def test_sidecars_of_uncertainty(tmp_path, learned):
     assert any("Kiefer" in reference for reference in one["References"])
     assert json.loads((tmp_path / "D_lo.json").read_text())["Units"] == "mm^2/s"
     assert "Prior" not in json.loads((tmp_path / "ADC.json").read_text())
+
+
+# ------------------------------------------------------------ files that claim, or do harm
+
+
+def _rewritten(path, **members):
+    """Save a prior with members of its archive in place of its own; return the file."""
+    save_prior(TABLE, path)
+    with zipfile.ZipFile(path) as archive:
+        there = {name: archive.read(name) for name in archive.namelist()}
+    there |= {f"{name}.npy": content for name, content in members.items()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in there.items():
+            archive.writestr(name, content)
+    return path
+
+
+def _claiming(shape, kind="<f8", data=bytes(80)):
+    header = repr({"descr": kind, "fortran_order": False, "shape": shape}).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + data
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (_claiming((2**40,)), r"density has 80 bytes, and its header says \(1099511627776,\)"),
+        (_claiming((2**62, 2**62, 2**62)), "density has 80 bytes"),
+        (_claiming((-1,)), "density has 80 bytes"),
+        (_claiming((0, 2**60, 1)), "density has 80 bytes"),
+        (_claiming((10,), "<c8"), "density holds complex64"),
+        (_claiming((10,), "<M8[s]"), "density holds datetime64"),
+        (_claiming((1,), "|V80"), "density holds"),
+        (b"(" * 300, "cannot be read as a prior"),
+        (b"\x93NUMPY\x09\x00" + bytes(99), "density is no array of NumPy"),
+        (b"", "cannot be read as a prior"),
+    ],
+)
+def test_nothing_is_made_of_what_an_array_claims(tmp_path, content, message):
+    path = _rewritten(tmp_path / "prior.npz", density=content)
+    with pytest.raises(FileFormatError, match=message) as caught:
+        load_prior(path)
+    assert "expected a file that ivimkit.save_prior" in str(caught.value)
+
+
+def test_a_kilobyte_does_not_become_a_gigabyte(tmp_path):
+    path = _rewritten(tmp_path / "prior.npz", density=_claiming((5 << 20,), data=bytes(40 << 20)))
+    assert path.stat().st_size < 1 << 17
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError, match="density is larger than a prior can be"):
+            load_prior(path)
+        # A quarter of a prior that is too large is never made twice.
+        assert tracemalloc.get_traced_memory()[1] < 80 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_encrypted_archive_is_no_prior(tmp_path):
+    path = tmp_path / "prior.npz"
+    save_prior(TABLE, path)
+    content = bytearray(path.read_bytes())
+    place = -1
+    while (place := content.find(b"PK\x01\x02", place + 1)) >= 0:
+        content[place + 8] |= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(FileFormatError, match="encrypted"):
+        load_prior(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda about: about.update(format_version="inf"), "its version is no whole number"),
+        (lambda about: about.update(format_version=True), "its version is no whole number"),
+        (lambda about: about.update(about=[1]), "its model, rule or history is of another kind"),
+        (lambda about: about.update(rule=3), "its model, rule or history is of another kind"),
+        (lambda about: about.update(names=["f", "D", None]), "names other parameters than model"),
+        (lambda about: about.update(about={"voxels": "many"}), "how many voxels"),
+    ],
+)
+def test_a_prior_that_says_something_else(tmp_path, change, message):
+    path = tmp_path / "prior.npz"
+    path.write_bytes(_with(change)(tmp_path / "made.npz"))
+    with pytest.raises(FileFormatError, match=message):
+        load_prior(path)
+
+
+def test_knots_outside_what_can_be(tmp_path):
+    for arrays in ({"slow": TABLE.knots[0] - 1e-3}, {"fraction": TABLE.knots[2] * 3.0}):
+        path = tmp_path / "prior.npz"
+        path.write_bytes(_with(_nothing, **arrays)(tmp_path / "made.npz"))
+        with pytest.raises(FileFormatError, match="slow has values below 0, or fraction some out"):
+            load_prior(path)
+        (tmp_path / "made.npz").unlink()

@@ -273,3 +273,119 @@ def test_the_folder_of_the_user(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     save(make_result(), "~/out")
     assert_same(make_result(), load_result(tmp_path / "out"))
+
+
+# ------------------------------------------------------- fit.json from elsewhere, or damaged
+
+
+def _put(*path_and_value):
+    *path, value = path_and_value
+
+    def change(record):
+        node = record
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = value
+
+    return change
+
+
+def _drop(*path):
+    def change(record):
+        node = record
+        for key in path[:-1]:
+            node = node[key]
+        del node[path[-1]]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_put("result", "method_options", ["noise"]), "method_options: expected names with"),
+        (_put("result", "method_options", {"coils": "many"}), "not complete"),
+        (_put("result", "shape", [-4, -3, 2]), r"result.shape\[0\]: expected a whole number"),
+        (_put("result", "shape", ["nan", 3, 2]), r"result.shape\[0\]: expected a whole number"),
+        (_put("result", "shape", [[4], 3, 2]), r"result.shape\[0\]: expected a whole number"),
+        (_put("result", "shape", [2**40, 2**40]), r"has shape .*; expected \(1099511627776, "),
+        (_put("result", "geometry", [1]), "result.geometry: expected names with values"),
+        (_put("result", "geometry", "affine", "x"), "result.geometry.affine: expected a list"),
+        (
+            _put("result", "geometry", "affine", [[1.0], [1.0, 2.0]]),
+            "affine: expected a list of length 4",
+        ),
+        (_put("result", "geometry", "sform_code", 1e300), "result.geometry.sform_code: expected"),
+        (_put("result", "acquisition", "labels", ["a"]), r"labels\[0\]: expected a whole number"),
+        (_put("result", "acquisition", "labels", [2**70]), "not complete"),
+        (_put("result", "acquisition", "bvals", "x"), "acquisition.bvals: expected a list"),
+        (_put("result", "parameters", 1, "name", 7), r"parameters\[1\].name: expected a text"),
+        (_put("result", "parameters", 1, "name", "g"), "expected those of model biexp, S0, f, D"),
+        (_put("result", "parameters", 1, "display", 3), r"display: expected a list"),
+        (_put("result", "parameters", 1, "display", [0]), r"display: expected a list of length 2"),
+        (_put("result", "parameters", []), "the parameters are none; expected those of model"),
+        (_put("result", "maps", ["S0", "f", "D_star"]), "there is no map of D, a parameter"),
+        (_put("result", "maps", ["S0", "f", "D_star", "D", "T2"]), "there is no map 'T2'"),
+        (_put("result", "maps", ["../D"]), r"result.maps\[0\]"),
+        (_put("sources", [{"role": "scan"}]), "'path'"),
+        (_put("sources", [{"path": "x", "sha256": "0"}]), "'role'"),
+        (_put("options", []), "options: expected names with values"),
+        (_put("options", {"scan": [1]}), "options.scan: expected names with values or nothing"),
+        (_put("options", {"uncertainty": "magic"}), "unknown uncertainty .*'magic'"),
+        (_put("options", {"uncertainty": "curvature", "uncertainty_options": {"a": 1}}), "'a'"),
+        (_put("options", {"weights": [1, "inf"]}), "options.weights has numbers that are not fin"),
+        (_put("counts", [1.0]), "there are 3 b-values and 1 counts"),
+        (_put("format_version", True), "has format version True; expected 1"),
+        (_put("seconds", 10**400), "seconds: number out of range"),
+        (_drop("versions"), r"not complete \('versions'\)"),
+    ],
+)
+def test_a_field_of_another_kind_is_named(tmp_path, change, message):
+    save(make_result(), tmp_path)
+    path = tmp_path / "fit.json"
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(FileFormatError, match=message) as caught:
+        load_result(tmp_path)
+    assert "fit again" in str(caught.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a":' * 100_000, "it is nested too deeply"),
+        ('{"a": ' + "9" * 5000 + "}", "it holds a number of thousands of digits"),
+        ("\xff", "it is not text in UTF-8"),
+        ("{]", "it is not JSON from line 1, column 2 on"),
+    ],
+)
+def test_text_that_is_no_record(tmp_path, text, message):
+    save(make_result(), tmp_path)
+    (tmp_path / "fit.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(FileFormatError, match=rf"fit.json cannot be read \({message}\)"):
+        load_result(tmp_path)
+
+
+def test_flags_and_maps_of_another_kind(tmp_path):
+    result = make_result()
+    save(result, tmp_path)
+    shape = result.shape
+    for name, array, message in (
+        ("status", np.full(shape, np.nan, np.float32), "not sums of flags"),
+        ("status", np.full(shape, -1, np.int16), "not sums of flags"),
+        ("D", np.zeros(shape, np.complex64), "complex data"),
+    ):
+        good = (tmp_path / f"{name}.nii.gz").read_bytes()
+        nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / f"{name}.nii.gz")
+        with pytest.raises(FileFormatError, match=message):
+            load_result(tmp_path)
+        (tmp_path / f"{name}.nii.gz").write_bytes(good)
+    assert load_result(tmp_path).shape == shape
+
+
+def test_a_list_of_files_that_is_none_hinders_nobody(tmp_path):
+    save(make_result(), tmp_path)
+    (tmp_path / "fit.json").write_text('{"files": 5}')
+    save(make_result(), tmp_path, overwrite=True)
+    assert load_result(tmp_path).shape == make_result().shape

@@ -171,3 +171,24 @@ def test_notes_tell_of_a_poor_protocol(open_client, made):
     with pytest.warns(ik.errors.AcquisitionWarning, match="no b-value above 0 and up to 50"):
         entry = refit_voxel(Study.of([result]), {"voxel": VOXEL})
     assert "no b-value above 0 and up to 50" in entry["notes"][0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"voxel": [8, 9, 0], "fixed": {"D": %s}}' % (b"9" * 401),
+        b'{"voxel": [8, 9, 0], "bounds": {"D": [0, -%s]}}' % (b"9" * 401),
+        b'{"voxel": [8, 9, 0], "fixed": {"D": 1e999}}',
+        b'{"voxel": [8, 9, 0], "method": "segmented", "options": {"b_split": %s}}' % (b"9" * 401),
+        b'{"voxel": [%s, 9, 0]}' % (b"9" * 401),
+        b'{"voxel": [8, 9, %s]}' % (b"9" * 5000),
+        b'{"voxel": [8, 9, 0], "method": "\\ud800"}',
+        b'{"voxel": [8, 9, 0], "\\udfff": 1}',
+        b'{"voxel": [8, 9, 0], "model": {"a": ["' + b"x" * 9000 + b'"]}}',
+        b"[" * 60_000,
+    ],
+)
+def test_any_body_is_answered_with_a_sentence(client, body):
+    answer = client.send("POST", f"/{client.token}/api/refit", body)
+    assert answer.code == 400
+    assert 20 < len(answer.json()["error"]) < 600

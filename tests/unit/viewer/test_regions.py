@@ -170,3 +170,19 @@ def test_what_cannot_be_done_is_said(regions_client, drawing, result):
         (bomb, "", "becomes larger than"),
     ]:
         assert sentence in regions_client.error(400, "post", f"api/regions?{query}", body)
+
+
+@pytest.mark.parametrize("names", ["9" * 5000 + ":a", "256:a", "1:", "x" * 3000, "-1:a"])
+def test_names_of_numbers_that_cannot_be(client, drawing, names):
+    body = ik.io.image_bytes(drawing, ik.Geometry())
+    answer = client.send("POST", f"/{client.token}/api/regions?names={names}", body)
+    assert answer.code == 400
+    assert "expected something like 1:lesion,2:liver" in answer.json()["error"]
+    assert len(answer.json()["error"]) < 300
+
+
+def test_no_name_in_the_table_is_a_formula(client, drawing):
+    body = ik.io.image_bytes(drawing, ik.Geometry())
+    answer = client.send("POST", f"/{client.token}/api/regions.csv?names=1:%3D1%2B1,2:liver", body)
+    rows = [line.split(",")[0] for line in answer.body.decode().splitlines()]
+    assert set(rows) == {"region", "'=1+1", "liver"}

@@ -1,0 +1,350 @@
+"""What is fuzzed: for each reader good files, a way to damage them, and what is done after it.
+
+A reader may raise errors of ivimkit, with a sentence, and nothing else; and what it has let pass
+must be good for all that comes later.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import warnings
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import ivimkit as ik
+from fuzz import mutators
+from ivimkit import quality
+from ivimkit.report.methods_text import Citations, methods_text
+from ivimkit.report.rerun import rerun
+from ivimkit.viewer.masks import aligned_mask
+from ivimkit.viewer.numbers import from_json, to_json
+from ivimkit.viewer.refit import refit_voxel
+from ivimkit.viewer.regions import Drawing, describe_regions, region_csv
+from ivimkit.viewer.study import Study
+
+__all__ = ["TARGETS", "Target"]
+
+Attempt = Callable[[], object]
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A reader.
+
+    Parameters
+    ----------
+    name : str
+        What it is called on the command line.
+    case : callable
+        Given random numbers and a folder, writes damaged files there and returns the attempt to
+        read them, without arguments. Only the attempt is judged.
+    """
+
+    name: str
+    case: Callable[[Random, Path], Attempt]
+
+
+# ------------------------------------------------------------------------- what is good
+
+
+@functools.cache
+def _phantom() -> Any:
+    return ik.simulate.phantom(shape=(8, 7, 2), seed=1)
+
+
+@functools.cache
+def _image() -> bytes:
+    """The phantom as a 4-D file of integers."""
+    signal = np.rint(np.asarray(_phantom().dwi.signal)).astype(np.int16)
+    return ik.io.image_bytes(signal, _phantom().dwi.geometry)
+
+
+@functools.cache
+def _labels(shape: tuple[int, int, int] = (8, 7, 2)) -> bytes:
+    numbers = np.arange(np.prod(shape)).reshape(shape) % 4
+    return ik.io.image_bytes(numbers.astype(np.uint8), _phantom().dwi.geometry)
+
+
+_BVALS = " ".join(f"{b:g}" for b in (0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800))
+
+
+@functools.cache
+def _fitted(method: str) -> Any:
+    """A fit of the scan on disk, as its folder's files, and the scan's own."""
+    folder = _HOME[0] / method
+    folder.mkdir()
+    (folder / "dwi.nii").write_bytes(_image())
+    (folder / "dwi.bval").write_text(_BVALS)
+    dwi = ik.load(folder / "dwi.nii", average="none")
+    result = ik.fit(dwi, method=method, uncertainty=None if method == "bayes" else "curvature")
+    ik.save(result, folder / "out")
+    return result, {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
+
+
+_HOME: list[Path] = []
+
+
+def set_home(folder: Path) -> None:
+    """Say where good files are to be."""
+    _HOME[:] = [folder]
+
+
+# ------------------------------------------------------------------------------- images
+
+
+def _written(random: Random, folder: Path, name: str, data: bytes) -> Path:
+    """Write a damaged image, compressed or not."""
+    bad = mutators.nifti(random, data)
+    zipped = random.random() < 0.5
+    path = folder / f"{name}.nii{'.gz' if zipped else ''}"
+    path.write_bytes(mutators.compressed(random, bad) if zipped else bad)
+    return path
+
+
+def _scan(random: Random, folder: Path) -> Attempt:
+    path = _written(random, folder, "dwi", _image())
+    (folder / "dwi.bval").write_text(_BVALS)
+
+    def read() -> None:
+        dwi = ik.load(path)
+        np.asarray(dwi.signal)[..., dwi.volumes].sum()
+        _ = dwi.acquisition.warnings(), dwi.mask.sum()
+
+    return read
+
+
+def _mask(random: Random, folder: Path) -> Attempt:
+    path = _written(random, folder, "mask", _labels())
+    (folder / "dwi.nii").write_bytes(_image())
+    (folder / "dwi.bval").write_text(_BVALS)
+    return lambda: ik.load(folder / "dwi.nii", mask=path).voxels()
+
+
+def _label_image(random: Random, folder: Path) -> Attempt:
+    shape = random.choice(((8, 7, 2), (8, 7, 2), (5, 9, 3)))
+    path = _written(random, folder, "labels", _labels(shape))
+    return lambda: np.unique(ik.io.load_labels(path, _phantom().dwi).array)
+
+
+def _received(random: Random, folder: Path) -> Attempt:
+    bad = mutators.nifti(random, _labels())
+    body = mutators.compressed(random, bad) if random.random() < 0.5 else bad
+    return lambda: ik.io.image_of_bytes(body, most=1 << 24)[0].sum()
+
+
+# -------------------------------------------------------------------------------- texts
+
+
+def _bvals(random: Random, folder: Path) -> Attempt:
+    (folder / "dwi.nii").write_bytes(_image())
+    text = random.choice((_BVALS.replace(" ", ","), _BVALS.replace(" ", "\n")))
+    (folder / "dwi.bval").write_bytes(mutators.lines(random, text, (" ", " ", "\t", ",", ";")))
+    if random.random() < 0.5:
+        vectors = "\n".join(",".join("0.577" for _ in _BVALS.split()) for _ in range(3))
+        (folder / "dwi.bvec").write_bytes(mutators.lines(random, vectors, (" ", "\t", ",")))
+    return lambda: ik.load(folder / "dwi.nii").acquisition.shell_bvals
+
+
+_NAMES = (
+    "index,name\n1,liver\n2,lesion\n3,spleen",
+    "1,liver\n2,lesion",
+    "1 liver\n2 left kidney",
+    '1 255 0 0 1 1 1 "liver"\n2 0 0 0 1 1 1 "left kidney"',
+    "1 liver 255 0 0 0\n2 lesion 0 0 0 0",
+)
+_NAMES_JSON: tuple[Any, ...] = (
+    {"1": "liver", "2": "lesion"},
+    {"labels": {"liver": 1, "lesion": 2}},
+    [{"index": 1, "name": "liver"}, {"index": 2, "name": "lesion"}],
+)
+
+
+def _names(random: Random, folder: Path) -> Attempt:
+    path = folder / "names"
+    if random.random() < 0.4:
+        path.write_bytes(mutators.json_text(random, random.choice(_NAMES_JSON)))
+    else:
+        path.write_bytes(mutators.lines(random, random.choice(_NAMES)))
+
+    def read() -> None:
+        names = ik.io.load_label_names(path)
+        numbers = np.arange(1, 9).reshape(2, 2, 2)
+        labels = ik.Labels(numbers, {n: f"{name} {n}" for n, name in names.items()})
+        _ = [labels[name].sum() for name in labels]
+
+    return read
+
+
+_ROWS = [
+    {"subject": "01", "session": "1", "region": "liver", "map": "D", "mean": 1e-3, "n": 7},
+    {"subject": "01", "session": "2", "region": "liver", "map": "D", "mean": 1.1e-3, "n": 8},
+    {"subject": "02", "session": "1", "region": "=1+1", "map": "f", "mean": None, "n": 0},
+]
+
+
+@functools.cache
+def _workbook() -> bytes:
+    path = _HOME[0] / "good.xlsx"
+    ik.io.save_tables({"maps": pd.DataFrame(_ROWS)}, path)
+    return path.read_bytes()
+
+
+def _table(random: Random, folder: Path) -> Attempt:
+    ending = random.choice(("csv", "tsv", "json", "xlsx", "xlsx"))
+    path = folder / f"table.{ending}"
+    if ending == "xlsx":
+        path.write_bytes(mutators.archive(random, _workbook()))
+    elif ending == "json":
+        path.write_bytes(mutators.json_text(random, {"maps": _ROWS}))
+    else:
+        text = "\n".join(",".join(map(str, row.values())) for row in _ROWS)
+        path.write_bytes(mutators.lines(random, f"{','.join(_ROWS[0])}\n{text}"))
+
+    def read() -> None:
+        table = ik.io.load_table(path)
+        ik.io.save_tables({"maps": table}, folder / f"again.{random.choice(('csv', 'json'))}")
+
+    return read
+
+
+# ------------------------------------------------------------------------------ results
+
+
+def _prior(random: Random, folder: Path) -> Attempt:
+    result, files = _fitted("bayes")
+    path = folder / "prior.npz"
+    change = _with_about if random.random() < 0.3 else mutators.archive
+    path.write_bytes(change(random, files["prior.npz"]))
+
+    def read() -> None:
+        table = ik.load_prior(path)
+        table.check(result.model)
+        _ = table.mean(), table.marginals()
+        ik.save_prior(table, folder / "again.npz")
+
+    return read
+
+
+def _with_about(random: Random, data: bytes) -> bytes:
+    with np.load(BytesIO(data)) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    text = mutators.json_text(random, json.loads(str(arrays["about"])))
+    arrays["about"] = np.array(text.decode("utf-8", "replace"))
+    stream = BytesIO()
+    np.savez_compressed(stream, **arrays)
+    return stream.getvalue()
+
+
+def _result(random: Random, folder: Path) -> Attempt:
+    method = random.choice(("varpro", "varpro", "bayes"))
+    _, files = _fitted(method)
+    out = folder / "out"
+    out.mkdir()
+    made = dict(files)
+    if random.random() < 0.75:
+        made["fit.json"] = mutators.json_text(random, json.loads(files["fit.json"]))
+    else:
+        name = random.choice([name for name in files if not name.endswith(".json")])
+        made[name] = mutators.damaged(random, files[name])
+    for name, content in made.items():
+        (out / name).write_bytes(content)
+    scan: bool | Path = random.choice((False, False, True, _HOME[0] / method / "dwi.nii"))
+
+    def read() -> None:
+        result = ik.load_result(out, scan=scan)
+        result.predict([0, 100, 800])
+        _ = result.counts(), result.sentence((0,) * len(result.shape))
+        _ = [result.reliable(name) for name in result.maps]
+        labels = ik.Labels(np.ones(result.shape, int), {1: "liver"})
+        quality.roi_table(result, labels, mean_fit=False)
+        rerun(result)
+        methods_text(result, Citations())
+        ik.save(result, folder / "again")
+
+    return read
+
+
+# ------------------------------------------------------------------------------- viewer
+
+
+@functools.cache
+def _study() -> Study:
+    result, _ = _fitted("varpro")
+    return Study.of([result])
+
+
+def _drawing(random: Random, folder: Path) -> Attempt:
+    bad = mutators.nifti(random, _labels()) if random.random() < 0.8 else _labels()
+    body = mutators.compressed(random, bad) if random.random() < 0.5 else bad
+    names = random.choice(("", "1:a,2:b", "1:a", *(f"{word}:a" for word in mutators.WORDS)))
+    reference = random.choice((None, None, "a", "x", *mutators.WORDS[:5]))
+    kind = random.randrange(3)
+
+    def read() -> None:
+        drawing = Drawing(body, 0, names, reference, most=1 << 24)
+        if kind == 0:
+            to_json(describe_regions(_study(), drawing))
+        elif kind == 1:
+            region_csv(_study(), drawing).encode()
+        else:
+            aligned_mask(_study(), body)
+
+    return read
+
+
+_REQUEST = {
+    "voxel": [3, 3, 0],
+    "result": "0",
+    "method": "segmented",
+    "options": {"b_split": 200.0, "steps": 3},
+    "bounds": {"D": [0.0, 0.004], "f": [0, None]},
+    "fixed": {"D_star": 0.02},
+    "model": "biexp",
+}
+
+
+def _refit(random: Random, folder: Path) -> Attempt:
+    kept = {key: value for key, value in _REQUEST.items() if random.random() < 0.7}
+    body = mutators.json_text(random, {"voxel": [3, 3, 0], **kept})
+    return lambda: to_json(refit_voxel(_study(), from_json(body)))
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("scan", _scan),
+        Target("mask", _mask),
+        Target("labels", _label_image),
+        Target("received", _received),
+        Target("bvals", _bvals),
+        Target("names", _names),
+        Target("table", _table),
+        Target("prior", _prior),
+        Target("result", _result),
+        Target("drawing", _drawing),
+        Target("refit", _refit),
+    )
+}
+
+
+def judged(attempt: Attempt) -> str:
+    """Make an attempt; say ``read`` or ``refused``, or raise what no reader may raise."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            attempt()
+        except ik.errors.IvimkitError as error:
+            sentence = str(error)
+            if len(sentence) < 20:
+                raise AssertionError(f"no sentence: {sentence!r}") from error
+            sentence.encode("utf-8", "backslashreplace")
+            return "refused"
+    return "read"
