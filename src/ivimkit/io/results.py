@@ -25,6 +25,7 @@ from ivimkit.io.priors import load_prior, write_prior
 from ivimkit.io.record import (
     VERSION,
     acquisition_of,
+    check_options,
     geometry_of,
     incomplete,
     method_of,
@@ -218,7 +219,8 @@ def load_result(folder: AnyPath, *, scan: bool | AnyPath = False) -> FitResult:
     True
     """
     home = absolute(folder)
-    content = read_result_record(home / _RECORD)
+    finish(home)
+    content = read_result_record(located(home, _RECORD))
     with untrusted(lambda why: incomplete(home / _RECORD, why)):
         result = _restore(home, content)
     if scan is False:
