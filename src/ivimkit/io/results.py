@@ -41,7 +41,7 @@ from ivimkit.io.scan import AnyPath
 from ivimkit.io.untrusted import untrusted
 from ivimkit.result import FitResult, Provenance
 from ivimkit.signal_model import SignalModel
-from ivimkit.writing import Files, located, write_files
+from ivimkit.writing import Files, finish, located, write_files
 
 __all__ = [
     "FIGURES",
