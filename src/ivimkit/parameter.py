@@ -96,7 +96,7 @@ class Parameter:
         least, most = self.plausible or (0.0, 1.0 if self.unit in ("", "mm^2/s") else math.inf)
         if value <= most:
             return
-        scaled = (value * factor for factor in _FACTORS)
+        scaled = (value * factor for factor in (_FACTORS if self.unit else (1e-2,)))
         meant = next((v for v in scaled if least <= v <= most), None)
         unit = f" {self.unit}" if self.unit else ""
         of = _OF.get(self.plausible, "as a rule") if self.plausible else "as a rule"

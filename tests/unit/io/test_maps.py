@@ -128,6 +128,7 @@ def test_maps_that_cannot_be_saved(tmp_path):
 def test_scans_round_trip(tmp_path, dtype, name):
     signal = np.random.default_rng(0).integers(0, 900, (4, 3, 2, 5)).astype(dtype)
     bvecs = np.random.default_rng(1).normal(size=(5, 3))
+    bvecs /= np.linalg.norm(bvecs, axis=1)[:, np.newaxis]
     dwi = DWI(signal, [0, 12.5, 100, 400, 800], OBLIQUE, bvecs=bvecs)
     save_scan(dwi, tmp_path / name)
     back = load(tmp_path / name)
