@@ -107,6 +107,13 @@ def test_a_batch_has_a_mask_sigma_and_map_per_scan(run, scans, elsewhere, made):
         assert f",{n}," in table
 
 
+def test_a_mask_is_found_in_each_scan(run, scans, elsewhere):
+    run("fit", *scans[:2], "--mask", "auto", "--no-figures", "-q", "--model", "monoexp")
+    for scan in scans[:2]:
+        saved = io.load_map(scan.parent / "dwi_ivim" / "mask.nii.gz") > 0
+        np.testing.assert_array_equal(saved, io.load_result(scan.parent / "dwi_ivim").mask)
+
+
 def test_what_is_missing_beside_one_scan_stops_all(run, scans, elsewhere):
     (scans[2].parent / "mask.nii.gz").unlink()
     for command in ("fit", "check", "compare"):

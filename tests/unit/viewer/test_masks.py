@@ -37,6 +37,16 @@ def test_a_finer_mask_is_resampled_and_a_note_says_so(drawing, result):
     )
 
 
+def test_a_mask_in_another_order_is_turned_and_a_note_says_so(drawing, result):
+    turn = np.diag([-1.0, 1, 1, 1])
+    turn[0, 3] = len(drawing) - 1
+    turned = ik.Geometry(result.geometry.affine @ turn)
+    with pytest.warns(GeometryWarning, match="in another order"):
+        image, note = aligned_mask(Study.of([result]), ik.io.image_bytes(drawing[::-1], turned))
+    np.testing.assert_array_equal(ik.io.image_of_bytes(image)[0], drawing)
+    assert note.startswith("The mask is stored in another order or size")
+
+
 def test_the_note_comes_with_the_answer(open_client, drawing, result, monkeypatch):
     from ivimkit.viewer import routes
 
