@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,3 +221,12 @@ def test_swaps_in_the_prostate(shared_data):
 def test_long_lists_of_volumes_are_cut():
     assert named([3]) == "volume 3"
     assert named(range(20)).endswith("10 and 9 more")
+
+
+def test_the_page_has_the_figures_of_the_study():
+    root = Path(__file__).parents[3]
+    study = json.loads((root / "benchmarks" / "results" / "scan_checks.json").read_text())
+    page = (root / "docs" / "before-a-fit.md").read_text()
+    for target in study["targets"]:
+        assert target["reached"]
+        assert f"- {target['text']}: {target['measured']}." in page
