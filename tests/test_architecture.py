@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,23 @@ def loaded_after(use):
     done = run(LOADED.format(use=use))
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout))
+
+
+# The oldest that were tried and work. Below 0.16 typer fails with today's click, in every command.
+KNOWN_TO_WORK = {
+    **{"jinja2": "3.1", "matplotlib": "3.8", "nibabel": "5.3", "numba": "0.61", "numpy": "2.0"},
+    **{"pandas": "2.2", "pillow": "10", "rich": "13", "scipy": "1.13", "starlette": "0.40"},
+    **{"typer": "0.16", "uvicorn": "0.30"},
+}
+
+
+def test_lower_bounds_are_those_known_to_work(repository):
+    project = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))["project"]
+    bounds = dict(line.split(">=") for line in project["dependencies"])
+    assert set(bounds) >= set(KNOWN_TO_WORK)
+    for name, oldest in KNOWN_TO_WORK.items():
+        found = [tuple(map(int, version.split("."))) for version in (bounds[name], oldest)]
+        assert found[0] >= found[1], f"{name}>={bounds[name]} was never seen to work"
 
 
 def test_layers_and_protected_imports(repository):
