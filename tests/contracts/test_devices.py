@@ -107,6 +107,10 @@ def jobs():
     curvature = ["curvature", {}]
     yield "maps", job(biexp, varpro, fixed={"D": own.tolist()}, sigma=noise, uncertainty=curvature)
     yield "auto", job(biexp, varpro, device="auto")
+    rician = ik.methods.get("varpro", noise="rician")
+    again = signals(biexp) + 0.01 * LARGE * np.cos(np.arange(B.size))
+    twice = np.hstack([signals(biexp), again])
+    yield "means", job(biexp, rician, b=[*B, *B], signal=twice.tolist())
 
 
 JOBS = dict(jobs())

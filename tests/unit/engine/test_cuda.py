@@ -82,6 +82,10 @@ def arithmetic(text, kind):
 TASKS = {
     **{method.name: task(model, method) for model, method in pairs()},
     "rician": task(BIEXP, methods.get("varpro", noise="rician")),
+    "means": task(
+        BIEXP,
+        methods.get("varpro", noise="rician").for_means(np.ones(B.size), np.full(B.size, 6.0)),
+    ),
     "curvature": task(BIEXP, methods.get("varpro"), ik.uncertainty.get("curvature")),
 }
 
