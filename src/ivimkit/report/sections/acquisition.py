@@ -79,7 +79,7 @@ def _b_values(result: FitResult) -> Table:
             f"{signal.shell.b:g}",
             str(signal.shell.count),
             _directions(signal.shell.n_directions),
-            rounded(signal.mean, 4),
+            rounded(signal.mean),
             _snr(signal, signals),
         )
         for signal in signals
