@@ -309,7 +309,9 @@ class FitResult:
 
         D* (and f D*) needs a perfusion signal that stands out of the noise, D a tissue signal.
         A value at a bound of its parameter is where the fit was stopped, not where the data put
-        it; only f = 0 is a result, as its bound is that of the model itself.
+        it; only f = 0 is a result, as its bound is that of the model itself. f needs both pools:
+        where there is no tissue signal, D is at its lower bound or D* has come down to D, what
+        was fitted as perfusion is tissue, and f is far too high.
 
         Parameters
         ----------
@@ -321,25 +323,40 @@ class FitResult:
         ndarray, shape (...)
         """
         values = self.maps[name].copy()
-        values[(self.status & self._doubts(name)) != 0] = np.nan
+        values[self._doubtful(name)] = np.nan
         return values
 
-    def _doubts(self, name: str) -> int:
-        """Return the flags of voxels in which a map is not reliable."""
-        pools, doubts = self.model.pools, 0
-        of = [name]
-        if pools is not None and pools.fast is not None and name in (pools.fast, "fD_star"):
-            doubts |= int(FitStatus.PERFUSION_NOT_DETECTED)
-            of = [pools.fast, *([pools.fraction] if name == "fD_star" and pools.fraction else [])]
-        elif pools is not None and name == pools.slow:
-            doubts |= int(FitStatus.TISSUE_NOT_DETECTED)
-        for parameter in of:
-            if parameter in self.model.names:
-                index = self.model.index(parameter)
-                doubts |= at_upper(index)
-                if pools is None or parameter != pools.fraction:
-                    doubts |= at_lower(index)
-        return doubts
+    def _doubtful(self, name: str) -> NDArray[np.bool_]:
+        """Return the voxels in which a map is not reliable."""
+        pools = self.model.pools
+        if pools is None:
+            return self._at_bound(name)
+        no_perfusion: NDArray[np.bool_] = (
+            self.status & int(FitStatus.PERFUSION_NOT_DETECTED)
+        ) != 0
+        no_tissue: NDArray[np.bool_] = (self.status & int(FitStatus.TISSUE_NOT_DETECTED)) != 0
+        if name == pools.slow:
+            return no_tissue | self._at_bound(name)
+        if name == pools.fast:
+            return no_perfusion | self._at_bound(name)
+        if name == pools.fraction:
+            merged = self._at_bound(pools.fast, upper=False) & ~no_perfusion
+            mixed = no_tissue | self._at_bound(pools.slow, upper=False) | merged
+            return mixed | self._at_bound(name, lower=False)
+        if name == "fD_star" and pools.fast is not None and pools.fraction is not None:
+            return self._doubtful(pools.fast) | self._doubtful(pools.fraction)
+        return self._at_bound(name)
+
+    def _at_bound(
+        self, name: str | None, *, lower: bool = True, upper: bool = True
+    ) -> NDArray[np.bool_]:
+        """Return the voxels in which a parameter is at a bound; none for what is no parameter."""
+        if name is None or name not in self.model.names:
+            return np.zeros(self.shape, dtype=bool)
+        index = self.model.index(name)
+        flags = lower * at_lower(index) | upper * at_upper(index)
+        found: NDArray[np.bool_] = (self.status & flags) != 0
+        return found
 
     def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
         """Return the value of each map at one voxel.

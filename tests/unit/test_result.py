@@ -69,9 +69,9 @@ def test_mask_counts_and_sentences(result):
 def test_reliable_hides_what_the_data_do_not_identify(result):
     hidden = {
         "D_star": FitStatus.PERFUSION_NOT_DETECTED,
-        "fD_star": FitStatus.PERFUSION_NOT_DETECTED,
+        "fD_star": FitStatus.PERFUSION_NOT_DETECTED | FitStatus.TISSUE_NOT_DETECTED,
         "D": FitStatus.TISSUE_NOT_DETECTED | at_upper(3),
-        "f": FitStatus.OK,
+        "f": FitStatus.TISSUE_NOT_DETECTED,
         "S0": FitStatus.OK,
         "ADC": FitStatus.OK,
     }
@@ -91,13 +91,34 @@ def test_a_value_at_its_bound_is_not_reliable(flag):
         at_upper(0): {"S0"},
         at_lower(1): set(),
         at_upper(1): {"f", "fD_star"},
-        at_lower(2): {"D_star", "fD_star"},
+        at_lower(2): {"f", "D_star", "fD_star"},
         at_upper(2): {"D_star", "fD_star"},
-        at_lower(3): {"D"},
+        at_lower(3): {"f", "D", "fD_star"},
         at_upper(3): {"D"},
     }
     assert {name for name in result.maps if np.isnan(result.reliable(name)[1])} == doubted[flag]
     assert all(np.isfinite(result.reliable(name)[0]) for name in result.maps)
+
+
+def test_f_of_pools_that_merge_is_not_reliable():
+    """But where perfusion is not detected, f is small, and D* at its bound says nothing of it."""
+    seen = at_lower(2) | FitStatus.PERFUSION_NOT_DETECTED
+    result = made_result(biexp_maps((2,)), status=[at_lower(2), seen])
+    assert np.isnan(result.reliable("f")).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("snr", [20, 40])
+def test_reliable_f_is_near_the_truth(snr):
+    """Of all f none is off by more than 0.3 where it is reliable; most of the others are."""
+    made = ik.simulate.phantom(shape=(64, 48, 2), snr=snr, seed=1)
+    result = ik.fit(made.dwi)
+    error = np.abs(result.maps["f"] - made.truth["f"])
+    good, known = np.isfinite(result.reliable("f")), np.isfinite(error)
+    assert (error[good & known] < 0.3).mean() > 0.999
+    assert (error[~good & known] > 0.3).mean() > 0.5
+    # Vessels, which are nearly all perfusion, stay.
+    vessels = known & (made.truth["f"] > 0.8)
+    assert good[vessels].mean() > 0.9
 
 
 def test_reliable_of_a_model_without_pools_of_that_kind():
