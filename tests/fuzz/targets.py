@@ -287,15 +287,16 @@ def _drawing(random: Random, folder: Path) -> Attempt:
     names = random.choice(("", "1:a,2:b", "1:a", *(f"{word}:a" for word in mutators.WORDS)))
     reference = random.choice((None, None, "a", "x", *mutators.WORDS[:5]))
     kind = random.randrange(3)
+    study = _study()
 
     def read() -> None:
         drawing = Drawing(body, 0, names, reference, most=1 << 24)
         if kind == 0:
-            to_json(describe_regions(_study(), drawing))
+            to_json(describe_regions(study, drawing))
         elif kind == 1:
-            region_csv(_study(), drawing).encode()
+            region_csv(study, drawing).encode()
         else:
-            aligned_mask(_study(), body)
+            aligned_mask(study, body)
 
     return read
 
@@ -314,7 +315,8 @@ _REQUEST = {
 def _refit(random: Random, folder: Path) -> Attempt:
     kept = {key: value for key, value in _REQUEST.items() if random.random() < 0.7}
     body = mutators.json_text(random, {"voxel": [3, 3, 0], **kept})
-    return lambda: to_json(refit_voxel(_study(), from_json(body)))
+    study = _study()
+    return lambda: to_json(refit_voxel(study, from_json(body)))
 
 
 TARGETS = {

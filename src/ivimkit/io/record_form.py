@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -54,7 +54,7 @@ class _Acquisition(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Geometry(msgspec.Struct):
     affine: tuple[Row, Row, Row, Row]
-    voxel_units: str
+    voxel_units: Literal["unknown", "meter", "mm", "micron"]
     sform_code: Code
     qform_code: Code
     affine_units: str = "mm"

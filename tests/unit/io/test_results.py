@@ -315,6 +315,10 @@ def _drop(*path):
             _put("result", "geometry", "affine", [[1.0], [1.0, 2.0]]),
             "affine: expected a list of length 4",
         ),
+        (
+            _put("result", "geometry", "voxel_units", "inch"),
+            "result.geometry.voxel_units: invalid",
+        ),
         (_put("result", "geometry", "sform_code", 1e300), "result.geometry.sform_code: expected"),
         (_put("result", "acquisition", "labels", ["a"]), r"labels\[0\]: expected a whole number"),
         (_put("result", "acquisition", "labels", [2**70]), "not complete"),
