@@ -17,8 +17,9 @@ _VOXELS = 100
 _REGIONS, _SLOW_REGIONS = 400, 100
 _S0 = 1000.0
 _NAMES = ("D", "f", "D_star")
+# Of three kinds together, 1200 regions and 300: a true 95 % is measured to 0.6 and to 1.3.
 _RANGE = (93.0, 97.0)
-_SLOW_RANGE = (90.0, 100.0)
+_SLOW_RANGE = (92.0, 98.0)
 _B = np.array(ik.simulate.B13, dtype=np.float64)
 
 
@@ -71,7 +72,7 @@ _KINDS: dict[str, Callable[[np.random.Generator], NDArray[np.float64]]] = {
 def measure(settings: Settings) -> Findings:
     """Fit many regions of the same voxels, each with its own noise."""
     regions = settings.size(_REGIONS)
-    tables, quick, slow = [], [], []
+    tables = []
     for kind, make in _KINDS.items():
         clean = make(np.random.default_rng(1))
         value = _value(clean.mean(axis=0))
@@ -81,7 +82,6 @@ def measure(settings: Settings) -> Findings:
             n = min(regions, _SLOW_REGIONS) if way.slow else regions
             means = _fitted(clean, way, n)
             inside = [_inside(means, name, value[name]) for name in _NAMES]
-            (slow if way.slow else quick).extend(inside)
             off = [float(np.mean(means.maps[name]) / value[name] - 1) for name in _NAMES]
             above = float(np.mean(means.maps["D"] > means.maps["ADC"]))
             rows.append([way.label, n, *inside, *(100 * x for x in off), 100 * above])
@@ -95,8 +95,8 @@ def measure(settings: Settings) -> Findings:
         "nine starts.",
         tables=tables,
         targets=[
-            _target("Least squares and Rician varpro", quick, _RANGE),
-            _target(f"bayes, {_SLOW_REGIONS} regions", slow, _SLOW_RANGE),
+            _target("Least squares and Rician varpro", tables, False, _RANGE),
+            _target("bayes", tables, True, _SLOW_RANGE),
         ],
         notes=[
             f"Limits hold the value, % of the regions; of {_REGIONS} a true 95 % is measured to "
@@ -151,12 +151,16 @@ def _value(mean: NDArray[np.float64]) -> dict[str, float]:
     return {"f": float(best[1]), "D_star": 10 * float(best[2]), "D": float(best[3]) / 1000}
 
 
-def _target(who: str, found: list[float], limits: tuple[float, float]) -> Target:
+def _target(who: str, tables: list[Table], slow: bool, limits: tuple[float, float]) -> Target:
+    """Judge each method and parameter by all kinds of regions together."""
     low, high = limits
+    shares = np.array([[row[2:5] for row in table.rows] for table in tables], dtype=np.float64)
+    found = shares[:, [way.slow == slow for way in _WAYS]].mean(axis=0)
     return Target(
-        f"{who}: 95 % limits of D, f and D* hold the value in {low:g} to {high:g} %",
-        f"{min(found):.1f} to {max(found):.1f} %",
-        min(found) >= low and max(found) <= high,
+        f"{who}: 95 % limits of D, f and D* hold the value in {low:g} to {high:g} %, the three "
+        "kinds of regions together",
+        f"{found.min():.1f} to {found.max():.1f} %",
+        bool(found.min() >= low and found.max() <= high),
     )
 
 

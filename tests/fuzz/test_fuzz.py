@@ -35,13 +35,7 @@ def ended():
     return [line for line in lines if "ended" in line]
 
 
-# Labels with an unknown unit, or on another grid with a singular affine.
-_KNOWN = {"labels": pytest.mark.xfail(reason="readers of NIfTI are in the making", strict=False)}
-
-
-@pytest.mark.parametrize(
-    "target", [pytest.param(name, marks=_KNOWN.get(name, ())) for name in TARGETS]
-)
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_reader_refuses_with_a_sentence_or_reads(ended, target):
     cases = [case for case in ended if case["target"] == target]
     assert len(cases) == _CASES

@@ -167,3 +167,23 @@ def test_the_page_has_the_thresholds(repository):
             pytest.approx(factor * threshold.yellow),
             pytest.approx(factor * threshold.red),
         )
+
+
+def test_signal_to_noise_ratio_counts_the_volumes_of_a_b_value():
+    """Nine volumes have a third of the noise; a hundred at b = 0 alone are no help."""
+    clean = ik.simulate.signals("biexp", [1000.0, 0.2, 0.03, 1e-3], ik.simulate.B13)
+    b = np.array(ik.simulate.B13, float)
+
+    def judged(times):
+        bvals = np.repeat(b, times)
+        signal = np.random.default_rng(0).normal(np.repeat(clean, times), 50.0, (50, bvals.size))
+        found = light(ik.fit(signal, bvals), "signal-to-noise ratio", noise=ik.noise.given(50.0))
+        return found.colour, found.reason
+
+    assert judged(np.ones(b.size, int))[0] != "green"
+    colour, reason = judged(np.full(b.size, 9))
+    assert colour == "green"
+    assert "About 60 in the median voxel at b = 0 with 9 volumes per b-value (20 in one" in reason
+    colour, reason = judged(np.r_[100, np.ones(b.size - 1, int)])
+    assert colour != "green"
+    assert "per b-value" not in reason
