@@ -154,7 +154,7 @@ def _regions(
 ) -> list[_Region]:
     """Return each region with what there is to fit."""
     means, variances, numbers = _mean_signals(dwi, labels, usable)
-    b, volumes = dwi.fit_bvals, dwi.fit_counts
+    b, volumes = dwi.fit_bvals, dwi.fit_averages
     used = np.asarray(result.provenance.counts) > 0.0
     floor, coils = _floor(result.method)
     regions = []

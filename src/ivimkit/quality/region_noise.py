@@ -115,7 +115,7 @@ def _of_map(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     degrees = max(float(n_values - result.model.n_free), 1.0) + _degrees_of_prior(result)
     if result.dwi is not None and not isinstance(result.method, PosteriorMethod):
         # Where volumes were averaged, it is their spread that has told.
-        degrees = max(degrees, float((result.dwi.fit_counts - 1.0).sum()))
+        degrees = max(degrees, float((result.dwi.fit_averages - 1.0).sum()))
     sigma, total = pooled(values**2 * degrees, np.full(values.size, degrees), "median")
     return VoxelNoise(sigma, total)
 
