@@ -18,7 +18,7 @@ from ivimkit.cli.assignment import words
 from ivimkit.cli.output_folders import check_writable
 from ivimkit.cli.region_tables import (
     comparison_table,
-    mean_fit_line,
+    mean_fit_lines,
     region_heading,
     region_table,
     status_line,
@@ -186,7 +186,16 @@ class RegionReport:
     def _about(self) -> str:
         """Say which voxels were compared."""
         which = "All voxels" if self.reliable is False else "Reliable voxels"
-        return f"{which} are compared. The map that separates them best comes first."
+        return (
+            f"{which} are compared: their means in the table, their medians in the\n"
+            "sentence. The map that separates them best comes first."
+        )
+
+    def _counted(self) -> str:
+        """Say which voxels the tables of regions are about."""
+        if self.reliable:
+            return "Mean, sd and percentiles are of reliable voxels only."
+        return "Mean, sd and percentiles are of all voxels; of reliable ones with --reliable."
 
     def _write(self, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
         if self.out is None:
@@ -225,13 +234,16 @@ class RegionReport:
                 region_table(rows, parameters),
                 Text(status_line(row, parameters), style="dim"),
                 *(
-                    Text(f"voxels and mean signal disagree: {one.sentence}", style="yellow")
-                    for one in disagreeing
-                    if one.region == region
+                    Text(line, style="yellow")
+                    for line in mean_fit_lines(
+                        rows, parameters, [one for one in disagreeing if one.region == region]
+                    )
                 ),
-                *(Text(line, style="yellow") for line in [mean_fit_line(rows)] if line),
                 "",
             ]
+        if shown:
+            shown[-1] = Text(self._counted(), style="dim")
+            shown.append("")
         if "comparison" in tables:
             table = tables["comparison"]
             shown += [

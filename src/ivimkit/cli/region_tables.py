@@ -27,9 +27,11 @@ from ivimkit.status import in_words
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ivimkit.quality import Disagreement
+
 __all__ = [
     "comparison_table",
-    "mean_fit_line",
+    "mean_fit_lines",
     "region_heading",
     "region_table",
     "status_line",
@@ -69,19 +71,36 @@ def region_table(rows: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
 
 
 def status_line(row: pd.Series[Any], parameters: Sequence[Parameter]) -> str:
-    """Return the counts of a region's status flags, those that occur."""
+    """Return how many voxels of a region have each status flag, flags that occur only."""
     counts = [(str(name), float(value)) for name, value in row.items() if name not in _EXTENT]
     named = ((in_words(name, parameters), value) for name, value in counts if value)
-    return ", ".join(f"{words} {thousands(value)}" for words, value in named)
+    return f"voxels: {', '.join(f'{words} {thousands(value)}' for words, value in named)}"
 
 
-def mean_fit_line(rows: pd.DataFrame) -> str:
-    """Return the status of the fit of a region's mean signal; empty where there is none to tell.
+def mean_fit_lines(
+    rows: pd.DataFrame, parameters: Sequence[Parameter], disagreeing: Sequence[Disagreement]
+) -> list[str]:
+    """Return what to know of the fit of a region's mean signal; nothing where there is nothing.
 
-    The rows are those of `ivimkit.quality.roi_table`, by map.
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Those of `ivimkit.quality.roi_table`, by map.
+    parameters : sequence of Parameter
+        The parameters of the model.
+    disagreeing : sequence of Disagreement
+        Maps of the region of which its voxels say something else.
     """
-    found = str(rows["roi_fit_status"].iloc[0]) if "roi_fit_status" in rows else "OK"
-    return "" if found == "OK" else f"mean signal: {', '.join(found.split())}"
+    lines = []
+    status = str(rows["roi_fit_status"].iloc[0]) if "roi_fit_status" in rows else "OK"
+    if status != "OK":
+        lines.append(
+            f"mean signal: {', '.join(in_words(flag, parameters) for flag in status.split())}"
+        )
+    if disagreeing:
+        said = "; ".join(one.sentence for one in disagreeing)
+        lines.append(f"voxels and mean signal disagree: {said}")
+    return lines
 
 
 def comparison_table(comparison: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:

@@ -100,16 +100,19 @@ def judge(lesion: Evidence, reference: Evidence, means: Effect) -> Verdict:
     if difference.low <= 0.0 <= difference.high:
         return Verdict("no difference", basis, *pair, difference)
     word = "lower" if difference.value < 0.0 else "higher"
-    why = _doubt(difference, of_signals, reference, means) if basis == "voxels" else ""
+    why = _doubt(word, difference, of_signals, reference, means) if basis == "voxels" else ""
     return Verdict("unknown" if why else word, basis, *pair, difference, why)
 
 
-def _doubt(difference: Estimate, of_signals: Estimate, reference: Evidence, means: Effect) -> str:
+def _doubt(
+    word: str, difference: Estimate, of_signals: Estimate, reference: Evidence, means: Effect
+) -> str:
     """Return what speaks against the direction of the medians; nothing if nothing does."""
     sign = math.copysign(1.0, difference.value)
     least = _TRIVIAL * abs(reference.signal.value)
     if math.isfinite(of_signals.value) and sign * of_signals.value < -least:
-        return "voxels and mean signal disagree"
+        other = {"lower": "higher", "higher": "lower"}[word]
+        return f"the voxels are {word}, the mean signal is {other}"
     if math.isfinite(means.g) and means.g_lo <= 0.0 <= means.g_hi:
         return "medians and means of the voxels disagree"
     return ""

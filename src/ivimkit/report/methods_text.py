@@ -32,6 +32,11 @@ _EFFECT = (
     "Hedges LV. Distribution theory for Glass's estimator of effect size and related estimators. "
     "J Educ Stat 1981;6:107-128. doi:10.3102/10769986006002107"
 )
+_MEDIANS = (
+    "Bonett DG, Price RM. Statistical inference for a linear function of medians: confidence "
+    "intervals, hypothesis testing, and sample size requirements. Psychol Methods "
+    "2002;7:370-383. doi:10.1037/1082-989X.7.3.370"
+)
 _ROC = (
     "Hanley JA, McNeil BJ. The meaning and use of the area under a receiver operating "
     "characteristic (ROC) curve. Radiology 1982;143:29-36. doi:10.1148/radiology.143.1.7063747"
@@ -93,18 +98,27 @@ def methods_text(result: FitResult, citations: Citations) -> str:
     return " ".join(text for part in parts for text in part(result, citations))
 
 
-def comparison_text(citations: Citations) -> str:
+def comparison_text(citations: Citations, *, reliable_only: bool = True) -> str:
     """Write how a lesion was compared with its reference.
 
     Parameters
     ----------
     citations : Citations
         Takes the references.
+    reliable_only : bool
+        Whether voxels that are not reliable were left out.
     """
+    left_out = (
+        " Voxels whose value the data did not determine (a parameter at a bound, or its pool not "
+        "detected) were left out, map by map."
+        if reliable_only
+        else ""
+    )
     return (
-        f"Lesion and reference were compared voxel-wise by Hedges' g{citations.cite([_EFFECT])}, "
-        f"the area under the receiver operating characteristic curve{citations.cite([_ROC])} and "
-        "the Mann-Whitney U test."
+        "Lesion and reference were compared by the medians of their voxels with 95 % limits of "
+        f"the difference{citations.cite([_MEDIANS])}, voxel-wise by Hedges' "
+        f"g{citations.cite([_EFFECT])}, the area under the receiver operating characteristic "
+        f"curve{citations.cite([_ROC])} and the Mann-Whitney U test.{left_out}"
     )
 
 
@@ -310,5 +324,6 @@ def _outcome(result: FitResult, citations: Citations) -> Iterator[str]:
     if pools is not None and pools.fast is not None and unseen:
         yield (
             f"In {thousands(unseen)} ({percent(unseen / max(1, total))}) the perfusion fraction "
-            "could not be told from 0 at the level of the noise, and D* is not identifiable."
+            "could not be distinguished from 0 at this level of noise, so D* is not identifiable "
+            "there."
         )

@@ -17,7 +17,7 @@ from ivimkit.report.shown import BACKGROUND
 from ivimkit.report.view import Cut, choose_cut, view_of
 from ivimkit.result import FitResult
 from ivimkit.rounding import thousands
-from ivimkit.status import FAILED, FitStatus, explain, gravest, gravest_first
+from ivimkit.status import FAILED, FitStatus, explain, gravest, gravest_first, in_words
 
 __all__ = ["Grade", "graded", "grades", "status_panels"]
 
@@ -91,6 +91,8 @@ class Grade:
         The flag of the voxels that have it; 0 for those with nothing to report.
     name : str
         Of the flag.
+    words : str
+        The same as people write it.
     colour : str
         As matplotlib and pages write it.
     shown : int
@@ -101,6 +103,7 @@ class Grade:
 
     flag: int
     name: str
+    words: str
     colour: str
     shown: int
     total: int
@@ -109,7 +112,7 @@ class Grade:
     def entry(self) -> str:
         """What the legend says."""
         more = f" of {thousands(self.total)}" if self.total > self.shown else ""
-        return f"{self.name}: {thousands(self.shown)}{more}"
+        return f"{self.words}: {thousands(self.shown)}{more}"
 
 
 def grades(result: FitResult) -> list[Grade]:
@@ -135,7 +138,9 @@ def grades(result: FitResult) -> list[Grade]:
         total = int(np.count_nonzero(inside & flag if flag else inside == 0))
         if total or not flag:
             shown = int(np.count_nonzero(worst == flag))
-            found.append(Grade(flag, names[flag][0], colours.get(flag, _FITTED), shown, total))
+            name = names[flag][0]
+            words, colour = in_words(name, parameters), colours.get(flag, _FITTED)
+            found.append(Grade(flag, name, words, colour, shown, total))
     return found
 
 

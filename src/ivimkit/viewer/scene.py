@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -154,7 +153,7 @@ def _grades(result: FitResult) -> list[dict[str, Any]]:
         {
             "name": grade.name,
             "colour": grade.colour,
-            "words": re.split("[:,]|[.] ", about[grade.flag][1] + " ")[0],
+            "words": grade.words,
             "sentence": about[grade.flag][1],
             "advice": about[grade.flag][2],
             "shown": grade.shown,

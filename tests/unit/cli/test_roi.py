@@ -64,7 +64,7 @@ def test_the_table_is_that_of_the_library(roi, fitted, made, tmp_path):
 def test_numbers_on_the_terminal(roi, fitted, made):
     text = roi("--names", "{folder}/names.csv").stdout
     # A terminal wraps sentences; a pipe gets them whole.
-    whole = ("OK", "voxels and mean signal")
+    whole = ("voxels", "mean signal")
     assert max(len(line) for line in text.splitlines() if not line.startswith(whole)) <= 80
     result = ik.load_result(fitted / "dwi_ivim", scan=True)
     liver = quality.roi_table(result, made.labels, made.label_names).loc[("liver", "D")]

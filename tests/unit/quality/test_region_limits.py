@@ -13,7 +13,7 @@ from scipy.stats import binom
 
 import ivimkit as ik
 from ivimkit import quality
-from ivimkit.cli.region_tables import mean_fit_line
+from ivimkit.cli.region_tables import mean_fit_lines
 from ivimkit.status import FitStatus
 
 B = np.array(ik.simulate.B13, dtype=float)
@@ -180,10 +180,11 @@ def test_the_table_tells_the_status_of_the_fit():
     result = ik.fit(np.random.default_rng(0).normal(clean, 10.0), B)
     labels = ik.Labels(np.repeat([1, 2], 20), {1: "vessel", 2: "liver"})
     means, table = quality.roi_fit(result, labels), quality.roi_table(result, labels)
-    lines = [mean_fit_line(table.loc[name]) for name in labels]
-    assert "mean signal: " in lines[0]
-    assert "TISSUE_NOT_DETECTED" in lines[0]
-    assert lines[1] == ""
+    said = [mean_fit_lines(table.loc[name], result.model.parameters, ()) for name in labels]
+    assert said[0][0].startswith("mean signal: ")
+    assert "tissue not detected" in said[0][0]
+    assert "_" not in said[0][0]
+    assert said[1] == []
     assert means.status[0] & int(FitStatus.TISSUE_NOT_DETECTED)
     for name in ("D", "f", "ADC"):
         assert "TISSUE_NOT_DETECTED" in table.loc[("vessel", name), "roi_fit_status"]

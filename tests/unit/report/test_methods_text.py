@@ -204,7 +204,10 @@ def test_one_direction_is_averaged_arithmetically():
 
 def test_comparisons_cite_their_statistics():
     citations = Citations()
-    assert "[1], the area under" in comparison_text(citations)
-    assert "agreement [3]" in agreement_text(citations)
+    text = comparison_text(citations)
+    assert "difference [1], voxel-wise by Hedges' g [2], the area under" in text
+    assert "did not determine" in text
+    assert "left out" not in comparison_text(citations, reliable_only=False)
+    assert "agreement [4]" in agreement_text(citations)
     assert "[1]" in comparison_text(citations)
-    assert len(citations.listed) == 3
+    assert len(citations.listed) == 4

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgba
 from ivimkit import models
 from ivimkit.errors import ShapeError
 from ivimkit.report import status_panels
-from ivimkit.status import FitStatus, at_lower, at_upper, explain, gravest_first
+from ivimkit.status import FitStatus, at_lower, at_upper, explain, gravest_first, in_words
 from made_results import biexp_maps, made_result
 
 SHAPE = (8, 8, 2)
@@ -29,9 +29,9 @@ def test_legend_counts_every_flag(result):
     texts = [text.get_text() for text in status_panels(result).legends[0].get_texts()]
     assert texts == [
         "OK: 88",
-        "NON_FINITE: 2",
-        "D_star_AT_UPPER_BOUND: 4",
-        "PERFUSION_NOT_DETECTED: 2 of 4",
+        "signal not finite: 2",
+        "D* at its upper bound: 4",
+        "perfusion not detected: 2 of 4",
     ]
 
 
@@ -75,7 +75,7 @@ def test_of_every_pair_of_flags_the_graver_one_is_seen():
     told = drawn_and_told(made_result(biexp_maps(status.shape), status=status))
     assert all(drawn == count for drawn, count in told.values()), told
     assert sum(count for _, count in told.values()) == len(pairs)
-    names = {flag: name for flag, (name, *_) in explain(parameters).items()}
+    names = {flag: in_words(name, parameters) for flag, (name, *_) in explain(parameters).items()}
     for flag in flags:
         graver_than = sum(order.index(flag) < order.index(other) for other in flags)
         assert told.get(names[flag], (0, 0))[1] == graver_than, names[flag]

@@ -30,7 +30,8 @@ def methods(subject: Subject) -> Section:
     for side in subject.sides:
         text = methods_text(side.result, citations)
         if subject.lesion is not None:
-            text = f"{text} {comparison_text(citations)}"
+            reliable = subject.reliable_only is not False
+            text = f"{text} {comparison_text(citations, reliable_only=reliable)}"
         label = f"Methods paragraph of {side.name}" if side.name else "Methods paragraph"
         paragraphs.append(Code(text, label, prose=True))
     if len(subject.sides) > 1:

@@ -43,10 +43,15 @@ _HEAD = (
 _FIT_HEAD = ("fit of the mean", "95 % limits")
 _ABOUT_THE_CONTRAST = (
     "The map that separates the lesion best comes first. CNR: difference by the sd of the "
-    "reference; AUC: area under the ROC curve; p: Mann-Whitney test. Voxels are taken as "
-    "independent, which neighbours are not quite. The sentence compares medians of reliable "
-    "voxels, whose value the data identify, or the fits of the mean signals where too few are."
+    "reference; AUC: area under the ROC curve; p: Mann-Whitney test. Voxels count as "
+    "independent, although neighbours are not quite. The table has means; the sentence compares "
+    "medians, or the fits of the mean signals where too few voxels are reliable."
 )
+_ABOUT_THE_TABLES = {
+    True: "Mean, sd and percentiles are of reliable voxels only, whose value the data determine.",
+    False: "Mean, sd and percentiles are of all voxels with a value; reliable are those whose "
+    "value the data determine.",
+}
 _AUC = 0.1
 """To two places."""
 
@@ -71,6 +76,7 @@ def regions(subject: Subject) -> Section | None:
         blocks.append(Text(_ABOUT_THE_CONTRAST, "note"))
     if subject.labels is not None:
         blocks += _tables(subject.labels, subject)
+        blocks.append(Text(_ABOUT_THE_TABLES[bool(subject.reliable_only)], "note"))
     return Section("Regions", "regions", blocks)
 
 
