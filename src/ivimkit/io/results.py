@@ -42,7 +42,7 @@ from ivimkit.io.untrusted import untrusted
 from ivimkit.parameter import Parameter
 from ivimkit.result import FitResult, Provenance
 from ivimkit.signal_model import SignalModel
-from ivimkit.writing import Files, finish, located, write_files
+from ivimkit.writing import Files, finish, located, told_as_input, write_files
 
 __all__ = [
     "FIGURES",
@@ -183,7 +183,8 @@ def save_with(
         check_mask_free(target, _RECORD)
     # What this result was made from may lie among the files of an earlier one.
     used = {source["path"] for source in result.provenance.sources}
-    outdated = [*files_of(target, _RECORD), *_drawn_of(target)]
+    with told_as_input(target):
+        outdated = [*files_of(target, _RECORD), *_drawn_of(target)]
     outdated = [name for name in outdated if str(target / name) not in used]
     write_files(target, *further, Files(names, partial(_write, result), outdated))
 
