@@ -67,7 +67,7 @@ class Geometry:
     ) -> None:
         try:
             matrix = np.eye(4) if affine is None else np.array(affine, dtype=np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ShapeError(
                 "the affine is not an array of numbers; expected a finite (4, 4) matrix. Leave "
                 "it out if the positions do not matter"

@@ -264,7 +264,8 @@ def _result(random: Random, folder: Path) -> Attempt:
         _ = result.counts(), result.sentence((0,) * len(result.shape))
         _ = [result.reliable(name) for name in result.maps]
         labels = ik.Labels(np.ones(result.shape, int), {1: "liver"})
-        quality.roi_table(result, labels, mean_fit=False)
+        quality.roi_table(result, labels, mean_fit=result.dwi is not None)
+        quality.lights(result)
         rerun(result)
         methods_text(result, Citations())
         ik.save(result, folder / "again")

@@ -22,6 +22,7 @@ def test_voxel_size_of_a_rotated_affine():
     ("affine", "message"),
     [
         (np.eye(3), r"affine has shape \(3, 3\) and is finite; expected a finite \(4, 4\)"),
+        ([[10**400] * 4] * 4, "affine is not an array of numbers; expected a finite"),
         (np.full((4, 4), np.nan), r"affine has shape \(4, 4\) and is not finite; expected"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ivimkit import __version__, io, simulate
+from ivimkit import __version__, io, models, simulate
 from ivimkit.cli.assignment import number_list, triple
 from ivimkit.cli.output_folders import check_writable
 from ivimkit.io.folder import check_free, write_folder
@@ -98,8 +98,10 @@ class PhantomFiles:
         io.save_scan(made.dwi, folder / "dwi.nii.gz")
         io.save_map(made.dwi.mask.astype(np.uint8), folder / "mask.nii.gz", geometry)
         io.save_map(made.labels, folder / "labels.nii.gz", geometry)
+        model = models.get("biexp")
         for name in _TRUTH:
-            io.save_map(made.truth[name], folder / f"true_{name}.nii.gz", geometry)
+            about = dataclasses.replace(model[name], name=f"true_{name}")
+            io.save_map(made.truth[name], folder / f"true_{name}.nii.gz", geometry, about=about)
         write_json(folder / "phantom.json", self._record(made))
 
     def _record(self, made: Phantom) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from ivimkit.io.maps import save_map, write_image
 from ivimkit.io.record import write_json
 from ivimkit.io.results import FIGURES, MASK, check_mask_free, files_of
 from ivimkit.io.scan import AnyPath
+from ivimkit.parameter import Parameter
 from ivimkit.writing import Files, write_files
 
 if TYPE_CHECKING:
@@ -169,9 +171,23 @@ def _maps(comparison: Comparison) -> Iterator[tuple[str, NDArray[Any], dict[str,
         yield f"{quantity}_averaged", averaged[quantity], {**about, **common, **missing}
 
 
+def _shown(comparison: Comparison, name: str, unit: str) -> Parameter:
+    """Return what the header of a map says of it."""
+    display = (math.nan, math.nan)
+    if name.startswith("weight_"):
+        display = (0.0, 1.0)
+    for result in comparison.results.values():
+        for parameter in result.model.parameters:
+            if name == f"{parameter.name}_averaged":
+                display = parameter.display
+    unit = "" if unit == "1" else unit
+    return Parameter(name, name, unit, -math.inf, math.inf, 0.0, display)
+
+
 def _write(comparison: Comparison, names: list[str], folder: Path) -> None:
     for name, array, about in _maps(comparison):
-        write_image(folder / f"{name}.nii.gz", array, comparison.geometry)
+        shown = _shown(comparison, name, str(about["Units"]))
+        write_image(folder / f"{name}.nii.gz", array, comparison.geometry, shown)
         write_json(folder / f"{name}.json", about)
     inside = _found_mask(comparison)
     if inside is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import FileFormatError
+from ivimkit.io.untrusted import reason_of
 
 __all__ = [
     "beside",
@@ -151,18 +152,35 @@ def beside(scan: Path, kind: str) -> Path | None:
     wanted = [f"{stem}.{kind}", f"{stem}.{kind}s"]
     if stem.lower() == "data":
         wanted += [kind, f"{kind}s"]
-    there = {path.name: path for path in sorted(scan.parent.iterdir()) if path.is_file()}
-    found = _first(there, wanted) or _inherited(scan, kind)
-    return found or _first(there, [f"{stem}.grad", f"{stem}.b"])
+    tables = [f"{stem}.grad", f"{stem}.b"]
+    # A folder that may not be listed can hold files that may be read.
+    known = [scan.parent / name for name in (*wanted, *tables)]
+    files = _files_in(scan.parent) or filter(_is_file, known)
+    there = {path.name: path for path in files}
+    return _first(there, wanted) or _inherited(scan, kind) or _first(there, tables)
 
 
 def near_misses(scan: Path, kind: str) -> list[Path]:
     """Return files beside a scan that may hold what `beside` did not find, at most three."""
-    names = sorted(path for path in scan.parent.iterdir() if path.is_file())
     stem = _stem(scan).lower()
-    alike = [path for path in names if kind in path.name.lower()]
+    alike = [path for path in _files_in(scan.parent) if kind in path.name.lower()]
     alike.sort(key=lambda path: stem not in path.name.lower())
     return alike[:3]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the files of a folder that may be looked at; none if it may not be listed."""
+    try:
+        return sorted(filter(_is_file, folder.iterdir()))
+    except OSError:
+        return []
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _stem(scan: Path) -> str:
@@ -182,18 +200,17 @@ def _inherited(scan: Path, kind: str) -> Path | None:
     """Find the file that BIDS lets a scan inherit: nearest folder, then most entities."""
     folder = scan.absolute().parent
     levels = [folder, *folder.parents]
-    root = next((n for n, at in enumerate(levels) if (at / _DATA_SET).is_file()), None)
+    root = next((n for n, at in enumerate(levels) if _is_file(at / _DATA_SET)), None)
     if root is None:
         return None
     *entities, suffix = _stem(scan).split("_")
     for at in levels[: root + 1]:
         fitting = [
             path
-            for path in sorted(at.iterdir())
+            for path in _files_in(at)
             if path.suffix == f".{kind}"
             and path.stem.split("_")[-1] == suffix
             and set(path.stem.split("_")[:-1]) <= set(entities)
-            and path.is_file()
         ]
         if fitting:
             return max(fitting, key=lambda path: path.stem.count("_"))
@@ -241,9 +258,9 @@ def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise FileFormatError(
-            f"cannot read {path}: {error.strerror}; expected a text file of numbers"
+            f"cannot read {path}: {reason_of(error)}; expected a text file of numbers"
         ) from None
     if len(data) > _LARGEST:
         raise FileFormatError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ivimkit.geometry import Geometry
 from ivimkit.io.gradients import write_bvals, write_bvecs
 from ivimkit.io.nifti_header import MM
 from ivimkit.io.scan import AnyPath
+from ivimkit.parameter import Parameter
 from ivimkit.writing import check_file, write_file, write_folder
 
 __all__ = ["image_bytes", "save_map", "save_scan", "write_image"]
@@ -24,6 +26,8 @@ nib: Any = nibabel
 
 _NIFTI1_LONGEST = 32767
 _NIFTI1_SIZE = 348
+# Bytes of the fields that hold names, without the zero at their end.
+_DESCRIP, _INTENT_NAME = 79, 15
 _STORABLE = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 _GEOMETRY_FIELDS = (
     *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
@@ -32,7 +36,12 @@ _GEOMETRY_FIELDS = (
 
 
 def save_map(
-    array: NDArray[Any], path: AnyPath, geometry: Geometry, *, overwrite: bool = False
+    array: NDArray[Any],
+    path: AnyPath,
+    geometry: Geometry,
+    *,
+    about: Parameter | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Save an array as NIfTI: a map as float32, labels as they are.
 
@@ -44,6 +53,8 @@ def save_map(
         ``.nii`` or ``.nii.gz``.
     geometry : Geometry
         Where the voxels are, e.g. ``dwi.geometry``.
+    about : Parameter, optional
+        What the map shows; see `write_image`.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -68,7 +79,7 @@ def save_map(
     """
     target = _free(path, overwrite)
     kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
-    image = _image(array if kept else _float32(array), geometry)
+    image = _image(array if kept else _float32(array), geometry, about)
     write_file(target, lambda path: nib.save(image, path))
 
 
@@ -123,8 +134,14 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
     write_folder(target.parent, names, write, outdated=[vec_name])
 
 
-def write_image(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
+def write_image(
+    path: Path, array: NDArray[Any], geometry: Geometry, about: Parameter | None = None
+) -> None:
     """Write a map as float32 (integers of 32 bits as they are), in place.
+
+    The header says what the map shows, for programs that know nothing of ivimkit: name and unit
+    in ``descrip``, the name in ``intent_name``, and the range of figures, which viewers take for
+    their window, in ``cal_min`` and ``cal_max``.
 
     Parameters
     ----------
@@ -134,6 +151,8 @@ def write_image(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
         Up to seven axes; fewer than three are padded.
     geometry : Geometry
         Where the voxels are.
+    about : Parameter, optional
+        What the map shows.
 
     Raises
     ------
@@ -141,7 +160,7 @@ def write_image(path: Path, array: NDArray[Any], geometry: Geometry) -> None:
         If the array has more axes than NIfTI can have.
     """
     data = array if array.dtype.kind in "iu" else _float32(array)
-    nib.save(_image(data, geometry), path)
+    nib.save(_image(data, geometry, about), path)
 
 
 def image_bytes(array: NDArray[Any], geometry: Geometry) -> bytes:
@@ -182,7 +201,7 @@ def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
         return array.astype(np.float32)
 
 
-def _image(data: NDArray[Any], geometry: Geometry) -> Any:
+def _image(data: NDArray[Any], geometry: Geometry, about: Parameter | None = None) -> Any:
     if data.ndim > 7:
         raise ShapeError(
             f"the array has {data.ndim} axes; expected at most 7, as NIfTI has. Reshape it"
@@ -194,7 +213,22 @@ def _image(data: NDArray[Any], geometry: Geometry) -> Any:
     header.set_data_dtype(data.dtype)
     header.set_data_shape(padded.shape)
     _set_geometry(header, geometry)
+    if about is not None:
+        _set_meaning(header, about)
     return (nib.Nifti2Image if second else nib.Nifti1Image)(padded, None, header)
+
+
+def _set_meaning(header: Any, about: Parameter) -> None:
+    header["descrip"] = _ascii(f"ivimkit {about.name} {about.unit}".strip(), _DESCRIP)
+    header.set_intent("estimate", name=_ascii(about.name, _INTENT_NAME).decode())
+    low, high = about.display
+    # 0 and 0, as it was, leave the window to the viewer.
+    if math.isfinite(low) and math.isfinite(high) and low < high:
+        header["cal_min"], header["cal_max"] = low, high
+
+
+def _ascii(text: str, n_bytes: int) -> bytes:
+    return text.encode("ascii", "replace")[:n_bytes]
 
 
 def _set_geometry(header: Any, geometry: Geometry) -> None:

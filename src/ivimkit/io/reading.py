@@ -254,13 +254,20 @@ def numbers_of(bvals: Any) -> Any:
 
     A file of that name goes first.
     """
-    if not isinstance(bvals, str | PathLike) or Path(bvals).exists():
+    if not isinstance(bvals, str | PathLike) or _is_there(bvals):
         return bvals
     words = os.fspath(bvals).replace(",", " ").split()
     try:
         return [float(word) for word in words] if len(words) > 1 else bvals
     except ValueError:
         return bvals
+
+
+def _is_there(path: AnyPath) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
 
 
 def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> Path | None:

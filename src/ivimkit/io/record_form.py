@@ -25,6 +25,7 @@ _KINDS = {
     "bool": "true or false",
     "null": "nothing",
 }
+_NAMED_KINDS = re.compile(r"`(\w+(?: \| \w+)*)`")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A[^/\\\x00-\x1f]{1,200}\Z")]
 Code = Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)]
@@ -77,7 +78,7 @@ class _Region(msgspec.Struct):
     prior: str | None
     prior_options: dict[str, Any]
     prior_given: bool
-    variance: float | str | Numbers | None
+    variance: Literal["scan", "voxel"] | tuple[float, float]
 
 
 class _Scan(msgspec.Struct):
@@ -97,7 +98,7 @@ class _Options(msgspec.Struct):
     display: Pairs = {}
     uncertainty: str | None = None
     uncertainty_options: dict[str, Any] = {}
-    sigma: float | str | None = None
+    sigma: float | Literal["map"] | None = None
     average: str = "auto"
     weights: Numbers | None = None
     adc_bvals: Numbers | None = None
@@ -173,10 +174,13 @@ def _sentence(error: str) -> str:
     missing = _MISSING.match(error)
     if missing:
         return repr(missing[1])
-    for kind, words in _KINDS.items():
-        error = error.replace(f"`{kind}`", words).replace(
-            f"`{kind} | null`", f"{words} or nothing"
-        )
+    error = _NAMED_KINDS.sub(lambda found: _in_words(found[1]), error)
     what, at, place = error.partition(" - at `$.")
     what = what[:1].lower() + what[1:]
     return f"{place.rstrip('`')}: {what}" if at else what
+
+
+def _in_words(kinds: str) -> str:
+    """Return the words for ``float | null``; as it is, in its marks, if it names no kinds."""
+    words = [_KINDS.get(kind) for kind in kinds.split(" | ")]
+    return f"`{kinds}`" if None in words else " or ".join(map(str, words))

@@ -39,9 +39,10 @@ from ivimkit.io.record import (
 )
 from ivimkit.io.scan import AnyPath
 from ivimkit.io.untrusted import untrusted
+from ivimkit.parameter import Parameter
 from ivimkit.result import FitResult, Provenance
 from ivimkit.signal_model import SignalModel
-from ivimkit.writing import Files, finish, located, write_files
+from ivimkit.writing import Files, finish, located, told_as_input, write_files
 
 __all__ = [
     "FIGURES",
@@ -71,6 +72,7 @@ _PICTURE = re.compile(
     r"(maps|status|histograms|uncertainty|residuals|lesion|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
     r"\.png"
 )
+_STATUS = Parameter("status", "status", "", 0.0, math.inf, 0.0)
 _USUAL_MAPS = ("S0", "f", "D_star", "D", "status", *(parameter.name for parameter in DERIVED))
 
 
@@ -181,7 +183,8 @@ def save_with(
         check_mask_free(target, _RECORD)
     # What this result was made from may lie among the files of an earlier one.
     used = {source["path"] for source in result.provenance.sources}
-    outdated = [*files_of(target, _RECORD), *_drawn_of(target)]
+    with told_as_input(target):
+        outdated = [*files_of(target, _RECORD), *_drawn_of(target)]
     outdated = [name for name in outdated if str(target / name) not in used]
     write_files(target, *further, Files(names, partial(_write, result), outdated))
 
@@ -274,9 +277,10 @@ def _write(result: FitResult, folder: Path) -> None:
         write_json(folder / f"{name}.json", sidecar(result, name))
     for name, values in result.model.fixed_maps.items():
         path = folder / _image_name(f"fixed_{name}")
-        jobs.append(partial(write_image, path, values, result.geometry))
+        fixed = dataclasses.replace(result.model[name], name=f"fixed_{name}")
+        jobs.append(partial(write_image, path, values, result.geometry, fixed))
     status = folder / _image_name("status")
-    jobs.append(partial(write_image, status, result.status, result.geometry))
+    jobs.append(partial(write_image, status, result.status, result.geometry, _STATUS))
     write_json(folder / "status.json", status_sidecar(result))
     if _has_own_mask(result):
         inside = result.mask.astype(np.uint8)
@@ -294,7 +298,8 @@ def _write(result: FitResult, folder: Path) -> None:
 
 def _write_map(result: FitResult, folder: Path, name: str) -> None:
     # The map is asked for here, so that few of them are in memory at a time.
-    write_image(folder / _image_name(name), result.maps[name], result.geometry)
+    about = describe(name, result.model.parameters)
+    write_image(folder / _image_name(name), result.maps[name], result.geometry, about)
 
 
 def _read(

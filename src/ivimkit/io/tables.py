@@ -19,7 +19,7 @@ from ivimkit.io.cells import escaped, guarded, unguarded, with_texts
 from ivimkit.io.folder import absolute
 from ivimkit.io.record import plain
 from ivimkit.io.scan import AnyPath
-from ivimkit.io.untrusted import untrusted
+from ivimkit.io.untrusted import reason_of, untrusted
 from ivimkit.writing import check_file, finish, write_folder
 
 if TYPE_CHECKING:
@@ -143,7 +143,15 @@ def load_table(path: AnyPath) -> pd.DataFrame:
     file = Path(path)
     finish(file.parent)
     ending = _ending(file)
-    if not file.is_file():
+    try:
+        there = file.is_file()
+        if there:
+            file.open("rb").close()
+    except OSError as error:
+        raise FileFormatError(
+            f"{file} cannot be read ({reason_of(error)}); expected a table. Check path and rights"
+        ) from None
+    if not there:
         raise FileFormatError(f"there is no file {file}; expected a table. Check the path")
     if ending == ".xlsx":
         _need_openpyxl()

@@ -48,8 +48,9 @@ def pooled(
         Degrees of freedom of sigma^2, i.e. twice its inverse relative variance.
     """
     if pool == "mean" or squares.size < 3:
-        total = float(degrees.sum())
-        return math.sqrt(float(squares.sum()) / total), total
+        # Rounded once, so that the order of the voxels changes no bit.
+        total = math.fsum(degrees.tolist())
+        return math.sqrt(math.fsum(squares.tolist()) / total), total
     known, which, counts = np.unique(degrees, return_inverse=True, return_counts=True)
     middle, steepness = median_of_chi2(known)
     sigma = math.sqrt(float(np.median(squares / middle[which])))

@@ -1,5 +1,7 @@
 """b-value and direction files: every layout, every kind of rubbish."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -171,6 +173,25 @@ def test_only_a_file_of_the_same_name_is_beside(tmp_path):
     (tmp_path / "bvals").write_text("0 1000")
     (tmp_path / "dwi.bval").mkdir()
     assert beside(tmp_path / "dwi.nii.gz", "bval") is None
+
+
+def test_a_file_in_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
+    (tmp_path / "dwi.bval").write_text("0 1000")
+
+    def refused(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert beside(tmp_path / "dwi.nii.gz", "bval") == tmp_path / "dwi.bval"
+    assert beside(tmp_path / "dwi.nii.gz", "bvec") is None
+    assert near_misses(tmp_path / "dwi.nii.gz", "bvec") == []
+
+
+def test_a_name_that_no_file_can_have(tmp_path):
+    with pytest.raises(FileFormatError, match=r"cannot read .*; expected a text file"):
+        read_bvals(tmp_path / "a\0.bval")
+    with pytest.raises(FileFormatError, match="File name too long; expected a text file"):
+        read_bvals(tmp_path / ("a" * 300))
 
 
 def test_exact_name_before_other_case(tmp_path):

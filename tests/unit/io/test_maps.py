@@ -7,12 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from ivimkit import models
 from ivimkit.dwi import DWI
 from ivimkit.errors import InputError, OutputExistsError, ShapeError
 from ivimkit.geometry import Geometry
 from ivimkit.io import load, load_map, save_map, save_scan
 from ivimkit.io.maps import write_image
 from ivimkit.io.nifti import open_nifti
+from ivimkit.parameter import Parameter
 
 OBLIQUE = np.array([[-1.9, 0.2, 0.1, 90], [0.2, 1.9, -0.3, -70], [0.1, 0.4, 3.4, 5], [0, 0, 0, 1]])
 GEOMETRY_FIELDS = (
@@ -101,6 +103,32 @@ def test_numbers_beyond_float32_become_infinite(tmp_path):
 def test_a_long_list_of_voxels(tmp_path):
     save_map(np.arange(70_000.0), tmp_path / "a.nii.gz", Geometry())
     assert load_map(tmp_path / "a.nii.gz").shape == (70_000, 1, 1)
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_the_header_says_what_a_map_shows(tmp_path, kind):
+    geometry = scanner_file(tmp_path / "a.nii", kind, 1, 1).geometry
+    about = models.get("biexp")["D"]
+    save_map(np.ones((4, 3, 2)), tmp_path / "D.nii.gz", geometry, about=about)
+    header = nib.load(tmp_path / "D.nii.gz").header
+    assert header["descrip"].item().decode() == "ivimkit D mm^2/s"
+    assert header.get_intent() == ("estimate", (), "D")
+    np.testing.assert_allclose([header["cal_min"], header["cal_max"]], about.display, rtol=1e-6)
+    # Nothing else changes, and a map of which nothing is known claims nothing.
+    save_map(np.ones((4, 3, 2)), tmp_path / "plain.nii.gz", geometry)
+    plain = nib.load(tmp_path / "plain.nii.gz").header
+    other = {name for name in plain if plain[name].tobytes() != header[name].tobytes()}
+    assert other == {"descrip", "intent_code", "intent_name", "cal_max"}
+    assert (plain["descrip"], plain["cal_max"], plain.get_intent()[0]) == (b"", 0, "none")
+
+
+def test_names_that_the_header_has_no_room_for(tmp_path):
+    about = Parameter("schnelle_Wassermoleküle" * 9, "", "", 0, 1, 0, (np.nan, np.nan))
+    save_map(np.ones((2, 2, 2)), tmp_path / "a.nii", Geometry(), about=about)
+    header = nib.load(tmp_path / "a.nii").header
+    assert header["descrip"].item().startswith(b"ivimkit schnelle_Wassermolek?le")
+    assert header.get_intent()[2] == "schnelle_Wasser"
+    assert header["cal_max"] == 0
 
 
 def test_the_same_map_makes_the_same_bytes(tmp_path):

@@ -42,6 +42,11 @@ def test_paths_can_be_strings(scan):
     assert load(str(scan), bvals=str(scan.with_name("dwi.bval"))).shape == SHAPE
 
 
+def test_b_values_of_a_name_that_cannot_be_looked_for(scan):
+    with pytest.raises(FileFormatError, match="File name too long; expected a text file"):
+        load(scan, "b" * 300 + ".bval")
+
+
 def test_b_values_as_numbers_go_before_the_file_beside(scan):
     assert load(scan, [0, 10, 20, 30, 40, 50]).acquisition.bvals.tolist()[-1] == 50
 

@@ -106,6 +106,11 @@ def test_excel_without_openpyxl_names_the_extra(table, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_table_that_may_not_be_read(tmp_path):
+    with pytest.raises(FileFormatError, match=r"cannot be read \(File name too long\)"):
+        io.load_table(tmp_path / ("a" * 300 + ".csv"))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

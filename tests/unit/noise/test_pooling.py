@@ -35,6 +35,21 @@ def test_one_voxel_is_its_own_mean():
     assert pooled(np.array([12.0]), np.array([3.0]), "median") == (2.0, 3.0)
 
 
+@pytest.mark.parametrize("pool", POOLS)
+def test_the_order_of_voxels_changes_no_bit(pool):
+    random = np.random.default_rng(0)
+    squares = random.lognormal(0.0, 8.0, 5000)
+    degrees = random.choice([0.1, 2.7, 9.3], 5000)
+    found = [pooled(squares[order], degrees[order], pool) for order in orders(random)]
+    assert len(set(found)) == 1
+
+
+def orders(random):
+    yield np.arange(5000)
+    yield np.arange(5000)[::-1]
+    yield random.permutation(5000)
+
+
 def test_unknown_pool():
     with pytest.raises(OptionError, match="pool is 'mode'; expected one of median, mean"):
         check_pool("mode")
