@@ -88,7 +88,7 @@ class Parameter:
         Examples
         --------
         >>> from ivimkit import models
-        >>> models.get("biexp")["D_star"].check_unit(37)
+        >>> models.get("biexp")["D_star"].check_unit(37)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         ivimkit.errors.OptionError: D_star is to be up to 37 mm^2/s; ... did you mean 0.037?

@@ -23,6 +23,8 @@ _OTHER_SCALE = 0.01
 # Scale tells of few volumes, contrast only of more.
 _LEAST_VOXELS, _LEAST_VOLUMES, _LEAST_ALIKE = 32, 4, 6
 _PRECISION = 0.005
+# Spread of the voxels at the second lowest b-value, by that at the highest, of voxels of one S0.
+_FANS_OUT = 0.5
 _SAME_B = 0.2
 
 
@@ -49,6 +51,7 @@ def no_image(
         # One tissue without noise: a thought experiment and no fault.
         same[:] = values[0] == 0.0
     zero = same & (values[0] == 0.0)
+    same &= zero | ~of_one_S0(dwi.acquisition.bvals, values)
     found: list[ScanFinding] = []
     for kind, which, what, where in (
         ("empty", zero, "0 everywhere", "0"),
@@ -57,6 +60,30 @@ def no_image(
     ):
         found.extend(_of_kind(dwi, kind, which, what, where))
     return ~(zero | same | broken), tuple(found)
+
+
+def of_one_S0(bvals: NDArray[np.float64], signal: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which volumes are flat since all voxels have one S0: normalised, or simulated.
+
+    Those of the lowest b-value, where voxels differ the less, the lower b is. In an image with an
+    S0 of its own in each voxel, they differ as much at a low b as at a high one.
+
+    Parameters
+    ----------
+    bvals : ndarray, shape (n_volumes,)
+        b-values in s/mm^2.
+    signal : ndarray, shape (n_voxels, n_volumes)
+        Some of the voxels, a.u.
+    """
+    lowest = bvals == bvals.min()
+    if lowest.all() or not len(signal):
+        return np.zeros_like(lowest)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.std(signal, axis=0) / np.abs(np.mean(signal, axis=0))
+    low, high = np.min(bvals[~lowest]), bvals.max()
+    normalised = bool((signal[:, lowest] == 1.0).all())
+    fans_out = np.median(spread[bvals == low]) < _FANS_OUT * np.median(spread[bvals == high])
+    return np.asarray(lowest & (normalised | fans_out), dtype=bool)
 
 
 def _of_kind(
@@ -131,6 +158,7 @@ def not_diffusion(sample: VolumeSample) -> NDArray[np.bool_]:
         odd[v] = size[v] < _OTHER_SCALE * np.delete(size, v).min()
     if sample.n_voxels < _LEAST_VOXELS or n < _LEAST_ALIKE or not (own > 0.0).all():
         return odd
+    one_S0 = of_one_S0(sample.bvals, sample.signal)
     correlation = sample.covariance / np.outer(own, own)
     np.fill_diagonal(correlation, -1.0)
     best = correlation.max(axis=1)
@@ -140,7 +168,7 @@ def not_diffusion(sample: VolumeSample) -> NDArray[np.bool_]:
     least = _PRECISION * float(np.median(sample.mean))
     for v in range(n):
         usual = max(float(np.median(np.delete(left, v))), least)
-        if not _LITTLE * usual <= own[v] <= _MUCH * usual:
+        if not one_S0[v] and not _LITTLE * usual <= own[v] <= _MUCH * usual:
             odd[v] |= _strange(sample.bvals, correlation, v)
     return odd
 

@@ -33,7 +33,7 @@ def test_closing_table(run, scan, folder):
     median = 1e3 * np.nanmedian(result.maps["D"])
     q25, q75 = 1e3 * np.nanpercentile(result.maps["D"], [25, 75])
     row = next(line.split() for line in text.splitlines() if line.startswith("D "))
-    assert row == ["D", "10⁻³", "mm²/s", f"{median:#.4g}", f"{q25:#.4g}", f"{q75:#.4g}", str(n)]
+    assert row == ["D", "10⁻³", "mm²/s", f"{median:#.3g}", f"{q25:#.3g}", f"{q75:#.3g}", str(n)]
     counts = result.counts()
     assert f"{counts['OK']} " in next(li for li in text.splitlines() if li.startswith("OK"))
     assert "Outside the mask, not fitted." in text

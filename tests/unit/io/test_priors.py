@@ -168,7 +168,7 @@ def test_files_that_are_no_priors(tmp_path, content, message):
     path.write_bytes(content(tmp_path / "made.npz"))
     with pytest.raises(FileFormatError, match=message) as caught:
         load_prior(path)
-    assert "expected a file that ivimkit.save_prior" in str(caught.value)
+    assert "expected a file that a fit by method bayes" in str(caught.value)
     assert str(path) in str(caught.value)
 
 
@@ -331,7 +331,7 @@ def test_nothing_is_made_of_what_an_array_claims(tmp_path, content, message):
     path = _rewritten(tmp_path / "prior.npz", density=content)
     with pytest.raises(FileFormatError, match=message) as caught:
         load_prior(path)
-    assert "expected a file that ivimkit.save_prior" in str(caught.value)
+    assert "expected a file that a fit by method bayes" in str(caught.value)
 
 
 def test_a_kilobyte_does_not_become_a_gigabyte(tmp_path):

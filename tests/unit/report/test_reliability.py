@@ -168,7 +168,7 @@ def test_histograms_show_them_apart(result):
     n, doubtful = int(np.isfinite(good).sum()), int(expected(result, "D").sum())
     assert f"(n = {n})" in text["fade"][0]
     assert text["fade"][1] == f"not reliable (n = {doubtful})"
-    assert len(text["hide"]) == len(text["all"]) == 1
+    assert len(text["hide"]) == len(text["show"]) == 1
     assert axes.get_title(loc="left") == ""
     hidden = report.histograms(result, maps=["D"], unreliable="hide").axes[0]
     assert hidden.get_title(loc="left") == f"{doubtful} not reliable, left out"

@@ -19,7 +19,7 @@ from made_results import biexp_maps, made_result
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and locks are those of POSIX")
 
 SHAPE = (3, 2, 1)
-MAPS = ("S0", "D")
+MAPS = ("S0", "f", "D_star", "D")
 # Everything that changes a folder; what they touch outside of it does not count.
 STEPS = ("rename", "replace", "mkdir", "unlink", "rmdir")
 
