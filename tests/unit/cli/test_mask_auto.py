@@ -75,7 +75,8 @@ def test_names_that_are_none(run, scan, folder, monkeypatch):
 def test_without_a_mask_a_line_says_that_air_was_fitted(run, folder, made):
     empty = np.array(made.dwi.signal)
     empty[: 3 * len(empty) // 4] = 0
-    io.save_scan(type(made.dwi)(empty, made.dwi.acquisition), folder / "air.nii.gz")
+    spoilt = type(made.dwi)(empty, made.dwi.acquisition, geometry=made.dwi.geometry)
+    io.save_scan(spoilt, folder / "air.nii.gz")
     out = folder / "out"
     options = ("--no-figures", "--overwrite", "--out", out)
     error = run("fit", folder / "air.nii.gz", *options).stderr.replace("\n", " ")

@@ -199,6 +199,7 @@ def test_noise_alone_is_no_signal_or_flagged(coils, sigma):
     assert np.nanmax(result.maps["n_iter"]) < 10_000
 
 
+@pytest.mark.filterwarnings("ignore::ivimkit.errors.ScanWarning")
 def test_a_negative_magnitude_is_none():
     signals = magnitudes(tissue(100, seed=15), 200.0, seed=16)
     signals[:, -1] = -50.0

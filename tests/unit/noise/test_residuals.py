@@ -96,6 +96,7 @@ def test_is_that_of_one_volume_whatever_the_averaging(average):
     assert (found.degrees_map == (30 if average == "none" else 6)).all()
 
 
+@pytest.mark.filterwarnings("ignore::ivimkit.errors.ScanWarning")
 def test_air_does_not_count():
     made = simulate.phantom(shape=(64, 48, 2), snr=30)
     assert (made.labels == 0).mean() > 0.3

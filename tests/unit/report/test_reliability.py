@@ -202,7 +202,7 @@ def test_a_report_follows(result):
         seen[one] = " ".join(picture.alt for group in pictures for picture in group)
     assert "those whose value the data do not determine are hatched" in said["fade"]
     assert "and those whose value the data do not determine." in said["hide"]
-    assert "do not determine" not in said["all"]
+    assert "do not determine" not in said["show"]
     assert "Hatched: not reliable" in seen["fade"]
     assert "Left out (black): not reliable" in seen["hide"]
     assert "reliable" not in seen["show"]

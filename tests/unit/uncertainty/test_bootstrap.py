@@ -17,6 +17,7 @@ def noisy(n, sigma=10.0, seed=0, bvals=B13):
     return ik.simulate.add_noise(clean, sigma=sigma, kind="gaussian", seed=seed)
 
 
+@pytest.mark.filterwarnings("ignore::ivimkit.errors.ScanWarning")
 @pytest.mark.parametrize("kind", ["residual", "wild"])
 @pytest.mark.parametrize("method", ["varpro", "segmented"])
 def test_it_is_what_refits_in_numpy_give(kind, method):
