@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 _EXTENT = ("voxels", "volume_ml", "diameter_mm")
+_R2_SPREAD = 1e-3
+"""R² to four places at most, as nobody reads more and five make the table too wide."""
 
 
 def region_heading(name: str, row: pd.Series[Any]) -> Text:
@@ -58,7 +60,7 @@ def region_table(rows: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
     table.padding = (0, 1, 0, 0)
     for name, row in rows.iterrows():
         parameter = describe(str(name), parameters)
-        spread = float(row["sd"])
+        spread = max(float(row["sd"]), _R2_SPREAD) if name == "r2" else float(row["sd"])
         cells = [
             in_unit(parameter, float(row[key]), spread)
             for key in ("mean", "sd", "median", "q25", "q75")

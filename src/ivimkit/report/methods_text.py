@@ -204,7 +204,7 @@ def _model(result: FitResult, citations: Citations) -> Iterator[str]:
     within = f" within the bounds {', '.join(bounds)}" if bounds else ""
     yield (
         f"The {model.title} model{citations.cite(model.references)}, {model.equation}, was fitted "
-        f"by {method.title} (method {method.name}{_options(method.options())})"
+        f"by method {method.name} ({method.title}{_options(method.options())})"
         f"{citations.cite(method.references)}{within}."
     )
     for p in model.parameters:

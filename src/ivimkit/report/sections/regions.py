@@ -130,7 +130,7 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
                     plus_minus(parameter, row[f"{of}_mean"], row[f"{of}_sd"])
                     for of in ("lesion", "reference")
                 ),
-                *(
+                ", ".join(
                     f"{thousands(row[f'{of}_reliable'])} of {thousands(row[f'{of}_valued'])}"
                     for of in ("lesion", "reference")
                 ),
@@ -147,8 +147,7 @@ def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
         "unit",
         lesion.name,
         lesion.reference_name,
-        f"reliable, {lesion.name}",
-        f"reliable, {lesion.reference_name}",
+        "reliable voxels",
         "difference",
         "ratio",
         "CNR",
