@@ -68,7 +68,10 @@ def plain(text):
             {"method": ik.methods.VarPro(noise="chi", coils=4)},
             "non-central chi-distributed of 4 coils.",
         ),
-        ({"method": ik.methods.Segmented(b_split=150)}, "segmented; b_split = 150, steps = 3)"),
+        (
+            {"method": ik.methods.Segmented(b_split=150)},
+            "method segmented (segmented fit; b_split = 150, steps = 3)",
+        ),
         (
             {"method": ik.methods.TRR(two_stage=False)},
             "split_b_D = 400, split_b_S0 = 200, two_stage = no)",
