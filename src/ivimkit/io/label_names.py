@@ -50,7 +50,7 @@ def load_label_names(path: AnyPath) -> dict[int, str]:
     ------
     FileFormatError
         If the file is missing, of none of these kinds, names a region twice, or has a number
-        that no image can hold or a name that is no text.
+        that no image can hold or a name that is not text.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def load_label_names(path: AnyPath) -> dict[int, str]:
     names: dict[int, str] = {}
     for number, name in pairs:
         if escaped(name) != name:
-            raise _unknown(file, f"the name of region {number} is no text: {escaped(name)!r}")
+            raise _unknown(file, f"the name of region {number} is not text: {escaped(name)!r}")
         if names.setdefault(number, name) != name:
             raise FileFormatError(
                 f"{file} names region {number} twice, {names[number]} and {name}; expected one "

@@ -292,6 +292,8 @@ def _problem_with(path: Path) -> str:
         return f"there is no file {path}; expected a NIfTI file. Check the path"
     if not os.access(path, os.R_OK):
         return "cannot be read; expected a readable file. Change its rights"
+    if not path.is_file():
+        return "is a device, a pipe or a socket; expected a NIfTI file. Write it to a file first"
     if path.stat().st_size == 0:
         return "is empty; expected a NIfTI file. Copy it again"
     return ""

@@ -84,7 +84,7 @@ def change(
     needed = ["rc", "rc_relative"]
     if [*repeat.index.names] != ["region", "map"] or not set(needed) <= set(repeat.columns):
         raise OptionError(
-            "the repeatability is no table of repeatability; expected rows by region and map "
+            "the repeatability is not a table of repeatability; expected rows by region and map "
             "with columns rc and rc_relative. Make it with quality.repeatability, or ivimkit "
             "repeat --out"
         )

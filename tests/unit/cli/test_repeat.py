@@ -234,7 +234,7 @@ class TestChange:
 
     def test_a_table_of_something_else(self, repeat, results, tmp_path):
         pd.DataFrame({"a": [1]}).to_csv(tmp_path / "a.csv")
-        assert "is no table of repeatability" in repeat(
+        assert "is not a table of repeatability" in repeat(
             *results, "--change", "{out}/a.csv", code=2
         )
 

@@ -1,6 +1,7 @@
 """NIfTI files: types, scaling, mapping, and every kind of damage."""
 
 import gzip
+import os
 import tracemalloc
 
 import nibabel as nib
@@ -216,4 +217,11 @@ def test_no_voxels(tmp_path):
     nib.save(image, tmp_path / "a.nii")
     damaged(tmp_path / "a.nii", lambda raw: raw[:46] + b"\x00\x00" + raw[48:])
     with pytest.raises(FileFormatError, match=r"shape \(3, 3, 0\); expected at least one voxel"):
+        open_nifti(tmp_path / "a.nii")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="named pipes are those of POSIX")
+def test_a_pipe_is_not_a_file(tmp_path):
+    os.mkfifo(tmp_path / "a.nii")
+    with pytest.raises(FileFormatError, match=r"a.nii is a device, a pipe or a socket; expected"):
         open_nifti(tmp_path / "a.nii")

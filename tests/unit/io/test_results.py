@@ -333,6 +333,8 @@ def _drop(*path):
         (_put("result", "maps", ["../D"]), r"result.maps\[0\]"),
         (_put("sources", [{"role": "scan"}]), "'path'"),
         (_put("sources", [{"path": "x", "sha256": "0"}]), "'role'"),
+        (_put("options", {"sigma": "=1+1"}), "options.sigma: invalid enum value '=1\\+1'"),
+        (_put("options", {"sigma": [1]}), "options.sigma: expected a number or a text or nothing"),
         (_put("options", []), "options: expected names with values"),
         (_put("options", {"scan": [1]}), "options.scan: expected names with values or nothing"),
         (_put("options", {"uncertainty": "magic"}), "unknown uncertainty .*'magic'"),

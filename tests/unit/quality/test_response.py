@@ -84,5 +84,5 @@ def test_results_with_labels():
 
 @pytest.mark.parametrize("wrong", [REPEAT.reset_index(), REPEAT.drop(columns="rc_relative")])
 def test_a_table_of_something_else(wrong):
-    with pytest.raises(OptionError, match="is no table of repeatability"):
+    with pytest.raises(OptionError, match="is not a table of repeatability"):
         quality.change(values_of({"a": [1.0, 2.0]}), wrong)
