@@ -150,7 +150,7 @@ def fit(
         _check_maps(the_model, the_method, the_estimator)
     the_method = _at_shells(the_method, the_model, dwi.fit_acquisition)
     b, weight = dwi.fit_bvals, dwi.fit_counts
-    _check(dwi.fit_acquisition, the_model, the_method)
+    _check(dwi, the_model, the_method)
     warn_of_scan(dwi, stacklevel=3)
     reader = dwi.voxels()
     gpus = gpus_for(device, reader.n_voxels)
@@ -371,14 +371,16 @@ def _at_shells(method: FitMethod, model: SignalModel, acquisition: Acquisition) 
     return method
 
 
-def _check(acquisition: Acquisition, model: SignalModel, method: FitMethod) -> None:
+def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
     """Refuse what cannot be fitted and warn of what cannot be fitted well."""
+    acquisition = dwi.fit_acquisition
     distinct = acquisition.n_distinct
     needed = max(model.n_free, 2)
     if distinct < needed:
+        with_weight = "" if dwi.weights is None else " with a weight"
         raise AcquisitionError(
-            f"got {distinct} distinct b-values with a weight; model {model.name} has {needed} "
-            "free parameters and needs at least as many. Use a simpler model or fix a parameter"
+            f"got {distinct} distinct b-values{with_weight}; model {model.name} has {needed} free "
+            "parameters and needs at least as many. Use a simpler model or fix a parameter"
         )
     method.check(model, acquisition)
     pools = model.pools
@@ -391,15 +393,8 @@ def _check(acquisition: Acquisition, model: SignalModel, method: FitMethod) -> N
 
 def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:
     """Warn of what volumes and b-values show before any fit."""
-    for finding in scan_findings(_weighted(dwi)):
+    for finding in scan_findings(dwi):
         warnings.warn(str(finding), ScanWarning, stacklevel=stacklevel)
-
-
-def _weighted(dwi: DWI) -> DWI:
-    """Return the scan with those of its volumes that have a weight."""
-    if dwi.weights is None or (dwi.weights > 0.0).all():
-        return dwi
-    return dwi.select(volumes=np.flatnonzero(dwi.weights).tolist())
 
 
 def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> None:

@@ -68,7 +68,7 @@ def _check_unit(b: NDArray[np.float64]) -> None:
     if highest <= _HIGHEST_MAXIMUM:
         return
     positive = b[b > 0] - _GE_OFFSET
-    if positive.min() > 0 and positive.max() <= _HIGHEST_MAXIMUM:
+    if positive.min() >= 0 and positive.max() <= _HIGHEST_MAXIMUM:
         raise AcquisitionError(
             f"the highest b-value is {highest:.10g}; expected s/mm^2, that is up to some "
             f"thousands. This is the offset of 1e9 of GE: subtract 1000000000 from each b-value "

@@ -34,6 +34,8 @@ NONE = "–"
 
 _ERROR_DIGITS = 2
 _MOST_DIGITS = 6
+# Of numbers of about 1, what computing them leaves.
+_ROUNDING_ERROR = 1e-12
 _SMALLEST = 1e-4
 _LARGEST = 1e9
 _SHOWN = {"mm^2/s": ("10⁻³ mm²/s", 1e3), "a.u.^2": ("a.u.²", 1.0)}
@@ -204,6 +206,8 @@ def in_unit(parameter: Parameter, value: float, error: float = math.nan, digits:
     """
     _, factor = _unit(parameter)
     shown = value * factor
+    if _has_a_scale(parameter) and error * factor < _ROUNDING_ERROR:
+        error = math.nan
     if _has_a_scale(parameter) and 0.0 < abs(shown) < _SMALLEST and not error > 0.0:
         return "< 0.0001" if shown > 0 else "> −0.0001"
     return rounded(shown, error * factor, digits)

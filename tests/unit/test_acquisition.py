@@ -31,6 +31,7 @@ def shells(bvals, **options):
         ([0, 8e8], r"highest b-value is 8e\+08; expected s/mm\^2.*divide by 1e6"),
         ([0, 40000, 80000], r"highest b-value is 80000; .*s/cm\^2, say --b-unit s/cm2.*by 100"),
         ([0, 1e9 + 50, 1e9 + 800], r"is 1000000800; .*offset of 1e9 of GE: subtract 1000000000"),
+        ([1e9, 1e9 + 800], r"is 1000000800; .*offset of 1e9 of GE: subtract 1000000000"),
         ([0, 3e5 * 1e6], r"highest b-value is 3e\+11; .*Correct the b-values"),
         ([500, 500, 500], r"all 3 b-values are 500; expected at least two different"),
         ([0, 0], r"all 2 b-values are 0; expected"),

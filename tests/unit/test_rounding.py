@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import ivimkit
-from ivimkit import models, rounding
+from ivimkit import derived, models, rounding
 from ivimkit.parameter import Parameter
 
 CASES = json.loads((Path(__file__).parent / "rounding_cases.json").read_text(encoding="utf-8"))
@@ -128,3 +128,9 @@ def test_nobody_else_formats_results():
                 if OWN[path.suffix].search(line) and not MESSAGES.search(line):
                     found.setdefault(where, []).append(line.strip())
     assert not found
+
+
+def test_what_rounding_leaves_is_not_written_to_sixteen_places():
+    r2 = derived.describe("r2", models.get("biexp").parameters)
+    written = [rounding.in_unit(r2, value, 3e-16) for value in (0.0, 1.1e-16, -6.7e-16)]
+    assert written == ["0", "< 0.0001", "> −0.0001"]

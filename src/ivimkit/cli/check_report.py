@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from ivimkit.cli.scan_tables import coverage_table, noise_note, perfusion_table,
 from ivimkit.cli.screen import Screen
 from ivimkit.cli.wording import for_command_line
 from ivimkit.dwi import DWI
-from ivimkit.errors import InputError, NoiseError
+from ivimkit.errors import GeometryWarning, InputError, NoiseError
 from ivimkit.fit_method import FitMethod
 from ivimkit.geometry import Geometry
 from ivimkit.noise import ShellSignal, estimate, shell_signals
@@ -34,6 +36,7 @@ __all__ = ["CheckReport"]
 
 _USUAL_SPLIT = 200.0
 # By how much of a voxel sform and qform differ for a word, as where the scan is read.
+_FORMS_DIFFER = r".*: its sform and qform differ by up to \S+ mm: the sform counts\. Volumes"
 _WORTH_A_WORD = 0.1
 
 
@@ -89,7 +92,10 @@ class CheckReport:
         codes: list[int],
     ) -> None:
         name = str(scan if isinstance(scan, Path) else f"{scan[0]} and {len(scan) - 1} more")
-        dwi = reading.load(scan)
+        with warnings.catch_warnings():
+            # The checks say this, and what it means for masks.
+            warnings.filterwarnings("ignore", _FORMS_DIFFER, GeometryWarning)
+            dwi = reading.load(scan)
         if self.b_split is not None:
             require_split(dwi.acquisition, "--b-split", self.scan.in_s_mm2(self.b_split))
         signals = shell_signals(dwi)
@@ -99,11 +105,15 @@ class CheckReport:
         for mark, style, text in _findings(dwi, signals, model, error, found):
             self.screen.show(Text.assemble((f"{mark:8}", style), text))
         split = self._threshold(method)
+        shown = signals
+        if any(finding.kind == "spread" for finding in found):
+            # What lies between such volumes is not noise.
+            shown = tuple(replace(signal, sigma=math.nan) for signal in signals)
         self.screen.show(
             "",
             _title("b-values"),
-            shell_table(signals),
-            *map(partial(Text, style="dim"), noise_note(signals)),
+            shell_table(shown),
+            *map(partial(Text, style="dim"), noise_note(shown)),
             _noise(dwi, found),
             "",
             _title("Coverage of the decay"),

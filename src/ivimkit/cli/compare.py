@@ -199,6 +199,7 @@ def compare(
             bvals=bvals,
             volumes=volumes,
             strict=strict,
+            weights=weights,
         ),
         models=models,
         criterion=criterion.value,

@@ -249,6 +249,7 @@ def fit(
             bvals=bvals,
             volumes=volumes,
             strict=strict,
+            weights=weights,
         ),
         setup=FitSetup(
             model=model,

@@ -25,7 +25,7 @@ from ivimkit.scan_checks import scan_findings
 __all__ = ["ScanInput", "weight_list"]
 
 # What does not change how a scan is read is not kept to read it again.
-_NOT_KEPT = ("bval", "bvec", "mask", "strict")
+_NOT_KEPT = ("bval", "bvec", "mask", "strict", "weights")
 
 
 def weight_list(text: str | None) -> list[float] | None:
@@ -71,6 +71,8 @@ class ScanInput:
         List of volumes to keep.
     strict : bool
         Refuse a scan whose volumes and b-values cannot both be right.
+    weights : str, optional
+        List of weights, or a file of them: volumes of weight 0 cannot be wrong.
     """
 
     bval: Path | None = None
@@ -84,6 +86,7 @@ class ScanInput:
     bvals: str | None = None
     volumes: str | None = None
     strict: bool = False
+    weights: str | None = None
 
     @property
     def kept_bvals(self) -> list[float] | None:
@@ -162,7 +165,7 @@ class ScanInput:
         """
         dwi = self._read(scan)
         if self.strict:
-            _refuse_faults(dwi)
+            _refuse_faults(dwi.with_weights(weight_list(self.weights)))
         return dwi
 
     def _read(self, scan: Path | Sequence[Path]) -> DWI:

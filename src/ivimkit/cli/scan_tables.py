@@ -80,7 +80,7 @@ def perfusion_table(left: PerfusionLeft, b_split: float) -> Table:
 
 def _members(low: float, high: float, b: float) -> str:
     """Return a b-value, with the range of its volumes where they jitter."""
-    return f"{b:g}" if low == high else f"{b:g} ({low:g}-{high:g})"
+    return f"{b:g}" if low == high else f"{round(b, 1):g} ({low:g}-{high:g})"
 
 
 def _usual_sigma(signals: Sequence[ShellSignal]) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ivimkit.dwi import DWI
 from ivimkit.scan_checks.air import air_finding
 from ivimkit.scan_checks.finding import ScanFinding
@@ -30,7 +32,7 @@ def scan_findings(dwi: DWI) -> tuple[ScanFinding, ...]:
     Parameters
     ----------
     dwi : DWI
-        The scan; only voxels in its mask and volumes that are selected count.
+        The scan; only voxels in its mask and volumes that are selected, with a weight, count.
 
     Returns
     -------
@@ -48,7 +50,14 @@ def scan_findings(dwi: DWI) -> tuple[ScanFinding, ...]:
     >>> [finding.kind for finding in found]
     ['order']
     """
-    return tuple(_found(dwi))
+    return tuple(_found(_weighted(dwi)))
+
+
+def _weighted(dwi: DWI) -> DWI:
+    """Return the scan with those of its volumes that have a weight."""
+    if dwi.weights is None or (dwi.weights > 0.0).all():
+        return dwi
+    return dwi.select(volumes=np.flatnonzero(dwi.weights).tolist())
 
 
 def _found(dwi: DWI) -> Iterator[ScanFinding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -169,3 +170,16 @@ def test_prostate(run, shared_data):
     text = run("check", shared_data / "prostate" / "dwi.nii.gz").stdout
     assert "the highest b-value is 2000 s/mm^2; expected up to 1500" in text
     assert "can be fitted" in text
+
+
+def test_that_sform_and_qform_differ_is_said_once(run, folder, scan):
+    image = nib.load(scan)
+    moved = image.affine.copy()
+    moved[0, 3] += 9.0
+    image.set_qform(moved, 1)
+    image.set_sform(image.affine, 1)
+    nib.save(image, folder / "two.nii.gz")
+    bval = folder / "dwi.bval"
+    result = run("check", folder / "two.nii.gz", "--bval", bval)
+    said = result.stdout + result.stderr
+    assert said.count("differ by up to 9 mm") == 1

@@ -47,6 +47,7 @@ def test_check_says_nothing_of_noise_where_repeats_differ(run, folder, scan):
     assert "warning the volumes at b = 0 differ by" in text
     assert "Noise and SNR: not to be had from volumes of one b-value" in text
     assert "sigma" not in text
+    assert "~" not in text.partition("Coverage")[0].partition("mean signal")[2]
 
 
 def test_check_advises_options_only(run, folder, scan):
@@ -75,6 +76,20 @@ def test_strict_lets_a_good_scan_pass(run, scan, folder):
     assert "hold no signal to speak of (air)" in result.stderr
     assert result.stderr.count("--mask auto)") == 1
     assert "ivimkit.masks" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "options"), [("fit", QUICK), ("compare", ("--models", "monoexp,sivim"))]
+)
+def test_strict_does_not_count_volumes_without_weight(run, folder, made, command, options):
+    signal = made.dwi.signal.copy()
+    signal[..., 4] = 0
+    scan = folder / "hole.nii.gz"
+    io.save_scan(DWI(signal, B13, mask=made.dwi.mask), scan)
+    call = (command, scan, "--mask", folder / "mask.nii.gz", *options, "--out", folder / "out")
+    assert "volume 4" in run(*call, "--strict", code=2).stderr
+    weights = ",".join("0" if volume == 4 else "1" for volume in range(len(B13)))
+    assert "volume 4" not in run(*call, "--weights", weights, "--strict").stderr
 
 
 def test_stack_in_the_order_of_the_shell(run, folder, made):
