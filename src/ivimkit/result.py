@@ -309,9 +309,9 @@ class FitResult:
 
         D* (and f D*) needs a perfusion signal that stands out of the noise, D a tissue signal.
         A value at a bound of its parameter is where the fit was stopped, not where the data put
-        it; only f = 0 is a result, as its bound is that of the model itself. f needs both pools:
-        where there is no tissue signal, D is at its lower bound or D* has come down to D, what
-        was fitted as perfusion is tissue, and f is far too high.
+        it; only f = 0 is a result, as its bound is that of the model itself. f and D* need both
+        pools: where there is no tissue signal (f), D is at its lower bound or D* has come down to
+        D, what was fitted as perfusion is tissue, and f is far too high.
 
         Parameters
         ----------
@@ -338,7 +338,8 @@ class FitResult:
         if name == pools.slow:
             return no_tissue | self._at_bound(name)
         if name == pools.fast:
-            return no_perfusion | self._at_bound(name)
+            # Where D is 0, D* is that of the tissue.
+            return no_perfusion | self._at_bound(name) | self._at_bound(pools.slow, upper=False)
         if name == pools.fraction:
             merged = self._at_bound(pools.fast, upper=False) & ~no_perfusion
             mixed = no_tissue | self._at_bound(pools.slow, upper=False) | merged

@@ -93,7 +93,7 @@ def test_a_value_at_its_bound_is_not_reliable(flag):
         at_upper(1): {"f", "fD_star"},
         at_lower(2): {"f", "D_star", "fD_star"},
         at_upper(2): {"D_star", "fD_star"},
-        at_lower(3): {"f", "D", "fD_star"},
+        at_lower(3): {"f", "D_star", "D", "fD_star"},
         at_upper(3): {"D"},
     }
     assert {name for name in result.maps if np.isnan(result.reliable(name)[1])} == doubted[flag]
