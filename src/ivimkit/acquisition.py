@@ -356,7 +356,7 @@ class Acquisition:
             found.append(
                 f"the highest b-value is {b.max():g} s/mm^2; expected up to 1500 for a "
                 "bi-exponential, as the kurtosis of tissue is not modelled. Leave out the highest "
-                "(bmax 1000)"
+                "(--bmax 1000)"
             )
         return found
 
@@ -483,5 +483,13 @@ def _selection(
     bvals: Sequence[float] | None,
     volumes: Sequence[int] | None,
 ) -> str:
-    given = {"bmin": bmin, "bmax": bmax, "bvals": bvals, "volumes": volumes}
-    return ", ".join(f"{name}={value}" for name, value in given.items() if value is not None)
+    said = []
+    if bmin is not None:
+        said.append(f"b of at least {bmin:g}")
+    if bmax is not None:
+        said.append(f"b up to {bmax:g}")
+    if bvals is not None:
+        said.append(f"b of {', '.join(f'{b:g}' for b in bvals)}")
+    if volumes is not None:
+        said.append(f"volumes {', '.join(map(str, volumes))}")
+    return " and ".join(said)

@@ -62,8 +62,8 @@ def _check_unit(b: NDArray[np.float64]) -> None:
     if 0 < highest < _LOWEST_MAXIMUM:
         raise AcquisitionError(
             f"the highest b-value is {highest:g}; expected s/mm^2, that is some hundreds. "
-            "If the unit is ms/um^2, say --b-unit ms/um2, load(..., b_unit='ms/um2'), "
-            "or multiply by 1000"
+            "If the unit is ms/um^2, say so (--b-unit ms/um2), or multiply by 1000",
+            python="Pass b_unit='ms/um2' to ivimkit.load",
         )
     if highest <= _HIGHEST_MAXIMUM:
         return
@@ -76,10 +76,7 @@ def _check_unit(b: NDArray[np.float64]) -> None:
         )
     advice = "Correct the b-values"
     if _USUAL[0] <= highest / 1e2 <= _USUAL[1]:
-        advice = (
-            "If the unit is s/cm^2, say --b-unit s/cm2, load(..., b_unit='s/cm2'), "
-            "or divide by 100"
-        )
+        advice = "If the unit is s/cm^2, say so (--b-unit s/cm2), or divide by 100"
     elif _USUAL[0] <= highest / 1e6 <= _USUAL[1]:
         advice = "If the unit is s/m^2, divide by 1e6"
     raise AcquisitionError(

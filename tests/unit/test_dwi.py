@@ -94,7 +94,7 @@ def test_volumes_that_are_not_there(volumes, message):
 
 
 def test_bad_bvals_are_refused():
-    with pytest.raises(AcquisitionError, match="b_unit='ms/um2'"):
+    with pytest.raises(AcquisitionError, match="--b-unit ms/um2"):
         DWI(np.ones((2, 3)), [0, 0.1, 0.8])
 
 

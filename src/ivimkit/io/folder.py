@@ -45,5 +45,6 @@ def check_free(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
         raise OutputExistsError(
             f"{folder} holds results already ({', '.join(there[:3])}"
             f"{', ...' if len(there) > 3 else ''}); expected a new folder. "
-            "Choose another one, or ask to overwrite them (--overwrite, overwrite=True)"
+            "Choose another one, or ask to overwrite them (--overwrite)",
+            python="Pass overwrite=True",
         )

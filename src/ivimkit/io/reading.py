@@ -387,11 +387,11 @@ def _no_bvals(files: ScanFiles) -> str:
     if files.stacked:
         return (
             "a list of scans came without b-values; expected one b-value per file. "
-            "Give them as a file or as numbers: --bval FILE or --bval 0,10,20 (bvals=)"
+            "Give them as a file or as numbers (--bval FILE or --bval 0,10,20)"
         )
     near = ", ".join(path.name for path in near_misses(files.files[0].path, "bval"))
     return (
         f"no b-values for {files.name}; expected a file of the same name that ends in .bval or "
-        f".bvals beside it{f'; there is {near}' if near else ''}. Name the file, or give numbers: "
-        "--bval FILE or --bval 0,10,20 (bvals=)"
+        f".bvals beside it{f'; there is {near}' if near else ''}. Name the file, or give numbers "
+        "(--bval FILE or --bval 0,10,20)"
     )

@@ -87,7 +87,8 @@ def bland_altman(
     if len(rows) * len(columns) > _MOST:
         raise OptionError(
             f"there are {len(rows)} regions and {len(columns)} maps; expected up to {_MOST} "
-            "panels. Name some of them (maps=, regions=; --maps)"
+            "panels. Name some of them (--maps)",
+            python="Pass maps= or regions=",
         )
     known: dict[Any, Any] = repeatability.to_dict(orient="index")
     step = _LEFT + _WIDTH + _RIGHT

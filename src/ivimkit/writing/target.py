@@ -114,6 +114,7 @@ def check_file(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     if any(there) and not overwrite:
         raise OutputExistsError(
             f"{target} is there already; expected a new file. Choose another name, or ask to "
-            "overwrite it (--overwrite, overwrite=True)"
+            "overwrite it (--overwrite)",
+            python="Pass overwrite=True",
         )
     return target
