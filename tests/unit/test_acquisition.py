@@ -29,7 +29,7 @@ def shells(bvals, **options):
         ([0, 100, -5], r"volume 2 is -5, which is negative; expected"),
         ([0, 0.05, 0.8], r"highest b-value is 0.8; expected s/mm\^2.*--b-unit ms/um2"),
         ([0, 8e8], r"highest b-value is 8e\+08; expected s/mm\^2.*divide by 1e6"),
-        ([0, 40000, 80000], r"highest b-value is 80000; .*s/cm\^2, say so .--b-unit s/cm2.*by 100"),
+        ([0, 40000, 80000], r"80000; .*s/cm\^2, say so .--b-unit s/cm2.*by 100"),
         ([0, 1e9 + 50, 1e9 + 800], r"is 1000000800; .*offset of 1e9 of GE: subtract 1000000000"),
         ([1e9, 1e9 + 800], r"is 1000000800; .*offset of 1e9 of GE: subtract 1000000000"),
         ([0, 3e5 * 1e6], r"highest b-value is 3e\+11; .*Correct the b-values"),
@@ -177,7 +177,7 @@ def test_selection_with_exact_tolerance_is_exact():
         ({"bvals": [0, 6]}, "no b-value 6;"),
         ({"volumes": [3]}, "no volume 3; expected 0 to 2"),
         ({"volumes": [-1]}, "no volume -1; expected 0 to 2"),
-        ({"bmin": 900}, "no volume is left of b = 0, 50, 800.*b of at least 900; expected at least one"),
+.*b of at least 900; expected at"),
     ],
 )
 def test_selection_of_what_is_not_there(condition, message):
