@@ -177,7 +177,7 @@ def test_selection_with_exact_tolerance_is_exact():
         ({"bvals": [0, 6]}, "no b-value 6;"),
         ({"volumes": [3]}, "no volume 3; expected 0 to 2"),
         ({"volumes": [-1]}, "no volume -1; expected 0 to 2"),
-.*b of at least 900; expected at"),
+        ({"bmin": 900}, "no volume is left of b = 0, 50, 800.*b of at least 900; expected at"),
     ],
 )
 def test_selection_of_what_is_not_there(condition, message):
