@@ -17,8 +17,8 @@ class ScanFinding:
     Parameters
     ----------
     kind : str
-        ``"empty"``, ``"constant"``, ``"not finite"``, ``"copy"``, ``"not diffusion"``,
-        ``"order"``, ``"spread"``, ``"names"`` or ``"air"``.
+        ``"empty"``, ``"constant"``, ``"negative"``, ``"not finite"``, ``"copy"``,
+        ``"not diffusion"``, ``"order"``, ``"spread"``, ``"names"`` or ``"air"``.
     volumes : tuple of int
         The volumes it is about, counted from 0 in the file; empty for the whole scan.
     text : str
@@ -43,7 +43,7 @@ class ScanFinding:
     @property
     def is_hopeless(self) -> bool:
         """Whether nothing is left to be fitted."""
-        return not self.volumes and self.kind in ("empty", "constant", "not finite")
+        return not self.volumes and self.kind in ("empty", "constant", "negative", "not finite")
 
 
 def named(volumes: Sequence[int], bvals: Sequence[float] | None = None) -> str:

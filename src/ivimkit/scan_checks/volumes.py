@@ -52,14 +52,17 @@ def no_image(
         same[:] = values[0] == 0.0
     zero = same & (values[0] == 0.0)
     same &= zero | ~of_one_S0(dwi.acquisition.bvals, values)
+    negative = (np.where(finite, values, -np.inf).max(axis=0, initial=-np.inf) < 0.0) & ~broken
+    same &= ~negative
     found: list[ScanFinding] = []
     for kind, which, what, where in (
         ("empty", zero, "0 everywhere", "0"),
         ("constant", same & ~zero, "of one value everywhere", "the same"),
+        ("negative", negative, "negative everywhere", "negative"),
         ("not finite", broken, "NaN or infinite in most voxels", "NaN or infinite"),
     ):
         found.extend(_of_kind(dwi, kind, which, what, where))
-    return ~(zero | same | broken), tuple(found)
+    return ~(zero | same | negative | broken), tuple(found)
 
 
 def of_one_S0(bvals: NDArray[np.float64], signal: NDArray[np.float64]) -> NDArray[np.bool_]:

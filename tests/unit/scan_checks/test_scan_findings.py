@@ -116,7 +116,12 @@ def test_repeats_that_agree():
 
 @pytest.mark.parametrize("volume", [0, 4, 11])
 def test_volumes_without_an_image(volume):
-    for value, kind in ((0.0, "empty"), (7.0, "constant"), (np.nan, "not finite")):
+    for value, kind in (
+        (0.0, "empty"),
+        (7.0, "constant"),
+        (-1.0 - S[..., 0], "negative"),
+        (np.nan, "not finite"),
+    ):
         assert kinds(with_volume(volume, value), B) == [(kind, (volume,))]
 
 
@@ -126,7 +131,9 @@ def test_numbers_of_volumes_are_those_of_the_file():
     assert scan_findings(dwi.select(volumes=[0, 1, 2, 4, 5, 6, 7, 8])) == ()
 
 
-@pytest.mark.parametrize(("values", "kind"), [(0 * S, "empty"), (0 * S + 5, "constant")])
+@pytest.mark.parametrize(
+    ("values", "kind"), [(0 * S, "empty"), (0 * S + 5, "constant"), (-1 - S, "negative")]
+)
 def test_whole_scan_without_an_image(values, kind):
     (found,) = scan_findings(ik.DWI(values, B))
     assert (found.kind, found.volumes, found.is_hopeless) == (kind, (), True)
