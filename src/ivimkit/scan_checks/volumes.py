@@ -81,7 +81,7 @@ def of_one_S0(bvals: NDArray[np.float64], signal: NDArray[np.float64]) -> NDArra
     lowest = bvals == bvals.min()
     if lowest.all() or not len(signal):
         return np.zeros_like(lowest)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         spread = np.std(signal, axis=0) / np.abs(np.mean(signal, axis=0))
     low, high = np.min(bvals[~lowest]), bvals.max()
     normalised = bool((signal[:, lowest] == 1.0).all())
