@@ -164,7 +164,7 @@ def test_geometry_of_a_scan_comes_back(tmp_path, scan):
 def test_an_earlier_result_is_kept(tmp_path):
     save(make_result(), tmp_path / "out")
     other = make_result(model="monoexp")
-    with pytest.raises(OutputExistsError, match=r"out holds results already.*overwrite=True"):
+    with pytest.raises(OutputExistsError, match=r"out holds results already.*--overwrite"):
         save(other, tmp_path / "out")
     assert_same(make_result(), load_result(tmp_path / "out"))
 
