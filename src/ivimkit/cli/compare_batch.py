@@ -30,6 +30,7 @@ from ivimkit.fit_method import FitMethod
 from ivimkit.io.comparisons import FIGURE, TABLE, save_comparison_with
 from ivimkit.io.folder import check_free
 from ivimkit.io.results import FIGURES, check_mask_free
+from ivimkit.io.tables import write_csv
 from ivimkit.rounding import percent, rounded
 from ivimkit.writing import Files
 
@@ -210,7 +211,7 @@ class _Job:
         table = comparison.table(labels, None if labels is None else labels.names)
         del dwi
         further = [
-            Files([TABLE], lambda stage: _write_text(stage / TABLE, io.csv_of(table))),
+            Files([TABLE], lambda stage: write_csv(stage / TABLE, table)),
             *self._drawn(comparison),
         ]
         save_comparison_with(comparison, self.folder, *further, overwrite=batch.overwrite)
@@ -291,7 +292,3 @@ def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
         if row["missing"] > 0:
             shown.add_row("", "none", spaced(row["missing"]), "", "")
     return shown
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="")

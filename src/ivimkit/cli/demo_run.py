@@ -31,11 +31,12 @@ from ivimkit.cli.screen import Screen, stderr
 from ivimkit.dwi import DWI
 from ivimkit.errors import OutputExistsError
 from ivimkit.fitting import fit
-from ivimkit.io.folder import write_folder
 from ivimkit.io.results import REPORT, save_with
+from ivimkit.io.tables import write_csv
 from ivimkit.labels import Labels
 from ivimkit.result import FitResult
 from ivimkit.simulate import Phantom
+from ivimkit.writing import write_folder
 
 __all__ = ["METHODS", "DemoRun"]
 
@@ -133,7 +134,7 @@ class DemoRun:
         write_folder(
             self.folder,
             [_MARK],
-            lambda stage: _write_text(stage / _MARK, _README),
+            lambda stage: _write_readme(stage / _MARK),
             # If this demo is interrupted, nothing of an earlier one must be taken for its own.
             outdated=[REPORT, *_TABLES, *(f"{FIGURES}/{name}" for name in _PICTURES)],
         )
@@ -194,8 +195,8 @@ class DemoRun:
         lesion = pd.concat(dict(lesions), names=["method"])
 
         def write(stage: Path) -> None:
-            _write_text(stage / "errors.csv", io.csv_of(errors))
-            _write_text(stage / "lesion.csv", io.csv_of(lesion))
+            write_csv(stage / "errors.csv", errors)
+            write_csv(stage / "lesion.csv", lesion)
 
         write_folder(self.folder, _TABLES, write)
 
@@ -204,8 +205,8 @@ def _title(text: str) -> Text:
     return Text(f"\n{text}", style="bold")
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="")
+def _write_readme(path: Path) -> None:
+    path.write_text(_README, encoding="utf-8", newline="")
 
 
 def _middle(region: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -277,6 +277,16 @@ LabelNames = Annotated[
         "colour table.",
     ),
 ]
+CountReliable = Annotated[
+    bool | None,
+    typer.Option(
+        "--reliable/--no-reliable",
+        show_default=False,
+        rich_help_panel=REGION_PANEL,
+        help="Count reliable voxels only, whose value the data identify, or all. By default all "
+        "in tables of regions, reliable ones where a lesion is compared.",
+    ),
+]
 ShownUnreliable = Annotated[
     Unreliable,
     typer.Option(

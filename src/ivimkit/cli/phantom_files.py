@@ -14,9 +14,10 @@ import numpy as np
 from ivimkit import __version__, io, models, simulate
 from ivimkit.cli.assignment import number_list, triple
 from ivimkit.cli.output_folders import check_writable
-from ivimkit.io.folder import check_free, write_folder
+from ivimkit.io.folder import check_free
 from ivimkit.io.record import write_json
 from ivimkit.simulate import Phantom
+from ivimkit.writing import write_folder
 
 __all__ = ["PhantomFiles"]
 

@@ -12,6 +12,7 @@ from ivimkit.cli.options import (
     OUTPUT_PANEL,
     REGION_PANEL,
     SCAN_PANEL,
+    CountReliable,
     FittedBval,
     LabelNames,
     Overwrite,
@@ -72,16 +73,7 @@ def report(
             help="Distance between lesion and ring, where voxels are mixed.",
         ),
     ] = 5.0,
-    reliable: Annotated[
-        bool | None,
-        typer.Option(
-            "--reliable/--no-reliable",
-            show_default=False,
-            rich_help_panel=REGION_PANEL,
-            help="Count reliable voxels only, whose value the data identify, or all. By default "
-            "all in tables of regions, reliable ones where a lesion is compared.",
-        ),
-    ] = None,
+    reliable: CountReliable = None,
     scan: Annotated[
         list[Path] | None,
         typer.Option(

@@ -11,6 +11,7 @@ from ivimkit.cli.options import (
     LABELS,
     OUTPUT_PANEL,
     REGION_PANEL,
+    CountReliable,
     FittedBval,
     FittedScan,
     LabelNames,
@@ -49,16 +50,7 @@ def roi(
             help="Also fit the mean signal of each region, as its voxels were fitted.",
         ),
     ] = True,
-    reliable: Annotated[
-        bool | None,
-        typer.Option(
-            "--reliable/--no-reliable",
-            show_default=False,
-            rich_help_panel=REGION_PANEL,
-            help="Count reliable voxels only, whose value the data identify, or all. By default "
-            "all in tables of regions, reliable ones where a lesion is compared.",
-        ),
-    ] = None,
+    reliable: CountReliable = None,
     lesion: Annotated[
         str | None,
         typer.Option(

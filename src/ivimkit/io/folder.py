@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ivimkit.errors import OutputExistsError
-from ivimkit.writing import finish, full_path, told_as_input, write_folder
+from ivimkit.writing import finish, full_path, told_as_input
 
-__all__ = ["absolute", "check_free", "write_folder"]
+__all__ = ["absolute", "check_free"]
 
 
 def absolute(folder: str | os.PathLike[str]) -> Path:

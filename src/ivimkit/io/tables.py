@@ -189,6 +189,11 @@ def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
     return made
 
 
+def write_csv(path: Path, table: pd.DataFrame, separator: str = ",") -> None:
+    """Write a table as `csv_of` has it, in place."""
+    path.write_text(csv_of(table, separator), encoding="utf-8", newline="")
+
+
 @contextmanager
 def _without_warnings() -> Iterator[None]:
     # Of openpyxl on styles, of pandas on columns of several kinds: nothing of the numbers.
@@ -331,8 +336,7 @@ def _write(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], folder:
     ending = _ending(first)
     if ending in _SEPARATORS:
         for name, table in tables.items():
-            text = csv_of(table, _SEPARATORS[ending])
-            (folder / names[name]).write_text(text, encoding="utf-8", newline="")
+            write_csv(folder / names[name], table, _SEPARATORS[ending])
         return
     flat = {name: with_texts(_flat(table), escaped) for name, table in tables.items()}
     if ending == ".json":

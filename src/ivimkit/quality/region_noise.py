@@ -195,22 +195,28 @@ def _mixture(
     b: NDArray[np.float64], volumes: NDArray[np.float64], signal: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], int]:
     """Return the sum of decays, none of them negative, next to a signal, and their number."""
-    root = np.sqrt(volumes)
-    decays = np.exp(-np.outer(b, _RATES))
-    share, _ = nnls(root[:, np.newaxis] * decays, root * signal, maxiter=50 * _RATES.size)
+    _, decays, share = _decays_of(b, volumes, signal)
     # Neighbours on the grid stand for one rate between them.
     there = share > 0.0
     active = int(np.count_nonzero(there & ~np.concatenate([[False], there[:-1]])))
     return decays @ share, 2 * active - int(there[0])
 
 
+def _decays_of(
+    b: NDArray[np.float64], volumes: NDArray[np.float64], signal: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the roots of the weights, the decays, and the share of each in that sum."""
+    root = np.sqrt(volumes)
+    decays = np.exp(-np.outer(b, _RATES))
+    share, _ = nnls(root[:, np.newaxis] * decays, root * signal, maxiter=50 * _RATES.size)
+    return root, decays, share
+
+
 def _tangent(
     b: NDArray[np.float64], volumes: NDArray[np.float64], signal: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return how that sum follows a small change of the signal, shape (n_b, n_b)."""
-    root = np.sqrt(volumes)
-    decays = np.exp(-np.outer(b, _RATES))
-    share, _ = nnls(root[:, np.newaxis] * decays, root * signal, maxiter=50 * _RATES.size)
+    root, decays, share = _decays_of(b, volumes, signal)
     columns = root[:, np.newaxis] * decays[:, share > 0.0]
     projection = columns @ np.linalg.pinv(columns) if columns.size else np.zeros((b.size, b.size))
     return np.asarray(projection * root / root[:, np.newaxis])

@@ -90,7 +90,6 @@ def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
                 for row in rows.index
             ],
             **_mean_fit(result, labels, number),
-            "note": _note(result, labels, number),
         }
         regions.append(region)
     return {"regions": regions, **_comparison(result, labels, drawing.reference)}
@@ -166,35 +165,25 @@ def _names(text: str) -> dict[int, str]:
 def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
     """Return the fit of the mean signal of a region, or why there is none.
 
-    Each is asked for on its own: method bayes may know the prior of one of them only.
+    Beside it stands a note where the voxels disagree with it. Each is asked for on its own: method
+    bayes may know the prior of one of them only.
     """
     if result.dwi is None:
-        return {"fit": None, "why_no_fit": None}
-    name, inside = labels.names[number], labels[number]
+        return {"fit": None, "why_no_fit": None, "note": None}
+    name = labels.names[number]
+    region = Labels(np.where(labels[number], number, 0), {number: name})
     try:
-        mean = quality.roi_fit(result, Labels(np.where(inside, number, 0), {number: name}))
+        mean = quality.roi_fit(result, region)
     except OptionError as error:
-        return {"fit": None, "why_no_fit": f"No fit of the mean signal: {error}."}
+        return {"fit": None, "why_no_fit": f"No fit of the mean signal: {error}.", "note": None}
+    found = quality.disagreements(result, region, means=mean)
+    said = "; ".join(one.sentence for one in found)
     assert mean.dwi is not None
     alone = one_voxel(mean.dwi, (0,))
     entry = fit_entry(mean, mean.at((0,)), int(mean.status[0]), alone)
     fit = {"id": f"region {name}", "name": name, "averaged": averaged(alone), **entry}
-    return {"fit": fit, "why_no_fit": None}
-
-
-def _note(result: FitResult, labels: Labels, number: int) -> str | None:
-    """Say where voxels and mean signal of a region disagree; None if they do not."""
-    if result.dwi is None:
-        return None
-    name = labels.names[number]
-    try:
-        alone = Labels(np.where(labels[number], number, 0), {number: name})
-        found = quality.disagreements(result, alone)
-    except OptionError:
-        # Why there is no fit of the mean is said where it would stand.
-        return None
-    said = "; ".join(one.sentence for one in found)
-    return f"Voxels and mean signal disagree: {said}." if found else None
+    note = f"Voxels and mean signal disagree: {said}." if found else None
+    return {"fit": fit, "why_no_fit": None, "note": note}
 
 
 def _comparison(result: FitResult, labels: Labels, reference: str | None) -> dict[str, Any]:

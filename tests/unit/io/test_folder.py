@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ivimkit.errors import InputError, OutputExistsError
-from ivimkit.io.folder import check_free, write_folder
+from ivimkit.io.folder import check_free
+from ivimkit.writing import write_folder
 
 NAMES = ["a.txt", "b.txt", "last.txt"]
 
@@ -116,7 +117,7 @@ def test_a_killed_process_leaves_no_result(tmp_path):
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from ivimkit.io.folder import write_folder\n"
+        "from ivimkit.writing import write_folder\n"
         "def write(folder):\n"
         "    (folder / 'a.txt').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
