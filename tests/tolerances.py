@@ -67,3 +67,11 @@ SINGLE_PRECISION = 1e-3
 SAME_SIDE_BY_SIDE = 1e-7
 """Parameters of voxels fitted side by side and one by one: the same steps with sums in another
 order. Rounding of 1e-14 of a cost is 1e-7 of a step along the flattest of its valleys."""
+
+SAME_FIT = 1e-9
+"""One fit on two processors, relative to the value and to the largest of the map: sums are added
+in another order, and Newton steps carry that on (`golden`)."""
+
+FLAT_LIKELIHOOD = 1e-6
+"""The same where the likelihood of magnitudes is so flat that its last step promised less than
+1e-9 of it: found with kernels compiled for a processor without wide vectors."""

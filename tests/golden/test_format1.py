@@ -1,0 +1,39 @@
+"""Results written by earlier versions still load, with what they say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ivimkit as ik
+
+FOLDER = Path(__file__).parent / "format1"
+
+
+def test_least_squares_result():
+    result = ik.load_result(FOLDER / "varpro")
+    assert result.model["f"].upper == 0.6
+    assert result.model["D_star"].fixed and result.model["D_star"].start == 0.03
+    fitted = np.isfinite(result.maps["D"])
+    assert result.provenance.status_counts == result.counts()
+    np.testing.assert_allclose(
+        result.predict([0.0])[fitted][:, 0], result.maps["S0"][fitted], rtol=1e-6
+    )
+    assert (result.sd["D"][fitted] > 0).mean() > 0.9
+
+
+def test_bayes_result_with_its_prior():
+    result = ik.load_result(FOLDER / "bayes")
+    assert sorted(result.priors) == ["1"]
+    assert np.isfinite(result.maps["D_sd"]).any()
+
+
+@pytest.mark.parametrize("name", ["varpro", "bayes"])
+def test_an_old_result_saves_and_loads_again(name, tmp_path):
+    old = ik.load_result(FOLDER / name)
+    ik.save(old, tmp_path / "new")
+    new = ik.load_result(tmp_path / "new")
+    assert list(new.maps) == list(old.maps)
+    for key in old.maps:
+        np.testing.assert_array_equal(new.maps[key], old.maps[key])
+    np.testing.assert_array_equal(new.status, old.status)
