@@ -77,10 +77,7 @@ def fits(
 def main(out: Path) -> None:
     """Fit the stored voxels and write all maps; the file of the repository gets new voxels."""
     bvals = np.array(ik.simulate.B21, float)
-    if out == FILE:
-        signals = made_signals(bvals)
-    else:
-        signals = np.load(FILE)["signals"]
+    signals = made_signals(bvals) if out == FILE else np.load(FILE)["signals"]
     np.savez_compressed(
         out, machine=here(), signals=signals, bvals=bvals, **dict(fits(signals, bvals))
     )

@@ -13,7 +13,8 @@ FOLDER = Path(__file__).parent / "format1"
 def test_least_squares_result():
     result = ik.load_result(FOLDER / "varpro")
     assert result.model["f"].upper == 0.6
-    assert result.model["D_star"].fixed and result.model["D_star"].start == 0.03
+    assert result.model["D_star"].fixed
+    assert result.model["D_star"].start == 0.03
     fitted = np.isfinite(result.maps["D"])
     assert result.provenance.status_counts == result.counts()
     np.testing.assert_allclose(
