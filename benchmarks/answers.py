@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.data import DataSet
 from benchmarks.reference import Bounds, cost_from, cost_of
-from ivimkit.result import FitResult
+from ivimkit.fitting.result import FitResult
 
 __all__ = ["CHECKED", "check_answer"]
 

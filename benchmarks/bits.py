@@ -13,8 +13,8 @@ from benchmarks.command import run_alone
 from benchmarks.data import B21, DataSet, simulated
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
 from benchmarks.pairs import working_pairs
-from ivimkit.fit_method import FitMethod
-from ivimkit.result import FitResult
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.fitting.result import FitResult
 
 # Not a whole number of chunks, and more than two of them.
 _VOXELS = 20_000

@@ -12,7 +12,7 @@ from benchmarks.command import run_alone
 from benchmarks.data import B13, B21, two_pool_signal
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
 from benchmarks.pairs import working_pairs
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.signal_model import SignalModel
 
 _VOXELS = 1000
 _LIMIT = 1e-6

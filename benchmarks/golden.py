@@ -16,7 +16,7 @@ from benchmarks.command import run_alone
 from benchmarks.data import ABDOMEN, PROSTATE
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table
 from benchmarks.pairs import working_pairs
-from ivimkit.result import FitResult
+from ivimkit.fitting.result import FitResult
 
 _SEED = 1
 _SHAPE = (40, 32, 2)

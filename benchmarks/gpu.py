@@ -15,10 +15,10 @@ import ivimkit as ik
 from benchmarks.command import run_alone
 from benchmarks.data import DataSet, simulated
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
-from ivimkit.acquisition import Acquisition
-from ivimkit.dwi import DWI
 from ivimkit.engine import PRECISIONS, Task, default_threads, run
 from ivimkit.engine.task import Prepared
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.dwi import DWI
 
 # 256 x 256 x 54, the volume of the command line's benchmark, too.
 _VOLUME = 256 * 256 * 54

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 import ivimkit as ik
 from benchmarks.data import MOST_F, ORGAN_SPREADS, ORGANS, RANGES, S0, DataSet
-from ivimkit.prior_table import PriorTable
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.signal_model import SignalModel
 
 __all__ = ["sigma_of", "true_model", "under_mixture", "under_truth"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from benchmarks.data import B21
 from ivimkit import methods, models
-from ivimkit.acquisition import Acquisition
 from ivimkit.errors import IvimkitError
-from ivimkit.fit_method import FitMethod
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.scan.acquisition import Acquisition
 
 __all__ = ["working_pairs"]
 

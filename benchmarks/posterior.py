@@ -14,7 +14,7 @@ from benchmarks.data import PROTOCOLS, RANGES, SNRS, DataSet, simulated
 from benchmarks.error import ESTIMATED, UNITS
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
 from benchmarks.limit import sigma_of, true_model
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.signal_model import SignalModel
 
 _NODES = 64
 _VOXELS, _FULL = 500, 2000

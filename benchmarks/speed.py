@@ -16,9 +16,9 @@ from benchmarks.error import ESTIMATED, rmse
 from benchmarks.exp_time import N_EXPS, exp_nanoseconds, many_exps
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
 from benchmarks.machine import usable_cores
-from ivimkit.acquisition import Acquisition
-from ivimkit.dwi import DWI
 from ivimkit.engine import Task, run
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.dwi import DWI
 
 _VOXELS, _DIPY_VOXELS = 20_000, 200
 # Many more chunks than threads, as in a real volume: 20 000 voxels are only five.

@@ -200,7 +200,7 @@ def _click(page: Any) -> tuple[float, ...]:
 
 
 def _check(page: Any, maps: Path) -> None:
-    voxel = tuple(page.evaluate("window.ivimkit.viewer.voxel"))
+    voxel = tuple(page.evaluate("window.ivimkit.viewer.voxel_answer"))
     for name in ("S0", "f", "D_star", "D", "ADC"):
         row = page.locator(f'[data-testid=estimates] [data-estimate="{name}"] [data-fit="0"]')
         shown = row.get_attribute("data-value")

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ivimkit import methods, models
-from ivimkit.acquisition import Acquisition
-from ivimkit.geometry import Geometry
-from ivimkit.result import FitResult, Provenance
+from ivimkit.fitting.result import FitResult, Provenance
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.geometry import Geometry
 
 BVALS = (0, 10, 20, 50, 100, 200, 400, 800)
 

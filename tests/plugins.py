@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ivimkit import methods, models
-from ivimkit.acquisition import Acquisition
 from ivimkit.errors import InputError
-from ivimkit.fit_method import FitMethod
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.scan.acquisition import Acquisition
 from ivimkit.simulate import B13, B21
 
 PROTOCOLS = {"b13": np.array(B13, dtype=float), "b21": np.array(B21, dtype=float)}

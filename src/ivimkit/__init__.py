@@ -9,6 +9,7 @@ ik.save(result, "out")
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         compat,
         conventions,
         errors,
+        figures,
         io,
         methods,
         models,
@@ -31,12 +33,10 @@ if TYPE_CHECKING:
         status,
         uncertainty,
     )
-    from ivimkit.acquisition import Acquisition
-    from ivimkit.comparison import Comparison, compare
-    from ivimkit.cramer_rao import crlb
-    from ivimkit.dwi import DWI
-    from ivimkit.fitting import fit
-    from ivimkit.geometry import Geometry
+    from ivimkit.fitting.comparison import Comparison, compare
+    from ivimkit.fitting.cramer_rao import crlb
+    from ivimkit.fitting.fit import fit
+    from ivimkit.fitting.result import FitResult
     from ivimkit.io import (
         load,
         load_labels,
@@ -46,8 +46,10 @@ if TYPE_CHECKING:
         save_comparison,
         save_prior,
     )
-    from ivimkit.labels import Labels
-    from ivimkit.result import FitResult
+    from ivimkit.scan.acquisition import Acquisition
+    from ivimkit.scan.dwi import DWI
+    from ivimkit.scan.geometry import Geometry
+    from ivimkit.scan.labels import Labels
     from ivimkit.viewer import view
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "conventions",
     "crlb",
     "errors",
+    "figures",
     "fit",
     "io",
     "load",
@@ -87,15 +90,15 @@ __all__ = [
 ]
 
 _HOME = {
-    "Acquisition": "acquisition",
-    "Comparison": "comparison",
-    "DWI": "dwi",
-    "FitResult": "result",
-    "Geometry": "geometry",
-    "Labels": "labels",
-    "compare": "comparison",
-    "crlb": "cramer_rao",
-    "fit": "fitting",
+    "Acquisition": "scan.acquisition",
+    "Comparison": "fitting.comparison",
+    "DWI": "scan.dwi",
+    "FitResult": "fitting.result",
+    "Geometry": "scan.geometry",
+    "Labels": "scan.labels",
+    "compare": "fitting.comparison",
+    "crlb": "fitting.cramer_rao",
+    "fit": "fitting.fit",
     "load": "io",
     "load_labels": "io",
     "load_prior": "io",
@@ -105,6 +108,8 @@ _HOME = {
     "save_prior": "io",
     "view": "viewer",
 }
+_MODULES = {"masks": "scan.masks"}
+"""Public modules that lie in a folder."""
 
 
 def __getattr__(name: str) -> Any:
@@ -112,7 +117,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"ivimkit.{_HOME[name]}"), name)
     if name in __all__:
-        return import_module(f"ivimkit.{name}")
+        return import_module(f"ivimkit.{_MODULES.get(name, name)}")
     raise AttributeError(
         f"module 'ivimkit' has no attribute {name!r}; it has {', '.join(__all__)}"
     )
@@ -120,3 +125,22 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _show_results_in_notebooks() -> None:
+    """Have IPython draw a result; nothing is imported before a notebook shows one."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    if shell is None:
+        return
+
+    def html(result: FitResult) -> str:
+        from ivimkit.report.notebook import result_html
+
+        return result_html(result)
+
+    formatter = shell.display_formatter.formatters["text/html"]
+    formatter.for_type_by_name("ivimkit.fitting.result", "FitResult", html)
+
+
+_show_results_in_notebooks()

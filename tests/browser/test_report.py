@@ -183,7 +183,7 @@ def test_without_scripts_it_is_read_all_the_same(visit, report):
 
 def test_a_notebook_frame_works(visit, report, tmp_path):
     from ivimkit.report import Report
-    from ivimkit.report.section import Code, Section
+    from ivimkit.report.section_blocks import Code, Section
 
     shown = Report("T", "", [Section("One", "one", [Code("text", "label")])])
     outer = tmp_path / "notebook.html"

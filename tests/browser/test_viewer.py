@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 import ivimkit as ik
 from ivimkit.errors import InputError, PageMissingError
-from ivimkit.report.status_panels import grades
+from ivimkit.figures.status_panels import grades
 from ivimkit.status import gravest
 from ivimkit.viewer.page_files import page_files
 from ivimkit.viewer.routes import Routes
@@ -145,7 +145,7 @@ def go(page: Any, voxel: Voxel) -> None:
 
 
 def crosshair(page: Any) -> Voxel:
-    x, y, z = page.evaluate("window.ivimkit.viewer.voxel")
+    x, y, z = page.evaluate("window.ivimkit.viewer.voxel_answer")
     return x, y, z
 
 

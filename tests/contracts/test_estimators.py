@@ -12,7 +12,7 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.estimator import Estimator
+from ivimkit.extend.estimator import Estimator
 from ivimkit.status import FAILED, FitStatus
 from plugins import LARGE, PROTOCOLS, typical
 from tolerances import SAME_MINIMUM

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.coverage import CoverageRange
 from ivimkit.errors import InputError, NoiseError
 from ivimkit.quality import lights
 from ivimkit.report.methods_text import Citations, methods_text
+from ivimkit.scan.coverage import CoverageRange
 from ivimkit.status import explain, in_words
 from made_results import biexp_maps, made_result
 

@@ -12,7 +12,7 @@ import ivimkit as ik
 from ivimkit import models, priors
 from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.prior import Prior
+from ivimkit.extend.prior import Prior
 from ivimkit.status import FAILED, FitStatus
 from plugins import LARGE, MODELS, PROTOCOLS, typical
 from tolerances import CLOSED_FORM, SAME_MINIMUM

@@ -9,8 +9,8 @@ import pytest
 
 from ivimkit import methods, models
 from ivimkit.errors import OptionError
-from ivimkit.fit_method import FitMethod
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
 from plugins import METHODS, MODELS, pairs, works
 
 

@@ -30,5 +30,5 @@ def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_examples_are_found() -> None:
-    found = doctest.DocTestFinder().find(import_module("ivimkit.fitting"))
+    found = doctest.DocTestFinder().find(import_module("ivimkit.fitting.fit"))
     assert any(test.examples for test in found)

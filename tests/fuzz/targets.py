@@ -23,12 +23,12 @@ import ivimkit as ik
 from fuzz import mutators
 from ivimkit import quality
 from ivimkit.report.methods_text import Citations, methods_text
-from ivimkit.report.rerun import rerun
-from ivimkit.viewer.masks import aligned_mask
-from ivimkit.viewer.numbers import from_json, to_json
-from ivimkit.viewer.refit import refit_voxel
-from ivimkit.viewer.regions import Drawing, describe_regions, region_csv
+from ivimkit.report.rerun_command import rerun
+from ivimkit.viewer.drawn_regions import Drawing, describe_regions, region_csv
+from ivimkit.viewer.json_numbers import from_json, to_json
 from ivimkit.viewer.study import Study
+from ivimkit.viewer.user_mask import aligned_mask
+from ivimkit.viewer.voxel_refit import refit_voxel
 
 __all__ = ["TARGETS", "Target"]
 

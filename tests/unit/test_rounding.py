@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import ivimkit
-from ivimkit import derived, models, rounding
+from ivimkit import models, rounding
+from ivimkit.extend import derived_maps as derived
 from ivimkit.parameter import Parameter
 
 CASES = json.loads((Path(__file__).parent / "rounding_cases.json").read_text(encoding="utf-8"))
@@ -108,9 +109,9 @@ OWN = {
 }
 # What is no number of a result, each with what it is.
 ALLOWED = {
-    "cli/progress.py": "the share of a bar",
+    "cli/screen/progress.py": "the share of a bar",
     "quality/residual_findings.py": "sentences in per cent of S0",
-    "report/rerun.py": "a command that must give the same numbers again",
+    "report/rerun_command.py": "a command that must give the same numbers again",
     "viewer/page/src/numbers.ts": "the rule itself",
     "viewer/page/src/picture.ts": "a position of the crosshair for NiiVue",
 }
@@ -119,7 +120,7 @@ MESSAGES = re.compile(r"seconds|clock|distance:|apart:|edge:|\.width:|shift:|deg
 
 def test_nobody_else_formats_results():
     found = {}
-    for folder in ("cli", "report", "quality", "viewer"):
+    for folder in ("cli", "figures", "report", "quality", "viewer"):
         for path in (PACKAGE / folder).rglob("*"):
             where = path.relative_to(PACKAGE).as_posix()
             if path.suffix not in OWN or "node_modules" in where or where in ALLOWED:

@@ -8,26 +8,26 @@ from typing import Annotated
 import typer
 
 from ivimkit import __version__
-from ivimkit.cli.check import check
-from ivimkit.cli.compare import compare
-from ivimkit.cli.demo import demo
-from ivimkit.cli.exit_codes import INTERRUPTED
-from ivimkit.cli.fit import fit
-from ivimkit.cli.guard import (
+from ivimkit.cli.commands.check import check
+from ivimkit.cli.commands.compare import compare
+from ivimkit.cli.commands.demo import demo
+from ivimkit.cli.commands.fit import fit
+from ivimkit.cli.commands.methods import methods
+from ivimkit.cli.commands.plot import plot
+from ivimkit.cli.commands.repeat import repeat
+from ivimkit.cli.commands.report import report
+from ivimkit.cli.commands.roi import roi
+from ivimkit.cli.commands.simulate import simulate
+from ivimkit.cli.commands.view import view
+from ivimkit.cli.error_guard import (
     GuardedCommand,
     GuardedGroup,
     exit_code_of_process,
     prepare_process,
     say_interrupted,
 )
-from ivimkit.cli.interruption import ignore_signals, leave_at_once
-from ivimkit.cli.methods import methods
-from ivimkit.cli.plot import plot
-from ivimkit.cli.repeat import repeat
-from ivimkit.cli.report import report
-from ivimkit.cli.roi import roi
-from ivimkit.cli.simulate import simulate
-from ivimkit.cli.view import view
+from ivimkit.cli.process.exit_codes import INTERRUPTED
+from ivimkit.cli.process.interruption import ignore_signals, leave_at_once
 
 __all__ = ["app", "main"]
 

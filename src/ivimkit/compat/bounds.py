@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ivimkit import models
 from ivimkit.errors import OptionError
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.signal_model import SignalModel
 
 __all__ = ["bounded_model", "check_rate"]
 

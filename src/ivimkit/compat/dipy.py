@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods, models
-from ivimkit.acquisition import Acquisition
 from ivimkit.compat.bounds import bounded_model
-from ivimkit.dwi import DWI
 from ivimkit.engine import evaluate
 from ivimkit.errors import AcquisitionError, IvimkitWarning, OptionError, ShapeError
-from ivimkit.fit_method import FitMethod
-from ivimkit.fitting import fit
-from ivimkit.result import FitResult
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.fit import fit
+from ivimkit.fitting.result import FitResult
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.thresholds import check_threshold, require_two
 from ivimkit.status import FitStatus
-from ivimkit.thresholds import check_threshold, require_two
 
 __all__ = [
     "BOUNDS",

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods
-from ivimkit.acquisition import Acquisition
 from ivimkit.compat.body_parts import BODY_PARTS, body_part_of
 from ivimkit.compat.bounds import bounded_model, check_rate
-from ivimkit.dwi import DWI
 from ivimkit.errors import AcquisitionError, IvimkitWarning, OptionError, ShapeError
-from ivimkit.fit_method import FitMethod
-from ivimkit.fitting import fit
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.fit import fit
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.dwi import DWI
 
 __all__ = [
     "BOUNDS",

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from ivimkit.engine.bind import pasted_with_kernels, with_kernels
 from ivimkit.engine.single import in_single
 from ivimkit.engine.voxel import estimate_row, fit_row
-from ivimkit.estimator import Estimator
-from ivimkit.fit_method import FitMethod, VoxelPlan
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.fit_method import FitMethod, VoxelPlan
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.atoms import aligned
 from ivimkit.kernels.lanes import LANES, SIZE
 from ivimkit.kernels.side_by_side import FIT_COLUMNS, ORDER
-from ivimkit.signal_model import SignalModel
 
 __all__ = ["PRECISIONS", "Prepared", "PreparedEstimate", "Progress", "Reader", "Task"]
 
@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 
 
 class Reader(Protocol):
-    """Where signals come from, see `ivimkit.voxel_reader.VoxelReader`."""
+    """Where signals come from, see `ivimkit.scan.voxel_reader.VoxelReader`."""
 
     index: NDArray[np.intp]
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from ivimkit.dwi import DWI
 from ivimkit.errors import FileFormatError, InputError
+from ivimkit.fitting.result import FitResult
 from ivimkit.io.checksum import sha256
-from ivimkit.io.reading import load
-from ivimkit.io.scan import AnyPath
-from ivimkit.io.untrusted import reason_of
-from ivimkit.result import FitResult
+from ivimkit.io.scan_files import AnyPath
+from ivimkit.io.scan_loading import load
+from ivimkit.io.untrusted_files import reason_of
+from ivimkit.scan.dwi import DWI
 
 __all__ = ["load_fitted_scan"]
 

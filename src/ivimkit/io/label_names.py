@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ivimkit.errors import FileFormatError
-from ivimkit.io.cells import escaped
-from ivimkit.io.scan import AnyPath
-from ivimkit.io.untrusted import untrusted
+from ivimkit.io.scan_files import AnyPath
+from ivimkit.io.table_cells import escaped
+from ivimkit.io.untrusted_files import untrusted
 
 __all__ = ["load_label_names"]
 

@@ -16,9 +16,9 @@ from nibabel.tripwire import TripWireError
 from numpy.typing import NDArray
 
 from ivimkit.errors import FileFormatError, GeometryWarning
-from ivimkit.geometry import Geometry
 from ivimkit.io.file_kinds import advice_on
 from ivimkit.io.nifti_header import HEADER_SIZE, ImageHeader, parse_header
+from ivimkit.scan.geometry import Geometry
 
 __all__ = ["NiftiFile", "open_nifti", "warn_of_geometry"]
 

@@ -13,7 +13,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
-from ivimkit.geometry import Geometry
+from ivimkit.scan.geometry import Geometry
 
 __all__ = ["HEADER_SIZE", "MM", "ImageHeader", "parse_header"]
 

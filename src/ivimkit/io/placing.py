@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.dwi import DWI
 from ivimkit.errors import ShapeError
-from ivimkit.geometry import Geometry
-from ivimkit.result import FitResult
+from ivimkit.fitting.result import FitResult
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.geometry import Geometry
 
 __all__ = ["Grid", "Placement", "no_overlap"]
 

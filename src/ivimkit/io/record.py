@@ -14,19 +14,19 @@ import numpy as np
 
 from ivimkit import methods, models, priors
 from ivimkit import uncertainty as estimators
-from ivimkit.acquisition import Acquisition
-from ivimkit.derived import describe
 from ivimkit.errors import FileFormatError
-from ivimkit.estimator import Estimator
-from ivimkit.fit_method import FitMethod
-from ivimkit.geometry import Geometry
+from ivimkit.extend.derived_maps import describe
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.result import FitResult
 from ivimkit.io.nifti_header import MM, parse_header
 from ivimkit.io.record_form import checked_form
-from ivimkit.io.untrusted import reason_of, untrusted
+from ivimkit.io.untrusted_files import reason_of, untrusted
 from ivimkit.parameter import Parameter
-from ivimkit.prior_table import PriorTable
-from ivimkit.result import FitResult
-from ivimkit.signal_model import SignalModel
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.geometry import Geometry
 from ivimkit.status import explain
 
 __all__ = [

@@ -841,7 +841,7 @@ def without_floor(
     fit : tuple
         As `ivimkit.kernels.search.global_fit` returns it.
     options : ndarray
-        As `ivimkit.posterior_method.posterior_options` makes them.
+        As `ivimkit.methods._posterior.posterior_options` makes them.
     clean : ndarray, shape (n_b,)
         Receives the signal.
     """
@@ -892,7 +892,7 @@ def posterior_voxel(
     n_par : int
         Number of parameters of the model.
     options : ndarray
-        As `ivimkit.posterior_method.posterior_options` makes them.
+        As `ivimkit.methods._posterior.posterior_options` makes them.
     table : ndarray
         `ivimkit.kernels.atoms.Dictionary.table`.
     work : ndarray

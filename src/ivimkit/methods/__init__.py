@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ivimkit.fit_method import FitMethod
-from ivimkit.plugin_folder import PluginFolder
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.plugin import PluginFolder
 
 __all__ = ["get", "names"]
 

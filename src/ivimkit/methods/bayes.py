@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
-from ivimkit.posterior_method import PosteriorMethod, posterior_options
-from ivimkit.prior_table import PriorTable, parameter_names
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.prior_table import PriorTable, parameter_names
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.methods._posterior import PosteriorMethod, posterior_options
 
 ESTIMATES = ("mean", "median", "mode")
 

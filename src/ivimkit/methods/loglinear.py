@@ -9,16 +9,16 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.acquisition import Acquisition
 from ivimkit.errors import OptionError
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.extend.two_decay_method import TwoPoolMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear, mean_signal
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.kernels.two_pools import GONE, squared_residual
-from ivimkit.signal_model import SignalModel
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.thresholds import LOWER_B, check_threshold, require_split, require_two
 from ivimkit.status import FitStatus
-from ivimkit.thresholds import LOWER_B, check_threshold, require_split, require_two
-from ivimkit.two_pool_method import TwoPoolMethod
 
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
 _IVIM_SPLIT = 200.0

@@ -10,18 +10,18 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.acquisition import Acquisition
 from ivimkit.errors import OptionError
-from ivimkit.fit_method import VoxelPlan
+from ivimkit.extend.fit_method import VoxelPlan
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.extend.two_decay_method import TwoPoolMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear, mean_signal
 from ivimkit.kernels.one_rate import WORK_ROWS, fit_rate
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.kernels.search import global_fit
-from ivimkit.signal_model import SignalModel
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.thresholds import LOWER_B, check_threshold, require_split
 from ivimkit.status import FitStatus
-from ivimkit.thresholds import LOWER_B, check_threshold, require_split
-from ivimkit.two_pool_method import TwoPoolMethod
 
 STEPS = (3, 2)
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
-from ivimkit.fit_method import FitMethod, VoxelPlan
+from ivimkit.extend.fit_method import FitMethod, VoxelPlan
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.extend.two_decay_method import TwoPoolMethod
 from ivimkit.kernels.device import device, pasted
 from ivimkit.kernels.magnitude import MORE_ROWS, magnitude_fit
 from ivimkit.kernels.mean_magnitude import excess_tables, mean_magnitude_fit
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.kernels.search import global_fit, ordered
 from ivimkit.kernels.side_by_side import fit_side_by_side, stored_fit
-from ivimkit.signal_model import SignalModel
-from ivimkit.two_pool_method import TwoPoolMethod
 
 NOISES = ("gaussian", "rician", "chi")
 """The distributions of noise that `VarPro` knows."""

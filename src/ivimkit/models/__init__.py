@@ -6,7 +6,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from ivimkit.errors import OptionError
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.signal_model import SignalModel
 
 __all__ = ["get", "names"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from ivimkit.extend.signal_model import SignalModel, TwoPools
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp
 from ivimkit.parameter import TISSUE_RATE, Parameter
-from ivimkit.signal_model import SignalModel, TwoPools
 
 
 @device

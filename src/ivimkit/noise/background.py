@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtri
 
-from ivimkit.dwi import DWI
 from ivimkit.errors import NoiseError, OptionError, ShapeError
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.pooling import median_of_chi2
+from ivimkit.scan.dwi import DWI
 
 __all__ = ["from_background"]
 

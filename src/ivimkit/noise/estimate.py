@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError
 from ivimkit.noise.background import from_background
 from ivimkit.noise.given import given
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.repeats import from_repeats
+from ivimkit.scan.dwi import DWI
 
 __all__ = ["SOURCES", "estimate"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.scan.dwi import DWI
 
 __all__ = ["NoiseEstimate", "snr_map"]
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.acquisition import Acquisition, Shell
-from ivimkit.dwi import DWI
 from ivimkit.errors import NoiseError
 from ivimkit.kernels.noise_floor import magnitude_mean
 from ivimkit.noise.floor import above_floor
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.pooling import check_pool, pooled
+from ivimkit.scan.acquisition import Acquisition, Shell
+from ivimkit.scan.dwi import DWI
 
 __all__ = ["from_repeats", "magnitude_noise", "repeated", "sum_of_squares"]
 

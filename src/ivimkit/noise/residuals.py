@@ -8,20 +8,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.acquisition import Acquisition
 from ivimkit.errors import NoiseError
-from ivimkit.fit_method import FitMethod
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.noise.floor import above_floor
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.pooling import check_pool, pooled
-from ivimkit.signal_model import SignalModel
+from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import at_lower, at_upper
 
 __all__ = ["Fitted", "Record", "from_residuals"]
 
 
 class Record(Protocol):
-    """What is needed of `ivimkit.result.Provenance`, which stands in a higher layer."""
+    """What is needed of `ivimkit.fitting.result.Provenance`, which stands in a higher layer."""
 
     @property
     def bvals(self) -> Sequence[float]:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from ivimkit.acquisition import Shell
-from ivimkit.dwi import DWI
 from ivimkit.noise.repeats import repeated, sum_of_squares
+from ivimkit.scan.acquisition import Shell
+from ivimkit.scan.dwi import DWI
 
 __all__ = ["ShellSignal", "shell_signals"]
 

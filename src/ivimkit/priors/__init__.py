@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ivimkit.plugin_folder import PluginFolder
-from ivimkit.prior import Prior
+from ivimkit.extend.plugin import PluginFolder
+from ivimkit.extend.prior import Prior
 
 __all__ = ["get", "names"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from ivimkit.prior import Likelihoods, Prior, even_knots
-from ivimkit.prior_table import PriorTable
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.prior import Likelihoods, Prior, even_knots
+from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.signal_model import SignalModel
 
 # Knots serve the marginals alone, which the information maps compare with.
 _SIZES = (33, 65, 33)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from ivimkit.errors import OptionError
-from ivimkit.prior import Likelihoods, Prior, broad
-from ivimkit.prior_table import PriorTable, with_floor
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.prior import Likelihoods, Prior, broad
+from ivimkit.extend.prior_table import PriorTable, with_floor
+from ivimkit.extend.signal_model import SignalModel
 
 # Share of the mass that stays with the start, and share that is uniform inside the bounds, for
 # voxels unlike those learned from.

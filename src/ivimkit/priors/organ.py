@@ -11,9 +11,9 @@ from scipy.stats import beta, lognorm
 
 from ivimkit import organs
 from ivimkit.errors import OptionError
-from ivimkit.prior import Likelihoods, Prior, even_knots
-from ivimkit.prior_table import PriorTable, with_floor
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.prior import Likelihoods, Prior, even_knots
+from ivimkit.extend.prior_table import PriorTable, with_floor
+from ivimkit.extend.signal_model import SignalModel
 
 _SIZES = (65, 33, 49)
 # Coefficients of variation between voxels of an organ; means of whole organs vary less.

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
-from ivimkit.prior import Likelihoods, Prior, broad
-from ivimkit.prior_table import PriorTable, with_floor
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.prior import Likelihoods, Prior, broad
+from ivimkit.extend.prior_table import PriorTable, with_floor
+from ivimkit.extend.signal_model import SignalModel
 
 _FLOOR = 0.01
 # Transformed parameters are finite from here on.

@@ -1,21 +1,21 @@
 """Numbers about results: summaries, regions, lesion against its surroundings, error to truth."""
 
 from ivimkit.quality.agreement import repeatability
-from ivimkit.quality.contrast import compare_regions, ring
+from ivimkit.quality.change import change
+from ivimkit.quality.contrast_sentence import sentence
 from ivimkit.quality.difference import Difference, difference
-from ivimkit.quality.examples import example_voxels
-from ivimkit.quality.lights import Light, lights
+from ivimkit.quality.example_voxels import example_voxels
+from ivimkit.quality.fit_residuals import Residuals, residuals
+from ivimkit.quality.map_summary import summary_rows, summary_table
+from ivimkit.quality.phantom_error import error_table
+from ivimkit.quality.region_contrast import compare_regions, ring
 from ivimkit.quality.region_fit import roi_fit
-from ivimkit.quality.regions import roi_status, roi_table
+from ivimkit.quality.region_tables import roi_status, roi_table
 from ivimkit.quality.repeat_values import REPEAT_MAPS, pairs, repeat_values
 from ivimkit.quality.residual_findings import Finding, residual_findings
-from ivimkit.quality.residuals import Residuals, residuals
-from ivimkit.quality.response import change
-from ivimkit.quality.summary import summary_rows, summary_table
-from ivimkit.quality.truth import error_table
+from ivimkit.quality.result_checks import Light, lights
 from ivimkit.quality.voxels_and_signal import Disagreement, disagreements
-from ivimkit.quality.wording import sentence
-from ivimkit.scan_checks import ScanFinding, scan_findings
+from ivimkit.scan.checks import ScanFinding, scan_findings
 
 __all__ = [
     "REPEAT_MAPS",

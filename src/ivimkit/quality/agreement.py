@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit.labels import Labels
 from ivimkit.quality.repeat_values import each_measurement, numbered, repeated, units, values_of
-from ivimkit.quality.rows import table_of
+from ivimkit.quality.table_rows import table_of
+from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ivimkit.result import FitResult
+    from ivimkit.fitting.result import FitResult
 
 __all__ = ["repeatability"]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.derived import describe
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.quality.rows import mean_sd, table_of
+from ivimkit.extend.derived_maps import describe
+from ivimkit.quality.table_rows import mean_sd, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ivimkit.result import FitResult
+    from ivimkit.fitting.result import FitResult
 
 __all__ = ["Difference", "difference"]
 

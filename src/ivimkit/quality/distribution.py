@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.quality.rows import finite, mean_sd
+from ivimkit.quality.table_rows import finite, mean_sd
 
 __all__ = ["ENTROPY_BINS", "distribution", "entropy", "shape_of"]
 

@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import models
 from ivimkit import uncertainty as estimators
-from ivimkit.dwi import DWI
 from ivimkit.errors import AcquisitionWarning, OptionError, ShapeError
-from ivimkit.estimator import Estimator
-from ivimkit.fit_method import FitMethod
-from ivimkit.fitting import adc_weight, fit
-from ivimkit.labels import Labels
-from ivimkit.posterior_method import PosteriorMethod
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.fit import adc_weight, fit
+from ivimkit.fitting.result import FitResult
+from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.quality.region_limits import N_NOISY, limits, noisy_signals
 from ivimkit.quality.region_noise import (
     MeanSignal,
@@ -28,9 +28,9 @@ from ivimkit.quality.region_noise import (
     spread_of_mean,
     voxel_noise,
 )
-from ivimkit.quality.rows import labelled
-from ivimkit.result import FitResult
-from ivimkit.signal_model import SignalModel
+from ivimkit.quality.table_rows import labelled
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.labels import Labels
 from ivimkit.status import FAILED, FitStatus
 
 __all__ = ["roi_fit"]

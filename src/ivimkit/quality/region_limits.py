@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.quality.region_noise import MeanSignal
-from ivimkit.signal_model import SignalModel
 
 __all__ = ["N_NOISY", "limits", "noisy_signals"]
 

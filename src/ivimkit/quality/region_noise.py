@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from ivimkit.errors import AcquisitionWarning, InputError, NoiseError
-from ivimkit.fitting import fit
+from ivimkit.fitting.fit import fit
+from ivimkit.fitting.result import FitResult
 from ivimkit.kernels.noise_floor import geometric_share, magnitude_mean
+from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.noise import from_residuals
 from ivimkit.noise.pooling import pooled
-from ivimkit.posterior_method import PosteriorMethod
-from ivimkit.result import FitResult
 
 __all__ = ["MeanSignal", "VoxelNoise", "mean_without_floor", "spread_of_mean", "voxel_noise"]
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, RegionWarning, ShapeError
-from ivimkit.labels import Labels
-from ivimkit.quality.regions import roi_table
+from ivimkit.quality.region_tables import roi_table
+from ivimkit.scan.labels import Labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ivimkit.result import FitResult
+    from ivimkit.fitting.result import FitResult
 
 __all__ = [
     "KEYS",

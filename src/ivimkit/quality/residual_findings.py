@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.fit_method import FitMethod
-from ivimkit.posterior_method import PosteriorMethod
-from ivimkit.quality.faults import Faults, relative_signal
-from ivimkit.quality.residuals import Residuals
-from ivimkit.quality.scatter import Scatter
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.methods._posterior import PosteriorMethod
+from ivimkit.quality.fit_residuals import Residuals
+from ivimkit.quality.residual_faults import Faults, relative_signal
+from ivimkit.quality.residual_scatter import Scatter
 
 __all__ = ["Finding", "residual_findings"]
 
@@ -55,7 +55,8 @@ def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
     A fit hides part of a fault: it follows the points. The residuals are therefore compared with
     what is left of a fault of one b-value, or of a drift, after the fit (a projection, linear
     around the fitted parameters). It is named if it explains 70 % of them, squared, and is as
-    large as the thresholds of `ivimkit.quality.faults` and `ivimkit.quality.scatter` say.
+    large as the thresholds of `ivimkit.quality.residual_faults` and
+    `ivimkit.quality.residual_scatter` say.
 
     Parameters
     ----------

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ivimkit.derived import describe
-from ivimkit.labels import Labels
-from ivimkit.quality.centre import difference_of, of_mean_signal, of_voxels
+from ivimkit.extend.derived_maps import describe
+from ivimkit.fitting.result import FitResult
+from ivimkit.quality.central_values import difference_of, of_mean_signal, of_voxels
 from ivimkit.quality.region_fit import roi_fit
-from ivimkit.quality.rows import finite, labelled
-from ivimkit.result import FitResult
+from ivimkit.quality.table_rows import finite, labelled
 from ivimkit.rounding import in_unit, shown_unit
+from ivimkit.scan.labels import Labels
 
 __all__ = ["LEAST_DISAGREEMENT", "Disagreement", "disagreements"]
 

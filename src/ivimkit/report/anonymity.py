@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ivimkit.labels import Labels
+from ivimkit.scan.labels import Labels
 
 __all__ = ["without_names"]
 

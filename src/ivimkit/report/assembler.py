@@ -14,8 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ivimkit.errors import OptionError
-from ivimkit.report.picture import Encoded, Picture
-from ivimkit.report.section import Beside, Block, Section, Table
+from ivimkit.figures.picture import Encoded, Picture
+from ivimkit.report.section_blocks import Beside, Block, Section, Table
 
 __all__ = ["assemble"]
 
@@ -43,7 +43,7 @@ def assemble(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
     Examples
     --------
     >>> from ivimkit.report.assembler import assemble
-    >>> from ivimkit.report.section import Section, Text
+    >>> from ivimkit.report.section_blocks import Section, Text
     >>> page = assemble([Section("First", "first", [Text("f < 1")])], title="T", subtitle="")
     >>> "f &lt; 1" in page
     True

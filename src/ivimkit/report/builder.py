@@ -8,26 +8,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.labels import Labels
+from ivimkit.figures.reliability import check_choice
+from ivimkit.fitting.result import FitResult
 from ivimkit.quality import ring as ring_around
 from ivimkit.quality.difference import Difference, difference
-from ivimkit.quality.rows import labelled, labels_like
-from ivimkit.report.document import Report
-from ivimkit.report.reliability import check_choice
-from ivimkit.report.section import Section
-from ivimkit.report.sections.acquisition import acquisition
-from ivimkit.report.sections.curves import curves
-from ivimkit.report.sections.differences import differences
-from ivimkit.report.sections.histograms import histograms
-from ivimkit.report.sections.maps import maps
-from ivimkit.report.sections.methods import methods
-from ivimkit.report.sections.provenance import provenance
-from ivimkit.report.sections.regions import regions
-from ivimkit.report.sections.residuals import residuals
-from ivimkit.report.sections.status import status
-from ivimkit.report.sections.summary import summary
-from ivimkit.report.subject import Lesion, Side, Subject
-from ivimkit.result import FitResult
+from ivimkit.quality.table_rows import labelled, labels_like
+from ivimkit.report.html_document import Report
+from ivimkit.report.report_subject import Lesion, Side, Subject
+from ivimkit.report.section_blocks import Section
+from ivimkit.report.sections.acquisition_section import acquisition
+from ivimkit.report.sections.curves_section import curves
+from ivimkit.report.sections.differences_section import differences
+from ivimkit.report.sections.histograms_section import histograms
+from ivimkit.report.sections.maps_section import maps
+from ivimkit.report.sections.methods_section import methods
+from ivimkit.report.sections.provenance_section import provenance
+from ivimkit.report.sections.regions_section import regions
+from ivimkit.report.sections.residuals_section import residuals
+from ivimkit.report.sections.status_section import status
+from ivimkit.report.sections.summary_section import summary
+from ivimkit.scan.labels import Labels
 
 __all__ = ["build"]
 

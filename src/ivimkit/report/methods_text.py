@@ -10,12 +10,12 @@ import numpy as np
 from ivimkit import methods, models, priors
 from ivimkit import organs as presets
 from ivimkit import uncertainty as estimators
-from ivimkit.acquisition import Acquisition
+from ivimkit.figures.map_style import how_to_show
+from ivimkit.fitting.result import FitResult
 from ivimkit.organs import Organ
 from ivimkit.parameter import Parameter
-from ivimkit.report.shown import how_to_show
-from ivimkit.result import FitResult
 from ivimkit.rounding import percent, thousands, unbroken_unit
+from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FAILED, FitStatus
 
 __all__ = ["Citations", "agreement_text", "comparison_text", "methods_text"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import escape
 
-from ivimkit.report.maps import map_panels
-from ivimkit.report.picture import Picture
-from ivimkit.result import FitResult
+from ivimkit.figures.map_panels import map_panels
+from ivimkit.figures.picture import Picture
+from ivimkit.fitting.result import FitResult
 from ivimkit.rounding import thousands
 from ivimkit.status import FAILED, FitStatus, in_words
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit.acquisition import Acquisition
-from ivimkit.dwi import DWI
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.dwi import DWI
 from ivimkit.simulate.abdomen import ABDOMEN
 from ivimkit.simulate.anatomy import Anatomy, tissue_fractions
 from ivimkit.simulate.brain import BRAIN

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit import models
 from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.signal_model import SignalModel
+from ivimkit.extend.signal_model import SignalModel
 
 __all__ = ["signals"]
 

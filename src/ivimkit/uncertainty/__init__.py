@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ivimkit.estimator import Estimator
-from ivimkit.plugin_folder import PluginFolder
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.plugin import PluginFolder
 
 __all__ = ["get", "names"]
 

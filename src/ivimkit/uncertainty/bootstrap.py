@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
-from ivimkit.estimator import Estimator
-from ivimkit.fit_method import FitMethod, VoxelPlan
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.fit_method import FitMethod, VoxelPlan
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.device import device
-from ivimkit.signal_model import SignalModel
 from ivimkit.status import FAILED, FitStatus
 
 KINDS = ("residual", "wild")

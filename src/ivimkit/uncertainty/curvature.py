@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from ivimkit.errors import OptionError
-from ivimkit.estimator import Estimator
-from ivimkit.fit_method import FitMethod, VoxelPlan
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.fit_method import FitMethod, VoxelPlan
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.covariance import BLOCK, MOST, invert, normal_matrix
-from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
 
 # Options: values with a weight, fraction, fast and slow rate, then Student quantiles of 0, 1

@@ -9,9 +9,9 @@ from typing import Any
 
 from ivimkit import methods, organs
 from ivimkit.errors import OptionError
-from ivimkit.fit_method import FitMethod
-from ivimkit.posterior_method import PosteriorMethod
-from ivimkit.result import FitResult
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.fitting.result import FitResult
+from ivimkit.methods._posterior import PosteriorMethod
 
 __all__ = ["describe_options", "method_of", "number_of", "settled"]
 

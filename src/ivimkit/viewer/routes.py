@@ -19,24 +19,24 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from ivimkit.errors import InputError, IvimkitWarning, OptionError
-from ivimkit.viewer.body import read_body
-from ivimkit.viewer.masks import aligned_mask
-from ivimkit.viewer.numbers import from_json, to_json
+from ivimkit.viewer.drawn_regions import Drawing, describe_regions, region_csv
+from ivimkit.viewer.json_numbers import from_json, to_json
 from ivimkit.viewer.page_files import INDEX
-from ivimkit.viewer.refit import refit_voxel
-from ivimkit.viewer.regions import Drawing, describe_regions, region_csv
+from ivimkit.viewer.request_body import read_body
 from ivimkit.viewer.scene import describe_scene
 from ivimkit.viewer.security import REPORT_POLICY
 from ivimkit.viewer.study import Study
-from ivimkit.viewer.study_report import StudyReports
-from ivimkit.viewer.volumes import (
+from ivimkit.viewer.study_images import (
     doubtful_image,
     grade_image,
     label_image,
     map_image,
     scan_image,
 )
-from ivimkit.viewer.voxel import describe_voxel
+from ivimkit.viewer.study_report import StudyReports
+from ivimkit.viewer.user_mask import aligned_mask
+from ivimkit.viewer.voxel_answer import describe_voxel
+from ivimkit.viewer.voxel_refit import refit_voxel
 
 __all__ = ["Routes", "application"]
 

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import methods, models, organs
-from ivimkit.derived import describe, is_about_another
-from ivimkit.dwi import DWI
-from ivimkit.report.reliability import doubtful_voxels
-from ivimkit.report.shown import Shown, how_to_show
-from ivimkit.report.status_panels import grades
-from ivimkit.result import FitResult
+from ivimkit.extend.derived_maps import describe, is_about_another
+from ivimkit.figures.map_style import Shown, how_to_show
+from ivimkit.figures.reliability import doubtful_voxels
+from ivimkit.figures.status_panels import grades
+from ivimkit.fitting.result import FitResult
+from ivimkit.scan.dwi import DWI
 from ivimkit.status import explain
 from ivimkit.viewer.method_options import describe_options
 from ivimkit.viewer.study import Study

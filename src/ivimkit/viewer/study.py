@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivimkit import io
-from ivimkit.dwi import DWI
 from ivimkit.errors import InputError, OptionError, ShapeError
-from ivimkit.geometry import Geometry
-from ivimkit.labels import Labels
-from ivimkit.result import FitResult
+from ivimkit.fitting.result import FitResult
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.labels import Labels
 
 __all__ = ["Study"]
 

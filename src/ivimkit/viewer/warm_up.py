@@ -12,8 +12,8 @@ import numpy as np
 
 from ivimkit import methods
 from ivimkit.errors import IvimkitError, IvimkitWarning
-from ivimkit.viewer.refit import refit_voxel
 from ivimkit.viewer.study import Study
+from ivimkit.viewer.voxel_refit import refit_voxel
 
 __all__ = ["WarmUp", "warm_up"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ivimkit import io
-from ivimkit.geometry import Geometry
+from ivimkit.scan.geometry import Geometry
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_fault_of_ours(run, scan, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("that was not to happen")
 
-    monkeypatch.setattr("ivimkit.cli.fit_batch.fit", broken)
+    monkeypatch.setattr("ivimkit.cli.jobs.fit_batch.fit", broken)
     result = run("fit", scan, code=1)
     assert "internal error: RuntimeError: that was not to happen" in result.stderr
     assert "report" in result.stderr

@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from ivimkit import io, masks
-from ivimkit.report.rerun import rerun
+from ivimkit import io
+from ivimkit.report.rerun_command import rerun
+from ivimkit.scan import masks
 
 
 @pytest.fixture(scope="module")

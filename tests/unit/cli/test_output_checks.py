@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from ivimkit.cli.output_folders import check_writable
+from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.errors import InputError, OutputExistsError
 
 

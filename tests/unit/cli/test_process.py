@@ -48,7 +48,7 @@ def run(*arguments, before="", **options):
     [
         ("typer", signal.SIGINT),
         ("typer.core", signal.SIGTERM),
-        ("ivimkit.cli.catalogue", signal.SIGINT),
+        ("ivimkit.cli.screen.methods_tables", signal.SIGINT),
     ],
 )
 def test_a_signal_during_imports(module, number):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ivimkit import DWI, io
-from ivimkit.cli.wording import for_command_line
+from ivimkit.cli.screen.option_words import for_command_line
 from ivimkit.engine import waiting
-from ivimkit.fitting import fit
+from ivimkit.fitting.fit import fit
 from ivimkit.simulate import B13
 
 QUICK = ("--model", "monoexp", "--method", "loglinear", "--no-figures")

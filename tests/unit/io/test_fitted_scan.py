@@ -5,7 +5,8 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import FileFormatError
-from ivimkit.io import fitted_scan, load_fitted_scan, reading
+from ivimkit.io import fitted_scan, load_fitted_scan
+from ivimkit.io import scan_loading as reading
 
 OTHER = {
     "dwi.nii.gz": b"no image",

@@ -12,8 +12,8 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import FileFormatError, GeometryWarning, InputError
+from ivimkit.io.image_bytes import image_of_bytes
 from ivimkit.io.nifti import open_nifti
-from ivimkit.io.received import image_of_bytes
 
 AFFINE = np.array([[-2.0, 0, 0, 10], [0, 2, 0, -20], [0, 0, 5, 30], [0, 0, 0, 1]])
 NAN, INF = float("nan"), float("inf")

@@ -8,9 +8,9 @@ from ivimkit.engine import Task, evaluate, run
 from ivimkit.engine.bind import tagged
 from ivimkit.kernels import lanes
 from ivimkit.methods.varpro import VarPro
+from ivimkit.scan.voxel_reader import Column, VoxelReader
 from ivimkit.simulate import add_noise
 from ivimkit.status import FAILED
-from ivimkit.voxel_reader import Column, VoxelReader
 from tolerances import SAME_COST, SAME_MINIMUM, SAME_SIDE_BY_SIDE
 
 BIEXP = ik.models.get("biexp")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.acquisition import Acquisition
 from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FitStatus
 from tolerances import CLOSED_FORM
 

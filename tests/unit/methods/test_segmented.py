@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import ivimkit as ik
-from ivimkit.acquisition import Acquisition
 from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FitStatus
 from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_MINIMUM
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivimkit import simulate
-from ivimkit.dwi import DWI
 from ivimkit.errors import NoiseError, OptionError, ShapeError
 from ivimkit.noise import from_background
+from ivimkit.scan.dwi import DWI
 
 SIGMA = 7.0
 BVALS = [0, 10, 50, 100, 400, 800]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.dwi import DWI
 from ivimkit.errors import NoiseError, OptionError, ShapeError
+from ivimkit.scan.dwi import DWI
 
 MAP = [[1.0, 2.0], [np.nan, 4.0]]
 

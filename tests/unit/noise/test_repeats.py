@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivimkit import simulate
-from ivimkit.dwi import DWI
 from ivimkit.errors import AcquisitionError, NoiseError, OptionError
 from ivimkit.noise import from_repeats
+from ivimkit.scan.dwi import DWI
 
 SIGMA = 20.0
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from ivimkit import io, simulate
-from ivimkit.dwi import DWI
 from ivimkit.errors import NoiseError, OptionError
-from ivimkit.fitting import fit
+from ivimkit.fitting.fit import fit
 from ivimkit.noise import from_residuals
+from ivimkit.scan.dwi import DWI
 from ivimkit.status import FitStatus, at_lower, at_upper
 from made_results import BVALS, made_result
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from ivimkit.dwi import DWI
 from ivimkit.noise import shell_signals
+from ivimkit.scan.dwi import DWI
 
 SIGMA = 20.0
 

@@ -13,7 +13,7 @@ from scipy.stats import binom
 
 import ivimkit as ik
 from ivimkit import quality
-from ivimkit.cli.region_tables import mean_fit_lines
+from ivimkit.cli.screen.roi_tables import mean_fit_lines
 from ivimkit.status import FitStatus
 
 B = np.array(ik.simulate.B13, dtype=float)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.dwi import DWI
 from ivimkit.errors import ScanWarning
 from ivimkit.quality import residual_findings, residuals
+from ivimkit.scan.dwi import DWI
 
 B = np.array(ik.simulate.B13)
 SHAPE = (48, 40, 8)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ivimkit.labels import Labels
 from ivimkit.report.anonymity import without_names
+from ivimkit.scan.labels import Labels
 
 
 @pytest.mark.parametrize("name", ["lesion", "liver", "roi_tumor", "Liver-2", "kidney left", "7"])

@@ -14,7 +14,7 @@ from ivimkit.errors import OptionError
 from ivimkit.quality import Light
 from ivimkit.report import Picture
 from ivimkit.report.assembler import assemble
-from ivimkit.report.section import (
+from ivimkit.report.section_blocks import (
     Beside,
     Block,
     Code,

@@ -7,8 +7,9 @@ import re
 import pytest
 
 import ivimkit as ik
-from ivimkit import comparison, methods, models, organs, priors, uncertainty
+from ivimkit import methods, models, organs, priors, uncertainty
 from ivimkit.errors import OptionError
+from ivimkit.fitting import comparison
 from ivimkit.report.bibliography import bibtex, doi_of, entries, software_entry
 from ivimkit.report.methods_text import Citations, agreement_text, comparison_text
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 import ivimkit as ik
 from html_page import Page
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.report.section import Beside, Code, Table
+from ivimkit.report.section_blocks import Beside, Code, Table
 from ivimkit.status import FitStatus, in_words
 from made_results import biexp_maps, made_result
 
@@ -90,7 +90,7 @@ def drawn(monkeypatch):
 
     for section, names in DRAWING.items():
         for name in names:
-            home = sys.modules[f"ivimkit.report.sections.{section}"]
+            home = sys.modules[f"ivimkit.report.sections.{section}_section"]
             monkeypatch.setattr(home, name, recorder(name))
     return calls
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.derived import describe
-from ivimkit.report.shown import how_to_show
+from ivimkit.extend.derived_maps import describe
+from ivimkit.figures.map_style import how_to_show
 from ivimkit.status import explain
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import InputError, OutputExistsError
-from ivimkit.io.results import save_with
+from ivimkit.io.result_files import save_with
 from ivimkit.writing import Files, finish, folder, write_folder
 from ivimkit.writing.lock import locked
 from made_results import biexp_maps, made_result

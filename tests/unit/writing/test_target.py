@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 import ivimkit as ik
-from ivimkit.cli.figure_files import write_figures
+from ivimkit.cli.jobs.plot_files import write_figures
 from ivimkit.errors import InputError, OutputExistsError
 from ivimkit.io import load_table, save_map, save_scan, save_tables
-from ivimkit.io.folder import absolute
-from ivimkit.report.document import Report
+from ivimkit.io.result_folder import absolute
+from ivimkit.report.html_document import Report
 from ivimkit.writing import check_file, write_folder
 from made_results import biexp_maps, made_result
 
@@ -120,7 +120,7 @@ def test_a_name_that_is_too_long(tmp_path):
 def test_without_a_current_folder(tmp_path):
     code = (
         "import os, sys; gone = sys.argv[1]; os.mkdir(gone); os.chdir(gone); os.rmdir(gone)\n"
-        "from ivimkit.io.folder import absolute\n"
+        "from ivimkit.io.result_folder import absolute\n"
         "absolute('out')"
     )
     done = subprocess.run(

@@ -1,0 +1,17 @@
+"""ivimkit methods: the models, methods, uncertainty estimators and organs there are."""
+
+from __future__ import annotations
+
+__all__ = ["methods"]
+
+
+def methods() -> None:
+    """List models, methods with their options, uncertainty, and organ presets.
+
+    Options of a method are given as --option NAME=VALUE to ivimkit fit.
+    """
+    # Here and not above: --help must not wait for numpy and numba.
+    from ivimkit.cli.screen.methods_tables import catalogue
+    from ivimkit.cli.screen.terminal import Screen
+
+    Screen().show(*catalogue())

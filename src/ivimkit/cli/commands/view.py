@@ -1,0 +1,84 @@
+"""ivimkit view: look into every voxel of a result, in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ivimkit.cli.options.shared_options import (
+    LABELS,
+    FittedBval,
+    FittedScan,
+    LabelNames,
+    Quiet,
+    Verbose,
+)
+
+__all__ = ["view"]
+
+_SERVER_PANEL = "The server"
+
+
+def view(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RESULT",
+            show_default=False,
+            help="Folder that ivimkit fit has written; two are shown side by side.",
+        ),
+    ],
+    labels: Annotated[list[Path] | None, LABELS] = None,
+    names: LabelNames = None,
+    scan: FittedScan = None,
+    bval: FittedBval = None,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="N",
+            show_default=False,
+            rich_help_panel=_SERVER_PANEL,
+            help="Port on this machine. By default any that is free.",
+        ),
+    ] = 0,
+    browser: Annotated[
+        bool,
+        typer.Option(
+            rich_help_panel=_SERVER_PANEL,
+            help="Open the page in the browser, where there is a screen.",
+        ),
+    ] = True,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Look into every voxel of a result, in the browser.
+
+    Serves a page on this machine alone and prints its address, which holds a
+    secret: nobody without it gets an answer. Maps and images in three planes;
+    the signal, the curves and the estimates of the voxel under the pointer;
+    the same voxel fitted in another way; regions drawn by hand with their
+    statistics. Ends with Ctrl-C.
+
+    [bold]Examples[/bold]
+
+      ivimkit view dwi_ivim
+      ivimkit view dwi_ivim --labels lesion.nii.gz --labels liver.nii.gz
+      ivimkit view segmented varpro --scan dwi.nii.gz --port 8000 --no-browser
+    """
+    # Here and not above: --help must not wait for numpy and the server.
+    from ivimkit.cli.jobs.view_run import ResultView
+    from ivimkit.cli.screen.terminal import Screen
+
+    ResultView(
+        screen=Screen(quiet=quiet, verbose=verbose),
+        labels=labels or (),
+        names=names,
+        scan=scan,
+        bval=bval,
+        port=port,
+        browser=browser,
+    ).run(results)

@@ -1,0 +1,285 @@
+"""The border of the command line: every exception becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import logging
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from ivimkit.cli.process.exit_codes import CLOSED_PIPE, DONE, FAULT, INTERRUPTED, WRONG_INPUT
+from ivimkit.cli.process.interruption import (
+    catch_signals,
+    leave_on_signals,
+    signals_leave,
+    was_interrupted,
+)
+from ivimkit.cli.process.output_end import drop_output, flush_output, place_of_output
+from ivimkit.errors import InputError, OptionError
+
+__all__ = [
+    "GuardedCommand",
+    "GuardedGroup",
+    "command_line",
+    "exit_code_of",
+    "exit_code_of_process",
+    "prepare_process",
+    "say_interrupted",
+    "set_verbose",
+]
+
+_ARGUMENTS = "ivimkit.arguments"
+_VERBOSE = "ivimkit.verbose"
+
+
+class GuardedCommand(TyperCommand):
+    """A command that refuses empty names and options that are given twice."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse what would be taken for something else without a word.
+
+        An empty name, from a variable that is not set, would be the current folder; the second of
+        two values would replace the first.
+        """
+        texts = {name for option in self.params if _is_text(option) for name in option.opts}
+        _refuse_empty(args, texts)
+        if not ctx.resilient_parsing:
+            given, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            if "help" not in given:
+                _refuse_repeated(order)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command: from here on a signal has something to clean up."""
+        if signals_leave():
+            catch_signals()
+        return super().invoke(ctx)
+
+
+class GuardedGroup(TyperGroup):
+    """A group of commands whose exceptions end in an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the arguments, for the provenance of results."""
+        ctx.meta[_ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            code = exit_code_of(lambda: super(GuardedGroup, self).invoke(ctx), ctx)
+        except KeyboardInterrupt:
+            say_interrupted()
+            code = INTERRUPTED
+        except BrokenPipeError:
+            drop_output()
+            code = CLOSED_PIPE
+        if code != DONE:
+            raise typer.Exit(code)
+
+
+def _refuse_repeated(order: list[Any]) -> None:
+    for param, times in Counter(order).items():
+        if times > 1 and not getattr(param, "multiple", True):
+            names = " or ".join([*param.opts, *param.secondary_opts])
+            raise OptionError(
+                f"{names} is given {times} times; expected once. Leave all but one out"
+            )
+
+
+def command_line(ctx: typer.Context) -> str:
+    """Return the command line as it was typed, quoted for a shell."""
+    # shlex only here: it costs as much as all of this module.
+    from shlex import join
+
+    return join(["ivimkit", *ctx.meta.get(_ARGUMENTS, ())])
+
+
+def set_verbose(ctx: typer.Context, verbose: bool) -> bool:
+    """Remember ``--verbose``, as its callback, for faults of any command."""
+    ctx.meta[_VERBOSE] = ctx.meta.get(_VERBOSE, False) or verbose
+    return verbose
+
+
+def exit_code_of(work: Callable[[], Any], ctx: typer.Context) -> int:
+    """Do some work; say on stderr what went wrong.
+
+    Exceptions of the option parser, interruptions and closed pipes are left to their handlers.
+
+    Parameters
+    ----------
+    work : callable
+        Called without arguments.
+    ctx : typer.Context
+        Knows whether faults are printed with their traceback.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    try:
+        _uninterrupted(work)
+    except InputError as error:
+        _say(f"error: {error}")
+        return WRONG_INPUT
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        _say_refused(error, verbose=bool(ctx.meta.get(_VERBOSE)))
+        return WRONG_INPUT
+    except Exception as error:
+        if hasattr(error, "exit_code") or isinstance(error, typer.Abort):
+            raise
+        _say_fault(error, verbose=bool(ctx.meta.get(_VERBOSE)))
+        return FAULT
+    return DONE
+
+
+def exit_code_of_process(run: Callable[[], Any]) -> int:
+    """Run the whole command line; return its exit code, output written as far as it can be.
+
+    What goes wrong outside of a command ends up here: while options are read or help is printed,
+    and when the last of the output is written.
+
+    Parameters
+    ----------
+    run : callable
+        Ends by `SystemExit`, as the option parser does.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    stream, before = sys.stdout, place_of_output()
+    try:
+        code = _code_of(run)
+        # Of a closed pipe typer and rich say 1, and put something else in the place of stdout.
+        if code == FAULT and place_of_output() != before:
+            sys.stdout = stream
+            code = CLOSED_PIPE
+        # It takes an interrupt in its own code for the answer to a question.
+        if code == FAULT and was_interrupted():
+            say_interrupted()
+            code = INTERRUPTED
+        flush_output()
+    except BrokenPipeError:
+        code = CLOSED_PIPE
+    except OSError as error:
+        _say_refused(error, verbose=False)
+        code = WRONG_INPUT
+    if code in (CLOSED_PIPE, WRONG_INPUT):
+        drop_output()
+    return code
+
+
+def prepare_process() -> None:
+    """Meet signals, and let output survive terminals without all letters."""
+    leave_on_signals()
+    # What the library logs is shown by the commands that show progress, and by no other.
+    logging.getLogger("ivimkit").addHandler(logging.NullHandler())
+    # A fifth of a short run went into looking for garbage among the objects of imported modules.
+    gc.set_threshold(100_000, 20, 50)
+    # Half a second more at the end, where everything is given back to the system anyway.
+    atexit.register(gc.freeze)
+    for stream in (sys.stdout, sys.stderr):
+        # Under pytest and in notebooks these may be other objects.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def _uninterrupted(work: Callable[[], Any]) -> None:
+    """Do some work; any exception after a signal is taken for what the signal has become."""
+    try:
+        work()
+    except Exception as error:
+        if was_interrupted():
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _is_text(option: Any) -> bool:
+    return getattr(option, "metavar", None) == "TEXT"
+
+
+def _refuse_empty(args: Sequence[str], texts: set[str]) -> None:
+    before = ""
+    for word in args:
+        name, is_set, value = word.partition("=")
+        joined = name.startswith("--") and is_set and not value
+        if joined and name not in texts:
+            before = name
+        if (not word and before not in texts) or (joined and name not in texts):
+            what = before if before.startswith("-") else "an argument"
+            raise OptionError(
+                f"{what} is empty; expected a value. A variable may not be set: leave the option "
+                "out, or write . for the current folder"
+            )
+        before = word
+
+
+def _code_of(run: Callable[[], Any]) -> int:
+    try:
+        run()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else (FAULT if end.code else DONE)
+    except KeyboardInterrupt:
+        say_interrupted()
+        return INTERRUPTED
+    return DONE
+
+
+def say_interrupted() -> None:
+    """Say that the user has ended the command."""
+    typer.echo("interrupted: nothing is left half-written", err=True)
+
+
+def _say_refused(error: OSError, *, verbose: bool) -> None:
+    """Say what the system did not let us do: that is no fault of ivimkit."""
+    if verbose:
+        typer.echo("".join(traceback.format_exception(error)), err=True)
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        _say(
+            f"error: {error.filename} cannot be used: {reason}; expected a path that exists and "
+            "that you have the right to use. Choose another one"
+        )
+    elif isinstance(error, FileNotFoundError):
+        _say("error: the current folder is gone; expected one that exists. Change to another one")
+    else:
+        _say(
+            f"error: the output cannot be written: {reason}; expected a terminal, a pipe or a "
+            "disk with enough space. Choose another place"
+        )
+
+
+def _say_fault(error: Exception, *, verbose: bool) -> None:
+    if isinstance(error, MemoryError):
+        _say(
+            f"error: not enough memory ({error}); use a mask, fewer b-values, or a machine "
+            "with more"
+        )
+        return
+    if verbose:
+        typer.echo("".join(traceback.format_exception(error)), err=True)
+    _say(
+        f"internal error: {type(error).__name__}: {error}\n"
+        "This is a fault of ivimkit, not of your data. Please report it, with the output of the "
+        "same command and --verbose"
+    )
+
+
+def _say(text: str) -> None:
+    # rich only here: `ivimkit --version` must not pay for it.
+    from ivimkit.cli.screen.terminal import say_error
+
+    say_error(text)

@@ -1,0 +1,304 @@
+"""CheckReport: what to know of scans before a fit; the work behind ``ivimkit check``."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import typer
+from rich.text import Text
+
+from ivimkit.cli.error_guard import exit_code_of
+from ivimkit.cli.options.fit_setup import FitSetup
+from ivimkit.cli.options.scan_input import ScanInput
+from ivimkit.cli.process.exit_codes import DONE, WRONG_INPUT, worst
+from ivimkit.cli.screen.check_tables import (
+    coverage_table,
+    noise_note,
+    perfusion_table,
+    shell_table,
+)
+from ivimkit.cli.screen.option_words import for_command_line
+from ivimkit.cli.screen.progress import spaced
+from ivimkit.cli.screen.terminal import Screen
+from ivimkit.errors import GeometryWarning, InputError, NoiseError
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.noise import ShellSignal, estimate, shell_signals
+from ivimkit.rounding import percent
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.checks import ScanFinding, scan_findings
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.thresholds import require_split
+
+__all__ = ["CheckReport"]
+
+_USUAL_SPLIT = 200.0
+# By how much of a voxel sform and qform differ for a word, as where the scan is read.
+_FORMS_DIFFER = r".*: its sform and qform differ by up to \S+ mm: the sform counts\. Volumes"
+_WORTH_A_WORD = 0.1
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Checks scans and prints what was found.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        Of the command.
+    screen : Screen
+        Where to print.
+    scan : ScanInput
+        How to read the scans.
+    setup : FitSetup
+        What would be fitted and how.
+    b_split : float, optional
+        Threshold to look at, in the unit of the b-values.
+    strict : bool
+        Whether a scan whose volumes and b-values cannot both be right is an error.
+    """
+
+    ctx: typer.Context
+    screen: Screen
+    scan: ScanInput
+    setup: FitSetup
+    b_split: float | None = None
+    strict: bool = False
+
+    def run(self, scans: Sequence[Path], *, stack: bool) -> int:
+        """Check all scans, or the one scan whose volumes they are; return the exit code."""
+        self.scan.check()
+        model = self.setup.signal_model()
+        method = self.setup.fit_method(model)
+        inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
+        codes: list[int] = []
+        reading = self.scan.each([scans[0]] if stack else list(scans), self.screen)
+        with self.screen.warnings_shown():
+            for number, scan in enumerate(inputs):
+                if number:
+                    self.screen.show("")
+                check = partial(self._one, scan, reading[number], model, method, codes)
+                codes.append(exit_code_of(check, self.ctx))
+        return worst(codes)
+
+    def _one(
+        self,
+        scan: Path | Sequence[Path],
+        reading: ScanInput,
+        model: SignalModel,
+        method: FitMethod,
+        codes: list[int],
+    ) -> None:
+        name = str(scan if isinstance(scan, Path) else f"{scan[0]} and {len(scan) - 1} more")
+        with warnings.catch_warnings():
+            # The checks say this, and what it means for masks.
+            warnings.filterwarnings("ignore", _FORMS_DIFFER, GeometryWarning)
+            dwi = reading.load(scan)
+        if self.b_split is not None:
+            require_split(dwi.acquisition, "--b-split", self.scan.in_s_mm2(self.b_split))
+        signals = shell_signals(dwi)
+        found = scan_findings(dwi)
+        error = _why_not(dwi, model, method, found)
+        self.screen.show(Text(name, style="bold"), *_facts(dwi), "")
+        for mark, style, text in _findings(dwi, signals, model, error, found):
+            self.screen.show(Text.assemble((f"{mark:8}", style), text))
+        split = self._threshold(method)
+        shown = signals
+        if any(finding.kind == "spread" for finding in found):
+            # What lies between such volumes is not noise.
+            shown = tuple(replace(signal, sigma=math.nan) for signal in signals)
+        self.screen.show(
+            "",
+            _title("b-values"),
+            shell_table(shown),
+            *map(partial(Text, style="dim"), noise_note(shown)),
+            _noise(dwi, found),
+            "",
+            _title("Coverage of the decay"),
+            coverage_table(dwi.acquisition.coverage()),
+            "",
+            _title("Perfusion signal left, exp(-b D*), in %; D* in 10⁻³ mm²/s"),
+            perfusion_table(dwi.acquisition.perfusion_left(b_split=split), split),
+            "",
+            Text(f"{name}: {_verdict(model, method, error, found)}", style="bold"),
+        )
+        refused = error is not None or (self.strict and any(f.is_fault for f in found))
+        codes.append(WRONG_INPUT if refused else DONE)
+
+    def _threshold(self, method: FitMethod) -> float:
+        organ = self.setup.preset()
+        usual = _USUAL_SPLIT if organ is None else organ.b_split
+        own = method.options().get("b_split")
+        given = None if self.b_split is None else self.scan.in_s_mm2(self.b_split)
+        return next(float(b) for b in (given, own, usual) if b is not None)
+
+
+def _why_not(
+    dwi: DWI, model: SignalModel, method: FitMethod, found: Sequence[ScanFinding]
+) -> InputError | None:
+    """Return the reason why the scan cannot be fitted."""
+    for finding in found:
+        if finding.is_hopeless:
+            return InputError(str(finding))
+    try:
+        dwi.acquisition.require(max(2, model.n_free), model.name)
+        method.check(model, dwi.acquisition)
+    except InputError as error:
+        return error
+    return None
+
+
+def _facts(dwi: DWI) -> Iterator[str]:
+    """Say what the scan is."""
+    shape = " x ".join(map(str, dwi.shape))
+    size = " x ".join(f"{edge:.3g}" for edge in dwi.geometry.voxel_size)
+    total = dwi.mask.size
+    yield (f"{shape} voxels of {size} mm, {dwi.acquisition.n_volumes} volumes, {dwi.stored.dtype}")
+    roles = {"bvals": "b", "bvecs": "directions"}
+    read = [(roles[s.role], s.path) for s in dwi.sources if s.role in roles]
+    if read:
+        yield ", ".join(f"{what} from {path}" for what, path in read)
+    if dwi.acquisition.bvecs is not None:
+        yield "directions are taken as unit vectors: their lengths do not count"
+    if dwi.n_voxels == total:
+        yield f"no mask: all {spaced(total)} voxels, air included (--mask auto finds the tissue)"
+    else:
+        share = dwi.n_voxels / total
+        yield f"mask: {spaced(dwi.n_voxels)} of {spaced(total)} voxels ({percent(share)})"
+        if dwi.mask_origin:
+            yield f"mask found by {dwi.mask_origin}"
+
+
+def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> str:
+    """Say how strong the noise is, where the number is from and what it assumes."""
+    if any(finding.kind == "spread" for finding in odd):
+        return (
+            "Noise and SNR: not to be had from volumes of one b-value that differ by more than "
+            "noise."
+        )
+    try:
+        found = estimate(dwi)
+    except NoiseError as error:
+        # What the library advises are its functions.
+        reason, _, _ = str(error).partition(";")
+        return (
+            f"Noise: no basis in the scan, so no SNR: {reason}. If you know it, give it to "
+            "ivimkit fit (--sigma)."
+        )
+    return f"Noise: {found}, {spaced(found.n_voxels)} voxels. {found.assumes}"
+
+
+def _findings(
+    dwi: DWI,
+    signals: Sequence[ShellSignal],
+    model: SignalModel,
+    error: InputError | None,
+    odd: Sequence[ScanFinding],
+) -> Iterator[tuple[str, str, str]]:
+    """Yield a mark, its style and a sentence for each check."""
+    acquisition, pools = dwi.acquisition, model.pools
+    b = acquisition.bvals
+    faults = [finding for finding in odd if finding.is_fault]
+    # Nothing about the b-values is in order if they cannot be those of the volumes.
+    ok = _plain if faults else _ok
+    yield ok(f"{b.size} b-values for {b.size} volumes, {b.min():g} to {b.max():g} s/mm²")
+    yield from _position(dwi)
+    broken = dwi.n_voxels - min(signal.n_finite for signal in signals)
+    if broken and not any(finding.kind == "not finite" for finding in faults):
+        yield _warning(
+            f"{spaced(broken)} voxels have a NaN or infinite signal and will not be fitted; "
+            "look for the failed volume or processing step"
+        )
+    elif not broken:
+        yield _ok("the signal is finite everywhere in the mask")
+    for finding in odd:
+        if not finding.is_hopeless:
+            yield _warning(for_command_line(str(finding)))
+    if not faults:
+        yield _ok("volumes and b-values belong together, as far as the signal tells")
+    if error is not None:
+        yield "error", "bold red", str(error)
+    else:
+        yield ok(
+            f"{acquisition.n_distinct} distinct b-values for the {model.n_free} free parameters "
+            f"of {model.name}"
+        )
+    found = acquisition.warnings(
+        perfusion=pools is None or pools.fraction is not None,
+        fast_pool=pools is None or pools.fast is not None,
+    )
+    yield from map(_warning, found)
+    if not found and not faults:
+        poor = _not_covered(acquisition, model)
+        yield _ok(
+            f"the choice of b-values is sound for {model.name}"
+            + (f", but for {' and '.join(poor)}: see the coverage below" if poor else "")
+        )
+
+
+def _not_covered(acquisition: Acquisition, model: SignalModel) -> list[str]:
+    """Name the ranges of b-values that the model needs and in which there are none."""
+    pools, ranges = model.pools, acquisition.coverage()
+    needed = ranges if pools is None or pools.fast is not None else (ranges[0], ranges[-1])
+    return [
+        f"b = {part.low:g}" if part.low == part.high else f"b = {part.low:g}-{part.high:g}"
+        for part in needed
+        if part.grade == "missing"
+    ]
+
+
+def _position(dwi: DWI) -> Iterator[tuple[str, str, str]]:
+    """Say where the scan lies, where that is not plain."""
+    geometry = dwi.geometry
+    if not geometry.placed:
+        yield _warning(
+            "the scan does not say where its voxels are: masks, labels and maps are taken voxel "
+            "by voxel"
+        )
+        return
+    if geometry.other_affine is None:
+        return
+    apart = float(np.abs(geometry.shifts(Geometry(geometry.other_affine), dwi.shape)).max())
+    if apart > _WORTH_A_WORD * min(geometry.voxel_size):
+        yield _warning(
+            f"sform and qform of the scan differ by up to {apart:.2g} mm: the sform counts. "
+            "Masks, labels and maps that lie where the qform says are recognised, if they have "
+            "all voxels of the scan"
+        )
+
+
+def _title(text: str) -> Text:
+    return Text(text, style="bold")
+
+
+def _ok(text: str) -> tuple[str, str, str]:
+    return "ok", "green", text
+
+
+def _plain(text: str) -> tuple[str, str, str]:
+    return "", "", text
+
+
+def _warning(text: str) -> tuple[str, str, str]:
+    return "warning", "yellow", text
+
+
+def _verdict(
+    model: SignalModel,
+    method: FitMethod,
+    error: InputError | None,
+    found: Sequence[ScanFinding],
+) -> str:
+    what = f"with model {model.name} by method {method.name}"
+    if error is not None:
+        return f"cannot be fitted {what}"
+    if any(finding.is_fault for finding in found):
+        return f"not to be fitted {what} before the warnings on its volumes are cleared up"
+    return f"can be fitted {what}"

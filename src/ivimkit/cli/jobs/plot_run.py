@@ -1,0 +1,183 @@
+"""ResultPlot: pictures of saved results; the work behind ``ivimkit plot``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ivimkit import io, organs, quality, report
+from ivimkit.cli.jobs.plot_files import FIGURES, Drawing, draw_trust, write_figures
+from ivimkit.cli.options.assignments import pair, parse_assignments, triple, words
+from ivimkit.cli.options.output_folders import check_writable, shown_names
+from ivimkit.cli.options.result_input import load_regions, with_scan
+from ivimkit.cli.screen.terminal import Screen
+from ivimkit.errors import OptionError
+from ivimkit.extend.derived_maps import describe
+from ivimkit.fitting.result import FitResult
+from ivimkit.scan.dwi import DWI
+
+__all__ = ["ResultPlot"]
+
+
+@dataclass(frozen=True)
+class ResultPlot:
+    """What to draw of which results.
+
+    Parameters
+    ----------
+    screen : Screen
+        Where to print.
+    voxels : sequence of str
+        Positions, ``X,Y,Z``.
+    slices : sequence of int
+        Slices to show; none for a choice.
+    maps : str, optional
+        List of maps.
+    limits : sequence of str
+        Ranges, ``NAME=LOW:HIGH``.
+    organ : str, optional
+        Name of a preset with ranges.
+    unreliable : {"fade", "hide", "show"}
+        How voxels that are not reliable are shown.
+    labels : sequence of Path
+        Label image, or masks.
+    lesion : Path, optional
+        Mask of a lesion.
+    scan, bval : Path, optional
+        The scan and its b-values.
+    dpi : float, optional
+        Resolution.
+    """
+
+    screen: Screen
+    voxels: Sequence[str] = ()
+    slices: Sequence[int] = ()
+    maps: str | None = None
+    limits: Sequence[str] = ()
+    organ: str | None = None
+    unreliable: str = "fade"
+    labels: Sequence[Path] = ()
+    lesion: Path | None = None
+    scan: Path | None = None
+    bval: Path | None = None
+    dpi: float | None = None
+
+    def run(self, folders: Sequence[Path], out: Path | None) -> None:
+        """Draw one result, or compare several, and say which files were written."""
+        if self.lesion is not None and len(folders) > 1:
+            raise OptionError(
+                f"--lesion goes with one result and {len(folders)} were given; expected one. "
+                "Leave it out, or draw them one by one"
+            )
+        folder = out or _usual_folder(folders)
+        check_writable(folder)
+        with self.screen.warnings_shown():
+            loaded = [io.load_result(folder) for folder in folders]
+            results = dict(zip(shown_names(folders), loaded, strict=True))
+            first = loaded[0]
+            dwi = with_scan(
+                first,
+                self.screen,
+                "no images beside the maps",
+                scan=self.scan,
+                bval=self.bval,
+                needed=bool(self.voxels),
+            ).dwi
+            ranges = self._ranges(first)
+            if len(loaded) == 1:
+                figures = self._one(first, dwi, ranges) | self._lesion(first, dwi)
+            else:
+                figures = self._comparison(results, ranges)
+            if dwi is not None:
+                figures |= self._curves(dwi, results if len(loaded) > 1 else first)
+            for path in write_figures(folder, figures, dpi=self.dpi):
+                self.screen.show(str(path))
+
+    def _ranges(self, result: FitResult) -> Mapping[str, tuple[float, float]]:
+        """Return the ranges of the user on top of those of the organ."""
+        recorded = result.provenance.options.get("organ")
+        name = self.organ or (str(recorded) if recorded else None)
+        own = parse_assignments(self.limits, "--range", "D=0:3e-3", pair)
+        for parameter in own:
+            describe(parameter, result.model.parameters)
+        return {**(organs.get(name).display if name else {}), **own}
+
+    def _one(
+        self, result: FitResult, dwi: DWI | None, ranges: Mapping[str, tuple[float, float]]
+    ) -> dict[str, Drawing]:
+        slices, maps = list(self.slices) or None, self._maps()
+        labels = load_regions(result, self.labels, None)
+        names = None if labels is None else labels.names
+        return {
+            "maps.png": report.map_panels(
+                result, dwi, slices=slices, maps=maps, limits=ranges, unreliable=self.unreliable
+            ),
+            "status.png": report.status_panels(result, slices=slices),
+            "histograms.png": report.histograms(
+                result,
+                labels=labels,
+                label_names=names,
+                maps=maps,
+                limits=ranges,
+                unreliable=self.unreliable,
+            ),
+            **draw_trust(result, slices=slices, limits=ranges),
+            **_residuals(result, dwi),
+        }
+
+    def _lesion(self, result: FitResult, dwi: DWI | None) -> dict[str, Drawing]:
+        if self.lesion is None:
+            return {}
+        mask = np.asarray(io.load_labels(self.lesion, result)) > 0
+        own = parse_assignments(self.limits, "--range", "D=0:3e-3", pair)
+        slice_ = self.slices[0] if self.slices else None
+        figure = report.lesion_panels(
+            result,
+            mask,
+            dwi=dwi,
+            slice=slice_,
+            maps=self._maps(),
+            limits=own,
+            unreliable=self.unreliable,
+        )
+        return {"lesion.png": figure}
+
+    def _comparison(
+        self, results: Mapping[str, FitResult], ranges: Mapping[str, tuple[float, float]]
+    ) -> dict[str, Drawing]:
+        pages: dict[str, int | None] = {f"comparison_{k}.png": k for k in self.slices}
+        return {
+            name: report.compare_methods(
+                results, slice=k, maps=self._maps(), limits=ranges, unreliable=self.unreliable
+            )
+            for name, k in (pages or {"comparison.png": None}).items()
+        }
+
+    def _curves(
+        self, dwi: DWI, results: FitResult | Mapping[str, FitResult]
+    ) -> dict[str, Drawing]:
+        found: dict[str, Drawing] = {}
+        for text in self.voxels:
+            voxel = triple(text, "--voxel")
+            name = "voxel_" + "_".join(map(str, voxel)) + ".png"
+            found[name] = report.voxel_plot(dwi, results, voxel)
+        return found
+
+    def _maps(self) -> list[str] | None:
+        return None if self.maps is None else words(self.maps)
+
+
+def _usual_folder(folders: Sequence[Path]) -> Path:
+    if len(folders) == 1:
+        return folders[0] / FIGURES
+    return folders[0].resolve().parent / "comparison"
+
+
+def _residuals(result: FitResult, dwi: DWI | None) -> dict[str, Drawing]:
+    """Draw the residuals, for which the scan and a fitted voxel are needed."""
+    if dwi is None or not np.isfinite(result.maps["S0"]).any():
+        return {}
+    return {"residuals.png": report.residual_panels(quality.residuals(result, dwi))}

@@ -1,0 +1,267 @@
+"""RegionReport: tables of the regions of a result; the work behind ``ivimkit roi``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import RenderableType
+from rich.text import Text
+
+from ivimkit import io, quality
+from ivimkit.cli.options.assignments import words
+from ivimkit.cli.options.output_folders import check_writable
+from ivimkit.cli.options.result_input import with_scan
+from ivimkit.cli.screen.roi_tables import (
+    comparison_table,
+    mean_fit_lines,
+    region_heading,
+    region_table,
+    status_line,
+)
+from ivimkit.cli.screen.terminal import Screen
+from ivimkit.errors import OptionError, RegionWarning, ShapeError
+from ivimkit.extend.derived_maps import is_about_another
+from ivimkit.fitting.result import FitResult
+from ivimkit.scan.labels import Labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RegionReport"]
+
+_NOT_SHOWN = ("cost", "n_iter", "ln_evidence")
+
+
+@dataclass(frozen=True)
+class RegionReport:
+    """What to say of which regions.
+
+    Parameters
+    ----------
+    screen : Screen
+        Where to print.
+    labels : sequence of Path
+        Label image or masks.
+    names : Path, optional
+        Names of the numbers of a label image.
+    maps : str, optional
+        List of maps.
+    mean_fit : bool
+        Whether to fit the mean signal of each region.
+    reliable : bool, optional
+        Whether reliable voxels only count; by default where a lesion is compared.
+    lesion, reference : str, optional
+        Names of the regions to compare.
+    ring : float, optional
+        Width of the ring around the lesion, mm.
+    gap : float
+        Distance of the ring from the lesion, mm.
+    scan, bval : Path, optional
+        The scan and its b-values.
+    out : Path, optional
+        The table to write.
+    columns : mapping of str to str, optional
+        Columns to add in front of the tables, those that are not None.
+    overwrite : bool
+        Whether tables may be replaced.
+    """
+
+    screen: Screen
+    labels: Sequence[Path]
+    names: Path | None = None
+    maps: str | None = None
+    mean_fit: bool = True
+    reliable: bool | None = None
+    lesion: str | None = None
+    reference: str | None = None
+    ring: float | None = None
+    gap: float = 5.0
+    scan: Path | None = None
+    bval: Path | None = None
+    out: Path | None = None
+    columns: Mapping[str, str | None] = field(default_factory=dict)
+    overwrite: bool = False
+
+    def run(self, folder: Path) -> None:
+        """Summarise, print, write."""
+        self._check()
+        with self.screen.warnings_shown():
+            result = io.load_result(folder)
+            if self.mean_fit:
+                missing = "no fit of the mean signals"
+                result = with_scan(result, self.screen, missing, scan=self.scan, bval=self.bval)
+            labels = io.load_labels(list(self.labels), result, self.names)
+            names = self._map_names(result)
+            compared = self._compared(result, labels)
+            means = _means(result, labels)
+            tables = {
+                "maps": quality.roi_table(
+                    result,
+                    labels,
+                    maps=names,
+                    mean_fit=False if means is None else means,
+                    reliable_only=bool(self.reliable),
+                ),
+                "regions": quality.roi_status(result, labels),
+            }
+            if compared is not None:
+                wanted = None if self.maps is None else names
+                tables["comparison"] = quality.compare_regions(
+                    result, *compared, maps=wanted, reliable_only=self.reliable is not False
+                )
+            files = self._write(tables)
+            disagreeing = (
+                () if means is None else quality.disagreements(result, labels, means=means)
+            )
+        self._show(result, tables, names, disagreeing)
+        for file in files:
+            self.screen.show(str(file))
+
+    def _check(self) -> None:
+        """Refuse what makes no sense, before anything is read."""
+        if self.lesion is None and (self.reference is not None or self.ring is not None):
+            given = "--reference" if self.ring is None else "--ring"
+            raise OptionError(f"{given} is given without --lesion; expected both. Name the lesion")
+        if self.lesion is not None and self.reference is None and self.ring is None:
+            raise OptionError(
+                "--lesion is given without something to compare it with; expected --reference "
+                "NAME or --ring MM. Give one of them"
+            )
+        if self.scan is None and self.bval is not None:
+            raise OptionError("--bval is given without --scan; expected both. Name the scan")
+        if self.scan is not None and not self.mean_fit:
+            raise OptionError(
+                "--scan is given with --no-mean-fit, which needs none. Leave one out"
+            )
+        if self.out is not None:
+            names = ["maps", "regions", *(["comparison"] if self.lesion else [])]
+            check_writable(self.out.parent)
+            io.check_tables(names, self.out, overwrite=self.overwrite)
+
+    def _map_names(self, result: FitResult) -> list[str]:
+        names = list(result.maps) if self.maps is None else words(self.maps)
+        unknown = [name for name in names if name not in result.maps]
+        if unknown or not names:
+            has = ", ".join(result.maps)
+            what = unknown[0] if unknown else "(none)"
+            raise OptionError(f"--maps names {what}; expected some of {has}")
+        return names
+
+    def _compared(
+        self, result: FitResult, labels: Labels
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+        """Return the lesion and what it is compared with; None if nothing is asked for."""
+        if self.lesion is None:
+            return None
+        lesion = labels[self.lesion]
+        within = None if self.reference is None else labels[self.reference]
+        if self.ring is None:
+            assert within is not None
+            return lesion, within
+        inside = result.mask if within is None else within
+        around = quality.ring(
+            lesion, result.geometry.voxel_size, gap=self.gap, width=self.ring, within=inside
+        )
+        if not around.any():
+            where = "the fitted mask" if self.reference is None else self.reference
+            raise ShapeError(
+                f"the ring of {self.ring:g} mm, {self.gap:g} mm from {self.lesion}, has no voxel "
+                f"in {where}; expected some. Make it wider (--ring), or the gap smaller (--gap)"
+            )
+        return lesion, around
+
+    @property
+    def _surroundings(self) -> str:
+        """What the lesion is compared with, in words."""
+        if self.ring is None:
+            return str(self.reference)
+        return f"the {'tissue' if self.reference is None else self.reference} around it"
+
+    def _about(self) -> str:
+        """Say which voxels were compared."""
+        which = "All voxels" if self.reliable is False else "Reliable voxels"
+        return (
+            f"{which} are compared: their means in the table, their medians in the\n"
+            "sentence. The map that separates them best comes first."
+        )
+
+    def _counted(self) -> str:
+        """Say which voxels the tables of regions are about."""
+        if self.reliable:
+            return "Mean, sd and percentiles are of reliable voxels only."
+        return "Mean, sd and percentiles are of all voxels; of reliable ones with --reliable."
+
+    def _write(self, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
+        if self.out is None:
+            return []
+        written = {}
+        for name, table in tables.items():
+            flat = table.reset_index()
+            known = {key: text for key, text in self.columns.items() if text is not None}
+            for place, (key, text) in enumerate(known.items()):
+                flat.insert(place, key, text)
+            written[name] = flat
+        return io.save_tables(written, self.out, overwrite=self.overwrite)
+
+    def _show(
+        self,
+        result: FitResult,
+        tables: Mapping[str, pd.DataFrame],
+        names: Sequence[str],
+        disagreeing: Sequence[quality.Disagreement],
+    ) -> None:
+        if self.screen.quiet:
+            return
+        if self.maps is None:
+            names = [
+                name
+                for name in names
+                if not is_about_another(name, result.maps) and name not in _NOT_SHOWN
+            ]
+        parameters = result.model.parameters
+        shown: list[RenderableType] = []
+        for region, row in tables["regions"].iterrows():
+            keys = [(region, name) for name in names]
+            rows = tables["maps"].loc[keys].droplevel("region")
+            shown += [
+                region_heading(str(region), row),
+                region_table(rows, parameters),
+                Text(status_line(row, parameters), style="dim"),
+                *(
+                    Text(line, style="yellow")
+                    for line in mean_fit_lines(
+                        rows, parameters, [one for one in disagreeing if one.region == region]
+                    )
+                ),
+                "",
+            ]
+        if shown:
+            shown[-1] = Text(self._counted(), style="dim")
+            shown.append("")
+        if "comparison" in tables:
+            table = tables["comparison"]
+            shown += [
+                Text(f"{self.lesion} against {self._surroundings}", style="bold"),
+                comparison_table(table, parameters),
+                f"{self.lesion}: {quality.sentence(table, reference=self._surroundings)}",
+                Text(self._about(), style="dim"),
+                "",
+            ]
+        self.screen.show(*shown)
+
+
+def _means(result: FitResult, labels: Labels) -> FitResult | None:
+    """Return the fits of the mean signals; None without the scan, or where they cannot be."""
+    if result.dwi is None:
+        return None
+    try:
+        return quality.roi_fit(result, labels)
+    except OptionError as error:
+        warnings.warn(f"no fit of the mean signals: {error}", RegionWarning, stacklevel=2)
+        return None

@@ -1,0 +1,80 @@
+"""ResultView: the page of saved results, served until Ctrl-C; the work of ``ivimkit view``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivimkit import io
+from ivimkit.cli.options.output_folders import shown_names
+from ivimkit.cli.options.result_input import check_names, load_regions, with_scan
+from ivimkit.cli.process.interruption import raise_if_interrupted
+from ivimkit.cli.screen.terminal import Screen
+from ivimkit.errors import IvimkitWarning, OptionError
+from ivimkit.viewer import view
+
+__all__ = ["ResultView"]
+
+
+@dataclass(frozen=True)
+class ResultView:
+    """What to show, and where.
+
+    Parameters
+    ----------
+    screen : Screen
+        Where to print.
+    labels : sequence of Path
+        Regions.
+    names : Path, optional
+        Names of their numbers.
+    scan, bval : Path, optional
+        The scan and its b-values.
+    port : int
+        Port; 0 for any.
+    browser : bool
+        Whether a browser may be opened.
+    """
+
+    screen: Screen
+    labels: Sequence[Path] = ()
+    names: Path | None = None
+    scan: Path | None = None
+    bval: Path | None = None
+    port: int = 0
+    browser: bool = True
+
+    def run(self, folders: Sequence[Path]) -> None:
+        """Serve the page until the process is interrupted."""
+        if len({folder.resolve() for folder in folders}) < len(folders):
+            raise OptionError("a result is named twice; expected different ones. Leave one out")
+        check_names(self.labels, self.names)
+        with self.screen.warnings_shown():
+            results = [
+                with_scan(
+                    io.load_result(folder),
+                    self.screen,
+                    "no images and no signal beside the maps",
+                    scan=self.scan,
+                    bval=self.bval,
+                )
+                for folder in folders
+            ]
+            labels = load_regions(results[0], self.labels, self.names)
+            viewer = view(
+                *results,
+                labels=labels,
+                names=shown_names(folders),
+                port=self.port,
+                open_browser=None if self.browser else False,
+            )
+        with warnings.catch_warnings():
+            # What a refit has to say of the b-values stands beside it on the page.
+            warnings.simplefilter("ignore", IvimkitWarning)
+            # Also with --quiet: without the address there is nothing.
+            Screen().show(viewer.url)
+            self.screen.note("Ctrl-C ends it")
+            # Beside a compilation an interrupt may be dropped; it is remembered.
+            viewer.wait(raise_if_interrupted)

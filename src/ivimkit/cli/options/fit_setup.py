@@ -1,0 +1,301 @@
+"""FitSetup: the model and the method that the options of a command describe."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivimkit import io, methods, models, organs, priors
+from ivimkit import uncertainty as estimators
+from ivimkit.cli.options.assignments import number, pair, parse_assignments
+from ivimkit.cli.options.files_per_scan import files_for
+from ivimkit.cli.screen.terminal import Screen
+from ivimkit.errors import OptionError, ShapeError
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.io.scan_files import open_volume
+from ivimkit.io.scan_loading import B_UNITS
+from ivimkit.organs import Organ
+from ivimkit.scan.dwi import DWI
+
+__all__ = ["FitSetup"]
+
+_FIX_EXAMPLE = "D_star=0.02 or D=D.nii.gz"
+_YES_OR_NO = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
+
+
+@dataclass(frozen=True)
+class FitSetup:
+    """The options that say what to fit and how.
+
+    Parameters
+    ----------
+    model, method : str
+        Names.
+    options : sequence of str
+        Options of the method, ``NAME=VALUE``.
+    b_split : float, optional
+        Threshold of the method, in the unit of the b-values.
+    organ : str, optional
+        Name of a preset.
+    bounds : sequence of str
+        ``NAME=LOW:HIGH``.
+    fix : sequence of str
+        ``NAME=NUMBER`` or ``NAME=FILE``.
+    start : sequence of str
+        ``NAME=NUMBER``.
+    uncertainty : str, optional
+        Name of an estimator.
+    sigma : str, optional
+        Noise: a number or a file.
+    noise_kind, coils : str, int, optional
+        Distribution of the noise, and number of coils, for methods with these options.
+    prior, estimate : str, optional
+        Name or file of the prior, and what of the posterior to show, for method bayes.
+    b_unit : str
+        Unit of the b-values among the options of the method, see `ivimkit.load`.
+    """
+
+    model: str
+    method: str
+    options: Sequence[str] = ()
+    b_split: float | None = None
+    organ: str | None = None
+    bounds: Sequence[str] = ()
+    fix: Sequence[str] = ()
+    start: Sequence[str] = ()
+    uncertainty: str | None = None
+    sigma: str | None = None
+    noise_kind: str | None = None
+    coils: int | None = None
+    prior: str | None = None
+    estimate: str | None = None
+    b_unit: str = "s/mm2"
+
+    def preset(self) -> Organ | None:
+        """Return the preset of the organ, if one was named."""
+        return None if self.organ is None else organs.get(self.organ)
+
+    def each(self, scans: Sequence[Path], screen: Screen) -> list[FitSetup]:
+        """Return the options of each scan, with the maps that are for it.
+
+        Parameters
+        ----------
+        scans : sequence of Path
+            The scans; of a scan of several files, the first.
+        screen : Screen
+            Where to say that there are two files of one name.
+
+        Raises
+        ------
+        InputError
+            If there is no map for some of the scans, or one that cannot be opened.
+        """
+        setups = [self] * len(scans)
+        sigma = None if self.sigma is None else _number_or_file(self.sigma)
+        if isinstance(sigma, Path):
+            for k, file in enumerate(_maps(str(self.sigma), "--sigma", scans, screen)):
+                setups[k] = dataclasses.replace(setups[k], sigma=str(file.absolute()))
+        texts = parse_assignments(self.fix, "--fix", _FIX_EXAMPLE, str)
+        for name, value in self._fixed().items():
+            if not isinstance(value, Path):
+                continue
+            for k, file in enumerate(_maps(texts[name], f"--fix {name}", scans, screen)):
+                others = [word for word in setups[k].fix if word.partition("=")[0].strip() != name]
+                own = [*others, f"{name}={file.absolute()}"]
+                setups[k] = dataclasses.replace(setups[k], fix=own)
+        return setups
+
+    def signal_model(self, dwi: DWI | None = None) -> SignalModel:
+        """Return the model with the organ's values first and the user's on top of them.
+
+        Parameters
+        ----------
+        dwi : DWI, optional
+            Whose voxels maps are wanted on; by default they are as in their files.
+        """
+        model = models.get(self.model)
+        organ = self.preset()
+        if organ is not None:
+            model = model.with_start(**_of(model, organ.means))
+            model = model.with_display(**_of(model, organ.display))
+        model = model.with_bounds(**parse_assignments(self.bounds, "--bounds", "D=0:5e-3", pair))
+        for name, value in self._fixed().items():
+            model.index(name)
+            model = model.with_fixed(**{name: _loaded(name, value, dwi)})
+        return model.with_start(**parse_assignments(self.start, "--start", "D_star=0.02", number))
+
+    def fit_method(self, model: SignalModel) -> FitMethod:
+        """Return the method; the organ's threshold is used unless another one is given."""
+        usual = methods.get(self.method).options()
+        given = parse_assignments(self.options, "--option", "b_split=150", str)
+        options: dict[str, Any] = {
+            name: _typed(name, text, usual[name]) if name in usual else text
+            for name, text in given.items()
+        }
+        for name, value in self._short_options().items():
+            if value is None:
+                continue
+            if name in options:
+                short = "--" + name.replace("_", "-")
+                raise OptionError(
+                    f"both {short} and --option {name} are given; expected one. Leave out one"
+                )
+            options[name] = value
+        for name in _b_values(methods.get(self.method)):
+            if isinstance(options.get(name), int | float):
+                options[name] = float(options[name]) * B_UNITS[self.b_unit]
+        if "prior" in options and "prior" in usual:
+            options["prior"] = self._prior(options["prior"], model)
+        organ = self.preset()
+        if organ is not None and "b_split" in usual and _has_perfusion(model):
+            options.setdefault("b_split", organ.b_split)
+        return methods.get(self.method, **options)
+
+    def _fixed(self) -> dict[str, float | Path]:
+        """Return what parameters are fixed to: numbers, or files that may not be there."""
+        return parse_assignments(self.fix, "--fix", _FIX_EXAMPLE, _number_or_file)
+
+    def _short_options(self) -> dict[str, Any]:
+        """Return the options of the method that have options of the command of their own."""
+        return {
+            "b_split": self.b_split,
+            "noise": self.noise_kind,
+            "coils": self.coils,
+            "prior": self.prior,
+            "estimate": self.estimate,
+        }
+
+    def _prior(self, text: str, model: SignalModel) -> Any:
+        """Return the prior of a name, or of a file."""
+        if text == "organ":
+            if self.organ is None:
+                raise OptionError(
+                    "--prior organ is given without --organ; expected one of "
+                    f"{', '.join(organs.names())}, like --organ liver"
+                )
+            return priors.get(text, organ=self.organ)
+        if text in priors.names():
+            return text
+        if not Path(text).is_file():
+            raise OptionError(
+                f"--prior is {text!r}: that is neither a prior nor a file; expected one of "
+                f"{', '.join(priors.names())}, or a file like prior.npz. Check the path"
+            )
+        table = io.load_prior(text)
+        table.check(model)
+        return table
+
+    def estimator(self, model: SignalModel, method: FitMethod) -> Estimator | None:
+        """Return the uncertainty estimator, if one was named, after it accepted the rest."""
+        if self.uncertainty is None:
+            return None
+        estimator = estimators.get(self.uncertainty)
+        estimator.check(model, method)
+        return estimator
+
+    def noise(self, dwi: DWI | None = None) -> Any:
+        """Return the noise as a number or a map; None if it was not given.
+
+        Parameters
+        ----------
+        dwi : DWI, optional
+            Whose voxels a map is wanted on; by default it is as in its file.
+        """
+        if self.sigma is None:
+            return None
+        value = _number_or_file(self.sigma)
+        if isinstance(value, float):
+            if not (math.isfinite(value) and value > 0.0):
+                raise OptionError(
+                    f"--sigma is {self.sigma}; expected the standard deviation of the noise of "
+                    "one volume, > 0, in the unit of the scan"
+                )
+            return value
+        if not value.exists():
+            raise OptionError(
+                f"--sigma is {self.sigma!r}: that is neither a number nor a file; expected "
+                "something like 12.5 or sigma.nii.gz. Check the path"
+            )
+        found = io.load_map(value, dwi)
+        lost = 0 if dwi is None else int(np.count_nonzero(np.isnan(found) & dwi.mask))
+        if dwi is not None and lost:
+            raise ShapeError(
+                f"the map {value} of --sigma has no value in {lost} of the {dwi.n_voxels} voxels "
+                "to be fitted; expected one in each. Give a map of all of them, or a smaller mask"
+            )
+        return found
+
+
+def _maps(text: str, option: str, scans: Sequence[Path], screen: Screen) -> list[Path]:
+    """Return the map for each scan; the error of one that is not there names a number, too."""
+    try:
+        files = files_for(text, option, scans, screen)
+    except OptionError as error:
+        if not str(error).startswith("there is no file"):
+            raise
+        raise OptionError(
+            f"{option} is {text!r}: that is neither a number nor a file beside the scan or in the "
+            "working directory; expected something like 12.5 or map.nii.gz. Check the path"
+        ) from None
+    for file in dict.fromkeys(files):
+        open_volume(file, "a map")
+    return files
+
+
+def _of(model: SignalModel, values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in model.names}
+
+
+def _b_values(method: FitMethod) -> list[str]:
+    """Name the options of a method that are b-values."""
+    fields = dataclasses.fields(method)
+    return [field.name for field in fields if field.metadata.get("unit") == "s/mm^2"]
+
+
+def _has_perfusion(model: SignalModel) -> bool:
+    # Without a perfusion fraction there is no threshold: an ADC uses all b-values.
+    return model.pools is None or model.pools.fraction is not None
+
+
+def _number_or_file(text: str) -> float | Path:
+    try:
+        return number(text)
+    except ValueError:
+        return Path(text)
+
+
+def _loaded(name: str, value: float | Path, dwi: DWI | None) -> Any:
+    if isinstance(value, float):
+        return value
+    if not value.exists():
+        raise OptionError(
+            f"--fix {name}={value}: that is neither a number nor a file; expected something like "
+            "D_star=0.02 or D=D.nii.gz. Check the path"
+        )
+    return io.load_map(value, dwi)
+
+
+def _typed(name: str, text: str, usual: Any) -> Any:
+    """Read the value of an option as what its default is."""
+    if isinstance(usual, bool):
+        return _parsed(name, text, lambda word: _YES_OR_NO[word.lower()], "yes or no")
+    if isinstance(usual, int):
+        return _parsed(name, text, int, "a whole number")
+    if isinstance(usual, float) or usual is None:
+        return _parsed(name, text, number, "a number")
+    return text
+
+
+def _parsed(name: str, text: str, parse: Callable[[str], Any], expected: str) -> Any:
+    try:
+        return parse(text)
+    except (ValueError, KeyError):
+        raise OptionError(f"--option {name} is {text!r}; expected {expected}") from None

@@ -1,0 +1,110 @@
+"""Where the result of each scan of a call goes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ivimkit.errors import InputError, OptionError, OutputExistsError
+from ivimkit.io.result_folder import absolute
+from ivimkit.letters import readable
+
+__all__ = ["check_writable", "names_apart", "output_folders", "shown_names", "stem"]
+
+_SUFFIX = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
+
+
+def stem(scan: Path) -> str:
+    """Return the name of a scan without ``.nii.gz``."""
+    return _SUFFIX.sub("", scan.name) or scan.name
+
+
+def output_folders(scans: Sequence[Path], out: Path | None, *, ending: str = "ivim") -> list[Path]:
+    """Choose a folder for each scan.
+
+    Parameters
+    ----------
+    scans : sequence of Path
+        The scans of one call.
+    out : Path, optional
+        What the user asked for: the folder of the only scan, or the parent of all folders.
+    ending : str
+        Of the names of folders that nobody asked for.
+
+    Returns
+    -------
+    list of Path
+        ``dwi_ivim`` beside ``dwi.nii.gz`` without `out`; with `out` and several scans, folders
+        named like the scans, preceded by as many of their parents as tell them apart.
+
+    Raises
+    ------
+    OptionError
+        If two results would be in the same folder.
+    """
+    if out is not None:
+        folders = [out] if len(scans) == 1 else [out / name for name in names_apart(scans)]
+    else:
+        folders = [scan.parent / f"{stem(scan)}_{ending}" for scan in scans]
+    for folder, count in Counter(folder.resolve() for folder in folders).items():
+        if count > 1:
+            same = [str(s) for s, f in zip(scans, folders, strict=True) if f.resolve() == folder]
+            raise OptionError(
+                f"{' and '.join(same)} would both be written to {folder}; expected scans with "
+                "different names. Fit them one by one with --out"
+            )
+    return folders
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that nothing can be written to, before the work.
+
+    Parameters
+    ----------
+    folder : Path
+        Where files are to be, which need not exist; nothing is left there.
+
+    Raises
+    ------
+    InputError
+        If it, or the nearest folder above it that exists, is a file or cannot be written to.
+    """
+    target = absolute(folder)
+    try:
+        home = next(path for path in (target, *target.parents) if path.exists())
+        if not home.is_dir():
+            raise OutputExistsError(
+                f"cannot write to {folder}: {home} is a file; expected a folder. Choose another "
+                "name"
+            )
+        # Rights alone do not tell: the disk may be read-only, or of a kind that takes no files.
+        with TemporaryDirectory(prefix=".ivimkit-", dir=home):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder}: {error.strerror or error}; expected a folder with enough "
+            "space and the right to write. Choose another one"
+        ) from None
+
+
+def names_apart(paths: Sequence[Path]) -> list[str]:
+    """Return names with the fewest parent folders that make all of them different."""
+    parts = [(*path.resolve().parent.parts[1:], stem(path.resolve())) for path in paths]
+    names: list[str] = []
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["_".join(part[-depth:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def shown_names(paths: Sequence[Path]) -> list[str]:
+    """Return the same for pictures and pages: names that can be drawn, all different."""
+    names = [readable(name) for name in names_apart(paths)]
+    twice = {name for name, count in Counter(names).items() if count > 1}
+    return [
+        f"{name} ({number})" if name in twice else name for number, name in enumerate(names, 1)
+    ]

@@ -1,0 +1,151 @@
+"""RepeatInput: results or tables of several scans, and the subjects they are of."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ivimkit import io, quality
+from ivimkit.cli.options.result_input import check_names
+from ivimkit.errors import FileFormatError, OptionError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RepeatInput"]
+
+_BIDS = re.compile(r"(?:^|[/\\])(sub-[^/\\_]+)")
+_ONE = "1"
+
+
+@dataclass(frozen=True)
+class RepeatInput:
+    """How to turn files into one table of values.
+
+    Parameters
+    ----------
+    subject : str, optional
+        List of subjects, one per file.
+    labels : sequence of Path
+        Label image or masks.
+    names : Path, optional
+        Names of the numbers of a label image.
+    maps : sequence of str, optional
+        Names of maps.
+    statistic : str
+        What stands for a region.
+    """
+
+    subject: str | None = None
+    labels: Sequence[Path] = ()
+    names: Path | None = None
+    maps: Sequence[str] | None = None
+    statistic: str = "median"
+    reliable: bool = False
+
+    def values(self, scans: Sequence[Path]) -> pd.DataFrame:
+        """Return the table of values of results, or of tables.
+
+        Parameters
+        ----------
+        scans : sequence of Path
+            Folders, or files.
+        """
+        folders = [path for path in scans if path.is_dir()]
+        if folders and len(folders) < len(scans):
+            other = next(path for path in scans if not path.is_dir())
+            raise OptionError(
+                f"{folders[0]} is a folder and {other} is not; expected results only, or tables "
+                "only. Summarise the results by ivimkit roi, or leave the tables out"
+            )
+        check_names(self.labels, self.names)
+        return self._of_results(scans) if folders else self._of_tables(scans)
+
+    def _of_results(self, folders: Sequence[Path]) -> pd.DataFrame:
+        import pandas as pd
+
+        tables = []
+        sessions: Counter[str] = Counter()
+        # One after the other: with its scan, a result can be a gigabyte.
+        for subject, folder in zip(self._subjects(folders), folders, strict=True):
+            result = io.load_result(folder, scan=self.statistic == "roi_fit")
+            labels = None
+            if self.labels:
+                labels = io.load_labels(
+                    [_own(file, folder) for file in self.labels], result, self.names
+                )
+            table = quality.repeat_values(
+                {subject: [result]},
+                labels,
+                maps=self.maps,
+                statistic=self.statistic,
+                reliable_only=self.reliable,
+            )
+            sessions[subject] += 1
+            tables.append(table.assign(session=sessions[subject]))
+        return pd.concat(tables, ignore_index=True)
+
+    def _of_tables(self, files: Sequence[Path]) -> pd.DataFrame:
+        import pandas as pd
+
+        if self.reliable:
+            raise OptionError(
+                "--reliable is given beside tables, whose numbers are made; expected it with "
+                "folders of results. Give it to ivimkit roi"
+            )
+        if self.labels:
+            raise OptionError(
+                "--labels is given beside tables, which have regions; expected it with folders of "
+                "results. Leave it out"
+            )
+        tables = [io.load_table(file) for file in files]
+        known = ["subject" in table.columns for table in tables]
+        if self.subject is not None or not any(known):
+            tables = [
+                table.assign(subject=subject)
+                for table, subject in zip(tables, self._subjects(files), strict=True)
+            ]
+        elif not all(known):
+            file = files[known.index(False)]
+            raise FileFormatError(
+                f"{file} has no column subject, and others have; expected it in all tables or in "
+                "none. Name the subjects (--subject)"
+            )
+        # Without a session, each table is a scan of its own.
+        tables = [
+            table if "session" in table.columns else table.assign(session=str(number))
+            for number, table in enumerate(tables, start=1)
+        ]
+        values = pd.concat(tables, ignore_index=True)
+        if self.maps is None and "map" in values.columns:
+            usual = values["map"].isin(quality.REPEAT_MAPS)
+            return values[usual] if usual.any() else values
+        return values
+
+    def _subjects(self, scans: Sequence[Path]) -> list[str]:
+        """Return the subject of each scan: as told, as in BIDS paths, or one for all."""
+        if self.subject is not None:
+            subjects = [name.strip() for name in self.subject.split(",")]
+            if len(subjects) != len(scans) or not all(subjects):
+                raise OptionError(
+                    f"--subject names {len(subjects)} subjects and there are {len(scans)} scans; "
+                    "expected one name per scan, like a,a,b,b"
+                )
+            return subjects
+        found = [_BIDS.findall(str(path.resolve())) for path in scans]
+        if all(found):
+            return [names[-1] for names in found]
+        return [_ONE] * len(scans)
+
+
+def _own(file: Path, folder: Path) -> Path:
+    """Return the file of a result: in its folder, beside it, or the one for all."""
+    if file.is_absolute():
+        return file
+    home = folder.resolve()
+    nearby = (home / file, home.parent / file)
+    return next((path for path in nearby if path.is_file()), file)

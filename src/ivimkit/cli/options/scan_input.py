@@ -1,0 +1,215 @@
+"""ScanInput: which files and volumes a command was told to use, and the scan they make."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivimkit import io
+from ivimkit.cli.options.assignments import number_list, position_list
+from ivimkit.cli.options.files_per_scan import files_for
+from ivimkit.cli.screen.option_words import for_command_line
+from ivimkit.cli.screen.terminal import Screen
+from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.io.gradient_files import read_bvals
+from ivimkit.io.scan_files import open_volume
+from ivimkit.io.scan_loading import B_UNITS, numbers_of
+from ivimkit.scan import masks
+from ivimkit.scan.checks import scan_findings
+from ivimkit.scan.dwi import DWI
+
+__all__ = ["ScanInput", "weight_list"]
+
+# What does not change how a scan is read is not kept to read it again.
+_NOT_KEPT = ("bval", "bvec", "mask", "strict", "weights")
+
+
+def weight_list(text: str | None) -> list[float] | None:
+    """Return the weights of --weights, from the command line or a file; None if there are none.
+
+    Raises
+    ------
+    OptionError
+        If it is neither numbers nor a file.
+    """
+    if text is None:
+        return None
+    try:
+        return number_list(text, "--weights")
+    except OptionError as error:
+        path = Path(text)
+        if not path.exists():
+            raise OptionError(f"{error}, or a file of numbers") from None
+        return [float(weight) for weight in read_bvals(path)]
+
+
+@dataclass(frozen=True)
+class ScanInput:
+    """The options that say how to read a scan.
+
+    Parameters
+    ----------
+    bval, bvec : Path, optional
+        Files that go with the scan.
+    mask : str or Path, optional
+        What was given: ``"auto"`` and the like, or a file; of one scan, see `each`, its file.
+    b_unit : str
+        See `ivimkit.load`; the unit of all b-values below, too.
+    tolerance : float, optional
+        See `ivimkit.load`.
+    average : str
+        See `ivimkit.load`.
+    bmin, bmax : float, optional
+        Range of b-values to keep.
+    bvals : str, optional
+        List of b-values to keep.
+    volumes : str, optional
+        List of volumes to keep.
+    strict : bool
+        Refuse a scan whose volumes and b-values cannot both be right.
+    weights : str, optional
+        List of weights, or a file of them: volumes of weight 0 cannot be wrong.
+    """
+
+    bval: Path | None = None
+    bvec: Path | None = None
+    mask: str | Path | None = None
+    b_unit: str = "s/mm2"
+    tolerance: float | None = None
+    average: str = "auto"
+    bmin: float | None = None
+    bmax: float | None = None
+    bvals: str | None = None
+    volumes: str | None = None
+    strict: bool = False
+    weights: str | None = None
+
+    @property
+    def kept_bvals(self) -> list[float] | None:
+        """The b-values to keep, s/mm^2; None for all."""
+        if self.bvals is None:
+            return None
+        return [self.in_s_mm2(b) for b in number_list(self.bvals, "--bvals")]
+
+    def in_s_mm2(self, b: float) -> float:
+        """Convert a b-value of an option to s/mm^2."""
+        return b * B_UNITS[self.b_unit]
+
+    @property
+    def kept_volumes(self) -> list[int] | None:
+        """The volumes to keep; None for all."""
+        if self.volumes is None:
+            return None
+        try:
+            return position_list(self.volumes, "--volumes")
+        except OptionError:
+            path = Path(self.volumes)
+            if not path.is_file():
+                raise
+        numbers = read_bvals(path)
+        if not np.all(numbers == np.round(numbers)):
+            raise OptionError(f"--volumes is {path}; expected a file of whole numbers from 0")
+        return [int(number) for number in numbers]
+
+    def check(self) -> None:
+        """Raise OptionError for a list that cannot be read, before any scan is."""
+        _ = self.kept_bvals, self.kept_volumes
+
+    @property
+    def finds_mask(self) -> bool:
+        """Whether a mask is to be found in the scan."""
+        return isinstance(self.mask, str) and masks.kind_of(self.mask) is not None
+
+    def each(self, scans: Sequence[Path], screen: Screen) -> list[ScanInput]:
+        """Return the options of each scan, with the mask that is for it.
+
+        Parameters
+        ----------
+        scans : sequence of Path
+            The scans; of a scan of several files, the first.
+        screen : Screen
+            Where to say that there are two files of one name.
+
+        Raises
+        ------
+        InputError
+            If there is no mask for some of the scans, or one that cannot be opened.
+        """
+        if self.mask is None or self.finds_mask:
+            return [self] * len(scans)
+        files = files_for(str(self.mask), "--mask", scans, screen)
+        for file in dict.fromkeys(files):
+            open_volume(file, "a mask")
+        return [dataclasses.replace(self, mask=file) for file in files]
+
+    def load(self, scan: Path | Sequence[Path]) -> DWI:
+        """Load a scan, or the volumes of one, and keep the volumes asked for.
+
+        Parameters
+        ----------
+        scan : Path or sequence of Path
+            A 4-D file, or 3-D files.
+
+        Returns
+        -------
+        DWI
+
+        Raises
+        ------
+        AcquisitionError
+            If `strict` and the scan contradicts itself.
+        """
+        dwi = self._read(scan)
+        if self.strict:
+            _refuse_faults(dwi.with_weights(weight_list(self.weights)))
+        return dwi
+
+    def _read(self, scan: Path | Sequence[Path]) -> DWI:
+        choice = self._choice()
+        dwi = io.load(
+            scan,
+            self.bval,
+            self.bvec,
+            self.mask,
+            b_unit=self.b_unit,
+            average=self.average,
+            tolerance=choice.pop("tolerance"),
+        )
+        if all(value is None for value in choice.values()):
+            return dwi
+        try:
+            return dwi.select(**choice)
+        except AcquisitionError as error:
+            if self.b_unit == "s/mm2":
+                raise
+            raise AcquisitionError(
+                f"{error}. --b-unit is {self.b_unit}, and so is every b-value in an option"
+            ) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is needed to read the scan again, besides the files; b in s/mm^2."""
+        values = dataclasses.asdict(self) | self._choice()
+        record = {name: value for name, value in values.items() if name not in _NOT_KEPT}
+        written = numbers_of(self.bval)
+        return {**record, "bval": written} if isinstance(written, list) else record
+
+    def _choice(self) -> dict[str, Any]:
+        """Return what decides on volumes, with b-values in s/mm^2."""
+        limits = {"bmin": self.bmin, "bmax": self.bmax, "tolerance": self.tolerance}
+        return {
+            **{name: None if b is None else self.in_s_mm2(b) for name, b in limits.items()},
+            "bvals": self.kept_bvals,
+            "volumes": self.kept_volumes,
+        }
+
+
+def _refuse_faults(dwi: DWI) -> None:
+    """Raise AcquisitionError if volumes and b-values cannot both be right."""
+    faults = [finding for finding in scan_findings(dwi) if finding.is_fault]
+    if faults:
+        raise AcquisitionError(" ".join(for_command_line(f"{fault}.") for fault in faults)[:-1])

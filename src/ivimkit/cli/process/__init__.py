@@ -1,0 +1,1 @@
+"""The process around a command: errors, signals, exit codes."""

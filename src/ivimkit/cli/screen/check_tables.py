@@ -1,0 +1,93 @@
+"""The tables of ``ivimkit check``: b-values, coverage, perfusion signal left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from ivimkit.cli.screen.terminal import plain_table
+from ivimkit.noise import ShellSignal
+from ivimkit.rounding import percent, rounded
+from ivimkit.scan.coverage import CoverageRange, PerfusionLeft
+
+__all__ = ["coverage_table", "noise_note", "perfusion_table", "shell_table"]
+
+_GRADE_STYLES = {"good": "green", "thin": "yellow", "missing": "red"}
+
+
+def shell_table(signals: Sequence[ShellSignal]) -> Table:
+    """Return a table of b-value, volumes, directions, mean signal and signal-to-noise ratio."""
+    table = plain_table("b (s/mm²)", "volumes", "directions", "mean signal", "SNR", left=0)
+    usual = _usual_sigma(signals)
+    for signal in signals:
+        shell = signal.shell
+        directions = "–" if shell.n_directions is None else str(shell.n_directions)
+        snr = rounded(signal.snr)
+        if math.isnan(signal.snr) and usual > 0:
+            snr = f"~{rounded(signal.mean / usual)}"
+        table.add_row(
+            _members(signal.low, signal.high, shell.b),
+            str(shell.count),
+            directions,
+            rounded(signal.mean),
+            snr,
+        )
+    return table
+
+
+def noise_note(signals: Sequence[ShellSignal]) -> Iterator[str]:
+    """Say what the signal-to-noise ratios of the table are, if there are any."""
+    known = [signal for signal in signals if signal.sigma > 0]
+    if not known:
+        return
+    note = "SNR: mean signal by the noise of one volume, that of the median voxel"
+    if len(known) < len(signals):
+        listed = ", ".join(f"{signal.shell.b:g}" for signal in known)
+        note += f"; ~ with the noise found at b = {listed}"
+    yield f"{note}."
+
+
+def coverage_table(ranges: Sequence[CoverageRange]) -> Table:
+    """Return a table of the ranges of b-values with their grades."""
+    table = plain_table("range", "for", "grade", "here", "recommended", left=5)
+    for column in table.columns[3:]:
+        column.no_wrap = False
+    for part in ranges:
+        limits = f"{part.low:g}" if part.low == part.high else f"{part.low:g}-{part.high:g}"
+        table.add_row(
+            limits,
+            part.purpose,
+            Text(part.grade, style=_GRADE_STYLES[part.grade]),
+            _listed(part.present),
+            _listed(part.recommended),
+        )
+    return table
+
+
+def perfusion_table(left: PerfusionLeft, b_split: float) -> Table:
+    """Return a table of the perfusion signal left at each b-value and at the threshold."""
+    heads = (f"D* = {1e3 * rate:g}" for rate in left.D_star)
+    table = plain_table("b (s/mm²)", *heads, left=0)
+    table.add_column("")
+    for b, row in zip(left.bvals, left.fraction, strict=True):
+        note = "threshold" if b == b_split else ""
+        table.add_row(f"{b:g}", *(percent(share).removesuffix(" %") for share in row), note)
+    return table
+
+
+def _members(low: float, high: float, b: float) -> str:
+    """Return a b-value, with the range of its volumes where they jitter."""
+    return f"{b:g}" if low == high else f"{round(b, 1):g} ({low:g}-{high:g})"
+
+
+def _usual_sigma(signals: Sequence[ShellSignal]) -> float:
+    """Return the mean noise of the b-values where it is known; 0 if there are none."""
+    known = [signal.sigma for signal in signals if signal.sigma > 0]
+    return sum(known) / len(known) if known else 0.0
+
+
+def _listed(bvals: Sequence[float]) -> str:
+    return ", ".join(f"{b:g}" for b in bvals) or "none"

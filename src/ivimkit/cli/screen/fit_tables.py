@@ -1,0 +1,85 @@
+"""The tables that close a fit: medians of the maps, counts per status."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rich.table import Table
+
+from ivimkit.cli.screen.terminal import plain_table
+from ivimkit.extend.derived_maps import describe, is_about_another
+from ivimkit.fitting.result import FitResult
+from ivimkit.quality import summary_rows
+from ivimkit.rounding import in_unit, percent, shown_unit, spread, thousands
+from ivimkit.status import FitStatus, explain, in_words
+from ivimkit.status import describe as describe_status
+
+__all__ = ["map_table", "prior_lines", "status_table", "timing"]
+
+
+def map_table(result: FitResult) -> Table:
+    """Return a table of the median and the quartiles of each map, and how sure it is.
+
+    Standard deviations and information stand beside their map, as medians.
+    """
+    names = [name for name in result.maps if not is_about_another(name, result.maps)]
+    further = {
+        head: suffix
+        for head, suffix in (("sd", "_sd"), ("bits", "_bits"))
+        if any(f"{name}{suffix}" in result.maps for name in names)
+    }
+    table = plain_table("map", "unit", "median", "25 %", "75 %", *further, "voxels", left=2)
+    for name, row in summary_rows(result, names).items():
+        parameter = describe(name, result.model.parameters)
+        width = spread(row["q25"], row["q75"])
+        numbers = [in_unit(parameter, row[key], width) for key in ("median", "q25", "q75")]
+        for suffix in further.values():
+            numbers.append(_median(result, f"{name}{suffix}"))
+        table.add_row(parameter.symbol, shown_unit(parameter), *numbers, thousands(row["n"]))
+    return table
+
+
+def _median(result: FitResult, name: str) -> str:
+    """Return the median of a map that tells how sure another is; nothing if there is none."""
+    if name not in result.maps:
+        return ""
+    median = summary_rows(result, [name])[name]["median"]
+    return in_unit(describe(name, result.model.parameters), median, digits=2)
+
+
+def prior_lines(result: FitResult) -> list[str]:
+    """Say which prior was used, region by region, and where it is from."""
+    lines = []
+    for region, table in result.priors.items():
+        voxels = table.about.get("voxels")
+        learned = f" from {thousands(voxels)} voxels" if voxels else ""
+        where = "prior" if region == "all" else f"prior of region {region}"
+        lines.append(f"{where}: {table.rule}{learned}")
+    return lines
+
+
+def status_table(result: FitResult) -> Table:
+    """Return a table of the number of voxels and the meaning of each status."""
+    table = plain_table("status", "voxels", "share")
+    table.add_column("meaning", header_style="dim")
+    flags = explain(result.model.parameters).values()
+    meaning = {"OK": describe_status(0, ()), **{name: sentence for name, sentence, _ in flags}}
+    n = max(1, int(np.count_nonzero(result.mask)))
+    for name, count in result.counts().items():
+        outside = name == FitStatus.OUTSIDE_MASK.name
+        share = "" if outside else percent(count / n)
+        words = in_words(name, result.model.parameters)
+        table.add_row(words, thousands(count), share, meaning[name])
+    return table
+
+
+def timing(result: FitResult) -> str:
+    """Say how long the fit took, and how fast it was."""
+    n, seconds = int(np.count_nonzero(result.mask)), result.provenance.seconds
+    rate = n / seconds if seconds > 0 else math.inf
+    threads = result.provenance.threads
+    return (
+        f"{thousands(n)} voxels in {seconds:.2f} s, {thousands(rate)} voxels/s on {threads} "
+        f"{'thread' if threads == 1 else 'threads'}"
+    )

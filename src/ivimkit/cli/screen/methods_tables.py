@@ -1,0 +1,93 @@
+"""The catalogue of models, methods, estimators and organs; the work behind ``ivimkit methods``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ivimkit import methods, models, organs, simulate
+from ivimkit import uncertainty as estimators
+from ivimkit.cli.screen.terminal import plain_table
+from ivimkit.errors import InputError
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.scan.acquisition import Acquisition
+
+__all__ = ["catalogue"]
+
+
+def catalogue() -> Iterator[RenderableType]:
+    """Yield titles and tables of all there is."""
+    yield Text("Models", style="bold")
+    yield _models()
+    yield Text("\nMethods, and the options they have with their defaults", style="bold")
+    yield _methods()
+    yield Text("\nUncertainty, and the options in Python", style="bold")
+    yield _estimators()
+    yield Text(
+        "\nOrgans: start of f, D* and D (10⁻³ mm²/s), threshold (s/mm²)",
+        style="bold",
+    )
+    yield _organs()
+
+
+def _models() -> Table:
+    table = _words("name", "title", "signal")
+    for name in models.names():
+        model = models.get(name)
+        table.add_row(name, model.title, model.equation)
+    return table
+
+
+def _methods() -> Table:
+    table = _words("name", "title", "fits", "options")
+    for name in methods.names():
+        method = methods.get(name)
+        options = "\n".join(f"{key}={_text(value)}" for key, value in method.options().items())
+        table.add_row(name, method.title, ", ".join(_fitted_by(method)), options or "none")
+    return table
+
+
+def _estimators() -> Table:
+    table = _words("name", "title", "options")
+    for name in estimators.names():
+        estimator = estimators.get(name)
+        options = "\n".join(f"{key}={_text(value)}" for key, value in estimator.options().items())
+        table.add_row(name, estimator.title, options or "none")
+    return table
+
+
+def _organs() -> Table:
+    table = plain_table("name", "tissue", "f", "D*", "D", "threshold", left=2)
+    for name in organs.names():
+        organ = organs.get(name)
+        f, D_star, D = (organ.means[key] for key in ("f", "D_star", "D"))
+        numbers = (f"{f:g}", f"{1e3 * D_star:g}", f"{1e3 * D:g}", f"{organ.b_split:g}")
+        table.add_row(name, organ.title, *numbers)
+    return table
+
+
+def _fitted_by(method: FitMethod) -> list[str]:
+    """Return the models that a method fits, found by asking it."""
+    usual = Acquisition(simulate.B21)
+    found = []
+    for name in models.names():
+        try:
+            method.check(models.get(name), usual)
+        except InputError:
+            continue
+        found.append(name)
+    return found
+
+
+def _text(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _words(*columns: str) -> Table:
+    table = plain_table(*columns, left=len(columns))
+    for column in table.columns:
+        column.no_wrap = column.header == "name"
+    return table

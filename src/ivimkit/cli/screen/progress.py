@@ -1,0 +1,181 @@
+"""Progress of a fit: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
+
+from ivimkit.cli.process.interruption import raise_if_interrupted
+from ivimkit.rounding import thousands
+
+__all__ = ["PlainLines", "progress_shown"]
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+Report = Callable[[int, int], None]
+
+
+class _VoxelsColumn(ProgressColumn):
+    """Voxels done, all voxels and voxels per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        rate = f", {spaced(speed)}/s" if speed else ""
+        return Text(f"{spaced(task.completed)} of {spaced(task.total or 0)} voxels{rate}")
+
+
+class _Waits(logging.Handler):
+    """Passes on what the library says it is about to do, each thing once."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._show = show
+        self._shown: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a message on."""
+        text = record.getMessage()
+        if text not in self._shown:
+            self._shown.add(text)
+            self._show(text)
+
+
+@contextmanager
+def _waits_shown(show: Callable[[str], None]) -> Iterator[None]:
+    """Show what the library logs while it lasts, and only here."""
+    log, handler = logging.getLogger("ivimkit"), _Waits(show)
+    before = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before[0])
+        log.propagate = before[1]
+
+
+class PlainLines:
+    """Reports progress in lines of text, not too often.
+
+    The time left is counted from the first report: what comes before it is compiling and learning.
+
+    Parameters
+    ----------
+    write : callable
+        Takes a line.
+    seconds : float
+        Shortest time between two lines.
+    """
+
+    def __init__(
+        self, write: Callable[[str], None], seconds: float = _SECONDS_BETWEEN_LINES
+    ) -> None:
+        self._write = write
+        self._seconds = seconds
+        self._last = time.monotonic()
+        self._first: tuple[float, int] | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report that `done` of `total` voxels are done."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now, done
+        if now - self._last < self._seconds and done < total:
+            return
+        self._last = now
+        self._write(
+            f"{done / total:4.0%}  {spaced(done)} of {spaced(total)} voxels"
+            f"{self._pace(now, done, total)}"
+        )
+
+    def _pace(self, now: float, done: int, total: int) -> str:
+        """Return speed and time left, or nothing as long as they are not known."""
+        assert self._first is not None
+        since, before = self._first
+        if done <= before or now <= since:
+            return ""
+        rate = (done - before) / (now - since)
+        return f", {spaced(rate)}/s, {(total - done) / rate:.0f} s left"
+
+
+@contextmanager
+def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -> Iterator[Report]:
+    """Show the progress of a fit while it lasts.
+
+    Parameters
+    ----------
+    console : Console
+        Where to.
+    name : str
+        What is being fitted.
+    n_voxels : int
+        Number of voxels.
+    quiet : bool
+        Show nothing.
+
+    Yields
+    ------
+    callable
+        To be called with the numbers of voxels done and of all voxels.
+    """
+    if quiet:
+        with _waits_shown(lambda _: None):
+            yield lambda done, total: raise_if_interrupted()
+    elif not console.is_terminal:
+
+        def say(line: str) -> None:
+            console.print(f"{name}: {line}", soft_wrap=True)
+
+        lines = PlainLines(say)
+
+        def write(done: int, total: int) -> None:
+            raise_if_interrupted()
+            lines(done, total)
+
+        with _waits_shown(say):
+            yield write
+    else:
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            _VoxelsColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            expand=True,
+        )
+        with bar:
+            # Until the first voxels are done, the machine code is being loaded.
+            task = bar.add_task("preparing", total=n_voxels)
+
+            def report(done: int, total: int) -> None:
+                raise_if_interrupted()
+                bar.update(task, description="fitting", completed=done, total=total)
+
+            def say_wait(text: str) -> None:
+                # A line that stays: nothing else may happen for a minute.
+                bar.console.print(f"{name}: {text}", soft_wrap=True, highlight=False, markup=False)
+
+            with _waits_shown(say_wait):
+                yield report
+
+
+def spaced(value: float) -> str:
+    """Write a whole number with thin groups, e.g. ``1\u202f234\u202f567``."""
+    return thousands(value)

@@ -1,0 +1,141 @@
+"""The tables of ``ivimkit roi``: a region's maps, its status, a lesion's comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from ivimkit.cli.screen.terminal import plain_table
+from ivimkit.extend.derived_maps import describe
+from ivimkit.parameter import Parameter
+from ivimkit.rounding import (
+    NONE,
+    change,
+    in_unit,
+    plus_minus,
+    probability,
+    rounded,
+    shown_unit,
+    thousands,
+)
+from ivimkit.status import in_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ivimkit.quality import Disagreement
+
+__all__ = [
+    "comparison_table",
+    "mean_fit_lines",
+    "region_heading",
+    "region_table",
+    "status_line",
+]
+
+_EXTENT = ("voxels", "volume_ml", "diameter_mm")
+_R2_SPREAD = 1e-3
+"""R² to four places at most, as nobody reads more and five make the table too wide."""
+
+
+def region_heading(name: str, row: pd.Series[Any]) -> Text:
+    """Return name and size of a region, from its row of `ivimkit.quality.roi_status`."""
+    diameter = float(row["diameter_mm"])
+    size = f"{thousands(float(row['voxels']))} voxels, {rounded(float(row['volume_ml']))} ml"
+    if math.isfinite(diameter):
+        size += f", largest diameter {rounded(diameter)} mm"
+    return Text.assemble((name, "bold"), f"  {size}")
+
+
+def region_table(rows: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
+    """Return the table of a region: rows of `ivimkit.quality.roi_table`, by map."""
+    fitted = ["mean signal"] if "roi_fit" in rows else []
+    heads = ("mean", "sd", "median", "25 %", "75 %", "reliable")
+    table = plain_table("map", "unit", *heads, *fitted, left=2)
+    # Nine columns in 80: one blank between them.
+    table.padding = (0, 1, 0, 0)
+    for name, row in rows.iterrows():
+        parameter = describe(str(name), parameters)
+        spread = max(float(row["sd"]), _R2_SPREAD) if name == "r2" else float(row["sd"])
+        cells = [
+            in_unit(parameter, float(row[key]), spread)
+            for key in ("mean", "sd", "median", "q25", "q75")
+        ]
+        cells.append(thousands(float(row["reliable"])))
+        if fitted:
+            cells.append(plus_minus(parameter, float(row["roi_fit"]), float(row["roi_fit_sd"])))
+        table.add_row(str(name), shown_unit(parameter), *cells)
+    return table
+
+
+def status_line(row: pd.Series[Any], parameters: Sequence[Parameter]) -> str:
+    """Return how many voxels of a region have each status flag, flags that occur only."""
+    counts = [(str(name), float(value)) for name, value in row.items() if name not in _EXTENT]
+    named = ((in_words(name, parameters), value) for name, value in counts if value)
+    return f"voxels: {', '.join(f'{words} {thousands(value)}' for words, value in named)}"
+
+
+def mean_fit_lines(
+    rows: pd.DataFrame, parameters: Sequence[Parameter], disagreeing: Sequence[Disagreement]
+) -> list[str]:
+    """Return what to know of the fit of a region's mean signal; nothing where there is nothing.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Those of `ivimkit.quality.roi_table`, by map.
+    parameters : sequence of Parameter
+        The parameters of the model.
+    disagreeing : sequence of Disagreement
+        Maps of the region of which its voxels say something else.
+    """
+    lines = []
+    status = str(rows["roi_fit_status"].iloc[0]) if "roi_fit_status" in rows else "OK"
+    if status != "OK":
+        lines.append(
+            f"mean signal: {', '.join(in_words(flag, parameters) for flag in status.split())}"
+        )
+    if disagreeing:
+        said = "; ".join(one.sentence for one in disagreeing)
+        lines.append(f"voxels and mean signal disagree: {said}")
+    return lines
+
+
+def comparison_table(comparison: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
+    """Return the table of a lesion against its surroundings, from `compare_regions`."""
+    table = plain_table(
+        "map", "unit", "lesion", "ref.", "diff.", "CNR", "g (95 %)", "AUC", "p", left=2
+    )
+    for name, row in comparison.iterrows():
+        parameter = describe(str(name), parameters)
+        means = (
+            in_unit(parameter, float(row[f"{which}_mean"]), float(row[f"{which}_sd"]))
+            for which in ("lesion", "reference")
+        )
+        table.add_row(
+            str(name),
+            shown_unit(parameter),
+            *means,
+            change(float(row["ratio"])),
+            rounded(float(row["cnr"]), digits=2),
+            _effect(row),
+            rounded(float(row["auc"]), _AUC),
+            probability(float(row["p"])),
+        )
+    return table
+
+
+def _effect(row: pd.Series[Any]) -> str:
+    g, low, high = (float(row[key]) for key in ("g", "g_lo", "g_hi"))
+    if not math.isfinite(g):
+        return NONE
+    ends = (rounded(end, (high - low) / 4) for end in (low, high))
+    return f"{rounded(g, (high - low) / 4)} ({', '.join(ends)})"
+
+
+_AUC = 0.1
+"""To two places, which is more than voxels that are not independent tell."""

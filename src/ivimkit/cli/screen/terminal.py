@@ -1,0 +1,130 @@
+"""Screen: what is printed where. Results go to stdout, everything about the run to stderr."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from ivimkit.cli.screen.option_words import for_command_line
+from ivimkit.errors import IvimkitWarning
+
+__all__ = ["Screen", "plain_table", "say_error"]
+
+_WIDEST = 10_000
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a command prints.
+
+    Parameters
+    ----------
+    quiet : bool
+        Print errors only.
+    verbose : bool
+        Print what is being done, too.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Print a result."""
+        if not self.quiet:
+            console = Console(highlight=False, markup=False)
+            for renderable in renderables:
+                _print(console, renderable)
+
+    def note(self, text: str) -> None:
+        """Print what is being done."""
+        if self.verbose and not self.quiet:
+            _print(stderr(), Text(text, style="dim"))
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        if not self.quiet:
+            _print(stderr(), Text.assemble(("warning: ", "yellow"), text))
+
+    @contextmanager
+    def warnings_shown(self) -> Iterator[None]:
+        """Print warnings of ivimkit as sentences, each of them every time."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", IvimkitWarning)
+            other = warnings.showwarning
+
+            def show(
+                message: Warning | str,
+                category: type[Warning],
+                filename: str,
+                lineno: int,
+                file: TextIO | None = None,
+                line: str | None = None,
+            ) -> None:
+                if issubclass(category, IvimkitWarning):
+                    self.warn(for_command_line(str(message)))
+                else:
+                    other(message, category, filename, lineno, file, line)
+
+            warnings.showwarning = show
+            yield
+
+
+def stderr() -> Console:
+    """Return a console on stderr."""
+    return Console(stderr=True, highlight=False, markup=False)
+
+
+def say_error(text: str) -> None:
+    """Print an error, whatever the verbosity."""
+    head, colon, rest = text.partition(": ")
+    _print(stderr(), Text.assemble((head + colon, "bold red"), rest))
+
+
+def plain_table(*columns: str, left: int = 1) -> Table:
+    """Return an empty table without frame; numbers are right-aligned.
+
+    Parameters
+    ----------
+    *columns : str
+        Their heads.
+    left : int
+        How many columns, from the first, are words.
+    """
+    table = Table(box=None, pad_edge=False)
+    for number, head in enumerate(columns):
+        table.add_column(
+            head,
+            justify="left" if number < left else "right",
+            no_wrap=number > 0,
+            header_style="dim",
+        )
+    return table
+
+
+def _least_width(column: Column) -> int:
+    """Return how wide a column has to be for whole cells, or whole words where lines break."""
+    cells = [str(cell) for cell in (column.header, *column.cells)]
+    parts = cells if column.no_wrap else [word for cell in cells for word in cell.split()]
+    return max(map(cell_len, parts), default=0)
+
+
+def _print(console: Console, renderable: RenderableType) -> None:
+    # Files and pipes get whole lines: a path or a message must not be broken.
+    whole = isinstance(renderable, Text | str) and not console.is_terminal
+    if isinstance(renderable, Table):
+        # A line that the terminal breaks can be read; a column without width or a 1… cannot.
+        for column in renderable.columns:
+            column.min_width = _least_width(column)
+        unlimited = console.options.update(width=_WIDEST)
+        needed = console.measure(renderable, options=unlimited).minimum
+        if needed > console.width:
+            console.width = needed
+    console.print(renderable, soft_wrap=whole, crop=not isinstance(renderable, Table))

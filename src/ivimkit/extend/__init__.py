@@ -1,0 +1,1 @@
+"""What a model, method, estimator or prior derives from."""

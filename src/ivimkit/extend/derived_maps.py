@@ -1,0 +1,192 @@
+"""Maps that are computed beside the parameters of a model: their names, units and ranges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from ivimkit.errors import OptionError
+from ivimkit.parameter import Parameter
+
+__all__ = ["DERIVED", "SUFFIXES", "describe", "is_about_another"]
+
+DERIVED = (
+    Parameter(
+        "ADC",
+        "ADC",
+        "mm^2/s",
+        0.0,
+        math.inf,
+        1e-3,
+        (0.0, 3e-3),
+        "Apparent diffusion coefficient over all b-values",
+    ),
+    Parameter(
+        "fD_star",
+        "f D*",
+        "mm^2/s",
+        0.0,
+        math.inf,
+        2e-3,
+        (0.0, 10e-3),
+        "Product of perfusion fraction and pseudo-diffusion, a surrogate of flow",
+    ),
+    Parameter(
+        "rmse",
+        "RMSE",
+        "a.u.",
+        0.0,
+        math.inf,
+        0.0,
+        description="Root of the mean squared residual, in the unit of the signal",
+    ),
+    Parameter(
+        "r2",
+        "R²",
+        "",
+        -math.inf,
+        1.0,
+        1.0,
+        (0.5, 1.0),
+        "Coefficient of determination",
+    ),
+    Parameter(
+        "cost",
+        "cost",
+        "a.u.^2",
+        0.0,
+        math.inf,
+        0.0,
+        description="Weighted sum of squared residuals",
+    ),
+    Parameter(
+        "ln_evidence",
+        "ln evidence",
+        "",
+        -math.inf,
+        math.inf,
+        0.0,
+        description="Logarithm of the marginal likelihood of the model, S0 flat",
+    ),
+    Parameter(
+        "n_iter",
+        "iterations",
+        "",
+        0.0,
+        math.inf,
+        0.0,
+        description="Number of iterations of the fit",
+    ),
+    Parameter(
+        "sigma",
+        "sigma",
+        "a.u.",
+        0.0,
+        math.inf,
+        0.0,
+        description="Noise of one volume, per channel, that the fit was given or found",
+    ),
+)
+"""One `Parameter` per derived map; bounds are those of the quantity, not of a fit."""
+
+SUFFIXES = {
+    "_sd": "standard deviation of",
+    "_lo": "lower limit of the 95 % interval of",
+    "_hi": "upper limit of the 95 % interval of",
+    "_lo50": "lower limit of the 50 % interval of",
+    "_hi50": "upper limit of the 50 % interval of",
+    "_bits": "information that the data gave, beyond the prior, on",
+}
+"""What the map of a name with one of these endings holds of the quantity before it."""
+
+_CORRELATION = "corr_"
+
+
+def _uncertainty(name: str, known: dict[str, Parameter]) -> Parameter | None:
+    """Return the description of a map that tells how sure another one is."""
+    for suffix, what in SUFFIXES.items():
+        about = known.get(name.removesuffix(suffix))
+        if name.endswith(suffix) and about is not None:
+            text = f"{what} {about.name}"
+            return replace(
+                about,
+                name=name,
+                symbol=f"{about.symbol} {suffix[1:]}",
+                unit="bit" if suffix == "_bits" else about.unit,
+                lower=0.0 if suffix in ("_sd", "_bits") else -math.inf,
+                upper=math.inf,
+                start=0.0,
+                display=_range_of(suffix, about),
+                description=text[0].upper() + text[1:],
+            )
+    pair = name.removeprefix(_CORRELATION)
+    for first, one in known.items():
+        second = known.get(pair.removeprefix(f"{first}_"))
+        if name.startswith(_CORRELATION) and pair.startswith(f"{first}_") and second is not None:
+            symbol = f"corr({one.symbol}, {second.symbol})"
+            text = f"Correlation of the errors of {one.name} and {second.name}"
+            return Parameter(name, symbol, "", -1.0, 1.0, 0.0, (-1.0, 1.0), text)
+    return None
+
+
+def _range_of(suffix: str, about: Parameter) -> tuple[float, float]:
+    """Return the display range: limits as their quantity, deviations up to a quarter of it."""
+    if suffix == "_bits":
+        return (0.0, 6.0)
+    low, high = about.display
+    return (0.0, 0.25 * (high - low)) if suffix == "_sd" else (low, high)
+
+
+def describe(name: str, parameters: Sequence[Parameter]) -> Parameter:
+    """Return the description of a map, be it a model's parameter or derived.
+
+    Parameters
+    ----------
+    name : str
+        Name of the map.
+    parameters : sequence of Parameter
+        The parameters of the fitted model.
+
+    Returns
+    -------
+    Parameter
+
+    Raises
+    ------
+    OptionError
+        If there is no such map; the message lists those there are.
+
+    Examples
+    --------
+    >>> from ivimkit.extend.derived_maps import describe
+    >>> describe("ADC", ()).unit
+    'mm^2/s'
+    """
+    known = {parameter.name: parameter for parameter in (*DERIVED, *parameters)}
+    if name not in known:
+        found = _uncertainty(name, known)
+        if found is not None:
+            return found
+        raise OptionError(f"there is no map {name!r}; expected one of {', '.join(known)}")
+    return known[name]
+
+
+def is_about_another(name: str, names: Collection[str]) -> bool:
+    """Return whether a map tells how sure others are, not a quantity of its own.
+
+    Parameters
+    ----------
+    name : str
+        Name of the map.
+    names : collection of str
+        Names of all maps.
+
+    Examples
+    --------
+    >>> from ivimkit.extend.derived_maps import is_about_another
+    >>> [is_about_another(name, ["D", "D_sd"]) for name in ("D", "D_sd")]
+    [False, True]
+    """
+    of_one = any(name.endswith(end) and name.removesuffix(end) in names for end in SUFFIXES)
+    return of_one or name.startswith(_CORRELATION)

@@ -1,0 +1,145 @@
+"""Prior: a rule that makes a `PriorTable`, from the literature or from the scan's own voxels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.extend.plugin import Plugin
+from ivimkit.extend.prior_table import PriorTable, parameter_names
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.kernels.two_pools import GONE
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+__all__ = ["Likelihoods", "Prior", "broad", "even_knots"]
+
+
+# Standard deviations of ln D and ln D*, and the middle of D*, of a density that knows little.
+_WIDE_D = 0.7
+_WIDE_D_STAR = 0.65
+_D_STAR = 0.025
+_LEAST_FLOW = 6e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihoods:
+    """What a scan says of the parameters of some of its voxels, without any prior.
+
+    Parameters
+    ----------
+    frame : PriorTable
+        Model and knots; its density is not used.
+    matrix : sparse matrix, shape (n_voxels, n_knots)
+        Integral of a voxel's likelihood times the linear function of each knot, divided by the
+        integral of that function; each row up to a factor of its own.
+    median : float
+        Median of the least-squares estimates of the slow rate, mm^2/s.
+    """
+
+    frame: PriorTable
+    matrix: csr_matrix
+    median: float
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels."""
+        return int(self.matrix.shape[0])
+
+
+@dataclass(frozen=True)
+class Prior(Plugin, ABC):
+    """Base of all priors: a frozen set of options.
+
+    A concrete prior is a final frozen dataclass in a file of its own in ``priors/``.
+
+    Attributes
+    ----------
+    name : str
+        Short name used in calls and files.
+    title : str
+        Name for people.
+    trains : bool
+        Whether it learns from the scan.
+    references : tuple of str
+        Sources, each with its DOI.
+    """
+
+    noun: ClassVar[str] = "prior"
+    title: ClassVar[str]
+    trains: ClassVar[bool]
+    references: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def tabulate(self, model: SignalModel, likelihoods: Likelihoods | None = None) -> PriorTable:
+        """Return the density for a model.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model; its bounds end the prior.
+        likelihoods : Likelihoods, optional
+            What the scan says, for a prior that learns.
+
+        Returns
+        -------
+        PriorTable
+        """
+
+
+def broad(likelihoods: Likelihoods) -> NDArray[np.float64]:
+    """Return a density that knows little: the start of priors that learn.
+
+    Log-normal in D around the median of the scan and in D* around 0.025 mm^2/s, falling with f,
+    and zero where D* is below 0.006 mm^2/s, twice the diffusion of free water in the body: what
+    decays no faster than that need not be blood. Without this limit, tissue with little blood is
+    as well told as a lot of something a little faster than the rest.
+
+    Parameters
+    ----------
+    likelihoods : Likelihoods
+        Gives the knots and the range of D.
+
+    Returns
+    -------
+    ndarray, shape (n_slow, n_fast, n_fraction)
+        Not normalised.
+    """
+    slow, fast, fraction = likelihoods.frame.knots
+    median = likelihoods.median
+    least = np.maximum(slow, 1e-2 * median)
+    one = np.exp(-0.5 * (np.log(least / median) / _WIDE_D) ** 2) * median / least
+    two = np.exp(-0.5 * (np.log(fast / _D_STAR) / _WIDE_D_STAR) ** 2)
+    if np.count_nonzero(fast >= _LEAST_FLOW) > 1:
+        two[fast < _LEAST_FLOW] = 0.0
+    three = (1.0 - fraction) ** 3 + 1e-3
+    if fast.size < 2:
+        two = np.ones(1)
+    density: NDArray[np.float64] = one[:, None, None] * two[None, :, None] * three[None, None, :]
+    return density
+
+
+def even_knots(model: SignalModel, sizes: tuple[int, int, int]) -> PriorTable:
+    """Return a flat table with knots spread evenly between the bounds of a model.
+
+    The fast rate is spread by its logarithm. A parameter that is fixed, or that the model does not
+    have, has one knot.
+    """
+    slow, fast, fraction = parameter_names(model)
+    assert slow is not None
+    low, high = model[slow].lower, model[slow].upper
+    first = np.linspace(low, high, sizes[0]) if low < high else np.array([low])
+    second = np.array([GONE])
+    if fast is not None:
+        low, high = max(model[fast].lower, 1e-6), max(model[fast].upper, 1e-6)
+        second = np.geomspace(low, high, sizes[1]) if low < high else np.array([low])
+    third: NDArray[np.float64] = np.zeros(1)
+    if fraction is not None:
+        low, high = model[fraction].lower, model[fraction].upper
+        third = np.linspace(low, high, sizes[2]) if low < high else np.array([low])
+    return PriorTable(model.name, "flat", (slow, fast, fraction), (first, second, third))

@@ -1,0 +1,173 @@
+"""PriorTable: what is known of a model's parameters before a voxel is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.errors import OptionError, ShapeError
+from ivimkit.extend.signal_model import SignalModel
+
+__all__ = ["PriorTable", "hat_integrals"]
+
+Axis = NDArray[np.float64]
+
+_ROUNDING = 1e-12
+
+
+def hat_integrals(knots: Axis) -> Axis:
+    """Return the integrals of the piecewise linear functions that are 1 at one knot each."""
+    if knots.size < 2:
+        return np.ones(knots.size)
+    steps = np.concatenate([[0.0], np.diff(knots), [0.0]])
+    half: Axis = 0.5 * (steps[1:] + steps[:-1])
+    return half
+
+
+@dataclass(frozen=True, eq=False)
+class PriorTable:
+    """A density over D, D* and f, given at knots and linear between them.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model whose parameters it is about.
+    rule : str
+        Name of the prior that made it, see `ivimkit.priors`.
+    names : tuple of str or None
+        Parameters of the model for the slow rate, the fast rate and the fraction; None for one
+        that the model does not have.
+    knots : tuple of ndarray
+        Ascending values of each, mm^2/s, mm^2/s and fraction; a single one for a parameter that
+        is fixed or not there.
+    density : ndarray, shape (n_slow, n_fast, n_fraction)
+        Density at the knots with respect to the slow rate, the logarithm of the fast rate and
+        the fraction. It is scaled to an integral of 1. Empty for a prior that is flat in all
+        three (and in the fast rate itself).
+    about : mapping of str to object
+        How it came about: numbers and words, ready for JSON.
+
+    Raises
+    ------
+    ShapeError
+        If density and knots do not fit each other.
+    OptionError
+        If the density is negative, not finite or zero everywhere.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> table = ik.priors.get("flat").tabulate(ik.models.get("biexp"))
+    >>> table.mean()["D"]
+    0.0025
+    """
+
+    model: str
+    rule: str
+    names: tuple[str | None, str | None, str | None]
+    knots: tuple[Axis, Axis, Axis]
+    density: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = tuple(axis.size for axis in self.knots)
+        if self.flat:
+            return
+        if self.density.shape != shape:
+            raise ShapeError(f"the density has shape {self.density.shape}; expected {shape}")
+        if not (np.isfinite(self.density).all() and (self.density >= 0.0).all()):
+            raise OptionError("the density of a prior must be finite and >= 0")
+        total = float((self.density * self.volumes()).sum())
+        if not total > 0.0:
+            raise OptionError("the density of a prior is zero everywhere; expected some mass")
+        # What was scaled before keeps its bits: a prior from a file gives the maps that it gave.
+        if abs(total - 1.0) > _ROUNDING:
+            object.__setattr__(self, "density", self.density / total)
+
+    @property
+    def flat(self) -> bool:
+        """Whether the density is the same everywhere between the ends of the knots."""
+        return self.density.size == 0
+
+    def axes(self) -> tuple[Axis, Axis, Axis]:
+        """Return the knots as the density counts them: the fast rate by its logarithm."""
+        slow, fast, fraction = self.knots
+        return slow, np.log(fast), fraction
+
+    def volumes(self) -> NDArray[np.float64]:
+        """Return the integral that belongs to each knot, shape (n_slow, n_fast, n_fraction)."""
+        one, two, three = map(hat_integrals, self.axes())
+        return one[:, None, None] * two[None, :, None] * three[None, None, :]
+
+    def marginals(self) -> tuple[Axis, Axis, Axis]:
+        """Return the density of each parameter alone at its knots (the fast one: ln)."""
+        if self.flat:
+            slow, fast, fraction = self.knots
+            return _even(slow), fast / _span(fast), _even(fraction)
+        one, two, three = map(hat_integrals, self.axes())
+        return (
+            np.einsum("ijk,j,k->i", self.density, two, three),
+            np.einsum("ijk,i,k->j", self.density, one, three),
+            np.einsum("ijk,i,j->k", self.density, one, two),
+        )
+
+    def mean(self) -> dict[str, float]:
+        """Return the mean of every parameter."""
+        found = {}
+        for name, values, axis, density in zip(
+            self.names, self.knots, self.axes(), self.marginals(), strict=True
+        ):
+            if name is not None:
+                mass = density * hat_integrals(axis)
+                found[name] = float(np.round((values * mass).sum() / mass.sum(), 12))
+        return found
+
+    def check(self, model: SignalModel) -> None:
+        """Raise if the prior is about another model.
+
+        Raises
+        ------
+        OptionError
+            With the names of both models.
+        """
+        if model.name != self.model:
+            raise OptionError(
+                f"the prior is one for model {self.model}; expected one for model {model.name}. "
+                "Learn a prior with this model, or fit the other one"
+            )
+
+    def same_as(self, other: PriorTable) -> bool:
+        """Return whether two tables hold the same numbers."""
+        return (
+            (self.model, self.rule, self.names) == (other.model, other.rule, other.names)
+            and all(map(np.array_equal, self.knots, other.knots))
+            and np.array_equal(self.density, other.density)
+        )
+
+
+def parameter_names(model: SignalModel) -> tuple[str | None, str | None, str | None]:
+    """Return the names of the slow rate, the fast rate and the fraction of a two-pool model."""
+    pools = model.pools
+    assert pools is not None
+    return pools.slow, pools.fast, pools.fraction
+
+
+def with_floor(table: PriorTable, share: float) -> PriorTable:
+    """Return the table with a share of its mass spread evenly between its ends."""
+    volumes = table.volumes()
+    even = 1.0 / volumes.sum()
+    density = (1.0 - share) * table.density + share * even
+    return PriorTable(table.model, table.rule, table.names, table.knots, density, table.about)
+
+
+def _span(values: ArrayLike) -> float:
+    span = float(np.ptp(np.asarray(values)))
+    return span if span > 0.0 else float(np.max(np.asarray(values)))
+
+
+def _even(values: Axis) -> Axis:
+    return np.full(values.size, 1.0 / _span(values) if values.size > 1 else 1.0)

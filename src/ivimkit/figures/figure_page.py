@@ -1,0 +1,146 @@
+"""Page: a figure whose parts have their places in inches, so that no layout is solved."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from textwrap import wrap
+
+from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from ivimkit.figures.plain_text import LONGEST_TITLE, PlainFigure, plain
+
+__all__ = ["MARGIN", "Page", "broken_lines", "fitted_size", "text_width"]
+
+MARGIN = 0.12
+"""Empty edge of a page, inches."""
+
+_DPI = 120
+_TITLE_SIZE = 12
+_TITLE_LINE = 0.21
+_FOOT_SIZE, _FOOT_LINE, _FOOT_GAP = 8, 0.15, 0.06
+_SMALLEST = 5.0
+"""Smallest size of text, points."""
+
+_HINTING = 1.04
+"""How much wider text is at most on pixels than its outline."""
+
+
+class Page:
+    """A figure without a layout engine: to solve for a layout takes longer than to draw it.
+
+    Parameters
+    ----------
+    width, height : float
+        Size in inches; the title adds its lines to the height.
+    title : str, optional
+        Written on top, on several lines if the page is narrow.
+    foot : str, optional
+        Written below everything, small; its lines add to the height, too.
+
+    Attributes
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    """
+
+    def __init__(self, width: float, height: float, title: str = "", foot: str = "") -> None:
+        lines = broken_lines(plain(title, longest=LONGEST_TITLE), _TITLE_SIZE, width - 2 * MARGIN)
+        notes = broken_lines(foot, _FOOT_SIZE, width - 2 * MARGIN)
+        self._head = len(lines) * _TITLE_LINE
+        below = len(notes) * _FOOT_LINE + _FOOT_GAP if notes else 0.0
+        self._width, self._height = width, height + self._head + below
+        self.figure = PlainFigure(figsize=(self._width, self._height), dpi=_DPI)
+        if lines:
+            top = 1 - 0.7 * MARGIN / self._height
+            self.figure.suptitle("\n".join(lines), y=top, va="top", fontsize=_TITLE_SIZE)
+        if notes:
+            self.figure.text(
+                MARGIN / self._width,
+                0.6 * _FOOT_GAP / self._height,
+                "\n".join(notes),
+                fontsize=_FOOT_SIZE,
+                va="bottom",
+                color="0.25",
+            )
+
+    def place(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Add axes at a place.
+
+        Parameters
+        ----------
+        left, top : float
+            Distance from the left edge of the page and from the title, inches.
+        width, height : float
+            Size, inches.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        x, y = left / self._width, self.up(top + height)
+        return self.figure.add_axes((x, y, width / self._width, height / self._height))
+
+    def up(self, top: float) -> float:
+        """Turn a distance from the title in inches into a fraction of the page, from below."""
+        return 1 - (self._head + top) / self._height
+
+
+@lru_cache(maxsize=256)
+def text_width(text: str, size: float) -> float:
+    """Return the width of a line of text in inches.
+
+    Parameters
+    ----------
+    text : str
+        One line.
+    size : float
+        Points.
+    """
+    font = FontProperties(size=size)
+    points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return _HINTING * float(points) / 72
+
+
+def fitted_size(text: str, size: float, width: float) -> float:
+    """Return the size in points at which a line is not wider than it may be.
+
+    Parameters
+    ----------
+    text : str
+        One line.
+    size : float
+        Largest size, points.
+    width : float
+        Inches.
+    """
+    wide = text_width(text, size)
+    return size if wide <= width else max(_SMALLEST, size * width / wide)
+
+
+def broken_lines(text: str, size: float, width: float) -> list[str]:
+    """Break a text into lines that fit a width.
+
+    Matplotlib's own ``wrap=True`` takes dollars for TeX.
+
+    Parameters
+    ----------
+    text : str
+        One paragraph.
+    size : float
+        Points.
+    width : float
+        Inches.
+
+    Returns
+    -------
+    list of str
+        None for no text.
+    """
+    wide = text_width(text, size)
+    if wide <= width:
+        return [text] if text else []
+    letters = math.floor(len(text) * width / wide)
+    return wrap(text, max(letters, 8))

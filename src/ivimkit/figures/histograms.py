@@ -1,0 +1,229 @@
+"""Histograms of maps, over all voxels or region by region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.errors import OptionError, ShapeError
+from ivimkit.figures.figure_page import MARGIN, Page, text_width
+from ivimkit.figures.map_style import Shown, how_to_show
+from ivimkit.figures.plain_text import plain_keys
+from ivimkit.figures.reliability import check_choice, doubtful_voxels
+from ivimkit.fitting.result import FitResult
+from ivimkit.rounding import percent, rounded, thousands
+
+__all__ = ["histograms"]
+
+_MAPS = ("ADC", "D", "f", "D_star")
+_BINS = 60
+
+_WIDTH, _HEIGHT = 4.0, 2.6
+"""Of the axes, inches; so are the distances between them."""
+
+_LEFT, _TOP, _DOWN = 0.75, 0.3, 3.45
+_HANDLE = 0.45
+_LEGEND_SIZE = 7
+"""Points."""
+
+_DOUBTFUL = "0.85"
+_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#7F7F7F",
+)
+
+
+def histograms(
+    result: FitResult,
+    *,
+    labels: ArrayLike | None = None,
+    label_names: Mapping[int, str] | None = None,
+    maps: Sequence[str] | None = None,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    unreliable: str = "fade",
+) -> Figure:
+    """Draw the histograms of maps, with their medians.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    labels : array_like of int, shape of the maps, optional
+        Regions to draw apart; 0 is none. All voxels by default.
+    label_names : mapping of int to str, optional
+        Names of the regions; the numbers by default.
+    maps : sequence of str, optional
+        Which maps; by default ADC, D, f and D*, as far as the fit has them.
+    limits : mapping of str to tuple of float, optional
+        Range of each map, in the stored unit.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, see
+        `ivimkit.FitResult.reliable`: draw them apart in grey and without a median, leave them out
+        and say how many they are, or take them like all others.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One histogram per map. Values beyond the range are counted in words.
+
+    Raises
+    ------
+    OptionError
+        If there is no such map.
+    ShapeError
+        If the labels have another shape than the maps.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(32, 24, 1))
+    >>> figure = ik.report.histograms(ik.fit(made.dwi), maps=["D"])
+    >>> figure.axes[0].get_xlabel()
+    'D (10⁻³ mm²/s)'
+    """
+    check_choice(unreliable)
+    names = _names(result, maps)
+    regions = _regions(result, labels, label_names)
+    n_columns = min(2, len(names))
+    n_rows = -(-len(names) // n_columns)
+    drawn = {}
+    for name in names:
+        stored = result.maps[name]
+        shown = how_to_show(name, result.model.parameters, [stored], limits)
+        doubtful = doubtful_voxels(result, name, stored)
+        if unreliable == "show":
+            doubtful = np.zeros_like(doubtful)
+        values = {key: _finite(shown, stored[at & ~doubtful]) for key, at in regions.items()}
+        if labels is None and doubtful.any():
+            values = {"reliable voxels": values["all voxels"]}
+        anywhere = np.any(list(regions.values()), axis=0) if regions else doubtful
+        drawn[name] = shown, values, _finite(shown, stored[doubtful & anywhere])
+    entries = [_entry(*one) for _, found, _ in drawn.values() for one in found.items()]
+    entries += [_apart(doubtful.size) for *_, doubtful in drawn.values() if doubtful.size]
+    # Beside the axes: with many regions there is no free corner inside.
+    legend = max((text_width(entry, _LEGEND_SIZE) for entry in entries), default=0.0) + _HANDLE
+    right = _LEFT + _WIDTH + legend
+    page = Page(n_columns * right + MARGIN, n_rows * _DOWN)
+    for number, (shown, values, apart) in enumerate(drawn.values()):
+        left, top = number % n_columns * right + _LEFT, number // n_columns * _DOWN + _TOP
+        axes = page.place(left, top, _WIDTH, _HEIGHT)
+        _draw(axes, values, shown, apart if unreliable == "fade" else apart[:0])
+        if unreliable == "hide" and apart.size:
+            left_out = f"{thousands(apart.size)} not reliable, left out"
+            axes.set_title(left_out, fontsize=8, loc="left", color="0.35")
+    return page.figure
+
+
+def _names(result: FitResult, maps: Sequence[str] | None) -> list[str]:
+    names = [name for name in _MAPS if name in result.maps] if maps is None else list(maps)
+    unknown = [name for name in names if name not in result.maps]
+    if unknown or not names:
+        has = ", ".join(result.maps)
+        raise OptionError(f"there is no map {[*unknown, 'to draw'][0]!r}; expected some of {has}")
+    return names
+
+
+def _regions(
+    result: FitResult, labels: ArrayLike | None, names: Mapping[int, str] | None
+) -> dict[str, NDArray[np.bool_]]:
+    if labels is None:
+        return {"all voxels": np.ones(result.shape, dtype=bool)}
+    array = np.asarray(labels)
+    if array.shape != result.shape:
+        raise ShapeError(
+            f"the labels have shape {array.shape}; expected {result.shape}, that of the maps. "
+            "Resample them to the scan"
+        )
+    found = [int(label) for label in np.unique(array) if label]
+    return plain_keys(((names or {}).get(label, str(label)), array == label) for label in found)
+
+
+def _finite(shown: Shown, stored: NDArray[Any]) -> NDArray[np.float64]:
+    numbers = shown.values(stored)
+    return numbers[np.isfinite(numbers)]
+
+
+def _entry(region: str, numbers: NDArray[np.float64]) -> str:
+    """Return what the legend says of a region."""
+    return (
+        f"{region}: {rounded(float(np.median(numbers)))} (n = {thousands(numbers.size)})"
+        if numbers.size
+        else ""
+    )
+
+
+def _apart(n: int) -> str:
+    """Return what the legend says of the voxels that are not reliable."""
+    return f"not reliable (n = {thousands(n)})"
+
+
+def _draw(
+    axes: Axes,
+    values: Mapping[str, NDArray[np.float64]],
+    shown: Shown,
+    doubtful: NDArray[np.float64],
+) -> None:
+    beyond, total = 0, sum(numbers.size for numbers in values.values())
+    for (name, numbers), colour in zip(values.items(), _cycle(len(values)), strict=True):
+        if not numbers.size:
+            continue
+        counts, edges = np.histogram(numbers, _BINS, shown.limits)
+        beyond += numbers.size - int(counts.sum())
+        # Counted before: matplotlib takes longer to.
+        axes.hist(
+            edges[:-1],
+            edges.tolist(),
+            weights=100 / numbers.size * counts,
+            histtype="step",
+            color=colour,
+            label=_entry(name, numbers),
+        )
+        axes.axvline(float(np.median(numbers)), color=colour, linewidth=0.9, linestyle=":")
+    if doubtful.size:
+        # Most of them lie at one end: their bar must not flatten everything else.
+        top = axes.get_ylim()[1] if total else None
+        counts, edges = np.histogram(doubtful, _BINS, shown.limits)
+        # Filled and behind: it is no distribution of the tissue.
+        axes.stairs(
+            100 / doubtful.size * counts,
+            edges,
+            fill=True,
+            color=_DOUBTFUL,
+            zorder=0,
+            label=_apart(doubtful.size),
+        )
+        axes.set_ylim(0.0, top)
+    axes.set_xlim(*shown.limits)
+    axes.set_xlabel(shown.label)
+    axes.set_ylabel("voxels (%)")
+    axes.set_title(_beyond(beyond, total), fontsize=8, loc="right", color="0.35")
+    if total or doubtful.size:
+        axes.legend(
+            title="median",
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+            fontsize=_LEGEND_SIZE,
+            title_fontsize=_LEGEND_SIZE,
+            frameon=False,
+        )
+
+
+def _cycle(n: int) -> list[str]:
+    return [_COLOURS[i % len(_COLOURS)] for i in range(n)]
+
+
+def _beyond(beyond: int, total: int) -> str:
+    if not total:
+        return "no voxel has a value"
+    return f"{percent(beyond / total)} beyond the range" if beyond else ""

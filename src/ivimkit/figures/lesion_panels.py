@@ -1,0 +1,258 @@
+"""A lesion on the high b image and on the maps, marked at the same place on each."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit import models
+from ivimkit.errors import OptionError, ShapeError
+from ivimkit.figures.map_style import how_to_show
+from ivimkit.figures.marks import draw_arrowheads, draw_contour, place_arrowheads
+from ivimkit.figures.orientation import Cut, choose_cut, view_of
+from ivimkit.figures.panel_grid import Column, draw_wrapped, panel_size
+from ivimkit.figures.reliability import check_choice, doubtful_voxels, note, stored_map
+from ivimkit.fitting.result import FitResult
+from ivimkit.scan.dwi import DWI
+
+__all__ = ["MARKS", "lesion_panels"]
+
+MARKS = ("arrowheads", "contour", "both", "none")
+"""How a lesion can be marked."""
+
+_WIDTH = 2.9
+"""Of an image, inches."""
+
+_MAPS = ("ADC", "D", "f")
+
+_SURROUNDINGS = 2.5
+"""Diameters of the lesion that are shown on each side of it, where there is tissue."""
+
+_ON_ONE_SCALE = ("ADC", "D")
+_MARGIN, _LEAST_MARGIN = 0.6, 0.25
+"""Of that range beyond the medians of lesion and tissue, by their distance and by the larger."""
+
+_LESION, _REFERENCE = "white", "#F0E442"
+
+
+def lesion_panels(
+    result: FitResult,
+    lesion: ArrayLike,
+    *,
+    dwi: DWI | None = None,
+    reference: ArrayLike | None = None,
+    maps: Sequence[str] | None = None,
+    b: float = 800.0,
+    slice: int | None = None,
+    marks: str = "arrowheads",
+    crop: bool = True,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    title: str | None = None,
+    unreliable: str = "fade",
+) -> Figure:
+    """Draw a lesion on the diffusion-weighted image and on the maps.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    lesion : array_like, shape of the maps
+        Mask of the lesion, > 0 inside.
+    dwi : DWI, optional
+        The scan, for the image; by default that which the result has at hand. Without any, there
+        are maps only.
+    reference : array_like, shape of the maps, optional
+        Mask of the tissue to compare it with, drawn as a dashed contour.
+    maps : sequence of str, optional
+        Which maps; by default ADC, D and f, as far as the fit has them.
+    b : float
+        The image with the nearest b-value is shown, s/mm^2.
+    slice : int, optional
+        The slice to show, from 0; by default that with most of the lesion.
+    marks : {"arrowheads", "contour", "both", "none"}
+        How the lesion is marked, at the same place on every panel.
+    crop : bool
+        Whether to show only the lesion with its surroundings.
+    limits : mapping of str to tuple of float, optional
+        Range shown of each map, in the stored unit; by default ADC and D share that of the
+        lesion and the tissue next to it.
+    title : str, optional
+        Of the page; by default the number of the slice.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, see
+        `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
+        others.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Panels a, b, c...: the image first, then the maps, each with its colour bar.
+
+    Raises
+    ------
+    OptionError
+        If there is no such map, mark or slice, or the slice has nothing of the lesion.
+    ShapeError
+        If a mask or the scan does not belong to the result, or the lesion is empty.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(64, 48, 4))
+    >>> figure = ik.report.lesion_panels(ik.fit(made.dwi), made.region("lesion"))
+    >>> [axes.get_title() for axes in figure.axes if axes.get_title()]
+    ['b = 800 s/mm²', 'ADC', 'D', 'f']
+    """
+    if marks not in MARKS:
+        raise OptionError(f"marks is {marks!r}; expected one of {', '.join(MARKS)}")
+    check_choice(unreliable)
+    inside = _mask(lesion, result, "lesion")
+    around = None if reference is None else _mask(reference, result, "reference")
+    cut = _cut(inside, result, slice, crop=crop)
+    view, scan = view_of(result.geometry), result.dwi if dwi is None else dwi
+    columns = [] if scan is None else [_image(scan, result, cut, b)]
+    ranges = {**_window(result, inside, cut), **(limits or {})}
+    stored = {name: np.asarray(result.maps[name]) for name in _names(result, maps)}
+    doubtful = {name: doubtful_voxels(result, name, one) for name, one in stored.items()}
+    for name, one in stored.items():
+        drawn, faded = stored_map(one, doubtful[name], unreliable)
+        shown = how_to_show(name, result.model.parameters, [one], ranges)
+        columns.append(Column(shown.symbol, cut.planes(drawn), shown, cut.planes(faded)))
+    heading = (f"slice {cut.slices[0]}" if inside.ndim == 3 else "") if title is None else title
+    foot = note([("", result, doubtful)], unreliable)
+    figure = draw_wrapped(columns, view, heading, width=_WIDTH, foot=foot)
+    seen = view.image(cut.planes(inside)[0])
+    width, _ = panel_size(columns[0].planes[0], view, width=_WIDTH)
+    heads = place_arrowheads(seen, aspect=view.aspect, inches=width)
+    panels = [axes for axes in figure.axes if axes.images]
+    for letter, axes in zip(string.ascii_lowercase, panels, strict=False):
+        if around is not None:
+            _outline(axes, view.image(cut.planes(around)[0]), "reference")
+        if marks in ("contour", "both"):
+            _outline(axes, seen, "lesion")
+        if marks in ("arrowheads", "both"):
+            draw_arrowheads(axes, heads, "lesion (arrowheads)")
+        _letter(axes, letter)
+    return figure
+
+
+def _mask(mask: ArrayLike, result: FitResult, what: str) -> NDArray[np.bool_]:
+    inside = np.asarray(mask) > 0
+    if inside.shape != result.shape:
+        raise ShapeError(
+            f"the {what} has shape {inside.shape}; expected {result.shape}, that of the maps. "
+            "Resample it to the scan"
+        )
+    if not inside.any():
+        raise ShapeError(f"the {what} is empty; expected at least one voxel > 0. Draw it again")
+    return inside
+
+
+def _cut(inside: NDArray[np.bool_], result: FitResult, slice_: int | None, *, crop: bool) -> Cut:
+    """Choose the slice with most of the lesion, and what to show around it."""
+    volume = inside.reshape(*inside.shape[:2], -1) if inside.ndim in (2, 3) else inside
+    areas = volume.sum(axis=(0, 1)) if inside.ndim in (2, 3) else np.zeros(1)
+    wanted = int(np.argmax(areas)) if slice_ is None else slice_
+    cut = choose_cut(result.mask, wanted, most=1, crop=crop)
+    if not areas[cut.slices[0]]:
+        reach = ", ".join(map(str, np.flatnonzero(areas)))
+        raise OptionError(
+            f"slice {cut.slices[0]} has nothing of the lesion; expected one of {reach}"
+        )
+    if not crop:
+        return cut
+    plane = volume[..., cut.slices[0]]
+    edges = [np.flatnonzero(plane.any(axis=other)) for other in (1, 0)]
+    sizes = result.geometry.voxel_size[:2]
+    extent = max((edge[-1] - edge[0] + 1) * size for edge, size in zip(edges, sizes, strict=True))
+    window = [
+        _closer(whole, edge, _SURROUNDINGS * extent / size, n)
+        for whole, edge, size, n in zip(cut.window, edges, sizes, plane.shape, strict=True)
+    ]
+    return Cut(cut.slices, (window[0], window[1]))
+
+
+def _closer(whole: slice, edge: NDArray[np.intp], margin: float, n: int) -> slice:
+    """Return the range of an axis around the lesion, not beyond the tissue but with the lesion."""
+    start, stop, _ = whole.indices(n)
+    first, last = int(edge[0]), int(edge[-1])
+    return slice(
+        min(first, max(start, first - round(margin))),
+        max(last + 1, min(stop, last + 1 + round(margin))),
+    )
+
+
+def _names(result: FitResult, maps: Sequence[str] | None) -> list[str]:
+    names = [name for name in _MAPS if name in result.maps] if maps is None else list(maps)
+    unknown = [name for name in names if name not in result.maps]
+    if unknown:
+        has = ", ".join(result.maps)
+        raise OptionError(f"there is no map {unknown[0]!r}; expected some of {has}")
+    return names
+
+
+def _image(scan: DWI, result: FitResult, cut: Cut, b: float) -> Column:
+    if scan.shape != result.shape:
+        raise ShapeError(
+            f"the scan has shape {scan.shape}; expected {result.shape}, that of the maps. Pass "
+            "the scan that was fitted"
+        )
+    shells = scan.acquisition.shell_bvals
+    nearest = float(shells[np.abs(shells - b).argmin()])
+    planes = cut.planes(scan.mean_image(nearest))
+    tissue = planes[0][cut.planes(result.mask)[0]]
+    shown = how_to_show("S0", models.get("monoexp").parameters, [tissue])
+    return Column(f"b = {nearest:g} s/mm²", planes, replace(shown, symbol="signal"))
+
+
+def _window(
+    result: FitResult, inside: NDArray[np.bool_], cut: Cut
+) -> dict[str, tuple[float, float]]:
+    """Return one range for ADC and D in which a lesion stands out of what is next to it."""
+    (plane,) = Cut(cut.slices, (slice(None), slice(None))).planes(inside)
+    edges = [np.flatnonzero(plane.any(axis=other)) for other in (1, 0)]
+    near = [slice(max(0, edge[0] - edge.size), edge[-1] + 1 + edge.size) for edge in edges]
+    close = Cut(cut.slices, (near[0], near[1]))
+    names = [name for name in _ON_ONE_SCALE if name in result.maps]
+    lesion, middles = close.planes(inside)[0], []
+    for name in names:
+        values = close.planes(np.asarray(result.maps[name]))[0]
+        parts = [part[np.isfinite(part)] for part in (values[lesion], values[~lesion])]
+        # Medians: vessels beside a lesion would widen the range until nothing is seen.
+        middles += [float(np.median(part)) for part in parts if part.size]
+    if not middles:
+        return {}
+    low, high = min(middles), max(middles)
+    margin = max(_MARGIN * (high - low), _LEAST_MARGIN * high)
+    return dict.fromkeys(names, (max(0.0, low - margin), high + margin))
+
+
+def _outline(axes: Axes, inside: NDArray[np.bool_], what: str) -> None:
+    lesion = what == "lesion"
+    draw_contour(
+        axes,
+        inside,
+        f"{what} (contour)",
+        colour=_LESION if lesion else _REFERENCE,
+        linestyle="solid" if lesion else "dashed",
+    )
+
+
+def _letter(axes: Axes, letter: str) -> None:
+    axes.text(
+        0.03,
+        0.03,
+        letter,
+        transform=axes.transAxes,
+        color="white",
+        fontsize=12,
+        fontweight="bold",
+        path_effects=[withStroke(linewidth=1.5, foreground="black")],
+    )

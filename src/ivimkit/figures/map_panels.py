@@ -1,0 +1,296 @@
+"""Pages of maps: the maps of one fit beside its images, and of several fits below each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ivimkit import models
+from ivimkit.errors import OptionError, ShapeError
+from ivimkit.figures.map_style import how_to_show
+from ivimkit.figures.orientation import Cut, choose_cut, view_of
+from ivimkit.figures.panel_grid import Column, draw_columns, draw_wrapped
+from ivimkit.figures.plain_text import plain_keys
+from ivimkit.figures.reliability import check_choice, doubtful_voxels, note, stored_map
+from ivimkit.fitting.result import FitResult
+from ivimkit.parameter import Parameter
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.geometry import Geometry
+
+__all__ = ["compare_methods", "map_panels"]
+
+PANEL_MAPS = ("ADC", "D", "f", "D_star", "fD_star")
+COMPARED_MAPS = ("S0", "f", "D_star", "D")
+
+MapSource = FitResult | Mapping[str, NDArray[Any]]
+"""Where maps come from: a fit, or maps by name (such as a phantom's truth)."""
+
+
+def map_panels(
+    result: MapSource,
+    dwi: DWI | None = None,
+    *,
+    slices: int | Sequence[int] | None = None,
+    maps: Sequence[str] | None = None,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    high_b: float = 800.0,
+    crop: bool = True,
+    title: str | None = None,
+    unreliable: str = "fade",
+) -> Figure:
+    """Draw the maps of a fit beside the images they were made from.
+
+    Parameters
+    ----------
+    result : FitResult or mapping of str to ndarray
+        The fit, or maps by name, shape (x, y, z) or (x, y).
+    dwi : DWI, optional
+        The scan, for its image at the lowest b-value, beside S0 as predicted and on the same
+        scale, and at a high one.
+    slices : int or sequence of int, optional
+        Slices to show, from 0; by default up to three with data.
+    maps : sequence of str, optional
+        Which maps; by default ADC, D, f, D* and f D*, as far as the fit has them.
+    limits : mapping of str to tuple of float, optional
+        Range shown of each map, in the stored unit, e.g. ``organs.get("liver").display``; by
+        default that of the model's parameters.
+    high_b : float
+        The image with the nearest b-value is shown, s/mm^2.
+    crop : bool
+        Whether to show only the part of the slices around voxels with a value.
+    title : str, optional
+        Of the page; by default model and method.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, see
+        `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
+        others. A line below the maps says what it means and how many they are.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One slice fills rows of four images; several slices have a row each.
+
+    Raises
+    ------
+    OptionError
+        If there is no such map or slice.
+    ShapeError
+        If maps and scan have different shapes, or are no images.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(32, 24, 1))
+    >>> figure = ik.report.map_panels(ik.fit(made.dwi), made.dwi)
+    >>> [axes.get_title() for axes in figure.axes][:3]
+    ['S0 measured (b = 0)', 'S0 predicted', 'b = 800 s/mm²']
+    """
+    check_choice(unreliable)
+    source, parameters = _maps_of(result), _parameters_of(result)
+    names = _chosen_maps(source, maps, PANEL_MAPS)
+    # Each look-up of a fit's map spreads it over the volume: look up once, and only what is drawn.
+    drawn = (*names, "S0") if dwi is not None and "S0" in source else names
+    stored = {name: np.asarray(source[name]) for name in drawn}
+    geometry = _geometry_of([result], dwi)
+    _common_shape([stored[name] for name in names])
+    cut = choose_cut(np.isfinite(stored[names[0]]), slices, most=3, crop=crop)
+    doubtful = {name: doubtful_voxels(result, name, stored[name]) for name in names}
+    foot = note([("", result, doubtful)], unreliable)
+    columns = [
+        *(_images(stored, dwi, parameters, cut, high_b) if dwi is not None else []),
+        *(
+            _column(name, [stored[name]], [doubtful[name]], parameters, cut, limits, unreliable)
+            for name in names
+        ),
+    ]
+    heading = _heading(result) if title is None else title
+    if len(cut.slices) > 1:
+        rows = [f"slice {k}" for k in cut.slices]
+        return draw_columns(columns, rows, view_of(geometry), heading, foot=foot)
+    if stored[names[0]].ndim == 3:
+        heading = f"{heading}, slice {cut.slices[0]}"
+    return draw_wrapped(columns, view_of(geometry), heading, foot=foot)
+
+
+def compare_methods(
+    results: Mapping[str, MapSource],
+    *,
+    slice: int | None = None,
+    maps: Sequence[str] | None = None,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    crop: bool = True,
+    title: str | None = None,
+    unreliable: str = "fade",
+) -> Figure:
+    """Draw the maps of several fits of one scan below each other, on the same scales.
+
+    Parameters
+    ----------
+    results : mapping of str to FitResult or to mapping of str to ndarray
+        Two or more fits, or maps by name (such as the truth), by the name to write beside them.
+    slice : int, optional
+        The slice to show, from 0; by default the middle one with data.
+    maps : sequence of str, optional
+        Which maps; by default S0, f, D* and D. A map that a fit does not have stays empty.
+    limits : mapping of str to tuple of float, optional
+        Range shown of each map, in the stored unit.
+    crop : bool
+        Whether to show only the part of the slice around voxels with a value.
+    title : str, optional
+        Of the page.
+    unreliable : {"fade", "hide", "show"}
+        What to do with voxels whose value the data do not determine, see `map_panels`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One row per fit, one column per map.
+
+    Raises
+    ------
+    OptionError
+        If there is nothing to compare, or no such map or slice.
+    ShapeError
+        If the maps have different shapes, or are no images.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(32, 24, 1))
+    >>> results = {name: ik.fit(made.dwi, method=name) for name in ("segmented", "varpro")}
+    >>> figure = ik.report.compare_methods({"truth": made.truth, **results})
+    >>> [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    ['truth', 'segmented', 'varpro']
+    """
+    if not results:
+        raise OptionError("there is no fit to draw; expected at least one, by name")
+    check_choice(unreliable)
+    results = plain_keys(results)
+    sources = {label: _maps_of(result) for label, result in results.items()}
+    names = _chosen_maps([n for source in sources.values() for n in source], maps, COMPARED_MAPS)
+    stored = {
+        label: {name: np.asarray(source[name]) for name in names if name in source}
+        for label, source in sources.items()
+    }
+    arrays = [array for found in stored.values() for array in found.values()]
+    shape = _common_shape(arrays)
+    inside = np.any([np.isfinite(array) for array in arrays], axis=0)
+    cut = choose_cut(inside, slice, most=1, crop=crop)
+    parameters = _parameters_of(*results.values())
+    empty = np.full(shape, np.nan)
+    doubtful = {
+        label: {name: doubtful_voxels(results[label], name, one) for name, one in found.items()}
+        for label, found in stored.items()
+    }
+    none = np.zeros(shape, dtype=bool)
+    columns = [
+        _column(
+            name,
+            [found.get(name, empty) for found in stored.values()],
+            [found.get(name, none) for found in doubtful.values()],
+            parameters,
+            cut,
+            limits,
+            unreliable,
+        )
+        for name in names
+    ]
+    foot = note([(label, results[label], found) for label, found in doubtful.items()], unreliable)
+    heading = "comparison" if title is None else title
+    if len(shape) == 3:
+        heading = f"{heading}, slice {cut.slices[0]}"
+    view = view_of(_geometry_of(results.values()))
+    return draw_columns(columns, list(results), view, heading, foot=foot)
+
+
+def _maps_of(result: MapSource) -> Mapping[str, NDArray[Any]]:
+    return result if isinstance(result, Mapping) else result.maps
+
+
+def _parameters_of(*results: MapSource) -> Sequence[Parameter]:
+    """Return the parameters of all fits; plain maps are taken to be those of a bi-exponential."""
+    fits = [result for result in results if not isinstance(result, Mapping)]
+    known = {p.name: p for fit in reversed(fits) for p in fit.model.parameters}
+    return tuple(known.values()) or models.get("biexp").parameters
+
+
+def _geometry_of(results: Iterable[MapSource], dwi: DWI | None = None) -> Geometry | None:
+    if dwi is not None:
+        return dwi.geometry
+    return next((one.geometry for one in results if not isinstance(one, Mapping)), None)
+
+
+def _heading(result: MapSource) -> str:
+    if isinstance(result, Mapping):
+        return "maps"
+    return f"{result.model.title}, {result.method.title}"
+
+
+def _chosen_maps(
+    there: Iterable[str], asked: Sequence[str] | None, usual: Sequence[str]
+) -> list[str]:
+    """Return the maps asked for, or those of the usual ones that there are."""
+    known = list(dict.fromkeys(there))
+    names = [name for name in usual if name in known] if asked is None else list(asked)
+    missing = [name for name in names if name not in known]
+    if missing or not names:
+        wanted = repr(missing[0]) if missing else "to draw"
+        raise OptionError(f"there is no map {wanted}; expected some of {', '.join(known)}")
+    return names
+
+
+def _common_shape(arrays: Sequence[NDArray[Any]]) -> tuple[int, ...]:
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"the maps have shapes {' and '.join(map(str, sorted(shapes)))}; expected fits of "
+            "the same scan"
+        )
+    return arrays[0].shape
+
+
+def _column(
+    name: str,
+    arrays: Sequence[NDArray[Any]],
+    doubtful: Sequence[NDArray[np.bool_]],
+    parameters: Sequence[Parameter],
+    cut: Cut,
+    limits: Mapping[str, tuple[float, float]] | None,
+    unreliable: str,
+) -> Column:
+    """Show one map of several fits in one slice, or of one fit in several slices."""
+    shown = how_to_show(name, parameters, arrays, limits)
+    drawn = [stored_map(*pair, unreliable) for pair in zip(arrays, doubtful, strict=True)]
+    return Column(
+        shown.symbol,
+        [plane for array, _ in drawn for plane in cut.planes(array)],
+        shown,
+        [plane for _, faded in drawn for plane in cut.planes(faded)],
+    )
+
+
+def _images(
+    stored: Mapping[str, NDArray[Any]],
+    dwi: DWI,
+    parameters: Sequence[Parameter],
+    cut: Cut,
+    high_b: float,
+) -> list[Column]:
+    """Show the scan: S0 as measured and as predicted on one scale, and a high b-value."""
+    b = dwi.acquisition.shell_bvals
+    low, high = b.min(), b[np.abs(b - high_b).argmin()]
+    measured, weighted = dwi.mean_image(low), dwi.mean_image(high)
+    _common_shape([measured, next(iter(stored.values()))])
+    bright = how_to_show("S0", parameters, [np.where(dwi.mask, measured, np.nan)])
+    dark = how_to_show("S0", parameters, [np.where(dwi.mask, weighted, np.nan)])
+    name = "S0 measured" if low == 0 else "measured"
+    found = [Column(f"{name} (b = {low:g})", cut.planes(measured), bright)]
+    if "S0" in stored:
+        found.append(Column("S0 predicted", cut.planes(stored["S0"]), bright))
+    signal = replace(dark, symbol="signal")
+    return [*found, Column(f"b = {high:g} s/mm²", cut.planes(weighted), signal)]

@@ -1,0 +1,169 @@
+"""View: turn a slice of an array the way a radiologist looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.errors import OptionError, ShapeError
+from ivimkit.scan.geometry import Geometry
+
+__all__ = ["Cut", "View", "choose_cut", "view_of"]
+
+_NEGATIVE, _POSITIVE = "LPI", "RAS"
+
+
+@dataclass(frozen=True)
+class View:
+    """How the plane of the first two axes is put on a page.
+
+    Parameters
+    ----------
+    swap : bool
+        Whether the second axis runs to the right instead of the first.
+    flip_right, flip_up : bool
+        Whether to mirror the axis that runs to the right, up.
+    aspect : float
+        Height by width of a voxel.
+    sides : tuple of str
+        Letters for left and right of the page, e.g. ``("R", "L")``; empty if not known.
+    """
+
+    swap: bool
+    flip_right: bool
+    flip_up: bool
+    aspect: float
+    sides: tuple[str, str]
+
+    def image(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Return the plane with rows from bottom to top, as ``origin="lower"`` expects."""
+        rows = plane if self.swap else plane.T
+        if self.flip_right:
+            rows = rows[:, ::-1]
+        return rows[::-1] if self.flip_up else rows
+
+
+def view_of(geometry: Geometry | None) -> View:
+    """Return the radiological view of a geometry.
+
+    The patient's right is on the left of the page, front or head is up. The identity affine is
+    what arrays without a position have: they are shown as they are, without letters.
+
+    Parameters
+    ----------
+    geometry : Geometry or None
+        Of the scan; None if unknown.
+
+    Returns
+    -------
+    View
+    """
+    if geometry is None or np.array_equal(geometry.affine[:3, :3], np.eye(3)):
+        return View(False, False, False, 1.0, ("", ""))
+    first, second = (_main_direction(geometry.affine[:3, axis]) for axis in (0, 1))
+    sizes = geometry.voxel_size[:2]
+    swap = first[0] > second[0]
+    (across, across_sign), (_, up_sign) = (second, first) if swap else (first, second)
+    width, height = sizes[::-1] if swap else sizes
+    return View(
+        swap=swap,
+        flip_right=across_sign > 0,
+        flip_up=up_sign < 0,
+        aspect=height / width,
+        sides=(_POSITIVE[across], _NEGATIVE[across]),
+    )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Which part of a volume is shown.
+
+    Parameters
+    ----------
+    slices : tuple of int
+        Positions on the third axis.
+    window : tuple of slice
+        Ranges on the first two axes.
+    """
+
+    slices: tuple[int, ...]
+    window: tuple[slice, slice]
+
+    def planes(self, array: NDArray[Any]) -> list[NDArray[Any]]:
+        """Cut the planes out of an array with two or three axes."""
+        volume = array[:, :, np.newaxis] if array.ndim == 2 else array
+        return [volume[(*self.window, k)] for k in self.slices]
+
+
+def choose_cut(
+    inside: NDArray[np.bool_], slices: int | Sequence[int] | None, *, most: int, crop: bool
+) -> Cut:
+    """Choose what to show: the slices asked for or evenly spread ones, cropped to the data.
+
+    Parameters
+    ----------
+    inside : ndarray of bool, shape (x, y, z) or (x, y)
+        Voxels with a value.
+    slices : int, sequence of int or None
+        What the user asked for; negative numbers count from the end.
+    most : int
+        How many to choose if nothing was asked for.
+    crop : bool
+        Whether to leave out the surroundings of the voxels with a value.
+
+    Returns
+    -------
+    Cut
+
+    Raises
+    ------
+    ShapeError
+        If the maps are no images.
+    OptionError
+        If there is no such slice.
+    """
+    if inside.ndim not in (2, 3):
+        raise ShapeError(
+            f"the maps have shape {inside.shape}; expected (x, y) or (x, y, z) to show as images. "
+            "Use histograms for lists of voxels"
+        )
+    volume = inside.reshape(*inside.shape[:2], -1)
+    n = volume.shape[2]
+    if slices is None:
+        ks = _spread(np.asarray(volume.any(axis=(0, 1))), most)
+    else:
+        asked = [slices] if isinstance(slices, int) else slices
+        ks = [_checked_slice(int(k), n) for k in asked]
+    if not crop or not volume.any():
+        return Cut(tuple(ks), (slice(None), slice(None)))
+    columns, rows = (np.asarray(volume.any(axis=(other, 2))) for other in (1, 0))
+    return Cut(tuple(ks), (_extent(columns), _extent(rows)))
+
+
+def _spread(filled: NDArray[np.bool_], most: int) -> list[int]:
+    candidates = np.flatnonzero(filled) if filled.any() else np.arange(len(filled))
+    n = min(most, len(candidates))
+    return [int(candidates[int((i + 0.5) / n * len(candidates))]) for i in range(n)]
+
+
+def _extent(filled: NDArray[np.bool_]) -> slice:
+    """Return the range of an axis that has data, with a margin."""
+    where = np.flatnonzero(filled)
+    margin = 3 + (where[-1] - where[0]) // 10
+    return slice(int(max(0, where[0] - margin)), int(min(len(filled), where[-1] + margin + 1)))
+
+
+def _checked_slice(k: int, n: int) -> int:
+    if not -n <= k < n:
+        raise OptionError(f"there is no slice {k}; expected 0 to {n - 1} (the first slice is 0)")
+    return k % n
+
+
+def _main_direction(column: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the axis of the patient (x, y, z) that a column of the affine is closest to."""
+    axis = int(np.argmax(np.abs(column)))
+    return axis, 1 if column[axis] >= 0 else -1

@@ -1,0 +1,203 @@
+"""The plot of one voxel: signal, curves, residuals and estimates of one or more fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+from ivimkit.engine import evaluate
+from ivimkit.errors import OptionError
+from ivimkit.figures.decay_axes import make_logarithmic
+from ivimkit.figures.figure_page import broken_lines
+from ivimkit.figures.map_style import how_to_show
+from ivimkit.figures.plain_text import PlainFigure, plain_keys
+from ivimkit.fitting.result import FitResult
+from ivimkit.scan.dwi import DWI
+
+__all__ = ["averages_of", "checked_voxel", "voxel_plot"]
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart, and dashes for print.
+_STYLES = (
+    {"color": "#0072B2", "linestyle": "-", "marker": "o"},
+    {"color": "#D55E00", "linestyle": "--", "marker": "s"},
+    {"color": "#009E73", "linestyle": "-.", "marker": "^"},
+    {"color": "#CC79A7", "linestyle": ":", "marker": "D"},
+)
+_Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+_TEXT_WIDTH = 9.0
+"""Of the sentences below the table, inches."""
+
+_TABLE_ORDER = ("S0", "f", "D_star", "D", "ADC", "rmse")
+
+
+def voxel_plot(
+    dwi: DWI, results: FitResult | Mapping[str, FitResult], voxel: Sequence[int]
+) -> Figure:
+    """Draw the signal of one voxel and what one or more fits make of it.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan.
+    results : FitResult or mapping of str to FitResult
+        The fit, or fits by name.
+    voxel : sequence of int
+        Index of the voxel, one number per axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The measured volumes, their averages and the curves on a linear and a logarithmic axis;
+        the residuals of the averages; a table of the estimates; what the status says.
+
+    Raises
+    ------
+    OptionError
+        If there is no such voxel.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(32, 24, 1))
+    >>> figure = ik.report.voxel_plot(made.dwi, ik.fit(made.dwi), (8, 12, 0))
+    >>> [axes.get_yscale() for axes in figure.axes][:2]
+    ['linear', 'log']
+    """
+    fits = plain_keys(
+        {results.method.name: results} if isinstance(results, FitResult) else results
+    )
+    index = checked_voxel(voxel, dwi.shape)
+    # Each look-up of a fit's map spreads it over the volume: look up once.
+    values = {
+        label: {name: float(fit.maps[name][index]) for name in fit.maps}
+        for label, fit in fits.items()
+    }
+    curves = {
+        label: partial(evaluate, fit.model, [values[label][name] for name in fit.model.names])
+        for label, fit in fits.items()
+    }
+    figure = PlainFigure(figsize=(9.5, 6.9 + 0.4 * len(fits)), dpi=120, layout="constrained")
+    figure.suptitle(f"voxel {', '.join(map(str, index))}", fontsize=12)
+    grid = figure.add_gridspec(3, 2, height_ratios=(3.6, 1.4, 0.3 + 0.4 * len(fits)))
+    linear, logarithmic = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
+    for axes in (linear, logarithmic):
+        _draw_signal(axes, dwi, index, curves)
+    linear.set_ylim(bottom=min(0.0, linear.get_ylim()[0]))
+    linear.legend(fontsize=8, frameon=False)
+    make_logarithmic(logarithmic)
+    _draw_residuals(figure.add_subplot(grid[1, :]), dwi, index, curves)
+    _write_table(figure.add_subplot(grid[2, :]), fits, values, index)
+    return figure
+
+
+def checked_voxel(voxel: Sequence[int], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the index of a voxel; OptionError if there is no such voxel."""
+    index = tuple(int(i) for i in voxel)
+    inside = len(index) == len(shape) and all(
+        0 <= i < n for i, n in zip(index, shape, strict=True)
+    )
+    if not inside:
+        limits = ", ".join(f"0 to {n - 1}" for n in shape)
+        raise OptionError(f"there is no voxel {index}; expected {len(shape)} numbers: {limits}")
+    return index
+
+
+def averages_of(dwi: DWI, index: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the averaged signal of the voxel, as it is fitted."""
+    raw = np.asarray(dwi.stored[index])[np.newaxis, dwi.volumes]
+    alone = DWI(raw, dwi.acquisition, average=dwi.average, weights=dwi.weights)
+    out = np.empty((1, len(dwi.fit_bvals)))
+    alone.voxels().read(0, 1, out)
+    return np.asarray(out[0])
+
+
+def _style(number: int) -> dict[str, Any]:
+    return _STYLES[number % len(_STYLES)]
+
+
+def _draw_signal(
+    axes: Axes, dwi: DWI, index: tuple[int, ...], curves: Mapping[str, _Curve]
+) -> None:
+    b, volumes = dwi.acquisition.bvals, np.asarray(dwi.stored[index], np.float64)[dwi.volumes]
+    averaged = len(dwi.fit_bvals) < len(b)
+    axes.plot(
+        b,
+        volumes,
+        "o",
+        color="0.65" if averaged else "black",
+        markersize=3 if averaged else 5,
+        label="measured volumes" if averaged else "measured",
+    )
+    if averaged:
+        axes.plot(dwi.fit_bvals, averages_of(dwi, index), "ko", markersize=5, label="average")
+    dense = np.linspace(0.0, b.max(), 400)
+    for number, (name, curve) in enumerate(curves.items()):
+        style = {**_style(number), "marker": ""}
+        axes.plot(dense, curve(dense), label=name, **style)
+    axes.set_xlabel("b (s/mm²)")
+    axes.set_ylabel("signal (a.u.)")
+    axes.grid(alpha=0.25)
+
+
+def _draw_residuals(
+    axes: Axes, dwi: DWI, index: tuple[int, ...], curves: Mapping[str, _Curve]
+) -> None:
+    b, measured = dwi.fit_bvals, averages_of(dwi, index)
+    axes.axhline(0.0, color="0.4", linewidth=0.8)
+    for number, (name, curve) in enumerate(curves.items()):
+        # Open markers of growing size: where fits agree, all of them stay visible.
+        style = {**_style(number), "linewidth": 0.8, "markersize": 4 + 3 * number}
+        style["markerfacecolor"] = "none" if number else style["color"]
+        axes.plot(b, measured - curve(b), label=name, **style)
+    axes.set_xlabel("b (s/mm²)")
+    axes.set_ylabel("measured - fit\n(a.u.)")
+    axes.grid(alpha=0.25)
+
+
+def _write_table(
+    axes: Axes,
+    fits: Mapping[str, FitResult],
+    values: Mapping[str, Mapping[str, float]],
+    index: tuple[int, ...],
+) -> None:
+    axes.set_axis_off()
+    names = [n for n in _TABLE_ORDER if any(n in own for own in values.values())]
+    parameters = [p for fit in fits.values() for p in fit.model.parameters]
+    columns = {name: how_to_show(name, parameters, []) for name in names}
+    rows = [
+        [label, *(shown.text(own.get(name, np.nan)) for name, shown in columns.items())]
+        for label, own in values.items()
+    ]
+    heads = ["", *(shown.label for shown in columns.values())]
+    # The table takes its rows' share of the axes, the sentences the rest.
+    share = (len(rows) + 1) / (2 * len(rows) + 1)
+    table = axes.table(
+        cellText=rows,
+        colLabels=heads,
+        cellLoc="center",
+        edges="horizontal",
+        bbox=Bbox.from_bounds(0.0, 1.0 - share, 1.0, share),
+    )
+    table.auto_set_font_size(False)
+    table.set_fontsize(9)
+    sentences = [
+        line
+        for label, fit in fits.items()
+        for line in broken_lines(f"{label}: {fit.sentence(index)}", 8, _TEXT_WIDTH)
+    ]
+    axes.text(
+        0.0,
+        0.9 * (1.0 - share),
+        "\n".join(sentences),
+        transform=axes.transAxes,
+        fontsize=8,
+        va="top",
+    )

@@ -1,0 +1,633 @@
+"""compare(): several models fitted to one scan, and what each voxel has to say to them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import chdtrc, fdtrc, softmax
+
+from ivimkit import methods
+from ivimkit import models as registry
+from ivimkit.engine import Progress
+from ivimkit.errors import (
+    AcquisitionError,
+    AcquisitionWarning,
+    OptionError,
+    ScanWarning,
+    ShapeError,
+)
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.fit import as_dwi, fit, sigma_values, warn_of_scan
+from ivimkit.fitting.result import FitResult, VoxelMaps
+from ivimkit.fitting.training import LEAST_VOXELS, variance_distribution
+from ivimkit.noise import NoiseEstimate
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.geometry import Geometry
+from ivimkit.status import FAILED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CRITERIA", "REFERENCES", "Comparison", "compare", "regions_of"]
+
+CRITERIA = ("aicc", "bic", "f_test", "evidence")
+"""What models can be compared by."""
+
+REFERENCES = {
+    "aicc": (
+        "Hurvich CM, Tsai CL. Regression and time series model selection in small samples. "
+        "Biometrika 1989;76:297-307. doi:10.1093/biomet/76.2.297",
+        "Burnham KP, Anderson DR. Model selection and multimodel inference: a practical "
+        "information-theoretic approach. Springer 2002. doi:10.1007/b97636",
+    ),
+    "bic": (
+        "Schwarz G. Estimating the dimension of a model. Ann Stat 1978;6:461-464. "
+        "doi:10.1214/aos/1176344136",
+    ),
+    "f_test": ("Seber GAF, Wild CJ. Nonlinear regression. Wiley 1989. doi:10.1002/0471725315",),
+    "evidence": (
+        "Kass RE, Raftery AE. Bayes factors. J Am Stat Assoc 1995;90:773-795. "
+        "doi:10.1080/01621459.1995.10476572",
+    ),
+}
+"""Sources of the criteria."""
+
+# Residuals below this share of the signal are rounding, and no model is better than another by it.
+_LEAST_NOISE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The result of `ivimkit.compare`.
+
+    Parameters
+    ----------
+    results : mapping of str to FitResult
+        The fit of every model, by its name.
+    criterion : {"aicc", "bic", "f_test", "evidence"}
+        What they were compared by.
+    scores : mapping of str to ndarray, shape (...)
+        AICc or BIC (the lowest is the best; differences count, not values), the p-value of the
+        F-test that let the model in or not (NaN for the simplest one, which nothing precedes), or
+        the logarithm of the evidence (the highest is the best).
+    weights : mapping of str to ndarray, shape (...)
+        How much speaks for each model, 0 to 1, with the sum 1: Akaike weights, weights by BIC,
+        posterior probabilities, or 1 for what the F-test chose. NaN where `chosen` is -1.
+    chosen : ndarray of int, shape (...)
+        Position, in `names`, of the model with the highest weight; -1 outside the mask, and where
+        one of the fits failed.
+    left_out : mapping of str to str
+        Models that the b-values cannot carry, and why.
+    alpha : float
+        Level of the F-test.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(24, 18, 1))
+    >>> comparison = ik.compare(made.dwi)
+    >>> comparison.names
+    ('monoexp', 'sivim', 'biexp')
+    >>> comparison.averaged["D"].shape
+    (24, 18, 1)
+    """
+
+    results: Mapping[str, FitResult] = field(repr=False)
+    criterion: str
+    scores: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    weights: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    chosen: NDArray[np.int32] = field(repr=False)
+    left_out: Mapping[str, str]
+    alpha: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models that were compared, in the order they were given."""
+        return tuple(self.results)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Spatial shape."""
+        return self.chosen.shape
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Voxels that were to be fitted, shape (...)."""
+        return self._first.mask
+
+    @property
+    def geometry(self) -> Geometry:
+        """Position and size of the voxels."""
+        return self._first.geometry
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Sources of the criterion."""
+        return REFERENCES[self.criterion]
+
+    @property
+    def averaged(self) -> Mapping[str, NDArray[np.float64]]:
+        """D (mm^2/s) and f of all models, averaged with their weights, shape (...).
+
+        In a model without perfusion f is 0, and the D of ``monoexp`` is its ADC. NaN where
+        `chosen` is -1.
+        """
+        fair = self.chosen >= 0
+        found = {name: np.zeros(np.count_nonzero(fair)) for name in ("D", "f")}
+        for name, result in self.results.items():
+            weight = self.weights[name][fair]
+            for quantity, source in _sources(result.model).items():
+                if source is not None:
+                    found[quantity] += weight * result.maps[source][fair]
+        return VoxelMaps(found, np.flatnonzero(fair.ravel()), self.shape, "C")
+
+    def table(
+        self, labels: ArrayLike | None = None, label_names: Mapping[int, str] | None = None
+    ) -> pd.DataFrame:
+        """Summarise the choice in each region.
+
+        Parameters
+        ----------
+        labels : array_like of int, shape (...), optional
+            Region of each voxel; 0 is none. By default one row, ``"all"``, for the mask.
+        label_names : mapping of int to str, optional
+            Names of the regions; the numbers by default.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per region: ``n`` (voxels with a choice), ``missing`` (voxels without) and, for
+            each model, ``share_<model>`` (of the voxels with a choice, those that chose it) and
+            ``weight_<model>`` (its mean weight in them).
+
+        Raises
+        ------
+        ShapeError
+            If the labels have another shape than the maps, or there is no region.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> made = ik.simulate.phantom(shape=(24, 18, 1))
+        >>> table = ik.compare(made.dwi).table(made.labels, made.label_names)
+        >>> bool(table.loc["liver", "share_biexp"] > 0.5)
+        True
+        """
+        # Imported here: it takes a fifth of a second, and most comparisons need no table.
+        import pandas as pd
+
+        regions = {"all": self.mask}
+        if labels is not None:
+            regions = regions_of(labels, self.shape, label_names)
+        weights = {name: self.weights[name] for name in self.names}
+        rows = {}
+        for region, inside in regions.items():
+            chosen = self.chosen[inside]
+            fair = chosen >= 0
+            n = int(np.count_nonzero(fair))
+            row: dict[str, float] = {"n": n, "missing": chosen.size - n}
+            for index, name in enumerate(self.names):
+                row[f"share_{name}"] = float((chosen[fair] == index).mean()) if n else np.nan
+            for name, weight in weights.items():
+                row[f"weight_{name}"] = float(weight[inside][fair].mean()) if n else np.nan
+            rows[region] = row
+        table = pd.DataFrame.from_dict(rows, orient="index")
+        table.index.name = "region"
+        return table.astype({"n": int, "missing": int})
+
+    @property
+    def _first(self) -> FitResult:
+        return next(iter(self.results.values()))
+
+
+def regions_of(
+    labels: ArrayLike, shape: tuple[int, ...], names: Mapping[int, str] | None = None
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the voxels of every region by its name.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (...)
+        Region of each voxel; 0 is none.
+    shape : tuple of int
+        Of the maps that the regions belong to.
+    names : mapping of int to str, optional
+        Names of the regions; the numbers by default.
+
+    Returns
+    -------
+    dict of str to ndarray of bool, shape (...)
+
+    Raises
+    ------
+    ShapeError
+        If the labels have another shape than the maps, or there is no region.
+    """
+    array = np.asarray(labels)
+    if array.shape != shape:
+        raise ShapeError(
+            f"the labels have shape {array.shape}; expected {shape}, that of the maps. Resample "
+            "them to the scan"
+        )
+    found = [int(label) for label in np.unique(array) if label]
+    if not found:
+        raise ShapeError("there is no region; expected labels other than 0 in some voxels")
+    return {(names or {}).get(label, str(label)): array == label for label in found}
+
+
+def compare(
+    data: DWI | ArrayLike,
+    bvals: ArrayLike | None = None,
+    *,
+    models: Sequence[str | SignalModel] = ("monoexp", "sivim", "biexp"),
+    criterion: str = "aicc",
+    method: str | FitMethod | None = None,
+    alpha: float = 0.05,
+    mask: ArrayLike | None = None,
+    sigma: ArrayLike | NoiseEstimate | None = None,
+    weights: ArrayLike | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Fit several models to every voxel and say which of them the data deserve.
+
+    More parameters always fit better. Every criterion asks whether they fit better than they
+    would by noise alone:
+
+    - ``"aicc"`` estimates which model predicts a repetition of the scan best. With n fitted
+      values (distinct b-values; repeats are weights), the least sum of squares C and k parameters,
+      the noise being one of them, it is n ln(C / n) + 2 k + 2 k (k + 1) / (n - k - 1). With a
+      sigma that is given it is C / sigma^2 + 2 k, k without the noise: the third term corrects
+      for a noise that is estimated, and there is nothing to correct.
+    - ``"bic"`` has k ln n in place of the other terms. With up to about 20 values and a noise that
+      is not given it finds perfusion where there is none more often than ``"aicc"``.
+    - ``"f_test"`` goes from the simplest to the richest model, and takes the next one if its sum
+      of squares is lower than that of the one taken so far by more than noise does, at the level
+      `alpha`; with sigma it is a chi-squared test. The models must be nested. f = 0 is an end of
+      its range, where the distribution of the test is not exactly F: it is mostly conservative,
+      and only approximate where D* is not determined either. Bounds can also break the nesting
+      (``sivim`` is ``biexp`` with an infinite D*), which can only keep the simpler model.
+    - ``"evidence"`` is the probability of the data under each model, over all values of its
+      parameters, by method ``bayes``; the weights are the probabilities of the models if all were
+      equally probable before. The prior belongs to the question: it is flat inside the bounds
+      unless `method` says otherwise, and wider bounds make a model less probable.
+
+    Parameters
+    ----------
+    data : DWI or array_like, shape (..., n_volumes)
+        The scan; an array needs `bvals`.
+    bvals : array_like, shape (n_volumes,), optional
+        b-values in s/mm^2, for an array.
+    models : sequence of str or SignalModel
+        Two or more models or their names. One that the b-values cannot carry is left out, with a
+        warning. For ``"evidence"``, the slow rates (D, ADC) of models given by name have the same
+        bounds, the narrowest of them (0 to 0.005 mm^2/s), and with them the same prior; an object
+        keeps its bounds.
+    criterion : {"aicc", "bic", "f_test", "evidence"}
+        What to compare by.
+    method : str or FitMethod, optional
+        The method: one that minimises the sum of squares, by default ``"varpro"``; for
+        ``"evidence"`` a `methods.Bayes`, by default (and for ``"bayes"``) ``Bayes(prior="flat")``.
+        Its ``variance="scan"`` is learned once, from the model with the most parameters, so that
+        all models are measured by the same noise.
+    alpha : float
+        Level of the F-test, 0 to 1; the other criteria have none.
+    mask : array_like, shape (...), optional
+        Voxels to fit, where > 0; takes the place of the scan's own mask.
+    sigma : float, array_like of shape (...) or NoiseEstimate, optional
+        Noise (standard deviation) of one volume, a.u., see `ivimkit.noise`. Where it is not
+        given, each voxel's residuals tell.
+    weights : array_like, optional
+        Weight of each volume, shape (n_volumes,), or of each distinct b-value, see
+        `ivimkit.fit`.
+    threads : int, optional
+        Number of threads; all cores by default. The result does not depend on it.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of voxels, each counted once per model.
+
+    Returns
+    -------
+    Comparison
+        Chosen model, weights, scores and fits.
+
+    Raises
+    ------
+    OptionError
+        For an unknown model, criterion or method, a method that does not fit the criterion, or
+        models that are not nested.
+    AcquisitionError
+        If the b-values carry fewer than two of the models.
+    ShapeError
+        If arrays do not fit each other.
+
+    Warns
+    -----
+    AcquisitionWarning
+        If a model is left out, or the acquisition can be fitted, but not well.
+
+    Examples
+    --------
+    >>> import numpy as np, ivimkit as ik
+    >>> b = np.array([0, 10, 20, 40, 80, 110, 200, 400, 800])
+    >>> one = ik.simulate.signals("monoexp", [1000, 1e-3], b)
+    >>> two = ik.simulate.signals("biexp", [1000, 0.2, 0.03, 1e-3], b)
+    >>> comparison = ik.compare([one, two], b)
+    >>> [comparison.names[index] for index in comparison.chosen]
+    ['monoexp', 'biexp']
+
+    References
+    ----------
+    Burnham KP, Anderson DR. Springer 2002. doi:10.1007/b97636
+    Hurvich CM, Tsai CL. Biometrika 1989;76:297-307. doi:10.1093/biomet/76.2.297
+    Schwarz G. Ann Stat 1978;6:461-464. doi:10.1214/aos/1176344136
+    Kass RE, Raftery AE. J Am Stat Assoc 1995;90:773-795. doi:10.1080/01621459.1995.10476572
+    """
+    if criterion not in CRITERIA:
+        raise OptionError(f"criterion is {criterion!r}; expected one of {', '.join(CRITERIA)}")
+    if not 0.0 < alpha < 1.0:
+        raise OptionError(f"alpha is {alpha!r}; expected a level between 0 and 1, like 0.05")
+    wanted = _models(models, criterion)
+    the_method = _method(method, criterion, wanted)
+    dwi = as_dwi(data, bvals, mask, weights)
+    used, left_out = _carried(wanted, the_method, dwi, criterion, sigma is not None)
+    if criterion == "f_test":
+        _check_nested(used)
+    messages = [f"model {name} is left out: {reason}" for name, reason in left_out.items()]
+    warn_of_scan(dwi, stacklevel=3)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ScanWarning)
+        results = _fits(dwi, used, the_method, sigma, threads, progress)
+    # Every fit finds the same to say about the b-values.
+    for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
+        warnings.warn(text, category, stacklevel=2)
+    for text in messages:
+        warnings.warn(text, AcquisitionWarning, stacklevel=2)
+    return _judge(results, criterion, alpha, sigma, left_out)
+
+
+def _models(models: Sequence[str | SignalModel], criterion: str) -> list[SignalModel]:
+    """Return the models; for the evidence with one prior for the rate they have in common."""
+    if isinstance(models, str | SignalModel) or len(models) < 2:
+        raise OptionError(
+            f"models is {models!r}; expected two or more, like ('monoexp', 'biexp'). There are "
+            f"{', '.join(registry.names())}"
+        )
+    found = [registry.get(model) for model in models]
+    names = [model.name for model in found]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise OptionError(f"model {twice[0]} is given twice; expected it once. Leave one out")
+    if criterion != "evidence":
+        return found
+    slow = [None if m.pools is None else m[m.pools.slow] for m in found]
+    rates = [rate for rate in slow if rate is not None]
+    low, high = max(r.lower for r in rates), min(r.upper for r in rates)
+    for i, (given, rate) in enumerate(zip(models, slow, strict=True)):
+        if isinstance(given, str) and rate is not None:
+            found[i] = found[i].with_bounds(**{rate.name: (low, high)})
+    return found
+
+
+def _method(
+    method: str | FitMethod | None, criterion: str, models: Sequence[SignalModel]
+) -> FitMethod:
+    """Return the method, which must give what the criterion compares."""
+    if criterion == "evidence":
+        options = {"prior": "flat"} if method in (None, "bayes") else {}
+        found = methods.get("bayes" if method is None else method, **options)
+        if any("ln_evidence" not in found.extras(model) for model in models):
+            raise OptionError(
+                f"criterion evidence needs a method that integrates, and {found.name} does not; "
+                "expected bayes, or an object like methods.Bayes(prior='organ')"
+            )
+        return found
+    found = methods.get("varpro" if method is None else method)
+    if not found.least_squares:
+        raise OptionError(
+            f"criterion {criterion} compares least sums of squares, and method {found.name} with "
+            "these options does not look for the least one; expected varpro, or criterion "
+            "evidence with method bayes"
+        )
+    return found
+
+
+def _carried(
+    models: Sequence[SignalModel], method: FitMethod, dwi: DWI, criterion: str, known: bool
+) -> tuple[list[SignalModel], dict[str, str]]:
+    """Return the models that the b-values carry, and of the others why they do not."""
+    used, left_out = [], {}
+    for model in models:
+        reason = _too_few(model, dwi, criterion, known)
+        try:
+            method.check(model, dwi.fit_acquisition)
+        except AcquisitionError as error:
+            reason = reason or str(error)
+        if reason:
+            left_out[model.name] = reason
+        else:
+            used.append(model)
+    if len(used) < 2:
+        listed = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise AcquisitionError(
+            f"the b-values carry {len(used)} of {len(models)} models ({listed}); expected at "
+            "least two to compare. Use simpler models, or give sigma"
+        )
+    return used, left_out
+
+
+def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str | None:
+    """Say in what way there are too few b-values for a model; None if there are enough."""
+    n, distinct = int(np.count_nonzero(dwi.fit_counts)), dwi.fit_acquisition.n_distinct
+    if distinct < max(model.n_free, 2):
+        return f"{distinct} distinct b-values cannot carry its {model.n_free} free parameters"
+    if known or criterion == "evidence":
+        return None
+    needed = model.n_free + (3 if criterion == "aicc" else 1)
+    if n >= needed:
+        return None
+    return (
+        f"{n} values leave no room for criterion {criterion} with its {model.n_free} free "
+        f"parameters and an unknown noise, which needs {needed}; give sigma"
+    )
+
+
+def _check_nested(models: Sequence[SignalModel]) -> None:
+    """Raise unless each model is a special case of the next richer one."""
+    order = sorted(models, key=lambda model: model.n_free)
+    for small, large in pairwise(order):
+        first, second = _level(small), _level(large)
+        pools = large.pools
+        fixed = pools is not None and pools.fast is not None and _is_fixed(large, pools.fast)
+        if (
+            first is None
+            or second is None
+            or not first < second
+            or small.n_free == large.n_free
+            # Instant perfusion is the limit of a fast one, which must be free to go there.
+            or (first == 1 and fixed)
+        ):
+            raise OptionError(
+                f"models {small.name} and {large.name} are not nested, as an F-test needs; "
+                "expected some of monoexp, sivim, biexp. Use criterion aicc"
+            )
+
+
+def _level(model: SignalModel) -> int | None:
+    """Return how rich a sum of decays is: one pool, an instant one beside it, a fast one."""
+    if model.pools is None:
+        return None
+    if model.pools.fraction is None:
+        return 0
+    return 1 if model.pools.fast is None else 2
+
+
+def _is_fixed(model: SignalModel, name: str) -> bool:
+    return model[name].fixed or name in model.fixed_maps
+
+
+def _fits(
+    dwi: DWI,
+    models: Sequence[SignalModel],
+    method: FitMethod,
+    sigma: ArrayLike | NoiseEstimate | None,
+    threads: int | None,
+    progress: Progress | None,
+) -> dict[str, FitResult]:
+    """Fit all models, with the same noise."""
+    richest = max(models, key=lambda model: model.n_free)
+    if method.options().get("variance") == "scan" and sigma is None:
+        noise: Any = {"variance": _variance(dwi, richest, threads)}
+        method = replace(method, **noise)
+    total, results = len(models) * dwi.n_voxels, {}
+    for number, model in enumerate(models):
+
+        def report(done: int, _: int, before: int = number * dwi.n_voxels) -> None:
+            if progress is not None:
+                progress(before + done, total)
+
+        results[model.name] = fit(
+            dwi, model=model, method=method, sigma=sigma, threads=threads, progress=report
+        )
+    return results
+
+
+def _variance(dwi: DWI, model: SignalModel, threads: int | None) -> str | tuple[float, float]:
+    """Return the distribution of the noise variances behind the residuals of a model."""
+    degrees = int(np.count_nonzero(dwi.fit_counts)) - model.n_free
+    if degrees < 1 or dwi.n_voxels < LEAST_VOXELS:
+        return "voxel"
+    cost = fit(dwi, model=model, method="varpro", threads=threads).maps["cost"]
+    found = cost[cost > 0.0]
+    return "voxel" if found.size < LEAST_VOXELS else variance_distribution(found, degrees)
+
+
+def _judge(
+    results: Mapping[str, FitResult],
+    criterion: str,
+    alpha: float,
+    sigma: ArrayLike | NoiseEstimate | None,
+    left_out: Mapping[str, str],
+) -> Comparison:
+    """Score all models in all voxels where every one of them has a fit."""
+    fits = list(results.values())
+    inside = fits[0].mask
+    fair = inside & (np.bitwise_or.reduce([r.status for r in fits]) & int(FAILED) == 0)
+    if criterion == "evidence":
+        scores = np.stack([r.maps["ln_evidence"][fair] for r in fits])
+        weights = softmax(scores, axis=0)
+    else:
+        counts = np.asarray(fits[0].provenance.counts)
+        n = int(np.count_nonzero(counts))
+        free = np.array([r.model.n_free for r in fits])
+        cost = np.stack([r.maps["cost"][fair] for r in fits])
+        variance = None
+        if sigma is None:
+            lowest = fits[0].predict([min(np.asarray(fits[0].provenance.bvals)[counts > 0])])[
+                ..., 0
+            ][fair]
+            cost = np.maximum(cost, counts.sum() * (_LEAST_NOISE * lowest) ** 2)
+        else:
+            variance = np.broadcast_to(sigma_values(sigma), fair.shape)[fair] ** 2
+        if criterion == "f_test":
+            scores, weights = _tested(cost, n, free, variance, alpha)
+        else:
+            scores = _information(cost, n, free, variance, criterion)
+            weights = softmax(-0.5 * scores, axis=0)
+    chosen = np.full(inside.shape, -1, dtype=np.int32)
+    chosen[fair] = weights.argmax(axis=0)
+    index = np.flatnonzero(fair.ravel())
+
+    def maps(rows: NDArray[np.float64]) -> VoxelMaps:
+        return VoxelMaps(dict(zip(results, rows, strict=True)), index, inside.shape, "C")
+
+    return Comparison(
+        results=results,
+        criterion=criterion,
+        scores=maps(scores),
+        weights=maps(weights),
+        chosen=chosen,
+        left_out=left_out,
+        alpha=alpha,
+    )
+
+
+def _information(
+    cost: NDArray[np.float64],
+    n: int,
+    free: NDArray[Any],
+    variance: NDArray[np.float64] | None,
+    criterion: str,
+) -> NDArray[np.float64]:
+    """Return AICc or BIC, shape (n_models, n_voxels)."""
+    misfit = n * np.log(cost / n) if variance is None else cost / variance
+    k = (free + (variance is None)).astype(np.float64)
+    penalty = k * np.log(n) if criterion == "bic" else 2.0 * k
+    if criterion == "aicc" and variance is None:
+        penalty = penalty + 2.0 * k * (k + 1.0) / (n - k - 1.0)
+    return np.asarray(misfit + penalty[:, np.newaxis])
+
+
+def _tested(
+    cost: NDArray[np.float64],
+    n: int,
+    free: NDArray[Any],
+    variance: NDArray[np.float64] | None,
+    alpha: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return p-values and a weight of 1 for the model taken, shape (n_models, n_voxels)."""
+    order = np.argsort(free, kind="stable")
+    p_values = np.full(cost.shape, np.nan)
+    taken = np.full(cost.shape[1], order[0])
+    least = cost[order[0]]
+    for index in order[1:]:
+        more = free[index] - free[taken]
+        gain = np.maximum(least - cost[index], 0.0)
+        if variance is None:
+            left = n - free[index]
+            p_values[index] = fdtrc(more, left, gain / more / (cost[index] / left))
+        else:
+            p_values[index] = chdtrc(more, gain / variance)
+        better = p_values[index] < alpha
+        taken = np.where(better, index, taken)
+        least = np.where(better, cost[index], least)
+    weights = (np.arange(len(free))[:, np.newaxis] == taken).astype(np.float64)
+    return p_values, weights
+
+
+def _sources(model: SignalModel) -> dict[str, str | None]:
+    """Return which maps of a model stand for D and f."""
+    if model.pools is not None:
+        return {"D": model.pools.slow, "f": model.pools.fraction}
+    # Something else than a sum of decays: what it calls D, or else the ADC that every fit has.
+    return {
+        "D": "D" if "D" in model.names else "ADC",
+        "f": "f" if "f" in model.names else None,
+    }

@@ -1,0 +1,551 @@
+"""fit(): check, plan, run, wrap."""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit import methods, models
+from ivimkit import uncertainty as estimators
+from ivimkit.engine import (
+    Progress,
+    Task,
+    default_threads,
+    describe,
+    gpus_for,
+    run,
+    say_learning,
+)
+from ivimkit.errors import (
+    AcquisitionError,
+    AcquisitionWarning,
+    OptionError,
+    ScanWarning,
+    ShapeError,
+)
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.result import FitResult, Provenance, VoxelMaps
+from ivimkit.fitting.training import Scan, settle
+from ivimkit.methods._posterior import PosteriorMethod
+from ivimkit.noise.repeats import magnitude_noise
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.checks import scan_findings
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.thresholds import at_shell
+from ivimkit.scan.voxel_reader import VoxelReader
+from ivimkit.status import FAILED, FitStatus
+
+if TYPE_CHECKING:
+    from ivimkit.noise import NoiseEstimate
+
+__all__ = ["fit"]
+
+
+def fit(
+    data: DWI | ArrayLike,
+    bvals: ArrayLike | None = None,
+    *,
+    model: str | SignalModel = "biexp",
+    method: str | FitMethod = "varpro",
+    mask: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    sigma: ArrayLike | NoiseEstimate | None = None,
+    uncertainty: str | Estimator | None = None,
+    weights: ArrayLike | None = None,
+    adc_bvals: ArrayLike | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    precision: str = "float64",
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a signal model to every voxel of a scan.
+
+    Parameters
+    ----------
+    data : DWI or array_like, shape (..., n_volumes)
+        The scan; an array needs `bvals`.
+    bvals : array_like, shape (n_volumes,), optional
+        b-values in s/mm^2, for an array.
+    model : str or SignalModel
+        The model or its name.
+    method : str or FitMethod
+        The method or its name; options live on the object.
+    mask : array_like, shape (...), optional
+        Voxels to fit, where > 0; takes the place of the scan's own mask.
+    labels : array_like of int, shape (...), optional
+        Regions that method bayes learns separate priors for; needs a mask. Voxels with 0 are one
+        more region.
+    sigma : float, array_like of shape (...) or NoiseEstimate, optional
+        Noise (standard deviation) of one volume, a.u., for all voxels or as a map; see
+        `ivimkit.noise`. Where it is not given, each voxel's residuals tell.
+    uncertainty : str or Estimator, optional
+        How to find out how sure the numbers are, see `ivimkit.uncertainty`.
+    weights : array_like, optional
+        Weight of each volume, shape (n_volumes,), before and through every average: see
+        `DWI.with_weights`. Zero leaves a volume out. Or one per distinct b-value, which is that
+        of each of its volumes.
+    adc_bvals : array_like, optional
+        b-values used for the ADC; all by default.
+    threads : int, optional
+        Number of threads; all cores by default. The result does not depend on it.
+    device : str
+        Where to compute: ``"cpu"``; ``"cuda"`` for the first NVIDIA GPU, ``"cuda:1"`` or
+        ``"cuda:0,1"`` for GPUs by their numbers (``pip install ivimkit[cuda]``); ``"auto"`` takes
+        the first GPU if there is one and the voxels are 200 000 or more.
+    precision : {"float64", "float32"}
+        What the loops over the data compute in. float32 is for GPUs; it changes parameters that
+        are well determined by less than 1e-3 of their value.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of voxels.
+
+    Returns
+    -------
+    FitResult
+        Maps, status and provenance.
+
+    Raises
+    ------
+    AcquisitionError
+        If the b-values cannot carry the model or the method.
+    OptionError
+        For an unknown model, method or option.
+    ShapeError
+        If arrays do not fit each other.
+    DeviceError
+        If a GPU is asked for that is not there, or cannot do this.
+
+    Warns
+    -----
+    AcquisitionWarning
+        If the acquisition can be fitted, but not well.
+    ScanWarning
+        If volumes and b-values cannot both be right, or much of what is fitted is air, see
+        `ivimkit.quality.scan_findings`.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> dwi = ik.simulate.phantom("abdomen", shape=(24, 24, 1)).dwi
+    >>> result = ik.fit(dwi, method=ik.methods.Segmented(b_split=150))
+    >>> result.maps["D"].shape
+    (24, 24, 1)
+    """
+    dwi = as_dwi(data, bvals, mask, weights)
+    the_model, the_method = models.get(model), methods.get(method)
+    the_estimator = None if uncertainty is None else estimators.get(uncertainty)
+    if the_estimator is not None:
+        the_estimator.check(the_model, the_method)
+        _check_maps(the_model, the_method, the_estimator)
+    the_method = _at_shells(the_method, the_model, dwi.fit_acquisition)
+    b, weight = dwi.fit_bvals, dwi.fit_counts
+    _check(dwi, the_model, the_method)
+    warn_of_scan(dwi, stacklevel=3)
+    reader = dwi.voxels()
+    gpus = gpus_for(device, reader.n_voxels)
+    where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
+    started, clock = datetime.now(UTC), time.perf_counter()
+    as_fitted, counts = the_method, dwi.fit_averages
+    if (counts[weight > 0.0] > 1.0).any():
+        as_fitted = the_method.for_means(dwi.fit_directions, counts / dwi.fit_directions)
+    scan = Scan(
+        reader,
+        b,
+        weight,
+        _per_voxel(the_model, reader, dwi.shape),
+        magnitude_noise(dwi, getattr(as_fitted, "coils", 1))
+        if sigma is None and as_fitted.measures_noise
+        else _sigma(sigma, reader, dwi.shape),
+        threads,
+    )
+    regions = _regions(labels, the_method, dwi, reader)
+    adc_task = Task(models.get("monoexp"), methods.get("loglinear"), adc_weight(adc_bvals, dwi))
+    settled: dict[str, PosteriorMethod] = {}
+    fitted, adc, further = _run(
+        scan, regions, as_fitted, the_estimator, adc_task, settled, (where, precision), progress
+    )
+    values, status, spread = fitted
+    adc_values = adc[0][:, 1].copy()
+    failed = (status & int(FAILED)) != 0
+    if "ADC" not in the_model.names:
+        status[((adc[1] & int(FAILED)) != 0) & ~failed] |= int(FitStatus.ADC_NOT_AVAILABLE)
+    adc_values[failed] = np.nan
+    # What is not needed any more goes before more is made: a volume has millions of voxels.
+    del adc, failed
+    columns = _columns(the_model, further, values, spread, adc_values, float(weight.sum()))
+    del fitted, spread
+    full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
+    result = FitResult(
+        maps=VoxelMaps(columns, reader.index, dwi.shape, reader.order),
+        status=full_status,
+        model=the_model,
+        method=the_method,
+        acquisition=dwi.acquisition,
+        geometry=dwi.geometry,
+        priors={name: _table_of(method) for name, method in settled.items()},
+        dwi=dwi,
+        provenance=Provenance(
+            versions=_versions(),
+            call="ivimkit.fit",
+            options={
+                **_options(
+                    the_model,
+                    the_method,
+                    the_estimator,
+                    dwi,
+                    sigma,
+                    _given_weights(weights, dwi),
+                    adc_bvals,
+                ),
+                **_settled_record(the_method, settled, labels is not None),
+                "precision": precision,
+            },
+            bvals=b.tolist(),
+            counts=weight.tolist(),
+            sources=[source.to_dict() for source in dwi.sources],
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(time.perf_counter() - clock, 3),
+            threads=threads or default_threads(),
+            status_counts={},
+            device=describe(gpus),
+        ),
+    )
+    return replace(result, provenance=replace(result.provenance, status_counts=result.counts()))
+
+
+Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
+
+
+def _run(
+    scan: Scan,
+    regions: Mapping[str, NDArray[np.intp]],
+    method: FitMethod,
+    estimator: Estimator | None,
+    adc_task: Task,
+    learned: dict[str, PosteriorMethod],
+    place: tuple[str, str],
+    progress: Progress | None,
+) -> tuple[Fitted, Fitted, tuple[str, ...]]:
+    """Fit region after region, each with what the method learns from it; note what that is."""
+    parts: list[list[Fitted]] = []
+    further: tuple[str, ...] = ()
+    done = 0
+    for name, positions in regions.items():
+        part = scan if len(regions) == 1 else scan.take(positions)
+        settled = method
+        if isinstance(method, PosteriorMethod):
+            if method.learns:
+                say_learning()
+            try:
+                settled = learned[name] = settle(method, part)
+            except OptionError as error:
+                raise (
+                    error if len(regions) == 1 else OptionError(f"region {name}: {error}")
+                ) from None
+        task = Task(part.model, settled, part.weight, part.sigma, estimator)
+        further = task.columns
+
+        def report(now: int, _: int, before: int = done) -> None:
+            if progress is not None:
+                progress(before + now, scan.n_voxels)
+
+        device, precision = place
+        parts.append(
+            run(
+                part.reader,
+                part.b,
+                [task, adc_task],
+                threads=scan.threads,
+                device=device,
+                precision=precision,
+                progress=report,
+            )
+        )
+        done += part.n_voxels
+    if len(parts) == 1:
+        return parts[0][0], parts[0][1], further
+    order = np.argsort(np.concatenate(list(regions.values())), kind="stable")
+    joined = [
+        tuple(np.concatenate([part[k][i] for part in parts])[order] for i in range(3))
+        for k in range(2)
+    ]
+    return joined[0], joined[1], further  # type: ignore[return-value]
+
+
+def _table_of(method: PosteriorMethod) -> PriorTable:
+    assert isinstance(method.prior, PriorTable)
+    return method.prior
+
+
+def _settled_record(
+    method: FitMethod, settled: Mapping[str, PosteriorMethod], labels: bool
+) -> dict[str, Any]:
+    """Return, ready for JSON, what method bayes was given and learned, by region."""
+    if not isinstance(method, PosteriorMethod):
+        return {}
+    found = {}
+    rule = method.rule
+    for name, one in settled.items():
+        table = _table_of(one)
+        found[name] = {
+            "prior": table.rule,
+            "prior_options": {} if rule is None else rule.options(),
+            "prior_given": rule is None,
+            "about": dict(table.about),
+            "variance": one.variance,
+        }
+    return {"labels": labels, "regions": found}
+
+
+def _regions(
+    labels: ArrayLike | None, method: FitMethod, dwi: DWI, reader: VoxelReader
+) -> dict[str, NDArray[np.intp]]:
+    """Return the positions, among the reader's voxels, of every region by its label."""
+    if labels is None:
+        return {"all": np.arange(len(reader.index))}
+    values = np.asarray(labels)
+    if not method.learns:
+        raise OptionError(
+            f"labels were given for method {method.name}, which with its options learns nothing "
+            "from regions; use method bayes with a prior that it learns, or leave them out"
+        )
+    if dwi.mask.all() and len(dwi.shape) > 1:
+        raise OptionError(
+            "labels were given without a mask; expected a mask of the voxels to fit, or else air "
+            "would be a region of its own"
+        )
+    if values.shape != dwi.shape:
+        raise ShapeError(f"the labels have shape {values.shape}; expected the scan's {dwi.shape}")
+    if not np.isfinite(values).all() or (values != np.round(values)).any():
+        raise OptionError("the labels are not whole numbers; expected one number per region")
+    order: Any = reader.order
+    inside = values.ravel(order=order)[reader.index]
+    return {f"{label:g}": np.flatnonzero(inside == label) for label in np.unique(inside)}
+
+
+def as_dwi(
+    data: DWI | ArrayLike,
+    bvals: ArrayLike | None,
+    mask: ArrayLike | None,
+    weights: ArrayLike | None = None,
+) -> DWI:
+    """Return what `fit` was given as a scan: a scan, or an array and its b-values."""
+    if weights is not None:
+        return as_dwi(data, bvals, mask).with_weights(weights)
+    if isinstance(data, DWI):
+        if bvals is not None:
+            raise OptionError("bvals were given beside a DWI, which has its own; leave them out")
+        return data if mask is None else data.with_mask(mask)
+    if bvals is None:
+        raise AcquisitionError(
+            "got an array without b-values; expected fit(array, bvals). b-values are never guessed"
+        )
+    return DWI(data, bvals, mask=mask)
+
+
+def _at_shells(method: FitMethod, model: SignalModel, acquisition: Acquisition) -> FitMethod:
+    """Return the method with its thresholds beside shells that reach over them, see `at_shell`."""
+    for option in fields(method):
+        if option.metadata.get("unit") != "s/mm^2":
+            continue
+        threshold = getattr(method, option.name)
+        if threshold is None and model.pools is not None and model.pools.fraction is not None:
+            threshold = option.metadata.get("usual")
+        if threshold is None:
+            continue
+        moved = at_shell(acquisition, threshold, upper=option.metadata["upper"])
+        if moved != threshold:
+            change: dict[str, Any] = {option.name: moved}
+            method = replace(method, **change)
+    return method
+
+
+def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
+    """Refuse what cannot be fitted and warn of what cannot be fitted well."""
+    acquisition = dwi.fit_acquisition
+    distinct = acquisition.n_distinct
+    needed = max(model.n_free, 2)
+    if distinct < needed:
+        with_weight = "" if dwi.weights is None else " with a weight"
+        raise AcquisitionError(
+            f"got {distinct} distinct b-values{with_weight}; model {model.name} has {needed} free "
+            "parameters and needs at least as many. Use a simpler model or fix a parameter"
+        )
+    method.check(model, acquisition)
+    pools = model.pools
+    for text in acquisition.warnings(
+        perfusion=pools is None or pools.fraction is not None,
+        fast_pool=pools is None or pools.fast is not None,
+    ):
+        warnings.warn(text, AcquisitionWarning, stacklevel=3)
+
+
+def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:
+    """Warn of what volumes and b-values show before any fit."""
+    for finding in scan_findings(dwi):
+        warnings.warn(str(finding), ScanWarning, stacklevel=stacklevel)
+
+
+def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> None:
+    """Refuse an estimator whose maps the method gives itself."""
+    own = set(method.extras(model)).intersection(estimator.maps(model))
+    if own:
+        raise OptionError(
+            f"method {method.name} gives {min(own)} and more itself, and uncertainty "
+            f"{estimator.name} would replace them. Leave out the uncertainty"
+        )
+
+
+def adc_weight(adc_bvals: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
+    """Return the weights of a scan with zeros at b-values that the ADC does not use."""
+    b, weight = dwi.fit_bvals, dwi.fit_counts
+    if adc_bvals is None:
+        return weight
+    acquisition = dwi.acquisition
+    chosen = np.zeros(acquisition.n_volumes, dtype=bool)
+    missing = []
+    for value in np.atleast_1d(np.asarray(adc_bvals, dtype=np.float64)):
+        try:
+            chosen[acquisition.select(bvals=[float(value)])] = True
+        except AcquisitionError:
+            missing.append(f"{value:g}")
+    listed = ", ".join(f"{value:g}" for value in np.unique(b))
+    if missing:
+        raise AcquisitionError(
+            f"adc_bvals {', '.join(missing)} are not in the scan; it has {listed}"
+        )
+    shells = acquisition.shells
+    used = (
+        chosen
+        if dwi.average == "none"
+        else np.array([chosen[list(shell.volumes)].any() for shell in shells])
+    )
+    if np.unique(b[used & (weight > 0.0)]).size < 2:
+        raise AcquisitionError(
+            f"adc_bvals leave fewer than two b-values; an ADC needs two of {listed}"
+        )
+    return np.where(used, weight, 0.0)
+
+
+def _sigma(
+    sigma: ArrayLike | NoiseEstimate | None, reader: VoxelReader, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return the noise as one value for all voxels of the reader or one for each."""
+    if sigma is None:
+        return np.full(1, np.nan)
+    values = sigma_values(sigma)
+    if values.ndim and values.shape != shape:
+        raise ShapeError(f"the map of sigma has shape {values.shape}; expected the scan's {shape}")
+    order: Any = reader.order
+    used = values.ravel(order=order)[reader.index] if values.ndim else values.reshape(1)
+    if not (np.isfinite(used) & (used > 0.0)).all():
+        raise OptionError(
+            "sigma has values that are zero, negative or not finite; expected the standard "
+            "deviation of the noise, > 0, in every voxel of the mask"
+        )
+    return used
+
+
+def _given_weights(weights: ArrayLike | None, dwi: DWI) -> ArrayLike | None:
+    """Return the weights as they were given, to the fit or before to the scan."""
+    return dwi.weights if weights is None else weights
+
+
+def _sigma_record(sigma: ArrayLike | NoiseEstimate | None) -> float | str | None:
+    if sigma is None:
+        return None
+    values = sigma_values(sigma)
+    return "map" if values.ndim else float(values)
+
+
+def sigma_values(sigma: ArrayLike | NoiseEstimate) -> NDArray[np.float64]:
+    """Return the noise as a number or a map; of a measured one, the pooled number."""
+    return np.asarray(sigma, dtype=np.float64)
+
+
+def _per_voxel(model: SignalModel, reader: VoxelReader, shape: tuple[int, ...]) -> SignalModel:
+    """Return the model with its fixed maps as one value per voxel of the reader."""
+    order: Any = reader.order
+    gathered = {}
+    for name, values in model.fixed_maps.items():
+        if values.shape != shape:
+            raise ShapeError(
+                f"the map that fixes {name} has shape {values.shape}; expected the scan's {shape}"
+            )
+        gathered[name] = values.ravel(order=order)[reader.index]
+    return replace(model, fixed_maps=gathered)
+
+
+def _columns(
+    model: SignalModel,
+    further: Sequence[str],
+    values: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    adc: NDArray[np.float64],
+    total_weight: float,
+) -> dict[str, NDArray[np.float64]]:
+    """Return all maps as one value per voxel."""
+    n_par = len(model.parameters)
+    columns = {name: values[:, k] for k, name in enumerate(model.names)}
+    columns.setdefault("ADC", adc)
+    pools = model.pools
+    if pools is not None and pools.fraction is not None and pools.fast is not None:
+        columns["fD_star"] = columns[pools.fraction] * columns[pools.fast]
+    cost = values[:, n_par]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns["rmse"] = np.sqrt(cost / total_weight)
+        r2 = cost / spread
+        np.subtract(1.0, r2, out=r2)
+        r2[~(spread > 0.0)] = np.nan
+    columns["r2"] = r2
+    columns["cost"] = cost
+    columns["n_iter"] = values[:, n_par + 1]
+    for k, name in enumerate(further, start=n_par + 2):
+        columns[name] = values[:, k]
+    return columns
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("ivimkit", "numpy", "numba", "nibabel")}
+
+
+def _options(
+    model: SignalModel,
+    method: FitMethod,
+    estimator: Estimator | None,
+    dwi: DWI,
+    sigma: ArrayLike | NoiseEstimate | None,
+    weights: ArrayLike | None,
+    adc_bvals: ArrayLike | None,
+) -> Mapping[str, Any]:
+    """Return everything that decides the result, ready for JSON."""
+    return {
+        "model": model.name,
+        "bounds": {
+            p.name: [p.lower, None if np.isinf(p.upper) else p.upper] for p in model.parameters
+        },
+        "start": {p.name: p.start for p in model.parameters},
+        "display": {p.name: list(p.display) for p in model.parameters},
+        "fixed_maps": sorted(model.fixed_maps),
+        "method": method.name,
+        "method_options": method.options(),
+        "uncertainty": None if estimator is None else estimator.name,
+        "uncertainty_options": {} if estimator is None else estimator.options(),
+        "sigma": _sigma_record(sigma),
+        "average": dwi.average,
+        **({"mask_origin": dwi.mask_origin} if dwi.mask_origin else {}),
+        "weights": None if weights is None else np.asarray(weights, dtype=float).tolist(),
+        "adc_bvals": None if adc_bvals is None else np.asarray(adc_bvals, dtype=float).tolist(),
+    }

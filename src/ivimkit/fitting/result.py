@@ -1,0 +1,424 @@
+"""FitResult: the maps of a fit, why a voxel has none, and where they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.engine import evaluate
+from ivimkit.errors import FitFailedError, OptionError
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.geometry import Geometry
+from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe
+
+__all__ = ["FitResult", "Provenance", "VoxelMaps"]
+
+
+class VoxelMaps(Mapping[str, NDArray[np.float64]]):
+    """Maps kept as one value per fitted voxel, spread over the volume when asked for.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, shape (n_voxels,)
+        The values.
+    index : ndarray of int, shape (n_voxels,)
+        Flat positions of the voxels.
+    shape : tuple of int
+        Spatial shape.
+    order : {"C", "F"}
+        The order in which `index` counts.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, NDArray[np.float64]],
+        index: NDArray[np.intp],
+        shape: tuple[int, ...],
+        order: str,
+    ) -> None:
+        self._columns = dict(columns)
+        self._index = index
+        self._shape = shape
+        self._order: Any = order
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        if name not in self._columns:
+            raise OptionError(f"there is no map {name!r}; there are {', '.join(self)}")
+        flat = np.full(int(np.prod(self._shape)), np.nan)
+        flat[self._index] = self._columns[name]
+        return flat.reshape(self._shape, order=self._order)
+
+    def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
+        """Return the value of each map at one voxel, without spreading any of them."""
+        order = self._order
+        flat = int(np.ravel_multi_index(voxel, self._shape, order=order)) if voxel else 0
+        place = int(np.searchsorted(self._index, flat))
+        if place == len(self._index) or self._index[place] != flat:
+            return dict.fromkeys(self._columns, np.nan)
+        return {name: float(column[place]) for name, column in self._columns.items()}
+
+    def within(self, box: tuple[slice, ...]) -> dict[str, NDArray[np.float64]]:
+        """Return the maps inside a box of voxels, without spreading any of them."""
+        axes = [np.arange(n)[part] for n, part in zip(self._shape, box, strict=True)]
+        order = self._order
+        flat = np.ravel_multi_index(np.ix_(*axes), self._shape, order=order)
+        place = np.minimum(np.searchsorted(self._index, flat), len(self._index) - 1)
+        found = self._index[place] == flat
+        return {
+            name: np.where(found, column[place], np.nan) for name, column in self._columns.items()
+        }
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+class _Suffixed(Mapping[str, Any]):
+    """The maps whose names end in given suffixes, by the names before them."""
+
+    def __init__(
+        self,
+        maps: Mapping[str, Any],
+        suffixes: tuple[str, ...],
+        order: Sequence[str],
+        what: str = "uncertainty of",
+        advice: str = "fit with uncertainty=... or with method bayes",
+    ) -> None:
+        self._maps = maps
+        self._suffixes = suffixes
+        self._order = order
+        self._what = what
+        self._advice = advice
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self:
+            there = ", ".join(self) or f"none: {self._advice}"
+            raise OptionError(f"there is no {self._what} {name!r}; there is {there}")
+        found = tuple(self._maps[name + suffix] for suffix in self._suffixes)
+        return found[0] if len(found) == 1 else found
+
+    def __contains__(self, name: object) -> bool:
+        return all(f"{name}{suffix}" in self._maps for suffix in self._suffixes)
+
+    def __iter__(self) -> Iterator[str]:
+        names = [*self._order, "ADC", "fD_star"]
+        return (name for name in dict.fromkeys(names) if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a result came about: enough to run it again.
+
+    Parameters
+    ----------
+    versions : mapping of str to str
+        Versions of ivimkit and of what computes.
+    call : str
+        The command line or the call.
+    options : mapping of str to object
+        All options after defaults.
+    bvals, counts : sequence of float
+        b-values used in s/mm^2 and how many volumes each stands for.
+    sources : sequence of mapping
+        Input files: role, name, SHA-256.
+    started : str
+        Date and time, ISO 8601, UTC.
+    seconds : float
+        Duration of the fit.
+    threads : int
+        Number of threads.
+    status_counts : mapping of str to int
+        Voxels per status flag.
+    device : str
+        Where it was computed: ``"cpu"``, or the numbers and the kind of the GPUs.
+    """
+
+    versions: Mapping[str, str]
+    call: str
+    options: Mapping[str, Any]
+    bvals: Sequence[float]
+    counts: Sequence[float]
+    sources: Sequence[Mapping[str, str]]
+    started: str
+    seconds: float
+    threads: int
+    status_counts: Mapping[str, int]
+    device: str = "cpu"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
+        """Build from what `to_dict` returned."""
+        # Results from before there were devices have none.
+        known = {"device": "cpu", **values}
+        return cls(**{f.name: known[f.name] for f in dataclasses.fields(cls)})
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """The result of `ivimkit.fit`.
+
+    Parameters
+    ----------
+    maps : mapping of str to ndarray, shape (...)
+        One map per parameter of the model and ``ADC``, ``fD_star`` (with D*), ``rmse``, ``r2``,
+        ``cost``, ``n_iter``; NaN where a voxel has no value.
+    status : ndarray of int, shape (...)
+        Why, see `ivimkit.status.FitStatus`; 0 is a fitted voxel with nothing to report.
+    model : SignalModel
+        The model.
+    method : FitMethod
+        The method.
+    acquisition : Acquisition
+        b-values of the volumes used.
+    geometry : Geometry
+        Position and size of the voxels.
+    provenance : Provenance
+        How it was computed.
+    priors : mapping of str to PriorTable
+        Priors that method bayes used, by region ("all" without labels).
+    dwi : DWI, optional
+        The scan that was fitted, for curves and residuals; None where it is not at hand.
+
+    Examples
+    --------
+    >>> import numpy as np, ivimkit as ik
+    >>> b = np.array([0, 10, 20, 50, 100, 200, 400, 800])
+    >>> signal = ik.simulate.signals("biexp", [1000, 0.1, 0.02, 1e-3], b)
+    >>> result = ik.fit(signal, b)
+    >>> round(float(result.maps["D"]), 6)
+    0.001
+    """
+
+    maps: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    status: NDArray[np.int32] = field(repr=False)
+    model: SignalModel
+    method: FitMethod
+    acquisition: Acquisition = field(repr=False)
+    geometry: Geometry = field(repr=False)
+    provenance: Provenance = field(repr=False)
+    priors: Mapping[str, PriorTable] = field(default_factory=dict, repr=False)
+    dwi: DWI | None = field(default=None, repr=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Spatial shape."""
+        return self.status.shape
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Voxels that were to be fitted, shape (...)."""
+        inside: NDArray[np.bool_] = (self.status & int(FitStatus.OUTSIDE_MASK)) == 0
+        return inside
+
+    @property
+    def params(self) -> NDArray[np.float64]:
+        """Parameters in the model's order, shape (..., n_par)."""
+        return np.stack([self.maps[name] for name in self.model.names], axis=-1)
+
+    @property
+    def sd(self) -> Mapping[str, NDArray[np.float64]]:
+        """Standard deviation per parameter, in its unit, shape (...); NaN where not available.
+
+        Raises
+        ------
+        OptionError
+            If the fit was made without uncertainty, or has none for that parameter.
+        """
+        return _Suffixed(self.maps, ("_sd",), self.model.names)
+
+    @property
+    def interval(self) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """The 95 % limits per parameter: a pair of arrays of shape (...).
+
+        Raises
+        ------
+        OptionError
+            If the fit was made without uncertainty, or has none for that parameter.
+        """
+        return _Suffixed(self.maps, ("_lo", "_hi"), self.model.names)
+
+    @property
+    def interval50(self) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """The 50 % limits per parameter, of method bayes: a pair of arrays of shape (...).
+
+        The parameter is as likely inside as outside.
+
+        Raises
+        ------
+        OptionError
+            If the fit has none for that parameter.
+        """
+        names = self.model.names
+        advice = "fit with method bayes"
+        return _Suffixed(self.maps, ("_lo50", "_hi50"), names, "50 % interval of", advice)
+
+    @property
+    def information(self) -> Mapping[str, NDArray[np.float64]]:
+        """What the data told of each parameter beyond the prior, in bits, shape (...).
+
+        Of method bayes: the Kullback-Leibler divergence of the posterior from the prior, of each
+        parameter alone. Near 0 the estimate is that of the prior; each bit halves the range.
+
+        Raises
+        ------
+        OptionError
+            If the fit has none for that parameter.
+        """
+        names = self.model.names
+        return _Suffixed(self.maps, ("_bits",), names, "information on", "fit with method bayes")
+
+    def predict(self, bvals: ArrayLike) -> NDArray[np.float64]:
+        """Return the fitted signal.
+
+        Parameters
+        ----------
+        bvals : array_like, shape (n_b,)
+            b-values in s/mm^2.
+
+        Returns
+        -------
+        ndarray, shape (..., n_b)
+            Signal, a.u.; NaN where a voxel has no fit.
+        """
+        return evaluate(self.model, self.params, bvals)
+
+    def reliable(self, name: str) -> NDArray[np.float64]:
+        """Return a map with NaN also where the data do not determine it.
+
+        D* (and f D*) needs a perfusion signal that stands out of the noise, D a tissue signal.
+        A value at a bound of its parameter is where the fit was stopped, not where the data put
+        it; only f = 0 is a result, as its bound is that of the model itself. f and D* need both
+        pools: where there is no tissue signal (f), D is at its lower bound or D* has come down to
+        D, what was fitted as perfusion is tissue, and f is far too high.
+
+        Parameters
+        ----------
+        name : str
+            Name of a map.
+
+        Returns
+        -------
+        ndarray, shape (...)
+        """
+        values = self.maps[name].copy()
+        values[self._doubtful(name)] = np.nan
+        return values
+
+    def _doubtful(self, name: str) -> NDArray[np.bool_]:
+        """Return the voxels in which a map is not reliable."""
+        pools = self.model.pools
+        if pools is None:
+            return self._at_bound(name)
+        no_perfusion: NDArray[np.bool_] = (
+            self.status & int(FitStatus.PERFUSION_NOT_DETECTED)
+        ) != 0
+        no_tissue: NDArray[np.bool_] = (self.status & int(FitStatus.TISSUE_NOT_DETECTED)) != 0
+        if name == pools.slow:
+            return no_tissue | self._at_bound(name)
+        if name == pools.fast:
+            # Where D is 0, D* is that of the tissue.
+            return no_perfusion | self._at_bound(name) | self._at_bound(pools.slow, upper=False)
+        if name == pools.fraction:
+            merged = self._at_bound(pools.fast, upper=False) & ~no_perfusion
+            mixed = no_tissue | self._at_bound(pools.slow, upper=False) | merged
+            return mixed | self._at_bound(name, lower=False)
+        if name == "fD_star" and pools.fast is not None and pools.fraction is not None:
+            return self._doubtful(pools.fast) | self._doubtful(pools.fraction)
+        return self._at_bound(name)
+
+    def _at_bound(
+        self, name: str | None, *, lower: bool = True, upper: bool = True
+    ) -> NDArray[np.bool_]:
+        """Return the voxels in which a parameter is at a bound; none for what is no parameter."""
+        if name is None or name not in self.model.names:
+            return np.zeros(self.shape, dtype=bool)
+        index = self.model.index(name)
+        flags = lower * at_lower(index) | upper * at_upper(index)
+        found: NDArray[np.bool_] = (self.status & flags) != 0
+        return found
+
+    def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
+        """Return the value of each map at one voxel.
+
+        Parameters
+        ----------
+        voxel : tuple of int
+            Position of the voxel, one number >= 0 per axis.
+
+        Returns
+        -------
+        dict of str to float
+            In the units of the maps; NaN where the voxel has no value.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi)
+        >>> result.at((5, 4, 0))["D"] == result.maps["D"][5, 4, 0]
+        np.True_
+        """
+        if isinstance(self.maps, VoxelMaps):
+            return self.maps.at(voxel)
+        return {name: float(self.maps[name][voxel]) for name in self.maps}
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of voxels per status flag, flags that occur only."""
+        return count(self.status, self.model.parameters)
+
+    def sentence(self, index: int | tuple[int, ...]) -> str:
+        """Return in words what the status of one voxel means.
+
+        Parameters
+        ----------
+        index : int or tuple of int
+            Position of the voxel.
+
+        Returns
+        -------
+        str
+        """
+        return describe(int(self.status[index]), self.model.parameters)
+
+    def raise_for_status(self, max_failed: float = 0.0) -> None:
+        """Raise if more voxels failed than accepted.
+
+        Parameters
+        ----------
+        max_failed : float
+            Accepted share of the voxels in the mask, 0 to 1.
+
+        Raises
+        ------
+        FitFailedError
+            With the number of voxels and the reasons.
+        """
+        n = int(np.count_nonzero(self.mask))
+        failed = int(np.count_nonzero(self.status & int(FAILED)))
+        if n and failed / n > max_failed:
+            reasons = {str(f.name): f for f in FitStatus if f & FAILED}
+            listed = ", ".join(f"{k}: {v}" for k, v in self.counts().items() if k in reasons)
+            raise FitFailedError(
+                f"{failed} of {n} voxels ({failed / n:.1%}) could not be fitted ({listed}); "
+                f"accepted are {max_failed:.1%}. Look at the status map"
+            )

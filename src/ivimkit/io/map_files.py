@@ -1,0 +1,254 @@
+"""Maps and scans as NIfTI files, with the geometry fields of the scan they come from."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.errors import InputError, ShapeError
+from ivimkit.io.gradient_files import write_bvals, write_bvecs
+from ivimkit.io.nifti_header import MM
+from ivimkit.io.scan_files import AnyPath
+from ivimkit.parameter import Parameter
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.geometry import Geometry
+from ivimkit.writing import check_file, write_file, write_folder
+
+__all__ = ["image_bytes", "save_map", "save_scan", "write_image"]
+
+# Half of nibabel has no types.
+nib: Any = nibabel
+
+_NIFTI1_LONGEST = 32767
+_NIFTI1_SIZE = 348
+# Bytes of the fields that hold names, without the zero at their end.
+_DESCRIP, _INTENT_NAME = 79, 15
+_STORABLE = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64")
+_GEOMETRY_FIELDS = (
+    *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "dim_info"),
+)
+
+
+def save_map(
+    array: NDArray[Any],
+    path: AnyPath,
+    geometry: Geometry,
+    *,
+    about: Parameter | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Save an array as NIfTI: a map as float32, labels as they are.
+
+    Parameters
+    ----------
+    array : ndarray, shape (x, y, z)
+        Numbers; fewer axes are padded with axes of length 1.
+    path : path
+        ``.nii`` or ``.nii.gz``.
+    geometry : Geometry
+        Where the voxels are, e.g. ``dwi.geometry``.
+    about : Parameter, optional
+        What the map shows; see `write_image`.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is such a file and overwriting was not asked for.
+    InputError
+        If the file cannot be written, or is not named ``.nii`` or ``.nii.gz``.
+    ShapeError
+        If the array has more axes than NIfTI can have.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, ivimkit as ik
+    >>> from pathlib import Path
+    >>> from ivimkit.io import load_map, save_map
+    >>> path = Path(tempfile.mkdtemp()) / "labels.nii.gz"
+    >>> save_map(np.ones((3, 3, 2), dtype=np.uint8), path, ik.Geometry())
+    >>> load_map(path).shape
+    (3, 3, 2)
+    """
+    target = _free(path, overwrite)
+    kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
+    image = _image(array if kept else _float32(array), geometry, about)
+    write_file(target, lambda path: nib.save(image, path))
+
+
+def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
+    """Save a scan as NIfTI with its b-values, and directions if known, beside it.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan; of a selection, only the selected volumes.
+    path : path
+        ``.nii`` or ``.nii.gz``; the b-values go to the file of the same name with ``.bval``.
+    overwrite : bool
+        Whether existing files may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is such a file and overwriting was not asked for.
+    InputError
+        If a file cannot be written, or is not named ``.nii`` or ``.nii.gz``.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, ivimkit as ik
+    >>> from pathlib import Path
+    >>> from ivimkit.io import save_scan
+    >>> path = Path(tempfile.mkdtemp()) / "dwi.nii.gz"
+    >>> save_scan(ik.DWI(np.ones((3, 3, 2, 2)), [0, 900]), path)
+    >>> ik.load(path).fit_bvals.tolist()
+    [0.0, 900.0]
+    """
+    target = _free(path, overwrite)
+    stem = target.name[: target.name.lower().rindex(".nii")]
+    b_name, vec_name = f"{stem}.bval", f"{stem}.bvec"
+    for name in (b_name, vec_name):
+        check_file(target.with_name(name), overwrite=overwrite)
+    signal = dwi.signal
+    while signal.ndim < 4:
+        signal = signal[..., np.newaxis, :]
+    kept = signal.dtype.name in _STORABLE
+    image = _image(signal if kept else signal.astype(np.float64), dwi.geometry)
+    directions = dwi.acquisition.bvecs
+
+    def write(stage: Path) -> None:
+        nib.save(image, stage / target.name)
+        write_bvals(stage / b_name, dwi.acquisition.bvals)
+        if directions is not None:
+            write_bvecs(stage / vec_name, directions)
+
+    names = [target.name, b_name, *([] if directions is None else [vec_name])]
+    write_folder(target.parent, names, write, outdated=[vec_name])
+
+
+def write_image(
+    path: Path, array: NDArray[Any], geometry: Geometry, about: Parameter | None = None
+) -> None:
+    """Write a map as float32 (integers of 32 bits as they are), in place.
+
+    The header says what the map shows, for programs that know nothing of ivimkit: name and unit
+    in ``descrip``, the name in ``intent_name``, and the range of figures, which viewers take for
+    their window, in ``cal_min`` and ``cal_max``.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nii`` or ``.nii.gz``; replaced if it is there.
+    array : ndarray
+        Up to seven axes; fewer than three are padded.
+    geometry : Geometry
+        Where the voxels are.
+    about : Parameter, optional
+        What the map shows.
+
+    Raises
+    ------
+    ShapeError
+        If the array has more axes than NIfTI can have.
+    """
+    data = array if array.dtype.kind in "iu" else _float32(array)
+    nib.save(_image(data, geometry, about), path)
+
+
+def image_bytes(array: NDArray[Any], geometry: Geometry) -> bytes:
+    """Return what a ``.nii`` file of an array would hold: a map as float32, labels as they are.
+
+    Parameters
+    ----------
+    array : ndarray
+        Numbers; up to seven axes, fewer than three are padded.
+    geometry : Geometry
+        Where the voxels are.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ShapeError
+        If the array has more axes than NIfTI can have.
+
+    Examples
+    --------
+    >>> import numpy as np, ivimkit as ik
+    >>> from ivimkit.io import image_bytes, image_of_bytes
+    >>> data = image_bytes(np.ones((3, 3, 2)), ik.Geometry())
+    >>> image_of_bytes(data)[0].shape
+    (3, 3, 2)
+    """
+    kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
+    content: bytes = _image(array if kept else _float32(array), geometry).to_bytes()
+    return content
+
+
+def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    # Numbers beyond the range of float32 become inf, as they should.
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
+def _image(data: NDArray[Any], geometry: Geometry, about: Parameter | None = None) -> Any:
+    if data.ndim > 7:
+        raise ShapeError(
+            f"the array has {data.ndim} axes; expected at most 7, as NIfTI has. Reshape it"
+        )
+    padded = data.reshape(data.shape + (1,) * (3 - data.ndim))
+    long = max(padded.shape) > _NIFTI1_LONGEST
+    second = long or len(geometry.header) > _NIFTI1_SIZE
+    header = nib.Nifti2Header() if second else nib.Nifti1Header()
+    header.set_data_dtype(data.dtype)
+    header.set_data_shape(padded.shape)
+    _set_geometry(header, geometry)
+    if about is not None:
+        _set_meaning(header, about)
+    return (nib.Nifti2Image if second else nib.Nifti1Image)(padded, None, header)
+
+
+def _set_meaning(header: Any, about: Parameter) -> None:
+    header["descrip"] = _ascii(f"ivimkit {about.name} {about.unit}".strip(), _DESCRIP)
+    header.set_intent("estimate", name=_ascii(about.name, _INTENT_NAME).decode())
+    low, high = about.display
+    # 0 and 0, as it was, leave the window to the viewer.
+    if math.isfinite(low) and math.isfinite(high) and low < high:
+        header["cal_min"], header["cal_max"] = low, high
+
+
+def _ascii(text: str, n_bytes: int) -> bytes:
+    return text.encode("ascii", "replace")[:n_bytes]
+
+
+def _set_geometry(header: Any, geometry: Geometry) -> None:
+    """Copy the geometry fields bit by bit if there is a header, so that nothing is rounded."""
+    header.set_xyzt_units(xyz=geometry.voxel_units)
+    if not geometry.header:
+        affine = geometry.affine.copy()
+        affine[:3] /= MM[geometry.voxel_units]
+        header.set_sform(affine, code=geometry.sform_code)
+        header.set_qform(affine, code=geometry.qform_code)
+        return
+    first = len(geometry.header) == _NIFTI1_SIZE
+    kind = nib.Nifti1Header if first else nib.Nifti2Header
+    source = kind(geometry.header, check=False)
+    for name in _GEOMETRY_FIELDS:
+        header[name] = source[name]
+    header["pixdim"][:4] = source["pixdim"][:4]
+
+
+def _free(path: AnyPath, overwrite: bool) -> Path:
+    if not Path(path).name.lower().endswith((".nii", ".nii.gz")):
+        raise InputError(f"{path} is to be written; expected a name that ends in .nii or .nii.gz")
+    return check_file(path, overwrite=overwrite)

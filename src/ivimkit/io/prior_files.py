@@ -1,0 +1,229 @@
+"""save_prior and load_prior: a prior as one file, and back."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit import models
+from ivimkit.errors import FileFormatError, InputError
+from ivimkit.extend.prior_table import PriorTable, parameter_names
+from ivimkit.io.record import from_json, to_json
+from ivimkit.io.scan_files import AnyPath
+from ivimkit.io.untrusted_files import untrusted
+from ivimkit.writing import check_file, write_file
+
+__all__ = ["load_prior", "save_prior", "write_prior"]
+
+_FORMAT = "ivimkit prior"
+_VERSION = 1
+# Largest size of each array, in bytes: a file of a kilobyte can claim to hold a terabyte.
+_LARGEST = {"about": 1 << 22, "slow": 1 << 13, "fast": 1 << 13, "fraction": 1 << 13}
+_LARGEST_DENSITY = 1 << 25
+_LONGEST_HEADER = 1 << 12
+_KNOTS = ("slow", "fast", "fraction")
+_UNITS = {"slow": "mm^2/s", "fast": "mm^2/s", "fraction": "1"}
+_DENSITY = "with respect to slow, ln fast and fraction; empty if it is flat"
+
+
+def save_prior(table: PriorTable, path: AnyPath, *, overwrite: bool = False) -> None:
+    """Save a prior, for scans to come: one file that says what it is.
+
+    The file is a NumPy archive: the text ``about`` (JSON: format, model, names, how the prior
+    came about), the knots ``slow``, ``fast`` and ``fraction``, and the ``density`` at them.
+
+    Parameters
+    ----------
+    table : PriorTable
+        E.g. ``result.priors["all"]``.
+    path : path
+        ``.npz``.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is such a file and overwriting was not asked for.
+    InputError
+        If the file cannot be written, or is not named ``.npz``.
+
+    Examples
+    --------
+    >>> import tempfile, ivimkit as ik
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "liver.npz"
+    >>> table = ik.priors.get("organ", organ="liver").tabulate(ik.models.get("biexp"))
+    >>> ik.save_prior(table, path)
+    >>> ik.load_prior(path).same_as(table)
+    True
+    """
+    if Path(path).suffix.lower() != ".npz":
+        raise InputError(f"{path} is to be written; expected a name that ends in .npz")
+    target = check_file(path, overwrite=overwrite)
+    write_file(target, lambda place: write_prior(place, table))
+
+
+def load_prior(path: AnyPath) -> PriorTable:
+    """Load a prior that `save_prior` has written, or `save` beside its maps.
+
+    Parameters
+    ----------
+    path : path
+        The file: up to 1023 knots of each parameter, and 4 million of the density.
+
+    Returns
+    -------
+    PriorTable
+        As it was saved, bit by bit; ``Bayes(prior=...)`` takes it.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no such file, it is damaged, something else, larger than that, or of a newer
+        version.
+
+    Examples
+    --------
+    >>> import tempfile, ivimkit as ik
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "prior.npz"
+    >>> ik.save_prior(ik.priors.get("flat").tabulate(ik.models.get("sivim")), path)
+    >>> table = ik.load_prior(path)
+    >>> table.rule, table.model
+    ('flat', 'sivim')
+    """
+    source = Path(path).expanduser()
+    with untrusted(lambda why: _no_prior(source, why)):
+        try:
+            arrays = _read(source)
+        except FileNotFoundError:
+            raise FileFormatError(
+                f"there is no file {source}; expected a prior that ivimkit has saved. Check the "
+                "path"
+            ) from None
+        about = from_json(str(arrays["about"][()]))
+        if about.get("format") != _FORMAT:
+            raise ValueError(f"it holds {str(about.get('format'))[:60]!r}")
+        version = about["format_version"]
+        if type(version) is not int:
+            raise ValueError("its version is no whole number")
+        if version > _VERSION:
+            raise FileFormatError(
+                f"{source} has format version {version:.6g}; expected at most {_VERSION}. Read it "
+                "with the ivimkit that wrote it, or a newer one"
+            )
+        return _table(about, arrays)
+
+
+def write_prior(path: Path, table: PriorTable) -> None:
+    """Write a prior in place; the same prior gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        ``.npz``; replaced if it is there.
+    table : PriorTable
+        The prior.
+    """
+    about = {
+        "format": _FORMAT,
+        "format_version": _VERSION,
+        "model": table.model,
+        "rule": table.rule,
+        "names": table.names,
+        "units": _UNITS,
+        "density": _DENSITY,
+        "about": table.about,
+    }
+    arrays: dict[str, Any] = dict(zip(_KNOTS, table.knots, strict=True))
+    np.savez_compressed(path, about=to_json(about), density=table.density, **arrays)
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    with path.open("rb") as file:
+        # A pipe or a device has no end that could be looked for.
+        if not (path.is_file() and zipfile.is_zipfile(file)):
+            raise ValueError("it is no NumPy archive, or damaged")
+        with zipfile.ZipFile(file) as archive:
+            there = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            wanted = ["about", *_KNOTS, "density"]
+            return {name: _member(archive, name, there[name]) for name in wanted}
+
+
+def _member(archive: zipfile.ZipFile, name: str, file_name: str) -> NDArray[Any]:
+    """Read an array of an archive, never more of it than its bytes are."""
+    most = _LARGEST.get(name, _LARGEST_DENSITY) + _LONGEST_HEADER
+    with archive.open(file_name) as stream:
+        # A byte more, so that the end is reached and the checksum is looked at.
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{name} is larger than a prior can be")
+    file = BytesIO(content)
+    reader = _HEADERS.get(np.lib.format.read_magic(file))
+    if reader is None:
+        raise ValueError(f"{name} is no array of NumPy")
+    shape, in_columns, dtype = reader(file, max_header_size=_LONGEST_HEADER)
+    if dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded")
+    numbers = dtype.kind in "fiu" and name != "about"
+    if not numbers and not (dtype.kind == "U" and name == "about" and shape == ()):
+        raise ValueError(f"{name} holds {dtype}")
+    data = content[file.tell() :]
+    if min(shape, default=1) < 0 or math.prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"{name} has {len(data)} bytes, and its header says {shape} of {dtype}")
+    if not data:
+        return np.zeros(shape, dtype)
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if in_columns else "C")
+
+
+_HEADERS: dict[tuple[int, int], Any] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def _table(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PriorTable:
+    slow, fast, fraction = (_axis(name, arrays[name]) for name in _KNOTS)
+    if fast[0] <= 0.0:
+        raise ValueError("fast has values that are not above 0")
+    if slow[0] < 0.0 or fraction[0] < 0.0 or fraction[-1] > 1.0:
+        raise ValueError("slow has values below 0, or fraction some outside 0 to 1")
+    model, rule, names, further = (about[key] for key in ("model", "rule", "names", "about"))
+    if not (isinstance(model, str) and isinstance(rule, str) and isinstance(further, dict)):
+        raise ValueError("its model, rule or history is of another kind")
+    voxels = further.get("voxels", 0)
+    if isinstance(voxels, bool) or not (isinstance(voxels, int) and 0 <= voxels < 2**53):
+        raise ValueError("it does not say how many voxels it is from")
+    one, two, three = names
+    if model in models.names():
+        known = models.get(model)
+        if known.pools is None or (one, two, three) != parameter_names(known):
+            raise ValueError(f"it names other parameters than model {model} has")
+    density = np.ascontiguousarray(arrays["density"], dtype=np.float64)
+    return PriorTable(model, rule, (one, two, three), (slow, fast, fraction), density, further)
+
+
+def _axis(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+    axis = values.astype(np.float64)
+    if (
+        axis.ndim != 1
+        or not axis.size
+        or not np.isfinite(axis).all()
+        or (np.diff(axis) <= 0).any()
+    ):
+        raise ValueError(f"{name} is no ascending list of numbers")
+    return axis
+
+
+def _no_prior(path: Path, why: str) -> FileFormatError:
+    return FileFormatError(
+        f"{path} cannot be read as a prior ({why}); expected a file that a fit by "
+        "method bayes has written. Check the path, or learn the prior again"
+    )

@@ -1,0 +1,397 @@
+"""load: a scan with its b-values, directions and mask, from files to a DWI."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.errors import (
+    AcquisitionError,
+    AcquisitionWarning,
+    GeometryWarning,
+    OptionError,
+    ShapeError,
+)
+from ivimkit.io.checksum import sha256
+from ivimkit.io.gradient_files import beside, is_table, near_misses, read_bvals, read_bvecs
+from ivimkit.io.nifti import NiftiFile, open_nifti
+from ivimkit.io.placing import Grid, Placement
+from ivimkit.io.scan_files import AnyPath, ScanFiles, open_mask, open_scan, open_volume
+from ivimkit.scan import masks
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.dwi import DWI, Source
+from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.gradient_checks import odd_lengths
+
+__all__ = ["B_UNITS", "check_map", "load", "load_map"]
+
+B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01}
+"""Units of b-values, with their factor to s/mm^2."""
+
+_HIGHEST_IN_UNIT = {"ms/um2": 100.0, "s/cm2": math.inf}
+
+
+def load(
+    scan: AnyPath | Sequence[AnyPath],
+    bvals: AnyPath | ArrayLike | None = None,
+    bvecs: AnyPath | ArrayLike | None = None,
+    mask: AnyPath | ArrayLike | None = None,
+    *,
+    b_unit: str = "s/mm2",
+    average: str = "auto",
+    tolerance: float | None = None,
+) -> DWI:
+    """Load a diffusion-weighted scan.
+
+    Everything is checked before the image data are read. An uncompressed file that needs no
+    scaling is memory-mapped; integers stay integers; scaled data become float32.
+
+    Parameters
+    ----------
+    scan : path or sequence of paths
+        A 4-D NIfTI file, or one 3-D file per b-value.
+    bvals : path or array_like, optional
+        b-values, as numbers or as an FSL file; by default the ``.bval`` file beside the scan, or
+        the one that it inherits in a BIDS data set. A gradient table (x y z b, as MRtrix writes
+        it) holds directions, too.
+    bvecs : path or array_like, optional
+        Directions, shape (n, 3) or an FSL file; by default the ``.bvec`` file beside the scan,
+        if there is one. Their length does not matter.
+    mask : path or array_like, optional
+        Voxels to fit, where > 0. A file is placed by position: turned, cut or padded where its
+        voxels are those of the scan in another order, resampled (nearest neighbour) where they
+        are others, refused where it does not overlap with the scan, and used voxel by voxel
+        where it or the scan has no position. An array has the shape of the scan. ``"auto"``,
+        ``"auto:body"`` or ``"auto:brain"``: found in the scan, see `ivimkit.masks`; a file of
+        that name is ``"./auto"``.
+    b_unit : {"s/mm2", "ms/um2", "s/cm2"}
+        Unit of the b-values in the file or in `bvals`; they are converted to s/mm^2.
+    average : {"auto", "geometric", "arithmetic", "none"}
+        How the volumes of a shell become one value, see `DWI`.
+    tolerance : float, optional
+        b-values this close are one shell, in s/mm^2, see `Acquisition`.
+
+    Returns
+    -------
+    DWI
+
+    Raises
+    ------
+    FileFormatError
+        If a file is missing, damaged, or of the wrong kind.
+    AcquisitionError
+        If there are no b-values, or they cannot be right.
+    ShapeError
+        If scan, b-values, directions and mask do not fit each other, or the mask is empty.
+    OptionError
+        If `b_unit` or `average` is unknown.
+
+    Warns
+    -----
+    GeometryWarning
+        If the mask, or a file of the list, has another affine than the scan, or the header of
+        the scan had to be interpreted.
+    AcquisitionWarning
+        If directions of weighted volumes are not of length 1: the b-values may be nominal.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, nibabel as nib, ivimkit as ik
+    >>> from pathlib import Path
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> nib.save(nib.Nifti1Image(np.ones((4, 4, 2, 3), "int16"), np.eye(4)), folder / "dwi.nii")
+    >>> _ = (folder / "dwi.bval").write_text("0 100 800")
+    >>> ik.load(folder / "dwi.nii").fit_bvals.tolist()
+    [0.0, 100.0, 800.0]
+    """
+    kind = masks.kind_of(mask) if isinstance(mask, str) else None
+    files = open_scan(scan)
+    bvals = numbers_of(bvals)
+    paths = {
+        "bvals": _path_of(bvals, files, "bval"),
+        "bvecs": _path_of(bvecs, files, "bvec"),
+        "mask": Path(mask) if kind is None and isinstance(mask, str | PathLike) else None,
+    }
+    b = _read_bvals(bvals, paths["bvals"], files, b_unit)
+    table = paths["bvals"]
+    if paths["bvecs"] is None and bvecs is None and table is not None and is_table(table):
+        paths["bvecs"] = table
+    acquisition = Acquisition(
+        b, _read_bvecs(bvecs, paths["bvecs"], files.shape[-1]), tolerance=tolerance
+    )
+    odd = odd_lengths(acquisition.bvals, acquisition.bvecs, differ=paths["bvecs"] is None)
+    if odd is not None:
+        warnings.warn(f"{paths['bvecs'] or 'bvecs'}: {odd}", AcquisitionWarning, stacklevel=2)
+    inside = None if kind is not None else mask
+    if paths["mask"] is not None:
+        inside = _read_mask(paths["mask"], files)
+    # The constructor makes all other checks, so it first sees a stand-in that takes no memory.
+    checked = DWI(
+        np.broadcast_to(np.float32(0), files.shape),
+        acquisition,
+        mask=inside,  # type: ignore[arg-type]
+        geometry=files.geometry,
+        average=average,
+    )
+    signal, sources = _read_and_hash(files, paths)
+    dwi = DWI(
+        signal,
+        acquisition,
+        mask=checked.mask,
+        geometry=checked.geometry,
+        average=average,
+        sources=sources,
+    )
+    return dwi if kind is None else masks.masked(dwi, kind)
+
+
+def load_map(path: AnyPath, like: DWI | None = None) -> NDArray[Any]:
+    """Load the array of a NIfTI file, such as a label map or a parameter to be fixed.
+
+    Parameters
+    ----------
+    path : path
+        NIfTI file.
+    like : DWI, optional
+        A scan, to have the map on its voxels by position: turned, cut or padded where the voxels
+        are the same ones in another order, otherwise by linear interpolation. NaN where the map
+        says nothing. A map without a position (both NIfTI codes 0) is taken voxel by voxel if it
+        has the shape of the scan.
+
+    Returns
+    -------
+    ndarray
+        Of the type of the file, or float where the file says that numbers are scaled; float64
+        on the voxels of a scan.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged, or of the wrong kind.
+    ShapeError
+        If it does not overlap with the scan, has several volumes, or has another shape and one
+        of them has no position.
+
+    Warns
+    -----
+    GeometryWarning
+        If the map is not on the voxels of the scan, or has no position.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, ivimkit as ik
+    >>> from pathlib import Path
+    >>> dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
+    >>> path = Path(tempfile.mkdtemp()) / "sigma.nii.gz"
+    >>> ik.io.save_map(np.full(dwi.shape, 12.5), path, dwi.geometry)
+    >>> ik.io.load_map(path, dwi).shape
+    (16, 12, 1)
+    """
+    if like is None:
+        return open_nifti(Path(path)).read()
+    file, placed = _on(path, like)
+    array = file.read().reshape(file.volume, order="F")
+    found = placed.values(array).reshape(like.shape)
+    message = placed.message(f"the map {path}", file.volume, file.geometry, "linear")
+    if message:
+        lost = int(np.count_nonzero(np.isnan(found) & like.mask))
+        none = int(np.count_nonzero(np.isnan(array)))
+        if lost and not none:
+            message += f". {lost} of the {like.n_voxels} voxels of the mask lie outside of it"
+        warnings.warn(message, GeometryWarning, stacklevel=2)
+    return found
+
+
+def check_map(path: AnyPath, dwi: DWI) -> None:
+    """Check that a map can be put on the voxels of a scan, before it is used beside it.
+
+    Only the header of the file is read, see `load_map`.
+
+    Parameters
+    ----------
+    path : path
+        NIfTI file.
+    dwi : DWI
+        The scan.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged, or of the wrong kind.
+    ShapeError
+        If it does not overlap with the scan, has several volumes, or has another shape and one
+        of them has no position.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, ivimkit as ik
+    >>> from pathlib import Path
+    >>> dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
+    >>> path = Path(tempfile.mkdtemp()) / "sigma.nii.gz"
+    >>> ik.io.save_map(np.full(dwi.shape, 12.5), path, dwi.geometry)
+    >>> ik.io.check_map(path, dwi)
+    """
+    _on(path, dwi)
+
+
+def _on(path: AnyPath, dwi: DWI) -> tuple[NiftiFile, Placement]:
+    file = open_volume(Path(path), "a map")
+    name = f"the map {path}"
+    return file, Placement.of(name, file.volume, file.geometry, Grid.of(dwi))
+
+
+def numbers_of(bvals: Any) -> Any:
+    """Return b-values that were written out, like ``"0,10,20"``, as numbers; others as they are.
+
+    A file of that name goes first.
+    """
+    if not isinstance(bvals, str | PathLike) or _is_there(bvals):
+        return bvals
+    words = os.fspath(bvals).replace(",", " ").split()
+    try:
+        return [float(word) for word in words] if len(words) > 1 else bvals
+    except ValueError:
+        return bvals
+
+
+def _is_there(path: AnyPath) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
+
+
+def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> Path | None:
+    """Return the file of b-values or directions: the named one, or the one beside the scan."""
+    if isinstance(given, str | PathLike):
+        return Path(given)
+    if given is None and not files.stacked:
+        return beside(files.files[0].path, kind)
+    return None
+
+
+def _read_bvals(
+    given: Any, path: Path | None, files: ScanFiles, b_unit: str
+) -> NDArray[np.float64]:
+    """Return the b-values in s/mm^2, checked on their own and against the number of volumes."""
+    if b_unit not in B_UNITS:
+        raise OptionError(f"b_unit is {b_unit!r}; expected one of {', '.join(B_UNITS)}")
+    if given is None and path is None:
+        raise AcquisitionError(_no_bvals(files))
+    name = str(path or "bvals")
+    b = read_bvals(path) if path else given
+    try:
+        b = _in_s_mm2(b, b_unit)
+        found = Acquisition(b).bvals
+    except AcquisitionError as error:
+        raise AcquisitionError(f"{name}: {error}") from None
+    if len(found) != files.shape[-1]:
+        hint = (
+            " Twice as many: are there decimal commas (0,0 10,0)?"
+            if len(found) == 2 * files.shape[-1]
+            else ""
+        )
+        raise ShapeError(
+            f"{name} has {len(found)} b-values and {files.name} has {files.shape[-1]} volumes; "
+            f"expected one b-value per volume. Check that they belong together.{hint}"
+        )
+    return found
+
+
+def _read_bvecs(given: Any, path: Path | None, n_volumes: int) -> NDArray[np.float64] | None:
+    if path is None:
+        return given  # type: ignore[no-any-return]
+    vectors = read_bvecs(path)
+    if len(vectors) != n_volumes:
+        raise ShapeError(
+            f"{path} has {len(vectors)} directions and there are {n_volumes} volumes; expected "
+            "one direction per volume. Check that they belong together"
+        )
+    return vectors
+
+
+def _read_mask(path: Path, files: ScanFiles) -> NDArray[np.bool_]:
+    """Return the voxels inside a mask, on those of the scan."""
+    file, placed = open_mask(path, files)
+    with np.errstate(invalid="ignore"):
+        inside = file.read().reshape(file.volume, order="F") > 0
+    found = placed.numbers(inside.view(np.uint8)).astype(bool)
+    name = f"the mask {path}"
+    if inside.any() and not found.any():
+        raise ShapeError(
+            f"{name} has no voxel on {files.name}; expected some. Check that they belong together"
+        )
+    message = placed.message(name, file.volume, file.geometry, "nearest neighbour")
+    if message:
+        if placed.by_position:
+            message += _share_kept(inside, found, file.geometry, files.geometry)
+        warnings.warn(message, GeometryWarning, stacklevel=3)
+    return found
+
+
+def _share_kept(
+    before: NDArray[np.bool_], after: NDArray[np.bool_], own: Geometry, scan: Geometry
+) -> str:
+    """Say how large a mask is before and after, if that changes by a tenth."""
+    sizes = [
+        int(np.count_nonzero(inside)) * math.prod(geometry.voxel_size) / 1000.0
+        for inside, geometry in ((before, own), (after, scan))
+    ]
+    if abs(sizes[1] - sizes[0]) < 0.1 * sizes[0]:
+        return ""
+    return f"; it changes from {sizes[0]:.3g} to {sizes[1]:.3g} ml"
+
+
+def _read_and_hash(
+    files: ScanFiles, paths: dict[str, Path | None]
+) -> tuple[NDArray[Any], list[Source]]:
+    """Read the scan while another thread computes the checksums: both release the GIL."""
+    named = [("scan", file.path) for file in files.files]
+    named += [(role, path) for role, path in paths.items() if path is not None]
+    with ThreadPoolExecutor(1) as pool:
+        futures = [pool.submit(_source, role, path) for role, path in named]
+        signal = files.read()
+        return signal, [future.result() for future in futures]
+
+
+def _source(role: str, path: Path) -> Source:
+    return Source(role, str(path.resolve()), sha256(path))
+
+
+def _in_s_mm2(b: ArrayLike, unit: str) -> ArrayLike:
+    """Convert b-values to s/mm^2, unless the numbers cannot be in their unit."""
+    if unit == "s/mm2":
+        return b
+    try:
+        given = np.asarray(b, dtype=np.float64)
+    except (TypeError, ValueError):
+        return b
+    if given.max(initial=0.0) > _HIGHEST_IN_UNIT[unit]:
+        raise AcquisitionError(
+            f"the highest b-value is {given.max():g}; expected ms/um^2, that is less than "
+            "about 10. These look like s/mm^2: leave out --b-unit (b_unit)"
+        )
+    return given * B_UNITS[unit]
+
+
+def _no_bvals(files: ScanFiles) -> str:
+    if files.stacked:
+        return (
+            "a list of scans came without b-values; expected one b-value per file. "
+            "Give them as a file or as numbers (--bval FILE or --bval 0,10,20)"
+        )
+    near = ", ".join(path.name for path in near_misses(files.files[0].path, "bval"))
+    return (
+        f"no b-values for {files.name}; expected a file of the same name that ends in .bval or "
+        f".bvals beside it{f'; there is {near}' if near else ''}. Name the file, or give numbers "
+        "(--bval FILE or --bval 0,10,20)"
+    )

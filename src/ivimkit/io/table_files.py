@@ -1,0 +1,371 @@
+"""Tables as files: CSV, TSV, JSON and Excel, told apart by their ending."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ivimkit.errors import FileFormatError, OptionError
+from ivimkit.io.record import plain
+from ivimkit.io.result_folder import absolute
+from ivimkit.io.scan_files import AnyPath
+from ivimkit.io.table_cells import escaped, guarded, unguarded, with_texts
+from ivimkit.io.untrusted_files import reason_of, untrusted
+from ivimkit.writing import check_file, finish, write_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["check_tables", "csv_of", "load_table", "save_tables"]
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_ENDINGS = (*_SEPARATORS, ".json", ".xlsx")
+# Columns that are names, even where they look like numbers: subject 001 is not 1.
+_NOTHING = ["", "NaN", "nan"]
+# A workbook of a kilobyte can claim more cells, or more bytes, than there is memory for.
+_MOST_CELLS = 1 << 22
+_MOST_BYTES = 1 << 28
+_WORDS = ("subject", "session", "scan", "region", "map", "unit")
+
+
+def save_tables(
+    tables: Mapping[str, pd.DataFrame], path: AnyPath, *, overwrite: bool = False
+) -> list[Path]:
+    r"""Save tables: all at once, complete, or not at all.
+
+    Texts stay texts in every spreadsheet: a name that begins like a formula (``=``, ``+``, ``-``,
+    ``@``) is marked as a text in Excel and gets an apostrophe before it in CSV and TSV, which
+    `load_table` takes off again. Control characters are written out, as ``\x07``.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        By name. An Excel file gets a sheet and a JSON file a list for each. CSV and TSV hold one
+        table: the first has the name that is asked for, ``table.csv``, and the others theirs
+        added, ``table_NAME.csv``. Indices become columns.
+    path : path
+        A name that ends in ``.csv``, ``.tsv``, ``.json`` or ``.xlsx``.
+    overwrite : bool
+        Whether existing files may be replaced.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    OptionError
+        If the ending is none of these, or Excel is asked for and openpyxl is not installed.
+    OutputExistsError
+        If a file is there and overwriting was not asked for.
+    InputError
+        If a file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, pandas as pd
+    >>> from pathlib import Path
+    >>> from ivimkit.io import load_table, save_tables
+    >>> path = Path(tempfile.mkdtemp()) / "table.csv"
+    >>> _ = save_tables({"maps": pd.DataFrame({"region": ["liver"], "mean": [1e-3]})}, path)
+    >>> load_table(path)["mean"].tolist()
+    [0.001]
+    """
+    check_tables(tables, path, overwrite=overwrite)
+    target = absolute(path)
+    names = _file_names(list(tables), target)
+    files = list(dict.fromkeys(names.values()))
+    write_folder(target.parent, files, partial(_write, dict(tables), names))
+    return [target.parent / name for name in files]
+
+
+def check_tables(
+    names: Sequence[str] | Mapping[str, Any], path: AnyPath, *, overwrite: bool
+) -> None:
+    """Refuse, before the work, what `save_tables` would refuse.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the tables.
+    path : path
+        Where they are to be saved.
+    overwrite : bool
+        Whether existing files may be replaced.
+
+    Raises
+    ------
+    OptionError
+        If the ending is not known, or Excel is asked for and openpyxl is not installed.
+    OutputExistsError
+        If a file is there and overwriting was not asked for.
+    """
+    target = absolute(path)
+    if _ending(target) == ".xlsx":
+        _need_openpyxl()
+    wanted = [target.parent / name for name in _file_names(list(names), target).values()]
+    finish(target.parent)
+    for path in wanted:
+        check_file(path, overwrite=overwrite)
+
+
+def load_table(path: AnyPath) -> pd.DataFrame:
+    """Load a table that `save_tables` has saved, or another one of the same form.
+
+    Parameters
+    ----------
+    path : path
+        A file that ends in ``.csv``, ``.tsv``, ``.json`` or ``.xlsx``; of several tables in it,
+        the first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Names of subjects, sessions, regions and maps are texts.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged or no table.
+    OptionError
+        If the ending is none of these, or it is Excel and openpyxl is not installed.
+    """
+    file = Path(path)
+    finish(file.parent)
+    ending = _ending(file)
+    try:
+        there = file.is_file()
+        if there:
+            file.open("rb").close()
+    except OSError as error:
+        raise FileFormatError(
+            f"{file} cannot be read ({reason_of(error)}); expected a table. Check path and rights"
+        ) from None
+    if not there:
+        raise FileFormatError(f"there is no file {file}; expected a table. Check the path")
+    if ending == ".xlsx":
+        _need_openpyxl()
+    with untrusted(lambda why: _damaged(file, ending, why)), _without_warnings():
+        table = _READERS[ending](file)
+    if table.empty:
+        raise FileFormatError(f"{file} has no rows; expected a table. Save it again")
+    return table
+
+
+def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
+    """Return a table as the text of a CSV file, its index as columns.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The table. A text that begins like a formula gets an apostrophe before it.
+    separator : str
+        What is between the cells.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from ivimkit.io import csv_of
+    >>> print(csv_of(pd.DataFrame({"region": ["=1+1"], "n": [-3]})), end="")
+    region,n
+    '=1+1,-3
+    """
+    texts = with_texts(_flat(table), lambda text: guarded(escaped(text)))
+    made: str = texts.to_csv(sep=separator, index=False)
+    return made
+
+
+def write_csv(path: Path, table: pd.DataFrame, separator: str = ",") -> None:
+    """Write a table as `csv_of` has it, in place."""
+    path.write_text(csv_of(table, separator), encoding="utf-8", newline="")
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    # Of openpyxl on styles, of pandas on columns of several kinds: nothing of the numbers.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _damaged(file: Path, ending: str, why: str) -> FileFormatError:
+    return FileFormatError(
+        f"{file} is damaged, or not what its name says ({why}); expected a table in {ending}. "
+        "Save it again"
+    )
+
+
+def _read_text(file: Path, separator: str) -> pd.DataFrame:
+    import pandas as pd
+
+    # pandas would shift the columns of rows that are longer than the heads, or cut the rows.
+    warnings.simplefilter("error", pd.errors.ParserWarning)
+    try:
+        table = pd.read_csv(
+            file,
+            sep=separator,
+            dtype=_words(),
+            encoding="utf-8-sig",
+            keep_default_na=False,
+            na_values=_NOTHING,
+            index_col=False,
+            low_memory=False,
+        )
+    except pd.errors.ParserWarning:
+        raise ValueError("it has rows of more cells than there are heads") from None
+    return with_texts(table, unguarded)
+
+
+def _read_json(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(_records(json.loads(file.read_text(encoding="utf-8-sig"))))
+    named = [name for name in _WORDS if name in table.columns]
+    table[named] = table[named].map(str)
+    return table
+
+
+def _read_excel(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    _check_extent(file)
+    table: pd.DataFrame = pd.read_excel(
+        file, dtype=_words(), keep_default_na=False, na_values=_NOTHING
+    )
+    return table
+
+
+def _words() -> Any:
+    return dict.fromkeys(_WORDS, str)
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": partial(_read_text, separator=","),
+    ".tsv": partial(_read_text, separator="\t"),
+    ".json": _read_json,
+    ".xlsx": _read_excel,
+}
+
+
+def _check_extent(file: Path) -> None:
+    """Refuse a workbook that becomes too large: pandas makes all cells up to the last."""
+    openpyxl: Any = import_module("openpyxl")
+    with zipfile.ZipFile(file) as archive:
+        if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
+            raise ValueError(f"it becomes larger than {_MOST_BYTES >> 20} MiB")
+    book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    try:
+        sheet = book.worksheets[0]
+        # What the file says of its extent is not to be trusted.
+        sheet.reset_dimensions()
+        columns = 0
+        for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+            columns = max(columns, len(row))
+            if number * columns > _MOST_CELLS:
+                raise ValueError(f"it has more than {_MOST_CELLS >> 20} million cells")
+    finally:
+        book.close()
+
+
+def _records(content: Any) -> list[dict[str, Any]]:
+    """Return the rows of the first table of a JSON file."""
+    rows = next(iter(content.values()), None) if isinstance(content, dict) else content
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("no list of rows")
+    heads = dict.fromkeys(head for row in rows for head in row)
+    if len(rows) * len(heads) > _MOST_CELLS:
+        raise ValueError(f"it has more than {_MOST_CELLS >> 20} million cells")
+    return [{head: _cell(value) for head, value in row.items()} for row in rows]
+
+
+def _cell(value: Any) -> Any:
+    """Return the value of a cell: a number of as many digits as a number has here, or a text."""
+    if isinstance(value, dict | list):
+        raise ValueError("a cell holds a list or further names")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return math.nan
+    return value
+
+
+def _ending(path: Path) -> str:
+    ending = path.suffix.lower()
+    if ending not in _ENDINGS:
+        raise OptionError(
+            f"{path} is the name of a table; expected one that ends in {', '.join(_ENDINGS)}. "
+            "Name it so"
+        )
+    return ending
+
+
+def _need_openpyxl() -> None:
+    try:
+        import_module("openpyxl")
+    except ImportError:
+        raise OptionError(
+            "openpyxl is needed for tables in Excel; expected it to be installed. Install it "
+            "(pip install 'ivimkit[excel]'), or name a .csv file"
+        ) from None
+
+
+def _file_names(tables: Sequence[str], target: Path) -> dict[str, str]:
+    """Return the file of each table, one for all where the format allows it."""
+    if _ending(target) not in _SEPARATORS:
+        return dict.fromkeys(tables, target.name)
+    others = {name: f"{target.stem}_{name}{target.suffix}" for name in tables[1:]}
+    return {tables[0]: target.name, **others}
+
+
+def _write(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], folder: Path) -> None:
+    first = folder / next(iter(names.values()))
+    ending = _ending(first)
+    if ending in _SEPARATORS:
+        for name, table in tables.items():
+            write_csv(folder / names[name], table, _SEPARATORS[ending])
+        return
+    flat = {name: with_texts(_flat(table), escaped) for name, table in tables.items()}
+    if ending == ".json":
+        rows = {name: table.to_dict("records") for name, table in flat.items()}
+        # JSON has no NaN.
+        content = plain(rows, lambda _: None)
+        first.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    else:
+        import pandas as pd
+
+        # In memory first: a zip file that a full disk cuts short complains once more when it goes.
+        file = io.BytesIO()
+        with pd.ExcelWriter(file, engine="openpyxl") as book:
+            for name, table in flat.items():
+                table.to_excel(book, sheet_name=name, index=False)
+                _mark_texts(book.sheets[name])
+        first.write_bytes(file.getvalue())
+
+
+def _mark_texts(sheet: Any) -> None:
+    """Make the type of each cell with a text a text: openpyxl takes ``=1+1`` for a formula."""
+    for row in sheet.iter_rows():
+        for cell in row:
+            if isinstance(cell.value, str):
+                cell.data_type = "s"
+                # Excel would make a formula of it as soon as somebody edits the cell.
+                cell.quotePrefix = guarded(cell.value) != cell.value
+
+
+def _flat(table: pd.DataFrame) -> pd.DataFrame:
+    named = any(name is not None for name in table.index.names)
+    return table.reset_index() if named else table

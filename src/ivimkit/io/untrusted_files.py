@@ -1,0 +1,89 @@
+"""What files hold is not to be trusted: whatever reading it raises becomes one error."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ivimkit.errors import FileFormatError, IvimkitError
+
+__all__ = ["reason_of", "untrusted"]
+
+_LONGEST = 200
+_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (MemoryError, "it would take more memory than there is"),
+    (RecursionError, "it is nested too deeply"),
+    (OverflowError, "it holds a number that is too large"),
+    (UnicodeError, "it is not text in UTF-8"),
+    (EOFError, "it ends too early"),
+    (zlib.error, "its compressed part is damaged"),
+    (zipfile.BadZipFile, "it is damaged"),
+)
+_KINDS_OF_PYTHON = (AttributeError, TypeError, IndexError, AssertionError, SyntaxError)
+
+
+@contextmanager
+def untrusted(refuse: Callable[[str], IvimkitError]) -> Iterator[None]:
+    """Turn whatever goes wrong with the content of a file into one error with a sentence.
+
+    Parsers raise what they like: numpy, zipfile, json, pandas and openpyxl nearly every exception
+    that Python has, and a list of them is never complete. So this stands around the reading of
+    content, as close to it as can be, and around nothing else.
+
+    Parameters
+    ----------
+    refuse : callable
+        Makes the error of the reason. A `FileFormatError` from within is left as it is, other
+        errors of ivimkit become the reason.
+
+    Examples
+    --------
+    >>> from ivimkit.errors import FileFormatError
+    >>> from ivimkit.io.untrusted_files import untrusted
+    >>> with untrusted(lambda why: FileFormatError(f"x.json is damaged: {why}")):
+    ...     {}["shape"]
+    Traceback (most recent call last):
+    ...
+    ivimkit.errors.FileFormatError: x.json is damaged: it has no 'shape'
+    """
+    try:
+        yield
+    except (FileFormatError, Warning):
+        raise
+    except Exception as error:
+        raise refuse(reason_of(error)) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return why content cannot be read, in words of the field, on one line.
+
+    Parameters
+    ----------
+    error : Exception
+        What a parser has raised.
+
+    Examples
+    --------
+    >>> from ivimkit.io.untrusted_files import reason_of
+    >>> reason_of(RecursionError("maximum recursion depth exceeded"))
+    'it is nested too deeply'
+    """
+    for kind, words in _WORDS:
+        if isinstance(error, kind):
+            return words
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON from line {error.lineno}, column {error.colno} on"
+    if isinstance(error, OSError):
+        return error.strerror or "it cannot be read"
+    if isinstance(error, KeyError) and re.fullmatch(r"'\w{1,60}'", str(error)):
+        return f"it has no {error}"
+    text = " ".join(str(error).split())
+    if "integer string conversion" in text:
+        return "it holds a number of thousands of digits"
+    if not text or isinstance(error, _KINDS_OF_PYTHON):
+        return "its content is of another kind"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,0 +1,118 @@
+"""What can be said of a lesion against its reference: a direction, none found, or unknown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ivimkit.quality.central_values import FEWEST, Estimate, difference_of
+from ivimkit.quality.effect_size import Effect
+
+__all__ = ["Evidence", "Verdict", "judge"]
+
+LEAST_RELIABLE = 0.5
+"""Share of the voxels with a value that must be reliable for a statement about the voxels."""
+
+_NOTHING = Estimate()
+_TRIVIAL = 0.02
+"""Of the reference: a difference of the mean signals up to this contradicts nothing."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one region.
+
+    Parameters
+    ----------
+    voxels : Estimate
+        Median of the voxels that count.
+    reliable, n, of : int
+        Voxels that are reliable, that count, and that have a value.
+    signal : Estimate
+        The fit of the mean signal.
+    """
+
+    voxels: Estimate
+    reliable: int
+    n: int
+    of: int
+    signal: Estimate
+
+    @property
+    def enough(self) -> bool:
+        """Whether the voxels that count stand for the region."""
+        return self.n >= FEWEST and self.n >= LEAST_RELIABLE * self.of
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a map.
+
+    Parameters
+    ----------
+    word : {"lower", "higher", "no difference", "unknown"}
+        How the lesion is; ``no difference`` says that none was found.
+    basis : {"voxels", "mean signal", "none"}
+        What it rests on.
+    lesion, reference, difference : Estimate
+        Both, and lesion minus reference.
+    why : str
+        Why it is unknown; empty otherwise.
+    """
+
+    word: str
+    basis: str
+    lesion: Estimate = _NOTHING
+    reference: Estimate = _NOTHING
+    difference: Estimate = _NOTHING
+    why: str = ""
+
+
+def judge(lesion: Evidence, reference: Evidence, means: Effect) -> Verdict:
+    """Say what the evidence allows.
+
+    The reliable voxels decide by the 95 % limits of the difference of their medians, if there are
+    enough of them, else the fits of the mean signals. Where the limits leave out 0 and something
+    else speaks for the other direction, or for none, the answer is unknown.
+
+    Parameters
+    ----------
+    lesion, reference : Evidence
+        Of both regions.
+    means : Effect
+        Of the voxels, whose interval of g is about the means.
+
+    Returns
+    -------
+    Verdict
+    """
+    of_signals = difference_of(lesion.signal, reference.signal)
+    if lesion.enough and reference.enough:
+        basis, pair = "voxels", (lesion.voxels, reference.voxels)
+    elif of_signals.known:
+        basis, pair = "mean signal", (lesion.signal, reference.signal)
+    else:
+        few = f"only {lesion.n} of {lesion.of} and {reference.n} of {reference.of}"
+        return Verdict("unknown", "none", why=f"{few} voxels are reliable")
+    difference = difference_of(*pair)
+    if not difference.known:
+        return Verdict("unknown", basis, *pair, difference, "there are no limits")
+    if difference.low <= 0.0 <= difference.high:
+        return Verdict("no difference", basis, *pair, difference)
+    word = "lower" if difference.value < 0.0 else "higher"
+    why = _doubt(word, difference, of_signals, reference, means) if basis == "voxels" else ""
+    return Verdict("unknown" if why else word, basis, *pair, difference, why)
+
+
+def _doubt(
+    word: str, difference: Estimate, of_signals: Estimate, reference: Evidence, means: Effect
+) -> str:
+    """Return what speaks against the direction of the medians; nothing if nothing does."""
+    sign = math.copysign(1.0, difference.value)
+    least = _TRIVIAL * abs(reference.signal.value)
+    if math.isfinite(of_signals.value) and sign * of_signals.value < -least:
+        other = {"lower": "higher", "higher": "lower"}[word]
+        return f"the voxels are {word}, the mean signal is {other}"
+    if math.isfinite(means.g) and means.g_lo <= 0.0 <= means.g_hi:
+        return "medians and means of the voxels disagree"
+    return ""

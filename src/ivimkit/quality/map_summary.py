@@ -1,0 +1,77 @@
+"""Summaries of the maps of a result over all voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ivimkit.extend.derived_maps import describe
+from ivimkit.quality.table_rows import finite, map_names, quartiles, table_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ivimkit.fitting.result import FitResult
+
+__all__ = ["summary_rows", "summary_table"]
+
+
+def summary_table(result: FitResult, maps: Sequence[str] | None = None) -> pd.DataFrame:
+    """Summarise each map over all voxels that have a value.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    maps : sequence of str, optional
+        Which maps; all by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per map: ``unit``, ``n`` (voxels with a value), ``median``, ``q25``, ``q75``.
+
+    Raises
+    ------
+    OptionError
+        If the result has no such map.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(16, 12, 1))
+    >>> ik.quality.summary_table(ik.fit(made.dwi)).loc["D", "unit"]
+    'mm^2/s'
+    """
+    return table_of(summary_rows(result, maps), "map")
+
+
+def summary_rows(
+    result: FitResult, maps: Sequence[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the rows of `summary_table` by map, for those who do not wait for pandas.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    maps : sequence of str, optional
+        Which maps; all by default.
+
+    Returns
+    -------
+    dict of str to dict
+        What the columns of `summary_table` hold.
+
+    Raises
+    ------
+    OptionError
+        If the result has no such map.
+    """
+    rows = {}
+    for name in map_names(result, maps):
+        values = finite(result.maps[name])
+        q25, median, q75 = quartiles(values)
+        unit = describe(name, result.model.parameters).unit
+        rows[name] = {"unit": unit, "n": values.size, "median": median, "q25": q25, "q75": q75}
+    return rows

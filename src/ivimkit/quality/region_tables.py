@@ -1,0 +1,233 @@
+"""Tables of regions: each map in each region, and what became of the voxels."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.errors import OptionError, RegionWarning, ShapeError
+from ivimkit.extend.derived_maps import describe
+from ivimkit.fitting.result import FitResult
+from ivimkit.quality.distribution import distribution
+from ivimkit.quality.region_extent import diameter_mm, volume_ml
+from ivimkit.quality.region_fit import roi_fit
+from ivimkit.quality.table_rows import finite, labelled, map_names, table_of
+from ivimkit.scan.labels import Labels
+from ivimkit.status import count
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["roi_status", "roi_table"]
+
+
+def roi_table(
+    result: FitResult,
+    labels: ArrayLike | Labels,
+    label_names: Mapping[int, str] | None = None,
+    *,
+    maps: Sequence[str] | None = None,
+    mean_fit: bool | FitResult | None = None,
+    reliable_only: bool = False,
+) -> pd.DataFrame:
+    """Summarise each map in each region.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    labels : Labels or array_like of int, shape of the maps
+        Region of each voxel; 0 is none. A mask works as well. See `ivimkit.load_labels`.
+    label_names : mapping of int to str, optional
+        Names of the regions; by default those of the labels, or the numbers.
+    maps : sequence of str, optional
+        Which maps; all by default.
+    mean_fit : bool or FitResult, optional
+        Whether to fit the mean signal of each region beside; by default if the result has its
+        scan at hand (``result.dwi``; ``ivimkit.load_result(folder, scan=True)``). Or these fits,
+        if `roi_fit` has made them already.
+    reliable_only : bool
+        Whether the statistics leave out voxels whose value the data do not identify, see
+        `ivimkit.FitResult.reliable`; they count as missing then. By default they are of all
+        voxels with a value.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per region and map:
+
+        - ``unit``; ``n``, voxels that count, by default all with a value, ``missing``, the
+          others, and ``reliable``, voxels whose value the data identify;
+        - ``mean``, ``sd`` (n - 1), ``cv`` (sd / abs(mean)), ``median``, ``q25``, ``q75``,
+          ``iqr`` (q75 - q25), ``p5`` and ``p95``, percentiles by linear interpolation;
+        - ``skewness`` and ``kurtosis``: adjusted Fisher-Pearson G1 and G2, as Excel, SAS and SPSS
+          have them; kurtosis is the excess, 0 for a normal distribution;
+        - ``entropy``: Shannon entropy, in bits, of a histogram whose bins are 1/64 of the display
+          range of the map wide (of the range of the values in all regions, where the map has no
+          display range) and go on beyond it;
+        - ``volume_ml`` and ``diameter_mm`` of the region: number of voxels times their volume,
+          and the largest distance between two of their corners, in three dimensions;
+        - ``roi_fit``: the fit of the region's mean signal, with ``roi_fit_sd``, ``roi_fit_lo``
+          and ``roi_fit_hi``, see `roi_fit`, and ``roi_fit_status``, the names of the flags of
+          that fit, ``OK`` where there is nothing to report; these columns only with `mean_fit`.
+
+    Raises
+    ------
+    ShapeError
+        If the labels have another shape than the maps, there is no region, or the fits in
+        `mean_fit` are not one per region.
+    OptionError
+        If the result has no such map, or `mean_fit` is asked for and cannot be, see `roi_fit`.
+
+    Warns
+    -----
+    RegionWarning
+        If the scan is at hand and the mean signals cannot be fitted all the same.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(16, 12, 1))
+    >>> table = ik.quality.roi_table(ik.fit(made.dwi), made.labels, made.label_names)
+    >>> table.loc[("liver", "D"), "n"] > 0
+    np.True_
+
+    References
+    ----------
+    Joanes DN, Gill CA. J R Stat Soc D 1998;47:183-189. doi:10.1111/1467-9884.00122
+    Zwanenburg A et al. Radiology 2020;295:328-338. doi:10.1148/radiol.2020191145
+    """
+    known, names = labelled(labels, result, label_names), map_names(result, maps)
+    # Positions, not masks: with a hundred regions, whole volumes would be looked through for each.
+    inside = {region: np.nonzero(np.atleast_1d(known[region])) for region in known}
+    extents = {region: _extent(known[region], result.geometry.affine) for region in known}
+    fits = _fits(result, known, mean_fit)
+    rows = {}
+    for name in names:
+        # Outside the inner loop: each look-up of a map spreads it over the volume.
+        values = np.atleast_1d(result.maps[name])
+        reliable = np.atleast_1d(result.reliable(name))
+        unit = describe(name, result.model.parameters).unit
+        limits = _limits(result, name, values, known.array != 0)
+        for position, (region, at) in enumerate(inside.items()):
+            rows[region, name] = {
+                "unit": unit,
+                **distribution((reliable if reliable_only else values)[at], limits),
+                "reliable": int(np.count_nonzero(np.isfinite(reliable[at]))),
+                **extents[region],
+                **({} if fits is None else _fitted(fits, name, position)),
+            }
+    order = [(region, name) for region in inside for name in names]
+    return table_of({key: rows[key] for key in order}, ("region", "map"))
+
+
+def roi_status(
+    result: FitResult,
+    labels: ArrayLike | Labels,
+    label_names: Mapping[int, str] | None = None,
+) -> pd.DataFrame:
+    """Count the voxels of each region, and those of each status.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    labels : Labels or array_like of int, shape of the maps
+        Region of each voxel; 0 is none.
+    label_names : mapping of int to str, optional
+        Names of the regions; by default those of the labels, or the numbers.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per region: ``voxels``, ``volume_ml``, ``diameter_mm`` as in `roi_table`, and one
+        column with the number of voxels for each status flag that occurs in any region, ``OK``
+        (nothing to report) among them. A voxel with two flags counts in both.
+
+    Raises
+    ------
+    ShapeError
+        If the labels have another shape than the maps, or there is no region.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(16, 12, 1))
+    >>> table = ik.quality.roi_status(ik.fit(made.dwi), made.labels, made.label_names)
+    >>> int(table.loc["liver", "voxels"]) == int((made.labels == 1).sum())
+    True
+    """
+    known, affine = labelled(labels, result, label_names), result.geometry.affine
+    parameters = result.model.parameters
+    found = {region: count(result.status[known[region]], parameters) for region in known}
+    flags = sorted({name for counts in found.values() for name in counts}, key=_ok_first)
+    rows = {
+        region: {
+            "voxels": int(np.count_nonzero(known[region])),
+            **_extent(known[region], affine),
+            **{name: counts.get(name, 0) for name in flags},
+        }
+        for region, counts in found.items()
+    }
+    return table_of(rows, "region")
+
+
+def _fits(result: FitResult, labels: Labels, wanted: bool | FitResult | None) -> FitResult | None:
+    """Return the fits of the mean signals; None if they are not wanted, or cannot be."""
+    if isinstance(wanted, FitResult):
+        if wanted.shape != (len(labels),):
+            raise ShapeError(
+                f"mean_fit has shape {wanted.shape} and there are {len(labels)} regions; expected "
+                "the fits that roi_fit makes of these labels"
+            )
+        return wanted
+    if wanted is False or (wanted is None and result.dwi is None):
+        return None
+    try:
+        return roi_fit(result, labels)
+    except OptionError as error:
+        if wanted:
+            raise
+        warnings.warn(f"no fit of the mean signals: {error}", RegionWarning, stacklevel=3)
+        return None
+
+
+def _ok_first(name: str) -> tuple[bool, str]:
+    return name != "OK", name
+
+
+def _extent(inside: NDArray[np.bool_], affine: NDArray[np.float64]) -> dict[str, float]:
+    return {"volume_ml": volume_ml(inside, affine), "diameter_mm": diameter_mm(inside, affine)}
+
+
+def _limits(
+    result: FitResult, name: str, values: NDArray[Any], inside: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return the range of the histogram of a map: of its display, or of the values."""
+    low, high = describe(name, result.model.parameters).display
+    if not (math.isnan(low) or math.isnan(high)):
+        return low, high
+    valid = finite(values[np.atleast_1d(inside)])
+    return (float(valid.min()), float(valid.max())) if valid.size else (0.0, 0.0)
+
+
+def _fitted(fits: FitResult, name: str, position: int) -> dict[str, float | str]:
+    """Return the fit of the mean signal of a region; NaN where it has no such number."""
+    columns = {"roi_fit": name, **{f"roi_fit_{end}": f"{name}_{end}" for end in _ENDS}}
+    return {
+        **{
+            column: float(fits.maps[key][position]) if key in fits.maps else math.nan
+            for column, key in columns.items()
+        },
+        "roi_fit_status": " ".join(
+            count(fits.status[position : position + 1], fits.model.parameters)
+        ),
+    }
+
+
+_ENDS = ("sd", "lo", "hi")

@@ -1,0 +1,147 @@
+"""What faults of a scan leave in the residuals of a fit, and which of them there are."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.engine import evaluate, gradients
+from ivimkit.quality.fit_residuals import Residuals
+
+__all__ = ["LEAST_DRIFT", "LEAST_SHIFT", "Faults", "relative_signal"]
+
+LEAST_SHIFT = 1.0
+"""A b-value stands out from this distance from the fit of the others, % of S0. A wrong b-value
+of that effect is 2 % off at b = 1000 and 10 % at b = 100."""
+
+LEAST_DRIFT = 3.0
+"""The same of a drift from the first volume to the last, % of the signal."""
+
+EXPLAINED = 0.7
+"""Share of the mean residual, squared, that one fault must explain to be named."""
+
+FEWEST_VOXELS = 50
+"""Of slices that count."""
+
+_FEWEST_SPARE = 3
+"""Degrees of freedom without which any pattern looks like one b-value's."""
+
+_LEAST_SEEN = 0.05
+"""Share of a fault, squared, that the fit must leave in the residuals."""
+
+_IN_ORDER = 0.7
+"""Correlation of time and b from which on drift and the shape of the decay are mixed up."""
+
+_MOST_FAULTS = 3
+_MOST_OF = 2 / 3
+"""Share of slices and volumes that must show a wrong b-value."""
+
+
+class Faults:
+    """What a fit leaves of faults, and which of them the residuals look like.
+
+    Values are in % of S0, times the root of their weight.
+    """
+
+    def __init__(self, residuals: Residuals) -> None:
+        self._of = residuals
+        self._root = np.sqrt(residuals.weights)
+        self._mean = residuals.mean * self._root
+        self._operator = _projection(residuals)
+        self.signal = relative_signal(residuals, residuals.bvals)
+        self.drift = self._find_drift()
+        """From the first volume to the last, % of the signal; 0 if none is seen."""
+
+    def _find_drift(self) -> float:
+        of = self._of
+        if not self._enough() or self._in_order():
+            return 0.0
+        time = (of.volumes - of.volumes.min()) / np.ptp(of.volumes)
+        pattern = (time - 0.5) * self.signal[of.shell]
+        averages = np.bincount(of.shell, pattern) / np.bincount(of.shell)
+        root = np.where(self._root > 0, self._root, 1.0)
+        followed = averages - (self._operator @ (averages * self._root)) / root
+        weight = (of.weights / of.counts)[of.shell]
+        left = pattern - followed[of.shell]
+        size, share = _match(left * np.sqrt(weight), of.by_volume * np.sqrt(weight))
+        seen = (weight @ left**2) >= _LEAST_SEEN * (weight @ pattern**2)
+        found = seen and share >= EXPLAINED and abs(size) >= LEAST_DRIFT
+        return size if found else 0.0
+
+    def wrong(self) -> list[tuple[int, float]]:
+        """Return number of the b-value and shift in % of S0, the clearest first."""
+        found: list[tuple[int, float]] = []
+        rest, patterns = self._mean, self._operator * self._root
+        # What stands out at the lowest b is not its b-value: the model, or the gain.
+        seen = np.diagonal(self._operator) >= _LEAST_SEEN
+        seen &= self._of.bvals > self._of.bvals.min()
+        # Drift moves the mean of every b-value, each by its own time.
+        while self._enough() and not self.drift and len(found) < _MOST_FAULTS:
+            matches = [_match(pattern, rest) for pattern in patterns.T]
+            share = np.where(seen, [share for _, share in matches], 0.0)
+            number = int(share.argmax())
+            size = matches[number][0]
+            if share[number] < EXPLAINED or abs(size) < LEAST_SHIFT:
+                break
+            if min(self.slices_with(number, size)[0], self._volumes_with(number)) < _MOST_OF:
+                break
+            found.append((number, size))
+            rest = rest - size * patterns[:, number]
+        return found
+
+    def slices_with(self, number: int, size: float) -> tuple[float, str]:
+        """Return the share of slices that show half the shift or more, in numbers and words."""
+        large = self._of.n_by_slice >= min(FEWEST_VOXELS, self._of.n_by_slice.max())
+        pattern = self._operator[:, number] * self._root[number]
+        each = self._of.by_slice[large] * self._root @ pattern / (pattern @ pattern)
+        there, total = int(np.count_nonzero(each / size >= 0.5)), int(large.sum())
+        words = "all slices" if there == total else f"{there} of {total} slices"
+        return there / total, words if total > 1 else ""
+
+    def _volumes_with(self, number: int) -> float:
+        """Return the share of the volumes of a b-value that show half its shift or more."""
+        own = self._of.by_volume[self._of.shell == number]
+        return float(np.mean(own / self._of.mean[number] >= 0.5))
+
+    def _in_order(self) -> bool:
+        """Return whether b rises (or falls) with time: drift then looks like another decay."""
+        rank = np.unique(self._of.bvals[self._of.shell], return_inverse=True)[1]
+        return bool(abs(np.corrcoef(self._of.volumes, rank)[0, 1]) >= _IN_ORDER)
+
+    def _enough(self) -> bool:
+        n_values = int(np.count_nonzero(self._of.weights))
+        return n_values - self._of.model.n_free >= _FEWEST_SPARE
+
+
+def _projection(residuals: Residuals) -> NDArray[np.float64]:
+    """Return what a fit makes of changes of the weighted signal, the mean over voxels."""
+    model = residuals.model
+    free = [
+        k
+        for k, parameter in enumerate(model.parameters)
+        if not parameter.fixed and parameter.name not in model.fixed_maps
+    ]
+    slopes = gradients(model, residuals.examples, residuals.bvals)[..., free]
+    slopes = slopes * np.sqrt(residuals.weights)[:, np.newaxis]
+    length = np.linalg.norm(slopes, axis=1, keepdims=True)
+    basis, strength, _ = np.linalg.svd(
+        slopes / np.where(length > 0, length, 1.0), full_matrices=False
+    )
+    basis = basis * (strength > 1e-6 * strength.max(axis=1, keepdims=True))[:, np.newaxis]
+    followed: NDArray[np.float64] = np.mean(basis @ basis.transpose(0, 2, 1), axis=0)
+    return np.eye(residuals.bvals.size) - followed
+
+
+def relative_signal(residuals: Residuals, bvals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean fitted signal at b-values by that at b = 0."""
+    signal = evaluate(residuals.model, residuals.examples, np.append(bvals, 0.0)).sum(axis=0)
+    return np.asarray(signal[:-1] / signal[-1])
+
+
+def _match(pattern: NDArray[np.float64], seen: NDArray[np.float64]) -> tuple[float, float]:
+    """Return how much of a pattern there is, and the share of all squares that it explains."""
+    power, total = float(pattern @ pattern), float(seen @ seen)
+    if power <= 0 or total <= 0:
+        return 0.0, 0.0
+    product = float(pattern @ seen)
+    return product / power, product**2 / (power * total)

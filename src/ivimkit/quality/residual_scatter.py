@@ -1,0 +1,71 @@
+"""Places where residuals scatter more than is usual: volumes that moved, slices of volumes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.quality.fit_residuals import Residuals
+from ivimkit.quality.residual_faults import FEWEST_VOXELS
+
+__all__ = ["Scatter"]
+
+LEAST_EXCESS = 1.5
+"""A slice or volume stands out by this much beyond its due, root mean square, % of S0."""
+
+FACTOR = 1.6
+"""And by this factor. The root mean square of noise in 50 voxels, the fewest that count, has a
+standard error of 1 / sqrt(100), so that chance is six of them away."""
+
+SYSTEMATIC = 0.7
+"""Share of the excess of a volume, squared, that is proportional to signal and slope from which
+on the volume is too bright or dark as a whole. Of a volume that moved it is less: it has edges."""
+
+
+class Scatter:
+    """Which volumes, and which slices of them, have more residual than is usual.
+
+    Usual is the median over slices or volumes: one bad place does not move it.
+    """
+
+    def __init__(self, residuals: Residuals) -> None:
+        large = residuals.n_by_slice >= FEWEST_VOXELS
+        spread, slices = residuals.spread[large], residuals.slices[large]
+        self.shifted: list[int] = []
+        self.moved: list[int] = []
+        self.places: list[tuple[int, list[int], NDArray[np.float64]]] = []
+        if not spread.size or not (spread > 0).all():
+            return
+        of_volume = np.median(spread, axis=0)
+        usual = np.full_like(of_volume, np.median(of_volume))
+        self.ratio = of_volume / usual
+        for number in _standing_out(of_volume, usual):
+            excess = of_volume[number] ** 2 - usual[number] ** 2
+            whole = residuals.systematic[number] ** 2 >= SYSTEMATIC * excess
+            if not whole:
+                self.moved.append(number)
+            elif _differs_from_its_shell(residuals, number):
+                self.shifted.append(number)
+        # Of two slices there is no telling which is the odd one.
+        for slice_, own in zip(slices, spread, strict=True) if len(spread) > 2 else ():
+            cells = _standing_out(own, of_volume)
+            if cells:
+                self.places.append((int(slice_), cells, own / of_volume))
+
+
+def _standing_out(values: NDArray[np.float64], usual: NDArray[np.float64]) -> list[int]:
+    """Return which root mean squares exceed the usual ones, the largest and those near it."""
+    excess = np.sqrt(np.maximum(values**2 - usual**2, 0.0))
+    ratio = np.where(excess >= LEAST_EXCESS, values / usual, 0.0)
+    # A displaced volume pulls the fit, and so raises the residuals of its neighbours, too.
+    least = max(FACTOR, 0.7 * float(ratio.max()))
+    return [int(number) for number in np.flatnonzero(ratio >= least)]
+
+
+def _differs_from_its_shell(residuals: Residuals, number: int) -> bool:
+    """Return whether a volume stands out from the others of its b-value, too.
+
+    If they all do it is the b-value or the model, and if it is alone nobody knows.
+    """
+    own, shell = residuals.by_volume[number], residuals.mean[residuals.shell[number]]
+    return bool(abs(own - shell) >= 0.5 * abs(own))

@@ -1,0 +1,196 @@
+"""Traffic lights: what speaks for and against a result, with the reason and what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ivimkit import noise as noises
+from ivimkit.errors import NoiseError
+from ivimkit.quality.status_checks import fitted_voxels, or_bayes, status_lights
+from ivimkit.quality.traffic_light import THRESHOLDS, WORDS, Light, Threshold
+from ivimkit.rounding import thousands
+from ivimkit.scan.coverage import CoverageRange
+
+if TYPE_CHECKING:
+    from ivimkit.fitting.result import FitResult
+    from ivimkit.noise import NoiseEstimate
+    from ivimkit.quality.residual_findings import Finding
+    from ivimkit.quality.voxels_and_signal import Disagreement
+
+__all__ = ["THRESHOLDS", "WORDS", "Light", "Threshold", "lights"]
+
+
+def lights(
+    result: FitResult,
+    *,
+    noise: NoiseEstimate | None = None,
+    findings: Sequence[Finding] | None = None,
+    regions: Sequence[Disagreement] | None = None,
+) -> tuple[Light, ...]:
+    """Judge a result: the fit, the acquisition, the noise and the residuals.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    noise : NoiseEstimate, optional
+        Noise of one volume; by default that which the fit was given, else that from repeated
+        volumes if the scan is at hand and has them, else that from the residuals.
+    findings : sequence of Finding, optional
+        What the residuals show, see `residual_findings`; that light is grey without them.
+    regions : sequence of Disagreement, optional
+        Regions whose voxels and mean signal disagree, see `disagreements`; there is no such light
+        without them.
+
+    Returns
+    -------
+    tuple of Light
+        Voxels without a fit, perfusion not detected and tissue not detected (models with a
+        perfusion fraction), values at a bound, coverage of the decay, distinct b-values,
+        signal-to-noise ratio, residuals, voxels and mean signal; voxels without an ADC, or without
+        a standard deviation, only where there are more than a few. A light is never good where
+        the flag of the status that it is about is on in most voxels. The thresholds are in
+        `THRESHOLDS`.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(32, 24, 2), snr=50)
+    >>> found = {light.name: light for light in ik.quality.lights(ik.fit(made.dwi))}
+    >>> found["signal-to-noise ratio"].word
+    'good'
+    """
+    return (
+        *status_lights(result),
+        _coverage(result),
+        _b_values(result),
+        _snr(result, noise),
+        _residuals(findings),
+        *_regions(regions),
+    )
+
+
+def _coverage(result: FitResult) -> Light:
+    """Judge the b-values by the ranges that the model needs."""
+    pools = result.model.pools
+    ranges = result.acquisition.coverage()
+    needed = ranges if pools is None or pools.fast is not None else (ranges[0], ranges[-1])
+    poor = [part for part in needed if part.grade != "good"]
+    # A model extrapolates to b = 0 and through the transition, but not out of a pool.
+    gravest = [
+        part for part in poor if part.grade == "missing" and part not in (ranges[0], ranges[2])
+    ]
+    said = "; ".join(f"{_limits(part.low, part.high)}: {part.grade}" for part in needed)
+    advice = " ".join(
+        f"For {_purpose(part)} {'measure' if part.grade == 'missing' else 'add some of'} "
+        f"b = {', '.join(f'{b:g}' for b in part.recommended)} s/mm²."
+        for part in poor
+    )
+    colour = "red" if gravest else "yellow" if poor else "green"
+    return Light("coverage of the decay", colour, f"Ranges of b in s/mm²: {said}.", advice)
+
+
+def _purpose(part: CoverageRange) -> str:
+    what, colon, parameters = part.purpose.partition(": ")
+    return f"{what} ({parameters})" if colon else what
+
+
+def _limits(low: float, high: float) -> str:
+    return f"{low:g}" if low == high else f"{low:g}–{high:g}"
+
+
+def _b_values(result: FitResult) -> Light:
+    name = "distinct b-values"
+    n, free = result.acquisition.n_distinct, max(1, result.model.n_free)
+    colour = THRESHOLDS[name].colour(n / free)
+    reason = f"{n} for the {free} free parameters of {result.model.name}."
+    advice = f"{2 * free} or more are recommended; or use a model with fewer parameters."
+    return Light(name, colour, reason, "" if colour == "green" else advice)
+
+
+def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
+    name = "signal-to-noise ratio"
+    if "S0" not in result.maps:
+        return Light(name, "grey", f"Model {result.model.name} has no S0.")
+    try:
+        found = _noise(result) if noise is None else noise
+    except NoiseError as error:
+        return Light(name, "grey", f"{_sentence(error)}", "Measure b = 0 twice.")
+    signal = result.maps["S0"][fitted_voxels(result)]
+    ratio = float(np.median(signal)) / found.sigma if signal.size else math.nan
+    if math.isnan(ratio):
+        return Light(name, "grey", "No voxel was fitted.")
+    # Most b-values have as many volumes as the median; a hundred at b = 0 help these little.
+    volumes = float(np.median(result.acquisition.counts))
+    averaged = ratio * math.sqrt(volumes)
+    colour = THRESHOLDS[name].colour(averaged)
+    about = f"About {thousands(averaged)} in the median voxel at b = 0"
+    if volumes > 1.0:
+        about += f" with {volumes:g} volumes per b-value ({thousands(ratio)} in one volume)"
+    other = or_bayes(result)
+    advice = f"Average more volumes, use larger voxels, or regions in place of voxels{other}."
+    return Light(
+        name,
+        colour,
+        f"{about}: {found}. {found.assumes}",
+        "" if colour == "green" else advice,
+    )
+
+
+def _noise(result: FitResult) -> NoiseEstimate:
+    """Return the noise that was given, or from repeats, which need no model, or residuals."""
+    sigma = result.provenance.options.get("sigma")
+    if isinstance(sigma, float):
+        return noises.given(sigma)
+    if result.dwi is not None:
+        try:
+            return noises.from_repeats(result.dwi)
+        except NoiseError:
+            pass
+    return noises.from_residuals(result)
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _residuals(findings: Sequence[Finding] | None) -> Light:
+    name = "residuals"
+    if findings is None:
+        return Light(
+            name,
+            "grey",
+            "The scan is not at hand, so measured and fitted signal could not be compared.",
+            "Name the scan.",
+        )
+    if not findings:
+        return Light(name, "green", "No b-value, slice or volume stands out.")
+    first = findings[0]
+    more = f" ({len(findings)} findings, all in section Residuals)" if len(findings) > 1 else ""
+    # What the method itself does to residuals says nothing for or against the scan.
+    colour = "grey" if all(finding.kind == "method" for finding in findings) else "yellow"
+    return Light(name, colour, f"{first.sentence}{more}", first.advice)
+
+
+def _regions(found: Sequence[Disagreement] | None) -> Iterator[Light]:
+    if found is None:
+        return
+    name = "voxels and mean signal"
+    if not found:
+        reason = "In every region the median voxel and the fit of the mean signal agree."
+        yield Light(name, "green", reason)
+        return
+    worst = found[0]
+    more = f" ({len(found)} such maps of regions)" if len(found) > 1 else ""
+    yield Light(
+        name,
+        THRESHOLDS[name].colour(worst.size),
+        f"They disagree: in {worst.region}, {worst.sentence}{more}.",
+        "Report neither number alone. Noise biases voxels, mixed tissue the mean signal: "
+        "draw the region in one tissue, and look at reliable voxels only.",
+    )

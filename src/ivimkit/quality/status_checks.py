@@ -1,0 +1,197 @@
+"""Traffic lights of the status: what became of the voxels, light by flag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.methods._posterior import PosteriorMethod
+from ivimkit.quality.traffic_light import THRESHOLDS, Light
+from ivimkit.rounding import percent, thousands
+from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, can_be_widened, explain
+
+if TYPE_CHECKING:
+    from ivimkit.fitting.result import FitResult
+
+__all__ = ["fitted_voxels", "or_bayes", "status_lights"]
+
+
+def status_lights(result: FitResult) -> tuple[Light, ...]:
+    """Judge a result by the flags of its voxels.
+
+    A light is never good where its flag is on in most voxels.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+
+    Returns
+    -------
+    tuple of Light
+    """
+    return (
+        _failed(result),
+        *_perfusion(result),
+        *_tissue(result),
+        _bounds(result),
+        *_adc(result),
+        *_sd(result),
+    )
+
+
+def fitted_voxels(result: FitResult) -> NDArray[np.bool_]:
+    """Return the voxels that have values, shape of the maps."""
+    return np.asarray(result.mask & ((result.status & int(FAILED)) == 0))
+
+
+def _share(n: int, total: int, what: str) -> str:
+    return f"{thousands(n)} of {thousands(total)} {what} ({percent(n / total)})"
+
+
+def or_bayes(result: FitResult) -> str:
+    """Return the advice to use method bayes, unless it was."""
+    return "" if isinstance(result.method, PosteriorMethod) else ", or use method bayes"
+
+
+def _failed(result: FitResult) -> Light:
+    name = "voxels without a fit"
+    total = int(np.count_nonzero(result.mask))
+    if not total:
+        return Light(name, "red", "The mask is empty.", "Draw a mask of the tissue.")
+    n = total - int(np.count_nonzero(fitted_voxels(result)))
+    colour = THRESHOLDS[name].colour(n / total)
+    reason = f"{_share(n, total, 'voxels in the mask')} have no value."
+    if not n:
+        return Light(name, colour, f"All {thousands(total)} voxels in the mask have values.")
+    known = {flag: about for flag, about in explain(()).items() if flag & FAILED}
+    counts = {flag: int(np.count_nonzero(result.status & flag)) for flag in known}
+    most = max(counts, key=lambda flag: counts[flag])
+    _, sentence, advice = known[most]
+    return Light(name, colour, f"{reason} Most often: {sentence}", advice)
+
+
+def _perfusion(result: FitResult) -> Iterator[Light]:
+    pools = result.model.pools
+    fitted = fitted_voxels(result)
+    total = int(np.count_nonzero(fitted))
+    if pools is None or pools.fraction is None or not total:
+        return
+    name = "perfusion not detected"
+    flag = int(FitStatus.PERFUSION_NOT_DETECTED)
+    n = int(np.count_nonzero(result.status[fitted] & flag))
+    reason = f"In {_share(n, total, 'fitted voxels')} f is not distinguishable from 0."
+    advice = (
+        "Do not interpret D* there: look at reliable voxels only, average over regions, or "
+        "measure more b-values up to 100 s/mm²."
+        if pools.fast is not None
+        else "Average over regions, or add volumes at b = 0."
+    )
+    colour = THRESHOLDS[name].colour(n / total)
+    yield Light(name, colour, reason, "" if colour == "green" else advice)
+
+
+def _flagged(result: FitResult, flag: FitStatus, name: str, said: str, advice: str) -> Light:
+    """Judge how many of the fitted voxels have a flag."""
+    fitted = fitted_voxels(result)
+    total = int(np.count_nonzero(fitted))
+    n = int(np.count_nonzero(result.status[fitted] & int(flag)))
+    colour = THRESHOLDS[name].colour(n / total)
+    reason = said.format(_share(n, total, "fitted voxels"))
+    return Light(name, colour, reason, "" if colour == "green" else advice)
+
+
+def _tissue(result: FitResult) -> Iterator[Light]:
+    pools = result.model.pools
+    if pools is None or pools.fraction is None or not fitted_voxels(result).any():
+        return
+    said = f"In {{}} f is not distinguishable from 1, so {pools.slow} is not identifiable."
+    advice = (
+        f"Do not interpret {pools.slow} there: mask fluid and vessels, or measure more b-values "
+        "above 200 s/mm²."
+    )
+    yield _flagged(result, FitStatus.TISSUE_NOT_DETECTED, "tissue not detected", said, advice)
+
+
+def _adc(result: FitResult) -> Iterator[Light]:
+    """Judge the voxels without an ADC, if there are more than a few."""
+    if not fitted_voxels(result).any():
+        return
+    light = _flagged(
+        result,
+        FitStatus.ADC_NOT_AVAILABLE,
+        "voxels without an ADC",
+        "{} have no ADC: fewer than two positive signals among its b-values.",
+        "Choose other b-values for the ADC, or mask these voxels.",
+    )
+    if light.colour != "green":
+        yield light
+
+
+def _sd(result: FitResult) -> Iterator[Light]:
+    """Judge the voxels without a standard deviation, if there are more than a few."""
+    if not fitted_voxels(result).any():
+        return
+    light = _flagged(
+        result,
+        FitStatus.SD_NOT_AVAILABLE,
+        "no standard deviation",
+        "{} lack the standard deviation of a parameter, at a bound or not identifiable.",
+        f"Look at profile intervals{or_bayes(result)}.",
+    )
+    if light.colour != "green":
+        yield light
+
+
+def _bounds(result: FitResult) -> Light:
+    name = "values at a bound"
+    fitted = fitted_voxels(result)
+    total = int(np.count_nonzero(fitted))
+    if not total:
+        return Light(name, "grey", "No voxel was fitted.")
+    status = result.status[fitted]
+    counts: dict[str, int] = {}
+    every: dict[str, int] = {}
+    widened: dict[str, bool] = {}
+    mine = np.zeros(total, dtype=bool)
+    for text, flag, counted, wide in _sides(result):
+        there = (status & flag) != 0
+        every[text], widened[text] = int(np.count_nonzero(there)), wide
+        if not counted:
+            # Without perfusion f is 0 and D* means nothing: that has a light of its own.
+            there &= (status & int(FitStatus.PERFUSION_NOT_DETECTED)) == 0
+        counts[text] = int(np.count_nonzero(there))
+        mine |= there
+    n = int(np.count_nonzero(mine))
+    colour = THRESHOLDS[name].colour(n / total)
+    reason = f"{_share(n, total, 'fitted voxels')} have a value at a bound"
+    most = max(counts, key=lambda text: counts[text], default="")
+    if n:
+        reason += f", most often {most} ({thousands(counts[most])})"
+    largest = max(every, key=lambda text: every[text], default="")
+    if colour == "green" and largest and every[largest] > total / 2:
+        colour = "yellow"
+        reason += f"; without perfusion, which is not counted, {largest} in most voxels"
+        return Light(name, colour, f"{reason}.", "See perfusion not detected.")
+    by = "widen the bound, " if n and widened[most] else ""
+    advice = f"The data do not decide there: {by}mask fluid and vessels{or_bayes(result)}."
+    return Light(name, colour, f"{reason}.", "" if colour == "green" else advice)
+
+
+def _sides(result: FitResult) -> Iterator[tuple[str, int, bool, bool]]:
+    """Yield each bound in words, its flag, and two facts.
+
+    Those are whether it counts where there is no perfusion, and whether it can be widened.
+    """
+    model, pools = result.model, result.model.pools
+    of_blood = () if pools is None else (pools.fraction, pools.fast)
+    for k, parameter in enumerate(model.parameters):
+        if parameter.fixed or parameter.name in model.fixed_maps:
+            continue
+        counted = parameter.name not in of_blood
+        for side, flag in (("lower", at_lower(k)), ("upper", at_upper(k))):
+            wide = can_be_widened(parameter, side)
+            yield f"{parameter.symbol} at its {side} bound", flag, counted, wide

@@ -1,0 +1,174 @@
+"""Subject: what a report is about - one result or two, the scan, the regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit import organs, quality
+from ivimkit.errors import OptionError
+from ivimkit.fitting.result import FitResult
+from ivimkit.quality.fit_residuals import Residuals, residuals
+from ivimkit.quality.residual_findings import Finding, residual_findings
+from ivimkit.report.section_blocks import Beside, Block
+from ivimkit.scan.labels import Labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Lesion", "Side", "Subject"]
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """A region to be told from a reference.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    mask : ndarray of bool, shape of the maps
+        Its voxels.
+    reference_name : str
+        What it is compared with.
+    reference : ndarray of bool, shape of the maps
+        The voxels of that.
+    """
+
+    name: str
+    mask: NDArray[np.bool_] = field(repr=False)
+    reference_name: str
+    reference: NDArray[np.bool_] = field(repr=False)
+
+    @property
+    def labels(self) -> Labels:
+        """Both as regions: the lesion where they overlap."""
+        numbers = np.where(self.mask, 1, np.where(self.reference, 2, 0))
+        return Labels(numbers, {1: self.name, 2: self.reference_name})
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One of the results, with what several sections ask of it.
+
+    Parameters
+    ----------
+    name : str
+        What it is called; empty if there is one only.
+    result : FitResult
+        The fit.
+    """
+
+    name: str
+    result: FitResult
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the maps can be shown as images."""
+        return len(self.result.shape) in (2, 3)
+
+    @cached_property
+    def limits(self) -> Mapping[str, tuple[float, float]] | None:
+        """Ranges in which maps are shown: those of the organ that was named for the fit."""
+        organ = self.result.provenance.options.get("organ")
+        return organs.get(str(organ)).display if organ else None
+
+    @cached_property
+    def residuals(self) -> Residuals | None:
+        """Residuals over the volume; None without a scan or a fitted voxel."""
+        if self.result.dwi is None:
+            return None
+        try:
+            return residuals(self.result)
+        except OptionError:
+            # Nothing was fitted, as the first light says.
+            return None
+
+    @cached_property
+    def findings(self) -> Sequence[Finding] | None:
+        """What stands out of the residuals; None if there are none."""
+        return None if self.residuals is None else residual_findings(self.residuals)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What a report is about.
+
+    Parameters
+    ----------
+    sides : sequence of Side
+        One result, or two.
+    labels : Labels, optional
+        Regions, the same for both.
+    lesion : Lesion, optional
+        One of them that is looked at.
+    unreliable : {"fade", "hide", "show"}
+        How voxels that are not reliable are shown.
+    anonymous : bool
+        Whether names of files and the command line stay out.
+    reliable_only : bool, optional
+        Whether only reliable voxels count; by default where a lesion is compared.
+    """
+
+    sides: Sequence[Side]
+    labels: Labels | None = None
+    lesion: Lesion | None = None
+    unreliable: str = "fade"
+    anonymous: bool = True
+    reliable_only: bool | None = None
+
+    @cached_property
+    def comparisons(self) -> Mapping[str, pd.DataFrame]:
+        """The lesion against its reference, by the name of the result; empty without a lesion."""
+        if self.lesion is None:
+            return {}
+        inside, outside = self.lesion.mask, self.lesion.reference
+        return {
+            side.name: quality.compare_regions(
+                side.result, inside, outside, reliable_only=self.reliable_only is not False
+            )
+            for side in self.sides
+        }
+
+    def lights(self, side: Side) -> tuple[quality.Light, ...]:
+        """Return the traffic lights of a result, with what its regions tell."""
+        labels, means = self.labels, self.means.get(side.name)
+        if labels is None and self.lesion is not None:
+            labels = self.lesion.labels
+        regions = None
+        if labels is not None and side.result.dwi is not None:
+            # Method bayes may know no prior of these regions.
+            with suppress(OptionError):
+                regions = quality.disagreements(side.result, labels, means=means)
+        return quality.lights(side.result, findings=side.findings, regions=regions)
+
+    @cached_property
+    def means(self) -> Mapping[str, FitResult]:
+        """The fit of the mean signal of each region, by the name of the result.
+
+        There is none without a scan, and none where method bayes learned priors of other regions.
+        """
+        found = {}
+        for side in self.sides:
+            if self.labels is None or side.result.dwi is None:
+                continue
+            with suppress(OptionError):
+                found[side.name] = quality.roi_fit(side.result, self.labels)
+        return found
+
+    @property
+    def first(self) -> Side:
+        """The first result."""
+        return self.sides[0]
+
+    def each(self, make: Callable[[Side], Sequence[Block]]) -> list[Block]:
+        """Return the blocks of one result, or those of two beside each other."""
+        if len(self.sides) == 1:
+            return list(make(self.first))
+        return [Beside([(side.name, make(side)) for side in self.sides])]

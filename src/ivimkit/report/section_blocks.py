@@ -1,0 +1,198 @@
+"""Sections of a report as data: what the assembler puts into the page, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ivimkit.figures.picture import Picture
+from ivimkit.quality.result_checks import Light
+
+__all__ = [
+    "Beside",
+    "Block",
+    "Code",
+    "Items",
+    "Lamps",
+    "Pictures",
+    "Section",
+    "Table",
+    "Text",
+    "Title",
+]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Base of all blocks.
+
+    Attributes
+    ----------
+    kind : str
+        Name of the macro in ``templates/blocks.html`` that shows it.
+    """
+
+    kind: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class Text(Block):
+    """A paragraph.
+
+    Parameters
+    ----------
+    text : str
+        Plain text.
+    tone : {"plain", "note", "hint", "lead"}
+        A note is about the numbers; a hint is about the page on a screen and is not printed; a
+        lead is what the section comes down to.
+    """
+
+    kind: ClassVar[str] = "text"
+    text: str
+    tone: str = "plain"
+
+
+@dataclass(frozen=True)
+class Title(Block):
+    """A heading below that of the section.
+
+    Parameters
+    ----------
+    text : str
+        The heading.
+    """
+
+    kind: ClassVar[str] = "title"
+    text: str
+
+
+@dataclass(frozen=True)
+class Lamps(Block):
+    """Traffic lights.
+
+    Parameters
+    ----------
+    lights : sequence of Light
+        One row each.
+    """
+
+    kind: ClassVar[str] = "lamps"
+    lights: Sequence[Light]
+
+
+@dataclass(frozen=True)
+class Table(Block):
+    """A table of words and numbers.
+
+    Parameters
+    ----------
+    head : sequence of str
+        Titles of the columns.
+    rows : sequence of sequence of str
+        Cells, ready to be shown.
+    caption : str
+        What the table shows.
+    words : int
+        How many columns, from the first, are words; the others are numbers, set to the right.
+    tail : int
+        How many columns, from the last, are words again.
+    """
+
+    kind: ClassVar[str] = "table"
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str
+    words: int = 1
+    tail: int = 0
+
+
+@dataclass(frozen=True)
+class Pictures(Block):
+    """Figures that belong together, each of which opens large.
+
+    Parameters
+    ----------
+    pictures : sequence of Picture
+        The figures with caption and text for those who do not see them.
+    small : bool
+        Whether they are shown small, several beside each other, to be opened one by one.
+    """
+
+    kind: ClassVar[str] = "pictures"
+    pictures: Sequence[Picture]
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class Code(Block):
+    """Text to copy, with a button that does.
+
+    Parameters
+    ----------
+    text : str
+        What is copied.
+    label : str
+        What it is.
+    folded : bool
+        Whether it is hidden until it is asked for.
+    prose : bool
+        Whether it is sentences, not code.
+    """
+
+    kind: ClassVar[str] = "code"
+    text: str
+    label: str
+    folded: bool = False
+    prose: bool = False
+
+
+@dataclass(frozen=True)
+class Items(Block):
+    """A list.
+
+    Parameters
+    ----------
+    items : sequence of str
+        Its entries.
+    numbered : bool
+        Whether they are counted, as references are.
+    """
+
+    kind: ClassVar[str] = "items"
+    items: Sequence[str]
+    numbered: bool = False
+
+
+@dataclass(frozen=True)
+class Beside(Block):
+    """Blocks of several results beside each other; below each other on a narrow page.
+
+    Parameters
+    ----------
+    columns : sequence of (str, sequence of Block)
+        Title and blocks of each result.
+    """
+
+    kind: ClassVar[str] = "beside"
+    columns: Sequence[tuple[str, Sequence[Block]]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report.
+
+    Parameters
+    ----------
+    title : str
+        Heading and entry of the contents.
+    id : str
+        What links point to; unique in a report.
+    blocks : sequence of Block
+        What it shows.
+    """
+
+    title: str
+    id: str
+    blocks: Sequence[Block] = field(repr=False)

@@ -1,0 +1,126 @@
+"""Acquisition: matrix, b-values with their signal and noise, coverage of the decay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ivimkit.fitting.result import FitResult
+from ivimkit.noise import ShellSignal, shell_signals
+from ivimkit.report.report_subject import Side, Subject
+from ivimkit.report.section_blocks import Block, Items, Section, Table, Text
+from ivimkit.rounding import percent, rounded, thousands
+
+__all__ = ["acquisition"]
+
+
+def acquisition(subject: Subject) -> Section:
+    """Return the section on what was measured, once if both results are of one acquisition.
+
+    Parameters
+    ----------
+    subject : Subject
+        What the report is about.
+    """
+    shared = len({_identity(side.result) for side in subject.sides}) == 1
+    blocks = _of_one(subject.first) if shared else subject.each(_of_one)
+    return Section("Acquisition", "acquisition", blocks)
+
+
+def _identity(result: FitResult) -> tuple[object, ...]:
+    return (*result.acquisition.bvals.tolist(), int(np.count_nonzero(result.mask)))
+
+
+def _of_one(side: Side) -> list[Block]:
+    result = side.result
+    pools = result.model.pools
+    found = result.acquisition.warnings(
+        perfusion=pools is None or pools.fraction is not None,
+        fast_pool=pools is None or pools.fast is not None,
+    )
+    warnings = [Items([text[:1].upper() + text[1:] + "." for text in found])] if found else []
+    return [
+        Text(_matrix(result)),
+        _b_values(result),
+        _coverage(result),
+        *_about_the_noise(result),
+        *warnings,
+    ]
+
+
+def _matrix(result: FitResult) -> str:
+    n = int(np.count_nonzero(result.mask))
+    shape = " × ".join(map(str, result.shape)) or "1"
+    size = " × ".join(f"{edge:.3g}" for edge in result.geometry.voxel_size)
+    total = result.status.size
+    mask = (
+        "no mask, so air counts as well"
+        if n == total
+        else f"{thousands(n)} of them in the mask ({percent(n / max(1, total))})"
+    )
+    if result.provenance.options.get("mask_origin"):
+        mask += ", which ivimkit has found in the scan"
+    return f"{shape} voxels of {size} mm, {mask}; {result.acquisition.n_volumes} volumes."
+
+
+def _b_values(result: FitResult) -> Table:
+    """Return the table of b-values; signal and noise only where the scan is at hand."""
+    if result.dwi is None:
+        bare = [
+            (f"{shell.b:g}", str(shell.count), _directions(shell.n_directions))
+            for shell in result.acquisition.shells
+        ]
+        caption = "b-values (s/mm²) of the volumes that were used"
+        return Table(("b", "volumes", "directions"), bare, caption)
+    signals = shell_signals(result.dwi)
+    rows = [
+        (
+            f"{signal.shell.b:g}",
+            str(signal.shell.count),
+            _directions(signal.shell.n_directions),
+            rounded(signal.mean),
+            _snr(signal, signals),
+        )
+        for signal in signals
+    ]
+    caption = "b-values (s/mm²), mean signal in the mask (a.u.), SNR of one volume"
+    return Table(("b", "volumes", "directions", "mean signal", "SNR"), rows, caption)
+
+
+def _about_the_noise(result: FitResult) -> list[Block]:
+    if result.dwi is None:
+        return []
+    text = (
+        "The signal-to-noise ratio is that of one volume, from volumes of one b-value and "
+        "direction that were repeated; ~ with the noise of other b-values, – where nothing was "
+        "repeated."
+    )
+    return [Text(text, "note")]
+
+
+def _directions(n: int | None) -> str:
+    return "–" if n is None else str(n)
+
+
+def _snr(signal: ShellSignal, signals: Sequence[ShellSignal]) -> str:
+    known = [one.sigma for one in signals if one.sigma > 0]
+    if not known:
+        return "–"
+    usual = sum(known) / len(known)
+    return rounded(signal.snr) if signal.sigma > 0 else f"~{rounded(signal.mean / usual)}"
+
+
+def _coverage(result: FitResult) -> Table:
+    rows = [
+        (
+            f"{part.low:g}" if part.low == part.high else f"{part.low:g}–{part.high:g}",
+            part.purpose,
+            part.grade,
+            ", ".join(f"{b:g}" for b in part.present) or "none",
+            ", ".join(f"{b:g}" for b in part.recommended),
+        )
+        for part in result.acquisition.coverage()
+    ]
+    head = ("range", "for", "grade", "here", "recommended")
+    return Table(head, rows, "Coverage of the decay, b in s/mm²", words=5)

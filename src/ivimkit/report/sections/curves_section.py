@@ -1,0 +1,74 @@
+"""Curves: measured and fitted signal of example voxels and of the means of regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from ivimkit.engine import evaluate
+from ivimkit.figures.example_panels import example_panels
+from ivimkit.figures.picture import Picture
+from ivimkit.figures.region_curves import RegionCurve, region_curves
+from ivimkit.fitting.result import FitResult
+from ivimkit.quality.example_voxels import example_voxels
+from ivimkit.report.report_subject import Side, Subject
+from ivimkit.report.section_blocks import Block, Pictures, Section
+from ivimkit.scan.labels import Labels
+
+__all__ = ["curves"]
+
+
+def curves(subject: Subject) -> Section | None:
+    """Return the section of the curves; None if no result has its scan at hand.
+
+    Parameters
+    ----------
+    subject : Subject
+        What the report is about.
+    """
+    found = {side.name: _of_one(subject, side) for side in subject.sides}
+    if not any(found.values()):
+        return None
+    return Section("Curves", "curves", subject.each(lambda side: found[side.name]))
+
+
+def _of_one(subject: Subject, side: Side) -> list[Block]:
+    result = side.result
+    if result.dwi is None:
+        return []
+    voxels = example_voxels(result, subject.labels)
+    pictures = []
+    if voxels:
+        caption = "Signal, fit and residuals of single voxels, with their positions from 0."
+        pictures.append(Picture(example_panels(result, voxels), caption))
+    if subject.labels is not None and side.name in subject.means:
+        means = _means(subject.labels, subject.means[side.name])
+        caption = "Mean signal of each region, and the fit of this mean."
+        if means:
+            pictures.append(Picture(region_curves(means), caption))
+    return [Pictures(pictures)] if pictures else []
+
+
+def _means(labels: Labels, fits: FitResult) -> Sequence[RegionCurve]:
+    """Return the mean signal of every region that has a fitted voxel, with its fit."""
+    assert fits.dwi is not None
+    numbers = fits.provenance.options["region_voxels"]
+    found = []
+    for position, name in enumerate(labels):
+        signal = np.asarray(fits.dwi.signal[position], dtype=np.float64)
+        if not np.isfinite(signal).all():
+            continue
+        params = fits.params[position]
+        found.append(
+            RegionCurve(
+                name=name,
+                bvals=fits.dwi.fit_bvals,
+                mean=signal,
+                sd=np.full(signal.shape, np.nan),
+                predict=partial(evaluate, fits.model, params),
+                n=int(numbers[name]),
+            )
+        )
+    return found

@@ -1,0 +1,75 @@
+"""Differences: two results beside each other, and one minus the other."""
+
+from __future__ import annotations
+
+from ivimkit.extend.derived_maps import describe
+from ivimkit.figures.difference_panels import agreement_panels, difference_panels
+from ivimkit.figures.picture import Picture
+from ivimkit.quality.difference import Difference
+from ivimkit.report.report_subject import Subject
+from ivimkit.report.section_blocks import Block, Pictures, Section, Table
+from ivimkit.rounding import in_unit, rounded, thousands, unbroken_unit
+
+__all__ = ["differences"]
+
+
+def differences(subject: Subject, found: Difference) -> Section:
+    """Return the section of the difference maps.
+
+    Parameters
+    ----------
+    subject : Subject
+        What the report is about: two results.
+    found : Difference
+        What `ivimkit.quality.difference` made of them.
+    """
+    first, second = found.names
+    blocks: list[Block] = [_table(found)]
+    side = subject.first
+    if side.is_image:
+        shown = Picture(
+            difference_panels(found, limits=side.limits, unreliable=subject.unreliable),
+            f"{first}, {second}, and {second} minus {first}.",
+        )
+        blocks.append(Pictures([shown]))
+    agreement = Picture(
+        agreement_panels(found),
+        f"Bland-Altman plots: {second} minus {first} over the mean of both, voxel by voxel, with "
+        "the mean difference and the 95 % limits of agreement.",
+    )
+    return Section("Differences", "differences", [*blocks, Pictures([agreement])])
+
+
+def _table(found: Difference) -> Table:
+    first, second = found.names
+    parameters = (*found.first.model.parameters, *found.second.model.parameters)
+    rows = []
+    for name, row in found.rows.items():
+        parameter = describe(name, parameters)
+        keys = ("first_mean", "second_mean", "difference", "sd", "lower", "upper")
+        rows.append(
+            (
+                parameter.symbol,
+                unbroken_unit(parameter),
+                *(in_unit(parameter, row[key]) for key in keys),
+                rounded(row["correlation"]),
+                thousands(int(row["n"])),
+            )
+        )
+    head = (
+        "map",
+        "unit",
+        f"mean {first}",
+        f"mean {second}",
+        "difference",
+        "sd",
+        "lower limit",
+        "upper limit",
+        "correlation",
+        "voxels",
+    )
+    caption = (
+        f"{second} minus {first} in voxels that have a value in both; limits hold 95 % of the "
+        "differences"
+    )
+    return Table(head, rows, caption, words=2)

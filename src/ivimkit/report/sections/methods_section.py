@@ -1,0 +1,51 @@
+"""Methods: a paragraph for a paper, the references of what was used, and their BibTeX."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from ivimkit.report.bibliography import bibtex, software_entry
+from ivimkit.report.methods_text import (
+    Citations,
+    agreement_text,
+    comparison_text,
+    methods_text,
+)
+from ivimkit.report.report_subject import Subject
+from ivimkit.report.section_blocks import Block, Code, Items, Section, Title
+
+__all__ = ["methods"]
+
+
+def methods(subject: Subject) -> Section:
+    """Return the section of the methods paragraph, with one list of references.
+
+    Parameters
+    ----------
+    subject : Subject
+        What the report is about.
+    """
+    citations = Citations()
+    paragraphs: list[Block] = []
+    for side in subject.sides:
+        text = methods_text(side.result, citations)
+        if subject.lesion is not None:
+            reliable = subject.reliable_only is not False
+            text = f"{text} {comparison_text(citations, reliable_only=reliable)}"
+        label = f"Methods paragraph of {side.name}" if side.name else "Methods paragraph"
+        paragraphs.append(Code(text, label, prose=True))
+    if len(subject.sides) > 1:
+        label = "Methods paragraph of the comparison"
+        paragraphs.append(Code(agreement_text(citations), label, prose=True))
+    versions = [side.result.provenance.versions.get("ivimkit") for side in subject.sides]
+    software = software_entry(next((v for v in versions if v), version("ivimkit")))
+    return Section(
+        "Methods for a paper",
+        "methods",
+        [
+            *paragraphs,
+            Title("References"),
+            Items(citations.listed, numbered=True),
+            Code(f"{bibtex(citations.listed)}\n\n{software}", "BibTeX", folded=True),
+        ],
+    )

@@ -1,0 +1,94 @@
+"""Provenance: the files, versions and settings behind a result, and how to run it again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ivimkit.fitting.result import FitResult
+from ivimkit.report.report_subject import Side, Subject
+from ivimkit.report.rerun_command import rerun
+from ivimkit.report.section_blocks import Block, Code, Items, Section, Table, Text
+
+__all__ = ["provenance"]
+
+_MOST_NUMBERS = 512
+_LIST = re.compile(r"\[[^\[\]{}\"]*\]")
+
+
+def provenance(subject: Subject) -> Section:
+    """Return the section of the provenance.
+
+    Parameters
+    ----------
+    subject : Subject
+        What the report is about.
+    """
+
+    def of_one(side: Side) -> list[Block]:
+        return _of_one(side.result, subject.anonymous)
+
+    return Section("Provenance", "provenance", subject.each(of_one))
+
+
+def _of_one(result: FitResult, anonymous: bool) -> list[Block]:
+    record = result.provenance
+    again = rerun(result, anonymous=anonymous)
+    notes: list[Block] = [Items(again.notes)] if again.notes else []
+    when = f"Fitted {record.started} in {record.seconds:.1f} s on {record.threads} threads."
+    unnamed = (
+        "Files are called by their roles, as their names may contain that of a patient; their "
+        "SHA-256 tells which they were."
+    )
+    return [
+        *([Text(when)] if record.started else []),
+        Code(again.command, "Run this again"),
+        *notes,
+        *([Text(unnamed, "note")] if anonymous and record.sources else []),
+        *_files(result, anonymous),
+        Code(_as_json(_shown(result, anonymous)), "Full record of the fit", folded=True),
+    ]
+
+
+def _files(result: FitResult, anonymous: bool) -> list[Block]:
+    sources = result.provenance.sources
+    if not sources:
+        return [Text("The scan was an array: there are no input files.", "note")]
+    if anonymous:
+        rows = [(source["role"], source["sha256"]) for source in sources]
+        return [Table(("file", "SHA-256"), rows, "Input files", words=2)]
+    named = [(source["role"], source["path"], source["sha256"]) for source in sources]
+    return [Table(("file", "path", "SHA-256"), named, "Input files", words=3)]
+
+
+def _shown(result: FitResult, anonymous: bool) -> Mapping[str, Any]:
+    """Return the record; without the typed command and paths if it is to be anonymous."""
+    record = result.provenance.to_dict()
+    if anonymous:
+        del record["call"]
+        record["sources"] = [
+            {key: source[key] for key in ("role", "sha256")} for source in record["sources"]
+        ]
+    return record
+
+
+def _as_json(record: Mapping[str, Any]) -> str:
+    text = json.dumps(_plain(record), indent=2, ensure_ascii=False, default=str)
+    # Lists of numbers on one line: else they are most of the page.
+    return _LIST.sub(lambda match: " ".join(match[0].split()), text)
+
+
+def _plain(value: Any) -> Any:
+    """Return as JSON types; of a table of numbers, such as a prior, only its size."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        return value
+    size = np.asarray(value, dtype=object).size
+    return f"{size} numbers" if size > _MOST_NUMBERS else [_plain(item) for item in value]

@@ -1,0 +1,44 @@
+"""Residuals: what the fit leaves over, by b-value, slice and volume."""
+
+from __future__ import annotations
+
+from ivimkit.figures.picture import Picture
+from ivimkit.figures.residual_panels import residual_panels
+from ivimkit.report.report_subject import Side, Subject
+from ivimkit.report.section_blocks import Block, Items, Pictures, Section, Text
+from ivimkit.rounding import thousands
+
+__all__ = ["residuals"]
+
+
+def residuals(subject: Subject) -> Section | None:
+    """Return the section of the residuals; None if no result has its scan at hand.
+
+    Parameters
+    ----------
+    subject : Subject
+        What the report is about.
+    """
+    if all(side.residuals is None for side in subject.sides):
+        return None
+    return Section("Residuals", "residuals", subject.each(_of_one))
+
+
+def _of_one(side: Side) -> list[Block]:
+    found = side.residuals
+    if found is None:
+        return [Text("The scan is not at hand.", "note")]
+    findings = [f"{finding.sentence} {finding.advice}".strip() for finding in side.findings or ()]
+    said: list[Block] = (
+        [Items(findings)] if findings else [Text("No b-value, slice or volume stands out.")]
+    )
+    share = "all" if found.n == found.n_fitted else f"{thousands(found.n)} voxels drawn of"
+    caption = (
+        f"Measured minus fitted signal in {share} {thousands(found.n_fitted)} fitted voxels. A "
+        "b-value apart from the others may be wrong; a slice or volume apart was moved or "
+        "disturbed. Orange bars and framed cells are those that the text above names."
+    )
+    return [
+        *said,
+        Pictures([Picture(residual_panels(found, findings=side.findings or ()), caption)]),
+    ]

@@ -1,0 +1,90 @@
+"""scan_findings(): a quick look at a scan for what cannot be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ivimkit.scan.checks.air import air_finding
+from ivimkit.scan.checks.finding import ScanFinding
+from ivimkit.scan.checks.odd_volumes import copies, no_image, not_diffusion, not_diffusion_finding
+from ivimkit.scan.checks.volume_names import names_finding
+from ivimkit.scan.checks.volume_order import rises
+from ivimkit.scan.checks.volume_sample import read_sample, sampled
+from ivimkit.scan.checks.volume_spread import spread_finding
+from ivimkit.scan.dwi import DWI
+
+__all__ = ["scan_findings"]
+
+_LEAST_VOXELS = 8
+
+
+def scan_findings(dwi: DWI) -> tuple[ScanFinding, ...]:
+    """Say what cannot be right about a scan, before any fit.
+
+    Looks at some thousand voxels of the mask, so it takes milliseconds: volumes that are empty,
+    constant, not finite, copies of each other or no diffusion-weighted images; a mean signal that
+    rises with b; volumes of one b-value that differ far beyond noise; names of files in another
+    order than the b-values; air, where there is no mask. What noise, pulsation, motion and the
+    direction of the gradients do is no finding. Fewer than 8 voxels tell nothing but their names.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan; only voxels in its mask and volumes that are selected, with a weight, count.
+
+    Returns
+    -------
+    tuple of ScanFinding
+        Empty if there is nothing to say. Volumes are numbered as in the file, from 0.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> dwi = ik.simulate.phantom(shape=(32, 24, 2)).dwi
+    >>> ik.quality.scan_findings(dwi)
+    ()
+    >>> bvals = dwi.acquisition.bvals[::-1]
+    >>> found = ik.quality.scan_findings(ik.DWI(dwi.signal, bvals, mask=dwi.mask))
+    >>> [finding.kind for finding in found]
+    ['order']
+    """
+    return tuple(_found(_weighted(dwi)))
+
+
+def _weighted(dwi: DWI) -> DWI:
+    """Return the scan with those of its volumes that have a weight."""
+    if dwi.weights is None or (dwi.weights > 0.0).all():
+        return dwi
+    return dwi.select(volumes=np.flatnonzero(dwi.weights).tolist())
+
+
+def _found(dwi: DWI) -> Iterator[ScanFinding]:
+    names = names_finding(dwi)
+    if names is not None:
+        yield names
+    if dwi.n_voxels < _LEAST_VOXELS:
+        return
+    values = sampled(dwi)
+    use, broken = no_image(dwi, values)
+    yield from broken
+    if use.sum() < 2:
+        return
+    sample, brightness = read_sample(dwi, values, use)
+    if sample.n_voxels >= _LEAST_VOXELS:
+        yield from copies(sample)
+        odd = not_diffusion(sample)
+        if odd.any():
+            yield not_diffusion_finding(sample, odd)
+            sample = sample.without(odd)
+        acquisition = dwi.acquisition
+        order = rises(sample, acquisition.labels, directional=acquisition.bvecs is not None)
+        if order is not None:
+            yield order
+        spread = spread_finding(sample, acquisition)
+        if spread is not None:
+            yield spread
+    air = air_finding(dwi, brightness)
+    if air is not None:
+        yield air

@@ -1,0 +1,72 @@
+"""How much the mean signals of volumes scatter beyond the noise: pulsation, motion, direction."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.scan.checks.volume_sample import VolumeSample
+
+__all__ = ["UNWEIGHTED", "relative_spread", "repeat_scatter", "roughness", "shells_of"]
+
+UNWEIGHTED = 5.0
+"""b-values below are not weighted by diffusion, pulsation or direction, s/mm^2."""
+
+_MOST_UNWEIGHTED = 0.05
+
+
+def shells_of(sample: VolumeSample, labels: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Return the columns of the sample that are one shell, by ascending b-value."""
+    own = labels[sample.positions]
+    shells = [np.flatnonzero(own == label) for label in np.unique(own)]
+    return sorted(shells, key=lambda columns: float(sample.bvals[columns].mean()))
+
+
+def relative_spread(mean: NDArray[np.float64]) -> float:
+    """Return the standard deviation of some means by their mean; 0 if it is not known."""
+    if len(mean) < 2 or not mean.mean() > 0.0:
+        return 0.0
+    return float(mean.std(ddof=1) / mean.mean())
+
+
+def repeat_scatter(
+    sample: VolumeSample, shells: list[NDArray[np.intp]], *, unweighted: bool
+) -> float:
+    """Return the usual spread of volumes of one b-value, by their mean; 0 if nothing tells.
+
+    Parameters
+    ----------
+    sample : VolumeSample
+        The voxels.
+    shells : list of ndarray of int
+        Columns of each shell.
+    unweighted : bool
+        Whether volumes without diffusion weighting count, too.
+    """
+    spreads = []
+    for columns in shells:
+        if len(columns) < 2:
+            continue
+        spread = relative_spread(sample.mean[columns])
+        if sample.bvals[columns].mean() >= UNWEIGHTED:
+            spreads.append(spread)
+        elif unweighted:
+            spreads.append(min(spread, _MOST_UNWEIGHTED))
+    return float(np.median(spreads)) if spreads else 0.0
+
+
+def roughness(sample: VolumeSample, shells: list[NDArray[np.intp]]) -> float:
+    """Return how far weighted shells lie from a line between their neighbours; NaN if unknown.
+
+    A decay is almost straight on a logarithmic scale between neighbouring b-values.
+    """
+    b = np.array([sample.bvals[columns].mean() for columns in shells])
+    mean = np.array([sample.mean[columns].mean() for columns in shells])
+    use = (b >= UNWEIGHTED) & (mean > 0.0)
+    b, height = b[use], np.log(mean[use])
+    if len(b) < 5:
+        return float("nan")
+    share = (b[1:-1] - b[:-2]) / (b[2:] - b[:-2])
+    line = height[:-2] + share * (height[2:] - height[:-2])
+    apart = (height[1:-1] - line) / np.sqrt(1.0 + share**2 + (1.0 - share) ** 2)
+    return 1.4826 * float(np.median(np.abs(apart)))

@@ -1,0 +1,582 @@
+"""DWI: a diffusion-weighted scan, its b-values, mask and geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.errors import InputError, OptionError, ShapeError
+from ivimkit.scan.acquisition import Acquisition, Shell
+from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.voxel_reader import Column, VoxelReader
+
+__all__ = ["AVERAGES", "DWI", "Geometry", "Source"]
+
+AVERAGES = ("auto", "geometric", "arithmetic", "none")
+"""How the volumes of a shell can become one value."""
+
+_CHUNK = 1 << 16
+"""Voxels in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file, for the provenance of results.
+
+    Parameters
+    ----------
+    role : str
+        What it was used for: ``"scan"``, ``"bvals"``, ``"bvecs"`` or ``"mask"``.
+    path : str
+        Absolute path.
+    sha256 : str
+        Hexadecimal SHA-256 of the file.
+    """
+
+    role: str
+    path: str
+    sha256: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return role, path and checksum, ready for JSON."""
+        return {"role": self.role, "path": self.path, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class DWI:
+    """A diffusion-weighted scan.
+
+    Parameters
+    ----------
+    signal : array_like, shape (..., n_volumes)
+        Magnitude signal, a.u., one volume per b-value on the last axis; any number of spatial
+        axes, any real type, memory-mapped or not. It is not copied.
+    bvals : array_like, shape (n_volumes,), or Acquisition
+        b-values in s/mm^2.
+    affine : array_like, shape (4, 4), optional
+        From voxel index to position in mm.
+    mask : array_like, shape (...), optional
+        Voxels to fit, where > 0; all voxels by default.
+    bvecs : array_like, shape (n_volumes, 3), optional
+        Gradient directions.
+    tolerance : float, optional
+        b-values this close are one shell, see `Acquisition`.
+    geometry : Geometry, optional
+        Instead of `affine`, with codes and units.
+    average : {"auto", "geometric", "arithmetic", "none"}
+        How the volumes of a shell become one value. ``"auto"`` is the geometric mean across
+        directions and the arithmetic mean across repeats of one direction (of all volumes if
+        directions are unknown); ``"none"`` leaves every volume on its own. Where a value is not
+        positive, the arithmetic mean takes the place of the geometric one.
+    sources : sequence of Source
+        The files it came from.
+    volumes : array_like of int, optional
+        Which volumes of `signal` the b-values belong to; all by default.
+    mask_origin : str
+        How the mask was made, if ivimkit has made it, for the provenance of results.
+    weights : array_like, shape (n_b,), optional
+        Weight of each volume in its average and in a fit, one per b-value, see `with_weights`.
+
+    Attributes
+    ----------
+    stored : ndarray, shape (..., n_stored)
+        The array that was given, with volumes that are not selected, too.
+
+    Raises
+    ------
+    ShapeError
+        If signal, b-values and mask do not fit each other, the mask is empty, or the affine is
+        singular.
+    InputError
+        If the signal is not real numbers.
+    OptionError
+        If `average` is unknown, or both `affine` and `geometry`, or both an `Acquisition` and
+        directions, are given.
+    AcquisitionError
+        If the b-values cannot be right, see `Acquisition`.
+
+    Examples
+    --------
+    >>> import numpy as np, ivimkit as ik
+    >>> dwi = ik.DWI(np.ones((4, 4, 2, 3)), [0, 100, 800])
+    >>> dwi.shape, dwi.n_voxels, dwi.fit_bvals.tolist()
+    ((4, 4, 2), 32, [0.0, 100.0, 800.0])
+    """
+
+    stored: NDArray[Any] = field(repr=False)
+    acquisition: Acquisition
+    mask: NDArray[np.bool_] = field(repr=False)
+    geometry: Geometry
+    average: str
+    sources: tuple[Source, ...]
+    volumes: NDArray[np.intp] = field(repr=False)
+    mask_origin: str
+    weights: NDArray[np.float64] | None = field(repr=False)
+
+    def __init__(
+        self,
+        signal: ArrayLike,
+        bvals: ArrayLike | Acquisition,
+        affine: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        *,
+        bvecs: ArrayLike | None = None,
+        tolerance: float | None = None,
+        geometry: Geometry | None = None,
+        average: str = "auto",
+        sources: Sequence[Source] = (),
+        volumes: ArrayLike | None = None,
+        mask_origin: str = "",
+        weights: ArrayLike | None = None,
+    ) -> None:
+        data = _checked_signal(signal)
+        acquisition = _acquisition(bvals, bvecs, tolerance)
+        if average not in AVERAGES:
+            raise OptionError(f"average is {average!r}; expected one of {', '.join(AVERAGES)}")
+        if affine is not None and geometry is not None:
+            raise OptionError("both affine and geometry were given; expected one. Leave out one")
+        object.__setattr__(self, "stored", data)
+        object.__setattr__(self, "acquisition", acquisition)
+        object.__setattr__(self, "mask", _checked_mask(mask, data.shape[:-1]))
+        object.__setattr__(self, "geometry", _placed(affine) if geometry is None else geometry)
+        object.__setattr__(self, "average", average)
+        object.__setattr__(self, "sources", tuple(sources))
+        object.__setattr__(self, "volumes", _checked_volumes(volumes, data.shape, acquisition))
+        object.__setattr__(self, "mask_origin", mask_origin)
+        object.__setattr__(self, "weights", _checked_weights(weights, acquisition.n_volumes))
+
+    @cached_property
+    def signal(self) -> NDArray[Any]:
+        """Signal of the volumes that are selected, shape (..., n_volumes), a.u.
+
+        It is the array that was given, or a view of it where the selected volumes are evenly
+        spaced (all up to some b, every second one). Of others it is a copy, made at the first
+        look at it; fits and means read the array as it is stored and never make one.
+        """
+        if np.array_equal(self.volumes, np.arange(self.stored.shape[-1])):
+            return self.stored
+        step = np.diff(self.volumes)
+        if step.size and step[0] > 0 and np.all(step == step[0]):
+            return self.stored[..., self.volumes[0] : self.volumes[-1] + 1 : step[0]]
+        return self.stored[..., self.volumes]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Spatial shape."""
+        return self.stored.shape[:-1]
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels in the mask."""
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """From voxel index to position, shape (4, 4)."""
+        return self.geometry.affine
+
+    @property
+    def fit_bvals(self) -> NDArray[np.float64]:
+        """b-value of each value that is fitted, in s/mm^2: one per shell, or per volume.
+
+        That of a shell is the mean over its volumes, with their weights.
+        """
+        if self.average == "none":
+            return self.acquisition.bvals
+        if self.weights is None:
+            return self.acquisition.shell_bvals
+        return np.array([self._mean_b(shell) for shell in self.acquisition.shells])
+
+    @property
+    def fit_counts(self) -> NDArray[np.float64]:
+        """Weight of each value that is fitted: number of volumes, or sum of their weights."""
+        if self.average == "none":
+            return np.ones(self.acquisition.n_volumes) if self.weights is None else self.weights
+        if self.weights is None:
+            return self.acquisition.counts.astype(np.float64)
+        parts = [self.weights[list(shell.volumes)] for shell in self.acquisition.shells]
+        # Of weights that are alike a product: their sum would round.
+        return np.array([w.size * w[0] if np.all(w == w[0]) else w.sum() for w in parts])
+
+    @property
+    def fit_averages(self) -> NDArray[np.float64]:
+        """Number of volumes with the same noise as each value that is fitted.
+
+        It is the number of volumes that have a weight, and less if the weights differ.
+        """
+        if self.average == "none":
+            return np.ones(self.acquisition.n_volumes)
+        if self.weights is None:
+            return self.fit_counts
+        parts = [self.weights[list(self._used(shell))] for shell in self.acquisition.shells]
+        return np.array(
+            [w.size if np.all(w == w[0]) else w.sum() ** 2 / (w**2).sum() for w in parts],
+            dtype=np.float64,
+        )
+
+    @property
+    def fit_acquisition(self) -> Acquisition:
+        """The acquisition of the volumes that have a weight."""
+        if self.weights is None:
+            return self.acquisition
+        return self.acquisition.take(np.flatnonzero(self.weights))
+
+    @property
+    def fit_directions(self) -> NDArray[np.float64]:
+        """Number of values whose geometric mean each value that is fitted is; 1 for none."""
+        if self.average == "none":
+            return np.ones(self.acquisition.n_volumes)
+        shells = self.acquisition.shells
+        return np.array([float(len(self._column(shell).groups)) for shell in shells])
+
+    def select(
+        self,
+        *,
+        bmin: float | None = None,
+        bmax: float | None = None,
+        bvals: Sequence[float] | None = None,
+        volumes: Sequence[int] | None = None,
+    ) -> DWI:
+        """Return the scan with some of its volumes, without copying the signal.
+
+        Parameters
+        ----------
+        bmin, bmax : float, optional
+            Lowest and highest b-value, in s/mm^2, inclusive, see `Acquisition.select`.
+        bvals : sequence of float, optional
+            The b-values to keep, in s/mm^2: of each the shell that is nearest, within 3 %.
+        volumes : sequence of int, optional
+            Positions of the volumes to keep, from 0.
+
+        Returns
+        -------
+        DWI
+
+        Raises
+        ------
+        AcquisitionError
+            If there is no such b-value or volume, or too little is left.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> dwi = ik.DWI(np.ones((4, 4, 4)), [0, 500, 1000, 2000])
+        >>> dwi.select(bmax=1000).fit_bvals.tolist()
+        [0.0, 500.0, 1000.0]
+        """
+        keep = self.acquisition.select(bmin=bmin, bmax=bmax, bvals=bvals, volumes=volumes)
+        return self._with(
+            acquisition=self.acquisition.take(keep),
+            volumes=self.volumes[keep],
+            weights=None if self.weights is None else self.weights[keep],
+        )
+
+    def with_mask(self, mask: ArrayLike | None, *, origin: str = "") -> DWI:
+        """Return the scan with another mask; None means all voxels.
+
+        Parameters
+        ----------
+        mask : array_like, shape (...), or None
+            Voxels to fit, where > 0.
+        origin : str
+            How it was made, for the provenance of results, if ivimkit has made it.
+
+        Raises
+        ------
+        ShapeError
+            If the mask is empty or has another shape.
+        """
+        return self._with(mask=mask, mask_origin=origin)
+
+    def with_average(self, average: str) -> DWI:
+        """Return the scan with another way of averaging.
+
+        Raises
+        ------
+        OptionError
+            If `average` is unknown.
+        """
+        return self._with(average=average)
+
+    def with_weights(self, weights: ArrayLike | None) -> DWI:
+        """Return the scan with weights of its volumes; None means that all count alike.
+
+        A weight acts before and through every average: the mean of a shell is the weighted mean
+        of its volumes (the weighted geometric mean across directions, each with the greatest
+        weight of its volumes), and counts with the sum of the weights in a fit. A volume of weight
+        0 is left out, as if it were not there; a shell of such volumes keeps its plain mean and
+        counts nothing.
+
+        Parameters
+        ----------
+        weights : array_like, shape (n_volumes,) or (n_b,), or None
+            Weights >= 0; in place of those that the scan had. One per entry of `fit_bvals` is
+            that of each of its volumes.
+
+        Returns
+        -------
+        DWI
+
+        Raises
+        ------
+        ShapeError
+            If there is not one weight per volume.
+        OptionError
+            If a weight is negative or not finite, or all are 0.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> dwi = ik.DWI([[100.0, 50.0, 90.0, 40.0]], [0, 800, 0, 800])
+        >>> dwi.with_weights([1, 1, 0, 3]).curve().tolist()
+        [100.0, 42.5]
+        """
+        if weights is None:
+            return self._with(weights=None)
+        given = np.asarray(weights, dtype=np.float64)
+        n_volumes, n_b = self.acquisition.n_volumes, len(self.fit_bvals)
+        if given.ndim != 1 or given.size not in (n_volumes, n_b):
+            raise ShapeError(
+                f"weights have shape {given.shape}; expected one per distinct b-value ({n_b}) "
+                f"or per volume ({n_volumes})"
+            )
+        if given.size != n_volumes:
+            spread = np.empty(n_volumes)
+            for shell, weight in zip(self.acquisition.shells, given, strict=True):
+                spread[list(shell.volumes)] = weight
+            given = spread
+        return self._with(weights=given)
+
+    def curve(self, mask: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Return the mean signal of a region, one value per entry of `fit_bvals`.
+
+        Volumes are selected, weighted and averaged in each voxel as for a fit.
+
+        Parameters
+        ----------
+        mask : array_like, shape (...), optional
+            The region, where > 0; only voxels in the scan's own mask count, which is the default.
+
+        Returns
+        -------
+        ndarray, shape (n_b,)
+            Signal, a.u.; voxels in which one of the values is not finite are left out.
+
+        Raises
+        ------
+        ShapeError
+            If the mask has another shape, or no voxel of the scan's mask is in it.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> dwi = ik.DWI([[100, 60, 20], [200, 80, 40]], [0, 500, 1000])
+        >>> dwi.curve().tolist(), dwi.select(bmax=500).curve([0, 1]).tolist()
+        ([150.0, 70.0, 30.0], [200.0, 80.0])
+        """
+        region = self if mask is None else self.with_mask(mask)
+        reader = region.with_mask(region.mask & self.mask).voxels()
+        total, n = np.zeros(reader.n_columns), 0
+        used = self.fit_counts > 0.0
+        for start in range(0, reader.n_voxels, _CHUNK):
+            values = np.empty((min(_CHUNK, reader.n_voxels - start), reader.n_columns))
+            reader.read(start, start + _CHUNK, values)
+            values = values[np.isfinite(values[:, used]).all(axis=1)]
+            total += values.sum(axis=0)
+            n += len(values)
+        return total / n if n else np.full(reader.n_columns, np.nan)
+
+    def voxels(self) -> VoxelReader:
+        """Return a reader of the voxels in the mask.
+
+        Returns
+        -------
+        VoxelReader
+            With one column per entry of `fit_bvals`.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> reader = ik.DWI(np.ones((5, 3)), [0, 100, 800]).voxels()
+        >>> out = np.empty((5, 3))
+        >>> reader.read(0, 5, out)
+        >>> out.sum()
+        np.float64(15.0)
+        """
+        if self.average == "none":
+            columns = [Column(((int(volume),),)) for volume in self.volumes]
+        else:
+            columns = [self._column(shell) for shell in self.acquisition.shells]
+        return VoxelReader(self.stored, self.mask, columns)
+
+    def mean_image(self, b: float) -> NDArray[np.float64]:
+        """Return the averaged image of the shell nearest to a b-value, also outside the mask.
+
+        Parameters
+        ----------
+        b : float
+            b-value in s/mm^2.
+
+        Returns
+        -------
+        ndarray, shape (...)
+            Signal, a.u.
+        """
+        shell = min(self.acquisition.shells, key=lambda shell: abs(shell.b - b))
+        reader = VoxelReader(self.stored, _everywhere(self.shape), [self._column(shell)])
+        values = np.empty((reader.n_voxels, 1))
+        reader.read(0, reader.n_voxels, values)
+        return np.asarray(reader.scatter(values[:, 0], np.nan))
+
+    def _used(self, shell: Shell) -> tuple[int, ...]:
+        """Return the volumes of a shell that have a weight; all of them if none has."""
+        if self.weights is None:
+            return shell.volumes
+        return tuple(v for v in shell.volumes if self.weights[v] > 0.0) or shell.volumes
+
+    def _mean_b(self, shell: Shell) -> float:
+        assert self.weights is not None
+        used = list(self._used(shell))
+        b, weights = self.acquisition.bvals[used], self.weights[used]
+        # Of equal values exactly that value, as a sum would round.
+        if np.all(b == b[0]):
+            return float(b[0])
+        return float(b.mean() if np.all(weights == weights[0]) else np.average(b, weights=weights))
+
+    def _column(self, shell: Shell) -> Column:
+        """Translate a shell to volumes of the signal array, grouped for averaging."""
+        used = self._used(shell)
+        groups: tuple[tuple[int, ...], ...] = (used,)
+        if self.average == "auto" and self.acquisition.bvecs is not None:
+            groups = self.acquisition.directions(used)
+        elif self.average == "geometric":
+            groups = tuple((volume,) for volume in used)
+        weights = None
+        if self.weights is not None and self.weights[list(used)].any():
+            weights = tuple(tuple(float(self.weights[v]) for v in group) for group in groups)
+        return Column(
+            tuple(tuple(int(self.volumes[v]) for v in group) for group in groups), weights
+        )
+
+    def _with(self, **changes: Any) -> DWI:
+        given: dict[str, Any] = {
+            "mask": self.mask,
+            "geometry": self.geometry,
+            "average": self.average,
+            "sources": self.sources,
+            "volumes": self.volumes,
+            "mask_origin": self.mask_origin,
+            "weights": self.weights,
+            **changes,
+        }
+        return DWI(self.stored, given.pop("acquisition", self.acquisition), **given)
+
+
+def _placed(affine: ArrayLike | None) -> Geometry:
+    geometry = Geometry(affine)
+    if geometry.singular:
+        raise ShapeError(
+            "the affine is singular: voxels have no volume; expected a matrix with three edges "
+            "longer than 0. Leave it out if the positions do not matter"
+        )
+    return geometry
+
+
+def _acquisition(
+    bvals: ArrayLike | Acquisition, bvecs: ArrayLike | None, tolerance: float | None
+) -> Acquisition:
+    if not isinstance(bvals, Acquisition):
+        return Acquisition(bvals, bvecs, tolerance=tolerance)
+    if bvecs is not None or tolerance is not None:
+        raise OptionError(
+            "an Acquisition came with separate directions or a tolerance; expected them in the "
+            "Acquisition"
+        )
+    return bvals
+
+
+def _checked_signal(signal: ArrayLike) -> NDArray[Any]:
+    if np.ma.isMaskedArray(signal):
+        raise InputError(
+            "the signal is a masked array; expected a plain one. "
+            "Pass signal.filled(numpy.nan), or the mask as mask="
+        )
+    data = np.asarray(signal)
+    if data.dtype.kind == "c":
+        raise InputError(
+            f"the signal is complex ({data.dtype}); expected magnitudes. Take numpy.abs of it"
+        )
+    if data.dtype.kind not in "iuf":
+        raise InputError(f"the signal is of type {data.dtype}; expected real numbers")
+    if data.ndim == 0 or data.size == 0:
+        raise ShapeError(
+            f"the signal has shape {data.shape}; expected (..., n_b), with the b-values on the "
+            "last axis, and at least one voxel"
+        )
+    return data
+
+
+def _checked_volumes(
+    volumes: ArrayLike | None, shape: tuple[int, ...], acquisition: Acquisition
+) -> NDArray[np.intp]:
+    n = acquisition.n_volumes
+    index = np.arange(shape[-1]) if volumes is None else np.array(volumes, dtype=np.intp)
+    if index.shape != (n,):
+        what = "volumes on its last axis" if volumes is None else "selected volumes"
+        hint = f" Axis {shape.index(n)} fits: use numpy.moveaxis." if n in shape[:-1] else ""
+        raise ShapeError(
+            f"the signal of shape {shape} has {len(index)} {what} and there are {n} b-values; "
+            f"expected one b-value per volume.{hint} Check that scan and b-values belong together"
+        )
+    if volumes is not None and (index.min() < 0 or index.max() >= shape[-1]):
+        raise ShapeError(
+            f"volumes {index.min()} to {index.max()} are to be used; "
+            f"expected 0 to {shape[-1] - 1}, as the signal has shape {shape}"
+        )
+    index.setflags(write=False)
+    return index
+
+
+def _checked_weights(weights: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
+    if weights is None:
+        return None
+    given = np.array(weights, dtype=np.float64)
+    if given.shape != (n,):
+        raise ShapeError(f"weights have shape {given.shape}; expected one per volume, ({n},)")
+    if not (np.isfinite(given).all() and (given >= 0.0).all()):
+        raise OptionError("weights must be finite and >= 0; set a weight to 0 to leave it out")
+    if not given.any():
+        raise OptionError("all weights are 0; expected volumes with a weight. Leave them out")
+    given.setflags(write=False)
+    return given
+
+
+def _checked_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    if mask is None:
+        return _everywhere(shape)
+    array = np.asarray(mask)
+    if array.shape != shape:
+        raise ShapeError(
+            f"the mask has shape {array.shape}; expected {shape}, that of the scan without its "
+            "last axis. Resample the mask to the scan"
+        )
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"the mask is of type {array.dtype}; expected numbers, > 0 inside")
+    inside = np.array(array > 0)
+    if not inside.any():
+        raise ShapeError(
+            "the mask is empty; expected at least one voxel > 0. Check it, or leave it out to "
+            "fit all voxels"
+        )
+    inside.setflags(write=False)
+    return inside
+
+
+def _everywhere(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a mask of all voxels that takes no memory."""
+    return np.broadcast_to(np.True_, shape)

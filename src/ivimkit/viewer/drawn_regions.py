@@ -1,0 +1,218 @@
+"""Regions that were drawn on the page: their table, their mean signals, one against another."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit import io, quality
+from ivimkit.errors import OptionError, ShapeError
+from ivimkit.fitting.result import FitResult
+from ivimkit.scan.labels import Labels
+from ivimkit.viewer.study import Study
+from ivimkit.viewer.voxel_answer import averaged, fit_entry, one_voxel
+from ivimkit.viewer.voxel_box import box_around, inside_box
+
+__all__ = ["Drawing", "describe_regions", "numbers_of", "region_csv"]
+
+_HIGHEST = 255
+_STATISTICS = ("n", "missing", "reliable", "mean", "sd", "median", "q25", "q75")
+_NUMBER = re.compile("[0-9]{1,3}")
+_LONGEST = 40
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawing that the page has sent.
+
+    Parameters
+    ----------
+    image : bytes
+        NIfTI image in the grid of the study, compressed or not; numbers 0 to 255, 0 is none.
+    result : int
+        Position of the result to look at.
+    names : str
+        Names of the numbers, ``1:lesion,2:liver``.
+    reference : str or None
+        Name of the region that another one is compared with; the second one by default.
+    most : int
+        Largest number of bytes that a compressed image may become.
+    """
+
+    image: bytes = field(repr=False)
+    result: int = 0
+    names: str = ""
+    reference: str | None = None
+    most: int = 1 << 30
+
+
+def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
+    """Return statistics, mean fit and comparison of the regions of a drawing.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+    drawing : Drawing
+        The regions.
+
+    Returns
+    -------
+    dict
+        ``regions``, the numbers of `ivimkit.quality.roi_table` and `ivimkit.quality.roi_fit`, or
+        ``why_no_fit`` where the mean signal of a region cannot be fitted; ``comparison`` of two
+        of them, those of `ivimkit.quality.compare_regions`.
+
+    Raises
+    ------
+    InputError
+        If the image is none, has another grid, or there is nothing in it.
+    """
+    result, labels = _looked_at(study, drawing)
+    table: Any = quality.roi_table(result, labels, mean_fit=False)
+    status: Any = quality.roi_status(result, labels)
+    regions = []
+    for number, name in labels.names.items():
+        rows = table.loc[name]
+        counts = status.loc[name]
+        region = {
+            "number": number,
+            "name": name,
+            "n": int(counts["voxels"]),
+            "volume_ml": float(counts["volume_ml"]),
+            "diameter_mm": float(counts["diameter_mm"]),
+            "maps": [
+                {"map": row, **{key: rows.loc[row, key] for key in _STATISTICS}}
+                for row in rows.index
+            ],
+            **_mean_fit(result, labels, number),
+        }
+        regions.append(region)
+    return {"regions": regions, **_comparison(result, labels, drawing.reference)}
+
+
+def region_csv(study: Study, drawing: Drawing) -> str:
+    """Return the table of the regions of a drawing as CSV.
+
+    Raises
+    ------
+    InputError
+        If the image is none, has another grid, or there is nothing in it.
+    """
+    result, labels = _looked_at(study, drawing)
+    try:
+        means: FitResult | bool = result.dwi is not None and quality.roi_fit(result, labels)
+    except OptionError:
+        # The page says why.
+        means = False
+    return io.csv_of(quality.roi_table(result, labels, mean_fit=means))
+
+
+def _looked_at(study: Study, drawing: Drawing) -> tuple[FitResult, Labels]:
+    """Return regions and result in the box around the drawing: all else does not matter."""
+    numbers = numbers_of(study, drawing)
+    box = box_around(numbers != 0)
+    result = inside_box(study.results[drawing.result], box)
+    return result, Labels(numbers[box], _names(drawing.names))
+
+
+def numbers_of(study: Study, drawing: Drawing) -> NDArray[np.uint8]:
+    """Return the numbers of a drawing, shape of the maps.
+
+    Raises
+    ------
+    ShapeError
+        If the image has another grid than the study.
+    OptionError
+        If its numbers are not 0 to 255.
+    """
+    array, _ = io.image_of_bytes(drawing.image, most=drawing.most)
+    trimmed = array.reshape(array.shape[:3]) if array.size == np.prod(array.shape[:3]) else array
+    if trimmed.shape != study.grid:
+        raise ShapeError(
+            f"the drawing has shape {array.shape}; expected {study.grid}, that of the maps. Draw "
+            "on the grid of the scan"
+        )
+    small = trimmed.min() >= 0 and trimmed.max() <= _HIGHEST
+    if not small or (trimmed.dtype.kind == "f" and bool((trimmed != np.rint(trimmed)).any())):
+        raise OptionError(
+            f"the drawing holds {trimmed.min():g} to {trimmed.max():g}; expected whole numbers "
+            f"from 0 to {_HIGHEST}"
+        )
+    return trimmed.astype(np.uint8).reshape(study.shape)
+
+
+def _names(text: str) -> dict[int, str]:
+    """Read ``1:lesion,2:liver``."""
+    found: dict[int, str] = {}
+    for word in filter(None, text.split(",")):
+        number, colon, name = word.partition(":")
+        known = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= _HIGHEST
+        if not (colon and name.strip() and known):
+            shown = word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
+            raise OptionError(
+                f"names holds {shown!r}; expected something like 1:lesion,2:liver, with numbers "
+                f"up to {_HIGHEST}"
+            )
+        found[int(number)] = name.strip()
+    return found
+
+
+def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
+    """Return the fit of the mean signal of a region, or why there is none.
+
+    Beside it stands a note where the voxels disagree with it. Each is asked for on its own: method
+    bayes may know the prior of one of them only.
+    """
+    if result.dwi is None:
+        return {"fit": None, "why_no_fit": None, "note": None}
+    name = labels.names[number]
+    region = Labels(np.where(labels[number], number, 0), {number: name})
+    try:
+        mean = quality.roi_fit(result, region)
+    except OptionError as error:
+        return {"fit": None, "why_no_fit": f"No fit of the mean signal: {error}.", "note": None}
+    found = quality.disagreements(result, region, means=mean)
+    said = "; ".join(one.sentence for one in found)
+    assert mean.dwi is not None
+    alone = one_voxel(mean.dwi, (0,))
+    entry = fit_entry(mean, mean.at((0,)), int(mean.status[0]), alone)
+    fit = {"id": f"region {name}", "name": name, "averaged": averaged(alone), **entry}
+    note = f"Voxels and mean signal disagree: {said}." if found else None
+    return {"fit": fit, "why_no_fit": None, "note": note}
+
+
+def _comparison(result: FitResult, labels: Labels, reference: str | None) -> dict[str, Any]:
+    """Compare the first region that is not the reference with the reference."""
+    names = list(labels)
+    if reference is not None and reference not in names:
+        raise OptionError(
+            f"the reference is {reference!r}; expected one of the regions, {', '.join(names)}"
+        )
+    if len(names) < 2:
+        return {"comparison": [], "compared": None, "sentence": None}
+    other = names[1] if reference is None else reference
+    lesion = next(name for name in names if name != other)
+    table = quality.compare_regions(result, labels[lesion], labels[other])
+    rows = [
+        {
+            "map": name,
+            "difference": row["difference"],
+            "error": max(row["lesion_sd"], row["reference_sd"]),
+            "ratio": row["ratio"],
+            "cnr": row["cnr"],
+            "hedges_g": row["g"],
+            "auc": row["auc"],
+            "p": row["p"],
+        }
+        for name, row in table.to_dict("index").items()
+    ]
+    return {
+        "comparison": rows,
+        "compared": [lesion, other],
+        "sentence": quality.sentence(table, reference=other),
+    }

@@ -1,0 +1,139 @@
+"""The images of a study as the bytes of NIfTI files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit import io
+from ivimkit.errors import OptionError
+from ivimkit.figures.reliability import doubtful_voxels
+from ivimkit.figures.status_panels import graded, grades
+from ivimkit.viewer.study import Study
+
+__all__ = ["doubtful_image", "grade_image", "label_image", "map_image", "scan_image"]
+
+
+def scan_image(study: Study, number: str) -> bytes:
+    """Return the averaged image of a b-value of the first result's scan, as float32.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+    number : str
+        Position of the b-value among those of the scan.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    OptionError
+        If there is no such b-value, or no scan.
+    """
+    dwi = study.scan(0)
+    shells = dwi.acquisition.shells
+    known = [str(k) for k in range(len(shells))]
+    if number not in known:
+        raise OptionError(f"there is no image {number!r}; expected 0 to {len(shells) - 1}")
+    return io.image_bytes(dwi.mean_image(shells[int(number)].b), study.geometry)
+
+
+def map_image(study: Study, number: str, name: str) -> bytes:
+    """Return a map of a result as float32, or its status as int32.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+    number : str
+        Position of the result.
+    name : str
+        Name of the map.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    OptionError
+        If there is no such result or map.
+    """
+    result = study.results[study.result(number)]
+    array: NDArray[np.int32] | NDArray[np.float64]
+    if name == "status":
+        array = result.status
+    elif name in result.maps:
+        array = result.maps[name]
+    else:
+        there = ", ".join([*result.maps, "status"])
+        raise OptionError(f"there is no map {name!r}; expected one of {there}")
+    return io.image_bytes(array, study.geometry)
+
+
+def grade_image(study: Study, number: str) -> bytes:
+    """Return the status of a result as it is coloured: the position of each voxel's worst flag.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+    number : str
+        Position of the result.
+
+    Returns
+    -------
+    bytes
+        The positions are those of `ivimkit.figures.status_panels.grades`, from 1; 0 outside the
+        mask.
+
+    Raises
+    ------
+    OptionError
+        If there is no such result.
+    """
+    result = study.results[study.result(number)]
+    return io.image_bytes(graded(result, grades(result)), study.geometry)
+
+
+def doubtful_image(study: Study, number: str, name: str) -> bytes:
+    """Return the voxels in which a map of a result is not reliable, as 1.
+
+    Raises
+    ------
+    OptionError
+        If there is no such result or map.
+    """
+    result = study.results[study.result(number)]
+    if name not in result.maps:
+        raise OptionError(f"there is no map {name!r}; expected one of {', '.join(result.maps)}")
+    return io.image_bytes(doubtful_voxels(result, name).astype(np.uint8), study.geometry)
+
+
+def label_image(study: Study) -> bytes:
+    """Return the regions of the study.
+
+    Raises
+    ------
+    OptionError
+        If there are none.
+    """
+    if study.labels is None:
+        raise OptionError(
+            "there are no labels; expected a study with labels. Give them (--labels)"
+        )
+    return io.image_bytes(smallest(study.labels.array), study.geometry)
+
+
+def smallest(labels: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+    """Return labels in the smallest type that holds them: that of a drawing, where it does."""
+    low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
+    for dtype in (np.uint8, np.int16):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return labels.astype(dtype)
+    return labels

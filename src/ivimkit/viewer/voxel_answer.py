@@ -1,0 +1,191 @@
+"""What the page shows of one voxel, or of the mean signal of a region."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.engine import evaluate
+from ivimkit.extend.derived_maps import describe as describe_map
+from ivimkit.extend.derived_maps import is_about_another
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.figures.map_style import how_to_show
+from ivimkit.fitting.result import FitResult
+from ivimkit.rounding import limits, with_error
+from ivimkit.scan.dwi import DWI
+from ivimkit.status import FitStatus, describe, explain
+from ivimkit.viewer.study import Study
+
+__all__ = ["describe_voxel", "fit_entry", "one_voxel", "values_of"]
+
+_POINTS = 201
+_FIRST = ("S0", "f", "D_star", "D", "ADC", "fD_star", "rmse", "r2")
+
+
+def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
+    """Return signal, curves, residuals, estimates and status of one voxel.
+
+    Parameters
+    ----------
+    study : Study
+        What is looked at.
+    voxel : sequence of int
+        x, y and z.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    OptionError
+        If there is no such voxel.
+    """
+    index = study.index(voxel)
+    scans = [result.dwi for result in study.results]
+    alone = [None if scan is None else one_voxel(scan, index) for scan in scans]
+    fits = []
+    for number, (result, name) in enumerate(zip(study.results, study.names, strict=True)):
+        values, code = result.at(index), int(result.status[index])
+        entry = fit_entry(result, values, code, alone[number])
+        fits.append({"id": str(number), "name": name, **entry})
+    world = study.geometry.affine @ [*voxel, 1.0]
+    return {
+        "voxel": list(voxel),
+        "world": world[:3],
+        "measured": None if alone[0] is None else measured(alone[0]),
+        "averaged": None if alone[0] is None else averaged(alone[0]),
+        "fits": fits,
+    }
+
+
+def one_voxel(dwi: DWI, index: tuple[int, ...]) -> DWI:
+    """Return a scan of one voxel, averaged like the scan it comes from."""
+    raw = np.asarray(dwi.stored[index])[np.newaxis, dwi.volumes]
+    return DWI(raw, dwi.acquisition, average=dwi.average, weights=dwi.weights)
+
+
+def measured(alone: DWI) -> dict[str, Any]:
+    """Return every volume of a scan of one voxel."""
+    return {"b": alone.acquisition.bvals, "signal": np.asarray(alone.signal[0], np.float64)}
+
+
+def averaged(alone: DWI) -> dict[str, Any]:
+    """Return the signal of a scan of one voxel as it is fitted."""
+    return {"b": alone.fit_bvals, "signal": values_of(alone)}
+
+
+def values_of(alone: DWI) -> NDArray[np.float64]:
+    """Return the averaged signal of a scan of one voxel, shape (n_b,), a.u."""
+    out = np.empty((1, len(alone.fit_bvals)))
+    alone.voxels().read(0, 1, out)
+    return np.asarray(out[0])
+
+
+def fit_entry(
+    result: FitResult, values: Mapping[str, float], code: int, alone: DWI | None
+) -> dict[str, Any]:
+    """Return what the page shows of one fit of one signal.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    values : mapping of str to float
+        Its maps at the voxel.
+    code : int
+        Its status at the voxel.
+    alone : DWI or None
+        The signal, as a scan of one voxel; without it there are no residuals.
+
+    Returns
+    -------
+    dict
+        ``curve`` with ``components``, ``residuals``, ``estimates`` and ``status``.
+    """
+    params = [values[name] for name in result.model.names]
+    highest = float(max(result.acquisition.bvals))
+    # Closer where blood decays: a curve over 4 s/mm² a step would have corners there.
+    dense = highest * np.linspace(0.0, 1.0, _POINTS) ** 2
+    curve = {
+        "b": dense,
+        "signal": evaluate(result.model, params, dense),
+        "components": _components(result.model, params, dense),
+    }
+    residuals = None
+    if alone is not None:
+        b = alone.fit_bvals
+        residual = values_of(alone) - evaluate(result.model, params, b)
+        residuals = {"b": b, "residual": residual}
+    return {
+        "model": result.model.name,
+        "method": result.method.name,
+        "curve": curve,
+        "residuals": residuals,
+        "estimates": _estimates(result, values),
+        "status": _status(result, code),
+    }
+
+
+def _components(
+    model: SignalModel, params: Sequence[float], b: NDArray[np.float64]
+) -> list[dict[str, Any]]:
+    """Return what each pool adds to the signal; nothing of a model with one pool."""
+    pools = model.pools
+    if pools is None or pools.fraction is None:
+        return []
+    place = model.index(pools.fraction)
+    found = []
+    # The model itself at f = 0 and f = 1: its equation is not written here again.
+    for name, pure, share in (
+        ("tissue", 0.0, 1.0 - params[place]),
+        ("blood", 1.0, params[place]),
+    ):
+        alone = [*params[:place], pure, *params[place + 1 :]]
+        found.append({"name": name, "signal": share * evaluate(model, alone, b)})
+    return found
+
+
+def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str, Any]]:
+    parameters = result.model.parameters
+    own = [name for name in values if not is_about_another(name, values)]
+    order = [name for name in _FIRST if name in own]
+    rows = []
+    for name in [*order, *(name for name in own if name not in order)]:
+        shown = how_to_show(name, parameters, [])
+        sd = values.get(f"{name}_sd", math.nan)
+        rows.append(
+            {
+                "name": name,
+                "symbol": shown.symbol,
+                "value": values[name],
+                "sd": sd,
+                "lo": values.get(f"{name}_lo", math.nan),
+                "hi": values.get(f"{name}_hi", math.nan),
+                "limits": limits(
+                    describe_map(name, parameters),
+                    values.get(f"{name}_lo", math.nan),
+                    values.get(f"{name}_hi", math.nan),
+                ),
+                "bits": values.get(f"{name}_bits", math.nan),
+                "text": with_error(values[name] * shown.factor, sd * shown.factor),
+                "factor": shown.factor,
+                "unit_shown": shown.unit,
+            }
+        )
+    return rows
+
+
+def _status(result: FitResult, code: int) -> dict[str, Any]:
+    parameters = result.model.parameters
+    flags = {flag: name for flag, (name, _, _) in explain(parameters).items()}
+    names = [name for flag, name in flags.items() if flag & code]
+    return {
+        "code": code,
+        "names": names or [flags[int(FitStatus.OK)]],
+        "sentence": describe(code, parameters),
+    }

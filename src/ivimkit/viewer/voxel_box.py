@@ -1,0 +1,88 @@
+"""The box of voxels around something, and the part of a result in it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.fitting.result import FitResult, VoxelMaps
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.geometry import Geometry
+
+__all__ = ["box_around", "inside_box"]
+
+
+def box_around(marked: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """Return the smallest box with all voxels that are marked; of none, the whole grid.
+
+    Parameters
+    ----------
+    marked : ndarray of bool, shape (...)
+        The voxels.
+
+    Returns
+    -------
+    tuple of slice
+        One per axis.
+    """
+    box = []
+    for axis in range(marked.ndim):
+        others = tuple(other for other in range(marked.ndim) if other != axis)
+        there = np.flatnonzero(marked.any(axis=others))
+        box.append(slice(int(there[0]), int(there[-1]) + 1) if there.size else slice(None))
+    return tuple(box)
+
+
+def inside_box(result: FitResult, box: tuple[slice, ...]) -> FitResult:
+    """Return the part of a result in a box: the same values, voxel by voxel.
+
+    Tables of a region look at every voxel of every map; of a small region in a large volume this
+    would take seconds.
+
+    Parameters
+    ----------
+    result : FitResult
+        The result, with its scan if it is at hand.
+    box : tuple of slice
+        See `box_around`.
+
+    Returns
+    -------
+    FitResult
+    """
+    maps = result.maps
+    if isinstance(maps, VoxelMaps):
+        part = maps.within(box)
+    else:
+        part = {name: maps[name][box] for name in maps}
+    fixed = {name: values[box] for name, values in result.model.fixed_maps.items()}
+    geometry = _moved(result.geometry, box)
+    return dataclasses.replace(
+        result,
+        maps=part,
+        status=result.status[box],
+        model=dataclasses.replace(result.model, fixed_maps=fixed),
+        geometry=geometry,
+        dwi=None if result.dwi is None else _part(result.dwi, box, geometry),
+    )
+
+
+def _part(dwi: DWI, box: tuple[slice, ...], geometry: Geometry) -> DWI:
+    return DWI(
+        dwi.stored[box],
+        dwi.acquisition,
+        geometry=geometry,
+        average=dwi.average,
+        sources=dwi.sources,
+        volumes=dwi.volumes,
+        weights=dwi.weights,
+    )
+
+
+def _moved(geometry: Geometry, box: tuple[slice, ...]) -> Geometry:
+    corner = [*(part.start or 0 for part in box), 0, 0, 0][:3]
+    affine = geometry.affine.copy()
+    affine[:3, 3] = (geometry.affine @ [*corner, 1.0])[:3]
+    return Geometry(affine)

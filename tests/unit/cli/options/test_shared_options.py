@@ -1,0 +1,47 @@
+"""The names that the command line repeats are those of the library."""
+
+from __future__ import annotations
+
+from ivimkit import methods, models, organs, priors, simulate, uncertainty
+from ivimkit.cli.commands.compare import Criterion
+from ivimkit.cli.commands.repeat import Statistic
+from ivimkit.cli.commands.simulate import Kind, Noise
+from ivimkit.cli.options.plugin_names import (
+    complete,
+    method_names,
+    model_names,
+    organ_names,
+    prior_names,
+    uncertainty_names,
+)
+from ivimkit.cli.options.shared_options import Average, BUnit, Precision, Unreliable
+from ivimkit.engine import PRECISIONS
+from ivimkit.figures.reliability import UNRELIABLE
+from ivimkit.fitting.comparison import CRITERIA
+from ivimkit.io.scan_loading import B_UNITS
+from ivimkit.quality.repeat_values import STATISTICS
+from ivimkit.scan.dwi import AVERAGES
+
+
+def test_choices_are_those_of_the_library():
+    assert set(Average) == set(AVERAGES)
+    assert set(BUnit) == set(B_UNITS)
+    assert tuple(Criterion) == CRITERIA
+    assert tuple(Precision) == PRECISIONS
+    assert tuple(Unreliable) == UNRELIABLE
+    assert tuple(Statistic) == STATISTICS
+    assert set(Kind) == set(simulate.PHANTOMS)
+    assert set(Noise) == {*simulate.NOISE_KINDS, "none"}
+
+
+def test_names_found_without_importing():
+    assert model_names() == models.names()
+    assert method_names() == methods.names()
+    assert uncertainty_names() == uncertainty.names()
+    assert organ_names() == organs.names()
+    assert prior_names() == priors.names()
+
+
+def test_completion():
+    assert complete(model_names)("m") == ["monoexp"]
+    assert complete(organ_names)("p") == ["prostate", "pancreas"]

@@ -1,0 +1,27 @@
+"""Fixtures of the figure tests: a result made by hand, and the scan that it is the fit of."""
+
+import numpy as np
+import pytest
+
+import ivimkit as ik
+from ivimkit.scan.dwi import DWI
+from made_results import biexp_maps, made_result
+
+
+@pytest.fixture
+def affine():
+    """Columns run to the patient's left, voxels are 2 x 2 x 5 mm."""
+    return np.diag([-2.0, 2.0, 5.0, 1.0])
+
+
+@pytest.fixture
+def result(request, affine):
+    """A result of the shape that the module of the test gives as SHAPE."""
+    return made_result(biexp_maps(request.module.SHAPE), affine=affine)
+
+
+@pytest.fixture
+def dwi(request, result, affine):
+    """Its signals without noise, at the b-values that the module gives as B."""
+    b = request.module.B
+    return DWI(ik.simulate.signals("biexp", result.params, b), b, affine)

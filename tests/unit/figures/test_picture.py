@@ -1,0 +1,149 @@
+import base64
+import io
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ivimkit.figures import Encoded, Picture, histograms, map_panels, mosaic
+from made_results import biexp_maps, made_result
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def result():
+    return made_result(biexp_maps((24, 20, 4)))
+
+
+def opened(data):
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        return image
+
+
+def plain(figure, dpi):
+    target = io.BytesIO()
+    figure.savefig(target, format="png", dpi=dpi)
+    return np.asarray(opened(target.getvalue()).convert("RGB"), dtype=int)
+
+
+def test_png_has_a_palette_that_keeps_the_colours_of_the_map(result):
+    figure = mosaic(result, "D")
+    image = opened(Picture(figure).png(dpi=100))
+    want = plain(figure, 100)
+    assert image.mode == "P"
+    off = np.abs(np.asarray(image.convert("RGB"), dtype=int) - want).max(axis=2)
+    assert (off == 0).mean() > 0.98
+    # What differs are shades at the edges of letters.
+    assert off.max() < 64
+
+
+def test_png_of_several_maps_keeps_their_colours_and_the_size_of_the_page(result):
+    figure = map_panels(result, slices=[0, 1])
+    image = opened(Picture(figure).png(dpi=150))
+    same = (np.asarray(image.convert("RGB"), dtype=int) == plain(figure, 150)).all(axis=2)
+    assert same.mean() > 0.98
+    assert image.size == tuple(int(150 * inches + 1e-6) for inches in figure.get_size_inches())
+
+
+@pytest.mark.parametrize("dpi", [80, 130])
+def test_colour_bars_keep_their_colours(dpi):
+    maps = biexp_maps((40, 30, 2))
+    figure = map_panels(made_result(maps), maps=["D", "f", "rmse"])
+    want = plain(figure, dpi)
+    image = np.asarray(opened(Picture(figure).png(dpi=dpi)).convert("RGB"), dtype=int)
+    _, number, count = np.unique(
+        want.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True
+    )
+    frequent = count[number.ravel()] >= 0.06 * dpi
+    off = np.sqrt(((image - want).reshape(-1, 3)[frequent] ** 2).sum(axis=1))
+    assert off.max() <= 16
+
+
+def test_a_picture_with_too_many_colours_has_no_palette():
+    figure = Figure(figsize=(2, 2))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(np.random.default_rng(0).random((100, 100, 3)))
+    image = opened(Picture(figure, alt="noise").png(dpi=100))
+    assert image.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(image, dtype=int), plain(figure, 100))
+
+
+def test_png_says_nothing_but_the_picture(result):
+    data = Picture(histograms(result)).png()
+    assert data.startswith(PNG)
+    chunks = set(re.findall(rb"(IHDR|PLTE|IDAT|IEND|tEXt|iTXt|zTXt|tIME|eXIf|pHYs)", data))
+    assert chunks == {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+
+
+def test_svg_says_nothing_but_the_picture(result):
+    root = ET.fromstring(Picture(histograms(result)).svg())
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert not root.findall(".//{http://www.w3.org/2000/svg}metadata")
+    text = Picture(histograms(result)).svg().decode()
+    assert "Matplotlib" not in text
+    assert not re.search(r"20\d\d-\d\d-\d\d", text)
+
+
+@pytest.mark.parametrize("form", ["png", "svg"])
+def test_the_same_figure_gives_the_same_bytes(result, form):
+    def draw():
+        return getattr(Picture(map_panels(result, slices=1)), form)()
+
+    assert draw() == draw()
+
+
+def test_ids_of_an_svg_are_unique_and_what_refers_to_them_is_there(result):
+    text = Picture(map_panels(result, slices=1)).svg().decode()
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', text))
+    assert used
+    assert {one or other for one, other in used} <= set(ids)
+
+
+def test_plots_become_svg_and_images_png(result):
+    plot, image = Picture(histograms(result)).encoded(), Picture(mosaic(result, "f")).encoded()
+    assert (plot.media_type, image.media_type) == ("image/svg+xml", "image/png")
+    assert Picture(histograms(result)).encoded(vector=False).media_type == "image/png"
+    assert Picture(mosaic(result, "f")).encoded(vector=True).media_type == "image/svg+xml"
+
+
+def test_a_large_plot_becomes_png():
+    figure = Figure()
+    rng = np.random.default_rng(0)
+    figure.add_subplot().plot(rng.random(20_000), rng.random(20_000), "o")
+    assert Picture(figure).encoded().media_type == "image/png"
+
+
+def test_a_plot_of_many_panels_becomes_png():
+    figure = Figure()
+    figure.subplots(3, 4)
+    assert Picture(figure).encoded().media_type == "image/png"
+
+
+def test_size_is_that_of_the_page_whatever_the_resolution(result):
+    figure = mosaic(result, "f")
+    sizes = {
+        (one.width, one.height)
+        for one in (Picture(figure).encoded(dpi=60), Picture(figure).encoded(dpi=200))
+    }
+    assert sizes == {tuple(96 * inches for inches in figure.get_size_inches())}
+
+
+def test_uri_holds_the_bytes():
+    uri = Encoded(b"abc", "image/png", 1.0, 1.0).uri
+    head, _, body = uri.partition(",")
+    assert head == "data:image/png;base64"
+    assert base64.b64decode(body) == b"abc"
+
+
+def test_alt_text_is_read_from_the_figure_unless_given(result):
+    figure = map_panels(result, slices=1, maps=["D"])
+    assert Picture(figure).alt.startswith("bi-exponential IVIM")
+    assert Picture(figure, "caption", "seen").alt == "seen"
+    assert Picture(figure, "caption").caption == "caption"

@@ -1,0 +1,63 @@
+"""The images of a study, as the page gets them."""
+
+import numpy as np
+import pytest
+
+import ivimkit as ik
+from ivimkit.viewer.study_images import smallest
+
+
+def test_maps_are_the_maps_in_the_place_of_the_scan(client, result):
+    for name in result.maps:
+        array, geometry = client.get(f"volumes/0/{name}.nii").image()
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, result.maps[name].astype(np.float32))
+        # NIfTI-1 keeps the affine as float32.
+        np.testing.assert_array_equal(geometry.affine, np.float32(result.geometry.affine))
+
+
+def test_status_labels_and_scan(client, result, made, labels):
+    status, _ = client.get("volumes/0/status.nii").image()
+    np.testing.assert_array_equal(status, result.status)
+    assert status.dtype == np.int32
+    regions, _ = client.get("volumes/labels.nii").image()
+    np.testing.assert_array_equal(regions, labels.array)
+    assert regions.dtype == np.uint8
+    for number, shell in enumerate(made.dwi.acquisition.shells):
+        image, _ = client.get(f"volumes/scan/{number}.nii").image()
+        np.testing.assert_array_equal(image, made.dwi.mean_image(shell.b).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("volumes/0/E.nii", "there is no map 'E'; expected one of S0"),
+        ("volumes/1/D.nii", "there is no result '1'; expected one of 0"),
+        ("volumes/-1/D.nii", "there is no result '-1'"),
+        ("volumes/scan/13.nii", "there is no image '13'; expected 0 to 12"),
+        ("volumes/scan/x.nii", "there is no image 'x'"),
+    ],
+)
+def test_what_is_not_there_is_said(client, address, sentence):
+    assert sentence in client.error(400, "get", address)
+
+
+def test_no_labels(open_client, result):
+    assert "there are no labels" in open_client(result).error(400, "get", "volumes/labels.nii")
+
+
+@pytest.mark.parametrize(
+    ("highest", "dtype"), [(255, np.uint8), (256, np.int16), (40000, np.int32)]
+)
+def test_labels_take_the_smallest_type(highest, dtype):
+    assert smallest(np.array([0, highest], np.int32)).dtype == dtype
+
+
+def test_two_axes_become_three(open_client, made):
+    flat = ik.DWI(made.dwi.signal[:, :, 0], made.dwi.acquisition, mask=made.dwi.mask[:, :, 0])
+    result = ik.fit(flat)
+    client = open_client(result)
+    array, _ = client.get("volumes/0/D.nii").image()
+    np.testing.assert_array_equal(array[:, :, 0], result.maps["D"].astype(np.float32))
+    assert client.get("api/scene").json()["shape"] == [24, 18, 1]
+    assert client.get("api/voxel?x=8&y=9&z=0").json()["fits"][0]["estimates"]
