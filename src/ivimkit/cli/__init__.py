@@ -1,4 +1,4 @@
-"""The command line: one file per command; parses, calls the public API, prints, exit code."""
+"""The command line: parses, calls the public API, prints, exit code; one command, one file."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def test_mean_signals_are_fitted_once(drawn, result, labels, monkeypatch):
         return fits[-1]
 
     monkeypatch.setattr(ik.quality, "roi_fit", recorded)
-    monkeypatch.setattr(ik.quality.regions, "roi_fit", recorded)
+    monkeypatch.setattr(ik.quality.region_tables, "roi_fit", recorded)
     table = blocks(ik.report.build(result, labels=labels), "regions", Table)[1]
     assert len(fits) == 1
     assert "fit of the mean" in table.head
