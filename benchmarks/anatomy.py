@@ -22,18 +22,11 @@ from ivimkit.engine.bind import bind
 from ivimkit.engine.cpu import fit_chunk_side_by_side
 from ivimkit.engine.task import Prepared
 from ivimkit.kernels.device import device
-from ivimkit.kernels.lanes import LANES, begin, pass_over, step
-from ivimkit.kernels.pools import pool_bounds
-from ivimkit.kernels.search import ordered
-from ivimkit.kernels.side_by_side import (
-    _COUNT,
-    _FILLED,
-    _GROUPS,
-    _LEFT,
-    _NEXT,
-    _fill_group,
-    _find_basins,
-)
+from ivimkit.kernels.two_decays.lanes import LANES, begin, pass_over, step
+from ivimkit.kernels.two_decays.pools import pool_bounds
+from ivimkit.kernels.two_decays.fit import ordered
+from ivimkit.kernels.two_decays.lane_profile import N_GROUPS
+from ivimkit.kernels.two_decays.lane_schedule import _COUNT, _FILLED, _LEFT, _NEXT, _fill_group, find_basins
 
 _VOXELS = 20_000
 _CHUNK = 2500
@@ -57,7 +50,7 @@ def _compared(
 ):  # fmt: skip
     box = ordered(pool_bounds(low, high, options))
     n1, n2 = int(options[4]), int(options[5])
-    for group in range(_GROUPS):
+    for group in range(N_GROUPS):
         order[_LEFT + group] = 0
     order[_NEXT] = 0
     order[_COUNT] = 1
@@ -76,7 +69,7 @@ def _descended(
     n_used = b.size
     while n_used > 1 and root_weight[n_used - 1] == 0.0:
         n_used -= 1
-    _find_basins(
+    find_basins(
         b, root_weight, signals, status, ordered(pool_bounds(low, high, options)),
         int(options[4]), int(options[5]), n_used, options[6], table, memory, state, order, fits,
     )  # fmt: skip

@@ -16,9 +16,11 @@ from ivimkit.errors import OptionError
 from ivimkit.fit_method import VoxelPlan
 from ivimkit.kernels.device import device
 from ivimkit.kernels.noise_floor import excess_table
-from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.posterior import SCRATCH, WIDTH, posterior_voxel, without_floor
-from ivimkit.kernels.search import global_fit
+from ivimkit.kernels.two_decays.lattice.layout import N_SCRATCH_ROWS, ROW_LENGTH
+from ivimkit.kernels.two_decays.lattice.noise_floor import without_floor
+from ivimkit.kernels.two_decays.lattice.posterior import posterior_voxel
+from ivimkit.kernels.two_decays.pools import EXTRA, pool_bounds, store_pools
+from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.prior import Prior
 from ivimkit.prior_table import PriorTable
 from ivimkit.signal_model import SignalModel
@@ -57,7 +59,7 @@ def fit_voxel(
     )
     clean = signal
     if options[_FLOOR] > 0.0:
-        clean = work[int(options[EXTRA]) :].reshape(-1)[SCRATCH * WIDTH :][: b.size]
+        clean = work[int(options[EXTRA]) :].reshape(-1)[N_SCRATCH_ROWS * ROW_LENGTH :][: b.size]
         without_floor(b, root_weight, signal, sigma, fit, options, clean)
         fit = global_fit(
             b, root_weight, clean, box, int(options[4]), int(options[5]), options[6], table, work
@@ -166,7 +168,7 @@ def with_room(plan: VoxelPlan, n_b: int) -> VoxelPlan:
     """Return the plan with scratch behind that of the search: lattice, signal, knots of f."""
     options = plan.options.copy()
     options[EXTRA] = plan.work_rows
-    room = SCRATCH * WIDTH + n_b + int(options[_N_FRACTION])
+    room = N_SCRATCH_ROWS * ROW_LENGTH + n_b + int(options[_N_FRACTION])
     rows = -(-room // plan.table.shape[1])
     return VoxelPlan(options, plan.table, plan.work_rows + rows)
 
@@ -180,7 +182,7 @@ def posterior_options(
     *,
     basis: bool = False,
 ) -> tuple[float, ...]:
-    """Return what `ivimkit.kernels.posterior.posterior_voxel` reads from the options.
+    """Return what `ivimkit.kernels.two_decays.lattice.posterior.posterior_voxel` reads from the options.
 
     The first number is the place of the scratch array, which the plan fills in.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.two_pools import GONE
+from ivimkit.kernels.two_decays.fit import INSTANT_RATE
 from ivimkit.plugin_folder import Plugin
 from ivimkit.prior_table import PriorTable, parameter_names
 from ivimkit.signal_model import SignalModel
@@ -134,7 +134,7 @@ def even_knots(model: SignalModel, sizes: tuple[int, int, int]) -> PriorTable:
     assert slow is not None
     low, high = model[slow].lower, model[slow].upper
     first = np.linspace(low, high, sizes[0]) if low < high else np.array([low])
-    second = np.array([GONE])
+    second = np.array([INSTANT_RATE])
     if fast is not None:
         low, high = max(model[fast].lower, 1e-6), max(model[fast].upper, 1e-6)
         second = np.geomspace(low, high, sizes[1]) if low < high else np.array([low])

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ivimkit.acquisition import Acquisition
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.fit_method import FitMethod, VoxelPlan
-from ivimkit.kernels.atoms import build_dictionary
-from ivimkit.kernels.pools import pool_options
-from ivimkit.kernels.side_by_side import memory_rows
-from ivimkit.kernels.two_pools import GONE
+from ivimkit.kernels.two_decays.atoms import build_dictionary
+from ivimkit.kernels.two_decays.fit import INSTANT_RATE
+from ivimkit.kernels.two_decays.lane_profile import memory_rows
+from ivimkit.kernels.two_decays.pools import pool_options
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["TwoPoolMethod"]
@@ -77,7 +77,7 @@ class TwoPoolMethod(FitMethod):
             return VoxelPlan(pool_options(positions, 0, 0, degrees, *own), np.zeros((1, 1)), 1)
         slow = model[pools.slow]
         fast = (
-            (GONE, GONE)
+            (INSTANT_RATE, INSTANT_RATE)
             if pools.fast is None
             else (model[pools.fast].lower, model[pools.fast].upper)
         )

@@ -49,7 +49,8 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
             yield name
             yield from _parts(value, seen)
         elif isinstance(value, int | float | str | tuple | type | np.generic):
-            yield f"{name}={value!r}"
+            # Of a named tuple the order of its fields is compiled, too.
+            yield f"{name}={value!r}{getattr(value, '_fields', '')}"
 
 
 def _code_parts(code: CodeType) -> Iterator[str]:

@@ -29,7 +29,7 @@ from ivimkit.engine.place import gpus_for
 from ivimkit.engine.task import PRECISIONS, Prepared, Progress, Reader, Task
 from ivimkit.engine.waiting import say_compiling
 from ivimkit.errors import OptionError
-from ivimkit.kernels.atoms import aligned
+from ivimkit.kernels.two_decays.atoms import aligned
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["default_threads", "evaluate", "gradients", "run"]

@@ -15,9 +15,9 @@ from ivimkit.engine.single import in_single
 from ivimkit.engine.voxel import estimate_row, fit_row
 from ivimkit.estimator import Estimator
 from ivimkit.fit_method import FitMethod, VoxelPlan
-from ivimkit.kernels.atoms import aligned
-from ivimkit.kernels.lanes import LANES, SIZE
-from ivimkit.kernels.side_by_side import FIT_COLUMNS, ORDER
+from ivimkit.kernels.two_decays.atoms import aligned
+from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS
+from ivimkit.kernels.two_decays.lanes import LANES, SIZE
 from ivimkit.signal_model import SignalModel
 
 __all__ = ["PRECISIONS", "Prepared", "PreparedEstimate", "Progress", "Reader", "Task"]
@@ -173,7 +173,7 @@ class Prepared:
             aligned(*shape),
             aligned(self.plan.lane_rows, LANES),
             aligned(1, SIZE)[0],
-            np.zeros(ORDER, np.int64),
+            np.zeros(N_COUNTERS, np.int64),
             aligned(n_voxels, FIT_COLUMNS),
             clean,
         )

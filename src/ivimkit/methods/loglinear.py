@@ -13,8 +13,9 @@ from ivimkit.acquisition import Acquisition
 from ivimkit.errors import OptionError
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear, mean_signal
-from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.two_pools import GONE, squared_residual
+from ivimkit.kernels.two_decays.descent import squared_residual
+from ivimkit.kernels.two_decays.fit import CONVERGED, INSTANT_RATE, Fit
+from ivimkit.kernels.two_decays.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
 from ivimkit.thresholds import LOWER_B, check_threshold, require_split, require_two
@@ -40,7 +41,7 @@ def _fit_voxel(
 ) -> int:
     box = pool_bounds(lower, upper, options)
     intercept, rate, ok = log_linear(
-        b, root_weight, signal, options[EXTRA], math.inf, box[6], box[7]
+        b, root_weight, signal, options[EXTRA], math.inf, box.slow_low, box.slow_high
     )
     if not ok:
         return _TOO_FEW
@@ -50,11 +51,11 @@ def _fit_voxel(
         s0 = mean_signal(b, root_weight, signal, 0.0)
         if not s0 > 0.0:
             return _TOO_FEW
-        f = min(max(1.0 - intercept / s0, box[2]), box[3])
-    s0 = min(max(s0, box[0]), box[1])
+        f = min(max(1.0 - intercept / s0, box.f_low), box.f_high)
+    s0 = min(max(s0, box.s0_low), box.s0_high)
     a1 = (1.0 - f) * s0
-    cost = squared_residual(b, root_weight, signal, rate, GONE, a1, f * s0)
-    fit = (rate, GONE, a1, f * s0, cost, math.inf, math.inf, 1, 0)
+    cost = squared_residual(b, root_weight, signal, rate, INSTANT_RATE, a1, f * s0)
+    fit = Fit(rate, INSTANT_RATE, a1, f * s0, cost, math.inf, math.inf, 1, CONVERGED)
     return store_pools(fit, options, box, out)
 
 

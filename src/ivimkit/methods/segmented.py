@@ -15,9 +15,10 @@ from ivimkit.errors import OptionError
 from ivimkit.fit_method import VoxelPlan
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear, mean_signal
-from ivimkit.kernels.one_rate import WORK_ROWS, fit_rate
-from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.search import global_fit
+from ivimkit.kernels.two_decays.fit import Box
+from ivimkit.kernels.two_decays.one_rate import WORK_ROWS, fit_rate
+from ivimkit.kernels.two_decays.pools import EXTRA, pool_bounds, store_pools
+from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
 from ivimkit.thresholds import LOWER_B, check_threshold, require_split
@@ -47,7 +48,7 @@ def _fit_two_steps(
     _, rate, ok = log_linear(b, root_weight, signal, options[EXTRA], math.inf, slow_low, slow_high)
     if not ok:
         return _TOO_FEW
-    box = (s0_low, s0_high, f_low, f_high, fast_low, fast_high, rate, rate)
+    box = Box(s0_low, s0_high, f_low, f_high, fast_low, fast_high, rate, rate)
     fit = global_fit(
         b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
     )
@@ -84,7 +85,7 @@ def _fit_three_steps(
         return _TOO_FEW
     s0 = min(max(s0, s0_low), s0_high)
     f = min(max(1.0 - intercept / s0, f_low), f_high)
-    box = (s0, s0, f, f, fast_low, fast_high, rate, rate)
+    box = Box(s0, s0, f, f, fast_low, fast_high, rate, rate)
     fit = fit_rate(b, root_weight, signal, box, int(options[4]), int(options[5]), table, work)
     return store_pools(fit, options, box, out)
 

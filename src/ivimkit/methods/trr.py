@@ -13,9 +13,11 @@ from ivimkit.acquisition import Acquisition
 from ivimkit.errors import OptionError
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear
-from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.search import better, ordered, persist, settle
-from ivimkit.kernels.two_pools import refine
+from ivimkit.kernels.two_decays.descent import refine
+from ivimkit.kernels.two_decays.fit import Box, better, ordered
+from ivimkit.kernels.two_decays.one_pool import settle
+from ivimkit.kernels.two_decays.pools import EXTRA, pool_bounds, store_pools
+from ivimkit.kernels.two_decays.search import persist
 from ivimkit.signal_model import SignalModel
 from ivimkit.status import FitStatus
 from ivimkit.thresholds import LOWER_B, UPPER_B, check_threshold, require_split, require_two
@@ -47,11 +49,11 @@ def _fit_voxel(
         return _TOO_FEW
     s0 = min(max(s0, s0_low), s0_high)
     fast = min(max(start[int(options[2])], fast_low), fast_high)
-    first = ordered((s0, s0, f_low, f_high, fast_low, fast_high, slow, slow))
-    fast = min(max(fast, first[4]), first[5])
+    first = ordered(Box(s0, s0, f_low, f_high, fast_low, fast_high, slow, slow))
+    fast = min(max(fast, first.fast_low), first.fast_high)
     fit = refine(b, root_weight, signal, slow, fast, first, table)
     if two_stage > 0.0:
-        fit = refine(b, root_weight, signal, slow, fit[1], box, table)
+        fit = refine(b, root_weight, signal, slow, fit.fast, box, table)
         fit = better(settle(b, root_weight, signal, fit, box, table), fit)
         fit = persist(b, root_weight, signal, fit, box, table)
     return store_pools(fit, options, box, out)

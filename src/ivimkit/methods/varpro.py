@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from ivimkit.errors import OptionError
 from ivimkit.fit_method import FitMethod, VoxelPlan
 from ivimkit.kernels.device import device, pasted
-from ivimkit.kernels.magnitude import MORE_ROWS, magnitude_fit
-from ivimkit.kernels.mean_magnitude import excess_tables, mean_magnitude_fit
-from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.search import global_fit, ordered
-from ivimkit.kernels.side_by_side import fit_side_by_side, stored_fit
+from ivimkit.kernels.two_decays.fit import ordered, with_cost
+from ivimkit.kernels.two_decays.lane_schedule import stored_fit
+from ivimkit.kernels.two_decays.lane_search import fit_in_lanes
+from ivimkit.kernels.two_decays.magnitude import MORE_ROWS, magnitude_fit
+from ivimkit.kernels.two_decays.mean_magnitude import excess_tables, mean_magnitude_fit
+from ivimkit.kernels.two_decays.pools import EXTRA, pool_bounds, store_pools
+from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.signal_model import SignalModel
 from ivimkit.two_pool_method import TwoPoolMethod
 
@@ -77,7 +79,7 @@ def _fit_voxels(
     status: NDArray[np.int32],
 ) -> None:
     box = pool_bounds(lower, upper, options)
-    fit_side_by_side(
+    fit_in_lanes(
         b, root_weight, signals, status, ordered(box), int(options[4]), int(options[5]),
         options[6], table, work, memory, state, order, fits, clean,
     )  # fmt: skip
@@ -107,11 +109,11 @@ def _fit_magnitudes(
         int(options[4]), int(options[5]), degrees, table, work,
     )  # fmt: skip
     # What counts as seen depends on the noise, and that is not what the residuals say.
-    noise = variance * degrees if variance > 0.0 else fit[4]
-    judged = fit[0], fit[1], fit[2], fit[3], noise, fit[5], fit[6], fit[7], fit[8]
+    noise = variance * degrees if variance > 0.0 else fit.cost
+    judged = with_cost(fit, noise, fit.iterations)
     n = lower.size
     code = store_pools(judged, options, box, out[: n + 2])
-    out[n] = fit[4]
+    out[n] = fit.cost
     out[n + 2] = math.sqrt(variance)
     return code
 
@@ -136,11 +138,11 @@ def _fit_means(
         b, root_weight, signal, sigma, options[EXTRA], box,
         int(options[4]), int(options[5]), degrees, options, EXTRA + 1, table, work,
     )  # fmt: skip
-    noise = variance * degrees if variance > 0.0 else fit[4]
-    judged = fit[0], fit[1], fit[2], fit[3], noise, fit[5], fit[6], fit[7], fit[8]
+    noise = variance * degrees if variance > 0.0 else fit.cost
+    judged = with_cost(fit, noise, fit.iterations)
     n = lower.size
     code = store_pools(judged, options, box, out[: n + 2])
-    out[n] = fit[4]
+    out[n] = fit.cost
     out[n + 2] = math.sqrt(variance)
     return code
 

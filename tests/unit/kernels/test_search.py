@@ -8,8 +8,10 @@ from scipy.optimize import minimize_scalar
 
 from drivers import finish_one
 from ivimkit.engine.bind import bind
-from ivimkit.kernels.atoms import build_dictionary
-from ivimkit.kernels.search import better, persist, settle
+from ivimkit.kernels.two_decays.atoms import build_dictionary
+from ivimkit.kernels.two_decays.fit import better
+from ivimkit.kernels.two_decays.one_pool import settle
+from ivimkit.kernels.two_decays.search import persist
 from tolerances import CLOSED_FORM, NOISE_FREE
 
 B = np.array([0.0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800, 0, 0, 0])

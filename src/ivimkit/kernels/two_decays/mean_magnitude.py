@@ -23,23 +23,23 @@ from numpy.typing import NDArray
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.noise_floor import geometric_share, magnitude_mean
-from ivimkit.kernels.search import global_fit
-from ivimkit.kernels.two_pools import Box, Fit, squared_residual
+from ivimkit.kernels.two_decays.descent import squared_residual
+from ivimkit.kernels.two_decays.fit import UNFINISHED, Box, Fit, with_cost
+from ivimkit.kernels.two_decays.search import global_fit
 
 __all__ = ["N_EXCESS", "excess_tables", "mean_magnitude_fit"]
 
 N_EXCESS = 257
 """Number of entries of each table of `excess_tables`."""
-
 # From this signal to noise on, times the root of the number of coils, the series is enough.
-_END = 16.0
-_MOST_ROUNDS = 60
+_TABLE_END = 16.0
+_MAX_ROUNDS = 60
 # Largest change of the signal, in squared standard deviations of a mean, that ends the turns.
-_AGREED = 1e-12
+_AGREEMENT_TOLERANCE = 1e-12
 # Noise variance over the mean square of the signal below which noise is rounding.
-_EXACT = 1e-12
+_MIN_VARIANCE_SHARE = 1e-12
 # Share of the noise variance of a channel that a magnitude has in air: 2 - pi / 2.
-_LEAST_SHARE = 0.429
+_MIN_SHARE_IN_AIR = 0.429
 
 
 def excess_tables(
@@ -62,7 +62,7 @@ def excess_tables(
         The step of the tables, the number of values, where the table of each value starts,
         and the tables: average less signal, for a noise of 1.
     """
-    step = _END * math.sqrt(coils) / (N_EXCESS - 1)
+    step = _TABLE_END * math.sqrt(coils) / (N_EXCESS - 1)
     signal = np.asarray(step * np.arange(N_EXCESS), dtype=np.float64)
     mean = magnitude_mean(signal, coils)
     kinds = list(dict.fromkeys(zip(directions.tolist(), repeats.tolist(), strict=True)))
@@ -128,14 +128,14 @@ def mean_magnitude_fit(
     first : int
         Where it starts.
     table : ndarray, shape (n_rows, n)
-        `ivimkit.kernels.atoms.Dictionary.table`.
+        `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
     work : ndarray, shape (n_work_rows + 1, n)
         Scratch, with at least as many columns as there are b-values.
 
     Returns
     -------
     fit : tuple
-        As `ivimkit.kernels.two_pools.refine` returns it, with the sum of squared residuals of the
+        As `ivimkit.kernels.two_decays.descent.refine` returns it, with the sum of squared residuals of the
         means as its cost.
     variance : float
         The noise variance of one volume; NaN where there is no degree of freedom to estimate it.
@@ -151,34 +151,44 @@ def mean_magnitude_fit(
     fit = global_fit(b, root_weight, clean, box, n1, n2, degrees, table, work)
     variance = sigma * sigma if known else math.nan
     if not known and degrees > 0.0:
-        variance = fit[4] / degrees
-    iterations = fit[7]
-    for _ in range(_MOST_ROUNDS):
-        if fit[8] == 2 or not fit[2] + fit[3] > 0.0 or not variance > _EXACT * power / total:
+        variance = fit.cost / degrees
+    iterations = fit.iterations
+    for _ in range(_MAX_ROUNDS):
+        if (
+            fit.end == UNFINISHED
+            or not fit.slow_amplitude + fit.fast_amplitude > 0.0
+            or not variance > _MIN_VARIANCE_SHARE * power / total
+        ):
             break
         noise = math.sqrt(variance)
         moved = left = 0.0
         for j in range(b.size):
             w = root_weight[j] * root_weight[j]
             if w > 0.0:
-                curve = max(fit[2] * exp(-b[j] * fit[0]) + fit[3] * exp(-b[j] * fit[1]), 0.0)
+                curve = max(
+                    fit.slow_amplitude * exp(-b[j] * fit.slow)
+                    + fit.fast_amplitude * exp(-b[j] * fit.fast),
+                    0.0,
+                )
                 ratio = curve / noise
                 above = _excess(ratio, j, options, first)
                 # Far out there is all of the noise, whatever the mean.
                 share = 2.0 * coils - above * (2.0 * ratio + above)
-                share = min(max(share, _LEAST_SHARE), 1.0)
+                share = min(max(share, _MIN_SHARE_IN_AIR), 1.0)
                 away = signal[j] - curve - noise * above
                 left += w * away * away / share
                 change = signal[j] - noise * above - clean[j]
                 moved = max(moved, w * change * change)
                 clean[j] += change
         fit = global_fit(b, root_weight, clean, box, n1, n2, degrees, table, work)
-        iterations += fit[7]
+        iterations += fit.iterations
         if not known:
             before = variance
             variance = left / degrees
             moved = max(moved, (variance - before) ** 2 / before)
-        if moved <= _AGREED * variance:
+        if moved <= _AGREEMENT_TOLERANCE * variance:
             break
-    cost = squared_residual(b, root_weight, signal, fit[0], fit[1], fit[2], fit[3])
-    return (fit[0], fit[1], fit[2], fit[3], cost, fit[5], fit[6], iterations, fit[8]), variance
+    cost = squared_residual(
+        b, root_weight, signal, fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude
+    )
+    return with_cost(fit, cost, iterations), variance
