@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import inlined
+from ivimkit.kernels.memory import aligned, padded
 
 __all__ = [
     "FIRST_TERM",
@@ -25,7 +26,6 @@ __all__ = [
     "NORMS",
     "RATES",
     "Dictionary",
-    "aligned",
     "build_dictionary",
     "even_rates",
     "moments",
@@ -37,7 +37,6 @@ NORMS = 1
 MOMENTS = 2
 """Row with where the series start and end; they stand in the rows from `FIRST_TERM` on."""
 FIRST_TERM = 3
-_VECTOR = 8
 _N_FINE_RATES = 1000
 # A series serves 1/16 octave of t + offset and has 8 terms: one cache line.
 _BUCKET_BITS = 4
@@ -104,33 +103,6 @@ class Dictionary:
     n1: int
     n2: int
     table: NDArray[np.float64]
-
-    @property
-    def work_rows(self) -> int:
-        """Rows of scratch, as long as those of the table, that the search needs."""
-        return 3 + 2 * self.n1 + 3
-
-
-def aligned(rows: int, columns: int) -> NDArray[np.float64]:
-    """Return zeros that begin where a vector does: others straddle two lines of the cache.
-
-    Parameters
-    ----------
-    rows, columns : int
-        Shape.
-
-    Returns
-    -------
-    ndarray, shape (rows, columns)
-    """
-    line = _VECTOR * np.dtype(np.float64).itemsize
-    memory = np.zeros(rows * columns + _VECTOR)
-    first = -memory.ctypes.data % line // memory.itemsize
-    return memory[first : first + rows * columns].reshape(rows, columns)
-
-
-def _padded(n: int) -> int:
-    return -(-n // _VECTOR) * _VECTOR
 
 
 def _pair_terms(
@@ -221,8 +193,8 @@ def _built(
     rates1 = even_rates(b, weight, *slow, n1)
     rates2 = even_rates(b, weight, *fast, n2)
     n1, n2 = rates1.size, rates2.size
-    first, second = slice(0, n1), slice(_padded(n1), _padded(n1) + n2)
-    n = _padded(n1) + _padded(n2)
+    first, second = slice(0, n1), slice(padded(n1), padded(n1) + n2)
+    n = padded(n1) + padded(n2)
     rates = np.zeros(n)
     rates[first] = rates1
     rates[second] = rates2
@@ -242,7 +214,8 @@ def _built(
     longest = [high for high in (slow[1], fast[1]) if high < _MAX_SERIES_RATE]
     t_end = 2.0 * max(longest)
     offset, series = _series(b, weight, t_end)
-    table = aligned(FIRST_TERM + 5 * n1 + b.size + series.shape[0], n)
+    rows = FIRST_TERM + 5 * n1 + b.size + series.shape[0]
+    table = aligned(rows * n).reshape(rows, n)
     table[RATES] = rates
     table[NORMS] = np.diag(gram)
     row = FIRST_TERM

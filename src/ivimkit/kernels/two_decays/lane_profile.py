@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import finite, inlined, pasted
+from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.two_decays.atoms import FIRST_TERM, MOMENTS
 from ivimkit.kernels.two_decays.lanes import LANES, SCRATCH
 from ivimkit.kernels.two_decays.profile import Place
@@ -98,7 +99,7 @@ def find_gains(
 
     This and `_find_profile` are `ivimkit.kernels.two_decays.profile.find_profile`.
     """
-    n1_padded = (n1 + 7) // 8 * 8
+    n1_padded = padded_in_kernel(n1)
     for i in range(n1):
         row = FIRST_TERM + i
         for j in range(n2):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, pasted
+from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.two_decays.fit import (
     CONVERGED,
     INSTANT_RATE,
@@ -27,10 +28,12 @@ from ivimkit.kernels.two_decays.fit import (
     known_rates,
     survivor,
 )
+from ivimkit.kernels.two_decays.lane_profile import memory_rows
 from ivimkit.kernels.two_decays.lane_schedule import (
     AGAIN,
     COST,
     END,
+    FIT_COLUMNS,
     GAINED,
     ONE_POOL_FIT,
     OTHER_FIT,
@@ -46,11 +49,14 @@ from ivimkit.kernels.two_decays.lane_schedule import (
     want,
     want_none,
 )
+from ivimkit.kernels.two_decays.lanes import LANES, SIZE
 from ivimkit.kernels.two_decays.one_pool import missing_pools, simpler
-from ivimkit.kernels.two_decays.profile import project
+from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW
+from ivimkit.kernels.two_decays.profile import project, search_rows, search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import MAX_ROUNDS, MAX_STALLED_GAIN, MIN_ROUND_GAIN, is_done
+from ivimkit.kernels.voxel import Voxels
 
-__all__ = ["fit_in_lanes"]
+__all__ = ["fit_in_lanes", "lane_scratch"]
 
 
 @device
@@ -172,48 +178,60 @@ def _persist(
             )
 
 
+def lane_scratch(n_b: int, n1: int, n2: int, n_columns: int) -> tuple[int, int, int, int]:
+    """Return how many numbers the arrays of scratch of `fit_in_lanes` have, but for the last.
+
+    Parameters
+    ----------
+    n_b : int
+        Number of b-values, padded.
+    n1, n2 : int
+        Number of slow and of fast rates in the dictionary.
+    n_columns : int
+        Columns of its table.
+    """
+    rows = memory_rows(n_b, n1, n2, n_columns)
+    return search_rows(n1) * n_columns, rows * LANES, SIZE, n_b
+
+
 @pasted
 def fit_in_lanes(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signals: NDArray[np.float64],
-    status: NDArray[np.int32],
+    voxels: Voxels,
     box: Box,
-    n1: int,
-    n2: int,
-    degrees: float,
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-    fits: NDArray[np.float64],
-    clean: NDArray[np.float64],
-) -> None:
+    scratch: tuple[NDArray[np.float64], ...],
+    counters: NDArray[np.int64],
+    status: NDArray[np.int32],
+) -> NDArray[np.float64]:
     """Find the global least-squares optimum of every voxel of a chunk: many times `global_fit`.
 
     Parameters
     ----------
-    b, root_weight : ndarray, shape (n_b,)
-        b-values in s/mm^2 and square roots of the weights; n_b is a multiple of four.
-    signals : ndarray, shape (n_voxels, n_b)
-        Signals; those without weight may be anything.
+    voxels : Voxels
+        The voxels, with a dictionary as their table and options as for `global_fit`; the number of
+        values is a multiple of four.
+    box : Box
+        Bounds, in the order of `ordered`; both rates free and with a profile (`has_profile`).
+    scratch : tuple of ndarray
+        That of a search, signals in lanes with the gains of groups, the state of the lanes, a
+        signal, in the lengths of `lane_scratch`; and `FIT_COLUMNS` numbers for each voxel.
+    counters : ndarray of int, shape (N_COUNTERS,)
+        Scratch.
     status : ndarray, shape (n_voxels,)
         Voxels where it is not 0 are left out.
-    box, n1, n2, degrees, table, work
-        As for `ivimkit.kernels.two_decays.search.global_fit`, in the order of `ordered`; both rates free and
-        with a profile (`has_profile`).
-    memory : ndarray, shape (memory_rows(...), LANES)
-        Scratch: signals in lanes, signals of a group, their inner products, gains of the groups.
-    state : ndarray, shape (lanes.SIZE,)
-        Scratch.
-    order : ndarray of int, shape (ORDER,)
-        Scratch.
-    fits : ndarray, shape (n_voxels, FIT_COLUMNS)
-        Gets the fits, see `stored_fit`.
-    clean : ndarray, shape (n_b,)
-        Scratch.
+
+    Returns
+    -------
+    ndarray, shape (n_voxels, FIT_COLUMNS)
+        The fits, see `stored_fit`; the last array of the scratch.
     """
+    b, root_weight, signals, table = voxels.x[0], voxels.root_weight, voxels.signals, voxels.table
+    n1, n2 = int(voxels.options[N_SLOW]), int(voxels.options[N_FAST])
+    degrees = voxels.options[DEGREES]
+    search, lane_memory, state, clean, kept = scratch
+    work = matrix(search, search_rows_in_kernel(n1), table.shape[1])
+    memory = matrix(lane_memory, lane_memory.size // LANES, LANES)
+    fits = matrix(kept, signals.shape[0], FIT_COLUMNS)
+    order = counters
     n_used = b.size
     while n_used > 1 and root_weight[n_used - 1] == 0.0:
         n_used -= 1
@@ -226,3 +244,4 @@ def fit_in_lanes(
         order, fits, clean,
     )  # fmt: skip
     _persist(b, root_weight, signals, box, n_used, memory, state, order, fits)
+    return fits

@@ -30,18 +30,21 @@ from numpy.typing import NDArray
 from ivimkit.kernels.covariance import invert
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.rician import bessel_ratio
 from ivimkit.kernels.two_decays.descent import refine, squared_residual
 from ivimkit.kernels.two_decays.fit import CONVERGED, MERGED, UNFINISHED, Box, Fit, ordered
 from ivimkit.kernels.two_decays.one_pool import settle
+from ivimkit.kernels.two_decays.options import DEGREES, N_SLOW
+from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
+from ivimkit.kernels.voxel import Voxel, with_signal
 
-__all__ = ["MORE_ROWS", "magnitude_fit"]
+__all__ = ["magnitude_fit", "magnitude_scratch"]
 
-MORE_ROWS = 3
-"""Rows of scratch that a fit needs behind those of the search."""
 # Columns of the scratch array behind the matrix that is inverted.
 _MATRIX, _SLOPE, _JUMP, _LEFT = 5, 10, 11, 12
+_MATRIX_ROWS, _MATRIX_COLUMNS = 6, 13
 # What a step is: the fit without regard to the noise, Newton's, one of expectation-maximisation,
 # and one of these that looks at the whole dictionary, to see whether there is more to find.
 _BEGIN, _NEWTON, _EXPECT, _LOOK = 0, 1, 2, 3
@@ -317,55 +320,44 @@ def _newton(
     return 0.0, damping, 0.0, 0.0, 0.0, 0.0, 0.0, box
 
 
+def magnitude_scratch(n_b: int, search: int) -> int:
+    """Return how many numbers of scratch `magnitude_fit` needs, with those of the search."""
+    return search + 3 * n_b + _MATRIX_ROWS * _MATRIX_COLUMNS
+
+
 @device
-def magnitude_fit(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    coils: float,
-    box: Box,
-    n1: int,
-    n2: int,
-    degrees: float,
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> tuple[Fit, float]:
+def magnitude_fit(voxel: Voxel, coils: float, box: Box) -> tuple[Fit, float]:
     """Find the maximum of the likelihood of magnitudes inside the bounds.
 
     Parameters
     ----------
-    b, root_weight, signal : ndarray, shape (n_b,)
-        b-values in s/mm^2, square roots of the weights, magnitudes.
-    sigma : float
-        Standard deviation of the noise in each channel of one volume; estimated, too, where it is
-        not > 0.
+    voxel : Voxel
+        As for `ivimkit.kernels.two_decays.search.global_fit`, with magnitudes as its signal, and
+        scratch of `magnitude_scratch`. Where sigma, the standard deviation of the noise in each
+        channel of one volume, is not > 0, it is estimated, too.
     coils : float
         Number of coils whose squares were added: 1 is Rician noise.
-    box : tuple of float
-        Lower and upper bounds of S0, f, fast rate, slow rate.
-    n1, n2 : int
-        Number of slow and of fast rates in the dictionary.
-    degrees : float
-        Degrees of freedom of the residual.
-    table : ndarray, shape (n_rows, n)
-        `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
-    work : ndarray, shape (n_work_rows + MORE_ROWS, n)
-        Scratch, with at least as many columns as there are b-values.
+    box : Box
+        Bounds.
 
     Returns
     -------
-    fit : tuple
-        As `ivimkit.kernels.two_decays.descent.refine` returns it, with the sum of squared residuals of the
-        magnitudes as its cost, and detectabilities for the information that they have.
+    fit : Fit
+        With the sum of squared residuals of the magnitudes as its cost, and detectabilities for
+        the information that they have.
     variance : float
         The noise variance; NaN where there is no degree of freedom to estimate it.
     """
+    b, root_weight, signal, sigma = voxel.x[0], voxel.root_weight, voxel.signal, voxel.sigma
+    table, degrees = voxel.table, voxel.options[DEGREES]
+    n = b.size
+    first = search_rows_in_kernel(int(voxel.options[N_SLOW])) * table.shape[1]
+    whole = voxel.work[first : first + n]
+    other = voxel.work[first + n : first + 2 * n]
+    aim = voxel.work[first + 2 * n : first + 3 * n]
+    work = matrix(voxel.work[first + 3 * n :], _MATRIX_ROWS, _MATRIX_COLUMNS)
+    aimed = with_signal(voxel, aim)
     bounds = ordered(box)
-    last = work.shape[0] - 1
-    whole = work[last][: b.size]
-    other = work[last - 1][: b.size]
-    aim = work[last - 2][: b.size]
     total = power = 0.0
     for j in range(b.size):
         aim[j] = signal[j]
@@ -410,7 +402,7 @@ def magnitude_fit(
             for j in range(b.size):
                 aim[j] = whole[j]
         if how in (_BEGIN, _LOOK):
-            tried = global_fit(b, root_weight, aim, box, n1, n2, degrees, table, work)
+            tried = global_fit(aimed, box)
         else:
             r1 = min(max(fit.slow, kept.slow_low), kept.slow_high)
             r2 = min(max(fit.fast, kept.fast_low), kept.fast_high)

@@ -25,9 +25,12 @@ from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.noise_floor import geometric_share, magnitude_mean
 from ivimkit.kernels.two_decays.descent import squared_residual
 from ivimkit.kernels.two_decays.fit import UNFINISHED, Box, Fit, with_cost
+from ivimkit.kernels.two_decays.options import DEGREES, N_SLOW
+from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
+from ivimkit.kernels.voxel import Voxel, with_signal
 
-__all__ = ["N_EXCESS", "excess_tables", "mean_magnitude_fit"]
+__all__ = ["N_EXCESS", "excess_tables", "mean_magnitude_fit", "mean_magnitude_scratch"]
 
 N_EXCESS = 257
 """Number of entries of each table of `excess_tables`."""
@@ -90,57 +93,40 @@ def _excess(ratio: float, column: int, options: NDArray[np.float64], first: int)
     return excess_here
 
 
+def mean_magnitude_scratch(n_b: int, search: int) -> int:
+    """Return how many numbers of scratch `mean_magnitude_fit` needs, with those of the search."""
+    return search + n_b
+
+
 @device
-def mean_magnitude_fit(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    coils: float,
-    box: Box,
-    n1: int,
-    n2: int,
-    degrees: float,
-    options: NDArray[np.float64],
-    first: int,
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> tuple[Fit, float]:
+def mean_magnitude_fit(voxel: Voxel, coils: float, first: int, box: Box) -> tuple[Fit, float]:
     """Fit means of magnitudes inside the bounds.
 
     Parameters
     ----------
-    b, root_weight, signal : ndarray, shape (n_b,)
-        b-values in s/mm^2, square roots of the weights, means of magnitudes.
-    sigma : float
-        Standard deviation of the noise in each channel of one volume; estimated, too, where it is
-        not > 0.
+    voxel : Voxel
+        As for `ivimkit.kernels.two_decays.search.global_fit`, with means of magnitudes as its
+        signal, and scratch of `mean_magnitude_scratch`. Where sigma, the standard deviation of the
+        noise in each channel of one volume, is not > 0, it is estimated, too.
     coils : float
         Number of coils whose squares were added: 1 is Rician noise.
-    box : tuple of float
-        Lower and upper bounds of S0, f, fast rate, slow rate.
-    n1, n2 : int
-        Number of slow and of fast rates in the dictionary.
-    degrees : float
-        Degrees of freedom of the residual.
-    options : ndarray
-        Holds `excess_tables` from position `first` on.
     first : int
-        Where it starts.
-    table : ndarray, shape (n_rows, n)
-        `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
-    work : ndarray, shape (n_work_rows + 1, n)
-        Scratch, with at least as many columns as there are b-values.
+        Where `excess_tables` starts among the options.
+    box : Box
+        Bounds.
 
     Returns
     -------
-    fit : tuple
-        As `ivimkit.kernels.two_decays.descent.refine` returns it, with the sum of squared residuals of the
-        means as its cost.
+    fit : Fit
+        With the sum of squared residuals of the means as its cost.
     variance : float
         The noise variance of one volume; NaN where there is no degree of freedom to estimate it.
     """
-    clean = work[work.shape[0] - 1][: b.size]
+    b, root_weight, signal, sigma = voxel.x[0], voxel.root_weight, voxel.signal, voxel.sigma
+    options, degrees = voxel.options, voxel.options[DEGREES]
+    place = search_rows_in_kernel(int(options[N_SLOW])) * voxel.table.shape[1]
+    clean = voxel.work[place : place + b.size]
+    cleaned = with_signal(voxel, clean)
     known = sigma > 0.0
     total = power = 0.0
     for j in range(b.size):
@@ -148,7 +134,7 @@ def mean_magnitude_fit(
         w = root_weight[j] * root_weight[j]
         total += w
         power += w * signal[j] * signal[j]
-    fit = global_fit(b, root_weight, clean, box, n1, n2, degrees, table, work)
+    fit = global_fit(cleaned, box)
     variance = sigma * sigma if known else math.nan
     if not known and degrees > 0.0:
         variance = fit.cost / degrees
@@ -180,7 +166,7 @@ def mean_magnitude_fit(
                 change = signal[j] - noise * above - clean[j]
                 moved = max(moved, w * change * change)
                 clean[j] += change
-        fit = global_fit(b, root_weight, clean, box, n1, n2, degrees, table, work)
+        fit = global_fit(cleaned, box)
         iterations += fit.iterations
         if not known:
             before = variance

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
+from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.precision import in_single
 from ivimkit.kernels.two_decays.atoms import NORMS, RATES, moments
 from ivimkit.kernels.two_decays.descent import refine
@@ -158,7 +159,7 @@ def missing_pools(
     faster = slower = -1.0
     if (a1 > 0.0 and a2 > 0.0) or f_low == f_high:
         return fit, r1, faster, slower
-    n1_padded = (n1 + 7) // 8 * 8
+    n1_padded = padded_in_kernel(n1)
     single = r1 if a2 == 0.0 else r2
     amplitude = a1 + a2
     if f_low == 0.0 and r1_low <= single <= r1_high:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.precision import data_loop, in_single
 from ivimkit.kernels.two_decays.atoms import MOMENTS, NORMS, RATES, moments
 from ivimkit.kernels.two_decays.fit import CONVERGED, UNFINISHED, Box, Fit, ordered
@@ -29,14 +30,11 @@ from ivimkit.kernels.two_decays.newton import (
     STEP_TOLERANCE,
     detectability,
 )
+from ivimkit.kernels.two_decays.options import N_FAST, N_SLOW
+from ivimkit.kernels.voxel import Voxel
 
-__all__ = ["WORK_ROWS", "fit_rate"]
+__all__ = ["fit_rate", "rate_scratch"]
 
-WORK_ROWS = 2
-"""Rows of scratch that `fit_rate` needs."""
-# Rows of the scratch array.
-_REST_ROW = 0
-_GAINS_ROW = 1
 # A decay that leaves this many times the cost of the best fit does not beat it.
 _MAX_COST_RATIO = 1.3
 # Curvature, of that of Gauss and Newton, below which it is not to be divided by.
@@ -59,15 +57,15 @@ def _take_off(
     signal: NDArray[np.float64],
     amplitude: float,
     rate: float,
-    work: NDArray[np.float64],
+    remainder: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Write the signal without a decay to work[_REST_ROW]; return squared norms before and after."""
+    """Write the signal without a decay to `remainder`; return squared norms before and after."""
     before = after = 0.0
     for j in range(b.size):
         w = root_weight[j]
         whole = signal[j]
         rest = whole - amplitude * exp(-b[j] * rate)
-        work[_REST_ROW, j] = rest
+        remainder[j] = rest
         whole *= w
         rest *= w
         before += whole * whole
@@ -83,26 +81,27 @@ def _weigh(
     n1: int,
     n2: int,
     table: NDArray[np.float64],
-    work: NDArray[np.float64],
+    remainder: NDArray[np.float64],
+    gains: NDArray[np.float64],
 ) -> None:
-    """Write to work[_GAINS_ROW] what each fast decay explains of what remains."""
+    """Write to `gains` what each fast decay explains of what remains."""
     first = int(table[MOMENTS, 2]) - n
-    column = (n1 + 7) // 8 * 8
+    column = padded_in_kernel(n1)
     for k in range(n2):
-        work[_GAINS_ROW, k] = -0.5 * amplitude * table[NORMS, column + k]
+        gains[k] = -0.5 * amplitude * table[NORMS, column + k]
     # Four rows at a time, as in `ivimkit.kernels.two_decays.profile.project`.
     for j in range(0, n, 4):
-        s0 = work[_REST_ROW, j]
-        s1 = work[_REST_ROW, j + 1] if j + 1 < n else 0.0
-        s2 = work[_REST_ROW, j + 2] if j + 2 < n else 0.0
-        s3 = work[_REST_ROW, j + 3] if j + 3 < n else 0.0
+        s0 = remainder[j]
+        s1 = remainder[j + 1] if j + 1 < n else 0.0
+        s2 = remainder[j + 2] if j + 2 < n else 0.0
+        s3 = remainder[j + 3] if j + 3 < n else 0.0
         row = first + j
         for k in range(n2):
-            work[_GAINS_ROW, k] += (
-                s0 * table[row, column + k] + s1 * table[row + 1, column + k]
-            ) + (s2 * table[row + 2, column + k] + s3 * table[row + 3, column + k])
+            gains[k] += (s0 * table[row, column + k] + s1 * table[row + 1, column + k]) + (
+                s2 * table[row + 2, column + k] + s3 * table[row + 3, column + k]
+            )
     for k in range(n2):
-        work[_GAINS_ROW, k] *= 2.0 * amplitude
+        gains[k] *= 2.0 * amplitude
 
 
 @data_loop
@@ -112,14 +111,14 @@ def _sums(
     root_weight: NDArray[np.float64],
     amplitude: float,
     rate: float,
-    work: NDArray[np.float64],
+    remainder: NDArray[np.float64],
 ) -> tuple[float, float, float, float]:
     """Return inner products of the residual with b e and b^2 e, of b e with itself, and cost."""
     first = second = norm = cost = 0.0
     for j in range(b.size):
         w = root_weight[j]
         e = w * exp(-b[j] * rate)
-        residual = w * work[_REST_ROW, j] - amplitude * e
+        residual = w * remainder[j] - amplitude * e
         e *= b[j]
         x = e * residual
         first += x
@@ -139,7 +138,7 @@ def _descend(
     high: float,
     noise: float,
     limit: float,
-    work: NDArray[np.float64],
+    remainder: NDArray[np.float64],
 ) -> _Minimum:
     """Go from a rate to the nearest minimum inside its bounds.
 
@@ -153,7 +152,7 @@ def _descend(
     iterations = 0
     while iterations < MAX_ITERATIONS:
         iterations += 1
-        first, second, norm, cost = _sums(b, root_weight, amplitude, rate, work)
+        first, second, norm, cost = _sums(b, root_weight, amplitude, rate, remainder)
         if cost > best + noise:
             d *= _STEP_REDUCTION
             convex = False
@@ -201,18 +200,18 @@ def _start(
     low: float,
     high: float,
     table: NDArray[np.float64],
-    work: NDArray[np.float64],
+    gains: NDArray[np.float64],
 ) -> float:
     """Return the top of a parabola through the gains of the j-th fast decay and its neighbours.
 
     The rate stays at the ends of the dictionary, where a basin at a bound would be lost, and where
     there is no summit.
     """
-    column = (n1 + 7) // 8 * 8 + j
+    column = padded_in_kernel(n1) + j
     rate: float = table[RATES, column]
     if 0 < j < n2 - 1:
-        here = work[_GAINS_ROW, j]
-        left, right = here - work[_GAINS_ROW, j - 1], here - work[_GAINS_ROW, j + 1]
+        here = gains[j]
+        left, right = here - gains[j - 1], here - gains[j + 1]
         shift = 0.5 * (left - right) / (left + right) if min(left, right) > 0.0 else 0.0
         before, after = table[RATES, column - 1], table[RATES, column + 1]
         rate += 0.5 * shift * (after - before + shift * (before - 2.0 * rate + after))
@@ -220,14 +219,14 @@ def _start(
 
 
 @inlined
-def _is_promising(j: int, n2: int, work: NDArray[np.float64]) -> bool:
+def _is_promising(j: int, n2: int, gains: NDArray[np.float64]) -> bool:
     """Return whether there may be a basin at the j-th fast decay.
 
     Every summit of the gains is one. Beside a summit at an end of the dictionary another may hide.
     """
-    here = work[_GAINS_ROW, j]
-    left = j == 0 or here > work[_GAINS_ROW, j - 1]
-    right = j == n2 - 1 or here >= work[_GAINS_ROW, j + 1]
+    here = gains[j]
+    left = j == 0 or here > gains[j - 1]
+    right = j == n2 - 1 or here >= gains[j + 1]
     return (left and right) or (j == 1 and not left) or (j == n2 - 2 and not right)
 
 
@@ -247,17 +246,13 @@ def _seen(
     return seen1, seen2
 
 
+def rate_scratch(n_b: int, n_fast: int) -> int:
+    """Return how many numbers of scratch `fit_rate` needs."""
+    return n_b + n_fast
+
+
 @device
-def fit_rate(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    box: Box,
-    n1: int,
-    n2: int,
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> Fit:
+def fit_rate(voxel: Voxel, box: Box) -> Fit:
     """Find the global least-squares optimum of the fast rate inside its bounds.
 
     Without a fast pool every rate is as good: the first of the dictionary above the slow one is
@@ -265,53 +260,49 @@ def fit_rate(
 
     Parameters
     ----------
-    b, root_weight, signal : ndarray, shape (n_b,)
-        b-values in s/mm^2, square roots of the weights, signal.
-    box : tuple of float
-        Lower and upper bounds of S0, f, fast rate, slow rate; those of S0, f and the slow rate
-        are equal, those of the fast rate may be.
-    n1, n2 : int
-        Number of slow and of fast rates in the dictionary.
-    table : ndarray, shape (n_rows, n)
-        `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
-    work : ndarray, shape (WORK_ROWS, n)
-        Scratch; n >= n_b.
+    voxel : Voxel
+        As for `ivimkit.kernels.two_decays.search.global_fit`, with scratch of `rate_scratch`.
+    box : Box
+        Bounds; those of S0, f and the slow rate are equal, those of the fast rate may be.
 
     Returns
     -------
-    tuple
-        As `ivimkit.kernels.two_decays.descent.descend` returns it.
+    Fit
     """
+    b, root_weight, signal, table = voxel.x[0], voxel.root_weight, voxel.signal, voxel.table
+    n1, n2 = int(voxel.options[N_SLOW]), int(voxel.options[N_FAST])
+    remainder = voxel.work[: b.size]
+    gains = voxel.work[b.size : b.size + n2]
     _, s0, _, f, low, high, r1, _ = ordered(box)
     a2 = f * s0
     a1 = s0 - a2
-    energy, rest = _take_off(b, root_weight, signal, a1, r1, work)
+    energy, rest = _take_off(b, root_weight, signal, a1, r1, remainder)
     noise = ROUNDING_SHARE * energy
     if a2 == 0.0 or low == high:
         r2 = low
-        column = (n1 + 7) // 8 * 8
+        column = padded_in_kernel(n1)
         for k in range(n2):
             if table[RATES, column + k] < r1:
                 r2 = min(max(table[RATES, column + min(k + 1, n2 - 1)], low), high)
-        _, _, _, cost = _sums(b, root_weight, a2, r2, work)
+        _, _, _, cost = _sums(b, root_weight, a2, r2, remainder)
         seen1, seen2 = _seen(r1, r2, a1, a2, False, table)
         # In single precision the cost alone is a number of float32.
         return Fit(r1, r2, a1, a2, np.float64(cost), seen1, seen2, 1, CONVERGED)
-    _weigh(b.size, a2, n1, n2, table, work)
+    _weigh(b.size, a2, n1, n2, table, remainder, gains)
     top = 0
     for j in range(1, n2):
-        if work[_GAINS_ROW, j] > work[_GAINS_ROW, top]:
+        if gains[j] > gains[top]:
             top = j
-    begin = _start(top, n1, n2, low, high, table, work)
+    begin = _start(top, n1, n2, low, high, table, gains)
     r2, cost, iterations, end = _descend(
-        b, root_weight, a2, begin, low, high, noise, math.inf, work
+        b, root_weight, a2, begin, low, high, noise, math.inf, remainder
     )
     enough = rest - _MAX_COST_RATIO * cost
     for j in range(n2):
-        if j != top and work[_GAINS_ROW, j] > enough and _is_promising(j, n2, work):
-            begin = _start(j, n1, n2, low, high, table, work)
+        if j != top and gains[j] > enough and _is_promising(j, n2, gains):
+            begin = _start(j, n1, n2, low, high, table, gains)
             other, other_cost, more, other_end = _descend(
-                b, root_weight, a2, begin, low, high, noise, cost, work
+                b, root_weight, a2, begin, low, high, noise, cost, remainder
             )
             iterations += more
             if other_cost < cost:

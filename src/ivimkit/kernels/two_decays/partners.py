@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.precision import data_loop
 from ivimkit.kernels.two_decays.amplitudes import solve_amplitudes
 from ivimkit.kernels.two_decays.atoms import NORMS, RATES, moments
@@ -83,7 +84,7 @@ def best_pair(
     work: NDArray[np.float64],
 ) -> tuple[float, float]:
     """Return a good pair where a rate is known or bounds are the voxel's own: no profile."""
-    n1_padded = (n1 + 7) // 8 * 8
+    n1_padded = padded_in_kernel(n1)
     _, _, _, _, r2_low, r2_high, r1_low, r1_high = box
     if r2_low == r2_high:
         if r1_low == r1_high:

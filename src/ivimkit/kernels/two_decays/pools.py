@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.two_decays.fit import INSTANT_RATE, MIN_RATE_RATIO, UNFINISHED, Box, Fit
+from ivimkit.kernels.two_decays.options import DEGREES, FAST, FRACTION, S0, SLOW
 from ivimkit.status import FitStatus
 
-__all__ = ["EXTRA", "pool_bounds", "pool_options", "store_pools"]
+__all__ = ["pool_bounds", "store_pools"]
 
-EXTRA = 7
-"""Position of a method's own numbers behind those of `pool_options`."""
 _MIN_FAST_RATE = 1e-6
 # Flags of FitStatus, which stands in a layer that knows no numba.
 _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
@@ -31,35 +30,17 @@ _MIN_AMPLITUDE_SHARE = 1e-8
 _BOUND_TOLERANCE = 1e-7
 
 
-def pool_options(
-    positions: tuple[int, int, int, int], n_slow: int, n_fast: int, degrees: int, *extra: float
-) -> NDArray[np.float64]:
-    """Return the options array that `pool_bounds` and `store_pools` read.
-
-    Parameters
-    ----------
-    positions : tuple of int
-        Positions of S0, fraction, fast and slow rate among the model's parameters; -1 for none.
-    n_slow, n_fast : int
-        Number of slow and of fast rates in the dictionary.
-    degrees : int
-        Degrees of freedom of the residual.
-    *extra : float
-        A method's own numbers, from position `EXTRA` on.
-
-    Returns
-    -------
-    ndarray, shape (EXTRA + number of extra values,)
-    """
-    return np.array([*positions, n_slow, n_fast, degrees, *extra], dtype=np.float64)
-
-
 @device
 def pool_bounds(
     lower: NDArray[np.float64], upper: NDArray[np.float64], options: NDArray[np.float64]
 ) -> Box:
     """Return lower and upper bounds of S0, f, fast rate and slow rate; equal ones if missing."""
-    i_s0, i_f, i_fast, i_slow = int(options[0]), int(options[1]), int(options[2]), int(options[3])
+    i_s0, i_f, i_fast, i_slow = (
+        int(options[S0]),
+        int(options[FRACTION]),
+        int(options[FAST]),
+        int(options[SLOW]),
+    )
     # The fast rate is searched in its logarithm.
     return Box(
         lower[i_s0],
@@ -95,7 +76,7 @@ def store_pools(
     fit : tuple
         As `ivimkit.kernels.two_decays.descent.refine` returns it.
     options : ndarray
-        As `pool_options` makes it.
+        As `ivimkit.kernels.two_decays.options.two_decay_options` makes it.
     box : tuple of float
         As `pool_bounds` returns it.
     out : ndarray, shape (n_par + 2,)
@@ -112,7 +93,12 @@ def store_pools(
     s0 = a1 + a2
     if not s0 > 0.0:
         return _NO_SIGNAL
-    i_s0, i_f, i_fast, i_slow = int(options[0]), int(options[1]), int(options[2]), int(options[3])
+    i_s0, i_f, i_fast, i_slow = (
+        int(options[S0]),
+        int(options[FRACTION]),
+        int(options[FAST]),
+        int(options[SLOW]),
+    )
     # The rate of a pool that is not there keeps its side of the other.
     if a1 == 0.0 and box.slow_low < box.slow_high:
         r1 = max(min(r1, r2 / MIN_RATE_RATIO), box.slow_low)
@@ -129,7 +115,7 @@ def store_pools(
     out[-2] = cost
     out[-1] = iterations
     code = 0
-    noise = cost / options[6] if options[6] > 0.0 else 0.0
+    noise = cost / options[DEGREES] if options[DEGREES] > 0.0 else 0.0
     if i_fast >= 0 and (a2 <= _MIN_AMPLITUDE_SHARE * s0 or seen2 < _MIN_DETECTABILITY * noise):
         code |= _PERFUSION_NOT_DETECTED
     if i_f >= 0 and (a1 <= _MIN_AMPLITUDE_SHARE * s0 or seen1 < _MIN_DETECTABILITY * noise):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import finite, inlined
+from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.precision import data_loop
 from ivimkit.kernels.two_decays.atoms import FIRST_TERM, MOMENTS, RATES
 from ivimkit.kernels.two_decays.fit import MIN_RATE_RATIO, Box
@@ -24,6 +25,8 @@ __all__ = [
     "is_promising",
     "pair_start",
     "project",
+    "search_rows",
+    "search_rows_in_kernel",
     "slow_half_start",
 ]
 
@@ -37,6 +40,15 @@ Place: TypeAlias = tuple[int, int, int, int, int, int]
 """Where the gains of a voxel's pairs stand in an array: the first row, rows per slow and per fast
 rate, row of the profile; the first column, columns per fast rate."""
 PLACE_IN_WORK: Place = (_GAINS_ROW + 1, 1, 0, _PROFILE_ROW, 0, 1)
+
+
+def search_rows(n1: int) -> int:
+    """Return how many rows of scratch, as long as those of the table, a search needs."""
+    return _GAINS_ROW + 2 * n1 + 3
+
+
+search_rows_in_kernel = inlined(search_rows)
+"""The same, compiled."""
 
 
 @data_loop
@@ -80,7 +92,7 @@ def find_profile(
     laid through the summit (up to the next rate), so that a coarse dictionary does not hide a
     basin.
     """
-    n1_padded = (n1 + 7) // 8 * 8
+    n1_padded = padded_in_kernel(n1)
     tops = _GAINS_ROW + n1 + 2
     for j in range(n2):
         work[tops, j] = 0.0
@@ -198,7 +210,7 @@ def pair_start(
     On a summit the gains around the pair are taken for a paraboloid, and both rates go to its
     top. At the ends of the dictionary the fast rate stays: a basin at a bound would be lost.
     """
-    n1_padded = (n1 + 7) // 8 * 8
+    n1_padded = padded_in_kernel(n1)
     best = 0
     for i in range(n1):
         if _gain(array, place, i, j) > _gain(array, place, best, j):
@@ -249,7 +261,7 @@ def slow_half_start(
                 best1 = i
                 best2 = j
     slow: float = min(max(table[RATES, best1], box.slow_low), box.slow_high)
-    return slow, above(slow, table[RATES, (n1 + 7) // 8 * 8 + best2], box)
+    return slow, above(slow, table[RATES, padded_in_kernel(n1) + best2], box)
 
 
 @inlined
@@ -260,7 +272,7 @@ def has_profile(box: Box, n1: int, table: NDArray[np.float64]) -> bool:
     real = table.dtype.type
     return (
         (r1_low < r1_high or table[RATES, 0] == real(r1_low))
-        and (r2_low < r2_high or table[RATES, (n1 + 7) // 8 * 8] == real(r2_low))
+        and (r2_low < r2_high or table[RATES, padded_in_kernel(n1)] == real(r2_low))
         and (real(f_low) == table[MOMENTS, 4] and real(f_high) == table[MOMENTS, 5])
         and (s0_low == 0.0 and s0_high == math.inf)
     )

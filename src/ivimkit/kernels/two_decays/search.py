@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined, pasted
+from ivimkit.kernels.memory import matrix, padded_in_kernel
 from ivimkit.kernels.two_decays.atoms import RATES
 from ivimkit.kernels.two_decays.descent import descend, refine
 from ivimkit.kernels.two_decays.fit import (
@@ -22,6 +23,7 @@ from ivimkit.kernels.two_decays.fit import (
     with_end,
 )
 from ivimkit.kernels.two_decays.one_pool import missing_pools, settle, simpler
+from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW
 from ivimkit.kernels.two_decays.partners import best_pair, best_partner, dot_with_decay
 from ivimkit.kernels.two_decays.profile import (
     PLACE_IN_WORK,
@@ -32,8 +34,10 @@ from ivimkit.kernels.two_decays.profile import (
     is_promising,
     pair_start,
     project,
+    search_rows_in_kernel,
     slow_half_start,
 )
+from ivimkit.kernels.voxel import Voxel
 
 __all__ = [
     "MAX_ROUNDS",
@@ -218,40 +222,26 @@ def _from_one_pool(
 
 
 @device
-def global_fit(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    box: Box,
-    n1: int,
-    n2: int,
-    degrees: float,
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> Fit:
+def global_fit(voxel: Voxel, box: Box) -> Fit:
     """Find the global least-squares optimum of a two-pool signal inside its bounds.
 
     Parameters
     ----------
-    b, root_weight, signal : ndarray, shape (n_b,)
-        b-values in s/mm^2, square roots of the weights, signal.
-    box : tuple of float
-        Lower and upper bounds of S0, f, fast rate, slow rate; equal bounds fix a parameter.
-    n1, n2 : int
-        Number of slow and of fast rates in the dictionary.
-    degrees : float
-        Degrees of freedom of the residual.
-    table : ndarray, shape (n_rows, n)
-        `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
-    work : ndarray, shape (n_work_rows, n)
-        Scratch.
+    voxel : Voxel
+        The signal, a dictionary as its table (`ivimkit.kernels.two_decays.atoms`), options as in
+        `ivimkit.kernels.two_decays.options`, and scratch of `search_rows` rows of the table.
+    box : Box
+        Bounds; equal ones fix a parameter.
 
     Returns
     -------
-    tuple
-        As `ivimkit.kernels.two_decays.descent.descend` returns it.
+    Fit
     """
-    n1_padded = (n1 + 7) // 8 * 8
+    b, root_weight, signal, table = voxel.x[0], voxel.root_weight, voxel.signal, voxel.table
+    n1, n2 = int(voxel.options[N_SLOW]), int(voxel.options[N_FAST])
+    degrees = voxel.options[DEGREES]
+    work = matrix(voxel.work, search_rows_in_kernel(n1), table.shape[1])
+    n1_padded = padded_in_kernel(n1)
     box = ordered(box)
     _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     project(signal, table, work)

@@ -38,27 +38,43 @@ from ivimkit.kernels.two_decays.lattice.layout import (
     FAST_PART,
     FAST_PRODUCT,
     FAST_RATE,
+    FAST_SQUARE,
     FAST_STEP,
+    FAST_SUM,
+    FLOW_SQUARE,
     FRACTION,
+    FRACTION_FAST,
     FRACTION_KNOT,
     FRACTION_MARGINAL,
     FRACTION_PART,
+    FRACTION_SLOW,
+    FRACTION_SQUARE,
     FRACTION_STEP,
+    FRACTION_SUM,
+    GAIN,
     HIGH_FRACTION,
+    INVERSE_NORM,
     LOW_FRACTION,
     N_FRACTIONS,
     ROW_LENGTH,
+    S0_SQUARE,
+    S0_SUM,
+    SLOW_FAST,
     SLOW_KNOT,
     SLOW_MARGINAL,
     SLOW_NORM,
     SLOW_PART,
     SLOW_PRODUCT,
     SLOW_RATE,
+    SLOW_SQUARE,
     SLOW_STEP,
+    SLOW_SUM,
     SUMS,
+    TOTAL,
     VALUE,
 )
 from ivimkit.kernels.two_decays.lattice.locate import fraction_range
+from ivimkit.kernels.two_decays.lattice.prior import Prior
 
 __all__ = ["integrate"]
 
@@ -189,10 +205,7 @@ def integrate(
     best: tuple[float, float, float],
     spread: tuple[float, float, float],
     extent: Extent,
-    knots1: NDArray[np.float64],
-    knots2: NDArray[np.float64],
-    knots3: NDArray[np.float64],
-    density: NDArray[np.float64],
+    prior: Prior,
     basis: NDArray[np.float64],
     scratch: NDArray[np.float64],
     column: NDArray[np.float64],
@@ -218,17 +231,15 @@ def integrate(
         the peak around them is; infinite if it is not known.
     extent : tuple of float
         The box as `locate` returns it, and the ends of the fraction; equal ends fix a parameter.
-    knots1, knots2, knots3 : ndarray
-        Knots of the prior: slow rate, logarithm of the fast rate, fraction.
-    density : ndarray, shape (n_slow * n_fast, n_fraction)
-        Density of the prior at the knots, linear between them; of size 0 for a prior that is
-        flat in slow rate, fast rate and fraction.
+    prior : Prior
+        Its density is summed with the likelihood; without any it is flat in slow rate, fast rate
+        and fraction.
     basis : ndarray, shape (n_slow * n_fast, n_fraction)
-        Receives what each knot's density contributes to the integral, for a `density` of size 0;
+        Receives what each knot's density contributes to the integral, for a flat prior;
         may be of size 0.
-    scratch : ndarray, shape (SCRATCH, ROW_LENGTH)
-        Receives the sums of 1, r1, r1^2, f, f^2, r2, r2^2, f r1, f r2, r1 r2, (f r2)^2, S0,
-        S0^2, 1/q, c^2/q in row `SUMS` and the marginals in rows `SLOW_MARGINAL`, `FAST_MARGINAL`, `FRACTION_MARGINAL`.
+    scratch : ndarray, shape (N_SCRATCH_ROWS, ROW_LENGTH)
+        Receives the sums in row `SUMS` and the marginals in rows `SLOW_MARGINAL`,
+        `FAST_MARGINAL` and `FRACTION_MARGINAL`.
     column : ndarray, shape (n_fraction,)
         Room to work in.
     table : ndarray
@@ -239,6 +250,8 @@ def integrate(
     tuple of tuple
         The axes of the lattice.
     """
+    knots1, knots2, knots3 = prior.slow_knots, prior.fast_knots, prior.fraction_knots
+    density = prior.density
     low1, high1, low2, high2, f_first, f_last = extent
     n1 = nodes if low1 < high1 else 1
     n2 = nodes if low2 < high2 else 1
@@ -312,19 +325,19 @@ def integrate(
             r2 = scratch[FAST_RATE, j]
             scratch[SLOW_MARGINAL, i] += total
             scratch[FAST_MARGINAL, j] += total
-            scratch[SUMS, 0] += total
-            scratch[SUMS, 1] += total * r1
-            scratch[SUMS, 2] += total * r1 * r1
-            scratch[SUMS, 3] += first
-            scratch[SUMS, 4] += second
-            scratch[SUMS, 5] += total * r2
-            scratch[SUMS, 6] += total * r2 * r2
-            scratch[SUMS, 7] += first * r1
-            scratch[SUMS, 8] += first * r2
-            scratch[SUMS, 9] += total * r1 * r2
-            scratch[SUMS, 10] += second * r2 * r2
-            scratch[SUMS, 11] += s0
-            scratch[SUMS, 12] += square
-            scratch[SUMS, 13] += norm
-            scratch[SUMS, 14] += gain
+            scratch[SUMS, TOTAL] += total
+            scratch[SUMS, SLOW_SUM] += total * r1
+            scratch[SUMS, SLOW_SQUARE] += total * r1 * r1
+            scratch[SUMS, FRACTION_SUM] += first
+            scratch[SUMS, FRACTION_SQUARE] += second
+            scratch[SUMS, FAST_SUM] += total * r2
+            scratch[SUMS, FAST_SQUARE] += total * r2 * r2
+            scratch[SUMS, FRACTION_SLOW] += first * r1
+            scratch[SUMS, FRACTION_FAST] += first * r2
+            scratch[SUMS, SLOW_FAST] += total * r1 * r2
+            scratch[SUMS, FLOW_SQUARE] += second * r2 * r2
+            scratch[SUMS, S0_SUM] += s0
+            scratch[SUMS, S0_SQUARE] += square
+            scratch[SUMS, INVERSE_NORM] += norm
+            scratch[SUMS, GAIN] += gain
     return axis1, axis2, axis3

@@ -10,26 +10,42 @@ __all__ = [
     "FAST_PART",
     "FAST_PRODUCT",
     "FAST_RATE",
+    "FAST_SQUARE",
     "FAST_STEP",
+    "FAST_SUM",
+    "FLOW_SQUARE",
     "FRACTION",
+    "FRACTION_FAST",
     "FRACTION_KNOT",
     "FRACTION_MARGINAL",
     "FRACTION_PART",
+    "FRACTION_SLOW",
+    "FRACTION_SQUARE",
     "FRACTION_STEP",
+    "FRACTION_SUM",
+    "GAIN",
     "HIGH_FRACTION",
+    "INVERSE_NORM",
     "LOW_FRACTION",
     "MAX_NODES",
     "N_FRACTIONS",
     "N_SCRATCH_ROWS",
+    "N_SUMS",
     "ROW_LENGTH",
+    "S0_SQUARE",
+    "S0_SUM",
+    "SLOW_FAST",
     "SLOW_KNOT",
     "SLOW_MARGINAL",
     "SLOW_NORM",
     "SLOW_PART",
     "SLOW_PRODUCT",
     "SLOW_RATE",
+    "SLOW_SQUARE",
     "SLOW_STEP",
+    "SLOW_SUM",
     "SUMS",
+    "TOTAL",
     "VALUE",
 ]
 
@@ -47,7 +63,13 @@ SLOW_MARGINAL, FAST_MARGINAL, FRACTION_MARGINAL = 16, 17, 18
 """Rows of the marginals of slow rate, logarithm of the fast rate and fraction."""
 VALUE = 19
 SUMS = 20
-"""Row of the sums that `integrate` returns."""
+"""Row of the sums that `integrate` returns; their columns:"""
+(
+    TOTAL, SLOW_SUM, SLOW_SQUARE, FRACTION_SUM, FRACTION_SQUARE, FAST_SUM, FAST_SQUARE,
+    FRACTION_SLOW, FRACTION_FAST, SLOW_FAST, FLOW_SQUARE, S0_SUM, S0_SQUARE, INVERSE_NORM, GAIN,
+) = range(15)  # fmt: skip
+"""Integrals of 1, r1, r1^2, f, f^2, r2, r2^2, f r1, f r2, r1 r2, (f r2)^2, S0, S0^2, 1/q, c^2/q."""
+N_SUMS = 15
 CROSS_PRODUCT = 21
 LOW_FRACTION = CROSS_PRODUCT + MAX_NODES
 HIGH_FRACTION = LOW_FRACTION + MAX_NODES
