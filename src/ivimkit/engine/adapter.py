@@ -1,4 +1,4 @@
-"""The kernel of a model of b, called as every driver calls one: with a column of the acquisition."""
+"""The kernel of a model of b, called as drivers call one: with a column of the acquisition."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _SLOTS = 3
 _FOR_CHUNKS = 0.5
 _FOR_ALL = 0.9
 # Lengths of scratch are rounded up to multiples of these, so that few protocols compile anew.
-_ROW_STEP, _SCRATCH_STEP = 16, 128
+_ROW_STEP, _SCRATCH_STEP = 16, 64
 # What the hardware grants a thread.
 _MOST_SCRATCH = 512 * 1024
 

@@ -2,9 +2,9 @@
 
 A literal in a kernel is a number of double precision, and so is a rate that a step of the fit
 arrives at: with arrays of float32 alone, all arithmetic would still be double. So the functions
-that hold the loops (`ivimkit.kernels.two_decays.search.SINGLE`) are compiled once more, with their literals
-and their scalar arguments rounded to float32. The steps between the loops stay as they are: they
-solve for small differences, and the tests for convergence are made for double precision.
+that hold the loops (`ivimkit.kernels.precision.data_loop`) are compiled once more, with their
+literals and their scalar arguments rounded to float32. The steps between the loops stay as they
+are: they solve for small differences, and the tests for convergence are made for double precision.
 """
 
 from __future__ import annotations

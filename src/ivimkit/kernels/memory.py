@@ -6,9 +6,10 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import cgutils, types
+from numba.core import cgutils as _cgutils
+from numba.core import types
 from numba.extending import intrinsic
-from numba.np import arrayobj
+from numba.np import arrayobj as _arrayobj
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import inlined
@@ -18,7 +19,10 @@ __all__ = ["VECTOR", "aligned", "matrix", "padded", "padded_in_kernel"]
 VECTOR = 8
 """Numbers of a vector, and of a line of the cache."""
 
+# numba has no types.
 _config: Any = numba.config
+cgutils: Any = _cgutils
+arrayobj: Any = _arrayobj
 
 
 def padded(n: int) -> int:

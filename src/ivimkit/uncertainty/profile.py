@@ -27,7 +27,7 @@ _N_VALUES = 128
 
 # Share of the way to the limit that it may be off: far less than noise makes of it.
 _TOLERANCE = 3e-4
-_n_REFITS = 50
+_MAX_REFITS = 50
 # A bracket is closed at this share of its distance from the estimate; and what rounding leaves.
 _MIN_BRACKET = 1e-4
 _ROUNDING = 1e-15
@@ -80,7 +80,7 @@ def _limit(
     at = here + step
     before = older = math.inf
     farther = 0.8
-    for _ in range(_n_REFITS):
+    for _ in range(_MAX_REFITS):
         if not bracketed and abs(at - here) >= abs(end - here):
             at = end
         value = math.exp(at) if logarithmic else at

@@ -83,6 +83,7 @@ FIT_COLUMNS = 39
 
 @inlined
 def store(fits: NDArray[np.float64], v: int, column: int, fit: Fit) -> None:
+    """Write a fit of voxel `v` to columns from `column` on."""
     fits[v, column], fits[v, column + 1] = fit.slow, fit.fast
     fits[v, column + 2], fits[v, column + 3] = fit.slow_amplitude, fit.fast_amplitude
     fits[v, column + 4], fits[v, column + 5], fits[v, column + 6] = (
@@ -95,6 +96,7 @@ def store(fits: NDArray[np.float64], v: int, column: int, fit: Fit) -> None:
 
 @inlined
 def stored(fits: NDArray[np.float64], v: int, column: int) -> Fit:
+    """Return what `store` wrote."""
     return Fit(
         fits[v, column],
         fits[v, column + 1],
@@ -266,7 +268,7 @@ def find_basins(
     order: NDArray[np.int64],
     fits: NDArray[np.float64],
 ) -> None:
-    """Find the best of the basins that the profile shows: `ivimkit.kernels.two_decays.search._all_basins`."""
+    """Find the best of the basins that the profile shows: `search._all_basins`."""
     n_b = b.size
     _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     _clear_lanes(n_b, box, memory, state, order)
@@ -321,6 +323,7 @@ def want(
 
 @inlined
 def want_none(fits: NDArray[np.float64], v: int) -> None:
+    """Ask for no descent."""
     fits[v, WANTED] = 0.0
 
 

@@ -1,10 +1,11 @@
-"""The search of `ivimkit.kernels.two_decays.search` for the voxels of a chunk, side by side in lanes.
+"""The search of `ivimkit.kernels.two_decays.search` for the voxels of a chunk, in SIMD lanes.
 
-The dictionary is compared with a group of voxels at a time, as many as there are lanes. Then each
-voxel waits for a lane (`ivimkit.kernels.two_decays.lanes`) and stays in it for all its descents, one after
-the other, as `search.global_fit` makes them; another takes its place. So lanes are busy although
-voxels differ in the number of their descents and passes. What few voxels need, to begin again from
-one pool, all that need it do together afterwards.
+The dictionary is compared with a group of voxels at a time, as many as there are lanes
+(`lane_profile`). Then each voxel waits for a lane (`lanes`) and stays in it for all its descents,
+one after the other, as `search.global_fit` makes them; another takes its place
+(`lane_schedule`). So lanes are busy although voxels differ in the number of their descents and
+passes. What few voxels need, to begin again from one pool, all that need it do together
+afterwards.
 
 What a voxel gets depends on its own numbers alone, in whatever lane and beside whatever others.
 """
@@ -12,6 +13,7 @@ What a voxel gets depends on its own numbers alone, in whatever lane and beside 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +58,7 @@ from ivimkit.kernels.two_decays.profile import project, search_rows, search_rows
 from ivimkit.kernels.two_decays.search import MAX_ROUNDS, MAX_STALLED_GAIN, MIN_ROUND_GAIN, is_done
 from ivimkit.kernels.voxel import Voxels
 
-__all__ = ["fit_in_lanes", "lane_scratch"]
+__all__ = ["LaneArrays", "fit_in_lanes", "lane_arrays", "lane_scratch"]
 
 
 @device
@@ -78,7 +80,7 @@ def _begin_from_one_pool(
     fits: NDArray[np.float64],
     clean: NDArray[np.float64],
 ) -> None:
-    """Begin again from one pool where a fit is not done: `ivimkit.kernels.two_decays.search._from_one_pool`.
+    """Begin again from one pool where a fit is not done: `search._from_one_pool`.
 
     All voxels make each step together: the pool alone, a faster one beside it, a slower one.
     """
@@ -145,7 +147,7 @@ def _persist(
     order: NDArray[np.int64],
     fits: NDArray[np.float64],
 ) -> None:
-    """Go on with descents that ran out of steps: `ivimkit.kernels.two_decays.search.persist`."""
+    """Go on with descents that ran out of steps: `search.persist`."""
     n_voxels = signals.shape[0]
     for v in range(n_voxels):
         unfinished = fits[v, AGAIN] > 0.0 and fits[v, END] == UNFINISHED
@@ -194,6 +196,44 @@ def lane_scratch(n_b: int, n1: int, n2: int, n_columns: int) -> tuple[int, int, 
     return search_rows(n1) * n_columns, rows * LANES, SIZE, n_b
 
 
+class LaneArrays(NamedTuple):
+    """The scratch of `fit_in_lanes` in its shapes.
+
+    Parameters
+    ----------
+    work : ndarray, shape (search_rows(...), n)
+        That of a search for one voxel.
+    memory : ndarray, shape (memory_rows(...), LANES)
+        Signals in lanes, signals of a group, their inner products, gains of the groups.
+    state : ndarray, shape (lanes.SIZE,)
+        Of the descents.
+    clean : ndarray, shape (n_b,)
+        One signal.
+    fits : ndarray, shape (n_voxels, FIT_COLUMNS)
+        What is kept of each voxel, see `stored_fit`.
+    """
+
+    work: NDArray[np.float64]
+    memory: NDArray[np.float64]
+    state: NDArray[np.float64]
+    clean: NDArray[np.float64]
+    fits: NDArray[np.float64]
+
+
+@pasted
+def lane_arrays(voxels: Voxels, scratch: tuple[NDArray[np.float64], ...]) -> LaneArrays:
+    """Return flat arrays, as long as `lane_scratch` says, in their shapes."""
+    work, memory, state, clean, fits = scratch
+    n1, n_columns = int(voxels.options[N_SLOW]), voxels.table.shape[1]
+    return LaneArrays(
+        matrix(work, search_rows_in_kernel(n1), n_columns),
+        matrix(memory, memory.size // LANES, LANES),
+        state,
+        clean,
+        matrix(fits, voxels.signals.shape[0], FIT_COLUMNS),
+    )
+
+
 @pasted
 def fit_in_lanes(
     voxels: Voxels,
@@ -227,10 +267,7 @@ def fit_in_lanes(
     b, root_weight, signals, table = voxels.x[0], voxels.root_weight, voxels.signals, voxels.table
     n1, n2 = int(voxels.options[N_SLOW]), int(voxels.options[N_FAST])
     degrees = voxels.options[DEGREES]
-    search, lane_memory, state, clean, kept = scratch
-    work = matrix(search, search_rows_in_kernel(n1), table.shape[1])
-    memory = matrix(lane_memory, lane_memory.size // LANES, LANES)
-    fits = matrix(kept, signals.shape[0], FIT_COLUMNS)
+    work, memory, state, clean, fits = lane_arrays(voxels, scratch)
     order = counters
     n_used = b.size
     while n_used > 1 and root_weight[n_used - 1] == 0.0:

@@ -1,4 +1,4 @@
-"""The descent of `ivimkit.kernels.two_decays.descent` for many voxels side by side, one in each lane.
+"""The descent of `ivimkit.kernels.two_decays.descent` for many voxels, one in each SIMD lane.
 
 One voxel alone leaves most of a processor idle: sums over a few dozen b-values end in reductions
 from vectors to numbers, and the step behind them waits for its own divisions. Here the innermost
@@ -42,7 +42,7 @@ from ivimkit.kernels.two_decays.newton import (
 __all__ = ["LANES", "SCRATCH", "begin", "has_ended", "pass_over", "read", "step"]
 
 LANES = 16
-"""Voxels side by side. The compiler leaves loops that are shorter as they are."""
+"""Voxels of a batch. The compiler leaves loops that are shorter as they are."""
 # Where the rows of LANES numbers begin in the flat array of a state. Sums of constants: the
 # compiler sees that the rows do not overlap, and checks nothing at run time.
 _R1 = 0 * LANES

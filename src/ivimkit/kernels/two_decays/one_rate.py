@@ -234,7 +234,7 @@ def _is_promising(j: int, n2: int, gains: NDArray[np.float64]) -> bool:
 def _seen(
     r1: float, r2: float, a1: float, a2: float, free: bool, table: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Return how well both pools are seen, as `ivimkit.kernels.two_decays.descent.descend` does."""
+    """Return how well both pools are seen, as `descent.descend` does."""
     g11, _, _ = moments(table, r1 + r1)
     g12, gb12, _ = moments(table, r1 + r2)
     g22, gb22, gbb22 = moments(table, r2 + r2)

@@ -68,7 +68,7 @@ SUMS = 20
     TOTAL, SLOW_SUM, SLOW_SQUARE, FRACTION_SUM, FRACTION_SQUARE, FAST_SUM, FAST_SQUARE,
     FRACTION_SLOW, FRACTION_FAST, SLOW_FAST, FLOW_SQUARE, S0_SUM, S0_SQUARE, INVERSE_NORM, GAIN,
 ) = range(15)  # fmt: skip
-"""Integrals of 1, r1, r1^2, f, f^2, r2, r2^2, f r1, f r2, r1 r2, (f r2)^2, S0, S0^2, 1/q, c^2/q."""
+"""Sums of 1, r1, r1^2, f, f^2, r2, r2^2, f r1, f r2, r1 r2, (f r2)^2, S0, S0^2, 1/q, c^2/q."""
 N_SUMS = 15
 CROSS_PRODUCT = 21
 LOW_FRACTION = CROSS_PRODUCT + MAX_NODES

@@ -9,8 +9,9 @@ from scipy.optimize import minimize_scalar
 from drivers import rate_all
 from ivimkit.engine.bind import bind
 from ivimkit.kernels.two_decays.atoms import build_dictionary
-from ivimkit.kernels.two_decays.one_rate import WORK_ROWS, fit_rate
 from ivimkit.kernels.two_decays.fit import INSTANT_RATE, MIN_RATE_RATIO
+from ivimkit.kernels.two_decays.one_rate import fit_rate, rate_scratch
+from ivimkit.kernels.two_decays.options import two_decay_options
 from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_MINIMUM, ULP
 
 B = np.array([0.0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800, 0, 0, 0])
@@ -27,10 +28,11 @@ def fitted(signals, s0, f, slow, *, fast=(LOW, HIGH), weight=UNEVEN):
     table = build_dictionary(B, weight, (0.0, 5e-3), fast, (0.0, 1.0), N1, N2).table
     given = np.broadcast_arrays(s0, s0, f, f, *fast, slow, slow, signals[:, 0])[:-1]
     out = np.empty((len(signals), 9))
-    work = np.zeros((WORK_ROWS, table.shape[1]))
+    work = np.zeros(rate_scratch(B.size, N2))
+    options = two_decay_options((0, 1, 2, 3), N1, N2, 9, {})
     driver = bind(rate_all, ("kernel", fit_rate))
     boxes = np.stack(given, axis=1).astype(float)
-    driver(B, np.sqrt(weight), signals, boxes, N1, N2, table, work, out)
+    driver(B[np.newaxis], np.sqrt(weight), signals, boxes, options, table, work, out)
     return out
 
 
