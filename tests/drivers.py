@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 
+from ivimkit.kernels.covariance import invert
 from ivimkit.kernels.two_decays.fit import Box, Fit
 from ivimkit.kernels.voxel import Voxel
 
-__all__ = ["finish_one", "rate_all", "refine_all"]
+__all__ = ["fill_matrix", "finish_one", "normal_inverse", "rate_all", "refine_all"]
 
 
 def kernel(*_):
@@ -50,3 +51,20 @@ def rate_all(x, root_weight, signals, boxes, options, table, work, out):
         out[v, 0], out[v, 1], out[v, 2], out[v, 3] = fit[0], fit[1], fit[2], fit[3]
         out[v, 4], out[v, 5], out[v, 6] = fit[4], fit[5], fit[6]
         out[v, 7], out[v, 8] = fit[7], fit[8]
+
+
+def fill_matrix(flat, first, rows, columns):
+    """Write ten times its row plus its column to each place of a matrix in flat scratch."""
+    matrix = kernel(flat[first:], rows, columns)
+    for i in range(matrix.shape[0]):
+        for k in range(matrix.shape[1]):
+            matrix[i, k] = 10.0 * i + k
+
+
+def normal_inverse(x, root_weight, params, n, work, inverse):
+    """Write the inverse of the normal matrix at `params` to `inverse`."""
+    kernel(x, root_weight, params, n, work)
+    if invert(work, n, n):
+        for i in range(n):
+            for k in range(n):
+                inverse[i, k] = work[n + i, k]

@@ -7,6 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core import cgutils as _cgutils
+from numba.core import imputils as _imputils
 from numba.core import types
 from numba.extending import intrinsic
 from numba.np import arrayobj as _arrayobj
@@ -22,6 +23,7 @@ VECTOR = 8
 # numba has no types.
 _config: Any = numba.config
 cgutils: Any = _cgutils
+imputils: Any = _imputils
 arrayobj: Any = _arrayobj
 
 
@@ -76,7 +78,8 @@ def _matrix(context: Any, flat: Any, rows: Any, columns: Any) -> Any:
             meminfo=array.meminfo,
             parent=array.parent,
         )
-        return view._getvalue()
+        # Counted as one reference more to the array, where references are counted.
+        return imputils.impl_ret_borrowed(context, builder, result, view._getvalue())
 
     return result(flat, rows, columns), build
 

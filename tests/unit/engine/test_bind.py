@@ -8,13 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ivimkit
-from ivimkit.engine.bind import bind, with_kernels
+from ivimkit.engine.bind import bind, tagged, with_kernels
 from ivimkit.engine.cpu import evaluate_chunk
 from ivimkit.kernels.device import device
 
@@ -188,3 +189,13 @@ def test_kernels_reach_the_templates_that_a_template_calls():
         bind(evaluate_chunk, ("signal_kernel", outer))(np.array([[1.0]]), np.array([[10.0]]), out)
         assert out[0, 0] == 10.0 * factor + 101.0
     assert _outer.__globals__["_inner"] is _inner
+
+
+def test_the_order_of_the_fields_of_a_named_tuple_is_part_of_the_code():
+    def driver():
+        return Pair(1.0, 2.0)  # noqa: F821 - put in below.
+
+    names = set()
+    for fields in (("a", "b"), ("b", "a")):
+        names.add(tagged(driver, ("Pair", namedtuple("Pair", fields))).__qualname__)
+    assert len(names) == 2
