@@ -30,7 +30,7 @@ MERGED = 1
 """End of a fit: its two rates have become one."""
 
 UNFINISHED = 2
-"""End of a fit: it is no minimum, or one that was known or is not worth finding."""
+"""End of a fit: it is not a minimum, or one that was known or is not worth finding."""
 
 
 class Box(NamedTuple):

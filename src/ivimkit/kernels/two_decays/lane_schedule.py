@@ -112,7 +112,7 @@ def stored(fits: NDArray[np.float64], v: int, column: int) -> Fit:
 
 @inlined
 def stored_fit(fits: NDArray[np.float64], v: int) -> Fit:
-    """Return what `fit_side_by_side` found for voxel `v`."""
+    """Return what `fit_in_lanes` found for voxel `v`."""
     return stored(fits, v, 0)
 
 

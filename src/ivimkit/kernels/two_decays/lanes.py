@@ -505,7 +505,7 @@ def begin(
     known2: float,
     limit: float,
 ) -> None:
-    """Let a descent begin in lane `k`, with the arguments of `two_pools.descend`."""
+    """Let a descent begin in lane `k`, with the arguments of `descent.descend`."""
     state[_R1 + k] = r1
     state[_R2 + k] = r2
     state[_A1 + k] = 0.0

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 # Rows of the scratch array. All of it is indexed by row and column: an index that is a sum could
-# be negative for all the compiler knows, and negative indices cost a gather in place of a load.
+# be negative for all the compiler knows, and negative indices cost a gather instead of a load.
 SIGNAL_ROW = 0
 _FAST_ROW = 1
 _PROFILE_ROW = 2
