@@ -19,21 +19,23 @@ from benchmarks.exp_time import N_EXPS, exp_nanoseconds, many_exps
 from benchmarks.figure import Column, Figure, Findings, Settings, Table
 from ivimkit.engine import Task
 from ivimkit.engine.bind import bind
-from ivimkit.engine.cpu import fit_chunk_side_by_side
+from ivimkit.engine.cpu import fit_batch
 from ivimkit.engine.task import Prepared
 from ivimkit.kernels.device import device
-from ivimkit.kernels.lanes import LANES, begin, pass_over, step
-from ivimkit.kernels.pools import pool_bounds
-from ivimkit.kernels.search import ordered
-from ivimkit.kernels.side_by_side import (
+from ivimkit.kernels.two_decays.fit import ordered
+from ivimkit.kernels.two_decays.lane_profile import N_GROUPS
+from ivimkit.kernels.two_decays.lane_schedule import (
     _COUNT,
     _FILLED,
-    _GROUPS,
     _LEFT,
     _NEXT,
     _fill_group,
-    _find_basins,
+    find_basins,
 )
+from ivimkit.kernels.two_decays.lane_search import lane_arrays
+from ivimkit.kernels.two_decays.lanes import LANES, begin, pass_over, step
+from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW, OWN
+from ivimkit.kernels.two_decays.pools import pool_bounds
 
 _VOXELS = 20_000
 _CHUNK = 2500
@@ -43,73 +45,76 @@ _PASSES = 16
 
 
 @device
-def _nothing(
-    b, root_weight, signals, low, high, options, table, work, memory, state, order, fits, clean,
-    out, status,
-):  # fmt: skip
+def _nothing(voxels, scratch, counters, out, status):
     out[0, 0] = 1.0
 
 
 @device
-def _compared(
-    b, root_weight, signals, low, high, options, table, work, memory, state, order, fits, clean,
-    out, status,
-):  # fmt: skip
-    box = ordered(pool_bounds(low, high, options))
-    n1, n2 = int(options[4]), int(options[5])
-    for group in range(_GROUPS):
-        order[_LEFT + group] = 0
-    order[_NEXT] = 0
-    order[_COUNT] = 1
-    while order[_COUNT] > 0:
+def _compared(voxels, scratch, counters, out, status):
+    root_weight, signals, options = voxels.root_weight, voxels.signals, voxels.options
+    _, memory, state, _, _ = lane_arrays(voxels, scratch)
+    box = ordered(pool_bounds(voxels.lower, voxels.upper, options))
+    n1, n2 = int(options[N_SLOW]), int(options[N_FAST])
+    for group in range(N_GROUPS):
+        counters[_LEFT + group] = 0
+    counters[_NEXT] = 0
+    counters[_COUNT] = 1
+    while counters[_COUNT] > 0:
         _fill_group(
-            root_weight, signals, status, box[2], box[3], n1, n2, table, memory, state, order
+            root_weight, signals, status, box.f_low, box.f_high, n1, n2, voxels.table, memory,
+            state, counters,
         )  # fmt: skip
-        order[_LEFT + order[_FILLED]] = 0
+        counters[_LEFT + counters[_FILLED]] = 0
 
 
 @device
-def _descended(
-    b, root_weight, signals, low, high, options, table, work, memory, state, order, fits, clean,
-    out, status,
-):  # fmt: skip
+def _descended(voxels, scratch, counters, out, status):
+    b, root_weight, signals, options = (
+        voxels.x[0], voxels.root_weight, voxels.signals, voxels.options
+    )  # fmt: skip
+    _, memory, state, _, fits = lane_arrays(voxels, scratch)
+    box = ordered(pool_bounds(voxels.lower, voxels.upper, options))
     n_used = b.size
     while n_used > 1 and root_weight[n_used - 1] == 0.0:
         n_used -= 1
-    _find_basins(
-        b, root_weight, signals, status, ordered(pool_bounds(low, high, options)),
-        int(options[4]), int(options[5]), n_used, options[6], table, memory, state, order, fits,
+    find_basins(
+        b, root_weight, signals, status, box, int(options[N_SLOW]), int(options[N_FAST]), n_used,
+        options[DEGREES], voxels.table, memory, state, counters, fits,
     )  # fmt: skip
 
 
 @device
-def _passes(
-    b, root_weight, signals, low, high, options, table, work, memory, state, order, fits, clean,
-    out, status,
-):  # fmt: skip
+def _passes(voxels, scratch, counters, out, status):
+    b, root_weight, signals, options = (
+        voxels.x[0], voxels.root_weight, voxels.signals, voxels.options
+    )  # fmt: skip
+    _, memory, state, _, _ = lane_arrays(voxels, scratch)
     for k in range(LANES):
         begin(state, k, 1e-3, 2e-2, -1.0, -1.0, math.inf)
         for j in range(b.size):
             memory[j, k] = signals[k, j]
-    n_used = b.size - int(options[7])
+    n_used = b.size - int(options[OWN])
     for _ in range(0, _PASSES * signals.shape[0], LANES):
         pass_over(b, root_weight, memory, n_used, state)
 
 
 @device
-def _steps(
-    b, root_weight, signals, low, high, options, table, work, memory, state, order, fits, clean,
-    out, status,
-):  # fmt: skip
+def _steps(voxels, scratch, counters, out, status):
+    b, root_weight, signals, options = (
+        voxels.x[0], voxels.root_weight, voxels.signals, voxels.options
+    )  # fmt: skip
+    _, memory, state, _, _ = lane_arrays(voxels, scratch)
+    box = ordered(pool_bounds(voxels.lower, voxels.upper, options))
     # The state of a first pass, again and again: its sums are not touched.
-    box = ordered(pool_bounds(low, high, options))
     for k in range(LANES):
         begin(state, k, 1e-3, 2e-2, -1.0, -1.0, math.inf)
         for j in range(b.size):
             memory[j, k] = signals[k, j]
-    pass_over(b, root_weight, memory, b.size - int(options[7]), state)
+    pass_over(b, root_weight, memory, b.size - int(options[OWN]), state)
     for _ in range(0, _PASSES * signals.shape[0], LANES):
-        step(state, box[2], box[3], box[6], box[7], box[4], box[5])
+        step(
+            state, box.f_low, box.f_high, box.slow_low, box.slow_high, box.fast_low, box.fast_high
+        )
 
 
 _STAGES: tuple[tuple[str, Callable[..., Any] | None], ...] = (
@@ -200,7 +205,7 @@ class _Chunks:
         b, signal = np.zeros(padded), np.zeros((n, padded))
         b[:n_b], signal[:, :n_b] = data.bvals, data.signal
         task = Task(ik.models.get("biexp"), ik.methods.get("varpro"), np.ones(n_b))
-        self.prepared = Prepared(task, b, n)
+        self.prepared = Prepared(task, b[np.newaxis], n)
         # How much of the b-values is padding, where no other stage reads.
         self.options = np.append(self.prepared.plan.options, float(padded - n_b))
         self.signal = [signal[k : k + _CHUNK] for k in range(0, n, _CHUNK)]
@@ -209,14 +214,14 @@ class _Chunks:
     def call(self, stage: Callable[..., Any] | None) -> Callable[[], Any]:
         """Return a call of the engine's driver with a stage, the whole fit for None."""
         fit = self.prepared
-        kernel = "fit_voxels", stage or fit.voxels
-        driver = bind(fit_chunk_side_by_side, kernel, allocates=False)
+        kernel = "fit_voxels", stage or fit.batch.function
+        driver = bind(fit_batch, kernel, allocates=False)
 
         def call() -> None:
             for k, signals in enumerate(self.signal):
                 rows = slice(k * _CHUNK, k * _CHUNK + signals.shape[0])
                 driver(
-                    fit.b, fit.root_weight, signals, fit.lower[0], fit.upper[0], self.options,
+                    fit.x, fit.root_weight, signals, fit.lower[0], fit.upper[0], self.options,
                     fit.plan.table, *fit.scratch(signals.shape[0]), fit.values[rows],
                     fit.variation[rows], fit.status[rows],
                 )  # fmt: skip

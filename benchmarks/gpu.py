@@ -143,7 +143,7 @@ def _resident(cuda: Any, method: str, model: str, precision: str, data: DataSet)
     few = data.first(min(_CHECKED, data.signal.shape[0]))
     agreed = _agreement(task, few, precision)
     n = data.signal.shape[0]
-    prepared = Prepared(task, dwi.fit_bvals, n, precision, "F")
+    prepared = Prepared(task, dwi.fit_bvals[np.newaxis], n, precision, "F")
     gpu = engine.Gpu(0, [prepared], dwi.fit_bvals.size, n, np.dtype(precision).type)
     with gpu.chosen():
         slot, size = gpu.slots[0], min(gpu.chunk, n)
@@ -192,7 +192,7 @@ def _whole(
     dwi = DWI(volume, Acquisition(bvals))
     task = _task("varpro", "biexp", dwi.fit_counts)
     options: dict[str, Any] = {"device": "cuda", "precision": precision}
-    engine = _best(lambda: run(dwi.voxels(), dwi.fit_bvals, [task], **options), 3)
+    engine = _best(lambda: run(dwi.voxels(), dwi.fit_bvals[np.newaxis], [task], **options), 3)
     return engine, _best(lambda: ik.fit(dwi, **options), 3)
 
 

@@ -105,7 +105,7 @@ def _assembly(task: Task, precision: str) -> str:
     data = simulated("b21", 50, 1)
     padded = np.zeros(-(-data.bvals.size // 8) * 8)
     padded[: data.bvals.size] = data.bvals
-    prepared = Prepared(task, padded, 10, precision, "F")
+    prepared = Prepared(task, padded[np.newaxis], 10, precision, "F")
     kernel, _ = importlib.import_module("ivimkit.engine.cuda").kernels_of(prepared)[-1]
     dispatcher = importlib.import_module("numba.cuda.dispatcher")
     before = dispatcher.get_current_device
@@ -125,7 +125,7 @@ def _types(prepared: Prepared, precision: str) -> tuple[Any, ...]:
     real = numba.from_dtype(np.dtype(prepared.real))
     line, rows = numba.float64[::1], numba.float64[:, ::1]
     signals, out = numba.types.Array(data, 2, "F"), numba.types.Array(numba.float64, 2, "F")
-    own = (real[::1], real[::1], signals, line, rows, rows, rows, line, real[:, ::1])
+    own = (real[:, ::1], real[::1], signals, line, rows, rows, rows, line, real[:, ::1])
     return (numba.int64, *own, out, line, numba.int32[::1])
 
 

@@ -114,7 +114,7 @@ def _time(method: str, model: str, data: DataSet) -> _Speed:
     task = Task(ik.models.get(model), ik.methods.get(method), dwi.fit_counts)
 
     def engine() -> object:
-        return run(dwi.voxels(), dwi.fit_bvals, [task], threads=1)
+        return run(dwi.voxels(), dwi.fit_bvals[np.newaxis], [task], threads=1)
 
     fit_s, _, fit_ratio = side_by_side(fit, many_exps, repeats=_REPEATS)
     engine_s, _, engine_ratio = side_by_side(engine, many_exps, repeats=_REPEATS)

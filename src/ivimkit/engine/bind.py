@@ -48,8 +48,13 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
         if isinstance(value, FunctionType) or hasattr(value, "py_func"):
             yield name
             yield from _parts(value, seen)
+        elif hasattr(value, "_defn"):
+            # An intrinsic of numba: what it compiles to is written by its definition.
+            yield name
+            yield from _code_parts(value._defn.__code__)
         elif isinstance(value, int | float | str | tuple | type | np.generic):
-            yield f"{name}={value!r}"
+            # Of a named tuple the order of its fields is compiled, too.
+            yield f"{name}={value!r}{getattr(value, '_fields', '')}"
 
 
 def _code_parts(code: CodeType) -> Iterator[str]:

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.engine.voxel import close_row, open_row
+from ivimkit.kernels.voxel import Tables, Voxel, Voxels
 
 __all__ = [
     "estimate_chunk",
     "evaluate_chunk",
+    "fit_batch",
     "fit_chunk",
-    "fit_chunk_side_by_side",
     "gradient_chunk",
 ]
 
@@ -28,7 +29,7 @@ def fit_row(*_: Any) -> None:
 
 
 def fit_voxels(*_: Any) -> None:
-    """Stand for the function of a method that fits many voxels side by side."""
+    """Stand for the function of a method that fits many voxels together."""
     raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
 
 
@@ -43,13 +44,13 @@ def signal_kernel(*_: Any) -> tuple[float, Any]:
 
 
 def fit_chunk(
-    b: NDArray[np.float64],
+    x: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signals: NDArray[np.float64],
     sigma: NDArray[np.float64],
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
-    first_start: NDArray[np.float64],
+    start: NDArray[np.float64],
     options: NDArray[np.float64],
     table: NDArray[np.float64],
     work: NDArray[np.float64],
@@ -67,57 +68,40 @@ def fit_chunk(
     for v in range(signals.shape[0]):
         if lower.shape[0] > 1:
             low, high = lower[v], upper[v]
-        fit_row(
-            v,
-            b,
-            root_weight,
-            signals,
-            sigma,
-            low,
-            high,
-            first_start,
-            options,
-            table,
-            work,
-            clean,
-            found,
-            out,
-            variation,
-            status,
-        )
+        noise = sigma[min(v, sigma.size - 1)]
+        voxel = Voxel(x, root_weight, clean, noise, low, high, start, options, table, work)
+        fit_row(v, voxel, signals, found, out, variation, status)
 
 
-def fit_chunk_side_by_side(
-    b: NDArray[np.float64],
+def fit_batch(
+    x: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signals: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
     options: NDArray[np.float64],
     table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-    fits: NDArray[np.float64],
+    scratch: tuple[NDArray[np.float64], ...],
+    counters: NDArray[np.int64],
     clean: NDArray[np.float64],
     out: NDArray[np.float64],
     variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
-    """Fit the rows of `signals`, with one set of bounds; `work` to `clean` are scratch."""
+    """Fit the rows of `signals` together, with one set of bounds.
+
+    `scratch`, `counters` and `clean` are scratch.
+    """
     for v in range(signals.shape[0]):
-        status[v] = open_row(v, b, root_weight, signals, low, clean, variation)
-    fit_voxels(
-        b, root_weight, signals, low, high, options, table, work, memory, state, order, fits,
-        clean, out, status,
-    )  # fmt: skip
+        status[v] = open_row(v, root_weight, signals, lower, clean, variation)
+    voxels = Voxels(x, root_weight, signals, lower, upper, options, table)
+    fit_voxels(voxels, scratch, counters, out, status)
     for v in range(signals.shape[0]):
-        close_row(v, status[v], low, high, out, variation, status)
+        close_row(v, status[v], lower, upper, out, variation, status)
 
 
 def estimate_chunk(
-    b: NDArray[np.float64],
+    x: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signals: NDArray[np.float64],
     sigma: NDArray[np.float64],
@@ -126,57 +110,43 @@ def estimate_chunk(
     start: NDArray[np.float64],
     method_options: NDArray[np.float64],
     method_table: NDArray[np.float64],
-    method_rows: int,
+    method_scratch: int,
     found: NDArray[np.float64],
     status: NDArray[np.int32],
     options: NDArray[np.float64],
     table: NDArray[np.float64],
-    work_rows: int,
+    scratch: int,
     out: NDArray[np.float64],
 ) -> None:
-    """Tell how sure the numbers are that a method found in the rows of `signals`."""
-    method_work = np.zeros((method_rows, method_table.shape[1]))
-    work = np.zeros((work_rows, table.shape[1]))
-    first_start = start[0]
-    clean = np.zeros(b.size)
+    """Estimate the uncertainty of the parameters fitted to the rows of `signals`."""
+    work = np.zeros(method_scratch)
+    clean = np.zeros(x.shape[1])
+    tables = Tables(options, table, np.zeros(scratch))
     for v in range(signals.shape[0]):
-        estimate_row(
-            v,
-            b,
-            root_weight,
-            signals,
-            sigma,
-            lower,
-            upper,
-            first_start,
-            method_options,
-            method_table,
-            method_work,
-            found,
-            status,
-            options,
-            table,
-            work,
-            clean,
-            out,
-        )
+        row = min(v, lower.shape[0] - 1)
+        noise = sigma[min(v, sigma.size - 1)]
+        voxel = Voxel(
+            x, root_weight, clean, noise, lower[row], upper[row], start, method_options,
+            method_table, work,
+        )  # fmt: skip
+        estimate_row(v, voxel, signals, found, status, tables, out)
 
 
 def evaluate_chunk(
-    b: NDArray[np.float64], params: NDArray[np.float64], out: NDArray[np.float64]
+    x: NDArray[np.float64], params: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
-    """Write the signal of the rows of `params` at all b-values to `out`."""
+    """Write the signal of the rows of `params` at all columns of x to `out`."""
     for v in range(params.shape[0]):
-        for j in range(b.size):
-            out[v, j] = signal_kernel(b[j], params[v])[0]
+        for j in range(x.shape[1]):
+            out[v, j] = signal_kernel(x, j, params[v])[0]
 
 
 def gradient_chunk(
-    b: NDArray[np.float64], params: NDArray[np.float64], out: NDArray[np.float64]
+    x: NDArray[np.float64], params: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
-    """Write the slopes of the signal of the rows of `params` at all b-values to `out`."""
+    """Write the slopes of the signal of the rows of `params` at all columns of x to `out`."""
     for v in range(params.shape[0]):
-        for j in range(b.size):
-            slopes = signal_kernel(b[j], params[v])[1]
+        for j in range(x.shape[1]):
+            slopes = signal_kernel(x, j, params[v])[1]
             for k in range(out.shape[2]):
                 out[v, j, k] = slopes[k]

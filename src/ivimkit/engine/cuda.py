@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from ivimkit.engine.bind import Kernel, tagged
 from ivimkit.engine.task import Prepared, Progress, Reader, Task
 from ivimkit.errors import DeviceError
+from ivimkit.kernels.voxel import Tables, Voxel
 
 __all__ = ["Gpu", "Slot", "estimate_chunk", "fit_chunk", "kernels_of", "run_on_gpus"]
 
@@ -46,13 +47,13 @@ _SLOTS = 3
 _FOR_CHUNKS = 0.5
 _FOR_ALL = 0.9
 # Lengths of scratch are rounded up to multiples of these, so that few protocols compile anew.
-_B_STEP, _ROW_STEP = 16, 8
+_ROW_STEP, _SCRATCH_STEP = 16, 64
 # What the hardware grants a thread.
 _MOST_SCRATCH = 512 * 1024
 
-# Put in by `ivimkit.engine.bind`: shapes of a thread's arrays and the type of the data.
-WORK = METHOD_WORK = (1, 1)
-N_B = N_FOUND = 1
+# Put in by `ivimkit.engine.bind`: lengths of a thread's arrays and the type of the data.
+WORK = METHOD_WORK = 1
+N_ROWS = N_FOUND = 1
 REAL: type = np.float64
 
 
@@ -68,7 +69,7 @@ def estimate_row(*_: Any) -> None:
 
 def fit_chunk(
     n: int,
-    b: NDArray[Any],
+    x: NDArray[Any],
     root_weight: NDArray[Any],
     signals: NDArray[Any],
     sigma: NDArray[np.float64],
@@ -85,32 +86,19 @@ def fit_chunk(
     v = cuda.grid(1)
     if v < n:
         work = cuda.local.array(WORK, REAL)
-        clean = cuda.local.array(N_B, REAL)
+        clean = cuda.local.array(N_ROWS, REAL)
         found = cuda.local.array(N_FOUND, np.float64)
         row = min(v, lower.shape[0] - 1)
-        fit_row(
-            v,
-            b,
-            root_weight,
-            signals,
-            sigma,
-            lower[row],
-            upper[row],
-            start[0],
-            options,
-            table,
-            work,
-            clean[: b.size],
-            found,
-            out,
-            variation,
-            status,
-        )
+        voxel = Voxel(
+            x, root_weight, clean[: x.shape[1]], sigma[min(v, sigma.size - 1)], lower[row],
+            upper[row], start[0], options, table, work,
+        )  # fmt: skip
+        fit_row(v, voxel, signals, found, out, variation, status)
 
 
 def estimate_chunk(
     n: int,
-    b: NDArray[np.float64],
+    x: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signals: NDArray[Any],
     sigma: NDArray[np.float64],
@@ -125,36 +113,22 @@ def estimate_chunk(
     table: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
-    """Tell how sure the numbers are that a method found in one of the first `n` rows."""
+    """Estimate the uncertainty of the parameters fitted to one of the first `n` rows."""
     v = cuda.grid(1)
     if v < n:
         method_work = cuda.local.array(METHOD_WORK, np.float64)
         work = cuda.local.array(WORK, np.float64)
-        clean = cuda.local.array(N_B, np.float64)
-        estimate_row(
-            v,
-            b,
-            root_weight,
-            signals,
-            sigma,
-            lower,
-            upper,
-            start[0],
-            method_options,
-            method_table,
-            method_work,
-            found,
-            status,
-            options,
-            table,
-            work,
-            clean[: b.size],
-            out,
-        )
+        clean = cuda.local.array(N_ROWS, np.float64)
+        row = min(v, lower.shape[0] - 1)
+        voxel = Voxel(
+            x, root_weight, clean[: x.shape[1]], sigma[min(v, sigma.size - 1)], lower[row],
+            upper[row], start[0], method_options, method_table, method_work,
+        )  # fmt: skip
+        estimate_row(v, voxel, signals, found, status, Tables(options, table, work), out)
 
 
 def _rounded(n: int, step: int) -> int:
-    return -(-n // step) * step
+    return max(-(-n // step), 1) * step
 
 
 def kernels_of(task: Prepared) -> list[tuple[Any, int]]:
@@ -171,24 +145,21 @@ def kernels_of(task: Prepared) -> list[tuple[Any, int]]:
         A plain function with everything put in, to be compiled by ``numba.cuda``, and a number;
         the one that fits and, where there is an estimator, the one of that.
     """
-    n_b = _rounded(task.b.size, _B_STEP)
-    work = (_rounded(task.plan.work_rows, _ROW_STEP), task.plan.table.shape[1])
+    n_rows = _rounded(task.x.shape[1], _ROW_STEP)
+    work = _rounded(task.plan.scratch, _SCRATCH_STEP)
     constants: tuple[Kernel, ...] = (
         ("WORK", work),
-        ("N_B", n_b),
+        ("N_ROWS", n_rows),
         ("N_FOUND", task.n_found),
         ("REAL", task.real),
     )
-    size = np.dtype(task.real).itemsize * (work[0] * work[1] + n_b) + 8 * task.n_found
+    size = np.dtype(task.real).itemsize * (work + n_rows) + 8 * task.n_found
     kernels = [(_named(fit_chunk, ("fit_row", task.row), *constants), size)]
     if task.estimate is not None:
-        rows = _rounded(task.full_plan.work_rows, _ROW_STEP)
-        method_work = (rows, task.full_plan.table.shape[1])
-        plan = task.estimate.plan
-        # An estimator takes its scratch for as large as it asked, and lays it out by that.
-        own = (plan.work_rows, plan.table.shape[1])
-        constants = (("WORK", own), ("METHOD_WORK", method_work), ("N_B", n_b))
-        size = 8 * (own[0] * own[1] + method_work[0] * method_work[1] + n_b)
+        method_work = _rounded(task.full_plan.scratch, _SCRATCH_STEP)
+        own = _rounded(task.estimate.plan.scratch, _SCRATCH_STEP)
+        constants = (("WORK", own), ("METHOD_WORK", method_work), ("N_ROWS", n_rows))
+        size = 8 * (own + method_work + n_rows)
         row = ("estimate_row", task.estimate.row)
         kernels.append((_named(estimate_chunk, row, *constants), size))
     return kernels
@@ -202,26 +173,10 @@ def _named(template: Any, *kernels: Kernel) -> Any:
 @functools.cache
 def _compiled(driver: Any) -> Any:
     """Return the kernel of a driver; it is compiled, once per kind of GPU, when it is launched."""
-    # A kernel that links another file cannot be kept on disk, and `reshape` is such a file.
-    cache = not _config.ENABLE_CUDASIM and not _reaches(driver, "reshape", set())
     try:
-        return cuda.jit(cache=cache)(driver)
+        return cuda.jit(cache=not _config.ENABLE_CUDASIM)(driver)
     except RuntimeError:  # No cache folder can be written: compile in every process.
         return cuda.jit(driver)
-
-
-def _reaches(function: Any, attribute: str, seen: set[int]) -> bool:
-    """Return whether a function, or one that it calls, uses an attribute of this name."""
-    plain = getattr(function, "py_func", function)
-    if id(plain) in seen or not hasattr(plain, "__code__"):
-        return False
-    seen.add(id(plain))
-    names = plain.__code__.co_names
-    return attribute in names or any(
-        _reaches(plain.__globals__[name], attribute, seen)
-        for name in names
-        if hasattr(plain.__globals__.get(name), "py_func")
-    )
 
 
 class _Pair:
@@ -238,7 +193,7 @@ class _TaskOnGpu:
     def __init__(self, task: Prepared) -> None:
         self.task = task
         send = cuda.to_device
-        self.constants = (send(task.b), send(task.root_weight))
+        self.constants = (send(task.x), send(task.root_weight))
         self.plan = (
             send(task.start),
             send(task.plan.options),
@@ -250,7 +205,7 @@ class _TaskOnGpu:
         estimate = task.estimate
         if estimate is not None:
             full = task.full_plan
-            self.full_constants = (send(task.full_b), send(task.full_root_weight))
+            self.full_constants = (send(task.full_x), send(task.full_root_weight))
             self.full_plan = (
                 send(task.start),
                 send(full.options),
@@ -510,7 +465,7 @@ class _Shares:
 def run_on_gpus(
     numbers: Sequence[int],
     reader: Reader,
-    b: NDArray[np.float64],
+    x: NDArray[np.float64],
     tasks: Sequence[Task],
     n_threads: int,
     precision: str,
@@ -522,7 +477,7 @@ def run_on_gpus(
     ----------
     numbers : sequence of int
         Which GPUs; chunks go to whichever is free.
-    reader, b, tasks, precision, progress
+    reader, x, tasks, precision, progress
         As for `ivimkit.engine.run`.
     n_threads : int
         Number of threads that read.
@@ -539,10 +494,10 @@ def run_on_gpus(
     """
     total = len(reader.index)
     real = np.dtype(precision).type
-    prepared = [Prepared(task, b, total, precision, "F") for task in tasks]
+    prepared = [Prepared(task, x, total, precision, "F") for task in tasks]
     if total == 0:
         return [task.result for task in prepared]
-    gpus = [Gpu(number, prepared, b.size, total, real) for number in numbers]
+    gpus = [Gpu(number, prepared, x.shape[1], total, real) for number in numbers]
     shares = _Shares(total)
     reports: SimpleQueue[int | None] = SimpleQueue()
     with ThreadPoolExecutor(n_threads) as readers, ThreadPoolExecutor(len(gpus)) as pool:

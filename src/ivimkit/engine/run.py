@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit.engine.adapter import signal_kernel_of
 from ivimkit.engine.bind import bind
 from ivimkit.engine.cpu import (
     estimate_chunk,
     evaluate_chunk,
+    fit_batch,
     fit_chunk,
-    fit_chunk_side_by_side,
     gradient_chunk,
 )
 from ivimkit.engine.place import gpus_for
@@ -30,7 +31,7 @@ from ivimkit.engine.task import PRECISIONS, Prepared, Progress, Reader, Task
 from ivimkit.engine.waiting import say_compiling
 from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.kernels.atoms import aligned
+from ivimkit.kernels.memory import aligned, padded
 
 __all__ = ["default_threads", "evaluate", "gradients", "run"]
 
@@ -38,16 +39,14 @@ __all__ = ["default_threads", "evaluate", "gradients", "run"]
 _LARGEST_CHUNK = 4096
 _SMALLEST_CHUNK = 256
 _CHUNKS_PER_THREAD = 8
-# One vector; the compiler goes on with halves of one.
-_LANES = 8
 
 Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
 
 
 def _driver(prepared: Prepared) -> Callable[..., Any]:
     """Return the loop over voxels of a task."""
-    if prepared.voxels is not None:
-        return bind(fit_chunk_side_by_side, ("fit_voxels", prepared.voxels), allocates=False)
+    if prepared.batch is not None:
+        return bind(fit_batch, ("fit_voxels", prepared.batch.function), allocates=False)
     return bind(fit_chunk, ("fit_row", prepared.row), allocates=False)
 
 
@@ -67,11 +66,11 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
     # A driver would be compiled a second time for arrays that are not contiguous.
     found = values if estimate is None else np.empty((stop - start, prepared.n_found))
     variation = prepared.variation[start:stop]
-    data = prepared.b, prepared.root_weight, signals
+    data = prepared.x, prepared.root_weight, signals
     scratch = prepared.scratch(signals.shape[0])
     fixed = prepared.start[0], plan.options, plan.table
     driver = _driver(prepared)
-    if prepared.voxels is not None:
+    if prepared.batch is not None:
         low, high = (rows[0] for rows in bounds)
         driver(*data, low, high, *fixed[1:], *scratch, found, variation, status)
     else:
@@ -81,20 +80,20 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
         extra = np.empty((stop - start, values.shape[1] - prepared.n_found))
         driver = bind(estimate_chunk, ("estimate_row", estimate.row))
         driver(
-            prepared.full_b,
+            prepared.full_x,
             prepared.full_root_weight,
             signals,
             noise,
             *bounds,
-            prepared.start,
+            prepared.start[0],
             full.options,
             full.table,
-            full.work_rows,
+            full.scratch,
             found,
             status,
             own.options,
             own.table,
-            own.work_rows,
+            own.scratch,
             extra,
         )
         np.concatenate([found, extra], axis=1, out=values)
@@ -115,16 +114,19 @@ def _checked_threads(threads: int | None) -> int:
     return threads
 
 
-def _padded(b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return b with zeros behind, up to whole vectors; their weight is zero."""
-    padded = np.zeros(-(-b.size // _LANES) * _LANES)
-    padded[: b.size] = b
-    return padded
+def _padded(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return x with copies of its last column behind, up to whole vectors.
+
+    Their weight is zero, but a kernel computes them all the same: with what can be measured, no
+    model makes infinity of them, which times 0 is not 0.
+    """
+    behind = padded(x.shape[1]) - x.shape[1]
+    return np.ascontiguousarray(np.pad(x, ((0, 0), (0, behind)), mode="edge"))
 
 
 def run(
     reader: Reader,
-    b: NDArray[np.float64],
+    x: NDArray[np.float64],
     tasks: Sequence[Task],
     *,
     threads: int | None = None,
@@ -138,8 +140,9 @@ def run(
     ----------
     reader : Reader
         Gives the signals.
-    b : ndarray, shape (n_b,)
-        b-values of the reader's columns in s/mm^2.
+    x : ndarray, shape (n_variables, n_rows)
+        The acquisition: a row per variable of the models, of which b in s/mm^2 is the first, and a
+        column per column of the reader.
     tasks : sequence of Task
         What to fit.
     threads : int, optional
@@ -173,8 +176,8 @@ def run(
         # Only here: the driver of a GPU takes seconds to start, and need not be installed.
         from ivimkit.engine.cuda import run_on_gpus
 
-        return run_on_gpus(gpus, reader, b, tasks, n_threads, precision, progress)
-    return _run_on_cpu(reader, b, tasks, n_threads, precision, progress)
+        return run_on_gpus(gpus, reader, x, tasks, n_threads, precision, progress)
+    return _run_on_cpu(reader, x, tasks, n_threads, precision, progress)
 
 
 def _in_threads(
@@ -196,7 +199,7 @@ def _in_threads(
 
 def _run_on_cpu(
     reader: Reader,
-    b: NDArray[np.float64],
+    x: NDArray[np.float64],
     tasks: Sequence[Task],
     n_threads: int,
     precision: str,
@@ -205,13 +208,13 @@ def _run_on_cpu(
     total = len(reader.index)
     share = total // (n_threads * _CHUNKS_PER_THREAD)
     chunk = min(max(share, _SMALLEST_CHUNK), _LARGEST_CHUNK)
-    padded = _padded(b)
-    prepared = [Prepared(task, padded, total, precision) for task in tasks]
+    full = _padded(x)
+    prepared = [Prepared(task, full, total, precision) for task in tasks]
 
     say_compiling(driver for task in prepared for driver in _drivers(task))
     # Compile here: Ctrl-C ends it at once, while threads would be waited for.
     for task in prepared:
-        _fit(task, np.zeros((0, padded.size)), 0)
+        _fit(task, np.zeros((0, full.shape[1])), 0)
 
     scratch = threading.local()
 
@@ -219,7 +222,7 @@ def _run_on_cpu(
         stop = min(start + chunk, total)
         # Memory that a thread has touched before is much cheaper; behind the signals are zeros.
         if not hasattr(scratch, "signals"):
-            scratch.signals = aligned(chunk, padded.size)
+            scratch.signals = aligned(chunk * full.shape[1]).reshape(chunk, full.shape[1])
         signals = scratch.signals[: stop - start]
         reader.read(start, stop, signals)
         for task in prepared:
@@ -235,7 +238,7 @@ def _run_on_cpu(
     return [task.result for task in prepared]
 
 
-def evaluate(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray[np.float64]:
+def evaluate(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
     """Return the signal of a model.
 
     Parameters
@@ -244,12 +247,12 @@ def evaluate(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray
         The model.
     params : array_like, shape (..., n_par)
         Parameters in the model's order and units.
-    bvals : array_like, shape (n_b,)
-        b-values in s/mm^2.
+    x : array_like, shape (n_b,) or (n_variables, n_rows)
+        b-values in s/mm^2; or the variables of the model, a row each.
 
     Returns
     -------
-    ndarray, shape (..., n_b)
+    ndarray, shape (..., n_rows)
         Signal, a.u.
 
     Raises
@@ -257,14 +260,14 @@ def evaluate(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray
     OptionError
         If the last axis of `params` is not the model's parameters.
     """
-    p, b = _points(model, params, bvals)
-    out = np.empty((p.size // p.shape[-1], b.size))
-    driver = bind(evaluate_chunk, ("signal_kernel", model.kernel))
-    driver(b, p.reshape(-1, p.shape[-1]), out)
-    return out.reshape(*p.shape[:-1], b.size)
+    p, columns = _points(model, params, x)
+    out = np.empty((p.size // p.shape[-1], columns.shape[1]))
+    driver = bind(evaluate_chunk, ("signal_kernel", signal_kernel_of(model)))
+    driver(columns, p.reshape(-1, p.shape[-1]), out)
+    return out.reshape(*p.shape[:-1], columns.shape[1])
 
 
-def gradients(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray[np.float64]:
+def gradients(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
     """Return the slopes of the signal of a model: its derivatives by the parameters.
 
     Parameters
@@ -273,12 +276,12 @@ def gradients(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArra
         The model.
     params : array_like, shape (..., n_par)
         Parameters in the model's order and units.
-    bvals : array_like, shape (n_b,)
-        b-values in s/mm^2.
+    x : array_like, shape (n_b,) or (n_variables, n_rows)
+        b-values in s/mm^2; or the variables of the model, a row each.
 
     Returns
     -------
-    ndarray, shape (..., n_b, n_par)
+    ndarray, shape (..., n_rows, n_par)
         a.u. per unit of the parameter.
 
     Raises
@@ -286,23 +289,23 @@ def gradients(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArra
     OptionError
         If the last axis of `params` is not the model's parameters.
     """
-    p, b = _points(model, params, bvals)
+    p, columns = _points(model, params, x)
     n_par = p.shape[-1]
-    out = np.empty((p.size // n_par, b.size, n_par))
-    driver = bind(gradient_chunk, ("signal_kernel", model.kernel))
-    driver(b, p.reshape(-1, n_par), out)
-    return out.reshape(*p.shape[:-1], b.size, n_par)
+    out = np.empty((p.size // n_par, columns.shape[1], n_par))
+    driver = bind(gradient_chunk, ("signal_kernel", signal_kernel_of(model)))
+    driver(columns, p.reshape(-1, n_par), out)
+    return out.reshape(*p.shape[:-1], columns.shape[1], n_par)
 
 
 def _points(
-    model: SignalModel, params: ArrayLike, bvals: ArrayLike
+    model: SignalModel, params: ArrayLike, x: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return parameters and b-values as arrays that a driver can read."""
+    """Return parameters and acquisition as arrays that a driver can read."""
     p = np.ascontiguousarray(params, dtype=np.float64)
-    b = np.atleast_1d(np.ascontiguousarray(bvals, dtype=np.float64))
+    columns = np.atleast_2d(np.ascontiguousarray(x, dtype=np.float64))
     if p.ndim == 0 or p.shape[-1] != len(model.parameters):
         raise OptionError(
             f"params has shape {p.shape}; expected the {len(model.parameters)} parameters "
             f"{', '.join(model.names)} of model {model.name} on the last axis"
         )
-    return p, b
+    return p, columns

@@ -2,9 +2,9 @@
 
 A literal in a kernel is a number of double precision, and so is a rate that a step of the fit
 arrives at: with arrays of float32 alone, all arithmetic would still be double. So the functions
-that hold the loops (`ivimkit.kernels.search.SINGLE`) are compiled once more, with their literals
-and their scalar arguments rounded to float32. The steps between the loops stay as they are: they
-solve for small differences, and the tests for convergence are made for double precision.
+that hold the loops (`ivimkit.kernels.precision.data_loop`) are compiled once more, with their
+literals and their scalar arguments rounded to float32. The steps between the loops stay as they
+are: they solve for small differences, and the tests for convergence are made for double precision.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, cast
 import numba
 import numpy as np
 
-from ivimkit.kernels import exponential, one_rate, search, two_pools
+from ivimkit.kernels.precision import CONSTANTS_IN_SINGLE, DATA_LOOPS, REPLACED_IN_SINGLE
 
 __all__ = ["in_single"]
 
@@ -40,17 +40,15 @@ def in_single(function: Callable[..., Any]) -> Callable[..., Any]:
         A copy with copies of all that it calls, as far as they differ; without promises that
         there is no NaN, as numbers of float32 end earlier and then are infinite.
     """
-    if function in exponential.SINGLE:
-        return cast(Callable[..., Any], exponential.SINGLE[function])
+    if function in REPLACED_IN_SINGLE:
+        return REPLACED_IN_SINGLE[function]
     plain: Any = getattr(function, "py_func", function)
     callees = {name: plain.__globals__.get(name) for name in plain.__code__.co_names}
     others = {name: in_single(f) for name, f in callees.items() if _is_kernel(f)}
     others = {name: other for name, other in others.items() if other is not callees[name]}
-    for module in (two_pools, search, one_rate):
-        if plain.__module__ == module.__name__:
-            values = module.SINGLE_CONSTANTS
-            others |= {name: values[name] for name in plain.__code__.co_names if name in values}
-    if function in search.SINGLE or function in one_rate.SINGLE:
+    values = CONSTANTS_IN_SINGLE.get(plain.__module__, {})
+    others |= {name: values[name] for name in plain.__code__.co_names if name in values}
+    if function in DATA_LOOPS:
         return _rounded(function, plain, others)
     if not others:
         return function

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.engine.adapter import signal_kernel_of
 from ivimkit.engine.bind import pasted_with_kernels, with_kernels
 from ivimkit.engine.single import in_single
 from ivimkit.engine.voxel import estimate_row, fit_row
 from ivimkit.extend.estimator import Estimator
-from ivimkit.extend.fit_method import FitMethod, VoxelPlan
+from ivimkit.extend.fit_method import Batch, FitMethod
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.kernels.atoms import aligned
-from ivimkit.kernels.lanes import LANES, SIZE
-from ivimkit.kernels.side_by_side import FIT_COLUMNS, ORDER
+from ivimkit.kernels.memory import aligned
 
 __all__ = ["PRECISIONS", "Prepared", "PreparedEstimate", "Progress", "Reader", "Task"]
 
@@ -41,7 +40,7 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """One model fitted by one method to some of the b-values.
+    """One model fitted by one method to some of the measured values.
 
     Parameters
     ----------
@@ -49,12 +48,12 @@ class Task:
         Its `fixed_maps` hold one value per voxel of the reader, shape (n_voxels,).
     method : FitMethod
         How to fit it.
-    weight : ndarray, shape (n_b,)
-        Weight of each b-value; zero leaves it out.
+    weight : ndarray, shape (n_rows,)
+        Weight of each value; zero leaves it out.
     sigma : ndarray, shape (1,) or (n_voxels,)
         Noise of one volume, a.u.; NaN where it is not known.
     estimator : Estimator or None
-        How sure the numbers are.
+        What estimates the uncertainty of the parameters.
     """
 
     model: SignalModel
@@ -77,8 +76,8 @@ class Prepared:
     ----------
     task : Task
         What to fit.
-    b : ndarray, shape (n_b,)
-        b-values in s/mm^2, perhaps padded with zeros.
+    x : ndarray, shape (n_variables, n_rows)
+        The acquisition, perhaps padded.
     n_voxels : int
         Number of voxels.
     precision : {"float64", "float32"}
@@ -90,33 +89,32 @@ class Prepared:
     def __init__(
         self,
         task: Task,
-        b: NDArray[np.float64],
+        x: NDArray[np.float64],
         n_voxels: int,
         precision: str = "float64",
         order: Literal["C", "F"] = "C",
     ) -> None:
         parameters = task.model.parameters
-        weight = np.zeros(b.size)
+        weight = np.zeros(x.shape[1])
         weight[: task.weight.size] = task.weight
         single = precision == "float32" and task.method.takes_float32
         self.real = np.float32 if single else np.float64
-        self.full_plan = task.method.plan(task.model, b, weight)
-        self.full_b, self.full_root_weight = b, np.sqrt(weight)
-        self.b = b.astype(self.real, copy=False)
+        self.full_plan = task.method.plan(task.model, x, weight)
+        self.full_x, self.full_root_weight = x, np.sqrt(weight)
+        self.x = x.astype(self.real, copy=False)
         self.root_weight = self.full_root_weight.astype(self.real, copy=False)
-        self.plan = VoxelPlan(
-            self.full_plan.options,
-            self.full_plan.table.astype(self.real) if single else self.full_plan.table,
-            self.full_plan.work_rows,
-            self.full_plan.lane_rows,
-        )
+        self.plan = self.full_plan
+        if single:
+            self.plan = replace(self.full_plan, table=self.full_plan.table.astype(self.real))
         self.lower = np.array([[p.lower for p in parameters]])
         self.upper = np.array([[p.upper for p in parameters]])
         self.start = np.array([[p.start for p in parameters]])
         self.fixed = {task.model.index(k): v for k, v in task.model.fixed_maps.items()}
         voxel = in_single(task.method.voxel) if single else task.method.voxel
         self.row = pasted_with_kernels(fit_row, ("fit_voxel", voxel))
-        self.voxels = None if single or self.fixed else task.method.side_by_side(task.model)
+        self.batch: Batch | None = None
+        if not (single or self.fixed):
+            self.batch = task.method.batch(task.model, self.plan, x.shape[1])
         self._scratch = threading.local()
         self.sigma = task.sigma
         self.n_found = len(parameters) + 2 + len(task.method.extras(task.model))
@@ -126,7 +124,7 @@ class Prepared:
         self.status = np.empty(n_voxels, dtype=np.int32)
         self.estimate: PreparedEstimate | None = None
         if task.estimator is not None:
-            self.estimate = PreparedEstimate(task, b, weight)
+            self.estimate = PreparedEstimate(task, x, weight)
 
     @property
     def result(self) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
@@ -143,7 +141,7 @@ class Prepared:
             lower[:, index] = upper[:, index] = values[start:stop]
         return lower, upper
 
-    def scratch(self, n_voxels: int) -> tuple[NDArray[Any], ...]:
+    def scratch(self, n_voxels: int) -> tuple[Any, ...]:
         """Return what a thread needs to fit so many voxels; it keeps it for the next.
 
         Parameters
@@ -153,30 +151,23 @@ class Prepared:
 
         Returns
         -------
-        tuple of ndarray
-            The scratch of `ivimkit.engine.cpu.fit_chunk_side_by_side`, or of `fit_chunk` where
-            voxels are fitted one by one.
+        tuple
+            The scratch of `ivimkit.engine.cpu.fit_batch`, or of `fit_chunk` where voxels are
+            fitted one by one.
         """
-        kept: tuple[int, tuple[NDArray[Any], ...]] | None
+        kept: tuple[int, tuple[Any, ...]] | None
         kept = getattr(self._scratch, "arrays", None)
         if kept is None or kept[0] < n_voxels:
             kept = n_voxels, self._make_scratch(n_voxels)
             self._scratch.arrays = kept
         return kept[1]
 
-    def _make_scratch(self, n_voxels: int) -> tuple[NDArray[Any], ...]:
-        shape = self.plan.work_rows, self.plan.table.shape[1]
-        clean = np.zeros(self.b.size, self.real)
-        if self.voxels is None:
-            return np.zeros(shape, self.real), clean, np.zeros(self.n_found)
-        return (
-            aligned(*shape),
-            aligned(self.plan.lane_rows, LANES),
-            aligned(1, SIZE)[0],
-            np.zeros(ORDER, np.int64),
-            aligned(n_voxels, FIT_COLUMNS),
-            clean,
-        )
+    def _make_scratch(self, n_voxels: int) -> tuple[Any, ...]:
+        clean = np.zeros(self.x.shape[1], self.real)
+        if self.batch is None:
+            return np.zeros(self.plan.scratch, self.real), clean, np.zeros(self.n_found)
+        sizes = (*self.batch.scratch, self.batch.per_voxel * n_voxels)
+        return tuple(map(aligned, sizes)), np.zeros(self.batch.counters, np.int64), clean
 
     def noise(self, start: int, stop: int) -> NDArray[np.float64]:
         """Return the noise of a chunk, one number or one per voxel."""
@@ -189,13 +180,13 @@ class PreparedEstimate:
     It computes in double precision: it is about small differences.
     """
 
-    def __init__(self, task: Task, b: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
+    def __init__(self, task: Task, x: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
         estimator = task.estimator
         assert estimator is not None
         voxel = with_kernels(
             type(estimator).voxel,
             ("fit_voxel", task.method.voxel),
-            ("signal_kernel", task.model.kernel),
+            ("signal_kernel", signal_kernel_of(task.model)),
         )
-        self.plan = estimator.plan(task.model, b, weight)
+        self.plan = estimator.plan(task.model, x, weight)
         self.row = pasted_with_kernels(estimate_row, ("estimate_voxel", voxel))

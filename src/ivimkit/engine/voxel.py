@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import pasted
 from ivimkit.kernels.screen import screen, spread
+from ivimkit.kernels.voxel import Found, Tables, Voxel
 from ivimkit.status import BOUND_SHIFT, FAILED, FitStatus
 
 __all__ = ["close_row", "estimate_row", "fit_row", "open_row"]
@@ -37,7 +38,6 @@ _FAILED = int(FAILED)
 @pasted
 def open_row(
     v: int,
-    b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signals: NDArray[np.float64],
     low: NDArray[np.float64],
@@ -45,7 +45,7 @@ def open_row(
     variation: NDArray[np.float64],
 ) -> int:
     """Copy row `v` of `signals` to `clean`, note its spread, return 0 if it can be fitted."""
-    for j in range(b.size):
+    for j in range(clean.size):
         # A value without weight may be anything, and 0 times NaN is NaN.
         clean[j] = signals[v, j] if root_weight[j] > 0.0 else 0.0
     total, positive = screen(root_weight, clean)
@@ -87,85 +87,38 @@ def close_row(
 
 def fit_row(
     v: int,
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
+    voxel: Voxel,
     signals: NDArray[np.float64],
-    sigma: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    first_start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    clean: NDArray[np.float64],
     found: NDArray[np.float64],
     out: NDArray[np.float64],
     variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
-    """Fit row `v` of `signals`, with its bounds; `work`, `clean` and `found` are scratch."""
-    code = open_row(v, b, root_weight, signals, low, clean, variation)
+    """Fit row `v` of `signals`; the voxel has room for its signal, `found` is scratch."""
+    code = open_row(v, voxel.root_weight, signals, voxel.lower, voxel.signal, variation)
     if code == 0:
-        code = fit_voxel(
-            b,
-            root_weight,
-            clean,
-            sigma[min(v, sigma.size - 1)],
-            low,
-            high,
-            first_start,
-            options,
-            table,
-            work,
-            found,
-        )
+        code = fit_voxel(voxel, found)
         for k in range(out.shape[1]):
             out[v, k] = found[k]
-    close_row(v, code, low, high, out, variation, status)
+    close_row(v, code, voxel.lower, voxel.upper, out, variation, status)
 
 
 def estimate_row(
     v: int,
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
+    voxel: Voxel,
     signals: NDArray[np.float64],
-    sigma: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    first_start: NDArray[np.float64],
-    method_options: NDArray[np.float64],
-    method_table: NDArray[np.float64],
-    method_work: NDArray[np.float64],
     found: NDArray[np.float64],
     status: NDArray[np.int32],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    clean: NDArray[np.float64],
+    tables: Tables,
     out: NDArray[np.float64],
 ) -> None:
-    """Tell how sure the numbers are that a method found in row `v` of `signals`."""
+    """Estimate the uncertainty of the parameters fitted to row `v` of `signals`.
+
+    The voxel, with the plan of the method, has room for its signal.
+    """
     for k in range(out.shape[1]):
         out[v, k] = math.nan
     if status[v] & _FAILED == 0:
-        for j in range(b.size):
-            clean[j] = signals[v, j] if root_weight[j] > 0.0 else 0.0
-        row = min(v, lower.shape[0] - 1)
-        status[v] |= estimate_voxel(
-            b,
-            root_weight,
-            clean,
-            sigma[min(v, sigma.size - 1)],
-            found[v],
-            status[v],
-            lower[row],
-            upper[row],
-            first_start,
-            method_options,
-            method_table,
-            method_work,
-            options,
-            table,
-            work,
-            out[v],
-        )
+        for j in range(voxel.signal.size):
+            voxel.signal[j] = signals[v, j] if voxel.root_weight[j] > 0.0 else 0.0
+        status[v] |= estimate_voxel(voxel, Found(found[v], status[v]), tables, out[v])

@@ -1,4 +1,4 @@
-"""Estimator: how sure the numbers of a fit are, and the voxel function that finds out."""
+"""Estimator: base class of the uncertainty estimators."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ class Estimator(Plugin, ABC):
     title : str
         Name for people.
     voxel : callable
-        A plain function ``voxel(b, root_weight, signal, sigma, found, code, lower, upper,
-        start, method_options, method_table, method_work, options, table, work, out)`` that reads
-        what the method found and its status code, writes the `maps` to `out` (NaN before) and
-        returns flags to add to the status. The engine compiles it with ``fit_voxel``, the method's
-        voxel function, and ``signal_kernel``, the model's kernel, among its globals and among
-        those of the plain functions that it calls.
+        A plain function ``voxel(voxel, found, tables, out)`` that reads a voxel with the plan of
+        its method (`ivimkit.kernels.voxel.Voxel`), what the method found (`Found`) and the
+        estimator's plan (`Tables`), writes the `maps` to `out` (NaN before) and returns flags to
+        add to the status. The engine compiles it with ``fit_voxel``, the method's voxel function,
+        and ``signal_kernel``, the model's kernel, among its globals and among those of the plain
+        functions that it calls: ``fit_voxel(voxel, out)`` and ``signal_kernel(x, j, params)``,
+        which returns the signal and its slopes at column j of x.
     references : tuple of str
         Sources, each with its DOI.
     """
@@ -55,6 +56,6 @@ class Estimator(Plugin, ABC):
 
     @abstractmethod
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute what is the same for all voxels; see `FitMethod.plan`."""

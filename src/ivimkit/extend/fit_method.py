@@ -14,7 +14,7 @@ from ivimkit.extend.plugin import Plugin
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.scan.acquisition import Acquisition
 
-__all__ = ["FitMethod", "VoxelPlan"]
+__all__ = ["Batch", "FitMethod", "VoxelPlan"]
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,38 @@ class VoxelPlan:
         Numbers that the method's options and the model come down to.
     table : ndarray, shape (n_rows, n)
         Numbers computed once per protocol, e.g. a dictionary of decays.
-    work_rows : int
-        Rows of the scratch array, which has n columns; never depends on the number of b-values.
-    lane_rows : int
-        Rows of the scratch array that `FitMethod.side_by_side` needs.
+    scratch : int
+        How many numbers of scratch a voxel takes, in one flat array.
     """
 
     options: NDArray[np.float64]
     table: NDArray[np.float64]
-    work_rows: int
-    lane_rows: int = 0
+    scratch: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A function that fits many voxels at a time, and the scratch that it takes.
+
+    Parameters
+    ----------
+    function : callable
+        Compiled ``function(voxels, scratch, counters, out, status)`` with the voxels of a chunk
+        as `ivimkit.kernels.voxel.Voxels`; `scratch` is a tuple of flat arrays, each aligned with
+        the lines of the cache. It fits the rows whose `status` is 0, writes to the rows of `out`
+        and to `status`. It must be compiled with `ivimkit.kernels.device.pasted`.
+    scratch : tuple of int
+        Lengths of the arrays of scratch but for the last one.
+    per_voxel : int
+        Length of the last array of scratch, for each voxel of a chunk.
+    counters : int
+        Length of an array of integers.
+    """
+
+    function: Callable[..., Any]
+    scratch: tuple[int, ...]
+    per_voxel: int = 0
+    counters: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,10 +76,9 @@ class FitMethod(Plugin, ABC):
     full_fit : bool
         Whether noise-free data give the exact parameters.
     voxel : callable
-        Compiled ``voxel(b, root_weight, signal, sigma, lower, upper, start, options, table, work,
-        out)`` that writes the parameters, the weighted sum of squares, the number of iterations
-        and then the `extras` to `out` and returns a status code. `sigma` is the noise of one
-        volume, NaN where it is not known.
+        Compiled ``voxel(voxel, out)`` with a `ivimkit.kernels.voxel.Voxel` that writes the
+        parameters, the weighted sum of squares, the number of iterations and then the `extras` to
+        `out` and returns a status code.
     references : tuple of str
         Sources of the method, each with its DOI.
     """
@@ -131,20 +152,24 @@ class FitMethod(Plugin, ABC):
         """Return the names of the maps that the method gives beside the parameters."""
         return ()
 
-    def side_by_side(self, model: SignalModel) -> Callable[..., Any] | None:
-        """Return a compiled function that does the same for many voxels, if there is one.
+    def batch(self, model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
+        """Return what does the same for many voxels at a time, if there is anything.
 
-        It is called as in `ivimkit.engine.cpu.fit_chunk_side_by_side`, on a processor, in float64,
-        where the bounds of all voxels are those of the model.
+        It is used on a processor, in float64, where the bounds of all voxels are those of the
+        model.
 
         Parameters
         ----------
         model : SignalModel
             The model to fit.
+        plan : VoxelPlan
+            What `plan` returned.
+        n_rows : int
+            Number of values of a signal, padded.
 
         Returns
         -------
-        callable or None
+        Batch or None
         """
         return None
 
@@ -154,7 +179,7 @@ class FitMethod(Plugin, ABC):
 
     @abstractmethod
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute what is the same for all voxels.
 
@@ -162,9 +187,10 @@ class FitMethod(Plugin, ABC):
         ----------
         model : SignalModel
             The model to fit.
-        b : ndarray, shape (n_b,)
-            b-values in s/mm^2, padded.
-        weight : ndarray, shape (n_b,)
+        x : ndarray, shape (n_variables, n_rows)
+            The acquisition, padded: a row per variable of the model, of which b in s/mm^2 is the
+            first.
+        weight : ndarray, shape (n_rows,)
             Weights; zero for padding.
 
         Returns

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ivimkit.extend.plugin import Plugin
 from ivimkit.extend.prior_table import PriorTable, parameter_names
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.kernels.two_pools import GONE
+from ivimkit.kernels.two_decays.fit import INSTANT_RATE
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -134,7 +134,7 @@ def even_knots(model: SignalModel, sizes: tuple[int, int, int]) -> PriorTable:
     assert slow is not None
     low, high = model[slow].lower, model[slow].upper
     first = np.linspace(low, high, sizes[0]) if low < high else np.array([low])
-    second = np.array([GONE])
+    second = np.array([INSTANT_RATE])
     if fast is not None:
         low, high = max(model[fast].lower, 1e-6), max(model[fast].upper, 1e-6)
         second = np.geomspace(low, high, sizes[1]) if low < high else np.array([low])

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.extend.fit_method import FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.kernels.atoms import build_dictionary
-from ivimkit.kernels.pools import pool_options
-from ivimkit.kernels.side_by_side import memory_rows
-from ivimkit.kernels.two_pools import GONE
+from ivimkit.kernels.two_decays.fit import INSTANT_RATE
+from ivimkit.kernels.two_decays.options import two_decay_options
+from ivimkit.kernels.two_decays.plan import search_plan
 from ivimkit.scan.acquisition import Acquisition
 
 __all__ = ["TwoPoolMethod"]
-
-# Slow rates are dense because a parabola is laid through them, fast ones because each basin needs
-# one; benchmarks/optimum.py counts the voxels that a coarser choice misses.
-_N_SLOW = 16
-_N_FAST = 8
 
 
 @dataclass(frozen=True)
@@ -53,18 +48,21 @@ class TwoPoolMethod(FitMethod):
             )
 
     @abstractmethod
-    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         """Return the numbers that the method's voxel function reads behind the common ones.
 
-        The b-values are those with a weight, one for each value of the signal.
+        They are given by their positions among the options, from
+        `ivimkit.kernels.two_decays.options.OWN` on. The b-values are those with a weight, one for
+        each value of the signal.
         """
 
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the dictionary of decays of the protocol."""
         pools = model.pools
         assert pools is not None
+        b = x[0]
         degrees = int(np.count_nonzero(weight)) - model.n_free
         positions = (
             model.index("S0"),
@@ -74,22 +72,24 @@ class TwoPoolMethod(FitMethod):
         )
         own = self.own_options(model, b[weight > 0.0])
         if not self.searches:
-            return VoxelPlan(pool_options(positions, 0, 0, degrees, *own), np.zeros((1, 1)), 1)
-        slow = model[pools.slow]
-        fast = (
-            (GONE, GONE)
-            if pools.fast is None
-            else (model[pools.fast].lower, model[pools.fast].upper)
+            return VoxelPlan(two_decay_options(positions, 0, 0, degrees, own), np.zeros((1, 1)))
+        instant = (INSTANT_RATE, INSTANT_RATE)
+        return VoxelPlan(
+            *search_plan(
+                b,
+                weight,
+                positions,
+                _bounds(model, pools.slow, instant),
+                _bounds(model, pools.fast, instant),
+                _bounds(model, pools.fraction, (0.0, 0.0)),
+                degrees,
+                own,
+            )
         )
-        fraction = (
-            (0.0, 0.0)
-            if pools.fraction is None
-            else (model[pools.fraction].lower, model[pools.fraction].upper)
-        )
-        dictionary = build_dictionary(
-            b, weight, (slow.lower, slow.upper), fast, fraction, _N_SLOW, _N_FAST
-        )
-        options = pool_options(positions, dictionary.n1, dictionary.n2, degrees, *own)
-        n_columns = dictionary.table.shape[1]
-        lane_rows = memory_rows(b.size, dictionary.n1, dictionary.n2, n_columns)
-        return VoxelPlan(options, dictionary.table, dictionary.work_rows, lane_rows)
+
+
+def _bounds(
+    model: SignalModel, name: str | None, absent: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the bounds of a parameter, or what stands for one that the model does not have."""
+    return absent if name is None else (model[name].lower, model[name].upper)

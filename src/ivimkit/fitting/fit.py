@@ -264,7 +264,7 @@ def _run(
         parts.append(
             run(
                 part.reader,
-                part.b,
+                part.b[np.newaxis],
                 [task, adc_task],
                 threads=scan.threads,
                 device=device,

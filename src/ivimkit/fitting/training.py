@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods
 from ivimkit.engine import Task, run
@@ -88,7 +88,9 @@ class Scan:
     def fitted(self, method: TwoPoolMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the values of a fit and which voxels it fitted."""
         task = Task(self.model, method, self.weight, self.sigma)
-        values, status, _ = run(self.reader, self.b, [task], threads=self.threads, device="cpu")[0]
+        values, status, _ = run(
+            self.reader, self.b[np.newaxis], [task], threads=self.threads, device="cpu"
+        )[0]
         return values, (status & int(FAILED)) == 0
 
 
@@ -110,13 +112,13 @@ class _Likelihood(TwoPoolMethod):
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         return tuple(map(str, range(self.frame.volumes().size)))
 
-    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> dict[int, ArrayLike]:
         return posterior_options(self.frame, self.variance, b.size, self.noise, basis=True)
 
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
-        return with_room(super().plan(model, b, weight), b.size)
+        return with_room(super().plan(model, x, weight), x.shape[1])
 
 
 def settle(method: PosteriorMethod, scan: Scan) -> PosteriorMethod:

@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
 
-__all__ = ["BLOCK", "MOST", "invert", "normal_matrix"]
-
-MOST = 6
-"""Most parameters that a model may have."""
+__all__ = ["BLOCK", "invert", "matrix_columns", "normal_matrix", "normal_rows"]
 
 BLOCK = 32
-"""b-values come in blocks of this many, whose slopes fill rows of the scratch array."""
+"""Values come in blocks of this many, whose slopes fill rows of the scratch array."""
 
 # A pivot of a matrix with ones on its diagonal below which two of its rows are one.
 _SINGULAR = 1e-12
@@ -27,52 +24,59 @@ def signal_kernel(*_: Any) -> tuple[float, Any]:
     raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
 
 
+def normal_rows(n: int) -> int:
+    """Return how many rows of scratch `normal_matrix` and `invert` need for `n` parameters."""
+    return 2 * n + 1
+
+
+def matrix_columns(n: int) -> int:
+    """Return how many columns these rows have."""
+    return max(BLOCK, n)
+
+
 def normal_matrix(
-    b: NDArray[np.float64],
+    x: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     params: NDArray[np.float64],
     n: int,
     work: NDArray[np.float64],
 ) -> None:
-    """Write J' W J with the slopes J of a signal to rows `MOST` to ``MOST + n - 1`` of `work`.
+    """Write J' W J with the slopes J of a signal to rows `n` to ``2 n - 1`` of `work`.
 
     It is a template: `ivimkit.engine.bind` puts the kernel of the model in.
 
     Parameters
     ----------
-    b, root_weight : ndarray, shape (n_b,)
-        b-values in s/mm^2, square roots of the weights.
+    x : ndarray, shape (n_variables, n_rows)
+        The acquisition.
+    root_weight : ndarray, shape (n_rows,)
+        Square roots of the weights.
     params : ndarray, shape (>= n,)
         Where to take the slopes.
     n : int
-        Number of parameters, up to `MOST`.
-    work : ndarray, shape (>= 2 * MOST, >= BLOCK)
+        Number of parameters.
+    work : ndarray, shape (>= normal_rows(n), matrix_columns(n))
         The rows before the matrix are scratch.
     """
     for i in range(n):
         for k in range(n):
-            work[MOST + i, k] = 0.0
-    for block in range(0, b.size, BLOCK):
-        size = min(BLOCK, b.size - block)
+            work[n + i, k] = 0.0
+    for block in range(0, root_weight.size, BLOCK):
+        size = min(BLOCK, root_weight.size - block)
         for j in range(size):
             w = root_weight[block + j]
-            # The gradient of a model with fewer parameters ends in zeros.
-            slope = signal_kernel(b[block + j], params)[1] + (0.0, 0.0, 0.0, 0.0, 0.0)
-            work[0, j] = w * slope[0]
-            work[1, j] = w * slope[1]
-            work[2, j] = w * slope[2]
-            work[3, j] = w * slope[3]
-            work[4, j] = w * slope[4]
-            work[5, j] = w * slope[5]
+            slopes = signal_kernel(x, block + j, params)[1]
+            for i in range(len(slopes)):
+                work[i, j] = w * slopes[i]
         for i in range(n):
             for k in range(i + 1):
                 total = 0.0
                 for j in range(size):
                     total += work[i, j] * work[k, j]
-                work[MOST + i, k] += total
+                work[n + i, k] += total
     for i in range(n):
         for k in range(i):
-            work[MOST + k, i] = work[MOST + i, k]
+            work[n + k, i] = work[n + i, k]
 
 
 @device

@@ -14,8 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from ivimkit.kernels.device import exact
+from ivimkit.kernels.precision import REPLACED_IN_SINGLE
 
-__all__ = ["SINGLE", "exp", "exp_single", "log"]
+__all__ = ["exp", "exp_single", "log"]
 
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts: multiples of the first one up to 2^11 are exact.
@@ -81,8 +82,7 @@ def exp_single(x: np.float32) -> np.float32:
     return np.int32(bits).view(np.float32)
 
 
-SINGLE = {exp: exp_single}
-"""The function of double precision, and that of single precision to take its place."""
+REPLACED_IN_SINGLE[exp] = exp_single
 
 
 @exact

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import priors
 from ivimkit.errors import OptionError
@@ -19,9 +19,29 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoPoolMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.noise_floor import excess_table
-from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.posterior import SCRATCH, WIDTH, posterior_voxel, without_floor
-from ivimkit.kernels.search import global_fit
+from ivimkit.kernels.two_decays.lattice.noise_floor import without_floor
+from ivimkit.kernels.two_decays.lattice.options import (
+    ESTIMATE,
+    FLOOR_TABLE,
+    IS_FLAT,
+    LOG_DENSITY,
+    N_FAST_KNOTS,
+    N_FRACTION_KNOTS,
+    N_SLOW_KNOTS,
+    N_VALUES,
+    NOISE_DEGREES,
+    NOISE_SCALE,
+    POWER_CONSTANT,
+    PRIOR,
+    TAKES_FLOOR_OFF,
+    WRITES_BASIS,
+)
+from ivimkit.kernels.two_decays.lattice.posterior import lattice_scratch, posterior_voxel
+from ivimkit.kernels.two_decays.options import N_SLOW
+from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
+from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
+from ivimkit.kernels.two_decays.search import global_fit
+from ivimkit.kernels.voxel import Voxel, with_signal
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FAILED
 
@@ -29,45 +49,27 @@ __all__ = ["PosteriorMethod", "fit_voxel", "posterior_options", "with_room"]
 
 NOISE = ("rician", "gaussian")
 _FAILED = int(FAILED)
-# Where the options say whether the noise floor is taken off.
-_FLOOR = EXTRA + 12
-# Where they have the number of knots of the fraction.
-_N_FRACTION = EXTRA + 7
 
 
 @device
-def fit_voxel(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
+def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
     """Fit one voxel, and replace the best fit by what the posterior says."""
-    n = lower.size
-    box = pool_bounds(lower, upper, options)
-    fit = global_fit(
-        b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
-    )
-    clean = signal
-    if options[_FLOOR] > 0.0:
-        clean = work[int(options[EXTRA]) :].reshape(-1)[SCRATCH * WIDTH :][: b.size]
-        without_floor(b, root_weight, signal, sigma, fit, options, clean)
-        fit = global_fit(
-            b, root_weight, clean, box, int(options[4]), int(options[5]), options[6], table, work
-        )
-    code = store_pools(fit, options, box, out[: n + 2])
+    n_b = voxel.signal.size
+    options = voxel.options
+    box = pool_bounds(voxel.lower, voxel.upper, options)
+    fit = global_fit(voxel, box)
+    cleaned = voxel
+    search = search_rows_in_kernel(int(options[N_SLOW])) * voxel.table.shape[1]
+    if options[TAKES_FLOOR_OFF] > 0.0:
+        clean = voxel.work[search : search + n_b]
+        without_floor(voxel, fit, clean)
+        cleaned = with_signal(voxel, clean)
+        fit = global_fit(cleaned, box)
+    code = store_pools(fit, options, box, out[: voxel.lower.size + 2])
     if code & _FAILED != 0:
         return code
-    failure = posterior_voxel(
-        b, root_weight, clean, signal, sigma, fit, box, n, options, table, work, out
-    )
+    work = voxel.work[search + n_b :]
+    failure = posterior_voxel(cleaned, voxel.signal, fit, box, work, out)
     return failure if failure != 0 else code
 
 
@@ -156,19 +158,16 @@ class PosteriorMethod(TwoPoolMethod):
             self.prior.check(model)
 
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the dictionary of decays and room for the lattice."""
-        return with_room(super().plan(model, b, weight), b.size)
+        return with_room(super().plan(model, x, weight), x.shape[1])
 
 
 def with_room(plan: VoxelPlan, n_b: int) -> VoxelPlan:
-    """Return the plan with scratch behind that of the search: lattice, signal, knots of f."""
-    options = plan.options.copy()
-    options[EXTRA] = plan.work_rows
-    room = SCRATCH * WIDTH + n_b + int(options[_N_FRACTION])
-    rows = -(-room // plan.table.shape[1])
-    return VoxelPlan(options, plan.table, plan.work_rows + rows)
+    """Return the plan with scratch behind that of the search: signal, lattice, knots of f."""
+    n_knots = int(plan.options[N_FRACTION_KNOTS])
+    return replace(plan, scratch=plan.scratch + n_b + lattice_scratch(n_knots))
 
 
 def posterior_options(
@@ -179,10 +178,10 @@ def posterior_options(
     estimate: int = 0,
     *,
     basis: bool = False,
-) -> tuple[float, ...]:
-    """Return what `ivimkit.kernels.posterior.posterior_voxel` reads from the options.
+) -> dict[int, ArrayLike]:
+    """Return what a posterior reads from the options, by position.
 
-    The first number is the place of the scratch array, which the plan fills in.
+    The positions are those of `ivimkit.kernels.two_decays.lattice.options`.
     """
     degrees, scale = variance
     n_slow, n_fast, n_fraction = (axis.size for axis in table.knots)
@@ -197,20 +196,20 @@ def posterior_options(
         constant += 0.5 * degrees * math.log(0.5 * degrees * scale) - math.lgamma(0.5 * degrees)
     else:
         constant -= math.log(2.0)
-    head = (
-        0.0,
-        float(estimate),
-        degrees,
-        scale,
-        float(n_b),
-        float(n_slow),
-        float(n_fast),
-        float(n_fraction),
-        float(table.flat),
-        -math.log(volume) if table.flat else 0.0,
-        constant,
-        float(basis),
-        float(noise == "rician"),
-    )
-    arrays = [excess_table(), *table.axes(), *table.marginals(), table.density.ravel()]
-    return (*head, *np.concatenate(arrays).tolist())
+    arrays = [*table.axes(), *table.marginals(), table.density.ravel()]
+    return {
+        ESTIMATE: estimate,
+        NOISE_DEGREES: degrees,
+        NOISE_SCALE: scale,
+        N_VALUES: n_b,
+        N_SLOW_KNOTS: n_slow,
+        N_FAST_KNOTS: n_fast,
+        N_FRACTION_KNOTS: n_fraction,
+        IS_FLAT: table.flat,
+        LOG_DENSITY: -math.log(volume) if table.flat else 0.0,
+        POWER_CONSTANT: constant,
+        WRITES_BASIS: basis,
+        TAKES_FLOOR_OFF: noise == "rician",
+        FLOOR_TABLE: excess_table(),
+        PRIOR: np.concatenate(arrays),
+    }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.prior_table import PriorTable, parameter_names
@@ -96,7 +97,7 @@ class Bayes(PosteriorMethod):
             names += [f"corr_{fraction}_{fast}", f"corr_{fraction}_{slow}", f"corr_{fast}_{slow}"]
         return (*names, "sigma", "ln_evidence")
 
-    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         """Return the numbers that the posterior reads, the prior's table last."""
         table = self.prior
         if not isinstance(table, PriorTable):

@@ -3,58 +3,53 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoPoolMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear, mean_signal
-from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.two_pools import GONE, squared_residual
+from ivimkit.kernels.two_decays.descent import squared_residual
+from ivimkit.kernels.two_decays.fit import CONVERGED, INSTANT_RATE, Fit
+from ivimkit.kernels.two_decays.options import FRACTION, OWN
+from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
+from ivimkit.kernels.voxel import Voxel
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.thresholds import LOWER_B, check_threshold, require_split, require_two
 from ivimkit.status import FitStatus
 
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
 _IVIM_SPLIT = 200.0
+# Own option: the lowest b-value of the line.
+_B_SPLIT = OWN
 
 
 @device
-def _fit_voxel(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
-    box = pool_bounds(lower, upper, options)
+def _fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
+    b, root_weight, signal, options = voxel.x[0], voxel.root_weight, voxel.signal, voxel.options
+    box = pool_bounds(voxel.lower, voxel.upper, options)
     intercept, rate, ok = log_linear(
-        b, root_weight, signal, options[EXTRA], math.inf, box[6], box[7]
+        b, root_weight, signal, options[_B_SPLIT], math.inf, box.slow_low, box.slow_high
     )
     if not ok:
         return _TOO_FEW
     s0 = intercept
     f = 0.0
-    if options[1] >= 0.0:
+    if options[FRACTION] >= 0.0:
         s0 = mean_signal(b, root_weight, signal, 0.0)
         if not s0 > 0.0:
             return _TOO_FEW
-        f = min(max(1.0 - intercept / s0, box[2]), box[3])
-    s0 = min(max(s0, box[0]), box[1])
+        f = min(max(1.0 - intercept / s0, box.f_low), box.f_high)
+    s0 = min(max(s0, box.s0_low), box.s0_high)
     a1 = (1.0 - f) * s0
-    cost = squared_residual(b, root_weight, signal, rate, GONE, a1, f * s0)
-    fit = (rate, GONE, a1, f * s0, cost, math.inf, math.inf, 1, 0)
+    cost = squared_residual(b, root_weight, signal, rate, INSTANT_RATE, a1, f * s0)
+    fit = Fit(rate, INSTANT_RATE, a1, f * s0, cost, math.inf, math.inf, 1, CONVERGED)
     return store_pools(fit, options, box, out)
 
 
@@ -130,10 +125,10 @@ class LogLinear(TwoPoolMethod):
         """Whether float32 arrays are served in single precision."""
         return True
 
-    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         """Return the threshold."""
         ivim = model.pools is not None and model.pools.fraction is not None
-        return (self._split(ivim),)
+        return {_B_SPLIT: self._split(ivim)}
 
 
 METHOD = LogLinear

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import VoxelPlan
@@ -16,64 +16,47 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoPoolMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear, mean_signal
-from ivimkit.kernels.one_rate import WORK_ROWS, fit_rate
-from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.search import global_fit
+from ivimkit.kernels.two_decays.fit import Box
+from ivimkit.kernels.two_decays.one_rate import fit_rate, rate_scratch
+from ivimkit.kernels.two_decays.options import N_FAST, OWN
+from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
+from ivimkit.kernels.two_decays.search import global_fit
+from ivimkit.kernels.voxel import Voxel
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.thresholds import LOWER_B, check_threshold, require_split
 from ivimkit.status import FitStatus
 
 STEPS = (3, 2)
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
+# Own options: the lowest b-value of the line, and the two lowest of all.
+_B_SPLIT, _B_FIRST, _B_SECOND = OWN, OWN + 1, OWN + 2
 
 
 @device
-def _fit_two_steps(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
+def _fit_two_steps(voxel: Voxel, out: NDArray[np.float64]) -> int:
+    b, root_weight, signal, options = voxel.x[0], voxel.root_weight, voxel.signal, voxel.options
     s0_low, s0_high, f_low, f_high, fast_low, fast_high, slow_low, slow_high = pool_bounds(
-        lower, upper, options
+        voxel.lower, voxel.upper, options
     )
-    _, rate, ok = log_linear(b, root_weight, signal, options[EXTRA], math.inf, slow_low, slow_high)
+    _, rate, ok = log_linear(
+        b, root_weight, signal, options[_B_SPLIT], math.inf, slow_low, slow_high
+    )
     if not ok:
         return _TOO_FEW
-    box = (s0_low, s0_high, f_low, f_high, fast_low, fast_high, rate, rate)
-    fit = global_fit(
-        b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
-    )
+    box = Box(s0_low, s0_high, f_low, f_high, fast_low, fast_high, rate, rate)
+    fit = global_fit(voxel, box)
     return store_pools(fit, options, box, out)
 
 
 @device
-def _fit_three_steps(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
-    b_split, b_first, b_second = options[EXTRA], options[EXTRA + 1], options[EXTRA + 2]
+def _fit_three_steps(voxel: Voxel, out: NDArray[np.float64]) -> int:
+    b, root_weight, signal, options = voxel.x[0], voxel.root_weight, voxel.signal, voxel.options
     s0_low, s0_high, f_low, f_high, fast_low, fast_high, slow_low, slow_high = pool_bounds(
-        lower, upper, options
+        voxel.lower, voxel.upper, options
     )
+    b_first, b_second = options[_B_FIRST], options[_B_SECOND]
     intercept, rate, ok = log_linear(
-        b, root_weight, signal, b_split, math.inf, slow_low, slow_high
+        b, root_weight, signal, options[_B_SPLIT], math.inf, slow_low, slow_high
     )
     if not ok:
         return _TOO_FEW
@@ -84,8 +67,8 @@ def _fit_three_steps(
         return _TOO_FEW
     s0 = min(max(s0, s0_low), s0_high)
     f = min(max(1.0 - intercept / s0, f_low), f_high)
-    box = (s0, s0, f, f, fast_low, fast_high, rate, rate)
-    fit = fit_rate(b, root_weight, signal, box, int(options[4]), int(options[5]), table, work)
+    box = Box(s0, s0, f, f, fast_low, fast_high, rate, rate)
+    fit = fit_rate(voxel, box)
     return store_pools(fit, options, box, out)
 
 
@@ -162,24 +145,19 @@ class Segmented(TwoPoolMethod):
         """Whether float32 arrays are served in single precision."""
         return True
 
-    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         """Return the threshold and the two lowest b-values."""
         first, second = np.unique(b)[:2].tolist()
-        return float(self.b_split), first, second
+        return {_B_SPLIT: self.b_split, _B_FIRST: first, _B_SECOND: second}
 
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
-        """Compute the dictionary of decays; three steps need a row as long as the signal."""
-        plan = super().plan(model, b, weight)
+        """Compute the dictionary of decays; three steps need no more than the fast ones."""
+        plan = super().plan(model, x, weight)
         if self.steps == 2:
             return plan
-        rows, columns = plan.table.shape
-        table = plan.table
-        if columns < b.size:
-            table = np.zeros((rows, b.size))
-            table[:, :columns] = plan.table
-        return VoxelPlan(plan.options, table, WORK_ROWS)
+        return replace(plan, scratch=rate_scratch(x.shape[1], int(plan.options[N_FAST])))
 
 
 METHOD = Segmented

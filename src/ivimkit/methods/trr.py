@@ -3,57 +3,53 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoPoolMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear
-from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.search import better, ordered, persist, settle
-from ivimkit.kernels.two_pools import refine
+from ivimkit.kernels.two_decays.descent import refine
+from ivimkit.kernels.two_decays.fit import Box, better, ordered
+from ivimkit.kernels.two_decays.one_pool import settle
+from ivimkit.kernels.two_decays.options import FAST, OWN
+from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
+from ivimkit.kernels.two_decays.search import persist
+from ivimkit.kernels.voxel import Voxel
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.thresholds import LOWER_B, UPPER_B, check_threshold, require_split, require_two
 from ivimkit.status import FitStatus
 
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
+# Own options: ends of both lines, and whether all parameters are fitted at the end.
+_SPLIT_D, _SPLIT_S0, _TWO_STAGE = OWN, OWN + 1, OWN + 2
 
 
 @device
-def _fit_voxel(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
-    split_d, split_s0, two_stage = options[EXTRA], options[EXTRA + 1], options[EXTRA + 2]
-    box = pool_bounds(lower, upper, options)
+def _fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
+    b, root_weight, signal, options = voxel.x[0], voxel.root_weight, voxel.signal, voxel.options
+    split_d, split_s0 = options[_SPLIT_D], options[_SPLIT_S0]
+    box = pool_bounds(voxel.lower, voxel.upper, options)
     s0_low, s0_high, f_low, f_high, fast_low, fast_high, slow_low, slow_high = box
     _, slow, ok = log_linear(b, root_weight, signal, split_d, math.inf, slow_low, slow_high)
     s0, _, ok_s0 = log_linear(b, root_weight, signal, 0.0, split_s0, 0.0, math.inf)
     if not (ok and ok_s0):
         return _TOO_FEW
     s0 = min(max(s0, s0_low), s0_high)
-    fast = min(max(start[int(options[2])], fast_low), fast_high)
-    first = ordered((s0, s0, f_low, f_high, fast_low, fast_high, slow, slow))
-    fast = min(max(fast, first[4]), first[5])
-    fit = refine(b, root_weight, signal, slow, fast, first, table)
-    if two_stage > 0.0:
-        fit = refine(b, root_weight, signal, slow, fit[1], box, table)
-        fit = better(settle(b, root_weight, signal, fit, box, table), fit)
-        fit = persist(b, root_weight, signal, fit, box, table)
+    fast = min(max(voxel.start[int(options[FAST])], fast_low), fast_high)
+    first = ordered(Box(s0, s0, f_low, f_high, fast_low, fast_high, slow, slow))
+    fast = min(max(fast, first.fast_low), first.fast_high)
+    fit = refine(b, root_weight, signal, slow, fast, first, voxel.table)
+    if options[_TWO_STAGE] > 0.0:
+        fit = refine(b, root_weight, signal, slow, fit.fast, box, voxel.table)
+        fit = better(settle(b, root_weight, signal, fit, box, voxel.table), fit)
+        fit = persist(b, root_weight, signal, fit, box, voxel.table)
     return store_pools(fit, options, box, out)
 
 
@@ -136,9 +132,13 @@ class TRR(TwoPoolMethod):
         """Whether float32 arrays are served in single precision."""
         return True
 
-    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         """Return both thresholds and whether there is a second stage."""
-        return float(self.split_b_D), float(self.split_b_S0), float(self.two_stage)
+        return {
+            _SPLIT_D: self.split_b_D,
+            _SPLIT_S0: self.split_b_S0,
+            _TWO_STAGE: self.two_stage,
+        }
 
 
 METHOD = TRR

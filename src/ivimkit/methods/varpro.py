@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError
-from ivimkit.extend.fit_method import FitMethod, VoxelPlan
+from ivimkit.extend.fit_method import Batch, FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoPoolMethod
 from ivimkit.kernels.device import device, pasted
-from ivimkit.kernels.magnitude import MORE_ROWS, magnitude_fit
-from ivimkit.kernels.mean_magnitude import excess_tables, mean_magnitude_fit
-from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
-from ivimkit.kernels.search import global_fit, ordered
-from ivimkit.kernels.side_by_side import fit_side_by_side, stored_fit
+from ivimkit.kernels.two_decays.fit import ordered, with_cost
+from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
+from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch
+from ivimkit.kernels.two_decays.magnitude import magnitude_fit, magnitude_scratch
+from ivimkit.kernels.two_decays.mean_magnitude import (
+    excess_tables,
+    mean_magnitude_fit,
+    mean_magnitude_scratch,
+)
+from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW, OWN
+from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
+from ivimkit.kernels.two_decays.search import global_fit
+from ivimkit.kernels.voxel import Voxel, Voxels
 
 NOISES = ("gaussian", "rician", "chi")
 """The distributions of noise that `VarPro` knows."""
+
+# Own options: number of coils, and where the tables for means of magnitudes begin.
+_COILS, _EXCESS = OWN, OWN + 1
 
 
 _LEAST_SQUARES = (
@@ -38,109 +49,51 @@ _MAGNITUDES = (
 
 
 @device
-def _fit_voxel(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
-    box = pool_bounds(lower, upper, options)
-    fit = global_fit(
-        b, root_weight, signal, box, int(options[4]), int(options[5]), options[6], table, work
-    )
-    return store_pools(fit, options, box, out)
+def _fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
+    box = pool_bounds(voxel.lower, voxel.upper, voxel.options)
+    return store_pools(global_fit(voxel, box), voxel.options, box, out)
 
 
 @pasted
 def _fit_voxels(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signals: NDArray[np.float64],
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-    fits: NDArray[np.float64],
-    clean: NDArray[np.float64],
+    voxels: Voxels,
+    scratch: tuple[NDArray[np.float64], ...],
+    counters: NDArray[np.int64],
     out: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
-    box = pool_bounds(lower, upper, options)
-    fit_side_by_side(
-        b, root_weight, signals, status, ordered(box), int(options[4]), int(options[5]),
-        options[6], table, work, memory, state, order, fits, clean,
-    )  # fmt: skip
-    for v in range(signals.shape[0]):
+    box = pool_bounds(voxels.lower, voxels.upper, voxels.options)
+    fits = fit_in_lanes(voxels, ordered(box), scratch, counters, status)
+    for v in range(status.size):
         if status[v] == 0:
-            status[v] = store_pools(stored_fit(fits, v), options, box, out[v])
+            status[v] = store_pools(stored_fit(fits, v), voxels.options, box, out[v])
 
 
 @device
-def _fit_magnitudes(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
-    box = pool_bounds(lower, upper, options)
-    degrees = options[6]
-    fit, variance = magnitude_fit(
-        b, root_weight, signal, sigma, options[EXTRA], box,
-        int(options[4]), int(options[5]), degrees, table, work,
-    )  # fmt: skip
+def _fit_magnitudes(voxel: Voxel, out: NDArray[np.float64]) -> int:
+    options = voxel.options
+    box = pool_bounds(voxel.lower, voxel.upper, options)
+    fit, variance = magnitude_fit(voxel, options[_COILS], box)
     # What counts as seen depends on the noise, and that is not what the residuals say.
-    noise = variance * degrees if variance > 0.0 else fit[4]
-    judged = fit[0], fit[1], fit[2], fit[3], noise, fit[5], fit[6], fit[7], fit[8]
-    n = lower.size
+    noise = variance * options[DEGREES] if variance > 0.0 else fit.cost
+    judged = with_cost(fit, noise, fit.iterations)
+    n = voxel.lower.size
     code = store_pools(judged, options, box, out[: n + 2])
-    out[n] = fit[4]
+    out[n] = fit.cost
     out[n + 2] = math.sqrt(variance)
     return code
 
 
 @device
-def _fit_means(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
-    box = pool_bounds(lower, upper, options)
-    degrees = options[6]
-    fit, variance = mean_magnitude_fit(
-        b, root_weight, signal, sigma, options[EXTRA], box,
-        int(options[4]), int(options[5]), degrees, options, EXTRA + 1, table, work,
-    )  # fmt: skip
-    noise = variance * degrees if variance > 0.0 else fit[4]
-    judged = fit[0], fit[1], fit[2], fit[3], noise, fit[5], fit[6], fit[7], fit[8]
-    n = lower.size
+def _fit_means(voxel: Voxel, out: NDArray[np.float64]) -> int:
+    options = voxel.options
+    box = pool_bounds(voxel.lower, voxel.upper, options)
+    fit, variance = mean_magnitude_fit(voxel, options[_COILS], _EXCESS, box)
+    noise = variance * options[DEGREES] if variance > 0.0 else fit.cost
+    judged = with_cost(fit, noise, fit.iterations)
+    n = voxel.lower.size
     code = store_pools(judged, options, box, out[: n + 2])
-    out[n] = fit[4]
+    out[n] = fit.cost
     out[n + 2] = math.sqrt(variance)
     return code
 
@@ -221,7 +174,7 @@ class VarPro(TwoPoolMethod):
         """The compiled voxel function: that of the noise, so that neither waits for the other."""
         return _fit_voxel if self.noise == "gaussian" else _fit_magnitudes
 
-    def side_by_side(self, model: SignalModel) -> Callable[..., Any] | None:
+    def batch(self, model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
         """Return the function for many voxels: of Gaussian noise and a model without fixed values.
 
         A fixed value may differ from voxel to voxel, and a map of one value gives the same bits as
@@ -230,8 +183,11 @@ class VarPro(TwoPoolMethod):
         two_rates = model.pools is not None and model.pools.fast is not None
         free = all(p.lower < p.upper for p in model.parameters)
         s0 = model["S0"].lower, model["S0"].upper
-        side_by_side = self.noise == "gaussian" and two_rates and free and s0 == (0.0, math.inf)
-        return _fit_voxels if side_by_side else None
+        if not (self.noise == "gaussian" and two_rates and free and s0 == (0.0, math.inf)):
+            return None
+        n_slow, n_fast = int(plan.options[N_SLOW]), int(plan.options[N_FAST])
+        scratch = lane_scratch(n_rows, n_slow, n_fast, plan.table.shape[1])
+        return Batch(_fit_voxels, scratch, FIT_COLUMNS, N_COUNTERS)
 
     @property
     def references(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -260,16 +216,18 @@ class VarPro(TwoPoolMethod):
             return self
         return _MeansOfMagnitudes(self.coils, tuple(directions), tuple(repeats))
 
-    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         """Return the number of coils, if the noise has a part in the fit."""
-        return () if self.noise == "gaussian" else (float(self.coils),)
+        return {} if self.noise == "gaussian" else {_COILS: self.coils}
 
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the dictionary of decays; with noise of magnitudes also make room for those."""
-        plan = super().plan(model, b, weight)
-        return plan if self.noise == "gaussian" else _with_rows(plan, b.size, MORE_ROWS)
+        plan = super().plan(model, x, weight)
+        if self.noise == "gaussian":
+            return plan
+        return replace(plan, scratch=magnitude_scratch(x.shape[1], plan.scratch))
 
 
 @final
@@ -298,22 +256,15 @@ class _MeansOfMagnitudes(TwoPoolMethod):
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         return ("sigma",)
 
-    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
+    def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         tables = excess_tables(self.coils, np.array(self.directions), np.array(self.repeats))
-        return (float(self.coils), *tables.tolist())
+        return {_COILS: self.coils, _EXCESS: tables}
 
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
-        return _with_rows(super().plan(model, b, weight), b.size, 1)
-
-
-def _with_rows(plan: VoxelPlan, n_b: int, more: int) -> VoxelPlan:
-    """Return the plan with more rows of scratch, each as long as the signal."""
-    rows, columns = plan.table.shape
-    table = np.zeros((rows, max(columns, n_b)))
-    table[:, :columns] = plan.table
-    return VoxelPlan(plan.options, table, plan.work_rows + more)
+        plan = super().plan(model, x, weight)
+        return replace(plan, scratch=mean_magnitude_scratch(x.shape[1], plan.scratch))
 
 
 METHOD = VarPro

@@ -14,6 +14,7 @@ from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.device import device
+from ivimkit.kernels.voxel import Found, Tables, Voxel, with_signal
 from ivimkit.status import FAILED, FitStatus
 
 KINDS = ("residual", "wild")
@@ -22,15 +23,12 @@ KINDS = ("residual", "wild")
 # Options: values with a weight, number of replicates, whether signs are drawn, positions of the
 # fraction and of the fast rate.
 _N_USED, _REPLICATES, _WILD, _FRACTION, _FAST = 0, 1, 2, 3, 4
-# Rows of the scratch array; from `_VALUES` on there are those of each parameter and of f D*, as
-# many for each as its replicates fill when there are `_COLUMNS` in a row.
-_CURVE, _RESIDUAL, _NOISY, _TRIAL, _VALUES = 0, 1, 2, 3, 4
-# Columns: room for the parameters and for all that a method writes beside them.
-_COLUMNS = 128
+# Room for the parameters and for all that a method writes in addition.
+_N_VALUES = 128
 # Fewer replicates have no 2.5 % percentile.
-_FEWEST = 40
+_MIN_REFITS = 40
 # Share of the replicates that may fail.
-_MAY_FAIL = 0.1
+_MAX_FAILED_SHARE = 0.1
 
 _NO_SD = int(FitStatus.SD_NOT_AVAILABLE)
 _FAILED = int(FAILED)
@@ -87,25 +85,10 @@ def _summarise(values: NDArray[np.float64], n: int, out: NDArray[np.float64], fi
     out[first + 2] = _percentile(values, n, 0.975)
 
 
-def _estimate(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    found: NDArray[np.float64],
-    code: int,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    method_options: NDArray[np.float64],
-    method_table: NDArray[np.float64],
-    method_work: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
-    n = lower.size
+def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float64]) -> int:
+    n, n_rows = voxel.lower.size, voxel.signal.size
+    lower, upper, options, work = voxel.lower, voxel.upper, tables.options, tables.work
+    root_weight = voxel.root_weight
     n_used, replicates = int(options[_N_USED]), int(options[_REPLICATES])
     wild = options[_WILD] > 0.0
     fraction, fast = int(options[_FRACTION]), int(options[_FAST])
@@ -118,50 +101,38 @@ def _estimate(
     # when each is counted with the root of its weight.
     inflation = math.sqrt(n_used / degrees)
     mean = 0.0
-    for j in range(b.size):
-        work[_CURVE, j] = signal_kernel(b[j], found)[0]
-        work[_RESIDUAL, j] = inflation * root_weight[j] * (signal[j] - work[_CURVE, j])
-        mean += work[_RESIDUAL, j] / n_used
-    noisy, trial = work[_NOISY][: b.size], work[_TRIAL][: found.size]
-    rows, columns = (replicates + _COLUMNS - 1) // _COLUMNS, work.shape[1]
-    values = work[_VALUES:].reshape((work.shape[0] - _VALUES) * columns)
-    room = rows * columns
+    curve, residual = work[:n_rows], work[n_rows : 2 * n_rows]
+    noisy, rest = work[2 * n_rows : 3 * n_rows], work[3 * n_rows :]
+    trial, values = rest[: found.values.size], rest[_N_VALUES:]
+    for j in range(n_rows):
+        curve[j] = signal_kernel(voxel.x, j, found.values)[0]
+        residual[j] = inflation * root_weight[j] * (voxel.signal[j] - curve[j])
+        mean += residual[j] / n_used
+    refitted = with_signal(voxel, noisy)
     good = 0
     for r in range(replicates):
-        for j in range(b.size):
+        for j in range(n_rows):
             noisy[j] = 0.0
             if root_weight[j] > 0.0:
                 if wild:
-                    error = table[r, j] * work[_RESIDUAL, j]
+                    error = tables.table[r, j] * residual[j]
                 else:
-                    error = work[_RESIDUAL, int(table[r, j])] - mean
-                noisy[j] = work[_CURVE, j] + error / root_weight[j]
-        end = fit_voxel(
-            b,
-            root_weight,
-            noisy,
-            sigma,
-            lower,
-            upper,
-            start,
-            method_options,
-            method_table,
-            method_work,
-            trial,
-        )
+                    error = residual[int(tables.table[r, j])] - mean
+                noisy[j] = curve[j] + error / root_weight[j]
+        end = fit_voxel(refitted, trial)
         if end & _FAILED == 0:
             for i in range(n):
-                values[i * room + good] = trial[i]
+                values[i * replicates + good] = trial[i]
             if fraction >= 0 and fast >= 0:
-                values[n * room + good] = trial[fraction] * trial[fast]
+                values[n * replicates + good] = trial[fraction] * trial[fast]
             good += 1
-    if good < (1.0 - _MAY_FAIL) * replicates:
+    if good < (1.0 - _MAX_FAILED_SHARE) * replicates:
         return _NO_SD
     for i in range(n):
         if lower[i] < upper[i]:
-            _summarise(values[i * room :], good, out, 3 * i)
+            _summarise(values[i * replicates :], good, out, 3 * i)
     if fraction >= 0 and fast >= 0:
-        _summarise(values[n * room :], good, out, 3 * n)
+        _summarise(values[n * replicates :], good, out, 3 * n)
     return 0
 
 
@@ -229,9 +200,9 @@ class Bootstrap(Estimator):
             raise OptionError(
                 f"kind of bootstrap is {self.kind!r}; expected one of {', '.join(KINDS)}"
             )
-        if self.n != int(self.n) or self.n < _FEWEST:
+        if self.n != int(self.n) or self.n < _MIN_REFITS:
             raise OptionError(
-                f"n of bootstrap is {self.n!r}; expected a whole number >= {_FEWEST}, "
+                f"n of bootstrap is {self.n!r}; expected a whole number >= {_MIN_REFITS}, "
                 "as fewer refits have no 95 % interval"
             )
         if self.seed != int(self.seed) or self.seed < 0:
@@ -247,18 +218,18 @@ class Bootstrap(Estimator):
         return tuple(f"{name}_{what}" for name in names for what in ("sd", "lo", "hi"))
 
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Draw the table of random numbers: a row per replicate, a column per b-value."""
         used = np.flatnonzero(weight)
         rng = np.random.default_rng(self.seed)
         wild = self.kind == "wild"
         shape = (self.n, used.size)
-        table = np.zeros((self.n, max(b.size, _COLUMNS)))
+        table = np.zeros((self.n, x.shape[1]))
         table[:, used] = rng.choice((-1.0, 1.0), shape) if wild else rng.choice(used, shape)
         options = np.array([used.size, self.n, wild, *_positions(model)], dtype=np.float64)
-        rows = -(-self.n // _COLUMNS)
-        return VoxelPlan(options, table, _VALUES + rows * (len(model.names) + 1))
+        n_values = (len(model.names) + 1) * self.n
+        return VoxelPlan(options, table, 3 * x.shape[1] + _N_VALUES + n_values)
 
 
 def _positions(model: SignalModel) -> tuple[int, int]:

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from ivimkit.errors import OptionError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.kernels.covariance import BLOCK, MOST, invert, normal_matrix
+from ivimkit.kernels.covariance import invert, matrix_columns, normal_matrix, normal_rows
+from ivimkit.kernels.memory import matrix
+from ivimkit.kernels.voxel import Found, Tables, Voxel
 from ivimkit.status import FitStatus
 
 # Options: values with a weight, fraction, fast and slow rate, then Student quantiles of 0, 1
@@ -25,59 +26,46 @@ _NO_FAST = int(FitStatus.PERFUSION_NOT_DETECTED)
 _NO_SLOW = int(FitStatus.TISSUE_NOT_DETECTED)
 
 
-def _estimate(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    found: NDArray[np.float64],
-    code: int,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    method_options: NDArray[np.float64],
-    method_table: NDArray[np.float64],
-    method_work: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
-    n = lower.size
-    normal_matrix(b, root_weight, found, n, work)
+def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float64]) -> int:
+    n = voxel.lower.size
+    values, lower, upper, options = found.values, voxel.lower, voxel.upper, tables.options
+    work = matrix(tables.work, normal_rows(n), matrix_columns(n))
+    normal_matrix(voxel.x, voxel.root_weight, values, n, work)
     n_free = 0
     missing = False
     for i in range(n):
-        inside = lower[i] < found[i] < upper[i]
+        inside = lower[i] < values[i] < upper[i]
         n_free += 1 if inside else 0
         missing = missing or (not inside and lower[i] < upper[i])
     for i in range(n):
-        if not lower[i] < found[i] < upper[i]:
+        if not lower[i] < values[i] < upper[i]:
             for k in range(n):
-                work[MOST + i, k] = work[MOST + k, i] = 0.0
+                work[n + i, k] = work[n + k, i] = 0.0
     quantile = options[options.size - 1]
-    variance = sigma * sigma
-    if not sigma > 0.0:
+    variance = voxel.sigma * voxel.sigma
+    if not voxel.sigma > 0.0:
         degrees = int(options[_N_USED]) - n_free
         if degrees < 1:
             return _NO_SD
-        variance = found[n] / degrees
+        variance = values[n] / degrees
         quantile = options[_QUANTILES + degrees]
-    if not invert(work, MOST, n):
+    if not invert(work, n, n):
         return _NO_SD
     fraction, fast, slow = int(options[_FRACTION]), int(options[_FAST]), int(options[_SLOW])
     for i in range(n):
-        own = variance * work[MOST + i, i]
-        unseen = (i == fast and code & _NO_FAST != 0) or (i == slow and code & _NO_SLOW != 0)
+        own = variance * work[n + i, i]
+        unseen = (i == fast and found.status & _NO_FAST != 0) or (
+            i == slow and found.status & _NO_SLOW != 0
+        )
         missing = missing or unseen
         if own > 0.0 and not unseen:
             sd = math.sqrt(own)
             out[i] = sd
-            out[n + i] = found[i] - quantile * sd
-            out[2 * n + i] = found[i] + quantile * sd
+            out[n + i] = values[i] - quantile * sd
+            out[2 * n + i] = values[i] + quantile * sd
     if fraction >= 0 and fast >= 0 and out[fraction] > 0.0 and out[fast] > 0.0:
-        f, rate = found[fraction], found[fast]
-        joint = variance * work[MOST + fraction, fast]
+        f, rate = values[fraction], values[fast]
+        joint = variance * work[n + fraction, fast]
         both = (rate * out[fraction]) ** 2 + (f * out[fast]) ** 2 + 2.0 * f * rate * joint
         sd = math.sqrt(max(both, 0.0))
         out[3 * n] = sd
@@ -122,12 +110,7 @@ class Curvature(Estimator):
     )
 
     def check(self, model: SignalModel, method: FitMethod) -> None:
-        """Raise if the model has more parameters than the matrix has room for."""
-        if len(model.parameters) > MOST:
-            raise OptionError(
-                f"model {model.name} has {len(model.parameters)} parameters; uncertainty "
-                f"curvature serves up to {MOST}. Use bootstrap"
-            )
+        """Accept every model and method."""
 
     def maps(self, model: SignalModel) -> tuple[str, ...]:
         """Return sd, lower and upper limits, and the correlation of f and D*."""
@@ -138,7 +121,7 @@ class Curvature(Estimator):
         return (*names, "fD_star_sd", "fD_star_lo", "fD_star_hi", "corr_f_D_star")
 
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the quantiles."""
         pools = model.pools
@@ -154,7 +137,8 @@ class Curvature(Estimator):
         n_used = int(np.count_nonzero(weight))
         quantiles = stdtrit(np.arange(1, n_used + 1), 0.975)
         options = np.array([n_used, *places, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
-        return VoxelPlan(options, np.zeros((1, BLOCK)), 2 * MOST + 1)
+        n = len(model.parameters)
+        return VoxelPlan(options, np.zeros((1, 1)), normal_rows(n) * matrix_columns(n))
 
 
 ESTIMATOR = Curvature

@@ -14,32 +14,32 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.kernels.covariance import BLOCK, MOST, invert, normal_matrix
+from ivimkit.kernels.covariance import invert, matrix_columns, normal_matrix, normal_rows
+from ivimkit.kernels.memory import matrix
+from ivimkit.kernels.voxel import Found, Tables, Voxel, with_bounds
 from ivimkit.status import FAILED, FitStatus
 
 # Options: values with a weight, position of the fast rate, whether each parameter is wanted, then
 # Student quantiles of 0, 1 and more degrees of freedom and at last the normal quantile.
 _N_USED, _FAST, _WANTED = 0, 1, 2
-# Rows of the scratch array behind those of the normal matrix.
-_LOW, _HIGH, _TRIAL = 2 * MOST + 1, 2 * MOST + 2, 2 * MOST + 3
-# Columns: room for the parameters and for all that a method writes beside them.
-_COLUMNS = 4 * BLOCK
+# Room for the parameters and for all that a method writes in addition.
+_N_VALUES = 128
 
 # Share of the way to the limit that it may be off: far less than noise makes of it.
 _TOLERANCE = 3e-4
-_MOST_REFITS = 50
+_MAX_REFITS = 50
 # A bracket is closed at this share of its distance from the estimate; and what rounding leaves.
-_CLOSED = 1e-4
+_MIN_BRACKET = 1e-4
 _ROUNDING = 1e-15
 # How many times farther a search may reach that has not found the limit.
-_FARTHER = 4.0
+_MAX_REACH = 4.0
 # Least share of a bracket that a secant may cut off.
-_LEAST = 0.05
+_MIN_SHARE = 0.05
 # First step where the slopes tell none: of the logarithm, and as a share of the way to the bound.
-_FIRST_LOG = 0.5
-_FIRST = 0.05
+_FIRST_LOG_STEP = 0.5
+_FIRST_STEP = 0.05
 # A rate that is searched in its logarithm is not 0.
-_SLOWEST = 1e-6
+_MIN_RATE = 1e-6
 
 _NO_SD = int(FitStatus.SD_NOT_AVAILABLE)
 _FAILED = int(FAILED)
@@ -51,32 +51,25 @@ def fit_voxel(*_: Any) -> int:
 
 
 def _limit(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    found: NDArray[np.float64],
+    voxel: Voxel,
+    values: NDArray[np.float64],
     k: int,
     bound: float,
     logarithmic: bool,
     step: float,
     rise: float,
-    start: NDArray[np.float64],
-    method_options: NDArray[np.float64],
-    method_table: NDArray[np.float64],
-    method_work: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
     trial: NDArray[np.float64],
 ) -> float:
     """Return where the least cost with parameter `k` fixed has risen by `rise`; NaN if unknown.
 
-    The root of the rise is nearly linear in the parameter, so secants of it lead to the limit.
+    The root of the rise is nearly linear in the parameter, so secants of it lead to the limit. The
+    bounds of the voxel are arrays that may be written to.
     """
+    low, high = voxel.lower, voxel.upper
     n = low.size
     own_low, own_high = low[k], high[k]
-    here = math.log(max(found[k], _SLOWEST)) if logarithmic else found[k]
-    end = math.log(max(bound, _SLOWEST)) if logarithmic else bound
+    here = math.log(max(values[k], _MIN_RATE)) if logarithmic else values[k]
+    end = math.log(max(bound, _MIN_RATE)) if logarithmic else bound
     if here == end:
         return bound
     target = math.sqrt(rise)
@@ -87,27 +80,15 @@ def _limit(
     at = here + step
     before = older = math.inf
     farther = 0.8
-    for _ in range(_MOST_REFITS):
+    for _ in range(_MAX_REFITS):
         if not bracketed and abs(at - here) >= abs(end - here):
             at = end
         value = math.exp(at) if logarithmic else at
         if at == end and not bracketed:
             value = bound
         low[k] = high[k] = value
-        code = fit_voxel(
-            b,
-            root_weight,
-            signal,
-            sigma,
-            low,
-            high,
-            start,
-            method_options,
-            method_table,
-            method_work,
-            trial,
-        )
-        z = math.inf if code & _FAILED else math.sqrt(max(trial[n] - found[n], 0.0))
+        code = fit_voxel(voxel, trial)
+        z = math.inf if code & _FAILED else math.sqrt(max(trial[n] - values[n], 0.0))
         if abs(z - target) <= _TOLERANCE * target:
             limit = value
             break
@@ -120,19 +101,21 @@ def _limit(
             bracketed = True
             outer, z_outer = at, z
         if not bracketed:
-            reach = target / z_inner if z_inner > 0.0 else _FARTHER
+            reach = target / z_inner if z_inner > 0.0 else _MAX_REACH
             # A flat profile promises a limit close by for ever: each step reaches farther.
-            farther = min(1.3 * farther, _FARTHER)
-            at = here + min(max(reach, farther), _FARTHER) * (inner - here)
+            farther = min(1.3 * farther, _MAX_REACH)
+            at = here + min(max(reach, farther), _MAX_REACH) * (inner - here)
             continue
         width = abs(outer - inner)
-        if width <= _CLOSED * abs(outer - here) + _ROUNDING * abs(outer):
+        if width <= _MIN_BRACKET * abs(outer - here) + _ROUNDING * abs(outer):
             # The cost jumps here: the limit is where it does, if the refit beyond was one.
             limit = value if z_outer < math.inf else math.nan
             break
         share = 0.5
         if z_outer < math.inf and width < 0.5 * older:
-            share = min(max((target - z_inner) / (z_outer - z_inner), _LEAST), 1.0 - _LEAST)
+            share = min(
+                max((target - z_inner) / (z_outer - z_inner), _MIN_SHARE), 1.0 - _MIN_SHARE
+            )
         older = before if share != 0.5 else math.inf
         before = width
         at = inner + share * (outer - inner)
@@ -140,44 +123,32 @@ def _limit(
     return limit
 
 
-def _estimate(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    found: NDArray[np.float64],
-    code: int,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    method_options: NDArray[np.float64],
-    method_table: NDArray[np.float64],
-    method_work: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
-    n = lower.size
+def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float64]) -> int:
+    n = voxel.lower.size
+    values, lower, upper, options = found.values, voxel.lower, voxel.upper, tables.options
     n_free = 0
     for i in range(n):
         n_free += 1 if lower[i] < upper[i] else 0
     quantile = options[options.size - 1]
-    variance = sigma * sigma
-    if not sigma > 0.0:
+    variance = voxel.sigma * voxel.sigma
+    if not voxel.sigma > 0.0:
         degrees = int(options[_N_USED]) - n_free
         if degrees < 1:
             return _NO_SD
-        variance = found[n] / degrees
+        variance = values[n] / degrees
         quantile = options[_WANTED + n + degrees]
     rise = quantile * quantile * variance
-    normal_matrix(b, root_weight, found, n, work)
+    rows, columns = normal_rows(n), matrix_columns(n)
+    work = matrix(tables.work, rows, columns)
+    normal_matrix(voxel.x, voxel.root_weight, values, n, work)
     for i in range(n):
         if lower[i] == upper[i]:
             for k in range(n):
-                work[MOST + i, k] = work[MOST + k, i] = 0.0
-    known = invert(work, MOST, n)
-    low, high, trial = work[_LOW][:n], work[_HIGH][:n], work[_TRIAL][: found.size]
+                work[n + i, k] = work[n + k, i] = 0.0
+    known = invert(work, n, n)
+    rest = tables.work[rows * columns :]
+    low, high, trial = rest[:n], rest[n : 2 * n], rest[2 * n : 2 * n + values.size]
+    trials = with_bounds(voxel, low, high)
     for i in range(n):
         low[i], high[i] = lower[i], upper[i]
     fast = int(options[_FAST])
@@ -190,31 +161,22 @@ def _estimate(
         if lower[k] == upper[k]:
             continue
         logarithmic = k == fast
-        own = work[MOST + k, k] if known else 0.0
+        own = work[n + k, k] if known else 0.0
         step = math.sqrt(rise * own) if own > 0.0 else 0.0
         if logarithmic:
-            step = step / found[k] if step > 0.0 else _FIRST_LOG
+            step = step / values[k] if step > 0.0 else _FIRST_LOG_STEP
         elif step == 0.0:
-            step = _FIRST * (upper[k] - lower[k] if upper[k] < math.inf else found[k])
-        lo = hi = found[k]
+            step = _FIRST_STEP * (upper[k] - lower[k] if upper[k] < math.inf else values[k])
+        lo = hi = values[k]
         for side in (-1.0, 1.0):
             limit = _limit(
-                b,
-                root_weight,
-                signal,
-                sigma,
-                found,
+                trials,
+                values,
                 k,
                 lower[k] if side < 0.0 else upper[k],
                 logarithmic,
                 side * step,
                 rise,
-                start,
-                method_options,
-                method_table,
-                method_work,
-                low,
-                high,
                 trial,
             )
             if side < 0.0:
@@ -297,11 +259,6 @@ class Profile(Estimator):
                 "squares, and uncertainty profile is about how much that rises. Use method varpro "
                 "for Gaussian noise, or uncertainty bootstrap"
             )
-        if len(model.parameters) > MOST:
-            raise OptionError(
-                f"model {model.name} has {len(model.parameters)} parameters; uncertainty "
-                f"profile serves up to {MOST}. Use bootstrap"
-            )
 
     def _wanted(self, model: SignalModel) -> tuple[str, ...]:
         return tuple(
@@ -315,7 +272,7 @@ class Profile(Estimator):
         )
 
     def plan(
-        self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
+        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the quantiles."""
         pools = model.pools
@@ -324,7 +281,9 @@ class Profile(Estimator):
         n_used = int(np.count_nonzero(weight))
         quantiles = stdtrit(np.arange(1, n_used + 1), 0.975)
         options = np.array([n_used, fast, *wanted, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
-        return VoxelPlan(options, np.zeros((1, _COLUMNS)), _TRIAL + 1)
+        n = len(model.parameters)
+        scratch = normal_rows(n) * matrix_columns(n) + 2 * n + _N_VALUES
+        return VoxelPlan(options, np.zeros((1, 1)), scratch)
 
 
 ESTIMATOR = Profile

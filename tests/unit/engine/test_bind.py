@@ -8,13 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ivimkit
-from ivimkit.engine.bind import bind, with_kernels
+from ivimkit.engine.bind import bind, tagged, with_kernels
 from ivimkit.engine.cpu import evaluate_chunk
 from ivimkit.kernels.device import device
 
@@ -23,13 +24,14 @@ import json
 import numpy as np
 from ivimkit import models
 from ivimkit.engine import evaluate
+from ivimkit.engine.adapter import signal_kernel_of
 from ivimkit.engine.bind import bind
 from ivimkit.engine.cpu import evaluate_chunk
 
 model = models.get("monoexp")
 {edit}
 signal = evaluate(model, [1000.0, 1e-3], [0.0, 1000.0])
-driver = bind(evaluate_chunk, ("signal_kernel", model.kernel))
+driver = bind(evaluate_chunk, ("signal_kernel", signal_kernel_of(model)))
 print(json.dumps([signal.tolist(), sum(driver.stats.cache_hits.values())]))
 """
 
@@ -133,15 +135,15 @@ def test_no_writable_cache_folder_is_no_error(run, package, tmp_path):
 
 
 def doubling():
-    def _signal(b, p):
-        return 2.0 * p[0] + b, (2.0,)
+    def _signal(x, j, p):
+        return 2.0 * p[0] + x[0, j], (2.0,)
 
     return device(_signal)
 
 
 def tripling():
-    def _signal(b, p):
-        return 3.0 * p[0] + b, (3.0,)
+    def _signal(x, j, p):
+        return 3.0 * p[0] + x[0, j], (3.0,)
 
     return device(_signal)
 
@@ -150,7 +152,7 @@ def test_kernels_of_the_same_name_are_different_code():
     for kernel, factor in ((doubling(), 2.0), (tripling(), 3.0)):
         out = np.empty((1, 1))
         driver = bind(evaluate_chunk, ("signal_kernel", kernel))
-        driver(np.array([1.0]), np.array([[10.0]]), out)
+        driver(np.array([[1.0]]), np.array([[10.0]]), out)
         assert out[0, 0] == 10.0 * factor + 1.0
 
 
@@ -172,18 +174,28 @@ def signal_kernel(*_):
     raise AssertionError("a template")
 
 
-def _inner(b, p):
-    return signal_kernel(b, p)[0]
+def _inner(x, j, p):
+    return signal_kernel(x, j, p)[0]
 
 
-def _outer(b, p):
-    return _inner(b, p) + 100.0, (0.0,)
+def _outer(x, j, p):
+    return _inner(x, j, p) + 100.0, (0.0,)
 
 
 def test_kernels_reach_the_templates_that_a_template_calls():
     for kernel, factor in ((doubling(), 2.0), (tripling(), 3.0)):
         out = np.empty((1, 1))
         outer = with_kernels(_outer, ("signal_kernel", kernel))
-        bind(evaluate_chunk, ("signal_kernel", outer))(np.array([1.0]), np.array([[10.0]]), out)
+        bind(evaluate_chunk, ("signal_kernel", outer))(np.array([[1.0]]), np.array([[10.0]]), out)
         assert out[0, 0] == 10.0 * factor + 101.0
     assert _outer.__globals__["_inner"] is _inner
+
+
+def test_the_order_of_the_fields_of_a_named_tuple_is_part_of_the_code():
+    def driver():
+        return Pair(1.0, 2.0)  # noqa: F821 - put in below.
+
+    names = set()
+    for fields in (("a", "b"), ("b", "a")):
+        names.add(tagged(driver, ("Pair", namedtuple("Pair", fields))).__qualname__)
+    assert len(names) == 2

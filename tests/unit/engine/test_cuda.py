@@ -37,7 +37,7 @@ def ptx():
     def _compile(task, precision="float64"):
         key = task.model.name, task.method, task.estimator, precision
         if key not in made:
-            prepared = Prepared(task, B, 10, precision, "F")
+            prepared = Prepared(task, B[np.newaxis], 10, precision, "F")
             kernels = importlib.import_module("ivimkit.engine.cuda").kernels_of(prepared)
             kernel, scratch = kernels[-1]
             signature = types_of(prepared, precision)
@@ -64,9 +64,9 @@ def types_of(prepared, precision):
     signals, out = numba.types.Array(data, 2, "F"), numba.types.Array(numba.float64, 2, "F")
     start = numba.int64
     if prepared.estimate is None:
-        own = (real[::1], real[::1], signals, line, rows, rows, rows, line, real[:, ::1])
+        own = (real[:, ::1], real[::1], signals, line, rows, rows, rows, line, real[:, ::1])
         return (start, *own, out, line, numba.int32[::1])
-    common = (line, line, signals, line, rows, rows, rows, line, rows)
+    common = (rows, line, signals, line, rows, rows, rows, line, rows)
     return (start, *common, out, numba.int32[::1], line, rows, out)
 
 
@@ -94,11 +94,9 @@ TASKS = {
 def test_kernels_compile_without_a_gpu(ptx, name):
     text, scratch = ptx(TASKS[name])
     assert text.count(".visible .entry") == 1
-    # Nothing is called that is not there: no memory, no printing, no exception.
-    assert set(re.findall(r"^\.extern \.func.*?(\w+)$", text, re.M)) <= {
-        "numba_attempt_nocopy_reshape",
-        "numba_nocopy_empty_reshape",
-    }
+    # Nothing is called that is not there: no memory, no printing, no exception. A kernel that
+    # links a file, as `reshape` is one, could not be kept on disk.
+    assert re.findall(r"^\.extern \.func.*?(\w+)$", text, re.M) == []
     local = sum(int(size) for size in re.findall(r"\.local .*?\[(\d+)\]", text))
     assert local <= scratch + 1024
     assert arithmetic(text, "f64") > 100
@@ -115,19 +113,12 @@ def test_float32_computes_in_float32(ptx):
     assert arithmetic(single, "f64") < arithmetic(double, "f64") - 500
 
 
-def test_a_kernel_that_links_a_file_is_not_kept_on_disk():
-    cuda = importlib.import_module("ivimkit.engine.cuda")
-    for name, kept in {"varpro": True, "bayes": False}.items():
-        [(kernel, _)] = cuda.kernels_of(Prepared(TASKS[name], B, 10))
-        assert cuda._reaches(kernel, "reshape", set()) is not kept
-
-
 def test_chunks_of_scratch_do_not_depend_on_small_changes_of_the_protocol():
     cuda = importlib.import_module("ivimkit.engine.cuda")
     kernels = set()
     for n in (17, 21, 32):
         one = Task(BIEXP, methods.get("varpro"), np.ones(n))
-        prepared = Prepared(one, np.linspace(0.0, 800.0, n), 10)
+        prepared = Prepared(one, np.linspace(0.0, 800.0, n)[np.newaxis], 10)
         [(kernel, _)] = cuda.kernels_of(prepared)
         kernels.add(kernel.__qualname__)
     assert len(kernels) == 1

@@ -40,7 +40,7 @@ def task(model="monoexp", method="loglinear"):
 
 def test_every_voxel_is_read_once_and_lands_in_its_row():
     reader = Reader(10_000)
-    [(values, status, spread)] = run(reader, B, [task()], threads=2)
+    [(values, status, spread)] = run(reader, B[np.newaxis], [task()], threads=2)
     starts, stops = zip(*sorted(reader.chunks), strict=True)
     assert starts == (0, *stops[:-1])
     assert stops[-1] == 10_000
@@ -52,18 +52,18 @@ def test_every_voxel_is_read_once_and_lands_in_its_row():
 
 def test_several_tasks_share_one_pass_over_the_data():
     reader = Reader(5000)
-    both = run(reader, B, [task(), task("biexp", "segmented")], threads=1)
+    both = run(reader, B[np.newaxis], [task(), task("biexp", "segmented")], threads=1)
     alone = Reader(5000)
-    run(alone, B, [task()], threads=1)
+    run(alone, B[np.newaxis], [task()], threads=1)
     assert sorted(reader.chunks) == sorted(alone.chunks)
     for single, one in zip((task(), task("biexp", "segmented")), both, strict=True):
-        for first, second in zip(run(Reader(5000), B, [single])[0], one, strict=True):
+        for first, second in zip(run(Reader(5000), B[np.newaxis], [single])[0], one, strict=True):
             np.testing.assert_array_equal(first, second)
 
 
 def test_one_thread_is_one_thread():
     reader = Reader(20_000)
-    run(reader, B, [task()], threads=1)
+    run(reader, B[np.newaxis], [task()], threads=1)
     assert set(reader.threads) == {threading.get_ident()}
 
 
@@ -74,20 +74,20 @@ def test_default_is_the_cores_this_process_may_use():
 @pytest.mark.parametrize("threads", [0, -3, 0.5])
 def test_threads_that_cannot_be(threads):
     with pytest.raises(OptionError, match=f"threads is {threads!r}; expected a whole number >= 1"):
-        run(Reader(3), B, [task()], threads=threads)
+        run(Reader(3), B[np.newaxis], [task()], threads=threads)
 
 
 def test_unknown_device():
     for device in ("gpu9", "cuda:", "cuda:-1", "cuda:0,"):
         with pytest.raises(OptionError, match=f"device is {device!r}; expected one of auto, cpu"):
-            run(Reader(3), B, [task()], device=device)
+            run(Reader(3), B[np.newaxis], [task()], device=device)
     for device in ("auto", "cpu"):
-        run(Reader(3), B, [task()], device=device)
+        run(Reader(3), B[np.newaxis], [task()], device=device)
 
 
 def test_unknown_precision():
     with pytest.raises(OptionError, match="precision is 'half'; expected one of float64, float32"):
-        run(Reader(3), B, [task()], precision="half")
+        run(Reader(3), B[np.newaxis], [task()], precision="half")
 
 
 def test_an_exception_stops_the_other_chunks():
@@ -100,7 +100,7 @@ def test_an_exception_stops_the_other_chunks():
 
     reader = Failing(4096 * 500)
     with pytest.raises(RuntimeError, match="the disk is gone"):
-        run(reader, B, [task()], threads=2)
+        run(reader, B[np.newaxis], [task()], threads=2)
     assert len(reader.chunks) < 100
 
 
@@ -110,7 +110,7 @@ def test_an_exception_in_progress_stops_too():
 
     reader = Reader(4096 * 200)
     with pytest.raises(KeyboardInterrupt):
-        run(reader, B, [task()], threads=2, progress=progress)
+        run(reader, B[np.newaxis], [task()], threads=2, progress=progress)
     assert len(reader.chunks) < 150
 
 

@@ -6,7 +6,8 @@ import pytest
 import ivimkit as ik
 from ivimkit.engine import evaluate
 from ivimkit.engine.single import in_single
-from ivimkit.kernels import exponential, two_pools
+from ivimkit.kernels import exponential, precision
+from ivimkit.kernels.two_decays import descent
 from plugins import LARGE, PAIRS, PROTOCOLS, typical
 from tolerances import SINGLE_PRECISION
 
@@ -63,7 +64,7 @@ def test_what_needs_float64_is_computed_in_it(model, method):
 
 
 def test_the_exponential_of_single_precision():
-    kernel = exponential.SINGLE[exponential.exp]
+    kernel = precision.REPLACED_IN_SINGLE[exponential.exp]
     values = np.linspace(-43.0, 88.0, 100_001).astype(np.float32)
     found = np.array([kernel(value) for value in values[::100]])
     exact = np.exp(values[::100].astype(np.float64))
@@ -72,7 +73,7 @@ def test_the_exponential_of_single_precision():
 
 
 def test_a_function_without_loops_over_data_stays_itself():
-    assert in_single(two_pools.descend) is not two_pools.descend
-    assert in_single(two_pools.descend) is in_single(two_pools.descend)
+    assert in_single(descent.descend) is not descent.descend
+    assert in_single(descent.descend) is in_single(descent.descend)
     log = exponential.log
     assert in_single(log) is log

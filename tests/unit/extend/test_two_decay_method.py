@@ -1,4 +1,4 @@
-"""TwoPoolMethod: which models it takes, and how long its scratch array is."""
+"""TwoPoolMethod: which models it takes, and how much scratch it asks for."""
 
 from dataclasses import replace
 
@@ -34,8 +34,8 @@ def test_scratch_does_not_depend_on_the_protocol():
     sizes = set()
     for n in (8, 16, 64):
         b = np.linspace(0.0, 1000.0, n)
-        plan = VARPRO.plan(models.get("biexp"), b, np.ones(n))
-        sizes.add((plan.work_rows, plan.table.shape[1]))
+        plan = VARPRO.plan(models.get("biexp"), b[np.newaxis], np.ones(n))
+        sizes.add((plan.scratch, plan.table.shape[1]))
     assert len(sizes) == 1
 
 
@@ -43,6 +43,6 @@ def test_padding_is_no_degree_of_freedom():
     model = models.get("biexp")
     padded, weight = np.zeros(16), np.zeros(16)
     padded[:8], weight[:8] = B, 1.0
-    plain = VARPRO.plan(model, B, np.ones(8))
-    longer = VARPRO.plan(model, padded, weight)
+    plain = VARPRO.plan(model, B[np.newaxis], np.ones(8))
+    longer = VARPRO.plan(model, padded[np.newaxis], weight)
     np.testing.assert_array_equal(plain.options, longer.options)

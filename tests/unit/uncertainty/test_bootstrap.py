@@ -29,7 +29,7 @@ def test_it_is_what_refits_in_numpy_give(kind, method):
     dwi = ik.DWI(signals, bvals, average="arithmetic")
     b, weight = dwi.fit_bvals, dwi.fit_counts
     means = np.column_stack([signals[:, :6].mean(axis=1), signals[:, 6:]])
-    draws = bootstrap.plan(ik.models.get("biexp"), b, weight).table[:, : b.size]
+    draws = bootstrap.plan(ik.models.get("biexp"), b[np.newaxis], weight).table[:, : b.size]
     for v in range(3):
         curve = result.predict(b)[v]
         residual = np.sqrt(weight) * (means[v] - curve) * np.sqrt(b.size / (b.size - 4))

@@ -1,12 +1,9 @@
 """Curvature: the scatter of repeated scans, and where it has nothing to say."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.errors import OptionError
 from ivimkit.status import FitStatus
 
 B21 = np.array(ik.simulate.B21, dtype=float)
@@ -63,13 +60,3 @@ def test_d_star_without_perfusion_has_none():
     assert hidden.mean() > 0.5
     assert np.isnan(result.sd["D_star"][hidden]).all()
     assert np.isnan(result.sd["fD_star"][hidden]).all()
-
-
-def test_models_that_are_too_large_are_refused():
-    many = ik.models.get("biexp")
-    for _ in range(3):
-        many = dataclasses.replace(many, parameters=(*many.parameters, many.parameters[0]))
-    method = ik.methods.get("varpro")
-    for name in ("curvature", "profile"):
-        with pytest.raises(OptionError, match=f"{name} serves up to 6. Use bootstrap"):
-            ik.uncertainty.get(name).check(many, method)

@@ -8,9 +8,10 @@ from scipy.optimize import minimize_scalar
 
 from drivers import rate_all
 from ivimkit.engine.bind import bind
-from ivimkit.kernels.atoms import build_dictionary
-from ivimkit.kernels.one_rate import WORK_ROWS, fit_rate
-from ivimkit.kernels.two_pools import APART, GONE
+from ivimkit.kernels.two_decays.atoms import build_dictionary
+from ivimkit.kernels.two_decays.fit import INSTANT_RATE, MIN_RATE_RATIO
+from ivimkit.kernels.two_decays.one_rate import fit_rate, rate_scratch
+from ivimkit.kernels.two_decays.options import two_decay_options
 from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_MINIMUM, ULP
 
 B = np.array([0.0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800, 0, 0, 0])
@@ -27,10 +28,11 @@ def fitted(signals, s0, f, slow, *, fast=(LOW, HIGH), weight=UNEVEN):
     table = build_dictionary(B, weight, (0.0, 5e-3), fast, (0.0, 1.0), N1, N2).table
     given = np.broadcast_arrays(s0, s0, f, f, *fast, slow, slow, signals[:, 0])[:-1]
     out = np.empty((len(signals), 9))
-    work = np.zeros((WORK_ROWS, table.shape[1]))
+    work = np.zeros(rate_scratch(B.size, N2))
+    options = two_decay_options((0, 1, 2, 3), N1, N2, 9, {})
     driver = bind(rate_all, ("kernel", fit_rate))
     boxes = np.stack(given, axis=1).astype(float)
-    driver(B, np.sqrt(weight), signals, boxes, N1, N2, table, work, out)
+    driver(B[np.newaxis], np.sqrt(weight), signals, boxes, options, table, work, out)
     return out
 
 
@@ -60,7 +62,7 @@ def test_no_rate_is_better(seed, snr):
     found = fitted(signals, s0, f, slow)
     assert (found[:, 8] == 0).all()
     rates, cost = found[:, 1], found[:, 4]
-    low = np.maximum(LOW, APART * slow)
+    low = np.maximum(LOW, MIN_RATE_RATIO * slow)
     assert ((rates >= low) & (rates <= HIGH)).all()
     np.testing.assert_allclose(cost, costs(signals, s0, f, rates, slow), rtol=SAME_COST)
     scan = low * (HIGH / low) ** np.linspace(0, 1, SCAN)[:, None]
@@ -197,7 +199,7 @@ def test_a_rate_outside_its_bounds_ends_on_the_nearer_one(bounds):
 def test_the_fast_rate_keeps_its_side_of_the_slow_one():
     slow = np.linspace(2.2e-3, 5e-3, 40)
     found = fitted(pools(1000.0, 0.3, 0.8 * slow, slow), 1000.0, 0.3, slow)
-    np.testing.assert_array_equal(found[:, 1], APART * slow)
+    np.testing.assert_array_equal(found[:, 1], MIN_RATE_RATIO * slow)
     # A rate that is faster by less than the two can be told apart is where it may be.
     found = fitted(pools(1000.0, 0.3, 1.3 * slow, slow), 1000.0, 0.3, slow)
     np.testing.assert_allclose(found[:, 1], 1.3 * slow, rtol=NOISE_FREE)
@@ -223,7 +225,7 @@ def test_without_a_slow_pool_the_slow_rate_is_not_seen():
     assert (found[:, 5] == 0).all()
 
 
-@pytest.mark.parametrize("rate", [0.02, GONE])
+@pytest.mark.parametrize("rate", [0.02, INSTANT_RATE])
 def test_a_rate_that_is_given_stays(rate):
     signals, s0, f, slow, _ = noisy(50, 30, seed=3)
     found = fitted(signals, s0, f, slow, fast=(rate, rate))
@@ -235,7 +237,7 @@ def test_a_rate_that_is_given_stays(rate):
 def test_what_is_seen_of_a_pool_is_its_amplitude_over_its_standard_deviation():
     signals, s0, f, slow, _ = noisy(300, 30, seed=4)
     found = fitted(signals, s0, f, slow)
-    free = (found[:, 1] > np.maximum(LOW, APART * slow)) & (found[:, 1] < HIGH)
+    free = (found[:, 1] > np.maximum(LOW, MIN_RATE_RATIO * slow)) & (found[:, 1] < HIGH)
     assert 50 < free.sum() < 290
     for fit, is_free in zip(found, free, strict=True):
         r1, r2, a1, a2 = fit[:4]
@@ -253,8 +255,8 @@ def test_signals_that_no_rate_explains_still_end():
     s0, f, slow = rng.uniform([1, 0, 0], [2000, 1, 5e-3], (2000, 3)).T
     found = fitted(signals, s0, f, slow)
     assert (found[:, 8] == 0).all()
-    scan = np.geomspace(1, HIGH / np.maximum(LOW, APART * slow), SCAN) * np.maximum(
-        LOW, APART * slow
+    scan = np.geomspace(1, HIGH / np.maximum(LOW, MIN_RATE_RATIO * slow), SCAN) * np.maximum(
+        LOW, MIN_RATE_RATIO * slow
     )
     best = np.min([costs(signals, s0, f, rate, slow) for rate in scan], axis=0)
     assert (found[:, 4] <= best * (1 + SAME_COST)).all()

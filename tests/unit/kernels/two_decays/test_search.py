@@ -8,15 +8,16 @@ from scipy.optimize import minimize_scalar
 
 from drivers import finish_one
 from ivimkit.engine.bind import bind
-from ivimkit.kernels.atoms import build_dictionary
-from ivimkit.kernels.search import better, persist, settle
+from ivimkit.kernels.two_decays.atoms import build_dictionary
+from ivimkit.kernels.two_decays.fit import MERGED, UNFINISHED, Box, Fit, better
+from ivimkit.kernels.two_decays.one_pool import settle
+from ivimkit.kernels.two_decays.search import persist
 from tolerances import CLOSED_FORM, NOISE_FREE
 
 B = np.array([0.0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800, 0, 0, 0])
 WEIGHT = np.where(np.arange(16) < 13, 1.0, 0.0)
-BOX = (0.0, math.inf, 0.0, 1.0, 2e-3, 0.2, 0.0, 5e-3)
+BOX = Box(0.0, math.inf, 0.0, 1.0, 2e-3, 0.2, 0.0, 5e-3)
 TABLE = build_dictionary(B, WEIGHT, (0.0, 5e-3), (2e-3, 0.2), (0.0, 1.0), 16, 8).table
-MERGED, UNFINISHED = 1, 2
 
 
 def finished(which, signal, start, end, box=BOX):
@@ -74,7 +75,7 @@ def test_an_unfinished_descent_is_continued():
 
 def test_the_better_of_two_has_the_lower_cost_and_all_iterations():
     def fit(cost, iterations, end):
-        return (1e-3, 0.02, 800.0, 200.0, cost, 1.0, 1.0, iterations, end)
+        return Fit(1e-3, 0.02, 800.0, 200.0, cost, 1.0, 1.0, iterations, end)
 
     assert better(fit(2.0, 3, 0), fit(1.0, 4, 0)) == fit(1.0, 7, 0)
     assert better(fit(1.0, 3, 0), fit(2.0, 4, 0)) == fit(1.0, 7, 0)

@@ -1,4 +1,4 @@
-"""Voxels side by side in lanes: step by step what `global_fit` does with one."""
+"""Voxels in SIMD lanes: step by step what `global_fit` does with one."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 import ivimkit as ik
 from ivimkit.engine import Task, evaluate, run
 from ivimkit.engine.bind import tagged
-from ivimkit.kernels import lanes
+from ivimkit.kernels.two_decays import lanes
 from ivimkit.methods.varpro import VarPro
 from ivimkit.scan.voxel_reader import Column, VoxelReader
 from ivimkit.simulate import add_noise
@@ -52,16 +52,16 @@ def signals(bvals, n, snr, seed):
     return noisy
 
 
-def fitted(model, bvals, data, weight=None, *, side_by_side=True):
+def fitted(model, bvals, data, weight=None, *, in_lanes=True):
     reader = VoxelReader(
         data, np.ones(len(data), bool), [Column(((k,),)) for k in range(bvals.size)]
     )
     task = Task(model, VarPro(), np.ones(bvals.size) if weight is None else weight)
-    if side_by_side:
-        return run(reader, bvals, [task], threads=1)[0]
+    if in_lanes:
+        return run(reader, bvals[np.newaxis], [task], threads=1)[0]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(VarPro, "side_by_side", lambda self, model: None)
-        return run(reader, bvals, [task], threads=1)[0]
+        patch.setattr(VarPro, "batch", lambda self, model, plan, n_rows: None)
+        return run(reader, bvals[np.newaxis], [task], threads=1)[0]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -70,7 +70,7 @@ def test_the_same_as_one_by_one(name, protocol):
     bvals, model = PROTOCOLS[protocol], MODELS[name]
     data = np.concatenate([signals(bvals, 150, snr, seed=snr) for snr in (8, 25, 100, 10_000)])
     together, status, variation = fitted(model, bvals, data)
-    alone, status_alone, variation_alone = fitted(model, bvals, data, side_by_side=False)
+    alone, status_alone, variation_alone = fitted(model, bvals, data, in_lanes=False)
     np.testing.assert_array_equal(status, status_alone)
     np.testing.assert_array_equal(variation, variation_alone)
     good = (status & int(FAILED)) == 0
@@ -98,7 +98,7 @@ def test_weights_and_values_without_any():
     one = fitted(BIEXP, bvals, data, weight)
     other = fitted(BIEXP, bvals, spoiled, weight)
     few = fitted(BIEXP, bvals[weight > 0], data[:, weight > 0], weight[weight > 0])
-    alone = fitted(BIEXP, bvals, data, weight, side_by_side=False)
+    alone = fitted(BIEXP, bvals, data, weight, in_lanes=False)
     good = (other[1] & int(FAILED)) == 0
     for k in range(2):
         np.testing.assert_array_equal(one[k][good], other[k][good])
@@ -128,7 +128,7 @@ def test_a_pool_that_is_not_there_is_as_close_to_the_other_as_may_be():
     falling = fast.copy()
     falling[-1] -= 100
     values, _, _ = fitted(BIEXP, bvals, np.stack([rising, falling]))
-    alone, _, _ = fitted(BIEXP, bvals, np.stack([rising, falling]), side_by_side=False)
+    alone, _, _ = fitted(BIEXP, bvals, np.stack([rising, falling]), in_lanes=False)
     assert values[0, 1] == 0.0
     assert values[0, 2] == BIEXP["D_star"].lower
     np.testing.assert_allclose(values, alone, rtol=SAME_SIDE_BY_SIDE)
@@ -141,5 +141,5 @@ def test_code_from_another_module_must_be_imported_by_its_name():
         return lanes.step(0)
 
     driver.__globals__["lanes"] = lanes
-    with pytest.raises(AssertionError, match=r"reaches into ivimkit\.kernels\.lanes"):
+    with pytest.raises(AssertionError, match=r"reaches into ivimkit\.kernels\.two_decays\.lanes"):
         tagged(driver)

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from ivimkit.kernels.atoms import MOMENTS, NORMS, RATES, build_dictionary, even_rates, moments
+from ivimkit.kernels.two_decays.atoms import (
+    MOMENTS,
+    NORMS,
+    RATES,
+    build_dictionary,
+    even_rates,
+    moments,
+)
 from tolerances import CLOSED_FORM, MOMENT
 
 PROTOCOLS = {

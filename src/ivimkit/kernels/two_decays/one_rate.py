@@ -13,45 +13,43 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.atoms import MOMENTS, NORMS, RATES, moments
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp
-from ivimkit.kernels.search import ordered
-from ivimkit.kernels.two_pools import (
+from ivimkit.kernels.memory import padded_in_kernel
+from ivimkit.kernels.precision import data_loop, in_single
+from ivimkit.kernels.two_decays.atoms import MOMENTS, NORMS, RATES, moments
+from ivimkit.kernels.two_decays.fit import CONVERGED, UNFINISHED, Box, Fit, ordered
+from ivimkit.kernels.two_decays.newton import (
+    BOUND_TOLERANCE,
     GAIN_TOLERANCE,
-    HOPEFUL,
     MAX_ITERATIONS,
+    MAX_PROMISED_GAINS,
+    MAX_SETTLED_ROUNDINGS,
     MAX_STEP,
-    ON_BOUND,
-    ROUNDING,
-    SETTLED,
+    ROUNDING_SHARE,
     STEP_TOLERANCE,
-    Box,
-    Fit,
     detectability,
 )
+from ivimkit.kernels.two_decays.options import N_FAST, N_SLOW
+from ivimkit.kernels.voxel import Voxel
 
-__all__ = ["SINGLE", "SINGLE_CONSTANTS", "WORK_ROWS", "fit_rate"]
+__all__ = ["fit_rate", "rate_scratch"]
 
-WORK_ROWS = 2
-"""Rows of scratch that `fit_rate` needs."""
-
-# Rows of the scratch array.
-_REST = 0
-_GAINS = 1
 # A decay that leaves this many times the cost of the best fit does not beat it.
-_HOPELESS = 1.3
+_MAX_COST_RATIO = 1.3
 # Curvature, of that of Gauss and Newton, below which it is not to be divided by.
-_CONVEX = 1e-3
+_MIN_CONVEXITY = 1e-3
 # A step that made the cost rise is this much too long.
-_SHORTER = 0.25
+_STEP_REDUCTION = 0.25
 # Shortest step that is still tried.
-_NOWHERE = 1e-12
+_MIN_STEP = 1e-12
 
+in_single(__name__, ROUNDING_SHARE=1e-6, MAX_SETTLED_ROUNDINGS=0.0)
 _Minimum: TypeAlias = tuple[float, float, int, int]
 """Rate, cost, iterations, end: 0 converged, 2 not."""
 
 
+@data_loop
 @inlined
 def _take_off(
     b: NDArray[np.float64],
@@ -59,15 +57,15 @@ def _take_off(
     signal: NDArray[np.float64],
     amplitude: float,
     rate: float,
-    work: NDArray[np.float64],
+    remainder: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Write the signal without a decay to work[_REST]; return squared norms before and after."""
+    """Write the signal without a decay to `remainder`; return squared norms before and after."""
     before = after = 0.0
     for j in range(b.size):
         w = root_weight[j]
         whole = signal[j]
         rest = whole - amplitude * exp(-b[j] * rate)
-        work[_REST, j] = rest
+        remainder[j] = rest
         whole *= w
         rest *= w
         before += whole * whole
@@ -75,6 +73,7 @@ def _take_off(
     return before, after
 
 
+@data_loop
 @inlined
 def _weigh(
     n: int,
@@ -82,42 +81,44 @@ def _weigh(
     n1: int,
     n2: int,
     table: NDArray[np.float64],
-    work: NDArray[np.float64],
+    remainder: NDArray[np.float64],
+    gains: NDArray[np.float64],
 ) -> None:
-    """Write to work[_GAINS] what each fast decay explains of what remains."""
+    """Write to `gains` what each fast decay explains of what remains."""
     first = int(table[MOMENTS, 2]) - n
-    column = (n1 + 7) // 8 * 8
+    column = padded_in_kernel(n1)
     for k in range(n2):
-        work[_GAINS, k] = -0.5 * amplitude * table[NORMS, column + k]
-    # Four rows at a time, as in `ivimkit.kernels.search.project`.
+        gains[k] = -0.5 * amplitude * table[NORMS, column + k]
+    # Four rows at a time, as in `ivimkit.kernels.two_decays.profile.project`.
     for j in range(0, n, 4):
-        s0 = work[_REST, j]
-        s1 = work[_REST, j + 1] if j + 1 < n else 0.0
-        s2 = work[_REST, j + 2] if j + 2 < n else 0.0
-        s3 = work[_REST, j + 3] if j + 3 < n else 0.0
+        s0 = remainder[j]
+        s1 = remainder[j + 1] if j + 1 < n else 0.0
+        s2 = remainder[j + 2] if j + 2 < n else 0.0
+        s3 = remainder[j + 3] if j + 3 < n else 0.0
         row = first + j
         for k in range(n2):
-            work[_GAINS, k] += (s0 * table[row, column + k] + s1 * table[row + 1, column + k]) + (
+            gains[k] += (s0 * table[row, column + k] + s1 * table[row + 1, column + k]) + (
                 s2 * table[row + 2, column + k] + s3 * table[row + 3, column + k]
             )
     for k in range(n2):
-        work[_GAINS, k] *= 2.0 * amplitude
+        gains[k] *= 2.0 * amplitude
 
 
+@data_loop
 @inlined
 def _sums(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     amplitude: float,
     rate: float,
-    work: NDArray[np.float64],
+    remainder: NDArray[np.float64],
 ) -> tuple[float, float, float, float]:
     """Return inner products of the residual with b e and b^2 e, of b e with itself, and cost."""
     first = second = norm = cost = 0.0
     for j in range(b.size):
         w = root_weight[j]
         e = w * exp(-b[j] * rate)
-        residual = w * work[_REST, j] - amplitude * e
+        residual = w * remainder[j] - amplitude * e
         e *= b[j]
         x = e * residual
         first += x
@@ -137,7 +138,7 @@ def _descend(
     high: float,
     noise: float,
     limit: float,
-    work: NDArray[np.float64],
+    remainder: NDArray[np.float64],
 ) -> _Minimum:
     """Go from a rate to the nearest minimum inside its bounds.
 
@@ -151,14 +152,14 @@ def _descend(
     iterations = 0
     while iterations < MAX_ITERATIONS:
         iterations += 1
-        first, second, norm, cost = _sums(b, root_weight, amplitude, rate, work)
+        first, second, norm, cost = _sums(b, root_weight, amplitude, rate, remainder)
         if cost > best + noise:
-            d *= _SHORTER
+            d *= _STEP_REDUCTION
             convex = False
-            if abs(d) < _NOWHERE:
-                return x, best, iterations, 0
+            if abs(d) < _MIN_STEP:
+                return x, best, iterations, CONVERGED
         else:
-            settled = best - cost <= SETTLED * noise and iterations > 2 and convex
+            settled = best - cost <= MAX_SETTLED_ROUNDINGS * noise and iterations > 2 and convex
             best = cost
             x = rate
             scale = amplitude * x
@@ -166,29 +167,29 @@ def _descend(
             newton = scale * scale * norm
             h = newton - scale * x * second + g
             if settled or not newton > 0.0:
-                return x, best, iterations, 0
-            convex = h >= _CONVEX * newton
+                return x, best, iterations, CONVERGED
+            convex = h >= _MIN_CONVEXITY * newton
             # Where the cost bends down, a step of the length that its curvature sets leads out.
-            h = h if convex else max(-h, _CONVEX * newton)
-            # The same bounds as in `ivimkit.kernels.two_pools.descend`.
+            h = h if convex else max(-h, _MIN_CONVEXITY * newton)
+            # The same bounds as in `ivimkit.kernels.two_decays.descent.descend`.
             d = min(
                 max(-g / h, max(2.0 * (low - x) / (low + x), -MAX_STEP)),
                 min(2.0 * (high - x) / (high + x), MAX_STEP),
             )
             if d == 0.0:
-                return x, best, iterations, 0
+                return x, best, iterations, CONVERGED
         gain = -d * (g + 0.5 * h * d)
         rate = x * (2.0 + d) / (2.0 - d)
-        if rate <= low * (1.0 + ON_BOUND):
+        if rate <= low * (1.0 + BOUND_TOLERANCE):
             rate = low
-        elif rate >= high * (1.0 - ON_BOUND):
+        elif rate >= high * (1.0 - BOUND_TOLERANCE):
             rate = high
         if convex:
             if abs(d) <= STEP_TOLERANCE or 2.0 * gain <= GAIN_TOLERANCE * best:
-                return rate, max(best - 2.0 * gain, 0.0), iterations, 0
-            if best - HOPEFUL * gain > limit:
+                return rate, max(best - 2.0 * gain, 0.0), iterations, CONVERGED
+            if best - MAX_PROMISED_GAINS * gain > limit:
                 break
-    return x, best, iterations, 2
+    return x, best, iterations, UNFINISHED
 
 
 @inlined
@@ -199,18 +200,18 @@ def _start(
     low: float,
     high: float,
     table: NDArray[np.float64],
-    work: NDArray[np.float64],
+    gains: NDArray[np.float64],
 ) -> float:
     """Return the top of a parabola through the gains of the j-th fast decay and its neighbours.
 
     The rate stays at the ends of the dictionary, where a basin at a bound would be lost, and where
     there is no summit.
     """
-    column = (n1 + 7) // 8 * 8 + j
+    column = padded_in_kernel(n1) + j
     rate: float = table[RATES, column]
     if 0 < j < n2 - 1:
-        here = work[_GAINS, j]
-        left, right = here - work[_GAINS, j - 1], here - work[_GAINS, j + 1]
+        here = gains[j]
+        left, right = here - gains[j - 1], here - gains[j + 1]
         shift = 0.5 * (left - right) / (left + right) if min(left, right) > 0.0 else 0.0
         before, after = table[RATES, column - 1], table[RATES, column + 1]
         rate += 0.5 * shift * (after - before + shift * (before - 2.0 * rate + after))
@@ -218,14 +219,14 @@ def _start(
 
 
 @inlined
-def _is_promising(j: int, n2: int, work: NDArray[np.float64]) -> bool:
+def _is_promising(j: int, n2: int, gains: NDArray[np.float64]) -> bool:
     """Return whether there may be a basin at the j-th fast decay.
 
     Every summit of the gains is one. Beside a summit at an end of the dictionary another may hide.
     """
-    here = work[_GAINS, j]
-    left = j == 0 or here > work[_GAINS, j - 1]
-    right = j == n2 - 1 or here >= work[_GAINS, j + 1]
+    here = gains[j]
+    left = j == 0 or here > gains[j - 1]
+    right = j == n2 - 1 or here >= gains[j + 1]
     return (left and right) or (j == 1 and not left) or (j == n2 - 2 and not right)
 
 
@@ -233,7 +234,7 @@ def _is_promising(j: int, n2: int, work: NDArray[np.float64]) -> bool:
 def _seen(
     r1: float, r2: float, a1: float, a2: float, free: bool, table: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Return how well both pools are seen, as `ivimkit.kernels.two_pools.descend` does."""
+    """Return how well both pools are seen, as `descent.descend` does."""
     g11, _, _ = moments(table, r1 + r1)
     g12, gb12, _ = moments(table, r1 + r2)
     g22, gb22, gbb22 = moments(table, r2 + r2)
@@ -245,17 +246,13 @@ def _seen(
     return seen1, seen2
 
 
+def rate_scratch(n_b: int, n_fast: int) -> int:
+    """Return how many numbers of scratch `fit_rate` needs."""
+    return n_b + n_fast
+
+
 @device
-def fit_rate(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    box: Box,
-    n1: int,
-    n2: int,
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> Fit:
+def fit_rate(voxel: Voxel, box: Box) -> Fit:
     """Find the global least-squares optimum of the fast rate inside its bounds.
 
     Without a fast pool every rate is as good: the first of the dictionary above the slow one is
@@ -263,62 +260,52 @@ def fit_rate(
 
     Parameters
     ----------
-    b, root_weight, signal : ndarray, shape (n_b,)
-        b-values in s/mm^2, square roots of the weights, signal.
-    box : tuple of float
-        Lower and upper bounds of S0, f, fast rate, slow rate; those of S0, f and the slow rate
-        are equal, those of the fast rate may be.
-    n1, n2 : int
-        Number of slow and of fast rates in the dictionary.
-    table : ndarray, shape (n_rows, n)
-        `ivimkit.kernels.atoms.Dictionary.table`.
-    work : ndarray, shape (WORK_ROWS, n)
-        Scratch; n >= n_b.
+    voxel : Voxel
+        As for `ivimkit.kernels.two_decays.search.global_fit`, with scratch of `rate_scratch`.
+    box : Box
+        Bounds; those of S0, f and the slow rate are equal, those of the fast rate may be.
 
     Returns
     -------
-    tuple
-        As `ivimkit.kernels.two_pools.descend` returns it.
+    Fit
     """
+    b, root_weight, signal, table = voxel.x[0], voxel.root_weight, voxel.signal, voxel.table
+    n1, n2 = int(voxel.options[N_SLOW]), int(voxel.options[N_FAST])
+    remainder = voxel.work[: b.size]
+    gains = voxel.work[b.size : b.size + n2]
     _, s0, _, f, low, high, r1, _ = ordered(box)
     a2 = f * s0
     a1 = s0 - a2
-    energy, rest = _take_off(b, root_weight, signal, a1, r1, work)
-    noise = ROUNDING * energy
+    energy, rest = _take_off(b, root_weight, signal, a1, r1, remainder)
+    noise = ROUNDING_SHARE * energy
     if a2 == 0.0 or low == high:
         r2 = low
-        column = (n1 + 7) // 8 * 8
+        column = padded_in_kernel(n1)
         for k in range(n2):
             if table[RATES, column + k] < r1:
                 r2 = min(max(table[RATES, column + min(k + 1, n2 - 1)], low), high)
-        _, _, _, cost = _sums(b, root_weight, a2, r2, work)
+        _, _, _, cost = _sums(b, root_weight, a2, r2, remainder)
         seen1, seen2 = _seen(r1, r2, a1, a2, False, table)
-        return r1, r2, a1, a2, cost, seen1, seen2, 1, 0
-    _weigh(b.size, a2, n1, n2, table, work)
+        # In single precision the cost alone is a number of float32.
+        return Fit(r1, r2, a1, a2, np.float64(cost), seen1, seen2, 1, CONVERGED)
+    _weigh(b.size, a2, n1, n2, table, remainder, gains)
     top = 0
     for j in range(1, n2):
-        if work[_GAINS, j] > work[_GAINS, top]:
+        if gains[j] > gains[top]:
             top = j
-    begin = _start(top, n1, n2, low, high, table, work)
+    begin = _start(top, n1, n2, low, high, table, gains)
     r2, cost, iterations, end = _descend(
-        b, root_weight, a2, begin, low, high, noise, math.inf, work
+        b, root_weight, a2, begin, low, high, noise, math.inf, remainder
     )
-    enough = rest - _HOPELESS * cost
+    enough = rest - _MAX_COST_RATIO * cost
     for j in range(n2):
-        if j != top and work[_GAINS, j] > enough and _is_promising(j, n2, work):
-            begin = _start(j, n1, n2, low, high, table, work)
+        if j != top and gains[j] > enough and _is_promising(j, n2, gains):
+            begin = _start(j, n1, n2, low, high, table, gains)
             other, other_cost, more, other_end = _descend(
-                b, root_weight, a2, begin, low, high, noise, cost, work
+                b, root_weight, a2, begin, low, high, noise, cost, remainder
             )
             iterations += more
             if other_cost < cost:
                 r2, cost, end = other, other_cost, other_end
     seen1, seen2 = _seen(r1, r2, a1, a2, low < r2 < high, table)
-    return r1, r2, a1, a2, cost, seen1, seen2, iterations, end
-
-
-SINGLE = (_take_off, _weigh, _sums)
-"""Functions that may compute in the single precision of their arrays: loops over the b-values."""
-
-SINGLE_CONSTANTS = {"ROUNDING": 1e-6, "SETTLED": 0.0}
-"""What the constants of this module are then."""
+    return Fit(r1, r2, a1, a2, cost, seen1, seen2, iterations, end)

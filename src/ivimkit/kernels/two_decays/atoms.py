@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import inlined
+from ivimkit.kernels.memory import aligned, padded
 
 __all__ = [
     "FIRST_TERM",
@@ -25,8 +26,8 @@ __all__ = [
     "NORMS",
     "RATES",
     "Dictionary",
-    "aligned",
     "build_dictionary",
+    "even_rates",
     "moments",
 ]
 
@@ -36,17 +37,15 @@ NORMS = 1
 MOMENTS = 2
 """Row with where the series start and end; they stand in the rows from `FIRST_TERM` on."""
 FIRST_TERM = 3
-
-_LANES = 8
-_FINE = 1000
+_N_FINE_RATES = 1000
 # A series serves 1/16 octave of t + offset and has 8 terms: one cache line.
-_BITS = 4
-_SHIFT = 52 - _BITS
+_BUCKET_BITS = 4
+_SHIFT = 52 - _BUCKET_BITS
 _HALF = 1 << (_SHIFT - 1)
 _CENTRE = ~((1 << _SHIFT) - 1)
-_TERMS = 8
+_N_TERMS = 8
 # Rates above this are those of a pool without signal at any b > 0.
-_BEYOND = 1e3
+_MAX_SERIES_RATE = 1e3
 
 
 def even_rates(
@@ -71,7 +70,10 @@ def even_rates(
         return np.array([lower])
     floor = max(lower, 1e-3 * upper)
     fine = np.concatenate(
-        [np.linspace(lower, floor, _FINE // 10, endpoint=False), np.geomspace(floor, upper, _FINE)]
+        [
+            np.linspace(lower, floor, _N_FINE_RATES // 10, endpoint=False),
+            np.geomspace(floor, upper, _N_FINE_RATES),
+        ]
     )
     decays = np.sqrt(weight) * np.exp(-np.outer(fine, b))
     decays /= np.linalg.norm(decays, axis=1, keepdims=True)
@@ -101,33 +103,6 @@ class Dictionary:
     n1: int
     n2: int
     table: NDArray[np.float64]
-
-    @property
-    def work_rows(self) -> int:
-        """Rows of scratch, as long as those of the table, that the search needs."""
-        return 3 + 2 * self.n1 + 3
-
-
-def aligned(rows: int, columns: int) -> NDArray[np.float64]:
-    """Return zeros that begin where a vector does: others straddle two lines of the cache.
-
-    Parameters
-    ----------
-    rows, columns : int
-        Shape.
-
-    Returns
-    -------
-    ndarray, shape (rows, columns)
-    """
-    line = _LANES * np.dtype(np.float64).itemsize
-    memory = np.zeros(rows * columns + _LANES)
-    first = -memory.ctypes.data % line // memory.itemsize
-    return memory[first : first + rows * columns].reshape(rows, columns)
-
-
-def _padded(n: int) -> int:
-    return -(-n // _LANES) * _LANES
 
 
 def _pair_terms(
@@ -166,11 +141,11 @@ def _series(
     edges = (
         offset
         * np.exp2(np.arange(octaves))[:, None]
-        * (1.0 + (np.arange(1 << _BITS) + 0.5) / (1 << _BITS))
+        * (1.0 + (np.arange(1 << _BUCKET_BITS) + 0.5) / (1 << _BUCKET_BITS))
     )
     centres = edges.ravel() - offset
     decays = weight * np.exp(-np.outer(centres, b))
-    rows = [decays @ ((-b) ** k) / math.factorial(k) for k in range(_TERMS)]
+    rows = [decays @ ((-b) ** k) / math.factorial(k) for k in range(_N_TERMS)]
     return offset, np.stack(rows, axis=1)
 
 
@@ -218,8 +193,8 @@ def _built(
     rates1 = even_rates(b, weight, *slow, n1)
     rates2 = even_rates(b, weight, *fast, n2)
     n1, n2 = rates1.size, rates2.size
-    first, second = slice(0, n1), slice(_padded(n1), _padded(n1) + n2)
-    n = _padded(n1) + _padded(n2)
+    first, second = slice(0, n1), slice(padded(n1), padded(n1) + n2)
+    n = padded(n1) + padded(n2)
     rates = np.zeros(n)
     rates[first] = rates1
     rates[second] = rates2
@@ -236,10 +211,11 @@ def _built(
         rates[None, second] > 1.02 * rates[first, None],
     )
     # Rates beyond every b-value (a pool that is gone at once) need no series.
-    longest = [high for high in (slow[1], fast[1]) if high < _BEYOND]
+    longest = [high for high in (slow[1], fast[1]) if high < _MAX_SERIES_RATE]
     t_end = 2.0 * max(longest)
     offset, series = _series(b, weight, t_end)
-    table = aligned(FIRST_TERM + 5 * n1 + b.size + series.shape[0], n)
+    rows = FIRST_TERM + 5 * n1 + b.size + series.shape[0]
+    table = aligned(rows * n).reshape(rows, n)
     table[RATES] = rates
     table[NORMS] = np.diag(gram)
     row = FIRST_TERM
@@ -248,7 +224,7 @@ def _built(
         row += n1
     table[row : row + b.size] = weighted
     row += b.size
-    table[row:, :_TERMS] = series
+    table[row:, :_N_TERMS] = series
     table[MOMENTS, :4] = offset, t_end * (1.0 + 1e-6), row, float(weight[b == 0.0].sum())
     table[MOMENTS, 4:6] = fraction
     return Dictionary(n1, n2, table)

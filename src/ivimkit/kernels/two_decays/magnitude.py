@@ -30,41 +30,43 @@ from numpy.typing import NDArray
 from ivimkit.kernels.covariance import invert
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.rician import bessel_ratio
-from ivimkit.kernels.search import global_fit, ordered, settle
-from ivimkit.kernels.two_pools import Box, Fit, refine, squared_residual
+from ivimkit.kernels.two_decays.descent import refine, squared_residual
+from ivimkit.kernels.two_decays.fit import CONVERGED, MERGED, UNFINISHED, Box, Fit, ordered
+from ivimkit.kernels.two_decays.one_pool import settle
+from ivimkit.kernels.two_decays.options import DEGREES, N_SLOW
+from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
+from ivimkit.kernels.two_decays.search import global_fit
+from ivimkit.kernels.voxel import Voxel, with_signal
 
-__all__ = ["MORE_ROWS", "magnitude_fit"]
-
-MORE_ROWS = 3
-"""Rows of scratch that a fit needs behind those of the search."""
+__all__ = ["magnitude_fit", "magnitude_scratch"]
 
 # Columns of the scratch array behind the matrix that is inverted.
-_WHOLE, _SLOPE, _JUMP, _LEFT = 5, 10, 11, 12
+_MATRIX, _SLOPE, _JUMP, _LEFT = 5, 10, 11, 12
+_MATRIX_ROWS, _MATRIX_COLUMNS = 6, 13
 # What a step is: the fit without regard to the noise, Newton's, one of expectation-maximisation,
 # and one of these that looks at the whole dictionary, to see whether there is more to find.
 _BEGIN, _NEWTON, _EXPECT, _LOOK = 0, 1, 2, 3
-_MOST_STEPS = 200
+_MAX_STEPS = 200
 # ln of likelihood that a step must promise, in squared standard deviations of what is estimated,
 # and that a step must gain.
-_PROMISE = 1e-12
-_GAIN = 1e-11
+_MIN_PROMISED_GAIN = 1e-12
+_MIN_STEP_GAIN = 1e-11
 # ln of likelihood that another basin must gain, and below which the steps may end anywhere.
-_FOUND = 1e-9
-_STALLED = 1e-5
+_MIN_BASIN_GAIN = 1e-9
+_MAX_STALLED_GAIN = 1e-5
 _MAX_LOG_STEP = 1.5
 # Damping of a Newton step that failed, and beyond which it is one of expectation-maximisation.
-_LEAST_DAMPING = 1e-6
-_MOST_DAMPING = 1e3
-_MORE = 6.0
-_LESS = 0.2
+_MIN_DAMPING = 1e-6
+_MAX_DAMPING = 1e3
+_DAMPING_INCREASE = 6.0
+_DAMPING_DECREASE = 0.2
 # S0^2 times the number of volumes over the noise variance below which there is no signal.
-_NOTHING = 1e-4
-_ON_BOUND = 1e-12
+_MIN_SQUARED_SNR = 1e-4
+_BOUND_TOLERANCE = 1e-12
 # Noise variance over the mean square of the signal below which noise is rounding.
-_EXACT = 1e-12
-
-
+_MIN_VARIANCE_SHARE = 1e-12
 Sums: TypeAlias = tuple[
     float, float, float, float,
     float, float, float, float, float, float, float, float, float, float,
@@ -74,7 +76,6 @@ Sums: TypeAlias = tuple[
 """What `_expect` sums over the b-values: likelihood, residual, what the noise knows of itself and
 what it has lost; curvatures of the parameters, slopes, curvatures with the noise; what the bending
 of the signal adds; curvatures of least squares."""
-
 Step: TypeAlias = tuple[float, float, float, float, float, float, float, Box]
 """What a step promises, its damping, the changes of parameters and noise, the bounds it keeps."""
 
@@ -177,24 +178,24 @@ def _curvatures(
     h11, h12, h13, h14, h22, h23, h24, h33, h34, h44 = sums[4:14]
     g1, g2, g3, g4, c1, c2, c3, c4 = sums[14:22]
     bend3, bend4, q1, q2, q3, q4 = sums[22:]
-    work[0, _WHOLE] = h11 + damping * q1
-    work[0, _WHOLE + 1] = h12
-    work[0, _WHOLE + 2] = h13 - g3 / fit[2] if fit[2] > 0.0 else 0.0
-    work[0, _WHOLE + 3] = h14
-    work[1, _WHOLE + 1] = h22 + damping * q2
-    work[1, _WHOLE + 2] = h23
-    work[1, _WHOLE + 3] = h24 - g4 / fit[3] if fit[3] > 0.0 else 0.0
-    work[2, _WHOLE + 2] = h33 - bend3 + damping * q3
-    work[2, _WHOLE + 3] = h34
-    work[3, _WHOLE + 3] = h44 - fit[1] * bend4 - g4 + damping * q4
-    work[0, _WHOLE + 4] = 0.0 if known else c1
-    work[1, _WHOLE + 4] = 0.0 if known else c2
-    work[2, _WHOLE + 4] = 0.0 if known else c3
-    work[3, _WHOLE + 4] = 0.0 if known else c4
-    work[4, _WHOLE + 4] = 1.0 if known else 0.5 * (sums[1] + damping * count) - sums[2]
+    work[0, _MATRIX] = h11 + damping * q1
+    work[0, _MATRIX + 1] = h12
+    work[0, _MATRIX + 2] = h13 - g3 / fit.slow_amplitude if fit.slow_amplitude > 0.0 else 0.0
+    work[0, _MATRIX + 3] = h14
+    work[1, _MATRIX + 1] = h22 + damping * q2
+    work[1, _MATRIX + 2] = h23
+    work[1, _MATRIX + 3] = h24 - g4 / fit.fast_amplitude if fit.fast_amplitude > 0.0 else 0.0
+    work[2, _MATRIX + 2] = h33 - bend3 + damping * q3
+    work[2, _MATRIX + 3] = h34
+    work[3, _MATRIX + 3] = h44 - fit.fast * bend4 - g4 + damping * q4
+    work[0, _MATRIX + 4] = 0.0 if known else c1
+    work[1, _MATRIX + 4] = 0.0 if known else c2
+    work[2, _MATRIX + 4] = 0.0 if known else c3
+    work[3, _MATRIX + 4] = 0.0 if known else c4
+    work[4, _MATRIX + 4] = 1.0 if known else 0.5 * (sums[1] + damping * count) - sums[2]
     for i in range(5):
         for k in range(i):
-            work[i, _WHOLE + k] = work[k, _WHOLE + i]
+            work[i, _MATRIX + k] = work[k, _MATRIX + i]
     work[0, _SLOPE], work[1, _SLOPE], work[2, _SLOPE], work[3, _SLOPE] = g1, g2, g3, g4
     work[4, _SLOPE] = 0.0 if known else 0.5 * (sums[1] - count)
 
@@ -211,8 +212,8 @@ def _solve(
     for i in range(5):
         slope = work[i, _SLOPE]
         for k in range(5):
-            slope -= work[i, _WHOLE + k] * work[k, _JUMP]
-            work[i, k] = work[i, _WHOLE + k]
+            slope -= work[i, _MATRIX + k] * work[k, _JUMP]
+            work[i, k] = work[i, _MATRIX + k]
         work[i, _LEFT] = slope
     if free == 1:
         for k in range(5):
@@ -258,17 +259,17 @@ def _newton(
     a2, r1, ln r2 and the logarithm of the variance. The damping is at its limit if there is no
     step.
     """
-    r1, r2, a1, a2 = fit[0], fit[1], fit[2], fit[3]
+    r1, r2, a1, a2 = fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     s0 = a1 + a2
-    while damping < _MOST_DAMPING:
+    while damping < _MAX_DAMPING:
         _curvatures(work, fit, sums, known, count, damping)
         move1 = _may_move(a1, r1, r1_low, r1_high, sums[16])
         move2 = _may_move(a2, r2, r2_low, r2_high, sums[17])
         at1, at2 = r1, r2
-        on_low = a2 <= f_low * s0 * (1.0 + _ON_BOUND)
-        on_high = a2 >= f_high * s0 * (1.0 - _ON_BOUND)
-        held = s0 <= s0_low * (1.0 + _ON_BOUND) or s0 >= s0_high * (1.0 - _ON_BOUND)
+        on_low = a2 <= f_low * s0 * (1.0 + _BOUND_TOLERANCE)
+        on_high = a2 >= f_high * s0 * (1.0 - _BOUND_TOLERANCE)
+        held = s0 <= s0_low * (1.0 + _BOUND_TOLERANCE) or s0 >= s0_high * (1.0 - _BOUND_TOLERANCE)
         jump1 = log_jump = y1 = y2 = 0.0
         # Every round holds at least one more of them to its bound.
         for _ in range(5):
@@ -313,61 +314,50 @@ def _newton(
             f_from, f_to = (f, f) if face else (f_low, f_high)
             r2_from, r2_to = (r2_low, r2_high) if move2 else (at2, at2)
             r1_from, r1_to = (r1_low, r1_high) if move1 else (at1, at1)
-            kept = s0_low, s0_high, f_from, f_to, r2_from, r2_to, r1_from, r1_to
+            kept = Box(s0_low, s0_high, f_from, f_to, r2_from, r2_to, r1_from, r1_to)
             return promise, damping, d1, d2, d3, d4, d5, kept
-        damping = max(_MORE * damping, _LEAST_DAMPING)
+        damping = max(_DAMPING_INCREASE * damping, _MIN_DAMPING)
     return 0.0, damping, 0.0, 0.0, 0.0, 0.0, 0.0, box
 
 
+def magnitude_scratch(n_b: int, search: int) -> int:
+    """Return how many numbers of scratch `magnitude_fit` needs, with those of the search."""
+    return search + 3 * n_b + _MATRIX_ROWS * _MATRIX_COLUMNS
+
+
 @device
-def magnitude_fit(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    coils: float,
-    box: Box,
-    n1: int,
-    n2: int,
-    degrees: float,
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> tuple[Fit, float]:
+def magnitude_fit(voxel: Voxel, coils: float, box: Box) -> tuple[Fit, float]:
     """Find the maximum of the likelihood of magnitudes inside the bounds.
 
     Parameters
     ----------
-    b, root_weight, signal : ndarray, shape (n_b,)
-        b-values in s/mm^2, square roots of the weights, magnitudes.
-    sigma : float
-        Standard deviation of the noise in each channel of one volume; estimated, too, where it is
-        not > 0.
+    voxel : Voxel
+        As for `ivimkit.kernels.two_decays.search.global_fit`, with magnitudes as its signal, and
+        scratch of `magnitude_scratch`. Where sigma, the standard deviation of the noise in each
+        channel of one volume, is not > 0, it is estimated, too.
     coils : float
         Number of coils whose squares were added: 1 is Rician noise.
-    box : tuple of float
-        Lower and upper bounds of S0, f, fast rate, slow rate.
-    n1, n2 : int
-        Number of slow and of fast rates in the dictionary.
-    degrees : float
-        Degrees of freedom of the residual.
-    table : ndarray, shape (n_rows, n)
-        `ivimkit.kernels.atoms.Dictionary.table`.
-    work : ndarray, shape (n_work_rows + MORE_ROWS, n)
-        Scratch, with at least as many columns as there are b-values.
+    box : Box
+        Bounds.
 
     Returns
     -------
-    fit : tuple
-        As `ivimkit.kernels.two_pools.refine` returns it, with the sum of squared residuals of the
-        magnitudes as its cost, and detectabilities for the information that they have.
+    fit : Fit
+        With the sum of squared residuals of the magnitudes as its cost, and detectabilities for
+        the information that they have.
     variance : float
         The noise variance; NaN where there is no degree of freedom to estimate it.
     """
+    b, root_weight, signal, sigma = voxel.x[0], voxel.root_weight, voxel.signal, voxel.sigma
+    table, degrees = voxel.table, voxel.options[DEGREES]
+    n = b.size
+    first = search_rows_in_kernel(int(voxel.options[N_SLOW])) * table.shape[1]
+    whole = voxel.work[first : first + n]
+    other = voxel.work[first + n : first + 2 * n]
+    aim = voxel.work[first + 2 * n : first + 3 * n]
+    work = matrix(voxel.work[first + 3 * n :], _MATRIX_ROWS, _MATRIX_COLUMNS)
+    aimed = with_signal(voxel, aim)
     bounds = ordered(box)
-    last = work.shape[0] - 1
-    whole = work[last][: b.size]
-    other = work[last - 1][: b.size]
-    aim = work[last - 2][: b.size]
     total = power = 0.0
     for j in range(b.size):
         aim[j] = signal[j]
@@ -378,7 +368,7 @@ def magnitude_fit(
     # The divisor of the noise: without phases every volume has 2 L - 1 numbers more.
     count = (2.0 * coils - 1.0) * total + degrees
     variance = sigma * sigma if known else math.nan
-    fit = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0
+    fit = Fit(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, CONVERGED)
     like = -math.inf
     sums = (0.0,) * 28
     kept = bounds
@@ -387,23 +377,23 @@ def magnitude_fit(
     iterations = 0
     how = _BEGIN
     gain = math.inf
-    end = 2
-    for _ in range(_MOST_STEPS):
+    end = UNFINISHED
+    for _ in range(_MAX_STEPS):
         if how == _NEWTON:
             promise, damping, d1, d2, d3, d4, d5, kept = _newton(
                 fit, sums, bounds, known, count, damping, work
             )
-            if not damping < _MOST_DAMPING:
+            if not damping < _MAX_DAMPING:
                 how = _EXPECT
-            elif promise * (1.0 + damping) < _PROMISE:
+            elif promise * (1.0 + damping) < _MIN_PROMISED_GAIN:
                 how = _LOOK
             else:
                 # The fit of this aim is the step, bent so that it keeps inside the bounds.
                 for j in range(b.size):
-                    u1 = exp(-b[j] * fit[0])
-                    u2 = exp(-b[j] * fit[1])
-                    aim[j] = (fit[2] + d1 - b[j] * fit[2] * d3) * u1 + (
-                        fit[3] + d2 - b[j] * fit[1] * fit[3] * d4
+                    u1 = exp(-b[j] * fit.slow)
+                    u2 = exp(-b[j] * fit.fast)
+                    aim[j] = (fit.slow_amplitude + d1 - b[j] * fit.slow_amplitude * d3) * u1 + (
+                        fit.fast_amplitude + d2 - b[j] * fit.fast * fit.fast_amplitude * d4
                     ) * u2
                 trial = variance * exp(min(max(d5, -_MAX_LOG_STEP), _MAX_LOG_STEP))
         if how in (_EXPECT, _LOOK):
@@ -412,66 +402,87 @@ def magnitude_fit(
             for j in range(b.size):
                 aim[j] = whole[j]
         if how in (_BEGIN, _LOOK):
-            tried = global_fit(b, root_weight, aim, box, n1, n2, degrees, table, work)
+            tried = global_fit(aimed, box)
         else:
-            r1 = min(max(fit[0], kept[6]), kept[7])
-            r2 = min(max(fit[1], kept[4]), kept[5])
+            r1 = min(max(fit.slow, kept.slow_low), kept.slow_high)
+            r2 = min(max(fit.fast, kept.fast_low), kept.fast_high)
             tried = refine(b, root_weight, aim, r1, r2, kept, table)
-            if tried[8] == 1:
+            if tried.end == MERGED:
                 tried = settle(b, root_weight, aim, tried, kept, table)
-        iterations += tried[7]
+        iterations += tried.iterations
         # The aim of a step from one pool is one pool but for rounding.
-        least = _ON_BOUND * (tried[2] + tried[3])
-        y1 = 0.0 if tried[2] < least and bounds[3] == 1.0 else tried[2]
-        y2 = 0.0 if tried[3] < least and bounds[2] == 0.0 else tried[3]
-        tried = tried[0], tried[1], y1, y2, tried[4], tried[5], tried[6], tried[7], tried[8]
+        least = _BOUND_TOLERANCE * (tried.slow_amplitude + tried.fast_amplitude)
+        y1 = 0.0 if tried.slow_amplitude < least and bounds.f_high == 1.0 else tried.slow_amplitude
+        y2 = 0.0 if tried.fast_amplitude < least and bounds.f_low == 0.0 else tried.fast_amplitude
+        tried = Fit(
+            tried.slow, tried.fast, y1, y2, tried.cost, tried.slow_seen, tried.fast_seen,
+            tried.iterations, tried.end,
+        )  # fmt: skip
         if how == _BEGIN:
             fit = tried
             if not known:
-                trial = tried[4] / degrees if degrees > 0.0 else math.nan
+                trial = tried.cost / degrees if degrees > 0.0 else math.nan
                 variance = trial
             if (
-                tried[8] == 2
-                or not tried[2] + tried[3] > 0.0
-                or not trial > _EXACT * power / total
+                tried.end == UNFINISHED
+                or not tried.slow_amplitude + tried.fast_amplitude > 0.0
+                or not trial > _MIN_VARIANCE_SHARE * power / total
             ):
                 return tried, variance
         elif how != _NEWTON and not known:
-            trial = (sums[3] + tried[4]) / count
+            trial = (sums[3] + tried.cost) / count
         there = _expect(
-            b, root_weight, signal, tried[0], tried[1], tried[2], tried[3], trial, coils, other
+            b,
+            root_weight,
+            signal,
+            tried.slow,
+            tried.fast,
+            tried.slow_amplitude,
+            tried.fast_amplitude,
+            trial,
+            coils,
+            other,
         )
         now = there[0] if known else there[0] - 0.5 * count * math.log(trial)
         gain = now - like
-        if gain > (_FOUND if how == _LOOK else _GAIN):
+        if gain > (_MIN_BASIN_GAIN if how == _LOOK else _MIN_STEP_GAIN):
             like = now
             fit = tried
             variance = trial
             whole, other = other, whole
             sums = there
-            if (fit[2] + fit[3]) ** 2 * total < _NOTHING * variance:
-                return (fit[0], fit[1], 0.0, 0.0, power, 0.0, 0.0, iterations, 0), variance
-            if not variance > _EXACT * power / total:
-                end = 0
+            if (
+                fit.slow_amplitude + fit.fast_amplitude
+            ) ** 2 * total < _MIN_SQUARED_SNR * variance:
+                none = Fit(fit.slow, fit.fast, 0.0, 0.0, power, 0.0, 0.0, iterations, CONVERGED)
+                return none, variance
+            if not variance > _MIN_VARIANCE_SHARE * power / total:
+                end = CONVERGED
                 break
-            damping = _LESS * damping if damping > _LEAST_DAMPING else 0.0
+            damping = _DAMPING_DECREASE * damping if damping > _MIN_DAMPING else 0.0
             # Hardly any gain, but not the last step: a flat valley.
-            how = _NEWTON if gain > _FOUND else _LOOK
+            how = _NEWTON if gain > _MIN_BASIN_GAIN else _LOOK
         elif how == _NEWTON:
-            damping = max(_MORE * damping, _LEAST_DAMPING)
+            damping = max(_DAMPING_INCREASE * damping, _MIN_DAMPING)
         elif how == _EXPECT:
             how = _LOOK
         else:
-            end = 0
+            end = CONVERGED
             break
-    if gain <= _STALLED:
-        end = 0
-    cost = squared_residual(b, root_weight, signal, fit[0], fit[1], fit[2], fit[3])
-    inside1 = fit[2] > 0.0 and bounds[6] < fit[0] < bounds[7]
-    inside2 = fit[3] > 0.0 and bounds[4] < fit[1] < bounds[5]
+    if gain <= _MAX_STALLED_GAIN:
+        end = CONVERGED
+    cost = squared_residual(
+        b, root_weight, signal, fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude
+    )
+    inside1 = fit.slow_amplitude > 0.0 and bounds.slow_low < fit.slow < bounds.slow_high
+    inside2 = fit.fast_amplitude > 0.0 and bounds.fast_low < fit.fast < bounds.fast_high
     seen1 = seen2 = 0.0
     _curvatures(work, fit, sums, known, count, 0.0)
     if _solve(work, 2, 0.0, 0.0, inside1, inside2):
-        seen1 = fit[2] * fit[2] * variance / work[0, 0]
-        seen2 = fit[3] * fit[3] * variance / work[1, 1]
-    return (fit[0], fit[1], fit[2], fit[3], cost, seen1, seen2, iterations, end), variance
+        seen1 = fit.slow_amplitude * fit.slow_amplitude * variance / work[0, 0]
+        seen2 = fit.fast_amplitude * fit.fast_amplitude * variance / work[1, 1]
+    best = Fit(
+        fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude, cost, seen1, seen2, iterations,
+        end,
+    )  # fmt: skip
+    return best, variance

@@ -1,4 +1,4 @@
-"""The descent of `ivimkit.kernels.two_pools` for many voxels side by side, one in each lane.
+"""The descent of `ivimkit.kernels.two_decays.descent` for many voxels, one in each SIMD lane.
 
 One voxel alone leaves most of a processor idle: sums over a few dozen b-values end in reductions
 from vectors to numbers, and the step behind them waits for its own divisions. Here the innermost
@@ -17,34 +17,32 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp
-from ivimkit.kernels.two_pools import (
-    APART,
-    CLOSE,
+from ivimkit.kernels.two_decays.fit import CONVERGED, MERGED, MIN_RATE_RATIO, UNFINISHED, Fit
+from ivimkit.kernels.two_decays.newton import (
+    BOUND_TOLERANCE,
     GAIN_TOLERANCE,
-    HOPEFUL,
+    MAX_DAMPED_STEPS,
+    MAX_INVERSE_DETERMINANT,
     MAX_ITERATIONS,
+    MAX_PROMISED_GAINS,
+    MAX_SETTLED_ROUNDINGS,
     MAX_STEP,
-    ON_BOUND,
-    PATIENCE,
-    ROUNDING,
-    SAME_FAST,
-    SAME_SLOW,
-    SETTLED,
-    SINGULAR,
-    SLOW,
+    MIN_DAMPED_GAIN,
+    MIN_RATIO_TO_CROSS,
+    ROUNDING_SHARE,
+    SAME_FAST_TOLERANCE,
+    SAME_SLOW_TOLERANCE,
     STEP_TOLERANCE,
-    Fit,
     detectability,
     promised,
     response,
     second_order,
 )
 
-__all__ = ["LANES", "SCRATCH", "SIZE", "begin", "has_ended", "pass_over", "read", "step"]
+__all__ = ["LANES", "SCRATCH", "begin", "has_ended", "pass_over", "read", "step"]
 
 LANES = 16
-"""Voxels side by side. The compiler leaves loops that are shorter as they are."""
-
+"""Voxels of a batch. The compiler leaves loops that are shorter as they are."""
 # Where the rows of LANES numbers begin in the flat array of a state. Sums of constants: the
 # compiler sees that the rows do not overlap, and checks nothing at run time.
 _R1 = 0 * LANES
@@ -83,8 +81,9 @@ SCRATCH = 31 * LANES
 _SUMS = 16
 SIZE = SCRATCH + _SUMS * LANES
 """Numbers in a state."""
-
+# Ends as they stand in a state, which holds floats.
 _RUNNING = -1.0
+_CONVERGED, _MERGED, _UNFINISHED = float(CONVERGED), float(MERGED), float(UNFINISHED)
 
 
 @inlined
@@ -235,7 +234,7 @@ def _amplitudes(
         (s0 > 0.0)
         & (f_low * s0 < fast)
         & (fast < f_high * s0)
-        & (inverse * g11 * g22 < SINGULAR)
+        & (inverse * g11 * g22 < MAX_INVERSE_DETERMINANT)
         & (inverse > 0.0)
     )
     p1 = q1 + g11 * a1 + g12 * a2
@@ -267,7 +266,7 @@ def _box_step(
     g1: float, g2: float, h11: float, h12: float, h22: float,
     low1: float, high1: float, low2: float, high2: float,
 ) -> tuple[float, float]:  # fmt: skip
-    """Minimise g.d + d.H.d / 2 over a box, like `ivimkit.kernels.two_pools._box_step`."""
+    """Minimise g.d + d.H.d / 2 over a box, like `ivimkit.kernels.two_decays.descent._box_step`."""
     det = 1.0 / (h11 * h22 - h12 * h12)
     d1 = -(h22 * g1 - h12 * g2) * det
     d2 = -(h11 * g2 - h12 * g1) * det
@@ -297,7 +296,7 @@ def step(
     r2_low: float,
     r2_high: float,
 ) -> None:
-    """Do in every lane what `ivimkit.kernels.two_pools.descend` does after a pass.
+    """Do in every lane what `ivimkit.kernels.two_decays.descent.descend` does after a pass.
 
     Parameters
     ----------
@@ -329,16 +328,16 @@ def step(
         damping = state[_DAMPING + k]
         count = state[_COUNT + k] + 1.0
         energy = cost if count == 1.0 else state[_ENERGY + k]
-        noise = ROUNDING * energy
+        noise = ROUNDING_SHARE * energy
         d1, d2, inverse, inside, z1, z2, over = _amplitudes(
             q1, q2, g11, g12, g22, a1, a2, f_low, f_high
         )
         cost += d1 * (g11 * d1 + g12 * d2 - 2.0 * q1) + d2 * (g12 * d1 + g22 * d2 - 2.0 * q2)
         rejected = cost > best + noise
         # What a step needs, at the new amplitudes.
-        settled = (best - cost <= SETTLED * noise) & (count > 2.0) & (damping == 0.0)
+        settled = (best - cost <= MAX_SETTLED_ROUNDINGS * noise) & (count > 2.0) & (damping == 0.0)
         slow = state[_SLOWLY + k]
-        slowly = (damping > 0.0) & (best - cost < SLOW * cost)
+        slowly = (damping > 0.0) & (best - cost < MIN_DAMPED_GAIN * cost)
         slow_new = slow + 1.0 if slowly else 0.0
         slow = slow if rejected else slow_new
         x1 = state[_R1 + k]
@@ -408,7 +407,7 @@ def step(
             g1, g2, h11 * (1.0 + damping), h12, h22 * (1.0 + damping),
             r1_low - x1, r1_high - x1, *_in_logarithm(x2, r2_low, r2_high),
         )  # fmt: skip
-        crossing = (x1 + d1 > x2 * (1.0 + d2)) & (x2 > CLOSE * x1)
+        crossing = (x1 + d1 > x2 * (1.0 + d2)) & (x2 > MIN_RATIO_TO_CROSS * x1)
         cut = 0.5 * (x2 - x1) / (d1 - x2 * d2)
         cut = cut if crossing else 1.0
         d1 *= cut
@@ -417,8 +416,8 @@ def step(
         gain = promised(g1, g2, h11, h12, h22, d1, d2)
         r1 = _inside(x1 + d1, r1_low, r1_high)
         r2 = x2 * (2.0 + d2) / (2.0 - d2)
-        r2 = r2_low if r2 <= r2_low * (1.0 + ON_BOUND) else r2
-        r2 = r2_high if r2 >= r2_high * (1.0 - ON_BOUND) else r2
+        r2 = r2_low if r2 <= r2_low * (1.0 + BOUND_TOLERANCE) else r2
+        r2 = r2_high if r2 >= r2_high * (1.0 - BOUND_TOLERANCE) else r2
         d2x = d2 * x2
         a1 = y1 + t11 * d1 + t12 * d2x
         a2 = y2 + t21 * d1 + t22 * d2x
@@ -430,25 +429,25 @@ def step(
         off2 = r2 - known2
         off1 = off1 if off1 > 0.0 else -off1
         off2 = off2 if off2 > 0.0 else -off2
-        same = (off1 < SAME_SLOW * known1) & (off2 < SAME_FAST * known2)
-        hopeless = free & (best - HOPEFUL * gain > state[_LIMIT + k])
+        same = (off1 < SAME_SLOW_TOLERANCE * known1) & (off2 < SAME_FAST_TOLERANCE * known2)
+        hopeless = free & (best - MAX_PROMISED_GAINS * gain > state[_LIMIT + k])
         long1 = d1 if d1 > 0.0 else -d1
         long2 = d2x if d2x > 0.0 else -d2x
         small = (long1 <= STEP_TOLERANCE * x1) & (long2 <= STEP_TOLERANCE * x2)
         there = free & (small | (2.0 * gain <= GAIN_TOLERANCE * best))
-        end = 2.0 if count >= MAX_ITERATIONS else _RUNNING
-        end = 0.0 if there else end
-        end = 2.0 if same | hopeless else end
-        end = 1.0 if r2 < APART * r1 else end
-        stepped = there & (not (same | hopeless)) & (not (r2 < APART * r1))
+        end = _UNFINISHED if count >= MAX_ITERATIONS else _RUNNING
+        end = _CONVERGED if there else end
+        end = _UNFINISHED if same | hopeless else end
+        end = _MERGED if r2 < MIN_RATE_RATIO * r1 else end
+        stepped = there & (not (same | hopeless)) & (not (r2 < MIN_RATE_RATIO * r1))
         stopped = (not rejected) & (settled | (not (move1 | move2)))
-        end = 0.0 if stopped else end
-        crawling = (not rejected) & (slow == PATIENCE)
-        end = 2.0 if crawling else end
+        end = _CONVERGED if stopped else end
+        crawling = (not rejected) & (slow == MAX_DAMPED_STEPS)
+        end = _UNFINISHED if crawling else end
         stuck = rejected & (damping > 1e8)
-        end = 0.0 if stuck else end
+        end = _CONVERGED if stuck else end
         s0 = a1 + a2
-        slack = 0.0 if inside else ON_BOUND * s0
+        slack = 0.0 if inside else BOUND_TOLERANCE * s0
         good = (s0 >= 0.0) & (f_low * s0 - slack <= a2) & (a2 <= f_high * s0 + slack)
         stepped = stepped & (not stopped) & (not crawling) & (not stuck) & good
         lower = best - 2.0 * gain
@@ -506,7 +505,7 @@ def begin(
     known2: float,
     limit: float,
 ) -> None:
-    """Let a descent begin in lane `k`, with the arguments of `two_pools.descend`."""
+    """Let a descent begin in lane `k`, with the arguments of `descent.descend`."""
     state[_R1 + k] = r1
     state[_R2 + k] = r2
     state[_A1 + k] = 0.0
@@ -529,7 +528,7 @@ def has_ended(state: NDArray[np.float64], k: int) -> bool:
 @inlined
 def read(state: NDArray[np.float64], k: int) -> tuple[Fit, float]:
     """Return what the descent in lane `k` found, and the squared norm of the signal."""
-    fit = (
+    fit = Fit(
         state[_X1 + k],
         state[_X2 + k],
         state[_Y1 + k],

@@ -4,7 +4,7 @@ The amplitudes are eliminated (`amplitudes`), which leaves two rates. Their mini
 Newton steps with the exact Hessian of the projected cost; bounds on the rates are an active set
 (the quadratic model is minimised on the box), not a clipping of the step. One pass over the
 b-values gives what depends on the signal: seven sums. The Gram matrix of the two decays and its
-derivatives depend on the rates alone and come from `ivimkit.kernels.atoms.moments`.
+derivatives depend on the rates alone and come from `ivimkit.kernels.two_decays.atoms.moments`.
 
 References
 ----------
@@ -15,90 +15,47 @@ applications. Inverse Problems 2003;19:R1. doi:10.1088/0266-5611/19/2/201
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.amplitudes import solve_amplitudes
-from ivimkit.kernels.atoms import moments
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.precision import data_loop, in_single
+from ivimkit.kernels.two_decays.amplitudes import solve_amplitudes
+from ivimkit.kernels.two_decays.atoms import moments
+from ivimkit.kernels.two_decays.fit import CONVERGED, MERGED, MIN_RATE_RATIO, UNFINISHED, Box, Fit
+from ivimkit.kernels.two_decays.newton import (
+    BOUND_TOLERANCE,
+    GAIN_TOLERANCE,
+    MAX_DAMPED_STEPS,
+    MAX_INVERSE_DETERMINANT,
+    MAX_ITERATIONS,
+    MAX_PROMISED_GAINS,
+    MAX_SETTLED_ROUNDINGS,
+    MAX_STEP,
+    MIN_DAMPED_GAIN,
+    MIN_RATIO_TO_CROSS,
+    ROUNDING_SHARE,
+    SAME_FAST_TOLERANCE,
+    SAME_SLOW_TOLERANCE,
+    STEP_TOLERANCE,
+    detectability,
+    promised,
+    response,
+    second_order,
+)
 
-__all__ = [
-    "APART",
-    "CLOSE",
-    "GAIN_TOLERANCE",
-    "GONE",
-    "HOPEFUL",
-    "MAX_ITERATIONS",
-    "MAX_STEP",
-    "NOTHING",
-    "ON_BOUND",
-    "PATIENCE",
-    "ROUNDING",
-    "SAME_FAST",
-    "SAME_SLOW",
-    "SETTLED",
-    "SINGLE",
-    "SINGLE_CONSTANTS",
-    "SINGULAR",
-    "SLOW",
-    "STEP_TOLERANCE",
-    "Box",
-    "Fit",
-    "descend",
-    "detectability",
-    "promised",
-    "refine",
-    "response",
-    "second_order",
-    "squared_residual",
-]
+__all__ = ["descend", "refine", "squared_residual"]
 
-Box: TypeAlias = tuple[float, float, float, float, float, float, float, float]
-"""Lower and upper bounds of S0, f, fast rate, slow rate."""
+_N_INEXACT_PASSES = 0
 
-Fit: TypeAlias = tuple[float, float, float, float, float, float, float, int, int]
-"""Slow and fast rate, their amplitudes, cost, detectabilities, iterations, end: see `descend`."""
-
-GONE = 1e9
-"""Rate in mm^2/s of a pool without signal at any b > 0."""
-
-APART = 1.02
-"""Rates with a smaller ratio are one pool."""
-
-# What follows decides when a descent ends, here and in `ivimkit.kernels.lanes`.
-MAX_ITERATIONS = 40
-# A Newton step below this (relative in r1, in units of ln r2) leaves an error of its square.
-STEP_TOLERANCE = 1e-5
-# A step that promises less than this share of the cost is below 1e-4 standard deviations.
-GAIN_TOLERANCE = 1e-9
-CLOSE = 1.2
-# Largest step d of the fast rate r, to r (2 + d) / (2 - d): a factor of 4.5.
-MAX_STEP = 1.27
-# A descent ends if it would have to gain more than this many times what its next step promises
-# (2.0 is just that) to reach the cost it is to beat.
-HOPEFUL = 20.0
-# So many damped steps in a row, each with less than this relative gain, interrupt the descent; a
-# large damping that is no longer needed takes fewer to go.
-SLOW = 1e-6
-PATIENCE = 8
-ON_BOUND = 1e-12
-# Share of the squared norm of the signal that is rounding, the share of that which a descent that
-# has settled still gains, and how many of its first passes have a cost that is not exact.
-ROUNDING = 1e-14
-SETTLED = 1.0
-_INEXACT = 0
-# Inverse determinant of the two decays, normalised, beyond which they are one.
-SINGULAR = 1e15
-# Squared norm of a decay that is gone at every b-value: `exp` ends at 1e-152.
-NOTHING = 1e-200
-# Rates this close, relative, to a known minimum will end there.
-SAME_SLOW = 0.05
-SAME_FAST = 0.25
+# In single precision the first cost, that of a signal of which nothing is explained yet, is the
+# difference of large numbers; those after it are sums of small squares.
+in_single(__name__, ROUNDING_SHARE=1e-6, MAX_SETTLED_ROUNDINGS=0.0, _N_INEXACT_PASSES=1)
 
 
+@data_loop
 @inlined
 def _sums(
     b: NDArray[np.float64],
@@ -165,90 +122,6 @@ def _box_step(
     return (x1, x2) if value_x <= value_y else (y1, y2)
 
 
-@inlined
-def second_order(
-    y1: float, y2: float, d1: float, d2: float,
-    qb1: float, qb2: float, qbb1: float, qbb2: float,
-    gb11: float, gb12: float, gb22: float,
-    gbb11: float, gbb12: float, gbb22: float,
-) -> tuple[float, ...]:  # fmt: skip
-    """Return slopes and second derivatives of half the cost at the amplitudes y.
-
-    These are g1, g2 by the rates; c_kl by amplitude k and rate l; m11, m12, m22 by the rates as
-    in Gauss and Newton's method; what the curvature of the decays adds to m11 and m22. The sums qb
-    and qbb are those at the amplitudes y - d.
-    """
-    # Products of the residual with b e and b^2 e at the new amplitudes.
-    u1 = qb1 - gb11 * d1 - gb12 * d2
-    u2 = qb2 - gb12 * d1 - gb22 * d2
-    v1 = qbb1 - gbb11 * d1 - gbb12 * d2
-    v2 = qbb2 - gbb12 * d1 - gbb22 * d2
-    return (
-        y1 * u1, y2 * u2,
-        u1 - y1 * gb11, -y2 * gb12, -y1 * gb12, u2 - y2 * gb22,
-        y1 * y1 * gbb11, y1 * y2 * gbb12, y2 * y2 * gbb22,
-        -y1 * v1, -y2 * v2,
-    )  # fmt: skip
-
-
-@inlined
-def response(
-    g11: float, g12: float, g22: float, inverse: float,
-    c11: float, c12: float, c21: float, c22: float,
-) -> tuple[float, float, float, float]:  # fmt: skip
-    """Return how free amplitudes follow a change of the rates: t = -G^-1 c."""
-    return (
-        -(g22 * c11 - g12 * c21) * inverse,
-        -(g22 * c12 - g12 * c22) * inverse,
-        -(g11 * c21 - g12 * c11) * inverse,
-        -(g11 * c22 - g12 * c12) * inverse,
-    )
-
-
-@inlined
-def promised(
-    g1: float, g2: float, h11: float, h12: float, h22: float, d1: float, d2: float
-) -> float:
-    """Return by how much half the cost falls in a step d, if it is a parabola."""
-    return -(g1 * d1 + g2 * d2) - 0.5 * (h11 * d1 * d1 + h22 * d2 * d2) - h12 * d1 * d2
-
-
-@inlined
-def detectability(
-    g11: float, g12: float, g22: float,
-    c11: float, c12: float, c21: float, c22: float,
-    m11: float, m12: float, m22: float,
-    a1: float, a2: float,
-) -> tuple[float, float]:  # fmt: skip
-    """Return a1^2 and a2^2 over their variances, in units of the noise variance.
-
-    The variances are the marginal ones of the Gauss-Newton matrix, rates included; a row and
-    column of zeros (a rate that is fixed or at a bound) drops out. No branches: it serves lanes.
-    """
-    both = (m11 > 0.0) & (m22 > 0.0)
-    m12 = m12 if both else 0.0
-    m11 = m11 if m11 > 0.0 else 1.0
-    m22 = m22 if m22 > 0.0 else 1.0
-    det = m11 * m22 - m12 * m12
-    over = 1.0 / det
-    s11 = g11 - (c11 * c11 * m22 - 2.0 * c11 * c12 * m12 + c12 * c12 * m11) * over
-    s22 = g22 - (c21 * c21 * m22 - 2.0 * c21 * c22 * m12 + c22 * c22 * m11) * over
-    s12 = g12 - (c11 * c21 * m22 - (c11 * c22 + c12 * c21) * m12 + c12 * c22 * m11) * over
-    info = s11 * s22 - s12 * s12
-    apart = det > 1e-14 * m11 * m22
-    # Without information both are 0 times infinity.
-    known = apart & (info > 0.0)
-    over = 1.0 / (s11 * s22)
-    seen1 = a1 * a1 * info * s11 * over
-    seen1 = seen1 if known & (s22 > 0.0) else 0.0
-    seen2 = a2 * a2 * info * s22 * over
-    seen2 = seen2 if known & (s11 > 0.0) else 0.0
-    # The fast pool may have no signal that could be taken for that of the slow one.
-    gone = g22 < NOTHING
-    only1 = a1 * a1 * s11 if apart & (s11 > 0.0) else 0.0
-    return only1 if gone else seen1, 0.0 if gone else seen2
-
-
 @device
 def descend(
     b: NDArray[np.float64],
@@ -279,7 +152,7 @@ def descend(
         Cost to beat, infinite if there is none: a descent that is on the way to a minimum above
         it ends early.
     table : ndarray, shape (n_rows, n)
-        `ivimkit.kernels.atoms.Dictionary.table`.
+        `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
 
     Returns
     -------
@@ -305,7 +178,7 @@ def descend(
     g1 = g2 = h11 = h12 = h22 = 0.0
     t11 = t12 = t21 = t22 = 0.0
     m11 = m12 = m22 = gb11 = gb12 = gb22 = g11 = g12 = g22 = 0.0
-    end = 2
+    end = UNFINISHED
     iterations = 0
     slow = 0
     while iterations < MAX_ITERATIONS:
@@ -315,7 +188,7 @@ def descend(
         g12, gb12, gbb12 = moments(table, r1 + r2)
         g22, gb22, gbb22 = moments(table, r2 + r2)
         if iterations == 1:
-            noise = ROUNDING * cost
+            noise = ROUNDING_SHARE * cost
         # Solving for the change of the amplitudes keeps digits that p - G a would cancel.
         inverse = 1.0 / (g11 * g22 - g12 * g12)
         d1 = (g22 * q1 - g12 * q2) * inverse
@@ -325,7 +198,7 @@ def descend(
         s0 = a1 + d1 + a2 + d2
         fast = a2 + d2
         inside = s0_low < s0 < s0_high and f_low * s0 < fast < f_high * s0
-        if not (inside and inverse * g11 * g22 < SINGULAR and inverse > 0.0):
+        if not (inside and inverse * g11 * g22 < MAX_INVERSE_DETERMINANT and inverse > 0.0):
             p1 = q1 + g11 * a1 + g12 * a2
             p2 = q2 + g12 * a1 + g22 * a2
             n1, n2, free, z1, z2 = solve_amplitudes(
@@ -337,12 +210,14 @@ def descend(
         if cost > best + noise:
             damping = max(10.0 * damping, 0.01)
             if damping > 1e8:
-                end = 0
+                end = CONVERGED
                 break
         else:
-            settled = best - cost <= SETTLED * noise and iterations > 2 and damping == 0.0
+            settled = (
+                best - cost <= MAX_SETTLED_ROUNDINGS * noise and iterations > 2 and damping == 0.0
+            )
             # A curved valley floor: the steps are short and what they still gain is nothing.
-            slow = slow + 1 if damping > 0.0 and best - cost < SLOW * cost else 0
+            slow = slow + 1 if damping > 0.0 and best - cost < MIN_DAMPED_GAIN * cost else 0
             best = cost
             damping = 0.1 * damping if damping > 1e-3 else 0.0
             x1, x2 = r1, r2
@@ -386,10 +261,10 @@ def descend(
                 damping = max(damping, 1e-3)
                 h11 += (1e-3 - lowest) * scale1
                 h22 += (1e-3 - lowest) * scale2
-            if slow == PATIENCE:
+            if slow == MAX_DAMPED_STEPS:
                 break
-            if settled or (iterations > _INEXACT and not (move1 or move2)):
-                end = 0
+            if settled or (iterations > _N_INEXACT_PASSES and not (move1 or move2)):
+                end = CONVERGED
                 break
         s11 = h11 * (1.0 + damping)
         s22 = h22 * (1.0 + damping)
@@ -404,7 +279,7 @@ def descend(
             max(2.0 * (r2_low - x2) / (r2_low + x2), -MAX_STEP),
             min(2.0 * (r2_high - x2) / (r2_high + x2), MAX_STEP),
         )
-        if x1 + d1 > x2 * (1.0 + d2) and x2 > CLOSE * x1:
+        if x1 + d1 > x2 * (1.0 + d2) and x2 > MIN_RATIO_TO_CROSS * x1:
             # Far from each other, the rates would cross: they meet half way at most.
             cut = 0.5 * (x2 - x1) / (d1 - x2 * d2)
             d1 *= cut
@@ -414,31 +289,34 @@ def descend(
         r1 = min(max(x1 + d1, r1_low), r1_high)
         # Like exp(d2) up to the second order, which is what a Newton step in ln r2 needs.
         r2 = x2 * (2.0 + d2) / (2.0 - d2)
-        if r2 <= r2_low * (1.0 + ON_BOUND):
+        if r2 <= r2_low * (1.0 + BOUND_TOLERANCE):
             r2 = r2_low
-        elif r2 >= r2_high * (1.0 - ON_BOUND):
+        elif r2 >= r2_high * (1.0 - BOUND_TOLERANCE):
             r2 = r2_high
         d2 *= x2
         a1 = y1 + t11 * d1 + t12 * d2
         a2 = y2 + t21 * d1 + t22 * d2
-        if r2 < APART * r1:
-            end = 1
+        if r2 < MIN_RATE_RATIO * r1:
+            end = MERGED
             break
-        same = abs(r1 - known1) < SAME_SLOW * known1 and abs(r2 - known2) < SAME_FAST * known2
-        if same and iterations > _INEXACT:
+        same = (
+            abs(r1 - known1) < SAME_SLOW_TOLERANCE * known1
+            and abs(r2 - known2) < SAME_FAST_TOLERANCE * known2
+        )
+        if same and iterations > _N_INEXACT_PASSES:
             break
-        if damping == 0.0 and best - HOPEFUL * gain > limit:
+        if damping == 0.0 and best - MAX_PROMISED_GAINS * gain > limit:
             break
         small = abs(d1) <= STEP_TOLERANCE * x1 and abs(d2) <= STEP_TOLERANCE * x2
         if (
             damping == 0.0
-            and iterations > _INEXACT
+            and iterations > _N_INEXACT_PASSES
             and (small or 2.0 * gain <= GAIN_TOLERANCE * best)
         ):
             s0 = a1 + a2
-            end = 0
+            end = CONVERGED
             # On an edge, rounding must not say on which side of it the last step ends.
-            slack = ON_BOUND * s0 if free < 2 else 0.0
+            slack = BOUND_TOLERANCE * s0 if free < 2 else 0.0
             low, high = f_low * s0 - slack, f_high * s0 + slack
             if s0_low - slack <= s0 <= s0_high + slack and low <= a2 <= high:
                 x1, x2, y1, y2 = r1, r2, a1, a2
@@ -451,7 +329,7 @@ def descend(
         -free1 * y1 * gb11, -free2 * y2 * gb12, -free1 * y1 * gb12, -free2 * y2 * gb22,
         free1 * m11, free1 * free2 * m12, free2 * m22, y1, y2,
     )  # fmt: skip
-    return x1, x2, y1, y2, best, seen1, seen2, iterations, end
+    return Fit(x1, x2, y1, y2, best, seen1, seen2, iterations, end)
 
 
 @device
@@ -468,6 +346,7 @@ def refine(
     return descend(b, root_weight, signal, r1, r2, box, -1.0, -1.0, math.inf, table)
 
 
+@data_loop
 @device
 def squared_residual(
     b: NDArray[np.float64],
@@ -485,11 +364,3 @@ def squared_residual(
         residual *= root_weight[j]
         cost += residual * residual
     return cost
-
-
-SINGLE = (_sums, squared_residual)
-"""Functions that may compute in the single precision of their arrays: passes over the b-values."""
-
-SINGLE_CONSTANTS = {"ROUNDING": 1e-6, "SETTLED": 0.0, "_INEXACT": 1}
-"""What the constants of this module are then. The first cost, that of a signal of which nothing is
-explained yet, is the difference of large numbers; those after it are sums of small squares."""

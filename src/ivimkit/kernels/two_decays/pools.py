@@ -10,49 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
-from ivimkit.kernels.two_pools import APART, GONE, Box, Fit
+from ivimkit.kernels.two_decays.fit import INSTANT_RATE, MIN_RATE_RATIO, UNFINISHED, Box, Fit
+from ivimkit.kernels.two_decays.options import DEGREES, FAST, FRACTION, S0, SLOW
 from ivimkit.status import FitStatus
 
-__all__ = ["EXTRA", "pool_bounds", "pool_options", "store_pools"]
+__all__ = ["pool_bounds", "store_pools"]
 
-EXTRA = 7
-"""Position of a method's own numbers behind those of `pool_options`."""
-
-_SLOWEST = 1e-6
+_MIN_FAST_RATE = 1e-6
 # Flags of FitStatus, which stands in a layer that knows no numba.
 _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
 _NOT_CONVERGED = int(FitStatus.NOT_CONVERGED)
 _PERFUSION_NOT_DETECTED = int(FitStatus.PERFUSION_NOT_DETECTED)
 _TISSUE_NOT_DETECTED = int(FitStatus.TISSUE_NOT_DETECTED)
 # An amplitude is seen if it differs from 0 by this many standard deviations (5 % level).
-_DETECTED = 1.959964**2
+_MIN_DETECTABILITY = 1.959964**2
 # A share of the signal that is rounding, however little noise there is.
-_NOTHING = 1e-8
+_MIN_AMPLITUDE_SHARE = 1e-8
 # What is this close to its bound, relative, is on it: rounding may put the two apart.
-_ON_BOUND = 1e-7
-
-
-def pool_options(
-    positions: tuple[int, int, int, int], n_slow: int, n_fast: int, degrees: int, *extra: float
-) -> NDArray[np.float64]:
-    """Return the options array that `pool_bounds` and `store_pools` read.
-
-    Parameters
-    ----------
-    positions : tuple of int
-        Positions of S0, fraction, fast and slow rate among the model's parameters; -1 for none.
-    n_slow, n_fast : int
-        Number of slow and of fast rates in the dictionary.
-    degrees : int
-        Degrees of freedom of the residual.
-    *extra : float
-        A method's own numbers, from position `EXTRA` on.
-
-    Returns
-    -------
-    ndarray, shape (EXTRA + number of extra values,)
-    """
-    return np.array([*positions, n_slow, n_fast, degrees, *extra], dtype=np.float64)
+_BOUND_TOLERANCE = 1e-7
 
 
 @device
@@ -60,15 +35,20 @@ def pool_bounds(
     lower: NDArray[np.float64], upper: NDArray[np.float64], options: NDArray[np.float64]
 ) -> Box:
     """Return lower and upper bounds of S0, f, fast rate and slow rate; equal ones if missing."""
-    i_s0, i_f, i_fast, i_slow = int(options[0]), int(options[1]), int(options[2]), int(options[3])
+    i_s0, i_f, i_fast, i_slow = (
+        int(options[S0]),
+        int(options[FRACTION]),
+        int(options[FAST]),
+        int(options[SLOW]),
+    )
     # The fast rate is searched in its logarithm.
-    return (
+    return Box(
         lower[i_s0],
         upper[i_s0],
         lower[i_f] if i_f >= 0 else 0.0,
         upper[i_f] if i_f >= 0 else 0.0,
-        max(lower[i_fast], _SLOWEST) if i_fast >= 0 else GONE,
-        max(upper[i_fast], _SLOWEST) if i_fast >= 0 else GONE,
+        max(lower[i_fast], _MIN_FAST_RATE) if i_fast >= 0 else INSTANT_RATE,
+        max(upper[i_fast], _MIN_FAST_RATE) if i_fast >= 0 else INSTANT_RATE,
         lower[i_slow],
         upper[i_slow],
     )
@@ -77,9 +57,9 @@ def pool_bounds(
 @inlined
 def _on_bound(value: float, low: float, high: float) -> float:
     """Return a rate or a fraction, or the bound that it is on."""
-    if abs(value - low) <= _ON_BOUND * low:
+    if abs(value - low) <= _BOUND_TOLERANCE * low:
         return low
-    return high if abs(value - high) <= _ON_BOUND * high else value
+    return high if abs(value - high) <= _BOUND_TOLERANCE * high else value
 
 
 @device
@@ -94,9 +74,9 @@ def store_pools(
     Parameters
     ----------
     fit : tuple
-        As `ivimkit.kernels.two_pools.refine` returns it.
+        As `ivimkit.kernels.two_decays.descent.refine` returns it.
     options : ndarray
-        As `pool_options` makes it.
+        As `ivimkit.kernels.two_decays.options.two_decay_options` makes it.
     box : tuple of float
         As `pool_bounds` returns it.
     out : ndarray, shape (n_par + 2,)
@@ -108,31 +88,36 @@ def store_pools(
         A sum of `ivimkit.status.FitStatus` flags.
     """
     r1, r2, a1, a2, cost, seen1, seen2, iterations, end = fit
-    if end == 2:
+    if end == UNFINISHED:
         return _NOT_CONVERGED
     s0 = a1 + a2
     if not s0 > 0.0:
         return _NO_SIGNAL
-    i_s0, i_f, i_fast, i_slow = int(options[0]), int(options[1]), int(options[2]), int(options[3])
+    i_s0, i_f, i_fast, i_slow = (
+        int(options[S0]),
+        int(options[FRACTION]),
+        int(options[FAST]),
+        int(options[SLOW]),
+    )
     # The rate of a pool that is not there keeps its side of the other.
-    if a1 == 0.0 and box[6] < box[7]:
-        r1 = max(min(r1, r2 / APART), box[6])
-    if a2 == 0.0 and box[4] < box[5]:
-        r2 = min(max(r2, APART * r1), box[5])
-    r1 = _on_bound(r1, box[6], box[7])
-    r2 = _on_bound(r2, box[4], box[5])
-    out[i_s0] = min(max(s0, box[0]), box[1])
+    if a1 == 0.0 and box.slow_low < box.slow_high:
+        r1 = max(min(r1, r2 / MIN_RATE_RATIO), box.slow_low)
+    if a2 == 0.0 and box.fast_low < box.fast_high:
+        r2 = min(max(r2, MIN_RATE_RATIO * r1), box.fast_high)
+    r1 = _on_bound(r1, box.slow_low, box.slow_high)
+    r2 = _on_bound(r2, box.fast_low, box.fast_high)
+    out[i_s0] = min(max(s0, box.s0_low), box.s0_high)
     out[i_slow] = r1
     if i_f >= 0:
-        out[i_f] = _on_bound(min(max(a2 / s0, box[2]), box[3]), box[2], box[3])
+        out[i_f] = _on_bound(min(max(a2 / s0, box.f_low), box.f_high), box.f_low, box.f_high)
     if i_fast >= 0:
         out[i_fast] = r2
     out[-2] = cost
     out[-1] = iterations
     code = 0
-    noise = cost / options[6] if options[6] > 0.0 else 0.0
-    if i_fast >= 0 and (a2 <= _NOTHING * s0 or seen2 < _DETECTED * noise):
+    noise = cost / options[DEGREES] if options[DEGREES] > 0.0 else 0.0
+    if i_fast >= 0 and (a2 <= _MIN_AMPLITUDE_SHARE * s0 or seen2 < _MIN_DETECTABILITY * noise):
         code |= _PERFUSION_NOT_DETECTED
-    if i_f >= 0 and (a1 <= _NOTHING * s0 or seen1 < _DETECTED * noise):
+    if i_f >= 0 and (a1 <= _MIN_AMPLITUDE_SHARE * s0 or seen1 < _MIN_DETECTABILITY * noise):
         code |= _TISSUE_NOT_DETECTED
     return code

@@ -7,8 +7,8 @@ import pytest
 
 from drivers import refine_all
 from ivimkit.engine.bind import bind
-from ivimkit.kernels.atoms import build_dictionary
-from ivimkit.kernels.two_pools import refine, squared_residual
+from ivimkit.kernels.two_decays.atoms import build_dictionary
+from ivimkit.kernels.two_decays.descent import refine, squared_residual
 from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST
 
 B = np.zeros(24)

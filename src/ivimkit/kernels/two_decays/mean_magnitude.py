@@ -23,23 +23,26 @@ from numpy.typing import NDArray
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.noise_floor import geometric_share, magnitude_mean
-from ivimkit.kernels.search import global_fit
-from ivimkit.kernels.two_pools import Box, Fit, squared_residual
+from ivimkit.kernels.two_decays.descent import squared_residual
+from ivimkit.kernels.two_decays.fit import UNFINISHED, Box, Fit, with_cost
+from ivimkit.kernels.two_decays.options import DEGREES, N_SLOW
+from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
+from ivimkit.kernels.two_decays.search import global_fit
+from ivimkit.kernels.voxel import Voxel, with_signal
 
-__all__ = ["N_EXCESS", "excess_tables", "mean_magnitude_fit"]
+__all__ = ["N_EXCESS", "excess_tables", "mean_magnitude_fit", "mean_magnitude_scratch"]
 
 N_EXCESS = 257
 """Number of entries of each table of `excess_tables`."""
-
 # From this signal to noise on, times the root of the number of coils, the series is enough.
-_END = 16.0
-_MOST_ROUNDS = 60
+_TABLE_END = 16.0
+_MAX_ROUNDS = 60
 # Largest change of the signal, in squared standard deviations of a mean, that ends the turns.
-_AGREED = 1e-12
+_AGREEMENT_TOLERANCE = 1e-12
 # Noise variance over the mean square of the signal below which noise is rounding.
-_EXACT = 1e-12
+_MIN_VARIANCE_SHARE = 1e-12
 # Share of the noise variance of a channel that a magnitude has in air: 2 - pi / 2.
-_LEAST_SHARE = 0.429
+_MIN_SHARE_IN_AIR = 0.429
 
 
 def excess_tables(
@@ -62,7 +65,7 @@ def excess_tables(
         The step of the tables, the number of values, where the table of each value starts,
         and the tables: average less signal, for a noise of 1.
     """
-    step = _END * math.sqrt(coils) / (N_EXCESS - 1)
+    step = _TABLE_END * math.sqrt(coils) / (N_EXCESS - 1)
     signal = np.asarray(step * np.arange(N_EXCESS), dtype=np.float64)
     mean = magnitude_mean(signal, coils)
     kinds = list(dict.fromkeys(zip(directions.tolist(), repeats.tolist(), strict=True)))
@@ -90,57 +93,40 @@ def _excess(ratio: float, column: int, options: NDArray[np.float64], first: int)
     return excess_here
 
 
+def mean_magnitude_scratch(n_b: int, search: int) -> int:
+    """Return how many numbers of scratch `mean_magnitude_fit` needs, with those of the search."""
+    return search + n_b
+
+
 @device
-def mean_magnitude_fit(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    coils: float,
-    box: Box,
-    n1: int,
-    n2: int,
-    degrees: float,
-    options: NDArray[np.float64],
-    first: int,
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> tuple[Fit, float]:
+def mean_magnitude_fit(voxel: Voxel, coils: float, first: int, box: Box) -> tuple[Fit, float]:
     """Fit means of magnitudes inside the bounds.
 
     Parameters
     ----------
-    b, root_weight, signal : ndarray, shape (n_b,)
-        b-values in s/mm^2, square roots of the weights, means of magnitudes.
-    sigma : float
-        Standard deviation of the noise in each channel of one volume; estimated, too, where it is
-        not > 0.
+    voxel : Voxel
+        As for `ivimkit.kernels.two_decays.search.global_fit`, with means of magnitudes as its
+        signal, and scratch of `mean_magnitude_scratch`. Where sigma, the standard deviation of the
+        noise in each channel of one volume, is not > 0, it is estimated, too.
     coils : float
         Number of coils whose squares were added: 1 is Rician noise.
-    box : tuple of float
-        Lower and upper bounds of S0, f, fast rate, slow rate.
-    n1, n2 : int
-        Number of slow and of fast rates in the dictionary.
-    degrees : float
-        Degrees of freedom of the residual.
-    options : ndarray
-        Holds `excess_tables` from position `first` on.
     first : int
-        Where it starts.
-    table : ndarray, shape (n_rows, n)
-        `ivimkit.kernels.atoms.Dictionary.table`.
-    work : ndarray, shape (n_work_rows + 1, n)
-        Scratch, with at least as many columns as there are b-values.
+        Where `excess_tables` starts among the options.
+    box : Box
+        Bounds.
 
     Returns
     -------
-    fit : tuple
-        As `ivimkit.kernels.two_pools.refine` returns it, with the sum of squared residuals of the
-        means as its cost.
+    fit : Fit
+        With the sum of squared residuals of the means as its cost.
     variance : float
         The noise variance of one volume; NaN where there is no degree of freedom to estimate it.
     """
-    clean = work[work.shape[0] - 1][: b.size]
+    b, root_weight, signal, sigma = voxel.x[0], voxel.root_weight, voxel.signal, voxel.sigma
+    options, degrees = voxel.options, voxel.options[DEGREES]
+    place = search_rows_in_kernel(int(options[N_SLOW])) * voxel.table.shape[1]
+    clean = voxel.work[place : place + b.size]
+    cleaned = with_signal(voxel, clean)
     known = sigma > 0.0
     total = power = 0.0
     for j in range(b.size):
@@ -148,37 +134,47 @@ def mean_magnitude_fit(
         w = root_weight[j] * root_weight[j]
         total += w
         power += w * signal[j] * signal[j]
-    fit = global_fit(b, root_weight, clean, box, n1, n2, degrees, table, work)
+    fit = global_fit(cleaned, box)
     variance = sigma * sigma if known else math.nan
     if not known and degrees > 0.0:
-        variance = fit[4] / degrees
-    iterations = fit[7]
-    for _ in range(_MOST_ROUNDS):
-        if fit[8] == 2 or not fit[2] + fit[3] > 0.0 or not variance > _EXACT * power / total:
+        variance = fit.cost / degrees
+    iterations = fit.iterations
+    for _ in range(_MAX_ROUNDS):
+        if (
+            fit.end == UNFINISHED
+            or not fit.slow_amplitude + fit.fast_amplitude > 0.0
+            or not variance > _MIN_VARIANCE_SHARE * power / total
+        ):
             break
         noise = math.sqrt(variance)
         moved = left = 0.0
         for j in range(b.size):
             w = root_weight[j] * root_weight[j]
             if w > 0.0:
-                curve = max(fit[2] * exp(-b[j] * fit[0]) + fit[3] * exp(-b[j] * fit[1]), 0.0)
+                curve = max(
+                    fit.slow_amplitude * exp(-b[j] * fit.slow)
+                    + fit.fast_amplitude * exp(-b[j] * fit.fast),
+                    0.0,
+                )
                 ratio = curve / noise
                 above = _excess(ratio, j, options, first)
                 # Far out there is all of the noise, whatever the mean.
                 share = 2.0 * coils - above * (2.0 * ratio + above)
-                share = min(max(share, _LEAST_SHARE), 1.0)
+                share = min(max(share, _MIN_SHARE_IN_AIR), 1.0)
                 away = signal[j] - curve - noise * above
                 left += w * away * away / share
                 change = signal[j] - noise * above - clean[j]
                 moved = max(moved, w * change * change)
                 clean[j] += change
-        fit = global_fit(b, root_weight, clean, box, n1, n2, degrees, table, work)
-        iterations += fit[7]
+        fit = global_fit(cleaned, box)
+        iterations += fit.iterations
         if not known:
             before = variance
             variance = left / degrees
             moved = max(moved, (variance - before) ** 2 / before)
-        if moved <= _AGREED * variance:
+        if moved <= _AGREEMENT_TOLERANCE * variance:
             break
-    cost = squared_residual(b, root_weight, signal, fit[0], fit[1], fit[2], fit[3])
-    return (fit[0], fit[1], fit[2], fit[3], cost, fit[5], fit[6], iterations, fit[8]), variance
+    cost = squared_residual(
+        b, root_weight, signal, fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude
+    )
+    return with_cost(fit, cost, iterations), variance

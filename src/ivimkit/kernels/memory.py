@@ -1,0 +1,93 @@
+"""Memory that kernels work in: lengths of whole vectors, and flat scratch that is seen as rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import cgutils as _cgutils
+from numba.core import imputils as _imputils
+from numba.core import types
+from numba.extending import intrinsic
+from numba.np import arrayobj as _arrayobj
+from numpy.typing import NDArray
+
+from ivimkit.kernels.device import inlined
+
+__all__ = ["VECTOR", "aligned", "matrix", "padded", "padded_in_kernel"]
+
+VECTOR = 8
+"""Numbers of a vector, and of a line of the cache."""
+
+# numba has no types.
+_config: Any = numba.config
+cgutils: Any = _cgutils
+imputils: Any = _imputils
+arrayobj: Any = _arrayobj
+
+
+def padded(n: int) -> int:
+    """Return the next multiple of `VECTOR`."""
+    return (n + VECTOR - 1) // VECTOR * VECTOR
+
+
+padded_in_kernel = inlined(padded)
+"""The same, compiled."""
+
+
+def aligned(size: int) -> NDArray[np.float64]:
+    """Return zeros that begin where a vector does: others straddle two lines of the cache.
+
+    Parameters
+    ----------
+    size : int
+        How many.
+
+    Returns
+    -------
+    ndarray, shape (size,)
+    """
+    line = VECTOR * np.dtype(np.float64).itemsize
+    memory = np.zeros(size + VECTOR)
+    first = -memory.ctypes.data % line // memory.itemsize
+    return memory[first : first + size]
+
+
+def _matrix(context: Any, flat: Any, rows: Any, columns: Any) -> Any:
+    if not isinstance(flat, types.Array) or flat.ndim != 1 or flat.layout != "C":
+        return None
+    result = types.Array(flat.dtype, 2, "C")
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = arrayobj.make_array(flat)(context, builder, value=arguments[0])
+        n_rows, n_columns = (
+            context.cast(builder, value, kind, types.intp)
+            for value, kind in zip(arguments[1:], signature.args[1:], strict=True)
+        )
+        view = arrayobj.make_array(result)(context, builder)
+        size = context.get_constant(
+            types.intp, context.get_abi_sizeof(context.get_data_type(flat.dtype))
+        )
+        arrayobj.populate_array(
+            view,
+            data=array.data,
+            shape=cgutils.pack_array(builder, [n_rows, n_columns]),
+            strides=cgutils.pack_array(builder, [builder.mul(n_columns, size), size]),
+            itemsize=size,
+            meminfo=array.meminfo,
+            parent=array.parent,
+        )
+        # Counted as one reference more to the array, where references are counted.
+        return imputils.impl_ret_borrowed(context, builder, result, view._getvalue())
+
+    return result(flat, rows, columns), build
+
+
+def _reshaped(flat: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
+    return flat[: rows * columns].reshape(rows, columns)
+
+
+# `reshape` of numba calls a library that a GPU kernel would have to link; this is arithmetic.
+matrix: Any = _reshaped if _config.DISABLE_JIT else intrinsic(_matrix)
+"""``matrix(flat, rows, columns)``: the first numbers of contiguous scratch, seen as a matrix."""

@@ -1,0 +1,388 @@
+"""Which voxel descends in which lane, where its next descent begins, and what is kept of each."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.device import device, inlined
+from ivimkit.kernels.two_decays.fit import Box, Fit, better, known_rates
+from ivimkit.kernels.two_decays.lane_profile import (
+    N_GROUPS,
+    find_gains,
+    find_group_profile,
+    first_gains,
+    place_in_memory,
+    project_group,
+)
+from ivimkit.kernels.two_decays.lanes import LANES, begin, has_ended, pass_over, read, step
+from ivimkit.kernels.two_decays.profile import highest, is_promising, pair_start, slow_half_start
+from ivimkit.kernels.two_decays.search import doubt, in_fluid
+
+__all__ = [
+    "AGAIN",
+    "COST",
+    "END",
+    "GAINED",
+    "ONE_POOL_FIT",
+    "OTHER_FIT",
+    "SINGLE",
+    "SLOWER",
+    "WANTED",
+    "best_so_far",
+    "descend_where_wanted",
+    "find_basins",
+    "store",
+    "stored",
+    "stored_fit",
+    "want",
+    "want_none",
+]
+
+_NOBODY = -1
+_FIRST_DESCENT = -1
+# Where the rows of an order begin. Of every lane: its voxel, the group and the column in which the
+# gains of that stand, the column of the profile that its first descent began from, and of the
+# present one (_FIRST_DESCENT for the first).
+_VOXEL = 0 * LANES
+_GROUP = 1 * LANES
+_COLUMN = 2 * LANES
+_SUMMIT = 3 * LANES
+_NOW = 4 * LANES
+# The voxels of the group that was filled last, how many of each group are not done yet, the voxel
+# behind that group, how many of it have a lane, how many it had, and which it is.
+_WAITING = 5 * LANES
+_LEFT = 6 * LANES
+_NEXT = _LEFT + N_GROUPS
+_CALLED = _NEXT + 1
+_COUNT = _NEXT + 2
+_FILLED = _NEXT + 3
+N_COUNTERS = _NEXT + 4
+"""Numbers in an order."""
+# Columns of the fits: the best `Fit`, what `doubt` said of the first one, the last other one;
+# whether another descent is wanted and where it begins; whether the voxel begins again from one
+# pool, the fit of that pool, its rate and that of a slower one that may be missing; what a round
+# of `_persist` gained.
+COST = 4
+END = 8
+_DOUBTFUL = 9
+_ENOUGH = 10
+OTHER_FIT = 11
+WANTED = 20
+_BEGIN = 21
+AGAIN = 26
+ONE_POOL_FIT = 27
+SINGLE = 36
+SLOWER = 37
+GAINED = 38
+FIT_COLUMNS = 39
+"""Numbers per voxel that the search keeps."""
+
+
+@inlined
+def store(fits: NDArray[np.float64], v: int, column: int, fit: Fit) -> None:
+    """Write a fit of voxel `v` to columns from `column` on."""
+    fits[v, column], fits[v, column + 1] = fit.slow, fit.fast
+    fits[v, column + 2], fits[v, column + 3] = fit.slow_amplitude, fit.fast_amplitude
+    fits[v, column + 4], fits[v, column + 5], fits[v, column + 6] = (
+        fit.cost,
+        fit.slow_seen,
+        fit.fast_seen,
+    )
+    fits[v, column + 7], fits[v, column + 8] = fit.iterations, fit.end
+
+
+@inlined
+def stored(fits: NDArray[np.float64], v: int, column: int) -> Fit:
+    """Return what `store` wrote."""
+    return Fit(
+        fits[v, column],
+        fits[v, column + 1],
+        fits[v, column + 2],
+        fits[v, column + 3],
+        fits[v, column + 4],
+        fits[v, column + 5],
+        fits[v, column + 6],
+        int(fits[v, column + 7]),
+        int(fits[v, column + 8]),
+    )
+
+
+@inlined
+def stored_fit(fits: NDArray[np.float64], v: int) -> Fit:
+    """Return what `fit_in_lanes` found for voxel `v`."""
+    return stored(fits, v, 0)
+
+
+@device
+def _fill_group(
+    root_weight: NDArray[np.float64],
+    signals: NDArray[np.float64],
+    status: NDArray[np.int32],
+    f_low: float,
+    f_high: float,
+    n1: int,
+    n2: int,
+    table: NDArray[np.float64],
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+) -> None:
+    """Let the next voxels wait, with all their gains."""
+    n_b = root_weight.size
+    v = order[_NEXT]
+    count = 0
+    while count < LANES and v < signals.shape[0]:
+        if status[v] == 0:
+            order[_WAITING + count] = v
+            for j in range(n_b):
+                memory[n_b + j, count] = signals[v, j] if root_weight[j] > 0.0 else 0.0
+            count += 1
+        v += 1
+    order[_NEXT] = v
+    order[_CALLED] = 0
+    order[_COUNT] = count
+    if count == 0:
+        return
+    for k in range(count, LANES):
+        # Columns that nobody uses hold numbers that do no harm.
+        for j in range(n_b):
+            memory[n_b + j, k] = memory[n_b + j, 0]
+    group = 0
+    while order[_LEFT + group] > 0:
+        group += 1
+    order[_FILLED] = group
+    order[_LEFT + group] = count
+    gains = first_gains(n_b, n1, table.shape[1])
+    first = gains + group * (n1 + 1) * n2
+    project_group(table, n_b, memory, state)
+    find_gains(table, n1, n2, f_low, f_high, 2 * n_b, first, memory)
+    find_group_profile(n1, n2, gains - (n1 + 1), first, memory)
+
+
+@device
+def _take_lane(
+    k: int,
+    root_weight: NDArray[np.float64],
+    box: Box,
+    n1: int,
+    n2: int,
+    table: NDArray[np.float64],
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+) -> None:
+    """Let the voxel that waits longest begin in lane `k`."""
+    column = order[_CALLED]
+    order[_CALLED] = column + 1
+    order[_VOXEL + k] = order[_WAITING + column]
+    order[_GROUP + k] = order[_FILLED]
+    order[_COLUMN + k] = column
+    order[_NOW + k] = _FIRST_DESCENT
+    n_b = root_weight.size
+    for j in range(n_b):
+        memory[j, k] = root_weight[j] * memory[n_b + j, column]
+    place = place_in_memory(order[_FILLED], column, n1, n2, first_gains(n_b, n1, table.shape[1]))
+    first = highest(n2, memory, place)
+    order[_SUMMIT + k] = first
+    slow, fast = pair_start(n1, n2, first, table, memory, place, box)
+    begin(state, k, slow, fast, -1.0, -1.0, math.inf)
+
+
+@device
+def _goes_on(
+    k: int,
+    n_b: int,
+    box: Box,
+    n1: int,
+    n2: int,
+    degrees: float,
+    table: NDArray[np.float64],
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+    fits: NDArray[np.float64],
+) -> bool:
+    """Keep what the descent in lane `k` found, and begin the next one of its voxel, if any."""
+    v = order[_VOXEL + k]
+    fit, energy = read(state, k)
+    now = order[_NOW + k]
+    if now == _FIRST_DESCENT:
+        doubtful, enough = doubt(fit, degrees, energy)
+        fits[v, _DOUBTFUL] = 1.0 if doubtful else 0.0
+        fits[v, _ENOUGH] = enough
+    else:
+        doubtful, enough = fits[v, _DOUBTFUL] > 0.0, fits[v, _ENOUGH]
+        fit = better(stored_fit(fits, v), fit)
+    store(fits, v, 0, fit)
+    place = place_in_memory(
+        order[_GROUP + k], order[_COLUMN + k], n1, n2, first_gains(n_b, n1, table.shape[1])
+    )
+    known1, known2 = known_rates(fit)
+    for j in range(now + 1, n2):
+        if j != order[_SUMMIT + k] and is_promising(j, n2, doubtful, enough, memory, place):
+            order[_NOW + k] = j
+            slow, fast = pair_start(n1, n2, j, table, memory, place, box)
+            begin(state, k, slow, fast, known1, known2, fit.cost)
+            return True
+    if now < n2 and in_fluid(fit, box):
+        order[_NOW + k] = n2
+        slow, fast = slow_half_start(n1, n2, table, memory, place, box)
+        begin(state, k, slow, fast, known1, known2, fit.cost)
+        return True
+    return False
+
+
+@device
+def _clear_lanes(
+    n_b: int,
+    box: Box,
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+) -> None:
+    """Begin with lanes of nobody, which compute all the same: with numbers that do no harm."""
+    for k in range(LANES):
+        order[_VOXEL + k] = _NOBODY
+        begin(state, k, box.slow_low, box.fast_high, -1.0, -1.0, math.inf)
+        for j in range(n_b):
+            memory[j, k] = 1.0
+
+
+@device
+def find_basins(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signals: NDArray[np.float64],
+    status: NDArray[np.int32],
+    box: Box,
+    n1: int,
+    n2: int,
+    n_used: int,
+    degrees: float,
+    table: NDArray[np.float64],
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+    fits: NDArray[np.float64],
+) -> None:
+    """Find the best of the basins that the profile shows: `search._all_basins`."""
+    n_b = b.size
+    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    _clear_lanes(n_b, box, memory, state, order)
+    for group in range(N_GROUPS):
+        order[_LEFT + group] = 0
+    order[_NEXT] = order[_CALLED] = order[_COUNT] = 0
+    busy = 0
+    while True:
+        for k in range(LANES):
+            if order[_VOXEL + k] != _NOBODY:
+                if not has_ended(state, k):
+                    continue
+                if _goes_on(
+                    k, n_b, box, n1, n2, degrees, table, memory, state, order, fits
+                ):  # fmt: skip
+                    continue
+                order[_LEFT + order[_GROUP + k]] -= 1
+                order[_VOXEL + k] = _NOBODY
+                busy -= 1
+            if order[_CALLED] == order[_COUNT]:
+                _fill_group(
+                    root_weight, signals, status, f_low, f_high, n1, n2, table, memory, state,
+                    order,
+                )  # fmt: skip
+            if order[_CALLED] < order[_COUNT]:
+                _take_lane(k, root_weight, box, n1, n2, table, memory, state, order)
+                busy += 1
+        if busy == 0:
+            break
+        pass_over(b, root_weight, memory, n_used, state)
+        step(state, f_low, f_high, r1_low, r1_high, r2_low, r2_high)
+
+
+@inlined
+def want(
+    fits: NDArray[np.float64],
+    v: int,
+    r1: float,
+    r2: float,
+    known1: float,
+    known2: float,
+    limit: float,
+) -> None:
+    """Ask for a descent, with the arguments of `ivimkit.kernels.two_decays.descent.descend`."""
+    fits[v, WANTED] = 1.0
+    fits[v, _BEGIN] = r1
+    fits[v, _BEGIN + 1] = r2
+    fits[v, _BEGIN + 2] = known1
+    fits[v, _BEGIN + 3] = known2
+    fits[v, _BEGIN + 4] = limit
+
+
+@inlined
+def want_none(fits: NDArray[np.float64], v: int) -> None:
+    """Ask for no descent."""
+    fits[v, WANTED] = 0.0
+
+
+@inlined
+def best_so_far(fits: NDArray[np.float64], v: int) -> Fit:
+    """Return the best fit after the last descent, if there was one, and keep it."""
+    best = stored_fit(fits, v)
+    if fits[v, WANTED] > 0.0:
+        best = better(best, stored(fits, v, OTHER_FIT))
+        store(fits, v, 0, best)
+    return best
+
+
+@device
+def descend_where_wanted(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signals: NDArray[np.float64],
+    box: Box,
+    n_used: int,
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+    fits: NDArray[np.float64],
+) -> None:
+    """Make one descent of every voxel that wants it, and write what it finds to `OTHER_FIT`."""
+    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    _clear_lanes(b.size, box, memory, state, order)
+    following = busy = 0
+    while True:
+        for k in range(LANES):
+            v = order[_VOXEL + k]
+            if v != _NOBODY:
+                if not has_ended(state, k):
+                    continue
+                fit, _ = read(state, k)
+                store(fits, v, OTHER_FIT, fit)
+                order[_VOXEL + k] = _NOBODY
+                busy -= 1
+            while following < signals.shape[0] and fits[following, WANTED] == 0.0:
+                following += 1
+            if following < signals.shape[0]:
+                v = following
+                following += 1
+                order[_VOXEL + k] = v
+                busy += 1
+                for j in range(b.size):
+                    w = root_weight[j]
+                    memory[j, k] = w * signals[v, j] if w > 0.0 else 0.0
+                begin(
+                    state,
+                    k,
+                    fits[v, _BEGIN],
+                    fits[v, _BEGIN + 1],
+                    fits[v, _BEGIN + 2],
+                    fits[v, _BEGIN + 3],
+                    fits[v, _BEGIN + 4],
+                )
+        if busy == 0:
+            break
+        pass_over(b, root_weight, memory, n_used, state)
+        step(state, f_low, f_high, r1_low, r1_high, r2_low, r2_high)

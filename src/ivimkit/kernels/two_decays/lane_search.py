@@ -1,0 +1,284 @@
+"""The search of `ivimkit.kernels.two_decays.search` for the voxels of a chunk, in SIMD lanes.
+
+The dictionary is compared with a group of voxels at a time, as many as there are lanes
+(`lane_profile`). Then each voxel waits for a lane (`lanes`) and stays in it for all its descents,
+one after the other, as `search.global_fit` makes them; another takes its place
+(`lane_schedule`). So lanes are busy although voxels differ in the number of their descents and
+passes. What few voxels need, to begin again from one pool, all that need it do together
+afterwards.
+
+What a voxel gets depends on its own numbers alone, in whatever lane and beside whatever others.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.device import device, pasted
+from ivimkit.kernels.memory import matrix
+from ivimkit.kernels.two_decays.fit import (
+    CONVERGED,
+    INSTANT_RATE,
+    UNFINISHED,
+    Box,
+    Fit,
+    alone,
+    known_rates,
+    survivor,
+)
+from ivimkit.kernels.two_decays.lane_profile import memory_rows
+from ivimkit.kernels.two_decays.lane_schedule import (
+    AGAIN,
+    COST,
+    END,
+    FIT_COLUMNS,
+    GAINED,
+    ONE_POOL_FIT,
+    OTHER_FIT,
+    SINGLE,
+    SLOWER,
+    WANTED,
+    best_so_far,
+    descend_where_wanted,
+    find_basins,
+    store,
+    stored,
+    stored_fit,
+    want,
+    want_none,
+)
+from ivimkit.kernels.two_decays.lanes import LANES, SIZE
+from ivimkit.kernels.two_decays.one_pool import missing_pools, simpler
+from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW
+from ivimkit.kernels.two_decays.profile import project, search_rows, search_rows_in_kernel
+from ivimkit.kernels.two_decays.search import MAX_ROUNDS, MAX_STALLED_GAIN, MIN_ROUND_GAIN, is_done
+from ivimkit.kernels.voxel import Voxels
+
+__all__ = ["LaneArrays", "fit_in_lanes", "lane_arrays", "lane_scratch"]
+
+
+@device
+def _begin_from_one_pool(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signals: NDArray[np.float64],
+    status: NDArray[np.int32],
+    box: Box,
+    n1: int,
+    n2: int,
+    n_used: int,
+    degrees: float,
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+    fits: NDArray[np.float64],
+    clean: NDArray[np.float64],
+) -> None:
+    """Begin again from one pool where a fit is not done: `search._from_one_pool`.
+
+    All voxels make each step together: the pool alone, a faster one beside it, a slower one.
+    """
+    n_voxels = signals.shape[0]
+    for v in range(n_voxels):
+        again = status[v] == 0 and not is_done(stored_fit(fits, v), box, degrees)
+        fits[v, AGAIN] = 1.0 if again else 0.0
+    for which in range(1, 3):
+        for v in range(n_voxels):
+            want_none(fits, v)
+            if fits[v, AGAIN] > 0.0 and survivor(fits[v, 0], box) == which:
+                slow, fast = (fits[v, 0], INSTANT_RATE) if which == 1 else (0.0, fits[v, 1])
+                want(fits, v, slow, fast, -1.0, -1.0, math.inf)
+        descend_where_wanted(
+            b, root_weight, signals, alone(which, box), n_used, memory, state, order, fits
+        )  # fmt: skip
+    for v in range(n_voxels):
+        want_none(fits, v)
+        if fits[v, AGAIN] > 0.0:
+            best = stored_fit(fits, v)
+            r1, r2, a1, a2, cost, seen1, seen2, n, end = best
+            which = survivor(r1, box)
+            if which == 0:
+                end = CONVERGED
+            else:
+                one1, one2, a1, a2, cost, seen1, seen2, more, end = stored(fits, v, OTHER_FIT)
+                r1, r2 = (one1, r2) if which == 1 else (r1, one2)
+                n += more
+            for j in range(b.size):
+                clean[j] = signals[v, j] if root_weight[j] > 0.0 else 0.0
+            project(clean, table, work)
+            one = Fit(r1, r2, a1, a2, cost, seen1, seen2, n, end)
+            one, single, faster, slower = missing_pools(one, box, n1, n2, table, work)
+            store(fits, v, ONE_POOL_FIT, one)
+            fits[v, SINGLE] = single
+            fits[v, SLOWER] = slower
+            if faster >= 0.0:
+                known1, known2 = known_rates(best)
+                want(fits, v, single, faster, known1, known2, best.cost)
+    descend_where_wanted(b, root_weight, signals, box, n_used, memory, state, order, fits)
+    for v in range(n_voxels):
+        if fits[v, AGAIN] > 0.0:
+            best = best_so_far(fits, v)
+            want_none(fits, v)
+            if fits[v, SLOWER] >= 0.0:
+                known1, known2 = known_rates(best)
+                want(fits, v, fits[v, SLOWER], fits[v, SINGLE], known1, known2, best.cost)
+    descend_where_wanted(b, root_weight, signals, box, n_used, memory, state, order, fits)
+    for v in range(n_voxels):
+        if fits[v, AGAIN] > 0.0:
+            best = best_so_far(fits, v)
+            store(fits, v, 0, simpler(best, stored(fits, v, ONE_POOL_FIT), box))
+
+
+@device
+def _persist(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signals: NDArray[np.float64],
+    box: Box,
+    n_used: int,
+    memory: NDArray[np.float64],
+    state: NDArray[np.float64],
+    order: NDArray[np.int64],
+    fits: NDArray[np.float64],
+) -> None:
+    """Go on with descents that ran out of steps: `search.persist`."""
+    n_voxels = signals.shape[0]
+    for v in range(n_voxels):
+        unfinished = fits[v, AGAIN] > 0.0 and fits[v, END] == UNFINISHED
+        fits[v, AGAIN] = 1.0 if unfinished else 0.0
+        fits[v, GAINED] = math.inf
+    for _ in range(MAX_ROUNDS):
+        wanted = 0
+        for v in range(n_voxels):
+            want_none(fits, v)
+            best = stored_fit(fits, v)
+            if (
+                fits[v, AGAIN] > 0.0
+                and best.end == UNFINISHED
+                and fits[v, GAINED] > MIN_ROUND_GAIN * best.cost
+            ):
+                want(fits, v, best.slow, best.fast, -1.0, -1.0, math.inf)
+                wanted += 1
+        if wanted == 0:
+            break
+        descend_where_wanted(b, root_weight, signals, box, n_used, memory, state, order, fits)
+        for v in range(n_voxels):
+            if fits[v, WANTED] > 0.0:
+                fits[v, GAINED] = fits[v, COST] - fits[v, OTHER_FIT + COST]
+                best_so_far(fits, v)
+    for v in range(n_voxels):
+        if fits[v, AGAIN] > 0.0 and fits[v, END] == UNFINISHED:
+            # The floor of the valley is as low here as anywhere: that is a minimum.
+            fits[v, END] = (
+                CONVERGED if fits[v, GAINED] <= MAX_STALLED_GAIN * fits[v, COST] else UNFINISHED
+            )
+
+
+def lane_scratch(n_b: int, n1: int, n2: int, n_columns: int) -> tuple[int, int, int, int]:
+    """Return how many numbers the arrays of scratch of `fit_in_lanes` have, but for the last.
+
+    Parameters
+    ----------
+    n_b : int
+        Number of b-values, padded.
+    n1, n2 : int
+        Number of slow and of fast rates in the dictionary.
+    n_columns : int
+        Columns of its table.
+    """
+    rows = memory_rows(n_b, n1, n2, n_columns)
+    return search_rows(n1) * n_columns, rows * LANES, SIZE, n_b
+
+
+class LaneArrays(NamedTuple):
+    """The scratch of `fit_in_lanes` in its shapes.
+
+    Parameters
+    ----------
+    work : ndarray, shape (search_rows(...), n)
+        That of a search for one voxel.
+    memory : ndarray, shape (memory_rows(...), LANES)
+        Signals in lanes, signals of a group, their inner products, gains of the groups.
+    state : ndarray, shape (lanes.SIZE,)
+        Of the descents.
+    clean : ndarray, shape (n_b,)
+        One signal.
+    fits : ndarray, shape (n_voxels, FIT_COLUMNS)
+        What is kept of each voxel, see `stored_fit`.
+    """
+
+    work: NDArray[np.float64]
+    memory: NDArray[np.float64]
+    state: NDArray[np.float64]
+    clean: NDArray[np.float64]
+    fits: NDArray[np.float64]
+
+
+@pasted
+def lane_arrays(voxels: Voxels, scratch: tuple[NDArray[np.float64], ...]) -> LaneArrays:
+    """Return flat arrays, as long as `lane_scratch` says, in their shapes."""
+    work, memory, state, clean, fits = scratch
+    n1, n_columns = int(voxels.options[N_SLOW]), voxels.table.shape[1]
+    return LaneArrays(
+        matrix(work, search_rows_in_kernel(n1), n_columns),
+        matrix(memory, memory.size // LANES, LANES),
+        state,
+        clean,
+        matrix(fits, voxels.signals.shape[0], FIT_COLUMNS),
+    )
+
+
+@pasted
+def fit_in_lanes(
+    voxels: Voxels,
+    box: Box,
+    scratch: tuple[NDArray[np.float64], ...],
+    counters: NDArray[np.int64],
+    status: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """Find the global least-squares optimum of every voxel of a chunk: many times `global_fit`.
+
+    Parameters
+    ----------
+    voxels : Voxels
+        The voxels, with a dictionary as their table and options as for `global_fit`; the number of
+        values is a multiple of four.
+    box : Box
+        Bounds, in the order of `ordered`; both rates free and with a profile (`has_profile`).
+    scratch : tuple of ndarray
+        That of a search, signals in lanes with the gains of groups, the state of the lanes, a
+        signal, in the lengths of `lane_scratch`; and `FIT_COLUMNS` numbers for each voxel.
+    counters : ndarray of int, shape (N_COUNTERS,)
+        Scratch.
+    status : ndarray, shape (n_voxels,)
+        Voxels where it is not 0 are left out.
+
+    Returns
+    -------
+    ndarray, shape (n_voxels, FIT_COLUMNS)
+        The fits, see `stored_fit`; the last array of the scratch.
+    """
+    b, root_weight, signals, table = voxels.x[0], voxels.root_weight, voxels.signals, voxels.table
+    n1, n2 = int(voxels.options[N_SLOW]), int(voxels.options[N_FAST])
+    degrees = voxels.options[DEGREES]
+    work, memory, state, clean, fits = lane_arrays(voxels, scratch)
+    order = counters
+    n_used = b.size
+    while n_used > 1 and root_weight[n_used - 1] == 0.0:
+        n_used -= 1
+    find_basins(
+        b, root_weight, signals, status, box, n1, n2, n_used, degrees, table, memory, state, order,
+        fits,
+    )  # fmt: skip
+    _begin_from_one_pool(
+        b, root_weight, signals, status, box, n1, n2, n_used, degrees, table, work, memory, state,
+        order, fits, clean,
+    )  # fmt: skip
+    _persist(b, root_weight, signals, box, n_used, memory, state, order, fits)
+    return fits

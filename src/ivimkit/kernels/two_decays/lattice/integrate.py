@@ -1,0 +1,343 @@
+"""The posterior of a two-pool signal on a lattice that is laid where the posterior is.
+
+For given rates r1, r2 and fraction f the signal is S0 phi with phi = (1-f) e1 + f e2, so S0 is
+integrated out in closed form: with c = <y, phi> and q = <phi, phi> the likelihood of (r1, r2, f)
+is q^(-1/2) exp((c^2/q - <y, y>) / (2 sigma^2)). A noise variance that is not known has a scaled
+inverse chi-squared prior (no degrees of freedom: Jeffreys' prior) and is integrated out, too:
+the exponential becomes a power. Inner products of decays come from the series of the protocol
+(`ivimkit.kernels.two_decays.atoms.moments`), so a lattice anywhere costs no more than a fixed one.
+
+The lattice is uniform in r1, ln r2 and f. On a smooth density that has died away at its ends such
+a rule converges exponentially once the spacing is below the width of the density.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.device import device, finite
+from ivimkit.kernels.exponential import exp, log
+from ivimkit.kernels.two_decays.atoms import moments
+from ivimkit.kernels.two_decays.fit import MIN_RATE_RATIO
+from ivimkit.kernels.two_decays.lattice.axes import (
+    Axis,
+    Extent,
+    axis_between,
+    fill_rates,
+    node,
+    place_among_knots,
+)
+from ivimkit.kernels.two_decays.lattice.layout import (
+    CROSS_PRODUCT,
+    FAST_KNOT,
+    FAST_MARGINAL,
+    FAST_NORM,
+    FAST_PART,
+    FAST_PRODUCT,
+    FAST_RATE,
+    FAST_SQUARE,
+    FAST_STEP,
+    FAST_SUM,
+    FLOW_SQUARE,
+    FRACTION,
+    FRACTION_FAST,
+    FRACTION_KNOT,
+    FRACTION_MARGINAL,
+    FRACTION_PART,
+    FRACTION_SLOW,
+    FRACTION_SQUARE,
+    FRACTION_STEP,
+    FRACTION_SUM,
+    GAIN,
+    HIGH_FRACTION,
+    INVERSE_NORM,
+    LOW_FRACTION,
+    N_FRACTIONS,
+    ROW_LENGTH,
+    S0_SQUARE,
+    S0_SUM,
+    SLOW_FAST,
+    SLOW_KNOT,
+    SLOW_MARGINAL,
+    SLOW_NORM,
+    SLOW_PART,
+    SLOW_PRODUCT,
+    SLOW_RATE,
+    SLOW_SQUARE,
+    SLOW_STEP,
+    SLOW_SUM,
+    SUMS,
+    TOTAL,
+    VALUE,
+)
+from ivimkit.kernels.two_decays.lattice.locate import fraction_range
+from ivimkit.kernels.two_decays.lattice.prior import Prior
+
+__all__ = ["integrate"]
+
+
+@finite
+def _likelihood(
+    p1: float,
+    p2: float,
+    g11: float,
+    g12: float,
+    g22: float,
+    top: float,
+    inverse: float,
+    power: float,
+    scratch: NDArray[np.float64],
+) -> None:
+    """Multiply scratch[VALUE] by the likelihood at all fractions."""
+    dp, dg, gg = p2 - p1, 2.0 * (g12 - g11), g11 - 2.0 * g12 + g22
+    if power > 0.0:
+        for k in range(N_FRACTIONS):
+            f = scratch[FRACTION, k]
+            c = p1 + f * dp
+            q = 1.0 / (g11 + f * (dg + f * gg))
+            drop = (top - c * c * q) * inverse
+            value = exp(-power * log(1.0 + (drop if drop > 0.0 else 0.0)))
+            scratch[VALUE, k] *= value * math.sqrt(q) if c > 0.0 else 0.0
+    else:
+        for k in range(N_FRACTIONS):
+            f = scratch[FRACTION, k]
+            c = p1 + f * dp
+            q = 1.0 / (g11 + f * (dg + f * gg))
+            value = exp((c * c * q - top) * inverse)
+            scratch[VALUE, k] *= value * math.sqrt(q) if c > 0.0 else 0.0
+
+
+@finite
+def _totals(
+    p1: float,
+    p2: float,
+    g11: float,
+    g12: float,
+    g22: float,
+    scratch: NDArray[np.float64],
+) -> tuple[float, float, float, float, float, float, float]:
+    """Add scratch[VALUE] to the marginal of the fraction; return its sum and moments.
+
+    They are those of 1, f, f^2, S0, S0^2, 1/q and the gain c^2/q.
+    """
+    dp, dg, gg = p2 - p1, 2.0 * (g12 - g11), g11 - 2.0 * g12 + g22
+    total = first = second = signal = square = norm = gain = 0.0
+    for k in range(N_FRACTIONS):
+        f = scratch[FRACTION, k]
+        value = scratch[VALUE, k]
+        q = 1.0 / (g11 + f * (dg + f * gg))
+        c = p1 + f * dp
+        s0 = c * q
+        total += value
+        first += value * f
+        second += value * f * f
+        signal += value * s0
+        square += value * s0 * s0
+        norm += value * q
+        gain += value * s0 * c
+        scratch[FRACTION_MARGINAL, k] += value
+    return total, first, second, signal, square, norm, gain
+
+
+@device
+def _column(
+    i: int,
+    j: int,
+    n_fast: int,
+    density: NDArray[np.float64],
+    scratch: NDArray[np.float64],
+    column: NDArray[np.float64],
+) -> None:
+    """Write the prior at a pair of nodes and all knots of the fraction to `column`."""
+    row = int(scratch[SLOW_KNOT, i]) * n_fast + int(scratch[FAST_KNOT, j])
+    s, t = scratch[SLOW_PART, i], scratch[FAST_PART, j]
+    down = row + n_fast if s > 0.0 else row
+    right = 1 if t > 0.0 else 0
+    for k in range(density.shape[1]):
+        column[k] = (1.0 - s) * ((1.0 - t) * density[row, k] + t * density[row + right, k]) + s * (
+            (1.0 - t) * density[down, k] + t * density[down + right, k]
+        )
+
+
+@device
+def _deposit(
+    i: int,
+    j: int,
+    n_fast: int,
+    scratch: NDArray[np.float64],
+    column: NDArray[np.float64],
+    basis: NDArray[np.float64],
+) -> None:
+    """Add scratch[VALUE] of a pair to the knots around its nodes, by their nearness."""
+    row = int(scratch[SLOW_KNOT, i]) * n_fast + int(scratch[FAST_KNOT, j])
+    s, t = scratch[SLOW_PART, i], scratch[FAST_PART, j]
+    down = row + n_fast if s > 0.0 else row
+    right = 1 if t > 0.0 else 0
+    n = basis.shape[1]
+    for k in range(n):
+        column[k] = 0.0
+    for k in range(N_FRACTIONS):
+        index, part = int(scratch[FRACTION_KNOT, k]), scratch[FRACTION_PART, k]
+        column[index] += (1.0 - part) * scratch[VALUE, k]
+        if part > 0.0:
+            column[index + 1] += part * scratch[VALUE, k]
+    for k in range(n):
+        value = column[k]
+        basis[row, k] += (1.0 - s) * (1.0 - t) * value
+        basis[row + right, k] += (1.0 - s) * t * value
+        basis[down, k] += s * (1.0 - t) * value
+        basis[down + right, k] += s * t * value
+
+
+@device
+def integrate(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    top: float,
+    limit: float,
+    inverse: float,
+    power: float,
+    nodes: int,
+    best: tuple[float, float, float],
+    spread: tuple[float, float, float],
+    extent: Extent,
+    prior: Prior,
+    basis: NDArray[np.float64],
+    scratch: NDArray[np.float64],
+    column: NDArray[np.float64],
+    table: NDArray[np.float64],
+) -> tuple[Axis, Axis, Axis]:
+    """Sum the posterior over a lattice; leave sums and marginals in scratch.
+
+    Parameters
+    ----------
+    b, root_weight, signal : ndarray, shape (n_b,)
+        b-values in s/mm^2, square roots of the weights, signal.
+    top : float
+        Squared norm of the signal that the best fit explains.
+    limit : float
+        Least squared norm of the explained signal that counts.
+    inverse, power : float
+        The likelihood is ``exp((gain - top) inverse)``, or ``(1 + (top - gain) inverse)^-power``
+        if `power` is above 0.
+    nodes : int
+        Number of nodes of each rate that is not fixed.
+    best, spread : tuple of float
+        Slow rate, logarithm of the fast rate and fraction of the best fit, and about how wide
+        the peak around them is; infinite if it is not known.
+    extent : tuple of float
+        The box as `locate` returns it, and the ends of the fraction; equal ends fix a parameter.
+    prior : Prior
+        Its density is summed with the likelihood; without any it is flat in slow rate, fast rate
+        and fraction.
+    basis : ndarray, shape (n_slow * n_fast, n_fraction)
+        Receives what each knot's density contributes to the integral, for a flat prior;
+        may be of size 0.
+    scratch : ndarray, shape (N_SCRATCH_ROWS, ROW_LENGTH)
+        Receives the sums in row `SUMS` and the marginals in rows `SLOW_MARGINAL`,
+        `FAST_MARGINAL` and `FRACTION_MARGINAL`.
+    column : ndarray, shape (n_fraction,)
+        Room to work in.
+    table : ndarray
+        `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
+
+    Returns
+    -------
+    tuple of tuple
+        The axes of the lattice.
+    """
+    knots1, knots2, knots3 = prior.slow_knots, prior.fast_knots, prior.fraction_knots
+    density = prior.density
+    low1, high1, low2, high2, f_first, f_last = extent
+    n1 = nodes if low1 < high1 else 1
+    n2 = nodes if low2 < high2 else 1
+    axis1 = axis_between(low1, high1, best[0], spread[0])
+    axis2 = axis_between(low2, high2, best[1], spread[1])
+    fill_rates(b, root_weight, signal, axis1, n1, False, SLOW_RATE, scratch, table)
+    fill_rates(b, root_weight, signal, axis2, n2, True, FAST_RATE, scratch, table)
+    f_low, f_high = f_last, f_first
+    for i in range(n1):
+        for j in range(n2):
+            scratch[LOW_FRACTION + i, j] = 1.0
+            scratch[HIGH_FRACTION + i, j] = 0.0
+            if scratch[FAST_RATE, j] > MIN_RATE_RATIO * scratch[SLOW_RATE, i]:
+                g12, _, _ = moments(table, scratch[SLOW_RATE, i] + scratch[FAST_RATE, j])
+                scratch[CROSS_PRODUCT + i, j] = g12
+                low, high, _ = fraction_range(
+                    scratch[SLOW_PRODUCT, i],
+                    scratch[FAST_PRODUCT, j],
+                    scratch[SLOW_NORM, i],
+                    g12,
+                    scratch[FAST_NORM, j],
+                    f_first,
+                    f_last,
+                    limit,
+                )
+                scratch[LOW_FRACTION + i, j] = low
+                scratch[HIGH_FRACTION + i, j] = high
+                if low <= high:
+                    f_low = min(f_low, low)
+                    f_high = max(f_high, high)
+    if f_low > f_high:
+        f_low, f_high = f_first, f_last
+    axis3 = axis_between(f_low, f_high, best[2], spread[2])
+    place_among_knots(knots1, axis1, n1, SLOW_KNOT, scratch)
+    place_among_knots(knots2, axis2, n2, FAST_KNOT, scratch)
+    place_among_knots(knots3, axis3, N_FRACTIONS, FRACTION_KNOT, scratch)
+    for k in range(N_FRACTIONS):
+        scratch[FRACTION, k] = node(axis3, (k + 0.5) / N_FRACTIONS)
+    for k in range(ROW_LENGTH):
+        scratch[SLOW_MARGINAL, k] = scratch[FAST_MARGINAL, k] = scratch[FRACTION_MARGINAL, k] = 0.0
+        scratch[SUMS, k] = 0.0
+    for i in range(n1):
+        r1 = scratch[SLOW_RATE, i]
+        for j in range(n2):
+            if scratch[LOW_FRACTION + i, j] > scratch[HIGH_FRACTION + i, j]:
+                continue
+            p1, p2 = scratch[SLOW_PRODUCT, i], scratch[FAST_PRODUCT, j]
+            g11, g12, g22 = (
+                scratch[SLOW_NORM, i],
+                scratch[CROSS_PRODUCT + i, j],
+                scratch[FAST_NORM, j],
+            )
+            area = scratch[SLOW_STEP, i] * scratch[FAST_STEP, j]
+            if density.size == 0:
+                # Flat in the fast rate itself, and the lattice is one of its logarithm.
+                area *= scratch[FAST_RATE, j] if n2 > 1 and basis.size == 0 else 1.0
+                for k in range(N_FRACTIONS):
+                    scratch[VALUE, k] = area * scratch[FRACTION_STEP, k]
+            else:
+                _column(i, j, knots2.size, density, scratch, column)
+                for k in range(N_FRACTIONS):
+                    index, part = int(scratch[FRACTION_KNOT, k]), scratch[FRACTION_PART, k]
+                    value = column[index]
+                    if part > 0.0:
+                        value += part * (column[index + 1] - value)
+                    scratch[VALUE, k] = area * scratch[FRACTION_STEP, k] * value
+            _likelihood(p1, p2, g11, g12, g22, top, inverse, power, scratch)
+            total, first, second, s0, square, norm, gain = _totals(p1, p2, g11, g12, g22, scratch)
+            if basis.size > 0:
+                _deposit(i, j, knots2.size, scratch, column, basis)
+            r2 = scratch[FAST_RATE, j]
+            scratch[SLOW_MARGINAL, i] += total
+            scratch[FAST_MARGINAL, j] += total
+            scratch[SUMS, TOTAL] += total
+            scratch[SUMS, SLOW_SUM] += total * r1
+            scratch[SUMS, SLOW_SQUARE] += total * r1 * r1
+            scratch[SUMS, FRACTION_SUM] += first
+            scratch[SUMS, FRACTION_SQUARE] += second
+            scratch[SUMS, FAST_SUM] += total * r2
+            scratch[SUMS, FAST_SQUARE] += total * r2 * r2
+            scratch[SUMS, FRACTION_SLOW] += first * r1
+            scratch[SUMS, FRACTION_FAST] += first * r2
+            scratch[SUMS, SLOW_FAST] += total * r1 * r2
+            scratch[SUMS, FLOW_SQUARE] += second * r2 * r2
+            scratch[SUMS, S0_SUM] += s0
+            scratch[SUMS, S0_SQUARE] += square
+            scratch[SUMS, INVERSE_NORM] += norm
+            scratch[SUMS, GAIN] += gain
+    return axis1, axis2, axis3

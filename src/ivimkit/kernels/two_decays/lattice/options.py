@@ -1,0 +1,53 @@
+"""Where the numbers of a posterior stand among the options of its method.
+
+Python writes them and kernels read them by these names.
+"""
+
+from __future__ import annotations
+
+from ivimkit.kernels.noise_floor import N_FLOOR
+from ivimkit.kernels.two_decays.options import OWN
+
+__all__ = [
+    "ESTIMATE",
+    "FLOOR_TABLE",
+    "IS_FLAT",
+    "LOG_DENSITY",
+    "NOISE_DEGREES",
+    "NOISE_SCALE",
+    "N_FAST_KNOTS",
+    "N_FRACTION_KNOTS",
+    "N_SLOW_KNOTS",
+    "N_VALUES",
+    "POWER_CONSTANT",
+    "PRIOR",
+    "TAKES_FLOOR_OFF",
+    "WRITES_BASIS",
+]
+
+ESTIMATE = OWN
+"""What the maps show: 0 the mean, 1 the median, 2 the mode."""
+
+NOISE_DEGREES, NOISE_SCALE = OWN + 1, OWN + 2
+"""Degrees of freedom and scale of the distribution of the noise variance."""
+
+N_VALUES = OWN + 3
+"""Number of values with a weight."""
+
+N_SLOW_KNOTS, N_FAST_KNOTS, N_FRACTION_KNOTS = OWN + 4, OWN + 5, OWN + 6
+"""Numbers of knots of the prior."""
+
+IS_FLAT, LOG_DENSITY = OWN + 7, OWN + 8
+"""Whether the prior is flat, and the logarithm of its density then."""
+
+POWER_CONSTANT = OWN + 9
+"""What the evidence has in addition where the noise variance is integrated out."""
+
+WRITES_BASIS, TAKES_FLOOR_OFF = OWN + 10, OWN + 11
+"""Whether integrals with each knot's function are wanted; whether the noise floor is taken off."""
+
+FLOOR_TABLE = OWN + 12
+"""`ivimkit.kernels.noise_floor.excess_table`."""
+
+PRIOR = FLOOR_TABLE + N_FLOOR
+"""The arrays of the prior: knots, marginals and density, as `read_prior` finds them."""

@@ -1,0 +1,174 @@
+"""The posterior of one voxel: locate it, integrate it, write what it says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.device import device
+from ivimkit.kernels.exponential import log
+from ivimkit.kernels.memory import matrix
+from ivimkit.kernels.two_decays.fit import Box, Fit
+from ivimkit.kernels.two_decays.lattice.integrate import integrate
+from ivimkit.kernels.two_decays.lattice.layout import (
+    MAX_NODES,
+    N_FRACTIONS,
+    N_SCRATCH_ROWS,
+    ROW_LENGTH,
+    SUMS,
+    TOTAL,
+)
+from ivimkit.kernels.two_decays.lattice.locate import (
+    N_COARSE_NODES,
+    bulk,
+    curvature,
+    locate,
+    look_around,
+)
+from ivimkit.kernels.two_decays.lattice.options import WRITES_BASIS
+from ivimkit.kernels.two_decays.lattice.prior import read_prior
+from ivimkit.kernels.two_decays.lattice.variance import variance_of
+from ivimkit.kernels.two_decays.lattice.write import Lattice, write_posterior
+from ivimkit.kernels.two_decays.options import DEGREES, FAST, FRACTION, SLOW
+from ivimkit.kernels.voxel import Voxel
+from ivimkit.status import FitStatus
+
+__all__ = ["lattice_scratch", "posterior_voxel"]
+
+# A flag of FitStatus, which stands in a layer that knows no numba.
+_NO_SIGNAL = int(FitStatus.NO_SIGNAL)
+# Nodes of the rates where the best fit is a good guide, and where there may be a long tail.
+_N_NODES = 24
+# The box to begin with, in units of what the curvature at the best fit says.
+_CLEAR_REACH = 1.3
+_UNCLEAR_REACH = 4.0
+# Squared amplitude over its variance above which that curvature is worth listening to.
+_MIN_CLEAR_DETECTABILITY = 40.0
+
+
+def lattice_scratch(n_fraction_knots: int) -> int:
+    """Return how many numbers of scratch `posterior_voxel` needs."""
+    return N_SCRATCH_ROWS * ROW_LENGTH + n_fraction_knots
+
+
+@device
+def posterior_voxel(
+    voxel: Voxel,
+    measured: NDArray[np.float64],
+    fit: Fit,
+    box: Box,
+    work: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> int:
+    """Replace the best fit in `out` by what the posterior says.
+
+    Parameters
+    ----------
+    voxel : Voxel
+        The voxel, with a dictionary as its table, and options as in
+        `ivimkit.kernels.two_decays.lattice.options`.
+    measured : ndarray, shape (n_b,)
+        The signal before the noise floor was taken off.
+    fit : Fit
+        The best fit.
+    box : Box
+        Bounds.
+    work : ndarray, shape (>= lattice_scratch(...),)
+        Scratch; not that of the voxel.
+    out : ndarray, shape (n_par + 2 + n_extras,)
+        Holds the parameters of the best fit and its cost; receives the estimates, their cost and
+        number of lattices, and `ivimkit.methods.bayes.Bayes.extras`; or, if the options ask for
+        it, the integrals of the likelihood with each knot's function instead of the extras.
+
+    Returns
+    -------
+    int
+        0, or the flag of a voxel without signal: S0 is above 0 nowhere around the best fit.
+    """
+    b, root_weight, signal, table = voxel.x[0], voxel.root_weight, voxel.signal, voxel.table
+    options, n_par = voxel.options, voxel.lower.size
+    prior = read_prior(options)
+    knots1, knots2 = prior.slow_knots, prior.fast_knots
+    n1, n2, n3 = knots1.size, knots2.size, prior.fraction_knots.size
+    scratch = matrix(work, N_SCRATCH_ROWS, ROW_LENGTH)
+    column = work[N_SCRATCH_ROWS * ROW_LENGTH :][:n3]
+    basis_size = n1 * n2 * n3 if options[WRITES_BASIS] > 0.0 else 0
+    first = n_par + 2
+    basis = matrix(out[first : first + basis_size], basis_size // n3, n3)
+    for i in range(basis.shape[0]):
+        for k in range(n3):
+            basis[i, k] = 0.0
+
+    i_f, i_fast, i_slow = int(options[FRACTION]), int(options[FAST]), int(options[SLOW])
+    best1 = out[i_slow]
+    best2 = out[i_fast] if i_fast >= 0 else box.fast_low
+    norm = 0.0
+    for j in range(b.size):
+        norm += (root_weight[j] * signal[j]) ** 2
+    cost = out[n_par]
+    top = norm - cost
+    sigma2 = variance_of(voxel.sigma, norm, cost, options)
+    variance, inverse, power, residual, limit = sigma2
+    f_low, f_high = box.f_low, box.f_high
+    extent = (
+        max(box.slow_low, knots1[0]) if n1 > 1 else box.slow_low,
+        min(box.slow_high, knots1[n1 - 1]) if n1 > 1 else box.slow_high,
+        max(log(box.fast_low), knots2[0]) if n2 > 1 else log(box.fast_low),
+        min(log(box.fast_high), knots2[n2 - 1]) if n2 > 1 else log(box.fast_high),
+        f_low,
+        f_high,
+    )
+    f = out[i_f] if i_f >= 0 else 0.0
+    log2 = log(best2)
+    judged = variance if variance > 0.0 else cost / max(options[DEGREES], 1.0)
+    clear = min(fit.slow_seen, fit.fast_seen) > _MIN_CLEAR_DETECTABILITY * judged
+    noise = math.sqrt(variance if variance > 0.0 else 0.5 * residual / power)
+    sd1, sd2, sd_f = curvature((best1, best2, fit.slow_amplitude, fit.fast_amplitude), table)
+    reach = (_CLEAR_REACH if clear else _UNCLEAR_REACH) * math.sqrt(top - limit)
+    low1, high1, low2, high2, levels = locate(
+        b,
+        root_weight,
+        signal,
+        best1,
+        best2,
+        reach * sd1,
+        reach * sd2,
+        limit,
+        extent,
+        scratch,
+        table,
+    )
+    centre = (best1, log2, f)
+    peak = (noise * sd1, noise * sd2, noise * sd_f)
+    nodes = _N_NODES
+    if not clear:
+        look = (low1, high1, low2, high2, f_low, f_high)
+        look_around(b, root_weight, signal, best1, log2, limit, look, scratch, table)
+        c1, w1, c2, w2, c3, w3 = bulk(top, inverse, power, look, scratch)
+        # What is narrower than the steps of the coarse lattice, only the curvature can see.
+        seen1 = peak[0] > 0.5 * (high1 - low1) / N_COARSE_NODES and w1 < math.inf
+        seen2 = peak[1] > 0.5 * (high2 - low2) / N_COARSE_NODES and w2 < math.inf
+        seen3 = peak[2] > 0.5 * (f_high - f_low) / N_FRACTIONS and w3 < math.inf
+        centre = (c1 if seen1 else best1, c2 if seen2 else log2, c3 if seen3 else f)
+        peak = (w1 if seen1 else peak[0], w2 if seen2 else peak[1], w3 if seen3 else peak[2])
+        nodes = MAX_NODES
+    axis1, axis2, axis3 = integrate(
+        b, root_weight, signal, top, limit, inverse, power, nodes, centre, peak,
+        (low1, high1, low2, high2, f_low, f_high), prior, basis, scratch, column, table,
+    )  # fmt: skip
+    out[n_par + 1] = levels
+    total = scratch[SUMS, TOTAL]
+    if not total > 0.0:
+        return _NO_SIGNAL
+    if basis_size > 0:
+        for i in range(basis.shape[0]):
+            for k in range(n3):
+                basis[i, k] /= total
+        return 0
+    lattice = Lattice(axis1, axis2, axis3, nodes)
+    write_posterior(
+        voxel, measured, (best1, best2, f), norm, top, sigma2, prior, lattice, scratch, out
+    )  # fmt: skip
+    return 0

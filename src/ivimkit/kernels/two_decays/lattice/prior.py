@@ -1,0 +1,59 @@
+"""The prior as a kernel sees it: knots, marginals and density, read from the options."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.device import pasted
+from ivimkit.kernels.memory import matrix
+from ivimkit.kernels.two_decays.lattice.options import (
+    IS_FLAT,
+    N_FAST_KNOTS,
+    N_FRACTION_KNOTS,
+    N_SLOW_KNOTS,
+    PRIOR,
+)
+
+__all__ = ["Prior", "read_prior"]
+
+
+class Prior(NamedTuple):
+    """Knots of the slow rate, the logarithm of the fast rate and the fraction, and the density.
+
+    Parameters
+    ----------
+    slow_knots, fast_knots, fraction_knots : ndarray
+        Where the density is given; one knot for a parameter that is fixed.
+    slow_marginal, fast_marginal, fraction_marginal : ndarray
+        Marginal densities at the knots.
+    density : ndarray, shape (n_slow * n_fast, n_fraction)
+        Density at the knots, linear between them; of size 0 for a prior that is flat.
+    """
+
+    slow_knots: NDArray[np.float64]
+    fast_knots: NDArray[np.float64]
+    fraction_knots: NDArray[np.float64]
+    slow_marginal: NDArray[np.float64]
+    fast_marginal: NDArray[np.float64]
+    fraction_marginal: NDArray[np.float64]
+    density: NDArray[np.float64]
+
+
+@pasted
+def read_prior(options: NDArray[np.float64]) -> Prior:
+    """Return the prior that the options hold."""
+    n1, n2 = int(options[N_SLOW_KNOTS]), int(options[N_FAST_KNOTS])
+    n3 = int(options[N_FRACTION_KNOTS])
+    at = PRIOR
+    knots1, knots2 = options[at : at + n1], options[at + n1 : at + n1 + n2]
+    at += n1 + n2
+    knots3, prior1 = options[at : at + n3], options[at + n3 : at + n3 + n1]
+    at += n3 + n1
+    prior2, prior3 = options[at : at + n2], options[at + n2 : at + n2 + n3]
+    at += n2 + n3
+    size = 0 if options[IS_FLAT] > 0.0 else n1 * n2 * n3
+    density = matrix(options[at : at + size], size // n3, n3)
+    return Prior(knots1, knots2, knots3, prior1, prior2, prior3, density)

@@ -1,0 +1,219 @@
+"""Write what the posterior of a voxel says: estimates, their spread, information, evidence."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.device import pasted
+from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.two_decays.descent import squared_residual
+from ivimkit.kernels.two_decays.fit import MIN_RATE_RATIO
+from ivimkit.kernels.two_decays.lattice.axes import Axis
+from ivimkit.kernels.two_decays.lattice.layout import (
+    FAST_KNOT,
+    FAST_MARGINAL,
+    FAST_RATE,
+    FAST_SQUARE,
+    FAST_STEP,
+    FAST_SUM,
+    FLOW_SQUARE,
+    FRACTION_FAST,
+    FRACTION_KNOT,
+    FRACTION_MARGINAL,
+    FRACTION_SLOW,
+    FRACTION_SQUARE,
+    FRACTION_STEP,
+    FRACTION_SUM,
+    GAIN,
+    INVERSE_NORM,
+    N_FRACTIONS,
+    N_SUMS,
+    S0_SQUARE,
+    S0_SUM,
+    SLOW_FAST,
+    SLOW_KNOT,
+    SLOW_MARGINAL,
+    SLOW_SQUARE,
+    SLOW_STEP,
+    SLOW_SUM,
+    SUMS,
+    TOTAL,
+)
+from ivimkit.kernels.two_decays.lattice.options import (
+    ESTIMATE,
+    LOG_DENSITY,
+    N_VALUES,
+    POWER_CONSTANT,
+)
+from ivimkit.kernels.two_decays.lattice.prior import Prior
+from ivimkit.kernels.two_decays.lattice.quantiles import bits_gained, mode, quantile, write_spread
+from ivimkit.kernels.two_decays.lattice.variance import Variance
+from ivimkit.kernels.two_decays.options import FAST, FRACTION, S0, SLOW
+from ivimkit.kernels.voxel import Voxel
+
+__all__ = ["Lattice", "write_posterior"]
+
+# Quantiles of the normal distribution, for S0.
+_NORMAL_95 = 1.959964
+_NORMAL_50 = 0.674490
+
+
+class Lattice(NamedTuple):
+    """Axes of a lattice, and how many nodes each rate that is not fixed has on it."""
+
+    slow: Axis
+    fast: Axis
+    fraction: Axis
+    nodes: int
+
+
+@pasted
+def write_posterior(
+    voxel: Voxel,
+    measured: NDArray[np.float64],
+    best: tuple[float, float, float],
+    norm: float,
+    top: float,
+    noise: Variance,
+    prior: Prior,
+    lattice: Lattice,
+    scratch: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """Write what the sums and the marginals in the scratch array say.
+
+    Parameters
+    ----------
+    voxel : Voxel
+        The voxel.
+    measured : ndarray, shape (n_b,)
+        The signal before the noise floor was taken off.
+    best : tuple of float
+        Slow rate, fast rate and fraction of the best fit, for what is fixed.
+    norm, top : float
+        Squared norm of the signal, and of what the best fit explains of it.
+    noise : Variance
+        The noise variance.
+    prior : Prior
+        Its marginals, for what the data gave beyond them.
+    lattice : Lattice
+        The lattice that was summed.
+    scratch : ndarray
+        What `ivimkit.kernels.two_decays.lattice.integrate.integrate` left there.
+    out : ndarray, shape (n_par + 2 + n_extras,)
+        Receives estimates, cost, and `ivimkit.methods.bayes.Bayes.extras`.
+    """
+    options = voxel.options
+    i_s0, i_f = int(options[S0]), int(options[FRACTION])
+    i_fast, i_slow = int(options[FAST]), int(options[SLOW])
+    axis1, axis2, axis3, nodes = lattice
+    variance, inverse, power, residual, _ = noise
+    prior1, prior2, prior3 = prior.slow_marginal, prior.fast_marginal, prior.fraction_marginal
+    best1, best2, f = best
+    n_par = voxel.lower.size
+    first = n_par + 2
+    total = scratch[SUMS, TOTAL]
+    for k in range(1, N_SUMS):
+        scratch[SUMS, k] /= total
+    m1 = nodes if axis1[2] < axis1[3] else 1
+    m2 = nodes if axis2[2] < axis2[3] else 1
+    mean1, mean_f, mean2 = (
+        scratch[SUMS, SLOW_SUM],
+        scratch[SUMS, FRACTION_SUM],
+        scratch[SUMS, FAST_SUM],
+    )
+    sd1 = math.sqrt(max(scratch[SUMS, SLOW_SQUARE] - mean1 * mean1, 0.0))
+    sd_f = math.sqrt(max(scratch[SUMS, FRACTION_SQUARE] - mean_f * mean_f, 0.0))
+    sd2 = math.sqrt(max(scratch[SUMS, FAST_SQUARE] - mean2 * mean2, 0.0))
+    s0 = scratch[SUMS, S0_SUM]
+    spread = variance
+    if not variance > 0.0:
+        spread = max(residual + top - scratch[SUMS, GAIN], residual) / max(2.0 * power - 2.0, 1.0)
+    s0_sd = math.sqrt(
+        max(scratch[SUMS, S0_SQUARE] - s0 * s0, 0.0) + spread * scratch[SUMS, INVERSE_NORM]
+    )
+
+    for k in range(first, out.size):
+        out[k] = math.nan
+    at = first + 5 * i_s0
+    out[i_s0] = s0
+    out[at] = s0_sd
+    out[at + 1], out[at + 2] = s0 - _NORMAL_95 * s0_sd, s0 + _NORMAL_95 * s0_sd
+    out[at + 3], out[at + 4] = s0 - _NORMAL_50 * s0_sd, s0 + _NORMAL_50 * s0_sd
+    estimate = int(options[ESTIMATE])
+    rest = first + 5 * n_par
+    r1, r2 = best1, best2
+    free1, free2, free3 = m1 > 1, m2 > 1 and i_fast >= 0, axis3[2] < axis3[3] and i_f >= 0
+    if free1:
+        write_spread(SLOW_MARGINAL, m1, axis1, sd1, first + 5 * i_slow, out, scratch)
+        out[rest] = bits_gained(SLOW_MARGINAL, m1, SLOW_KNOT, prior1, scratch)
+        if estimate == 0:
+            r1 = mean1
+        elif estimate == 1:
+            r1 = quantile(SLOW_MARGINAL, m1, axis1, 0.5, scratch)
+        else:
+            for i in range(m1):
+                scratch[SLOW_MARGINAL, i] /= scratch[SLOW_STEP, i]
+            r1 = mode(SLOW_MARGINAL, m1, axis1, scratch)
+    rest += 1
+    if free2:
+        at = first + 5 * i_fast
+        write_spread(FAST_MARGINAL, m2, axis2, sd2, at, out, scratch)
+        for k in range(at + 1, at + 5):
+            out[k] = exp(out[k])
+        out[rest] = bits_gained(FAST_MARGINAL, m2, FAST_KNOT, prior2, scratch)
+        if estimate == 0:
+            r2 = mean2
+        elif estimate == 1:
+            r2 = exp(quantile(FAST_MARGINAL, m2, axis2, 0.5, scratch))
+        else:
+            # The lattice is one of ln D*; the density of D* itself has a factor 1/D*.
+            for j in range(m2):
+                scratch[FAST_MARGINAL, j] /= scratch[FAST_STEP, j] * scratch[FAST_RATE, j]
+            r2 = exp(mode(FAST_MARGINAL, m2, axis2, scratch))
+            r2 = max(r2, MIN_RATE_RATIO * r1)
+    rest += 1 if i_fast >= 0 else 0
+    if free3:
+        write_spread(FRACTION_MARGINAL, N_FRACTIONS, axis3, sd_f, first + 5 * i_f, out, scratch)
+        out[rest] = bits_gained(FRACTION_MARGINAL, N_FRACTIONS, FRACTION_KNOT, prior3, scratch)
+        if estimate == 0:
+            f = mean_f
+        elif estimate == 1:
+            f = quantile(FRACTION_MARGINAL, N_FRACTIONS, axis3, 0.5, scratch)
+        else:
+            for k in range(N_FRACTIONS):
+                scratch[FRACTION_MARGINAL, k] /= scratch[FRACTION_STEP, k]
+            f = mode(FRACTION_MARGINAL, N_FRACTIONS, axis3, scratch)
+    rest += 1 if i_f >= 0 else 0
+    out[i_slow] = r1
+    if i_f >= 0:
+        out[i_f] = f
+    if i_fast >= 0:
+        out[i_fast] = r2
+    if i_fast >= 0 and i_f >= 0:
+        flow = scratch[SUMS, FRACTION_FAST] if free2 or free3 else f * r2
+        out[rest] = flow if estimate == 0 else f * r2
+        if free2 or free3:
+            out[rest + 1] = math.sqrt(max(scratch[SUMS, FLOW_SQUARE] - flow * flow, 0.0))
+        if sd_f > 0.0 and sd2 > 0.0 and free2 and free3:
+            out[rest + 2] = (scratch[SUMS, FRACTION_FAST] - mean_f * mean2) / (sd_f * sd2)
+        if sd_f > 0.0 and sd1 > 0.0 and free1 and free3:
+            out[rest + 3] = (scratch[SUMS, FRACTION_SLOW] - mean_f * mean1) / (sd_f * sd1)
+        if sd1 > 0.0 and sd2 > 0.0 and free1 and free2:
+            out[rest + 4] = (scratch[SUMS, SLOW_FAST] - mean1 * mean2) / (sd1 * sd2)
+        rest += 5
+    out[rest] = math.sqrt(spread)
+    evidence = math.log(total) + options[LOG_DENSITY]
+    if variance > 0.0:
+        evidence -= 0.5 * (options[N_VALUES] - 1.0) * math.log(2.0 * math.pi * variance)
+        evidence -= (norm - top) * inverse
+    else:
+        evidence += options[POWER_CONSTANT] - power * math.log(0.5 * residual)
+    out[rest + 1] = evidence
+    out[n_par] = squared_residual(
+        voxel.x[0], voxel.root_weight, measured, r1, r2, (1.0 - f) * s0, f * s0
+    )

@@ -1,0 +1,179 @@
+"""Fits without one of the two pools: refit the other alone, look for what is missing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.device import device, inlined
+from ivimkit.kernels.memory import padded_in_kernel
+from ivimkit.kernels.precision import in_single
+from ivimkit.kernels.two_decays.atoms import NORMS, RATES, moments
+from ivimkit.kernels.two_decays.descent import refine
+from ivimkit.kernels.two_decays.fit import (
+    CONVERGED,
+    INSTANT_RATE,
+    MIN_RATE_RATIO,
+    Box,
+    Fit,
+    alone,
+    better,
+    survivor,
+)
+from ivimkit.kernels.two_decays.profile import SIGNAL_ROW
+
+__all__ = ["missing_pools", "settle", "simpler"]
+
+# Slope squared over cost below which an entering pool gains nothing.
+_MIN_ENTERING_SLOPE = 1e-9
+# Costs that differ by less than this share are the same.
+_COST_TOLERANCE = 1e-11
+
+in_single(__name__, _COST_TOLERANCE=1e-6)
+
+
+@inlined
+def _entering(
+    single: float,
+    amplitude: float,
+    first: int,
+    last: int,
+    faster: bool,
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Return the rate that would lower the cost of a one-pool fit most, and its slope squared.
+
+    For a sum of decays with positive amplitudes this is the optimality condition: if no decay has
+    a positive inner product with the residual, no second pool can improve the fit.
+    """
+    best = -math.inf
+    entering = table[RATES, first]
+    for k in range(first, last):
+        rate = table[RATES, k]
+        if (rate > MIN_RATE_RATIO * single) if faster else (MIN_RATE_RATIO * rate < single):
+            product, _, _ = moments(table, single + rate)
+            slope = (work[SIGNAL_ROW, k] - amplitude * product) / math.sqrt(table[NORMS, k])
+            if slope > best:
+                best = slope
+                entering = rate
+    return entering, best * best if best > 0.0 else -1.0
+
+
+@device
+def settle(
+    b: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    fit: Fit,
+    box: Box,
+    table: NDArray[np.float64],
+) -> Fit:
+    """Finish a fit whose two rates have become one, or did not part: refit that pool alone.
+
+    Parameters
+    ----------
+    b, root_weight, signal : ndarray, shape (n_b,)
+        b-values in s/mm^2, square roots of the weights, signal.
+    fit : tuple
+        As `refine` returns it.
+    box : tuple of float
+        Lower and upper bounds of S0, f, fast rate, slow rate.
+    table : ndarray
+        `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
+
+    Returns
+    -------
+    tuple
+        As `refine` returns it.
+    """
+    r1, r2, a1, a2, cost, seen1, seen2, iterations, end = fit
+    if end == CONVERGED:
+        return fit
+    which = survivor(r1, box)
+    if which == 1:
+        one = refine(b, root_weight, signal, r1, INSTANT_RATE, alone(1, box), table)
+        r1 = one.slow
+    elif which == 2:
+        one = refine(b, root_weight, signal, 0.0, r2, alone(2, box), table)
+        r2 = one.fast
+    else:
+        # The bounds on f want both pools: the rates stay as close as they came.
+        return Fit(r1, r2, a1, a2, cost, seen1, seen2, iterations, CONVERGED)
+    return Fit(
+        r1, r2, one.slow_amplitude, one.fast_amplitude, one.cost, one.slow_seen, one.fast_seen,
+        iterations + one.iterations, one.end,
+    )  # fmt: skip
+
+
+@device
+def simpler(two: Fit, one: Fit, box: Box) -> Fit:
+    """Return the fit with one pool if that with two is no better, with the iterations of both.
+
+    Where a pool is not there, rounding alone would say what rate it has: it is put as close to the
+    other as it may be.
+    """
+    r1, r2, a1, a2, cost, seen1, seen2, n, end = better(two, one)
+    if one.end == CONVERGED and one.cost <= two.cost * (1.0 + _COST_TOLERANCE):
+        r1, r2, a1, a2, cost, seen1, seen2, _, end = one
+    _, _, _, _, r2_low, r2_high, r1_low, r1_high = box
+    if a2 == 0.0:
+        r2 = min(max(r2_low, MIN_RATE_RATIO * r1), r2_high)
+    elif a1 == 0.0:
+        r1 = max(min(r1_high, r2 / MIN_RATE_RATIO), r1_low)
+    return Fit(r1, r2, a1, a2, cost, seen1, seen2, n, end)
+
+
+@device
+def missing_pools(
+    fit: Fit,
+    box: Box,
+    n1: int,
+    n2: int,
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> tuple[Fit, float, float, float]:
+    """Tell which second pool is missing in a fit of one, if any: the slope says so.
+
+    Parameters
+    ----------
+    fit : tuple
+        As `settle` returns it.
+    box, n1, n2, table
+        As for `global_fit`.
+    work : ndarray
+        Scratch that holds the inner products of the signal with the dictionary.
+
+    Returns
+    -------
+    fit : tuple
+        The same with a place for the pool that is not there, and its iterations counted before.
+    single, faster, slower : float
+        Rate of the pool that is there and rates of one to begin with beside it, negative where
+        none can lower the cost.
+    """
+    r1, r2, a1, a2, cost, seen1, seen2, _, end = fit
+    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
+    faster = slower = -1.0
+    if (a1 > 0.0 and a2 > 0.0) or f_low == f_high:
+        return fit, r1, faster, slower
+    n1_padded = padded_in_kernel(n1)
+    single = r1 if a2 == 0.0 else r2
+    amplitude = a1 + a2
+    if f_low == 0.0 and r1_low <= single <= r1_high:
+        rate, slope = _entering(single, amplitude, n1_padded, n1_padded + n2, True, table, work)
+        rate = min(max(rate, r2_low), r2_high)
+        if a2 == 0.0:
+            fit = Fit(r1, rate, a1, a2, cost, seen1, seen2, 0, end)
+        if slope > _MIN_ENTERING_SLOPE * cost:
+            faster = rate
+    if f_high == 1.0 and r2_low <= single <= r2_high:
+        rate, slope = _entering(single, amplitude, 0, n1, False, table, work)
+        rate = min(max(rate, r1_low), r1_high)
+        if a1 == 0.0:
+            fit = Fit(rate, r2, a1, a2, cost, seen1, seen2, 0, end)
+        if slope > _MIN_ENTERING_SLOPE * cost:
+            slower = rate
+    return fit, single, faster, slower
