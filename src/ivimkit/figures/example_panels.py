@@ -94,7 +94,7 @@ def _note(result: FitResult, values: Mapping[str, float]) -> str:
     lines = []
     for name in _NOTED:
         if name in values and np.isfinite(values[name]):
-            shown = how_to_show(name, result.model.parameters, [])
+            shown = how_to_show(name, result.model.quantities, [])
             unit = f"·{shown.unit}" if shown.unit else ""
             lines.append(f"{shown.symbol} = {shown.text(values[name])}{unit}")
     return "\n".join(lines)

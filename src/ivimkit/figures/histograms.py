@@ -100,7 +100,7 @@ def histograms(
     drawn = {}
     for name in names:
         stored = result.maps[name]
-        shown = how_to_show(name, result.model.parameters, [stored], limits)
+        shown = how_to_show(name, result.model.quantities, [stored], limits)
         doubtful = doubtful_voxels(result, name, stored)
         if unreliable == "show":
             doubtful = np.zeros_like(doubtful)

@@ -123,7 +123,7 @@ def lesion_panels(
     doubtful = {name: doubtful_voxels(result, name, one) for name, one in stored.items()}
     for name, one in stored.items():
         drawn, faded = stored_map(one, doubtful[name], unreliable)
-        shown = how_to_show(name, result.model.parameters, [one], ranges)
+        shown = how_to_show(name, result.model.quantities, [one], ranges)
         columns.append(Column(shown.symbol, cut.planes(drawn), shown, cut.planes(faded)))
     heading = (f"slice {cut.slices[0]}" if inside.ndim == 3 else "") if title is None else title
     foot = note([("", result, doubtful)], unreliable)

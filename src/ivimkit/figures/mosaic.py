@@ -100,7 +100,7 @@ def mosaic(
     """
     check_choice(unreliable)
     stored = np.asarray(result.maps[name])
-    shown = how_to_show(name, result.model.parameters, [stored], limits)
+    shown = how_to_show(name, result.model.quantities, [stored], limits)
     doubtful = doubtful_voxels(result, name, stored)
     drawn, faded = stored_map(stored, doubtful, unreliable)
     return _draw(
@@ -108,7 +108,7 @@ def mosaic(
         np.isfinite(stored),
         shown,
         view_of(result.geometry),
-        title_of(name, result.model.parameters) if title is None else title,
+        title_of(name, result.model.quantities) if title is None else title,
         most=most,
         crop=crop,
         numbered=title is None,

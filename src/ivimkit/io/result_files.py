@@ -298,7 +298,7 @@ def _write(result: FitResult, folder: Path) -> None:
 
 def _write_map(result: FitResult, folder: Path, name: str) -> None:
     # The map is asked for here, so that few of them are in memory at a time.
-    about = describe(name, result.model.parameters)
+    about = describe(name, result.model.quantities)
     write_image(folder / _image_name(name), result.maps[name], result.geometry, about)
 
 

@@ -114,7 +114,7 @@ def difference(
         # Each look-up of a map spreads it over the volume: look up once.
         one, other = first.maps[name], second.maps[name]
         found[name] = np.asarray(other - one, dtype=np.float32)
-        unit = describe(name, (*first.model.parameters, *second.model.parameters)).unit
+        unit = describe(name, (*first.model.quantities, *second.model.parameters)).unit
         rows[name] = {"unit": unit, **_agreement(np.asarray(one), np.asarray(other))}
     return Difference(names, first, second, found, rows)
 

@@ -80,7 +80,7 @@ def error_table(
     for method, result in results.items():
         labels_like(labelled, result)
         for name in (name for name in maps if name in result.maps):
-            unit = describe(name, result.model.parameters).unit
+            unit = describe(name, result.model.quantities).unit
             estimate, true = result.maps[name], labels_like(truth[name], result)
             for label, region in regions:
                 inside = labelled == label

@@ -120,7 +120,7 @@ def compare_regions(
     fits = _mean_fits(result, inside, outside, mean_fit)
     rows = {}
     for name in chosen:
-        unit = describe(name, result.model.parameters).unit
+        unit = describe(name, result.model.quantities).unit
         pair = [
             _Group.of(result, name, region, reliable_only, fits, position)
             for position, region in enumerate((inside, outside))
@@ -220,7 +220,7 @@ class _Group:
         reliable = finite(result.reliable(name)[region])
         signal = Estimate()
         if fits is not None:
-            parameter = describe(name, result.model.parameters)
+            parameter = describe(name, result.model.quantities)
             signal = of_mean_signal(fits, name, position, parameter)
         values = reliable if reliable_only else every
         return cls(

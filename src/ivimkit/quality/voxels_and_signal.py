@@ -102,7 +102,7 @@ def disagreements(
     fits = roi_fit(result, known) if means is None else means
     found = []
     for name in (name for name in maps if name in result.maps):
-        parameter = describe(name, result.model.parameters)
+        parameter = describe(name, result.model.quantities)
         values = np.atleast_1d(result.reliable(name))
         for position, region in enumerate(known):
             voxels = of_voxels(finite(values[np.atleast_1d(known[region])]))

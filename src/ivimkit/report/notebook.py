@@ -59,9 +59,8 @@ def _line(result: FitResult) -> str:
     total = int(np.count_nonzero(result.mask))
     fitted = total - int(np.count_nonzero(result.status & int(FAILED)))
     apart = ("OK", FitStatus.OUTSIDE_MASK.name)
-    parameters = result.model.parameters
     flags = [
-        f"{in_words(name, parameters)}: {thousands(n)}"
+        f"{in_words(name, result.model)}: {thousands(n)}"
         for name, n in result.counts().items()
         if name not in apart
     ]

@@ -148,7 +148,7 @@ def _doubtful(result: FitResult, number: str, name: str) -> dict[str, Any] | Non
 
 def _grades(result: FitResult) -> list[dict[str, Any]]:
     """Return the colours of the status, in words and with the voxels that have them."""
-    about = explain(result.model.parameters)
+    about = explain(result.model)
     return [
         {
             "name": grade.name,
@@ -194,7 +194,7 @@ def _model(name: str) -> dict[str, Any]:
 def _flags(result: FitResult) -> list[dict[str, Any]]:
     return [
         {"flag": flag, "name": name, "sentence": sentence, "advice": advice}
-        for flag, (name, sentence, advice) in explain(result.model.parameters).items()
+        for flag, (name, sentence, advice) in explain(result.model).items()
     ]
 
 

@@ -134,20 +134,10 @@ def fit_entry(
 def _components(
     model: SignalModel, params: Sequence[float], b: NDArray[np.float64]
 ) -> list[dict[str, Any]]:
-    """Return what each pool adds to the signal; nothing of a model with one pool."""
-    pools = model.pools
-    if pools is None or pools.fraction is None:
-        return []
-    place = model.index(pools.fraction)
-    found = []
-    # The model itself at f = 0 and f = 1: its equation is not written here again.
-    for name, pure, share in (
-        ("tissue", 0.0, 1.0 - params[place]),
-        ("blood", 1.0, params[place]),
-    ):
-        alone = [*params[:place], pure, *params[place + 1 :]]
-        found.append({"name": name, "signal": share * evaluate(model, alone, b)})
-    return found
+    """Return what each compartment adds to the signal; nothing of a model with one of them."""
+    # Of the model itself, with all of the signal in one compartment: the reference first.
+    alone = reversed(model.components(params).items())
+    return [{"name": name, "signal": evaluate(model, own, b)} for name, own in alone]
 
 
 def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -181,11 +171,10 @@ def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str,
 
 
 def _status(result: FitResult, code: int) -> dict[str, Any]:
-    parameters = result.model.parameters
-    flags = {flag: name for flag, (name, _, _) in explain(parameters).items()}
+    flags = {flag: name for flag, (name, _, _) in explain(result.model).items()}
     names = [name for flag, name in flags.items() if flag & code]
     return {
         "code": code,
         "names": names or [flags[int(FitStatus.OK)]],
-        "sentence": describe(code, parameters),
+        "sentence": describe(code, result.model),
     }

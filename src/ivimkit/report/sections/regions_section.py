@@ -119,7 +119,7 @@ def _sentence(lesion: Lesion, table: pd.DataFrame) -> str:
 def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
     rows = []
     for name, row in subject.comparisons[side.name].iterrows():
-        parameter = describe(str(name), side.result.model.parameters)
+        parameter = describe(str(name), side.result.model.quantities)
         g = [row[key] for key in ("g", "g_lo", "g_hi")]
         spread = np.nanmax([row["lesion_sd"], row["reference_sd"], 0.0])
         rows.append(
@@ -183,7 +183,7 @@ def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
     fitted = any("roi_fit" in table.columns for table in tables.values())
     for name in names:
         known = [side for side in sides if name in _names(side)]
-        parameter = describe(name, known[0].result.model.parameters)
+        parameter = describe(name, known[0].result.model.quantities)
         rows = {side.name: tables[side.name].xs(name, level="map") for side in known}
         cells = [
             (region, *([side] if side else []), *_cells(parameter, part.loc[region], fitted))
