@@ -123,6 +123,7 @@ def _uncertainty(name: str, known: dict[str, Parameter]) -> Parameter | None:
                 upper=math.inf,
                 start=0.0,
                 display=_range_of(suffix, about),
+                role="other",
                 description=text[0].upper() + text[1:],
             )
     pair = name.removeprefix(_CORRELATION)

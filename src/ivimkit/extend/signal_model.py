@@ -19,7 +19,7 @@ from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import UNSEEN_REFERENCE, UNSEEN_SHARES, Unseen
 
-__all__ = ["S0", "SignalModel", "TwoDecays"]
+__all__ = ["S0", "SignalModel", "TwoDecays", "maps_in_order"]
 
 S0 = Parameter(
     "S0", "S0", "a.u.", 0.0, math.inf, 1.0, description="signal at b = 0", role="signal"
@@ -360,13 +360,7 @@ class SignalModel:
         return self._ordered(_ROBUST)
 
     def _ordered(self, roles: Sequence[str]) -> tuple[str, ...]:
-        # Of one role, the reference first, whose parameters are the last ones.
-        parameters = [p for role in roles for p in self._of_role(role)]
-        return tuple(dict.fromkeys(("ADC", *(parameter.name for parameter in parameters))))
-
-    def _of_role(self, role: str) -> list[Parameter]:
-        found = [p for p in self.parameters if p.role == role]
-        return found if role == "fraction" else found[::-1]
+        return maps_in_order(self.parameters, roles)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -522,6 +516,26 @@ class SignalModel:
                 f"expected {least:g} <= lower <= upper <= {most:g}"
             )
         parameter.check_unit(upper)
+
+
+def maps_in_order(
+    parameters: Sequence[Parameter], roles: Sequence[str] = _SHOWN
+) -> tuple[str, ...]:
+    """Return the names of maps in the order in which they are shown, the ADC first.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        In the order of a model.
+    roles : sequence of str
+        Which of them, and in what order.
+    """
+    found = ["ADC"]
+    for role in roles:
+        names = [parameter.name for parameter in parameters if parameter.role == role]
+        # The reference first, whose parameters are the last ones; fractions as in the equation.
+        found += names if role == "fraction" else names[::-1]
+    return tuple(dict.fromkeys(found))
 
 
 def _of(compartments: Sequence[Compartment]) -> tuple[Parameter, ...]:

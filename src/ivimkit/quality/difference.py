@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Difference", "difference"]
 
-_MAPS = ("ADC", "D", "f", "D_star", "fD_star", "S0")
 
 _LIMIT = 1.96
 """Standard deviations that hold 95 % of normal differences."""
@@ -75,7 +74,7 @@ def difference(
     names : tuple of str
         What to call them.
     maps : sequence of str, optional
-        Which maps; by default ADC, D, f, D*, f D* and S0, as far as both have them.
+        Which maps; by default ADC, D, f, D*, f D* and S0, or those of their models that both have.
 
     Returns
     -------
@@ -138,7 +137,8 @@ def _check_grid(first: FitResult, second: FitResult) -> None:
 
 def _common(first: FitResult, second: FitResult, maps: Sequence[str] | None) -> list[str]:
     there = [name for name in first.maps if name in second.maps]
-    names = [name for name in _MAPS if name in there] if maps is None else list(maps)
+    usual = dict.fromkeys((*first.model.shown_maps, *second.model.shown_maps, "S0"))
+    names = [name for name in usual if name in there] if maps is None else list(maps)
     missing = [name for name in names if name not in there]
     if missing or not names:
         wanted = f"no map {missing[0]!r} in both results" if missing else "no map in both results"

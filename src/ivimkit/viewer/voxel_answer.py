@@ -23,7 +23,6 @@ from ivimkit.viewer.study import Study
 __all__ = ["describe_voxel", "fit_entry", "one_voxel", "values_of"]
 
 _POINTS = 201
-_FIRST = ("S0", "f", "D_star", "D", "ADC", "fD_star", "rmse", "r2")
 
 
 def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
@@ -143,7 +142,10 @@ def _components(
 def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str, Any]]:
     parameters = result.model.parameters
     own = [name for name in values if not is_about_another(name, values)]
-    order = [name for name in _FIRST if name in own]
+    products = (product.name for product in result.model.products)
+    first = dict.fromkeys((*result.model.names, "ADC", *products, "rmse", "r2"))
+    order = [name for name in first if name in own]
+    noted = result.model.parameter_maps
     rows = []
     for name in [*order, *(name for name in own if name not in order)]:
         shown = how_to_show(name, parameters, [])
@@ -152,6 +154,7 @@ def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str,
             {
                 "name": name,
                 "symbol": shown.symbol,
+                "noted": name in noted,
                 "value": values[name],
                 "sd": sd,
                 "lo": values.get(f"{name}_lo", math.nan),

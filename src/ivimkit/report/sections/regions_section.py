@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["lesion_sentence", "regions"]
 
-_FIRST = ("ADC", "D", "f", "D_star", "fD_star")
 _HEAD = (
     "reliable",
     *("mean", "sd", "median", "25 %", "75 %", "5 %", "95 %"),
@@ -214,7 +213,7 @@ def _names(side: Side) -> list[str]:
     """Return the maps that tables of regions show, the usual ones first."""
     there = side.result.maps
     own = [name for name in there if not is_about_another(name, there) and name not in _LEFT_OUT]
-    return [name for name in dict.fromkeys((*_FIRST, *own)) if name in own]
+    return [name for name in dict.fromkeys((*side.result.model.shown_maps, *own)) if name in own]
 
 
 def _sizes(table: pd.DataFrame) -> Table:
