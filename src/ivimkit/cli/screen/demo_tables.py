@@ -89,7 +89,7 @@ def lesion_table(lesions: Mapping[str, pd.DataFrame], made: Phantom) -> Table:
 def _lesion_rows(
     name: str, parameter: Parameter, lesions: Mapping[str, pd.DataFrame], made: Phantom
 ) -> Iterator[tuple[str, ...]]:
-    truth = {tissue.name: getattr(tissue, name, math.nan) for tissue in made.tissues}
+    truth = {tissue.name: tissue.value(name) for tissue in made.tissues}
     lesion, liver = float(truth["lesion"]), float(truth["liver"])
     if math.isfinite(lesion):
         ends = (in_unit(parameter, value) for value in (lesion, liver))
