@@ -19,6 +19,7 @@ from ivimkit.parameter import Parameter
 __all__ = [
     "BOUND_SHIFT",
     "FAILED",
+    "MAX_PARAMETERS",
     "UNSEEN_REFERENCE",
     "UNSEEN_SHARES",
     "Explained",
@@ -182,6 +183,10 @@ class Explained(Protocol):
     def unseen(self) -> tuple[Unseen, ...]:
         """The flags of its compartments."""
         ...
+
+
+MAX_PARAMETERS = 25
+"""Most parameters of a model: a status of 64 bits has room for the bounds of so many."""
 
 
 def status_type(n_parameters: int) -> type[np.signedinteger[Any]]:

@@ -17,7 +17,7 @@ from ivimkit.kernels.separable.atoms import decay, instant
 from ivimkit.kernels.separable.structure import Structure
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.status import UNSEEN_REFERENCE, UNSEEN_SHARES, Unseen
+from ivimkit.status import MAX_PARAMETERS, UNSEEN_REFERENCE, UNSEEN_SHARES, Unseen
 
 __all__ = ["S0", "SignalModel", "TwoDecays", "maps_in_order"]
 
@@ -119,6 +119,11 @@ class SignalModel:
     def _check(self) -> None:
         """Refuse compartments that do not make a model."""
         names = [parameter.name for parameter in self.parameters]
+        if len(names) > MAX_PARAMETERS:
+            raise OptionError(
+                f"model {self.name} has {len(names)} parameters; expected up to {MAX_PARAMETERS}, "
+                "as a status has two bits for each"
+            )
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise OptionError(
