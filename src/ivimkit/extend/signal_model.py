@@ -537,9 +537,7 @@ def maps_in_order(
     """
     found = ["ADC"]
     for role in roles:
-        names = [parameter.name for parameter in parameters if parameter.role == role]
-        # The reference first, whose parameters are the last ones; fractions as in the equation.
-        found += names if role == "fraction" else names[::-1]
+        found += [parameter.name for parameter in parameters if parameter.role == role]
     return tuple(dict.fromkeys(found))
 
 
