@@ -17,7 +17,7 @@ from plugins import METHODS, MODELS, pairs, works
 @pytest.mark.parametrize("registry", [models, methods])
 def test_every_file_is_a_plugin_and_every_plugin_a_file(registry):
     folder = Path(registry.__file__).parent
-    files = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
+    files = {path.stem for path in folder.glob("[!_]*.py")}
     assert registry.names() == tuple(sorted(files))
     for name in registry.names():
         assert registry.get(name).name == name

@@ -18,6 +18,7 @@ from ivimkit.cli.options.assignments import number_list
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.output_folders import check_writable, output_folders
+from ivimkit.cli.options.plugin_names import model_of
 from ivimkit.cli.options.scan_input import ScanInput, weight_list
 from ivimkit.cli.process.exit_codes import DONE, worst
 from ivimkit.cli.screen.fit_tables import map_table, prior_lines, status_table, timing
@@ -177,7 +178,7 @@ class _Job:
         finds_mask = self.reading.finds_mask
         io.check_output(
             self.folder,
-            model=self.setup.model,
+            model=model_of(self.setup.model),
             overwrite=batch.overwrite,
             with_mask=finds_mask,
         )

@@ -25,7 +25,7 @@ from ivimkit.io.scan_loading import B_UNITS
 from ivimkit.organs import Organ
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["FitSetup"]
+__all__ = ["FitSetup", "model_of"]
 
 _FIX_EXAMPLE = "D_star=0.02 or D=D.nii.gz"
 _YES_OR_NO = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
@@ -121,7 +121,7 @@ class FitSetup:
         dwi : DWI, optional
             Whose voxels maps are wanted on; by default they are as in their files.
         """
-        model = models.get(self.model)
+        model = model_of(self.model)
         organ = self.preset()
         if organ is not None:
             model = model.with_start(**_of(model, organ.means))
@@ -232,6 +232,11 @@ class FitSetup:
                 "to be fitted; expected one in each. Give a map of all of them, or a smaller mask"
             )
         return found
+
+
+def model_of(text: str) -> SignalModel:
+    """Return the model of a name, or of a Python file such as ``./mine.py``."""
+    return models.from_file(text) if text.endswith(".py") else models.get(text)
 
 
 def _maps(text: str, option: str, scans: Sequence[Path], screen: Screen) -> list[Path]:
