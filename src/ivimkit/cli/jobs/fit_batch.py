@@ -16,9 +16,8 @@ from ivimkit import io
 from ivimkit.cli.error_guard import command_line, exit_code_of
 from ivimkit.cli.options.assignments import number_list
 from ivimkit.cli.options.files_per_scan import files_for
-from ivimkit.cli.options.fit_setup import FitSetup
+from ivimkit.cli.options.fit_setup import FitSetup, model_of
 from ivimkit.cli.options.output_folders import check_writable, output_folders
-from ivimkit.cli.options.plugin_names import model_of
 from ivimkit.cli.options.scan_input import ScanInput, weight_list
 from ivimkit.cli.process.exit_codes import DONE, worst
 from ivimkit.cli.screen.fit_tables import map_table, prior_lines, status_table, timing
