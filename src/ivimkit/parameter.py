@@ -160,12 +160,12 @@ class Parameter:
         --------
         >>> from ivimkit import models
         >>> models.get("biexp")["f"].usual
-        (0.05, 0.3)
+        (0.08, 0.32)
         """
         if self.typical is not None:
             return self.typical
         low, high = self.display
         if low < high:
             return low + 0.2 * (high - low), low + 0.8 * (high - low)
-        near = abs(self.start) * 0.2
+        near = abs(self.start) * 0.12
         return self.start - near, self.start + near

@@ -16,7 +16,7 @@ F = Parameter(
     display=(0.0, 0.4),
     description="perfusion fraction",
     role="fraction",
-    typical=(0.05, 0.3),
+    typical=(0.08, 0.32),
     most=1.0,
 )
 
@@ -32,7 +32,7 @@ D_STAR = Parameter(
     plausible=BLOOD_RATE,
     role="perfusion",
     scale="log",
-    typical=(0.01, 0.08),
+    typical=(0.02, 0.08),
 )
 
 D = Parameter(
@@ -46,5 +46,5 @@ D = Parameter(
     description="diffusion coefficient",
     plausible=TISSUE_RATE,
     role="diffusion",
-    typical=(0.7e-3, 1.8e-3),
+    typical=(0.5e-3, 2e-3),
 )

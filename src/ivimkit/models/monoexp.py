@@ -18,7 +18,7 @@ ADC = Parameter(
     description="apparent diffusion coefficient",
     plausible=TISSUE_RATE,
     role="diffusion",
-    typical=(0.7e-3, 2e-3),
+    typical=(0.5e-3, 2e-3),
 )
 
 MODEL = SignalModel(
