@@ -29,9 +29,8 @@ def test_models_are_what_their_file_says(model):
     assert models.get(model) is model
     assert model.title
     assert not model.fixed_maps
-    assert any(method.full_fit for other, method in pairs() if other is model), (
-        "no method fits this model exactly"
-    )
+    fits = any(method.full_fit for other, method in pairs() if other is model)
+    assert fits or model.two_decays() is None, "no method fits this model exactly"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit.engine.adapter import signal_kernel_of
 from ivimkit.engine.bind import bind
 from ivimkit.engine.cpu import (
     estimate_chunk,
@@ -262,7 +261,7 @@ def evaluate(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.
     """
     p, columns = _points(model, params, x)
     out = np.empty((p.size // p.shape[-1], columns.shape[1]))
-    driver = bind(evaluate_chunk, ("signal_kernel", signal_kernel_of(model)))
+    driver = bind(evaluate_chunk, ("signal_kernel", model.kernel))
     driver(columns, p.reshape(-1, p.shape[-1]), out)
     return out.reshape(*p.shape[:-1], columns.shape[1])
 
@@ -292,7 +291,7 @@ def gradients(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np
     p, columns = _points(model, params, x)
     n_par = p.shape[-1]
     out = np.empty((p.size // n_par, columns.shape[1], n_par))
-    driver = bind(gradient_chunk, ("signal_kernel", signal_kernel_of(model)))
+    driver = bind(gradient_chunk, ("signal_kernel", model.kernel))
     driver(columns, p.reshape(-1, n_par), out)
     return out.reshape(*p.shape[:-1], columns.shape[1], n_par)
 

@@ -10,7 +10,6 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.engine.adapter import signal_kernel_of
 from ivimkit.engine.bind import pasted_with_kernels, with_kernels
 from ivimkit.engine.single import in_single
 from ivimkit.engine.voxel import estimate_row, fit_row
@@ -18,6 +17,7 @@ from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import Batch, FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.memory import aligned
+from ivimkit.status import status_type
 
 __all__ = ["PRECISIONS", "Prepared", "PreparedEstimate", "Progress", "Reader", "Task"]
 
@@ -121,7 +121,7 @@ class Prepared:
         n_columns = len(parameters) + 2 + len(task.columns)
         self.values = np.empty((n_voxels, n_columns), order=order)
         self.variation = np.empty(n_voxels)
-        self.status = np.empty(n_voxels, dtype=np.int32)
+        self.status = np.empty(n_voxels, dtype=status_type(len(parameters)))
         self.estimate: PreparedEstimate | None = None
         if task.estimator is not None:
             self.estimate = PreparedEstimate(task, x, weight)
@@ -186,7 +186,7 @@ class PreparedEstimate:
         voxel = with_kernels(
             type(estimator).voxel,
             ("fit_voxel", task.method.voxel),
-            ("signal_kernel", signal_kernel_of(task.model)),
+            ("signal_kernel", task.model.kernel),
         )
         self.plan = estimator.plan(task.model, x, weight)
         self.row = pasted_with_kernels(estimate_row, ("estimate_voxel", voxel))

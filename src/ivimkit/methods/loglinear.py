@@ -109,12 +109,13 @@ class LogLinear(TwoPoolMethod):
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
         """Raise if the model has a D*, or too few b-values lie above the threshold."""
         super().check(model, acquisition)
-        if model.pools is not None and model.pools.fast is not None:
+        decays = model.two_decays()
+        if decays is not None and decays.fast is not None:
             raise OptionError(
-                f"method loglinear cannot estimate {model.pools.fast} of model {model.name}; "
+                f"method loglinear cannot estimate {decays.fast} of model {model.name}; "
                 "use model sivim (f and D only) or method segmented"
             )
-        ivim = model.pools is not None and model.pools.fraction is not None
+        ivim = bool(model.fractions)
         if ivim:
             require_split(acquisition, "b_split", self._split(ivim))
         else:
@@ -127,8 +128,7 @@ class LogLinear(TwoPoolMethod):
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         """Return the threshold."""
-        ivim = model.pools is not None and model.pools.fraction is not None
-        return {_B_SPLIT: self._split(ivim)}
+        return {_B_SPLIT: self._split(bool(model.fractions))}
 
 
 METHOD = LogLinear

@@ -7,11 +7,15 @@ a session are added by `register`.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+from ivimkit.errors import OptionError
+from ivimkit.extend.derived_maps import DERIVED
 from ivimkit.extend.plugin import PluginFolder
-from ivimkit.extend.signal_model import SignalModel
+from ivimkit.extend.signal_model import SignalModel, maps_in_order
+from ivimkit.parameter import Parameter
 
-__all__ = ["from_file", "get", "names", "register", "unregister"]
+__all__ = ["from_file", "get", "names", "quantities", "register", "shown_maps", "unregister"]
 
 _FOLDER: PluginFolder[SignalModel] = PluginFolder(
     __name__, __path__, "MODEL", SignalModel, "model"
@@ -121,3 +125,44 @@ def from_file(file: str | os.PathLike[str]) -> SignalModel:
     """
     model: SignalModel = _FOLDER.from_file(file)
     return model
+
+
+def quantities() -> tuple[Parameter, ...]:
+    """Return the descriptions of the parameters and products of all models, each name once.
+
+    Numbers in a table or an array are described by them where no fit is known.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> {one.name: one.symbol for one in ik.models.quantities()}["D_star"]
+    'D*'
+    """
+    beside = {parameter.name for parameter in DERIVED}
+    every = (one for model in _that_load() for one in model.quantities)
+    return tuple({one.name: one for one in every if one.name not in beside}.values())
+
+
+def shown_maps() -> tuple[str, ...]:
+    """Return the names of the maps of all models that figures and tables show, in their order.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> shown = ik.models.shown_maps()
+    >>> [name for name in shown if name in ("f", "D", "D_star", "ADC", "fD_star")]
+    ['ADC', 'D', 'f', 'D_star', 'fD_star']
+    """
+    products = (product.name for model in _that_load() for product in model.products)
+    product_names = tuple(products)
+    parameters = [one for one in quantities() if one.name not in product_names]
+    return tuple(dict.fromkeys((*maps_in_order(parameters), *product_names)))
+
+
+def _that_load() -> Iterator[SignalModel]:
+    """Yield all models; not one of another package that cannot be imported."""
+    for name in names():
+        try:
+            yield get(name)
+        except OptionError:
+            continue

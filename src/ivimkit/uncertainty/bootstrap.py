@@ -22,7 +22,7 @@ KINDS = ("residual", "wild")
 
 # Options: values with a weight, number of replicates, whether signs are drawn, positions of the
 # fraction and of the fast rate.
-_N_USED, _REPLICATES, _WILD, _FRACTION, _FAST = 0, 1, 2, 3, 4
+_N_USED, _REPLICATES, _WILD, _PRODUCTS = 0, 1, 2, 3
 # Room for the parameters and for all that a method writes in addition.
 _N_VALUES = 128
 # Fewer replicates have no 2.5 % percentile.
@@ -91,7 +91,7 @@ def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float6
     root_weight = voxel.root_weight
     n_used, replicates = int(options[_N_USED]), int(options[_REPLICATES])
     wild = options[_WILD] > 0.0
-    fraction, fast = int(options[_FRACTION]), int(options[_FAST])
+    n_products = (options.size - _PRODUCTS) // 2
     degrees = n_used
     for i in range(n):
         degrees -= 1 if lower[i] < upper[i] else 0
@@ -123,16 +123,17 @@ def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float6
         if end & _FAILED == 0:
             for i in range(n):
                 values[i * replicates + good] = trial[i]
-            if fraction >= 0 and fast >= 0:
-                values[n * replicates + good] = trial[fraction] * trial[fast]
+            for k in range(n_products):
+                one, two = int(options[_PRODUCTS + 2 * k]), int(options[_PRODUCTS + 2 * k + 1])
+                values[(n + k) * replicates + good] = trial[one] * trial[two]
             good += 1
     if good < (1.0 - _MAX_FAILED_SHARE) * replicates:
         return _NO_SD
     for i in range(n):
         if lower[i] < upper[i]:
             _summarise(values[i * replicates :], good, out, 3 * i)
-    if fraction >= 0 and fast >= 0:
-        _summarise(values[n * replicates :], good, out, 3 * n)
+    for k in range(n_products):
+        _summarise(values[(n + k) * replicates :], good, out, 3 * (n + k))
     return 0
 
 
@@ -212,9 +213,8 @@ class Bootstrap(Estimator):
         """Accept every model and method."""
 
     def maps(self, model: SignalModel) -> tuple[str, ...]:
-        """Return sd, lower and upper limit of each parameter and of f D*."""
-        fraction, fast = _positions(model)
-        names = (*model.names, "fD_star") if fraction >= 0 and fast >= 0 else model.names
+        """Return sd, lower and upper limit of each parameter and of products."""
+        names = (*model.names, *(product.name for product in model.products))
         return tuple(f"{name}_{what}" for name in names for what in ("sd", "lo", "hi"))
 
     def plan(
@@ -227,21 +227,10 @@ class Bootstrap(Estimator):
         shape = (self.n, used.size)
         table = np.zeros((self.n, x.shape[1]))
         table[:, used] = rng.choice((-1.0, 1.0), shape) if wild else rng.choice(used, shape)
-        options = np.array([used.size, self.n, wild, *_positions(model)], dtype=np.float64)
-        n_values = (len(model.names) + 1) * self.n
+        factors = [model.index(name) for product in model.products for name in product.factors]
+        options = np.array([used.size, self.n, wild, *factors], dtype=np.float64)
+        n_values = (len(model.names) + len(model.products)) * self.n
         return VoxelPlan(options, table, 3 * x.shape[1] + _N_VALUES + n_values)
-
-
-def _positions(model: SignalModel) -> tuple[int, int]:
-    """Return the positions of fraction and fast rate; -1 for none."""
-    pools = model.pools
-    if pools is None:
-        return -1, -1
-    fraction, fast = pools.fraction, pools.fast
-    return (
-        -1 if fraction is None else model.index(fraction),
-        -1 if fast is None else model.index(fast),
-    )
 
 
 ESTIMATOR = Bootstrap

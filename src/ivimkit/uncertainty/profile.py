@@ -19,9 +19,10 @@ from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.voxel import Found, Tables, Voxel, with_bounds
 from ivimkit.status import FAILED, FitStatus
 
-# Options: values with a weight, position of the fast rate, whether each parameter is wanted, then
+# Options: values with a weight, whether each parameter is wanted (2: in its logarithm), then
 # Student quantiles of 0, 1 and more degrees of freedom and at last the normal quantile.
-_N_USED, _FAST, _WANTED = 0, 1, 2
+_N_USED, _WANTED = 0, 1
+_LOGARITHMIC = 2.0
 # Room for the parameters and for all that a method writes in addition.
 _N_VALUES = 128
 
@@ -151,7 +152,6 @@ def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float6
     trials = with_bounds(voxel, low, high)
     for i in range(n):
         low[i], high[i] = lower[i], upper[i]
-    fast = int(options[_FAST])
     missing = False
     n_out = 0
     for k in range(n):
@@ -160,7 +160,7 @@ def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float6
         n_out += 1
         if lower[k] == upper[k]:
             continue
-        logarithmic = k == fast
+        logarithmic = options[_WANTED + k] == _LOGARITHMIC
         own = work[n + k, k] if known else 0.0
         step = math.sqrt(rise * own) if own > 0.0 else 0.0
         if logarithmic:
@@ -275,12 +275,13 @@ class Profile(Estimator):
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the quantiles."""
-        pools = model.pools
-        fast = -1 if pools is None or pools.fast is None else model.index(pools.fast)
-        wanted = [float(name in self._wanted(model)) for name in model.names]
+        wanted = [
+            0.0 if p.name not in self._wanted(model) else _LOGARITHMIC if p.scale == "log" else 1.0
+            for p in model.parameters
+        ]
         n_used = int(np.count_nonzero(weight))
         quantiles = stdtrit(np.arange(1, n_used + 1), 0.975)
-        options = np.array([n_used, fast, *wanted, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
+        options = np.array([n_used, *wanted, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
         n = len(model.parameters)
         scratch = normal_rows(n) * matrix_columns(n) + 2 * n + _N_VALUES
         return VoxelPlan(options, np.zeros((1, 1)), scratch)

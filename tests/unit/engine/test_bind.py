@@ -24,14 +24,13 @@ import json
 import numpy as np
 from ivimkit import models
 from ivimkit.engine import evaluate
-from ivimkit.engine.adapter import signal_kernel_of
 from ivimkit.engine.bind import bind
 from ivimkit.engine.cpu import evaluate_chunk
 
 model = models.get("monoexp")
 {edit}
 signal = evaluate(model, [1000.0, 1e-3], [0.0, 1000.0])
-driver = bind(evaluate_chunk, ("signal_kernel", signal_kernel_of(model)))
+driver = bind(evaluate_chunk, ("signal_kernel", model.kernel))
 print(json.dumps([signal.tolist(), sum(driver.stats.cache_hits.values())]))
 """
 

@@ -267,7 +267,7 @@ def _b_values(method: FitMethod) -> list[str]:
 
 def _has_perfusion(model: SignalModel) -> bool:
     # Without a perfusion fraction there is no threshold: an ADC uses all b-values.
-    return model.pools is None or model.pools.fraction is not None
+    return bool(model.fractions)
 
 
 def _number_or_file(text: str) -> float | Path:
