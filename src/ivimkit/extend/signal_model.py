@@ -179,7 +179,7 @@ class SignalModel:
         return Structure(
             parts=tuple(c.part(self.variables) for c in self.compartments),
             logarithmic=tuple(p.scale == "log" for p in shapes),
-            typical=tuple(max(map(abs, p.usual)) for p in shapes),
+            typical=tuple(p.usual for p in shapes),
             least=tuple(p.least for p in shapes),
             most=tuple(p.most for p in shapes),
             ascending=tuple((place[a], place[b]) for a, b in self.ascending),
