@@ -31,8 +31,8 @@ class Compartment:
         ``atom(variable, ..., p)`` with the acquisition variables that it declares as numbers and
         a tuple `p` of its shape parameters. It returns ``(value, (d/dp_0, d/dp_1, ...))``, or the
         value alone: then the slopes are central differences. A plain function that numba can
-        compile will do; `ivimkit.kernels.exponential.exp` is faster in it than `math.exp`. None for
-        a compartment that is known from a file: files do not hold equations.
+        compile will do; `ivimkit.kernels.exponential.exp` is faster in it than `math.exp`.
+        None for a compartment that is known from a file: files do not hold equations.
     parameters : tuple of Parameter
         The shape parameters, in the order of `p`.
     fraction : Parameter or None
