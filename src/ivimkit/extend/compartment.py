@@ -27,11 +27,12 @@ class Compartment:
     ----------
     name : str
         What it is, one word, e.g. ``"tissue"``; its status is ``TISSUE_NOT_DETECTED``.
-    atom : callable
+    atom : callable or None
         ``atom(variable, ..., p)`` with the acquisition variables that it declares as numbers and
         a tuple `p` of its shape parameters. It returns ``(value, (d/dp_0, d/dp_1, ...))``, or the
         value alone: then the slopes are central differences. A plain function that numba can
         compile will do; `ivimkit.kernels.exponential.exp` is faster in it than `math.exp`.
+        None for a compartment that is known from a file: files do not hold equations.
     parameters : tuple of Parameter
         The shape parameters, in the order of `p`.
     fraction : Parameter or None
@@ -58,7 +59,7 @@ class Compartment:
     """
 
     name: str
-    atom: Atom = field(repr=False)
+    atom: Atom | None = field(repr=False)
     parameters: tuple[Parameter, ...] = ()
     fraction: Parameter | None = None
     variables: tuple[str, ...] = ("b",)
@@ -84,13 +85,15 @@ class Compartment:
         OptionError
             If it returns anything but a number or a number with its slopes.
         """
-        plain: Any = getattr(self.atom, "py_func", self.atom)
+        atom = self.atom
+        assert atom is not None
+        plain: Any = getattr(atom, "py_func", atom)
         says = getattr(plain, "__annotations__", {}).get("return")
         if isinstance(says, str) and says.partition("[")[0] in ("float", "tuple"):
             return says.startswith("tuple")
         shapes = tuple(sum(parameter.usual) / 2.0 for parameter in self.parameters)
         try:
-            found = self.atom(*(1.0 for _ in self.variables), shapes)
+            found = atom(*(1.0 for _ in self.variables), shapes)
         except Exception as error:
             raise OptionError(
                 f"the atom of compartment {self.name} fails at {', '.join(self.variables)} = 1 "
@@ -110,6 +113,7 @@ class Compartment:
 
     def part(self, variables: tuple[str, ...]) -> Part:
         """Return what the kernels know of it, with its columns among all `variables`."""
+        assert self.atom is not None
         return Part(
             self.atom,
             len(self.parameters),

@@ -62,8 +62,8 @@ class SignalModel:
     equation : str
         The equation as text.
     compartments : tuple of Compartment
-        The last one is the reference: it has no fraction, but what the others leave. A model that
-        is known by its parameters only, from a file, has none.
+        The last one is the reference: it has no fraction, but what the others leave. Those of a
+        model that is known from a file only have no atoms, or there are none.
     ascending : tuple of pairs of str
         Pairs of parameters of two compartments, the second of which is the larger one, e.g.
         ``(("D", "D_star"),)``.
@@ -160,6 +160,12 @@ class SignalModel:
         return tuple(dict.fromkeys(("b", *every)))
 
     @property
+    def has_equation(self) -> bool:
+        """Whether the signal can be computed: not of a model that is known from a file only."""
+        atoms = [compartment.atom for compartment in self.compartments]
+        return bool(atoms) and None not in atoms
+
+    @property
     def structure(self) -> Structure:
         """What the kernels know of the model: the same for any bounds.
 
@@ -168,7 +174,7 @@ class SignalModel:
         OptionError
             If the model is known by its parameters only.
         """
-        if not self.compartments:
+        if not self.has_equation:
             raise OptionError(
                 f"model {self.name} is known by its parameters only, not by its equation; pass "
                 "the model, e.g. ik.models.get(...) or the SignalModel that was fitted"
@@ -179,7 +185,7 @@ class SignalModel:
         return Structure(
             parts=tuple(c.part(self.variables) for c in self.compartments),
             logarithmic=tuple(p.scale == "log" for p in shapes),
-            typical=tuple(max(map(abs, p.usual)) for p in shapes),
+            typical=tuple(p.usual for p in shapes),
             least=tuple(p.least for p in shapes),
             most=tuple(p.most for p in shapes),
             ascending=tuple((place[a], place[b]) for a, b in self.ascending),

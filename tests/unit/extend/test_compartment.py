@@ -146,3 +146,15 @@ def test_a_kurtosis_may_be_above_1():
     assert model.with_bounds(K=(0.5, 2.5))["K"].upper == 2.5
     with pytest.raises(OptionError, match="expected 0 <= lower <= upper <= inf"):
         model.with_bounds(K=(-1.0, 2.0))
+
+
+def test_compartments_without_atoms_keep_what_is_known_of_them(four):
+    parts = tuple(replace(part, atom=None) for part in four.compartments)
+    known = replace(four, compartments=parts)
+    assert four.has_equation
+    assert not known.has_equation
+    assert known.unseen == four.unseen
+    assert known.shown_maps == four.shown_maps
+    assert known.two_decays() is None
+    with pytest.raises(OptionError, match="not by its equation; pass the model"):
+        _ = known.kernel

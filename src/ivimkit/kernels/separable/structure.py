@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from ivimkit.kernels.device import device, finite, inlined
-from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, Layout, Option, layout
+from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, STRIDE, Layout, Option, layout
 
 __all__ = ["Part", "Structure"]
 
@@ -23,8 +23,8 @@ _OPTION = Option()
 # Steps of central differences, relative: for slopes, and for slopes of slopes.
 _STEP = 6e-6
 _WIDE_STEP = 1e-4
-# Share of its typical value that a parameter counts at least, for the size of a step.
-_LEAST = 0.1
+# Share of the end of its usual range that a parameter counts at least, for the size of a step.
+_LEAST = 0.05
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Structure:
         leave. Shape parameters are numbered through all of them.
     logarithmic : tuple of bool
         Which shape parameters are searched by their logarithms; they are positive.
-    typical : tuple of float
-        Usual size of every shape parameter.
+    typical : tuple of tuple of float
+        Range in which every shape parameter usually is: the dictionary is denser there.
     least, most : tuple of float
         Where every shape parameter has a meaning; bounds lie inside.
     ascending : tuple of tuple of int
@@ -74,7 +74,7 @@ class Structure:
 
     parts: tuple[Part, ...]
     logarithmic: tuple[bool, ...]
-    typical: tuple[float, ...]
+    typical: tuple[tuple[float, float], ...]
     least: tuple[float, ...]
     most: tuple[float, ...]
     ascending: tuple[tuple[int, int], ...] = ()
@@ -125,7 +125,7 @@ class Structure:
     @property
     def kernel(self) -> Callable[..., Any]:
         """``kernel(x, j, p) -> (signal, slopes)`` of measurement j, all parameters in order."""
-        return _functions(self)["kernel"]
+        return cast(Callable[..., Any], _functions(self)["kernel"])
 
     @property
     def functions(self) -> tuple[tuple[str, Any], ...]:
@@ -137,12 +137,11 @@ class Structure:
 def _again(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function compiled as a part of the loops that call it."""
     plain: Any = getattr(function, "py_func", function)
-    compiled: Callable[..., Any] = inlined(plain)
-    return compiled
+    return cast(Callable[..., Any], inlined(plain))
 
 
 @functools.cache
-def _functions(structure: Structure) -> dict[str, Callable[..., Any]]:
+def _functions(structure: Structure) -> dict[str, Any]:
     scope: dict[str, Any] = {"__name__": f"{__name__}.composed"}
     for k, part in enumerate(structure.parts):
         scope[f"atom{k}"] = _again(part.atom)
@@ -193,10 +192,9 @@ def _differences(structure: Structure, k: int) -> str:
     names = [f"p{i}" for i in range(n)]
 
     def centre(i: int, step: float) -> list[str]:
-        least, most, typical = (
-            getattr(structure, name)[first + i] for name in ("least", "most", "typical")
-        )
-        lines = [f"    h = {step} * max(abs(p{i}), {_LEAST * typical!r})"]
+        least, most = structure.least[first + i], structure.most[first + i]
+        size = max(map(abs, structure.typical[first + i]))
+        lines = [f"    h = {step} * max(abs(p{i}), {_LEAST * size!r})"]
         inside = f"p{i}"
         if least > -float("inf"):
             inside = f"max({inside}, {least!r} + h)"
@@ -369,30 +367,36 @@ def _gains(structure: Structure) -> str:
             f"        p{k} = dots[first{k} + rest % count{k}]",
             f"        rest = rest // count{k}",
         ]
-    count = n * (n + 1) // 2 + n
-    lines += [f"        row = tuples + o * {count} * width"]
     inverse = list(combinations_with_replacement(range(n), 2))
-    for number, (i, k) in enumerate(inverse):
-        lines += [f"        t{i}_{k} = table[row + {number} * width : row + {number + 1} * width]"]
-    for k in range(n):
-        number = len(inverse) + k
-        lines += [f"        d{k} = table[row + {number} * width : row + {number + 1} * width]"]
+    count = len(inverse) + n
+    # Rows at constant distances: what is written is then compared with one address, not with all,
+    # before the loop may run as vector instructions.
+    lines += [
+        f"        row = tuples + o * {count * STRIDE}",
+        f"        terms = table[row : row + {count * STRIDE}]",
+    ]
+    inverse_at = {pair: f"terms[i + {r * STRIDE}]" for r, pair in enumerate(inverse)}
     lines += [f"        inner = dots[first{last} : first{last} + width]"]
-    lines += ["        line = out[o * width : (o + 1) * width]", "        top = 0.0"]
+    lines += ["        line = out[o * width : (o + 1) * width]"]
     lines += ["        for i in range(width):", f"            p{last} = inner[i]"]
     for k in range(n):
-        terms = [f"t{min(k, r)}_{max(k, r)}[i] * p{r}" for r in range(n)]
+        terms = [f"{inverse_at[min(k, r), max(k, r)]} * p{r}" for r in range(n)]
         lines += [f"            a{k} = {' + '.join(terms)}"]
     lines += [f"            gain = {' + '.join(f'a{k} * p{k}' for k in range(n))}"]
     lines += ["            loss = 0.0"]
     for k in range(n):
         lines += [
             f"            m{k} = a{k} if a{k} < 0.0 else 0.0",
-            f"            m{k} = m{k} * m{k} * d{k}[i]",
+            f"            m{k} = m{k} * m{k} * terms[i + {(len(inverse) + k) * STRIDE}]",
             f"            loss = m{k} if m{k} > loss else loss",
         ]
-    lines += ["            gain -= loss", "            line[i] = gain"]
-    lines += ["            top = gain if gain > top else top", "        tops[o] = top"]
+    lines += ["            line[i] = gain - loss"]
+    # A maximum that waits for itself in every step is no vector instruction: eight do not.
+    lines += [f"        t{i} = 0.0" for i in range(8)]
+    lines += ["        for i in range(0, width, 8):"]
+    for i in range(8):
+        lines += [f"            g = line[i + {i}]", f"            t{i} = g if g > t{i} else t{i}"]
+    lines += [f"        tops[o] = max({', '.join(f't{i}' for i in range(8))})"]
     return "\n".join(lines)
 
 
@@ -415,7 +419,7 @@ def _logarithmic(structure: Structure) -> str:
 def _kernel(structure: Structure) -> str:
     """Return the source of the signal and its slopes by all parameters, in their order."""
     n = structure.n
-    lines = ["def kernel(x, j, p):", "    total = p[0]"]
+    lines = ["def kernel(x, j, p):", "    size = p[0]"]
     position, shapes, fractions = 1, {}, []
     for k, part in enumerate(structure.parts):
         if k < n - 1:
@@ -431,6 +435,6 @@ def _kernel(structure: Structure) -> str:
     slopes = ["shape"]
     for k, part in enumerate(structure.parts):
         if k < n - 1:
-            slopes.append(f"total * (v{k} - v{n - 1})")
-        slopes += [f"total * f{k} * s{k}[{i}]" for i in range(part.n_shape)]
-    return "\n".join([*lines, f"    return total * shape, {_tuple(slopes)}"])
+            slopes.append(f"size * (v{k} - v{n - 1})")
+        slopes += [f"size * f{k} * s{k}[{i}]" for i in range(part.n_shape)]
+    return "\n".join([*lines, f"    return size * shape, {_tuple(slopes)}"])
