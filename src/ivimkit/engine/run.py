@@ -259,7 +259,7 @@ def evaluate(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray
     """
     p, b = _points(model, params, bvals)
     out = np.empty((p.size // p.shape[-1], b.size))
-    driver = bind(evaluate_chunk, ("signal_kernel", model.kernel))
+    driver = bind(evaluate_chunk, ("signal_kernel", model.signal_kernel()))
     driver(b, p.reshape(-1, p.shape[-1]), out)
     return out.reshape(*p.shape[:-1], b.size)
 
@@ -289,7 +289,7 @@ def gradients(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArra
     p, b = _points(model, params, bvals)
     n_par = p.shape[-1]
     out = np.empty((p.size // n_par, b.size, n_par))
-    driver = bind(gradient_chunk, ("signal_kernel", model.kernel))
+    driver = bind(gradient_chunk, ("signal_kernel", model.signal_kernel()))
     driver(b, p.reshape(-1, n_par), out)
     return out.reshape(*p.shape[:-1], b.size, n_par)
 

@@ -195,7 +195,7 @@ class PreparedEstimate:
         voxel = with_kernels(
             type(estimator).voxel,
             ("fit_voxel", task.method.voxel),
-            ("signal_kernel", task.model.kernel),
+            ("signal_kernel", task.model.signal_kernel()),
         )
         self.plan = estimator.plan(task.model, b, weight)
         self.row = pasted_with_kernels(estimate_row, ("estimate_voxel", voxel))

@@ -44,8 +44,9 @@ class SignalModel:
         The equation as text.
     parameters : tuple of Parameter
         In the order of parameter arrays.
-    kernel : callable
-        Compiled scalar function ``kernel(b, p) -> (signal, (dS/dp_0, dS/dp_1, ...))``.
+    kernel : callable or None
+        Compiled scalar function ``kernel(b, p) -> (signal, (dS/dp_0, dS/dp_1, ...))``. None for
+        the model of a saved result that is not registered: files do not hold equations.
     pools : TwoPools or None
         Set if the model is a sum of at most two exponential decays.
     references : tuple of str
@@ -65,7 +66,7 @@ class SignalModel:
     title: str
     equation: str
     parameters: tuple[Parameter, ...]
-    kernel: Callable[..., Any] = field(repr=False, compare=False)
+    kernel: Callable[..., Any] | None = field(repr=False, compare=False)
     pools: TwoPools | None = None
     references: tuple[str, ...] = ()
     fixed_maps: Mapping[str, NDArray[np.float64]] = field(
@@ -81,6 +82,28 @@ class SignalModel:
     def n_free(self) -> int:
         """Number of parameters that are not fixed."""
         return sum(not p.fixed and p.name not in self.fixed_maps for p in self.parameters)
+
+    @property
+    def has_equation(self) -> bool:
+        """Whether signals can be computed."""
+        return self.kernel is not None
+
+    def signal_kernel(self) -> Callable[..., Any]:
+        """Return the kernel.
+
+        Raises
+        ------
+        OptionError
+            If the model came from a file and is not registered.
+        """
+        if self.kernel is None:
+            raise OptionError(
+                f"the equation of model {self.name} is not known: it is not one of ivimkit's "
+                "models, and a saved result does not hold it; expected the model itself. Use the "
+                "maps, or give the model that was fitted",
+                python="Pass model=, to load_result or to predict",
+            )
+        return self.kernel
 
     def __getitem__(self, name: str) -> Parameter:
         return self.parameters[self.index(name)]

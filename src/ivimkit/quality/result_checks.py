@@ -143,7 +143,7 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
 
 def _noise(result: FitResult) -> NoiseEstimate:
     """Return the noise that was given, or from repeats, which need no model, or residuals."""
-    sigma = result.provenance.options.get("sigma")
+    sigma = result.settings.sigma
     if isinstance(sigma, float):
         return noises.given(sigma)
     if result.dwi is not None:

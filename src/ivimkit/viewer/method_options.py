@@ -156,8 +156,7 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
     if not method.learns:
         return method
     trains = rule is not None and rule.trains
-    regions = result.provenance.options.get("regions", {})
-    if len(result.priors) != 1 or list(regions) != list(result.priors):
+    if len(result.learned) != 1:
         if trains:
             raise OptionError(
                 f"prior {method.options()['prior']} is learned from a whole scan, and the fit by "
@@ -165,10 +164,7 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
                 "that of an organ"
             )
         return method
-    region, table = next(iter(result.priors.items()))
-    recorded = regions[region]["variance"]
-    variance = method.variance
-    if variance == "scan":
-        variance = recorded if isinstance(recorded, str) else tuple(recorded)
-    prior = table if trains else method.prior
+    (learned,) = result.learned.values()
+    variance = learned.variance if method.variance == "scan" else method.variance
+    prior = learned.prior if trains else method.prior
     return dataclasses.replace(method, prior=prior, variance=variance)

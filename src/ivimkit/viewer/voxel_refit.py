@@ -65,16 +65,15 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fitted(old: FitResult, alone: DWI, model: SignalModel, method: FitMethod) -> FitResult:
     """Fit the voxel with all that the old fit was told beside model and method."""
-    told = old.provenance.options
-    sigma = told.get("sigma")
+    told = old.settings
     return fit(
         alone,
         model=model,
         method=method,
-        sigma=sigma if isinstance(sigma, float) else None,
+        sigma=None if told.sigma == "map" else told.sigma,
         uncertainty=_estimator(model, method),
-        weights=told.get("weights"),
-        adc_bvals=told.get("adc_bvals"),
+        weights=told.weights,
+        adc_bvals=told.adc_bvals,
         threads=1,
         device="cpu",
     )

@@ -98,7 +98,7 @@ class ResultPlot:
 
     def _ranges(self, result: FitResult) -> Mapping[str, tuple[float, float]]:
         """Return the ranges of the user on top of those of the organ."""
-        recorded = result.provenance.options.get("organ")
+        recorded = result.settings.organ
         name = self.organ or (str(recorded) if recorded else None)
         own = parse_assignments(self.limits, "--range", "D=0:3e-3", pair)
         for parameter in own:

@@ -54,7 +54,7 @@ def _of_one(subject: Subject, side: Side) -> list[Block]:
 def _means(labels: Labels, fits: FitResult) -> Sequence[RegionCurve]:
     """Return the mean signal of every region that has a fitted voxel, with its fit."""
     assert fits.dwi is not None
-    numbers = fits.provenance.options["region_voxels"]
+    numbers = fits.provenance.region_voxels
     found = []
     for position, name in enumerate(labels):
         signal = np.asarray(fits.dwi.signal[position], dtype=np.float64)
@@ -68,7 +68,7 @@ def _means(labels: Labels, fits: FitResult) -> Sequence[RegionCurve]:
                 mean=signal,
                 sd=np.full(signal.shape, np.nan),
                 predict=partial(evaluate, fits.model, params),
-                n=int(numbers[name]),
+                n=numbers[name],
             )
         )
     return found

@@ -33,11 +33,11 @@ class Outcome:
     @property
     def options(self):
         """Options of the fit of the richest model."""
-        return self.fits["biexp"]["options"]
+        return self.fits["biexp"]["settings"]
 
     @property
     def bvals(self):
-        return self.fits["biexp"]["bvals"]
+        return self.fits["biexp"]["provenance"]["bvals"]
 
 
 @pytest.fixture
@@ -128,9 +128,13 @@ def test_voxels_without_a_choice_are_counted(run, folder, made):
 def test_provenance_tells_the_command_line(run, scan, folder):
     run("compare", scan, "--out", folder / "my result", "--no-figures", "-q")
     for fit in Outcome(folder / "my result").fits.values():
-        assert fit["call"] == f"ivimkit compare {scan} --out '{folder}/my result' --no-figures -q"
-        assert fit["options"]["scan"]["b_unit"] == "s/mm2"
-        assert {source["role"] for source in fit["sources"]} == {"scan", "bvals"}
+        settings = fit["settings"]
+        assert (
+            settings["call"]
+            == f"ivimkit compare {scan} --out '{folder}/my result' --no-figures -q"
+        )
+        assert settings["reading"]["b_unit"] == "s/mm2"
+        assert {source["role"] for source in fit["provenance"]["sources"]} == {"scan", "bvals"}
 
 
 # ----------------------------------------------------------------------------- the scan
@@ -142,7 +146,7 @@ def test_bval_bvec_unit_and_average(compare, folder):
     np.testing.assert_allclose(outcome.bvals, [b + 1 for b in B])
     np.savetxt(folder / "directions.txt", np.tile([1.0, 0.0, 0.0], (13, 1)))
     outcome = compare("--bvec", folder / "directions.txt", "--average", "arithmetic")
-    assert "bvecs" in {source["role"] for source in outcome.fits["biexp"]["sources"]}
+    assert "bvecs" in {source["role"] for source in outcome.fits["biexp"]["provenance"]["sources"]}
     assert outcome.options["average"] == "arithmetic"
 
 
