@@ -264,6 +264,17 @@ def evaluate(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray
     return out.reshape(*p.shape[:-1], b.size)
 
 
+def curve(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray[np.float64]:
+    """Return the signal of a model as `evaluate` does, or NaN if its equation is not known.
+
+    For plots: what was measured is shown without the curve.
+    """
+    if model.has_equation:
+        return evaluate(model, params, bvals)
+    shape = (*np.shape(params)[:-1], np.size(np.asarray(bvals)))
+    return np.full(shape, np.nan)
+
+
 def gradients(model: SignalModel, params: ArrayLike, bvals: ArrayLike) -> NDArray[np.float64]:
     """Return the slopes of the signal of a model: its derivatives by the parameters.
 

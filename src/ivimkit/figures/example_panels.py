@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from ivimkit.engine import evaluate
+from ivimkit.engine import curve
 from ivimkit.errors import OptionError
 from ivimkit.figures.decay_axes import Decay, decay_panels
 from ivimkit.figures.map_style import how_to_show
@@ -80,7 +80,7 @@ def example_panels(
             bvals=scan.fit_bvals,
             signal=averages_of(scan, index),
             predict=partial(
-                evaluate, result.model, [values[label][name] for name in result.model.names]
+                curve, result.model, [values[label][name] for name in result.model.names]
             ),
             note=_note(result, values[label]),
         )

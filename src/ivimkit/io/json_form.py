@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,6 +21,7 @@ _KINDS = {
     "null": "nothing",
 }
 _NAMED_KINDS = re.compile(r"`(\w+(?: \| \w+)*)`")
+_PLACE = re.compile(r" - at `\$\.?(.*)`$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 Form = TypeVar("Form")
@@ -59,7 +60,7 @@ def converted(content: Mapping[str, Any], form: type[Form], *, finite: bool = Tr
     try:
         return msgspec.convert(content, form)
     except msgspec.ValidationError as error:
-        raise ValueError(_sentence(str(error))) from None
+        raise ValueError(_sentence(_with_keys(str(error), content, form))) from None
 
 
 def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
@@ -74,13 +75,43 @@ def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
             yield from _numbers(item, place)
 
 
+def _with_keys(error: str, content: Mapping[str, Any], form: type[Any]) -> str:
+    """Return the error with the key of a mapping, which msgspec leaves out, in its place."""
+    place = _PLACE.search(error)
+    if place is None or "[...]" not in place[1]:
+        return error
+    path = [name for name in re.split(r"\.|\[(\d+)\]", place[1].partition("[...]")[0]) if name]
+    node: Any = content
+    for name in path:
+        node = node[int(name)] if isinstance(node, list) else node[name]
+    for key, value in node.items():
+        try:
+            # Alone in its mapping, the item that is wrong is wrong again.
+            msgspec.convert(_replaced(content, path, {key: value}), form)
+        except msgspec.ValidationError as again:
+            return _with_keys(str(again).replace("[...]", f".{key}", 1), content, form)
+    return error
+
+
+def _replaced(content: Any, path: Sequence[str], value: Any) -> Any:
+    """Return a copy of the content with another value at a place."""
+    if not path:
+        return value
+    name, *rest = path
+    if isinstance(content, list):
+        number = int(name)
+        return [*content[:number], _replaced(content[number], rest, value), *content[number + 1 :]]
+    return {**content, name: _replaced(content[name], rest, value)}
+
+
 def _sentence(error: str) -> str:
     """Return ``place: what is wrong`` for msgspec's ``What is wrong - at `$.place```."""
     what, at, place = error.partition(" - at `$")
     place = place.rstrip("`").lstrip(".")
     missing = _MISSING.match(what)
     if missing:
-        return repr(f"{place}.{missing[1]}" if place else missing[1])
+        name = f"{place}.{missing[1]}" if place else missing[1]
+        return f"it has no {name!r}"
     what = _NAMED_KINDS.sub(lambda found: _in_words(found[1]), what)
     what = what[:1].lower() + what[1:]
     return f"{place}: {what}" if at and place else what
@@ -89,4 +120,5 @@ def _sentence(error: str) -> str:
 def _in_words(kinds: str) -> str:
     """Return the words for ``float | null``; as it is, in its marks, if it names no kinds."""
     words = [_KINDS.get(kind) for kind in kinds.split(" | ")]
-    return f"`{kinds}`" if None in words else " or ".join(map(str, words))
+    text = f"`{kinds}`" if None in words else " or ".join(map(str, words))
+    return text.replace("a whole number or a number", "a number")

@@ -79,7 +79,7 @@ def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
         *_files(result, anonymous),
         *_volumes(result),
         *("--model", result.model.name),
-        *_parameters(result),
+        *_parameters(result, notes),
         *("--method", result.method.name),
         *_method(result, notes),
         *_trust(result, notes),
@@ -143,10 +143,17 @@ def _b_factor(result: FitResult) -> float:
     return 1.0 if reading is None else B_UNITS[reading.b_unit]
 
 
-def _parameters(result: FitResult) -> Iterator[str]:
+def _parameters(result: FitResult, notes: list[str]) -> Iterator[str]:
     """Yield bounds, fixed values and starts that are not those of the model."""
     organ = result.settings.organ
-    usual = models.get(result.model.name)
+    usual = result.model
+    if usual.name in models.names():
+        usual = models.get(usual.name)
+    else:
+        notes.append(
+            f"Model {usual.name} is not one of ivimkit's: it has to be given as it was for this "
+            "fit, with its bounds and starting values."
+        )
     if organ:
         yield from ("--organ", organ)
         means = presets.get(organ).means

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.engine import evaluate
+from ivimkit.engine import curve
 from ivimkit.extend.derived_maps import describe as describe_map
 from ivimkit.extend.derived_maps import is_about_another
 from ivimkit.extend.signal_model import SignalModel
@@ -111,20 +111,20 @@ def fit_entry(
     highest = float(max(result.acquisition.bvals))
     # Closer where blood decays: a curve over 4 s/mm² a step would have corners there.
     dense = highest * np.linspace(0.0, 1.0, _POINTS) ** 2
-    curve = {
+    drawn = {
         "b": dense,
-        "signal": evaluate(result.model, params, dense),
+        "signal": curve(result.model, params, dense),
         "components": _components(result.model, params, dense),
     }
     residuals = None
     if alone is not None:
         b = alone.fit_bvals
-        residual = values_of(alone) - evaluate(result.model, params, b)
+        residual = values_of(alone) - curve(result.model, params, b)
         residuals = {"b": b, "residual": residual}
     return {
         "model": result.model.name,
         "method": result.method.name,
-        "curve": curve,
+        "curve": drawn,
         "residuals": residuals,
         "estimates": _estimates(result, values),
         "status": _status(result, code),
@@ -136,7 +136,7 @@ def _components(
 ) -> list[dict[str, Any]]:
     """Return what each pool adds to the signal; nothing of a model with one pool."""
     pools = model.pools
-    if pools is None or pools.fraction is None:
+    if pools is None or pools.fraction is None or not model.has_equation:
         return []
     place = model.index(pools.fraction)
     found = []
@@ -146,7 +146,7 @@ def _components(
         ("blood", 1.0, params[place]),
     ):
         alone = [*params[:place], pure, *params[place + 1 :]]
-        found.append({"name": name, "signal": share * evaluate(model, alone, b)})
+        found.append({"name": name, "signal": share * curve(model, alone, b)})
     return found
 
 

@@ -56,7 +56,7 @@ def test_compare_saves_the_mask(run, scan, folder, found):
     saved = io.load_map(folder / "dwi_comparison" / "mask.nii.gz") > 0
     np.testing.assert_array_equal(saved, found)
     record = json.loads((folder / "dwi_comparison" / "comparison.json").read_text())
-    assert record["fits"]["biexp"]["options"]["mask_origin"].startswith("auto (body)")
+    assert record["fits"]["biexp"]["settings"]["mask_origin"].startswith("auto (body)")
 
 
 def test_check_says_what_was_found(run, scan, found):

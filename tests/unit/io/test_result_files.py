@@ -258,7 +258,10 @@ def test_folders_without_a_result(tmp_path):
         (lambda _: "[1, 2]", r"fit.json holds a list; expected the record of a fit"),
         (lambda text: text.replace('"format_version": 2', '"format_version": 9'), "version 9"),
         (lambda text: text.replace('"affine"', '"affin"'), r"not complete \(.*affin"),
-        (lambda text: text.replace('"parameters"', '"p"'), r"\('settings.model.parameters'\)"),
+        (
+            lambda text: text.replace('"parameters"', '"p"'),
+            r"\(it has no 'settings.model.parameters'\)",
+        ),
         (lambda text: text.replace('"varpro"', '"magic"'), "not complete .unknown method 'magic'"),
     ],
 )
@@ -372,7 +375,7 @@ def _drop(*path):
             _put("provenance", "seconds", 10**400),
             "it holds a number that is too large|out of range",
         ),
-        (_drop("provenance", "versions"), r"not complete \('provenance.versions'\)"),
+        (_drop("provenance", "versions"), r"not complete \(it has no 'provenance.versions'\)"),
     ],
 )
 def test_a_field_of_another_kind_is_named(tmp_path, change, message):

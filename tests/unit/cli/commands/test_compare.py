@@ -206,7 +206,7 @@ def test_criterion(compare, run, scan, folder, criterion):
     expected = ik.compare(io.load(scan, mask=mask[1]), criterion=criterion)
     assert outcome.record["criterion"] == criterion
     np.testing.assert_array_equal(outcome.chosen, expected.chosen)
-    assert outcome.options["method"] == ("bayes" if criterion == "evidence" else "varpro")
+    assert outcome.options["method"]["name"] == ("bayes" if criterion == "evidence" else "varpro")
 
 
 def test_alpha(compare):
@@ -219,10 +219,10 @@ def test_alpha(compare):
 def test_method_and_its_options(compare):
     few = ("--criterion", "evidence", "--models", "sivim,biexp", "--sigma", "25")
     by_name = compare(*few, "--method", "bayes")
-    assert by_name.options["method_options"]["prior"] == "flat"
+    assert by_name.options["method"]["options"]["prior"] == "flat"
     gaussian = compare(*few, "--option", "noise=gaussian", "--option", "prior=learned")
-    assert gaussian.options["method_options"]["noise"] == "gaussian"
-    assert gaussian.options["method_options"]["prior"] == "learned"
+    assert gaussian.options["method"]["options"]["noise"] == "gaussian"
+    assert gaussian.options["method"]["options"]["prior"] == "learned"
     assert not np.array_equal(gaussian.weights["biexp"], by_name.weights["biexp"])
 
 
@@ -230,8 +230,8 @@ def test_prior_and_organ(compare):
     few = ("--criterion", "evidence", "--models", "sivim,biexp", "--sigma", "25")
     liver = compare(*few, "--prior", "organ", "--organ", "liver")
     muscle = compare(*few, "--option", "prior=organ", "--organ", "muscle")
-    assert liver.options["method_options"]["prior"]["organ"] == "liver"
-    assert muscle.options["method_options"]["prior"]["organ"] == "muscle"
+    assert liver.options["method"]["options"]["prior"]["organ"] == "liver"
+    assert muscle.options["method"]["options"]["prior"]["organ"] == "muscle"
     assert not np.array_equal(liver.weights["biexp"], muscle.weights["biexp"])
 
 
@@ -249,7 +249,7 @@ def test_sigma(compare, folder, made):
 
 def test_threads(compare):
     one, two = compare("--threads", "1"), compare("--threads", "2")
-    assert (one.fits["biexp"]["threads"], two.fits["biexp"]["threads"]) == (1, 2)
+    assert [fit.fits["biexp"]["provenance"]["threads"] for fit in (one, two)] == [1, 2]
     np.testing.assert_array_equal(one.weights["sivim"], two.weights["sivim"])
 
 

@@ -377,7 +377,7 @@ def test_overwrite(run, scan, folder):
 
 def test_existing_result_is_seen_before_the_fit(run, scan, folder, monkeypatch):
     run("fit", scan, "--no-figures", "-q")
-    monkeypatch.setattr("ivimkit.cli.jobs.fit_batch.fit", _never)
+    monkeypatch.setattr("ivimkit.cli.jobs.fit_batch.fit_with", _never)
     monkeypatch.setattr("ivimkit.io.load", _never)
     assert "holds results already" in run("fit", scan, "--no-figures", code=2).stderr
 
