@@ -34,7 +34,8 @@ __all__ = [
 FORMAT: Final = 2
 """Version of the form of ``fit.json`` and ``comparison.json``."""
 
-FileName = Annotated[str, msgspec.Meta(pattern=r"\A[^/\\\x00-\x1f]{1,200}\Z")]
+# In the dialect of JSON Schema, too; `$` alone would let a line break pass in Python.
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[^/\\\x00-\x1f]{1,200}$(?!\n)")]
 Code = Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Length = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
