@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from ivimkit.errors import OptionError
 
-__all__ = ["BLOOD_RATE", "TISSUE_RATE", "Parameter"]
+__all__ = ["BLOOD_RATE", "RATE_UNIT", "TISSUE_RATE", "Parameter"]
+
+RATE_UNIT = "mm^2/s"
+"""Unit in which decay rates are stored: D, D*, ADC."""
 
 TISSUE_RATE = (1e-6, 0.1)
 """Least and greatest D or ADC, in mm^2/s, that is not a number in another unit."""

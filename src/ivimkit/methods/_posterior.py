@@ -22,6 +22,7 @@ from ivimkit.kernels.noise_floor import excess_table
 from ivimkit.kernels.pools import EXTRA, pool_bounds, store_pools
 from ivimkit.kernels.posterior import SCRATCH, WIDTH, posterior_voxel, without_floor
 from ivimkit.kernels.search import global_fit
+from ivimkit.noise.noise_kinds import check_noise_kind
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FAILED
 
@@ -86,8 +87,7 @@ class PosteriorMethod(TwoPoolMethod):
     variance: str | tuple[float, float] = "scan"
 
     def __post_init__(self) -> None:
-        if self.noise not in NOISE:
-            raise OptionError(f"noise is {self.noise!r}; expected one of {', '.join(NOISE)}")
+        check_noise_kind(self.noise, known=NOISE)
         if not isinstance(self.prior, PriorTable):
             priors.get(self.prior)
         if isinstance(self.variance, str):

@@ -20,6 +20,7 @@ from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.fit import adc_weight, fit
 from ivimkit.fitting.result import FitResult
 from ivimkit.methods._posterior import PosteriorMethod
+from ivimkit.quality.normal_quantile import NORMAL_975
 from ivimkit.quality.region_limits import N_NOISY, limits, noisy_signals
 from ivimkit.quality.region_noise import (
     MeanSignal,
@@ -317,7 +318,7 @@ def _size(region: _Region, result: FitResult) -> float:
     used = counts > 0.0
     own = (region.mean.spread**2).sum(axis=1)[used]
     size = math.sqrt(float(np.mean(own * counts[used]))) if used.any() else math.nan
-    student = float(stdtrit(max(min(region.mean.degrees, 1e9), 1.0), 0.975) / 1.959964)
+    student = float(stdtrit(max(min(region.mean.degrees, 1e9), 1.0), 0.975) / NORMAL_975)
     return size * student
 
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from ivimkit import organs as presets
 from ivimkit import priors
-from ivimkit.figures.map_style import how_to_show
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.result import FitResult
+from ivimkit.noise.noise_kinds import NOISES
 from ivimkit.organs import Organ
 from ivimkit.parameter import Parameter
-from ivimkit.rounding import percent, thousands, unbroken_unit
+from ivimkit.rounding import percent, shown_factor, thousands, unbroken_unit
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FAILED, FitStatus
 
@@ -23,11 +23,6 @@ __all__ = ["Citations", "agreement_text", "comparison_text", "methods_text"]
 _DIRECTIONS = "by the geometric mean across directions"
 _AND_REPEATS = f"{_DIRECTIONS} and the arithmetic mean across repeats"
 _GEOMETRIC, _ARITHMETIC = "by their geometric mean", "by their arithmetic mean"
-_NOISES = {
-    "gaussian": "Gaussian",
-    "rician": "Rician",
-    "chi": "non-central chi-distributed",
-}
 _EFFECT = (
     "Hedges LV. Distribution theory for Glass's estimator of effect size and related estimators. "
     "J Educ Stat 1981;6:107-128. doi:10.3102/10769986006002107"
@@ -250,7 +245,7 @@ def _word(value: object) -> str:
 
 def _plain(parameter: Parameter, value: float) -> str:
     """Write a value in the unit that is shown, without digits that nobody gave."""
-    return f"{value * how_to_show(parameter.name, [parameter], []).factor:g}"
+    return f"{value * shown_factor(parameter):g}"
 
 
 def _spaced_unit(parameter: Parameter) -> str:
@@ -267,7 +262,7 @@ def _noise(result: FitResult, citations: Citations) -> Iterator[str]:
     if kind is not None:
         of_coils = f" of {coils} coils" if coils > 1 else ""
         known = f" with {given}" if given else ""
-        yield f"The noise was taken to be {_NOISES.get(str(kind), str(kind))}{of_coils}{known}."
+        yield f"The noise was taken to be {NOISES.get(str(kind), str(kind))}{of_coils}{known}."
     elif given:
         yield f"The noise of one volume was given as {given}."
 

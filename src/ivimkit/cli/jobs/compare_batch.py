@@ -17,7 +17,7 @@ from ivimkit.cli.options.assignments import words
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.scan_input import weight_list
-from ivimkit.cli.screen.progress import progress_shown, spaced
+from ivimkit.cli.screen.progress import progress_shown
 from ivimkit.cli.screen.terminal import plain_table, stderr
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
@@ -26,7 +26,7 @@ from ivimkit.io.comparison_files import COMPARISON_RECORD, FIGURE, TABLE, save_c
 from ivimkit.io.map_folder import check_mask_free
 from ivimkit.io.result_folder import check_free
 from ivimkit.io.table_files import write_csv
-from ivimkit.rounding import percent, rounded
+from ivimkit.rounding import percent, rounded, thousands
 from ivimkit.scan.dwi import DWI
 from ivimkit.writing import Files
 
@@ -202,10 +202,10 @@ def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
             shown.add_row(
                 str(region) if number == 0 else "",
                 name,
-                spaced(share * n) if known else "0",
+                thousands(share * n) if known else "0",
                 percent(share) if known else "–",
                 rounded(weight, _WEIGHT) if known else "–",
             )
         if row["missing"] > 0:
-            shown.add_row("", "none", spaced(row["missing"]), "", "")
+            shown.add_row("", "none", thousands(row["missing"]), "", "")
     return shown
