@@ -113,7 +113,7 @@ def fit(
     Returns
     -------
     FitResult
-        Maps, status and provenance.
+        Maps, status, settings and provenance.
 
     Raises
     ------

@@ -21,7 +21,9 @@ _KINDS = {
     "null": "nothing",
 }
 _NAMED_KINDS = re.compile(r"`(\w+(?: \| \w+)*)`")
-_PLACE = re.compile(r" - at `\$\.?(.*)`$", re.DOTALL)
+_ANY_KEY = "[...]"
+_STEP = re.compile(r"\[\.\.\.\]|\[\d+\]|\.?\w+")
+_PLACE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 Form = TypeVar("Form")
@@ -76,32 +78,50 @@ def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
 
 
 def _with_keys(error: str, content: Mapping[str, Any], form: type[Any]) -> str:
-    """Return the error with the key of a mapping, which msgspec leaves out, in its place."""
+    """Return the error with the keys of mappings, which msgspec leaves out, in its place."""
     place = _PLACE.search(error)
-    if place is None or "[...]" not in place[1]:
+    if place is None or _ANY_KEY not in place[1]:
         return error
-    path = [name for name in re.split(r"\.|\[(\d+)\]", place[1].partition("[...]")[0]) if name]
+    path: list[str | int] = []
+    written = ""
+    for step in _STEP.findall(place[1]):
+        if step == _ANY_KEY:
+            key = _wrong_key(content, path, form)
+            if key is None:
+                return error
+            path.append(key)
+            written += f".{key}"
+        else:
+            path.append(int(step[1:-1]) if step.startswith("[") else step.lstrip("."))
+            written += step
+    return f"{error[: place.start(1)]}{written}`"
+
+
+def _wrong_key(
+    content: Mapping[str, Any], path: Sequence[str | int], form: type[Any]
+) -> str | None:
+    """Return the first key of the mapping at a place whose item is wrong."""
     node: Any = content
-    for name in path:
-        node = node[int(name)] if isinstance(node, list) else node[name]
+    for step in path:
+        node = node[step]
     for key, value in node.items():
         try:
-            # Alone in its mapping, the item that is wrong is wrong again.
+            # Alone in its mapping, an item that is wrong is wrong again.
             msgspec.convert(_replaced(content, path, {key: value}), form)
-        except msgspec.ValidationError as again:
-            return _with_keys(str(again).replace("[...]", f".{key}", 1), content, form)
-    return error
+        except msgspec.ValidationError:
+            return str(key)
+    return None
 
 
-def _replaced(content: Any, path: Sequence[str], value: Any) -> Any:
+def _replaced(content: Any, path: Sequence[str | int], value: Any) -> Any:
     """Return a copy of the content with another value at a place."""
     if not path:
         return value
-    name, *rest = path
-    if isinstance(content, list):
-        number = int(name)
-        return [*content[:number], _replaced(content[number], rest, value), *content[number + 1 :]]
-    return {**content, name: _replaced(content[name], rest, value)}
+    step, *rest = path
+    inner = _replaced(content[step], rest, value)
+    if isinstance(step, int):
+        return [*content[:step], inner, *content[step + 1 :]]
+    return {**content, step: inner}
 
 
 def _sentence(error: str) -> str:

@@ -128,7 +128,6 @@ def _degrees_of_prior(result: FitResult) -> float:
 
 def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     """Fit the voxels by least squares, so that no step of the method counts as noise."""
-    assert result.dwi is not None
     used = (np.asarray(result.provenance.counts) > 0.0).astype(float)
     bvals = np.unique(np.asarray(result.provenance.bvals)[used > 0.0])
     model = "biexp" if bvals.size > 4 else result.model.name
@@ -137,7 +136,7 @@ def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
             # Whoever fitted the scan has been told of its b-values.
             warnings.simplefilter("ignore", AcquisitionWarning)
             found = from_residuals(
-                fit(result.dwi.with_mask(inside), model=model, weights=used, device="cpu")
+                fit(result.scan().with_mask(inside), model=model, weights=used, device="cpu")
             )
     except (NoiseError, InputError):
         return _UNKNOWN

@@ -65,18 +65,18 @@ def _why_no_curve(result: FitResult) -> list[Block]:
 
 def _means(labels: Labels, fits: FitResult) -> Sequence[RegionCurve]:
     """Return the mean signal of every region that has a fitted voxel, with its fit."""
-    assert fits.dwi is not None
+    scan = fits.scan()
     numbers = fits.provenance.region_voxels
     found = []
     for position, name in enumerate(labels):
-        signal = np.asarray(fits.dwi.signal[position], dtype=np.float64)
+        signal = np.asarray(scan.signal[position], dtype=np.float64)
         if not np.isfinite(signal).all():
             continue
         params = fits.params[position]
         found.append(
             RegionCurve(
                 name=name,
-                bvals=fits.dwi.fit_bvals,
+                bvals=scan.fit_bvals,
                 mean=signal,
                 sd=np.full(signal.shape, np.nan),
                 predict=partial(curve, fits.model, params),
