@@ -168,7 +168,7 @@ def fit_with(
     settings : FitSettings
         How, see `FitSettings.for_scan`.
     sigma : float, array_like of shape (...) or NoiseEstimate, optional
-        The noise itself, of which the settings keep a map only as a word.
+        The noise itself, of which the settings keep a map only as a word; by default theirs.
     labels : array_like of int, shape (...), optional
         Regions that method bayes learns separate priors for.
     threads : int, optional
@@ -180,8 +180,29 @@ def fit_with(
     -------
     FitResult
         Its `settings` are those given, with thresholds moved to shells that reach over them.
+
+    Raises
+    ------
+    OptionError
+        If the settings speak of a map of sigma and there is none.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> from ivimkit.fitting.fit import fit_with
+    >>> first, later = (ik.simulate.phantom(shape=(12, 10, 1), seed=k).dwi for k in (1, 2))
+    >>> fit_with(later, ik.fit(first, method="segmented").settings).method.name
+    'segmented'
     """
     model, estimator = settings.model, settings.estimator
+    if sigma is None and settings.sigma is not None:
+        if settings.sigma == "map":
+            raise OptionError(
+                "the settings are those of a fit with a map of sigma, which they do not hold; "
+                "expected the map. Give it again",
+                python="Pass sigma=",
+            )
+        sigma = settings.sigma
     if estimator is not None:
         estimator.check(model, settings.method)
         _check_maps(model, settings.method, estimator)

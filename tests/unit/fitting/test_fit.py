@@ -15,6 +15,7 @@ from ivimkit.errors import (
     OptionError,
     ShapeError,
 )
+from ivimkit.fitting.fit import fit_with
 from ivimkit.fitting.settings import FitSettings, MeasuredNoise
 from ivimkit.status import FitStatus
 from tolerances import CLOSED_FORM, SAME_COST, SAME_MINIMUM
@@ -290,13 +291,18 @@ def test_settings_keep_what_was_given(signals):
     mask, weights = np.ones(SHAPE), np.linspace(0.5, 1.0, len(B))
     dwi = ik.DWI(signals, B, mask=mask)
     noise = ik.noise.NoiseEstimate(3.0, None, 100.0, None, "background", "", 90)
-    pooled = ik.fit(dwi, sigma=noise, uncertainty="curvature", weights=weights).settings
+    first = ik.fit(dwi, sigma=noise, uncertainty="curvature", weights=weights)
+    pooled = first.settings
     assert (pooled.sigma, pooled.noise) == (3.0, MeasuredNoise("background", 100.0, 90))
     assert pooled.estimator == ik.uncertainty.get("curvature")
     assert pooled.weights == tuple(weights)
     of_map = ik.fit(dwi, sigma=np.full(SHAPE, 2.0), precision="float32", device="cpu").settings
     assert (of_map.sigma, of_map.noise) == ("map", None)
     assert (of_map.precision, of_map.device) == ("float32", "cpu")
+    with pytest.raises(OptionError, match="a fit with a map of sigma, which they do not hold"):
+        fit_with(dwi, of_map)
+    again = fit_with(dwi.with_weights(weights), pooled)
+    np.testing.assert_array_equal(again.maps["D_sd"], first.maps["D_sd"])
     labels = ik.fit(
         dwi.with_mask(np.arange(120).reshape(SHAPE) > 30), labels=mask, method="bayes"
     ).settings.labels
