@@ -1,6 +1,7 @@
 """Results written by earlier versions still load, with what they say."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,3 +55,14 @@ def test_an_old_result_saves_and_loads_again(name, tmp_path):
     assert [one.variance for one in new.learned.values()] == [
         one.variance for one in old.learned.values()
     ]
+
+
+def test_an_old_result_of_a_model_that_is_not_registered(tmp_path):
+    shutil.copytree(FOLDER / "varpro", tmp_path / "mine")
+    path = tmp_path / "mine" / "fit.json"
+    path.write_text(path.read_text().replace('"model": "biexp"', '"model": "mine"'))
+    result = ik.load_result(tmp_path / "mine")
+    assert (result.model.name, result.model.has_equation) == ("mine", False)
+    assert result.provenance.status_counts == result.counts()
+    model = ik.models.get("biexp")
+    assert np.isfinite(result.predict([100.0], model=model)).any()
