@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ivimkit import methods, models
 from ivimkit.fitting.result import FitResult, Provenance
+from ivimkit.fitting.settings import FitSettings
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.geometry import Geometry
 
@@ -24,12 +24,11 @@ def made_result(
     """Return a result with these maps; status 0 unless given."""
     arrays = {name: np.asarray(values, dtype=float) for name, values in maps.items()}
     shape = next(iter(arrays.values())).shape
-    provenance = Provenance({}, "", {}, BVALS, [1.0] * len(BVALS), [], "", 0.0, 1, {})
+    provenance = Provenance({}, BVALS, [1.0] * len(BVALS), [], "", 0.0, 1, {})
     return FitResult(
         maps=arrays,
         status=np.zeros(shape, np.int32) if status is None else np.asarray(status, np.int32),
-        model=models.get(model),
-        method=methods.get(method),
+        settings=FitSettings.of(model, method, call=""),
         acquisition=Acquisition(BVALS),
         geometry=Geometry(affine),
         provenance=provenance,

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ivimkit.errors import OptionError
 
-__all__ = ["BLOOD_RATE", "ROLES", "TISSUE_RATE", "Parameter", "Role", "Scale"]
+__all__ = ["BLOOD_RATE", "RATE_UNIT", "ROLES", "TISSUE_RATE", "Parameter", "Role", "Scale"]
 
 Role = Literal["signal", "fraction", "diffusion", "shape", "perfusion", "time", "other"]
 """What a parameter is about: a signal, the share of a compartment, the diffusion of tissue, the
@@ -26,6 +26,9 @@ ROLES: tuple[Role, ...] = (
 
 Scale = Literal["linear", "log"]
 """How a parameter is spread where it is looked for: evenly, or evenly in its logarithm."""
+
+RATE_UNIT = "mm^2/s"
+"""Unit in which decay rates are stored: D, D*, ADC."""
 
 TISSUE_RATE = (1e-6, 0.1)
 """Least and greatest D or ADC, in mm^2/s, that is not a number in another unit."""

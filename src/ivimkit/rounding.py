@@ -14,6 +14,7 @@ from ivimkit.parameter import Parameter
 __all__ = [
     "NONE",
     "change",
+    "how_shown",
     "in_unit",
     "interval",
     "limits",
@@ -179,14 +180,26 @@ def thousands(n: float) -> str:
 
 def shown_unit(parameter: Parameter) -> str:
     """Return the unit in which the numbers of a parameter are shown; empty if they have none."""
-    unit, _ = _unit(parameter)
+    unit, _ = how_shown(parameter.unit)
     return unit
 
 
 def shown_factor(parameter: Parameter) -> float:
     """Return shown number by stored value of a parameter, see `shown_unit`."""
-    _, factor = _unit(parameter)
+    _, factor = how_shown(parameter.unit)
     return factor
+
+
+def how_shown(unit: str) -> tuple[str, float]:
+    """Return the unit that is shown for a stored one, and shown number by stored value.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import how_shown
+    >>> how_shown("mm^2/s")
+    ('10⁻³ mm²/s', 1000.0)
+    """
+    return _SHOWN.get(unit, (unit.replace("^2", "²"), 1.0))
 
 
 def unbroken_unit(parameter: Parameter) -> str:
@@ -204,7 +217,7 @@ def in_unit(parameter: Parameter, value: float, error: float = math.nan, digits:
     >>> in_unit(models.get("biexp").parameters[3], 1.2345e-3, 2e-5)
     '1.234'
     """
-    _, factor = _unit(parameter)
+    factor = shown_factor(parameter)
     shown = value * factor
     if _has_a_scale(parameter) and error * factor < _ROUNDING_ERROR:
         error = math.nan
@@ -223,7 +236,7 @@ def plus_minus(parameter: Parameter, value: float, error: float, digits: int = 3
     >>> plus_minus(models.get("biexp").parameters[3], 1.2345e-3, 2e-5)
     '1.234 ± 0.020'
     """
-    _, factor = _unit(parameter)
+    factor = shown_factor(parameter)
     if not error > 0.0:
         return in_unit(parameter, value, digits=digits)
     return with_error(value * factor, error * factor, digits)
@@ -239,18 +252,13 @@ def limits(parameter: Parameter, low: float, high: float, digits: int = 3) -> st
     >>> limits(models.get("biexp").parameters[1], -0.02, 0.404)
     '0.00 to 0.40'
     """
-    _, factor = _unit(parameter)
+    factor = shown_factor(parameter)
     if not parameter.fixed:
         low, high = (
             min(max(end, parameter.lower), parameter.upper) if math.isfinite(end) else end
             for end in (low, high)
         )
     return interval(low * factor, high * factor, digits)
-
-
-def _unit(parameter: Parameter) -> tuple[str, float]:
-    """Return the unit that is shown, and shown number by stored value."""
-    return _SHOWN.get(parameter.unit, (parameter.unit.replace("^2", "²"), 1.0))
 
 
 def _has_a_scale(parameter: Parameter) -> bool:

@@ -1,7 +1,7 @@
 """The only place that knows threads and devices."""
 
 from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, gpus_for
-from ivimkit.engine.run import default_threads, evaluate, gradients, run
+from ivimkit.engine.run import curve, default_threads, evaluate, gradients, run
 from ivimkit.engine.task import PRECISIONS, Progress, Task
 from ivimkit.engine.waiting import say_learning
 
@@ -12,6 +12,7 @@ __all__ = [
     "Progress",
     "Task",
     "check_device",
+    "curve",
     "default_threads",
     "describe",
     "evaluate",

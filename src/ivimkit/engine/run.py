@@ -266,6 +266,16 @@ def evaluate(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.
     return out.reshape(*p.shape[:-1], columns.shape[1])
 
 
+def curve(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
+    """Return the signal of a model as `evaluate` does, or NaN if its equation is not known.
+
+    For plots: what was measured is shown without the curve.
+    """
+    if model.has_equation:
+        return evaluate(model, params, x)
+    return np.full((*np.shape(params)[:-1], np.atleast_2d(np.asarray(x)).shape[1]), np.nan)
+
+
 def gradients(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
     """Return the slopes of the signal of a model: its derivatives by the parameters.
 

@@ -176,8 +176,10 @@ class SignalModel:
         """
         if not self.has_equation:
             raise OptionError(
-                f"model {self.name} is known by its parameters only, not by its equation; pass "
-                "the model, e.g. ik.models.get(...) or the SignalModel that was fitted"
+                f"the equation of model {self.name} is not known: it is not one of ivimkit's "
+                "models, and a saved result does not hold it; expected the model itself. Use the "
+                "maps, or give the model that was fitted (--model)",
+                python="Pass model=, to load_result or to predict",
             )
         # Of the declaration: bounds change from fit to fit, and the code must not.
         shapes = [p for c in self.compartments for p in c.parameters]

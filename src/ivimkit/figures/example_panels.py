@@ -8,13 +8,12 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from ivimkit.engine import evaluate
+from ivimkit.engine import curve
 from ivimkit.errors import OptionError
 from ivimkit.figures.decay_axes import Decay, decay_panels
 from ivimkit.figures.map_style import how_to_show
 from ivimkit.figures.voxel_plot import averages_of, checked_voxel
 from ivimkit.fitting.result import FitResult
-from ivimkit.quality.fitted_scan_of import scan_of
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["example_panels"]
@@ -62,7 +61,7 @@ def example_panels(
     >>> figure.axes[0].get_title()
     'liver (8, 12, 0)'
     """
-    scan = scan_of(result, dwi)
+    scan = result.scan(dwi)
     if not voxels:
         raise OptionError("there is no voxel to draw; expected at least one, by name")
     indices = {name: checked_voxel(voxel, result.shape) for name, voxel in voxels.items()}
@@ -79,7 +78,7 @@ def example_panels(
             bvals=scan.fit_bvals,
             signal=averages_of(scan, index),
             predict=partial(
-                evaluate, result.model, [values[label][name] for name in result.model.names]
+                curve, result.model, [values[label][name] for name in result.model.names]
             ),
             note=_note(result, values[label]),
         )

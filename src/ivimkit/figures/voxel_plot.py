@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from ivimkit.engine import evaluate
+from ivimkit.engine import curve
 from ivimkit.errors import OptionError
 from ivimkit.figures.decay_axes import make_logarithmic
 from ivimkit.figures.figure_page import broken_lines
@@ -79,8 +79,9 @@ def voxel_plot(
         for label, fit in fits.items()
     }
     curves = {
-        label: partial(evaluate, fit.model, [values[label][name] for name in fit.model.names])
+        label: partial(curve, fit.model, [values[label][name] for name in fit.model.names])
         for label, fit in fits.items()
+        if fit.model.has_equation
     }
     figure = PlainFigure(figsize=(9.5, 6.9 + 0.4 * len(fits)), dpi=120, layout="constrained")
     figure.suptitle(f"voxel {', '.join(map(str, index))}", fontsize=12)
@@ -137,9 +138,9 @@ def _draw_signal(
     if averaged:
         axes.plot(dwi.fit_bvals, averages_of(dwi, index), "ko", markersize=5, label="average")
     dense = np.linspace(0.0, b.max(), 400)
-    for number, (name, curve) in enumerate(curves.items()):
+    for number, (name, predict) in enumerate(curves.items()):
         style = {**_style(number), "marker": ""}
-        axes.plot(dense, curve(dense), label=name, **style)
+        axes.plot(dense, predict(dense), label=name, **style)
     axes.set_xlabel("b (s/mm²)")
     axes.set_ylabel("signal (a.u.)")
     axes.grid(alpha=0.25)
@@ -150,11 +151,11 @@ def _draw_residuals(
 ) -> None:
     b, measured = dwi.fit_bvals, averages_of(dwi, index)
     axes.axhline(0.0, color="0.4", linewidth=0.8)
-    for number, (name, curve) in enumerate(curves.items()):
+    for number, (name, predict) in enumerate(curves.items()):
         # Open markers of growing size: where fits agree, all of them stay visible.
         style = {**_style(number), "linewidth": 0.8, "markersize": 4 + 3 * number}
         style["markerfacecolor"] = "none" if number else style["color"]
-        axes.plot(b, measured - curve(b), label=name, **style)
+        axes.plot(b, measured - predict(b), label=name, **style)
     axes.set_xlabel("b (s/mm²)")
     axes.set_ylabel("measured - fit\n(a.u.)")
     axes.grid(alpha=0.25)

@@ -25,8 +25,9 @@ from ivimkit.errors import (
 )
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.fit import as_dwi, fit, sigma_values, warn_of_scan
+from ivimkit.fitting.fit import as_dwi, fit, fit_with, warn_of_scan
 from ivimkit.fitting.result import FitResult, VoxelMaps
+from ivimkit.fitting.settings import FitSettings, ScanReading, sigma_values
 from ivimkit.fitting.training import LEAST_VOXELS, variance_distribution
 from ivimkit.noise import NoiseEstimate
 from ivimkit.parameter import Parameter
@@ -37,7 +38,7 @@ from ivimkit.status import FAILED
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CRITERIA", "REFERENCES", "Comparison", "compare", "regions_of"]
+__all__ = ["CRITERIA", "REFERENCES", "Comparison", "compare", "compare_with", "regions_of"]
 
 CRITERIA = ("aicc", "bic", "f_test", "evidence")
 """What models can be compared by."""
@@ -351,27 +352,66 @@ def compare(
     Schwarz G. Ann Stat 1978;6:461-464. doi:10.1214/aos/1176344136
     Kass RE, Raftery AE. J Am Stat Assoc 1995;90:773-795. doi:10.1080/01621459.1995.10476572
     """
+    dwi = as_dwi(data, bvals, mask, weights)
+    return compare_with(
+        dwi,
+        models,
+        criterion=criterion,
+        method=method,
+        alpha=alpha,
+        sigma=sigma,
+        threads=threads,
+        progress=progress,
+    )
+
+
+def compare_with(
+    dwi: DWI,
+    models: Sequence[str | SignalModel],
+    *,
+    criterion: str = "aicc",
+    method: str | FitMethod | None = None,
+    alpha: float = 0.05,
+    sigma: ArrayLike | NoiseEstimate | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    reading: ScanReading | None = None,
+    call: str = "ivimkit.compare",
+) -> Comparison:
+    """Compare models in a scan: what `compare` does, and what its fits are to say of it.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan, with its mask and weights.
+    models, criterion, method, alpha, sigma, threads, progress
+        See `compare`.
+    reading : ScanReading, optional
+        How the command line read the scan.
+    call : str
+        The command line or the call.
+    """
     if criterion not in CRITERIA:
         raise OptionError(f"criterion is {criterion!r}; expected one of {', '.join(CRITERIA)}")
     if not 0.0 < alpha < 1.0:
         raise OptionError(f"alpha is {alpha!r}; expected a level between 0 and 1, like 0.05")
     wanted = _models(models, criterion)
     the_method = _method(method, criterion, wanted)
-    dwi = as_dwi(data, bvals, mask, weights)
     used, left_out = _carried(wanted, the_method, dwi, criterion, sigma is not None)
     if criterion == "f_test":
         _check_nested(used)
     messages = [f"model {name} is left out: {reason}" for name, reason in left_out.items()]
-    warn_of_scan(dwi, stacklevel=3)
+    warn_of_scan(dwi, stacklevel=4)
+    settings = FitSettings.of(used[0], the_method, reading=reading, call=call)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", ScanWarning)
-        results = _fits(dwi, used, the_method, sigma, threads, progress)
+        results = _fits(dwi, used, settings.for_scan(dwi, sigma=sigma), sigma, threads, progress)
     # Every fit finds the same to say about the b-values.
     for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
-        warnings.warn(text, category, stacklevel=2)
+        warnings.warn(text, category, stacklevel=3)
     for text in messages:
-        warnings.warn(text, AcquisitionWarning, stacklevel=2)
+        warnings.warn(text, AcquisitionWarning, stacklevel=3)
     return _judge(results, criterion, alpha, sigma, left_out)
 
 
@@ -499,12 +539,13 @@ def _diffusion(model: SignalModel) -> Parameter | None:
 def _fits(
     dwi: DWI,
     models: Sequence[SignalModel],
-    method: FitMethod,
+    settings: FitSettings,
     sigma: ArrayLike | NoiseEstimate | None,
     threads: int | None,
     progress: Progress | None,
 ) -> dict[str, FitResult]:
     """Fit all models, with the same noise."""
+    method = settings.method
     richest = max(models, key=lambda model: model.n_free)
     if method.options().get("variance") == "scan" and sigma is None:
         noise: Any = {"variance": _variance(dwi, richest, threads)}
@@ -516,8 +557,12 @@ def _fits(
             if progress is not None:
                 progress(before + done, total)
 
-        results[model.name] = fit(
-            dwi, model=model, method=method, sigma=sigma, threads=threads, progress=report
+        results[model.name] = fit_with(
+            dwi,
+            replace(settings, model=model, method=method),
+            sigma=sigma,
+            threads=threads,
+            progress=report,
         )
     return results
 

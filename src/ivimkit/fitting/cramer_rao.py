@@ -15,10 +15,10 @@ from ivimkit import models
 from ivimkit.engine import evaluate, gradients
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.noise.noise_kinds import check_noise_kind
 
-__all__ = ["NOISES", "CramerRaoBound", "crlb"]
+__all__ = ["CramerRaoBound", "crlb"]
 
-NOISES = ("gaussian", "rician", "chi")
 """The distributions of noise that `crlb` knows."""
 
 # Curves at a time: their slopes at 100 b-values take some tens of megabytes.
@@ -180,14 +180,7 @@ def _sigma(sigma: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
 
 def _information(noise: str, coils: int) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
     """Return the function that gives I of A / sigma."""
-    if noise not in NOISES:
-        raise OptionError(f"noise is {noise!r}; expected one of {', '.join(NOISES)}")
-    if coils != int(coils) or coils < 1:
-        raise OptionError(f"coils is {coils!r}; expected a whole number >= 1")
-    if coils != 1 and noise != "chi":
-        raise OptionError(
-            f"coils is {coils} with noise {noise}; expected 1. Several coils are noise chi"
-        )
+    check_noise_kind(noise, coils)
     if noise == "gaussian":
         return np.ones_like
     spline = _magnitude_information(int(coils))

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit import methods, models
-from ivimkit import uncertainty as estimators
 from ivimkit.engine import (
     Progress,
     Task,
@@ -36,7 +34,9 @@ from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.result import FitResult, Provenance, VoxelMaps
+from ivimkit.fitting.adc import ADC
+from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
+from ivimkit.fitting.settings import FitSettings, sigma_values
 from ivimkit.fitting.training import Scan, settle
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.noise.repeats import magnitude_noise
@@ -45,12 +45,12 @@ from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.thresholds import at_shell
 from ivimkit.scan.voxel_reader import VoxelReader
-from ivimkit.status import FAILED, FitStatus
+from ivimkit.status import FAILED, FitStatus, count
 
 if TYPE_CHECKING:
     from ivimkit.noise import NoiseEstimate
 
-__all__ = ["fit"]
+__all__ = ["fit", "fit_with"]
 
 
 def fit(
@@ -113,7 +113,7 @@ def fit(
     Returns
     -------
     FitResult
-        Maps, status and provenance.
+        Maps, status, settings and provenance.
 
     Raises
     ------
@@ -142,86 +142,140 @@ def fit(
     >>> result.maps["D"].shape
     (24, 24, 1)
     """
+    settings = FitSettings.of(
+        model, method, uncertainty, adc_bvals=adc_bvals, device=device, precision=precision
+    )
     dwi = as_dwi(data, bvals, mask, weights)
-    the_model, the_method = models.get(model), methods.get(method)
-    the_estimator = None if uncertainty is None else estimators.get(uncertainty)
-    if the_estimator is not None:
-        the_estimator.check(the_model, the_method)
-        _check_maps(the_model, the_method, the_estimator)
-    the_method = _at_shells(the_method, the_model, dwi.fit_acquisition)
-    b, weight = dwi.fit_bvals, dwi.fit_counts
-    _check(dwi, the_model, the_method)
-    warn_of_scan(dwi, stacklevel=3)
+    settings = settings.for_scan(dwi, sigma=sigma, weights=weights, labels=labels is not None)
+    return fit_with(dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress)
+
+
+def fit_with(
+    dwi: DWI,
+    settings: FitSettings,
+    *,
+    sigma: ArrayLike | NoiseEstimate | None = None,
+    labels: ArrayLike | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a scan as settings say: what `fit` does once it has made them.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan, with its mask and weights.
+    settings : FitSettings
+        How, see `FitSettings.for_scan`.
+    sigma : float, array_like of shape (...) or NoiseEstimate, optional
+        The noise itself, of which the settings keep a map only as a word; by default theirs.
+    labels : array_like of int, shape (...), optional
+        Regions that method bayes learns separate priors for.
+    threads : int, optional
+        Number of threads; all cores by default.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of voxels.
+
+    Returns
+    -------
+    FitResult
+        Its `settings` are those given, with thresholds moved to shells that reach over them.
+
+    Raises
+    ------
+    OptionError
+        If the settings speak of a map of sigma and there is none.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> from ivimkit.fitting.fit import fit_with
+    >>> first, later = (ik.simulate.phantom(shape=(12, 10, 1), seed=k).dwi for k in (1, 2))
+    >>> fit_with(later, ik.fit(first, method="segmented").settings).method.name
+    'segmented'
+    """
+    model, estimator = settings.model, settings.estimator
+    if sigma is None and settings.sigma is not None:
+        if settings.sigma == "map":
+            raise OptionError(
+                "the settings are those of a fit with a map of sigma, which they do not hold; "
+                "expected the map. Give it again",
+                python="Pass sigma=",
+            )
+        sigma = settings.sigma
+    if estimator is not None:
+        estimator.check(model, settings.method)
+        _check_maps(model, settings.method, estimator)
+    settings = replace(settings, method=_at_shells(settings.method, model, dwi.fit_acquisition))
+    _check(dwi, model, settings.method)
+    warn_of_scan(dwi, stacklevel=4)
     reader = dwi.voxels()
-    gpus = gpus_for(device, reader.n_voxels)
+    gpus = gpus_for(settings.device, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     started, clock = datetime.now(UTC), time.perf_counter()
-    as_fitted, counts = the_method, dwi.fit_averages
-    if (counts[weight > 0.0] > 1.0).any():
-        as_fitted = the_method.for_means(dwi.fit_directions, counts / dwi.fit_directions)
+    as_fitted = _for_averages(settings.method, dwi)
     scan = Scan(
         reader,
-        b,
-        weight,
-        _per_voxel(the_model, reader, dwi.shape),
+        dwi.fit_bvals,
+        dwi.fit_counts,
+        _per_voxel(model, reader),
         magnitude_noise(dwi, getattr(as_fitted, "coils", 1))
         if sigma is None and as_fitted.measures_noise
-        else _sigma(sigma, reader, dwi.shape),
+        else _sigma(sigma, reader),
         threads,
     )
-    regions = _regions(labels, the_method, dwi, reader)
-    adc_task = Task(models.get("monoexp"), methods.get("loglinear"), adc_weight(adc_bvals, dwi))
+    regions = _regions(labels, settings.method, dwi, reader)
+    adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi))
     settled: dict[str, PosteriorMethod] = {}
     fitted, adc, further = _run(
-        scan, regions, as_fitted, the_estimator, adc_task, settled, (where, precision), progress
+        scan,
+        regions,
+        as_fitted,
+        estimator,
+        adc_task,
+        settled,
+        (where, settings.precision),
+        progress,
     )
     values, status, spread = fitted
     adc_values = adc[0][:, 1].copy()
     failed = (status & int(FAILED)) != 0
-    if "ADC" not in the_model.names:
+    if "ADC" not in model.names:
         status[((adc[1] & int(FAILED)) != 0) & ~failed] |= int(FitStatus.ADC_NOT_AVAILABLE)
     adc_values[failed] = np.nan
     # What is not needed any more goes before more is made: a volume has millions of voxels.
     del adc, failed
-    columns = _columns(the_model, further, values, spread, adc_values, float(weight.sum()))
+    columns = _columns(model, further, values, spread, adc_values, float(scan.weight.sum()))
     del fitted, spread
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
-    result = FitResult(
+    return FitResult(
         maps=VoxelMaps(columns, reader.index, dwi.shape, reader.order),
         status=full_status,
-        model=the_model,
-        method=the_method,
+        settings=settings,
         acquisition=dwi.acquisition,
         geometry=dwi.geometry,
-        priors={name: _table_of(method) for name, method in settled.items()},
+        learned={name: _learned(method) for name, method in settled.items()},
         dwi=dwi,
         provenance=Provenance(
             versions=_versions(),
-            call="ivimkit.fit",
-            options={
-                **_options(
-                    the_model,
-                    the_method,
-                    the_estimator,
-                    dwi,
-                    sigma,
-                    _given_weights(weights, dwi),
-                    adc_bvals,
-                ),
-                **_settled_record(the_method, settled, labels is not None),
-                "precision": precision,
-            },
-            bvals=b.tolist(),
-            counts=weight.tolist(),
+            bvals=scan.b.tolist(),
+            counts=scan.weight.tolist(),
             sources=[source.to_dict() for source in dwi.sources],
             started=started.isoformat(timespec="seconds"),
             seconds=round(time.perf_counter() - clock, 3),
             threads=threads or default_threads(),
-            status_counts={},
+            status_counts=count(full_status, model),
             device=describe(gpus),
         ),
     )
-    return replace(result, provenance=replace(result.provenance, status_counts=result.counts()))
+
+
+def _for_averages(method: FitMethod, dwi: DWI) -> FitMethod:
+    """Return the method for the scan's averages, if some of its values are means of volumes."""
+    counts = dwi.fit_averages
+    if not (counts[dwi.fit_counts > 0.0] > 1.0).any():
+        return method
+    return method.for_means(dwi.fit_directions, counts / dwi.fit_directions)
 
 
 Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
@@ -283,29 +337,11 @@ def _run(
     return joined[0], joined[1], further  # type: ignore[return-value]
 
 
-def _table_of(method: PosteriorMethod) -> PriorTable:
+def _learned(method: PosteriorMethod) -> Learned:
+    """Return what a method was settled to, which is a table and two numbers."""
     assert isinstance(method.prior, PriorTable)
-    return method.prior
-
-
-def _settled_record(
-    method: FitMethod, settled: Mapping[str, PosteriorMethod], labels: bool
-) -> dict[str, Any]:
-    """Return, ready for JSON, what method bayes was given and learned, by region."""
-    if not isinstance(method, PosteriorMethod):
-        return {}
-    found = {}
-    rule = method.rule
-    for name, one in settled.items():
-        table = _table_of(one)
-        found[name] = {
-            "prior": table.rule,
-            "prior_options": {} if rule is None else rule.options(),
-            "prior_given": rule is None,
-            "about": dict(table.about),
-            "variance": one.variance,
-        }
-    return {"labels": labels, "regions": found}
+    assert not isinstance(method.variance, str)
+    return Learned(method.prior, method.variance)
 
 
 def _regions(
@@ -329,8 +365,7 @@ def _regions(
         raise ShapeError(f"the labels have shape {values.shape}; expected the scan's {dwi.shape}")
     if not np.isfinite(values).all() or (values != np.round(values)).any():
         raise OptionError("the labels are not whole numbers; expected one number per region")
-    order: Any = reader.order
-    inside = values.ravel(order=order)[reader.index]
+    inside = reader.gather(values)
     return {f"{label:g}": np.flatnonzero(inside == label) for label in np.unique(inside)}
 
 
@@ -384,7 +419,7 @@ def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
         )
     method.check(model, acquisition)
     for text in model.advice(acquisition):
-        warnings.warn(text, AcquisitionWarning, stacklevel=3)
+        warnings.warn(text, AcquisitionWarning, stacklevel=4)
 
 
 def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:
@@ -403,7 +438,7 @@ def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> 
         )
 
 
-def adc_weight(adc_bvals: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
+def adc_weight(adc_bvals: Sequence[float] | None, dwi: DWI) -> NDArray[np.float64]:
     """Return the weights of a scan with zeros at b-values that the ADC does not use."""
     b, weight = dwi.fit_bvals, dwi.fit_counts
     if adc_bvals is None:
@@ -411,9 +446,9 @@ def adc_weight(adc_bvals: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
     acquisition = dwi.acquisition
     chosen = np.zeros(acquisition.n_volumes, dtype=bool)
     missing = []
-    for value in np.atleast_1d(np.asarray(adc_bvals, dtype=np.float64)):
+    for value in adc_bvals:
         try:
-            chosen[acquisition.select(bvals=[float(value)])] = True
+            chosen[acquisition.select(bvals=[value])] = True
         except AcquisitionError:
             missing.append(f"{value:g}")
     listed = ", ".join(f"{value:g}" for value in np.unique(b))
@@ -434,17 +469,16 @@ def adc_weight(adc_bvals: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
     return np.where(used, weight, 0.0)
 
 
-def _sigma(
-    sigma: ArrayLike | NoiseEstimate | None, reader: VoxelReader, shape: tuple[int, ...]
-) -> NDArray[np.float64]:
+def _sigma(sigma: ArrayLike | NoiseEstimate | None, reader: VoxelReader) -> NDArray[np.float64]:
     """Return the noise as one value for all voxels of the reader or one for each."""
     if sigma is None:
         return np.full(1, np.nan)
     values = sigma_values(sigma)
-    if values.ndim and values.shape != shape:
-        raise ShapeError(f"the map of sigma has shape {values.shape}; expected the scan's {shape}")
-    order: Any = reader.order
-    used = values.ravel(order=order)[reader.index] if values.ndim else values.reshape(1)
+    if values.ndim and values.shape != reader.shape:
+        raise ShapeError(
+            f"the map of sigma has shape {values.shape}; expected the scan's {reader.shape}"
+        )
+    used = reader.gather(values) if values.ndim else values.reshape(1)
     if not (np.isfinite(used) & (used > 0.0)).all():
         raise OptionError(
             "sigma has values that are zero, negative or not finite; expected the standard "
@@ -453,33 +487,16 @@ def _sigma(
     return used
 
 
-def _given_weights(weights: ArrayLike | None, dwi: DWI) -> ArrayLike | None:
-    """Return the weights as they were given, to the fit or before to the scan."""
-    return dwi.weights if weights is None else weights
-
-
-def _sigma_record(sigma: ArrayLike | NoiseEstimate | None) -> float | str | None:
-    if sigma is None:
-        return None
-    values = sigma_values(sigma)
-    return "map" if values.ndim else float(values)
-
-
-def sigma_values(sigma: ArrayLike | NoiseEstimate) -> NDArray[np.float64]:
-    """Return the noise as a number or a map; of a measured one, the pooled number."""
-    return np.asarray(sigma, dtype=np.float64)
-
-
-def _per_voxel(model: SignalModel, reader: VoxelReader, shape: tuple[int, ...]) -> SignalModel:
+def _per_voxel(model: SignalModel, reader: VoxelReader) -> SignalModel:
     """Return the model with its fixed maps as one value per voxel of the reader."""
-    order: Any = reader.order
     gathered = {}
     for name, values in model.fixed_maps.items():
-        if values.shape != shape:
+        if values.shape != reader.shape:
             raise ShapeError(
-                f"the map that fixes {name} has shape {values.shape}; expected the scan's {shape}"
+                f"the map that fixes {name} has shape {values.shape}; expected the scan's "
+                f"{reader.shape}"
             )
-        gathered[name] = values.ravel(order=order)[reader.index]
+        gathered[name] = reader.gather(values)
     return replace(model, fixed_maps=gathered)
 
 
@@ -515,33 +532,3 @@ def _columns(
 @functools.cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("ivimkit", "numpy", "numba", "nibabel")}
-
-
-def _options(
-    model: SignalModel,
-    method: FitMethod,
-    estimator: Estimator | None,
-    dwi: DWI,
-    sigma: ArrayLike | NoiseEstimate | None,
-    weights: ArrayLike | None,
-    adc_bvals: ArrayLike | None,
-) -> Mapping[str, Any]:
-    """Return everything that decides the result, ready for JSON."""
-    return {
-        "model": model.name,
-        "bounds": {
-            p.name: [p.lower, None if np.isinf(p.upper) else p.upper] for p in model.parameters
-        },
-        "start": {p.name: p.start for p in model.parameters},
-        "display": {p.name: list(p.display) for p in model.parameters},
-        "fixed_maps": sorted(model.fixed_maps),
-        "method": method.name,
-        "method_options": method.options(),
-        "uncertainty": None if estimator is None else estimator.name,
-        "uncertainty_options": {} if estimator is None else estimator.options(),
-        "sigma": _sigma_record(sigma),
-        "average": dwi.average,
-        **({"mask_origin": dwi.mask_origin} if dwi.mask_origin else {}),
-        "weights": None if weights is None else np.asarray(weights, dtype=float).tolist(),
-        "adc_bvals": None if adc_bvals is None else np.asarray(adc_bvals, dtype=float).tolist(),
-    }

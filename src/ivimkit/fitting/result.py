@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,16 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.engine import evaluate
-from ivimkit.errors import FitFailedError, OptionError
+from ivimkit.errors import FitFailedError, OptionError, ShapeError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.settings import FitSettings
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe
 
-__all__ = ["FitResult", "Provenance", "VoxelMaps"]
+__all__ = ["FitResult", "Learned", "Provenance", "VoxelMaps"]
 
 
 class VoxelMaps(Mapping[str, NDArray[np.float64]]):
@@ -123,20 +123,16 @@ class _Suffixed(Mapping[str, Any]):
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a result came about: enough to run it again.
+    """Where a result comes from: what `FitSettings` do not decide.
 
     Parameters
     ----------
     versions : mapping of str to str
         Versions of ivimkit and of what computes.
-    call : str
-        The command line or the call.
-    options : mapping of str to object
-        All options after defaults.
     bvals, counts : sequence of float
         b-values used in s/mm^2 and how many volumes each stands for.
     sources : sequence of mapping
-        Input files: role, name, SHA-256.
+        Input files: role, path, SHA-256.
     started : str
         Date and time, ISO 8601, UTC.
     seconds : float
@@ -147,11 +143,11 @@ class Provenance:
         Voxels per status flag.
     device : str
         Where it was computed: ``"cpu"``, or the numbers and the kind of the GPUs.
+    region_voxels : mapping of str to int
+        Voxels behind each mean signal, by region, of `ivimkit.quality.roi_fit`; empty for a scan.
     """
 
     versions: Mapping[str, str]
-    call: str
-    options: Mapping[str, Any]
     bvals: Sequence[float]
     counts: Sequence[float]
     sources: Sequence[Mapping[str, str]]
@@ -160,17 +156,24 @@ class Provenance:
     threads: int
     status_counts: Mapping[str, int]
     device: str = "cpu"
+    region_voxels: Mapping[str, int] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields, ready for JSON."""
-        return dataclasses.asdict(self)
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
-        """Build from what `to_dict` returned."""
-        # Results from before there were devices have none.
-        known = {"device": "cpu", **values}
-        return cls(**{f.name: known[f.name] for f in dataclasses.fields(cls)})
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What method bayes used in one region, given or learned from its voxels.
+
+    Parameters
+    ----------
+    prior : PriorTable
+        The prior.
+    variance : tuple of float
+        Distribution of the noise variances: degrees of freedom, and scale in a.u.^2; zeros where
+        each voxel tells its own.
+    """
+
+    prior: PriorTable
+    variance: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,20 +187,19 @@ class FitResult:
         ``cost``, ``n_iter``; NaN where a voxel has no value.
     status : ndarray of int, shape (...)
         Why, see `ivimkit.status.FitStatus`; 0 is a fitted voxel with nothing to report.
-    model : SignalModel
-        The model.
-    method : FitMethod
-        The method.
+    settings : FitSettings
+        How it was made: model, method, uncertainty, noise, weights ...
     acquisition : Acquisition
         b-values of the volumes used.
     geometry : Geometry
         Position and size of the voxels.
     provenance : Provenance
-        How it was computed.
-    priors : mapping of str to PriorTable
-        Priors that method bayes used, by region ("all" without labels).
+        Where it comes from: versions, input files, time, device.
+    learned : mapping of str to Learned
+        What method bayes used, by region ("all" without labels).
     dwi : DWI, optional
-        The scan that was fitted, for curves and residuals; None where it is not at hand.
+        The scan that was fitted, for curves and residuals; None where it is not available, see
+        `scan`.
 
     Examples
     --------
@@ -211,13 +213,27 @@ class FitResult:
 
     maps: Mapping[str, NDArray[np.float64]] = field(repr=False)
     status: NDArray[np.int32] = field(repr=False)
-    model: SignalModel
-    method: FitMethod
+    settings: FitSettings
     acquisition: Acquisition = field(repr=False)
     geometry: Geometry = field(repr=False)
     provenance: Provenance = field(repr=False)
-    priors: Mapping[str, PriorTable] = field(default_factory=dict, repr=False)
+    learned: Mapping[str, Learned] = field(default_factory=dict, repr=False)
     dwi: DWI | None = field(default=None, repr=False)
+
+    @property
+    def model(self) -> SignalModel:
+        """The model, with the bounds and fixed values of the fit."""
+        return self.settings.model
+
+    @property
+    def method(self) -> FitMethod:
+        """The method, with its options."""
+        return self.settings.method
+
+    @property
+    def priors(self) -> Mapping[str, PriorTable]:
+        """Priors that method bayes used, by region ("all" without labels)."""
+        return {region: one.prior for region, one in self.learned.items()}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -292,20 +308,75 @@ class FitResult:
         """Names of the parameters, of the ADC and of products."""
         return (*self.model.names, "ADC", *(product.name for product in self.model.products))
 
-    def predict(self, bvals: ArrayLike) -> NDArray[np.float64]:
+    def scan(self, other: DWI | None = None) -> DWI:
+        """Return the scan that was fitted.
+
+        Parameters
+        ----------
+        other : DWI, optional
+            The scan, where the result does not have it or another average is wanted.
+
+        Returns
+        -------
+        DWI
+            `other`, or else `dwi`.
+
+        Raises
+        ------
+        OptionError
+            If there is none; the message says how to name it.
+        ShapeError
+            If it does not belong to the maps.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi).scan().shape
+        (12, 10, 1)
+        """
+        found = self.dwi if other is None else other
+        if found is None:
+            raise OptionError(
+                "the result does not have its scan at hand; expected the measured signals. Name "
+                "the scan that was fitted (--scan)",
+                python="Load it with load_result(folder, scan=True), or pass dwi=",
+            )
+        if found.shape != self.shape:
+            raise ShapeError(
+                f"the scan has shape {found.shape}; expected {self.shape}, that of the maps. Pass "
+                "the scan that was fitted"
+            )
+        return found
+
+    def predict(
+        self, bvals: ArrayLike, *, model: SignalModel | None = None
+    ) -> NDArray[np.float64]:
         """Return the fitted signal.
 
         Parameters
         ----------
         bvals : array_like, shape (n_b,)
             b-values in s/mm^2.
+        model : SignalModel, optional
+            The model that was fitted, for a result that was loaded without its equation.
 
         Returns
         -------
         ndarray, shape (..., n_b)
             Signal, a.u.; NaN where a voxel has no fit.
+
+        Raises
+        ------
+        OptionError
+            If the equation of the model is not known, or another model is given.
         """
-        return evaluate(self.model, self.params, bvals)
+        known = self.model if model is None else model
+        if known.names != self.model.names:
+            raise OptionError(
+                f"model {known.name} has the parameters {', '.join(known.names)}; expected those "
+                f"of the result, {', '.join(self.model.names)}. Give the model that was fitted"
+            )
+        return evaluate(known, self.params, bvals)
 
     def reliable(self, name: str) -> NDArray[np.float64]:
         """Return a map with NaN also where the data do not determine it.

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.io.map_files import save_map, write_image
-from ivimkit.io.record import write_json
-from ivimkit.io.result_files import FIGURES, MASK, check_mask_free, files_of
+from ivimkit.io.map_folder import MapFolder, SavedMap, found_mask
+from ivimkit.io.record import fit_record
+from ivimkit.io.record_form import FORMAT, ComparisonRecord
+from ivimkit.io.result_files import FIGURES
 from ivimkit.io.result_folder import absolute, check_free
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.parameter import Parameter
-from ivimkit.writing import Files, write_files
+from ivimkit.writing import Files
 
 if TYPE_CHECKING:
     from ivimkit.fitting.comparison import Comparison
 
-__all__ = ["FIGURE", "TABLE", "check_comparison", "save_comparison", "save_comparison_with"]
+__all__ = [
+    "COMPARISON_RECORD",
+    "FIGURE",
+    "TABLE",
+    "check_comparison",
+    "save_comparison",
+    "save_comparison_with",
+]
 
 TABLE = "table.csv"
 """Name of the table in the folder of a comparison."""
@@ -30,8 +36,9 @@ TABLE = "table.csv"
 FIGURE = f"{FIGURES}/comparison.png"
 """Name of the figure in the folder of a comparison."""
 
-_RECORD = "comparison.json"
-_VERSION = 1
+COMPARISON_RECORD = "comparison.json"
+"""Name of the record in the folder of a comparison."""
+
 _USUAL_MAPS = ("chosen", "D_averaged", "f_averaged")
 _WEIGHTS = {
     "aicc": "Akaike weight",
@@ -67,7 +74,7 @@ def check_comparison(folder: AnyPath, *, overwrite: bool = False) -> None:
     OutputExistsError
         If a comparison is there, or the folder is a file.
     """
-    names = [_RECORD, *(f"{name}.nii.gz" for name in _USUAL_MAPS)]
+    names = [COMPARISON_RECORD, *(f"{name}.nii.gz" for name in _USUAL_MAPS)]
     check_free(absolute(folder), names, overwrite=overwrite)
 
 
@@ -125,26 +132,29 @@ def save_comparison_with(
     overwrite : bool
         Whether an earlier comparison may be replaced.
     """
-    target = absolute(folder)
-    maps = [*_USUAL_MAPS, *(f"weight_{name}" for name in comparison.names)]
-    names = [f"{name}{suffix}" for name in maps for suffix in (".nii.gz", ".json")]
-    if _found_mask(comparison) is not None:
-        names.append(MASK)
-        check_mask_free(target, _RECORD)
-    names.append(_RECORD)
-    check_free(target, names, overwrite=overwrite)
-    outdated = [*files_of(target, _RECORD), TABLE, FIGURE]
-    write_files(target, *further, Files(names, partial(_write, comparison, names), outdated))
+    _folder_of(comparison).save(
+        folder, *further, overwrite=overwrite, outdated=lambda _: [TABLE, FIGURE]
+    )
 
 
-def _found_mask(comparison: Comparison) -> NDArray[np.bool_] | None:
-    """Return the mask of the fits, if ivimkit has made it; None for that of somebody else."""
-    result = next(iter(comparison.results.values()))
-    return result.mask if result.provenance.options.get("mask_origin") else None
+def _folder_of(comparison: Comparison) -> MapFolder:
+    """Return everything that is saved of a comparison."""
+    return MapFolder(
+        record=COMPARISON_RECORD,
+        maps=list(_maps(comparison)),
+        geometry=comparison.geometry,
+        make_record=partial(_record, comparison),
+        mask=found_mask(next(iter(comparison.results.values()))),
+    )
 
 
-def _maps(comparison: Comparison) -> Iterator[tuple[str, NDArray[Any], dict[str, Any]]]:
-    """Yield name, array and sidecar of every map, made one at a time."""
+def _maps(comparison: Comparison) -> Iterator[SavedMap]:
+    """Yield every map with its sidecar."""
+
+    def saved(values: Callable[[], NDArray[Any]], about: dict[str, Any]) -> SavedMap:
+        name = str(about["Name"])
+        return SavedMap(name, values, _shown(comparison, name, str(about["Units"])), about)
+
     common = {
         "Models": list(comparison.names),
         "Criterion": comparison.criterion,
@@ -160,15 +170,16 @@ def _maps(comparison: Comparison) -> Iterator[tuple[str, NDArray[Any], dict[str,
             **{str(index): name for index, name in enumerate(comparison.names)},
         },
     }
-    yield "chosen", comparison.chosen, {**chosen, **common}
+    yield saved(lambda: comparison.chosen, {**chosen, **common})
     for model in comparison.names:
         name, what = f"weight_{model}", _WEIGHTS[comparison.criterion]
         about = {"Name": name, "Description": f"Of model {model}: {what}", "Units": "1"}
-        yield name, comparison.weights[model], {**about, **common, **missing}
+        values = partial(comparison.weights.__getitem__, model)
+        yield saved(values, {**about, **common, **missing})
     averaged = comparison.averaged
     for quantity, (what, unit) in _AVERAGED.items():
         about = {"Name": f"{quantity}_averaged", "Description": what, "Units": unit}
-        yield f"{quantity}_averaged", averaged[quantity], {**about, **common, **missing}
+        yield saved(partial(averaged.__getitem__, quantity), {**about, **common, **missing})
 
 
 def _shown(comparison: Comparison, name: str, unit: str) -> Parameter:
@@ -184,26 +195,15 @@ def _shown(comparison: Comparison, name: str, unit: str) -> Parameter:
     return Parameter(name, name, unit, -math.inf, math.inf, 0.0, display)
 
 
-def _write(comparison: Comparison, names: list[str], folder: Path) -> None:
-    for name, array, about in _maps(comparison):
-        shown = _shown(comparison, name, str(about["Units"]))
-        write_image(folder / f"{name}.nii.gz", array, comparison.geometry, shown)
-        write_json(folder / f"{name}.json", about)
-    inside = _found_mask(comparison)
-    if inside is not None:
-        save_map(inside.astype(np.uint8), folder / MASK, comparison.geometry)
-    record = {
-        "format": "ivimkit comparison",
-        "format_version": _VERSION,
-        "models": list(comparison.names),
-        "left_out": dict(comparison.left_out),
-        "criterion": comparison.criterion,
-        "alpha": comparison.alpha if comparison.criterion == "f_test" else None,
-        "references": list(comparison.references),
-        "fits": {
-            name: {"equation": result.model.equation, **result.provenance.to_dict()}
-            for name, result in comparison.results.items()
-        },
-        "files": names,
-    }
-    write_json(folder / _RECORD, record)
+def _record(comparison: Comparison, files: list[str]) -> ComparisonRecord:
+    return ComparisonRecord(
+        format="ivimkit comparison",
+        format_version=FORMAT,
+        models=list(comparison.names),
+        left_out=dict(comparison.left_out),
+        criterion=comparison.criterion,
+        alpha=comparison.alpha if comparison.criterion == "f_test" else None,
+        references=list(comparison.references),
+        fits={name: fit_record(result) for name, result in comparison.results.items()},
+        files=files,
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from ivimkit.errors import FileFormatError, InputError
 from ivimkit.fitting.result import FitResult
+from ivimkit.fitting.settings import ScanReading
 from ivimkit.io.checksum import sha256
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.scan_loading import load
@@ -53,7 +54,7 @@ def load_fitted_scan(
     >>> ik.io.load_fitted_scan(result).shape
     (12, 10, 1)
     """
-    recorded = result.provenance.options.get("scan") or {}
+    recorded = result.settings.reading
     reading = _known(recorded, _READING)
     dwi = _load_source(result, bvals, reading) if scan is None else load(scan, bvals, **reading)
     choice = _known(recorded, _CHOICE)
@@ -72,11 +73,10 @@ def load_fitted_scan(
             f"the scan has shape {dwi.shape}; expected {result.shape}, that of the maps. Name "
             "the scan of this result (--scan)"
         )
-    average = str(result.provenance.options.get("average", dwi.average))
-    origin = str(result.provenance.options.get("mask_origin", ""))
-    weights = result.provenance.options.get("weights")
-    masked = dwi.with_average(average).with_mask(result.mask, origin=origin)
-    return masked.with_weights(weights)
+    settings = result.settings
+    averaged = dwi.with_average(settings.average)
+    masked = averaged.with_mask(result.mask, origin=settings.mask_origin)
+    return masked.with_weights(settings.weights)
 
 
 def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str, Any]) -> DWI:
@@ -86,13 +86,17 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
     if bvals is None:
         roles.add("bvals")
         bvals = next(iter(_sources(result, "bvals", needed=False)), None)
-    if bvals is None:
-        # Written out on the command line.
-        bvals = result.provenance.options.get("scan", {}).get("bval")
+    recorded = result.settings.reading
+    written = None if recorded is None else recorded.bval
     bvecs = next(iter(_sources(result, "bvecs", needed=False)), None)
-    stacked = (result.provenance.options.get("scan") or {}).get("stack", False)
+    stacked = recorded is not None and recorded.stack
     try:
-        dwi = load(files if stacked else files[0], bvals, bvecs, **reading)
+        dwi = load(
+            files if stacked else files[0],
+            list(written) if bvals is None and written is not None else bvals,
+            bvecs,
+            **reading,
+        )
     except InputError:
         # A file that was exchanged for something else need not be readable.
         _check_unchanged(result, roles, {})
@@ -102,8 +106,10 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
     return dwi
 
 
-def _known(recorded: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: recorded[name] for name in names if recorded.get(name) is not None}
+def _known(recorded: ScanReading | None, names: Sequence[str]) -> dict[str, Any]:
+    """Return the options of a reading that say something."""
+    found = {} if recorded is None else {name: getattr(recorded, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _sources(result: FitResult, role: str, *, needed: bool = True) -> list[Path]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ivimkit import models
 from ivimkit.errors import FileFormatError, InputError
 from ivimkit.extend.prior_table import PriorTable, parameter_names
-from ivimkit.io.record import from_json, to_json
+from ivimkit.io.json_text import from_json, to_json
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.writing import check_file, write_file

@@ -1,318 +1,233 @@
-"""The text side of a saved result: fit.json and the sidecars of its maps."""
+"""A result as the structs of its record, and back."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import msgspec
 
-from ivimkit import methods, models, priors
+from ivimkit import methods, models
 from ivimkit import uncertainty as estimators
 from ivimkit.errors import FileFormatError
-from ivimkit.extend.derived_maps import describe
+from ivimkit.extend.compartment import Compartment, Product
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.plugin import Plugin
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.result import FitResult
-from ivimkit.io.nifti_header import MM, parse_header
-from ivimkit.io.record_form import checked_form
-from ivimkit.io.untrusted_files import reason_of, untrusted
+from ivimkit.fitting.result import FitResult, Learned, Provenance
+from ivimkit.fitting.settings import FitSettings, MeasuredNoise, ScanReading
+from ivimkit.io import record_format1
+from ivimkit.io.json_form import converted
+from ivimkit.io.json_text import plain, read_json, restored
+from ivimkit.io.nifti_header import parse_header
+from ivimkit.io.record_form import (
+    FORMAT,
+    Acquired,
+    CompartmentRecord,
+    FitRecord,
+    Grid,
+    LearnedRecord,
+    ModelRecord,
+    NoiseRecord,
+    ParameterRecord,
+    PluginRecord,
+    ProductRecord,
+    ProvenanceRecord,
+    ReadingRecord,
+    ResultRecord,
+    SettingsRecord,
+    SourceRecord,
+)
+from ivimkit.io.untrusted_files import untrusted
+from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.geometry import Geometry
-from ivimkit.status import explain
 
 __all__ = [
-    "VERSION",
-    "from_json",
+    "acquisition_of",
+    "fit_record",
+    "geometry_of",
     "incomplete",
-    "plain",
-    "read_json",
+    "learned_of",
+    "provenance_of",
     "read_result_record",
-    "sidecar",
-    "status_sidecar",
-    "to_json",
-    "to_record",
-    "write_json",
+    "result_record",
+    "settings_of",
 ]
 
-_NOT_UTF8 = re.compile("[\ud800-\udfff]")
-VERSION = 1
-"""Version of the form of ``fit.json``."""
 
-_KINDS = {list: "a list", str: "a text", bool: "yes or no", int: "a number", float: "a number"}
-_NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+# ------------------------------------------------------------------------ result to record
 
 
-def to_record(result: FitResult) -> dict[str, Any]:
-    """Return what makes the object again, apart from its arrays."""
-    model = result.model
-    return {
-        "model": model.name,
-        "parameters": [_parameter(parameter) for parameter in model.parameters],
-        "fixed_maps": sorted(model.fixed_maps),
-        "method": result.method.name,
-        "method_options": result.method.options(),
-        "acquisition": {
-            "bvals": result.acquisition.bvals,
-            "bvecs": result.acquisition.bvecs,
-            "tolerance": result.acquisition.tolerance,
-            "labels": result.acquisition.labels,
-        },
-        "geometry": {
-            "affine": result.geometry.affine,
-            "affine_units": "mm",
-            "voxel_units": result.geometry.voxel_units,
-            "sform_code": result.geometry.sform_code,
-            "qform_code": result.geometry.qform_code,
-        },
-        "shape": result.shape,
-        "maps": list(result.maps),
-        "priors": list(result.priors),
-    }
+def result_record(result: FitResult, files: list[str]) -> ResultRecord:
+    """Return what makes a result again, apart from its arrays.
 
-
-_OF_MODEL = ("plausible", "role", "scale", "typical", "least", "most")
-"""Of a parameter, what no fit changes."""
-
-
-def model_of(record: Mapping[str, Any]) -> SignalModel:
-    """Return the model of a record, without fixed maps."""
-    known = models.get(record["model"])
-    parameters = []
-    for values in record["parameters"]:
-        name = values["name"]
-        own = {**values, "display": tuple(values["display"])}
-        of_model = (
-            {key: getattr(known[name], key) for key in _OF_MODEL} if name in known.names else {}
-        )
-        parameters.append(Parameter(**own, **of_model))
-    names = tuple(parameter.name for parameter in parameters)
-    if names != known.names:
-        raise ValueError(
-            f"the parameters are {', '.join(names)[:200] or 'none'}; expected those of model "
-            f"{known.name}, {', '.join(known.names)}"
-        )
-    return dataclasses.replace(known, parameters=tuple(parameters))
-
-
-def _parameter(parameter: Parameter) -> dict[str, Any]:
-    """Return what a fit may have changed of a parameter; the rest is the model's."""
-    values = dataclasses.asdict(parameter)
-    return {key: value for key, value in values.items() if key not in _OF_MODEL}
-
-
-def method_of(record: Mapping[str, Any], tables: Mapping[str, PriorTable]) -> FitMethod:
-    """Return the method of a record, with its options; a prior that was a table is one again."""
-    options = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in record["method_options"].items()
-    }
-    if isinstance(options.get("prior"), Mapping) and "table" in options["prior"]:
-        # All regions were fitted with the one table that was given.
-        options["prior"] = next(iter(tables.values()))
-    return methods.get(record["method"], **options)
-
-
-def check_options(options: Mapping[str, Any]) -> None:
-    """Refuse options of a fit that name plug-ins, or options of these, that there are not."""
-    if options.get("uncertainty") is not None:
-        estimators.get(options["uncertainty"], **options.get("uncertainty_options", {}))
-    for region in options.get("regions", {}).values():
-        # A prior that was given may be of any rule: nothing is made of its name.
-        if not region["prior_given"]:
-            priors.get(region["prior"], **region["prior_options"])
-
-
-def acquisition_of(record: Mapping[str, Any]) -> Acquisition:
-    """Return the acquisition of a record."""
-    return Acquisition(**record["acquisition"])
-
-
-def geometry_of(record: Mapping[str, Any], header: bytes) -> Geometry:
-    """Return the geometry of a record, with the header of one of its maps."""
-    known = dict(record["geometry"])
-    affine = Geometry(known.pop("affine")).affine.copy()
-    if known.pop("affine_units", None) is None:
-        # Before it was written down, the affine was in the unit of the file.
-        affine[:3] *= MM.get(str(known["voxel_units"]), 1.0)
-    other = parse_header(header).geometry.other_affine if header else None
-    return Geometry(affine, **known, header=header, other_affine=other)
-
-
-def sidecar(result: FitResult, name: str) -> dict[str, Any]:
-    """Describe one map: name, unit, model, method."""
-    about = describe(name, result.model.quantities)
-    model, method = result.model, result.method
-    if name == "ADC" and name not in model.names:
-        # The ADC beside another model has a fit of its own.
-        model, method = models.get("monoexp"), methods.get("loglinear")
-    estimator = _estimator_of(result, name)
-    uncertainty = (
-        {}
-        if estimator is None
-        else {
-            "Uncertainty": estimator.name,
-            "UncertaintyTitle": estimator.title,
-            "UncertaintyOptions": estimator.options(),
-        }
-    )
-    prior = _prior_of(result, method)
-    further = () if estimator is None else estimator.references
-    return {
-        "Name": name,
-        "Description": about.description,
-        "Units": about.unit or "1",
-        "Model": model.name,
-        "ModelTitle": model.title,
-        "Equation": model.equation,
-        "Method": method.name,
-        "MethodTitle": method.title,
-        "MethodOptions": method.options(),
-        **uncertainty,
-        **({"Prior": prior} if prior else {}),
-        "NaN": "no value; the reason is in status.nii.gz",
-        "References": list(
-            dict.fromkeys(
-                [*model.references, *method.references, *further, *_references_of(result, prior)]
+    Parameters
+    ----------
+    result : FitResult
+        The result.
+    files : list of str
+        Names of the files it is saved in.
+    """
+    fit = fit_record(result)
+    acquisition, geometry = result.acquisition, result.geometry
+    return ResultRecord(
+        format="ivimkit result",
+        format_version=FORMAT,
+        settings=fit.settings,
+        provenance=fit.provenance,
+        learned={
+            region: LearnedRecord(
+                variance=one.variance,
+                rule=one.prior.rule,
+                options=_rule_options(result.method),
+                about=plain(one.prior.about),
             )
+            for region, one in result.learned.items()
+        },
+        acquisition=Acquired(
+            bvals=plain(acquisition.bvals),
+            bvecs=plain(acquisition.bvecs),
+            tolerance=acquisition.tolerance,
+            labels=plain(acquisition.labels),
         ),
-    }
-
-
-def _estimator_of(result: FitResult, name: str) -> Estimator | None:
-    """Return the estimator that a map comes from; None for all other maps."""
-    options = result.provenance.options
-    if options.get("uncertainty") is None:
-        return None
-    estimator = estimators.get(options["uncertainty"], **options["uncertainty_options"])
-    return estimator if name in estimator.maps(result.model) else None
-
-
-def _prior_of(result: FitResult, method: FitMethod) -> dict[str, Any]:
-    """Return how the priors behind a map came about, by region; nothing for all other maps."""
-    if method is not result.method:
-        return {}
-    return {
-        region: {"Rule": table.rule, "About": dict(table.about)}
-        for region, table in result.priors.items()
-    }
-
-
-def _references_of(result: FitResult, prior: Mapping[str, Any]) -> list[str]:
-    rules = {table.rule for table in result.priors.values()} if prior else set()
-    known = sorted(rules.intersection(priors.names()))
-    return [reference for rule in known for reference in priors.get(rule).references]
-
-
-def status_sidecar(result: FitResult) -> dict[str, Any]:
-    """Describe the status map: the meaning of every flag."""
-    return {
-        "Name": "status",
-        "Description": "Why a voxel has no value, or what to know about it: a sum of flags",
-        "Units": "1",
-        "Model": result.model.name,
-        "Method": result.method.name,
-        "Flags": {
-            str(flag): {"Name": name, "Meaning": sentence, "WhatToDo": advice}
-            for flag, (name, sentence, advice) in explain(result.model).items()
-        },
-    }
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write readable JSON; inf and nan, which JSON has not, become words."""
-    path.write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
-
-
-def to_json(content: Mapping[str, Any], indent: int | None = None) -> str:
-    """Return JSON; inf and nan, which JSON has not, become words.
-
-    Names of files that are not UTF-8 come back as they are: their odd bytes are escaped.
-    """
-    text = json.dumps(plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
-    return _NOT_UTF8.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
-
-
-def from_json(text: str) -> dict[str, Any]:
-    """Return what `to_json` was given, lists in place of tuples and arrays.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON, or JSON of something else.
-    """
-    content = json.loads(text)
-    if not isinstance(content, dict):
-        raise ValueError(f"it holds {_kind(content)}")
-    return _all_restored(content)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read JSON that `write_json` wrote.
-
-    Raises
-    ------
-    FileFormatError
-        If there is no such file, or it is damaged.
-    """
-    try:
-        content = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise FileFormatError(
-            f"there is no {path.name} in {path.parent}; expected the folder of a result that "
-            "ivimkit has saved. Check the path, or fit again"
-        ) from None
-    except (OSError, UnicodeError) as error:
-        raise _unreadable(path, reason_of(error)) from None
-    with untrusted(lambda why: _unreadable(path, why)):
-        found = json.loads(content)
-        if not isinstance(found, dict):
-            raise FileFormatError(
-                f"{path} holds {_kind(found)}; expected the record of a fit. Fit again"
-            )
-        return _all_restored(found)
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "nothing")
-
-
-def _all_restored(content: dict[str, Any]) -> dict[str, Any]:
-    return {name: _restored(value) for name, value in content.items()}
-
-
-def _unreadable(path: Path, why: str) -> FileFormatError:
-    return FileFormatError(
-        f"{path} cannot be read ({why}); expected JSON that ivimkit has written. Fit again"
+        geometry=converted(
+            {name: plain(getattr(geometry, name)) for name in Grid.__struct_fields__}, Grid
+        ),
+        shape=list(result.shape),
+        maps=list(result.maps),
+        files=files,
     )
 
 
-def read_result_record(path: Path) -> dict[str, Any]:
+def _rule_options(method: FitMethod) -> dict[str, Any]:
+    """Return the options of the rule that a method makes its priors by."""
+    rule = method.rule if isinstance(method, PosteriorMethod) else None
+    return {} if rule is None else dict(plain(rule.options()))
+
+
+def fit_record(result: FitResult) -> FitRecord:
+    """Return settings and provenance of a result."""
+    return FitRecord(_settings_record(result.settings), _provenance_record(result.provenance))
+
+
+def _settings_record(settings: FitSettings) -> SettingsRecord:
+    noise, reading = settings.noise, settings.reading
+    return SettingsRecord(
+        model=_model_record(settings.model),
+        method=_plugin_record(settings.method),
+        estimator=None if settings.estimator is None else _plugin_record(settings.estimator),
+        sigma=settings.sigma,
+        noise=None
+        if noise is None
+        else NoiseRecord(noise.source, _or_none(noise.degrees), noise.n_voxels),
+        weights=_list(settings.weights),
+        adc_bvals=_list(settings.adc_bvals),
+        average=settings.average,
+        mask_origin=settings.mask_origin,
+        labels=settings.labels,
+        device=settings.device,
+        precision=settings.precision,
+        organ=settings.organ,
+        reading=None
+        if reading is None
+        else converted(plain(dataclasses.asdict(reading)), ReadingRecord),
+        call=settings.call,
+    )
+
+
+def _model_record(model: SignalModel) -> ModelRecord:
+    return ModelRecord(
+        name=model.name,
+        title=model.title,
+        equation=model.equation,
+        parameters=[_parameter_record(parameter) for parameter in model.parameters],
+        fixed_maps=sorted(model.fixed_maps),
+        references=list(model.references),
+        compartments=[CompartmentRecord.of(one) for one in model.compartments],
+        ascending=list(model.ascending),
+        products=[
+            ProductRecord(_parameter_record(one.parameter), one.factors) for one in model.products
+        ],
+    )
+
+
+def _parameter_record(parameter: Parameter) -> ParameterRecord:
+    low, high = parameter.display
+    return ParameterRecord(
+        name=parameter.name,
+        symbol=parameter.symbol,
+        unit=parameter.unit,
+        lower=_or_none(parameter.lower),
+        upper=_or_none(parameter.upper),
+        start=float(parameter.start),
+        display=(_or_none(low), _or_none(high)),
+        description=parameter.description,
+        plausible=parameter.plausible,
+        scale=parameter.scale,
+        role=parameter.role,
+        typical=parameter.typical,
+        least=_or_none(parameter.least),
+        most=_or_none(parameter.most),
+    )
+
+
+def _plugin_record(plugin: Plugin) -> PluginRecord:
+    return PluginRecord(plugin.name, plain(plugin.options()))
+
+
+def _provenance_record(provenance: Provenance) -> ProvenanceRecord:
+    return ProvenanceRecord(
+        versions=dict(provenance.versions),
+        bvals=plain(list(provenance.bvals)),
+        counts=plain(list(provenance.counts)),
+        sources=[SourceRecord(**source) for source in provenance.sources],
+        started=provenance.started,
+        seconds=provenance.seconds,
+        threads=provenance.threads,
+        status_counts=dict(provenance.status_counts),
+        device=provenance.device,
+        region_voxels=dict(provenance.region_voxels),
+    )
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _list(values: tuple[float, ...] | None) -> list[float] | None:
+    return None if values is None else list(values)
+
+
+# ------------------------------------------------------------------------ record to result
+
+
+def read_result_record(path: Path) -> ResultRecord:
     """Read ``fit.json``, and check that each field in it is of its kind.
 
     Raises
     ------
     FileFormatError
-        If there is no such file, it is damaged, of another version, or has a field that is
-        missing or of another kind; the message names the field.
+        If there is no such file, it is damaged, of a version that is not known, or has a field
+        that is missing or of another kind; the message names the field.
     """
     content = read_json(path)
     version = content.get("format_version")
-    if version != VERSION or isinstance(version, bool):
+    if isinstance(version, bool) or version not in (1, FORMAT):
         raise FileFormatError(
-            f"{path} has format version {str(version)[:20]}; expected {VERSION}. Read it with the "
-            "ivimkit that wrote it, or fit again"
+            f"{path} has format version {str(version)[:20]}; expected {FORMAT} or 1. Read it with "
+            "the ivimkit that wrote it, or fit again"
         )
     with untrusted(lambda why: incomplete(path, why)):
-        return checked_form(content)
+        if version == 1:
+            content = record_format1.upgraded(content)
+        return converted(content, ResultRecord)
 
 
 def incomplete(path: Path, why: str) -> FileFormatError:
@@ -322,30 +237,183 @@ def incomplete(path: Path, why: str) -> FileFormatError:
     )
 
 
-def plain(value: Any, not_finite: Callable[[float], str | None] = str) -> Any:
-    """Return a value as JSON types, all the way down.
+def settings_of(
+    record: SettingsRecord,
+    fixed_maps: Mapping[str, Any],
+    learned: Mapping[str, Learned],
+    model: SignalModel | None = None,
+) -> FitSettings:
+    """Return the settings of a record.
 
     Parameters
     ----------
-    value : object
-        Mappings, sequences, arrays, numbers, texts.
-    not_finite : callable
-        What stands for inf and nan, which JSON has not; by default their names.
+    record : SettingsRecord
+        Of ``fit.json``.
+    fixed_maps : mapping of str to ndarray
+        Maps that fix parameters.
+    learned : mapping of str to Learned
+        What method bayes used: a prior that was given as a table is one again.
+    model : SignalModel, optional
+        The model, for one that is not registered.
     """
-    if isinstance(value, Mapping):
-        return {str(key): plain(item, not_finite) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist(), not_finite)
-    if isinstance(value, list | tuple):
-        return [plain(item, not_finite) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return not_finite(value)
-    return value
+    noise, reading = record.noise, record.reading
+    return FitSettings(
+        model=dataclasses.replace(_model_of(record.model, model), fixed_maps=dict(fixed_maps)),
+        method=_method_of(record.method, learned),
+        estimator=None if record.estimator is None else _estimator_of(record.estimator),
+        sigma=record.sigma,
+        noise=None
+        if noise is None
+        else MeasuredNoise(
+            noise.source, math.inf if noise.degrees is None else noise.degrees, noise.n_voxels
+        ),
+        weights=_tuple(record.weights),
+        adc_bvals=_tuple(record.adc_bvals),
+        average=record.average,
+        mask_origin=record.mask_origin,
+        labels=record.labels,
+        device=record.device,
+        precision=record.precision,
+        organ=record.organ,
+        reading=None if reading is None else ScanReading(**_as_tuples(reading)),
+        call=record.call,
+    )
 
 
-def _restored(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _restored(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_restored(item) for item in value]
-    return _NOT_FINITE.get(value, value) if isinstance(value, str) else value
+def _model_of(record: ModelRecord, given: SignalModel | None) -> SignalModel:
+    """Return the model of a record, with its equation if the model is given or registered."""
+    known = given
+    if known is None and record.name in models.names():
+        known = models.get(record.name)
+    names = tuple(parameter.name for parameter in record.parameters)
+    if len(set(names)) < len(names):
+        raise ValueError("settings.model.parameters: two have the same name")
+    if known is not None and names != known.names:
+        raise ValueError(
+            f"the parameters are {', '.join(names)[:200]}; expected those of model {known.name}, "
+            f"{', '.join(known.names)}"
+        )
+    parameters = tuple(_parameter_of(one, known) for one in record.parameters)
+    if known is not None:
+        return dataclasses.replace(known, parameters=parameters)
+    by_name = dict(zip(names, parameters, strict=True))
+    return SignalModel(
+        name=record.name,
+        title=record.title,
+        equation=record.equation,
+        compartments=tuple(_compartment_of(one, by_name) for one in record.compartments),
+        ascending=tuple(record.ascending),
+        products=tuple(
+            Product(_parameter_of(one.parameter, None), one.factors) for one in record.products
+        ),
+        references=tuple(record.references),
+        parameters=parameters,
+    )
+
+
+def _compartment_of(record: CompartmentRecord, parameters: Mapping[str, Parameter]) -> Compartment:
+    """Return a compartment without its atom, which no file holds."""
+    named = (*record.parameters, *(() if record.fraction is None else (record.fraction,)))
+    for name in named:
+        if name not in parameters:
+            raise ValueError(
+                f"settings.model.compartments: {name!r} is not a parameter of the model"
+            )
+    return Compartment(
+        name=record.name,
+        atom=None,
+        parameters=tuple(parameters[name] for name in record.parameters),
+        fraction=None if record.fraction is None else parameters[record.fraction],
+        variables=tuple(record.variables),
+        signal=record.signal,
+    )
+
+
+def _parameter_of(record: ParameterRecord, known: SignalModel | None) -> Parameter:
+    low, high = record.display
+    return Parameter(
+        name=record.name,
+        symbol=record.symbol,
+        unit=record.unit,
+        lower=-math.inf if record.lower is None else record.lower,
+        upper=math.inf if record.upper is None else record.upper,
+        start=record.start,
+        display=(math.nan if low is None else low, math.nan if high is None else high),
+        description=record.description,
+        **_of_model(record, known),
+    )
+
+
+def _of_model(record: ParameterRecord, known: SignalModel | None) -> dict[str, Any]:
+    """Return what belongs to the model, not to a fit of it."""
+    if known is None:
+        return {
+            "plausible": record.plausible,
+            "scale": record.scale,
+            "role": record.role,
+            "typical": record.typical,
+            "least": -math.inf if record.least is None else record.least,
+            "most": math.inf if record.most is None else record.most,
+        }
+    fields = ("plausible", "role", "scale", "typical", "least", "most")
+    return {name: getattr(known[record.name], name) for name in fields}
+
+
+def _method_of(record: PluginRecord, learned: Mapping[str, Learned]) -> FitMethod:
+    """Return the method, with its options; a prior that was a table is one again."""
+    options = _options(record)
+    if isinstance(options.get("prior"), Mapping) and "table" in options["prior"]:
+        # All regions were fitted with the one table that was given.
+        options["prior"] = next(iter(learned.values())).prior
+    return methods.get(record.name, **options)
+
+
+def _estimator_of(record: PluginRecord) -> Estimator:
+    return estimators.get(record.name, **_options(record))
+
+
+def _options(record: PluginRecord) -> dict[str, Any]:
+    """Return options as Python had them: words are numbers again, lists are tuples."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in restored(record.options).items()
+    }
+
+
+def provenance_of(record: ProvenanceRecord) -> Provenance:
+    """Return the provenance of a record."""
+    return Provenance(**msgspec.to_builtins(record))
+
+
+def learned_of(
+    record: Mapping[str, LearnedRecord], tables: Mapping[str, PriorTable]
+) -> dict[str, Learned]:
+    """Return what method bayes used in each region, with the priors from their files."""
+    return {region: Learned(tables[region], one.variance) for region, one in record.items()}
+
+
+def acquisition_of(record: Acquired) -> Acquisition:
+    """Return the acquisition of a record."""
+    return Acquisition(**msgspec.to_builtins(record))
+
+
+def geometry_of(record: Grid, header: bytes) -> Geometry:
+    """Return the geometry of a record, with the header of one of its maps."""
+    other = parse_header(header).geometry.other_affine if header else None
+    return Geometry(
+        record.affine,
+        voxel_units=record.voxel_units,
+        sform_code=record.sform_code,
+        qform_code=record.qform_code,
+        header=header,
+        other_affine=other,
+    )
+
+
+def _tuple(values: list[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(values)
+
+
+def _as_tuples(record: ReadingRecord) -> dict[str, Any]:
+    found = msgspec.structs.asdict(record)
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in found.items()}

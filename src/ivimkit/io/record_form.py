@@ -1,186 +1,263 @@
-"""What ``fit.json`` has to hold: each field with its kind, checked before anything is made of it.
+"""The form of ``fit.json`` and ``comparison.json``: format 2, as structs and as JSON Schema.
 
 What is not named here may be there: later versions and other programs add what they like.
+Numbers that JSON does not have are null where an end of a range may be open.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-__all__ = ["checked_form"]
+from ivimkit.extend.compartment import Compartment
+from ivimkit.parameter import Role, Scale
+from ivimkit.status import MAX_PARAMETERS
 
-Numbers = list[float]
-Row = tuple[float, float, float, float]
-_KINDS = {
-    "object": "names with values",
-    "array": "a list",
-    "str": "a text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "null": "nothing",
-}
-_NAMED_KINDS = re.compile(r"`(\w+(?: \| \w+)*)`")
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
-FileName = Annotated[str, msgspec.Meta(pattern=r"\A[^/\\\x00-\x1f]{1,200}\Z")]
+__all__ = [
+    "FORMAT",
+    "Acquired",
+    "ComparisonRecord",
+    "CompartmentRecord",
+    "FileName",
+    "FitRecord",
+    "Grid",
+    "LearnedRecord",
+    "ModelRecord",
+    "NoiseRecord",
+    "ParameterRecord",
+    "PluginRecord",
+    "ProductRecord",
+    "ProvenanceRecord",
+    "ReadingRecord",
+    "ResultRecord",
+    "SettingsRecord",
+    "SourceRecord",
+    "schema",
+]
+
+FORMAT: Final = 2
+"""Version of the form of ``fit.json`` and ``comparison.json``."""
+
+# In the dialect of JSON Schema, too; `$` alone would let a line break pass in Python.
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[^/\\\x00-\x1f]{1,200}$(?!\n)")]
 Code = Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Length = Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
-# Pairs of numbers, no number for one that is infinite.
-Pairs = dict[str, tuple[float | None, float | None]]
+Unit = Literal["unknown", "meter", "mm", "micron"]
+Row = tuple[float, float, float, float]
 
 
-class _Parameter(msgspec.Struct, forbid_unknown_fields=True):
+class ParameterRecord(msgspec.Struct):
+    """A parameter of the model; an end of its range that is null is open."""
+
     name: str
     symbol: str
     unit: str
-    lower: float
-    upper: float
+    lower: float | None
+    upper: float | None
     start: float
-    display: tuple[float, float]
+    display: tuple[float | None, float | None] = (None, None)
     description: str = ""
+    plausible: tuple[float, float] | None = None
+    scale: Scale = "linear"
+    role: Role = "other"
+    typical: tuple[float, float] | None = None
+    least: float | None = None
+    most: float | None = None
 
 
-class _Acquisition(msgspec.Struct, forbid_unknown_fields=True):
-    bvals: Numbers
-    bvecs: list[Numbers] | None = None
-    tolerance: float | None = None
-    labels: list[int] | None = None
+class CompartmentRecord(msgspec.Struct):
+    """A compartment: its name, its acquisition variables and the names of its parameters."""
+
+    name: str
+    parameters: list[str] = []
+    fraction: str | None = None
+    variables: list[str] = []
+    signal: str = ""
+
+    @classmethod
+    def of(cls, compartment: Compartment) -> CompartmentRecord:
+        """Return what a file holds of a compartment: all but its atom."""
+        fraction = compartment.fraction
+        return cls(
+            name=compartment.name,
+            parameters=[parameter.name for parameter in compartment.parameters],
+            fraction=None if fraction is None else fraction.name,
+            variables=list(compartment.variables),
+            signal=compartment.signal,
+        )
 
 
-class _Geometry(msgspec.Struct):
-    affine: tuple[Row, Row, Row, Row]
-    voxel_units: Literal["unknown", "meter", "mm", "micron"]
-    sform_code: Code
-    qform_code: Code
-    affine_units: str = "mm"
+class ProductRecord(msgspec.Struct):
+    """A map that is the product of two parameters."""
+
+    parameter: ParameterRecord
+    factors: tuple[str, str]
 
 
-class _Result(msgspec.Struct):
-    model: str
-    parameters: list[_Parameter]
-    fixed_maps: list[FileName]
-    method: str
-    method_options: dict[str, Any]
-    acquisition: _Acquisition
-    geometry: _Geometry
-    shape: Annotated[list[Length], msgspec.Meta(max_length=7)]
-    maps: list[FileName]
-    priors: list[FileName] = []
+class ModelRecord(msgspec.Struct):
+    """The model, with all that is known of it but its compiled equation."""
+
+    name: str
+    title: str
+    equation: str
+    parameters: Annotated[
+        list[ParameterRecord], msgspec.Meta(min_length=1, max_length=MAX_PARAMETERS)
+    ]
+    fixed_maps: list[FileName] = []
+    references: list[str] = []
+    compartments: list[CompartmentRecord] = []
+    ascending: list[tuple[str, str]] = []
+    products: list[ProductRecord] = []
 
 
-class _Region(msgspec.Struct):
-    prior: str | None
-    prior_options: dict[str, Any]
-    prior_given: bool
-    variance: Literal["scan", "voxel"] | tuple[float, float]
+class PluginRecord(msgspec.Struct):
+    """A method or an estimator of uncertainty: its name and all of its options."""
+
+    name: str
+    options: dict[str, Any] = {}
 
 
-class _Scan(msgspec.Struct):
-    b_unit: str | None = None
-    average: str | None = None
+class NoiseRecord(msgspec.Struct):
+    """Where a sigma comes from that was estimated; degrees of freedom null if it was given."""
+
+    source: str
+    degrees: float | None
+    n_voxels: Count
+
+
+class ReadingRecord(msgspec.Struct):
+    """How the command line read the scan; b-values in s/mm^2, `bval` in `b_unit`."""
+
+    b_unit: Literal["s/mm2", "ms/um2", "s/cm2"] = "s/mm2"
+    average: str = "auto"
     tolerance: float | None = None
     bmin: float | None = None
     bmax: float | None = None
-    bvals: Numbers | None = None
+    bvals: list[float] | None = None
     volumes: list[int] | None = None
+    bval: list[float] | None = None
     stack: bool = False
 
 
-class _Options(msgspec.Struct):
-    bounds: Pairs = {}
-    start: dict[str, float] = {}
-    display: Pairs = {}
-    uncertainty: str | None = None
-    uncertainty_options: dict[str, Any] = {}
+class SettingsRecord(msgspec.Struct):
+    """How the fit was made, see `ivimkit.fitting.settings.FitSettings`."""
+
+    model: ModelRecord
+    method: PluginRecord
+    estimator: PluginRecord | None = None
     sigma: float | Literal["map"] | None = None
+    noise: NoiseRecord | None = None
+    weights: list[float] | None = None
+    adc_bvals: list[float] | None = None
     average: str = "auto"
-    weights: Numbers | None = None
-    adc_bvals: Numbers | None = None
+    mask_origin: str = ""
+    labels: bool = False
+    device: str = "auto"
+    precision: str = "float64"
     organ: str | None = None
-    scan: _Scan | None = None
-    regions: dict[str, _Region] = {}
+    reading: ReadingRecord | None = None
+    call: str = ""
 
 
-class _Source(msgspec.Struct):
+class SourceRecord(msgspec.Struct):
+    """An input file."""
+
     role: str
     path: str
     sha256: str
 
 
-class _Record(msgspec.Struct):
-    result: _Result
+class ProvenanceRecord(msgspec.Struct):
+    """Where the result comes from, see `ivimkit.fitting.result.Provenance`."""
+
     versions: dict[str, str]
-    call: str
-    options: _Options
-    bvals: Numbers
-    counts: Numbers
-    sources: list[_Source]
+    bvals: list[float]
+    counts: list[float]
+    sources: list[SourceRecord]
     started: str
     seconds: float
     threads: int
     status_counts: dict[str, Count]
     device: str = "cpu"
+    region_voxels: dict[str, Count] = {}
+
+    def __post_init__(self) -> None:
+        if len(self.bvals) != len(self.counts):
+            raise ValueError(f"there are {len(self.bvals)} b-values and {len(self.counts)} counts")
 
 
-def checked_form(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of ``fit.json`` if each field of it is of its kind.
+class LearnedRecord(msgspec.Struct):
+    """What method bayes used in a region, besides the prior itself, which has its own file.
 
-    Parameters
-    ----------
-    content : dict
-        What the file holds.
-
-    Raises
-    ------
-    ValueError
-        With the place in the file, if a field is missing or of another kind.
-
-    Examples
-    --------
-    >>> from ivimkit.io.record_form import checked_form
-    >>> checked_form({"result": []})
-    Traceback (most recent call last):
-    ...
-    ValueError: result: expected names with values, got a list
+    `rule`, its `options` (none of a prior that was given as a table) and what it says `about` its
+    making are for readers: they are in the file of the prior and in the settings, too.
     """
-    try:
-        record = msgspec.convert(content, _Record)
-    except msgspec.ValidationError as error:
-        raise ValueError(_sentence(str(error))) from None
-    if len(record.bvals) != len(record.counts):
-        raise ValueError(f"there are {len(record.bvals)} b-values and {len(record.counts)} counts")
-    for name, values in _lists(record):
-        # Numbers of hundreds of digits are numbers to JSON, and to nothing else.
-        if not all(math.isfinite(value) for value in values):
-            raise ValueError(f"{name} has numbers that are not finite")
-    return content
+
+    variance: tuple[float, float]
+    rule: str = ""
+    options: dict[str, Any] = {}
+    about: dict[str, Any] = {}
 
 
-def _lists(record: _Record) -> Iterator[tuple[str, Numbers]]:
-    yield "bvals", record.bvals
-    yield "counts", record.counts
-    yield "options.weights", record.options.weights or []
-    yield "options.adc_bvals", record.options.adc_bvals or []
+class Acquired(msgspec.Struct):
+    """The volumes that were fitted: b-values in s/mm^2, directions, shells."""
+
+    bvals: list[float]
+    bvecs: list[list[float]] | None = None
+    tolerance: float | None = None
+    labels: list[int] | None = None
 
 
-def _sentence(error: str) -> str:
-    """Return ``place: what is wrong`` for msgspec's ``What is wrong - at `$.place```."""
-    missing = _MISSING.match(error)
-    if missing:
-        return repr(missing[1])
-    error = _NAMED_KINDS.sub(lambda found: _in_words(found[1]), error)
-    what, at, place = error.partition(" - at `$.")
-    what = what[:1].lower() + what[1:]
-    return f"{place.rstrip('`')}: {what}" if at else what
+class Grid(msgspec.Struct):
+    """Position and size of the voxels: the affine in mm."""
+
+    affine: tuple[Row, Row, Row, Row]
+    voxel_units: Unit
+    sform_code: Code
+    qform_code: Code
 
 
-def _in_words(kinds: str) -> str:
-    """Return the words for ``float | null``; as it is, in its marks, if it names no kinds."""
-    words = [_KINDS.get(kind) for kind in kinds.split(" | ")]
-    return f"`{kinds}`" if None in words else " or ".join(map(str, words))
+class ResultRecord(msgspec.Struct):
+    """``fit.json``: a result, but for its maps and priors."""
+
+    format: Literal["ivimkit result"]
+    format_version: Literal[2]
+    settings: SettingsRecord
+    provenance: ProvenanceRecord
+    learned: dict[FileName, LearnedRecord]
+    acquisition: Acquired
+    geometry: Grid
+    shape: Annotated[list[Length], msgspec.Meta(max_length=7)]
+    maps: list[FileName]
+    files: list[str] = []
+
+
+class FitRecord(msgspec.Struct):
+    """One of the fits of a comparison."""
+
+    settings: SettingsRecord
+    provenance: ProvenanceRecord
+
+
+class ComparisonRecord(msgspec.Struct):
+    """``comparison.json``: a comparison of models, but for its maps."""
+
+    format: Literal["ivimkit comparison"]
+    format_version: Literal[2]
+    models: list[str]
+    left_out: dict[str, str]
+    criterion: str
+    alpha: float | None
+    references: list[str]
+    fits: dict[str, FitRecord]
+    files: list[str] = []
+
+
+def schema(form: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the JSON Schema of a struct."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **msgspec.json.schema(form),
+    }

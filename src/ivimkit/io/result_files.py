@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,49 +16,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import models
-from ivimkit.errors import FileFormatError, OutputExistsError
+from ivimkit.errors import FileFormatError, OptionError
 from ivimkit.extend.derived_maps import DERIVED, describe
+from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.result import FitResult, Provenance
+from ivimkit.fitting.result import FitResult
 from ivimkit.io.fitted_scan import load_fitted_scan
-from ivimkit.io.map_files import save_map, write_image
+from ivimkit.io.map_folder import (
+    MapFolder,
+    SavedMap,
+    check_mask_free,
+    found_mask,
+    image_name,
+)
 from ivimkit.io.nifti import open_nifti
 from ivimkit.io.prior_files import load_prior, write_prior
 from ivimkit.io.record import (
-    VERSION,
     acquisition_of,
-    check_options,
     geometry_of,
     incomplete,
-    method_of,
-    model_of,
-    read_json,
+    learned_of,
+    provenance_of,
     read_result_record,
-    sidecar,
-    status_sidecar,
-    to_record,
-    write_json,
+    result_record,
+    settings_of,
 )
+from ivimkit.io.record_form import ModelRecord, ResultRecord
 from ivimkit.io.result_folder import absolute, check_free
 from ivimkit.io.scan_files import AnyPath
+from ivimkit.io.sidecars import sidecar, status_sidecar
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.parameter import Parameter
 from ivimkit.status import status_type
-from ivimkit.writing import Files, finish, located, told_as_input, write_files
+from ivimkit.writing import Files, finish, located
 
 __all__ = [
     "FIGURES",
-    "MASK",
     "REPORT",
-    "check_mask_free",
     "check_output",
     "load_result",
     "save",
     "save_with",
 ]
 
-MASK = "mask.nii.gz"
-"""Name of the mask that is saved with a result, if ivimkit has found it in the scan."""
 FIGURES = "figures"
 """Name of the folder of figures in the folder of a result."""
 
@@ -67,7 +67,7 @@ REPORT = "report.html"
 
 _RECORD = "fit.json"
 _ALL = "all"
-# For compression, the slow part of reading and writing.
+# For compression, the slow part of reading.
 _THREADS = min(4, os.cpu_count() or 1)
 # What ivimkit fit and plot draw into the folder of a result.
 _PICTURE = re.compile(
@@ -107,31 +107,8 @@ def check_output(
         check_mask_free(absolute(folder), _RECORD)
     own = (parameter.name for parameter in models.get(model).quantities)
     maps = dict.fromkeys((*own, *_USUAL_MAPS))
-    names = [_RECORD, *(_image_name(name) for name in maps), _prior_name(_ALL)]
+    names = [_RECORD, *(image_name(name) for name in maps), _prior_name(_ALL)]
     check_free(absolute(folder), names, overwrite=overwrite)
-
-
-def check_mask_free(folder: Path, record: str) -> None:
-    """Refuse to replace a mask that ivimkit has not written, whatever may be overwritten.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the mask is to be saved.
-    record : str
-        Name of the file in it that lists what ivimkit has written.
-
-    Raises
-    ------
-    OutputExistsError
-        If there is such a mask.
-    """
-    if (folder / MASK).exists() and MASK not in files_of(folder, record):
-        raise OutputExistsError(
-            f"{folder / MASK} is there already, and is not of an earlier result; expected no "
-            "such file, as the mask that is found would replace it. Choose another folder, or "
-            "give that file as the mask"
-        )
 
 
 def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None:
@@ -188,20 +165,52 @@ def save_with(
     overwrite : bool
         Whether an earlier result may be replaced.
     """
-    target = absolute(folder)
-    names = _file_names(result)
-    check_free(target, names, overwrite=overwrite)
-    if MASK in names:
-        check_mask_free(target, _RECORD)
     # What this result was made from may lie among the files of an earlier one.
-    used = {source["path"] for source in result.provenance.sources}
-    with told_as_input(target):
-        outdated = [*files_of(target, _RECORD), *_drawn_of(target)]
-    outdated = [name for name in outdated if str(target / name) not in used]
-    write_files(target, *further, Files(names, partial(_write, result), outdated))
+    used = [source["path"] for source in result.provenance.sources]
+    _folder_of(result).save(folder, *further, overwrite=overwrite, outdated=_drawn_of, kept=used)
 
 
-def load_result(folder: AnyPath, *, scan: bool | AnyPath = False) -> FitResult:
+def _folder_of(result: FitResult) -> MapFolder:
+    """Return everything that is saved of a result."""
+    model, maps = result.model, result.maps
+    parameters = model.parameters
+    saved = [
+        SavedMap(name, partial(maps.__getitem__, name), describe(name, parameters), about)
+        for name in maps
+        for about in [sidecar(result, name)]
+    ]
+    status = SavedMap("status", lambda: result.status, _STATUS, status_sidecar(result))
+    fixed = [
+        SavedMap(
+            f"fixed_{name}",
+            partial(model.fixed_maps.__getitem__, name),
+            dataclasses.replace(model[name], name=f"fixed_{name}"),
+        )
+        for name in model.fixed_maps
+    ]
+    return MapFolder(
+        record=_RECORD,
+        maps=[*saved, status, *fixed],
+        geometry=result.geometry,
+        make_record=partial(result_record, result),
+        mask=found_mask(result),
+        others={
+            _prior_name(region): partial(_write_prior, table)
+            for region, table in result.priors.items()
+        },
+    )
+
+
+def _write_prior(table: PriorTable, path: Path) -> None:
+    write_prior(path, table)
+
+
+def load_result(
+    folder: AnyPath,
+    *,
+    scan: bool | AnyPath = False,
+    model: str | SignalModel | None = None,
+) -> FitResult:
     """Load a result that `save` has written.
 
     Parameters
@@ -211,6 +220,11 @@ def load_result(folder: AnyPath, *, scan: bool | AnyPath = False) -> FitResult:
     scan : bool or path
         Whether to load the scan that was fitted as well, as ``result.dwi``; from the file that
         the result names, or from another one that is given.
+    model : str or SignalModel, optional
+        The model, for a result of one that is not registered: a file does not hold its equation.
+        Without it the maps, their status and its texts are all there, and what needs the
+        equation, such as `FitResult.predict`, says so. Bounds and fixed values are those of the
+        fit.
 
     Returns
     -------
@@ -235,40 +249,47 @@ def load_result(folder: AnyPath, *, scan: bool | AnyPath = False) -> FitResult:
     """
     home = absolute(folder)
     finish(home)
-    content = read_result_record(located(home, _RECORD))
+    given = None if model is None else models.get(model)
+    record = read_result_record(located(home, _RECORD))
+    _check_model(record.settings.model, given)
     with untrusted(lambda why: incomplete(home / _RECORD, why)):
-        result = _restore(home, content)
+        result = _restore(home, record, given)
     if scan is False:
         return result
     dwi = load_fitted_scan(result, None if scan is True else scan)
     return dataclasses.replace(result, dwi=dwi)
 
 
-def _restore(home: Path, content: dict[str, Any]) -> FitResult:
-    record = content["result"]
-    shape = tuple(record["shape"])
+def _check_model(record: ModelRecord, given: SignalModel | None) -> None:
+    """Refuse a model that is not that of the result, by the names of its parameters."""
+    names = tuple(parameter.name for parameter in record.parameters)
+    if given is not None and given.names != names:
+        raise OptionError(
+            f"the model that was given, {given.name}, has the parameters "
+            f"{', '.join(given.names)}; expected those of the result, {', '.join(names)}, which "
+            f"was fitted with model {record.name}"
+        )
+
+
+def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> FitResult:
+    shape = tuple(record.shape)
     read = partial(_read, home, shape)
-    check_options(content["options"])
-    status_file = open_nifti(located(home, _image_name("status")))
-    fixed = {name: read(f"fixed_{name}") for name in record["fixed_maps"]}
-    priors = {
-        region: load_prior(located(home, _prior_name(region)))
-        for region in record.get("priors", ())
-    }
-    model = dataclasses.replace(model_of(record), fixed_maps=fixed)
-    names = list(record["maps"])
-    _check_maps(names, model)
+    status_file = open_nifti(located(home, image_name("status")))
+    fixed = {name: read(f"fixed_{name}") for name in record.settings.model.fixed_maps}
+    tables = {region: load_prior(located(home, _prior_name(region))) for region in record.learned}
+    learned = learned_of(record.learned, tables)
+    settings = settings_of(record.settings, fixed, learned, model)
+    _check_maps(record.maps, settings.model)
     with ThreadPoolExecutor(_THREADS) as pool:
-        maps = dict(zip(names, pool.map(read, names), strict=True))
+        maps = dict(zip(record.maps, pool.map(read, record.maps), strict=True))
     return FitResult(
         maps=maps,
-        status=read("status", status_type(len(model.parameters))),
-        model=model,
-        method=method_of(record, priors),
-        acquisition=acquisition_of(record),
-        geometry=geometry_of(record, status_file.geometry.header),
-        provenance=Provenance.from_dict(content),
-        priors=priors,
+        status=read("status", status_type(len(settings.model.parameters))),
+        settings=settings,
+        acquisition=acquisition_of(record.acquisition),
+        geometry=geometry_of(record.geometry, status_file.geometry.header),
+        provenance=provenance_of(record.provenance),
+        learned=learned,
     )
 
 
@@ -281,43 +302,10 @@ def _check_maps(names: Sequence[str], model: SignalModel) -> None:
         describe(name, model.parameters)
 
 
-def _write(result: FitResult, folder: Path) -> None:
-    """Write all files of a result; compression, the slow part, runs in threads."""
-    jobs: list[Callable[[], None]] = []
-    for name in result.maps:
-        jobs.append(partial(_write_map, result, folder, name))
-        write_json(folder / f"{name}.json", sidecar(result, name))
-    for name, values in result.model.fixed_maps.items():
-        path = folder / _image_name(f"fixed_{name}")
-        fixed = dataclasses.replace(result.model[name], name=f"fixed_{name}")
-        jobs.append(partial(write_image, path, values, result.geometry, fixed))
-    status = folder / _image_name("status")
-    jobs.append(partial(write_image, status, result.status, result.geometry, _STATUS))
-    write_json(folder / "status.json", status_sidecar(result))
-    if _has_own_mask(result):
-        inside = result.mask.astype(np.uint8)
-        jobs.append(partial(save_map, inside, folder / MASK, result.geometry))
-    for region, table in result.priors.items():
-        write_prior(folder / _prior_name(region), table)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for job in [pool.submit(job) for job in jobs]:
-            job.result()
-    about = {"format": "ivimkit result", "format_version": VERSION}
-    files = _file_names(result)
-    content = {**about, **result.provenance.to_dict(), "result": to_record(result), "files": files}
-    write_json(folder / _RECORD, content)
-
-
-def _write_map(result: FitResult, folder: Path, name: str) -> None:
-    # The map is asked for here, so that few of them are in memory at a time.
-    about = describe(name, result.model.quantities)
-    write_image(folder / _image_name(name), result.maps[name], result.geometry, about)
-
-
 def _read(
     home: Path, shape: tuple[int, ...], name: str, dtype: type[Any] = np.float64
 ) -> NDArray[Any]:
-    path = located(home, _image_name(name))
+    path = located(home, image_name(name))
     array = open_nifti(path).read()
     if array.size != math.prod(shape):
         raise FileFormatError(
@@ -336,41 +324,8 @@ def _are_flags(array: NDArray[Any], dtype: type[Any]) -> bool:
     return whole and bool(np.all((array >= 0) & (array <= np.iinfo(dtype).max)))
 
 
-def _image_name(name: str) -> str:
-    return f"{name}.nii.gz"
-
-
 def _prior_name(region: str) -> str:
     return "prior.npz" if region == _ALL else f"prior_{region}.npz"
-
-
-def _file_names(result: FitResult) -> list[str]:
-    """Return the files of a result, the one that makes it valid last."""
-    names = [*result.maps, "status"]
-    images = [*names, *(f"fixed_{name}" for name in result.model.fixed_maps)]
-    sidecars = [f"{name}.json" for name in names]
-    masks = [MASK] if _has_own_mask(result) else []
-    priors = map(_prior_name, result.priors)
-    return [*map(_image_name, images), *sidecars, *masks, *priors, _RECORD]
-
-
-def _has_own_mask(result: FitResult) -> bool:
-    """Return whether ivimkit has made the mask, so that nobody else has it."""
-    return bool(result.provenance.options.get("mask_origin"))
-
-
-def files_of(folder: Path, record: str) -> list[str]:
-    """Return the files that the record in a folder lists, if there is a readable one."""
-    if not (folder / record).is_file():
-        return []
-    try:
-        names = read_json(folder / record).get("files", [])
-    except FileFormatError:
-        return []
-    if not isinstance(names, list):
-        return []
-    # Only names of plain files: a record from elsewhere must not reach out of the folder.
-    return [name for name in names if isinstance(name, str) and Path(name).name == name]
 
 
 def _drawn_of(folder: Path) -> list[str]:

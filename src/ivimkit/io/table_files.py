@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ivimkit.errors import FileFormatError, OptionError
-from ivimkit.io.record import plain
+from ivimkit.io.json_text import plain
 from ivimkit.io.result_folder import absolute
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.table_cells import escaped, guarded, unguarded, with_texts

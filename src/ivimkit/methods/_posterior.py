@@ -42,6 +42,7 @@ from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.kernels.voxel import Voxel, with_signal
+from ivimkit.noise.noise_kinds import check_noise_kind
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FAILED
 
@@ -88,8 +89,7 @@ class PosteriorMethod(TwoPoolMethod):
     variance: str | tuple[float, float] = "scan"
 
     def __post_init__(self) -> None:
-        if self.noise not in NOISE:
-            raise OptionError(f"noise is {self.noise!r}; expected one of {', '.join(NOISE)}")
+        check_noise_kind(self.noise, known=NOISE)
         if not isinstance(self.prior, PriorTable):
             priors.get(self.prior)
         if isinstance(self.variance, str):

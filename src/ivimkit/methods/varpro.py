@@ -10,7 +10,6 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import Batch, FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoPoolMethod
@@ -28,9 +27,7 @@ from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW, OWN
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.kernels.voxel import Voxel, Voxels
-
-NOISES = ("gaussian", "rician", "chi")
-"""The distributions of noise that `VarPro` knows."""
+from ivimkit.noise.noise_kinds import NOISES, check_noise_kind
 
 # Own options: number of coils, and where the tables for means of magnitudes begin.
 _COILS, _EXCESS = OWN, OWN + 1
@@ -152,22 +149,11 @@ class VarPro(TwoPoolMethod):
     title: ClassVar[str] = "variable projection, global optimum"
     full_fit: ClassVar[bool] = True
 
-    noise: str = field(default="gaussian", metadata={"choices": NOISES})
+    noise: str = field(default="gaussian", metadata={"choices": tuple(NOISES)})
     coils: int = 1
 
     def __post_init__(self) -> None:
-        if self.noise not in NOISES:
-            raise OptionError(
-                f"noise is {self.noise!r}; expected one of {', '.join(NOISES)}. Magnitude images "
-                "of one coil, or of coils combined with their phases, are rician"
-            )
-        if self.coils < 1 or self.coils % 1 != 0:
-            raise OptionError(f"coils is {self.coils!r}; expected a whole number >= 1")
-        if self.coils != 1 and self.noise != "chi":
-            raise OptionError(
-                f"coils is {self.coils} with noise {self.noise}; expected 1. Several coils are "
-                "noise chi"
-            )
+        check_noise_kind(self.noise, self.coils)
 
     @property
     def voxel(self) -> Callable[..., Any]:  # type: ignore[override]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.rounding import rounded
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["NoiseEstimate", "snr_map"]
@@ -57,8 +58,7 @@ class NoiseEstimate:
     n_voxels: int
 
     def __str__(self) -> str:
-        shown = f"{self.sigma:#.3g}" if self.sigma < 100 else f"{self.sigma:.0f}"
-        return f"sigma {shown} a.u. {_ORIGIN[self.source]}"
+        return f"sigma {rounded(self.sigma)} a.u. {_ORIGIN[self.source]}"
 
     @property
     def standard_error(self) -> float:

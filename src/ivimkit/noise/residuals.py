@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from ivimkit.noise.pooling import check_pool, pooled
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import at_lower, at_upper
 
-__all__ = ["Fitted", "Record", "from_residuals"]
+__all__ = ["Fitted", "Record", "Settings", "from_residuals"]
 
 
 class Record(Protocol):
@@ -33,9 +33,18 @@ class Record(Protocol):
         """Weight of each of them."""
         ...
 
+
+class Settings(Protocol):
+    """What is needed of `ivimkit.fitting.settings.FitSettings`, which stands in a higher layer."""
+
     @property
-    def options(self) -> Mapping[str, Any]:
-        """Options of the fit."""
+    def average(self) -> str:
+        """How volumes of one b-value became one value."""
+        ...
+
+    @property
+    def weights(self) -> Sequence[float] | None:
+        """Weights that were given."""
         ...
 
 
@@ -65,6 +74,11 @@ class Fitted(Protocol):
     @property
     def acquisition(self) -> Acquisition:
         """The b-values of the volumes."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """How it was made."""
         ...
 
     @property
@@ -152,10 +166,9 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
 
 def _weight_of_one_average(result: Fitted) -> float:
     """Return the weight of a value of one volume; refuse weights that are no number of volumes."""
-    record = result.provenance
-    weight = np.asarray(record.counts, dtype=np.float64)
-    own = record.options.get("average") == "none"
-    averages = np.ones_like(weight) if own else _averages(result.acquisition, record.options)
+    weight = np.asarray(result.provenance.counts, dtype=np.float64)
+    own = result.settings.average == "none"
+    averages = np.ones_like(weight) if own else _averages(result)
     share = (weight / averages)[weight > 0.0]
     if not np.allclose(share, share[0], rtol=1e-9, atol=0.0):
         raise NoiseError(
@@ -166,10 +179,10 @@ def _weight_of_one_average(result: Fitted) -> float:
     return float(share[0])
 
 
-def _averages(acquisition: Acquisition, options: Mapping[str, Any]) -> NDArray[np.float64]:
+def _averages(result: Fitted) -> NDArray[np.float64]:
     """Return the number of volumes with the noise of each average, that of none being 1."""
+    acquisition, given = result.acquisition, result.settings.weights
     weights = np.ones(acquisition.n_volumes)
-    given = options.get("weights")
     if given is not None and len(given) == len(weights):
         weights = np.asarray(given, dtype=np.float64)
     parts = [weights[list(shell.volumes)] for shell in acquisition.shells]

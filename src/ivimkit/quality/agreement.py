@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit.quality.normal_quantile import NORMAL_975
 from ivimkit.quality.repeat_values import each_measurement, numbered, repeated, units, values_of
 from ivimkit.quality.table_rows import table_of
 from ivimkit.scan.labels import Labels
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["repeatability"]
 
-_Z = 1.959963984540054
 _TAILS = (0.025, 0.975)
 
 
@@ -116,7 +116,7 @@ def _within(matrix: NDArray[np.float64]) -> dict[str, float]:
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = float((degrees * variance / means**2).sum()) / total
     cv = math.sqrt(relative) if math.isfinite(relative) else math.nan
-    factor = _Z * math.sqrt(2.0)
+    factor = NORMAL_975 * math.sqrt(2.0)
     high, low = np.sqrt(total / stats.chi2.ppf(_TAILS, total))
     return {
         "subjects": len(matrix),
@@ -167,8 +167,8 @@ def _agreement(matrix: NDArray[np.float64]) -> dict[str, float]:
         sd, t = float(differences.std(ddof=1)), float(stats.t.ppf(_TAILS[1], n - 1))
     half = t * sd / math.sqrt(n) if n else math.nan
     # The exact variance of a limit; 3 sd2 / n is its approximation for many subjects.
-    wide = t * sd * math.sqrt(1.0 / n + _Z**2 / (2.0 * (n - 1))) if n > 1 else math.nan
-    lower, upper = bias - _Z * sd, bias + _Z * sd
+    wide = t * sd * math.sqrt(1.0 / n + NORMAL_975**2 / (2.0 * (n - 1))) if n > 1 else math.nan
+    lower, upper = bias - NORMAL_975 * sd, bias + NORMAL_975 * sd
     return {
         "bias": bias,
         "bias_lo": bias - half,

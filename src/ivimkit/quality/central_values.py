@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from ivimkit.fitting.result import FitResult
 from ivimkit.parameter import Parameter
+from ivimkit.quality.normal_quantile import NORMAL_975
 
 __all__ = ["FEWEST", "Estimate", "difference_of", "of_mean_signal", "of_voxels"]
 
 FEWEST = 5
 """Values from which on a median has limits."""
-
-_NORMAL_975 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def of_voxels(values: NDArray[np.float64]) -> Estimate:
     place = max(1, round((n + 1) / 2 - math.sqrt(n)))
     beyond = float(stats.binom.cdf(place - 1, n, 0.5))
     error = float(ordered[n - place] - ordered[place - 1]) / (2 * float(stats.norm.isf(beyond)))
-    return Estimate(median, median - _NORMAL_975 * error, median + _NORMAL_975 * error)
+    return Estimate(median, median - NORMAL_975 * error, median + NORMAL_975 * error)
 
 
 def of_mean_signal(fits: FitResult, name: str, position: int, parameter: Parameter) -> Estimate:

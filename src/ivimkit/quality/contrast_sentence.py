@@ -10,6 +10,7 @@ from ivimkit import models
 from ivimkit.errors import OptionError
 from ivimkit.extend.derived_maps import describe
 from ivimkit.parameter import Parameter
+from ivimkit.quality.normal_quantile import NORMAL_975
 from ivimkit.rounding import in_unit, limits, shown_unit, thousands
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ __all__ = ["DEGREES", "sentence"]
 DEGREES = ((10.0, "slightly "), (25.0, ""), (math.inf, "clearly "))
 """Word for a difference of up to so many per cent of the reference."""
 
-_NORMAL_975 = 1.959963984540054
 _MOST_PERCENT = 999.0
 
 
@@ -96,7 +96,7 @@ def _difference(parameter: Parameter, row: Any, words: bool) -> str:
     lesion, reference = float(row["lesion_value"]), float(row["reference_value"])
     low, high = float(row["value_difference_lo"]), float(row["value_difference_hi"])
     largest = max(abs(lesion), abs(reference))
-    error = (high - low) / (2 * _NORMAL_975)
+    error = (high - low) / (2 * NORMAL_975)
     if largest > 0.0:
         # Three digits at most: medians of a thousand voxels are surer than anybody reads.
         error = max(error, 10.0 ** (math.floor(math.log10(largest)) - 1))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.derived_maps import describe
+from ivimkit.quality.normal_quantile import NORMAL_975
 from ivimkit.quality.table_rows import mean_sd, table_of
 
 if TYPE_CHECKING:
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
 
 __all__ = ["Difference", "difference"]
-
-
-_LIMIT = 1.96
-"""Standard deviations that hold 95 % of normal differences."""
-
-_SHIFT = 0.1
-"""Of a voxel, by which two grids may be apart: rounding in headers, not another position."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +120,9 @@ def _check_grid(first: FitResult, second: FitResult) -> None:
         )
     if len(first.shape) != 3:
         return
-    apart = first.geometry.shifts(second.geometry, first.shape)
-    distance = float(np.linalg.norm(apart, axis=1).max())
-    if distance > _SHIFT * min(first.geometry.voxel_size):
+    if not first.geometry.is_at(second.geometry, first.shape):
+        apart = first.geometry.shifts(second.geometry, first.shape)
+        distance = float(np.linalg.norm(apart, axis=1).max())
         raise ShapeError(
             f"voxels of the results are up to {distance:.3g} mm apart; "
             "expected one position. Resample one scan to the other before the fit"
@@ -161,7 +155,7 @@ def _agreement(one: NDArray[Any], other: NDArray[Any]) -> dict[str, float]:
         "second_mean": second_mean,
         "difference": mean,
         "sd": sd,
-        "lower": mean - _LIMIT * sd,
-        "upper": mean + _LIMIT * sd,
+        "lower": mean - NORMAL_975 * sd,
+        "upper": mean + NORMAL_975 * sd,
         "correlation": product / ((x.size - 1) * first_sd * second_sd) if varies else np.nan,
     }

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Effect", "effect"]
+from ivimkit.quality.normal_quantile import NORMAL_975
 
-_NORMAL_975 = 1.959963984540054
+__all__ = ["Effect", "effect"]
 
 
 @dataclass(frozen=True)
@@ -81,4 +81,4 @@ def _hedges(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[fl
     unbiased = math.exp(gammaln(degrees / 2) - gammaln((degrees - 1) / 2)) / math.sqrt(degrees / 2)
     g = unbiased * float(first.mean() - second.mean()) / pooled
     variance = (n + m) / (n * m) + g * g / (2 * (n + m))
-    return g, _NORMAL_975 * math.sqrt(variance)
+    return g, NORMAL_975 * math.sqrt(variance)

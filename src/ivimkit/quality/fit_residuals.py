@@ -12,7 +12,6 @@ from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.quality.fitted_scan_of import scan_of
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import FAILED, FitStatus
@@ -147,7 +146,7 @@ def residuals(
     >>> found.by_slice.shape, bool(np.abs(found.mean).max() < 1)
     ((2, 13), True)
     """
-    scan = _without_left_out(scan_of(result, dwi))
+    scan = _without_left_out(result.scan(dwi))
     if most < 1:
         raise OptionError(f"most is {most}; expected the number of voxels to use, at least 1")
     fitted = _fitted(result) & scan.mask
@@ -160,9 +159,7 @@ def residuals(
     chosen = _even_share(slice_of, most, seed)
     reader = reader.take(chosen)
     slices, where = np.unique(slice_of[chosen], return_inverse=True)
-    params = np.stack(
-        [_values(result, name, reader.order)[reader.index] for name in result.model.names], axis=1
-    )
+    params = np.stack([reader.gather(result.maps[name]) for name in result.model.names], axis=1)
     own = scan.with_mask(fitted).with_average("none").voxels().take(chosen)
     sums = _Sums(slices.size, scan.fit_bvals, _shell(scan))
     weights = _weights(result, scan)
@@ -314,10 +311,6 @@ def _even_share(slice_of: NDArray[np.intp], most: int, seed: int) -> NDArray[np.
     chosen: NDArray[np.intp] = order[rank < share]
     chosen.sort()
     return chosen[:most]
-
-
-def _values(result: FitResult, name: str, order: str) -> NDArray[np.float64]:
-    return np.asarray(result.maps[name]).ravel(order="F" if order == "F" else "C")
 
 
 def _shell(scan: DWI) -> NDArray[np.intp]:

@@ -58,10 +58,12 @@ def diameter_mm(inside: NDArray[np.bool_], affine: NDArray[np.float64]) -> float
     from scipy.spatial.distance import pdist
 
     n_axes = inside.ndim
-    corners = _outer_corners(inside) @ affine[:n_axes, :n_axes].T
+    corners = _outer_corners(inside)
     if n_axes > 1 and len(corners) > _FEW:
+        # Before the affine, which keeps a hull a hull: a header can flatten all voxels, and a
+        # hull of points in a plane is an error.
         corners = corners[ConvexHull(corners).vertices]
-    return float(pdist(corners).max())
+    return float(pdist(corners @ affine[:n_axes, :n_axes].T).max())
 
 
 def _outer_corners(inside: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit import models
 from ivimkit import uncertainty as estimators
 from ivimkit.errors import AcquisitionWarning, OptionError, ShapeError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.fit import adc_weight, fit
 from ivimkit.fitting.result import FitResult
 from ivimkit.methods._posterior import PosteriorMethod
+from ivimkit.quality.normal_quantile import NORMAL_975
 from ivimkit.quality.region_limits import N_NOISY, limits, noisy_signals
 from ivimkit.quality.region_noise import (
     MeanSignal,
@@ -133,18 +134,12 @@ def roi_fit(
 
 
 def _scan_of(result: FitResult) -> DWI:
-    dwi = result.dwi
-    if dwi is None:
-        raise OptionError(
-            "the scan that was fitted is not at hand; expected it as result.dwi, for the mean "
-            "signal of the regions. Load the result with scan=True, or on the command line name "
-            "the scan (--scan)"
-        )
-    if dwi.shape != result.shape or dwi.fit_bvals.size != len(result.provenance.counts):
+    """Return the scan, averaged as it was fitted."""
+    dwi = result.scan()
+    if dwi.fit_bvals.size != len(result.provenance.counts):
         raise ShapeError(
-            f"result.dwi has shape {dwi.shape} and {dwi.fit_bvals.size} b-values; expected "
-            f"{result.shape} and {len(result.provenance.counts)}, those of the fit. Load the "
-            "result with its own scan"
+            f"the scan has {dwi.fit_bvals.size} values per voxel; expected "
+            f"{len(result.provenance.counts)}, those of the fit. Load the result with its own scan"
         )
     return dwi
 
@@ -193,10 +188,7 @@ def _mean_signals(
     square = np.zeros((n_columns, n_regions))
     if wanted.any():
         reader = dwi.with_mask(wanted).voxels()
-        order: Any = reader.order
-        regions = np.searchsorted(
-            np.array(list(labels.names)), labels.array.ravel(order=order)[reader.index]
-        )
+        regions = np.searchsorted(np.array(list(labels.names)), reader.gather(labels.array))
         numbers = np.bincount(regions, minlength=n_regions)
         for start in range(0, reader.n_voxels, _CHUNK):
             part = regions[start : start + _CHUNK]
@@ -269,9 +261,12 @@ def _means(result: FitResult, regions: Sequence[_Region], method: FitMethod) -> 
             found,
             maps={name: values[k : k + 1] for name, values in maps.items()},
             status=status[k : k + 1],
-            method=method,
-            model=replace(
-                model, fixed_maps={name: v[k : k + 1] for name, v in model.fixed_maps.items()}
+            settings=replace(
+                found.settings,
+                method=method,
+                model=replace(
+                    model, fixed_maps={name: v[k : k + 1] for name, v in model.fixed_maps.items()}
+                ),
             ),
         )
         for k in range(len(regions))
@@ -295,7 +290,7 @@ def _fit(
             method=_without_floor(method),
             sigma=sizes,
             weights=result.provenance.counts,
-            adc_bvals=_adc_bvals(result.provenance.options),
+            adc_bvals=result.settings.adc_bvals,
             threads=1,
         )
 
@@ -324,7 +319,7 @@ def _size(region: _Region, result: FitResult) -> float:
     used = counts > 0.0
     own = (region.mean.spread**2).sum(axis=1)[used]
     size = math.sqrt(float(np.mean(own * counts[used]))) if used.any() else math.nan
-    student = float(stdtrit(max(min(region.mean.degrees, 1e9), 1.0), 0.975) / 1.959964)
+    student = float(stdtrit(max(min(region.mean.degrees, 1e9), 1.0), 0.975) / NORMAL_975)
     return size * student
 
 
@@ -351,10 +346,12 @@ def _hold(
 
 def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> FitResult:
     """Fit the one voxel of a region once more, to know how sure it is."""
-    options, inside = result.provenance.options, region.inside
-    sigma = options.get("sigma")
-    if sigma == "map":
-        sigma = float(result.maps["sigma"][inside][0]) if "sigma" in result.maps else None
+    settings, inside = result.settings, region.inside
+    sigma: float | None = None
+    if settings.sigma != "map":
+        sigma = settings.sigma
+    elif "sigma" in result.maps:
+        sigma = float(result.maps["sigma"][inside][0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AcquisitionWarning)
         one = fit(
@@ -363,8 +360,8 @@ def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> F
             method=method,
             sigma=sigma,
             uncertainty=_estimator(result, method),
-            weights=options.get("weights"),
-            adc_bvals=_adc_bvals(options),
+            weights=settings.weights,
+            adc_bvals=settings.adc_bvals,
             threads=1,
             device="cpu",
         )
@@ -372,11 +369,12 @@ def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> F
     if "ADC" not in result.model.names:
         maps |= _adc_limits(one, region.measured, float(maps["cost"][0]))
     # Limits of a curvature know of no bounds.
-    for p in (*result.model.parameters, *models.get("monoexp").parameters):
+    for p in (*result.model.parameters, *ADC.model.parameters):
         for name in (f"{p.name}_lo", f"{p.name}_hi"):
             if name in maps:
                 maps[name] = np.clip(maps[name], p.lower, p.upper)
-    return replace(one, maps=maps, status=one.status[inside], model=_model(result.model, [inside]))
+    made = replace(one.settings, model=_model(result.model, [inside]))
+    return replace(one, maps=maps, status=one.status[inside], settings=made)
 
 
 def _adc_limits(
@@ -387,23 +385,22 @@ def _adc_limits(
     The noise is that of the residuals of the model, not of the ADC: to these, one decay for two
     would count as noise.
     """
-    assert one.dwi is not None
     b, weights = np.asarray(one.provenance.bvals), np.asarray(one.provenance.counts)
-    sigma = one.provenance.options["sigma"]
+    sigma = one.settings.sigma
     if sigma is None:
         degrees = max(int(np.count_nonzero(weights)) - one.model.n_free, 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             found = float(np.sqrt(cost / degrees))
         sigma = found if 0.0 < found < np.inf else None
-    chosen = _adc_bvals(one.provenance.options)
+    chosen = one.settings.adc_bvals
     if chosen is not None:
-        weights = np.where(adc_weight(chosen, one.dwi) > 0, weights, 0)
+        weights = np.where(adc_weight(chosen, one.scan()) > 0, weights, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AcquisitionWarning)
         adc = fit(
             DWI(signal[np.newaxis], b, average="none"),
-            model="monoexp",
-            method="loglinear",
+            model=ADC.model,
+            method=ADC.method,
             sigma=sigma,
             uncertainty="curvature",
             weights=weights,
@@ -420,42 +417,38 @@ def _joined(
     nothing = np.full(1, np.nan)
     first = parts[0]
     means = DWI([region.measured for region in regions], dwi.fit_bvals, average="none")
-    provenance = first.provenance
+    model = replace(
+        first.model,
+        fixed_maps={
+            name: np.concatenate([part.model.fixed_maps[name] for part in parts])
+            for name in result.model.fixed_maps
+        },
+    )
     return replace(
         first,
         maps={
             name: np.concatenate([part.maps.get(name, nothing) for part in parts])
             for name in names
         },
-        model=replace(
-            first.model,
-            fixed_maps={
-                name: np.concatenate([part.model.fixed_maps[name] for part in parts])
-                for name in result.model.fixed_maps
-            },
-        ),
         status=np.concatenate([part.status for part in parts]),
         acquisition=means.acquisition,
         dwi=means,
         geometry=means.geometry,
-        provenance=replace(
-            provenance,
+        settings=replace(
+            first.settings,
+            model=model,
+            sigma=result.settings.sigma,
+            noise=result.settings.noise,
+            weights=result.settings.weights,
+            average="none",
             call="ivimkit.quality.roi_fit",
+        ),
+        provenance=replace(
+            first.provenance,
             counts=list(result.provenance.counts),
-            options={
-                **provenance.options,
-                "method_options": first.method.options(),
-                "sigma": result.provenance.options.get("sigma"),
-                "weights": result.provenance.options.get("weights"),
-                "average": "none",
-                "region_voxels": {region.name: region.n for region in regions},
-            },
+            region_voxels={region.name: region.n for region in regions},
         ),
     )
-
-
-def _adc_bvals(options: Mapping[str, Any]) -> Sequence[float] | None:
-    return options.get("adc_bvals")
 
 
 def _model(model: SignalModel, regions: Sequence[NDArray[np.bool_]]) -> SignalModel:
@@ -472,7 +465,7 @@ def _method(result: FitResult, number: str, name: str) -> FitMethod:
     method = result.method
     if not isinstance(method, PosteriorMethod):
         return method
-    priors = result.priors
+    priors = result.learned
     key = number if number in priors else name
     if key not in priors and len(priors) == 1:
         (key,) = priors
@@ -482,9 +475,7 @@ def _method(result: FitResult, number: str, name: str) -> FitMethod:
             f"region {number} ({name}). Use the labels of the fit, or leave out the fit of the "
             "mean signal (mean_fit=False, --no-mean-fit)"
         )
-    learned = result.provenance.options.get("regions", {}).get(key, {}).get("variance", "voxel")
-    variance = learned if isinstance(learned, str) else tuple(learned)
-    return replace(method, prior=priors[key], variance=variance)
+    return method.with_table(priors[key].prior, priors[key].variance)
 
 
 def _estimator(result: FitResult, method: FitMethod) -> Estimator | None:
@@ -493,10 +484,8 @@ def _estimator(result: FitResult, method: FitMethod) -> Estimator | None:
     Curvature is about the least squares, which a fit in steps does not look for: its f would be
     taken to be a third surer than it is.
     """
-    options = result.provenance.options
-    name = options.get("uncertainty")
-    if name is not None:
-        return estimators.get(name, **options.get("uncertainty_options", {}))
+    if result.settings.estimator is not None:
+        return result.settings.estimator
     own = any(f"{parameter}_sd" in method.extras(result.model) for parameter in result.model.names)
     if own:
         return None

@@ -96,9 +96,9 @@ def voxel_noise(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     inside : ndarray of bool
         Voxels of the region, those that have a fit.
     """
-    given = result.provenance.options.get("sigma")
-    if isinstance(given, int | float):
-        return VoxelNoise(float(given), math.inf)
+    given = result.settings.sigma
+    if isinstance(given, float):
+        return VoxelNoise(given, math.inf)
     return _of_map(result, inside) if "sigma" in result.maps else _of_residuals(result, inside)
 
 
@@ -109,7 +109,7 @@ def _of_map(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     values = values[np.isfinite(values) & (values > 0.0)]
     if not values.size:
         return _UNKNOWN
-    if result.provenance.options.get("sigma") == "map":
+    if result.settings.sigma == "map":
         return VoxelNoise(float(np.sqrt(np.mean(values**2))), math.inf)
     n_values = int(np.count_nonzero(np.asarray(result.provenance.counts) > 0.0))
     degrees = max(float(n_values - result.model.n_free), 1.0) + _degrees_of_prior(result)
@@ -122,17 +122,12 @@ def _of_map(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
 
 def _degrees_of_prior(result: FitResult) -> float:
     """Return what method bayes knew of the noise before it saw a voxel, at most."""
-    if not isinstance(result.method, PosteriorMethod):
-        return 0.0
-    regions = result.provenance.options.get("regions", {})
-    known = [one["variance"] for one in regions.values()]
-    pairs = [float(pair[0]) for pair in known if not isinstance(pair, str)]
-    return min(max(pairs, default=0.0), 1e6)
+    known = [one.variance[0] for one in result.learned.values()]
+    return min(max(known, default=0.0), 1e6)
 
 
 def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     """Fit the voxels by least squares, so that no step of the method counts as noise."""
-    assert result.dwi is not None
     used = (np.asarray(result.provenance.counts) > 0.0).astype(float)
     bvals = np.unique(np.asarray(result.provenance.bvals)[used > 0.0])
     model = "biexp" if bvals.size > 4 else result.model.name
@@ -141,7 +136,7 @@ def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
             # Whoever fitted the scan has been told of its b-values.
             warnings.simplefilter("ignore", AcquisitionWarning)
             found = from_residuals(
-                fit(result.dwi.with_mask(inside), model=model, weights=used, device="cpu")
+                fit(result.scan().with_mask(inside), model=model, weights=used, device="cpu")
             )
     except (NoiseError, InputError):
         return _UNKNOWN

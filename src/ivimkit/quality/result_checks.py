@@ -70,7 +70,7 @@ def lights(
         _coverage(result),
         _b_values(result),
         _snr(result, noise),
-        _residuals(findings),
+        _residuals(result, findings),
         *_regions(regions),
     )
 
@@ -143,7 +143,7 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
 
 def _noise(result: FitResult) -> NoiseEstimate:
     """Return the noise that was given, or from repeats, which need no model, or residuals."""
-    sigma = result.provenance.options.get("sigma")
+    sigma = result.settings.sigma
     if isinstance(sigma, float):
         return noises.given(sigma)
     if result.dwi is not None:
@@ -159,8 +159,16 @@ def _sentence(error: Exception) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def _residuals(findings: Sequence[Finding] | None) -> Light:
+def _residuals(result: FitResult, findings: Sequence[Finding] | None) -> Light:
     name = "residuals"
+    if findings is None and not result.model.has_equation:
+        return Light(
+            name,
+            "grey",
+            f"The equation of model {result.model.name} is not known, so measured and fitted "
+            "signal could not be compared.",
+            "Give the model that was fitted.",
+        )
     if findings is None:
         return Light(
             name,

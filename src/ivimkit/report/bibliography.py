@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from ivimkit.errors import OptionError
 
-__all__ = ["bibtex", "doi_of", "entries", "software_entry"]
+__all__ = ["bibtex", "doi_of", "entries", "is_known", "note_entry", "software_entry"]
 
 _ENTRY = re.compile(r"^@\w+\{.*?^\}", flags=re.M | re.S)
 _DOI_FIELD = re.compile(r"^\s*doi\s*=\s*\{(.+)\},?$", flags=re.M)
@@ -72,6 +72,35 @@ def bibtex(cited: Sequence[str]) -> str:
             )
         found[doi] = known[doi]
     return "\n\n".join(found.values())
+
+
+def is_known(reference: str) -> bool:
+    """Return whether the bibliography has an entry for a reference."""
+    found = _DOI.search(reference)
+    return found is not None and found[1].rstrip(".,").lower() in entries()
+
+
+def note_entry(reference: str, number: int) -> str:
+    """Return a BibTeX entry for a reference of a model that is not one of ivimkit's.
+
+    Parameters
+    ----------
+    reference : str
+        The reference as it is written.
+    number : int
+        Tells the entries of one text apart.
+
+    Examples
+    --------
+    >>> from ivimkit.report.bibliography import note_entry
+    >>> print(note_entry("Me. My model. 2026.", 1))
+    @misc{reference1,
+      note = {Me. My model. 2026.}
+    }
+    """
+    # Braces and backslashes would end the field, or start a command.
+    text = re.sub(r"[{}\\]", "", " ".join(reference.split()))
+    return f"@misc{{reference{number},\n  note = {{{text}}}\n}}"
 
 
 def software_entry(version: str) -> str:

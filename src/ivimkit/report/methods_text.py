@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ivimkit import methods, models, priors
 from ivimkit import organs as presets
-from ivimkit import uncertainty as estimators
-from ivimkit.figures.map_style import how_to_show
+from ivimkit import priors
+from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.result import FitResult
+from ivimkit.noise.noise_kinds import NOISES
 from ivimkit.organs import Organ
 from ivimkit.parameter import Parameter
-from ivimkit.rounding import percent, thousands, unbroken_unit
+from ivimkit.rounding import percent, shown_factor, thousands, unbroken_unit
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FAILED
 
@@ -23,11 +23,6 @@ __all__ = ["Citations", "agreement_text", "comparison_text", "methods_text"]
 _DIRECTIONS = "by the geometric mean across directions"
 _AND_REPEATS = f"{_DIRECTIONS} and the arithmetic mean across repeats"
 _GEOMETRIC, _ARITHMETIC = "by their geometric mean", "by their arithmetic mean"
-_NOISES = {
-    "gaussian": "Gaussian",
-    "rician": "Rician",
-    "chi": "non-central chi-distributed",
-}
 _EFFECT = (
     "Hedges LV. Distribution theory for Glass's estimator of effect size and related estimators. "
     "J Educ Stat 1981;6:107-128. doi:10.3102/10769986006002107"
@@ -151,15 +146,15 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
         f"Diffusion-weighted images at {b.size} b-values ({listed} s/mm²; "
         f"{acquisition.n_volumes} volumes) were analysed voxel by voxel with {software}."
     )
-    average = _average(acquisition, str(record.options.get("average", "auto")))
+    average = _average(acquisition, result.settings.average)
     if average:
         yield (
             f"Volumes of the same b-value were averaged {average}, and each average was weighted "
             "by its number of volumes."
         )
-    weights = record.options.get("weights")
+    weights = result.settings.weights
     if weights is not None:
-        yield _weighting([float(weight) for weight in weights], acquisition.n_volumes)
+        yield _weighting(weights, acquisition.n_volumes)
 
 
 def _weighting(weights: Sequence[float], n_volumes: int) -> str:
@@ -212,9 +207,9 @@ def _model(result: FitResult, citations: Citations) -> Iterator[str]:
             yield f"{p.symbol} was fixed to a map."
         elif p.fixed:
             yield f"{p.symbol} was fixed to {_plain(p, p.lower)}{_spaced_unit(p)}."
-    organ = result.provenance.options.get("organ")
+    organ = result.settings.organ
     if organ:
-        yield from _preset(result, presets.get(str(organ)), citations)
+        yield from _preset(result, presets.get(organ), citations)
 
 
 def _preset(result: FitResult, organ: Organ, citations: Citations) -> Iterator[str]:
@@ -250,7 +245,7 @@ def _word(value: object) -> str:
 
 def _plain(parameter: Parameter, value: float) -> str:
     """Write a value in the unit that is shown, without digits that nobody gave."""
-    return f"{value * how_to_show(parameter.name, [parameter], []).factor:g}"
+    return f"{value * shown_factor(parameter):g}"
 
 
 def _spaced_unit(parameter: Parameter) -> str:
@@ -262,12 +257,12 @@ def _noise(result: FitResult, citations: Citations) -> Iterator[str]:
     options = result.method.options()
     kind = options.get("noise")
     coils = int(options.get("coils", 1))
-    sigma = result.provenance.options.get("sigma")
+    sigma = result.settings.sigma
     given = "a map of sigma" if sigma == "map" else f"sigma = {sigma:g} a.u." if sigma else ""
     if kind is not None:
         of_coils = f" of {coils} coils" if coils > 1 else ""
         known = f" with {given}" if given else ""
-        yield f"The noise was taken to be {_NOISES.get(str(kind), str(kind))}{of_coils}{known}."
+        yield f"The noise was taken to be {NOISES.get(str(kind), str(kind))}{of_coils}{known}."
     elif given:
         yield f"The noise of one volume was given as {given}."
 
@@ -284,11 +279,9 @@ def _prior(result: FitResult, citations: Citations) -> Iterator[str]:
 
 
 def _uncertainty(result: FitResult, citations: Citations) -> Iterator[str]:
-    options = result.provenance.options
-    name = options.get("uncertainty")
-    if name is None:
+    estimator = result.settings.estimator
+    if estimator is None:
         return
-    estimator = estimators.get(name, **options.get("uncertainty_options", {}))
     yield (
         f"Standard deviations and 95 % intervals were estimated by the {estimator.title} "
         f"({estimator.name}{_options(estimator.options())}){citations.cite(estimator.references)}."
@@ -298,8 +291,8 @@ def _uncertainty(result: FitResult, citations: Citations) -> Iterator[str]:
 def _adc(result: FitResult, citations: Citations) -> Iterator[str]:
     if "ADC" in result.model.names or "ADC" not in result.maps:
         return
-    model, method = models.get("monoexp"), methods.get("loglinear")
-    chosen = result.provenance.options.get("adc_bvals")
+    model, method = ADC.model, ADC.method
+    chosen = result.settings.adc_bvals
     values = (
         "all b-values" if chosen is None else f"b = {', '.join(f'{b:g}' for b in chosen)} s/mm²"
     )

@@ -76,8 +76,8 @@ class Side:
     @cached_property
     def limits(self) -> Mapping[str, tuple[float, float]] | None:
         """Ranges in which maps are shown: those of the organ that was named for the fit."""
-        organ = self.result.provenance.options.get("organ")
-        return organs.get(str(organ)).display if organ else None
+        organ = self.result.settings.organ
+        return organs.get(organ).display if organ else None
 
     @cached_property
     def residuals(self) -> Residuals | None:

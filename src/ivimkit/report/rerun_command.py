@@ -8,12 +8,13 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ivimkit import methods, models, priors
 from ivimkit import organs as presets
 from ivimkit import uncertainty as estimators
 from ivimkit.fitting.result import FitResult
+from ivimkit.io.scan_loading import B_UNITS
+from ivimkit.methods._posterior import PosteriorMethod
 
 __all__ = ["Rerun", "rerun"]
 
@@ -78,7 +79,7 @@ def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
         *_files(result, anonymous),
         *_volumes(result),
         *("--model", result.model.name),
-        *_parameters(result),
+        *_parameters(result, notes),
         *("--method", result.method.name),
         *_method(result, notes),
         *_trust(result, notes),
@@ -90,7 +91,7 @@ def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
 def _files(result: FitResult, anonymous: bool) -> Iterator[str]:
     sources = result.provenance.sources
     scans = [source for source in sources if source["role"] == "scan"]
-    stack = bool(result.provenance.options.get("scan", {}).get("stack", False))
+    stack = result.settings.reading is not None and result.settings.reading.stack
     if not scans:
         yield PLACEHOLDERS["scan"]
     elif anonymous:
@@ -108,48 +109,54 @@ def _files(result: FitResult, anonymous: bool) -> Iterator[str]:
         for source in sources:
             if source["role"] == role:
                 yield from (option, PLACEHOLDERS[role] if anonymous else source["path"])
-    found = _MASK_FOUND.match(str(result.provenance.options.get("mask_origin", "")))
+    found = _MASK_FOUND.match(result.settings.mask_origin)
     if found:
         yield from ("--mask", f"auto:{found[1]}")
 
 
 def _volumes(result: FitResult) -> Iterator[str]:
-    options = result.provenance.options
-    scan = options.get("scan")
-    average = str(options.get("average", "auto"))
+    scan, average = result.settings.reading, result.settings.average
     if average != "auto":
         yield from ("--average", average)
     if scan is None:
         # Fitted from Python, where a scan may have been cut before.
         yield from ("--bvals", _numbers(result.acquisition.shell_bvals.tolist()))
         return
-    if scan.get("b_unit", "s/mm2") != "s/mm2":
-        yield from ("--b-unit", str(scan["b_unit"]))
-    if scan.get("bval") is not None:
-        yield from ("--bval", _numbers(scan["bval"]))
+    if scan.b_unit != "s/mm2":
+        yield from ("--b-unit", scan.b_unit)
+    if scan.bval is not None:
+        yield from ("--bval", _numbers(scan.bval))
     factor = _b_factor(result)
-    for name in ("bmin", "bmax", "tolerance"):
-        if scan.get(name) is not None:
-            yield from (f"--{name}", f"{float(scan[name]) / factor:.10g}")
-    if scan.get("bvals") is not None:
-        yield from ("--bvals", _numbers([b / factor for b in scan["bvals"]]))
-    if scan.get("volumes") is not None:
-        yield from ("--volumes", _numbers(scan["volumes"]))
+    limits = {"bmin": scan.bmin, "bmax": scan.bmax, "tolerance": scan.tolerance}
+    for name, value in limits.items():
+        if value is not None:
+            yield from (f"--{name}", f"{value / factor:.10g}")
+    if scan.bvals is not None:
+        yield from ("--bvals", _numbers([b / factor for b in scan.bvals]))
+    if scan.volumes is not None:
+        yield from ("--volumes", _numbers(scan.volumes))
 
 
 def _b_factor(result: FitResult) -> float:
     """Return what b-values of options are multiplied by; the record has them in s/mm^2."""
-    unit = result.provenance.options.get("scan", {}).get("b_unit", "s/mm2")
-    return {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01}[str(unit)]
+    reading = result.settings.reading
+    return 1.0 if reading is None else B_UNITS[reading.b_unit]
 
 
-def _parameters(result: FitResult) -> Iterator[str]:
+def _parameters(result: FitResult, notes: list[str]) -> Iterator[str]:
     """Yield bounds, fixed values and starts that are not those of the model."""
-    organ = result.provenance.options.get("organ")
-    usual = models.get(result.model.name)
+    organ = result.settings.organ
+    usual = result.model
+    if usual.name in models.names():
+        usual = models.get(usual.name)
+    else:
+        notes.append(
+            f"Model {usual.name} is not one of ivimkit's: it has to be given as it was for this "
+            "fit, with its bounds and starting values."
+        )
     if organ:
-        yield from ("--organ", str(organ))
-        means = presets.get(str(organ)).means
+        yield from ("--organ", organ)
+        means = presets.get(organ).means
         usual = usual.with_start(**{k: v for k, v in means.items() if k in usual.names})
     for own, other in zip(result.model.parameters, usual.parameters, strict=True):
         if own.name in result.model.fixed_maps:
@@ -166,7 +173,7 @@ def _parameters(result: FitResult) -> Iterator[str]:
 
 def _method(result: FitResult, notes: list[str]) -> Iterator[str]:
     usual = methods.get(result.method.name).options()
-    organ = bool(result.provenance.options.get("organ"))
+    organ = bool(result.settings.organ)
     fields = dataclasses.fields(result.method)
     in_b = [field.name for field in fields if field.metadata.get("unit") == "s/mm^2"]
     for name, value in result.method.options().items():
@@ -176,23 +183,22 @@ def _method(result: FitResult, notes: list[str]) -> Iterator[str]:
             if name in in_b and value is not None:
                 value = float(value) / _b_factor(result)
             yield from ("--option", f"{name}={_word(value)}")
-    if result.provenance.options.get("labels"):
+    if result.settings.labels:
         yield from ("--labels", "labels.nii.gz")
 
 
 def _prior(result: FitResult, notes: list[str]) -> Iterator[str]:
-    regions = result.provenance.options.get("regions", {})
-    first: Any = next(iter(regions.values()), None)
-    if first is None:
+    method = result.method
+    if not isinstance(method, PosteriorMethod):
         return
-    if first["prior_given"]:
+    if method.rule is None:
         yield from ("--prior", "prior.npz")
         notes.append("prior.npz is in the folder of the result.")
         return
-    rule, options = str(first["prior"]), dict(first["prior_options"])
+    rule, options = method.rule.name, method.rule.options()
     if rule == "organ":
         organ = str(options.pop("organ"))
-        if not result.provenance.options.get("organ"):
+        if not result.settings.organ:
             yield from ("--organ", organ)
     yield from ("--prior", rule)
     known = {**priors.get(rule).options(), "organ": None}
@@ -204,28 +210,27 @@ def _prior(result: FitResult, notes: list[str]) -> Iterator[str]:
 
 
 def _trust(result: FitResult, notes: list[str]) -> Iterator[str]:
-    options = result.provenance.options
-    name = options.get("uncertainty")
-    if name is not None:
-        yield from ("--uncertainty", str(name))
-        usual = dataclasses.asdict(estimators.get(name))
+    estimator, sigma = result.settings.estimator, result.settings.sigma
+    if estimator is not None:
+        name = estimator.name
+        yield from ("--uncertainty", name)
+        usual = estimators.get(name).options()
         notes += [
             f"Option {key} = {_word(value)} of uncertainty {name} can be set in Python only."
-            for key, value in options.get("uncertainty_options", {}).items()
+            for key, value in estimator.options().items()
             if value != usual[key]
         ]
-    sigma = options.get("sigma")
     if sigma is not None:
-        yield from ("--sigma", "sigma.nii.gz" if sigma == "map" else f"{float(sigma):.17g}")
+        yield from ("--sigma", "sigma.nii.gz" if sigma == "map" else f"{sigma:.17g}")
 
 
 def _weights(result: FitResult) -> Iterator[str]:
-    options = result.provenance.options
-    if options.get("weights") is not None:
-        yield from ("--weights", _numbers(options["weights"]))
-    if options.get("adc_bvals") is not None:
+    weights, adc_bvals = result.settings.weights, result.settings.adc_bvals
+    if weights is not None:
+        yield from ("--weights", _numbers(weights))
+    if adc_bvals is not None:
         factor = _b_factor(result)
-        yield from ("--adc-bvalues", _numbers([b / factor for b in options["adc_bvals"]]))
+        yield from ("--adc-bvalues", _numbers([b / factor for b in adc_bvals]))
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class VoxelReader:
         mask: NDArray[np.bool_],
         columns: Sequence[Column],
     ) -> None:
-        self.order = _memory_order(signal)
+        self.order: Literal["C", "F"] = _memory_order(signal)
         self.index: NDArray[np.intp] = np.flatnonzero(mask.ravel(order=self.order))
         self._shape = mask.shape
         self._columns = tuple(columns)
@@ -79,6 +79,11 @@ class VoxelReader:
     def n_columns(self) -> int:
         """Number of values per voxel."""
         return len(self._columns)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Spatial shape of the scan."""
+        return self._shape
 
     def take(self, positions: NDArray[np.intp]) -> VoxelReader:
         """Return a reader of some of the voxels.
@@ -140,6 +145,21 @@ class VoxelReader:
             for i in np.ndindex(*rest)
         ]
         return np.stack(parts, axis=-1).reshape(*self._shape, *rest)
+
+    def gather(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the values of the voxels out of a full array: what `scatter` undoes.
+
+        Parameters
+        ----------
+        values : ndarray, shape (spatial shape)
+            One value per voxel of the scan, in any memory order.
+
+        Returns
+        -------
+        ndarray, shape (n_voxels,)
+            In the order of `index`.
+        """
+        return values.ravel(order=self.order)[self.index]
 
     def _where(self, start: int, stop: int) -> slice | NDArray[np.intp]:
         """Return the flat positions, as a slice if they have no gap: much cheaper to read."""
@@ -206,7 +226,7 @@ def _whole_rows(
     return signal.reshape(-1, signal.shape[-1])
 
 
-def _memory_order(signal: NDArray[Any]) -> Any:
+def _memory_order(signal: NDArray[Any]) -> Literal["C", "F"]:
     """Return "F" if the first axis of the voxels is the fastest in memory, else "C"."""
     strides = [s for s, n in zip(signal.strides[:-1], signal.shape[:-1], strict=True) if n > 1]
     ascending = all(a <= b for a, b in pairwise(strides))

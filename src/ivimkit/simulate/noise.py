@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.noise.noise_kinds import check_noise_kind
 
 __all__ = ["NOISE_KINDS", "add_noise", "apply_noise", "check_noise", "draw_noise"]
 
@@ -166,8 +167,7 @@ def check_noise(kind: str) -> None:
     OptionError
         If it is none of `NOISE_KINDS`.
     """
-    if kind not in NOISE_KINDS:
-        raise OptionError(f"noise is {kind!r}; expected one of {', '.join(NOISE_KINDS)}")
+    check_noise_kind(kind, known=NOISE_KINDS)
 
 
 def _deviation(signal: NDArray[np.float64], sigma: float | None, snr: float | None) -> float:

@@ -178,8 +178,7 @@ def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
         return {"fit": None, "why_no_fit": f"No fit of the mean signal: {error}.", "note": None}
     found = quality.disagreements(result, region, means=mean)
     said = "; ".join(one.sentence for one in found)
-    assert mean.dwi is not None
-    alone = one_voxel(mean.dwi, (0,))
+    alone = one_voxel(mean.scan(), (0,))
     entry = fit_entry(mean, mean.at((0,)), int(mean.status[0]), alone)
     fit = {"id": f"region {name}", "name": name, "averaged": averaged(alone), **entry}
     note = f"Voxels and mean signal disagree: {said}." if found else None

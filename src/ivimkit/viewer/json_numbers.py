@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from ivimkit.errors import OptionError
-from ivimkit.io.record import plain
+from ivimkit.io.json_text import plain
 
 __all__ = ["from_json", "to_json"]
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from ivimkit import methods, organs
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.fitting.result import FitResult
 from ivimkit.methods._posterior import PosteriorMethod
+from ivimkit.viewer.request_form import Number, checked
 
-__all__ = ["describe_options", "method_of", "number_of", "settled"]
+__all__ = ["describe_options", "method_of", "settled"]
 
-_EXPECTED = {"number": "a number", "choice": "one of {}", "flag": "true or false"}
 _ORGAN = "organ "
 _PRIORS = ("learned", "flat", *(f"{_ORGAN}{name}" for name in organs.names()))
 
@@ -59,7 +60,7 @@ def _option(method: FitMethod, field: dataclasses.Field[Any]) -> dict[str, Any] 
     return {"name": field.name, "kind": kind, "default": default, "choices": list(choices)}
 
 
-def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMethod:
+def method_of(name: str, options: Mapping[str, Any], result: FitResult) -> FitMethod:
     """Return the method that the page asks for.
 
     Parameters
@@ -84,53 +85,28 @@ def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMe
     if name not in methods.names():
         there = ", ".join(methods.names())
         raise OptionError(f"unknown method {repr(name)[:80]}; there are {there}")
-    known = {option["name"]: option for option in describe_options(name)["options"]}
-    for key, value in options.items():
+    known = {option["name"]: _kind(option) for option in describe_options(name)["options"]}
+    for key in options:
         if key not in known:
             has = f"expected one of {', '.join(known)}" if known else "it has none"
             raise OptionError(f"method {name} has no option {key!r} here; {has}")
-        _check(known[key], value)
-    given = dict(options)
+    # An option that is not given has the default of the method, not null.
+    form = msgspec.defstruct(
+        "Options", [(key, kind | msgspec.UnsetType, msgspec.UNSET) for key, kind in known.items()]
+    )
+    given = msgspec.to_builtins(checked(options, form, f"the options of method {name}"))
     if str(given.get("prior", "")).startswith(_ORGAN):
         given["prior"] = {"name": "organ", "organ": given["prior"].removeprefix(_ORGAN)}
     method = methods.get(name, **given)
     return settled(method, result) if isinstance(method, PosteriorMethod) else method
 
 
-def _check(option: Mapping[str, Any], value: Any) -> None:
-    kind, choices = option["kind"], option["choices"]
-    number = number_of(value) is not None
-    fits = {
-        "number": number or (value is None and option["default"] is None),
-        "choice": value in choices and not isinstance(value, bool),
-        "flag": isinstance(value, bool),
-    }[kind]
-    if not fits:
-        expected = _EXPECTED[kind].format(", ".join(map(str, choices)))
-        raise OptionError(f"option {option['name']} is {repr(value)[:80]}; expected {expected}")
-
-
-def number_of(value: Any) -> float | None:
-    """Return a value of a request as the number it is; None if it is none that there can be.
-
-    Parameters
-    ----------
-    value : object
-        What JSON gave: a whole number of hundreds of digits is a number to it.
-
-    Examples
-    --------
-    >>> from ivimkit.viewer.method_options import number_of
-    >>> number_of(3), number_of(10**400), number_of(True)
-    (3.0, None, None)
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+def _kind(option: Mapping[str, Any]) -> Any:
+    """Return the type of the values that an option takes."""
+    kind: Any = {"number": Number, "flag": bool, "choice": Literal[tuple(option["choices"])]}[
+        option["kind"]
+    ]
+    return kind | None if option["default"] is None else kind
 
 
 def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
@@ -156,8 +132,7 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
     if not method.learns:
         return method
     trains = rule is not None and rule.trains
-    regions = result.provenance.options.get("regions", {})
-    if len(result.priors) != 1 or list(regions) != list(result.priors):
+    if len(result.learned) != 1:
         if trains:
             raise OptionError(
                 f"prior {method.options()['prior']} is learned from a whole scan, and the fit by "
@@ -165,10 +140,7 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
                 "that of an organ"
             )
         return method
-    region, table = next(iter(result.priors.items()))
-    recorded = regions[region]["variance"]
-    variance = method.variance
-    if variance == "scan":
-        variance = recorded if isinstance(recorded, str) else tuple(recorded)
-    prior = table if trains else method.prior
+    (learned,) = result.learned.values()
+    variance = learned.variance if method.variance == "scan" else method.variance
+    prior = learned.prior if trains else method.prior
     return dataclasses.replace(method, prior=prior, variance=variance)

@@ -176,8 +176,8 @@ def _grades(result: FitResult) -> list[dict[str, Any]]:
 
 def _organ_ranges(result: FitResult) -> Mapping[str, tuple[float, float]]:
     """Return the ranges of the organ that the fit was for, as its figures have them."""
-    organ = result.provenance.options.get("organ")
-    return organs.get(str(organ)).display if organ else {}
+    organ = result.settings.organ
+    return organs.get(organ).display if organ else {}
 
 
 def _model(name: str) -> dict[str, Any]:

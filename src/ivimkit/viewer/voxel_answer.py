@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.engine import evaluate
+from ivimkit.engine import curve
 from ivimkit.extend.derived_maps import describe as describe_map
 from ivimkit.extend.derived_maps import is_about_another
 from ivimkit.extend.signal_model import SignalModel
@@ -110,20 +110,20 @@ def fit_entry(
     highest = float(max(result.acquisition.bvals))
     # Closer where blood decays: a curve over 4 s/mm² a step would have corners there.
     dense = highest * np.linspace(0.0, 1.0, _POINTS) ** 2
-    curve = {
+    drawn = {
         "b": dense,
-        "signal": evaluate(result.model, params, dense),
+        "signal": curve(result.model, params, dense),
         "components": _components(result.model, params, dense),
     }
     residuals = None
     if alone is not None:
         b = alone.fit_bvals
-        residual = values_of(alone) - evaluate(result.model, params, b)
+        residual = values_of(alone) - curve(result.model, params, b)
         residuals = {"b": b, "residual": residual}
     return {
         "model": result.model.name,
         "method": result.method.name,
-        "curve": curve,
+        "curve": drawn,
         "residuals": residuals,
         "estimates": _estimates(result, values),
         "status": _status(result, code),
@@ -136,7 +136,7 @@ def _components(
     """Return what each compartment adds to the signal; nothing of a model with one of them."""
     # Of the model itself, with all of the signal in one compartment: the reference first.
     alone = reversed(model.components(params).items())
-    return [{"name": name, "signal": evaluate(model, own, b)} for name, own in alone]
+    return [{"name": name, "signal": curve(model, own, b)} for name, own in alone]
 
 
 def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str, Any]]:

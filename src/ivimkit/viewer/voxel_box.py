@@ -63,7 +63,9 @@ def inside_box(result: FitResult, box: tuple[slice, ...]) -> FitResult:
         result,
         maps=part,
         status=result.status[box],
-        model=dataclasses.replace(result.model, fixed_maps=fixed),
+        settings=dataclasses.replace(
+            result.settings, model=dataclasses.replace(result.model, fixed_maps=fixed)
+        ),
         geometry=geometry,
         dwi=None if result.dwi is None else _part(result.dwi, box, geometry),
     )

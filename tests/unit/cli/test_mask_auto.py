@@ -24,15 +24,15 @@ def test_fit_saves_the_mask_with_the_result(run, scan, folder, found):
     np.testing.assert_array_equal(io.load_map(out / "mask.nii.gz") > 0, found)
     result = io.load_result(out, scan=True)
     np.testing.assert_array_equal(result.mask, found)
-    assert result.dwi.mask_origin == result.provenance.options["mask_origin"]
-    assert result.provenance.options["mask_origin"].startswith("auto (body): mean image at b = 0")
+    assert result.dwi.mask_origin == result.settings.mask_origin
+    assert result.settings.mask_origin.startswith("auto (body): mean image at b = 0")
     assert "mask.nii.gz" in json.loads((out / "fit.json").read_text())["files"]
     assert "--mask auto:body" in rerun(result).command
     # That mask as a file gives the same fit, into the very folder, and is not lost by it.
     run("fit", scan, "--mask", out / "mask.nii.gz", "--no-figures", "-q", "--overwrite")
     again = io.load_result(out)
     np.testing.assert_array_equal(again.maps["D"], result.maps["D"])
-    assert "mask_origin" not in again.provenance.options
+    assert not again.settings.mask_origin
     assert (out / "mask.nii.gz").exists()
 
 
@@ -56,7 +56,7 @@ def test_compare_saves_the_mask(run, scan, folder, found):
     saved = io.load_map(folder / "dwi_comparison" / "mask.nii.gz") > 0
     np.testing.assert_array_equal(saved, found)
     record = json.loads((folder / "dwi_comparison" / "comparison.json").read_text())
-    assert record["fits"]["biexp"]["options"]["mask_origin"].startswith("auto (body)")
+    assert record["fits"]["biexp"]["settings"]["mask_origin"].startswith("auto (body)")
 
 
 def test_check_says_what_was_found(run, scan, found):

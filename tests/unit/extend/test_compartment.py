@@ -107,7 +107,7 @@ def test_a_model_without_its_equation_says_what_to_do():
     known = SignalModel("theirs", "their model", "S = ?", parameters=(D,))
     assert known.unseen == ()
     assert known.two_decays() is None
-    with pytest.raises(OptionError, match="known by its parameters only, not by its equation"):
+    with pytest.raises(OptionError, match="equation of model theirs is not known"):
         _ = known.kernel
 
 
@@ -156,5 +156,5 @@ def test_compartments_without_atoms_keep_what_is_known_of_them(four):
     assert known.unseen == four.unseen
     assert known.shown_maps == four.shown_maps
     assert known.two_decays() is None
-    with pytest.raises(OptionError, match="not by its equation; pass the model"):
+    with pytest.raises(OptionError, match="equation of model mine is not known"):
         _ = known.kernel

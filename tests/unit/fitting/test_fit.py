@@ -1,6 +1,5 @@
 """fit(): what it refuses, what it warns of, and that each of its options does what it says."""
 
-import json
 import threading
 import warnings
 from dataclasses import replace
@@ -16,6 +15,8 @@ from ivimkit.errors import (
     OptionError,
     ShapeError,
 )
+from ivimkit.fitting.fit import fit_with
+from ivimkit.fitting.settings import FitSettings, MeasuredNoise
 from ivimkit.status import FitStatus
 from tolerances import CLOSED_FORM, SAME_COST, SAME_MINIMUM
 
@@ -280,15 +281,32 @@ def test_provenance_says_what_was_done(signals):
     assert provenance.versions["ivimkit"] == ik.__version__
     assert {"numpy", "numba"} <= set(provenance.versions)
     assert provenance.status_counts == result.counts()
-    options = json.loads(json.dumps(provenance.options))
-    assert options["model"] == "biexp"
-    assert options["bounds"]["f"] == [0.0, 0.5]
-    assert options["bounds"]["S0"] == [0.0, None]
-    assert options["fixed_maps"] == ["D"]
-    assert options["method"] == "segmented"
-    assert options["method_options"] == {"b_split": 150, "steps": 2}
-    assert options["average"] == "auto"
-    assert options["adc_bvals"] == [0.0, 800.0]
+    assert result.settings == FitSettings(
+        model=model, method=method, adc_bvals=(0.0, 800.0), call="ivimkit.fit"
+    )
+    assert list(result.settings.model.fixed_maps) == ["D"]
+
+
+def test_settings_keep_what_was_given(signals):
+    mask, weights = np.ones(SHAPE), np.linspace(0.5, 1.0, len(B))
+    dwi = ik.DWI(signals, B, mask=mask)
+    noise = ik.noise.NoiseEstimate(3.0, None, 100.0, None, "background", "", 90)
+    first = ik.fit(dwi, sigma=noise, uncertainty="curvature", weights=weights)
+    pooled = first.settings
+    assert (pooled.sigma, pooled.noise) == (3.0, MeasuredNoise("background", 100.0, 90))
+    assert pooled.estimator == ik.uncertainty.get("curvature")
+    assert pooled.weights == tuple(weights)
+    of_map = ik.fit(dwi, sigma=np.full(SHAPE, 2.0), precision="float32", device="cpu").settings
+    assert (of_map.sigma, of_map.noise) == ("map", None)
+    assert (of_map.precision, of_map.device) == ("float32", "cpu")
+    with pytest.raises(OptionError, match="a fit with a map of sigma, which they do not hold"):
+        fit_with(dwi, of_map)
+    again = fit_with(dwi.with_weights(weights), pooled)
+    np.testing.assert_array_equal(again.maps["D_sd"], first.maps["D_sd"])
+    labels = ik.fit(
+        dwi.with_mask(np.arange(120).reshape(SHAPE) > 30), labels=mask, method="bayes"
+    ).settings.labels
+    assert labels is True
 
 
 def test_a_result_keeps_the_scans_geometry(signals):

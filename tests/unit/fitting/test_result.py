@@ -1,6 +1,5 @@
 """FitResult: maps, status in words, reliable values, provenance."""
 
-import json
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 import ivimkit as ik
 from ivimkit.engine import evaluate
 from ivimkit.errors import FitFailedError, OptionError
-from ivimkit.fitting.result import Provenance, VoxelMaps
+from ivimkit.fitting.result import VoxelMaps
 from ivimkit.status import FitStatus, at_lower, at_upper
 from made_results import BVALS, biexp_maps, made_result
 
@@ -158,22 +157,6 @@ def test_voxel_maps_are_spread_when_asked_for(order):
     assert "f" not in maps
     with pytest.raises(OptionError, match="there is no map 'f'; there are D"):
         _ = maps["f"]
-
-
-def test_provenance_survives_json():
-    provenance = Provenance(
-        versions={"ivimkit": "0.1.0"},
-        call="ivimkit fit dwi.nii.gz",
-        options={"model": "biexp", "bounds": {"S0": [0.0, None]}},
-        bvals=[0.0, 50.0],
-        counts=[1.0, 2.0],
-        sources=[{"role": "scan", "path": "/d/dwi.nii.gz", "sha256": "0" * 64}],
-        started="2026-01-01T00:00:00+00:00",
-        seconds=1.5,
-        threads=2,
-        status_counts={"OK": 3},
-    )
-    assert Provenance.from_dict(json.loads(json.dumps(provenance.to_dict()))) == provenance
 
 
 def test_half_intervals_and_information_of_bayes():

@@ -55,7 +55,7 @@ def test_noise_of_a_scan_is_one_value_for_all_voxels_and_that_of_a_voxel_is_not(
     alone = ik.fit(signals, B13, method=ik.methods.Bayes(prior="organ", variance="voxel"))
     assert np.median(scan.maps["sigma"]) == pytest.approx(25.0, rel=0.05)
     assert np.std(scan.maps["sigma"]) < 0.1 * np.std(alone.maps["sigma"])
-    variance = scan.provenance.options["regions"]["all"]["variance"]
+    variance = scan.learned["all"].variance
     again = ik.fit(signals, B13, method=ik.methods.Bayes(prior="organ", variance=variance))
     np.testing.assert_array_equal(scan.maps["D_sd"], again.maps["D_sd"])
     # What is given is not learned.

@@ -8,8 +8,7 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import InputError, OutputExistsError
-from ivimkit.io import check_comparison
-from ivimkit.io import comparison_files as comparisons
+from ivimkit.io import check_comparison, map_folder
 
 MAPS = {"chosen", "weight_monoexp", "weight_sivim", "weight_biexp", "D_averaged", "f_averaged"}
 
@@ -73,10 +72,11 @@ def test_the_record_is_enough_to_do_it_again(tmp_path, made):
     for name in record["models"]:
         result = comparison.results[name]
         fit = record["fits"][name]
-        assert fit["equation"] == result.model.equation
-        assert fit["options"]["sigma"] == 25.0
-        assert fit["options"]["method"] == "varpro"
-        assert fit["versions"] == dict(result.provenance.versions)
+        assert fit["settings"]["model"]["equation"] == result.model.equation
+        assert fit["settings"]["sigma"] == 25.0
+        assert fit["settings"]["method"]["name"] == "varpro"
+        assert fit["settings"]["call"] == "ivimkit.compare"
+        assert fit["provenance"]["versions"] == dict(result.provenance.versions)
 
 
 def test_a_comparison_is_replaced_only_if_asked_for(tmp_path, comparison, made):
@@ -109,7 +109,7 @@ def test_nothing_is_left_half_written(tmp_path, comparison, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(comparisons, "write_json", full)
+    monkeypatch.setattr(map_folder, "write_json", full)
     with pytest.raises(InputError, match="No space left"):
         ik.save_comparison(comparison, tmp_path / "out")
     assert not contents(tmp_path)

@@ -242,7 +242,7 @@ def test_regions_have_files_of_their_own(tmp_path, made):
     assert list(back.priors) == ["0", "1"]
     assert back.priors["1"].same_as(result.priors["1"])
     assert not back.priors["1"].same_as(back.priors["0"])
-    assert back.provenance.options["labels"] is True
+    assert back.settings.labels is True
 
 
 def test_overwriting_removes_outdated_priors(tmp_path, made, learned):
@@ -271,11 +271,10 @@ def test_a_prior_that_is_missing_or_damaged(tmp_path, learned):
 def test_the_record_tells_how_the_prior_came_about(tmp_path, made, learned):
     ik.save(learned, tmp_path)
     record = json.loads((tmp_path / "fit.json").read_text())
-    region = record["options"]["regions"]["all"]
-    assert record["options"]["labels"] is False
-    assert region["prior"] == "learned"
-    assert region["prior_given"] is False
-    assert region["prior_options"] == ik.priors.get("learned").options()
+    region = record["learned"]["all"]
+    assert record["settings"]["labels"] is False
+    assert region["rule"] == "learned"
+    assert region["options"] == ik.priors.get("learned").options()
     assert region["about"] == learned.priors["all"].about
     assert region["about"]["voxels"] == made.dwi.n_voxels
     degrees, scale = region["variance"]

@@ -1,29 +1,43 @@
 """save and load_result: the same object back, in a folder that is whole or not there."""
 
 import json
-import math
+from dataclasses import asdict, replace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from ivimkit import methods, models
+from ivimkit import methods, models, uncertainty
 from ivimkit.errors import FileFormatError, InputError, OutputExistsError
 from ivimkit.fitting.result import FitResult, Provenance
-from ivimkit.io import check_output, load, load_result, save
-from ivimkit.io import result_files as results
+from ivimkit.fitting.settings import FitSettings, MeasuredNoise, ScanReading
+from ivimkit.io import check_output, load, load_result, map_folder, save
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.geometry import Geometry
 
 SHAPE = (4, 3, 2)
+SETTINGS = FitSettings(
+    model=models.get("biexp"),
+    method=methods.get("varpro"),
+    estimator=uncertainty.get("profile"),
+    sigma=12.5,
+    noise=MeasuredNoise("repeats", 300.0, 100),
+    weights=(1.0, 1.0, 0.5, 1.0, 1.0),
+    adc_bvals=(0.0, 800.0),
+    average="arithmetic",
+    mask_origin="",
+    precision="float32",
+    device="cuda:1",
+    organ="liver",
+    reading=ScanReading(b_unit="ms/um2", bmax=1000.0, volumes=(0, 1, 2), bval=(0.0, 0.8)),
+    call="ivimkit fit dwi.nii.gz",
+)
 ALWAYS = ("ADC", "rmse", "r2", "cost", "n_iter")
 
 
 def provenance():
     return Provenance(
         versions={"ivimkit": "0.1"},
-        call="ivimkit fit dwi.nii.gz",
-        options={"model": "biexp", "bounds": {"S0": [0.0, math.inf]}, "weights": None},
         bvals=[0.0, 50.0, 800.0],
         counts=[2.0, 1.0, 1.0],
         sources=[{"role": "scan", "path": "/data/dwi.nii.gz", "sha256": "00ff"}],
@@ -45,8 +59,7 @@ def make_result(shape=SHAPE, model="biexp", method="varpro", geometry=None, **op
     return FitResult(
         maps=maps,
         status=status,
-        model=the_model,
-        method=methods.get(method, **options),
+        settings=replace(SETTINGS, model=the_model, method=methods.get(method, **options)),
         acquisition=Acquisition([0, 0, 50, 800, 803], np.ones((5, 3)), tolerance=4),
         geometry=Geometry(np.diag([2, 2, 3, 1]), sform_code=1) if geometry is None else geometry,
         provenance=provenance(),
@@ -61,7 +74,7 @@ def assert_same(one, other):
         )
     np.testing.assert_array_equal(one.status, other.status)
     assert one.status.dtype == other.status.dtype == np.int32
-    assert (one.model, one.method) == (other.model, other.method)
+    assert one.settings == other.settings
     assert one.acquisition == other.acquisition
     assert one.acquisition.tolerance == other.acquisition.tolerance
     assert one.geometry == other.geometry
@@ -96,7 +109,8 @@ def test_bounds_starts_and_fixed_maps_come_back(tmp_path):
     result = make_result()
     fixed = np.random.default_rng(1).uniform(0.01, 0.02, SHAPE)
     model = result.model.with_bounds(D=(0, 3e-3)).with_start(f=0.2).with_fixed(D_star=fixed)
-    save(FitResult(**{**vars(result), "model": model}), tmp_path / "out")
+    fixed_there = replace(result, settings=replace(result.settings, model=model))
+    save(fixed_there, tmp_path / "out")
     back = load_result(tmp_path / "out").model
     assert back == model
     np.testing.assert_allclose(back.fixed_maps["D_star"], fixed, rtol=1e-7)
@@ -148,8 +162,10 @@ def test_the_record_holds_the_provenance_in_plain_json(tmp_path):
         raise AssertionError(f"{word} is not JSON")
 
     record = json.loads((tmp_path / "fit.json").read_text(), parse_constant=refuse)
-    for name, value in provenance().to_dict().items():
-        assert record[name] == json.loads(json.dumps(value).replace("Infinity", '"inf"')), name
+    assert record["provenance"] == json.loads(json.dumps(asdict(provenance())))
+    assert record["settings"]["model"]["parameters"][0]["upper"] is None
+    assert record["settings"]["estimator"]["options"]["parameters"] is None
+    assert record["settings"]["reading"]["bmax"] == 1000.0
 
 
 def test_geometry_of_a_scan_comes_back(tmp_path, scan):
@@ -205,7 +221,7 @@ def test_files_of_others_are_kept_without_overwrite(tmp_path):
 
 
 def test_an_interrupted_save_leaves_nothing(tmp_path, monkeypatch):
-    write_image, calls = results.write_image, []
+    write_image, calls = map_folder.write_image, []
 
     def interrupted(*arguments):
         calls.append(arguments)
@@ -213,7 +229,7 @@ def test_an_interrupted_save_leaves_nothing(tmp_path, monkeypatch):
             raise KeyboardInterrupt("stop")
         write_image(*arguments)
 
-    monkeypatch.setattr(results, "write_image", interrupted)
+    monkeypatch.setattr(map_folder, "write_image", interrupted)
     with pytest.raises(KeyboardInterrupt, match="stop"):
         save(make_result(), tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -240,9 +256,12 @@ def test_folders_without_a_result(tmp_path):
     [
         (lambda text: text[: len(text) // 2], r"fit.json cannot be read \(.*expected JSON"),
         (lambda _: "[1, 2]", r"fit.json holds a list; expected the record of a fit"),
-        (lambda text: text.replace('"format_version": 1', '"format_version": 9'), "version 9"),
+        (lambda text: text.replace('"format_version": 2', '"format_version": 9'), "version 9"),
         (lambda text: text.replace('"affine"', '"affin"'), r"not complete \(.*affin"),
-        (lambda text: text.replace('"parameters"', '"p"'), r"not complete \('parameters'\)"),
+        (
+            lambda text: text.replace('"parameters"', '"p"'),
+            r"\(it has no 'settings.model.parameters'\)",
+        ),
         (lambda text: text.replace('"varpro"', '"magic"'), "not complete .unknown method 'magic'"),
     ],
 )
@@ -291,6 +310,9 @@ def _put(*path_and_value):
     return change
 
 
+MODEL = ("settings", "model")
+
+
 def _drop(*path):
     def change(record):
         node = record
@@ -304,47 +326,56 @@ def _drop(*path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_put("result", "method_options", ["noise"]), "method_options: expected names with"),
-        (_put("result", "method_options", {"coils": "many"}), "not complete"),
-        (_put("result", "shape", [-4, -3, 2]), r"result.shape\[0\]: expected a whole number"),
-        (_put("result", "shape", ["nan", 3, 2]), r"result.shape\[0\]: expected a whole number"),
-        (_put("result", "shape", [[4], 3, 2]), r"result.shape\[0\]: expected a whole number"),
-        (_put("result", "shape", [2**40, 2**40]), r"has shape .*; expected \(1099511627776, "),
-        (_put("result", "geometry", [1]), "result.geometry: expected names with values"),
-        (_put("result", "geometry", "affine", "x"), "result.geometry.affine: expected a list"),
+        (_put("settings", "method", "options", ["noise"]), "method.options: expected names with"),
+        (_put("settings", "method", "options", {"coils": "many"}), "not complete"),
+        (_put("shape", [-4, -3, 2]), r"shape\[0\]: expected a whole number"),
+        (_put("shape", ["nan", 3, 2]), r"shape\[0\]: expected a whole number"),
+        (_put("shape", [[4], 3, 2]), r"shape\[0\]: expected a whole number"),
+        (_put("shape", [2**40, 2**40]), r"has shape .*; expected \(1099511627776, "),
+        (_put("geometry", [1]), "geometry: expected names with values"),
+        (_put("geometry", "affine", "x"), "geometry.affine: expected a list"),
         (
-            _put("result", "geometry", "affine", [[1.0], [1.0, 2.0]]),
+            _put("geometry", "affine", [[1.0], [1.0, 2.0]]),
             "affine: expected a list of length 4",
         ),
         (
-            _put("result", "geometry", "voxel_units", "inch"),
-            "result.geometry.voxel_units: invalid",
+            _put("geometry", "voxel_units", "inch"),
+            "geometry.voxel_units: invalid",
         ),
-        (_put("result", "geometry", "sform_code", 1e300), "result.geometry.sform_code: expected"),
-        (_put("result", "acquisition", "labels", ["a"]), r"labels\[0\]: expected a whole number"),
-        (_put("result", "acquisition", "labels", [2**70]), "not complete"),
-        (_put("result", "acquisition", "bvals", "x"), "acquisition.bvals: expected a list"),
-        (_put("result", "parameters", 1, "name", 7), r"parameters\[1\].name: expected a text"),
-        (_put("result", "parameters", 1, "name", "g"), "expected those of model biexp, S0, f, D"),
-        (_put("result", "parameters", 1, "display", 3), r"display: expected a list"),
-        (_put("result", "parameters", 1, "display", [0]), r"display: expected a list of length 2"),
-        (_put("result", "parameters", []), "the parameters are none; expected those of model"),
-        (_put("result", "maps", ["S0", "f", "D_star"]), "there is no map of D, a parameter"),
-        (_put("result", "maps", ["S0", "f", "D_star", "D", "T2"]), "there is no map 'T2'"),
-        (_put("result", "maps", ["../D"]), r"result.maps\[0\]"),
-        (_put("sources", [{"role": "scan"}]), "'path'"),
-        (_put("sources", [{"path": "x", "sha256": "0"}]), "'role'"),
-        (_put("options", {"sigma": "=1+1"}), "options.sigma: invalid enum value '=1\\+1'"),
-        (_put("options", {"sigma": [1]}), "options.sigma: expected a number or a text or nothing"),
-        (_put("options", []), "options: expected names with values"),
-        (_put("options", {"scan": [1]}), "options.scan: expected names with values or nothing"),
-        (_put("options", {"uncertainty": "magic"}), "unknown uncertainty .*'magic'"),
-        (_put("options", {"uncertainty": "curvature", "uncertainty_options": {"a": 1}}), "'a'"),
-        (_put("options", {"weights": [1, "inf"]}), "options.weights has numbers that are not fin"),
-        (_put("counts", [1.0]), "there are 3 b-values and 1 counts"),
-        (_put("format_version", True), "has format version True; expected 1"),
-        (_put("seconds", 10**400), "seconds: number out of range"),
-        (_drop("versions"), r"not complete \('versions'\)"),
+        (_put("geometry", "sform_code", 1e300), "geometry.sform_code: expected"),
+        (_put("acquisition", "labels", ["a"]), r"labels\[0\]: expected a whole number"),
+        (_put("acquisition", "labels", [2**70]), "not complete"),
+        (_put("acquisition", "bvals", "x"), "acquisition.bvals: expected a list"),
+        (_put(*MODEL, "parameters", 1, "name", 7), r"parameters\[1\].name: expected a text"),
+        (_put(*MODEL, "parameters", 1, "name", "g"), "expected those of model biexp, S0, f, D"),
+        (_put(*MODEL, "parameters", 1, "display", 3), r"display: expected a list"),
+        (_put(*MODEL, "parameters", 1, "display", [0]), r"display: expected a list of length 2"),
+        (_put(*MODEL, "parameters", []), "model.parameters: expected a list of length >= 1"),
+        (_put("maps", ["S0", "f", "D_star"]), "there is no map of D, a parameter"),
+        (_put("maps", ["S0", "f", "D_star", "D", "T2"]), "there is no map 'T2'"),
+        (_put("maps", ["../D"]), r"maps\[0\]"),
+        (_put("provenance", "sources", [{"role": "scan"}]), r"sources\[0\].path"),
+        (_put("provenance", "sources", [{"path": "x", "sha256": "0"}]), r"sources\[0\].role"),
+        (_put("settings", "sigma", "=1+1"), "settings.sigma: invalid enum value '=1\\+1'"),
+        (_put("settings", "sigma", [1]), "settings.sigma: expected a number or a text or nothing"),
+        (_put("settings", []), "settings: expected names with values"),
+        (
+            _put("settings", "reading", [1]),
+            "settings.reading: expected names with values or nothing",
+        ),
+        (_put("settings", "estimator", {"name": "magic"}), "unknown uncertainty .*'magic'"),
+        (_put("settings", "estimator", {"name": "curvature", "options": {"a": 1}}), "'a'"),
+        (
+            _put("settings", "weights", [1, float("inf")]),
+            "settings.weights has numbers that are no",
+        ),
+        (_put("provenance", "counts", [1.0]), "there are 3 b-values and 1 counts"),
+        (_put("format_version", True), "has format version True; expected 2"),
+        (
+            _put("provenance", "seconds", 10**400),
+            "it holds a number that is too large|out of range",
+        ),
+        (_drop("provenance", "versions"), r"not complete \(it has no 'provenance.versions'\)"),
     ],
 )
 def test_a_field_of_another_kind_is_named(tmp_path, change, message):

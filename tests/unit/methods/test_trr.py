@@ -80,7 +80,7 @@ def test_start_of_D_star_is_honoured(signals):
     assert (slow.maps["n_iter"] != fast.maps["n_iter"]).mean() > 0.1
     slow, fast = (ik.fit(signals, B, model=model, method="trr") for model in models)
     assert differ(slow, fast).any(), "a local method ends in the minimum next to its start"
-    assert slow.provenance.options["start"]["D_star"] == 5e-3
+    assert slow.settings.model["D_star"].start == 5e-3
 
 
 @pytest.mark.parametrize("start", [-1.0, 0.0, 1e-9, 0.5, 1.0])

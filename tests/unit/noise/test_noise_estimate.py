@@ -20,7 +20,7 @@ class TestGiven:
         assert (noise.sigma, noise.map, noise.source) == (20.0, None, "given")
         assert (noise.degrees, noise.standard_error) == (math.inf, 0.0)
         assert str(noise) == "sigma 20.0 a.u. as given"
-        assert str(ik.noise.given(12345.6)) == "sigma 12346 a.u. as given"
+        assert str(ik.noise.given(12345.6)) == "sigma 12\u202f346 a.u. as given"
 
     def test_map(self):
         noise = ik.noise.given(MAP)

@@ -28,6 +28,10 @@ def made_of_chi2(degrees, *, n_voxels=20001, S0=1000.0, **options):
     return made_result({"S0": np.full(n_voxels, S0), "cost": cost}, **options)
 
 
+def with_settings(result, **changes):
+    return dataclasses.replace(result, settings=dataclasses.replace(result.settings, **changes))
+
+
 def with_provenance(result, **changes):
     return dataclasses.replace(
         result, provenance=dataclasses.replace(result.provenance, **changes)
@@ -65,13 +69,13 @@ def test_parameters_on_a_bound_give_their_degree_back(status, returned):
 
 def test_a_bound_that_leaves_the_pool_there_gives_back_one():
     result = made_of_chi2(5, status=np.full(20001, at_lower(F)))
-    bounded = dataclasses.replace(result, model=result.model.with_bounds(f=(0.05, 1)))
+    bounded = with_settings(result, model=result.model.with_bounds(f=(0.05, 1)))
     assert (from_residuals(bounded).degrees_map == 5).all()
 
 
 def test_a_fixed_parameter_is_no_free_one():
     result = made_of_chi2(6, status=np.full(20001, at_lower(F)))
-    fixed = dataclasses.replace(result, model=result.model.with_fixed(D_star=0.02))
+    fixed = with_settings(result, model=result.model.with_fixed(D_star=0.02))
     assert (from_residuals(fixed).degrees_map == len(BVALS) - 3 + 1).all()
 
 

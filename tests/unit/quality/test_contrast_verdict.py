@@ -140,7 +140,7 @@ def test_bayes_is_no_advice_to_a_fit_by_bayes():
     result = made_result({**biexp_maps((100,)), "cost": np.full(100, 4.0)}, status=status)
     noise = ik.noise.given(500.0)
     assert sum("bayes" in light.advice for light in quality.lights(result, noise=noise)) == 3
-    by_bayes = replace(result, method=ik.methods.get("bayes"))
+    by_bayes = replace(result, settings=replace(result.settings, method=ik.methods.get("bayes")))
     assert not any("bayes" in light.advice for light in quality.lights(by_bayes, noise=noise))
 
 

@@ -4,7 +4,6 @@ import pytest
 import ivimkit as ik
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.quality import residuals
-from ivimkit.quality.fitted_scan_of import scan_of
 from ivimkit.scan.dwi import DWI
 from ivimkit.status import FitStatus
 from made_results import biexp_maps, made_result
@@ -139,9 +138,9 @@ def test_a_scan_of_another_shape():
 def test_the_scan_given_comes_before_that_at_hand():
     made = ik.simulate.phantom(shape=(16, 12, 1))
     result = ik.fit(made.dwi)
-    assert scan_of(result) is result.dwi
+    assert result.scan() is result.dwi
     other = DWI(made.dwi.signal * 2, made.dwi.fit_bvals)
-    assert scan_of(result, other) is other
+    assert result.scan(other) is other
 
 
 def test_no_fitted_voxel():

@@ -52,3 +52,8 @@ def test_diameter_is_that_of_all_corners(seed, share):
     signs = np.array(np.meshgrid(*[[-0.5, 0.5]] * 3)).reshape(3, -1).T
     corners = (np.argwhere(inside)[:, None] + signs).reshape(-1, 3) @ AFFINE[:3, :3]
     np.testing.assert_allclose(diameter_mm(inside, AFFINE), pdist(corners).max(), rtol=CLOSED_FORM)
+
+
+def test_voxels_that_a_header_has_flattened():
+    inside = np.ones((6, 5, 4), bool)
+    assert diameter_mm(inside, np.diag([0.0, 3.0, 4.0, 1.0])) == pytest.approx(np.hypot(15, 16))

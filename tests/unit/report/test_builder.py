@@ -62,7 +62,7 @@ def scan(made, tmp_path_factory):
 def result(scan):
     found = ik.fit(scan)
     call = f"ivimkit fit {NAME}_dwi.nii.gz"
-    return replace(found, provenance=replace(found.provenance, call=call))
+    return replace(found, settings=replace(found.settings, call=call))
 
 
 @pytest.fixture(scope="module")
@@ -310,8 +310,7 @@ def test_title(drawn, result):
 
 
 def test_ranges_of_the_organ_of_the_fit(drawn, result):
-    options = {**result.provenance.options, "organ": "liver"}
-    of_liver = replace(result, provenance=replace(result.provenance, options=options))
+    of_liver = replace(result, settings=replace(result.settings, organ="liver"))
     ik.report.build(of_liver)
     ik.report.build(result)
     first, last = drawn["mosaic"][0], drawn["mosaic"][-1]
@@ -346,8 +345,8 @@ def test_a_fit_without_a_voxel_has_a_report():
 def test_regions_of_other_priors_have_no_fit_of_their_mean(drawn, scan, labels):
     priors = ik.priors.Organ("liver")
     result = ik.fit(scan, method=ik.methods.Bayes(prior=priors), sigma=20.0)
-    both = {"8": result.priors["all"], "9": result.priors["all"]}
-    report = ik.report.build(replace(result, priors=both), labels=labels)
+    both = {"8": result.learned["all"], "9": result.learned["all"]}
+    report = ik.report.build(replace(result, learned=both), labels=labels)
     assert "region_curves" not in drawn
     heads = [block.head for block in blocks(report, "regions", Table)]
     assert not any("fit of the mean" in head for head in heads)

@@ -107,13 +107,13 @@ def test_a_learned_prior_says_from_how_many_voxels(dwi):
 def test_a_prior_from_elsewhere_is_called_by_its_rule(dwi):
     result = ik.fit(dwi, method=ik.methods.Bayes(prior="flat"))
     table = replace(result.priors["all"], rule="mine")
-    text, _ = written(replace(result, priors={"3": table}))
+    learned = replace(result.learned["all"], prior=table)
+    text, _ = written(replace(result, learned={"3": learned}))
     assert "The prior of region 3 was mine." in text
 
 
 def with_organ(result, organ):
-    options = {**result.provenance.options, "organ": organ}
-    return replace(result, provenance=replace(result.provenance, options=options))
+    return replace(result, settings=replace(result.settings, organ=organ))
 
 
 SAID_OF_KIDNEY = {

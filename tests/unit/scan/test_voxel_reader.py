@@ -48,6 +48,19 @@ def test_memory_order_and_type_do_not_matter(layout, dtype):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_gather_undoes_scatter_whatever_the_memory_order(layout, order):
+    mask = np.random.default_rng(0).random(SHAPE) > 0.4
+    reader = VoxelReader(LAYOUTS[layout](array()), mask, SINGLE)
+    values = np.asarray(np.arange(mask.size, dtype=float).reshape(SHAPE), order=order)
+    found = reader.gather(values)
+    np.testing.assert_array_equal(reader.scatter(found, -1.0), np.where(mask, values, -1.0))
+    some = np.array([3, 0, 5])
+    np.testing.assert_array_equal(reader.take(some).gather(values), found[some])
+    assert reader.shape == SHAPE
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_signal_is_read_in_place(layout):
     signal = LAYOUTS[layout](array())
     reader = VoxelReader(signal, np.ones(SHAPE, dtype=bool), SINGLE)

@@ -118,7 +118,7 @@ def test_parameters_choose_the_maps():
     for name in some.sd:
         np.testing.assert_array_equal(some.sd[name], whole.sd[name])
         np.testing.assert_array_equal(some.interval[name], whole.interval[name])
-    assert some.provenance.options["uncertainty_options"] == {"parameters": ("D", "f")}
+    assert some.settings.estimator.options() == {"parameters": ("D", "f")}
 
 
 def test_what_cannot_be_is_refused():

@@ -145,8 +145,7 @@ def phantom_fit(made):
 
     def _fit(organ=None, **options):
         fitted = ik.fit(made.dwi, **options)
-        noted = {**fitted.provenance.options, "organ": organ}
-        provenance = dataclasses.replace(fitted.provenance, options=noted)
-        return dataclasses.replace(fitted, provenance=provenance)
+        settings = dataclasses.replace(fitted.settings, organ=organ)
+        return dataclasses.replace(fitted, settings=settings)
 
     return _fit

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -148,10 +149,11 @@ def test_names_that_are_no_utf8_in_labels_and_records(tmp_path):
     assert list(labels) == ["l\ufffdsion", "liver"]
     assert labels["l\udce9sion"].tolist() == [True, False]
     made = result()
-    made.provenance.options["mask"] = "l\udce9sion.nii.gz"
+    call = "ivimkit fit --mask l\udce9sion.nii.gz"
+    made = replace(made, settings=replace(made.settings, call=call))
     ik.save(made, tmp_path / "o\udce9")
     back = ik.load_result(tmp_path / "o\udce9")
-    assert back.provenance.options["mask"] == "l\udce9sion.nii.gz"
+    assert back.settings.call == call
     page = Report("of l\udce9sion", "", []).write(tmp_path / "r\udce9.html")
     assert "of l\ufffdsion" in page.read_text(encoding="utf-8")
 

@@ -24,14 +24,14 @@ from ivimkit.cli.screen.check_tables import (
     shell_table,
 )
 from ivimkit.cli.screen.option_words import for_command_line
-from ivimkit.cli.screen.progress import spaced
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import GeometryWarning, InputError, NoiseError
 from ivimkit.extend.b_value_advice import coverage_needed
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.noise import ShellSignal, estimate, shell_signals
-from ivimkit.rounding import percent
+from ivimkit.parameter import RATE_UNIT
+from ivimkit.rounding import how_shown, percent, thousands
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.checks import ScanFinding, scan_findings
 from ivimkit.scan.dwi import DWI
@@ -125,7 +125,7 @@ class CheckReport:
             _title("Coverage of the decay"),
             coverage_table(dwi.acquisition.coverage()),
             "",
-            _title("Perfusion signal left, exp(-b D*), in %; D* in 10⁻³ mm²/s"),
+            _title(f"Perfusion signal left, exp(-b D*), in %; D* in {how_shown(RATE_UNIT)[0]}"),
             perfusion_table(dwi.acquisition.perfusion_left(b_split=split), split),
             "",
             Text(f"{name}: {_verdict(model, method, error, found)}", style="bold"),
@@ -169,10 +169,11 @@ def _facts(dwi: DWI) -> Iterator[str]:
     if dwi.acquisition.bvecs is not None:
         yield "directions are taken as unit vectors: their lengths do not count"
     if dwi.n_voxels == total:
-        yield f"no mask: all {spaced(total)} voxels, air included (--mask auto finds the tissue)"
+        inside = thousands(total)
+        yield f"no mask: all {inside} voxels, air included (--mask auto finds the tissue)"
     else:
         share = dwi.n_voxels / total
-        yield f"mask: {spaced(dwi.n_voxels)} of {spaced(total)} voxels ({percent(share)})"
+        yield f"mask: {thousands(dwi.n_voxels)} of {thousands(total)} voxels ({percent(share)})"
         if dwi.mask_origin:
             yield f"mask found by {dwi.mask_origin}"
 
@@ -193,7 +194,7 @@ def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> str:
             f"Noise: no basis in the scan, so no SNR: {reason}. If you know it, give it to "
             "ivimkit fit (--sigma)."
         )
-    return f"Noise: {found}, {spaced(found.n_voxels)} voxels. {found.assumes}"
+    return f"Noise: {found}, {thousands(found.n_voxels)} voxels. {found.assumes}"
 
 
 def _findings(
@@ -214,7 +215,7 @@ def _findings(
     broken = dwi.n_voxels - min(signal.n_finite for signal in signals)
     if broken and not any(finding.kind == "not finite" for finding in faults):
         yield _warning(
-            f"{spaced(broken)} voxels have a NaN or infinite signal and will not be fitted; "
+            f"{thousands(broken)} voxels have a NaN or infinite signal and will not be fitted; "
             "look for the failed volume or processing step"
         )
     elif not broken:

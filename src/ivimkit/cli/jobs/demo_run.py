@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,8 +28,9 @@ from ivimkit.cli.screen.fit_tables import timing
 from ivimkit.cli.screen.progress import progress_shown
 from ivimkit.cli.screen.terminal import Screen, stderr
 from ivimkit.errors import OutputExistsError
-from ivimkit.fitting.fit import fit
+from ivimkit.fitting.fit import fit, fit_with
 from ivimkit.fitting.result import FitResult
+from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.result_files import REPORT, save_with
 from ivimkit.io.table_files import write_csv
 from ivimkit.scan.dwi import DWI
@@ -146,10 +146,9 @@ class DemoRun:
         self._compile(method, dwi)
         console = stderr()
         with progress_shown(console, method, dwi.n_voxels, quiet=self.screen.quiet) as progress:
-            result = fit(dwi, method=method, progress=progress)
+            settings = FitSettings.of(method=method, call=command_line(self.ctx)).for_scan(dwi)
+            result = fit_with(dwi, settings, progress=progress)
         self.screen.show(f"{method}: {timing(result)}")
-        provenance = dataclasses.replace(result.provenance, call=command_line(self.ctx))
-        result = dataclasses.replace(result, provenance=provenance)
         folder = self.folder / method
         figures = figures_to_save(draw_result(result, dwi, organs.get("liver")))
         save_with(result, folder, figures, overwrite=True)

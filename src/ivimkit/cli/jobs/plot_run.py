@@ -86,6 +86,7 @@ class ResultPlot:
                 bval=self.bval,
                 needed=bool(self.voxels),
             ).dwi
+            self._warn_of_equations(loaded, dwi)
             ranges = self._ranges(first)
             if len(loaded) == 1:
                 figures = self._one(first, dwi, ranges) | self._lesion(first, dwi)
@@ -96,9 +97,18 @@ class ResultPlot:
             for path in write_figures(folder, figures, dpi=self.dpi):
                 self.screen.show(str(path))
 
+    def _warn_of_equations(self, results: Sequence[FitResult], dwi: DWI | None) -> None:
+        """Say which results have no curves, because files do not hold equations."""
+        names = [result.model.name for result in results if not result.model.has_equation]
+        for name in dict.fromkeys(names if dwi is not None else []):
+            self.screen.warn(
+                f"no curves and no residuals: the equation of model {name} is not known, as a "
+                "saved result does not hold it"
+            )
+
     def _ranges(self, result: FitResult) -> Mapping[str, tuple[float, float]]:
         """Return the ranges of the user on top of those of the organ."""
-        recorded = result.provenance.options.get("organ")
+        recorded = result.settings.organ
         name = self.organ or (str(recorded) if recorded else None)
         own = parse_assignments(self.limits, "--range", "D=0:3e-3", pair)
         for parameter in own:
@@ -177,7 +187,7 @@ def _usual_folder(folders: Sequence[Path]) -> Path:
 
 
 def _residuals(result: FitResult, dwi: DWI | None) -> dict[str, Drawing]:
-    """Draw the residuals, for which the scan and a fitted voxel are needed."""
-    if dwi is None or not np.isfinite(result.maps["S0"]).any():
+    """Draw the residuals, for which scan, equation and a fitted voxel are needed."""
+    if dwi is None or not result.model.has_equation or not np.isfinite(result.maps["S0"]).any():
         return {}
     return {"residuals.png": report.residual_panels(quality.residuals(result, dwi))}

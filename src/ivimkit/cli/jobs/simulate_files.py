@@ -13,7 +13,7 @@ import numpy as np
 from ivimkit import __version__, io, models, simulate
 from ivimkit.cli.options.assignments import number_list, triple
 from ivimkit.cli.options.output_folders import check_writable
-from ivimkit.io.record import write_json
+from ivimkit.io.json_text import write_json
 from ivimkit.io.result_folder import check_free
 from ivimkit.simulate import Phantom
 from ivimkit.writing import write_folder

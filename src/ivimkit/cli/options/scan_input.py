@@ -16,6 +16,7 @@ from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.screen.option_words import for_command_line
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.fitting.settings import ScanReading
 from ivimkit.io.gradient_files import read_bvals
 from ivimkit.io.scan_files import open_volume
 from ivimkit.io.scan_loading import B_UNITS, numbers_of
@@ -24,9 +25,6 @@ from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["ScanInput", "weight_list"]
-
-# What does not change how a scan is read is not kept to read it again.
-_NOT_KEPT = ("bval", "bvec", "mask", "strict", "weights")
 
 
 def weight_list(text: str | None) -> list[float] | None:
@@ -191,12 +189,27 @@ class ScanInput:
                 f"{error}. --b-unit is {self.b_unit}, and so is every b-value in an option"
             ) from None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what is needed to read the scan again, besides the files; b in s/mm^2."""
-        values = dataclasses.asdict(self) | self._choice()
-        record = {name: value for name, value in values.items() if name not in _NOT_KEPT}
+    def record(self, *, stack: bool = False) -> ScanReading:
+        """Return what is needed, besides the files, to read the scan again.
+
+        Parameters
+        ----------
+        stack : bool
+            Whether the files are the volumes of one scan.
+        """
+        choice = self._choice()
         written = numbers_of(self.bval)
-        return {**record, "bval": written} if isinstance(written, list) else record
+        return ScanReading(
+            b_unit=self.b_unit,
+            average=self.average,
+            tolerance=choice["tolerance"],
+            bmin=choice["bmin"],
+            bmax=choice["bmax"],
+            bvals=_tuple(choice["bvals"]),
+            volumes=_tuple(choice["volumes"]),
+            bval=tuple(map(float, written)) if isinstance(written, list) else None,
+            stack=stack,
+        )
 
     def _choice(self) -> dict[str, Any]:
         """Return what decides on volumes, with b-values in s/mm^2."""
@@ -206,6 +219,10 @@ class ScanInput:
             "bvals": self.kept_bvals,
             "volumes": self.kept_volumes,
         }
+
+
+def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values)
 
 
 def _refuse_faults(dwi: DWI) -> None:

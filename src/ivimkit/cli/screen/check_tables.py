@@ -10,7 +10,8 @@ from rich.text import Text
 
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.noise import ShellSignal
-from ivimkit.rounding import percent, rounded
+from ivimkit.parameter import RATE_UNIT
+from ivimkit.rounding import how_shown, percent, rounded
 from ivimkit.scan.coverage import CoverageRange, PerfusionLeft
 
 __all__ = ["coverage_table", "noise_note", "perfusion_table", "shell_table"]
@@ -69,7 +70,8 @@ def coverage_table(ranges: Sequence[CoverageRange]) -> Table:
 
 def perfusion_table(left: PerfusionLeft, b_split: float) -> Table:
     """Return a table of the perfusion signal left at each b-value and at the threshold."""
-    heads = (f"D* = {1e3 * rate:g}" for rate in left.D_star)
+    _, factor = how_shown(RATE_UNIT)
+    heads = (f"D* = {factor * rate:g}" for rate in left.D_star)
     table = plain_table("b (s/mm²)", *heads, left=0)
     table.add_column("")
     for b, row in zip(left.bvals, left.fraction, strict=True):

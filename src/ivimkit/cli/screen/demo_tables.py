@@ -14,6 +14,7 @@ from rich.text import Text
 from ivimkit import models
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.extend.derived_maps import describe
+from ivimkit.fitting.adc import ADC
 from ivimkit.parameter import Parameter
 from ivimkit.rounding import in_unit, plus_minus, rounded, shown_unit, thousands
 from ivimkit.simulate import Phantom
@@ -97,8 +98,8 @@ def _lesion_rows(
     for method, table in lesions.items():
         row = {key: float(table[key][name]) for key in _SHOWN}
         yield (
-            # The ADC beside every fit is the same one.
-            "loglinear" if name == "ADC" else method,
+            # The ADC that goes with every fit is the same one.
+            ADC.method.name if name == "ADC" else method,
             plus_minus(parameter, row["lesion_mean"], row["lesion_sd"]),
             plus_minus(parameter, row["reference_mean"], row["reference_sd"]),
             rounded(row["ratio"]),

@@ -13,6 +13,8 @@ from ivimkit import uncertainty as estimators
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.errors import InputError
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.parameter import RATE_UNIT
+from ivimkit.rounding import how_shown
 from ivimkit.scan.acquisition import Acquisition
 
 __all__ = ["catalogue"]
@@ -64,7 +66,8 @@ def _organs() -> Table:
     for name in organs.names():
         organ = organs.get(name)
         f, D_star, D = (organ.means[key] for key in ("f", "D_star", "D"))
-        numbers = (f"{f:g}", f"{1e3 * D_star:g}", f"{1e3 * D:g}", f"{organ.b_split:g}")
+        _, factor = how_shown(RATE_UNIT)
+        numbers = (f"{f:g}", f"{factor * D_star:g}", f"{factor * D:g}", f"{organ.b_split:g}")
         table.add_row(name, organ.title, *numbers)
     return table
 

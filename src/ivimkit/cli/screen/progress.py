@@ -34,8 +34,8 @@ class _VoxelsColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        rate = f", {spaced(speed)}/s" if speed else ""
-        return Text(f"{spaced(task.completed)} of {spaced(task.total or 0)} voxels{rate}")
+        rate = f", {thousands(speed)}/s" if speed else ""
+        return Text(f"{thousands(task.completed)} of {thousands(task.total or 0)} voxels{rate}")
 
 
 class _Waits(logging.Handler):
@@ -100,7 +100,7 @@ class PlainLines:
             return
         self._last = now
         self._write(
-            f"{done / total:4.0%}  {spaced(done)} of {spaced(total)} voxels"
+            f"{done / total:4.0%}  {thousands(done)} of {thousands(total)} voxels"
             f"{self._pace(now, done, total)}"
         )
 
@@ -111,7 +111,7 @@ class PlainLines:
         if done <= before or now <= since:
             return ""
         rate = (done - before) / (now - since)
-        return f", {spaced(rate)}/s, {(total - done) / rate:.0f} s left"
+        return f", {thousands(rate)}/s, {(total - done) / rate:.0f} s left"
 
 
 @contextmanager
@@ -174,8 +174,3 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
 
             with _waits_shown(say_wait):
                 yield report
-
-
-def spaced(value: float) -> str:
-    """Write a whole number with thin groups, e.g. ``1\u202f234\u202f567``."""
-    return thousands(value)

@@ -55,7 +55,7 @@ def _matrix(result: FitResult) -> str:
         if n == total
         else f"{thousands(n)} of them in the mask ({percent(n / max(1, total))})"
     )
-    if result.provenance.options.get("mask_origin"):
+    if result.settings.mask_origin:
         mask += ", which ivimkit has found in the scan"
     return f"{shape} voxels of {size} mm, {mask}; {result.acquisition.n_volumes} volumes."
 

@@ -7,14 +7,14 @@ from functools import partial
 
 import numpy as np
 
-from ivimkit.engine import evaluate
+from ivimkit.engine import curve
 from ivimkit.figures.example_panels import example_panels
 from ivimkit.figures.picture import Picture
 from ivimkit.figures.region_curves import RegionCurve, region_curves
 from ivimkit.fitting.result import FitResult
 from ivimkit.quality.example_voxels import example_voxels
 from ivimkit.report.report_subject import Side, Subject
-from ivimkit.report.section_blocks import Block, Pictures, Section
+from ivimkit.report.section_blocks import Block, Pictures, Section, Text
 from ivimkit.scan.labels import Labels
 
 __all__ = ["curves"]
@@ -48,27 +48,39 @@ def _of_one(subject: Subject, side: Side) -> list[Block]:
         caption = "Mean signal of each region, and the fit of this mean."
         if means:
             pictures.append(Picture(region_curves(means), caption))
-    return [Pictures(pictures)] if pictures else []
+    if not pictures:
+        return []
+    return [*_why_no_curve(result), Pictures(pictures)]
+
+
+def _why_no_curve(result: FitResult) -> list[Block]:
+    if result.model.has_equation:
+        return []
+    text = (
+        f"There are no fitted curves: the result does not hold the equation of model "
+        f"{result.model.name}, which is not one of ivimkit's."
+    )
+    return [Text(text, "note")]
 
 
 def _means(labels: Labels, fits: FitResult) -> Sequence[RegionCurve]:
     """Return the mean signal of every region that has a fitted voxel, with its fit."""
-    assert fits.dwi is not None
-    numbers = fits.provenance.options["region_voxels"]
+    scan = fits.scan()
+    numbers = fits.provenance.region_voxels
     found = []
     for position, name in enumerate(labels):
-        signal = np.asarray(fits.dwi.signal[position], dtype=np.float64)
+        signal = np.asarray(scan.signal[position], dtype=np.float64)
         if not np.isfinite(signal).all():
             continue
         params = fits.params[position]
         found.append(
             RegionCurve(
                 name=name,
-                bvals=fits.dwi.fit_bvals,
+                bvals=scan.fit_bvals,
                 mean=signal,
                 sd=np.full(signal.shape, np.nan),
-                predict=partial(evaluate, fits.model, params),
-                n=int(numbers[name]),
+                predict=partial(curve, fits.model, params),
+                n=numbers[name],
             )
         )
     return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
-from ivimkit.report.bibliography import bibtex, software_entry
+from ivimkit.report.bibliography import bibtex, is_known, note_entry, software_entry
 from ivimkit.report.methods_text import (
     Citations,
     agreement_text,
@@ -46,6 +47,17 @@ def methods(subject: Subject) -> Section:
             *paragraphs,
             Title("References"),
             Items(citations.listed, numbered=True),
-            Code(f"{bibtex(citations.listed)}\n\n{software}", "BibTeX", folded=True),
+            Code("\n\n".join([*_entries(citations.listed), software]), "BibTeX", folded=True),
         ],
     )
+
+
+def _entries(listed: Sequence[str]) -> list[str]:
+    """Return the BibTeX entries, those of references of a user's model as notes."""
+    known = bibtex([reference for reference in listed if is_known(reference)])
+    others = [
+        note_entry(reference, number)
+        for number, reference in enumerate(listed, start=1)
+        if not is_known(reference)
+    ]
+    return [known, *others]

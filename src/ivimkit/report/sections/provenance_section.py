@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ivimkit.fitting.result import FitResult
+from ivimkit.io.record import result_record
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.rerun_command import rerun
 from ivimkit.report.section_blocks import Block, Code, Items, Section, Table, Text
@@ -67,12 +69,12 @@ def _files(result: FitResult, anonymous: bool) -> list[Block]:
 
 def _shown(result: FitResult, anonymous: bool) -> Mapping[str, Any]:
     """Return the record; without the typed command and paths if it is to be anonymous."""
-    record = result.provenance.to_dict()
+    whole: dict[str, Any] = msgspec.to_builtins(result_record(result, []))
+    record = {part: whole[part] for part in ("settings", "learned", "provenance")}
     if anonymous:
-        del record["call"]
-        record["sources"] = [
-            {key: source[key] for key in ("role", "sha256")} for source in record["sources"]
-        ]
+        del record["settings"]["call"]
+        for source in record["provenance"]["sources"]:
+            del source["path"]
     return record
 
 

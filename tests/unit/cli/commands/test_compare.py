@@ -33,11 +33,11 @@ class Outcome:
     @property
     def options(self):
         """Options of the fit of the richest model."""
-        return self.fits["biexp"]["options"]
+        return self.fits["biexp"]["settings"]
 
     @property
     def bvals(self):
-        return self.fits["biexp"]["bvals"]
+        return self.fits["biexp"]["provenance"]["bvals"]
 
 
 @pytest.fixture
@@ -128,9 +128,13 @@ def test_voxels_without_a_choice_are_counted(run, folder, made):
 def test_provenance_tells_the_command_line(run, scan, folder):
     run("compare", scan, "--out", folder / "my result", "--no-figures", "-q")
     for fit in Outcome(folder / "my result").fits.values():
-        assert fit["call"] == f"ivimkit compare {scan} --out '{folder}/my result' --no-figures -q"
-        assert fit["options"]["scan"]["b_unit"] == "s/mm2"
-        assert {source["role"] for source in fit["sources"]} == {"scan", "bvals"}
+        settings = fit["settings"]
+        assert (
+            settings["call"]
+            == f"ivimkit compare {scan} --out '{folder}/my result' --no-figures -q"
+        )
+        assert settings["reading"]["b_unit"] == "s/mm2"
+        assert {source["role"] for source in fit["provenance"]["sources"]} == {"scan", "bvals"}
 
 
 # ----------------------------------------------------------------------------- the scan
@@ -142,7 +146,7 @@ def test_bval_bvec_unit_and_average(compare, folder):
     np.testing.assert_allclose(outcome.bvals, [b + 1 for b in B])
     np.savetxt(folder / "directions.txt", np.tile([1.0, 0.0, 0.0], (13, 1)))
     outcome = compare("--bvec", folder / "directions.txt", "--average", "arithmetic")
-    assert "bvecs" in {source["role"] for source in outcome.fits["biexp"]["sources"]}
+    assert "bvecs" in {source["role"] for source in outcome.fits["biexp"]["provenance"]["sources"]}
     assert outcome.options["average"] == "arithmetic"
 
 
@@ -202,7 +206,7 @@ def test_criterion(compare, run, scan, folder, criterion):
     expected = ik.compare(io.load(scan, mask=mask[1]), criterion=criterion)
     assert outcome.record["criterion"] == criterion
     np.testing.assert_array_equal(outcome.chosen, expected.chosen)
-    assert outcome.options["method"] == ("bayes" if criterion == "evidence" else "varpro")
+    assert outcome.options["method"]["name"] == ("bayes" if criterion == "evidence" else "varpro")
 
 
 def test_alpha(compare):
@@ -215,10 +219,10 @@ def test_alpha(compare):
 def test_method_and_its_options(compare):
     few = ("--criterion", "evidence", "--models", "sivim,biexp", "--sigma", "25")
     by_name = compare(*few, "--method", "bayes")
-    assert by_name.options["method_options"]["prior"] == "flat"
+    assert by_name.options["method"]["options"]["prior"] == "flat"
     gaussian = compare(*few, "--option", "noise=gaussian", "--option", "prior=learned")
-    assert gaussian.options["method_options"]["noise"] == "gaussian"
-    assert gaussian.options["method_options"]["prior"] == "learned"
+    assert gaussian.options["method"]["options"]["noise"] == "gaussian"
+    assert gaussian.options["method"]["options"]["prior"] == "learned"
     assert not np.array_equal(gaussian.weights["biexp"], by_name.weights["biexp"])
 
 
@@ -226,8 +230,8 @@ def test_prior_and_organ(compare):
     few = ("--criterion", "evidence", "--models", "sivim,biexp", "--sigma", "25")
     liver = compare(*few, "--prior", "organ", "--organ", "liver")
     muscle = compare(*few, "--option", "prior=organ", "--organ", "muscle")
-    assert liver.options["method_options"]["prior"]["organ"] == "liver"
-    assert muscle.options["method_options"]["prior"]["organ"] == "muscle"
+    assert liver.options["method"]["options"]["prior"]["organ"] == "liver"
+    assert muscle.options["method"]["options"]["prior"]["organ"] == "muscle"
     assert not np.array_equal(liver.weights["biexp"], muscle.weights["biexp"])
 
 
@@ -245,7 +249,7 @@ def test_sigma(compare, folder, made):
 
 def test_threads(compare):
     one, two = compare("--threads", "1"), compare("--threads", "2")
-    assert (one.fits["biexp"]["threads"], two.fits["biexp"]["threads"]) == (1, 2)
+    assert [fit.fits["biexp"]["provenance"]["threads"] for fit in (one, two)] == [1, 2]
     np.testing.assert_array_equal(one.weights["sivim"], two.weights["sivim"])
 
 

@@ -46,7 +46,7 @@ def test_files(demo):
     for method in METHODS:
         fitted = io.load_result(folder / method)
         assert fitted.method.name == method
-        assert fitted.provenance.call.startswith("ivimkit demo")
+        assert fitted.settings.call.startswith("ivimkit demo")
         assert (folder / method / "figures" / "maps.png").exists()
     assert (folder / "report.html").read_text() == "<!doctype html>"
     for name in ("comparison", "histograms", "voxel_lesion", "voxel_liver"):

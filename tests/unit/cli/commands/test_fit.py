@@ -50,10 +50,11 @@ def test_the_closing_table_does_not_wait_for_pandas():
 
 def test_provenance_tells_the_command_line(run, scan, folder):
     run("fit", scan, "--out", folder / "my result", "--no-figures", "-q")
-    provenance = io.load_result(folder / "my result").provenance
-    assert provenance.call == f"ivimkit fit {scan} --out '{folder}/my result' --no-figures -q"
-    assert provenance.options["organ"] is None
-    assert provenance.options["scan"]["b_unit"] == "s/mm2"
+    result = io.load_result(folder / "my result")
+    settings, provenance = result.settings, result.provenance
+    assert settings.call == f"ivimkit fit {scan} --out '{folder}/my result' --no-figures -q"
+    assert settings.organ is None
+    assert settings.reading.b_unit == "s/mm2"
     assert {source["role"] for source in provenance.sources} == {"scan", "bvals"}
 
 
@@ -77,7 +78,7 @@ def test_bvec_and_average(fit, folder, made):
     arithmetic = fit("--bvec", folder / "directions.txt", "--average", "arithmetic", **options)
     unknown = fit(**options)
     inside = geometric > 0
-    assert arithmetic.provenance.options["average"] == "arithmetic"
+    assert arithmetic.settings.average == "arithmetic"
     assert np.median(geometric[inside]) < np.median(arithmetic.maps["S0"][inside])
     np.testing.assert_array_equal(unknown.maps["D"], arithmetic.maps["D"])
     assert "bvecs" in {source["role"] for source in arithmetic.provenance.sources}
@@ -117,11 +118,10 @@ def test_options_are_in_the_unit_of_the_b_values(fit, folder):
     other = fit("--bval", folder / "ms.bval", "--b-unit", "ms/um2", *options(1000))
     for name in ("D", "f", "ADC"):
         np.testing.assert_allclose(other.maps[name], usual.maps[name], rtol=1e-8)
-    for chosen in ("method_options", "adc_bvals", "scan"):
-        one, two = (result.provenance.options[chosen] for result in (usual, other))
-        if chosen == "scan":
-            one, two = ([scan["bmin"], scan["bmax"], scan["tolerance"]] for scan in (one, two))
-        assert one == two
+    assert usual.method == other.method
+    assert usual.settings.adc_bvals == other.settings.adc_bvals
+    one, two = (result.settings.reading for result in (usual, other))
+    assert (one.bmin, one.bmax, one.tolerance) == (two.bmin, two.bmax, two.tolerance)
 
 
 def test_b_values_and_volumes_on_the_command_line(fit, folder):
@@ -146,7 +146,7 @@ def test_stack(run, fit, folder, made):
     run("fit", *paths, "--stack", "--bval", bval, "--out", folder / "stacked", "--no-figures")
     stacked = io.load_result(folder / "stacked")
     np.testing.assert_array_equal(stacked.maps["D"], whole.maps["D"])
-    assert stacked.provenance.options["scan"]["stack"] is True
+    assert stacked.settings.reading.stack is True
 
 
 def test_several_3d_files_without_stack(run, folder, made):
@@ -171,7 +171,7 @@ def test_several_3d_files_without_stack(run, folder, made):
 def test_selection(fit, options, kept):
     result = fit(*options)
     assert result.provenance.bvals == kept
-    assert result.provenance.options["scan"][options[0].removeprefix("--")] is not None
+    assert getattr(result.settings.reading, options[0].removeprefix("--")) is not None
 
 
 def test_tolerance(fit, folder):
@@ -245,7 +245,7 @@ def test_organ(fit, muscle_at_150):
     assert result.model["f"].display == muscle_at_150.display["f"]
     assert result.model["D"].upper == 5e-3
     assert result.method.b_split == 150.0
-    assert result.provenance.options["organ"] == "muscle"
+    assert result.settings.organ == "muscle"
 
 
 def test_organ_gives_way_to_what_is_named(fit, muscle_at_150):
@@ -309,11 +309,11 @@ def test_uncertainty_and_sigma(fit, folder, made):
     clear = (one.status == 0) & np.isfinite(one.maps["D_sd"])
     assert clear.sum() > 100
     np.testing.assert_allclose(two.sd["D"][clear], 2.0 * one.sd["D"][clear], rtol=1e-5)
-    assert one.provenance.options["sigma"] == 10.0
-    assert one.provenance.options["uncertainty"] == "curvature"
+    assert one.settings.sigma == 10.0
+    assert one.settings.estimator.name == "curvature"
     io.save_map(np.full(made.dwi.shape, 20.0), folder / "sigma.nii.gz", made.dwi.geometry)
     mapped = fit("--uncertainty", "curvature", "--sigma", folder / "sigma.nii.gz")
-    assert mapped.provenance.options["sigma"] == "map"
+    assert mapped.settings.sigma == "map"
     np.testing.assert_allclose(mapped.sd["D"], two.sd["D"], rtol=1e-5)
 
 
@@ -321,14 +321,14 @@ def test_uncertainty_and_sigma(fit, folder, made):
 def test_every_uncertainty(fit, name):
     result = fit("--model", "monoexp", "--uncertainty", name)
     assert list(result.sd) == ["S0", "ADC"]
-    assert result.provenance.options["uncertainty"] == name
+    assert result.settings.estimator.name == name
 
 
 def test_adc_bvalues(fit):
     usual, high = fit(), fit("--adc-bvalues", "200,400,800")
     assert np.nanmedian(high.maps["ADC"]) < np.nanmedian(usual.maps["ADC"])
     np.testing.assert_array_equal(high.maps["D"], usual.maps["D"])
-    assert high.provenance.options["adc_bvals"] == [200, 400, 800]
+    assert high.settings.adc_bvals == (200, 400, 800)
 
 
 # ------------------------------------------------------------------- output, the machine
@@ -343,7 +343,7 @@ def test_threads_and_device(fit):
 
 def test_precision(fit):
     double, single = fit("--precision", "float64"), fit("--precision", "float32")
-    assert single.provenance.options["precision"] == "float32"
+    assert single.settings.precision == "float32"
     clear = (single.status == 0) & (double.status == 0)
     assert clear.sum() >= 0.95 * (double.status == 0).sum() > 0
     assert (single.maps["S0"] != double.maps["S0"])[clear].any()
@@ -377,7 +377,7 @@ def test_overwrite(run, scan, folder):
 
 def test_existing_result_is_seen_before_the_fit(run, scan, folder, monkeypatch):
     run("fit", scan, "--no-figures", "-q")
-    monkeypatch.setattr("ivimkit.cli.jobs.fit_batch.fit", _never)
+    monkeypatch.setattr("ivimkit.cli.jobs.fit_batch.fit_with", _never)
     monkeypatch.setattr("ivimkit.io.load", _never)
     assert "holds results already" in run("fit", scan, "--no-figures", code=2).stderr
 

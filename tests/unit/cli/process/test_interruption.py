@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ivimkit import DWI, io
-from ivimkit.io import result_files as results
+from ivimkit.io import map_folder
 
 
 @pytest.mark.parametrize("where", ["load", "save"])
@@ -20,7 +20,7 @@ def test_nothing_is_left(run, scan, folder, monkeypatch, where):
         raise KeyboardInterrupt
 
     # While loading, and in the midst of writing.
-    name = {"load": "ivimkit.io.load", "save": "ivimkit.io.result_files.write_json"}[where]
+    name = {"load": "ivimkit.io.load", "save": "ivimkit.io.map_folder.write_json"}[where]
     monkeypatch.setattr(name, interrupted)
     before = sorted(folder.iterdir())
     result = run("fit", scan, code=130)
@@ -32,14 +32,14 @@ def test_earlier_result_is_kept(run, scan, folder, monkeypatch):
     run("fit", scan, "--no-figures", "-q")
     out = folder / "dwi_ivim"
     before = {path: path.read_bytes() for path in sorted(out.rglob("*"))}
-    write = results.write_image
+    write = map_folder.write_image
 
     def interrupted(path, *args):
         if path.name == "status.nii.gz":
             raise KeyboardInterrupt
         write(path, *args)
 
-    monkeypatch.setattr(results, "write_image", interrupted)
+    monkeypatch.setattr(map_folder, "write_image", interrupted)
     run("fit", scan, "--bmax", "400", "--overwrite", code=130)
     assert {path: path.read_bytes() for path in sorted(out.rglob("*"))} == before
 

@@ -11,12 +11,8 @@ import pytest
 from rich.console import Console
 
 from ivimkit.cli.screen import progress
-from ivimkit.cli.screen.progress import PlainLines, progress_shown, spaced
+from ivimkit.cli.screen.progress import PlainLines, progress_shown
 from ivimkit.engine import waiting
-
-
-def test_groups_of_digits():
-    assert spaced(1234567.4) == "1\u202f234\u202f567"
 
 
 def _clock(monkeypatch, *times: float) -> None:

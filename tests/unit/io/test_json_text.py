@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from ivimkit.io.record import from_json, plain, to_json
+from ivimkit.io.json_text import from_json, plain, to_json
 
 
 def test_values_become_plain_all_the_way_down():

@@ -1,0 +1,173 @@
+"""ScanBatch: work on scans one after the other; what ``ivimkit fit`` and ``compare`` share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import typer
+from rich.text import Text
+
+from ivimkit.cli.error_guard import command_line, exit_code_of
+from ivimkit.cli.options.output_folders import check_writable, output_folders
+from ivimkit.cli.options.scan_input import ScanInput, weight_list
+from ivimkit.cli.process.exit_codes import DONE, worst
+from ivimkit.cli.screen.terminal import Screen, say_error
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.fitting.settings import ScanReading
+from ivimkit.io.result_files import FIGURES
+from ivimkit.scan.dwi import DWI
+
+__all__ = ["OneScan", "ScanBatch"]
+
+
+@dataclass(frozen=True)
+class OneScan:
+    """One scan of a batch.
+
+    Parameters
+    ----------
+    files : Path or sequence of Path
+        Its file, or the files of its volumes.
+    folder : Path
+        Where its results go.
+    reading : ScanInput
+        How to read it.
+    """
+
+    files: Path | Sequence[Path]
+    folder: Path
+    reading: ScanInput
+
+    @property
+    def name(self) -> str:
+        """How messages call the scan."""
+        return str(self.files if isinstance(self.files, Path) else self.files[0])
+
+    @property
+    def record(self) -> ScanReading:
+        """What is needed to read it again."""
+        return self.reading.record(stack=not isinstance(self.files, Path))
+
+    def load(self) -> DWI:
+        """Read it."""
+        return self.reading.load(self.files)
+
+
+Job = Callable[[OneScan], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanBatch(ABC):
+    """Everything that is the same for all scans of a call.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        Of the command.
+    screen : Screen
+        Where to print.
+    scan : ScanInput
+        How to read the scans.
+    weights : str, optional
+        List of weights, or a file of them.
+    overwrite : bool
+        Whether results may be replaced.
+    figures : bool
+        Whether to draw.
+    threads : int, optional
+        Number of threads.
+    """
+
+    ending: ClassVar[str]
+    """Of the names of folders that nobody asked for."""
+
+    ctx: typer.Context
+    screen: Screen
+    scan: ScanInput
+    weights: str | None = None
+    overwrite: bool = False
+    figures: bool = True
+    threads: int | None = None
+
+    @abstractmethod
+    def check_lists(self) -> None:
+        """Raise OptionError for options that cannot be read, before any file is looked for."""
+
+    @abstractmethod
+    def jobs(self, scans: Sequence[Path]) -> Sequence[Job]:
+        """Check all that can be checked without a scan; return what is to be done with each."""
+
+    @abstractmethod
+    def check_output(self, folder: Path) -> None:
+        """Refuse a folder that holds results, unless overwriting was asked for."""
+
+    def run(self, scans: Sequence[Path], *, out: Path | None, stack: bool) -> int:
+        """Work on all scans; one that fails does not stop the others.
+
+        Parameters
+        ----------
+        scans : sequence of Path
+            The files.
+        out : Path, optional
+            Where to write.
+        stack : bool
+            Whether the files are the volumes of one scan.
+
+        Returns
+        -------
+        int
+            The exit code: the gravest of all scans.
+        """
+        self.scan.check()
+        weight_list(self.weights)
+        self.check_lists()
+        inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
+        named = [scans[0]] if stack else list(scans)
+        folders = output_folders(named, out, ending=self.ending)
+        inside = self.scan.each(named, self.screen)
+        jobs = self.jobs(named)
+        for folder in folders:
+            check_writable(folder)
+            if self.figures:
+                check_writable(folder / FIGURES)
+            self.check_output(folder)
+        codes = []
+        with self.screen.warnings_shown():
+            for files, folder, reading, job in zip(inputs, folders, inside, jobs, strict=True):
+                if len(inputs) > 1:
+                    self.screen.show(Text(f"\n{files}", style="bold"))
+                one = OneScan(files, folder, reading)
+                codes.append(exit_code_of(partial(self._do, job, one), self.ctx))
+        failed = [str(files) for files, code in zip(inputs, codes, strict=True) if code != DONE]
+        if failed and len(inputs) > 1:
+            say_error(f"failed: {len(failed)} of {len(inputs)} scans: {', '.join(failed)}")
+        return worst(codes)
+
+    def _do(self, job: Job, one: OneScan) -> None:
+        self.check_output(one.folder)
+        job(one)
+
+    @property
+    def call(self) -> str:
+        """The command line, for the record of the results."""
+        return command_line(self.ctx)
+
+    def note_scan(self, dwi: DWI, loaded: str) -> None:
+        """Tell those who asked for it what was read."""
+        note = self.screen.note
+        shape = " x ".join(map(str, dwi.shape))
+        note(f"{loaded}: {shape} voxels, {dwi.n_voxels} of them to fit")
+        if dwi.mask_origin:
+            note(f"mask: {dwi.mask_origin}")
+        pairs = zip(dwi.fit_bvals, dwi.fit_counts, strict=True)
+        note("b (volumes): " + ", ".join(f"{b:g} ({count:g})" for b, count in pairs))
+
+    def note_method(self, method: FitMethod) -> None:
+        """Tell those who asked for it how the method is set."""
+        options = ", ".join(f"{name}={value}" for name, value in method.options().items())
+        self.screen.note(f"method {method.name}: {options or 'no options'}")

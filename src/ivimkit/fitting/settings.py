@@ -1,0 +1,229 @@
+"""FitSettings: how a fit is made, decided before the first voxel is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit import methods, models
+from ivimkit import uncertainty as estimators
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.noise import NoiseEstimate
+from ivimkit.scan.dwi import DWI
+
+__all__ = ["FitSettings", "MeasuredNoise", "ScanReading", "sigma_values"]
+
+
+@dataclass(frozen=True)
+class MeasuredNoise:
+    """Where a sigma comes from that was estimated, see `ivimkit.noise.NoiseEstimate`.
+
+    Parameters
+    ----------
+    source : {"repeats", "residuals", "background", "given"}
+        What it was estimated from.
+    degrees : float
+        Its degrees of freedom; infinite if it was given.
+    n_voxels : int
+        Number of voxels behind it.
+    """
+
+    source: str
+    degrees: float
+    n_voxels: int
+
+
+@dataclass(frozen=True)
+class ScanReading:
+    """How the command line read a scan: what is needed, besides the files, to read it again.
+
+    Parameters
+    ----------
+    b_unit : str
+        Unit of the b-values in the files and on the command line, see `ivimkit.load`.
+    average : str
+        See `ivimkit.load`.
+    tolerance : float, optional
+        See `ivimkit.load`; s/mm^2.
+    bmin, bmax : float, optional
+        Range of b-values kept, s/mm^2.
+    bvals : tuple of float, optional
+        b-values kept, s/mm^2.
+    volumes : tuple of int, optional
+        Volumes kept, from 0.
+    bval : tuple of float, optional
+        b-values that were written on the command line instead of a file, in `b_unit`.
+    stack : bool
+        Whether the files were the volumes of one scan.
+    """
+
+    b_unit: str = "s/mm2"
+    average: str = "auto"
+    tolerance: float | None = None
+    bmin: float | None = None
+    bmax: float | None = None
+    bvals: tuple[float, ...] | None = None
+    volumes: tuple[int, ...] | None = None
+    bval: tuple[float, ...] | None = None
+    stack: bool = False
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a fit is made: everything that decides its numbers, besides the scan.
+
+    Parameters
+    ----------
+    model : SignalModel
+        The model, with its bounds, starts and fixed values.
+    method : FitMethod
+        The method, with its options.
+    estimator : Estimator, optional
+        How the uncertainty is estimated; None for what the method gives by itself.
+    sigma : float or "map", optional
+        Noise of one volume that was given, a.u.; "map" if each voxel had its own.
+    noise : MeasuredNoise, optional
+        Where `sigma` comes from, if it was estimated.
+    weights : tuple of float, optional
+        Weights that were given, of each volume or of each b-value.
+    adc_bvals : tuple of float, optional
+        b-values of the ADC, s/mm^2; None for all.
+    average : str
+        How volumes of one b-value became one value, see `ivimkit.load`.
+    mask_origin : str
+        How ivimkit found the mask; empty if it did not.
+    labels : bool
+        Whether regions with their own priors were given.
+    device : str
+        Where to compute, as it was asked for; `Provenance.device` says where it was.
+    precision : {"float64", "float32"}
+        What the loops over the data compute in.
+    organ : str, optional
+        Name of the organ whose presets were used.
+    reading : ScanReading, optional
+        How the command line read the scan; None for a scan that Python code had.
+    call : str
+        The command line or the call.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi, sigma=20.0)
+    >>> result.settings.sigma, result.settings.estimator, result.settings.average
+    (20.0, None, 'auto')
+    """
+
+    model: SignalModel
+    method: FitMethod
+    estimator: Estimator | None = None
+    sigma: float | Literal["map"] | None = None
+    noise: MeasuredNoise | None = None
+    weights: tuple[float, ...] | None = field(default=None, repr=False)
+    adc_bvals: tuple[float, ...] | None = None
+    average: str = "auto"
+    mask_origin: str = ""
+    labels: bool = False
+    device: str = "auto"
+    precision: str = "float64"
+    organ: str | None = None
+    reading: ScanReading | None = None
+    call: str = "ivimkit.fit"
+
+    @classmethod
+    def of(
+        cls,
+        model: str | SignalModel = "biexp",
+        method: str | FitMethod = "varpro",
+        uncertainty: str | Estimator | None = None,
+        *,
+        adc_bvals: ArrayLike | None = None,
+        device: str = "auto",
+        precision: str = "float64",
+        organ: str | None = None,
+        reading: ScanReading | None = None,
+        call: str = "ivimkit.fit",
+    ) -> Self:
+        """Return settings from what users write: a string is short for a plug-in.
+
+        What the scan decides, `for_scan` fills in.
+
+        Raises
+        ------
+        OptionError
+            For an unknown model, method or estimator.
+        """
+        return cls(
+            model=models.get(model),
+            method=methods.get(method),
+            estimator=None if uncertainty is None else estimators.get(uncertainty),
+            adc_bvals=_numbers(adc_bvals),
+            device=device,
+            precision=precision,
+            organ=organ,
+            reading=reading,
+            call=call,
+        )
+
+    def for_scan(
+        self,
+        dwi: DWI,
+        *,
+        sigma: ArrayLike | NoiseEstimate | None = None,
+        weights: ArrayLike | None = None,
+        labels: bool = False,
+    ) -> Self:
+        """Return the settings with what a scan and its companions decide.
+
+        Parameters
+        ----------
+        dwi : DWI
+            The scan: its average, the origin of its mask, and its weights.
+        sigma : float, array_like or NoiseEstimate, optional
+            Noise of one volume, a.u.
+        weights : array_like, optional
+            Weights as they were given; by default those of the scan.
+        labels : bool
+            Whether regions were given.
+        """
+        return replace(
+            self,
+            sigma=_recorded_sigma(sigma),
+            noise=_measured(sigma),
+            weights=_numbers(dwi.weights if weights is None else weights),
+            average=dwi.average,
+            mask_origin=dwi.mask_origin or "",
+            labels=labels,
+        )
+
+
+def sigma_values(sigma: ArrayLike | NoiseEstimate) -> NDArray[np.float64]:
+    """Return the noise as a number or a map; of a measured one, the pooled number."""
+    return np.asarray(sigma, dtype=np.float64)
+
+
+def _recorded_sigma(
+    sigma: ArrayLike | NoiseEstimate | None,
+) -> float | Literal["map"] | None:
+    if sigma is None:
+        return None
+    values = sigma_values(sigma)
+    return "map" if values.ndim else float(values)
+
+
+def _measured(sigma: ArrayLike | NoiseEstimate | None) -> MeasuredNoise | None:
+    if not isinstance(sigma, NoiseEstimate):
+        return None
+    return MeasuredNoise(sigma.source, float(sigma.degrees), int(sigma.n_voxels))
+
+
+def _numbers(values: ArrayLike | None) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    found: Sequence[float] = np.atleast_1d(np.asarray(values, dtype=np.float64)).ravel().tolist()
+    return tuple(found)

@@ -1,0 +1,213 @@
+"""MapFolder: the one way in which maps, their sidecars and their record become a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.errors import FileFormatError, OptionError, OutputExistsError
+from ivimkit.fitting.result import FitResult
+from ivimkit.io.json_form import converted
+from ivimkit.io.json_text import read_json, write_json
+from ivimkit.io.map_files import save_map, write_image
+from ivimkit.io.result_folder import absolute, check_free
+from ivimkit.io.scan_files import AnyPath
+from ivimkit.parameter import Parameter
+from ivimkit.scan.geometry import Geometry
+from ivimkit.writing import Files, told_as_input, write_files
+
+__all__ = [
+    "MASK",
+    "MapFolder",
+    "SavedMap",
+    "check_mask_free",
+    "files_of",
+    "found_mask",
+    "image_name",
+]
+
+MASK = "mask.nii.gz"
+"""Name of the mask that is saved with a result, if ivimkit has found it in the scan."""
+
+# For compression, the slow part of writing.
+_THREADS = min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, eq=False)
+class SavedMap:
+    """A map as it is saved.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, without its ending.
+    values : callable
+        Makes the map; called when it is written, so that few of them are in memory at a time.
+    shown : Parameter
+        What the header of the file says of it.
+    sidecar : mapping, optional
+        Content of the JSON file with its name.
+    """
+
+    name: str
+    values: Callable[[], NDArray[Any]]
+    shown: Parameter
+    sidecar: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MapFolder:
+    """What is saved in a folder: maps, sidecars, perhaps a mask and other files, and a record.
+
+    Parameters
+    ----------
+    record : str
+        Name of the file that makes the folder valid, and lists its files.
+    maps : sequence of SavedMap
+        The maps.
+    geometry : Geometry
+        Where they are.
+    make_record : callable
+        Makes the content of `record` from the names of all files.
+    mask : ndarray of bool, optional
+        The mask, if ivimkit has found it in the scan, so that nobody else has it.
+    others : mapping of str to callable
+        Other files by name, each with what writes it to a path.
+    """
+
+    record: str
+    maps: Sequence[SavedMap]
+    geometry: Geometry
+    make_record: Callable[[list[str]], msgspec.Struct]
+    mask: NDArray[np.bool_] | None = None
+    others: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The files, the one that makes the folder valid last."""
+        sidecars = [f"{one.name}.json" for one in self.maps if one.sidecar is not None]
+        masks = [] if self.mask is None else [MASK]
+        images = [image_name(one.name) for one in self.maps]
+        return [*images, *sidecars, *masks, *self.others, self.record]
+
+    def save(
+        self,
+        folder: AnyPath,
+        *further: Files,
+        overwrite: bool = False,
+        outdated: Callable[[Path], Sequence[str]] = lambda _: (),
+        kept: Sequence[str] = (),
+    ) -> None:
+        """Save everything at once, complete, or nothing.
+
+        Parameters
+        ----------
+        folder : path
+            Where to; made if it is not there.
+        *further : Files
+            Files that appear together with these.
+        overwrite : bool
+            Whether what an earlier record lists may be replaced.
+        outdated : callable
+            Names the other files in the folder that go with what was there.
+        kept : sequence of str
+            Full paths of files that stay, whatever an earlier record says.
+        """
+        target = absolute(folder)
+        check_free(target, self.names, overwrite=overwrite)
+        if self.mask is not None:
+            check_mask_free(target, self.record)
+        with told_as_input(target):
+            old = [*files_of(target, self.record), *outdated(target)]
+        old = [name for name in old if str(target / name) not in kept]
+        write_files(target, *further, Files(self.names, self._write, old))
+
+    def _write(self, folder: Path) -> None:
+        """Write all files; compression, the slow part, runs in threads."""
+        jobs: list[Callable[[], None]] = [
+            partial(self._write_map, folder, one) for one in self.maps
+        ]
+        if self.mask is not None:
+            inside = self.mask.astype(np.uint8)
+            jobs.append(partial(save_map, inside, folder / MASK, self.geometry))
+        for one in self.maps:
+            if one.sidecar is not None:
+                write_json(folder / f"{one.name}.json", one.sidecar)
+        for name, write in self.others.items():
+            write(folder / name)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for job in [pool.submit(job) for job in jobs]:
+                job.result()
+        write_json(folder / self.record, _checked(self.make_record(self.names)))
+
+    def _write_map(self, folder: Path, one: SavedMap) -> None:
+        write_image(folder / image_name(one.name), one.values(), self.geometry, one.shown)
+
+
+def _checked(record: msgspec.Struct) -> dict[str, Any]:
+    """Return the content of a record, which has to be as its reader and its schema expect it."""
+    try:
+        whole = converted(msgspec.to_builtins(record), type(record))
+    except ValueError as error:
+        raise OptionError(
+            f"the record cannot be written ({error}); expected what its form allows. Change what "
+            "is named there, and fit again"
+        ) from None
+    content: dict[str, Any] = msgspec.to_builtins(whole)
+    return content
+
+
+def image_name(name: str) -> str:
+    """Return the name of the file of a map."""
+    return f"{name}.nii.gz"
+
+
+def found_mask(result: FitResult) -> NDArray[np.bool_] | None:
+    """Return the mask of a fit, if ivimkit has made it; None for that of somebody else."""
+    return result.mask if result.settings.mask_origin else None
+
+
+def check_mask_free(folder: Path, record: str) -> None:
+    """Refuse to replace a mask that ivimkit has not written, whatever may be overwritten.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the mask is to be saved.
+    record : str
+        Name of the file in it that lists what ivimkit has written.
+
+    Raises
+    ------
+    OutputExistsError
+        If there is such a mask.
+    """
+    if (folder / MASK).exists() and MASK not in files_of(folder, record):
+        raise OutputExistsError(
+            f"{folder / MASK} is there already, and is not of an earlier result; expected no "
+            "such file, as the mask that is found would replace it. Choose another folder, or "
+            "give that file as the mask"
+        )
+
+
+def files_of(folder: Path, record: str) -> list[str]:
+    """Return the files that the record in a folder lists, if there is a readable one."""
+    if not (folder / record).is_file():
+        return []
+    try:
+        names = read_json(folder / record).get("files", [])
+    except FileFormatError:
+        return []
+    if not isinstance(names, list):
+        return []
+    # Only names of plain files: a record from elsewhere must not reach out of the folder.
+    return [name for name in names if isinstance(name, str) and Path(name).name == name]

@@ -1,0 +1,93 @@
+"""The sidecars of the maps of a result: what each holds, in which unit, by which fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ivimkit import priors
+from ivimkit.extend.derived_maps import describe
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.fitting.adc import ADC
+from ivimkit.fitting.result import FitResult
+from ivimkit.status import explain
+
+__all__ = ["sidecar", "status_sidecar"]
+
+
+def sidecar(result: FitResult, name: str) -> dict[str, Any]:
+    """Describe one map: name, unit, model, method."""
+    about = describe(name, result.model.quantities)
+    model, method = result.model, result.method
+    if name == "ADC" and name not in model.names:
+        # The ADC in addition to another model has its own fit.
+        model, method = ADC.model, ADC.method
+    estimator = _estimator_of(result, name)
+    uncertainty = (
+        {}
+        if estimator is None
+        else {
+            "Uncertainty": estimator.name,
+            "UncertaintyTitle": estimator.title,
+            "UncertaintyOptions": estimator.options(),
+        }
+    )
+    prior = _prior_of(result, method)
+    further = () if estimator is None else estimator.references
+    return {
+        "Name": name,
+        "Description": about.description,
+        "Units": about.unit or "1",
+        "Model": model.name,
+        "ModelTitle": model.title,
+        "Equation": model.equation,
+        "Method": method.name,
+        "MethodTitle": method.title,
+        "MethodOptions": method.options(),
+        **uncertainty,
+        **({"Prior": prior} if prior else {}),
+        "NaN": "no value; the reason is in status.nii.gz",
+        "References": list(
+            dict.fromkeys(
+                [*model.references, *method.references, *further, *_references_of(result, prior)]
+            )
+        ),
+    }
+
+
+def _estimator_of(result: FitResult, name: str) -> Estimator | None:
+    """Return the estimator that a map comes from; None for all other maps."""
+    estimator = result.settings.estimator
+    return estimator if estimator is not None and name in estimator.maps(result.model) else None
+
+
+def _prior_of(result: FitResult, method: FitMethod) -> dict[str, Any]:
+    """Return how the priors behind a map came about, by region; nothing for all other maps."""
+    if method is not result.method:
+        return {}
+    return {
+        region: {"Rule": table.rule, "About": dict(table.about)}
+        for region, table in result.priors.items()
+    }
+
+
+def _references_of(result: FitResult, prior: Mapping[str, Any]) -> list[str]:
+    rules = {table.rule for table in result.priors.values()} if prior else set()
+    known = sorted(rules.intersection(priors.names()))
+    return [reference for rule in known for reference in priors.get(rule).references]
+
+
+def status_sidecar(result: FitResult) -> dict[str, Any]:
+    """Describe the status map: the meaning of every flag."""
+    return {
+        "Name": "status",
+        "Description": "Why a voxel has no value, or what to know about it: a sum of flags",
+        "Units": "1",
+        "Model": result.model.name,
+        "Method": result.method.name,
+        "Flags": {
+            str(flag): {"Name": name, "Meaning": sentence, "WhatToDo": advice}
+            for flag, (name, sentence, advice) in explain(result.model).items()
+        },
+    }

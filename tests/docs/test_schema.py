@@ -1,0 +1,32 @@
+"""The JSON Schema in the documentation is that of the structs that read and write the files."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ivimkit.io.record_form import FORMAT
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _maker():
+    spec = importlib.util.spec_from_file_location("make_schema", DOCS / "make_schema.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["fit", "comparison"])
+def test_file_and_structs_agree(name):
+    written = (DOCS / "schema" / f"{name}.schema.json").read_text(encoding="utf-8")
+    assert written == _maker().text_of(name), "run python docs/make_schema.py"
+    found = json.loads(written)
+    record = found["$defs"][found["$ref"].rpartition("/")[2]]
+    assert record["properties"]["format_version"]["enum"] == [FORMAT]
+    # Every part says what it is, and every pattern is one of JSON Schema, too.
+    assert all("description" in part for part in found["$defs"].values())
+    patterns = re.findall(r'"pattern": "(.*)"', written)
+    assert not any("\\\\A" in pattern for pattern in patterns)
