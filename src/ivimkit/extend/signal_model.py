@@ -52,6 +52,9 @@ class SignalModel:
         Sources of the equation, each with its DOI.
     fixed_maps : mapping of str to ndarray
         Parameters fixed to a different value in every voxel, see `with_fixed`.
+    variables : tuple of str
+        The variables of the acquisition that the signal depends on, see
+        `ivimkit.scan.variables`.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class SignalModel:
     fixed_maps: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict, repr=False, compare=False
     )
+    variables: tuple[str, ...] = ("b",)
 
     @property
     def names(self) -> tuple[str, ...]:

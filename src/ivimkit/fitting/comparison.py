@@ -25,6 +25,7 @@ from ivimkit.errors import (
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.fit import as_dwi, fit, sigma_values, warn_of_scan
+from ivimkit.fitting.identifiability import n_distinct_settings, require_identifiable
 from ivimkit.fitting.result import FitResult, VoxelMaps
 from ivimkit.fitting.training import LEAST_VOXELS, variance_distribution
 from ivimkit.noise import NoiseEstimate
@@ -445,9 +446,16 @@ def _carried(
 
 def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str | None:
     """Say in what way there are too few b-values for a model; None if there are enough."""
-    n, distinct = int(np.count_nonzero(dwi.fit_counts)), dwi.fit_acquisition.n_distinct
-    if distinct < max(model.n_free, 2):
-        return f"{distinct} distinct b-values cannot carry its {model.n_free} free parameters"
+    n = int(np.count_nonzero(dwi.fit_counts))
+    try:
+        acquisition = dwi.for_variables(model.variables).fit_acquisition
+        distinct = n_distinct_settings(model, acquisition)
+        if distinct < max(model.n_free, 2):
+            what = "b-values" if model.variables == ("b",) else "settings"
+            return f"{distinct} distinct {what} cannot carry its {model.n_free} free parameters"
+        require_identifiable(model, acquisition)
+    except AcquisitionError as error:
+        return str(error)
     if known or criterion == "evidence":
         return None
     needed = model.n_free + (3 if criterion == "aicc" else 1)

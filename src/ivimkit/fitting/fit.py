@@ -36,6 +36,7 @@ from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.fitting.result import FitResult, Provenance, VoxelMaps
 from ivimkit.fitting.training import Scan, settle
 from ivimkit.methods._posterior import PosteriorMethod
@@ -148,6 +149,7 @@ def fit(
     if the_estimator is not None:
         the_estimator.check(the_model, the_method)
         _check_maps(the_model, the_method, the_estimator)
+    dwi = dwi.for_variables(the_model.variables)
     the_method = _at_shells(the_method, the_model, dwi.fit_acquisition)
     b, weight = dwi.fit_bvals, dwi.fit_counts
     _check(dwi, the_model, the_method)
@@ -170,7 +172,9 @@ def fit(
         threads,
     )
     regions = _regions(labels, the_method, dwi, reader)
-    adc_task = Task(models.get("monoexp"), methods.get("loglinear"), adc_weight(adc_bvals, dwi))
+    adc_task = Task(
+        models.get("monoexp"), methods.get("loglinear"), adc_weight(adc_bvals, dwi, the_model)
+    )
     settled: dict[str, PosteriorMethod] = {}
     fitted, adc, further = _run(
         scan, regions, as_fitted, the_estimator, adc_task, settled, (where, precision), progress
@@ -374,14 +378,7 @@ def _at_shells(method: FitMethod, model: SignalModel, acquisition: Acquisition) 
 def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
     """Refuse what cannot be fitted and warn of what cannot be fitted well."""
     acquisition = dwi.fit_acquisition
-    distinct = acquisition.n_distinct
-    needed = max(model.n_free, 2)
-    if distinct < needed:
-        with_weight = "" if dwi.weights is None else " with a weight"
-        raise AcquisitionError(
-            f"got {distinct} distinct b-values{with_weight}; model {model.name} has {needed} free "
-            "parameters and needs at least as many. Use a simpler model or fix a parameter"
-        )
+    require_identifiable(model, acquisition, weighted=dwi.weights is not None)
     method.check(model, acquisition)
     pools = model.pools
     for text in acquisition.warnings(
@@ -389,6 +386,9 @@ def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
         fast_pool=pools is None or pools.fast is not None,
     ):
         warnings.warn(text, AcquisitionWarning, stacklevel=3)
+    left_out = unknown_to(model, acquisition)
+    if left_out:
+        warnings.warn(left_out, AcquisitionWarning, stacklevel=3)
 
 
 def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:
@@ -407,9 +407,16 @@ def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> 
         )
 
 
-def adc_weight(adc_bvals: ArrayLike | None, dwi: DWI) -> NDArray[np.float64]:
-    """Return the weights of a scan with zeros at b-values that the ADC does not use."""
+def adc_weight(adc_bvals: ArrayLike | None, dwi: DWI, model: SignalModel) -> NDArray[np.float64]:
+    """Return the weights of a scan with zeros at b-values that the ADC does not use.
+
+    The ADC knows of b alone. Beside a model that knows of further variables, it is that of the
+    volumes which differ in b alone: of the series of the most shells.
+    """
     b, weight = dwi.fit_bvals, dwi.fit_counts
+    if any(name in model.variables for name in dwi.acquisition.varying):
+        longest = max(dwi.fit_series, key=lambda series: len(series.members))
+        weight = np.where(np.isin(np.arange(len(weight)), longest.members), weight, 0.0)
     if adc_bvals is None:
         return weight
     acquisition = dwi.acquisition

@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ivimkit.errors import FileFormatError, InputError
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.checksum import sha256
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.scan_loading import load
 from ivimkit.io.untrusted_files import reason_of
+from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["load_fitted_scan"]
 
-_READING = ("b_unit", "average", "tolerance")
-_CHOICE = ("bmin", "bmax", "bvals", "volumes")
+_READING = ("b_unit", "average", "tolerance", "echo_time")
+_CHOICE = ("bmin", "bmax", "bvals", "volumes", "where")
 
 
 def load_fitted_scan(
@@ -72,6 +75,7 @@ def load_fitted_scan(
             f"the scan has shape {dwi.shape}; expected {result.shape}, that of the maps. Name "
             "the scan of this result (--scan)"
         )
+    dwi = _with_variables_of(dwi, used)
     average = str(result.provenance.options.get("average", dwi.average))
     origin = str(result.provenance.options.get("mask_origin", ""))
     weights = result.provenance.options.get("weights")
@@ -79,10 +83,23 @@ def load_fitted_scan(
     return masked.with_weights(weights)
 
 
+def _with_variables_of(dwi: DWI, used: Acquisition) -> DWI:
+    """Return a scan with the variables that were fitted, where its own files say others.
+
+    A scan that was named instead of the source, or was read in Python, may come without its table.
+    """
+    own = dwi.acquisition.variables
+    if own.keys() == used.variables.keys() and all(
+        np.array_equal(own[name], used.variables[name]) for name in own
+    ):
+        return dwi
+    return dwi.with_variables(used.variables)
+
+
 def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str, Any]) -> DWI:
     """Load the scan that a result names, which must still be what it was."""
     files = _sources(result, "scan")
-    roles = {"scan", "bvecs"}
+    roles = {"scan", "bvecs", "variables", "sidecar"}
     if bvals is None:
         roles.add("bvals")
         bvals = next(iter(_sources(result, "bvals", needed=False)), None)
@@ -90,9 +107,10 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
         # Written out on the command line.
         bvals = result.provenance.options.get("scan", {}).get("bval")
     bvecs = next(iter(_sources(result, "bvecs", needed=False)), None)
+    variables = next(iter(_sources(result, "variables", needed=False)), None)
     stacked = (result.provenance.options.get("scan") or {}).get("stack", False)
     try:
-        dwi = load(files if stacked else files[0], bvals, bvecs, **reading)
+        dwi = load(files if stacked else files[0], bvals, bvecs, variables=variables, **reading)
     except InputError:
         # A file that was exchanged for something else need not be readable.
         _check_unchanged(result, roles, {})

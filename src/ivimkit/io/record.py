@@ -54,6 +54,7 @@ _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 def to_record(result: FitResult) -> dict[str, Any]:
     """Return what makes the object again, apart from its arrays."""
     model = result.model
+    further = result.acquisition.variables
     return {
         "model": model.name,
         "parameters": [_parameter(parameter) for parameter in model.parameters],
@@ -64,7 +65,8 @@ def to_record(result: FitResult) -> dict[str, Any]:
             "bvals": result.acquisition.bvals,
             "bvecs": result.acquisition.bvecs,
             "tolerance": result.acquisition.tolerance,
-            "labels": result.acquisition.labels,
+            "labels": result.acquisition.shell_numbers,
+            **({"variables": further} if further else {}),
         },
         "geometry": {
             "affine": result.geometry.affine,
@@ -128,7 +130,8 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def acquisition_of(record: Mapping[str, Any]) -> Acquisition:
     """Return the acquisition of a record."""
-    return Acquisition(**record["acquisition"])
+    known = dict(record["acquisition"])
+    return Acquisition(shell_numbers=known.pop("labels", None), **known)
 
 
 def geometry_of(record: Mapping[str, Any], header: bytes) -> Geometry:

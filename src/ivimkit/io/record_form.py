@@ -51,6 +51,7 @@ class _Acquisition(msgspec.Struct, forbid_unknown_fields=True):
     bvecs: list[Numbers] | None = None
     tolerance: float | None = None
     labels: list[int] | None = None
+    variables: dict[str, list[float | str]] | None = None
 
 
 class _Geometry(msgspec.Struct):
@@ -89,6 +90,8 @@ class _Scan(msgspec.Struct):
     bmax: float | None = None
     bvals: Numbers | None = None
     volumes: list[int] | None = None
+    where: str | None = None
+    echo_time: float | Numbers | None = None
     stack: bool = False
 
 

@@ -325,7 +325,7 @@ def _shell(scan: DWI) -> NDArray[np.intp]:
     if scan.average == "none":
         return np.arange(scan.acquisition.n_volumes)
     # Of a scan that was cut, the numbers have gaps.
-    return np.asarray(np.unique(scan.acquisition.labels, return_inverse=True)[1], dtype=np.intp)
+    return scan.acquisition.shell_of_volume
 
 
 def _weights(result: FitResult, scan: DWI) -> NDArray[np.float64]:

@@ -396,7 +396,7 @@ def _adc_limits(
         sigma = found if 0.0 < found < np.inf else None
     chosen = _adc_bvals(one.provenance.options)
     if chosen is not None:
-        weights = np.where(adc_weight(chosen, one.dwi) > 0, weights, 0)
+        weights = np.where(adc_weight(chosen, one.dwi, one.model) > 0, weights, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AcquisitionWarning)
         adc = fit(
@@ -418,7 +418,7 @@ def _joined(
     names = dict.fromkeys(name for part in parts for name in part.maps)
     nothing = np.full(1, np.nan)
     first = parts[0]
-    means = DWI([region.measured for region in regions], dwi.fit_bvals, average="none")
+    means = DWI([region.measured for region in regions], dwi.value_acquisition, average="none")
     provenance = first.provenance
     return replace(
         first,

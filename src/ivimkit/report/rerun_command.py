@@ -21,11 +21,17 @@ PLACEHOLDERS = {
     "scan": "dwi.nii.gz",
     "bvals": "dwi.bval",
     "bvecs": "dwi.bvec",
+    "variables": "dwi_volumes.tsv",
     "mask": "mask.nii.gz",
 }
 """Names of files in place of their own, which may contain that of a patient."""
 
-_FILE_OPTIONS = {"bvals": "--bval", "bvecs": "--bvec", "mask": "--mask"}
+_FILE_OPTIONS = {
+    "bvals": "--bval",
+    "bvecs": "--bvec",
+    "variables": "--variables",
+    "mask": "--mask",
+}
 # As `ivimkit.masks` says it.
 _MASK_FOUND = re.compile(r"auto \((\w+)\)")
 
@@ -135,6 +141,10 @@ def _volumes(result: FitResult) -> Iterator[str]:
         yield from ("--bvals", _numbers([b / factor for b in scan["bvals"]]))
     if scan.get("volumes") is not None:
         yield from ("--volumes", _numbers(scan["volumes"]))
+    if scan.get("where") is not None:
+        yield from ("--select", str(scan["where"]))
+    if scan.get("echo_time") is not None:
+        yield from ("--te", _times(scan["echo_time"]))
 
 
 def _b_factor(result: FitResult) -> float:
@@ -230,6 +240,10 @@ def _weights(result: FitResult) -> Iterator[str]:
 
 def _numbers(values: Sequence[float]) -> str:
     return ",".join(f"{float(value):.10g}" for value in values)
+
+
+def _times(value: float | Sequence[float]) -> str:
+    return _numbers([value] if isinstance(value, int | float) else value)
 
 
 def _word(value: object) -> str:

@@ -29,6 +29,7 @@ from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import GeometryWarning, InputError, NoiseError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.noise import ShellSignal, estimate, shell_signals
 from ivimkit.rounding import percent
 from ivimkit.scan.acquisition import Acquisition
@@ -116,7 +117,7 @@ class CheckReport:
             shown = tuple(replace(signal, sigma=math.nan) for signal in signals)
         self.screen.show(
             "",
-            _title("b-values"),
+            _title("Settings" if dwi.acquisition.variables else "b-values"),
             shell_table(shown),
             *map(partial(Text, style="dim"), noise_note(shown)),
             _noise(dwi, found),
@@ -148,7 +149,7 @@ def _why_not(
         if finding.is_hopeless:
             return InputError(str(finding))
     try:
-        dwi.acquisition.require(max(2, model.n_free), model.name)
+        require_identifiable(model, dwi.for_variables(model.variables).acquisition)
         method.check(model, dwi.acquisition)
     except InputError as error:
         return error
@@ -161,7 +162,8 @@ def _facts(dwi: DWI) -> Iterator[str]:
     size = " x ".join(f"{edge:.3g}" for edge in dwi.geometry.voxel_size)
     total = dwi.mask.size
     yield (f"{shape} voxels of {size} mm, {dwi.acquisition.n_volumes} volumes, {dwi.stored.dtype}")
-    roles = {"bvals": "b", "bvecs": "directions"}
+    further = ", ".join(dwi.acquisition.variables)
+    roles = {"bvals": "b", "bvecs": "directions", "variables": further, "sidecar": further}
     read = [(roles[s.role], s.path) for s in dwi.sources if s.role in roles]
     if read:
         yield ", ".join(f"{what} from {path}" for what, path in read)
@@ -235,6 +237,9 @@ def _findings(
         fast_pool=pools is None or pools.fast is not None,
     )
     yield from map(_warning, found)
+    left_out = unknown_to(model, acquisition)
+    if left_out is not None:
+        yield _warning(left_out)
     if not found and not faults:
         poor = _not_covered(acquisition, model)
         yield _ok(

@@ -22,11 +22,12 @@ from ivimkit.io.scan_loading import B_UNITS, numbers_of
 from ivimkit.scan import masks
 from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
+from ivimkit.scan.volume_selection import check_selection
 
 __all__ = ["ScanInput", "weight_list"]
 
 # What does not change how a scan is read is not kept to read it again.
-_NOT_KEPT = ("bval", "bvec", "mask", "strict", "weights")
+_NOT_KEPT = ("bval", "bvec", "variables", "te", "mask", "strict", "weights")
 
 
 def weight_list(text: str | None) -> list[float] | None:
@@ -56,6 +57,10 @@ class ScanInput:
     ----------
     bval, bvec : Path, optional
         Files that go with the scan.
+    variables : Path, optional
+        The table of other variables of the volumes.
+    te : str, optional
+        List of echo times, or one.
     mask : str or Path, optional
         What was given: ``"auto"`` and the like, or a file; of one scan, see `each`, its file.
     b_unit : str
@@ -70,6 +75,8 @@ class ScanInput:
         List of b-values to keep.
     volumes : str, optional
         List of volumes to keep.
+    where : str, optional
+        Condition on the variables of volumes to keep.
     strict : bool
         Refuse a scan whose volumes and b-values cannot both be right.
     weights : str, optional
@@ -78,6 +85,8 @@ class ScanInput:
 
     bval: Path | None = None
     bvec: Path | None = None
+    variables: Path | None = None
+    te: str | None = None
     mask: str | Path | None = None
     b_unit: str = "s/mm2"
     tolerance: float | None = None
@@ -86,6 +95,7 @@ class ScanInput:
     bmax: float | None = None
     bvals: str | None = None
     volumes: str | None = None
+    where: str | None = None
     strict: bool = False
     weights: str | None = None
 
@@ -95,6 +105,14 @@ class ScanInput:
         if self.bvals is None:
             return None
         return [self.in_s_mm2(b) for b in number_list(self.bvals, "--bvals")]
+
+    @property
+    def echo_time(self) -> float | list[float] | None:
+        """The echo times, ms: one for all volumes, or one each; None if they were not given."""
+        if self.te is None:
+            return None
+        times = number_list(self.te, "--te")
+        return times[0] if len(times) == 1 else times
 
     def in_s_mm2(self, b: float) -> float:
         """Convert a b-value of an option to s/mm^2."""
@@ -118,7 +136,9 @@ class ScanInput:
 
     def check(self) -> None:
         """Raise OptionError for a list that cannot be read, before any scan is."""
-        _ = self.kept_bvals, self.kept_volumes
+        _ = self.kept_bvals, self.kept_volumes, self.echo_time
+        if self.where is not None:
+            check_selection(self.where)
 
     @property
     def finds_mask(self) -> bool:
@@ -176,6 +196,8 @@ class ScanInput:
             self.bval,
             self.bvec,
             self.mask,
+            variables=self.variables,
+            echo_time=self.echo_time,
             b_unit=self.b_unit,
             average=self.average,
             tolerance=choice.pop("tolerance"),
@@ -194,6 +216,7 @@ class ScanInput:
     def to_dict(self) -> dict[str, Any]:
         """Return what is needed to read the scan again, besides the files; b in s/mm^2."""
         values = dataclasses.asdict(self) | self._choice()
+        values["echo_time"] = self.echo_time
         record = {name: value for name, value in values.items() if name not in _NOT_KEPT}
         written = numbers_of(self.bval)
         return {**record, "bval": written} if isinstance(written, list) else record
@@ -205,6 +228,7 @@ class ScanInput:
             **{name: None if b is None else self.in_s_mm2(b) for name, b in limits.items()},
             "bvals": self.kept_bvals,
             "volumes": self.kept_volumes,
+            "where": self.where,
         }
 
 
