@@ -18,6 +18,7 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.variables import points
 from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe
 
 __all__ = ["FitResult", "Provenance", "VoxelMaps"]
@@ -288,20 +289,21 @@ class FitResult:
         names = self.model.names
         return _Suffixed(self.maps, ("_bits",), names, "information on", "fit with method bayes")
 
-    def predict(self, bvals: ArrayLike) -> NDArray[np.float64]:
+    def predict(self, bvals: ArrayLike | Mapping[str, ArrayLike]) -> NDArray[np.float64]:
         """Return the fitted signal.
 
         Parameters
         ----------
-        bvals : array_like, shape (n_b,)
-            b-values in s/mm^2.
+        bvals : array_like, shape (n_b,), or mapping of str to array_like
+            b-values in s/mm^2; or a table with the variables of the model, like
+            ``{"b": [0, 800], "echo_time": 75}``, each with n_b values or one for all.
 
         Returns
         -------
         ndarray, shape (..., n_b)
             Signal, a.u.; NaN where a voxel has no fit.
         """
-        return evaluate(self.model, self.params, bvals)
+        return evaluate(self.model, self.params, points(self.model.variables, bvals))
 
     def reliable(self, name: str) -> NDArray[np.float64]:
         """Return a map with NaN also where the data do not determine it.

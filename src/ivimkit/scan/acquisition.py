@@ -275,15 +275,13 @@ class Acquisition:
     @property
     def shell_names(self) -> tuple[str, ...]:
         """Name of each shell: its b-value, and what else tells it from others of that b-value."""
-        return tuple(
-            f"{shell.b:g}"
-            + (
-                f" ({', '.join(variable_of(n).written(shell.variables[n]) for n in self.differing)})"
-                if self.differing
-                else ""
-            )
-            for shell in self.shells
-        )
+        return tuple(self._name(shell) for shell in self.shells)
+
+    def _name(self, shell: Shell) -> str:
+        if not self.differing:
+            return f"{shell.b:g}"
+        words = [variable_of(name).written(shell.variables[name]) for name in self.differing]
+        return f"{shell.b:g} ({', '.join(words)})"
 
     @property
     def columns(self) -> Columns:

@@ -102,21 +102,25 @@ B = Variable("b", "b", "s/mm^2", 0.0, 1e4)
 ECHO_TIME = Variable("echo_time", "TE", "ms", 1.0, 1000.0, 0.5)
 """Time from excitation to echo."""
 
-DIFFUSION_TIME = Variable("diffusion_time", "diffusion time", "ms", 1.0, 5000.0, 0.5, True)
+DIFFUSION_TIME = Variable(
+    "diffusion_time", "diffusion time", "ms", 1.0, 5000.0, 0.5, of_gradient=True
+)
 """Time during which diffusion is observed."""
 
 GRADIENT_DURATION = Variable(
-    "gradient_duration", "gradient duration", "ms", 0.1, 1000.0, 0.1, True
+    "gradient_duration", "gradient duration", "ms", 0.1, 1000.0, 0.1, of_gradient=True
 )
 """Duration of one diffusion gradient."""
 
-C = Variable("c", "c", "s/mm", 0.0, 100.0, 0.05, True)
+C = Variable("c", "c", "s/mm", 0.0, 100.0, 0.05, of_gradient=True)
 """First moment of the gradients in terms of phase per velocity; 0 where flow is compensated."""
 
 GRADIENT = Variable("gradient", "gradient", of_gradient=True, text=True)
 """The shape of the diffusion gradients, as a text like ``"bipolar"``."""
 
-DIRECTION = tuple(Variable(f"g{axis}", f"g{axis}", "", -1.0, 1.0, 0.02, True) for axis in "xyz")
+DIRECTION = tuple(
+    Variable(f"g{axis}", f"g{axis}", "", -1.0, 1.0, 0.02, of_gradient=True) for axis in "xyz"
+)
 """Components of the unit vector of the gradient direction; 0 0 0 where there is none."""
 
 KNOWN = {
