@@ -327,8 +327,8 @@ class Acquisition:
         values = self.values_of(name)
         if values.dtype.kind == "U":
             raise AcquisitionError(
-                f"the variable {name} of this scan is a text ({values[0]!r}), and a model needs "
-                "numbers of it. Select volumes by it, or give it numbers"
+                f"the variable {name} of this scan is a text ({str(values[0])!r}), and a model "
+                "needs numbers of it. Select volumes by it, or give it numbers"
             )
         return values
 
