@@ -14,7 +14,7 @@ from scipy.special import chdtrc, fdtrc, softmax
 
 from ivimkit import methods
 from ivimkit import models as registry
-from ivimkit.engine import Progress
+from ivimkit.engine import Progress, evaluate
 from ivimkit.errors import (
     AcquisitionError,
     AcquisitionWarning,
@@ -24,6 +24,7 @@ from ivimkit.errors import (
 )
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.fit import as_dwi, fit, sigma_values, warn_of_scan
 from ivimkit.fitting.identifiability import n_distinct_settings, require_identifiable
 from ivimkit.fitting.result import FitResult, VoxelMaps
@@ -467,6 +468,14 @@ def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str |
     )
 
 
+def _highest_signal(result: FitResult, used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the fitted signal at the lowest b-value that was used, shape (...), a.u."""
+    assert result.dwi is not None
+    x = fitted_x(result.model.variables, result.dwi)[..., used]
+    first = int(np.argmin(np.asarray(result.provenance.bvals)[used]))
+    return evaluate(result.model, result.params, x[..., first : first + 1])[..., 0]
+
+
 def _check_nested(models: Sequence[SignalModel]) -> None:
     """Raise unless each model is a special case of the next richer one."""
     order = sorted(models, key=lambda model: model.n_free)
@@ -558,9 +567,7 @@ def _judge(
         cost = np.stack([r.maps["cost"][fair] for r in fits])
         variance = None
         if sigma is None:
-            lowest = fits[0].predict([min(np.asarray(fits[0].provenance.bvals)[counts > 0])])[
-                ..., 0
-            ][fair]
+            lowest = _highest_signal(fits[0], counts > 0.0)[fair]
             cost = np.maximum(cost, counts.sum() * (_LEAST_NOISE * lowest) ** 2)
         else:
             variance = np.broadcast_to(sigma_values(sigma), fair.shape)[fair] ** 2

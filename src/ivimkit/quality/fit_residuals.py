@@ -12,6 +12,7 @@ from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.decay_curves import fitted_x, with_b
 from ivimkit.quality.fitted_scan_of import scan_of
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.voxel_reader import VoxelReader
@@ -44,6 +45,10 @@ class Residuals:
     ----------
     bvals : ndarray, shape (n_b,)
         b-value of each value that was fitted, s/mm^2.
+    names : tuple of str
+        Name of each: its b-value, and what else tells it from others of that b-value.
+    x : ndarray, shape (n_b,) or (n_variables, n_b)
+        Variables of the model at each, as `ivimkit.fitting.decay_curves.fitted_x` has them.
     counts : ndarray, shape (n_b,)
         Number of volumes behind each.
     weights : ndarray, shape (n_b,)
@@ -84,6 +89,8 @@ class Residuals:
     """
 
     bvals: NDArray[np.float64]
+    names: tuple[str, ...] = field(repr=False)
+    x: NDArray[np.float64] = field(repr=False)
     counts: NDArray[np.float64]
     weights: NDArray[np.float64] = field(repr=False)
     mean: NDArray[np.float64]
@@ -194,9 +201,10 @@ class _Curves:
     """Fitted curves of some voxels: signal and slope over b, and S0."""
 
     def __init__(self, result: FitResult, params: NDArray[np.float64], scan: DWI) -> None:
-        b = scan.fit_bvals
-        steps = np.concatenate([b, b + _STEP, [0.0]])
-        values = evaluate(result.model, params, steps)
+        b, variables = scan.fit_bvals, result.model.variables
+        x = fitted_x(variables, scan)
+        further = (with_b(x, variables, b + _STEP), with_b(x[..., :1], variables, 0.0))
+        values = evaluate(result.model, params, np.concatenate([x, *further], axis=-1))
         self.signal = values[:, : b.size]
         self.slope = (values[:, b.size : -1] - self.signal) / _STEP
         self.S0 = values[:, -1]
@@ -265,6 +273,8 @@ def _finish(
     variance = sums.squares.sum(axis=0) / n - mean**2
     return Residuals(
         bvals=scan.fit_bvals,
+        names=scan.fit_names,
+        x=fitted_x(result.model.variables, scan),
         counts=scan.fit_averages,
         weights=weights,
         mean=100 * mean / mean_S0,

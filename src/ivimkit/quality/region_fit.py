@@ -13,10 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import models
 from ivimkit import uncertainty as estimators
+from ivimkit.engine import evaluate
 from ivimkit.errors import AcquisitionWarning, OptionError, ShapeError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.fit import adc_weight, fit
 from ivimkit.fitting.result import FitResult
 from ivimkit.methods._posterior import PosteriorMethod
@@ -306,7 +308,9 @@ def _misfit(
     weight = np.asarray(result.provenance.counts)
     used = weight > 0.0
     measured = np.array([region.measured for region in regions])[:, used]
-    curve = found.predict(np.asarray(result.provenance.bvals)[used])
+    assert found.dwi is not None
+    x = fitted_x(found.model.variables, found.dwi)[..., used]
+    curve = evaluate(found.model, found.params, x)
     total = float(weight.sum())
     cost = (weight[used] * (measured - curve) ** 2).sum(axis=1)
     about = measured - (weight[used] * measured).sum(axis=1, keepdims=True) / total

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.fitting.decay_curves import with_b
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.quality.fit_residuals import Residuals
 from ivimkit.quality.residual_faults import Faults, relative_signal
@@ -93,21 +94,23 @@ def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
 
 def _wrong_b(residuals: Residuals, known: Faults, fault: tuple[int, float]) -> Finding:
     number, size = fault
-    b = residuals.bvals[number]
+    name = residuals.names[number]
     _, slices = known.slices_with(number, size)
     where = f" in {slices}" if slices else ""
     dense = np.linspace(0.0, 1.5 * residuals.bvals.max(), 600)
-    decay = relative_signal(residuals, dense)
+    # The same setting, at any b.
+    own = np.repeat(residuals.x[..., number : number + 1], dense.size, axis=-1)
+    decay = relative_signal(residuals, with_b(own, residuals.model.variables, dense))
     target = known.signal[number] + size / 100
     as_if = ""
     if decay.min() < target <= decay.max():
         as_if = f", as if b were {np.interp(-target, -decay, dense):.0f}"
     return Finding(
         "b-value",
-        f"b = {b:g} lies {abs(size):.1f} % of S0 {_side(size)} the fit of the others{where}"
+        f"b = {name} lies {abs(size):.1f} % of S0 {_side(size)} the fit of the others{where}"
         f"{as_if}.",
         "Check the b-values and the calibration of the gradients, and look at the volumes of this "
-        f"b-value for artefacts. Leave b = {b:g} out to see what it does to the maps.",
+        f"b-value for artefacts. Leave b = {name} out to see what it does to the maps.",
         (number,),
     )
 
@@ -172,8 +175,10 @@ def _shells(residuals: Residuals, volumes: list[int]) -> tuple[int, ...]:
 
 
 def _volume_names(residuals: Residuals, numbers: list[int]) -> str:
-    b = residuals.bvals[residuals.shell]
-    names = [f"{residuals.volumes[k]} (b = {b[k]:g})" for k in numbers[:_MOST_NAMES]]
+    names = [
+        f"{residuals.volumes[k]} (b = {residuals.names[residuals.shell[k]]})"
+        for k in numbers[:_MOST_NAMES]
+    ]
     more = len(numbers) - len(names)
     names += [f"{more} more"] if more else []
     return f"volume{'s' if len(numbers) > 1 else ''} {', '.join(names)}"
@@ -190,7 +195,7 @@ def _misfit(residuals: Residuals) -> list[Finding]:
         return []
     low, high = int(residuals.mean.argmin()), int(residuals.mean.argmax())
     parts = [
-        f"{residuals.mean[k]:+.1f} % of S0 at b = {residuals.bvals[k]:g}".replace("-", "−")
+        f"{residuals.mean[k]:+.1f} % of S0 at b = {residuals.names[k]}".replace("-", "−")
         for k in (low, high)
     ]
     reach = f"The mean residual reaches from {parts[0]} to {parts[1]}"

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +127,7 @@ def _volumes(result: FitResult) -> Iterator[str]:
         yield from ("--average", average)
     if scan is None:
         # Fitted from Python, where a scan may have been cut before.
-        yield from ("--bvals", _numbers(result.acquisition.shell_bvals.tolist()))
+        yield from ("--bvals", _numbers(dict.fromkeys(result.acquisition.shell_bvals.tolist())))
         return
     if scan.get("b_unit", "s/mm2") != "s/mm2":
         yield from ("--b-unit", str(scan["b_unit"]))
@@ -238,7 +238,7 @@ def _weights(result: FitResult) -> Iterator[str]:
         yield from ("--adc-bvalues", _numbers([b / factor for b in options["adc_bvals"]]))
 
 
-def _numbers(values: Sequence[float]) -> str:
+def _numbers(values: Iterable[float]) -> str:
     return ",".join(f"{float(value):.10g}" for value in values)
 
 

@@ -260,6 +260,21 @@ class DWI:
         return self._with(acquisition=self.acquisition.with_variables(variables))
 
     @property
+    def fit_names(self) -> tuple[str, ...]:
+        """Name of each value that is fitted: its b-value, and what else tells it from others."""
+        names = self.acquisition.shell_names
+        if self.average == "none":
+            tails = [name.partition(" ")[1:] for name in names]
+            own = zip(self.acquisition.bvals, self.acquisition.shell_of_volume, strict=True)
+            return tuple(f"{b:g}{''.join(tails[shell])}" for b, shell in own)
+        if self.weights is None:
+            return names
+        tails = [name.partition(" ")[1:] for name in names]
+        return tuple(
+            f"{b:g}{''.join(tail)}" for b, tail in zip(self.fit_bvals, tails, strict=True)
+        )
+
+    @property
     def fit_series(self) -> tuple[Series, ...]:
         """The series of the acquisition, with the positions of the values that are fitted."""
         series = self.acquisition.series
@@ -545,7 +560,23 @@ class DWI:
         ndarray, shape (...)
             Signal, a.u.
         """
-        shell = min(self.acquisition.shells, key=lambda shell: abs(shell.b - b))
+        shells = self.acquisition.shells
+        return self.shell_image(min(range(len(shells)), key=lambda k: abs(shells[k].b - b)))
+
+    def shell_image(self, number: int) -> NDArray[np.float64]:
+        """Return the averaged image of a shell by its position, also outside the mask.
+
+        Parameters
+        ----------
+        number : int
+            Position among the shells of the acquisition.
+
+        Returns
+        -------
+        ndarray, shape (...)
+            Signal, a.u.
+        """
+        shell = self.acquisition.shells[number]
         reader = VoxelReader(self.stored, _everywhere(self.shape), [self._column(shell)])
         values = np.empty((reader.n_voxels, 1))
         reader.read(0, reader.n_voxels, values)

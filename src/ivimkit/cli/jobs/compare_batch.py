@@ -265,8 +265,8 @@ class _Job:
         note = self.batch.screen.note
         shape = " x ".join(map(str, dwi.shape))
         note(f"loaded: {shape} voxels, {dwi.n_voxels} of them to fit")
-        pairs = zip(dwi.fit_bvals, dwi.fit_counts, strict=True)
-        note("b (volumes): " + ", ".join(f"{b:g} ({count:g})" for b, count in pairs))
+        pairs = zip(dwi.fit_names, dwi.fit_counts, strict=True)
+        note("b (volumes): " + ", ".join(f"{name} ({count:g})" for name, count in pairs))
         options = ", ".join(f"{name}={value}" for name, value in self.method.options().items())
         note(f"method {self.method.name}: {options or 'no options'}")
 

@@ -247,8 +247,8 @@ class _Job:
         note(f"loaded in {seconds:.2f} s: {shape} voxels, {dwi.n_voxels} of them to fit")
         if dwi.mask_origin:
             note(f"mask: {dwi.mask_origin}")
-        pairs = zip(dwi.fit_bvals, dwi.fit_counts, strict=True)
-        note("b (volumes): " + ", ".join(f"{b:g} ({count:g})" for b, count in pairs))
+        pairs = zip(dwi.fit_names, dwi.fit_counts, strict=True)
+        note("b (volumes): " + ", ".join(f"{name} ({count:g})" for name, count in pairs))
         note(f"model {model.name}: {model.equation}")
         for p in model.parameters:
             note(f"  {p.name}: {p.lower:g} to {p.upper:g} {p.unit}, start {p.start:g}")

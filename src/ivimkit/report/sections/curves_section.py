@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 
-from ivimkit.engine import evaluate
 from ivimkit.figures.example_panels import example_panels
 from ivimkit.figures.picture import Picture
 from ivimkit.figures.region_curves import RegionCurve, region_curves
+from ivimkit.fitting.decay_curves import decay_curves
 from ivimkit.fitting.result import FitResult
 from ivimkit.quality.example_voxels import example_voxels
 from ivimkit.report.report_subject import Side, Subject
@@ -67,8 +66,9 @@ def _means(labels: Labels, fits: FitResult) -> Sequence[RegionCurve]:
                 bvals=fits.dwi.fit_bvals,
                 mean=signal,
                 sd=np.full(signal.shape, np.nan),
-                predict=partial(evaluate, fits.model, params),
+                predict=None,
                 n=int(numbers[name]),
+                curves=decay_curves(fits.model, params, fits.dwi),
             )
         )
     return found
