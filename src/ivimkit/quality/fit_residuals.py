@@ -86,6 +86,8 @@ class Residuals:
         Parameters of voxels spread over those used.
     method : FitMethod, optional
         The method of the fit.
+    unknown : tuple of str
+        Variables that differ between the volumes and of which the model does not know.
     """
 
     bvals: NDArray[np.float64]
@@ -110,6 +112,7 @@ class Residuals:
     model: SignalModel = field(repr=False)
     examples: NDArray[np.float64] = field(repr=False)
     method: FitMethod | None = field(default=None, repr=False)
+    unknown: tuple[str, ...] = ()
 
 
 def residuals(
@@ -293,6 +296,9 @@ def _finish(
         n_fitted=n_fitted,
         model=result.model,
         method=result.method,
+        unknown=tuple(
+            name for name in scan.acquisition.varying if name not in result.model.variables
+        ),
         examples=params[:: -(-n // _EXAMPLES)],
     )
 

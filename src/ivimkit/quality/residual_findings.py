@@ -79,6 +79,8 @@ def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
     >>> [finding.kind for finding in found], found[0].sentence[:7]
     (['b-value'], 'b = 450')
     """
+    if residuals.unknown:
+        return (_not_known(residuals),)
     known, scatter = Faults(residuals), Scatter(residuals)
     # A volume that moved shifts its b-value, too, and to move is what explains both.
     moved = {int(residuals.shell[number]) for number in scatter.moved}
@@ -90,6 +92,17 @@ def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
         found += [_shifted(residuals, number) for number in scatter.shifted]
     found += [_slice(residuals, *place) for place in scatter.places]
     return tuple(found) or tuple(_misfit(residuals))
+
+
+def _not_known(residuals: Residuals) -> Finding:
+    """Say why these residuals tell of no fault: they show what the model leaves out."""
+    listed = " and ".join(residuals.unknown)
+    return Finding(
+        "model",
+        f"The volumes differ in {listed}, of which model {residuals.model.name} does not know: "
+        "the residuals show that, and cannot show faults of single volumes.",
+        f"Select volumes of one {residuals.unknown[0]} (--select), or use a model of it.",
+    )
 
 
 def _wrong_b(residuals: Residuals, known: Faults, fault: tuple[int, float]) -> Finding:
