@@ -127,15 +127,16 @@ def _draw_signal(
 ) -> None:
     b, volumes = dwi.acquisition.bvals, np.asarray(dwi.stored[index], np.float64)[dwi.volumes]
     averaged = len(dwi.fit_bvals) < len(b)
-    axes.plot(
-        b,
-        volumes,
-        "o",
-        color="0.65" if averaged else "black",
-        markersize=3 if averaged else 5,
-        label="measured volumes" if averaged else "measured",
-    )
     first = next(iter(curves.values()))
+    if averaged or len(first) == 1:
+        axes.plot(
+            b,
+            volumes,
+            "o",
+            color="0.65" if averaged else "black",
+            markersize=3 if averaged else 5,
+            label="measured volumes" if averaged else "measured",
+        )
     if len(first) > 1:
         draw_series(axes, dwi.fit_bvals, averages_of(dwi, index), first, size=5)
     elif averaged:
@@ -146,8 +147,10 @@ def _draw_signal(
         # A model of b alone has one curve for all series.
         for place, curve in enumerate(own[:1] if own[0].is_same_as_others else own):
             if curve.is_line:
-                if not curve.is_same_as_others and len(own) > 1:
-                    style["color"] = series_colour(place)
+                if len(own) > 1:
+                    # Colours are those of the settings; dashes tell fits apart.
+                    same = curve.is_same_as_others
+                    style["color"] = "0.2" if same else series_colour(place)
                 axes.plot(dense, curve(dense), label="" if place else name, **style)
     axes.set_xlabel("b (s/mm²)")
     axes.set_ylabel("signal (a.u.)")

@@ -85,7 +85,7 @@ def test_the_plot_of_a_voxel(dwi, relaxing):
     known = replace(result, maps={**dict(result.maps), **maps}, model=relaxing)
     linear = ik.report.voxel_plot(dwi, {"known": known}, (0,)).axes[0]
     legend = [text.get_text() for text in linear.get_legend().get_texts()]
-    assert legend == ["measured", "TE 60 ms", "TE 90 ms", "known"]
+    assert legend == ["TE 60 ms", "TE 90 ms", "known"]
     drawn = [line for line in linear.lines if line.get_linestyle() == "-"]
     assert len(drawn) == 2
 
