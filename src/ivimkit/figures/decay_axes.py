@@ -13,8 +13,16 @@ from numpy.typing import NDArray
 
 from ivimkit.figures.figure_page import MARGIN, Page, fitted_size
 from ivimkit.figures.plain_text import plain
+from ivimkit.fitting.decay_curves import DecayCurve, fitted_values
 
-__all__ = ["Decay", "decay_panels", "make_logarithmic"]
+__all__ = [
+    "Decay",
+    "decay_panels",
+    "draw_curves",
+    "draw_series",
+    "make_logarithmic",
+    "series_colour",
+]
 
 _WIDTH, _HEIGHT, _RESIDUALS = 2.6, 1.75, 0.65
 """Of the axes, inches; so are the distances between them."""
@@ -25,6 +33,10 @@ _TICK = 7
 """Points."""
 
 _FIT = "#0072B2"
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_MARKERS = "osD^vP"
+_LEGEND = 6
+"""Points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +57,9 @@ class Decay:
         Drawn as bars, a.u.; none where it is NaN.
     note : str
         Written into the upper right corner.
+    curves : sequence of DecayCurve
+        The series of the values, where they differ in more than b: each has its colour and, if
+        the model knows of the difference, its own curve in place of `predict`.
     """
 
     name: str
@@ -53,6 +68,22 @@ class Decay:
     predict: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None
     sd: NDArray[np.float64] | None = None
     note: str = ""
+    curves: Sequence[DecayCurve] = ()
+
+    @property
+    def curve(self) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
+        """The one curve of all values; None if there is none."""
+        if len(self.curves) == 1 and self.curves[0].is_line:
+            return self.curves[0]
+        return self.predict
+
+    @property
+    def fitted(self) -> NDArray[np.float64]:
+        """The fitted signal at each value, shape (n_b,), a.u."""
+        if not self.curves:
+            assert self.predict is not None
+            return self.predict(self.bvals)
+        return fitted_values(self.curves, self.bvals.size)
 
 
 def make_logarithmic(axes: Axes) -> None:
@@ -113,8 +144,74 @@ def decay_panels(decays: Sequence[Decay], title: str = "") -> Figure:
     return page.figure
 
 
+def draw_series(
+    axes: Axes,
+    bvals: NDArray[np.float64],
+    values: NDArray[np.float64],
+    curves: Sequence[DecayCurve],
+    *,
+    size: float,
+) -> None:
+    """Draw values over b, those of each series in its own colour and marker.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where.
+    bvals, values : ndarray, shape (n_b,)
+        b-values in s/mm^2, and signals or residuals, a.u.
+    curves : sequence of DecayCurve
+        The series.
+    size : float
+        Of the markers, points.
+    """
+    for number, curve in enumerate(curves):
+        own = list(curve.series.members)
+        axes.plot(
+            bvals[own],
+            values[own],
+            _MARKERS[number % len(_MARKERS)],
+            color=series_colour(number),
+            markersize=size,
+            label=curve.series.text,
+        )
+
+
+def draw_curves(axes: Axes, curves: Sequence[DecayCurve], highest: float, *, width: float) -> None:
+    """Draw one curve per series, or one for all if the model knows of b alone.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where.
+    curves : sequence of DecayCurve
+        The series.
+    highest : float
+        b-value up to which, s/mm^2.
+    width : float
+        Of the lines, points.
+    """
+    dense = np.linspace(0.0, highest, 300)
+    if curves[0].is_same_as_others:
+        axes.plot(dense, curves[0](dense), color="0.2", linewidth=width, label="fit")
+        return
+    for number, curve in enumerate(curves):
+        # Of directions there is no curve: each value has its own.
+        if curve.is_line:
+            axes.plot(dense, curve(dense), color=series_colour(number), linewidth=width)
+
+
+def series_colour(number: int) -> str:
+    """Return the colour of a series of settings."""
+    return _COLOURS[number % len(_COLOURS)]
+
+
 def _draw_signal(axes: Axes, decay: Decay) -> None:
-    axes.plot(decay.bvals, decay.signal, "ko", markersize=3.5, label="measured")
+    several = len(decay.curves) > 1
+    if several:
+        draw_series(axes, decay.bvals, decay.signal, decay.curves, size=3.5)
+    else:
+        axes.plot(decay.bvals, decay.signal, "ko", markersize=3.5, label="measured")
     if decay.sd is not None and np.isfinite(decay.sd).any():
         # A bar that reaches 0 has no end on a logarithmic axis.
         down = np.minimum(decay.sd, 0.999 * np.maximum(decay.signal, 0.0))
@@ -127,9 +224,12 @@ def _draw_signal(axes: Axes, decay: Decay) -> None:
             elinewidth=0.8,
             capsize=1.5,
         )
-    if decay.predict is not None:
+    if several:
+        draw_curves(axes, decay.curves, decay.bvals.max(), width=1.4)
+        axes.legend(fontsize=_LEGEND, frameon=False, loc="lower left", handlelength=1.2)
+    elif decay.curve is not None:
         dense = np.linspace(0.0, decay.bvals.max(), 300)
-        axes.plot(dense, decay.predict(dense), color=_FIT, linewidth=1.4, label="fit")
+        axes.plot(dense, decay.curve(dense), color=_FIT, linewidth=1.4, label="fit")
     make_logarithmic(axes)
     # A decay bends upwards: the upper right is free, unless it is no decay.
     axes.text(
@@ -147,10 +247,13 @@ def _draw_signal(axes: Axes, decay: Decay) -> None:
 
 def _draw_residuals(axes: Axes, decay: Decay) -> None:
     axes.axhline(0.0, color="0.4", linewidth=0.8)
-    if decay.predict is None:
+    if decay.predict is None and not decay.curves:
         return
-    left = decay.signal - decay.predict(decay.bvals)
-    axes.vlines(decay.bvals, 0.0, left, color=_FIT, linewidth=1.0)
-    axes.plot(decay.bvals, left, "o", color=_FIT, markersize=3, label="measured - fit")
+    left = decay.signal - decay.fitted
+    if len(decay.curves) > 1:
+        draw_series(axes, decay.bvals, left, decay.curves, size=3)
+    else:
+        axes.vlines(decay.bvals, 0.0, left, color=_FIT, linewidth=1.0)
+        axes.plot(decay.bvals, left, "o", color=_FIT, markersize=3, label="measured - fit")
     largest = float(np.abs(left[np.isfinite(left)]).max(initial=0.0)) or 1.0
     axes.set_ylim(-1.25 * largest, 1.25 * largest)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ivimkit.engine import curve
 from ivimkit.errors import OptionError
 from ivimkit.figures.decay_axes import Decay, decay_panels
 from ivimkit.figures.map_style import how_to_show
 from ivimkit.figures.voxel_plot import averages_of, checked_voxel
+from ivimkit.fitting.decay_curves import decay_curves
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.dwi import DWI
 
@@ -77,8 +76,9 @@ def example_panels(
             name=f"{label} ({', '.join(map(str, index))})",
             bvals=scan.fit_bvals,
             signal=averages_of(scan, index),
-            predict=partial(
-                curve, result.model, [values[label][name] for name in result.model.names]
+            predict=None,
+            curves=decay_curves(
+                result.model, [values[label][name] for name in result.model.names], scan
             ),
             note=_note(result, values[label]),
         )

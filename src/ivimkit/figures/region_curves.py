@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.figures.decay_axes import Decay, decay_panels
+from ivimkit.fitting.decay_curves import DecayCurve
 from ivimkit.rounding import thousands
 
 __all__ = ["RegionCurve", "region_curves"]
@@ -34,6 +35,8 @@ class RegionCurve:
         From b-values to the signal fitted to the mean, a.u.; None if there is no fit.
     n : int
         Number of voxels.
+    curves : sequence of DecayCurve
+        The series of the values, where these differ in more than b; in place of `predict`.
     """
 
     name: str
@@ -42,6 +45,7 @@ class RegionCurve:
     sd: NDArray[np.float64]
     predict: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None
     n: int
+    curves: Sequence[DecayCurve] = ()
 
 
 def region_curves(curves: Sequence[RegionCurve], *, title: str | None = None) -> Figure:
@@ -79,7 +83,15 @@ def region_curves(curves: Sequence[RegionCurve], *, title: str | None = None) ->
     if not curves:
         raise OptionError("there is no region to draw; expected at least one")
     decays = [
-        Decay(one.name, one.bvals, one.mean, one.predict, one.sd, f"n = {thousands(one.n)}")
+        Decay(
+            one.name,
+            one.bvals,
+            one.mean,
+            one.predict,
+            one.sd,
+            f"n = {thousands(one.n)}",
+            one.curves,
+        )
         for one in curves
     ]
     return decay_panels(decays, title or "")

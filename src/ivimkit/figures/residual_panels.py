@@ -78,7 +78,10 @@ def residual_panels(
     bottom = below + (_GAP + height if several else 0.0)
     heading = _heading(residuals) if title is None else title
     right = _BAR_GAP + _BAR + _BAR_TEXT if several else MARGIN
-    page = Page(_LEFT + _WIDTH + right, bottom + _BELOW, heading)
+    space = _BELOW
+    if _is_upright(residuals):
+        space += max(text_width(name, _TICK) for name in residuals.names)
+    page = Page(_LEFT + _WIDTH + right, bottom + space, heading)
     panels = [page.place(_LEFT, _TOP, _WIDTH, _MEAN)]
     _draw_means(panels[0], residuals, named)
     panels.append(page.place(_LEFT, _TOP + _MEAN + _GAP, _WIDTH, _SD))
@@ -103,11 +106,18 @@ def _heading(residuals: Residuals) -> str:
 
 def _name_bvals(axes: Axes, residuals: Residuals) -> None:
     """Write the b-values below their places: all, or as many as there is room for."""
-    names = [f"{b:g}" for b in residuals.bvals]
-    widest = max(text_width(name, _TICK) for name in names) + 0.08
-    step = int(np.ceil(widest * len(names) / _WIDTH))
+    names = residuals.names
+    upright = _is_upright(residuals)
+    widest = _TICK / 72 if upright else max(text_width(name, _TICK) for name in names)
+    step = int(np.ceil((widest + 0.08) * len(names) / _WIDTH))
     places = np.arange(0, len(names), step)
-    axes.set_xticks(places, [names[k] for k in places])
+    rotation = 90 if upright else 0
+    axes.set_xticks(places, [names[k] for k in places], rotation=rotation)
+
+
+def _is_upright(residuals: Residuals) -> bool:
+    """Whether names of settings are too long to stand beside each other."""
+    return any("(" in name for name in residuals.names)
 
 
 def _draw_means(axes: Axes, residuals: Residuals, findings: Sequence[Finding]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from ivimkit.engine import curve
 from ivimkit.errors import OptionError
-from ivimkit.figures.decay_axes import make_logarithmic
+from ivimkit.figures.decay_axes import draw_series, make_logarithmic, series_colour
 from ivimkit.figures.figure_page import broken_lines
 from ivimkit.figures.map_style import how_to_show
 from ivimkit.figures.plain_text import PlainFigure, plain_keys
+from ivimkit.fitting.decay_curves import DecayCurve, decay_curves, fitted_values
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.dwi import DWI
 
@@ -30,7 +29,7 @@ _STYLES = (
     {"color": "#009E73", "linestyle": "-.", "marker": "^"},
     {"color": "#CC79A7", "linestyle": ":", "marker": "D"},
 )
-_Curve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+_Curves = Sequence[DecayCurve]
 
 _TEXT_WIDTH = 9.0
 """Of the sentences below the table, inches."""
@@ -79,7 +78,7 @@ def voxel_plot(
         for label, fit in fits.items()
     }
     curves = {
-        label: partial(curve, fit.model, [values[label][name] for name in fit.model.names])
+        label: decay_curves(fit.model, [values[label][name] for name in fit.model.names], dwi)
         for label, fit in fits.items()
         if fit.model.has_equation
     }
@@ -123,39 +122,52 @@ def _style(number: int) -> dict[str, Any]:
 
 
 def _draw_signal(
-    axes: Axes, dwi: DWI, index: tuple[int, ...], curves: Mapping[str, _Curve]
+    axes: Axes, dwi: DWI, index: tuple[int, ...], curves: Mapping[str, _Curves]
 ) -> None:
     b, volumes = dwi.acquisition.bvals, np.asarray(dwi.stored[index], np.float64)[dwi.volumes]
     averaged = len(dwi.fit_bvals) < len(b)
-    axes.plot(
-        b,
-        volumes,
-        "o",
-        color="0.65" if averaged else "black",
-        markersize=3 if averaged else 5,
-        label="measured volumes" if averaged else "measured",
-    )
-    if averaged:
+    first = next(iter(curves.values()))
+    if averaged or len(first) == 1:
+        axes.plot(
+            b,
+            volumes,
+            "o",
+            color="0.65" if averaged else "black",
+            markersize=3 if averaged else 5,
+            label="measured volumes" if averaged else "measured",
+        )
+    if len(first) > 1:
+        draw_series(axes, dwi.fit_bvals, averages_of(dwi, index), first, size=5)
+    elif averaged:
         axes.plot(dwi.fit_bvals, averages_of(dwi, index), "ko", markersize=5, label="average")
     dense = np.linspace(0.0, b.max(), 400)
-    for number, (name, predict) in enumerate(curves.items()):
+    for number, (name, own) in enumerate(curves.items()):
         style = {**_style(number), "marker": ""}
-        axes.plot(dense, predict(dense), label=name, **style)
+        # A model of b alone has one curve for all series.
+        for place, curve in enumerate(own[:1] if own[0].is_same_as_others else own):
+            if curve.is_line:
+                if len(own) > 1:
+                    # Colours are those of the settings; dashes tell fits apart.
+                    same = curve.is_same_as_others
+                    style["color"] = "0.2" if same else series_colour(place)
+                axes.plot(dense, curve(dense), label="" if place else name, **style)
     axes.set_xlabel("b (s/mm²)")
     axes.set_ylabel("signal (a.u.)")
     axes.grid(alpha=0.25)
 
 
 def _draw_residuals(
-    axes: Axes, dwi: DWI, index: tuple[int, ...], curves: Mapping[str, _Curve]
+    axes: Axes, dwi: DWI, index: tuple[int, ...], curves: Mapping[str, _Curves]
 ) -> None:
     b, measured = dwi.fit_bvals, averages_of(dwi, index)
     axes.axhline(0.0, color="0.4", linewidth=0.8)
-    for number, (name, predict) in enumerate(curves.items()):
+    for number, (name, own) in enumerate(curves.items()):
         # Open markers of growing size: where fits agree, all of them stay visible.
         style = {**_style(number), "linewidth": 0.8, "markersize": 4 + 3 * number}
         style["markerfacecolor"] = "none" if number else style["color"]
-        axes.plot(b, measured - predict(b), label=name, **style)
+        if len(own) > 1:
+            style["linestyle"] = ""
+        axes.plot(b, measured - fitted_values(own, b.size), label=name, **style)
     axes.set_xlabel("b (s/mm²)")
     axes.set_ylabel("measured - fit\n(a.u.)")
     axes.grid(alpha=0.25)

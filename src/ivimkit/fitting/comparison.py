@@ -15,7 +15,7 @@ from scipy.special import chdtrc, fdtrc, softmax
 
 from ivimkit import methods
 from ivimkit import models as registry
-from ivimkit.engine import Progress
+from ivimkit.engine import Progress, evaluate
 from ivimkit.errors import (
     AcquisitionError,
     AcquisitionWarning,
@@ -25,7 +25,9 @@ from ivimkit.errors import (
 )
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.fit import as_dwi, fit, fit_with, warn_of_scan
+from ivimkit.fitting.identifiability import n_distinct_settings, require_identifiable
 from ivimkit.fitting.result import FitResult, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, ScanReading, sigma_values
 from ivimkit.fitting.training import LEAST_VOXELS, variance_distribution
@@ -487,9 +489,16 @@ def _carried(
 
 def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str | None:
     """Say in what way there are too few b-values for a model; None if there are enough."""
-    n, distinct = int(np.count_nonzero(dwi.fit_counts)), dwi.fit_acquisition.n_distinct
-    if distinct < max(model.n_free, 2):
-        return f"{distinct} distinct b-values cannot carry its {model.n_free} free parameters"
+    n = int(np.count_nonzero(dwi.fit_counts))
+    try:
+        acquisition = dwi.for_variables(model.variables).fit_acquisition
+        distinct = n_distinct_settings(model, acquisition)
+        if distinct < max(model.n_free, 2):
+            what = "b-values" if model.variables == ("b",) else "settings"
+            return f"{distinct} distinct {what} cannot carry its {model.n_free} free parameters"
+        require_identifiable(model, acquisition)
+    except AcquisitionError as error:
+        return str(error)
     if known or criterion == "evidence":
         return None
     needed = model.n_free + (3 if criterion == "aicc" else 1)
@@ -499,6 +508,14 @@ def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str |
         f"{n} values leave no room for criterion {criterion} with its {model.n_free} free "
         f"parameters and an unknown noise, which needs {needed}; give sigma"
     )
+
+
+def _highest_signal(result: FitResult, used: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the fitted signal at the lowest b-value that was used, shape (...), a.u."""
+    assert result.dwi is not None
+    x = fitted_x(result.model.variables, result.dwi)[..., used]
+    first = int(np.argmin(np.asarray(result.provenance.bvals)[used]))
+    return evaluate(result.model, result.params, x[..., first : first + 1])[..., 0]
 
 
 def _check_nested(models: Sequence[SignalModel]) -> None:
@@ -598,9 +615,7 @@ def _judge(
         cost = np.stack([r.maps["cost"][fair] for r in fits])
         variance = None
         if sigma is None:
-            lowest = fits[0].predict([min(np.asarray(fits[0].provenance.bvals)[counts > 0])])[
-                ..., 0
-            ][fair]
+            lowest = _highest_signal(fits[0], counts > 0.0)[fair]
             cost = np.maximum(cost, counts.sum() * (_LEAST_NOISE * lowest) ** 2)
         else:
             variance = np.broadcast_to(sigma_values(sigma), fair.shape)[fair] ** 2

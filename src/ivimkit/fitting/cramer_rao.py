@@ -16,6 +16,7 @@ from ivimkit.engine import evaluate, gradients
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.noise.noise_kinds import check_noise_kind
+from ivimkit.scan.variables import points
 
 __all__ = ["CramerRaoBound", "crlb"]
 
@@ -57,7 +58,7 @@ class CramerRaoBound:
 def crlb(
     model: str | SignalModel,
     params: ArrayLike,
-    bvals: ArrayLike,
+    bvals: ArrayLike | Mapping[str, ArrayLike],
     sigma: ArrayLike,
     *,
     counts: ArrayLike | None = None,
@@ -76,8 +77,9 @@ def crlb(
         The model or its name.
     params : array_like, shape (..., n_par)
         True parameters in the model's order and units, fixed ones included.
-    bvals : array_like, shape (n_b,)
-        b-values in s/mm^2.
+    bvals : array_like, shape (n_b,), or mapping of str to array_like
+        b-values in s/mm^2; or a table with the variables of the model, like
+        ``{"b": [0, 800], "echo_time": 75}``, each with n_b values or one for all.
     sigma : float or array_like, shape (...)
         Noise of one volume, a.u.: its standard deviation, or that of each channel of a magnitude.
     counts : array_like, shape (n_b,), optional
@@ -130,9 +132,9 @@ def crlb(
             f"params is {params!r}; expected the parameters {', '.join(the_model.names)} of model "
             f"{the_model.name}"
         )
-    b = np.atleast_1d(np.asarray(bvals, dtype=np.float64))
+    b = points(the_model.variables, bvals)
     share = _information(noise, coils)
-    n_volumes = _counts(counts, b.size)
+    n_volumes = _counts(counts, b.shape[-1])
     deviation = _sigma(sigma, values.shape[:-1])
     free = [
         k for k, p in enumerate(the_model.parameters)

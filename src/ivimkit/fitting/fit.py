@@ -35,6 +35,7 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.adc import ADC
+from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, sigma_values
 from ivimkit.fitting.training import Scan, settle
@@ -206,6 +207,7 @@ def fit_with(
     if estimator is not None:
         estimator.check(model, settings.method)
         _check_maps(model, settings.method, estimator)
+    dwi = dwi.for_variables(model.variables)
     settings = replace(settings, method=_at_shells(settings.method, model, dwi.fit_acquisition))
     _check(dwi, model, settings.method)
     warn_of_scan(dwi, stacklevel=4)
@@ -225,7 +227,7 @@ def fit_with(
         threads,
     )
     regions = _regions(labels, settings.method, dwi, reader)
-    adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi))
+    adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi, model))
     settled: dict[str, PosteriorMethod] = {}
     fitted, adc, further = _run(
         scan,
@@ -409,17 +411,13 @@ def _at_shells(method: FitMethod, model: SignalModel, acquisition: Acquisition) 
 def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
     """Refuse what cannot be fitted and warn of what cannot be fitted well."""
     acquisition = dwi.fit_acquisition
-    distinct = acquisition.n_distinct
-    needed = max(model.n_free, 2)
-    if distinct < needed:
-        with_weight = "" if dwi.weights is None else " with a weight"
-        raise AcquisitionError(
-            f"got {distinct} distinct b-values{with_weight}; model {model.name} has {needed} free "
-            "parameters and needs at least as many. Use a simpler model or fix a parameter"
-        )
+    require_identifiable(model, acquisition, weighted=dwi.weights is not None)
     method.check(model, acquisition)
     for text in model.advice(acquisition):
         warnings.warn(text, AcquisitionWarning, stacklevel=4)
+    left_out = unknown_to(model, acquisition)
+    if left_out:
+        warnings.warn(left_out, AcquisitionWarning, stacklevel=4)
 
 
 def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:
@@ -438,9 +436,18 @@ def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> 
         )
 
 
-def adc_weight(adc_bvals: Sequence[float] | None, dwi: DWI) -> NDArray[np.float64]:
-    """Return the weights of a scan with zeros at b-values that the ADC does not use."""
+def adc_weight(
+    adc_bvals: Sequence[float] | None, dwi: DWI, model: SignalModel
+) -> NDArray[np.float64]:
+    """Return the weights of a scan with zeros at b-values that the ADC does not use.
+
+    The ADC depends on b alone. For a model of further variables it is the ADC of the volumes that
+    differ in b alone: of the series with the most shells.
+    """
     b, weight = dwi.fit_bvals, dwi.fit_counts
+    if any(name in model.variables for name in dwi.acquisition.varying):
+        longest = max(dwi.fit_series, key=lambda series: len(series.members))
+        weight = np.where(np.isin(np.arange(len(weight)), longest.members), weight, 0.0)
     if adc_bvals is None:
         return weight
     acquisition = dwi.acquisition

@@ -18,6 +18,7 @@ from ivimkit.fitting.settings import FitSettings
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.variables import points
 from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe
 
 __all__ = ["FitResult", "Learned", "Provenance", "VoxelMaps"]
@@ -349,14 +350,18 @@ class FitResult:
         return found
 
     def predict(
-        self, bvals: ArrayLike, *, model: SignalModel | None = None
+        self,
+        bvals: ArrayLike | Mapping[str, ArrayLike],
+        *,
+        model: SignalModel | None = None,
     ) -> NDArray[np.float64]:
         """Return the fitted signal.
 
         Parameters
         ----------
-        bvals : array_like, shape (n_b,)
-            b-values in s/mm^2.
+        bvals : array_like, shape (n_b,), or mapping of str to array_like
+            b-values in s/mm^2; or a table with the variables of the model, like
+            ``{"b": [0, 800], "echo_time": 75}``, each with n_b values or one for all.
         model : SignalModel, optional
             The model that was fitted, for a result that was loaded without its equation.
 
@@ -376,7 +381,7 @@ class FitResult:
                 f"model {known.name} has the parameters {', '.join(known.names)}; expected those "
                 f"of the result, {', '.join(self.model.names)}. Give the model that was fitted"
             )
-        return evaluate(known, self.params, bvals)
+        return evaluate(known, self.params, points(known.variables, bvals))
 
     def reliable(self, name: str) -> NDArray[np.float64]:
         """Return a map with NaN also where the data do not determine it.

@@ -57,6 +57,10 @@ class ScanReading:
         b-values kept, s/mm^2.
     volumes : tuple of int, optional
         Volumes kept, from 0.
+    where : str, optional
+        Condition on the variables of the volumes kept, see `DWI.select`.
+    echo_time : float or tuple of float, optional
+        Echo time of all volumes or of each, in ms, as it was given.
     bval : tuple of float, optional
         b-values that were written on the command line instead of a file, in `b_unit`.
     stack : bool
@@ -70,6 +74,8 @@ class ScanReading:
     bmax: float | None = None
     bvals: tuple[float, ...] | None = None
     volumes: tuple[int, ...] | None = None
+    where: str | None = None
+    echo_time: float | tuple[float, ...] | None = None
     bval: tuple[float, ...] | None = None
     stack: bool = False
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ivimkit.errors import FileFormatError, InputError
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import ScanReading
@@ -13,12 +15,13 @@ from ivimkit.io.checksum import sha256
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.scan_loading import load
 from ivimkit.io.untrusted_files import reason_of
+from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["load_fitted_scan"]
 
-_READING = ("b_unit", "average", "tolerance")
-_CHOICE = ("bmin", "bmax", "bvals", "volumes")
+_READING = ("b_unit", "average", "tolerance", "echo_time")
+_CHOICE = ("bmin", "bmax", "bvals", "volumes", "where")
 
 
 def load_fitted_scan(
@@ -73,28 +76,44 @@ def load_fitted_scan(
             f"the scan has shape {dwi.shape}; expected {result.shape}, that of the maps. Name "
             "the scan of this result (--scan)"
         )
+    dwi = _with_variables_of(dwi, used)
     settings = result.settings
     averaged = dwi.with_average(settings.average)
     masked = averaged.with_mask(result.mask, origin=settings.mask_origin)
     return masked.with_weights(settings.weights)
 
 
+def _with_variables_of(dwi: DWI, used: Acquisition) -> DWI:
+    """Return a scan with the variables that were fitted, where its own files say others.
+
+    A scan that was named instead of the source, or was read in Python, may come without its table.
+    """
+    own = dwi.acquisition.variables
+    if own.keys() == used.variables.keys() and all(
+        np.array_equal(own[name], used.variables[name]) for name in own
+    ):
+        return dwi
+    return dwi.with_variables(used.variables)
+
+
 def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str, Any]) -> DWI:
     """Load the scan that a result names, which must still be what it was."""
     files = _sources(result, "scan")
-    roles = {"scan", "bvecs"}
+    roles = {"scan", "bvecs", "variables", "sidecar"}
     if bvals is None:
         roles.add("bvals")
         bvals = next(iter(_sources(result, "bvals", needed=False)), None)
     recorded = result.settings.reading
     written = None if recorded is None else recorded.bval
     bvecs = next(iter(_sources(result, "bvecs", needed=False)), None)
+    variables = next(iter(_sources(result, "variables", needed=False)), None)
     stacked = recorded is not None and recorded.stack
     try:
         dwi = load(
             files if stacked else files[0],
             list(written) if bvals is None and written is not None else bvals,
             bvecs,
+            variables=variables,
             **reading,
         )
     except InputError:

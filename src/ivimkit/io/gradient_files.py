@@ -19,6 +19,8 @@ __all__ = [
     "near_misses",
     "read_bvals",
     "read_bvecs",
+    "stem_of",
+    "text_of",
     "write_bvals",
     "write_bvecs",
 ]
@@ -137,7 +139,7 @@ def beside(scan: Path, kind: str) -> Path | None:
     ----------
     scan : Path
         The image, e.g. ``dwi.nii.gz``.
-    kind : {"bval", "bvec"}
+    kind : {"bval", "bvec", "json"}
         Which file.
 
     Returns
@@ -148,11 +150,11 @@ def beside(scan: Path, kind: str) -> Path | None:
         in its folder or the nearest one above; a gradient table ``dwi.grad`` or ``dwi.b``. None
         if there is none.
     """
-    stem = _stem(scan)
+    stem = stem_of(scan)
     wanted = [f"{stem}.{kind}", f"{stem}.{kind}s"]
     if stem.lower() == "data":
         wanted += [kind, f"{kind}s"]
-    tables = [f"{stem}.grad", f"{stem}.b"]
+    tables = [] if kind == "json" else [f"{stem}.grad", f"{stem}.b"]
     # A folder that may not be listed can hold files that may be read.
     known = [scan.parent / name for name in (*wanted, *tables)]
     files = _files_in(scan.parent) or filter(_is_file, known)
@@ -162,7 +164,7 @@ def beside(scan: Path, kind: str) -> Path | None:
 
 def near_misses(scan: Path, kind: str) -> list[Path]:
     """Return files beside a scan that may hold what `beside` did not find, at most three."""
-    stem = _stem(scan).lower()
+    stem = stem_of(scan).lower()
     alike = [path for path in _files_in(scan.parent) if kind in path.name.lower()]
     alike.sort(key=lambda path: stem not in path.name.lower())
     return alike[:3]
@@ -183,7 +185,8 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _stem(scan: Path) -> str:
+def stem_of(scan: Path) -> str:
+    """Return the name of an image without its ending: ``dwi`` of ``dwi.nii.gz``."""
     return _IMAGE_SUFFIXES.sub("", scan.name)
 
 
@@ -203,7 +206,7 @@ def _inherited(scan: Path, kind: str) -> Path | None:
     root = next((n for n, at in enumerate(levels) if _is_file(at / _DATA_SET)), None)
     if root is None:
         return None
-    *entities, suffix = _stem(scan).split("_")
+    *entities, suffix = stem_of(scan).split("_")
     for at in levels[: root + 1]:
         fitting = [
             path
@@ -241,7 +244,7 @@ def _are_directions(rows: Sequence[Sequence[float]]) -> bool:
 def _read_rows(path: Path) -> list[list[float]]:
     """Return the numbers of each line that is not blank; lines that begin with # are comments."""
     rows = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(text_of(path).splitlines(), start=1):
         if line.lstrip().startswith("#"):
             continue
         _refuse_decimal_commas(path, number, line)
@@ -253,19 +256,34 @@ def _read_rows(path: Path) -> list[list[float]]:
     return rows
 
 
-def _text(path: Path) -> str:
-    """Return the text of a file, in UTF-8, UTF-16 (as PowerShell writes it) or cp1252."""
+def text_of(
+    path: Path, expected: str = "numbers", give: str = "Give a .bval or .bvec file"
+) -> str:
+    """Return the text of a file, in UTF-8, UTF-16 (as PowerShell writes it) or cp1252.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    expected, give : str
+        What it should hold and what to do, for messages.
+
+    Raises
+    ------
+    FileFormatError
+        If it cannot be read, or is no text file.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         raise FileFormatError(
-            f"cannot read {path}: {reason_of(error)}; expected a text file of numbers"
+            f"cannot read {path}: {reason_of(error)}; expected a text file of {expected}"
         ) from None
     if len(data) > _LARGEST:
         raise FileFormatError(
-            f"{path} is larger than {_LARGEST >> 20} MiB; expected a text file of one number per "
-            "volume. Give a .bval or .bvec file"
+            f"{path} is larger than {_LARGEST >> 20} MiB; expected a text file of "
+            f"{expected}. {give}"
         )
     for encoding in _encodings(data):
         try:
@@ -274,9 +292,7 @@ def _text(path: Path) -> str:
             continue
         if not _CONTROL.search(text):
             return text
-    raise FileFormatError(
-        f"{path} is not a text file; expected numbers. Give a .bval or .bvec file"
-    )
+    raise FileFormatError(f"{path} is not a text file; expected {expected}. {give}")
 
 
 def _encodings(data: bytes) -> list[str]:

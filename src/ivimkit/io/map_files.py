@@ -14,6 +14,7 @@ from ivimkit.errors import InputError, ShapeError
 from ivimkit.io.gradient_files import write_bvals, write_bvecs
 from ivimkit.io.nifti_header import MM
 from ivimkit.io.scan_files import AnyPath
+from ivimkit.io.variable_files import TABLE_ENDINGS, write_variables
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
@@ -84,14 +85,15 @@ def save_map(
 
 
 def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
-    """Save a scan as NIfTI with its b-values, and directions if known, beside it.
+    """Save a scan as NIfTI with its b-values, and what else is known of its volumes, beside it.
 
     Parameters
     ----------
     dwi : DWI
         The scan; of a selection, only the selected volumes.
     path : path
-        ``.nii`` or ``.nii.gz``; the b-values go to the file of the same name with ``.bval``.
+        ``.nii`` or ``.nii.gz``; the b-values go to the file of the same name with ``.bval``,
+        directions to ``.bvec``, other variables to ``_volumes.tsv``.
     overwrite : bool
         Whether existing files may be replaced.
 
@@ -114,8 +116,8 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
     """
     target = _free(path, overwrite)
     stem = target.name[: target.name.lower().rindex(".nii")]
-    b_name, vec_name = f"{stem}.bval", f"{stem}.bvec"
-    for name in (b_name, vec_name):
+    b_name, vec_name, table_name = f"{stem}.bval", f"{stem}.bvec", f"{stem}{TABLE_ENDINGS[0]}"
+    for name in (b_name, vec_name, table_name):
         check_file(target.with_name(name), overwrite=overwrite)
     signal = dwi.signal
     while signal.ndim < 4:
@@ -129,9 +131,12 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
         write_bvals(stage / b_name, dwi.acquisition.bvals)
         if directions is not None:
             write_bvecs(stage / vec_name, directions)
+        if dwi.acquisition.variables:
+            write_variables(stage / table_name, dwi.acquisition)
 
     names = [target.name, b_name, *([] if directions is None else [vec_name])]
-    write_folder(target.parent, names, write, outdated=[vec_name])
+    names += [table_name] if dwi.acquisition.variables else []
+    write_folder(target.parent, names, write, outdated=[vec_name, table_name])
 
 
 def write_image(

@@ -95,7 +95,8 @@ def result_record(result: FitResult, files: list[str]) -> ResultRecord:
             bvals=plain(acquisition.bvals),
             bvecs=plain(acquisition.bvecs),
             tolerance=acquisition.tolerance,
-            labels=plain(acquisition.labels),
+            labels=plain(acquisition.shell_numbers),
+            variables=plain(acquisition.variables),
         ),
         geometry=converted(
             {name: plain(getattr(geometry, name)) for name in Grid.__struct_fields__}, Grid

@@ -137,6 +137,8 @@ class ReadingRecord(msgspec.Struct):
     bmax: float | None = None
     bvals: list[float] | None = None
     volumes: list[int] | None = None
+    where: str | None = None
+    echo_time: float | list[float] | None = None
     bval: list[float] | None = None
     stack: bool = False
 
@@ -202,12 +204,13 @@ class LearnedRecord(msgspec.Struct):
 
 
 class Acquired(msgspec.Struct):
-    """The volumes that were fitted: b-values in s/mm^2, directions, shells."""
+    """The volumes that were fitted: b-values in s/mm^2, directions, shells, other variables."""
 
     bvals: list[float]
     bvecs: list[list[float]] | None = None
     tolerance: float | None = None
     labels: list[int] | None = None
+    variables: dict[str, list[float | str]] = {}
 
 
 class Grid(msgspec.Struct):

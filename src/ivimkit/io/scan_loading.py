@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
@@ -26,11 +26,13 @@ from ivimkit.io.gradient_files import beside, is_table, near_misses, read_bvals,
 from ivimkit.io.nifti import NiftiFile, open_nifti
 from ivimkit.io.placing import Grid, Placement
 from ivimkit.io.scan_files import AnyPath, ScanFiles, open_mask, open_scan, open_volume
+from ivimkit.io.volume_variables import VolumeVariables, read_volume_variables
 from ivimkit.scan import masks
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI, Source
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.gradient_checks import odd_lengths
+from ivimkit.scan.shell_clusters import ABSOLUTE, RELATIVE
 
 __all__ = ["B_UNITS", "check_map", "load", "load_map"]
 
@@ -46,6 +48,8 @@ def load(
     bvecs: AnyPath | ArrayLike | None = None,
     mask: AnyPath | ArrayLike | None = None,
     *,
+    variables: AnyPath | Mapping[str, Any] | None = None,
+    echo_time: float | Sequence[float] | None = None,
     b_unit: str = "s/mm2",
     average: str = "auto",
     tolerance: float | None = None,
@@ -73,6 +77,14 @@ def load(
         where it or the scan has no position. An array has the shape of the scan. ``"auto"``,
         ``"auto:body"`` or ``"auto:brain"``: found in the scan, see `ivimkit.masks`; a file of
         that name is ``"./auto"``.
+    variables : path or mapping, optional
+        What else differs from volume to volume, such as ``echo_time``, ``diffusion_time`` (ms) or
+        texts: a TSV or CSV file with a head and one row per volume, or values by name. By default
+        the file ``dwi_volumes.tsv`` (or ``.csv``) beside ``dwi.nii.gz``, if there is one, and the
+        lists with one value per volume in its JSON sidecar (``EchoTime`` in s, as in BIDS). The
+        table may hold ``b`` and ``gx``, ``gy``, ``gz``; then no other file is needed for them.
+    echo_time : float or sequence of float, optional
+        Short for ``variables={"echo_time": ...}``, ms: one per volume, or one for all.
     b_unit : {"s/mm2", "ms/um2", "s/cm2"}
         Unit of the b-values in the file or in `bvals`; they are converted to s/mm^2.
     average : {"auto", "geometric", "arithmetic", "none"}
@@ -89,9 +101,11 @@ def load(
     FileFormatError
         If a file is missing, damaged, or of the wrong kind.
     AcquisitionError
-        If there are no b-values, or they cannot be right.
+        If there are no b-values, or they or other variables cannot be right, or contradict each
+        other.
     ShapeError
-        If scan, b-values, directions and mask do not fit each other, or the mask is empty.
+        If scan, b-values, directions, variables and mask do not fit each other, or the mask is
+        empty.
     OptionError
         If `b_unit` or `average` is unknown.
 
@@ -101,7 +115,8 @@ def load(
         If the mask, or a file of the list, has another affine than the scan, or the header of
         the scan had to be interpreted.
     AcquisitionWarning
-        If directions of weighted volumes are not of length 1: the b-values may be nominal.
+        If directions of weighted volumes are not of length 1: the b-values may be nominal. If a
+        list in the JSON sidecar cannot be used.
 
     Examples
     --------
@@ -116,17 +131,21 @@ def load(
     kind = masks.kind_of(mask) if isinstance(mask, str) else None
     files = open_scan(scan)
     bvals = numbers_of(bvals)
+    known = read_volume_variables(variables, files, echo_time=echo_time)
     paths = {
         "bvals": _path_of(bvals, files, "bval"),
         "bvecs": _path_of(bvecs, files, "bvec"),
+        "variables": known.table,
+        "sidecar": known.sidecar,
         "mask": Path(mask) if kind is None and isinstance(mask, str | PathLike) else None,
     }
-    b = _read_bvals(bvals, paths["bvals"], files, b_unit)
+    b = _all_bvals(bvals, paths["bvals"], files, b_unit, known)
     table = paths["bvals"]
     if paths["bvecs"] is None and bvecs is None and table is not None and is_table(table):
         paths["bvecs"] = table
+    directions = _read_bvecs(bvecs, paths["bvecs"], files.shape[-1])
     acquisition = Acquisition(
-        b, _read_bvecs(bvecs, paths["bvecs"], files.shape[-1]), tolerance=tolerance
+        b, known.directions(directions), variables=known.further, tolerance=tolerance
     )
     odd = odd_lengths(acquisition.bvals, acquisition.bvecs, differ=paths["bvecs"] is None)
     if odd is not None:
@@ -280,14 +299,14 @@ def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> 
 
 
 def _read_bvals(
-    given: Any, path: Path | None, files: ScanFiles, b_unit: str
+    given: Any, path: Path | None, files: ScanFiles, b_unit: str, name: str = ""
 ) -> NDArray[np.float64]:
     """Return the b-values in s/mm^2, checked on their own and against the number of volumes."""
     if b_unit not in B_UNITS:
         raise OptionError(f"b_unit is {b_unit!r}; expected one of {', '.join(B_UNITS)}")
     if given is None and path is None:
         raise AcquisitionError(_no_bvals(files))
-    name = str(path or "bvals")
+    name = name or str(path or "bvals")
     b = read_bvals(path) if path else given
     try:
         b = _in_s_mm2(b, b_unit)
@@ -305,6 +324,28 @@ def _read_bvals(
             f"expected one b-value per volume. Check that they belong together.{hint}"
         )
     return found
+
+
+def _all_bvals(
+    given: Any, path: Path | None, files: ScanFiles, b_unit: str, known: VolumeVariables
+) -> NDArray[np.float64]:
+    """Return the b-values of their own file, or of the table of variables, which must agree."""
+    if known.b is None:
+        return _read_bvals(given, path, files, b_unit)
+    unit = "s/mm2" if known.b_has_unit else b_unit
+    tabled = _read_bvals(known.b, None, files, unit, name=f"column b of {known.name}")
+    if given is None and path is None:
+        return tabled
+    b = _read_bvals(given, path, files, b_unit)
+    apart = np.abs(b - tabled) > np.maximum(ABSOLUTE, RELATIVE * b)
+    if apart.any():
+        volume = int(np.flatnonzero(apart)[0])
+        raise AcquisitionError(
+            f"volume {volume} (from 0) has b = {tabled[volume]:g} in {known.name} and "
+            f"{b[volume]:g} in {path or 'bvals'}; expected the same. Correct one of them, or "
+            "leave out column b"
+        )
+    return b
 
 
 def _read_bvecs(given: Any, path: Path | None, n_volumes: int) -> NDArray[np.float64] | None:

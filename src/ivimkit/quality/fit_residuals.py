@@ -12,6 +12,7 @@ from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.decay_curves import fitted_x, with_b
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import FAILED, FitStatus
@@ -43,6 +44,10 @@ class Residuals:
     ----------
     bvals : ndarray, shape (n_b,)
         b-value of each value that was fitted, s/mm^2.
+    names : tuple of str
+        Name of each: its b-value, and what else tells it from others of that b-value.
+    x : ndarray, shape (n_b,) or (n_variables, n_b)
+        Variables of the model at each, as `ivimkit.fitting.decay_curves.fitted_x` has them.
     counts : ndarray, shape (n_b,)
         Number of volumes behind each.
     weights : ndarray, shape (n_b,)
@@ -80,9 +85,13 @@ class Residuals:
         Parameters of voxels spread over those used.
     method : FitMethod, optional
         The method of the fit.
+    unknown : tuple of str
+        Variables that differ between the volumes and of which the model does not know.
     """
 
     bvals: NDArray[np.float64]
+    names: tuple[str, ...] = field(repr=False)
+    x: NDArray[np.float64] = field(repr=False)
     counts: NDArray[np.float64]
     weights: NDArray[np.float64] = field(repr=False)
     mean: NDArray[np.float64]
@@ -102,6 +111,7 @@ class Residuals:
     model: SignalModel = field(repr=False)
     examples: NDArray[np.float64] = field(repr=False)
     method: FitMethod | None = field(default=None, repr=False)
+    unknown: tuple[str, ...] = ()
 
 
 def residuals(
@@ -191,9 +201,10 @@ class _Curves:
     """Fitted curves of some voxels: signal and slope over b, and S0."""
 
     def __init__(self, result: FitResult, params: NDArray[np.float64], scan: DWI) -> None:
-        b = scan.fit_bvals
-        steps = np.concatenate([b, b + _STEP, [0.0]])
-        values = evaluate(result.model, params, steps)
+        b, variables = scan.fit_bvals, result.model.variables
+        x = fitted_x(variables, scan)
+        further = (with_b(x, variables, b + _STEP), with_b(x[..., :1], variables, 0.0))
+        values = evaluate(result.model, params, np.concatenate([x, *further], axis=-1))
         self.signal = values[:, : b.size]
         self.slope = (values[:, b.size : -1] - self.signal) / _STEP
         self.S0 = values[:, -1]
@@ -262,6 +273,8 @@ def _finish(
     variance = sums.squares.sum(axis=0) / n - mean**2
     return Residuals(
         bvals=scan.fit_bvals,
+        names=scan.fit_names,
+        x=fitted_x(result.model.variables, scan),
         counts=scan.fit_averages,
         weights=weights,
         mean=100 * mean / mean_S0,
@@ -280,6 +293,9 @@ def _finish(
         n_fitted=n_fitted,
         model=result.model,
         method=result.method,
+        unknown=tuple(
+            name for name in scan.acquisition.varying if name not in result.model.variables
+        ),
         examples=params[:: -(-n // _EXAMPLES)],
     )
 
@@ -318,7 +334,7 @@ def _shell(scan: DWI) -> NDArray[np.intp]:
     if scan.average == "none":
         return np.arange(scan.acquisition.n_volumes)
     # Of a scan that was cut, the numbers have gaps.
-    return np.asarray(np.unique(scan.acquisition.labels, return_inverse=True)[1], dtype=np.intp)
+    return scan.acquisition.shell_of_volume
 
 
 def _weights(result: FitResult, scan: DWI) -> NDArray[np.float64]:

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import uncertainty as estimators
+from ivimkit.engine import evaluate
 from ivimkit.errors import AcquisitionWarning, OptionError, ShapeError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.adc import ADC
+from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.fit import adc_weight, fit
 from ivimkit.fitting.result import FitResult
 from ivimkit.methods._posterior import PosteriorMethod
@@ -302,7 +304,9 @@ def _misfit(
     weight = np.asarray(result.provenance.counts)
     used = weight > 0.0
     measured = np.array([region.measured for region in regions])[:, used]
-    curve = found.predict(np.asarray(result.provenance.bvals)[used])
+    assert found.dwi is not None
+    x = fitted_x(found.model.variables, found.dwi)[..., used]
+    curve = evaluate(found.model, found.params, x)
     total = float(weight.sum())
     cost = (weight[used] * (measured - curve) ** 2).sum(axis=1)
     about = measured - (weight[used] * measured).sum(axis=1, keepdims=True) / total
@@ -394,7 +398,7 @@ def _adc_limits(
         sigma = found if 0.0 < found < np.inf else None
     chosen = one.settings.adc_bvals
     if chosen is not None:
-        weights = np.where(adc_weight(chosen, one.scan()) > 0, weights, 0)
+        weights = np.where(adc_weight(chosen, one.scan(), one.model) > 0, weights, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AcquisitionWarning)
         adc = fit(
@@ -416,7 +420,7 @@ def _joined(
     names = dict.fromkeys(name for part in parts for name in part.maps)
     nothing = np.full(1, np.nan)
     first = parts[0]
-    means = DWI([region.measured for region in regions], dwi.fit_bvals, average="none")
+    means = DWI([region.measured for region in regions], dwi.value_acquisition, average="none")
     model = replace(
         first.model,
         fixed_maps={

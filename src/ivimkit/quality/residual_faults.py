@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.engine import evaluate, gradients
+from ivimkit.fitting.decay_curves import with_b
 from ivimkit.quality.fit_residuals import Residuals
 
 __all__ = ["LEAST_DRIFT", "LEAST_SHIFT", "Faults", "relative_signal"]
@@ -48,7 +49,7 @@ class Faults:
         self._root = np.sqrt(residuals.weights)
         self._mean = residuals.mean * self._root
         self._operator = _projection(residuals)
-        self.signal = relative_signal(residuals, residuals.bvals)
+        self.signal = relative_signal(residuals, residuals.x)
         self.drift = self._find_drift()
         """From the first volume to the last, % of the signal; 0 if none is seen."""
 
@@ -121,7 +122,7 @@ def _projection(residuals: Residuals) -> NDArray[np.float64]:
         for k, parameter in enumerate(model.parameters)
         if not parameter.fixed and parameter.name not in model.fixed_maps
     ]
-    slopes = gradients(model, residuals.examples, residuals.bvals)[..., free]
+    slopes = gradients(model, residuals.examples, residuals.x)[..., free]
     slopes = slopes * np.sqrt(residuals.weights)[:, np.newaxis]
     length = np.linalg.norm(slopes, axis=1, keepdims=True)
     basis, strength, _ = np.linalg.svd(
@@ -132,9 +133,12 @@ def _projection(residuals: Residuals) -> NDArray[np.float64]:
     return np.eye(residuals.bvals.size) - followed
 
 
-def relative_signal(residuals: Residuals, bvals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean fitted signal at b-values by that at b = 0."""
-    signal = evaluate(residuals.model, residuals.examples, np.append(bvals, 0.0)).sum(axis=0)
+def relative_signal(residuals: Residuals, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean fitted signal at b-values, or settings, by that of the first at b = 0."""
+    model = residuals.model
+    unweighted = with_b(x[..., :1], model.variables, 0.0)
+    both = np.concatenate([x, unweighted], axis=-1)
+    signal = evaluate(model, residuals.examples, both).sum(axis=0)
     return np.asarray(signal[:-1] / signal[-1])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.fitting.decay_curves import with_b
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.quality.fit_residuals import Residuals
 from ivimkit.quality.residual_faults import Faults, relative_signal
@@ -78,6 +79,8 @@ def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
     >>> [finding.kind for finding in found], found[0].sentence[:7]
     (['b-value'], 'b = 450')
     """
+    if residuals.unknown:
+        return (_not_known(residuals),)
     known, scatter = Faults(residuals), Scatter(residuals)
     # A volume that moved shifts its b-value, too, and to move is what explains both.
     moved = {int(residuals.shell[number]) for number in scatter.moved}
@@ -91,23 +94,36 @@ def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
     return tuple(found) or tuple(_misfit(residuals))
 
 
+def _not_known(residuals: Residuals) -> Finding:
+    """Say why these residuals tell of no fault: they show what the model leaves out."""
+    listed = " and ".join(residuals.unknown)
+    return Finding(
+        "model",
+        f"The volumes differ in {listed}, of which model {residuals.model.name} does not know: "
+        "the residuals show that, and cannot show faults of single volumes.",
+        f"Select volumes of one {residuals.unknown[0]} (--select), or use a model of it.",
+    )
+
+
 def _wrong_b(residuals: Residuals, known: Faults, fault: tuple[int, float]) -> Finding:
     number, size = fault
-    b = residuals.bvals[number]
+    name = residuals.names[number]
     _, slices = known.slices_with(number, size)
     where = f" in {slices}" if slices else ""
     dense = np.linspace(0.0, 1.5 * residuals.bvals.max(), 600)
-    decay = relative_signal(residuals, dense)
+    # The same setting, at any b.
+    own = np.repeat(residuals.x[..., number : number + 1], dense.size, axis=-1)
+    decay = relative_signal(residuals, with_b(own, residuals.model.variables, dense))
     target = known.signal[number] + size / 100
     as_if = ""
     if decay.min() < target <= decay.max():
         as_if = f", as if b were {np.interp(-target, -decay, dense):.0f}"
     return Finding(
         "b-value",
-        f"b = {b:g} lies {abs(size):.1f} % of S0 {_side(size)} the fit of the others{where}"
+        f"b = {name} lies {abs(size):.1f} % of S0 {_side(size)} the fit of the others{where}"
         f"{as_if}.",
         "Check the b-values and the calibration of the gradients, and look at the volumes of this "
-        f"b-value for artefacts. Leave b = {b:g} out to see what it does to the maps.",
+        f"b-value for artefacts. Leave b = {name} out to see what it does to the maps.",
         (number,),
     )
 
@@ -172,8 +188,10 @@ def _shells(residuals: Residuals, volumes: list[int]) -> tuple[int, ...]:
 
 
 def _volume_names(residuals: Residuals, numbers: list[int]) -> str:
-    b = residuals.bvals[residuals.shell]
-    names = [f"{residuals.volumes[k]} (b = {b[k]:g})" for k in numbers[:_MOST_NAMES]]
+    names = [
+        f"{residuals.volumes[k]} (b = {residuals.names[residuals.shell[k]]})"
+        for k in numbers[:_MOST_NAMES]
+    ]
     more = len(numbers) - len(names)
     names += [f"{more} more"] if more else []
     return f"volume{'s' if len(numbers) > 1 else ''} {', '.join(names)}"
@@ -190,7 +208,7 @@ def _misfit(residuals: Residuals) -> list[Finding]:
         return []
     low, high = int(residuals.mean.argmin()), int(residuals.mean.argmax())
     parts = [
-        f"{residuals.mean[k]:+.1f} % of S0 at b = {residuals.bvals[k]:g}".replace("-", "−")
+        f"{residuals.mean[k]:+.1f} % of S0 at b = {residuals.names[k]}".replace("-", "−")
         for k in (low, high)
     ]
     reach = f"The mean residual reaches from {parts[0]} to {parts[1]}"

@@ -133,8 +133,10 @@ def agreement_text(citations: Citations) -> str:
 
 def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
     record, acquisition = result.provenance, result.acquisition
-    b = acquisition.shell_bvals
+    b = np.unique(acquisition.shell_bvals)
     listed = ", ".join(f"{value:g}" for value in b)
+    settings = acquisition.differing
+    further = f" and {acquisition.n_shells} settings of b and {', '.join(settings)}"
     versions = ", ".join(
         f"{_SOFTWARE.get(name, name)} {version}"
         for name, version in record.versions.items()
@@ -143,14 +145,15 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
     version = record.versions.get("ivimkit", "")
     software = f"ivimkit {version}".strip() + (f" ({versions})" if versions else "")
     yield (
-        f"Diffusion-weighted images at {b.size} b-values ({listed} s/mm²; "
+        f"Diffusion-weighted images at {b.size} b-values{further if settings else ''} "
+        f"({listed} s/mm²; "
         f"{acquisition.n_volumes} volumes) were analysed voxel by voxel with {software}."
     )
     average = _average(acquisition, result.settings.average)
     if average:
         yield (
-            f"Volumes of the same b-value were averaged {average}, and each average was weighted "
-            "by its number of volumes."
+            f"Volumes of the same {'setting' if settings else 'b-value'} were averaged "
+            f"{average}, and each average was weighted by its number of volumes."
         )
     weights = result.settings.weights
     if weights is not None:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ivimkit import methods, models, priors
@@ -22,11 +22,17 @@ PLACEHOLDERS = {
     "scan": "dwi.nii.gz",
     "bvals": "dwi.bval",
     "bvecs": "dwi.bvec",
+    "variables": "dwi_volumes.tsv",
     "mask": "mask.nii.gz",
 }
 """Names of files in place of their own, which may contain that of a patient."""
 
-_FILE_OPTIONS = {"bvals": "--bval", "bvecs": "--bvec", "mask": "--mask"}
+_FILE_OPTIONS = {
+    "bvals": "--bval",
+    "bvecs": "--bvec",
+    "variables": "--variables",
+    "mask": "--mask",
+}
 # As `ivimkit.masks` says it.
 _MASK_FOUND = re.compile(r"auto \((\w+)\)")
 
@@ -120,7 +126,7 @@ def _volumes(result: FitResult) -> Iterator[str]:
         yield from ("--average", average)
     if scan is None:
         # Fitted from Python, where a scan may have been cut before.
-        yield from ("--bvals", _numbers(result.acquisition.shell_bvals.tolist()))
+        yield from ("--bvals", _numbers(dict.fromkeys(result.acquisition.shell_bvals.tolist())))
         return
     if scan.b_unit != "s/mm2":
         yield from ("--b-unit", scan.b_unit)
@@ -135,6 +141,10 @@ def _volumes(result: FitResult) -> Iterator[str]:
         yield from ("--bvals", _numbers([b / factor for b in scan.bvals]))
     if scan.volumes is not None:
         yield from ("--volumes", _numbers(scan.volumes))
+    if scan.where is not None:
+        yield from ("--select", scan.where)
+    if scan.echo_time is not None:
+        yield from ("--te", _times(scan.echo_time))
 
 
 def _b_factor(result: FitResult) -> float:
@@ -233,8 +243,12 @@ def _weights(result: FitResult) -> Iterator[str]:
         yield from ("--adc-bvalues", _numbers([b / factor for b in adc_bvals]))
 
 
-def _numbers(values: Sequence[float]) -> str:
+def _numbers(values: Iterable[float]) -> str:
     return ",".join(f"{float(value):.10g}" for value in values)
+
+
+def _times(value: float | Sequence[float]) -> str:
+    return _numbers([value] if isinstance(value, int | float) else value)
 
 
 def _word(value: object) -> str:

@@ -1,21 +1,24 @@
-"""Acquisition: b-values and directions of a scan, their shells, and what is wrong with them."""
+"""Acquisition: b-values and other variables of a scan, its shells, and what is wrong with it."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import AcquisitionError, AcquisitionWarning
 from ivimkit.scan.coverage import CoverageRange, PerfusionLeft, coverage_of, perfusion_left_at
-from ivimkit.scan.gradient_checks import checked_bvals, checked_bvecs, checked_labels
-from ivimkit.scan.shell_clusters import shell_clusters
+from ivimkit.scan.gradient_checks import checked_bvals, checked_bvecs, checked_shell_numbers
+from ivimkit.scan.shell_clusters import ABSOLUTE, shell_clusters
+from ivimkit.scan.variables import DIRECTION, B, Columns, checked_columns, groups_of, variable_of
+from ivimkit.scan.volume_selection import listed_columns, volumes_where
 
-__all__ = ["Acquisition", "Shell"]
+__all__ = ["Acquisition", "Series", "Shell"]
 
 # A threshold keeps shells that lie beyond it by less than this share.
 _SLACK = 0.01
@@ -26,7 +29,7 @@ _SAME_DIRECTION = np.cos(np.deg2rad(1.0))
 
 @dataclass(frozen=True)
 class Shell:
-    """The volumes that share one b-value.
+    """The volumes that share one setting: the b-value, and all other variables that are known.
 
     Parameters
     ----------
@@ -36,11 +39,14 @@ class Shell:
         Their positions in the acquisition, ascending.
     n_directions : int or None
         Number of different gradient directions (0 at b = 0); None if directions are unknown.
+    variables : mapping of str to float or str
+        The other variables: the mean of numbers, or the text.
     """
 
     b: float
     volumes: tuple[int, ...]
     n_directions: int | None
+    variables: Mapping[str, float | str] = field(default_factory=dict, hash=False)
 
     @property
     def count(self) -> int:
@@ -48,14 +54,36 @@ class Shell:
         return len(self.volumes)
 
 
+@dataclass(frozen=True)
+class Series:
+    """The shells that differ in their b-values only: one decay curve.
+
+    Parameters
+    ----------
+    text : str
+        What the other variables of these shells are, as far as there are several series, like
+        ``"TE 75 ms"``; empty if there is one.
+    members : tuple of int
+        Their positions among the shells of the acquisition, ascending.
+    variables : mapping of str to float or str
+        The other variables, see `Shell`, where they have one value.
+    """
+
+    text: str
+    members: tuple[int, ...]
+    variables: Mapping[str, float | str] = field(default_factory=dict, hash=False)
+
+
 @dataclass(frozen=True, init=False, eq=False)
 class Acquisition:
-    """The b-values of a scan and, if known, its gradient directions.
+    """The b-values of a scan and what else is known of its volumes: directions, echo times, ...
 
     b-values that are the same but for jitter are one shell: those within 2 % of their middle
     (985 to 1015) or closer than 1 s/mm^2, if they are closer to each other than to the next
     b-value. 0, 1.4, 5 and 10 stay apart, and so do the steps of a ladder (120, 125, 130, ...).
-    The order of the volumes does not matter.
+    The order of the volumes does not matter. Volumes that differ in a further variable by more
+    than its tolerance (echo time and diffusion time 0.5 ms) are different settings, and so are
+    different shells, even if their b-values are the same.
 
     Parameters
     ----------
@@ -66,14 +94,17 @@ class Acquisition:
     tolerance : float, optional
         b-values with gaps up to this are one shell, in s/mm^2, which is at most twice as wide; by
         default the rule above. 0 merges equal b-values only.
-    labels : array_like of int, shape (n,), optional
+    variables : mapping of str to array_like, optional
+        Further variables by name, each with one value per volume, or one for all: numbers such as
+        ``echo_time``, ``diffusion_time`` or ``gradient_duration`` in ms, or texts.
+    shell_numbers : array_like of int, shape (n,), optional
         The shell of every volume, where that is known already; `tolerance` is then not used.
 
     Raises
     ------
     AcquisitionError
-        If the b-values or directions are no numbers, negative, all the same, in another unit,
-        or do not fit each other.
+        If the b-values, directions or variables are no numbers, negative, all the same, in
+        another unit, or do not fit each other.
 
     Examples
     --------
@@ -81,12 +112,15 @@ class Acquisition:
     >>> acquisition = ik.Acquisition([0, 0, 50, 800, 798, 802])
     >>> [(shell.b, shell.count) for shell in acquisition.shells]
     [(0.0, 2), (50.0, 1), (800.0, 3)]
+    >>> ik.Acquisition([0, 800, 0, 800], variables={"echo_time": [60, 60, 90, 90]}).shell_names
+    ('0 (TE 60 ms)', '0 (TE 90 ms)', '800 (TE 60 ms)', '800 (TE 90 ms)')
     """
 
     bvals: NDArray[np.float64]
     bvecs: NDArray[np.float64] | None
     tolerance: float | None
-    labels: NDArray[np.intp]
+    variables: Columns
+    shell_numbers: NDArray[np.intp]
 
     def __init__(
         self,
@@ -94,7 +128,8 @@ class Acquisition:
         bvecs: ArrayLike | None = None,
         *,
         tolerance: float | None = None,
-        labels: ArrayLike | None = None,
+        variables: Mapping[str, Any] | None = None,
+        shell_numbers: ArrayLike | None = None,
     ) -> None:
         b = checked_bvals(bvals)
         if tolerance is not None and not tolerance >= 0:
@@ -102,11 +137,17 @@ class Acquisition:
                 f"the b-value tolerance is {tolerance}; expected a number of s/mm^2 >= 0. Leave "
                 "it out for the usual one: less than 1 s/mm^2, or 2 % about the middle"
             )
-        groups = _clusters(b, tolerance) if labels is None else checked_labels(labels, len(b))
+        columns = checked_columns(variables, len(b))
+        numbers = (
+            _settings(b, columns, tolerance)
+            if shell_numbers is None
+            else checked_shell_numbers(shell_numbers, len(b))
+        )
         object.__setattr__(self, "bvals", b)
         object.__setattr__(self, "bvecs", checked_bvecs(bvecs, len(b)))
         object.__setattr__(self, "tolerance", tolerance)
-        object.__setattr__(self, "labels", groups)
+        object.__setattr__(self, "variables", columns)
+        object.__setattr__(self, "shell_numbers", numbers)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Acquisition):
@@ -115,6 +156,8 @@ class Acquisition:
             np.array_equal(self.bvals, other.bvals)
             and (self.bvecs is None) == (other.bvecs is None)
             and (self.bvecs is None or np.array_equal(self.bvecs, np.asarray(other.bvecs)))
+            and self.variables.keys() == other.variables.keys()
+            and all(np.array_equal(self.variables[k], other.variables[k]) for k in self.variables)
             and [s.volumes for s in self.shells] == [s.volumes for s in other.shells]
         )
 
@@ -132,17 +175,174 @@ class Acquisition:
 
     @cached_property
     def shells(self) -> tuple[Shell, ...]:
-        """The shells, by ascending b-value."""
-        members = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
+        """The shells, by ascending b-value; those of one b-value by their other variables."""
+        numbers = self.shell_numbers
+        members = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
         shells = [
             Shell(
                 float(_exact_mean(self.bvals[volumes])),
                 tuple(int(volume) for volume in volumes),
                 None if self.bvecs is None else self._n_directions(volumes),
+                {name: _one_value(column[volumes]) for name, column in self.variables.items()},
             )
             for volumes in members
         ]
         return tuple(sorted(shells, key=lambda shell: shell.b))
+
+    @cached_property
+    def shell_of_volume(self) -> NDArray[np.intp]:
+        """Position in `shells` of the shell of each volume, shape (n_volumes,)."""
+        found = np.empty(self.n_volumes, dtype=np.intp)
+        for position, shell in enumerate(self.shells):
+            found[list(shell.volumes)] = position
+        return found
+
+    @cached_property
+    def differing(self) -> tuple[str, ...]:
+        """The variables besides b, and besides directions, that differ between volumes."""
+        return self._differing(np.ones(self.n_volumes, dtype=bool), of_gradient=True)
+
+    @cached_property
+    def varying(self) -> tuple[str, ...]:
+        """Those of them that can make a difference to the signal.
+
+        What describes the diffusion gradient, such as the diffusion time, does not at b = 0.
+        """
+        found = {
+            *self._differing(np.ones(self.n_volumes, dtype=bool), of_gradient=False),
+            *self._differing(self.bvals >= ABSOLUTE, of_gradient=True),
+        }
+        return tuple(name for name in self.variables if name in found)
+
+    def _differing(self, volumes: NDArray[np.bool_], *, of_gradient: bool) -> tuple[str, ...]:
+        """Return the variables that differ between some volumes."""
+        directions = {axis.name for axis in DIRECTION}
+        return tuple(
+            name
+            for name, values in self.variables.items()
+            if name not in directions
+            and (of_gradient or not variable_of(name).of_gradient)
+            and groups_of(name, values[volumes]).any()
+        )
+
+    @cached_property
+    def series(self) -> tuple[Series, ...]:
+        """The shells in groups that differ in b (and direction) only, in order of the variables.
+
+        One group of all shells if nothing else varies. Shells of b = 0 belong to each group whose
+        gradients alone are different.
+        """
+        if not self.varying:
+            return (Series("", tuple(range(self.n_shells)), self._in_common(self.shells)),)
+        groups = np.array(
+            [
+                groups_of(name, np.array([shell.variables[name] for shell in self.shells]))
+                for name in self.varying
+            ]
+        )
+        always = np.array([not variable_of(name).of_gradient for name in self.varying])
+        at_zero = self.shell_bvals < ABSOLUTE
+        found, taken = [], np.zeros(self.n_shells, dtype=bool)
+        for which in (~at_zero, at_zero):
+            # b = 0 alone is a group only where there is no other of its variables.
+            for key in np.unique(groups[:, which & ~taken], axis=1).T:
+                same = groups == key[:, None]
+                members = same.all(axis=0) | (at_zero & same[always].all(axis=0))
+                taken |= members
+                found.append(
+                    self._series(np.flatnonzero(members), int(np.argmax(same.all(axis=0))))
+                )
+        return tuple(found)
+
+    def _series(self, members: NDArray[np.intp], typical: int) -> Series:
+        own = self.shells[typical].variables
+        text = ", ".join(variable_of(name).written(own[name]) for name in self.varying)
+        known = {
+            **self._in_common([self.shells[k] for k in members]),
+            **{name: own[name] for name in self.varying},
+        }
+        return Series(text, tuple(int(k) for k in members), known)
+
+    def _in_common(self, shells: Sequence[Shell]) -> dict[str, float | str]:
+        """Return the variables that are the same in some shells."""
+        first = shells[0].variables
+        return {
+            name: first[name]
+            for name in first
+            if not groups_of(name, np.array([shell.variables[name] for shell in shells])).any()
+        }
+
+    @property
+    def shell_names(self) -> tuple[str, ...]:
+        """Name of each shell: its b-value, and what else tells it from others of that b-value."""
+        return tuple(self._name(shell) for shell in self.shells)
+
+    def _name(self, shell: Shell) -> str:
+        if not self.differing:
+            return f"{shell.b:g}"
+        words = [variable_of(name).written(shell.variables[name]) for name in self.differing]
+        return f"{shell.b:g} ({', '.join(words)})"
+
+    @property
+    def columns(self) -> Columns:
+        """The variables, b among them, each with the mean of its shell at each volume.
+
+        Volumes of a shell have the same values there, so that no condition tears them apart.
+        """
+        where = self.shell_of_volume
+        others = {
+            name: np.array([shell.variables[name] for shell in self.shells])[where]
+            for name in self.variables
+        }
+        return {B.name: self.shell_bvals[where], **others}
+
+    def values_of(self, name: str) -> NDArray[Any]:
+        """Return a variable at each volume, shape (n_volumes,): b, or a further one.
+
+        Raises
+        ------
+        AcquisitionError
+            If it is not known.
+        """
+        if name == B.name:
+            return self.bvals
+        if name not in self.variables:
+            known = ", ".join([B.name, *self.variables])
+            raise AcquisitionError(
+                f"the variable {name} is not known of this scan, which has {known}; expected one "
+                f"value of it per volume. Give it in a table (--variables FILE)"
+                + (", or by --te" if name == "echo_time" else ""),
+                python=f"Pass variables={{{name!r}: [...]}} to ivimkit.load or DWI",
+            )
+        return self.variables[name]
+
+    def numbers_of(self, name: str) -> NDArray[np.float64]:
+        """Return a variable at each volume, shape (n_volumes,), if it is a number.
+
+        Raises
+        ------
+        AcquisitionError
+            If it is not known, or a text.
+        """
+        values = self.values_of(name)
+        if values.dtype.kind == "U":
+            raise AcquisitionError(
+                f"the variable {name} of this scan is a text ({str(values[0])!r}), and a model "
+                "needs numbers of it. Select volumes by it, or give it numbers"
+            )
+        return values
+
+    def shell_x(self, variables: Sequence[str]) -> NDArray[np.float64]:
+        """Return the mean of some variables in each shell, shape (n_variables, n_shells).
+
+        Raises
+        ------
+        AcquisitionError
+            If a variable is not known, or a text.
+        """
+        columns = [self.numbers_of(name) for name in variables]
+        members = [list(shell.volumes) for shell in self.shells]
+        return np.array([[_exact_mean(column[own]) for own in members] for column in columns])
 
     @property
     def distinct_bvals(self) -> NDArray[np.float64]:
@@ -150,8 +350,8 @@ class Acquisition:
 
         They are those of the shells unless a tolerance told apart what is the same to a fit.
         """
-        labels = shell_clusters(self.shell_bvals, None)
-        return np.array([self.shell_bvals[labels == k].mean() for k in np.unique(labels)])
+        numbers = shell_clusters(self.shell_bvals, None)
+        return np.array([_exact_mean(self.shell_bvals[numbers == k]) for k in np.unique(numbers)])
 
     @property
     def n_distinct(self) -> int:
@@ -202,6 +402,7 @@ class Acquisition:
         bmax: float | None = None,
         bvals: Sequence[float] | None = None,
         volumes: Sequence[int] | None = None,
+        where: str | None = None,
     ) -> NDArray[np.intp]:
         """Return the positions of the volumes that meet all of the conditions.
 
@@ -214,6 +415,11 @@ class Acquisition:
             The shells to keep, by their b-values in s/mm^2 within 3 %, the nearest one.
         volumes : sequence of int, optional
             Positions of volumes, from 0.
+        where : str, optional
+            A condition on b and the other variables, like
+            ``"diffusion_time == 70 and gradient in ('bipolar', 'none')"``: comparisons of columns
+            with values (==, !=, <, <=, >, >=, in) joined by and, or, not and parentheses. Numbers
+            are equal within the tolerance of their variable.
 
         Returns
         -------
@@ -224,6 +430,8 @@ class Acquisition:
         ------
         AcquisitionError
             If there is no such b-value or volume, or nothing is left.
+        OptionError
+            If the condition cannot be understood, or names a column that there is not.
 
         Warns
         -----
@@ -248,10 +456,17 @@ class Acquisition:
         self._say_what_is_near(keep, named)
         if volumes is not None:
             keep &= self._in_volumes([int(volume) for volume in volumes])
+        if where is not None:
+            keep &= volumes_where(where, self.columns)
         if not keep.any():
+            there = (
+                f"those with {listed_columns(self.columns)}"
+                if where is not None
+                else f"b = {_listed(self.shell_bvals)}"
+            )
             raise AcquisitionError(
-                f"no volume is left of b = {_listed(self.shell_bvals)} after the selection "
-                f"{_selection(bmin, bmax, bvals, volumes)}; expected at least one. Widen it"
+                f"no volume is left of {there} after the selection "
+                f"{_selection(bmin, bmax, bvals, volumes, where)}; expected at least one. Widen it"
             )
         return np.flatnonzero(keep)
 
@@ -282,30 +497,53 @@ class Acquisition:
             )
         bvecs = None if self.bvecs is None else self.bvecs[index]
         return Acquisition(
-            self.bvals[index], bvecs, tolerance=self.tolerance, labels=self.labels[index]
+            self.bvals[index],
+            bvecs,
+            tolerance=self.tolerance,
+            variables={name: values[index] for name, values in self.variables.items()},
+            shell_numbers=self.shell_numbers[index],
         )
 
-    def require(self, n_parameters: int, model_name: str) -> None:
-        """Refuse to fit more parameters than there are distinct b-values.
+    def with_variables(self, variables: Mapping[str, Any] | None) -> Acquisition:
+        """Return the acquisition with other further variables, and with its shells made anew."""
+        return Acquisition(self.bvals, self.bvecs, tolerance=self.tolerance, variables=variables)
 
-        Parameters
-        ----------
-        n_parameters : int
-            Number of parameters to be fitted.
-        model_name : str
-            The model, for the message.
+    def with_directions_apart(self) -> Acquisition:
+        """Return the acquisition with the directions as variables gx, gy and gz.
+
+        So volumes of different directions are different settings, for models of the direction.
+        Volumes with b = 0 have none, whatever is in their file.
 
         Raises
         ------
         AcquisitionError
-            If there are fewer distinct b-values than parameters.
+            If the directions are not known.
         """
-        if self.n_distinct < n_parameters:
+        if all(axis.name in self.variables for axis in DIRECTION):
+            return self
+        if self.bvecs is None:
             raise AcquisitionError(
-                f"{self.n_distinct} distinct b-values ({_listed(self.distinct_bvals)}); expected "
-                f"at least {n_parameters} for the {n_parameters} free parameters of {model_name}. "
-                "Use a model with fewer parameters (sivim 3, monoexp 2) or fix one of them"
+                "the directions of the gradients are not known; expected one per volume. Give a "
+                ".bvec file (--bvec), or columns gx, gy and gz (--variables FILE)",
+                python="Pass bvecs= to ivimkit.load or DWI",
             )
+        vectors = np.empty((self.n_volumes, 3))
+        numbers = np.empty(self.n_volumes, dtype=np.intp)
+        count = 0
+        for shell in self.shells:
+            for group in self.directions(shell.volumes):
+                # Of repeats up to sign the first, so that a mean is a direction again.
+                vectors[list(group)] = self._direction(group[0])
+                numbers[list(group)] = count
+                count += 1
+        axes = {axis.name: vectors[:, k] for k, axis in enumerate(DIRECTION)}
+        return Acquisition(
+            self.bvals,
+            self.bvecs,
+            tolerance=self.tolerance,
+            variables={**self.variables, **axes},
+            shell_numbers=numbers,
+        )
 
     def coverage(self) -> tuple[CoverageRange, ...]:
         """Grade the ranges 0, 10-50, 100-200 and 300-1500 s/mm^2.
@@ -318,7 +556,8 @@ class Acquisition:
         present = [
             0.0 if low == 0 else shell.b for low, shell in zip(lowest, self.shells, strict=True)
         ]
-        return coverage_of(present)
+        # A b-value counts once, however many settings have it.
+        return coverage_of(_once(present) if self.varying else present)
 
     def perfusion_left(
         self, D_star: Sequence[float] = (10e-3, 20e-3, 50e-3), *, b_split: float = 200.0
@@ -336,7 +575,8 @@ class Acquisition:
         -------
         PerfusionLeft
         """
-        return perfusion_left_at(np.union1d(self.shell_bvals, [b_split]).tolist(), D_star)
+        b = self.distinct_bvals if self.varying else self.shell_bvals
+        return perfusion_left_at(np.union1d(b, [b_split]).tolist(), D_star)
 
     def _slack(self, limit: float) -> float:
         slack = _SLACK * abs(limit)
@@ -356,8 +596,17 @@ class Acquisition:
                     f"there is no b-value {b:g}; expected some of {_listed(self.shell_bvals)} "
                     "s/mm^2"
                 )
-            keep[list(shell.volumes)] = True
+            for one in self._of_the_b_of(shell):
+                keep[list(one.volumes)] = True
         return keep
+
+    def _of_the_b_of(self, shell: Shell) -> list[Shell]:
+        """Return the shells with the b-value of one of them, whatever their other variables."""
+        if not self.variables:
+            return [shell]
+        clusters = shell_clusters(self.shell_bvals, self.tolerance)
+        wanted = clusters[self.shells.index(shell)]
+        return [one for one, k in zip(self.shells, clusters, strict=True) if k == wanted]
 
     def _say_what_is_near(self, keep: NDArray[np.bool_], named: Sequence[float]) -> None:
         """Warn of shells left out that are so near that they may have been meant, too."""
@@ -413,15 +662,31 @@ def _exact_mean(values: NDArray[np.float64]) -> float:
     return float(values[0]) if np.all(values == values[0]) else float(values.mean())
 
 
-def _clusters(b: NDArray[np.float64], tolerance: float | None) -> NDArray[np.intp]:
-    """Return the shell number of every volume."""
-    labels = shell_clusters(b, tolerance)
-    labels.setflags(write=False)
-    return labels
+def _one_value(values: NDArray[Any]) -> float | str:
+    return str(values[0]) if values.dtype.kind == "U" else _exact_mean(values)
+
+
+def _settings(
+    b: NDArray[np.float64], columns: Columns, tolerance: float | None
+) -> NDArray[np.intp]:
+    """Return the shell number of every volume: they share b and all other variables."""
+    numbers = shell_clusters(b, tolerance)
+    if columns:
+        groups = [numbers, *(groups_of(name, values) for name, values in columns.items())]
+        numbers = np.asarray(
+            np.unique(np.array(groups), axis=1, return_inverse=True)[1], dtype=np.intp
+        ).ravel()
+    numbers.setflags(write=False)
+    return numbers
+
+
+def _once(bvals: Sequence[float]) -> list[float]:
+    clusters = shell_clusters(np.array(bvals), None)
+    return [bvals[int(np.flatnonzero(clusters == k)[0])] for k in np.unique(clusters)]
 
 
 def _listed(values: NDArray[np.float64]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+    return ", ".join(dict.fromkeys(f"{value:g}" for value in values))
 
 
 def _selection(
@@ -429,6 +694,7 @@ def _selection(
     bmax: float | None,
     bvals: Sequence[float] | None,
     volumes: Sequence[int] | None,
+    where: str | None,
 ) -> str:
     said = []
     if bmin is not None:
@@ -439,4 +705,6 @@ def _selection(
         said.append(f"b of {', '.join(f'{b:g}' for b in bvals)}")
     if volumes is not None:
         said.append(f"volumes {', '.join(map(str, volumes))}")
+    if where is not None:
+        said.append(repr(where))
     return " and ".join(said)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import InputError, OptionError, ShapeError
-from ivimkit.scan.acquisition import Acquisition, Shell
+from ivimkit.scan.acquisition import Acquisition, Series, Shell
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.variables import DIRECTION, B
 from ivimkit.scan.voxel_reader import Column, VoxelReader
 
 __all__ = ["AVERAGES", "DWI", "Geometry", "Source"]
@@ -31,7 +32,8 @@ class Source:
     Parameters
     ----------
     role : str
-        What it was used for: ``"scan"``, ``"bvals"``, ``"bvecs"`` or ``"mask"``.
+        What it was used for: ``"scan"``, ``"bvals"``, ``"bvecs"``, ``"variables"``, ``"sidecar"``
+        or ``"mask"``.
     path : str
         Absolute path.
     sha256 : str
@@ -64,6 +66,9 @@ class DWI:
         Voxels to fit, where > 0; all voxels by default.
     bvecs : array_like, shape (n_volumes, 3), optional
         Gradient directions.
+    variables : mapping of str to array_like, optional
+        What else differs from volume to volume, like ``{"echo_time": [50, 75, 100]}`` (ms), see
+        `Acquisition`.
     tolerance : float, optional
         b-values this close are one shell, see `Acquisition`.
     geometry : Geometry, optional
@@ -126,6 +131,7 @@ class DWI:
         mask: ArrayLike | None = None,
         *,
         bvecs: ArrayLike | None = None,
+        variables: Mapping[str, Any] | None = None,
         tolerance: float | None = None,
         geometry: Geometry | None = None,
         average: str = "auto",
@@ -135,7 +141,7 @@ class DWI:
         weights: ArrayLike | None = None,
     ) -> None:
         data = _checked_signal(signal)
-        acquisition = _acquisition(bvals, bvecs, tolerance)
+        acquisition = _acquisition(bvals, bvecs, variables, tolerance)
         if average not in AVERAGES:
             raise OptionError(f"average is {average!r}; expected one of {', '.join(AVERAGES)}")
         if affine is not None and geometry is not None:
@@ -190,7 +196,106 @@ class DWI:
             return self.acquisition.bvals
         if self.weights is None:
             return self.acquisition.shell_bvals
-        return np.array([self._mean_b(shell) for shell in self.acquisition.shells])
+        return self._means(self.acquisition.bvals)
+
+    def fit_x(self, variables: Sequence[str]) -> NDArray[np.float64]:
+        """Return the variables of a model for each value that is fitted.
+
+        Parameters
+        ----------
+        variables : sequence of str
+            The variables, in the model's order, like ``("b", "echo_time")``. For ``gx``, ``gy``
+            or ``gz`` the scan has to be that of `for_variables`.
+
+        Returns
+        -------
+        ndarray, shape (n_variables, n_values)
+            In the units of the variables; the first row of ``("b",)`` is `fit_bvals`.
+
+        Raises
+        ------
+        AcquisitionError
+            If a variable is not known of this scan, or is a text.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> te = [60, 60, 90, 90]
+        >>> dwi = ik.DWI(np.ones((2, 4)), [0, 500, 0, 500], variables={"echo_time": te})
+        >>> dwi.fit_x(("b", "echo_time")).tolist()
+        [[0.0, 0.0, 500.0, 500.0], [60.0, 90.0, 60.0, 90.0]]
+        """
+        return np.array([self._row(name) for name in variables])
+
+    def for_variables(self, variables: Sequence[str]) -> DWI:
+        """Return the scan as a model of some variables needs it: directions apart, if they count.
+
+        Raises
+        ------
+        AcquisitionError
+            If a variable is not known of this scan, or is a text.
+        """
+        acquisition = self.acquisition
+        if any(axis.name in variables for axis in DIRECTION):
+            acquisition = acquisition.with_directions_apart()
+        found = self if acquisition is self.acquisition else self._with(acquisition=acquisition)
+        found.fit_x(variables)
+        return found
+
+    def with_variables(self, variables: Mapping[str, Any] | None) -> DWI:
+        """Return the scan with other variables besides b and directions, see `Acquisition`.
+
+        Raises
+        ------
+        AcquisitionError
+            If there is not one value per volume, or one is not plausible.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> dwi = ik.DWI(np.ones((2, 4)), [0, 500, 0, 500])
+        >>> dwi.with_variables({"echo_time": [60, 60, 90, 90]}).acquisition.n_shells
+        4
+        """
+        return self._with(acquisition=self.acquisition.with_variables(variables))
+
+    @property
+    def fit_names(self) -> tuple[str, ...]:
+        """Name of each value that is fitted: its b-value, and what else tells it from others."""
+        names = self.acquisition.shell_names
+        if self.average == "none":
+            tails = [name.partition(" ")[1:] for name in names]
+            own = zip(self.acquisition.bvals, self.acquisition.shell_of_volume, strict=True)
+            return tuple(f"{b:g}{''.join(tails[shell])}" for b, shell in own)
+        if self.weights is None:
+            return names
+        tails = [name.partition(" ")[1:] for name in names]
+        return tuple(
+            f"{b:g}{''.join(tail)}" for b, tail in zip(self.fit_bvals, tails, strict=True)
+        )
+
+    @property
+    def fit_series(self) -> tuple[Series, ...]:
+        """The series of the acquisition, with the positions of the values that are fitted."""
+        series = self.acquisition.series
+        if self.average != "none":
+            return series
+        where = self.acquisition.shell_of_volume
+        return tuple(
+            replace(one, members=tuple(np.flatnonzero(np.isin(where, one.members)).tolist()))
+            for one in series
+        )
+
+    def _row(self, name: str) -> NDArray[np.float64]:
+        """Return one variable of each value that is fitted."""
+        if name == B.name:
+            return self.fit_bvals
+        values = self.acquisition.numbers_of(name)
+        return values if self.average == "none" else self._means(values)
+
+    def _means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean of numbers per volume in each shell, with the weights if there are."""
+        return np.array([self._mean_of(values, shell) for shell in self.acquisition.shells])
 
     @property
     def fit_counts(self) -> NDArray[np.float64]:
@@ -227,6 +332,24 @@ class DWI:
         return self.acquisition.take(np.flatnonzero(self.weights))
 
     @property
+    def value_acquisition(self) -> Acquisition:
+        """The values that are fitted as an acquisition: one volume for each of them.
+
+        For fits of means, whose b-values and other variables are those of the scan's own fit.
+        """
+        acquisition = self.acquisition
+        if self.average == "none":
+            return Acquisition(acquisition.bvals, variables=acquisition.variables)
+        shells = acquisition.shells
+        variables = {
+            name: self._means(values)
+            if values.dtype.kind == "f"
+            else np.array([shell.variables[name] for shell in shells])
+            for name, values in acquisition.variables.items()
+        }
+        return Acquisition(self.fit_bvals, variables=variables)
+
+    @property
     def fit_directions(self) -> NDArray[np.float64]:
         """Number of values whose geometric mean each value that is fitted is; 1 for none."""
         if self.average == "none":
@@ -241,6 +364,7 @@ class DWI:
         bmax: float | None = None,
         bvals: Sequence[float] | None = None,
         volumes: Sequence[int] | None = None,
+        where: str | None = None,
     ) -> DWI:
         """Return the scan with some of its volumes, without copying the signal.
 
@@ -252,6 +376,9 @@ class DWI:
             The b-values to keep, in s/mm^2: of each the shell that is nearest, within 3 %.
         volumes : sequence of int, optional
             Positions of the volumes to keep, from 0.
+        where : str, optional
+            A condition on b and the other variables of the volumes, like ``"echo_time == 75"``,
+            see `Acquisition.select`.
 
         Returns
         -------
@@ -261,6 +388,8 @@ class DWI:
         ------
         AcquisitionError
             If there is no such b-value or volume, or too little is left.
+        OptionError
+            If the condition cannot be understood, or names a column that there is not.
 
         Examples
         --------
@@ -269,7 +398,9 @@ class DWI:
         >>> dwi.select(bmax=1000).fit_bvals.tolist()
         [0.0, 500.0, 1000.0]
         """
-        keep = self.acquisition.select(bmin=bmin, bmax=bmax, bvals=bvals, volumes=volumes)
+        keep = self.acquisition.select(
+            bmin=bmin, bmax=bmax, bvals=bvals, volumes=volumes, where=where
+        )
         return self._with(
             acquisition=self.acquisition.take(keep),
             volumes=self.volumes[keep],
@@ -417,6 +548,8 @@ class DWI:
     def mean_image(self, b: float) -> NDArray[np.float64]:
         """Return the averaged image of the shell nearest to a b-value, also outside the mask.
 
+        Where settings share that b-value, it is the first of them: the shortest echo time.
+
         Parameters
         ----------
         b : float
@@ -427,7 +560,23 @@ class DWI:
         ndarray, shape (...)
             Signal, a.u.
         """
-        shell = min(self.acquisition.shells, key=lambda shell: abs(shell.b - b))
+        shells = self.acquisition.shells
+        return self.shell_image(min(range(len(shells)), key=lambda k: abs(shells[k].b - b)))
+
+    def shell_image(self, number: int) -> NDArray[np.float64]:
+        """Return the averaged image of a shell by its position, also outside the mask.
+
+        Parameters
+        ----------
+        number : int
+            Position among the shells of the acquisition.
+
+        Returns
+        -------
+        ndarray, shape (...)
+            Signal, a.u.
+        """
+        shell = self.acquisition.shells[number]
         reader = VoxelReader(self.stored, _everywhere(self.shape), [self._column(shell)])
         values = np.empty((reader.n_voxels, 1))
         reader.read(0, reader.n_voxels, values)
@@ -439,14 +588,17 @@ class DWI:
             return shell.volumes
         return tuple(v for v in shell.volumes if self.weights[v] > 0.0) or shell.volumes
 
-    def _mean_b(self, shell: Shell) -> float:
-        assert self.weights is not None
+    def _mean_of(self, values: NDArray[np.float64], shell: Shell) -> float:
         used = list(self._used(shell))
-        b, weights = self.acquisition.bvals[used], self.weights[used]
+        own = values[used]
         # Of equal values exactly that value, as a sum would round.
-        if np.all(b == b[0]):
-            return float(b[0])
-        return float(b.mean() if np.all(weights == weights[0]) else np.average(b, weights=weights))
+        if np.all(own == own[0]):
+            return float(own[0])
+        if self.weights is None:
+            return float(own.mean())
+        weights = self.weights[used]
+        alike = np.all(weights == weights[0])
+        return float(own.mean() if alike else np.average(own, weights=weights))
 
     def _column(self, shell: Shell) -> Column:
         """Translate a shell to volumes of the signal array, grouped for averaging."""
@@ -488,14 +640,17 @@ def _placed(affine: ArrayLike | None) -> Geometry:
 
 
 def _acquisition(
-    bvals: ArrayLike | Acquisition, bvecs: ArrayLike | None, tolerance: float | None
+    bvals: ArrayLike | Acquisition,
+    bvecs: ArrayLike | None,
+    variables: Mapping[str, Any] | None,
+    tolerance: float | None,
 ) -> Acquisition:
     if not isinstance(bvals, Acquisition):
-        return Acquisition(bvals, bvecs, tolerance=tolerance)
-    if bvecs is not None or tolerance is not None:
+        return Acquisition(bvals, bvecs, variables=variables, tolerance=tolerance)
+    if bvecs is not None or variables is not None or tolerance is not None:
         raise OptionError(
-            "an Acquisition came with separate directions or a tolerance; expected them in the "
-            "Acquisition"
+            "an Acquisition came with separate directions, variables or a tolerance; expected "
+            "them in the Acquisition"
         )
     return bvals
 

@@ -1,4 +1,4 @@
-"""Checks of b-values, directions and shell labels, before an Acquisition is made of them."""
+"""Checks of b-values, directions and shell numbers, before an Acquisition is made of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import AcquisitionError
 
-__all__ = ["checked_bvals", "checked_bvecs", "checked_labels", "odd_lengths"]
+__all__ = ["checked_bvals", "checked_bvecs", "checked_shell_numbers", "odd_lengths"]
 
 _LOWEST_MAXIMUM = 10.0
 _HIGHEST_MAXIMUM = 1e4
@@ -144,8 +144,8 @@ def checked_bvecs(bvecs: ArrayLike | None, n: int) -> NDArray[np.float64] | None
     return vectors
 
 
-def checked_labels(labels: ArrayLike, n: int) -> NDArray[np.intp]:
-    """Return the shell labels as a read-only array, shape (n,).
+def checked_shell_numbers(numbers: ArrayLike, n: int) -> NDArray[np.intp]:
+    """Return the shell numbers as a read-only array, shape (n,).
 
     Raises
     ------
@@ -153,18 +153,18 @@ def checked_labels(labels: ArrayLike, n: int) -> NDArray[np.intp]:
         If they are no whole numbers, or of another length.
     """
     try:
-        values = np.asarray(labels)
+        values = np.asarray(numbers)
         groups = np.array(values, dtype=np.intp)
         whole = values.dtype.kind in "iu" or np.array_equal(values, groups)
     except (TypeError, ValueError, OverflowError):
         whole, groups = False, np.zeros(0, dtype=np.intp)
     if not whole:
         raise AcquisitionError(
-            f"the shell labels are {str(labels)[:60]!r}; expected a whole number per b-value"
+            f"the shell numbers are {str(numbers)[:60]!r}; expected a whole number per b-value"
         )
     if groups.shape != (n,):
         raise AcquisitionError(
-            f"the shell labels have shape {groups.shape}; expected ({n},), one per b-value"
+            f"the shell numbers have shape {groups.shape}; expected ({n},), one per b-value"
         )
     groups.setflags(write=False)
     return groups

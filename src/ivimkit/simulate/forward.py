@@ -11,12 +11,15 @@ from ivimkit import models
 from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.scan.variables import points
 
 __all__ = ["signals"]
 
 
 def signals(
-    model: SignalModel | str, params: ArrayLike | Mapping[str, ArrayLike], bvals: ArrayLike
+    model: SignalModel | str,
+    params: ArrayLike | Mapping[str, ArrayLike],
+    bvals: ArrayLike | Mapping[str, ArrayLike],
 ) -> NDArray[np.float64]:
     """Compute the noise-free signal of a model.
 
@@ -27,8 +30,9 @@ def signals(
     params : array_like, shape (..., n_parameters), or mapping of str to array_like
         Parameters in the model's order, or by name; those given by name are broadcast against
         each other.
-    bvals : array_like, shape (n_b,)
-        b-values in s/mm^2.
+    bvals : array_like, shape (n_b,), or mapping of str to array_like
+        b-values in s/mm^2; or a table with the variables of the model, like
+        ``{"b": [0, 800], "echo_time": 75}``, each with n_b values or one for all.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def signals(
             f"the parameters have shape {array.shape}; expected (..., "
             f"{len(chosen.parameters)}): {', '.join(chosen.names)} on the last axis"
         )
-    return evaluate(chosen, array, np.asarray(bvals, dtype=np.float64))
+    return evaluate(chosen, array, points(chosen.variables, bvals))
 
 
 def _stacked(model: SignalModel, params: Mapping[str, ArrayLike]) -> NDArray[np.float64]:

@@ -63,6 +63,12 @@ def describe_scene(study: Study) -> dict[str, Any]:
     }
 
 
+def _further(scan: DWI, number: int) -> str:
+    """Return what tells a shell from others of its b-value."""
+    _, _, further = scan.acquisition.shell_names[number].partition(" (")
+    return f", {further.removesuffix(')')}" if further else ""
+
+
 def _images(scan: DWI) -> list[dict[str, Any]]:
     shells = scan.acquisition.shells
     # One column per b-value, also where the fit took every volume on its own.
@@ -75,7 +81,7 @@ def _images(scan: DWI) -> list[dict[str, Any]]:
     return [
         {
             "id": str(number),
-            "label": f"b = {shell.b:g} s/mm²",
+            "label": f"b = {shell.b:g} s/mm²{_further(scan, number)}",
             "b": shell.b,
             "limits": _range(values[:, number]),
             "url": f"volumes/scan/{number}.nii",

@@ -40,7 +40,7 @@ def scan_image(study: Study, number: str) -> bytes:
     known = [str(k) for k in range(len(shells))]
     if number not in known:
         raise OptionError(f"there is no image {number!r}; expected 0 to {len(shells) - 1}")
-    return io.image_bytes(dwi.mean_image(shells[int(number)].b), study.geometry)
+    return io.image_bytes(dwi.shell_image(int(number)), study.geometry)
 
 
 def map_image(study: Study, number: str, name: str) -> bytes:

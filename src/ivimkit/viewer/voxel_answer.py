@@ -14,9 +14,12 @@ from ivimkit.extend.derived_maps import describe as describe_map
 from ivimkit.extend.derived_maps import is_about_another
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.figures.map_style import how_to_show
+from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.result import FitResult
 from ivimkit.rounding import limits, with_error
+from ivimkit.scan.acquisition import Series
 from ivimkit.scan.dwi import DWI
+from ivimkit.scan.variables import points
 from ivimkit.status import FitStatus, describe, explain
 from ivimkit.viewer.study import Study
 
@@ -75,7 +78,13 @@ def measured(alone: DWI) -> dict[str, Any]:
 
 def averaged(alone: DWI) -> dict[str, Any]:
     """Return the signal of a scan of one voxel as it is fitted."""
-    return {"b": alone.fit_bvals, "signal": values_of(alone)}
+    return {
+        "b": alone.fit_bvals,
+        "signal": values_of(alone),
+        "series": [
+            {"name": one.text, "members": one.members} for one in alone.fit_series if one.text
+        ],
+    }
 
 
 def values_of(alone: DWI) -> NDArray[np.float64]:
@@ -110,15 +119,19 @@ def fit_entry(
     highest = float(max(result.acquisition.bvals))
     # Closer where blood decays: a curve over 4 s/mm² a step would have corners there.
     dense = highest * np.linspace(0.0, 1.0, _POINTS) ** 2
+    series = result.acquisition.series
     drawn = {
         "b": dense,
-        "signal": curve(result.model, params, dense),
-        "components": _components(result.model, params, dense),
+        "signal": _signal(result.model, params, dense, series[0]),
+        "components": _components(result.model, params, dense, series[0]),
+        "settings": _further_curves(result.model, params, dense, series),
     }
     residuals = None
     if alone is not None:
         b = alone.fit_bvals
-        residual = values_of(alone) - curve(result.model, params, b)
+        residual = values_of(alone) - curve(
+            result.model, params, fitted_x(result.model.variables, alone)
+        )
         residuals = {"b": b, "residual": residual}
     return {
         "model": result.model.name,
@@ -130,13 +143,35 @@ def fit_entry(
     }
 
 
+def _signal(
+    model: SignalModel, params: Sequence[float], b: NDArray[np.float64], series: Series
+) -> NDArray[np.float64]:
+    """Return the fitted signal over b; NaN if another variable of the model has several values."""
+    table = {**series.variables, "b": b}
+    if any(name not in table for name in model.variables):
+        return np.full(b.size, np.nan)
+    return curve(model, params, points(model.variables, table))
+
+
+def _further_curves(
+    model: SignalModel,
+    params: Sequence[float],
+    b: NDArray[np.float64],
+    series: Sequence[Series],
+) -> list[dict[str, Any]]:
+    """Return one curve per series of settings; none if one curve is that of all."""
+    if len(series) == 1 or tuple(model.variables) == ("b",):
+        return []
+    return [{"name": one.text, "signal": _signal(model, params, b, one)} for one in series]
+
+
 def _components(
-    model: SignalModel, params: Sequence[float], b: NDArray[np.float64]
+    model: SignalModel, params: Sequence[float], b: NDArray[np.float64], series: Series
 ) -> list[dict[str, Any]]:
     """Return what each compartment adds to the signal; nothing of a model with one of them."""
     # Of the model itself, with all of the signal in one compartment: the reference first.
     alone = reversed(model.components(params).items())
-    return [{"name": name, "signal": curve(model, own, b)} for name, own in alone]
+    return [{"name": name, "signal": _signal(model, own, b, series)} for name, own in alone]
 
 
 def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str, Any]]:

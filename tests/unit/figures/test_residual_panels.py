@@ -69,6 +69,7 @@ def test_b_values_are_written_once_below():
 def test_many_b_values_are_not_written_on_top_of_each_other():
     values = found()
     many = {name: np.tile(getattr(values, name), 20) for name in ("bvals", "mean", "sd", "counts")}
+    many["names"] = values.names * 20
     many["by_slice"] = np.tile(values.by_slice, (1, 20))
     tiled = ik.quality.Residuals(**{**vars(values), **many})
     axes = residual_panels(tiled, findings=()).axes[2]

@@ -53,7 +53,8 @@ def test_a_scan_has_its_own_b_values(signals):
 def test_fewer_b_values_than_parameters(signals):
     few = np.searchsorted(B, [0, 200, 800])
     with pytest.raises(
-        AcquisitionError, match="3 distinct b-values; model biexp has 4 free parameters"
+        AcquisitionError,
+        match=r"3 distinct b-values \(0, 200, 800\); expected at least 4 for the 4",
     ):
         ik.fit(signals[..., few], B[few])
     with pytest.raises(AcquisitionError, match="3 distinct b-values with a weight"):

@@ -22,10 +22,13 @@ from ivimkit.cli.options.shared_options import (
     Model,
     Organ,
     Scans,
+    Select,
     Stack,
     Strict,
+    Te,
     Tolerance,
     Unit,
+    Variables,
     Verbose,
     Volumes,
 )
@@ -38,6 +41,8 @@ def check(
     scans: Scans,
     bval: Bval = None,
     bvec: Bvec = None,
+    variables: Variables = None,
+    te: Te = None,
     mask: Mask = None,
     b_unit: Unit = BUnit.s_mm2,
     stack: Stack = False,
@@ -46,6 +51,7 @@ def check(
     bmax: Bmax = None,
     bvals: Bvals = None,
     volumes: Volumes = None,
+    select: Select = None,
     average: AverageBy = Average.auto,
     tolerance: Tolerance = None,
     model: Model = "biexp",
@@ -88,6 +94,8 @@ def check(
         scan=ScanInput(
             bval=bval,
             bvec=bvec,
+            variables=variables,
+            te=te,
             mask=mask,
             b_unit=b_unit.value,
             tolerance=tolerance,
@@ -96,6 +104,7 @@ def check(
             bmax=bmax,
             bvals=bvals,
             volumes=volumes,
+            where=select,
         ),
         setup=FitSetup(
             model=model, method=method, options=option or (), organ=organ, b_unit=b_unit.value

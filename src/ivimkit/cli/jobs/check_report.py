@@ -29,6 +29,7 @@ from ivimkit.errors import GeometryWarning, InputError, NoiseError
 from ivimkit.extend.b_value_advice import coverage_needed
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.noise import ShellSignal, estimate, shell_signals
 from ivimkit.parameter import RATE_UNIT
 from ivimkit.rounding import how_shown, percent, thousands
@@ -117,7 +118,7 @@ class CheckReport:
             shown = tuple(replace(signal, sigma=math.nan) for signal in signals)
         self.screen.show(
             "",
-            _title("b-values"),
+            _title("Settings" if dwi.acquisition.variables else "b-values"),
             shell_table(shown),
             *map(partial(Text, style="dim"), noise_note(shown)),
             _noise(dwi, found),
@@ -149,7 +150,7 @@ def _why_not(
         if finding.is_hopeless:
             return InputError(str(finding))
     try:
-        dwi.acquisition.require(max(2, model.n_free), model.name)
+        require_identifiable(model, dwi.for_variables(model.variables).acquisition)
         method.check(model, dwi.acquisition)
     except InputError as error:
         return error
@@ -162,7 +163,8 @@ def _facts(dwi: DWI) -> Iterator[str]:
     size = " x ".join(f"{edge:.3g}" for edge in dwi.geometry.voxel_size)
     total = dwi.mask.size
     yield (f"{shape} voxels of {size} mm, {dwi.acquisition.n_volumes} volumes, {dwi.stored.dtype}")
-    roles = {"bvals": "b", "bvecs": "directions"}
+    further = ", ".join(dwi.acquisition.variables)
+    roles = {"bvals": "b", "bvecs": "directions", "variables": further, "sidecar": further}
     read = [(roles[s.role], s.path) for s in dwi.sources if s.role in roles]
     if read:
         yield ", ".join(f"{what} from {path}" for what, path in read)
@@ -234,6 +236,9 @@ def _findings(
         )
     found = model.advice(acquisition)
     yield from map(_warning, found)
+    left_out = unknown_to(model, acquisition)
+    if left_out is not None:
+        yield _warning(left_out)
     if not found and not faults:
         poor = _not_covered(acquisition, model)
         yield _ok(

@@ -23,6 +23,7 @@ from ivimkit.io.scan_loading import B_UNITS, numbers_of
 from ivimkit.scan import masks
 from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
+from ivimkit.scan.volume_selection import check_selection
 
 __all__ = ["ScanInput", "weight_list"]
 
@@ -54,6 +55,10 @@ class ScanInput:
     ----------
     bval, bvec : Path, optional
         Files that go with the scan.
+    variables : Path, optional
+        The table of other variables of the volumes.
+    te : str, optional
+        List of echo times, or one.
     mask : str or Path, optional
         What was given: ``"auto"`` and the like, or a file; of one scan, see `each`, its file.
     b_unit : str
@@ -68,6 +73,8 @@ class ScanInput:
         List of b-values to keep.
     volumes : str, optional
         List of volumes to keep.
+    where : str, optional
+        Condition on the variables of volumes to keep.
     strict : bool
         Refuse a scan whose volumes and b-values cannot both be right.
     weights : str, optional
@@ -76,6 +83,8 @@ class ScanInput:
 
     bval: Path | None = None
     bvec: Path | None = None
+    variables: Path | None = None
+    te: str | None = None
     mask: str | Path | None = None
     b_unit: str = "s/mm2"
     tolerance: float | None = None
@@ -84,6 +93,7 @@ class ScanInput:
     bmax: float | None = None
     bvals: str | None = None
     volumes: str | None = None
+    where: str | None = None
     strict: bool = False
     weights: str | None = None
 
@@ -93,6 +103,14 @@ class ScanInput:
         if self.bvals is None:
             return None
         return [self.in_s_mm2(b) for b in number_list(self.bvals, "--bvals")]
+
+    @property
+    def echo_time(self) -> float | list[float] | None:
+        """The echo times, ms: one for all volumes, or one each; None if they were not given."""
+        if self.te is None:
+            return None
+        times = number_list(self.te, "--te")
+        return times[0] if len(times) == 1 else times
 
     def in_s_mm2(self, b: float) -> float:
         """Convert a b-value of an option to s/mm^2."""
@@ -116,7 +134,9 @@ class ScanInput:
 
     def check(self) -> None:
         """Raise OptionError for a list that cannot be read, before any scan is."""
-        _ = self.kept_bvals, self.kept_volumes
+        _ = self.kept_bvals, self.kept_volumes, self.echo_time
+        if self.where is not None:
+            check_selection(self.where)
 
     @property
     def finds_mask(self) -> bool:
@@ -174,6 +194,8 @@ class ScanInput:
             self.bval,
             self.bvec,
             self.mask,
+            variables=self.variables,
+            echo_time=self.echo_time,
             b_unit=self.b_unit,
             average=self.average,
             tolerance=choice.pop("tolerance"),
@@ -197,7 +219,7 @@ class ScanInput:
         stack : bool
             Whether the files are the volumes of one scan.
         """
-        choice = self._choice()
+        choice, echo_time = self._choice(), self.echo_time
         written = numbers_of(self.bval)
         return ScanReading(
             b_unit=self.b_unit,
@@ -207,6 +229,8 @@ class ScanInput:
             bmax=choice["bmax"],
             bvals=_tuple(choice["bvals"]),
             volumes=_tuple(choice["volumes"]),
+            where=choice["where"],
+            echo_time=_tuple(echo_time) if isinstance(echo_time, list) else echo_time,
             bval=tuple(map(float, written)) if isinstance(written, list) else None,
             stack=stack,
         )
@@ -218,6 +242,7 @@ class ScanInput:
             **{name: None if b is None else self.in_s_mm2(b) for name, b in limits.items()},
             "bvals": self.kept_bvals,
             "volumes": self.kept_volumes,
+            "where": self.where,
         }
 
 

@@ -81,6 +81,27 @@ Bvec = Annotated[
         help="Directions. By default the .bvec file beside the scan, if there is one.",
     ),
 ]
+Variables = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=SCAN_PANEL,
+        help="What else differs from volume to volume (echo_time, diffusion_time, ...): a TSV or "
+        "CSV file with a head and one row per volume. By default dwi_volumes.tsv beside "
+        "dwi.nii.gz, and lists in its JSON sidecar.",
+    ),
+]
+Te = Annotated[
+    str | None,
+    typer.Option(
+        "--te",
+        metavar="LIST",
+        show_default=False,
+        rich_help_panel=SCAN_PANEL,
+        help="Echo times in ms: one for each volume, like 50,50,75,75, or one for all.",
+    ),
+]
 Mask = Annotated[
     str | None,
     typer.Option(
@@ -175,6 +196,17 @@ Volumes = Annotated[
         rich_help_panel=VOLUME_PANEL,
         help="Use these volumes only, counted from 0, like 0-8,10 or 0-40:2 (every second one), "
         "or a file of numbers.",
+    ),
+]
+Select = Annotated[
+    str | None,
+    typer.Option(
+        "--select",
+        metavar="CONDITION",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Use volumes only that meet a condition on b (s/mm²) and the other variables, like "
+        "\"echo_time == 75 and b <= 400\" or \"gradient in ('bipolar', 'none')\".",
     ),
 ]
 Weights = Annotated[

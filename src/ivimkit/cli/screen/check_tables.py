@@ -13,6 +13,7 @@ from ivimkit.noise import ShellSignal
 from ivimkit.parameter import RATE_UNIT
 from ivimkit.rounding import how_shown, percent, rounded
 from ivimkit.scan.coverage import CoverageRange, PerfusionLeft
+from ivimkit.scan.variables import shown, variable_of
 
 __all__ = ["coverage_table", "noise_note", "perfusion_table", "shell_table"]
 
@@ -20,8 +21,10 @@ _GRADE_STYLES = {"good": "green", "thin": "yellow", "missing": "red"}
 
 
 def shell_table(signals: Sequence[ShellSignal]) -> Table:
-    """Return a table of b-value, volumes, directions, mean signal and signal-to-noise ratio."""
-    table = plain_table("b (s/mm²)", "volumes", "directions", "mean signal", "SNR", left=0)
+    """Return a table of the settings: volumes, directions, mean signal, signal-to-noise ratio."""
+    further = list(signals[0].shell.variables)
+    heads = (variable_of(name).head for name in further)
+    table = plain_table("b (s/mm²)", *heads, "volumes", "directions", "mean signal", "SNR", left=0)
     usual = _usual_sigma(signals)
     for signal in signals:
         shell = signal.shell
@@ -31,6 +34,7 @@ def shell_table(signals: Sequence[ShellSignal]) -> Table:
             snr = f"~{rounded(signal.mean / usual)}"
         table.add_row(
             _members(signal.low, signal.high, shell.b),
+            *(shown(shell.variables[name]) for name in further),
             str(shell.count),
             directions,
             rounded(signal.mean),
@@ -46,7 +50,7 @@ def noise_note(signals: Sequence[ShellSignal]) -> Iterator[str]:
         return
     note = "SNR: mean signal by the noise of one volume, that of the median voxel"
     if len(known) < len(signals):
-        listed = ", ".join(f"{signal.shell.b:g}" for signal in known)
+        listed = ", ".join(dict.fromkeys(f"{signal.shell.b:g}" for signal in known))
         note += f"; ~ with the noise found at b = {listed}"
     yield f"{note}."
 

@@ -11,6 +11,8 @@ from ivimkit.noise import ShellSignal, shell_signals
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Items, Section, Table, Text
 from ivimkit.rounding import percent, rounded, thousands
+from ivimkit.scan.acquisition import Shell
+from ivimkit.scan.variables import shown, variable_of
 
 __all__ = ["acquisition"]
 
@@ -29,7 +31,8 @@ def acquisition(subject: Subject) -> Section:
 
 
 def _identity(result: FitResult) -> tuple[object, ...]:
-    return (*result.acquisition.bvals.tolist(), int(np.count_nonzero(result.mask)))
+    further = [(name, *v.tolist()) for name, v in result.acquisition.variables.items()]
+    return (*result.acquisition.bvals.tolist(), *further, int(np.count_nonzero(result.mask)))
 
 
 def _of_one(side: Side) -> list[Block]:
@@ -61,18 +64,22 @@ def _matrix(result: FitResult) -> str:
 
 
 def _b_values(result: FitResult) -> Table:
-    """Return the table of b-values; signal and noise only where the scan is at hand."""
+    """Return the table of settings; signal and noise only where the scan is loaded."""
+    further = list(result.acquisition.variables)
+    heads = tuple(variable_of(name).head for name in further)
+    settings = "b-values (s/mm²)" + (" and other variables" if further else "")
     if result.dwi is None:
         bare = [
-            (f"{shell.b:g}", str(shell.count), _directions(shell.n_directions))
+            (f"{shell.b:g}", *_further(shell), str(shell.count), _directions(shell.n_directions))
             for shell in result.acquisition.shells
         ]
-        caption = "b-values (s/mm²) of the volumes that were used"
-        return Table(("b", "volumes", "directions"), bare, caption)
+        caption = f"{settings} of the volumes that were used"
+        return Table(("b", *heads, "volumes", "directions"), bare, caption)
     signals = shell_signals(result.dwi)
     rows = [
         (
             f"{signal.shell.b:g}",
+            *_further(signal.shell),
             str(signal.shell.count),
             _directions(signal.shell.n_directions),
             rounded(signal.mean),
@@ -80,8 +87,13 @@ def _b_values(result: FitResult) -> Table:
         )
         for signal in signals
     ]
-    caption = "b-values (s/mm²), mean signal in the mask (a.u.), SNR of one volume"
-    return Table(("b", "volumes", "directions", "mean signal", "SNR"), rows, caption)
+    caption = f"{settings}, mean signal in the mask (a.u.), SNR of one volume"
+    return Table(("b", *heads, "volumes", "directions", "mean signal", "SNR"), rows, caption)
+
+
+def _further(shell: Shell) -> list[str]:
+    """Return the other variables of a shell as texts."""
+    return [shown(value) for value in shell.variables.values()]
 
 
 def _about_the_noise(result: FitResult) -> list[Block]:

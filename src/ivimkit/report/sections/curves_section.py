@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 
-from ivimkit.engine import curve
 from ivimkit.figures.example_panels import example_panels
 from ivimkit.figures.picture import Picture
 from ivimkit.figures.region_curves import RegionCurve, region_curves
+from ivimkit.fitting.decay_curves import decay_curves
 from ivimkit.fitting.result import FitResult
 from ivimkit.quality.example_voxels import example_voxels
 from ivimkit.report.report_subject import Side, Subject
@@ -79,8 +78,9 @@ def _means(labels: Labels, fits: FitResult) -> Sequence[RegionCurve]:
                 bvals=scan.fit_bvals,
                 mean=signal,
                 sd=np.full(signal.shape, np.nan),
-                predict=partial(curve, fits.model, params),
+                predict=None,
                 n=numbers[name],
+                curves=decay_curves(fits.model, params, fits.scan()),
             )
         )
     return found

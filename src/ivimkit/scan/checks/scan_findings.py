@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from ivimkit.scan.acquisition import Acquisition, Series
 from ivimkit.scan.checks.air import air_finding
 from ivimkit.scan.checks.finding import ScanFinding
 from ivimkit.scan.checks.odd_volumes import copies, no_image, not_diffusion, not_diffusion_finding
 from ivimkit.scan.checks.volume_names import names_finding
 from ivimkit.scan.checks.volume_order import rises
-from ivimkit.scan.checks.volume_sample import read_sample, sampled
+from ivimkit.scan.checks.volume_sample import VolumeSample, read_sample, sampled
 from ivimkit.scan.checks.volume_spread import spread_finding
 from ivimkit.scan.dwi import DWI
 
@@ -78,13 +80,32 @@ def _found(dwi: DWI) -> Iterator[ScanFinding]:
         if odd.any():
             yield not_diffusion_finding(sample, odd)
             sample = sample.without(odd)
-        acquisition = dwi.acquisition
-        order = rises(sample, acquisition.labels, directional=acquisition.bvecs is not None)
-        if order is not None:
-            yield order
-        spread = spread_finding(sample, acquisition)
-        if spread is not None:
-            yield spread
+        known: set[tuple[str, tuple[int, ...]]] = set()
+        for series in dwi.acquisition.series:
+            for finding in _of_series(sample, dwi.acquisition, series):
+                # Volumes of b = 0 may belong to several series.
+                if (finding.kind, finding.volumes) not in known:
+                    known.add((finding.kind, finding.volumes))
+                    yield finding
     air = air_finding(dwi, brightness)
     if air is not None:
         yield air
+
+
+def _of_series(
+    sample: VolumeSample, acquisition: Acquisition, series: Series
+) -> Iterator[ScanFinding]:
+    """Yield what is found among volumes that differ in b only: like is compared with like."""
+    here = np.isin(acquisition.shell_of_volume[sample.positions], series.members)
+    own = sample if here.all() else sample.without(~here)
+    if len(own.bvals) < 2:
+        return
+    directional = acquisition.bvecs is not None
+    found = (
+        rises(own, acquisition.shell_numbers, directional=directional),
+        spread_finding(own, acquisition),
+    )
+    for finding in found:
+        if finding is not None:
+            where = f"at {series.text}, " if series.text else ""
+            yield replace(finding, text=f"{where}{finding.text}")

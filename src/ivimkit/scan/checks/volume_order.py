@@ -89,7 +89,7 @@ class _Decay:
 
 
 def rises(
-    sample: VolumeSample, labels: NDArray[np.intp], *, directional: bool
+    sample: VolumeSample, shell_numbers: NDArray[np.intp], *, directional: bool
 ) -> ScanFinding | None:
     """Find a mean signal that rises with b by more than noise and scatter.
 
@@ -97,12 +97,12 @@ def rises(
     ----------
     sample : VolumeSample
         The voxels.
-    labels : ndarray of int, shape (n_volumes of the acquisition,)
+    shell_numbers : ndarray of int, shape (n_volumes of the acquisition,)
         Shell of every volume.
     directional : bool
         Whether directions are known, and so differ between b-values of few volumes.
     """
-    shells = shells_of(sample, labels)
+    shells = shells_of(sample, shell_numbers)
     if len(shells) < 2:
         return None
     b = sample.bvals.copy()

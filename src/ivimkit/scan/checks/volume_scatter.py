@@ -15,10 +15,10 @@ UNWEIGHTED = 5.0
 _MOST_UNWEIGHTED = 0.05
 
 
-def shells_of(sample: VolumeSample, labels: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+def shells_of(sample: VolumeSample, shell_numbers: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     """Return the columns of the sample that are one shell, by ascending b-value."""
-    own = labels[sample.positions]
-    shells = [np.flatnonzero(own == label) for label in np.unique(own)]
+    own = shell_numbers[sample.positions]
+    shells = [np.flatnonzero(own == number) for number in np.unique(own)]
     return sorted(shells, key=lambda columns: float(sample.bvals[columns].mean()))
 
 

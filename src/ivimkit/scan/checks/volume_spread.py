@@ -53,7 +53,7 @@ def spread_finding(sample: VolumeSample, acquisition: Acquisition) -> ScanFindin
     ScanFinding or None
         One for all shells.
     """
-    shells = shells_of(sample, acquisition.labels)
+    shells = shells_of(sample, acquisition.shell_numbers)
     found = []
     for columns in shells:
         if len(columns) < 2 or not sample.mean[columns].mean() > 0.0:
@@ -221,5 +221,6 @@ def _finding(found: Sequence[_Spread]) -> ScanFinding:
         numbers,
         f"the volumes at b = {worst.b:g} differ by {worst.difference:.0%} in their mean signal, "
         f"far more than noise: {worst.listed()}{which}{too} (volumes count from 0)",
-        "Check that all have this b-value, and the same gain and echo time",
+        "Check that all have this b-value, and the same gain and echo time; if these differ, say "
+        "which volume has which (--variables FILE, or --te)",
     )

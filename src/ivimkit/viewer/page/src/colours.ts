@@ -9,6 +9,8 @@ const REGIONS = ["#e69f00", "#56b4e9", "#00b386", "#e08fc0", "#f0e442", "#ff7f50
 
 export const FIT_COLOURS = ["#6cb6ff", "#ffa94d", "#c792ea", "#63e6be"];
 export const REFIT_COLOUR = "#7ee787";
+/** Of values and curves of one setting of further variables, such as an echo time. */
+export const SERIES_COLOURS = ["#6cb6ff", "#ffa94d", "#63e6be", "#e08fc0", "#f0e442", "#9db4ff"];
 
 export function regionColour(number: number): string {
   return REGIONS[(number - 1) % REGIONS.length] as string;

@@ -1,6 +1,6 @@
 /** Fits of one signal as plot, legend and tables; the same for a voxel and for the mean of a region. */
 
-import { FIT_COLOURS, REFIT_COLOUR } from "./colours";
+import { FIT_COLOURS, REFIT_COLOUR, SERIES_COLOURS } from "./colours";
 import { element } from "./dom";
 import { NONE, short } from "./numbers";
 import { type PlotContent, drawPlot } from "./plot";
@@ -32,6 +32,11 @@ export function styled(fits: Fit[]): Shown[] {
   );
 }
 
+/** Colour of a setting of the other variables, such as an echo time. */
+function seriesColour(k: number): string {
+  return SERIES_COLOURS[k % SERIES_COLOURS.length] as string;
+}
+
 export function fitsContent(title: string, measured: Signal | null, averaged: Signal | null, shown: Shown[], options: FitOptions): PlotContent {
   const repeated = measured && averaged && measured.b.length > averaged.b.length;
   const content: PlotContent = {
@@ -47,7 +52,13 @@ export function fitsContent(title: string, measured: Signal | null, averaged: Si
     content.points.push({ name: "measured volumes", b: measured.b, values: measured.signal, colour: FAINT, kind: "repeats" });
   }
   const main = averaged ?? measured;
-  if (main) {
+  const series = main?.series ?? [];
+  if (main && series.length > 1) {
+    for (const [k, { name, members }] of series.entries()) {
+      const pick = <T>(values: T[]): T[] => members.map((place) => values[place] as T);
+      content.points.push({ name, b: pick(main.b), values: pick(main.signal), colour: seriesColour(k), kind: "averages" });
+    }
+  } else if (main) {
     content.points.push({ name: repeated ? "average" : "measured", b: main.b, values: main.signal, colour: POINT, kind: "averages" });
   }
   for (const { fit, colour, dash } of shown) {
@@ -57,7 +68,10 @@ export function fitsContent(title: string, measured: Signal | null, averaged: Si
         content.curves.push({ name, b: fit.curve.b, values: part.signal, colour, dash: k === 0 ? "1 3" : "5 3 1 3", width: 1.2 });
       }
     }
-    content.curves.push({ name: fit.name, b: fit.curve.b, values: fit.curve.signal, colour, dash, width: 2.2 });
+    for (const [k, part] of fit.curve.settings.entries()) {
+      content.curves.push({ name: `${fit.name}, ${part.name}`, b: fit.curve.b, values: part.signal, colour: seriesColour(k), dash, width: 2.2 });
+    }
+    if (fit.curve.settings.length === 0) content.curves.push({ name: fit.name, b: fit.curve.b, values: fit.curve.signal, colour, dash, width: 2.2 });
     if (fit.residuals) content.residuals.push({ name: fit.name, b: fit.residuals.b, values: fit.residuals.residual, colour });
   }
   return content;
@@ -137,10 +151,13 @@ export function signalTable(averaged: Signal | null, shown: Shown[], title: stri
   for (const { fit } of shown) if (fit.residuals) head.append(element("th", { scope: "col" }, `residual, ${fit.name}`));
   const body = element("tbody");
   averaged?.b.forEach((b, i) => {
-    const row = element("tr", {}, element("th", { scope: "row" }, short(b, 4)), element("td", {}, short(averaged.signal[i], 4)));
+    const setting = averaged.series?.filter(({ members }) => members.includes(i)).map(({ name }) => name) ?? [];
+    const name = setting.length === 1 ? `${short(b, 4)} (${setting[0]})` : short(b, 4);
+    const row = element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, short(averaged.signal[i], 4)));
     for (const { fit } of shown) {
       if (!fit.residuals) continue;
-      const place = fit.residuals.b.indexOf(b);
+      // Settings may share a b-value: they are in one order, unless a refit has averaged otherwise.
+      const place = fit.residuals.b[i] === b ? i : fit.residuals.b.indexOf(b);
       row.append(element("td", {}, short(fit.residuals.residual[place])));
     }
     body.append(row);

@@ -122,6 +122,8 @@ export interface Scene {
 export interface Signal {
   b: number[];
   signal: (number | null)[];
+  /** Settings of the other variables, if there are several, with the positions of their values. */
+  series?: { name: string; members: number[] }[];
 }
 
 export interface Estimate {
@@ -142,7 +144,8 @@ export interface Estimate {
 export interface Fit {
   id: string;
   name: string;
-  curve: Signal & { components: { name: string; signal: (number | null)[] }[] };
+  /** Of several settings (echo times, ...) of which the model knows, each has its signal in `settings`. */
+  curve: Signal & { components: { name: string; signal: (number | null)[] }[]; settings: { name: string; signal: (number | null)[] }[] };
   residuals: { b: number[]; residual: (number | null)[] } | null;
   estimates: Estimate[];
   status: { code: number; names: string[]; sentence: string };

@@ -1,0 +1,121 @@
+"""DecayCurve: the fitted signal over b for one value of each other variable, for figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivimkit.engine import curve
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.scan.acquisition import Series
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.variables import B, points
+
+__all__ = ["DecayCurve", "decay_curves", "fitted_values", "fitted_x", "with_b"]
+
+
+@dataclass(frozen=True, eq=False)
+class DecayCurve:
+    """What a fit says of one series of values, see `DWI.fit_series`.
+
+    Parameters
+    ----------
+    series : Series
+        Its name, the positions of its values, and its variables besides b.
+    model : SignalModel
+        The model.
+    params : ndarray, shape (n_par,)
+        Its parameters.
+    fitted : ndarray, shape (n_members,)
+        The fitted signal of the values, a.u.
+    is_same_as_others : bool
+        Whether the model knows of b alone, so that all series have one curve.
+    """
+
+    series: Series
+    model: SignalModel = field(repr=False)
+    params: NDArray[np.float64] = field(repr=False)
+    fitted: NDArray[np.float64] = field(repr=False)
+    is_same_as_others: bool
+
+    @property
+    def is_line(self) -> bool:
+        """Whether there is one signal for each b: all other variables of the model are known."""
+        return all(
+            name == B.name or name in self.series.variables for name in self.model.variables
+        )
+
+    def __call__(self, b: ArrayLike) -> NDArray[np.float64]:
+        """Return the fitted signal at b-values, shape (n_b,), a.u."""
+        table = {**self.series.variables, B.name: b}
+        return curve(self.model, self.params, points(self.model.variables, table))
+
+
+def decay_curves(model: SignalModel, params: ArrayLike, dwi: DWI) -> tuple[DecayCurve, ...]:
+    """Return one curve per series of the values that were fitted.
+
+    Parameters
+    ----------
+    model : SignalModel
+        The model.
+    params : array_like, shape (n_par,)
+        The parameters of one fit.
+    dwi : DWI
+        The scan that was fitted.
+
+    Returns
+    -------
+    tuple of DecayCurve
+        One if the volumes differ in b only.
+
+    Examples
+    --------
+    >>> import numpy as np, ivimkit as ik
+    >>> from ivimkit.fitting.decay_curves import decay_curves
+    >>> dwi = ik.DWI(np.ones((1, 3)), [0, 500, 800])
+    >>> [curve] = decay_curves(ik.models.get("monoexp"), [100.0, 1e-3], dwi)
+    >>> curve([0]).tolist(), curve.series.members
+    ([100.0], (0, 1, 2))
+    """
+    values = np.asarray(params, dtype=np.float64)
+    fitted = curve(model, values, fitted_x(model.variables, dwi))
+    alone = tuple(model.variables) == (B.name,)
+    return tuple(
+        DecayCurve(one, model, values, fitted[list(one.members)], alone) for one in dwi.fit_series
+    )
+
+
+def fitted_values(curves: Sequence[DecayCurve], n: int) -> NDArray[np.float64]:
+    """Return the fitted signal of all values of a scan, shape (n,), a.u."""
+    found = np.empty(n)
+    for one in curves:
+        found[list(one.series.members)] = one.fitted
+    return found
+
+
+def fitted_x(variables: Sequence[str], dwi: DWI) -> NDArray[np.float64]:
+    """Return the variables of the values of a scan that were fitted, as the engine takes them.
+
+    Returns
+    -------
+    ndarray
+        b of each value, shape (n_b,), for a model of b alone; otherwise shape (n_variables, n_b).
+    """
+    if tuple(variables) == (B.name,):
+        return dwi.fit_bvals
+    return dwi.for_variables(variables).fit_x(variables)
+
+
+def with_b(
+    x: NDArray[np.float64], variables: Sequence[str], b: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
+    """Return what `fitted_x` returned with other b-values, shape (n_b,), or one for all."""
+    changed = x.copy()
+    if changed.ndim == 1:
+        changed[:] = b
+    elif B.name in variables:
+        changed[list(variables).index(B.name)] = b
+    return changed

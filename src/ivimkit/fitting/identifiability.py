@@ -1,0 +1,264 @@
+"""require_identifiable: refuse a fit whose parameters the settings of a scan cannot determine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.engine import gradients
+from ivimkit.errors import AcquisitionError
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.parameter import Parameter
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.variables import B, groups_of, variable_of
+
+__all__ = ["n_distinct_settings", "require_identifiable", "unknown_to"]
+
+_N_DRAWS = 32
+_SEED = 0
+# Singular values of columns of length 1 below this share of the greatest are rounding errors.
+_SINGULAR = 1e-10
+# Share of a direction of which the signal knows nothing that is not rounding.
+_TAKES_PART = 1e-3
+# Where typical values are not known and the bounds are open, from half to twice the start.
+_AROUND_START = (0.5, 2.0)
+
+
+def n_distinct_settings(model: SignalModel, acquisition: Acquisition) -> int:
+    """Return the number of settings that give different signals of a model.
+
+    Settings that differ only in what the model does not know are one.
+    """
+    if model.variables == (B.name,):
+        return acquisition.n_distinct
+    b = acquisition.distinct_bvals
+    numbers = []
+    for name, row in zip(model.variables, acquisition.shell_x(model.variables), strict=True):
+        nearest = np.argmin(np.abs(row[:, None] - b), axis=1)
+        numbers.append(nearest if name == B.name else groups_of(name, row))
+    return int(np.unique(np.array(numbers), axis=1).shape[1])
+
+
+def require_identifiable(
+    model: SignalModel, acquisition: Acquisition, *, weighted: bool = False
+) -> None:
+    """Refuse to fit parameters that the settings of a scan cannot determine.
+
+    There have to be as many distinct settings as free parameters, and the derivatives of the
+    signal by the free parameters have to be independent at typical values.
+
+    Parameters
+    ----------
+    model : SignalModel
+        The model.
+    acquisition : Acquisition
+        The volumes that count; with directions apart if the model uses them.
+    weighted : bool
+        Whether volumes have weights, for the message.
+
+    Raises
+    ------
+    AcquisitionError
+        If a variable of the model is not known, there are too few settings, or parameters cannot
+        be told apart; the message names them, and what is missing.
+
+    Notes
+    -----
+    For one or two decays of b the number of b-values is enough: exp(-bD), b exp(-bD) and the same
+    of D* are a Chebyshev system, so their matrix at as many different b has full rank. Numbers
+    would only add rounding errors.
+    """
+    for name in model.variables:
+        acquisition.numbers_of(name)
+    distinct, needed = n_distinct_settings(model, acquisition), max(model.n_free, 2)
+    if distinct < needed:
+        raise AcquisitionError(_too_few(model, acquisition, distinct, needed, weighted))
+    if model.two_decays() is None:
+        _require_rank(model, acquisition.shell_x(model.variables))
+
+
+def unknown_to(model: SignalModel, acquisition: Acquisition) -> str | None:
+    """Say which variables differ between the volumes of a scan that a model does not know.
+
+    Returns
+    -------
+    str or None
+        A sentence; None if there are none.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> from ivimkit.fitting.identifiability import unknown_to
+    >>> scan = ik.Acquisition([0, 800, 0, 800], variables={"echo_time": [60, 60, 90, 90]})
+    >>> unknown_to(ik.models.get("monoexp"), scan)[:47]
+    'the volumes differ in echo_time (60, 90 ms) and'
+    """
+    left_out = [name for name in acquisition.varying if name not in model.variables]
+    if not left_out:
+        return None
+    listed = _joined([f"{name} ({_values(acquisition, name)})" for name in left_out])
+    name = left_out[0]
+    first = acquisition.variables[name][0]
+    value = f"'{first}'" if isinstance(first, str) else f"{first:g}"
+    return (
+        f"the volumes differ in {listed} and model {model.name} does not know of it; expected one "
+        f"value. What it does to the signal is fitted as if b did it. Select volumes, like "
+        f'--select "{name} == {value}", or use a model of it'
+    )
+
+
+def _values(acquisition: Acquisition, name: str) -> str:
+    values = acquisition.variables[name]
+    if values.dtype.kind == "U":
+        return ", ".join(np.unique(values).tolist())
+    numbers = groups_of(name, values)
+    means = [values[numbers == k].mean() for k in np.unique(numbers)]
+    unit = variable_of(name).unit
+    return f"{', '.join(f'{mean:g}' for mean in means)}{' ' + unit if unit else ''}"
+
+
+def _too_few(
+    model: SignalModel, acquisition: Acquisition, distinct: int, needed: int, weighted: bool
+) -> str:
+    with_weight = " with a weight" if weighted else ""
+    if model.variables == (B.name,):
+        listed = ", ".join(f"{b:g}" for b in acquisition.distinct_bvals)
+        what = f"{distinct} distinct b-values{with_weight} ({listed})"
+    else:
+        what = f"{distinct} distinct settings of {', '.join(model.variables)}{with_weight}"
+    return (
+        f"{what}; expected at least {needed} for the {needed} free parameters of {model.name}. "
+        "Use a model with fewer parameters (sivim 3, monoexp 2) or fix one of them"
+    )
+
+
+def _require_rank(model: SignalModel, x: NDArray[np.float64]) -> None:
+    """Raise AcquisitionError if some free parameters cannot be told apart anywhere."""
+    free = [
+        k
+        for k, parameter in enumerate(model.parameters)
+        if not parameter.fixed and parameter.name not in model.fixed_maps
+    ]
+    draws = _draws(model)
+    slopes = _scaled(model, draws, x)[..., free]
+    values = np.linalg.svd(slopes, compute_uv=False)
+    best = int(np.argmax(values[:, -1] / values[:, 0]))
+    unknown = values[best] <= _SINGULAR * values[best, 0]
+    if not unknown.any():
+        return
+    _, _, right = np.linalg.svd(slopes[best])
+    # As many rows as columns: there are at least as many settings as parameters.
+    share = np.sqrt((right[unknown] ** 2).sum(axis=0))
+    mixed = [k for k, part in enumerate(share) if part > _TAKES_PART]
+    names = [model.names[free[k]] for k in mixed]
+    reason = _missing_variable(model, draws[best : best + 1], x, free)
+    count = int(np.count_nonzero(unknown))
+    unit = None if reason is None else variable_of(model.variables[reason]).unit
+    culprits = _culprits(slopes[best], mixed, count, [model.parameters[k] for k in free], unit)
+    cannot = _joined([model.names[free[k]] for k in culprits])
+    example = model.names[free[culprits[0]]]
+    if reason is None:
+        why = f"{cannot} of {model.name} cannot be determined from these settings: the signal " + (
+            f"stays the same if {_joined(names)} change together"
+            if len(names) > 1
+            else "does not depend on it"
+        )
+        raise AcquisitionError(
+            f"{why}; expected settings that tell. Fix {example} (--fix {example}=...), or use a "
+            "model without it"
+        )
+    variable = variable_of(model.variables[reason])
+    own = np.unique(x[reason])
+    words = variable.name.replace("_", " ")
+    listed = f"{', '.join(f'{v:g}' for v in own)}{' ' + variable.unit if variable.unit else ''}"
+    number = "one" if len(own) == 1 else str(len(own))
+    raise AcquisitionError(
+        f"{number} {words}{'' if len(own) == 1 else 's'} ({listed}) cannot give {cannot} of "
+        f"{model.name}; expected several. Use a scan with other values of {variable.name}, or fix "
+        f"{cannot} (--fix {example}=...)"
+    )
+
+
+def _draws(model: SignalModel) -> NDArray[np.float64]:
+    """Return parameters at random within what is typical, shape (n_draws, n_par)."""
+    generator = np.random.default_rng(_SEED)
+    ranges = np.array([_typical(parameter) for parameter in model.parameters])
+    share = generator.random((_N_DRAWS, len(ranges)))
+    return np.asarray(ranges[:, 0] + share * (ranges[:, 1] - ranges[:, 0]))
+
+
+def _typical(parameter: Parameter) -> tuple[float, float]:
+    if parameter.fixed:
+        return parameter.lower, parameter.lower
+    known: tuple[float, float] | None = getattr(parameter, "typical", None)
+    for pair in (known, parameter.display):
+        if pair is not None and all(map(math.isfinite, pair)) and pair[0] < pair[1]:
+            low, high = (min(max(v, parameter.lower), parameter.upper) for v in pair)
+            # An amplitude of 0 would hide the parameters of what it belongs to.
+            return (low + 0.1 * (high - low), high)
+    return _AROUND_START[0] * parameter.start, min(
+        _AROUND_START[1] * parameter.start, parameter.upper
+    )
+
+
+def _scaled(
+    model: SignalModel, draws: NDArray[np.float64], x: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return derivatives with columns of length 1, shape (n_draws, n_settings, n_par).
+
+    A column of zeros, of a parameter that leaves no trace, stays.
+    """
+    slopes = gradients(model, draws, x[0] if len(x) == 1 else x)
+    length = np.sqrt((slopes**2).sum(axis=1, keepdims=True))
+    return np.asarray(slopes / np.where(length > 0.0, length, 1.0))
+
+
+def _missing_variable(
+    model: SignalModel, draw: NDArray[np.float64], x: NDArray[np.float64], free: Sequence[int]
+) -> int | None:
+    """Return the variable of which further values would determine all parameters."""
+    order = sorted(range(len(x)), key=lambda row: len(np.unique(x[row])))
+    for row in order:
+        further = [x]
+        for factor in (1.5, 2.25, 3.0):
+            changed = x.copy()
+            changed[row] = np.where(x[row] == 0.0, factor - 1.0, factor * x[row])
+            further.append(changed)
+        slopes = _scaled(model, draw, np.hstack(further))[0][:, free]
+        values = np.linalg.svd(slopes, compute_uv=False)
+        if values[-1] > _SINGULAR * values[0]:
+            return row
+    return None
+
+
+def _culprits(
+    slopes: NDArray[np.float64],
+    mixed: Sequence[int],
+    count: int,
+    parameters: Sequence[Parameter],
+    unit: str | None,
+) -> tuple[int, ...]:
+    """Return as few parameters as can be fixed for the others to be determined.
+
+    Those in the unit of the variable that is missing come first, as T2 does of an echo time, and
+    S0 last: without it there is nothing.
+    """
+
+    def order(k: int) -> tuple[bool, bool]:
+        return parameters[k].name == "S0", parameters[k].unit != unit
+
+    ordered = sorted(mixed, key=order)
+    for chosen in combinations(ordered, min(count, len(ordered))):
+        left = np.delete(slopes, chosen, axis=1)
+        values = np.linalg.svd(left, compute_uv=False)
+        if not values.size or values[-1] > _SINGULAR * values[0]:
+            return chosen
+    return tuple(ordered)
+
+
+def _joined(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

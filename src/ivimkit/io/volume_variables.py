@@ -1,0 +1,164 @@
+"""VolumeVariables: all that files and arguments say of the volumes of a scan, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.errors import AcquisitionError, OptionError, ShapeError
+from ivimkit.io.gradient_files import beside
+from ivimkit.io.scan_files import AnyPath, ScanFiles
+from ivimkit.io.variable_files import read_sidecar, read_variables, table_beside
+from ivimkit.scan.variables import DIRECTION, ECHO_TIME, B
+
+__all__ = ["VolumeVariables", "read_volume_variables"]
+
+# cos of 1 degree: directions that are the same but for rounding.
+_SAME_DIRECTION = float(np.cos(np.deg2rad(1.0)))
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeVariables:
+    """What is known of the volumes of a scan besides the files of b-values and directions.
+
+    Parameters
+    ----------
+    columns : mapping of str to array_like
+        Values by name; b and directions may be among them.
+    name : str
+        How messages call the source of b and directions.
+    b_has_unit : bool
+        Whether b is in s/mm^2 already, whatever the unit of other b-values is.
+    table, sidecar : Path, optional
+        The files that were read.
+    """
+
+    columns: Mapping[str, Any]
+    name: str
+    b_has_unit: bool = False
+    table: Path | None = None
+    sidecar: Path | None = None
+
+    @property
+    def b(self) -> Any:
+        """The b-values; None if they are not among the variables."""
+        return self.columns.get(B.name)
+
+    @property
+    def further(self) -> dict[str, Any]:
+        """All but b and directions."""
+        own = {B.name, *(axis.name for axis in DIRECTION)}
+        return {name: values for name, values in self.columns.items() if name not in own}
+
+    def directions(self, bvecs: Any) -> Any:
+        """Return the directions of their own file, or of the table, which must agree.
+
+        Raises
+        ------
+        AcquisitionError
+            If they contradict each other.
+        """
+        if DIRECTION[0].name not in self.columns:
+            return bvecs
+        try:
+            own = np.stack([np.asarray(self.columns[g.name], float) for g in DIRECTION], axis=-1)
+        except (KeyError, ValueError):
+            raise AcquisitionError(
+                f"{self.name} has not all of gx, gy and gz, or they differ in length; expected "
+                "one number per volume of each"
+            ) from None
+        if bvecs is None:
+            return own
+        other = np.asarray(bvecs, dtype=np.float64)
+        if other.shape != own.shape:
+            return bvecs
+        _check_same(own, other, self.name)
+        return bvecs
+
+
+def _check_same(own: NDArray[np.float64], other: NDArray[np.float64], name: str) -> None:
+    lengths = np.sqrt((own**2).sum(axis=1)), np.sqrt((other**2).sum(axis=1))
+    both = (lengths[0] > 0.0) & (lengths[1] > 0.0)
+    cosine = np.abs((own * other).sum(axis=1))
+    apart = both & (cosine < _SAME_DIRECTION * lengths[0] * lengths[1])
+    if apart.any():
+        raise AcquisitionError(
+            f"volume {int(np.flatnonzero(apart)[0])} (from 0) has one direction in {name} and "
+            "another in the directions; expected the same. Correct one of them, or leave out gx, "
+            "gy and gz"
+        )
+
+
+def read_volume_variables(
+    given: AnyPath | Mapping[str, Any] | None,
+    files: ScanFiles,
+    *,
+    echo_time: float | Sequence[float] | None = None,
+) -> VolumeVariables:
+    """Read the table of a scan and the lists of its sidecar, and join them with what was given.
+
+    What was given in the call goes first, then the table, then the sidecar.
+
+    Parameters
+    ----------
+    given : path or mapping, optional
+        A table, or values by name; by default the table beside the scan, if there is one.
+    files : ScanFiles
+        The scan.
+    echo_time : float or sequence of float, optional
+        Echo times, ms.
+
+    Returns
+    -------
+    VolumeVariables
+
+    Raises
+    ------
+    FileFormatError
+        If a table cannot be read.
+    ShapeError
+        If it has another number of rows than the scan has volumes.
+    OptionError
+        If something is given twice.
+    """
+    n, first = files.shape[-1], files.files[0].path
+    found: dict[str, Any] = {}
+    sidecar = None if files.stacked else beside(first, "json")
+    listed = {} if sidecar is None else read_sidecar(sidecar, n)
+    table, b_has_unit, name = None, False, "variables"
+    if isinstance(given, str | PathLike):
+        table = Path(given)
+    elif given is None and not files.stacked:
+        table = table_beside(first)
+    if table is not None:
+        name = str(table)
+        found, b_has_unit = read_variables(table)
+        rows = len(next(iter(found.values())))
+        if rows != n:
+            raise ShapeError(
+                f"{table} has {rows} rows and {files.name} has {n} volumes; expected one row per "
+                "volume. Check that they belong together"
+            )
+    elif isinstance(given, Mapping):
+        found = dict(given)
+    if echo_time is not None:
+        if ECHO_TIME.name in found and given is not None:
+            raise OptionError(
+                f"echo times were given twice, in {name} and on their own (--te); expected them "
+                "once. Leave one out"
+            )
+        found[ECHO_TIME.name] = echo_time
+    taken = {key: values for key, values in listed.items() if key not in found}
+    return VolumeVariables(
+        columns={**found, **taken},
+        name=name,
+        b_has_unit=b_has_unit,
+        table=table,
+        sidecar=sidecar if taken else None,
+    )
