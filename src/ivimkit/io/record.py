@@ -95,7 +95,7 @@ def result_record(result: FitResult, files: list[str]) -> ResultRecord:
             bvals=plain(acquisition.bvals),
             bvecs=plain(acquisition.bvecs),
             tolerance=acquisition.tolerance,
-            labels=plain(acquisition.shell_numbers),
+            shell_numbers=plain(acquisition.shell_numbers),
             variables=plain(acquisition.variables),
         ),
         geometry=converted(

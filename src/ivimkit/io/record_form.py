@@ -209,7 +209,7 @@ class Acquired(msgspec.Struct):
     bvals: list[float]
     bvecs: list[list[float]] | None = None
     tolerance: float | None = None
-    labels: list[int] | None = None
+    shell_numbers: list[int] | None = None
     variables: dict[str, list[float | str]] = {}
 
 

@@ -183,7 +183,12 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
         }
         | {"region_voxels": options.region_voxels},
         "learned": learned,
-        "acquisition": msgspec.to_builtins(result.acquisition),
+        "acquisition": {
+            "bvals": result.acquisition.bvals,
+            "bvecs": result.acquisition.bvecs,
+            "tolerance": result.acquisition.tolerance,
+            "shell_numbers": result.acquisition.labels,
+        },
         "geometry": _grid(result.geometry),
         "shape": result.shape,
         "maps": result.maps,

@@ -129,7 +129,7 @@ def test_one_weight_per_b_value_is_that_of_its_volumes():
 def test_weights_go_with_selected_volumes_and_into_the_record(tmp_path):
     scan = _scan("auto").with_weights(_zero()).select(bmax=400)
     np.testing.assert_array_equal(scan.weights, _zero()[B <= 400])
-    assert ik.fit(scan).provenance.options["weights"] == _zero()[B <= 400].tolist()
+    assert ik.fit(scan).settings.weights == tuple(_zero()[B <= 400].tolist())
     made = ik.simulate.phantom(shape=(12, 9, 1), bvals=B.tolist())
     ik.io.save_scan(made.dwi, tmp_path / "dwi.nii.gz")
     result = ik.fit(ik.load(tmp_path / "dwi.nii.gz"), weights=_zero())
