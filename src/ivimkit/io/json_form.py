@@ -53,7 +53,7 @@ def converted(content: Mapping[str, Any], form: type[Form], *, finite: bool = Tr
     >>> converted({"affine": []}, Grid)
     Traceback (most recent call last):
     ...
-    ValueError: affine: expected `array` of length 4, got 0
+    ValueError: affine: expected a list of length 4, got 0
     """
     for place, number in _numbers(content, "") if finite else ():
         # Numbers of hundreds of digits are numbers to JSON, and to nothing else.

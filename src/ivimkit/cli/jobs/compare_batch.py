@@ -75,7 +75,8 @@ class CompareBatch(ScanBatch):
     labels: Sequence[str] = ()
 
     def check_lists(self) -> None:
-        """Raise nothing: the lists that only a comparison has are read with the models."""
+        """Raise OptionError for models and options of the method that there are not."""
+        self._fit_method(words(self.models))
 
     def check_output(self, folder: Path) -> None:
         """Refuse a folder that holds a comparison, unless overwriting was asked for."""
