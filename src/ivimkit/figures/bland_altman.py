@@ -27,7 +27,7 @@ _WIDTH, _HEIGHT = 3.3, 2.3
 """Of the axes, inches; so are the distances between them."""
 
 _LEFT, _TOP, _RIGHT, _DOWN = 0.8, 0.35, 0.75, 3.15
-_MOST = 24
+_MAX_PANELS = 24
 _POINT, _LINE, _LIMIT = "#0072B2", "#000000", "#B34700"
 _TITLE_SIZE, _NOTE_SIZE = 10, 7
 """Points."""
@@ -84,9 +84,9 @@ def bland_altman(
     """
     rows = _chosen(regions, repeatability, "region")
     columns = _chosen(maps, repeatability, "map")
-    if len(rows) * len(columns) > _MOST:
+    if len(rows) * len(columns) > _MAX_PANELS:
         raise OptionError(
-            f"there are {len(rows)} regions and {len(columns)} maps; expected up to {_MOST} "
+            f"there are {len(rows)} regions and {len(columns)} maps; expected up to {_MAX_PANELS} "
             "panels. Name some of them (--maps)",
             python="Pass maps= or regions=",
         )

@@ -30,9 +30,9 @@ from ivimkit.scan.dwi import DWI
 
 __all__ = ["image_mosaic", "mosaic", "mosaic_names"]
 
-_MOST = 30
+_MAX_TILES = 30
 
-_WIDTH, _HIGHEST = 9.2, 7.0
+_WIDTH, _MAX_HEIGHT = 9.2, 7.0
 """Of the mosaic, inches; so are the next ones."""
 
 _WIDEST_SLICE = 3.6
@@ -53,7 +53,7 @@ def mosaic(
     name: str,
     *,
     limits: Mapping[str, tuple[float, float]] | None = None,
-    most: int = _MOST,
+    most: int = _MAX_TILES,
     crop: bool = True,
     title: str | None = None,
     unreliable: str = "fade",
@@ -122,7 +122,7 @@ def image_mosaic(
     b: float,
     *,
     within: ArrayLike | None = None,
-    most: int = _MOST,
+    most: int = _MAX_TILES,
     crop: bool = True,
     title: str | None = None,
 ) -> Figure:
@@ -241,8 +241,8 @@ def _draw(
         corners.append((x, y))
     width = min(_WIDTH, n_columns * _WIDEST_SLICE)
     height = width * view.aspect * sheet.shape[0] / sheet.shape[1]
-    if height > _HIGHEST:
-        width, height = width * _HIGHEST / height, _HIGHEST
+    if height > _MAX_HEIGHT:
+        width, height = width * _MAX_HEIGHT / height, _MAX_HEIGHT
     of = f", {_slices(cut.slices, array.shape)}" if numbered and array.ndim == 3 else ""
     page_width = max(width, _BAR_WIDTH) + 2 * MARGIN
     page = Page(page_width, _TOP + height + _BAR_GAP + _BAR + _BAR_TEXT, f"{title}{of}", foot)
@@ -283,7 +283,7 @@ def _columns(n: int, ratio: float) -> int:
 
     def width(columns: int) -> float:
         rows = math.ceil(n / columns)
-        return min(_WIDTH / columns, _HIGHEST / (rows * ratio))
+        return min(_WIDTH / columns, _MAX_HEIGHT / (rows * ratio))
 
     return max(range(1, n + 1), key=width)
 

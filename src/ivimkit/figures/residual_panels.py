@@ -23,7 +23,7 @@ _WIDTH = 6.0
 
 _LEFT, _TOP, _GAP = 0.75, 0.1, 0.16
 _MEAN, _SD = 1.7, 0.9
-_SLICE, _LEAST, _MOST = 0.12, 1.0, 4.0
+_SLICE_HEIGHT, _MIN_HEIGHT, _MAX_HEIGHT = 0.12, 1.0, 4.0
 _BELOW = 0.62
 _BAR_GAP, _BAR, _BAR_TEXT = 0.12, 0.13, 0.62
 
@@ -73,7 +73,11 @@ def residual_panels(
     """
     named = residual_findings(residuals) if findings is None else findings
     several = residuals.slices.size > 1
-    height = min(max(_SLICE * residuals.slices.size, _LEAST), _MOST) if several else 0.0
+    height = (
+        min(max(_SLICE_HEIGHT * residuals.slices.size, _MIN_HEIGHT), _MAX_HEIGHT)
+        if several
+        else 0.0
+    )
     below = _TOP + _MEAN + _GAP + _SD
     bottom = below + (_GAP + height if several else 0.0)
     heading = _heading(residuals) if title is None else title

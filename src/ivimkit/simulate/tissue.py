@@ -1,4 +1,4 @@
-"""Tissue: what one kind of tissue of a phantom is made of."""
+"""Tissue: the properties of one tissue of a phantom."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Tissue:
     Parameters
     ----------
     name : str
-        For people.
+        Name to display.
     S0 : float
         Signal at b = 0 in a homogeneous receive field, a.u.
     f : float
@@ -27,7 +27,7 @@ class Tissue:
     D : float
         Diffusion coefficient, mm^2/s.
     source : str
-        Where f, D_star and D are from; S0 is made to look like T2-weighted EPI.
+        Source of f, D_star and D; S0 is chosen to resemble T2-weighted EPI.
     """
 
     name: str

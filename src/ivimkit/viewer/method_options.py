@@ -1,4 +1,4 @@
-"""The options of a method: described for the page, and read from what it sends."""
+"""Method options: described for the page, and read from its requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PRIORS = ("learned", "flat", *(f"{_ORGAN}{name}" for name in organs.names()))
 
 
 def describe_options(name: str) -> dict[str, Any]:
-    """Return name, title and options of a method; of each option kind, default and choices.
+    """Return name, title and options of a method, with kind, default and choices of each.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def describe_options(name: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        An option is a ``number``, a ``choice`` or a ``flag``. What has no such form, as the
-        distribution of a variance, is left out.
+        An option is a ``number``, a ``choice`` or a ``flag``. Other kinds, such as the
+        distribution of a variance, are left out.
     """
     method = methods.get(name)
     options = [_option(method, field) for field in dataclasses.fields(method)]
@@ -60,17 +60,17 @@ def _option(method: FitMethod, field: dataclasses.Field[Any]) -> dict[str, Any] 
 
 
 def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMethod:
-    """Return the method that the page asks for.
+    """Return the method requested by the page.
 
     Parameters
     ----------
     name : str
         Name of the method.
     options : mapping
-        Its options, those not given have their defaults.
+        Its options; those not given keep their defaults.
     result : FitResult
-        What is refitted: a prior that was learned from the whole scan is used again, as one voxel
-        teaches none.
+        The result to refit: a prior learned from the whole scan is reused, because nothing can be
+        learned from one voxel.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMe
     """
     if name not in methods.names():
         there = ", ".join(methods.names())
-        raise OptionError(f"unknown method {repr(name)[:80]}; there are {there}")
+        raise OptionError(f"unknown method {repr(name)[:80]}; expected one of {there}")
     known = {option["name"]: option for option in describe_options(name)["options"]}
     for key, value in options.items():
         if key not in known:
@@ -111,12 +111,12 @@ def _check(option: Mapping[str, Any], value: Any) -> None:
 
 
 def number_of(value: Any) -> float | None:
-    """Return a value of a request as the number it is; None if it is none that there can be.
+    """Return a number in a request as a float; None if it is not a usable number.
 
     Parameters
     ----------
     value : object
-        What JSON gave: a whole number of hundreds of digits is a number to it.
+        The value from JSON, where an integer with hundreds of digits is a number.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def number_of(value: Any) -> float | None:
 
 
 def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
-    """Return a method with what it learns from a whole scan, as the result has it.
+    """Return a method with the prior that the result learned from the whole scan.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
     Raises
     ------
     OptionError
-        If the method needs a prior that the result has not learned.
+        If the method needs a prior that the result does not have.
     """
     rule = method.rule
     if not method.learns:
@@ -161,7 +161,7 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
         if trains:
             raise OptionError(
                 f"prior {method.options()['prior']} is learned from a whole scan, and the fit by "
-                f"{result.method.name} has none that is for all voxels; expected prior flat, or "
+                f"{result.method.name} has none for all voxels; expected prior flat, or "
                 "that of an organ"
             )
         return method

@@ -1,4 +1,4 @@
-"""What the page shows of one voxel, or of the mean signal of a region."""
+"""Voxel answer: the data that the page shows for one voxel, or for a mean signal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     voxel : sequence of int
         x, y and z.
 
@@ -75,7 +75,7 @@ def measured(alone: DWI) -> dict[str, Any]:
 
 
 def averaged(alone: DWI) -> dict[str, Any]:
-    """Return the signal of a scan of one voxel as it is fitted."""
+    """Return the signal of a scan of one voxel, as fitted."""
     return {"b": alone.fit_bvals, "signal": values_of(alone)}
 
 
@@ -89,7 +89,7 @@ def values_of(alone: DWI) -> NDArray[np.float64]:
 def fit_entry(
     result: FitResult, values: Mapping[str, float], code: int, alone: DWI | None
 ) -> dict[str, Any]:
-    """Return what the page shows of one fit of one signal.
+    """Return the data that the page shows for one fit of one signal.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def fit_entry(
     """
     params = [values[name] for name in result.model.names]
     highest = float(max(result.acquisition.bvals))
-    # Closer where blood decays: a curve over 4 s/mm² a step would have corners there.
+    # Finer where blood decays: steps of 4 s/mm² would show corners there.
     dense = highest * np.linspace(0.0, 1.0, _POINTS) ** 2
     curve = {
         "b": dense,
@@ -134,13 +134,13 @@ def fit_entry(
 def _components(
     model: SignalModel, params: Sequence[float], b: NDArray[np.float64]
 ) -> list[dict[str, Any]]:
-    """Return what each pool adds to the signal; nothing of a model with one pool."""
+    """Return the contribution of each compartment to the signal; empty if there is only one."""
     pools = model.pools
     if pools is None or pools.fraction is None:
         return []
     place = model.index(pools.fraction)
     found = []
-    # The model itself at f = 0 and f = 1: its equation is not written here again.
+    # The model itself at f = 0 and f = 1, so that its equation is not repeated here.
     for name, pure, share in (
         ("tissue", 0.0, 1.0 - params[place]),
         ("blood", 1.0, params[place]),

@@ -1,4 +1,4 @@
-"""Another fit of one voxel: another method, other options, bounds or fixed values."""
+"""Voxel refit: one voxel with another method, other options, bounds or fixed values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["REFIT_KEYS", "refit_voxel"]
 
 _LONGEST = 80
 REFIT_KEYS = ("voxel", "result", "method", "options", "bounds", "fixed", "model")
-"""What a request may hold; only the voxel has to be there."""
+"""Keys of a request; only the voxel is required."""
 
 
 def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,10 +34,10 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     request : mapping
-        ``voxel`` [x, y, z], and what is to be different from ``result``: ``method`` with
-        ``options``, ``model``, ``bounds`` {name: [low, high]}, ``fixed`` {name: value}.
+        ``voxel`` [x, y, z], and the changes relative to ``result``: ``method`` with ``options``,
+        ``model``, ``bounds`` {name: [low, high]}, ``fixed`` {name: value}.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        For a request that cannot be done, with what the fit says.
+        For an invalid request, with the message of the fit.
     """
     unknown = [key for key in request if key not in REFIT_KEYS]
     if unknown:
@@ -64,7 +64,7 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fitted(old: FitResult, alone: DWI, model: SignalModel, method: FitMethod) -> FitResult:
-    """Fit the voxel with all that the old fit was told beside model and method."""
+    """Fit the voxel with all settings of the old fit other than model and method."""
     told = old.provenance.options
     sigma = told.get("sigma")
     return fit(
@@ -88,7 +88,7 @@ def _method(old: FitResult, request: Mapping[str, Any]) -> FitMethod:
 
 
 def _estimator(model: SignalModel, method: FitMethod) -> Estimator | None:
-    """Return the quick estimator, where the method has no intervals of its own."""
+    """Return the quick estimator, if the method has no intervals."""
     estimator = estimators.get("curvature")
     if set(method.extras(model)) & set(estimator.maps(model)):
         return None
@@ -103,13 +103,15 @@ def _model(old: FitResult, index: tuple[int, ...], request: Mapping[str, Any]) -
     """Return the model of the old fit, at this voxel, or another one, with the changes."""
     name = request.get("model", old.model.name)
     if name == old.model.name:
-        # As maps of one voxel: a number would make other tables, and so other roundings.
+        # As maps of one voxel: a number would lead to other tables, and so to other rounding.
         here = {key: values[index].reshape(1) for key, values in old.model.fixed_maps.items()}
         model = dataclasses.replace(old.model, fixed_maps=here)
     elif name in models.names():
         model = models.get(name)
     else:
-        raise OptionError(f"unknown model {_short(name)}; there are {', '.join(models.names())}")
+        raise OptionError(
+            f"unknown model {_short(name)}; expected one of {', '.join(models.names())}"
+        )
     bounds = {key: _pair(key, pair) for key, pair in _mapping(request, "bounds").items()}
     fixed = {key: _number(key, value) for key, value in _mapping(request, "fixed").items()}
     for key in (*bounds, *fixed):
@@ -146,12 +148,12 @@ def _pair(name: str, value: Any) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:
         raise OptionError(f"the bounds of {name} are {_short(value)}; expected [low, high]")
     low, high = value
-    # An upper bound that is not there is infinite, which JSON has no number for.
+    # A missing upper bound is infinite, which JSON cannot represent.
     return _number(name, low), math.inf if high is None else _number(name, high)
 
 
 def _name(method: FitMethod, model: SignalModel, request: Mapping[str, Any]) -> str:
-    """Say what is different from the saved fit."""
+    """Describe the differences from the saved fit."""
     options = _mapping(request, "options")
     words = []
     for key, value in options.items():
@@ -166,7 +168,7 @@ def _name(method: FitMethod, model: SignalModel, request: Mapping[str, Any]) -> 
 
 
 def _notes(new: FitResult) -> list[str]:
-    """Return what is to be said of the acquisition for this model."""
+    """Return the notes on the acquisition for this model."""
     pools = new.model.pools
     return new.acquisition.warnings(
         perfusion=pools is None or pools.fraction is not None,

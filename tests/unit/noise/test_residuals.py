@@ -147,7 +147,7 @@ def test_other_weights():
     [
         ({"S0": [np.nan], "cost": [np.nan]}, "no voxel has a fit"),
         ({"S0": [1.0], "cost": [100.0]}, "no voxel has a finite signal of three times its noise"),
-        ({"S0": [1.0], "cost": [0.0]}, "they are zero; expected measured signals"),
+        ({"S0": [1.0], "cost": [0.0]}, "they are zero; expected real data"),
     ],
 )
 def test_no_basis(maps, message):
