@@ -1,4 +1,4 @@
-"""Bland-Altman plots: how two scans of the same subjects differ, with the limits of agreement."""
+"""Bland-Altman plots: differences between two scans per subject, with limits of agreement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["bland_altman"]
 
 _WIDTH, _HEIGHT = 3.3, 2.3
-"""Of the axes, inches; so are the distances between them."""
+"""Size of the axes, inches; the distances between them are also in inches."""
 
 _LEFT, _TOP, _RIGHT, _DOWN = 0.8, 0.35, 0.75, 3.15
 _MAX_PANELS = 24
@@ -46,11 +46,11 @@ def bland_altman(
     Parameters
     ----------
     pairs : pandas.DataFrame
-        What `ivimkit.quality.pairs` returned: the points.
+        The points, from `ivimkit.quality.pairs`.
     repeatability : pandas.DataFrame
-        What `ivimkit.quality.repeatability` returned for the same values: the lines.
+        The lines, from `ivimkit.quality.repeatability` for the same values.
     regions, maps : sequence of str, optional
-        Which of them; all by default, 24 panels at most.
+        Those to draw; all by default, 24 panels at most.
     title : str
         Written on top.
 
@@ -59,7 +59,7 @@ def bland_altman(
     matplotlib.figure.Figure
         One panel per region (rows) and map (columns): points of subjects, bias (line), limits of
         agreement (dashed), each with its 95 % interval (shaded). With one subject there are no
-        limits, and the repeatability coefficient stands in their place (dotted).
+        limits; the repeatability coefficient is drawn instead (dotted).
 
     Raises
     ------
@@ -87,7 +87,7 @@ def bland_altman(
     if len(rows) * len(columns) > _MAX_PANELS:
         raise OptionError(
             f"there are {len(rows)} regions and {len(columns)} maps; expected up to {_MAX_PANELS} "
-            "panels. Name some of them (--maps)",
+            "panels. Choose fewer (--maps)",
             python="Pass maps= or regions=",
         )
     known: dict[Any, Any] = repeatability.to_dict(orient="index")
@@ -124,7 +124,7 @@ def _points(pairs: pd.DataFrame, region: str, name: str) -> pd.DataFrame:
 
 
 def _shown(name: str, numbers: dict[str, Any], points: pd.DataFrame) -> Shown:
-    """Return symbol, unit and factor of a map; of one that is not ours, as the table has it."""
+    """Return symbol, unit and factor of a map; for an unknown map, as in the table."""
     parameters = models.get("biexp").parameters
     try:
         describe(name, parameters)
@@ -189,7 +189,7 @@ def _interval(numbers: dict[str, Any], name: str) -> tuple[float, float]:
 
 
 def _set_limits(axes: Axes, across: Any, up: Sequence[float]) -> None:
-    """Show all points and lines; a single point stands in the middle."""
+    """Set limits that show all points and lines; a single point is centred."""
     known = [value for value in up if math.isfinite(value)]
     reach = 1.08 * max((abs(value) for value in known), default=0.0)
     axes.set_ylim(-reach or -1.0, reach or 1.0)

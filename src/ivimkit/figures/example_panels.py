@@ -1,4 +1,4 @@
-"""Curves of a few voxels, small and beside each other."""
+"""Example panels: small curves of a few voxels side by side."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def example_panels(
     voxels : mapping of str to tuple of int
         Index of each voxel, by name, e.g. from `ivimkit.quality.example_voxels`.
     dwi : DWI, optional
-        The scan; by default that which the result has at hand.
+        The scan; by default that of the result.
     title : str, optional
-        Of the page; none by default.
+        Title of the page; none by default.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def example_panels(
     Raises
     ------
     OptionError
-        If there is no scan, no voxel is asked for, or there is no such voxel.
+        If there is no scan, no voxel is given, or there is no such voxel.
     ShapeError
         If the scan does not belong to the result.
 
@@ -69,7 +69,7 @@ def example_panels(
         raise OptionError("there is no voxel to draw; expected at least one, by name")
     indices = {name: checked_voxel(voxel, result.shape) for name, voxel in voxels.items()}
     names = list(dict.fromkeys([*result.model.names, *_NOTED]))
-    # Each look-up of a map spreads it over the volume: look up once.
+    # Each look-up of a map expands it to the volume: look up once.
     maps = {name: result.maps[name] for name in names if name in result.maps}
     values = {
         label: {name: float(stored[index]) for name, stored in maps.items()}

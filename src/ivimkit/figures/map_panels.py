@@ -1,4 +1,4 @@
-"""Pages of maps: the maps of one fit beside its images, and of several fits below each other."""
+"""Map panels: the maps of one fit with its images, or of several fits for comparison."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PANEL_MAPS = ("ADC", "D", "f", "D_star", "fD_star")
 COMPARED_MAPS = ("S0", "f", "D_star", "D")
 
 MapSource = FitResult | Mapping[str, NDArray[Any]]
-"""Where maps come from: a fit, or maps by name (such as a phantom's truth)."""
+"""Source of maps: a fit, or maps by name (such as the ground truth of a phantom)."""
 
 
 def map_panels(
@@ -43,32 +43,32 @@ def map_panels(
     title: str | None = None,
     unreliable: str = "fade",
 ) -> Figure:
-    """Draw the maps of a fit beside the images they were made from.
+    """Draw the maps of a fit next to the images they were computed from.
 
     Parameters
     ----------
     result : FitResult or mapping of str to ndarray
         The fit, or maps by name, shape (x, y, z) or (x, y).
     dwi : DWI, optional
-        The scan, for its image at the lowest b-value, beside S0 as predicted and on the same
-        scale, and at a high one.
+        The scan, for its image at the lowest b-value, next to the predicted S0 on the same scale,
+        and at a high one.
     slices : int or sequence of int, optional
-        Slices to show, from 0; by default up to three with data.
+        Slices to show, counted from 0; by default up to three with data.
     maps : sequence of str, optional
-        Which maps; by default ADC, D, f, D* and f D*, as far as the fit has them.
+        The maps to draw; by default ADC, D, f, D* and f D*, if the fit has them.
     limits : mapping of str to tuple of float, optional
-        Range shown of each map, in the stored unit, e.g. ``organs.get("liver").display``; by
+        Display range of each map, in the stored unit, e.g. ``organs.get("liver").display``; by
         default that of the model's parameters.
     high_b : float
-        The image with the nearest b-value is shown, s/mm^2.
+        b-value of the second image, s/mm^2; the nearest one is used.
     crop : bool
         Whether to show only the part of the slices around voxels with a value.
     title : str, optional
-        Of the page; by default model and method.
+        Title of the page; by default model and method.
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, see
         `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
-        others. A line below the maps says what it means and how many they are.
+        others. A line below the maps explains it and gives their number.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def map_panels(
     OptionError
         If there is no such map or slice.
     ShapeError
-        If maps and scan have different shapes, or are no images.
+        If maps and scan have different shapes, or are not images.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def map_panels(
     check_choice(unreliable)
     source, parameters = _maps_of(result), _parameters_of(result)
     names = _chosen_maps(source, maps, PANEL_MAPS)
-    # Each look-up of a fit's map spreads it over the volume: look up once, and only what is drawn.
+    # Each look-up of a map expands it to the volume: look up once, and only what is drawn.
     drawn = (*names, "S0") if dwi is not None and "S0" in source else names
     stored = {name: np.asarray(source[name]) for name in drawn}
     geometry = _geometry_of([result], dwi)
@@ -127,22 +127,22 @@ def compare_methods(
     title: str | None = None,
     unreliable: str = "fade",
 ) -> Figure:
-    """Draw the maps of several fits of one scan below each other, on the same scales.
+    """Draw the maps of several fits of one scan in rows, on the same scales.
 
     Parameters
     ----------
     results : mapping of str to FitResult or to mapping of str to ndarray
-        Two or more fits, or maps by name (such as the truth), by the name to write beside them.
+        Two or more fits, or maps by name (such as the truth), by display name.
     slice : int, optional
-        The slice to show, from 0; by default the middle one with data.
+        The slice to show, counted from 0; by default the middle one with data.
     maps : sequence of str, optional
-        Which maps; by default S0, f, D* and D. A map that a fit does not have stays empty.
+        The maps to draw; by default S0, f, D* and D. A map that a fit does not have is left empty.
     limits : mapping of str to tuple of float, optional
-        Range shown of each map, in the stored unit.
+        Display range of each map, in the stored unit.
     crop : bool
         Whether to show only the part of the slice around voxels with a value.
     title : str, optional
-        Of the page.
+        Title of the page.
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, see `map_panels`.
 
@@ -156,7 +156,7 @@ def compare_methods(
     OptionError
         If there is nothing to compare, or no such map or slice.
     ShapeError
-        If the maps have different shapes, or are no images.
+        If the maps have different shapes, or are not images.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def _maps_of(result: MapSource) -> Mapping[str, NDArray[Any]]:
 
 
 def _parameters_of(*results: MapSource) -> Sequence[Parameter]:
-    """Return the parameters of all fits; plain maps are taken to be those of a bi-exponential."""
+    """Return the parameters of all fits; plain maps are assumed to be bi-exponential."""
     fits = [result for result in results if not isinstance(result, Mapping)]
     known = {p.name: p for fit in reversed(fits) for p in fit.model.parameters}
     return tuple(known.values()) or models.get("biexp").parameters
@@ -234,7 +234,7 @@ def _heading(result: MapSource) -> str:
 def _chosen_maps(
     there: Iterable[str], asked: Sequence[str] | None, usual: Sequence[str]
 ) -> list[str]:
-    """Return the maps asked for, or those of the usual ones that there are."""
+    """Return the maps requested, or those of the usual ones that exist."""
     known = list(dict.fromkeys(there))
     names = [name for name in usual if name in known] if asked is None else list(asked)
     missing = [name for name in names if name not in known]

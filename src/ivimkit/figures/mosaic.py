@@ -33,17 +33,17 @@ __all__ = ["image_mosaic", "mosaic", "mosaic_names"]
 _MAX_TILES = 30
 
 _WIDTH, _MAX_HEIGHT = 9.2, 7.0
-"""Of the mosaic, inches; so are the next ones."""
+"""Size of the mosaic, inches; the next ones are also in inches."""
 
 _WIDEST_SLICE = 3.6
 _TOP = 0.08
 _BAR_GAP, _BAR, _BAR_TEXT, _BAR_WIDTH = 0.09, 0.12, 0.42, 3.5
 
 _LEVELS = 200
-"""Colours of a map, so that with the greys of letters all fit into the palette of a PNG file."""
+"""Colours of a map: with the greys of letters they fit into the palette of a PNG file."""
 
 _GAP = 2
-"""Voxels between slices."""
+"""Distance between slices, voxels."""
 
 _MAPS = ("ADC", "D", "f", "D_star", "fD_star")
 
@@ -67,13 +67,13 @@ def mosaic(
     name : str
         Name of the map.
     limits : mapping of str to tuple of float, optional
-        Range shown of each map, in the stored unit, e.g. ``organs.get("liver").display``.
+        Display range of each map, in the stored unit, e.g. ``organs.get("liver").display``.
     most : int
-        Slices to show at most; of more, evenly spread ones.
+        Maximum number of slices; if there are more, evenly spaced ones.
     crop : bool
         Whether to leave out the surroundings of the voxels with a value.
     title : str, optional
-        Above the slices; by default the name of the map and which slices there are.
+        Title; by default the name of the map and the slices.
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, see
         `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
@@ -88,7 +88,7 @@ def mosaic(
     OptionError
         If there is no such map.
     ShapeError
-        If the map is no image.
+        If the map is not an image.
 
     Examples
     --------
@@ -133,10 +133,10 @@ def image_mosaic(
     dwi : DWI
         The scan.
     b : float
-        The shell with the nearest b-value is shown, averaged, s/mm^2.
+        b-value, s/mm^2; the nearest shell is used, averaged.
     within : array_like, shape of the voxels, optional
-        Voxels that matter, > 0: they set the range of grey and what is cropped; by default the
-        mask of the scan.
+        Relevant voxels, > 0: they determine the grey scale and the crop; by default the mask of
+        the scan.
     most, crop, title
         See `mosaic`.
 
@@ -147,7 +147,7 @@ def image_mosaic(
     Raises
     ------
     ShapeError
-        If the scan is no volume, or `within` has another shape.
+        If the scan is not a volume, or `within` has another shape.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def image_mosaic(
 
 
 def mosaic_names(result: FitResult) -> tuple[str, ...]:
-    """Return the maps of a result that are worth a mosaic.
+    """Return the maps of a result to show as mosaics.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def mosaic_names(result: FitResult) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        ADC, D, f, D* and f D* as far as there are, then standard deviations and information.
+        ADC, D, f, D* and f D* if available, then standard deviations and information.
 
     Examples
     --------
@@ -232,7 +232,7 @@ def _draw(
     doubtful = None if faded is None else [view.image(plane) for plane in cut.planes(faded)]
     corners = []
     for number, image in enumerate(images):
-        # From the upper left; the sheet begins at the bottom.
+        # From the upper left; the sheet starts at the bottom.
         x = number % n_columns * (columns + _GAP)
         y = (n_rows - 1 - number // n_columns) * (rows + _GAP)
         sheet[y : y + rows, x : x + columns] = shown.values(image)
@@ -252,8 +252,8 @@ def _draw(
     drawn = axes.imshow(
         sheet,
         origin="lower",
-        # Images of the scan are smoothed to their places. Maps are not: that would invent
-        # values at the edge of the mask.
+        # Images of the scan are interpolated. Maps are not: that would invent values at the edge
+        # of the mask.
         interpolation="antialiased" if smooth else "nearest",
         interpolation_stage="data",
         cmap=shown.colormap if smooth else shown.colormap.resampled(_LEVELS),
@@ -279,7 +279,7 @@ def _draw(
 
 
 def _columns(n: int, ratio: float) -> int:
-    """Return the number of columns with which slices of that shape become largest."""
+    """Return the number of columns that makes slices of that shape largest."""
 
     def width(columns: int) -> float:
         rows = math.ceil(n / columns)
@@ -298,7 +298,7 @@ def _slices(slices: Sequence[int], shape: tuple[int, ...]) -> str:
 
 
 def _write(axes: Axes, x: float, y: float, text: str, place: tuple[str, str]) -> None:
-    """Write white letters that can be read on any colour."""
+    """Write white letters that are readable on any colour."""
     axes.text(
         x,
         y,

@@ -157,7 +157,7 @@ def test_no_basis(maps, message):
 
 def test_as_many_parameters_as_values():
     result = with_provenance(made_of_chi2(4), counts=[1.0] * 4 + [0.0] * 4)
-    with pytest.raises(NoiseError, match="4 values for the 4 free parameters of biexp leave none"):
+    with pytest.raises(NoiseError, match="4 values for the 4 free parameters of biexp; expected"):
         from_residuals(result)
 
 

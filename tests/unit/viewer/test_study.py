@@ -37,9 +37,9 @@ def test_no_result_or_something_else(result, made):
 
 def test_other_grids(result, made):
     small = ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi)
-    with pytest.raises(ShapeError, match=r"has shape \(12, 10, 1\).*expected results of one grid"):
+    with pytest.raises(ShapeError, match=r"has shape \(12, 10, 1\).*expected results on one grid"):
         Study.of([result, small])
-    with pytest.raises(ShapeError, match="lie up to 5 mm apart; expected results of one grid"):
+    with pytest.raises(ShapeError, match="lie up to 5 mm apart; expected results on one grid"):
         Study.of([result, moved(result, 5.0)])
     Study.of([result, moved(result, 0.01)])
     with pytest.raises(ShapeError, match="labels have shape"):
