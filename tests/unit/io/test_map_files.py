@@ -187,6 +187,6 @@ def test_only_selected_volumes_are_saved(tmp_path):
 @pytest.mark.parametrize("there", ["dwi.nii", "dwi.bval", "dwi.bvec"])
 def test_scans_do_not_replace_files(tmp_path, there):
     (tmp_path / there).write_text("mine")
-    with pytest.raises(OutputExistsError, match=f"{there} is there already"):
+    with pytest.raises(OutputExistsError, match=f"{there} exists already"):
         save_scan(DWI(np.ones((2, 2)), [0, 800]), tmp_path / "dwi.nii")
     assert [path.name for path in tmp_path.iterdir()] == [there]
