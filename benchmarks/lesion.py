@@ -105,7 +105,7 @@ def measure(settings: Settings) -> Findings:
             "ln D* and ln D vary by 0.2, 0.3 and 0.1; liver f 0.25, D* 0.06, D 1.1e-3, lesion f "
             "0.15, D* 0.04, D 0.92e-3 mm²/s",
             "bounds": "defaults",
-            "told": "unknown to all methods",
+            "told": "nothing about the noise",
         },
         checked="at most 0.1 % of the voxels without a fit; the separation that the true values "
         "give is above 0.85 for both.",

@@ -46,7 +46,7 @@ def body_part_of(name: str) -> str:
     >>> body_part_of("Breast benign")
     'breast_benign'
     """
-    known = name.lower().replace(" ", "_").replace("-", "_")
-    if known not in BODY_PARTS:
+    key = name.lower().replace(" ", "_").replace("-", "_")
+    if key not in BODY_PARTS:
         raise OptionError(f"unknown body part {name!r}; expected one of {', '.join(BODY_PARTS)}")
-    return known
+    return key

@@ -191,14 +191,14 @@ class _Model(ABC):
             If the b-values can be fitted, but not well.
         """
         threads = options.pop("n_jobs", None)
-        known = {"engine": "serial", "vox_per_chunk": None, "verbose": False, "bounds_de": None}
-        unknown = sorted(set(options) - set(known))
+        defaults = {"engine": "serial", "vox_per_chunk": None, "verbose": False, "bounds_de": None}
+        unknown = sorted(set(options) - set(defaults))
         if unknown:
             raise OptionError(
                 f"fit has no option {', '.join(unknown)}; expected mask, n_jobs or one of "
-                f"{', '.join(known)}"
+                f"{', '.join(defaults)}"
             )
-        _warn_of_no_effect({**known, **options}, known, _OTHER_ENGINE, stacklevel=3)
+        _warn_of_no_effect({**defaults, **options}, defaults, _OTHER_ENGINE, stacklevel=3)
         signal = np.asarray(data)
         inside = None if mask is None or signal.ndim == 1 else _checked_mask(mask, signal.shape)
         if inside is not None and not inside.any():
@@ -662,16 +662,16 @@ def _lines(
     amplitude, rate = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     for start in range(0, len(rows), _CHUNK):
         part = np.asarray(rows[start : start + _CHUNK][:, used], dtype=np.float64)
-        known = (part > 0.0) & np.isfinite(part)
-        y = np.log(np.where(known, part, 1.0))
-        n = known.sum(axis=1)
+        valid = (part > 0.0) & np.isfinite(part)
+        y = np.log(np.where(valid, part, 1.0))
+        n = valid.sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean_b, mean_y = known @ b / n, y.sum(axis=1) / n
-            centred = np.where(known, b - mean_b[:, None], 0.0)
+            mean_b, mean_y = valid @ b / n, y.sum(axis=1) / n
+            centred = np.where(valid, b - mean_b[:, None], 0.0)
             slope = -(centred * y).sum(axis=1) / (centred**2).sum(axis=1)
             height = np.exp(mean_y + slope * mean_b)
         # Two equal b-values would give 0 / 0, and rounding errors instead of 0.
-        fitted = np.ptp(np.where(known, b, mean_b[:, None]), axis=1) > 0.0
+        fitted = np.ptp(np.where(valid, b, mean_b[:, None]), axis=1) > 0.0
         stop = start + len(part)
         rate[start:stop] = np.where(fitted, slope, np.nan)
         amplitude[start:stop] = np.where(fitted, height, np.nan)

@@ -90,13 +90,13 @@ def bland_altman(
             "panels. Choose fewer (--maps)",
             python="Pass maps= or regions=",
         )
-    known: dict[Any, Any] = repeatability.to_dict(orient="index")
+    statistics: dict[Any, Any] = repeatability.to_dict(orient="index")
     step = _LEFT + _WIDTH + _RIGHT
     page = Page(len(columns) * step + MARGIN, len(rows) * _DOWN + MARGIN, title)
     for number, (region, name) in enumerate((r, c) for r in rows for c in columns):
         row, column = divmod(number, len(columns))
         axes = page.place(column * step + _LEFT, row * _DOWN + _TOP, _WIDTH, _HEIGHT)
-        numbers = known.get((region, name))
+        numbers = statistics.get((region, name))
         if numbers is None:
             axes.set_axis_off()
             continue
@@ -165,20 +165,20 @@ def _draw(axes: Axes, points: pd.DataFrame, numbers: dict[str, Any], shown: Show
 def _lines(numbers: dict[str, Any]) -> list[tuple[float, float, float, str, str, str]]:
     """Return value, interval, colour, style and name of each line of a panel."""
     bias = float(numbers["bias"])
-    found = []
+    lines = []
     if math.isfinite(bias):
-        found.append((bias, *_interval(numbers, "bias"), _LINE, "-", "bias"))
+        lines.append((bias, *_interval(numbers, "bias"), _LINE, "-", "bias"))
     limits = [float(numbers[name]) for name in ("lower_limit", "upper_limit")]
     if all(math.isfinite(limit) for limit in limits):
         for name, value, word in zip(
             ("lower_limit", "upper_limit"), limits, ("−1.96 sd", "+1.96 sd"), strict=True
         ):
-            found.append((value, *_interval(numbers, name), _LIMIT, "--", word))
-        return found
+            lines.append((value, *_interval(numbers, name), _LIMIT, "--", word))
+        return lines
     rc = float(numbers["rc"])
     none = (math.nan, math.nan)
     return [
-        *found,
+        *lines,
         (-rc, *none, _LIMIT, ":", "−RC"),
         (rc, *none, _LIMIT, ":", "+RC"),
     ]
@@ -190,8 +190,8 @@ def _interval(numbers: dict[str, Any], name: str) -> tuple[float, float]:
 
 def _set_limits(axes: Axes, across: Any, up: Sequence[float]) -> None:
     """Set limits that show all points and lines; a single point is centred."""
-    known = [value for value in up if math.isfinite(value)]
-    reach = 1.08 * max((abs(value) for value in known), default=0.0)
+    finite = [value for value in up if math.isfinite(value)]
+    reach = 1.08 * max((abs(value) for value in finite), default=0.0)
     axes.set_ylim(-reach or -1.0, reach or 1.0)
     if not len(across):
         return

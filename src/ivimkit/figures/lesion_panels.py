@@ -159,8 +159,8 @@ def _cut(inside: NDArray[np.bool_], result: FitResult, slice_: int | None, *, cr
     """Choose the slice with most of the lesion, and what to show around it."""
     volume = inside.reshape(*inside.shape[:2], -1) if inside.ndim in (2, 3) else inside
     areas = volume.sum(axis=(0, 1)) if inside.ndim in (2, 3) else np.zeros(1)
-    wanted = int(np.argmax(areas)) if slice_ is None else slice_
-    cut = choose_cut(result.mask, wanted, most=1, crop=crop)
+    index = int(np.argmax(areas)) if slice_ is None else slice_
+    cut = choose_cut(result.mask, index, most=1, crop=crop)
     if not areas[cut.slices[0]]:
         reach = ", ".join(map(str, np.flatnonzero(areas)))
         raise OptionError(

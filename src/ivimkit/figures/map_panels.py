@@ -215,8 +215,8 @@ def _maps_of(result: MapSource) -> Mapping[str, NDArray[Any]]:
 def _parameters_of(*results: MapSource) -> Sequence[Parameter]:
     """Return the parameters of all fits; plain maps are assumed to be bi-exponential."""
     fits = [result for result in results if not isinstance(result, Mapping)]
-    known = {p.name: p for fit in reversed(fits) for p in fit.model.parameters}
-    return tuple(known.values()) or models.get("biexp").parameters
+    by_name = {p.name: p for fit in reversed(fits) for p in fit.model.parameters}
+    return tuple(by_name.values()) or models.get("biexp").parameters
 
 
 def _geometry_of(results: Iterable[MapSource], dwi: DWI | None = None) -> Geometry | None:
@@ -235,12 +235,12 @@ def _chosen_maps(
     there: Iterable[str], asked: Sequence[str] | None, usual: Sequence[str]
 ) -> list[str]:
     """Return the maps requested, or those of the usual ones that exist."""
-    known = list(dict.fromkeys(there))
-    names = [name for name in usual if name in known] if asked is None else list(asked)
-    missing = [name for name in names if name not in known]
+    available = list(dict.fromkeys(there))
+    names = [name for name in usual if name in available] if asked is None else list(asked)
+    missing = [name for name in names if name not in available]
     if missing or not names:
         wanted = repr(missing[0]) if missing else "to draw"
-        raise OptionError(f"there is no map {wanted}; expected some of {', '.join(known)}")
+        raise OptionError(f"there is no map {wanted}; expected some of {', '.join(available)}")
     return names
 
 
@@ -289,8 +289,8 @@ def _images(
     bright = how_to_show("S0", parameters, [np.where(dwi.mask, measured, np.nan)])
     dark = how_to_show("S0", parameters, [np.where(dwi.mask, weighted, np.nan)])
     name = "S0 measured" if low == 0 else "measured"
-    found = [Column(f"{name} (b = {low:g})", cut.planes(measured), bright)]
+    columns = [Column(f"{name} (b = {low:g})", cut.planes(measured), bright)]
     if "S0" in stored:
-        found.append(Column("S0 predicted", cut.planes(stored["S0"]), bright))
+        columns.append(Column("S0 predicted", cut.planes(stored["S0"]), bright))
     signal = replace(dark, symbol="signal")
-    return [*found, Column(f"b = {high:g} s/mm²", cut.planes(weighted), signal)]
+    return [*columns, Column(f"b = {high:g} s/mm²", cut.planes(weighted), signal)]

@@ -198,10 +198,10 @@ def mosaic_names(result: FitResult) -> tuple[str, ...]:
     >>> ik.report.mosaic_names(ik.fit(made.dwi, model="sivim"))
     ('ADC', 'D', 'f')
     """
-    there = [name for name in _MAPS if name in result.maps]
-    parameters = [name for name in there if name in result.model.names]
+    available = [name for name in _MAPS if name in result.maps]
+    parameters = [name for name in available if name in result.model.names]
     trust = [f"{name}{end}" for end in ("_sd", "_bits") for name in parameters]
-    return (*there, *(name for name in trust if name in result.maps))
+    return (*available, *(name for name in trust if name in result.maps))
 
 
 def _draw(

@@ -95,11 +95,11 @@ def draw_columns(
     ]
     panels = [page.place(x, y, width, height) for x, y in places]
     for i, column in enumerate(columns):
-        own = panels[i :: len(columns)]
-        _entitle(own[0], column.title, right)
+        column_axes = panels[i :: len(columns)]
+        _entitle(column_axes[0], column.title, right)
         images = [
             draw_plane(axes, plane, column.shown, view, faded=column.faded_in(j), inches=width)
-            for j, (axes, plane) in enumerate(zip(own, column.planes, strict=True))
+            for j, (axes, plane) in enumerate(zip(column_axes, column.planes, strict=True))
         ]
         _colour_bar(page, images[0], (left + i * right, bottom), width, column)
     for axes, name in zip(panels[:: len(columns)], row_names, strict=True):

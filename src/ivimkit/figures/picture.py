@@ -164,15 +164,15 @@ class Picture:
 
 def _few_colours(image: Image.Image, rare: float) -> Image.Image:
     """Return the image with a palette, or unchanged if that would change colours of maps."""
-    found = image.getcolors(_MAX_COLOURS)
-    if found is None:
+    counted = image.getcolors(_MAX_COLOURS)
+    if counted is None:
         return image
-    counts = np.array([count for count, _ in found])
-    colours = np.array([colour for _, colour in found], dtype=np.int64)
+    counts = np.array([count for count, _ in counted])
+    colours = np.array([colour for _, colour in counted], dtype=np.int64)
     # Greys last: they are replaced by those of the palette.
     order = np.lexsort((counts, np.ptp(colours, axis=1) > 0))[::-1]
     palette = colours
-    if len(found) > _PALETTE:
+    if len(counted) > _PALETTE:
         palette = np.concatenate([_GREYS, colours[order[: _PALETTE - len(_GREYS)]]])
     distance = ((colours[:, np.newaxis] - palette) ** 2).sum(axis=2)
     if ((distance.min(axis=1) > _MAX_COLOUR_CHANGE**2) & (counts >= rare)).any():

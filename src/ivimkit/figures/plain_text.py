@@ -57,9 +57,9 @@ def plain(text: str, *, empty: str = "", longest: int = LONGEST_NAME) -> str:
         return empty
     if len(words) > longest:
         words = f"{words[: longest - 1].rstrip()}…"
-    known = "".join(letter if _has(letter) else _UNKNOWN for letter in words)
+    drawable = "".join(letter if _has(letter) else _UNKNOWN for letter in words)
     # Matplotlib omits labels that start with an underscore from a legend.
-    return f" {known}" if known.startswith("_") else known
+    return f" {drawable}" if drawable.startswith("_") else drawable
 
 
 def plain_keys(named: Mapping[str, T] | Iterable[tuple[str, T]]) -> dict[str, T]:
@@ -81,15 +81,15 @@ def plain_keys(named: Mapping[str, T] | Iterable[tuple[str, T]]) -> dict[str, T]
     >>> plain_keys({"a": 1, "a\n": 2, "": 3})
     {'a': 1, 'a (2)': 2, '(no name)': 3}
     """
-    found: dict[str, T] = {}
+    unique: dict[str, T] = {}
     for name, thing in named.items() if isinstance(named, Mapping) else named:
         first = shown = plain(name, empty="(no name)")
         number = 1
-        while shown in found:
+        while shown in unique:
             number += 1
             shown = f"{first} ({number})"
-        found[shown] = thing
-    return found
+        unique[shown] = thing
+    return unique
 
 
 class PlainFigure(Figure):

@@ -127,8 +127,8 @@ def _density(table: PriorTable, kept: tuple[int, ...]) -> NDArray[np.float64]:
 def _limits(table: PriorTable, number: int, knots: NDArray[np.float64]) -> tuple[float, float]:
     """Return the range of knots with a substantial density, plus one knot."""
     density = table.marginals()[number]
-    there = np.flatnonzero(density > _HARDLY * density.max())
-    first, last = max(int(there[0]) - 1, 0), min(int(there[-1]) + 1, knots.size - 1)
+    dense = np.flatnonzero(density > _HARDLY * density.max())
+    first, last = max(int(dense[0]) - 1, 0), min(int(dense[-1]) + 1, knots.size - 1)
     return float(knots[first]), float(knots[last])
 
 

@@ -147,8 +147,8 @@ def _draw_slices(axes: Axes, bar: Axes, residuals: Residuals, findings: Sequence
     # Slices with hardly any voxels are noise; they neither count nor set the colours.
     large = residuals.n_by_slice >= min(FEWEST_VOXELS, residuals.n_by_slice.max())
     values = residuals.by_slice[large]
-    known = np.abs(values[np.isfinite(values)])
-    largest = max(_MIN_RANGE, float(known.max()) if known.size else 0.0)
+    finite = np.abs(values[np.isfinite(values)])
+    largest = max(_MIN_RANGE, float(finite.max()) if finite.size else 0.0)
     axes.set_facecolor(_EMPTY)
     image = axes.imshow(
         residuals.by_slice,

@@ -77,8 +77,8 @@ def status_panels(
     'OK'
     """
     cut = choose_cut(result.mask, slices, most=3, crop=crop)
-    found = grades(result)
-    return _draw(result, graded(result, found), cut, found)
+    legend = grades(result)
+    return _draw(result, graded(result, legend), cut, legend)
 
 
 @dataclass(frozen=True)
@@ -133,15 +133,15 @@ def grades(result: FitResult) -> list[Grade]:
     colours = dict(
         zip(gravest_first(parameters), _colours(gravest_first(parameters)), strict=True)
     )
-    found = []
+    legend = []
     for flag in (0, *colours):
         total = int(np.count_nonzero(inside & flag if flag else inside == 0))
         if total or not flag:
             shown = int(np.count_nonzero(worst == flag))
             name = names[flag][0]
             words, colour = in_words(name, parameters), colours.get(flag, _FITTED)
-            found.append(Grade(flag, name, words, colour, shown, total))
-    return found
+            legend.append(Grade(flag, name, words, colour, shown, total))
+    return legend
 
 
 def graded(result: FitResult, found: Sequence[Grade]) -> NDArray[np.uint8]:

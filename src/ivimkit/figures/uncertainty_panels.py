@@ -106,6 +106,6 @@ def _one_scale(result: FitResult, names: Sequence[str]) -> dict[str, tuple[float
     """Return one range for the information on all parameters, in whole bits."""
     bits = [name for name in names if name.endswith("_bits")]
     values = [result.maps[name] for name in bits]
-    known = [array[np.isfinite(array)] for array in values]
-    highest = max((float(np.percentile(one, 99)) for one in known if one.size), default=1.0)
+    finite = [array[np.isfinite(array)] for array in values]
+    highest = max((float(np.percentile(one, 99)) for one in finite if one.size), default=1.0)
     return {name: (0.0, max(1.0, float(np.ceil(highest)))) for name in bits}

@@ -61,6 +61,6 @@ def estimate(dwi: DWI, source: str | NoiseEstimate | ArrayLike = "auto") -> Nois
             f"the source of the noise is {source!r}; expected one of {', '.join(SOURCES)}, a "
             "number, a map, or what noise.from_residuals returned"
         )
-    found = source if isinstance(source, NoiseEstimate) else given(source)
-    found.check(dwi)
-    return found
+    noise = source if isinstance(source, NoiseEstimate) else given(source)
+    noise.check(dwi)
+    return noise

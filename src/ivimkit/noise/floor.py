@@ -51,15 +51,15 @@ def above_floor(
     keep: NDArray[np.bool_] = finite & (signal > 0.0)
     for _ in range(_MAX_ROUNDS):
         each = np.where(keep, degrees, 0.0).sum(axis=0)
-        known = each > 0
-        if not known.any():
+        valid = each > 0
+        if not valid.any():
             raise NoiseError(
                 "no voxel has a finite signal of three times its noise, so the noise of "
                 "magnitudes cannot be estimated from it; expected tissue. Check mask and scan",
                 python="Or use noise.from_background",
             )
         squares = np.where(keep, spread.astype(np.float64) ** 2, 0.0).sum(axis=0)
-        sigma, _ = pooled(squares[known], each[known], pool)
+        sigma, _ = pooled(squares[valid], each[valid], pool)
         above = finite & (signal > _MIN_SNR * sigma)
         if np.array_equal(above, keep):
             break

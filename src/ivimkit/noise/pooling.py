@@ -51,8 +51,8 @@ def pooled(
         # Rounded once, so that the result does not depend on the order of the voxels.
         total = math.fsum(degrees.tolist())
         return math.sqrt(math.fsum(squares.tolist()) / total), total
-    known, which, counts = np.unique(degrees, return_inverse=True, return_counts=True)
-    middle, steepness = median_of_chi2(known)
+    distinct, which, counts = np.unique(degrees, return_inverse=True, return_counts=True)
+    middle, steepness = median_of_chi2(distinct)
     sigma = math.sqrt(float(np.median(squares / middle[which])))
     # The variance of a median of n values is 1 / (4 n g^2), where g is their mean density there.
     density = float((counts * steepness).sum() / squares.size)

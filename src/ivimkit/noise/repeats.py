@@ -75,8 +75,8 @@ def from_repeats(
     """
     check_pool(pool)
     acquisition = dwi.acquisition
-    wanted = set(acquisition.select(bvals=bvals).tolist())
-    shells = [shell for shell in acquisition.shells if wanted.issuperset(shell.volumes)]
+    selected = set(acquisition.select(bvals=bvals).tolist())
+    shells = [shell for shell in acquisition.shells if selected.issuperset(shell.volumes)]
     found = [
         (shell, groups)
         for shell in shells
@@ -97,8 +97,8 @@ def from_repeats(
     keep = above_floor(lowest, spread, degrees[:, None], pool)
     each = degrees @ keep
     squares = np.where(keep, spread.astype(np.float64) ** 2, 0.0).sum(axis=0)
-    known = each > 0
-    sigma, total = pooled(squares[known], each[known], pool)
+    valid = each > 0
+    sigma, total = pooled(squares[valid], each[valid], pool)
     if not sigma > 0.0:
         raise NoiseError(
             "repeated volumes are equal in half of the voxels or more, so they contain no noise; "
@@ -106,7 +106,7 @@ def from_repeats(
             "was written several times"
         )
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.where(known, np.sqrt(squares / each), np.nan)
+        values = np.where(valid, np.sqrt(squares / each), np.nan)
     return NoiseEstimate(
         sigma=sigma,
         map=reader.scatter(values, np.nan),
@@ -114,7 +114,7 @@ def from_repeats(
         degrees_map=reader.scatter(each, 0.0),
         source="repeats",
         assumes=_assumes(acquisition, [shell for shell, _ in found]),
-        n_voxels=int(np.count_nonzero(known)),
+        n_voxels=int(np.count_nonzero(valid)),
     )
 
 

@@ -155,8 +155,10 @@ def _weight_of_one_average(result: Fitted) -> float:
     """Return the weight of a value of one volume; refuse weights that are not volume counts."""
     record = result.provenance
     weight = np.asarray(record.counts, dtype=np.float64)
-    own = record.options.get("average") == "none"
-    averages = np.ones_like(weight) if own else _averages(result.acquisition, record.options)
+    unaveraged = record.options.get("average") == "none"
+    averages = (
+        np.ones_like(weight) if unaveraged else _averages(result.acquisition, record.options)
+    )
     share = (weight / averages)[weight > 0.0]
     if not np.allclose(share, share[0], rtol=1e-9, atol=0.0):
         raise NoiseError(
@@ -197,8 +199,8 @@ def _returned(status: NDArray[np.int32], model: SignalModel) -> NDArray[np.float
             if pool is not None and alone and _is_free(model, pool):
                 fixed_by_data[pool] |= on(pools.fraction, (flag,))
     total = np.zeros(status.shape)
-    for there in fixed_by_data.values():
-        total += there
+    for voxels in fixed_by_data.values():
+        total += voxels
     return total
 
 

@@ -91,8 +91,8 @@ def _log_normal(values: NDArray[np.float64], mean: float, spread: float) -> NDAr
     if values.size < 2:
         return np.ones(values.size)
     sigma = np.sqrt(np.log1p(spread**2))
-    found: NDArray[np.float64] = lognorm.pdf(values, sigma, scale=mean * np.exp(-(sigma**2) / 2))
-    return found
+    density: NDArray[np.float64] = lognorm.pdf(values, sigma, scale=mean * np.exp(-(sigma**2) / 2))
+    return density
 
 
 def _beta(values: NDArray[np.float64], mean: float, spread: float) -> NDArray[np.float64]:
@@ -100,8 +100,8 @@ def _beta(values: NDArray[np.float64], mean: float, spread: float) -> NDArray[np
         return np.ones(values.size)
     # Both exponents above 1, so that the density is finite at 0.
     strength = max((1.0 - mean) / (mean * spread**2) - 1.0, 1.0 / mean, 1.0 / (1.0 - mean))
-    found: NDArray[np.float64] = beta.pdf(values, mean * strength, (1.0 - mean) * strength)
-    return found
+    density: NDArray[np.float64] = beta.pdf(values, mean * strength, (1.0 - mean) * strength)
+    return density
 
 
 PRIOR = Organ

@@ -90,7 +90,7 @@ def _scaled(body: Ellipsoid, factor: float, extra: float = 0.0) -> Ellipsoid:
 
 def _pyramids(kidney: Ellipsoid) -> tuple[Ellipsoid, ...]:
     """Return the medulla: wedges around the sinus, in five layers."""
-    found = []
+    wedges = []
     for layer in (-36.0, -18.0, 0.0, 18.0, 36.0):
         shrink = math.sqrt(1 - (layer / kidney.radii[2]) ** 2)
         for angle in (20, 80, 140, 200, 260, 320):
@@ -101,8 +101,8 @@ def _pyramids(kidney: Ellipsoid) -> tuple[Ellipsoid, ...]:
                 kidney.center[2] + layer,
             )
             radii = (6.5 * shrink, 4.5 * shrink, 8.0)
-            found.append(Ellipsoid(center, radii, math.degrees(direction)))
-    return tuple(found)
+            wedges.append(Ellipsoid(center, radii, math.degrees(direction)))
+    return tuple(wedges)
 
 
 _FAT_AROUND_KIDNEYS = tuple(_scaled(kidney, 1.0, 4.0) for kidney in _KIDNEYS)

@@ -168,6 +168,6 @@ def tissue_fractions(
         labels = anatomy.label_at(u, v, float(w))
         for label in np.flatnonzero(np.bincount(labels.ravel())):
             if label:
-                found = (labels == label).reshape(nu, parts, nv, parts)
-                counts[label - 1] += found.sum(axis=(1, 3), dtype=np.uint16)
+                inside = (labels == label).reshape(nu, parts, nv, parts)
+                counts[label - 1] += inside.sum(axis=(1, 3), dtype=np.uint16)
     return counts.astype(np.float32) / np.float32(parts**3)

@@ -148,18 +148,18 @@ def numbers_of(study: Study, drawing: Drawing) -> NDArray[np.uint8]:
 
 def _names(text: str) -> dict[int, str]:
     """Read ``1:lesion,2:liver``."""
-    found: dict[int, str] = {}
+    named: dict[int, str] = {}
     for word in filter(None, text.split(",")):
         number, colon, name = word.partition(":")
-        known = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= _MAX_LABEL
-        if not (colon and name.strip() and known):
+        valid = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= _MAX_LABEL
+        if not (colon and name.strip() and valid):
             shown = word if len(word) <= _MAX_NAME_LENGTH else f"{word[:_MAX_NAME_LENGTH]}..."
             raise OptionError(
                 f"names holds {shown!r}; expected something like 1:lesion,2:liver, with numbers "
                 f"up to {_MAX_LABEL}"
             )
-        found[int(number)] = name.strip()
-    return found
+        named[int(number)] = name.strip()
+    return named
 
 
 def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
@@ -176,13 +176,13 @@ def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
         mean = quality.roi_fit(result, region)
     except OptionError as error:
         return {"fit": None, "why_no_fit": f"No fit of the mean signal: {error}.", "note": None}
-    found = quality.disagreements(result, region, means=mean)
-    said = "; ".join(one.sentence for one in found)
+    disagreements = quality.disagreements(result, region, means=mean)
+    said = "; ".join(one.sentence for one in disagreements)
     assert mean.dwi is not None
     alone = one_voxel(mean.dwi, (0,))
     entry = fit_entry(mean, mean.at((0,)), int(mean.status[0]), alone)
     fit = {"id": f"region {name}", "name": name, "averaged": averaged(alone), **entry}
-    note = f"Voxels and mean signal disagree: {said}." if found else None
+    note = f"Voxels and mean signal disagree: {said}." if disagreements else None
     return {"fit": fit, "why_no_fit": None, "note": note}
 
 

@@ -82,14 +82,14 @@ def method_of(name: Any, options: Mapping[str, Any], result: FitResult) -> FitMe
         For an unknown method or option, or a value of the wrong kind.
     """
     if name not in methods.names():
-        there = ", ".join(methods.names())
-        raise OptionError(f"unknown method {repr(name)[:80]}; expected one of {there}")
-    known = {option["name"]: option for option in describe_options(name)["options"]}
+        names = ", ".join(methods.names())
+        raise OptionError(f"unknown method {repr(name)[:80]}; expected one of {names}")
+    described = {option["name"]: option for option in describe_options(name)["options"]}
     for key, value in options.items():
-        if key not in known:
-            has = f"expected one of {', '.join(known)}" if known else "it has none"
+        if key not in described:
+            has = f"expected one of {', '.join(described)}" if described else "it has none"
             raise OptionError(f"method {name} has no option {key!r} here; {has}")
-        _check(known[key], value)
+        _check(described[key], value)
     given = dict(options)
     if str(given.get("prior", "")).startswith(_ORGAN):
         given["prior"] = {"name": "organ", "organ": given["prior"].removeprefix(_ORGAN)}

@@ -159,8 +159,8 @@ def view(
     # While the browser starts.
     threading.Thread(target=routes.prepare, name="ivimkit viewer scene", daemon=True).start()
     url = f"http://{HOST}:{taken}/{token}/"
-    wanted = _has_browser() if open_browser is None else open_browser
-    return Viewer(url, server, warming, Opening(url) if wanted else None)
+    opens = _has_browser() if open_browser is None else open_browser
+    return Viewer(url, server, warming, Opening(url) if opens else None)
 
 
 def _has_browser() -> bool:

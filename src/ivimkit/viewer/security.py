@@ -129,12 +129,12 @@ def _all(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
 
 def _set_headers(message: MutableMapping[str, Any]) -> None:
     """Add the headers that a response does not set itself."""
-    there = {key.lower() for key, _ in message["headers"]}
+    present = {key.lower() for key, _ in message["headers"]}
     message["headers"] = [
         *message["headers"],
         *(
             (key.lower().encode(), value.encode())
             for key, value in _HEADERS.items()
-            if key.lower().encode() not in there
+            if key.lower().encode() not in present
         ),
     ]

@@ -46,21 +46,21 @@ def bind(port: int) -> socket.socket:
     """
     if not 0 <= port <= _MAX_PORT:
         raise OptionError(f"the port is {port}; expected 1 to {_MAX_PORT}, or 0 for any")
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         # A port that was just released can be used again at once.
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((HOST, port))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((HOST, port))
         # Listening claims it: if two are bound, the second fails here.
-        found.listen(128)
+        bound.listen(128)
     except OSError as error:
-        found.close()
+        bound.close()
         what = {errno.EADDRINUSE: "is in use", errno.EACCES: "is not allowed for this user"}
         raise OptionError(
             f"port {port} of {HOST} {what.get(error.errno or 0, f'cannot be had ({error})')}; "
             "expected a free one. Choose another port, or leave it out for any free port"
         ) from None
-    return found
+    return bound
 
 
 @dataclass(frozen=True, eq=False)

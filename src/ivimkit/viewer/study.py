@@ -89,8 +89,8 @@ class Study:
                 "result. Name the labels of this scan, or resample them",
                 python="ivimkit.io.load_labels does",
             )
-        found = [_with_scan(result, dwi) for result in results]
-        return cls(tuple(result for result, _ in found), called, found[0][1], labels)
+        loaded = [_with_scan(result, dwi) for result in results]
+        return cls(tuple(result for result, _ in loaded), called, loaded[0][1], labels)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,10 +116,10 @@ class Study:
         OptionError
             If there is no result of that number.
         """
-        known = [str(k) for k in range(len(self.results))]
-        if number not in known:
-            raise OptionError(f"there is no result {number!r}; expected one of {', '.join(known)}")
-        return known.index(number)
+        valid = [str(k) for k in range(len(self.results))]
+        if number not in valid:
+            raise OptionError(f"there is no result {number!r}; expected one of {', '.join(valid)}")
+        return valid.index(number)
 
     def index(self, voxel: Sequence[int]) -> tuple[int, ...]:
         """Return the index of a voxel of the three-dimensional grid in the maps.

@@ -37,8 +37,8 @@ def scan_image(study: Study, number: str) -> bytes:
     """
     dwi = study.scan(0)
     shells = dwi.acquisition.shells
-    known = [str(k) for k in range(len(shells))]
-    if number not in known:
+    valid = [str(k) for k in range(len(shells))]
+    if number not in valid:
         raise OptionError(f"there is no image {number!r}; expected 0 to {len(shells) - 1}")
     return io.image_bytes(dwi.mean_image(shells[int(number)].b), study.geometry)
 

@@ -139,23 +139,23 @@ def _components(
     if pools is None or pools.fraction is None:
         return []
     place = model.index(pools.fraction)
-    found = []
+    parts = []
     # The model itself at f = 0 and f = 1, so that its equation is not repeated here.
     for name, pure, share in (
         ("tissue", 0.0, 1.0 - params[place]),
         ("blood", 1.0, params[place]),
     ):
         alone = [*params[:place], pure, *params[place + 1 :]]
-        found.append({"name": name, "signal": share * evaluate(model, alone, b)})
-    return found
+        parts.append({"name": name, "signal": share * evaluate(model, alone, b)})
+    return parts
 
 
 def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str, Any]]:
     parameters = result.model.parameters
-    own = [name for name in values if not is_about_another(name, values)]
-    order = [name for name in _FIRST if name in own]
+    estimates = [name for name in values if not is_about_another(name, values)]
+    order = [name for name in _FIRST if name in estimates]
     rows = []
-    for name in [*order, *(name for name in own if name not in order)]:
+    for name in [*order, *(name for name in estimates if name not in order)]:
         shown = how_to_show(name, parameters, [])
         sd = values.get(f"{name}_sd", math.nan)
         rows.append(

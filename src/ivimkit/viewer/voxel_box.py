@@ -30,8 +30,8 @@ def box_around(marked: NDArray[np.bool_]) -> tuple[slice, ...]:
     box = []
     for axis in range(marked.ndim):
         others = tuple(other for other in range(marked.ndim) if other != axis)
-        there = np.flatnonzero(marked.any(axis=others))
-        box.append(slice(int(there[0]), int(there[-1]) + 1) if there.size else slice(None))
+        indices = np.flatnonzero(marked.any(axis=others))
+        box.append(slice(int(indices[0]), int(indices[-1]) + 1) if indices.size else slice(None))
     return tuple(box)
 
 

@@ -51,8 +51,8 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     unknown = [key for key in request if key not in REFIT_KEYS]
     if unknown:
-        known = ", ".join(REFIT_KEYS)
-        raise OptionError(f"unknown {_short(unknown[0])}; expected some of {known}")
+        allowed = ", ".join(REFIT_KEYS)
+        raise OptionError(f"unknown {_short(unknown[0])}; expected some of {allowed}")
     number = study.result(str(request.get("result", "0")))
     old, index = study.results[number], study.index(_whole_numbers(request.get("voxel")))
     model = _model(old, index, request)
@@ -65,16 +65,16 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fitted(old: FitResult, alone: DWI, model: SignalModel, method: FitMethod) -> FitResult:
     """Fit the voxel with all settings of the old fit other than model and method."""
-    told = old.provenance.options
-    sigma = told.get("sigma")
+    options = old.provenance.options
+    sigma = options.get("sigma")
     return fit(
         alone,
         model=model,
         method=method,
         sigma=sigma if isinstance(sigma, float) else None,
         uncertainty=_estimator(model, method),
-        weights=told.get("weights"),
-        adc_bvals=told.get("adc_bvals"),
+        weights=options.get("weights"),
+        adc_bvals=options.get("adc_bvals"),
         threads=1,
         device="cpu",
     )
@@ -133,10 +133,10 @@ def _whole_numbers(value: Any) -> Sequence[int]:
 
 
 def _number(name: str, value: Any) -> float:
-    found = number_of(value)
-    if found is None:
+    number = number_of(value)
+    if number is None:
         raise OptionError(f"{name} is {_short(value)}; expected a number")
-    return found
+    return number
 
 
 def _short(value: Any) -> str:

@@ -71,8 +71,8 @@ def warm_up(study: Study, ended: Callable[[], bool] = lambda: False) -> None:
             continue
         place = np.unravel_index(fitted[fitted.size // 2], result.shape)
         voxel = [*map(int, place), 0, 0, 0][:3]
-        own = result.method.name
-        for name in [own, *(name for name in methods.names() if name != own)]:
+        fitted_by = result.method.name
+        for name in [fitted_by, *(name for name in methods.names() if name != fitted_by)]:
             options = {"prior": "flat"} if name == "bayes" else {}
             request = {"voxel": voxel, "result": str(number), "method": name, "options": options}
             # A method that does not suit these b-values is also refused when it is requested.

@@ -145,8 +145,8 @@ def _stamps(folder: Path, names: Sequence[str]) -> dict[str, _Stamp]:
 def _stamp(path: Path) -> _Stamp:
     if not check_replaceable(path):
         return None
-    found = path.stat()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 @contextmanager
