@@ -50,7 +50,7 @@ def test_below_a_file_or_where_nothing_can_be_written(run, folder, result, monke
     monkeypatch.setattr(work, no_work)
     for out, reason in [
         (folder / "file" / "sub", "file is a file; expected a folder"),
-        ("/proc/x/y", "expected a folder with enough space and write permission"),
+        ("/proc/x/y", "expected a folder with enough space and the right to write"),
         (folder / ("x" * 300), "File name too long"),
     ]:
         words = [
