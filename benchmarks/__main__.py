@@ -16,7 +16,7 @@ from benchmarks.machine import REPOSITORY
 
 
 def main() -> int:
-    """Run the figures that were asked for, each in a process of its own."""
+    """Run the requested figures, each in a separate process."""
     figures = all_figures()
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
@@ -29,7 +29,7 @@ def main() -> int:
     known = {figure.name: figure for figure in figures}
     unknown = [name for name in options.names if name not in known]
     if unknown:
-        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(known)}")
+        parser.error(f"there is no benchmark {unknown[0]!r}; expected one of {', '.join(known)}")
     names = list(options.names)
     if options.compare is not None:
         try:
@@ -39,12 +39,10 @@ def main() -> int:
         absent = [name for name in names if name not in earlier]
         if absent:
             parser.error(f"{options.compare} has no {absent[0]}; it has {', '.join(earlier)}")
-        # Without names: whatever there is to compare with.
+        # Without names: everything there is to compare with.
         names = names or [name for name in known if name in earlier]
         if not names:
-            parser.error(
-                f"{options.compare} has no figure that is known; it has {', '.join(earlier)}"
-            )
+            parser.error(f"{options.compare} has no known figure; it has {', '.join(earlier)}")
     chosen = [known[name] for name in names] or figures
     left_out = [f for f in chosen if f.only_full and not options.full and not names]
     failed = []

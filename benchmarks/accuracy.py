@@ -1,4 +1,4 @@
-"""How far off is each method, beside how fast: speed alone says nothing."""
+"""Accuracy: the error of each method together with its speed, which alone means nothing."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ def measure(settings: Settings) -> Findings:
             tables.append(_table(data, [*rows, _guess_row(data)]))
     return Findings(
         conditions={
-            "data": f"{n} voxels of each simulated set, every voxel counts",
+            "data": f"{n} voxels of each simulated set, all of them included",
             "bounds": "defaults",
             "threads": "one, pinned to one core",
-            "state": f"warm, best of {_REPEATS}; `ik.fit` with the ADC map beside it",
+            "state": f"warm, best of {_REPEATS}; `ik.fit` including the ADC map",
         },
         checked=CHECKED,
         tables=tables,
         notes=[
-            "The last row is no fit: it says the mean of the true values of the set for every "
+            "The last row is not a fit: it is the mean of the true values of the set for every "
             "voxel, and its RMSE is their standard deviation. An estimate with a larger RMSE "
-            "tells less of a single voxel than the set does. D* of such voxels is flagged "
-            "`PERFUSION_NOT_DETECTED` where f cannot be told from 0.",
+            "tells less about a single voxel than the set does. D* of such voxels is flagged "
+            "`PERFUSION_NOT_DETECTED` where f is not distinguishable from 0.",
         ],
     )
 
@@ -107,7 +107,7 @@ def _table(data: DataSet, rows: list[list[Cell]]) -> Table:
 FIGURE = Figure(
     order=3,
     name="accuracy",
-    title="Accuracy beside speed",
+    title="Accuracy and speed",
     measure=measure,
 )
 

@@ -1,4 +1,4 @@
-"""Where the time of a voxel goes: the fit of varpro cut off after each of its stages."""
+"""Anatomy: where the time of a voxel goes, by stopping varpro after each of its stages."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ _STAGES: tuple[tuple[str, Callable[..., Any] | None], ...] = (
 
 
 def measure(settings: Settings) -> Findings:
-    """Time the driver with ever longer parts of the function of `varpro`, in turn."""
+    """Time the driver with increasingly long parts of the function of `varpro`, in turn."""
     data = simulated("b21", 50, settings.size(_VOXELS))
     n = data.signal.shape[0]
     chunks = _Chunks(data)
@@ -141,7 +141,7 @@ def measure(settings: Settings) -> Findings:
         exp_ns = exp_nanoseconds()
         times = _in_turn([*calls, passes, steps, many_exps])
     *stages, pass_time, step_time, exps = (1e9 * t / n for t in times)
-    # The time of an exponential that the same minutes saw.
+    # The time of an exponential measured in the same minutes.
     per_exp = exps * n / N_EXPS
     differences = np.diff([0.0, *stages])
     mean_passes = float(result.maps["n_iter"].mean())
@@ -158,7 +158,7 @@ def measure(settings: Settings) -> Findings:
             "threads": "one, pinned to one core",
             "state": f"warm, stages in turn, medians of {_REPEATS} rounds",
         },
-        checked=f"{CHECKED} The last stage gives the bits of `ik.fit`.",
+        checked=f"{CHECKED} The last stage is bit-identical to `ik.fit`.",
         tables=[
             Table(
                 "Where the time of a voxel goes: varpro, one core",
@@ -192,12 +192,12 @@ def measure(settings: Settings) -> Findings:
                 ],
             ),
         ],
-        notes=["Each stage contains all those before it; the table shows the differences."],
+        notes=["Each stage includes all those before it; the table shows the differences."],
     )
 
 
 class _Chunks:
-    """The data in chunks as the engine makes them, and room for what it finds."""
+    """The data in chunks like those of the engine, with room for its results."""
 
     def __init__(self, data: DataSet) -> None:
         n, n_b = data.signal.shape

@@ -1,4 +1,4 @@
-"""Is the answer right? Asked before a time is reported, of every method that is timed."""
+"""Answers: checks that the results of every timed method are right before a time is reported."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def check_answer(result: FitResult, data: DataSet) -> None:
     Raises
     ------
     AssertionError
-        With what is wrong.
+        With a description of the error.
     ValueError
-        If nobody wrote a check of the method yet.
+        If there is no check of the method yet.
     """
     result.raise_for_status(max_failed=0.001)
     steps = f"{result.method.options()['steps']}" if result.method.name == "segmented" else ""
     key = f"{result.method.name}{steps}, {result.model.name}"
     if key not in _CHECKS:
-        raise ValueError(f"there is no check of {key}; there are {'; '.join(_CHECKS)}")
+        raise ValueError(f"there is no check of {key}; the checks are {'; '.join(_CHECKS)}")
     _CHECKS[key](result, data.first(_VOXELS))
 
 
@@ -55,7 +55,7 @@ def _check_varpro(result: FitResult, data: DataSet) -> None:
 
 
 def _check_trr(result: FitResult, data: DataSet) -> None:
-    # A local method: scipy starts at the truth, which no user can, and may end lower.
+    # A local method: scipy starts at the truth, unlike any user, and may reach a lower minimum.
     _check_optimum(result, data, _cost_at_truth(result, data), share=0.9)
 
 
@@ -130,7 +130,7 @@ def _true_params(data: DataSet) -> NDArray[np.float64]:
 
 
 def _cost_at_truth(result: FitResult, data: DataSet) -> NDArray[np.float64]:
-    """Return the cost that scipy reaches from the true values inside the bounds of the fit."""
+    """Return the cost that scipy reaches from the true values within the bounds of the fit."""
     f, d_star, d = (result.model[name] for name in ("f", "D_star", "D"))
     bounds: Bounds = (f.lower, f.upper), (d_star.lower, d_star.upper), (d.lower, d.upper)
     starts = _true_params(data)
@@ -141,13 +141,13 @@ def _cost_at_truth(result: FitResult, data: DataSet) -> NDArray[np.float64]:
 def _check_optimum(
     result: FitResult, data: DataSet, reference: NDArray[np.float64], *, share: float
 ) -> None:
-    """Raise if too few costs reach the reference, and if they are not those of the parameters."""
+    """Raise if too few costs reach the reference, or if they do not match the parameters."""
     n = data.signal.shape[0]
     ours = result.maps["cost"][:n]
     if result.model.name == "biexp" and not np.allclose(
         ours, cost_of(data.bvals, data.signal, result.params[:n]), rtol=1e-6
     ):
-        raise AssertionError(f"{result.method.name} reports a cost that its fit does not have")
+        raise AssertionError(f"{result.method.name} reports a cost that does not match its fit")
     reached = float(np.mean(ours <= 1.0001 * reference))
     if reached < share:
         raise AssertionError(
@@ -184,7 +184,7 @@ def _sivim_cost(data: DataSet, rate: float) -> NDArray[np.float64]:
     later = data.bvals > 0.0
     amplitude = data.signal[:, later] @ decay[later] / (decay[later] @ decay[later])
     at_zero = data.signal[:, ~later].mean(axis=1)
-    # No perfusion if the tissue alone is brighter than the signal at b = 0.
+    # No perfusion if the tissue alone exceeds the signal at b = 0.
     alone = data.signal @ decay / (decay @ decay)
     amplitude = np.where(at_zero >= amplitude, amplitude, alone)
     model = amplitude[:, None] * decay

@@ -1,4 +1,4 @@
-"""How fast is the posterior, how long does its prior take to learn, and in how much memory?"""
+"""Bayes speed: posteriors per second, time to learn the prior, and memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.process import run_command
 _VOXELS, _TRAINING_VOXELS = 20_000, 50_000
 _REPEATS = 3
 _SPEED, _SECONDS = 10_000.0, 60.0
-# Voxels of the runs whose memory is compared, and what each voxel may add beyond its maps.
+# Voxels of the runs whose memory is compared, and the memory a voxel may add beyond its maps.
 _FEW, _MANY = 20_000, 200_000
 _PER_VOXEL = 2.0
 _FIT = """
@@ -33,7 +33,7 @@ print(held + sum(values.nbytes for values in data.truth.values()))
 
 
 def measure(settings: Settings) -> Findings:
-    """Time posteriors and learning on one core, then look at memory."""
+    """Time posteriors and learning on one core, then measure memory."""
     n = settings.size(_VOXELS)
     data = simulated("b21", 50, n)
     many = simulated("b21", 50, settings.size(_TRAINING_VOXELS))
@@ -60,8 +60,8 @@ def measure(settings: Settings) -> Findings:
             "state": f"warm (compiled), processor time, best of {_REPEATS}; the whole fit with a "
             "prior to learn once; `ik.fit`, noise variance learned, ADC included",
         },
-        checked="at most 0.1 % of the voxels without a fit; ten times the voxels have the same "
-        "posteriors, to the bit.",
+        checked="at most 0.1 % of the voxels without a fit; ten times the voxels have "
+        "bit-identical posteriors.",
         tables=[
             Table("One core", [Column("what"), Column("voxels/s", "{:,.0f}")], rows),
             Table(
@@ -84,15 +84,15 @@ def measure(settings: Settings) -> Findings:
         ],
         targets=_targets(slowest, training, memory) if enough else (),
         notes=[
-            "Learning has a peak of its own, which does not grow with the scan: it looks at a "
+            "Learning has a separate peak, which does not grow with the scan: it uses a "
             "sample of the voxels.",
-            *([] if enough else ["Goals are judged without --voxels."]),
+            *([] if enough else ["Goals are evaluated only without --voxels."]),
         ],
     )
 
 
 def _voxels_per_second(data: DataSet, method: ik.methods.Bayes) -> float:
-    """Return the speed by processor time: a fit this long is never alone on a core."""
+    """Return the speed in processor time: a fit this long is never alone on a core."""
     _fit(data, method).raise_for_status(max_failed=0.001)
     times = []
     for _ in range(_REPEATS):
@@ -107,7 +107,7 @@ def _fit(data: DataSet, method: ik.methods.Bayes) -> ik.FitResult:
 
 
 def _check(data: DataSet, method: ik.methods.Bayes) -> None:
-    """Raise if a voxel's posterior depends on how many others there are."""
+    """Raise if the posterior of a voxel depends on the number of others."""
     few = data.first(max(data.signal.shape[0] // 10, 1))
     one, two = (
         ik.fit(part.signal, part.bvals, method=method, sigma=20.0, threads=1)
@@ -115,11 +115,11 @@ def _check(data: DataSet, method: ik.methods.Bayes) -> None:
     )
     for name in one.maps:
         if not np.array_equal(one.maps[name], two.maps[name][: few.signal.shape[0]], True):
-            raise AssertionError(f"{name} of a voxel depends on the voxels beside it")
+            raise AssertionError(f"{name} of a voxel depends on the other voxels")
 
 
 def _memory(voxels: int) -> tuple[int, int, int]:
-    """Return number of voxels, peak memory of a fit and bytes of what has to be held."""
+    """Return number of voxels, peak memory of a fit and bytes of the data that must be kept."""
     print(f"bayes_speed: memory of {voxels} voxels ...", flush=True)
     run = run_command([sys.executable, "-W", "ignore", "-c", _FIT, str(voxels)])
     return voxels, run.peak, int(run.output)

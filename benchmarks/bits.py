@@ -1,4 +1,4 @@
-"""Same bits: with one and two threads, with voxels in any order, with a mask or without."""
+"""Bits: identical results with one and two threads, in any voxel order, with or without mask."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def measure(settings: Settings) -> Findings:
             "bayes": "with a flat prior and the noise of each voxel alone: what it learns depends "
             "on all voxels",
         },
-        checked="that is the figure: all maps and the status, bit for bit, against one thread on "
+        checked="the figure itself: all maps and the status, bit for bit, against one thread on "
         "all voxels.",
         tables=[
             Table(
@@ -65,12 +65,12 @@ def measure(settings: Settings) -> Findings:
 
 
 def _alone(method: FitMethod) -> FitMethod:
-    """Return a method that fits each voxel by itself: what is learned depends on all of them."""
+    """Return a method that fits each voxel independently, without learning from the others."""
     return ik.methods.get(method.name, prior="flat", variance="voxel") if method.learns else method
 
 
 def _with_odd_voxels(data: DataSet) -> DataSet:
-    """Return the set with every 20th voxel spoilt, in turn in five ways."""
+    """Return the set with every 20th voxel corrupted, in five ways in turn."""
     signal = data.signal.copy()
     odd = np.arange(0, signal.shape[0], 20)
     signal[odd[0::5], 3] = np.nan
@@ -111,7 +111,7 @@ def _count(first: NDArray[np.int64], second: NDArray[np.int64]) -> int:
 FIGURE = Figure(
     order=7,
     name="bits",
-    title="Same bits, however the voxels are fitted",
+    title="Bit-identical results, however the voxels are fitted",
     measure=measure,
 )
 

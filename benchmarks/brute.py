@@ -1,7 +1,7 @@
 """Posteriors by brute force: sums over a grid of D, D* and f, in plain NumPy.
 
-Nothing here comes from the package under test. As in `benchmarks.reference`, what depends on
-nothing but data, bounds and this file is kept in ``build/benchmarks``.
+Nothing here comes from the package under test. As in `benchmarks.reference`, results that depend
+only on data, bounds and this file are cached in ``build/benchmarks``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ PARAMETERS = ("D", "D_star", "f")
 
 _CACHE = REPOSITORY / "build" / "benchmarks"
 _CHUNK = 6
-# Cells along each axis to begin with, and the share exp(-x) of the highest posterior below which
-# the middle of a cell says that there is nothing in it: what is far from the middle of a large
-# cell may be much higher, and with half the size a quarter of that.
+# Initial number of cells along each axis, and the fraction exp(-x) of the highest posterior at the
+# centre of a cell below which the cell counts as empty: far from the centre of a large cell the
+# posterior may be much higher; at half the size the log difference is a quarter.
 _FIRST_CELLS = 32
 _ENDS = (1500.0, 500.0, 180.0, 70.0, 40.0, 30.0, 26.0, 26.0, 26.0)
 _CORNERS = np.stack(np.indices((2, 2, 2)), axis=-1).reshape(-1, 3)
@@ -65,7 +65,7 @@ def grid_moments(data: DataSet, sigma: float, ranges: Ranges, *, nodes: int) -> 
     sigma : float
         Standard deviation of the noise, Gaussian.
     ranges : mapping of str to tuple of float
-        Ends of the uniform prior of D, D* (mm^2/s) and f; D* is above D, S0 flat.
+        Limits of the uniform prior of D, D* (mm^2/s) and f; D* is above D, S0 flat.
     nodes : int
         Number of grid points of each parameter.
 
@@ -80,19 +80,19 @@ def grid_moments(data: DataSet, sigma: float, ranges: Ranges, *, nodes: int) -> 
 def adaptive_moments(
     data: DataSet, sigma: float, ranges: Ranges, *, cells: int
 ) -> tuple[Moments, Moments]:
-    """Sum over cells that are divided in eight again and again where the posterior is.
+    """Sum over cells that are repeatedly divided in eight where the posterior has mass.
 
     Parameters
     ----------
     data, sigma, ranges
         As for `grid_moments`.
     cells : int
-        Number of cells that is enough.
+        Sufficient number of cells.
 
     Returns
     -------
     tuple of Moments
-        Of the last division and of the one before: their difference tells the error.
+        From the last subdivision and the one before: their difference estimates the error.
     """
     found = _kept(data, sigma, ranges, cells, adaptive=True)
     return Moments(found[:, 0], found[:, 1]), Moments(found[:, 2], found[:, 3])
@@ -127,14 +127,14 @@ def _run(job: _Job) -> NDArray[np.float64]:
 
 
 def _adaptive(job: _Job, signal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return moments by the last and by the last but one division of space, shape (4, 3)."""
+    """Return moments from the last two subdivisions of space, shape (4, 3)."""
     nodes = _FIRST_CELLS
     cells = np.stack(np.indices((nodes,) * 3), axis=-1).reshape(-1, 3)
     found: list[NDArray[np.float64]] = []
     for end in _ENDS:
         rates = job.low + (job.high - job.low) * (cells + 0.5) / nodes
         exponent = _exponent(job, signal, cells, nodes)
-        # A cell that D = D* cuts may hold cells that count.
+        # A cell intersected by D = D* may contain cells that count.
         half = 0.5 * (job.high - job.low) / nodes
         some = rates[:, 1] + half[1] > rates[:, 0] - half[0]
         mass = np.where(rates[:, 1] > rates[:, 0], np.exp(exponent - exponent[some].max()), 0.0)
@@ -164,7 +164,7 @@ def _exponent(
 
 
 class _Grid:
-    """Midpoints of a box of D, D* and f, and what all signals share there."""
+    """Midpoints of a box of D, D* and f, with what all signals share."""
 
     def __init__(
         self,
@@ -183,14 +183,15 @@ class _Grid:
         fast = (self._fast**2).sum(axis=1)[None, :, None] * f**2
         both = (self._slow @ self._fast.T)[:, :, None] * (2.0 * f * (1.0 - f))
         self._square = slow + fast + both
-        # S0, flat, is integrated out: what is left is one over the root of the model's square.
+        # S0, flat, is integrated out, which leaves the inverse root of the sum of squares of the
+        # model.
         with np.errstate(divide="ignore"):
             self._log = np.where(
                 (d_star > d[:, None])[:, :, None], -0.5 * np.log(self._square), -np.inf
             )
 
     def exponent(self, signal: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-        """Return the log of the posterior less its maximum."""
+        """Return the log of the posterior minus its maximum."""
         slow, fast = self._slow @ signal, self._fast @ signal
         product = slow[:, None, None] * (1.0 - self._f) + fast[None, :, None] * self._f
         exponent = product**2 / self._square / (2.0 * sigma**2) + self._log

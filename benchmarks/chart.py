@@ -1,4 +1,4 @@
-"""Charts of records as PNG files, for readers who see colours differently, too."""
+"""Charts of records as PNG files, colour-blind-safe."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def draw_chart(chart: dict[str, Any], path: Path) -> None:
     )
     drawn = BytesIO()
     figure.savefig(drawn, dpi=120)
-    # A palette: a quarter of the bytes, and no difference to see.
+    # A palette: a quarter of the bytes, without a visible difference.
     Image.open(drawn).convert("RGB").quantize(_PALETTE).save(path, optimize=True)
 
 
 def _styles(panels: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return line and marker of each label: a colour per group, a marker inside it."""
+    """Return line and marker of each label: a colour per group, a marker within it."""
     groups: dict[str, list[str]] = {}
     for panel in panels:
         for series in panel["series"]:

@@ -1,7 +1,7 @@
-"""Run a command and tell its time and peak memory: `python child.py WORD ...` prints JSON.
+"""Run a command and report its time and peak memory: `python child.py WORD ...` prints JSON.
 
-A process of its own, because the peak of a child counts the pages it shared with its parent
-before it became the command: the parent has to be small.
+A separate process, because the peak of a child includes the pages it shared with its parent before
+it became the command, so the parent has to be small.
 """
 
 import json

@@ -15,9 +15,9 @@ __all__ = ["best_seconds", "on_cores", "side_by_side"]
 
 @contextmanager
 def on_cores(n: int) -> Iterator[None]:
-    """Keep this thread, and those it starts, on the first `n` cores that may be used."""
+    """Keep this thread, and those it starts, on the first `n` available cores."""
     cores = usable_cores()
-    if not hasattr(os, "sched_setaffinity"):  # macOS has no such call: threads= has to do.
+    if not hasattr(os, "sched_setaffinity"):  # macOS has no such call: threads= has to suffice.
         yield
         return
     os.sched_setaffinity(0, cores[:n])
@@ -30,8 +30,8 @@ def on_cores(n: int) -> Iterator[None]:
 def best_seconds(call: Callable[[], object], *, repeats: int) -> float:
     """Return the shortest of several times.
 
-    The shortest and not the mean, because all that other programs can do is add to it. The first
-    call is not among them: it may compile.
+    The shortest and not the mean, because other programs can only add to it. The first call is not
+    included: it may compile.
     """
     call()
     times = []
@@ -47,7 +47,7 @@ def side_by_side(
 ) -> tuple[float, float, float]:
     """Time two calls in turn: shortest time of each, and the median of the pairs' ratios.
 
-    The clock of a core changes with what runs beside it; the two calls of a pair see the same.
+    The clock of a core changes with its load; the two calls of a pair see the same.
     """
     call()
     reference()

@@ -19,7 +19,7 @@ __all__ = ["add_options", "forwarded", "run_alone"]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that all benchmarks share."""
     parser.add_argument(
-        "--voxels", type=int, metavar="N", help="number of voxels, in place of the figure's own"
+        "--voxels", type=int, metavar="N", help="number of voxels, instead of the figure's default"
     )
     parser.add_argument("--full", action="store_true", help="the full figure, however long")
     parser.add_argument(
@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def forwarded(options: argparse.Namespace) -> list[str]:
-    """Return the shared options as words again, for another process."""
+    """Return the shared options as command-line words, for another process."""
     words = ["--out", str(options.out)]
     if options.voxels is not None:
         words += ["--voxels", str(options.voxels)]
@@ -53,7 +53,7 @@ def run_alone(figure: Figure, words: Sequence[str] | None = None) -> None:
     Parameters
     ----------
     figure : Figure
-        What to measure.
+        The benchmark.
     words : sequence of str, optional
         The command line; that of this process by default.
     """
@@ -64,7 +64,7 @@ def run_alone(figure: Figure, words: Sequence[str] | None = None) -> None:
     options = parser.parse_args(words)
     if options.voxels is not None and options.voxels < 1:
         parser.error(f"--voxels is {options.voxels}; expected a number >= 1")
-    # Read first: the new record may take the place of the earlier one.
+    # Read first: the new record may replace the earlier one.
     earlier = None
     if options.compare is not None:
         try:
@@ -75,7 +75,7 @@ def run_alone(figure: Figure, words: Sequence[str] | None = None) -> None:
             parser.error(f"{options.compare} has no {figure.name}; it has {', '.join(earlier)}")
     settings = Settings(options.voxels, options.full)
     record = make_record(figure, settings, figure.measure(settings))
-    # Not a terminal: wide enough that no table is squeezed.
+    # Not a terminal: wide enough for all tables.
     console = Console(width=None if sys.stdout.isatty() else 200)
     show(record, console)
     print(f"written: {write(record, options.out)}")

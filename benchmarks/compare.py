@@ -21,21 +21,21 @@ _KEYS = {"name", "title", "date", "commit", "machine", "settings", "tables"}
 
 
 class RecordError(ValueError):
-    """A file that is not a record, with what it should be."""
+    """A file that is not a record; the message says what was expected."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What changed from one run of a figure to another.
+    """The changes from one run of a figure to another.
 
     Parameters
     ----------
     title : str
-        The figure, and which runs.
+        The figure and the runs.
     tables : sequence of dict
-        Tables like those of the record, with ratios later / earlier in place of numbers.
+        Tables like those of the record, with ratios later / earlier instead of numbers.
     unknown : sequence of str
-        Sentences about what only one of the runs has.
+        Sentences about items in only one of the runs.
     """
 
     title: str
@@ -49,7 +49,7 @@ def earlier_records(path: Path) -> dict[str, dict[str, Any]]:
     Parameters
     ----------
     path : Path
-        NAME.json as a benchmark writes it, or a folder of them.
+        NAME.json written by a benchmark, or a folder of them.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def earlier_records(path: Path) -> dict[str, dict[str, Any]]:
     Raises
     ------
     RecordError
-        If there is no such file or folder, or if it holds no record.
+        If there is no such file or folder, or if it contains no record.
     """
     expected = "expected NAME.json that `python -m benchmarks` wrote, or a folder of them"
     if not path.exists():
@@ -73,7 +73,7 @@ def earlier_records(path: Path) -> dict[str, dict[str, Any]]:
         except (UnicodeDecodeError, json.JSONDecodeError) as fault:
             raise RecordError(f"{file} is not JSON ({fault}); {expected}") from None
         if not isinstance(record, dict) or not record.keys() >= _KEYS:
-            raise RecordError(f"{file} is no record of a benchmark; {expected}")
+            raise RecordError(f"{file} is not a record of a benchmark; {expected}")
         records[str(record["name"])] = record
     return records
 
@@ -112,7 +112,7 @@ def compare(earlier: dict[str, Any], later: dict[str, Any]) -> Comparison:
             tables.append(table)
             unknown += [f"{title}: {sentence}" for sentence in more]
     if earlier["machine"] != later["machine"]:
-        unknown.append("the machines differ: ratios of times are those of the machines, too")
+        unknown.append("the machines differ, so ratios of times also reflect the machines")
     if earlier["settings"] != later["settings"]:
         unknown.append(f"the settings differ: {earlier['settings']}, then {later['settings']}")
     when = f"{earlier['commit']}, {earlier['date']}"
@@ -130,7 +130,7 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _ratios(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the table of ratios and what only one of the tables has."""
+    """Return the table of ratios and the items in only one of the tables."""
     old_columns, new_columns = (_titles(table) for table in (before, after))
     old_rows, new_rows = ({str(row[0]): row for row in t["rows"]} for t in (before, after))
     unknown = _only_one("row", old_rows, new_rows) + _only_one("column", old_columns, new_columns)
@@ -141,7 +141,7 @@ def _ratios(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, An
             continue
         old = old_columns[title]
         ratios = [_ratio(old_rows[name][old], new_rows[name][new]) for name in names]
-        # Columns of words have none.
+        # Text columns have no ratios.
         if any(ratio is not None for ratio in ratios):
             columns.append({"title": title, "form": "{:.2f}"})
             cells.append(ratios)
@@ -151,7 +151,7 @@ def _ratios(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, An
 
 
 def _titles(table: dict[str, Any]) -> dict[str, int]:
-    """Return the place of each column by its title; equal titles are numbered."""
+    """Return the index of each column by its title; equal titles are numbered."""
     places: dict[str, int] = {}
     for place, column in enumerate(table["columns"]):
         title, times = column["title"], 1
@@ -163,7 +163,7 @@ def _titles(table: dict[str, Any]) -> dict[str, int]:
 
 
 def _ratio(old: Cell, new: Cell) -> float | None:
-    """Return new / old; None where that is no number."""
+    """Return new / old; None if that is not a number."""
     if any(isinstance(cell, bool | str) or cell is None for cell in (old, new)):
         return None
     if old == new:
@@ -173,12 +173,12 @@ def _ratio(old: Cell, new: Cell) -> float | None:
 
 def _only_one(what: str, before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     new = [f"{what} {name!r} is not in the earlier run" for name in after if name not in before]
-    old = [f"{what} {name!r} is in the earlier run alone" for name in before if name not in after]
+    old = [f"{what} {name!r} is only in the earlier run" for name in before if name not in after]
     return new + old
 
 
 def main() -> None:
-    """Print the ratios of runs that were made before."""
+    """Print the ratios of earlier runs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("earlier", type=Path, metavar="EARLIER", help="NAME.json, or a folder")
     parser.add_argument("later", type=Path, metavar="LATER", help="NAME.json, or a folder")

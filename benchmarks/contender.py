@@ -1,6 +1,6 @@
-"""Contender: one way of one package to fit the bi-exponential model, ready to be measured.
+"""Contender: one bi-exponential fit method of one package, ready to be measured.
 
-Nothing but NumPy is imported here: contenders also run in environments of other packages.
+Only NumPy is imported here: contenders also run in the environments of other packages.
 """
 
 from __future__ import annotations
@@ -14,20 +14,19 @@ from numpy.typing import NDArray
 __all__ = ["EASY", "Answer", "Contender", "Fit"]
 
 EASY = {"f": (0.08, 0.18), "D_star": (40e-3, 80e-3), "D": (0.7e-3, 1.8e-3)}
-"""True values that leave no blood above b = 200 and lie inside the bounds of every package."""
+"""True values without blood signal above b = 200, within the bounds of every package."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a package says of some voxels.
+    """The result of a package for some voxels.
 
     Parameters
     ----------
     params : ndarray, shape (n_voxels, 4)
-        S0, f, D* and D (mm^2/s), D* in the package's own convention; NaN where there is none.
+        S0, f, D* and D (mm^2/s), D* in the convention of the package; NaN where there is none.
     flagged : ndarray of bool, shape (n_voxels,), optional
-        Where the package itself says that something is wrong, whatever it is. None if it has no
-        way to say so.
+        Where the package itself reports a problem, whatever it is. None if it has no way to do so.
     """
 
     params: NDArray[np.float64]
@@ -40,40 +39,39 @@ Fit = Callable[[NDArray[np.float64]], Answer]
 
 @dataclass(frozen=True)
 class Contender:
-    """One way of one package to fit; ``benchmarks/contenders`` has a file for each package.
+    """One fit method of one package; ``benchmarks/contenders`` has a file for each package.
 
     Parameters
     ----------
     name : str
-        Unique, for command lines: ``package-method``.
+        Unique name for command lines: ``package-method``.
     label : str
-        For tables.
+        Name for tables.
     package : str
-        The name that the package is installed by; its version is read when it runs.
+        Name to install the package by; its version is read when it runs.
     module : str
-        The name that it is imported by.
+        Name to import it by.
     install : str
         The command that installs it.
     convention : str
-        What its D* means, a name of `ivimkit.conventions`.
+        Its definition of D*, a name in `ivimkit.conventions`.
     bounds : dict of str to tuple of float
-        Its bounds of f, D_star and D (mm^2/s), D_star as ivimkit means it.
+        Its bounds of f, D_star and D (mm^2/s), D_star as defined by ivimkit.
     pace : float
-        Voxels per second of one core, roughly: slow contenders get fewer voxels.
+        Approximate voxels per second on one core: slow contenders get fewer voxels.
     make : callable
-        Takes b-values, shape (n_b,), and returns the `Fit` for them. Here the package is
-        imported.
+        Takes b-values, shape (n_b,), and returns the `Fit` for them. The package is imported here.
     estimates : tuple of str
-        Which of f, D_star and D it gives.
+        Those of f, D_star and D that it estimates.
     checked : dict of str to tuple of float
-        Ranges of the true f, D_star and D (mm^2/s) of the noise-free signals that it has to give
-        back before its times count. The usual ones suit segmented fits and all bounds.
+        Ranges of the true f, D_star and D (mm^2/s) that it has to recover from noise-free signals
+        before its times count. The defaults suit segmented fits and all bounds.
     tolerance : float
-        Largest median relative error there; more, and it is not used as it should be.
+        Maximum median relative error of that; a larger one indicates incorrect use.
     note : str
-        What to know of it.
+        A remark for readers.
     needs : tuple of str
-        Further modules, without which it does not run.
+        Additional required modules.
     """
 
     name: str

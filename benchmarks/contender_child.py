@@ -1,7 +1,7 @@
-"""Fits by one contender in a process of its own: `python -m benchmarks.contender_child FILE NAME`.
+"""Fits by one contender in a separate process: `python -m benchmarks.contender_child FILE NAME`.
 
-Reads one JSON object per line, fits, and answers with one line; arrays go through files. Nothing
-but NumPy is imported here: the interpreter may be that of another environment.
+Reads one JSON object per line, fits, and answers with one line; arrays go through files. Only
+NumPy is imported here: the interpreter may belong to another environment.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 def main() -> None:
     """Answer until the input ends."""
-    # Whatever a package prints must not end up between the answers.
+    # The output of a package must not end up between the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     file, name = sys.argv[1:]
@@ -69,13 +69,13 @@ def _fit(
 
 
 def _forget_peak() -> None:
-    """Start a new record of the largest memory, where the system can."""
+    """Reset the peak memory counter, if the system supports it."""
     if _CLEAR.exists():
         _CLEAR.write_text("5")
 
 
 def _peak() -> int:
-    """Return the largest resident memory in bytes since `_forget_peak`, or since the start."""
+    """Return the peak resident memory in bytes since `_forget_peak`, or since the start."""
     if _CLEAR.exists():
         lines = _STATUS.read_text().splitlines()
         kilobytes = next(line.split()[1] for line in lines if line.startswith("VmHWM"))

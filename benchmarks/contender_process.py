@@ -1,4 +1,4 @@
-"""Contenders in processes of their own: one core, no threads, whichever environment they need."""
+"""Contenders in separate processes: one core, no threads, any environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from benchmarks.machine import REPOSITORY
 __all__ = ["ContenderProcess", "Timed", "absence", "interpreter"]
 
 _ENVIRONMENTS = REPOSITORY / "build" / "contenders"
-# Every library that may start threads behind NumPy's back.
+# Every library under NumPy that may start threads.
 _ONE_THREAD = dict.fromkeys(
     (
         "OMP_NUM_THREADS",
@@ -42,16 +42,16 @@ _ONE_THREAD = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Timed:
-    """A fit and what it took.
+    """A fit with its time and memory.
 
     Parameters
     ----------
     answer : Answer
-        As the package gives it.
+        The answer of the package.
     seconds : float
-        Time of the call; with the start of its process and all imports if it was the first.
+        Time of the call; the first includes the start of the process and all imports.
     peak : int
-        Largest resident memory of the process during the call, bytes.
+        Peak resident memory of the process during the call, bytes.
     version : str
         Version of the package that answered.
     """
@@ -65,7 +65,7 @@ class Timed:
 def interpreter(contender: Contender) -> Path | None:
     """Return the Python that has the package; None if there is none.
 
-    An environment in ``build/contenders/PACKAGE`` comes before the one that runs this.
+    An environment in ``build/contenders/PACKAGE`` takes precedence over the current one.
     """
     own = _ENVIRONMENTS / contender.package / "bin" / "python"
     if own.exists():
@@ -75,26 +75,26 @@ def interpreter(contender: Contender) -> Path | None:
 
 
 def absence(contender: Contender) -> str:
-    """Return the sentence about a contender that is not installed."""
+    """Return the message about a contender that is not installed."""
     packages = " or ".join((contender.package, *contender.needs))
     return (
         f"{contender.label} is left out: {packages} is not installed. "
-        f"To have it: {contender.install}"
+        f"To install it: {contender.install}"
     )
 
 
 class ContenderProcess:
-    """A process that fits by one contender, on the first core, until it is closed.
+    """A process that fits with one contender, on the first core, until it is closed.
 
     Parameters
     ----------
     file : str
         File of the contender in ``benchmarks/contenders``, without ``.py``.
     contender : Contender
-        Which of its contenders.
+        The contender.
     compiled : Path, optional
-        Folder of compiled code; by default one that is new and empty, so that the first fit is
-        as slow as a user's first.
+        Cache folder of compiled code; by default new and empty, so that the first fit is as slow
+        as a user's first.
 
     Raises
     ------
@@ -113,7 +113,7 @@ class ContenderProcess:
         words = [str(python), "-W", "ignore", "-m", "benchmarks.contender_child"]
         self._started = time.perf_counter()
         self._first = True
-        # The core is inherited. A pipe for what is printed could fill up and block.
+        # The core is inherited. A pipe for the output could fill up and block.
         with on_cores(1), self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [*words, file, contender.name],
@@ -136,7 +136,7 @@ class ContenderProcess:
         Raises
         ------
         RuntimeError
-            With what the package said, if it stopped.
+            If it stopped, with the output of the package.
         """
         folder = Path(self._folder.name)
         np.save(folder / "signal.npy", np.ascontiguousarray(signal))
@@ -163,12 +163,12 @@ class ContenderProcess:
             told = ""
         if not told:
             last = self._log.read_text().strip()[-500:]
-            raise RuntimeError(f"{self._contender.label} ended by itself: {last}")
+            raise RuntimeError(f"{self._contender.label} stopped: {last}")
         answer: dict[str, Any] = json.loads(told)
         return answer
 
     def close(self) -> None:
-        """End the process."""
+        """Stop the process."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(BrokenPipeError):

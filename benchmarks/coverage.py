@@ -1,4 +1,4 @@
-"""How often is the truth inside the interval that says 95 %?"""
+"""Coverage: how often nominal 95 % intervals contain the truth."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def measure(settings: Settings) -> Findings:
     return Findings(
         conditions={
             "data": f"{n} voxels of each set, profile and bootstrap the first {slow}",
-            "bounds": "defaults, but those of the truth for the true prior",
+            "bounds": "defaults, except the true values for the true prior",
         },
-        checked="lower limits are below upper ones, and 50 % intervals inside those of 95 %; at "
+        checked="lower limits are below upper ones, and 50 % intervals within those of 95 %; at "
         "most 0.1 % of the voxels without a fit.",
         tables=[outcome.table() for outcome in outcomes],
         targets=[
@@ -97,11 +97,11 @@ def measure(settings: Settings) -> Findings:
         else (),
         notes=[
             "Truth inside the interval, % of the voxels that have one: curvature has none for a "
-            "parameter at a bound, and for D* where f cannot be told from 0. Of 10 000 voxels a "
-            "true 95 % is measured to ± 0.4, of 2 000 to ± 1.",
-            "Bayes covers 95 % on the average of its prior; profile, curvature and bootstrap aim "
+            "parameter at a bound, or for D* where f is not distinguishable from 0. With 10 000 "
+            "voxels a true 95 % is measured to ± 0.4, with 2 000 to ± 1.",
+            "Bayes covers 95 % on average over its prior; profile, curvature and bootstrap aim "
             "at 95 % for each true value.",
-            *([] if n >= _VOXELS else [f"Goals are judged from {_VOXELS} voxels on."]),
+            *([] if n >= _VOXELS else [f"Goals are evaluated from {_VOXELS} voxels on."]),
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Standard deviations from the curvature: are they the scatter, and what do they cost?"""
+"""Curvature: whether its standard deviations match the scatter, and what they cost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _TRUTHS = (
 
 @dataclass(frozen=True)
 class _Outcome:
-    """Root mean square of the standard deviations told, over the scatter, of S0, D, f and D*."""
+    """Root mean square of the reported standard deviations over the scatter, of S0, D, f and
+    D*."""
 
     label: str
     known: NDArray[np.float64]
@@ -53,7 +54,7 @@ class _Outcome:
 
 
 def measure(settings: Settings) -> Findings:
-    """Fit many draws of the noise of a few voxels, then time the fit with and without."""
+    """Fit many noise realisations of a few voxels, then time the fit with and without."""
     draws = settings.size(_DRAWS)
     outcomes = [
         _outcome(protocol, truth, kind, draws)
@@ -75,7 +76,7 @@ def measure(settings: Settings) -> Findings:
             "bounds": "defaults",
             "threads": f"one, pinned to one core; fits with and without in turn, {_REPEATS} pairs",
         },
-        checked="the parameters with curvature are, to the bit, those without.",
+        checked="the parameters with curvature are bit-identical to those without.",
         tables=[
             Table(
                 "Standard deviation told (root mean square) / scatter of the estimates",
@@ -99,10 +100,10 @@ def measure(settings: Settings) -> Findings:
         ],
         targets=_targets(worst, ratio) if n >= _VOXELS and draws >= _DRAWS else (),
         notes=[
-            f"Of {_DRAWS} draws the scatter is measured to ± 1.1 %. Draws without: those whose D* "
-            "has no standard deviation, as it is at a bound or f cannot be told from 0; they "
-            "count in neither.",
-            *([] if n >= _VOXELS else ["Goals are judged without --voxels."]),
+            f"With {_DRAWS} draws the scatter is measured to ± 1.1 %. Draws without: those whose "
+            "D* has no standard deviation, because it is at a bound or f is indistinguishable "
+            "from 0; they are excluded from both.",
+            *([] if n >= _VOXELS else ["Goals are evaluated only without --voxels."]),
         ],
     )
 

@@ -1,4 +1,4 @@
-"""The data sets: simulated voxels with known truth, and real scans where they are at hand.
+"""The data sets: simulated voxels with known truth, and real scans if available.
 
 Plain NumPy on purpose: nothing here comes from the package under test.
 """
@@ -45,7 +45,7 @@ ABDOMEN = REPOSITORY.parent / "shared" / "data" / "abdomen" / "volunteer1"
 PROTOCOLS = {"b21": B21, "b13": B13}
 S0 = 1000.0
 RANGES = {"f": (0.03, 0.4), "D_star": (8e-3, 80e-3), "D": (0.5e-3, 2.5e-3)}
-"""Where the true values are uniform."""
+"""Ranges of the uniform true values."""
 
 ORGANS = (
     (0.28, 70e-3, 1.10e-3),
@@ -71,7 +71,7 @@ class DataSet:
     Parameters
     ----------
     name : str
-        For tables.
+        Name for tables.
     bvals : ndarray, shape (n_b,)
         b-values in s/mm^2.
     signal : ndarray, shape (n_voxels, n_b)
@@ -110,7 +110,7 @@ def simulated(protocol: str, snr: float, n: int = _VOXELS) -> DataSet:
     Parameters
     ----------
     protocol : {"b21", "b13"}
-        Which b-values.
+        The b-values.
     snr : float
         S0 divided by the standard deviation of the Rician noise.
     n : int
@@ -121,7 +121,9 @@ def simulated(protocol: str, snr: float, n: int = _VOXELS) -> DataSet:
     DataSet
     """
     if protocol not in PROTOCOLS:
-        raise ValueError(f"there is no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+        raise ValueError(
+            f"there is no protocol {protocol!r}; expected one of {', '.join(PROTOCOLS)}"
+        )
     bvals = PROTOCOLS[protocol]
     whole = max(n, _VOXELS)
     uniform = np.random.default_rng([_SEED, 0]).uniform(size=(whole, 3))
@@ -131,7 +133,7 @@ def simulated(protocol: str, snr: float, n: int = _VOXELS) -> DataSet:
         "D_star": 8e-3 + 72e-3 * uniform[:, 1],
         "D": 0.5e-3 + 2e-3 * uniform[:, 2],
     }
-    # One stream per set: the noise of two sets has nothing in common.
+    # One stream per set: the noise of two sets is independent.
     noise = np.random.default_rng([_SEED, bvals.size, int(snr)])
     drawn = noise.standard_normal((whole, bvals.size, 2)) * (S0 / snr)
     signal = np.hypot(two_pool_signal(bvals, **truth) + drawn[..., 0], drawn[..., 1])
@@ -161,9 +163,9 @@ def organ_mixture(protocol: str, snr: float, n: int = _VOXELS) -> DataSet:
 
 
 def prostate(n: int, folder: Path = PROSTATE) -> DataSet | None:
-    """Return `n` voxels of the prostate scan, b <= 1000 s/mm^2; None where it is not at hand.
+    """Return `n` voxels of the prostate scan, b <= 1000 s/mm^2; None if it is not available.
 
-    The voxels of the three regions of interest come first, then others of the body at random.
+    The voxels of the three regions of interest come first, then random others of the body.
     """
     if not (folder / "dwi.nii.gz").exists():
         return None
@@ -180,7 +182,7 @@ def prostate(n: int, folder: Path = PROSTATE) -> DataSet | None:
 
 
 def abdomen_scan(n: int, folder: Path = ABDOMEN) -> DataSet | None:
-    """Return `n` voxels of a healthy abdomen, nine b-values; None where it is not at hand.
+    """Return `n` voxels of a healthy abdomen, nine b-values; None if it is not available.
 
     Bipolar gradients, diffusion time 70 ms, and the images at b = 0; the directions of a b-value
     are averaged. Voxels of the mask in random order.

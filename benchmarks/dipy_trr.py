@@ -1,4 +1,4 @@
-"""DIPY's `trr`, the peer that the third seed text uses, with its own bounds and options."""
+"""DIPY's `trr` with its default bounds and options."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ABSENT = (
 )
 
 _TRR = next(one for one in contenders_of("dipy") if one.name == "dipy-trr")
-# Those of dipy.reconst.ivim.BOUNDS, up to the sense of D* > D.
+# Those of dipy.reconst.ivim.BOUNDS, except for D* > D.
 _F, _D_STAR, _D = (0.0, 0.2), (1e-6, 1.0), (0.0, 0.1)
 
 
@@ -33,7 +33,7 @@ def is_installed() -> bool:
 def dipy_voxels_per_second(data: DataSet) -> float:
     """Fit with DIPY, check its answer, return its speed.
 
-    One pass, warm: what it imports and a first voxel are not counted.
+    One pass, warm: imports and a first voxel are not counted.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def dipy_voxels_per_second(data: DataSet) -> float:
     Raises
     ------
     AssertionError
-        If DIPY's residuals are not what they can be inside its bounds.
+        If DIPY's residuals are not near the optimum within its bounds.
     """
     fit = _TRR.make(data.bvals)
     fit(data.signal[:1])
@@ -59,7 +59,7 @@ def dipy_voxels_per_second(data: DataSet) -> float:
 
 
 def _check(data: DataSet, params: NDArray[np.float64]) -> None:
-    """Most of its residuals must be near the optimum inside its bounds, and none below it."""
+    """Raise unless most residuals are near the optimum within the bounds, and none below it."""
     model = ik.models.get("biexp").with_bounds(f=_F, D_star=_D_STAR, D=_D)
     optimum = ik.fit(data.signal, data.bvals, model=model).maps["cost"]
     ratio = cost_of(data.bvals, data.signal, params) / optimum
@@ -67,5 +67,5 @@ def _check(data: DataSet, params: NDArray[np.float64]) -> None:
     if middle > 1.05:
         raise AssertionError(
             f"DIPY's residuals are {middle:.3f} x the optimum inside its bounds; "
-            "expected about 1: it is not used as it should be"
+            "expected about 1: it is not used correctly"
         )

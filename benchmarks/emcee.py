@@ -1,4 +1,4 @@
-"""Does method bayes say what a long Markov chain says? Against emcee, S0 sampled as well."""
+"""emcee: method bayes against long Markov chains, which also sample S0."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _SETS, _FULL_SETS = (("b21", 50),), (("b21", 50), ("b21", 20))
 _SEED = 11
 _WALKERS = 64
 _BURN, _STEPS, _MOST_STEPS = 2000, 6000, 60_000
-# Autocorrelation times that a chain has to be long.
+# Required length of a chain, in autocorrelation times.
 _LENGTH = 150
 _NAMES = ("S0", "f", "D_star", "D")
 _FAST = 2
 _ERRORS, _SD = 3.0, 0.05
-# Of a normal distribution 0.27 % is beyond three standard deviations.
+# 0.27 % of a normal distribution is beyond three standard deviations.
 _SHARE = 0.99
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """How far the posteriors of one set are from those of the chains, shape (n_voxels, 4)."""
+    """Differences between the posteriors of one set and the chains, shape (n_voxels, 4)."""
 
     name: str
     in_errors: NDArray[np.float64]
@@ -58,7 +58,7 @@ class _Outcome:
 
 @dataclass(frozen=True)
 class _Job:
-    """A voxel to sample; `first` is where the walkers' S0 starts."""
+    """A voxel to sample; `first` is the start of the walkers' S0."""
 
     bvals: NDArray[np.float64]
     signal: NDArray[np.float64]
@@ -79,12 +79,12 @@ def measure(settings: Settings) -> Findings:
     return Findings(
         conditions={
             "data": f"{n} voxels drawn at random from each set",
-            "prior": "uniform in the ranges of the truth, S0 ≥ 0 flat; noise taken for Gaussian, "
+            "prior": "uniform in the ranges of the truth, S0 ≥ 0 flat; noise taken as Gaussian, "
             "sigma known",
             "chains": f"emcee, {_WALKERS} walkers that start anywhere in the ranges, at least "
-            f"{_STEPS} steps after {_BURN} that are dropped; S0, f, D* and D sampled",
+            f"{_STEPS} steps after a burn-in of {_BURN}; S0, f, D* and D sampled",
         },
-        checked=f"every chain is longer than {_LENGTH} of its autocorrelation times.",
+        checked=f"every chain is longer than {_LENGTH} autocorrelation times.",
         tables=[
             Table(
                 "Posterior of bayes against that of emcee",
@@ -102,8 +102,8 @@ def measure(settings: Settings) -> Findings:
         ],
         targets=_targets(outcomes),
         notes=[
-            "The Monte Carlo error is the standard deviation over the root of the number of "
-            "samples, divided by their autocorrelation time. If both were exact, the root mean "
+            "The Monte Carlo error is the standard deviation over the square root of the number "
+            "of samples, divided by their autocorrelation time. If both were exact, the root mean "
             "square would be 1, and 0.3 % would be beyond 3.",
             *([] if outcomes else [ABSENT]),
         ],
@@ -150,7 +150,7 @@ def _sampled(
         parameters = _of(points)
         away = (two_pool_signal(job.bvals, *parameters.T) - job.signal) / job.sigma
         inside = ((parameters > low) & (parameters < high)).all(axis=1)
-        # The walkers see ln D*, and the prior is flat in D*.
+        # The walkers move in ln D*, and the prior is flat in D*.
         return np.where(inside, points[:, _FAST] - 0.5 * (away**2).sum(axis=1), -np.inf)
 
     random = np.random.default_rng([_SEED, job.voxel])
@@ -164,7 +164,7 @@ def _sampled(
         vectorize=True,
         moves=[(emcee.moves.DEMove(), 0.7), (emcee.moves.StretchMove(), 0.3)],
     )
-    # emcee draws from a generator of the old kind.
+    # emcee uses NumPy's legacy generator.
     state = sampler.run_mcmc(
         emcee.State(first, random_state=np.random.RandomState(job.voxel).get_state()), _BURN
     )

@@ -1,4 +1,4 @@
-"""Noise-free signals: methods that claim to be full fits must give the parameters back."""
+"""Exact: full fits must recover the parameters of noise-free signals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ivimkit.extend.signal_model import SignalModel
 _VOXELS = 1000
 _LIMIT = 1e-6
 _LEAST_F, _LEAST_RATIO = 0.02, 3.0
-# A fast pool that is gone at the first b > 0, as model sivim has it.
+# A fast compartment that has decayed at the first b > 0, as in model sivim.
 _GONE = 1e9
 
 
@@ -50,10 +50,10 @@ def measure(settings: Settings) -> Findings:
     missed = sum(outcome.missed + outcome.failed for outcome in outcomes)
     return Findings(
         conditions={
-            "data": f"{n} truths per row, uniform inside the default bounds with D* ≥ 3 D and "
+            "data": f"{n} truths per row, uniform within the default bounds with D* ≥ 3 D and "
             f"f ≥ {_LEAST_F}, no noise, float64"
         },
-        checked="the signals come from NumPy, not from the package's own simulator.",
+        checked="the signals come from NumPy, not from the simulator of the package.",
         tables=[
             Table(
                 "Largest relative error of each parameter",
@@ -98,7 +98,7 @@ def _recover(
 
 
 def _truth(model: SignalModel, n: int) -> dict[str, NDArray[np.float64]]:
-    """Draw parameters inside the bounds; those of D* leave room above 3 D."""
+    """Draw parameters within the bounds; those of D* leave room above 3 D."""
     uniform = np.random.default_rng([1000, len(model.names)]).uniform(size=(5, n))
     truth: dict[str, NDArray[np.float64]] = {}
     for row, name in zip(uniform, ("S0", "f", "D", "ADC", "D_star"), strict=True):

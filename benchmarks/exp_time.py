@@ -1,4 +1,4 @@
-"""How long one exponential takes here: the unit in which speed does not depend on the machine."""
+"""Exp time: the time of one exponential, a machine-independent unit of speed."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from ivimkit.kernels.exponential import exp
 
 __all__ = ["N_EXPS", "exp_nanoseconds", "many_exps"]
 
-_N = 1024  # 8 KiB: stays in the first-level cache.
+_N = 1024  # 8 KiB: fits in the L1 cache.
 _PASSES = 2000
 N_EXPS = _N * _PASSES
-"""How many exponentials one call of `many_exps` takes."""
+"""Number of exponentials in one call of `many_exps`."""
 
 
 @njit(error_model="numpy", nogil=True)
 def _repeatedly(x: NDArray[np.float64], passes: int) -> None:
-    # Each pass works on what the last one left, so that none can be optimised away.
+    # Each pass works on the output of the last one, so that none can be optimised away.
     for _ in range(passes):
         for i in range(x.size):
             x[i] = -exp(x[i])
 
 
 def many_exps() -> None:
-    """Take `N_EXPS` exponentials."""
+    """Compute `N_EXPS` exponentials."""
     _repeatedly(np.full(_N, -1.0), _PASSES)
 
 
 def exp_nanoseconds() -> float:
-    """Return the time of one float64 exp in a vectorised loop, in ns, of the present core.
+    """Return the time of one float64 exp in a vectorised loop on the current core, in ns.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Figure: one question, how it is measured, and the tables that answer it."""
+"""Figure: one benchmark - a question, its measurement, and the tables that answer it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = [
 ]
 
 Cell = str | float | int | bool | None
-"""None is a dash: it does not apply, or could not be measured here."""
+"""None is shown as a dash: it does not apply, or could not be measured here."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How much to measure.
+    """The extent of a measurement.
 
     Parameters
     ----------
     voxels : int or None
-        Number of voxels, in place of the figure's own.
+        Number of voxels, instead of the figure's default.
     full : bool
-        Whether to take the time that the full figure needs.
+        Whether to measure the full figure, however long it takes.
     """
 
     voxels: int | None = None
@@ -54,7 +54,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers as measured; they are rounded where they are shown."""
+    """Numbers as measured; they are rounded for display."""
 
     title: str
     columns: Sequence[Column]
@@ -63,7 +63,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be reached, and whether it was; `reached` is None if it was not measured."""
+    """A goal, and whether it was reached; `reached` is None if it was not measured."""
 
     text: str
     measured: str
@@ -79,7 +79,7 @@ class Series:
     label : str
         For the legend.
     group : str
-        Series of one group have one colour and different markers; "limit" is a dashed line,
+        Series of one group share a colour and have different markers; "limit" is a dashed line,
         across the whole panel if it has one point.
     x, y : sequence of float
         The points.
@@ -109,7 +109,7 @@ class Chart:
     name : str
         The file is called FIGURE-NAME.png.
     title : str
-        What it shows, in a sentence.
+        Its content, in a sentence.
     x_label : str
         Label of all x axes.
     panels : sequence of Panel
@@ -130,20 +130,20 @@ class Chart:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a figure found.
+    """The results of a figure.
 
     Parameters
     ----------
     conditions : dict of str to str
-        Data, threads, warm or cold: whatever the numbers depend on besides the machine.
+        Data, threads, warm or cold: everything the numbers depend on besides the machine.
     checked : str
-        What the answers were checked against before anything was reported.
+        The checks that the answers passed before anything was reported.
     tables, targets : sequence
         The numbers and the verdicts.
     notes : sequence of str
-        What to know when reading them, e.g. what was left out and why.
+        Remarks for readers, e.g. what was left out and why.
     charts : sequence of Chart
-        The numbers as pictures.
+        The numbers as charts.
     """
 
     conditions: dict[str, str]
@@ -156,16 +156,16 @@ class Findings:
 
 @dataclass(frozen=True)
 class Figure:
-    """One benchmark; a file of this folder that has a constant FIGURE is one.
+    """One benchmark; every file in this folder with a constant FIGURE is one.
 
     Parameters
     ----------
     order : int
-        Its place on the page.
+        Its position on the page.
     name : str
         Name of the file.
     title : str
-        The question, for people.
+        The question, for display.
     measure : callable
         Takes `Settings` and returns `Findings`.
     only_full : bool

@@ -1,4 +1,4 @@
-"""Golden maps: what every method makes of phantoms and real scans, to compare versions.
+"""Golden maps: results of every method on phantoms and real scans, to compare versions.
 
 `python -m benchmarks golden --out OLD` in one version, then `--compare OLD` in another.
 """
@@ -24,7 +24,7 @@ _DIFFUSION_TIME_MS = 70.0
 
 
 def measure(settings: Settings) -> Findings:
-    """Fit every scan with every method and model; note means, and a checksum of all bits."""
+    """Fit every scan with every method and model; record means, and a checksum of all bits."""
     rows: list[list[Cell]] = []
     for name, dwi in _scans():
         for model, method in working_pairs():
@@ -37,7 +37,7 @@ def measure(settings: Settings) -> Findings:
         conditions={
             "data": f"digital abdomen and brain, {' x '.join(map(str, _SHAPE))} voxels, SNR 20 "
             "and 50; prostate up to b = 1000; both abdomens, bipolar gradients, 70 ms and b = 0; "
-            "real scans where they are at hand",
+            "real scans if available",
         },
         checked="nothing: these numbers are to be compared with those of another version.",
         tables=[
@@ -76,7 +76,7 @@ def _scans() -> Iterator[tuple[str, ik.DWI]]:
 
 def _numbers(result: FitResult) -> list[Cell]:
     fitted = np.isfinite(result.maps["ADC"])
-    # Names in order: a map may be added in front of another.
+    # Sorted names: a map may be added in front of another.
     bits = hashlib.sha256(np.ascontiguousarray(result.status).tobytes())
     for name in sorted(result.maps):
         bits.update(np.ascontiguousarray(result.maps[name]).tobytes())

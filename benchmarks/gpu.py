@@ -1,4 +1,4 @@
-"""How many voxels per second on a GPU: data that are there already, and a volume that is not."""
+"""GPU: voxels per second, with data already on the GPU and for a volume in memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NO_GPU = "There is no NVIDIA GPU here, or no numba-cuda: nothing was measured."
 
 
 def measure(settings: Settings) -> Findings:
-    """Time the kernels alone, and the whole way of a volume; say so where there is no GPU."""
+    """Time the kernels alone, and a whole volume end to end; report if there is no GPU."""
     cuda = _cuda()
     if cuda is None:
         return _nothing()
@@ -57,8 +57,8 @@ def measure(settings: Settings) -> Findings:
             "state": f"warm (compiled), best of {_REPEATS} and of three",
         },
         checked=f"every method against the processor, whose answers other figures check, on "
-        f"{_CHECKED} voxels: the column says in how many status and parameters agree, to "
-        f"{_AGREE['float64']} of their value (float32: {_AGREE['float32']}); below "
+        f"{_CHECKED} voxels: the column shows in how many status and parameters agree, to "
+        f"{_AGREE['float64']} relative (float32: {_AGREE['float32']}); below "
         f"{100 * _ENOUGH:g} % nothing is reported.",
         tables=[
             Table(
@@ -91,20 +91,20 @@ def measure(settings: Settings) -> Findings:
             ),
             Target(
                 f"{_VOLUME:,} voxels in ≤ {_SECONDS} s with transfers",
-                f"{seconds:.3f} s in the engine" if enough else "fewer voxels were asked for",
+                f"{seconds:.3f} s in the engine" if enough else "fewer voxels were requested",
                 seconds <= _SECONDS if enough else None,
             ),
         ],
         notes=[
-            "Resident is the time of the kernel that fits, from launch to end, signals and room "
-            "for the result on the GPU. The engine's time is that of reading, both transfers, "
+            "Resident is the time of the fit kernel, from launch to end, with signals and space "
+            "for the result on the GPU. The time of the engine includes reading, both transfers, "
             "fit and storing; `ik.fit` adds the ADC, residuals and the result object.",
         ],
     )
 
 
 def _cuda() -> Any:
-    """Return numba's CUDA, if it is there and has a GPU."""
+    """Return numba's CUDA module, if it is available and has a GPU."""
     if importlib.util.find_spec("numba_cuda") is None:
         return None
     cuda: Any = importlib.import_module("numba.cuda")
@@ -136,7 +136,7 @@ def _task(method: str, model: str, counts: NDArray[np.float64]) -> Task:
 
 
 def _resident(cuda: Any, method: str, model: str, precision: str, data: DataSet) -> list[Cell]:
-    """Return the speed of the kernel of one method, and what it takes of a thread."""
+    """Return the speed of the kernel of one method, and its resources per thread."""
     engine = importlib.import_module("ivimkit.engine.cuda")
     dwi = DWI(data.signal, Acquisition(data.bvals))
     task = _task(method, model, dwi.fit_counts)
@@ -168,7 +168,7 @@ def _resident(cuda: Any, method: str, model: str, precision: str, data: DataSet)
 
 
 def _agreement(task: Task, data: DataSet, precision: str) -> float:
-    """Return the share of voxels in which GPU and processor agree; refuse if it is low."""
+    """Return the fraction of voxels in which GPU and processor agree; raise if it is low."""
     options: dict[str, Any] = {"model": task.model, "method": task.method}
     here = ik.fit(data.signal, data.bvals, device="cpu", **options)
     there = ik.fit(data.signal, data.bvals, device="cuda", precision=precision, **options)
@@ -179,7 +179,7 @@ def _agreement(task: Task, data: DataSet, precision: str) -> float:
 
 
 def _first(kernel: Any, ask: str) -> int | None:
-    """Return what a kernel says of its only compiled form; the simulator says nothing."""
+    """Return the properties of the only compiled form of a kernel; none from the simulator."""
     if not hasattr(kernel, ask):
         return None
     return int(next(iter(getattr(kernel, ask)().values())))
@@ -197,7 +197,7 @@ def _whole(
 
 
 def _best(work: Callable[[], object], repeats: int) -> float:
-    """Return the shortest time of some, after one that compiles and warms up."""
+    """Return the shortest of several times, after a run that compiles and warms up."""
     work()
     times = []
     for _ in range(repeats):

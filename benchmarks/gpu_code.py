@@ -1,4 +1,4 @@
-"""What the compiler makes of the kernels for a GPU: where there is none, all that can be known."""
+"""GPU code: compiler statistics of the kernels, available even without a GPU."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _METHODS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 _ARITHMETIC = r"\b(?:add|sub|mul|fma|div|sqrt|rcp)(?:\.\w+)*\.{kind}\b"
 _ABSENT = (
-    "There is no compiler for GPUs here: pip install ivimkit[cuda13] nvidia-cuda-nvcc brings "
+    "There is no compiler for GPUs here: pip install ivimkit[cuda13] nvidia-cuda-nvcc installs "
     "numba-cuda and ptxas."
 )
 
 
 def measure(settings: Settings) -> Findings:
-    """Compile every method, count its instructions, and let ptxas say what a thread takes."""
+    """Compile every method, count its instructions, and let ptxas report resources per thread."""
     if importlib.util.find_spec("numba_cuda") is None or _path_of_ptxas() is None:
         return Findings(conditions={"compiler": "none"}, checked="nothing.", notes=[_ABSENT])
     rows = [row for method in _METHODS for row in _rows(*method)]
@@ -50,7 +50,7 @@ def measure(settings: Settings) -> Findings:
             "compilers": f"numba-cuda {_version()}, {_ptxas('--version').splitlines()[-1]}",
             "capability": ".".join(map(str, _CAPABILITY)),
         },
-        checked="that each compiles to one kernel. Nothing is run.",
+        checked="each compiles to one kernel. Nothing is run.",
         tables=[
             Table(
                 "What a thread takes, and what its code computes in",
@@ -66,7 +66,7 @@ def measure(settings: Settings) -> Findings:
                 rows,
             )
         ],
-        notes=["Instructions are counted as they stand in the code, not as often as they run."],
+        notes=["Instructions are counted once each, not as often as they run."],
     )
 
 
@@ -84,7 +84,7 @@ def _row(label: str, task: Task, precision: str) -> list[Cell]:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "kernel.ptx"
         source.write_text(text)
-        # A file that numba-cuda links is not there: only objects are made.
+        # A file that numba-cuda links is missing: only objects are built.
         said = _ptxas("-v", "-c", "-arch", "sm_90", "-o", f"{folder}/kernel.o", str(source))
     found = {
         name: int(match.group(1)) if (match := re.search(pattern, said)) else 0
@@ -109,7 +109,7 @@ def _assembly(task: Task, precision: str) -> str:
     kernel, _ = importlib.import_module("ivimkit.engine.cuda").kernels_of(prepared)[-1]
     dispatcher = importlib.import_module("numba.cuda.dispatcher")
     before = dispatcher.get_current_device
-    # numba asks the GPU that is there what to compile called functions for.
+    # numba uses the GPU present as the target for called functions.
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=_CAPABILITY)
     try:
         cuda: Any = importlib.import_module("numba.cuda")
@@ -134,7 +134,7 @@ def _version() -> str:
 
 
 def _path_of_ptxas() -> str | None:
-    """Return that of the wheel, which is as new as numba-cuda's compiler, or that on the path."""
+    """Return ptxas of the wheel, which matches numba-cuda's compiler, or the one on the path."""
     try:
         files = importlib.metadata.files("nvidia-cuda-nvcc") or []
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""NIfTI files read and written by nibabel alone, not by the package under test."""
+"""NIfTI files read and written by nibabel, not by the package under test."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["read_image", "write_image"]
 
 
 def read_image(path: Path) -> NDArray[Any]:
-    """Return the values of an image, as they are stored if it is not scaled."""
+    """Return the values of an image, as stored if it is not scaled."""
     return np.asarray(nibabel.Nifti1Image.from_filename(path).dataobj)
 
 
 def write_image(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) -> None:
-    """Write an image of the type of its values."""
+    """Write an image with the data type of its values."""
     nibabel.save(nibabel.Nifti1Image(values, affine), path)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""A prior learned from the scan alone: how near does it come to knowing the true distribution?"""
+"""Learned: a prior learned from the scan, compared with knowing the true distribution."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def measure(settings: Settings) -> Findings:
     organs = [outcome for outcome in outcomes if outcome.mixed]
     return Findings(
         conditions={
-            "data": f"{n} voxels of each set, every voxel counts; organs: liver, kidney, "
+            "data": f"{n} voxels of each set, all of them included; organs: liver, kidney, "
             "pancreas and muscle in equal shares, with (f, D*, D in 10⁻³ mm²/s) = "
             + ", ".join(f"({f:g}, {1e3 * s:g}, {1e3 * d:g})" for f, s, d in ORGANS)
             + " and log-normal spreads of 0.25, 0.35 and 0.12",
-            "bounds": "defaults, but for the limit",
-            "told": "nothing but signals and b-values; the limit is told prior and sigma",
+            "bounds": "defaults, except for the limit",
+            "told": "only signals and b-values; the limit is given prior and sigma",
         },
-        checked="at most 0.1 % of the voxels without a fit; the limit beats always saying the "
+        checked="at most 0.1 % of the voxels without a fit; the limit beats always guessing the "
         "mean, in every parameter.",
         tables=[outcome.table() for outcome in outcomes],
         targets=[
@@ -95,11 +95,11 @@ def measure(settings: Settings) -> Findings:
         if n >= _VOXELS
         else (),
         notes=[
-            "The limit is the mean of the posterior under the distribution that the truth was "
+            "The limit is the posterior mean under the distribution that the truth was "
             "drawn from (`posterior` checks it): with Gaussian noise nothing has a smaller RMSE. "
-            "It takes the noise for Gaussian, and at SNR 20 Rician noise leaves it a little to "
+            "It treats the noise as Gaussian, and at SNR 20 Rician noise leaves it a little to "
             "gain.",
-            *([] if n >= _VOXELS else [f"Goals are judged from {_VOXELS} voxels on."]),
+            *([] if n >= _VOXELS else [f"Goals are evaluated from {_VOXELS} voxels on."]),
         ],
     )
 
@@ -109,7 +109,7 @@ def _outcome(data: DataSet, snr: float, mixed: bool) -> _Outcome:
     limit = _errors(best, data)
     spread = [float(np.std(data.truth[name])) / UNITS[name] for name in ESTIMATED]
     if not (limit < spread).all():
-        raise AssertionError(f"{data.name}: the limit is worse than always saying the mean")
+        raise AssertionError(f"{data.name}: the limit is worse than always guessing the mean")
     errors = {}
     for label, method in _CONTENDERS.items():
         errors[label] = _errors(ik.fit(data.signal, data.bvals, method=method), data)

@@ -1,4 +1,4 @@
-"""A small lesion in a large liver: does a prior that knows the liver blur the lesion away?"""
+"""Lesion: whether a prior learned from a large liver hides a small lesion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEPT = 0.85
 
 @dataclass(frozen=True)
 class _Tissue:
-    """A tissue: its share of the voxels and the means of f, D* and D (mm^2/s)."""
+    """A tissue: its fraction of the voxels and the means of f, D* and D (mm^2/s)."""
 
     name: str
     share: float
@@ -60,7 +60,7 @@ _METHODS = {
 
 @dataclass(frozen=True)
 class _Phantom:
-    """Voxels of all tissues, and which is which."""
+    """Voxels of all tissues, with their labels."""
 
     data: DataSet
     tissue: NDArray[np.int64]
@@ -72,15 +72,15 @@ class _Phantom:
     def separation(self, values: NDArray[np.float64]) -> float:
         """Return the area under the ROC curve of lesion against liver; the truth gives the sign.
 
-        A voxel that was not fitted tells nothing: it counts as a draw.
+        A voxel that was not fitted counts as a tie.
         """
         known = np.where(np.isnan(values), np.nanmedian(values), values)
         lesion, liver = known[self.lesion], known[self.tissue == _LIVER]
-        # Both D and f of the lesion are the lower ones.
+        # Both D and f are lower in the lesion.
         return float(mannwhitneyu(liver, lesion).statistic / (lesion.size * liver.size))
 
     def contrast(self, values: NDArray[np.float64]) -> float:
-        """Return the difference of the means, lesion less liver."""
+        """Return the difference of the means, lesion minus liver."""
         return float(np.nanmean(values[self.lesion]) - np.nanmean(values[self.tissue == _LIVER]))
 
 
@@ -105,7 +105,7 @@ def measure(settings: Settings) -> Findings:
             "ln D* and ln D vary by 0.2, 0.3 and 0.1; liver f 0.25, D* 0.06, D 1.1e-3, lesion f "
             "0.15, D* 0.04, D 0.92e-3 mm²/s",
             "bounds": "defaults",
-            "told": "no method is told the noise",
+            "told": "nothing about the noise",
         },
         checked="at most 0.1 % of the voxels without a fit; the separation that the true values "
         "give is above 0.85 for both.",
@@ -129,12 +129,12 @@ def measure(settings: Settings) -> Findings:
         ],
         targets=_targets(means) if n >= _VOXELS else (),
         notes=[
-            "AUC: how often a voxel of the lesion is below one of the liver; 0.5 is chance. "
-            "Contrast kept: difference of the mean estimates over the difference of the true "
-            "means; above 100 % a method exaggerates it, as noise pulls the estimates of the two "
-            "tissues apart by different amounts. A prior trades contrast for noise. With labels "
-            "the lesion has a prior of its own.",
-            *([] if n >= _VOXELS else [f"Goals are judged from {_VOXELS} voxels on."]),
+            "AUC: probability that a voxel of the lesion is below one of the liver; 0.5 is "
+            "chance. Contrast kept: difference of the mean estimates over the difference of the "
+            "true means; above 100 % a method exaggerates it, because noise biases the estimates "
+            "of the two tissues apart by different amounts. A prior trades contrast for noise. "
+            "With labels the lesion has a separate prior.",
+            *([] if n >= _VOXELS else [f"Goals are evaluated from {_VOXELS} voxels on."]),
         ],
     )
 

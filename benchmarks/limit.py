@@ -1,4 +1,4 @@
-"""The best that can be known: posteriors under the very distribution the truth was drawn from."""
+"""Limit: the best possible estimates, posteriors under the true distribution."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KNOTS = (96, 60, 32)
 
 
 def true_model() -> SignalModel:
-    """Return the bi-exponential model with the ranges of the simulated sets for bounds."""
+    """Return the bi-exponential model with the ranges of the simulated sets as bounds."""
     return ik.models.get("biexp").with_bounds(**RANGES)
 
 
@@ -29,8 +29,8 @@ def sigma_of(snr: float) -> float:
 def under_truth(data: DataSet, snr: float, *, noise: str = "gaussian") -> ik.FitResult:
     """Return posteriors under the true uniform prior, with the true noise.
 
-    No estimate from the same signals has a smaller mean squared error over such voxels, as far
-    as the noise is what `noise` says. ``posterior`` checks these integrals against brute force.
+    No estimate from the same signals has a smaller mean squared error over such voxels, if the
+    noise is as specified. ``posterior`` checks these integrals against brute force.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def under_mixture(data: DataSet, snr: float) -> ik.FitResult:
             _log_normal(values, middle, spread)
             for values, middle, spread in zip((f, d_star, d), centre, ORGAN_SPREADS, strict=True)
         )
-        # A prior's table counts the fast rate by its logarithm.
+        # A prior table uses the logarithm of the fast rate.
         density += three[:, None, None] * (two * d_star)[None, :, None] * one[None, None, :]
     names = ("D", "D_star", "f")
     table = PriorTable("biexp", "true", names, (d, d_star, f), density)

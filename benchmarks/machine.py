@@ -1,4 +1,4 @@
-"""What the numbers were measured on: machine, versions, commit."""
+"""Machine: the system, versions and commit of a measurement."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _PACKAGES = ("ivimkit", "numpy", "scipy", "numba", "llvmlite", "nibabel", "dipy"
 
 
 def usable_cores() -> list[int]:
-    """Return the cores that this process may use."""
+    """Return the cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def describe_machine() -> dict[str, str]:
-    """Return the processor as people and as the compiler know it, cores and memory."""
+    """Return the processor name and target, cores and memory."""
     from llvmlite import binding  # type: ignore[import-untyped]
 
     wide = "AVX-512" if binding.get_host_cpu_features().get("avx512f") else "no AVX-512"
@@ -45,7 +45,7 @@ def _cpu_model() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what computes; packages that are not installed are left out."""
+    """Return the versions of the packages involved; those not installed are left out."""
     found = {}
     for name in _PACKAGES:
         try:
@@ -56,7 +56,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Return the commit, with ``+`` if something of it was changed."""
+    """Return the commit, with ``+`` if there are uncommitted changes."""
     shown = _git("rev-parse", "--short=12", "HEAD")
     if not shown:
         return "no commit"

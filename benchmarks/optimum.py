@@ -1,4 +1,4 @@
-"""Does `varpro` find the global least-squares optimum? Against 30 random starts of scipy."""
+"""Optimum: whether `varpro` finds the global optimum, against 30 random starts of scipy."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def measure(settings: Settings) -> Findings:
             "bounds": "f 0 to 1, D* 3e-3 to 0.3, D 0 to 5e-3 mm²/s, S0 ≥ 0",
         },
         checked="the residuals of both are computed from the parameters by one NumPy formula, the "
-        "sum of squares that the fit reports agrees with it, and all parameters are inside the "
+        "sum of squares reported by the fit agrees with it, and all parameters are within the "
         "bounds.",
         tables=[
             Table(
@@ -79,7 +79,7 @@ def measure(settings: Settings) -> Findings:
             ),
             Target(f"Never above {_WORST} × the reference", f"worst {worst:.6f}", worst <= _WORST),
         ],
-        notes=() if scan is not None else ("The prostate scan is not at hand: left out.",),
+        notes=() if scan is not None else ("The prostate scan is not available: left out.",),
     )
 
 
@@ -94,7 +94,7 @@ def _compare(data: DataSet) -> _Outcome:
             raise AssertionError(f"{data.name}: varpro left the bounds of {name}")
     cost = cost_of(data.bvals, data.signal, result.params)
     if not np.allclose(cost, result.maps["cost"], rtol=1e-6):
-        raise AssertionError(f"{data.name}: the cost that varpro reports is not that of its fit")
+        raise AssertionError(f"{data.name}: the cost reported by varpro does not match its fit")
     return _Outcome(data.name, cost / best_costs(data, starts=_STARTS))
 
 
@@ -103,7 +103,7 @@ FIGURE = Figure(
     name="optimum",
     title="Optimum: does varpro find the global minimum?",
     measure=measure,
-    full_takes="about 25 minutes of one core (2 000 voxels per set), once: the reference is kept",
+    full_takes="about 25 minutes of one core (2 000 voxels per set), once: the result is cached",
 )
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ _HEAD = """\
 
 Every number here comes from one command, `make bench` (the long figures with
 `make bench ARGS=--full`), which checks each answer against a reference before it reports a time
-and stores data, machine, threads, versions and commit beside it. `python -m benchmarks.page`
-writes this page from what it stored. Results from another machine are a lead, not a conclusion:
-compare ratios, and run it yourself. `make bench ARGS="--compare FILE"` does and prints ratios to
-an earlier run, whose NAME.json is FILE, or to all of a folder.
+and stores data, machine, threads, versions and commit with it. `python -m benchmarks.page` writes
+this page from the stored results. Results from another machine are only an indication: compare
+ratios, and run it yourself. `make bench ARGS="--compare FILE"` does so and prints ratios to an
+earlier run, where FILE is its NAME.json or a folder of them.
 
 The simulated sets are 20 000 voxels with D from 0.5 to 2.5 × 10⁻³ mm²/s, f from 0.03 to 0.4 and
 D\\* from 8 to 80 × 10⁻³ mm²/s, all uniform, S0 = 1000, Rician noise; b21 has 21 b-values from 0 to

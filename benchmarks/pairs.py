@@ -1,4 +1,5 @@
-"""Which models and methods of ivimkit work together: found, not listed, so that new ones count."""
+"""Pairs: valid pairs of models and methods of ivimkit, discovered so that new ones are
+included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every method of ivimkit beside other packages: speed, accuracy, and what goes wrong."""
+"""Peers: every method of ivimkit compared with other packages in speed, accuracy and failures."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from benchmarks.reference import Bounds, best_costs_of
 from benchmarks.scores import OPTIMUM, WRONG, Scores, scores_of
 
 _VOXELS = 20_000
-# Each round gives a contender so many seconds' worth of voxels.
+# Each round gives a contender this many seconds' worth of voxels.
 _SECONDS, _SECONDS_FULL = 0.4, 4.0
 _REFERENCE, _REFERENCE_FULL = 40, 200
 _STARTS, _STARTS_FULL = 10, 30
@@ -55,13 +55,13 @@ _KINDS = {"": "uniform truth", "organs, ": "mixture of four organs"}
 
 @dataclass(frozen=True)
 class _Set:
-    """A data set and, where it is known, the best that any estimate can do on it."""
+    """A data set and, if known, the best that any estimate can achieve on it."""
 
     data: DataSet
     best: Callable[[DataSet], ik.FitResult] | None = None
 
     def limit(self) -> dict[str, float]:
-        """Return the least possible RMSE of each parameter; empty where it is not known."""
+        """Return the smallest possible RMSE of each parameter; empty if unknown."""
         if self.best is None:
             return {}
         maps = self.best(self.data).maps
@@ -89,12 +89,12 @@ def measure(settings: Settings) -> Findings:
     """Race all contenders on all sets, and judge their answers."""
     known = [(file, one) for file, several in all_contenders().items() for one in several]
     present = [(file, one) for file, one in known if interpreter(one) is not None]
-    # Our own first: the others are read against them.
+    # ivimkit first: the others are compared with it.
     present.sort(key=lambda pair: pair[1].package != "ivimkit")
     notes = [absence(one) for _, one in known if interpreter(one) is None]
     sets = _sets(settings.size(_VOXELS))
     seconds = _seconds(settings)
-    print("peers: reference optima, on all cores, kept for the next run ...", flush=True)
+    print("peers: reference optima, on all cores, cached for the next run ...", flush=True)
     references = _references([one.data for one in sets], [one for _, one in present], settings)
     results = []
     with entered(present, sets[0].data, seconds, notes) as entries:
@@ -110,7 +110,7 @@ def _sets(n: int) -> list[_Set]:
     sets += [_Set(organ_mixture(p, snr, n), partial(under_mixture, snr=snr)) for p, snr in pairs]
     sets += [_Set(phantom_set(kind, n)) for kind in ("abdomen", "brain")]
     sets += [_Set(scan) for scan in (prostate(n), abdomen_scan(n)) if scan is not None]
-    # The set that most is known of is first, and has the times of first fits.
+    # The first set is the best known one, and has the times of first fits.
     return sorted(sets, key=lambda one: one.data.name != _FIRST)
 
 
@@ -143,7 +143,7 @@ def _result(
 def _references(
     sets: Sequence[DataSet], contenders: Sequence[Contender], settings: Settings
 ) -> dict[tuple[str, Bounds | None], np.ndarray]:
-    """Return the lowest costs of the first voxels of each set inside each contender's bounds."""
+    """Return the lowest costs of the first voxels of each set within each contender's bounds."""
     few = [data.first(_reference_voxels(settings)) for data in sets]
     bounds = dict.fromkeys(map(_bounds, contenders))
     problems = [(data, one) for data in few for one in bounds if one is not None]
@@ -157,7 +157,7 @@ def _reference_voxels(settings: Settings) -> int:
 
 
 def _bounds(contender: Contender) -> Bounds | None:
-    """Return the bounds of the bi-exponential model; None for who fits another one."""
+    """Return the bounds of the bi-exponential model; None for contenders that fit another one."""
     if "D_star" not in contender.estimates:
         return None
     return contender.bounds["f"], contender.bounds["D_star"], contender.bounds["D"]
@@ -185,25 +185,25 @@ def _findings(
             f"SNR {SNR:g}; real scans have no truth",
             "voxels": f"slow contenders get fewer: {ROUNDS} rounds of roughly {seconds:g} s, each "
             "round the next voxels",
-            "threads": "one, every contender in a process of its own on the same core, BLAS and "
+            "threads": "one, every contender in a separate process on the same core, BLAS and "
             "OpenMP too",
             "state": "in turn, one round after the other; warm: median of the rounds; cold: "
             f"first fit in a fresh process, its start, imports and compilation included, {cold}",
             "optimum": f"sum of squares ≤ {OPTIMUM} × the best of {starts} random starts of scipy "
-            f"inside the contender's own bounds, first {_reference_voxels(settings)} voxels",
+            f"within the contender's bounds, first {_reference_voxels(settings)} voxels",
             "wrong": f"D, f or D* off by more than {WRONG:.0%}, and no status, flag or NaN",
-            "memory": "largest resident memory of the process in warm fits, with all it loaded",
+            "memory": "peak resident memory of the process in warm fits, all it loaded included",
         },
-        checked="noise-free signals at the b-values of each set give every parameter back within "
+        checked="noise-free signals at the b-values of each set return every parameter within "
         "the tolerance in the first table (median relative error); otherwise no time is shown.",
         tables=[_contender_table(entries, results), *(_table(one, settings) for one in results)],
         notes=[
-            "Segmented fits and bayes do not aim at the optimum of the sum of squares. Bias is "
-            "the mean error. RMSE of few voxels is uncertain itself: by about 70 % divided by the "
-            "square root of their number, more for D*, whose errors have long tails. Narrow "
-            "bounds cut those tails off, as a prior would: compare errors of equal bounds.",
+            "Segmented fits and bayes do not minimise the sum of squares. Bias is the mean error. "
+            "The RMSE of a few voxels is itself uncertain, by about 70 % divided by the square "
+            "root of their number, more for D*, whose errors have long tails. Narrow bounds cut "
+            "those tails off, as a prior would: compare errors with equal bounds.",
             *_own_notes(entries),
-            *([f"Not at hand, left out: {', '.join(sorted(scans))}."] if scans else []),
+            *([f"Not available and left out: {', '.join(sorted(scans))}."] if scans else []),
             *notes,
         ],
         charts=_charts(entries, results),
@@ -211,7 +211,7 @@ def _findings(
 
 
 def _own_notes(entries: Sequence[Entry]) -> list[str]:
-    """Return what contenders say of themselves, each sentence once."""
+    """Return the remarks about contenders, each sentence once."""
     labels: dict[str, list[str]] = {}
     for entry in entries:
         if entry.contender.note:
@@ -353,7 +353,8 @@ def _snr_chart(entries: Sequence[Entry], by_name: dict[str, _Result], kind: str)
 def _errors(
     entries: Sequence[Entry], result: _Result, name: str
 ) -> list[tuple[Contender, float, bool]]:
-    """Return who has an RMSE of a parameter, the RMSE, and whether the time is valid."""
+    """Return the contenders with an RMSE of a parameter, the RMSE, and whether the time is
+    valid."""
     found = []
     for entry in entries:
         one = entry.contender
@@ -368,7 +369,7 @@ def _errors(
 FIGURE = Figure(
     order=0,
     name="peers",
-    title="Peers: every method beside other packages",
+    title="Peers: every method compared with other packages",
     measure=measure,
     full_takes="one to two hours of one core",
 )

@@ -1,4 +1,4 @@
-"""The digital phantoms as sets of voxels: those that one tissue with perfusion fills alone."""
+"""Phantoms: the voxels of the digital phantoms filled by one perfused tissue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def phantom_set(kind: str, n: int) -> DataSet:
     Parameters
     ----------
     kind : {"abdomen", "brain"}
-        Which phantom; its shape and b-values are those of `ivimkit.simulate.phantom`.
+        The phantom, with the default shape and b-values of `ivimkit.simulate.phantom`.
     n : int
         Number of voxels.
 
@@ -29,7 +29,7 @@ def phantom_set(kind: str, n: int) -> DataSet:
     DataSet
     """
     made = ik.simulate.phantom(kind, snr=SNR, seed=_SEED)
-    # What f and D* are in a mixed voxel, or D* without perfusion, nobody can say.
+    # f and D* in a partial-volume voxel, and D* without perfusion, are not defined.
     known = np.flatnonzero(np.nan_to_num(made.truth["f"].ravel()) > 0.0)
     chosen = np.random.default_rng(_SEED).permutation(known)[:n]
     bvals = np.array(made.dwi.acquisition.bvals)

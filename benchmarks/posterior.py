@@ -1,4 +1,4 @@
-"""Are the integrals of method bayes right? Against brute force in plain NumPy."""
+"""Posterior: the integrals of method bayes against brute force in plain NumPy."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def measure(settings: Settings) -> Findings:
     return Findings(
         conditions={
             "data": f"the first {n} voxels of each set, {few} for the errors of the integrals",
-            "prior": "flat; in the ranges of the truth, or in the default bounds where it says so",
-            "noise": "Rician, taken for Gaussian with known sigma by both",
+            "prior": "flat; in the ranges of the truth, or in the default bounds where stated",
+            "noise": "Rician, treated as Gaussian with known sigma by both",
         },
-        checked="the reference is NumPy alone; how far it changes with the last division of its "
+        checked="the reference is pure NumPy; its change with the last subdivision of its "
         "cells is in the tables.",
         tables=[
             Table(
@@ -97,13 +97,13 @@ def measure(settings: Settings) -> Findings:
         notes=[
             "Error of the integrals: |difference of the means| in standard deviations of the "
             "posterior, and |ratio of the standard deviations - 1|, of all three parameters, "
-            f"against sums over cells that are divided where the posterior is, {_CELLS} or more "
-            "per voxel. The last column is the worst change of the reference with its last "
-            "division: where it is large, a narrow ridge is not resolved by the reference either, "
-            "and the worst voxel says little of bayes. In the default bounds some posteriors have "
-            "two peaks: tissue with little blood, or hardly anything but a pool that is a little "
-            "faster than the tissue. There the lattice of bayes may weigh the two wrongly, by up "
-            "to a standard deviation or so.",
+            f"against sums over cells that are subdivided where the posterior has mass, {_CELLS} "
+            "or more per voxel. The last column is the worst change of the reference with its "
+            "last subdivision: where it is large, the reference does not resolve a narrow ridge "
+            "either, and the worst voxel says little about bayes. Within the default bounds some "
+            "posteriors have two modes: tissue with little blood, or almost only a compartment "
+            "that is a little faster than the tissue. There the lattice of bayes may weight the "
+            "two wrongly, by up to a standard deviation or so.",
         ],
     )
 
@@ -175,7 +175,7 @@ FIGURE = Figure(
     name="posterior",
     title="Posterior: are the integrals right?",
     measure=measure,
-    full_takes="about 20 minutes of one core, once: the reference is kept",
+    full_takes="about 20 minutes of one core, once: the reference is cached",
 )
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""float32 against float64 on the processor: what single precision costs."""
+"""Precision: float32 against float64 on the processor."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def measure(settings: Settings) -> Findings:
             )
         ],
         notes=[
-            "A voxel between two optima of the same height, or on the limit of what counts as "
-            "seen, may fall to either side. Where f is not distinguishable from 0 the data do "
+            "A borderline voxel, between two optima of equal cost or at a detection "
+            "limit, may go either way. Where f is not distinguishable from 0 the data do "
             "not determine D*."
         ],
     )
@@ -71,7 +71,7 @@ def _compare(method: str, data: DataSet) -> list[Cell]:
 FIGURE = Figure(
     order=21,
     name="precision",
-    title="Precision: float32 beside float64",
+    title="Precision: float32 against float64",
     measure=measure,
 )
 

@@ -1,4 +1,4 @@
-"""Commands in processes of their own: wall time and peak memory, as a user sees them."""
+"""Process: commands in separate processes, with wall time and peak memory as seen by a user."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Run", "ivimkit_command", "run_command"]
 
 @dataclass(frozen=True)
 class Run:
-    """How a command went.
+    """The run of a command.
 
     Parameters
     ----------
     seconds : float
         Wall time from start to end of the process.
     peak : int
-        Largest resident memory, bytes.
+        Peak resident memory, bytes.
     output : str
-        What it printed.
+        Its output.
     """
 
     seconds: float
@@ -53,9 +53,9 @@ def run_command(
     words : sequence of str
         The command.
     environment : mapping of str to str, optional
-        Variables on top of those of this process.
+        Variables in addition to those of this process.
     folder : Path
-        Where to run it.
+        Its working directory.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def run_command(
     Raises
     ------
     AssertionError
-        If its exit code is not 0, with what it printed.
+        If its exit code is not 0; the message contains its output.
     """
     done = subprocess.run(
         [sys.executable, "-I", str(Path(__file__).with_name("child.py")), *words],

@@ -1,4 +1,4 @@
-"""Contenders in turn on the same voxels: what disturbs one disturbs all."""
+"""Race: contenders take turns on the same voxels, so that disturbances affect all."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from benchmarks.recovery import recovery_error, whole_rates
 __all__ = ["ROUNDS", "Entry", "Lap", "entered", "first_fit", "race", "voxels_per_round"]
 
 ROUNDS = 3
-"""Each contender fits so many times, every time the next voxels while there are some."""
+"""Number of rounds; each uses the next voxels, if there are any left."""
 
 
 @dataclass
 class Entry:
-    """A contender in its process, and what became of it so far.
+    """A contender in its process, with its results so far.
 
     Parameters
     ----------
     file : str
         File of the contender.
     contender : Contender
-        Who it is.
+        The contender.
     process : ContenderProcess
-        Where it fits.
+        Its process.
     version : str
         Version of its package.
     cold : float
@@ -49,24 +49,24 @@ class Entry:
     recovered: dict[tuple[float, ...], float] = field(default_factory=dict)
 
     def is_valid(self, bvals: NDArray[np.float64]) -> bool:
-        """Return whether it gave noise-free signals at these b-values back."""
+        """Return whether it recovered the parameters of noise-free signals at these b-values."""
         return self.recovered.get(tuple(bvals), np.inf) <= self.contender.tolerance
 
 
 @dataclass(frozen=True)
 class Lap:
-    """What a contender said of one set, and what it took.
+    """The results of a contender on one set, with time and memory.
 
     Parameters
     ----------
     params : ndarray, shape (n_voxels, 4)
-        S0, f, D* and D, D* as ivimkit means it.
+        S0, f, D* and D, D* as defined by ivimkit.
     flagged : ndarray of bool, shape (n_voxels,)
         Where it warned.
     speed : float
         Voxels per second, the median of the rounds.
     peak : int
-        Largest resident memory of its process, bytes.
+        Peak resident memory of its process, bytes.
     """
 
     params: NDArray[np.float64]
@@ -76,7 +76,7 @@ class Lap:
 
 
 def voxels_per_round(contender: Contender, data: DataSet, seconds: float) -> int:
-    """Return how many voxels a contender gets: so many seconds' worth, if there are so many."""
+    """Return the number of voxels for a contender: that many seconds' worth, if available."""
     return min(data.signal.shape[0], max(2, int(contender.pace * seconds)))
 
 
@@ -94,7 +94,7 @@ def entered(
     seconds: float,
     notes: list[str],
 ) -> Iterator[list[Entry]]:
-    """Start contenders one after another, each with a first fit; end them afterwards.
+    """Start contenders one after another, each with a first fit; stop them afterwards.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ def entered(
     data : DataSet
         Voxels of the first fits.
     seconds : float
-        How long a round may be, see `voxels_per_round`.
+        Maximum duration of a round, see `voxels_per_round`.
     notes : list of str
-        Gets a sentence about each that does not start.
+        Collects a sentence about each that does not start.
     """
     with ExitStack() as stack:
         entries = []
@@ -125,18 +125,18 @@ def entered(
 def race(
     data: DataSet, entries: Sequence[Entry], seconds: float, notes: list[str]
 ) -> dict[str, Lap]:
-    """Let all fit a set, in turn, after a check of each at the b-values of the set.
+    """Let all contenders fit a set, in turn, after checking each at the b-values of the set.
 
     Parameters
     ----------
     data : DataSet
         The voxels.
     entries : sequence of Entry
-        Who takes part.
+        The contenders.
     seconds : float
-        How long a round may be, see `voxels_per_round`.
+        Maximum duration of a round, see `voxels_per_round`.
     notes : list of str
-        Gets a sentence about each that stops or does not give noise-free signals back.
+        Collects a sentence about each that stops or does not recover noise-free parameters.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def _check(entry: Entry, data: DataSet, notes: list[str]) -> None:
     entry.recovered[key] = error
     if not entry.is_valid(data.bvals):
         notes.append(
-            f"{entry.contender.label}: noise-free signals at the b-values of {data.name} are off "
+            f"{entry.contender.label}: noise-free fits at the b-values of {data.name} are off "
             f"by {error:.2g} in the median, more than {entry.contender.tolerance:g}: its times "
             "there do not count."
         )
@@ -187,7 +187,7 @@ class _Run:
         self._peaks: list[int] = []
 
     def fit(self, number: int) -> None:
-        """Fit the next voxels; the first again if there are none left."""
+        """Fit the next voxels; start again with the first if there are none left."""
         start = number * self._n
         if start + self._n > self._data.signal.shape[0]:
             start = 0
@@ -201,7 +201,7 @@ class _Run:
         self._peaks.append(timed.peak)
 
     def lap(self) -> Lap:
-        """Return what the rounds came to."""
+        """Return the results of all rounds."""
         return Lap(
             self._params[: self._end],
             self._flagged[: self._end],

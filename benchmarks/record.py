@@ -1,4 +1,4 @@
-"""Record: findings with everything needed to judge them, as JSON, as Markdown and on screen."""
+"""Record: findings with everything needed to judge them, as JSON, Markdown and on screen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _VERDICT = {True: "reached", False: "NOT reached", None: "not measured"}
 
 
 def make_record(figure: Figure, settings: Settings, findings: Findings) -> dict[str, Any]:
-    """Put findings together with machine, versions, commit and settings, ready for JSON."""
+    """Combine findings with machine, versions, commit and settings, ready for JSON."""
     return {
         "order": figure.order,
         "name": figure.name,
@@ -65,7 +65,7 @@ def draw_charts(record: dict[str, Any], folder: Path, prefix: str = "") -> None:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read what `write` wrote."""
+    """Read a record written by `write`."""
     record: dict[str, Any] = json.loads(path.read_text())
     return record
 
@@ -82,7 +82,7 @@ def as_markdown(record: dict[str, Any], images: str = "") -> str:
     parts += ["", *(f"{note}\n" for note in record["notes"])]
     parts += [f"Checked before anything was reported: {record['checked']}", ""]
     parts += [f"{_conditions(record)}.", "", f"{_provenance(record)}.", ""]
-    # No text here means emphasis, and D* must not start one.
+    # No text uses emphasis, and D* must not start one.
     return "\n".join(parts).replace("*", r"\*").replace(_BOLD, "**")
 
 

@@ -1,4 +1,4 @@
-"""Does a contender give noise-free signals back? Asked before its times count."""
+"""Recovery: whether a contender recovers noise-free parameters, before its times count."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SEED = 11
 
 
 def whole_rates(answer: Answer, contender: Contender) -> NDArray[np.float64]:
-    """Return the parameters with D* as ivimkit means it, shape (n_voxels, 4)."""
+    """Return the parameters with D* as defined by ivimkit, shape (n_voxels, 4)."""
     params = np.array(answer.params, dtype=np.float64)
-    # Nothing to convert, and a package may say things that no conversion accepts.
+    # Nothing to convert, and a package may return values that no conversion accepts.
     if contender.convention != "whole":
         params[:, 2] = convert_D_star(params[:, 2], contender.convention, D=params[:, 3])
     return params
@@ -36,18 +36,18 @@ def recovery_error(
     *,
     voxels: int = _VOXELS,
 ) -> float:
-    """Return the largest median relative error of noise-free signals of the parameters it gives.
+    """Return the largest median relative error of the estimated parameters without noise.
 
     Parameters
     ----------
     contender : Contender
-        Which ranges of true values to take, and what its D* means.
+        Gives the ranges of true values, and its definition of D*.
     fit : callable
         Fits signals, shape (n_voxels, n_b).
     bvals : ndarray, shape (n_b,)
         b-values in s/mm^2.
     voxels : int
-        Number of true values; a slow contender gets what takes it a second, if that is fewer.
+        Number of true values; a slow contender gets one second's worth, if that is fewer.
 
     Returns
     -------

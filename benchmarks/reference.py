@@ -1,6 +1,6 @@
-"""The reference optimum: the best of many random starts of scipy's bounded least squares.
+"""Reference: the best of many random starts of scipy's bounded least squares.
 
-Hours of arithmetic that depend on nothing but data, bounds and this file are kept in
+Results that take hours and depend only on data, bounds and this file are cached in
 ``build/benchmarks``; ``make clean`` removes them.
 """
 
@@ -33,7 +33,7 @@ _TOLERANCE = 1e-12
 _CHUNK = 20
 # No start is outside these: bounds may be wide enough to make most random points useless.
 _STARTS_IN = np.array([(0.0, 1.0), (1e-3, 0.5), (0.0, 5e-3)])
-# What one unit of each variable is: scipy sees numbers near 1. S0 is in units of the signal.
+# Scale of each variable, so that scipy sees numbers near 1. S0 is in units of the signal.
 _UNITS = np.array([1.0, 1.0, 1e-2, 1e-3])
 
 
@@ -112,7 +112,7 @@ def _random_starts(job: Job, signal: NDArray[np.float64], voxel: int) -> NDArray
     """Return points inside the bounds, shape (starts, 4): S0, f, D*, D."""
     low, high = np.array(job.bounds).T
     low, high = np.maximum(low, _STARTS_IN[:, 0]), np.minimum(high, _STARTS_IN[:, 1])
-    # A stream per voxel: its starts do not depend on how voxels are spread over processes.
+    # A stream per voxel: its starts do not depend on the distribution over processes.
     u = np.random.default_rng([30, voxel]).uniform(0.01, 0.99, size=(job.starts, 4))
     points = np.empty_like(u)
     points[:, 0] = signal.max() * (0.5 + u[:, 0])

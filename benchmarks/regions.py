@@ -1,4 +1,4 @@
-"""How often do the 95 % limits of a region hold the value of its mean signal without noise?"""
+"""Regions: how often 95 % limits contain the value of the noise-free mean signal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VOXELS = 100
 _REGIONS, _SLOW_REGIONS = 400, 100
 _S0 = 1000.0
 _NAMES = ("D", "f", "D_star")
-# Of three kinds together, 1200 regions and 300: a true 95 % is measured to 0.6 and to 1.3.
+# For the three kinds together, 1200 and 300 regions measure a true 95 % to 0.6 and 1.3.
 _RANGE = (93.0, 97.0)
 _SLOW_RANGE = (92.0, 98.0)
 _B = np.array(ik.simulate.B13, dtype=np.float64)
@@ -91,7 +91,7 @@ def measure(settings: Settings) -> Findings:
             "data": f"{_VOXELS} voxels per region, b13, no sigma given unless said",
             "limits": "of `ik.quality.roi_fit`",
         },
-        checked="the value to hold is that of the mean signal without noise, fitted by scipy from "
+        checked="the target value is that of the noise-free mean signal, fitted by scipy from "
         "nine starts.",
         tables=tables,
         targets=[
@@ -99,8 +99,8 @@ def measure(settings: Settings) -> Findings:
             _target("bayes", tables, True, _SLOW_RANGE),
         ],
         notes=[
-            f"Limits hold the value, % of the regions; of {_REGIONS} a true 95 % is measured to "
-            f"± 1.1, of {_SLOW_REGIONS} to ± 2.2. The mean of different decays is not "
+            f"Limits contain the value, % of the regions; with {_REGIONS} a true 95 % is measured "
+            f"to ± 1.1, with {_SLOW_REGIONS} to ± 2.2. The mean of different decays is not "
             "bi-exponential, so the value is that of the closest curve, not of a tissue.",
         ],
     )
@@ -152,7 +152,7 @@ def _value(mean: NDArray[np.float64]) -> dict[str, float]:
 
 
 def _target(who: str, tables: list[Table], slow: bool, limits: tuple[float, float]) -> Target:
-    """Judge each method and parameter by all kinds of regions together."""
+    """Evaluate each method and parameter over all kinds of regions together."""
     low, high = limits
     shares = np.array([[row[2:5] for row in table.rows] for table in tables], dtype=np.float64)
     found = shares[:, [way.slow == slow for way in _WAYS]].mean(axis=0)

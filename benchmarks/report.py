@@ -1,4 +1,4 @@
-"""The report of a whole brain from the command line: wall time, size of the page."""
+"""Report: the report of a whole brain from the command line, its wall time and size."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Case:
 
 
 def measure(settings: Settings) -> Findings:
-    """Fit a volume, report on it in processes of their own, look into the pages."""
+    """Fit a volume, report on it in separate processes, and check the pages."""
     shape = _SHAPE if settings.voxels is None else _shape_of(settings.voxels)
     print(f"report: making a brain of {' x '.join(map(str, shape))} ...", flush=True)
     phantom = ik.simulate.phantom("brain", shape=shape, bvals=B13, snr=40, seed=0)
@@ -58,8 +58,8 @@ def measure(settings: Settings) -> Findings:
         conditions={
             "data": f"simulated brain, {size} × {len(B13)}, {phantom.dwi.n_voxels} voxels in the "
             "mask, SNR 40",
-            "command": "`ivimkit report`, start of the interpreter, reading of the maps and of "
-            f"the scan included; best of {_REPEATS}",
+            "command": "`ivimkit report`, with start of the interpreter and reading of maps and "
+            f"the scan; best of {_REPEATS}",
             "state": "warm (files in the system's cache)",
         },
         checked="every page has all its sections and a picture of each map, and loads nothing.",
@@ -91,7 +91,7 @@ def measure(settings: Settings) -> Findings:
 
 
 def _shape_of(voxels: int) -> tuple[int, int, int]:
-    """Return a small matrix of about so many voxels."""
+    """Return a small matrix of about this many voxels."""
     side = max(24, math.isqrt(voxels // 3))
     return side, side, 3
 

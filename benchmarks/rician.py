@@ -1,4 +1,4 @@
-"""How far off is a fit near the noise floor, with and without the noise of magnitudes?"""
+"""Rician: the error of a fit near the noise floor, with and without a Rician likelihood."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REPEATS = 3
 _SNRS = (5, 10, 20)
 _HIGH = 1000
 _S0 = 1000.0
-# What the bias of D may be at most, as a share of that of least squares.
+# Maximum bias of D, as a fraction of that of least squares.
 _LEFT = 0.6
 _SAME = 0.01
 
@@ -30,7 +30,7 @@ _RICIAN = ik.methods.get("varpro", noise="rician")
 
 @dataclass(frozen=True)
 class _Errors:
-    """Estimates less truth of one parameter, in the unit of tables."""
+    """Estimates minus truth of one parameter, in the unit of tables."""
 
     values: NDArray[np.float64]
 
@@ -52,7 +52,7 @@ class _Errors:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """One way to fit one set."""
+    """One fit of one set."""
 
     label: str
     d: _Errors
@@ -85,10 +85,10 @@ def measure(settings: Settings) -> Findings:
     apart = _apart(tissues[_HIGH])
     return Findings(
         conditions={
-            "data": f"{n} voxels of each set, b21, Rician noise, every voxel counts; SNR is that "
+            "data": f"{n} voxels of each set, b21, Rician noise, all voxels included; SNR is that "
             "at b = 0",
             "bounds": "defaults",
-            "threads": "one, pinned to one core; the time is that of `ik.fit`, ADC included, best "
+            "threads": "one, pinned to one core; the time is that of `ik.fit`, with the ADC, best "
             f"of {_REPEATS}",
         },
         checked=f"{_CHECKED} voxels of every Rician fit: no small change of one parameter raises "
@@ -114,10 +114,10 @@ def measure(settings: Settings) -> Findings:
             ),
         ],
         notes=[
-            "Where noise hides a pool, its parameters go to their bounds with either likelihood, "
-            "and what is left of the mean error is from those voxels: the data do not say more. "
-            "The median is that of the typical voxel. One pool fitted by biexp is the worst case: "
-            "there is no fast pool, and what the fit takes for one is noise.",
+            "Where noise hides a compartment, its parameters go to their bounds with either "
+            "likelihood, and the remaining mean error comes from those voxels: the data contain "
+            "no more. The median is that of the typical voxel. Fitting one compartment by biexp "
+            "is the worst case: there is no fast compartment, and the fit mistakes noise for one.",
             "Iterations are passes over the b-values, median of the voxels.",
         ],
     )
@@ -181,7 +181,7 @@ def _log_likelihood(
 
 
 def _check(result: ik.FitResult, data: DataSet) -> None:
-    """Raise if a step of a parameter inside its bounds raises the likelihood."""
+    """Raise if a step of a parameter within its bounds increases the likelihood."""
     fitted = np.flatnonzero(~np.isnan(result.maps["S0"][:_CHECKED]))
     part = DataSet(data.name, data.bvals, data.signal[fitted])
     at = np.zeros((fitted.size, 4))

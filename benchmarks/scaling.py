@@ -1,4 +1,4 @@
-"""Two cores against one, with the volume streamed from disk."""
+"""Scaling: two cores against one, with the volume streamed from disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHARE = 0.8
 
 
 def measure(settings: Settings) -> Findings:
-    """Fit a memory-mapped file with one and with two threads, in turn, the file out of memory."""
+    """Fit a memory-mapped file with one and with two threads, in turn, from disk."""
     voxels = settings.size(_VOXELS)
     side = max(24, int((voxels / 8) ** 0.5))
     phantom = ik.simulate.phantom("brain", shape=(side, side, 16), bvals=B21, snr=40, seed=0)
@@ -59,7 +59,7 @@ def measure(settings: Settings) -> Findings:
             "state": f"warm code, the file dropped from the system's cache before each fit; "
             f"medians of {_ROUNDS} rounds, everything in turn",
         },
-        checked="The maps of one and of two threads have the same bits.",
+        checked="The maps of one and two threads are bit-identical.",
         tables=[Table("Scaling to two cores", [Column("what"), Column("value", "{:.2f}")], rows)],
         targets=[
             Target(
@@ -69,8 +69,8 @@ def measure(settings: Settings) -> Findings:
             )
         ],
         notes=[
-            "Two virtual cores may share the units of one; what two threads can give is therefore "
-            "measured with a loop that uses nothing else: exponentials in the first-level cache."
+            "Two virtual cores may share the units of one, so the possible gain of two threads is "
+            "measured with a pure computation: exponentials in the L1 cache."
         ],
     )
 
@@ -83,7 +83,7 @@ def _check(fits: dict[int, Callable[[], ik.FitResult]]) -> None:
     one, two = fits[1](), fits[2]()
     for name in one.maps:
         if not np.array_equal(one.maps[name], two.maps[name], equal_nan=True):
-            raise AssertionError(f"{name} of two threads is not that of one")
+            raise AssertionError(f"{name} of two threads differs from that of one")
 
 
 def _rounds(
@@ -107,7 +107,7 @@ def _rounds(
 
 
 def _two_loops() -> None:
-    """Take the exponentials of `many_exps` on each of two cores at once."""
+    """Compute the exponentials of `many_exps` on each of two cores at once."""
     cores = usable_cores()[:2]
 
     def loop(core: int) -> None:

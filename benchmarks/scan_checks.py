@@ -1,4 +1,4 @@
-"""Checks before a fit: how often a good scan is warned of, and how often a faulty one is not."""
+"""Scan checks: how often a good scan causes a warning, and how often a faulty one does not."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _PROTOCOLS: tuple[NDArray[np.float64], ...] = (
     np.array([5.0, 25, 75, 150, 300, 500, 700]),
     np.array([0.0, 0, 0, 20, 20, 50, 50, 200, 200, 400, 400, 800, 800, 800]),
 )
-# A swap counts as one that should be found where the two mean signals differ by so many standard
-# errors, and by so much of the lower one.
+# A swap should be detected if the two mean signals differ by this many standard errors, and by
+# this fraction of the lower one.
 _ERRORS, _SHARE = 8.0, 0.05
 _SWAPPED, _SWAPPED_REPEATS = "neighbours swapped", "neighbours swapped, repeated b-values"
-# Where a b-value was measured more than once: and by so many standard deviations of its volumes.
+# For repeated b-values, also by this many standard deviations of their volumes.
 _SCATTERS = 6.0
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A scan and what family it is of.
+    """A scan and its family.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Case:
     bvals : ndarray, shape (n_volumes,)
         b-values in s/mm^2.
     mask : ndarray of bool, shape (...), or None
-        Voxels to look at.
+        Voxels to check.
     bvecs : ndarray, shape (n_volumes, 3), or None
         Directions.
     """
@@ -66,12 +66,12 @@ class Case:
     bvecs: NDArray[np.float64] | None = None
 
     def kinds(self) -> list[str]:
-        """Return the kinds of fault that are found."""
+        """Return the kinds of faults found."""
         dwi = ik.DWI(self.signal, self.bvals, mask=self.mask, bvecs=self.bvecs)
         return [found.kind for found in ik.quality.scan_findings(dwi) if found.is_fault]
 
     def voxels(self) -> NDArray[np.float64]:
-        """Return the signals of the voxels to look at, shape (n_voxels, n_volumes)."""
+        """Return the signals of the voxels to check, shape (n_voxels, n_volumes)."""
         if self.mask is not None:
             return self.signal[self.mask]
         return self.signal.reshape(-1, self.bvals.size)
@@ -106,7 +106,7 @@ def _image(random: np.random.Generator, seed: int) -> Case:
 
 
 def _mixture(random: np.random.Generator, seed: int) -> Case:
-    """Return voxels of any two pools, few or many."""
+    """Return voxels of any two compartments, few or many."""
     n = int(random.choice([8, 20, 100, 1000, 6000]))
     b = _protocol(random)
     signal = _decay(
@@ -120,7 +120,7 @@ def _mixture(random: np.random.Generator, seed: int) -> Case:
 
 
 def _tissue(random: np.random.Generator, seed: int) -> Case:
-    """Return voxels of one tissue that are all the same but for noise."""
+    """Return voxels of one tissue that differ only by noise."""
     f, D_star, D = ORGANS[seed % len(ORGANS)]
     n = int(random.choice([8, 30, 300, 3000]))
     b = _protocol(random)
@@ -137,7 +137,7 @@ def _directions(random: np.random.Generator, seed: int) -> Case:
     vectors /= np.linalg.norm(vectors, axis=1)[:, None]
     n = int(random.choice([30, 300, 3000]))
     fibre = random.normal(size=3)
-    # One bundle of fibres, or bundles that run in all directions.
+    # One fibre bundle, or bundles in all directions.
     fibres = np.tile(fibre, (n, 1)) if seed % 2 else random.normal(size=(n, 3))
     fibres /= np.linalg.norm(fibres, axis=1)[:, None]
     along = (fibres @ vectors.T) ** 2
@@ -153,7 +153,7 @@ def _directions(random: np.random.Generator, seed: int) -> Case:
 
 
 def _flat(random: np.random.Generator, seed: int) -> Case:
-    """Return curves that are gone in the noise beyond b = 1000 or so."""
+    """Return curves lost in the noise above b = 1000 or so."""
     b = np.array([0.0, 50, 200, 600, 1000, 1500, 2000, 2500, 3000])
     n = int(random.choice([8, 50, 500, 5000]))
     signal = _decay(
@@ -190,7 +190,7 @@ def _protocol(random: np.random.Generator) -> NDArray[np.float64]:
 
 
 def shared_scans(prostate: Path = PROSTATE, abdomen: Path = ABDOMEN) -> Iterator[Case]:
-    """Yield the real scans with each mask and selection of volumes, where they are at hand."""
+    """Yield the real scans with each mask and selection of volumes, if available."""
     if (prostate / "dwi.nii.gz").exists():
         b = np.loadtxt(prostate / "dwi.bval")
         signal = read_image(prostate / "dwi.nii.gz").astype(np.float64)
@@ -216,11 +216,11 @@ def shared_scans(prostate: Path = PROSTATE, abdomen: Path = ABDOMEN) -> Iterator
 
 
 Fault = tuple[str, set[str], Callable[[], Case]]
-"""Name of a fault, the kinds of findings that name it, and the scan with it."""
+"""Name of a fault, the kinds of findings that detect it, and the scan with the fault."""
 
 
 def faults(case: Case) -> Iterator[Fault]:
-    """Yield the scan with one fault after the other, those that its mean signals show."""
+    """Yield the scan with each fault that its mean signals can reveal."""
     b, voxels = case.bvals, case.voxels()
     mean = voxels.mean(axis=0)
     n = b.size
@@ -297,7 +297,7 @@ def _scatter(means: NDArray[np.float64]) -> float:
 
 
 def _apart(voxels: NDArray[np.float64], low: int, high: int) -> bool:
-    """Whether the mean signals of two volumes differ by many standard errors, and in per cent."""
+    """Whether the mean signals of two volumes differ by many standard errors and per cent."""
     fall = voxels[:, low] - voxels[:, high]
     error = fall.std(ddof=1) / np.sqrt(len(fall))
     return bool(
@@ -306,7 +306,7 @@ def _apart(voxels: NDArray[np.float64], low: int, high: int) -> bool:
 
 
 def measure(settings: Settings) -> Findings:
-    """Look at good phantoms and scans, and at the same with faults."""
+    """Check good phantoms and scans, and the same with faults."""
     n = settings.voxels or (_FULL if settings.full else _QUICK)
     alarms: dict[str, list[int]] = {}
     found: dict[tuple[str, str], list[int]] = {}
@@ -337,15 +337,15 @@ def measure(settings: Settings) -> Findings:
         conditions={
             "phantoms": f"{n}, SNR 10 to 100, Gaussian and Rician noise, {len(_PROTOCOLS)} "
             "protocols from 4 to 21 b-values; digital abdomens and brains with mask, one region "
-            "or no mask, voxels of any two pools, one tissue, anisotropic tissue in 2 to 12 "
-            "directions with pulsation, decays that are gone in the noise",
+            "or no mask, voxels of any two compartments, one tissue, anisotropic tissue in 2 to "
+            "12 directions with pulsation, decays lost in the noise",
             "real": "a prostate and two abdomens, every mask, region and selection of volumes",
             "faults": "in every fifth phantom and in the prostate, with 30 voxels or more; swaps "
             f"and orders where the mean signals differ by {_SHARE:.0%} and {_ERRORS:g} standard "
             "errors, and among repeated b-values by "
             f"{_SCATTERS:g} standard deviations of their volumes",
         },
-        checked="good scans are good by construction, or published; faults are put in.",
+        checked="good scans are good by construction, or published; faults are introduced.",
         tables=[
             Table(
                 "Good scans that are warned of",
@@ -375,8 +375,8 @@ def measure(settings: Settings) -> Findings:
             ),
         ],
         notes=[
-            "Where a b-value has a few volumes, one may be brighter than the others by what "
-            "direction and pulsation do, and a swap that changes less is not found.",
+            "Where a b-value has a few volumes, one may be brighter than the others because of "
+            "direction and pulsation, and a swap with a smaller effect is not detected.",
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Scores: how far off a contender is on one set, how often, and whether it says so."""
+"""Scores: the errors of a contender on one set, and whether it reports them."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from benchmarks.reference import cost_of
 __all__ = ["OPTIMUM", "WRONG", "Scores", "scores_of"]
 
 OPTIMUM = 1.001
-"""A sum of squares up to so many times the reference is at the optimum."""
+"""A sum of squares up to this many times the reference is at the optimum."""
 WRONG = 0.5
-"""A relative error above this is wrong, and should have been told."""
+"""A relative error above this is wrong, and should have been reported."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What one contender did with one set.
+    """The performance of one contender on one set.
 
     Parameters
     ----------
     voxels : int
-        Number of voxels that it was given.
+        Number of voxels.
     optimum : float or None
-        Share of voxels at the global optimum inside its bounds; None if it fits another model.
+        Fraction of voxels at the global optimum within its bounds; None if it fits another model.
     failed : float
-        Share of voxels without an answer.
+        Fraction of voxels without an answer.
     silent : float or None
-        Share of voxels with a parameter that is wrong and no word of warning; None without truth.
+        Fraction of voxels with a wrong parameter and no warning; None without truth.
     errors : dict of str to tuple
         By parameter: median relative error in per cent, bias and RMSE in the unit of tables.
     """
@@ -53,20 +53,20 @@ def scores_of(
     flagged: NDArray[np.bool_],
     reference: NDArray[np.float64] | None,
 ) -> Scores:
-    """Judge the answer to a set.
+    """Evaluate the answer to a set.
 
     Parameters
     ----------
     contender : Contender
-        Who gave it.
+        The contender.
     data : DataSet
-        What it was asked, as many voxels as it answered.
+        The voxels that it answered.
     params : ndarray, shape (n_voxels, 4)
-        S0, f, D* and D, D* as ivimkit means it.
+        S0, f, D* and D, D* as defined by ivimkit.
     flagged : ndarray of bool, shape (n_voxels,)
         Where it warned.
     reference : ndarray, shape (n_reference,), or None
-        The lowest sum of squares of the first voxels inside its bounds; None if it fits another
+        The lowest sum of squares of the first voxels within its bounds; None if it fits another
         model.
 
     Returns
@@ -81,7 +81,7 @@ def scores_of(
     if reference is not None:
         few = min(reference.size, params.shape[0])
         costs = cost_of(data.bvals, data.signal[:few], params[:few])
-        # NaN, of voxels that failed, is not at the optimum.
+        # NaN, for failed voxels, is not at the optimum.
         optimum = float(np.mean(costs <= OPTIMUM * reference[:few]))
     silent, errors = None, {}
     if data.truth:
@@ -89,7 +89,7 @@ def scores_of(
         for name, values in maps.items():
             wrong |= np.abs(values / data.truth[name] - 1.0) > WRONG
         silent = float(np.mean(wrong & ~flagged & ~failed))
-        # Of no voxels at all there is no mean.
+        # There is no mean of zero voxels.
         answered = {} if failed.all() else maps
         errors = {
             name: (

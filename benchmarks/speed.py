@@ -1,4 +1,4 @@
-"""How many voxels per second on one core, next to the time of an exp, and next to DIPY."""
+"""Speed: voxels per second on one core, relative to the time of an exp, and to DIPY."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 
 _VOXELS, _DIPY_VOXELS = 20_000, 200
-# Many more chunks than threads, as in a real volume: 20 000 voxels are only five.
+# Many more chunks than threads, as in a real volume: 20 000 voxels are only five chunks.
 _SCALING_COPIES = 8
 _REPEATS = 15
 _PAIRS = (
@@ -91,14 +91,14 @@ def measure(settings: Settings) -> Findings:
                 ],
             ),
         ],
-        # Of fewer voxels the fixed cost of a call would be judged.
+        # With fewer voxels the fixed cost of a call would dominate.
         targets=_targets(speeds, dipy, scaling) if enough else (),
         notes=[
-            "`ik.fit` is the whole call on an array: checks, fit, the ADC of every voxel beside "
-            "it, residuals and the result object. `engine` is the fit alone, reading included. "
-            "Exp times are medians of pairs: the fit, then exponentials, in turn.",
+            "`ik.fit` is the whole call on an array: checks, fit, the ADC of every voxel, "
+            "residuals and the result object. `engine` is the fit alone, including reading. Exp "
+            "times are medians of pairs: the fit, then exponentials, in turn.",
             *([ABSENT] if dipy is None else []),
-            *([] if enough else [f"Targets are judged from {_VOXELS} voxels on."]),
+            *([] if enough else [f"Targets are evaluated only with at least {_VOXELS} voxels."]),
         ],
     )
 
@@ -134,7 +134,7 @@ def _fit(data: DataSet, threads: int) -> ik.FitResult:
 
 
 def _scaling(data: DataSet) -> float | None:
-    """Return how many times faster two threads on two cores are; None where there is one core."""
+    """Return the speed-up of two threads on two cores; None if there is only one core."""
     if len(usable_cores()) < 2:
         return None
     signal = np.tile(data.signal, (_SCALING_COPIES, 1))

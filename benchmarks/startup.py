@@ -1,4 +1,4 @@
-"""Waiting before anything happens: import, help, first fit with its compilation, a small scan."""
+"""Startup: import, help, first fit with its compilation, and a small scan."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _IMPORT = "import time; t = time.perf_counter(); import ivimkit; print(time.perf
 
 
 def measure(settings: Settings) -> Findings:
-    """Time each in processes of its own."""
+    """Time each in a separate process."""
     imported = min(_import_seconds() for _ in range(_REPEATS))
     shown = _best([*ivimkit_command(), "--help"])
     with TemporaryDirectory(prefix="ivimkit-startup-") as folder:
@@ -49,7 +49,7 @@ def measure(settings: Settings) -> Findings:
     return Findings(
         conditions={
             "threads": "all cores",
-            "state": f"files in the system's cache; best of {_REPEATS}, but the first fit once, "
+            "state": f"files in the system's cache; best of {_REPEATS}; the first fit once, "
             "with an empty NUMBA_CACHE_DIR",
             "fits": "`ivimkit fit`, method varpro; the first fit without figures",
         },
@@ -73,12 +73,12 @@ def measure(settings: Settings) -> Findings:
             _target("First-ever fit, compilation included", first.seconds, "first"),
             _target("The prostate scan, warm, with figures", _seconds(prostate), "prostate"),
         ],
-        notes=() if prostate is not None else ("The prostate scan is not at hand: left out.",),
+        notes=() if prostate is not None else ("The prostate scan is not available: left out.",),
     )
 
 
 def _target(text: str, seconds: float, limit: str) -> Target:
-    measured = "not at hand" if math.isnan(seconds) else f"{seconds:.2f} s"
+    measured = "not available" if math.isnan(seconds) else f"{seconds:.2f} s"
     reached = None if math.isnan(seconds) else seconds <= _LIMITS[limit]
     return Target(f"{text} ≤ {_LIMITS[limit]:g} s", measured, reached)
 

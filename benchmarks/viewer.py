@@ -1,4 +1,4 @@
-"""The viewer on a whole brain in a real browser: first picture, answer to a click."""
+"""Viewer: a whole brain in a real browser, time to the first picture and after a click."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # WebGL in software, on the cores that the server has, too: a machine without a graphics card.
+    # WebGL in software, on the same cores as the server: a machine without a graphics card.
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 )
@@ -58,14 +58,14 @@ _WATCH = """() => {
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What one start of the browser took, in seconds."""
+    """Times of one start of the browser, s."""
 
     first: float
     clicks: tuple[float, ...]
 
 
 def measure(settings: Settings) -> Findings:
-    """Fit a volume, serve it with `ivimkit view`, open it and click into it."""
+    """Fit a volume, serve it with `ivimkit view`, open it and click in it."""
     shape = _SHAPE if settings.voxels is None else _shape_of(settings.voxels)
     print(f"viewer: making a brain of {' x '.join(map(str, shape))} ...", flush=True)
     with TemporaryDirectory(prefix="ivimkit-viewer-") as folder:
@@ -132,7 +132,7 @@ def _shape_of(voxels: int) -> tuple[int, int, int]:
 
 
 def _fit(shape: tuple[int, int, int], folder: Path) -> Path:
-    """Fit a scan from the command line, as its user does, and return the folder of the maps."""
+    """Fit a scan from the command line, like a user, and return the folder of the maps."""
     dwi = ik.simulate.phantom("brain", shape=shape, bvals=B13, snr=40, seed=0).dwi
     write_image(folder / "brain.nii.gz", dwi.signal.astype(np.float32), dwi.affine)
     np.savetxt(folder / "brain.bval", np.asarray(B13)[None], fmt="%g")
@@ -144,7 +144,7 @@ def _fit(shape: tuple[int, int, int], folder: Path) -> Path:
 
 @contextmanager
 def _served(maps: Path) -> Iterator[str]:
-    """Serve the maps, and give the address."""
+    """Serve the maps, and return the address."""
     words = [*ivimkit_command(), "view", str(maps), "--no-browser"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -160,7 +160,7 @@ def _served(maps: Path) -> Iterator[str]:
 
 
 def _look(address: str, maps: Path) -> _Outcome:
-    """Open the page in a new browser, click into it, check what it says."""
+    """Open the page in a new browser, click in it, and check its content."""
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, _BROWSERS)), None)

@@ -1,4 +1,4 @@
-"""A whole brain from the command line: load, fit, save; wall time and peak memory."""
+"""Volume: load, fit and save a whole brain from the command line; time and peak memory."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Outcome:
 
 
 def measure(settings: Settings) -> Findings:
-    """Make the volume, fit it in a process of its own, check the maps."""
+    """Make the volume, fit it in a separate process, check the maps."""
     shape = _SHAPE if settings.voxels is None else _shape_of(settings.voxels)
     print(f"volume: making a brain of {' x '.join(map(str, shape))} x {B21.size} ...", flush=True)
     phantom = ik.simulate.phantom("brain", shape=shape, bvals=B21, snr=40, seed=0)
@@ -67,7 +67,7 @@ def measure(settings: Settings) -> Findings:
         conditions={
             "data": f"simulated brain, {size}, {phantom.dwi.n_voxels} voxels in the mask, SNR 40",
             "command": f"`ivimkit fit --mask --threads {threads} --no-figures`, method varpro, "
-            "start of the interpreter included",
+            "including the start of the interpreter",
             "state": "warm (compiled code cached, file in the system's cache)",
         },
         checked="S0, f, D* and D of the middle slice against the same fit of the array, to "
@@ -102,7 +102,7 @@ def measure(settings: Settings) -> Findings:
 
 
 def _shape_of(voxels: int) -> tuple[int, int, int]:
-    """Return a small matrix of about so many voxels."""
+    """Return a small matrix of about this many voxels."""
     side = max(24, math.isqrt(voxels // 3))
     return side, side, 3
 
@@ -120,7 +120,7 @@ def _fit(phantom: Phantom, dtype: str, threads: int, folder: Path) -> _Outcome:
 
 
 def _write(phantom: Phantom, dtype: str, folder: Path) -> tuple[Path, Path]:
-    """Write the scan as a scanner would, its b-values beside it, and its mask."""
+    """Write the scan as from a scanner, with its b-values and its mask."""
     dwi = phantom.dwi
     signal = np.rint(dwi.signal) if dtype == "int16" else dwi.signal
     scan = folder / f"{dtype}.nii.gz"
@@ -140,7 +140,7 @@ def _check(phantom: Phantom, scan: Path, maps: Path) -> None:
         values = read_image(maps / f"{name}.nii.gz")
         slice_values = expected.maps[name].astype(np.float32)
         if not np.array_equal(values[:, :, middle : middle + 1], slice_values, equal_nan=True):
-            raise AssertionError(f"{name} on disk is not that of a fit of the array")
+            raise AssertionError(f"{name} on disk differs from a fit of the array")
         if name == "D":
             _check_tissues(phantom, values)
 

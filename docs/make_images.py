@@ -17,7 +17,7 @@ VOXEL = (38, 52, SLICE)
 
 
 def save(figure: Figure, name: str) -> None:
-    """Save a figure without margins and without an alpha channel, which nobody sees."""
+    """Save a figure without margins and without an alpha channel, which would not be visible."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
     path = IMAGES / f"{name}.png"

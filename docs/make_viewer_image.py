@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def arrange(page: Page, lesion: NDArray[np.bool_]) -> None:
-    """Go to the middle of the lesion, and show the shares of tissue and blood."""
+    """Go to the middle of the lesion, and show the tissue and blood components."""
     middle = np.argwhere(lesion).mean(axis=0).round().astype(int).tolist()
     page.evaluate("voxel => window.ivimkit.viewer.setVoxel(voxel)", middle)
     page.wait_for_selector(f'[data-voxel="{",".join(map(str, middle))}"]')

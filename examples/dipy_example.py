@@ -2,10 +2,9 @@
 
     python examples/dipy_example.py [FOLDER]
 
-The steps are those of DIPY's example "Intravoxel incoherent motion": look at a slice, fit a part
-of it by two methods, show the maps, and compare both fits in one voxel. A phantom of the brain
-stands in for the scan, so that nothing is downloaded. Figures go to FOLDER, or to a new temporary
-folder.
+The steps are those of DIPY's example "Intravoxel incoherent motion": look at a slice, fit part of
+it by two methods, show the maps, and compare both fits in one voxel. A brain phantom replaces the
+scan, so that nothing is downloaded. Figures go to FOLDER, or to a new temporary folder.
 """
 
 import sys
@@ -27,9 +26,9 @@ from ivimkit.compat.dipy import IvimModel
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp(prefix="ivim-"))
 folder.mkdir(parents=True, exist_ok=True)
 
-# The b-values are those of the scan in DIPY's example. Its gtab is a GradientTable; whatever has
-# b-values in .bvals will do.
-# Nine averages, as D* of the brain does not show with fewer.
+# The b-values are those of the scan in DIPY's example. Its gtab is a GradientTable; any object
+# with b-values in .bvals works. With fewer than nine averages, D* of the brain
+# cannot be seen.
 phantom = ik.simulate.phantom(
     "brain", shape=(96, 108, 6), bvals=ik.simulate.B21, snr=80, n_averages=9, seed=1
 )
@@ -44,7 +43,7 @@ plt.axvline(x=48)
 plt.savefig(folder / "slice.png")
 plt.close()
 
-# A part of the slice: fluid in the ventricles, white matter and grey matter around it.
+# Part of the slice: fluid in the ventricles, with white and grey matter around it.
 x1, x2, y1, y2 = 22, 74, 30, 82
 data_slice = data[x1:x2, y1:y2, z, :]
 plt.imshow(data_slice[..., b].T, origin="lower", cmap="gray", interpolation="nearest")
@@ -70,7 +69,7 @@ def plot_maps(fit, name):
     plot_map(fit.D, "D", (0, 0.003), f"{name}_diffusion_coeff.png")
 
 
-# First by two straight lines and least squares from there.
+# First with two straight lines as the start of least squares.
 ivimmodel = IvimModel(gtab, fit_method="trr")
 ivimfit = ivimmodel.fit(data_slice)
 ivimparams = ivimfit.model_params
@@ -80,13 +79,13 @@ i, j = 10, 10
 print("trr   ", ivimfit.model_params[i, j, :])
 plot_maps(ivimfit, "trr")
 
-# Then by variable projection, which needs no threshold and no start.
+# Then by variable projection, which needs neither thresholds nor starting values.
 ivimmodel_vp = IvimModel(gtab, fit_method="VarPro")
 ivimfit_vp = ivimmodel_vp.fit(data_slice)
 print("VarPro", ivimfit_vp.model_params[i, j, :])
 plot_maps(ivimfit_vp, "varpro")
 
-# The signal of one voxel and what both fits predict.
+# The signal of one voxel and the prediction of both fits.
 fig, ax = plt.subplots(1)
 ax.scatter(gtab.bvals, data_slice[i, j, :], color="green", label="Measured signal")
 for name, fit, height in (("trr", ivimfit, 0.34), ("VarPro", ivimfit_vp, 0.14)):

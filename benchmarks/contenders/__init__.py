@@ -1,6 +1,6 @@
 """Contenders, one file per package. A file here with a constant CONTENDERS takes part.
 
-A file may import nothing but NumPy and ``benchmarks.contender`` before its fits are made.
+A file may import only NumPy and ``benchmarks.contender`` before its fits are created.
 """
 
 from __future__ import annotations

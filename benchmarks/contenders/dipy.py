@@ -1,4 +1,4 @@
-"""DIPY's `IvimModel`, both of its methods, with its own bounds and options."""
+"""DIPY's `IvimModel`, both methods, with DIPY's default bounds and options."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def _maker(
             low, high = zip(bounds["f"], bounds["D_star"], bounds["D"], strict=True)
             options["bounds"] = ([0.0, *low], [np.inf, *high])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # It tells of its bounds.
+            warnings.simplefilter("ignore")  # It warns about its bounds.
             model = IvimModel(table, fit_method=method, **options)
 
         def fit(signal: NDArray[np.float64]) -> Answer:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # One for each start outside the bounds.
+                warnings.simplefilter("ignore")  # One warning for each start outside the bounds.
                 return Answer(np.array(model.fit(signal).model_params, dtype=np.float64))
 
         return fit
@@ -64,7 +64,7 @@ CONTENDERS = (
         bounds=_WIDE,
         pace=200,
         make=_maker("trr", _WIDE),
-        note="with the bounds of ivimkit: its own, f ≤ 0.2, exclude half of the voxels here",
+        note="with the bounds of ivimkit: DIPY's, f ≤ 0.2, exclude half of the voxels here",
     ),
     Contender(
         name="dipy-varpro",
@@ -76,12 +76,12 @@ CONTENDERS = (
         bounds=_OWN,
         pace=20,
         make=_maker("varpro"),
-        # Where its differential evolution and its convex step (tissue at most 0.89) look; its
-        # last step hardly moves away from there.
+        # The search range of its differential evolution and its convex step (tissue at most 0.89);
+        # its last step hardly leaves it.
         checked={"f": (0.12, 0.18), "D_star": (5e-3, 10e-3), "D": (0.4e-3, 0.9e-3)},
         tolerance=0.01,
-        note="checked with f 0.12 to 0.18, D* 5 to 10e-3 and D 0.4 to 0.9e-3 mm²/s: other "
-        "noise-free signals it does not give back",
+        note="checked with f 0.12 to 0.18, D* 5 to 10e-3 and D 0.4 to 0.9e-3 mm²/s: it does not "
+        "recover other noise-free signals",
         needs=("cvxpy",),
     ),
 )

@@ -1,4 +1,4 @@
-"""The package `ivim` (ivim-mri on PyPI), which reads and writes files: they are in its times."""
+"""The package `ivim` (ivim-mri on PyPI), whose times include reading and writing files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _INSTALL = (
     "python3 -m venv build/contenders/ivim-mri && "
     "build/contenders/ivim-mri/bin/pip install ivim-mri"
 )
-_WHY = "an environment of its own, because it asks for NumPy 1; NIfTI files in and out are timed"
-# Its D* comes on top of the diffusion of blood, ivim.constants.Db, in `nlls` alone.
+_WHY = "a separate environment, because it requires NumPy 1; times include NIfTI input and output"
+# Only in `nlls`, its D* is added to the diffusion of blood, ivim.constants.Db.
 _BLOOD = 1.75e-3
 
 

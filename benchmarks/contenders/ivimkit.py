@@ -1,4 +1,4 @@
-"""Every method that ivimkit has, found in its registry, with default options."""
+"""Every method in the registry of ivimkit, with default options."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _make(bvals: NDArray[np.float64], *, model: str, method: str) -> Fit:
 
 def _note(model: str, learns: bool) -> str:
     if learns:
-        return "learns its prior from the voxels of each round anew, and that is in its times"
+        return "learns its prior anew from the voxels of each round, included in its times"
     return "" if model == "biexp" else "simplified IVIM, which has no D*"
 
 
@@ -38,7 +38,7 @@ def _contenders() -> tuple[Contender, ...]:
     from benchmarks.pairs import working_pairs
 
     made: dict[str, Contender] = {}
-    # A method takes part with the bi-exponential model, or, if it cannot, with simplified IVIM.
+    # With the bi-exponential model or, if that is not possible, with simplified IVIM.
     for wanted in ("biexp", "sivim"):
         for model, method in working_pairs():
             if model.name == wanted and method.name not in made:

@@ -1,4 +1,4 @@
-"""A plain loop over `scipy.optimize.curve_fit`, as most wrappers and scripts have it."""
+"""A plain loop over `scipy.optimize.curve_fit`, as in most wrappers and scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""conventions: what D* stands for, and the way from one definition to another."""
+"""conventions: the definitions of D*, and the conversion between them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ D_STAR: Mapping[str, str] = MappingProxyType(
         "plus_Db": "exp(-b (D* + Db))",
     }
 )
-"""Definitions of D* by name: how the signal of the blood decays."""
+"""Definitions of D* by name: the decay of the blood signal."""
 
 D_BLOOD = 1.75e-3
 """Diffusion coefficient of blood itself, mm^2/s, as in Ahlgren 2016 and in ivim-mri."""
 
-# No capillary bed decays faster; in um^2/ms, or in 10^-3 mm^2/s, every D* is above it.
-_FASTEST = 2.0
+# The signal of no capillary bed decays faster; in um^2/ms, or in 10^-3 mm^2/s, every D* is above.
+_MAX_D_STAR = 2.0
 
 
 def convert_D_star(
@@ -50,15 +50,15 @@ def convert_D_star(
     D_star : array_like, shape (...)
         D* as `source` defines it, in mm^2/s; NaN stays NaN.
     source : {"whole", "plus_D", "plus_Db"}
-        The definition that `D_star` has, see `D_STAR`.
+        The definition of `D_star`, see `D_STAR`.
     target : {"whole", "plus_D", "plus_Db"}
-        The definition that is wanted.
+        The definition to convert to.
     D : array_like, shape (...), optional
         Diffusion coefficient of the tissue, in mm^2/s; needed from or to ``"plus_D"``. Its shape
         is that of `D_star`, or broadcasts with it.
     D_blood : float
-        Db, the diffusion coefficient of blood, in mm^2/s; used from or to ``"plus_Db"``. Samples
-        of blood had 0.9e-3 to 1.7e-3 (Funck 2018).
+        Db, the diffusion coefficient of blood, in mm^2/s; used from or to ``"plus_Db"``. Measured
+        values in blood samples: 0.9e-3 to 1.7e-3 (Funck 2018).
 
     Returns
     -------
@@ -69,10 +69,10 @@ def convert_D_star(
     ------
     OptionError
         For an unknown definition, values that are negative, infinite or in another unit, a
-        missing D, or a result below 0: blood that decays more slowly than what its D* is counted
-        from.
+        missing D, or a result below 0: blood that decays more slowly than the rate that D* is
+        added to.
     ShapeError
-        If the shapes of `D_star` and `D` do not fit.
+        If the shapes of `D_star` and `D` do not match.
 
     References
     ----------
@@ -101,9 +101,7 @@ def convert_D_star(
     added = {"whole": np.asarray(0.0), "plus_Db": np.asarray(D_blood)}
     if "plus_D" in (source, target):
         if D is None:
-            raise OptionError(
-                "D is missing; definition plus_D counts D* from the tissue's D. Pass D="
-            )
+            raise OptionError("D is missing; definition plus_D adds D* to the tissue's D. Pass D=")
         added["plus_D"] = _rates("D", D)
     try:
         converted = np.asarray(values + added[source] - added[target])
@@ -117,14 +115,14 @@ def convert_D_star(
         raise OptionError(
             f"{np.count_nonzero(below)} of {converted.size} values of D* would be negative "
             f"(lowest {converted[below].min():g} mm^2/s) as {target}: their blood decays more "
-            "slowly than what D* is counted from. Check the source, swap pools with D* < D "
+            "slowly than the rate D* is added to. Check the source, swap compartments with D* < D "
             "(and f with 1 - f), or set the values to NaN"
         )
     return converted
 
 
 def _rates(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    """Return rates as an array after a look at their sign and unit."""
+    """Return rates as an array after checking their sign and unit."""
     try:
         rates = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -136,9 +134,9 @@ def _rates(name: str, values: ArrayLike) -> NDArray[np.float64]:
             "expected mm^2/s, >= 0. Set voxels without a value to NaN"
         )
     known = rates[~np.isnan(rates)]
-    if known.size and np.median(known) > _FASTEST:
+    if known.size and np.median(known) > _MAX_D_STAR:
         raise OptionError(
             f"{name} is {np.median(known):g} in the median; expected mm^2/s, at most "
-            f"{_FASTEST:g}. Divide by 1000 if it is in um^2/ms or 10^-3 mm^2/s"
+            f"{_MAX_D_STAR:g}. Divide by 1000 if it is in um^2/ms or 10^-3 mm^2/s"
         )
     return rates

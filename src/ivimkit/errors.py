@@ -1,7 +1,7 @@
 """Every exception and warning class of ivimkit.
 
 All errors a user can cause derive from `InputError`; the command line turns them into
-exit code 2. The message says what was got, what was expected and what to do.
+exit code 2. The message says what was found, what was expected and what to do.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ __all__ = [
 class IvimkitError(Exception):
     """Base class of all errors raised by ivimkit.
 
-    The message is read by people at the command line and in reports, too, so it has no Python.
+    The message is also shown on the command line and in reports, so it contains no Python.
 
     Parameters
     ----------
     message : str
-        What was got, what was expected, what to do.
+        What was found, what was expected, what to do.
     python : str
         What to do in Python; a note that tracebacks show below the message.
     """
@@ -55,7 +55,7 @@ class AcquisitionError(InputError):
 
 
 class ShapeError(InputError):
-    """Two arrays or files do not fit each other."""
+    """Two arrays or files do not match."""
 
 
 class FileFormatError(InputError):
@@ -67,15 +67,15 @@ class OptionError(InputError):
 
 
 class DeviceError(InputError):
-    """A GPU that was asked for is not there, or cannot do what it was asked for."""
+    """A requested GPU is not available, or cannot do what was requested."""
 
 
 class NoiseError(InputError):
-    """The scan or the fit gives no basis for an estimate of its noise."""
+    """The noise cannot be estimated from the scan or the fit."""
 
 
 class OutputExistsError(InputError):
-    """Results are already there and overwriting was not asked for."""
+    """Results exist already and overwriting was not requested."""
 
 
 class PageMissingError(InputError):
@@ -83,7 +83,7 @@ class PageMissingError(InputError):
 
 
 class FitFailedError(IvimkitError):
-    """More voxels failed than `FitResult.raise_for_status` was told to accept."""
+    """More voxels failed than `FitResult.raise_for_status` accepts."""
 
 
 class IvimkitWarning(UserWarning):
@@ -95,7 +95,7 @@ class AcquisitionWarning(IvimkitWarning):
 
 
 class CacheWarning(IvimkitWarning):
-    """Compiled code cannot be kept on disk."""
+    """Compiled code cannot be cached on disk."""
 
 
 class ScanWarning(AcquisitionWarning):
@@ -107,4 +107,4 @@ class GeometryWarning(IvimkitWarning):
 
 
 class RegionWarning(IvimkitWarning):
-    """Regions overlap, or are not what their files say: one of them lost all its voxels."""
+    """Regions overlap or differ from their files, for example because one lost all its voxels."""

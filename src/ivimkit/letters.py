@@ -1,4 +1,4 @@
-"""Letters that can be written: names of files may hold bytes that are none."""
+"""Printable text: file names may contain bytes that are not characters."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 
 __all__ = ["readable"]
 
-# What Python puts for a byte of a file name that is no UTF-8, and what JSON can hold.
+# Python's surrogate for a byte of a file name that is not UTF-8; JSON cannot encode it.
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
 def readable(text: str) -> str:
-    r"""Return a text with the sign for an unknown letter where it could not be written.
+    r"""Return a text with the replacement character where it could not be written.
 
     Parameters
     ----------
     text : str
-        E.g. the name of a file, which may be in another encoding than UTF-8.
+        E.g. a file name, which may not be in UTF-8.
 
     Examples
     --------

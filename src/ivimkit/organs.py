@@ -11,7 +11,7 @@ from ivimkit.errors import OptionError
 __all__ = ["Organ", "get", "names"]
 
 TYPICAL = "typical of published values, rounded"
-"""Says in `Organ.sources` that a number is not the mean of one study."""
+"""Marks a number in `Organ.sources` that is not the mean of one study."""
 
 LUCIANI_2008 = "Luciani et al. 2008, healthy liver, doi:10.1148/radiol.2493080080"
 LEMKE_2009 = "Lemke et al. 2009, healthy pancreas, doi:10.1097/RLI.0b013e3181b62271"
@@ -28,27 +28,27 @@ ENGLUND_2022 = "Englund et al. 2022, resting muscle, doi:10.1002/jmri.27875"
 
 @dataclass(frozen=True)
 class Organ:
-    """What to expect of an organ.
+    """Typical values of an organ.
 
     A preset sets starting values, the ranges that figures show and the threshold. It does not
-    narrow the bounds: disease lies outside the range of the healthy.
+    narrow the bounds: diseased tissue lies outside the healthy range.
 
     Parameters
     ----------
     name : str
         Short name used in calls and on the command line.
     title : str
-        Name for people.
+        Name to display.
     means : mapping of str to float
-        ``f`` (fraction), ``D_star`` and ``D`` (mm^2/s) to start from.
+        Starting values of ``f`` (fraction), ``D_star`` and ``D`` (mm^2/s).
     display : mapping of str to tuple of float
-        Range that figures show of ``f``, ``D_star``, ``D``, ``ADC`` and ``fD_star``, in the
-        unit of the parameter.
+        Display range of ``f``, ``D_star``, ``D``, ``ADC`` and ``fD_star``, in the unit of the
+        parameter.
     b_split : float
-        Lowest b-value, in s/mm^2, at which perfusion is taken to be gone.
+        Lowest b-value, in s/mm^2, at which perfusion is assumed to be negligible.
     sources : mapping of str to str
-        Where each of `means` is from; the numbers are rounded, those of the brain lie between
-        grey and white matter.
+        Source of each of `means`; the numbers are rounded, those of the brain are between grey and
+        white matter.
     references : tuple of str
         The literature, each with its DOI.
 
@@ -84,7 +84,7 @@ def get(name: str) -> Organ:
     Raises
     ------
     OptionError
-        If there is no preset of that name; the message lists those there are.
+        If there is no preset of that name; the message lists the available ones.
 
     Examples
     --------
@@ -126,8 +126,8 @@ def _organ(
     """Build a preset from triples in the order f, D_star, D; display ranges start at 0."""
     keys = ("f", "D_star", "D")
     f, D_star, D = highest
-    # ADC is shown like D, so that the two can be compared by eye; f D* up to twice its mean, as
-    # the product of both ranges would leave the map dark.
+    # ADC is shown like D, so that the two can be compared by eye; f D* up to twice its mean,
+    # because the product of both ranges would leave the map dark.
     display = {
         "f": (0.0, f),
         "D_star": (0.0, D_star),

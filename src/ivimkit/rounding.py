@@ -1,7 +1,7 @@
-"""How numbers are written for people: one rule for terminal, report, figures and viewer.
+"""Rounding of displayed numbers: one rule for terminal, report, figures and viewer.
 
-A number with an error is rounded by the error, which has two significant digits; one without has
-three. The page of the viewer has the same rule in ``numbers.ts``, tested on the same cases.
+A number with an error is rounded according to the error, which has two significant digits; one
+without has three. The viewer page has the same rule in ``numbers.ts``, tested on the same cases.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = [
 ]
 
 NONE = "–"
-"""Stands where there is no number."""
+"""Written where there is no number."""
 
 _ERROR_DIGITS = 2
-_MOST_DIGITS = 6
-# Of numbers of about 1, what computing them leaves.
+_MAX_DIGITS = 6
+# Rounding error of computed numbers of about 1.
 _ROUNDING_ERROR = 1e-12
 _SMALLEST = 1e-4
 _LARGEST = 1e9
@@ -43,14 +43,14 @@ _SHOWN = {"mm^2/s": ("10⁻³ mm²/s", 1e3), "a.u.^2": ("a.u.²", 1.0)}
 
 
 def rounded(value: float, error: float = math.nan, digits: int = 3) -> str:
-    r"""Write a number as its error allows; a dash if there is none.
+    r"""Write a number to the precision of its error; a dash if there is none.
 
     Parameters
     ----------
     value : float
         The number.
     error : float
-        Its standard deviation, or half of its interval; NaN if it is not known.
+        Its standard deviation, or half of its interval; NaN if unknown.
     digits : int
         Significant digits of a number without an error.
 
@@ -77,7 +77,7 @@ def rounded(value: float, error: float = math.nan, digits: int = 3) -> str:
 
 
 def with_error(value: float, error: float, digits: int = 3) -> str:
-    """Write a number and its error, both to the same place.
+    """Write a number and its error, both to the same decimal place.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def with_error(value: float, error: float, digits: int = 3) -> str:
 
 
 def interval(low: float, high: float, digits: int = 3) -> str:
-    """Write the two ends of an interval, both to the place that its half width allows.
+    """Write the two ends of an interval, both to the decimal place given by its half width.
 
     Examples
     --------
@@ -102,13 +102,13 @@ def interval(low: float, high: float, digits: int = 3) -> str:
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         return NONE
-    # Ends at 95 %: a quarter of the way between them is one standard deviation.
+    # 95 % limits: one standard deviation is a quarter of the distance between them.
     error = (high - low) / 4.0
     return f"{rounded(low, error, digits)} to {rounded(high, error, digits)}"
 
 
 def spread(q25: float, q75: float) -> float:
-    """Return what quartiles tell of the standard deviation of a normal distribution.
+    """Return the standard deviation of a normal distribution with these quartiles.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def spread(q25: float, q75: float) -> float:
 
 
 def probability(p: float) -> str:
-    """Write a p-value: three places, and never 0.
+    """Write a p-value to three decimal places, never as 0.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def probability(p: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share in per cent, to a tenth; what is there is never 0 and what lacks never 100.
+    """Write a share in per cent, to a tenth; never 0 unless it is 0, never 100 unless it is 1.
 
     Examples
     --------
@@ -167,7 +167,7 @@ def change(ratio: float) -> str:
 
 
 def thousands(n: float) -> str:
-    r"""Write a number of things, with thin spaces between thousands.
+    r"""Write a count, with thin spaces between thousands.
 
     Examples
     --------
@@ -262,18 +262,18 @@ def limits(parameter: Parameter, low: float, high: float, digits: int = 3) -> st
 
 
 def _has_a_scale(parameter: Parameter) -> bool:
-    """Return whether 0.0001 of the shown unit is nothing, as of a fraction and of mm²/s."""
+    """Return whether 0.0001 of the shown unit is negligible, as for a fraction and mm²/s."""
     return not parameter.unit.startswith("a.u.")
 
 
 def _places(value: float, error: float) -> int | None:
-    """Return to how many places an error lets a number be written; None if it does not tell."""
+    """Return how many decimal places an error allows; None if it does not determine them."""
     if not (math.isfinite(error) and error > 0.0) or abs(value) >= _LARGEST or error >= _LARGEST:
         return None
     places = max(0, _ERROR_DIGITS - 1 - _magnitude(error, _ERROR_DIGITS))
     size = value if math.isfinite(value) and value else error
-    # An error of rounding must not ask for sixteen digits.
-    most = _MOST_DIGITS - 1 - _magnitude(size, _MOST_DIGITS)
+    # A rounding error must not lead to sixteen digits.
+    most = _MAX_DIGITS - 1 - _magnitude(size, _MAX_DIGITS)
     return places if places <= most else None
 
 
@@ -283,7 +283,7 @@ def _magnitude(value: float, digits: int) -> int:
 
 
 def _fixed(value: float, places: int) -> str:
-    """Write a number with some places, ties away from 0, as the page does."""
+    """Write a number with some decimal places, ties away from 0, as the page does."""
     if not math.isfinite(value):
         return NONE
     unit = Decimal(1).scaleb(-places)

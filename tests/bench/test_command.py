@@ -106,9 +106,9 @@ def test_without_names_the_figures_of_the_earlier_run_are_measured(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("nothing",), "there is no benchmark 'nothing'; there are peers, optimum"),
+        (("nothing",), "there is no benchmark 'nothing'; expected one of peers, optimum"),
         (("--compare", "nowhere"), "there is no nowhere; expected NAME.json"),
-        (("--compare", "FILE"), "has no figure that is known; it has made"),
+        (("--compare", "FILE"), "has no known figure; it has made"),
         (("--compare", "FILE", "exact"), "has no exact; it has made"),
     ],
 )

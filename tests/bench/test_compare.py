@@ -40,9 +40,9 @@ def test_what_one_run_alone_has_is_named(record: Record) -> None:
     for sentence in (
         "table 'Another' is not in the earlier run",
         "A table: row 'three' is not in the earlier run",
-        "A table: row 'two' is in the earlier run alone",
+        "A table: row 'two' is only in the earlier run",
         "A table: column 'points' is not in the earlier run",
-        "A table: column 'voxels' is in the earlier run alone",
+        "A table: column 'voxels' is only in the earlier run",
         "the machines differ",
         "the settings differ: {'voxels': None",
     ):
@@ -77,8 +77,8 @@ def test_records_are_read_from_a_file_or_a_folder(record: Record, tmp_path: Path
     [
         (None, r"there is no .*; expected NAME\.json"),
         ("no JSON", r"is not JSON .*; expected NAME\.json"),
-        ('{"name": "made"}', r"is no record of a benchmark; expected NAME\.json"),
-        ("[1, 2]", r"is no record of a benchmark; expected NAME\.json"),
+        ('{"name": "made"}', r"is not a record of a benchmark; expected NAME\.json"),
+        ("[1, 2]", r"is not a record of a benchmark; expected NAME\.json"),
     ],
     ids=["absent", "text", "other JSON", "list"],
 )

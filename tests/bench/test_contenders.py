@@ -72,7 +72,7 @@ def test_names_are_unique_and_adapters_complete() -> None:
 def test_a_missing_package_is_a_sentence_with_the_command() -> None:
     absent = replace(SCIPY, package="no-such", module="no_such", install="pip install no-such")
     assert interpreter(absent) is None
-    assert "no-such is not installed. To have it: pip install no-such" in absence(absent)
+    assert "no-such is not installed. To install it: pip install no-such" in absence(absent)
     with pytest.raises(ModuleNotFoundError, match="pip install no-such"):
         ContenderProcess("scipy", absent)
 

@@ -78,9 +78,9 @@ def test_times_of_who_does_not_recover_are_not_valid(findings: Findings) -> None
 
 def test_who_is_missing_or_stops_is_told(findings: Findings) -> None:
     notes = "\n".join(findings.notes)
-    assert "absent is left out: absent is not installed. To have it: pip install" in notes
-    assert "unknown ended by itself" in notes
-    assert "Not at hand, left out:" in notes
+    assert "absent is left out: absent is not installed. To install it: pip install" in notes
+    assert "unknown stopped" in notes
+    assert "Not available and left out:" in notes
     assert "prostate" in notes
 
 

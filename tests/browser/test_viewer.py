@@ -44,7 +44,7 @@ ONE_COLOUR = 4
 OUTLINE_OF_3 = (0, 179, 134)
 MESSAGES = "[data-testid=messages] .message.error span"
 ENDED = (
-    "The viewer does not answer: ivimkit view was ended. Start it again and open its new address."
+    "The viewer does not answer: ivimkit view has ended. Start it again and open its new address."
 )
 LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 Voxel = tuple[int, int, int]
@@ -837,7 +837,7 @@ def test_that_the_command_has_ended_is_said_once(
         page.wait_for_selector('[data-fit="refit"]', state="detached")
         page.wait_for_selector(MESSAGES)
         assert page.locator(MESSAGES).all_inner_texts() == [ENDED]
-        assert page.get_by_text("ivimkit view was ended").count() == 1
+        assert page.get_by_text("ivimkit view has ended").count() == 1
 
 
 def test_a_region_whose_mean_signal_has_no_fit_says_why(

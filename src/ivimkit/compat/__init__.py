@@ -1,4 +1,4 @@
-"""Drop-in faces: ivimkit behind the names, options and results of other packages.
+"""Drop-in interfaces: ivimkit under the names, options and results of other packages.
 
 Modules ``ivimkit.compat.dipy`` and ``ivimkit.compat.osipi``. Neither needs the other package.
 """

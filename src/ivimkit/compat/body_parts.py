@@ -1,4 +1,4 @@
-"""Body parts as the OSIPI collection knows them: where its fits start."""
+"""Body parts of the OSIPI collection, with its initial guesses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ivimkit.errors import OptionError
 
 __all__ = ["BODY_PARTS", "body_part_of"]
 
-# Means of healthy tissue, as the collection has them: f, Dp (D*) and D in mm^2/s.
+# Means of healthy tissue in the collection: f, Dp (D*) and D in mm^2/s.
 _MEANS = {
     "brain": (0.0764, 0.01088, 0.83e-3),
     "kidney": (0.1888, 0.04053, 1.89e-3),
@@ -33,12 +33,12 @@ def body_part_of(name: str) -> str:
     Parameters
     ----------
     name : str
-        In any case, with blanks or hyphens for underscores.
+        In upper or lower case, with blanks or hyphens for underscores.
 
     Raises
     ------
     OptionError
-        If the collection has no such body part; the message lists those it has.
+        If the collection has no such body part; the message lists those available.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def body_part_of(name: str) -> str:
     >>> body_part_of("Breast benign")
     'breast_benign'
     """
-    known = name.lower().replace(" ", "_").replace("-", "_")
-    if known not in BODY_PARTS:
-        raise OptionError(f"unknown body part {name!r}; there are {', '.join(BODY_PARTS)}")
-    return known
+    key = name.lower().replace(" ", "_").replace("-", "_")
+    if key not in BODY_PARTS:
+        raise OptionError(f"unknown body part {name!r}; expected one of {', '.join(BODY_PARTS)}")
+    return key

@@ -1,4 +1,4 @@
-"""Bounds as other packages write them: checked for their unit, then bounds of the model."""
+"""Bounds in the format of other packages: their unit is checked, then the model gets them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ivimkit.extend.signal_model import SignalModel
 
 __all__ = ["bounded_model", "check_rate"]
 
-# Up to here an upper bound is mm^2/s, from 1 on it is another unit. Between the widest range that
-# is searched and 1 it stands for "no bound", as DIPY's 1.0 does.
-_HIGHEST = {"D": 0.1, "D_star": 1.0}
+# Up to this, an upper bound is in mm^2/s; above 1 it is in another unit. In between it means "no
+# bound", like DIPY's 1.0.
+_MAX_RATE = {"D": 0.1, "D_star": 1.0}
 _NO_BOUND = 1.0
-# No tissue diffuses ten times more slowly than tissue; m^2/s and cm^2/s are far below.
-_LOWEST = {"D": 1e-4, "D_star": 1e-3}
+# Ten times below the slowest diffusion in tissue; values in m^2/s and cm^2/s are far below.
+_MIN_RATE = {"D": 1e-4, "D_star": 1e-3}
 _TYPICAL = {"D": "1e-3 for tissue", "D_star": "1e-2 for blood"}
 
 
@@ -28,18 +28,18 @@ def check_rate(name: str, value: float, what: str) -> None:
     name : {"D", "D_star"}
         The rate.
     value : float
-        What is given for it.
+        Its value.
     what : str
-        How to call it, for the message.
+        Its name in the message.
 
     Raises
     ------
     OptionError
-        With the factor that would help.
+        The message gives the factor to convert with.
     """
     if value > _NO_BOUND and math.isfinite(value):
         advice = f"divide by 1000 if it is in um^2/ms or 10^-3 mm^2/s: {value * 1e-3:g}"
-    elif 0.0 < value < _LOWEST[name]:
+    elif 0.0 < value < _MIN_RATE[name]:
         advice = f"multiply by 1e6 if it is in m^2/s ({value * 1e6:g}), by 100 if in cm^2/s"
     else:
         return
@@ -49,16 +49,16 @@ def check_rate(name: str, value: float, what: str) -> None:
 def bounded_model(
     bounds: Mapping[str, tuple[float, float]], names: Mapping[str, str] | None = None
 ) -> SignalModel:
-    """Return the bi-exponential model with bounds from elsewhere.
+    """Return the bi-exponential model with bounds from another package.
 
     Parameters
     ----------
     bounds : mapping of str to tuple of float
         Lower and upper bounds of S0, f, D_star and D, rates in mm^2/s. An upper bound of a rate
-        that is infinite, or up to 1, but above what is searched (D 0.1, D* 1) stands for no
-        bound and becomes the latter.
+        that is infinite, or at most 1 but above the searched range (D 0.1, D* 1), means no bound
+        and becomes the latter.
     names : mapping of str to str, optional
-        What rates are called there, for messages.
+        The package's names of the rates, for messages.
 
     Returns
     -------
@@ -67,15 +67,16 @@ def bounded_model(
     Raises
     ------
     OptionError
-        For another unit, a wrong order, values that cannot be, or bounds that leave no D* > D.
+        For another unit, a wrong order, impossible values, or bounds that leave no room for D* >
+        D.
     """
     used = {}
     for name, (lower, upper) in bounds.items():
         used[name] = (lower, upper)
-        if name in _HIGHEST:
+        if name in _MAX_RATE:
             called = name if names is None else names.get(name, name)
             check_rate(name, upper, f"the upper bound of {called}")
-            used[name] = (lower, min(upper, _HIGHEST[name]))
+            used[name] = (lower, min(upper, _MAX_RATE[name]))
     if used["D"][0] >= used["D_star"][1]:
         raise OptionError(
             f"the bounds have D from {used['D'][0]:g} and D* up to {used['D_star'][1]:g} mm^2/s; "

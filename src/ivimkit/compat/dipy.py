@@ -39,17 +39,17 @@ BOUNDS = ([0.0, 0.0, 0.0, 0.0], [np.inf, 0.2, 1.0, 1.0])
 """DIPY 1.12's default bounds of S0, f, D*, D; ivimkit's are used unless these are passed."""
 
 _NAMES = ("S0", "f", "D_star", "D")
-# How many voxels have their logarithms taken at a time.
+# Number of voxels whose logarithms are taken at a time.
 _CHUNK = 1 << 16
 _NOTHING_TO_SET = (
     "ivimkit takes every voxel to a least-squares minimum to within rounding, so there is no "
-    "tolerance, step or scale to set and no iteration to save. Leave it out"
+    "tolerance, step or scale to set and no iteration limit. Leave it out"
 )
 _OTHER_ENGINE = "ivimkit fits all voxels in compiled threads; n_jobs is their number. Leave it out"
 
 
 class Gradients(Protocol):
-    """Anything with b-values, such as a ``GradientTable`` of DIPY."""
+    """Anything with b-values, such as DIPY's ``GradientTable``."""
 
     @property
     def bvals(self) -> Any:
@@ -62,7 +62,7 @@ def ivim_prediction(params: ArrayLike, gtab: Gradients) -> NDArray[np.float64]:
     Parameters
     ----------
     params : array_like, shape (..., 4)
-        S0 (a.u.), f, D* and D (mm^2/s). DIPY takes one voxel, this any number.
+        S0 (a.u.), f, D* and D (mm^2/s). DIPY accepts one voxel, this function any number.
     gtab : Gradients
         b-values as ``.bvals``, in s/mm^2, shape (n_b,).
 
@@ -74,7 +74,7 @@ def ivim_prediction(params: ArrayLike, gtab: Gradients) -> NDArray[np.float64]:
     Raises
     ------
     OptionError
-        If `gtab` has no ``.bvals``, or `params` not four parameters.
+        If `gtab` has no ``.bvals``, or `params` does not have four parameters.
 
     Examples
     --------
@@ -111,12 +111,12 @@ def ivim_model_selector(
     OptionError
         For an unknown method; DIPY warns and takes ``"trr"``.
     AcquisitionError
-        For b-values that the method cannot do with.
+        For b-values that the method cannot be used with.
 
     Warns
     -----
     IvimkitWarning
-        If there are no `bounds`; the message says which are used. DIPY has such a warning, too,
+        If `bounds` are missing; the message says which are used. DIPY issues such a warning too,
         and a filter for its text also catches this one.
 
     Examples
@@ -146,7 +146,7 @@ IvimModel = ivim_model_selector
 
 
 class _Model(ABC):
-    """What both models share: b-values, bounds, fit and prediction."""
+    """Base class of both models: b-values, bounds, fit and prediction."""
 
     def __init__(self, gtab: Gradients, signal_model: SignalModel) -> None:
         self.gtab = gtab
@@ -157,7 +157,7 @@ class _Model(ABC):
     def fit(self, data: ArrayLike, mask: ArrayLike | None = None, **options: Any) -> IvimFit:
         """Fit every voxel.
 
-        Every volume is fitted on its own, as in DIPY: b-values are neither grouped nor averaged.
+        Every volume is used separately, as in DIPY: b-values are neither grouped nor averaged.
 
         Parameters
         ----------
@@ -173,13 +173,13 @@ class _Model(ABC):
         -------
         IvimFit
             NaN outside the mask and in voxels that cannot be fitted; ``IvimFit.status`` says why.
-            DIPY gives 0 outside the mask, the straight lines where ``"trr"`` fails, and ends with
-            an error at a voxel of zeros in ``"varpro"``.
+            DIPY gives 0 outside the mask and the straight-line estimates where ``"trr"`` fails,
+            and stops with an error at a voxel of zeros in ``"varpro"``.
 
         Raises
         ------
         ShapeError
-            If data, b-values and mask do not fit each other.
+            If the shapes of data, b-values and mask do not match.
         OptionError
             For an unknown option.
 
@@ -191,14 +191,14 @@ class _Model(ABC):
             If the b-values can be fitted, but not well.
         """
         threads = options.pop("n_jobs", None)
-        known = {"engine": "serial", "vox_per_chunk": None, "verbose": False, "bounds_de": None}
-        unknown = sorted(set(options) - set(known))
+        defaults = {"engine": "serial", "vox_per_chunk": None, "verbose": False, "bounds_de": None}
+        unknown = sorted(set(options) - set(defaults))
         if unknown:
             raise OptionError(
                 f"fit has no option {', '.join(unknown)}; expected mask, n_jobs or one of "
-                f"{', '.join(known)}"
+                f"{', '.join(defaults)}"
             )
-        _warn_of_no_effect({**known, **options}, known, _OTHER_ENGINE, stacklevel=3)
+        _warn_of_no_effect({**defaults, **options}, defaults, _OTHER_ENGINE, stacklevel=3)
         signal = np.asarray(data)
         inside = None if mask is None or signal.ndim == 1 else _checked_mask(mask, signal.shape)
         if inside is not None and not inside.any():
@@ -221,8 +221,8 @@ class _Model(ABC):
         gtab : Gradients
             b-values as ``.bvals``, in s/mm^2.
         S0 : float
-            Has no effect, here as in DIPY: S0 is one of the parameters. Another value than 1 is
-            warned of.
+            Has no effect, here as in DIPY: S0 is one of the parameters. A value other than 1
+            causes a warning.
 
         Returns
         -------
@@ -244,7 +244,8 @@ class IvimModelTRR(_Model):
 
     With ``two_stage=False`` the fit is DIPY's: unweighted lines, f and D* fitted with S0 and D
     from the lines. With ``two_stage=True`` it is method ``trr`` of ivimkit, a local least-squares
-    minimum of all four parameters; where SciPy cannot start, DIPY warns and returns the lines.
+    minimum of all four parameters; where SciPy cannot start, DIPY warns and returns the
+    straight-line estimates.
 
     Parameters
     ----------
@@ -256,12 +257,12 @@ class IvimModelTRR(_Model):
         Highest b-value of the line for S0, in s/mm^2, inclusive.
     bounds : tuple of two sequences of four floats, optional
         Lower and upper bounds of S0, f, D*, D; ivimkit's by default, see `BOUNDS` for DIPY's. An
-        upper bound of D above 0.1 mm^2/s (30 times free water) stands for none.
+        upper bound of D above 0.1 mm^2/s (30 times free water) means no bound.
     two_stage : bool
         Whether all four parameters are fitted at the end.
     tol, gtol, ftol, eps : float
-        Have no effect: ivimkit goes to the minimum to within rounding. Another value than DIPY's
-        default is warned of.
+        Have no effect: ivimkit finds the minimum to within rounding. A value other than DIPY's
+        default causes a warning.
     x_scale : sequence of four floats
         Has no effect, likewise.
     maxiter : int
@@ -272,7 +273,7 @@ class IvimModelTRR(_Model):
     AcquisitionError
         If there is no b = 0, a ``b0_threshold`` above 0, or too few b-values for a line.
     OptionError
-        For bounds or thresholds that cannot be.
+        For impossible bounds or thresholds.
 
     Examples
     --------
@@ -332,7 +333,7 @@ class IvimModelTRR(_Model):
     def estimate_linear_fit(
         self, data: ArrayLike, split_b: float, *, less_than: bool = True
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lay an unweighted straight line through ln S on one side of a b-value.
+        """Fit an unweighted straight line to ln S on one side of a b-value.
 
         Parameters
         ----------
@@ -358,16 +359,16 @@ class IvimModelTRR(_Model):
     def estimate_f_D_star(
         self, params_f_D_star: ArrayLike, data: ArrayLike, S0: ArrayLike, D: ArrayLike
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Fit f and D* with S0 and D given.
+        """Fit f and D* for given S0 and D.
 
         Parameters
         ----------
         params_f_D_star : array_like
-            Where DIPY starts; has no effect, as the minimum found is the global one.
+            DIPY's starting values; no effect, because the minimum found is the global one.
         data : array_like, shape (..., n_b)
             Signal, a.u.
         S0, D : float or array_like, shape (...)
-            Values to keep, in a.u. and mm^2/s; voxels where they are not finite are NaN.
+            Fixed values, in a.u. and mm^2/s; voxels where they are not finite are NaN.
 
         Returns
         -------
@@ -420,9 +421,9 @@ class IvimModelTRR(_Model):
 class IvimModelVP(_Model):
     """Variable projection: the global least-squares optimum inside the bounds.
 
-    DIPY's searches D* from 0.005 to 0.01 and D from 1e-4 to 1e-3 mm^2/s at random and refines
-    from there; this is method ``varpro`` of ivimkit, deterministic and inside `bounds` only. A
-    missing b = 0 is no error, here as in DIPY.
+    DIPY's version searches D* from 0.005 to 0.01 and D from 1e-4 to 1e-3 mm^2/s at random and
+    refines from there; this is method ``varpro`` of ivimkit, deterministic and confined to
+    `bounds`. A missing b = 0 is not an error, here as in DIPY.
 
     Parameters
     ----------
@@ -430,16 +431,16 @@ class IvimModelVP(_Model):
         b-values as ``.bvals``, in s/mm^2.
     bounds : tuple of two sequences of three floats, optional
         Lower and upper bounds of f, D*, D, or of four: S0, f, D*, D; ivimkit's by default, see
-        `BOUNDS` for DIPY's. An upper bound of D above 0.1 mm^2/s stands for none.
+        `BOUNDS` for DIPY's. An upper bound of D above 0.1 mm^2/s means no bound.
     maxiter : int
-        Has no effect. Another value than DIPY's default is warned of.
+        Has no effect. A value other than DIPY's default causes a warning.
     xtol : float
         Has no effect, likewise.
 
     Raises
     ------
     OptionError
-        For bounds that cannot be.
+        For impossible bounds.
 
     References
     ----------
@@ -461,7 +462,7 @@ class IvimModelVP(_Model):
 
 
 class IvimFit:
-    """The parameters of a fit, under the names that DIPY gives them.
+    """The parameters of a fit, under DIPY's names.
 
     Parameters
     ----------
@@ -470,7 +471,7 @@ class IvimFit:
     model_params : array_like, shape (..., 4)
         S0 (a.u.), f, D* and D (mm^2/s).
     status : array_like of int, shape (...), optional
-        Why a voxel has no value, or what to know of the value, see `ivimkit.status`.
+        Why a voxel has no value, or what qualifies it, see `ivimkit.status`.
     result : FitResult, optional
         The whole result of ivimkit, with all its maps.
 
@@ -496,7 +497,7 @@ class IvimFit:
     def __getitem__(self, index: Any) -> IvimFit:
         params = self.model_params
         if params.ndim <= 1:
-            # One voxel: DIPY counts its parameters.
+            # One voxel: DIPY indexes its parameters.
             if isinstance(index, tuple):
                 raise IndexError("the fit is of one voxel; expected the number of a parameter")
             return IvimFit(self.model, params[index], status=self.status)
@@ -539,7 +540,7 @@ class IvimFit:
         gtab : Gradients
             b-values as ``.bvals``, in s/mm^2.
         S0 : float
-            Has no effect, here as in DIPY. Another value than 1 is warned of.
+            Has no effect, here as in DIPY. A value other than 1 causes a warning.
 
         Returns
         -------
@@ -562,7 +563,7 @@ def _bvals(gtab: Gradients) -> NDArray[np.float64]:
 
 
 def _require_b0(gtab: Gradients) -> None:
-    """Raise DIPY's errors for a table without b = 0, and for one that takes more for b = 0."""
+    """Raise DIPY's errors for a table without b = 0, and for one that treats others as b = 0."""
     threshold = float(getattr(gtab, "b0_threshold", 0.0))
     lowest = float(_bvals(gtab).min())
     if lowest > threshold:
@@ -580,7 +581,7 @@ def _require_b0(gtab: Gradients) -> None:
 
 
 def _bounded(bounds: Any, fewest: int) -> SignalModel:
-    """Return the model with bounds in DIPY's order, of all four parameters or without S0."""
+    """Return the model with bounds in DIPY's order, for all four parameters or without S0."""
     if bounds is None:
         return models.get("biexp")
     names = " or ".join(", ".join(_NAMES[4 - n :]) for n in range(fewest, 5))
@@ -603,7 +604,7 @@ def _bounded(bounds: Any, fewest: int) -> SignalModel:
 
 
 def _pair_of(model: SignalModel, names: tuple[str, ...]) -> tuple[list[float], list[float]]:
-    """Return the bounds in DIPY's form."""
+    """Return the bounds in DIPY's format."""
     return [model[name].lower for name in names], [model[name].upper for name in names]
 
 
@@ -611,7 +612,7 @@ def _said_of_bounds(model: SignalModel) -> str:
     listed = ", ".join(
         f"{p.symbol} {p.lower:g} to {p.upper:g}" for p in model.parameters if p.name != "S0"
     )
-    # DIPY's words come first: a filter that is there for its warning then catches this one.
+    # DIPY's words come first, so that a filter for its warning also catches this one.
     return (
         "Bounds for this fit have been set from experiments and literature survey: "
         f"{listed} (rates in mm^2/s), those of ivimkit; in DIPY, f ends at 0.2. To choose, pass "
@@ -622,7 +623,7 @@ def _said_of_bounds(model: SignalModel) -> str:
 def _warn_of_no_effect(
     given: dict[str, Any], default: dict[str, Any], why: str, *, stacklevel: int
 ) -> None:
-    """Warn of options that were changed and change nothing."""
+    """Warn of changed options that have no effect."""
     changed = [
         f"{name}={value!r}"
         for name, value in given.items()
@@ -661,16 +662,16 @@ def _lines(
     amplitude, rate = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     for start in range(0, len(rows), _CHUNK):
         part = np.asarray(rows[start : start + _CHUNK][:, used], dtype=np.float64)
-        known = (part > 0.0) & np.isfinite(part)
-        y = np.log(np.where(known, part, 1.0))
-        n = known.sum(axis=1)
+        valid = (part > 0.0) & np.isfinite(part)
+        y = np.log(np.where(valid, part, 1.0))
+        n = valid.sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean_b, mean_y = known @ b / n, y.sum(axis=1) / n
-            centred = np.where(known, b - mean_b[:, None], 0.0)
+            mean_b, mean_y = valid @ b / n, y.sum(axis=1) / n
+            centred = np.where(valid, b - mean_b[:, None], 0.0)
             slope = -(centred * y).sum(axis=1) / (centred**2).sum(axis=1)
             height = np.exp(mean_y + slope * mean_b)
-        # Two equal b-values give 0 / 0, and what is left of rounding instead of 0.
-        fitted = np.ptp(np.where(known, b, mean_b[:, None]), axis=1) > 0.0
+        # Two equal b-values would give 0 / 0, and rounding errors instead of 0.
+        fitted = np.ptp(np.where(valid, b, mean_b[:, None]), axis=1) > 0.0
         stop = start + len(part)
         rate[start:stop] = np.where(fitted, slope, np.nan)
         amplitude[start:stop] = np.where(fitted, height, np.nan)

@@ -1,4 +1,4 @@
-"""Algorithms as the OSIPI TF2.4 IVIM-MRI code collection wants them, fitted by ivimkit.
+"""Algorithms in the format of the OSIPI TF2.4 IVIM-MRI code collection, fitted by ivimkit.
 
 Same constructor, attributes and result keys as the wrappers in its ``src/standardized``; the
 collection itself is not needed.
@@ -39,25 +39,25 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "Dp": (0.005, 0.2),
     "D": (0.0, 0.005),
 }
-"""The collection's bounds where none are given; S0 in units of the signal at the lowest b."""
+"""The collection's default bounds; S0 in units of the signal at the lowest b."""
 
 INITIAL_GUESS: Mapping[str, float] = BODY_PARTS["generic"]
-"""The collection's initial guess where none is given."""
+"""The collection's default initial guess."""
 
 THRESHOLDS = (200.0,)
-"""The collection's threshold where none is given, in s/mm^2."""
+"""The collection's default threshold, in s/mm^2."""
 
-# With a body part the collection's bounds of S0 are wider, all others are the same.
+# With a body part the collection's bounds of S0 are wider; all others are the same.
 _BODY_PART_BOUNDS = {**BOUNDS, "S0": (0.5, 1.5)}
 _KEYS = ("S0", "f", "Dp", "D")
 _OURS = {"S0": "S0", "f": "f", "Dp": "D_star", "D": "D"}
-# S0 is about 1, as signals are divided by that at the lowest b-value.
+# S0 is about 1, because signals are divided by the value at the lowest b-value.
 _HIGHEST_S0 = 10.0
 
 
-# Not ABC: its slots forbid the assignment to __class__ by which the collection makes an algorithm.
+# Not ABC: its slots forbid the assignment to __class__ that the collection uses.
 class _Algorithm(metaclass=ABCMeta):
-    """What all algorithms share: the collection's interface around one method of ivimkit."""
+    """Base class of the algorithms: the collection's interface around one method of ivimkit."""
 
     id_author = "The ivimkit developers"
     id_algorithm_type: ClassVar[str]
@@ -95,7 +95,7 @@ class _Algorithm(metaclass=ABCMeta):
     ) -> None:
         self.bvalues = None if bvalues is None else Acquisition(bvalues, tolerance=0.0).bvals
         self.thresholds = None if thresholds is None else _checked_thresholds(thresholds)
-        # A body part may also stand in place of the bounds or the guess, and is then that of both.
+        # A body part may also be given instead of the bounds or the guess, and then sets both.
         named = [name for name in (body_part, initial_guess, bounds) if isinstance(name, str)]
         part = body_part_of(named[0]) if named else None
         self.body_part = part
@@ -103,7 +103,7 @@ class _Algorithm(metaclass=ABCMeta):
         self.initial_guess = _checked_guess(initial_guess, part)
         self.forced_default_bounds = bounds is None or isinstance(bounds, str)
         self.forced_default_initial_guess = not isinstance(initial_guess, Mapping)
-        # The collection keeps both, as other algorithms bring the former into a form of their own.
+        # The collection keeps both, because other algorithms convert the former to another format.
         self.osipi_bounds = self.bounds
         self.osipi_initial_guess = self.initial_guess
         self.use_bounds = dict.fromkeys(_KEYS, True)
@@ -126,13 +126,13 @@ class _Algorithm(metaclass=ABCMeta):
         Returns
         -------
         dict of str to float
-            ``f``, ``Dp`` (D*) and ``D``, rates in mm^2/s; 0 if the voxel cannot be fitted, as
-            the collection has it.
+            ``f``, ``Dp`` (D*) and ``D``, rates in mm^2/s; 0 if the voxel cannot be fitted, as in
+            the collection.
 
         Raises
         ------
         ShapeError
-            If there is more than one voxel, or signals and b-values do not fit.
+            If there is more than one voxel, or signals and b-values do not match.
         AcquisitionError
             If there are no b-values, or they are in another unit or too few.
         """
@@ -161,13 +161,13 @@ class _Algorithm(metaclass=ABCMeta):
         -------
         dict of str to ndarray, shape (...)
             ``f``, ``Dp`` (D*) and ``D``, rates in mm^2/s; 0 in voxels that cannot be fitted,
-            such as those with NaN: the collection compares maps where NaN equals nothing. Why a
-            voxel has no value is in the status of `ivimkit.fit`.
+            such as those with NaN: the collection compares maps, and NaN is never equal to NaN.
+            The status of `ivimkit.fit` says why a voxel has no value.
 
         Raises
         ------
         ShapeError
-            If signals and b-values do not fit.
+            If signals and b-values do not match.
         AcquisitionError
             If there are no b-values, or they are in another unit or too few.
         """
@@ -176,7 +176,7 @@ class _Algorithm(metaclass=ABCMeta):
     def osipi_fit(
         self, data: ArrayLike, bvalues: ArrayLike | None = None, njobs: int = -1
     ) -> dict[str, NDArray[np.float64]]:
-        """Fit all voxels: the collection's entry, without its loop over voxels.
+        """Fit all voxels: the collection's entry point, without its loop over voxels.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class _Algorithm(metaclass=ABCMeta):
         return self.ivim_fit_full_volume(data, bvalues)
 
     def cite(self) -> str:
-        """Return the papers behind the algorithm, one a line; ``id_ref`` is the first of them.
+        """Return the papers behind the algorithm, one per line; ``id_ref`` is the first of them.
 
         Returns
         -------
@@ -216,7 +216,7 @@ class _Algorithm(metaclass=ABCMeta):
                 "there are no b-values; expected them in the constructor or with the signals"
             )
         acquisition = Acquisition(b, tolerance=0.0)
-        # Through DWI first: it says what is wrong with shapes and types.
+        # Through DWI first: it reports what is wrong with shapes and types.
         dwi = DWI(signals, acquisition, average="none")
         lowest = acquisition.bvals == acquisition.bvals.min()
         level = np.asarray(dwi.signal[..., lowest].mean(axis=-1, dtype=np.float64))
@@ -234,7 +234,7 @@ class _Algorithm(metaclass=ABCMeta):
             return
         n = len(self.thresholds)
         if most == 0:
-            # The collection passes its default on to all, needed or not.
+            # The collection passes its default on to all algorithms, needed or not.
             if self.thresholds == list(THRESHOLDS):
                 return
             warnings.warn(
@@ -254,31 +254,30 @@ class _Algorithm(metaclass=ABCMeta):
 class OsipiVarPro(_Algorithm):
     """Variable projection: the global least-squares optimum inside the bounds.
 
-    The initial guess is checked and then not needed: nothing depends on where a search begins.
-    The attribute ``use_initial_guess`` says so, in the collection's way.
+    The initial guess is checked but not used: the result does not depend on where a search starts.
+    The attribute ``use_initial_guess`` says so to the collection.
 
     Parameters
     ----------
     bvalues : array_like, shape (n_b,), optional
         b-values in s/mm^2; may also come with the signals.
     thresholds : array_like, optional
-        Have no effect, which is warned of if they are not the collection's default, `THRESHOLDS`.
+        Have no effect; other values than the collection's default, `THRESHOLDS`, cause a warning.
     bounds : mapping or str, optional
-        Lower and upper bound of ``S0``, ``f``, ``Dp`` (D*, mm^2/s) and ``D`` (mm^2/s). Those left
-        out are the collection's, see `BOUNDS`, or those of the body part if one is named. S0 is in
-        units of the mean signal at the lowest b-value, by which signals are divided.
+        Lower and upper bound of ``S0``, ``f``, ``Dp`` (D*, mm^2/s) and ``D`` (mm^2/s). The
+        defaults are the collection's, see `BOUNDS`, or those of the body part if one is given. S0
+        is in units of the mean signal at the lowest b-value, by which signals are divided.
     initial_guess : mapping or str, optional
-        The same four as numbers, see `INITIAL_GUESS`; or the name of a body part, as the
-        collection knows them: brain, kidney, liver, muscle, breast_benign, breast_malignant,
-        pancreas_benign, pancreas_malignant, generic. It is then that of the bounds as well, unless
-        they are given.
+        The same four as numbers, see `INITIAL_GUESS`; or the name of one of the collection's body
+        parts: brain, kidney, liver, muscle, breast_benign, breast_malignant, pancreas_benign,
+        pancreas_malignant, generic. It then also sets the bounds, unless they are given.
     body_part : str, optional
-        Its name, with the same effect as in place of the initial guess.
+        Its name, with the same effect as when given for the initial guess.
 
     Raises
     ------
     OptionError
-        For unknown keys, values that cannot be, or rates in another unit than mm^2/s.
+        For unknown keys, impossible values, or rates in another unit than mm^2/s.
     AcquisitionError
         For b-values in another unit than s/mm^2.
 
@@ -321,7 +320,7 @@ class OsipiTRR(_Algorithm):
         the line for D; 200 and 400 by default, both inclusive.
     initial_guess : mapping or str, optional
         ``S0``, ``f``, ``Dp`` (D*, mm^2/s) and ``D`` (mm^2/s), or a body part; a D* outside its
-        bounds is moved inside.
+        bounds is moved to the bound.
 
     Raises
     ------
@@ -355,7 +354,7 @@ class OsipiTRR(_Algorithm):
 class OsipiSegmented(_Algorithm):
     """Segmented fit: D from high b-values, f from the intercept, then D*.
 
-    Nothing is searched from a start: the initial guess is checked and then not needed.
+    There is no iterative search: the initial guess is checked but not used.
 
     Parameters
     ----------
@@ -413,8 +412,8 @@ def _checked_bounds(
         used[key] = (lower, upper)
     if used["S0"][0] > _HIGHEST_S0 or used["S0"][1] < 1.0 / _HIGHEST_S0:
         raise OptionError(
-            f"bounds of S0 are {list(used['S0'])}; expected numbers around 1, as signals are "
-            f"divided by that at the lowest b-value: {list(BOUNDS['S0'])} is the default"
+            f"bounds of S0 are {list(used['S0'])}; expected numbers around 1, because signals are "
+            f"divided by the one at the lowest b-value: {list(BOUNDS['S0'])} is the default"
         )
     _bounded(used)
     return used

@@ -1,4 +1,4 @@
-"""Alt text: what a figure shows, in words, read from what was drawn."""
+"""Alt text: a description of a figure, derived from what was drawn."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def describe(figure: Figure) -> str:
     Returns
     -------
     str
-        Title; of images what they show, on which range, with the median, and which marks are
-        drawn; of curves the axes and the range of each; tables and legends in full.
+        Title; for images their content, range and median, and the marks drawn; for curves the axes
+        and the range of each; tables and legends in full.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def describe(figure: Figure) -> str:
 
 @dataclass
 class _Group:
-    """Images below each other that share a title."""
+    """A column of images that share a title."""
 
     title: str
     images: list[AxesImage] = field(default_factory=list)
@@ -87,7 +87,7 @@ class _Group:
         if len({image.get_clim() for image in self.images}) == 1:
             yield _range(self.images)
             return
-        # Rows of different maps: each has its own scale.
+        # Rows of different maps, each with its own scale.
         for row, image in zip(self.rows, self.images, strict=True):
             yield f"{row} {_range([image])}"
 
@@ -97,7 +97,7 @@ class _Group:
 
 
 def _range(images: list[AxesImage]) -> str:
-    """Say on which range images are shown, and their median."""
+    """Describe the range on which images are shown, and their median."""
     low, high = images[0].get_clim()
     label = next((_bar_label(one) for one in images if one.colorbar is not None), "")
     shown = f"shown from {low:g} to {high:g} {_unit(label)}".rstrip()
@@ -111,12 +111,12 @@ def _images(figure: Figure) -> list[AxesImage]:
 
 
 def _maps(axes: Axes) -> list[AxesImage]:
-    """Return the images with numbers: those of colours fade parts of them."""
+    """Return the images of numbers; images of colours only fade parts of them."""
     return [image for image in axes.images if np.asarray(image.get_array()).ndim == 2]
 
 
 def _is_chart(axes: Axes) -> bool:
-    """Return whether an image is no picture but a density in a plot."""
+    """Return whether an image is a density in a plot, not a picture."""
     return bool(axes.images and axes.get_xlabel() and axes.images[0].colorbar is None)
 
 
@@ -139,7 +139,7 @@ def _groups(axes: list[Axes]) -> list[_Group]:
 
 
 def _place(axes: Axes) -> tuple[float, float]:
-    """Return the lower left corner of axes, rounded so that those in line have the same."""
+    """Return the lower left corner of axes, rounded so that aligned axes agree."""
     corner = axes.get_position()
     return round(corner.x0, 4), round(corner.y0, 4)
 
@@ -151,7 +151,7 @@ def _labels_of_marks(axes: Axes) -> list[str]:
 
 
 def _sides(axes: list[Axes]) -> str:
-    """Say which side of the patient is where, if images have the letters of both sides."""
+    """Describe the sides of the patient, if images have the letters of both."""
     for one in axes:
         letters = [text.get_text() for text in one.texts if text.get_text() in _SIDES]
         if one.images and len(letters) == 2:
@@ -187,8 +187,8 @@ def _curves(axes: Axes) -> Iterator[str]:
 
 
 def _bars(axes: Axes, bars: BarContainer) -> str:
-    """Say how low and high bars are, and where."""
-    # Not from the labels, which are hidden if another plot below has the same.
+    """Describe the lowest and highest bars, and their positions."""
+    # Not from the labels, which are hidden if another plot below has the same ones.
     ticks = [float(tick) for tick in axes.get_xticks()]
     names = dict(zip(ticks, axes.xaxis.get_major_formatter().format_ticks(ticks), strict=True))
     ends = [end(bars.patches, key=lambda bar: bar.get_height()) for end in (min, max)]
@@ -200,7 +200,7 @@ def _bars(axes: Axes, bars: BarContainer) -> str:
 
 
 def _entries(axes: Axes) -> list[str]:
-    """Return the labels of what is no curve, such as histograms with their medians."""
+    """Return the labels of everything other than curves, such as histograms with their medians."""
     handles, labels = axes.get_legend_handles_labels()
     pairs = zip(handles, labels, strict=True)
     return [label for handle, label in pairs if not isinstance(handle, Line2D | BarContainer)]
@@ -230,7 +230,7 @@ def _bar_label(image: AxesImage) -> str:
 
 
 def _unit(label: str) -> str:
-    """Return what a label has in its last brackets."""
+    """Return the text in the last brackets of a label."""
     return label.rpartition("(")[2].rstrip(")") if label.endswith(")") else ""
 
 

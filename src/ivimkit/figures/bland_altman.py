@@ -1,4 +1,4 @@
-"""Bland-Altman plots: how two scans of the same subjects differ, with the limits of agreement."""
+"""Bland-Altman plots: differences between two scans per subject, with limits of agreement."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["bland_altman"]
 
 _WIDTH, _HEIGHT = 3.3, 2.3
-"""Of the axes, inches; so are the distances between them."""
+"""Size of the axes, inches; the distances between them are also in inches."""
 
 _LEFT, _TOP, _RIGHT, _DOWN = 0.8, 0.35, 0.75, 3.15
-_MOST = 24
+_MAX_PANELS = 24
 _POINT, _LINE, _LIMIT = "#0072B2", "#000000", "#B34700"
 _TITLE_SIZE, _NOTE_SIZE = 10, 7
 """Points."""
@@ -46,11 +46,11 @@ def bland_altman(
     Parameters
     ----------
     pairs : pandas.DataFrame
-        What `ivimkit.quality.pairs` returned: the points.
+        The points, from `ivimkit.quality.pairs`.
     repeatability : pandas.DataFrame
-        What `ivimkit.quality.repeatability` returned for the same values: the lines.
+        The lines, from `ivimkit.quality.repeatability` for the same values.
     regions, maps : sequence of str, optional
-        Which of them; all by default, 24 panels at most.
+        Those to draw; all by default, 24 panels at most.
     title : str
         Written on top.
 
@@ -59,7 +59,7 @@ def bland_altman(
     matplotlib.figure.Figure
         One panel per region (rows) and map (columns): points of subjects, bias (line), limits of
         agreement (dashed), each with its 95 % interval (shaded). With one subject there are no
-        limits, and the repeatability coefficient stands in their place (dotted).
+        limits; the repeatability coefficient is drawn instead (dotted).
 
     Raises
     ------
@@ -84,19 +84,19 @@ def bland_altman(
     """
     rows = _chosen(regions, repeatability, "region")
     columns = _chosen(maps, repeatability, "map")
-    if len(rows) * len(columns) > _MOST:
+    if len(rows) * len(columns) > _MAX_PANELS:
         raise OptionError(
-            f"there are {len(rows)} regions and {len(columns)} maps; expected up to {_MOST} "
-            "panels. Name some of them (--maps)",
+            f"there are {len(rows)} regions and {len(columns)} maps; expected up to {_MAX_PANELS} "
+            "panels. Choose fewer (--maps)",
             python="Pass maps= or regions=",
         )
-    known: dict[Any, Any] = repeatability.to_dict(orient="index")
+    statistics: dict[Any, Any] = repeatability.to_dict(orient="index")
     step = _LEFT + _WIDTH + _RIGHT
     page = Page(len(columns) * step + MARGIN, len(rows) * _DOWN + MARGIN, title)
     for number, (region, name) in enumerate((r, c) for r in rows for c in columns):
         row, column = divmod(number, len(columns))
         axes = page.place(column * step + _LEFT, row * _DOWN + _TOP, _WIDTH, _HEIGHT)
-        numbers = known.get((region, name))
+        numbers = statistics.get((region, name))
         if numbers is None:
             axes.set_axis_off()
             continue
@@ -165,20 +165,20 @@ def _draw(axes: Axes, points: pd.DataFrame, numbers: dict[str, Any], shown: Show
 def _lines(numbers: dict[str, Any]) -> list[tuple[float, float, float, str, str, str]]:
     """Return value, interval, colour, style and name of each line of a panel."""
     bias = float(numbers["bias"])
-    found = []
+    lines = []
     if math.isfinite(bias):
-        found.append((bias, *_interval(numbers, "bias"), _LINE, "-", "bias"))
+        lines.append((bias, *_interval(numbers, "bias"), _LINE, "-", "bias"))
     limits = [float(numbers[name]) for name in ("lower_limit", "upper_limit")]
     if all(math.isfinite(limit) for limit in limits):
         for name, value, word in zip(
             ("lower_limit", "upper_limit"), limits, ("−1.96 sd", "+1.96 sd"), strict=True
         ):
-            found.append((value, *_interval(numbers, name), _LIMIT, "--", word))
-        return found
+            lines.append((value, *_interval(numbers, name), _LIMIT, "--", word))
+        return lines
     rc = float(numbers["rc"])
     none = (math.nan, math.nan)
     return [
-        *found,
+        *lines,
         (-rc, *none, _LIMIT, ":", "−RC"),
         (rc, *none, _LIMIT, ":", "+RC"),
     ]
@@ -189,9 +189,9 @@ def _interval(numbers: dict[str, Any], name: str) -> tuple[float, float]:
 
 
 def _set_limits(axes: Axes, across: Any, up: Sequence[float]) -> None:
-    """Show all points and lines; a single point stands in the middle."""
-    known = [value for value in up if math.isfinite(value)]
-    reach = 1.08 * max((abs(value) for value in known), default=0.0)
+    """Set limits that show all points and lines; a single point is centred."""
+    finite = [value for value in up if math.isfinite(value)]
+    reach = 1.08 * max((abs(value) for value in finite), default=0.0)
     axes.set_ylim(-reach or -1.0, reach or 1.0)
     if not len(across):
         return

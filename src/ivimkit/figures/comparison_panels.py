@@ -1,4 +1,4 @@
-"""A comparison of models as a figure: the model of every voxel, and how much speaks for each."""
+"""Comparison panels: the model of every voxel, and the weight of evidence for each model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["comparison_panels"]
 
 _GAP = 0.12
-"""Between images, inches; so are the next ones."""
+"""Distance between images, inches; the next ones are also in inches."""
 
 _TITLE, _ROW_NAME = 0.27, 0.26
 _BAR_GAP, _BAR, _BAR_TEXT = 0.09, 0.11, 0.42
@@ -36,14 +36,14 @@ _LEGEND_LINE = 0.19
 _LEGEND_SIZE = 8
 """Points."""
 
-# Told apart by all readers, also in grey; further models begin again.
+# Distinguishable by all readers, even in grey; further models reuse them from the start.
 _COLOURS = ("#56B4E9", "#F0E442", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2")
 _WEIGHT_COLOURS = "cividis"
 _NAMES = {"aicc": "AICc", "bic": "BIC", "f_test": "F-test", "evidence": "evidence"}
 _WEIGHT = {
     "aicc": "Akaike weight",
     "bic": "weight by BIC",
-    "f_test": "chosen by the F-test",
+    "f_test": "selected by the F-test",
     "evidence": "posterior probability",
 }
 
@@ -55,23 +55,23 @@ def comparison_panels(
     crop: bool = True,
     title: str | None = None,
 ) -> Figure:
-    """Draw which model each voxel deserves, and the weight of every model.
+    """Draw the model selected in each voxel, and the weight of every model.
 
     Parameters
     ----------
     comparison : Comparison
-        What `ivimkit.compare` returned.
+        The result of `ivimkit.compare`.
     slices : int or sequence of int, optional
-        Slices to show, from 0; by default up to three with data.
+        Slices to show, counted from 0; by default up to three with data.
     crop : bool
         Whether to show only the part of the slices around voxels with a choice.
     title : str, optional
-        Of the page; by default the models and the criterion.
+        Title of the page; by default the models and the criterion.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One row per slice. The legend gives the number of voxels of the whole volume that chose
+        One row per slice. The legend gives the number of voxels in the whole volume that select
         each model.
 
     Raises
@@ -79,7 +79,7 @@ def comparison_panels(
     OptionError
         If there is no such slice.
     ShapeError
-        If the maps are no images.
+        If the maps are not images.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def comparison_panels(
     weights = [cut.planes(comparison.weights[name]) for name in comparison.names]
     width, height = panel_size(chosen[0], view)
     entries = _entries(comparison)
-    # Beside its text an entry has a handle and gaps.
+    # In addition to its text an entry has a handle and gaps.
     first = max(
         width, max(text_width(text, _LEGEND_SIZE) for text in entries) + 5 * _LEGEND_SIZE / 72
     )

@@ -1,4 +1,4 @@
-"""Axes of signal decays: the logarithmic axis, and small panels of a decay with its residuals."""
+"""Decay axes: the logarithmic axis, and small panels of decays with their residuals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _WIDTH, _HEIGHT, _RESIDUALS = 2.6, 1.75, 0.65
-"""Of the axes, inches; so are the distances between them."""
+"""Size of the axes, inches; the distances between them are also in inches."""
 
 _LEFT, _TITLE, _GAP, _BELOW, _RIGHT = 0.62, 0.27, 0.07, 0.48, 0.1
 _PER_ROW = 3
@@ -41,20 +41,20 @@ _LEGEND = 6
 
 @dataclass(frozen=True, eq=False)
 class Decay:
-    """A measured signal and the curve that was fitted to it.
+    """A measured signal and the curve fitted to it.
 
     Parameters
     ----------
     name : str
-        Written above.
+        The title.
     bvals : ndarray, shape (n_b,)
         b-values in s/mm^2.
     signal : ndarray, shape (n_b,)
         Measured signal, a.u.
     predict : callable or None
-        From b-values to the fitted signal, a.u.; None if there is no fit.
+        Function from b-values to the fitted signal, a.u.; None if there is no fit.
     sd : ndarray, shape (n_b,), or None
-        Drawn as bars, a.u.; none where it is NaN.
+        Error bars, a.u.; none where NaN.
     note : str
         Written into the upper right corner.
     curves : sequence of DecayCurve
@@ -94,7 +94,7 @@ def make_logarithmic(axes: Axes) -> None:
     axes : matplotlib.axes.Axes
         With the lines already drawn.
     """
-    # Autoscaling of a logarithmic axis warns if there is nothing positive to show.
+    # Autoscaling a logarithmic axis warns if there are no positive values.
     if not any(bool((np.asarray(line.get_ydata()) > 0).any()) for line in axes.lines):
         axes.set_ylim(0.1, 1.0)
     axes.set_yscale("log")
@@ -104,14 +104,14 @@ def make_logarithmic(axes: Axes) -> None:
 
 
 def decay_panels(decays: Sequence[Decay], title: str = "") -> Figure:
-    """Draw decays beside each other on logarithmic axes, each above its residuals.
+    """Draw decays side by side on logarithmic axes, each above its residuals.
 
     Parameters
     ----------
     decays : sequence of Decay
-        What to draw, at least one.
+        The decays, at least one.
     title : str
-        Of the page.
+        Title of the page.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def _draw_signal(axes: Axes, decay: Decay) -> None:
     else:
         axes.plot(decay.bvals, decay.signal, "ko", markersize=3.5, label="measured")
     if decay.sd is not None and np.isfinite(decay.sd).any():
-        # A bar that reaches 0 has no end on a logarithmic axis.
+        # A bar that reaches 0 has no lower end on a logarithmic axis.
         down = np.minimum(decay.sd, 0.999 * np.maximum(decay.signal, 0.0))
         axes.errorbar(
             decay.bvals,
@@ -231,7 +231,7 @@ def _draw_signal(axes: Axes, decay: Decay) -> None:
         dense = np.linspace(0.0, decay.bvals.max(), 300)
         axes.plot(dense, decay.curve(dense), color=_FIT, linewidth=1.4, label="fit")
     make_logarithmic(axes)
-    # A decay bends upwards: the upper right is free, unless it is no decay.
+    # A decay is convex: the upper right is free, unless it is not a decay.
     axes.text(
         0.96,
         0.95,

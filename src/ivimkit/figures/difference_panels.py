@@ -1,4 +1,4 @@
-"""Two results beside each other: their maps, the differences, and how they agree."""
+"""Difference panels: the maps of two results, their differences and agreement."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ivimkit.rounding import thousands
 __all__ = ["agreement_panels", "difference_panels"]
 
 _GAP = 0.12
-"""Between images, inches; so are the next ones."""
+"""Distance between images, inches; the next ones are also in inches."""
 
 _TITLE, _ROW_NAME = 0.27, 0.26
 _BAR_GAP, _BAR, _BAR_TEXT = 0.09, 0.11, 0.62
@@ -37,9 +37,9 @@ _DENSITY = "Blues"
 _MEAN, _LIMITS = "black", "#D55E00"
 
 _BINS = 90
-"""Across, and one more upright: no difference is the middle of a bin."""
+"""Bins across, and one more vertically, so that a difference of 0 is the centre of a bin."""
 
-_MOST_ROWS = 5
+_MAX_ROWS = 5
 
 
 def difference_panels(
@@ -52,22 +52,22 @@ def difference_panels(
     title: str | None = None,
     unreliable: str = "fade",
 ) -> Figure:
-    """Draw the maps of two results and their differences beside each other.
+    """Draw the maps of two results and their differences side by side.
 
     Parameters
     ----------
     difference : Difference
-        What `ivimkit.quality.difference` returned.
+        The result of `ivimkit.quality.difference`.
     maps : sequence of str, optional
-        Which of its maps; by default the first five.
+        The maps to draw; by default the first five.
     slice : int, optional
-        The slice to show, from 0; by default the middle one with data.
+        The slice to show, counted from 0; by default the middle one with data.
     limits : mapping of str to tuple of float, optional
-        Range shown of each map, in the stored unit.
+        Display range of each map, in the stored unit.
     crop : bool
         Whether to show only the part of the slice around voxels with a value.
     title : str, optional
-        Of the page; by default which is subtracted from which, and the slice.
+        Title of the page; by default the difference formed, and the slice.
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, see
         `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
@@ -76,15 +76,15 @@ def difference_panels(
     Returns
     -------
     matplotlib.figure.Figure
-        One row per map: first and second on one scale, then second minus first on a scale that
-        is centred at 0 and holds 98 % of the voxels of the volume.
+        One row per map: first and second on one scale, then second minus first on a scale that is
+        centred at 0 and covers 98 % of the voxels of the volume.
 
     Raises
     ------
     OptionError
         If there is no such map or slice.
     ShapeError
-        If the maps are no images.
+        If the maps are not images.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def difference_panels(
     >>> [axes.get_title() for axes in figure.axes if axes.get_title()]
     ['varpro', 'segmented', 'segmented − varpro']
     """
-    names = _chosen(difference, maps)[: None if maps is not None else _MOST_ROWS]
+    names = _chosen(difference, maps)[: None if maps is not None else _MAX_ROWS]
     check_choice(unreliable)
     first, second = _called(difference)
     inside = difference.first.mask | difference.second.mask
@@ -143,22 +143,22 @@ def difference_panels(
 def agreement_panels(
     difference: Difference, *, maps: Sequence[str] | None = None, title: str | None = None
 ) -> Figure:
-    """Draw how two results agree: the difference of each voxel over its mean (Bland-Altman).
+    """Draw the agreement of two results: the difference of each voxel against its mean.
 
     Parameters
     ----------
     difference : Difference
-        What `ivimkit.quality.difference` returned.
+        The result of `ivimkit.quality.difference`.
     maps : sequence of str, optional
-        Which of its maps; by default all.
+        The maps to draw; by default all.
     title : str, optional
-        Of the page; none by default.
+        Title of the page; none by default.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Per map the number of voxels in shades of blue, on a logarithmic scale; the mean
-        difference as a line, the 95 % limits of agreement dashed.
+        Bland-Altman plots: per map the number of voxels in shades of blue, on a logarithmic scale;
+        the mean difference as a line, the 95 % limits of agreement dashed.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def agreement_panels(
 
 
 def _called(difference: Difference) -> tuple[str, str]:
-    """Return the names of the two results as figures write them."""
+    """Return the names of the two results for display."""
     first, second = (plain(name, empty="(no name)") for name in difference.names)
     return first, second
 
@@ -217,7 +217,7 @@ def _shown(
 
 
 def _centred(stored: NDArray[Any], shown: Shown) -> Shown:
-    """Return how a difference is shown: zero in the middle, colours for both signs."""
+    """Return the style of a difference: zero in the middle, colours for both signs."""
     known = np.abs(stored[np.isfinite(stored)])
     largest = float(np.percentile(known, 98)) * shown.factor if known.size else 0.0
     largest = largest if largest > 0 else 1.0
@@ -251,7 +251,7 @@ def _draw_agreement(axes: Axes, difference: Difference, name: str) -> None:
         aspect="auto",
         interpolation="nearest",
         cmap=colormaps[_DENSITY].with_extremes(bad="white"),
-        # The lightest blues are hardly seen on white.
+        # The lightest blues are hardly visible on white.
         norm=LogNorm(0.2, max(2.0, float(counts.max()))),
     )
     labels = {

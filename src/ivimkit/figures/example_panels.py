@@ -1,4 +1,4 @@
-"""Curves of a few voxels, small and beside each other."""
+"""Example panels: small curves of a few voxels side by side."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def example_panels(
     voxels : mapping of str to tuple of int
         Index of each voxel, by name, e.g. from `ivimkit.quality.example_voxels`.
     dwi : DWI, optional
-        The scan; by default that which the result has at hand.
+        The scan; by default that of the result.
     title : str, optional
-        Of the page; none by default.
+        Title of the page; none by default.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def example_panels(
     Raises
     ------
     OptionError
-        If there is no scan, no voxel is asked for, or there is no such voxel.
+        If there is no scan, no voxel is given, or there is no such voxel.
     ShapeError
         If the scan does not belong to the result.
 

@@ -1,4 +1,4 @@
-"""Page: a figure whose parts have their places in inches, so that no layout is solved."""
+"""Page: a figure with positions in inches, so that no layout has to be solved."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from ivimkit.figures.plain_text import LONGEST_TITLE, PlainFigure, plain
 __all__ = ["MARGIN", "Page", "broken_lines", "fitted_size", "text_width"]
 
 MARGIN = 0.12
-"""Empty edge of a page, inches."""
+"""Margin of a page, inches."""
 
 _DPI = 120
 _TITLE_SIZE = 12
 _TITLE_LINE = 0.21
 _FOOT_SIZE, _FOOT_LINE, _FOOT_GAP = 8, 0.15, 0.06
 _SMALLEST = 5.0
-"""Smallest size of text, points."""
+"""Minimum text size, points."""
 
 _HINTING = 1.04
-"""How much wider text is at most on pixels than its outline."""
+"""Maximum ratio of the width of text in pixels to that of its outline."""
 
 
 class Page:
-    """A figure without a layout engine: to solve for a layout takes longer than to draw it.
+    """A figure without a layout engine: solving for a layout takes longer than drawing.
 
     Parameters
     ----------
     width, height : float
-        Size in inches; the title adds its lines to the height.
+        Size in inches; the lines of the title are added to the height.
     title : str, optional
-        Written on top, on several lines if the page is narrow.
+        Text at the top, on several lines if the page is narrow.
     foot : str, optional
-        Written below everything, small; its lines add to the height, too.
+        Small text at the bottom; its lines are also added to the height.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Page:
             )
 
     def place(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Add axes at a place.
+        """Add axes at a position.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class Page:
         return self.figure.add_axes((x, y, width / self._width, height / self._height))
 
     def up(self, top: float) -> float:
-        """Turn a distance from the title in inches into a fraction of the page, from below."""
+        """Convert a distance from the title in inches to a fraction of the page, from below."""
         return 1 - (self._head + top) / self._height
 
 
@@ -105,14 +105,14 @@ def text_width(text: str, size: float) -> float:
 
 
 def fitted_size(text: str, size: float, width: float) -> float:
-    """Return the size in points at which a line is not wider than it may be.
+    """Return the size in points at which a line fits a width.
 
     Parameters
     ----------
     text : str
         One line.
     size : float
-        Largest size, points.
+        Maximum size, points.
     width : float
         Inches.
     """
@@ -123,7 +123,7 @@ def fitted_size(text: str, size: float, width: float) -> float:
 def broken_lines(text: str, size: float, width: float) -> list[str]:
     """Break a text into lines that fit a width.
 
-    Matplotlib's own ``wrap=True`` takes dollars for TeX.
+    Matplotlib's ``wrap=True`` interprets dollar signs as TeX.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def broken_lines(text: str, size: float, width: float) -> list[str]:
     Returns
     -------
     list of str
-        None for no text.
+        Empty for an empty text.
     """
     wide = text_width(text, size)
     if wide <= width:

@@ -23,7 +23,7 @@ __all__ = ["histograms"]
 _BINS = 60
 
 _WIDTH, _HEIGHT = 4.0, 2.6
-"""Of the axes, inches; so are the distances between them."""
+"""Size of the axes, inches; the distances between them are also in inches."""
 
 _LEFT, _TOP, _DOWN = 0.75, 0.3, 3.45
 _HANDLE = 0.45
@@ -59,22 +59,22 @@ def histograms(
     result : FitResult
         The fit.
     labels : array_like of int, shape of the maps, optional
-        Regions to draw apart; 0 is none. All voxels by default.
+        Regions to draw separately; 0 is none. All voxels by default.
     label_names : mapping of int to str, optional
         Names of the regions; the numbers by default.
     maps : sequence of str, optional
         Which maps; by default ADC, D, f and D*, or those of the fitted model.
     limits : mapping of str to tuple of float, optional
-        Range of each map, in the stored unit.
+        Display range of each map, in the stored unit.
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, see
-        `ivimkit.FitResult.reliable`: draw them apart in grey and without a median, leave them out
-        and say how many they are, or take them like all others.
+        `ivimkit.FitResult.reliable`: draw them separately in grey and without a median, leave them
+        out and state their number, or treat them like all others.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One histogram per map. Values beyond the range are counted in words.
+        One histogram per map. The number of values beyond the range is written in the plot.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def histograms(
         drawn[name] = shown, values, _finite(shown, stored[doubtful & anywhere])
     entries = [_entry(*one) for _, found, _ in drawn.values() for one in found.items()]
     entries += [_apart(doubtful.size) for *_, doubtful in drawn.values() if doubtful.size]
-    # Beside the axes: with many regions there is no free corner inside.
+    # Next to the axes: with many regions there is no free corner inside.
     legend = max((text_width(entry, _LEGEND_SIZE) for entry in entries), default=0.0) + _HANDLE
     right = _LEFT + _WIDTH + legend
     page = Page(n_columns * right + MARGIN, n_rows * _DOWN)
@@ -158,7 +158,7 @@ def _finite(shown: Shown, stored: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _entry(region: str, numbers: NDArray[np.float64]) -> str:
-    """Return what the legend says of a region."""
+    """Return the legend entry of a region."""
     return (
         f"{region}: {rounded(float(np.median(numbers)))} (n = {thousands(numbers.size)})"
         if numbers.size
@@ -167,7 +167,7 @@ def _entry(region: str, numbers: NDArray[np.float64]) -> str:
 
 
 def _apart(n: int) -> str:
-    """Return what the legend says of the voxels that are not reliable."""
+    """Return the legend entry of the voxels that are not reliable."""
     return f"not reliable (n = {thousands(n)})"
 
 
@@ -183,7 +183,7 @@ def _draw(
             continue
         counts, edges = np.histogram(numbers, _BINS, shown.limits)
         beyond += numbers.size - int(counts.sum())
-        # Counted before: matplotlib takes longer to.
+        # Counted here: matplotlib takes longer.
         axes.hist(
             edges[:-1],
             edges.tolist(),
@@ -194,10 +194,10 @@ def _draw(
         )
         axes.axvline(float(np.median(numbers)), color=colour, linewidth=0.9, linestyle=":")
     if doubtful.size:
-        # Most of them lie at one end: their bar must not flatten everything else.
+        # Most of them are at one end: their bar must not flatten everything else.
         top = axes.get_ylim()[1] if total else None
         counts, edges = np.histogram(doubtful, _BINS, shown.limits)
-        # Filled and behind: it is no distribution of the tissue.
+        # Filled and behind: this is not a distribution of the tissue.
         axes.stairs(
             100 / doubtful.size * counts,
             edges,

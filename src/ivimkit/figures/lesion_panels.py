@@ -1,4 +1,4 @@
-"""A lesion on the high b image and on the maps, marked at the same place on each."""
+"""Lesion panels: a lesion on the high-b image and the maps, marked at the same position."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from ivimkit.scan.dwi import DWI
 __all__ = ["MARKS", "lesion_panels"]
 
 MARKS = ("arrowheads", "contour", "both", "none")
-"""How a lesion can be marked."""
+"""Ways to mark a lesion."""
 
 _WIDTH = 2.9
-"""Of an image, inches."""
+"""Width of an image, inches."""
 
 _SURROUNDINGS = 2.5
-"""Diameters of the lesion that are shown on each side of it, where there is tissue."""
+"""Margin around the lesion in units of its diameter, where there is tissue."""
 
 _MARGIN, _LEAST_MARGIN = 0.6, 0.25
-"""Of that range beyond the medians of lesion and tissue, by their distance and by the larger."""
+"""Margins of that range beyond the medians, relative to their distance and to the larger."""
 
 _LESION, _REFERENCE = "white", "#F0E442"
 
@@ -63,25 +63,25 @@ def lesion_panels(
     lesion : array_like, shape of the maps
         Mask of the lesion, > 0 inside.
     dwi : DWI, optional
-        The scan, for the image; by default that which the result has at hand. Without any, there
-        are maps only.
+        The scan, for the image; by default that of the result. Without a scan, only the maps are
+        drawn.
     reference : array_like, shape of the maps, optional
         Mask of the tissue to compare it with, drawn as a dashed contour.
     maps : sequence of str, optional
         Which maps; by default ADC, D and f: those of the model that are not about blood alone.
     b : float
-        The image with the nearest b-value is shown, s/mm^2.
+        b-value of the image, s/mm^2; the nearest one is used.
     slice : int, optional
-        The slice to show, from 0; by default that with most of the lesion.
+        The slice to show, counted from 0; by default the one with most of the lesion.
     marks : {"arrowheads", "contour", "both", "none"}
-        How the lesion is marked, at the same place on every panel.
+        How to mark the lesion, at the same position in every panel.
     crop : bool
         Whether to show only the lesion with its surroundings.
     limits : mapping of str to tuple of float, optional
-        Range shown of each map, in the stored unit; by default ADC and D share that of the
-        lesion and the tissue next to it.
+        Display range of each map, in the stored unit; by default ADC and D share one derived from
+        the lesion and the tissue next to it.
     title : str, optional
-        Of the page; by default the number of the slice.
+        Title of the page; by default the number of the slice.
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, see
         `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
@@ -95,7 +95,7 @@ def lesion_panels(
     Raises
     ------
     OptionError
-        If there is no such map, mark or slice, or the slice has nothing of the lesion.
+        If there is no such map, mark or slice, or the slice does not intersect the lesion.
     ShapeError
         If a mask or the scan does not belong to the result, or the lesion is empty.
 
@@ -156,12 +156,12 @@ def _cut(inside: NDArray[np.bool_], result: FitResult, slice_: int | None, *, cr
     """Choose the slice with most of the lesion, and what to show around it."""
     volume = inside.reshape(*inside.shape[:2], -1) if inside.ndim in (2, 3) else inside
     areas = volume.sum(axis=(0, 1)) if inside.ndim in (2, 3) else np.zeros(1)
-    wanted = int(np.argmax(areas)) if slice_ is None else slice_
-    cut = choose_cut(result.mask, wanted, most=1, crop=crop)
+    index = int(np.argmax(areas)) if slice_ is None else slice_
+    cut = choose_cut(result.mask, index, most=1, crop=crop)
     if not areas[cut.slices[0]]:
         reach = ", ".join(map(str, np.flatnonzero(areas)))
         raise OptionError(
-            f"slice {cut.slices[0]} has nothing of the lesion; expected one of {reach}"
+            f"slice {cut.slices[0]} does not intersect the lesion; expected one of {reach}"
         )
     if not crop:
         return cut
@@ -177,7 +177,7 @@ def _cut(inside: NDArray[np.bool_], result: FitResult, slice_: int | None, *, cr
 
 
 def _closer(whole: slice, edge: NDArray[np.intp], margin: float, n: int) -> slice:
-    """Return the range of an axis around the lesion, not beyond the tissue but with the lesion."""
+    """Return the range of an axis around the lesion, limited to tissue and lesion."""
     start, stop, _ = whole.indices(n)
     first, last = int(edge[0]), int(edge[-1])
     return slice(
@@ -214,7 +214,7 @@ def _image(scan: DWI, result: FitResult, cut: Cut, b: float) -> Column:
 def _window(
     result: FitResult, inside: NDArray[np.bool_], cut: Cut
 ) -> dict[str, tuple[float, float]]:
-    """Return one range for ADC and D in which a lesion stands out of what is next to it."""
+    """Return one range for ADC and D in which a lesion stands out from its surroundings."""
     (plane,) = Cut(cut.slices, (slice(None), slice(None))).planes(inside)
     edges = [np.flatnonzero(plane.any(axis=other)) for other in (1, 0)]
     near = [slice(max(0, edge[0] - edge.size), edge[-1] + 1 + edge.size) for edge in edges]
@@ -225,7 +225,7 @@ def _window(
     for name in names:
         values = close.planes(np.asarray(result.maps[name]))[0]
         parts = [part[np.isfinite(part)] for part in (values[lesion], values[~lesion])]
-        # Medians: vessels beside a lesion would widen the range until nothing is seen.
+        # Medians: vessels next to a lesion would widen the range until nothing is visible.
         middles += [float(np.median(part)) for part in parts if part.size]
     if not middles:
         return {}

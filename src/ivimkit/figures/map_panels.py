@@ -1,4 +1,4 @@
-"""Pages of maps: the maps of one fit beside its images, and of several fits below each other."""
+"""Map panels: the maps of one fit with its images, or of several fits for comparison."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ivimkit.scan.geometry import Geometry
 __all__ = ["compare_methods", "map_panels"]
 
 MapSource = FitResult | Mapping[str, NDArray[Any]]
-"""Where maps come from: a fit, or maps by name (such as a phantom's truth)."""
+"""Source of maps: a fit, or maps by name (such as the ground truth of a phantom)."""
 
 
 def map_panels(
@@ -40,32 +40,32 @@ def map_panels(
     title: str | None = None,
     unreliable: str = "fade",
 ) -> Figure:
-    """Draw the maps of a fit beside the images they were made from.
+    """Draw the maps of a fit next to the images they were computed from.
 
     Parameters
     ----------
     result : FitResult or mapping of str to ndarray
         The fit, or maps by name, shape (x, y, z) or (x, y).
     dwi : DWI, optional
-        The scan, for its image at the lowest b-value, beside S0 as predicted and on the same
-        scale, and at a high one.
+        The scan, for its image at the lowest b-value, next to the predicted S0 on the same scale,
+        and at a high one.
     slices : int or sequence of int, optional
-        Slices to show, from 0; by default up to three with data.
+        Slices to show, counted from 0; by default up to three with data.
     maps : sequence of str, optional
         Which maps; by default ADC, D, f, D* and f D*, or those of the fitted model.
     limits : mapping of str to tuple of float, optional
-        Range shown of each map, in the stored unit, e.g. ``organs.get("liver").display``; by
+        Display range of each map, in the stored unit, e.g. ``organs.get("liver").display``; by
         default that of the model's parameters.
     high_b : float
-        The image with the nearest b-value is shown, s/mm^2.
+        b-value of the second image, s/mm^2; the nearest one is used.
     crop : bool
         Whether to show only the part of the slices around voxels with a value.
     title : str, optional
-        Of the page; by default model and method.
+        Title of the page; by default model and method.
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, see
         `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
-        others. A line below the maps says what it means and how many they are.
+        others. A line below the maps explains it and gives their number.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def map_panels(
     OptionError
         If there is no such map or slice.
     ShapeError
-        If maps and scan have different shapes, or are no images.
+        If maps and scan have different shapes, or are not images.
 
     Examples
     --------
@@ -124,23 +124,23 @@ def compare_methods(
     title: str | None = None,
     unreliable: str = "fade",
 ) -> Figure:
-    """Draw the maps of several fits of one scan below each other, on the same scales.
+    """Draw the maps of several fits of one scan in rows, on the same scales.
 
     Parameters
     ----------
     results : mapping of str to FitResult or to mapping of str to ndarray
-        Two or more fits, or maps by name (such as the truth), by the name to write beside them.
+        Two or more fits, or maps by name (such as the truth), by display name.
     slice : int, optional
-        The slice to show, from 0; by default the middle one with data.
+        The slice to show, counted from 0; by default the middle one with data.
     maps : sequence of str, optional
         Which maps; by default S0, f, D* and D, or those of the fitted models. A map that a fit
         does not have stays empty.
     limits : mapping of str to tuple of float, optional
-        Range shown of each map, in the stored unit.
+        Display range of each map, in the stored unit.
     crop : bool
         Whether to show only the part of the slice around voxels with a value.
     title : str, optional
-        Of the page.
+        Title of the page.
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, see `map_panels`.
 
@@ -154,7 +154,7 @@ def compare_methods(
     OptionError
         If there is nothing to compare, or no such map or slice.
     ShapeError
-        If the maps have different shapes, or are no images.
+        If the maps have different shapes, or are not images.
 
     Examples
     --------
@@ -246,13 +246,13 @@ def _heading(result: MapSource) -> str:
 def _chosen_maps(
     there: Iterable[str], asked: Sequence[str] | None, usual: Sequence[str]
 ) -> list[str]:
-    """Return the maps asked for, or those of the usual ones that there are."""
-    known = list(dict.fromkeys(there))
-    names = [name for name in usual if name in known] if asked is None else list(asked)
-    missing = [name for name in names if name not in known]
+    """Return the maps requested, or those of the usual ones that exist."""
+    available = list(dict.fromkeys(there))
+    names = [name for name in usual if name in available] if asked is None else list(asked)
+    missing = [name for name in names if name not in available]
     if missing or not names:
         wanted = repr(missing[0]) if missing else "to draw"
-        raise OptionError(f"there is no map {wanted}; expected some of {', '.join(known)}")
+        raise OptionError(f"there is no map {wanted}; expected some of {', '.join(available)}")
     return names
 
 
@@ -301,8 +301,8 @@ def _images(
     bright = how_to_show("S0", parameters, [np.where(dwi.mask, measured, np.nan)])
     dark = how_to_show("S0", parameters, [np.where(dwi.mask, weighted, np.nan)])
     name = "S0 measured" if low == 0 else "measured"
-    found = [Column(f"{name} (b = {low:g})", cut.planes(measured), bright)]
+    columns = [Column(f"{name} (b = {low:g})", cut.planes(measured), bright)]
     if "S0" in stored:
-        found.append(Column("S0 predicted", cut.planes(stored["S0"]), bright))
+        columns.append(Column("S0 predicted", cut.planes(stored["S0"]), bright))
     signal = replace(dark, symbol="signal")
-    return [*found, Column(f"b = {high:g} s/mm²", cut.planes(weighted), signal)]
+    return [*columns, Column(f"b = {high:g} s/mm²", cut.planes(weighted), signal)]

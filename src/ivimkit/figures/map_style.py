@@ -1,4 +1,4 @@
-"""Shown: how a figure shows one map - label, unit, range and colours."""
+"""Shown: the style of a map in a figure - label, unit, range and colours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ivimkit.rounding import rounded, shown_factor, shown_unit
 __all__ = ["BACKGROUND", "Shown", "how_to_show", "title_of"]
 
 BACKGROUND = "black"
-"""Colour of voxels without a value; of the colour maps only that of signals contains it."""
+"""Colour of voxels without a value; only the colour map of signals contains it."""
 
 _COLOURS = {
     "signal": "gray",
@@ -33,18 +33,18 @@ _ABOUT = {"_sd": "sd of", "_bits": "information on"}
 
 @dataclass(frozen=True)
 class Shown:
-    """How to show a map.
+    """The style of a map.
 
     Parameters
     ----------
     symbol : str
         Short label, e.g. ``"D*"``.
     unit : str
-        Unit of the shown numbers, e.g. ``"10⁻³ mm²/s"``; empty if they have none.
+        Unit of the shown values, e.g. ``"10⁻³ mm²/s"``; empty if dimensionless.
     factor : float
-        Shown number divided by stored value.
+        Ratio of shown to stored value.
     limits : tuple of float
-        Range shown, in the shown unit.
+        Display range, in the shown unit.
     colours : str
         Name of a perceptually uniform colour map.
     """
@@ -66,12 +66,12 @@ class Shown:
         return colormaps[self.colours].with_extremes(bad=BACKGROUND)
 
     def values(self, stored: NDArray[Any]) -> NDArray[np.float64]:
-        """Convert stored values to shown numbers; infinite ones become NaN."""
+        """Convert stored to shown values; infinite ones become NaN."""
         numbers = np.asarray(stored, dtype=np.float64) * self.factor
         return np.where(np.isfinite(numbers), numbers, np.nan)
 
     def extend(self, numbers: Sequence[NDArray[Any]]) -> str:
-        """Say at which ends of the colour bar some of the shown numbers lie beyond it."""
+        """Return at which ends of the colour bar some of the values exceed it."""
         low, high = self.limits
         below = any(bool((array < low).any()) for array in numbers)
         above = any(bool((array > high).any()) for array in numbers)
@@ -90,7 +90,7 @@ def how_to_show(
     stored: Sequence[NDArray[Any]],
     limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> Shown:
-    """Decide how a map is shown, from its parameter.
+    """Choose the style of a map, from its parameter.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def how_to_show(
     parameters : sequence of Parameter
         Those of the fitted model.
     stored : sequence of ndarray
-        The maps that share the range, for parameters that leave it to the data.
+        The maps that share the range, for parameters whose range depends on the data.
     limits : mapping of str to tuple of float, optional
         Ranges by name, in the stored unit, that take precedence.
 
@@ -121,7 +121,7 @@ def how_to_show(
 
 
 def title_of(name: str, parameters: Sequence[Parameter]) -> str:
-    """Return what is written above a map, e.g. ``"D*"`` or ``"sd of D*"``.
+    """Return the title of a map, e.g. ``"D*"`` or ``"sd of D*"``.
 
     Parameters
     ----------

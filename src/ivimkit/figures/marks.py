@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 __all__ = ["Arrowhead", "draw_arrowheads", "draw_contour", "place_arrowheads"]
 
 _LENGTH = 13.0
-"""Of an arrowhead, points; so is the next one."""
+"""Size of an arrowhead, points; the next one is also in points."""
 
 _CLEARANCE = 2.0
 _POINTS = 72.0
-"""Per inch."""
+"""Points per inch."""
 
 _TURNS = 24
-"""Ways to turn the arrowheads around the lesion that are tried."""
+"""Number of rotations of the arrowheads around the lesion to try."""
 
-# The tip is the origin; an arrowhead of radiology has no shaft and a notch.
+# The tip is the origin; a radiological arrowhead has a notch and no shaft.
 _SHAPE = Path([(0.0, 0.0), (1.0, 0.4), (0.78, 0.0), (1.0, -0.4), (0.0, 0.0)])
 
 
 @dataclass(frozen=True)
 class Arrowhead:
-    """Where an arrowhead is.
+    """Position and direction of an arrowhead.
 
     Parameters
     ----------
@@ -49,18 +49,18 @@ class Arrowhead:
 def place_arrowheads(
     inside: NDArray[np.bool_], *, aspect: float, inches: float, number: int = 3
 ) -> list[Arrowhead]:
-    """Choose where arrowheads point at a lesion: evenly around it, where there is room.
+    """Choose arrowheads that point at a lesion: evenly around it, where there is room.
 
     Parameters
     ----------
     inside : ndarray of bool, shape (rows, columns)
-        The lesion in the image, rows from bottom to top. Of several parts the largest counts.
+        The lesion in the image, rows from bottom to top. Of several parts the largest is used.
     aspect : float
-        Height by width of a voxel.
+        Height divided by width of a voxel.
     inches : float
         Width of the image on the page.
     number : int
-        How many.
+        Number of arrowheads.
 
     Returns
     -------
@@ -88,11 +88,11 @@ def draw_arrowheads(axes: Axes, heads: list[Arrowhead], label: str) -> None:
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        With an image.
+        The axes, with an image.
     heads : list of Arrowhead
-        Where.
+        The arrowheads.
     label : str
-        What they point at.
+        Name of the target.
     """
     for number, head in enumerate(heads):
         axes.plot(
@@ -116,17 +116,17 @@ def draw_contour(
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        With an image.
+        The axes, with an image.
     inside : ndarray of bool, shape (rows, columns)
         The region, rows from bottom to top.
     label : str
-        What it is.
+        Its label.
     colour, linestyle : str
-        Of the line.
+        Style of the line.
     """
     if not inside.any():
         return
-    # With an edge of nothing around, so that a region at the edge of the image is closed.
+    # Padded by an empty border, so that a region at the edge of the image is closed.
     padded = np.pad(inside, 1).astype(np.float64)
     rows, columns = (np.arange(-1, n + 1) for n in inside.shape)
     drawn = axes.contour(

@@ -30,20 +30,20 @@ from ivimkit.scan.dwi import DWI
 
 __all__ = ["image_mosaic", "mosaic", "mosaic_names"]
 
-_MOST = 30
+_MAX_TILES = 30
 
-_WIDTH, _HIGHEST = 9.2, 7.0
-"""Of the mosaic, inches; so are the next ones."""
+_WIDTH, _MAX_HEIGHT = 9.2, 7.0
+"""Size of the mosaic, inches; the next ones are also in inches."""
 
 _WIDEST_SLICE = 3.6
 _TOP = 0.08
 _BAR_GAP, _BAR, _BAR_TEXT, _BAR_WIDTH = 0.09, 0.12, 0.42, 3.5
 
 _LEVELS = 200
-"""Colours of a map, so that with the greys of letters all fit into the palette of a PNG file."""
+"""Colours of a map: with the greys of letters they fit into the palette of a PNG file."""
 
 _GAP = 2
-"""Voxels between slices."""
+"""Distance between slices, voxels."""
 
 
 def mosaic(
@@ -51,7 +51,7 @@ def mosaic(
     name: str,
     *,
     limits: Mapping[str, tuple[float, float]] | None = None,
-    most: int = _MOST,
+    most: int = _MAX_TILES,
     crop: bool = True,
     title: str | None = None,
     unreliable: str = "fade",
@@ -65,13 +65,13 @@ def mosaic(
     name : str
         Name of the map.
     limits : mapping of str to tuple of float, optional
-        Range shown of each map, in the stored unit, e.g. ``organs.get("liver").display``.
+        Display range of each map, in the stored unit, e.g. ``organs.get("liver").display``.
     most : int
-        Slices to show at most; of more, evenly spread ones.
+        Maximum number of slices; if there are more, evenly spaced ones.
     crop : bool
         Whether to leave out the surroundings of the voxels with a value.
     title : str, optional
-        Above the slices; by default the name of the map and which slices there are.
+        Title; by default the name of the map and the slices.
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, see
         `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
@@ -86,7 +86,7 @@ def mosaic(
     OptionError
         If there is no such map.
     ShapeError
-        If the map is no image.
+        If the map is not an image.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def image_mosaic(
     b: float,
     *,
     within: ArrayLike | None = None,
-    most: int = _MOST,
+    most: int = _MAX_TILES,
     crop: bool = True,
     title: str | None = None,
 ) -> Figure:
@@ -131,10 +131,10 @@ def image_mosaic(
     dwi : DWI
         The scan.
     b : float
-        The shell with the nearest b-value is shown, averaged, s/mm^2.
+        b-value, s/mm^2; the nearest shell is used, averaged.
     within : array_like, shape of the voxels, optional
-        Voxels that matter, > 0: they set the range of grey and what is cropped; by default the
-        mask of the scan.
+        Relevant voxels, > 0: they determine the grey scale and the crop; by default the mask of
+        the scan.
     most, crop, title
         See `mosaic`.
 
@@ -145,7 +145,7 @@ def image_mosaic(
     Raises
     ------
     ShapeError
-        If the scan is no volume, or `within` has another shape.
+        If the scan is not a volume, or `within` has another shape.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def image_mosaic(
 
 
 def mosaic_names(result: FitResult) -> tuple[str, ...]:
-    """Return the maps of a result that are worth a mosaic.
+    """Return the maps of a result to show as mosaics.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def _draw(
     doubtful = None if faded is None else [view.image(plane) for plane in cut.planes(faded)]
     corners = []
     for number, image in enumerate(images):
-        # From the upper left; the sheet begins at the bottom.
+        # From the upper left; the sheet starts at the bottom.
         x = number % n_columns * (columns + _GAP)
         y = (n_rows - 1 - number // n_columns) * (rows + _GAP)
         sheet[y : y + rows, x : x + columns] = shown.values(image)
@@ -239,8 +239,8 @@ def _draw(
         corners.append((x, y))
     width = min(_WIDTH, n_columns * _WIDEST_SLICE)
     height = width * view.aspect * sheet.shape[0] / sheet.shape[1]
-    if height > _HIGHEST:
-        width, height = width * _HIGHEST / height, _HIGHEST
+    if height > _MAX_HEIGHT:
+        width, height = width * _MAX_HEIGHT / height, _MAX_HEIGHT
     of = f", {_slices(cut.slices, array.shape)}" if numbered and array.ndim == 3 else ""
     page_width = max(width, _BAR_WIDTH) + 2 * MARGIN
     page = Page(page_width, _TOP + height + _BAR_GAP + _BAR + _BAR_TEXT, f"{title}{of}", foot)
@@ -250,8 +250,8 @@ def _draw(
     drawn = axes.imshow(
         sheet,
         origin="lower",
-        # Images of the scan are smoothed to their places. Maps are not: that would invent
-        # values at the edge of the mask.
+        # Images of the scan are interpolated. Maps are not: that would invent values at the edge
+        # of the mask.
         interpolation="antialiased" if smooth else "nearest",
         interpolation_stage="data",
         cmap=shown.colormap if smooth else shown.colormap.resampled(_LEVELS),
@@ -277,11 +277,11 @@ def _draw(
 
 
 def _columns(n: int, ratio: float) -> int:
-    """Return the number of columns with which slices of that shape become largest."""
+    """Return the number of columns that makes slices of that shape largest."""
 
     def width(columns: int) -> float:
         rows = math.ceil(n / columns)
-        return min(_WIDTH / columns, _HIGHEST / (rows * ratio))
+        return min(_WIDTH / columns, _MAX_HEIGHT / (rows * ratio))
 
     return max(range(1, n + 1), key=width)
 
@@ -296,7 +296,7 @@ def _slices(slices: Sequence[int], shape: tuple[int, ...]) -> str:
 
 
 def _write(axes: Axes, x: float, y: float, text: str, place: tuple[str, str]) -> None:
-    """Write white letters that can be read on any colour."""
+    """Write white letters that are readable on any colour."""
     axes.text(
         x,
         y,

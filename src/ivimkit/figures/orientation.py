@@ -1,4 +1,4 @@
-"""View: turn a slice of an array the way a radiologist looks at it."""
+"""View: the radiological orientation of a slice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NEGATIVE, _POSITIVE = "LPI", "RAS"
 
 @dataclass(frozen=True)
 class View:
-    """How the plane of the first two axes is put on a page.
+    """Orientation of the plane of the first two axes on a page.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class View:
     flip_right, flip_up : bool
         Whether to mirror the axis that runs to the right, up.
     aspect : float
-        Height by width of a voxel.
+        Height divided by width of a voxel.
     sides : tuple of str
-        Letters for left and right of the page, e.g. ``("R", "L")``; empty if not known.
+        Letters for left and right of the page, e.g. ``("R", "L")``; empty if unknown.
     """
 
     swap: bool
@@ -50,13 +50,13 @@ class View:
 def view_of(geometry: Geometry | None) -> View:
     """Return the radiological view of a geometry.
 
-    The patient's right is on the left of the page, front or head is up. The identity affine is
-    what arrays without a position have: they are shown as they are, without letters.
+    The patient's right is on the left of the page, front or head is up. The identity affine
+    belongs to arrays without a position: they are shown as stored, without letters.
 
     Parameters
     ----------
     geometry : Geometry or None
-        Of the scan; None if unknown.
+        Geometry of the scan; None if unknown.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def view_of(geometry: Geometry | None) -> View:
 
 @dataclass(frozen=True)
 class Cut:
-    """Which part of a volume is shown.
+    """The part of a volume that is shown.
 
     Parameters
     ----------
@@ -102,16 +102,16 @@ class Cut:
 def choose_cut(
     inside: NDArray[np.bool_], slices: int | Sequence[int] | None, *, most: int, crop: bool
 ) -> Cut:
-    """Choose what to show: the slices asked for or evenly spread ones, cropped to the data.
+    """Choose what to show: the requested slices or evenly spaced ones, cropped to the data.
 
     Parameters
     ----------
     inside : ndarray of bool, shape (x, y, z) or (x, y)
         Voxels with a value.
     slices : int, sequence of int or None
-        What the user asked for; negative numbers count from the end.
+        The requested slices; negative numbers count from the end.
     most : int
-        How many to choose if nothing was asked for.
+        How many to choose if none were requested.
     crop : bool
         Whether to leave out the surroundings of the voxels with a value.
 
@@ -122,7 +122,7 @@ def choose_cut(
     Raises
     ------
     ShapeError
-        If the maps are no images.
+        If the maps are not images.
     OptionError
         If there is no such slice.
     """
@@ -151,7 +151,7 @@ def _spread(filled: NDArray[np.bool_], most: int) -> list[int]:
 
 
 def _extent(filled: NDArray[np.bool_]) -> slice:
-    """Return the range of an axis that has data, with a margin."""
+    """Return the range of an axis with data, plus a margin."""
     where = np.flatnonzero(filled)
     margin = 3 + (where[-1] - where[0]) // 10
     return slice(int(max(0, where[0] - margin)), int(min(len(filled), where[-1] + margin + 1)))

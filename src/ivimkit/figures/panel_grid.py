@@ -20,7 +20,7 @@ from ivimkit.figures.reliability import draw_unreliable
 __all__ = ["Column", "draw_columns", "draw_plane", "draw_wrapped", "letter_sides", "panel_size"]
 
 _PANEL_WIDTH = 2.3
-"""Width of an image, inches; all numbers below are inches, too."""
+"""Width of an image, inches; all numbers below are also in inches."""
 
 _GAP = 0.12
 _ROW_NAME = 0.26
@@ -38,11 +38,11 @@ class Column:
     Parameters
     ----------
     title : str
-        What they show.
+        Their title.
     planes : sequence of ndarray, shape (x, y)
         One stored map per row.
     shown : Shown
-        How they are shown.
+        Their style.
     faded : sequence of ndarray of bool, shape (x, y)
         Voxels of each plane that are not reliable; empty if all are.
     """
@@ -53,7 +53,7 @@ class Column:
     faded: Sequence[NDArray[np.bool_]] = field(default=())
 
     def faded_in(self, row: int) -> NDArray[np.bool_] | None:
-        """Return which voxels of a plane are to be faded, if any."""
+        """Return the voxels of a plane to fade, if any."""
         return self.faded[row] if self.faded else None
 
 
@@ -70,15 +70,15 @@ def draw_columns(
     Parameters
     ----------
     columns : sequence of Column
-        What to draw, with one plane per row.
+        The columns, with one plane per row.
     row_names : sequence of str
-        Written beside the rows.
+        Names of the rows.
     view : View
-        How to turn the planes.
+        Orientation of the planes.
     title : str
-        Of the page.
+        Title of the page.
     foot : str
-        Written below.
+        Text at the bottom.
 
     Returns
     -------
@@ -95,11 +95,11 @@ def draw_columns(
     ]
     panels = [page.place(x, y, width, height) for x, y in places]
     for i, column in enumerate(columns):
-        own = panels[i :: len(columns)]
-        _entitle(own[0], column.title, right)
+        column_axes = panels[i :: len(columns)]
+        _entitle(column_axes[0], column.title, right)
         images = [
             draw_plane(axes, plane, column.shown, view, faded=column.faded_in(j), inches=width)
-            for j, (axes, plane) in enumerate(zip(own, column.planes, strict=True))
+            for j, (axes, plane) in enumerate(zip(column_axes, column.planes, strict=True))
         ]
         _colour_bar(page, images[0], (left + i * right, bottom), width, column)
     for axes, name in zip(panels[:: len(columns)], row_names, strict=True):
@@ -121,15 +121,15 @@ def draw_wrapped(
     Parameters
     ----------
     columns : sequence of Column
-        What to draw.
+        The columns.
     view : View
-        How to turn the planes.
+        Orientation of the planes.
     title : str
-        Of the page.
+        Title of the page.
     width : float
-        Of an image, inches.
+        Width of an image, inches.
     foot : str
-        Written below.
+        Text at the bottom.
 
     Returns
     -------
@@ -164,9 +164,9 @@ def panel_size(
     plane : ndarray, shape (x, y)
         The image.
     view : View
-        How it is turned.
+        Its orientation.
     width : float
-        The usual width. Very long images are narrower: no screen would show the page.
+        The usual width. Very tall images are narrower, so that the page fits a screen.
     """
     rows, columns = view.image(plane).shape
     ratio = view.aspect * rows / columns
@@ -192,13 +192,13 @@ def draw_plane(
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        Where.
+        The axes.
     plane : ndarray, shape (x, y)
         Stored values.
     shown : Shown
-        How they are shown.
+        Its style.
     view : View
-        How the plane is turned.
+        Orientation of the plane.
     faded : ndarray of bool, shape (x, y), optional
         Voxels that are not reliable.
     inches : float

@@ -17,33 +17,33 @@ __all__ = ["Encoded", "Picture"]
 
 _DPI = 130.0
 _CSS_PIXELS = 96.0
-"""Per inch."""
+"""Pixels per inch."""
 
-_LARGEST_SVG = 120_000
-"""Bytes beyond which a picture of pixels is the better choice."""
+_MAX_SVG_BYTES = 120_000
+"""Maximum size of an SVG, bytes; beyond that a PNG is better."""
 
-_MOST_AXES = 8
-"""Of an SVG: more of them would only be drawn to find that the file is too large."""
+_MAX_AXES = 8
+"""Maximum number of axes of an SVG; with more the file would be too large anyway."""
 
 _LEVEL = 6
-"""Of compression: 9 takes twice the time and saves 2 %."""
+"""Compression level: 9 takes twice the time and saves 2 %."""
 
-_MOST_COLOURS = 1 << 12
+_MAX_COLOURS = 1 << 12
 _PALETTE = 256
-_FARTHEST = 16.0
-"""By which a colour may change to have a palette, of 255 levels: a few steps of a colour bar. The
-colours of maps are the frequent ones and stay."""
+_MAX_COLOUR_CHANGE = 16.0
+"""Maximum change of a colour for a palette, of 255 levels: a few steps of a colour bar. The
+colours of maps are the frequent ones and do not change."""
 
-_RARE = 0.06
-"""Inches: of a row of that many pixels, half the width of a colour bar, or fewer are edges of
-letters on a map, whose colour nobody looks at."""
+_EDGE_LENGTH = 0.06
+"""Length in inches, half the width of a colour bar: colours with fewer pixels than that are edges
+of letters on a map, which do not matter."""
 
 _PLACES = np.array([1 << 16, 1 << 8, 1])
 
-# For the edges of letters, which would else lose theirs to the colours of a map.
+# For the edges of letters, whose greys would otherwise be lost to the colours of a map.
 _GREYS = np.repeat(np.linspace(0, 255, 32, dtype=np.int64)[:, np.newaxis], 3, axis=1)
 
-# Clips, markers and images have ids with a random end.
+# Clips, markers and images have ids with a random suffix.
 _IDS = re.compile(r'(\bid="|url\(#|href="#)([\w.-]*?)([0-9a-f]{10})(?=["\)])')
 
 
@@ -56,7 +56,7 @@ class Encoded:
     data : bytes
         The content of the file.
     media_type : {"image/png", "image/svg+xml"}
-        What it is.
+        Its format.
     width, height : float
         Size on a page, CSS pixels, 96 per inch.
     """
@@ -68,22 +68,22 @@ class Encoded:
 
     @property
     def uri(self) -> str:
-        """The picture as the address of an image in a page that needs no other file."""
+        """The picture as a data URI, for a self-contained page."""
         return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure with the words around it.
+    """A figure with its caption and alternative text.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        What is seen.
+        The figure.
     caption : str
-        What is written below it.
+        Text below it.
     alt : str
-        For those who cannot see it; by default read from the figure.
+        Alternative text; by default derived from the figure.
 
     Examples
     --------
@@ -113,21 +113,21 @@ class Picture:
         Returns
         -------
         bytes
-            With a palette where 256 colours are enough, for a third of the size; some shades
-            at the edges of letters and lines may then differ by a few levels.
+            With a palette if 256 colours are enough, for a third of the size; some shades at the
+            edges of letters and lines may then differ by a few levels.
         """
         raw, target = io.BytesIO(), io.BytesIO()
         # Pillow compresses below, once the number of colours is known.
         self.figure.savefig(raw, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})
         with Image.open(raw) as image:
             pixels = image.convert("RGB")
-        _few_colours(pixels, _RARE * dpi).save(target, format="png", compress_level=_LEVEL)
+        _few_colours(pixels, _EDGE_LENGTH * dpi).save(target, format="png", compress_level=_LEVEL)
         return target.getvalue()
 
     def svg(self) -> bytes:
         """Return the picture as an SVG file, without metadata, the same bytes each time.
 
-        Its ids are unique in the file alone: show it as an image, not inline.
+        Its ids are unique only within the file: show it as an image, not inline.
 
         Returns
         -------
@@ -139,14 +139,14 @@ class Picture:
         return _numbered(target.getvalue().decode("utf-8")).encode("utf-8")
 
     def encoded(self, *, dpi: float = _DPI, vector: bool | None = None) -> Encoded:
-        """Return the picture in the better of both formats.
+        """Return the picture in the better of the two formats.
 
         Parameters
         ----------
         dpi : float
-            Pixels per inch, if it becomes pixels.
+            Pixels per inch, for PNG.
         vector : bool, optional
-            Whether to take SVG; by default for figures without images, unless it gets large.
+            Whether to use SVG; by default for figures without images, unless the file gets large.
 
         Returns
         -------
@@ -154,30 +154,30 @@ class Picture:
         """
         width, height = (float(inches * _CSS_PIXELS) for inches in self.figure.get_size_inches())
         images = any(axes.images for axes in self.figure.axes)
-        small = not images and len(self.figure.axes) <= _MOST_AXES
+        small = not images and len(self.figure.axes) <= _MAX_AXES
         if vector or (vector is None and small):
             data = self.svg()
-            if vector or len(data) <= _LARGEST_SVG:
+            if vector or len(data) <= _MAX_SVG_BYTES:
                 return Encoded(data, "image/svg+xml", width, height)
         return Encoded(self.png(dpi=dpi), "image/png", width, height)
 
 
 def _few_colours(image: Image.Image, rare: float) -> Image.Image:
-    """Return the image with a palette, or as it is if that would change colours of maps."""
-    found = image.getcolors(_MOST_COLOURS)
-    if found is None:
+    """Return the image with a palette, or unchanged if that would change colours of maps."""
+    counted = image.getcolors(_MAX_COLOURS)
+    if counted is None:
         return image
-    counts = np.array([count for count, _ in found])
-    colours = np.array([colour for _, colour in found], dtype=np.int64)
-    # Greys last: those of the palette stand for them.
+    counts = np.array([count for count, _ in counted])
+    colours = np.array([colour for _, colour in counted], dtype=np.int64)
+    # Greys last: they are replaced by those of the palette.
     order = np.lexsort((counts, np.ptp(colours, axis=1) > 0))[::-1]
     palette = colours
-    if len(found) > _PALETTE:
+    if len(counted) > _PALETTE:
         palette = np.concatenate([_GREYS, colours[order[: _PALETTE - len(_GREYS)]]])
     distance = ((colours[:, np.newaxis] - palette) ** 2).sum(axis=2)
-    if ((distance.min(axis=1) > _FARTHEST**2) & (counts >= rare)).any():
+    if ((distance.min(axis=1) > _MAX_COLOUR_CHANGE**2) & (counts >= rare)).any():
         return image
-    # A table of all colours: to look up 2 million pixels takes a hundredth of a second.
+    # A table of all colours: looking up 2 million pixels takes a hundredth of a second.
     table = np.zeros(1 << 24, dtype=np.uint8)
     table[colours @ _PLACES] = distance.argmin(axis=1)
     small = Image.fromarray(table[np.asarray(image, dtype=np.int32) @ _PLACES])
@@ -186,7 +186,7 @@ def _few_colours(image: Image.Image, rare: float) -> Image.Image:
 
 
 def _numbered(svg: str) -> str:
-    """Return the SVG with numbers for random ids."""
+    """Return the SVG with numbers instead of random ids."""
     numbers: dict[str, int] = {}
 
     def one(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Plain: texts of users and files as figures can draw them, letter by letter and never as TeX."""
+"""Plain text: texts of users and files for figures, drawn literally and never as TeX."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["LONGEST_NAME", "LONGEST_TITLE", "PlainFigure", "plain", "plain_keys"
 T = TypeVar("T")
 
 LONGEST_NAME, LONGEST_TITLE = 48, 240
-"""Letters of a name, of a title: what is longer would push everything else off the page."""
+"""Maximum letters of a name and of a title: longer ones would push the rest off the page."""
 
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _UNKNOWN = "\ufffd"
@@ -28,23 +28,23 @@ _UNKNOWN = "\ufffd"
 def plain(text: str, *, empty: str = "", longest: int = LONGEST_NAME) -> str:
     r"""Return a text of a user or of a file as one line that can be drawn.
 
-    Names of regions, results and files may hold anything. Dollars and backslashes stay what they
-    are: `PlainFigure` does not typeset them.
+    Names of regions, results and files may contain anything. Dollars and backslashes are kept:
+    `PlainFigure` does not typeset them.
 
     Parameters
     ----------
     text : str
         The text.
     empty : str
-        What stands for a text without any letter.
+        Replacement for a text without any letter.
     longest : int
-        Letters after which it is cut.
+        Maximum number of letters.
 
     Returns
     -------
     str
-        Without line breaks and control characters; what the font has no letter for is replaced
-        by a mark.
+        Without line breaks and control characters; characters missing in the font are replaced by
+        a mark.
 
     Examples
     --------
@@ -57,13 +57,13 @@ def plain(text: str, *, empty: str = "", longest: int = LONGEST_NAME) -> str:
         return empty
     if len(words) > longest:
         words = f"{words[: longest - 1].rstrip()}…"
-    known = "".join(letter if _has(letter) else _UNKNOWN for letter in words)
-    # Matplotlib leaves labels out of a legend that begin with an underscore.
-    return f" {known}" if known.startswith("_") else known
+    drawable = "".join(letter if _has(letter) else _UNKNOWN for letter in words)
+    # Matplotlib omits labels that start with an underscore from a legend.
+    return f" {drawable}" if drawable.startswith("_") else drawable
 
 
 def plain_keys(named: Mapping[str, T] | Iterable[tuple[str, T]]) -> dict[str, T]:
-    r"""Return things by their names as figures write them, all different.
+    r"""Return things by their display names, all different.
 
     Parameters
     ----------
@@ -81,33 +81,33 @@ def plain_keys(named: Mapping[str, T] | Iterable[tuple[str, T]]) -> dict[str, T]
     >>> plain_keys({"a": 1, "a\n": 2, "": 3})
     {'a': 1, 'a (2)': 2, '(no name)': 3}
     """
-    found: dict[str, T] = {}
+    unique: dict[str, T] = {}
     for name, thing in named.items() if isinstance(named, Mapping) else named:
         first = shown = plain(name, empty="(no name)")
         number = 1
-        while shown in found:
+        while shown in unique:
             number += 1
             shown = f"{first} ({number})"
-        found[shown] = thing
-    return found
+        unique[shown] = thing
+    return unique
 
 
 class PlainFigure(Figure):
-    """A figure whose texts are never taken for TeX, and that a notebook shows by itself.
+    """A figure whose texts are never interpreted as TeX, and that displays itself in a notebook.
 
-    Matplotlib typesets what stands between two dollars and fails on what is no TeX. Here texts
-    come from files, too. The numbers along logarithmic axes, which it writes that way itself, are
-    left to it.
+    Matplotlib typesets text between two dollar signs and fails if it is not TeX. Here texts also
+    come from files. The numbers along logarithmic axes, for which it uses TeX itself, are left
+    alone.
     """
 
     def draw(self, renderer: Any) -> None:
-        """Draw everything, texts as they are."""
+        """Draw everything, with literal texts."""
         for text in _texts(self):
             text.set_parse_math(False)
         super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
-        """Return the figure as a notebook shows it."""
+        """Return the figure for display in a notebook."""
         import io
 
         target = io.BytesIO()
@@ -116,7 +116,7 @@ class PlainFigure(Figure):
 
 
 def _texts(artist: Artist) -> Iterator[Text]:
-    """Return all texts but the numbers along axes."""
+    """Return all texts except the numbers along axes."""
     for child in artist.get_children():
         if isinstance(child, Axis):
             yield child.label

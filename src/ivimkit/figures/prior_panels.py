@@ -1,4 +1,4 @@
-"""A prior as a figure: the density of each parameter, and of each pair."""
+"""Prior panels: the density of each parameter, and of each pair."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ivimkit.figures.map_style import how_to_show
 __all__ = ["prior_panels"]
 
 _WIDTH, _HEIGHT = 2.7, 2.1
-"""Of the axes, inches; so are the distances between them."""
+"""Size of the axes, inches; the distances between them are also in inches."""
 
 _LEFT, _TOP, _DOWN, _RIGHT = 0.75, 0.3, 0.62, 0.25
 _BAR_GAP, _BAR, _BAR_TEXT = 0.15, 0.12, 0.6
@@ -29,29 +29,29 @@ _BAR_GAP, _BAR, _BAR_TEXT = 0.15, 0.12, 0.6
 _FAST = 1
 """Which of the three axes is logarithmic."""
 
-# Share of the highest density below which an end of the axis is not shown.
+# Fraction of the highest density below which an end of the axis is not shown.
 _HARDLY = 0.01
 _LINE = "#0072B2"
 _COLOURS = "viridis"
 
 
 def prior_panels(table: PriorTable, *, title: str | None = None) -> Figure:
-    """Draw a prior: what is taken to be likely before a voxel is looked at.
+    """Draw a prior: the distribution assumed before the data of a voxel.
 
     Parameters
     ----------
     table : PriorTable
-        E.g. ``result.priors["all"]``, or what `ivimkit.load_prior` returned.
+        E.g. ``result.priors["all"]``, or a table from `ivimkit.load_prior`.
     title : str, optional
-        Of the page; by default where the prior is from.
+        Title of the page; by default the source of the prior.
 
     Returns
     -------
     matplotlib.figure.Figure
-        In the upper row the density of each parameter that varies, all others averaged over, per
-        unit of the axis, that of D* per unit of ln D*. In the lower row those of two together,
-        relative to their highest value. The axes leave out ends where the density of the
-        parameter is below 1 % of its highest.
+        The upper row shows the marginal density of each parameter that varies, per unit of the
+        axis, for D* per unit of ln D*. The lower row shows the joint densities of pairs, relative
+        to their maximum. The axes omit ends where the density of the parameter is below 1 % of its
+        maximum.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def prior_panels(table: PriorTable, *, title: str | None = None) -> Figure:
 
 
 class _Axis:
-    """One parameter: its knots in the shown unit, its label, and the part that is shown."""
+    """One parameter: its knots in the shown unit, its label, and the range shown."""
 
     def __init__(self, table: PriorTable, number: int) -> None:
         name, knots = table.names[number], table.knots[number]
@@ -125,10 +125,10 @@ def _density(table: PriorTable, kept: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 def _limits(table: PriorTable, number: int, knots: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the range of knots with a density to speak of, with a knot to spare."""
+    """Return the range of knots with a substantial density, plus one knot."""
     density = table.marginals()[number]
-    there = np.flatnonzero(density > _HARDLY * density.max())
-    first, last = max(int(there[0]) - 1, 0), min(int(there[-1]) + 1, knots.size - 1)
+    dense = np.flatnonzero(density > _HARDLY * density.max())
+    first, last = max(int(dense[0]) - 1, 0), min(int(dense[-1]) + 1, knots.size - 1)
     return float(knots[first]), float(knots[last])
 
 
@@ -143,12 +143,12 @@ def _draw_one(axes: Axes, axis: _Axis, density: NDArray[np.float64]) -> None:
 
 
 def _stored_by_shown(axis: _Axis, density: NDArray[np.float64]) -> float:
-    """Return the factor that makes a density per stored unit one per shown unit."""
+    """Return the factor that converts a density per stored unit to one per shown unit."""
     return 1.0 / float((density * hat_integrals(axis.knots)).sum())
 
 
 def _draw_two(axes: Axes, one: _Axis, other: _Axis, density: NDArray[np.float64]) -> None:
-    # Colours that change linearly between the knots show just what the density is.
+    # The density is linear between the knots, and so are these colours.
     axes.pcolormesh(
         one.knots,
         other.knots,
@@ -166,7 +166,7 @@ def _draw_two(axes: Axes, one: _Axis, other: _Axis, density: NDArray[np.float64]
 def _colour_bar(page: Page, left: float, top: float) -> None:
     place = page.place(left, top, _BAR, _HEIGHT)
     colours = ScalarMappable(Normalize(0.0, 1.0), colormaps[_COLOURS])
-    page.figure.colorbar(colours, cax=place, label="density by the highest")
+    page.figure.colorbar(colours, cax=place, label="density / maximum")
 
 
 def _heading(table: PriorTable) -> str:

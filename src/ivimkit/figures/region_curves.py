@@ -1,4 +1,4 @@
-"""The mean signal of regions with the curves fitted to them."""
+"""Region curves: the mean signal of regions with the fitted curves."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class RegionCurve:
     mean : ndarray, shape (n_b,)
         Mean signal of its voxels, a.u.
     sd : ndarray, shape (n_b,)
-        Standard deviation from voxel to voxel, a.u.; NaN where it is not known.
+        Standard deviation between voxels, a.u.; NaN where unknown.
     predict : callable or None
-        From b-values to the signal fitted to the mean, a.u.; None if there is no fit.
+        Function from b-values to the signal fitted to the mean, a.u.; None if there is no fit.
     n : int
         Number of voxels.
     curves : sequence of DecayCurve
@@ -49,14 +49,14 @@ class RegionCurve:
 
 
 def region_curves(curves: Sequence[RegionCurve], *, title: str | None = None) -> Figure:
-    """Draw the mean signal of each region, its fit and what the fit leaves.
+    """Draw the mean signal of each region, its fit and its residuals.
 
     Parameters
     ----------
     curves : sequence of RegionCurve
         The regions.
     title : str, optional
-        Of the page; none by default.
+        Title of the page; none by default.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Reliability: how pictures of maps show the voxels whose value the data do not determine."""
+"""Reliability: display of the voxels whose value the data do not determine."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ __all__ = [
 ]
 
 UNRELIABLE = ("fade", "hide", "show")
-"""What pictures do with voxels that are not reliable: fade and hatch them, leave them out, or
-show them like all others."""
+"""Ways to show voxels that are not reliable: fade and hatch them, leave them out, or show them
+like all others."""
 
 _LIGHT = 0.82
 _FADED = 0.68
-"""Share of light grey in the colour of a voxel that is not reliable. No colour map contains such
-pale colours, and on paper without colours they are lighter than most of it."""
+"""Fraction of light grey in the colour of a voxel that is not reliable. No colour map contains
+such pale colours, and in monochrome print they are lighter than most of it."""
 
 _LEVELS = 24
-"""Faded colours, so that with those of the map they fit into the palette of a PNG file."""
+"""Number of faded colours: with those of the map they fit into the palette of a PNG file."""
 
 _STROKE = "0.12"
 _STROKE_WIDTH = 0.6
-"""Of the hatching, points."""
+"""Line width of the hatching, points."""
 
-_CLOSEST = 0.045
-"""Distance of two lines of the hatching at least, inches: closer ones would run together."""
+_MIN_LINE_DISTANCE = 0.045
+"""Minimum distance of the hatching lines, inches: closer ones would merge."""
 
 
 def check_choice(unreliable: str) -> None:
-    """Refuse what is none of `UNRELIABLE`.
+    """Raise unless a value is one of `UNRELIABLE`.
 
     Parameters
     ----------
     unreliable : str
-        What is asked for.
+        The value.
 
     Raises
     ------
     OptionError
-        If it is something else.
+        If it is not.
     """
     if unreliable not in UNRELIABLE:
         raise OptionError(f"unreliable is {unreliable!r}; expected one of {', '.join(UNRELIABLE)}")
@@ -74,7 +74,7 @@ def doubtful_voxels(
     name : str
         Name of the map.
     stored : ndarray, optional
-        The map, where it is at hand: to look it up takes time.
+        The map, if available: looking it up takes time.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def doubtful_voxels(
 def stored_map(
     stored: NDArray[Any], doubtful: NDArray[np.bool_], unreliable: str
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return a map as it is to be drawn, and which of its voxels are to be faded.
+    """Return a map as it is drawn, and the voxels to fade.
 
     Parameters
     ----------
@@ -114,12 +114,12 @@ def stored_map(
 def note(
     results: Sequence[tuple[str, Any, Mapping[str, NDArray[np.bool_]]]], unreliable: str
 ) -> str:
-    """Return the line below a picture that says what fading means and how many voxels it is.
+    """Return the line below a picture that explains fading and counts the voxels.
 
     Parameters
     ----------
     results : sequence of (str, FitResult, mapping of str to ndarray of bool)
-        What each is called, or ``""``, the fit, and its unreliable voxels by map drawn.
+        Name, or ``""``, fit, and unreliable voxels of each drawn map.
     unreliable : {"fade", "hide", "show"}
         How they are shown.
 
@@ -164,19 +164,19 @@ def draw_unreliable(
 ) -> None:
     """Fade and hatch voxels of an image that has been drawn.
 
-    Faded alone they could be taken for other values where there are no colours, and hatched alone
-    their colours would catch the eye as before.
+    If only faded they could be mistaken for other values in monochrome, and if only hatched their
+    colours would still catch the eye.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        With the image.
+        The axes, with the image.
     image : ndarray, shape (rows, columns)
-        Its shown numbers, rows from bottom to top.
+        Its shown values, rows from bottom to top.
     doubtful : ndarray of bool, same shape
-        Which voxels.
+        The voxels.
     shown : Shown
-        How the map is shown.
+        Style of the map.
     inches : float
         Width of the image on the page.
     """
@@ -197,15 +197,15 @@ def draw_unreliable(
 
 
 def _hatching(doubtful: NDArray[np.bool_], voxel: float) -> LineCollection:
-    """Return a stroke from corner to corner of each voxel, or of every few where they are small.
+    """Return a diagonal stroke through each voxel, or through every few if they are small.
 
-    Those of neighbours join to lines.
+    Strokes of neighbours join to lines.
     """
     rows, columns = np.nonzero(doubtful)
-    step = max(1, int(np.ceil(_CLOSEST / voxel)))
+    step = max(1, int(np.ceil(_MIN_LINE_DISTANCE / voxel)))
     on = (columns - rows) % step == 0
     corner = np.stack([columns[on], rows[on]], axis=-1) - 0.5
-    # Without soft edges: each of their shades would be a colour of the file.
+    # Without antialiasing: each shade would be another colour in the file.
     return LineCollection(
         list(np.stack([corner, corner + 1.0], axis=1)),
         colors=_STROKE,

@@ -1,4 +1,4 @@
-"""Residuals of a fit as a figure: by b-value, and by slice and b-value."""
+"""Residual panels: residuals of a fit by b-value, and by slice and b-value."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ivimkit.rounding import thousands
 __all__ = ["residual_panels"]
 
 _WIDTH = 6.0
-"""Of the axes, inches; so are the next ones."""
+"""Width of the axes, inches; the next ones are also in inches."""
 
 _LEFT, _TOP, _GAP = 0.75, 0.1, 0.16
 _MEAN, _SD = 1.7, 0.9
-_SLICE, _LEAST, _MOST = 0.12, 1.0, 4.0
+_SLICE_HEIGHT, _MIN_HEIGHT, _MAX_HEIGHT = 0.12, 1.0, 4.0
 _BELOW = 0.62
 _BAR_GAP, _BAR, _BAR_TEXT = 0.12, 0.13, 0.62
 
@@ -31,8 +31,8 @@ _USUAL, _LARGE = "#0072B2", "#D55E00"
 _DIVERGING = "RdBu_r"
 _EMPTY = "0.8"
 _NAMED = "named in the findings"
-_LEAST_RANGE = 3.0
-"""Of the colours of slices, % of S0: what nobody names must not look saturated."""
+_MIN_RANGE = 3.0
+"""Minimum colour range of slices, % of S0: findings below it must not look saturated."""
 
 _LABEL = "mean residual (% of S0)"
 _TICK = 8
@@ -50,18 +50,18 @@ def residual_panels(
     Parameters
     ----------
     residuals : Residuals
-        What `ivimkit.quality.residuals` returned.
+        The result of `ivimkit.quality.residuals`.
     title : str, optional
-        Of the page; by default how many voxels are behind it.
+        Title of the page; by default the number of voxels.
     findings : sequence of Finding, optional
-        What to mark; by default what `ivimkit.quality.residual_findings` says of the residuals.
+        The findings to mark; by default those of `ivimkit.quality.residual_findings`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Above the mean residual at each b-value, in another colour where a finding names it; in
-        the middle its standard deviation from voxel to voxel beside the noise; below, if there
-        are several slices, the mean residual of each, framed where a finding names it.
+        Top: the mean residual at each b-value, in another colour where a finding names it; middle:
+        its standard deviation between voxels, with the noise; bottom, if there are several slices:
+        the mean residual of each, framed where a finding names it.
 
     Examples
     --------
@@ -73,7 +73,11 @@ def residual_panels(
     """
     named = residual_findings(residuals) if findings is None else findings
     several = residuals.slices.size > 1
-    height = min(max(_SLICE * residuals.slices.size, _LEAST), _MOST) if several else 0.0
+    height = (
+        min(max(_SLICE_HEIGHT * residuals.slices.size, _MIN_HEIGHT), _MAX_HEIGHT)
+        if several
+        else 0.0
+    )
     below = _TOP + _MEAN + _GAP + _SD
     bottom = below + (_GAP + height if several else 0.0)
     heading = _heading(residuals) if title is None else title
@@ -130,7 +134,7 @@ def _draw_means(axes: Axes, residuals: Residuals, findings: Sequence[Finding]) -
             handles=[Patch(color=_LARGE, label=_NAMED)], fontsize=7, frameon=False, loc="best"
         )
     axes.axhline(0.0, color="0.3", linewidth=0.8)
-    # At least to 1 %: rounding must not look like a pattern.
+    # At least 1 %: rounding errors must not look like a pattern.
     largest = max(LEAST_SHIFT, 1.15 * float(np.abs(residuals.mean).max()))
     axes.set_ylim(-largest, largest)
     axes.set_ylabel("mean residual\n(% of S0)", fontsize=9)
@@ -150,11 +154,11 @@ def _draw_sd(axes: Axes, residuals: Residuals) -> None:
 
 
 def _draw_slices(axes: Axes, bar: Axes, residuals: Residuals, findings: Sequence[Finding]) -> None:
-    # Slices that hardly have a voxel are noise; they neither count nor set the colours.
+    # Slices with hardly any voxels are noise; they neither count nor set the colours.
     large = residuals.n_by_slice >= min(FEWEST_VOXELS, residuals.n_by_slice.max())
     values = residuals.by_slice[large]
-    known = np.abs(values[np.isfinite(values)])
-    largest = max(_LEAST_RANGE, float(known.max()) if known.size else 0.0)
+    finite = np.abs(values[np.isfinite(values)])
+    largest = max(_MIN_RANGE, float(finite.max()) if finite.size else 0.0)
     axes.set_facecolor(_EMPTY)
     image = axes.imshow(
         residuals.by_slice,

@@ -22,7 +22,7 @@ from ivimkit.status import FAILED, FitStatus, explain, gravest, gravest_first, i
 __all__ = ["Grade", "graded", "grades", "status_panels"]
 
 _PANEL_WIDTH = 3.4
-"""Width of an image, inches; so are the next three."""
+"""Width of an image, inches; the next three are also in inches."""
 
 _GAP = 0.12
 _TITLE = 0.3
@@ -44,16 +44,16 @@ def status_panels(
 ) -> Figure:
     """Draw the status of every voxel of some slices, with a legend that counts them.
 
-    A voxel with several flags has the colour of the gravest, in the order of
+    A voxel with several flags has the colour of the most serious, in the order of
     `ivimkit.status.gravest_first`. The legend counts the voxels of the whole volume by colour and,
-    where there are more of them under a graver colour, all that have the flag.
+    if others with the flag have a more serious colour, all that have the flag.
 
     Parameters
     ----------
     result : FitResult
         The fit.
     slices : int or sequence of int, optional
-        Slices to show, from 0; by default up to three with data.
+        Slices to show, counted from 0; by default up to three with data.
     crop : bool
         Whether to show only the part of the slices around voxels in the mask.
 
@@ -66,7 +66,7 @@ def status_panels(
     OptionError
         If there is no such slice.
     ShapeError
-        If the status is no image.
+        If the status is not an image.
 
     Examples
     --------
@@ -77,8 +77,8 @@ def status_panels(
     'OK'
     """
     cut = choose_cut(result.mask, slices, most=3, crop=crop)
-    found = grades(result)
-    return _draw(result, graded(result, found), cut, found)
+    legend = grades(result)
+    return _draw(result, graded(result, legend), cut, legend)
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ class Grade:
     flag : int
         The flag of the voxels that have it; 0 for those with nothing to report.
     name : str
-        Of the flag.
+        Name of the flag.
     words : str
-        The same as people write it.
+        Its name in words.
     colour : str
-        As matplotlib and pages write it.
+        Colour code, for matplotlib and HTML.
     shown : int
-        Number of voxels of which it is the gravest flag.
+        Number of voxels whose most serious flag it is.
     total : int
         Number of voxels with that flag.
     """
@@ -110,7 +110,7 @@ class Grade:
 
     @property
     def entry(self) -> str:
-        """What the legend says."""
+        """The legend entry."""
         more = f" of {thousands(self.total)}" if self.total > self.shown else ""
         return f"{self.words}: {thousands(self.shown)}{more}"
 
@@ -126,7 +126,7 @@ def grades(result: FitResult) -> list[Grade]:
     Returns
     -------
     list of Grade
-        OK first, then the gravest first. The voxels shown add up to those in the mask.
+        OK first, then the most serious first. The voxels shown add up to those in the mask.
     """
     model, inside = result.model, np.asarray(result.status)[result.mask]
     worst, names = gravest(inside, model), explain(model)
@@ -143,19 +143,19 @@ def grades(result: FitResult) -> list[Grade]:
 
 
 def graded(result: FitResult, found: Sequence[Grade]) -> NDArray[np.uint8]:
-    """Return which colour each voxel has.
+    """Return the colour of each voxel.
 
     Parameters
     ----------
     result : FitResult
         The fit.
     found : sequence of Grade
-        What `grades` returned for it.
+        The grades, from `grades`.
 
     Returns
     -------
     ndarray of int, shape of the maps
-        The position in `found`, from 1; 0 outside the mask.
+        The index in `found`, from 1; 0 outside the mask.
     """
     place = {grade.flag: number for number, grade in enumerate(found, start=1)}
     place[int(FitStatus.OUTSIDE_MASK)] = 0
@@ -165,7 +165,7 @@ def graded(result: FitResult, found: Sequence[Grade]) -> NDArray[np.uint8]:
 
 
 def _colours(flags: Sequence[int]) -> list[str]:
-    """Return a colour for each flag; one flag has the same in all pictures of a model."""
+    """Return a colour for each flag; a flag has the same in all pictures of a model."""
     failures, notes = iter(_FAILURES), iter(_NOTES * 3)
     return [next(failures) if flag & FAILED else next(notes) for flag in flags]
 
@@ -175,7 +175,7 @@ def _draw(result: FitResult, grade: NDArray[np.uint8], cut: Cut, found: Sequence
     entries, colours = [one.entry for one in found], [BACKGROUND, *(one.colour for one in found)]
     width, height = panel_size(planes[0], view, width=_PANEL_WIDTH)
     right = width + _GAP
-    # Beside its text an entry has a handle and gaps.
+    # In addition to its text an entry has a handle and gaps.
     entry = max(text_width(text, _LEGEND_SIZE) for text in entries) + 5 * _LEGEND_SIZE / 72
     page_width = max(len(planes) * right - _GAP, entry) + 2 * MARGIN
     n_columns = min(int((page_width - 2 * MARGIN) / entry), len(entries))

@@ -1,4 +1,4 @@
-"""How sure each parameter is, as images: standard deviations and information."""
+"""Uncertainty panels: images of standard deviations and information."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ivimkit.fitting.result import FitResult
 
 __all__ = ["uncertainty_panels"]
 
-# The signal at b = 0 is known well and says little.
+# The signal at b = 0 is known well and of little interest.
 _LEFT_OUT = ("S0",)
 
 
@@ -28,35 +28,35 @@ def uncertainty_panels(
     crop: bool = True,
     title: str | None = None,
 ) -> Figure:
-    """Draw the standard deviation of each parameter, and the information that the data gave.
+    """Draw the standard deviation of each parameter, and the information gained from the data.
 
     Parameters
     ----------
     result : FitResult
         A fit by method bayes, or one with ``uncertainty=...``.
     slices : int or sequence of int, optional
-        Slices to show, from 0; by default up to three with data.
+        Slices to show, counted from 0; by default up to three with data.
     limits : mapping of str to tuple of float, optional
-        Range shown of each map (``D_sd``, ``D_bits``), in the stored unit. By default a
-        standard deviation is shown up to a quarter of its parameter's range, and all information
-        on one scale, so that parameters can be compared.
+        Display range of each map (``D_sd``, ``D_bits``), in the stored unit. By default a standard
+        deviation is shown up to a quarter of its parameter's range, and all information on one
+        scale, so that parameters can be compared.
     crop : bool
         Whether to show only the part of the slices around voxels in the mask.
     title : str, optional
-        Of the page; by default model and method.
+        Title of the page; by default model and method.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One slice: standard deviations in the upper row, information in bits in the lower one,
-        where the fit has it. Several slices have a row each.
+        One slice: standard deviations in the upper row, information in bits in the lower one, if
+        the fit has it. Several slices have a row each.
 
     Raises
     ------
     OptionError
         If the fit has no uncertainty, or there is no such slice.
     ShapeError
-        If the maps are no images.
+        If the maps are not images.
 
     Examples
     --------
@@ -106,6 +106,6 @@ def _one_scale(result: FitResult, names: Sequence[str]) -> dict[str, tuple[float
     """Return one range for the information on all parameters, in whole bits."""
     bits = [name for name in names if name.endswith("_bits")]
     values = [result.maps[name] for name in bits]
-    known = [array[np.isfinite(array)] for array in values]
-    highest = max((float(np.percentile(one, 99)) for one in known if one.size), default=1.0)
+    finite = [array[np.isfinite(array)] for array in values]
+    highest = max((float(np.percentile(one, 99)) for one in finite if one.size), default=1.0)
     return {name: (0.0, max(1.0, float(np.ceil(highest)))) for name in bits}

@@ -1,4 +1,4 @@
-"""The plot of one voxel: signal, curves, residuals and estimates of one or more fits."""
+"""Voxel plot: signal, curves, residuals and estimates of one or more fits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ivimkit.scan.dwi import DWI
 
 __all__ = ["averages_of", "checked_voxel", "voxel_plot"]
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart, and dashes for print.
+# Okabe and Ito's colour-blind-safe colours, and dashes for print.
 _STYLES = (
     {"color": "#0072B2", "linestyle": "-", "marker": "o"},
     {"color": "#D55E00", "linestyle": "--", "marker": "s"},
@@ -32,13 +32,13 @@ _STYLES = (
 _Curves = Sequence[DecayCurve]
 
 _TEXT_WIDTH = 9.0
-"""Of the sentences below the table, inches."""
+"""Height of the sentences below the table, inches."""
 
 
 def voxel_plot(
     dwi: DWI, results: FitResult | Mapping[str, FitResult], voxel: Sequence[int]
 ) -> Figure:
-    """Draw the signal of one voxel and what one or more fits make of it.
+    """Draw the signal of one voxel and one or more fits of it.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def voxel_plot(
     -------
     matplotlib.figure.Figure
         The measured volumes, their averages and the curves on a linear and a logarithmic axis;
-        the residuals of the averages; a table of the estimates; what the status says.
+        the residuals of the averages; a table of the estimates; the status in words.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def voxel_plot(
         {results.method.name: results} if isinstance(results, FitResult) else results
     )
     index = checked_voxel(voxel, dwi.shape)
-    # Each look-up of a fit's map spreads it over the volume: look up once.
+    # Each look-up of a map expands it to the volume: look up once.
     values = {
         label: {name: float(fit.maps[name][index]) for name in fit.maps}
         for label, fit in fits.items()
@@ -109,7 +109,7 @@ def checked_voxel(voxel: Sequence[int], shape: tuple[int, ...]) -> tuple[int, ..
 
 
 def averages_of(dwi: DWI, index: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the averaged signal of the voxel, as it is fitted."""
+    """Return the averaged signal of the voxel, as fitted."""
     raw = np.asarray(dwi.stored[index])[np.newaxis, dwi.volumes]
     alone = DWI(raw, dwi.acquisition, average=dwi.average, weights=dwi.weights)
     out = np.empty((1, len(dwi.fit_bvals)))
@@ -190,7 +190,7 @@ def _write_table(
         for label, own in values.items()
     ]
     heads = ["", *(shown.label for shown in columns.values())]
-    # The table takes its rows' share of the axes, the sentences the rest.
+    # The table takes the height of its rows, the sentences the rest.
     share = (len(rows) + 1) / (2 * len(rows) + 1)
     table = axes.table(
         cellText=rows,

@@ -1,4 +1,4 @@
-"""The noise of a scan: how strong it is, where the number is from, and what it assumes."""
+"""The noise of a scan: its level, the source of the estimate, and its assumptions."""
 
 from ivimkit.noise.background import from_background
 from ivimkit.noise.estimate import SOURCES, estimate

@@ -16,11 +16,11 @@ from ivimkit.scan.dwi import DWI
 __all__ = ["from_background"]
 
 _CHUNK = 16384
-# Edge of each corner, as a share of the edge of the image: ghosts lie between the corners.
+# Edge of each corner as a fraction of the image edge: ghosts lie between the corners.
 _CORNER = 1 / 8
-_ENOUGH = 200
-# A ratio of quartiles between those of so many times fewer and more coils passes.
-_ALIKE = 1.5
+_MIN_VALUES = 200
+# The ratio of quartiles may lie between those of this many times fewer and more coils.
+_COIL_RATIO = 1.5
 
 
 def from_background(
@@ -29,10 +29,10 @@ def from_background(
     """Estimate the noise from voxels without signal.
 
     Where there is no signal, the square of a magnitude combined from L coils (root of the sum of
-    squares) has the mean 2 L sigma^2; it is sigma^2 times chi-squared with 2 L degrees of freedom,
-    Rayleigh's distribution for L = 1. Its median over all voxels and volumes is used, which
-    a ghost in a few of them hardly moves. The quartiles must fit the distribution, or there is no
-    answer.
+    squares) has the mean 2 L sigma^2; it is sigma^2 times chi-squared with 2 L degrees of freedom
+    (for L = 1 the magnitude has a Rayleigh distribution). Its median over all voxels and volumes
+    is used, which is insensitive to a ghost in a few of them. The quartiles must match the
+    distribution, or an error is raised.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ def from_background(
         are 0 in all volumes.
     coils : float
         Number of coils that were combined as the root of the sum of squares. 1 for one coil and
-        for combinations that weigh coils by their sensitivity. Correlation between coils makes
-        the effective number smaller, and it need not be whole.
+        for combinations that weight coils by their sensitivity. Correlation between coils reduces
+        the effective number, which need not be an integer.
 
     Returns
     -------
@@ -55,11 +55,11 @@ def from_background(
     Raises
     ------
     NoiseError
-        If there is no background, it was set to 0, or its quartiles do not fit.
+        If there is no background, it was set to 0, or its quartiles do not match.
     ShapeError
         If `background` has another shape than the scan.
     OptionError
-        If `coils` is no number >= 1.
+        If `coils` is not a number >= 1.
 
     References
     ----------
@@ -84,10 +84,10 @@ def from_background(
             "around the body. Pass background=, or use another source of the noise"
         )
     values, n_voxels = _magnitudes(dwi, region)
-    if values.size < _ENOUGH:
+    if values.size < _MIN_VALUES:
         raise NoiseError(
             f"the background has {values.size} values that are finite and not 0 throughout; "
-            f"expected {_ENOUGH} or more. It was set to 0, as scanners and masks do, or is too "
+            f"expected {_MIN_VALUES} or more. It was set to 0, as by scanners or masks, or is too "
             "small: pass background=, or use another source of the noise"
         )
     low, middle, high = (float(value) ** 2 for value in np.quantile(values, [0.25, 0.5, 0.75]))
@@ -108,7 +108,7 @@ def _corners(dwi: DWI) -> NDArray[np.bool_]:
     """Return the corners of all slices outside the mask."""
     if len(dwi.shape) < 2:
         raise NoiseError(
-            f"voxels of shape {dwi.shape} have no corners, so the background is not known; "
+            f"voxels of shape {dwi.shape} have no corners to take the background from; "
             "expected an image. Pass background="
         )
     edges = []
@@ -137,7 +137,7 @@ def _given_region(background: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.b
 
 
 def _magnitudes(dwi: DWI, region: NDArray[np.bool_]) -> tuple[NDArray[np.float32], int]:
-    """Return all values of the voxels of a region that hold any, and their number."""
+    """Return all values of the voxels of a region that are not empty, and their number."""
     reader = dwi.with_mask(region).with_average("none").voxels()
     values = np.empty((reader.n_voxels, reader.n_columns), dtype=np.float32)
     for start in range(0, reader.n_voxels, _CHUNK):
@@ -150,8 +150,10 @@ def _magnitudes(dwi: DWI, region: NDArray[np.bool_]) -> tuple[NDArray[np.float32
 
 
 def _check_shape(low: float, high: float, coils: float) -> None:
-    """Refuse a background that is not noise of so many coils, by the ratio of its quartiles."""
-    fewer, more = (_quartile_ratio(2.0 * coils * factor) for factor in (1 / _ALIKE, _ALIKE))
+    """Raise unless the quartiles of a background match the noise of that many coils."""
+    fewer, more = (
+        _quartile_ratio(2.0 * coils * factor) for factor in (1 / _COIL_RATIO, _COIL_RATIO)
+    )
     if low > 0.0 and more <= high / low <= fewer:
         return
     shown = "infinite" if not low > 0.0 else f"{high / low:.2f}"
@@ -163,14 +165,14 @@ def _check_shape(low: float, high: float, coils: float) -> None:
 
 
 def _guess(low: float, high: float) -> str:
-    """Say what a ratio of quartiles hints at."""
-    if not low > 0.0 or high / low > _quartile_ratio(2.0 / _ALIKE):
+    """Say what a ratio of quartiles suggests."""
+    if not low > 0.0 or high / low > _quartile_ratio(2.0 / _COIL_RATIO):
         return (
-            "So wide a spread has ghosts or tissue in it, or values set to 0: pass background=, "
+            "So wide a spread indicates ghosts, tissue, or values set to 0: pass background=, "
             "or use another source of the noise"
         )
     return (
-        "So narrow a spread is that of more coils, pass coils=, or of averaged or filtered "
+        "So narrow a spread indicates more coils, pass coils=, or averaged or filtered "
         "magnitudes: then use another source of the noise"
     )
 
@@ -182,6 +184,6 @@ def _quartile_ratio(degrees: float) -> float:
 def _assumes(coils: float) -> str:
     many = "one coil" if coils == 1 else f"{coils:g} coils, combined as the root sum of squares"
     return (
-        f"The background holds nothing but the noise of {many}, unfiltered, and the noise is as "
-        "strong in the tissue: with parallel imaging it is not."
+        f"The background contains only the unfiltered noise of {many}, and the noise is as "
+        "strong in the tissue, which is not the case with parallel imaging."
     )

@@ -1,4 +1,4 @@
-"""estimate(): the noise of a scan from whatever source there is."""
+"""estimate(): the noise of a scan from the available source."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ SOURCES = ("auto", "repeats", "background")
 
 
 def estimate(dwi: DWI, source: str | NoiseEstimate | ArrayLike = "auto") -> NoiseEstimate:
-    """Estimate the noise of a scan, or check one that is there.
+    """Estimate the noise of a scan, or check a given one.
 
     Parameters
     ----------
     dwi : DWI
         The scan.
     source : {"auto", "repeats", "background"}, NoiseEstimate, float or array_like
-        ``"auto"`` takes repeated volumes, the one source in the scan itself that needs no
+        ``"auto"`` takes repeated volumes, the only source in the scan itself that requires no
         knowledge of coils and reconstruction. An estimate, a number or a map is checked and
         returned as an estimate.
 
     Returns
     -------
     NoiseEstimate
-        Its `source` and `assumes` say what was used.
+        Its `source` and `assumes` describe what was used.
 
     Raises
     ------
     NoiseError
-        If the scan gives no basis for it; nothing is ever guessed.
+        If it cannot be estimated from the scan; it is never guessed.
     OptionError
         If the source is unknown, or the number is not > 0.
     ShapeError
@@ -61,6 +61,6 @@ def estimate(dwi: DWI, source: str | NoiseEstimate | ArrayLike = "auto") -> Nois
             f"the source of the noise is {source!r}; expected one of {', '.join(SOURCES)}, a "
             "number, a map, or what noise.from_residuals returned"
         )
-    found = source if isinstance(source, NoiseEstimate) else given(source)
-    found.check(dwi)
-    return found
+    noise = source if isinstance(source, NoiseEstimate) else given(source)
+    noise.check(dwi)
+    return noise

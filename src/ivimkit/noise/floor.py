@@ -1,4 +1,4 @@
-"""What is well above the noise: below, the noise of a magnitude is not that of its channels."""
+"""Which signals are well above the noise, where magnitudes have the noise of their channels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["above_floor"]
 
 # Where a magnitude is three times the noise on average, its spread is 4 % narrower than that of
 # the channels; in air it is 35 % (Gudbjartsson and Patz 1995).
-_ABOVE_FLOOR = 3.0
-_ROUNDS = 20
+_MIN_SNR = 3.0
+_MAX_ROUNDS = 20
 
 
 def above_floor(
@@ -22,10 +22,10 @@ def above_floor(
     degrees: NDArray[np.float64],
     pool: str,
 ) -> NDArray[np.bool_]:
-    """Return which values have a signal of more than three times the noise that they add up to.
+    """Return which values have a signal of more than three times the noise pooled from them.
 
-    Starting from all, noise and choice are computed in turns until the choice stays. Air makes
-    the first noise too small, not too large, so tissue is not lost on the way.
+    Starting from all values, noise and selection are computed alternately until the selection no
+    longer changes. Air makes the first noise too small, not too large, so no tissue is lost.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def above_floor(
     spread : ndarray, shape (n, n_voxels)
         Root of the sum of squares of their deviations, a.u.
     degrees : ndarray, shape (n, n_voxels) or (n, 1)
-        Degrees of freedom of these.
+        Their degrees of freedom.
     pool : {"median", "mean"}
-        How voxels become one value.
+        How voxels are pooled to one value.
 
     Returns
     -------
@@ -49,18 +49,18 @@ def above_floor(
     """
     finite = np.isfinite(signal) & np.isfinite(spread)
     keep: NDArray[np.bool_] = finite & (signal > 0.0)
-    for _ in range(_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         each = np.where(keep, degrees, 0.0).sum(axis=0)
-        known = each > 0
-        if not known.any():
+        valid = each > 0
+        if not valid.any():
             raise NoiseError(
                 "no voxel has a finite signal of three times its noise, so the noise of "
-                "magnitudes cannot be told from it; expected tissue. Check mask and scan",
+                "magnitudes cannot be estimated from it; expected tissue. Check mask and scan",
                 python="Or use noise.from_background",
             )
         squares = np.where(keep, spread.astype(np.float64) ** 2, 0.0).sum(axis=0)
-        sigma, _ = pooled(squares[known], each[known], pool)
-        above = finite & (signal > _ABOVE_FLOOR * sigma)
+        sigma, _ = pooled(squares[valid], each[valid], pool)
+        above = finite & (signal > _MIN_SNR * sigma)
         if np.array_equal(above, keep):
             break
         keep = above

@@ -25,7 +25,7 @@ def given(sigma: ArrayLike) -> NoiseEstimate:
     Returns
     -------
     NoiseEstimate
-        Of a map, the pooled value is the median.
+        The pooled value of a map is its median.
 
     Raises
     ------

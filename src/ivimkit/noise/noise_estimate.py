@@ -1,4 +1,4 @@
-"""NoiseEstimate: the noise of one volume, where it is from and what it assumes."""
+"""NoiseEstimate: the noise of one volume, with its source and assumptions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["NoiseEstimate", "snr_map"]
 class NoiseEstimate:
     """The standard deviation of the noise of one volume.
 
-    It is that of each of the two channels: of the magnitude itself where the signal is well above
-    it, and the sigma of the Rician distribution everywhere.
+    It refers to each of the two channels: it is that of the magnitude where the signal is well
+    above it, and the sigma of the Rician distribution everywhere.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class NoiseEstimate:
     map : ndarray, shape (...), or None
         Value of each voxel, a.u., NaN where it is not known; None if there is no such map.
     degrees : float
-        Degrees of freedom of `sigma`, each voxel taken for independent; infinite if it was given.
+        Degrees of freedom of `sigma`, with voxels taken as independent; infinite if it was given.
     degrees_map : ndarray, shape (...), or None
         Degrees of freedom of each value of `map`, 0 where there is none.
     source : {"repeats", "residuals", "background", "given"}
-        Where it is from.
+        Its source.
     assumes : str
-        What has to hold for it to be right, in one or more sentences.
+        Its assumptions, in one or more sentences.
     n_voxels : int
         Number of voxels behind `sigma`; 0 if it was given.
 
@@ -64,21 +64,21 @@ class NoiseEstimate:
     def standard_error(self) -> float:
         """Standard error of `sigma`, a.u.; 0 if it was given.
 
-        Neighbours that share noise, as after interpolation or filters, make it larger than this.
+        Correlated noise of neighbours, as after interpolation or filtering, makes it larger than
+        this.
         """
         return self.sigma / math.sqrt(2.0 * self.degrees)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Return the noise to be used in all voxels, or in each if it was given as a map.
 
-        A map that was measured has too few degrees of freedom in a voxel: the pooled number
-        takes its place.
+        A measured map has too few degrees of freedom per voxel: the pooled value is used instead.
         """
         local = self.map is not None and self.source == "given"
         return np.array(self.map if local else self.sigma, dtype=dtype)
 
     def check(self, dwi: DWI) -> None:
-        """Refuse a scan that the map does not belong to.
+        """Raise unless the map belongs to a scan.
 
         Parameters
         ----------
@@ -105,8 +105,8 @@ class NoiseEstimate:
             Signal of one volume, or of several on the last axis, a.u. Any shape if `sigma` is
             used.
         local : bool, optional
-            Whether the value of each voxel, `map`, is used instead of `sigma`. By default a map
-            that was given is; others have few degrees of freedom and would add their own scatter.
+            Whether to use the value of each voxel, `map`, instead of `sigma`. By default only a
+            given map is used; others have few degrees of freedom and would add their own scatter.
 
         Returns
         -------
@@ -118,7 +118,7 @@ class NoiseEstimate:
         OptionError
             If there is no map and `local` asks for it.
         ShapeError
-            If signal and map do not fit.
+            If the shapes of signal and map do not match.
 
         Examples
         --------
@@ -132,7 +132,7 @@ class NoiseEstimate:
             return np.asarray(values / self.sigma)
         if self.map is None:
             raise OptionError(
-                f"the noise of each voxel was asked for and the source, {self.source}, gives one "
+                f"the noise of each voxel was requested and the source, {self.source}, gives one "
                 "number only; expected a map. Use local=False"
             )
         if values.shape == self.map.shape:

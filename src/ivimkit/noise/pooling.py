@@ -1,4 +1,4 @@
-"""One sigma out of the sums of squares of many voxels."""
+"""Pooling: one sigma from the sums of squares of many voxels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ivimkit.errors import OptionError
 __all__ = ["POOLS", "check_pool", "median_of_chi2", "pooled"]
 
 POOLS = ("median", "mean")
-"""How voxels become one value."""
+"""Ways to pool voxels to one value."""
 
 
 def check_pool(pool: str) -> None:
-    """Raise OptionError unless there is such a way of pooling."""
+    """Raise OptionError for an unknown way of pooling."""
     if pool not in POOLS:
         raise OptionError(f"pool is {pool!r}; expected one of {', '.join(POOLS)}")
 
@@ -28,8 +28,8 @@ def pooled(
     """Pool sums of squares, each sigma^2 times chi-squared with its own degrees of freedom.
 
     The median is taken of the sums, each divided by the median of its own chi-squared
-    distribution: all of these have the median sigma^2, whatever their degrees. Less than half of
-    the voxels being disturbed moves it within bounds only.
+    distribution: all of these have the median sigma^2, whatever their degrees. If fewer than half
+    of the voxels are disturbed, its change is bounded.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def pooled(
     degrees : ndarray, shape (n_voxels,)
         Their degrees of freedom, > 0.
     pool : {"median", "mean"}
-        The mean wastes nothing and is moved by every disturbed voxel.
+        The mean is the most efficient, but is affected by every disturbed voxel.
 
     Returns
     -------
@@ -48,13 +48,13 @@ def pooled(
         Degrees of freedom of sigma^2, i.e. twice its inverse relative variance.
     """
     if pool == "mean" or squares.size < 3:
-        # Rounded once, so that the order of the voxels changes no bit.
+        # Rounded once, so that the result does not depend on the order of the voxels.
         total = math.fsum(degrees.tolist())
         return math.sqrt(math.fsum(squares.tolist()) / total), total
-    known, which, counts = np.unique(degrees, return_inverse=True, return_counts=True)
-    middle, steepness = median_of_chi2(known)
+    distinct, which, counts = np.unique(degrees, return_inverse=True, return_counts=True)
+    middle, steepness = median_of_chi2(distinct)
     sigma = math.sqrt(float(np.median(squares / middle[which])))
-    # The variance of a median of n values is 1 / (4 n g^2), g being their mean density there.
+    # The variance of a median of n values is 1 / (4 n g^2), where g is their mean density there.
     density = float((counts * steepness).sum() / squares.size)
     return sigma, 8.0 * squares.size * density**2
 
@@ -62,7 +62,7 @@ def pooled(
 def median_of_chi2(
     degrees: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the median of chi-squared and, there, its density times the median."""
+    """Return the median of chi-squared, and its density at the median times the median."""
     middle = np.asarray(chdtri(degrees, 0.5), dtype=np.float64)
     half = 0.5 * degrees
     return middle, np.exp(half * np.log(0.5 * middle) - 0.5 * middle - gammaln(half))

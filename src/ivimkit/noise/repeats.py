@@ -18,12 +18,12 @@ from ivimkit.scan.dwi import DWI
 __all__ = ["from_repeats", "magnitude_noise", "repeated", "sum_of_squares"]
 
 _CHUNK = 16384
-# Degrees of freedom of repeated volumes from which a voxel knows its own noise to a sixth.
-_LEAST_DEGREES = 20
+# With this many degrees of freedom, the noise of a single voxel is known to one sixth.
+_MIN_DEGREES = 20
 _ROUNDS = 8
-# b-values that are equal but for rounding, in s/mm^2 and as a share.
-_SAME_B = 0.1
-_SAME_SHARE = 0.001
+# b-values closer than this are equal up to rounding, in s/mm^2 and as a fraction.
+_MIN_B_SPACING = 0.1
+_MIN_RELATIVE_B_SPACING = 0.001
 
 
 def from_repeats(
@@ -31,11 +31,11 @@ def from_repeats(
 ) -> NoiseEstimate:
     """Estimate the noise from volumes with the same b-value and direction.
 
-    Only equal b-values are repeats, not those that one shell holds with some jitter. The spread
-    about the mean of each group of repeats is taken in every voxel, pooled over groups by their
-    degrees of freedom, and then over voxels. Only repeats whose mean is above three times the
-    noise count, so air and voids do not. Without directions, all volumes of a b-value are
-    taken for repeats: anisotropy of the tissue then adds to the noise.
+    Only equal b-values are repeats, not all of a shell with jitter. The spread about the mean of
+    each group of repeats is taken in every voxel, pooled over groups by their degrees of freedom,
+    and then over voxels. Only repeats whose mean is above three times the noise count, so air and
+    voids do not. Without directions, all volumes of a b-value are taken as repeats: anisotropy of
+    the tissue then adds to the noise.
 
     Parameters
     ----------
@@ -44,8 +44,8 @@ def from_repeats(
     bvals : sequence of float, optional
         Use the repeats of these b-values only, in s/mm^2.
     pool : {"median", "mean"}
-        How voxels become one value. Motion and pulsation in a few of them hardly move the median;
-        the mean has the smaller standard error where there are none.
+        How voxels become one value. The median is insensitive to motion and pulsation in a few of
+        them; the mean has the smaller standard error in their absence.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def from_repeats(
     Raises
     ------
     NoiseError
-        If nothing was repeated, or the repeats hold no noise or no signal.
+        If nothing was repeated, or the repeats contain no noise or no signal.
     AcquisitionError
         If there is no such b-value.
     OptionError
@@ -75,8 +75,8 @@ def from_repeats(
     """
     check_pool(pool)
     acquisition = dwi.acquisition
-    wanted = set(acquisition.select(bvals=bvals).tolist())
-    shells = [shell for shell in acquisition.shells if wanted.issuperset(shell.volumes)]
+    selected = set(acquisition.select(bvals=bvals).tolist())
+    shells = [shell for shell in acquisition.shells if selected.issuperset(shell.volumes)]
     found = [
         (shell, groups)
         for shell in shells
@@ -85,8 +85,8 @@ def from_repeats(
     if not found:
         where = "" if bvals is None else f" at b = {', '.join(f'{shell.b:g}' for shell in shells)}"
         raise NoiseError(
-            f"no b-value and direction was measured twice{where}, so repeats give no basis for "
-            "the noise; expected two volumes that show the same. Take the noise from the "
+            f"no b-value and direction was measured twice{where}, so repeats cannot give "
+            "the noise; expected two equivalent volumes. Take the noise from the "
             "residuals of a fit, or measure b = 0 twice",
             python="Use noise.from_residuals of a fit, noise.from_background if the air around "
             "the body was kept, or noise.given",
@@ -97,16 +97,16 @@ def from_repeats(
     keep = above_floor(lowest, spread, degrees[:, None], pool)
     each = degrees @ keep
     squares = np.where(keep, spread.astype(np.float64) ** 2, 0.0).sum(axis=0)
-    known = each > 0
-    sigma, total = pooled(squares[known], each[known], pool)
+    valid = each > 0
+    sigma, total = pooled(squares[valid], each[valid], pool)
     if not sigma > 0.0:
         raise NoiseError(
-            "repeated volumes are equal in half of the voxels or more, so they hold no noise; "
-            "expected measured repeats. Check for volumes that were copied, or for a mean that "
+            "repeated volumes are equal in half of the voxels or more, so they contain no noise; "
+            "expected measured repeats. Check for copied volumes, or for a mean that "
             "was written several times"
         )
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.where(known, np.sqrt(squares / each), np.nan)
+        values = np.where(valid, np.sqrt(squares / each), np.nan)
     return NoiseEstimate(
         sigma=sigma,
         map=reader.scatter(values, np.nan),
@@ -114,28 +114,28 @@ def from_repeats(
         degrees_map=reader.scatter(each, 0.0),
         source="repeats",
         assumes=_assumes(acquisition, [shell for shell, _ in found]),
-        n_voxels=int(np.count_nonzero(known)),
+        n_voxels=int(np.count_nonzero(valid)),
     )
 
 
 def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
-    """Return the noise of magnitudes in each voxel by its own repeats, also near the noise floor.
+    """Return the noise of magnitudes in each voxel from its repeats, also near the floor.
 
-    The spread about the mean of each group of repeats counts with the share that is left of the
-    noise of a channel where the mean is so large.
+    The spread about the mean of each group of repeats is corrected for the reduced spread of a
+    magnitude at that mean, relative to the noise of a channel.
 
     Parameters
     ----------
     dwi : DWI
         The scan.
     coils : int
-        Number of coils whose squares were added.
+        Number of coils in the sum of squares.
 
     Returns
     -------
     ndarray, shape (n_voxels,) or (1,)
-        Of the voxels in the mask, in the order of `DWI.voxels`; NaN where repeats do not tell, and
-        everywhere, as one number, where there are too few of them.
+        Of the voxels in the mask, in the order of `DWI.voxels`; NaN where it cannot be estimated,
+        and a single NaN if there are too few repeats.
     """
     acquisition = dwi.acquisition
     groups = [
@@ -144,7 +144,7 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
         for group in repeated(acquisition, shell, dwi.weights)
     ]
     degrees = np.array([len(group) - 1.0 for group in groups])
-    if degrees.sum() < _LEAST_DEGREES:
+    if degrees.sum() < _MIN_DEGREES:
         return np.full(1, np.nan)
     signal = np.linspace(0.0, 20.0 * np.sqrt(coils), 801)
     mean = magnitude_mean(signal, coils)
@@ -170,10 +170,10 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
 def repeated(
     acquisition: Acquisition, shell: Shell, weights: NDArray[np.float64] | None = None
 ) -> list[list[int]]:
-    """Return the groups of volumes of a shell that show the same, two or more in each.
+    """Return the groups of equivalent volumes of a shell, two or more in each.
 
-    Volumes of a shell whose b-values jitter differ by more than noise, so only those of equal b,
-    but for rounding, are repeats. A volume of weight 0 is none.
+    Volumes of a shell with jitter in b differ by more than noise, so only those of equal b, up to
+    rounding, are repeats. A volume of weight 0 is not a repeat.
     """
     used = [v for v in shell.volumes if weights is None or weights[v] > 0.0]
     return [
@@ -190,7 +190,7 @@ def _of_equal_b(acquisition: Acquisition, volumes: Sequence[int]) -> list[list[i
     order = np.sort(b)
     starts = [order[0]] if order.size else []
     for value in order:
-        if value - starts[-1] > max(_SAME_B, _SAME_SHARE * value):
+        if value - starts[-1] > max(_MIN_B_SPACING, _MIN_RELATIVE_B_SPACING * value):
             starts.append(value)
     group_of = np.searchsorted(starts, b, side="right")
     return [
@@ -213,7 +213,7 @@ def sum_of_squares(
 def _measure(
     dwi: DWI, shells: Sequence[Sequence[Sequence[int]]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return lowest mean of a group and root of the sum of squares, shape (n_shells, n_voxels)."""
+    """Return lowest group mean and root sum of squares, each of shape (n_shells, n_voxels)."""
     reader = dwi.with_average("none").voxels()
     lowest = np.empty((len(shells), reader.n_voxels), dtype=np.float32)
     spread = np.empty_like(lowest)
@@ -222,7 +222,7 @@ def _measure(
         stop = min(start + _CHUNK, reader.n_voxels)
         signal = buffer[: stop - start]
         reader.read(start, stop, signal)
-        # What is not finite stays so, and is left out later.
+        # Non-finite values stay so, and are left out later.
         with np.errstate(invalid="ignore", over="ignore"):
             for k, groups in enumerate(shells):
                 means = [signal[:, list(group)].mean(axis=1) for group in groups]
@@ -234,12 +234,12 @@ def _measure(
 def _assumes(acquisition: Acquisition, shells: Sequence[Shell]) -> str:
     listed = ", ".join(f"{shell.b:g}" for shell in shells)
     text = (
-        f"Repeated volumes (b = {listed}) differ by noise alone: motion, pulsation and drift "
+        f"Repeated volumes (b = {listed}) differ only by noise: motion, pulsation and drift "
         "between them count as noise."
     )
     if acquisition.bvecs is None and any(shell.b > 0 for shell in shells):
         text += (
-            " Directions are not known: volumes of one b-value count as repeats, and anisotropy "
+            " Directions are unknown: volumes of one b-value count as repeats, and anisotropy "
             "as noise."
         )
     return text

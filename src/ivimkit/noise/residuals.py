@@ -1,4 +1,4 @@
-"""Noise from what a fit leaves over."""
+"""Noise from the residuals of a fit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Fitted", "Record", "Settings", "from_residuals"]
 
 
 class Record(Protocol):
-    """What is needed of `ivimkit.fitting.result.Provenance`, which stands in a higher layer."""
+    """The part of `ivimkit.fitting.result.Provenance` used here; it is in a higher layer."""
 
     @property
     def bvals(self) -> Sequence[float]:
@@ -49,7 +49,7 @@ class Settings(Protocol):
 
 
 class Fitted(Protocol):
-    """What is needed of `ivimkit.FitResult`, which stands in a higher layer."""
+    """The part of `ivimkit.FitResult` used here; it is in a higher layer."""
 
     @property
     def maps(self) -> Mapping[str, NDArray[np.float64]]:
@@ -91,18 +91,19 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
     """Estimate the noise from the residuals of a fit.
 
     The degrees of freedom of a voxel are the number of fitted values (one per b-value, or one per
-    volume if repeats were not averaged) less the number of free parameters. A parameter on a
-    bound gives its degree back, as the data did not choose it. So does D* where f = 0 and D where
-    f = 1, as the signal does not contain them. Values weigh with their number of averages, so
-    sigma is that of one volume. Voxels whose S0 is not above three times the noise do not count.
+    volume if repeats were not averaged) minus the number of free parameters. A parameter at a
+    bound is not counted as free, because the data did not determine it; nor is D* where f = 0 or D
+    where f = 1, because the signal does not contain them. Values are weighted by their number of
+    averages, so sigma is that of one volume. Voxels whose S0 is not above three times the noise do
+    not count.
 
     Parameters
     ----------
     result : FitResult
         The fit.
     pool : {"median", "mean"}
-        How voxels become one value. A few voxels that the model does not describe hardly move the
-        median.
+        How voxels become one value. The median is insensitive to a few voxels that the model does
+        not describe.
 
     Returns
     -------
@@ -130,8 +131,8 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
     spare = n_values - result.model.n_free
     if spare <= 0:
         raise NoiseError(
-            f"residuals give no basis for the noise: {n_values} values for the "
-            f"{result.model.n_free} free parameters of {result.model.name} leave none; expected "
+            f"cannot estimate the noise from these residuals: {n_values} values for the "
+            f"{result.model.n_free} free parameters of {result.model.name}; expected "
             "more values than parameters. Use a model with fewer parameters, or take the noise "
             "from repeated volumes",
             python="Use noise.from_repeats",
@@ -141,7 +142,7 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
     fitted = np.isfinite(cost)
     if not fitted.any():
         raise NoiseError(
-            "residuals give no basis for the noise: no voxel has a fit; expected at least one. "
+            "cannot estimate the noise from these residuals: no voxel has a fit; expected one. "
             "Look at the status map"
         )
     if "S0" in result.maps:
@@ -150,8 +151,8 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
     sigma, total = pooled(cost[fitted], degrees[fitted], pool)
     if not sigma > 0.0:
         raise NoiseError(
-            "residuals give no basis for the noise: they are zero; expected measured signals. "
-            "Check where the signals are from"
+            "cannot estimate the noise from these residuals: they are zero; expected real data. "
+            "Check where the signals come from"
         )
     return NoiseEstimate(
         sigma=sigma,
@@ -172,9 +173,9 @@ def _weight_of_one_average(result: Fitted) -> float:
     share = (weight / averages)[weight > 0.0]
     if not np.allclose(share, share[0], rtol=1e-9, atol=0.0):
         raise NoiseError(
-            "residuals give no basis for the noise of a volume: the fit had weights that differ "
-            "from the numbers of averages; expected none, or zeros to leave volumes out. Fit "
-            "without weights first"
+            "cannot estimate the noise of a volume from these residuals: the fit had weights that "
+            "differ from the numbers of averages; expected none, or zeros to leave volumes out. "
+            "Fit without weights first"
         )
     return float(share[0])
 
@@ -190,7 +191,7 @@ def _averages(result: Fitted) -> NDArray[np.float64]:
 
 
 def _returned(status: NDArray[np.int32], model: SignalModel) -> NDArray[np.float64]:
-    """Return the number of free parameters that the data did not choose, shape (...)."""
+    """Return the number of free parameters not determined by the data, shape (...)."""
 
     def on(name: str, sides: tuple[int, ...]) -> NDArray[np.bool_]:
         return np.asarray((status & sum(sides)) != 0) & _is_free(model, name)
@@ -211,8 +212,8 @@ def _returned(status: NDArray[np.int32], model: SignalModel) -> NDArray[np.float
                 if _is_free(model, shape.name):
                     fixed_by_data[shape.name] |= on(name, (flag,))
     total = np.zeros(status.shape)
-    for there in fixed_by_data.values():
-        total += there
+    for voxels in fixed_by_data.values():
+        total += voxels
     return total
 
 
@@ -222,7 +223,7 @@ def _is_free(model: SignalModel, name: str) -> bool:
 
 def _assumes(result: Fitted) -> str:
     text = (
-        f"Model {result.model.name} describes the signal: what it does not describe (kurtosis, "
+        f"Model {result.model.name} describes the signal: anything else (kurtosis, "
         "motion, the noise floor) counts as noise."
     )
     if not result.method.full_fit:

@@ -1,4 +1,4 @@
-"""Mean signal and noise of each b-value of a scan, for a look at it before any fit."""
+"""ShellSignal: mean signal and noise of each b-value of a scan, for a check before any fit."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class ShellSignal:
 
     @property
     def snr(self) -> float:
-        """Mean signal by noise of one volume; NaN if the noise is not known."""
+        """Mean signal divided by the noise of one volume; NaN if the noise is unknown."""
         return self.mean / self.sigma if self.sigma > 0 else float("nan")
 
 
 def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
     """Measure the mean signal and the noise of every b-value of a scan.
 
-    The noise is the spread of volumes with the same b-value and direction, taken in every voxel
-    and then as the median over voxels, so that motion and pulsation in a few of them do not
-    count. Without directions, all volumes of a b-value are taken for repeats: anisotropy of the
-    tissue then adds to the noise.
+    The noise is the spread of volumes with the same b-value and direction, taken in every voxel,
+    and then the median over voxels, so that motion and pulsation in a few of them do not count.
+    Without directions, all volumes of a b-value are taken as repeats: anisotropy of the tissue
+    then adds to the noise.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
         stop = min(start + _CHUNK, dwi.n_voxels)
         signal = buffer[: stop - start]
         volumes.read(start, stop, signal)
-        # inf - inf and sums beyond the range of float32 are not finite, which is all it takes.
+        # inf - inf and sums beyond the range of float32 are not finite, as intended.
         with np.errstate(invalid="ignore", over="ignore"):
             for k, shell in enumerate(shells):
                 mean[k, start:stop] = signal[:, list(shell.volumes)].mean(axis=1)

@@ -31,14 +31,14 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str | Prior, **options: Any) -> Prior:
-    """Return a prior by its name, with its options; a prior is returned as it is.
+    """Return a prior by its name, with its options; a prior is returned unchanged.
 
     Parameters
     ----------
     name : str or Prior
         One of `names`.
     **options
-        Options of the prior; those not given have their defaults.
+        Options of the prior; those not given keep their defaults.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def get(name: str | Prior, **options: Any) -> Prior:
     Raises
     ------
     OptionError
-        For an unknown name or option; the message lists those there are.
+        For an unknown name or option; the message lists the available ones.
 
     Examples
     --------

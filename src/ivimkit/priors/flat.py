@@ -9,7 +9,7 @@ from ivimkit.extend.prior import Likelihoods, Prior, even_knots
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 
-# Knots serve the marginals alone, which the information maps compare with.
+# Knots are needed only for the marginals that the information maps compare with.
 _SIZES = (33, 65, 33)
 
 
@@ -18,8 +18,8 @@ _SIZES = (33, 65, 33)
 class Flat(Prior):
     """Uniform in D, D* and f inside the bounds of the model, with D* > D.
 
-    It is no absence of a prior: uniform in D* is not uniform in its logarithm, and the posterior
-    mean of a parameter that the data do not tell is the middle of its bounds.
+    This is not the absence of a prior: uniform in D* is not uniform in its logarithm, and the
+    posterior mean of a parameter that the data do not determine is the middle of its bounds.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Learned prior: the distribution of the parameters over the scan's own voxels."""
+"""Learned prior: the distribution of the parameters over the voxels of the scan."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from ivimkit.extend.prior import Likelihoods, Prior, broad
 from ivimkit.extend.prior_table import PriorTable, with_floor
 from ivimkit.extend.signal_model import SignalModel
 
-# Share of the mass that stays with the start, and share that is uniform inside the bounds, for
-# voxels unlike those learned from.
-_KEPT = 0.002
-_FLOOR = 0.001
-# With this many voxels one fifth held out tells enough; with fewer all fifths take turns.
-_MANY = 3000
+# Fraction of the mass that keeps the starting density, and fraction that is uniform within the
+# bounds, for voxels unlike those learned from.
+_START_SHARE = 0.002
+_UNIFORM_SHARE = 0.001
+# With this many voxels, holding out one fifth is enough; with fewer, each fifth in turn.
+_MIN_VOXELS_ONE_FOLD = 3000
 _FOLDS = 5
-# Steps without a gain of this much per voxel in the likelihood of what was held out: over.
-_GAIN = 1e-4
+# Stop after several steps without this gain per voxel in the held-out likelihood.
+_MIN_GAIN = 1e-4
 _PATIENCE = 3
 
 
 @final
 @dataclass(frozen=True)
 class Learned(Prior):
-    """A density of any shape, estimated from the voxels by expectation-maximisation.
+    """A density of arbitrary shape, estimated from the voxels by expectation-maximisation.
 
-    This is empirical Bayes: the prior that makes the signals of all voxels together most likely
-    (Kiefer and Wolfowitz), a density linear between knots, found by repeated averaging of the
-    posteriors of the voxels (Laird). Left alone it would end as a few spikes; it starts broad and
-    stops when the likelihood of voxels that were held out no longer grows.
+    This is empirical Bayes: the prior that maximises the joint likelihood of the signals of all
+    voxels (Kiefer and Wolfowitz), a density linear between knots, found by repeated averaging of
+    the posteriors of the voxels (Laird). Unchecked it would end as a few spikes; it starts broad
+    and stops when the likelihood of held-out voxels no longer increases.
 
-    Where two stories explain a signal equally well (little blood in tissue, or nearly all of the
-    signal from a pool that is only a little faster than the rest) no likelihood can choose, and
-    the start decides: it is broad in ln D and ln D*, falls with f as (1-f)^3 and is zero
+    Where two explanations fit a signal equally well (little blood in tissue, or nearly all of the
+    signal from a compartment only a little faster than the rest) the likelihood cannot decide, and
+    the starting density does: it is broad in ln D and ln D*, falls with f as (1-f)^3 and is zero
     where D* is below 0.006 mm^2/s, twice the diffusion of free water in the body.
 
     Parameters
     ----------
     n_voxels : int
-        Most voxels to learn from, drawn at random.
+        Maximum number of voxels to learn from, drawn at random.
     seed : int
-        Seed of the draw and of what is held out.
+        Seed of the draw and of the held-out voxels.
     max_steps : int
-        Most steps.
+        Maximum number of steps.
 
     Raises
     ------
@@ -97,7 +97,7 @@ class Learned(Prior):
         volumes = likelihoods.frame.volumes().ravel()
         start = broad(likelihoods).ravel() * volumes
         start /= start.sum()
-        # A voxel that lies where the start has no mass is an outlier, not a voice.
+        # A voxel that lies where the starting density is zero is an outlier and is ignored.
         matrix = matrix[matrix @ start > 0.0]
         steps, gain = self._steps(matrix, start)
         mass = start
@@ -109,16 +109,16 @@ class Learned(Prior):
             "steps": steps,
             "held_out_gain_per_voxel": round(gain, 6),
         }
-        mass = (1.0 - _KEPT) * mass + _KEPT * start
+        mass = (1.0 - _START_SHARE) * mass + _START_SHARE * start
         density = (mass / volumes).reshape([axis.size for axis in frame.knots])
         table = replace(frame, rule=self.name, density=density, about=about)
-        return with_floor(table, _FLOOR)
+        return with_floor(table, _UNIFORM_SHARE)
 
     def _steps(self, matrix: csr_matrix, start: NDArray[np.float64]) -> tuple[int, float]:
-        """Return the number of steps that explains held-out voxels best, and what it gains."""
+        """Return the number of steps that explains held-out voxels best, and its gain."""
         n = matrix.shape[0]
         order = np.random.default_rng(self.seed).permutation(n)
-        folds = np.array_split(order, _FOLDS)[: 1 if n > _MANY else _FOLDS]
+        folds = np.array_split(order, _FOLDS)[: 1 if n > _MIN_VOXELS_ONE_FOLD else _FOLDS]
         parts = []
         for fold in folds:
             inside = np.ones(n, dtype=bool)
@@ -133,7 +133,7 @@ class Learned(Prior):
                 with np.errstate(divide="ignore"):
                     score += float(np.log(test @ mass).sum()) / held_out
             first = score if step == 0 else first
-            if score > best + _GAIN:
+            if score > best + _MIN_GAIN:
                 best, best_step = score, step
             if step - best_step >= _PATIENCE:
                 break

@@ -1,4 +1,4 @@
-"""Organ prior: what the literature says of an organ."""
+"""Organ prior: literature values of an organ."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIZES = (65, 33, 49)
 _SPREAD_D = 0.25
 _SPREAD_D_STAR = 0.7
 _SPREAD_F = 0.5
-# Share of the mass that is uniform: disease lies outside the range of the healthy.
+# Fraction of the mass that is uniform: diseased tissue lies outside the healthy range.
 _FLOOR = 0.02
 
 
@@ -30,9 +30,9 @@ class Organ(Prior):
     """Log-normal in D and D*, beta in f, around the literature means of an organ.
 
     The means are those of `ivimkit.organs`, with their sources. The coefficients of variation
-    (D 0.25, D* 0.7, f 0.5) are wider than those between healthy subjects, as voxels and diseases
-    vary more; `width` scales them. A fiftieth of the mass is uniform inside the bounds, so that
-    a voxel unlike the organ is not forced to look like it.
+    (D 0.25, D* 0.7, f 0.5) are wider than those between healthy subjects, because voxels and
+    diseases vary more; `width` scales them. One fiftieth of the mass is uniform within the bounds,
+    so that a voxel unlike the organ is not forced to resemble it.
 
     Parameters
     ----------
@@ -91,17 +91,17 @@ def _log_normal(values: NDArray[np.float64], mean: float, spread: float) -> NDAr
     if values.size < 2:
         return np.ones(values.size)
     sigma = np.sqrt(np.log1p(spread**2))
-    found: NDArray[np.float64] = lognorm.pdf(values, sigma, scale=mean * np.exp(-(sigma**2) / 2))
-    return found
+    density: NDArray[np.float64] = lognorm.pdf(values, sigma, scale=mean * np.exp(-(sigma**2) / 2))
+    return density
 
 
 def _beta(values: NDArray[np.float64], mean: float, spread: float) -> NDArray[np.float64]:
     if values.size < 2:
         return np.ones(values.size)
-    # The density is to be finite at 0: both exponents above 1.
+    # Both exponents above 1, so that the density is finite at 0.
     strength = max((1.0 - mean) / (mean * spread**2) - 1.0, 1.0 / mean, 1.0 / (1.0 - mean))
-    found: NDArray[np.float64] = beta.pdf(values, mean * strength, (1.0 - mean) * strength)
-    return found
+    density: NDArray[np.float64] = beta.pdf(values, mean * strength, (1.0 - mean) * strength)
+    return density
 
 
 PRIOR = Organ

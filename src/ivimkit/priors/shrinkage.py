@@ -1,4 +1,4 @@
-"""Shrinkage prior: a Gaussian on transformed parameters, fitted to the scan's own voxels."""
+"""Shrinkage prior: a Gaussian on transformed parameters, fitted to the voxels of the scan."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ivimkit.extend.prior_table import PriorTable, with_floor
 from ivimkit.extend.signal_model import SignalModel
 
 _FLOOR = 0.01
-# Transformed parameters are finite from here on.
-_LEAST = 1e-6
-# Place of what an outermost knot speaks for, in units of the way to its neighbour.
-_NEAR = 0.25
+# Smallest argument of the transforms, so that they are finite.
+_MIN_FRACTION = 1e-6
+# Centre of the interval of an outermost knot, in units of the distance to its neighbour.
+_OUTER_KNOT = 0.25
 _STEPS = 200
 _CONVERGED = 1e-5
-# Least variance of a transformed parameter: the spacing of the knots hides what is narrower.
+# Minimum variance of a transformed parameter: anything narrower is below the knot spacing.
 _NARROW = 1e-3
 
 
@@ -29,14 +29,14 @@ _NARROW = 1e-3
 class Shrinkage(Prior):
     """Hierarchical Gaussian on ln D, ln D* and logit f, its mean and covariance from the scan.
 
-    Every voxel is drawn towards the mean of all, the more the less its own data say (Orton
+    Every voxel is drawn towards the mean of all, the more so the less information it has (Orton
     2014). Mean and covariance are those that make the signals most likely, found by
-    expectation-maximisation. A hundredth of the mass is uniform inside the bounds.
+    expectation-maximisation. One hundredth of the mass is uniform within the bounds.
 
     Parameters
     ----------
     n_voxels : int
-        Most voxels to learn from, drawn at random.
+        Maximum number of voxels to learn from, drawn at random.
     seed : int
         Seed of the draw.
 
@@ -115,11 +115,11 @@ def _transformed(frame: PriorTable) -> tuple[NDArray[np.float64], NDArray[np.flo
     The factor turns a density of the transformed parameters into one of D, ln D* and f.
     """
     slow, fast, fraction = frame.knots
-    # The outermost knots speak for what is between them and their neighbours.
-    slow = np.maximum(slow, _NEAR * slow[min(1, slow.size - 1)])
-    fraction = np.maximum(fraction, _NEAR * fraction[min(1, fraction.size - 1)])
-    fraction = np.minimum(fraction, 1.0 - _NEAR * (1.0 - fraction[max(-2, -fraction.size)]))
-    fraction = np.clip(fraction, _LEAST, 1.0 - _LEAST)
+    # The outermost knots represent the interval between them and their neighbours.
+    slow = np.maximum(slow, _OUTER_KNOT * slow[min(1, slow.size - 1)])
+    fraction = np.maximum(fraction, _OUTER_KNOT * fraction[min(1, fraction.size - 1)])
+    fraction = np.minimum(fraction, 1.0 - _OUTER_KNOT * (1.0 - fraction[max(-2, -fraction.size)]))
+    fraction = np.clip(fraction, _MIN_FRACTION, 1.0 - _MIN_FRACTION)
     values = np.meshgrid(
         np.log(slow), np.log(fast), np.log(fraction / (1.0 - fraction)), indexing="ij"
     )

@@ -1,4 +1,4 @@
-"""Reports: one HTML page on a result or two; and the figures, which are `ivimkit.figures`."""
+"""Reports: one HTML page on one or two results; also exports the figures of `ivimkit.figures`."""
 
 from ivimkit.figures import (
     Encoded,

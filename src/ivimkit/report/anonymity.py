@@ -1,4 +1,4 @@
-"""Names of regions that cannot be names of patients."""
+"""Anonymity: region names that cannot be the names of patients."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _WORDS = frozenset(
     """,
     )
 )
-_MOST_DIGITS = 2
-"""A longer number may be a date of birth or a number of a patient."""
+_MAX_DIGITS = 2
+"""A longer number may be a date of birth or a patient number."""
 
 
 def without_names(labels: Labels) -> Labels:
-    """Return regions that were named by their files, without words that may name a patient.
+    """Return regions named after their files, without words that may name a patient.
 
-    A name stays if each of its words is one of anatomy and imaging, and each of its numbers is
-    short: ``roi_tumor``, ``liver-2``. Any other becomes ``region 1`` after its number.
+    A name is kept if all its words are terms of anatomy and imaging, and all its numbers are
+    short: ``roi_tumor``, ``liver-2``. Any other becomes ``region 1``, with its number.
 
     Parameters
     ----------
@@ -61,4 +61,4 @@ def without_names(labels: Labels) -> Labels:
 def _is_harmless(name: str) -> bool:
     words = re.findall(r"[^\W\d_]+", name.lower())
     numbers = re.findall(r"\d+", name)
-    return all(word in _WORDS for word in words) and all(len(n) <= _MOST_DIGITS for n in numbers)
+    return all(word in _WORDS for word in words) and all(len(n) <= _MAX_DIGITS for n in numbers)

@@ -1,4 +1,4 @@
-"""Assembler: sections as data into one page that needs nothing else."""
+"""Assembler: turns sections, which are data, into one self-contained page."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ __all__ = ["assemble"]
 
 
 def assemble(sections: Sequence[Section], *, title: str, subtitle: str) -> str:
-    """Return a page of sections as one HTML file: pictures, style and script are inside.
+    """Return a page of sections as one HTML file, with pictures, style and script embedded.
 
     Parameters
     ----------
     sections : sequence of Section
-        What it shows, in this order.
+        The sections, in this order.
     title, subtitle : str
-        What stands above.
+        The heading.
 
     Returns
     -------
     str
-        HTML. Texts are escaped, and a policy in its head keeps the page from loading anything.
+        HTML. Texts are escaped, and a content security policy keeps the page from loading
+        anything.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def _body(blocks: Any, section: Section) -> Markup:
 
 
 def _show(blocks: Any, block: Block, place: str) -> Markup:
-    """Return a block as HTML; `place` is the start of all ids inside it."""
+    """Return a block as HTML; `place` is the prefix of all ids inside it."""
     inside = []
     if isinstance(block, Beside):
         for column, (name, parts) in enumerate(block.columns, start=1):
@@ -114,7 +115,7 @@ def _is_number(table: Table, column: int) -> bool:
 
 
 def _split_doi(text: str) -> tuple[str, str]:
-    """Return what stands before a DOI at the end of a text, and the DOI; empty if none."""
+    """Return the text before a DOI at the end of a text, and the DOI; empty if none."""
     words, found, doi = text.partition("doi:")
     return (words.rstrip(), doi.rstrip(".")) if found else (text, "")
 
@@ -124,6 +125,6 @@ def _asset(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """Return the hash by which the policy of the page knows its own script and style."""
+    """Return the hash by which the policy of the page allows its script and style."""
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"

@@ -18,7 +18,7 @@ _DOI = re.compile(r"doi:(\S+)")
 
 @cache
 def entries() -> dict[str, str]:
-    """Return the BibTeX entry of each DOI, in lower case, as DOIs have no case."""
+    """Return the BibTeX entry of each DOI, in lower case, because DOIs are case-insensitive."""
     text = (files("ivimkit.report") / "bibliography.bib").read_text(encoding="utf-8")
     found = {}
     for entry in _ENTRY.findall(text):
@@ -39,7 +39,7 @@ def doi_of(reference: str) -> str:
     if found is None:
         raise OptionError(
             f"the reference {reference!r} has no DOI; expected one at its end, like "
-            "doi:10.1000/xyz. Add it where the reference stands"
+            "doi:10.1000/xyz. Add it to the reference"
         )
     return found[1].rstrip(".,")
 
@@ -109,7 +109,7 @@ def software_entry(version: str) -> str:
     Parameters
     ----------
     version : str
-        The version that made the result.
+        The version that produced the result.
     """
     return "\n".join(
         [

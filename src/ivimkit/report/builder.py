@@ -1,4 +1,4 @@
-"""build(): a report from one result or two."""
+"""build(): a report from one or two results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ivimkit.scan.labels import Labels
 __all__ = ["build"]
 
 _RING = 10.0
-"""Width of the ring around a lesion that is compared with nothing else, mm."""
+"""Width of the ring around a lesion if no reference is given, mm."""
 
 
 def build(
@@ -50,9 +50,9 @@ def build(
     unreliable: str = "fade",
     anonymous: bool = True,
 ) -> Report:
-    """Make a report on a result, or on two results of the same voxels side by side.
+    """Build a report on a result, or on two results of the same voxels side by side.
 
-    Images, curves and residuals need the scan, ``result.dwi``: `ivimkit.fit` leaves it there, and
+    Images, curves and residuals need the scan, ``result.dwi``: `ivimkit.fit` sets it, and
     `ivimkit.load_result` loads it with ``scan=True``. Without it those sections are left out.
 
     Parameters
@@ -60,32 +60,32 @@ def build(
     result : FitResult
         The fit.
     other : FitResult, optional
-        Another fit, by another method or of another time point, on the same grid.
+        Another fit, with another method or from another time point, on the same grid.
     labels : Labels or array_like of int, shape of the maps, optional
         Regions; see `ivimkit.load_labels`. Their names are shown as they are.
     lesion : str or array_like, shape of the maps, optional
-        Region to look at, by its name or as a mask.
+        Region of interest, by its name or as a mask.
     reference : str or array_like, shape of the maps, optional
-        Region to compare it with, by its name or as a mask; with `ring`, where the ring stays.
+        Region to compare it with, by its name or as a mask; with `ring`, the region that the ring
+        is confined to.
     ring : float, optional
         Width in mm of a ring around the lesion to compare it with, inside the fitted mask or the
         reference; 10 if there is no reference.
     gap : float
-        Distance in mm between lesion and ring, where voxels are mixed.
+        Distance in mm between lesion and ring, to exclude mixed voxels.
     reliable_only : bool, optional
-        Whether only voxels count whose value the data identify, see
-        `ivimkit.FitResult.reliable`; by default all in the tables of regions, and reliable ones
-        where a lesion is compared.
+        Whether to use only voxels whose value the data identify, see `ivimkit.FitResult.reliable`;
+        by default all in region tables, and reliable ones to compare a lesion.
     names : sequence of str, optional
-        What the two results are called; by default their methods, or A and B.
+        Names of the two results; by default their methods, or A and B.
     title : str, optional
-        Of the page.
+        Title of the page.
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, in maps, histograms and the
         picture of the lesion: fade and hatch them, leave them out, or show them like all others.
     anonymous : bool
         Whether to leave out names of files and folders, and the command line, which may contain
-        the name of a patient. Nothing of a NIfTI header is ever shown but the geometry.
+        the name of a patient. Of the NIfTI header only the geometry is ever shown.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def build(
     Raises
     ------
     ShapeError
-        If the results are of other voxels, or a region has another shape, or no voxel.
+        If the results have different voxels, or a region has another shape, or no voxel.
     OptionError
         If there is no such region, or options contradict each other.
 
@@ -128,7 +128,7 @@ def build(
 
 
 def _sections(subject: Subject, both: Difference | None) -> tuple[Section, ...]:
-    """Return what there is to show, in the order of the page."""
+    """Return the sections to show, in the order of the page."""
     found = [
         summary(subject),
         acquisition(subject),
@@ -149,7 +149,7 @@ def _names(results: Sequence[FitResult], names: Sequence[str] | None) -> list[st
     if names is not None:
         if len(names) != len(results) or len(set(names)) != len(results) or not all(names):
             raise OptionError(
-                f"names are {list(names)}; expected {len(results)}, each another one. Name every "
+                f"names are {list(names)}; expected {len(results)}, all different. Name every "
                 "result"
             )
         return list(names)

@@ -24,14 +24,14 @@ class Report:
     Parameters
     ----------
     title, subtitle : str
-        What stands above.
+        The heading.
     sections : sequence of Section
-        What it shows.
+        The sections.
 
     Attributes
     ----------
     html : str
-        The page: one file, with everything it needs inside.
+        The page: one self-contained file.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class Report:
         Parameters
         ----------
         path : path
-            The file; its folder is made if it is not there.
+            The file; its folder is created if it does not exist.
         overwrite : bool
             Whether a file of this name may be replaced.
 
@@ -73,7 +73,7 @@ class Report:
         Raises
         ------
         OutputExistsError
-            If there is such a file and overwriting was not asked for.
+            If the file exists and overwriting was not requested.
         InputError
             If it cannot be written.
         """
@@ -83,7 +83,7 @@ class Report:
         return target
 
     def _repr_html_(self) -> str:
-        """Show the page in a notebook, in a frame: its style must not reach out of it."""
+        """Show the page in a notebook, in a frame that contains its style."""
         return (
             f'<iframe title="{escape(self.title, quote=True)}" width="100%" height="800" '
             'sandbox="allow-scripts allow-modals allow-popups" allow="clipboard-write *" '

@@ -1,4 +1,4 @@
-"""The methods paragraph of a paper, written from what a result knows of its making."""
+"""Methods text: the methods paragraph of a paper, written from the record of a fit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _AGREEMENT = (
     "Bland JM, Altman DG. Statistical methods for assessing agreement between two methods of "
     "clinical measurement. Lancet 1986;327:307-310. doi:10.1016/S0140-6736(86)90837-8"
 )
-# Said in sentences of their own.
+# Described in separate sentences.
 _SAID = ("noise", "coils", "prior")
 
 
@@ -67,14 +67,14 @@ class Citations:
 
 
 def methods_text(result: FitResult, citations: Citations) -> str:
-    """Write how a result was made, as a paper says it.
+    """Describe how a result was obtained, in the style of a paper.
 
     Parameters
     ----------
     result : FitResult
         The fit.
     citations : Citations
-        Takes the references.
+        Collects the references.
 
     Returns
     -------
@@ -94,18 +94,18 @@ def methods_text(result: FitResult, citations: Citations) -> str:
 
 
 def comparison_text(citations: Citations, *, reliable_only: bool = True) -> str:
-    """Write how a lesion was compared with its reference.
+    """Describe how a lesion was compared with its reference.
 
     Parameters
     ----------
     citations : Citations
-        Takes the references.
+        Collects the references.
     reliable_only : bool
         Whether voxels that are not reliable were left out.
     """
     left_out = (
-        " Voxels whose value the data did not determine (a parameter at a bound, or its pool not "
-        "detected) were left out, map by map."
+        " Voxels whose value the data did not determine (a parameter at a bound, or a compartment "
+        "not detected) were excluded, map by map."
         if reliable_only
         else ""
     )
@@ -118,12 +118,12 @@ def comparison_text(citations: Citations, *, reliable_only: bool = True) -> str:
 
 
 def agreement_text(citations: Citations) -> str:
-    """Write how two results were compared.
+    """Describe how two results were compared.
 
     Parameters
     ----------
     citations : Citations
-        Takes the references.
+        Collects the references.
     """
     return (
         "The two results were compared voxel-wise by their mean difference and 95 % limits of "
@@ -168,7 +168,7 @@ def _weighting(weights: Sequence[float], n_volumes: int) -> str:
             if len(left_out) == 1
             else (f"Volumes {', '.join(left_out[:-1])} and {left_out[-1]} were")
         )
-        return f"{which} left out (weight 0; the first volume is 0)."
+        return f"{which} excluded (weight 0; the first volume is 0)."
     return f"Additional weights were {', '.join(f'{weight:g}' for weight in weights)}."
 
 
@@ -216,7 +216,7 @@ def _model(result: FitResult, citations: Citations) -> Iterator[str]:
 
 
 def _preset(result: FitResult, organ: Organ, citations: Citations) -> Iterator[str]:
-    """Say what the method took from a preset: what it does not use was not taken."""
+    """Say what the method took from a preset, leaving out what it does not use."""
     model, method = result.model, result.method
     taken = [
         f"the starting value of {model[name].symbol}"
@@ -311,7 +311,7 @@ def _outcome(result: FitResult, citations: Citations) -> Iterator[str]:
     failed = int(np.count_nonzero(result.status & int(FAILED)))
     yield (
         f"Of {thousands(total)} voxels, {thousands(failed)} ({percent(failed / max(1, total))}) "
-        "could not be fitted and were left out."
+        "could not be fitted and were excluded."
         if failed
         else f"All {thousands(total)} voxels could be fitted."
     )

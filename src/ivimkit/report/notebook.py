@@ -1,4 +1,4 @@
-"""A result as a notebook shows it: the main maps of one slice, and a line of counts."""
+"""Notebook view of a result: the main maps of one slice, and a line of counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DPI = 80
 
 
 def result_html(result: FitResult) -> str:
-    """Return a result as a piece of HTML: a small picture and a line of words.
+    """Return a result as a fragment of HTML: a small picture and a line of text.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def result_html(result: FitResult) -> str:
     Returns
     -------
     str
-        Without a picture where the voxels are no image.
+        Without a picture if the voxels do not form an image.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def _picture(result: FitResult) -> str:
     if len(result.shape) not in (2, 3) or not result.mask.any() or not names:
         return ""
     filled = np.flatnonzero(result.mask.reshape(*result.shape[:2], -1).any(axis=(0, 1)))
-    # The middle slice as the report shows three: one row of maps is enough for a glance.
+    # Only the middle slice (the report shows three): one row of maps is enough here.
     figure = map_panels(result, slices=int(filled[len(filled) // 2]), maps=names)
     picture = Picture(figure)
     shown = picture.encoded(dpi=_DPI)

@@ -1,4 +1,4 @@
-"""Subject: what a report is about - one result or two, the scan, the regions."""
+"""Subject: the content of a report - one or two results, the scan, the regions."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ __all__ = ["Lesion", "Side", "Subject"]
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """A region to be told from a reference.
+    """A region to be compared with a reference.
 
     Parameters
     ----------
     name : str
-        What it is called.
+        Its name.
     mask : ndarray of bool, shape of the maps
         Its voxels.
     reference_name : str
-        What it is compared with.
+        Name of the reference.
     reference : ndarray of bool, shape of the maps
-        The voxels of that.
+        The voxels of the reference.
     """
 
     name: str
@@ -48,19 +48,19 @@ class Lesion:
 
     @property
     def labels(self) -> Labels:
-        """Both as regions: the lesion where they overlap."""
+        """Both as regions; where they overlap, the lesion."""
         numbers = np.where(self.mask, 1, np.where(self.reference, 2, 0))
         return Labels(numbers, {1: self.name, 2: self.reference_name})
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One of the results, with what several sections ask of it.
+    """One of the results, with values that several sections use.
 
     Parameters
     ----------
     name : str
-        What it is called; empty if there is one only.
+        Its name; empty if there is only one.
     result : FitResult
         The fit.
     """
@@ -87,33 +87,33 @@ class Side:
         try:
             return residuals(self.result)
         except OptionError:
-            # Nothing was fitted, as the first light says.
+            # Nothing was fitted, as the first check says.
             return None
 
     @cached_property
     def findings(self) -> Sequence[Finding] | None:
-        """What stands out of the residuals; None if there are none."""
+        """What stands out in the residuals; None if there are no residuals."""
         return None if self.residuals is None else residual_findings(self.residuals)
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What a report is about.
+    """The content of a report.
 
     Parameters
     ----------
     sides : sequence of Side
-        One result, or two.
+        One or two results.
     labels : Labels, optional
         Regions, the same for both.
     lesion : Lesion, optional
-        One of them that is looked at.
+        The region of interest.
     unreliable : {"fade", "hide", "show"}
-        How voxels that are not reliable are shown.
+        How to show voxels that are not reliable.
     anonymous : bool
-        Whether names of files and the command line stay out.
+        Whether to leave out file names and the command line.
     reliable_only : bool, optional
-        Whether only reliable voxels count; by default where a lesion is compared.
+        Whether to use only reliable voxels; by default only to compare a lesion.
     """
 
     sides: Sequence[Side]
@@ -137,13 +137,13 @@ class Subject:
         }
 
     def lights(self, side: Side) -> tuple[quality.Light, ...]:
-        """Return the traffic lights of a result, with what its regions tell."""
+        """Return the traffic-light checks of a result, including those of its regions."""
         labels, means = self.labels, self.means.get(side.name)
         if labels is None and self.lesion is not None:
             labels = self.lesion.labels
         regions = None
         if labels is not None and side.result.dwi is not None:
-            # Method bayes may know no prior of these regions.
+            # Method bayes may not have a prior for these regions.
             with suppress(OptionError):
                 regions = quality.disagreements(side.result, labels, means=means)
         return quality.lights(side.result, findings=side.findings, regions=regions)
@@ -152,7 +152,7 @@ class Subject:
     def means(self) -> Mapping[str, FitResult]:
         """The fit of the mean signal of each region, by the name of the result.
 
-        There is none without a scan, and none where method bayes learned priors of other regions.
+        There is none without a scan, or if method bayes learned priors for other regions.
         """
         found = {}
         for side in self.sides:
@@ -168,7 +168,7 @@ class Subject:
         return self.sides[0]
 
     def each(self, make: Callable[[Side], Sequence[Block]]) -> list[Block]:
-        """Return the blocks of one result, or those of two beside each other."""
+        """Return the blocks of one result, or those of two side by side."""
         if len(self.sides) == 1:
             return list(make(self.first))
         return [Beside([(side.name, make(side)) for side in self.sides])]

@@ -1,4 +1,4 @@
-"""The command that makes a result again, from its record."""
+"""Rerun: the command that reproduces a result, from its record."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLACEHOLDERS = {
     "variables": "dwi_volumes.tsv",
     "mask": "mask.nii.gz",
 }
-"""Names of files in place of their own, which may contain that of a patient."""
+"""Names used instead of the real file names, which may contain the name of a patient."""
 
 _FILE_OPTIONS = {
     "bvals": "--bval",
@@ -39,14 +39,14 @@ _MASK_FOUND = re.compile(r"auto \((\w+)\)")
 
 @dataclass(frozen=True)
 class Rerun:
-    """How to make a result again.
+    """How to reproduce a result.
 
     Parameters
     ----------
     command : str
         Line for a shell.
     notes : tuple of str
-        What the command line cannot say.
+        What the command line cannot express.
     """
 
     command: str
@@ -54,17 +54,17 @@ class Rerun:
 
 
 def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
-    """Return the command line that makes a result again.
+    """Return the command line that reproduces a result.
 
-    It is written from the record of the fit, not from the line that was typed, so that nothing
-    of the names of files is left in it.
+    It is written from the record of the fit, not from the line that was typed, so that it contains
+    no trace of the file names.
 
     Parameters
     ----------
     result : FitResult
         The fit.
     anonymous : bool
-        Whether files are called by their roles, ``dwi.nii.gz``, instead of their own names.
+        Whether files are named by their roles, ``dwi.nii.gz``, instead of their real names.
 
     Returns
     -------
@@ -213,7 +213,7 @@ def _prior(result: FitResult, notes: list[str]) -> Iterator[str]:
     yield from ("--prior", rule)
     known = {**priors.get(rule).options(), "organ": None}
     notes += [
-        f"Option {name} = {_word(value)} of prior {rule} can be set in Python only."
+        f"Option {name} = {_word(value)} of prior {rule} can only be set in Python."
         for name, value in options.items()
         if value != known[name]
     ]

@@ -1,4 +1,4 @@
-"""Sections of a report as data: what the assembler puts into the page, block by block."""
+"""Section and its blocks: the content of a report as data, for the assembler."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Text(Block):
         Plain text.
     tone : {"plain", "note", "hint", "lead"}
         A note is about the numbers; a hint is about the page on a screen and is not printed; a
-        lead is what the section comes down to.
+        lead is the main message of the section.
     """
 
     kind: ClassVar[str] = "text"
@@ -70,7 +70,7 @@ class Title(Block):
 
 @dataclass(frozen=True)
 class Lamps(Block):
-    """Traffic lights.
+    """Traffic-light checks.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Lamps(Block):
 
 @dataclass(frozen=True)
 class Table(Block):
-    """A table of words and numbers.
+    """A table of text and numbers.
 
     Parameters
     ----------
@@ -95,9 +95,9 @@ class Table(Block):
     caption : str
         What the table shows.
     words : int
-        How many columns, from the first, are words; the others are numbers, set to the right.
+        Number of text columns from the left; the others are numbers, right-aligned.
     tail : int
-        How many columns, from the last, are words again.
+        Number of text columns at the right end.
     """
 
     kind: ClassVar[str] = "table"
@@ -110,14 +110,14 @@ class Table(Block):
 
 @dataclass(frozen=True)
 class Pictures(Block):
-    """Figures that belong together, each of which opens large.
+    """A group of figures, each of which can be enlarged.
 
     Parameters
     ----------
     pictures : sequence of Picture
-        The figures with caption and text for those who do not see them.
+        The figures with caption and alternative text.
     small : bool
-        Whether they are shown small, several beside each other, to be opened one by one.
+        Whether they are shown as thumbnails, to be opened one by one.
     """
 
     kind: ClassVar[str] = "pictures"
@@ -127,18 +127,18 @@ class Pictures(Block):
 
 @dataclass(frozen=True)
 class Code(Block):
-    """Text to copy, with a button that does.
+    """Text to copy, with a copy button.
 
     Parameters
     ----------
     text : str
-        What is copied.
+        The text.
     label : str
-        What it is.
+        Its label.
     folded : bool
-        Whether it is hidden until it is asked for.
+        Whether it is hidden until opened.
     prose : bool
-        Whether it is sentences, not code.
+        Whether it is prose, not code.
     """
 
     kind: ClassVar[str] = "code"
@@ -157,7 +157,7 @@ class Items(Block):
     items : sequence of str
         Its entries.
     numbered : bool
-        Whether they are counted, as references are.
+        Whether they are numbered, like references.
     """
 
     kind: ClassVar[str] = "items"
@@ -167,7 +167,7 @@ class Items(Block):
 
 @dataclass(frozen=True)
 class Beside(Block):
-    """Blocks of several results beside each other; below each other on a narrow page.
+    """Blocks of several results side by side; stacked on a narrow page.
 
     Parameters
     ----------
@@ -186,11 +186,11 @@ class Section:
     Parameters
     ----------
     title : str
-        Heading and entry of the contents.
+        Heading, and entry in the table of contents.
     id : str
-        What links point to; unique in a report.
+        Link target; unique in a report.
     blocks : sequence of Block
-        What it shows.
+        Its content.
     """
 
     title: str

@@ -15,11 +15,11 @@ __all__ = ["ABDOMEN"]
 
 _WURNIG_2018 = "Wurnig et al. 2018, doi:10.1002/nbm.3852"
 _LESION = (
-    "made for the contrast of the carcinoma in Yoon et al. 2014, doi:10.1002/jmri.24158: "
+    "chosen for the contrast of the carcinoma in Yoon et al. 2014, doi:10.1002/jmri.24158: "
     "ADC slightly, D clearly below the liver; not the mean of a study"
 )
 _MEDULLA = f"{organs.VAN_BAALEN_2017}, medulla, rounded"
-_BLOOD = "made up: flowing blood, almost all of it dephased at b = 50"
+_BLOOD = "assumed: flowing blood, almost all of it dephased at b = 50"
 
 
 def _of_organ(name: str, organ_name: str, s0: float) -> Tissue:
@@ -43,7 +43,7 @@ _CAVITY = 255
 """Fat, gut and bone: no signal in a fat-suppressed scan. Becomes 0 at the end."""
 
 _LONG = 1e4
-"""Half axis, in mm, of what runs through all slices."""
+"""Half axis, in mm, of structures that run through all slices."""
 
 _WALL = (Ellipsoid((0, 0, 0), (160, 100, _LONG)),)
 _INSIDE = (Ellipsoid((0, 4, 0), (147, 87, _LONG)),)
@@ -59,7 +59,7 @@ _LIVER_BODY = (
     Ellipsoid((-22, 40, 10), (62, 30, 70), -12),
 )
 _TUMOUR = (Ellipsoid((-98, 16, 0), (16, 16, 16)),)
-"""A ball of 3.2 cm."""
+"""A sphere of 3.2 cm."""
 
 _SPLEEN_BODY = (Ellipsoid((112, -22, 10), (21, 46, 60), 14),)
 _PANCREAS_BODY = (
@@ -90,7 +90,7 @@ def _scaled(body: Ellipsoid, factor: float, extra: float = 0.0) -> Ellipsoid:
 
 def _pyramids(kidney: Ellipsoid) -> tuple[Ellipsoid, ...]:
     """Return the medulla: wedges around the sinus, in five layers."""
-    found = []
+    wedges = []
     for layer in (-36.0, -18.0, 0.0, 18.0, 36.0):
         shrink = math.sqrt(1 - (layer / kidney.radii[2]) ** 2)
         for angle in (20, 80, 140, 200, 260, 320):
@@ -101,8 +101,8 @@ def _pyramids(kidney: Ellipsoid) -> tuple[Ellipsoid, ...]:
                 kidney.center[2] + layer,
             )
             radii = (6.5 * shrink, 4.5 * shrink, 8.0)
-            found.append(Ellipsoid(center, radii, math.degrees(direction)))
-    return tuple(found)
+            wedges.append(Ellipsoid(center, radii, math.degrees(direction)))
+    return tuple(wedges)
 
 
 _FAT_AROUND_KIDNEYS = tuple(_scaled(kidney, 1.0, 4.0) for kidney in _KIDNEYS)

@@ -1,4 +1,4 @@
-"""Anatomy: where the tissues of a phantom are, and how voxels share them."""
+"""Anatomy: the tissues of a phantom, their positions, and the voxel fractions they fill."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ class Ellipsoid:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A phantom's tissues and their places.
+    """The tissues of a phantom and their positions.
 
     Parameters
     ----------
     name : str
         Short name used in calls.
     tissues : tuple of Tissue
-        Label 1 is the first, 0 is where there is no signal.
+        Label 1 is the first; label 0 has no signal.
     field_of_view : tuple of float
-        Extent in u and v that must be in the image, mm.
+        Extent in u and v that the image must cover, mm.
     slab : float
-        Extent in w that slices are spread over, mm.
+        Extent in w over which slices are spread, mm.
     slice_thickness : float
-        Thickest slice, mm; few slices do not fill the slab.
+        Maximum slice thickness, mm; a few slices do not fill the slab.
     label_at : callable
         ``label_at(u, v, w)`` gives the labels (n_u, n_v) of a plane; u and v ascend.
     """
@@ -104,7 +104,7 @@ def paint(
     *,
     over: Sequence[int] | None = None,
 ) -> None:
-    """Write a label where a plane cuts some ellipsoids.
+    """Write a label where a plane intersects some ellipsoids.
 
     Parameters
     ----------
@@ -113,9 +113,9 @@ def paint(
     plane : tuple
         u (n_u,) and v (n_v,), ascending, and w, in mm.
     label : int
-        What to write.
+        The label to write.
     bodies : sequence of Ellipsoid
-        Where.
+        The ellipsoids.
     over : sequence of int, optional
         Labels that may be painted over; all by default.
     """
@@ -124,7 +124,7 @@ def paint(
         height = 1.0 - ((w - body.center[2]) / body.radii[2]) ** 2
         if height <= 0:
             continue
-        # Only the window that the ellipsoid can reach: most bodies are small.
+        # Only the bounding box of the ellipsoid: most are small.
         reach = max(body.radii[:2]) * height**0.5
         i = slice(*np.searchsorted(u, [body.center[0] - reach, body.center[0] + reach]))
         j = slice(*np.searchsorted(v, [body.center[1] - reach, body.center[1] + reach]))
@@ -142,12 +142,12 @@ def paint(
 def tissue_fractions(
     anatomy: Anatomy, grid: Grid, k: int, *, parts: int = 3
 ) -> NDArray[np.float32]:
-    """Compute how much of each voxel of a slice each tissue fills.
+    """Compute the fraction of each voxel of a slice that each tissue fills.
 
     Parameters
     ----------
     anatomy : Anatomy
-        What is where.
+        The anatomy.
     grid : Grid
         The voxels.
     k : int
@@ -158,7 +158,7 @@ def tissue_fractions(
     Returns
     -------
     ndarray, shape (n_tissues, n_u, n_v)
-        Fractions; what is missing to 1 has no signal.
+        Fractions; the remainder to 1 has no signal.
     """
     nu, nv, _ = grid.shape
     u, v = grid.axis(0, parts), grid.axis(1, parts)
@@ -168,6 +168,6 @@ def tissue_fractions(
         labels = anatomy.label_at(u, v, float(w))
         for label in np.flatnonzero(np.bincount(labels.ravel())):
             if label:
-                found = (labels == label).reshape(nu, parts, nv, parts)
-                counts[label - 1] += found.sum(axis=(1, 3), dtype=np.uint16)
+                inside = (labels == label).reshape(nu, parts, nv, parts)
+                counts[label - 1] += inside.sum(axis=(1, 3), dtype=np.uint16)
     return counts.astype(np.float32) / np.float32(parts**3)

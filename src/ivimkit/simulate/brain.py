@@ -58,7 +58,7 @@ def _cortex(u: NDArray[np.float32], v: NDArray[np.float32], w: float) -> NDArray
     angle = np.arctan2(v / b, np.abs(u) / a)
     tilt = np.float32(w / 9.0)
     wave = np.sin(21 * angle + tilt + 1.6 * np.sin(5 * angle - 0.6 * tilt) + 6 * r)
-    # Both halves of the brain meet at a fissure filled with CSF, which the wave makes uneven.
+    # The two hemispheres meet at a fissure filled with CSF, made uneven by the wave.
     fissure = np.abs(u) - (1.0 + 0.8 * wave)
     sulcus = np.clip(-0.72 - wave, 0, 0.28) / np.float32(0.28)
     pial = np.float32(0.97) - np.float32(0.15) * np.sqrt(sulcus)

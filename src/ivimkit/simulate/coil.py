@@ -1,4 +1,4 @@
-"""Receive field of an array of coils: the smooth brightness of real images."""
+"""Receive field of a coil array: the smooth intensity variation of real images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ivimkit.simulate.anatomy import Anatomy, Grid
 
 __all__ = ["receive_field"]
 
-# Place (as a fraction of half the field of view, height as one of the slab) and gain of the
-# elements: uneven, as a front array and a spine array are.
+# Position (as a fraction of half the field of view, height as a fraction of the slab) and gain of
+# the elements: uneven, like a front array and a spine array.
 _ELEMENTS = (
     (-0.8, 0.9, -0.4, 1.0),
     (0.1, 1.1, 0.5, 1.2),
@@ -52,7 +52,7 @@ def receive_field(anatomy: Anatomy, grid: Grid, k: int) -> NDArray[np.float32]:
 def _sensitivity(
     u: NDArray[np.floating], v: NDArray[np.floating], w: float
 ) -> NDArray[np.floating]:
-    # Elements loose in height: 0.3 keeps the field smooth across slices.
+    # Weak dependence on height: 0.3 keeps the field smooth across slices.
     squared = np.zeros(np.broadcast_shapes(u.shape, v.shape))
     for at_u, at_v, at_w, gain in _ELEMENTS:
         distance = (u - at_u) ** 2 + (v - at_v) ** 2 + 0.3 * (w - at_w) ** 2

@@ -38,15 +38,15 @@ PHANTOM_MODEL = "biexp"
 
 @dataclass(frozen=True)
 class Phantom:
-    """A simulated scan and what is true of it.
+    """A simulated scan and its ground truth.
 
     Parameters
     ----------
     dwi : DWI
         The scan; its mask is where any tissue fills most of the voxel.
     truth : dict of str to ndarray, shape (x, y, z)
-        True S0 (a.u.), f, D_star and D (mm^2/s) of voxels that one tissue fills alone; NaN in
-        mixed voxels, which have no one truth, and where there is no signal.
+        True S0 (a.u.), f, D_star and D (mm^2/s) of voxels filled by one tissue; NaN in
+        partial-volume voxels, whose true value is not defined, and where there is no signal.
     labels : ndarray of int, shape (x, y, z)
         The tissue that fills most of each voxel, 0 for none.
     label_names : dict of int to str
@@ -65,7 +65,7 @@ class Phantom:
     sigma: float
 
     def region(self, name: str) -> NDArray[np.bool_]:
-        """Return where a tissue fills the voxel alone.
+        """Return the voxels filled by one tissue alone.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class Phantom:
         Raises
         ------
         OptionError
-            If there is no such tissue; the message lists those there are.
+            If there is no such tissue; the message lists the available ones.
         """
         labels = [label for label, known in self.label_names.items() if known == name]
         if not labels:
@@ -102,12 +102,12 @@ def phantom(
     """Make a digital phantom.
 
     The signal of a voxel is the sum of those of its tissues, times a smooth receive field.
-    Values and places of tissues do not depend on the matrix.
+    Values and positions of tissues do not depend on the matrix.
 
     Parameters
     ----------
     kind : {"abdomen", "brain"}
-        What to make.
+        The anatomy.
     shape : tuple of int
         Number of voxels in x, y, z.
     bvals : array_like, shape (n_b,)
@@ -120,14 +120,14 @@ def phantom(
     seed : int
         The same seed gives the same noise.
     n_averages : int
-        Number of noisy acquisitions behind each volume, averaged as magnitudes.
+        Number of noisy acquisitions averaged, as magnitudes, into each volume.
     partial_volume : int
         Sample points per voxel edge; 1 for voxels of one tissue each.
 
     Returns
     -------
     Phantom
-        With a float32 signal in Fortran order, as NIfTI files have it.
+        With a float32 signal in Fortran order, as in NIfTI files.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def phantom(
     ShapeError
         If the shape is not three positive numbers.
     AcquisitionError
-        If the b-values cannot be right.
+        If the b-values are implausible.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def _write_truth(
 
 def _mixed(fractions: NDArray[np.float32], curves: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sum the signals of the tissues in each voxel, shape (n_b, x, y)."""
-    # Tissue after tissue, not a matrix product: BLAS gives other bits with other threads.
+    # One tissue at a time, not a matrix product: BLAS results depend on the number of threads.
     total = np.zeros((curves.shape[1], *fractions.shape[1:]), dtype=np.float32)
     for fraction, curve in zip(fractions, curves, strict=True):
         if fraction.any():
@@ -238,7 +238,7 @@ def _scanned(
     *,
     seeds: list[tuple[int, int, int]],
 ) -> NDArray[np.float32]:
-    """Average noisy acquisitions of a slice; each has a seed of its own."""
+    """Average noisy acquisitions of a slice, each with its own seed."""
     if sigma == 0:
         return clean
     total = np.zeros_like(clean)

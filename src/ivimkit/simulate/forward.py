@@ -44,7 +44,7 @@ def signals(
     OptionError
         If parameters are missing or unknown.
     ShapeError
-        If the last axis of `params` does not fit the model.
+        If the last axis of `params` does not match the model.
 
     Examples
     --------

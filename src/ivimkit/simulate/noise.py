@@ -1,4 +1,4 @@
-"""Noise of magnitude images: drawn first, then applied by a deterministic twin."""
+"""Noise of magnitude images: drawn first, then applied by a deterministic function."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def apply_noise(
     OptionError
         If the kind is unknown or sigma is not a number >= 0.
     ShapeError
-        If signal and draws do not fit.
+        If the shapes of signal and draws do not match.
 
     Examples
     --------
@@ -160,12 +160,12 @@ def check_noise(kind: str) -> None:
     Parameters
     ----------
     kind : str
-        What the user asked for.
+        The kind of noise requested.
 
     Raises
     ------
     OptionError
-        If it is none of `NOISE_KINDS`.
+        If it is not one of `NOISE_KINDS`.
     """
     check_noise_kind(kind, known=NOISE_KINDS)
 

@@ -1,4 +1,4 @@
-"""Tissue: what one kind of tissue of a phantom is made of."""
+"""Tissue: the properties of one tissue of a phantom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Browser: the page opened on the screen of its user, and of nobody else."""
+"""Browser: opens the page for its user, and nobody else."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ _PAGE = """<!doctype html>
 
 @dataclass(frozen=True, eq=False)
 class Opening:
-    """A browser that was told where to go.
+    """A browser that was sent to an address.
 
-    The address holds the token, and what a program is called with can be read by every user of
-    the machine. So the browser is given a file that only its own user can read, and that leads to
-    the page.
+    The address contains the token, and every user of the machine can read the arguments of a
+    program. So the browser is given a file that only its user can read, which redirects to the
+    page.
 
     Parameters
     ----------
     url : str
-        Where to go.
+        The address.
     """
 
     url: str = field(repr=False)
     _folder: tempfile.TemporaryDirectory[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Its own folder is for its user alone, too.
+        # Its folder is private to the user, too.
         folder = tempfile.TemporaryDirectory(prefix="ivimkit-view-", ignore_cleanup_errors=True)
         object.__setattr__(self, "_folder", folder)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         descriptor = os.open(self.file, flags, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as target:
             target.write(_PAGE.format(url=html.escape(self.url)))
-        # A browser may stay in front until it is closed; nobody waits for it.
+        # A browser may run in the foreground until it is closed; do not wait for it.
         threading.Thread(
             target=webbrowser.open, args=(self.file.as_uri(),), name="browser", daemon=True
         ).start()
 
     @property
     def file(self) -> Path:
-        """The file that leads to the page."""
+        """The file that redirects to the page."""
         return Path(self._folder.name) / "open.html"
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Connection: how long the server waits for a request, and for how many strangers at a time."""
+"""Connection: limits on waiting time and on connections without the token."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ _KNOWN = "ivimkit.known"
 
 @dataclass(frozen=True)
 class Patience:
-    """What a connection may take.
+    """Limits of a connection.
 
-    Without these, anybody on this machine could hold all connections with requests that never
+    Without these, anybody on this machine could block all connections with requests that never
     end: 63 half-sent ones were enough.
 
     Parameters
     ----------
     headers : float
-        Seconds for a request until its headers are complete, and for all that comes without the
+        Seconds for a request until its headers are complete, and for everything sent without the
         token.
     body : float
         Seconds between two pieces of a body, with the token.
     strangers : int
-        Connections that have not shown the token, at a time; of more, the oldest is closed.
+        Maximum number of simultaneous connections without the token; beyond that, the oldest is
+        closed.
     """
 
     headers: float = 5.0
@@ -38,12 +39,12 @@ class Patience:
 
 
 def mark_known(scope: MutableMapping[str, Any]) -> None:
-    """Note that a request has shown the token, and so who is behind its connection."""
+    """Mark the connection of a request that has shown the token."""
     scope.setdefault("state", {})[_KNOWN] = True
 
 
 def patient_protocol(patience: Patience) -> type[asyncio.Protocol]:
-    """Return the protocol of uvicorn with an end to its patience.
+    """Return the protocol of uvicorn with limits on its waiting.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def patient_protocol(patience: Patience) -> type[asyncio.Protocol]:
     Returns
     -------
     type
-        For one server: it counts the strangers of all its connections.
+        For one server: it counts the connections without the token.
     """
     # Imported here: `import ivimkit` and --help must not wait for it.
     import h11
@@ -98,7 +99,7 @@ def patient_protocol(patience: Patience) -> type[asyncio.Protocol]:
             super().connection_lost(exc)
 
         def _watch(self) -> None:
-            """Let time run while something of a request is still to come."""
+            """Run a timer while part of a request is still to come."""
             waiting = self.conn.their_state is h11.SEND_BODY
             begun = self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
             if waiting and self.known:

@@ -1,4 +1,4 @@
-"""Regions that were drawn on the page: their table, their mean signals, one against another."""
+"""Drawn regions: their table, mean signals, and comparison."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from ivimkit.viewer.voxel_box import box_around, inside_box
 
 __all__ = ["Drawing", "describe_regions", "numbers_of", "region_csv"]
 
-_HIGHEST = 255
+_MAX_LABEL = 255
 _STATISTICS = ("n", "missing", "reliable", "mean", "sd", "median", "q25", "q75")
 _NUMBER = re.compile("[0-9]{1,3}")
-_LONGEST = 40
+_MAX_NAME_LENGTH = 40
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawing that the page has sent.
+    """A drawing sent by the page.
 
     Parameters
     ----------
     image : bytes
-        NIfTI image in the grid of the study, compressed or not; numbers 0 to 255, 0 is none.
+        NIfTI image on the grid of the study, compressed or not; numbers 0 to 255, 0 is no region.
     result : int
-        Position of the result to look at.
+        Index of the result.
     names : str
         Names of the numbers, ``1:lesion,2:liver``.
     reference : str or None
         Name of the region that another one is compared with; the second one by default.
     most : int
-        Largest number of bytes that a compressed image may become.
+        Maximum number of bytes of the decompressed image.
     """
 
     image: bytes = field(repr=False)
@@ -56,21 +56,21 @@ def describe_regions(study: Study, drawing: Drawing) -> dict[str, Any]:
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     drawing : Drawing
         The regions.
 
     Returns
     -------
     dict
-        ``regions``, the numbers of `ivimkit.quality.roi_table` and `ivimkit.quality.roi_fit`, or
-        ``why_no_fit`` where the mean signal of a region cannot be fitted; ``comparison`` of two
-        of them, those of `ivimkit.quality.compare_regions`.
+        ``regions``, the values of `ivimkit.quality.roi_table` and `ivimkit.quality.roi_fit`, or
+        ``why_no_fit`` where the mean signal of a region cannot be fitted; ``comparison`` of two of
+        them, the values of `ivimkit.quality.compare_regions`.
 
     Raises
     ------
     InputError
-        If the image is none, has another grid, or there is nothing in it.
+        If the image is not valid, has another grid, or is empty.
     """
     result, labels = _looked_at(study, drawing)
     table: Any = quality.roi_table(result, labels, mean_fit=False)
@@ -101,7 +101,7 @@ def region_csv(study: Study, drawing: Drawing) -> str:
     Raises
     ------
     InputError
-        If the image is none, has another grid, or there is nothing in it.
+        If the image is not valid, has another grid, or is empty.
     """
     result, labels = _looked_at(study, drawing)
     try:
@@ -113,7 +113,7 @@ def region_csv(study: Study, drawing: Drawing) -> str:
 
 
 def _looked_at(study: Study, drawing: Drawing) -> tuple[FitResult, Labels]:
-    """Return regions and result in the box around the drawing: all else does not matter."""
+    """Return regions and result in the box around the drawing; the rest does not matter."""
     numbers = numbers_of(study, drawing)
     box = box_around(numbers != 0)
     result = inside_box(study.results[drawing.result], box)
@@ -137,36 +137,36 @@ def numbers_of(study: Study, drawing: Drawing) -> NDArray[np.uint8]:
             f"the drawing has shape {array.shape}; expected {study.grid}, that of the maps. Draw "
             "on the grid of the scan"
         )
-    small = trimmed.min() >= 0 and trimmed.max() <= _HIGHEST
+    small = trimmed.min() >= 0 and trimmed.max() <= _MAX_LABEL
     if not small or (trimmed.dtype.kind == "f" and bool((trimmed != np.rint(trimmed)).any())):
         raise OptionError(
-            f"the drawing holds {trimmed.min():g} to {trimmed.max():g}; expected whole numbers "
-            f"from 0 to {_HIGHEST}"
+            f"the drawing contains {trimmed.min():g} to {trimmed.max():g}; expected whole numbers "
+            f"from 0 to {_MAX_LABEL}"
         )
     return trimmed.astype(np.uint8).reshape(study.shape)
 
 
 def _names(text: str) -> dict[int, str]:
     """Read ``1:lesion,2:liver``."""
-    found: dict[int, str] = {}
+    named: dict[int, str] = {}
     for word in filter(None, text.split(",")):
         number, colon, name = word.partition(":")
-        known = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= _HIGHEST
-        if not (colon and name.strip() and known):
-            shown = word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
+        valid = _NUMBER.fullmatch(number.strip()) is not None and int(number) <= _MAX_LABEL
+        if not (colon and name.strip() and valid):
+            shown = word if len(word) <= _MAX_NAME_LENGTH else f"{word[:_MAX_NAME_LENGTH]}..."
             raise OptionError(
                 f"names holds {shown!r}; expected something like 1:lesion,2:liver, with numbers "
-                f"up to {_HIGHEST}"
+                f"up to {_MAX_LABEL}"
             )
-        found[int(number)] = name.strip()
-    return found
+        named[int(number)] = name.strip()
+    return named
 
 
 def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
     """Return the fit of the mean signal of a region, or why there is none.
 
-    Beside it stands a note where the voxels disagree with it. Each is asked for on its own: method
-    bayes may know the prior of one of them only.
+    A note is added if the voxels disagree with it. Each is fitted separately: method bayes may
+    have a prior for only one of them.
     """
     if result.dwi is None:
         return {"fit": None, "why_no_fit": None, "note": None}
@@ -176,12 +176,12 @@ def _mean_fit(result: FitResult, labels: Labels, number: int) -> dict[str, Any]:
         mean = quality.roi_fit(result, region)
     except OptionError as error:
         return {"fit": None, "why_no_fit": f"No fit of the mean signal: {error}.", "note": None}
-    found = quality.disagreements(result, region, means=mean)
-    said = "; ".join(one.sentence for one in found)
+    disagreements = quality.disagreements(result, region, means=mean)
+    said = "; ".join(one.sentence for one in disagreements)
     alone = one_voxel(mean.scan(), (0,))
     entry = fit_entry(mean, mean.at((0,)), int(mean.status[0]), alone)
     fit = {"id": f"region {name}", "name": name, "averaged": averaged(alone), **entry}
-    note = f"Voxels and mean signal disagree: {said}." if found else None
+    note = f"Voxels and mean signal disagree: {said}." if disagreements else None
     return {"fit": fit, "why_no_fit": None, "note": note}
 
 

@@ -1,4 +1,4 @@
-"""Numbers as JSON has them: no NaN, no infinity."""
+"""JSON numbers: without NaN and infinity."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ivimkit.io.json_text import plain
 
 __all__ = ["from_json", "to_json"]
 
-_MOST_DIGITS = 15
-"""Of whole numbers: a float holds each of them."""
+_MAX_DIGITS = 15
+"""Maximum number of digits of integers: a float represents each of them exactly."""
 
 
-_LEAST = 1e-300
-"""Of numbers that are not 0: their reciprocal is a number, too."""
+_MIN_MAGNITUDE = 1e-300
+"""Minimum magnitude of numbers other than 0: their reciprocal is finite."""
 
 
 def to_json(content: Any) -> bytes:
-    """Write JSON; NaN and infinities become null, every other number keeps all its bits."""
+    """Write JSON; NaN and infinities become null, every other number keeps full precision."""
     finite = plain(content, lambda _: None)
     text = json.dumps(finite, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # Half of a pair of UTF-16, as a request may hold it, becomes the escape that JSON has for it.
+    # An unpaired UTF-16 surrogate, which a request may contain, becomes its JSON escape.
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -47,17 +47,17 @@ def from_json(body: bytes) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
+    if len(digits) > _MAX_DIGITS:
         raise ValueError(f"{digits[:5]}... has {len(digits)} digits")
     return int(digits)
 
 
 def _real(text: str) -> float:
     number = float(text)
-    if not math.isfinite(number) or 0.0 < abs(number) < _LEAST:
+    if not math.isfinite(number) or 0.0 < abs(number) < _MIN_MAGNITUDE:
         raise ValueError(f"{text[:20]} is too {'large' if abs(number) > 1.0 else 'small'}")
     return number
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")

@@ -1,4 +1,4 @@
-"""The options of a method: described for the page, and read from what it sends."""
+"""Method options: described for the page, and read from its requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PRIORS = ("learned", "flat", *(f"{_ORGAN}{name}" for name in organs.names()))
 
 
 def describe_options(name: str) -> dict[str, Any]:
-    """Return name, title and options of a method; of each option kind, default and choices.
+    """Return name, title and options of a method, with kind, default and choices of each.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ def describe_options(name: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        An option is a ``number``, a ``choice`` or a ``flag``. What has no such form, as the
-        distribution of a variance, is left out.
+        An option is a ``number``, a ``choice`` or a ``flag``. Other kinds, such as the
+        distribution of a variance, are left out.
     """
     method = methods.get(name)
     options = [_option(method, field) for field in dataclasses.fields(method)]
@@ -68,10 +68,10 @@ def method_of(name: str, options: Mapping[str, Any], result: FitResult) -> FitMe
     name : str
         Name of the method.
     options : mapping
-        Its options, those not given have their defaults.
+        Its options; those not given keep their defaults.
     result : FitResult
-        What is refitted: a prior that was learned from the whole scan is used again, as one voxel
-        teaches none.
+        The result to refit: a prior learned from the whole scan is reused, because nothing can be
+        learned from one voxel.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def _kind(option: Mapping[str, Any]) -> Any:
 
 
 def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
-    """Return a method with what it learns from a whole scan, as the result has it.
+    """Return a method with the prior that the result learned from the whole scan.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
     Raises
     ------
     OptionError
-        If the method needs a prior that the result has not learned.
+        If the method needs a prior that the result does not have.
     """
     rule = method.rule
     if not method.learns:
@@ -136,7 +136,7 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
         if trains:
             raise OptionError(
                 f"prior {method.options()['prior']} is learned from a whole scan, and the fit by "
-                f"{result.method.name} has none that is for all voxels; expected prior flat, or "
+                f"{result.method.name} has none for all voxels; expected prior flat, or "
                 "that of an organ"
             )
         return method

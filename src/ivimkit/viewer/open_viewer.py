@@ -1,4 +1,4 @@
-"""view: a page in the browser that shows results voxel by voxel."""
+"""view(): a page in the browser that shows results voxel by voxel."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from ivimkit.viewer.warm_up import WarmUp
 __all__ = ["Viewer", "view"]
 
 _HEIGHT = 760
-# Python hears of Ctrl-C between two of these.
+# Python handles Ctrl-C between two of these.
 _TICK = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class Viewer:
-    """A page that is being served; `view` makes it.
+    """A page that is being served; returned by `view`.
 
-    It ends with `close`, at the end of a ``with`` block, or with the process. In a notebook, its
-    value at the end of a cell is the page in a frame.
+    Serving ends with `close`, at the end of a ``with`` block, or with the process. In a notebook,
+    a viewer at the end of a cell shows the page in a frame.
 
     Parameters
     ----------
     url : str
-        Address of the page, with a token: who does not know it gets nothing.
+        Address of the page, with a token without which the server gives no access.
     """
 
     url: str
@@ -54,12 +54,12 @@ class Viewer:
         return self._server.running
 
     def wait(self, each_time: Callable[[], None] | None = None) -> None:
-        """Wait until the viewer is closed from elsewhere, or for Ctrl-C: the end of a script.
+        """Wait until the viewer is closed from elsewhere, or for Ctrl-C; for the end of a script.
 
         Parameters
         ----------
         each_time : callable, optional
-            Called several times a second; what it raises ends the waiting, and the viewer.
+            Called several times a second; an exception ends the waiting, and the viewer.
         """
         try:
             while self._server.running:
@@ -70,7 +70,7 @@ class Viewer:
             self.close()
 
     def close(self) -> None:
-        """Stop serving the page and give the port back."""
+        """Stop serving the page and release the port."""
         self._warming.end()
         self._server.stop()
         if self._opening is not None:
@@ -106,26 +106,26 @@ def view(
 ) -> Viewer:
     """Show results in the browser: maps, and the signal and fits of every voxel.
 
-    The page is served on this machine alone, to who knows its address, by a thread of this
-    process: the call returns at once. A script calls `Viewer.wait` at its end. The page is part of
-    ivimkit and loads nothing from elsewhere.
+    The page is served on this machine only, to anyone who knows its address, by a thread of this
+    process, so the call returns at once. A script calls `Viewer.wait` at its end. The page is part
+    of ivimkit and loads nothing from elsewhere.
 
     Parameters
     ----------
     *results : FitResult
-        One or more results of one grid: methods, models or time points.
+        One or more results on one grid: methods, models or time points.
     dwi : DWI, optional
-        The scan, for images and curves; by default that of each result, or the file that the
-        result names as its source, if that is still there and unchanged.
+        The scan, for images and curves; by default that of each result, or the source file
+        recorded in the result, if it still exists and is unchanged.
     labels : Labels, optional
         Regions to show.
     names : sequence of str, optional
-        What to call the results; by default like their methods.
+        Names of the results; by default their methods.
     port : int
-        Port of the server; 0 for any that is free.
+        Port of the server; 0 for any free port.
     open_browser : bool, optional
         Whether to open the page in the browser; by default in scripts and on the command line, if
-        there is a screen, and not in notebooks, where the value of the cell shows the page.
+        there is a display, and not in notebooks, where the value of the cell shows the page.
 
     Returns
     -------
@@ -134,9 +134,9 @@ def view(
     Raises
     ------
     OptionError
-        If there is no result, the names do not fit, or the port is taken.
+        If there is no result, the names do not match, or the port is taken.
     ShapeError
-        If results, scan and labels are not of one grid.
+        If results, scan and labels are not on one grid.
     PageMissingError
         If the page was not built when ivimkit was installed.
 
@@ -159,15 +159,15 @@ def view(
     # While the browser starts.
     threading.Thread(target=routes.prepare, name="ivimkit viewer scene", daemon=True).start()
     url = f"http://{HOST}:{taken}/{token}/"
-    wanted = _has_browser() if open_browser is None else open_browser
-    return Viewer(url, server, warming, Opening(url) if wanted else None)
+    opens = _has_browser() if open_browser is None else open_browser
+    return Viewer(url, server, warming, Opening(url) if opens else None)
 
 
 def _has_browser() -> bool:
-    """Return whether a browser would open on a screen, beside what runs here."""
+    """Return whether a browser would open in a window of its own on a display."""
     if "ipykernel" in sys.modules:
         return False
     if platform.system() == "Linux":
-        # Without a screen, webbrowser would start one in the terminal.
+        # Without a display, webbrowser would start one in the terminal.
         return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
     return True

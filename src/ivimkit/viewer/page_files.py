@@ -1,4 +1,4 @@
-"""The built page: which files there are, and nothing else."""
+"""Page files: the files of the built page."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ INDEX = "index.html"
 
 
 def folder() -> Path:
-    """Return where the page is, if it was built."""
+    """Return the folder of the page, if it was built."""
     return Path(str(files("ivimkit.viewer") / "static"))
 
 
 def page_files() -> dict[str, Path]:
-    """Return the files of the page by the addresses they have in it.
+    """Return the files of the page by their addresses.
 
-    Only these are served: an address is looked up here, and never made into a path.
+    Only these are served: an address is looked up here, and never converted to a path.
 
     Returns
     -------
@@ -35,8 +35,8 @@ def page_files() -> dict[str, Path]:
     home = folder()
     if not (home / INDEX).is_file():
         raise PageMissingError(
-            "the page of the viewer is missing: it is built when ivimkit is installed, out of "
-            "packages from registry.npmjs.org, which was out of reach then; install ivimkit again "
+            "the page of the viewer is missing: it is built when ivimkit is installed, from "
+            "packages of registry.npmjs.org, which could not be reached; install ivimkit again "
             "with a connection: pip install --force-reinstall --no-deps --no-cache-dir ivimkit "
             "(in a checkout: pip install -e .)"
         )

@@ -1,4 +1,4 @@
-"""What a request brings along, up to a limit."""
+"""Request body: read up to a size limit."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from starlette.requests import Request
 
 __all__ = ["read_body"]
 
-_MOST_IGNORED = 1 << 30
-"""Bytes of a body that is too large which are read all the same."""
+_MAX_IGNORED_BYTES = 1 << 30
+"""Maximum number of bytes of an oversized body to read and discard."""
 
-_LONGEST = 20.0
-"""Seconds for them."""
+_MAX_IGNORED_SECONDS = 20.0
+"""Maximum time for that, s."""
 
 
 async def read_body(request: Request, most: int) -> bytes:
@@ -24,7 +24,7 @@ async def read_body(request: Request, most: int) -> bytes:
     request : Request
         The request.
     most : int
-        Largest number of bytes; whatever the request says of itself, not more are read.
+        Maximum number of bytes to read, whatever the request headers say.
 
     Returns
     -------
@@ -40,11 +40,11 @@ async def read_body(request: Request, most: int) -> bytes:
         if not beyond and len(body) + len(piece) <= most:
             body += piece
             continue
-        # To its end, within reason: who is still sending does not read an answer, and would find
-        # the connection closed instead.
+        # To its end, within limits: a client that is still sending does not read the answer, and
+        # would find the connection closed instead.
         body.clear()
         beyond += len(piece)
-        if beyond > _MOST_IGNORED or time.monotonic() - clock > _LONGEST:
+        if beyond > _MAX_IGNORED_BYTES or time.monotonic() - clock > _MAX_IGNORED_SECONDS:
             break
     if beyond:
         raise HTTPException(413, f"the request is larger than {most} bytes")

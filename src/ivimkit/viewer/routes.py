@@ -1,4 +1,4 @@
-"""Routes: which address gives what. Below the token, see `ivimkit.viewer.security`."""
+"""Routes: the addresses of the server, below the token, see `ivimkit.viewer.security`."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ from ivimkit.viewer.voxel_refit import refit_voxel
 __all__ = ["Routes", "application"]
 
 _SMALL = 1 << 16
-_LARGEST_MASK = 1 << 28
-# Behind the array of a drawing there may be a header and what the page adds to it.
+_MAX_MASK_BYTES = 1 << 28
+# In addition to the array, a drawing has a header and what the page adds to it.
 _HEADER = 1 << 16
 _NIFTI = "application/octet-stream"
 
@@ -51,16 +51,16 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Routes:
-    """The answers to all requests about a study.
+    """The handlers of all requests about a study.
 
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     files : mapping of str to Path
         The files of the page, by their addresses, see `ivimkit.viewer.page_files`.
     when_shown : callable
-        Called each time that an image has been sent.
+        Called after each image that was sent.
     """
 
     study: Study
@@ -75,7 +75,7 @@ class Routes:
 
     @property
     def largest_drawing(self) -> int:
-        """Number of bytes of the largest drawing there can be: one float64 per voxel."""
+        """Maximum number of bytes of a drawing: one float64 per voxel."""
         x, y, z = self.study.grid
         return 8 * x * y * z + _HEADER
 
@@ -89,15 +89,15 @@ class Routes:
         return FileResponse(path, media_type=_KINDS.get(path.suffix, kind))
 
     async def ping(self, request: Request) -> Response:
-        """Say that the server is there."""
+        """Report that the server is running."""
         return _json({"ok": True})
 
     async def scene(self, request: Request) -> Response:
-        """Say what there is to see."""
+        """Send the scene."""
         return _bytes(await run_in_threadpool(self.prepare), "application/json")
 
     def prepare(self) -> bytes:
-        """Return what there is to see as JSON; it is put together once."""
+        """Return the scene as JSON; it is built once."""
         with self._lock:
             if not self._scene:
                 self._scene.append(to_json(describe_scene(self.study)))
@@ -117,7 +117,7 @@ class Routes:
         return await self._image(grade_image, request.path_params["number"])
 
     async def doubtful_volume(self, request: Request) -> Response:
-        """Send where a map is not reliable."""
+        """Send the mask of unreliable voxels of a map."""
         which = request.path_params
         return await self._image(doubtful_image, which["number"], which["name"])
 
@@ -131,12 +131,12 @@ class Routes:
         return response
 
     async def voxel(self, request: Request) -> Response:
-        """Send what there is to say of a voxel."""
+        """Send the details of a voxel."""
         voxel = [_whole(request, name) for name in ("x", "y", "z")]
         return _json(await run_in_threadpool(describe_voxel, self.study, voxel))
 
     async def refit(self, request: Request) -> Response:
-        """Fit a voxel in another way."""
+        """Refit a voxel with other settings."""
         asked = from_json(await read_body(request, _SMALL))
         return _json(await run_in_threadpool(refit_voxel, self.study, asked))
 
@@ -155,7 +155,7 @@ class Routes:
 
     async def labels(self, request: Request) -> Response:
         """Send a mask of the user back, on the grid of the scan."""
-        body = await read_body(request, _LARGEST_MASK)
+        body = await read_body(request, _MAX_MASK_BYTES)
         image, note = await run_in_threadpool(aligned_mask, self.study, body)
         response = _bytes(image, _NIFTI)
         if note:
@@ -213,7 +213,7 @@ _KINDS = {
 
 
 def application(routes: Routes) -> Starlette:
-    """Return the application of these routes, without its guard."""
+    """Return the application of these routes, without the guard."""
     return Starlette(
         routes=routes.table(),
         exception_handlers={

@@ -1,4 +1,4 @@
-"""The scene: all that the page has to know before it shows anything."""
+"""The scene: everything that the page needs before it can show anything."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ __all__ = ["describe_scene"]
 COLOURS = ("gray", "viridis", "plasma", "cividis", "inferno", "turbo", "RdBu_r")
 """Colour maps of the page: those of the figures, and a few to choose from."""
 
-# Values that tell a range as well as all of them, and do not take a second per map.
+# A sample of this many values is enough for a range, and avoids a second per map.
 _SAMPLE = 50_000
 
 
 def describe_scene(study: Study) -> dict[str, Any]:
-    """Return what there is to see, and how.
+    """Return the description of a study for the page.
 
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def _further(scan: DWI, number: int) -> str:
 
 def _images(scan: DWI) -> list[dict[str, Any]]:
     shells = scan.acquisition.shells
-    # One column per b-value, also where the fit took every volume on its own.
+    # One column per b-value, even if the fit used every volume separately.
     one_each = scan if scan.average != "none" else scan.with_average("auto")
     reader = one_each.voxels()
     step = max(1, reader.n_voxels // _SAMPLE)
@@ -158,7 +158,7 @@ def _map(result: FitResult, number: str, name: str) -> dict[str, Any]:
 
 
 def _doubtful(result: FitResult, number: str, name: str) -> dict[str, Any] | None:
-    """Return where a map is not reliable and how many voxels that are, if it is anywhere."""
+    """Return the address of the unreliable voxels of a map and their number, if there are any."""
     n = int(np.count_nonzero(doubtful_voxels(result, name)))
     return {"url": f"volumes/{number}/doubtful/{name}.nii", "n": n} if n else None
 
@@ -216,7 +216,7 @@ def _flags(result: FitResult) -> list[dict[str, Any]]:
 
 
 def _table(name: str) -> dict[str, list[int]]:
-    """Return a colour map as NiiVue takes it: red, green, blue, alpha at positions 0 to 255."""
+    """Return a colour map for NiiVue: red, green, blue, alpha at positions 0 to 255."""
     colormap = Shown("", "", 1.0, (0.0, 1.0), name).colormap.resampled(256)
     colours = (colormap(np.arange(256)) * 255).round().astype(int)
     red, green, blue, _ = colours.T.tolist()

@@ -1,4 +1,4 @@
-"""Guard: who may ask the server - only a page that knows its token, on this machine."""
+"""Guard: access control of the server - only pages with the token, on this machine."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     f"connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; {_FRAMES}"
 )
-"""What the page may do: load and ask from here, and nowhere else."""
+"""Policy of the page: it may load from and contact this server only."""
 
 REPORT_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     f"img-src data:; font-src data:; base-uri 'none'; form-action 'none'; sandbox "
     f"allow-scripts allow-modals allow-downloads allow-popups; {_FRAMES}"
 )
-"""What a report may do: it is one file with everything in it, and asks for nothing.
+"""Policy of a report: it is one self-contained file, and requests nothing.
 
-It gets an origin of its own, so that it could not ask the server for anything either.
+It gets a separate origin, so that it cannot send requests to the server either.
 """
 
 _HEADERS = {
@@ -47,23 +47,23 @@ _HEADERS = {
 
 
 def new_token() -> str:
-    """Return a token that nobody can guess: 256 bits."""
+    """Return an unguessable token of 256 bits."""
     return secrets.token_urlsafe(32)
 
 
 @dataclass(frozen=True)
 class Guard:
-    """Lets through what knows the token; everything else gets 403 and learns nothing.
+    """Lets requests with the token through; everything else gets 403 and no information.
 
     Parameters
     ----------
     app : ASGI application
-        What is behind; it sees the path without the token.
+        The application behind it, which sees the path without the token.
     token : str
         The first part of every path.
     port : int
-        The port of the server. Requests to another host than 127.0.0.1 or localhost on this port
-        come from a name that someone has pointed to this machine (DNS rebinding).
+        The port of the server. Requests to a host other than 127.0.0.1 or localhost on this port
+        use a name that someone has pointed to this machine (DNS rebinding).
     """
 
     app: ASGIApp
@@ -72,13 +72,13 @@ class Guard:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts that the server answers for."""
+        """The host names that the server accepts."""
         return (f"127.0.0.1:{self.port}", f"localhost:{self.port}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            # A websocket: closing before accepting is an answer of 403.
+            # A websocket: closing before accepting sends a 403.
             await send({"type": "websocket.close", "code": 1008})
             return
 
@@ -93,7 +93,7 @@ class Guard:
             return
         mark_known(scope)
         prefix = f"/{self.token}"
-        # The path goes on without the token, so that no message or log can hold it.
+        # The path is passed on without the token, so that no message or log can contain it.
         path = scope["path"].removeprefix(prefix)
         raw = path.encode("utf-8")
         await self.app({**scope, "path": path, "raw_path": raw}, receive, send_guarded)
@@ -117,7 +117,7 @@ class Guard:
         return None
 
     def _known(self, path: str) -> bool:
-        """Compare the token in a time that does not depend on how much of it is right."""
+        """Compare the token in constant time."""
         first, _, _ = path.removeprefix("/").partition("/")
         same = secrets.compare_digest(first.encode("utf-8"), self.token.encode("utf-8"))
         return same and path.startswith("/")
@@ -128,13 +128,13 @@ def _all(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
 
 
 def _set_headers(message: MutableMapping[str, Any]) -> None:
-    """Add the headers that a response has not set itself."""
-    there = {key.lower() for key, _ in message["headers"]}
+    """Add the headers that a response does not set itself."""
+    present = {key.lower() for key, _ in message["headers"]}
     message["headers"] = [
         *message["headers"],
         *(
             (key.lower().encode(), value.encode())
             for key, value in _HEADERS.items()
-            if key.lower().encode() not in there
+            if key.lower().encode() not in present
         ),
     ]

@@ -1,4 +1,4 @@
-"""Server: uvicorn in a thread, on this machine alone."""
+"""Server: uvicorn in a thread, on this machine only."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 __all__ = ["HOST", "Server", "bind"]
 
 HOST = "127.0.0.1"
-"""Never another one: nobody else on the network gets an answer."""
+"""Never any other address: the server is not visible on the network."""
 
-_HIGHEST_PORT = 65535
+_MAX_PORT = 65535
 _LAST_ANSWERS = 3.0
 _PATIENCE = Patience()
-# Requests at a time; a page asks for a handful.
+# Maximum number of simultaneous requests; a page needs a handful.
 _CONCURRENCY = 64
 
 
 def bind(port: int) -> socket.socket:
-    """Take a port of this machine.
+    """Bind a port of this machine.
 
     Parameters
     ----------
     port : int
-        The port; 0 for any that is free.
+        The port; 0 for any free port.
 
     Returns
     -------
@@ -42,25 +42,25 @@ def bind(port: int) -> socket.socket:
     Raises
     ------
     OptionError
-        If there is no such port, it is taken, or not for this user.
+        If there is no such port, it is in use, or not allowed for this user.
     """
-    if not 0 <= port <= _HIGHEST_PORT:
-        raise OptionError(f"the port is {port}; expected 1 to {_HIGHEST_PORT}, or 0 for any")
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if not 0 <= port <= _MAX_PORT:
+        raise OptionError(f"the port is {port}; expected 1 to {_MAX_PORT}, or 0 for any")
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        # A port that was just left can be taken again at once.
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((HOST, port))
-        # Listening claims it: of two that are bound, the second one fails here.
-        found.listen(128)
+        # A port that was just released can be used again at once.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((HOST, port))
+        # Listening claims it: if two are bound, the second fails here.
+        bound.listen(128)
     except OSError as error:
-        found.close()
-        what = {errno.EADDRINUSE: "is in use", errno.EACCES: "is not for this user"}
+        bound.close()
+        what = {errno.EADDRINUSE: "is in use", errno.EACCES: "is not allowed for this user"}
         raise OptionError(
             f"port {port} of {HOST} {what.get(error.errno or 0, f'cannot be had ({error})')}; "
-            "expected a free one. Choose another port, or leave it out for any that is free"
+            "expected a free one. Choose another port, or leave it out for any free port"
         ) from None
-    return found
+    return bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +70,11 @@ class Server:
     Parameters
     ----------
     app : ASGI application
-        What answers.
+        The application.
     listening : socket
-        Where, see `bind`.
+        Its socket, see `bind`.
     patience : Patience
-        How long it waits for requests.
+        Limits on waiting for requests.
     """
 
     app: ASGIApp = field(repr=False)
@@ -94,7 +94,7 @@ class Server:
             lifespan="off",
             loop="asyncio",
             log_level="error",
-            # The addresses hold the token.
+            # The addresses contain the token.
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -113,7 +113,7 @@ class Server:
         object.__setattr__(self, "_thread", thread)
 
     def start(self) -> None:
-        """Begin to answer; connections wait for it, so there is nothing to wait for here."""
+        """Start to answer; connections wait for it, so there is nothing to wait for here."""
         self._thread.start()
 
     @property
@@ -126,7 +126,7 @@ class Server:
         self._thread.join(seconds)
 
     def stop(self) -> None:
-        """End the server and give the port back."""
+        """Stop the server and release the port."""
         self._uvicorn.should_exit = True
         if self._thread.is_alive():
             self._thread.join(_LAST_ANSWERS)

@@ -1,4 +1,4 @@
-"""Study: what is looked at - results, their scans and regions - checked once."""
+"""Study: the results shown, with their scans and regions, checked once."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ __all__ = ["Study"]
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """One or more results of one grid, the scans they come from, and regions.
+    """One or more results on one grid, their scans, and regions.
 
     Parameters
     ----------
     results : tuple of FitResult
-        The results, the first of which the others are compared with; each with its scan, if that
-        is at hand.
+        The results; the others are compared with the first. Each has its scan, if available.
     names : tuple of str
-        How they are called.
+        Their names.
     why_no_scan : str or None
-        Why the first result has none, and what to do.
+        Why the first result has no scan, and what to do.
     labels : Labels or None
         Regions.
     """
@@ -50,16 +49,16 @@ class Study:
         dwi: DWI | None = None,
         labels: Labels | None = None,
     ) -> Study:
-        """Put together what belongs together.
+        """Assemble a study from its parts.
 
         Parameters
         ----------
         results : sequence of FitResult
             The results.
         names : sequence of str, optional
-            How they are called; by default like their methods.
+            Their names; by default their methods.
         dwi : DWI, optional
-            The scan of all of them; by default the one that each result has or names.
+            The scan of all of them; by default the one that each result contains or refers to.
         labels : Labels, optional
             Regions.
 
@@ -70,9 +69,9 @@ class Study:
         Raises
         ------
         OptionError
-            If there is no result, or names and results do not fit each other.
+            If there is no result, or the names do not match the results.
         ShapeError
-            If results, scan and labels are not of one grid.
+            If results, scan and labels are not on one grid.
         """
         if not results:
             raise OptionError("there is no result to view; expected at least one FitResult")
@@ -90,8 +89,8 @@ class Study:
                 "result. Name the labels of this scan, or resample them",
                 python="ivimkit.io.load_labels does",
             )
-        found = [_with_scan(result, dwi) for result in results]
-        return cls(tuple(result for result, _ in found), called, found[0][1], labels)
+        loaded = [_with_scan(result, dwi) for result in results]
+        return cls(tuple(result for result, _ in loaded), called, loaded[0][1], labels)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -106,21 +105,21 @@ class Study:
 
     @property
     def geometry(self) -> Geometry:
-        """Where the voxels are."""
+        """Positions of the voxels."""
         return self.results[0].geometry.in_mm
 
     def result(self, number: str) -> int:
-        """Return the position of a result.
+        """Return the index of a result.
 
         Raises
         ------
         OptionError
-            If there is none of that number.
+            If there is no result of that number.
         """
-        known = [str(k) for k in range(len(self.results))]
-        if number not in known:
-            raise OptionError(f"there is no result {number!r}; expected one of {', '.join(known)}")
-        return known.index(number)
+        valid = [str(k) for k in range(len(self.results))]
+        if number not in valid:
+            raise OptionError(f"there is no result {number!r}; expected one of {', '.join(valid)}")
+        return valid.index(number)
 
     def index(self, voxel: Sequence[int]) -> tuple[int, ...]:
         """Return the index of a voxel of the three-dimensional grid in the maps.
@@ -145,7 +144,7 @@ class Study:
         """
         scan = self.results[number].dwi
         if scan is None:
-            raise OptionError(f"there is no scan beside the maps: {self.why_no_scan}")
+            raise OptionError(f"the scan of these maps is not available: {self.why_no_scan}")
         return scan
 
 
@@ -174,13 +173,13 @@ def _check_grid(first: FitResult, results: Sequence[FitResult], names: Sequence[
         if result.shape != first.shape:
             raise ShapeError(
                 f"{name} has shape {result.shape} and {names[0]} {first.shape}; expected results "
-                "of one grid. View them one by one"
+                "on one grid. View them one by one"
             )
         if not result.geometry.is_at(first.geometry, first.shape):
             apart = np.abs(result.geometry.shifts(first.geometry, first.shape)).max()
             raise ShapeError(
                 f"the voxels of {name} and {names[0]} lie up to {apart:.3g} "
-                "mm apart; expected results of one grid. Register the "
+                "mm apart; expected results on one grid. Register the "
                 "scans before the fit, or view the results one by one"
             )
 

@@ -22,9 +22,9 @@ def scan_image(study: Study, number: str) -> bytes:
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     number : str
-        Position of the b-value among those of the scan.
+        Index of the b-value among those of the scan.
 
     Returns
     -------
@@ -37,8 +37,8 @@ def scan_image(study: Study, number: str) -> bytes:
     """
     dwi = study.scan(0)
     shells = dwi.acquisition.shells
-    known = [str(k) for k in range(len(shells))]
-    if number not in known:
+    valid = [str(k) for k in range(len(shells))]
+    if number not in valid:
         raise OptionError(f"there is no image {number!r}; expected 0 to {len(shells) - 1}")
     return io.image_bytes(dwi.shell_image(int(number)), study.geometry)
 
@@ -49,9 +49,9 @@ def map_image(study: Study, number: str, name: str) -> bytes:
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     number : str
-        Position of the result.
+        Index of the result.
     name : str
         Name of the map.
 
@@ -77,19 +77,19 @@ def map_image(study: Study, number: str, name: str) -> bytes:
 
 
 def grade_image(study: Study, number: str) -> bytes:
-    """Return the status of a result as it is coloured: the position of each voxel's worst flag.
+    """Return the status of a result for colouring: the index of each voxel's worst flag.
 
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     number : str
-        Position of the result.
+        Index of the result.
 
     Returns
     -------
     bytes
-        The positions are those of `ivimkit.figures.status_panels.grades`, from 1; 0 outside the
+        The indices are those of `ivimkit.figures.status_panels.grades`, from 1; 0 outside the
         mask.
 
     Raises
@@ -131,7 +131,7 @@ def label_image(study: Study) -> bytes:
 
 
 def smallest(labels: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
-    """Return labels in the smallest type that holds them: that of a drawing, where it does."""
+    """Return labels in the smallest sufficient type: that of a drawing, if possible."""
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     for dtype in (np.uint8, np.int16):
         if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:

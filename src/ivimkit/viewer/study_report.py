@@ -1,4 +1,4 @@
-"""StudyReports: the report of each result, made when it is first asked for."""
+"""StudyReports: the report of each result, built on first request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class StudyReports:
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     """
 
     study: Study
@@ -31,13 +31,13 @@ class StudyReports:
         Parameters
         ----------
         number : int
-            Position of the result.
+            Index of the result.
 
         Returns
         -------
         str
         """
-        # It takes seconds and all memory it can get: never two of them at a time.
+        # It takes seconds and a lot of memory: never two of them at a time.
         with self._lock:
             if number not in self._pages:
                 result = self.study.results[number]

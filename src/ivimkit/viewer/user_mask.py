@@ -1,4 +1,4 @@
-"""A mask of the user, on the grid of the study."""
+"""User mask: a mask loaded by the user, placed on the grid of the study."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     image : bytes
-        A ``.nii`` or ``.nii.gz`` file of any grid.
+        A ``.nii`` or ``.nii.gz`` file on any grid.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
     Raises
     ------
     InputError
-        If it is no image of whole numbers, or lies beside the scan.
+        If it is not an image of integers, or does not overlap with the scan.
     """
     array, geometry = io.image_of_bytes(image)
     with tempfile.TemporaryDirectory(prefix="ivimkit-mask-") as folder:
@@ -44,7 +44,7 @@ def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
         try:
             labels = io.load_labels(path, study.results[0])
         except InputError as error:
-            # Nobody knows the folder.
+            # The name of the temporary folder is meaningless to the user.
             raise OptionError(str(error).replace(str(path), "the mask")) from None
     aligned = io.image_bytes(smallest(labels.array), study.geometry)
     own = (*array.shape, 1, 1, 1)[:3]
@@ -53,7 +53,7 @@ def aligned_mask(study: Study, image: bytes) -> tuple[bytes, str]:
 
 
 def _note(placed: Placement, own: tuple[int, ...]) -> str:
-    """Say what was done to a mask; nothing where nothing was."""
+    """Describe what was done to a mask; empty if nothing was."""
     grid = placed.grid.volume
     shapes = f"{' x '.join(map(str, own))} voxels against {' x '.join(map(str, grid))}"
     match placed.how:
@@ -64,10 +64,7 @@ def _note(placed: Placement, own: tuple[int, ...]) -> str:
         case "reordered":
             return f"The mask is stored in another order or size ({shapes}): placed by position."
         case "other form":
-            return (
-                "The mask lies where the other form of the scan's header says: used voxel by "
-                "voxel."
-            )
+            return "The mask matches the other form of the scan's header: used voxel by voxel."
         case "by voxel":
             return "The mask or the scan does not say where it is: used voxel by voxel."
         case _:

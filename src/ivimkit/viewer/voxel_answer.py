@@ -1,4 +1,4 @@
-"""What the page shows of one voxel, or of the mean signal of a region."""
+"""Voxel answer: the data that the page shows for one voxel, or for a mean signal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     voxel : sequence of int
         x, y and z.
 
@@ -97,7 +97,7 @@ def values_of(alone: DWI) -> NDArray[np.float64]:
 def fit_entry(
     result: FitResult, values: Mapping[str, float], code: int, alone: DWI | None
 ) -> dict[str, Any]:
-    """Return what the page shows of one fit of one signal.
+    """Return the data that the page shows for one fit of one signal.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def fit_entry(
     """
     params = [values[name] for name in result.model.names]
     highest = float(max(result.acquisition.bvals))
-    # Closer where blood decays: a curve over 4 s/mm² a step would have corners there.
+    # Finer where blood decays: steps of 4 s/mm² would show corners there.
     dense = highest * np.linspace(0.0, 1.0, _POINTS) ** 2
     series = result.acquisition.series
     drawn = {
@@ -176,13 +176,13 @@ def _components(
 
 def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str, Any]]:
     parameters = result.model.parameters
-    own = [name for name in values if not is_about_another(name, values)]
+    estimates = [name for name in values if not is_about_another(name, values)]
     products = (product.name for product in result.model.products)
     first = dict.fromkeys((*result.model.names, "ADC", *products, "rmse", "r2"))
-    order = [name for name in first if name in own]
+    order = [name for name in first if name in estimates]
     noted = result.model.parameter_maps
     rows = []
-    for name in [*order, *(name for name in own if name not in order)]:
+    for name in [*order, *(name for name in estimates if name not in order)]:
         shown = how_to_show(name, parameters, [])
         sd = values.get(f"{name}_sd", math.nan)
         rows.append(

@@ -1,4 +1,4 @@
-"""The box of voxels around something, and the part of a result in it."""
+"""Voxel box: the bounding box of some voxels, and the part of a result inside it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["box_around", "inside_box"]
 
 
 def box_around(marked: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Return the smallest box with all voxels that are marked; of none, the whole grid.
+    """Return the bounding box of all marked voxels; the whole grid if there are none.
 
     Parameters
     ----------
@@ -30,21 +30,21 @@ def box_around(marked: NDArray[np.bool_]) -> tuple[slice, ...]:
     box = []
     for axis in range(marked.ndim):
         others = tuple(other for other in range(marked.ndim) if other != axis)
-        there = np.flatnonzero(marked.any(axis=others))
-        box.append(slice(int(there[0]), int(there[-1]) + 1) if there.size else slice(None))
+        indices = np.flatnonzero(marked.any(axis=others))
+        box.append(slice(int(indices[0]), int(indices[-1]) + 1) if indices.size else slice(None))
     return tuple(box)
 
 
 def inside_box(result: FitResult, box: tuple[slice, ...]) -> FitResult:
     """Return the part of a result in a box: the same values, voxel by voxel.
 
-    Tables of a region look at every voxel of every map; of a small region in a large volume this
-    would take seconds.
+    Region tables read every voxel of every map; for a small region in a large volume this would
+    take seconds.
 
     Parameters
     ----------
     result : FitResult
-        The result, with its scan if it is at hand.
+        The result, with its scan if available.
     box : tuple of slice
         See `box_around`.
 

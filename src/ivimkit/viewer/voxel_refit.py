@@ -1,4 +1,4 @@
-"""Another fit of one voxel: another method, other options, bounds or fixed values."""
+"""Voxel refit: one voxel with another method, other options, bounds or fixed values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     request : mapping
         What JSON gave, see `RefitRequest`.
 
@@ -46,7 +46,7 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        For a request that cannot be done, with what the fit says.
+        For an invalid request, with the message of the fit.
     """
     asked = checked(request, RefitRequest)
     number = study.result(asked.result)
@@ -82,7 +82,7 @@ def _method(old: FitResult, asked: RefitRequest) -> FitMethod:
 
 
 def _estimator(model: SignalModel, method: FitMethod) -> Estimator | None:
-    """Return the quick estimator, where the method has no intervals of its own."""
+    """Return the quick estimator, if the method has no intervals."""
     estimator = estimators.get("curvature")
     if set(method.extras(model)) & set(estimator.maps(model)):
         return None

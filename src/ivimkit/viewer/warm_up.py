@@ -1,4 +1,4 @@
-"""Kernels and libraries made ready before somebody waits for them."""
+"""Warm-up: kernels and libraries loaded before they are needed."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ivimkit.viewer.voxel_refit import refit_voxel
 
 __all__ = ["WarmUp", "warm_up"]
 
-# What tables of regions load when the first one is drawn.
+# Loaded by region tables when the first region is drawn.
 _LIBRARIES = ("pandas", "scipy.stats", "scipy.spatial")
-# Long enough for the images that come next: while something compiles, everything else crawls.
+# Long enough for the next images: during a compilation, everything else crawls.
 _DELAY = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class WarmUp:
-    """The warm-up of a study, once, a moment after its first image was shown.
+    """The warm-up of a study, once, shortly after its first image was shown.
 
     Parameters
     ----------
     study : Study
-        What is looked at.
+        The study.
     delay : float
-        How long that moment is, in s.
+        The delay, s.
     """
 
     study: Study
@@ -41,13 +41,13 @@ class WarmUp:
     _ended: threading.Event = field(default_factory=threading.Event, repr=False)
 
     def begin(self) -> None:
-        """Begin, if that has not happened yet."""
+        """Start, unless already started."""
         if self._begun.acquire(blocking=False):
             name = "ivimkit viewer warm-up"
             threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def end(self) -> None:
-        """Leave out what has not been done yet."""
+        """Skip the remaining steps."""
         self._ended.set()
 
     def _run(self) -> None:
@@ -61,9 +61,9 @@ def warm_up(study: Study, ended: Callable[[], bool] = lambda: False) -> None:
     Parameters
     ----------
     study : Study
-        What is looked at; without a scan nothing is fitted.
+        The study; without a scan nothing is fitted.
     ended : callable
-        Whether nobody waits any more; asked before each step.
+        Whether to stop; called before each step.
     """
     for number, result in enumerate(study.results):
         fitted = np.flatnonzero(result.mask)
@@ -71,11 +71,11 @@ def warm_up(study: Study, ended: Callable[[], bool] = lambda: False) -> None:
             continue
         place = np.unravel_index(fitted[fitted.size // 2], result.shape)
         voxel = [*map(int, place), 0, 0, 0][:3]
-        own = result.method.name
-        for name in [own, *(name for name in methods.names() if name != own)]:
+        fitted_by = result.method.name
+        for name in [fitted_by, *(name for name in methods.names() if name != fitted_by)]:
             options = {"prior": "flat"} if name == "bayes" else {}
             request = {"voxel": voxel, "result": str(number), "method": name, "options": options}
-            # A method that does not suit these b-values is refused when it is asked for, too.
+            # A method that does not suit these b-values is also refused when it is requested.
             with suppress(IvimkitError, IvimkitWarning):
                 if not ended():
                     refit_voxel(study, request)

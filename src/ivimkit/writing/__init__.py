@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and together: the only way in which ivimkit writes."""
+"""Atomic writing of files, alone or in groups: all output of ivimkit goes through here."""
 
 from ivimkit.writing.exchange import finish, located
 from ivimkit.writing.files import Files

@@ -1,8 +1,9 @@
-"""Exchange: new files in place of old ones, with a journal that survives a kill.
+"""Exchange: replaces old files by new ones, with a journal that survives a kill.
 
-All new files lie in a hidden stage inside the folder when a journal that lists them is renamed to
-its place. That one step decides: before it the old files hold, after it the new ones. What is
-where says how far a killed process has come, so that any other can finish, or undo, its work.
+All new files are in a hidden stage inside the folder when a journal that lists them is renamed
+into place. That one step is the commit: before it the old files are valid, after it the new ones.
+The positions of the files show how far a killed process got, so that any other process can finish
+or undo its work.
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ _MARK = ".partial-"
 
 @dataclass(frozen=True)
 class Exchange:
-    """New files in place of old ones.
+    """The replacement of old files by new ones.
 
     Parameters
     ----------
     folder : Path
-        Where the old files are.
+        Folder of the old files.
     stage : Path
         Hidden folder in it, with the new files in `NEW`.
     names : tuple of str
-        The new files, the one that makes the folder valid last.
+        The new files; the one that makes the folder valid comes last.
     outdated : tuple of str
-        Old files that go without a successor.
+        Old files to remove without a replacement.
     """
 
     folder: Path
@@ -50,19 +51,19 @@ class Exchange:
     outdated: tuple[str, ...] = ()
 
     def run(self) -> None:
-        """Exchange the files; if that cannot be done, all is as it was."""
+        """Exchange the files; if that fails, everything is left as it was."""
         self._decide()
         try:
             self.complete()
         except BaseException:
-            # Without the journal all of it is done.
+            # Once the journal is gone, everything is done.
             if _there(self.folder / _JOURNAL):
                 self.undo()
             raise
 
     def complete(self) -> None:
-        """Go on from wherever an earlier attempt has come to, to the end."""
-        # The last name makes the folder valid, so it is the first to go and the last to come.
+        """Continue from wherever an earlier attempt stopped, to the end."""
+        # The last name makes the folder valid, so it is removed first and placed last.
         waiting = [name for name in reversed(self.names) if _there(self._new(name))]
         gone = [name for name in self.outdated if name not in self.names]
         for name in [*waiting, *gone]:
@@ -73,7 +74,7 @@ class Exchange:
         self._close()
 
     def undo(self) -> None:
-        """Put all back, from wherever an attempt has come to."""
+        """Put everything back, from wherever an attempt stopped."""
         for name in reversed(self.names):
             if not _there(self._new(name)) and _there(self.folder / name):
                 _move(self.folder / name, self._new(name))
@@ -111,7 +112,7 @@ class Exchange:
 
 
 def pending(folder: Path) -> Exchange | None:
-    """Return the exchange that a folder is in the midst of; None for none."""
+    """Return the unfinished exchange of a folder; None if there is none."""
     try:
         content = json.loads((folder / _JOURNAL).read_text(encoding="ascii"))
         stage, names, outdated = (content[key] for key in ("stage", "names", "outdated"))
@@ -126,10 +127,10 @@ def pending(folder: Path) -> Exchange | None:
 
 
 def finish(folder: Path) -> None:
-    """Finish the exchange that a killed process has left in a folder, if there is one.
+    """Finish the exchange that a killed process left in a folder, if there is one.
 
-    An exchange that another process is busy with is waited for. Where the folder cannot be
-    written to, the files stay where they are, and `located` finds them.
+    If another process is busy with an exchange, wait for it. If the folder is not writable, the
+    files stay where they are, and `located` finds them.
 
     Parameters
     ----------
@@ -143,7 +144,7 @@ def finish(folder: Path) -> None:
 
 
 def finish_locked(folder: Path) -> None:
-    """Do the same for a folder whose lock is held already."""
+    """Do the same for a folder whose lock is already held."""
     exchange = pending(folder)
     if exchange is None:
         (folder / _JOURNAL).unlink(missing_ok=True)
@@ -156,7 +157,7 @@ def finish_locked(folder: Path) -> None:
 
 
 def located(folder: Path, name: str) -> Path:
-    """Return where a file of a folder is, even if nobody could finish an exchange of it.
+    """Return where a file of a folder is, even if its exchange could not be finished.
 
     Parameters
     ----------
@@ -170,7 +171,7 @@ def located(folder: Path, name: str) -> Path:
 
 
 def is_stage(name: str, of: str) -> bool:
-    """Return whether a file name is that of a stage, of a folder whose name begins like this."""
+    """Return whether a file name is that of a stage of a folder whose name starts like this."""
     return name.startswith(f".{of}") and _MARK in name
 
 

@@ -1,4 +1,4 @@
-"""Files: some files of a folder, and how they are written."""
+"""Files: a group of files in a folder, and the function that writes them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Files:
     names : sequence of str
         Their names, ``figures/maps.png`` for one in a subfolder.
     write : callable
-        Called with the path of an empty folder, which has the subfolders; writes the files.
+        Called with the path of an empty folder with the needed subfolders; writes the files.
     outdated : sequence of str
-        Files of earlier ones that go when these come.
+        Earlier files that are removed when these are written.
     """
 
     names: Sequence[str]

@@ -1,4 +1,4 @@
-"""write_folder, write_file: files that come into a folder together, or not at all."""
+"""write_folder, write_file: files that appear in a folder together, or not at all."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ivimkit.writing.target import check_replaceable, full_path, told_as_input
 
 __all__ = ["write_file", "write_files", "write_folder"]
 
-# Of the name of the folder in that of its stage: file names have at most 255 bytes.
-_LONGEST = 50
+# Part of the folder name used in that of its stage: file names have at most 255 bytes.
+_MAX_NAME_LENGTH = 50
 
 _Stamp = tuple[int, int, int] | None
 
@@ -30,31 +30,31 @@ def write_folder(
     *,
     outdated: Sequence[str] = (),
 ) -> None:
-    """Write files elsewhere and move them to their folder when all are complete.
+    """Write files elsewhere and move them to their folder once all are complete.
 
-    Other files in the folder are left alone. If anything goes wrong, an interruption included,
-    the folder is as it was; a kill at any moment leaves the old files or the new ones, which the
-    next to read or write there finds whole.
+    Other files in the folder are left alone. If anything goes wrong, including an interruption,
+    the folder stays as it was; a kill at any moment leaves the old files or the new ones, and
+    whoever reads or writes there next finds them complete.
 
     Parameters
     ----------
     folder : Path
-        Where the files are to be; made if it is not there.
+        Folder of the files; created if it does not exist.
     names : sequence of str
-        Names of the files, the one that makes the folder valid last; ``figures/maps.png`` for
+        Names of the files, with the one that makes the folder valid last; ``figures/maps.png`` for
         one in a subfolder.
     write : callable
-        Called with the path of an empty folder, which has the subfolders; writes the files.
+        Called with the path of an empty folder with the needed subfolders; writes the files.
     outdated : sequence of str
-        Files of an earlier result, removed if they are there.
+        Files of an earlier result, removed if they exist.
 
     Raises
     ------
     InputError
-        If the files cannot be written: no right to, no space.
+        If the files cannot be written: no permission, no space.
     OutputExistsError
-        If a name is that of a folder or device, or another process has written files of these
-        names meanwhile, which are kept.
+        If a name is that of a folder or device, or another process has meanwhile written files of
+        these names, which are kept.
     """
     write_files(folder, Files(names, write, outdated))
 
@@ -65,20 +65,20 @@ def write_files(folder: Path, *parts: Files) -> None:
     Parameters
     ----------
     folder : Path
-        Where the files are to be; made if it is not there.
+        Folder of the files; created if it does not exist.
     *parts : Files
-        The files; those that make the folder valid last.
+        The files, with those that make the folder valid last.
     """
     _write_all(full_path(folder), parts, folder)
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Write one file, whole or not at all.
+    """Write one file, completely or not at all.
 
     Parameters
     ----------
     path : Path
-        The file; its folder is made if it is not there.
+        The file; its folder is created if it does not exist.
     write : callable
         Called with the path to write to, which has the same name in another folder.
     """
@@ -94,7 +94,7 @@ def _write_all(folder: Path, parts: Sequence[Files], called: Path) -> None:
         outdated = [name for part in parts for name in part.outdated]
         before = _stamps(folder, names)
         new = not folder.exists()
-        # Inside an existing folder, since its parent may be another disk or not writable.
+        # Inside an existing folder, because its parent may be another disk or not writable.
         with _stage(folder.parent if new else folder, folder.name) as stage:
             (stage / NEW).mkdir()
             for name in names:
@@ -106,7 +106,7 @@ def _write_all(folder: Path, parts: Sequence[Files], called: Path) -> None:
             if not new:
                 _install(Exchange(folder, stage, tuple(names), tuple(outdated)), before)
                 return
-            # Another process has made the folder meanwhile.
+            # Another process has created the folder meanwhile.
             with _stage(folder, folder.name) as inner:
                 (stage / NEW).replace(inner / NEW)
                 _install(Exchange(folder, inner, tuple(names), tuple(outdated)), before)
@@ -132,26 +132,26 @@ def _install(exchange: Exchange, before: dict[str, _Stamp]) -> None:
         if changed:
             raise OutputExistsError(
                 f"another process has written {changed[-1]} to {folder} meanwhile, and its files "
-                "were kept; expected to be alone there. Choose another folder, or do it again"
+                "were kept; expected no other writer. Choose another folder, or try again"
             )
         exchange.run()
 
 
 def _stamps(folder: Path, names: Sequence[str]) -> dict[str, _Stamp]:
-    """Return what tells whether a file is still the same; refuse what must not be replaced."""
+    """Return an identity to detect changes of a file; refuse what must not be replaced."""
     return {name: _stamp(folder / name) for name in names}
 
 
 def _stamp(path: Path) -> _Stamp:
     if not check_replaceable(path):
         return None
-    found = path.stat()
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 @contextmanager
 def _stage(parent: Path, name: str) -> Iterator[Path]:
-    """Make a hidden folder that is removed in the end, unless an exchange still needs it."""
+    """Create a hidden folder that is removed at the end, unless an exchange still needs it."""
     stage, lock = _made(parent, name)
     try:
         yield stage
@@ -165,9 +165,9 @@ def _stage(parent: Path, name: str) -> Iterator[Path]:
 
 def _made(parent: Path, name: str) -> tuple[Path, int]:
     while True:
-        stage = parent / f".{name[:_LONGEST]}.partial-{uuid.uuid4().hex[:8]}"
+        stage = parent / f".{name[:_MAX_NAME_LENGTH]}.partial-{uuid.uuid4().hex[:8]}"
         stage.mkdir(parents=True)
-        # The lock says that its owner is alive. One that clears up may have been faster.
+        # The lock shows that its owner is alive. A process that cleans up may have been faster.
         with suppress(FileNotFoundError):
             lock = hold(stage)
             if lock is not None:
@@ -181,7 +181,7 @@ def _clear(folder: Path) -> None:
     for parent in (folder.parent, folder):
         with suppress(OSError):
             for path in parent.iterdir():
-                if is_stage(path.name, f"{folder.name[:_LONGEST]}.partial-"):
+                if is_stage(path.name, f"{folder.name[:_MAX_NAME_LENGTH]}.partial-"):
                     _remove_dead(parent, path)
 
 
@@ -190,7 +190,7 @@ def _remove_dead(parent: Path, stage: Path) -> None:
     if exchange is not None and exchange.stage == stage:
         return
     lock = hold(stage)
-    # Without locks nobody knows who is alive.
+    # Without locks there is no way to know who is alive.
     if lock is not None and lock >= 0:
         shutil.rmtree(stage, ignore_errors=True)
         release(lock)

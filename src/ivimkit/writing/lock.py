@@ -1,4 +1,4 @@
-"""Locks of folders between processes: the system gives them back when a process ends."""
+"""Folder locks between processes; the system releases them when a process ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _locks() -> ModuleType | None:
 
 
 def hold(folder: Path) -> int | None:
-    """Take the lock of a folder, if nobody has it.
+    """Acquire the lock of a folder, if it is free.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def hold(folder: Path) -> int | None:
     Returns
     -------
     int or None
-        For `release`; -1 where there are no locks, None if another process has it.
+        For `release`; -1 where there are no locks, None if another process holds it.
     """
     fcntl = _locks()
     if fcntl is None:
@@ -47,14 +47,14 @@ def hold(folder: Path) -> int | None:
     except BlockingIOError:
         os.close(number)
         return None
-    except OSError:  # A file system without locks, as some network disks are.
+    except OSError:  # A file system without locks, such as some network drives.
         os.close(number)
         return -1
     return number
 
 
 def release(number: int) -> None:
-    """Give a lock back."""
+    """Release a lock."""
     if number >= 0:
         os.close(number)
 
@@ -66,13 +66,13 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        If another process does not give it back.
+        If another process does not release it.
     """
     end = time.monotonic() + _PATIENCE
     while (number := hold(folder)) is None:
         if time.monotonic() > end:
             raise InputError(
-                f"another process is writing to {folder}; expected to be alone there. Wait for "
+                f"another process is writing to {folder}; expected no other writer. Wait for "
                 "it to end, or choose another folder"
             )
         time.sleep(_PAUSE)

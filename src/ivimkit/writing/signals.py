@@ -1,4 +1,4 @@
-"""Signals that wait for the end of what must not be interrupted."""
+"""Deferred signals: Ctrl-C and SIGTERM wait for the end of a critical section."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM wait for the end of the block; none is lost.
+    """Defer Ctrl-C and SIGTERM to the end of the block; none is lost.
 
     Handlers run in the main thread only, so in any other there is nothing to do.
     """

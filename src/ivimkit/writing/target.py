@@ -1,4 +1,4 @@
-"""Where something is to be written: what can be, and what must not be replaced."""
+"""Output paths: which can be written, and which must not be replaced."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def full_path(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        If it is empty, or cannot be resolved: there is no such home, links form a loop, the
-        current folder is gone.
+        If it is empty or cannot be resolved: no such home, a loop of links, or the current folder
+        no longer exists.
     """
     if not os.fspath(path):
         raise InputError(
@@ -30,36 +30,36 @@ def full_path(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path).expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        # Without a current folder a relative path means nothing.
+        # Without a current folder a relative path is meaningless.
         reason = (
             "the current folder is gone" if isinstance(error, FileNotFoundError) else str(error)
         )
         raise InputError(
-            f"{os.fspath(path)!r} is no usable path ({reason}); expected one that exists or can "
-            "be made. Choose another one"
+            f"{os.fspath(path)!r} is not a usable path ({reason}); expected one that exists or "
+            "can be created. Choose another one"
         ) from None
 
 
 @contextmanager
 def told_as_input(place: Path) -> Iterator[None]:
-    """Raise what the system refuses as an error that says where and why.
+    """Convert errors of the operating system to an error that says where and why.
 
     Raises
     ------
     InputError
-        In place of any `OSError`: no right to, no space, a name that is too long.
+        Instead of any `OSError`: no permission, no space, a name that is too long.
     """
     try:
         yield
     except OSError as error:
         raise InputError(
             f"cannot write to {place}: {error.strerror or error}; expected a folder with enough "
-            "space and the right to write. Choose another one"
+            "space and write permission. Choose another one"
         ) from error
 
 
 def check_replaceable(path: Path) -> bool:
-    """Return whether there is a file that a new one may take the place of.
+    """Return whether there is a file that a new one may replace.
 
     Parameters
     ----------
@@ -69,10 +69,10 @@ def check_replaceable(path: Path) -> bool:
     Raises
     ------
     OutputExistsError
-        If it is a folder, a device, a pipe or a socket: renaming a file over a device would
-        take the device away from all processes.
+        If it is a folder, a device, a pipe or a socket: renaming a file over a device would remove
+        the device for all processes.
     InputError
-        If the system does not let us look.
+        If the system denies access.
     """
     try:
         with told_as_input(path):
@@ -92,7 +92,7 @@ def check_replaceable(path: Path) -> bool:
 
 
 def check_file(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
-    """Return the full path of a file to be written, or refuse it before any work.
+    """Return the full path of a file to be written, or reject it before any work.
 
     Parameters
     ----------
@@ -104,16 +104,16 @@ def check_file(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     Raises
     ------
     OutputExistsError
-        If it is a folder or a device, or there is such a file and overwriting was not asked for.
+        If it is a folder or a device, or the file exists and overwriting was not requested.
     InputError
-        If it is no usable path.
+        If it is not a usable path.
     """
     target = full_path(path)
-    # As given, too: /dev/stdout leads to what has no name of its own.
+    # The path as given, too: /dev/stdout resolves to something without a proper name.
     there = [check_replaceable(place) for place in (Path(path).expanduser(), target)]
     if any(there) and not overwrite:
         raise OutputExistsError(
-            f"{target} is there already; expected a new file. Choose another name, or ask to "
+            f"{target} exists already; expected a new file. Choose another name, or ask to "
             "overwrite it (--overwrite)",
             python="Pass overwrite=True",
         )

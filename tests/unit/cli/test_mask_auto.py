@@ -81,7 +81,7 @@ def test_without_a_mask_a_line_says_that_air_was_fitted(run, folder, made):
     out = folder / "out"
     options = ("--no-figures", "--overwrite", "--out", out)
     error = run("fit", folder / "air.nii.gz", *options).stderr.replace("\n", " ")
-    assert "there is no mask, and about 91% of the voxels hold no signal to speak of" in error
+    assert "there is no mask, and about 91% of the voxels have hardly any signal" in error
     assert error.count("--mask auto") == 1
     error = run("fit", folder / "air.nii.gz", "--mask", folder / "mask.nii.gz", *options).stderr
     assert "there is no mask" not in error

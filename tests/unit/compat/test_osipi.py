@@ -169,7 +169,9 @@ def test_a_body_part_names_guess_and_bounds(algorithm):
     }
     assert algorithm(B).body_part is None
     for given in ({"initial_guess": "elbow"}, {"body_part": "elbow"}, {"bounds": "elbow"}):
-        with pytest.raises(OptionError, match="unknown body part 'elbow'; there are brain, kid"):
+        with pytest.raises(
+            OptionError, match="unknown body part 'elbow'; expected one of brain, kid"
+        ):
             algorithm(B, **given)
 
 

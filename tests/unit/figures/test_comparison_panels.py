@@ -68,7 +68,7 @@ def test_weights_share_one_scale(comparison):
     [
         ("aicc", "monoexp, biexp by AICc", "Akaike weight"),
         ("bic", "monoexp, biexp by BIC", "weight by BIC"),
-        ("f_test", "monoexp, biexp by F-test", "chosen by the F-test"),
+        ("f_test", "monoexp, biexp by F-test", "selected by the F-test"),
         ("evidence", "monoexp, biexp by evidence", "posterior probability"),
     ],
 )

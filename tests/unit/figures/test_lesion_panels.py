@@ -188,7 +188,9 @@ def test_unknown_marks(result, lesion):
 
 
 def test_a_slice_without_the_lesion(result, lesion):
-    with pytest.raises(OptionError, match=r"slice 0 has nothing of the lesion; expected .* 2, 3"):
+    with pytest.raises(
+        OptionError, match=r"slice 0 does not intersect the lesion; expected .* 2, 3"
+    ):
         lesion_panels(result, lesion, slice=0)
 
 

@@ -28,7 +28,7 @@ def test_three_parameters_and_their_pairs(rule):
         (slow, fast),
         (slow, "f"),
         (fast, "f"),
-        ("", "density by the highest"),
+        ("", "density / maximum"),
     ]
     figure.savefig(io.BytesIO(), format="png")
 

@@ -139,7 +139,7 @@ def test_the_same_map_makes_the_same_bytes(tmp_path):
 
 def test_maps_that_cannot_be_saved(tmp_path):
     (tmp_path / "a.nii").write_bytes(b"mine")
-    with pytest.raises(OutputExistsError, match=r"a.nii is there already; expected a new file"):
+    with pytest.raises(OutputExistsError, match=r"a.nii exists already; expected a new file"):
         save_map(np.ones((2, 2)), tmp_path / "a.nii", Geometry())
     with pytest.raises(InputError, match=r"expected a name that ends in .nii or .nii.gz"):
         save_map(np.ones((2, 2)), tmp_path / "a.txt", Geometry())
@@ -187,6 +187,6 @@ def test_only_selected_volumes_are_saved(tmp_path):
 @pytest.mark.parametrize("there", ["dwi.nii", "dwi.bval", "dwi.bvec"])
 def test_scans_do_not_replace_files(tmp_path, there):
     (tmp_path / there).write_text("mine")
-    with pytest.raises(OutputExistsError, match=f"{there} is there already"):
+    with pytest.raises(OutputExistsError, match=f"{there} exists already"):
         save_scan(DWI(np.ones((2, 2)), [0, 800]), tmp_path / "dwi.nii")
     assert [path.name for path in tmp_path.iterdir()] == [there]

@@ -68,7 +68,7 @@ def test_an_earlier_file_is_kept_until_asked(tmp_path):
     path = tmp_path / "prior.npz"
     save_prior(TABLE, path)
     other = ik.priors.get("flat").tabulate(ik.models.get("sivim"))
-    with pytest.raises(OutputExistsError, match=r"prior.npz is there already.*--overwrite"):
+    with pytest.raises(OutputExistsError, match=r"prior.npz exists already.*--overwrite"):
         save_prior(other, path)
     assert load_prior(path).same_as(TABLE)
     save_prior(other, path, overwrite=True)

@@ -71,7 +71,7 @@ def test_nothing_is_replaced_unless_asked_for(table, tmp_path):
     path = tmp_path / "table.csv"
     (tmp_path / "table_regions.csv").write_text("mine")
     tables = {"maps": table, "regions": table}
-    with pytest.raises(OutputExistsError, match=r"table_regions.csv is there already"):
+    with pytest.raises(OutputExistsError, match=r"table_regions.csv exists already"):
         io.save_tables(tables, path)
     assert not path.exists()
     io.save_tables(tables, path, overwrite=True)

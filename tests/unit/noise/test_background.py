@@ -95,7 +95,7 @@ def test_sigma_scales_with_the_signal(scale):
         (imaged(1), 4, "noise of 4 coils: .*; expected 2.02"),
         (imaged(averages=3), 1, "averaged or filtered magnitudes"),
         (np.where(imaged() > 8.0, imaged(), 0.0), 1, "quartiles of its square is infinite.*to 0"),
-        (imaged() + 100.0 * (np.arange(6) < 2), 1, "ghosts or tissue"),
+        (imaged() + 100.0 * (np.arange(6) < 2), 1, "ghosts, tissue"),
     ],
     ids=["four as one", "one as four", "averaged", "cut", "ghosts"],
 )

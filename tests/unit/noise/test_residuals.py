@@ -151,7 +151,7 @@ def test_other_weights():
     [
         ({"S0": [np.nan], "cost": [np.nan]}, "no voxel has a fit"),
         ({"S0": [1.0], "cost": [100.0]}, "no voxel has a finite signal of three times its noise"),
-        ({"S0": [1.0], "cost": [0.0]}, "they are zero; expected measured signals"),
+        ({"S0": [1.0], "cost": [0.0]}, "they are zero; expected real data"),
     ],
 )
 def test_no_basis(maps, message):
@@ -161,7 +161,7 @@ def test_no_basis(maps, message):
 
 def test_as_many_parameters_as_values():
     result = with_provenance(made_of_chi2(4), counts=[1.0] * 4 + [0.0] * 4)
-    with pytest.raises(NoiseError, match="4 values for the 4 free parameters of biexp leave none"):
+    with pytest.raises(NoiseError, match="4 values for the 4 free parameters of biexp; expected"):
         from_residuals(result)
 
 

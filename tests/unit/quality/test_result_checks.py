@@ -134,7 +134,7 @@ def test_without_a_basis_the_noise_is_not_known():
     )
     found = light(few, "signal-to-noise ratio")
     assert found.word == "not known"
-    assert found.reason.startswith("Residuals give no basis")
+    assert found.reason.startswith("Cannot estimate the noise from")
 
 
 def test_residuals():

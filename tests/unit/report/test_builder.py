@@ -430,9 +430,9 @@ def test_refusals(result, labels, made):
         build(result, lesion=np.zeros(result.shape))
     with pytest.raises(ShapeError, match=r"expected \(32, 24, 2\), that of the maps"):
         build(result, labels=made.labels[:-1])
-    with pytest.raises(OptionError, match="expected 1, each another one"):
+    with pytest.raises(OptionError, match="expected 1, all different"):
         build(result, names=["a", "b"])
-    with pytest.raises(OptionError, match="expected 2, each another one"):
+    with pytest.raises(OptionError, match="expected 2, all different"):
         build(result, result, names=["a", "a"])
     small = ik.fit(ik.simulate.phantom(shape=(24, 18, 2)).dwi)
     with pytest.raises(ShapeError, match="expected one grid"):

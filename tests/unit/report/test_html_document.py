@@ -32,7 +32,7 @@ def test_the_usual_name(report, tmp_path, monkeypatch):
 def test_nothing_is_replaced_unless_asked_for(report, tmp_path):
     path = tmp_path / "page.html"
     path.write_text("mine")
-    with pytest.raises(OutputExistsError, match=r"page\.html is there already"):
+    with pytest.raises(OutputExistsError, match=r"page\.html exists already"):
         report.write(path)
     assert path.read_text() == "mine"
     report.write(path, overwrite=True)

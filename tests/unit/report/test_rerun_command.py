@@ -117,10 +117,10 @@ def test_what_the_command_line_cannot_say_is_said():
     again = rerun(ik.fit(dwi, uncertainty=profile))
     assert again.command.endswith("--uncertainty profile")
     assert again.notes == (
-        "Option parameters = ('D',) of uncertainty profile can be set in Python only.",
+        "Option parameters = ('D',) of uncertainty profile can only be set in Python.",
     )
     learned = ik.fit(dwi, method=ik.methods.Bayes(prior=ik.priors.Learned(seed=3)))
-    assert rerun(learned).notes == ("Option seed = 3 of prior learned can be set in Python only.",)
+    assert rerun(learned).notes == ("Option seed = 3 of prior learned can only be set in Python.",)
     table = learned.priors["all"]
     given = rerun(ik.fit(dwi, method=ik.methods.Bayes(prior=table)))
     assert "--prior prior.npz" in given.command

@@ -51,5 +51,5 @@ def test_neither_sources_nor_packages_are_among_the_files(built):
 
 def test_a_page_that_was_not_built_says_what_is_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(page_files, "folder", lambda: tmp_path)
-    with pytest.raises(PageMissingError, match=r"registry\.npmjs\.org, which was out of reach"):
+    with pytest.raises(PageMissingError, match=r"npmjs\.org, which could not be reached"):
         page_files.page_files()

@@ -37,9 +37,9 @@ def test_no_result_or_something_else(result, made):
 
 def test_other_grids(result, made):
     small = ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi)
-    with pytest.raises(ShapeError, match=r"has shape \(12, 10, 1\).*expected results of one grid"):
+    with pytest.raises(ShapeError, match=r"has shape \(12, 10, 1\).*expected results on one grid"):
         Study.of([result, small])
-    with pytest.raises(ShapeError, match="lie up to 5 mm apart; expected results of one grid"):
+    with pytest.raises(ShapeError, match="lie up to 5 mm apart; expected results on one grid"):
         Study.of([result, moved(result, 5.0)])
     Study.of([result, moved(result, 0.01)])
     with pytest.raises(ShapeError, match="labels have shape"):
@@ -76,8 +76,8 @@ def test_without_a_scan_there_are_maps_and_a_reason(open_client, result):
     rows = {row["name"]: row["value"] for row in answer["fits"][0]["estimates"]}
     assert rows["D"] == float(result.maps["D"][8, 9, 0])
     refused = client.error(400, "post", "api/refit", {"voxel": [8, 9, 0]})
-    assert refused.startswith("there is no scan beside the maps: the result does not say")
-    assert "there is no scan" in client.error(400, "get", "volumes/scan/0.nii")
+    assert refused.startswith("the scan of these maps is not available: the result does not say")
+    assert "maps is not available" in client.error(400, "get", "volumes/scan/0.nii")
 
 
 def test_another_scan_is_refused(result, made):

@@ -156,7 +156,7 @@ def test_standard_deviations_come_along_where_there_are_any(client):
         ({"voxel": VOXEL, "method": "bayes"}, "is learned from a whole scan"),
         ([1, 2], "the request is a list; expected a JSON object"),
         (b"{", "the request is not JSON"),
-        (b'{"voxel": [NaN, 0, 0]}', "NaN is no JSON"),
+        (b'{"voxel": [NaN, 0, 0]}', "NaN is not JSON"),
         (b"\xff\xfe", "the request is not JSON"),
         (b"[" * 60000, "the request is not JSON"),
     ],

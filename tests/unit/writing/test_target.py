@@ -104,7 +104,7 @@ def test_a_link_to_a_device_is_no_way_around(tmp_path):
 
 @pytest.mark.parametrize("path", ["", "~nobody-of-this-name/out", "a\0b"])
 def test_a_path_that_is_none(path):
-    with pytest.raises(InputError, match=r"is empty; expected|is no usable path .*; expected"):
+    with pytest.raises(InputError, match=r"is empty; expected|is not a usable path .*; expected"):
         absolute(path)
     with pytest.raises(InputError, match="expected"):
         check_file(path, overwrite=True)
@@ -130,7 +130,7 @@ def test_without_a_current_folder(tmp_path):
         text=True,
         check=False,
     )
-    assert "InputError: 'out' is no usable path (the current folder is gone); ex" in done.stderr
+    assert "InputError: 'out' is not a usable path (the current folder is gone); ex" in done.stderr
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "json", "xlsx"])

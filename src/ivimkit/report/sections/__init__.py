@@ -1,1 +1,1 @@
-"""The sections of a report, one file each: from results to blocks, in the order of the page."""
+"""The sections of a report, one file each: they turn results into blocks."""

@@ -18,12 +18,12 @@ __all__ = ["acquisition"]
 
 
 def acquisition(subject: Subject) -> Section:
-    """Return the section on what was measured, once if both results are of one acquisition.
+    """Return the section on the acquisition, once if both results have the same.
 
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     """
     shared = len({_identity(side.result) for side in subject.sides}) == 1
     blocks = _of_one(subject.first) if shared else subject.each(_of_one)
@@ -54,7 +54,7 @@ def _matrix(result: FitResult) -> str:
     size = " × ".join(f"{edge:.3g}" for edge in result.geometry.voxel_size)
     total = result.status.size
     mask = (
-        "no mask, so air counts as well"
+        "no mask, so air is included"
         if n == total
         else f"{thousands(n)} of them in the mask ({percent(n / max(1, total))})"
     )
@@ -100,7 +100,7 @@ def _about_the_noise(result: FitResult) -> list[Block]:
     if result.dwi is None:
         return []
     text = (
-        "The signal-to-noise ratio is that of one volume, from volumes of one b-value and "
+        "The signal-to-noise ratio is that of one volume, from repeated volumes with the same "
         "direction that were repeated; ~ with the noise of other b-values, – where nothing was "
         "repeated."
     )

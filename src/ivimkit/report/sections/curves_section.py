@@ -20,12 +20,12 @@ __all__ = ["curves"]
 
 
 def curves(subject: Subject) -> Section | None:
-    """Return the section of the curves; None if no result has its scan at hand.
+    """Return the section of the curves; None if no result has its scan.
 
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     """
     found = {side.name: _of_one(subject, side) for side in subject.sides}
     if not any(found.values()):
@@ -40,7 +40,7 @@ def _of_one(subject: Subject, side: Side) -> list[Block]:
     voxels = example_voxels(result, subject.labels)
     pictures = []
     if voxels:
-        caption = "Signal, fit and residuals of single voxels, with their positions from 0."
+        caption = "Signal, fit and residuals of single voxels; positions are counted from 0."
         pictures.append(Picture(example_panels(result, voxels), caption))
     if subject.labels is not None and side.name in subject.means:
         means = _means(subject.labels, subject.means[side.name])

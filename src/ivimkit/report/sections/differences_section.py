@@ -1,4 +1,4 @@
-"""Differences: two results beside each other, and one minus the other."""
+"""Differences: two results side by side, and one minus the other."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def differences(subject: Subject, found: Difference) -> Section:
     Parameters
     ----------
     subject : Subject
-        What the report is about: two results.
+        The content of the report: two results.
     found : Difference
-        What `ivimkit.quality.difference` made of them.
+        Their difference, from `ivimkit.quality.difference`.
     """
     first, second = found.names
     blocks: list[Block] = [_table(found)]
@@ -34,7 +34,7 @@ def differences(subject: Subject, found: Difference) -> Section:
         blocks.append(Pictures([shown]))
     agreement = Picture(
         agreement_panels(found),
-        f"Bland-Altman plots: {second} minus {first} over the mean of both, voxel by voxel, with "
+        f"Bland-Altman plots: {second} minus {first} against their mean, voxel by voxel, with "
         "the mean difference and the 95 % limits of agreement.",
     )
     return Section("Differences", "differences", [*blocks, Pictures([agreement])])
@@ -69,7 +69,7 @@ def _table(found: Difference) -> Table:
         "voxels",
     )
     caption = (
-        f"{second} minus {first} in voxels that have a value in both; limits hold 95 % of the "
+        f"{second} minus {first} in voxels that have a value in both; limits contain 95 % of the "
         "differences"
     )
     return Table(head, rows, caption, words=2)

@@ -18,7 +18,7 @@ def histograms(subject: Subject) -> Section:
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     """
     labels = subject.labels
 

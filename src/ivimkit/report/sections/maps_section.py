@@ -1,4 +1,4 @@
-"""Maps: the images of the scan, the maps, and what is known of how sure they are."""
+"""Maps: the images of the scan, the maps, and their uncertainty."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["maps"]
 
 _HIGH_B = 800.0
 _NOTES = {
-    "fade": "; those whose value the data do not determine are hatched: do not read them",
+    "fade": "; those whose value the data do not determine are hatched: do not interpret them",
     "hide": ", and those whose value the data do not determine",
     "show": "",
 }
@@ -25,7 +25,7 @@ def maps(subject: Subject) -> Section:
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     """
     return Section("Maps", "maps", subject.each(lambda side: _of_one(side, subject.unreliable)))
 
@@ -39,14 +39,14 @@ def _of_one(side: Side, unreliable: str) -> list[Block]:
     ]
     shown: list[Block] = [Pictures(priors)] if priors else []
     if not side.is_image:
-        return [Text("The voxels are a list and no image: there is no mosaic.", "note"), *shown]
+        return [Text("The voxels are a list, not an image: there is no mosaic.", "note"), *shown]
     known = [
         Picture(
             mosaic(result, name, limits=side.limits, unreliable=unreliable), _caption(side, name)
         )
         for name in mosaic_names(result)
     ]
-    hint = "Click a picture, or press Enter on it, to see it large."
+    hint = "Click a picture, or press Enter on it, to enlarge it."
     note = f"Voxels without a value are black{_NOTES[unreliable]}."
     return [
         Text(hint, "hint"),
@@ -57,7 +57,7 @@ def _of_one(side: Side, unreliable: str) -> list[Block]:
 
 
 def _images(side: Side) -> list[Picture]:
-    """Return the images at the lowest b-value and at a high one, if the scan is at hand."""
+    """Return the images at the lowest b-value and at a high one, if the scan is available."""
     dwi = side.result.dwi
     if dwi is None:
         return []

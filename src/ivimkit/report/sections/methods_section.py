@@ -1,4 +1,4 @@
-"""Methods: a paragraph for a paper, the references of what was used, and their BibTeX."""
+"""Methods: a paragraph for a paper, its references, and their BibTeX."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def methods(subject: Subject) -> Section:
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     """
     citations = Citations()
     paragraphs: list[Block] = []

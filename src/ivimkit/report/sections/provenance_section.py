@@ -18,7 +18,7 @@ from ivimkit.report.section_blocks import Block, Code, Items, Section, Table, Te
 
 __all__ = ["provenance"]
 
-_MOST_NUMBERS = 512
+_MAX_NUMBERS = 512
 _LIST = re.compile(r"\[[^\[\]{}\"]*\]")
 
 
@@ -28,7 +28,7 @@ def provenance(subject: Subject) -> Section:
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     """
 
     def of_one(side: Side) -> list[Block]:
@@ -43,8 +43,8 @@ def _of_one(result: FitResult, anonymous: bool) -> list[Block]:
     notes: list[Block] = [Items(again.notes)] if again.notes else []
     when = f"Fitted {record.started} in {record.seconds:.1f} s on {record.threads} threads."
     unnamed = (
-        "Files are called by their roles, as their names may contain that of a patient; their "
-        "SHA-256 tells which they were."
+        "Files are named by their roles, because their names may contain that of a patient; their "
+        "SHA-256 identifies them."
     )
     return [
         *([Text(when)] if record.started else []),
@@ -80,12 +80,12 @@ def _shown(result: FitResult, anonymous: bool) -> Mapping[str, Any]:
 
 def _as_json(record: Mapping[str, Any]) -> str:
     text = json.dumps(_plain(record), indent=2, ensure_ascii=False, default=str)
-    # Lists of numbers on one line: else they are most of the page.
+    # Lists of numbers on one line: otherwise they fill most of the page.
     return _LIST.sub(lambda match: " ".join(match[0].split()), text)
 
 
 def _plain(value: Any) -> Any:
-    """Return as JSON types; of a table of numbers, such as a prior, only its size."""
+    """Return as JSON types; for a table of numbers, such as a prior, only its size."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
@@ -93,4 +93,4 @@ def _plain(value: Any) -> Any:
     if not isinstance(value, list | tuple):
         return value
     size = np.asarray(value, dtype=object).size
-    return f"{size} numbers" if size > _MOST_NUMBERS else [_plain(item) for item in value]
+    return f"{size} numbers" if size > _MAX_NUMBERS else [_plain(item) for item in value]

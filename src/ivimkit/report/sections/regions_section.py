@@ -41,9 +41,9 @@ _HEAD = (
 )
 _FIT_HEAD = ("fit of the mean", "95 % limits")
 _ABOUT_THE_CONTRAST = (
-    "The map that separates the lesion best comes first. CNR: difference by the sd of the "
+    "The map that separates the lesion best comes first. CNR: difference / sd of the "
     "reference; AUC: area under the ROC curve; p: Mann-Whitney test. Voxels count as "
-    "independent, although neighbours are not quite. The table has means; the sentence compares "
+    "independent, although neighbours are not. The table shows means; the sentence compares "
     "medians, or the fits of the mean signals where too few voxels are reliable."
 )
 _ABOUT_THE_TABLES = {
@@ -52,7 +52,7 @@ _ABOUT_THE_TABLES = {
     "value the data determine.",
 }
 _AUC = 0.1
-"""To two places."""
+"""To two decimal places."""
 
 _LEFT_OUT = ("S0", "rmse", "r2", "cost", "n_iter", "ln_evidence", "sigma")
 
@@ -63,7 +63,7 @@ def regions(subject: Subject) -> Section | None:
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     """
     if subject.labels is None and subject.lesion is None:
         return None
@@ -80,12 +80,12 @@ def regions(subject: Subject) -> Section | None:
 
 
 def lesion_sentence(subject: Subject, side: Side) -> str:
-    """Return in words how a lesion differs from its reference; empty if there is no lesion.
+    """Describe in words how a lesion differs from its reference; empty if there is no lesion.
 
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     side : Side
         The result.
     """
@@ -197,20 +197,20 @@ def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
 
 
 def _flagged(labels: Labels, side: Side, means: FitResult) -> Iterator[Table]:
-    """Yield what the status of the fits of the mean signals says, of those that have one."""
+    """Yield the status of the mean-signal fits, where there is one."""
     rows = [
         (region, means.sentence(position))
         for position, region in enumerate(labels)
         if means.status[position]
     ]
     if rows:
-        title = "Fits of the mean signal: what to know"
+        title = "Fits of the mean signal: notes"
         caption = f"{side.name}: {title}" if side.name else title
         yield Table(("region", "status of the fit"), rows, caption, words=2)
 
 
 def _names(side: Side) -> list[str]:
-    """Return the maps that tables of regions show, the usual ones first."""
+    """Return the maps in region tables, the usual ones first."""
     there = side.result.maps
     own = [name for name in there if not is_about_another(name, there) and name not in _LEFT_OUT]
     return [name for name in dict.fromkeys((*side.result.model.shown_maps, *own)) if name in own]
@@ -240,5 +240,5 @@ def _cells(parameter: Parameter, row: Any, fitted: bool) -> tuple[str, ...]:
 
 
 def _upper(name: str) -> str:
-    """Begin a sentence with a name; one that is no word, as of a file, stays as it is."""
+    """Capitalise a name at the start of a sentence, unless it is not a word (a file name)."""
     return name[:1].upper() + name[1:] if name.isalpha() else name

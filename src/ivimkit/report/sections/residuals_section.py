@@ -1,4 +1,4 @@
-"""Residuals: what the fit leaves over, by b-value, slice and volume."""
+"""Residuals: residuals of the fit, by b-value, slice and volume."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["residuals"]
 
 
 def residuals(subject: Subject) -> Section | None:
-    """Return the section of the residuals; None if no result has its scan at hand.
+    """Return the section of the residuals; None if no result has its scan.
 
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     """
     if all(side.residuals is None for side in subject.sides):
         return None
@@ -36,8 +36,8 @@ def _of_one(side: Side) -> list[Block]:
     share = "all" if found.n == found.n_fitted else f"{thousands(found.n)} voxels drawn of"
     caption = (
         f"Measured minus fitted signal in {share} {thousands(found.n_fitted)} fitted voxels. A "
-        "b-value apart from the others may be wrong; a slice or volume apart was moved or "
-        "disturbed. Orange bars and framed cells are those that the text above names."
+        "b-value that stands out may be wrong; a slice or volume that stands out was moved or "
+        "disturbed. Orange bars and framed cells mark those named in the text above."
     )
     return [
         *said,

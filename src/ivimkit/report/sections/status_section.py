@@ -20,7 +20,7 @@ def status(subject: Subject) -> Section:
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     """
     return Section("Status of the voxels", "status", subject.each(_of_one))
 

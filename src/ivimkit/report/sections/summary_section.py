@@ -1,4 +1,4 @@
-"""Summary: what was fitted, what came out, and the traffic lights."""
+"""Summary: the fit, its main results, and the traffic-light checks."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ivimkit.status import FAILED
 
 __all__ = ["summary"]
 
-# Numbers about the fit, which the lights judge.
+# Numbers about the fit, which the checks assess.
 _LEFT_OUT = ("cost", "n_iter", "ln_evidence")
 
 
 def summary(subject: Subject) -> Section:
-    """Return the first section: lights with reasons, and the medians of the maps.
+    """Return the first section: checks with reasons, and the medians of the maps.
 
     Parameters
     ----------
     subject : Subject
-        What the report is about.
+        The content of the report.
     """
     found = list(_sentences(subject))
     return Section(

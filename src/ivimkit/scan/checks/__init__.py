@@ -1,4 +1,4 @@
-"""What a scan says about itself before any fit: order of b-values, odd volumes, names, air."""
+"""Checks of a scan before any fit: order of b-values, odd volumes, file names, air."""
 
 from ivimkit.scan.checks.finding import ScanFinding
 from ivimkit.scan.checks.scan_findings import scan_findings

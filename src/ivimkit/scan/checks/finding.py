@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["ScanFinding", "named"]
 
-_MOST = 12
+_MAX_VOLUMES = 12
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ScanFinding:
 
     @property
     def is_fault(self) -> bool:
-        """Whether data or b-values must be wrong; air in the picture is no fault."""
+        """Whether data or b-values must be wrong; air in the image is not a fault."""
         return self.kind != "air"
 
     @property
@@ -47,7 +47,7 @@ class ScanFinding:
 
 
 def named(volumes: Sequence[int], bvals: Sequence[float] | None = None) -> str:
-    """Write volumes by number, with their b-values if these are given.
+    """List volumes by number, with their b-values if given.
 
     Examples
     --------
@@ -58,8 +58,8 @@ def named(volumes: Sequence[int], bvals: Sequence[float] | None = None) -> str:
         words = [str(volume) for volume in volumes]
     else:
         words = [f"{v} (b = {b:g})" for v, b in zip(volumes, bvals, strict=True)]
-    if len(words) > _MOST:
-        words = [*words[: _MOST - 1], f"{len(words) - _MOST + 1} more"]
+    if len(words) > _MAX_VOLUMES:
+        words = [*words[: _MAX_VOLUMES - 1], f"{len(words) - _MAX_VOLUMES + 1} more"]
     if len(words) == 1:
         return f"volume {words[0]}"
     return f"volumes {', '.join(words[:-1])} and {words[-1]}"

@@ -1,4 +1,4 @@
-"""Volumes that hold no image, the image of another volume, or something else than a signal."""
+"""Check: volumes without an image, with a copy of another volume, or not diffusion-weighted."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ivimkit.scan.dwi import DWI
 __all__ = ["copies", "no_image", "not_diffusion"]
 
 _LEAVE_OUT = "Look at them, and leave out what is broken"
-# Volumes of one scan are alike; one that follows no other by this much is of another kind.
+# Correlations: volumes of one scan are alike; one this unlike all others is of another kind.
 _ALIKE, _UNLIKE, _TURNED = 0.6, 0.4, -0.2
-# What the neighbours do not explain, by what is usual in the scan.
+# Contrast that the neighbours do not explain, relative to what is usual in the scan.
 _MUCH, _LITTLE = 3.0, 0.1
 _OTHER_SCALE = 0.01
-# Scale tells of few volumes, contrast only of more.
-_LEAST_VOXELS, _LEAST_VOLUMES, _LEAST_ALIKE = 32, 4, 6
+# A few volumes are enough to judge scale, contrast requires more.
+_MIN_VOXELS, _MIN_VOLUMES, _MIN_VOLUMES_CONTRAST = 32, 4, 6
 _PRECISION = 0.005
-# Spread of the voxels at the second lowest b-value, by that at the highest, of voxels of one S0.
+# For voxels of equal S0: their spread at the second lowest b-value relative to the highest.
 _FANS_OUT = 0.5
-_SAME_B = 0.2
+_MAX_RELATIVE_B_DISTANCE = 0.2
 
 
 def no_image(
     dwi: DWI, values: NDArray[np.float64]
 ) -> tuple[NDArray[np.bool_], tuple[ScanFinding, ...]]:
-    """Return which volumes hold an image, and what is found of the others.
+    """Return which volumes contain an image, and the findings about the others.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ def no_image(
     broken = finite.mean(axis=0) < 0.5
     filled = np.where(finite, values, values[:1])
     same = (np.ptp(filled, axis=0) == 0.0) & ~broken if len(values) else np.zeros_like(broken)
-    # The sample may have missed what there is: a volume is called flat after all was read.
+    # The sample may have missed the signal: a volume is called flat only after reading all of it.
     for position in np.flatnonzero(same):
         same[position] = _is_flat(dwi.signal[..., dwi.volumes[position]], dwi.mask)
     if same.all() and np.ptp(values[0]) > 0.0:
-        # One tissue without noise: a thought experiment and no fault.
+        # One tissue without noise: a thought experiment, not a fault.
         same[:] = values[0] == 0.0
     zero = same & (values[0] == 0.0)
     same &= zero | ~of_one_S0(dwi.acquisition.bvals, values)
@@ -57,7 +57,7 @@ def no_image(
     found: list[ScanFinding] = []
     for kind, which, what, where in (
         ("empty", zero, "0 everywhere", "0"),
-        ("constant", same & ~zero, "of one value everywhere", "the same"),
+        ("constant", same & ~zero, "constant", "the same"),
         ("negative", negative, "negative everywhere", "negative"),
         ("not finite", broken, "NaN or infinite in most voxels", "NaN or infinite"),
     ):
@@ -66,10 +66,10 @@ def no_image(
 
 
 def of_one_S0(bvals: NDArray[np.float64], signal: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which volumes are flat since all voxels have one S0: normalised, or simulated.
+    """Return which volumes are flat because all voxels have equal S0: normalised, or simulated.
 
-    Those of the lowest b-value, where voxels differ the less, the lower b is. In an image with an
-    S0 of its own in each voxel, they differ as much at a low b as at a high one.
+    Those of the lowest b-value, if the voxels become more alike as b decreases. In an image in
+    which S0 varies, they differ as much at low b as at high b.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def copies(sample: VolumeSample) -> tuple[ScanFinding, ...]:
         ScanFinding(
             "copy",
             tuple(volumes),
-            f"{named(volumes, sample.bvals[involved].tolist())} are equal in every voxel, and "
+            f"{named(volumes, sample.bvals[involved].tolist())} are equal in every voxel, but "
             "their b-values are not (volumes count from 0)",
             "Look for volumes that were written twice",
         ),
@@ -144,22 +144,22 @@ def copies(sample: VolumeSample) -> tuple[ScanFinding, ...]:
 
 
 def not_diffusion(sample: VolumeSample) -> NDArray[np.bool_]:
-    """Return which volumes are no diffusion-weighted images, such as a map of the ADC.
+    """Return which volumes are not diffusion-weighted images, such as an ADC map.
 
-    One that is hardly correlated with any other volume, where these are with each other, and whose
-    own contrast is not the noise of the scan; or one on another scale. Fluid and tissue change
-    places as b grows, so a lone high b-value may be like no other: but it is the less unlike, the
-    nearer the other b-value.
+    One that is hardly correlated with any other volume, while the others are with each other, and
+    whose contrast is not the noise of the scan; or one on another scale. The contrast between
+    fluid and tissue reverses as b grows, so a lone high b-value may resemble no other volume, but
+    the similarity grows with the proximity of the b-values.
     """
     n = len(sample.bvals)
     odd = np.zeros(n, dtype=bool)
-    if n < _LEAST_VOLUMES:
+    if n < _MIN_VOLUMES:
         return odd
     own = np.sqrt(np.diag(sample.covariance))
     size = np.abs(sample.mean) + own
     for v in range(n):
         odd[v] = size[v] < _OTHER_SCALE * np.delete(size, v).min()
-    if sample.n_voxels < _LEAST_VOXELS or n < _LEAST_ALIKE or not (own > 0.0).all():
+    if sample.n_voxels < _MIN_VOXELS or n < _MIN_VOLUMES_CONTRAST or not (own > 0.0).all():
         return odd
     one_S0 = of_one_S0(sample.bvals, sample.signal)
     correlation = sample.covariance / np.outer(own, own)
@@ -177,22 +177,22 @@ def not_diffusion(sample: VolumeSample) -> NDArray[np.bool_]:
 
 
 def _strange(bvals: NDArray[np.float64], correlation: NDArray[np.float64], v: int) -> bool:
-    """Whether a volume is unlike one of nearly its b-value, or less like near ones than far."""
+    """Whether a volume is unlike one of similar b-value, or less like near ones than far ones."""
     others = np.delete(np.arange(len(bvals)), v)
     apart = np.abs(bvals[others] - bvals[v])
     near, far = others[np.argmin(apart)], others[np.argmax(apart)]
     like_v, like_near = (int(np.argmax(correlation[k])) for k in (v, near))
-    if apart.min() > _SAME_B * bvals[v]:
+    if apart.min() > _MAX_RELATIVE_B_DISTANCE * bvals[v]:
         unlike = correlation[v, like_v] < _UNLIKE
         return bool(unlike and correlation[v, near] < correlation[v, far])
-    # Directions make images of one b-value differ, but do not turn their contrast round. The one
-    # that is like others of near b-values belongs to the scan.
+    # Directions make images of one b-value differ, but do not reverse their contrast. One that
+    # resembles others of similar b-value belongs to the scan.
     belongs = abs(bvals[like_v] - bvals[v]) <= abs(bvals[like_near] - bvals[near])
     return bool(correlation[v, near] < _TURNED and not belongs)
 
 
 def not_diffusion_finding(sample: VolumeSample, odd: NDArray[np.bool_]) -> ScanFinding:
-    """Say which volumes are no diffusion-weighted images."""
+    """Report volumes that are not diffusion-weighted images."""
     volumes = sample.volumes[odd].tolist()
     one = len(volumes) == 1
     return ScanFinding(
@@ -200,7 +200,7 @@ def not_diffusion_finding(sample: VolumeSample, odd: NDArray[np.bool_]) -> ScanF
         tuple(volumes),
         f"{named(volumes, sample.bvals[odd].tolist())} "
         + ("does not look like an image" if one else "do not look like images")
-        + " of this scan: contrast or scale is another, as in a map of the ADC (volumes count "
+        + " of this scan: contrast or scale differs, as in an ADC map (volumes count "
         "from 0)",
         f"Look at {'it' if one else 'them'}, and leave {'it' if one else 'them'} out",
     )

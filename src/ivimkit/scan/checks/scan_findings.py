@@ -1,4 +1,4 @@
-"""scan_findings(): a quick look at a scan for what cannot be right."""
+"""scan_findings(): a quick check of a scan for what cannot be right."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ivimkit.scan.dwi import DWI
 
 __all__ = ["scan_findings"]
 
-_LEAST_VOXELS = 8
+_MIN_VOXELS = 8
 
 
 def scan_findings(dwi: DWI) -> tuple[ScanFinding, ...]:
-    """Say what cannot be right about a scan, before any fit.
+    """Report what cannot be right about a scan, before any fit.
 
-    Looks at some thousand voxels of the mask, so it takes milliseconds: volumes that are empty,
-    constant, not finite, copies of each other or no diffusion-weighted images; a mean signal that
-    rises with b; volumes of one b-value that differ far beyond noise; names of files in another
-    order than the b-values; air, where there is no mask. What noise, pulsation, motion and the
-    direction of the gradients do is no finding. Fewer than 8 voxels tell nothing but their names.
+    Looks at a few thousand voxels of the mask, so it takes milliseconds: volumes that are empty,
+    constant, not finite, copies of each other or not diffusion-weighted; a mean signal that rises
+    with b; volumes of one b-value that differ by far more than noise; file names in another order
+    than the b-values; air, if there is no mask. Effects of noise, pulsation, motion and gradient
+    direction are not reported. With fewer than 8 voxels only the file names are checked.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def scan_findings(dwi: DWI) -> tuple[ScanFinding, ...]:
     Returns
     -------
     tuple of ScanFinding
-        Empty if there is nothing to say. Volumes are numbered as in the file, from 0.
+        Empty if there is nothing to report. Volumes are numbered as in the file, from 0.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def _found(dwi: DWI) -> Iterator[ScanFinding]:
     names = names_finding(dwi)
     if names is not None:
         yield names
-    if dwi.n_voxels < _LEAST_VOXELS:
+    if dwi.n_voxels < _MIN_VOXELS:
         return
     values = sampled(dwi)
     use, broken = no_image(dwi, values)
@@ -74,7 +74,7 @@ def _found(dwi: DWI) -> Iterator[ScanFinding]:
     if use.sum() < 2:
         return
     sample, brightness = read_sample(dwi, values, use)
-    if sample.n_voxels >= _LEAST_VOXELS:
+    if sample.n_voxels >= _MIN_VOXELS:
         yield from copies(sample)
         odd = not_diffusion(sample)
         if odd.any():

@@ -1,4 +1,4 @@
-"""Whether files of volumes are in the order of the b-values, by the numbers in their names."""
+"""Check: whether files of volumes are in b-value order, by the numbers in their names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["names_finding"]
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _B_NUMBER = re.compile(r"(?<![A-Za-z])b[-_=]?(?:val(?:ue)?[-_=]?)?(\d+(?:\.\d+)?)", re.IGNORECASE)
 _ENDING = re.compile(r"(\.nii)?(\.gz|\.hdr|\.img|\.nii)?$", re.IGNORECASE)
-_NEAR = 0.01
+_MAX_RELATIVE_ERROR = 0.01
 
 
 def names_finding(dwi: DWI) -> ScanFinding | None:
@@ -54,7 +54,7 @@ def names_finding(dwi: DWI) -> ScanFinding | None:
 
 
 def _columns(stems: Sequence[str]) -> list[list[float]]:
-    """Return the numbers that tell the names apart: those behind a b first, then the others."""
+    """Return the numbers that distinguish the names: those after a b first, then the others."""
     found = []
     behind_b = [_B_NUMBER.findall(stem) for stem in stems]
     if all(len(numbers) == 1 for numbers in behind_b):
@@ -66,14 +66,14 @@ def _columns(stems: Sequence[str]) -> list[list[float]]:
 
 
 def _contradictions(numbers: Sequence[float], bvals: Sequence[float]) -> list[int] | None:
-    """Return where the numbers are not the b-values; None if they are none of the same list."""
+    """Return where the numbers are not the b-values; None if they are not b-values at all."""
     if not all(map(_same, sorted(numbers), sorted(bvals))):
         return None
     return [k for k, (one, b) in enumerate(zip(numbers, bvals, strict=True)) if not _same(one, b)]
 
 
 def _same(one: float, other: float) -> bool:
-    return abs(one - other) <= max(_NEAR * abs(other), 0.5)
+    return abs(one - other) <= max(_MAX_RELATIVE_ERROR * abs(other), 0.5)
 
 
 def _alphabetical(stems: Sequence[str], numbers: Sequence[float]) -> bool:

@@ -1,4 +1,4 @@
-"""Whether the mean signal falls with b, and if not, which order of volumes explains it."""
+"""Check: whether the mean signal falls with b; if not, which volume order explains it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ivimkit.scan.checks.volume_scatter import relative_spread, repeat_scatter, 
 
 __all__ = ["rises"]
 
-# A rise below is drift of the scanner or motion, whatever the noise.
-_LEAST_RISE = 0.03
+# A smaller rise is scanner drift or motion, whatever the noise.
+_MIN_RISE = 0.03
 _SCATTERS = 4.0
-# Directions that are not the same at two b-values: how different D may be along them, mm^2/s.
+# Difference of D between directions that differ between two b-values, mm^2/s.
 _DIRECTION = 0.6e-3
-_FEW_DIRECTIONS = 3
-_MOST_SWAPS = 45
+_MIN_DIRECTIONS = 3
+_MAX_SWAPS = 45
 
 
 @dataclass(frozen=True, eq=False)
 class _Decay:
-    """The shells of a scan and what a rise from one to the next may be."""
+    """The shells of a scan and the rise from one to the next that is acceptable."""
 
     sample: VolumeSample
     scatter: float
@@ -35,7 +35,7 @@ class _Decay:
     def excess(
         self, bvals: NDArray[np.float64], *, own: bool = True
     ) -> tuple[NDArray[np.float64], list[NDArray[np.intp]]]:
-        """Return how far each shell lies above each one of lower b, beyond what is chance.
+        """Return how far each shell lies above each one of lower b, beyond chance.
 
         Parameters
         ----------
@@ -67,9 +67,9 @@ class _Decay:
             usual = np.maximum(usual, [relative_spread(sample.mean[c]) for c in shells])
         error = usual**2 / counts
         allowed = np.sqrt(error[:, None] + error[None, :])
-        share = np.maximum(_LEAST_RISE, _SCATTERS * allowed)
+        share = np.maximum(_MIN_RISE, _SCATTERS * allowed)
         if self.directional:
-            few = np.minimum(counts[:, None], counts[None, :]) < _FEW_DIRECTIONS
+            few = np.minimum(counts[:, None], counts[None, :]) < _MIN_DIRECTIONS
             share = share + few * np.expm1(np.minimum(_DIRECTION * np.maximum(b[:, None], b), 5.0))
         chance = sample.sure * np.sqrt(variance / sample.n_independent)
         rise = mean[None, :] - mean[:, None]
@@ -82,7 +82,7 @@ class _Decay:
         return not (self.excess(bvals, own=False)[0] > 0.0).any()
 
     def roughness(self, bvals: NDArray[np.float64]) -> float:
-        """Return how unsteady the decay is with these b-values: the lower, the likelier."""
+        """Return how irregular the decay is with these b-values: the lower, the more likely."""
         order = np.argsort(bvals, kind="stable")
         height = np.log(np.clip(self.sample.mean[order], 1e-300, None))
         return float(np.abs(np.diff(height, 2)).sum())
@@ -91,7 +91,7 @@ class _Decay:
 def rises(
     sample: VolumeSample, shell_numbers: NDArray[np.intp], *, directional: bool
 ) -> ScanFinding | None:
-    """Find a mean signal that rises with b by more than noise and scatter.
+    """Report a mean signal that rises with b by more than noise and scatter.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def rises(
     shell_numbers : ndarray of int, shape (n_volumes of the acquisition,)
         Shell of every volume.
     directional : bool
-        Whether directions are known, and so differ between b-values of few volumes.
+        Whether directions are known, and therefore differ between b-values with few volumes.
     """
     shells = shells_of(sample, shell_numbers)
     if len(shells) < 2:
@@ -162,36 +162,36 @@ def _shown(sample: VolumeSample, columns: NDArray[np.intp]) -> str:
 def _explanations(
     b: NDArray[np.float64],
 ) -> Iterator[tuple[str, NDArray[np.float64], str]]:
-    """Yield orders that scans are known to come in: what to say, the b-values, what to do."""
+    """Yield common wrong orders of scans: the message, the b-values, the advice."""
     n = len(b)
     yield (
-        "the b-values look to be in reverse order",
+        "the b-values seem to be in reverse order",
         b[::-1],
         "Reverse the order of the b-values, or that of the volumes",
     )
     lowest = int(np.count_nonzero(b == b.min()))
     for text, shift in (
-        (f"the volumes of the lowest b-value look to be the last {lowest}", -lowest),
-        (f"the volumes of the lowest b-value look to be the first {lowest}", lowest),
+        (f"the volumes of the lowest b-value seem to be the last {lowest}", -lowest),
+        (f"the volumes of the lowest b-value seem to be the first {lowest}", lowest),
     ):
         yield (
             text.replace("last 1", "last one").replace("first 1", "first one"),
             np.roll(b, shift),
-            "Bring the b-values into the order of the volumes",
+            "Put the b-values in the order of the volumes",
         )
     ascending = np.sort(b)
     alphabet = np.array(sorted(ascending.tolist(), key=lambda value: f"{value:g}"))
     listed = ", ".join(f"{value:g}" for value in alphabet[: min(n, 6)])
     yield (
-        f"the volumes look to be in the alphabetical order of their b-values ({listed} ...), as "
-        "files by name are",
+        f"the volumes seem to be in the alphabetical order of their b-values ({listed} ...), like "
+        "files sorted by name",
         alphabet,
-        "Bring the b-values into the order of the volumes, or the files into that of the b-values",
+        "Put the b-values in the order of the volumes, or the files in that of the b-values",
     )
     yield (
-        "the volumes look to be in ascending order of b",
+        "the volumes seem to be in ascending order of b",
         ascending,
-        "Bring the b-values into the order of the volumes",
+        "Put the b-values in the order of the volumes",
     )
 
 
@@ -201,10 +201,10 @@ def _swap(
     excess: NDArray[np.float64],
     shells: list[NDArray[np.intp]],
 ) -> tuple[int, int] | None:
-    """Return the two volumes that explain all if they change places."""
+    """Return the two volumes that explain everything if swapped."""
     involved = {k for pair in np.argwhere(excess > 0.0) for k in pair.tolist()}
     columns = sorted(int(c) for k in involved for c in shells[k])
-    if len(columns) > _MOST_SWAPS:
+    if len(columns) > _MAX_SWAPS:
         return None
     best: tuple[float, tuple[int, int]] | None = None
     for one, other in combinations(columns, 2):
@@ -220,7 +220,7 @@ def _swap(
 
 
 def _cover(excess: NDArray[np.float64]) -> list[int]:
-    """Return few shells without which no rise is left; both of a pair that stands alone."""
+    """Return a few shells without which no rise is left; both of an isolated pair."""
     wrong = excess > 0.0
     if np.count_nonzero(wrong) == 1:
         return [int(k) for k in np.argwhere(wrong)[0]]

@@ -1,4 +1,4 @@
-"""VolumeSample: some thousand voxels of a scan, all volumes, for a cheap look at it."""
+"""VolumeSample: a few thousand voxels of a scan in all volumes, for a cheap check."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ivimkit.scan.dwi import DWI
 
 __all__ = ["VolumeSample", "read_sample", "sampled"]
 
-_MOST_VALUES, _MOST_VOXELS, _LEAST_VOXELS = 200_000, 4096, 1024
-# Fractions of multiples of it fall evenly, and with no period that an image could share.
+_MAX_VALUES, _MAX_VOXELS, _MIN_VOXELS = 200_000, 4096, 1024
+# Fractional parts of its multiples are evenly spread, without a period that an image could share.
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
-# Between these shares of the bright end is tissue; a spike lies above, air below.
+# Tissue lies between these fractions of the bright end; spikes lie above, air below.
 _BRIGHT_END = 0.95
 _DIMMEST, _BRIGHTEST = 0.3, 3.0
-# Filters and interpolation make neighbours share noise: so many voxels count as one.
+# Filters and interpolation correlate the noise of neighbours: this many voxels count as one.
 _SHARED = 2.0
 _CHANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class VolumeSample:
-    """Signals of bright voxels in the volumes of a scan that are worth a look.
+    """Signals of bright voxels in the usable volumes of a scan.
 
     Parameters
     ----------
@@ -62,13 +62,13 @@ class VolumeSample:
 
     @cached_property
     def n_independent(self) -> float:
-        """Number of voxels that noise makes different."""
+        """Number of voxels with independent noise."""
         return max(self.n_voxels / _SHARED, 2.0)
 
     @cached_property
     def sure(self) -> float:
-        """Standard errors beyond which a difference is no chance."""
-        from scipy.special import stdtrit  # Slow to load, and not all scans are looked at.
+        """Number of standard errors beyond which a difference is not due to chance."""
+        from scipy.special import stdtrit  # Slow to import, and not always needed.
 
         return float(stdtrit(self.n_independent - 1.0, 1.0 - _CHANCE))
 
@@ -81,10 +81,10 @@ class VolumeSample:
 
 
 def sampled(dwi: DWI) -> NDArray[np.float64]:
-    """Return up to some thousand voxels of the mask, evenly spread, shape (n, n_volumes)."""
+    """Return up to a few thousand voxels of the mask, evenly spread, shape (n, n_volumes)."""
     reader = dwi.with_average("none").voxels()
     n = reader.n_voxels
-    most = min(max(_MOST_VALUES // reader.n_columns, _LEAST_VOXELS), _MOST_VOXELS)
+    most = min(max(_MAX_VALUES // reader.n_columns, _MIN_VOXELS), _MAX_VOXELS)
     if n > most:
         fractions = np.arange(most) * _GOLDEN % 1.0
         reader = reader.take(np.unique((fractions * n).astype(np.intp)))
@@ -96,7 +96,7 @@ def sampled(dwi: DWI) -> NDArray[np.float64]:
 def read_sample(
     dwi: DWI, values: NDArray[np.float64], use: NDArray[np.bool_]
 ) -> tuple[VolumeSample, NDArray[np.float64]]:
-    """Return the bright voxels in the volumes to use, and how bright each voxel is.
+    """Return the bright voxels in the volumes to use, and the brightness of each voxel.
 
     Parameters
     ----------
@@ -105,13 +105,13 @@ def read_sample(
     values : ndarray, shape (n, n_volumes)
         What `sampled` returned.
     use : ndarray of bool, shape (n_volumes,)
-        Volumes that hold an image.
+        Volumes that contain an image.
 
     Returns
     -------
     sample : VolumeSample
     brightness : ndarray, shape (n,)
-        Median over volumes as a share of that at the bright end; 0 where it is not finite.
+        Median over volumes as a fraction of the bright end; 0 where it is not finite.
     """
     kept = values[:, use]
     finite = np.isfinite(kept).all(axis=1)

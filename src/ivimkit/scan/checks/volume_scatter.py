@@ -1,4 +1,4 @@
-"""How much the mean signals of volumes scatter beyond the noise: pulsation, motion, direction."""
+"""Scatter of the mean signals of volumes beyond the noise: pulsation, motion, direction."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ivimkit.scan.checks.volume_sample import VolumeSample
 __all__ = ["UNWEIGHTED", "relative_spread", "repeat_scatter", "roughness", "shells_of"]
 
 UNWEIGHTED = 5.0
-"""b-values below are not weighted by diffusion, pulsation or direction, s/mm^2."""
+"""Below this b-value (s/mm^2), diffusion, pulsation and direction have no effect."""
 
-_MOST_UNWEIGHTED = 0.05
+_MAX_UNWEIGHTED_SCATTER = 0.05
 
 
 def shells_of(sample: VolumeSample, shell_numbers: NDArray[np.intp]) -> list[NDArray[np.intp]]:
@@ -23,7 +23,7 @@ def shells_of(sample: VolumeSample, shell_numbers: NDArray[np.intp]) -> list[NDA
 
 
 def relative_spread(mean: NDArray[np.float64]) -> float:
-    """Return the standard deviation of some means by their mean; 0 if it is not known."""
+    """Return the standard deviation of some means divided by their mean; 0 if unknown."""
     if len(mean) < 2 or not mean.mean() > 0.0:
         return 0.0
     return float(mean.std(ddof=1) / mean.mean())
@@ -32,7 +32,7 @@ def relative_spread(mean: NDArray[np.float64]) -> float:
 def repeat_scatter(
     sample: VolumeSample, shells: list[NDArray[np.intp]], *, unweighted: bool
 ) -> float:
-    """Return the usual spread of volumes of one b-value, by their mean; 0 if nothing tells.
+    """Return the usual relative spread of volumes of one b-value; 0 if it cannot be estimated.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def repeat_scatter(
     shells : list of ndarray of int
         Columns of each shell.
     unweighted : bool
-        Whether volumes without diffusion weighting count, too.
+        Whether to include volumes without diffusion weighting.
     """
     spreads = []
     for columns in shells:
@@ -51,7 +51,7 @@ def repeat_scatter(
         if sample.bvals[columns].mean() >= UNWEIGHTED:
             spreads.append(spread)
         elif unweighted:
-            spreads.append(min(spread, _MOST_UNWEIGHTED))
+            spreads.append(min(spread, _MAX_UNWEIGHTED_SCATTER))
     return float(np.median(spreads)) if spreads else 0.0
 
 

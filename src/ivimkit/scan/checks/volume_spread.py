@@ -1,4 +1,4 @@
-"""Whether volumes of one b-value differ by more than noise, pulsation and direction explain."""
+"""Check: whether volumes of one b-value differ by more than noise, pulsation and direction."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from ivimkit.scan.checks.volume_scatter import (
 
 __all__ = ["spread_finding"]
 
-# What the mean signal of a volume without weighting may scatter by, least and most: breathing and
-# inflow move that of a volunteer's abdomen by 4 %.
-_LEAST, _MOST = 0.015, 0.04
+# Limits of the scatter of the mean signal of an unweighted volume: breathing and inflow change
+# that of a volunteer's abdomen by 4 %.
+_MIN_SCATTER, _MAX_SCATTER = 0.015, 0.04
 _CHANCE = 1e-4
-# One of many volumes that lies so far off is no scatter.
+# One of many volumes this far off is not just scatter.
 _FAR, _SCATTERS = 0.15, 6.0
-# A weighted volume is not brighter than those of the lowest b-value by more.
+# A weighted volume exceeds those of the lowest b-value by no more than this.
 _ABOVE, _ABOVE_SCATTERS = 0.1, 4.0
-# A weighted volume may lie above the others by pulsation that they suffered, and by direction:
-# fibres run along some and across others. Of one direction, by the first only.
+# A weighted volume may lie above the others because of their pulsation, and because of direction,
+# along or across fibres. Within one direction, only pulsation counts.
 _PULSATION, _DIRECTION = 0.3, 0.8e-3
-# With so many other shells, the limit is a multiple of what they scatter by.
-_LEAST_SHELLS, _TIMES, _LEAST_EXCESS = 3, 4.0, 0.1
+# With this many other shells, the limit is a multiple of their scatter.
+_MIN_SHELLS, _TIMES, _MIN_EXCESS = 3, 4.0, 0.1
 _QUIET, _MOSTLY, _MANY_VOLUMES = 2.5, 0.7, 4
-_MANY = 8
+_MAX_LISTED = 8
 
 
 def spread_finding(sample: VolumeSample, acquisition: Acquisition) -> ScanFinding | None:
-    """Find volumes of one b-value whose mean signals differ far beyond noise.
+    """Report volumes of one b-value whose mean signals differ by far more than noise.
 
     Parameters
     ----------
     sample : VolumeSample
         The voxels.
     acquisition : Acquisition
-        Of the scan: its shells and directions.
+        Shells and directions of the scan.
 
     Returns
     -------
@@ -88,7 +88,7 @@ class _Spread:
         """List the mean signals, or their range."""
         shown = self.columns
         between = ", "
-        if len(shown) > _MANY:
+        if len(shown) > _MAX_LISTED:
             mean = self.sample.mean[shown]
             shown, between = shown[[np.argmin(mean), np.argmax(mean)]], " to "
         return between.join(
@@ -99,16 +99,16 @@ class _Spread:
 def _unweighted(
     sample: VolumeSample, shells: list[NDArray[np.intp]], columns: NDArray[np.intp]
 ) -> NDArray[np.intp]:
-    """Return which volumes without weighting are odd: all, where no one is the right one."""
-    from scipy.special import chdtri  # Slow to load, and few scans repeat b = 0.
+    """Return which unweighted volumes are odd: all, where it is unclear which are right."""
+    from scipy.special import chdtri  # Slow to import, and few scans repeat b = 0.
 
     mean = sample.mean[columns]
     n = len(columns)
     usual = float(
         np.clip(
             repeat_scatter(sample, shells, unweighted=False) or _known(roughness(sample, shells)),
-            _LEAST,
-            _MOST,
+            _MIN_SCATTER,
+            _MAX_SCATTER,
         )
     )
     chance = sample.sure * _standard_error(sample, columns)
@@ -124,7 +124,7 @@ def _unweighted(
 
 
 def _known(scatter: float) -> float:
-    return _MOST if np.isnan(scatter) else scatter
+    return _MAX_SCATTER if np.isnan(scatter) else scatter
 
 
 def _weighted(
@@ -158,8 +158,8 @@ def _of_the_others(
     mean: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return, for each of some means, the median of the others and their robust scatter."""
-    # Of many volumes, one does not move the median.
-    rests = [mean] if len(mean) > _MANY else [np.delete(mean, k) for k in range(len(mean))]
+    # One of many volumes does not change the median.
+    rests = [mean] if len(mean) > _MAX_LISTED else [np.delete(mean, k) for k in range(len(mean))]
     middle = np.array([np.median(rest) for rest in rests])
     apart = [np.median(np.abs(rest - m)) for rest, m in zip(rests, middle, strict=True)]
     return np.resize(middle, len(mean)), np.resize(1.4826 * np.array(apart), len(mean))
@@ -168,11 +168,11 @@ def _of_the_others(
 def _usual(
     sample: VolumeSample, shells: list[NDArray[np.intp]], columns: NDArray[np.intp]
 ) -> float:
-    """Return what the scatter of the other weighted shells makes likely at this b-value.
+    """Return the scatter expected at this b-value from the other weighted shells.
 
-    Pulsation and motion are the same at all of them, and what directions do grows with b, so only
-    shells of about this b-value or more tell of it. Shells of two or three volumes tell of it
-    only if there is none in many.
+    Pulsation and motion affect all of them alike, and the effect of direction grows with b, so
+    only shells of about this b-value or more are used. Shells of two or three volumes are used
+    only if there are no larger ones.
     """
     own = float(sample.bvals[columns].mean())
     spreads, rates, many = [], [], 0
@@ -189,13 +189,13 @@ def _usual(
         spreads.append(max(spread, noise))
         if b >= own / 4.0:
             rates.append(spreads[-1] / b)
-    silent = quiet > _MOSTLY * len(spreads) and quiet_near >= _LEAST_SHELLS
+    silent = quiet > _MOSTLY * len(spreads) and quiet_near >= _MIN_SHELLS
     known = many > 0.5 * len(spreads) or silent
-    if len(spreads) < _LEAST_SHELLS or not rates or not known:
+    if len(spreads) < _MIN_SHELLS or not rates or not known:
         return float("inf")
-    # Half of them may be spoilt themselves, as by a swap.
+    # Up to half of them may be corrupted themselves, for example by a swap.
     rate = sorted(rates)[(len(rates) - 1) // 2]
-    return max(_LEAST_EXCESS, _TIMES * float(np.median(spreads) + 1.5 * own * rate))
+    return max(_MIN_EXCESS, _TIMES * float(np.median(spreads) + 1.5 * own * rate))
 
 
 def _standard_error(sample: VolumeSample, columns: NDArray[np.intp]) -> float:

@@ -60,12 +60,12 @@ def test_snr_from_repeats(run, folder):
     assert float(shells["0"][-1]) == pytest.approx(50, rel=0.15)
     assert shells["50"][-1].startswith("~")
     assert "; ~ with the noise found at b = 0, 400." in text
-    assert text.count("Directions are not known") == 1
+    assert text.count("Directions are unknown") == 1
     (line,) = (line for line in text.splitlines() if line.startswith("Noise: "))
     found = re.match(r"Noise: sigma (\S+) a\.u\. from repeated volumes, (\d+) voxels\. (.*)", line)
     assert float(found[1]) == pytest.approx(made.sigma, rel=0.15)
     assert int(found[2]) == made.dwi.n_voxels
-    assert found[3].startswith("Repeated volumes (b = 0, 400) differ by noise alone")
+    assert found[3].startswith("Repeated volumes (b = 0, 400) differ only by noise")
 
 
 def test_directions(run, folder, made):

@@ -188,7 +188,7 @@ def test_figure(run, results, tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
     assert str(path) in done.stdout.splitlines()
     error = run("repeat", *results, "--figure", path, code=2).stderr
-    assert "repeat.png is there already" in error.replace("\n", " ")
+    assert "repeat.png exists already" in error.replace("\n", " ")
     run("repeat", *results, "--figure", path, "--overwrite")
 
 

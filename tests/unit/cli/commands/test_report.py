@@ -134,7 +134,7 @@ def test_quiet_and_open(run, result, built, monkeypatch):
 def test_what_is_there_is_not_replaced(run, result, built):
     page = result / "report.html"
     page.write_text("mine")
-    assert "is there already" in run("report", result, code=2).stderr
+    assert "exists already" in run("report", result, code=2).stderr
     assert page.read_text() == "mine"
     assert not built
     run("report", result, "--overwrite")

@@ -207,7 +207,7 @@ def test_json_holds_all_tables(roi, tmp_path):
 
 def test_overwrite(roi, tmp_path):
     (tmp_path / "t_regions.csv").write_text("mine")
-    assert "t_regions.csv is there already" in roi("--out", "{out}/t.csv", code=2)
+    assert "t_regions.csv exists already" in roi("--out", "{out}/t.csv", code=2)
     assert [path.name for path in tmp_path.iterdir()] == ["t_regions.csv"]
     roi("--out", "{out}/t.csv", "--overwrite")
     assert (tmp_path / "t_regions.csv").read_text() != "mine"

@@ -165,7 +165,7 @@ def test_what_cannot_be_viewed(run, out, folder, scan, served, tmp_path):
         ((folder,), "there is no fit.json in"),
         ((tmp_path / "nowhere",), "there is no fit.json in"),
         ((out, out), "a result is named twice"),
-        ((out, other), "expected results of one grid"),
+        ((out, other), "expected results on one grid"),
         ((out, "--labels", far), "do not overlap; expected one of this scan"),
         ((out, "--labels", folder / "none.nii.gz"), "there is no file"),
         ((out, "--names", folder / "names.csv"), "--names is given without --labels"),

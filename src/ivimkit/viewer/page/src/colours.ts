@@ -4,7 +4,7 @@ import { cmapper } from "@niivue/niivue";
 import type { Grade, Lut } from "./scene";
 import { FIRST_FADED, GRADE_STEP, LAST_TRUSTED } from "./volume";
 
-/** Okabe and Ito's colours, which colour-blind readers can tell apart, on black. */
+/** Okabe and Ito's colour-blind-safe colours, on black. */
 const REGIONS = ["#e69f00", "#56b4e9", "#00b386", "#e08fc0", "#f0e442", "#ff7f50", "#9db4ff", "#b9e08a"];
 
 export const FIT_COLOURS = ["#6cb6ff", "#ffa94d", "#c792ea", "#63e6be"];
@@ -17,8 +17,8 @@ export function regionColour(number: number): string {
 }
 
 /**
- * Hand a colour map to NiiVue with entry 0 transparent, and return its name there.
- * A second hand-over does nothing.
+ * Register a colour map with NiiVue with entry 0 transparent, and return its name there.
+ * Registering it again does nothing.
  */
 export function withTransparentZero(name: string, lut: Lut): string {
   const key = `${name}, no value transparent`;
@@ -34,7 +34,7 @@ const FADED_ALPHA = 110;
 
 /**
  * The same with the upper entries faded: greyer, and half transparent, so that the image below
- * shows. Which bytes these are, see `scaledAndFaded`.
+ * shows through. See `scaledAndFaded` for the bytes.
  */
 export function withFaded(name: string, lut: Lut): string {
   const key = `${name}, not reliable faded`;
@@ -66,7 +66,7 @@ export function gradesLut(grades: Grade[]): Lut {
   return { R: channel(1), G: channel(3), B: channel(5), A: entries.map(() => 255), I: entries };
 }
 
-/** Colours as CSS writes them, from the first to the last. */
+/** A CSS gradient of the colours, from the first to the last. */
 export function stops(lut: Lut, n: number): string[] {
   return Array.from({ length: n }, (_, i) => {
     const at = Math.round((i * (lut.R.length - 1)) / (n - 1));

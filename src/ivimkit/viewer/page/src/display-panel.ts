@@ -37,9 +37,9 @@ export class DisplayPanel {
     this.opacity.setAttribute("aria-valuetext", `${Math.round(100 * viewer.opacity)} %`);
     const keys = [...new Set([...viewer.views.map(({ overlay }) => overlay), viewer.base])].filter((key) => key !== null);
     const names = new Set<string>();
-    // Two results of one map have one scale.
+    // One map has one scale, whichever result it is from.
     const own = keys.filter((key) => {
-      // A status has colours with a meaning, and no range.
+      // A status has fixed colours and no range.
       if (viewer.image(key).grades) return false;
       const name = viewer.image(key).map?.name ?? key;
       if (names.has(name)) return false;
@@ -47,7 +47,7 @@ export class DisplayPanel {
       return true;
     });
     const state = JSON.stringify(own.map((key) => [key, viewer.look(key)]));
-    // A field that is being typed into must stay.
+    // Do not replace a field while the user is typing.
     if (state === this.built) return;
     this.built = state;
     const focused = this.root.contains(document.activeElement) ? document.activeElement?.getAttribute("data-testid") : null;

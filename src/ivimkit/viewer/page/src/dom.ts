@@ -65,7 +65,7 @@ export function button(text: string, pressed: () => void, attributes: Record<str
   return made;
 }
 
-/** One of several choices, as buttons side by side. */
+/** A choice of one of several buttons in a row. */
 export function choices<T extends string>(
   legend: string,
   names: Record<T, string>,

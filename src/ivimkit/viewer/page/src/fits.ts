@@ -1,4 +1,4 @@
-/** Fits of one signal as plot, legend and tables; the same for a voxel and for the mean of a region. */
+/** Fits of one signal as plot, legend and tables, for a voxel or for the mean of a region. */
 
 import { FIT_COLOURS, REFIT_COLOUR, SERIES_COLOURS } from "./colours";
 import { element } from "./dom";
@@ -23,7 +23,7 @@ const POINT = "#f2f5f9";
 const FAINT = "#aab4c2";
 const PLOT_HEIGHT = 320;
 
-/** Give every fit its colour and dashes: told apart by either. */
+/** Give every fit its colour and dashes: either distinguishes it. */
 export function styled(fits: Fit[]): Shown[] {
   return fits.map((fit, k) =>
     fit.id === "refit"
@@ -115,7 +115,7 @@ export function estimatesTable(shown: Shown[], title: string): HTMLTableElement 
   const head = element("tr", {}, element("th", { scope: "col" }, "estimate"));
   for (const { fit, colour } of shown) head.append(element("th", { scope: "col", style: `color:${colour}` }, fit.name));
   const body = element("tbody");
-  // With three fits beside each other, a unit has a line of its own.
+  // With three fits side by side, a unit gets a separate line.
   const narrow = shown.length > 2;
   for (const [name, [symbol = "", unit = ""]] of names) {
     const label = narrow ? [symbol, element("div", { class: "note" }, unit)] : [`${symbol} ${unit}`];
@@ -145,7 +145,7 @@ function changed(name: string, before: Fit, after: Fit): string {
   return Math.abs(percent) < 0.05 ? "0 %" : `${percent > 0 ? "+" : "−"}${short(Math.abs(percent), 2)} %`;
 }
 
-/** The same numbers as the plot, for those who do not see it. */
+/** The numbers of the plot as a table, for those who cannot see it. */
 export function signalTable(averaged: Signal | null, shown: Shown[], title: string): HTMLTableElement {
   const head = element("tr", {}, element("th", { scope: "col" }, "b (s/mm²)"), averaged ? element("th", { scope: "col" }, "signal (a.u.)") : null);
   for (const { fit } of shown) if (fit.residuals) head.append(element("th", { scope: "col" }, `residual, ${fit.name}`));

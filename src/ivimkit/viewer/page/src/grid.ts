@@ -1,4 +1,4 @@
-/** Grid: stored voxel indices and those of NiiVue, which turns every volume to right-anterior-superior. */
+/** Grid: stored voxel indices and those of NiiVue, which reorients every volume to RAS. */
 
 import type { NVImage } from "@niivue/niivue";
 import type { Triple } from "./scene";
@@ -25,7 +25,7 @@ export class Grid {
     return this.stored[0] * this.stored[1] * this.stored[2];
   }
 
-  /** Place of a stored voxel in the file. */
+  /** Offset of a stored voxel in the file. */
   offset([x, y, z]: Triple): number {
     return x + this.stored[0] * (y + this.stored[1] * z);
   }

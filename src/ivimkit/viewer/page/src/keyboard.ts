@@ -1,4 +1,4 @@
-/** Keyboard: what every key does, once, for the pictures and for the help. */
+/** Keyboard: the action of every key, for the pictures and for the help. */
 
 import type { Layout } from "./picture";
 import type { Triple } from "./scene";
@@ -33,7 +33,7 @@ export interface Actions {
 const FAR = 10;
 
 export function keys(act: Actions): Key[] {
-  /** Right and up on the screen, along the axes of the slice that is looked at. */
+  /** Right and up on the screen, along the axes of the current slice. */
   const onScreen = (right: number, up: number, event: KeyboardEvent): void => {
     const n = event.shiftKey ? FAR : 1;
     const flip = act.mirrored() ? -1 : 1;
@@ -82,7 +82,7 @@ export function keys(act: Actions): Key[] {
   ];
 }
 
-/** Single letters act only while a picture has the focus, so that nobody types into the void. */
+/** Single letters act only while a picture has the focus, so that stray typing has no effect. */
 export function listenToKeys(place: HTMLElement, all: Key[]): void {
   place.addEventListener(
     "keydown",

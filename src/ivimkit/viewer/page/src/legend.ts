@@ -1,4 +1,5 @@
-/** Legend: which image, its colours from low to high with units, and the value at the crosshair. */
+/** Legend: the name of an image, its colours from low to high with units, and the value at the
+ * crosshair. */
 
 import { stops } from "./colours";
 import { element } from "./dom";
@@ -8,7 +9,7 @@ import type { ImageInfo, Viewer } from "./viewer";
 
 const WIDTH = 150;
 const HEIGHT = 10;
-const ABOUT = "The data do not determine the value there: too little signal of its pool, or the fit was stopped at a bound. See the status.";
+const ABOUT = "The data do not determine the value there: too little signal from its compartment, or the fit stopped at a bound. See the status.";
 
 export function legend(viewer: Viewer, key: string, role: string): HTMLElement {
   const image = viewer.image(key);
@@ -31,7 +32,7 @@ export function legend(viewer: Viewer, key: string, role: string): HTMLElement {
   );
 }
 
-/** What fading means, and of how many voxels. */
+/** The meaning of fading, with the number of voxels. */
 function doubtfulText(viewer: Viewer, { map, result }: ImageInfo): string {
   if (!map?.doubtful || !result) return "";
   const seen = viewer.fading ? "faded" : "not faded";
@@ -43,7 +44,7 @@ function gradesLegend(viewer: Viewer, grades: Grade[], key: string, role: string
   const here = viewer.valueOf(key);
   const entries = grades.map(({ name, colour, words, sentence, advice, shown, total }, i) => {
     const more = total > shown ? ` of ${count(total)}` : "";
-    const about = `${name}: ${sentence} ${advice}${more ? ` ${count(total)} voxels have it, ${count(shown)} of them nothing worse.` : ""}`;
+    const about = `${name}: ${sentence} ${advice}${more ? ` ${count(total)} voxels have it, ${count(shown)} of them no more serious one.` : ""}`;
     return element(
       "li",
       { title: about, "aria-current": here === i + 1 ? "true" : false, "data-grade": name, "data-shown": shown },

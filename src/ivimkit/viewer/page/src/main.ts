@@ -1,4 +1,4 @@
-/** The page: puts pictures and panels together. */
+/** The page: assembles pictures and panels. */
 
 import "./style.css";
 import { FIT_COLOURS } from "./colours";
@@ -35,7 +35,7 @@ const SHORT_WHILE = 8000;
 const messages = element("div", { class: "messages", role: "alert", "data-testid": "messages" });
 
 function say(text: string, kind: "error" | "note" = "note"): void {
-  // The same sentence once: a server that is gone fails every request.
+  // Show a message only once: without the server every request fails.
   for (const old of messages.children) if (old.firstChild?.textContent === text) return;
   const message = element("div", { class: `message ${kind}` }, element("span", {}, text));
   message.append(button("Close", () => message.remove(), { class: "small" }));
@@ -144,7 +144,7 @@ class Page {
       const own = list.filter(({ result }) => result === one);
       const name = scene.results.length > 1 ? `${one.name}: ` : "";
       group(`${name}maps`, own.filter(({ map }) => !map?.about_another).map(({ key, label }) => [key, label]));
-      group(`${name}how sure`, own.filter(({ map }) => map?.about_another).map(({ key, label }) => [key, label]));
+      group(`${name}uncertainty`, own.filter(({ map }) => map?.about_another).map(({ key, label }) => [key, label]));
     }
     return select;
   }
@@ -232,7 +232,7 @@ function helpDialog(shortcuts: [string, string][]): HTMLDialogElement {
     "dialog",
     { "aria-label": "Help" },
     element("h2", {}, "Help"),
-    element("p", {}, "Click or drag in a picture to move the crosshair; the panel shows the signal and the fits of that voxel. The wheel moves through slices, with Ctrl it zooms. Drag with the right button, or with Shift, to move a zoomed picture; on a touch screen, pinch to zoom. Voxels without a value are transparent; values that the data do not determine are faded."),
+    element("p", {}, "Click or drag in a picture to move the crosshair; the panel shows the signal and the fits of that voxel. The wheel steps through slices, with Ctrl it zooms. Drag with the right button, or with Shift, to move a zoomed picture; on a touch screen, pinch to zoom. Voxels without a value are transparent; values that the data do not determine are faded."),
     element("p", {}, "These keys work while a picture has the focus (Tab reaches it):"),
     element("table", { class: "numbers keys" }, element("tbody", {}, ...rows)),
   );

@@ -12,7 +12,7 @@ const SIDES: [string, string][] = [
   ["I", "S"],
 ];
 
-/** Lines with a gap, so that the voxel itself is seen; on a mosaic a ring, which hides less. */
+/** Lines with a gap, so that the voxel itself is visible; on a mosaic a ring, which hides less. */
 export function drawCrosshair(canvas: CanvasRenderingContext2D, tile: Tile, voxel: Triple, scale: number, ring: boolean): void {
   const [u, v] = inPlane(tile.axis);
   const [x, y] = tile.place((voxel[u] as number) + 0.5, (voxel[v] as number) + 0.5);
@@ -47,7 +47,7 @@ export function drawCrosshair(canvas: CanvasRenderingContext2D, tile: Tile, voxe
   canvas.restore();
 }
 
-/** Letters where the slice's axes end, read from how it is drawn. */
+/** Letters at the ends of the slice's axes, derived from how it is drawn. */
 export function drawLetters(canvas: CanvasRenderingContext2D, tile: Tile, size: Triple, scale: number): void {
   const [u, v] = inPlane(tile.axis);
   const [x0, y0] = tile.place(0, 0);
@@ -67,8 +67,8 @@ export function drawLetters(canvas: CanvasRenderingContext2D, tile: Tile, size: 
     canvas.strokeText(letter, atX, atY);
     canvas.fillText(letter, atX, atY);
   };
-  // In a strip of a few slices two letters would run past each other and name the wrong sides: there
-  // they stand outside, and apart, so that they do not meet those of the strip beside it.
+  // In a strip of a few slices two letters would overlap and name the wrong sides: there they are
+  // drawn outside, spaced so that they do not touch those of the next strip.
   const [narrow, low] = [width < 4 * inset, height < 4 * inset];
   const [fromX, fromY] = [narrow ? -0.8 * inset : inset, low ? -0.8 * inset : inset];
   const [shiftX, shiftY] = [low ? 0.1 * width : 0, narrow ? 0.1 * height : 0];

@@ -1,8 +1,8 @@
 /**
- * Numbers as people read them: the rule of `ivimkit.rounding`, tested on the same cases.
+ * Display of numbers: the rule of `ivimkit.rounding`, tested on the same cases.
  *
- * A number with an error is rounded by the error, which has two significant digits; one without
- * has three.
+ * A number with an error is rounded according to the error, which has two significant digits; one
+ * without has three.
  */
 
 export const NONE = "–";
@@ -14,7 +14,7 @@ const LARGEST = 1e9;
 
 type Maybe = number | null | undefined;
 
-/** A number as its error allows; a dash if there is none. */
+/** A number to the precision of its error; a dash if there is none. */
 export function rounded(value: Maybe, error: Maybe = null, digits = 3): string {
   if (!isNumber(value)) return NONE;
   const allowed = places(value, error);
@@ -25,25 +25,25 @@ export function rounded(value: Maybe, error: Maybe = null, digits = 3): string {
   return fixed(value, Math.max(0, digits - 1 - magnitude(value, digits)));
 }
 
-/** A number without an error, and fewer or more digits than usual. */
+/** A number without an error, to a given number of digits. */
 export function short(value: Maybe, digits = 3): string {
   return rounded(value, null, digits);
 }
 
-/** A number and its error, both to the same place. */
+/** A number and its error, both to the same decimal place. */
 export function withError(value: Maybe, error: Maybe, digits = 3): string {
   if (!isNumber(value) || !isNumber(error)) return rounded(value, null, digits);
   const allowed = places(value, error);
   return allowed === null ? rounded(value, null, digits) : `${fixed(value, allowed)} ± ${fixed(error, allowed)}`;
 }
 
-/** A p-value: three places, and never 0. */
+/** A p-value to three decimal places, never 0. */
 export function probability(p: Maybe): string {
   if (!isNumber(p)) return NONE;
   return p < 0.001 ? "< 0.001" : p.toFixed(3);
 }
 
-/** A number of things. */
+/** A count. */
 export function thousands(n: number): string {
   return fixed(n, 0);
 }
@@ -52,7 +52,7 @@ function isNumber(value: Maybe): value is number {
   return value !== null && value !== undefined && Number.isFinite(value);
 }
 
-/** To how many places an error lets a number be written; null if it does not tell. */
+/** How many decimal places an error allows; null if it does not determine them. */
 function places(value: number, error: Maybe): number | null {
   if (!isNumber(error) || error <= 0 || Math.abs(value) >= LARGEST || error >= LARGEST) return null;
   const found = Math.max(0, ERROR_DIGITS - 1 - magnitude(error, ERROR_DIGITS));
@@ -84,7 +84,7 @@ export function typed(input: HTMLInputElement): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
-/** For a field: no digits that only rounding made. */
+/** For a field: without digits from rounding errors. */
 export function editable(value: number): string {
   return String(Number(value.toPrecision(6)));
 }

@@ -3,11 +3,11 @@
 import { regionColour } from "./colours";
 import type { Triple } from "./scene";
 
-/** A slice on the screen: which axis it is across, where, and where voxels are on the canvas. */
+/** A slice on the screen: its axis, its position, and the positions of voxels on the canvas. */
 export interface Tile {
   axis: 0 | 1 | 2;
   slice: number;
-  /** Canvas place of the edge before voxel `index` of the two axes in the plane. */
+  /** Canvas position of the edge before voxel `index` of the two axes in the plane. */
   place: (u: number, v: number) => [number, number];
   box: [number, number, number, number];
 }

@@ -39,12 +39,12 @@ export class Picture {
   private moved = false;
   private voxel: Triple = [0, 0, 0];
   private radiological = true;
-  /** Whether it is known which way is right. */
+  /** Whether the patient's left and right are known. */
   private lettered = true;
 
   constructor(label: string) {
     this.canvas.setAttribute("aria-label", label);
-    // It takes arrow keys: screen readers have to hand them over.
+    // It handles arrow keys, which screen readers must pass on.
     this.canvas.setAttribute("role", "application");
     this.root = element("div", { class: "slices" }, this.canvas, this.above);
     this.niivue = new Niivue({
@@ -72,18 +72,18 @@ export class Picture {
     await niivue.attachToCanvas(this.canvas, false);
     this.canvas.style.touchAction = "none";
     this.skipGradients();
-    // NiiVue follows the size by itself; what is drawn above it and the layout follow here.
+    // NiiVue resizes itself; its overlays and the layout follow here.
     new ResizeObserver(() => this.arrange()).observe(this.root);
   }
 
-  /** Take it off the page and give its memory back. */
+  /** Remove it from the page and free its memory. */
   end(): void {
     this.root.remove();
     this.niivue.cleanup();
     this.niivue.gl.getExtension("WEBGL_lose_context")?.loseContext();
   }
 
-  /** Show bytes as the base image; the first ones decide the grid. */
+  /** Show bytes as the base image; the first ones determine the grid. */
   async setBase(volume: Volume, bytes: Uint8Array, colormap: string, stored: Triple): Promise<void> {
     if (!this.base) {
       this.base = await this.image(volume, bytes, colormap);
@@ -131,7 +131,7 @@ export class Picture {
     this.niivue.setInterpolation(!on);
   }
 
-  /** Nothing without a position is mirrored: it is shown as it is, as in the figures. */
+  /** An image without a position is never mirrored: it is shown as stored, as in the figures. */
   setRadiological(on: boolean): void {
     this.radiological = on;
     this.niivue.opts.isRadiologicalConvention = this.mirrored;
@@ -158,7 +158,7 @@ export class Picture {
     this.arrange();
   }
 
-  /** Draw before the next frame, once for however many changes. */
+  /** Draw before the next frame, once however many changes there are. */
   draw(): void {
     if (this.waiting) return;
     this.waiting = true;
@@ -179,7 +179,7 @@ export class Picture {
     return [this.canvas, this.above];
   }
 
-  /** What is below a place of the page, if it is a voxel. */
+  /** The voxel at a position on the page, if any. */
   hit(clientX: number, clientY: number, only?: 0 | 1 | 2): Hit | null {
     const { grid, niivue } = this;
     if (!grid) return null;
@@ -202,7 +202,7 @@ export class Picture {
     const before = pan[3] as number;
     const after = Math.min(12, Math.max(1, before * factor));
     const centre = this.niivue.frac2mm(this.niivue.scene.crosshairPos);
-    // Keeps the crosshair where it is; at full view the picture is centred again.
+    // Keeps the crosshair in place; at full view the picture is centred again.
     for (let k = 0; k < 3; k++) pan[k] = after === 1 ? 0 : (pan[k] as number) + (before - after) * (centre[k] as number);
     pan[3] = after;
     this.moved = true;
@@ -220,7 +220,7 @@ export class Picture {
   }
 
   /**
-   * NiiVue computes gradients of every base image, for the light on its 3-D rendering. Nothing is
+   * NiiVue computes gradients of every base image, for lighting in 3-D rendering. Nothing is
    * rendered here, and without a graphics card they take most of the time: keep them tiny.
    */
   private skipGradients(): void {
@@ -266,7 +266,7 @@ export class Picture {
     return [0, 1, 2].map((k) => Math.abs((high[k] as number) - (low[k] as number))) as Triple;
   }
 
-  /** The axial slice is what is read, so it is large; the others say where it is. */
+  /** The axial slice is the one read, so it is large; the others show its position. */
   private planes(width: number, height: number): Niivue["customLayout"] {
     const [x, y, z] = this.extent();
     const tile = (sliceType: SLICE_TYPE, left: number, top: number, wide: number, high: number): Niivue["customLayout"][number] => ({
@@ -289,7 +289,7 @@ export class Picture {
     const coronal = ((width - GAP) * x) / (x + y);
     const sagittal = width - GAP - coronal;
     const strip = Math.min(height - own - GAP, (coronal * z) / x);
-    // Close to each other, so that the eye need not travel.
+    // Close to each other, for easy comparison.
     const shown = Math.min(own, (width * y) / x);
     const top = (height - shown - strip - GAP) / 2;
     return [
@@ -299,7 +299,7 @@ export class Picture {
     ];
   }
 
-  /** Axial slices, evenly spread, in the rows and columns that make them largest. */
+  /** Axial slices, evenly spaced, in the rows and columns that make them largest. */
   private mosaic(width: number, height: number): string {
     const { grid, niivue } = this;
     if (!grid) return "";
@@ -326,8 +326,8 @@ export class Picture {
       const axis = AXES[screen.axCorSag as 0 | 1 | 2];
       const [left = 0, top = 0, wide = 0, high = 0] = screen.leftTopWidthHeight;
       if (axis === undefined || !wide || !high) return [];
-      // NiiVue's own mapping at two places inside; it is linear. At the very edge, rounding may
-      // put a place outside.
+      // NiiVue's own mapping at two positions inside; it is linear. At the very edge, rounding may
+      // put a position outside.
       const left0 = Math.min(left, left + wide);
       const width = Math.abs(wide);
       const [x0, x1] = [left0 + width / 4, left0 + (3 * width) / 4];
@@ -373,7 +373,7 @@ export class Picture {
   }
 }
 
-/** An array without a position has the identity as its affine: nobody knows where its right is. */
+/** An array without a position has the identity as its affine: left and right are unknown. */
 function isPlaced({ hdr }: NVImage): boolean {
   return hdr !== null && hdr.affine.some((row, i) => row.some((value, k) => value !== (i === k ? 1 : 0)));
 }

@@ -1,4 +1,4 @@
-/** Plot: signals and curves over b, with residuals below. It draws what it is given. */
+/** Plot: signals and curves against b, with residuals below. */
 
 import { scaleLinear, scaleLog } from "d3-scale";
 import { line } from "d3-shape";
@@ -38,7 +38,7 @@ export interface PlotContent {
   curves: Curve[];
   residuals: Residuals[];
   logarithmic: boolean;
-  /** b-values from which a method fits, with what they are called. */
+  /** b-values from which a method fits, with their names. */
   marks: { b: number; text: string }[];
   empty: string;
 }
@@ -133,7 +133,7 @@ function drawResiduals(root: SVGSVGElement, residuals: Residuals[], x: (b: numbe
   root.append(svg("text", { x: 0, y: 0, class: "axis", "text-anchor": "middle", transform: `translate(12 ${top + RESIDUALS / 2}) rotate(-90)` }, "residual"));
 }
 
-/** From somewhat below the smallest measured value: curves of fast pools end at nothing. */
+/** From somewhat below the smallest measured value: curves of fast compartments decay to 0. */
 function logarithmicRange(usable: number[], measured: number[]): [number, number] {
   const floor = measured.filter((value) => value > 0);
   const low = Math.min(...(floor.length ? floor : usable));
@@ -141,7 +141,7 @@ function logarithmicRange(usable: number[], measured: number[]): [number, number
   return [low * 0.6, (high > low ? high : low * 2) * 1.15];
 }
 
-/** 1, 2 and 5 of every decade; all there are within less than one. */
+/** 1, 2 and 5 of every decade; all digits within less than one. */
 function logarithmicTicks(all: number[]): number[] {
   const few = all.filter((tick) => /^[125](\.0*)?e/.test(tick.toExponential()));
   return few.length < 4 ? all : few;

@@ -7,7 +7,7 @@ import type { Viewer } from "./viewer";
 const WHEEL_ZOOM = 1.15;
 
 export interface PointerSettings {
-  /** Whether the crosshair follows a mouse that is only moved. */
+  /** Whether the crosshair follows the mouse without a button pressed. */
   follow: boolean;
 }
 

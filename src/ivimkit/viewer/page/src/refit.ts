@@ -1,4 +1,4 @@
-/** Refit: a form for another fit of the voxel. What differs from the stored fit is asked for. */
+/** Refit: a form for another fit of the voxel. It sends only what differs from the stored fit. */
 
 import { button, element, field } from "./dom";
 import { editable, short, typed } from "./numbers";
@@ -15,7 +15,7 @@ export interface RefitRequest {
 
 type Reader = () => number | string | boolean | null | undefined;
 
-/** b-values among options: they move along those of the scan. */
+/** b-values among the options: their sliders move along those of the scan. */
 const isThreshold = (name: string): boolean => /^(split_)?b_/.test(name);
 
 export class RefitForm {
@@ -32,13 +32,13 @@ export class RefitForm {
 
   constructor(
     private readonly scene: Scene,
-    /** Asks for the refit; null removes it. */
+    /** Requests the refit; null removes it. */
     private readonly ask: (request: RefitRequest | null) => void,
   ) {
     const pick = (items: [string, string][], changed: () => void, key: string): HTMLSelectElement => {
       const select = element("select", { "data-testid": key });
       for (const [value, text] of items) select.append(element("option", { value }, text));
-      // Before the form hears of the input and sends what it holds.
+      // Before the form handles the input and sends its contents.
       select.addEventListener("input", changed);
       return select;
     };
@@ -69,14 +69,14 @@ export class RefitForm {
       event.preventDefault();
       this.send();
     });
-    // Every change is tried at once: what a threshold does is seen while it moves.
+    // Every change is applied at once, to see the effect of a threshold while it moves.
     this.root.addEventListener("input", (event) => {
       if (event.target !== this.result) this.send();
     });
     this.start();
   }
 
-  /** Say why there is no refit, or that there is one. */
+  /** Show why there is no refit, or that there is one. */
   tell(problem: string | null): void {
     this.problem.textContent = problem ?? "";
     this.problem.hidden = problem === null;
@@ -103,7 +103,7 @@ export class RefitForm {
     return { result, method, model };
   }
 
-  /** Begin with what the result was made with. */
+  /** Start with the settings of the result. */
   private start(): void {
     const result = this.scene.results.find(({ id }) => id === this.result.value) as ResultInfo;
     this.method.value = result.method;

@@ -83,7 +83,7 @@ export class RegionsPanel {
     this.viewer.views.forEach(({ picture }) => picture.canvas.classList.toggle("drawing", tool !== "navigate"));
   }
 
-  /** What the pictures draw. */
+  /** The outlines that the pictures draw. */
   paint(): void {
     const drawn = this.regions.bitmap ? [{ bitmap: this.regions.bitmap, fill: 0.28 }] : [];
     const given = this.given ? [{ bitmap: this.given, fill: 0 }] : [];
@@ -124,7 +124,7 @@ export class RegionsPanel {
     return element(
       "details",
       { open: true },
-      element("summary", {}, "Of a given size"),
+      element("summary", {}, "By size"),
       element("div", { class: "around" }, field("Shape", shape), element("div", { class: "field" }, element("span", { class: "label" }, "Size (voxels)"), sizeRow), put),
     );
   }
@@ -270,7 +270,7 @@ export class RegionsPanel {
     const regions = (this.answer?.regions ?? []).filter(({ fit }) => fit);
     const shown: Shown[] = regions.map(({ fit, number }) => ({ fit: fit as NonNullable<typeof fit>, colour: regionColour(number), dash: "" }));
     const names = regions.map(({ name }) => name).join(", ");
-    const content = fitsContent(`Mean signal over b of ${names}`, null, null, shown, this.options);
+    const content = fitsContent(`Mean signal against b of ${names}`, null, null, shown, this.options);
     content.points = regions.map(({ fit, name, number }) => ({
       name: `mean of ${name}`,
       b: fit?.averaged.b ?? [],
@@ -280,7 +280,7 @@ export class RegionsPanel {
     }));
     content.curves = content.curves.map((curve) => ({ ...curve, name: `fit of ${curve.name}` }));
     const without = (this.answer?.regions ?? []).filter(({ why_no_fit }) => why_no_fit);
-    content.empty = without.length ? "No mean signal was fitted." : "There is no scan beside the maps, so no signal.";
+    content.empty = without.length ? "No mean signal was fitted." : "The scan is not available, so there is no signal.";
     showPlot(this.plot, content);
     const rows = element("div", { class: "scroll" }, estimatesTable(shown, "Fits of the mean signals"));
     const note = (name: string, colour: string, sentence: string): HTMLElement =>

@@ -1,4 +1,4 @@
-/** Regions: what has been drawn, on the turned grid, and how to go back. */
+/** Regions: the drawing, on the reoriented grid, with undo. */
 
 import type { Picture } from "./picture";
 import type { Triple } from "./scene";
@@ -85,7 +85,7 @@ export class Regions {
     this.changed();
   }
 
-  /** Take over numbers of another image, on the turned grid. */
+  /** Take the numbers of another image, on the reoriented grid. */
   load(bitmap: Uint8Array, names: Record<number, string>): void {
     this.remember();
     this.bitmap = bitmap;
@@ -155,11 +155,11 @@ export class Regions {
     else niivue.drawEllipseMask(from, to, this.active);
   }
 
-  /** NiiVue draws into its own array: let it be ours. */
+  /** NiiVue draws into an array: make it use this one. */
   private ready(picture: Picture): void {
     const { niivue, grid } = picture;
     if (!niivue.drawBitmap) {
-      // What it draws itself is not shown: see outlines.ts.
+      // NiiVue's own drawing is hidden: see outlines.ts.
       niivue.drawOpacity = 0;
       niivue.createEmptyDrawing();
     }

@@ -1,4 +1,4 @@
-/** What the server tells of the study: the shapes of its answers, in stored units. */
+/** Scene: the types of the server's answers about the study, in stored units. */
 
 export type Range = [number, number];
 export type Triple = [number, number, number];
@@ -26,15 +26,16 @@ export interface MapInfo {
   label: string;
   description: string;
   unit: string;
-  /** Shown number by stored value. */
+  /** Ratio of shown to stored value. */
   factor: number;
   unit_shown: string;
   limits: Range;
   colormap: string;
-  /** Whether it tells how sure another map is. */
+  /** Whether it is an uncertainty map. */
   about_another: boolean;
   url: string;
-  /** Where the data do not determine its value: 1 in an image, and how many voxels; null if nowhere. */
+  /** Voxels whose value the data do not determine: 1 in an image, and their number; null if none.
+   * */
   doubtful: { url: string; n: number } | null;
 }
 
@@ -42,7 +43,7 @@ export interface MapInfo {
 export interface Grade {
   name: string;
   colour: string;
-  /** The sentence in short. */
+  /** A short form of the sentence. */
   words: string;
   sentence: string;
   advice: string;
@@ -65,7 +66,7 @@ export interface ResultInfo {
   bounds: Record<string, [number | null, number | null]>;
   status_counts: Record<string, number>;
   grades: Grade[];
-  /** An image of positions in the grades, from 1; 0 is outside the mask. */
+  /** An image of indices into the grades, from 1; 0 is outside the mask. */
   grades_url: string;
   /** Inside the mask. */
   voxels: number;
@@ -181,7 +182,7 @@ export interface RegionAnswer {
   maps: RegionMap[];
   /** Of the region's mean signal. */
   fit: (Fit & { averaged: Signal }) | null;
-  /** A sentence, if there is a signal but no fit of it. */
+  /** A sentence, if there is a signal but no fit. */
   why_no_fit: string | null;
   /** A sentence, if its voxels and its mean signal disagree. */
   note: string | null;
@@ -190,7 +191,7 @@ export interface RegionAnswer {
 export interface Comparison {
   map: string;
   difference: number | null;
-  /** The larger standard deviation of both, which rounds the difference. */
+  /** The larger standard deviation of the two, used to round the difference. */
   error: number | null;
   ratio: number | null;
   cnr: number | null;

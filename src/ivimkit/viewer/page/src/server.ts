@@ -1,11 +1,11 @@
-/** The server: what it answers, and its errors as sentences. */
+/** The server: its answers, and its errors as sentences. */
 
 export class ServerError extends Error {}
 
-/** The command has ended: nothing that is asked for comes any more. */
+/** The command has ended: no request is answered any more. */
 export class EndedError extends ServerError {
   constructor() {
-    super("The viewer does not answer: ivimkit view was ended. Start it again and open its new address.");
+    super("The viewer does not answer: ivimkit view has ended. Start it again and open its new address.");
   }
 }
 
@@ -35,7 +35,7 @@ async function ask(address: string, how: RequestInit): Promise<Answer> {
   let bytes: ArrayBuffer;
   try {
     answer = await fetch(address, how);
-    // All of it here: the command may also end while its answer is on the way.
+    // Read all of it here: the command may also end while its answer is in transit.
     bytes = await answer.arrayBuffer();
   } catch (error) {
     if (isAborted(error)) throw error;
@@ -58,7 +58,7 @@ function sentence(status: number, content: string): string {
     const told = (JSON.parse(content) as { error?: unknown }).error;
     if (typeof told === "string") return told;
   } catch {
-    // Not JSON: a plain sentence, as for a wrong token.
+    // Not JSON: plain text, as for a wrong token.
   }
   return content.trim() || `The viewer answered with error ${status}.`;
 }
@@ -67,7 +67,7 @@ export function isAborted(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-/** Asks only for what is wanted last: a newer request ends the one before it. */
+/** Keeps only the latest request: a newer one aborts the one before it. */
 export class Latest<A, R> {
   private running: AbortController | null = null;
   private timer = 0;
@@ -83,7 +83,7 @@ export class Latest<A, R> {
   request(what: A): void {
     clearTimeout(this.timer);
     const wait = this.before + this.pause - performance.now();
-    // The first of a series goes at once, so that a click need not wait.
+    // The first of a series is sent at once, so that a click need not wait.
     if (wait <= 0) void this.run(what);
     else this.timer = window.setTimeout(() => void this.run(what), wait);
   }

@@ -23,7 +23,7 @@ export async function snapshot(viewer: Viewer): Promise<Blob> {
   let left = 0;
   viewer.views.forEach((view, k) => {
     const [width, height] = sizes[k] as readonly [number, number];
-    // Drawn in the same turn of the event loop: later the browser has thrown the pixels away.
+    // Drawn in the same turn of the event loop: later the browser has discarded the pixels.
     for (const layer of view.picture.drawings()) context.drawImage(layer, left, CAPTION * scale);
     context.save();
     context.translate(left, 0);
@@ -33,7 +33,7 @@ export async function snapshot(viewer: Viewer): Promise<Blob> {
     left += width;
   });
   return new Promise((done, failed) =>
-    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error("the PNG could not be made"))), "image/png"),
+    canvas.toBlob((blob) => (blob ? done(blob) : failed(new Error("the PNG could not be created"))), "image/png"),
   );
 }
 

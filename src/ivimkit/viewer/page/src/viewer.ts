@@ -1,4 +1,4 @@
-/** Viewer: what is shown where. Panels change it by its methods and listen to what changed. */
+/** Viewer: the state of the display. Panels change it by its methods and listen for changes. */
 
 import { gradesLut, withFaded, withTransparentZero } from "./colours";
 import { type Layout, Picture } from "./picture";
@@ -18,7 +18,7 @@ export interface ImageInfo {
   url: string;
   result: ResultInfo | null;
   map: MapInfo | null;
-  /** Of a status: what its numbers mean, from 1. */
+  /** For a status: the meaning of its numbers, from 1. */
   grades: Grade[] | null;
 }
 
@@ -26,7 +26,7 @@ export interface ImageInfo {
 export interface Look {
   colormap: string;
   limits: Range;
-  /** What is outside is transparent. */
+  /** Values outside are transparent. */
   shown: Range;
 }
 
@@ -148,7 +148,7 @@ export class Viewer {
     this.views.push(view);
     picture.setVoxel(this.voxel);
     const key = this.base;
-    // The overlay travels while the base image is drawn.
+    // The overlay is fetched while the base image is drawn.
     const volumes = [this.volume(key), ...(overlay ? [this.volume(overlay)] : [])];
     await picture.start();
     picture.setLayout(this.layout);
@@ -181,7 +181,7 @@ export class Viewer {
   }
 
   async setLook(key: string, look: Partial<Look>): Promise<void> {
-    // One quantity has one scale, whichever result it is of: else the eye compares scales.
+    // One quantity has one scale, whichever result it is from: otherwise the eye compares scales.
     const name = this.image(key).map?.name;
     const alike = [...this.images.values()].filter((image) => image.key === key || (name && image.map?.name === name));
     for (const image of alike) this.looks.set(image.key, { ...this.look(image.key), ...look });
@@ -292,13 +292,13 @@ export class Viewer {
       return;
     }
     const volume = await this.volume(key);
-    // Something else may have been chosen while this one travelled.
+    // Something else may have been chosen while this one was being fetched.
     if (key !== view.overlay) return;
     const { bytes, name } = this.coloured(key, volume);
     await view.picture.setOverlay(volume, bytes, name, view.visible ? this.opacity : 0);
   }
 
-  /** The bytes of an image and the colours they stand for. */
+  /** The bytes of an image and the colours they represent. */
   private coloured(key: string, { values }: Volume): { bytes: Uint8Array; name: string } {
     const { limits, shown, colormap } = this.look(key);
     const lut = this.lut(colormap);
@@ -308,7 +308,7 @@ export class Viewer {
     return { bytes: scaled(values, limits, shown), name: withTransparentZero(colormap, lut) };
   }
 
-  /** Keep the values of what is shown; the others stay where they may be dropped. */
+  /** Keep the values of the images shown; the others remain in the cache, which may drop them. */
   private forget(): void {
     const shown = new Set([this.base, ...this.views.map((view) => view.overlay)]);
     for (const kept of [this.values, this.doubtful]) for (const key of kept.keys()) if (!shown.has(key)) kept.delete(key);

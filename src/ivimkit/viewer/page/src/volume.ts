@@ -1,4 +1,4 @@
-/** Volumes: NIfTI files of the server as arrays, and as bytes that NiiVue shows. */
+/** Volumes: NIfTI files from the server as arrays, and as bytes for NiiVue. */
 
 import { isNIFTI, readHeader, readImage } from "nifti-reader-js";
 import { ServerError, getBytes } from "./server";
@@ -28,7 +28,7 @@ export function parse(bytes: ArrayBuffer, name: string): Volume {
   return { header: new Uint8Array(bytes, 0, HEADER), values: new array(readImage(header, bytes)) };
 }
 
-/** Fetches volumes and keeps those used last. */
+/** Fetches volumes and keeps the most recently used. */
 export class Volumes {
   private readonly kept = new Map<string, Promise<Volume>>();
 
@@ -63,8 +63,8 @@ export function bytesOnGrid(grid: Volume, bytes: Uint8Array): ArrayBuffer {
 }
 
 /**
- * Place every value on a scale of 1 to 255; 0, which is transparent, is "no value" or "hidden".
- * NiiVue itself has no colour for "not a number", and a quarter of the bytes are faster to draw.
+ * Map every value to a scale of 1 to 255; 0, which is transparent, is "no value" or "hidden".
+ * NiiVue itself has no colour for "not a number", and a quarter of the bytes is faster to draw.
  */
 export function scaled(values: Values, limits: Range, shown: Range, first = 1, last = 255): Uint8Array {
   const [low, high] = limits;
@@ -84,15 +84,15 @@ export function scaled(values: Values, limits: Range, shown: Range, first = 1, l
 }
 
 /**
- * Of 1 to 255: the last byte of a value that can be trusted, where others are faded, and the first
- * of those. Between them is a gap, as NiiVue blends neighbouring colours of a table.
+ * Of 1 to 255: the last byte for reliable values, where others are faded, and the first for those.
+ * Between them is a gap, because NiiVue blends neighbouring colours of a table.
  */
 export const LAST_TRUSTED = 187;
 export const FIRST_FADED = 196;
 /** Bytes from one grade of a status to the next, for the same reason. */
 export const GRADE_STEP = 8;
 
-/** Place every grade in the middle of its bytes. */
+/** Map every grade to the middle of its bytes. */
 export function gradedBytes(values: Values): Uint8Array {
   return Uint8Array.from(values, (value: number) => (value ? value * GRADE_STEP : 0));
 }

@@ -1,4 +1,4 @@
-/** Voxel panel: signal, curves, estimates and status at the crosshair, and a refit beside them. */
+/** Voxel panel: signal, curves, estimates and status at the crosshair, and a refit. */
 
 import { element, tick } from "./dom";
 import { type FitOptions, estimatesTable, fitsContent, showPlot, signalTable, styled } from "./fits";
@@ -14,7 +14,7 @@ const REFIT_PAUSE = 120;
 
 export class VoxelPanel {
   readonly root: HTMLElement;
-  /** Says in words what is at the crosshair. */
+  /** Describes in words what is at the crosshair. */
   readonly spoken = element("p", { class: "unseen", role: "status", "aria-live": "polite" });
   private readonly place = element("p", { class: "place", "data-testid": "place" });
   private readonly statuses = element("div", { class: "statuses", "data-testid": "status" });
@@ -49,7 +49,8 @@ export class VoxelPanel {
       },
       (error) => {
         this.refit = null;
-        // That of the form is about the refit; the end of the command is said once, for all.
+        // The message of the form is about the refit; the end of the command is reported once, for
+        // all.
         if (error instanceof EndedError) viewer.fail(error);
         this.form.tell(error instanceof EndedError ? null : error instanceof ServerError ? error.message : String(error));
         this.draw();
@@ -69,7 +70,7 @@ export class VoxelPanel {
       { class: "panel-content" },
       this.place,
       this.statuses,
-      scene.has_scan ? null : element("p", { class: "note" }, `No measured signal: ${scene.why_no_scan ?? "there is no scan beside the maps."}`),
+      scene.has_scan ? null : element("p", { class: "note" }, `No measured signal: ${scene.why_no_scan ?? "the scan is not available."}`),
       this.plot,
       boxes,
       this.tables,
@@ -131,7 +132,7 @@ export class VoxelPanel {
       element("strong", {}, `Voxel ${answer.voxel.join(", ")}`),
       element("span", {}, `at ${answer.world.map((mm) => short(mm, 4)).join(", ")} ${units}`),
     );
-    // A refit is of one voxel: that of the last one is none of this one.
+    // A refit belongs to one voxel: that of the previous one is not valid here.
     const refit = this.refit?.voxel === answer.voxel.join() ? this.refit.fit : null;
     const all = styled([...answer.fits, ...(refit ? [refit] : [])]);
     this.statuses.replaceChildren(
@@ -159,6 +160,6 @@ export class VoxelPanel {
         .map(({ symbol, text, unit_shown }) => `${symbol} ${text}${unit_shown ? ` ${unit_shown}` : ""}`);
       return `${fit.name}: ${values.length ? values.join(", ") : `no value: ${fit.status.sentence}`}`;
     });
-    return `Signal over b of voxel ${answer.voxel.join(", ")}. ${parts.join(". ")}.`;
+    return `Signal against b of voxel ${answer.voxel.join(", ")}. ${parts.join(". ")}.`;
   }
 }
