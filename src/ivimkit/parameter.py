@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from ivimkit.errors import OptionError
 
-__all__ = ["BLOOD_RATE", "TISSUE_RATE", "Parameter"]
+__all__ = ["BLOOD_RATE", "ROLES", "TISSUE_RATE", "Parameter", "Role", "Scale"]
+
+Role = Literal["signal", "fraction", "diffusion", "shape", "perfusion", "time", "other"]
+"""What a parameter is about: a signal, the share of a compartment, the diffusion of tissue, the
+form of its decay (a kurtosis, an exponent), the motion of blood, a relaxation time."""
+
+ROLES: tuple[Role, ...] = (
+    "signal",
+    "fraction",
+    "diffusion",
+    "shape",
+    "perfusion",
+    "time",
+    "other",
+)
+
+Scale = Literal["linear", "log"]
+"""How a parameter is spread where it is looked for: evenly, or evenly in its logarithm."""
 
 TISSUE_RATE = (1e-6, 0.1)
 """Least and greatest D or ADC, in mm^2/s, that is not a number in another unit."""
@@ -41,12 +59,21 @@ class Parameter:
         One line for sidecars and tables.
     plausible : tuple of float, optional
         Range of values as they are met. A greater one was meant in another unit, and is refused;
-        the message scales it into the range. By default up to 1 for fractions and rates.
+        the message scales it into the range. By default up to `most` where that is finite, and
+        up to 1 for rates.
+    role : str
+        What the parameter is about, one of `ROLES`: decides where and how its map is shown.
+    scale : {"linear", "log"}
+        How it is spread where it is looked for.
+    typical : tuple of float, optional
+        Range of values in tissue, in `unit`; by default the middle of `display`.
+    least, most : float
+        The least and the greatest value that it can have, in `unit`: bounds lie inside.
 
     Raises
     ------
     OptionError
-        If the bounds are not numbers or are not in order.
+        If the bounds are not numbers or are not in order, or the role or scale does not exist.
 
     Examples
     --------
@@ -64,8 +91,19 @@ class Parameter:
     display: tuple[float, float] = (math.nan, math.nan)
     description: str = ""
     plausible: tuple[float, float] | None = None
+    role: Role = "other"
+    scale: Scale = "linear"
+    typical: tuple[float, float] | None = None
+    least: float = 0.0
+    most: float = math.inf
 
     def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise OptionError(
+                f"role of {self.name} is {self.role!r}; expected one of {', '.join(ROLES)}"
+            )
+        if self.scale not in ("linear", "log"):
+            raise OptionError(f"scale of {self.name} is {self.scale!r}; expected linear or log")
         if math.isnan(self.lower) or math.isnan(self.upper) or self.lower > self.upper:
             raise OptionError(
                 f"bounds of {self.name} are {self.lower} to {self.upper}; "
@@ -93,14 +131,17 @@ class Parameter:
         ...
         ivimkit.errors.OptionError: D_star is to be up to 37 mm^2/s; ... did you mean 0.037?
         """
-        least, most = self.plausible or (0.0, 1.0 if self.unit in ("", "mm^2/s") else math.inf)
+        greatest = 1.0 if self.unit == "mm^2/s" else math.inf
+        least, most = self.plausible or (0.0, min(self.most, greatest))
         if value <= most:
             return
-        scaled = (value * factor for factor in (_FACTORS if self.unit else (1e-2,)))
+        factors = _FACTORS if self.unit else (1e-2,) if self.role == "fraction" else ()
+        scaled = (value * factor for factor in factors)
         meant = next((v for v in scaled if least <= v <= most), None)
         unit = f" {self.unit}" if self.unit else ""
         of = _OF.get(self.plausible, "as a rule") if self.plausible else "as a rule"
-        expected = f"values are in {self.unit}, " if self.unit else "values are shares, "
+        shares = "values are shares, " if self.role == "fraction" else ""
+        expected = f"values are in {self.unit}, " if self.unit else shares
         raise OptionError(
             f"{self.name} is to be up to {value:g}{unit}; {expected}"
             f"about {self.start:g} {of}" + ("" if meant is None else f": did you mean {meant:g}?")
@@ -110,3 +151,21 @@ class Parameter:
     def fixed(self) -> bool:
         """Whether lower and upper bound are the same."""
         return self.lower == self.upper
+
+    @property
+    def usual(self) -> tuple[float, float]:
+        """The range of values in tissue: `typical`, or the middle of `display`, or near `start`.
+
+        Examples
+        --------
+        >>> from ivimkit import models
+        >>> models.get("biexp")["f"].usual
+        (0.08, 0.32)
+        """
+        if self.typical is not None:
+            return self.typical
+        low, high = self.display
+        if low < high:
+            return low + 0.2 * (high - low), low + 0.8 * (high - low)
+        near = abs(self.start) * 0.12
+        return self.start - near, self.start + near

@@ -2,13 +2,14 @@
 
 A status is a sum of flags. The low bits are reasons (`FitStatus`); from `BOUND_SHIFT` on,
 each model parameter has two bits, "at its lower bound" and "at its upper bound", in the order
-of the model's parameters. Zero means: fitted, nothing to report.
+of the model's parameters. Zero means: fitted, nothing to report. What a compartment that is not
+detected is called, and what it means, follows from the model (`Unseen`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntFlag
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,12 @@ from ivimkit.parameter import Parameter
 __all__ = [
     "BOUND_SHIFT",
     "FAILED",
+    "MAX_PARAMETERS",
+    "UNSEEN_REFERENCE",
+    "UNSEEN_SHARES",
+    "Explained",
     "FitStatus",
+    "Unseen",
     "at_lower",
     "at_upper",
     "can_be_widened",
@@ -28,9 +34,17 @@ __all__ = [
     "gravest",
     "gravest_first",
     "in_words",
+    "status_type",
 ]
 
 BOUND_SHIFT = 11
+
+
+UNSEEN_SHARES = (32, 512, 1024)
+"""Flags "compartment k is not distinguishable from none", of those that have a fraction."""
+
+UNSEEN_REFERENCE = 64
+"""The same flag of the last compartment, which has what the others leave."""
 
 
 class FitStatus(IntFlag):
@@ -67,14 +81,6 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
         "The fit did not converge, not reported.",
         "Please report it with the signal: the default method should always converge.",
     ),
-    FitStatus.PERFUSION_NOT_DETECTED: (
-        "f is not distinguishable from 0 at this noise, so D* is not identifiable.",
-        "Do not interpret D* here; average over a region or use a model without D*.",
-    ),
-    FitStatus.TISSUE_NOT_DETECTED: (
-        "f is not distinguishable from 1 at this noise, so D is not identifiable.",
-        "Pure fluid, a vessel, or too few high b-values; do not interpret D here.",
-    ),
     FitStatus.ADC_NOT_AVAILABLE: (
         "ADC could not be computed: fewer than two positive signals among its b-values.",
         "Choose other b-values for the ADC, or mask the voxel.",
@@ -96,13 +102,108 @@ FAILED = (
 
 
 _LEAST_GRAVE = (
-    FitStatus.TISSUE_NOT_DETECTED,
-    FitStatus.PERFUSION_NOT_DETECTED,
-    FitStatus.ADC_NOT_AVAILABLE,
-    FitStatus.SD_NOT_AVAILABLE,
+    UNSEEN_REFERENCE,
+    *UNSEEN_SHARES,
+    int(FitStatus.ADC_NOT_AVAILABLE),
+    int(FitStatus.SD_NOT_AVAILABLE),
 )
 """Flags that say less than a value at its bound, the gravest first: the last two concern another
 map, and the value itself stays what it is."""
+
+
+class Unseen(NamedTuple):
+    """The flag of a compartment that the data do not show, and what is not known then.
+
+    Parameters
+    ----------
+    flag : int
+        One of `UNSEEN_SHARES`, or `UNSEEN_REFERENCE`.
+    compartment : str
+        Its name.
+    signal : str
+        What is not detected without it.
+    shares : tuple of str
+        Symbols of its fraction, or, of the reference, of the fractions of all the others.
+    shapes : tuple of str
+        Symbols of its other parameters.
+    """
+
+    flag: int
+    compartment: str
+    signal: str
+    shares: tuple[str, ...]
+    shapes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the flag."""
+        return f"{self.signal.upper()}_NOT_DETECTED"
+
+    @property
+    def what(self) -> str:
+        """What is not known, for a sentence: ``"D*"``, ``"D and K"``."""
+        *first, last = self.shapes
+        return f"{', '.join(first)} and {last}" if first else last
+
+    @property
+    def verb(self) -> str:
+        """The verb to it."""
+        return "is" if len(self.shapes) == 1 else "are"
+
+    @property
+    def is_not(self) -> str:
+        """The start of a sentence: the share that it may have without a difference."""
+        end = 1 if self.flag == UNSEEN_REFERENCE else 0
+        return f"{' + '.join(self.shares)} is not distinguishable from {end}"
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The sentence, and what to do."""
+        sentence = f"{self.is_not} at this noise, so {self.what} {self.verb} not identifiable."
+        if self.flag == UNSEEN_REFERENCE:
+            return sentence, (
+                "Pure fluid, a vessel, or too few high b-values; do not interpret "
+                f"{self.what} here."
+            )
+        return sentence, (
+            f"Do not interpret {self.what} here; average over a region or use a model without "
+            f"{self.what}."
+        )
+
+
+class Explained(Protocol):
+    """What the texts of a status need to know of a model, see `SignalModel`."""
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters, in the order of their bits."""
+        ...
+
+    @property
+    def unseen(self) -> tuple[Unseen, ...]:
+        """The flags of its compartments."""
+        ...
+
+
+MAX_PARAMETERS = 25
+"""Most parameters of a model: a status of 64 bits has room for the bounds of so many."""
+
+
+def status_type(n_parameters: int) -> type[np.signedinteger[Any]]:
+    """Return the type of a status map: it has two bits for each parameter.
+
+    Parameters
+    ----------
+    n_parameters : int
+        Number of parameters of the model.
+
+    Examples
+    --------
+    >>> from ivimkit.status import status_type
+    >>> status_type(4).__name__, status_type(11).__name__
+    ('int32', 'int64')
+    """
+    return np.int32 if BOUND_SHIFT + 2 * n_parameters < 32 else np.int64
 
 
 def at_lower(index: int) -> int:
@@ -116,7 +217,7 @@ def at_upper(index: int) -> int:
 
 
 def can_be_widened(parameter: Parameter, side: str) -> bool:
-    """Return whether there is anything beyond a bound: not below 0, nor above 1 of a fraction.
+    """Return whether there is anything beyond a bound: not below 0 of a rate, for instance.
 
     Parameters
     ----------
@@ -126,20 +227,28 @@ def can_be_widened(parameter: Parameter, side: str) -> bool:
         Which bound.
     """
     if side == "lower":
-        return parameter.lower > 0.0
-    return parameter.unit != "" or parameter.upper < 1.0
+        return parameter.lower > parameter.least
+    return parameter.upper < parameter.most
 
 
 _BEYOND = "The true value may lie beyond; widen the bound or distrust the voxel."
 _NOTHING_BEYOND = "Nothing lies beyond, so the data do not tell the value: distrust the voxel."
 
 
-def _flags(code: int, parameters: Sequence[Parameter]) -> list[tuple[str, str, str]]:
+def _flags(code: int, model: Explained | None) -> list[tuple[str, str, str]]:
     """Return (name, sentence, advice) of each flag that is set in `code`."""
-    found = [
-        (str(flag.name), *_SENTENCES[flag]) for flag in FitStatus if flag.value and code & flag
-    ]
-    for index, parameter in enumerate(parameters):
+    unseen = {about.flag: about for about in (model.unseen if model else ())}
+    reasons = sorted({flag.value for flag in FitStatus if flag in _SENTENCES} | set(unseen))
+    found = []
+    for flag in reasons:
+        if flag and code & flag:
+            name, texts = (
+                (unseen[flag].name, unseen[flag].texts)
+                if flag in unseen
+                else (str(FitStatus(flag).name), _SENTENCES[FitStatus(flag)])
+            )
+            found.append((name, *texts))
+    for index, parameter in enumerate(model.parameters if model else ()):
         for side, flag in (("lower", at_lower(index)), ("upper", at_upper(index))):
             if code & flag:
                 bound = getattr(parameter, side)
@@ -153,15 +262,15 @@ def _flags(code: int, parameters: Sequence[Parameter]) -> list[tuple[str, str, s
     return found or [("OK", *_SENTENCES[FitStatus.OK])]
 
 
-def describe(code: int, parameters: Sequence[Parameter]) -> str:
+def describe(code: int, model: Explained | None = None) -> str:
     """Return the sentences of a status code.
 
     Parameters
     ----------
     code : int
         A value of a status map.
-    parameters : sequence of Parameter
-        The parameters of the fitted model, in its order.
+    model : SignalModel, optional
+        The fitted model. Without it only what holds for all models is said.
 
     Returns
     -------
@@ -171,29 +280,36 @@ def describe(code: int, parameters: Sequence[Parameter]) -> str:
     Examples
     --------
     >>> from ivimkit.status import FitStatus, describe
-    >>> describe(FitStatus.OUTSIDE_MASK, ())
+    >>> describe(FitStatus.OUTSIDE_MASK)
     'Outside the mask, not fitted.'
     """
-    return " ".join(sentence for _, sentence, _ in _flags(int(code), parameters))
+    return " ".join(sentence for _, sentence, _ in _flags(int(code), model))
 
 
-def explain(parameters: Sequence[Parameter]) -> dict[int, tuple[str, str, str]]:
-    """Return flag -> (name, sentence, what to do) for all flags of a model."""
-    flags = [int(FitStatus.OK), *(flag.value for flag in FitStatus)]
-    for index in range(len(parameters)):
+def explain(model: Explained | None = None) -> dict[int, tuple[str, str, str]]:
+    """Return flag -> (name, sentence, what to do) for all flags of a model.
+
+    Parameters
+    ----------
+    model : SignalModel, optional
+        The fitted model; without it the flags that all models have.
+    """
+    reasons = {flag.value for flag in FitStatus if flag in _SENTENCES}
+    flags = [0, *sorted(reasons | {about.flag for about in (model.unseen if model else ())})]
+    for index in range(len(model.parameters) if model else 0):
         flags += [at_lower(index), at_upper(index)]
-    return {flag: _flags(flag, parameters)[0] for flag in flags}
+    return {flag: _flags(flag, model)[0] for flag in flags}
 
 
-def in_words(name: str, parameters: Sequence[Parameter]) -> str:
+def in_words(name: str, model: Explained) -> str:
     """Return the name of a flag as people write it.
 
     Parameters
     ----------
     name : str
         Name of a flag, as in `FitStatus`, or of a bound.
-    parameters : sequence of Parameter
-        The parameters of the fitted model.
+    model : SignalModel
+        The fitted model.
 
     Returns
     -------
@@ -203,11 +319,11 @@ def in_words(name: str, parameters: Sequence[Parameter]) -> str:
     --------
     >>> from ivimkit import models
     >>> from ivimkit.status import in_words
-    >>> biexp = models.get("biexp").parameters
+    >>> biexp = models.get("biexp")
     >>> in_words("D_star_AT_UPPER_BOUND", biexp), in_words("NO_SIGNAL", biexp)
     ('D* at its upper bound', 'no signal')
     """
-    for parameter in parameters:
+    for parameter in model.parameters:
         for side in ("lower", "upper"):
             if name == f"{parameter.name}_AT_{side.upper()}_BOUND":
                 return f"{parameter.symbol} at its {side} bound"
@@ -223,16 +339,16 @@ _IN_WORDS = {
 }
 
 
-def gravest_first(parameters: Sequence[Parameter]) -> list[int]:
+def gravest_first(model: Explained | None = None) -> list[int]:
     """Return all flags of voxels inside the mask, the gravest first.
 
     No value at all comes first; then a value at a bound, which the fit was not free to choose;
-    then what the data do not tell; last what is only missing beside a value that stands.
+    then what the data do not determine; last what is only missing next to a value that stands.
 
     Parameters
     ----------
-    parameters : sequence of Parameter
-        The parameters of the fitted model, in its order.
+    model : SignalModel, optional
+        The fitted model; without it the flags that all models have.
 
     Returns
     -------
@@ -240,25 +356,29 @@ def gravest_first(parameters: Sequence[Parameter]) -> list[int]:
 
     Examples
     --------
+    >>> from ivimkit import models
     >>> from ivimkit.status import FitStatus, gravest_first
-    >>> [FitStatus(flag).name for flag in gravest_first(())][::4]
-    ['NON_FINITE', 'TISSUE_NOT_DETECTED']
+    >>> flags = gravest_first(models.get("biexp"))
+    >>> FitStatus(flags[0]).name, FitStatus(flags[-4]).name
+    ('NON_FINITE', 'TISSUE_NOT_DETECTED')
     """
     failed = [int(flag) for flag in FitStatus if flag & FAILED]
     sides = (at_lower, at_upper)
-    bounds = [side(index) for index in range(len(parameters)) for side in sides]
-    return [*failed, *bounds, *map(int, _LEAST_GRAVE)]
+    n = len(model.parameters) if model else 0
+    bounds = [side(index) for index in range(n) for side in sides]
+    known = explain(model)
+    return [*failed, *bounds, *(flag for flag in _LEAST_GRAVE if flag in known)]
 
 
-def gravest(status: NDArray[np.int32], parameters: Sequence[Parameter]) -> NDArray[np.int32]:
+def gravest(status: NDArray[np.signedinteger[Any]], model: Explained) -> NDArray[Any]:
     """Return the gravest flag of every voxel.
 
     Parameters
     ----------
     status : ndarray of int, any shape
         The status map.
-    parameters : sequence of Parameter
-        The parameters of the fitted model, in its order.
+    model : SignalModel
+        The fitted model.
 
     Returns
     -------
@@ -267,23 +387,23 @@ def gravest(status: NDArray[np.int32], parameters: Sequence[Parameter]) -> NDArr
         ``OUTSIDE_MASK``.
     """
     status = np.asarray(status)
-    found = np.zeros(status.shape, dtype=np.int32)
-    for flag in reversed(gravest_first(parameters)):
+    found = np.zeros(status.shape, dtype=status.dtype)
+    for flag in reversed(gravest_first(model)):
         found[(status & flag) != 0] = flag
     outside = int(FitStatus.OUTSIDE_MASK)
     found[(status & outside) != 0] = outside
     return found
 
 
-def count(status: NDArray[np.int32], parameters: Sequence[Parameter]) -> dict[str, int]:
+def count(status: NDArray[np.signedinteger[Any]], model: Explained) -> dict[str, int]:
     """Count the voxels of every flag that occurs; a voxel with two flags counts in both.
 
     Parameters
     ----------
     status : ndarray of int, any shape
         The status map.
-    parameters : sequence of Parameter
-        The parameters of the fitted model.
+    model : SignalModel
+        The fitted model.
 
     Returns
     -------
@@ -293,6 +413,6 @@ def count(status: NDArray[np.int32], parameters: Sequence[Parameter]) -> dict[st
     codes, numbers = np.unique(np.asarray(status), return_counts=True)
     total: dict[str, int] = {}
     for code, number in zip(codes, numbers, strict=True):
-        for name, _, _ in _flags(int(code), parameters):
+        for name, _, _ in _flags(int(code), model):
             total[name] = total.get(name, 0) + int(number)
     return total

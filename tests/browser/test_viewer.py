@@ -252,7 +252,7 @@ def test_the_status_is_shown_in_colours_with_words(page: Any, varpro: ik.FitResu
     assert "D* at its upper bound" in words
     assert "perfusion not detected" in words
     assert "_" not in words
-    worst = gravest(varpro.status, varpro.model.parameters)
+    worst = gravest(varpro.status, varpro.model)
     where = slices(page)
     for grade in expected:
         there = np.argwhere(worst[:, :, 1] == grade.flag)

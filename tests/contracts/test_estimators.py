@@ -14,13 +14,14 @@ import ivimkit as ik
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.status import FAILED, FitStatus
-from plugins import LARGE, PROTOCOLS, typical
+from plugins import LARGE, PROTOCOLS, typical, works
 from tolerances import SAME_MINIMUM
 
 B13 = PROTOCOLS["b13"]
 NO_SD = int(FitStatus.SD_NOT_AVAILABLE)
 ESTIMATORS = [pytest.param(name, id=name) for name in ik.uncertainty.names()]
-MODELS = ik.models.names()
+VARPRO = ik.methods.get("varpro")
+MODELS = [name for name in ik.models.names() if works(ik.models.get(name), VARPRO)]
 SIGMA = LARGE / 50
 
 INTERPRETED = """

@@ -45,8 +45,8 @@ def model(request):
 
 
 def test_statuses(model):
-    for name, sentence, advice in explain(model.parameters).values():
-        for text in (sentence, advice, in_words(name, model.parameters)):
+    for name, sentence, advice in explain(model).values():
+        for text in (sentence, advice, in_words(name, model)):
             assert not has_python(text), text
 
 
@@ -60,10 +60,10 @@ def test_lights_and_methods_of_a_poor_fit():
     assert not has_python(methods_text(result, Citations()).partition("software")[0])
 
 
-def test_warnings_about_b_values():
+def test_warnings_about_b_values(model):
     for b in ([0, 100, 2000], [5, 300, 900, 1800], [0, 10, 20, 200]):
         acquisition = ik.DWI(np.ones((1, len(b))), b).acquisition
-        for text in acquisition.warnings():
+        for text in model.advice(acquisition):
             assert not has_python(text), text
         assert all(isinstance(part, CoverageRange) for part in acquisition.coverage())
 

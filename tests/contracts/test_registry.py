@@ -17,7 +17,7 @@ from plugins import METHODS, MODELS, pairs, works
 @pytest.mark.parametrize("registry", [models, methods])
 def test_every_file_is_a_plugin_and_every_plugin_a_file(registry):
     folder = Path(registry.__file__).parent
-    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    files = {path.stem for path in folder.glob("[!_]*.py")}
     assert registry.names() == tuple(sorted(files))
     for name in registry.names():
         assert registry.get(name).name == name
@@ -29,9 +29,8 @@ def test_models_are_what_their_file_says(model):
     assert models.get(model) is model
     assert model.title
     assert not model.fixed_maps
-    assert any(method.full_fit for other, method in pairs() if other is model), (
-        "no method fits this model exactly"
-    )
+    fits = any(method.full_fit for other, method in pairs() if other is model)
+    assert fits or model.two_decays() is None, "no method fits this model exactly"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -116,7 +116,7 @@ def _scan(random: Random, folder: Path) -> Attempt:
     def read() -> None:
         dwi = ik.load(path)
         np.asarray(dwi.signal)[..., dwi.volumes].sum()
-        _ = dwi.acquisition.warnings(), dwi.mask.sum()
+        _ = ik.models.get("biexp").advice(dwi.acquisition), dwi.mask.sum()
 
     return read
 

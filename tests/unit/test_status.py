@@ -7,21 +7,24 @@ from ivimkit import models
 from ivimkit.status import (
     BOUND_SHIFT,
     FAILED,
+    UNSEEN_REFERENCE,
+    UNSEEN_SHARES,
     FitStatus,
     at_lower,
     at_upper,
     count,
     describe,
     explain,
+    status_type,
 )
 
-PARAMETERS = models.get("biexp").parameters
+BIEXP = models.get("biexp")
 
 
 def test_every_flag_has_a_name_a_sentence_and_an_advice_of_its_own():
-    table = explain(PARAMETERS)
+    table = explain(BIEXP)
     assert set(table) == {0} | {f.value for f in FitStatus} | {
-        flag(k) for k in range(len(PARAMETERS)) for flag in (at_lower, at_upper)
+        flag(k) for k in range(len(BIEXP.parameters)) for flag in (at_lower, at_upper)
     }
     for column in zip(*table.values(), strict=True):
         assert all(column)
@@ -32,12 +35,14 @@ def test_every_flag_has_a_name_a_sentence_and_an_advice_of_its_own():
 
 
 def test_reasons_and_bounds_do_not_share_bits():
-    reasons = sum(flag.value for flag in FitStatus)
+    reasons = sum({*(flag.value for flag in FitStatus), *UNSEEN_SHARES, UNSEEN_REFERENCE})
     bounds = [flag(k) for k in range(10) for flag in (at_lower, at_upper)]
     assert reasons < 1 << BOUND_SHIFT
     assert not any(reasons & flag for flag in bounds)
     assert len(set(bounds)) == len(bounds)
-    assert max(bounds) < 2**31, "a status is an int32"
+    assert max(bounds) < 2**31
+    assert status_type(10) is np.int32
+    assert status_type(11) is np.int64
 
 
 def test_failed_is_what_has_no_value():
@@ -49,16 +54,16 @@ def test_failed_is_what_has_no_value():
 
 def test_describe_says_every_flag_of_a_code():
     code = FitStatus.PERFUSION_NOT_DETECTED | at_lower(1) | at_upper(2)
-    text = describe(code, PARAMETERS)
+    text = describe(code, BIEXP)
     assert "f is not distinguishable from 0" in text
     assert "f is at its lower bound (0)." in text
     assert "D* is at its upper bound (0.2)." in text
-    assert describe(0, PARAMETERS) == "Fitted."
+    assert describe(0, BIEXP) == "Fitted."
 
 
 def test_count_counts_a_voxel_in_each_of_its_flags():
     status = np.array([[0, 0], [2, 32 | at_lower(1)], [32, 1]], dtype=np.int32)
-    assert count(status, PARAMETERS) == {
+    assert count(status, BIEXP) == {
         "OK": 2,
         "NON_FINITE": 1,
         "PERFUSION_NOT_DETECTED": 2,

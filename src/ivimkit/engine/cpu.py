@@ -166,17 +166,19 @@ def evaluate_chunk(
     b: NDArray[np.float64], params: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
     """Write the signal of the rows of `params` at all b-values to `out`."""
+    x = b.reshape((1, b.size))
     for v in range(params.shape[0]):
         for j in range(b.size):
-            out[v, j] = signal_kernel(b[j], params[v])[0]
+            out[v, j] = signal_kernel(x, j, params[v])[0]
 
 
 def gradient_chunk(
     b: NDArray[np.float64], params: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
     """Write the slopes of the signal of the rows of `params` at all b-values to `out`."""
+    x = b.reshape((1, b.size))
     for v in range(params.shape[0]):
         for j in range(b.size):
-            slopes = signal_kernel(b[j], params[v])[1]
+            slopes = signal_kernel(x, j, params[v])[1]
             for k in range(out.shape[2]):
                 out[v, j, k] = slopes[k]

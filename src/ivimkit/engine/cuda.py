@@ -272,7 +272,7 @@ class _ChunkOfTask:
         self.found = _Pair((size, task.n_found), np.float64)
         self.extra = _Pair((size, n_extra), np.float64) if task.estimate is not None else None
         self.variation = _Pair((size,), np.float64)
-        self.status = _Pair((size,), np.int32)
+        self.status = _Pair((size,), task.status.dtype)
         self.sigma = _Pair((size,), np.float64) if shared.sigma is None else None
         shape = (size, task.lower.shape[1])
         # Rows of bounds are views for the kernels, which read them again and again.

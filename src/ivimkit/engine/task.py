@@ -19,6 +19,7 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.atoms import aligned
 from ivimkit.kernels.lanes import LANES, SIZE
 from ivimkit.kernels.side_by_side import FIT_COLUMNS, ORDER
+from ivimkit.status import status_type
 
 __all__ = ["PRECISIONS", "Prepared", "PreparedEstimate", "Progress", "Reader", "Task"]
 
@@ -123,7 +124,7 @@ class Prepared:
         n_columns = len(parameters) + 2 + len(task.columns)
         self.values = np.empty((n_voxels, n_columns), order=order)
         self.variation = np.empty(n_voxels)
-        self.status = np.empty(n_voxels, dtype=np.int32)
+        self.status = np.empty(n_voxels, dtype=status_type(len(parameters)))
         self.estimate: PreparedEstimate | None = None
         if task.estimator is not None:
             self.estimate = PreparedEstimate(task, b, weight)

@@ -9,7 +9,20 @@ from dataclasses import replace
 from ivimkit.errors import OptionError
 from ivimkit.parameter import Parameter
 
-__all__ = ["DERIVED", "SUFFIXES", "describe", "is_about_another"]
+__all__ = ["DERIVED", "FLOW", "SUFFIXES", "describe", "is_about_another"]
+
+FLOW = Parameter(
+    "fD_star",
+    "f D*",
+    "mm^2/s",
+    0.0,
+    math.inf,
+    2e-3,
+    (0.0, 10e-3),
+    "Product of perfusion fraction and pseudo-diffusion, a surrogate of flow",
+    role="perfusion",
+)
+"""The product of f and D* of a model that has both."""
 
 DERIVED = (
     Parameter(
@@ -21,17 +34,9 @@ DERIVED = (
         1e-3,
         (0.0, 3e-3),
         "Apparent diffusion coefficient over all b-values",
+        role="diffusion",
     ),
-    Parameter(
-        "fD_star",
-        "f D*",
-        "mm^2/s",
-        0.0,
-        math.inf,
-        2e-3,
-        (0.0, 10e-3),
-        "Product of perfusion fraction and pseudo-diffusion, a surrogate of flow",
-    ),
+    FLOW,
     Parameter(
         "rmse",
         "RMSE",
@@ -118,6 +123,7 @@ def _uncertainty(name: str, known: dict[str, Parameter]) -> Parameter | None:
                 upper=math.inf,
                 start=0.0,
                 display=_range_of(suffix, about),
+                role="other",
                 description=text[0].upper() + text[1:],
             )
     pair = name.removeprefix(_CORRELATION)

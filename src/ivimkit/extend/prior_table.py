@@ -151,7 +151,7 @@ class PriorTable:
 
 def parameter_names(model: SignalModel) -> tuple[str | None, str | None, str | None]:
     """Return the names of the slow rate, the fast rate and the fraction of a two-pool model."""
-    pools = model.pools
+    pools = model.two_decays()
     assert pools is not None
     return pools.slow, pools.fast, pools.fraction
 

@@ -1,28 +1,43 @@
-"""SignalModel: the parameters and the scalar kernel of one signal equation."""
+"""SignalModel: a signal equation, declared by its compartments."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError
+from ivimkit.extend.b_value_advice import sentences
+from ivimkit.extend.compartment import Compartment, Product
+from ivimkit.kernels.separable.atoms import decay, instant
+from ivimkit.kernels.separable.structure import Structure
 from ivimkit.parameter import Parameter
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.status import MAX_PARAMETERS, UNSEEN_REFERENCE, UNSEEN_SHARES, Unseen
 
-__all__ = ["SignalModel", "TwoPools"]
+__all__ = ["S0", "SignalModel", "TwoDecays", "maps_in_order"]
+
+S0 = Parameter(
+    "S0", "S0", "a.u.", 0.0, math.inf, 1.0, description="signal at b = 0", role="signal"
+)
+"""The first parameter of every model."""
+
+# The order in which maps are shown, by what they are about. Those of the first line are well
+# determined in most voxels; blood is seen by few b-values.
+_ROBUST = ("diffusion", "shape", "fraction", "time")
+_SHOWN = (*_ROBUST, "perfusion", "other")
 
 
-@dataclass(frozen=True)
-class TwoPools:
-    """Which parameters of a model are the rates and the fraction of a sum of two decays.
+class TwoDecays(NamedTuple):
+    """The parameters of a model that is a sum of at most two exponential decays of b.
 
     The signal is ``S0 [(1 - fraction) exp(-b slow) + fraction exp(-b fast)]``. ``fast=None``
-    means that the fast pool is gone at the first b > 0, ``fraction=None`` that there is no
-    fast pool at all.
+    means that the fast compartment is gone at the first b > 0, ``fraction=None`` that there is
+    none.
     """
 
     slow: str
@@ -34,6 +49,10 @@ class TwoPools:
 class SignalModel:
     """A signal equation with named, bounded parameters.
 
+    The signal is ``S0 (f_1 atom_1 + f_2 atom_2 + ...)``: a model is a list of compartments, whose
+    fractions add up to 1. The parameters are S0 and then those of one compartment after the
+    other: its fraction, and those of its atom.
+
     Parameters
     ----------
     name : str
@@ -42,19 +61,32 @@ class SignalModel:
         Name for people, e.g. ``"bi-exponential IVIM"``.
     equation : str
         The equation as text.
-    parameters : tuple of Parameter
-        In the order of parameter arrays.
-    kernel : callable
-        Compiled scalar function ``kernel(b, p) -> (signal, (dS/dp_0, dS/dp_1, ...))``.
-    pools : TwoPools or None
-        Set if the model is a sum of at most two exponential decays.
+    compartments : tuple of Compartment
+        The last one is the reference: it has no fraction, but what the others leave. A model that
+        is known by its parameters only, from a file, has none.
+    ascending : tuple of pairs of str
+        Pairs of parameters of two compartments, the second of which is the larger one, e.g.
+        ``(("D", "D_star"),)``.
+    products : tuple of Product
+        Further maps, e.g. f D*.
+    special_cases : mapping of str to mapping
+        Names of simpler models, and the values at which parameters of this one give them, e.g.
+        ``{"biexp": {"K": 0.0}}``; an infinite value is a limit. F-tests compare such models.
     references : tuple of str
         Sources of the equation, each with its DOI.
+    b_needed : float
+        Some b-values have to be this high, in s/mm^2.
+    b_valid : float
+        Up to this b-value the equation describes tissue, in s/mm^2.
     fixed_maps : mapping of str to ndarray
         Parameters fixed to a different value in every voxel, see `with_fixed`.
-    variables : tuple of str
-        The variables of the acquisition that the signal depends on, see
-        `ivimkit.scan.variables`.
+    parameters : tuple of Parameter
+        In the order of parameter arrays; those of the compartments by default, with S0 before.
+
+    Raises
+    ------
+    OptionError
+        If the compartments do not make a model, e.g. if two parameters have the same name.
 
     Examples
     --------
@@ -67,14 +99,273 @@ class SignalModel:
     name: str
     title: str
     equation: str
-    parameters: tuple[Parameter, ...]
-    kernel: Callable[..., Any] = field(repr=False, compare=False)
-    pools: TwoPools | None = None
+    compartments: tuple[Compartment, ...] = ()
+    ascending: tuple[tuple[str, str], ...] = ()
+    products: tuple[Product, ...] = ()
+    special_cases: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
     references: tuple[str, ...] = ()
+    b_needed: float = 0.0
+    b_valid: float = math.inf
     fixed_maps: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict, repr=False, compare=False
     )
-    variables: tuple[str, ...] = ("b",)
+    parameters: tuple[Parameter, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.parameters:
+            object.__setattr__(self, "parameters", (S0, *_of(self.compartments)))
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse compartments that do not make a model."""
+        names = [parameter.name for parameter in self.parameters]
+        if len(names) > MAX_PARAMETERS:
+            raise OptionError(
+                f"model {self.name} has {len(names)} parameters; expected up to {MAX_PARAMETERS}, "
+                "as a status has two bits for each"
+            )
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise OptionError(
+                f"model {self.name} has two parameters {twice[0]!r}; expected different names"
+            )
+        for compartment in self.compartments[:-1]:
+            if compartment.fraction is None:
+                raise OptionError(
+                    f"compartment {compartment.name} of model {self.name} has no fraction; "
+                    "expected one for every compartment but the last, the reference"
+                )
+        if self.compartments and self.compartments[-1].fraction is not None:
+            raise OptionError(
+                f"the last compartment of model {self.name}, {self.compartments[-1].name}, has a "
+                "fraction; expected none, as it has what the others leave"
+            )
+        named = (*(n for pair in self.ascending for n in pair), *self._named_elsewhere())
+        for name in named:
+            if name not in names:
+                raise OptionError(
+                    f"model {self.name} names a parameter {name!r} that it does not have; it has "
+                    f"{', '.join(names)}"
+                )
+
+    def _named_elsewhere(self) -> tuple[str, ...]:
+        factors = (name for product in self.products for name in product.factors)
+        fixed = (name for values in self.special_cases.values() for name in values)
+        return (*factors, *fixed)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Columns of the acquisition that the signal depends on, b first."""
+        every = (name for c in self.compartments for name in c.variables)
+        return tuple(dict.fromkeys(("b", *every)))
+
+    @property
+    def structure(self) -> Structure:
+        """What the kernels know of the model: the same for any bounds.
+
+        Raises
+        ------
+        OptionError
+            If the model is known by its parameters only.
+        """
+        if not self.compartments:
+            raise OptionError(
+                f"model {self.name} is known by its parameters only, not by its equation; pass "
+                "the model, e.g. ik.models.get(...) or the SignalModel that was fitted"
+            )
+        # Of the declaration: bounds change from fit to fit, and the code must not.
+        shapes = [p for c in self.compartments for p in c.parameters]
+        place = {parameter.name: k for k, parameter in enumerate(shapes)}
+        return Structure(
+            parts=tuple(c.part(self.variables) for c in self.compartments),
+            logarithmic=tuple(p.scale == "log" for p in shapes),
+            typical=tuple(max(map(abs, p.usual)) for p in shapes),
+            least=tuple(p.least for p in shapes),
+            most=tuple(p.most for p in shapes),
+            ascending=tuple((place[a], place[b]) for a, b in self.ascending),
+        )
+
+    @property
+    def kernel(self) -> Callable[..., Any]:
+        """Compiled ``kernel(x, j, p) -> (signal, (dS/dp_0, dS/dp_1, ...))``.
+
+        `x` has a row for each of `variables` and a column for each measurement, `j` is the number
+        of a measurement, and `p` are the parameters in their order.
+        """
+        return self.structure.kernel
+
+    def two_decays(self) -> TwoDecays | None:
+        """Return which parameters are the rates and the fraction of a sum of two decays of b.
+
+        Returns
+        -------
+        TwoDecays or None
+            None if the signal is anything else than one or two exponential decays, the faster of
+            which may be gone at the first b > 0.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> ik.models.get("biexp").two_decays()
+        TwoDecays(slow='D', fast='D_star', fraction='f')
+        """
+        if not 1 <= len(self.compartments) <= 2 or self.variables != ("b",):
+            return None
+        *before, reference = self.compartments
+        if reference.atom is not decay:
+            return None
+        slow = reference.parameters[0].name
+        if not before:
+            return TwoDecays(slow)
+        first = before[0]
+        assert first.fraction is not None
+        if first.atom is instant:
+            return TwoDecays(slow, None, first.fraction.name)
+        fast = first.parameters[0].name if first.parameters else ""
+        if first.atom is not decay or (slow, fast) not in self.ascending:
+            return None
+        return TwoDecays(slow, fast, first.fraction.name)
+
+    def advice(self, acquisition: Acquisition) -> list[str]:
+        """Say what makes the b-values of a scan a poor choice for the model.
+
+        Parameters
+        ----------
+        acquisition : Acquisition
+            The b-values.
+
+        Returns
+        -------
+        list of str
+            One sentence each; empty if there is nothing to say.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> good = ik.Acquisition([0, 10, 20, 40, 80, 200, 400, 800])
+        >>> ik.models.get("biexp").advice(good)
+        []
+        """
+        return list(sentences(self, acquisition))
+
+    def compartment_of(self, name: str) -> Compartment | None:
+        """Return the compartment that a parameter belongs to; None for S0 and other maps."""
+        for compartment in self.compartments:
+            own = (*compartment.parameters, compartment.fraction)
+            if any(parameter is not None and parameter.name == name for parameter in own):
+                return compartment
+        return None
+
+    @property
+    def fractions(self) -> tuple[str, ...]:
+        """Names of the fractions, compartment by compartment."""
+        return tuple(c.fraction.name for c in self.compartments if c.fraction is not None)
+
+    def components(self, params: Sequence[float]) -> dict[str, list[float]]:
+        """Split a voxel into its compartments.
+
+        Parameters
+        ----------
+        params : sequence of float
+            The parameters of the voxel.
+
+        Returns
+        -------
+        dict of str to list of float
+            Compartment to the parameters with which the model gives the signal of that
+            compartment alone: its share of S0, all of it in this compartment. Empty for a model
+            with one compartment.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> ik.models.get("biexp").components([100.0, 0.25, 0.02, 1e-3])
+        {'blood': [25.0, 1.0, 0.02, 0.001], 'tissue': [75.0, 0.0, 0.02, 0.001]}
+        """
+        if len(self.compartments) < 2:
+            return {}
+        places = [self.index(name) for name in self.fractions]
+        found = {}
+        for k, compartment in enumerate(self.compartments):
+            alone = [float(value) for value in params]
+            shares = [alone[place] for place in places]
+            for n, place in enumerate(places):
+                alone[place] = 1.0 if n == k else 0.0
+            alone[0] *= shares[k] if k < len(shares) else 1.0 - sum(shares)
+            found[compartment.name] = alone
+        return found
+
+    @property
+    def unseen(self) -> tuple[Unseen, ...]:
+        """Flags of compartments that are not distinguishable from none, and what they mean.
+
+        A compartment has one if it has shape parameters, which then are not identifiable.
+        """
+        if len(self.compartments) < 2:
+            return ()
+        found = []
+        every = tuple(self[name].symbol for name in self.fractions)
+        for k, compartment in enumerate(self.compartments):
+            shapes = tuple(p.symbol for p in compartment.parameters)
+            reference = compartment.fraction is None
+            if shapes and (reference or k < len(UNSEEN_SHARES)):
+                flag = UNSEEN_REFERENCE if reference else UNSEEN_SHARES[k]
+                shares = every if reference else (every[k],)
+                found.append(Unseen(flag, compartment.name, compartment.signal, shares, shapes))
+        return tuple(found)
+
+    def unseen_flag(self, name: str) -> int:
+        """Return the flag that says that the data do not determine a shape parameter; 0 for none.
+
+        Parameters
+        ----------
+        name : str
+            Name of a map.
+        """
+        compartment = self.compartment_of(name)
+        if compartment is None or name in self.fractions:
+            return 0
+        return next((u.flag for u in self.unseen if u.compartment == compartment.name), 0)
+
+    @property
+    def quantities(self) -> tuple[Parameter, ...]:
+        """Descriptions of the parameters and the products."""
+        return (*self.parameters, *(product.parameter for product in self.products))
+
+    @property
+    def shown_maps(self) -> tuple[str, ...]:
+        """Names of the maps that figures and tables show, in their order.
+
+        The ADC comes first, then what is about tissue, then fractions, then what is about blood,
+        at last products. S0 is not among them.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> ik.models.get("biexp").shown_maps
+        ('ADC', 'D', 'f', 'D_star', 'fD_star')
+        """
+        return (*self._ordered(_SHOWN), *(product.name for product in self.products))
+
+    @property
+    def parameter_maps(self) -> tuple[str, ...]:
+        """The same without products."""
+        return self._ordered(_SHOWN)
+
+    @property
+    def robust_maps(self) -> tuple[str, ...]:
+        """Those of them that most voxels determine: the ADC and what is not about blood.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> ik.models.get("biexp").robust_maps
+        ('ADC', 'D', 'f')
+        """
+        return self._ordered(_ROBUST)
+
+    def _ordered(self, roles: Sequence[str]) -> tuple[str, ...]:
+        return maps_in_order(self.parameters, roles)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -222,14 +513,41 @@ class SignalModel:
 
     def _check_range(self, name: str, lower: float, upper: float) -> None:
         """Refuse values that the parameter cannot have: negative rates, fractions above 1."""
-        unit = self[name].unit
-        highest = 1.0 if unit == "" else math.inf
-        if not 0.0 <= lower <= upper <= highest:
+        parameter = self[name]
+        least, most, unit = parameter.least, parameter.most, parameter.unit
+        if not least <= lower <= upper <= most:
             raise OptionError(
                 f"{name} is to be between {lower:g} and {upper:g}{' ' + unit if unit else ''}; "
-                f"expected 0 <= lower <= upper <= {highest:g}"
+                f"expected {least:g} <= lower <= upper <= {most:g}"
             )
-        self[name].check_unit(upper)
+        parameter.check_unit(upper)
+
+
+def maps_in_order(
+    parameters: Sequence[Parameter], roles: Sequence[str] = _SHOWN
+) -> tuple[str, ...]:
+    """Return the names of maps in the order in which they are shown, the ADC first.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        In the order of a model.
+    roles : sequence of str
+        Which of them, and in what order.
+    """
+    found = ["ADC"]
+    for role in roles:
+        found += [parameter.name for parameter in parameters if parameter.role == role]
+    return tuple(dict.fromkeys(found))
+
+
+def _of(compartments: Sequence[Compartment]) -> tuple[Parameter, ...]:
+    """Return the parameters of compartments, in the order of parameter arrays."""
+    found: list[Parameter] = []
+    for compartment in compartments:
+        found += [compartment.fraction] if compartment.fraction is not None else []
+        found += compartment.parameters
+    return tuple(found)
 
 
 def _pair(name: str, pair: tuple[float, float]) -> tuple[float, float]:

@@ -28,7 +28,7 @@ _N_FAST = 8
 
 @dataclass(frozen=True)
 class TwoPoolMethod(FitMethod):
-    """Base of the methods that fit a model with `ivimkit.extend.signal_model.TwoPools`.
+    """Base of the methods that fit a model with `SignalModel.two_decays`.
 
     Attributes
     ----------
@@ -40,12 +40,13 @@ class TwoPoolMethod(FitMethod):
 
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
         """Raise if the model is not a sum of decays, or needs a b = 0 that is not there."""
-        if model.pools is None:
+        decays = model.two_decays()
+        if decays is None:
             raise OptionError(
                 f"method {self.name} fits sums of one or two exponential decays; "
                 f"model {model.name} is something else"
             )
-        instant = model.pools.fraction is not None and model.pools.fast is None
+        instant = decays.fraction is not None and decays.fast is None
         if instant and float(np.min(acquisition.shell_bvals)) > 0.0:
             raise AcquisitionError(
                 f"model {model.name} sees perfusion only at b = 0, and the lowest b-value is "
@@ -63,7 +64,7 @@ class TwoPoolMethod(FitMethod):
         self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the dictionary of decays of the protocol."""
-        pools = model.pools
+        pools = model.two_decays()
         assert pools is not None
         degrees = int(np.count_nonzero(weight)) - model.n_free
         positions = (

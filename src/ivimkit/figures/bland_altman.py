@@ -125,7 +125,7 @@ def _points(pairs: pd.DataFrame, region: str, name: str) -> pd.DataFrame:
 
 def _shown(name: str, numbers: dict[str, Any], points: pd.DataFrame) -> Shown:
     """Return symbol, unit and factor of a map; of one that is not ours, as the table has it."""
-    parameters = models.get("biexp").parameters
+    parameters = models.quantities()
     try:
         describe(name, parameters)
     except OptionError:

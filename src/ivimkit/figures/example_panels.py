@@ -18,8 +18,6 @@ from ivimkit.scan.dwi import DWI
 
 __all__ = ["example_panels"]
 
-_NOTED = ("D", "f", "D_star", "ADC")
-
 
 def example_panels(
     result: FitResult,
@@ -67,7 +65,7 @@ def example_panels(
     if not voxels:
         raise OptionError("there is no voxel to draw; expected at least one, by name")
     indices = {name: checked_voxel(voxel, result.shape) for name, voxel in voxels.items()}
-    names = list(dict.fromkeys([*result.model.names, *_NOTED]))
+    names = list(dict.fromkeys([*result.model.names, *_noted(result)]))
     # Each look-up of a map spreads it over the volume: look up once.
     maps = {name: result.maps[name] for name in names if name in result.maps}
     values = {
@@ -90,11 +88,17 @@ def example_panels(
     return decay_panels(decays, title or "")
 
 
+def _noted(result: FitResult) -> tuple[str, ...]:
+    """Return the maps whose values are written beside a decay, the ADC last."""
+    adc, *others = result.model.parameter_maps
+    return (*others, adc)
+
+
 def _note(result: FitResult, values: Mapping[str, float]) -> str:
     lines = []
-    for name in _NOTED:
+    for name in _noted(result):
         if name in values and np.isfinite(values[name]):
-            shown = how_to_show(name, result.model.parameters, [])
+            shown = how_to_show(name, result.model.quantities, [])
             unit = f"·{shown.unit}" if shown.unit else ""
             lines.append(f"{shown.symbol} = {shown.text(values[name])}{unit}")
     return "\n".join(lines)

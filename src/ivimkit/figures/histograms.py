@@ -20,7 +20,6 @@ from ivimkit.rounding import percent, rounded, thousands
 
 __all__ = ["histograms"]
 
-_MAPS = ("ADC", "D", "f", "D_star")
 _BINS = 60
 
 _WIDTH, _HEIGHT = 4.0, 2.6
@@ -64,7 +63,7 @@ def histograms(
     label_names : mapping of int to str, optional
         Names of the regions; the numbers by default.
     maps : sequence of str, optional
-        Which maps; by default ADC, D, f and D*, as far as the fit has them.
+        Which maps; by default ADC, D, f and D*, or those of the fitted model.
     limits : mapping of str to tuple of float, optional
         Range of each map, in the stored unit.
     unreliable : {"fade", "hide", "show"}
@@ -100,7 +99,7 @@ def histograms(
     drawn = {}
     for name in names:
         stored = result.maps[name]
-        shown = how_to_show(name, result.model.parameters, [stored], limits)
+        shown = how_to_show(name, result.model.quantities, [stored], limits)
         doubtful = doubtful_voxels(result, name, stored)
         if unreliable == "show":
             doubtful = np.zeros_like(doubtful)
@@ -126,7 +125,11 @@ def histograms(
 
 
 def _names(result: FitResult, maps: Sequence[str] | None) -> list[str]:
-    names = [name for name in _MAPS if name in result.maps] if maps is None else list(maps)
+    names = (
+        [n for n in result.model.parameter_maps if n in result.maps]
+        if maps is None
+        else list(maps)
+    )
     unknown = [name for name in names if name not in result.maps]
     if unknown or not names:
         has = ", ".join(result.maps)

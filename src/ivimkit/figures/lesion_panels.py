@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit import models
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.extend.signal_model import S0
 from ivimkit.figures.map_style import how_to_show
 from ivimkit.figures.marks import draw_arrowheads, draw_contour, place_arrowheads
 from ivimkit.figures.orientation import Cut, choose_cut, view_of
@@ -30,12 +30,9 @@ MARKS = ("arrowheads", "contour", "both", "none")
 _WIDTH = 2.9
 """Of an image, inches."""
 
-_MAPS = ("ADC", "D", "f")
-
 _SURROUNDINGS = 2.5
 """Diameters of the lesion that are shown on each side of it, where there is tissue."""
 
-_ON_ONE_SCALE = ("ADC", "D")
 _MARGIN, _LEAST_MARGIN = 0.6, 0.25
 """Of that range beyond the medians of lesion and tissue, by their distance and by the larger."""
 
@@ -71,7 +68,7 @@ def lesion_panels(
     reference : array_like, shape of the maps, optional
         Mask of the tissue to compare it with, drawn as a dashed contour.
     maps : sequence of str, optional
-        Which maps; by default ADC, D and f, as far as the fit has them.
+        Which maps; by default ADC, D and f: those of the model that are not about blood alone.
     b : float
         The image with the nearest b-value is shown, s/mm^2.
     slice : int, optional
@@ -123,7 +120,7 @@ def lesion_panels(
     doubtful = {name: doubtful_voxels(result, name, one) for name, one in stored.items()}
     for name, one in stored.items():
         drawn, faded = stored_map(one, doubtful[name], unreliable)
-        shown = how_to_show(name, result.model.parameters, [one], ranges)
+        shown = how_to_show(name, result.model.quantities, [one], ranges)
         columns.append(Column(shown.symbol, cut.planes(drawn), shown, cut.planes(faded)))
     heading = (f"slice {cut.slices[0]}" if inside.ndim == 3 else "") if title is None else title
     foot = note([("", result, doubtful)], unreliable)
@@ -190,7 +187,9 @@ def _closer(whole: slice, edge: NDArray[np.intp], margin: float, n: int) -> slic
 
 
 def _names(result: FitResult, maps: Sequence[str] | None) -> list[str]:
-    names = [name for name in _MAPS if name in result.maps] if maps is None else list(maps)
+    names = (
+        [n for n in result.model.robust_maps if n in result.maps] if maps is None else list(maps)
+    )
     unknown = [name for name in names if name not in result.maps]
     if unknown:
         has = ", ".join(result.maps)
@@ -208,7 +207,7 @@ def _image(scan: DWI, result: FitResult, cut: Cut, b: float) -> Column:
     nearest = float(shells[np.abs(shells - b).argmin()])
     planes = cut.planes(scan.mean_image(nearest))
     tissue = planes[0][cut.planes(result.mask)[0]]
-    shown = how_to_show("S0", models.get("monoexp").parameters, [tissue])
+    shown = how_to_show("S0", (S0,), [tissue])
     return Column(f"b = {nearest:g} s/mm²", planes, replace(shown, symbol="signal"))
 
 
@@ -220,7 +219,8 @@ def _window(
     edges = [np.flatnonzero(plane.any(axis=other)) for other in (1, 0)]
     near = [slice(max(0, edge[0] - edge.size), edge[-1] + 1 + edge.size) for edge in edges]
     close = Cut(cut.slices, (near[0], near[1]))
-    names = [name for name in _ON_ONE_SCALE if name in result.maps]
+    of_tissue = (p.name for p in result.model.parameters if p.role == "diffusion")
+    names = [name for name in dict.fromkeys(("ADC", *of_tissue)) if name in result.maps]
     lesion, middles = close.planes(inside)[0], []
     for name in names:
         values = close.planes(np.asarray(result.maps[name]))[0]

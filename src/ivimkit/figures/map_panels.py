@@ -24,9 +24,6 @@ from ivimkit.scan.geometry import Geometry
 
 __all__ = ["compare_methods", "map_panels"]
 
-PANEL_MAPS = ("ADC", "D", "f", "D_star", "fD_star")
-COMPARED_MAPS = ("S0", "f", "D_star", "D")
-
 MapSource = FitResult | Mapping[str, NDArray[Any]]
 """Where maps come from: a fit, or maps by name (such as a phantom's truth)."""
 
@@ -55,7 +52,7 @@ def map_panels(
     slices : int or sequence of int, optional
         Slices to show, from 0; by default up to three with data.
     maps : sequence of str, optional
-        Which maps; by default ADC, D, f, D* and f D*, as far as the fit has them.
+        Which maps; by default ADC, D, f, D* and f D*, or those of the fitted model.
     limits : mapping of str to tuple of float, optional
         Range shown of each map, in the stored unit, e.g. ``organs.get("liver").display``; by
         default that of the model's parameters.
@@ -92,7 +89,7 @@ def map_panels(
     """
     check_choice(unreliable)
     source, parameters = _maps_of(result), _parameters_of(result)
-    names = _chosen_maps(source, maps, PANEL_MAPS)
+    names = _chosen_maps(source, maps, _usual_maps(result))
     # Each look-up of a fit's map spreads it over the volume: look up once, and only what is drawn.
     drawn = (*names, "S0") if dwi is not None and "S0" in source else names
     stored = {name: np.asarray(source[name]) for name in drawn}
@@ -136,7 +133,8 @@ def compare_methods(
     slice : int, optional
         The slice to show, from 0; by default the middle one with data.
     maps : sequence of str, optional
-        Which maps; by default S0, f, D* and D. A map that a fit does not have stays empty.
+        Which maps; by default S0, f, D* and D, or those of the fitted models. A map that a fit
+        does not have stays empty.
     limits : mapping of str to tuple of float, optional
         Range shown of each map, in the stored unit.
     crop : bool
@@ -172,7 +170,8 @@ def compare_methods(
     check_choice(unreliable)
     results = plain_keys(results)
     sources = {label: _maps_of(result) for label, result in results.items()}
-    names = _chosen_maps([n for source in sources.values() for n in source], maps, COMPARED_MAPS)
+    there = [name for source in sources.values() for name in source]
+    names = _chosen_maps(there, maps, _compared_maps(results.values()))
     stored = {
         label: {name: np.asarray(source[name]) for name in names if name in source}
         for label, source in sources.items()
@@ -213,10 +212,23 @@ def _maps_of(result: MapSource) -> Mapping[str, NDArray[Any]]:
 
 
 def _parameters_of(*results: MapSource) -> Sequence[Parameter]:
-    """Return the parameters of all fits; plain maps are taken to be those of a bi-exponential."""
+    """Return what describes the maps of all fits; plain maps are those of any model."""
     fits = [result for result in results if not isinstance(result, Mapping)]
-    known = {p.name: p for fit in reversed(fits) for p in fit.model.parameters}
-    return tuple(known.values()) or models.get("biexp").parameters
+    known = {p.name: p for fit in reversed(fits) for p in fit.model.quantities}
+    return tuple(known.values()) or models.quantities()
+
+
+def _usual_maps(result: MapSource) -> tuple[str, ...]:
+    """Return the maps that are shown where nobody says which."""
+    return models.shown_maps() if isinstance(result, Mapping) else result.model.shown_maps
+
+
+def _compared_maps(results: Iterable[MapSource]) -> list[str]:
+    """Return the parameters of all fits; not the ADC, which is the same in every fit."""
+    found = [fit.model.names for fit in results if not isinstance(fit, Mapping)]
+    every = found or [("S0", *models.shown_maps())]
+    names = dict.fromkeys(name for names in every for name in names)
+    return [name for name in names if name != "ADC"]
 
 
 def _geometry_of(results: Iterable[MapSource], dwi: DWI | None = None) -> Geometry | None:

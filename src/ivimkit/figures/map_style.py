@@ -21,9 +21,13 @@ __all__ = ["BACKGROUND", "Shown", "how_to_show", "title_of"]
 BACKGROUND = "black"
 """Colour of voxels without a value; of the colour maps only that of signals contains it."""
 
-_SIGNALS = ("S0",)
-_DIFFUSION = ("ADC", "D")
-_PERFUSION = ("f", "D_star", "fD_star")
+_COLOURS = {
+    "signal": "gray",
+    "diffusion": "viridis",
+    "fraction": "plasma",
+    "perfusion": "plasma",
+}
+_OTHERS = "cividis"
 _ABOUT = {"_sd": "sd of", "_bits": "information on"}
 
 
@@ -111,7 +115,9 @@ def how_to_show(
     parameter = describe(name, parameters)
     unit, factor = shown_unit(parameter), shown_factor(parameter)
     low, high = _range(parameter, parameters, stored, limits or {})
-    return Shown(parameter.symbol, unit, factor, (low * factor, high * factor), _colours(name))
+    return Shown(
+        parameter.symbol, unit, factor, (low * factor, high * factor), _colours(parameter)
+    )
 
 
 def title_of(name: str, parameters: Sequence[Parameter]) -> str:
@@ -147,9 +153,11 @@ def _range(
 ) -> tuple[float, float]:
     if parameter.name in limits:
         return limits[parameter.name]
-    if parameter.name == "ADC" and any(other.name == "D" for other in parameters):
+    if parameter.name == "ADC":
         # One scale for both: where ADC is brighter than D there is perfusion.
-        return _range(describe("D", parameters), parameters, stored, limits)
+        tissue = [one for one in parameters if one.role == "diffusion" and one.name != "ADC"]
+        if tissue:
+            return _range(tissue[-1], parameters, stored, limits)
     if all(math.isfinite(end) for end in parameter.display):
         return parameter.display
     return _percentiles(stored, parameter.lower)
@@ -166,9 +174,5 @@ def _percentiles(stored: Sequence[NDArray[Any]], lower: float) -> tuple[float, f
     return float(low), float(high if high > low else low + 1.0)
 
 
-def _colours(name: str) -> str:
-    if name in _SIGNALS:
-        return "gray"
-    if name in _PERFUSION:
-        return "plasma"
-    return "viridis" if name in _DIFFUSION else "cividis"
+def _colours(parameter: Parameter) -> str:
+    return _COLOURS.get(parameter.role, _OTHERS)

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit import models
 from ivimkit.errors import ShapeError
+from ivimkit.extend.signal_model import S0
 from ivimkit.figures.figure_page import MARGIN, Page
 from ivimkit.figures.map_style import BACKGROUND, Shown, how_to_show, title_of
 from ivimkit.figures.orientation import View, choose_cut, view_of
@@ -44,8 +44,6 @@ _LEVELS = 200
 
 _GAP = 2
 """Voxels between slices."""
-
-_MAPS = ("ADC", "D", "f", "D_star", "fD_star")
 
 
 def mosaic(
@@ -100,7 +98,7 @@ def mosaic(
     """
     check_choice(unreliable)
     stored = np.asarray(result.maps[name])
-    shown = how_to_show(name, result.model.parameters, [stored], limits)
+    shown = how_to_show(name, result.model.quantities, [stored], limits)
     doubtful = doubtful_voxels(result, name, stored)
     drawn, faded = stored_map(stored, doubtful, unreliable)
     return _draw(
@@ -108,7 +106,7 @@ def mosaic(
         np.isfinite(stored),
         shown,
         view_of(result.geometry),
-        title_of(name, result.model.parameters) if title is None else title,
+        title_of(name, result.model.quantities) if title is None else title,
         most=most,
         crop=crop,
         numbered=title is None,
@@ -165,7 +163,7 @@ def image_mosaic(
     shells = dwi.acquisition.shell_bvals
     nearest = float(shells[np.abs(shells - b).argmin()])
     image = dwi.mean_image(nearest)
-    shown = how_to_show("S0", models.get("monoexp").parameters, [image[inside]])
+    shown = how_to_show("S0", (S0,), [image[inside]])
     return _draw(
         image,
         inside,
@@ -189,7 +187,7 @@ def mosaic_names(result: FitResult) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        ADC, D, f, D* and f D* as far as there are, then standard deviations and information.
+        ADC, D, f, D* and f D*, or those of the model, then standard deviations and information.
 
     Examples
     --------
@@ -198,7 +196,7 @@ def mosaic_names(result: FitResult) -> tuple[str, ...]:
     >>> ik.report.mosaic_names(ik.fit(made.dwi, model="sivim"))
     ('ADC', 'D', 'f')
     """
-    there = [name for name in _MAPS if name in result.maps]
+    there = [name for name in result.model.shown_maps if name in result.maps]
     parameters = [name for name in there if name in result.model.names]
     trust = [f"{name}{end}" for end in ("_sd", "_bits") for name in parameters]
     return (*there, *(name for name in trust if name in result.maps))

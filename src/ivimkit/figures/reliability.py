@@ -147,7 +147,7 @@ def _counts(result: Any, found: Mapping[str, NDArray[np.bool_]]) -> str:
     for name, where in found.items():
         number = int(np.count_nonzero(where))
         if number:
-            symbol = describe(name, result.model.parameters).symbol
+            symbol = describe(name, result.model.quantities).symbol
             by_number.setdefault(number, []).append(symbol)
     if not by_number:
         return ""

@@ -128,18 +128,16 @@ def grades(result: FitResult) -> list[Grade]:
     list of Grade
         OK first, then the gravest first. The voxels shown add up to those in the mask.
     """
-    parameters, inside = result.model.parameters, np.asarray(result.status)[result.mask]
-    worst, names = gravest(inside, parameters), explain(parameters)
-    colours = dict(
-        zip(gravest_first(parameters), _colours(gravest_first(parameters)), strict=True)
-    )
+    model, inside = result.model, np.asarray(result.status)[result.mask]
+    worst, names = gravest(inside, model), explain(model)
+    colours = dict(zip(gravest_first(model), _colours(gravest_first(model)), strict=True))
     found = []
     for flag in (0, *colours):
         total = int(np.count_nonzero(inside & flag if flag else inside == 0))
         if total or not flag:
             shown = int(np.count_nonzero(worst == flag))
             name = names[flag][0]
-            words, colour = in_words(name, parameters), colours.get(flag, _FITTED)
+            words, colour = in_words(name, model), colours.get(flag, _FITTED)
             found.append(Grade(flag, name, words, colour, shown, total))
     return found
 
@@ -161,7 +159,7 @@ def graded(result: FitResult, found: Sequence[Grade]) -> NDArray[np.uint8]:
     """
     place = {grade.flag: number for number, grade in enumerate(found, start=1)}
     place[int(FitStatus.OUTSIDE_MASK)] = 0
-    flags, where = np.unique(gravest(result.status, result.model.parameters), return_inverse=True)
+    flags, where = np.unique(gravest(result.status, result.model), return_inverse=True)
     numbers = np.array([place[int(flag)] for flag in flags], dtype=np.uint8)
     return numbers[where.reshape(result.shape)]
 

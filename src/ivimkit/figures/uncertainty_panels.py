@@ -78,10 +78,10 @@ def uncertainty_panels(
     columns = []
     for name in names:
         stored = np.asarray(result.maps[name])
-        shown = how_to_show(name, result.model.parameters, [stored], ranges)
+        shown = how_to_show(name, result.model.quantities, [stored], ranges)
         if name.endswith("_bits"):
             shown = replace(shown, symbol="information")
-        columns.append(Column(title_of(name, result.model.parameters), cut.planes(stored), shown))
+        columns.append(Column(title_of(name, result.model.quantities), cut.planes(stored), shown))
     heading = f"{result.model.title}, {result.method.title}" if title is None else title
     if len(cut.slices) > 1:
         rows = [f"slice {k}" for k in cut.slices]

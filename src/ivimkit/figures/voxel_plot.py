@@ -34,8 +34,6 @@ _Curves = Sequence[DecayCurve]
 _TEXT_WIDTH = 9.0
 """Of the sentences below the table, inches."""
 
-_TABLE_ORDER = ("S0", "f", "D_star", "D", "ADC", "rmse")
-
 
 def voxel_plot(
     dwi: DWI, results: FitResult | Mapping[str, FitResult], voxel: Sequence[int]
@@ -181,8 +179,10 @@ def _write_table(
     index: tuple[int, ...],
 ) -> None:
     axes.set_axis_off()
-    names = [n for n in _TABLE_ORDER if any(n in own for own in values.values())]
     parameters = [p for fit in fits.values() for p in fit.model.parameters]
+    of_models = (parameter.name for parameter in parameters if parameter.name != "ADC")
+    order = dict.fromkeys((*of_models, "ADC", "rmse"))
+    names = [n for n in order if any(n in own for own in values.values())]
     columns = {name: how_to_show(name, parameters, []) for name in names}
     rows = [
         [label, *(shown.text(own.get(name, np.nan)) for name, shown in columns.items())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ from ivimkit.fitting.identifiability import n_distinct_settings, require_identif
 from ivimkit.fitting.result import FitResult, VoxelMaps
 from ivimkit.fitting.training import LEAST_VOXELS, variance_distribution
 from ivimkit.noise import NoiseEstimate
+from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.status import FAILED
@@ -145,8 +147,8 @@ class Comparison:
         found = {name: np.zeros(np.count_nonzero(fair)) for name in ("D", "f")}
         for name, result in self.results.items():
             weight = self.weights[name][fair]
-            for quantity, source in _sources(result.model).items():
-                if source is not None:
+            for quantity, sources in _sources(result.model).items():
+                for source in sources:
                     found[quantity] += weight * result.maps[source][fair]
         return VoxelMaps(found, np.flatnonzero(fair.ravel()), self.shape, "C")
 
@@ -389,7 +391,7 @@ def _models(models: Sequence[str | SignalModel], criterion: str) -> list[SignalM
         raise OptionError(f"model {twice[0]} is given twice; expected it once. Leave one out")
     if criterion != "evidence":
         return found
-    slow = [None if m.pools is None else m[m.pools.slow] for m in found]
+    slow = [_diffusion(model) for model in found]
     rates = [rate for rate in slow if rate is not None]
     low, high = max(r.lower for r in rates), min(r.upper for r in rates)
     for i, (given, rate) in enumerate(zip(models, slow, strict=True)):
@@ -480,34 +482,35 @@ def _check_nested(models: Sequence[SignalModel]) -> None:
     """Raise unless each model is a special case of the next richer one."""
     order = sorted(models, key=lambda model: model.n_free)
     for small, large in pairwise(order):
-        first, second = _level(small), _level(large)
-        pools = large.pools
-        fixed = pools is not None and pools.fast is not None and _is_fixed(large, pools.fast)
+        values = large.special_cases.get(small.name)
         if (
-            first is None
-            or second is None
-            or not first < second
+            values is None
             or small.n_free == large.n_free
-            # Instant perfusion is the limit of a fast one, which must be free to go there.
-            or (first == 1 and fixed)
+            or not all(_reaches(large, name, value) for name, value in values.items())
         ):
+            chain = max((small, large), key=lambda model: len(model.special_cases))
+            nested = ", ".join([*reversed(list(chain.special_cases)), chain.name])
             raise OptionError(
                 f"models {small.name} and {large.name} are not nested, as an F-test needs; "
-                "expected some of monoexp, sivim, biexp. Use criterion aicc"
+                f"expected some of {nested}. Use criterion aicc"
             )
 
 
-def _level(model: SignalModel) -> int | None:
-    """Return how rich a sum of decays is: one pool, an instant one beside it, a fast one."""
-    if model.pools is None:
-        return None
-    if model.pools.fraction is None:
-        return 0
-    return 1 if model.pools.fast is None else 2
+def _reaches(model: SignalModel, name: str, value: float) -> bool:
+    """Return whether a parameter can have a value, or is free to go there if it is a limit."""
+    parameter = model[name]
+    if name in model.fixed_maps:
+        return bool(np.all(model.fixed_maps[name] == value))
+    if parameter.fixed:
+        return parameter.lower == value
+    return math.isinf(value) or parameter.lower <= value <= parameter.upper
 
 
-def _is_fixed(model: SignalModel, name: str) -> bool:
-    return model[name].fixed or name in model.fixed_maps
+def _diffusion(model: SignalModel) -> Parameter | None:
+    """Return the parameter of the tissue's diffusion, the rate that models have in common."""
+    reference = model.compartments[-1].parameters if model.compartments else ()
+    names = [parameter.name for parameter in reference if parameter.role == "diffusion"]
+    return model[names[0]] if names else None
 
 
 def _fits(
@@ -637,12 +640,8 @@ def _tested(
     return p_values, weights
 
 
-def _sources(model: SignalModel) -> dict[str, str | None]:
-    """Return which maps of a model stand for D and f."""
-    if model.pools is not None:
-        return {"D": model.pools.slow, "f": model.pools.fraction}
-    # Something else than a sum of decays: what it calls D, or else the ADC that every fit has.
-    return {
-        "D": "D" if "D" in model.names else "ADC",
-        "f": "f" if "f" in model.names else None,
-    }
+def _sources(model: SignalModel) -> dict[str, tuple[str, ...]]:
+    """Return which maps of a model stand for D, and the sum of which for f."""
+    diffusion = _diffusion(model)
+    # Of something without a diffusion of tissue, the ADC that every fit has.
+    return {"D": ("ADC" if diffusion is None else diffusion.name,), "f": model.fractions}

@@ -364,7 +364,7 @@ def _at_shells(method: FitMethod, model: SignalModel, acquisition: Acquisition) 
         if option.metadata.get("unit") != "s/mm^2":
             continue
         threshold = getattr(method, option.name)
-        if threshold is None and model.pools is not None and model.pools.fraction is not None:
+        if threshold is None and model.fractions:
             threshold = option.metadata.get("usual")
         if threshold is None:
             continue
@@ -380,11 +380,7 @@ def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
     acquisition = dwi.fit_acquisition
     require_identifiable(model, acquisition, weighted=dwi.weights is not None)
     method.check(model, acquisition)
-    pools = model.pools
-    for text in acquisition.warnings(
-        perfusion=pools is None or pools.fraction is not None,
-        fast_pool=pools is None or pools.fast is not None,
-    ):
+    for text in model.advice(acquisition):
         warnings.warn(text, AcquisitionWarning, stacklevel=3)
     left_out = unknown_to(model, acquisition)
     if left_out:
@@ -506,9 +502,9 @@ def _columns(
     n_par = len(model.parameters)
     columns = {name: values[:, k] for k, name in enumerate(model.names)}
     columns.setdefault("ADC", adc)
-    pools = model.pools
-    if pools is not None and pools.fraction is not None and pools.fast is not None:
-        columns["fD_star"] = columns[pools.fraction] * columns[pools.fast]
+    for product in model.products:
+        one, two = product.factors
+        columns[product.name] = columns[one] * columns[two]
     cost = values[:, n_par]
     with np.errstate(divide="ignore", invalid="ignore"):
         columns["rmse"] = np.sqrt(cost / total_weight)

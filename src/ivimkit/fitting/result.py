@@ -116,8 +116,7 @@ class _Suffixed(Mapping[str, Any]):
         return all(f"{name}{suffix}" in self._maps for suffix in self._suffixes)
 
     def __iter__(self) -> Iterator[str]:
-        names = [*self._order, "ADC", "fD_star"]
-        return (name for name in dict.fromkeys(names) if name in self)
+        return (name for name in dict.fromkeys(self._order) if name in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -246,7 +245,7 @@ class FitResult:
         OptionError
             If the fit was made without uncertainty, or has none for that parameter.
         """
-        return _Suffixed(self.maps, ("_sd",), self.model.names)
+        return _Suffixed(self.maps, ("_sd",), self._quantities)
 
     @property
     def interval(self) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -257,7 +256,7 @@ class FitResult:
         OptionError
             If the fit was made without uncertainty, or has none for that parameter.
         """
-        return _Suffixed(self.maps, ("_lo", "_hi"), self.model.names)
+        return _Suffixed(self.maps, ("_lo", "_hi"), self._quantities)
 
     @property
     def interval50(self) -> Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -270,7 +269,7 @@ class FitResult:
         OptionError
             If the fit has none for that parameter.
         """
-        names = self.model.names
+        names = self._quantities
         advice = "fit with method bayes"
         return _Suffixed(self.maps, ("_lo50", "_hi50"), names, "50 % interval of", advice)
 
@@ -286,8 +285,13 @@ class FitResult:
         OptionError
             If the fit has none for that parameter.
         """
-        names = self.model.names
+        names = self._quantities
         return _Suffixed(self.maps, ("_bits",), names, "information on", "fit with method bayes")
+
+    @property
+    def _quantities(self) -> tuple[str, ...]:
+        """Names of the parameters, of the ADC and of products."""
+        return (*self.model.names, "ADC", *(product.name for product in self.model.products))
 
     def predict(self, bvals: ArrayLike | Mapping[str, ArrayLike]) -> NDArray[np.float64]:
         """Return the fitted signal.
@@ -329,25 +333,34 @@ class FitResult:
 
     def _doubtful(self, name: str) -> NDArray[np.bool_]:
         """Return the voxels in which a map is not reliable."""
-        pools = self.model.pools
-        if pools is None:
+        model = self.model
+        factors = next((p.factors for p in model.products if p.name == name), None)
+        if factors is not None:
+            return self._doubtful(factors[0]) | self._doubtful(factors[1])
+        own = model.compartment_of(name)
+        if own is None:
             return self._at_bound(name)
-        no_perfusion: NDArray[np.bool_] = (
-            self.status & int(FitStatus.PERFUSION_NOT_DETECTED)
-        ) != 0
-        no_tissue: NDArray[np.bool_] = (self.status & int(FitStatus.TISSUE_NOT_DETECTED)) != 0
-        if name == pools.slow:
-            return no_tissue | self._at_bound(name)
-        if name == pools.fast:
-            # Where D is 0, D* is that of the tissue.
-            return no_perfusion | self._at_bound(name) | self._at_bound(pools.slow, upper=False)
-        if name == pools.fraction:
-            merged = self._at_bound(pools.fast, upper=False) & ~no_perfusion
-            mixed = no_tissue | self._at_bound(pools.slow, upper=False) | merged
-            return mixed | self._at_bound(name, lower=False)
-        if name == "fD_star" and pools.fast is not None and pools.fraction is not None:
-            return self._doubtful(pools.fast) | self._doubtful(pools.fraction)
-        return self._at_bound(name)
+        reference = model.compartments[-1]
+        # Where the rate of the tissue is 0, what was fitted as perfusion is tissue.
+        mixed = np.zeros(self.shape, dtype=bool)
+        if own is not reference:
+            for parameter in reference.parameters:
+                if parameter.role == "diffusion":
+                    mixed |= self._at_bound(parameter.name, upper=False)
+        if name not in model.fractions:
+            return self._not_seen(name) | self._at_bound(name) | mixed
+        for parameter in own.parameters:
+            if any(parameter.name == fast for _, fast in model.ascending):
+                merged = self._at_bound(parameter.name, upper=False)
+                mixed |= merged & ~self._not_seen(parameter.name)
+        for parameter in reference.parameters:
+            mixed |= self._not_seen(parameter.name)
+        return mixed | self._at_bound(name, lower=False)
+
+    def _not_seen(self, name: str) -> NDArray[np.bool_]:
+        """Return the voxels in which the compartment of a shape parameter is not detected."""
+        found: NDArray[np.bool_] = (self.status & self.model.unseen_flag(name)) != 0
+        return found
 
     def _at_bound(
         self, name: str | None, *, lower: bool = True, upper: bool = True
@@ -386,7 +399,7 @@ class FitResult:
 
     def counts(self) -> dict[str, int]:
         """Return the number of voxels per status flag, flags that occur only."""
-        return count(self.status, self.model.parameters)
+        return count(self.status, self.model)
 
     def sentence(self, index: int | tuple[int, ...]) -> str:
         """Return in words what the status of one voxel means.
@@ -400,7 +413,7 @@ class FitResult:
         -------
         str
         """
-        return describe(int(self.status[index]), self.model.parameters)
+        return describe(int(self.status[index]), self.model)
 
     def raise_for_status(self, max_failed: float = 0.0) -> None:
         """Raise if more voxels failed than accepted.

@@ -204,7 +204,7 @@ def _table(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PriorTable
     one, two, three = names
     if model in models.names():
         known = models.get(model)
-        if known.pools is None or (one, two, three) != parameter_names(known):
+        if known.two_decays() is None or (one, two, three) != parameter_names(known):
             raise ValueError(f"it names other parameters than model {model} has")
     density = np.ascontiguousarray(arrays["density"], dtype=np.float64)
     return PriorTable(model, rule, (one, two, three), (slow, fast, fraction), density, further)

@@ -81,15 +81,21 @@ def to_record(result: FitResult) -> dict[str, Any]:
     }
 
 
+_OF_MODEL = ("plausible", "role", "scale", "typical", "least", "most")
+"""Of a parameter, what no fit changes."""
+
+
 def model_of(record: Mapping[str, Any]) -> SignalModel:
     """Return the model of a record, without fixed maps."""
     known = models.get(record["model"])
     parameters = []
     for values in record["parameters"]:
         name = values["name"]
-        plausible = known[name].plausible if name in known.names else None
-        own = {**values, "display": tuple(values["display"]), "plausible": plausible}
-        parameters.append(Parameter(**own))
+        own = {**values, "display": tuple(values["display"])}
+        of_model = (
+            {key: getattr(known[name], key) for key in _OF_MODEL} if name in known.names else {}
+        )
+        parameters.append(Parameter(**own, **of_model))
     names = tuple(parameter.name for parameter in parameters)
     if names != known.names:
         raise ValueError(
@@ -100,10 +106,9 @@ def model_of(record: Mapping[str, Any]) -> SignalModel:
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    """Return what a fit may have changed of a parameter; its plausible range is the model's."""
+    """Return what a fit may have changed of a parameter; the rest is the model's."""
     values = dataclasses.asdict(parameter)
-    del values["plausible"]
-    return values
+    return {key: value for key, value in values.items() if key not in _OF_MODEL}
 
 
 def method_of(record: Mapping[str, Any], tables: Mapping[str, PriorTable]) -> FitMethod:
@@ -147,7 +152,7 @@ def geometry_of(record: Mapping[str, Any], header: bytes) -> Geometry:
 
 def sidecar(result: FitResult, name: str) -> dict[str, Any]:
     """Describe one map: name, unit, model, method."""
-    about = describe(name, result.model.parameters)
+    about = describe(name, result.model.quantities)
     model, method = result.model, result.method
     if name == "ADC" and name not in model.names:
         # The ADC beside another model has a fit of its own.
@@ -220,7 +225,7 @@ def status_sidecar(result: FitResult) -> dict[str, Any]:
         "Method": result.method.name,
         "Flags": {
             str(flag): {"Name": name, "Meaning": sentence, "WhatToDo": advice}
-            for flag, (name, sentence, advice) in explain(result.model.parameters).items()
+            for flag, (name, sentence, advice) in explain(result.model).items()
         },
     }
 

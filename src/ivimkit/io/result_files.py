@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit import models
 from ivimkit.errors import FileFormatError, OutputExistsError
 from ivimkit.extend.derived_maps import DERIVED, describe
 from ivimkit.extend.signal_model import SignalModel
@@ -42,6 +43,7 @@ from ivimkit.io.result_folder import absolute, check_free
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.parameter import Parameter
+from ivimkit.status import status_type
 from ivimkit.writing import Files, finish, located, told_as_input, write_files
 
 __all__ = [
@@ -73,16 +75,24 @@ _PICTURE = re.compile(
     r"\.png"
 )
 _STATUS = Parameter("status", "status", "", 0.0, math.inf, 0.0)
-_USUAL_MAPS = ("S0", "f", "D_star", "D", "status", *(parameter.name for parameter in DERIVED))
+_USUAL_MAPS = ("status", *(parameter.name for parameter in DERIVED))
 
 
-def check_output(folder: AnyPath, *, overwrite: bool = False, with_mask: bool = False) -> None:
+def check_output(
+    folder: AnyPath,
+    *,
+    model: str | SignalModel = "biexp",
+    overwrite: bool = False,
+    with_mask: bool = False,
+) -> None:
     """Refuse a folder that holds a result, before the work of a fit.
 
     Parameters
     ----------
     folder : path
         Where the result is to be saved.
+    model : str or SignalModel
+        The model that is to be fitted: it decides which maps there will be.
     overwrite : bool
         Whether an earlier result may be replaced.
     with_mask : bool
@@ -95,7 +105,9 @@ def check_output(folder: AnyPath, *, overwrite: bool = False, with_mask: bool = 
     """
     if with_mask:
         check_mask_free(absolute(folder), _RECORD)
-    names = [_RECORD, *(_image_name(name) for name in _USUAL_MAPS), _prior_name(_ALL)]
+    own = (parameter.name for parameter in models.get(model).quantities)
+    maps = dict.fromkeys((*own, *_USUAL_MAPS))
+    names = [_RECORD, *(_image_name(name) for name in maps), _prior_name(_ALL)]
     check_free(absolute(folder), names, overwrite=overwrite)
 
 
@@ -250,7 +262,7 @@ def _restore(home: Path, content: dict[str, Any]) -> FitResult:
         maps = dict(zip(names, pool.map(read, names), strict=True))
     return FitResult(
         maps=maps,
-        status=read("status", np.int32),
+        status=read("status", status_type(len(model.parameters))),
         model=model,
         method=method_of(record, priors),
         acquisition=acquisition_of(record),
@@ -298,7 +310,7 @@ def _write(result: FitResult, folder: Path) -> None:
 
 def _write_map(result: FitResult, folder: Path, name: str) -> None:
     # The map is asked for here, so that few of them are in memory at a time.
-    about = describe(name, result.model.parameters)
+    about = describe(name, result.model.quantities)
     write_image(folder / _image_name(name), result.maps[name], result.geometry, about)
 
 
@@ -311,7 +323,7 @@ def _read(
         raise FileFormatError(
             f"{path} has shape {array.shape}; expected {shape}, as {_RECORD} says. Fit again"
         )
-    if dtype is np.int32 and not _are_flags(array):
+    if np.issubdtype(dtype, np.integer) and not _are_flags(array, dtype):
         raise FileFormatError(
             f"{path} holds numbers that are not sums of flags; expected whole numbers >= 0. Fit "
             "again"
@@ -319,9 +331,9 @@ def _read(
     return array.reshape(shape).astype(dtype)
 
 
-def _are_flags(array: NDArray[Any]) -> bool:
+def _are_flags(array: NDArray[Any], dtype: type[Any]) -> bool:
     whole = array.dtype.kind in "biu" or bool(np.all(array == np.rint(array)))
-    return whole and bool(np.all((array >= 0) & (array < 2**31)))
+    return whole and bool(np.all((array >= 0) & (array <= np.iinfo(dtype).max)))
 
 
 def _image_name(name: str) -> str:

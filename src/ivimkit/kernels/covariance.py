@@ -49,6 +49,7 @@ def normal_matrix(
     work : ndarray, shape (>= 2 * MOST, >= BLOCK)
         The rows before the matrix are scratch.
     """
+    x = b.reshape((1, b.size))
     for i in range(n):
         for k in range(n):
             work[MOST + i, k] = 0.0
@@ -57,7 +58,7 @@ def normal_matrix(
         for j in range(size):
             w = root_weight[block + j]
             # The gradient of a model with fewer parameters ends in zeros.
-            slope = signal_kernel(b[block + j], params)[1] + (0.0, 0.0, 0.0, 0.0, 0.0)
+            slope = signal_kernel(x, block + j, params)[1] + (0.0, 0.0, 0.0, 0.0, 0.0)
             work[0, j] = w * slope[0]
             work[1, j] = w * slope[1]
             work[2, j] = w * slope[2]

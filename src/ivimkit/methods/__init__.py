@@ -14,6 +14,7 @@ _FOLDER: PluginFolder[FitMethod] = PluginFolder(
     __path__,
     "METHOD",
     FitMethod,  # type: ignore[type-abstract]
+    "method",
 )
 
 

@@ -114,12 +114,13 @@ class LogLinear(TwoPoolMethod):
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
         """Raise if the model has a D*, or too few b-values lie above the threshold."""
         super().check(model, acquisition)
-        if model.pools is not None and model.pools.fast is not None:
+        decays = model.two_decays()
+        if decays is not None and decays.fast is not None:
             raise OptionError(
-                f"method loglinear cannot estimate {model.pools.fast} of model {model.name}; "
+                f"method loglinear cannot estimate {decays.fast} of model {model.name}; "
                 "use model sivim (f and D only) or method segmented"
             )
-        ivim = model.pools is not None and model.pools.fraction is not None
+        ivim = bool(model.fractions)
         if ivim:
             require_split(acquisition, "b_split", self._split(ivim))
         else:
@@ -132,7 +133,7 @@ class LogLinear(TwoPoolMethod):
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[float, ...]:
         """Return the threshold."""
-        ivim = model.pools is not None and model.pools.fraction is not None
+        ivim = bool(model.fractions)
         return (self._split(ivim),)
 
 

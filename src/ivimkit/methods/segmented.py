@@ -145,7 +145,7 @@ class Segmented(TwoPoolMethod):
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
         """Raise if the model has no perfusion, or too few b-values lie above the threshold."""
         super().check(model, acquisition)
-        if model.pools is not None and model.pools.fraction is None:
+        if not model.fractions:
             raise OptionError(
                 f"method segmented needs a perfusion fraction and model {model.name} has none; "
                 "use method loglinear or varpro"

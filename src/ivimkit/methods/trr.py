@@ -113,7 +113,8 @@ class TRR(TwoPoolMethod):
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
         """Raise if the model is not bi-exponential, or a line has too few b-values."""
         super().check(model, acquisition)
-        if model.pools is not None and model.pools.fast is None:
+        decays = model.two_decays()
+        if decays is not None and decays.fast is None:
             raise OptionError(
                 f"method trr fits bi-exponential models and {model.name} is not one; "
                 "use method varpro or loglinear"
@@ -123,7 +124,8 @@ class TRR(TwoPoolMethod):
 
     def starts_from(self, model: SignalModel) -> tuple[str, ...]:
         """Return the rate of the blood, whose start decides which minimum is the nearest."""
-        fast = None if model.pools is None else model.pools.fast
+        decays = model.two_decays()
+        fast = None if decays is None else decays.fast
         return () if fast is None or model[fast].fixed else (fast,)
 
     @property

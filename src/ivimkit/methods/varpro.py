@@ -227,7 +227,8 @@ class VarPro(TwoPoolMethod):
         A fixed value may differ from voxel to voxel, and a map of one value gives the same bits as
         that value.
         """
-        two_rates = model.pools is not None and model.pools.fast is not None
+        decays = model.two_decays()
+        two_rates = decays is not None and decays.fast is not None
         free = all(p.lower < p.upper for p in model.parameters)
         s0 = model["S0"].lower, model["S0"].upper
         side_by_side = self.noise == "gaussian" and two_rates and free and s0 == (0.0, math.inf)

@@ -1,14 +1,25 @@
-"""Signal models, one file each. A file in this folder with a constant MODEL is a model."""
+"""Signal models, one file each. A file in this folder with a constant MODEL is a model.
+
+Models of other packages are found by their entry points in the group ``ivimkit.models``; those of
+a session are added by `register`.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
+import os
+from collections.abc import Iterator
 
 from ivimkit.errors import OptionError
-from ivimkit.extend.signal_model import SignalModel
+from ivimkit.extend.derived_maps import DERIVED
+from ivimkit.extend.plugin import PluginFolder
+from ivimkit.extend.signal_model import SignalModel, maps_in_order
+from ivimkit.parameter import Parameter
 
-__all__ = ["get", "names"]
+__all__ = ["from_file", "get", "names", "quantities", "register", "shown_maps", "unregister"]
+
+_FOLDER: PluginFolder[SignalModel] = PluginFolder(
+    __name__, __path__, "MODEL", SignalModel, "model"
+)
 
 
 def names() -> tuple[str, ...]:
@@ -20,7 +31,7 @@ def names() -> tuple[str, ...]:
     >>> "biexp" in ik.models.names()
     True
     """
-    return tuple(sorted(module.name for module in iter_modules(__path__)))
+    return _FOLDER.names()
 
 
 def get(name: str | SignalModel) -> SignalModel:
@@ -46,9 +57,112 @@ def get(name: str | SignalModel) -> SignalModel:
     >>> ik.models.get("biexp").names
     ('S0', 'f', 'D_star', 'D')
     """
-    if isinstance(name, SignalModel):
-        return name
-    if name not in names():
-        raise OptionError(f"unknown model {name!r}; there are {', '.join(names())}")
-    model: SignalModel = import_module(f"{__name__}.{name}").MODEL
+    return _FOLDER.get(name)
+
+
+def register(model: SignalModel) -> None:
+    """Add a model to those that are known by their names, until the session ends.
+
+    A model need not be registered to be fitted: `ivimkit.fit` takes the object. Registered, it is
+    found by its name, and results saved with it load with their equation.
+
+    Parameters
+    ----------
+    model : SignalModel
+        The model, whose name must be new.
+
+    Raises
+    ------
+    OptionError
+        If it is not a model, or there is another one with its name.
+
+    Examples
+    --------
+    >>> import dataclasses
+    >>> import ivimkit as ik
+    >>> ik.models.register(dataclasses.replace(ik.models.get("biexp"), name="mine"))
+    >>> "mine" in ik.models.names()
+    True
+    >>> ik.models.unregister("mine")
+    """
+    _FOLDER.register(model)
+
+
+def unregister(name: str) -> None:
+    """Remove a model that `register` added.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Raises
+    ------
+    OptionError
+        If it was not registered.
+    """
+    _FOLDER.unregister(name)
+
+
+def from_file(file: str | os.PathLike[str]) -> SignalModel:
+    """Return the model that a Python file defines as its constant ``MODEL``.
+
+    The file is run: only use files that you trust.
+
+    Parameters
+    ----------
+    file : path-like
+        The file, e.g. ``"mine.py"``.
+
+    Returns
+    -------
+    SignalModel
+
+    Raises
+    ------
+    OptionError
+        If there is no such file, it cannot be run, or it does not define a model.
+    """
+    model: SignalModel = _FOLDER.from_file(file)
     return model
+
+
+def quantities() -> tuple[Parameter, ...]:
+    """Return the descriptions of the parameters and products of all models, each name once.
+
+    Numbers in a table or an array are described by them where no fit is known.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> {one.name: one.symbol for one in ik.models.quantities()}["D_star"]
+    'D*'
+    """
+    beside = {parameter.name for parameter in DERIVED}
+    every = (one for model in _that_load() for one in model.quantities)
+    return tuple({one.name: one for one in every if one.name not in beside}.values())
+
+
+def shown_maps() -> tuple[str, ...]:
+    """Return the names of the maps of all models that figures and tables show, in their order.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> shown = ik.models.shown_maps()
+    >>> [name for name in shown if name in ("f", "D", "D_star", "ADC", "fD_star")]
+    ['ADC', 'D', 'f', 'D_star', 'fD_star']
+    """
+    products = (product.name for model in _that_load() for product in model.products)
+    product_names = tuple(products)
+    parameters = [one for one in quantities() if one.name not in product_names]
+    return tuple(dict.fromkeys((*maps_in_order(parameters), *product_names)))
+
+
+def _that_load() -> Iterator[SignalModel]:
+    """Yield all models; not one of another package that cannot be imported."""
+    for name in names():
+        try:
+            yield get(name)
+        except OptionError:
+            continue

@@ -185,16 +185,18 @@ def _returned(status: NDArray[np.int32], model: SignalModel) -> NDArray[np.float
     fixed_by_data = {
         name: on(name, (at_lower(k), at_upper(k))) for k, name in enumerate(model.names)
     }
-    pools = model.pools
-    if pools is not None and pools.fraction is not None:
-        k = model.index(pools.fraction)
-        fraction = model[pools.fraction]
-        for pool, flag, alone in (
-            (pools.fast, at_lower(k), fraction.lower == 0.0),
-            (pools.slow, at_upper(k), fraction.upper == 1.0),
-        ):
-            if pool is not None and alone and _is_free(model, pool):
-                fixed_by_data[pool] |= on(pools.fraction, (flag,))
+    for name in model.fractions:
+        k, fraction = model.index(name), model[name]
+        own = model.compartment_of(name)
+        for compartment in model.compartments:
+            # Without its share a compartment has no shape that data could choose: this one where
+            # its fraction is 0, all others where it is 1.
+            flag, alone = at_lower(k), fraction.lower == 0.0
+            if compartment is not own:
+                flag, alone = at_upper(k), fraction.upper == 1.0
+            for shape in compartment.parameters if alone else ():
+                if _is_free(model, shape.name):
+                    fixed_by_data[shape.name] |= on(name, (flag,))
     total = np.zeros(status.shape)
     for there in fixed_by_data.values():
         total += there

@@ -9,7 +9,13 @@ from ivimkit.extend.prior import Prior
 
 __all__ = ["get", "names"]
 
-_FOLDER: PluginFolder[Prior] = PluginFolder(__name__, __path__, "PRIOR", Prior)  # type: ignore[type-abstract]
+_FOLDER: PluginFolder[Prior] = PluginFolder(
+    __name__,
+    __path__,
+    "PRIOR",
+    Prior,  # type: ignore[type-abstract]
+    "prior",
+)
 
 
 def names() -> tuple[str, ...]:

@@ -11,14 +11,13 @@ from ivimkit.quality.phantom_error import error_table
 from ivimkit.quality.region_contrast import compare_regions, ring
 from ivimkit.quality.region_fit import roi_fit
 from ivimkit.quality.region_tables import roi_status, roi_table
-from ivimkit.quality.repeat_values import REPEAT_MAPS, pairs, repeat_values
+from ivimkit.quality.repeat_values import pairs, repeat_values
 from ivimkit.quality.residual_findings import Finding, residual_findings
 from ivimkit.quality.result_checks import Light, lights
 from ivimkit.quality.voxels_and_signal import Disagreement, disagreements
 from ivimkit.scan.checks import ScanFinding, scan_findings
 
 __all__ = [
-    "REPEAT_MAPS",
     "Difference",
     "Disagreement",
     "Finding",

@@ -20,7 +20,6 @@ __all__ = ["DEGREES", "sentence"]
 DEGREES = ((10.0, "slightly "), (25.0, ""), (math.inf, "clearly "))
 """Word for a difference of up to so many per cent of the reference."""
 
-_ORDER = ("ADC", "D", "f", "D_star", "fD_star")
 _NORMAL_975 = 1.959963984540054
 _MOST_PERCENT = 999.0
 
@@ -71,7 +70,7 @@ def sentence(
     'ADC 1.40 against 1.53 ·10⁻³ mm²/s (slightly lower, 8 %), compared with the liver'
     """
     rows: dict[str, Any] = {str(name): row for name, row in comparison.iterrows()}
-    usual = [name for name in _ORDER if name in rows]
+    usual = [name for name in models.shown_maps() if name in rows]
     wanted = [*usual, *(name for name in rows if name not in usual)] if maps is None else maps
     missing = [name for name in wanted if name not in rows]
     if missing or not wanted:
@@ -144,6 +143,6 @@ def _signed(percent: float) -> str:
 def _parameter(name: str, row: Any) -> Parameter:
     """Return the description of a map; of one that no model of ours has, with its unit."""
     try:
-        return describe(name, models.get("biexp").parameters)
+        return describe(name, models.quantities())
     except OptionError:
         return Parameter(name, name, str(row.get("unit", "")), -math.inf, math.inf, 0.0)

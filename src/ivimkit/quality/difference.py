@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Difference", "difference"]
 
-_MAPS = ("ADC", "D", "f", "D_star", "fD_star", "S0")
 
 _LIMIT = 1.96
 """Standard deviations that hold 95 % of normal differences."""
@@ -75,7 +74,7 @@ def difference(
     names : tuple of str
         What to call them.
     maps : sequence of str, optional
-        Which maps; by default ADC, D, f, D*, f D* and S0, as far as both have them.
+        Which maps; by default ADC, D, f, D*, f D* and S0, or those of their models that both have.
 
     Returns
     -------
@@ -114,7 +113,7 @@ def difference(
         # Each look-up of a map spreads it over the volume: look up once.
         one, other = first.maps[name], second.maps[name]
         found[name] = np.asarray(other - one, dtype=np.float32)
-        unit = describe(name, (*first.model.parameters, *second.model.parameters)).unit
+        unit = describe(name, (*first.model.quantities, *second.model.parameters)).unit
         rows[name] = {"unit": unit, **_agreement(np.asarray(one), np.asarray(other))}
     return Difference(names, first, second, found, rows)
 
@@ -138,7 +137,8 @@ def _check_grid(first: FitResult, second: FitResult) -> None:
 
 def _common(first: FitResult, second: FitResult, maps: Sequence[str] | None) -> list[str]:
     there = [name for name in first.maps if name in second.maps]
-    names = [name for name in _MAPS if name in there] if maps is None else list(maps)
+    usual = dict.fromkeys((*first.model.shown_maps, *second.model.shown_maps, "S0"))
+    names = [name for name in usual if name in there] if maps is None else list(maps)
     missing = [name for name in names if name not in there]
     if missing or not names:
         wanted = f"no map {missing[0]!r} in both results" if missing else "no map in both results"

@@ -72,6 +72,6 @@ def summary_rows(
     for name in map_names(result, maps):
         values = finite(result.maps[name])
         q25, median, q75 = quartiles(values)
-        unit = describe(name, result.model.parameters).unit
+        unit = describe(name, result.model.quantities).unit
         rows[name] = {"unit": unit, "n": values.size, "median": median, "q25": q25, "q75": q75}
     return rows

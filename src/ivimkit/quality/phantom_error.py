@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["error_table"]
 
-PARAMETER_MAPS = ("S0", "f", "D_star", "D")
-
 
 def error_table(
     results: Mapping[str, FitResult],
@@ -28,7 +26,7 @@ def error_table(
     labels: ArrayLike,
     label_names: Mapping[int, str] | None = None,
     *,
-    maps: Sequence[str] = PARAMETER_MAPS,
+    maps: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Compare fits of a phantom with the truth, per tissue, map and method.
 
@@ -44,8 +42,9 @@ def error_table(
         Tissue of each voxel; 0 is none.
     label_names : mapping of int to str, optional
         Names of the tissues; the numbers by default.
-    maps : sequence of str
-        Which maps; those that a fit does not have are left out.
+    maps : sequence of str, optional
+        Which maps, by default those that have a truth; those that a fit does not have are left
+        out.
 
     Returns
     -------
@@ -71,6 +70,7 @@ def error_table(
     >>> bool(abs(table.loc[("liver", "D", "varpro"), "bias"]) < 1e-3)
     True
     """
+    maps = list(truth) if maps is None else maps
     missing = [name for name in maps if name not in truth]
     if missing:
         raise OptionError(f"there is no truth of {missing[0]}; expected one of {', '.join(truth)}")
@@ -80,7 +80,7 @@ def error_table(
     for method, result in results.items():
         labels_like(labelled, result)
         for name in (name for name in maps if name in result.maps):
-            unit = describe(name, result.model.parameters).unit
+            unit = describe(name, result.model.quantities).unit
             estimate, true = result.maps[name], labels_like(truth[name], result)
             for label, region in regions:
                 inside = labelled == label

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_regions", "ring"]
 
-LESION_MAPS = ("ADC", "D", "f")
-
 
 def compare_regions(
     result: FitResult,
@@ -54,7 +52,7 @@ def compare_regions(
         around a lesion. Voxels of the lesion do not count for the reference: a lesion may be
         compared with the organ that it lies in.
     maps : sequence of str, optional
-        Which maps; by default ADC, D and f, as far as the fit has them.
+        Which maps; by default ADC, D and f: those of the model that are not about blood alone.
     reliable_only : bool
         Whether to leave out voxels whose value is not reliable, or to count all that have one.
     mean_fit : bool, optional
@@ -106,7 +104,7 @@ def compare_regions(
     Hedges LV. J Educ Stat 1981;6:107-128. doi:10.3102/10769986006002107
     Hanley JA, McNeil BJ. Radiology 1982;143:29-36. doi:10.1148/radiology.143.1.7063747
     """
-    wanted = [name for name in LESION_MAPS if name in result.maps] if maps is None else maps
+    wanted = [n for n in result.model.robust_maps if n in result.maps] if maps is None else maps
     inside = labels_like(lesion, result) > 0
     outside = (labels_like(reference, result) > 0) & ~inside
     chosen = map_names(result, wanted)
@@ -120,7 +118,7 @@ def compare_regions(
     fits = _mean_fits(result, inside, outside, mean_fit)
     rows = {}
     for name in chosen:
-        unit = describe(name, result.model.parameters).unit
+        unit = describe(name, result.model.quantities).unit
         pair = [
             _Group.of(result, name, region, reliable_only, fits, position)
             for position, region in enumerate((inside, outside))
@@ -220,7 +218,7 @@ class _Group:
         reliable = finite(result.reliable(name)[region])
         signal = Estimate()
         if fits is not None:
-            parameter = describe(name, result.model.parameters)
+            parameter = describe(name, result.model.quantities)
             signal = of_mean_signal(fits, name, position, parameter)
         values = reliable if reliable_only else every
         return cls(

@@ -112,7 +112,7 @@ def roi_table(
         # Outside the inner loop: each look-up of a map spreads it over the volume.
         values = np.atleast_1d(result.maps[name])
         reliable = np.atleast_1d(result.reliable(name))
-        unit = describe(name, result.model.parameters).unit
+        unit = describe(name, result.model.quantities).unit
         limits = _limits(result, name, values, known.array != 0)
         for position, (region, at) in enumerate(inside.items()):
             rows[region, name] = {
@@ -163,8 +163,7 @@ def roi_status(
     True
     """
     known, affine = labelled(labels, result, label_names), result.geometry.affine
-    parameters = result.model.parameters
-    found = {region: count(result.status[known[region]], parameters) for region in known}
+    found = {region: count(result.status[known[region]], result.model) for region in known}
     flags = sorted({name for counts in found.values() for name in counts}, key=_ok_first)
     rows = {
         region: {
@@ -209,7 +208,7 @@ def _limits(
     result: FitResult, name: str, values: NDArray[Any], inside: NDArray[np.bool_]
 ) -> tuple[float, float]:
     """Return the range of the histogram of a map: of its display, or of the values."""
-    low, high = describe(name, result.model.parameters).display
+    low, high = describe(name, result.model.quantities).display
     if not (math.isnan(low) or math.isnan(high)):
         return low, high
     valid = finite(values[np.atleast_1d(inside)])
@@ -224,9 +223,7 @@ def _fitted(fits: FitResult, name: str, position: int) -> dict[str, float | str]
             column: float(fits.maps[key][position]) if key in fits.maps else math.nan
             for column, key in columns.items()
         },
-        "roi_fit_status": " ".join(
-            count(fits.status[position : position + 1], fits.model.parameters)
-        ),
+        "roi_fit_status": " ".join(count(fits.status[position : position + 1], fits.model)),
     }
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEYS",
-    "REPEAT_MAPS",
     "STATISTICS",
     "each_measurement",
     "numbered",
@@ -33,9 +32,6 @@ __all__ = [
 
 KEYS = ("subject", "session", "region", "map")
 """Columns of a table of values that say what was measured."""
-
-REPEAT_MAPS = ("ADC", "D", "f", "D_star", "fD_star")
-"""Maps whose repeatability is asked for where nobody says which."""
 
 STATISTICS = ("mean", "median", "p5", "q25", "q75", "p95", "roi_fit")
 """Columns of `roi_table` that can stand for a region."""
@@ -59,7 +55,7 @@ def repeat_values(
         Regions: the same of all scans, or those of each scan in the structure of `scans`. By
         default all voxels that were fitted are one region, ``"all"``.
     maps : sequence of str, optional
-        Which maps; by default ADC, D, f, D* and f D*, as far as the first fit has them.
+        Which maps; by default ADC, D, f, D* and f D*, or those of the first fit's model.
     statistic : {"mean", "median", "p5", "q25", "q75", "p95", "roi_fit"}
         Which number of `roi_table` stands for a region.
     reliable_only : bool
@@ -100,7 +96,7 @@ def repeat_values(
     if not any(map(len, scans.values())):
         raise OptionError("there is no scan; expected two or more of each subject. Name them")
     first = next(one for of_subject in scans.values() for one in of_subject)
-    wanted = [name for name in REPEAT_MAPS if name in first.maps] if maps is None else list(maps)
+    wanted = [n for n in first.model.shown_maps if n in first.maps] if maps is None else list(maps)
     tables = []
     for subject, results in scans.items():
         for session, result in enumerate(results, start=1):

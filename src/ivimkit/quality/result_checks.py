@@ -10,6 +10,7 @@ import numpy as np
 
 from ivimkit import noise as noises
 from ivimkit.errors import NoiseError
+from ivimkit.extend.b_value_advice import coverage_needed
 from ivimkit.quality.status_checks import fitted_voxels, or_bayes, status_lights
 from ivimkit.quality.traffic_light import THRESHOLDS, WORDS, Light, Threshold
 from ivimkit.rounding import thousands
@@ -76,9 +77,8 @@ def lights(
 
 def _coverage(result: FitResult) -> Light:
     """Judge the b-values by the ranges that the model needs."""
-    pools = result.model.pools
     ranges = result.acquisition.coverage()
-    needed = ranges if pools is None or pools.fast is not None else (ranges[0], ranges[-1])
+    needed = coverage_needed(result.model, result.acquisition)
     poor = [part for part in needed if part.grade != "good"]
     # A model extrapolates to b = 0 and through the transition, but not out of a pool.
     gravest = [

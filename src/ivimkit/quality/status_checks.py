@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.quality.traffic_light import THRESHOLDS, Light
 from ivimkit.rounding import percent, thousands
-from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, can_be_widened, explain
+from ivimkit.status import (
+    FAILED,
+    UNSEEN_REFERENCE,
+    UNSEEN_SHARES,
+    FitStatus,
+    at_lower,
+    at_upper,
+    can_be_widened,
+    explain,
+)
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
@@ -67,7 +76,7 @@ def _failed(result: FitResult) -> Light:
     reason = f"{_share(n, total, 'voxels in the mask')} have no value."
     if not n:
         return Light(name, colour, f"All {thousands(total)} voxels in the mask have values.")
-    known = {flag: about for flag, about in explain(()).items() if flag & FAILED}
+    known = {flag: about for flag, about in explain().items() if flag & FAILED}
     counts = {flag: int(np.count_nonzero(result.status & flag)) for flag in known}
     most = max(counts, key=lambda flag: counts[flag])
     _, sentence, advice = known[most]
@@ -75,23 +84,28 @@ def _failed(result: FitResult) -> Light:
 
 
 def _perfusion(result: FitResult) -> Iterator[Light]:
-    pools = result.model.pools
+    """Judge, for each compartment with a fraction, the voxels that do not show it."""
     fitted = fitted_voxels(result)
     total = int(np.count_nonzero(fitted))
-    if pools is None or pools.fraction is None or not total:
+    if not total:
         return
-    name = "perfusion not detected"
-    flag = int(FitStatus.PERFUSION_NOT_DETECTED)
-    n = int(np.count_nonzero(result.status[fitted] & flag))
-    reason = f"In {_share(n, total, 'fitted voxels')} f is not distinguishable from 0."
-    advice = (
-        "Do not interpret D* there: look at reliable voxels only, average over regions, or "
-        "measure more b-values up to 100 s/mm²."
-        if pools.fast is not None
-        else "Average over regions, or add volumes at b = 0."
-    )
-    colour = THRESHOLDS[name].colour(n / total)
-    yield Light(name, colour, reason, "" if colour == "green" else advice)
+    for flag, compartment in zip(UNSEEN_SHARES, result.model.compartments[:-1], strict=False):
+        assert compartment.fraction is not None
+        n = int(np.count_nonzero(result.status[fitted] & flag))
+        reason = (
+            f"In {_share(n, total, 'fitted voxels')} {compartment.fraction.symbol} is not "
+            "distinguishable from 0."
+        )
+        what = next((u.what for u in result.model.unseen if u.flag == flag), "")
+        advice = (
+            f"Do not interpret {what} there: look at reliable voxels only, average over regions, "
+            "or measure more b-values up to 100 s/mm²."
+            if what
+            else "Average over regions, or add volumes at b = 0."
+        )
+        colour = THRESHOLDS["perfusion not detected"].colour(n / total)
+        name = f"{compartment.signal.replace('_', ' ')} not detected"
+        yield Light(name, colour, reason, "" if colour == "green" else advice)
 
 
 def _flagged(result: FitResult, flag: FitStatus, name: str, said: str, advice: str) -> Light:
@@ -105,15 +119,17 @@ def _flagged(result: FitResult, flag: FitStatus, name: str, said: str, advice: s
 
 
 def _tissue(result: FitResult) -> Iterator[Light]:
-    pools = result.model.pools
-    if pools is None or pools.fraction is None or not fitted_voxels(result).any():
+    """Judge the voxels that do not show the reference."""
+    about = next((u for u in result.model.unseen if u.flag == UNSEEN_REFERENCE), None)
+    if about is None or not fitted_voxels(result).any():
         return
-    said = f"In {{}} f is not distinguishable from 1, so {pools.slow} is not identifiable."
+    said = f"In {{}} {about.is_not}, so {about.what} {about.verb} not identifiable."
     advice = (
-        f"Do not interpret {pools.slow} there: mask fluid and vessels, or measure more b-values "
+        f"Do not interpret {about.what} there: mask fluid and vessels, or measure more b-values "
         "above 200 s/mm²."
     )
-    yield _flagged(result, FitStatus.TISSUE_NOT_DETECTED, "tissue not detected", said, advice)
+    flag = FitStatus.TISSUE_NOT_DETECTED
+    yield _flagged(result, flag, "tissue not detected", said, advice)
 
 
 def _adc(result: FitResult) -> Iterator[Light]:
@@ -157,12 +173,11 @@ def _bounds(result: FitResult) -> Light:
     every: dict[str, int] = {}
     widened: dict[str, bool] = {}
     mine = np.zeros(total, dtype=bool)
-    for text, flag, counted, wide in _sides(result):
+    for text, flag, unseen, wide in _sides(result):
         there = (status & flag) != 0
         every[text], widened[text] = int(np.count_nonzero(there)), wide
-        if not counted:
-            # Without perfusion f is 0 and D* means nothing: that has a light of its own.
-            there &= (status & int(FitStatus.PERFUSION_NOT_DETECTED)) == 0
+        # Without perfusion f is 0 and D* means nothing: that has a light of its own.
+        there &= (status & unseen) == 0
         counts[text] = int(np.count_nonzero(there))
         mine |= there
     n = int(np.count_nonzero(mine))
@@ -181,17 +196,19 @@ def _bounds(result: FitResult) -> Light:
     return Light(name, colour, f"{reason}.", "" if colour == "green" else advice)
 
 
-def _sides(result: FitResult) -> Iterator[tuple[str, int, bool, bool]]:
+def _sides(result: FitResult) -> Iterator[tuple[str, int, int, bool]]:
     """Yield each bound in words, its flag, and two facts.
 
-    Those are whether it counts where there is no perfusion, and whether it can be widened.
+    Those are the flag of the voxels in which it does not count, as its compartment is not there,
+    and whether it can be widened.
     """
-    model, pools = result.model, result.model.pools
-    of_blood = () if pools is None else (pools.fraction, pools.fast)
+    model = result.model
+    shares = dict(zip((c.name for c in model.compartments[:-1]), UNSEEN_SHARES, strict=False))
     for k, parameter in enumerate(model.parameters):
         if parameter.fixed or parameter.name in model.fixed_maps:
             continue
-        counted = parameter.name not in of_blood
+        own = model.compartment_of(parameter.name)
+        unseen = 0 if own is None else shares.get(own.name, 0)
         for side, flag in (("lower", at_lower(k)), ("upper", at_upper(k))):
             wide = can_be_widened(parameter, side)
-            yield f"{parameter.symbol} at its {side} bound", flag, counted, wide
+            yield f"{parameter.symbol} at its {side} bound", flag, unseen, wide

@@ -21,8 +21,6 @@ __all__ = ["LEAST_DISAGREEMENT", "Disagreement", "disagreements"]
 LEAST_DISAGREEMENT = 0.2
 """Of the larger of both: noise and mixed tissue explain less."""
 
-_MAPS = ("ADC", "D", "f")
-
 
 @dataclass(frozen=True)
 class Disagreement:
@@ -58,7 +56,7 @@ def disagreements(
     label_names: Mapping[int, str] | None = None,
     *,
     means: FitResult | None = None,
-    maps: Sequence[str] = _MAPS,
+    maps: Sequence[str] | None = None,
 ) -> tuple[Disagreement, ...]:
     """Find the regions whose voxels and mean signal disagree.
 
@@ -76,8 +74,9 @@ def disagreements(
         Names of the regions.
     means : FitResult, optional
         What `roi_fit` returned for these labels; by default it is made.
-    maps : sequence of str
-        Which maps, as far as the fit has them.
+    maps : sequence of str, optional
+        Which maps, as far as the fit has them; by default ADC, D and f: those of the model that
+        are not about blood alone.
 
     Returns
     -------
@@ -101,8 +100,9 @@ def disagreements(
     known = labelled(labels, result, label_names)
     fits = roi_fit(result, known) if means is None else means
     found = []
-    for name in (name for name in maps if name in result.maps):
-        parameter = describe(name, result.model.parameters)
+    wanted = result.model.robust_maps if maps is None else maps
+    for name in (name for name in wanted if name in result.maps):
+        parameter = describe(name, result.model.quantities)
         values = np.atleast_1d(result.reliable(name))
         for position, region in enumerate(known):
             voxels = of_voxels(finite(values[np.atleast_1d(known[region])]))

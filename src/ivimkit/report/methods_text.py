@@ -16,7 +16,7 @@ from ivimkit.organs import Organ
 from ivimkit.parameter import Parameter
 from ivimkit.rounding import percent, thousands, unbroken_unit
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.status import FAILED, FitStatus
+from ivimkit.status import FAILED
 
 __all__ = ["Citations", "agreement_text", "comparison_text", "methods_text"]
 
@@ -322,11 +322,13 @@ def _outcome(result: FitResult, citations: Citations) -> Iterator[str]:
         if failed
         else f"All {thousands(total)} voxels could be fitted."
     )
-    pools = result.model.pools
-    unseen = int(np.count_nonzero(result.status & int(FitStatus.PERFUSION_NOT_DETECTED)))
-    if pools is not None and pools.fast is not None and unseen:
-        yield (
-            f"In {thousands(unseen)} ({percent(unseen / max(1, total))}) the perfusion fraction "
-            "could not be distinguished from 0 at this level of noise, so D* is not identifiable "
-            "there."
-        )
+    shares = {c.name: c.fraction for c in result.model.compartments if c.fraction is not None}
+    for about in result.model.unseen:
+        unseen = int(np.count_nonzero(result.status & about.flag))
+        if about.compartment in shares and unseen:
+            what = shares[about.compartment].description
+            yield (
+                f"In {thousands(unseen)} ({percent(unseen / max(1, total))}) the {what} could not "
+                "be distinguished from 0 at this level of noise, so "
+                f"{about.what} {about.verb} not identifiable there."
+            )

@@ -13,7 +13,6 @@ from ivimkit.status import FAILED, FitStatus, in_words
 
 __all__ = ["result_html"]
 
-_MAPS = ("ADC", "D", "f", "D_star")
 _DPI = 80
 
 
@@ -41,7 +40,7 @@ def result_html(result: FitResult) -> str:
 
 
 def _picture(result: FitResult) -> str:
-    names = [name for name in _MAPS if name in result.maps]
+    names = [name for name in result.model.parameter_maps if name in result.maps]
     if len(result.shape) not in (2, 3) or not result.mask.any() or not names:
         return ""
     filled = np.flatnonzero(result.mask.reshape(*result.shape[:2], -1).any(axis=(0, 1)))
@@ -59,9 +58,8 @@ def _line(result: FitResult) -> str:
     total = int(np.count_nonzero(result.mask))
     fitted = total - int(np.count_nonzero(result.status & int(FAILED)))
     apart = ("OK", FitStatus.OUTSIDE_MASK.name)
-    parameters = result.model.parameters
     flags = [
-        f"{in_words(name, parameters)}: {thousands(n)}"
+        f"{in_words(name, result.model)}: {thousands(n)}"
         for name, n in result.counts().items()
         if name not in apart
     ]

@@ -545,59 +545,6 @@ class Acquisition:
             shell_numbers=numbers,
         )
 
-    def warnings(self, *, perfusion: bool = True, fast_pool: bool = True) -> list[str]:
-        """Say what makes these b-values a poor choice.
-
-        Parameters
-        ----------
-        perfusion : bool
-            Whether the model has a perfusion fraction.
-        fast_pool : bool
-            Whether the model has a D*, i.e. is bi-exponential.
-
-        Returns
-        -------
-        list of str
-            One sentence each; empty if there is nothing to say.
-
-        Examples
-        --------
-        >>> import ivimkit as ik
-        >>> ik.Acquisition([0, 10, 20, 40, 80, 200, 400, 800]).warnings()
-        []
-        """
-        b = self.distinct_bvals
-        found = []
-        if fast_pool and len(b) < 8:
-            found.append(
-                f"{len(b)} distinct b-values; expected 8 or more for a bi-exponential "
-                "(4 is the minimum). Expect large errors of f and D*, or use model sivim"
-            )
-        if self.bvals.min() > 0:
-            found.append(
-                f"the lowest b-value is {self.bvals.min():g} s/mm^2; expected b = 0. "
-                "S0 is extrapolated by the model"
-            )
-        # The lowest b-value stands for b = 0, whatever it is.
-        if fast_pool and not np.any((b > b.min()) & (b <= 50)):
-            lowest = "0" if b.min() == 0 else f"the lowest one, {b.min():g},"
-            found.append(
-                f"no b-value above {lowest} and up to 50 s/mm^2; expected some, as the perfusion "
-                "signal is gone soon after. D* is hardly identifiable: use model sivim"
-            )
-        if perfusion and not np.any(b >= 300):
-            found.append(
-                f"the highest b-value is {b.max():g} s/mm^2; expected some of 300 or more, where "
-                "only tissue signal is left. D still contains perfusion"
-            )
-        if fast_pool and b.max() > 1500:
-            found.append(
-                f"the highest b-value is {b.max():g} s/mm^2; expected up to 1500 for a "
-                "bi-exponential, as the kurtosis of tissue is not modelled. Leave out the highest "
-                "(--bmax 1000)"
-            )
-        return found
-
     def coverage(self) -> tuple[CoverageRange, ...]:
         """Grade the ranges 0, 10-50, 100-200 and 300-1500 s/mm^2.
 

@@ -1,6 +1,6 @@
 """Simulated data: signals of any model, noise with a seed, digital phantoms with known truth."""
 
-from ivimkit.simulate.digital_phantom import B13, B21, PHANTOMS, Phantom, phantom
+from ivimkit.simulate.digital_phantom import B13, B21, PHANTOM_MODEL, PHANTOMS, Phantom, phantom
 from ivimkit.simulate.forward import signals
 from ivimkit.simulate.noise import NOISE_KINDS, add_noise, apply_noise, draw_noise
 from ivimkit.simulate.tissue import Tissue
@@ -10,6 +10,7 @@ __all__ = [
     "B21",
     "NOISE_KINDS",
     "PHANTOMS",
+    "PHANTOM_MODEL",
     "Phantom",
     "Tissue",
     "add_noise",

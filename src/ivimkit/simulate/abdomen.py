@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit import organs
 from ivimkit.simulate.anatomy import Anatomy, Ellipsoid, paint
-from ivimkit.simulate.tissue import REFERENCE_S0, Tissue
+from ivimkit.simulate.tissue import REFERENCE_S0, Tissue, ivim_tissue
 
 __all__ = ["ABDOMEN"]
 
@@ -25,17 +25,17 @@ _BLOOD = "made up: flowing blood, almost all of it dephased at b = 50"
 def _of_organ(name: str, organ_name: str, s0: float) -> Tissue:
     organ = organs.get(organ_name)
     source = "; ".join(dict.fromkeys(organ.sources.values()))
-    return Tissue(name, s0, organ.means["f"], organ.means["D_star"], organ.means["D"], source)
+    return ivim_tissue(name, s0, organ.means["f"], organ.means["D_star"], organ.means["D"], source)
 
 
 _TISSUES = (
     _of_organ("liver", "liver", REFERENCE_S0),
-    Tissue("lesion", 1300.0, 0.36, 50e-3, 0.80e-3, _LESION),
+    ivim_tissue("lesion", 1300.0, 0.36, 50e-3, 0.80e-3, _LESION),
     _of_organ("kidney cortex", "kidney", 1700.0),
-    Tissue("kidney medulla", 2000.0, 0.16, 19e-3, 2.1e-3, _MEDULLA),
-    Tissue("spleen", 1500.0, 0.10, 70e-3, 0.91e-3, f"{_WURNIG_2018}; f: {organs.TYPICAL}"),
+    ivim_tissue("kidney medulla", 2000.0, 0.16, 19e-3, 2.1e-3, _MEDULLA),
+    ivim_tissue("spleen", 1500.0, 0.10, 70e-3, 0.91e-3, f"{_WURNIG_2018}; f: {organs.TYPICAL}"),
     _of_organ("pancreas", "pancreas", 1150.0),
-    Tissue("vessel", 1400.0, 0.90, 100e-3, 1.8e-3, _BLOOD),
+    ivim_tissue("vessel", 1400.0, 0.90, 100e-3, 1.8e-3, _BLOOD),
     _of_organ("muscle", "muscle", 650.0),
 )
 _LIVER, _LESION_LABEL, _CORTEX, _MEDULLA_LABEL, _SPLEEN, _PANCREAS, _VESSEL, _MUSCLE = range(1, 9)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit import models
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
@@ -19,7 +20,7 @@ from ivimkit.simulate.forward import signals
 from ivimkit.simulate.noise import apply_noise, check_noise, draw_noise
 from ivimkit.simulate.tissue import REFERENCE_S0, Tissue
 
-__all__ = ["B13", "B21", "PHANTOMS", "Phantom", "phantom"]
+__all__ = ["B13", "B21", "PHANTOMS", "PHANTOM_MODEL", "Phantom", "phantom"]
 
 B13 = (0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800)
 """Thirteen b-values, s/mm^2, that cover perfusion and diffusion."""
@@ -30,6 +31,9 @@ B21 = (*range(0, 41, 10), *range(60, 201, 20), *range(300, 1001, 100))
 _ANATOMIES = {anatomy.name: anatomy for anatomy in (ABDOMEN, BRAIN)}
 PHANTOMS = tuple(_ANATOMIES)
 """Names of the phantoms."""
+
+PHANTOM_MODEL = "biexp"
+"""The model of which the tissues of all phantoms have the parameters."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,8 @@ def phantom(
     sigma = 0.0 if snr is None else REFERENCE_S0 / snr
     signal = np.empty((*shape, acquisition.n_volumes), dtype=np.float32, order="F")
     labels = np.zeros(shape, dtype=np.uint8, order="F")
-    truth = {name: np.full(shape, np.nan, np.float32, "F") for name in ("S0", "f", "D_star", "D")}
+    names = models.get(PHANTOM_MODEL).names
+    truth = {name: np.full(shape, np.nan, np.float32, "F") for name in names}
     for k in range(shape[2]):
         fractions = tissue_fractions(anatomy, grid, k, parts=partial_volume)
         field_map = receive_field(anatomy, grid, k)
@@ -189,9 +194,10 @@ def _check_options(
 
 def _curves(tissues: tuple[Tissue, ...], bvals: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the signal of each tissue, shape (n_tissues, n_b), a.u."""
-    # Without perfusion any D* gives the same signal.
-    params = [(t.S0, t.f, t.D if t.f == 0 else t.D_star, t.D) for t in tissues]
-    return signals("biexp", params, bvals).astype(np.float32)
+    # What a tissue does not have, such as a D* without perfusion, makes no difference.
+    parameters = models.get(PHANTOM_MODEL).parameters
+    params = [[t.values.get(p.name, p.start) for p in parameters] for t in tissues]
+    return signals(PHANTOM_MODEL, params, bvals).astype(np.float32)
 
 
 def _majority(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -210,10 +216,9 @@ def _write_truth(
 ) -> None:
     for fraction, tissue in zip(fractions, tissues, strict=True):
         alone = fraction >= 1.0
-        truth["S0"][:, :, k][alone] = tissue.S0 * field_map[alone]
-        truth["f"][:, :, k][alone] = tissue.f
-        truth["D_star"][:, :, k][alone] = tissue.D_star
-        truth["D"][:, :, k][alone] = tissue.D
+        for name, values in truth.items():
+            values[:, :, k][alone] = tissue.value(name)
+        truth["S0"][:, :, k][alone] *= field_map[alone]
 
 
 def _mixed(fractions: NDArray[np.float32], curves: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["REFERENCE_S0", "Tissue"]
+__all__ = ["REFERENCE_S0", "Tissue", "ivim_tissue"]
 
 REFERENCE_S0 = 1000.0
 """S0, a.u., that the signal-to-noise ratio of a phantom refers to: that of its first tissue."""
@@ -13,6 +15,42 @@ REFERENCE_S0 = 1000.0
 @dataclass(frozen=True)
 class Tissue:
     """One tissue of a phantom.
+
+    Parameters
+    ----------
+    name : str
+        For people.
+    values : mapping of str to float
+        Parameters of the phantom's model, by name and in its units; without those that the tissue
+        does not have, such as D* where f = 0. S0 is that in a homogeneous receive field, a.u.
+    source : str
+        Where the values are from; S0 is made to look like T2-weighted EPI.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> liver = ik.simulate.phantom(shape=(32, 24, 1)).tissues[0]
+    >>> liver.name, liver.value("f") > 0.1, liver.value("K")
+    ('liver', True, nan)
+    """
+
+    name: str
+    values: Mapping[str, float]
+    source: str
+
+    def value(self, name: str) -> float:
+        """Return a parameter of the tissue; NaN if it does not have it.
+
+        Parameters
+        ----------
+        name : str
+            Name of the parameter.
+        """
+        return self.values.get(name, math.nan)
+
+
+def ivim_tissue(name: str, S0: float, f: float, D_star: float, D: float, source: str) -> Tissue:
+    """Return a tissue with blood in capillaries, of the bi-exponential model.
 
     Parameters
     ----------
@@ -27,12 +65,8 @@ class Tissue:
     D : float
         Diffusion coefficient, mm^2/s.
     source : str
-        Where f, D_star and D are from; S0 is made to look like T2-weighted EPI.
+        Where f, D_star and D are from.
     """
-
-    name: str
-    S0: float
-    f: float
-    D_star: float
-    D: float
-    source: str
+    values = {"S0": S0, "f": f, "D_star": D_star, "D": D}
+    known = {key: value for key, value in values.items() if math.isfinite(value)}
+    return Tissue(name, known, source)

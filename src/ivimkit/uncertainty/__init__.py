@@ -14,6 +14,7 @@ _FOLDER: PluginFolder[Estimator] = PluginFolder(
     __path__,
     "ESTIMATOR",
     Estimator,  # type: ignore[type-abstract]
+    "uncertainty",
 )
 
 

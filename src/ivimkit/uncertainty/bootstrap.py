@@ -21,7 +21,7 @@ KINDS = ("residual", "wild")
 
 # Options: values with a weight, number of replicates, whether signs are drawn, positions of the
 # fraction and of the fast rate.
-_N_USED, _REPLICATES, _WILD, _FRACTION, _FAST = 0, 1, 2, 3, 4
+_N_USED, _REPLICATES, _WILD, _PRODUCTS = 0, 1, 2, 3
 # Rows of the scratch array; from `_VALUES` on there are those of each parameter and of f D*, as
 # many for each as its replicates fill when there are `_COLUMNS` in a row.
 _CURVE, _RESIDUAL, _NOISY, _TRIAL, _VALUES = 0, 1, 2, 3, 4
@@ -108,7 +108,7 @@ def _estimate(
     n = lower.size
     n_used, replicates = int(options[_N_USED]), int(options[_REPLICATES])
     wild = options[_WILD] > 0.0
-    fraction, fast = int(options[_FRACTION]), int(options[_FAST])
+    n_products = (options.size - _PRODUCTS) // 2
     degrees = n_used
     for i in range(n):
         degrees -= 1 if lower[i] < upper[i] else 0
@@ -118,8 +118,9 @@ def _estimate(
     # when each is counted with the root of its weight.
     inflation = math.sqrt(n_used / degrees)
     mean = 0.0
+    x = b.reshape((1, b.size))
     for j in range(b.size):
-        work[_CURVE, j] = signal_kernel(b[j], found)[0]
+        work[_CURVE, j] = signal_kernel(x, j, found)[0]
         work[_RESIDUAL, j] = inflation * root_weight[j] * (signal[j] - work[_CURVE, j])
         mean += work[_RESIDUAL, j] / n_used
     noisy, trial = work[_NOISY][: b.size], work[_TRIAL][: found.size]
@@ -152,16 +153,17 @@ def _estimate(
         if end & _FAILED == 0:
             for i in range(n):
                 values[i * room + good] = trial[i]
-            if fraction >= 0 and fast >= 0:
-                values[n * room + good] = trial[fraction] * trial[fast]
+            for k in range(n_products):
+                one, two = int(options[_PRODUCTS + 2 * k]), int(options[_PRODUCTS + 2 * k + 1])
+                values[(n + k) * room + good] = trial[one] * trial[two]
             good += 1
     if good < (1.0 - _MAY_FAIL) * replicates:
         return _NO_SD
     for i in range(n):
         if lower[i] < upper[i]:
             _summarise(values[i * room :], good, out, 3 * i)
-    if fraction >= 0 and fast >= 0:
-        _summarise(values[n * room :], good, out, 3 * n)
+    for k in range(n_products):
+        _summarise(values[(n + k) * room :], good, out, 3 * (n + k))
     return 0
 
 
@@ -241,9 +243,8 @@ class Bootstrap(Estimator):
         """Accept every model and method."""
 
     def maps(self, model: SignalModel) -> tuple[str, ...]:
-        """Return sd, lower and upper limit of each parameter and of f D*."""
-        fraction, fast = _positions(model)
-        names = (*model.names, "fD_star") if fraction >= 0 and fast >= 0 else model.names
+        """Return sd, lower and upper limit of each parameter and of products."""
+        names = (*model.names, *(product.name for product in model.products))
         return tuple(f"{name}_{what}" for name in names for what in ("sd", "lo", "hi"))
 
     def plan(
@@ -256,21 +257,10 @@ class Bootstrap(Estimator):
         shape = (self.n, used.size)
         table = np.zeros((self.n, max(b.size, _COLUMNS)))
         table[:, used] = rng.choice((-1.0, 1.0), shape) if wild else rng.choice(used, shape)
-        options = np.array([used.size, self.n, wild, *_positions(model)], dtype=np.float64)
+        factors = [model.index(name) for product in model.products for name in product.factors]
+        options = np.array([used.size, self.n, wild, *factors], dtype=np.float64)
         rows = -(-self.n // _COLUMNS)
-        return VoxelPlan(options, table, _VALUES + rows * (len(model.names) + 1))
-
-
-def _positions(model: SignalModel) -> tuple[int, int]:
-    """Return the positions of fraction and fast rate; -1 for none."""
-    pools = model.pools
-    if pools is None:
-        return -1, -1
-    fraction, fast = pools.fraction, pools.fast
-    return (
-        -1 if fraction is None else model.index(fraction),
-        -1 if fast is None else model.index(fast),
-    )
+        return VoxelPlan(options, table, _VALUES + rows * (len(model.names) + len(model.products)))
 
 
 ESTIMATOR = Bootstrap

@@ -17,12 +17,11 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.covariance import BLOCK, MOST, invert, normal_matrix
 from ivimkit.status import FitStatus
 
-# Options: values with a weight, fraction, fast and slow rate, then Student quantiles of 0, 1
-# and more degrees of freedom and at last the normal quantile.
-_N_USED, _FRACTION, _FAST, _SLOW, _QUANTILES = 0, 1, 2, 3, 4
+# Options: values with a weight, number of products, of each parameter the flag with which the data
+# do not determine it, the factors of each product, then Student quantiles of 0, 1 and more degrees
+# of freedom and at last the normal quantile.
+_N_USED, _N_PRODUCTS, _UNSEEN = 0, 1, 2
 _NO_SD = int(FitStatus.SD_NOT_AVAILABLE)
-_NO_FAST = int(FitStatus.PERFUSION_NOT_DETECTED)
-_NO_SLOW = int(FitStatus.TISSUE_NOT_DETECTED)
 
 
 def _estimate(
@@ -44,6 +43,9 @@ def _estimate(
     out: NDArray[np.float64],
 ) -> int:
     n = lower.size
+    n_products = int(options[_N_PRODUCTS])
+    factors = _UNSEEN + n
+    quantiles = factors + 2 * n_products
     normal_matrix(b, root_weight, found, n, work)
     n_free = 0
     missing = False
@@ -62,28 +64,31 @@ def _estimate(
         if degrees < 1:
             return _NO_SD
         variance = found[n] / degrees
-        quantile = options[_QUANTILES + degrees]
+        quantile = options[quantiles + degrees]
     if not invert(work, MOST, n):
         return _NO_SD
-    fraction, fast, slow = int(options[_FRACTION]), int(options[_FAST]), int(options[_SLOW])
     for i in range(n):
         own = variance * work[MOST + i, i]
-        unseen = (i == fast and code & _NO_FAST != 0) or (i == slow and code & _NO_SLOW != 0)
+        unseen = code & int(options[_UNSEEN + i]) != 0
         missing = missing or unseen
         if own > 0.0 and not unseen:
             sd = math.sqrt(own)
             out[i] = sd
             out[n + i] = found[i] - quantile * sd
             out[2 * n + i] = found[i] + quantile * sd
-    if fraction >= 0 and fast >= 0 and out[fraction] > 0.0 and out[fast] > 0.0:
-        f, rate = found[fraction], found[fast]
-        joint = variance * work[MOST + fraction, fast]
-        both = (rate * out[fraction]) ** 2 + (f * out[fast]) ** 2 + 2.0 * f * rate * joint
-        sd = math.sqrt(max(both, 0.0))
-        out[3 * n] = sd
-        out[3 * n + 1] = f * rate - quantile * sd
-        out[3 * n + 2] = f * rate + quantile * sd
-        out[3 * n + 3] = joint / (out[fraction] * out[fast])
+    for k in range(n_products):
+        one, two = int(options[factors + 2 * k]), int(options[factors + 2 * k + 1])
+        if out[one] > 0.0 and out[two] > 0.0:
+            # To first order var(x y) = (y sd_x)^2 + (x sd_y)^2 + 2 x y cov(x, y).
+            x, y = found[one], found[two]
+            joint = variance * work[MOST + one, two]
+            both = (y * out[one]) ** 2 + (x * out[two]) ** 2 + 2.0 * x * y * joint
+            sd = math.sqrt(max(both, 0.0))
+            place = 3 * n + 4 * k
+            out[place] = sd
+            out[place + 1] = x * y - quantile * sd
+            out[place + 2] = x * y + quantile * sd
+            out[place + 3] = joint / (out[one] * out[two])
     return _NO_SD if missing else 0
 
 
@@ -130,30 +135,33 @@ class Curvature(Estimator):
             )
 
     def maps(self, model: SignalModel) -> tuple[str, ...]:
-        """Return sd, lower and upper limits, and the correlation of f and D*."""
+        """Return sd and limits; those of products too, with the correlation of the factors."""
         names = tuple(f"{name}_{what}" for what in ("sd", "lo", "hi") for name in model.names)
-        pools = model.pools
-        if pools is None or pools.fraction is None or pools.fast is None:
-            return names
-        return (*names, "fD_star_sd", "fD_star_lo", "fD_star_hi", "corr_f_D_star")
+        products: list[str] = []
+        for product in model.products:
+            products += [f"{product.name}_{what}" for what in ("sd", "lo", "hi")]
+            products.append(f"corr_{'_'.join(product.factors)}")
+        return (*names, *products)
 
     def plan(
         self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the quantiles."""
-        pools = model.pools
-
-        def position(name: str | None) -> int:
-            return -1 if name is None else model.index(name)
-
-        places = (
-            (-1, -1, -1)
-            if pools is None
-            else (position(pools.fraction), position(pools.fast), position(pools.slow))
-        )
+        unseen = [model.unseen_flag(name) for name in model.names]
+        factors = [model.index(name) for product in model.products for name in product.factors]
         n_used = int(np.count_nonzero(weight))
         quantiles = stdtrit(np.arange(1, n_used + 1), 0.975)
-        options = np.array([n_used, *places, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
+        options = np.array(
+            [
+                n_used,
+                len(model.products),
+                *unseen,
+                *factors,
+                np.nan,
+                *quantiles,
+                stdtrit(np.inf, 0.975),
+            ]
+        )
         return VoxelPlan(options, np.zeros((1, BLOCK)), 2 * MOST + 1)
 
 

@@ -17,9 +17,10 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.covariance import BLOCK, MOST, invert, normal_matrix
 from ivimkit.status import FAILED, FitStatus
 
-# Options: values with a weight, position of the fast rate, whether each parameter is wanted, then
+# Options: values with a weight, whether each parameter is wanted (2: in its logarithm), then
 # Student quantiles of 0, 1 and more degrees of freedom and at last the normal quantile.
-_N_USED, _FAST, _WANTED = 0, 1, 2
+_N_USED, _WANTED = 0, 1
+_LOGARITHMIC = 2.0
 # Rows of the scratch array behind those of the normal matrix.
 _LOW, _HIGH, _TRIAL = 2 * MOST + 1, 2 * MOST + 2, 2 * MOST + 3
 # Columns: room for the parameters and for all that a method writes beside them.
@@ -180,7 +181,6 @@ def _estimate(
     low, high, trial = work[_LOW][:n], work[_HIGH][:n], work[_TRIAL][: found.size]
     for i in range(n):
         low[i], high[i] = lower[i], upper[i]
-    fast = int(options[_FAST])
     missing = False
     n_out = 0
     for k in range(n):
@@ -189,7 +189,7 @@ def _estimate(
         n_out += 1
         if lower[k] == upper[k]:
             continue
-        logarithmic = k == fast
+        logarithmic = options[_WANTED + k] == _LOGARITHMIC
         own = work[MOST + k, k] if known else 0.0
         step = math.sqrt(rise * own) if own > 0.0 else 0.0
         if logarithmic:
@@ -318,12 +318,13 @@ class Profile(Estimator):
         self, model: SignalModel, b: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the quantiles."""
-        pools = model.pools
-        fast = -1 if pools is None or pools.fast is None else model.index(pools.fast)
-        wanted = [float(name in self._wanted(model)) for name in model.names]
+        wanted = [
+            0.0 if p.name not in self._wanted(model) else _LOGARITHMIC if p.scale == "log" else 1.0
+            for p in model.parameters
+        ]
         n_used = int(np.count_nonzero(weight))
         quantiles = stdtrit(np.arange(1, n_used + 1), 0.975)
-        options = np.array([n_used, fast, *wanted, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
+        options = np.array([n_used, *wanted, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
         return VoxelPlan(options, np.zeros((1, _COLUMNS)), _TRIAL + 1)
 
 

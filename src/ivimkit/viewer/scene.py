@@ -108,6 +108,7 @@ def _result(study: Study, number: int) -> dict[str, Any]:
         "equation": result.model.equation,
         "method": result.method.name,
         "options": result.method.options(),
+        "favourite": _favourite(result),
         "maps": [_map(result, str(number), name) for name in result.maps],
         "status_url": f"volumes/{number}/status.nii",
         "status": _flags(result),
@@ -118,6 +119,16 @@ def _result(study: Study, number: int) -> dict[str, Any]:
         "bounds": {p.name: (p.lower, p.upper) for p in result.model.parameters},
         "report": f"report/{number}",
     }
+
+
+def _favourite(result: FitResult) -> str:
+    """Return the map to look at first: the diffusion of tissue, or else the ADC."""
+    adc, *others = result.model.robust_maps
+    return next((n for n in others if n in result.maps and _is_diffusion(result, n)), adc)
+
+
+def _is_diffusion(result: FitResult, name: str) -> bool:
+    return result.model[name].role == "diffusion"
 
 
 def _map(result: FitResult, number: str, name: str) -> dict[str, Any]:
@@ -154,7 +165,7 @@ def _doubtful(result: FitResult, number: str, name: str) -> dict[str, Any] | Non
 
 def _grades(result: FitResult) -> list[dict[str, Any]]:
     """Return the colours of the status, in words and with the voxels that have them."""
-    about = explain(result.model.parameters)
+    about = explain(result.model)
     return [
         {
             "name": grade.name,
@@ -200,7 +211,7 @@ def _model(name: str) -> dict[str, Any]:
 def _flags(result: FitResult) -> list[dict[str, Any]]:
     return [
         {"flag": flag, "name": name, "sentence": sentence, "advice": advice}
-        for flag, (name, sentence, advice) in explain(result.model.parameters).items()
+        for flag, (name, sentence, advice) in explain(result.model).items()
     ]
 
 

@@ -65,7 +65,7 @@ def map_image(study: Study, number: str, name: str) -> bytes:
         If there is no such result or map.
     """
     result = study.results[study.result(number)]
-    array: NDArray[np.int32] | NDArray[np.float64]
+    array: NDArray[Any]
     if name == "status":
         array = result.status
     elif name in result.maps:

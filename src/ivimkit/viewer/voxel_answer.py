@@ -26,7 +26,6 @@ from ivimkit.viewer.study import Study
 __all__ = ["describe_voxel", "fit_entry", "one_voxel", "values_of"]
 
 _POINTS = 201
-_FIRST = ("S0", "f", "D_star", "D", "ADC", "fD_star", "rmse", "r2")
 
 
 def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
@@ -169,26 +168,19 @@ def _further_curves(
 def _components(
     model: SignalModel, params: Sequence[float], b: NDArray[np.float64], series: Series
 ) -> list[dict[str, Any]]:
-    """Return what each pool adds to the signal; nothing of a model with one pool."""
-    pools = model.pools
-    if pools is None or pools.fraction is None:
-        return []
-    place = model.index(pools.fraction)
-    found = []
-    # The model itself at f = 0 and f = 1: its equation is not written here again.
-    for name, pure, share in (
-        ("tissue", 0.0, 1.0 - params[place]),
-        ("blood", 1.0, params[place]),
-    ):
-        alone = [*params[:place], pure, *params[place + 1 :]]
-        found.append({"name": name, "signal": share * _signal(model, alone, b, series)})
-    return found
+    """Return what each compartment adds to the signal; nothing of a model with one of them."""
+    # Of the model itself, with all of the signal in one compartment: the reference first.
+    alone = reversed(model.components(params).items())
+    return [{"name": name, "signal": _signal(model, own, b, series)} for name, own in alone]
 
 
 def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str, Any]]:
     parameters = result.model.parameters
     own = [name for name in values if not is_about_another(name, values)]
-    order = [name for name in _FIRST if name in own]
+    products = (product.name for product in result.model.products)
+    first = dict.fromkeys((*result.model.names, "ADC", *products, "rmse", "r2"))
+    order = [name for name in first if name in own]
+    noted = result.model.parameter_maps
     rows = []
     for name in [*order, *(name for name in own if name not in order)]:
         shown = how_to_show(name, parameters, [])
@@ -197,6 +189,7 @@ def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str,
             {
                 "name": name,
                 "symbol": shown.symbol,
+                "noted": name in noted,
                 "value": values[name],
                 "sd": sd,
                 "lo": values.get(f"{name}_lo", math.nan),
@@ -216,11 +209,10 @@ def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str,
 
 
 def _status(result: FitResult, code: int) -> dict[str, Any]:
-    parameters = result.model.parameters
-    flags = {flag: name for flag, (name, _, _) in explain(parameters).items()}
+    flags = {flag: name for flag, (name, _, _) in explain(result.model).items()}
     names = [name for flag, name in flags.items() if flag & code]
     return {
         "code": code,
         "names": names or [flags[int(FitStatus.OK)]],
-        "sentence": describe(code, parameters),
+        "sentence": describe(code, result.model),
     }

@@ -167,8 +167,4 @@ def _name(method: FitMethod, model: SignalModel, request: Mapping[str, Any]) -> 
 
 def _notes(new: FitResult) -> list[str]:
     """Return what is to be said of the acquisition for this model."""
-    pools = new.model.pools
-    return new.acquisition.warnings(
-        perfusion=pools is None or pools.fraction is not None,
-        fast_pool=pools is None or pools.fast is not None,
-    )
+    return new.model.advice(new.acquisition)

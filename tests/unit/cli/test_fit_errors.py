@@ -27,7 +27,7 @@ def error(run, scan):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--model", "triexp"), "unknown model 'triexp'; there are biexp, monoexp, sivim"),
+        (("--model", "quadexp"), "unknown model 'quadexp'; there are biexp, "),
         (("--method", "lsq"), "unknown method 'lsq'; there are bayes, loglinear, segmented, trr"),
         (("--organ", "heart"), "there is no organ 'heart'; expected one of brain, liver"),
         (("--b-split", "150"), "method varpro has no option 'b_split'; it has noise, coils"),

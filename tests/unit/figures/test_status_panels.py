@@ -66,16 +66,16 @@ def drawn_and_told(result):
 
 def test_of_every_pair_of_flags_the_graver_one_is_seen():
     """And what is only missing beside a value hides nothing; picture and legend agree."""
-    parameters = models.get("biexp").parameters
-    flags = [flag for flag in explain(parameters) if flag not in (0, FitStatus.OUTSIDE_MASK)]
-    order = gravest_first(parameters)
+    biexp = models.get("biexp")
+    flags = [flag for flag in explain(biexp) if flag not in (0, FitStatus.OUTSIDE_MASK)]
+    order = gravest_first(biexp)
     assert sorted(order) == sorted(flags)
     pairs = list(combinations(flags, 2))
     status = np.array([[[one | other] for one, other in pairs]])
     told = drawn_and_told(made_result(biexp_maps(status.shape), status=status))
     assert all(drawn == count for drawn, count in told.values()), told
     assert sum(count for _, count in told.values()) == len(pairs)
-    names = {flag: in_words(name, parameters) for flag, (name, *_) in explain(parameters).items()}
+    names = {flag: in_words(name, biexp) for flag, (name, *_) in explain(biexp).items()}
     for flag in flags:
         graver_than = sum(order.index(flag) < order.index(other) for other in flags)
         assert told.get(names[flag], (0, 0))[1] == graver_than, names[flag]

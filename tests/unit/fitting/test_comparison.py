@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -364,16 +364,13 @@ def test_progress_counts_every_model(mixed):
 # ------------------------------------------------------------------------- models and errors
 
 
-def test_a_registered_model_appears_by_itself(tmp_path, monkeypatch, mixed):
-    (tmp_path / "restricted.py").write_text(
-        "from dataclasses import replace\n"
-        "from ivimkit import models\n"
-        "MODEL = replace(models.get('biexp').with_bounds(f=(0, 0.1)), name='restricted')\n"
-    )
-    monkeypatch.setattr(ik.models, "__path__", [*ik.models.__path__, str(tmp_path)])
-    monkeypatch.setitem(sys.modules, "ivimkit.models.restricted", None)
-    monkeypatch.delitem(sys.modules, "ivimkit.models.restricted")
-    comparison = ik.compare(mixed[-40:], B, models=("restricted", "biexp"))
+def test_a_registered_model_is_found_by_its_name(mixed):
+    biexp = ik.models.get("biexp")
+    ik.models.register(replace(biexp.with_bounds(f=(0, 0.1)), name="restricted"))
+    try:
+        comparison = ik.compare(mixed[-40:], B, models=("restricted", "biexp"))
+    finally:
+        ik.models.unregister("restricted")
     assert comparison.names == ("restricted", "biexp")
     assert comparison.averaged["f"].shape == (40,)
     assert (comparison.chosen == 1).mean() > 0.9
@@ -436,8 +433,8 @@ def test_fewer_than_two_models_left():
     [
         ({"criterion": "aic"}, "criterion is 'aic'; expected one of aicc, bic, f_test, evidence"),
         ({"alpha": 0.0}, "alpha is 0.0; expected a level between 0 and 1"),
-        ({"models": ("monoexp", "tri")}, "unknown model 'tri'; there are biexp, monoexp, sivim"),
-        ({"models": ("biexp",)}, "expected two or more, like .*There are biexp, monoexp, sivim"),
+        ({"models": ("monoexp", "tri")}, "unknown model 'tri'; there are biexp, "),
+        ({"models": ("biexp",)}, "expected two or more, like .*There are biexp, "),
         ({"models": "monoexp,biexp"}, "models is 'monoexp,biexp'; expected two or more"),
         ({"models": ("biexp", "biexp")}, "model biexp is given twice"),
         ({"method": "segmented"}, "criterion aicc compares least sums of squares, and method seg"),

@@ -37,7 +37,7 @@ def exact(a, coils):
     return quad(integrand, max(1e-9, middle - 12), middle + 12, epsabs=1e-13, limit=400)[0]
 
 
-@pytest.mark.parametrize("model", ik.models.names())
+@pytest.mark.parametrize("model", ["biexp", "sivim", "monoexp"])
 def test_it_is_the_curvature_of_data_without_noise(model):
     params = {"biexp": TISSUE, "sivim": TISSUE[[0, 1, 3]], "monoexp": TISSUE[[0, 3]]}[model]
     bvals = np.repeat(B21, np.arange(21) % 3 + 1)

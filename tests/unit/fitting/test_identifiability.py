@@ -22,7 +22,7 @@ MONOEXP = ik.models.get("monoexp")
 def relaxation(name="relaxation", parameters=(S0, T2, D)):
     """S0 exp(-TE / T2 - b D), with its slopes in place of a compiled kernel."""
     return replace(
-        MONOEXP, name=name, parameters=parameters, pools=None, variables=("b", "echo_time")
+        MONOEXP, name=name
     )
 
 

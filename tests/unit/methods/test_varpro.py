@@ -205,7 +205,7 @@ def test_no_other_method_has_a_lower_cost(name, snr):
 @pytest.mark.parametrize("bvals", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_other_models_have_no_lower_minimum_in_a_part(model, bvals):
     model = ik.models.get(model)
-    rate = model.pools.slow
+    rate = model.two_decays().slow
     rng = np.random.default_rng(70)
     shapes = np.exp(-np.outer(10 ** rng.uniform(-4, -1.5, 2000), bvals))
     shapes[:, bvals > 0] *= rng.uniform(0.3, 1.2, (2000, 1))

@@ -132,7 +132,7 @@ def test_no_light_is_good_where_its_flag_is_on_in_most_voxels(flags):
     result = made_result({**biexp_maps((100,)), "cost": np.full(100, 4.0)}, status=status)
     found = {light.name: light for light in quality.lights(result, noise=ik.noise.given(1.0))}
     for flag in flags:
-        assert found[LIGHT_OF[flag]].word != "good", explain(result.model.parameters)[int(flag)]
+        assert found[LIGHT_OF[flag]].word != "good", explain(result.model)[int(flag)]
 
 
 def test_bayes_is_no_advice_to_a_fit_by_bayes():
@@ -145,7 +145,7 @@ def test_bayes_is_no_advice_to_a_fit_by_bayes():
 
 
 def test_a_bound_at_0_is_not_to_be_widened():
-    texts = explain(made_result(biexp_maps((2,))).model.parameters)
+    texts = explain(made_result(biexp_maps((2,))).model)
     assert "Nothing lies beyond" in texts[at_lower(1)][2]
     assert "Nothing lies beyond" in texts[at_upper(1)][2]
     assert "widen the bound" in texts[at_upper(3)][2]

@@ -180,7 +180,7 @@ def test_the_table_tells_the_status_of_the_fit():
     result = ik.fit(np.random.default_rng(0).normal(clean, 10.0), B)
     labels = ik.Labels(np.repeat([1, 2], 20), {1: "vessel", 2: "liver"})
     means, table = quality.roi_fit(result, labels), quality.roi_table(result, labels)
-    said = [mean_fit_lines(table.loc[name], result.model.parameters, ()) for name in labels]
+    said = [mean_fit_lines(table.loc[name], result.model, ()) for name in labels]
     assert said[0][0].startswith("mean signal: ")
     assert "tissue not detected" in said[0][0]
     assert "_" not in said[0][0]

@@ -219,7 +219,7 @@ def test_tables_have_the_numbers(drawn, result, labels):
     assert float(medians["D"][2]) == pytest.approx(1e3 * np.nanmedian(result.maps["D"]), rel=6e-3)
     counts = {row[0]: row for row in blocks(report, "status", Table)[0].rows}
     for name, n in result.counts().items():
-        assert counts[in_words(name, result.model.parameters)][1].replace("\u202f", "") == str(n)
+        assert counts[in_words(name, result.model)][1].replace("\u202f", "") == str(n)
     b_values = blocks(report, "acquisition", Table)[0].rows
     assert [float(row[0]) for row in b_values] == result.acquisition.shell_bvals.tolist()
 

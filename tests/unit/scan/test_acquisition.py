@@ -192,32 +192,6 @@ def test_one_of_a_ladder_is_selected_alone():
 GOOD = [0, 10, 20, 40, 80, 200, 400, 800]
 
 
-@pytest.mark.parametrize(
-    ("bvals", "message"),
-    [
-        ([*GOOD[:6], 800], "7 distinct b-values; expected 8 or more"),
-        ([5, *GOOD[1:]], "lowest b-value is 5 s/mm.*extrapolated"),
-        ([0, 60, 100, 200, 300, 400, 600, 800], "no b-value above 0 and up to 50"),
-        ([0, 10, 20, 30, 40, 50, 100, 200], "highest b-value is 200.*300 or more"),
-        ([*GOOD, 2000], "highest b-value is 2000.*1500.*kurtosis"),
-    ],
-)
-def test_each_warning(bvals, message):
-    (warning,) = Acquisition(bvals).warnings()
-    with pytest.raises(AcquisitionError, match=message):
-        raise AcquisitionError(warning)
-
-
-def test_a_good_protocol_has_no_warning():
-    assert Acquisition(GOOD).warnings() == []
-
-
-def test_models_without_perfusion_or_D_star_ask_for_less():
-    two = Acquisition([0, 200])
-    assert two.warnings(perfusion=False, fast_pool=False) == []
-    assert len(two.warnings(fast_pool=False)) == 1
-
-
 def test_coverage_takes_a_shell_with_b_0_as_0():
     assert Acquisition([0, 3, 400]).coverage()[0].grade == "good"
 

@@ -170,7 +170,7 @@ class TestPhantom:
         for tissue in abdomen.tissues:
             inside = abdomen.region(tissue.name)
             for name in ("f", "D_star", "D"):
-                want = np.float32(getattr(tissue, name))
+                want = np.float32(tissue.value(name))
                 assert (abdomen.truth[name][inside] == want).all()
 
     def test_mixed_voxels_have_no_truth(self, clean):

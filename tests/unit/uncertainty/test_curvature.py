@@ -67,8 +67,8 @@ def test_d_star_without_perfusion_has_none():
 
 def test_models_that_are_too_large_are_refused():
     many = ik.models.get("biexp")
-    for _ in range(3):
-        many = dataclasses.replace(many, parameters=(*many.parameters, many.parameters[0]))
+    more = [dataclasses.replace(many["f"], name=f"f_{k}") for k in range(3)]
+    many = dataclasses.replace(many, parameters=(*many.parameters, *more))
     method = ik.methods.get("varpro")
     for name in ("curvature", "profile"):
         with pytest.raises(OptionError, match=f"{name} serves up to 6. Use bootstrap"):

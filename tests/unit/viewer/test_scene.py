@@ -45,7 +45,7 @@ def test_status_bounds_and_equation(scene, result):
     assert entry["bounds"]["S0"] == [0.0, None]
     assert entry["equation"] == result.model.equation
     flags = {flag["flag"]: flag for flag in scene["status"]}
-    for number, (name, sentence, advice) in explain(result.model.parameters).items():
+    for number, (name, sentence, advice) in explain(result.model).items():
         assert flags[number] == {
             "flag": number,
             "name": name,

@@ -27,6 +27,7 @@ from ivimkit.cli.screen.option_words import for_command_line
 from ivimkit.cli.screen.progress import spaced
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import GeometryWarning, InputError, NoiseError
+from ivimkit.extend.b_value_advice import coverage_needed
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
@@ -205,7 +206,7 @@ def _findings(
     odd: Sequence[ScanFinding],
 ) -> Iterator[tuple[str, str, str]]:
     """Yield a mark, its style and a sentence for each check."""
-    acquisition, pools = dwi.acquisition, model.pools
+    acquisition = dwi.acquisition
     b = acquisition.bvals
     faults = [finding for finding in odd if finding.is_fault]
     # Nothing about the b-values is in order if they cannot be those of the volumes.
@@ -232,10 +233,7 @@ def _findings(
             f"{acquisition.n_distinct} distinct b-values for the {model.n_free} free parameters "
             f"of {model.name}"
         )
-    found = acquisition.warnings(
-        perfusion=pools is None or pools.fraction is not None,
-        fast_pool=pools is None or pools.fast is not None,
-    )
+    found = model.advice(acquisition)
     yield from map(_warning, found)
     left_out = unknown_to(model, acquisition)
     if left_out is not None:
@@ -250,8 +248,7 @@ def _findings(
 
 def _not_covered(acquisition: Acquisition, model: SignalModel) -> list[str]:
     """Name the ranges of b-values that the model needs and in which there are none."""
-    pools, ranges = model.pools, acquisition.coverage()
-    needed = ranges if pools is None or pools.fast is not None else (ranges[0], ranges[-1])
+    needed = coverage_needed(model, acquisition)
     return [
         f"b = {part.low:g}" if part.low == part.high else f"b = {part.low:g}-{part.high:g}"
         for part in needed

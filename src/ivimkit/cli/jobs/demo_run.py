@@ -41,7 +41,6 @@ from ivimkit.writing import write_folder
 __all__ = ["METHODS", "DemoRun"]
 
 METHODS = ("segmented", "trr", "varpro")
-_ERROR_MAPS = ("f", "D_star", "D")
 _MARK = "README.txt"
 _TABLES = ("errors.csv", "lesion.csv")
 _PICTURES = ("comparison.png", "histograms.png", "voxel_lesion.png", "voxel_liver.png")
@@ -99,7 +98,11 @@ class DemoRun:
         results = {method: self._fit(method, dwi) for method in METHODS}
         self._draw(made, dwi, results)
         errors = quality.error_table(
-            results, made.truth, made.labels, made.label_names, maps=_ERROR_MAPS
+            results,
+            made.truth,
+            made.labels,
+            made.label_names,
+            maps=[name for name in made.truth if name != "S0"],
         )
         lesions = {name: self._against_liver(made, fitted) for name, fitted in results.items()}
         self._write_tables(errors, lesions)

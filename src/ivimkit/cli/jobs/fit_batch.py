@@ -16,7 +16,7 @@ from ivimkit import io
 from ivimkit.cli.error_guard import command_line, exit_code_of
 from ivimkit.cli.options.assignments import number_list
 from ivimkit.cli.options.files_per_scan import files_for
-from ivimkit.cli.options.fit_setup import FitSetup
+from ivimkit.cli.options.fit_setup import FitSetup, model_of
 from ivimkit.cli.options.output_folders import check_writable, output_folders
 from ivimkit.cli.options.scan_input import ScanInput, weight_list
 from ivimkit.cli.process.exit_codes import DONE, worst
@@ -113,7 +113,9 @@ class FitBatch:
             check_writable(folder)
             if self.figures:
                 check_writable(folder / FIGURES)
-            io.check_output(folder, overwrite=self.overwrite, with_mask=self.scan.finds_mask)
+            io.check_output(
+                folder, model=model, overwrite=self.overwrite, with_mask=self.scan.finds_mask
+            )
         codes = []
         with self.screen.warnings_shown():
             for k, (scan, folder) in enumerate(zip(inputs, folders, strict=True)):
@@ -173,7 +175,12 @@ class _Job:
         """Load, fit, save, draw, summarise."""
         batch, clock = self.batch, time.perf_counter()
         finds_mask = self.reading.finds_mask
-        io.check_output(self.folder, overwrite=batch.overwrite, with_mask=finds_mask)
+        io.check_output(
+            self.folder,
+            model=model_of(self.setup.model),
+            overwrite=batch.overwrite,
+            with_mask=finds_mask,
+        )
         dwi = self.reading.load(self.scan)
         model, sigma = self.setup.signal_model(dwi), self.setup.noise(dwi)
         self._describe(dwi, model, time.perf_counter() - clock)

@@ -102,7 +102,7 @@ class ResultPlot:
         name = self.organ or (str(recorded) if recorded else None)
         own = parse_assignments(self.limits, "--range", "D=0:3e-3", pair)
         for parameter in own:
-            describe(parameter, result.model.parameters)
+            describe(parameter, result.model.quantities)
         return {**(organs.get(name).display if name else {}), **own}
 
     def _one(

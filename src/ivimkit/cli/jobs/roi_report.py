@@ -224,19 +224,18 @@ class RegionReport:
                 for name in names
                 if not is_about_another(name, result.maps) and name not in _NOT_SHOWN
             ]
-        parameters = result.model.parameters
         shown: list[RenderableType] = []
         for region, row in tables["regions"].iterrows():
             keys = [(region, name) for name in names]
             rows = tables["maps"].loc[keys].droplevel("region")
             shown += [
                 region_heading(str(region), row),
-                region_table(rows, parameters),
-                Text(status_line(row, parameters), style="dim"),
+                region_table(rows, result.model),
+                Text(status_line(row, result.model), style="dim"),
                 *(
                     Text(line, style="yellow")
                     for line in mean_fit_lines(
-                        rows, parameters, [one for one in disagreeing if one.region == region]
+                        rows, result.model, [one for one in disagreeing if one.region == region]
                     )
                 ),
                 "",
@@ -248,7 +247,7 @@ class RegionReport:
             table = tables["comparison"]
             shown += [
                 Text(f"{self.lesion} against {self._surroundings}", style="bold"),
-                comparison_table(table, parameters),
+                comparison_table(table, result.model),
                 f"{self.lesion}: {quality.sentence(table, reference=self._surroundings)}",
                 Text(self._about(), style="dim"),
                 "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,8 @@ from ivimkit.writing import write_folder
 __all__ = ["PhantomFiles"]
 
 _SETS = {"b13": simulate.B13, "b21": simulate.B21}
-_TRUTH = ("S0", "f", "D_star", "D")
+_MODEL = models.get(simulate.PHANTOM_MODEL)
+_TRUTH = _MODEL.names
 _NAMES = (
     "dwi.nii.gz",
     "dwi.bval",
@@ -99,9 +99,8 @@ class PhantomFiles:
         io.save_scan(made.dwi, folder / "dwi.nii.gz")
         io.save_map(made.dwi.mask.astype(np.uint8), folder / "mask.nii.gz", geometry)
         io.save_map(made.labels, folder / "labels.nii.gz", geometry)
-        model = models.get("biexp")
         for name in _TRUTH:
-            about = dataclasses.replace(model[name], name=f"true_{name}")
+            about = dataclasses.replace(_MODEL[name], name=f"true_{name}")
             io.save_map(made.truth[name], folder / f"true_{name}.nii.gz", geometry, about=about)
         write_json(folder / "phantom.json", self._record(made))
 
@@ -116,7 +115,6 @@ class PhantomFiles:
         }
 
 
-def _known(tissue: Any) -> dict[str, Any]:
+def _known(tissue: simulate.Tissue) -> dict[str, Any]:
     """Return the values of a tissue that it has: without perfusion there is no D*."""
-    values = dataclasses.asdict(tissue)
-    return {k: v for k, v in values.items() if not isinstance(v, float) or math.isfinite(v)}
+    return {"name": tissue.name, **tissue.values, "source": tissue.source}

@@ -25,7 +25,7 @@ from ivimkit.io.scan_loading import B_UNITS
 from ivimkit.organs import Organ
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["FitSetup"]
+__all__ = ["FitSetup", "model_of"]
 
 _FIX_EXAMPLE = "D_star=0.02 or D=D.nii.gz"
 _YES_OR_NO = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
@@ -121,7 +121,7 @@ class FitSetup:
         dwi : DWI, optional
             Whose voxels maps are wanted on; by default they are as in their files.
         """
-        model = models.get(self.model)
+        model = model_of(self.model)
         organ = self.preset()
         if organ is not None:
             model = model.with_start(**_of(model, organ.means))
@@ -234,6 +234,11 @@ class FitSetup:
         return found
 
 
+def model_of(text: str) -> SignalModel:
+    """Return the model of a name, or of a Python file such as ``./mine.py``."""
+    return models.from_file(text) if text.endswith(".py") else models.get(text)
+
+
 def _maps(text: str, option: str, scans: Sequence[Path], screen: Screen) -> list[Path]:
     """Return the map for each scan; the error of one that is not there names a number, too."""
     try:
@@ -262,7 +267,7 @@ def _b_values(method: FitMethod) -> list[str]:
 
 def _has_perfusion(model: SignalModel) -> bool:
     # Without a perfusion fraction there is no threshold: an ADC uses all b-values.
-    return model.pools is None or model.pools.fraction is not None
+    return bool(model.fractions)
 
 
 def _number_or_file(text: str) -> float | Path:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 
 from ivimkit import organs
+from ivimkit.extend.plugin import entry_points
 
 __all__ = [
     "complete",
@@ -58,4 +59,5 @@ def _modules(package: str) -> tuple[str, ...]:
     if spec is None or spec.submodule_search_locations is None:
         return ()
     files = (module.name for module in iter_modules(spec.submodule_search_locations))
-    return tuple(sorted(name for name in files if not name.startswith("_")))
+    own = {name for name in files if not name.startswith("_")}
+    return tuple(sorted(own | set(entry_points(f"ivimkit.{package}"))))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ivimkit import io, quality
+from ivimkit import io, models, quality
 from ivimkit.cli.options.result_input import check_names
 from ivimkit.errors import FileFormatError, OptionError
 
@@ -122,7 +122,7 @@ class RepeatInput:
         ]
         values = pd.concat(tables, ignore_index=True)
         if self.maps is None and "map" in values.columns:
-            usual = values["map"].isin(quality.REPEAT_MAPS)
+            usual = values["map"].isin(models.shown_maps())
             return values[usual] if usual.any() else values
         return values
 

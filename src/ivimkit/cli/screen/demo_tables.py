@@ -20,7 +20,6 @@ from ivimkit.simulate import Phantom
 
 __all__ = ["error_tables", "lesion_table"]
 
-_PARAMETERS = models.get("biexp").parameters
 _SHOWN = ("lesion_mean", "lesion_sd", "reference_mean", "reference_sd", "ratio", "separation")
 _PERCENT = 1.0
 """To a tenth."""
@@ -40,7 +39,7 @@ def error_tables(errors: pd.DataFrame, methods: Sequence[str]) -> Iterator[Rende
     """
     for name in errors.index.unique("map"):
         rows = errors[errors.index.get_level_values("map") == name].droplevel("map")
-        parameter = describe(str(name), _PARAMETERS)
+        parameter = describe(str(name), models.quantities())
         unit = shown_unit(parameter)
         truth = f"truth in {unit}; " if unit else ""
         yield Text(
@@ -80,7 +79,7 @@ def lesion_table(lesions: Mapping[str, pd.DataFrame], made: Phantom) -> Table:
     table = plain_table("map", "method", "lesion", "liver around", "ratio", "separation", left=2)
     names = next(iter(lesions.values())).index
     for name in names:
-        parameter = describe(str(name), _PARAMETERS)
+        parameter = describe(str(name), models.quantities())
         rows = _lesion_rows(str(name), parameter, lesions, made)
         for number, cells in enumerate(rows):
             table.add_row("" if number else _title(parameter), *cells)
@@ -90,7 +89,7 @@ def lesion_table(lesions: Mapping[str, pd.DataFrame], made: Phantom) -> Table:
 def _lesion_rows(
     name: str, parameter: Parameter, lesions: Mapping[str, pd.DataFrame], made: Phantom
 ) -> Iterator[tuple[str, ...]]:
-    truth = {tissue.name: getattr(tissue, name, math.nan) for tissue in made.tissues}
+    truth = {tissue.name: tissue.value(name) for tissue in made.tissues}
     lesion, liver = float(truth["lesion"]), float(truth["liver"])
     if math.isfinite(lesion):
         ends = (in_unit(parameter, value) for value in (lesion, liver))

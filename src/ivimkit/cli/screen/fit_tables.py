@@ -31,7 +31,7 @@ def map_table(result: FitResult) -> Table:
     }
     table = plain_table("map", "unit", "median", "25 %", "75 %", *further, "voxels", left=2)
     for name, row in summary_rows(result, names).items():
-        parameter = describe(name, result.model.parameters)
+        parameter = describe(name, result.model.quantities)
         width = spread(row["q25"], row["q75"])
         numbers = [in_unit(parameter, row[key], width) for key in ("median", "q25", "q75")]
         for suffix in further.values():
@@ -45,7 +45,7 @@ def _median(result: FitResult, name: str) -> str:
     if name not in result.maps:
         return ""
     median = summary_rows(result, [name])[name]["median"]
-    return in_unit(describe(name, result.model.parameters), median, digits=2)
+    return in_unit(describe(name, result.model.quantities), median, digits=2)
 
 
 def prior_lines(result: FitResult) -> list[str]:
@@ -63,13 +63,13 @@ def status_table(result: FitResult) -> Table:
     """Return a table of the number of voxels and the meaning of each status."""
     table = plain_table("status", "voxels", "share")
     table.add_column("meaning", header_style="dim")
-    flags = explain(result.model.parameters).values()
-    meaning = {"OK": describe_status(0, ()), **{name: sentence for name, sentence, _ in flags}}
+    flags = explain(result.model).values()
+    meaning = {"OK": describe_status(0), **{name: sentence for name, sentence, _ in flags}}
     n = max(1, int(np.count_nonzero(result.mask)))
     for name, count in result.counts().items():
         outside = name == FitStatus.OUTSIDE_MASK.name
         share = "" if outside else percent(count / n)
-        words = in_words(name, result.model.parameters)
+        words = in_words(name, result.model)
         table.add_row(words, thousands(count), share, meaning[name])
     return table
 

@@ -69,6 +69,6 @@ _ICC = 0.1
 def _parameter(name: str, row: pd.Series[Any]) -> Parameter:
     """Return the description of a map; of one that is not ours, with the unit of the table."""
     try:
-        return describe(name, models.get("biexp").parameters)
+        return describe(name, models.quantities())
     except OptionError:
         return Parameter(name, name, str(row["unit"]), -math.inf, math.inf, 0.0)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.extend.derived_maps import describe
-from ivimkit.parameter import Parameter
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.rounding import (
     NONE,
     change,
@@ -51,7 +51,7 @@ def region_heading(name: str, row: pd.Series[Any]) -> Text:
     return Text.assemble((name, "bold"), f"  {size}")
 
 
-def region_table(rows: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
+def region_table(rows: pd.DataFrame, model: SignalModel) -> Table:
     """Return the table of a region: rows of `ivimkit.quality.roi_table`, by map."""
     fitted = ["mean signal"] if "roi_fit" in rows else []
     heads = ("mean", "sd", "median", "25 %", "75 %", "reliable")
@@ -59,7 +59,7 @@ def region_table(rows: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
     # Nine columns in 80: one blank between them.
     table.padding = (0, 1, 0, 0)
     for name, row in rows.iterrows():
-        parameter = describe(str(name), parameters)
+        parameter = describe(str(name), model.quantities)
         spread = max(float(row["sd"]), _R2_SPREAD) if name == "r2" else float(row["sd"])
         cells = [
             in_unit(parameter, float(row[key]), spread)
@@ -72,15 +72,15 @@ def region_table(rows: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
     return table
 
 
-def status_line(row: pd.Series[Any], parameters: Sequence[Parameter]) -> str:
+def status_line(row: pd.Series[Any], model: SignalModel) -> str:
     """Return how many voxels of a region have each status flag, flags that occur only."""
     counts = [(str(name), float(value)) for name, value in row.items() if name not in _EXTENT]
-    named = ((in_words(name, parameters), value) for name, value in counts if value)
+    named = ((in_words(name, model), value) for name, value in counts if value)
     return f"voxels: {', '.join(f'{words} {thousands(value)}' for words, value in named)}"
 
 
 def mean_fit_lines(
-    rows: pd.DataFrame, parameters: Sequence[Parameter], disagreeing: Sequence[Disagreement]
+    rows: pd.DataFrame, model: SignalModel, disagreeing: Sequence[Disagreement]
 ) -> list[str]:
     """Return what to know of the fit of a region's mean signal; nothing where there is nothing.
 
@@ -88,30 +88,28 @@ def mean_fit_lines(
     ----------
     rows : pandas.DataFrame
         Those of `ivimkit.quality.roi_table`, by map.
-    parameters : sequence of Parameter
-        The parameters of the model.
+    model : SignalModel
+        The fitted model.
     disagreeing : sequence of Disagreement
         Maps of the region of which its voxels say something else.
     """
     lines = []
     status = str(rows["roi_fit_status"].iloc[0]) if "roi_fit_status" in rows else "OK"
     if status != "OK":
-        lines.append(
-            f"mean signal: {', '.join(in_words(flag, parameters) for flag in status.split())}"
-        )
+        lines.append(f"mean signal: {', '.join(in_words(flag, model) for flag in status.split())}")
     if disagreeing:
         said = "; ".join(one.sentence for one in disagreeing)
         lines.append(f"voxels and mean signal disagree: {said}")
     return lines
 
 
-def comparison_table(comparison: pd.DataFrame, parameters: Sequence[Parameter]) -> Table:
+def comparison_table(comparison: pd.DataFrame, model: SignalModel) -> Table:
     """Return the table of a lesion against its surroundings, from `compare_regions`."""
     table = plain_table(
         "map", "unit", "lesion", "ref.", "diff.", "CNR", "g (95 %)", "AUC", "p", left=2
     )
     for name, row in comparison.iterrows():
-        parameter = describe(str(name), parameters)
+        parameter = describe(str(name), model.quantities)
         means = (
             in_unit(parameter, float(row[f"{which}_mean"]), float(row[f"{which}_sd"]))
             for which in ("lesion", "reference")

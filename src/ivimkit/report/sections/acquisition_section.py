@@ -37,11 +37,7 @@ def _identity(result: FitResult) -> tuple[object, ...]:
 
 def _of_one(side: Side) -> list[Block]:
     result = side.result
-    pools = result.model.pools
-    found = result.acquisition.warnings(
-        perfusion=pools is None or pools.fraction is not None,
-        fast_pool=pools is None or pools.fast is not None,
-    )
+    found = result.model.advice(result.acquisition)
     warnings = [Items([text[:1].upper() + text[1:] + "." for text in found])] if found else []
     return [
         Text(_matrix(result)),

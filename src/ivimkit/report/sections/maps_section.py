@@ -70,11 +70,11 @@ def _images(side: Side) -> list[Picture]:
 
 
 def _caption(side: Side, name: str) -> str:
-    parameter = describe(name, side.result.model.parameters)
+    parameter = describe(name, side.result.model.quantities)
     text = parameter.description
     if is_about_another(name, side.result.maps):
         what, _, about = text.rpartition(" ")
-        return f"{what} {describe(about, side.result.model.parameters).symbol}."
+        return f"{what} {describe(about, side.result.model.quantities).symbol}."
     return f"{parameter.symbol}: {text[:1].lower()}{text[1:]}."
 
 

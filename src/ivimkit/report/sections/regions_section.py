@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["lesion_sentence", "regions"]
 
-_FIRST = ("ADC", "D", "f", "D_star", "fD_star")
 _HEAD = (
     "reliable",
     *("mean", "sd", "median", "25 %", "75 %", "5 %", "95 %"),
@@ -119,7 +118,7 @@ def _sentence(lesion: Lesion, table: pd.DataFrame) -> str:
 def _contrast(lesion: Lesion, subject: Subject, side: Side) -> Table:
     rows = []
     for name, row in subject.comparisons[side.name].iterrows():
-        parameter = describe(str(name), side.result.model.parameters)
+        parameter = describe(str(name), side.result.model.quantities)
         g = [row[key] for key in ("g", "g_lo", "g_hi")]
         spread = np.nanmax([row["lesion_sd"], row["reference_sd"], 0.0])
         rows.append(
@@ -183,7 +182,7 @@ def _tables(labels: Labels, subject: Subject) -> Iterator[Table]:
     fitted = any("roi_fit" in table.columns for table in tables.values())
     for name in names:
         known = [side for side in sides if name in _names(side)]
-        parameter = describe(name, known[0].result.model.parameters)
+        parameter = describe(name, known[0].result.model.quantities)
         rows = {side.name: tables[side.name].xs(name, level="map") for side in known}
         cells = [
             (region, *([side] if side else []), *_cells(parameter, part.loc[region], fitted))
@@ -214,7 +213,7 @@ def _names(side: Side) -> list[str]:
     """Return the maps that tables of regions show, the usual ones first."""
     there = side.result.maps
     own = [name for name in there if not is_about_another(name, there) and name not in _LEFT_OUT]
-    return [name for name in dict.fromkeys((*_FIRST, *own)) if name in own]
+    return [name for name in dict.fromkeys((*side.result.model.shown_maps, *own)) if name in own]
 
 
 def _sizes(table: pd.DataFrame) -> Table:

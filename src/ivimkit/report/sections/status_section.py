@@ -34,11 +34,11 @@ def _of_one(side: Side) -> list[Block]:
 def _counts(side: Side) -> Table:
     result = side.result
     total = max(1, int(np.count_nonzero(result.mask)))
-    about = {name: texts for name, *texts in explain(result.model.parameters).values()}
+    about = {name: texts for name, *texts in explain(result.model).values()}
     rows = []
     for name, n in result.counts().items():
         outside = name == FitStatus.OUTSIDE_MASK.name
         share = "–" if outside else percent(n / total)
-        rows.append((in_words(name, result.model.parameters), thousands(n), share, *about[name]))
+        rows.append((in_words(name, result.model), thousands(n), share, *about[name]))
     head = ("status", "voxels", "share of the mask", "meaning", "what to do")
     return Table(head, rows, "A voxel with two flags counts in both", words=1, tail=2)

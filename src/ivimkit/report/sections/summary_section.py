@@ -62,7 +62,7 @@ def _medians(side: Side) -> Table:
     with_sd = any(f"{name}_sd" in result.maps for name in names)
     rows = []
     for name, row in summary_rows(result, names).items():
-        parameter = describe(name, result.model.parameters)
+        parameter = describe(name, result.model.quantities)
         width = spread(row["q25"], row["q75"])
         cells = [in_unit(parameter, row[key], width) for key in ("median", "q25", "q75")]
         if with_sd:
@@ -80,4 +80,4 @@ def _median_sd(side: Side, name: str) -> str:
     if about not in side.result.maps:
         return NONE
     median = summary_rows(side.result, [about])[about]["median"]
-    return in_unit(describe(about, side.result.model.parameters), median, digits=2)
+    return in_unit(describe(about, side.result.model.quantities), median, digits=2)

@@ -58,6 +58,8 @@ export interface ResultInfo {
   equation: string;
   method: string;
   options: Record<string, unknown>;
+  /** The map to look at first. */
+  favourite: string;
   maps: MapInfo[];
   /** In the stored unit; null is infinite. */
   bounds: Record<string, [number | null, number | null]>;
@@ -127,6 +129,8 @@ export interface Signal {
 export interface Estimate {
   name: string;
   symbol: string;
+  /** Whether it is read out with the curve. */
+  noted: boolean;
   value: number | null;
   sd: number | null;
   limits: string;

@@ -137,9 +137,9 @@ export class Viewer {
     return found;
   }
 
-  /** The map that a result has first of all: D, or what there is. */
+  /** The map to look at first: that of the tissue, or what there is. */
   favourite(result: ResultInfo): string {
-    const map = result.maps.find(({ name }) => name === "D") ?? result.maps.find(({ name }) => name !== "S0") ?? result.maps[0];
+    const map = result.maps.find(({ name }) => name === result.favourite) ?? result.maps[0];
     return `${result.id}/${map?.name}`;
   }
 

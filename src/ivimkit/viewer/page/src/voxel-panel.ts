@@ -155,7 +155,7 @@ export class VoxelPanel {
   private sentence(answer: VoxelAnswer): string {
     const parts = answer.fits.map((fit) => {
       const values = fit.estimates
-        .filter(({ name, value }) => ["D", "f", "D_star", "ADC"].includes(name) && value !== null)
+        .filter(({ noted, value }) => noted && value !== null)
         .map(({ symbol, text, unit_shown }) => `${symbol} ${text}${unit_shown ? ` ${unit_shown}` : ""}`);
       return `${fit.name}: ${values.length ? values.join(", ") : `no value: ${fit.status.sentence}`}`;
     });

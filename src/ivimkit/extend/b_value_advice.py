@@ -1,0 +1,121 @@
+"""Advice about b-values: what makes those of a scan a poor choice for a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from ivimkit.parameter import Parameter
+from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.coverage import CoverageRange
+
+__all__ = ["coverage_needed", "sentences"]
+
+# Blood with a rate of 0.02 mm^2/s has lost two thirds of its signal at 50 s/mm^2, and all but
+# 0.2 % of it at 300.
+_LOW_B = 50.0
+_HIGH_B = 300.0
+# Twice as many b-values as parameters: half of what is measured is left for the noise.
+_PER_PARAMETER = 2
+
+
+class Advised(Protocol):
+    """What advice needs to know of a model, see `ivimkit.extend.signal_model.SignalModel`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def parameters(self) -> tuple[Parameter, ...]: ...
+    @property
+    def compartments(self) -> Sequence[Any]: ...
+    @property
+    def special_cases(self) -> Mapping[str, Any]: ...
+    @property
+    def b_needed(self) -> float: ...
+    @property
+    def b_valid(self) -> float: ...
+    def two_decays(self) -> Any: ...
+
+
+def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
+    """Yield what makes the b-values a poor choice, a sentence each.
+
+    Parameters
+    ----------
+    model : SignalModel
+        The model.
+    acquisition : Acquisition
+        The b-values.
+    """
+    b = acquisition.distinct_bvals
+    blood = _symbols(model, "perfusion")
+    shares = _symbols(model, "fraction")
+    simpler = next(iter(model.special_cases), "")
+    use = f"use model {simpler}" if simpler else "use a simpler model"
+    what = "a bi-exponential" if model.two_decays() else f"model {model.name}"
+    n_par = len(model.parameters)
+    if blood and len(b) < _PER_PARAMETER * n_par:
+        yield (
+            f"{len(b)} distinct b-values; expected {_PER_PARAMETER * n_par} or more for {what} "
+            f"({n_par} is the minimum). Expect large errors of {_listed([*shares, *blood])}, or "
+            f"{use}"
+        )
+    if acquisition.bvals.min() > 0:
+        yield (
+            f"the lowest b-value is {acquisition.bvals.min():g} s/mm^2; expected b = 0. "
+            "S0 is extrapolated by the model"
+        )
+    # The lowest b-value stands for b = 0, whatever it is.
+    if blood and not np.any((b > b.min()) & (b <= _LOW_B)):
+        lowest = "0" if b.min() == 0 else f"the lowest one, {b.min():g},"
+        verb = "is" if len(blood) == 1 else "are"
+        yield (
+            f"no b-value above {lowest} and up to {_LOW_B:g} s/mm^2; expected some, as the "
+            f"perfusion signal is gone soon after. {_listed(blood)} {verb} hardly identifiable: "
+            f"{use}"
+        )
+    if shares and not np.any(b >= _HIGH_B):
+        diffusion = _listed(_symbols(model, "diffusion")[-1:]) or "What is about tissue"
+        yield (
+            f"the highest b-value is {b.max():g} s/mm^2; expected some of {_HIGH_B:g} or more, "
+            f"where only tissue signal is left. {diffusion} still contains perfusion"
+        )
+    if b.max() > model.b_valid:
+        yield (
+            f"the highest b-value is {b.max():g} s/mm^2; expected up to {model.b_valid:g} for "
+            f"{what}, as the kurtosis of tissue is not modelled. Leave out the highest "
+            "(--bmax 1000)"
+        )
+    if b.max() < model.b_needed:
+        form = _listed(_symbols(model, "shape")) or f"model {model.name}"
+        yield (
+            f"the highest b-value is {b.max():g} s/mm^2; expected some of {model.b_needed:g} or "
+            f"more, where {form} shows. {form} is hardly identifiable: {use}"
+        )
+
+
+def coverage_needed(model: Advised, acquisition: Acquisition) -> tuple[CoverageRange, ...]:
+    """Return the ranges of b-values that a model needs, of `Acquisition.coverage`.
+
+    Parameters
+    ----------
+    model : SignalModel
+        The model; without a rate of blood, b = 0 and the range of tissue are enough.
+    acquisition : Acquisition
+        The b-values.
+    """
+    ranges = acquisition.coverage()
+    if model.compartments and not _symbols(model, "perfusion"):
+        return ranges[0], ranges[-1]
+    return ranges
+
+
+def _symbols(model: Advised, role: str) -> list[str]:
+    return [parameter.symbol for parameter in model.parameters if parameter.role == role]
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words or ("",)
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,140 @@
+"""Compartment: one part of a voxel, whose signal is its share of S0 times an atom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+from ivimkit.errors import OptionError
+from ivimkit.kernels.separable.structure import Part
+from ivimkit.parameter import Parameter
+
+__all__ = ["Compartment", "Product"]
+
+Atom = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Compartment:
+    """A compartment of a signal model.
+
+    The signal of a model is ``S0 (fraction_1 atom_1 + fraction_2 atom_2 + ...)``: of each
+    compartment only the atom is declared, the signal of all of S0 in it.
+
+    Parameters
+    ----------
+    name : str
+        What it is, one word, e.g. ``"tissue"``; its status is ``TISSUE_NOT_DETECTED``.
+    atom : callable
+        ``atom(variable, ..., p)`` with the acquisition variables that it declares as numbers and
+        a tuple `p` of its shape parameters. It returns ``(value, (d/dp_0, d/dp_1, ...))``, or the
+        value alone: then the slopes are central differences. A plain function that numba can
+        compile will do; `ivimkit.kernels.exponential.exp` is faster in it than `math.exp`.
+    parameters : tuple of Parameter
+        The shape parameters, in the order of `p`.
+    fraction : Parameter or None
+        Its share of S0; None for the reference, the last compartment, which has what is left.
+    variables : tuple of str
+        Columns of the acquisition that the atom takes, in its order.
+    signal : str
+        What is not detected without it, one word, in the name of its status; by default `name`.
+    second : callable, optional
+        Of the same arguments, the upper triangle of the second derivatives, row by row. Central
+        differences of the slopes do without.
+
+    Raises
+    ------
+    OptionError
+        If its name or a variable is not one word.
+
+    Examples
+    --------
+    >>> from ivimkit import models
+    >>> tissue = models.get("biexp").compartments[-1]
+    >>> tissue.name, [parameter.name for parameter in tissue.parameters]
+    ('tissue', ['D'])
+    """
+
+    name: str
+    atom: Atom = field(repr=False)
+    parameters: tuple[Parameter, ...] = ()
+    fraction: Parameter | None = None
+    variables: tuple[str, ...] = ("b",)
+    signal: str = ""
+    second: Atom | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.signal:
+            object.__setattr__(self, "signal", self.name)
+        for word in (self.name, self.signal, *self.variables):
+            if not word.isidentifier():
+                raise OptionError(
+                    f"compartment {self.name!r}: got the name {word!r}; expected one word, like "
+                    "'tissue' or 'b'"
+                )
+
+    @property
+    def has_slopes(self) -> bool:
+        """Whether the atom gives its slopes, by its annotation, or by what it returns.
+
+        Raises
+        ------
+        OptionError
+            If it returns anything but a number or a number with its slopes.
+        """
+        plain: Any = getattr(self.atom, "py_func", self.atom)
+        says = getattr(plain, "__annotations__", {}).get("return")
+        if isinstance(says, str) and says.partition("[")[0] in ("float", "tuple"):
+            return says.startswith("tuple")
+        shapes = tuple(sum(parameter.usual) / 2.0 for parameter in self.parameters)
+        try:
+            found = self.atom(*(1.0 for _ in self.variables), shapes)
+        except Exception as error:
+            raise OptionError(
+                f"the atom of compartment {self.name} fails at {', '.join(self.variables)} = 1 "
+                f"and p = {shapes} ({type(error).__name__}: {error}); expected "
+                f"atom({', '.join(self.variables)}, p) with a tuple p of {len(shapes)} numbers"
+            ) from error
+        if isinstance(found, Real):
+            return False
+        if isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], tuple | list):
+            n = len(found[1])
+            if isinstance(found[0], Real) and n == len(shapes):
+                return True
+        raise OptionError(
+            f"the atom of compartment {self.name} returns {found!r}; expected a number, or a "
+            f"number and a tuple of its {len(shapes)} slopes"
+        )
+
+    def part(self, variables: tuple[str, ...]) -> Part:
+        """Return what the kernels know of it, with its columns among all `variables`."""
+        return Part(
+            self.atom,
+            len(self.parameters),
+            tuple(variables.index(name) for name in self.variables),
+            self.second,
+            self.has_slopes,
+        )
+
+
+@dataclass(frozen=True)
+class Product:
+    """A map that is the product of two parameters, e.g. f D*.
+
+    Parameters
+    ----------
+    parameter : Parameter
+        Its name, unit and display.
+    factors : tuple of str
+        Names of the two parameters.
+    """
+
+    parameter: Parameter
+    factors: tuple[str, str]
+
+    @property
+    def name(self) -> str:
+        """Name of the map."""
+        return self.parameter.name
