@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -24,8 +23,6 @@ _SEED = 0
 _SINGULAR = 1e-10
 # Share of a direction of which the signal knows nothing that is not rounding.
 _TAKES_PART = 1e-3
-# Where typical values are not known and the bounds are open, from half to twice the start.
-_AROUND_START = (0.5, 2.0)
 
 
 def n_distinct_settings(model: SignalModel, acquisition: Acquisition) -> int:
@@ -194,15 +191,8 @@ def _draws(model: SignalModel) -> NDArray[np.float64]:
 def _typical(parameter: Parameter) -> tuple[float, float]:
     if parameter.fixed:
         return parameter.lower, parameter.lower
-    known: tuple[float, float] | None = getattr(parameter, "typical", None)
-    for pair in (known, parameter.display):
-        if pair is not None and all(map(math.isfinite, pair)) and pair[0] < pair[1]:
-            low, high = (min(max(v, parameter.lower), parameter.upper) for v in pair)
-            # An amplitude of 0 would hide the parameters of what it belongs to.
-            return (low + 0.1 * (high - low), high)
-    return _AROUND_START[0] * parameter.start, min(
-        _AROUND_START[1] * parameter.start, parameter.upper
-    )
+    low, high = (min(max(v, parameter.lower), parameter.upper) for v in parameter.usual)
+    return low, high
 
 
 def _scaled(

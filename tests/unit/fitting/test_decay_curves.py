@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
+from ivimkit.extend.compartment import Compartment
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.figures.decay_axes import Decay, decay_panels
 from ivimkit.fitting import decay_curves as module
 from ivimkit.fitting.decay_curves import decay_curves, fitted_values, fitted_x, with_b
@@ -30,7 +32,10 @@ def relaxing(monkeypatch):
         return params[0] * np.exp(-x[0] * params[1]) * np.exp(-x[1] / 50)
 
     monkeypatch.setattr(module, "evaluate", evaluate)
-    return replace(MONOEXP, variables=("b", "echo_time"))
+    tissue = Compartment(
+        "tissue", lambda b, te, p: p[0], (MONOEXP["ADC"],), variables=("b", "echo_time")
+    )
+    return SignalModel("relaxing", "relaxing", "S0 exp(-b ADC - TE / T2)", (tissue,))
 
 
 def test_a_model_of_b_has_one_curve_for_all(dwi):

@@ -1,6 +1,5 @@
 """Whether the settings of a scan determine the parameters of a model."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -8,22 +7,22 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import AcquisitionError
+from ivimkit.extend.compartment import Compartment
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting import identifiability
 from ivimkit.fitting.identifiability import n_distinct_settings, require_identifiable, unknown_to
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
 
-S0 = Parameter("S0", "S0", "a.u.", 0.0, math.inf, 1.0)
 D = Parameter("D", "D", "mm^2/s", 0.0, 5e-3, 1e-3, (0.0, 2.5e-3))
 T2 = Parameter("T2", "T2", "ms", 10.0, 500.0, 60.0, (20.0, 150.0))
 MONOEXP = ik.models.get("monoexp")
 
 
-def relaxation(name="relaxation", parameters=(S0, T2, D)):
-    """S0 exp(-TE / T2 - b D), with its slopes in place of a compiled kernel."""
-    return replace(
-        MONOEXP, name=name, parameters=parameters, pools=None, variables=("b", "echo_time")
-    )
+def relaxation(name="relaxation", parameters=(T2, D), variables=("b", "echo_time")):
+    """S0 exp(-TE / T2 - b D); its slopes are given in place of a compiled kernel."""
+    tissue = Compartment("tissue", lambda b, te, p: p[0], parameters, variables=variables)
+    return SignalModel(name, "relaxation", "S0 exp(-TE / T2 - b D)", (tissue,))
 
 
 @pytest.fixture
@@ -67,9 +66,7 @@ def test_a_variable_that_the_scan_does_not_have():
 
 def test_parameters_that_always_go_together(monkeypatch):
     """Two rates of one decay: no scan tells them apart."""
-    twin = replace(
-        relaxation("twins", (S0, D, replace(D, name="D_2"))), variables=("b",), pools=None
-    )
+    twin = relaxation("twins", (D, replace(D, name="D_2")), ("b",))
 
     def gradients(model, params, b):
         signal = params[:, :1] * np.exp(-b * (params[:, 1:2] + params[:, 2:]))
