@@ -1,0 +1,1 @@
+"""Models of several compartments of any shape: least squares by variable projection."""
