@@ -58,6 +58,8 @@ _CLOSE = 1.2
 # Squared distance from a known minimum, in standard deviations, that will end there.
 _SAME = 0.25
 _LEAST_DAMPING = 1e-3
+# Cost, relative to the squared norm of the signal, from which its change is not exact.
+_TRUSTED = 1e3
 # A pivot, relative to Gauss and Newton's, below which the parabola is not convex.
 _LEAST_PIVOT = 1e-10
 _MOST_DAMPING = 1e8
@@ -117,7 +119,7 @@ def _respond(work: NDArray[np.float64]) -> None:
 
 
 def _solve_step(damping: float, options: NDArray[np.float64], work: NDArray[np.float64]) -> bool:
-    """Minimise the damped parabola over the free shapes, with given steps of the fixed ones.
+    """Write to `AT.aim` the minimum of the damped parabola, with given steps of the fixed shapes.
 
     A tied shape keeps its ratio to its partner: its row and column are added to those of that.
     False if the parabola is not convex.
@@ -143,7 +145,6 @@ def _solve_step(damping: float, options: NDArray[np.float64], work: NDArray[np.f
                 if r not in (i, k):
                     work[AT.matrix + k * m + r] += ratio * work[AT.matrix + i * m + r]
                     work[AT.matrix + r * m + k] = work[AT.matrix + k * m + r]
-            work[AT.step + i] = 0.0
             _remove(i, work)
     for q in range(m):
         if work[AT.state + q] == _FIXED:
@@ -165,19 +166,19 @@ def _solve_step(damping: float, options: NDArray[np.float64], work: NDArray[np.f
     for i in range(m):
         s = work[AT.right + i]
         for r in range(i):
-            s -= work[AT.matrix + i * m + r] * work[AT.step + r]
-        work[AT.step + i] = s / work[AT.matrix + i * m + i]
+            s -= work[AT.matrix + i * m + r] * work[AT.aim + r]
+        work[AT.aim + i] = s / work[AT.matrix + i * m + i]
     for i in range(m - 1, -1, -1):
-        s = work[AT.step + i]
+        s = work[AT.aim + i]
         for r in range(i + 1, m):
-            s -= work[AT.matrix + r * m + i] * work[AT.step + r]
-        work[AT.step + i] = s / work[AT.matrix + i * m + i]
+            s -= work[AT.matrix + r * m + i] * work[AT.aim + r]
+        work[AT.aim + i] = s / work[AT.matrix + i * m + i]
     for number in range(int(options[_OPTION.pairs]) - 1, -1, -1):
         k = int(options[_OPTION.pair + 3 * number])
         i = int(options[_OPTION.pair + 3 * number + 1])
         if work[AT.state + i] == _TIED:
             ratio = APART * work[AT.scale + k] / work[AT.scale + i]
-            work[AT.step + i] = ratio * work[AT.step + k] + work[AT.jump + i]
+            work[AT.aim + i] = ratio * work[AT.aim + k] + work[AT.jump + i]
     return True
 
 
@@ -213,41 +214,65 @@ def _way(q: int, up: bool, work: NDArray[np.float64]) -> float:
     return min(d, _MAX_STEP) if up else max(d, -_MAX_STEP)
 
 
+def _follow(damping: float, options: NDArray[np.float64], work: NDArray[np.float64]) -> bool:
+    """Go to the minimum of the damped parabola on the box; False if it is not convex.
+
+    The way leads from one bound to the next: on each part of it the parabola falls.
+    """
+    m = AT.m
+    for _ in range(m + 1):
+        if not _solve_step(damping, options, work):
+            return False
+        way, blocking, stop = 1.0, -1, 0.0
+        for q in range(m):
+            if work[AT.state + q] != _FIXED:
+                here, there = work[AT.step + q], work[AT.aim + q]
+                bound = _way(q, there > here, work)
+                if (there > bound) if there > here else (there < bound):
+                    part = max((bound - here) / (there - here), 0.0)
+                    if part < way:
+                        way, blocking, stop = part, q, bound
+        for q in range(m):
+            if work[AT.state + q] != _FIXED:
+                work[AT.step + q] += way * (work[AT.aim + q] - work[AT.step + q])
+        if blocking < 0:
+            break
+        work[AT.state + blocking] = _FIXED
+        work[AT.step + blocking] = stop
+    return True
+
+
 def _find_step(damping: float, options: NDArray[np.float64], work: NDArray[np.float64]) -> int:
     """Find the step of Newton on the bounds.
 
-    What would cross a bound goes to it, the rest moves on along it. Returns `CONVERGED` if there
-    is a step, `MERGED` if two compartments that are alike meet, `UNFINISHED` if the parabola is not
-    convex.
+    Returns `CONVERGED` if there is a step, `MERGED` if two compartments that are alike meet,
+    `UNFINISHED` if the parabola is not convex.
     """
     m = AT.m
     n_pairs = int(options[_OPTION.pairs])
     for q in range(m):
-        slope = work[AT.slope + q]
-        x, low, high = work[AT.at + q], work[AT.low + q], work[AT.high + q]
-        # A shape stays where its bound holds it back or where it has no amplitude.
-        moves = (low < x) if slope > 0.0 else (x < high)
-        work[AT.state + q] = _FREE if moves and work[AT.norm + q] > 0.0 else _FIXED
-        work[AT.step + q] = work[AT.jump + q] = 0.0
-    for number in range(n_pairs):
-        k = int(options[_OPTION.pair + 3 * number])
-        i = int(options[_OPTION.pair + 3 * number + 1])
-        near = work[AT.at + i] <= APART * work[AT.at + k] * (1.0 + _ON_BOUND)
-        if near and work[AT.slope + i] > 0.0 and work[AT.state + i] == _FREE:
-            work[AT.state + i] = _TIED
-    for _ in range(2 * m + 1):
-        if not _solve_step(damping, options, work):
-            return UNFINISHED
-        again = False
+        work[AT.jump + q] = 0.0
+    # Pairs that meet are tied, one after the other.
+    tied = 0
+    for _ in range(n_pairs + 1):
         for q in range(m):
-            if work[AT.state + q] != _FIXED:
-                least, most = _way(q, False, work), _way(q, True, work)
-                d = work[AT.step + q]
-                if not least <= d <= most:
-                    work[AT.state + q] = _FIXED
-                    work[AT.step + q] = least if d < least else most
-                    again = True
+            slope = work[AT.slope + q]
+            x, low, high = work[AT.at + q], work[AT.low + q], work[AT.high + q]
+            # A shape stays where its bound holds it back or where it has no amplitude.
+            moves = (low < x) if slope > 0.0 else (x < high)
+            work[AT.state + q] = _FREE if moves and work[AT.norm + q] > 0.0 else _FIXED
+            work[AT.step + q] = work[AT.jump + q]
+        for number in range(n_pairs):
+            k = int(options[_OPTION.pair + 3 * number])
+            i = int(options[_OPTION.pair + 3 * number + 1])
+            near = work[AT.at + i] <= APART * work[AT.at + k] * (1.0 + _ON_BOUND)
+            held = near and work[AT.slope + i] > 0.0
+            if work[AT.state + i] == _FREE and (held or (tied >> number) & 1):
+                work[AT.state + i] = _TIED
+        if not _follow(damping, options, work):
+            return UNFINISHED
         cut = 1.0
+        again = False
         for number in range(n_pairs):
             k = int(options[_OPTION.pair + 3 * number])
             i = int(options[_OPTION.pair + 3 * number + 1])
@@ -260,15 +285,15 @@ def _find_step(damping: float, options: NDArray[np.float64], work: NDArray[np.fl
                     cut = min(cut, 0.5 * here / (here - there))
                 elif options[_OPTION.pair + 3 * number + 2] > 0.0:
                     return MERGED
-                elif work[AT.state + i] == _FREE:
-                    work[AT.state + i] = _TIED
+                elif (tied >> number) & 1 == 0:
+                    tied |= 1 << number
                     work[AT.jump + i] = -here / work[AT.scale + i]
                     again = True
         if not again:
             if cut < 1.0:
                 for q in range(m):
                     work[AT.step + q] *= cut
-            return CONVERGED
+            break
     return CONVERGED
 
 
@@ -333,7 +358,7 @@ def descend(
     for q in range(m):
         work[AT.at + q] = work[AT.to + q]
     best = math.inf
-    damping = noise = 0.0
+    damping = noise = energy = 0.0
     slow = 0
     iterations = 0
     end = UNFINISHED
@@ -341,7 +366,14 @@ def descend(
         iterations += 1
         cost = sums(x, root_weight, signal, work)
         if iterations == 1:
-            noise = _ROUNDING * cost
+            energy = cost
+            noise = _ROUNDING * energy
+        elif not cost <= _TRUSTED * energy and cost < math.inf:
+            # Amplitudes for other shapes: what is left of so much would be rounding.
+            solve_amplitudes(corners, plain, work)
+            for k in range(n):
+                work[AT.a + k] = work[AT.fresh + k]
+            cost = sums(x, root_weight, signal, work)
         cost += solve_amplitudes(corners, plain, work)
         if cost <= best + noise:
             settled = best - cost <= noise and iterations > 2 and damping == 0.0
@@ -390,6 +422,9 @@ def descend(
             i = int(options[_OPTION.pair + 3 * number + 1])
             if work[AT.state + i] == _TIED:
                 work[AT.to + i] = min(APART * work[AT.to + k], work[AT.high + i])
+        if gain < 0.0:
+            # Rounding, or a parabola that is not one.
+            damping = max(10.0 * damping, 0.01)
         for k in range(n):
             s = work[AT.kept + k]
             for q in range(m):

@@ -49,6 +49,7 @@ class Layout(NamedTuple):
     state: int  # m: whether a shape is free, fixed or tied in a step
     right: int  # m: right-hand side of a step
     jump: int  # m: what a tied shape moves by itself
+    aim: int  # m: where a step would end without the bounds it has not met yet
     low: int  # m: bounds of the shapes
     high: int  # m
     bounds: int  # 2 + 2 (n - 1): of S0 and the fractions
@@ -88,7 +89,7 @@ def layout(n: int, m: int) -> Layout:
     g = MAX_GENERATORS
     sizes = (
         p * p, p, m * m, m, m, n, n, m, m, m * m, m, n * m, n * m, n * n, n * n,
-        n, n, m * m, m, m, m, m, m, m, 2 * n, g * n, g * g, g, g, g, 2 * g, g * g,
+        n, n, m * m, m, m, m, m, m, m, m, 2 * n, g * n, g * g, g, g, g, 2 * g, g * g,
         m, n, m, m, n, n, p * p, 3 * MAX_STARTS, m,
     )  # fmt: skip
     starts = [0]
