@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ivimkit.kernels.device import device
 from ivimkit.kernels.separable.layout import MAX_GENERATORS, layout
 
-__all__ = ["cone_amplitudes", "find_corners", "non_negative", "solve_amplitudes"]
+__all__ = ["cone_amplitudes", "find_corners", "solve_amplitudes"]
 
 # A template's constant: the layout of the model is put in.
 AT = layout(1, 1)
@@ -34,7 +34,7 @@ _ON_BOUND = 1e-12
 
 
 @device
-def non_negative(
+def _non_negative(
     n: int,
     gram: NDArray[np.float64],
     dots: NDArray[np.float64],
@@ -200,7 +200,7 @@ def find_corners(absent: int, work: NDArray[np.float64]) -> int:
 def _from_corners(corners: int, total: float, work: NDArray[np.float64]) -> int:
     """Solve over the corners and write amplitudes and the face they are on."""
     n = AT.n
-    non_negative(
+    _non_negative(
         corners,
         work[AT.gram_corners : AT.gram_corners + MAX_GENERATORS * MAX_GENERATORS],
         work[AT.dot_corners : AT.dot_corners + MAX_GENERATORS],

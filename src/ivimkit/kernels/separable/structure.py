@@ -157,16 +157,21 @@ def _functions(structure: Structure) -> dict[str, Callable[..., Any]]:
                     scope[name] = inlined(scope[name])
     made = {}
     for name, write, kind in (
-        ("sums", _sums, inlined),
+        ("sums", _sums, device),
         ("assemble", _assemble, device),
-        ("curve", _curve, inlined),
+        ("curve", _curve, device),
         ("gains", _gains, finite),
         ("owner", _owner, inlined),
         ("logarithmic", _logarithmic, inlined),
         ("kernel", _kernel, device),
     ):
         exec(compile(write(structure), f"<{name} of {structure.n} compartments>", "exec"), scope)
-        made[name] = kind(scope.pop(name))
+        function = scope.pop(name)
+        if name != "kernel":
+            # A private name: nobody calls it from Python, and what unpacks arguments takes long
+            # to compile.
+            function.__name__ = f"_{name}"
+        made[name] = kind(function)
     return made
 
 

@@ -227,8 +227,12 @@ def specialised(
             and isinstance(value := template.__globals__.get(name), FunctionType)
             and not hasattr(value, "py_func")
         }
+        # A private name: nobody calls it from Python, and what unpacks arguments takes long to
+        # compile.
         filled = FunctionType(
-            template.__code__, {**template.__globals__, **parts, **functions}, template.__name__
+            template.__code__,
+            {**template.__globals__, **parts, **functions},
+            f"_{template.__name__.removeprefix('_')}",
         )
         made[template] = device(filled)
     return cast(Callable[..., Any], made[template])
