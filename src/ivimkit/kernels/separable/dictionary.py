@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels import exponential
 from ivimkit.kernels.separable.descent import APART
-from ivimkit.kernels.separable.layout import Option
+from ivimkit.kernels.separable.layout import MAX_ATOMS, STRIDE, Option
 from ivimkit.kernels.separable.search import NEIGHBOURS
 from ivimkit.kernels.separable.structure import Part, Structure
 
@@ -31,8 +31,8 @@ __all__ = ["plan"]
 _OPTION = Option()
 _LANES = 8
 # Most tuples, by the number of compartments, and most atoms of one.
-_TUPLES = {1: 160, 2: 640, 3: 1500, 4: 2000}
-_MAX_ATOMS = 160
+_TUPLES = {1: 200, 2: int(__import__('os').environ.get('T2','640')), 3: int(__import__('os').environ.get('T3','1500')), 4: 2000}
+_LESS=float(__import__('os').environ.get('LESS','0.5'))
 _LEAST_ATOMS = 3
 # Points of the fine grid, and the least of them, relative to the largest, of a logarithm.
 _FINE = 1500
@@ -144,7 +144,7 @@ def _chosen(
     # The middle of all first, then the furthest from what there is.
     nearest = np.full(len(unit), np.inf)
     following = int(np.argmin(np.linalg.norm(unit - unit.mean(axis=0), axis=1)))
-    while len(order) < min(_MAX_ATOMS, len(unit)):
+    while len(order) < min(MAX_ATOMS, len(unit)):
         order.append(following)
         nearest = np.minimum(nearest, np.linalg.norm(unit - unit[following], axis=1))
         following = int(np.argmax(nearest))
@@ -159,7 +159,11 @@ def _counts(atoms: list[_Atoms], most: int) -> list[int]:
 
     def numbers(angle: float) -> list[int]:
         return [
-            max(min(_LEAST_ATOMS, len(a.radius)), int((a.radius > angle).sum())) for a in atoms
+            max(
+                min(_LEAST_ATOMS, len(a.radius)),
+                int((a.radius * (1.0 if k == len(atoms) - 1 else _LESS) > angle).sum()),
+            )
+            for k, a in enumerate(atoms)
         ]
 
     angles = np.unique(np.concatenate([a.radius for a in atoms]))
@@ -282,7 +286,7 @@ def _tabulated(
         nearest = np.argsort(distance, axis=1, kind="stable")[:, 1 : NEIGHBOURS + 1]
         near = np.take_along_axis(distance, nearest, axis=1) < _NEAR * angle
         neighbours[: nearest.shape[1], place] = np.where(near, nearest, -1.0).T
-    tuples = _tuple_terms(structure, atoms, weight, width)
+    tuples = _tuple_terms(structure, atoms, weight)
     sections = [columns, shapes, norms, neighbours, tuples]
     begins = np.concatenate([[0], np.cumsum([s.size for s in sections])])
     options = np.zeros(_OPTION.size)
@@ -303,7 +307,7 @@ def _tabulated(
 
 
 def _tuple_terms(
-    structure: Structure, atoms: list[_Atoms], weight: NDArray[np.float64], width: int
+    structure: Structure, atoms: list[_Atoms], weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the inverse Gram matrices of all tuples, a row an element, and 1 over its diagonal."""
     n = structure.n
@@ -333,7 +337,7 @@ def _tuple_terms(
     rows = [inverse[:, i, k] for i, k in combinations_with_replacement(range(n), 2)]
     rows += [1.0 / inverse[:, k, k] for k in range(n)]
     n_outer, inner = math.prod(counts[:-1]), counts[-1]
-    terms = np.zeros((n_outer, len(rows), width))
+    terms = np.zeros((n_outer, len(rows), STRIDE))
     for number, row in enumerate(rows):
         terms[:, number, :inner] = np.where(good, row, 0.0).reshape(n_outer, inner)
     return terms

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-__all__ = ["MAX_COMPARTMENTS", "MAX_GENERATORS", "MAX_STARTS", "Layout", "Option", "layout"]
+__all__ = ["MAX_ATOMS", "MAX_COMPARTMENTS", "MAX_GENERATORS", "MAX_STARTS", "STRIDE", "Layout", "Option", "layout"]
 
 MAX_COMPARTMENTS = 4
 """Most compartments that a model may have."""
@@ -20,6 +20,13 @@ MAX_GENERATORS = 20
 
 MAX_STARTS = 12
 """Most descents that begin from the dictionary."""
+
+
+MAX_ATOMS = 256
+"""Most atoms of a compartment in the dictionary."""
+
+STRIDE = MAX_ATOMS + 8
+"""Numbers between rows of the terms of tuples; no power of 2, which would fill one set of cache."""
 
 
 class Layout(NamedTuple):

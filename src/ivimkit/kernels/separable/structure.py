@@ -14,7 +14,7 @@ from types import FunctionType
 from typing import Any
 
 from ivimkit.kernels.device import device, finite, inlined
-from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, Layout, Option, layout
+from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, STRIDE, Layout, Option, layout
 
 __all__ = ["Part", "Structure"]
 
@@ -370,30 +370,36 @@ def _gains(structure: Structure) -> str:
             f"        p{k} = dots[first{k} + rest % count{k}]",
             f"        rest = rest // count{k}",
         ]
-    count = n * (n + 1) // 2 + n
-    lines += [f"        row = tuples + o * {count} * width"]
     inverse = list(combinations_with_replacement(range(n), 2))
-    for number, (i, k) in enumerate(inverse):
-        lines += [f"        t{i}_{k} = table[row + {number} * width : row + {number + 1} * width]"]
-    for k in range(n):
-        number = len(inverse) + k
-        lines += [f"        d{k} = table[row + {number} * width : row + {number + 1} * width]"]
+    count = len(inverse) + n
+    # Rows at constant distances: what is written is then compared with one address, not with all,
+    # before the loop may run as vector instructions.
+    lines += [
+        f"        row = tuples + o * {count * STRIDE}",
+        f"        terms = table[row : row + {count * STRIDE}]",
+    ]
+    inverse_at = {pair: f"terms[i + {r * STRIDE}]" for r, pair in enumerate(inverse)}
     lines += [f"        inner = dots[first{last} : first{last} + width]"]
-    lines += ["        line = out[o * width : (o + 1) * width]", "        top = 0.0"]
+    lines += ["        line = out[o * width : (o + 1) * width]"]
     lines += ["        for i in range(width):", f"            p{last} = inner[i]"]
     for k in range(n):
-        terms = [f"t{min(k, r)}_{max(k, r)}[i] * p{r}" for r in range(n)]
+        terms = [f"{inverse_at[min(k, r), max(k, r)]} * p{r}" for r in range(n)]
         lines += [f"            a{k} = {' + '.join(terms)}"]
     lines += [f"            gain = {' + '.join(f'a{k} * p{k}' for k in range(n))}"]
     lines += ["            loss = 0.0"]
     for k in range(n):
         lines += [
             f"            m{k} = a{k} if a{k} < 0.0 else 0.0",
-            f"            m{k} = m{k} * m{k} * d{k}[i]",
+            f"            m{k} = m{k} * m{k} * terms[i + {(len(inverse) + k) * STRIDE}]",
             f"            loss = m{k} if m{k} > loss else loss",
         ]
-    lines += ["            gain -= loss", "            line[i] = gain"]
-    lines += ["            top = gain if gain > top else top", "        tops[o] = top"]
+    lines += ["            line[i] = gain - loss"]
+    # A maximum that waits for itself in every step is no vector instruction: eight do not.
+    lines += [f"        t{i} = 0.0" for i in range(8)]
+    lines += ["        for i in range(0, width, 8):"]
+    for i in range(8):
+        lines += [f"            g = line[i + {i}]", f"            t{i} = g if g > t{i} else t{i}"]
+    lines += [f"        tops[o] = max({', '.join(f't{i}' for i in range(8))})"]
     return "\n".join(lines)
 
 
