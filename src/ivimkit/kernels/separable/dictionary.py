@@ -31,8 +31,11 @@ __all__ = ["plan"]
 _OPTION = Option()
 _LANES = 8
 # Most tuples, by the number of compartments, and most atoms of one.
-_TUPLES = {1: 200, 2: int(__import__('os').environ.get('T2','640')), 3: int(__import__('os').environ.get('T3','1500')), 4: 2000}
-_LESS=float(__import__('os').environ.get('LESS','0.5'))
+_TUPLES = {1: 200, 2: 800, 3: 1200, 4: 2000}
+# Angles count less for compartments that are the smaller part of the signal, and outside the range
+# in which shapes usually are.
+_LESS = 0.5
+_UNUSUAL = 0.3
 _LEAST_ATOMS = 3
 # Points of the fine grid, and the least of them, relative to the largest, of a logarithm.
 _FINE = 1500
@@ -124,6 +127,8 @@ def _chosen(
     bounds: list[tuple[float, float, bool]],
     x: NDArray[np.float64],
     root_weight: NDArray[np.float64],
+    usual_low: NDArray[np.float64],
+    usual_high: NDArray[np.float64],
 ) -> _Atoms:
     """Choose atoms of a compartment, the furthest from all others first."""
     if not part.n_shape:
@@ -143,12 +148,14 @@ def _chosen(
     radius: list[float] = []
     # The middle of all first, then the furthest from what there is.
     nearest = np.full(len(unit), np.inf)
+    usual = np.all((shapes >= usual_low) & (shapes <= usual_high), axis=1)
+    worth = np.where(usual, 1.0, _UNUSUAL)
     following = int(np.argmin(np.linalg.norm(unit - unit.mean(axis=0), axis=1)))
     while len(order) < min(MAX_ATOMS, len(unit)):
         order.append(following)
         nearest = np.minimum(nearest, np.linalg.norm(unit - unit[following], axis=1))
-        following = int(np.argmax(nearest))
-        radius.append(float(nearest[following]))
+        following = int(np.argmax(nearest * worth))
+        radius.append(float(nearest[following] * worth[following]))
         if radius[-1] < 1e-9:
             break
     return _Atoms(shapes[order], values[order], np.array(radius))
@@ -225,7 +232,10 @@ def _planned(
     for k, part in enumerate(structure.parts):
         first = structure.first(k)
         own = bounds[first : first + part.n_shape]
-        atoms.append(_chosen(part, own, x[:, used], np.sqrt(weight[used])))
+        usual = np.array(structure.typical[first : first + part.n_shape]).reshape(-1, 2)
+        atoms.append(
+            _chosen(part, own, x[:, used], np.sqrt(weight[used]), usual[:, 0], usual[:, 1])
+        )
     counts = _counts(atoms, _TUPLES[structure.n])
     angle = max(a.radius[n - 1] for a, n in zip(atoms, counts, strict=True))
     kept = []

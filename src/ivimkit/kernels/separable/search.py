@@ -46,9 +46,9 @@ _STALLED = 1e-5
 _SAME_COST = 1e-11
 # Share of the squared norm of the signal that is rounding.
 _ROUNDING = 1e-15
-# Where the next descent begins: on a summit of the dictionary, without a compartment, with one that
+# Where the next descent begins: on a summit of the dictionary, between summits, without a compartment, with one that
 # comes back, where the last one was interrupted.
-_SUMMITS, _LEAVING, _ENTERING, _PERSISTING = 0, 1, 2, 3
+_SUMMITS, _DOUBTING, _LEAVING, _ENTERING, _PERSISTING = 0, 1, 2, 3, 4
 
 
 def sums(*_: Any) -> float:
@@ -203,6 +203,45 @@ def _is_summit(
     return True
 
 
+def _insert(gain: float, o: int, i: int, found: int, work: NDArray[np.float64]) -> int:
+    """Put a tuple into the list of starts, the one that explains most first."""
+    at = found if found < MAX_STARTS else MAX_STARTS - 1
+    while at > 0 and gain > work[AT.starts + 3 * (at - 1)]:
+        for c in range(3):
+            work[AT.starts + 3 * at + c] = work[AT.starts + 3 * (at - 1) + c]
+        at -= 1
+    work[AT.starts + 3 * at] = gain
+    work[AT.starts + 3 * at + 1] = o
+    work[AT.starts + 3 * at + 2] = i
+    return min(found + 1, MAX_STARTS)
+
+
+def _find_doubts(
+    enough: float,
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> int:
+    """List the best tuples of every third atom, that may hide a basin between their neighbours."""
+    found = 0
+    inner = int(options[_OPTION.inner])
+    stride = 1
+    for k in range(AT.n - 2, -1, -1):
+        count = int(options[_OPTION.first + 4 * k + 1])
+        for c in range(count // 2 % 3, count, 3):
+            best, outer, best_inner = enough, -1, -1
+            for o in range(int(options[_OPTION.outer])):
+                if o // stride % count == c:
+                    for i in range(inner):
+                        here = _gain(o, i, options, work)
+                        if here > best:
+                            best, outer, best_inner = here, o, i
+            if outer >= 0:
+                found = _insert(best, outer, best_inner, found, work)
+        stride *= count
+    return found
+
+
 def _find_starts(
     enough: float,
     options: NDArray[np.float64],
@@ -227,15 +266,7 @@ def _find_starts(
                 continue
             if not _is_summit(o, i, options, table, work):
                 continue
-            at = found if found < MAX_STARTS else MAX_STARTS - 1
-            while at > 0 and here > work[AT.starts + 3 * (at - 1)]:
-                for c in range(3):
-                    work[AT.starts + 3 * at + c] = work[AT.starts + 3 * (at - 1) + c]
-                at -= 1
-            work[AT.starts + 3 * at] = here
-            work[AT.starts + 3 * at + 1] = o
-            work[AT.starts + 3 * at + 2] = i
-            found = min(found + 1, MAX_STARTS)
+            found = _insert(here, o, i, found, work)
     return found
 
 
@@ -467,7 +498,7 @@ def global_fit(
             known = best.cost / degrees
         fit = descend(
             x, root_weight, signal, absent, plain,
-            best.cost if stage in (_SUMMITS, _ENTERING) else math.inf, known, options, work,
+            best.cost if stage in (_SUMMITS, _DOUBTING, _ENTERING) else math.inf, known, options, work,
         )  # fmt: skip
         total += fit.iterations
         gain = best.cost - fit.cost
@@ -484,7 +515,7 @@ def global_fit(
                 work[AT.other_a + k] = work[AT.kept + k]
         absent = 0
         again = False
-        if stage == _SUMMITS:
+        if stage in (_SUMMITS, _DOUBTING):
             if number == 0:
                 found = _find_starts(energy - _HOPELESS * best.cost, options, table, work)
             while number < found and not again:
@@ -492,12 +523,27 @@ def global_fit(
                 o = int(work[AT.starts + 3 * number + 1])
                 i = int(work[AT.starts + 3 * number + 2])
                 number += 1
-                if here < first and here > energy - _HOPELESS * best.cost:
+                factor = _HOPELESS if stage == _SUMMITS else _DOUBTFUL
+                if here < first and here > energy - factor * best.cost:
                     _tuple_point(o, i, options, table, work)
                     again = True
             number = max(number, 1)
-            if not again:
+            if not again and stage == _SUMMITS:
                 _detect(x, root_weight, signal, work)
+                faintest = math.inf
+                for k in range(n):
+                    faintest = min(faintest, work[AT.seen + k])
+                if n > 1 and faintest * max(degrees, 1.0) < _FAINT * best.cost:
+                    stage = _DOUBTING
+                    number = 0
+                    found = _find_doubts(energy - _DOUBTFUL * best.cost, options, table, work)
+                    if found > 0:
+                        o = int(work[AT.starts + 1])
+                        i = int(work[AT.starts + 2])
+                        number = 1
+                        _tuple_point(o, i, options, table, work)
+                        again = True
+            if not again:
                 stage = _LEAVING
                 compartment = -1
         elif stage == _LEAVING:

@@ -23,8 +23,8 @@ _OPTION = Option()
 # Steps of central differences, relative: for slopes, and for slopes of slopes.
 _STEP = 6e-6
 _WIDE_STEP = 1e-4
-# Share of its typical value that a parameter counts at least, for the size of a step.
-_LEAST = 0.1
+# Share of the end of its usual range that a parameter counts at least, for the size of a step.
+_LEAST = 0.05
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Structure:
         leave. Shape parameters are numbered through all of them.
     logarithmic : tuple of bool
         Which shape parameters are searched by their logarithms; they are positive.
-    typical : tuple of float
-        Usual size of every shape parameter.
+    typical : tuple of tuple of float
+        Range in which every shape parameter usually is: the dictionary is denser there.
     least, most : tuple of float
         Where every shape parameter has a meaning; bounds lie inside.
     ascending : tuple of tuple of int
@@ -74,7 +74,7 @@ class Structure:
 
     parts: tuple[Part, ...]
     logarithmic: tuple[bool, ...]
-    typical: tuple[float, ...]
+    typical: tuple[tuple[float, float], ...]
     least: tuple[float, ...]
     most: tuple[float, ...]
     ascending: tuple[tuple[int, int], ...] = ()
@@ -194,10 +194,9 @@ def _differences(structure: Structure, k: int) -> str:
     names = [f"p{i}" for i in range(n)]
 
     def centre(i: int, step: float) -> list[str]:
-        least, most, typical = (
-            getattr(structure, name)[first + i] for name in ("least", "most", "typical")
-        )
-        lines = [f"    h = {step} * max(abs(p{i}), {_LEAST * typical!r})"]
+        least, most = structure.least[first + i], structure.most[first + i]
+        size = max(map(abs, structure.typical[first + i]))
+        lines = [f"    h = {step} * max(abs(p{i}), {_LEAST * size!r})"]
         inside = f"p{i}"
         if least > -float("inf"):
             inside = f"max({inside}, {least!r} + h)"
