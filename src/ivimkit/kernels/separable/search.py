@@ -38,6 +38,9 @@ _FAINTER = 5.0
 # compartment is faint, this many times.
 _HOPELESS = 1.3
 _DOUBTFUL = 2.0
+# How many such starts a compartment has, with one other and with more, and atoms between them.
+_MANY, _FEW = 3, 2
+_SPARSE = 3
 # Slope squared over cost below which an entering compartment gains nothing.
 _FLAT = 1e-9
 _ROUNDS = 16
@@ -222,13 +225,15 @@ def _find_doubts(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> int:
-    """List the best tuples of every third atom, that may hide a basin between their neighbours."""
+    """List the best tuples of a few atoms each, that may hide a basin between their neighbours."""
     found = 0
+    most = _MANY if AT.n == 2 else _FEW
     inner = int(options[_OPTION.inner])
     stride = 1
     for k in range(AT.n - 2, -1, -1):
         count = int(options[_OPTION.first + 4 * k + 1])
-        for c in range(count // 2 % 3, count, 3):
+        step = max(_SPARSE, (count + most - 1) // most)
+        for c in range(step // 2, count, step):
             best, outer, best_inner = enough, -1, -1
             for o in range(int(options[_OPTION.outer])):
                 if o // stride % count == c:
@@ -533,7 +538,13 @@ def global_fit(
                 faintest = math.inf
                 for k in range(n):
                     faintest = min(faintest, work[AT.seen + k])
-                if n > 1 and faintest * max(degrees, 1.0) < _FAINT * best.cost:
+                doubtful = faintest * max(degrees, 1.0) < _FAINT * best.cost
+                for q in range(m):
+                    # A minimum on a bound is often that of a compartment in the wrong place.
+                    free = work[AT.low + q] < work[AT.high + q]
+                    inside = work[AT.low + q] < work[AT.best + q] < work[AT.high + q]
+                    doubtful = doubtful or (free and not inside)
+                if n > 1 and doubtful:
                     stage = _DOUBTING
                     number = 0
                     found = _find_doubts(energy - _DOUBTFUL * best.cost, options, table, work)
