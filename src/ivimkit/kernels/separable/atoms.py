@@ -87,7 +87,7 @@ def stretched_bend(b: float, p: tuple[float, float]) -> tuple[float, float, floa
     ln = log(z)
     u = exp(p[1] * ln)
     value = exp(-u)
-    # With u = z^alpha: u_DDC = alpha u / DDC and u_alpha = u ln z; exp(-u)'' = exp(-u) (u'^2 - u'').
+    # With u = z^alpha: u_DDC = alpha u / DDC and u_alpha = u ln z; (e^-u)'' = e^-u (u'^2 - u'').
     u_d = p[1] * u / p[0]
     u_a = u * ln
     return (
@@ -98,9 +98,7 @@ def stretched_bend(b: float, p: tuple[float, float]) -> tuple[float, float, floa
 
 
 @inlined
-def relaxing(
-    b: float, te: float, p: tuple[float, float]
-) -> tuple[float, tuple[float, float]]:
+def relaxing(b: float, te: float, p: tuple[float, float]) -> tuple[float, tuple[float, float]]:
     """Return exp(-b D - TE / T2) and its derivatives by D and T2."""
     rate = 1.0 / p[1]
     value = exp(-b * p[0] - te * rate)

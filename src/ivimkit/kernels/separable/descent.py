@@ -2,9 +2,10 @@
 
 The amplitudes are eliminated (`amplitudes`); what is left of half the cost, as a function of the
 shapes, has the slope g = -a <phi', r> and the second derivatives M - N - C^T Z (Z^T G Z)^-1 Z^T C:
-M of Gauss and Newton, N with the second derivatives of the atoms, and what the amplitudes, free in
-the directions Z, make good. Newton steps with this exact matrix, on the box of the bounds, converge
-in a few passes, also along the curved valleys of three decays, where Gauss and Newton's crawl.
+M as in Gauss and Newton's method, N with the second derivatives of the atoms, and what the
+amplitudes make good, which are free in the directions Z. Newton steps with this exact matrix, on
+the box of the bounds, converge in a few passes, also along the curved valleys of three decays,
+where steps without N crawl.
 
 These are templates: the functions and the layout of a model are put in.
 
@@ -201,7 +202,7 @@ def _moved(q: int, work: NDArray[np.float64]) -> float:
     to = x * (2.0 + d) / (2.0 - d) if work[AT.scale + q] != 1.0 else x + d
     if to <= low * (1.0 + _ON_BOUND):
         to = low
-    return high if to >= high * (1.0 - _ON_BOUND) else to
+    return float(high if to >= high * (1.0 - _ON_BOUND) else to)
 
 
 def _way(q: int, up: bool, work: NDArray[np.float64]) -> float:
@@ -209,9 +210,9 @@ def _way(q: int, up: bool, work: NDArray[np.float64]) -> float:
     x = work[AT.at + q]
     bound = work[AT.high + q] if up else work[AT.low + q]
     if work[AT.scale + q] == 1.0:
-        return bound - x
+        return float(bound - x)
     d = 2.0 * (bound - x) / (bound + x)
-    return min(d, _MAX_STEP) if up else max(d, -_MAX_STEP)
+    return float(min(d, _MAX_STEP) if up else max(d, -_MAX_STEP))
 
 
 def _follow(damping: float, options: NDArray[np.float64], work: NDArray[np.float64]) -> bool:
@@ -310,7 +311,7 @@ def _inside(work: NDArray[np.float64]) -> bool:
         if k < AT.n - 1:
             low, high = work[AT.bounds + 2 + 2 * k], work[AT.bounds + 3 + 2 * k]
             inside = inside and low * s0 - slack <= a <= high * s0 + slack
-    return inside
+    return bool(inside)
 
 
 def descend(

@@ -1,9 +1,9 @@
 """What a protocol fixes for all voxels: a dictionary of atoms, and of tuples of them.
 
 For a given signal only its inner products with each atom are needed; a tuple of atoms, one of each
-compartment, is then a problem in its amplitudes whose inverse Gram matrix stands here. The atoms of
-a compartment are chosen from a fine grid of its shapes, each time the one that is furthest, in
-angle, from all chosen before: that covers whatever the protocol can tell apart evenly, for any
+compartment, is then a problem in its amplitudes whose inverse Gram matrix stands here. The atoms
+of a compartment are chosen from a fine grid of its shapes, each time the one that is furthest, in
+angle, from all chosen before: that covers evenly whatever the protocol can tell apart, for any
 number of shapes. All compartments are covered to the same angle.
 """
 
@@ -239,7 +239,7 @@ def _planned(
     counts = _counts(atoms, _TUPLES[structure.n])
     angle = max(a.radius[n - 1] for a, n in zip(atoms, counts, strict=True))
     kept = []
-    for k, (a, n) in enumerate(zip(atoms, counts, strict=True)):
+    for a, n in zip(atoms, counts, strict=True):
         shapes = a.shapes[:n]
         order = np.lexsort(shapes.T[::-1]) if shapes.shape[1] else np.arange(1)
         values = np.zeros((n, weight.size))
@@ -252,7 +252,7 @@ def _planned(
 def _shape_bounds(
     structure: Structure, lower: NDArray[np.float64], upper: NDArray[np.float64]
 ) -> list[tuple[float, float, bool]]:
-    positions = []
+    positions: list[int] = []
     position = 1
     for k, part in enumerate(structure.parts):
         position += 1 if k < structure.n - 1 else 0
@@ -275,7 +275,6 @@ def _tabulated(
     weight: NDArray[np.float64],
     degrees: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    n = structure.n
     counts = [len(a.shapes) for a in atoms]
     firsts = np.concatenate([[0], np.cumsum([_padded(c) for c in counts])]).astype(int)
     n_atoms = int(firsts[-1])
@@ -306,11 +305,11 @@ def _tabulated(
     options[[_OPTION.parameters, _OPTION.norms, _OPTION.neighbours, _OPTION.tuples]] = begins[1:5]
     options[_OPTION.pairs] = len(structure.ascending)
     for k, part in enumerate(structure.parts):
-        place = _OPTION.first + 4 * k
-        options[place : place + 4] = firsts[k], counts[k], structure.first(k), part.n_shape
+        begin = _OPTION.first + 4 * k
+        options[begin : begin + 4] = firsts[k], counts[k], structure.first(k), part.n_shape
     for number, pair in enumerate(structure.ascending):
-        place = _OPTION.pair + 3 * number
-        options[place : place + 3] = *pair, structure.alike(pair)
+        begin = _OPTION.pair + 3 * number
+        options[begin : begin + 3] = *pair, structure.alike(pair)
     table = np.concatenate([s.ravel() for s in sections])
     scratch = structure.layout.size + n_atoms + n_outer * width + n_outer
     return options, table, scratch
@@ -319,7 +318,7 @@ def _tabulated(
 def _tuple_terms(
     structure: Structure, atoms: list[_Atoms], weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the inverse Gram matrices of all tuples, a row an element, and 1 over its diagonal."""
+    """Return inverse Gram matrices of all tuples, a row an element, and 1 over their diagonals."""
     n = structure.n
     counts = [len(a.shapes) for a in atoms]
     index = np.stack([i.ravel() for i in np.indices(counts)])

@@ -10,7 +10,16 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-__all__ = ["MAX_ATOMS", "MAX_COMPARTMENTS", "MAX_GENERATORS", "MAX_STARTS", "STRIDE", "Layout", "Option", "layout"]
+__all__ = [
+    "MAX_ATOMS",
+    "MAX_COMPARTMENTS",
+    "MAX_GENERATORS",
+    "MAX_STARTS",
+    "STRIDE",
+    "Layout",
+    "Option",
+    "layout",
+]
 
 MAX_COMPARTMENTS = 4
 """Most compartments that a model may have."""
@@ -26,7 +35,7 @@ MAX_ATOMS = 256
 """Most atoms of a compartment in the dictionary."""
 
 STRIDE = MAX_ATOMS + 8
-"""Numbers between rows of the terms of tuples; no power of 2, which would fill one set of cache."""
+"""Numbers between rows of the terms of tuples. A power of 2 would crowd one part of the cache."""
 
 
 class Layout(NamedTuple):
@@ -121,6 +130,8 @@ class Option(NamedTuple):
     tuples: int = 8
     plain: int = 9  # whether the fractions may be anything from 0 to 1, and S0 from 0 on
     pairs: int = 10  # number of ordered pairs
-    first: int = 11  # first atom, number of atoms, first shape and number of shapes, by compartment
+    first: int = (
+        11  # first atom, number of atoms, first shape and number of shapes, by compartment
+    )
     pair: int = 27  # smaller and larger shape, and whether their compartments are alike: 8 x 3
     size: int = 51

@@ -49,8 +49,8 @@ _STALLED = 1e-5
 _SAME_COST = 1e-11
 # Share of the squared norm of the signal that is rounding.
 _ROUNDING = 1e-15
-# Where the next descent begins: on a summit of the dictionary, between summits, without a compartment, with one that
-# comes back, where the last one was interrupted.
+# Where the next descent begins: on a summit of the dictionary, between summits, without a
+# compartment, with one that comes back, where the last one was interrupted.
 _SUMMITS, _DOUBTING, _LEAVING, _ENTERING, _PERSISTING = 0, 1, 2, 3, 4
 
 
@@ -167,7 +167,7 @@ def _put_in_order(options: NDArray[np.float64], work: NDArray[np.float64]) -> No
 
 def _gain(o: int, i: int, options: NDArray[np.float64], work: NDArray[np.float64]) -> float:
     at = AT.size + int(options[_OPTION.atoms]) + o * int(options[_OPTION.width]) + i
-    return work[at]
+    return float(work[at])
 
 
 def _is_summit(
@@ -410,7 +410,7 @@ def _may_leave(k: int, work: NDArray[np.float64]) -> bool:
     if AT.n == 1:
         return False
     if k < AT.n - 1:
-        return work[AT.bounds + 2 + 2 * k] == 0.0
+        return bool(work[AT.bounds + 2 + 2 * k] == 0.0)
     most = 0.0
     for other in range(AT.n - 1):
         most += work[AT.bounds + 3 + 2 * other]
@@ -501,10 +501,8 @@ def global_fit(
         known = -1.0
         if stage != _LEAVING and best.end == CONVERGED and degrees > 0.0:
             known = best.cost / degrees
-        fit = descend(
-            x, root_weight, signal, absent, plain,
-            best.cost if stage in (_SUMMITS, _DOUBTING, _ENTERING) else math.inf, known, options, work,
-        )  # fmt: skip
+        limit = best.cost if stage in (_SUMMITS, _DOUBTING, _ENTERING) else math.inf
+        fit = descend(x, root_weight, signal, absent, plain, limit, known, options, work)
         total += fit.iterations
         gain = best.cost - fit.cost
         simpler = stage == _LEAVING and fit.end == CONVERGED

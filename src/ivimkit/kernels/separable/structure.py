@@ -81,9 +81,7 @@ class Structure:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.parts) <= MAX_COMPARTMENTS:
-            raise ValueError(
-                f"{len(self.parts)} compartments; expected 1 to {MAX_COMPARTMENTS}"
-            )
+            raise ValueError(f"{len(self.parts)} compartments; expected 1 to {MAX_COMPARTMENTS}")
         for name in ("logarithmic", "typical", "least", "most"):
             if len(getattr(self, name)) != self.m:
                 raise ValueError(
@@ -127,7 +125,8 @@ class Structure:
     @property
     def kernel(self) -> Callable[..., Any]:
         """``kernel(x, j, p) -> (signal, slopes)`` of measurement j, all parameters in order."""
-        return _functions(self)["kernel"]
+        kernel: Callable[..., Any] = _functions(self)["kernel"]
+        return kernel
 
     @property
     def functions(self) -> tuple[tuple[str, Any], ...]:
