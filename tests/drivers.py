@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["finish_one", "rate_all", "refine_all"]
+__all__ = ["finish_one", "fit_rows", "rate_all", "refine_all", "share_out"]
 
 
 def kernel(*_):
@@ -44,3 +44,16 @@ def rate_all(b, root_weight, signals, boxes, n1, n2, table, work, out):
         out[v, 0], out[v, 1], out[v, 2], out[v, 3] = fit[0], fit[1], fit[2], fit[3]
         out[v, 4], out[v, 5], out[v, 6] = fit[4], fit[5], fit[6]
         out[v, 7], out[v, 8] = fit[7], fit[8]
+
+
+def fit_rows(x, root_weight, rows, low, high, start, options, table, work, out, status):
+    """Fit rows of signals of a model of several compartments."""
+    for v in range(rows.shape[0]):
+        status[v] = kernel(
+            x, root_weight, rows[v], 0.0, low, high, start, options, table, work, out[v]
+        )
+
+
+def share_out(n, gram, dots, total, share, passive, trial, factor):
+    """Solve one non-negative least-squares problem."""
+    kernel(n, gram, dots, total, share, passive, trial, factor)

@@ -42,6 +42,8 @@ _FINE = 1500
 _SMALL = 1e-3
 # Atoms that are further apart than so many times the radius of the cover are no neighbours.
 _NEAR = 3.0
+# Distance of unit vectors that is rounding.
+_ALIKE = 1e-7
 # Condition of a normalised Gram matrix beyond which a tuple has fewer atoms than compartments.
 _SINGULAR = 1e9
 
@@ -122,6 +124,11 @@ def _fine(bounds: list[tuple[float, float, bool]]) -> NDArray[np.float64]:
     )
 
 
+def _distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return distances of unit vectors."""
+    return np.asarray(np.sqrt(np.maximum(2.0 - 2.0 * (first @ second), 0.0)))
+
+
 def _chosen(
     part: Part,
     bounds: list[tuple[float, float, bool]],
@@ -153,10 +160,10 @@ def _chosen(
     following = int(np.argmin(np.linalg.norm(unit - unit.mean(axis=0), axis=1)))
     while len(order) < min(MAX_ATOMS, len(unit)):
         order.append(following)
-        nearest = np.minimum(nearest, np.linalg.norm(unit - unit[following], axis=1))
+        nearest = np.minimum(nearest, _distance(unit, unit[following]))
         following = int(np.argmax(nearest * worth))
         radius.append(float(nearest[following] * worth[following]))
-        if radius[-1] < 1e-9:
+        if radius[-1] < _ALIKE:
             break
     return _Atoms(shapes[order], values[order], np.array(radius))
 
@@ -291,7 +298,7 @@ def _tabulated(
         norm = np.linalg.norm(unit, axis=1)
         norms[0, place] = 1.0 / norm
         unit = unit / norm[:, None]
-        distance = np.linalg.norm(unit[:, None] - unit[None], axis=2)
+        distance = _distance(unit, unit.T)
         nearest = np.argsort(distance, axis=1, kind="stable")[:, 1 : NEIGHBOURS + 1]
         near = np.take_along_axis(distance, nearest, axis=1) < _NEAR * angle
         neighbours[: nearest.shape[1], place] = np.where(near, nearest, -1.0).T

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from ivimkit.kernels.device import device, finite, inlined
 from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, STRIDE, Layout, Option, layout
@@ -125,8 +125,7 @@ class Structure:
     @property
     def kernel(self) -> Callable[..., Any]:
         """``kernel(x, j, p) -> (signal, slopes)`` of measurement j, all parameters in order."""
-        kernel: Callable[..., Any] = _functions(self)["kernel"]
-        return kernel
+        return cast(Callable[..., Any], _functions(self)["kernel"])
 
     @property
     def functions(self) -> tuple[tuple[str, Any], ...]:
@@ -142,7 +141,7 @@ def _again(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @functools.cache
-def _functions(structure: Structure) -> dict[str, Callable[..., Any]]:
+def _functions(structure: Structure) -> dict[str, Any]:
     scope: dict[str, Any] = {"__name__": f"{__name__}.composed"}
     for k, part in enumerate(structure.parts):
         scope[f"atom{k}"] = _again(part.atom)
@@ -420,7 +419,7 @@ def _logarithmic(structure: Structure) -> str:
 def _kernel(structure: Structure) -> str:
     """Return the source of the signal and its slopes by all parameters, in their order."""
     n = structure.n
-    lines = ["def kernel(x, j, p):", "    s0 = p[0]"]
+    lines = ["def kernel(x, j, p):", "    size = p[0]"]
     position, shapes, fractions = 1, {}, []
     for k, part in enumerate(structure.parts):
         if k < n - 1:
@@ -436,6 +435,6 @@ def _kernel(structure: Structure) -> str:
     slopes = ["shape"]
     for k, part in enumerate(structure.parts):
         if k < n - 1:
-            slopes.append(f"s0 * (v{k} - v{n - 1})")
-        slopes += [f"s0 * f{k} * s{k}[{i}]" for i in range(part.n_shape)]
-    return "\n".join([*lines, f"    return s0 * shape, {_tuple(slopes)}"])
+            slopes.append(f"size * (v{k} - v{n - 1})")
+        slopes += [f"size * f{k} * s{k}[{i}]" for i in range(part.n_shape)]
+    return "\n".join([*lines, f"    return size * shape, {_tuple(slopes)}"])
