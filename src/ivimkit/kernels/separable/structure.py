@@ -137,7 +137,7 @@ class Structure:
 def _again(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function compiled as a part of the loops that call it."""
     plain: Any = getattr(function, "py_func", function)
-    return inlined(plain)
+    return cast(Callable[..., Any], inlined(plain))
 
 
 @functools.cache
