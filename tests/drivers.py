@@ -12,7 +12,15 @@ from ivimkit.kernels.covariance import invert
 from ivimkit.kernels.two_decays.fit import Box, Fit
 from ivimkit.kernels.voxel import Voxel
 
-__all__ = ["fill_matrix", "finish_one", "normal_inverse", "rate_all", "refine_all"]
+__all__ = [
+    "fill_matrix",
+    "finish_one",
+    "fit_rows",
+    "normal_inverse",
+    "rate_all",
+    "refine_all",
+    "share_out",
+]
 
 
 def kernel(*_):
@@ -68,3 +76,16 @@ def normal_inverse(x, root_weight, params, n, work, inverse):
         for i in range(n):
             for k in range(n):
                 inverse[i, k] = work[n + i, k]
+
+
+def fit_rows(x, root_weight, rows, low, high, start, options, table, work, out, status):
+    """Fit rows of signals of a model of several compartments."""
+    for v in range(rows.shape[0]):
+        status[v] = kernel(
+            x, root_weight, rows[v], 0.0, low, high, start, options, table, work, out[v]
+        )
+
+
+def share_out(n, gram, dots, total, share, passive, trial, factor):
+    """Solve one non-negative least-squares problem."""
+    kernel(n, gram, dots, total, share, passive, trial, factor)

@@ -142,7 +142,8 @@ def _again(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @functools.cache
 def _functions(structure: Structure) -> dict[str, Any]:
-    scope: dict[str, Any] = {"__name__": f"{__name__}.composed"}
+    # The name of a module that exists: code that is kept on disk imports it when it is loaded.
+    scope: dict[str, Any] = {"__name__": __name__}
     for k, part in enumerate(structure.parts):
         scope[f"atom{k}"] = _again(part.atom)
         if part.second is not None:

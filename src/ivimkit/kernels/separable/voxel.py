@@ -1,0 +1,255 @@
+"""One voxel of a model of several compartments: bounds in, parameters and status out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.kernels.device import device
+from ivimkit.kernels.separable.descent import APART, UNFINISHED, Descent
+from ivimkit.kernels.separable.layout import Option, layout
+from ivimkit.kernels.separable.search import global_fit
+from ivimkit.kernels.separable.structure import Structure
+from ivimkit.status import FitStatus
+
+__all__ = ["NOT_DETECTED", "fit_voxel", "voxel_function"]
+
+# Templates' constants.
+AT = layout(1, 1)
+_OPTION = Option()
+
+_NO_SIGNAL = int(FitStatus.NO_SIGNAL)
+_NOT_CONVERGED = int(FitStatus.NOT_CONVERGED)
+NOT_DETECTED = (32, 512, 1024)
+"""Status of compartments that are not distinguishable from 0, in their order."""
+REFERENCE_NOT_DETECTED = 64
+"""The same of the last compartment, the reference."""
+
+# An amplitude is seen if it differs from 0 by this many standard deviations (5 % level).
+_DETECTED = 1.959964**2
+# A share of the signal that is rounding, however little noise there is.
+_NOTHING = 1e-8
+# What is this close to its bound, relative, is on it: rounding may put the two apart.
+_ON_BOUND = 1e-7
+# Share of its upper bound that a parameter searched by its logarithm has at least.
+_LEAST = 1e-6
+
+
+def logarithmic(*_: Any) -> bool:
+    """Stand for the function that tells whether a shape is searched by its logarithm."""
+    raise AssertionError("a template: the functions of a structure are put in")
+
+
+def read_bounds(
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> tuple[bool, bool]:
+    """Write the bounds of a voxel to the scratch.
+
+    A template. Returns whether all amplitudes >= 0 are allowed, and whether a shape is given that
+    the dictionary does not know.
+    """
+    work[AT.bounds], work[AT.bounds + 1] = lower[0], upper[0]
+    plain = lower[0] <= 0.0 and not upper[0] < np.inf
+    given = False
+    position = 1
+    for k in range(AT.n):
+        if k < AT.n - 1:
+            low, high = lower[position], upper[position]
+            work[AT.bounds + 2 + 2 * k], work[AT.bounds + 3 + 2 * k] = low, high
+            plain = plain and low <= 0.0 and high >= 1.0
+            position += 1
+        place = _OPTION.first + 4 * k
+        for r in range(int(options[place + 3])):
+            q = int(options[place + 2]) + r
+            low, high = lower[position], upper[position]
+            if low == high:
+                known = table[
+                    int(options[_OPTION.parameters])
+                    + r * int(options[_OPTION.atoms])
+                    + int(options[place])
+                ]
+                given = given or known != low
+            elif logarithmic(q):
+                low = max(low, _LEAST * high)
+            work[AT.low + q], work[AT.high + q] = low, high
+            position += 1
+    return plain, given
+
+
+def _on_bound(value: float, low: float, high: float) -> float:
+    """Return a value inside its bounds, or the bound that it is on."""
+    if value <= low or abs(value - low) <= _ON_BOUND * abs(value):
+        return low
+    return high if value >= high or abs(value - high) <= _ON_BOUND * abs(value) else value
+
+
+def store(
+    fit: Descent,
+    noise: float,
+    start: NDArray[np.float64],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    options: NDArray[np.float64],
+    work: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> int:
+    """Write the parameters of the best fit, its cost and passes; return the status.
+
+    A template. `noise` is the noise variance, `start` what the shapes of a compartment without an
+    amplitude are put to, as far as their order allows.
+    """
+    n = AT.n
+    if fit.end == UNFINISHED:
+        return _NOT_CONVERGED
+    s0 = 0.0
+    for k in range(n):
+        s0 += work[AT.best_a + k]
+    if not s0 > 0.0:
+        return _NO_SIGNAL
+    code = 0
+    position = 1
+    for k in range(n):
+        place = _OPTION.first + 4 * k
+        amplitude = work[AT.best_a + k]
+        if n > 1 and (amplitude <= _NOTHING * s0 or work[AT.seen + k] < _DETECTED * noise):
+            if k == n - 1:
+                code |= REFERENCE_NOT_DETECTED
+            else:
+                code |= NOT_DETECTED[k]
+        if k < n - 1:
+            out[position] = _on_bound(amplitude / s0, lower[position], upper[position])
+            position += 1
+        for r in range(int(options[place + 3])):
+            q = int(options[place + 2]) + r
+            low, high = work[AT.low + q], work[AT.high + q]
+            work[AT.to + q] = work[AT.best + q]
+            if amplitude == 0.0:
+                # Nothing says what it is: rounding must not.
+                work[AT.to + q] = min(max(start[position], low), high)
+            position += 1
+    for number in range(int(options[_OPTION.pairs])):
+        slow = int(options[_OPTION.pair + 3 * number])
+        fast = int(options[_OPTION.pair + 3 * number + 1])
+        if work[AT.best_a + owner(fast)] == 0.0:
+            least = APART * work[AT.to + slow]
+            work[AT.to + fast] = min(max(work[AT.low + fast], least), work[AT.high + fast])
+    for number in range(int(options[_OPTION.pairs]) - 1, -1, -1):
+        slow = int(options[_OPTION.pair + 3 * number])
+        fast = int(options[_OPTION.pair + 3 * number + 1])
+        if work[AT.best_a + owner(slow)] == 0.0:
+            most = work[AT.to + fast] / APART
+            work[AT.to + slow] = max(min(work[AT.high + slow], most), work[AT.low + slow])
+    out[0] = _on_bound(s0, lower[0], upper[0])
+    position = 1
+    for k in range(n):
+        position += 1 if k < n - 1 else 0
+        place = _OPTION.first + 4 * k
+        for r in range(int(options[place + 3])):
+            q = int(options[place + 2]) + r
+            out[position] = _on_bound(work[AT.to + q], lower[position], upper[position])
+            position += 1
+    out[position] = fit.cost
+    out[position + 1] = fit.iterations
+    return code
+
+
+def owner(*_: Any) -> int:
+    """Stand for the function that tells the compartment of a shape."""
+    raise AssertionError("a template: the functions of a structure are put in")
+
+
+def fit_voxel(
+    x: NDArray[np.float64],
+    root_weight: NDArray[np.float64],
+    signal: NDArray[np.float64],
+    sigma: float,
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    start: NDArray[np.float64],
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> int:
+    """Fit one voxel by least squares.
+
+    A template: `voxel_function` puts a model in.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n_variables, n_rows)
+        Acquisition variables.
+    root_weight, signal : ndarray, shape (n_rows,)
+        Square roots of the weights (0 for padding), signal.
+    sigma : float
+        Noise of one volume; not used.
+    lower, upper, start : ndarray, shape (n_parameters,)
+        Bounds, equal for a parameter that is given, and starting values, which only say where a
+        compartment without an amplitude has its shapes.
+    options, table : ndarray
+        As `ivimkit.kernels.separable.dictionary.plan` makes them.
+    work : ndarray, shape (n_scratch,)
+        Scratch.
+    out : ndarray, shape (>= n_parameters + 2,)
+        Parameters, weighted sum of squares, passes over the measurements.
+
+    Returns
+    -------
+    int
+        A sum of `ivimkit.status.FitStatus` flags.
+    """
+    plain, given = read_bounds(lower, upper, options, table, work)
+    fit = global_fit(x, root_weight, signal, plain, given, options, table, work)
+    degrees = options[_OPTION.degrees]
+    noise = fit.cost / degrees if degrees > 0.0 else 0.0
+    return store(fit, noise, start, lower, upper, options, work, out)
+
+
+def specialised(
+    template: FunctionType, functions: dict[str, Any], made: dict[FunctionType, Any] | None = None
+) -> Callable[..., Any]:
+    """Return a compiled copy of a template with the functions put in, and into what it calls."""
+    made = {} if made is None else made
+    if template not in made:
+        parts = {
+            name: specialised(value, functions, made)
+            for name in template.__code__.co_names
+            if name not in functions
+            and isinstance(value := template.__globals__.get(name), FunctionType)
+            and not hasattr(value, "py_func")
+        }
+        # A private name: nobody calls it from Python, and what unpacks arguments takes long to
+        # compile.
+        filled = FunctionType(
+            template.__code__,
+            {**template.__globals__, **parts, **functions},
+            f"_{template.__name__.removeprefix('_')}",
+        )
+        made[template] = device(filled)
+    return cast(Callable[..., Any], made[template])
+
+
+@functools.cache
+def voxel_function(structure: Structure) -> Callable[..., Any]:
+    """Return `fit_voxel` for a model.
+
+    Parameters
+    ----------
+    structure : Structure
+        The model.
+
+    Returns
+    -------
+    callable
+        A compiled function.
+    """
+    return specialised(cast(FunctionType, fit_voxel), dict(structure.functions))
