@@ -99,13 +99,13 @@ class SignalModel:
     name: str
     title: str
     equation: str
-    compartments: tuple[Compartment, ...] = ()
+    compartments: tuple[Compartment, ...] = field(default=(), compare=False)
     ascending: tuple[tuple[str, str], ...] = ()
     products: tuple[Product, ...] = ()
-    special_cases: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
+    special_cases: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
     references: tuple[str, ...] = ()
-    b_needed: float = 0.0
-    b_valid: float = math.inf
+    b_needed: float = field(default=0.0, compare=False)
+    b_valid: float = field(default=math.inf, compare=False)
     fixed_maps: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict, repr=False, compare=False
     )

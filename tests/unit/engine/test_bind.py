@@ -41,6 +41,8 @@ result = ik.fit([5.0, 5.0, 5.0], [0, 500, 1000], model="monoexp", method="loglin
 print(json.dumps(int(result.status)))
 """
 
+ATOMS = "kernels/separable/atoms.py"
+DECAY, TWICE = "return value, (-b * value,)", "return 2.0 * value, (-b * value,)"
 EXACT = [1000.0, 1000.0 * np.exp(-1.0)]
 
 
@@ -91,8 +93,8 @@ def test_a_second_process_finds_the_code_and_an_edit_is_never_overlooked(run, pa
     signal, hits = run(EVALUATE.format(edit=""))
     assert signal == pytest.approx(EXACT)
     assert hits == 1
-    # An edit in the model's own file, and one in a file that it imports.
-    edit(package / "models" / "monoexp.py", "return s0 * decay, (", "return 2.0 * s0 * decay, (")
+    # An edit in the atom of the model, and one in a file that it imports.
+    edit(package / ATOMS, DECAY, TWICE)
     signal, hits = run(EVALUATE.format(edit=""))
     assert signal == pytest.approx([2 * x for x in EXACT])
     assert hits == 0
@@ -103,10 +105,10 @@ def test_a_second_process_finds_the_code_and_an_edit_is_never_overlooked(run, pa
 
 
 def test_an_edit_while_a_program_runs_does_not_poison_the_cache(run, package):
-    file = package / "models" / "monoexp.py"
+    file = package / ATOMS
     change = (
         f"from pathlib import Path; file = Path({str(file)!r}); text = file.read_text()\n"
-        "file.write_text(text.replace('return s0 * decay, (', 'return 2.0 * s0 * decay, ('))"
+        f"file.write_text(text.replace({DECAY!r}, {TWICE!r}))"
     )
     before, _ = run(EVALUATE.format(edit=change))
     assert before == pytest.approx(EXACT), "the program had the old source"
