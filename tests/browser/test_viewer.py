@@ -145,7 +145,7 @@ def go(page: Any, voxel: Voxel) -> None:
 
 
 def crosshair(page: Any) -> Voxel:
-    x, y, z = page.evaluate("window.ivimkit.viewer.voxel_answer")
+    x, y, z = page.evaluate("window.ivimkit.viewer.voxel")
     return x, y, z
 
 
