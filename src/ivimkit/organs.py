@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 from ivimkit.errors import OptionError
 
-__all__ = ["Organ", "get", "names"]
+__all__ = ["OrganPreset", "get", "names"]
 
 TYPICAL = "typical of published values, rounded"
-"""Marks a number in `Organ.sources` that is not the mean of one study."""
+"""Marks a number in `OrganPreset.sources` that is not the mean of one study."""
 
 LUCIANI_2008 = "Luciani et al. 2008, healthy liver, doi:10.1148/radiol.2493080080"
 LEMKE_2009 = "Lemke et al. 2009, healthy pancreas, doi:10.1097/RLI.0b013e3181b62271"
@@ -27,7 +27,7 @@ ENGLUND_2022 = "Englund et al. 2022, resting muscle, doi:10.1002/jmri.27875"
 
 
 @dataclass(frozen=True)
-class Organ:
+class OrganPreset:
     """Typical values of an organ.
 
     A preset sets starting values, the ranges that figures show and the threshold. It does not
@@ -69,7 +69,7 @@ class Organ:
     references: tuple[str, ...]
 
 
-def get(name: str) -> Organ:
+def get(name: str) -> OrganPreset:
     """Return the preset of an organ.
 
     Parameters
@@ -79,7 +79,7 @@ def get(name: str) -> Organ:
 
     Returns
     -------
-    Organ
+    OrganPreset
 
     Raises
     ------
@@ -122,7 +122,7 @@ def _organ(
     *,
     further: tuple[str, ...] = (),
     b_split: float = 200.0,
-) -> Organ:
+) -> OrganPreset:
     """Build a preset from triples in the order f, D_star, D; display ranges start at 0."""
     keys = ("f", "D_star", "D")
     f, D_star, D = highest
@@ -137,7 +137,7 @@ def _organ(
     }
     cited = [*sources, *further]
     references = tuple(dict.fromkeys(source for source in cited if "doi:" in source))
-    return Organ(
+    return OrganPreset(
         name,
         title,
         MappingProxyType(dict(zip(keys, means, strict=True))),
@@ -148,7 +148,7 @@ def _organ(
     )
 
 
-_ORGANS: dict[str, Organ] = {
+_ORGANS: dict[str, OrganPreset] = {
     organ.name: organ
     for organ in (
         _organ(

@@ -1,4 +1,4 @@
-"""TwoPoolMethod: what the methods for sums of two exponential decays share."""
+"""TwoDecayMethod: what the methods for sums of two exponential decays share."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ivimkit.kernels.two_decays.options import two_decay_options
 from ivimkit.kernels.two_decays.plan import search_plan
 from ivimkit.scan.acquisition import Acquisition
 
-__all__ = ["TwoPoolMethod"]
+__all__ = ["TwoDecayMethod"]
 
 
 @dataclass(frozen=True)
-class TwoPoolMethod(FitMethod):
+class TwoDecayMethod(FitMethod):
     """Base of the methods that fit a model with `SignalModel.two_decays`.
 
     Attributes

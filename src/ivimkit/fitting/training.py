@@ -15,7 +15,7 @@ from ivimkit.extend.fit_method import VoxelPlan
 from ivimkit.extend.prior import Likelihoods, Prior, even_knots
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.extend.two_decay_method import TwoPoolMethod
+from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.methods._posterior import PosteriorMethod, fit_voxel, posterior_options, with_room
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import FAILED
@@ -85,7 +85,7 @@ class Scan:
             sigma=self.sigma if self.sigma.size == 1 else self.sigma[positions],
         )
 
-    def fitted(self, method: TwoPoolMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def fitted(self, method: TwoDecayMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the values of a fit and which voxels it fitted."""
         task = Task(self.model, method, self.weight, self.sigma)
         values, status, _ = run(
@@ -96,7 +96,7 @@ class Scan:
 
 @final
 @dataclass(frozen=True)
-class _Likelihood(TwoPoolMethod):
+class _Likelihood(TwoDecayMethod):
     """Integrals of the likelihood with the functions of the knots of a table, as extra maps."""
 
     name: ClassVar[str] = "likelihood"
@@ -258,9 +258,9 @@ def _by_content(scan: Scan) -> NDArray[np.intp]:
     return np.lexsort(keys)
 
 
-def _least_squares() -> TwoPoolMethod:
+def _least_squares() -> TwoDecayMethod:
     method = methods.get("varpro")
-    assert isinstance(method, TwoPoolMethod)
+    assert isinstance(method, TwoDecayMethod)
     return method
 
 

@@ -1,4 +1,4 @@
-"""Normal matrix of a fit and its inverse, which may lack some of its rows."""
+"""Normal matrix of a fit and its inverse, from which rows may be left out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["BLOCK", "invert", "matrix_columns", "normal_matrix", "normal_rows"]
 BLOCK = 32
 """Values come in blocks of this many, whose slopes fill rows of the scratch array."""
 
-# A pivot of a matrix with ones on its diagonal below which two of its rows are one.
-_SINGULAR = 1e-12
+# Pivot of a matrix with ones on its diagonal below which its rows are linearly dependent.
+_MIN_PIVOT = 1e-12
 
 
 def signal_kernel(*_: Any) -> tuple[float, Any]:
@@ -86,16 +86,19 @@ def invert(matrix: NDArray[np.float64], first: int, n: int) -> bool:
     Parameters
     ----------
     matrix : ndarray, shape (>= first + n + 1, >= n)
-        The matrix stands in rows `first` to ``first + n - 1``; a row whose diagonal is 0 takes
-        no part and is 0 in the inverse. The row behind is scratch.
+        The matrix is in rows `first` to ``first + n - 1``; a row whose diagonal is 0 is left out
+        and is 0 in the inverse. The row behind is scratch.
     first, n : int
         Where the matrix starts and its size.
 
     Returns
     -------
     bool
-        False if the matrix is singular; its rows then hold nothing of use.
+        False if the matrix is singular; its rows are then meaningless.
     """
+    # Scaled by D = diag(A)^-1/2, D A D has ones on its diagonal, so that pivots of parameters in
+    # different units can be compared; A^-1 = D (D A D)^-1 D. Gauss-Jordan elimination in place
+    # needs no row exchanges, as the matrix is positive definite.
     scale = first + n
     for k in range(n):
         matrix[scale, k] = 1.0 / math.sqrt(matrix[first + k, k]) if matrix[first + k, k] > 0 else 0
@@ -105,7 +108,7 @@ def invert(matrix: NDArray[np.float64], first: int, n: int) -> bool:
     for k in range(n):
         if matrix[scale, k] == 0.0:
             continue
-        if matrix[first + k, k] < _SINGULAR:
+        if matrix[first + k, k] < _MIN_PIVOT:
             return False
         pivot = 1.0 / matrix[first + k, k]
         matrix[first + k, k] = 1.0

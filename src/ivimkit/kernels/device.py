@@ -2,7 +2,7 @@
 
 Reassociation lets LLVM keep partial sums in vector lanes. ``nnan`` and ``ninf`` are left out of
 `device` on purpose: voxels with NaN must stay recognisable. `finite` adds ``nnan``, without which
-LLVM does not vectorise a maximum, for inner functions that only ever see finite numbers. `exact`
+LLVM does not vectorise a maximum, for inner functions whose arguments are always finite. `exact`
 is for functions whose order of operations is the algorithm, such as the rounding trick of `exp`.
 """
 
@@ -23,19 +23,19 @@ _REORDERED = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
 
 def _compiled(function: Function, fastmath: frozenset[str], **inlining: Any) -> Function:
-    # Kernels borrow their arrays from the driver and make none. Without reference counts a voxel
-    # takes a tenth less time: they are two atomic operations per array of every call. Nobody
-    # calls a kernel from C: without that entry there is less to compile.
+    # Kernels borrow their arrays from the driver and allocate none. Without reference counts a
+    # voxel takes a tenth less time: they are two atomic operations per array of every call.
+    # Kernels are not called from C: without that entry point there is less to compile.
     options: dict[str, Any] = {"_nrt": False, "no_cfunc_wrapper": True, **inlining}
-    # Nor does anybody call a private one of this package from Python (it would crash): what
-    # unpacks the arguments, mostly arrays, takes longer to compile than many a kernel.
+    # Private ones of this package are not called from Python either (it would crash): the code
+    # that unpacks the arguments, mostly arrays, takes longer to compile than many kernels.
     private = function.__module__.startswith(_HERE) and function.__name__.startswith("_")
     options["no_cpython_wrapper"] = private
     return cast(Function, njit(error_model="numpy", fastmath=set(fastmath), **options)(function))
 
 
 def device(function: Function) -> Function:
-    """Compile `function` with sums that may be reordered."""
+    """Compile `function` with sums that the compiler may reorder."""
     return _compiled(function, _REORDERED)
 
 
@@ -45,14 +45,14 @@ def exact(function: Function) -> Function:
 
 
 def finite(function: Function) -> Function:
-    """Compile `function` as `device` does, and with the promise that it meets no NaN."""
+    """Compile `function` as `device` does, with the promise that its numbers are not NaN."""
     return _compiled(function, _REORDERED | {"nnan"})
 
 
 def inlined(function: Function) -> Function:
     """Compile `function` as `device` does and put it into its callers.
 
-    An array is seven arguments of a call; for small functions in a loop that is most of the cost.
+    An array is seven arguments of a call; for a small function in a loop that is most of its cost.
     """
     return _compiled(function, _REORDERED, forceinline=True)
 
@@ -60,8 +60,8 @@ def inlined(function: Function) -> Function:
 def pasted(function: Function) -> Function:
     """Compile `function` as a part of its caller, as if it were written there.
 
-    Every compiled function optimises all that it calls once more, so a large function with one
-    caller is compiled faster without a level of its own. Small ones are not, and code for rare
-    voxels is better left apart: measure both times.
+    The compiler optimises a function once more in every function that calls it, so a large one
+    with one caller compiles faster when pasted in. Small ones do not, and code for rare voxels is
+    better left separate: measure both times.
     """
     return _compiled(function, _REORDERED, inline="always")

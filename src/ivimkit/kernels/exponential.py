@@ -19,13 +19,15 @@ from ivimkit.kernels.precision import REPLACED_IN_SINGLE
 __all__ = ["exp", "exp_single", "log"]
 
 _LOG2_E = 1.4426950408889634
-# ln 2 in two parts: multiples of the first one up to 2^11 are exact.
+# e^x = 2^k e^r with k = round(x / ln 2) and r = x - k ln 2, |r| <= ln 2 / 2; 2^k is added to the
+# exponent bits. ln 2 is in two parts, so that r is exact: multiples of the first one up to 2^11
+# are.
 _LN2_HIGH = 6.93147180369123816490e-01
 _LN2_LOW = 1.90821492927058770002e-10
 # Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits of the number.
 _ROUND = 6755399441055744.0
-# The square of the smallest value is still a normal number: subnormal ones are slow.
-_LOWEST = -350.0
+# e to twice this is still a normal number, as products of two decays must be: subnormals are slow.
+_MIN_ARGUMENT = -350.0
 _SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
 
 # The same for single precision, in which adding 1.5 * 2^23 rounds.
@@ -33,7 +35,7 @@ _SINGLE_LOG2_E = np.float32(_LOG2_E)
 _SINGLE_LN2_HIGH = np.float32(0.693359375)
 _SINGLE_LN2_LOW = np.float32(-2.12194440e-4)
 _SINGLE_ROUND = np.float32(12582912.0)
-_SINGLE_LOWEST = np.float32(-43.0)
+_SINGLE_MIN_ARGUMENT = np.float32(-43.0)
 _SINGLE_ONE = np.float32(1.0)
 _SINGLE_TERMS = (
     np.float32(0.0013926213),
@@ -46,8 +48,8 @@ _SINGLE_TERMS = (
 
 @exact
 def exp(x: float) -> float:
-    """Return e^x for -350 <= x <= 708; smaller x count as -350 (1e-152)."""
-    x = max(x, _LOWEST)
+    """Return e^x for -350 <= x <= 708; smaller x are treated as -350 (1e-152)."""
+    x = max(x, _MIN_ARGUMENT)
     shifted = x * _LOG2_E + _ROUND
     k = shifted - _ROUND
     r = x - k * _LN2_HIGH - k * _LN2_LOW
@@ -71,7 +73,7 @@ def exp(x: float) -> float:
 @exact
 def exp_single(x: np.float32) -> np.float32:
     """Return `exp` of a single-precision x, -43 <= x <= 88, to about 2 units in the last place."""
-    x = max(x, _SINGLE_LOWEST)
+    x = max(x, _SINGLE_MIN_ARGUMENT)
     shifted = x * _SINGLE_LOG2_E + _SINGLE_ROUND
     k = shifted - _SINGLE_ROUND
     r = x - k * _SINGLE_LN2_HIGH - k * _SINGLE_LN2_LOW
@@ -87,7 +89,10 @@ REPLACED_IN_SINGLE[exp] = exp_single
 
 @exact
 def log(x: float) -> float:
-    """Return the natural logarithm of a normal positive x; for other x it has no meaning."""
+    """Return the natural logarithm of a normal positive x; for other x it is meaningless.
+
+    x = 2^k m with sqrt(1/2) <= m < sqrt(2), and ln m = 2 atanh(t) with t = (m - 1) / (m + 1).
+    """
     bits = np.float64(x).view(np.int64)
     k = (bits - _SQRT_HALF_BITS) >> 52
     m = np.int64(bits - (k << 52)).view(np.float64)

@@ -12,8 +12,8 @@ from ivimkit.kernels.exponential import log
 
 __all__ = ["log_linear", "mean_signal"]
 
-# The logarithm is for normal numbers; no scanner gives less.
-_SMALLEST = 1e-100
+# Least signal, a.u., of which a logarithm is taken: `log` is for normal numbers.
+_MIN_SIGNAL = 1e-100
 
 
 @device
@@ -28,8 +28,9 @@ def log_linear(
 ) -> tuple[float, float, bool]:
     """Fit ln S = ln A - b r with weights S^2 times the b-value's own weight.
 
-    The factor S^2 undoes what the logarithm does to the noise. Values that are not positive have
-    no logarithm and no weight.
+    As d ln S = dS / S, noise of the standard deviation sigma in S is sigma / S in ln S, and
+    weights are inverse variances: S^2 restores the equal noise of the b-values. Values that are
+    not positive get the weight 0.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def log_linear(
     """
     n = sx = sy = sxx = sxy = 0.0
     for j in range(b.size):
-        used = root_weight[j] > 0.0 and b_from <= b[j] <= b_to and signal[j] > _SMALLEST
+        used = root_weight[j] > 0.0 and b_from <= b[j] <= b_to and signal[j] > _MIN_SIGNAL
         level = signal[j] if used else 1.0
         x = b[j]
         y = log(level)
@@ -60,6 +61,8 @@ def log_linear(
         sy += w * y
         sxx += w * x * x
         sxy += w * x * y
+    # The normal equations of a weighted line, n ln A - sx r = sy and sx ln A - sxx r = sxy, have
+    # the determinant `spread`; bounds on r leave A as the best one for that r.
     spread = n * sxx - sx * sx
     if not spread > 1e-10 * n * sxx:
         return math.nan, math.nan, False
@@ -74,7 +77,7 @@ def mean_signal(
     signal: NDArray[np.float64],
     at: float,
 ) -> float:
-    """Return the weighted mean signal at one b-value; NaN if there is none."""
+    """Return the weighted mean signal at one b-value; NaN if that has no weight."""
     n = total = 0.0
     for j in range(b.size):
         w = root_weight[j] * root_weight[j] if b[j] == at else 0.0

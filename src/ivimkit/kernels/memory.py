@@ -1,4 +1,4 @@
-"""Memory that kernels work in: lengths of whole vectors, and flat scratch that is seen as rows."""
+"""Memory of kernels: lengths of whole vectors, and flat scratch viewed as a matrix."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ivimkit.kernels.device import inlined
 __all__ = ["VECTOR", "aligned", "matrix", "padded", "padded_in_kernel"]
 
 VECTOR = 8
-"""Numbers of a vector, and of a line of the cache."""
+"""Numbers in a vector, and in a cache line."""
 
-# numba has no types.
+# numba has no type hints.
 _config: Any = numba.config
 cgutils: Any = _cgutils
 imputils: Any = _imputils
@@ -37,12 +37,12 @@ padded_in_kernel = inlined(padded)
 
 
 def aligned(size: int) -> NDArray[np.float64]:
-    """Return zeros that begin where a vector does: others straddle two lines of the cache.
+    """Return zeros aligned to a cache line, so that vectors do not straddle two lines.
 
     Parameters
     ----------
     size : int
-        How many.
+        Number of zeros.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def _matrix(context: Any, flat: Any, rows: Any, columns: Any) -> Any:
             meminfo=array.meminfo,
             parent=array.parent,
         )
-        # Counted as one reference more to the array, where references are counted.
+        # Where references are counted, it counts as one more reference to the array.
         return imputils.impl_ret_borrowed(context, builder, result, view._getvalue())
 
     return result(flat, rows, columns), build
@@ -88,6 +88,7 @@ def _reshaped(flat: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
     return flat[: rows * columns].reshape(rows, columns)
 
 
-# `reshape` of numba calls a library that a GPU kernel would have to link; this is arithmetic.
+# `reshape` of numba calls a library that a GPU kernel would have to link; this is plain
+# arithmetic.
 matrix: Any = _reshaped if _config.DISABLE_JIT else intrinsic(_matrix)
-"""``matrix(flat, rows, columns)``: the first numbers of contiguous scratch, seen as a matrix."""
+"""``matrix(flat, rows, columns)``: the first numbers of contiguous scratch, viewed as a matrix."""

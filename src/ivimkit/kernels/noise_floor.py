@@ -1,4 +1,4 @@
-"""How far the mean of a magnitude lies above the signal without noise."""
+"""Excess of the mean of a magnitude over the signal without noise."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["N_FLOOR", "excess", "excess_table", "geometric_share", "magnitude_me
 
 N_FLOOR = 97
 """Number of entries of the table."""
-# From this signal to noise on, the first terms of the series are enough.
-_END = 12.0
-_STEP = _END / (N_FLOOR - 1)
+# Signal-to-noise ratio from which on the first terms of the series are enough.
+_MAX_TABLE_SNR = 12.0
+_STEP = _MAX_TABLE_SNR / (N_FLOOR - 1)
 
 
 def excess_table() -> NDArray[np.float64]:
@@ -22,7 +22,7 @@ def excess_table() -> NDArray[np.float64]:
     Returns
     -------
     ndarray, shape (N_FLOOR,)
-        At signals from 0 to 12 in equal steps.
+        For signals from 0 to 12 in equal steps.
 
     References
     ----------
@@ -30,7 +30,7 @@ def excess_table() -> NDArray[np.float64]:
     """
     from scipy.special import ive  # Slow to load, and few fits need it.
 
-    signal = np.linspace(0.0, _END, N_FLOOR)
+    signal = np.linspace(0.0, _MAX_TABLE_SNR, N_FLOOR)
     half = 0.25 * signal**2
     mean = np.sqrt(0.5 * np.pi) * ((1.0 + 2.0 * half) * ive(0, half) + 2.0 * half * ive(1, half))
     found: NDArray[np.float64] = mean - signal
@@ -46,16 +46,16 @@ def excess(ratio: float, table: NDArray[np.float64], first: int) -> float:
     ratio : float
         Signal without noise over noise, >= 0.
     table : ndarray
-        Holds `excess_table` from position `first` on.
+        Contains `excess_table` from position `first` on.
     first : int
-        Where it starts.
+        Position of its first number.
 
     Returns
     -------
     float
         With an error below 0.0012.
     """
-    if ratio >= _END:
+    if ratio >= _MAX_TABLE_SNR:
         return 0.5 / ratio * (1.0 + 0.25 / (ratio * ratio))
     place = ratio / _STEP
     index = int(place)
@@ -90,7 +90,7 @@ def magnitude_mean(signal: NDArray[np.float64], coils: int = 1) -> NDArray[np.fl
 def geometric_share(
     signal: NDArray[np.float64], coils: int, directions: float, repeats: float
 ) -> NDArray[np.float64]:
-    """Return how much lower magnitudes are if they are averaged geometrically.
+    """Return the ratio of the geometric to the arithmetic mean of magnitudes, in expectation.
 
     Parameters
     ----------
@@ -99,15 +99,18 @@ def geometric_share(
     coils : int
         Number of coils whose squares were added.
     directions : float
-        Number of values whose geometric mean is taken; 1 for none.
+        Number of values whose geometric mean is taken; 1 if it is not taken.
     repeats : float
-        Number of volumes behind each of these, averaged arithmetically.
+        Number of volumes averaged arithmetically in each of these.
 
     Returns
     -------
     ndarray
-        What the mean of the average is, over that of a magnitude; exact without repeats.
+        Mean of the average over that of a magnitude; exact without repeats.
     """
+    # Independent magnitudes: the mean of (m_1 ... m_n)^(1/n) is that of m^(1/n), to the power n.
+    # The deviation of its logarithm from that of the mean is proportional to the variance to first
+    # order, which averaging divides by the number of repeats.
     if directions <= 1.0:
         return np.ones(np.shape(signal))
     log_mean = directions * np.log(_moment(signal, coils, 1.0 / directions))
@@ -125,7 +128,7 @@ def _moment(signal: NDArray[np.float64], coils: int, power: float) -> NDArray[np
     far = half > 200.0 + 40.0 * coils
     level = 2.0 ** (0.5 * power) * np.exp(gammaln(coils + 0.5 * power) - gammaln(coils))
     near = level * hyp1f1(-0.5 * power, coils, -np.where(far, 0.0, half))
-    # Kummer's function far out: the series ends long before it would diverge.
+    # Kummer's function at large arguments: the series is cut off long before it would diverge.
     inverse = 1.0 / np.where(far, half, 1.0)
     term = total = np.ones_like(half)
     for k in range(8):

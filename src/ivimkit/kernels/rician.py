@@ -2,12 +2,13 @@
 
 A magnitude m of a signal A with noise sigma in each of 2 L channels has the density (Rician for
 L = 1, non-central chi for L coils) ``m^L A^(1-L) / sigma^2 exp(-(m^2 + A^2) / (2 sigma^2))
-I_(L-1)(x)`` with ``x = m A / sigma^2``. Its slopes need I_L(x) / I_(L-1)(x).
+I_(L-1)(x)`` with ``x = m A / sigma^2``. Its derivatives need I_L(x) / I_(L-1)(x).
 
 At an order that is 16 higher, both the ratio and the function have short asymptotic series that
-hold for every x (the logarithmic derivative of Debye's expansions); 16 steps of the recurrence
-lead down, in the direction in which it forgets errors. There is no branch and one division, so
-that a loop over b-values becomes vector instructions.
+are accurate for every x (Debye's expansion and its logarithmic derivative). From there 16 steps of
+the recurrence I_(k-1)(x) = I_(k+1)(x) + (2 k / x) I_k(x) lead down to order L, the direction in
+which relative errors decay. Without branches and with one division, a loop over b-values becomes
+vector instructions.
 
 References
 ----------
@@ -32,14 +33,14 @@ _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 @inlined
 def bessel_ratio(x: float, coils: float) -> tuple[float, float, float, float]:
-    """Return the ratio of two modified Bessel functions and what goes with it.
+    """Return the ratio of two modified Bessel functions, its complement, and their logarithm.
 
     Parameters
     ----------
     x : float
         0 to 1e30.
     coils : float
-        L, a whole number from 1 on.
+        L, an integer >= 1.
 
     Returns
     -------
@@ -56,7 +57,7 @@ def bessel_ratio(x: float, coils: float) -> tuple[float, float, float, float]:
     s = math.sqrt(high * high + x * x)
     t = 1.0 / s
     q = high * high * t * t
-    # x I'(x) / I(x) = s + this, with I of order `high`; `above` is s - x.
+    # x I'(x) / I(x) = s + series, with I of order `high` and s^2 = high^2 + x^2; `above` is s - x.
     above = high * high / (s + x)
     series = 0.5 * (q - 1.0) + t * (
         (q - 1.0)
@@ -74,7 +75,9 @@ def bessel_ratio(x: float, coils: float) -> tuple[float, float, float, float]:
             )
         )
     )
-    # With the ratio of orders k + 1 and k as 1 - top / (x bottom), all scaled by powers of 1 + x.
+    # The ratio of orders k + 1 and k is 1 - top / (x bottom): its complement is carried along, as
+    # the difference from 1 would cancel at large x. All are scaled by powers of 1 + x against
+    # overflow.
     scale = 1.0 / (1.0 + x)
     share = x * scale
     bottom = (high + s + series) * scale
@@ -88,7 +91,7 @@ def bessel_ratio(x: float, coils: float) -> tuple[float, float, float, float]:
     last = x * bottom + rest
     inverse = 1.0 / last
     slope = bottom * inverse
-    # Debye's series for the logarithm, and the product of all ratios passed on the way down.
+    # Debye's series for the logarithm, and the product of all ratios on the way down.
     debye = t * (
         (3.0 - 5.0 * q) / 24.0
         + t

@@ -1,4 +1,4 @@
-"""A first look at the signal of a voxel: can it be fitted, and how much does it vary."""
+"""First checks of the signal of a voxel: whether it can be fitted, and how much it varies."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["screen", "spread"]
 
 @device
 def screen(root_weight: NDArray[np.float64], signal: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the sum of the signals that have a weight, and how many of them are positive.
+    """Return the sum of the signals that have a weight, and the number of positive ones.
 
-    The sum is finite only if every one of them is: this is the test for NaN and infinity that
-    becomes vector instructions.
+    The sum is finite only if all of them are: a test for NaN and infinity that becomes vector
+    instructions.
     """
     total = positive = 0.0
     for j in range(signal.size):

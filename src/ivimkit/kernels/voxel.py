@@ -1,6 +1,6 @@
-"""Voxel: all that a kernel is given of one voxel, by name instead of in a row of arguments.
+"""Voxel: the input of a kernel for one voxel, as a named tuple instead of many arguments.
 
-numba passes a named tuple as it does its fields one by one: that costs nothing.
+numba passes a named tuple as its fields, one by one, at no cost.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ __all__ = ["Found", "Tables", "Voxel", "Voxels", "with_bounds", "with_signal"]
 
 
 class Voxel(NamedTuple):
-    """What a voxel function reads: the signal of one voxel, and what all voxels share.
+    """Input of a voxel function: the signal of one voxel, and what all voxels share.
 
     Parameters
     ----------
     x : ndarray, shape (n_variables, n_rows)
-        The acquisition, a row per variable of the model and a column per measured value; of the
-        models of b alone ``x[0]`` are b-values in s/mm^2. In C order, so that a loop over the
-        values reads neighbours.
+        The acquisition, a row per variable of the model and a column per measured value; in models
+        of b alone ``x[0]`` are the b-values in s/mm^2. In C order, so that a loop over the values
+        reads contiguous memory.
     root_weight : ndarray, shape (n_rows,)
         Square roots of the weights; 0 leaves a value out.
     signal : ndarray, shape (n_rows,)
-        Signal; 0 where there is no weight.
+        Signal; 0 where the weight is 0.
     sigma : float
         Noise of one volume, a.u.; NaN where it is not known.
     lower, upper, start : ndarray, shape (n_par,)
-        Bounds of the parameters, equal ones if they are fixed, and starting values.
+        Bounds of the parameters, equal for fixed ones, and starting values.
     options : ndarray, shape (n_options,)
         `ivimkit.extend.fit_method.VoxelPlan.options`.
     table : ndarray, shape (n, m)
@@ -53,9 +53,9 @@ class Voxel(NamedTuple):
 
 
 class Voxels(NamedTuple):
-    """What a function for many voxels reads; `signals` has a row per voxel, see `Voxel`.
+    """Input of a function for many voxels; `signals` has a row per voxel, see `Voxel`.
 
-    Signals without weight may be anything; the bounds are those of all voxels.
+    Signals without weight may be anything; the bounds are the same for all voxels.
     """
 
     x: NDArray[np.float64]
@@ -68,12 +68,12 @@ class Voxels(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a method found in a voxel, for an estimator of its uncertainty.
+    """Result of a method in a voxel, for an estimator of its uncertainty.
 
     Parameters
     ----------
     values : ndarray, shape (n_par + 2 + n_extras,)
-        Parameters, weighted sum of squares, iterations and what else the method gives.
+        Parameters, weighted sum of squares, iterations and the extra values of the method.
     status : int
         Sum of `ivimkit.status.FitStatus` flags.
     """
@@ -83,7 +83,7 @@ class Found(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """What an estimator reads besides the voxel: options, table and scratch, as in `Voxel`."""
+    """Further input of an estimator: options, table and scratch, as in `Voxel`."""
 
     options: NDArray[np.float64]
     table: NDArray[np.float64]

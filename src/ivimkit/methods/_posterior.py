@@ -16,7 +16,7 @@ from ivimkit.extend.fit_method import VoxelPlan
 from ivimkit.extend.prior import Prior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.extend.two_decay_method import TwoPoolMethod
+from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.noise_floor import excess_table
 from ivimkit.kernels.two_decays.lattice.noise_floor import without_floor
@@ -75,7 +75,7 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
 
 
 @dataclass(frozen=True)
-class PosteriorMethod(TwoPoolMethod):
+class PosteriorMethod(TwoDecayMethod):
     """Base of the methods with a posterior: a prior and a noise variance, both perhaps learned.
 
     What is learned from the voxels of a scan, `ivimkit.fitting.training.settle` fills in.

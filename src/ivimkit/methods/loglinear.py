@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.extend.two_decay_method import TwoPoolMethod
+from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear, mean_signal
 from ivimkit.kernels.two_decays.descent import squared_residual
@@ -55,7 +55,7 @@ def _fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
 
 @final
 @dataclass(frozen=True)
-class LogLinear(TwoPoolMethod):
+class LogLinear(TwoDecayMethod):
     """Weighted log-linear least squares, in closed form.
 
     ln S is a straight line in b; every point has the weight S^2 times the number of averages,

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.extend.two_decay_method import TwoPoolMethod
+from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear, mean_signal
 from ivimkit.kernels.two_decays.fit import Box
@@ -74,7 +74,7 @@ def _fit_three_steps(voxel: Voxel, out: NDArray[np.float64]) -> int:
 
 @final
 @dataclass(frozen=True)
-class Segmented(TwoPoolMethod):
+class Segmented(TwoDecayMethod):
     """Segmented fit: D from high b-values first, then the perfusion parameters with D fixed.
 
     Step 1 lays a weighted straight line through ln S at b >= `b_split`, where the blood signal is

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.extend.two_decay_method import TwoPoolMethod
+from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.loglinear import log_linear
 from ivimkit.kernels.two_decays.descent import refine
 from ivimkit.kernels.two_decays.fit import Box, better, ordered
-from ivimkit.kernels.two_decays.one_pool import settle
+from ivimkit.kernels.two_decays.one_decay import refit_merged
 from ivimkit.kernels.two_decays.options import FAST, OWN
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.search import persist
@@ -48,14 +48,14 @@ def _fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
     fit = refine(b, root_weight, signal, slow, fast, first, voxel.table)
     if options[_TWO_STAGE] > 0.0:
         fit = refine(b, root_weight, signal, slow, fit.fast, box, voxel.table)
-        fit = better(settle(b, root_weight, signal, fit, box, voxel.table), fit)
+        fit = better(refit_merged(b, root_weight, signal, fit, box, voxel.table), fit)
         fit = persist(b, root_weight, signal, fit, box, voxel.table)
     return store_pools(fit, options, box, out)
 
 
 @final
 @dataclass(frozen=True)
-class TRR(TwoPoolMethod):
+class TRR(TwoDecayMethod):
     """Two-stage fit: two straight lines for starting values, then bounded least squares.
 
     A line through ln S at b >= `split_b_D` gives S0' and D, one at b <= `split_b_S0` gives S0,

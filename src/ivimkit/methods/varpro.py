@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.extend.fit_method import Batch, FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.extend.two_decay_method import TwoPoolMethod
+from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device, pasted
 from ivimkit.kernels.two_decays.fit import ordered, with_cost
 from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
@@ -97,7 +97,7 @@ def _fit_means(voxel: Voxel, out: NDArray[np.float64]) -> int:
 
 @final
 @dataclass(frozen=True)
-class VarPro(TwoPoolMethod):
+class VarPro(TwoDecayMethod):
     """Variable projection: the global least-squares optimum inside the bounds.
 
     The amplitudes S0 f and S0 (1-f) are eliminated in closed form with their constraints; a
@@ -219,7 +219,7 @@ class VarPro(TwoPoolMethod):
 
 @final
 @dataclass(frozen=True)
-class _MeansOfMagnitudes(TwoPoolMethod):
+class _MeansOfMagnitudes(TwoDecayMethod):
     """What `VarPro` with noise of magnitudes is for values that are means of several."""
 
     name: ClassVar[str] = "varpro"

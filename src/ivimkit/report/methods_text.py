@@ -12,7 +12,7 @@ from ivimkit import priors
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.result import FitResult
 from ivimkit.noise.noise_kinds import NOISES
-from ivimkit.organs import Organ
+from ivimkit.organs import OrganPreset
 from ivimkit.parameter import Parameter
 from ivimkit.rounding import percent, shown_factor, thousands, unbroken_unit
 from ivimkit.scan.acquisition import Acquisition
@@ -215,7 +215,7 @@ def _model(result: FitResult, citations: Citations) -> Iterator[str]:
         yield from _preset(result, presets.get(organ), citations)
 
 
-def _preset(result: FitResult, organ: Organ, citations: Citations) -> Iterator[str]:
+def _preset(result: FitResult, organ: OrganPreset, citations: Citations) -> Iterator[str]:
     """Say what the method took from a preset, leaving out what it does not use."""
     model, method = result.model, result.method
     taken = [

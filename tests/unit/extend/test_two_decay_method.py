@@ -1,4 +1,4 @@
-"""TwoPoolMethod: which models it takes, and how much scratch it asks for."""
+"""TwoDecayMethod: which models it takes, and how much scratch it asks for."""
 
 from dataclasses import replace
 

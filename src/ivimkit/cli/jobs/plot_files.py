@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ivimkit import report
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.result_files import FIGURES
-from ivimkit.organs import Organ
+from ivimkit.organs import OrganPreset
 from ivimkit.scan.dwi import DWI
 from ivimkit.writing import Files, write_folder
 
@@ -32,7 +32,7 @@ class Drawing(Protocol):
 
 
 def draw_result(
-    result: FitResult, dwi: DWI | None, organ: Organ | None, *, unreliable: str = "fade"
+    result: FitResult, dwi: DWI | None, organ: OrganPreset | None, *, unreliable: str = "fade"
 ) -> dict[str, Drawing]:
     """Draw the figures that every fit gets.
 
@@ -42,7 +42,7 @@ def draw_result(
         The fit.
     dwi : DWI, optional
         The scan, for the images beside the maps.
-    organ : Organ, optional
+    organ : OrganPreset, optional
         Whose display ranges to use.
     unreliable : {"fade", "hide", "show"}
         How voxels that are not reliable are shown.

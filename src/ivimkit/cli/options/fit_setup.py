@@ -22,7 +22,7 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.io.scan_files import open_volume
 from ivimkit.io.scan_loading import B_UNITS
-from ivimkit.organs import Organ
+from ivimkit.organs import OrganPreset
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["FitSetup", "model_of"]
@@ -79,7 +79,7 @@ class FitSetup:
     estimate: str | None = None
     b_unit: str = "s/mm2"
 
-    def preset(self) -> Organ | None:
+    def preset(self) -> OrganPreset | None:
         """Return the preset of the organ, if one was named."""
         return None if self.organ is None else organs.get(self.organ)
 

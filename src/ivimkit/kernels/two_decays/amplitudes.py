@@ -1,8 +1,13 @@
-"""The linear half of a two-pool fit: amplitudes inside their bounds, in closed form.
+"""The linear half of a fit of two decays: amplitudes inside their bounds, in closed form.
 
 With the decays e1(b), e2(b) given, the signal a1 e1 + a2 e2 is linear in a1 = S0 (1 - f) and
 a2 = S0 f. Bounds on f make a cone, bounds on S0 cut it; the least-squares problem on that polygon
 has two unknowns and is solved by looking at its interior, edges and corners.
+
+With p_k = <e_k, s> and the Gram matrix G, amplitudes a explain the gain 2 a.p - a.G a of the
+squared norm of the signal. It is concave, so if its free maximum G^-1 p is outside the polygon,
+the maximum over the polygon is on an edge; on an edge it is a parabola in one variable, clipped to
+the ends.
 """
 
 from __future__ import annotations
@@ -25,7 +30,10 @@ def _on_fraction(
     p1: float,
     p2: float,
 ) -> tuple[float, float, float, int]:
-    """Return (gain, a1, a2, free dimensions) of the best S0 with the fraction given."""
+    """Return (gain, a1, a2, free dimensions) of the best S0 with the fraction given.
+
+    The signal is S0 e with e = (1 - f) e1 + f e2: S0 = <e, s> / <e, e>, clipped to its bounds.
+    """
     k = 1.0 - f
     norm = k * k * g11 + 2.0 * k * f * g12 + f * f * g22
     dot = k * p1 + f * p2
@@ -48,7 +56,10 @@ def _on_s0(
     p1: float,
     p2: float,
 ) -> tuple[float, float, float, int]:
-    """Return (gain, a1, a2, free dimensions) of the best fraction with S0 given."""
+    """Return (gain, a1, a2, free dimensions) of the best fraction with S0 given.
+
+    The signal is S0 e1 + x (e2 - e1) with x = S0 f, so x = <e2 - e1, s - S0 e1> / |e2 - e1|^2.
+    """
     norm = g11 - 2.0 * g12 + g22
     x = ((p2 - p1) - s0 * (g12 - g11)) / norm if norm > 0.0 else 0.0
     free = 1

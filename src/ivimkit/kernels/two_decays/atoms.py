@@ -1,11 +1,12 @@
-"""What a protocol fixes for all voxels: the dictionary of decays and their inner products.
+"""The dictionary of decays of a protocol and their inner products, the same for all voxels.
 
 For a given signal only its inner products with each decay are needed; every pair of decays is
-then a problem with two unknowns whose Gram terms stand here. The rates are spread evenly in the
-angle between neighbouring decays, so that every protocol gets its own, equally dense grid.
+then a problem with two unknowns, whose Gram terms are in the table. The rates are spread evenly in
+the angle between neighbouring decays, so that every protocol gets an equally dense grid.
 
-Between any two decays the inner product is a function of the sum of their rates alone,
-g(t) = sum w exp(-b t); it and its derivatives stand here as Taylor series (`moments`).
+As exp(-b r) exp(-b s) = exp(-b (r + s)), the inner product of any two decays is a function of the
+sum of their rates alone, g(t) = sum w exp(-b t), and its derivatives are -sum w b exp(-b t) and
+sum w b^2 exp(-b t). They are in the table as Taylor series (`moments`).
 """
 
 from __future__ import annotations
@@ -35,16 +36,18 @@ __all__ = [
 RATES = 0
 NORMS = 1
 MOMENTS = 2
-"""Row with where the series start and end; they stand in the rows from `FIRST_TERM` on."""
+"""Row that says where the series start and end; they are in the rows from `FIRST_TERM` on."""
 FIRST_TERM = 3
 _N_FINE_RATES = 1000
-# A series serves 1/16 octave of t + offset and has 8 terms: one cache line.
+# A series covers 1/16 octave of t + offset and has 8 terms: one cache line. The
+# distance x from the middle of its bucket is at most (t + offset) / 32, and successive terms of
+# exp(-b x) have the ratio b x / k.
 _BUCKET_BITS = 4
 _SHIFT = 52 - _BUCKET_BITS
 _HALF = 1 << (_SHIFT - 1)
 _CENTRE = ~((1 << _SHIFT) - 1)
 _N_TERMS = 8
-# Rates above this are those of a pool without signal at any b > 0.
+# Rates above this belong to a compartment without signal at any b > 0.
 _MAX_SERIES_RATE = 1e3
 
 
@@ -78,7 +81,9 @@ def even_rates(
     decays = np.sqrt(weight) * np.exp(-np.outer(fine, b))
     decays /= np.linalg.norm(decays, axis=1, keepdims=True)
     steps = np.linalg.norm(np.diff(decays, axis=0), axis=1)
-    # A little of the logarithm keeps rates apart that the protocol hardly tells apart.
+    # The distance of neighbouring unit vectors is the angle between them, so `arc` is the length
+    # of the curve that the decays trace on the unit sphere, and equal steps of it are equal
+    # angles. A small constant per step separates rates that the protocol hardly distinguishes.
     arc = np.concatenate([[0.0], np.cumsum(steps + 1e-9)])
     rates: NDArray[np.float64] = np.interp(np.linspace(0.0, arc[-1], n), arc, fine)
     return rates
@@ -86,7 +91,7 @@ def even_rates(
 
 @dataclass(frozen=True)
 class Dictionary:
-    """Decays of both pools, their Gram terms and the series of their inner products.
+    """Decays of both compartments, their Gram terms and the series of their inner products.
 
     Parameters
     ----------
@@ -113,7 +118,11 @@ def _pair_terms(
     f_high: float,
     apart: NDArray[np.bool_],
 ) -> list[NDArray[np.float64]]:
-    """Return inverse Gram terms of the two generators (f_low, f_high) of every pair."""
+    """Return inverse Gram terms of the two generators (f_low, f_high) of every pair.
+
+    The generator of the fraction f is e = (1 - f) e1 + f e2, and the product of those of f and g
+    is (1-f)(1-g) G11 + ((1-f) g + f (1-g)) G12 + f g G22. `profile.find_profile` uses the terms.
+    """
 
     def product(f: float, g: float) -> NDArray[np.float64]:
         return (1 - f) * (1 - g) * gram11 + (f + g - 2 * f * g) * gram12 + f * g * gram22
@@ -125,7 +134,7 @@ def _pair_terms(
     inverse = np.where(good, 1.0 / np.where(good, det, 1.0), 0.0)
     single_low = np.where(low > 0, 1.0 / np.where(low > 0, low, 1.0), 0.0)
     single_high = np.where(high > 0, 1.0 / np.where(high > 0, high, 1.0), 0.0)
-    # A pair in the wrong order may still stand for one of its decays alone.
+    # A pair in the wrong order may still be used as one of its decays alone.
     single_low[~apart & (f_low > 0.0)] = 0.0
     single_high[~apart & (f_high < 1.0)] = 0.0
     return [high * inverse, cross * inverse, low * inverse, single_low, single_high]
@@ -167,9 +176,9 @@ def build_dictionary(
     slow, fast : tuple of float
         Ranges of the two rates in mm^2/s.
     fraction : tuple of float
-        Bounds of the fraction of the fast pool.
+        Bounds of the fraction of the fast compartment.
     n1, n2 : int
-        How many rates of each.
+        Number of rates of each.
 
     Returns
     -------
@@ -210,7 +219,7 @@ def _built(
         *fraction,
         rates[None, second] > 1.02 * rates[first, None],
     )
-    # Rates beyond every b-value (a pool that is gone at once) need no series.
+    # Instant rates, without signal at any b > 0, need no series.
     longest = [high for high in (slow[1], fast[1]) if high < _MAX_SERIES_RATE]
     t_end = 2.0 * max(longest)
     offset, series = _series(b, weight, t_end)
@@ -247,9 +256,12 @@ def moments(table: NDArray[np.float64], t: float) -> tuple[float, float, float]:
         With relative errors of about 1e-12, 1e-9 and 1e-7: enough for the Gram matrix of a step,
         whose residual is computed exactly.
     """
+    # u = t + offset has its exponent and its first bits as the number of the bucket (`_SHIFT`),
+    # and the same bits followed by a 1 are the middle of the bucket (`_CENTRE`, `_HALF`), about
+    # which the series is expanded: no logarithm, no division. x is the distance from the middle.
     offset = table[MOMENTS, 0]
     if not t <= table[MOMENTS, 1]:
-        # Beyond every decay only b = 0 is left. A NaN must not become a row of the table.
+        # Beyond the end only b = 0 has signal. A NaN must not become a row of the table.
         return (table[MOMENTS, 3], 0.0, 0.0) if t > 0.0 else (t, t, t)
     u = t + offset
     bits = np.float64(u).view(np.int64)

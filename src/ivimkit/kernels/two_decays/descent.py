@@ -4,7 +4,8 @@ The amplitudes are eliminated (`amplitudes`), which leaves two rates. Their mini
 Newton steps with the exact Hessian of the projected cost; bounds on the rates are an active set
 (the quadratic model is minimised on the box), not a clipping of the step. One pass over the
 b-values gives what depends on the signal: seven sums. The Gram matrix of the two decays and its
-derivatives depend on the rates alone and come from `ivimkit.kernels.two_decays.atoms.moments`.
+derivatives depend on the rates alone and come from `ivimkit.kernels.two_decays.atoms.moments`. The
+formulas of slope and Hessian are derived in `ivimkit.kernels.two_decays.newton`.
 
 References
 ----------
@@ -48,10 +49,11 @@ from ivimkit.kernels.two_decays.newton import (
 
 __all__ = ["descend", "refine", "squared_residual"]
 
+# Number of first passes whose cost is not exact.
 _N_INEXACT_PASSES = 0
 
-# In single precision the first cost, that of a signal of which nothing is explained yet, is the
-# difference of large numbers; those after it are sums of small squares.
+# In single precision the first cost is inexact: before anything of the signal is explained, it is
+# the difference of large numbers; those after it are sums of small squares.
 in_single(__name__, ROUNDING_SHARE=1e-6, MAX_SETTLED_ROUNDINGS=0.0, _N_INEXACT_PASSES=1)
 
 
@@ -100,7 +102,11 @@ def _box_step(
     low2: float,
     high2: float,
 ) -> tuple[float, float]:
-    """Minimise g.d + d.H.d / 2 over a box around 0, H positive definite."""
+    """Minimise g.d + d.H.d / 2 over a box around 0, H positive definite.
+
+    The free minimum is -H^-1 g. With d1 held at x1, setting the slope by d2 to 0 gives
+    d2 = -(g2 + h12 x1) / h22, clipped to its bounds, as a parabola in one variable may be.
+    """
     det = h11 * h22 - h12 * h12
     d1 = -(h22 * g1 - h12 * g2) / det
     d2 = -(h11 * g2 - h12 * g1) / det
@@ -147,10 +153,10 @@ def descend(
         Lower and upper bounds of S0, f, r2, r1; equal bounds fix a parameter. The lower bound of
         r2 is above 0.
     known1, known2 : float
-        Rates of a minimum found before, not worth finding again; negative if there is none.
+        Rates of a minimum found before, which need not be found again; negative without one.
     limit : float
-        Cost to beat, infinite if there is none: a descent that is on the way to a minimum above
-        it ends early.
+        Cost to beat, infinite without one: a descent that is on the way to a minimum above it
+        ends early.
     table : ndarray, shape (n_rows, n)
         `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
 
@@ -165,15 +171,15 @@ def descend(
     iterations : int
         Passes over the b-values.
     end : int
-        0: converged; 1: the two rates have become one; 2: not converged, crawling along a flat
-        valley, or on the way to the known minimum or to one above the limit.
+        0: converged; 1: the two rates have merged; 2: not converged, crawling along a flat valley,
+        or on the way to the known minimum or to one above the limit.
     """
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     a1 = a2 = 0.0
     best = math.inf
     damping = 0.0
     noise = 0.0
-    # What a step needs and what a rejected step goes back to.
+    # What a step needs, and the point to which a rejected step returns.
     x1, x2, y1, y2 = r1, r2, a1, a2
     g1 = g2 = h11 = h12 = h22 = 0.0
     t11 = t12 = t21 = t22 = 0.0
@@ -189,7 +195,8 @@ def descend(
         g22, gb22, gbb22 = moments(table, r2 + r2)
         if iterations == 1:
             noise = ROUNDING_SHARE * cost
-        # Solving for the change of the amplitudes keeps digits that p - G a would cancel.
+        # The best amplitudes solve G (a + d) = p with p = <e, s> = q + G a, so G d = q = <e, r>:
+        # solving for the change d keeps digits that p - G a would cancel.
         inverse = 1.0 / (g11 * g22 - g12 * g12)
         d1 = (g22 * q1 - g12 * q2) * inverse
         d2 = (g11 * q2 - g12 * q1) * inverse
@@ -206,6 +213,7 @@ def descend(
             )
             d1 = n1 - a1
             d2 = n2 - a2
+        # |r - d1 e1 - d2 e2|^2 = |r|^2 - 2 d.q + d.G d: the cost at the new amplitudes.
         cost += d1 * (g11 * d1 + g12 * d2 - 2.0 * q1) + d2 * (g12 * d1 + g22 * d2 - 2.0 * q2)
         if cost > best + noise:
             damping = max(10.0 * damping, 0.01)
@@ -216,7 +224,7 @@ def descend(
             settled = (
                 best - cost <= MAX_SETTLED_ROUNDINGS * noise and iterations > 2 and damping == 0.0
             )
-            # A curved valley floor: the steps are short and what they still gain is nothing.
+            # On a curved valley floor the steps are short and gain next to nothing.
             slow = slow + 1 if damping > 0.0 and best - cost < MIN_DAMPED_GAIN * cost else 0
             best = cost
             damping = 0.1 * damping if damping > 1e-3 else 0.0
@@ -229,16 +237,20 @@ def descend(
             if free == 2:
                 t11, t12, t21, t22 = response(g11, g12, g22, inverse, c11, c12, c21, c22)
             elif free == 1:
+                # On an edge the amplitudes move along z only: the response is -G^-1 c with G and
+                # c projected on z, that is t = -z (z.c) / (z.G z).
                 norm = z1 * z1 * g11 + 2.0 * z1 * z2 * g12 + z2 * z2 * g22
                 k1 = -(z1 * c11 + z2 * c21) / norm
                 k2 = -(z1 * c12 + z2 * c22) / norm
                 t11, t12, t21, t22 = z1 * k1, z1 * k2, z2 * k1, z2 * k2
             else:
                 t11 = t12 = t21 = t22 = 0.0
+            # Hessian of the projected cost: F_rr + c^T t, see `newton`.
             h11 = m11 + n11 + c11 * t11 + c21 * t21
             h12 = m12 + c11 * t12 + c21 * t22
             h22 = m22 + n22 + c12 * t12 + c22 * t22
-            # The fast rate is scaled: Newton steps in ln r2 see a rounder valley.
+            # In x = ln r2, d/dx = r2 d/dr2 and d2/dx2 = r2^2 d2/dr2^2 + r2 d/dr2. The valley is
+            # rounder in ln r2, as D* spans a factor of ten and more.
             h12 *= x2
             h22 = x2 * x2 * h22 + x2 * g2
             g2 *= x2
@@ -254,7 +266,9 @@ def descend(
             scale1 = m11 if move1 else 1.0
             scale2 = x2 * x2 * m22 if move2 else 1.0
             if h11 < 1e-10 * scale1 or h11 * h22 - h12 * h12 < 1e-10 * scale1 * scale2:
-                # Not convex here: lift the lowest eigenvalue, on the scale of Gauss-Newton.
+                # Not convex: add a multiple of the Gauss-Newton diagonal D, with which the lowest
+                # eigenvalue of D^-1/2 H D^-1/2 becomes 1e-3. Of a 2 x 2 matrix the eigenvalues are
+                # the mean of the diagonal plus or minus sqrt(half its difference^2 + h12^2).
                 lowest = 0.5 * (h11 / scale1 + h22 / scale2) - math.sqrt(
                     0.25 * (h11 / scale1 - h22 / scale2) ** 2 + h12 * h12 / (scale1 * scale2)
                 )
@@ -266,6 +280,7 @@ def descend(
             if settled or (iterations > _N_INEXACT_PASSES and not (move1 or move2)):
                 end = CONVERGED
                 break
+        # A step from x2 to x2 (2 + d) / (2 - d) reaches a bound r at d = 2 (r - x2) / (r + x2).
         s11 = h11 * (1.0 + damping)
         s22 = h22 * (1.0 + damping)
         d1, d2 = _box_step(
@@ -280,19 +295,22 @@ def descend(
             min(2.0 * (r2_high - x2) / (r2_high + x2), MAX_STEP),
         )
         if x1 + d1 > x2 * (1.0 + d2) and x2 > MIN_RATIO_TO_CROSS * x1:
-            # Far from each other, the rates would cross: they meet half way at most.
+            # Rates far from each other would cross: shorten the step to half of the way to where
+            # they meet. To first order the distance closes by d1 - x2 d2.
             cut = 0.5 * (x2 - x1) / (d1 - x2 * d2)
             d1 *= cut
             d2 *= cut
             damping = max(damping, 1e-3)
         gain = promised(g1, g2, h11, h12, h22, d1, d2)
         r1 = min(max(x1 + d1, r1_low), r1_high)
-        # Like exp(d2) up to the second order, which is what a Newton step in ln r2 needs.
+        # (2 + d) / (2 - d) = 1 + d + d^2 / 2 + d^3 / 4 + ... agrees with exp(d) to second order,
+        # which is all that a quadratic model determines, and needs no exponential.
         r2 = x2 * (2.0 + d2) / (2.0 - d2)
         if r2 <= r2_low * (1.0 + BOUND_TOLERANCE):
             r2 = r2_low
         elif r2 >= r2_high * (1.0 - BOUND_TOLERANCE):
             r2 = r2_high
+        # The amplitudes follow to first order, so that the next pass has a small residual.
         d2 *= x2
         a1 = y1 + t11 * d1 + t12 * d2
         a2 = y2 + t21 * d1 + t22 * d2
@@ -315,7 +333,7 @@ def descend(
         ):
             s0 = a1 + a2
             end = CONVERGED
-            # On an edge, rounding must not say on which side of it the last step ends.
+            # On an edge, rounding must not decide on which side of it the last step ends.
             slack = BOUND_TOLERANCE * s0 if free < 2 else 0.0
             low, high = f_low * s0 - slack, f_high * s0 + slack
             if s0_low - slack <= s0 <= s0_high + slack and low <= a2 <= high:
@@ -342,7 +360,7 @@ def refine(
     box: Box,
     table: NDArray[np.float64],
 ) -> Fit:
-    """Go from the rates (r1, r2) to the nearest minimum: `descend` with nothing known."""
+    """Go from the rates (r1, r2) to the nearest minimum: `descend` without a known minimum."""
     return descend(b, root_weight, signal, r1, r2, box, -1.0, -1.0, math.inf, table)
 
 
@@ -357,7 +375,7 @@ def squared_residual(
     a1: float,
     a2: float,
 ) -> float:
-    """Return the weighted sum of squares of a two-pool signal with given parameters."""
+    """Return the weighted sum of squares of a sum of two decays with given parameters."""
     cost = 0.0
     for j in range(b.size):
         residual = signal[j] - a1 * exp(-b[j] * r1) - a2 * exp(-b[j] * r2)

@@ -1,4 +1,4 @@
-"""What a fit of two decays is: its bounds, what it found, and how it ended."""
+"""A fit of two decays: its bounds, its result, and how it ended."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ CONVERGED = 0
 """End of a fit: it is a minimum inside the bounds."""
 
 MERGED = 1
-"""End of a fit: its two rates have become one."""
+"""End of a fit: the two rates have merged."""
 
 UNFINISHED = 2
-"""End of a fit: it is not a minimum, or one that was known or is not worth finding."""
+"""End of a fit: not a minimum, or stopped on the way to one that is known or cannot win."""
 
 
 class Box(NamedTuple):
@@ -47,7 +47,7 @@ class Box(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Rates and amplitudes of a fit, and what is known of it.
+    """Rates and amplitudes of a fit, its cost, and how it ended.
 
     Parameters
     ----------
@@ -77,16 +77,17 @@ class Fit(NamedTuple):
 
 
 INSTANT_RATE = 1e9
-"""Rate in mm^2/s of a pool without signal at any b > 0."""
+"""Rate in mm^2/s of a compartment without signal at any b > 0."""
 MIN_RATE_RATIO = 1.02
-"""Rates with a smaller ratio are one pool."""
+"""Rates with a smaller ratio are treated as one decay."""
 
 
 @inlined
 def ordered(box: Box) -> Box:
-    """Return the bounds with the free rate kept on its side of a rate that is given.
+    """Return the bounds with the free rate kept on its side of a given rate.
 
-    Two free rates are told apart by their order alone; a given one must be compared with.
+    Two free rates are distinguished by their order alone, so whichever is larger is D*. A given
+    rate cannot change places, so the free one must not cross it.
     """
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     if r1_low == r1_high:
@@ -98,9 +99,11 @@ def ordered(box: Box) -> Box:
 
 @inlined
 def survivor(r1: float, box: Box) -> int:
-    """Return which pool is refitted where two have become one: 1 slow, 2 fast, 0 neither.
+    """Return which decay is refitted alone after two have merged: 1 slow, 2 fast, 0 neither.
 
-    The pool that is gone has a rate far from the other, or they would be taken for one again.
+    The bounds decide: a single decay is the slow one if f = 0 is allowed, unless its rate is at
+    the upper bound of the slow rate and f = 1 is allowed, too; then it is the fast one. In the
+    refit the rate of the absent decay is far away (`alone`), so that the two cannot merge again.
     """
     if box.f_low == 0.0 and (r1 < box.slow_high or box.f_high < 1.0):
         return 1
@@ -109,7 +112,7 @@ def survivor(r1: float, box: Box) -> int:
 
 @inlined
 def alone(which: int, box: Box) -> Box:
-    """Return the bounds of a fit with one pool: 1 the slow one, 2 the fast one."""
+    """Return the bounds of a fit with one decay: 1 the slow one, 2 the fast one."""
     s0_low, s0_high, _, _, r2_low, r2_high, r1_low, r1_high = box
     if which == 1:
         return Box(s0_low, s0_high, 0.0, 0.0, INSTANT_RATE, INSTANT_RATE, r1_low, r1_high)
@@ -142,7 +145,7 @@ def with_end(fit: Fit, end: int) -> Fit:
 
 @inlined
 def with_cost(fit: Fit, cost: float, iterations: int) -> Fit:
-    """Return the fit with another sum of squares, and with the iterations behind it."""
+    """Return the fit with another sum of squares and number of iterations."""
     return Fit(
         fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude, cost, fit.slow_seen,
         fit.fast_seen, iterations, fit.end,
@@ -151,7 +154,7 @@ def with_cost(fit: Fit, cost: float, iterations: int) -> Fit:
 
 @inlined
 def known_rates(fit: Fit) -> tuple[float, float]:
-    """Return the rates of a minimum that need not be found again; negative if it is none."""
+    """Return the rates of a minimum that need not be found again; negative if it is not one."""
     if fit.slow_amplitude > 0.0 and fit.fast_amplitude > 0.0 and fit.end == CONVERGED:
         return fit.slow, fit.fast
     return -1.0, -1.0

@@ -1,4 +1,7 @@
-"""The profile of the dictionary for a group of voxels, one in each SIMD lane."""
+"""The profile of the dictionary for a group of voxels, one in each SIMD lane.
+
+The formulas are those of `ivimkit.kernels.two_decays.profile`, with loops over lanes inside.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ __all__ = [
     "project_group",
 ]
 
-# A voxel in a lane keeps the results of its group: every lane may hold one of another group, and
-# one more is being filled.
+# The gains of a group are kept until the last of its voxels is done: in the worst case every lane
+# has a voxel of another group, and one more group is being filled.
 N_GROUPS = LANES + 1
 
 
@@ -46,7 +49,7 @@ def memory_rows(n_b: int, n1: int, n2: int, n_columns: int) -> int:
 
 @inlined
 def first_gains(n_b: int, n1: int, n_columns: int) -> int:
-    """Return the row behind the signals of lanes and group, their inner products and the tops."""
+    """Return the row behind the signals in lanes and of the group, inner products and tops."""
     return 2 * n_b + n_columns + n1 + 1
 
 
@@ -54,7 +57,10 @@ def first_gains(n_b: int, n1: int, n_columns: int) -> int:
 def project_group(
     table: NDArray[np.float64], n_b: int, memory: NDArray[np.float64], state: NDArray[np.float64]
 ) -> None:
-    """Write the inner products of a group's signals with all decays behind the signals."""
+    """Write the inner products of a group's signals with all decays behind the signals.
+
+    Four b-values by four decays at a time: each number that is loaded is used four times.
+    """
     first = int(table[MOMENTS, 2]) - n_b
     for c in range(0, table.shape[1], 4):
         for k in range(4 * LANES):
@@ -129,8 +135,8 @@ def find_group_profile(
 ) -> None:
     """Write what each fast decay explains with the best slow rate behind the gains.
 
-    The best one so far has a row for each slow rate, from `tops` on: what is read and written in
-    one place the compiler writes by a mask, and the next read waits for that.
+    The best one so far has a row for each slow rate, from `tops` on: where the same place is read
+    and written, the compiler writes with a mask, and the next read waits for it.
     """
     for j in range(n2):
         for k in range(LANES):
@@ -158,6 +164,6 @@ def find_group_profile(
 
 @inlined
 def place_in_memory(group: int, column: int, n1: int, n2: int, gains: int) -> Place:
-    """Return where the gains of a voxel stand."""
+    """Return where the gains of a voxel are."""
     first = gains + group * (n1 + 1) * n2
     return first, n2, 1, first + n1 * n2, column, 0

@@ -1,4 +1,4 @@
-"""Which voxel descends in which lane, where its next descent begins, and what is kept of each."""
+"""Which voxel descends in which lane, where its next descent begins, and what is kept of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "COST",
     "END",
     "GAINED",
-    "ONE_POOL_FIT",
+    "ONE_DECAY_FIT",
     "OTHER_FIT",
     "SINGLE",
     "SLOWER",
@@ -43,16 +43,16 @@ __all__ = [
 
 _NOBODY = -1
 _FIRST_DESCENT = -1
-# Where the rows of an order begin. Of every lane: its voxel, the group and the column in which the
-# gains of that stand, the column of the profile that its first descent began from, and of the
-# present one (_FIRST_DESCENT for the first).
+# Where the rows of an order begin. For every lane: its voxel, the group and the column in which
+# the gains of that voxel are, the column of the profile from which its first descent began, and
+# that of the present one (_FIRST_DESCENT for the first).
 _VOXEL = 0 * LANES
 _GROUP = 1 * LANES
 _COLUMN = 2 * LANES
 _SUMMIT = 3 * LANES
 _NOW = 4 * LANES
 # The voxels of the group that was filled last, how many of each group are not done yet, the voxel
-# behind that group, how many of it have a lane, how many it had, and which it is.
+# behind that group, how many of the group have got a lane, its size, and its number.
 _WAITING = 5 * LANES
 _LEFT = 6 * LANES
 _NEXT = _LEFT + N_GROUPS
@@ -61,10 +61,10 @@ _COUNT = _NEXT + 2
 _FILLED = _NEXT + 3
 N_COUNTERS = _NEXT + 4
 """Numbers in an order."""
-# Columns of the fits: the best `Fit`, what `doubt` said of the first one, the last other one;
-# whether another descent is wanted and where it begins; whether the voxel begins again from one
-# pool, the fit of that pool, its rate and that of a slower one that may be missing; what a round
-# of `_persist` gained.
+# Columns of the fits: the best `Fit`, the result of `doubt` for the first one, the last other one;
+# whether another descent is requested and where it begins; whether the voxel begins again from one
+# decay, the fit of that decay, its rate and that of a slower one that may be missing; the gain of
+# the last round of `_persist`.
 COST = 4
 END = 8
 _DOUBTFUL = 9
@@ -73,12 +73,12 @@ OTHER_FIT = 11
 WANTED = 20
 _BEGIN = 21
 AGAIN = 26
-ONE_POOL_FIT = 27
+ONE_DECAY_FIT = 27
 SINGLE = 36
 SLOWER = 37
 GAINED = 38
 FIT_COLUMNS = 39
-"""Numbers per voxel that the search keeps."""
+"""Numbers that the search keeps per voxel."""
 
 
 @inlined
@@ -96,7 +96,7 @@ def store(fits: NDArray[np.float64], v: int, column: int, fit: Fit) -> None:
 
 @inlined
 def stored(fits: NDArray[np.float64], v: int, column: int) -> Fit:
-    """Return what `store` wrote."""
+    """Return the fit that `store` wrote."""
     return Fit(
         fits[v, column],
         fits[v, column + 1],
@@ -112,7 +112,7 @@ def stored(fits: NDArray[np.float64], v: int, column: int) -> Fit:
 
 @inlined
 def stored_fit(fits: NDArray[np.float64], v: int) -> Fit:
-    """Return what `fit_in_lanes` found for voxel `v`."""
+    """Return the fit of voxel `v` that `fit_in_lanes` found."""
     return stored(fits, v, 0)
 
 
@@ -130,7 +130,7 @@ def _fill_group(
     state: NDArray[np.float64],
     order: NDArray[np.int64],
 ) -> None:
-    """Let the next voxels wait, with all their gains."""
+    """Queue the next voxels, with all their gains."""
     n_b = root_weight.size
     v = order[_NEXT]
     count = 0
@@ -147,7 +147,7 @@ def _fill_group(
     if count == 0:
         return
     for k in range(count, LANES):
-        # Columns that nobody uses hold numbers that do no harm.
+        # Fill unused columns with harmless numbers.
         for j in range(n_b):
             memory[n_b + j, k] = memory[n_b + j, 0]
     group = 0
@@ -174,7 +174,7 @@ def _take_lane(
     state: NDArray[np.float64],
     order: NDArray[np.int64],
 ) -> None:
-    """Let the voxel that waits longest begin in lane `k`."""
+    """Begin with the next queued voxel in lane `k`."""
     column = order[_CALLED]
     order[_CALLED] = column + 1
     order[_VOXEL + k] = order[_WAITING + column]
@@ -205,7 +205,7 @@ def _goes_on(
     order: NDArray[np.int64],
     fits: NDArray[np.float64],
 ) -> bool:
-    """Keep what the descent in lane `k` found, and begin the next one of its voxel, if any."""
+    """Keep the result of the descent in lane `k`; begin the next one of its voxel, if any."""
     v = order[_VOXEL + k]
     fit, energy = read(state, k)
     now = order[_NOW + k]
@@ -243,7 +243,7 @@ def _clear_lanes(
     state: NDArray[np.float64],
     order: NDArray[np.int64],
 ) -> None:
-    """Begin with lanes of nobody, which compute all the same: with numbers that do no harm."""
+    """Empty all lanes. Idle lanes still compute, so they are filled with harmless numbers."""
     for k in range(LANES):
         order[_VOXEL + k] = _NOBODY
         begin(state, k, box.slow_low, box.fast_high, -1.0, -1.0, math.inf)
@@ -268,7 +268,7 @@ def find_basins(
     order: NDArray[np.int64],
     fits: NDArray[np.float64],
 ) -> None:
-    """Find the best of the basins that the profile shows: `search._all_basins`."""
+    """Find the best of the basins in the profile: `search._all_basins` for many voxels."""
     n_b = b.size
     _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     _clear_lanes(n_b, box, memory, state, order)
@@ -312,7 +312,7 @@ def want(
     known2: float,
     limit: float,
 ) -> None:
-    """Ask for a descent, with the arguments of `ivimkit.kernels.two_decays.descent.descend`."""
+    """Request a descent, with the arguments of `ivimkit.kernels.two_decays.descent.descend`."""
     fits[v, WANTED] = 1.0
     fits[v, _BEGIN] = r1
     fits[v, _BEGIN + 1] = r2
@@ -323,7 +323,7 @@ def want(
 
 @inlined
 def want_none(fits: NDArray[np.float64], v: int) -> None:
-    """Ask for no descent."""
+    """Request no descent."""
     fits[v, WANTED] = 0.0
 
 
@@ -349,7 +349,7 @@ def descend_where_wanted(
     order: NDArray[np.int64],
     fits: NDArray[np.float64],
 ) -> None:
-    """Make one descent of every voxel that wants it, and write what it finds to `OTHER_FIT`."""
+    """Make one descent of every voxel that requests it, and write its result to `OTHER_FIT`."""
     _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     _clear_lanes(b.size, box, memory, state, order)
     following = busy = 0

@@ -2,12 +2,11 @@
 
 The dictionary is compared with a group of voxels at a time, as many as there are lanes
 (`lane_profile`). Then each voxel waits for a lane (`lanes`) and stays in it for all its descents,
-one after the other, as `search.global_fit` makes them; another takes its place
+one after the other, as `search.global_fit` makes them; then another one takes the lane over
 (`lane_schedule`). So lanes are busy although voxels differ in the number of their descents and
-passes. What few voxels need, to begin again from one pool, all that need it do together
-afterwards.
+passes. The few voxels that begin again from one decay do so together afterwards.
 
-What a voxel gets depends on its own numbers alone, in whatever lane and beside whatever others.
+The result of a voxel depends on its own numbers alone, whatever its lane and the other voxels.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from ivimkit.kernels.two_decays.lane_schedule import (
     END,
     FIT_COLUMNS,
     GAINED,
-    ONE_POOL_FIT,
+    ONE_DECAY_FIT,
     OTHER_FIT,
     SINGLE,
     SLOWER,
@@ -52,7 +51,7 @@ from ivimkit.kernels.two_decays.lane_schedule import (
     want_none,
 )
 from ivimkit.kernels.two_decays.lanes import LANES, SIZE
-from ivimkit.kernels.two_decays.one_pool import missing_pools, simpler
+from ivimkit.kernels.two_decays.one_decay import missing_decays, simpler
 from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW
 from ivimkit.kernels.two_decays.profile import project, search_rows, search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import MAX_ROUNDS, MAX_STALLED_GAIN, MIN_ROUND_GAIN, is_done
@@ -62,7 +61,7 @@ __all__ = ["LaneArrays", "fit_in_lanes", "lane_arrays", "lane_scratch"]
 
 
 @device
-def _begin_from_one_pool(
+def _begin_from_one_decay(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signals: NDArray[np.float64],
@@ -80,9 +79,9 @@ def _begin_from_one_pool(
     fits: NDArray[np.float64],
     clean: NDArray[np.float64],
 ) -> None:
-    """Begin again from one pool where a fit is not done: `search._from_one_pool`.
+    """Begin again from one decay where a fit is not done: `search._from_one_decay`.
 
-    All voxels make each step together: the pool alone, a faster one beside it, a slower one.
+    All voxels make each step together: one decay alone, then with a faster one, with a slower one.
     """
     n_voxels = signals.shape[0]
     for v in range(n_voxels):
@@ -113,8 +112,8 @@ def _begin_from_one_pool(
                 clean[j] = signals[v, j] if root_weight[j] > 0.0 else 0.0
             project(clean, table, work)
             one = Fit(r1, r2, a1, a2, cost, seen1, seen2, n, end)
-            one, single, faster, slower = missing_pools(one, box, n1, n2, table, work)
-            store(fits, v, ONE_POOL_FIT, one)
+            one, single, faster, slower = missing_decays(one, box, n1, n2, table, work)
+            store(fits, v, ONE_DECAY_FIT, one)
             fits[v, SINGLE] = single
             fits[v, SLOWER] = slower
             if faster >= 0.0:
@@ -132,7 +131,7 @@ def _begin_from_one_pool(
     for v in range(n_voxels):
         if fits[v, AGAIN] > 0.0:
             best = best_so_far(fits, v)
-            store(fits, v, 0, simpler(best, stored(fits, v, ONE_POOL_FIT), box))
+            store(fits, v, 0, simpler(best, stored(fits, v, ONE_DECAY_FIT), box))
 
 
 @device
@@ -147,7 +146,7 @@ def _persist(
     order: NDArray[np.int64],
     fits: NDArray[np.float64],
 ) -> None:
-    """Go on with descents that ran out of steps: `search.persist`."""
+    """Continue descents that ran out of steps: `search.persist` for many voxels."""
     n_voxels = signals.shape[0]
     for v in range(n_voxels):
         unfinished = fits[v, AGAIN] > 0.0 and fits[v, END] == UNFINISHED
@@ -174,14 +173,14 @@ def _persist(
                 best_so_far(fits, v)
     for v in range(n_voxels):
         if fits[v, AGAIN] > 0.0 and fits[v, END] == UNFINISHED:
-            # The floor of the valley is as low here as anywhere: that is a minimum.
+            # The floor of the valley is flat to this relative gain: any point of it is a minimum.
             fits[v, END] = (
                 CONVERGED if fits[v, GAINED] <= MAX_STALLED_GAIN * fits[v, COST] else UNFINISHED
             )
 
 
 def lane_scratch(n_b: int, n1: int, n2: int, n_columns: int) -> tuple[int, int, int, int]:
-    """Return how many numbers the arrays of scratch of `fit_in_lanes` have, but for the last.
+    """Return the sizes of the arrays of scratch of `fit_in_lanes`, except the last one.
 
     Parameters
     ----------
@@ -202,15 +201,15 @@ class LaneArrays(NamedTuple):
     Parameters
     ----------
     work : ndarray, shape (search_rows(...), n)
-        That of a search for one voxel.
+        Scratch of a search for one voxel.
     memory : ndarray, shape (memory_rows(...), LANES)
         Signals in lanes, signals of a group, their inner products, gains of the groups.
     state : ndarray, shape (lanes.SIZE,)
-        Of the descents.
+        State of the descents.
     clean : ndarray, shape (n_b,)
         One signal.
     fits : ndarray, shape (n_voxels, FIT_COLUMNS)
-        What is kept of each voxel, see `stored_fit`.
+        The fits of each voxel, see `stored_fit`.
     """
 
     work: NDArray[np.float64]
@@ -222,7 +221,7 @@ class LaneArrays(NamedTuple):
 
 @pasted
 def lane_arrays(voxels: Voxels, scratch: tuple[NDArray[np.float64], ...]) -> LaneArrays:
-    """Return flat arrays, as long as `lane_scratch` says, in their shapes."""
+    """Return flat arrays, of the sizes of `lane_scratch`, in their shapes."""
     work, memory, state, clean, fits = scratch
     n1, n_columns = int(voxels.options[N_SLOW]), voxels.table.shape[1]
     return LaneArrays(
@@ -252,8 +251,8 @@ def fit_in_lanes(
     box : Box
         Bounds, in the order of `ordered`; both rates free and with a profile (`has_profile`).
     scratch : tuple of ndarray
-        That of a search, signals in lanes with the gains of groups, the state of the lanes, a
-        signal, in the lengths of `lane_scratch`; and `FIT_COLUMNS` numbers for each voxel.
+        Scratch of a search, signals in lanes with the gains of groups, the state of the lanes, a
+        signal, in the sizes of `lane_scratch`; and `FIT_COLUMNS` numbers for each voxel.
     counters : ndarray of int, shape (N_COUNTERS,)
         Scratch.
     status : ndarray, shape (n_voxels,)
@@ -276,7 +275,7 @@ def fit_in_lanes(
         b, root_weight, signals, status, box, n1, n2, n_used, degrees, table, memory, state, order,
         fits,
     )  # fmt: skip
-    _begin_from_one_pool(
+    _begin_from_one_decay(
         b, root_weight, signals, status, box, n1, n2, n_used, degrees, table, work, memory, state,
         order, fits, clean,
     )  # fmt: skip

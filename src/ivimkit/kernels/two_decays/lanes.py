@@ -4,8 +4,9 @@ One voxel alone leaves most of a processor idle: sums over a few dozen b-values 
 from vectors to numbers, and the step behind them waits for its own divisions. Here the innermost
 loops run over lanes, in each of which one voxel descends. Nothing in them branches: what `descend`
 decides, these loops compute both ways and choose, so the compiler makes vector instructions of
-them. Step by step, they do the same as `descend`; only the inner products of the decays are summed
-here, as a look into their series would be a gather.
+them. Step by step, they do the same as `descend`, whose formulas are derived in
+`ivimkit.kernels.two_decays.newton`; only the inner products of the decays are summed here, as
+reading their series would be a gather.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ from ivimkit.kernels.two_decays.newton import (
 __all__ = ["LANES", "SCRATCH", "begin", "has_ended", "pass_over", "read", "step"]
 
 LANES = 16
-"""Voxels of a batch. The compiler leaves loops that are shorter as they are."""
-# Where the rows of LANES numbers begin in the flat array of a state. Sums of constants: the
-# compiler sees that the rows do not overlap, and checks nothing at run time.
+"""Voxels of a batch. The compiler does not vectorise shorter loops."""
+# Where the rows of LANES numbers begin in the flat array of a state. As they are constants, the
+# compiler sees that the rows do not overlap and does not check that at run time.
 _R1 = 0 * LANES
 _R2 = 1 * LANES
 _A1 = 2 * LANES
@@ -77,11 +78,11 @@ _SEEN1 = 28 * LANES
 _SEEN2 = 29 * LANES
 _END = 30 * LANES
 SCRATCH = 31 * LANES
-"""Where the rows of sums begin; between a step and the next pass nobody needs them."""
+"""Where the rows of sums begin; they are unused between a step and the next pass."""
 _SUMS = 16
 SIZE = SCRATCH + _SUMS * LANES
 """Numbers in a state."""
-# Ends as they stand in a state, which holds floats.
+# Ends as floats, as a state is an array of floats.
 _RUNNING = -1.0
 _CONVERGED, _MERGED, _UNFINISHED = float(CONVERGED), float(MERGED), float(UNFINISHED)
 
@@ -90,7 +91,11 @@ _CONVERGED, _MERGED, _UNFINISHED = float(CONVERGED), float(MERGED), float(UNFINI
 def _terms(
     bj: float, w: float, signal: float, rates: tuple[float, float, float, float]
 ) -> tuple[float, ...]:
-    """Return what one b-value adds to the sums."""
+    """Return what one b-value adds to the sums.
+
+    Products of the residual with e_k, b e_k and b^2 e_k, its square, and the Gram matrix of the
+    decays with the weights 1, b and b^2, in the order in which `step` reads them.
+    """
     r1, r2, a1, a2 = rates
     e1 = w * exp(-bj * r1)
     e2 = w * exp(-bj * r2)
@@ -159,7 +164,7 @@ def pass_over(
     n_b: int,
     state: NDArray[np.float64],
 ) -> None:
-    """Sum over the b-values what the next step of every lane needs.
+    """Sum what the next step of every lane needs over the b-values.
 
     Parameters
     ----------
@@ -168,13 +173,14 @@ def pass_over(
     signals : ndarray, shape (>= n_b, LANES)
         The signal of a voxel in each column, times the root of the weight.
     n_b : int
-        Number of b-values; those behind are padding.
+        Number of b-values; the rest is padding.
     state : ndarray, shape (SIZE,)
         Of the descents.
     """
     for k in range(_SUMS * LANES):
         state[SCRATCH + k] = 0.0
-    # Four b-values at a time: a sum that is kept in memory waits for itself in every step.
+    # Four b-values at a time: a sum that is kept in memory depends on its last store in every
+    # step.
     whole = n_b - n_b % 4
     for j in range(0, whole, 4):
         b0, b1, b2, b3 = b[j], b[j + 1], b[j + 2], b[j + 3]
@@ -195,7 +201,7 @@ def pass_over(
 
 @inlined
 def _inside(value: float, low: float, high: float) -> float:
-    """Return the value, or the bound that it passes."""
+    """Return the value, or the bound that it exceeds."""
     value = value if value > low else low
     return value if value < high else high
 
@@ -204,7 +210,10 @@ def _inside(value: float, low: float, high: float) -> float:
 def _on_edge(
     f: float, g11: float, g12: float, g22: float, p1: float, p2: float
 ) -> tuple[float, float, float]:
-    """Return what the best S0 with a given fraction explains, that S0, and the decay's norm."""
+    """Return what the best S0 with a given fraction explains, that S0, and the decay's norm.
+
+    The decay is e = (1 - f) e1 + f e2 and S0 = max(<e, s> / <e, e>, 0); the norm is 1 / <e, e>.
+    """
     k = 1.0 - f
     norm = k * k * g11 + 2.0 * k * f * g12 + f * f * g22
     dot = k * p1 + f * p2
@@ -221,9 +230,11 @@ def _amplitudes(
 ) -> tuple[float, float, float, bool, float, float, float]:  # fmt: skip
     """Return how the amplitudes change, inside their bounds.
 
-    Besides these d1 and d2: the inverse determinant of the decays; whether no bound holds the
-    amplitudes; and if one does the direction in which both are free, with its inverse squared norm
-    (0 in the corner, where both pools are gone).
+    In addition to these d1 and d2: the inverse determinant of the decays; whether the amplitudes
+    are free; and if not, the direction along which they can move together, with its inverse
+    squared norm (0 in the corner, where both amplitudes are 0). S0 has no bound here except 0, so
+    the polygon of `amplitudes.solve_amplitudes` is a cone with two edges; both are computed, and
+    the one that explains more is taken.
     """
     inverse = 1.0 / (g11 * g22 - g12 * g12)
     d1 = (g22 * q1 - g12 * q2) * inverse
@@ -254,7 +265,10 @@ def _amplitudes(
 
 @inlined
 def _in_logarithm(rate: float, low: float, high: float) -> tuple[float, float]:
-    """Return the bounds of a step of the fast rate, which goes to r (2 + d) / (2 - d)."""
+    """Return the bounds of a step of the fast rate, which goes to r (2 + d) / (2 - d).
+
+    A bound x is reached at d = 2 (x - r) / (x + r); both ends have one division in common.
+    """
     over = 2.0 / ((low + rate) * (high + rate))
     down = (low - rate) * (high + rate) * over
     up = (high - rate) * (low + rate) * over
@@ -303,7 +317,7 @@ def step(
     state : ndarray, shape (SIZE,)
         Of the descents, with the sums of a pass.
     f_low, f_high, r1_low, r1_high, r2_low, r2_high : float
-        Bounds of the fraction, of the slow and of the fast rate. S0 has none but 0.
+        Bounds of the fraction, of the slow and of the fast rate. S0 has no bound except 0.
     """
     for k in range(LANES):
         q1 = state[SCRATCH + 0 * LANES + k]
@@ -334,7 +348,7 @@ def step(
         )
         cost += d1 * (g11 * d1 + g12 * d2 - 2.0 * q1) + d2 * (g12 * d1 + g22 * d2 - 2.0 * q2)
         rejected = cost > best + noise
-        # What a step needs, at the new amplitudes.
+        # Slope and Hessian of the projected cost at the new amplitudes (`newton`).
         settled = (best - cost <= MAX_SETTLED_ROUNDINGS * noise) & (count > 2.0) & (damping == 0.0)
         slow = state[_SLOWLY + k]
         slowly = (damping > 0.0) & (best - cost < MIN_DAMPED_GAIN * cost)
@@ -347,6 +361,7 @@ def step(
         g1, g2, c11, c12, c21, c22, m11, m12, m22, n11, n22 = second_order(
             y1, y2, d1, d2, qb1, qb2, qbb1, qbb2, gb11, gb12, gb22, gbb11, gbb12, gbb22
         )
+        # On an edge the amplitudes respond along z alone: t = -z (z.c) / (z.G z).
         k1 = -(z1 * c11 + z2 * c21) * over
         k2 = -(z1 * c12 + z2 * c22) * over
         f11, f12, f21, f22 = response(g11, g12, g22, inverse, c11, c12, c21, c22)
@@ -357,6 +372,7 @@ def step(
         h11 = m11 + n11 + c11 * t11 + c21 * t21
         h12 = m12 + c11 * t12 + c21 * t22
         h22 = m22 + n22 + c12 * t12 + c22 * t22
+        # In ln r2: d/dx = r2 d/dr2, d2/dx2 = r2^2 d2/dr2^2 + r2 d/dr2.
         h12 *= x2
         h22 = x2 * x2 * h22 + x2 * g2
         g2 *= x2
@@ -372,6 +388,8 @@ def step(
         scale1 = m11 if move1 else 1.0
         scale2 = x2 * x2 * m22 if move2 else 1.0
         damping_new = 0.1 * damping if damping > 1e-3 else 0.0
+        # Where the Hessian is not positive definite, a multiple of the Gauss-Newton diagonal lifts
+        # its lowest scaled eigenvalue to 1e-3, see `descent.descend`.
         bent = (h11 < 1e-10 * scale1) | (h11 * h22 - h12 * h12 < 1e-10 * scale1 * scale2)
         over = 1.0 / (scale1 * scale2)
         n11 = h11 * scale2 * over
@@ -382,7 +400,7 @@ def step(
         h11 += lift * scale1
         h22 += lift * scale2
         damping_new = 1e-3 if bent & (damping_new < 1e-3) else damping_new
-        # A rejected step goes back to the last one.
+        # A rejected step returns to the last accepted point.
         more = 10.0 * damping if 10.0 * damping > 0.01 else 0.01
         damping = more if rejected else damping_new
         best = best if rejected else cost
@@ -402,7 +420,7 @@ def step(
         m11 = state[_M11 + k] if rejected else m11
         m12 = state[_M12 + k] if rejected else m12
         m22 = state[_M22 + k] if rejected else m22
-        # The step, in the box.
+        # The Newton step, on the box.
         d1, d2 = _box_step(
             g1, g2, h11 * (1.0 + damping), h12, h22 * (1.0 + damping),
             r1_low - x1, r1_high - x1, *_in_logarithm(x2, r2_low, r2_high),
@@ -421,7 +439,8 @@ def step(
         d2x = d2 * x2
         a1 = y1 + t11 * d1 + t12 * d2x
         a2 = y2 + t21 * d1 + t22 * d2x
-        # Has it come to an end?
+        # How the descent ends. Later assignments win: the order is that of the tests in `descend`,
+        # last one first.
         free = damping_after == 0.0
         known1 = state[_KNOWN1 + k]
         known2 = state[_KNOWN2 + k]
@@ -457,7 +476,7 @@ def step(
         x2 = r2 if stepped else x2
         y1 = a1 if stepped else y1
         y2 = a2 if stepped else y2
-        # How well the amplitudes are seen.
+        # Detectability of the amplitudes.
         free1 = 1.0 if (r1_low < x1) & (x1 < r1_high) else 0.0
         free2 = 1.0 if (r2_low < x2) & (x2 < r2_high) else 0.0
         seen1, seen2 = detectability(
@@ -505,7 +524,7 @@ def begin(
     known2: float,
     limit: float,
 ) -> None:
-    """Let a descent begin in lane `k`, with the arguments of `descent.descend`."""
+    """Begin a descent in lane `k`, with the arguments of `descent.descend`."""
     state[_R1 + k] = r1
     state[_R2 + k] = r2
     state[_A1 + k] = 0.0

@@ -1,16 +1,29 @@
-"""Maximum likelihood for magnitudes: what `search` does for Gaussian noise, for Rician noise.
+"""Maximum likelihood for magnitudes: the fit of `search` with Rician instead of Gaussian noise.
 
-A magnitude has lost its phase (with several coils: its direction). Expectation-maximisation puts
-back what is expected of it: given a signal A, the part of a magnitude m along A is on average
-m R(m A / sigma^2) with the ratio R of two Bessel functions. Least squares on these numbers in
-place of the magnitudes is the next signal, and the likelihood never falls. So every fit here is
-one of `two_pools`, with its bounds. These steps are slow where most of the signal is noise; in
-their place come Newton steps on the likelihood, each finished by the same least-squares fit and
-taken back if the likelihood does not rise.
+A magnitude has lost its phase (with several coils: its direction). Expectation-maximisation
+replaces it by its expected value: given a signal A, the part of a magnitude m along A is on
+average m R(m A / sigma^2) with the ratio R of two Bessel functions. Least squares on these numbers
+instead of the magnitudes gives the next signal, and the likelihood never falls. So every fit here
+is a least-squares fit of two decays, with its bounds. These steps are slow where most of the
+signal is noise; Newton steps on the likelihood replace them, each finished by the same
+least-squares fit and rejected if the likelihood does not rise.
 
-Weights count volumes: w magnitudes that were averaged are taken for w magnitudes that all had
-their mean. Noise that is not known is a parameter more, with the divisor that makes it the
-residual variance with its degrees of freedom where the signal is high.
+With x = m A / sigma^2 and L coils, the logarithm of the likelihood of a magnitude is, up to a
+constant,
+
+    ln p = ln(x^(1-L) exp(-x) I_(L-1)(x)) - (m - A)^2 / (2 sigma^2) - L ln sigma^2,
+
+and as d ln(x^(1-L) I_(L-1)(x)) / dx = R(x) = I_L(x) / I_(L-1)(x),
+
+    d ln p / dA              = (m R - A) / sigma^2
+    d2 ln p / dA^2           = -(1 - m^2 R' / sigma^2) / sigma^2,  R' = 1 - R^2 - (2 L - 1) R / x
+    d ln p / d ln sigma^2    = (m^2 + A^2 - 2 m A R) / (2 sigma^2) - L
+    d2 ln p / (d ln sigma^2)^2 = -(m^2 + A^2 - 2 m A R) / (2 sigma^2) + x^2 R'
+    d2 ln p / dA d ln sigma^2  = -(m R - A + m x R') / sigma^2.
+
+Weights count volumes: w magnitudes that were averaged are treated as w magnitudes that all had
+their mean. Unknown noise is one more parameter, with the divisor that makes it the residual
+variance with its degrees of freedom where the signal is high.
 
 References
 ----------
@@ -34,7 +47,7 @@ from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.rician import bessel_ratio
 from ivimkit.kernels.two_decays.descent import refine, squared_residual
 from ivimkit.kernels.two_decays.fit import CONVERGED, MERGED, UNFINISHED, Box, Fit, ordered
-from ivimkit.kernels.two_decays.one_pool import settle
+from ivimkit.kernels.two_decays.one_decay import refit_merged
 from ivimkit.kernels.two_decays.options import DEGREES, N_SLOW
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
@@ -45,27 +58,29 @@ __all__ = ["magnitude_fit", "magnitude_scratch"]
 # Columns of the scratch array behind the matrix that is inverted.
 _MATRIX, _SLOPE, _JUMP, _LEFT = 5, 10, 11, 12
 _MATRIX_ROWS, _MATRIX_COLUMNS = 6, 13
-# What a step is: the fit without regard to the noise, Newton's, one of expectation-maximisation,
-# and one of these that looks at the whole dictionary, to see whether there is more to find.
+# Kinds of steps: the first fit, which ignores the noise floor; Newton; expectation-maximisation
+# from the present rates; the same with a search of the whole dictionary, to find other basins.
 _BEGIN, _NEWTON, _EXPECT, _LOOK = 0, 1, 2, 3
 _MAX_STEPS = 200
-# ln of likelihood that a step must promise, in squared standard deviations of what is estimated,
-# and that a step must gain.
+# Slope times step that a Newton step must promise, which is its squared length in standard
+# deviations and twice the gain; gain of the log-likelihood that a step must reach.
 _MIN_PROMISED_GAIN = 1e-12
 _MIN_STEP_GAIN = 1e-11
-# ln of likelihood that another basin must gain, and below which the steps may end anywhere.
+# Gain of the log-likelihood that another basin must reach, and that of the last step below which
+# the fit is treated as converged.
 _MIN_BASIN_GAIN = 1e-9
 _MAX_STALLED_GAIN = 1e-5
+# Largest step of ln r2 and of the logarithm of the variance.
 _MAX_LOG_STEP = 1.5
-# Damping of a Newton step that failed, and beyond which it is one of expectation-maximisation.
+# Damping after a Newton step that failed, and beyond which expectation-maximisation takes over.
 _MIN_DAMPING = 1e-6
 _MAX_DAMPING = 1e3
 _DAMPING_INCREASE = 6.0
 _DAMPING_DECREASE = 0.2
-# S0^2 times the number of volumes over the noise variance below which there is no signal.
+# S0^2 times the number of volumes over the noise variance below which the voxel has no signal.
 _MIN_SQUARED_SNR = 1e-4
 _BOUND_TOLERANCE = 1e-12
-# Noise variance over the mean square of the signal below which noise is rounding.
+# Noise variance over the mean square of the signal below which the noise is rounding.
 _MIN_VARIANCE_SHARE = 1e-12
 Sums: TypeAlias = tuple[
     float, float, float, float,
@@ -73,11 +88,12 @@ Sums: TypeAlias = tuple[
     float, float, float, float, float, float, float, float,
     float, float, float, float, float, float,
 ]  # fmt: skip
-"""What `_expect` sums over the b-values: likelihood, residual, what the noise knows of itself and
-what it has lost; curvatures of the parameters, slopes, curvatures with the noise; what the bending
-of the signal adds; curvatures of least squares."""
+"""Sums of `_expect` over the b-values. The first four: likelihood; m^2 + A^2 - 2 m A R over the
+variance; x^2 R'; m^2 - (m R)^2, the squares that the missing phase leaves. Then ten curvatures by
+the parameters, four slopes, four curvatures by parameter and noise, two terms of the second
+derivatives of the signal, four curvatures of least squares."""
 Step: TypeAlias = tuple[float, float, float, float, float, float, float, Box]
-"""What a step promises, its damping, the changes of parameters and noise, the bounds it keeps."""
+"""Promised gain, damping, changes of the four parameters and of the noise, bounds kept."""
 
 
 @inlined
@@ -93,11 +109,12 @@ def _expect(
     coils: float,
     whole: NDArray[np.float64],
 ) -> Sums:
-    """Write the magnitudes with their phase to `whole`; return likelihood, slopes, curvatures.
+    """Write the expected parts along the signal to `whole`; return likelihood, slopes, curvatures.
 
     The likelihood lacks the term of the noise alone. Parameters are a1, a2, r1 and ln r2. Slopes
-    are those of the likelihood, curvatures those of its negative, information counted at least in
-    part; the third group is the curvature between a parameter and the logarithm of the variance.
+    are those of the log-likelihood, curvatures those of its negative, and R' is not below 0; the
+    third group is the curvature between a parameter and the logarithm of the variance. The
+    formulas are at the top of this file; by a parameter, dA is multiplied by u = dA/dparameter.
     """
     like = spent = kept = squares = 0.0
     h11 = h12 = h13 = h14 = h22 = h23 = h24 = h33 = h34 = h44 = 0.0
@@ -112,7 +129,7 @@ def _expect(
         u3 = -bj * a1 * u1
         u4 = -bj * r2 * a2 * u2
         model = a1 * u1 + a2 * u2
-        # A magnitude is not negative; what is was made by processing and stands for next to 0.
+        # A magnitude is not negative; a negative one comes from processing and is treated as 0.
         m = signal[j] if signal[j] > 0.0 else 0.0
         x = m * model * inverse
         ratio, deficit, over, bessel = bessel_ratio(x, coils)
@@ -166,7 +183,7 @@ def _expect(
 
 @inlined
 def _may_move(amplitude: float, rate: float, low: float, high: float, slope: float) -> bool:
-    """Return whether a rate has an amplitude and no bound that holds it back."""
+    """Return whether a rate has an amplitude and is not held by a bound."""
     return amplitude > 0.0 and (low < rate or slope > 0.0) and (rate < high or slope < 0.0)
 
 
@@ -174,7 +191,14 @@ def _may_move(amplitude: float, rate: float, low: float, high: float, slope: flo
 def _curvatures(
     work: NDArray[np.float64], fit: Fit, sums: Sums, known: bool, count: float, damping: float
 ) -> None:
-    """Write slopes and curvatures in a1, a2, r1, ln r2 and the logarithm of the variance."""
+    """Write slopes and curvatures in a1, a2, r1, ln r2 and the logarithm of the variance.
+
+    The curvature by two parameters is sum i u_k u_l - sum p d2A/(d_k d_l), with the information i
+    and the slope p of each b-value. Second derivatives of A = a1 e1 + a2 e2 are d2A/(da1 dr1) =
+    u3 / a1, d2A/dr1^2 = -b u3, d2A/(da2 d ln r2) = u4 / a2 and d2A/(d ln r2)^2 = u4 - b r2 u4.
+    Damping adds multiples of the curvatures of least squares, as in Levenberg and Marquardt's
+    method.
+    """
     h11, h12, h13, h14, h22, h23, h24, h33, h34, h44 = sums[4:14]
     g1, g2, g3, g4, c1, c2, c3, c4 = sums[14:22]
     bend3, bend4, q1, q2, q3, q4 = sums[22:]
@@ -204,10 +228,12 @@ def _curvatures(
 def _solve(
     work: NDArray[np.float64], free: int, z1: float, z2: float, move1: bool, move2: bool
 ) -> bool:
-    """Add the best changes of what may move to the jumps of what may not, in their column.
+    """Add the best changes of the free parameters to the given jumps of the others.
 
-    Of the amplitudes both may move, (z1, z2) or nothing, with `free` 2, 1 or 0. False if the
-    curvatures are not those of a maximum, and then nothing is added.
+    With `free` 2 both amplitudes may move, with 1 along (z1, z2), with 0 not at all. Given the
+    jumps j, the slope of the rest is g - H j; with the rows of what may not move taken out, the
+    change is H^-1 (g - H j). False if the curvatures are not those of a maximum; then nothing is
+    added.
     """
     for i in range(5):
         slope = work[i, _SLOPE]
@@ -253,11 +279,11 @@ def _newton(
     damping: float,
     work: NDArray[np.float64],
 ) -> Step:
-    """Find the step of Newton on the bounds, damped until its curvatures are those of a maximum.
+    """Find the Newton step on the bounds, damped until its curvatures are those of a maximum.
 
-    What would cross a bound goes to it, the rest moves on along it. The changes are those of a1,
-    a2, r1, ln r2 and the logarithm of the variance. The damping is at its limit if there is no
-    step.
+    A parameter that would cross a bound goes to it, the others move on along it. The changes are
+    those of a1, a2, r1, ln r2 and the logarithm of the variance. If no step is found, the damping
+    is at its limit.
     """
     r1, r2, a1, a2 = fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
@@ -271,7 +297,7 @@ def _newton(
         on_high = a2 >= f_high * s0 * (1.0 - _BOUND_TOLERANCE)
         held = s0 <= s0_low * (1.0 + _BOUND_TOLERANCE) or s0 >= s0_high * (1.0 - _BOUND_TOLERANCE)
         jump1 = log_jump = y1 = y2 = 0.0
-        # Every round holds at least one more of them to its bound.
+        # Every round fixes at least one more parameter at its bound.
         for _ in range(5):
             face = on_low or on_high
             f = f_low if on_low else f_high
@@ -343,10 +369,10 @@ def magnitude_fit(voxel: Voxel, coils: float, box: Box) -> tuple[Fit, float]:
     Returns
     -------
     fit : Fit
-        With the sum of squared residuals of the magnitudes as its cost, and detectabilities for
-        the information that they have.
+        With the sum of squared residuals of the magnitudes as its cost, and detectabilities from
+        the information in the magnitudes.
     variance : float
-        The noise variance; NaN where there is no degree of freedom to estimate it.
+        The noise variance; NaN without a degree of freedom to estimate it.
     """
     b, root_weight, signal, sigma = voxel.x[0], voxel.root_weight, voxel.signal, voxel.sigma
     table, degrees = voxel.table, voxel.options[DEGREES]
@@ -365,7 +391,9 @@ def magnitude_fit(voxel: Voxel, coils: float, box: Box) -> tuple[Fit, float]:
         total += w
         power += w * signal[j] * signal[j]
     known = sigma > 0.0
-    # The divisor of the noise: without phases every volume has 2 L - 1 numbers more.
+    # The divisor of the noise variance: all 2 L channels of a volume have noise. 2 L - 1 of these
+    # numbers are lost with the phase; they are counted in addition to the degrees of freedom of
+    # the residuals.
     count = (2.0 * coils - 1.0) * total + degrees
     variance = sigma * sigma if known else math.nan
     fit = Fit(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, CONVERGED)
@@ -388,7 +416,8 @@ def magnitude_fit(voxel: Voxel, coils: float, box: Box) -> tuple[Fit, float]:
             elif promise * (1.0 + damping) < _MIN_PROMISED_GAIN:
                 how = _LOOK
             else:
-                # The fit of this aim is the step, bent so that it keeps inside the bounds.
+                # The signal after the step, to first order. The step is the least-squares fit of
+                # it, which stays inside the bounds.
                 for j in range(b.size):
                     u1 = exp(-b[j] * fit.slow)
                     u2 = exp(-b[j] * fit.fast)
@@ -408,9 +437,9 @@ def magnitude_fit(voxel: Voxel, coils: float, box: Box) -> tuple[Fit, float]:
             r2 = min(max(fit.fast, kept.fast_low), kept.fast_high)
             tried = refine(b, root_weight, aim, r1, r2, kept, table)
             if tried.end == MERGED:
-                tried = settle(b, root_weight, aim, tried, kept, table)
+                tried = refit_merged(b, root_weight, aim, tried, kept, table)
         iterations += tried.iterations
-        # The aim of a step from one pool is one pool but for rounding.
+        # The aim of a step from one decay is one decay up to rounding.
         least = _BOUND_TOLERANCE * (tried.slow_amplitude + tried.fast_amplitude)
         y1 = 0.0 if tried.slow_amplitude < least and bounds.f_high == 1.0 else tried.slow_amplitude
         y2 = 0.0 if tried.fast_amplitude < least and bounds.f_low == 0.0 else tried.fast_amplitude
@@ -430,6 +459,7 @@ def magnitude_fit(voxel: Voxel, coils: float, box: Box) -> tuple[Fit, float]:
             ):
                 return tried, variance
         elif how != _NEWTON and not known:
+            # The squares about the new signal: those lost with the phase and those of the fit.
             trial = (sums[3] + tried.cost) / count
         there = _expect(
             b,
@@ -460,7 +490,7 @@ def magnitude_fit(voxel: Voxel, coils: float, box: Box) -> tuple[Fit, float]:
                 end = CONVERGED
                 break
             damping = _DAMPING_DECREASE * damping if damping > _MIN_DAMPING else 0.0
-            # Hardly any gain, but not the last step: a flat valley.
+            # Hardly any gain without a converged step: a flat valley.
             how = _NEWTON if gain > _MIN_BASIN_GAIN else _LOOK
         elif how == _NEWTON:
             damping = max(_DAMPING_INCREASE * damping, _MIN_DAMPING)

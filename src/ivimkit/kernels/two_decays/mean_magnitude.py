@@ -1,11 +1,12 @@
 """Fits of means of several magnitudes, each of which has lost its phase.
 
-The mean of k magnitudes is as far above the signal as one magnitude is on average, however large
-k is, and scatters about that by the root of k less. (To take it for k magnitudes that all had this
-value, as `magnitude` would, says that they do not scatter: then there is hardly a signal left.)
-So the excess of the curve itself is taken off the means, and the rest is fitted by least squares,
-in turns, until both agree. The sums of squares that are left, by the spread that magnitudes have
-there, tell the noise where it is not known.
+The mean of k magnitudes exceeds the signal by as much as one magnitude does on average, however
+large k is, and scatters about that by the root of k less. (`magnitude` would treat it as k
+magnitudes that all had this value, that is without scatter, and attribute almost the whole signal
+to the noise floor.) So the excess at the fitted curve is subtracted from the means, and the rest
+is fitted by least squares, in turns, until both agree. Unknown noise is estimated from the
+remaining sums of squares, each divided by the relative variance that magnitudes have at that
+signal.
 
 References
 ----------
@@ -34,21 +35,21 @@ __all__ = ["N_EXCESS", "excess_tables", "mean_magnitude_fit", "mean_magnitude_sc
 
 N_EXCESS = 257
 """Number of entries of each table of `excess_tables`."""
-# From this signal to noise on, times the root of the number of coils, the series is enough.
+# Signal-to-noise ratio, times the root of the number of coils, from which on the series is enough.
 _TABLE_END = 16.0
 _MAX_ROUNDS = 60
-# Largest change of the signal, in squared standard deviations of a mean, that ends the turns.
+# Largest change of the signal, in squared standard deviations of a mean, that ends the iteration.
 _AGREEMENT_TOLERANCE = 1e-12
-# Noise variance over the mean square of the signal below which noise is rounding.
+# Noise variance over the mean square of the signal below which the noise is rounding.
 _MIN_VARIANCE_SHARE = 1e-12
-# Share of the noise variance of a channel that a magnitude has in air: 2 - pi / 2.
+# Variance of a magnitude in air over that of a channel: 2 - pi / 2.
 _MIN_SHARE_IN_AIR = 0.429
 
 
 def excess_tables(
     coils: int, directions: NDArray[np.float64], repeats: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return what `mean_magnitude_fit` reads: how far each average is above its signal.
+    """Return the tables of `mean_magnitude_fit`: the excess of each average over its signal.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def excess_tables(
     directions : ndarray, shape (n_b,)
         Number of values whose geometric mean each value of the signal is.
     repeats : ndarray, shape (n_b,)
-        Number of volumes behind each of these, averaged arithmetically.
+        Number of volumes averaged arithmetically in each of these.
 
     Returns
     -------
@@ -84,7 +85,7 @@ def _excess(ratio: float, column: int, options: NDArray[np.float64], first: int)
     place = ratio / options[first]
     start = first + int(options[first + 2 + column])
     if place >= N_EXCESS - 1:
-        # Inversely to the signal, as the first term of the series is.
+        # Inversely proportional to the signal, like the first term of the series.
         end: float = options[start + N_EXCESS - 1] * (N_EXCESS - 1) / place
         return end
     index = int(place)
@@ -120,7 +121,7 @@ def mean_magnitude_fit(voxel: Voxel, coils: float, first: int, box: Box) -> tupl
     fit : Fit
         With the sum of squared residuals of the means as its cost.
     variance : float
-        The noise variance of one volume; NaN where there is no degree of freedom to estimate it.
+        The noise variance of one volume; NaN without a degree of freedom to estimate it.
     """
     b, root_weight, signal, sigma = voxel.x[0], voxel.root_weight, voxel.signal, voxel.sigma
     options, degrees = voxel.options, voxel.options[DEGREES]
@@ -158,7 +159,9 @@ def mean_magnitude_fit(voxel: Voxel, coils: float, first: int, box: Box) -> tupl
                 )
                 ratio = curve / noise
                 above = _excess(ratio, j, options, first)
-                # Far out there is all of the noise, whatever the mean.
+                # Relative variance of a magnitude: its mean square is A^2 + 2 L for a noise of 1
+                # and its mean A + above, so it is 2 L - above (2 A + above). It tends to 1 at high
+                # signal.
                 share = 2.0 * coils - above * (2.0 * ratio + above)
                 share = min(max(share, _MIN_SHARE_IN_AIR), 1.0)
                 away = signal[j] - curve - noise * above

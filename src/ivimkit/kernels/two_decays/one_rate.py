@@ -1,8 +1,8 @@
 """Least squares for the fast rate alone: amplitudes and slow rate are known.
 
-With S0, f and D given, S(b) = a1 exp(-b r1) + a2 exp(-b r2) has one unknown. The slow pool is
-taken off the signal once. Inner products of what remains with the dictionary's fast decays find
-the basins, and Newton steps in the scaled rate finish each: one exponential per b-value and pass.
+With S0, f and D given, S(b) = a1 exp(-b r1) + a2 exp(-b r2) has one unknown. The slow decay is
+subtracted from the signal once. Inner products of the remainder with the dictionary's fast decays
+find the basins, and Newton steps in ln r2 finish each: one exponential per b-value and pass.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from ivimkit.kernels.voxel import Voxel
 
 __all__ = ["fit_rate", "rate_scratch"]
 
-# A decay that leaves this many times the cost of the best fit does not beat it.
+# A decay of the dictionary that leaves more than this many times the cost of the best fit cannot
+# beat it.
 _MAX_COST_RATIO = 1.3
-# Curvature, of that of Gauss and Newton, below which it is not to be divided by.
+# Curvature, relative to the Gauss-Newton one, below which the Newton step is not trusted.
 _MIN_CONVEXITY = 1e-3
-# A step that made the cost rise is this much too long.
+# Factor by which a step that raised the cost is shortened.
 _STEP_REDUCTION = 0.25
 # Shortest step that is still tried.
 _MIN_STEP = 1e-12
@@ -59,7 +60,7 @@ def _take_off(
     rate: float,
     remainder: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Write the signal without a decay to `remainder`; return squared norms before and after."""
+    """Write the signal less a decay to `remainder`; return squared norms before and after."""
     before = after = 0.0
     for j in range(b.size):
         w = root_weight[j]
@@ -84,7 +85,11 @@ def _weigh(
     remainder: NDArray[np.float64],
     gains: NDArray[np.float64],
 ) -> None:
-    """Write to `gains` what each fast decay explains of what remains."""
+    """Write to `gains` what each fast decay explains of the remainder.
+
+    With its amplitude given, a decay e lowers the squared norm of the remainder s from <s, s> to
+    <s - a e, s - a e>: it explains 2 a <s, e> - a^2 <e, e> = 2 a (<s, e> - a <e, e> / 2).
+    """
     first = int(table[MOMENTS, 2]) - n
     column = padded_in_kernel(n1)
     for k in range(n2):
@@ -143,8 +148,13 @@ def _descend(
     """Go from a rate to the nearest minimum inside its bounds.
 
     A descent on the way to a minimum above `limit` ends early; costs that differ by less than
-    `noise` are the same.
+    `noise` are treated as equal.
     """
+    # In x = ln r, half the cost F has the slope r a <b e, r> and the curvature
+    # r^2 (a^2 <b e, b e> - a <b^2 e, r>) + slope, the last term because d2/dx2 = r^2 d2/dr2 + r
+    # d/dr (r alone is the rate, r in an inner product the residual). `newton` is the Gauss-Newton
+    # part. A step d is taken as the factor (2 + d) / (2 - d), see `descent`; bounds are solved for
+    # d.
     best = math.inf
     x = rate
     g = h = d = 0.0
@@ -169,7 +179,7 @@ def _descend(
             if settled or not newton > 0.0:
                 return x, best, iterations, CONVERGED
             convex = h >= _MIN_CONVEXITY * newton
-            # Where the cost bends down, a step of the length that its curvature sets leads out.
+            # Where F is not convex, its curvature with the sign reversed sets the step length.
             h = h if convex else max(-h, _MIN_CONVEXITY * newton)
             # The same bounds as in `ivimkit.kernels.two_decays.descent.descend`.
             d = min(
@@ -205,7 +215,7 @@ def _start(
     """Return the top of a parabola through the gains of the j-th fast decay and its neighbours.
 
     The rate stays at the ends of the dictionary, where a basin at a bound would be lost, and where
-    there is no summit.
+    the gains have no summit.
     """
     column = padded_in_kernel(n1) + j
     rate: float = table[RATES, column]
@@ -222,7 +232,8 @@ def _start(
 def _is_promising(j: int, n2: int, gains: NDArray[np.float64]) -> bool:
     """Return whether there may be a basin at the j-th fast decay.
 
-    Every summit of the gains is one. Beside a summit at an end of the dictionary another may hide.
+    Every summit of the gains is one. Next to a summit at an end of the dictionary another one may
+    be hidden.
     """
     here = gains[j]
     left = j == 0 or here > gains[j - 1]
@@ -234,7 +245,7 @@ def _is_promising(j: int, n2: int, gains: NDArray[np.float64]) -> bool:
 def _seen(
     r1: float, r2: float, a1: float, a2: float, free: bool, table: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Return how well both pools are seen, as `descent.descend` does."""
+    """Return the detectability of both decays, as `descent.descend` does."""
     g11, _, _ = moments(table, r1 + r1)
     g12, gb12, _ = moments(table, r1 + r2)
     g22, gb22, gbb22 = moments(table, r2 + r2)
@@ -255,8 +266,8 @@ def rate_scratch(n_b: int, n_fast: int) -> int:
 def fit_rate(voxel: Voxel, box: Box) -> Fit:
     """Find the global least-squares optimum of the fast rate inside its bounds.
 
-    Without a fast pool every rate is as good: the first of the dictionary above the slow one is
-    returned.
+    With f = 0 the signal does not depend on the fast rate: the first one of the dictionary above
+    the slow rate is returned.
 
     Parameters
     ----------
@@ -286,7 +297,7 @@ def fit_rate(voxel: Voxel, box: Box) -> Fit:
                 r2 = min(max(table[RATES, column + min(k + 1, n2 - 1)], low), high)
         _, _, _, cost = _sums(b, root_weight, a2, r2, remainder)
         seen1, seen2 = _seen(r1, r2, a1, a2, False, table)
-        # In single precision the cost alone is a number of float32.
+        # In single precision only the cost is a float32.
         return Fit(r1, r2, a1, a2, np.float64(cost), seen1, seen2, 1, CONVERGED)
     _weigh(b.size, a2, n1, n2, table, remainder, gains)
     top = 0

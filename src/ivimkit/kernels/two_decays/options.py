@@ -1,4 +1,4 @@
-"""Where the numbers that the methods for two decays read stand among their options.
+"""Positions of numbers in the options of the methods for two decays.
 
 Python writes them and kernels read them by these names.
 """
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 S0, FRACTION, FAST, SLOW = range(4)
-"""Positions of these parameters in the model; -1 for none."""
+"""Positions of these parameters in the model; -1 if the model lacks one."""
 
 N_SLOW, N_FAST = 4, 5
 """Number of slow and of fast rates in the dictionary."""
@@ -32,7 +32,7 @@ DEGREES = 6
 """Degrees of freedom of the residual."""
 
 OWN = 7
-"""The first of a method's own numbers."""
+"""The first of the numbers that only one method uses."""
 
 
 def two_decay_options(
@@ -47,7 +47,7 @@ def two_decay_options(
     Parameters
     ----------
     positions : tuple of int
-        Positions of S0, fraction, fast and slow rate among the model's parameters; -1 for none.
+        Positions of S0, fraction, fast and slow rate among the model's parameters; -1 if missing.
     n_slow, n_fast : int
         Number of slow and of fast rates in the dictionary.
     degrees : int

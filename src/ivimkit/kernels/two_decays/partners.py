@@ -1,4 +1,4 @@
-"""The best pair of decays where no profile serves: with a known rate, or a voxel's own bounds."""
+"""The best pair of decays without a profile: with a known rate, or bounds of the single voxel."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def best_partner(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Return the rate in columns first to last that goes best with a known one, and its gain."""
+    """Return the rate in columns first to last that explains most with a known one, and its gain.
+
+    The gain is 2 a.p - a.G a at the best amplitudes a of the pair (`amplitudes`).
+    """
     norm, _, _ = moments(table, known + known)
     best = -math.inf
     partner = table[RATES, first]
@@ -83,7 +86,7 @@ def best_pair(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Return a good pair where a rate is known or bounds are the voxel's own: no profile."""
+    """Return a good pair where the profile cannot be used: a rate is known, or bounds differ."""
     n1_padded = padded_in_kernel(n1)
     _, _, _, _, r2_low, r2_high, r1_low, r1_high = box
     if r2_low == r2_high:

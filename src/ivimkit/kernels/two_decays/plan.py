@@ -1,4 +1,4 @@
-"""What a fit of two decays computes once for an acquisition: options and dictionary."""
+"""Options and dictionary of a fit of two decays, computed once per acquisition."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from ivimkit.kernels.two_decays.profile import search_rows
 
 __all__ = ["search_plan"]
 
-# Slow rates are dense because a parabola is laid through them, fast ones because each basin needs
-# one; benchmarks/optimum.py counts the voxels that a coarser choice misses.
+# Numbers of rates. A parabola is laid through the gains of the slow ones, so these must be dense;
+# of the fast ones each basin needs one. benchmarks/optimum.py counts the voxels that a coarser
+# choice misses.
 _N_SLOW = 16
 _N_FAST = 8
 
@@ -43,7 +44,7 @@ def search_plan(
     Returns
     -------
     options, table : ndarray
-        What the search reads.
+        Read by the search.
     scratch : int
         How many numbers of scratch it needs.
     """

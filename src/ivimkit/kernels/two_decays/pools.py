@@ -1,7 +1,7 @@
-"""Where a model keeps the four parameters of a two-pool signal.
+"""Parameters of a model to and from the four parameters of a sum of two decays.
 
-A model with one pool, or with a fast pool that is gone at once, lacks some of them; they get
-fixed values here, so that one search serves all models.
+A model with one decay, or with a fast compartment without signal at b > 0, lacks some of them;
+they get fixed values here, so that one search serves all models.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from ivimkit.status import FitStatus
 __all__ = ["pool_bounds", "store_pools"]
 
 _MIN_FAST_RATE = 1e-6
-# Flags of FitStatus, which stands in a layer that knows no numba.
+# Flags of FitStatus, which is in a layer without numba.
 _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
 _NOT_CONVERGED = int(FitStatus.NOT_CONVERGED)
 _PERFUSION_NOT_DETECTED = int(FitStatus.PERFUSION_NOT_DETECTED)
 _TISSUE_NOT_DETECTED = int(FitStatus.TISSUE_NOT_DETECTED)
-# An amplitude is seen if it differs from 0 by this many standard deviations (5 % level).
+# An amplitude is detected if it differs from 0 by 1.96 standard deviations (5 % level). This is
+# the square, for squared amplitudes over their variances.
 _MIN_DETECTABILITY = 1.959964**2
-# A share of the signal that is rounding, however little noise there is.
+# A share of the signal that is rounding, however low the noise.
 _MIN_AMPLITUDE_SHARE = 1e-8
-# What is this close to its bound, relative, is on it: rounding may put the two apart.
+# A value this close to its bound, relative, is put on it: the two may differ by rounding.
 _BOUND_TOLERANCE = 1e-7
 
 
@@ -69,7 +70,7 @@ def store_pools(
     box: Box,
     out: NDArray[np.float64],
 ) -> int:
-    """Write the result of a two-pool fit to the model's parameters and return the status.
+    """Write the result of a fit of two decays to the model's parameters and return the status.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def store_pools(
         int(options[FAST]),
         int(options[SLOW]),
     )
-    # The rate of a pool that is not there keeps its side of the other.
+    # The rate of an absent compartment stays on its side of the other.
     if a1 == 0.0 and box.slow_low < box.slow_high:
         r1 = max(min(r1, r2 / MIN_RATE_RATIO), box.slow_low)
     if a2 == 0.0 and box.fast_low < box.fast_high:
@@ -115,6 +116,7 @@ def store_pools(
     out[-2] = cost
     out[-1] = iterations
     code = 0
+    # The residuals estimate the noise variance, in units of which `seen` is.
     noise = cost / options[DEGREES] if options[DEGREES] > 0.0 else 0.0
     if i_fast >= 0 and (a2 <= _MIN_AMPLITUDE_SHARE * s0 or seen2 < _MIN_DETECTABILITY * noise):
         code |= _PERFUSION_NOT_DETECTED

@@ -1,4 +1,9 @@
-"""What each fast decay explains with the best slow one, and where a descent begins."""
+"""The profile over the fast rates of the dictionary, and where a descent begins.
+
+The gain of a pair of decays is the part of the squared norm of the signal that the pair explains
+with its best amplitudes; the cost is the squared norm less the gain. The profile is the gain of
+every fast rate with its best slow rate: each of its summits is a candidate basin.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +35,14 @@ __all__ = [
     "slow_half_start",
 ]
 
-# Rows of the scratch array. All of it is indexed by row and column: an index that is a sum could
-# be negative for all the compiler knows, and negative indices cost a gather instead of a load.
+# Rows of the scratch array. All of it is indexed by row and column: the compiler cannot exclude
+# that an index that is a sum is negative, and negative indices cost a gather instead of a load.
 SIGNAL_ROW = 0
 _FAST_ROW = 1
 _PROFILE_ROW = 2
 _GAINS_ROW = 3
 Place: TypeAlias = tuple[int, int, int, int, int, int]
-"""Where the gains of a voxel's pairs stand in an array: the first row, rows per slow and per fast
+"""Where the gains of a voxel's pairs are in an array: the first row, rows per slow and per fast
 rate, row of the profile; the first column, columns per fast rate."""
 PLACE_IN_WORK: Place = (_GAINS_ROW + 1, 1, 0, _PROFILE_ROW, 0, 1)
 
@@ -61,8 +66,8 @@ def project(
     n = signal.size
     for k in range(table.shape[1]):
         work[SIGNAL_ROW, k] = 0.0
-    # Four rows at a time: a sum that is kept in memory waits for itself in every step. Behind the
-    # last decay there are other rows, which count nothing.
+    # Four rows at a time: a sum that is kept in memory depends on its last store in every step.
+    # Rows behind the last decay are multiplied by 0.
     for j in range(0, n, 4):
         s0 = signal[j]
         s1 = signal[j + 1] if j + 1 < n else 0.0
@@ -92,6 +97,12 @@ def find_profile(
     laid through the summit (up to the next rate), so that a coarse dictionary does not hide a
     basin.
     """
+    # Amplitudes with f between its bounds and S0 >= 0 are x u + y v with x, y >= 0, where the
+    # generators u and v are the decays mixed with f_low and with f_high. With p their products
+    # with the signal and G their Gram matrix, (x, y) = G^-1 p explains p.G^-1 p. The first three
+    # blocks of the table are the elements of G^-1, the off-diagonal one with its sign reversed.
+    # If x or y is negative, the optimum is on an edge of the cone, where one generator u explains
+    # (p_u)^2 / |u|^2 if p_u > 0 and nothing otherwise; the last two blocks are 1 / |u|^2.
     n1_padded = padded_in_kernel(n1)
     tops = _GAINS_ROW + n1 + 2
     for j in range(n2):
@@ -116,6 +127,11 @@ def find_profile(
             one = one_low if one_low > one_high else one_high
             least = x if x < y else y
             work[_GAINS_ROW + 1 + i, j] = both if least > 0.0 else one
+    # The parabola through the gain g and its neighbours g - left and g - right has its top at the
+    # shift (left - right) / (2 (left + right)) of a grid step, (left - right)^2 / (8 (left +
+    # right)) above g. |left - right| < 2 (left + right) keeps the top within one step. The rows
+    # before the first and behind the last slow rate contain 1e300, so `left + right` is then
+    # negative there.
     for i in range(n1):
         for j in range(n2):
             gain = work[_GAINS_ROW + 1 + i, j]
@@ -124,8 +140,8 @@ def find_profile(
             lean = left - right if left > right else right - left
             summit = gain + 0.125 * lean * lean / (left + right)
             gain = summit if lean < 2.0 * (left + right) else gain
-            # A row each: what is read and written in one place the compiler writes by a mask, and
-            # the next read waits for that.
+            # One row per step: where the same place is read and written, the compiler writes with
+            # a mask, and the next read waits for it.
             top = work[tops + i, j]
             work[tops + 1 + i, j] = gain if gain > top else top
     for j in range(n2):
@@ -136,7 +152,7 @@ def find_profile(
 def _gain(array: NDArray[np.float64], place: Place, i: int, j: int) -> float:
     """Return what the i-th slow and the j-th fast decay explain together."""
     row, column = place[0] + i * place[1] + j * place[2], place[4] + j * place[5]
-    # Without a sign: with one, each might count from the end, and is looked at.
+    # Unsigned: a signed index might count from the end and is tested for that.
     gain: float = array[np.uint64(row), np.uint64(column)]
     return gain
 
@@ -161,7 +177,7 @@ def highest(n2: int, array: NDArray[np.float64], place: Place) -> int:
 
 @inlined
 def _is_summit(j: int, n2: int, array: NDArray[np.float64], place: Place) -> bool:
-    """Return whether the profile is nowhere higher beside its column j."""
+    """Return whether the profile is not higher in the columns next to column j."""
     here = _height(array, place, j)
     left = j == 0 or here > _height(array, place, j - 1)
     return left and (j == n2 - 1 or here >= _height(array, place, j + 1))
@@ -171,10 +187,11 @@ def _is_summit(j: int, n2: int, array: NDArray[np.float64], place: Place) -> boo
 def is_promising(
     j: int, n2: int, doubtful: bool, enough: float, array: NDArray[np.float64], place: Place
 ) -> bool:
-    """Return whether a descent from column j of the profile may lead further down.
+    """Return whether a descent from column j of the profile may lead to a lower cost.
 
-    Every summit is a basin of its own, unless what it explains is not `enough`. Where the noise
-    hides one of the pools, summits may be hidden too, and spare starts make sure.
+    Every summit that explains `enough` is a candidate basin. Where the noise hides one of the
+    compartments, summits may be hidden between the columns too; every third column is then a
+    start as well.
     """
     return _height(array, place, j) > enough and (
         _is_summit(j, n2, array, place) or (doubtful and j % 3 == 1)
@@ -183,7 +200,11 @@ def is_promising(
 
 @inlined
 def _between(table: NDArray[np.float64], k: int, shift: float) -> float:
-    """Return the rate `shift` columns behind the k-th, on a parabola through its neighbours."""
+    """Return the rate `shift` columns behind the k-th, on a parabola through its neighbours.
+
+    It is r(s) = r_k + s (r_+ - r_-) / 2 + s^2 (r_- - 2 r_k + r_+) / 2, which passes through all
+    three: rates are not evenly spaced, columns are.
+    """
     before, here, after = table[RATES, k - 1], table[RATES, k], table[RATES, k + 1]
     rate: float = here + 0.5 * shift * (after - before + shift * (before - 2.0 * here + after))
     return rate
@@ -207,9 +228,12 @@ def pair_start(
 ) -> tuple[float, float]:
     """Return the best slow rate for the j-th fast one, between those of the table, and that one.
 
-    On a summit the gains around the pair are taken for a paraboloid, and both rates go to its
+    On a summit a paraboloid is laid through the gains around the pair, and both rates go to its
     top. At the ends of the dictionary the fast rate stays: a basin at a bound would be lost.
     """
+    # In steps of the grid, slopes g and second derivatives h are central differences, and the top
+    # is at -h^-1 g: of two variables by Cramer's rule, if h is negative definite (h11 < 0,
+    # det > 0); of the slow rate alone otherwise. A top more than one step away is not believed.
     n1_padded = padded_in_kernel(n1)
     best = 0
     for i in range(n1):
@@ -252,7 +276,8 @@ def slow_half_start(
 ) -> tuple[float, float]:
     """Return the best pair whose slow rate is in the lower half of the dictionary.
 
-    A fast tissue decay may hide a fast pool with hardly any tissue, or with a noise floor below.
+    A fit with a fast tissue decay may hide another basin: a fast compartment with hardly any
+    tissue signal, or with a noise floor under it.
     """
     best1 = best2 = 0
     for i in range((n1 + 1) // 2):
@@ -266,9 +291,9 @@ def slow_half_start(
 
 @inlined
 def has_profile(box: Box, n1: int, table: NDArray[np.float64]) -> bool:
-    """Return whether the dictionary is made for these bounds, and S0 has none but 0."""
+    """Return whether the dictionary was made for these bounds, and S0 has no bound except 0."""
     s0_low, s0_high, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
-    # A table of single precision has the bounds rounded.
+    # In a single-precision table the bounds are rounded.
     real = table.dtype.type
     return (
         (r1_low < r1_high or table[RATES, 0] == real(r1_low))

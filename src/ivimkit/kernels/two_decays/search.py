@@ -1,4 +1,4 @@
-"""The global half of a two-pool fit: find the basin, refine, and look whether one was missed."""
+"""The global half of a fit of two decays: find the basins, refine, check that none was missed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ivimkit.kernels.two_decays.fit import (
     ordered,
     with_end,
 )
-from ivimkit.kernels.two_decays.one_pool import missing_pools, settle, simpler
+from ivimkit.kernels.two_decays.one_decay import missing_decays, refit_merged, simpler
 from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW
 from ivimkit.kernels.two_decays.partners import best_pair, best_partner, dot_with_decay
 from ivimkit.kernels.two_decays.profile import (
@@ -50,47 +50,51 @@ __all__ = [
     "persist",
 ]
 
-# Squared amplitude over its variance below which a pool is too faint for one start to be enough,
-# and below which a fit with one pool alone is the better place to begin.
+# Squared amplitude over its variance, for a noise variance of 1, below which a compartment is too
+# faint for one start to be enough, and below which the fit also begins again from one decay. They
+# are compared with `Fit.slow_seen` and `fast_seen` times degrees over cost: the residuals estimate
+# the noise variance, so these are 5.5 and 2.2 standard deviations of the amplitude.
 _MIN_CLEAR_DETECTABILITY = 30.0
 _MIN_DETECTABILITY = 5.0
-# A pair of decays that leaves this many times the cost of the best fit does not beat it.
+# A pair of decays in the dictionary that leaves more than this many times the cost of the best fit
+# is not refined: descents from such pairs hardly ever beat it (benchmarks/optimum.py counts).
 _MAX_COST_RATIO = 1.3
-# Share of its upper bound above which a slow rate is that of free fluid.
+# Share of its upper bound above which a slow rate is like that of free fluid.
 _MIN_FLUID_SHARE = 0.6
-# How often a descent in a flat valley may begin again.
+# How many times a descent in a flat valley may begin again.
 MAX_ROUNDS = 16
-# Relative gain of such a round below which there is nothing more to gain, and below which the
-# descent may count as finished when the rounds are used up.
+# Relative gain of such a round below which the rounds end, and below which the descent is treated
+# as converged when they do.
 MIN_ROUND_GAIN = 1e-9
 MAX_STALLED_GAIN = 1e-5
 
 
 @inlined
 def _is_faint(fit: Fit, degrees: float, limit: float) -> bool:
-    """Return whether a pool is so faint, compared with `limit`, that its basin may be wrong."""
+    """Return whether the squared amplitude of a compartment over its variance is below `limit`."""
     return min(fit.slow_seen, fit.fast_seen) * max(degrees, 1.0) < limit * fit.cost
 
 
 @inlined
 def doubt(fit: Fit, degrees: float, energy: float) -> tuple[bool, float]:
-    """Return whether a pool is so faint that its basin may be wrong, and what is worth a look.
+    """Return whether a compartment is so faint that its basin may be wrong, and the gain to reach.
 
-    The latter is what a pair of decays has to explain of the squared norm of the signal, `energy`,
-    to beat the fit after a descent.
+    The gain is what a pair of decays must explain of the squared norm of the signal, `energy`, to
+    be able to beat the fit after a descent. As cost = energy - gain, it is energy less the largest
+    cost that is still promising.
     """
     return _is_faint(fit, degrees, _MIN_CLEAR_DETECTABILITY), energy - _MAX_COST_RATIO * fit.cost
 
 
 @inlined
 def in_fluid(fit: Fit, box: Box) -> bool:
-    """Return whether the slow rate is that of free fluid, or of something hidden by it."""
+    """Return whether the slow rate is that of free fluid, which may hide another basin."""
     return fit.slow > _MIN_FLUID_SHARE * box.slow_high
 
 
 @inlined
 def is_done(fit: Fit, box: Box, degrees: float) -> bool:
-    """Return whether nothing more is to be gained by a beginning from one pool alone."""
+    """Return whether beginning again from one decay alone cannot improve the fit."""
     only_one = box.f_low == box.f_high or box.fast_low == box.fast_high
     return fit.end == CONVERGED and (only_one or not _is_faint(fit, degrees, _MIN_DETECTABILITY))
 
@@ -104,12 +108,14 @@ def persist(
     box: Box,
     table: NDArray[np.float64],
 ) -> Fit:
-    """Go on with a descent that ran out of steps in a long, flat valley, a few times over.
+    """Continue a descent that ran out of steps in a long, flat valley, up to `MAX_ROUNDS` times.
+
+    Each round begins without damping, which the last one may have built up.
 
     Parameters
     ----------
     b, root_weight, signal, box, table
-        As for `settle`.
+        As for `refit_merged`.
     fit : tuple
         As `refine` returns it.
 
@@ -128,7 +134,7 @@ def persist(
         if gain <= MIN_ROUND_GAIN * fit.cost:
             break
     if fit.end == UNFINISHED and gain <= MAX_STALLED_GAIN * fit.cost:
-        # The floor of the valley is as low here as anywhere: that is a minimum.
+        # The floor of the valley is flat to this relative gain: any point of it is a minimum.
         return with_end(fit, CONVERGED)
     return fit
 
@@ -145,7 +151,7 @@ def _all_basins(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> Fit:
-    """Refine from the best pair of decays and from every other one that may lead further down."""
+    """Refine from the best pair of decays and from all others that may lead to a lower cost."""
     find_profile(table, n1, n2, box.f_low, box.f_high, work)
     first = highest(n2, work, PLACE_IN_WORK)
     slow, fast = pair_start(n1, n2, first, table, work, PLACE_IN_WORK, box)
@@ -171,7 +177,7 @@ def _all_basins(
 
 
 @device
-def _second_pool(
+def _second_decay(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
@@ -183,11 +189,12 @@ def _second_pool(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> Fit:
-    """Go on from one pool: either it is optimal, or the pool that is missing is looked for.
+    """Go on from one decay: it is optimal, or a second one with a positive slope is added.
 
-    Returns the better of what is found and of `best`, a minimum found before.
+    Return the better of the new fit and `best`, a minimum found before. At least one direction is
+    downhill if a slope is positive (`one_decay`), so a descent from there lowers the cost.
     """
-    fit, single, faster, slower = missing_pools(fit, box, n1, n2, table, work)
+    fit, single, faster, slower = missing_decays(fit, box, n1, n2, table, work)
     if faster >= 0.0:
         known1, known2 = known_rates(best)
         two = descend(
@@ -204,7 +211,7 @@ def _second_pool(
 
 
 @device
-def _from_one_pool(
+def _from_one_decay(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
@@ -215,15 +222,15 @@ def _from_one_pool(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> Fit:
-    """Begin again from one pool, where noise hides one of the two or a descent did not end."""
-    one = settle(b, root_weight, signal, with_end(best, MERGED), box, table)
-    best = _second_pool(b, root_weight, signal, one, best, box, n1, n2, table, work)
+    """Begin again from one decay where noise hides the other or a descent did not converge."""
+    one = refit_merged(b, root_weight, signal, with_end(best, MERGED), box, table)
+    best = _second_decay(b, root_weight, signal, one, best, box, n1, n2, table, work)
     return persist(b, root_weight, signal, best, box, table)
 
 
 @device
 def global_fit(voxel: Voxel, box: Box) -> Fit:
-    """Find the global least-squares optimum of a two-pool signal inside its bounds.
+    """Find the global least-squares optimum of a sum of two decays inside its bounds.
 
     Parameters
     ----------
@@ -265,4 +272,4 @@ def global_fit(voxel: Voxel, box: Box) -> Fit:
             best = better(best, other)
     if is_done(best, box, degrees):
         return best
-    return _from_one_pool(b, root_weight, signal, best, box, n1, n2, table, work)
+    return _from_one_decay(b, root_weight, signal, best, box, n1, n2, table, work)

@@ -1,4 +1,4 @@
-"""settle, better and persist: fits whose two pools are one, or that did not end."""
+"""refit_merged, better and persist: fits whose two decays merged, or that did not end."""
 
 import math
 
@@ -10,7 +10,7 @@ from drivers import finish_one
 from ivimkit.engine.bind import bind
 from ivimkit.kernels.two_decays.atoms import build_dictionary
 from ivimkit.kernels.two_decays.fit import MERGED, UNFINISHED, Box, Fit, better
-from ivimkit.kernels.two_decays.one_pool import settle
+from ivimkit.kernels.two_decays.one_decay import refit_merged
 from ivimkit.kernels.two_decays.search import persist
 from tolerances import CLOSED_FORM, NOISE_FREE
 
@@ -40,11 +40,11 @@ def best_single_decay(signal, low, high):
 
 
 @pytest.mark.parametrize("rate", [1e-3, 2.5e-3, 4.5e-3])
-def test_one_pool_is_refitted_alone(rate):
+def test_one_decay_is_refitted_alone(rate):
     rng = np.random.default_rng(0)
     for _ in range(20):
         signal = 1000 * np.exp(-rate * B) + rng.normal(0, 30, B.size) * (WEIGHT > 0)
-        found = finished(settle, signal, (2e-3, 2.02e-3, 500, 500), MERGED)
+        found = finished(refit_merged, signal, (2e-3, 2.02e-3, 500, 500), MERGED)
         best, cost = best_single_decay(signal, 0.0, 5e-3)
         assert found[8] == 0
         assert found[4] == pytest.approx(cost, rel=1e-8)
@@ -52,9 +52,9 @@ def test_one_pool_is_refitted_alone(rate):
         assert found[3] == 0.0
 
 
-def test_a_pool_too_fast_for_the_slow_one_becomes_the_fast_one():
+def test_a_decay_too_fast_for_the_slow_one_becomes_the_fast_one():
     signal = 1000 * np.exp(-8e-3 * B)
-    found = finished(settle, signal, (5e-3, 5.05e-3, 500, 500), MERGED)
+    found = finished(refit_merged, signal, (5e-3, 5.05e-3, 500, 500), MERGED)
     assert found[1] == pytest.approx(8e-3, rel=NOISE_FREE)
     assert (found[2], found[3]) == pytest.approx((0.0, 1000.0), rel=NOISE_FREE)
 
@@ -62,7 +62,7 @@ def test_a_pool_too_fast_for_the_slow_one_becomes_the_fast_one():
 def test_a_fit_that_ended_well_is_left_alone():
     signal = 1000 * np.exp(-1e-3 * B)
     start = (1e-3, 20e-3, 900.0, 100.0)
-    for which in (settle, persist):
+    for which in (refit_merged, persist):
         assert finished(which, signal, start, 0)[:4].tolist() == list(start)
 
 

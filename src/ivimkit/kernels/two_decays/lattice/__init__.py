@@ -1,1 +1,1 @@
-"""The posterior of a sum of two decays on a lattice that is laid where the posterior is."""
+"""The posterior of a sum of two decays on a lattice that covers where it is not negligible."""

@@ -1,4 +1,4 @@
-"""The axes of a lattice, whose equal steps are dense where the posterior is."""
+"""The axes of a lattice, whose nodes are dense where the posterior is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ivimkit.kernels.two_decays.atoms import moments
 
 __all__ = ["Axis", "Extent", "axis_between", "fill_rates", "node", "place_among_knots"]
 
-# An axis whose width is this many times its length is straight.
+# Width of an axis over its length from which on its steps are practically equal.
 _MAX_RELATIVE_WIDTH = 30.0
 Axis = tuple[float, float, float, float]
 Extent = tuple[float, float, float, float, float, float]
@@ -24,8 +24,9 @@ Extent = tuple[float, float, float, float, float, float]
 def axis_between(low: float, high: float, centre: float, width: float) -> Axis:
     """Return a smooth change of variable x(u) = centre + width sinh(u) for the range of x.
 
-    Equal steps of u are dense around the centre and wider and wider away from it, so that a
-    lattice sees a narrow peak and its long tail alike; with an infinite width they are equal.
+    Equal steps of u are dense in x around the centre and increasingly wide away from it, so that
+    the lattice resolves both a narrow peak and its long tail; with an infinite width they are
+    equal in x. As dx/du = width cosh(u), that is the length of a step (`place_among_knots`).
     """
     width = min(width, _MAX_RELATIVE_WIDTH * (high - low)) if high > low else 1.0
     first = math.asinh((low - centre) / width)
@@ -35,7 +36,7 @@ def axis_between(low: float, high: float, centre: float, width: float) -> Axis:
 
 @device
 def node(axis: Axis, u: float) -> float:
-    """Return x where the share u of the axis has passed."""
+    """Return x at the share u of the axis, from 0 at its lower end to 1 at its upper end."""
     centre, width, first, last = axis
     return centre + width * math.sinh(first + u * (last - first))
 
@@ -52,7 +53,10 @@ def fill_rates(
     scratch: NDArray[np.float64],
     table: NDArray[np.float64],
 ) -> None:
-    """Write n rates in the middle of equal steps, their products with the signal, their norms."""
+    """Write n rates in the middle of equal steps, their products with the signal, their norms.
+
+    A node in the middle of every step makes the sum the midpoint rule.
+    """
     for i in range(n):
         x = node(axis, (i + 0.5) / n)
         rate = exp(x) if logarithmic else x
@@ -67,7 +71,7 @@ def fill_rates(
 
 @device
 def _knot(knots: NDArray[np.float64], x: float) -> tuple[int, float]:
-    """Return the knot at or below x, and how far x is on the way to the next one."""
+    """Return the knot at or below x, and the position of x between it and the next one, 0 to 1."""
     if knots.size < 2:
         return 0, 0.0
     low, high = 0, knots.size - 1
@@ -85,7 +89,7 @@ def _knot(knots: NDArray[np.float64], x: float) -> tuple[int, float]:
 def place_among_knots(
     knots: NDArray[np.float64], axis: Axis, n: int, row: int, scratch: NDArray[np.float64]
 ) -> None:
-    """Write where among the knots of the prior each node is, and the length of its step."""
+    """Write the position of each node among the knots of the prior, and the length of its step."""
     _, width, first, last = axis
     step = (last - first) / n
     for i in range(n):

@@ -1,11 +1,16 @@
-"""The posterior of a two-pool signal on a lattice that is laid where the posterior is.
+"""The posterior of a sum of two decays on a lattice that covers where it is not negligible.
 
 For given rates r1, r2 and fraction f the signal is S0 phi with phi = (1-f) e1 + f e2, so S0 is
-integrated out in closed form: with c = <y, phi> and q = <phi, phi> the likelihood of (r1, r2, f)
-is q^(-1/2) exp((c^2/q - <y, y>) / (2 sigma^2)). A noise variance that is not known has a scaled
-inverse chi-squared prior (no degrees of freedom: Jeffreys' prior) and is integrated out, too:
-the exponential becomes a power. Inner products of decays come from the series of the protocol
-(`ivimkit.kernels.two_decays.atoms.moments`), so a lattice anywhere costs no more than a fixed one.
+integrated out in closed form. With c = <y, phi> and q = <phi, phi>,
+
+    <y - S0 phi, y - S0 phi> = <y, y> - c^2/q + q (S0 - c/q)^2,
+
+so S0 is normal with the mean c/q and the variance sigma^2/q, and the likelihood of (r1, r2, f) is
+q^(-1/2) exp((c^2/q - <y, y>) / (2 sigma^2)). An unknown noise variance has a scaled inverse
+chi-squared prior (with 0 degrees of freedom: Jeffreys' prior) and is integrated out, too: the
+exponential becomes a power (`variance`). Inner products of decays come from the series of the
+protocol (`ivimkit.kernels.two_decays.atoms.moments`), so a lattice anywhere costs no more than a
+fixed one.
 
 The lattice is uniform in r1, ln r2 and f. On a smooth density that has died away at its ends such
 a rule converges exponentially once the spacing is below the width of the density.
@@ -91,7 +96,12 @@ def _likelihood(
     power: float,
     scratch: NDArray[np.float64],
 ) -> None:
-    """Multiply scratch[VALUE] by the likelihood at all fractions."""
+    """Multiply scratch[VALUE] by the likelihood at all fractions.
+
+    c = p1 + f (p2 - p1) is linear in f and q = <phi, phi> quadratic, with the coefficients dg and
+    gg; the name `q` below is 1/q. Values are relative to the best fit, whose gain is `top`. A
+    fraction with c <= 0 would have S0 <= 0 and counts 0.
+    """
     dp, dg, gg = p2 - p1, 2.0 * (g12 - g11), g11 - 2.0 * g12 + g22
     if power > 0.0:
         for k in range(N_FRACTIONS):
@@ -151,7 +161,10 @@ def _column(
     scratch: NDArray[np.float64],
     column: NDArray[np.float64],
 ) -> None:
-    """Write the prior at a pair of nodes and all knots of the fraction to `column`."""
+    """Write the prior at a pair of nodes and all knots of the fraction to `column`.
+
+    Bilinear between the four knots of the rates around the pair.
+    """
     row = int(scratch[SLOW_KNOT, i]) * n_fast + int(scratch[FAST_KNOT, j])
     s, t = scratch[SLOW_PART, i], scratch[FAST_PART, j]
     down = row + n_fast if s > 0.0 else row
@@ -171,7 +184,11 @@ def _deposit(
     column: NDArray[np.float64],
     basis: NDArray[np.float64],
 ) -> None:
-    """Add scratch[VALUE] of a pair to the knots around its nodes, by their nearness."""
+    """Add scratch[VALUE] of a pair to the knots around its nodes, weighted by their nearness.
+
+    The transpose of the interpolation in `_column`: so the integral of likelihood times prior is
+    the sum over the knots of density times `basis`, and linear in the density.
+    """
     row = int(scratch[SLOW_KNOT, i]) * n_fast + int(scratch[FAST_KNOT, j])
     s, t = scratch[SLOW_PART, i], scratch[FAST_PART, j]
     down = row + n_fast if s > 0.0 else row
@@ -220,28 +237,28 @@ def integrate(
     top : float
         Squared norm of the signal that the best fit explains.
     limit : float
-        Least squared norm of the explained signal that counts.
+        Gains (squared norms of the explained signal) below this are negligible.
     inverse, power : float
         The likelihood is ``exp((gain - top) inverse)``, or ``(1 + (top - gain) inverse)^-power``
         if `power` is above 0.
     nodes : int
         Number of nodes of each rate that is not fixed.
     best, spread : tuple of float
-        Slow rate, logarithm of the fast rate and fraction of the best fit, and about how wide
-        the peak around them is; infinite if it is not known.
+        Slow rate, logarithm of the fast rate and fraction of the best fit, and the approximate
+        width of the peak around them; infinite if it is not known.
     extent : tuple of float
         The box as `locate` returns it, and the ends of the fraction; equal ends fix a parameter.
     prior : Prior
-        Its density is summed with the likelihood; without any it is flat in slow rate, fast rate
+        Its density multiplies the likelihood; without a density it is flat in slow rate, fast rate
         and fraction.
     basis : ndarray, shape (n_slow * n_fast, n_fraction)
-        Receives what each knot's density contributes to the integral, for a flat prior;
-        may be of size 0.
+        Receives the integral of the likelihood with the interpolation function of each knot; may
+        be of size 0.
     scratch : ndarray, shape (N_SCRATCH_ROWS, ROW_LENGTH)
         Receives the sums in row `SUMS` and the marginals in rows `SLOW_MARGINAL`,
         `FAST_MARGINAL` and `FRACTION_MARGINAL`.
     column : ndarray, shape (n_fraction,)
-        Room to work in.
+        Scratch.
     table : ndarray
         `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
 
@@ -306,7 +323,8 @@ def integrate(
             )
             area = scratch[SLOW_STEP, i] * scratch[FAST_STEP, j]
             if density.size == 0:
-                # Flat in the fast rate itself, and the lattice is one of its logarithm.
+                # Flat in the fast rate itself, but the lattice is in its logarithm: d r2 = r2 d ln
+                # r2.
                 area *= scratch[FAST_RATE, j] if n2 > 1 and basis.size == 0 else 1.0
                 for k in range(N_FRACTIONS):
                     scratch[VALUE, k] = area * scratch[FRACTION_STEP, k]

@@ -1,4 +1,4 @@
-"""The rows of the scratch array in which a lattice is kept."""
+"""The rows of the scratch array of a lattice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the box of rates in which the posterior is, and about how wide it is there."""
+"""Find the box of rates outside which the posterior is negligible, and its approximate width."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from ivimkit.kernels.two_decays.lattice.layout import (
 from ivimkit.kernels.two_decays.lattice.quantiles import quantile
 
 __all__ = [
+    "MAX_LOG_DROP",
     "N_COARSE_NODES",
-    "TAIL",
     "bulk",
     "curvature",
     "fraction_range",
@@ -39,18 +39,20 @@ __all__ = [
     "look_around",
 ]
 
-# Nodes of the lattices that look for the posterior.
+# Nodes per rate of the coarse lattices that locate the posterior.
 N_COARSE_NODES = 12
-# The posterior is cut off where its profile has fallen by exp(-TAIL) from the best fit.
-TAIL = 10.5
+# The posterior is cut off where its profile has fallen by exp(-MAX_LOG_DROP) from the best fit.
+MAX_LOG_DROP = 10.5
+# Number of coarse lattices at most.
 _MAX_LEVELS = 16
-# A box that keeps more than this share of its area is not made smaller any more.
+# A box of which a coarse lattice keeps more than this share is not made smaller any more.
 _MAX_KEPT_AREA = 0.7
 # Distance of the quartiles of a normal distribution, in standard deviations.
 _QUARTILE_DISTANCE = 1.349
-# Relative determinant below which two decays are one.
+# Determinant of a 2 x 2 matrix, relative to the product of its diagonal, below which it is
+# singular.
 _MIN_DETERMINANT = 1e-10
-# The range of the fraction is computed from a parabola; this much wider it is safe.
+# Safety factor of the range of the fraction, which is computed from a parabola.
 _RANGE_MARGIN = 1.15
 
 
@@ -67,8 +69,10 @@ def fraction_range(
 ) -> tuple[float, float, float]:
     """Return the fractions of a pair of rates whose gain is above the limit, and its best gain.
 
-    If there are none, the lower end is above the upper one.
+    If all gains are below it, the lower end is above the upper one.
     """
+    # The gain is c(f)^2 / q(f) with c = p1 + f (p2 - p1) and q = g11 + 2 f g1 + f^2 g2. Over all f
+    # its maximum is that of free amplitudes a = G^-1 p, at f = a2 / (a1 + a2).
     c_low = p1 + f_low * (p2 - p1)
     c_high = p1 + f_high * (p2 - p1)
     g1, g2 = g12 - g11, g11 - 2.0 * g12 + g22
@@ -98,7 +102,11 @@ def fraction_range(
 
 @device
 def _summit(left: float, here: float, right: float) -> float:
-    """Return how far the parabola through three neighbours rises above the middle one."""
+    """Return how far the parabola through three neighbours rises above the middle one.
+
+    (left - right)^2 / (8 (left + right)) for the falls to both sides, as in
+    `profile.find_profile`.
+    """
     down_left, down_right = here - left, here - right
     lean = abs(down_left - down_right)
     curve = down_left + down_right
@@ -112,7 +120,9 @@ def curvature(
     """Return the standard deviations of r1, ln r2 and f for a noise variance of 1.
 
     From the Gauss-Newton matrix of the cost at the best fit, the amplitudes eliminated; infinite
-    if it is singular.
+    if it is singular. With H^-1 the covariance V of the rates and G that of the amplitudes, f =
+    a2 / (a1 + a2) has the gradient w = (-a2, a1) / S0^2 by the amplitudes, which follow the rates
+    by t: its variance is w.G^-1 w at given rates, plus (w t) V (w t) from the rates.
     """
     r1, r2, a1, a2 = best
     g11, b11, bb11 = moments(table, r1 + r1)
@@ -154,7 +164,11 @@ def look_around(
     scratch: NDArray[np.float64],
     table: NDArray[np.float64],
 ) -> tuple[float, float, float, float]:
-    """Return the part of a box, in units of its sides, that a coarse lattice cannot exclude."""
+    """Return the part of a box, in units of its sides, that a coarse lattice cannot exclude.
+
+    A node is kept if a parabola through it and its neighbours reaches the limit, and half a step
+    is added on each side.
+    """
     low1, high1, low2, high2, f_low, f_high = box
     n1 = N_COARSE_NODES if low1 < high1 else 1
     n2 = N_COARSE_NODES if low2 < high2 else 1
@@ -219,10 +233,10 @@ def bulk(
     extent: Extent,
     scratch: NDArray[np.float64],
 ) -> tuple[float, float, float, float, float, float]:
-    """Return medians and widths of r1, ln r2 and f on the coarse lattice of `_look`.
+    """Return medians and widths of r1, ln r2 and f on the coarse lattice of `look_around`.
 
-    A width is the range between the quartiles by that of a normal distribution of width 1,
-    and not below what the lattice tells apart.
+    A width is the distance between the quartiles over that of a standard normal distribution, plus
+    a part of a step, which the lattice cannot resolve.
     """
     low1, high1, low2, high2, f_low, f_high = extent
     n1 = N_COARSE_NODES if low1 < high1 else 1
@@ -271,7 +285,7 @@ def bulk(
         quantile(FAST_MARGINAL, n2, axis2, 0.5, scratch),
         wide2 / _QUARTILE_DISTANCE + 0.3 * (high2 - low2) / n2,
         quantile(FRACTION_MARGINAL, N_FRACTIONS, axis3, 0.5, scratch),
-        wide3 / _QUARTILE_DISTANCE + span / (total * math.sqrt(2.0 * TAIL)),
+        wide3 / _QUARTILE_DISTANCE + span / (total * math.sqrt(2.0 * MAX_LOG_DROP)),
     )
 
 
@@ -279,7 +293,7 @@ def bulk(
 def _widened(
     low: float, high: float, first: float, last: float, least: float, most: float
 ) -> tuple[float, float]:
-    """Return a range that is doubled on the sides that were reached, inside its ends."""
+    """Return a range extended by its length on the sides that were reached, within limits."""
     side = high - low
     return (
         max(low - side, least) if first <= 0.0 else low,
@@ -301,7 +315,7 @@ def locate(
     scratch: NDArray[np.float64],
     table: NDArray[np.float64],
 ) -> tuple[float, float, float, float, int]:
-    """Return the box of rates outside which no pair explains the signal well enough.
+    """Return the box of rates outside which all pairs explain too little of the signal.
 
     Parameters
     ----------
@@ -310,13 +324,13 @@ def locate(
     best1, best2 : float
         Rates of the best fit, mm^2/s.
     reach1, reach2 : float
-        How far around the best fit to look first, mm^2/s and in the logarithm.
+        Half sides of the first box around the best fit, mm^2/s and in the logarithm.
     limit : float
-        Least squared norm of the explained signal that counts.
+        Gains (squared norms of the explained signal) below this are negligible.
     extent : tuple of float
-        Where to look; equal ends fix a rate.
-    scratch : ndarray, shape (SCRATCH, WIDTH)
-        Room to work in.
+        Limits of the box; equal ends fix a rate.
+    scratch : ndarray, shape (N_SCRATCH_ROWS, ROW_LENGTH)
+        Scratch.
     table : ndarray
         `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
 

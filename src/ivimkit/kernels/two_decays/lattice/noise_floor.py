@@ -1,4 +1,4 @@
-"""Take off a signal what Rician noise adds to its mean."""
+"""Subtract from a signal what Rician noise adds to its mean."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = ["without_floor"]
 def without_floor(voxel: Voxel, fit: Fit, clean: NDArray[np.float64]) -> None:
     """Write the signal less what Rician noise adds to its mean to `clean`.
 
-    The excess is that of the best fit's signal. It needs the noise: the one given, or that of the
-    scan, or that of the voxel's residuals; without any the signal stays as it is.
+    The excess is that at the signal of the best fit. It needs the noise: that given, or that of
+    the scan, or that of the voxel's residuals; without any of them the signal stays as it is.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where the numbers of a posterior stand among the options of its method.
+"""Positions of the numbers of a posterior in the options of its method.
 
 Python writes them and kernels read them by these names.
 """
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 ESTIMATE = OWN
-"""What the maps show: 0 the mean, 1 the median, 2 the mode."""
+"""The estimate in the maps: 0 the mean, 1 the median, 2 the mode."""
 
 NOISE_DEGREES, NOISE_SCALE = OWN + 1, OWN + 2
 """Degrees of freedom and scale of the distribution of the noise variance."""
@@ -41,10 +41,11 @@ IS_FLAT, LOG_DENSITY = OWN + 7, OWN + 8
 """Whether the prior is flat, and the logarithm of its density then."""
 
 POWER_CONSTANT = OWN + 9
-"""What the evidence has in addition where the noise variance is integrated out."""
+"""Constant added to the evidence where the noise variance is integrated out."""
 
 WRITES_BASIS, TAKES_FLOOR_OFF = OWN + 10, OWN + 11
-"""Whether integrals with each knot's function are wanted; whether the noise floor is taken off."""
+"""Whether the integrals with the functions of the knots are written; whether the noise floor is
+subtracted."""
 
 FLOOR_TABLE = OWN + 12
 """`ivimkit.kernels.noise_floor.excess_table`."""

@@ -1,4 +1,4 @@
-"""The posterior of one voxel: locate it, integrate it, write what it says."""
+"""The posterior of one voxel: locate it, integrate it, write its summary."""
 
 from __future__ import annotations
 
@@ -37,14 +37,15 @@ from ivimkit.status import FitStatus
 
 __all__ = ["lattice_scratch", "posterior_voxel"]
 
-# A flag of FitStatus, which stands in a layer that knows no numba.
+# A flag of FitStatus, which is in a layer without numba.
 _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
-# Nodes of the rates where the best fit is a good guide, and where there may be a long tail.
+# Nodes of each rate where the best fit is a good guide; where a long tail is possible,
+# `MAX_NODES`.
 _N_NODES = 24
-# The box to begin with, in units of what the curvature at the best fit says.
+# Half sides of the first box, in units of where the parabola at the best fit reaches the limit.
 _CLEAR_REACH = 1.3
 _UNCLEAR_REACH = 4.0
-# Squared amplitude over its variance above which that curvature is worth listening to.
+# Squared amplitude over its variance above which that parabola is a good approximation.
 _MIN_CLEAR_DETECTABILITY = 40.0
 
 
@@ -62,7 +63,7 @@ def posterior_voxel(
     work: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> int:
-    """Replace the best fit in `out` by what the posterior says.
+    """Replace the best fit in `out` by the estimates from the posterior.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def posterior_voxel(
         The voxel, with a dictionary as its table, and options as in
         `ivimkit.kernels.two_decays.lattice.options`.
     measured : ndarray, shape (n_b,)
-        The signal before the noise floor was taken off.
+        The signal before the noise floor was subtracted.
     fit : Fit
         The best fit.
     box : Box
@@ -78,14 +79,14 @@ def posterior_voxel(
     work : ndarray, shape (>= lattice_scratch(...),)
         Scratch; not that of the voxel.
     out : ndarray, shape (n_par + 2 + n_extras,)
-        Holds the parameters of the best fit and its cost; receives the estimates, their cost and
-        number of lattices, and `ivimkit.methods.bayes.Bayes.extras`; or, if the options ask for
-        it, the integrals of the likelihood with each knot's function instead of the extras.
+        Contains the parameters of the best fit and its cost; receives the estimates, their cost
+        and number of lattices, and `ivimkit.methods.bayes.Bayes.extras`; or, if the options ask
+        for it, the integrals of the likelihood with each knot's function instead of the extras.
 
     Returns
     -------
     int
-        0, or the flag of a voxel without signal: S0 is above 0 nowhere around the best fit.
+        0, or the flag of a voxel without signal: S0 is not above 0 anywhere around the best fit.
     """
     b, root_weight, signal, table = voxel.x[0], voxel.root_weight, voxel.signal, voxel.table
     options, n_par = voxel.options, voxel.lower.size
@@ -126,6 +127,8 @@ def posterior_voxel(
     clear = min(fit.slow_seen, fit.fast_seen) > _MIN_CLEAR_DETECTABILITY * judged
     noise = math.sqrt(variance if variance > 0.0 else 0.5 * residual / power)
     sd1, sd2, sd_f = curvature((best1, best2, fit.slow_amplitude, fit.fast_amplitude), table)
+    # With a parabola of the width sd for a noise variance of 1, the gain falls by (distance /
+    # sd)^2.
     reach = (_CLEAR_REACH if clear else _UNCLEAR_REACH) * math.sqrt(top - limit)
     low1, high1, low2, high2, levels = locate(
         b,
@@ -147,7 +150,7 @@ def posterior_voxel(
         look = (low1, high1, low2, high2, f_low, f_high)
         look_around(b, root_weight, signal, best1, log2, limit, look, scratch, table)
         c1, w1, c2, w2, c3, w3 = bulk(top, inverse, power, look, scratch)
-        # What is narrower than the steps of the coarse lattice, only the curvature can see.
+        # A peak narrower than the steps of the coarse lattice is described by the curvature alone.
         seen1 = peak[0] > 0.5 * (high1 - low1) / N_COARSE_NODES and w1 < math.inf
         seen2 = peak[1] > 0.5 * (high2 - low2) / N_COARSE_NODES and w2 < math.inf
         seen3 = peak[2] > 0.5 * (f_high - f_low) / N_FRACTIONS and w3 < math.inf

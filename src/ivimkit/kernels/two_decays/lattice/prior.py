@@ -1,4 +1,4 @@
-"""The prior as a kernel sees it: knots, marginals and density, read from the options."""
+"""The prior in the form that kernels use: knots, marginals and density, read from the options."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Prior(NamedTuple):
     Parameters
     ----------
     slow_knots, fast_knots, fraction_knots : ndarray
-        Where the density is given; one knot for a parameter that is fixed.
+        Positions at which the density is given; one knot for a fixed parameter.
     slow_marginal, fast_marginal, fraction_marginal : ndarray
         Marginal densities at the knots.
     density : ndarray, shape (n_slow * n_fast, n_fraction)
-        Density at the knots, linear between them; of size 0 for a prior that is flat.
+        Density at the knots, linear between them; of size 0 for a flat prior.
     """
 
     slow_knots: NDArray[np.float64]
@@ -44,7 +44,7 @@ class Prior(NamedTuple):
 
 @pasted
 def read_prior(options: NDArray[np.float64]) -> Prior:
-    """Return the prior that the options hold."""
+    """Return the prior in the options."""
     n1, n2 = int(options[N_SLOW_KNOTS]), int(options[N_FAST_KNOTS])
     n3 = int(options[N_FRACTION_KNOTS])
     at = PRIOR

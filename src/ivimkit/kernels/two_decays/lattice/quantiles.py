@@ -15,10 +15,12 @@ __all__ = ["bits_gained", "mode", "quantile", "write_spread"]
 
 @device
 def quantile(row: int, n: int, axis: Axis, share: float, scratch: NDArray[np.float64]) -> float:
-    """Return where a marginal has the share `share` of its mass below.
+    """Return the point below which a marginal has the share `share` of its mass.
 
     The mass up to the ends of the steps is known; between them it follows the cubic whose slopes
-    at both ends are the densities there, the means of the two steps that meet.
+    at both ends are the densities there, the means of the two steps that meet: Hermite's, with the
+    values 0 and mass and the slopes left and right,
+    mass x^2 (3 - 2 x) + left x (1 - x)^2 - right x^2 (1 - x).
     """
     total = 0.0
     for i in range(n):
@@ -32,7 +34,7 @@ def quantile(row: int, n: int, axis: Axis, share: float, scratch: NDArray[np.flo
     mass = scratch[row, i]
     left = 0.5 * (mass + scratch[row, i - 1]) if i > 0 else mass
     right = 0.5 * (mass + scratch[row, i + 1]) if i < n - 1 else mass
-    # A cubic with slopes up to three times its mean slope rises everywhere.
+    # It is monotonic if its end slopes are at most three times its mean slope (Fritsch, Carlson).
     left, right = min(left, 3.0 * mass), min(right, 3.0 * mass)
     first, last = 0.0, 1.0
     for _ in range(24):
@@ -89,7 +91,11 @@ def bits_gained(
     prior: NDArray[np.float64],
     scratch: NDArray[np.float64],
 ) -> float:
-    """Return the Kullback-Leibler divergence of a marginal from that of the prior, in bits."""
+    """Return the Kullback-Leibler divergence of a marginal from that of the prior, in bits.
+
+    It is sum p log2(p / p_0) over the steps, with the prior's mass p_0 of a step: its density at
+    the node, interpolated between the knots, times the length of the step.
+    """
     total = 0.0
     for i in range(n):
         total += scratch[row, i]

@@ -1,4 +1,15 @@
-"""The noise variance of a posterior: known, or integrated out, and what follows for the rates."""
+"""The noise variance of a posterior: known, or integrated out, and the likelihood that follows.
+
+With n values, of which S0 takes one, a known variance v gives the likelihood exp((gain - top) / (2
+v)) relative to the best fit. With a scaled inverse chi-squared prior of nu degrees of freedom and
+the scale s, v^(-nu/2-1) exp(-nu s / (2 v)), v is integrated out:
+
+    int v^(-(nu+n-1)/2-1) exp(-(nu s + <y,y> - gain) / (2 v)) dv  ~  (nu s + <y,y> -
+    gain)^(-(nu+n-1)/2),
+
+and as <y,y> - gain = cost + (top - gain), relative to the best fit this is
+(1 + (top - gain) / residual)^-power with residual = nu s + cost and power = (nu + n - 1) / 2.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import pasted
-from ivimkit.kernels.two_decays.lattice.locate import TAIL
+from ivimkit.kernels.two_decays.lattice.locate import MAX_LOG_DROP
 from ivimkit.kernels.two_decays.lattice.options import N_VALUES, NOISE_DEGREES, NOISE_SCALE
 
 __all__ = ["Variance", "variance_of"]
 
-# A noise variance below this share of the signal's squared norm is taken for it: beyond, the
-# rounding of the inner products would be seen.
+# Least noise variance as a share of the signal's squared norm: below it, the rounding of the inner
+# products would be visible.
 _MIN_VARIANCE_SHARE = 1e-11
-# With this many degrees of freedom, a distribution of the variance is one value.
+# Degrees of freedom from which on the distribution of the variance is treated as one value.
 _MIN_KNOWN_DEGREES = 1e4
 
 
 class Variance(NamedTuple):
-    """What a voxel's noise variance makes of the gain, the squared norm of what is explained.
+    """How the likelihood of a voxel depends on the gain, the squared norm of the explained signal.
 
     Parameters
     ----------
@@ -32,10 +43,10 @@ class Variance(NamedTuple):
         The likelihood is ``exp((gain - top) inverse)``, or ``(1 + (top - gain) inverse)^-power``
         if `power` is above 0.
     residual : float
-        Sum of squares behind the variance that is integrated out: that of the best fit with what
-        the prior adds.
+        Sum of squares of the variance that is integrated out: that of the best fit and of the
+        prior.
     limit : float
-        Least gain that counts.
+        Gains below this are negligible.
     """
 
     known: float
@@ -47,7 +58,7 @@ class Variance(NamedTuple):
 
 @pasted
 def variance_of(sigma: float, norm: float, cost: float, options: NDArray[np.float64]) -> Variance:
-    """Return what is known of the noise variance of a voxel.
+    """Return the noise variance of a voxel and the likelihood that follows.
 
     Parameters
     ----------
@@ -69,12 +80,13 @@ def variance_of(sigma: float, norm: float, cost: float, options: NDArray[np.floa
     power = 0.0
     if variance > 0.0:
         inverse = 0.5 / variance
-        limit = top - 2.0 * TAIL * variance
+        limit = top - 2.0 * MAX_LOG_DROP * variance
         residual = 0.0
     else:
         power = 0.5 * (degrees + options[N_VALUES] - 1.0)
         residual = max(degrees * scale + cost, 2.0 * power * least)
         inverse = 1.0 / residual
-        limit = top - residual * (math.exp(min(TAIL / power, 30.0)) - 1.0)
+        # (1 + drop / residual)^-power = exp(-MAX_LOG_DROP), solved for the drop of the gain.
+        limit = top - residual * (math.exp(min(MAX_LOG_DROP / power, 30.0)) - 1.0)
     limit = max(limit, 0.0)
     return Variance(variance, inverse, power, residual, limit)

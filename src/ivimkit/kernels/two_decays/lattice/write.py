@@ -1,4 +1,4 @@
-"""Write what the posterior of a voxel says: estimates, their spread, information, evidence."""
+"""Write the summary of a posterior: estimates, their spread, information, evidence."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _NORMAL_50 = 0.674490
 
 
 class Lattice(NamedTuple):
-    """Axes of a lattice, and how many nodes each rate that is not fixed has on it."""
+    """Axes of a lattice, and the number of nodes of each rate that is not fixed."""
 
     slow: Axis
     fast: Axis
@@ -84,26 +84,26 @@ def write_posterior(
     scratch: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
-    """Write what the sums and the marginals in the scratch array say.
+    """Write estimates, spread, information and evidence from sums and marginals in the scratch.
 
     Parameters
     ----------
     voxel : Voxel
         The voxel.
     measured : ndarray, shape (n_b,)
-        The signal before the noise floor was taken off.
+        The signal before the noise floor was subtracted.
     best : tuple of float
-        Slow rate, fast rate and fraction of the best fit, for what is fixed.
+        Slow rate, fast rate and fraction of the best fit, for fixed parameters.
     norm, top : float
-        Squared norm of the signal, and of what the best fit explains of it.
+        Squared norm of the signal, and of the part that the best fit explains.
     noise : Variance
         The noise variance.
     prior : Prior
-        Its marginals, for what the data gave beyond them.
+        The prior; the information gained is relative to its marginals.
     lattice : Lattice
         The lattice that was summed.
     scratch : ndarray
-        What `ivimkit.kernels.two_decays.lattice.integrate.integrate` left there.
+        The scratch of `ivimkit.kernels.two_decays.lattice.integrate.integrate`.
     out : ndarray, shape (n_par + 2 + n_extras,)
         Receives estimates, cost, and `ivimkit.methods.bayes.Bayes.extras`.
     """
@@ -130,9 +130,12 @@ def write_posterior(
     sd_f = math.sqrt(max(scratch[SUMS, FRACTION_SQUARE] - mean_f * mean_f, 0.0))
     sd2 = math.sqrt(max(scratch[SUMS, FAST_SQUARE] - mean2 * mean2, 0.0))
     s0 = scratch[SUMS, S0_SUM]
+    # The posterior mean of an integrated variance, an inverse chi-squared one with 2 power degrees
+    # of freedom and the sum of squares residual + top - gain, is the latter over 2 power - 2.
     spread = variance
     if not variance > 0.0:
         spread = max(residual + top - scratch[SUMS, GAIN], residual) / max(2.0 * power - 2.0, 1.0)
+    # Law of total variance: that of the means c/q over the lattice, plus the mean of sigma^2/q.
     s0_sd = math.sqrt(
         max(scratch[SUMS, S0_SQUARE] - s0 * s0, 0.0) + spread * scratch[SUMS, INVERSE_NORM]
     )
@@ -171,7 +174,7 @@ def write_posterior(
         elif estimate == 1:
             r2 = exp(quantile(FAST_MARGINAL, m2, axis2, 0.5, scratch))
         else:
-            # The lattice is one of ln D*; the density of D* itself has a factor 1/D*.
+            # The lattice is in ln D*; the density of D* itself has a factor 1/D*.
             for j in range(m2):
                 scratch[FAST_MARGINAL, j] /= scratch[FAST_STEP, j] * scratch[FAST_RATE, j]
             r2 = exp(mode(FAST_MARGINAL, m2, axis2, scratch))
@@ -207,6 +210,9 @@ def write_posterior(
             out[rest + 4] = (scratch[SUMS, SLOW_FAST] - mean1 * mean2) / (sd1 * sd2)
         rest += 5
     out[rest] = math.sqrt(spread)
+    # The evidence is the integral of likelihood times prior, S0 integrated over a flat prior.
+    # `total` is relative to the best fit and lacks the factors that are the same at all nodes: (2
+    # pi v)^(-(n - 1) / 2) exp(-cost / (2 v)), or those of the integral over the variance.
     evidence = math.log(total) + options[LOG_DENSITY]
     if variance > 0.0:
         evidence -= 0.5 * (options[N_VALUES] - 1.0) * math.log(2.0 * math.pi * variance)

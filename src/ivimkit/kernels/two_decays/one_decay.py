@@ -1,4 +1,4 @@
-"""Fits without one of the two pools: refit the other alone, look for what is missing."""
+"""Fits with one of the two decays: refit it alone, and test whether the other is missing."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from ivimkit.kernels.two_decays.fit import (
 )
 from ivimkit.kernels.two_decays.profile import SIGNAL_ROW
 
-__all__ = ["missing_pools", "settle", "simpler"]
+__all__ = ["missing_decays", "refit_merged", "simpler"]
 
-# Slope squared over cost below which an entering pool gains nothing.
+# Squared slope over cost below which an entering decay gains nothing: with the first decay held, a
+# decay of unit norm and slope q lowers the cost by at most q^2, at the amplitude q.
 _MIN_ENTERING_SLOPE = 1e-9
-# Costs that differ by less than this share are the same.
+# Costs that differ by less than this share are treated as equal.
 _COST_TOLERANCE = 1e-11
 
 in_single(__name__, _COST_TOLERANCE=1e-6)
@@ -44,11 +45,14 @@ def _entering(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> tuple[float, float]:
-    """Return the rate that would lower the cost of a one-pool fit most, and its slope squared.
+    """Return the rate that would lower the cost of a fit of one decay most, and its squared slope.
 
     For a sum of decays with positive amplitudes this is the optimality condition: if no decay has
-    a positive inner product with the residual, no second pool can improve the fit.
+    a positive inner product with the residual, a second one cannot improve the fit.
     """
+    # Half the cost has the slope -<e, r> by the amplitude of a decay e that enters at 0, with the
+    # residual r = s - a e1. So <e, r> = <e, s> - a <e, e1>: the first is in `work`, the second is
+    # a moment. Normalised by |e|, slopes of different decays can be compared.
     best = -math.inf
     entering = table[RATES, first]
     for k in range(first, last):
@@ -63,7 +67,7 @@ def _entering(
 
 
 @device
-def settle(
+def refit_merged(
     b: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signal: NDArray[np.float64],
@@ -71,7 +75,7 @@ def settle(
     box: Box,
     table: NDArray[np.float64],
 ) -> Fit:
-    """Finish a fit whose two rates have become one, or did not part: refit that pool alone.
+    """Finish a fit whose two rates merged, or did not separate: refit that decay alone.
 
     Parameters
     ----------
@@ -100,7 +104,7 @@ def settle(
         one = refine(b, root_weight, signal, 0.0, r2, alone(2, box), table)
         r2 = one.fast
     else:
-        # The bounds on f want both pools: the rates stay as close as they came.
+        # The bounds on f require both decays: the rates stay as close as they are.
         return Fit(r1, r2, a1, a2, cost, seen1, seen2, iterations, CONVERGED)
     return Fit(
         r1, r2, one.slow_amplitude, one.fast_amplitude, one.cost, one.slow_seen, one.fast_seen,
@@ -110,10 +114,10 @@ def settle(
 
 @device
 def simpler(two: Fit, one: Fit, box: Box) -> Fit:
-    """Return the fit with one pool if that with two is no better, with the iterations of both.
+    """Return the fit with one decay if that with two is not better, with the iterations of both.
 
-    Where a pool is not there, rounding alone would say what rate it has: it is put as close to the
-    other as it may be.
+    The data do not determine the rate of an absent compartment, and rounding must not: it is put
+    as close to the other rate as its bounds allow.
     """
     r1, r2, a1, a2, cost, seen1, seen2, n, end = better(two, one)
     if one.end == CONVERGED and one.cost <= two.cost * (1.0 + _COST_TOLERANCE):
@@ -127,7 +131,7 @@ def simpler(two: Fit, one: Fit, box: Box) -> Fit:
 
 
 @device
-def missing_pools(
+def missing_decays(
     fit: Fit,
     box: Box,
     n1: int,
@@ -135,24 +139,24 @@ def missing_pools(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> tuple[Fit, float, float, float]:
-    """Tell which second pool is missing in a fit of one, if any: the slope says so.
+    """Find the second decay that a fit of one decay lacks, if any, by its slope.
 
     Parameters
     ----------
     fit : tuple
-        As `settle` returns it.
+        As `refit_merged` returns it.
     box, n1, n2, table
         As for `global_fit`.
     work : ndarray
-        Scratch that holds the inner products of the signal with the dictionary.
+        Scratch that contains the inner products of the signal with the dictionary.
 
     Returns
     -------
     fit : tuple
-        The same with a place for the pool that is not there, and its iterations counted before.
+        The same with a rate for the absent decay; without iterations, which are counted already.
     single, faster, slower : float
-        Rate of the pool that is there and rates of one to begin with beside it, negative where
-        none can lower the cost.
+        Rate of the decay that was fitted, and of a faster and a slower one to begin with in
+        addition to it, negative where none can lower the cost.
     """
     r1, r2, a1, a2, cost, seen1, seen2, _, end = fit
     _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
