@@ -82,7 +82,7 @@ def test_unknown_method():
 
 
 def test_options_belong_to_the_name_not_beside_an_object():
-    with pytest.raises(OptionError, match="options b_split were given beside a method object"):
+    with pytest.raises(OptionError, match="options b_split were given in addition to a method"):
         methods.get(methods.get("segmented"), b_split=100)
 
 

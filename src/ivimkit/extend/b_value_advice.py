@@ -1,4 +1,4 @@
-"""Advice about b-values: what makes those of a scan a poor choice for a model."""
+"""Advice about b-values: reasons why those of a scan are a poor choice for a model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["coverage_needed", "sentences"]
 
 # Blood with a rate of 0.02 mm^2/s has lost two thirds of its signal at 50 s/mm^2, and all but
 # 0.2 % of it at 300.
-_LOW_B = 50.0
-_HIGH_B = 300.0
-# Twice as many b-values as parameters: half of what is measured is left for the noise.
-_PER_PARAMETER = 2
+_MAX_LOW_B = 50.0
+_MIN_HIGH_B = 300.0
+# Twice as many b-values as parameters: half of the degrees of freedom remain for the noise.
+_MIN_B_PER_PARAMETER = 2
 
 
 class Advised(Protocol):
-    """What advice needs to know of a model, see `ivimkit.extend.signal_model.SignalModel`."""
+    """The attributes of a model that advice needs: `ivimkit.extend.signal_model.SignalModel`."""
 
     @property
     def name(self) -> str: ...
@@ -40,7 +40,7 @@ class Advised(Protocol):
 
 
 def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
-    """Yield what makes the b-values a poor choice, a sentence each.
+    """Yield reasons why the b-values are a poor choice, a sentence each.
 
     Parameters
     ----------
@@ -56,31 +56,31 @@ def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
     use = f"use model {simpler}" if simpler else "use a simpler model"
     what = "a bi-exponential" if model.two_decays() else f"model {model.name}"
     n_par = len(model.parameters)
-    if blood and len(b) < _PER_PARAMETER * n_par:
+    if blood and len(b) < _MIN_B_PER_PARAMETER * n_par:
         yield (
-            f"{len(b)} distinct b-values; expected {_PER_PARAMETER * n_par} or more for {what} "
-            f"({n_par} is the minimum). Expect large errors of {_listed([*shares, *blood])}, or "
-            f"{use}"
+            f"{len(b)} distinct b-values; expected {_MIN_B_PER_PARAMETER * n_par} or more for "
+            f"{what} ({n_par} is the minimum). Expect large errors of "
+            f"{_listed([*shares, *blood])}, or {use}"
         )
     if acquisition.bvals.min() > 0:
         yield (
             f"the lowest b-value is {acquisition.bvals.min():g} s/mm^2; expected b = 0. "
             "S0 is extrapolated by the model"
         )
-    # The lowest b-value stands for b = 0, whatever it is.
-    if blood and not np.any((b > b.min()) & (b <= _LOW_B)):
+    # The lowest b-value is treated as b = 0, whatever it is.
+    if blood and not np.any((b > b.min()) & (b <= _MAX_LOW_B)):
         lowest = "0" if b.min() == 0 else f"the lowest one, {b.min():g},"
         verb = "is" if len(blood) == 1 else "are"
         yield (
-            f"no b-value above {lowest} and up to {_LOW_B:g} s/mm^2; expected some, as the "
+            f"no b-value above {lowest} and up to {_MAX_LOW_B:g} s/mm^2; expected some, as the "
             f"perfusion signal is gone soon after. {_listed(blood)} {verb} hardly identifiable: "
             f"{use}"
         )
-    if shares and not np.any(b >= _HIGH_B):
-        diffusion = _listed(_symbols(model, "diffusion")[-1:]) or "What is about tissue"
+    if shares and not np.any(b >= _MIN_HIGH_B):
+        diffusion = _listed(_symbols(model, "diffusion")[-1:]) or "The diffusion of tissue"
         yield (
-            f"the highest b-value is {b.max():g} s/mm^2; expected some of {_HIGH_B:g} or more, "
-            f"where only tissue signal is left. {diffusion} still contains perfusion"
+            f"the highest b-value is {b.max():g} s/mm^2; expected some of {_MIN_HIGH_B:g} or "
+            f"more, where only tissue signal is left. {diffusion} still contains perfusion"
         )
     if b.max() > model.b_valid:
         yield (

@@ -20,30 +20,30 @@ Atom = Callable[..., Any]
 class Compartment:
     """A compartment of a signal model.
 
-    The signal of a model is ``S0 (fraction_1 atom_1 + fraction_2 atom_2 + ...)``: of each
-    compartment only the atom is declared, the signal of all of S0 in it.
+    The signal of a model is ``S0 (fraction_1 atom_1 + fraction_2 atom_2 + ...)``: a compartment
+    declares its atom only, the relative signal if all of S0 were in it.
 
     Parameters
     ----------
     name : str
-        What it is, one word, e.g. ``"tissue"``; its status is ``TISSUE_NOT_DETECTED``.
+        One word, e.g. ``"tissue"``; its status is ``TISSUE_NOT_DETECTED``.
     atom : callable or None
         ``atom(variable, ..., p)`` with the acquisition variables that it declares as numbers and
         a tuple `p` of its shape parameters. It returns ``(value, (d/dp_0, d/dp_1, ...))``, or the
-        value alone: then the slopes are central differences. A plain function that numba can
-        compile will do; `ivimkit.kernels.exponential.exp` is faster in it than `math.exp`.
-        None for a compartment that is known from a file: files do not hold equations.
+        value alone: then the derivatives are central differences. A plain function that numba can
+        compile is enough; `ivimkit.kernels.exponential.exp` is faster in it than `math.exp`.
+        None for a compartment from a file: files do not contain equations.
     parameters : tuple of Parameter
         The shape parameters, in the order of `p`.
     fraction : Parameter or None
-        Its share of S0; None for the reference, the last compartment, which has what is left.
+        Its share of S0; None for the reference, the last compartment, which has the remainder.
     variables : tuple of str
         Columns of the acquisition that the atom takes, in its order.
     signal : str
-        What is not detected without it, one word, in the name of its status; by default `name`.
+        Name of its signal, one word, in the name of its status; by default `name`.
     second : callable, optional
-        Of the same arguments, the upper triangle of the second derivatives, row by row. Central
-        differences of the slopes do without.
+        With the same arguments, the upper triangle of the second derivatives, row by row. By
+        default they are central differences.
 
     Raises
     ------
@@ -78,7 +78,7 @@ class Compartment:
 
     @property
     def has_slopes(self) -> bool:
-        """Whether the atom gives its slopes, by its annotation, or by what it returns.
+        """Whether the atom returns its derivatives, by its annotation or by a call.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class Compartment:
         )
 
     def part(self, variables: tuple[str, ...]) -> Part:
-        """Return what the kernels know of it, with its columns among all `variables`."""
+        """Return the description for kernels, with its columns among all `variables`."""
         assert self.atom is not None
         return Part(
             self.atom,

@@ -1,4 +1,4 @@
-"""Maps that are computed beside the parameters of a model: their names, units and ranges."""
+"""Maps in addition to the parameters of a model: their names, units and ranges."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ SUFFIXES = {
     "_hi50": "upper limit of the 50 % interval of",
     "_bits": "information that the data gave, beyond the prior, on",
 }
-"""What the map of a name with one of these endings holds of the quantity before it."""
+"""Meaning of a map whose name is that of a quantity with one of these endings."""
 
 _CORRELATION = "corr_"
 
 
 def _uncertainty(name: str, known: dict[str, Parameter]) -> Parameter | None:
-    """Return the description of a map that tells how sure another one is."""
+    """Return the description of a map of the uncertainty of another one; None for other maps."""
     for suffix, what in SUFFIXES.items():
         about = known.get(name.removesuffix(suffix))
         if name.endswith(suffix) and about is not None:
@@ -137,7 +137,7 @@ def _uncertainty(name: str, known: dict[str, Parameter]) -> Parameter | None:
 
 
 def _range_of(suffix: str, about: Parameter) -> tuple[float, float]:
-    """Return the display range: limits as their quantity, deviations up to a quarter of it."""
+    """Return the display range: that of the quantity for limits, a quarter of it for an sd."""
     if suffix == "_bits":
         return (0.0, 6.0)
     low, high = about.display
@@ -145,7 +145,7 @@ def _range_of(suffix: str, about: Parameter) -> tuple[float, float]:
 
 
 def describe(name: str, parameters: Sequence[Parameter]) -> Parameter:
-    """Return the description of a map, be it a model's parameter or derived.
+    """Return the description of a map, a parameter of a model or a derived one.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def describe(name: str, parameters: Sequence[Parameter]) -> Parameter:
 
 
 def is_about_another(name: str, names: Collection[str]) -> bool:
-    """Return whether a map tells how sure others are, not a quantity of its own.
+    """Return whether a map is the uncertainty or correlation of other maps.
 
     Parameters
     ----------

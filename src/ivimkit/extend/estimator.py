@@ -21,18 +21,18 @@ __all__ = ["Estimator"]
 class Estimator(Plugin, ABC):
     """Base of all uncertainty estimators: a frozen set of options with one voxel function.
 
-    A concrete estimator is a final frozen dataclass in a file of its own in ``uncertainty/``.
+    A concrete estimator is a final frozen dataclass in a separate file in ``uncertainty/``.
 
     Attributes
     ----------
     name : str
         Short name used in calls and files.
     title : str
-        Name for people.
+        Name in texts and tables.
     voxel : callable
         A plain function ``voxel(voxel, found, tables, out)`` that reads a voxel with the plan of
-        its method (`ivimkit.kernels.voxel.Voxel`), what the method found (`Found`) and the
-        estimator's plan (`Tables`), writes the `maps` to `out` (NaN before) and returns flags to
+        its method (`ivimkit.kernels.voxel.Voxel`), the result of the method (`Found`) and the plan
+        of the estimator (`Tables`), writes the `maps` to `out` (NaN before) and returns flags to
         add to the status. The engine compiles it with ``fit_voxel``, the method's voxel function,
         and ``signal_kernel``, the model's kernel, among its globals and among those of the plain
         functions that it calls: ``fit_voxel(voxel, out)`` and ``signal_kernel(x, j, params)``,
@@ -48,7 +48,7 @@ class Estimator(Plugin, ABC):
 
     @abstractmethod
     def check(self, model: SignalModel, method: FitMethod) -> None:
-        """Raise, with advice, if the estimator cannot serve this model or method."""
+        """Raise, with advice, if the estimator cannot be used with this model or method."""
 
     @abstractmethod
     def maps(self, model: SignalModel) -> tuple[str, ...]:

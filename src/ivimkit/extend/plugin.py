@@ -1,4 +1,4 @@
-"""Plug-ins: one per file, found by the names of the files, and those that others add."""
+"""Plug-ins: one per file, found by the names of the files, and those that are added to them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["Plugin", "PluginFolder", "entry_points"]
 
 @dataclass(frozen=True)
 class Plugin:
-    """Base of everything that users choose by a name and a few options.
+    """Base of everything that users select by a name and a few options.
 
     Attributes
     ----------
     noun : str
-        What the messages call such a plug-in.
+        The kind of plug-in, in messages.
     name : str
         Short name used in calls and files.
     """
@@ -42,7 +42,7 @@ class Plugin:
         Raises
         ------
         OptionError
-            For an unknown option; the message lists those there are.
+            For an unknown option; the message lists all options.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         unknown = [name for name in options if name not in known]
@@ -62,9 +62,9 @@ Chosen = TypeVar("Chosen")
 class PluginFolder(Generic[Chosen]):
     """A folder of plug-ins, and those that other packages and users add to them.
 
-    A plug-in stands under the same constant of a file of its own. Other packages add theirs by an
-    entry point in the group of the folder's name, users by `register`. The folder's own names
-    come first: neither can replace them.
+    Each file defines one plug-in, as a constant with the same name in all files. Other packages
+    add theirs by an entry point in the group of the folder's name, users by `register`. Neither
+    can replace those of the folder.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ class PluginFolder(Generic[Chosen]):
     path : iterable of str
         Its ``__path__``.
     constant : str
-        Name of the constant that holds the plug-in.
+        Name of the constant that is the plug-in.
     base : type
-        What the plug-ins are: instances of it, or classes derived from it.
+        The type of the plug-ins: instances of it, or classes derived from it.
     noun : str
-        What messages call such a plug-in.
+        The kind of plug-in, in messages.
     """
 
     def __init__(
@@ -93,19 +93,19 @@ class PluginFolder(Generic[Chosen]):
     def names(self) -> tuple[str, ...]:
         """Return the names of all plug-ins.
 
-        Those of the folder are the names of its files. A file whose name begins with an
-        underscore is not a plug-in: bases stand there.
+        Those of the folder are the names of its files, except files whose names begin with an
+        underscore, which contain base classes.
         """
         return tuple(sorted({*self._files(), *self._registered, *entry_points(self._package)}))
 
     def load(self, name: str) -> Any:
-        """Return the plug-in of a name, as its file, its package or its user made it.
+        """Return the plug-in of a name, from its file, its package or `register`.
 
         Raises
         ------
         OptionError
             For an unknown name; the message lists all names. Or if a plug-in of another package
-            cannot be imported, or is something else.
+            cannot be imported, or is not of this kind.
         """
         if name in self._files():
             return getattr(import_module(f"{self._package}.{name}"), self._constant)
@@ -151,7 +151,7 @@ class PluginFolder(Generic[Chosen]):
         Raises
         ------
         OptionError
-            If none of this name was registered.
+            If it was not registered.
         """
         if name not in self._registered:
             listed = ", ".join(sorted(self._registered)) or "none"
@@ -201,7 +201,7 @@ class PluginFolder(Generic[Chosen]):
         return plugin
 
     def check(self, plugin: Any, what: str) -> None:
-        """Refuse what is not a plug-in of this kind."""
+        """Raise if an object is not a plug-in of this kind."""
         base = self._base
         if isinstance(plugin, base) or (isinstance(plugin, type) and issubclass(plugin, base)):
             return
@@ -214,13 +214,13 @@ class PluginFolder(Generic[Chosen]):
         Raises
         ------
         OptionError
-            For an unknown name or option; the message lists those there are.
+            For an unknown name or option; the message lists the valid ones.
         """
         if isinstance(name, self._base):
             if options:
                 raise OptionError(
-                    f"options {', '.join(options)} were given beside a {self._noun} object; "
-                    "expected them where the object was made"
+                    f"options {', '.join(options)} were given in addition to a {self._noun} "
+                    "object; expected them where the object was made"
                 )
             return name
         plugin: Chosen = self.load(str(name))
@@ -238,7 +238,7 @@ class PluginFolder(Generic[Chosen]):
         Raises
         ------
         AttributeError
-            If no file defines it: this serves a package's ``__getattr__``.
+            If it is not defined in any file: this serves the ``__getattr__`` of a package.
         """
         if not name.startswith("_"):
             for plugin in map(self.load, self.names()):

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["Likelihoods", "Prior", "broad", "even_knots"]
 
 
-# Standard deviations of ln D and ln D*, and the middle of D*, of a density that knows little.
-_WIDE_D = 0.7
-_WIDE_D_STAR = 0.65
-_D_STAR = 0.025
-_LEAST_FLOW = 6e-3
+# Standard deviations of ln D and ln D*, median of D* and smallest D* of the broad density, mm^2/s.
+_BROAD_SD_LOG_D = 0.7
+_BROAD_SD_LOG_D_STAR = 0.65
+_BROAD_D_STAR = 0.025
+_MIN_PERFUSION_RATE = 6e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Likelihoods:
-    """What a scan says of the parameters of some of its voxels, without any prior.
+    """Likelihoods of the parameters of some voxels of a scan, without a prior.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Likelihoods:
         Model and knots; its density is not used.
     matrix : sparse matrix, shape (n_voxels, n_knots)
         Integral of a voxel's likelihood times the linear function of each knot, divided by the
-        integral of that function; each row up to a factor of its own.
+        integral of that function; each row up to a constant factor.
     median : float
         Median of the least-squares estimates of the slow rate, mm^2/s.
     """
@@ -56,14 +56,14 @@ class Likelihoods:
 class Prior(Plugin, ABC):
     """Base of all priors: a frozen set of options.
 
-    A concrete prior is a final frozen dataclass in a file of its own in ``priors/``.
+    A concrete prior is a final frozen dataclass in a separate file in ``priors/``.
 
     Attributes
     ----------
     name : str
         Short name used in calls and files.
     title : str
-        Name for people.
+        Name in texts and tables.
     trains : bool
         Whether it learns from the scan.
     references : tuple of str
@@ -82,9 +82,9 @@ class Prior(Plugin, ABC):
         Parameters
         ----------
         model : SignalModel
-            The model; its bounds end the prior.
+            The model; the prior is 0 outside its bounds.
         likelihoods : Likelihoods, optional
-            What the scan says, for a prior that learns.
+            Likelihoods of the voxels of the scan, for a prior that learns.
 
         Returns
         -------
@@ -93,17 +93,17 @@ class Prior(Plugin, ABC):
 
 
 def broad(likelihoods: Likelihoods) -> NDArray[np.float64]:
-    """Return a density that knows little: the start of priors that learn.
+    """Return a broad density: the start of priors that learn.
 
     Log-normal in D around the median of the scan and in D* around 0.025 mm^2/s, falling with f,
-    and zero where D* is below 0.006 mm^2/s, twice the diffusion of free water in the body: what
-    decays no faster than that need not be blood. Without this limit, tissue with little blood is
-    as well told as a lot of something a little faster than the rest.
+    and zero where D* is below 0.006 mm^2/s, twice the diffusion of free water in the body: a
+    slower decay need not be blood. Without this limit, tissue with little blood could not be
+    distinguished from a large compartment that is a little faster than the rest.
 
     Parameters
     ----------
     likelihoods : Likelihoods
-        Gives the knots and the range of D.
+        Provides the knots and the median of D.
 
     Returns
     -------
@@ -113,10 +113,10 @@ def broad(likelihoods: Likelihoods) -> NDArray[np.float64]:
     slow, fast, fraction = likelihoods.frame.knots
     median = likelihoods.median
     least = np.maximum(slow, 1e-2 * median)
-    one = np.exp(-0.5 * (np.log(least / median) / _WIDE_D) ** 2) * median / least
-    two = np.exp(-0.5 * (np.log(fast / _D_STAR) / _WIDE_D_STAR) ** 2)
-    if np.count_nonzero(fast >= _LEAST_FLOW) > 1:
-        two[fast < _LEAST_FLOW] = 0.0
+    one = np.exp(-0.5 * (np.log(least / median) / _BROAD_SD_LOG_D) ** 2) * median / least
+    two = np.exp(-0.5 * (np.log(fast / _BROAD_D_STAR) / _BROAD_SD_LOG_D_STAR) ** 2)
+    if np.count_nonzero(fast >= _MIN_PERFUSION_RATE) > 1:
+        two[fast < _MIN_PERFUSION_RATE] = 0.0
     three = (1.0 - fraction) ** 3 + 1e-3
     if fast.size < 2:
         two = np.ones(1)
@@ -127,8 +127,8 @@ def broad(likelihoods: Likelihoods) -> NDArray[np.float64]:
 def even_knots(model: SignalModel, sizes: tuple[int, int, int]) -> PriorTable:
     """Return a flat table with knots spread evenly between the bounds of a model.
 
-    The fast rate is spread by its logarithm. A parameter that is fixed, or that the model does not
-    have, has one knot.
+    The fast rate is spread by its logarithm. A parameter that is fixed or not in the model has one
+    knot.
     """
     slow, fast, fraction = parameter_names(model)
     assert slow is not None

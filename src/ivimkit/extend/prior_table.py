@@ -1,4 +1,4 @@
-"""PriorTable: what is known of a model's parameters before a voxel is looked at."""
+"""PriorTable: the prior density of the parameters of a model, as a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ __all__ = ["PriorTable", "hat_integrals"]
 
 Axis = NDArray[np.float64]
 
-_ROUNDING = 1e-12
+# Deviation of the integral from 1 that is rounding.
+_MAX_ROUNDING = 1e-12
 
 
 def hat_integrals(knots: Axis) -> Axis:
@@ -35,21 +36,21 @@ class PriorTable:
     Parameters
     ----------
     model : str
-        Name of the model whose parameters it is about.
+        Name of the model.
     rule : str
         Name of the prior that made it, see `ivimkit.priors`.
     names : tuple of str or None
-        Parameters of the model for the slow rate, the fast rate and the fraction; None for one
-        that the model does not have.
+        Parameters of the model for the slow rate, the fast rate and the fraction; None for a
+        parameter that the model does not have.
     knots : tuple of ndarray
         Ascending values of each, mm^2/s, mm^2/s and fraction; a single one for a parameter that
-        is fixed or not there.
+        is fixed or not in the model.
     density : ndarray, shape (n_slow, n_fast, n_fraction)
         Density at the knots with respect to the slow rate, the logarithm of the fast rate and
         the fraction. It is scaled to an integral of 1. Empty for a prior that is flat in all
         three (and in the fast rate itself).
     about : mapping of str to object
-        How it came about: numbers and words, ready for JSON.
+        How it was made: numbers and words, ready for JSON.
 
     Raises
     ------
@@ -84,8 +85,9 @@ class PriorTable:
         total = float((self.density * self.volumes()).sum())
         if not total > 0.0:
             raise OptionError("the density of a prior is zero everywhere; expected some mass")
-        # What was scaled before keeps its bits: a prior from a file gives the maps that it gave.
-        if abs(total - 1.0) > _ROUNDING:
+        # A density that is scaled already stays bit-identical, so that a prior from a file gives
+        # the same maps again.
+        if abs(total - 1.0) > _MAX_ROUNDING:
             object.__setattr__(self, "density", self.density / total)
 
     @property
@@ -94,12 +96,12 @@ class PriorTable:
         return self.density.size == 0
 
     def axes(self) -> tuple[Axis, Axis, Axis]:
-        """Return the knots as the density counts them: the fast rate by its logarithm."""
+        """Return the knots in the variables of the density: the fast rate by its logarithm."""
         slow, fast, fraction = self.knots
         return slow, np.log(fast), fraction
 
     def volumes(self) -> NDArray[np.float64]:
-        """Return the integral that belongs to each knot, shape (n_slow, n_fast, n_fraction)."""
+        """Return the integral of the function of each knot, shape (n_slow, n_fast, n_fraction)."""
         one, two, three = map(hat_integrals, self.axes())
         return one[:, None, None] * two[None, :, None] * three[None, None, :]
 
@@ -127,7 +129,7 @@ class PriorTable:
         return found
 
     def check(self, model: SignalModel) -> None:
-        """Raise if the prior is about another model.
+        """Raise if the prior was made for another model.
 
         Raises
         ------
@@ -136,12 +138,12 @@ class PriorTable:
         """
         if model.name != self.model:
             raise OptionError(
-                f"the prior is one for model {self.model}; expected one for model {model.name}. "
+                f"the prior was made for model {self.model}; expected one for model {model.name}. "
                 "Learn a prior with this model, or fit the other one"
             )
 
     def same_as(self, other: PriorTable) -> bool:
-        """Return whether two tables hold the same numbers."""
+        """Return whether two tables contain the same numbers."""
         return (
             (self.model, self.rule, self.names) == (other.model, other.rule, other.names)
             and all(map(np.array_equal, self.knots, other.knots))
@@ -150,10 +152,10 @@ class PriorTable:
 
 
 def parameter_names(model: SignalModel) -> tuple[str | None, str | None, str | None]:
-    """Return the names of the slow rate, the fast rate and the fraction of a two-pool model."""
-    pools = model.two_decays()
-    assert pools is not None
-    return pools.slow, pools.fast, pools.fraction
+    """Return the names of slow rate, fast rate and fraction of a model of two decays."""
+    decays = model.two_decays()
+    assert decays is not None
+    return decays.slow, decays.fast, decays.fraction
 
 
 def with_floor(table: PriorTable, share: float) -> PriorTable:

@@ -26,8 +26,8 @@ S0 = Parameter(
 )
 """The first parameter of every model."""
 
-# The order in which maps are shown, by what they are about. Those of the first line are well
-# determined in most voxels; blood is seen by few b-values.
+# The order in which maps are shown, by role. Those of the first line are well determined in most
+# voxels; few b-values are sensitive to blood.
 _ROBUST = ("diffusion", "shape", "fraction", "time")
 _SHOWN = (*_ROBUST, "perfusion", "other")
 
@@ -36,8 +36,8 @@ class TwoDecays(NamedTuple):
     """The parameters of a model that is a sum of at most two exponential decays of b.
 
     The signal is ``S0 [(1 - fraction) exp(-b slow) + fraction exp(-b fast)]``. ``fast=None``
-    means that the fast compartment is gone at the first b > 0, ``fraction=None`` that there is
-    none.
+    means that the fast compartment has no signal at b > 0, ``fraction=None`` that the model has
+    one decay only.
     """
 
     slow: str
@@ -58,12 +58,13 @@ class SignalModel:
     name : str
         Short name used in calls and files, e.g. ``"biexp"``.
     title : str
-        Name for people, e.g. ``"bi-exponential IVIM"``.
+        Name in texts and tables, e.g. ``"bi-exponential IVIM"``.
     equation : str
         The equation as text.
     compartments : tuple of Compartment
-        The last one is the reference: it has no fraction, but what the others leave. Those of a
-        model that is known from a file only have no atoms, or there are none.
+        The last one is the reference: it has the remainder of S0 instead of a fraction. For a
+        model that was loaded from a file without its equation they have no atoms, or there are
+        none.
     ascending : tuple of pairs of str
         Pairs of parameters of two compartments, the second of which is the larger one, e.g.
         ``(("D", "D_star"),)``.
@@ -75,18 +76,18 @@ class SignalModel:
     references : tuple of str
         Sources of the equation, each with its DOI.
     b_needed : float
-        Some b-values have to be this high, in s/mm^2.
+        The highest b-value that is needed at least, in s/mm^2.
     b_valid : float
         Up to this b-value the equation describes tissue, in s/mm^2.
     fixed_maps : mapping of str to ndarray
         Parameters fixed to a different value in every voxel, see `with_fixed`.
     parameters : tuple of Parameter
-        In the order of parameter arrays; those of the compartments by default, with S0 before.
+        In the order of parameter arrays; by default S0 and those of the compartments.
 
     Raises
     ------
     OptionError
-        If the compartments do not make a model, e.g. if two parameters have the same name.
+        If the compartments do not form a model, e.g. if two parameters have the same name.
 
     Examples
     --------
@@ -117,7 +118,7 @@ class SignalModel:
         self._check()
 
     def _check(self) -> None:
-        """Refuse compartments that do not make a model."""
+        """Refuse compartments that do not form a model."""
         names = [parameter.name for parameter in self.parameters]
         if len(names) > MAX_PARAMETERS:
             raise OptionError(
@@ -161,18 +162,18 @@ class SignalModel:
 
     @property
     def has_equation(self) -> bool:
-        """Whether the signal can be computed: not of a model that is known from a file only."""
+        """Whether the signal can be computed; not for a model loaded without its equation."""
         atoms = [compartment.atom for compartment in self.compartments]
         return bool(atoms) and None not in atoms
 
     @property
     def structure(self) -> Structure:
-        """What the kernels know of the model: the same for any bounds.
+        """The description of the model for kernels, the same for any bounds.
 
         Raises
         ------
         OptionError
-            If the model is known by its parameters only.
+            If the model was loaded without its equation.
         """
         if not self.has_equation:
             raise OptionError(
@@ -181,7 +182,7 @@ class SignalModel:
                 "maps, or give the model that was fitted (--model)",
                 python="Pass model=, to load_result or to predict",
             )
-        # Of the declaration: bounds change from fit to fit, and the code must not.
+        # From the declaration: bounds change from fit to fit, and the code must not.
         shapes = [p for c in self.compartments for p in c.parameters]
         place = {parameter.name: k for k, parameter in enumerate(shapes)}
         return Structure(
@@ -208,8 +209,8 @@ class SignalModel:
         Returns
         -------
         TwoDecays or None
-            None if the signal is anything else than one or two exponential decays, the faster of
-            which may be gone at the first b > 0.
+            None if the signal is not a sum of one or two exponential decays, the faster of which
+            may have no signal at b > 0.
 
         Examples
         --------
@@ -235,7 +236,7 @@ class SignalModel:
         return TwoDecays(slow, fast, first.fraction.name)
 
     def advice(self, acquisition: Acquisition) -> list[str]:
-        """Say what makes the b-values of a scan a poor choice for the model.
+        """Return reasons why the b-values of a scan are a poor choice for the model.
 
         Parameters
         ----------
@@ -245,7 +246,7 @@ class SignalModel:
         Returns
         -------
         list of str
-            One sentence each; empty if there is nothing to say.
+            One sentence each; empty if the b-values are suitable.
 
         Examples
         --------
@@ -280,9 +281,9 @@ class SignalModel:
         Returns
         -------
         dict of str to list of float
-            Compartment to the parameters with which the model gives the signal of that
-            compartment alone: its share of S0, all of it in this compartment. Empty for a model
-            with one compartment.
+            For each compartment the parameters with which the model gives the signal of that
+            compartment alone: its share of S0, with a fraction of 1. Empty for a model with one
+            compartment.
 
         Examples
         --------
@@ -305,7 +306,7 @@ class SignalModel:
 
     @property
     def unseen(self) -> tuple[Unseen, ...]:
-        """Flags of compartments that are not distinguishable from none, and what they mean.
+        """Flags of compartments that are not distinguishable from 0, and their meaning.
 
         A compartment has one if it has shape parameters, which then are not identifiable.
         """
@@ -323,7 +324,7 @@ class SignalModel:
         return tuple(found)
 
     def unseen_flag(self, name: str) -> int:
-        """Return the flag that says that the data do not determine a shape parameter; 0 for none.
+        """Return the flag of voxels in which the data do not determine a map; 0 if it has none.
 
         Parameters
         ----------
@@ -344,8 +345,8 @@ class SignalModel:
     def shown_maps(self) -> tuple[str, ...]:
         """Names of the maps that figures and tables show, in their order.
 
-        The ADC comes first, then what is about tissue, then fractions, then what is about blood,
-        at last products. S0 is not among them.
+        The ADC comes first, then parameters of tissue, fractions, parameters of blood and
+        products. S0 is not included.
 
         Examples
         --------
@@ -362,7 +363,7 @@ class SignalModel:
 
     @property
     def robust_maps(self) -> tuple[str, ...]:
-        """Those of them that most voxels determine: the ADC and what is not about blood.
+        """The maps that are well determined in most voxels: the ADC and those not about blood.
 
         Examples
         --------
@@ -417,7 +418,7 @@ class SignalModel:
         Raises
         ------
         OptionError
-            For an unknown name, bounds out of order, or bounds outside what the parameter can be.
+            For an unknown name, bounds out of order, or bounds that are impossible for it.
 
         Examples
         --------
@@ -452,7 +453,7 @@ class SignalModel:
         Raises
         ------
         OptionError
-            For an unknown name or a value outside what the parameter can be.
+            For an unknown name or a value that is impossible for the parameter.
 
         Examples
         --------
@@ -493,7 +494,7 @@ class SignalModel:
         Raises
         ------
         OptionError
-            For an unknown name, or a value that is not finite or was meant in another unit.
+            For an unknown name, or a value that is not finite or is in another unit.
         """
         model = self
         for name, value in starts.items():
@@ -541,7 +542,7 @@ def maps_in_order(
     parameters : sequence of Parameter
         In the order of a model.
     roles : sequence of str
-        Which of them, and in what order.
+        Which roles, in their order.
     """
     found = ["ADC"]
     for role in roles:

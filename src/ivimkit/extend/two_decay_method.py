@@ -1,4 +1,4 @@
-"""TwoDecayMethod: what the methods for sums of two exponential decays share."""
+"""TwoDecayMethod: base of the methods for sums of one or two exponential decays."""
 
 from __future__ import annotations
 
@@ -28,29 +28,30 @@ class TwoDecayMethod(FitMethod):
     Attributes
     ----------
     searches : bool
-        Whether the method looks through the dictionary of decays.
+        Whether the method searches the dictionary of decays.
     """
 
     searches: ClassVar[bool] = True
 
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
-        """Raise if the model is not a sum of decays, or needs a b = 0 that is not there."""
+        """Raise if the model is not a sum of decays, or needs b = 0 and the scan lacks it."""
         decays = model.two_decays()
         if decays is None:
             raise OptionError(
                 f"method {self.name} fits sums of one or two exponential decays; "
-                f"model {model.name} is something else"
+                f"model {model.name} is not one"
             )
         instant = decays.fraction is not None and decays.fast is None
         if instant and float(np.min(acquisition.shell_bvals)) > 0.0:
             raise AcquisitionError(
-                f"model {model.name} sees perfusion only at b = 0, and the lowest b-value is "
-                f"{float(np.min(acquisition.shell_bvals)):g}; use model biexp or monoexp"
+                f"model {model.name} has a perfusion signal only at b = 0, and the lowest "
+                f"b-value is {float(np.min(acquisition.shell_bvals)):g}; use model biexp or "
+                "monoexp"
             )
 
     @abstractmethod
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
-        """Return the numbers that the method's voxel function reads behind the common ones.
+        """Return the options of the method behind those that all methods share.
 
         They are given by their positions among the options, from
         `ivimkit.kernels.two_decays.options.OWN` on. The b-values are those with a weight, one for
@@ -61,15 +62,15 @@ class TwoDecayMethod(FitMethod):
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the dictionary of decays of the protocol."""
-        pools = model.two_decays()
-        assert pools is not None
+        decays = model.two_decays()
+        assert decays is not None
         b = x[0]
         degrees = int(np.count_nonzero(weight)) - model.n_free
         positions = (
             model.index("S0"),
-            -1 if pools.fraction is None else model.index(pools.fraction),
-            -1 if pools.fast is None else model.index(pools.fast),
-            model.index(pools.slow),
+            -1 if decays.fraction is None else model.index(decays.fraction),
+            -1 if decays.fast is None else model.index(decays.fast),
+            model.index(decays.slow),
         )
         own = self.own_options(model, b[weight > 0.0])
         if not self.searches:
@@ -80,9 +81,9 @@ class TwoDecayMethod(FitMethod):
                 b,
                 weight,
                 positions,
-                _bounds(model, pools.slow, instant),
-                _bounds(model, pools.fast, instant),
-                _bounds(model, pools.fraction, (0.0, 0.0)),
+                _bounds(model, decays.slow, instant),
+                _bounds(model, decays.fast, instant),
+                _bounds(model, decays.fraction, (0.0, 0.0)),
                 degrees,
                 own,
             )
@@ -92,5 +93,5 @@ class TwoDecayMethod(FitMethod):
 def _bounds(
     model: SignalModel, name: str | None, absent: tuple[float, float]
 ) -> tuple[float, float]:
-    """Return the bounds of a parameter, or what stands for one that the model does not have."""
+    """Return the bounds of a parameter, or those of one that the model does not have."""
     return absent if name is None else (model[name].lower, model[name].upper)

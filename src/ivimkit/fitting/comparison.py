@@ -1,4 +1,4 @@
-"""compare(): several models fitted to one scan, and what each voxel has to say to them."""
+"""compare(): several models fitted to one scan, and the evidence for each of them per voxel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ivimkit.fitting.fit import as_dwi, fit, fit_with, warn_of_scan
 from ivimkit.fitting.identifiability import n_distinct_settings, require_identifiable
 from ivimkit.fitting.result import FitResult, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, ScanReading, sigma_values
-from ivimkit.fitting.training import LEAST_VOXELS, variance_distribution
+from ivimkit.fitting.training import MIN_VOXELS, variance_distribution
 from ivimkit.noise import NoiseEstimate
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["CRITERIA", "REFERENCES", "Comparison", "compare", "compare_with", "regions_of"]
 
 CRITERIA = ("aicc", "bic", "f_test", "evidence")
-"""What models can be compared by."""
+"""Criteria by which models can be compared."""
 
 REFERENCES = {
     "aicc": (
@@ -64,8 +64,8 @@ REFERENCES = {
 }
 """Sources of the criteria."""
 
-# Residuals below this share of the signal are rounding, and no model is better than another by it.
-_LEAST_NOISE = 1e-6
+# Residuals below this share of the signal are rounding, which must not favour any model.
+_MIN_NOISE_SHARE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +77,19 @@ class Comparison:
     results : mapping of str to FitResult
         The fit of every model, by its name.
     criterion : {"aicc", "bic", "f_test", "evidence"}
-        What they were compared by.
+        The criterion of the comparison.
     scores : mapping of str to ndarray, shape (...)
-        AICc or BIC (the lowest is the best; differences count, not values), the p-value of the
-        F-test that let the model in or not (NaN for the simplest one, which nothing precedes), or
-        the logarithm of the evidence (the highest is the best).
+        AICc or BIC (the lowest is the best; only differences are meaningful), the p-value of the
+        F-test by which the model was accepted or not (NaN for the simplest one), or the logarithm
+        of the evidence (the highest is the best).
     weights : mapping of str to ndarray, shape (...)
-        How much speaks for each model, 0 to 1, with the sum 1: Akaike weights, weights by BIC,
-        posterior probabilities, or 1 for what the F-test chose. NaN where `chosen` is -1.
+        Weight of evidence for each model, 0 to 1, with the sum 1: Akaike weights, weights by BIC,
+        posterior probabilities, or 1 for the choice of the F-test. NaN where `chosen` is -1.
     chosen : ndarray of int, shape (...)
         Position, in `names`, of the model with the highest weight; -1 outside the mask, and where
-        one of the fits failed.
+        a fit failed.
     left_out : mapping of str to str
-        Models that the b-values cannot carry, and why.
+        Models for which the b-values are not sufficient, and why.
     alpha : float
         Level of the F-test.
 
@@ -114,7 +114,7 @@ class Comparison:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The models that were compared, in the order they were given."""
+        """The models that were compared, in the order given."""
         return tuple(self.results)
 
     @property
@@ -169,8 +169,8 @@ class Comparison:
         -------
         pandas.DataFrame
             One row per region: ``n`` (voxels with a choice), ``missing`` (voxels without) and, for
-            each model, ``share_<model>`` (of the voxels with a choice, those that chose it) and
-            ``weight_<model>`` (its mean weight in them).
+            each model, ``share_<model>`` (share of the voxels with a choice in which it was
+            chosen) and ``weight_<model>`` (its mean weight in them).
 
         Raises
         ------
@@ -185,7 +185,7 @@ class Comparison:
         >>> bool(table.loc["liver", "share_biexp"] > 0.5)
         True
         """
-        # Imported here: it takes a fifth of a second, and most comparisons need no table.
+        # Imported here: it takes a fifth of a second, and most comparisons do not need a table.
         import pandas as pd
 
         regions = {"all": self.mask}
@@ -215,14 +215,14 @@ class Comparison:
 def regions_of(
     labels: ArrayLike, shape: tuple[int, ...], names: Mapping[int, str] | None = None
 ) -> dict[str, NDArray[np.bool_]]:
-    """Return the voxels of every region by its name.
+    """Return the voxels of every region, by name.
 
     Parameters
     ----------
     labels : array_like of int, shape (...)
         Region of each voxel; 0 is none.
     shape : tuple of int
-        Of the maps that the regions belong to.
+        Shape of the maps.
     names : mapping of int to str, optional
         Names of the regions; the numbers by default.
 
@@ -261,28 +261,29 @@ def compare(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Fit several models to every voxel and say which of them the data deserve.
+    """Fit several models to every voxel and choose the one that the data support.
 
-    More parameters always fit better. Every criterion asks whether they fit better than they
-    would by noise alone:
+    More parameters always fit better. Every criterion tests whether they fit better than noise
+    alone explains:
 
     - ``"aicc"`` estimates which model predicts a repetition of the scan best. With n fitted
-      values (distinct b-values; repeats are weights), the least sum of squares C and k parameters,
-      the noise being one of them, it is n ln(C / n) + 2 k + 2 k (k + 1) / (n - k - 1). With a
-      sigma that is given it is C / sigma^2 + 2 k, k without the noise: the third term corrects
-      for a noise that is estimated, and there is nothing to correct.
-    - ``"bic"`` has k ln n in place of the other terms. With up to about 20 values and a noise that
-      is not given it finds perfusion where there is none more often than ``"aicc"``.
-    - ``"f_test"`` goes from the simplest to the richest model, and takes the next one if its sum
-      of squares is lower than that of the one taken so far by more than noise does, at the level
-      `alpha`; with sigma it is a chi-squared test. The models must be nested. f = 0 is an end of
-      its range, where the distribution of the test is not exactly F: it is mostly conservative,
-      and only approximate where D* is not determined either. Bounds can also break the nesting
-      (``sivim`` is ``biexp`` with an infinite D*), which can only keep the simpler model.
+      values (distinct b-values; repeats are weights), the minimum sum of squares C and k
+      parameters, including the noise, it is n ln(C / n) + 2 k + 2 k (k + 1) / (n - k - 1). With
+      sigma given it is C / sigma^2 + 2 k, k without the noise: the third term corrects for an
+      estimated noise and is not needed.
+    - ``"bic"`` has k ln n instead of the other terms. With up to about 20 values and unknown noise
+      it detects perfusion in tissue without any more often than ``"aicc"``.
+    - ``"f_test"`` goes from the simplest to the richest model, and accepts the next one if its sum
+      of squares is lower than that of the one accepted so far by more than noise explains, at the
+      level `alpha`; with sigma it is a chi-squared test. The models must be nested. f = 0 is at
+      the end of its range, where the distribution of the test is not exactly F: it is mostly
+      conservative, and only approximate where D* is not determined either. Bounds can also break
+      the nesting (``sivim`` is ``biexp`` with an infinite D*), which can only keep the simpler
+      model.
     - ``"evidence"`` is the probability of the data under each model, over all values of its
       parameters, by method ``bayes``; the weights are the probabilities of the models if all were
-      equally probable before. The prior belongs to the question: it is flat inside the bounds
-      unless `method` says otherwise, and wider bounds make a model less probable.
+      equally probable before. The prior is part of the model: it is flat inside the bounds unless
+      `method` has another one, and wider bounds make a model less probable.
 
     Parameters
     ----------
@@ -291,24 +292,24 @@ def compare(
     bvals : array_like, shape (n_volumes,), optional
         b-values in s/mm^2, for an array.
     models : sequence of str or SignalModel
-        Two or more models or their names. One that the b-values cannot carry is left out, with a
-        warning. For ``"evidence"``, the slow rates (D, ADC) of models given by name have the same
-        bounds, the narrowest of them (0 to 0.005 mm^2/s), and with them the same prior; an object
-        keeps its bounds.
+        Two or more models or their names. One for which the b-values are not sufficient is left
+        out, with a warning. For ``"evidence"``, the slow rates (D, ADC) of models given by name
+        have the same bounds, the narrowest of them (0 to 0.005 mm^2/s), and with them the same
+        prior; an object keeps its bounds.
     criterion : {"aicc", "bic", "f_test", "evidence"}
-        What to compare by.
+        The criterion.
     method : str or FitMethod, optional
         The method: one that minimises the sum of squares, by default ``"varpro"``; for
         ``"evidence"`` a `methods.Bayes`, by default (and for ``"bayes"``) ``Bayes(prior="flat")``.
         Its ``variance="scan"`` is learned once, from the model with the most parameters, so that
-        all models are measured by the same noise.
+        all models have the same noise.
     alpha : float
-        Level of the F-test, 0 to 1; the other criteria have none.
+        Level of the F-test, 0 to 1; not used by the other criteria.
     mask : array_like, shape (...), optional
-        Voxels to fit, where > 0; takes the place of the scan's own mask.
+        Voxels to fit, where > 0; replaces the mask of the scan.
     sigma : float, array_like of shape (...) or NoiseEstimate, optional
-        Noise (standard deviation) of one volume, a.u., see `ivimkit.noise`. Where it is not
-        given, each voxel's residuals tell.
+        Noise (standard deviation) of one volume, a.u., see `ivimkit.noise`. By default it is
+        estimated from the residuals of each voxel.
     weights : array_like, optional
         Weight of each volume, shape (n_volumes,), or of each distinct b-value, see
         `ivimkit.fit`.
@@ -328,7 +329,7 @@ def compare(
         For an unknown model, criterion or method, a method that does not fit the criterion, or
         models that are not nested.
     AcquisitionError
-        If the b-values carry fewer than two of the models.
+        If the b-values are sufficient for fewer than two of the models.
     ShapeError
         If arrays do not fit each other.
 
@@ -380,7 +381,7 @@ def compare_with(
     reading: ScanReading | None = None,
     call: str = "ivimkit.compare",
 ) -> Comparison:
-    """Compare models in a scan: what `compare` does, and what its fits are to say of it.
+    """Compare models in a scan: `compare`, with what the fits record about the call.
 
     Parameters
     ----------
@@ -409,7 +410,7 @@ def compare_with(
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", ScanWarning)
         results = _fits(dwi, used, settings.for_scan(dwi, sigma=sigma), sigma, threads, progress)
-    # Every fit finds the same to say about the b-values.
+    # All fits give the same advice about the b-values.
     for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
         warnings.warn(text, category, stacklevel=3)
     for text in messages:
@@ -418,7 +419,7 @@ def compare_with(
 
 
 def _models(models: Sequence[str | SignalModel], criterion: str) -> list[SignalModel]:
-    """Return the models; for the evidence with one prior for the rate they have in common."""
+    """Return the models; for the evidence, with the same prior for the rate they share."""
     if isinstance(models, str | SignalModel) or len(models) < 2:
         raise OptionError(
             f"models is {models!r}; expected two or more, like ('monoexp', 'biexp'). There are "
@@ -443,7 +444,7 @@ def _models(models: Sequence[str | SignalModel], criterion: str) -> list[SignalM
 def _method(
     method: str | FitMethod | None, criterion: str, models: Sequence[SignalModel]
 ) -> FitMethod:
-    """Return the method, which must give what the criterion compares."""
+    """Return the method, which must compute what the criterion compares."""
     if criterion == "evidence":
         options = {"prior": "flat"} if method in (None, "bayes") else {}
         found = methods.get("bayes" if method is None else method, **options)
@@ -466,7 +467,7 @@ def _method(
 def _carried(
     models: Sequence[SignalModel], method: FitMethod, dwi: DWI, criterion: str, known: bool
 ) -> tuple[list[SignalModel], dict[str, str]]:
-    """Return the models that the b-values carry, and of the others why they do not."""
+    """Return the models for which the b-values are sufficient, and the reasons for the others."""
     used, left_out = [], {}
     for model in models:
         reason = _too_few(model, dwi, criterion, known)
@@ -488,7 +489,7 @@ def _carried(
 
 
 def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str | None:
-    """Say in what way there are too few b-values for a model; None if there are enough."""
+    """Say why the b-values are not sufficient for a model; None if they are."""
     n = int(np.count_nonzero(dwi.fit_counts))
     try:
         acquisition = dwi.for_variables(model.variables).fit_acquisition
@@ -537,7 +538,7 @@ def _check_nested(models: Sequence[SignalModel]) -> None:
 
 
 def _reaches(model: SignalModel, name: str, value: float) -> bool:
-    """Return whether a parameter can have a value, or is free to go there if it is a limit."""
+    """Return whether a parameter can have a value, or is free to approach it if it is a limit."""
     parameter = model[name]
     if name in model.fixed_maps:
         return bool(np.all(model.fixed_maps[name] == value))
@@ -547,7 +548,7 @@ def _reaches(model: SignalModel, name: str, value: float) -> bool:
 
 
 def _diffusion(model: SignalModel) -> Parameter | None:
-    """Return the parameter of the tissue's diffusion, the rate that models have in common."""
+    """Return the parameter of the diffusion of tissue, the rate that models share."""
     reference = model.compartments[-1].parameters if model.compartments else ()
     names = [parameter.name for parameter in reference if parameter.role == "diffusion"]
     return model[names[0]] if names else None
@@ -585,13 +586,13 @@ def _fits(
 
 
 def _variance(dwi: DWI, model: SignalModel, threads: int | None) -> str | tuple[float, float]:
-    """Return the distribution of the noise variances behind the residuals of a model."""
+    """Return the distribution of the noise variances, from the residuals of a model."""
     degrees = int(np.count_nonzero(dwi.fit_counts)) - model.n_free
-    if degrees < 1 or dwi.n_voxels < LEAST_VOXELS:
+    if degrees < 1 or dwi.n_voxels < MIN_VOXELS:
         return "voxel"
     cost = fit(dwi, model=model, method="varpro", threads=threads).maps["cost"]
     found = cost[cost > 0.0]
-    return "voxel" if found.size < LEAST_VOXELS else variance_distribution(found, degrees)
+    return "voxel" if found.size < MIN_VOXELS else variance_distribution(found, degrees)
 
 
 def _judge(
@@ -601,7 +602,7 @@ def _judge(
     sigma: ArrayLike | NoiseEstimate | None,
     left_out: Mapping[str, str],
 ) -> Comparison:
-    """Score all models in all voxels where every one of them has a fit."""
+    """Score all models in all voxels in which each of them has a fit."""
     fits = list(results.values())
     inside = fits[0].mask
     fair = inside & (np.bitwise_or.reduce([r.status for r in fits]) & int(FAILED) == 0)
@@ -616,7 +617,7 @@ def _judge(
         variance = None
         if sigma is None:
             lowest = _highest_signal(fits[0], counts > 0.0)[fair]
-            cost = np.maximum(cost, counts.sum() * (_LEAST_NOISE * lowest) ** 2)
+            cost = np.maximum(cost, counts.sum() * (_MIN_NOISE_SHARE * lowest) ** 2)
         else:
             variance = np.broadcast_to(sigma_values(sigma), fair.shape)[fair] ** 2
         if criterion == "f_test":
@@ -686,7 +687,7 @@ def _tested(
 
 
 def _sources(model: SignalModel) -> dict[str, tuple[str, ...]]:
-    """Return which maps of a model stand for D, and the sum of which for f."""
+    """Return the map of a model that is D, and the maps whose sum is f."""
     diffusion = _diffusion(model)
-    # Of something without a diffusion of tissue, the ADC that every fit has.
+    # Without a diffusion of tissue, the ADC, which every fit has.
     return {"D": ("ADC" if diffusion is None else diffusion.name,), "f": model.fractions}

@@ -1,4 +1,4 @@
-"""crlb(): the least standard deviation that any unbiased fit of a protocol can have."""
+"""crlb(): the smallest standard deviation that an unbiased fit of a protocol can have."""
 
 from __future__ import annotations
 
@@ -20,17 +20,15 @@ from ivimkit.scan.variables import points
 
 __all__ = ["CramerRaoBound", "crlb"]
 
-"""The distributions of noise that `crlb` knows."""
-
-# Curves at a time: their slopes at 100 b-values take some tens of megabytes.
-_CHUNK = 1 << 14
-# Least eigenvalue of a matrix with ones on its diagonal below which its parameters are one.
-_SINGULAR = 1e-12
-# Knots of the spline of the information, nodes of the integral behind each, and how many standard
-# deviations it reaches to either side.
-_KNOTS = 1024
-_NODES = 400
-_REACH = 12.0
+# Number of curves at a time: their slopes at 100 b-values take some tens of megabytes.
+_MAX_CURVES = 1 << 14
+# Smallest eigenvalue of a matrix with ones on its diagonal below which it is singular.
+_MIN_EIGENVALUE = 1e-12
+# Knots of the spline of the information, nodes of the integral at each, and its range to either
+# side in standard deviations.
+_N_KNOTS = 1024
+_N_NODES = 400
+_MAX_DEVIATIONS = 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +40,7 @@ class CramerRaoBound:
     names : tuple of str
         The parameters that are not fixed, in the model's order.
     covariance : ndarray, shape (..., n_free, n_free)
-        Inverse of the Fisher information; see `crlb` for where it has none.
+        Inverse of the Fisher information; see `crlb` for where that is singular.
     """
 
     names: tuple[str, ...]
@@ -50,7 +48,7 @@ class CramerRaoBound:
 
     @property
     def sd(self) -> Mapping[str, NDArray[np.float64]]:
-        """Least standard deviation per free parameter, in its unit, shape (...)."""
+        """Smallest standard deviation per free parameter, in its unit, shape (...)."""
         variance = np.diagonal(self.covariance, axis1=-2, axis2=-1)
         return {name: np.sqrt(variance[..., k]) for k, name in enumerate(self.names)}
 
@@ -65,11 +63,11 @@ def crlb(
     noise: str = "gaussian",
     coils: int = 1,
 ) -> CramerRaoBound:
-    """Return the Cramer-Rao lower bound: how well a protocol can measure a tissue at best.
+    """Return the Cramer-Rao lower bound: the best precision with which a protocol can measure.
 
     No unbiased estimator has a smaller standard deviation. A fit with bounds is biased near them,
-    so its scatter can be smaller there. All free parameters count as unknown, S0 too; what is
-    fixed in the model counts as known.
+    so its scatter can be smaller there. All free parameters, S0 included, are unknown; parameters
+    that are fixed in the model are known.
 
     Parameters
     ----------
@@ -85,8 +83,8 @@ def crlb(
     counts : array_like, shape (n_b,), optional
         Number of volumes at each b-value; 1 by default.
     noise : {"gaussian", "rician", "chi"}
-        Noise of each volume: that of complex or real data; that of a magnitude; that of the root
-        of a sum of squares of `coils` magnitudes.
+        Noise of each volume: of complex or real data; of a magnitude; of the root of a sum of
+        squares of `coils` magnitudes.
     coils : int
         Number of coils of noise ``"chi"``; with one it is ``"rician"``.
 
@@ -94,8 +92,8 @@ def crlb(
     -------
     CramerRaoBound
         With ``sd`` and ``covariance``. A parameter that the signal does not depend on (D* where
-        f = 0) has an infinite standard deviation, and no part in those of the others; where
-        several cannot be told apart, all of them have. NaN where `params` are not finite.
+        f = 0) has an infinite standard deviation and does not affect those of the others; where
+        several cannot be distinguished, all are infinite. NaN where `params` are not finite.
 
     Raises
     ------
@@ -143,8 +141,8 @@ def crlb(
     n_free = len(free)
     flat = values.reshape(-1, values.shape[-1])
     covariance = np.empty((flat.shape[0], n_free, n_free))
-    for start in range(0, flat.shape[0], _CHUNK):
-        chunk = slice(start, start + _CHUNK)
+    for start in range(0, flat.shape[0], _MAX_CURVES):
+        chunk = slice(start, start + _MAX_CURVES)
         slopes = gradients(the_model, flat[chunk], b)[..., free]
         height = evaluate(the_model, flat[chunk], b) / deviation[chunk, None]
         weight = n_volumes * share(height) / deviation[chunk, None] ** 2
@@ -203,11 +201,11 @@ def _magnitude_information(coils: int) -> CubicSpline[np.float64]:
     series in 1 / a^2. The slope of the logarithm of the density, x^L exp(-(x^2 + a^2) / 2)
     I_{L-1}(a x) / a^(L-1), is x I_L(a x) / I_{L-1}(a x) - a.
     """
-    y = np.linspace(0.0, 1.0, _KNOTS + 1)
+    y = np.linspace(0.0, 1.0, _N_KNOTS + 1)
     a = np.sqrt(2.0 * coils * y[1:-1] / (1.0 - y[1:-1]))[:, None]
     middle = np.sqrt(a**2 + 2.0 * coils - 1.0)
-    low, high = np.maximum(middle - _REACH, 0.0), middle + _REACH
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    low, high = np.maximum(middle - _MAX_DEVIATIONS, 0.0), middle + _MAX_DEVIATIONS
+    nodes, weights = np.polynomial.legendre.leggauss(_N_NODES)
     x = low + 0.5 * (high - low) * (nodes + 1.0)
     bessel = ive(coils - 1, a * x)
     with np.errstate(divide="ignore"):
@@ -219,7 +217,7 @@ def _magnitude_information(coils: int) -> CubicSpline[np.float64]:
 
 
 def _inverse(fisher: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return inverses of information matrices, shape (n, p, p); inf on the diagonal for none."""
+    """Return inverses of information matrices, shape (n, p, p); inf on a singular diagonal."""
     n = fisher.shape[-1]
     finite: NDArray[np.bool_] = np.isfinite(fisher.sum(axis=(1, 2)))
     known = np.where(finite[:, None, None], fisher, 0.0)
@@ -227,11 +225,13 @@ def _inverse(fisher: NDArray[np.float64]) -> NDArray[np.float64]:
     seen = scale > 0.0
     divisor = np.where(seen, scale, 1.0)
     pairs = divisor[:, :, None] * divisor[:, None, :]
-    # A parameter without information stands alone, so that the others have their inverse.
+    # A parameter without information is decoupled, so that the others have their inverse.
     scaled = known / pairs + np.eye(n) * ~seen[:, None, :]
     least, vectors = np.linalg.eigh(scaled)
-    good = (least[:, 0] > _SINGULAR)[:, None, None]
-    inverse = np.einsum("vij,vj,vkj->vik", vectors, 1.0 / np.maximum(least, _SINGULAR), vectors)
+    good = (least[:, 0] > _MIN_EIGENVALUE)[:, None, None]
+    inverse = np.einsum(
+        "vij,vj,vkj->vik", vectors, 1.0 / np.maximum(least, _MIN_EIGENVALUE), vectors
+    )
     both = seen[:, :, None] & seen[:, None, :]
     alone = np.where(np.eye(n, dtype=bool), np.inf, np.nan)
     found: NDArray[np.float64] = np.where(good & both, inverse / pairs, alone)

@@ -19,12 +19,12 @@ __all__ = ["DecayCurve", "decay_curves", "fitted_values", "fitted_x", "with_b"]
 
 @dataclass(frozen=True, eq=False)
 class DecayCurve:
-    """What a fit says of one series of values, see `DWI.fit_series`.
+    """The fitted signal of one series of values, see `DWI.fit_series`.
 
     Parameters
     ----------
     series : Series
-        Its name, the positions of its values, and its variables besides b.
+        Its name, the positions of its values, and its variables other than b.
     model : SignalModel
         The model.
     params : ndarray, shape (n_par,)
@@ -32,7 +32,7 @@ class DecayCurve:
     fitted : ndarray, shape (n_members,)
         The fitted signal of the values, a.u.
     is_same_as_others : bool
-        Whether the model knows of b alone, so that all series have one curve.
+        Whether the model depends on b alone, so that all series have the same curve.
     """
 
     series: Series
@@ -43,7 +43,7 @@ class DecayCurve:
 
     @property
     def is_line(self) -> bool:
-        """Whether there is one signal for each b: all other variables of the model are known."""
+        """Whether each b has one signal: all other variables of the model have one value."""
         return all(
             name == B.name or name in self.series.variables for name in self.model.variables
         )
@@ -97,7 +97,7 @@ def fitted_values(curves: Sequence[DecayCurve], n: int) -> NDArray[np.float64]:
 
 
 def fitted_x(variables: Sequence[str], dwi: DWI) -> NDArray[np.float64]:
-    """Return the variables of the values of a scan that were fitted, as the engine takes them.
+    """Return the variables of the fitted values of a scan, in the form that the engine takes.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def fitted_x(variables: Sequence[str], dwi: DWI) -> NDArray[np.float64]:
 def with_b(
     x: NDArray[np.float64], variables: Sequence[str], b: NDArray[np.float64] | float
 ) -> NDArray[np.float64]:
-    """Return what `fitted_x` returned with other b-values, shape (n_b,), or one for all."""
+    """Return the array of `fitted_x` with other b-values, shape (n_b,), or one for all."""
     changed = x.copy()
     if changed.ndim == 1:
         changed[:] = b

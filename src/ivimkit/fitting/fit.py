@@ -38,7 +38,7 @@ from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, sigma_values
-from ivimkit.fitting.training import Scan, settle
+from ivimkit.fitting.training import TrainingSample, learned_method
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.noise.repeats import magnitude_noise
 from ivimkit.scan.acquisition import Acquisition
@@ -82,21 +82,21 @@ def fit(
     model : str or SignalModel
         The model or its name.
     method : str or FitMethod
-        The method or its name; options live on the object.
+        The method or its name; options are attributes of the object.
     mask : array_like, shape (...), optional
-        Voxels to fit, where > 0; takes the place of the scan's own mask.
+        Voxels to fit, where > 0; replaces the mask of the scan.
     labels : array_like of int, shape (...), optional
         Regions that method bayes learns separate priors for; needs a mask. Voxels with 0 are one
         more region.
     sigma : float, array_like of shape (...) or NoiseEstimate, optional
         Noise (standard deviation) of one volume, a.u., for all voxels or as a map; see
-        `ivimkit.noise`. Where it is not given, each voxel's residuals tell.
+        `ivimkit.noise`. By default it is estimated from the residuals of each voxel.
     uncertainty : str or Estimator, optional
-        How to find out how sure the numbers are, see `ivimkit.uncertainty`.
+        Estimator of the uncertainty of the parameters, see `ivimkit.uncertainty`.
     weights : array_like, optional
         Weight of each volume, shape (n_volumes,), before and through every average: see
-        `DWI.with_weights`. Zero leaves a volume out. Or one per distinct b-value, which is that
-        of each of its volumes.
+        `DWI.with_weights`. Zero leaves a volume out. Or one per distinct b-value, for each of its
+        volumes.
     adc_bvals : array_like, optional
         b-values used for the ADC; all by default.
     threads : int, optional
@@ -119,20 +119,20 @@ def fit(
     Raises
     ------
     AcquisitionError
-        If the b-values cannot carry the model or the method.
+        If the b-values are not sufficient for the model or the method.
     OptionError
         For an unknown model, method or option.
     ShapeError
         If arrays do not fit each other.
     DeviceError
-        If a GPU is asked for that is not there, or cannot do this.
+        If a GPU is requested that is not available, or cannot do this.
 
     Warns
     -----
     AcquisitionWarning
         If the acquisition can be fitted, but not well.
     ScanWarning
-        If volumes and b-values cannot both be right, or much of what is fitted is air, see
+        If volumes and b-values contradict each other, or many of the voxels are air, see
         `ivimkit.quality.scan_findings`.
 
     Examples
@@ -160,16 +160,16 @@ def fit_with(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
-    """Fit a scan as settings say: what `fit` does once it has made them.
+    """Fit a scan with given settings: the part of `fit` after it has made them.
 
     Parameters
     ----------
     dwi : DWI
         The scan, with its mask and weights.
     settings : FitSettings
-        How, see `FitSettings.for_scan`.
+        How to fit it, see `FitSettings.for_scan`.
     sigma : float, array_like of shape (...) or NoiseEstimate, optional
-        The noise itself, of which the settings keep a map only as a word; by default theirs.
+        The noise, by default that of the settings, which do not contain a map.
     labels : array_like of int, shape (...), optional
         Regions that method bayes learns separate priors for.
     threads : int, optional
@@ -180,12 +180,12 @@ def fit_with(
     Returns
     -------
     FitResult
-        Its `settings` are those given, with thresholds moved to shells that reach over them.
+        Its `settings` are those given, with thresholds moved where a shell straddles them.
 
     Raises
     ------
     OptionError
-        If the settings speak of a map of sigma and there is none.
+        If the settings are those of a fit with a map of sigma, and it is not given.
 
     Examples
     --------
@@ -199,7 +199,7 @@ def fit_with(
     if sigma is None and settings.sigma is not None:
         if settings.sigma == "map":
             raise OptionError(
-                "the settings are those of a fit with a map of sigma, which they do not hold; "
+                "the settings are those of a fit with a map of sigma, which they do not contain; "
                 "expected the map. Give it again",
                 python="Pass sigma=",
             )
@@ -216,7 +216,7 @@ def fit_with(
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     started, clock = datetime.now(UTC), time.perf_counter()
     as_fitted = _for_averages(settings.method, dwi)
-    scan = Scan(
+    sample = TrainingSample(
         reader,
         dwi.fit_bvals,
         dwi.fit_counts,
@@ -228,14 +228,14 @@ def fit_with(
     )
     regions = _regions(labels, settings.method, dwi, reader)
     adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi, model))
-    settled: dict[str, PosteriorMethod] = {}
+    methods: dict[str, PosteriorMethod] = {}
     fitted, adc, further = _run(
-        scan,
+        sample,
         regions,
         as_fitted,
         estimator,
         adc_task,
-        settled,
+        methods,
         (where, settings.precision),
         progress,
     )
@@ -245,9 +245,9 @@ def fit_with(
     if "ADC" not in model.names:
         status[((adc[1] & int(FAILED)) != 0) & ~failed] |= int(FitStatus.ADC_NOT_AVAILABLE)
     adc_values[failed] = np.nan
-    # What is not needed any more goes before more is made: a volume has millions of voxels.
+    # Free memory before more is allocated: a volume has millions of voxels.
     del adc, failed
-    columns = _columns(model, further, values, spread, adc_values, float(scan.weight.sum()))
+    columns = _columns(model, further, values, spread, adc_values, float(sample.weight.sum()))
     del fitted, spread
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     return FitResult(
@@ -256,12 +256,12 @@ def fit_with(
         settings=settings,
         acquisition=dwi.acquisition,
         geometry=dwi.geometry,
-        learned={name: _learned(method) for name, method in settled.items()},
+        learned={name: _learned(method) for name, method in methods.items()},
         dwi=dwi,
         provenance=Provenance(
             versions=_versions(),
-            bvals=scan.b.tolist(),
-            counts=scan.weight.tolist(),
+            bvals=sample.b.tolist(),
+            counts=sample.weight.tolist(),
             sources=[source.to_dict() for source in dwi.sources],
             started=started.isoformat(timespec="seconds"),
             seconds=round(time.perf_counter() - clock, 3),
@@ -273,7 +273,7 @@ def fit_with(
 
 
 def _for_averages(method: FitMethod, dwi: DWI) -> FitMethod:
-    """Return the method for the scan's averages, if some of its values are means of volumes."""
+    """Return the method for the averages of the scan, if some values are means of volumes."""
     counts = dwi.fit_averages
     if not (counts[dwi.fit_counts > 0.0] > 1.0).any():
         return method
@@ -284,7 +284,7 @@ Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
 
 
 def _run(
-    scan: Scan,
+    sample: TrainingSample,
     regions: Mapping[str, NDArray[np.intp]],
     method: FitMethod,
     estimator: Estimator | None,
@@ -293,28 +293,28 @@ def _run(
     place: tuple[str, str],
     progress: Progress | None,
 ) -> tuple[Fitted, Fitted, tuple[str, ...]]:
-    """Fit region after region, each with what the method learns from it; note what that is."""
+    """Fit region after region, each with what the method learns from it, kept in `learned`."""
     parts: list[list[Fitted]] = []
     further: tuple[str, ...] = ()
     done = 0
     for name, positions in regions.items():
-        part = scan if len(regions) == 1 else scan.take(positions)
-        settled = method
+        part = sample if len(regions) == 1 else sample.take(positions)
+        complete = method
         if isinstance(method, PosteriorMethod):
             if method.learns:
                 say_learning()
             try:
-                settled = learned[name] = settle(method, part)
+                complete = learned[name] = learned_method(method, part)
             except OptionError as error:
                 raise (
                     error if len(regions) == 1 else OptionError(f"region {name}: {error}")
                 ) from None
-        task = Task(part.model, settled, part.weight, part.sigma, estimator)
+        task = Task(part.model, complete, part.weight, part.sigma, estimator)
         further = task.columns
 
         def report(now: int, _: int, before: int = done) -> None:
             if progress is not None:
-                progress(before + now, scan.n_voxels)
+                progress(before + now, sample.n_voxels)
 
         device, precision = place
         parts.append(
@@ -322,7 +322,7 @@ def _run(
                 part.reader,
                 part.b[np.newaxis],
                 [task, adc_task],
-                threads=scan.threads,
+                threads=sample.threads,
                 device=device,
                 precision=precision,
                 progress=report,
@@ -340,7 +340,7 @@ def _run(
 
 
 def _learned(method: PosteriorMethod) -> Learned:
-    """Return what a method was settled to, which is a table and two numbers."""
+    """Return what a method learned: a table and two numbers."""
     assert isinstance(method.prior, PriorTable)
     assert not isinstance(method.variance, str)
     return Learned(method.prior, method.variance)
@@ -349,7 +349,7 @@ def _learned(method: PosteriorMethod) -> Learned:
 def _regions(
     labels: ArrayLike | None, method: FitMethod, dwi: DWI, reader: VoxelReader
 ) -> dict[str, NDArray[np.intp]]:
-    """Return the positions, among the reader's voxels, of every region by its label."""
+    """Return the positions of every region among the voxels of the reader, by its label."""
     if labels is None:
         return {"all": np.arange(len(reader.index))}
     values = np.asarray(labels)
@@ -361,7 +361,7 @@ def _regions(
     if dwi.mask.all() and len(dwi.shape) > 1:
         raise OptionError(
             "labels were given without a mask; expected a mask of the voxels to fit, or else air "
-            "would be a region of its own"
+            "would be a region"
         )
     if values.shape != dwi.shape:
         raise ShapeError(f"the labels have shape {values.shape}; expected the scan's {dwi.shape}")
@@ -377,12 +377,14 @@ def as_dwi(
     mask: ArrayLike | None,
     weights: ArrayLike | None = None,
 ) -> DWI:
-    """Return what `fit` was given as a scan: a scan, or an array and its b-values."""
+    """Return the data of `fit`, a scan or an array with its b-values, as a scan."""
     if weights is not None:
         return as_dwi(data, bvals, mask).with_weights(weights)
     if isinstance(data, DWI):
         if bvals is not None:
-            raise OptionError("bvals were given beside a DWI, which has its own; leave them out")
+            raise OptionError(
+                "bvals were given in addition to a DWI, which contains them; leave them out"
+            )
         return data if mask is None else data.with_mask(mask)
     if bvals is None:
         raise AcquisitionError(
@@ -392,7 +394,7 @@ def as_dwi(
 
 
 def _at_shells(method: FitMethod, model: SignalModel, acquisition: Acquisition) -> FitMethod:
-    """Return the method with its thresholds beside shells that reach over them, see `at_shell`."""
+    """Return the method with thresholds moved away from shells that straddle them: `at_shell`."""
     for option in fields(method):
         if option.metadata.get("unit") != "s/mm^2":
             continue
@@ -421,13 +423,13 @@ def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
 
 
 def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:
-    """Warn of what volumes and b-values show before any fit."""
+    """Warn of contradictions between volumes and b-values, before any fit."""
     for finding in scan_findings(dwi):
         warnings.warn(str(finding), ScanWarning, stacklevel=stacklevel)
 
 
 def _check_maps(model: SignalModel, method: FitMethod, estimator: Estimator) -> None:
-    """Refuse an estimator whose maps the method gives itself."""
+    """Refuse an estimator of maps that the method computes itself."""
     own = set(method.extras(model)).intersection(estimator.maps(model))
     if own:
         raise OptionError(

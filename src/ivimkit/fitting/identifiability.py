@@ -19,16 +19,16 @@ __all__ = ["n_distinct_settings", "require_identifiable", "unknown_to"]
 
 _N_DRAWS = 32
 _SEED = 0
-# Singular values of columns of length 1 below this share of the greatest are rounding errors.
-_SINGULAR = 1e-10
-# Share of a direction of which the signal knows nothing that is not rounding.
-_TAKES_PART = 1e-3
+# Singular values of columns of length 1 below this share of the largest are rounding errors.
+_MIN_SINGULAR_VALUE = 1e-10
+# Component of a direction in the null space above which the parameter takes part in it.
+_MIN_COMPONENT = 1e-3
 
 
 def n_distinct_settings(model: SignalModel, acquisition: Acquisition) -> int:
     """Return the number of settings that give different signals of a model.
 
-    Settings that differ only in what the model does not know are one.
+    Settings that differ only in variables that the model does not have count as one.
     """
     if model.variables == (B.name,):
         return acquisition.n_distinct
@@ -53,21 +53,21 @@ def require_identifiable(
     model : SignalModel
         The model.
     acquisition : Acquisition
-        The volumes that count; with directions apart if the model uses them.
+        The volumes used; with separate directions if the model depends on them.
     weighted : bool
         Whether volumes have weights, for the message.
 
     Raises
     ------
     AcquisitionError
-        If a variable of the model is not known, there are too few settings, or parameters cannot
-        be told apart; the message names them, and what is missing.
+        If a variable of the model is not known, the settings are too few, or parameters cannot
+        be distinguished; the message names them, and what is missing.
 
     Notes
     -----
     For one or two decays of b the number of b-values is enough: exp(-bD), b exp(-bD) and the same
-    of D* are a Chebyshev system, so their matrix at as many different b has full rank. Numbers
-    would only add rounding errors.
+    of D* are a Chebyshev system, so their matrix at as many different b has full rank. A
+    numerical rank would only add rounding errors.
     """
     for name in model.variables:
         acquisition.numbers_of(name)
@@ -79,12 +79,12 @@ def require_identifiable(
 
 
 def unknown_to(model: SignalModel, acquisition: Acquisition) -> str | None:
-    """Say which variables differ between the volumes of a scan that a model does not know.
+    """Name the variables that differ between the volumes of a scan and are not in a model.
 
     Returns
     -------
     str or None
-        A sentence; None if there are none.
+        A sentence; None if all of them are in the model.
 
     Examples
     --------
@@ -102,9 +102,9 @@ def unknown_to(model: SignalModel, acquisition: Acquisition) -> str | None:
     first = acquisition.variables[name][0]
     value = f"'{first}'" if isinstance(first, str) else f"{first:g}"
     return (
-        f"the volumes differ in {listed} and model {model.name} does not know of it; expected one "
-        f"value. What it does to the signal is fitted as if b did it. Select volumes, like "
-        f'--select "{name} == {value}", or use a model of it'
+        f"the volumes differ in {listed} and model {model.name} does not depend on it; expected "
+        f"one value. Its effect on the signal is attributed to b. Select volumes, like "
+        f'--select "{name} == {value}", or use a model that depends on it'
     )
 
 
@@ -134,7 +134,7 @@ def _too_few(
 
 
 def _require_rank(model: SignalModel, x: NDArray[np.float64]) -> None:
-    """Raise AcquisitionError if some free parameters cannot be told apart anywhere."""
+    """Raise AcquisitionError if free parameters cannot be distinguished at any of the draws."""
     free = [
         k
         for k, parameter in enumerate(model.parameters)
@@ -144,13 +144,13 @@ def _require_rank(model: SignalModel, x: NDArray[np.float64]) -> None:
     slopes = _scaled(model, draws, x)[..., free]
     values = np.linalg.svd(slopes, compute_uv=False)
     best = int(np.argmax(values[:, -1] / values[:, 0]))
-    unknown = values[best] <= _SINGULAR * values[best, 0]
+    unknown = values[best] <= _MIN_SINGULAR_VALUE * values[best, 0]
     if not unknown.any():
         return
     _, _, right = np.linalg.svd(slopes[best])
     # As many rows as columns: there are at least as many settings as parameters.
     share = np.sqrt((right[unknown] ** 2).sum(axis=0))
-    mixed = [k for k, part in enumerate(share) if part > _TAKES_PART]
+    mixed = [k for k, part in enumerate(share) if part > _MIN_COMPONENT]
     names = [model.names[free[k]] for k in mixed]
     reason = _missing_variable(model, draws[best : best + 1], x, free)
     count = int(np.count_nonzero(unknown))
@@ -165,8 +165,8 @@ def _require_rank(model: SignalModel, x: NDArray[np.float64]) -> None:
             else "does not depend on it"
         )
         raise AcquisitionError(
-            f"{why}; expected settings that tell. Fix {example} (--fix {example}=...), or use a "
-            "model without it"
+            f"{why}; expected settings that determine {cannot}. Fix {example} "
+            f"(--fix {example}=...), or use a model without it"
         )
     variable = variable_of(model.variables[reason])
     own = np.unique(x[reason])
@@ -181,7 +181,7 @@ def _require_rank(model: SignalModel, x: NDArray[np.float64]) -> None:
 
 
 def _draws(model: SignalModel) -> NDArray[np.float64]:
-    """Return parameters at random within what is typical, shape (n_draws, n_par)."""
+    """Return random parameters within the typical ranges, shape (n_draws, n_par)."""
     generator = np.random.default_rng(_SEED)
     ranges = np.array([_typical(parameter) for parameter in model.parameters])
     share = generator.random((_N_DRAWS, len(ranges)))
@@ -200,7 +200,7 @@ def _scaled(
 ) -> NDArray[np.float64]:
     """Return derivatives with columns of length 1, shape (n_draws, n_settings, n_par).
 
-    A column of zeros, of a parameter that leaves no trace, stays.
+    A column of zeros, of a parameter without effect on the signal, stays.
     """
     slopes = gradients(model, draws, x[0] if len(x) == 1 else x)
     length = np.sqrt((slopes**2).sum(axis=1, keepdims=True))
@@ -210,7 +210,7 @@ def _scaled(
 def _missing_variable(
     model: SignalModel, draw: NDArray[np.float64], x: NDArray[np.float64], free: Sequence[int]
 ) -> int | None:
-    """Return the variable of which further values would determine all parameters."""
+    """Return the variable with which, at further values, all parameters would be determined."""
     order = sorted(range(len(x)), key=lambda row: len(np.unique(x[row])))
     for row in order:
         further = [x]
@@ -220,7 +220,7 @@ def _missing_variable(
             further.append(changed)
         slopes = _scaled(model, draw, np.hstack(further))[0][:, free]
         values = np.linalg.svd(slopes, compute_uv=False)
-        if values[-1] > _SINGULAR * values[0]:
+        if values[-1] > _MIN_SINGULAR_VALUE * values[0]:
             return row
     return None
 
@@ -232,10 +232,10 @@ def _culprits(
     parameters: Sequence[Parameter],
     unit: str | None,
 ) -> tuple[int, ...]:
-    """Return as few parameters as can be fixed for the others to be determined.
+    """Return the smallest set of parameters that, when fixed, lets the others be determined.
 
-    Those in the unit of the variable that is missing come first, as T2 does of an echo time, and
-    S0 last: without it there is nothing.
+    Parameters in the unit of the missing variable come first, such as T2 for an echo time, and S0
+    last, as every model needs it.
     """
 
     def order(k: int) -> tuple[bool, bool]:
@@ -245,7 +245,7 @@ def _culprits(
     for chosen in combinations(ordered, min(count, len(ordered))):
         left = np.delete(slopes, chosen, axis=1)
         values = np.linalg.svd(left, compute_uv=False)
-        if not values.size or values[-1] > _SINGULAR * values[0]:
+        if not values.size or values[-1] > _MIN_SINGULAR_VALUE * values[0]:
             return chosen
     return tuple(ordered)
 

@@ -1,4 +1,4 @@
-"""FitResult: the maps of a fit, why a voxel has none, and where they come from."""
+"""FitResult: the maps of a fit, the status of every voxel, and their provenance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["FitResult", "Learned", "Provenance", "VoxelMaps"]
 
 
 class VoxelMaps(Mapping[str, NDArray[np.float64]]):
-    """Maps kept as one value per fitted voxel, spread over the volume when asked for.
+    """Maps stored as one value per fitted voxel and expanded to the volume on request.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class VoxelMaps(Mapping[str, NDArray[np.float64]]):
     shape : tuple of int
         Spatial shape.
     order : {"C", "F"}
-        The order in which `index` counts.
+        The order of `index`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class VoxelMaps(Mapping[str, NDArray[np.float64]]):
         return flat.reshape(self._shape, order=self._order)
 
     def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
-        """Return the value of each map at one voxel, without spreading any of them."""
+        """Return the value of each map at one voxel, without expanding any of them."""
         order = self._order
         flat = int(np.ravel_multi_index(voxel, self._shape, order=order)) if voxel else 0
         place = int(np.searchsorted(self._index, flat))
@@ -68,7 +68,7 @@ class VoxelMaps(Mapping[str, NDArray[np.float64]]):
         return {name: float(column[place]) for name, column in self._columns.items()}
 
     def within(self, box: tuple[slice, ...]) -> dict[str, NDArray[np.float64]]:
-        """Return the maps inside a box of voxels, without spreading any of them."""
+        """Return the maps inside a box of voxels, without expanding any of them."""
         axes = [np.arange(n)[part] for n, part in zip(self._shape, box, strict=True)]
         order = self._order
         flat = np.ravel_multi_index(np.ix_(*axes), self._shape, order=order)
@@ -124,14 +124,14 @@ class _Suffixed(Mapping[str, Any]):
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a result comes from: what `FitSettings` do not decide.
+    """Origin of a result: everything that is not in `FitSettings`.
 
     Parameters
     ----------
     versions : mapping of str to str
-        Versions of ivimkit and of what computes.
+        Versions of ivimkit and of the packages that compute.
     bvals, counts : sequence of float
-        b-values used in s/mm^2 and how many volumes each stands for.
+        b-values used in s/mm^2, and the number of volumes of each.
     sources : sequence of mapping
         Input files: role, path, SHA-256.
     started : str
@@ -143,9 +143,9 @@ class Provenance:
     status_counts : mapping of str to int
         Voxels per status flag.
     device : str
-        Where it was computed: ``"cpu"``, or the numbers and the kind of the GPUs.
+        The device that computed it: ``"cpu"``, or the numbers and the kind of the GPUs.
     region_voxels : mapping of str to int
-        Voxels behind each mean signal, by region, of `ivimkit.quality.roi_fit`; empty for a scan.
+        Voxels in each mean signal, by region, of `ivimkit.quality.roi_fit`; empty for a scan.
     """
 
     versions: Mapping[str, str]
@@ -162,7 +162,7 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What method bayes used in one region, given or learned from its voxels.
+    """Prior and noise of method bayes in one region, given or learned from its voxels.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class Learned:
         The prior.
     variance : tuple of float
         Distribution of the noise variances: degrees of freedom, and scale in a.u.^2; zeros where
-        each voxel tells its own.
+        it is estimated in each voxel.
     """
 
     prior: PriorTable
@@ -187,17 +187,17 @@ class FitResult:
         One map per parameter of the model and ``ADC``, ``fD_star`` (with D*), ``rmse``, ``r2``,
         ``cost``, ``n_iter``; NaN where a voxel has no value.
     status : ndarray of int, shape (...)
-        Why, see `ivimkit.status.FitStatus`; 0 is a fitted voxel with nothing to report.
+        See `ivimkit.status.FitStatus`; 0 is a fitted voxel without any flag.
     settings : FitSettings
-        How it was made: model, method, uncertainty, noise, weights ...
+        How the fit was made: model, method, uncertainty, noise, weights ...
     acquisition : Acquisition
         b-values of the volumes used.
     geometry : Geometry
         Position and size of the voxels.
     provenance : Provenance
-        Where it comes from: versions, input files, time, device.
+        Origin: versions, input files, time, device.
     learned : mapping of str to Learned
-        What method bayes used, by region ("all" without labels).
+        Prior and noise of method bayes, by region ("all" without labels).
     dwi : DWI, optional
         The scan that was fitted, for curves and residuals; None where it is not available, see
         `scan`.
@@ -243,7 +243,7 @@ class FitResult:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Voxels that were to be fitted, shape (...)."""
+        """Voxels to fit, shape (...)."""
         inside: NDArray[np.bool_] = (self.status & int(FitStatus.OUTSIDE_MASK)) == 0
         return inside
 
@@ -291,7 +291,7 @@ class FitResult:
 
     @property
     def information(self) -> Mapping[str, NDArray[np.float64]]:
-        """What the data told of each parameter beyond the prior, in bits, shape (...).
+        """Information about each parameter that the data added to the prior, in bits, shape (...).
 
         Of method bayes: the Kullback-Leibler divergence of the posterior from the prior, of each
         parameter alone. Near 0 the estimate is that of the prior; each bit halves the range.
@@ -325,7 +325,7 @@ class FitResult:
         Raises
         ------
         OptionError
-            If there is none; the message says how to name it.
+            If it is not available; the message says how to name it.
         ShapeError
             If it does not belong to the maps.
 
@@ -338,7 +338,7 @@ class FitResult:
         found = self.dwi if other is None else other
         if found is None:
             raise OptionError(
-                "the result does not have its scan at hand; expected the measured signals. Name "
+                "the result does not include its scan; expected the measured signals. Name "
                 "the scan that was fitted (--scan)",
                 python="Load it with load_result(folder, scan=True), or pass dwi=",
             )
@@ -373,7 +373,7 @@ class FitResult:
         Raises
         ------
         OptionError
-            If the equation of the model is not known, or another model is given.
+            If the equation of the model is not available, or another model is given.
         """
         known = self.model if model is None else model
         if known.names != self.model.names:
@@ -386,11 +386,11 @@ class FitResult:
     def reliable(self, name: str) -> NDArray[np.float64]:
         """Return a map with NaN also where the data do not determine it.
 
-        D* (and f D*) needs a perfusion signal that stands out of the noise, D a tissue signal.
-        A value at a bound of its parameter is where the fit was stopped, not where the data put
-        it; only f = 0 is a result, as its bound is that of the model itself. f and D* need both
-        pools: where there is no tissue signal (f), D is at its lower bound or D* has come down to
-        D, what was fitted as perfusion is tissue, and f is far too high.
+        D* (and f D*) needs a detectable perfusion signal, D a detectable tissue signal. A value at
+        a bound of its parameter is decided by the bound, not by the data; only f = 0 is a result,
+        as its bound is that of the model itself. f and D* need both compartments: where the tissue
+        signal is not detected (f), D is at its lower bound or D* is at its lower bound, tissue was
+        fitted as perfusion, and f is far too high.
 
         Parameters
         ----------
@@ -415,7 +415,7 @@ class FitResult:
         if own is None:
             return self._at_bound(name)
         reference = model.compartments[-1]
-        # Where the rate of the tissue is 0, what was fitted as perfusion is tissue.
+        # Where the diffusion of tissue is 0, tissue was fitted as perfusion.
         mixed = np.zeros(self.shape, dtype=bool)
         if own is not reference:
             for parameter in reference.parameters:
@@ -439,7 +439,7 @@ class FitResult:
     def _at_bound(
         self, name: str | None, *, lower: bool = True, upper: bool = True
     ) -> NDArray[np.bool_]:
-        """Return the voxels in which a parameter is at a bound; none for what is no parameter."""
+        """Return the voxels in which a parameter is at a bound; none for another map."""
         if name is None or name not in self.model.names:
             return np.zeros(self.shape, dtype=bool)
         index = self.model.index(name)
@@ -472,11 +472,11 @@ class FitResult:
         return {name: float(self.maps[name][voxel]) for name in self.maps}
 
     def counts(self) -> dict[str, int]:
-        """Return the number of voxels per status flag, flags that occur only."""
+        """Return the number of voxels per status flag that occurs."""
         return count(self.status, self.model)
 
     def sentence(self, index: int | tuple[int, ...]) -> str:
-        """Return in words what the status of one voxel means.
+        """Return the status of one voxel in words.
 
         Parameters
         ----------
@@ -490,7 +490,7 @@ class FitResult:
         return describe(int(self.status[index]), self.model)
 
     def raise_for_status(self, max_failed: float = 0.0) -> None:
-        """Raise if more voxels failed than accepted.
+        """Raise if more voxels failed than is acceptable.
 
         Parameters
         ----------

@@ -22,7 +22,7 @@ __all__ = ["FitSettings", "MeasuredNoise", "ScanReading", "sigma_values"]
 
 @dataclass(frozen=True)
 class MeasuredNoise:
-    """Where a sigma comes from that was estimated, see `ivimkit.noise.NoiseEstimate`.
+    """Origin of an estimated sigma, see `ivimkit.noise.NoiseEstimate`.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class MeasuredNoise:
     degrees : float
         Its degrees of freedom; infinite if it was given.
     n_voxels : int
-        Number of voxels behind it.
+        Number of voxels it was estimated from.
     """
 
     source: str
@@ -41,7 +41,7 @@ class MeasuredNoise:
 
 @dataclass(frozen=True)
 class ScanReading:
-    """How the command line read a scan: what is needed, besides the files, to read it again.
+    """How the command line read a scan: with the files, all that is needed to read it again.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class ScanReading:
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a fit is made: everything that decides its numbers, besides the scan.
+    """How a fit is made: everything except the scan that decides its numbers.
 
     Parameters
     ----------
@@ -91,11 +91,11 @@ class FitSettings:
     method : FitMethod
         The method, with its options.
     estimator : Estimator, optional
-        How the uncertainty is estimated; None for what the method gives by itself.
+        How the uncertainty is estimated; None for that of the method itself, if any.
     sigma : float or "map", optional
-        Noise of one volume that was given, a.u.; "map" if each voxel had its own.
+        Noise of one volume that was given, a.u.; "map" if it was a map.
     noise : MeasuredNoise, optional
-        Where `sigma` comes from, if it was estimated.
+        Origin of `sigma`, if it was estimated.
     weights : tuple of float, optional
         Weights that were given, of each volume or of each b-value.
     adc_bvals : tuple of float, optional
@@ -107,13 +107,13 @@ class FitSettings:
     labels : bool
         Whether regions with their own priors were given.
     device : str
-        Where to compute, as it was asked for; `Provenance.device` says where it was.
+        The device that was requested; `Provenance.device` is the one that was used.
     precision : {"float64", "float32"}
         What the loops over the data compute in.
     organ : str, optional
         Name of the organ whose presets were used.
     reading : ScanReading, optional
-        How the command line read the scan; None for a scan that Python code had.
+        How the command line read the scan; None for a scan from Python code.
     call : str
         The command line or the call.
 
@@ -155,9 +155,9 @@ class FitSettings:
         reading: ScanReading | None = None,
         call: str = "ivimkit.fit",
     ) -> Self:
-        """Return settings from what users write: a string is short for a plug-in.
+        """Return settings from the arguments of a call, where plug-ins may be given by name.
 
-        What the scan decides, `for_scan` fills in.
+        `for_scan` adds what depends on the scan.
 
         Raises
         ------
@@ -184,7 +184,7 @@ class FitSettings:
         weights: ArrayLike | None = None,
         labels: bool = False,
     ) -> Self:
-        """Return the settings with what a scan and its companions decide.
+        """Return the settings with what depends on the scan, its noise, weights and regions.
 
         Parameters
         ----------
@@ -209,7 +209,7 @@ class FitSettings:
 
 
 def sigma_values(sigma: ArrayLike | NoiseEstimate) -> NDArray[np.float64]:
-    """Return the noise as a number or a map; of a measured one, the pooled number."""
+    """Return the noise as a number or a map; of a `NoiseEstimate`, the pooled number."""
     return np.asarray(sigma, dtype=np.float64)
 
 

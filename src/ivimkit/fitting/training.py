@@ -1,4 +1,4 @@
-"""What a method learns from a scan before it is fitted: the prior and the noise variance."""
+"""Learning from the voxels of a scan before it is fitted: the prior and the noise variance."""
 
 from __future__ import annotations
 
@@ -20,32 +20,34 @@ from ivimkit.methods._posterior import PosteriorMethod, fit_voxel, posterior_opt
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import FAILED
 
-__all__ = ["LEAST_VOXELS", "Scan", "settle", "variance_distribution"]
+__all__ = ["MIN_VOXELS", "TrainingSample", "learned_method", "variance_distribution"]
 
-LEAST_VOXELS = 50
-"""Fewer voxels tell neither a prior nor a distribution of variances."""
+MIN_VOXELS = 50
+"""With fewer voxels, neither a prior nor a distribution of noise variances can be learned."""
 
-# Voxels whose likelihoods are in memory as full tables at a time.
-_BATCH = 512
-# Shares of a row of likelihoods below which there is nothing.
-_NOTHING = 1e-7
-# Voxels that are read at a time.
-_ROWS = 4096
-# Numbers whose multiples, modulo 1, never come back.
-_UNLIKE = (np.sqrt(2.0), np.sqrt(3.0))
-_SIZES = (20, 30, 16)
+# Number of voxels whose likelihoods are in memory as full tables at the same time.
+_MAX_TABLES = 512
+# Likelihood at a knot, as a share of the largest one of the voxel, below which it is set to 0.
+_MIN_RELATIVE_LIKELIHOOD = 1e-7
+# Number of voxels that are read at a time.
+_MAX_ROWS = 4096
+# Irrational numbers: their multiples, modulo 1, never repeat.
+_IRRATIONAL_STEPS = (np.sqrt(2.0), np.sqrt(3.0))
+# Numbers of knots of slow rate, fast rate and fraction.
+_N_KNOTS = (20, 30, 16)
 # The knots are dense between these quantiles of the least-squares estimates.
-_INNER = (0.005, 0.995)
-# A spread of the log-variances below which all voxels have the same noise.
-_SAME = 0.02
-_SURE = 1e6
-# Log-variances beyond these quantiles are pulled in: outliers are no noise.
-_TAILS = (0.005, 0.995)
+_INNER_QUANTILES = (0.005, 0.995)
+# Variance of the log-variances below which all voxels have the same noise: degrees of freedom
+# then.
+_MIN_LOG_VARIANCE_SPREAD = 0.02
+_MAX_DEGREES = 1e6
+# Log-variances beyond these quantiles are clipped: outliers are not noise.
+_OUTER_QUANTILES = (0.005, 0.995)
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
-    """The voxels to learn from.
+class TrainingSample:
+    """The voxels of a scan from which a method learns.
 
     Parameters
     ----------
@@ -75,8 +77,8 @@ class Scan:
         """Number of voxels."""
         return len(self.reader.index)
 
-    def take(self, positions: NDArray[np.intp]) -> Scan:
-        """Return the scan with some of its voxels."""
+    def take(self, positions: NDArray[np.intp]) -> TrainingSample:
+        """Return the sample with some of its voxels."""
         maps = {name: values[positions] for name, values in self.model.fixed_maps.items()}
         return replace(
             self,
@@ -86,7 +88,7 @@ class Scan:
         )
 
     def fitted(self, method: TwoDecayMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return the values of a fit and which voxels it fitted."""
+        """Return the values of a fit, and which voxels were fitted."""
         task = Task(self.model, method, self.weight, self.sigma)
         values, status, _ = run(
             self.reader, self.b[np.newaxis], [task], threads=self.threads, device="cpu"
@@ -97,7 +99,7 @@ class Scan:
 @final
 @dataclass(frozen=True)
 class _Likelihood(TwoDecayMethod):
-    """Integrals of the likelihood with the functions of the knots of a table, as extra maps."""
+    """Integrals of the likelihood with the function of each knot of a table, as extra maps."""
 
     name: ClassVar[str] = "likelihood"
     title: ClassVar[str] = "likelihood at the knots of a prior"
@@ -121,14 +123,14 @@ class _Likelihood(TwoDecayMethod):
         return with_room(super().plan(model, x, weight), x.shape[1])
 
 
-def settle(method: PosteriorMethod, scan: Scan) -> PosteriorMethod:
-    """Return the method with its prior as a table and its noise variance as two numbers.
+def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> PosteriorMethod:
+    """Return the method with what it learns: its prior as a table, its noise variance as numbers.
 
     Parameters
     ----------
     method : PosteriorMethod
         The method as the user gave it.
-    scan : Scan
+    voxels : TrainingSample
         The voxels to learn from.
 
     Returns
@@ -142,26 +144,26 @@ def settle(method: PosteriorMethod, scan: Scan) -> PosteriorMethod:
     """
     rule = method.rule
     learns = rule is not None and rule.trains
-    unknown = bool(np.isnan(scan.sigma).any())
+    unknown = bool(np.isnan(voxels.sigma).any())
     wants_variance = unknown and method.variance == "scan"
     variance = (0.0, 0.0) if isinstance(method.variance, str) else method.variance
     if not learns:
-        if wants_variance and scan.n_voxels >= LEAST_VOXELS:
-            sample = _sample(scan, 8000, 0)
+        if wants_variance and voxels.n_voxels >= MIN_VOXELS:
+            sample = _drawn(voxels, 8000, 0)
             variance = _variance(sample, *sample.fitted(_least_squares()))
         table = method.prior if isinstance(method.prior, PriorTable) else None
         if table is None:
             assert rule is not None
-            table = rule.tabulate(scan.model)
+            table = rule.tabulate(voxels.model)
         return method.with_table(table, variance)
     assert rule is not None
-    if scan.n_voxels < LEAST_VOXELS:
+    if voxels.n_voxels < MIN_VOXELS:
         raise OptionError(
-            f"prior {rule.name} learns from the scan, which has {scan.n_voxels} voxels to fit; "
-            f"expected at least {LEAST_VOXELS}. Use prior flat or organ, or a prior that was "
+            f"prior {rule.name} learns from the scan, which has {voxels.n_voxels} voxels to fit; "
+            f"expected at least {MIN_VOXELS}. Use prior flat or organ, or a prior that was "
             "learned from a larger scan"
         )
-    sample = _sample(scan, getattr(rule, "n_voxels", 8000), getattr(rule, "seed", 0))
+    sample = _drawn(voxels, getattr(rule, "n_voxels", 8000), getattr(rule, "seed", 0))
     estimates, good = sample.fitted(_least_squares())
     if wants_variance:
         variance = _variance(sample, estimates, good)
@@ -171,11 +173,11 @@ def settle(method: PosteriorMethod, scan: Scan) -> PosteriorMethod:
 
 
 def variance_distribution(square: NDArray[np.float64], degrees: float) -> tuple[float, float]:
-    """Return degrees of freedom and scale of the noise variances behind sums of squares.
+    """Return degrees of freedom and scale of the distribution of noise variances.
 
     Each sum is the voxel's variance times chi-squared, and the variances themselves are scaled
     inverse chi-squared; both parameters follow from mean and variance of the logarithms (Smyth
-    2004, doi:10.2202/1544-6115.1027), with the outermost half per cent of either tail pulled in.
+    2004, doi:10.2202/1544-6115.1027), with the outermost half per cent of either tail clipped.
 
     Parameters
     ----------
@@ -201,11 +203,15 @@ def variance_distribution(square: NDArray[np.float64], degrees: float) -> tuple[
     from scipy.special import digamma, polygamma  # Slow to load, and few fits need it.
 
     logs = np.log(square / degrees)
-    logs = np.clip(logs, *np.quantile(logs, _TAILS))
+    logs = np.clip(logs, *np.quantile(logs, _OUTER_QUANTILES))
+    # With nu degrees of freedom and the scale s, ln of a scaled inverse chi-squared variance has
+    # the mean ln s + ln(nu/2) - digamma(nu/2) and the variance trigamma(nu/2); a chi-squared sum
+    # over its n degrees of freedom adds digamma(n/2) - ln(n/2) to the mean and trigamma(n/2) to
+    # the variance.
     level = float(logs.mean() - digamma(0.5 * degrees) + np.log(0.5 * degrees))
     excess = float(logs.var() - polygamma(1, 0.5 * degrees))
-    if excess <= _SAME:
-        return _SURE, float(np.exp(level))
+    if excess <= _MIN_LOG_VARIANCE_SPREAD:
+        return _MAX_DEGREES, float(np.exp(level))
     half = _inverse_trigamma(excess)
     return 2.0 * half, float(np.exp(level + digamma(half) - np.log(half)))
 
@@ -213,6 +219,7 @@ def variance_distribution(square: NDArray[np.float64], degrees: float) -> tuple[
 def _inverse_trigamma(value: float) -> float:
     from scipy.special import polygamma
 
+    # Newton on 1 / trigamma, which is nearly linear in x (Smyth 2004, appendix).
     x = 0.5 + 1.0 / value
     for _ in range(50):
         trigamma = polygamma(1, x)
@@ -223,35 +230,38 @@ def _inverse_trigamma(value: float) -> float:
     return float(x)
 
 
-def _sample(scan: Scan, n: int, seed: int) -> Scan:
-    """Return at most n voxels, drawn at random, in the order of what they hold."""
-    order = _by_content(scan)
-    if scan.n_voxels > n:
-        chosen = np.random.default_rng(seed).choice(scan.n_voxels, n, replace=False)
+def _drawn(sample: TrainingSample, n: int, seed: int) -> TrainingSample:
+    """Return at most n voxels, drawn at random, in an order that depends on their values only."""
+    order = _by_content(sample)
+    if sample.n_voxels > n:
+        chosen = np.random.default_rng(seed).choice(sample.n_voxels, n, replace=False)
         order = order[np.sort(chosen)]
-    return scan.take(order)
+    return sample.take(order)
 
 
-def _by_content(scan: Scan) -> NDArray[np.intp]:
-    """Return positions of the voxels in an order that depends on what they hold alone.
+def _by_content(sample: TrainingSample) -> NDArray[np.intp]:
+    """Return positions of the voxels in an order that depends on their values only.
 
-    Where a voxel lies in memory must not decide whether it is drawn, nor when it is added to a
-    sum. The order is that of a weighted sum of all that is known of a voxel, so signals in
-    another unit have the same; no two weights and no two sets of weights are alike, so voxels
-    that tie hold the same.
+    The position of a voxel in memory must not decide whether it is drawn, nor when it is added to
+    a sum. The order is that of a weighted sum of all values of a voxel, so it does not depend on
+    the unit of the signals; no two weights and no two sets of weights are equal, so voxels that
+    tie have the same values.
     """
-    beside = [*scan.model.fixed_maps.values(), *([] if scan.sigma.size == 1 else [scan.sigma])]
-    n, n_columns = scan.n_voxels, scan.reader.n_columns
-    steps = np.arange(1, 1 + n_columns + len(beside))
-    weights = [1.0 + np.mod(step * steps, 1.0) for step in _UNLIKE]
+    further = [
+        *sample.model.fixed_maps.values(),
+        *([] if sample.sigma.size == 1 else [sample.sigma]),
+    ]
+    n, n_columns = sample.n_voxels, sample.reader.n_columns
+    steps = np.arange(1, 1 + n_columns + len(further))
+    weights = [1.0 + np.mod(step * steps, 1.0) for step in _IRRATIONAL_STEPS]
     keys = np.zeros((len(weights), n))
-    rows = np.empty((min(n, _ROWS), n_columns))
-    for start in range(0, n, _ROWS):
-        part = slice(start, min(start + _ROWS, n))
-        scan.reader.read(part.start, part.stop, rows)
-        held = [*rows[: part.stop - start].T, *(values[part] for values in beside)]
+    rows = np.empty((min(n, _MAX_ROWS), n_columns))
+    for start in range(0, n, _MAX_ROWS):
+        part = slice(start, min(start + _MAX_ROWS, n))
+        sample.reader.read(part.start, part.stop, rows)
+        contents = [*rows[: part.stop - start].T, *(values[part] for values in further)]
         # Column after column, not a product of matrices: the bits must not depend on the rows.
-        for column, values in enumerate(held):
+        for column, values in enumerate(contents):
             numbers = np.nan_to_num(values, nan=-1.0, posinf=-2.0, neginf=-3.0)
             for key, weight in zip(keys, weights, strict=True):
                 key[part] += weight[column] * numbers
@@ -265,52 +275,52 @@ def _least_squares() -> TwoDecayMethod:
 
 
 def _variance(
-    scan: Scan, values: NDArray[np.float64], good: NDArray[np.bool_]
+    sample: TrainingSample, values: NDArray[np.float64], good: NDArray[np.bool_]
 ) -> tuple[float, float]:
-    """Return the distribution of the noise variances; Jeffreys' prior if the scan tells none."""
-    degrees = int(np.count_nonzero(scan.weight)) - scan.model.n_free
+    """Return the distribution of noise variances; Jeffreys' prior if it cannot be estimated."""
+    degrees = int(np.count_nonzero(sample.weight)) - sample.model.n_free
     if degrees < 1:
         return 0.0, 0.0
-    square = values[good, len(scan.model.parameters)]
+    square = values[good, len(sample.model.parameters)]
     square = square[square > 0.0]
-    return variance_distribution(square, degrees) if square.size >= LEAST_VOXELS else (0.0, 0.0)
+    return variance_distribution(square, degrees) if square.size >= MIN_VOXELS else (0.0, 0.0)
 
 
 def _learn(
     rule: Prior,
-    scan: Scan,
+    sample: TrainingSample,
     estimates: NDArray[np.float64],
     variance: tuple[float, float],
     noise: str,
 ) -> PriorTable:
-    """Return the table that a rule makes of the likelihoods of the voxels."""
+    """Return the prior that a rule learns from the likelihoods of the voxels."""
     from scipy.sparse import csr_matrix, vstack  # Slow to load, and few fits need it.
 
-    if scan.n_voxels < LEAST_VOXELS:
+    if sample.n_voxels < MIN_VOXELS:
         raise OptionError(
-            f"prior {rule.name} learns from the scan, and {scan.n_voxels} of its voxels could be "
-            f"fitted; expected at least {LEAST_VOXELS}. Look at the mask and the status of a fit "
+            f"prior {rule.name} learns from the scan, and {sample.n_voxels} of its voxels could "
+            f"be fitted; expected at least {MIN_VOXELS}. Look at the mask and the status of a fit "
             "by varpro"
         )
-    frame = _frame(scan.model, estimates)
-    slow = scan.model.index(str(frame.names[0]))
+    frame = _frame(sample.model, estimates)
+    slow = sample.model.index(str(frame.names[0]))
     median = max(float(np.median(estimates[:, slow])), 1e-6)
     method = _Likelihood(frame, variance, noise)
     scale = 1.0 / frame.volumes().ravel()
-    first = len(scan.model.parameters) + 2
+    first = len(sample.model.parameters) + 2
     rows = []
-    for start in range(0, scan.n_voxels, _BATCH):
-        part = scan.take(np.arange(start, min(start + _BATCH, scan.n_voxels)))
+    for start in range(0, sample.n_voxels, _MAX_TABLES):
+        part = sample.take(np.arange(start, min(start + _MAX_TABLES, sample.n_voxels)))
         values, fine = part.fitted(method)
         table = values[fine, first:]
-        table[table < _NOTHING * table.max(axis=1, keepdims=True)] = 0.0
+        table[table < _MIN_RELATIVE_LIKELIHOOD * table.max(axis=1, keepdims=True)] = 0.0
         rows.append(csr_matrix((table * scale).astype(np.float32)))
-    return rule.tabulate(scan.model, Likelihoods(frame, vstack(rows, format="csr"), median))
+    return rule.tabulate(sample.model, Likelihoods(frame, vstack(rows, format="csr"), median))
 
 
 def _frame(model: SignalModel, estimates: NDArray[np.float64]) -> PriorTable:
     """Return knots that are dense where the least-squares estimates are."""
-    even = even_knots(model, _SIZES)
+    even = even_knots(model, _N_KNOTS)
     slow, fast, fraction = even.knots
     return replace(
         even,
@@ -330,10 +340,10 @@ def _dense(
 ) -> NDArray[np.float64]:
     if knots.size < 2 or name is None:
         return knots
-    low, high = np.quantile(estimates[:, model.index(name)], _INNER)
+    low, high = np.quantile(estimates[:, model.index(name)], _INNER_QUANTILES)
     margin = 0.1 * (high - low)
     low, high = max(low - margin, knots[0]), min(high + margin, knots[-1])
-    # Most knots inside, and some on each side that is left.
+    # Most knots inside, and two on each side that remains.
     inner = np.linspace(low, high, knots.size - 4)
     below = np.linspace(knots[0], low, 3)[:-1] if low > knots[0] else knots[:0]
     above = np.linspace(high, knots[-1], 3)[1:] if high < knots[-1] else knots[:0]

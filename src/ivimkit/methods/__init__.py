@@ -1,4 +1,4 @@
-"""Fit methods, one file each. A file in this folder with a constant METHOD is a method."""
+"""Fit methods, one per file: the constant METHOD of a file in this folder."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def get(name: str | FitMethod, **options: Any) -> FitMethod:
     Raises
     ------
     OptionError
-        For an unknown name or option; the message lists those there are.
+        For an unknown name or option; the message lists the valid ones.
 
     Examples
     --------
@@ -59,5 +59,5 @@ def get(name: str | FitMethod, **options: Any) -> FitMethod:
 
 
 def __getattr__(name: str) -> Any:
-    # ik.methods.VarPro and so on, without importing every method (and numba) up front.
+    # For ik.methods.VarPro etc., without importing every method (and numba) at once.
     return _FOLDER.by_class_name(name)

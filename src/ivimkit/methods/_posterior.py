@@ -1,4 +1,4 @@
-"""PosteriorMethod: what the methods share that integrate the likelihood over the parameters."""
+"""PosteriorMethod: base of methods that integrate the likelihood over the parameters."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _FAILED = int(FAILED)
 
 @device
 def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
-    """Fit one voxel, and replace the best fit by what the posterior says."""
+    """Fit one voxel, and replace the best fit by the estimates from the posterior."""
     n_b = voxel.signal.size
     options = voxel.options
     box = pool_bounds(voxel.lower, voxel.upper, options)
@@ -76,9 +76,9 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
 
 @dataclass(frozen=True)
 class PosteriorMethod(TwoDecayMethod):
-    """Base of the methods with a posterior: a prior and a noise variance, both perhaps learned.
+    """Base of the methods with a posterior: prior and noise variance may be learned from the scan.
 
-    What is learned from the voxels of a scan, `ivimkit.fitting.training.settle` fills in.
+    `ivimkit.fitting.training.learned_method` replaces them by what was learned.
     """
 
     full_fit: ClassVar[bool] = False
@@ -112,7 +112,7 @@ class PosteriorMethod(TwoDecayMethod):
         if isinstance(prior, dict):
             if "name" not in prior:
                 raise OptionError(
-                    f"prior is {prior!r}; expected the name of a prior beside its options, or the "
+                    f"prior is {prior!r}; expected the name of a prior with its options, or the "
                     "table itself. A table is in the prior.npz of a result",
                     python="It is in result.priors, or in a file of ivimkit.save_prior",
                 )
@@ -122,7 +122,7 @@ class PosteriorMethod(TwoDecayMethod):
         return method
 
     def options(self) -> dict[str, Any]:
-        """Return all options with their values; of a table, the name of what made it."""
+        """Return all options with their values; of a table, the name of the prior that made it."""
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if isinstance(self.prior, Prior):
             found["prior"] = {"name": self.prior.name, **self.prior.options()}
@@ -132,7 +132,7 @@ class PosteriorMethod(TwoDecayMethod):
 
     @property
     def rule(self) -> Prior | None:
-        """The prior that is to be tabulated; None if it is a table."""
+        """The prior that has to be tabulated; None if it is a table."""
         return None if isinstance(self.prior, PriorTable) else priors.get(self.prior)
 
     @property
@@ -142,11 +142,11 @@ class PosteriorMethod(TwoDecayMethod):
         return self.variance == "scan" or (rule is not None and rule.trains)
 
     def with_table(self, table: PriorTable, variance: tuple[float, float]) -> Self:
-        """Return the method with everything settled that it may have to learn from a scan."""
+        """Return the method with everything that it may have to learn from a scan."""
         return replace(self, prior=table, variance=variance)
 
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
-        """Raise if the model is no sum of decays, S0 is bounded, or the prior is of another."""
+        """Raise if the model is not a sum of decays, S0 is bounded, or the prior does not fit."""
         super().check(model, acquisition)
         s0 = model["S0"]
         if s0.lower > 0.0 or math.isfinite(s0.upper):
@@ -179,7 +179,7 @@ def posterior_options(
     *,
     basis: bool = False,
 ) -> dict[int, ArrayLike]:
-    """Return what a posterior reads from the options, by position.
+    """Return the options of a posterior, by position.
 
     The positions are those of `ivimkit.kernels.two_decays.lattice.options`.
     """
@@ -190,6 +190,9 @@ def posterior_options(
     for axis in (slow, fast, fraction):
         if axis.size > 1:
             volume *= float(axis[-1] - axis[0])
+    # Constants of the integral over the noise variance: Gamma((nu + n - 1) / 2) of the integral,
+    # (2 pi)^(-(n - 1) / 2) of the likelihood, and (nu s / 2)^(nu / 2) / Gamma(nu / 2) of the
+    # prior; for Jeffreys' prior of sigma, dv / (2 v), a factor 1/2.
     power = degrees + n_b - 1.0
     constant = math.lgamma(0.5 * power) - 0.5 * (n_b - 1.0) * math.log(2.0 * math.pi)
     if degrees > 0.0 and scale > 0.0:

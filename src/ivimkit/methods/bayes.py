@@ -1,4 +1,4 @@
-"""Bayes: the posterior of every voxel, integrated, not sampled."""
+"""Bayes: the posterior of every voxel, by integration instead of sampling."""
 
 from __future__ import annotations
 
@@ -23,28 +23,29 @@ class Bayes(PosteriorMethod):
     """The posterior of D, D* and f of every voxel, by quadrature.
 
     S0 is integrated out in closed form (flat), the noise variance is known or integrated out, and
-    the rest is summed on a lattice that is laid, voxel by voxel, where the posterior is: no chain,
-    no seed, the same bits every time. Beside each parameter come its standard deviation, 95 % and
-    50 % intervals (equal tails), the correlations, and the information in bits that the data
-    gave beyond the prior (Kullback-Leibler divergence of the marginals).
+    the rest is summed on a lattice that covers, voxel by voxel, the region where the posterior is
+    not negligible: without chains and seeds, bit-identical every time. In addition to each
+    parameter it returns the standard deviation, 95 % and 50 % credible intervals (equal tails),
+    the correlations, and the information (bits) that the data added to the prior (Kullback-Leibler
+    divergence of the marginals).
 
     Parameters
     ----------
     prior : str, Prior or PriorTable
-        What is known before: a name of `ivimkit.priors`, an object with options, or a table
-        that was learned before. ``"learned"`` learns it from the scan.
+        The prior: a name of `ivimkit.priors`, an object with options, or a table that was learned
+        before. ``"learned"`` learns it from the scan.
     noise : {"rician", "gaussian"}
-        ``"rician"`` first takes off what the noise adds to the mean of a magnitude, as computed
-        from the best fit; ``"gaussian"`` takes the signal as it is, for data that were averaged
-        as complex numbers.
+        ``"rician"`` first subtracts what the noise adds to the mean of a magnitude, computed from
+        the best fit; ``"gaussian"`` uses the signal as it is, for data that were averaged as
+        complex numbers.
     variance : "scan", "voxel" or tuple of float
-        The noise variance, where `ivimkit.fit` got no sigma: ``"scan"`` takes a scaled inverse
-        chi-squared distribution fitted to the residuals of all voxels (with fewer than 50 voxels
-        it is ``"voxel"``), ``"voxel"`` Jeffreys' prior, each voxel for itself. A pair gives
-        degrees of freedom and scale (a variance) of the distribution.
+        The noise variance, if sigma was not given to `ivimkit.fit`: ``"scan"`` uses a scaled
+        inverse chi-squared distribution fitted to the residuals of all voxels (with fewer than 50
+        voxels it is ``"voxel"``), ``"voxel"`` Jeffreys' prior in each voxel. A pair is the degrees
+        of freedom and the scale (a variance) of the distribution.
     estimate : {"mean", "median", "mode"}
-        What the maps of the parameters show: the mean has the least mean squared error; median
-        and mode are those of each parameter alone. S0 is always the mean.
+        The estimate in the maps of the parameters: the mean has the smallest mean squared error;
+        median and mode are those of each parameter alone. S0 is always the mean.
 
     Raises
     ------
@@ -98,7 +99,7 @@ class Bayes(PosteriorMethod):
         return (*names, "sigma", "ln_evidence")
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
-        """Return the numbers that the posterior reads, the prior's table last."""
+        """Return the numbers that the posterior reads, the table of the prior last."""
         table = self.prior
         if not isinstance(table, PriorTable):
             rule = self.rule

@@ -26,7 +26,7 @@ from ivimkit.status import FitStatus
 
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
 _IVIM_SPLIT = 200.0
-# Own option: the lowest b-value of the line.
+# Position of its option: the lowest b-value of the line.
 _B_SPLIT = OWN
 
 
@@ -59,8 +59,9 @@ class LogLinear(TwoDecayMethod):
     """Weighted log-linear least squares, in closed form.
 
     ln S is a straight line in b; every point has the weight S^2 times the number of averages,
-    which undoes what the logarithm does to the noise. For ``monoexp`` this is the ADC. For
-    ``sivim`` the line through b >= `b_split` gives D and the intercept A, and f = 1 - A / S(0).
+    because noise of the same size in S is 1/S as large in ln S. For ``monoexp`` this is the ADC.
+    For ``sivim`` the line through b >= `b_split` gives D and the intercept A, and f = 1 - A /
+    S(0).
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ class LogLinear(TwoDecayMethod):
         return _IVIM_SPLIT if ivim else 0.0
 
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
-        """Raise if the model has a D*, or too few b-values lie above the threshold."""
+        """Raise if the model has a D*, or too few b-values are above the threshold."""
         super().check(model, acquisition)
         decays = model.two_decays()
         if decays is not None and decays.fast is not None:
@@ -123,7 +124,7 @@ class LogLinear(TwoDecayMethod):
 
     @property
     def takes_float32(self) -> bool:
-        """Whether float32 arrays are served in single precision."""
+        """Whether float32 arrays are computed in single precision."""
         return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:

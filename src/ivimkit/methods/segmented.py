@@ -28,7 +28,7 @@ from ivimkit.status import FitStatus
 
 STEPS = (3, 2)
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
-# Own options: the lowest b-value of the line, and the two lowest of all.
+# Positions of its options: the lowest b-value of the line, and the two lowest of all.
 _B_SPLIT, _B_FIRST, _B_SECOND = OWN, OWN + 1, OWN + 2
 
 
@@ -77,14 +77,14 @@ def _fit_three_steps(voxel: Voxel, out: NDArray[np.float64]) -> int:
 class Segmented(TwoDecayMethod):
     """Segmented fit: D from high b-values first, then the perfusion parameters with D fixed.
 
-    Step 1 lays a weighted straight line through ln S at b >= `b_split`, where the blood signal is
-    taken to be gone: D and the intercept A = S0 (1-f). With ``steps=3``, step 2 takes
+    Step 1 fits a weighted straight line to ln S at b >= `b_split`, where the blood signal is
+    assumed to have vanished: D and the intercept A = S0 (1-f). With ``steps=3``, step 2 takes
     f = 1 - A / S(0) with the measured signal at b = 0 (without a b = 0 the line through the two
     lowest b-values), and step 3 fits D* to all b-values with S0, f and D fixed. With ``steps=2``,
     step 2 fits S0, f and D* to all b-values with D fixed.
 
-    What is left of the blood at `b_split` biases D up and f down: this is not a full fit and
-    does not find its optimum even without noise.
+    The remaining blood signal at `b_split` biases D up and f down: this is not a full fit and
+    does not return the true parameters even without noise.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class Segmented(TwoDecayMethod):
             raise OptionError(f"steps is {self.steps!r}; expected 3 or 2")
 
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
-        """Raise if the model has no perfusion, or too few b-values lie above the threshold."""
+        """Raise if the model has no perfusion, or too few b-values are above the threshold."""
         super().check(model, acquisition)
         if not model.fractions:
             raise OptionError(
@@ -137,12 +137,12 @@ class Segmented(TwoDecayMethod):
 
     @property
     def voxel(self) -> Callable[..., Any]:  # type: ignore[override]
-        """The compiled voxel function: that of the steps, so that neither waits for the other."""
+        """The compiled voxel function of these steps, so that the other is not compiled."""
         return _fit_three_steps if self.steps == 3 else _fit_two_steps
 
     @property
     def takes_float32(self) -> bool:
-        """Whether float32 arrays are served in single precision."""
+        """Whether float32 arrays are computed in single precision."""
         return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
@@ -153,7 +153,7 @@ class Segmented(TwoDecayMethod):
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
-        """Compute the dictionary of decays; three steps need no more than the fast ones."""
+        """Compute the dictionary of decays; three steps need scratch for the fast ones only."""
         plan = super().plan(model, x, weight)
         if self.steps == 2:
             return plan

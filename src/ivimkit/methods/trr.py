@@ -27,7 +27,7 @@ from ivimkit.scan.thresholds import LOWER_B, UPPER_B, check_threshold, require_s
 from ivimkit.status import FitStatus
 
 _TOO_FEW = int(FitStatus.TOO_FEW_BVALUES)
-# Own options: ends of both lines, and whether all parameters are fitted at the end.
+# Positions of its options: ends of both lines, and whether all parameters are fitted at the end.
 _SPLIT_D, _SPLIT_S0, _TWO_STAGE = OWN, OWN + 1, OWN + 2
 
 
@@ -119,19 +119,19 @@ class TRR(TwoDecayMethod):
         require_two(acquisition, "split_b_S0", upper=self.split_b_S0)
 
     def starts_from(self, model: SignalModel) -> tuple[str, ...]:
-        """Return the rate of the blood, whose start decides which minimum is the nearest."""
+        """Return the rate of the blood, whose start decides which minimum is found."""
         decays = model.two_decays()
         fast = None if decays is None else decays.fast
         return () if fast is None or model[fast].fixed else (fast,)
 
     @property
     def least_squares(self) -> bool:
-        """Whether there is a second stage; without it, S0 and D are those of the lines."""
+        """Whether it has a second stage; without it, S0 and D are those of the lines."""
         return self.two_stage
 
     @property
     def takes_float32(self) -> bool:
-        """Whether float32 arrays are served in single precision."""
+        """Whether float32 arrays are computed in single precision."""
         return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:

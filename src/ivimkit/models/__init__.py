@@ -1,4 +1,4 @@
-"""Signal models, one file each. A file in this folder with a constant MODEL is a model.
+"""Signal models, one per file: the constant MODEL of a file in this folder.
 
 Models of other packages are found by their entry points in the group ``ivimkit.models``; those of
 a session are added by `register`.
@@ -61,10 +61,10 @@ def get(name: str | SignalModel) -> SignalModel:
 
 
 def register(model: SignalModel) -> None:
-    """Add a model to those that are known by their names, until the session ends.
+    """Make a model available by its name, for the rest of the session.
 
-    A model need not be registered to be fitted: `ivimkit.fit` takes the object. Registered, it is
-    found by its name, and results saved with it load with their equation.
+    A model need not be registered to be fitted: `ivimkit.fit` accepts the object. Once registered,
+    it is found by its name, and results saved with it load with their equation.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def register(model: SignalModel) -> None:
     Raises
     ------
     OptionError
-        If it is not a model, or there is another one with its name.
+        If it is not a model, or its name is used by another one.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def unregister(name: str) -> None:
 def from_file(file: str | os.PathLike[str]) -> SignalModel:
     """Return the model that a Python file defines as its constant ``MODEL``.
 
-    The file is run: only use files that you trust.
+    The file is executed: only use files that you trust.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def from_file(file: str | os.PathLike[str]) -> SignalModel:
 def quantities() -> tuple[Parameter, ...]:
     """Return the descriptions of the parameters and products of all models, each name once.
 
-    Numbers in a table or an array are described by them where no fit is known.
+    They describe numbers in a table or an array that does not come with a fit.
 
     Examples
     --------
@@ -138,9 +138,9 @@ def quantities() -> tuple[Parameter, ...]:
     >>> {one.name: one.symbol for one in ik.models.quantities()}["D_star"]
     'D*'
     """
-    beside = {parameter.name for parameter in DERIVED}
+    derived = {parameter.name for parameter in DERIVED}
     every = (one for model in _that_load() for one in model.quantities)
-    return tuple({one.name: one for one in every if one.name not in beside}.values())
+    return tuple({one.name: one for one in every if one.name not in derived}.values())
 
 
 def shown_maps() -> tuple[str, ...]:
@@ -160,7 +160,7 @@ def shown_maps() -> tuple[str, ...]:
 
 
 def _that_load() -> Iterator[SignalModel]:
-    """Yield all models; not one of another package that cannot be imported."""
+    """Yield all models, except those of other packages that cannot be imported."""
     for name in names():
         try:
             yield get(name)

@@ -1,4 +1,4 @@
-"""Simplified IVIM: the blood signal is there at b = 0 and gone at the first b > 0."""
+"""Simplified IVIM: the blood signal contributes at b = 0 only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uncertainty estimators, one file each. A file here with a constant ESTIMATOR is one."""
+"""Uncertainty estimators, one per file: the constant ESTIMATOR of a file in this folder."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def get(name: str | Estimator, **options: Any) -> Estimator:
     Raises
     ------
     OptionError
-        For an unknown name or option; the message lists those there are.
+        For an unknown name or option; the message lists the valid ones.
 
     Examples
     --------

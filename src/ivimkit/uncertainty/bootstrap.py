@@ -1,4 +1,4 @@
-"""Bootstrap: refit signals that differ by resampled residuals, and see how the numbers scatter."""
+"""Bootstrap: the scatter of refits to signals with resampled residuals."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ivimkit.kernels.voxel import Found, Tables, Voxel, with_signal
 from ivimkit.status import FAILED, FitStatus
 
 KINDS = ("residual", "wild")
-"""How residuals are resampled."""
+"""Ways to resample residuals."""
 
 # Options: values with a weight, number of replicates, whether signs are drawn, positions of the
 # fraction and of the fast rate.
 _N_USED, _REPLICATES, _WILD, _PRODUCTS = 0, 1, 2, 3
-# Room for the parameters and for all that a method writes in addition.
+# Scratch for the parameters and all other values that a method writes.
 _N_VALUES = 128
-# Fewer replicates have no 2.5 % percentile.
+# With fewer replicates, the 2.5 % percentile is not defined.
 _MIN_REFITS = 40
-# Share of the replicates that may fail.
+# Largest share of the replicates that may fail.
 _MAX_FAILED_SHARE = 0.1
 
 _NO_SD = int(FitStatus.SD_NOT_AVAILABLE)
@@ -46,7 +46,7 @@ def signal_kernel(*_: Any) -> tuple[float, Any]:
 
 @device
 def _sort(values: NDArray[np.float64], n: int) -> None:
-    """Sort the first `n` values in place (Shell's method: no memory, no recursion)."""
+    """Sort the first `n` values in place (Shell's method: without memory or recursion)."""
     gap = 1
     while 3 * gap < n:
         gap = 3 * gap + 1
@@ -97,8 +97,9 @@ def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float6
         degrees -= 1 if lower[i] < upper[i] else 0
     if degrees < 1:
         return _NO_SD
-    # Residuals are smaller than errors, as the fit took a part of these, and of all values alike
-    # when each is counted with the root of its weight.
+    # The fit absorbs a part of the errors: n values and p free parameters leave residuals with the
+    # expected sum of squares (n - p) sigma^2, so sqrt(n / (n - p)) restores their size. Weighted
+    # by the root of the weight, all errors have the same variance and can change places.
     inflation = math.sqrt(n_used / degrees)
     mean = 0.0
     curve, residual = work[:n_rows], work[n_rows : 2 * n_rows]
@@ -142,26 +143,25 @@ def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float6
 class Bootstrap(Estimator):
     """Bootstrap: refit signals made of the fitted curve and resampled residuals.
 
-    ``"residual"`` draws residuals with replacement, after they were centred; ``"wild"`` leaves
-    each at its b-value and draws its sign, for noise that differs between b-values. Both scale
-    the residuals by the root of ``n / (n - p)``, with n values and p free parameters, and by the
-    root of the number of averages. The standard deviation and the 95 % interval (percentiles) are
-    those of the refitted parameters. The noise given to `ivimkit.fit` plays no part.
+    ``"residual"`` draws centred residuals with replacement; ``"wild"`` leaves each at its b-value
+    and draws its sign, for noise that differs between b-values. Both scale the residuals by the
+    root of ``n / (n - p)``, with n values and p free parameters, and by the root of the number of
+    averages. The standard deviation and the 95 % interval (percentiles) are those of the refitted
+    parameters. The noise given to `ivimkit.fit` is not used.
 
-    It serves every method, also those that do not minimise a sum of squares; a bias of the method
-    is not in its numbers. All voxels share one table of random numbers: the same seed gives the
-    same maps, whatever the threads or the mask. Where the estimate is at a bound, or f is close
-    to 0, the bootstrap is known not to be consistent: take its limits there with a grain of salt.
+    It can be used with every method, including those that do not minimise a sum of squares; it
+    does not include a bias of the method. All voxels share one table of random numbers: the same
+    seed gives the same maps, whatever the threads or the mask. Where the estimate is at a bound,
+    or f is close to 0, the bootstrap is not consistent: its limits are not reliable there.
 
     Parameters
     ----------
     kind : {"residual", "wild"}
-        What is drawn.
+        What is drawn: residuals or their signs.
     n : int
-        Number of refits, 40 or more. With 200 the limits themselves scatter by about a tenth of
-        the width.
+        Number of refits, 40 or more. With 200 the limits scatter by about a tenth of the width.
     seed : int
-        The same seed gives the same numbers.
+        Seed of the draws.
 
     Raises
     ------
@@ -204,7 +204,7 @@ class Bootstrap(Estimator):
         if self.n != int(self.n) or self.n < _MIN_REFITS:
             raise OptionError(
                 f"n of bootstrap is {self.n!r}; expected a whole number >= {_MIN_REFITS}, "
-                "as fewer refits have no 95 % interval"
+                "as fewer refits do not define a 95 % interval"
             )
         if self.seed != int(self.seed) or self.seed < 0:
             raise OptionError(f"the seed is {self.seed!r}; expected a whole number >= 0")

@@ -18,9 +18,9 @@ from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.voxel import Found, Tables, Voxel
 from ivimkit.status import FitStatus
 
-# Options: values with a weight, number of products, of each parameter the flag with which the data
-# do not determine it, the factors of each product, then Student quantiles of 0, 1 and more degrees
-# of freedom and at last the normal quantile.
+# Options: number of values with a weight, number of products, for each parameter the status flag
+# of voxels that do not determine it, the factors of each product, then Student quantiles for 0, 1
+# and more degrees of freedom, and finally the normal quantile.
 _N_USED, _N_PRODUCTS, _UNSEEN = 0, 1, 2
 _NO_SD = int(FitStatus.SD_NOT_AVAILABLE)
 
@@ -44,6 +44,8 @@ def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float6
             for k in range(n):
                 work[n + i, k] = work[n + k, i] = 0.0
     quantile = options[options.size - 1]
+    # To first order the errors of the parameters are (J' W J)^-1 J' W e with errors e of the
+    # variance sigma^2 / w, so their covariance is sigma^2 (J' W J)^-1.
     variance = voxel.sigma * voxel.sigma
     if not voxel.sigma > 0.0:
         degrees = int(options[_N_USED]) - n_free
@@ -84,13 +86,13 @@ class Curvature(Estimator):
     """Standard deviations from the curvature of the sum of squares at its minimum.
 
     The covariance of the parameters is ``sigma^2 (J' W J)^-1`` with the slopes J of the signal at
-    the estimates. sigma is the noise given to `ivimkit.fit`, or else comes from the residuals of
-    the voxel with its degrees of freedom (`ivimkit.fit` with ``sigma=None``). Intervals are
-    symmetric: 1.96 standard deviations, or Student's quantile where sigma was estimated.
+    the estimates. sigma is the noise given to `ivimkit.fit`, or else is estimated from the
+    residuals of the voxel and their degrees of freedom (``sigma=None``). Intervals are symmetric:
+    1.96 standard deviations, or Student's quantile where sigma was estimated.
 
-    A parameter at a bound has no curvature there, and D* none to speak of where f is not
-    distinguishable from 0: both get NaN and a status, and so do all parameters where no degree
-    of freedom is left. The approximation is good where the parameters are well determined.
+    The approximation is not valid for a parameter at a bound, nor for D* where f is not
+    distinguishable from 0: these get NaN and a status, and so do all parameters without a
+    remaining degree of freedom. It is good where the parameters are well determined.
 
     Examples
     --------

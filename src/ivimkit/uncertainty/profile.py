@@ -1,4 +1,4 @@
-"""Profile: the range of a parameter at which the other parameters can still explain the data."""
+"""Profile: the range of a parameter in which the others can still explain the data."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.voxel import Found, Tables, Voxel, with_bounds
 from ivimkit.status import FAILED, FitStatus
 
-# Options: values with a weight, whether each parameter is wanted (2: in its logarithm), then
-# Student quantiles of 0, 1 and more degrees of freedom and at last the normal quantile.
-_N_USED, _WANTED = 0, 1
+# Options: number of values with a weight, whether each parameter is selected (2: in its
+# logarithm), then Student quantiles for 0, 1 and more degrees of freedom, and finally the normal
+# quantile.
+_N_USED, _SELECTED = 0, 1
 _LOGARITHMIC = 2.0
-# Room for the parameters and for all that a method writes in addition.
+# Scratch for the parameters and all other values that a method writes.
 _N_VALUES = 128
 
-# Share of the way to the limit that it may be off: far less than noise makes of it.
-_TOLERANCE = 3e-4
+# Error of a limit, relative to its distance from the estimate: far below the effect of noise.
+_MAX_RELATIVE_ERROR = 3e-4
 _MAX_REFITS = 50
-# A bracket is closed at this share of its distance from the estimate; and what rounding leaves.
+# Width of a bracket, relative to its distance from the estimate, at which it is closed; rounding.
 _MIN_BRACKET = 1e-4
-_ROUNDING = 1e-15
-# How many times farther a search may reach that has not found the limit.
+_MAX_ROUNDING = 1e-15
+# Factor by which the next step may be longer while the limit is not bracketed.
 _MAX_REACH = 4.0
-# Least share of a bracket that a secant may cut off.
-_MIN_SHARE = 0.05
-# First step where the slopes tell none: of the logarithm, and as a share of the way to the bound.
+# Smallest share of a bracket that a secant may cut off.
+_MIN_BRACKET_SHARE = 0.05
+# First step where the slopes do not determine it: in the logarithm, and as a share of the distance
+# to the bound.
 _FIRST_LOG_STEP = 0.5
 _FIRST_STEP = 0.05
-# A rate that is searched in its logarithm is not 0.
+# Smallest rate of a search in the logarithm, mm^2/s.
 _MIN_RATE = 1e-6
 
 _NO_SD = int(FitStatus.SD_NOT_AVAILABLE)
@@ -61,10 +63,11 @@ def _limit(
     rise: float,
     trial: NDArray[np.float64],
 ) -> float:
-    """Return where the least cost with parameter `k` fixed has risen by `rise`; NaN if unknown.
+    """Return where the minimum cost with parameter `k` fixed has risen by `rise`; NaN if unknown.
 
-    The root of the rise is nearly linear in the parameter, so secants of it lead to the limit. The
-    bounds of the voxel are arrays that may be written to.
+    Near the minimum the rise is quadratic in the parameter, so its root z is nearly linear, and
+    secants of z lead to the limit in a few refits. The bounds of the voxel are arrays that may be
+    written to.
     """
     low, high = voxel.lower, voxel.upper
     n = low.size
@@ -90,7 +93,7 @@ def _limit(
         low[k] = high[k] = value
         code = fit_voxel(voxel, trial)
         z = math.inf if code & _FAILED else math.sqrt(max(trial[n] - values[n], 0.0))
-        if abs(z - target) <= _TOLERANCE * target:
+        if abs(z - target) <= _MAX_RELATIVE_ERROR * target:
             limit = value
             break
         if z < target:
@@ -103,19 +106,20 @@ def _limit(
             outer, z_outer = at, z
         if not bracketed:
             reach = target / z_inner if z_inner > 0.0 else _MAX_REACH
-            # A flat profile promises a limit close by for ever: each step reaches farther.
+            # A flat profile always predicts a limit close by: make each step longer.
             farther = min(1.3 * farther, _MAX_REACH)
             at = here + min(max(reach, farther), _MAX_REACH) * (inner - here)
             continue
         width = abs(outer - inner)
-        if width <= _MIN_BRACKET * abs(outer - here) + _ROUNDING * abs(outer):
-            # The cost jumps here: the limit is where it does, if the refit beyond was one.
+        if width <= _MIN_BRACKET * abs(outer - here) + _MAX_ROUNDING * abs(outer):
+            # The cost jumps here: that is the limit, if the refit beyond it did not fail.
             limit = value if z_outer < math.inf else math.nan
             break
         share = 0.5
         if z_outer < math.inf and width < 0.5 * older:
             share = min(
-                max((target - z_inner) / (z_outer - z_inner), _MIN_SHARE), 1.0 - _MIN_SHARE
+                max((target - z_inner) / (z_outer - z_inner), _MIN_BRACKET_SHARE),
+                1.0 - _MIN_BRACKET_SHARE,
             )
         older = before if share != 0.5 else math.inf
         before = width
@@ -137,7 +141,7 @@ def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float6
         if degrees < 1:
             return _NO_SD
         variance = values[n] / degrees
-        quantile = options[_WANTED + n + degrees]
+        quantile = options[_SELECTED + n + degrees]
     rise = quantile * quantile * variance
     rows, columns = normal_rows(n), matrix_columns(n)
     work = matrix(tables.work, rows, columns)
@@ -155,12 +159,12 @@ def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float6
     missing = False
     n_out = 0
     for k in range(n):
-        if options[_WANTED + k] == 0.0:
+        if options[_SELECTED + k] == 0.0:
             continue
         n_out += 1
         if lower[k] == upper[k]:
             continue
-        logarithmic = options[_WANTED + k] == _LOGARITHMIC
+        logarithmic = options[_SELECTED + k] == _LOGARITHMIC
         own = work[n + k, k] if known else 0.0
         step = math.sqrt(rise * own) if own > 0.0 else 0.0
         if logarithmic:
@@ -195,20 +199,21 @@ def _estimate(voxel: Voxel, found: Found, tables: Tables, out: NDArray[np.float6
 class Profile(Estimator):
     """Profile likelihood: all values of a parameter with which the others still explain the data.
 
-    The parameter is fixed to a value and all others are fitted again. The 95 % interval holds the
-    values whose least sum of squares is at most ``t^2 sigma^2`` above that of the fit: with the
-    noise given to `ivimkit.fit`, t = 1.96; without it, sigma comes from the residuals of the
-    voxel, and t is Student's quantile of its degrees of freedom. Limits need not be symmetric and
-    do not depend on the scale a parameter is written in, which makes a difference for D*.
+    The parameter is fixed to a value and all others are fitted again. The 95 % interval contains
+    the values whose minimum sum of squares is at most ``t^2 sigma^2`` above that of the fit: with
+    the noise given to `ivimkit.fit`, t = 1.96; without it, sigma is estimated from the residuals
+    of the voxel, and t is Student's quantile of its degrees of freedom. Limits need not be
+    symmetric and do not depend on whether a parameter or its logarithm is fitted, which makes a
+    difference for D*.
 
-    Where no value up to a bound is excluded, the limit is the bound: the data do not say more. The
-    standard deviation is half the width of the interval divided by t: that of a normal
-    distribution with this interval. A dozen or more fits per parameter make this slow.
+    Where the data do not exclude any value up to a bound, the limit is the bound. The standard
+    deviation is half the width of the interval divided by t: that of a normal distribution with
+    this interval. A dozen or more fits per parameter make this slow.
 
     Parameters
     ----------
     parameters : tuple of str, optional
-        Names of the parameters to look at; all by default. The fewer, the faster.
+        Names of the parameters; all by default. The fewer, the faster.
 
     Examples
     --------
@@ -246,42 +251,46 @@ class Profile(Estimator):
                 f"parameters is {self.parameters!r}; expected a tuple of names, like ('D', 'f')"
             )
         if self.parameters is not None:
-            # A record of options has lists.
+            # Options from a file are lists.
             object.__setattr__(self, "parameters", tuple(self.parameters))
 
     def check(self, model: SignalModel, method: FitMethod) -> None:
-        """Raise for an unknown parameter, or a method that does not look for the least cost."""
+        """Raise for an unknown parameter, or a method that does not minimise the cost."""
         for name in self.parameters or ():
             model.index(name)
         if not method.least_squares:
             raise OptionError(
-                f"method {method.name} with its options does not look for the least sum of "
-                "squares, and uncertainty profile is about how much that rises. Use method varpro "
+                f"method {method.name} with its options does not minimise the sum of squares, and "
+                "uncertainty profile measures how much that rises. Use method varpro "
                 "for Gaussian noise, or uncertainty bootstrap"
             )
 
-    def _wanted(self, model: SignalModel) -> tuple[str, ...]:
+    def _selected(self, model: SignalModel) -> tuple[str, ...]:
         return tuple(
             name for name in model.names if self.parameters is None or name in self.parameters
         )
 
     def maps(self, model: SignalModel) -> tuple[str, ...]:
-        """Return sd, lower and upper limit of each parameter that is wanted."""
+        """Return sd, lower and upper limit of each selected parameter."""
         return tuple(
-            f"{name}_{what}" for name in self._wanted(model) for what in ("sd", "lo", "hi")
+            f"{name}_{what}" for name in self._selected(model) for what in ("sd", "lo", "hi")
         )
 
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the quantiles."""
-        wanted = [
-            0.0 if p.name not in self._wanted(model) else _LOGARITHMIC if p.scale == "log" else 1.0
+        selected = [
+            0.0
+            if p.name not in self._selected(model)
+            else _LOGARITHMIC
+            if p.scale == "log"
+            else 1.0
             for p in model.parameters
         ]
         n_used = int(np.count_nonzero(weight))
         quantiles = stdtrit(np.arange(1, n_used + 1), 0.975)
-        options = np.array([n_used, *wanted, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
+        options = np.array([n_used, *selected, np.nan, *quantiles, stdtrit(np.inf, 0.975)])
         n = len(model.parameters)
         scratch = normal_rows(n) * matrix_columns(n) + 2 * n + _N_VALUES
         return VoxelPlan(options, np.zeros((1, 1)), scratch)

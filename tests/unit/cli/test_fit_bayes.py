@@ -157,7 +157,7 @@ def _other_model(folder):
     [
         (("--prior", "organ"), "--prior organ is given without --organ; expected one of brain"),
         (("--prior", "lerned"), "'lerned': that is neither a prior nor a file; expected one of"),
-        (("--prior", "OTHER"), "the prior is one for model sivim; expected one for model biexp"),
+        (("--prior", "OTHER"), "the prior was made for model sivim; expected one for model biexp"),
         (("--prior", "SCAN"), "dwi.nii.gz cannot be read as a prior"),
         (("--prior", "flat", "--option", "prior=flat"), "both --prior and --option prior are"),
         (("--estimate", "best"), "estimate is 'best'; expected one of mean, median, mode"),

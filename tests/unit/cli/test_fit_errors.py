@@ -86,7 +86,7 @@ def error(run, scan):
         ),
         (
             ("--uncertainty", "profile", "--method", "segmented"),
-            "method segmented with its options does not look for the least sum of squares",
+            "method segmented with its options does not minimise the sum of squares",
         ),
         (("--sigma", "0"), "--sigma is 0; expected the standard deviation of the noise"),
         (("--sigma", "inf"), "--sigma is inf; expected the standard deviation of the noise"),

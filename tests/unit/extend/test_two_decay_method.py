@@ -24,7 +24,7 @@ def test_a_model_that_is_no_sum_of_decays():
 
 def test_perfusion_at_b_0_only_needs_a_b_of_0():
     with pytest.raises(
-        AcquisitionError, match="sivim sees perfusion only at b = 0, and the lowest b-value is 10"
+        AcquisitionError, match="a perfusion signal only at b = 0, and the lowest b-value is 10"
     ):
         VARPRO.check(models.get("sivim"), Acquisition(B[1:]))
     VARPRO.check(models.get("monoexp"), Acquisition(B[1:]))

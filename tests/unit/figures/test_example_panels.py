@@ -70,7 +70,7 @@ def test_another_scan(result):
 
 
 def test_no_scan(result):
-    with pytest.raises(OptionError, match="does not have its scan at hand"):
+    with pytest.raises(OptionError, match="does not include its scan"):
         example_panels(replace(result, dwi=None), {"a": (0, 0)})
 
 

@@ -46,7 +46,7 @@ def test_an_array_needs_b_values(signals):
 
 
 def test_a_scan_has_its_own_b_values(signals):
-    with pytest.raises(OptionError, match=r"bvals were given beside a DWI.*leave them out"):
+    with pytest.raises(OptionError, match=r"bvals were given in addition to a DWI.*leave them"):
         ik.fit(ik.DWI(signals, B), B)
 
 

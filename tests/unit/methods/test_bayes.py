@@ -40,7 +40,7 @@ def tissue(n, b, sigma, kind="rician", f=0.15, d=1.2e-3):
         ({"prior": "uniform"}, "unknown prior 'uniform'; there are"),
         ({"prior": {"name": "organ", "organ": "spaceship"}}, "there is no organ 'spaceship'"),
         ({"prior": {"name": "organ", "width": 0.0}}, "width is 0.0; expected a number > 0"),
-        ({"prior": {"table": "learned"}}, "expected the name of a prior beside its options"),
+        ({"prior": {"table": "learned"}}, "expected the name of a prior with its options"),
     ],
 )
 def test_options_that_cannot_be(options, message):

@@ -125,7 +125,7 @@ def test_volumes_on_their_own():
 
 
 def test_no_scan():
-    with pytest.raises(OptionError, match="does not have its scan at hand"):
+    with pytest.raises(OptionError, match="does not include its scan"):
         residuals(made_result(biexp_maps(SHAPE)))
 
 

@@ -190,7 +190,7 @@ def test_repeats_are_averaged_as_for_the_fit():
 
 
 def test_without_the_scan():
-    with pytest.raises(OptionError, match="does not have its scan at hand"):
+    with pytest.raises(OptionError, match="does not include its scan"):
         quality.roi_fit(made_result({"D": [1e-3]}), [1])
 
 

@@ -51,7 +51,7 @@ class TestTable:
         assert not set(FITTED) & set(without.columns)
         bare = made_result({"D": [1e-3]})
         assert not set(FITTED) & set(quality.roi_table(bare, [1]).columns)
-        with pytest.raises(OptionError, match="does not have its scan at hand"):
+        with pytest.raises(OptionError, match="does not include its scan"):
             quality.roi_table(bare, [1], mean_fit=True)
 
     def test_the_fit_of_the_mean_is_that_of_roi_fit(self, fitted):

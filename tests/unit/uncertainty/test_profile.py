@@ -133,7 +133,7 @@ def test_what_cannot_be_is_refused():
         ik.methods.TRR(two_stage=False),
         ik.methods.VarPro(noise="rician"),
     ):
-        with pytest.raises(OptionError, match="does not look for the least sum of squares"):
+        with pytest.raises(OptionError, match="does not minimise the sum of squares"):
             ik.fit(signals, B21, method=method, uncertainty="profile")
 
 
