@@ -30,7 +30,7 @@ SIMULATED = """
 import json, sys
 import ivimkit as ik
 from ivimkit.engine import cuda, place
-cuda._SMALLEST_CHUNK = 2
+cuda._MIN_CHUNK = 2
 place.AUTO_VOXELS = 7
 jobs = json.load(sys.stdin)
 for job in jobs:

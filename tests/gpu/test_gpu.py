@@ -89,8 +89,8 @@ def test_chunks_and_slots_do_not_matter(monkeypatch):
     fixed, cuda = model.with_fixed(D=own), importlib.import_module("ivimkit.engine.cuda")
     options = {"sigma": noise, "uncertainty": "curvature", "device": "cuda"}
     whole = ik.fit(data, B, model=fixed, **options)
-    monkeypatch.setattr(cuda, "_SMALLEST_CHUNK", 700)
-    monkeypatch.setattr(cuda, "_LARGEST_CHUNK", 700)
+    monkeypatch.setattr(cuda, "_MIN_CHUNK", 700)
+    monkeypatch.setattr(cuda, "_MAX_CHUNK", 700)
     seen = []
     parts = ik.fit(data, B, model=fixed, progress=lambda *now: seen.append(now), **options)
     assert seen[-1] == (10_000, 10_000)

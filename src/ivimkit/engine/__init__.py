@@ -1,4 +1,4 @@
-"""The only place that knows threads and devices."""
+"""The engine: the only package that manages threads and devices."""
 
 from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, gpus_for
 from ivimkit.engine.run import curve, default_threads, evaluate, gradients, run

@@ -1,11 +1,10 @@
 """Put the kernels of a model and a method into a driver template and compile it, with a cache.
 
-A factory that returned a jitted inner function would never find its code on disk, and a cached
-function that calls one in another file would not notice an edit there. So the driver is a copy
-of its template with the kernels in its globals, and a hash of everything that is compiled (the
-code, constants and compile options of all functions it can reach, as they are loaded) and of
-numba's version in its name: other code is another name, and the cache can neither miss nor be
-stale.
+numba would never find the code of an inner function returned by a factory on disk, and a cached
+function that calls one in another file would not notice an edit there. So the driver is a copy of
+its template with the kernels in its globals, and its name contains a hash of everything that is
+compiled (code, constants and compile options of all functions it can reach, as they are loaded)
+and of the version of numba: other code has another name, and the cache cannot be stale.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Kernel = tuple[str, Any]
 
 
 def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
-    """Yield everything that decides what a function compiles to, callees included."""
+    """Yield everything that determines the compiled code of a function, callees included."""
     plain: Any = getattr(function, "py_func", function)
     if id(plain) in seen:
         return
@@ -42,18 +41,18 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
         value = plain.__globals__.get(name)
         if isinstance(value, ModuleType) and value.__name__.startswith("ivimkit."):
             raise AssertionError(
-                f"{plain.__name__} reaches into {value.__name__}: what it takes from there would "
-                "not be hashed. Import it by its name"
+                f"{plain.__name__} uses the module {value.__name__}: what it takes from there "
+                "would not be hashed. Import it by its name"
             )
         if isinstance(value, FunctionType) or hasattr(value, "py_func"):
             yield name
             yield from _parts(value, seen)
         elif hasattr(value, "_defn"):
-            # An intrinsic of numba: what it compiles to is written by its definition.
+            # An intrinsic of numba: its definition generates its code.
             yield name
             yield from _code_parts(value._defn.__code__)
         elif isinstance(value, int | float | str | tuple | type | np.generic):
-            # Of a named tuple the order of its fields is compiled, too.
+            # The order of the fields of a named tuple is compiled, too.
             yield f"{name}={value!r}{getattr(value, '_fields', '')}"
 
 
@@ -69,7 +68,8 @@ def _code_parts(code: CodeType) -> Iterator[str]:
 
 def _filled(template: FunctionType, kernels: tuple[Kernel, ...]) -> Any:
     known = dict(kernels)
-    # A plain function that a template calls is a template too: compiled ones call no others.
+    # A plain function that a template calls is a template too: compiled functions call compiled
+    # ones.
     parts = {
         name: with_kernels(value, *kernels)
         for name in template.__code__.co_names
@@ -93,15 +93,15 @@ def with_kernels(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]
 
 @functools.cache
 def pasted_with_kernels(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]:
-    """Return the same as `with_kernels` as a part of its caller, with the options of that."""
+    """Return the template with its kernels, to be compiled as a part of its caller."""
     return cast(Callable[..., Any], pasted(_filled(template, kernels)))
 
 
 def tagged(template: FunctionType, *kernels: Kernel) -> FunctionType:
-    """Return the driver `template` with its kernels put in, and a name that no other code has.
+    """Return the driver `template` with its kernels put in, and a name unique to its code.
 
-    The name holds a hash of everything that is compiled, so that a cache on disk never finds the
-    code of another source.
+    The name contains a hash of everything that is compiled, so that a cache on disk never returns
+    the code of another source.
     """
     driver: FunctionType = _filled(template, kernels)
     digest = hashlib.sha256(numba.__version__.encode())
@@ -123,13 +123,13 @@ def bind(template: FunctionType, *kernels: Kernel, allocates: bool = True) -> Ca
     *kernels : tuple of str and callable
         Name in the template and compiled device function.
     allocates : bool
-        Whether the driver makes arrays. One that does not counts no references to arrays either.
+        Whether the driver allocates arrays. Otherwise it does not count references to arrays.
 
     Returns
     -------
     callable
-        Runs without the interpreter lock; compiled at its first call, kept on disk where a
-        folder can be written.
+        Runs without the interpreter lock; compiled at its first call, stored on disk if a folder
+        can be written.
     """
     driver = tagged(template, *kernels)
     try:
@@ -139,12 +139,12 @@ def bind(template: FunctionType, *kernels: Kernel, allocates: bool = True) -> Ca
 
 
 def _compiled(driver: FunctionType, *, cache: bool, allocates: bool) -> Callable[..., Any]:
-    # Nobody calls a driver from C: without that entry there is less to compile.
+    # Drivers are not called from C: without that entry point there is less to compile.
     options: dict[str, Any] = {"no_cfunc_wrapper": True}
     if not allocates:
         options["_nrt"] = False
     compiled: Any = numba.njit(nogil=True, error_model="numpy", **options)(driver)
     if cache:
-        # In place of the cache of numba itself, which `cache=True` would set.
+        # Instead of the cache of numba, which `cache=True` would set.
         compiled._cache = MendingCache(driver)
     return cast(Callable[..., Any], compiled)

@@ -1,8 +1,8 @@
-"""MendingCache: compiled code on disk that is not trusted blindly, and need not be there.
+"""MendingCache: a cache of compiled code on disk that survives damaged files and full disks.
 
-numba reads what it has written without a doubt: after a power cut, or on a full disk, a damaged
-file would end every fit until somebody finds and removes it. Here it is removed and compiled
-again; where nothing can be kept, the code lives as long as the process.
+numba does not check the files of its cache: after a power cut, or on a full disk, a damaged file
+would make every fit fail until somebody finds and removes it. Here it is removed and the code is
+compiled again; if nothing can be written, compiled code is kept for the process only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ivimkit.errors import CacheWarning
 
 __all__ = ["MendingCache"]
 
-# numba has no types.
+# numba has no type hints.
 _FunctionCache: Any = caching.FunctionCache
 _CacheFile: Any = caching.IndexDataCacheFile
 
@@ -30,13 +30,13 @@ _SIZE = _DIGEST().digest_size
 
 
 class _CheckedFile(_CacheFile):  # type: ignore[misc]
-    """Files of the code of one function, each with a digest at its end.
+    """Cache files of one function, each with a digest at its end.
 
-    Machine code with a wrong byte would be run all the same.
+    Without it, damaged machine code would be executed.
     """
 
     def _dump(self, obj: Any) -> bytes:
-        # What reads a pickle stops at its end: numba alone can read the file, too.
+        # Reading a pickle stops at its end, so numba itself can read the file, too.
         data: bytes = super()._dump(obj)
         return data + _DIGEST(data).digest()
 
@@ -53,12 +53,12 @@ class MendingCache(_FunctionCache):  # type: ignore[misc]
     Parameters
     ----------
     function : function
-        What is compiled.
+        The function to compile.
 
     Raises
     ------
     RuntimeError
-        If there is no folder to keep code in.
+        If no folder for the cache can be written.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -68,7 +68,7 @@ class MendingCache(_FunctionCache):  # type: ignore[misc]
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return the compiled code of a signature; None if it is not there, or damaged."""
+        """Return the compiled code of a signature; None if it is missing or damaged."""
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # noqa: BLE001 - a damaged pickle may raise anything.
@@ -76,7 +76,7 @@ class MendingCache(_FunctionCache):  # type: ignore[misc]
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep the compiled code of a signature; say so if that cannot be done."""
+        """Store the compiled code of a signature; warn if that is not possible."""
         try:
             try:
                 super().save_overload(sig, data)
@@ -90,7 +90,7 @@ class MendingCache(_FunctionCache):  # type: ignore[misc]
             _say_once(str(self._cache_path), error.strerror or str(error))
 
     def _remove(self) -> None:
-        """Remove all files of the function; others may still run what they have read."""
+        """Remove all files of the function; other processes may still use what they have read."""
         folder, base = Path(self._cache_path), self._impl.filename_base
         with suppress(OSError):
             for path in folder.iterdir():

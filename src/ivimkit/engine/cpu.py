@@ -1,4 +1,4 @@
-"""The CPU drivers: loops over voxels, indexing and memory, no formula.
+"""The CPU drivers: loops over voxels, indexing and memory, without formulas.
 
 They are templates: `fit_row`, `fit_voxels`, `estimate_row` and `signal_kernel` are put in by
 `ivimkit.engine.bind`.
@@ -60,7 +60,7 @@ def fit_chunk(
     variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
-    """Fit the rows of `signals`; sigma and bounds are one, or one per voxel.
+    """Fit the rows of `signals`; sigma and bounds have one row, or one per voxel.
 
     `work`, `clean` and `found` are scratch.
     """

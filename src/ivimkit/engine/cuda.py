@@ -1,12 +1,12 @@
-"""The GPU drivers: a thread per voxel, chunks in streams; indexing and memory, no formula.
+"""The GPU drivers: a thread per voxel, chunks in streams; indexing and memory, without formulas.
 
-The kernels are templates: `fit_row` and `estimate_row`, the same as on the processor, are put in
-by `ivimkit.engine.bind`, and the shapes of a thread's scratch with them. The scratch is local
+The kernels are templates: `ivimkit.engine.bind` puts `fit_row` and `estimate_row`, the same as on
+the processor, and the shapes of a thread's scratch in. The scratch is local
 memory, which the hardware interleaves between threads, so that neighbours read neighbouring
 addresses while the kernels see plain arrays.
 
-The host fills page-locked memory with one chunk while the GPU copies and computes others: every
-chunk has a stream of its own, in which its copies and kernels follow each other.
+The host fills page-locked memory with one chunk while the GPU copies and computes others: the
+copies and kernels of a chunk follow each other in one stream.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from ivimkit.kernels.voxel import Tables, Voxel
 
 __all__ = ["Gpu", "Slot", "estimate_chunk", "fit_chunk", "kernels_of", "run_on_gpus"]
 
-# Imported by name, as they have no types.
+# Imported by name, as they have no type hints.
 cuda: Any = importlib.import_module("numba.cuda")
 _config: Any = importlib.import_module("numba").config
 
 # Threads of a block: a kernel needs about 250 registers per thread, and few blocks fit anyway.
 _BLOCK = 64
-# Voxels of a chunk at most, and at least; chunks of a GPU, if they are not too small for that.
-_LARGEST_CHUNK = 1 << 18
-_SMALLEST_CHUNK = 1 << 14
-_CHUNKS = 8
-# One chunk is read, one copied, one computed.
-_SLOTS = 3
-# Share of the free memory that chunks may take, and share that they and the scratch may.
-_FOR_CHUNKS = 0.5
-_FOR_ALL = 0.9
+# Largest and smallest number of voxels of a chunk; number of chunks, unless they would be smaller.
+_MAX_CHUNK = 1 << 18
+_MIN_CHUNK = 1 << 14
+_N_CHUNKS = 8
+# Number of chunks in progress: one is read, one copied, one computed.
+_N_SLOTS = 3
+# Largest share of the free memory for chunks, and for chunks and scratch together.
+_MAX_CHUNK_SHARE = 0.5
+_MAX_MEMORY_SHARE = 0.9
 # Lengths of scratch are rounded up to multiples of these, so that few protocols compile anew.
 _ROW_STEP, _SCRATCH_STEP = 16, 64
-# What the hardware grants a thread.
-_MOST_SCRATCH = 512 * 1024
+# Local memory of a thread that the hardware allows, bytes.
+_MAX_SCRATCH = 512 * 1024
 
 # Put in by `ivimkit.engine.bind`: lengths of a thread's arrays and the type of the data.
 WORK = METHOD_WORK = 1
@@ -82,7 +82,7 @@ def fit_chunk(
     variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
-    """Fit one of the first `n` rows of `signals`; sigma and bounds are one, or one per voxel."""
+    """Fit one of the first `n` rows of `signals`; sigma and bounds: one, or one per voxel."""
     v = cuda.grid(1)
     if v < n:
         work = cuda.local.array(WORK, REAL)
@@ -180,7 +180,7 @@ def _compiled(driver: Any) -> Any:
 
 
 class _Pair:
-    """An array in page-locked memory of the host, and its like on the GPU."""
+    """An array in page-locked memory of the host, and its counterpart on the GPU."""
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, order: Literal["C", "F"] = "F") -> None:
         self.host: NDArray[Any] = cuda.pinned_array(shape, dtype=dtype, order=order)
@@ -188,7 +188,7 @@ class _Pair:
 
 
 class _TaskOnGpu:
-    """What all chunks of a task share on one GPU."""
+    """Arrays and kernels of a task on one GPU, shared by all chunks."""
 
     def __init__(self, task: Prepared) -> None:
         self.task = task
@@ -218,7 +218,7 @@ class _TaskOnGpu:
 
 
 class _ChunkOfTask:
-    """Room for what a task needs and finds in the voxels of one chunk."""
+    """Memory for input and output of a task for the voxels of one chunk."""
 
     def __init__(self, shared: _TaskOnGpu, size: int) -> None:
         self.shared = shared
@@ -230,11 +230,11 @@ class _ChunkOfTask:
         self.status = _Pair((size,), task.status.dtype)
         self.sigma = _Pair((size,), np.float64) if shared.sigma is None else None
         shape = (size, task.lower.shape[1])
-        # Rows of bounds are views for the kernels, which read them again and again.
+        # Rows of bounds are views for the kernels, which read them many times.
         self.bounds = [_Pair(shape, np.float64, "C") for _ in range(2)] if task.fixed else []
 
     def send(self, start: int, n: int, stream: Any) -> None:
-        """Send what is the voxels' own: noise and bounds, where these are maps."""
+        """Send noise and bounds of the voxels, where these are maps."""
         task = self.shared.task
         if self.sigma is not None:
             self.sigma.host[:n] = task.noise(start, start + n)
@@ -305,7 +305,7 @@ class Slot:
         self.busy: tuple[int, int] | None = None
 
     def launch(self, start: int, n: int) -> None:
-        """Work on the chunk that stands in the host's memory; does not wait for the GPU."""
+        """Start the chunk in the memory of the host, without waiting for the GPU."""
         self.busy = start, n
         self.signals.device.copy_to_device(self.signals.host, stream=self.stream)
         for task in self.tasks:
@@ -314,7 +314,7 @@ class Slot:
             task.fetch(self.stream)
 
     def finish(self) -> int:
-        """Wait for the chunk and store what came of it; return the number of voxels."""
+        """Wait for the chunk and store its result; return the number of voxels."""
         if self.busy is None:
             return 0
         start, n = self.busy
@@ -331,15 +331,15 @@ class Gpu:
     Parameters
     ----------
     number : int
-        Which one.
+        Its number.
     prepared : sequence of Prepared
-        What to fit.
+        The tasks.
     n_b : int
         Number of values per voxel.
     total : int
         Number of voxels.
     real : type
-        What signals are sent as.
+        Type of the signals on the GPU.
     """
 
     def __init__(
@@ -349,15 +349,15 @@ class Gpu:
         with self.chosen():
             self.tasks = [_TaskOnGpu(task) for task in prepared]
             self.chunk = self._chunk_size(prepared, n_b, total, real)
-            slots = min(_SLOTS, -(-total // self.chunk))
+            slots = min(_N_SLOTS, -(-total // self.chunk))
             self.slots = [Slot(self, self.chunk, n_b, real) for _ in range(slots)]
-            # Compile here: threads would be waited for.
+            # Compile in the calling thread: other threads would be waited for.
             self.slots[0].launch(0, 0)
             self.slots[0].finish()
 
     @contextmanager
     def chosen(self) -> Iterator[None]:
-        """Use this GPU, and say in plain words what it refuses."""
+        """Use this GPU, and raise errors of CUDA as `DeviceError`."""
         try:
             with cuda.gpus[self.number]:
                 yield
@@ -369,7 +369,7 @@ class Gpu:
             ) from error
 
     def _chunk_size(self, prepared: Sequence[Prepared], n_b: int, total: int, real: Any) -> int:
-        """Return how many voxels a chunk has; refuse what the memory cannot hold."""
+        """Return the number of voxels of a chunk; raise if the memory is too small."""
         context = cuda.current_context()
         free = context.get_memory_info().free
         scratch = max(size for task in prepared for _, size in kernels_of(task))
@@ -380,17 +380,19 @@ class Gpu:
             for task in prepared
         )
         reserved = scratch * _resident_threads(context.device)
-        smallest = min(total, _SMALLEST_CHUNK)
-        if scratch > _MOST_SCRATCH or (reserved + _SLOTS * smallest * per_voxel > _FOR_ALL * free):
+        smallest = min(total, _MIN_CHUNK)
+        if scratch > _MAX_SCRATCH or (
+            reserved + _N_SLOTS * smallest * per_voxel > _MAX_MEMORY_SHARE * free
+        ):
             raise DeviceError(
                 f"GPU {self.number} has {free / 2**20:.0f} MiB free, and this fit needs "
                 f"{scratch / 2**10:.0f} KiB of scratch for each of its threads "
-                f"({reserved / 2**20:.0f} MiB; {_MOST_SCRATCH >> 10} KiB at most). Use device "
+                f"({reserved / 2**20:.0f} MiB; {_MAX_SCRATCH >> 10} KiB at most). Use device "
                 "cpu, or a simpler method or uncertainty"
             )
-        room = min(_FOR_CHUNKS * free, _FOR_ALL * free - reserved)
-        fits = min(room / (_SLOTS * per_voxel), _LARGEST_CHUNK)
-        return max(min(int(fits), max(-(-total // _CHUNKS), _SMALLEST_CHUNK), total), 1)
+        room = min(_MAX_CHUNK_SHARE * free, _MAX_MEMORY_SHARE * free - reserved)
+        fits = min(room / (_N_SLOTS * per_voxel), _MAX_CHUNK)
+        return max(min(int(fits), max(-(-total // _N_CHUNKS), _MIN_CHUNK), total), 1)
 
     def work(
         self,
@@ -398,7 +400,7 @@ class Gpu:
         read: Callable[[int, int, NDArray[Any]], None],
         report: Callable[[int], None],
     ) -> None:
-        """Compute chunks until there are none left.
+        """Compute chunks until all are done.
 
         Parameters
         ----------
@@ -426,14 +428,14 @@ class Gpu:
 
 
 def _resident_threads(device: Any) -> int:
-    """Return for how many threads a GPU sets scratch aside; none where there is no GPU."""
+    """Return the number of threads for which a GPU reserves scratch; 0 in the simulator."""
     if _config.ENABLE_CUDASIM:
         return 0
     return int(device.MULTIPROCESSOR_COUNT * device.MAX_THREADS_PER_MULTI_PROCESSOR)
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """Return what numba raises when CUDA fails; the simulator has none of it."""
+    """Return the exceptions of numba when CUDA fails; none in the simulator."""
     if _config.ENABLE_CUDASIM:
         return ()
     from numba.cuda.cudadrv import error
@@ -442,7 +444,7 @@ def _refusals() -> tuple[type[Exception], ...]:
 
 
 class _Shares:
-    """Chunks of the voxels for whoever asks, and an end for all."""
+    """Chunks of the voxels, handed out to all GPUs."""
 
     def __init__(self, total: int) -> None:
         self._next, self._total = 0, total
@@ -457,7 +459,7 @@ class _Shares:
         return (start, n) if n > 0 else None
 
     def stop(self) -> None:
-        """Give out nothing more."""
+        """Hand out no more chunks."""
         with self._lock:
             self._next = self._total
 
@@ -476,7 +478,7 @@ def run_on_gpus(
     Parameters
     ----------
     numbers : sequence of int
-        Which GPUs; chunks go to whichever is free.
+        Numbers of the GPUs; a chunk goes to whichever is free.
     reader, x, tasks, precision, progress
         As for `ivimkit.engine.run`.
     n_threads : int
@@ -490,7 +492,7 @@ def run_on_gpus(
     Raises
     ------
     DeviceError
-        If a GPU has too little memory, or refuses.
+        If a GPU has too little memory, or CUDA fails.
     """
     total = len(reader.index)
     real = np.dtype(precision).type
@@ -514,7 +516,7 @@ def run_on_gpus(
             try:
                 gpu.work(shares.take, read, reports.put)
             finally:
-                # Of no use to the others either, if this one failed.
+                # If this one failed, the result of the others is of no use either.
                 shares.stop()
                 reports.put(None)
 

@@ -1,4 +1,4 @@
-"""Where to compute: what a device is called, and whether it is there."""
+"""Where to compute: the names of devices, and whether they are available."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ DEVICES = ("auto", "cpu", "cuda")
 """Names of devices; ``"cuda:1"`` and ``"cuda:0,1"`` are GPUs by their numbers."""
 
 AUTO_VOXELS = 200_000
-"""From so many voxels on, ``"auto"`` takes a GPU: fewer are done while one would still start."""
+"""Number of voxels from which on ``"auto"`` uses a GPU: fewer take less time than its start."""
 
 _NUMBERS = re.compile(r"cuda:(\d+(?:,\d+)*)")
 
 
 def check_device(device: str) -> tuple[int, ...]:
-    """Check the name of a device and return the numbers of the GPUs that it names.
+    """Check the name of a device and return the numbers of its GPUs.
 
     Raises
     ------
     OptionError
-        For a name that no device can have.
+        For an invalid name.
 
     Examples
     --------
@@ -47,13 +47,13 @@ def check_device(device: str) -> tuple[int, ...]:
 
 
 def gpus_for(device: str, n_voxels: int) -> tuple[int, ...]:
-    """Return the numbers of the GPUs to use; none for the processor.
+    """Return the numbers of the GPUs to use; empty for the processor.
 
     Parameters
     ----------
     device : str
         ``"cpu"``; ``"cuda"`` for the first GPU; ``"cuda:1"`` or ``"cuda:0,1"`` for GPUs by their
-        numbers; ``"auto"`` for the first GPU where there is one and at least `AUTO_VOXELS` voxels.
+        numbers; ``"auto"`` for the first GPU, if available, for at least `AUTO_VOXELS` voxels.
     n_voxels : int
         Number of voxels to fit.
 
@@ -64,9 +64,9 @@ def gpus_for(device: str, n_voxels: int) -> tuple[int, ...]:
     Raises
     ------
     OptionError
-        For a name that no device can have.
+        For an invalid name.
     DeviceError
-        If a GPU is asked for that is not there.
+        If a GPU is requested that is not available.
     """
     wanted = check_device(device)
     if device == "auto" and n_voxels >= AUTO_VOXELS and not isinstance(_count(), str):
@@ -100,13 +100,13 @@ def describe(gpus: tuple[int, ...]) -> str:
 
 
 def _count() -> int | str:
-    """Return the number of GPUs, or the reason why there are none, with advice."""
+    """Return the number of GPUs, or the reason why none is available, with advice."""
     if importlib.util.find_spec("numba_cuda") is None:
         return (
             "the package numba-cuda is not installed; expected it for a GPU. "
             "pip install ivimkit[cuda], or use device cpu"
         )
-    cuda = importlib.import_module("numba.cuda")  # Slow to load, and needed for a GPU alone.
+    cuda = importlib.import_module("numba.cuda")  # Slow to load, and needed for GPUs only.
     if not cuda.is_available():
         return (
             "there is no NVIDIA GPU, or no driver for it, that CUDA can use (see nvidia-smi); "

@@ -1,8 +1,8 @@
 """Run tasks over all voxels: on a processor, in chunks and threads, or on GPUs.
 
 Threads take chunks of voxels from a queue; each reads, averages and fits its chunk without the
-interpreter lock. A voxel is computed by one thread from its own numbers alone, so the result has
-the same bits whatever the number of threads, the chunk or the mask.
+interpreter lock. A voxel is computed by one thread from its own values alone, so the result is
+bit-identical whatever the number of threads, the chunk or the mask.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ from ivimkit.kernels.memory import aligned, padded
 
 __all__ = ["default_threads", "evaluate", "gradients", "run"]
 
-# Chunks are small enough to share out evenly and large enough to hide what a chunk costs.
-_LARGEST_CHUNK = 4096
-_SMALLEST_CHUNK = 256
+# Voxels of a chunk: few enough for an even load, enough to make the overhead of a chunk
+# negligible.
+_MAX_CHUNK = 4096
+_MIN_CHUNK = 256
 _CHUNKS_PER_THREAD = 8
 
 Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
@@ -50,7 +51,7 @@ def _driver(prepared: Prepared) -> Callable[..., Any]:
 
 
 def _drivers(prepared: Prepared) -> Iterator[Callable[..., Any]]:
-    """Yield all that is compiled for a task."""
+    """Yield all drivers that are compiled for a task."""
     yield _driver(prepared)
     if prepared.estimate is not None:
         yield bind(estimate_chunk, ("estimate_row", prepared.estimate.row))
@@ -62,7 +63,7 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
     values, status = prepared.values[start:stop], prepared.status[start:stop]
     bounds, noise = prepared.bounds(start, stop), prepared.noise(start, stop)
     plan, estimate = prepared.plan, prepared.estimate
-    # A driver would be compiled a second time for arrays that are not contiguous.
+    # For arrays that are not contiguous, a driver would be compiled a second time.
     found = values if estimate is None else np.empty((stop - start, prepared.n_found))
     variation = prepared.variation[start:stop]
     data = prepared.x, prepared.root_weight, signals
@@ -114,10 +115,10 @@ def _checked_threads(threads: int | None) -> int:
 
 
 def _padded(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return x with copies of its last column behind, up to whole vectors.
+    """Return x padded to whole vectors with copies of its last column.
 
-    Their weight is zero, but a kernel computes them all the same: with what can be measured, no
-    model makes infinity of them, which times 0 is not 0.
+    Their weight is 0, but kernels compute them too. A measured setting gives a finite signal in
+    every model; infinity times a weight of 0 would be NaN.
     """
     behind = padded(x.shape[1]) - x.shape[1]
     return np.ascontiguousarray(np.pad(x, ((0, 0), (0, behind)), mode="edge"))
@@ -138,18 +139,18 @@ def run(
     Parameters
     ----------
     reader : Reader
-        Gives the signals.
+        Provides the signals.
     x : ndarray, shape (n_variables, n_rows)
         The acquisition: a row per variable of the models, of which b in s/mm^2 is the first, and a
         column per column of the reader.
     tasks : sequence of Task
-        What to fit.
+        The fits to make.
     threads : int, optional
-        Number of threads; by default all cores that the process may use.
+        Number of threads; by default the number of cores that the process may use.
     device : str
         Where to compute, see `ivimkit.engine.place.gpus_for`.
     precision : {"float64", "float32"}
-        What the loops over the data compute in.
+        Precision of the loops over the data.
     progress : callable, optional
         Called as ``progress(done, total)`` from the calling thread.
 
@@ -165,14 +166,14 @@ def run(
     OptionError
         For a number of threads below 1, an unknown device or an unknown precision.
     DeviceError
-        If a GPU is asked for that is not there, or has too little memory.
+        If a GPU is requested that is not available, or has too little memory.
     """
     if precision not in PRECISIONS:
         raise OptionError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
     n_threads = _checked_threads(threads)
     gpus = gpus_for(device, len(reader.index))
     if gpus:
-        # Only here: the driver of a GPU takes seconds to start, and need not be installed.
+        # Imported here: the driver of a GPU takes seconds to start, and need not be installed.
         from ivimkit.engine.cuda import run_on_gpus
 
         return run_on_gpus(gpus, reader, x, tasks, n_threads, precision, progress)
@@ -182,7 +183,7 @@ def run(
 def _in_threads(
     work: Callable[[int], int], starts: Sequence[int], n_threads: int
 ) -> Generator[int]:
-    """Yield what the chunks give as they are done; no thread is started to be the only one."""
+    """Yield the results of chunks as they are done; a single thread is the calling one."""
     if n_threads == 1:
         yield from map(work, starts)
         return
@@ -206,12 +207,12 @@ def _run_on_cpu(
 ) -> list[Fitted]:
     total = len(reader.index)
     share = total // (n_threads * _CHUNKS_PER_THREAD)
-    chunk = min(max(share, _SMALLEST_CHUNK), _LARGEST_CHUNK)
+    chunk = min(max(share, _MIN_CHUNK), _MAX_CHUNK)
     full = _padded(x)
     prepared = [Prepared(task, full, total, precision) for task in tasks]
 
     say_compiling(driver for task in prepared for driver in _drivers(task))
-    # Compile here: Ctrl-C ends it at once, while threads would be waited for.
+    # Compile in the calling thread, which Ctrl-C ends at once; other threads would be waited for.
     for task in prepared:
         _fit(task, np.zeros((0, full.shape[1])), 0)
 
@@ -219,7 +220,7 @@ def _run_on_cpu(
 
     def work(start: int) -> int:
         stop = min(start + chunk, total)
-        # Memory that a thread has touched before is much cheaper; behind the signals are zeros.
+        # Reuse the memory of a thread, as fresh memory is much slower; the padding stays zero.
         if not hasattr(scratch, "signals"):
             scratch.signals = aligned(chunk * full.shape[1]).reshape(chunk, full.shape[1])
         signals = scratch.signals[: stop - start]
@@ -257,7 +258,7 @@ def evaluate(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.
     Raises
     ------
     OptionError
-        If the last axis of `params` is not the model's parameters.
+        If the last axis of `params` does not match the parameters of the model.
     """
     p, columns = _points(model, params, x)
     out = np.empty((p.size // p.shape[-1], columns.shape[1]))
@@ -267,9 +268,9 @@ def evaluate(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.
 
 
 def curve(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
-    """Return the signal of a model as `evaluate` does, or NaN if its equation is not known.
+    """Return the signal of a model as `evaluate` does, or NaN if its equation is not available.
 
-    For plots: what was measured is shown without the curve.
+    For plots, which then show the measured signal without a curve.
     """
     if model.has_equation:
         return evaluate(model, params, x)
@@ -296,7 +297,7 @@ def gradients(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np
     Raises
     ------
     OptionError
-        If the last axis of `params` is not the model's parameters.
+        If the last axis of `params` does not match the parameters of the model.
     """
     p, columns = _points(model, params, x)
     n_par = p.shape[-1]
@@ -309,7 +310,7 @@ def gradients(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np
 def _points(
     model: SignalModel, params: ArrayLike, x: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return parameters and acquisition as arrays that a driver can read."""
+    """Return parameters and acquisition as arrays for a driver."""
     p = np.ascontiguousarray(params, dtype=np.float64)
     columns = np.atleast_2d(np.ascontiguousarray(x, dtype=np.float64))
     if p.ndim == 0 or p.shape[-1] != len(model.parameters):

@@ -1,10 +1,10 @@
 """Single precision: the same kernels, with their loops over the data in float32.
 
-A literal in a kernel is a number of double precision, and so is a rate that a step of the fit
-arrives at: with arrays of float32 alone, all arithmetic would still be double. So the functions
-that hold the loops (`ivimkit.kernels.precision.data_loop`) are compiled once more, with their
-literals and their scalar arguments rounded to float32. The steps between the loops stay as they
-are: they solve for small differences, and the tests for convergence are made for double precision.
+Literals in a kernel are double precision, and so are the rates computed by a step of the fit: with
+float32 arrays alone, all arithmetic would still be double precision. So the functions that contain
+the loops (`ivimkit.kernels.precision.data_loop`) are compiled once more, with their literals and
+scalar arguments rounded to float32. The steps between the loops stay as they are: they solve for
+small differences, and the convergence criteria are chosen for double precision.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def in_single(function: Callable[..., Any]) -> Callable[..., Any]:
     Returns
     -------
     callable
-        A copy with copies of all that it calls, as far as they differ; without promises that
-        there is no NaN, as numbers of float32 end earlier and then are infinite.
+        A copy, with copies of the called functions that differ; without the promise that NaN
+        does not occur, because float32 overflows earlier.
     """
     if function in REPLACED_IN_SINGLE:
         return REPLACED_IN_SINGLE[function]
@@ -56,7 +56,7 @@ def in_single(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_kernel(value: Any) -> bool:
-    """Return whether a value is a compiled function, or would be one if there were a compiler."""
+    """Return whether a value is a compiled function, or would be one with the compiler enabled."""
     if not _config.DISABLE_JIT:
         return hasattr(value, "py_func")
     return isinstance(value, FunctionType) and value.__module__.startswith("ivimkit.")
@@ -82,7 +82,7 @@ def _rounded(
     with np.errstate(over="ignore"):
         literals = tuple(np.float32(c) if isinstance(c, float) else c for c in code.co_consts)
     inner = _copy(function, plain, code.replace(co_consts=literals), others)
-    # A function of as many arguments can only be written as text.
+    # A function with given argument names has to be generated as text.
     names = code.co_varnames[: code.co_argcount]
     scalars = {name for name, kind in plain.__annotations__.items() if kind == "float"}
     passed = ", ".join(f"float32({name})" if name in scalars else name for name in names)

@@ -1,7 +1,7 @@
-"""What is done for one voxel on every device: indexing and bookkeeping, no formula.
+"""The steps for one voxel, the same on every device: indexing and bookkeeping, without formulas.
 
-They are templates: `fit_voxel` and `estimate_voxel` are put in by `ivimkit.engine.bind`, and so
-are these functions into the drivers of a device, as if they were written there.
+These functions are templates: `ivimkit.engine.bind` puts `fit_voxel` and `estimate_voxel` in, and
+pastes them into the drivers of a device.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def open_row(
     clean: NDArray[np.float64],
     variation: NDArray[np.float64],
 ) -> int:
-    """Copy row `v` of `signals` to `clean`, note its spread, return 0 if it can be fitted."""
+    """Copy row `v` of `signals` to `clean`, store its spread, return 0 if it can be fitted."""
     for j in range(clean.size):
         # A value without weight may be anything, and 0 times NaN is NaN.
         clean[j] = signals[v, j] if root_weight[j] > 0.0 else 0.0
@@ -70,7 +70,7 @@ def close_row(
     variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
-    """Write the status of voxel `v` with what is on a bound; if it failed, leave no numbers."""
+    """Write the status of voxel `v` with flags of bounds; if it failed, set its values to NaN."""
     if code & _FAILED:
         for k in range(out.shape[1]):
             out[v, k] = math.nan
@@ -94,7 +94,7 @@ def fit_row(
     variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
-    """Fit row `v` of `signals`; the voxel has room for its signal, `found` is scratch."""
+    """Fit row `v` of `signals`; the signal of the voxel is written here, `found` is scratch."""
     code = open_row(v, voxel.root_weight, signals, voxel.lower, voxel.signal, variation)
     if code == 0:
         code = fit_voxel(voxel, found)
@@ -114,7 +114,7 @@ def estimate_row(
 ) -> None:
     """Estimate the uncertainty of the parameters fitted to row `v` of `signals`.
 
-    The voxel, with the plan of the method, has room for its signal.
+    The voxel has the plan of the method; its signal is written here.
     """
     for k in range(out.shape[1]):
         out[v, k] = math.nan

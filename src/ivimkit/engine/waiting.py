@@ -1,4 +1,4 @@
-"""What takes long before the first voxel is done, said in the log as it begins."""
+"""Log messages at the start of steps that take long before the first voxel is done."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _log = logging.getLogger("ivimkit")
 
 
 def say_compiling(drivers: Iterable[Callable[..., Any]]) -> None:
-    """Log that drivers are about to be compiled, if one of them is not on disk or in memory.
+    """Log that drivers are about to be compiled, if any is not on disk or in memory.
 
-    A warning, as the logger shows these if nobody has set it up: the wait is long and mute.
+    It is a warning because these are shown by default: the wait is long and silent.
     """
     if not all(map(_is_compiled, drivers)):
         _log.warning(COMPILING)
@@ -30,9 +30,9 @@ def say_learning() -> None:
 
 
 def _is_compiled(driver: Any) -> bool:
-    """Whether a driver is in memory, or in the cache under its name, which holds a hash."""
+    """Whether a driver is in memory, or in the cache under its name, which contains a hash."""
     if not hasattr(driver, "signatures") or driver.signatures:
-        return True  # Without a compiler there is nothing to wait for.
+        return True  # Without a compiler it does not take long.
     folder = driver.stats.cache_path
     name = driver.py_func.__qualname__
     return folder is not None and any(Path(folder).glob(f"*{name}*.nbi"))

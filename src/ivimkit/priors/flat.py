@@ -10,7 +10,7 @@ from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 
 # Knots are needed only for the marginals that the information maps compare with.
-_SIZES = (33, 65, 33)
+_N_KNOTS = (33, 65, 33)
 
 
 @final
@@ -35,7 +35,7 @@ class Flat(Prior):
 
     def tabulate(self, model: SignalModel, likelihoods: Likelihoods | None = None) -> PriorTable:
         """Return the table; it has knots but needs no density."""
-        return even_knots(model, _SIZES)
+        return even_knots(model, _N_KNOTS)
 
 
 PRIOR = Flat

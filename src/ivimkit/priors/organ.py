@@ -15,13 +15,14 @@ from ivimkit.extend.prior import Likelihoods, Prior, even_knots
 from ivimkit.extend.prior_table import PriorTable, with_floor
 from ivimkit.extend.signal_model import SignalModel
 
-_SIZES = (65, 33, 49)
+# Numbers of knots of slow rate, fast rate and fraction.
+_N_KNOTS = (65, 33, 49)
 # Coefficients of variation between voxels of an organ; means of whole organs vary less.
 _SPREAD_D = 0.25
 _SPREAD_D_STAR = 0.7
 _SPREAD_F = 0.5
 # Fraction of the mass that is uniform: diseased tissue lies outside the healthy range.
-_FLOOR = 0.02
+_UNIFORM_SHARE = 0.02
 
 
 @final
@@ -69,7 +70,7 @@ class Organ(Prior):
 
     def tabulate(self, model: SignalModel, likelihoods: Likelihoods | None = None) -> PriorTable:
         """Return the density around the means of the organ, inside the bounds of the model."""
-        frame = even_knots(model, _SIZES)
+        frame = even_knots(model, _N_KNOTS)
         slow, fast, fraction = frame.knots
         means = organs.get(self.organ).means
         one = _log_normal(slow, means["D"], self.width * _SPREAD_D)
@@ -84,7 +85,7 @@ class Organ(Prior):
             )
         about = {"organ": self.organ, "references": list(organs.get(self.organ).references)}
         table = replace(frame, rule=self.name, density=density, about=about)
-        return with_floor(table, _FLOOR)
+        return with_floor(table, _UNIFORM_SHARE)
 
 
 def _log_normal(values: NDArray[np.float64], mean: float, spread: float) -> NDArray[np.float64]:

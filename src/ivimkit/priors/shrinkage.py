@@ -13,15 +13,17 @@ from ivimkit.extend.prior import Likelihoods, Prior, broad
 from ivimkit.extend.prior_table import PriorTable, with_floor
 from ivimkit.extend.signal_model import SignalModel
 
-_FLOOR = 0.01
+# Share of the mass that is uniform.
+_UNIFORM_SHARE = 0.01
 # Smallest argument of the transforms, so that they are finite.
 _MIN_FRACTION = 1e-6
 # Centre of the interval of an outermost knot, in units of the distance to its neighbour.
-_OUTER_KNOT = 0.25
-_STEPS = 200
-_CONVERGED = 1e-5
+_OUTER_KNOT_DISTANCE = 0.25
+# Number of steps at most, and change of a mean that ends them.
+_MAX_STEPS = 200
+_MAX_MEAN_CHANGE = 1e-5
 # Minimum variance of a transformed parameter: anything narrower is below the knot spacing.
-_NARROW = 1e-3
+_MIN_VARIANCE = 1e-3
 
 
 @final
@@ -88,14 +90,14 @@ class Shrinkage(Prior):
         matrix = matrix[matrix @ mass > 0.0]
         steps = 0
         still = False
-        while not still and steps < _STEPS:
+        while not still and steps < _MAX_STEPS:
             steps += 1
             share = mass * (matrix.T @ (1.0 / (matrix @ mass))) / matrix.shape[0]
             new_mean = share @ points
             offset = points - new_mean
             new_covariance = (share[:, None] * offset).T @ offset
-            new_covariance += _NARROW * np.eye(points.shape[1])
-            still = bool(np.abs(new_mean - mean).max() < _CONVERGED)
+            new_covariance += _MIN_VARIANCE * np.eye(points.shape[1])
+            still = bool(np.abs(new_mean - mean).max() < _MAX_MEAN_CHANGE)
             mean, covariance = new_mean, new_covariance
             mass = _gaussian(points, mean, covariance) * jacobian * volumes
             mass /= mass.sum()
@@ -106,7 +108,9 @@ class Shrinkage(Prior):
             "covariance": covariance.tolist(),
         }
         density = (mass / volumes).reshape([axis.size for axis in frame.knots])
-        return with_floor(replace(frame, rule=self.name, density=density, about=about), _FLOOR)
+        return with_floor(
+            replace(frame, rule=self.name, density=density, about=about), _UNIFORM_SHARE
+        )
 
 
 def _transformed(frame: PriorTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -116,9 +120,11 @@ def _transformed(frame: PriorTable) -> tuple[NDArray[np.float64], NDArray[np.flo
     """
     slow, fast, fraction = frame.knots
     # The outermost knots represent the interval between them and their neighbours.
-    slow = np.maximum(slow, _OUTER_KNOT * slow[min(1, slow.size - 1)])
-    fraction = np.maximum(fraction, _OUTER_KNOT * fraction[min(1, fraction.size - 1)])
-    fraction = np.minimum(fraction, 1.0 - _OUTER_KNOT * (1.0 - fraction[max(-2, -fraction.size)]))
+    slow = np.maximum(slow, _OUTER_KNOT_DISTANCE * slow[min(1, slow.size - 1)])
+    fraction = np.maximum(fraction, _OUTER_KNOT_DISTANCE * fraction[min(1, fraction.size - 1)])
+    fraction = np.minimum(
+        fraction, 1.0 - _OUTER_KNOT_DISTANCE * (1.0 - fraction[max(-2, -fraction.size)])
+    )
     fraction = np.clip(fraction, _MIN_FRACTION, 1.0 - _MIN_FRACTION)
     values = np.meshgrid(
         np.log(slow), np.log(fast), np.log(fraction / (1.0 - fraction)), indexing="ij"
