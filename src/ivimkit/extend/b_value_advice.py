@@ -73,7 +73,7 @@ def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
         verb = "is" if len(blood) == 1 else "are"
         yield (
             f"no b-value above {lowest} and up to {_MAX_LOW_B:g} s/mm^2; expected some, as the "
-            f"perfusion signal is gone soon after. {_listed(blood)} {verb} hardly identifiable: "
+            f"perfusion signal vanishes soon after. {_listed(blood)} {verb} hardly identifiable: "
             f"{use}"
         )
     if shares and not np.any(b >= _MIN_HIGH_B):

@@ -482,8 +482,8 @@ def _carried(
     if len(used) < 2:
         listed = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise AcquisitionError(
-            f"the b-values carry {len(used)} of {len(models)} models ({listed}); expected at "
-            "least two to compare. Use simpler models, or give sigma"
+            f"the b-values are sufficient for {len(used)} of {len(models)} models ({listed}); "
+            "expected at least two to compare. Use simpler models, or give sigma"
         )
     return used, left_out
 
@@ -496,7 +496,7 @@ def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str |
         distinct = n_distinct_settings(model, acquisition)
         if distinct < max(model.n_free, 2):
             what = "b-values" if model.variables == ("b",) else "settings"
-            return f"{distinct} distinct {what} cannot carry its {model.n_free} free parameters"
+            return f"{distinct} distinct {what} are too few for its {model.n_free} free parameters"
         require_identifiable(model, acquisition)
     except AcquisitionError as error:
         return str(error)

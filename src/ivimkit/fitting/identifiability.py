@@ -28,7 +28,7 @@ _MIN_COMPONENT = 1e-3
 def n_distinct_settings(model: SignalModel, acquisition: Acquisition) -> int:
     """Return the number of settings that give different signals of a model.
 
-    Settings that differ only in variables that the model does not have count as one.
+    Settings that differ only in variables that the model does not have are the same setting.
     """
     if model.variables == (B.name,):
         return acquisition.n_distinct

@@ -18,7 +18,7 @@ MODEL = SignalModel(
     ),
     ascending=(("D", "D_star"),),
     products=(Product(FLOW, ("f", "D_star")),),
-    # Blood that is gone at the first b > 0 is the limit of a fast one, and no blood that of f = 0.
+    # sivim is the limit of an infinite D*, and monoexp the case f = 0.
     special_cases={"sivim": {"D_star": float("inf")}, "monoexp": {"f": 0.0}},
     references=(
         "Le Bihan D et al. Separation of diffusion and perfusion in intravoxel incoherent motion "

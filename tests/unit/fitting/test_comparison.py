@@ -383,8 +383,8 @@ def test_a_registered_model_is_found_by_its_name(mixed):
         (6, 10.0, "aicc", {}),
         (4, None, "bic", {"biexp": "4 values leave no room .* needs 5; give sigma"}),
         (4, None, "f_test", {"biexp": "4 values leave no room .* needs 5; give sigma"}),
-        (3, 10.0, "bic", {"biexp": "3 distinct b-values cannot carry its 4 free parameters"}),
-        (3, None, "evidence", {"biexp": "3 distinct b-values cannot carry its 4"}),
+        (3, 10.0, "bic", {"biexp": "3 distinct b-values are too few for its 4 free parameters"}),
+        (3, None, "evidence", {"biexp": "3 distinct b-values are too few for its 4"}),
         (4, None, "evidence", {}),
     ],
 )

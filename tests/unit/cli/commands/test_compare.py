@@ -313,7 +313,7 @@ def test_several_scans(run, scan, folder):
             ("--sigma", "{folder}/turned.nii.gz"),
             "of --sigma has no value in 828 of the 864 voxels to be fitted",
         ),
-        (("--bvals", "0,400,800"), "the b-values carry 0 of 3 models"),
+        (("--bvals", "0,400,800"), "the b-values are sufficient for 0 of 3 models"),
         (("--labels", "{folder}/none.nii.gz"), "there is no file"),
         (("--labels", "{folder}/elsewhere.nii.gz"), "do not overlap"),
         (("--mask", "{folder}/elsewhere.nii.gz"), "do not overlap"),

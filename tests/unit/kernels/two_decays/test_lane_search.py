@@ -141,5 +141,7 @@ def test_code_from_another_module_must_be_imported_by_its_name():
         return lanes.step(0)
 
     driver.__globals__["lanes"] = lanes
-    with pytest.raises(AssertionError, match=r"uses the module ivimkit\.kernels\.two_decays\.lanes"):
+    with pytest.raises(
+        AssertionError, match=r"uses the module ivimkit\.kernels\.two_decays\.lanes"
+    ):
         tagged(driver)
