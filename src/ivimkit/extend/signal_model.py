@@ -178,8 +178,8 @@ class SignalModel:
         if not self.has_equation:
             raise OptionError(
                 f"the equation of model {self.name} is not known: it is not one of ivimkit's "
-                "models, and a saved result does not contain it; expected the model itself. Use the "
-                "maps, or give the model that was fitted (--model)",
+                "models, and a saved result does not contain it; expected the model itself. Use "
+                "the maps, or give the model that was fitted (--model)",
                 python="Pass model=, to load_result or to predict",
             )
         # From the declaration: bounds change from fit to fit, and the code must not.
