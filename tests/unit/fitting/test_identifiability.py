@@ -95,7 +95,7 @@ def test_settings_of_one_b_do_not_count_for_a_model_of_b():
     assert n_distinct_settings(MONOEXP, known) == 2
     assert n_distinct_settings(relaxation(), known) == 4
     assert unknown_to(relaxation(), known) is None
-    assert "(60, 90 ms) and model monoexp does not know" in unknown_to(MONOEXP, known)
+    assert "(60, 90 ms) and model monoexp does not depend" in unknown_to(MONOEXP, known)
 
 
 def test_the_adc_is_that_of_one_echo_time():
