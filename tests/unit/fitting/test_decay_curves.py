@@ -31,7 +31,7 @@ def relaxing(monkeypatch):
     def evaluate(model, params, x):
         return params[0] * np.exp(-x[0] * params[1]) * np.exp(-x[1] / 50)
 
-    monkeypatch.setattr(module, "curve", evaluate)
+    monkeypatch.setattr(module, "evaluate", evaluate)
     tissue = Compartment(
         "tissue", lambda b, te, p: p[0], (MONOEXP["ADC"],), variables=("b", "echo_time")
     )
