@@ -39,7 +39,7 @@ class TwoPoolMethod(FitMethod):
         if decays is None:
             raise OptionError(
                 f"method {self.name} fits sums of one or two exponential decays; "
-                f"model {model.name} is something else"
+                f"model {model.name} is something else. Use method varpro"
             )
         instant = decays.fraction is not None and decays.fast is None
         if instant and float(np.min(acquisition.shell_bvals)) > 0.0:

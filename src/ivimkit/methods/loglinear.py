@@ -121,9 +121,8 @@ class LogLinear(TwoPoolMethod):
         else:
             require_two(acquisition, "b_split", lower=self._split(ivim))
 
-    @property
-    def takes_float32(self) -> bool:
-        """Whether float32 arrays are served in single precision."""
+    def takes_float32(self, model: SignalModel) -> bool:
+        """Return whether float32 arrays are served in single precision: they are."""
         return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:

@@ -140,9 +140,8 @@ class Segmented(TwoPoolMethod):
         """The compiled voxel function: that of the steps, so that neither waits for the other."""
         return _fit_three_steps if self.steps == 3 else _fit_two_steps
 
-    @property
-    def takes_float32(self) -> bool:
-        """Whether float32 arrays are served in single precision."""
+    def takes_float32(self, model: SignalModel) -> bool:
+        """Return whether float32 arrays are served in single precision: they are."""
         return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:

@@ -129,9 +129,8 @@ class TRR(TwoPoolMethod):
         """Whether there is a second stage; without it, S0 and D are those of the lines."""
         return self.two_stage
 
-    @property
-    def takes_float32(self) -> bool:
-        """Whether float32 arrays are served in single precision."""
+    def takes_float32(self, model: SignalModel) -> bool:
+        """Return whether float32 arrays are served in single precision: they are."""
         return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
