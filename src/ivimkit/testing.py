@@ -137,8 +137,8 @@ def _box(model: SignalModel) -> tuple[Array, Array]:
 # Each rule returns what is wrong, or None.
 
 
-def parameters_are_described(model: SignalModel) -> str | None:  # noqa: PLR0911
-    """Check that every parameter has a symbol in the equation, a description, and bounds in order."""
+def parameters_are_described(model: SignalModel) -> str | None:
+    """Check that every parameter is in the equation, described, and has bounds in order."""
     for parameter in model.parameters:
         name = parameter.name
         if not (parameter.symbol and parameter.description):
