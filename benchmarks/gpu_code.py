@@ -72,8 +72,9 @@ def measure(settings: Settings) -> Findings:
 
 def _rows(label: str, method: str, options: dict[str, Any]) -> list[list[Cell]]:
     chosen = ik.methods.get(method, **options)
-    precisions = PRECISIONS if chosen.takes_float32 else PRECISIONS[:1]
-    task = Task(ik.models.get("biexp"), chosen, np.ones(21))
+    biexp = ik.models.get("biexp")
+    precisions = PRECISIONS if chosen.takes_float32(biexp) else PRECISIONS[:1]
+    task = Task(biexp, chosen, np.ones(21))
     return [_row(label, task, precision) for precision in precisions]
 
 

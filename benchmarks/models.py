@@ -21,6 +21,7 @@ from ivimkit.kernels.separable import atoms
 from ivimkit.kernels.separable.dictionary import plan
 from ivimkit.kernels.separable.structure import Part, Structure
 from ivimkit.kernels.separable.voxel import voxel_function
+from ivimkit.kernels.voxel import Voxel
 
 Array = NDArray[np.float64]
 Atom = Callable[[Array, Array], tuple[Array, list[Array]]]
@@ -182,7 +183,9 @@ def _fitter(model: _Model) -> Callable[[Array], Array]:
         options: Array, table: Array, work: Array, out: Array,
     ) -> None:  # fmt: skip
         for v in range(rows.shape[0]):
-            voxel(x, root_weight, rows[v], 0.0, low, high, start, options, table, work, out[v])
+            voxel(
+                Voxel(x, root_weight, rows[v], 0.0, low, high, start, options, table, work), out[v]
+            )
 
     compiled: Any = numba.njit(error_model="numpy", nogil=True, _nrt=False)(loop)
     low, high = np.array(model.lower, dtype=float), np.array(model.upper, dtype=float)
@@ -196,7 +199,7 @@ def _fitter(model: _Model) -> Callable[[Array], Array]:
     def fit(signals: Array) -> Array:
         rows = np.pad(signals, ((0, 0), (0, padding)))
         out = np.zeros((len(rows), model.structure.n_parameters + 2))
-        compiled(x, np.sqrt(weight), rows, low, high, start, options, table, work, out)
+        compiled(x, np.sqrt(weight), rows, low, high, start, options, table[None], work, out)
         return out
 
     return fit

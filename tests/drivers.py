@@ -81,9 +81,8 @@ def normal_inverse(x, root_weight, params, n, work, inverse):
 def fit_rows(x, root_weight, rows, low, high, start, options, table, work, out, status):
     """Fit rows of signals of a model of several compartments."""
     for v in range(rows.shape[0]):
-        status[v] = kernel(
-            x, root_weight, rows[v], 0.0, low, high, start, options, table, work, out[v]
-        )
+        voxel = Voxel(x, root_weight, rows[v], 0.0, low, high, start, options, table, work)
+        status[v] = kernel(voxel, out[v])
 
 
 def share_out(n, gram, dots, total, share, passive, trial, factor):

@@ -10,8 +10,9 @@ import math
 import sys
 
 import numpy as np
-from numba import njit
 
+from drivers import fit_rows
+from ivimkit.engine.bind import bind
 from ivimkit.kernels.separable import atoms
 from ivimkit.kernels.separable.dictionary import evaluate, plan
 from ivimkit.kernels.separable.structure import Part, Structure
@@ -137,20 +138,9 @@ def fit(name, rows, lower=None, upper=None):
     work = np.zeros(n_scratch)
     out = np.zeros((len(rows), structure.n_parameters + 2))
     status = np.zeros(len(rows), dtype=np.int32)
-    _loop(structure)(x, np.sqrt(weight), rows, low, high, start, options, table, work, out, status)
+    loop = bind(fit_rows, ("kernel", voxel_function(structure)))
+    loop(x, np.sqrt(weight), rows, low, high, start, options, table[None], work, out, status)
     return out, status
-
-
-def _loop(structure):
-    voxel = voxel_function(structure)
-
-    def loop(x, root_weight, rows, low, high, start, options, table, work, out, status):
-        for v in range(rows.shape[0]):
-            status[v] = voxel(
-                x, root_weight, rows[v], 0.0, low, high, start, options, table, work, out[v]
-            )
-
-    return njit(error_model="numpy", _nrt=False)(loop)
 
 
 def main(source, target):

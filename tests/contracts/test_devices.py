@@ -97,7 +97,7 @@ def jobs():
     for pair in PAIRS:
         model, method = pair.values
         yield f"{pair.id}", job(model, method)
-        if method.takes_float32:
+        if method.takes_float32(model):
             yield f"{pair.id}-float32", job(model, method, precision="float32")
     biexp, varpro = ik.models.get("biexp"), ik.methods.get("varpro")
     for name in uncertainty.names():

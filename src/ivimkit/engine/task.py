@@ -97,7 +97,7 @@ class Prepared:
         parameters = task.model.parameters
         weight = np.zeros(x.shape[1])
         weight[: task.weight.size] = task.weight
-        single = precision == "float32" and task.method.takes_float32
+        single = precision == "float32" and task.method.takes_float32(task.model)
         self.real = np.float32 if single else np.float64
         self.full_plan = task.method.plan(task.model, x, weight)
         self.full_x, self.full_root_weight = x, np.sqrt(weight)
@@ -110,7 +110,8 @@ class Prepared:
         self.upper = np.array([[p.upper for p in parameters]])
         self.start = np.array([[p.start for p in parameters]])
         self.fixed = {task.model.index(k): v for k, v in task.model.fixed_maps.items()}
-        voxel = in_single(task.method.voxel) if single else task.method.voxel
+        voxel = task.method.voxel_of(task.model)
+        voxel = in_single(voxel) if single else voxel
         self.row = pasted_with_kernels(fit_row, ("fit_voxel", voxel))
         self.batch: Batch | None = None
         if not (single or self.fixed):
@@ -185,7 +186,7 @@ class PreparedEstimate:
         assert estimator is not None
         voxel = with_kernels(
             type(estimator).voxel,
-            ("fit_voxel", task.method.voxel),
+            ("fit_voxel", task.method.voxel_of(task.model)),
             ("signal_kernel", task.model.kernel),
         )
         self.plan = estimator.plan(task.model, x, weight)

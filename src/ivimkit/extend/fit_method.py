@@ -111,9 +111,18 @@ class FitMethod(Plugin, ABC):
         """
         return ()
 
-    @property
-    def takes_float32(self) -> bool:
-        """Whether the voxel function serves arrays of float32, in single precision.
+    def voxel_of(self, model: SignalModel) -> Callable[..., Any]:
+        """Return the voxel function for a model: `voxel`, unless the model decides.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model to fit.
+        """
+        return self.voxel
+
+    def takes_float32(self, model: SignalModel) -> bool:
+        """Return whether the voxel function of a model serves float32, in single precision.
 
         Those are b-values, weights, signal, table and scratch. A method that leaves this out is
         computed in double precision whatever is asked for.

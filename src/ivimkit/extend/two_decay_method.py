@@ -39,7 +39,7 @@ class TwoDecayMethod(FitMethod):
         if decays is None:
             raise OptionError(
                 f"method {self.name} fits sums of one or two exponential decays; "
-                f"model {model.name} is not one"
+                f"model {model.name} is not one. Use method varpro"
             )
         instant = decays.fraction is not None and decays.fast is None
         if instant and float(np.min(acquisition.shell_bvals)) > 0.0:

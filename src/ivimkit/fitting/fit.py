@@ -35,6 +35,7 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.adc import ADC
+from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, sigma_values
@@ -231,6 +232,7 @@ def fit_with(
     methods: dict[str, PosteriorMethod] = {}
     fitted, adc, further = _run(
         sample,
+        np.atleast_2d(fitted_x(model.variables, dwi)),
         regions,
         as_fitted,
         estimator,
@@ -285,6 +287,7 @@ Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
 
 def _run(
     sample: TrainingSample,
+    x: NDArray[np.float64],
     regions: Mapping[str, NDArray[np.intp]],
     method: FitMethod,
     estimator: Estimator | None,
@@ -320,7 +323,7 @@ def _run(
         parts.append(
             run(
                 part.reader,
-                part.b[np.newaxis],
+                x,
                 [task, adc_task],
                 threads=sample.threads,
                 device=device,

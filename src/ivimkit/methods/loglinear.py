@@ -122,9 +122,8 @@ class LogLinear(TwoDecayMethod):
         else:
             require_two(acquisition, "b_split", lower=self._split(ivim))
 
-    @property
-    def takes_float32(self) -> bool:
-        """Whether float32 arrays are computed in single precision."""
+    def takes_float32(self, model: SignalModel) -> bool:
+        """Return True: float32 arrays are computed in single precision."""
         return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:

@@ -140,9 +140,8 @@ class Segmented(TwoDecayMethod):
         """The compiled voxel function of these steps, so that the other is not compiled."""
         return _fit_three_steps if self.steps == 3 else _fit_two_steps
 
-    @property
-    def takes_float32(self) -> bool:
-        """Whether float32 arrays are computed in single precision."""
+    def takes_float32(self, model: SignalModel) -> bool:
+        """Return True: float32 arrays are computed in single precision."""
         return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:

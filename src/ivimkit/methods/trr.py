@@ -129,9 +129,8 @@ class TRR(TwoDecayMethod):
         """Whether it has a second stage; without it, S0 and D are those of the lines."""
         return self.two_stage
 
-    @property
-    def takes_float32(self) -> bool:
-        """Whether float32 arrays are computed in single precision."""
+    def takes_float32(self, model: SignalModel) -> bool:
+        """Return True: float32 arrays are computed in single precision."""
         return True
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:

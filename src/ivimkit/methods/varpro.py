@@ -10,10 +10,14 @@ from typing import Any, ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import Batch, FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device, pasted
+from ivimkit.kernels.separable.dictionary import plan as separable_plan
+from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, Option
+from ivimkit.kernels.separable.voxel import voxel_function
 from ivimkit.kernels.two_decays.fit import ordered, with_cost
 from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
 from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch
@@ -28,6 +32,7 @@ from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.kernels.voxel import Voxel, Voxels
 from ivimkit.noise.noise_kinds import NOISES, check_noise_kind
+from ivimkit.scan.acquisition import Acquisition
 
 # Own options: number of coils, and where the tables for means of magnitudes begin.
 _COILS, _EXCESS = OWN, OWN + 1
@@ -160,6 +165,30 @@ class VarPro(TwoDecayMethod):
         """The compiled voxel function: that of the noise, so that neither waits for the other."""
         return _fit_voxel if self.noise == "gaussian" else _fit_magnitudes
 
+    def voxel_of(self, model: SignalModel) -> Callable[..., Any]:
+        """Return the voxel function: a fast one for two decays of b, or that of the model."""
+        if model.two_decays() is not None:
+            return self.voxel
+        return voxel_function(model.structure)
+
+    def check(self, model: SignalModel, acquisition: Acquisition) -> None:
+        """Raise if the equation of the model is not known or has too many compartments."""
+        if model.two_decays() is not None:
+            super().check(model, acquisition)
+            return
+        if len(model.compartments) > MAX_COMPARTMENTS:
+            raise OptionError(
+                f"model {model.name} has {len(model.compartments)} compartments; method varpro "
+                f"fits up to {MAX_COMPARTMENTS}. Use a model with fewer"
+            )
+        if self.noise != "gaussian":
+            raise OptionError(
+                f"noise {self.noise} is for sums of two exponential decays, and model "
+                f"{model.name} is something else; expected noise gaussian"
+            )
+        # Raises if the equation is not known.
+        _ = model.structure
+
     def batch(self, model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
         """Return the function for many voxels: of Gaussian noise and a model without fixed values.
 
@@ -186,10 +215,12 @@ class VarPro(TwoDecayMethod):
         """Whether the noise is Gaussian; the likelihood of magnitudes is something else."""
         return self.noise == "gaussian"
 
-    @property
-    def takes_float32(self) -> bool:
-        """Whether the noise is Gaussian; likelihoods are compared to the last digits."""
-        return self.noise == "gaussian"
+    def takes_float32(self, model: SignalModel) -> bool:
+        """Return whether noise is Gaussian and the model a sum of two decays of b.
+
+        Likelihoods are compared to the last digits, and so are the fits of other models.
+        """
+        return self.noise == "gaussian" and model.two_decays() is not None
 
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         """Return ``sigma``, if the noise has a part in the fit."""
@@ -211,10 +242,25 @@ class VarPro(TwoDecayMethod):
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
         """Compute the dictionary of decays; with noise of magnitudes also make room for those."""
+        if model.two_decays() is None:
+            return _separable_plan(model, x, weight)
         plan = super().plan(model, x, weight)
         if self.noise == "gaussian":
             return plan
         return replace(plan, scratch=magnitude_scratch(x.shape[1], plan.scratch))
+
+
+def _separable_plan(
+    model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
+) -> VoxelPlan:
+    """Return the plan of a model of any compartments: a dictionary of tuples of atoms."""
+    lower = np.array([parameter.lower for parameter in model.parameters])
+    upper = np.array([parameter.upper for parameter in model.parameters])
+    options, table, scratch = separable_plan(model.structure, lower, upper, x, weight)
+    options = options.copy()
+    # A parameter that maps fix is not free, although its values differ.
+    options[Option().degrees] = np.count_nonzero(weight) - model.n_free
+    return VoxelPlan(options, table[np.newaxis], scratch)
 
 
 @final

@@ -422,7 +422,9 @@ def test_a_model_that_the_method_cannot_fit_to_these_b_values_is_left_out():
 
 
 def test_fewer_than_two_models_left():
-    with pytest.raises(AcquisitionError, match=r"carry 0 of 3 models \(monoexp: .*needs 5"):
+    with pytest.raises(
+        AcquisitionError, match=r"sufficient for 0 of 3 models \(monoexp: .*needs 5"
+    ):
         ik.compare([[3.0, 2.0, 1.0]], [0, 400, 800])
     with pytest.raises(AcquisitionError, match="array without b-values"):
         ik.compare([[3.0, 2.0, 1.0]])

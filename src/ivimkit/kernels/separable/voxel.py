@@ -15,6 +15,7 @@ from ivimkit.kernels.separable.descent import APART, UNFINISHED, Descent
 from ivimkit.kernels.separable.layout import Option, layout
 from ivimkit.kernels.separable.search import global_fit
 from ivimkit.kernels.separable.structure import Structure
+from ivimkit.kernels.voxel import Voxel
 from ivimkit.status import FitStatus
 
 __all__ = ["NOT_DETECTED", "fit_voxel", "voxel_function"]
@@ -167,38 +168,17 @@ def owner(*_: Any) -> int:
     raise AssertionError("a template: the functions of a structure are put in")
 
 
-def fit_voxel(
-    x: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    sigma: float,
-    lower: NDArray[np.float64],
-    upper: NDArray[np.float64],
-    start: NDArray[np.float64],
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    out: NDArray[np.float64],
-) -> int:
+def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
     """Fit one voxel by least squares.
 
-    A template: `voxel_function` puts a model in.
+    A template: `voxel_function` puts a model in. The noise of the voxel is not used, and its start
+    only says where a compartment without an amplitude has its shapes.
 
     Parameters
     ----------
-    x : ndarray, shape (n_variables, n_rows)
-        Acquisition variables.
-    root_weight, signal : ndarray, shape (n_rows,)
-        Square roots of the weights (0 for padding), signal.
-    sigma : float
-        Noise of one volume; not used.
-    lower, upper, start : ndarray, shape (n_parameters,)
-        Bounds, equal for a parameter that is given, and starting values, which only say where a
-        compartment without an amplitude has its shapes.
-    options, table : ndarray
-        As `ivimkit.kernels.separable.dictionary.plan` makes them.
-    work : ndarray, shape (n_scratch,)
-        Scratch.
+    voxel : Voxel
+        Its parameters are S0, then fraction and shapes by compartment; options, table (a single
+        row) and scratch are as `ivimkit.kernels.separable.dictionary.plan` makes them.
     out : ndarray, shape (>= n_parameters + 2,)
         Parameters, weighted sum of squares, passes over the measurements.
 
@@ -207,11 +187,12 @@ def fit_voxel(
     int
         A sum of `ivimkit.status.FitStatus` flags.
     """
-    plain, given = read_bounds(lower, upper, options, table, work)
-    fit = global_fit(x, root_weight, signal, plain, given, options, table, work)
+    options, table, work = voxel.options, voxel.table[0], voxel.work
+    plain, given = read_bounds(voxel.lower, voxel.upper, options, table, work)
+    fit = global_fit(voxel.x, voxel.root_weight, voxel.signal, plain, given, options, table, work)
     degrees = options[_OPTION.degrees]
     noise = fit.cost / degrees if degrees > 0.0 else 0.0
-    return store(fit, noise, start, lower, upper, options, work, out)
+    return store(fit, noise, voxel.start, voxel.lower, voxel.upper, options, work, out)
 
 
 def specialised(
@@ -250,6 +231,6 @@ def voxel_function(structure: Structure) -> Callable[..., Any]:
     Returns
     -------
     callable
-        A compiled function.
+        A compiled function ``(voxel, out) -> status``.
     """
     return specialised(cast(FunctionType, fit_voxel), dict(structure.functions))

@@ -170,7 +170,7 @@ def compiled():
     def fit(rows):
         out = np.zeros((len(rows), structure.n_parameters + 2))
         status = np.zeros(len(rows), dtype=np.int32)
-        driver(x, np.sqrt(weight), rows, low, high, start, options, table,
+        driver(x, np.sqrt(weight), rows, low, high, start, options, table[None],
                np.full(n_scratch, math.nan), out, status)  # fmt: skip
         return out, status
 
