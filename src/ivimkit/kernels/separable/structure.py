@@ -13,9 +13,8 @@ from itertools import combinations_with_replacement
 from types import FunctionType
 from typing import Any, cast
 
-from numba import float64, njit
+from numba import njit, typeof
 from numba.core.errors import NumbaError
-from numba.core.types import UniTuple
 
 from ivimkit.kernels.device import device, finite, inlined
 from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, STRIDE, Layout, Option, layout
@@ -148,7 +147,8 @@ def why_not_compiled(atom: Callable[..., Any], n_variables: int, n_shape: int) -
     if hasattr(atom, "py_func"):
         return None
     try:
-        njit(atom).compile((float64,) * n_variables + (UniTuple(float64, n_shape),))
+        arguments: Any = (*(0.0 for _ in range(n_variables)), (0.0,) * n_shape)
+        njit(atom).compile(tuple(map(typeof, arguments)))
     except NumbaError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         told = [line for line in lines if not line.startswith("Failed in nopython mode")]
