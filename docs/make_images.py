@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+from contextlib import chdir
 from io import BytesIO
 from pathlib import Path
 
@@ -25,6 +28,23 @@ def save(figure: Figure, name: str) -> None:
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
+def own_model() -> Figure:
+    """Run the Python blocks of the page on your own model, and return the maps they end with."""
+    page = (Path(__file__).parent / "your-own-model.md").read_text(encoding="utf-8")
+    found: dict[str, Figure] = {}
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        blocks = re.findall(r"```(python|pycon)([^\n]*)\n(.*?)```", page, flags=re.S)
+        for language, about, code in blocks:
+            file = re.search('title="(.+?)"', about)
+            if file:
+                Path(file[1]).write_text(code, encoding="utf-8")
+            elif language == "python":
+                exec(code, found)
+            elif "from_file" in code:
+                exec("import ivimkit as ik; model = ik.models.from_file('mine.py')", found)
+    return found["figure"]
+
+
 def main() -> None:
     """Draw the abdomen phantom as `ivimkit demo` makes it, and one voxel with three repeats."""
     IMAGES.mkdir(exist_ok=True)
@@ -44,6 +64,8 @@ def main() -> None:
     repeated = ik.simulate.phantom("abdomen", bvals=sorted(3 * ik.simulate.B13)).dwi
     fits = {name: ik.fit(repeated, method=name) for name in ("segmented", "varpro")}
     save(ik.report.voxel_plot(repeated, fits, VOXEL), "voxel")
+
+    save(own_model(), "own-model")
 
     values = ik.quality.repeat_values(scanned_twice(), maps=["D", "f"])
     pairs, repeat = ik.quality.pairs(values), ik.quality.repeatability(values)

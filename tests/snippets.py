@@ -19,8 +19,10 @@ SHOWN = ("text", "json", "bibtex")
 """Languages that are only shown."""
 
 _FENCE = re.compile(
-    r"^(?P<indent> *)```(?P<language>[\w-]*)[^\n]*\n(?P<code>.*?)^(?P=indent)```", re.M | re.S
+    r"^(?P<indent> *)```(?P<language>[\w-]*)(?P<about>[^\n]*)\n(?P<code>.*?)^(?P=indent)```",
+    re.M | re.S,
 )
+_TITLE = re.compile(r'title="([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,15 @@ class Snippet:
         What is written behind the fence.
     code : str
         Its text, without the indentation of the fence.
+    file : str
+        Name of the file that it is, by its title; empty for none.
     """
 
     page: Path
     line: int
     language: str
     code: str
+    file: str = ""
 
 
 def snippets_of(page: Path) -> list[Snippet]:
@@ -54,6 +59,7 @@ def snippets_of(page: Path) -> list[Snippet]:
             text.count("\n", 0, match.start()) + 2,
             match["language"],
             re.sub(f"^{match['indent']}", "", match["code"], flags=re.M),
+            (_TITLE.findall(match["about"]) or [""])[0],
         )
         for match in _FENCE.finditer(text)
     ]
@@ -61,6 +67,8 @@ def snippets_of(page: Path) -> list[Snippet]:
 
 def run_snippets(page: Path, shell: Callable[[list[str]], None]) -> None:
     """Run the blocks of a page in their order; Python blocks share a namespace.
+
+    A block with the name of a file as its title is written to that file instead.
 
     Parameters
     ----------
@@ -71,7 +79,9 @@ def run_snippets(page: Path, shell: Callable[[list[str]], None]) -> None:
     """
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for snippet in snippets_of(page):
-        if snippet.language == "python":
+        if snippet.file:
+            Path(snippet.file).write_text(snippet.code, encoding="utf-8")
+        elif snippet.language == "python":
             # Empty lines in front, so that a traceback shows the line of the page.
             source = "\n" * (snippet.line - 1) + snippet.code
             exec(compile(source, str(page), "exec"), namespace)

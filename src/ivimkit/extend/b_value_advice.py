@@ -10,8 +10,9 @@ import numpy as np
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.coverage import CoverageRange
+from ivimkit.scan.variables import B, groups_of
 
-__all__ = ["coverage_needed", "sentences"]
+__all__ = ["coverage_needed", "n_distinct_settings", "sentences", "settings_of"]
 
 # Blood with a rate of 0.02 mm^2/s has lost two thirds of its signal at 50 s/mm^2, and all but
 # 0.2 % of it at 300.
@@ -27,6 +28,8 @@ class Advised(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def variables(self) -> tuple[str, ...]: ...
+    @property
     def parameters(self) -> tuple[Parameter, ...]: ...
     @property
     def compartments(self) -> Sequence[Any]: ...
@@ -37,6 +40,29 @@ class Advised(Protocol):
     @property
     def b_valid(self) -> float: ...
     def two_decays(self) -> Any: ...
+
+
+def n_distinct_settings(model: Advised, acquisition: Acquisition) -> int:
+    """Return the number of settings that give different signals of a model.
+
+    Settings that differ only in what the model does not know are one: for a model of b alone, it
+    is the number of b-values.
+    """
+    if model.variables == (B.name,):
+        return acquisition.n_distinct
+    b = acquisition.distinct_bvals
+    numbers = []
+    for name, row in zip(model.variables, acquisition.shell_x(model.variables), strict=True):
+        nearest = np.argmin(np.abs(row[:, None] - b), axis=1)
+        numbers.append(nearest if name == B.name else groups_of(name, row))
+    return int(np.unique(np.array(numbers), axis=1).shape[1])
+
+
+def settings_of(model: Advised) -> str:
+    """Return what the distinct values of a scan are to a model: b-values, or settings."""
+    if model.variables == (B.name,):
+        return "b-values"
+    return f"settings of {_listed(model.variables)}"
 
 
 def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
@@ -56,10 +82,11 @@ def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
     use = f"use model {simpler}" if simpler else "use a simpler model"
     what = "a bi-exponential" if model.two_decays() else f"model {model.name}"
     n_par = len(model.parameters)
-    if blood and len(b) < _MIN_B_PER_PARAMETER * n_par:
+    n = n_distinct_settings(model, acquisition) if blood else 0
+    if blood and n < _MIN_B_PER_PARAMETER * n_par:
         yield (
-            f"{len(b)} distinct b-values; expected {_MIN_B_PER_PARAMETER * n_par} or more for "
-            f"{what} ({n_par} is the minimum). Expect large errors of "
+            f"{n} distinct {settings_of(model)}; expected {_MIN_B_PER_PARAMETER * n_par} or more "
+            f"for {what} ({n_par} is the minimum). Expect large errors of "
             f"{_listed([*shares, *blood])}, or {use}"
         )
     if acquisition.bvals.min() > 0:

@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any
 
 from ivimkit.errors import OptionError
-from ivimkit.kernels.separable.structure import Part
+from ivimkit.kernels.separable.structure import Part, why_not_compiled
 from ivimkit.parameter import Parameter
 
 __all__ = ["Compartment", "Product"]
@@ -112,14 +112,29 @@ class Compartment:
         )
 
     def part(self, variables: tuple[str, ...]) -> Part:
-        """Return the description for kernels, with its columns among all `variables`."""
+        """Return the description for kernels, with its columns among all `variables`.
+
+        Raises
+        ------
+        OptionError
+            If the atom, or what gives its second derivatives, cannot be compiled.
+        """
         assert self.atom is not None
+        slopes, n = self.has_slopes, len(self.parameters)
+        for what, function in (("atom", self.atom), ("second", self.second)):
+            why = function and why_not_compiled(function, len(self.variables), n)
+            if why:
+                raise OptionError(
+                    f"the {what} of compartment {self.name} cannot be compiled ({why}); expected "
+                    "arithmetic with numbers, functions of math, and exp and log of "
+                    "ivimkit.extend. Functions that it calls need @numba.njit"
+                )
         return Part(
             self.atom,
-            len(self.parameters),
+            n,
             tuple(variables.index(name) for name in self.variables),
             self.second,
-            self.has_slopes,
+            slopes,
         )
 
 

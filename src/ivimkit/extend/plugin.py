@@ -189,7 +189,7 @@ class PluginFolder(Generic[Chosen]):
             sys.modules[module] = made
             try:
                 spec.loader.exec_module(made)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 del sys.modules[module]
                 raise OptionError(
                     f"the file {path} cannot be run ({_place(error, path)}"
@@ -259,7 +259,7 @@ def entry_points(group: str) -> Mapping[str, metadata.EntryPoint]:
     return {entry.name: entry for entry in metadata.entry_points(group=group)}
 
 
-def _place(error: Exception, path: Path) -> str:
+def _place(error: BaseException, path: Path) -> str:
     """Return the line of a file that raised, for a message."""
     if isinstance(error, SyntaxError):
         return ""

@@ -27,6 +27,9 @@ __all__ = ["compare_methods", "map_panels"]
 MapSource = FitResult | Mapping[str, NDArray[Any]]
 """Source of maps: a fit, or maps by name (such as the ground truth of a phantom)."""
 
+# Up to this ratio of their medians, measured and predicted S0 are shown on one scale.
+_SAME = 1.5
+
 
 def map_panels(
     result: MapSource,
@@ -303,6 +306,11 @@ def _images(
     name = "S0 measured" if low == 0 else "measured"
     columns = [Column(f"{name} (b = {low:g})", cut.planes(measured), bright)]
     if "S0" in stored:
-        columns.append(Column("S0 predicted", cut.planes(stored["S0"]), bright))
+        # Extrapolated to an echo time of 0, say, it is another signal, and needs its own scale.
+        predicted = np.where(dwi.mask, stored["S0"], np.nan)
+        there = np.isfinite(predicted) & np.isfinite(measured)
+        beyond = there.any() and np.median(predicted[there]) > _SAME * np.median(measured[there])
+        shown = how_to_show("S0", parameters, [predicted]) if beyond else bright
+        columns.append(Column("S0 predicted", cut.planes(stored["S0"]), shown))
     signal = replace(dark, symbol="signal")
     return [*columns, Column(f"b = {high:g} s/mm²", cut.planes(weighted), signal)]

@@ -77,17 +77,18 @@ def voxel_plot(
         label: {name: float(fit.maps[name][index]) for name in fit.maps}
         for label, fit in fits.items()
     }
-    curves = {
+    every = {
         label: decay_curves(fit.model, [values[label][name] for name in fit.model.names], dwi)
         for label, fit in fits.items()
-        if fit.model.has_equation
     }
+    series = next(iter(every.values()))
+    curves = {label: own for label, own in every.items() if fits[label].model.has_equation}
     figure = PlainFigure(figsize=(9.5, 6.9 + 0.4 * len(fits)), dpi=120, layout="constrained")
     figure.suptitle(f"voxel {', '.join(map(str, index))}", fontsize=12)
     grid = figure.add_gridspec(3, 2, height_ratios=(3.6, 1.4, 0.3 + 0.4 * len(fits)))
     linear, logarithmic = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     for axes in (linear, logarithmic):
-        _draw_signal(axes, dwi, index, curves)
+        _draw_signal(axes, dwi, index, series, curves)
     linear.set_ylim(bottom=min(0.0, linear.get_ylim()[0]))
     if linear.get_legend_handles_labels()[0]:
         linear.legend(fontsize=8, frameon=False)
@@ -123,12 +124,15 @@ def _style(number: int) -> dict[str, Any]:
 
 
 def _draw_signal(
-    axes: Axes, dwi: DWI, index: tuple[int, ...], curves: Mapping[str, _Curves]
+    axes: Axes,
+    dwi: DWI,
+    index: tuple[int, ...],
+    series: _Curves,
+    curves: Mapping[str, _Curves],
 ) -> None:
     b, volumes = dwi.acquisition.bvals, np.asarray(dwi.stored[index], np.float64)[dwi.volumes]
     averaged = len(dwi.fit_bvals) < len(b)
-    first: _Curves = next(iter(curves.values()), ())
-    if averaged or len(first) <= 1:
+    if averaged or len(series) == 1:
         axes.plot(
             b,
             volumes,
@@ -137,8 +141,8 @@ def _draw_signal(
             markersize=3 if averaged else 5,
             label="measured volumes" if averaged else "measured",
         )
-    if len(first) > 1:
-        draw_series(axes, dwi.fit_bvals, averages_of(dwi, index), first, size=5)
+    if len(series) > 1:
+        draw_series(axes, dwi.fit_bvals, averages_of(dwi, index), series, size=5)
     elif averaged:
         axes.plot(dwi.fit_bvals, averages_of(dwi, index), "ko", markersize=5, label="average")
     dense = np.linspace(0.0, b.max(), 400)

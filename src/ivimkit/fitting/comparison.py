@@ -23,11 +23,12 @@ from ivimkit.errors import (
     ScanWarning,
     ShapeError,
 )
+from ivimkit.extend.b_value_advice import n_distinct_settings
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.fit import as_dwi, fit, fit_with, warn_of_scan
-from ivimkit.fitting.identifiability import n_distinct_settings, require_identifiable
+from ivimkit.fitting.identifiability import require_identifiable
 from ivimkit.fitting.result import FitResult, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, ScanReading, sigma_values
 from ivimkit.fitting.training import MIN_VOXELS, variance_distribution

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from ivimkit.engine import gradients
 from ivimkit.errors import AcquisitionError
+from ivimkit.extend.b_value_advice import n_distinct_settings
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.variables import B, groups_of, variable_of
 
-__all__ = ["n_distinct_settings", "require_identifiable", "unknown_to"]
+__all__ = ["require_identifiable", "unknown_to"]
 
 _N_DRAWS = 32
 _SEED = 0
@@ -23,21 +24,6 @@ _SEED = 0
 _MIN_SINGULAR_VALUE = 1e-10
 # Component of a direction in the null space above which the parameter takes part in it.
 _MIN_COMPONENT = 1e-3
-
-
-def n_distinct_settings(model: SignalModel, acquisition: Acquisition) -> int:
-    """Return the number of settings that give different signals of a model.
-
-    Settings that differ only in variables that the model does not have are the same setting.
-    """
-    if model.variables == (B.name,):
-        return acquisition.n_distinct
-    b = acquisition.distinct_bvals
-    numbers = []
-    for name, row in zip(model.variables, acquisition.shell_x(model.variables), strict=True):
-        nearest = np.argmin(np.abs(row[:, None] - b), axis=1)
-        numbers.append(nearest if name == B.name else groups_of(name, row))
-    return int(np.unique(np.array(numbers), axis=1).shape[1])
 
 
 def require_identifiable(

@@ -54,6 +54,7 @@ __all__ = [
     "FIGURES",
     "REPORT",
     "check_output",
+    "fitted_model",
     "load_result",
     "save",
     "save_with",
@@ -258,6 +259,19 @@ def load_result(
         return result
     dwi = load_fitted_scan(result, None if scan is True else scan)
     return dataclasses.replace(result, dwi=dwi)
+
+
+def fitted_model(folder: AnyPath) -> str:
+    """Return the name of the model that a saved result was fitted with, without its maps.
+
+    Raises
+    ------
+    FileFormatError
+        If there is no result, or its record is damaged.
+    """
+    home = absolute(folder)
+    finish(home)
+    return read_result_record(located(home, _RECORD)).settings.model.name
 
 
 def _check_model(record: ModelRecord, given: SignalModel | None) -> None:

@@ -32,8 +32,10 @@ from ivimkit.quality.region_noise import (
     voxel_noise,
 )
 from ivimkit.quality.table_rows import labelled
+from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels
+from ivimkit.scan.variables import B
 from ivimkit.status import FAILED, FitStatus
 
 __all__ = ["roi_fit"]
@@ -154,6 +156,7 @@ def _regions(
     b, volumes = dwi.fit_bvals, dwi.fit_averages
     used = np.asarray(result.provenance.counts) > 0.0
     floor, coils = _floor(result.method)
+    curves = _curves(result, dwi, used)
     regions = []
     for position, (number, name) in enumerate(labels.names.items()):
         inside = usable & (labels.array == number)
@@ -167,17 +170,40 @@ def _regions(
             follows, scale = np.eye(int(used.sum())), 1.0 / np.sqrt(volumes[used] * n)
             if noise.sigma > 0.0:
                 scale = scale * noise.sigma
-                if floor:
-                    clean[used], follows, scale = mean_without_floor(
-                        b[used], volumes[used], signal[used], variances[position][used], n,
-                        noise.sigma, coils, dwi.fit_directions[used],
+                for one in curves if floor else ():
+                    at = np.flatnonzero(used)[one]
+                    clean[at], follows[np.ix_(one, one)], scale[one] = mean_without_floor(
+                        b[at], volumes[at], signal[at], variances[position][at], n,
+                        noise.sigma, coils, dwi.fit_directions[at],
                     )  # fmt: skip
-            factor, degrees = spread_of_mean(b[used], volumes[used], clean[used], scale, noise)
+            factor, degrees = spread_of_mean(
+                b[used], volumes[used], clean[used], scale, noise, curves
+            )
             if factor > 0.0:
                 spread[np.ix_(used, used)] = factor * follows * scale
             mean = MeanSignal(clean, spread, degrees)
         regions.append(_Region(number, name, inside, n, signal, noise, mean))
     return regions
+
+
+def _curves(result: FitResult, dwi: DWI, used: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """Return the positions, among the values with a weight, of each curve of b alone.
+
+    To a model of b alone, all values are on one curve.
+    """
+    if tuple(result.model.variables) == (B.name,):
+        return [np.arange(int(used.sum()))]
+    place = np.cumsum(used) - 1
+    members = (np.array(one.members, dtype=np.intp) for one in dwi.fit_series)
+    found = [place[one[used[one]]] for one in members]
+    # Images at b = 0 may be on several curves; each value is looked at once.
+    seen = np.zeros(int(used.sum()), dtype=bool)
+    curves = []
+    for one in found:
+        new = one[~seen[one]]
+        seen[new] = True
+        curves += [new] if new.size else []
+    return curves
 
 
 def _mean_signals(
@@ -287,7 +313,7 @@ def _fit(
         # Whoever fitted the scan has been told of its b-values.
         warnings.simplefilter("ignore", AcquisitionWarning)
         return fit(
-            DWI(signals, result.provenance.bvals, average="none"),
+            DWI(signals, _acquired(result), average="none"),
             model=model,
             method=_without_floor(method),
             sigma=sizes,
@@ -295,6 +321,13 @@ def _fit(
             adc_bvals=result.settings.adc_bvals,
             threads=1,
         )
+
+
+def _acquired(result: FitResult) -> Acquisition | Sequence[float]:
+    """Return the b-values of the fitted values, with all variables for a model that knows more."""
+    if tuple(result.model.variables) == (B.name,):
+        return result.provenance.bvals
+    return result.scan().value_acquisition
 
 
 def _misfit(
@@ -397,7 +430,7 @@ def _adc_limits(
             found = float(np.sqrt(cost / degrees))
         sigma = found if 0.0 < found < np.inf else None
     chosen = one.settings.adc_bvals
-    if chosen is not None:
+    if chosen is not None or tuple(one.model.variables) != (B.name,):
         weights = np.where(adc_weight(chosen, one.scan(), one.model) > 0, weights, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AcquisitionWarning)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from ivimkit.kernels.noise_floor import geometric_share, magnitude_mean
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.noise import from_residuals
 from ivimkit.noise.pooling import pooled
+from ivimkit.scan.variables import B
 
 __all__ = ["MeanSignal", "VoxelNoise", "mean_without_floor", "spread_of_mean", "voxel_noise"]
 
@@ -130,7 +132,8 @@ def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     """Fit the voxels by least squares, so that no step of the method counts as noise."""
     used = (np.asarray(result.provenance.counts) > 0.0).astype(float)
     bvals = np.unique(np.asarray(result.provenance.bvals)[used > 0.0])
-    model = "biexp" if bvals.size > 4 else result.model.name
+    of_b_alone = tuple(result.model.variables) == (B.name,)
+    model = "biexp" if of_b_alone and bvals.size > 4 else result.model
     try:
         with warnings.catch_warnings():
             # Whoever fitted the scan has been told of its b-values.
@@ -149,6 +152,7 @@ def spread_of_mean(
     mean: NDArray[np.float64],
     scale: NDArray[np.float64],
     noise: VoxelNoise,
+    curves: Sequence[NDArray[np.intp]],
 ) -> tuple[float, float]:
     """Return how much larger the noise of a mean is than its voxels say, and its degrees.
 
@@ -170,11 +174,15 @@ def spread_of_mean(
         numbers in the right proportion.
     noise : VoxelNoise
         What the voxels say.
+    curves : sequence of ndarray of int
+        Positions of the values that differ in b alone: each such curve is a sum of its own.
     """
     from scipy.special import fdtrc  # Slow to load, and few need it.
 
-    curve, active = _mixture(b, volumes, mean)
-    degrees = b.size - active
+    curve, degrees = mean.copy(), 0
+    for one in curves:
+        curve[one], active = _mixture(b[one], volumes[one], mean[one])
+        degrees += max(one.size - active, 0)
     if degrees < 1:
         return (1.0, noise.degrees) if noise.degrees > 0.0 else (math.nan, 0.0)
     ratio = float(np.sum(((mean - curve) / scale) ** 2)) / degrees

@@ -10,11 +10,12 @@ import numpy as np
 
 from ivimkit import noise as noises
 from ivimkit.errors import NoiseError
-from ivimkit.extend.b_value_advice import coverage_needed
+from ivimkit.extend.b_value_advice import coverage_needed, n_distinct_settings, settings_of
 from ivimkit.quality.status_checks import fitted_voxels, or_bayes, status_lights
 from ivimkit.quality.traffic_light import THRESHOLDS, WORDS, Light, Threshold
 from ivimkit.rounding import thousands
 from ivimkit.scan.coverage import CoverageRange
+from ivimkit.scan.variables import B
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
@@ -105,9 +106,12 @@ def _limits(low: float, high: float) -> str:
 
 def _b_values(result: FitResult) -> Light:
     name = "distinct b-values"
-    n, free = result.acquisition.n_distinct, max(1, result.model.n_free)
+    model = result.model
+    n, free = n_distinct_settings(model, result.acquisition), max(1, model.n_free)
     colour = THRESHOLDS[name].colour(n / free)
-    reason = f"{n} for the {free} free parameters of {result.model.name}."
+    # The light is called after b-values, which settings of more variables are not.
+    what = "" if model.variables == (B.name,) else f" {settings_of(model)}"
+    reason = f"{n}{what} for the {free} free parameters of {model.name}."
     advice = f"{2 * free} or more are recommended; or use a model with fewer parameters."
     return Light(name, colour, reason, "" if colour == "green" else advice)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ivimkit import methods, models, priors
 from ivimkit import organs as presets
 from ivimkit import uncertainty as estimators
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.scan_loading import B_UNITS
 from ivimkit.methods._posterior import PosteriorMethod
@@ -24,6 +25,7 @@ PLACEHOLDERS = {
     "bvecs": "dwi.bvec",
     "variables": "dwi_volumes.tsv",
     "mask": "mask.nii.gz",
+    "model": "model.py",
 }
 """Names used instead of the real file names, which may contain the name of a patient."""
 
@@ -84,7 +86,7 @@ def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
         "fit",
         *_files(result, anonymous),
         *_volumes(result),
-        *("--model", result.model.name),
+        *("--model", _model(result, anonymous, notes)),
         *_parameters(result, notes),
         *("--method", result.method.name),
         *_method(result, notes),
@@ -92,6 +94,25 @@ def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
         *_weights(result),
     ]
     return Rerun(shlex.join(words), tuple(notes))
+
+
+def _model(result: FitResult, anonymous: bool, notes: list[str]) -> str:
+    """Return the model as the command line names it: by its name, or by its file."""
+    model = result.model
+    for source in result.provenance.sources:
+        if source["role"] == "model":
+            file = PLACEHOLDERS["model"] if anonymous else source["path"]
+            notes.append(
+                f"{file} is the Python file of model {model.name}, with the SHA-256 "
+                f"{source['sha256']}."
+            )
+            return file
+    if model.name not in models.names():
+        notes.append(
+            f"Model {model.name} is not one of ivimkit's: it has to be given as it was for this "
+            "fit, as a Python file (--model FILE) or from Python."
+        )
+    return model.name
 
 
 def _files(result: FitResult, anonymous: bool) -> Iterator[str]:
@@ -156,14 +177,13 @@ def _b_factor(result: FitResult) -> float:
 def _parameters(result: FitResult, notes: list[str]) -> Iterator[str]:
     """Yield bounds, fixed values and starts that are not those of the model."""
     organ = result.settings.organ
-    usual = result.model
-    if usual.name in models.names():
-        usual = models.get(usual.name)
-    else:
+    usual = _usual(result.model)
+    if usual is None:
         notes.append(
-            f"Model {usual.name} is not one of ivimkit's: it has to be given as it was for this "
-            "fit, with its bounds and starting values."
+            "Whether its bounds and starting values were changed for this fit is not known; they "
+            "are in the record."
         )
+        usual = result.model
     if organ:
         yield from ("--organ", organ)
         means = presets.get(organ).means
@@ -179,6 +199,14 @@ def _parameters(result: FitResult, notes: list[str]) -> Iterator[str]:
             yield from ("--bounds", f"{own.name}={own.lower:.10g}:{own.upper:.10g}")
         if own.start != min(max(other.start, own.lower), own.upper):
             yield from ("--start", f"{own.name}={own.start:.10g}")
+
+
+def _usual(model: SignalModel) -> SignalModel | None:
+    """Return a model with its own bounds and starts; None where the record has those alone."""
+    if model.name in models.names():
+        return models.get(model.name)
+    # The compartments have the parameters as they were declared, whatever the fit made of them.
+    return dataclasses.replace(model, parameters=()) if model.has_equation else None
 
 
 def _method(result: FitResult, notes: list[str]) -> Iterator[str]:

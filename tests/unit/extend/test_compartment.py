@@ -57,12 +57,16 @@ def test_an_atom_with_slopes_is_known_by_its_annotation_or_by_calling_it(annotat
     [
         (lambda b, p: "text", "returns 'text'; expected a number, or a number and a tuple of"),
         (lambda b, p: (b, ()), r"expected a number, or a number and a tuple of its 1 slopes"),
+        (
+            lambda b, p: fast(b, p),
+            r"atom of compartment tissue cannot be compiled .*File.*test_compartment.*; expected",
+        ),
         (lambda b: b, r"fails at b = 1 and p = .*TypeError.*expected atom\(b, p\)"),
     ],
 )
 def test_what_is_no_atom_is_told(atom, message):
     with pytest.raises(OptionError, match=message):
-        _ = Compartment("tissue", atom, (D,)).has_slopes
+        Compartment("tissue", atom, (D,)).part(("b",))
 
 
 def test_names_are_words():

@@ -112,6 +112,7 @@ def test_a_model_from_a_file(file):
         ("MODEL = 1", "MODEL of the file .*mine.py is 1; expected a SignalModel"),
         ("", "MODEL of the file .*mine.py is not there; expected a SignalModel"),
         ("x = 1\ny = x / 0", "cannot be run .line 2, ZeroDivisionError: division by zero"),
+        ("import sys\nsys.exit(3)", "cannot be run .line 2, SystemExit: 3"),
         ("x = (", r"cannot be run .SyntaxError: '\(' was never closed"),
         (b"\x00\xff", "cannot be run"),
     ],

@@ -7,10 +7,11 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import AcquisitionError
+from ivimkit.extend.b_value_advice import n_distinct_settings
 from ivimkit.extend.compartment import Compartment
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting import identifiability
-from ivimkit.fitting.identifiability import n_distinct_settings, require_identifiable, unknown_to
+from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
 

@@ -80,7 +80,8 @@ def compare(
         typer.Option(
             metavar="LIST",
             rich_help_panel=MODEL_PANEL,
-            help=f"Models to compare, some of {', '.join(model_names())}.",
+            help=f"Models to compare: {', '.join(model_names())}, and Python files that define "
+            "models, like biexp,./mine.py.",
         ),
     ] = "monoexp,sivim,biexp",
     criterion: Annotated[

@@ -11,6 +11,7 @@ from ivimkit.cli.options.plugin_names import complete, organ_names
 from ivimkit.cli.options.shared_options import (
     OUTPUT_PANEL,
     FittedBval,
+    FittedModel,
     FittedScan,
     Quiet,
     ShownUnreliable,
@@ -111,6 +112,7 @@ def plot(
     ] = None,
     scan: FittedScan = None,
     bval: FittedBval = None,
+    model: FittedModel = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -170,6 +172,7 @@ def plot(
         lesion=lesion,
         scan=scan,
         bval=bval,
+        model=model,
         dpi=dpi,
     )
     request.run(results, out)

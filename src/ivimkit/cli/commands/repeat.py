@@ -11,6 +11,7 @@ import typer
 from ivimkit.cli.options.shared_options import (
     OUTPUT_PANEL,
     REGION_PANEL,
+    FittedModel,
     LabelNames,
     Overwrite,
     Quiet,
@@ -93,6 +94,7 @@ def repeat(
             help="Count reliable voxels only, whose value the data identify.",
         ),
     ] = False,
+    model: FittedModel = None,
     change: Annotated[
         Path | None,
         typer.Option(
@@ -173,6 +175,7 @@ def repeat(
         statistic=statistic.value,
         reliable=reliable,
         change=change,
+        model=model,
         like=like,
         relative=relative,
         out=out,

@@ -14,6 +14,7 @@ from ivimkit.cli.options.shared_options import (
     SCAN_PANEL,
     CountReliable,
     FittedBval,
+    FittedModel,
     LabelNames,
     Overwrite,
     Quiet,
@@ -86,6 +87,7 @@ def report(
         ),
     ] = None,
     bval: FittedBval = None,
+    model: FittedModel = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -154,6 +156,7 @@ def report(
         reliable=reliable,
         scans=scan or (),
         bval=bval,
+        model=model,
         title=title,
         unreliable=unreliable.value,
         show_names=show_names,

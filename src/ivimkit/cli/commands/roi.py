@@ -13,6 +13,7 @@ from ivimkit.cli.options.shared_options import (
     REGION_PANEL,
     CountReliable,
     FittedBval,
+    FittedModel,
     FittedScan,
     LabelNames,
     Overwrite,
@@ -89,6 +90,7 @@ def roi(
     ] = 5.0,
     scan: FittedScan = None,
     bval: FittedBval = None,
+    model: FittedModel = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -156,6 +158,7 @@ def roi(
         gap=gap,
         scan=scan,
         bval=bval,
+        model=model,
         out=out,
         columns={"subject": subject, "session": session},
         overwrite=overwrite,

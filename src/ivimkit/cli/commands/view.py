@@ -10,6 +10,7 @@ import typer
 from ivimkit.cli.options.shared_options import (
     LABELS,
     FittedBval,
+    FittedModel,
     FittedScan,
     LabelNames,
     Quiet,
@@ -34,6 +35,7 @@ def view(
     names: LabelNames = None,
     scan: FittedScan = None,
     bval: FittedBval = None,
+    model: FittedModel = None,
     port: Annotated[
         int,
         typer.Option(
@@ -79,6 +81,7 @@ def view(
         names=names,
         scan=scan,
         bval=bval,
+        model=model,
         port=port,
         browser=browser,
     ).run(results)

@@ -26,7 +26,7 @@ from ivimkit.cli.screen.check_tables import (
 from ivimkit.cli.screen.option_words import for_command_line
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import GeometryWarning, InputError, NoiseError
-from ivimkit.extend.b_value_advice import coverage_needed
+from ivimkit.extend.b_value_advice import coverage_needed, n_distinct_settings, settings_of
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
@@ -231,8 +231,8 @@ def _findings(
         yield "error", "bold red", str(error)
     else:
         yield ok(
-            f"{acquisition.n_distinct} distinct b-values for the {model.n_free} free parameters "
-            f"of {model.name}"
+            f"{n_distinct_settings(model, acquisition)} distinct {settings_of(model)} for the "
+            f"{model.n_free} free parameters of {model.name}"
         )
     found = model.advice(acquisition)
     yield from map(_warning, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ivimkit import io
-from ivimkit import models as registry
 from ivimkit.cli.jobs.scan_batch import Job, OneScan, ScanBatch
 from ivimkit.cli.options.assignments import words
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.fit_setup import FitSetup
+from ivimkit.cli.options.model_file import model_of, with_model_file
 from ivimkit.cli.options.scan_input import weight_list
 from ivimkit.cli.screen.progress import progress_shown
 from ivimkit.cli.screen.terminal import plain_table, stderr
@@ -45,7 +46,7 @@ class CompareBatch(ScanBatch):
     Parameters
     ----------
     models : str
-        Names with commas.
+        Names, or Python files that define models, with commas.
     criterion : str
         What to compare by.
     alpha : float
@@ -104,8 +105,8 @@ class CompareBatch(ScanBatch):
         prior = self.prior
         if prior is None and name == "bayes" and not named:
             prior = "flat"
-        found = [registry.get(model) for model in names]
-        model = found[-1] if found else registry.get("biexp")
+        found = [model_of(name) for name in names]
+        model = found[-1] if found else model_of("biexp")
         setup = FitSetup(
             model=model.name,
             method=name,
@@ -166,9 +167,9 @@ class _Job:
         name = f"{scan.name}, {n_models} models" if n_models > 1 else scan.name
         quiet = batch.screen.quiet
         with progress_shown(stderr(), name, dwi.n_voxels, quiet=quiet) as progress:
-            return compare_with(
+            found = compare_with(
                 dwi,
-                self.models,
+                [model_of(name) for name in self.models],
                 criterion=batch.criterion,
                 method=self.method,
                 alpha=batch.alpha,
@@ -178,6 +179,11 @@ class _Job:
                 reading=scan.record,
                 call=batch.call,
             )
+        files = {model_of(name).name: name for name in self.models}
+        results = {
+            name: with_model_file(result, files[name]) for name, result in found.results.items()
+        }
+        return dataclasses.replace(found, results=results)
 
     def _drawn(self, comparison: Comparison) -> list[Files]:
         if not self.batch.figures:

@@ -14,7 +14,8 @@ from ivimkit import io
 from ivimkit.cli.jobs.scan_batch import Job, OneScan, ScanBatch
 from ivimkit.cli.options.assignments import number_list
 from ivimkit.cli.options.files_per_scan import files_for
-from ivimkit.cli.options.fit_setup import FitSetup, model_of
+from ivimkit.cli.options.fit_setup import FitSetup
+from ivimkit.cli.options.model_file import model_of, with_model_file
 from ivimkit.cli.options.scan_input import weight_list
 from ivimkit.cli.screen.fit_tables import map_table, prior_lines, status_table, timing
 from ivimkit.cli.screen.progress import progress_shown
@@ -145,7 +146,7 @@ class _Job:
         ).for_scan(dwi, sigma=sigma, weights=weights, labels=labels is not None)
         quiet = batch.screen.quiet
         with progress_shown(stderr(), scan.name, dwi.n_voxels, quiet=quiet) as progress:
-            return fit_with(
+            result = fit_with(
                 dwi,
                 settings,
                 sigma=sigma,
@@ -153,6 +154,7 @@ class _Job:
                 threads=batch.threads,
                 progress=progress,
             )
+        return with_model_file(result, batch.setup.model)
 
     def _save(self, result: FitResult, dwi: DWI | None, folder: Path) -> Path | None:
         """Save the result and its figures at once; return the folder of these, if there is one."""

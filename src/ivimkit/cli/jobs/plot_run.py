@@ -11,6 +11,7 @@ import numpy as np
 from ivimkit import io, organs, quality, report
 from ivimkit.cli.jobs.plot_files import FIGURES, Drawing, draw_trust, write_figures
 from ivimkit.cli.options.assignments import pair, parse_assignments, triple, words
+from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable, shown_names
 from ivimkit.cli.options.result_input import load_regions, with_scan
 from ivimkit.cli.screen.terminal import Screen
@@ -48,6 +49,8 @@ class ResultPlot:
         Mask of a lesion.
     scan, bval : Path, optional
         The scan and its b-values.
+    model : Path, optional
+        Python file of the model.
     dpi : float, optional
         Resolution.
     """
@@ -63,6 +66,7 @@ class ResultPlot:
     lesion: Path | None = None
     scan: Path | None = None
     bval: Path | None = None
+    model: Path | None = None
     dpi: float | None = None
 
     def run(self, folders: Sequence[Path], out: Path | None) -> None:
@@ -74,8 +78,9 @@ class ResultPlot:
             )
         folder = out or _usual_folder(folders)
         check_writable(folder)
+        file = ModelFile(self.model, self.screen)
         with self.screen.warnings_shown():
-            loaded = [io.load_result(folder) for folder in folders]
+            loaded = file.load(folders, "no curves and no residuals")
             results = dict(zip(shown_names(folders), loaded, strict=True))
             first = loaded[0]
             dwi = with_scan(
@@ -86,7 +91,6 @@ class ResultPlot:
                 bval=self.bval,
                 needed=bool(self.voxels),
             ).dwi
-            self._warn_of_equations(loaded, dwi)
             ranges = self._ranges(first)
             if len(loaded) == 1:
                 figures = self._one(first, dwi, ranges) | self._lesion(first, dwi)
@@ -96,15 +100,6 @@ class ResultPlot:
                 figures |= self._curves(dwi, results if len(loaded) > 1 else first)
             for path in write_figures(folder, figures, dpi=self.dpi):
                 self.screen.show(str(path))
-
-    def _warn_of_equations(self, results: Sequence[FitResult], dwi: DWI | None) -> None:
-        """Say which results have no curves, because files do not hold equations."""
-        names = [result.model.name for result in results if not result.model.has_equation]
-        for name in dict.fromkeys(names if dwi is not None else []):
-            self.screen.warn(
-                f"no curves and no residuals: the equation of model {name} is not known, as a "
-                "saved result does not hold it"
-            )
 
     def _ranges(self, result: FitResult) -> Mapping[str, tuple[float, float]]:
         """Return the ranges of the user on top of those of the organ."""

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ivimkit import io, quality
 from ivimkit.cli.options.assignments import words
+from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.repeat_input import RepeatInput
 from ivimkit.cli.screen.repeat_tables import change_table, repeat_table
@@ -45,6 +46,8 @@ class RepeatReport:
         List of maps.
     statistic : str
         What stands for a region.
+    model : Path, optional
+        Python file of the model.
     change : Path, optional
         Table of repeatability to judge changes by.
     like : str, optional
@@ -66,6 +69,7 @@ class RepeatReport:
     maps: str | None = None
     statistic: str = "median"
     reliable: bool = False
+    model: Path | None = None
     change: Path | None = None
     like: str | None = None
     relative: bool = False
@@ -78,7 +82,13 @@ class RepeatReport:
         maps = None if self.maps is None else words(self.maps)
         self._check()
         source = RepeatInput(
-            self.subject, self.labels, self.names, maps, self.statistic, self.reliable
+            subject=self.subject,
+            labels=self.labels,
+            names=self.names,
+            maps=maps,
+            statistic=self.statistic,
+            reliable=self.reliable,
+            model=None if self.model is None else ModelFile(self.model, self.screen),
         )
         with self.screen.warnings_shown():
             values = source.values(scans)

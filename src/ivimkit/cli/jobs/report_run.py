@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivimkit import io, report
+from ivimkit import report
+from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable, shown_names
 from ivimkit.cli.options.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.screen.terminal import Screen
@@ -48,6 +49,8 @@ class ReportRun:
         The scan, or that of each result.
     bval : Path, optional
         Its b-values.
+    model : Path, optional
+        Python file of the model.
     title : str, optional
         Of the page.
     unreliable : {"fade", "hide", "show"}
@@ -68,6 +71,7 @@ class ReportRun:
     reliable: bool | None = None
     scans: Sequence[Path] = ()
     bval: Path | None = None
+    model: Path | None = None
     title: str | None = None
     unreliable: str = "fade"
     show_names: bool = False
@@ -80,8 +84,10 @@ class ReportRun:
         target = out or _usual_target(folders)
         check_writable(target.parent)
         target = check_file(target, overwrite=overwrite)
+        file = ModelFile(self.model, self.screen)
         with self.screen.warnings_shown():
-            results = [self._load(folder, k) for k, folder in enumerate(folders)]
+            loaded = file.load(folders, "no curves and no residuals")
+            results = [self._with_scan(result, k) for k, result in enumerate(loaded)]
             regions = load_regions(results[0], self.labels, self.label_names)
             shown = regions
             if regions is not None and not self.show_names and self.label_names is None:
@@ -118,9 +124,8 @@ class ReportRun:
             )
         check_names(self.labels, self.label_names)
 
-    def _load(self, folder: Path, number: int) -> FitResult:
-        """Load a result with its scan; without it there are maps, but no curves."""
-        result = io.load_result(folder)
+    def _with_scan(self, result: FitResult, number: int) -> FitResult:
+        """Return a result with its scan; without it there are maps, but no curves."""
         given = self.scans[min(number, len(self.scans) - 1)] if self.scans else None
         missing = "no images, curves and residuals"
         return with_scan(result, self.screen, missing, scan=given, bval=self.bval)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ivimkit import io, quality
 from ivimkit.cli.options.assignments import words
+from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.result_input import with_scan
 from ivimkit.cli.screen.roi_tables import (
@@ -64,6 +65,8 @@ class RegionReport:
         Distance of the ring from the lesion, mm.
     scan, bval : Path, optional
         The scan and its b-values.
+    model : Path, optional
+        Python file of the model.
     out : Path, optional
         The table to write.
     columns : mapping of str to str, optional
@@ -84,6 +87,7 @@ class RegionReport:
     gap: float = 5.0
     scan: Path | None = None
     bval: Path | None = None
+    model: Path | None = None
     out: Path | None = None
     columns: Mapping[str, str | None] = field(default_factory=dict)
     overwrite: bool = False
@@ -91,10 +95,12 @@ class RegionReport:
     def run(self, folder: Path) -> None:
         """Summarise, print, write."""
         self._check()
+        file = ModelFile(self.model, self.screen)
+        missing = "no fit of the mean signals"
         with self.screen.warnings_shown():
-            result = io.load_result(folder)
-            if self.mean_fit:
-                missing = "no fit of the mean signals"
+            [result] = file.load([folder], missing if self.mean_fit else "")
+            # Without the equation there is no fit, and so no need for the scan.
+            if self.mean_fit and result.model.has_equation:
                 result = with_scan(result, self.screen, missing, scan=self.scan, bval=self.bval)
             labels = io.load_labels(list(self.labels), result, self.names)
             names = self._map_names(result)
@@ -120,8 +126,8 @@ class RegionReport:
                 () if means is None else quality.disagreements(result, labels, means=means)
             )
         self._show(result, tables, names, disagreeing)
-        for file in files:
-            self.screen.show(str(file))
+        for path in files:
+            self.screen.show(str(path))
 
     def _check(self) -> None:
         """Refuse what makes no sense, before anything is read."""

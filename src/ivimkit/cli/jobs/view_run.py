@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivimkit import io
+from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import shown_names
 from ivimkit.cli.options.result_input import check_names, load_regions, with_scan
 from ivimkit.cli.process.interruption import raise_if_interrupted
@@ -32,6 +32,8 @@ class ResultView:
         Names of their numbers.
     scan, bval : Path, optional
         The scan and its b-values.
+    model : Path, optional
+        Python file of the model.
     port : int
         Port; 0 for any.
     browser : bool
@@ -43,6 +45,7 @@ class ResultView:
     names: Path | None = None
     scan: Path | None = None
     bval: Path | None = None
+    model: Path | None = None
     port: int = 0
     browser: bool = True
 
@@ -51,16 +54,17 @@ class ResultView:
         if len({folder.resolve() for folder in folders}) < len(folders):
             raise OptionError("a result is named twice; expected different ones. Leave one out")
         check_names(self.labels, self.names)
+        file = ModelFile(self.model, self.screen)
         with self.screen.warnings_shown():
             results = [
                 with_scan(
-                    io.load_result(folder),
+                    result,
                     self.screen,
                     "no images and no signal beside the maps",
                     scan=self.scan,
                     bval=self.bval,
                 )
-                for folder in folders
+                for result in file.load(folders, "no curves")
             ]
             labels = load_regions(results[0], self.labels, self.names)
             viewer = view(

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ivimkit import io, methods, models, organs, priors
+from ivimkit import io, methods, organs, priors
 from ivimkit import uncertainty as estimators
 from ivimkit.cli.options.assignments import number, pair, parse_assignments
 from ivimkit.cli.options.files_per_scan import files_for
+from ivimkit.cli.options.model_file import model_of
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.estimator import Estimator
@@ -25,7 +26,7 @@ from ivimkit.io.scan_loading import B_UNITS
 from ivimkit.organs import OrganPreset
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["FitSetup", "model_of"]
+__all__ = ["FitSetup"]
 
 _FIX_EXAMPLE = "D_star=0.02 or D=D.nii.gz"
 _YES_OR_NO = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
@@ -37,8 +38,10 @@ class FitSetup:
 
     Parameters
     ----------
-    model, method : str
-        Names.
+    model : str
+        Name, or the Python file that defines it.
+    method : str
+        Name.
     options : sequence of str
         Options of the method, ``NAME=VALUE``.
     b_split : float, optional
@@ -232,11 +235,6 @@ class FitSetup:
                 "to be fitted; expected one in each. Give a map of all of them, or a smaller mask"
             )
         return found
-
-
-def model_of(text: str) -> SignalModel:
-    """Return the model of a name, or of a Python file such as ``./mine.py``."""
-    return models.from_file(text) if text.endswith(".py") else models.get(text)
 
 
 def _maps(text: str, option: str, scans: Sequence[Path], screen: Screen) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivimkit import io, models, quality
+from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.result_input import check_names
 from ivimkit.errors import FileFormatError, OptionError
+from ivimkit.fitting.result import FitResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +41,10 @@ class RepeatInput:
         Names of maps.
     statistic : str
         What stands for a region.
+    reliable : bool
+        Whether reliable voxels only count.
+    model : ModelFile, optional
+        The file of the model, if one was named.
     """
 
     subject: str | None = None
@@ -46,6 +53,7 @@ class RepeatInput:
     maps: Sequence[str] | None = None
     statistic: str = "median"
     reliable: bool = False
+    model: ModelFile | None = None
 
     def values(self, scans: Sequence[Path]) -> pd.DataFrame:
         """Return the table of values of results, or of tables.
@@ -72,7 +80,7 @@ class RepeatInput:
         sessions: Counter[str] = Counter()
         # One after the other: with its scan, a result can be a gigabyte.
         for subject, folder in zip(self._subjects(folders), folders, strict=True):
-            result = io.load_result(folder, scan=self.statistic == "roi_fit")
+            result = self._loaded(folder)
             labels = None
             if self.labels:
                 labels = io.load_labels(
@@ -89,6 +97,12 @@ class RepeatInput:
             tables.append(table.assign(session=sessions[subject]))
         return pd.concat(tables, ignore_index=True)
 
+    def _loaded(self, folder: Path) -> FitResult:
+        result = io.load_result(folder) if self.model is None else self.model.load([folder])[0]
+        if self.statistic != "roi_fit":
+            return result
+        return dataclasses.replace(result, dwi=io.load_fitted_scan(result))
+
     def _of_tables(self, files: Sequence[Path]) -> pd.DataFrame:
         import pandas as pd
 
@@ -96,6 +110,11 @@ class RepeatInput:
             raise OptionError(
                 "--reliable is given beside tables, whose numbers are made; expected it with "
                 "folders of results. Give it to ivimkit roi"
+            )
+        if self.model is not None:
+            raise OptionError(
+                "--model is given with tables, whose numbers are made; expected it with folders "
+                "of results. Leave it out"
             )
         if self.labels:
             raise OptionError(

@@ -222,10 +222,10 @@ Weights = Annotated[
 Model = Annotated[
     str,
     typer.Option(
-        metavar="NAME",
+        metavar="NAME|FILE",
         rich_help_panel=MODEL_PANEL,
         autocompletion=complete(model_names),
-        help=f"Signal model: {', '.join(model_names())}.",
+        help=f"Signal model: {', '.join(model_names())}, or a Python file that defines one.",
     ),
 ]
 Method = Annotated[
@@ -266,6 +266,17 @@ Organ = Annotated[
         autocompletion=complete(organ_names),
         help=f"Start, threshold and ranges of figures for: {', '.join(organ_names())}. "
         "Bounds stay as they are.",
+    ),
+]
+FittedModel = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+        help="Python file of the model that was fitted, if it is your own: results do not "
+        "contain its equation, and no code of a result is ever run.",
     ),
 ]
 FittedScan = Annotated[

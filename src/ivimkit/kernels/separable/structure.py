@@ -13,10 +13,13 @@ from itertools import combinations_with_replacement
 from types import FunctionType
 from typing import Any, cast
 
+from numba import njit, typeof
+from numba.core.errors import NumbaError
+
 from ivimkit.kernels.device import device, finite, inlined
 from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, STRIDE, Layout, Option, layout
 
-__all__ = ["Part", "Structure"]
+__all__ = ["Part", "Structure", "why_not_compiled"]
 
 _OPTION = Option()
 
@@ -132,6 +135,26 @@ class Structure:
         """Names and compiled functions that the templates of the solver need."""
         names = ("sums", "assemble", "curve", "gains", "owner", "logarithmic")
         return (*((name, _functions(self)[name]) for name in names), ("AT", self.layout))
+
+
+@functools.cache
+def why_not_compiled(atom: Callable[..., Any], n_variables: int, n_shape: int) -> str | None:
+    """Return why a plain atom cannot be compiled, in a sentence; None if it can.
+
+    Compiling it alone takes a tenth of a second. In the loops that call it, the same fault would
+    be found later, and told in terms of these loops.
+    """
+    if hasattr(atom, "py_func"):
+        return None
+    try:
+        arguments: Any = (*(0.0 for _ in range(n_variables)), (0.0,) * n_shape)
+        njit(atom).compile(tuple(map(typeof, arguments)))
+    except NumbaError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = [line for line in lines if not line.startswith("Failed in nopython mode")]
+        where = next((line for line in told if line.startswith("File ")), "")
+        return f"{told[0].rstrip('.')}; {where.rstrip(':')}" if where else told[0]
+    return None
 
 
 def _again(function: Callable[..., Any]) -> Callable[..., Any]:
