@@ -130,7 +130,8 @@ def identifiable(model: SignalModel, n: int, seed: int) -> NDArray[np.float64]:
     params = rng.uniform(lower, upper, (n, lower.size))
     for name in model.fractions:
         k = model.index(name)
-        most = min(upper[k], 1.0 - (len(model.fractions) - 1) * _LEAST_FRACTION)
+        others = len(model.fractions) - (1 if model.two_decays() else 0)
+        most = min(upper[k], 1.0 - others * _LEAST_FRACTION)
         params[:, k] = rng.uniform(max(lower[k], _LEAST_FRACTION), most, n)
     if len(model.fractions) > 1:
         shares = [model.index(name) for name in model.fractions]
