@@ -72,7 +72,8 @@ def measurements(model: SignalModel) -> dict[str, Array]:
     if {"gx", "gy", "gz"} & set(others):
         return _with_directions(others)
     grid = [_VALUES.get(name, _OTHER_VALUES) for name in others]
-    rows = [(b, *rest) for rest in itertools.product(*grid) for b in _B_VALUES]
+    valid = _B_VALUES[model.b_valid >= _B_VALUES]
+    rows = [(b, *rest) for rest in itertools.product(*grid) for b in valid]
     columns = np.array(rows).T
     order = {"b": columns[0], **dict(zip(others, columns[1:], strict=True))}
     return {name: order[name] for name in model.variables}

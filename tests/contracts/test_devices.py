@@ -1,4 +1,4 @@
-"""Every model x method and every estimator on a GPU: the simulated one, against the processor.
+"""Every kind of model x method and every estimator on a GPU: the simulated one, and the processor.
 
 The simulator of numba runs the drivers of the GPU as Python, a thread of the host for each thread
 of the GPU. It has to be chosen before numba is imported, and so runs in a process of its own.
@@ -17,12 +17,11 @@ import ivimkit as ik
 from ivimkit import uncertainty
 from ivimkit.engine import evaluate
 from ivimkit.status import FitStatus
-from plugins import LARGE, PAIRS, PROTOCOLS, typical
+from plugins import LARGE, PAIRS, kinds, protocol, typical
 from tolerances import SAME_ON_GPU, SINGLE_PRECISION
 
 pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install ivimkit[cuda]")
 
-B = PROTOCOLS["b13"]
 # Seven voxels in chunks of two: more chunks than the GPU has room for, and the last one smaller.
 N = 7
 
@@ -71,7 +70,8 @@ _QUICK = {"bootstrap": {"n": 40}, "profile": {"parameters": ("D",)}}
 def signals(model):
     """Signals of typical tissue with noise, and one that cannot be fitted."""
     rng = np.random.default_rng(5)
-    made = evaluate(model, typical(model, N, seed=6), B) + rng.normal(0, LARGE / 40, (N, B.size))
+    made = evaluate(model, typical(model, N, seed=6), protocol(model))
+    made += rng.normal(0, LARGE / 40, made.shape)
     made[2, 3] = np.nan
     return made
 
@@ -81,7 +81,7 @@ def job(model, method, **more):
         "model": model.name,
         "method": method.name,
         "options": method.options(),
-        "b": B.tolist(),
+        "b": protocol(model).tolist(),
         "signal": signals(model).tolist(),
         "fixed": {},
         "uncertainty": None,
@@ -94,7 +94,7 @@ def job(model, method, **more):
 
 def jobs():
     """One fit per pair, one per estimator, and one of each kind of argument."""
-    for pair in PAIRS:
+    for pair in kinds(PAIRS):
         model, method = pair.values
         yield f"{pair.id}", job(model, method)
         if method.takes_float32(model):
@@ -108,9 +108,10 @@ def jobs():
     yield "maps", job(biexp, varpro, fixed={"D": own.tolist()}, sigma=noise, uncertainty=curvature)
     yield "auto", job(biexp, varpro, device="auto")
     rician = ik.methods.get("varpro", noise="rician")
-    again = signals(biexp) + 0.01 * LARGE * np.cos(np.arange(B.size))
+    b = protocol(biexp)
+    again = signals(biexp) + 0.01 * LARGE * np.cos(np.arange(b.size))
     twice = np.hstack([signals(biexp), again])
-    yield "means", job(biexp, rician, b=[*B, *B], signal=twice.tolist())
+    yield "means", job(biexp, rician, b=[*b, *b], signal=twice.tolist())
 
 
 JOBS = dict(jobs())

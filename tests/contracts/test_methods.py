@@ -13,10 +13,18 @@ from hypothesis import strategies as st
 import ivimkit as ik
 from ivimkit.engine import evaluate
 from ivimkit.status import BOUND_SHIFT, FAILED, FitStatus, at_lower, at_upper
-from plugins import FULL_FITS, LARGE, PAIRS, PROTOCOLS, box, identifiable, pairs, typical
-from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_MINIMUM
-
-B13 = PROTOCOLS["b13"]
+from plugins import (
+    FULL_FITS,
+    LARGE,
+    PAIRS,
+    PROTOCOLS,
+    box,
+    identifiable,
+    kinds,
+    protocol,
+    typical,
+)
+from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_MINIMUM, ULP
 
 # Fits without a compiler, then prints parameters, cost and status.
 INTERPRETED = """
@@ -32,14 +40,15 @@ print(json.dumps(jobs))
 """
 
 
-def noisy(model, n, seed, snr=25.0, bvals=B13):
+def noisy(model, n, seed, snr=25.0):
     """Signals of typical tissue with Gaussian noise, so that some are negative."""
-    signals = evaluate(model, typical(model, n, seed), bvals)
+    signals = evaluate(model, typical(model, n, seed), protocol(model))
     return ik.simulate.add_noise(signals, sigma=LARGE / snr, kind="gaussian", seed=seed)
 
 
-def odd(n, seed, bvals=B13):
-    """Signals that no model here explains, with noise: kurtosis, rising, steps, pure noise."""
+def odd(model, n, seed):
+    """Signals that few models explain, with noise: kurtosis, rising, steps, pure noise."""
+    bvals = protocol(model)
     rng = np.random.default_rng(seed)
     kurtosis = np.exp(-bvals * 1.5e-3 + (bvals * 1.5e-3) ** 2 * 0.3)
     rising = 0.1 + bvals / bvals.max()
@@ -59,7 +68,7 @@ def bindable(model, method):
 
 def binds_s0(model, method):
     try:
-        method.check(model.with_fixed(S0=1.0), ik.Acquisition(B13))
+        method.check(model.with_fixed(S0=1.0), ik.Acquisition(protocol(model)))
     except ik.errors.OptionError:
         return False
     return True
@@ -73,7 +82,7 @@ def assert_same(first, second, index=np.s_[:]):
 
 
 def assert_inside(result):
-    """Fitted voxels are inside the box with D* above D, failed ones have no number at all."""
+    """Fitted voxels are inside the box and in order, failed ones have no number at all."""
     failed = (result.status & int(FAILED)) != 0
     params = result.params
     assert np.isnan(params[failed]).all()
@@ -84,11 +93,15 @@ def assert_inside(result):
     upper = np.array([p.upper for p in result.model.parameters])
     outside = (params < lower) | (params > upper) | ~np.isfinite(params)
     assert not outside.any(), f"outside the box: {params[outside.any(axis=1)][:3]}"
-    pools = result.model.two_decays()
-    if pools is not None and pools.fast is not None:
-        fast, slow = (result.model.index(name) for name in (pools.fast, pools.slow))
-        wrong = params[params[:, fast] <= params[:, slow]]
-        assert wrong.size == 0, f"D* <= D in {len(wrong)} of {len(params)} voxels: {wrong[:3]}"
+    for small, large in result.model.ascending:
+        wrong = params[
+            params[:, result.model.index(large)] <= params[:, result.model.index(small)]
+        ]
+        assert wrong.size == 0, (
+            f"{large} <= {small} in {len(wrong)} of {len(params)} voxels: {wrong[:3]}"
+        )
+    shares = params[:, [result.model.index(name) for name in result.model.fractions]]
+    assert (shares.sum(axis=1) <= 1.0 + ULP).all(), "more than all of S0"
 
 
 # ------------------------------------------------------------------------------ exact answers
@@ -97,12 +110,13 @@ def assert_inside(result):
 # The first of all: it compiles bayes while another worker, with other tests, compiles varpro.
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_cost_rmse_and_r2_are_those_of_the_prediction(model, method):
+    b = protocol(model)
     signals = noisy(model, 300, seed=21)
-    weights = np.linspace(1.0, 2.0, B13.size)
-    result = ik.fit(signals, B13, model=model, method=method, weights=weights)
+    weights = np.linspace(1.0, 2.0, b.size)
+    result = ik.fit(signals, b, model=model, method=method, weights=weights)
     fitted = (result.status & int(FAILED)) == 0
     assert fitted.mean() > 0.95
-    cost = (weights * (signals - result.predict(B13)) ** 2).sum(axis=1)
+    cost = (weights * (signals - result.predict(b)) ** 2).sum(axis=1)
     mean = (weights * signals).sum(axis=1) / weights.sum()
     spread = (weights * (signals - mean[:, None]) ** 2).sum(axis=1)
     expected = {
@@ -114,16 +128,20 @@ def test_cost_rmse_and_r2_are_those_of_the_prediction(model, method):
         np.testing.assert_allclose(
             result.maps[name][fitted], values[fitted], rtol=SAME_COST, atol=SAME_COST, err_msg=name
         )
-    if "fD_star" in result.maps and "fD_star" not in method.extras(model):
-        product = result.maps["f"] * result.maps["D_star"]
-        np.testing.assert_array_equal(result.maps["fD_star"], product)
+    for product in model.products:
+        if product.name not in method.extras(model):
+            first, second = product.factors
+            np.testing.assert_array_equal(
+                result.maps[product.name], result.maps[first] * result.maps[second]
+            )
 
 
-@pytest.mark.parametrize("bvals", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize("usual", PROTOCOLS)
 @pytest.mark.parametrize(("model", "method"), FULL_FITS)
-def test_noise_free_truth_is_recovered(model, method, bvals):
+def test_noise_free_truth_is_recovered(model, method, usual):
+    b = protocol(model, usual)
     truth = identifiable(model, 1000, seed=20)
-    result = ik.fit(evaluate(model, truth, bvals), bvals, model=model, method=method)
+    result = ik.fit(evaluate(model, truth, b), b, model=model, method=method)
     error = np.abs(result.params / truth - 1.0).max(axis=1)
     bad = ~(error <= NOISE_FREE)
     assert not bad.any(), (
@@ -136,11 +154,16 @@ def test_noise_free_truth_is_recovered(model, method, bvals):
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_result_never_leaves_the_box(model, method):
+    b = protocol(model)
     signals = np.concatenate(
-        [noisy(model, 500, seed=22), noisy(model, 500, seed=23, snr=3.0), odd(1000, seed=24)]
+        [
+            noisy(model, 500, seed=22),
+            noisy(model, 500, seed=23, snr=3.0),
+            odd(model, 1000, seed=24),
+        ]
     )
     assert (signals < 0).any()
-    result = ik.fit(signals, B13, model=model, method=method)
+    result = ik.fit(signals, b, model=model, method=method)
     assert_inside(result)
     # A bound is reported exactly where the value is on it.
     fitted = (result.status & int(FAILED)) == 0
@@ -152,12 +175,13 @@ def test_result_never_leaves_the_box(model, method):
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_bounds_of_every_parameter_are_honoured(model, method):
-    signals = np.concatenate([noisy(model, 200, seed=25), odd(200, seed=26)])
-    free = ik.fit(noisy(model, 200, seed=25), B13, model=model, method=method)
+    b = protocol(model)
+    signals = np.concatenate([noisy(model, 200, seed=25), odd(model, 200, seed=26)])
+    free = ik.fit(noisy(model, 200, seed=25), b, model=model, method=method)
     for name in bindable(model, method):
         low, high = np.nanquantile(free.maps[name], [0.3, 0.6])
         for bounds in [(low, high), (low, model[name].upper), (model[name].lower, high)]:
-            result = ik.fit(signals, B13, model=model.with_bounds(**{name: bounds}), method=method)
+            result = ik.fit(signals, b, model=model.with_bounds(**{name: bounds}), method=method)
             assert_inside(result)
             if method.full_fit:  # Others get some parameters in closed form, and clip them.
                 assert np.isfinite(result.maps[name][:200]).mean() > 0.95
@@ -165,47 +189,49 @@ def test_bounds_of_every_parameter_are_honoured(model, method):
         name: tuple(np.nanquantile(free.maps[name], [0.2, 0.8]))
         for name in bindable(model, method)
     }
-    assert_inside(ik.fit(signals, B13, model=model.with_bounds(**everything), method=method))
+    assert_inside(ik.fit(signals, b, model=model.with_bounds(**everything), method=method))
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_every_parameter_can_be_fixed_to_a_number_and_to_a_map(model, method):
+    b = protocol(model)
     truth = typical(model, 120, seed=27)
-    signals = ik.simulate.add_noise(evaluate(model, truth, B13), sigma=40.0, seed=27)
+    signals = ik.simulate.add_noise(evaluate(model, truth, b), sigma=40.0, seed=27)
     for name in bindable(model, method):
         k = model.index(name)
         value = float(np.median(truth[:, k]))
-        result = ik.fit(signals, B13, model=model.with_fixed(**{name: value}), method=method)
+        result = ik.fit(signals, b, model=model.with_fixed(**{name: value}), method=method)
         fitted = (result.status & int(FAILED)) == 0
         assert fitted.mean() > 0.95
         assert (result.maps[name][fitted] == value).all()
         assert not (result.status & (at_lower(k) | at_upper(k))).any(), "a fixed value is no bound"
         constant = np.full(120, value)
         assert_same(
-            ik.fit(signals, B13, model=model.with_fixed(**{name: constant}), method=method), result
+            ik.fit(signals, b, model=model.with_fixed(**{name: constant}), method=method), result
         )
 
         values = truth[:, k].copy()
         values[[3, 7]] = np.nan
-        mapped = ik.fit(signals, B13, model=model.with_fixed(**{name: values}), method=method)
+        mapped = ik.fit(signals, b, model=model.with_fixed(**{name: values}), method=method)
         assert (mapped.status[[3, 7]] == FitStatus.NON_FINITE).all()
         assert np.isnan(mapped.params[[3, 7]]).all()
         fitted = (mapped.status & int(FAILED)) == 0
         assert fitted.mean() > 0.95
         np.testing.assert_array_equal(mapped.maps[name][fitted], values[fitted])
-        one = ik.fit(signals[5], B13, model=model.with_fixed(**{name: values[5]}), method=method)
+        one = ik.fit(signals[5], b, model=model.with_fixed(**{name: values[5]}), method=method)
         np.testing.assert_allclose(one.params, mapped.params[5], rtol=SAME_MINIMUM)
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_an_infinite_value_of_a_map_fails_its_voxel_only(model, method):
+    b = protocol(model)
     truth = typical(model, 8, seed=37)
-    signals = evaluate(model, truth, B13)
+    signals = evaluate(model, truth, b)
     for name in bindable(model, method):
         k = model.index(name)
         values = truth[:, k].copy()
         values[[2, 5]] = np.inf, -np.inf
-        result = ik.fit(signals, B13, model=model.with_fixed(**{name: values}), method=method)
+        result = ik.fit(signals, b, model=model.with_fixed(**{name: values}), method=method)
         failed = np.isin(np.arange(8), [2, 5])
         np.testing.assert_array_equal(result.status == FitStatus.NON_FINITE, failed)
         assert np.isnan(result.params[failed]).all()
@@ -216,6 +242,7 @@ def test_an_infinite_value_of_a_map_fails_its_voxel_only(model, method):
     ("model", "method"), [pair for pair in PAIRS if not binds_s0(*pair.values)]
 )
 def test_a_method_that_cannot_bind_S0_says_so(model, method):
+    b = protocol(model)
     signals = noisy(model, 3, seed=38)
     advice = "Leave S0 free, or use method varpro"
     for bound in (
@@ -225,7 +252,7 @@ def test_a_method_that_cannot_bind_S0_says_so(model, method):
         model.with_fixed(S0=np.full(3, 900.0)),
     ):
         with pytest.raises(ik.errors.OptionError, match=advice):
-            ik.fit(signals, B13, model=bound, method=method)
+            ik.fit(signals, b, model=bound, method=method)
 
 
 # -------------------------------------------------------------------------------- symmetries
@@ -235,10 +262,11 @@ def test_a_method_that_cannot_bind_S0_says_so(model, method):
 @settings(max_examples=15)
 @given(exponent=st.floats(-25, 25))
 def test_scaling_the_signal_scales_only_S0(model, method, exponent):
-    signals = np.concatenate([noisy(model, 30, seed=28), odd(30, seed=29)])
+    b = protocol(model)
+    signals = np.concatenate([noisy(model, 30, seed=28), odd(model, 30, seed=29)])
     scale = 10.0**exponent
-    before = ik.fit(signals, B13, model=model, method=method, threads=1)
-    after = ik.fit(signals * scale, B13, model=model, method=method, threads=1)
+    before = ik.fit(signals, b, model=model, method=method, threads=1)
+    after = ik.fit(signals * scale, b, model=model, method=method, threads=1)
     # The last 30 voxels lie on edges of the box, where a rounding can set or clear a flag.
     np.testing.assert_array_equal(after.status[:30], before.status[:30])
     failed = int(FAILED)
@@ -249,7 +277,7 @@ def test_scaling_the_signal_scales_only_S0(model, method, exponent):
         power = powers.get(name, int(name.startswith("S0_")))
         expected = before.maps[name] * scale**power
         if name == "ln_evidence":  # A density of the signal, integrated over S0.
-            expected = expected - (B13.size - 1) * np.log(scale)
+            expected = expected - (b.size - 1) * np.log(scale)
         np.testing.assert_allclose(
             after.maps[name][clear], expected[clear], rtol=SAME_MINIMUM, err_msg=name
         )
@@ -260,31 +288,33 @@ def test_scaling_the_signal_scales_only_S0(model, method, exponent):
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_order_of_volumes_and_voxels_is_irrelevant(model, method):
-    signals = np.concatenate([noisy(model, 200, seed=30), odd(100, seed=31)])
-    result = ik.fit(signals, B13, model=model, method=method)
+    b = protocol(model)
+    signals = np.concatenate([noisy(model, 200, seed=30), odd(model, 100, seed=31)])
+    result = ik.fit(signals, b, model=model, method=method)
     rng = np.random.default_rng(0)
-    volumes, voxels = rng.permutation(B13.size), rng.permutation(len(signals))
-    assert_same(ik.fit(signals[:, volumes], B13[volumes], model=model, method=method), result)
-    assert_same(result, ik.fit(signals[voxels], B13, model=model, method=method), voxels)
+    volumes, voxels = rng.permutation(b.size), rng.permutation(len(signals))
+    assert_same(ik.fit(signals[:, volumes], b[volumes], model=model, method=method), result)
+    assert_same(result, ik.fit(signals[voxels], b, model=model, method=method), voxels)
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_same_bits_for_any_threads_mask_chunk_and_memory_order(model, method):
+    b = protocol(model)
     shape = (25, 20, 9)
-    signals = noisy(model, 4500, seed=32).reshape(*shape, B13.size)
+    signals = noisy(model, 4500, seed=32).reshape(*shape, b.size)
     signals[0, 0, 0] = np.nan
-    volume = ik.fit(signals, B13, model=model, method=method, threads=1)
+    volume = ik.fit(signals, b, model=model, method=method, threads=1)
     assert volume.shape == shape
-    assert_same(volume, ik.fit(signals, B13, model=model, method=method, threads=2))
+    assert_same(volume, ik.fit(signals, b, model=model, method=method, threads=2))
     fortran = np.asfortranarray(signals)
-    assert_same(volume, ik.fit(fortran, B13, model=model, method=method, threads=2))
+    assert_same(volume, ik.fit(fortran, b, model=model, method=method, threads=2))
     scan_order = np.moveaxis(np.ascontiguousarray(np.moveaxis(signals, -1, 0)), 0, -1)
-    assert_same(volume, ik.fit(scan_order, B13, model=model, method=method))
+    assert_same(volume, ik.fit(scan_order, b, model=model, method=method))
     strided = np.repeat(signals, 2, axis=1)[:, ::2]
-    assert_same(volume, ik.fit(strided, B13, model=model, method=method))
+    assert_same(volume, ik.fit(strided, b, model=model, method=method))
     mask = np.random.default_rng(1).random(shape) < 0.3
-    masked = ik.fit(fortran, B13, model=model, method=method, mask=mask)
-    alone = ik.fit(signals[mask], B13, model=model, method=method)
+    masked = ik.fit(fortran, b, model=model, method=method, mask=mask)
+    alone = ik.fit(signals[mask], b, model=model, method=method)
     assert_same(volume, alone, mask)
     assert_same(masked, alone, mask)
     assert (masked.status[~mask] == FitStatus.OUTSIDE_MASK).all()
@@ -293,29 +323,30 @@ def test_same_bits_for_any_threads_mask_chunk_and_memory_order(model, method):
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_weight_two_is_a_repeated_volume_and_weight_zero_is_none(model, method):
+    b = protocol(model)
     signals = noisy(model, 200, seed=33)
     rng = np.random.default_rng(2)
-    times = rng.integers(1, 3, B13.size)  # The mean of three equal numbers would round.
-    repeated = np.repeat(np.arange(B13.size), times)
-    weighted = ik.fit(signals, B13, model=model, method=method, weights=times)
-    if method.for_means(np.ones(B13.size), times.astype(float)) is method:
+    times = rng.integers(1, 3, b.size)  # The mean of three equal numbers would round.
+    repeated = np.repeat(np.arange(b.size), times)
+    weighted = ik.fit(signals, b, model=model, method=method, weights=times)
+    if method.for_means(np.ones(b.size), times.astype(float)) is method:
         # To others, the mean of two magnitudes is something else than one that weighs twice.
-        again = ik.fit(signals[:, repeated], B13[repeated], model=model, method=method)
+        again = ik.fit(signals[:, repeated], b[repeated], model=model, method=method)
         assert_same(weighted, again)
     # Without averaging every repeat is a value of its own: the same sum of squares. Noise that is
     # known, as that of the residuals depends on how many there are.
-    apart = ik.DWI(signals[:, repeated], B13[repeated], average="none")
+    apart = ik.DWI(signals[:, repeated], b[repeated], average="none")
     known = {"model": model, "method": method, "sigma": LARGE / 25.0}
     separate = ik.fit(apart, **known)
-    together = ik.fit(signals, B13, weights=times, **known)
+    together = ik.fit(signals, b, weights=times, **known)
     for name in ("cost", "S0", "ADC"):
         np.testing.assert_allclose(
             separate.maps[name], together.maps[name], rtol=SAME_MINIMUM, err_msg=name
         )
 
-    dropped = np.where(np.isin(B13, [20.0, 300.0]), 0.0, 1.0)
-    without = ik.fit(signals[:, dropped > 0], B13[dropped > 0], model=model, method=method)
-    left_out = ik.fit(signals, B13, model=model, method=method, weights=dropped)
+    dropped = np.where(np.isin(b, [20.0, 300.0]), 0.0, 1.0)
+    without = ik.fit(signals[:, dropped > 0], b[dropped > 0], model=model, method=method)
+    left_out = ik.fit(signals, b, model=model, method=method, weights=dropped)
     np.testing.assert_array_equal(left_out.status, without.status)
     clear = without.status == 0
     for name in set(without.maps) - {"n_iter"}:
@@ -327,50 +358,64 @@ def test_weight_two_is_a_repeated_volume_and_weight_zero_is_none(model, method):
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 @pytest.mark.parametrize("damage", [np.nan, np.inf, -1e9, 1e9])
 def test_a_volume_without_weight_may_be_damaged(model, method, damage):
+    b = protocol(model)
     signals = noisy(model, 50, seed=36)
-    weights = np.where(np.isin(B13, [20.0, 300.0]), 0.0, 1.0)
+    weights = np.where(np.isin(b, [20.0, 300.0]), 0.0, 1.0)
     damaged = np.where(weights > 0, signals, damage)
     options = {"model": model, "method": method, "weights": weights}
-    assert_same(ik.fit(signals, B13, **options), ik.fit(damaged, B13, **options))
+    assert_same(ik.fit(signals, b, **options), ik.fit(damaged, b, **options))
 
 
 # ------------------------------------------------------------------------------ hopeless voxels
 
-TISSUE = np.exp(-B13 * 1e-3) * 900.0 + np.exp(-B13 * 0.05) * 100.0
-HOPELESS = {
-    "nan": np.where(B13 == 40, np.nan, TISSUE),
-    "all nan": np.full(B13.size, np.nan),
-    "inf": np.where(B13 == 0, np.inf, TISSUE),
-    "minus inf": np.where(B13 == 800, -np.inf, TISSUE),
-    "zero": np.zeros(B13.size),
-    "minus zero": np.full(B13.size, -0.0),
-    "negative": -TISSUE,
-    "negative constant": np.full(B13.size, -7.0),
-}
-STRANGE = {
-    "constant": np.full(B13.size, 7.0),
-    "saturated": np.minimum(TISSUE, 600.0),
-    "saturated uint16": np.minimum(TISSUE * 100.0, 65535.0),
-    "zero at b = 0": np.where(B13 == 0, 0.0, TISSUE),
-    "negative at b = 0": np.where(B13 == 0, -5.0, TISSUE),
-    "zero at high b": np.where(B13 > 200, 0.0, TISSUE),
-    "only b = 0": np.where(B13 == 0, 1000.0, 0.0),
-    "only the last b": np.where(B13 == 800, 1000.0, 0.0),
-    "alternating": np.where(np.arange(B13.size) % 2 == 0, 1.0, -1.0),
-    "rising": TISSUE[::-1],
-    "spike": np.where(B13 == 140, 1e6, TISSUE),
-    "smallest float": np.full(B13.size, 5e-324),
-    "largest float": np.full(B13.size, 1.7e308),
-}
+
+def tissue(b):
+    return np.exp(-b * 1e-3) * 900.0 + np.exp(-b * 0.05) * 100.0
+
+
+def hopeless(b):
+    """Signals that no fit can have a value for, and why."""
+    return {
+        "nan": np.where(b == 40, np.nan, tissue(b)),
+        "all nan": np.full(b.size, np.nan),
+        "inf": np.where(b == 0, np.inf, tissue(b)),
+        "minus inf": np.where(b == 800, -np.inf, tissue(b)),
+        "zero": np.zeros(b.size),
+        "minus zero": np.full(b.size, -0.0),
+        "negative": -tissue(b),
+        "negative constant": np.full(b.size, -7.0),
+    }
+
+
+def strange(b):
+    """Signals that no tissue has, and at last one that it has."""
+    return {
+        "constant": np.full(b.size, 7.0),
+        "saturated": np.minimum(tissue(b), 600.0),
+        "saturated uint16": np.minimum(tissue(b) * 100.0, 65535.0),
+        "zero at b = 0": np.where(b == 0, 0.0, tissue(b)),
+        "negative at b = 0": np.where(b == 0, -5.0, tissue(b)),
+        "zero at high b": np.where(b > 200, 0.0, tissue(b)),
+        "only b = 0": np.where(b == 0, 1000.0, 0.0),
+        "only the last b": np.where(b == b.max(), 1000.0, 0.0),
+        "alternating": np.where(np.arange(b.size) % 2 == 0, 1.0, -1.0),
+        "rising": tissue(b)[::-1],
+        "spike": np.where(np.arange(b.size) == 8, 1e6, tissue(b)),
+        "smallest float": np.full(b.size, 5e-324),
+        "largest float": np.full(b.size, 1.7e308),
+        "tissue": tissue(b),
+    }
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_hopeless_voxels_get_a_status_and_no_exception(model, method):
-    signals = np.array([*HOPELESS.values(), *STRANGE.values(), TISSUE])
-    result = ik.fit(signals, B13, model=model, method=method)
+    b = protocol(model)
+    impossible = hopeless(b)
+    signals = np.array([*impossible.values(), *strange(b).values()])
+    result = ik.fit(signals, b, model=model, method=method)
     assert_inside(result)
     expected = {"nan": "NON_FINITE", "inf": "NON_FINITE"}
-    for index, name in enumerate(HOPELESS):
+    for index, name in enumerate(impossible):
         flag = expected.get(name.split()[-1], "NO_SIGNAL")
         assert result.status[index] == FitStatus[flag], name
         assert np.isnan([values[index] for values in result.maps.values()]).all(), name
@@ -381,36 +426,46 @@ def test_hopeless_voxels_get_a_status_and_no_exception(model, method):
         assert result.sentence(index)
     # What is strange about one voxel is nothing to its neighbours.
     for index in range(len(signals)):
-        assert_same(result, ik.fit(signals[[index]], B13, model=model, method=method), [index])
+        assert_same(result, ik.fit(signals[[index]], b, model=model, method=method), [index])
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_starts_move_what_the_method_says_and_nothing_else(model, method):
+    b = protocol(model)
     signal, known = noisy(model, 60, seed=8), method.starts_from(model)
-    usual = ik.fit(signal, B13, model=model, method=method, threads=1).params
+    usual = ik.fit(signal, b, model=model, method=method, threads=1).params
     for parameter in model.parameters:
         far = 0.9 * parameter.upper if np.isfinite(parameter.upper) else 3.0 * parameter.start
         other = model.with_start(**{parameter.name: far})
-        found = ik.fit(signal, B13, model=other, method=method, threads=1).params
+        found = ik.fit(signal, b, model=other, method=method, threads=1).params
         moved = not np.array_equal(found, usual, equal_nan=True)
         assert moved == (parameter.name in known), parameter.name
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
-def test_a_perfusion_of_zero_has_no_reliable_D_star(model, method):
-    decays = model.two_decays()
-    if decays is None or decays.fast is None:
-        pytest.skip(f"{model.name} has no fast decay")
-    curves = np.exp(-np.outer([0.0, 0.5e-3, 1e-3, 2e-3], B13))
-    result = ik.fit(LARGE * curves, B13, model=model, method=method)
-    assert (result.status & int(FitStatus.PERFUSION_NOT_DETECTED)).all(), result.params
-    assert np.isnan(result.reliable(decays.fast)).all()
+def test_a_compartment_that_is_not_there_has_no_reliable_rate(model, method):
+    b, fractions = protocol(model), model.fractions
+    for name in fractions:
+        shapes = [p.name for p in model.compartment_of(name).parameters]
+        # The blood of sivim is gone at once: nothing of it is unknown.
+        if not shapes:
+            continue
+        truth = typical(model, 4, seed=39)
+        truth[:, [model.index(other) for other in fractions]] = 0.2
+        truth[:, model.index(name)] = 0.0
+        result = ik.fit(evaluate(model, truth, b), b, model=model, method=method)
+        for shape in shapes:
+            flag = model.unseen_flag(shape)
+            assert flag
+            assert (result.status & flag).all(), result.params
+            assert np.isnan(result.reliable(shape)).all()
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_an_adc_that_is_there_is_not_reported_missing(model, method):
-    signals = np.array([*STRANGE.values(), TISSUE])
-    result = ik.fit(signals, B13, model=model, method=method)
+    b = protocol(model)
+    signals = np.array(list(strange(b).values()))
+    result = ik.fit(signals, b, model=model, method=method)
     missing = (result.status & int(FitStatus.ADC_NOT_AVAILABLE | FAILED)) != 0
     np.testing.assert_array_equal(np.isnan(result.maps["ADC"]), missing)
 
@@ -419,15 +474,22 @@ def test_an_adc_that_is_there_is_not_reported_missing(model, method):
 
 
 def test_python_without_a_compiler_gives_the_same_fits():
-    jobs = []
-    for model, method in pairs():
-        signals = np.concatenate([noisy(model, 6, seed=34), odd(4, seed=35)])
+    jobs, sure = [], {}
+    for pair in kinds(
+        [pair for pair in PAIRS if pair.values[1].options().get("noise") != "rician"]
+    ):
+        model, method = pair.values
+        fast = model.two_decays() is not None
+        odd_ones = odd(model, 4 if fast else 1, seed=35)
+        signals = np.concatenate([noisy(model, 6 if fast else 2, seed=34), odd_ones])
+        # Where a second fit builds on a first, a rounding can set or clear a flag of odd voxels.
+        sure[len(jobs)] = slice(-len(odd_ones) if method.extras(model) else None)
         jobs.append(
             {
                 "model": model.name,
                 "method": method.name,
                 "options": method.options(),
-                "b": B13.tolist(),
+                "b": protocol(model).tolist(),
                 "signal": signals.tolist(),
             }
         )
@@ -440,20 +502,19 @@ def test_python_without_a_compiler_gives_the_same_fits():
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
-    for job in json.loads(done.stdout):
+    for number, job in enumerate(json.loads(done.stdout)):
+        b = np.array(job["b"])
         method = ik.methods.get(job["method"], **job["options"])
-        result = ik.fit(job["signal"], B13, model=job["model"], method=method)
-        # Where a second fit builds on a first, a rounding can set or clear a flag of odd voxels.
-        sure = slice(6 if method.extras(result.model) else None)
-        assert result.status.tolist()[sure] == job["status"][sure], job["method"]
-        predicted = evaluate(result.model, job["params"], B13)
+        result = ik.fit(job["signal"], b, model=job["model"], method=method)
+        assert result.status[sure[number]].tolist() == job["status"][sure[number]], job["method"]
+        predicted = evaluate(result.model, job["params"], b)
         np.testing.assert_allclose(
-            result.predict(B13), predicted, rtol=SAME_MINIMUM, atol=CLOSED_FORM * LARGE
+            result.predict(b), predicted, rtol=SAME_MINIMUM, atol=CLOSED_FORM * LARGE
         )
 
 
 def test_typical_tissue_is_inside_the_box():
-    for model, _ in pairs():
+    for model in {pair.values[0].name: pair.values[0] for pair in PAIRS}.values():
         lower, upper = box(model)
         params = typical(model, 100, seed=0)
         assert ((params > lower) & (params < np.where(upper == LARGE, np.inf, upper))).all()

@@ -12,6 +12,7 @@ import pytest
 
 from ivimkit import models
 from ivimkit.parameter import ROLES
+from ivimkit.testing import RULES
 from plugins import LARGE, MODELS, box, identifiable, measurements, typical
 from tolerances import CLOSED_FORM, DERIVATIVE, ULP
 
@@ -64,6 +65,12 @@ def numerical_derivative(model, x, j, params, k, step):
     return row[0]
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("model", MODELS)
+def test_the_model_keeps_what_a_model_of_your_own_has_to_keep(model, rule):
+    assert RULES[rule](model) is None
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_gradient_is_the_derivative_of_the_signal(model):
     lower, upper = box(model)
@@ -88,30 +95,13 @@ def test_gradient_is_the_derivative_of_the_signal(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_signal_and_gradient_are_finite_on_the_whole_box(model):
-    lower, upper = box(model)
-    x = measurements(model)
-    corners = itertools.product(*zip(lower, upper, strict=True))
-    shares = [model.index(name) for name in model.fractions]
-    whole = [p for p in map(np.array, corners) if p[shares].sum() <= 1.0]
-    assert whole
-    for params in [*whole, *identifiable(model, 50, seed=2)]:
-        for j in range(x.shape[1]):
-            signal, gradient = compiled(model, x, j, params)
-            assert 0.0 <= signal < np.inf
-            assert np.isfinite(gradient).all()
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_signal_is_S0_where_nothing_is_on_and_proportional_to_it_everywhere(model):
+def test_signal_is_S0_where_nothing_is_on_and_never_negative(model):
     params = identifiable(model, 50, seed=3)
-    k = model.index("S0")
     nothing = np.zeros((len(model.variables), 1))
-    np.testing.assert_allclose(signals(model, params, nothing)[:, 0], params[:, k], rtol=4 * ULP)
-    scaled = params.copy()
-    scaled[:, k] *= 1024.0
-    x = measurements(model)
-    np.testing.assert_array_equal(signals(model, scaled, x), 1024.0 * signals(model, params, x))
+    np.testing.assert_allclose(
+        signals(model, params, nothing)[:, 0], params[:, model.index("S0")], rtol=4 * ULP
+    )
+    assert (signals(model, params, measurements(model)) >= 0.0).all()
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -156,61 +146,15 @@ def test_python_without_a_compiler_is_the_compiled_kernel(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_ordered_parameters_can_be_compared(model):
-    for small, large in model.ascending:
-        one, two = model[small], model[large]
-        assert one.unit == two.unit
-        assert sum(one.usual) < sum(two.usual)
-        assert one.lower < two.upper
-        assert model.compartment_of(small) is not model.compartment_of(large)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_special_cases_have_the_signal_of_the_simpler_model(model):
-    for name, values in model.special_cases.items():
-        simple = models.get(name)
-        assert len(simple.parameters) < len(model.parameters)
-        x = measurements(model)
-        params = typical(model, 10, seed=7)
-        for fixed, value in values.items():
-            params[:, model.index(fixed)] = min(value, 1e9)
-        # A compartment without a share has no parameters; of the others those that are not fixed
-        # are those of the simpler model, in its order: the D of two decays is the ADC of one.
-        gone = [c for c in model.compartments if c.fraction and values.get(c.fraction.name) == 0]
-        own = [n for n in model.names if n not in values and model.compartment_of(n) not in gone]
-        expected = signals(simple, params[:, [model.index(n) for n in own]], x)
-        np.testing.assert_allclose(signals(model, params, x), expected, rtol=CLOSED_FORM)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_compartments_add_up_to_the_signal(model):
-    x = measurements(model)
-    for params in typical(model, 5, seed=8):
-        alone = list(model.components(params).values())
-        assert len(alone) == (len(model.compartments) if len(model.compartments) > 1 else 0)
-        if alone:
-            total = signals(model, np.array(alone), x).sum(axis=0)
-            np.testing.assert_allclose(total, signals(model, [params], x)[0], rtol=CLOSED_FORM)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_parameters_are_described(model):
+def test_parameters_have_a_unit_a_role_and_a_range_of_colours(model):
     assert model.names[0] == "S0"
-    assert len(set(model.names)) == len(model.names)
     for parameter in model.parameters:
         assert parameter.unit in UNITS
-        assert parameter.symbol
         assert len(parameter.description) > len(parameter.symbol)
         assert parameter.role in ROLES
         assert parameter.role != "other", "say what it is about"
-        assert parameter.least <= parameter.lower < parameter.upper <= parameter.most
-        assert parameter.lower <= parameter.start <= parameter.upper
-        assert parameter.lower <= parameter.usual[0] < parameter.usual[1] <= parameter.upper
-        if parameter.scale == "log":
-            assert parameter.lower > 0.0
         low, high = parameter.display
         assert np.isnan([low, high]).all() or low < high
-        assert parameter.symbol in model.equation, "the equation names every parameter"
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -11,7 +11,7 @@ import pytest
 import ivimkit as ik
 from ivimkit.engine import AUTO_VOXELS, evaluate
 from ivimkit.errors import DeviceError
-from plugins import LARGE, PAIRS, PROTOCOLS, typical
+from plugins import LARGE, PAIRS, PROTOCOLS, protocol, typical
 from tolerances import SAME_ON_GPU, SINGLE_PRECISION
 
 B = PROTOCOLS["b21"]
@@ -37,7 +37,7 @@ pytestmark = [
 
 def signals(model, n=N, snr=50.0):
     rng = np.random.default_rng(7)
-    made = evaluate(model, typical(model, n, seed=8), B)
+    made = evaluate(model, typical(model, n, seed=8), protocol(model, "b21"))
     made = made + rng.normal(0.0, LARGE / snr, made.shape)
     made[::97] = np.nan
     made[1::97] = 0.0
@@ -57,18 +57,18 @@ def assert_close(found, wanted, rtol, edges):
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_float64_agrees(model, method):
-    data = signals(model)
-    wanted = ik.fit(data, B, model=model, method=method, device="cpu")
-    found = ik.fit(data, B, model=model, method=method, device="cuda")
+    data, b = signals(model), protocol(model, "b21")
+    wanted = ik.fit(data, b, model=model, method=method, device="cpu")
+    found = ik.fit(data, b, model=model, method=method, device="cuda")
     assert found.provenance.device.startswith("cuda:0 (")
     assert_close(found, wanted, SAME_ON_GPU, EDGES)
 
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_float32_agrees(model, method):
-    data = signals(model)
-    wanted = ik.fit(data, B, model=model, method=method, device="cpu")
-    found = ik.fit(data, B, model=model, method=method, device="cuda", precision="float32")
+    data, b = signals(model), protocol(model, "b21")
+    wanted = ik.fit(data, b, model=model, method=method, device="cpu")
+    found = ik.fit(data, b, model=model, method=method, device="cuda", precision="float32")
     assert_close(found, wanted, SINGLE_PRECISION, SINGLE_EDGES)
 
 

@@ -449,6 +449,12 @@ def _method(
     if criterion == "evidence":
         options = {"prior": "flat"} if method in (None, "bayes") else {}
         found = methods.get("bayes" if method is None else method, **options)
+        others = [model.name for model in models if model.two_decays() is None]
+        if others:
+            raise OptionError(
+                f"criterion evidence integrates sums of one or two exponential decays, and model "
+                f"{others[0]} is something else. Use criterion aicc, bic or f_test"
+            )
         if any("ln_evidence" not in found.extras(model) for model in models):
             raise OptionError(
                 f"criterion evidence needs a method that integrates, and {found.name} does not; "

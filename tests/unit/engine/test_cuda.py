@@ -11,7 +11,7 @@ import pytest
 import ivimkit as ik
 from ivimkit import methods
 from ivimkit.engine.task import Prepared, Task
-from plugins import PROTOCOLS, alone, pairs
+from plugins import GENERIC, PROTOCOLS, alone, pairs
 
 pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: pip install ivimkit[cuda]")
 
@@ -80,7 +80,8 @@ def arithmetic(text, kind):
 
 
 TASKS = {
-    **{method.name: task(model, method) for model, method in pairs()},
+    **{method.name: task(model, method) for model, method in pairs() if model.two_decays()},
+    GENERIC: task(ik.models.get(GENERIC), methods.get("varpro")),
     "rician": task(BIEXP, methods.get("varpro", noise="rician")),
     "means": task(
         BIEXP,

@@ -8,24 +8,18 @@ from ivimkit.engine import evaluate
 from ivimkit.engine.single import in_single
 from ivimkit.kernels import exponential, precision
 from ivimkit.kernels.two_decays import descent
-from plugins import LARGE, PAIRS, PROTOCOLS, typical
+from plugins import LARGE, PAIRS, kinds, protocol, typical
 from tolerances import SINGLE_PRECISION
 
-B = PROTOCOLS["b21"]
 N = 4000
 # Voxels whose optimum, bound or visibility hangs on the last digits; measured: 1 of 20 000.
 EDGES = 1e-3
 SERVED = [pair for pair in PAIRS if pair.values[1].takes_float32(pair.values[0])]
-# Of the models that are not two decays, tests/contracts/test_devices.py has one.
-OTHERS = [
-    pair
-    for pair in PAIRS
-    if not pair.values[1].takes_float32(pair.values[0]) and pair.values[0].two_decays()
-]
+OTHERS = [pair for pair in kinds(PAIRS) if not pair.values[1].takes_float32(pair.values[0])]
 
 
 def signals(model, n=N, snr=50.0):
-    made = evaluate(model, typical(model, n, seed=11), B)
+    made = evaluate(model, typical(model, n, seed=11), protocol(model, "b21"))
     return made + np.random.default_rng(12).normal(0.0, LARGE / snr, made.shape)
 
 
@@ -33,7 +27,14 @@ def signals(model, n=N, snr=50.0):
 def test_float32_gives_the_numbers_of_float64_to_a_thousandth(model, method):
     data = signals(model)
     double, single = (
-        ik.fit(data, B, model=model, method=method, device="cpu", precision=precision)
+        ik.fit(
+            data,
+            protocol(model, "b21"),
+            model=model,
+            method=method,
+            device="cpu",
+            precision=precision,
+        )
         for precision in ("float64", "float32")
     )
     assert (double.status != single.status).mean() <= EDGES
@@ -47,9 +48,10 @@ def test_float32_gives_the_numbers_of_float64_to_a_thousandth(model, method):
 
 def test_a_rate_on_a_bound_that_float32_cannot_hold_is_on_it():
     # 0.002 is above 0.002 when it has been rounded to float32.
-    data = signals(ik.models.get("biexp"), snr=10.0)
+    biexp = ik.models.get("biexp")
+    data, b = signals(biexp, snr=10.0), protocol(biexp, "b21")
     double, single = (
-        ik.fit(data, B, method="segmented", device="cpu", precision=precision)
+        ik.fit(data, b, method="segmented", device="cpu", precision=precision)
         for precision in ("float64", "float32")
     )
     on_bound = double.maps["D_star"] == 0.002
@@ -62,7 +64,14 @@ def test_a_rate_on_a_bound_that_float32_cannot_hold_is_on_it():
 def test_what_needs_float64_is_computed_in_it(model, method):
     data = signals(model, 50)
     double, single = (
-        ik.fit(data, B, model=model, method=method, device="cpu", precision=precision)
+        ik.fit(
+            data,
+            protocol(model, "b21"),
+            model=model,
+            method=method,
+            device="cpu",
+            precision=precision,
+        )
         for precision in ("float64", "float32")
     )
     np.testing.assert_array_equal(single.params, double.params)

@@ -13,6 +13,7 @@ from scipy.integrate import simpson
 import ivimkit as ik
 from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError, ShapeError
 from ivimkit.fitting.comparison import CRITERIA, REFERENCES
+from ivimkit.testing import measurements
 from tolerances import CLOSED_FORM
 
 B = np.array(ik.simulate.B21, dtype=float)
@@ -68,6 +69,38 @@ def test_the_f_test_finds_too_much_no_more_often_than_alpha(alpha, sigma):
     assert rate < alpha + 3 * np.sqrt(alpha * (1 - alpha) / n)
     assert rate > alpha / 4
     assert comparison.alpha == alpha
+
+
+def test_models_of_any_compartments_are_compared():
+    b = measurements(ik.models.get("kurtosis"))["b"]
+    truth = {
+        "monoexp": TRUTH["monoexp"],
+        "biexp": TRUTH["biexp"],
+        "kurtosis": [1000.0, 0.2, 0.03, 1.2e-3, 0.9],
+        "triexp": [1000.0, 0.2, 0.15, 0.2, 0.012, 1.2e-3],
+        "stretched": [1000.0, 0.2, 0.03, 1.2e-3, 0.75],
+    }
+    n, names = 20, tuple(truth)
+    signal = np.concatenate(
+        [ik.simulate.signals(name, np.tile(truth[name], (n, 1)), b) for name in names]
+    )
+    signal += np.random.default_rng(1).normal(0.0, 1.0, signal.shape)
+    with warnings.catch_warnings():
+        # biexp and triexp have no kurtosis, and b = 2000 is too high for them.
+        warnings.simplefilter("ignore", AcquisitionWarning)
+        comparison = ik.compare(signal, b, models=names, criterion="bic")
+        nested = ik.compare(signal, b, models=names[:3], criterion="f_test")
+    own = np.repeat(np.arange(len(names)), n)
+    assert (comparison.chosen == own).reshape(len(names), n).mean(axis=1).min() > 0.8
+    # Each has a D and fractions, whatever they are called.
+    for index, name in enumerate(names):
+        fractions = [ik.models.get(name).index(f) for f in ik.models.get(name).fractions]
+        found = np.median(comparison.averaged["f"][own == index])
+        np.testing.assert_allclose(found, sum(truth[name][k] for k in fractions), atol=0.01)
+        slow = -2 if name in ("kurtosis", "stretched") else -1
+        found = np.median(comparison.averaged["D"][own == index])
+        np.testing.assert_allclose(found, truth[name][slow], rtol=0.05)
+    assert (nested.chosen == own)[: 3 * n].mean() > 0.9
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -444,6 +477,10 @@ def test_fewer_than_two_models_left():
         ({"method": "trr"}, "method trr fits bi-exponential models and monoexp is not one"),
         ({"method": ik.methods.VarPro(noise="rician")}, "method varpro with these options"),
         ({"criterion": "evidence", "method": "varpro"}, "integrates, and varpro does not"),
+        (
+            {"criterion": "evidence", "models": ("biexp", "kurtosis")},
+            "integrates sums of one or two exponential decays, and model kurtosis is something",
+        ),
         ({"sigma": -1.0}, "sigma has values that are zero, negative"),
         (
             {

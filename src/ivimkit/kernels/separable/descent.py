@@ -243,6 +243,20 @@ def _follow(damping: float, options: NDArray[np.float64], work: NDArray[np.float
     return True
 
 
+def _keep_order(options: NDArray[np.float64], work: NDArray[np.float64]) -> None:
+    """Shorten the steps of shapes that would pass a partner which a bound holds back."""
+    for number in range(int(options[_OPTION.pairs]) - 1, -1, -1):
+        k = int(options[_OPTION.pair + 3 * number])
+        i = int(options[_OPTION.pair + 3 * number + 1])
+        alive = work[AT.norm + i] > 0.0 and work[AT.norm + k] > 0.0
+        most = _moved(i, work) / APART
+        if alive and work[AT.state + i] != _TIED and _moved(k, work) > most:
+            x = work[AT.at + k]
+            to = max(most, work[AT.low + k])
+            step = to - x
+            work[AT.step + k] = step if work[AT.scale + k] == 1.0 else 2.0 * step / (to + x)
+
+
 def _find_step(damping: float, options: NDArray[np.float64], work: NDArray[np.float64]) -> int:
     """Find the step of Newton on the bounds.
 
@@ -268,7 +282,11 @@ def _find_step(damping: float, options: NDArray[np.float64], work: NDArray[np.fl
             i = int(options[_OPTION.pair + 3 * number + 1])
             near = work[AT.at + i] <= APART * work[AT.at + k] * (1.0 + _ON_BOUND)
             held = near and work[AT.slope + i] > 0.0
-            if work[AT.state + i] == _FREE and (held or (tied >> number) & 1):
+            free = work[AT.state + i] == _FREE
+            # One that its lower bound holds back can go up with its partner.
+            low = work[AT.low + i] == work[AT.at + i] < work[AT.high + i]
+            tie = (tied >> number) & 1 != 0
+            if (free and (held or tie)) or (low and tie and work[AT.norm + i] > 0.0):
                 work[AT.state + i] = _TIED
         if not _follow(damping, options, work):
             return UNFINISHED
@@ -294,6 +312,7 @@ def _find_step(damping: float, options: NDArray[np.float64], work: NDArray[np.fl
             if cut < 1.0:
                 for q in range(m):
                     work[AT.step + q] *= cut
+            _keep_order(options, work)
             break
     return CONVERGED
 

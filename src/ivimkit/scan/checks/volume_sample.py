@@ -15,6 +15,8 @@ __all__ = ["VolumeSample", "read_sample", "sampled"]
 _MAX_VALUES, _MAX_VOXELS, _MIN_VOXELS = 200_000, 4096, 1024
 # Fractional parts of its multiples are evenly spread, without a period that an image could share.
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
+# A median of two values is half their sum, which has to be a number.
+_LARGEST = np.finfo(np.float64).max / 2.0
 # Tissue lies between these fractions of the bright end; spikes lie above, air below.
 _BRIGHT_END = 0.95
 _DIMMEST, _BRIGHTEST = 0.3, 3.0
@@ -116,7 +118,7 @@ def read_sample(
     kept = values[:, use]
     finite = np.isfinite(kept).all(axis=1)
     median = np.zeros(len(kept))
-    median[finite] = np.median(kept[finite], axis=1)
+    median[finite] = np.median(np.clip(kept[finite], -_LARGEST, _LARGEST), axis=1)
     positive = median[median > 0.0]
     end = float(np.quantile(positive, _BRIGHT_END)) if positive.size else 1.0
     brightness = median / end
