@@ -426,8 +426,9 @@ def magnitude_fit(voxel: Voxel, plain: bool, given: bool) -> tuple[Descent, floa
             stage = _WITHOUT_FLOOR
             trial = variance if known else _variance_of_floor(voxel)
             for j in range(rows):
-                square = signal[j] * signal[j] - 2.0 * options[COILS] * trial
-                aim[j] = math.sqrt(square) if square > 0.0 and signal[j] > 0.0 else 0.0
+                # What is below the floor counts against what is above it.
+                square = signal[j] * abs(signal[j]) - 2.0 * options[COILS] * trial
+                aim[j] = math.copysign(math.sqrt(abs(square)), square)
         else:
             stage = _LOOK
             for j in range(rows):
