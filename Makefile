@@ -29,7 +29,8 @@ demo: $(VENV)/.installed ## install ivimkit and run it on a built-in phantom
 	$(BIN)/ivimkit demo $(ARGS)
 
 test: $(VENV)/.installed-test $(if $(WHEEL),wheel) ## run all tests
-	$(PYTEST) --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(if $(WHEEL),PYTHONPATH="$(CURDIR)/build/wheel" )$(PY) tests/warm_up.py
+	$(PYTEST) --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 fuzz: $(VENV)/.installed-test ## damage files for every reader, for minutes (ARGS="--cases 5000")
 	PYTHONPATH="$(CURDIR)/tests" $(PY) -m fuzz $(ARGS)

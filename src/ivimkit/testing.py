@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from ivimkit import io, methods, models
 from ivimkit.engine import evaluate, gradients
+from ivimkit.errors import AcquisitionError, IvimkitWarning
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.fit import fit
-from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.identifiability import require_identifiable
+from ivimkit.fitting.result import FitResult
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
-from ivimkit.scan.variables import variable_of
 from ivimkit.status import FAILED
 
 __all__ = ["RULES", "check_model", "draws", "measurements"]
@@ -138,7 +138,7 @@ def _box(model: SignalModel) -> tuple[Array, Array]:
 
 
 def parameters_are_described(model: SignalModel) -> str | None:
-    """Every parameter has a symbol in the equation, a description, and bounds in order."""
+    """Check that every parameter is in the equation, described, and has bounds in order."""
     for parameter in model.parameters:
         name = parameter.name
         if not (parameter.symbol and parameter.description):
@@ -161,7 +161,7 @@ def parameters_are_described(model: SignalModel) -> str | None:
 
 
 def signal_is_finite(model: SignalModel) -> str | None:
-    """Signal and slopes are finite at all corners of the bounds."""
+    """Check that signal and slopes are finite at all corners of the bounds."""
     corners = np.array(list(itertools.product(*zip(*_box(model), strict=True))))
     shares = [model.index(name) for name in model.fractions]
     whole = corners[corners[:, shares].sum(axis=1) <= 1.0]
@@ -175,7 +175,7 @@ def signal_is_finite(model: SignalModel) -> str | None:
 
 
 def slopes_are_derivatives(model: SignalModel) -> str | None:
-    """The slopes of the atoms are the derivatives of their values."""
+    """Check that the slopes of the atoms are the derivatives of their values."""
     params, x = draws(model, 10), _x(model)
     own = gradients(model, params, x)
     lower, upper = _box(model)
@@ -206,7 +206,7 @@ def slopes_are_derivatives(model: SignalModel) -> str | None:
 
 
 def signal_is_proportional_to_S0(model: SignalModel) -> str | None:
-    """Twice the S0 gives twice the signal."""
+    """Check that twice the S0 gives twice the signal."""
     params, x = draws(model), _x(model)
     twice = params.copy()
     twice[:, 0] *= 2.0
@@ -217,7 +217,7 @@ def signal_is_proportional_to_S0(model: SignalModel) -> str | None:
 
 
 def ordered_parameters_are_comparable(model: SignalModel) -> str | None:
-    """Ordered parameters have one unit, belong to two compartments, and can be in order."""
+    """Check that ordered parameters have one unit, two compartments, and bounds that allow it."""
     for small, large in model.ascending:
         one, two = model[small], model[large]
         if one.unit != two.unit:
@@ -230,7 +230,7 @@ def ordered_parameters_are_comparable(model: SignalModel) -> str | None:
 
 
 def compartments_add_up(model: SignalModel) -> str | None:
-    """The signals of the compartments add up to that of the model."""
+    """Check that the signals of the compartments add up to that of the model."""
     x = _x(model)
     for params in draws(model, 5):
         alone = list(model.components(list(params)).values())
@@ -243,7 +243,7 @@ def compartments_add_up(model: SignalModel) -> str | None:
 
 
 def special_cases_hold(model: SignalModel) -> str | None:
-    """With the values that it names, the model has the signal of the simpler one."""
+    """Check that special cases have the signals of the simpler models."""
     x = _x(model)
     for name, values in model.special_cases.items():
         simple = models.get(name)
@@ -264,16 +264,16 @@ def special_cases_hold(model: SignalModel) -> str | None:
 
 
 def settings_determine_the_parameters(model: SignalModel) -> str | None:
-    """A generous protocol determines all parameters."""
+    """Check that a generous protocol determines all parameters."""
     try:
         require_identifiable(model, _acquisition(model))
-    except ValueError as error:
+    except AcquisitionError as error:
         return str(error)
     return None
 
 
 def truth_is_found(model: SignalModel) -> str | None:
-    """Noise-free data give the parameters back."""
+    """Check that noise-free data give the parameters back."""
     truth = draws(model)
     result = _fitted(model, truth)
     if ((result.status & int(FAILED)) != 0).any():
@@ -289,7 +289,7 @@ def truth_is_found(model: SignalModel) -> str | None:
 
 
 def results_come_back(model: SignalModel) -> str | None:
-    """A result is saved and loaded with its maps, and computes signals again."""
+    """Check that a result is saved and loaded, and computes signals again."""
     result = _fitted(model, draws(model, 4))
     columns = measurements(model)
     with tempfile.TemporaryDirectory() as folder:
@@ -366,7 +366,7 @@ def _acquisition(model: SignalModel) -> Acquisition:
     return Acquisition(
         b,
         np.array(axes).T if len(axes) == 3 else None,
-        variables={name: values for name, values in columns.items() if variable_of(name)},
+        variables=columns,
     )
 
 

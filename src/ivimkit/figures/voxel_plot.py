@@ -89,7 +89,8 @@ def voxel_plot(
     for axes in (linear, logarithmic):
         _draw_signal(axes, dwi, index, curves)
     linear.set_ylim(bottom=min(0.0, linear.get_ylim()[0]))
-    linear.legend(fontsize=8, frameon=False)
+    if linear.get_legend_handles_labels()[0]:
+        linear.legend(fontsize=8, frameon=False)
     make_logarithmic(logarithmic)
     _draw_residuals(figure.add_subplot(grid[1, :]), dwi, index, curves)
     _write_table(figure.add_subplot(grid[2, :]), fits, values, index)
@@ -126,8 +127,8 @@ def _draw_signal(
 ) -> None:
     b, volumes = dwi.acquisition.bvals, np.asarray(dwi.stored[index], np.float64)[dwi.volumes]
     averaged = len(dwi.fit_bvals) < len(b)
-    first = next(iter(curves.values()))
-    if averaged or len(first) == 1:
+    first: _Curves = next(iter(curves.values()), ())
+    if averaged or len(first) <= 1:
         axes.plot(
             b,
             volumes,

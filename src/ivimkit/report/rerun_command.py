@@ -226,7 +226,7 @@ def _trust(result: FitResult, notes: list[str]) -> Iterator[str]:
         yield from ("--uncertainty", name)
         usual = estimators.get(name).options()
         notes += [
-            f"Option {key} = {_word(value)} of uncertainty {name} can be set in Python only."
+            f"Option {key} = {_word(value)} of uncertainty {name} can only be set in Python."
             for key, value in estimator.options().items()
             if value != usual[key]
         ]

@@ -49,7 +49,7 @@ def test_fit_of_one_echo_time(run, echoes, tmp_path):
     np.testing.assert_array_equal(first.maps["D"], second.maps["D"])
     assert set(first.acquisition.variables["echo_time"]) == {90.0}
     record = json.loads((tmp_path / "a" / "fit.json").read_text())
-    assert record["options"]["scan"]["where"] == one[1]
+    assert record["settings"]["reading"]["where"] == one[1]
     assert ik.io.load_fitted_scan(first).acquisition == first.acquisition
     from ivimkit.report.rerun_command import rerun
 

@@ -19,7 +19,7 @@ def test_a_model_that_is_no_sum_of_decays():
     with pytest.raises(
         OptionError, match=r"fits sums of one or two exponential decays; .*kurtosis"
     ):
-        VARPRO.check(other, Acquisition(B))
+        methods.get("segmented").check(other, Acquisition(B))
 
 
 def test_perfusion_at_b_0_only_needs_a_b_of_0():

@@ -343,8 +343,11 @@ def _drop(*path):
             "geometry.voxel_units: invalid",
         ),
         (_put("geometry", "sform_code", 1e300), "geometry.sform_code: expected"),
-        (_put("acquisition", "labels", ["a"]), r"labels\[0\]: expected a whole number"),
-        (_put("acquisition", "labels", [2**70]), "not complete"),
+        (
+            _put("acquisition", "shell_numbers", ["a"]),
+            r"shell_numbers\[0\]: expected a whole number",
+        ),
+        (_put("acquisition", "shell_numbers", [2**70]), "not complete"),
         (_put("acquisition", "bvals", "x"), "acquisition.bvals: expected a list"),
         (_put(*MODEL, "parameters", 1, "name", 7), r"parameters\[1\].name: expected a text"),
         (_put(*MODEL, "parameters", 1, "name", "g"), "expected those of model biexp, S0, f, D"),
