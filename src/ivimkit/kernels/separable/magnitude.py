@@ -1,9 +1,9 @@
 """Maximum likelihood for magnitudes: what `search` does for Gaussian noise, for Rician noise.
 
-A magnitude has lost its phase (with several coils: its direction). With the signal S, the part of a
-magnitude m along S is on average m R(m S / v), with the noise variance v and the ratio R of two
-Bessel functions: S plus the slope of the likelihood by S, times v. The likelihood is then raised by
-least squares on other numbers, with other weights,
+A magnitude has lost its phase (with several coils: its direction). With the signal S, the part of
+a magnitude m along S is on average m R(m S / v), with the noise variance v and the ratio R of two
+Bessel functions: S plus the slope of the likelihood by S, times v. The likelihood is then raised
+by least squares on other numbers, with other weights,
 
     z = S + (m R - S) / u  with the weight  w u,
 
@@ -417,7 +417,7 @@ def magnitude_fit(voxel: Voxel, plain: bool, given: bool) -> tuple[Descent, floa
         if not variance > least:
             end = CONVERGED
             break
-        _, spent = _expect(voxel, top, top + m, variance, line, whole, curvature)
+        _expect(voxel, top, top + m, variance, line, whole, curvature)
         floor = False
         for j in range(rows):
             below = line[j] * line[j] < _FLOOR * _FLOOR * options[COILS] * variance
@@ -477,9 +477,7 @@ def fit_magnitudes(voxel: Voxel, out: NDArray[np.float64]) -> int:
     # What counts as seen depends on the noise, and that is not what the residuals say.
     noise = fit.cost / degrees if degrees > 0.0 else 0.0
     noise = variance if variance > 0.0 else noise
-    code = store(
-        fit, noise, voxel.start, voxel.lower, voxel.upper, options, voxel.work, out
-    )
+    code = store(fit, noise, voxel.start, voxel.lower, voxel.upper, options, voxel.work, out)
     size = voxel.lower.size
     out[size], out[size + 1] = fit.cost, fit.iterations
     out[size + 2] = math.sqrt(variance)

@@ -1,8 +1,9 @@
 """Fits of means of several magnitudes, each of which has lost its phase.
 
 As `ivimkit.kernels.two_decays.mean_magnitude`: the excess of the curve itself over the signal is
-taken off the means, and the rest is fitted by least squares, in turns, until both agree. Most turns
-are descents from where the last one ended; the first and the last one look at the whole dictionary.
+taken off the means, and the rest is fitted by least squares, in turns, until both agree. Most
+turns are descents from where the last one ended; the first and the last one look at the whole
+dictionary.
 """
 
 from __future__ import annotations
@@ -48,9 +49,7 @@ def curve(*_: Any) -> float:
     raise AssertionError("a template: the functions of a structure are put in")
 
 
-def _clean(
-    voxel: Voxel, variance: float, clean: NDArray[np.float64]
-) -> tuple[float, float]:
+def _clean(voxel: Voxel, variance: float, clean: NDArray[np.float64]) -> tuple[float, float]:
     """Take the excess of the best fit off the means; return the largest change and what is left.
 
     The change is squared and weighted, what is left is in units of the variance of the noise.
@@ -99,9 +98,7 @@ def mean_magnitude_fit(voxel: Voxel, plain: bool, given: bool) -> tuple[Descent,
     for turn in range(_MAX_ROUNDS):
         searched = look
         if look:
-            fit = global_fit(
-                voxel.x, voxel.root_weight, clean, plain, given, options, table, work
-            )
+            fit = global_fit(voxel.x, voxel.root_weight, clean, plain, given, options, table, work)
             end = fit.end
         else:
             for q in range(AT.m):
