@@ -70,7 +70,7 @@ def test_a_row_has_speed_optimum_and_errors(findings: Findings) -> None:
 def test_times_of_who_does_not_recover_are_not_valid(findings: Findings) -> None:
     for table in findings.tables[1:]:
         assert table.rows[0][2] == "not valid"
-    assert any("DIPY trr: noise-free signals at the b-values of" in n for n in findings.notes)
+    assert any("DIPY trr: noise-free fits at the b-values of" in n for n in findings.notes)
     speed = findings.charts[0]
     labels = {series.label for panel in speed.panels for series in panel.series}
     assert labels == {"scipy curve_fit", "limit: true distribution and noise known"}

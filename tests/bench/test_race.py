@@ -66,7 +66,7 @@ def test_who_does_not_recover_is_not_valid_and_is_told_once_per_b_values() -> No
     race(DATA, [wrong], 1.0, notes)
     assert not wrong.is_valid(DATA.bvals)
     (note,) = notes
-    assert "wrong: noise-free signals" in note
+    assert "wrong: noise-free fits" in note
     assert "off by 0.1" in note
     assert "times there do not count" in note
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from snippets import RUN, SHOWN, run_snippets, snippets_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DRAWN = ("README.md", "quickstart.md")
+"""Pages whose fits draw their figures; on the others a drawing that no text speaks of is left out,
+as it takes longer than the fit."""
+
+DEMO_SHAPE = "32,24,2"
 NOT_RUN = ("cd", "git", "pip", "python")
 """What sets up a machine; only its spelling could be checked."""
 
@@ -35,8 +41,12 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _shell(words: list[str]) -> None:
+def _shell(words: list[str], *, draws: bool = True) -> None:
     program, *arguments = words
+    if arguments[:1] in (["fit"], ["compare"]) and not (draws or "--no-figures" in arguments):
+        arguments.append("--no-figures")
+    if arguments[:1] == ["demo"] and "--shape" in arguments:
+        arguments[arguments.index("--shape") + 1] = DEMO_SHAPE
     if program == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M)
         unknown = [word for word in arguments if "=" not in word and word not in targets]
@@ -63,7 +73,7 @@ def test_snippets_run(
     home = tmp_path / "home"
     shutil.copytree(scan, home)
     monkeypatch.chdir(home)
-    run_snippets(page, _shell)
+    run_snippets(page, partial(_shell, draws=page.name in DRAWN))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
