@@ -15,18 +15,17 @@ from ivimkit.extend.fit_method import Batch, FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device, pasted
+from ivimkit.kernels.mean_excess import excess_tables
 from ivimkit.kernels.separable.dictionary import plan as separable_plan
 from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, Option
+from ivimkit.kernels.separable.magnitude import magnitude_function, magnitude_plan
+from ivimkit.kernels.separable.mean_magnitude import mean_magnitude_function, mean_magnitude_plan
 from ivimkit.kernels.separable.voxel import voxel_function
 from ivimkit.kernels.two_decays.fit import ordered, with_cost
 from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
 from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch
 from ivimkit.kernels.two_decays.magnitude import magnitude_fit, magnitude_scratch
-from ivimkit.kernels.two_decays.mean_magnitude import (
-    excess_tables,
-    mean_magnitude_fit,
-    mean_magnitude_scratch,
-)
+from ivimkit.kernels.two_decays.mean_magnitude import mean_magnitude_fit, mean_magnitude_scratch
 from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW, OWN
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.search import global_fit
@@ -169,7 +168,8 @@ class VarPro(TwoDecayMethod):
         """Return the voxel function: a fast one for two decays of b, or that of the model."""
         if model.two_decays() is not None:
             return self.voxel
-        return voxel_function(model.structure)
+        function = voxel_function if self.noise == "gaussian" else magnitude_function
+        return function(model.structure)
 
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
         """Raise if the equation of the model is not known or has too many compartments."""
@@ -180,11 +180,6 @@ class VarPro(TwoDecayMethod):
             raise OptionError(
                 f"model {model.name} has {len(model.compartments)} compartments; method varpro "
                 f"fits up to {MAX_COMPARTMENTS}. Use a model with fewer"
-            )
-        if self.noise != "gaussian":
-            raise OptionError(
-                f"noise {self.noise} is for sums of two exponential decays, and model "
-                f"{model.name} is something else; expected noise gaussian"
             )
         # Raises if the equation is not known.
         _ = model.structure
@@ -243,7 +238,13 @@ class VarPro(TwoDecayMethod):
     ) -> VoxelPlan:
         """Compute the dictionary of decays; with noise of magnitudes also make room for those."""
         if model.two_decays() is None:
-            return _separable_plan(model, x, weight)
+            plan = _separable_plan(model, x, weight)
+            if self.noise == "gaussian":
+                return plan
+            more = magnitude_plan(
+                model.structure, plan.options, plan.scratch, x.shape[1], self.coils
+            )
+            return replace(plan, options=more[0], scratch=more[1])
         plan = super().plan(model, x, weight)
         if self.noise == "gaussian":
             return plan
@@ -289,6 +290,11 @@ class _MeansOfMagnitudes(TwoDecayMethod):
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         return ("sigma",)
 
+    def voxel_of(self, model: SignalModel) -> Callable[..., Any]:
+        if model.two_decays() is not None:
+            return self.voxel
+        return mean_magnitude_function(model.structure)
+
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         tables = excess_tables(self.coils, np.array(self.directions), np.array(self.repeats))
         return {_COILS: self.coils, _EXCESS: tables}
@@ -296,6 +302,13 @@ class _MeansOfMagnitudes(TwoDecayMethod):
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
+        if model.two_decays() is None:
+            plan = _separable_plan(model, x, weight)
+            directions, repeats = np.array(self.directions), np.array(self.repeats)
+            options, scratch = mean_magnitude_plan(
+                plan.options, plan.scratch, x.shape[1], self.coils, directions, repeats
+            )
+            return replace(plan, options=options, scratch=scratch)
         plan = super().plan(model, x, weight)
         return replace(plan, scratch=mean_magnitude_scratch(x.shape[1], plan.scratch))
 

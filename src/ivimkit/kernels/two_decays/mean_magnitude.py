@@ -18,12 +18,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp
-from ivimkit.kernels.noise_floor import geometric_share, magnitude_mean
+from ivimkit.kernels.mean_excess import MIN_SHARE_IN_AIR, mean_excess
 from ivimkit.kernels.two_decays.descent import squared_residual
 from ivimkit.kernels.two_decays.fit import UNFINISHED, Box, Fit, with_cost
 from ivimkit.kernels.two_decays.options import DEGREES, N_SLOW
@@ -31,67 +28,13 @@ from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.kernels.voxel import Voxel, with_signal
 
-__all__ = ["N_EXCESS", "excess_tables", "mean_magnitude_fit", "mean_magnitude_scratch"]
+__all__ = ["mean_magnitude_fit", "mean_magnitude_scratch"]
 
-N_EXCESS = 257
-"""Number of entries of each table of `excess_tables`."""
-# Signal-to-noise ratio, times the root of the number of coils, from which on the series is enough.
-_TABLE_END = 16.0
 _MAX_ROUNDS = 60
 # Largest change of the signal, in squared standard deviations of a mean, that ends the iteration.
 _AGREEMENT_TOLERANCE = 1e-12
 # Noise variance over the mean square of the signal below which the noise is rounding.
 _MIN_VARIANCE_SHARE = 1e-12
-# Variance of a magnitude in air over that of a channel: 2 - pi / 2.
-_MIN_SHARE_IN_AIR = 0.429
-
-
-def excess_tables(
-    coils: int, directions: NDArray[np.float64], repeats: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the tables of `mean_magnitude_fit`: the excess of each average over its signal.
-
-    Parameters
-    ----------
-    coils : int
-        Number of coils whose squares were added.
-    directions : ndarray, shape (n_b,)
-        Number of values whose geometric mean each value of the signal is.
-    repeats : ndarray, shape (n_b,)
-        Number of volumes averaged arithmetically in each of these.
-
-    Returns
-    -------
-    ndarray
-        The step of the tables, the number of values, where the table of each value starts,
-        and the tables: average less signal, for a noise of 1.
-    """
-    step = _TABLE_END * math.sqrt(coils) / (N_EXCESS - 1)
-    signal = np.asarray(step * np.arange(N_EXCESS), dtype=np.float64)
-    mean = magnitude_mean(signal, coils)
-    kinds = list(dict.fromkeys(zip(directions.tolist(), repeats.tolist(), strict=True)))
-    tables = [mean * geometric_share(signal, coils, *kind) - signal for kind in kinds]
-    n = directions.size
-    first = [
-        2.0 + n + N_EXCESS * kinds.index(kind)
-        for kind in zip(directions.tolist(), repeats.tolist(), strict=True)
-    ]
-    return np.concatenate([[step, float(n)], first, *tables])
-
-
-@device
-def _excess(ratio: float, column: int, options: NDArray[np.float64], first: int) -> float:
-    """Return the mean of an average less its signal, in units of the noise."""
-    place = ratio / options[first]
-    start = first + int(options[first + 2 + column])
-    if place >= N_EXCESS - 1:
-        # Inversely proportional to the signal, like the first term of the series.
-        end: float = options[start + N_EXCESS - 1] * (N_EXCESS - 1) / place
-        return end
-    index = int(place)
-    low = options[start + index]
-    excess_here: float = low + (place - index) * (options[start + index + 1] - low)
-    return excess_here
 
 
 def mean_magnitude_scratch(n_b: int, search: int) -> int:
@@ -158,12 +101,12 @@ def mean_magnitude_fit(voxel: Voxel, coils: float, first: int, box: Box) -> tupl
                     0.0,
                 )
                 ratio = curve / noise
-                above = _excess(ratio, j, options, first)
+                above = mean_excess(ratio, j, options, first)
                 # Relative variance of a magnitude: its mean square is A^2 + 2 L for a noise of 1
                 # and its mean A + above, so it is 2 L - above (2 A + above). It tends to 1 at high
                 # signal.
                 share = 2.0 * coils - above * (2.0 * ratio + above)
-                share = min(max(share, _MIN_SHARE_IN_AIR), 1.0)
+                share = min(max(share, MIN_SHARE_IN_AIR), 1.0)
                 away = signal[j] - curve - noise * above
                 left += w * away * away / share
                 change = signal[j] - noise * above - clean[j]
