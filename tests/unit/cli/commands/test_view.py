@@ -166,7 +166,7 @@ def test_what_cannot_be_viewed(run, out, folder, scan, served, tmp_path):
         ((tmp_path / "nowhere",), "there is no fit.json in"),
         ((out, out), "a result is named twice"),
         ((out, other), "expected results on one grid"),
-        ((out, "--labels", far), "do not overlap; expected one of this scan"),
+        ((out, "--labels", far), "do not overlap; expected an image of this scan"),
         ((out, "--labels", folder / "none.nii.gz"), "there is no file"),
         ((out, "--names", folder / "names.csv"), "--names is given without --labels"),
         ((out, "--scan", tmp_path / "phantom" / "dwi.nii.gz"), "the scan has"),
