@@ -1,4 +1,4 @@
-"""What faults of a scan leave in the residuals of a fit, and which of them there are."""
+"""Effects of faults of a scan on the residuals of a fit, and which of them are present."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ivimkit.quality.fit_residuals import Residuals
 __all__ = ["LEAST_DRIFT", "LEAST_SHIFT", "Faults", "relative_signal"]
 
 LEAST_SHIFT = 1.0
-"""A b-value stands out from this distance from the fit of the others, % of S0. A wrong b-value
-of that effect is 2 % off at b = 1000 and 10 % at b = 100."""
+"""Distance of a b-value from the fit of the others at which it stands out, % of S0. A b-value with
+that effect is wrong by 2 % at b = 1000 and by 10 % at b = 100."""
 
 LEAST_DRIFT = 3.0
 """The same of a drift from the first volume to the last, % of the signal."""
@@ -22,16 +22,16 @@ EXPLAINED = 0.7
 """Share of the mean residual, squared, that one fault must explain to be named."""
 
 FEWEST_VOXELS = 50
-"""Of slices that count."""
+"""Voxels of slices that are used."""
 
 _FEWEST_SPARE = 3
-"""Degrees of freedom without which any pattern looks like one b-value's."""
+"""Minimum degrees of freedom: with fewer, any pattern looks like that of one b-value."""
 
 _LEAST_SEEN = 0.05
-"""Share of a fault, squared, that the fit must leave in the residuals."""
+"""Share of a fault, squared, that must remain in the residuals."""
 
 _IN_ORDER = 0.7
-"""Correlation of time and b from which on drift and the shape of the decay are mixed up."""
+"""Correlation of time and b above which drift and the shape of the decay are confounded."""
 
 _MOST_FAULTS = 3
 _MOST_OF = 2 / 3
@@ -39,7 +39,7 @@ _MOST_OF = 2 / 3
 
 
 class Faults:
-    """What a fit leaves of faults, and which of them the residuals look like.
+    """Faults as they appear after a fit, and those that match the residuals.
 
     Values are in % of S0, times the root of their weight.
     """
@@ -51,7 +51,7 @@ class Faults:
         self._operator = _projection(residuals)
         self.signal = relative_signal(residuals, residuals.x)
         self.drift = self._find_drift()
-        """From the first volume to the last, % of the signal; 0 if none is seen."""
+        """From the first volume to the last, % of the signal; 0 if none is detected."""
 
     def _find_drift(self) -> float:
         of = self._of
@@ -73,10 +73,10 @@ class Faults:
         """Return number of the b-value and shift in % of S0, the clearest first."""
         found: list[tuple[int, float]] = []
         rest, patterns = self._mean, self._operator * self._root
-        # What stands out at the lowest b is not its b-value: the model, or the gain.
+        # An outlier at the lowest b is not due to its b-value, but to the model or the gain.
         seen = np.diagonal(self._operator) >= _LEAST_SEEN
         seen &= self._of.bvals > self._of.bvals.min()
-        # Drift moves the mean of every b-value, each by its own time.
+        # Drift shifts the mean of every b-value according to its time.
         while self._enough() and not self.drift and len(found) < _MOST_FAULTS:
             matches = [_match(pattern, rest) for pattern in patterns.T]
             share = np.where(seen, [share for _, share in matches], 0.0)
@@ -115,7 +115,7 @@ class Faults:
 
 
 def _projection(residuals: Residuals) -> NDArray[np.float64]:
-    """Return what a fit makes of changes of the weighted signal, the mean over voxels."""
+    """Return the residuals that changes of the weighted signal leave, mean over voxels."""
     model = residuals.model
     free = [
         k
@@ -134,7 +134,7 @@ def _projection(residuals: Residuals) -> NDArray[np.float64]:
 
 
 def relative_signal(residuals: Residuals, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean fitted signal at b-values, or settings, by that of the first at b = 0."""
+    """Return the mean fitted signal at b-values, or settings, relative to the first at b = 0."""
     model = residuals.model
     unweighted = with_b(x[..., :1], model.variables, 0.0)
     both = np.concatenate([x, unweighted], axis=-1)

@@ -80,8 +80,7 @@ def _check_unit(b: NDArray[np.float64]) -> None:
     elif _USUAL[0] <= highest / 1e6 <= _USUAL[1]:
         advice = "If the unit is s/m^2, divide by 1e6"
     raise AcquisitionError(
-        f"the highest b-value is {highest:g}; expected s/mm^2, i.e. up to some thousands. "
-        f"{advice}"
+        f"the highest b-value is {highest:g}; expected s/mm^2, i.e. up to some thousands. {advice}"
     )
 
 
