@@ -31,9 +31,9 @@ _NUMBER = re.compile(
 )
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
-_LARGEST = 1 << 24
+_MAX_BYTES = 1 << 24
 # A direction has length 1 up to rounding; no b-value of a table is as small as that.
-_LONGEST_DIRECTION = 1.1
+_MAX_DIRECTION_LENGTH = 1.1
 _DATA_SET = "dataset_description.json"
 _IMAGE_SUFFIXES = re.compile(r"\.(nii|hdr|img)(\.(gz|bz2|zst))?$", re.IGNORECASE)
 
@@ -229,15 +229,15 @@ def _table_of(
     table = np.array(rows)
     for vectors, b in ((table[:, :3], table[:, 3]), (table[:, 1:], table[:, 0])):
         with np.errstate(over="ignore", invalid="ignore"):
-            short = np.sqrt((vectors**2).sum(axis=1)) <= _LONGEST_DIRECTION
-        if short.all() and np.all(b >= 0) and vectors.any() and b.max() > _LONGEST_DIRECTION:
+            short = np.sqrt((vectors**2).sum(axis=1)) <= _MAX_DIRECTION_LENGTH
+        if short.all() and np.all(b >= 0) and vectors.any() and b.max() > _MAX_DIRECTION_LENGTH:
             return vectors, b
     return None
 
 
 def _are_directions(rows: Sequence[Sequence[float]]) -> bool:
     return len({len(row) for row in rows}) == 1 and bool(
-        np.abs(np.array(rows)).max() <= _LONGEST_DIRECTION
+        np.abs(np.array(rows)).max() <= _MAX_DIRECTION_LENGTH
     )
 
 
@@ -275,14 +275,14 @@ def text_of(
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+            data = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise FileFormatError(
             f"cannot read {path}: {reason_of(error)}; expected a text file of {expected}"
         ) from None
-    if len(data) > _LARGEST:
+    if len(data) > _MAX_BYTES:
         raise FileFormatError(
-            f"{path} is larger than {_LARGEST >> 20} MiB; expected a text file of "
+            f"{path} is larger than {_MAX_BYTES >> 20} MiB; expected a text file of "
             f"{expected}. {give}"
         )
     for encoding in _encodings(data):

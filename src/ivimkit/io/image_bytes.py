@@ -15,12 +15,12 @@ from ivimkit.scan.geometry import Geometry
 __all__ = ["image_of_bytes"]
 
 _GZIP = b"\x1f\x8b"
-_LARGEST = 1 << 30
+_MAX_BYTES = 1 << 30
 _SMALLEST = 348
 _MAGIC = {b"n+1", b"n+2"}
 
 
-def image_of_bytes(data: bytes, *, most: int = _LARGEST) -> tuple[NDArray[Any], Geometry]:
+def image_of_bytes(data: bytes, *, most: int = _MAX_BYTES) -> tuple[NDArray[Any], Geometry]:
     """Read the array of an image from the bytes of a ``.nii`` or ``.nii.gz`` file.
 
     Parameters

@@ -29,7 +29,7 @@ MM = {"unknown": 1.0, "mm": 1.0, "micron": 1e-3, "meter": 1e3}
 _UNITS = {0: "unknown", 1: "meter", 2: "mm", 3: "micron"}
 _FIRST_SIZE = 348
 # Difference of two forms, as a share of a voxel, from which it is reported.
-_WORTH_A_WORD = 0.1
+_MIN_DIFFERENCE_VOXELS = 0.1
 _SMALLEST_MM, _LARGEST_MM = 0.01, 100.0
 _FARTHEST_MM = 1e9
 
@@ -166,7 +166,7 @@ def _geometry(header: Any, shape: tuple[int, ...]) -> tuple[Geometry, tuple[str,
         if not sform.is_at(qform, shape):
             other = qform.affine
             apart = float(np.abs(sform.shifts(qform, shape)).max())
-            if apart > _WORTH_A_WORD * min(sform.voxel_size):
+            if apart > _MIN_DIFFERENCE_VOXELS * min(sform.voxel_size):
                 remarks.append(
                     f"its sform and qform differ by up to {apart:.3g} mm: the sform counts"
                 )

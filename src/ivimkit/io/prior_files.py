@@ -24,9 +24,9 @@ __all__ = ["load_prior", "save_prior", "write_prior"]
 _FORMAT = "ivimkit prior"
 _VERSION = 1
 # Maximum size of each array, in bytes: a file of a kilobyte can claim to contain a terabyte.
-_LARGEST = {"about": 1 << 22, "slow": 1 << 13, "fast": 1 << 13, "fraction": 1 << 13}
-_LARGEST_DENSITY = 1 << 25
-_LONGEST_HEADER = 1 << 12
+_MAX_BYTES = {"about": 1 << 22, "slow": 1 << 13, "fast": 1 << 13, "fraction": 1 << 13}
+_MAX_DENSITY_BYTES = 1 << 25
+_MAX_HEADER_BYTES = 1 << 12
 _KNOTS = ("slow", "fast", "fraction")
 _UNITS = {"slow": "mm^2/s", "fast": "mm^2/s", "fraction": "1"}
 _DENSITY = "with respect to slow, ln fast and fraction; empty if it is flat"
@@ -159,7 +159,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
 
 def _member(archive: zipfile.ZipFile, name: str, file_name: str) -> NDArray[Any]:
     """Read an array of an archive, never more than its actual bytes."""
-    most = _LARGEST.get(name, _LARGEST_DENSITY) + _LONGEST_HEADER
+    most = _MAX_BYTES.get(name, _MAX_DENSITY_BYTES) + _MAX_HEADER_BYTES
     with archive.open(file_name) as stream:
         # One more byte, so that the end is reached and the checksum is verified.
         content = stream.read(most + 1)
@@ -169,7 +169,7 @@ def _member(archive: zipfile.ZipFile, name: str, file_name: str) -> NDArray[Any]
     reader = _HEADERS.get(np.lib.format.read_magic(file))
     if reader is None:
         raise ValueError(f"{name} is not a NumPy array")
-    shape, in_columns, dtype = reader(file, max_header_size=_LONGEST_HEADER)
+    shape, in_columns, dtype = reader(file, max_header_size=_MAX_HEADER_BYTES)
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded")
     numbers = dtype.kind in "fiu" and name != "about"

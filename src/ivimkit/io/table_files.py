@@ -30,10 +30,10 @@ __all__ = ["check_tables", "csv_of", "load_table", "save_tables"]
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _ENDINGS = (*_SEPARATORS, ".json", ".xlsx")
 # Columns of names, even if they look like numbers: subject 001 is not 1.
-_NOTHING = ["", "NaN", "nan"]
+_EMPTY_CELLS = ["", "NaN", "nan"]
 # A workbook of a kilobyte can claim more cells, or more bytes, than there is memory for.
-_MOST_CELLS = 1 << 22
-_MOST_BYTES = 1 << 28
+_MAX_CELLS = 1 << 22
+_MAX_BYTES = 1 << 28
 _WORDS = ("subject", "session", "scan", "region", "map", "unit")
 
 
@@ -221,7 +221,7 @@ def _read_text(file: Path, separator: str) -> pd.DataFrame:
             dtype=_words(),
             encoding="utf-8-sig",
             keep_default_na=False,
-            na_values=_NOTHING,
+            na_values=_EMPTY_CELLS,
             index_col=False,
             low_memory=False,
         )
@@ -244,7 +244,7 @@ def _read_excel(file: Path) -> pd.DataFrame:
 
     _check_extent(file)
     table: pd.DataFrame = pd.read_excel(
-        file, dtype=_words(), keep_default_na=False, na_values=_NOTHING
+        file, dtype=_words(), keep_default_na=False, na_values=_EMPTY_CELLS
     )
     return table
 
@@ -265,8 +265,8 @@ def _check_extent(file: Path) -> None:
     """Refuse a workbook that becomes too large: pandas allocates all cells up to the last."""
     openpyxl: Any = import_module("openpyxl")
     with zipfile.ZipFile(file) as archive:
-        if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
-            raise ValueError(f"it becomes larger than {_MOST_BYTES >> 20} MiB")
+        if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
+            raise ValueError(f"it becomes larger than {_MAX_BYTES >> 20} MiB")
     book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
         sheet = book.worksheets[0]
@@ -275,8 +275,8 @@ def _check_extent(file: Path) -> None:
         columns = 0
         for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
             columns = max(columns, len(row))
-            if number * columns > _MOST_CELLS:
-                raise ValueError(f"it has more than {_MOST_CELLS >> 20} million cells")
+            if number * columns > _MAX_CELLS:
+                raise ValueError(f"it has more than {_MAX_CELLS >> 20} million cells")
     finally:
         book.close()
 
@@ -287,8 +287,8 @@ def _records(content: Any) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("it is not a list of rows")
     heads = dict.fromkeys(head for row in rows for head in row)
-    if len(rows) * len(heads) > _MOST_CELLS:
-        raise ValueError(f"it has more than {_MOST_CELLS >> 20} million cells")
+    if len(rows) * len(heads) > _MAX_CELLS:
+        raise ValueError(f"it has more than {_MAX_CELLS >> 20} million cells")
     return [{head: _cell(value) for head, value in row.items()} for row in rows]
 
 

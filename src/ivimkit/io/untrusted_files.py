@@ -13,7 +13,7 @@ from ivimkit.errors import FileFormatError, IvimkitError
 
 __all__ = ["reason_of", "untrusted"]
 
-_LONGEST = 200
+_MAX_LETTERS = 200
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (MemoryError, "it would need more memory than is available"),
     (RecursionError, "it is nested too deeply"),
@@ -86,4 +86,4 @@ def reason_of(error: Exception) -> str:
         return "it holds a number of thousands of digits"
     if not text or isinstance(error, _KINDS_OF_PYTHON):
         return "its content has a wrong type"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text if len(text) <= _MAX_LETTERS else f"{text[:_MAX_LETTERS]}..."

@@ -37,7 +37,7 @@ _HEAD = re.compile(r"([A-Za-z_]\w*)(?:\s*[(\[]([^)\]]*)[)\]])?")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _COUNTERS = ("", "volume", "index")
 _SHORT = {"te": "echo_time", "bval": "b", "bvals": "b", "bvalue": "b", "b_value": "b"}
-_NOTHING = ("", "n/a", "na", "nan", "none given", "-")
+_EMPTY_CELLS = ("", "n/a", "na", "nan", "none given", "-")
 _TIMES = {"ms": 1.0, "s": 1000.0, "us": 1e-3, "µs": 1e-3}
 _UNITS = {
     "s/mm^2": {
@@ -182,7 +182,7 @@ def _values(
     """Return the cells of a column as numbers, if all are numbers, or as texts, if none is."""
     numbers: list[float | None] = []
     for line, cell in cells:
-        if cell.lower() in _NOTHING:
+        if cell.lower() in _EMPTY_CELLS:
             raise FileFormatError(
                 f"{path}, line {line}: {name} is empty; expected a value for each volume. Write "
                 "a text such as none for volumes to which it does not apply"

@@ -12,9 +12,9 @@ from ivimkit.fitting.result import FitResult
 from ivimkit.parameter import Parameter
 from ivimkit.quality.normal_quantile import NORMAL_975
 
-__all__ = ["FEWEST", "Estimate", "difference_of", "of_mean_signal", "of_voxels"]
+__all__ = ["MIN_VALUES", "Estimate", "difference_of", "of_mean_signal", "of_voxels"]
 
-FEWEST = 5
+MIN_VALUES = 5
 """Minimum number of values for a median with limits."""
 
 
@@ -49,7 +49,7 @@ class Estimate:
 
 
 def of_voxels(values: NDArray[np.float64]) -> Estimate:
-    """Return the median of values with its 95 % limits, without limits for fewer than `FEWEST`.
+    """Return the median with its 95 % limits, without limits for fewer than `MIN_VALUES` values.
 
     The standard error is that of two order statistics, so neither a few values at a bound nor a
     long tail affects it.
@@ -71,7 +71,7 @@ def of_voxels(values: NDArray[np.float64]) -> Estimate:
     if not n:
         return Estimate()
     median = float(np.median(values))
-    if n < FEWEST:
+    if n < MIN_VALUES:
         return Estimate(median)
     # Imported here: it takes half a second, and most results have no regions.
     from scipy import stats

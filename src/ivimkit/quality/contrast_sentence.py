@@ -21,7 +21,7 @@ __all__ = ["DEGREES", "sentence"]
 DEGREES = ((10.0, "slightly "), (25.0, ""), (math.inf, "clearly "))
 """Word for a difference, by the upper limit in per cent of the reference."""
 
-_MOST_PERCENT = 999.0
+_MAX_PERCENT = 999.0
 
 
 def sentence(
@@ -110,7 +110,7 @@ def _difference(parameter: Parameter, row: Any, words: bool) -> str:
 def _direction(row: Any, reference: float, words: bool) -> str:
     word, size = str(row["verdict"]), abs(float(row["value_difference"]))
     percent = 100.0 * size / abs(reference) if reference else math.inf
-    if percent > _MOST_PERCENT:
+    if percent > _MAX_PERCENT:
         return word
     shown = f"{thousands(percent)} %" if percent >= 0.5 else "< 1 %"
     if not words:
@@ -123,7 +123,7 @@ def _limits(parameter: Parameter, row: Any) -> str:
     """Return the 95 % limits of the difference in per cent of the reference, or in its unit."""
     low, high = float(row["value_difference_lo"]), float(row["value_difference_hi"])
     reference = abs(float(row["reference_value"]))
-    if reference and max(abs(low), abs(high)) <= _MOST_PERCENT / 100 * reference:
+    if reference and max(abs(low), abs(high)) <= _MAX_PERCENT / 100 * reference:
         ends = (_signed(100 * end / reference) for end in (low, high))
         found = "95 % limits {} % to {} %".format(*ends)
     else:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ivimkit.quality.central_values import FEWEST, Estimate, difference_of
+from ivimkit.quality.central_values import MIN_VALUES, Estimate, difference_of
 from ivimkit.quality.effect_size import Effect
 
 __all__ = ["Evidence", "Verdict", "judge"]
 
-LEAST_RELIABLE = 0.5
+MIN_RELIABLE_SHARE = 0.5
 """Share of the voxels with a value that must be reliable for a statement about the voxels."""
 
 _NOTHING = Estimate()
@@ -41,7 +41,7 @@ class Evidence:
     @property
     def enough(self) -> bool:
         """Whether the voxels used represent the region."""
-        return self.n >= FEWEST and self.n >= LEAST_RELIABLE * self.of
+        return self.n >= MIN_VALUES and self.n >= MIN_RELIABLE_SHARE * self.of
 
 
 @dataclass(frozen=True)

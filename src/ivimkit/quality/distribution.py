@@ -17,7 +17,7 @@ ENTROPY_BINS = 64
 
 _PERCENTILES = (5, 25, 50, 75, 95)
 # Relative spread below which values are the same: moments of rounding errors are meaningless.
-_SAME = 1e-12
+_MIN_RELATIVE_SPREAD = 1e-12
 
 
 def distribution(values: NDArray[np.float64], limits: tuple[float, float]) -> dict[str, float]:
@@ -79,7 +79,7 @@ def shape_of(values: NDArray[np.float64]) -> tuple[float, float]:
     from scipy import stats
 
     spread = float(np.ptp(values)) if values.size else 0.0
-    if values.size < 3 or spread <= _SAME * float(np.abs(values).max()):
+    if values.size < 3 or spread <= _MIN_RELATIVE_SPREAD * float(np.abs(values).max()):
         return math.nan, math.nan
     # Scaled first: the fourth power of 1e-3 mm2/s is far from 1.
     scaled = (values - values.mean()) / spread

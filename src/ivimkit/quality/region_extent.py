@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 __all__ = ["diameter_mm", "volume_ml"]
 
 # Qhull needs a few more points than a simplex; for fewer, all pairs are as fast.
-_FEW = 64
+_MAX_PAIRWISE_POINTS = 64
 
 
 def volume_ml(inside: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
@@ -59,7 +59,7 @@ def diameter_mm(inside: NDArray[np.bool_], affine: NDArray[np.float64]) -> float
 
     n_axes = inside.ndim
     corners = _outer_corners(inside)
-    if n_axes > 1 and len(corners) > _FEW:
+    if n_axes > 1 and len(corners) > _MAX_PAIRWISE_POINTS:
         # Before the affine, which preserves hulls: a header can flatten all voxels, and Qhull
         # fails for points in a plane.
         corners = corners[ConvexHull(corners).vertices]

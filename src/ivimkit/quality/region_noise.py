@@ -34,15 +34,15 @@ _RATES = np.concatenate([[0.0], np.geomspace(2e-5, 0.5, 60)])
 _UNLIKELY = 0.01
 _ROUNDS = 100
 # Change of the mean signal, in units of the noise of one volume, that ends the iterations.
-_CLOSE = 1e-5
+_MAX_CHANGE = 1e-5
 # Noise variance of a magnitude in air, as a share of that of a channel: 2 - pi / 2.
-_LEAST_SHARE = 0.429
+_MIN_NOISE_SHARE = 0.429
 # Spreads of the log signal within a region, and the quadrature nodes for it.
 _SPREADS = np.linspace(0.0, 1.5, 31)
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 _NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
 # The variation of the signals cannot be estimated from fewer voxels.
-_FEWEST = 10
+_MIN_VOXELS = 10
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ def mean_without_floor(
         expected, slope, share = np.array(found).T
         clean = mean - (sigma * expected - curve)
         before, curve = curve, _mixture(b, volumes, clean)[0]
-        if np.abs(curve - before).max() <= _CLOSE * sigma:
+        if np.abs(curve - before).max() <= _MAX_CHANGE * sigma:
             break
     smooth, lost = _tangent(b, volumes, clean), np.diag(1.0 - slope)
     change = np.linalg.pinv(np.eye(b.size) - smooth @ lost, rcond=1e-3) @ smooth
@@ -294,12 +294,12 @@ def _expected(
 
     All in units of the noise of one volume.
     """
-    spreads = _SPREADS if n >= _FEWEST else _SPREADS[:1]
+    spreads = _SPREADS if n >= _MIN_VOXELS else _SPREADS[:1]
     factor = np.exp(spreads[:, np.newaxis] * _NODES - 0.5 * spreads[:, np.newaxis] ** 2)
     at = max(signal, 0.0) * factor
     each = at + _excess(at, table)
     mean = each @ _NODE_WEIGHTS
-    noise = np.clip(2.0 * coils + at**2 - each**2, _LEAST_SHARE, 1.0) @ _NODE_WEIGHTS
+    noise = np.clip(2.0 * coils + at**2 - each**2, _MIN_NOISE_SHARE, 1.0) @ _NODE_WEIGHTS
     total = (each**2) @ _NODE_WEIGHTS - mean**2 + noise / volumes
     step = max(signal, 0.0) * 1e-2 + 1e-2
     more = (max(signal, 0.0) + step) * factor

@@ -9,32 +9,32 @@ from ivimkit.engine import evaluate, gradients
 from ivimkit.fitting.decay_curves import with_b
 from ivimkit.quality.fit_residuals import Residuals
 
-__all__ = ["LEAST_DRIFT", "LEAST_SHIFT", "Faults", "relative_signal"]
+__all__ = ["MIN_DRIFT_PERCENT", "MIN_SHIFT_PERCENT", "Faults", "relative_signal"]
 
-LEAST_SHIFT = 1.0
+MIN_SHIFT_PERCENT = 1.0
 """Distance of a b-value from the fit of the others at which it stands out, % of S0. A b-value with
 that effect is wrong by 2 % at b = 1000 and by 10 % at b = 100."""
 
-LEAST_DRIFT = 3.0
+MIN_DRIFT_PERCENT = 3.0
 """The same of a drift from the first volume to the last, % of the signal."""
 
 EXPLAINED = 0.7
 """Share of the mean residual, squared, that one fault must explain to be named."""
 
-FEWEST_VOXELS = 50
+MIN_VOXELS = 50
 """Voxels of slices that are used."""
 
-_FEWEST_SPARE = 3
+_MIN_DEGREES_OF_FREEDOM = 3
 """Minimum degrees of freedom: with fewer, any pattern looks like that of one b-value."""
 
-_LEAST_SEEN = 0.05
+_MIN_SHARE_LEFT = 0.05
 """Share of a fault, squared, that must remain in the residuals."""
 
 _IN_ORDER = 0.7
 """Correlation of time and b above which drift and the shape of the decay are confounded."""
 
-_MOST_FAULTS = 3
-_MOST_OF = 2 / 3
+_MAX_FAULTS = 3
+_MIN_SHOWING = 2 / 3
 """Share of slices and volumes that must show a wrong b-value."""
 
 
@@ -65,8 +65,8 @@ class Faults:
         weight = (of.weights / of.counts)[of.shell]
         left = pattern - followed[of.shell]
         size, share = _match(left * np.sqrt(weight), of.by_volume * np.sqrt(weight))
-        seen = (weight @ left**2) >= _LEAST_SEEN * (weight @ pattern**2)
-        found = seen and share >= EXPLAINED and abs(size) >= LEAST_DRIFT
+        seen = (weight @ left**2) >= _MIN_SHARE_LEFT * (weight @ pattern**2)
+        found = seen and share >= EXPLAINED and abs(size) >= MIN_DRIFT_PERCENT
         return size if found else 0.0
 
     def wrong(self) -> list[tuple[int, float]]:
@@ -74,17 +74,17 @@ class Faults:
         found: list[tuple[int, float]] = []
         rest, patterns = self._mean, self._operator * self._root
         # An outlier at the lowest b is not due to its b-value, but to the model or the gain.
-        seen = np.diagonal(self._operator) >= _LEAST_SEEN
+        seen = np.diagonal(self._operator) >= _MIN_SHARE_LEFT
         seen &= self._of.bvals > self._of.bvals.min()
         # Drift shifts the mean of every b-value according to its time.
-        while self._enough() and not self.drift and len(found) < _MOST_FAULTS:
+        while self._enough() and not self.drift and len(found) < _MAX_FAULTS:
             matches = [_match(pattern, rest) for pattern in patterns.T]
             share = np.where(seen, [share for _, share in matches], 0.0)
             number = int(share.argmax())
             size = matches[number][0]
-            if share[number] < EXPLAINED or abs(size) < LEAST_SHIFT:
+            if share[number] < EXPLAINED or abs(size) < MIN_SHIFT_PERCENT:
                 break
-            if min(self.slices_with(number, size)[0], self._volumes_with(number)) < _MOST_OF:
+            if min(self.slices_with(number, size)[0], self._volumes_with(number)) < _MIN_SHOWING:
                 break
             found.append((number, size))
             rest = rest - size * patterns[:, number]
@@ -92,7 +92,7 @@ class Faults:
 
     def slices_with(self, number: int, size: float) -> tuple[float, str]:
         """Return the share of slices that show half the shift or more, in numbers and words."""
-        large = self._of.n_by_slice >= min(FEWEST_VOXELS, self._of.n_by_slice.max())
+        large = self._of.n_by_slice >= min(MIN_VOXELS, self._of.n_by_slice.max())
         pattern = self._operator[:, number] * self._root[number]
         each = self._of.by_slice[large] * self._root @ pattern / (pattern @ pattern)
         there, total = int(np.count_nonzero(each / size >= 0.5)), int(large.sum())
@@ -111,7 +111,7 @@ class Faults:
 
     def _enough(self) -> bool:
         n_values = int(np.count_nonzero(self._of.weights))
-        return n_values - self._of.model.n_free >= _FEWEST_SPARE
+        return n_values - self._of.model.n_free >= _MIN_DEGREES_OF_FREEDOM
 
 
 def _projection(residuals: Residuals) -> NDArray[np.float64]:

@@ -16,13 +16,13 @@ from ivimkit.quality.residual_scatter import Scatter
 
 __all__ = ["Finding", "residual_findings"]
 
-LEAST_MISFIT = 1.0
+MIN_MISFIT_PERCENT = 1.0
 """Mean residual over b-values at which a model does not fit, root mean square, % of S0."""
 
-_FEW = 1 / 3
+_MAX_NAMED_SHARE = 1 / 3
 """Share of the volumes up to which they are named one by one."""
 
-_MOST_NAMES = 6
+_MAX_NAMES = 6
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _slice(
     residuals: Residuals, number: int, cells: list[int], ratio: NDArray[np.float64]
 ) -> Finding:
     places = tuple((number, shell) for shell in _shells(residuals, cells))
-    if len(cells) > _FEW * residuals.volumes.size:
+    if len(cells) > _MAX_NAMED_SHARE * residuals.volumes.size:
         return Finding(
             "slice",
             f"Residuals of slice {number} are {np.median(ratio[cells]):.1f} times those of the "
@@ -189,7 +189,7 @@ def _shells(residuals: Residuals, volumes: list[int]) -> tuple[int, ...]:
 def _volume_names(residuals: Residuals, numbers: list[int]) -> str:
     names = [
         f"{residuals.volumes[k]} (b = {residuals.names[residuals.shell[k]]})"
-        for k in numbers[:_MOST_NAMES]
+        for k in numbers[:_MAX_NAMES]
     ]
     more = len(numbers) - len(names)
     names += [f"{more} more"] if more else []
@@ -203,7 +203,7 @@ def _side(size: float) -> str:
 def _misfit(residuals: Residuals) -> list[Finding]:
     weights = residuals.weights
     size = float(np.sqrt(weights @ residuals.mean**2 / weights.sum()))
-    if size < LEAST_MISFIT:
+    if size < MIN_MISFIT_PERCENT:
         return []
     low, high = int(residuals.mean.argmin()), int(residuals.mean.argmax())
     parts = [

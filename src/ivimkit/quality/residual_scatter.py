@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.quality.fit_residuals import Residuals
-from ivimkit.quality.residual_faults import FEWEST_VOXELS
+from ivimkit.quality.residual_faults import MIN_VOXELS
 
 __all__ = ["Scatter"]
 
-LEAST_EXCESS = 1.5
+MIN_EXCESS_PERCENT = 1.5
 """Excess over the usual value at which a slice or volume stands out, root mean square, % of S0."""
 
 FACTOR = 1.6
@@ -29,7 +29,7 @@ class Scatter:
     """
 
     def __init__(self, residuals: Residuals) -> None:
-        large = residuals.n_by_slice >= FEWEST_VOXELS
+        large = residuals.n_by_slice >= MIN_VOXELS
         spread, slices = residuals.spread[large], residuals.slices[large]
         self.shifted: list[int] = []
         self.moved: list[int] = []
@@ -56,7 +56,7 @@ class Scatter:
 def _standing_out(values: NDArray[np.float64], usual: NDArray[np.float64]) -> list[int]:
     """Return which root mean squares exceed the usual ones: the largest and those near it."""
     excess = np.sqrt(np.maximum(values**2 - usual**2, 0.0))
-    ratio = np.where(excess >= LEAST_EXCESS, values / usual, 0.0)
+    ratio = np.where(excess >= MIN_EXCESS_PERCENT, values / usual, 0.0)
     # A displaced volume biases the fit, and so also raises the residuals of its neighbours.
     least = max(FACTOR, 0.7 * float(ratio.max()))
     return [int(number) for number in np.flatnonzero(ratio >= least)]

@@ -16,9 +16,9 @@ from ivimkit.quality.table_rows import finite, labelled
 from ivimkit.rounding import in_unit, shown_unit
 from ivimkit.scan.labels import Labels
 
-__all__ = ["LEAST_DISAGREEMENT", "Disagreement", "disagreements"]
+__all__ = ["MIN_DISAGREEMENT", "Disagreement", "disagreements"]
 
-LEAST_DISAGREEMENT = 0.2
+MIN_DISAGREEMENT = 0.2
 """Share of the larger value: noise and mixed tissue explain less."""
 
 
@@ -117,6 +117,6 @@ def disagreements(
                 f"{f' ({unit})' if unit else ''}"
             )
             one = Disagreement(region, name, voxels.value, signal.value, said)
-            if one.size > LEAST_DISAGREEMENT:
+            if one.size > MIN_DISAGREEMENT:
                 found.append(one)
     return tuple(sorted(found, key=lambda one: -one.size))

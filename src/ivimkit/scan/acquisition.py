@@ -23,7 +23,7 @@ __all__ = ["Acquisition", "Series", "Shell"]
 # Shells beyond a threshold by less than this share are kept.
 _SLACK = 0.01
 # A shell is within this share of the b-value that names it.
-_FEW_PERCENT = 0.03
+_MAX_NAMED_DISTANCE = 0.03
 _SAME_DIRECTION = np.cos(np.deg2rad(1.0))
 
 
@@ -585,7 +585,7 @@ class Acquisition:
 
     def _reach(self, b: float) -> float:
         """Return the largest distance of the shell that a b-value names."""
-        return max(0.5, _FEW_PERCENT * b if self.tolerance is None else self.tolerance)
+        return max(0.5, _MAX_NAMED_DISTANCE * b if self.tolerance is None else self.tolerance)
 
     def _in_shells(self, wanted: list[float]) -> NDArray[np.bool_]:
         keep = np.zeros(self.n_volumes, dtype=bool)
@@ -618,7 +618,7 @@ class Acquisition:
             # With the default rule, a shell that is named exactly is not ambiguous.
             if self.tolerance is None and np.isclose(self.shell_bvals, b, rtol=_SLACK).any():
                 continue
-            near = [other for other in left_out if abs(other - b) <= _FEW_PERCENT * b]
+            near = [other for other in left_out if abs(other - b) <= _MAX_NAMED_DISTANCE * b]
             if near:
                 warnings.warn(
                     f"b = {_listed(np.array(near))} s/mm^2 is left out, which is within 3 % of "

@@ -39,7 +39,7 @@ _GAP = 8.0
 _PARTIAL = 0.45
 # Depth of the border, and the extent of "nearby" along the axes, voxels.
 _LAYERS = 2
-_NEAR = (3.0, 3.0, 0.0)
+_NEARBY_VOXELS = (3.0, 3.0, 0.0)
 _TINY = 1e-6
 
 
@@ -304,8 +304,8 @@ def _trimmed(inside: NDArray[np.bool_], image: NDArray[np.float64]) -> NDArray[n
     cross = ndimage.generate_binary_structure(2, 1)[..., np.newaxis]
     for _ in range(_LAYERS):
         core = ndimage.binary_erosion(inside, cross, border_value=1)
-        weight = ndimage.gaussian_filter(core.astype(np.float64), _NEAR)
-        total = ndimage.gaussian_filter(np.where(core, image, 0.0), _NEAR)
+        weight = ndimage.gaussian_filter(core.astype(np.float64), _NEARBY_VOXELS)
+        total = ndimage.gaussian_filter(np.where(core, image, 0.0), _NEARBY_VOXELS)
         nearby = np.divide(total, weight, out=np.zeros_like(total), where=weight > _TINY)
         trimmed = core | (inside & (image > _PARTIAL * nearby))
         if np.array_equal(trimmed, inside):

@@ -14,7 +14,7 @@ RELATIVE = 0.04
 """b-values within 2 % of their middle form one shell."""
 
 # A chain of close b-values that is longer than this, as a share of b, is not jitter.
-_LONGEST = 0.10
+_MAX_CHAIN_SHARE = 0.10
 # Differences of b-values that are equal up to rounding.
 _ROUNDING = 1e-6
 
@@ -81,7 +81,7 @@ def _near(values: NDArray[np.float64], gaps: NDArray[np.float64]) -> NDArray[np.
 def _is_one(chain: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
     """Whether a chain is short, and its gaps are smaller than those to its neighbours."""
     low, high = chain[0], chain[-1]
-    if not (high - low < ABSOLUTE or high - low <= _LONGEST * high):
+    if not (high - low < ABSOLUTE or high - low <= _MAX_CHAIN_SHARE * high):
         return False
     below, above = values[values < low], values[values > high]
     outer = min(

@@ -18,8 +18,8 @@ from ivimkit.scan.variables import B, Columns, variable_of
 
 __all__ = ["check_selection", "listed_columns", "volumes_where"]
 
-_LONGEST = 2000
-_MOST_SHOWN = 12
+_MAX_LETTERS = 2000
+_MAX_SHOWN = 12
 # b-values this near to the named one are meant, s/mm^2; if there are none, those within this share
 # of it, as in a shell.
 _SAME_B, _SHARE_OF_B = 0.5, 0.02
@@ -77,9 +77,9 @@ def check_selection(where: str) -> None:
 def _parsed(where: str) -> ast.expr:
     if not str(where).strip():
         raise OptionError(f"the selection is {where!r}; {_GRAMMAR}")
-    if len(where) > _LONGEST:
+    if len(where) > _MAX_LETTERS:
         raise OptionError(
-            f"the selection has {len(where)} letters; expected up to {_LONGEST}. Shorten it"
+            f"the selection has {len(where)} letters; expected up to {_MAX_LETTERS}. Shorten it"
         )
     try:
         with warnings.catch_warnings():
@@ -103,8 +103,8 @@ def listed_columns(columns: Columns) -> str:
 def _values(values: NDArray[Any]) -> str:
     shown = [repr(v) if isinstance(v, str) else f"{v:g}" for v in np.unique(values).tolist()]
     shown = list(dict.fromkeys(shown))
-    if len(shown) > _MOST_SHOWN:
-        shown = [*shown[: _MOST_SHOWN - 1], "...", shown[-1]]
+    if len(shown) > _MAX_SHOWN:
+        shown = [*shown[: _MAX_SHOWN - 1], "...", shown[-1]]
     return ", ".join(shown)
 
 

@@ -186,7 +186,7 @@ def test_a_workbook_that_claims_more_than_memory_is_refused(tmp_path):
 
 
 def test_a_workbook_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("ivimkit.io.table_files._MOST_BYTES", 4 << 20)
+    monkeypatch.setattr("ivimkit.io.table_files._MAX_BYTES", 4 << 20)
     path = _workbook(tmp_path, {"A1": "region"})
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/more.xml", bytes(5 << 20))

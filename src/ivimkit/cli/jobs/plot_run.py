@@ -81,7 +81,7 @@ class ResultPlot:
             dwi = with_scan(
                 first,
                 self.screen,
-                "no images beside the maps",
+                "no images next to the maps",
                 scan=self.scan,
                 bval=self.bval,
                 needed=bool(self.voxels),
@@ -98,12 +98,12 @@ class ResultPlot:
                 self.screen.show(str(path))
 
     def _warn_of_equations(self, results: Sequence[FitResult], dwi: DWI | None) -> None:
-        """Say which results have no curves, because files do not hold equations."""
+        """Say which results have no curves, because files do not contain equations."""
         names = [result.model.name for result in results if not result.model.has_equation]
         for name in dict.fromkeys(names if dwi is not None else []):
             self.screen.warn(
                 f"no curves and no residuals: the equation of model {name} is not known, as a "
-                "saved result does not hold it"
+                "saved result does not contain it"
             )
 
     def _ranges(self, result: FitResult) -> Mapping[str, tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""RepeatInput: results or tables of several scans, and the subjects they are of."""
+"""RepeatInput: results or tables of several scans, and their subjects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RepeatInput:
     maps : sequence of str, optional
         Names of maps.
     statistic : str
-        What stands for a region.
+        Statistic that represents a region.
     """
 
     subject: str | None = None
@@ -115,7 +115,7 @@ class RepeatInput:
                 f"{file} has no column subject, and others have; expected it in all tables or in "
                 "none. Name the subjects (--subject)"
             )
-        # Without a session, each table is a scan of its own.
+        # Without a session, each table is a separate scan.
         tables = [
             table if "session" in table.columns else table.assign(session=str(number))
             for number, table in enumerate(tables, start=1)
@@ -127,7 +127,7 @@ class RepeatInput:
         return values
 
     def _subjects(self, scans: Sequence[Path]) -> list[str]:
-        """Return the subject of each scan: as told, as in BIDS paths, or one for all."""
+        """Return the subject of each scan: as given, as in BIDS paths, or one for all."""
         if self.subject is not None:
             subjects = [name.strip() for name in self.subject.split(",")]
             if len(subjects) != len(scans) or not all(subjects):
@@ -143,7 +143,7 @@ class RepeatInput:
 
 
 def _own(file: Path, folder: Path) -> Path:
-    """Return the file of a result: in its folder, beside it, or the one for all."""
+    """Return the file of a result: in its folder, next to it, or the one for all."""
     if file.is_absolute():
         return file
     home = folder.resolve()

@@ -148,7 +148,7 @@ def test_stacked_scan_is_found(run, folder, made, calls):
 def test_scan_that_is_gone(run, result, folder, calls):
     (folder / "dwi.nii.gz").rename(folder / "moved.nii.gz")
     warned = run("plot", result).stderr
-    assert "warning: no images beside the maps" in warned
+    assert "warning: no images next to the maps" in warned
     assert "no longer exists" in warned
     assert calls["map_panels"][0][1] is None
     error = run("plot", result, "--voxel", "8,9,1", code=2).stderr

@@ -203,7 +203,7 @@ def waiting(monkeypatch):
 def test_without_its_scan_maps_are_shown_and_a_warning_says_so(run, out, scan, served, waiting):
     scan.unlink()
     result = run("view", out, "--no-browser")
-    assert "warning: no images and no signal beside the maps" in result.stderr
+    assert "warning: no images and no signal next to the maps" in result.stderr
     ((url, scene),) = waiting
     assert result.stdout == f"{url}\n"
     assert scene["has_scan"] is False
