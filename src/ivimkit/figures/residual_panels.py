@@ -120,7 +120,7 @@ def _name_bvals(axes: Axes, residuals: Residuals) -> None:
 
 
 def _is_upright(residuals: Residuals) -> bool:
-    """Whether names of settings are too long to stand beside each other."""
+    """Whether names of settings are too long to fit next to each other."""
     return any("(" in name for name in residuals.names)
 
 
