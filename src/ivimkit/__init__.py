@@ -2,7 +2,7 @@
 
 import ivimkit as ik
 
-dwi = ik.load("dwi.nii.gz")          # finds dwi.bval beside it
+dwi = ik.load("dwi.nii.gz")          # finds dwi.bval next to it
 result = ik.fit(dwi)                 # S0, f, D*, D and ADC of every voxel
 ik.save(result, "out")
 """
@@ -109,7 +109,7 @@ _HOME = {
     "view": "viewer",
 }
 _MODULES = {"masks": "scan.masks"}
-"""Public modules that lie in a folder."""
+"""Public modules inside a folder."""
 
 
 def __getattr__(name: str) -> Any:
@@ -128,7 +128,7 @@ def __dir__() -> list[str]:
 
 
 def _show_results_in_notebooks() -> None:
-    """Have IPython draw a result; nothing is imported before a notebook shows one."""
+    """Let IPython draw a result; nothing is imported before a notebook shows one."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     if shell is None:

@@ -1,7 +1,7 @@
 """The command ``ivimkit``, and ``python -m ivimkit``: the command line.
 
-Signals are met before anything else is imported: until the command line takes over, nothing has
-been done, and the process may end on the spot.
+Signals are handled before anything else is imported: until the command line takes over, nothing
+has been done, and the process may end at once.
 """
 
 import os

@@ -11,8 +11,8 @@ from ivimkit.errors import OptionError
 __all__ = ["BLOOD_RATE", "RATE_UNIT", "ROLES", "TISSUE_RATE", "Parameter", "Role", "Scale"]
 
 Role = Literal["signal", "fraction", "diffusion", "shape", "perfusion", "time", "other"]
-"""What a parameter is about: a signal, the share of a compartment, the diffusion of tissue, the
-form of its decay (a kurtosis, an exponent), the motion of blood, a relaxation time."""
+"""What a parameter describes: a signal, the fraction of a compartment, tissue diffusion, the
+shape of its decay (a kurtosis, an exponent), the motion of blood, a relaxation time."""
 
 ROLES: tuple[Role, ...] = (
     "signal",
@@ -25,13 +25,13 @@ ROLES: tuple[Role, ...] = (
 )
 
 Scale = Literal["linear", "log"]
-"""How a parameter is spread where it is looked for: evenly, or evenly in its logarithm."""
+"""How values of a parameter are spaced in a search: evenly, or evenly in its logarithm."""
 
 RATE_UNIT = "mm^2/s"
 """Unit in which decay rates are stored: D, D*, ADC."""
 
 TISSUE_RATE = (1e-6, 0.1)
-"""Least and greatest D or ADC, in mm^2/s, that is not a number in another unit."""
+"""Lowest and highest plausible D or ADC, in mm^2/s."""
 
 BLOOD_RATE = (1e-5, 1.0)
 """The same for D*."""
@@ -49,7 +49,7 @@ class Parameter:
     name : str
         The field's name for it, e.g. ``"D_star"``.
     symbol : str
-        How figures write it, e.g. ``"D*"``.
+        Its form in figures, e.g. ``"D*"``.
     unit : str
         SI-style unit of the stored value, e.g. ``"mm^2/s"``; empty for fractions.
     lower, upper : float
@@ -61,17 +61,17 @@ class Parameter:
     description : str
         One line for sidecars and tables.
     plausible : tuple of float, optional
-        Range of values as they are met. A greater one was meant in another unit, and is refused;
-        the message scales it into the range. By default up to `most` where that is finite, and
-        up to 1 for rates.
+        Range of plausible values. A greater one was meant in another unit, and is refused; the
+        message scales it into the range. By default up to `most` if that is finite, and up to 1
+        for rates.
     role : str
-        What the parameter is about, one of `ROLES`: decides where and how its map is shown.
+        What the parameter describes, one of `ROLES`: determines where and how its map is shown.
     scale : {"linear", "log"}
-        How it is spread where it is looked for.
+        Spacing of its values in a search.
     typical : tuple of float, optional
         Range of values in tissue, in `unit`; by default the middle of `display`.
     least, most : float
-        The least and the greatest value that it can have, in `unit`: bounds lie inside.
+        The lowest and the highest possible value, in `unit`: bounds lie inside.
 
     Raises
     ------
@@ -119,12 +119,12 @@ class Parameter:
         Parameters
         ----------
         value : float
-            The value, or the greatest of several, in `unit`.
+            The value, or the highest of several, in `unit`.
 
         Raises
         ------
         OptionError
-            If it is not plausible; the message names what may have been meant.
+            If it is not plausible; the message suggests what may have been meant.
 
         Examples
         --------

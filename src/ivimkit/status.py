@@ -1,9 +1,9 @@
-"""Per-voxel fit status: code, name, sentence and what to do, in one place.
+"""Per-voxel fit status: code, name, sentence and advice, in one place.
 
 A status is a sum of flags. The low bits are reasons (`FitStatus`); from `BOUND_SHIFT` on,
 each model parameter has two bits, "at its lower bound" and "at its upper bound", in the order
-of the model's parameters. Zero means: fitted, nothing to report. What a compartment that is not
-detected is called, and what it means, follows from the model (`Unseen`).
+of the model's parameters. Zero means: fitted, nothing to report. The name and the meaning of a
+compartment that is not detected follow from the model (`Unseen`).
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ BOUND_SHIFT = 11
 
 
 UNSEEN_SHARES = (32, 512, 1024)
-"""Flags "compartment k is not distinguishable from none", of those that have a fraction."""
+"""Flags "compartment k is not distinguishable from none", for compartments with a fraction."""
 
 UNSEEN_REFERENCE = 64
-"""The same flag of the last compartment, which has what the others leave."""
+"""The same flag for the last compartment, whose fraction is the remainder."""
 
 
 class FitStatus(IntFlag):
-    """Why a voxel has no value, or what to know about the value it has."""
+    """Why a voxel has no value, or a qualification of its value."""
 
     OK = 0
     OUTSIDE_MASK = 1
@@ -98,21 +98,21 @@ FAILED = (
     | FitStatus.TOO_FEW_BVALUES
     | FitStatus.NOT_CONVERGED
 )
-"""Flags of voxels that were to be fitted and have NaN in every map."""
+"""Flags of voxels that should have been fitted and have NaN in every map."""
 
 
-_LEAST_GRAVE = (
+_LESS_SERIOUS = (
     UNSEEN_REFERENCE,
     *UNSEEN_SHARES,
     int(FitStatus.ADC_NOT_AVAILABLE),
     int(FitStatus.SD_NOT_AVAILABLE),
 )
-"""Flags that say less than a value at its bound, the gravest first: the last two concern another
-map, and the value itself stays what it is."""
+"""Flags less serious than a value at its bound, the most serious first: the last two concern
+another map, and leave the value itself valid."""
 
 
 class Unseen(NamedTuple):
-    """The flag of a compartment that the data do not show, and what is not known then.
+    """The flag of a compartment that is not detected, and the parameters that are then unknown.
 
     Parameters
     ----------
@@ -121,9 +121,9 @@ class Unseen(NamedTuple):
     compartment : str
         Its name.
     signal : str
-        What is not detected without it.
+        Name of its signal, which is not detected.
     shares : tuple of str
-        Symbols of its fraction, or, of the reference, of the fractions of all the others.
+        Symbol of its fraction, or, for the reference, the fractions of all the others.
     shapes : tuple of str
         Symbols of its other parameters.
     """
@@ -141,24 +141,24 @@ class Unseen(NamedTuple):
 
     @property
     def what(self) -> str:
-        """What is not known, for a sentence: ``"D*"``, ``"D and K"``."""
+        """The unknown parameters, for a sentence: ``"D*"``, ``"D and K"``."""
         *first, last = self.shapes
         return f"{', '.join(first)} and {last}" if first else last
 
     @property
     def verb(self) -> str:
-        """The verb to it."""
+        """The verb that goes with it."""
         return "is" if len(self.shapes) == 1 else "are"
 
     @property
     def is_not(self) -> str:
-        """The start of a sentence: the share that it may have without a difference."""
+        """The start of a sentence: the fraction from which it is not distinguishable."""
         end = 1 if self.flag == UNSEEN_REFERENCE else 0
         return f"{' + '.join(self.shares)} is not distinguishable from {end}"
 
     @property
     def texts(self) -> tuple[str, str]:
-        """The sentence, and what to do."""
+        """The sentence, and the advice."""
         sentence = f"{self.is_not} at this noise, so {self.what} {self.verb} not identifiable."
         if self.flag == UNSEEN_REFERENCE:
             return sentence, (
@@ -172,7 +172,7 @@ class Unseen(NamedTuple):
 
 
 class Explained(Protocol):
-    """What the texts of a status need to know of a model, see `SignalModel`."""
+    """The part of a model that the texts of a status need, see `SignalModel`."""
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -186,7 +186,7 @@ class Explained(Protocol):
 
 
 MAX_PARAMETERS = 25
-"""Most parameters of a model: a status of 64 bits has room for the bounds of so many."""
+"""Maximum number of parameters of a model: the bounds of more do not fit into 64 bits."""
 
 
 def status_type(n_parameters: int) -> type[np.signedinteger[Any]]:
@@ -217,7 +217,7 @@ def at_upper(index: int) -> int:
 
 
 def can_be_widened(parameter: Parameter, side: str) -> bool:
-    """Return whether there is anything beyond a bound: not below 0 of a rate, for instance.
+    """Return whether there is anything beyond a bound: not below 0 for a rate, for instance.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ def describe(code: int, model: Explained | None = None) -> str:
     code : int
         A value of a status map.
     model : SignalModel, optional
-        The fitted model. Without it only what holds for all models is said.
+        The fitted model. Without it, only sentences for all models.
 
     Returns
     -------
@@ -287,7 +287,7 @@ def describe(code: int, model: Explained | None = None) -> str:
 
 
 def explain(model: Explained | None = None) -> dict[int, tuple[str, str, str]]:
-    """Return flag -> (name, sentence, what to do) for all flags of a model.
+    """Return flag -> (name, sentence, advice) for all flags of a model.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def explain(model: Explained | None = None) -> dict[int, tuple[str, str, str]]:
 
 
 def in_words(name: str, model: Explained) -> str:
-    """Return the name of a flag as people write it.
+    """Return the name of a flag in words.
 
     Parameters
     ----------
@@ -340,10 +340,10 @@ _IN_WORDS = {
 
 
 def gravest_first(model: Explained | None = None) -> list[int]:
-    """Return all flags of voxels inside the mask, the gravest first.
+    """Return all flags of voxels inside the mask, the most serious first.
 
     No value at all comes first; then a value at a bound, which the fit was not free to choose;
-    then what the data do not determine; last what is only missing next to a value that stands.
+    then what the data do not determine; last flags that leave the value valid.
 
     Parameters
     ----------
@@ -367,11 +367,11 @@ def gravest_first(model: Explained | None = None) -> list[int]:
     n = len(model.parameters) if model else 0
     bounds = [side(index) for index in range(n) for side in sides]
     known = explain(model)
-    return [*failed, *bounds, *(flag for flag in _LEAST_GRAVE if flag in known)]
+    return [*failed, *bounds, *(flag for flag in _LESS_SERIOUS if flag in known)]
 
 
 def gravest(status: NDArray[np.signedinteger[Any]], model: Explained) -> NDArray[Any]:
-    """Return the gravest flag of every voxel.
+    """Return the most serious flag of every voxel.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The command line: parses, calls the public API, prints, exit code; one command, one file."""
+"""The command line: parses options, calls the public API, prints, returns an exit code."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Exit codes: 0 done, 2 wrong input, 1 a fault of ivimkit, 130 interrupted.")
+@app.callback(epilog="Exit codes: 0 done, 2 wrong input, 1 a bug in ivimkit, 130 interrupted.")
 def _options(
     version: Annotated[
         bool,
@@ -59,7 +59,7 @@ def _options(
     """IVIM and ADC maps from multi-b diffusion MRI.
 
     Start with [bold]ivimkit check dwi.nii.gz[/bold], then [bold]ivimkit fit dwi.nii.gz[/bold].
-    Without a scan at hand: [bold]ivimkit demo[/bold].
+    Without a scan: [bold]ivimkit demo[/bold].
     """
 
 

@@ -1,4 +1,4 @@
-"""The border of the command line: every exception becomes a sentence and an exit code."""
+"""Error handling of the command line: every exception becomes a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _VERBOSE = "ivimkit.verbose"
 
 
 class GuardedCommand(TyperCommand):
-    """A command that refuses empty names and options that are given twice."""
+    """A command that refuses empty names and repeated options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse what would be taken for something else without a word.
+        """Refuse what would silently be mistaken for something else.
 
-        An empty name, from a variable that is not set, would be the current folder; the second of
-        two values would replace the first.
+        An empty name, from an unset variable, would mean the current folder; the second of two
+        values would replace the first.
         """
         texts = {name for option in self.params if _is_text(option) for name in option.opts}
         _refuse_empty(args, texts)
@@ -96,7 +96,7 @@ def _refuse_repeated(order: list[Any]) -> None:
 
 def command_line(ctx: typer.Context) -> str:
     """Return the command line as it was typed, quoted for a shell."""
-    # shlex only here: it costs as much as all of this module.
+    # Import shlex only here: it takes as long as all of this module.
     from shlex import join
 
     return join(["ivimkit", *ctx.meta.get(_ARGUMENTS, ())])
@@ -109,7 +109,7 @@ def set_verbose(ctx: typer.Context, verbose: bool) -> bool:
 
 
 def exit_code_of(work: Callable[[], Any], ctx: typer.Context) -> int:
-    """Do some work; say on stderr what went wrong.
+    """Do some work; report errors on stderr.
 
     Exceptions of the option parser, interruptions and closed pipes are left to their handlers.
 
@@ -118,7 +118,7 @@ def exit_code_of(work: Callable[[], Any], ctx: typer.Context) -> int:
     work : callable
         Called without arguments.
     ctx : typer.Context
-        Knows whether faults are printed with their traceback.
+        Contains whether bugs are printed with their traceback.
 
     Returns
     -------
@@ -144,10 +144,10 @@ def exit_code_of(work: Callable[[], Any], ctx: typer.Context) -> int:
 
 
 def exit_code_of_process(run: Callable[[], Any]) -> int:
-    """Run the whole command line; return its exit code, output written as far as it can be.
+    """Run the whole command line; return its exit code, with as much output written as possible.
 
-    What goes wrong outside of a command ends up here: while options are read or help is printed,
-    and when the last of the output is written.
+    Handles errors outside a command: while options are read or help is printed, and when the end
+    of the output is written.
 
     Parameters
     ----------
@@ -162,11 +162,11 @@ def exit_code_of_process(run: Callable[[], Any]) -> int:
     stream, before = sys.stdout, place_of_output()
     try:
         code = _code_of(run)
-        # Of a closed pipe typer and rich say 1, and put something else in the place of stdout.
+        # For a closed pipe, typer and rich return 1, and replace stdout.
         if code == FAULT and place_of_output() != before:
             sys.stdout = stream
             code = CLOSED_PIPE
-        # It takes an interrupt in its own code for the answer to a question.
+        # It mistakes an interrupt in its own code for the answer to a prompt.
         if code == FAULT and was_interrupted():
             say_interrupted()
             code = INTERRUPTED
@@ -182,13 +182,13 @@ def exit_code_of_process(run: Callable[[], Any]) -> int:
 
 
 def prepare_process() -> None:
-    """Meet signals, and let output survive terminals without all letters."""
+    """Handle signals, and let output survive terminals with limited character sets."""
     leave_on_signals()
-    # What the library logs is shown by the commands that show progress, and by no other.
+    # The log of the library is shown only by the commands that show progress.
     logging.getLogger("ivimkit").addHandler(logging.NullHandler())
-    # A fifth of a short run went into looking for garbage among the objects of imported modules.
+    # A fifth of a short run was garbage collection among the objects of imported modules.
     gc.set_threshold(100_000, 20, 50)
-    # Half a second more at the end, where everything is given back to the system anyway.
+    # Saves half a second at the end, where all memory is released anyway.
     atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         # Under pytest and in notebooks these may be other objects.
@@ -198,7 +198,7 @@ def prepare_process() -> None:
 
 
 def _uninterrupted(work: Callable[[], Any]) -> None:
-    """Do some work; any exception after a signal is taken for what the signal has become."""
+    """Do some work; any exception after a signal is treated as the interrupt."""
     try:
         work()
     except Exception as error:
@@ -244,7 +244,7 @@ def say_interrupted() -> None:
 
 
 def _say_refused(error: OSError, *, verbose: bool) -> None:
-    """Say what the system did not let us do: that is no fault of ivimkit."""
+    """Report what the system refused: that is not a bug in ivimkit."""
     if verbose:
         typer.echo("".join(traceback.format_exception(error)), err=True)
     reason = error.strerror or str(error)
@@ -273,13 +273,13 @@ def _say_fault(error: Exception, *, verbose: bool) -> None:
         typer.echo("".join(traceback.format_exception(error)), err=True)
     _say(
         f"internal error: {type(error).__name__}: {error}\n"
-        "This is a fault of ivimkit, not of your data. Please report it, with the output of the "
-        "same command and --verbose"
+        "This is a bug in ivimkit, not a fault of your data. Please report it, with the output of "
+        "the same command and --verbose"
     )
 
 
 def _say(text: str) -> None:
-    # rich only here: `ivimkit --version` must not pay for it.
+    # Import rich only here: `ivimkit --version` must not wait for it.
     from ivimkit.cli.screen.terminal import say_error
 
     say_error(text)

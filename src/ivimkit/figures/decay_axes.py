@@ -59,7 +59,7 @@ class Decay:
         Written into the upper right corner.
     curves : sequence of DecayCurve
         The series of the values, where they differ in more than b: each has its colour and, if
-        the model knows of the difference, its own curve in place of `predict`.
+        the model includes the difference, a separate curve instead of `predict`.
     """
 
     name: str

@@ -88,7 +88,7 @@ def example_panels(
 
 
 def _noted(result: FitResult) -> tuple[str, ...]:
-    """Return the maps whose values are written beside a decay, the ADC last."""
+    """Return the maps whose values are written next to a decay, the ADC last."""
     adc, *others = result.model.parameter_maps
     return (*others, adc)
 

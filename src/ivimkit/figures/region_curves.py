@@ -36,7 +36,7 @@ class RegionCurve:
     n : int
         Number of voxels.
     curves : sequence of DecayCurve
-        The series of the values, where these differ in more than b; in place of `predict`.
+        The series of the values, if these differ in more than b; used instead of `predict`.
     """
 
     name: str

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from ivimkit.figures.figure_page import MARGIN, Page, fitted_size, text_width
 from ivimkit.quality.fit_residuals import Residuals
-from ivimkit.quality.residual_faults import FEWEST_VOXELS, LEAST_SHIFT
+from ivimkit.quality.residual_faults import MIN_SHIFT_PERCENT, MIN_VOXELS
 from ivimkit.quality.residual_findings import Finding, residual_findings
 from ivimkit.rounding import thousands
 
@@ -120,7 +120,7 @@ def _name_bvals(axes: Axes, residuals: Residuals) -> None:
 
 
 def _is_upright(residuals: Residuals) -> bool:
-    """Whether names of settings are too long to stand beside each other."""
+    """Whether names of settings are too long to fit next to each other."""
     return any("(" in name for name in residuals.names)
 
 
@@ -135,7 +135,7 @@ def _draw_means(axes: Axes, residuals: Residuals, findings: Sequence[Finding]) -
         )
     axes.axhline(0.0, color="0.3", linewidth=0.8)
     # At least 1 %: rounding errors must not look like a pattern.
-    largest = max(LEAST_SHIFT, 1.15 * float(np.abs(residuals.mean).max()))
+    largest = max(MIN_SHIFT_PERCENT, 1.15 * float(np.abs(residuals.mean).max()))
     axes.set_ylim(-largest, largest)
     axes.set_ylabel("mean residual\n(% of S0)", fontsize=9)
     axes.grid(axis="y", alpha=0.25)
@@ -155,7 +155,7 @@ def _draw_sd(axes: Axes, residuals: Residuals) -> None:
 
 def _draw_slices(axes: Axes, bar: Axes, residuals: Residuals, findings: Sequence[Finding]) -> None:
     # Slices with hardly any voxels are noise; they neither count nor set the colours.
-    large = residuals.n_by_slice >= min(FEWEST_VOXELS, residuals.n_by_slice.max())
+    large = residuals.n_by_slice >= min(MIN_VOXELS, residuals.n_by_slice.max())
     values = residuals.by_slice[large]
     finite = np.abs(values[np.isfinite(values)])
     largest = max(_MIN_RANGE, float(finite.max()) if finite.size else 0.0)

@@ -152,7 +152,7 @@ def _draw_signal(
         for place, curve in enumerate(own[:1] if own[0].is_same_as_others else own):
             if curve.is_line:
                 if len(own) > 1:
-                    # Colours are those of the settings; dashes tell fits apart.
+                    # Colours distinguish settings; dashes distinguish fits.
                     same = curve.is_same_as_others
                     style["color"] = "0.2" if same else series_colour(place)
                 axes.plot(dense, curve(dense), label="" if place else name, **style)

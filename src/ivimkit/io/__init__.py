@@ -1,4 +1,4 @@
-"""Files to scans and results, and back; the only importer of nibabel."""
+"""Read scans and results from files, and write them; the only importer of nibabel."""
 
 from ivimkit.io.comparison_files import check_comparison, save_comparison
 from ivimkit.io.fitted_scan import load_fitted_scan

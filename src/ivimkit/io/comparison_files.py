@@ -1,4 +1,4 @@
-"""save_comparison: which model each voxel deserves, as a folder of maps."""
+"""save_comparison: the selected model of each voxel, as a folder of maps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _WEIGHTS = {
     "aicc": "Akaike weight",
     "bic": "weight by BIC",
     "f_test": "1 where the F-test chose the model, 0 elsewhere",
-    "evidence": "posterior probability, all models equally probable before",
+    "evidence": "posterior probability; prior: all models equally probable",
 }
 _AVERAGED = {
     "D": (
@@ -53,14 +53,14 @@ _AVERAGED = {
         "mm^2/s",
     ),
     "f": (
-        "Perfusion fraction of all models, averaged with their weights; 0 in a model without",
+        "Perfusion fraction of all models, averaged with their weights; 0 for a model without one",
         "1",
     ),
 }
 
 
 def check_comparison(folder: AnyPath, *, overwrite: bool = False) -> None:
-    """Refuse a folder that holds a comparison, before the work of one.
+    """Refuse a folder that contains a comparison, before the work starts.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def check_comparison(folder: AnyPath, *, overwrite: bool = False) -> None:
     Raises
     ------
     OutputExistsError
-        If a comparison is there, or the folder is a file.
+        If a comparison exists, or the folder is a file.
     """
     names = [COMPARISON_RECORD, *(f"{name}.nii.gz" for name in _USUAL_MAPS)]
     check_free(absolute(folder), names, overwrite=overwrite)
@@ -83,23 +83,23 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
 
     The maps are ``chosen`` (position of the model, -1 for none; the sidecar and
     ``comparison.json`` name them), ``weight_<model>``, ``D_averaged`` and ``f_averaged``, each
-    with a sidecar; and ``mask.nii.gz``, if ivimkit has found the mask. All files appear at once,
-    complete, or not at all. Table and figure of an earlier comparison go with it; other files in
-    the folder stay. The fits themselves are saved by `save`, each into a folder of its own.
+    with a sidecar; and ``mask.nii.gz``, if ivimkit found the mask. All files appear at once,
+    complete, or not at all. Table and figure of an earlier comparison are removed; other files in
+    the folder are kept. The fits themselves are saved by `save`, each into a separate folder.
 
     Parameters
     ----------
     comparison : Comparison
         What `ivimkit.compare` returned.
     folder : path
-        Where to; made if it is not there.
+        Output folder; created if needed.
     overwrite : bool
         Whether an earlier comparison may be replaced.
 
     Raises
     ------
     OutputExistsError
-        If a comparison is there and overwriting was not asked for.
+        If a comparison exists and overwriting was not asked for.
     InputError
         If the files cannot be written.
 
@@ -119,16 +119,16 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
 def save_comparison_with(
     comparison: Comparison, folder: AnyPath, *further: Files, overwrite: bool = False
 ) -> None:
-    """Save a comparison like `save_comparison`, together with files that are made from it.
+    """Save a comparison like `save_comparison`, together with files made from it.
 
     Parameters
     ----------
     comparison : Comparison
         The comparison.
     folder : path
-        Where to.
+        Output folder.
     *further : Files
-        Its table and figure. Those of an earlier comparison go in any case.
+        Its table and figure. Those of an earlier comparison are removed in any case.
     overwrite : bool
         Whether an earlier comparison may be replaced.
     """
@@ -138,7 +138,7 @@ def save_comparison_with(
 
 
 def _folder_of(comparison: Comparison) -> MapFolder:
-    """Return everything that is saved of a comparison."""
+    """Return everything that is saved for a comparison."""
     return MapFolder(
         record=COMPARISON_RECORD,
         maps=list(_maps(comparison)),
@@ -173,7 +173,7 @@ def _maps(comparison: Comparison) -> Iterator[SavedMap]:
     yield saved(lambda: comparison.chosen, {**chosen, **common})
     for model in comparison.names:
         name, what = f"weight_{model}", _WEIGHTS[comparison.criterion]
-        about = {"Name": name, "Description": f"Of model {model}: {what}", "Units": "1"}
+        about = {"Name": name, "Description": f"Model {model}: {what}", "Units": "1"}
         values = partial(comparison.weights.__getitem__, model)
         yield saved(values, {**about, **common, **missing})
     averaged = comparison.averaged
@@ -183,7 +183,7 @@ def _maps(comparison: Comparison) -> Iterator[SavedMap]:
 
 
 def _shown(comparison: Comparison, name: str, unit: str) -> Parameter:
-    """Return what the header of a map says of it."""
+    """Return the description of a map for its header."""
     display = (math.nan, math.nan)
     if name.startswith("weight_"):
         display = (0.0, 1.0)

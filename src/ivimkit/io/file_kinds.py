@@ -1,4 +1,4 @@
-"""advice_on: what a file that is no NIfTI image is, by its first bytes, and what to do."""
+"""advice_on: what a file that is not a NIfTI image is, by its first bytes, and what to do."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["advice_on"]
 
 _NAMES = (".nii", ".nii.gz")
 _COPY = "Copy or convert it again, e.g. with dcm2niix"
-_MRTRIX = "It is an image of MRtrix: convert it with mrconvert"
+_MRTRIX = "It is an MRtrix image: convert it with mrconvert"
 _SLICER = "convert it with 3D Slicer, ITK-SNAP or SimpleITK"
 _STARTS = {
     b"version https://git-lfs": (
-        "It is a pointer of Git LFS, not the file itself: get the content with git lfs pull"
+        "It is a Git LFS pointer, not the file itself: get the content with git lfs pull"
     ),
     b"/annex/objects": (
-        "It is a pointer of git-annex, not the file itself: get the content (datalad get)"
+        "It is a git-annex pointer, not the file itself: get the content (datalad get)"
     ),
     b"NRRD": f"It is an NRRD image: {_SLICER}",
     b"mrtrix image": _MRTRIX,
@@ -27,17 +27,17 @@ _STARTS = {
     b"PK\x03\x04": "It is a ZIP archive: unpack it, and give the image in it",
     b"\x89HDF": "It is an HDF5 file (MINC, Zarr or Matlab): convert it to NIfTI",
     b"CDF": "It is a MINC image: convert it with mnc2nii",
-    b"\x93NUMPY": "It is an array of NumPy: give it to ivimkit.DWI in Python, or save it as NIfTI",
+    b"\x93NUMPY": "It is a NumPy array: give it to ivimkit.DWI in Python, or save it as NIfTI",
     b"\xfd7zXZ": "It is compressed with xz: unpack it, and give the .nii in it",
     b"7z\xbc\xaf": "It is a 7-Zip archive: unpack it, and give the image in it",
-    b"\x00\x00\x00\x01\x00\x00": "It is an image of FreeSurfer: convert it with mri_convert",
+    b"\x00\x00\x00\x01\x00\x00": "It is a FreeSurfer image: convert it with mri_convert",
     b"# === DATA DESCRIPTION FILE": "It is a Philips PAR file: convert it with dcm2niix",
 }
 _GZIP = b"\x1f\x8b"
 
 
 def advice_on(path: Path) -> str:
-    """Say what a file is, and what to do to have NIfTI.
+    """Say what a file is, and how to get NIfTI from it.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def advice_on(path: Path) -> str:
     >>> path = Path(tempfile.mkdtemp()) / "dwi.nii.gz"
     >>> _ = path.write_text("version https://git-lfs.github.com/spec/v1")
     >>> advice_on(path)
-    'It is a pointer of Git LFS, not the file itself: get the content with git lfs pull'
+    'It is a Git LFS pointer, not the file itself: get the content with git lfs pull'
     """
     with path.open("rb") as file:
         start = file.read(600)
@@ -68,14 +68,14 @@ def advice_on(path: Path) -> str:
     if kind:
         return kind
     if gzipped and not name.endswith(".gz"):
-        return "It is compressed: call it .nii.gz"
+        return "It is compressed: name it .nii.gz"
     if name.endswith(".gz") and not gzipped:
-        return "It is not compressed: call it .nii"
+        return "It is not compressed: name it .nii"
     return _COPY
 
 
 def _kind(start: bytes) -> str:
-    """Return what is known of a file that begins so; nothing for what is unknown."""
+    """Return advice on a file that begins like this; empty if its kind is unknown."""
     if start[128:132] == b"DICM":
         return "It is a DICOM file: convert it with dcm2niix"
     for mark, advice in _STARTS.items():
@@ -87,7 +87,7 @@ def _kind(start: bytes) -> str:
         return "It is a text file, not an image. Give the scan itself"
     if {int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")} & {348, 540}:
         return (
-            "It looks like an image of Analyze 7.5, which does not say what is left and right. "
+            "It looks like an Analyze 7.5 image, which does not define left and right. "
             "Convert it to NIfTI with the program that made it"
         )
     return ""
@@ -98,15 +98,15 @@ def _is_nifti(start: bytes) -> bool:
 
 
 def _named_wrong(path: Path, gzipped: bool) -> str:
-    """Say how to call a NIfTI file that is called otherwise; else it is damaged."""
+    """Say what to name a NIfTI file with a wrong name; otherwise it is damaged."""
     name = path.name.lower()
     right = _NAMES[gzipped]
     if name.endswith((".hdr", ".img", ".hdr.gz", ".img.gz")) or name.endswith(right):
         return _COPY
     if gzipped and not name.endswith(".gz"):
-        return "It is compressed: call it .nii.gz"
+        return "It is compressed: name it .nii.gz"
     if name.endswith(".gz") and not gzipped:
-        return "It is not compressed: call it .nii"
+        return "It is not compressed: name it .nii"
     return f"It is a NIfTI file by its content: give it a name that ends in {right}"
 
 

@@ -1,4 +1,4 @@
-"""load_fitted_scan: the scan that a saved result was made from, found again."""
+"""load_fitted_scan: find and load the scan that a saved result was made from."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load_fitted_scan(
     scan : path, optional
         The scan; by default the file that the result names as its source.
     bvals : path, optional
-        Its b-values; by default the file beside the scan, or the source.
+        Its b-values; by default the file next to the scan, or the source.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def load_fitted_scan(
     Raises
     ------
     FileFormatError
-        If the source is unknown, gone or changed, or the scan is not the one that was fitted.
+        If the source is unknown, missing or changed, or the scan is not the one that was fitted.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def load_fitted_scan(
 
 
 def _with_variables_of(dwi: DWI, used: Acquisition) -> DWI:
-    """Return a scan with the variables that were fitted, where its own files say others.
+    """Return a scan with the variables that were fitted, where its files contain others.
 
     A scan that was named instead of the source, or was read in Python, may come without its table.
     """
@@ -117,16 +117,16 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
             **reading,
         )
     except InputError:
-        # A file that was exchanged for something else need not be readable.
+        # A file that was replaced by something else need not be readable.
         _check_unchanged(result, roles, {})
         raise
-    # Loading has taken the checksums: a scan of a gigabyte is not read twice.
+    # Loading has computed the checksums: a scan of a gigabyte is not read twice.
     _check_unchanged(result, roles, {source.path: source.sha256 for source in dwi.sources})
     return dwi
 
 
 def _known(recorded: ScanReading | None, names: Sequence[str]) -> dict[str, Any]:
-    """Return the options of a reading that say something."""
+    """Return the options of a reading that are set."""
     found = {} if recorded is None else {name: getattr(recorded, name) for name in names}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -136,21 +136,21 @@ def _sources(result: FitResult, role: str, *, needed: bool = True) -> list[Path]
     found = [Path(known["path"]) for known in result.provenance.sources if known["role"] == role]
     if needed and not found:
         raise FileFormatError(
-            "the result does not say which file it was made from; expected the scan. Name it "
+            "the result does not name the file it was made from; expected the scan. Name it "
             "(--scan)"
         )
     for path in found:
         try:
             there = path.is_file()
         except (OSError, ValueError) as error:
-            raise _gone(path, f"cannot be looked for ({reason_of(error)})") from None
+            raise _gone(path, f"cannot be accessed ({reason_of(error)})") from None
         if not there:
-            raise _gone(path, "is not there any more")
+            raise _gone(path, "no longer exists")
     return found
 
 
 def _check_unchanged(result: FitResult, roles: Set[str], known: Mapping[str, str]) -> None:
-    """Raise if a file has another checksum than when it was fitted; some are known already."""
+    """Raise if the checksum of a file has changed since the fit; some are known already."""
     for source in result.provenance.sources:
         if source["role"] in roles:
             path = Path(source["path"])

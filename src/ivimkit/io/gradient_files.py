@@ -1,4 +1,4 @@
-"""b-value and direction files: FSL text files, and gradient tables as MRtrix has them."""
+"""b-value and direction files: FSL text files, and MRtrix gradient tables."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _NUMBER = re.compile(
 )
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
-_LARGEST = 1 << 24
-# A direction has length 1, but for rounding; no b-value of a table is as small as that.
-_LONGEST_DIRECTION = 1.1
+_MAX_BYTES = 1 << 24
+# A direction has length 1 up to rounding; no b-value of a table is as small as that.
+_MAX_DIRECTION_LENGTH = 1.1
 _DATA_SET = "dataset_description.json"
 _IMAGE_SUFFIXES = re.compile(r"\.(nii|hdr|img)(\.(gz|bz2|zst))?$", re.IGNORECASE)
 
@@ -44,18 +44,18 @@ def read_bvals(path: Path) -> NDArray[np.float64]:
     Parameters
     ----------
     path : Path
-        Text file; numbers are separated by blanks, tabs, commas or line ends. Of a gradient table
-        (one line x y z b per volume, as MRtrix writes it, or b x y z) the b-values are taken.
+        Text file; numbers are separated by blanks, tabs, commas or line ends. From a gradient
+        table (one line x y z b per volume, as MRtrix writes it, or b x y z) the b-values are read.
 
     Returns
     -------
     ndarray, shape (n,)
-        The numbers, as they are in the file.
+        The numbers, as in the file.
 
     Raises
     ------
     FileFormatError
-        If there is no such file, or it holds something else than b-values.
+        If there is no such file, or it contains anything but b-values.
     """
     rows = _read_rows(path)
     table = _table_of(rows)
@@ -71,7 +71,7 @@ def read_bvals(path: Path) -> NDArray[np.float64]:
         if index in (list(range(len(rows))), list(range(1, len(rows) + 1))):
             raise FileFormatError(
                 f"{path} has two columns, and the first one counts the lines; expected b-values "
-                "only. Take out the first column"
+                "only. Remove the first column"
             )
     return np.array([number for row in rows for number in row])
 
@@ -82,8 +82,8 @@ def read_bvecs(path: Path) -> NDArray[np.float64]:
     Parameters
     ----------
     path : Path
-        Text file; numbers are separated by blanks, tabs or commas. Of a gradient table (one line
-        x y z b per volume, or b x y z) the directions are taken.
+        Text file; numbers are separated by blanks, tabs or commas. From a gradient table (one line
+        x y z b per volume, or b x y z) the directions are read.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def read_bvecs(path: Path) -> NDArray[np.float64]:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is a gradient table, which holds b-values and directions.
+    """Whether a file is a gradient table, which contains b-values and directions.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def write_bvecs(path: Path, bvecs: NDArray[np.float64]) -> None:
 
 
 def beside(scan: Path, kind: str) -> Path | None:
-    """Find the file that belongs to a scan by its name.
+    """Find the file that belongs to a scan, by its name.
 
     Parameters
     ----------
@@ -145,17 +145,17 @@ def beside(scan: Path, kind: str) -> Path | None:
     Returns
     -------
     Path or None
-        ``dwi.bval`` or ``dwi.bvals``, in any case of letters; ``bval`` or ``bvals`` if the scan
-        is called ``data``, as in FSL; in a BIDS data set a file of fewer of the scan's entities,
-        in its folder or the nearest one above; a gradient table ``dwi.grad`` or ``dwi.b``. None
-        if there is none.
+        ``dwi.bval`` or ``dwi.bvals``, in upper or lower case; ``bval`` or ``bvals`` if the scan
+        is called ``data``, as in FSL; in a BIDS data set a file with some of the scan's entities,
+        in its folder or the nearest one above; a gradient table ``dwi.grad`` or ``dwi.b``. None if
+        there is none.
     """
     stem = stem_of(scan)
     wanted = [f"{stem}.{kind}", f"{stem}.{kind}s"]
     if stem.lower() == "data":
         wanted += [kind, f"{kind}s"]
     tables = [] if kind == "json" else [f"{stem}.grad", f"{stem}.b"]
-    # A folder that may not be listed can hold files that may be read.
+    # A folder that may not be listed can contain files that may be read.
     known = [scan.parent / name for name in (*wanted, *tables)]
     files = _files_in(scan.parent) or filter(_is_file, known)
     there = {path.name: path for path in files}
@@ -163,7 +163,7 @@ def beside(scan: Path, kind: str) -> Path | None:
 
 
 def near_misses(scan: Path, kind: str) -> list[Path]:
-    """Return files beside a scan that may hold what `beside` did not find, at most three."""
+    """Return up to three files next to a scan that may contain what `beside` did not find."""
     stem = stem_of(scan).lower()
     alike = [path for path in _files_in(scan.parent) if kind in path.name.lower()]
     alike.sort(key=lambda path: stem not in path.name.lower())
@@ -171,7 +171,7 @@ def near_misses(scan: Path, kind: str) -> list[Path]:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """Return the files of a folder that may be looked at; none if it may not be listed."""
+    """Return the readable files of a folder; none if it may not be listed."""
     try:
         return sorted(filter(_is_file, folder.iterdir()))
     except OSError:
@@ -200,7 +200,7 @@ def _first(there: Mapping[str, Path], wanted: Sequence[str]) -> Path | None:
 
 
 def _inherited(scan: Path, kind: str) -> Path | None:
-    """Find the file that BIDS lets a scan inherit: nearest folder, then most entities."""
+    """Find the file that a scan inherits in BIDS: nearest folder, then most entities."""
     folder = scan.absolute().parent
     levels = [folder, *folder.parents]
     root = next((n for n, at in enumerate(levels) if _is_file(at / _DATA_SET)), None)
@@ -223,21 +223,21 @@ def _inherited(scan: Path, kind: str) -> Path | None:
 def _table_of(
     rows: Sequence[Sequence[float]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return directions and b-values of a gradient table; None if it is none."""
+    """Return directions and b-values of a gradient table; None if it is not one."""
     if len(rows) < 2 or {len(row) for row in rows} != {4}:
         return None
     table = np.array(rows)
     for vectors, b in ((table[:, :3], table[:, 3]), (table[:, 1:], table[:, 0])):
         with np.errstate(over="ignore", invalid="ignore"):
-            short = np.sqrt((vectors**2).sum(axis=1)) <= _LONGEST_DIRECTION
-        if short.all() and np.all(b >= 0) and vectors.any() and b.max() > _LONGEST_DIRECTION:
+            short = np.sqrt((vectors**2).sum(axis=1)) <= _MAX_DIRECTION_LENGTH
+        if short.all() and np.all(b >= 0) and vectors.any() and b.max() > _MAX_DIRECTION_LENGTH:
             return vectors, b
     return None
 
 
 def _are_directions(rows: Sequence[Sequence[float]]) -> bool:
     return len({len(row) for row in rows}) == 1 and bool(
-        np.abs(np.array(rows)).max() <= _LONGEST_DIRECTION
+        np.abs(np.array(rows)).max() <= _MAX_DIRECTION_LENGTH
     )
 
 
@@ -266,23 +266,23 @@ def text_of(
     path : Path
         The file.
     expected, give : str
-        What it should hold and what to do, for messages.
+        What it should contain and what to do, for messages.
 
     Raises
     ------
     FileFormatError
-        If it cannot be read, or is no text file.
+        If it cannot be read, or is not a text file.
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+            data = file.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise FileFormatError(
             f"cannot read {path}: {reason_of(error)}; expected a text file of {expected}"
         ) from None
-    if len(data) > _LARGEST:
+    if len(data) > _MAX_BYTES:
         raise FileFormatError(
-            f"{path} is larger than {_LARGEST >> 20} MiB; expected a text file of "
+            f"{path} is larger than {_MAX_BYTES >> 20} MiB; expected a text file of "
             f"{expected}. {give}"
         )
     for encoding in _encodings(data):
@@ -298,7 +298,7 @@ def text_of(
 def _encodings(data: bytes) -> list[str]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return ["utf-16"]
-    # Digits and blanks of UTF-16 without a mark: every second byte is 0.
+    # Digits and blanks in UTF-16 without a byte order mark: every second byte is 0.
     if len(data) >= 2 and len(data) % 2 == 0:
         if not any(data[1::2]):
             return ["utf-16-le"]

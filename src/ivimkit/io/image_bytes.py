@@ -1,4 +1,4 @@
-"""image_of_bytes: an image that came as bytes, not as a file."""
+"""image_of_bytes: an image from bytes instead of a file."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ivimkit.scan.geometry import Geometry
 __all__ = ["image_of_bytes"]
 
 _GZIP = b"\x1f\x8b"
-_LARGEST = 1 << 30
+_MAX_BYTES = 1 << 30
 _SMALLEST = 348
 _MAGIC = {b"n+1", b"n+2"}
 
 
-def image_of_bytes(data: bytes, *, most: int = _LARGEST) -> tuple[NDArray[Any], Geometry]:
+def image_of_bytes(data: bytes, *, most: int = _MAX_BYTES) -> tuple[NDArray[Any], Geometry]:
     """Read the array of an image from the bytes of a ``.nii`` or ``.nii.gz`` file.
 
     Parameters
@@ -28,17 +28,17 @@ def image_of_bytes(data: bytes, *, most: int = _LARGEST) -> tuple[NDArray[Any], 
     data : bytes
         The file.
     most : int
-        Largest number of bytes that a compressed one may become.
+        Maximum number of bytes after decompression.
 
     Returns
     -------
     tuple of ndarray and Geometry
-        The numbers, scaled where the file says so, and where the voxels are.
+        The numbers, scaled if the file says so, and the positions of the voxels.
 
     Raises
     ------
     FileFormatError
-        If it is no NIfTI image of real numbers, is damaged, or becomes too large.
+        If it is not a NIfTI image of real numbers, is damaged, or becomes too large.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def image_of_bytes(data: bytes, *, most: int = _LARGEST) -> tuple[NDArray[Any], 
     plain = _unzipped(data, most) if data[:2] == _GZIP else data
     if len(plain) < _SMALLEST or not _MAGIC.intersection((plain[344:347], plain[4:7])):
         raise FileFormatError(
-            f"got {len(plain)} bytes that are no NIfTI image; expected those of a .nii or "
+            f"got {len(plain)} bytes that are not a NIfTI image; expected those of a .nii or "
             ".nii.gz file. Save the image again"
         )
     try:
@@ -67,7 +67,7 @@ def image_of_bytes(data: bytes, *, most: int = _LARGEST) -> tuple[NDArray[Any], 
         ) from None
     if header.dtype.kind not in "biuf":
         raise FileFormatError(
-            f"the image holds {header.dtype}, such as colours; expected real numbers. Save it "
+            f"the image contains {header.dtype}, such as colours; expected real numbers. Save it "
             "again"
         )
     count = header.n_bytes // header.dtype.itemsize

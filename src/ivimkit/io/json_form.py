@@ -1,4 +1,4 @@
-"""converted: what JSON holds as a struct, or one sentence on what is wrong, and where."""
+"""converted: JSON content as a struct, or one sentence that says what is wrong, and where."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ Form = TypeVar("Form")
 
 
 def converted(content: Mapping[str, Any], form: type[Form], *, finite: bool = True) -> Form:
-    """Return what a file or a request holds as a struct, if each field is of its kind.
+    """Return the content of a file or a request as a struct, if each field has its type.
 
     Parameters
     ----------
     content : mapping
-        What JSON gave.
+        The parsed JSON.
     form : type
         The struct.
     finite : bool
-        Whether a number that is not finite is refused.
+        Whether numbers that are not finite are refused.
 
     Raises
     ------
     ValueError
-        With the place, if a field is missing, of another kind, or a number that is not finite.
+        If a field is missing, has a wrong type, or is not finite; the message names the place.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def converted(content: Mapping[str, Any], form: type[Form], *, finite: bool = Tr
     ValueError: affine: expected a list of length 4, got 0
     """
     for place, number in _numbers(content, "") if finite else ():
-        # Numbers of hundreds of digits are numbers to JSON, and to nothing else.
+        # JSON accepts numbers of hundreds of digits; nothing else does.
         if not math.isfinite(number):
             raise ValueError(f"{place} has numbers that are not finite")
     try:
@@ -66,7 +66,7 @@ def converted(content: Mapping[str, Any], form: type[Form], *, finite: bool = Tr
 
 
 def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
-    """Yield every number with its place, the items of a list with that of the list."""
+    """Yield every number with its place; items of a list have the place of the list."""
     if isinstance(value, float):
         yield place or "it", value
     elif isinstance(value, Mapping):
@@ -78,7 +78,7 @@ def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
 
 
 def _with_keys(error: str, content: Mapping[str, Any], form: type[Any]) -> str:
-    """Return the error with the keys of mappings, which msgspec leaves out, in its place."""
+    """Return the error with the keys of mappings, which msgspec omits, in its place."""
     place = _PLACE.search(error)
     if place is None or _ANY_KEY not in place[1]:
         return error
@@ -106,7 +106,7 @@ def _wrong_key(
         node = node[step]
     for key, value in node.items():
         try:
-            # Alone in its mapping, an item that is wrong is wrong again.
+            # A wrong item is still wrong when it is alone in its mapping.
             msgspec.convert(_replaced(content, path, {key: value}), form)
         except msgspec.ValidationError:
             return str(key)
@@ -138,7 +138,7 @@ def _sentence(error: str) -> str:
 
 
 def _in_words(kinds: str) -> str:
-    """Return the words for ``float | null``; as it is, in its marks, if it names no kinds."""
+    """Return the words for ``float | null``; the text itself if it names no types."""
     words = [_KINDS.get(kind) for kind in kinds.split(" | ")]
     text = f"`{kinds}`" if None in words else " or ".join(map(str, words))
     return text.replace("a whole number or a number", "a number")

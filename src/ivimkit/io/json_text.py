@@ -1,4 +1,4 @@
-"""JSON as ivimkit writes and reads it: readable, plain, and with words for inf and nan."""
+"""JSON as ivimkit writes and reads it: readable, plain, with words for inf and nan."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write readable JSON; inf and nan, which JSON has not, become words."""
+    """Write readable JSON; inf and nan, which JSON lacks, become words."""
     path.write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
 
 
 def to_json(content: Mapping[str, Any], indent: int | None = None) -> str:
-    """Return JSON; inf and nan, which JSON has not, become words.
+    """Return JSON; inf and nan, which JSON lacks, become words.
 
-    Names of files that are not UTF-8 come back as they are: their odd bytes are escaped.
+    Names of files that are not UTF-8 are restored unchanged: their odd bytes are escaped.
     """
     text = json.dumps(plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
     return _NOT_UTF8.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def from_json(text: str) -> dict[str, Any]:
-    """Return what `to_json` was given, lists in place of tuples and arrays.
+    """Return what `to_json` was given, with lists instead of tuples and arrays.
 
     Raises
     ------
     ValueError
-        If it is no JSON, or JSON of something else.
+        If it is not JSON, or not a JSON object.
     """
     content = json.loads(text)
     if not isinstance(content, dict):
-        raise ValueError(f"it holds {_kind(content)}")
+        raise ValueError(f"it contains {_kind(content)}")
     return {name: restored(value) for name, value in content.items()}
 
 
@@ -70,13 +70,13 @@ def read_json(path: Path) -> dict[str, Any]:
         found = json.loads(content)
     if not isinstance(found, dict):
         raise FileFormatError(
-            f"{path} holds {_kind(found)}; expected the record of a fit. Fit again"
+            f"{path} contains {_kind(found)}; expected the record of a fit. Fit again"
         )
     return found
 
 
 def restored(value: Any) -> Any:
-    """Return content with the words for inf and nan as numbers again, all the way down."""
+    """Return content with the words for inf and nan as numbers again, at all levels."""
     if isinstance(value, dict):
         return {key: restored(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -95,14 +95,14 @@ def _unreadable(path: Path, why: str) -> FileFormatError:
 
 
 def plain(value: Any, not_finite: Callable[[float], str | None] = str) -> Any:
-    """Return a value as JSON types, all the way down.
+    """Return a value as JSON types, at all levels.
 
     Parameters
     ----------
     value : object
         Mappings, sequences, arrays, numbers, texts.
     not_finite : callable
-        What stands for inf and nan, which JSON has not; by default their names.
+        Makes the replacement of inf and nan, which JSON lacks; by default their names.
     """
     if isinstance(value, Mapping):
         return {str(key): plain(item, not_finite) for key, item in value.items()}

@@ -32,14 +32,14 @@ def load_labels(
 ) -> Labels:
     """Load regions from NIfTI files, on the grid of a result or a scan.
 
-    A file with one number beside 0 is a mask, and the region is called like the file; a file
+    A file with one number other than 0 is a mask, and the region is named after the file; a file
     with several is a label image. Several files are masks, numbered from 1 in their order; where
-    they overlap, the file named first has the voxel, so a lesion comes before its organ.
+    they overlap, the voxel belongs to the file named first, so a lesion comes before its organ.
 
     Files are placed by position: turned, cut or padded where their voxels are those of the scan
-    in another order, otherwise resampled, nearest neighbour. A file without a position (both
-    NIfTI codes 0) is taken voxel by voxel if it has the shape of the scan, and so is one that
-    lies where the other form (sform, qform) of the scan's header says.
+    in another order, otherwise resampled, nearest neighbour. A file without a position (both NIfTI
+    codes 0) is used voxel by voxel if it has the shape of the scan, and so is one at the position
+    of the other form (sform, qform) of the scan's header.
 
     Parameters
     ----------
@@ -48,23 +48,23 @@ def load_labels(
     like : FitResult or DWI
         Whose grid to use.
     names : path or mapping of int to str, optional
-        Names of the numbers of a label image; of a file, see `ivimkit.io.load_label_names`. The
-        numbers where there is none.
+        Names of the numbers of a label image; for files, see `ivimkit.io.load_label_names`. The
+        numbers by default.
 
     Returns
     -------
     Labels
-        Array of the spatial shape of `like`.
+        Array with the spatial shape of `like`.
 
     Raises
     ------
     FileFormatError
         If a file is missing, damaged or of the wrong kind.
     ShapeError
-        If a region has no voxel in its file, none on the scan, or is covered by those before.
+        If a region has no voxel in its file or on the scan, or is covered by those before it.
     OptionError
-        If a file does not hold whole numbers, several files are not masks or have one name, or
-        the names are of other regions.
+        If a file contains other than whole numbers, several files are not masks or have the same
+        name, or the names are those of other regions.
 
     Warns
     -----
@@ -92,7 +92,7 @@ def load_labels(
     if len(paths) > 1:
         if known is not None:
             raise OptionError(
-                f"names were given beside {len(paths)} masks, which are named by their files; "
+                f"names were given with {len(paths)} masks, which are named after their files; "
                 "expected names for a label image only. Leave them out, or rename the files"
             )
         return _from_masks(paths, grid)
@@ -101,7 +101,7 @@ def load_labels(
     if known is not None and not set(known).intersection(present):
         raise OptionError(
             f"the names are of regions {_listed(known)}; expected some of {_listed(present)}, "
-            f"which are in {paths[0]}. Give the names that belong to it"
+            f"which are in {paths[0]}. Give the names of its regions"
         )
     if known is None and len(present) == 1:
         known = {present[0]: _stem(paths[0])}
@@ -132,15 +132,15 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
         numbers = np.unique(image.array[image.array != 0])
         if numbers.size > 1:
             raise OptionError(
-                f"{path} has the numbers {_listed(numbers.tolist())}; expected masks, with one "
-                "number beside 0, where several files are given. Give a label image on its own"
+                f"{path} has the numbers {_listed(numbers.tolist())}; expected masks with one "
+                "number other than 0 where several files are given. Give a label image on its own"
             )
         inside = _on_grid(image, grid) != 0
         free = inside & (merged == 0)
         if not free.any():
             raise ShapeError(
-                f"all voxels of {path} belong to masks named before it; expected some of its "
-                "own. Name it first: the file named first has the voxel"
+                f"all voxels of {path} belong to masks named before it; expected some that "
+                "are not. Name it first: a voxel belongs to the file named first"
             )
         taken = np.count_nonzero(inside) - np.count_nonzero(free)
         if taken:
@@ -148,8 +148,8 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
         merged[free] = number
     if shared:
         warnings.warn(
-            f"the masks overlap: {', '.join(shared)} lie in masks named before; expected masks "
-            "apart. The file named first has the voxel",
+            f"the masks overlap: {', '.join(shared)} lie in masks named before; expected no "
+            "overlap. Each belongs to the file named first",
             RegionWarning,
             stacklevel=3,
         )
@@ -167,22 +167,22 @@ def _opened(path: Path) -> _Image:
 
 
 def _whole(file: NiftiFile) -> NDArray[np.int32]:
-    """Return the numbers of a file; scaled ones may be off by a rounding."""
+    """Return the numbers of a file; scaled ones may differ by rounding."""
     array = file.read()
     if array.dtype.kind == "f":
         n_nan = int(np.count_nonzero(np.isnan(array)))
         if n_nan:
             raise OptionError(
-                f"{file.path} holds NaN (not a number) in {n_nan} voxels; expected the number of "
-                "a region in each voxel, 0 for none. Set them to 0"
+                f"{file.path} contains NaN (not a number) in {n_nan} voxels; expected the number "
+                "of a region in each voxel, 0 for none. Set them to 0"
             )
         found = np.unique(array[array != 0])
         alone = found.size == 1 and bool(np.isfinite(found).all()) and not bool(array.all())
         if alone and abs(found[0] - np.rint(found[0])) > 1e-3:
             # Scaled masks are common; with one value there is only one way to read them.
             warnings.warn(
-                f"{file.path} holds 0 and {found[0]:g}, which is not the number of a region; "
-                "expected whole numbers. It is taken as a mask: one region where it is not 0",
+                f"{file.path} contains 0 and {found[0]:g}, which is not the number of a region; "
+                "expected whole numbers. It is treated as a mask: one region where it is not 0",
                 RegionWarning,
                 stacklevel=4,
             )
@@ -191,20 +191,20 @@ def _whole(file: NiftiFile) -> NDArray[np.int32]:
         rounded = np.rint(array)
         if not np.isfinite(array).all() or bool((np.abs(array - rounded) > 1e-3).any()):
             raise OptionError(
-                f"{file.path} holds other than whole numbers; expected the number of a region in "
-                "each voxel, 0 for none. Threshold it"
+                f"{file.path} contains other than whole numbers; expected the number of a region "
+                "in each voxel, 0 for none. Threshold it"
             )
         array = rounded
     if array.size and (array.min() < 0 or array.max() > np.iinfo(np.int32).max):
         raise OptionError(
-            f"{file.path} holds numbers from {array.min():g} to {array.max():g}; expected 0 to "
+            f"{file.path} contains numbers from {array.min():g} to {array.max():g}; expected 0 to "
             f"{np.iinfo(np.int32).max}. Renumber the regions"
         )
     return array.astype(np.int32)
 
 
 def _on_grid(image: _Image, grid: Grid) -> NDArray[np.int32]:
-    """Return the numbers of an image on the voxels of the scan."""
+    """Return the numbers of an image on the voxel grid of the scan."""
     name, shape = str(image.path), image.array.shape
     placed = Placement.of(name, shape, image.geometry, grid)
     array: NDArray[np.int32] = placed.numbers(image.array)
@@ -218,8 +218,8 @@ def _on_grid(image: _Image, grid: Grid) -> NDArray[np.int32]:
     lost = np.setdiff1d(image.array[image.array != 0], array).tolist()
     if lost:
         warnings.warn(
-            f"regions {_listed(lost)} of {image.path} have no voxel on the scan; expected some. "
-            "They lie outside, or are too small for its voxels, and are left out",
+            f"regions {_listed(lost)} of {image.path} have no voxel on the scan; expected at "
+            "least one. They lie outside, or are too small for its voxels, and are left out",
             RegionWarning,
             stacklevel=3,
         )
@@ -227,9 +227,9 @@ def _on_grid(image: _Image, grid: Grid) -> NDArray[np.int32]:
 
 
 def _volumes(image: _Image, array: NDArray[np.int32], grid: Grid) -> str:
-    """Say which region changes its volume most, if any does by a tenth."""
+    """Say which region changes most in volume, if any changes by a tenth."""
     numbers, before = np.unique(image.array[image.array != 0], return_counts=True)
-    # Not bincount, which makes room for all numbers up to the highest.
+    # Not bincount, which allocates memory for all numbers up to the highest.
     left, counts = np.unique(array[array != 0], return_counts=True)
     after = np.zeros(numbers.size)
     after[np.searchsorted(numbers, left)] = counts

@@ -1,4 +1,4 @@
-"""Names of regions: tables, JSON, ITK-SNAP and FreeSurfer, told apart by what they hold."""
+"""Names of regions: tables, JSON, ITK-SNAP and FreeSurfer, distinguished by their content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ivimkit.io.untrusted_files import untrusted
 
 __all__ = ["load_label_names"]
 
-# For lines without blanks at their ends: blanks before an end make a search take their square.
+# For lines without trailing blanks, which make a search take quadratic time.
 _ITK_SNAP = re.compile(r'(\d+)(?:\s+[\d.]+){6}\s+"(.*)"')
 _COLOUR_TABLE = re.compile(r"(\d+)\s+(\S+)(?:\s+\d+){3,4}")
 _PLAIN = re.compile(r"(\d+)\s+(\S.*)")
@@ -31,26 +31,26 @@ _KINDS = (
 
 
 def load_label_names(path: AnyPath) -> dict[int, str]:
-    r"""Load the names of regions from a file; its kind is seen from its content.
+    r"""Load the names of regions from a file; its format is detected from the content.
 
     Parameters
     ----------
     path : path
-        A CSV or TSV table (with heads such as ``index`` and ``name``, as the dseg.tsv of BIDS has
-        them, or with a number and a name in each line), JSON (numbers to names, names to
-        numbers, or a list of objects with both; also below the key ``labels``), the label
-        description of ITK-SNAP, or a colour table of FreeSurfer.
+        A CSV or TSV table (with column names such as ``index`` and ``name``, as in dseg.tsv of
+        BIDS, or with a number and a name in each line), JSON (numbers to names, names to numbers,
+        or a list of objects with both; also under the key ``labels``), an ITK-SNAP label
+        description, or a FreeSurfer colour table.
 
     Returns
     -------
     dict of int to str
-        Number to name, without 0.
+        Names by number, without 0.
 
     Raises
     ------
     FileFormatError
-        If the file is missing, of none of these kinds, names a region twice, or has a number
-        that no image can hold or a name that is not text.
+        If the file is missing, has none of these formats, names a region twice, or has a number
+        that no image can contain or a name that is not text.
 
     Examples
     --------
@@ -131,12 +131,12 @@ def _is_number(value: Any) -> bool:
 
 def _int(number: int | str) -> int:
     """Return a number that a label image can hold."""
-    # The length first: Python refuses to convert thousands of digits.
+    # Check the length first: Python refuses to convert thousands of digits.
     if isinstance(number, str) and len(number.strip().lstrip("0")) > len(str(_HIGHEST)):
         raise ValueError(f"a number has {len(number.strip())} digits")
     value = int(number)
     if abs(value) > _HIGHEST:
-        raise ValueError(f"it names region {value:.6g}; the highest there can be is {_HIGHEST}")
+        raise ValueError(f"it names region {value:.6g}; the highest possible is {_HIGHEST}")
     return value
 
 
@@ -151,7 +151,7 @@ def _from_lines(file: Path, text: str) -> list[tuple[int, str]]:
         return _from_table(file, lines)
     found = [_PLAIN.fullmatch(line) for line in stripped]
     if not lines or not all(found):
-        raise _unknown(file, "its lines are of no known kind")
+        raise _unknown(file, "its lines have no known format")
     return [(_int(match[1]), match[2]) for match in found if match]
 
 
@@ -173,7 +173,7 @@ def _from_table(file: Path, lines: list[str]) -> list[tuple[int, str]]:
 
 
 def _cells(row: list[str]) -> list[str]:
-    """Return the cells of a row; an empty one at its end is that of a separator too many."""
+    """Return the cells of a row, without an empty one after a trailing separator."""
     cells = [cell.strip() for cell in row]
     while len(cells) > 2 and not cells[-1]:
         cells.pop()
@@ -192,5 +192,5 @@ def _whole(rows: list[list[str]], heads: list[Any], head: Any) -> bool:
 
 def _unknown(file: Path, why: str) -> FileFormatError:
     return FileFormatError(
-        f"{file} does not hold names of regions ({why}); expected {_KINDS}. Convert it"
+        f"{file} does not contain names of regions ({why}); expected {_KINDS}. Convert it"
     )

@@ -1,4 +1,4 @@
-"""Maps and scans as NIfTI files, with the geometry fields of the scan they come from."""
+"""Maps and scans as NIfTI files, with the geometry fields of their scan."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ nib: Any = nibabel
 
 _NIFTI1_LONGEST = 32767
 _NIFTI1_SIZE = 348
-# Bytes of the fields that hold names, without the zero at their end.
+# Bytes of the text fields, without the terminating zero.
 _DESCRIP, _INTENT_NAME = 79, 15
 _STORABLE = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 _GEOMETRY_FIELDS = (
@@ -44,7 +44,7 @@ def save_map(
     about: Parameter | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Save an array as NIfTI: a map as float32, labels as they are.
+    """Save an array as NIfTI: a map as float32, labels unchanged.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ def save_map(
 
 
 def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
-    """Save a scan as NIfTI with its b-values, and what else is known of its volumes, beside it.
+    """Save a scan as NIfTI, with b-values and other variables of its volumes next to it.
 
     Parameters
     ----------
     dwi : DWI
-        The scan; of a selection, only the selected volumes.
+        The scan; for a selection, only the selected volumes.
     path : path
         ``.nii`` or ``.nii.gz``; the b-values go to the file of the same name with ``.bval``,
         directions to ``.bvec``, other variables to ``_volumes.tsv``.
@@ -144,14 +144,14 @@ def write_image(
 ) -> None:
     """Write a map as float32 (integers of 32 bits as they are), in place.
 
-    The header says what the map shows, for programs that know nothing of ivimkit: name and unit
-    in ``descrip``, the name in ``intent_name``, and the range of figures, which viewers take for
-    their window, in ``cal_min`` and ``cal_max``.
+    The header describes the map for programs that do not know ivimkit: name and unit
+    in ``descrip``, the name in ``intent_name``, and the display range, which viewers use as their
+    window, in ``cal_min`` and ``cal_max``.
 
     Parameters
     ----------
     path : Path
-        ``.nii`` or ``.nii.gz``; replaced if it is there.
+        ``.nii`` or ``.nii.gz``; replaced if it exists.
     array : ndarray
         Up to seven axes; fewer than three are padded.
     geometry : Geometry
@@ -169,7 +169,7 @@ def write_image(
 
 
 def image_bytes(array: NDArray[Any], geometry: Geometry) -> bytes:
-    """Return what a ``.nii`` file of an array would hold: a map as float32, labels as they are.
+    """Return the bytes of a ``.nii`` file of an array: a map as float32, labels unchanged.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
 def _image(data: NDArray[Any], geometry: Geometry, about: Parameter | None = None) -> Any:
     if data.ndim > 7:
         raise ShapeError(
-            f"the array has {data.ndim} axes; expected at most 7, as NIfTI has. Reshape it"
+            f"the array has {data.ndim} axes; expected at most 7, the limit of NIfTI. Reshape it"
         )
     padded = data.reshape(data.shape + (1,) * (3 - data.ndim))
     long = max(padded.shape) > _NIFTI1_LONGEST
@@ -227,7 +227,7 @@ def _set_meaning(header: Any, about: Parameter) -> None:
     header["descrip"] = _ascii(f"ivimkit {about.name} {about.unit}".strip(), _DESCRIP)
     header.set_intent("estimate", name=_ascii(about.name, _INTENT_NAME).decode())
     low, high = about.display
-    # 0 and 0, as it was, leave the window to the viewer.
+    # 0 and 0, the defaults, leave the window to the viewer.
     if math.isfinite(low) and math.isfinite(high) and low < high:
         header["cal_min"], header["cal_max"] = low, high
 
@@ -237,7 +237,7 @@ def _ascii(text: str, n_bytes: int) -> bytes:
 
 
 def _set_geometry(header: Any, geometry: Geometry) -> None:
-    """Copy the geometry fields bit by bit if there is a header, so that nothing is rounded."""
+    """Copy the geometry fields bit-identically if there is a header, without rounding."""
     header.set_xyzt_units(xyz=geometry.voxel_units)
     if not geometry.header:
         affine = geometry.affine.copy()

@@ -1,4 +1,4 @@
-"""MapFolder: the one way in which maps, their sidecars and their record become a folder."""
+"""MapFolder: writes maps, their sidecars and their record as a folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 MASK = "mask.nii.gz"
-"""Name of the mask that is saved with a result, if ivimkit has found it in the scan."""
+"""Name of the mask that is saved with a result, if ivimkit found it in the scan."""
 
 # For compression, the slow part of writing.
 _THREADS = min(4, os.cpu_count() or 1)
@@ -49,13 +49,13 @@ class SavedMap:
     Parameters
     ----------
     name : str
-        Name of the file, without its ending.
+        Name of the file, without its extension.
     values : callable
         Makes the map; called when it is written, so that few of them are in memory at a time.
     shown : Parameter
-        What the header of the file says of it.
+        Its description in the header of the file.
     sidecar : mapping, optional
-        Content of the JSON file with its name.
+        Content of the JSON file of the same name.
     """
 
     name: str
@@ -66,7 +66,7 @@ class SavedMap:
 
 @dataclass(frozen=True, eq=False)
 class MapFolder:
-    """What is saved in a folder: maps, sidecars, perhaps a mask and other files, and a record.
+    """The content of a folder: maps, sidecars, optionally a mask and other files, and a record.
 
     Parameters
     ----------
@@ -75,13 +75,13 @@ class MapFolder:
     maps : sequence of SavedMap
         The maps.
     geometry : Geometry
-        Where they are.
+        Where their voxels are.
     make_record : callable
         Makes the content of `record` from the names of all files.
     mask : ndarray of bool, optional
-        The mask, if ivimkit has found it in the scan, so that nobody else has it.
+        The mask, if ivimkit found it in the scan, so that there is no other copy.
     others : mapping of str to callable
-        Other files by name, each with what writes it to a path.
+        Other files by name, each with a function that writes it to a path.
     """
 
     record: str
@@ -112,15 +112,15 @@ class MapFolder:
         Parameters
         ----------
         folder : path
-            Where to; made if it is not there.
+            Output folder; created if needed.
         *further : Files
             Files that appear together with these.
         overwrite : bool
             Whether what an earlier record lists may be replaced.
         outdated : callable
-            Names the other files in the folder that go with what was there.
+            Names the other files in the folder that are removed with the earlier content.
         kept : sequence of str
-            Full paths of files that stay, whatever an earlier record says.
+            Full paths of files that are kept, whatever an earlier record lists.
         """
         target = absolute(folder)
         check_free(target, self.names, overwrite=overwrite)
@@ -154,12 +154,12 @@ class MapFolder:
 
 
 def _checked(record: msgspec.Struct) -> dict[str, Any]:
-    """Return the content of a record, which has to be as its reader and its schema expect it."""
+    """Return the content of a record, which must match its reader and its schema."""
     try:
         whole = converted(msgspec.to_builtins(record), type(record))
     except ValueError as error:
         raise OptionError(
-            f"the record cannot be written ({error}); expected what its form allows. Change what "
+            f"the record cannot be written ({error}); expected a valid one. Change what "
             "is named there, and fit again"
         ) from None
     content: dict[str, Any] = msgspec.to_builtins(whole)
@@ -172,19 +172,19 @@ def image_name(name: str) -> str:
 
 
 def found_mask(result: FitResult) -> NDArray[np.bool_] | None:
-    """Return the mask of a fit, if ivimkit has made it; None for that of somebody else."""
+    """Return the mask of a fit if ivimkit made it; None for a mask that was given."""
     return result.mask if result.settings.mask_origin else None
 
 
 def check_mask_free(folder: Path, record: str) -> None:
-    """Refuse to replace a mask that ivimkit has not written, whatever may be overwritten.
+    """Refuse to replace a mask that ivimkit did not write, even when overwriting.
 
     Parameters
     ----------
     folder : Path
         Where the mask is to be saved.
     record : str
-        Name of the file in it that lists what ivimkit has written.
+        Name of the file in it that lists the files written by ivimkit.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def check_mask_free(folder: Path, record: str) -> None:
     """
     if (folder / MASK).exists() and MASK not in files_of(folder, record):
         raise OutputExistsError(
-            f"{folder / MASK} is there already, and is not of an earlier result; expected no "
+            f"{folder / MASK} exists already, and is not part of an earlier result; expected no "
             "such file, as the mask that is found would replace it. Choose another folder, or "
             "give that file as the mask"
         )
@@ -209,5 +209,5 @@ def files_of(folder: Path, record: str) -> list[str]:
         return []
     if not isinstance(names, list):
         return []
-    # Only names of plain files: a record from elsewhere must not reach out of the folder.
+    # Only plain file names: an untrusted record must not reach outside the folder.
     return [name for name in names if isinstance(name, str) and Path(name).name == name]

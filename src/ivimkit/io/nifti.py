@@ -26,7 +26,7 @@ __all__ = ["NiftiFile", "open_nifti", "warn_of_geometry"]
 nib: Any = nibabel
 
 _PIECE = 1 << 17
-# What one compressed byte can become at most, and a little more.
+# Maximum expansion of one compressed byte, rounded up.
 _GZIP_AT_MOST = 1040
 _COMPRESSED = (".gz", ".bz2", ".zst")
 _DAMAGE = (OSError, EOFError, zlib.error, ValueError, TripWireError)
@@ -41,7 +41,7 @@ class NiftiFile:
     path : Path
         The file.
     header : ImageHeader
-        What its header says.
+        Its header.
     data : Path
         The file with the numbers: the same one, or the ``.img`` of a pair.
     """
@@ -57,7 +57,7 @@ class NiftiFile:
 
     @property
     def scaled(self) -> bool:
-        """Whether the stored numbers are to be scaled (scl_slope, scl_inter)."""
+        """Whether the stored numbers have to be scaled (scl_slope, scl_inter)."""
         return (self.header.slope, self.header.inter) != (1.0, 0.0)
 
     @property
@@ -75,7 +75,7 @@ class NiftiFile:
 
     @property
     def volume(self) -> tuple[int, ...]:
-        """Shape with three axes at least, and without further ones of length 1."""
+        """Shape with at least three axes, and without further ones of length 1."""
         space = (*self.shape, 1, 1, 1)[:3]
         return (*space, *(n for n in self.shape[3:] if n != 1))
 
@@ -122,10 +122,10 @@ class NiftiFile:
         return np.asarray(mapped)
 
     def _gunzip(self, out: NDArray[Any]) -> None:
-        """Decompress into `out` volume by volume, and to the end, where the checksum is.
+        """Decompress into `out` volume by volume, up to the checksum at the end.
 
-        nibabel would decompress a whole array first and convert it then, and would not see
-        the checksum.
+        nibabel would decompress the whole array before converting it, and would not check the
+        checksum.
         """
         header = self.header
         slabs = out.reshape((-1, out.shape[-1]), order="F").T
@@ -155,16 +155,16 @@ def open_nifti(path: Path) -> NiftiFile:
     Raises
     ------
     FileFormatError
-        If there is no such file, or it is not NIfTI, or damaged, or does not hold real numbers.
+        If there is no such file, or it is not NIfTI, is damaged, or does not contain real numbers.
     """
     _check_there(path)
     head, data = _pair(path)
     if head is None:
-        raise FileFormatError(_not_nifti(path, "by its name it is another kind of file"))
+        raise FileFormatError(_not_nifti(path, "its name is that of another kind of file"))
     for part in {head, data} - {path}:
         if not part.exists():
             raise FileFormatError(
-                f"{path} is one of two files and {part.name} is not beside it; expected both. "
+                f"{path} is one of two files and {part.name} is not next to it; expected both. "
                 "Copy it there"
             )
     try:
@@ -178,14 +178,14 @@ def open_nifti(path: Path) -> NiftiFile:
 
 
 def warn_of_geometry(file: NiftiFile, *, stacklevel: int = 2) -> None:
-    """Warn, once, of all that is odd about where a file says its voxels are.
+    """Warn, once, of everything odd about the voxel positions in a file.
 
     Parameters
     ----------
     file : NiftiFile
         The file.
     stacklevel : int
-        As of `warnings.warn`, counted from the caller.
+        As for `warnings.warn`, counted from the caller.
 
     Warns
     -----
@@ -195,14 +195,14 @@ def warn_of_geometry(file: NiftiFile, *, stacklevel: int = 2) -> None:
     if file.header.remarks:
         warnings.warn(
             f"{file.path}: {'; '.join(file.header.remarks)}. Volumes, distances and the places "
-            "of masks and labels rest on it; correct the header if that is wrong",
+            "of masks and labels depend on it; correct the header if that is wrong",
             GeometryWarning,
             stacklevel=stacklevel + 1,
         )
 
 
 def _pair(path: Path) -> tuple[Path | None, Path]:
-    """Return the files of header and data; no header where the name is that of neither."""
+    """Return the header and data files; no header if the name is that of neither."""
     name = path.name.lower()
     ending = next((end for end in _COMPRESSED if name.endswith(end)), "")
     stem = name.removesuffix(ending)
@@ -215,7 +215,7 @@ def _pair(path: Path) -> tuple[Path | None, Path]:
 
 
 def _opened(path: Path) -> Any:
-    # gzip and not what nibabel opens: it may be a version without the checksum.
+    # gzip, not nibabel's opener, which may skip the checksum.
     return gzip.open(path) if path.suffix.lower() == ".gz" else nib.openers.Opener(path)
 
 
@@ -227,7 +227,7 @@ def _start(path: Path) -> bytes:
 
 
 def _check_size(file: NiftiFile) -> None:
-    """Refuse what claims more than can be in it, before room is made for that."""
+    """Refuse a file that claims more data than it can contain, before memory is allocated."""
     claimed = file.header.offset + file.header.n_bytes
     there = file.data.stat().st_size
     ending = file.data.suffix.lower()
@@ -235,14 +235,14 @@ def _check_size(file: NiftiFile) -> None:
     if ending == ".gz":
         most = there * _GZIP_AT_MOST + _PIECE
     elif ending in _COMPRESSED:
-        # Of these nobody knows how much a byte can become, so it is counted.
+        # The expansion of these formats is unbounded, so the bytes are counted.
         most = _length(file.data, claimed)
     if claimed > most:
         raise _damaged(file.path, f"the file has {there} bytes", file.header)
 
 
 def _length(path: Path, enough: int) -> int:
-    """Count the bytes that a compressed file becomes, up to as many as are enough."""
+    """Count the decompressed bytes of a file, and stop when there are enough."""
     done = 0
     try:
         with _opened(path) as stream:
@@ -264,7 +264,7 @@ def _check_there(path: Path) -> None:
     try:
         problem = _problem_with(path)
     except (OSError, ValueError) as error:
-        # A folder on the way that may not be looked into, or a name that cannot be one.
+        # A folder in the path that may not be read, or an invalid name.
         problem = (
             f"cannot be read ({getattr(error, 'strerror', None) or error}); expected a NIfTI "
             "file. Check path and rights"
@@ -274,7 +274,7 @@ def _check_there(path: Path) -> None:
 
 
 def _problem_with(path: Path) -> str:
-    """Say why there is nothing to read; nothing if there is."""
+    """Say why there is nothing to read; empty if there is something."""
     if path.is_dir():
         return (
             "is a folder; expected a NIfTI file (.nii or .nii.gz). "
@@ -285,9 +285,9 @@ def _problem_with(path: Path) -> str:
         advice = (
             "It is of git-annex: get the content (datalad get, git annex get)"
             if "annex" in target
-            else "Mend the link, or copy the file"
+            else "Repair the link, or copy the file"
         )
-        return f"is a link to {target}, which is not there; expected a NIfTI file. {advice}"
+        return f"is a link to {target}, which does not exist; expected a NIfTI file. {advice}"
     if not path.exists():
         return f"there is no file {path}; expected a NIfTI file. Check the path"
     if not os.access(path, os.R_OK):
@@ -303,12 +303,12 @@ def _check_numbers(file: NiftiFile) -> None:
     stored = file.header.dtype
     if stored.kind == "c":
         raise FileFormatError(
-            f"{file.path} holds complex data ({stored}); expected magnitudes. "
+            f"{file.path} contains complex data ({stored}); expected magnitudes. "
             "Save the absolute value"
         )
     if stored.kind not in "biuf":
         raise FileFormatError(
-            f"{file.path} holds data of type {stored}, such as colours; expected real numbers. "
+            f"{file.path} contains data of type {stored}, such as colours; expected real numbers. "
             "Give the scan itself"
         )
     if 0 in file.shape:

@@ -1,4 +1,4 @@
-"""ImageHeader: what the header of a NIfTI file says, checked before anything relies on it."""
+"""ImageHeader: the content of a NIfTI header, checked before anything relies on it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["HEADER_SIZE", "MM", "ImageHeader", "parse_header"]
 nib: Any = nibabel
 
 HEADER_SIZE = 540
-"""Bytes that hold any header: 348 of NIfTI-1, 540 of NIfTI-2."""
+"""Bytes that contain any header: 348 of NIfTI-1, 540 of NIfTI-2."""
 
 MM = {"unknown": 1.0, "mm": 1.0, "micron": 1e-3, "meter": 1e3}
-"""Units of length, with their factor to mm; what has no unit is taken for mm."""
+"""Units of length, with their factor to mm; a missing unit is treated as mm."""
 
 _UNITS = {0: "unknown", 1: "meter", 2: "mm", 3: "micron"}
 _FIRST_SIZE = 348
-# By how much two forms have to differ, as a share of a voxel, to be worth a word.
-_WORTH_A_WORD = 0.1
+# Difference of two forms, as a share of a voxel, from which it is reported.
+_MIN_DIFFERENCE_VOXELS = 0.1
 _SMALLEST_MM, _LARGEST_MM = 0.01, 100.0
 _FARTHEST_MM = 1e9
 
@@ -39,7 +39,7 @@ _SILENT = logging.Logger("ivimkit.silent", logging.CRITICAL + 1)
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a header says.
+    """The content of a header.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ class ImageHeader:
     offset : int
         Where they begin, bytes.
     slope, inter : float
-        What they are to be scaled by: slope * stored + inter.
+        Scaling: slope * stored + inter.
     geometry : Geometry
         Where the voxels are.
     remarks : tuple of str
-        What is odd about that, one sentence each.
+        What is odd about it, one sentence each.
     """
 
     shape: tuple[int, ...]
@@ -67,7 +67,7 @@ class ImageHeader:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the array as it is stored."""
+        """Bytes of the stored array."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -77,7 +77,7 @@ def parse_header(start: bytes, *, single: bool = True) -> ImageHeader:
     Parameters
     ----------
     start : bytes
-        The first `HEADER_SIZE` bytes of a file, or all it has.
+        The first `HEADER_SIZE` bytes of a file, or all of a shorter one.
     single : bool
         Whether header and data are one file (``.nii``), not two (``.hdr`` and ``.img``).
 
@@ -88,7 +88,7 @@ def parse_header(start: bytes, *, single: bool = True) -> ImageHeader:
     Raises
     ------
     ValueError
-        If it is no NIfTI header, or one that nothing can be read by.
+        If it is not a NIfTI header, or an unusable one.
     """
     try:
         header, zero = _checked(start, single=single)
@@ -118,9 +118,9 @@ def parse_header(start: bytes, *, single: bool = True) -> ImageHeader:
 
 
 def _checked(start: bytes, *, single: bool) -> tuple[Any, str]:
-    """Return a header of nibabel, repaired where that is safe, without a word on stderr.
+    """Return a header of nibabel, repaired where that is safe, with nothing on stderr.
 
-    Beside it the axes along which its voxels had no length, which is one of these repairs.
+    Also return the axes along which voxels had length 0, which is one of these repairs.
     """
     if start[4:7] in (b"n+2", b"ni2"):
         kind, size = (nib.Nifti2Header if single else nib.nifti2.Nifti2PairHeader), HEADER_SIZE
@@ -139,9 +139,9 @@ def _checked(start: bytes, *, single: bool) -> tuple[Any, str]:
 
 
 def _geometry(header: Any, shape: tuple[int, ...]) -> tuple[Geometry, tuple[str, ...]]:
-    """Return where the voxels are, and what is odd about it.
+    """Return the positions of the voxels, and what is odd about them.
 
-    The sform counts if its code is above 0 and it can be used, else the qform if that can; a
+    The sform is used if its code is above 0 and it is valid, else the qform if that is valid; a
     file without either has voxel sizes, but no position.
     """
     code = int(header["xyzt_units"]) & 7
@@ -166,11 +166,11 @@ def _geometry(header: Any, shape: tuple[int, ...]) -> tuple[Geometry, tuple[str,
         if not sform.is_at(qform, shape):
             other = qform.affine
             apart = float(np.abs(sform.shifts(qform, shape)).max())
-            if apart > _WORTH_A_WORD * min(sform.voxel_size):
+            if apart > _MIN_DIFFERENCE_VOXELS * min(sform.voxel_size):
                 remarks.append(
                     f"its sform and qform differ by up to {apart:.3g} mm: the sform counts"
                 )
-    # A form that cannot be used is not handed on to maps, so the header as it is cannot be.
+    # An invalid form must not be copied to maps, so the header cannot be copied unchanged.
     block = b"" if broken else bytes(header.binaryblock)
     geometry = Geometry(
         affine,
@@ -198,14 +198,14 @@ def _form(header: Any, name: str, scale: float) -> NDArray[np.float64] | None:
 
 
 def _without_position(header: Any, scale: float) -> NDArray[np.float64]:
-    """Return what nibabel makes of the voxel sizes alone: the origin in the middle."""
+    """Return the affine that nibabel derives from the voxel sizes alone: origin in the middle."""
     affine = np.array(header.get_base_affine(), dtype=np.float64)
     affine[:3] *= scale
     return affine if _is_finite(affine) and not Geometry(affine).singular else np.eye(4)
 
 
 def _is_finite(affine: NDArray[np.float64]) -> bool:
-    """Return whether these are numbers, and of places on earth."""
+    """Return whether these are finite numbers of a plausible size."""
     return bool((np.abs(affine) < _FARTHEST_MM).all())
 
 

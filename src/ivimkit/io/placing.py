@@ -1,7 +1,7 @@
-"""Placement: an image beside a scan, put on the voxels of the scan by position.
+"""Placement: an image put on the voxels of a scan by position.
 
-Masks, labels, maps of the noise and of fixed parameters all come this way, so that the same file
-lies in the same place whatever it is used for.
+Masks, labels, and maps of the noise and of fixed parameters are all placed here, so that a file
+has the same position whatever it is used for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Grid", "Placement", "no_overlap"]
 
 @dataclass(frozen=True)
 class Grid:
-    """The voxels that an image is wanted on.
+    """The voxels that an image is put on.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ class Placement:
     grid : Grid
         The voxels of the scan.
     how : {"same", "by voxel", "other form", "reordered", "resampled"}
-        What there is to do: nothing; nothing, as one of them has no position; nothing, as the
-        image lies where the other form of the scan's header says; turn, cut or pad without
-        touching a value; or look up values between voxels.
+        What to do: nothing; nothing, as one of them has no position; nothing, as the image is at
+        the position of the other form of the scan's header; turn, cut or pad without changing a
+        value; or interpolate.
     to_image : ndarray, shape (4, 4)
         From index in the scan to index in the image; whole numbers unless resampled.
     """
@@ -79,12 +79,12 @@ class Placement:
 
     @classmethod
     def of(cls, name: str, shape: tuple[int, ...], geometry: Geometry, grid: Grid) -> Placement:
-        """Find out how an image lies to a scan, from the headers alone.
+        """Find the position of an image relative to a scan, from the headers alone.
 
         Parameters
         ----------
         name : str
-            How messages call the image.
+            Name of the image in messages.
         shape : tuple of int
             Its shape, three axes.
         geometry : Geometry
@@ -131,11 +131,11 @@ class Placement:
 
     @property
     def by_position(self) -> bool:
-        """Whether voxels change their place in the array."""
+        """Whether voxels move within the array."""
         return self.how in ("reordered", "resampled")
 
     def numbers(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return whole numbers or a mask on the voxels of the scan, 0 outside of the image.
+        """Return whole numbers or a mask on the voxels of the scan, 0 outside the image.
 
         Parameters
         ----------
@@ -145,21 +145,21 @@ class Placement:
         Returns
         -------
         ndarray
-            Of the type of the array, in the shape of the scan with three axes: values are those
-            of the nearest voxel.
+            With the type of the array and the shape of the scan with three axes: values of the
+            nearest voxels.
         """
         if self.how in ("same", "by voxel"):
             return array
         if self.how != "resampled":
             return self._reordered(array, 0)
-        # Not mode="constant", which takes the outer half of the border voxels for outside.
+        # Not mode="constant", which treats the outer half of the border voxels as outside.
         return self._looked_up(array, order=0, mode="grid-constant")
 
     def values(self, array: NDArray[Any]) -> NDArray[np.float64]:
-        """Return a map of real numbers on the voxels of the scan, NaN outside of the image.
+        """Return a map of real numbers on the voxels of the scan, NaN outside the image.
 
-        Values between voxels are linear ones, of those neighbours that are not NaN; NaN where
-        more than half of the weight is.
+        Values are interpolated linearly between neighbours that are not NaN; NaN where these have
+        less than half of the weight.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class Placement:
         Returns
         -------
         ndarray
-            In the shape of the scan with three axes.
+            With the shape of the scan with three axes.
         """
         known = np.asarray(array, dtype=np.float64)
         if self.how in ("same", "by voxel"):
@@ -184,18 +184,18 @@ class Placement:
             return np.where((inside > 0) & (weight >= 0.5), total / weight, np.nan)
 
     def message(self, name: str, shape: tuple[int, ...], geometry: Geometry, kind: str) -> str:
-        """Say what was done, or nothing where nothing was.
+        """Say what was done; empty if nothing was.
 
         Parameters
         ----------
         name : str
-            How to call the image.
+            Its name.
         shape : tuple of int
             Its shape, three axes.
         geometry : Geometry
             Where its voxels are.
         kind : str
-            How values between voxels are found, like ``"nearest neighbour"``.
+            The kind of interpolation, like ``"nearest neighbour"``.
         """
         own = self.grid.geometry
         if self.how == "by voxel":
@@ -216,7 +216,7 @@ class Placement:
             return ""
         done = (
             "its voxels are those of the scan in another order, or some of them, and are used "
-            "as they are"
+            "unchanged"
             if self.how == "reordered"
             else f"it is resampled to the scan, {kind}"
         )
@@ -226,9 +226,9 @@ class Placement:
         )
 
     def covers(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the voxels of an image of this shape are those of the scan, all of them.
+        """Return whether an image of this shape has exactly the voxels of the scan.
 
-        Only of grids that differ by whole voxels.
+        Only for grids that differ by whole voxels.
         """
         ends = np.array([[0, 0, 0], np.array(self.grid.volume) - 1]).T
         seen = self.to_image[:3, :3] @ ends + self.to_image[:3, 3:]
@@ -236,7 +236,7 @@ class Placement:
         return bool((low == 0).all() and (high == np.array(shape) - 1).all())
 
     def _reordered(self, array: NDArray[Any], fill: float) -> NDArray[Any]:
-        """Turn, cut and pad, without touching a value."""
+        """Turn, cut and pad, without changing a value."""
         turn = self.to_image[:3, :3].astype(int)
         order = [int(np.flatnonzero(turn[:, axis])[0]) for axis in range(3)]
         out = np.full(self.grid.volume, fill, dtype=array.dtype)
@@ -251,7 +251,7 @@ class Placement:
         return out
 
     def _looked_up(self, array: NDArray[Any], *, order: int, mode: str) -> NDArray[Any]:
-        from scipy import ndimage  # It takes a third of a second, and few images need it.
+        from scipy import ndimage  # A third of a second, and few images need it.
 
         transform: Any = ndimage.affine_transform
         out: NDArray[Any] = transform(
@@ -260,7 +260,7 @@ class Placement:
         return out
 
     def _reaches(self, shape: tuple[int, ...]) -> bool:
-        """Return whether the boxes around image and scan can have a voxel in common."""
+        """Return whether the bounding boxes of image and scan can share a voxel."""
         ends = [(-0.5, n - 0.5) for n in self.grid.volume]
         corners = np.array(np.meshgrid(*ends)).reshape(3, -1)
         seen = self.to_image[:3, :3] @ corners + self.to_image[:3, 3:]
@@ -271,9 +271,9 @@ class Placement:
 def _whole_map(
     image: Geometry, scan: Geometry, volume: tuple[int, ...]
 ) -> NDArray[np.float64] | None:
-    """Return from which voxel of an image each one of a scan is, if the grids are the same.
+    """Return the voxel of an image for each voxel of a scan, if the grids agree.
 
-    None if they are turned or shifted against each other by more than whole voxels.
+    None if they are rotated, or shifted by other than whole voxels.
     """
     rounded = np.rint(np.linalg.inv(image.affine) @ scan.affine)
     turn = np.abs(rounded[:3, :3])
@@ -283,15 +283,15 @@ def _whole_map(
 
 
 def no_overlap(name: str, shape: tuple[int, ...], volume: tuple[int, ...]) -> str:
-    """Say that an image does not lie on the scan; both by their shapes of three axes."""
+    """Raise the error for an image that does not overlap with the scan; shapes have three axes."""
     hint = (
         " It has the shape of the scan: if it was drawn there, save it with the scan's header"
         if shape == volume
         else ""
     )
     return (
-        f"{name} and the scan do not overlap; expected one of this scan. Check that they belong "
-        f"together.{hint}"
+        f"{name} and the scan do not overlap; expected an image of this scan. Check that they "
+        f"belong together.{hint}"
     )
 
 

@@ -1,4 +1,4 @@
-"""save_prior and load_prior: a prior as one file, and back."""
+"""save_prior and load_prior: a prior as one file."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ __all__ = ["load_prior", "save_prior", "write_prior"]
 
 _FORMAT = "ivimkit prior"
 _VERSION = 1
-# Largest size of each array, in bytes: a file of a kilobyte can claim to hold a terabyte.
-_LARGEST = {"about": 1 << 22, "slow": 1 << 13, "fast": 1 << 13, "fraction": 1 << 13}
-_LARGEST_DENSITY = 1 << 25
-_LONGEST_HEADER = 1 << 12
+# Maximum size of each array, in bytes: a file of a kilobyte can claim to contain a terabyte.
+_MAX_BYTES = {"about": 1 << 22, "slow": 1 << 13, "fast": 1 << 13, "fraction": 1 << 13}
+_MAX_DENSITY_BYTES = 1 << 25
+_MAX_HEADER_BYTES = 1 << 12
 _KNOTS = ("slow", "fast", "fraction")
 _UNITS = {"slow": "mm^2/s", "fast": "mm^2/s", "fraction": "1"}
 _DENSITY = "with respect to slow, ln fast and fraction; empty if it is flat"
 
 
 def save_prior(table: PriorTable, path: AnyPath, *, overwrite: bool = False) -> None:
-    """Save a prior, for scans to come: one file that says what it is.
+    """Save a prior for later scans, as one self-describing file.
 
-    The file is a NumPy archive: the text ``about`` (JSON: format, model, names, how the prior
-    came about), the knots ``slow``, ``fast`` and ``fraction``, and the ``density`` at them.
+    The file is a NumPy archive: the text ``about`` (JSON: format, model, names, origin of the
+    prior), the knots ``slow``, ``fast`` and ``fraction``, and the ``density`` there.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def save_prior(table: PriorTable, path: AnyPath, *, overwrite: bool = False) -> 
 
 
 def load_prior(path: AnyPath) -> PriorTable:
-    """Load a prior that `save_prior` has written, or `save` beside its maps.
+    """Load a prior written by `save_prior`, or by `save` next to its maps.
 
     Parameters
     ----------
@@ -81,12 +81,12 @@ def load_prior(path: AnyPath) -> PriorTable:
     Returns
     -------
     PriorTable
-        As it was saved, bit by bit; ``Bayes(prior=...)`` takes it.
+        Bit-identical to the saved one; ``Bayes(prior=...)`` takes it.
 
     Raises
     ------
     FileFormatError
-        If there is no such file, it is damaged, something else, larger than that, or of a newer
+        If there is no such file, or it is damaged, not a prior, larger than that, or has a newer
         version.
 
     Examples
@@ -113,7 +113,7 @@ def load_prior(path: AnyPath) -> PriorTable:
             raise ValueError(f"it holds {str(about.get('format'))[:60]!r}")
         version = about["format_version"]
         if type(version) is not int:
-            raise ValueError("its version is no whole number")
+            raise ValueError("its version is not a whole number")
         if version > _VERSION:
             raise FileFormatError(
                 f"{source} has format version {version:.6g}; expected at most {_VERSION}. Read it "
@@ -123,12 +123,12 @@ def load_prior(path: AnyPath) -> PriorTable:
 
 
 def write_prior(path: Path, table: PriorTable) -> None:
-    """Write a prior in place; the same prior gives the same bytes.
+    """Write a prior directly; the same prior gives the same bytes.
 
     Parameters
     ----------
     path : Path
-        ``.npz``; replaced if it is there.
+        ``.npz``; replaced if it exists.
     table : PriorTable
         The prior.
     """
@@ -148,9 +148,9 @@ def write_prior(path: Path, table: PriorTable) -> None:
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     with path.open("rb") as file:
-        # A pipe or a device has no end that could be looked for.
+        # A pipe or a device has no end to seek to.
         if not (path.is_file() and zipfile.is_zipfile(file)):
-            raise ValueError("it is no NumPy archive, or damaged")
+            raise ValueError("it is not a NumPy archive, or is damaged")
         with zipfile.ZipFile(file) as archive:
             there = {name.removesuffix(".npy"): name for name in archive.namelist()}
             wanted = ["about", *_KNOTS, "density"]
@@ -158,23 +158,23 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _member(archive: zipfile.ZipFile, name: str, file_name: str) -> NDArray[Any]:
-    """Read an array of an archive, never more of it than its bytes are."""
-    most = _LARGEST.get(name, _LARGEST_DENSITY) + _LONGEST_HEADER
+    """Read an array of an archive, never more than its actual bytes."""
+    most = _MAX_BYTES.get(name, _MAX_DENSITY_BYTES) + _MAX_HEADER_BYTES
     with archive.open(file_name) as stream:
-        # A byte more, so that the end is reached and the checksum is looked at.
+        # One more byte, so that the end is reached and the checksum is verified.
         content = stream.read(most + 1)
     if len(content) > most:
         raise ValueError(f"{name} is larger than a prior can be")
     file = BytesIO(content)
     reader = _HEADERS.get(np.lib.format.read_magic(file))
     if reader is None:
-        raise ValueError(f"{name} is no array of NumPy")
-    shape, in_columns, dtype = reader(file, max_header_size=_LONGEST_HEADER)
+        raise ValueError(f"{name} is not a NumPy array")
+    shape, in_columns, dtype = reader(file, max_header_size=_MAX_HEADER_BYTES)
     if dtype.hasobject:
         raise ValueError("Object arrays cannot be loaded")
     numbers = dtype.kind in "fiu" and name != "about"
     if not numbers and not (dtype.kind == "U" and name == "about" and shape == ()):
-        raise ValueError(f"{name} holds {dtype}")
+        raise ValueError(f"{name} contains {dtype}")
     data = content[file.tell() :]
     if min(shape, default=1) < 0 or math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"{name} has {len(data)} bytes, and its header says {shape} of {dtype}")
@@ -197,10 +197,10 @@ def _table(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PriorTable
         raise ValueError("slow has values below 0, or fraction some outside 0 to 1")
     model, rule, names, further = (about[key] for key in ("model", "rule", "names", "about"))
     if not (isinstance(model, str) and isinstance(rule, str) and isinstance(further, dict)):
-        raise ValueError("its model, rule or history is of another kind")
+        raise ValueError("its model, rule or history has a wrong type")
     voxels = further.get("voxels", 0)
     if isinstance(voxels, bool) or not (isinstance(voxels, int) and 0 <= voxels < 2**53):
-        raise ValueError("it does not say how many voxels it is from")
+        raise ValueError("it does not say how many voxels it was learned from")
     one, two, three = names
     if model in models.names():
         known = models.get(model)
@@ -218,12 +218,12 @@ def _axis(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
         or not np.isfinite(axis).all()
         or (np.diff(axis) <= 0).any()
     ):
-        raise ValueError(f"{name} is no ascending list of numbers")
+        raise ValueError(f"{name} is not an ascending list of numbers")
     return axis
 
 
 def _no_prior(path: Path, why: str) -> FileFormatError:
     return FileFormatError(
-        f"{path} cannot be read as a prior ({why}); expected a file that a fit by "
-        "method bayes has written. Check the path, or learn the prior again"
+        f"{path} cannot be read as a prior ({why}); expected a file written by a fit with "
+        "method bayes. Check the path, or learn the prior again"
     )

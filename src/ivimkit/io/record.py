@@ -66,7 +66,7 @@ __all__ = [
 
 
 def result_record(result: FitResult, files: list[str]) -> ResultRecord:
-    """Return what makes a result again, apart from its arrays.
+    """Return what is needed to rebuild a result, apart from its arrays.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def result_record(result: FitResult, files: list[str]) -> ResultRecord:
 
 
 def _rule_options(method: FitMethod) -> dict[str, Any]:
-    """Return the options of the rule that a method makes its priors by."""
+    """Return the options of the rule with which a method makes its priors."""
     rule = method.rule if isinstance(method, PosteriorMethod) else None
     return {} if rule is None else dict(plain(rule.options()))
 
@@ -210,13 +210,13 @@ def _list(values: tuple[float, ...] | None) -> list[float] | None:
 
 
 def read_result_record(path: Path) -> ResultRecord:
-    """Read ``fit.json``, and check that each field in it is of its kind.
+    """Read ``fit.json``, and check the type of each field.
 
     Raises
     ------
     FileFormatError
-        If there is no such file, it is damaged, of a version that is not known, or has a field
-        that is missing or of another kind; the message names the field.
+        If there is no such file, or it is damaged, has an unknown version, or a field is missing
+        or has a wrong type; the message names the field.
     """
     content = read_json(path)
     version = content.get("format_version")
@@ -232,7 +232,7 @@ def read_result_record(path: Path) -> ResultRecord:
 
 
 def incomplete(path: Path, why: str) -> FileFormatError:
-    """Return the error for a record that is none of a fit."""
+    """Return the error for a record that is not that of a fit."""
     return FileFormatError(
         f"{path} is not complete ({why}); expected the record of a fit. Fit again"
     )
@@ -253,9 +253,9 @@ def settings_of(
     fixed_maps : mapping of str to ndarray
         Maps that fix parameters.
     learned : mapping of str to Learned
-        What method bayes used: a prior that was given as a table is one again.
+        What method bayes used: a prior that was given as a table becomes a table again.
     model : SignalModel, optional
-        The model, for one that is not registered.
+        The model, if it is not registered.
     """
     noise, reading = record.noise, record.reading
     return FitSettings(
@@ -313,7 +313,7 @@ def _model_of(record: ModelRecord, given: SignalModel | None) -> SignalModel:
 
 
 def _compartment_of(record: CompartmentRecord, parameters: Mapping[str, Parameter]) -> Compartment:
-    """Return a compartment without its atom, which no file holds."""
+    """Return a compartment without its atom, which files do not contain."""
     named = (*record.parameters, *(() if record.fraction is None else (record.fraction,)))
     for name in named:
         if name not in parameters:
@@ -346,7 +346,7 @@ def _parameter_of(record: ParameterRecord, known: SignalModel | None) -> Paramet
 
 
 def _of_model(record: ParameterRecord, known: SignalModel | None) -> dict[str, Any]:
-    """Return what belongs to the model, not to a fit of it."""
+    """Return what belongs to the model, not to a fit."""
     if known is None:
         return {
             "plausible": record.plausible,
@@ -361,10 +361,10 @@ def _of_model(record: ParameterRecord, known: SignalModel | None) -> dict[str, A
 
 
 def _method_of(record: PluginRecord, learned: Mapping[str, Learned]) -> FitMethod:
-    """Return the method, with its options; a prior that was a table is one again."""
+    """Return the method with its options; a prior that was a table becomes one again."""
     options = _options(record)
     if isinstance(options.get("prior"), Mapping) and "table" in options["prior"]:
-        # All regions were fitted with the one table that was given.
+        # All regions were fitted with the table that was given.
         options["prior"] = next(iter(learned.values())).prior
     return methods.get(record.name, **options)
 
@@ -374,7 +374,7 @@ def _estimator_of(record: PluginRecord) -> Estimator:
 
 
 def _options(record: PluginRecord) -> dict[str, Any]:
-    """Return options as Python had them: words are numbers again, lists are tuples."""
+    """Return options as in Python: words become numbers again, lists become tuples."""
     return {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in restored(record.options).items()

@@ -1,7 +1,7 @@
 """The form of ``fit.json`` and ``comparison.json``: format 2, as structs and as JSON Schema.
 
-What is not named here may be there: later versions and other programs add what they like.
-Numbers that JSON does not have are null where an end of a range may be open.
+Other fields are allowed: later versions and other programs may add them. A number that JSON cannot
+represent is null where the end of a range may be open.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 FORMAT: Final = 2
 """Version of the form of ``fit.json`` and ``comparison.json``."""
 
-# In the dialect of JSON Schema, too; `$` alone would let a line break pass in Python.
+# Also valid in JSON Schema; `$` alone would accept a trailing line break in Python.
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[^/\\\x00-\x1f]{1,200}$(?!\n)")]
 Code = Annotated[int, msgspec.Meta(ge=-(2**15), lt=2**15)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
@@ -49,7 +49,7 @@ Row = tuple[float, float, float, float]
 
 
 class ParameterRecord(msgspec.Struct):
-    """A parameter of the model; an end of its range that is null is open."""
+    """A parameter of the model; null is an open end of its range."""
 
     name: str
     symbol: str
@@ -78,7 +78,7 @@ class CompartmentRecord(msgspec.Struct):
 
     @classmethod
     def of(cls, compartment: Compartment) -> CompartmentRecord:
-        """Return what a file holds of a compartment: all but its atom."""
+        """Return the record of a compartment: all but its atom."""
         fraction = compartment.fraction
         return cls(
             name=compartment.name,
@@ -97,7 +97,7 @@ class ProductRecord(msgspec.Struct):
 
 
 class ModelRecord(msgspec.Struct):
-    """The model, with all that is known of it but its compiled equation."""
+    """The model, except for its compiled equation."""
 
     name: str
     title: str
@@ -113,14 +113,14 @@ class ModelRecord(msgspec.Struct):
 
 
 class PluginRecord(msgspec.Struct):
-    """A method or an estimator of uncertainty: its name and all of its options."""
+    """A method or an uncertainty estimator: its name and all its options."""
 
     name: str
     options: dict[str, Any] = {}
 
 
 class NoiseRecord(msgspec.Struct):
-    """Where a sigma comes from that was estimated; degrees of freedom null if it was given."""
+    """The source of an estimated sigma; degrees of freedom are null if it was given."""
 
     source: str
     degrees: float | None
@@ -191,10 +191,10 @@ class ProvenanceRecord(msgspec.Struct):
 
 
 class LearnedRecord(msgspec.Struct):
-    """What method bayes used in a region, besides the prior itself, which has its own file.
+    """What method bayes used in a region, except the prior itself, which has a separate file.
 
-    `rule`, its `options` (none of a prior that was given as a table) and what it says `about` its
-    making are for readers: they are in the file of the prior and in the settings, too.
+    `rule`, its `options` (none for a prior given as a table) and `about`, the origin, are for
+    readers: they are also in the file of the prior and in the settings.
     """
 
     variance: tuple[float, float]
@@ -223,7 +223,7 @@ class Grid(msgspec.Struct):
 
 
 class ResultRecord(msgspec.Struct):
-    """``fit.json``: a result, but for its maps and priors."""
+    """``fit.json``: a result, except for its maps and priors."""
 
     format: Literal["ivimkit result"]
     format_version: Literal[2]
@@ -245,7 +245,7 @@ class FitRecord(msgspec.Struct):
 
 
 class ComparisonRecord(msgspec.Struct):
-    """``comparison.json``: a comparison of models, but for its maps."""
+    """``comparison.json``: a comparison of models, except for its maps."""
 
     format: Literal["ivimkit comparison"]
     format_version: Literal[2]

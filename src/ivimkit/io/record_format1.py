@@ -1,4 +1,4 @@
-"""Format 1 of ``fit.json``, which earlier versions wrote: checked, and brought to format 2."""
+"""Format 1 of ``fit.json``, written by earlier versions: checked, and converted to format 2."""
 
 from __future__ import annotations
 
@@ -124,17 +124,17 @@ class _Record(msgspec.Struct):
 
 
 def upgraded(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of a ``fit.json`` of format 1 as format 2 has it.
+    """Return the content of a ``fit.json`` of format 1 in format 2.
 
     Parameters
     ----------
     content : dict
-        What the file holds.
+        The content of the file.
 
     Raises
     ------
     ValueError
-        With the place in the file, if a field is missing or of another kind.
+        If a field is missing or has a wrong type; the message names the place.
 
     Examples
     --------
@@ -196,18 +196,18 @@ def upgraded(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(content: dict[str, Any]) -> _Record:
-    """Return the content as structs, if each field of it is of its kind."""
-    # A bound may be infinite in format 1, and a range of figures have no ends.
+    """Return the content as structs, if each field has its type."""
+    # In format 1 a bound may be infinite, and a display range may have no ends.
     record = converted(content, _Record, finite=False)
     for name, values in _lists(record):
-        # Numbers of hundreds of digits are numbers to JSON, and to nothing else.
+        # JSON accepts numbers of hundreds of digits; nothing else does.
         if not all(math.isfinite(value) for value in values):
             raise ValueError(f"{name} has numbers that are not finite")
     return record
 
 
 def _known(name: str, parameters: tuple[str, ...]) -> dict[str, Any]:
-    """Return what format 1 did not write down of a model."""
+    """Return the properties of a model that format 1 did not record."""
     if name in models.names():
         model = models.get(name)
         return {
@@ -215,7 +215,7 @@ def _known(name: str, parameters: tuple[str, ...]) -> dict[str, Any]:
             "equation": model.equation,
             "references": list(model.references),
         }
-    # At that time a model that could be fitted was one of two decays, whatever it was called.
+    # At that time every model that could be fitted had two decays, whatever its name.
     every = map(models.get, models.names())
     like = next((model for model in every if model.names == parameters), None)
     about: dict[str, Any] = {"title": name, "equation": ""}
@@ -240,17 +240,17 @@ def _or_none(value: float) -> float | None:
 
 
 def _variance(region: _Region | None) -> tuple[float, float]:
-    """Return the distribution of the noise variances; zeros stand for that of each voxel."""
+    """Return the distribution of the noise variances; zeros mean a separate one for each voxel."""
     if region is None or isinstance(region.variance, str):
         return (0.0, 0.0)
     return region.variance
 
 
 def _grid(geometry: _Geometry) -> dict[str, Any]:
-    """Return the geometry with its affine in mm, in whatever unit it was."""
+    """Return the geometry with its affine in mm, whatever its unit was."""
     values: dict[str, Any] = msgspec.to_builtins(geometry)
     if values.pop("affine_units") is None:
-        # Before it was written down, the affine was in the unit of the file.
+        # Before the unit was recorded, the affine was in the unit of the file.
         factor = MM[geometry.voxel_units]
         values["affine"] = [
             [factor * number for number in row] if k < 3 else list(row)

@@ -1,4 +1,4 @@
-"""save and load_result: a fit as a folder of maps, and back."""
+"""save and load_result: a fit as a folder of maps."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _RECORD = "fit.json"
 _ALL = "all"
 # For compression, the slow part of reading.
 _THREADS = min(4, os.cpu_count() or 1)
-# What ivimkit fit and plot draw into the folder of a result.
+# The figures that ivimkit fit and plot draw into the folder of a result.
 _PICTURE = re.compile(
     r"(maps|status|histograms|uncertainty|residuals|lesion|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
     r"\.png"
@@ -86,23 +86,23 @@ def check_output(
     overwrite: bool = False,
     with_mask: bool = False,
 ) -> None:
-    """Refuse a folder that holds a result, before the work of a fit.
+    """Refuse a folder that contains a result, before the work of a fit.
 
     Parameters
     ----------
     folder : path
-        Where the result is to be saved.
+        Where the result will be saved.
     model : str or SignalModel
-        The model that is to be fitted: it decides which maps there will be.
+        The model to be fitted: it determines the maps.
     overwrite : bool
         Whether an earlier result may be replaced.
     with_mask : bool
-        Whether the result has a mask of its own, `ivimkit.masks.masked`, that is saved with it.
+        Whether the result has a mask made by `ivimkit.masks.masked`, which is saved with it.
 
     Raises
     ------
     OutputExistsError
-        If a result is there, or the folder is a file, or the mask would replace another one.
+        If a result exists, the folder is a file, or the mask would replace another one.
     """
     if with_mask:
         check_mask_free(absolute(folder), _RECORD)
@@ -115,24 +115,24 @@ def check_output(
 def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None:
     """Save a result: one NIfTI file and one sidecar per map, and ``fit.json``.
 
-    A mask that ivimkit has found in the scan becomes ``mask.nii.gz``. The prior of method bayes
-    becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region that has its own; `load_prior`
+    A mask that ivimkit found in the scan becomes ``mask.nii.gz``. The prior of method bayes
+    becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region with a separate one; `load_prior`
     reads them. All files appear at once, complete, or not at all.
-    Figures and report of an earlier result go with it; other files in the folder stay.
+    Figures and report of an earlier result are removed; other files in the folder are kept.
 
     Parameters
     ----------
     result : FitResult
         What `ivimkit.fit` returned.
     folder : path
-        Where to; made if it is not there.
+        Output folder; created if needed.
     overwrite : bool
         Whether an earlier result may be replaced.
 
     Raises
     ------
     OutputExistsError
-        If a result is there and overwriting was not asked for.
+        If a result exists and overwriting was not asked for.
     InputError
         If the files cannot be written.
 
@@ -152,27 +152,27 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
 def save_with(
     result: FitResult, folder: AnyPath, *further: Files, overwrite: bool = False
 ) -> None:
-    """Save a result like `save`, together with files that are made from it.
+    """Save a result like `save`, together with files made from it.
 
     Parameters
     ----------
     result : FitResult
         The fit.
     folder : path
-        Where to.
+        Output folder.
     *further : Files
-        E.g. its figures. Those of an earlier result go in any case, as does its report: they
-        would be taken for those of this one.
+        E.g. its figures. Those of an earlier result are removed in any case, as is its report:
+        they would be mistaken for those of this one.
     overwrite : bool
         Whether an earlier result may be replaced.
     """
-    # What this result was made from may lie among the files of an earlier one.
+    # The inputs of this result may be among the files of an earlier one.
     used = [source["path"] for source in result.provenance.sources]
     _folder_of(result).save(folder, *further, overwrite=overwrite, outdated=_drawn_of, kept=used)
 
 
 def _folder_of(result: FitResult) -> MapFolder:
-    """Return everything that is saved of a result."""
+    """Return everything that is saved for a result."""
     model, maps = result.model, result.maps
     parameters = model.parameters
     saved = [
@@ -219,24 +219,23 @@ def load_result(
     folder : path
         The folder.
     scan : bool or path
-        Whether to load the scan that was fitted as well, as ``result.dwi``; from the file that
-        the result names, or from another one that is given.
+        Whether to load the scan that was fitted as well, as ``result.dwi``; from the file that the
+        result names, or from the one given.
     model : str or SignalModel, optional
-        The model, for a result of one that is not registered: a file does not hold its equation.
-        Without it the maps, their status and its texts are all there, and what needs the
-        equation, such as `FitResult.predict`, says so. Bounds and fixed values are those of the
-        fit.
+        The model, if it is not registered: a file does not contain its equation. Without it, maps,
+        status and its texts are available; what needs the equation, such as `FitResult.predict`,
+        raises an error. Bounds and fixed values are those of the fit.
 
     Returns
     -------
     FitResult
-        As it was saved; maps have the precision of float32.
+        As saved; maps have the precision of float32.
 
     Raises
     ------
     FileFormatError
-        If there is no result, or a file of it is missing or damaged, or the scan is asked for
-        and is gone or changed.
+        If there is no result, one of its files is missing or damaged, or the scan is asked for and
+        is missing or has changed.
 
     Examples
     --------
@@ -275,7 +274,7 @@ def fitted_model(folder: AnyPath) -> str:
 
 
 def _check_model(record: ModelRecord, given: SignalModel | None) -> None:
-    """Refuse a model that is not that of the result, by the names of its parameters."""
+    """Refuse a model whose parameters have other names than those of the result."""
     names = tuple(parameter.name for parameter in record.parameters)
     if given is not None and given.names != names:
         raise OptionError(
@@ -308,7 +307,7 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
 
 
 def _check_maps(names: Sequence[str], model: SignalModel) -> None:
-    """Refuse a result that lacks maps of its model, or has some that nobody can describe."""
+    """Refuse a result that lacks maps of its model, or has unknown ones."""
     missing = [name for name in model.names if name not in names]
     if missing:
         raise ValueError(f"there is no map of {missing[0]}, a parameter of model {model.name}")
@@ -327,8 +326,8 @@ def _read(
         )
     if np.issubdtype(dtype, np.integer) and not _are_flags(array, dtype):
         raise FileFormatError(
-            f"{path} holds numbers that are not sums of flags; expected whole numbers >= 0. Fit "
-            "again"
+            f"{path} contains numbers that are not sums of flags; expected whole numbers >= 0. "
+            "Fit again"
         )
     return array.reshape(shape).astype(dtype)
 

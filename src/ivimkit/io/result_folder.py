@@ -18,23 +18,23 @@ def absolute(folder: str | os.PathLike[str]) -> Path:
 
 
 def check_free(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
-    """Refuse a folder that holds one of these files already, unless overwriting is asked for.
+    """Refuse a folder that already contains one of these files, unless overwriting is asked for.
 
     Parameters
     ----------
     folder : Path
         The folder, which need not exist.
     names : sequence of str
-        Files that are to be written.
+        Files to be written.
     overwrite : bool
-        Whether files of these names may be replaced.
+        Whether files with these names may be replaced.
 
     Raises
     ------
     OutputExistsError
         If there is such a file, or the folder is a file.
     InputError
-        If the system does not let us look.
+        If the folder may not be read.
     """
     finish(folder)
     with told_as_input(folder):
@@ -43,7 +43,7 @@ def check_free(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
         there = [name for name in names if (folder / name).exists()]
     if there and not overwrite:
         raise OutputExistsError(
-            f"{folder} holds results already ({', '.join(there[:3])}"
+            f"{folder} already contains results ({', '.join(there[:3])}"
             f"{', ...' if len(there) > 3 else ''}); expected a new folder. "
             "Choose another one, or ask to overwrite them (--overwrite)",
             python="Pass overwrite=True",

@@ -24,7 +24,7 @@ AnyPath = str | PathLike[str]
 
 @dataclass(frozen=True)
 class ScanFiles:
-    """The opened file or files of a scan.
+    """The opened files of a scan.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class ScanFiles:
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Its name in messages."""
         first = str(self.files[0].path)
         return f"{first} and {len(self.files) - 1} more" if self.stacked else first
 
@@ -94,7 +94,7 @@ def open_scan(scan: AnyPath | Sequence[AnyPath]) -> ScanFiles:
     FileFormatError
         If a file is missing, not NIfTI, or damaged.
     ShapeError
-        If the file is not 4-D, or those of a list are not 3-D and of one shape.
+        If the file is not 4-D, or those of a list are not 3-D with the same shape.
     """
     if isinstance(scan, str | PathLike):
         file = open_nifti(Path(scan))
@@ -114,7 +114,7 @@ def open_scan(scan: AnyPath | Sequence[AnyPath]) -> ScanFiles:
 
 
 def open_mask(mask: AnyPath, scan: ScanFiles) -> tuple[NiftiFile, Placement]:
-    """Open a mask, and find out how it lies to the scan.
+    """Open a mask, and find its position relative to the scan.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def open_mask(mask: AnyPath, scan: ScanFiles) -> tuple[NiftiFile, Placement]:
     FileFormatError
         If the file is missing, not NIfTI, or damaged.
     ShapeError
-        If it has several volumes, does not overlap with the scan, or has another shape and one
+        If it has several volumes, does not overlap with the scan, or has another shape while one
         of them has no position.
     """
     file = open_volume(Path(mask), "a mask")
@@ -141,7 +141,7 @@ def open_mask(mask: AnyPath, scan: ScanFiles) -> tuple[NiftiFile, Placement]:
 
 
 def open_volume(path: Path, what: str) -> NiftiFile:
-    """Open an image that has to be one volume: with three axes, or more of length 1.
+    """Open an image that must be one volume: with three axes, and any others of length 1.
 
     Parameters
     ----------
@@ -166,13 +166,13 @@ def open_volume(path: Path, what: str) -> NiftiFile:
         n = int(np.prod(file.volume[3:]))
         raise ShapeError(
             f"{path} has {n} volumes, shape {file.shape}; expected {what} of one volume, with "
-            "up to three axes. Save the volume that is meant on its own (fslroi, mrconvert)"
+            "up to three axes. Save the intended volume separately (fslroi, mrconvert)"
         )
     return file
 
 
 def _not_4_d(file: NiftiFile) -> str:
-    """Say what a file is that is not one scan of several volumes, and what to do."""
+    """Describe a file that is not one scan of several volumes, and say what to do."""
     shape = file.shape
     if len(file.volume) > 4:
         n, rest = file.volume[3], file.volume[4:]
@@ -181,7 +181,7 @@ def _not_4_d(file: NiftiFile) -> str:
             f"{file.path} is {len(shape)}-D, shape {shape}: {n} x {others} volumes; expected "
             "4-D, with one volume per b-value. If the further axis is repeats, save all volumes "
             f"one after the other on the fourth axis ({n * int(np.prod(rest))} of them, with a "
-            "b-value for each), or one repeat on its own"
+            "b-value for each), or one repeat separately"
         )
     if len(shape) == 3:
         return (
@@ -227,9 +227,9 @@ def _check_volume(file: NiftiFile, first: NiftiFile) -> None:
 
 
 def _placement(file: NiftiFile, first: NiftiFile) -> Placement:
-    """Return how a file of a list lies to the first: turned if it is stored in other order.
+    """Return how a file of a list lies relative to the first: turned if stored in another order.
 
-    Shifts, as of a patient who has moved, are none of its business: voxel by voxel.
+    Shifts, e.g. of a patient who moved, are ignored: the file is used voxel by voxel.
     """
     grid = Grid(first.volume, first.geometry)
     as_it_is = Placement(grid, "same", np.eye(4))
@@ -241,7 +241,7 @@ def _placement(file: NiftiFile, first: NiftiFile) -> Placement:
 
 
 def _how_far_apart(one: Geometry, other: Geometry, shape: tuple[int, ...]) -> str:
-    """Say for a message how far the voxels of a volume are apart in two geometries."""
+    """Say for a message how far apart the voxels of a volume are in two geometries."""
     apart = np.abs(one.shifts(other, shape)).max()
     origin = " ".join(f"{value:.3g}" for value in (one.affine - other.affine)[:3, 3])
     return f"voxels are up to {apart:.3g} mm apart along an axis (origins differ by {origin} mm)"

@@ -64,33 +64,34 @@ def load(
     scan : path or sequence of paths
         A 4-D NIfTI file, or one 3-D file per b-value.
     bvals : path or array_like, optional
-        b-values, as numbers or as an FSL file; by default the ``.bval`` file beside the scan, or
+        b-values, as numbers or as an FSL file; by default the ``.bval`` file next to the scan, or
         the one that it inherits in a BIDS data set. A gradient table (x y z b, as MRtrix writes
-        it) holds directions, too.
+        it) also contains directions.
     bvecs : path or array_like, optional
-        Directions, shape (n, 3) or an FSL file; by default the ``.bvec`` file beside the scan,
-        if there is one. Their length does not matter.
+        Directions, shape (n, 3) or an FSL file; by default the ``.bvec`` file next to the scan, if
+        there is one. Their length does not matter.
     mask : path or array_like, optional
         Voxels to fit, where > 0. A file is placed by position: turned, cut or padded where its
-        voxels are those of the scan in another order, resampled (nearest neighbour) where they
-        are others, refused where it does not overlap with the scan, and used voxel by voxel
-        where it or the scan has no position. An array has the shape of the scan. ``"auto"``,
-        ``"auto:body"`` or ``"auto:brain"``: found in the scan, see `ivimkit.masks`; a file of
-        that name is ``"./auto"``.
+        voxels are those of the scan in another order, resampled (nearest neighbour) where they are
+        not, refused where it does not overlap with the scan, and used voxel by voxel where it or
+        the scan has no position. An array has the shape of the scan. ``"auto"``, ``"auto:body"``
+        or ``"auto:brain"``: found in the scan, see `ivimkit.masks`; a file with that name is
+        ``"./auto"``.
     variables : path or mapping, optional
         What else differs from volume to volume, such as ``echo_time``, ``diffusion_time`` (ms) or
-        texts: a TSV or CSV file with a head and one row per volume, or values by name. By default
-        the file ``dwi_volumes.tsv`` (or ``.csv``) beside ``dwi.nii.gz``, if there is one, and the
-        lists with one value per volume in its JSON sidecar (``EchoTime`` in s, as in BIDS). The
-        table may hold ``b`` and ``gx``, ``gy``, ``gz``; then no other file is needed for them.
+        texts: a TSV or CSV file with a header and one row per volume, or values by name. By
+        default the file ``dwi_volumes.tsv`` (or ``.csv``) next to ``dwi.nii.gz``, if there is one,
+        and the lists with one value per volume in its JSON sidecar (``EchoTime`` in s, as in
+        BIDS). The table may contain ``b`` and ``gx``, ``gy``, ``gz``; then no other file is needed
+        for them.
     echo_time : float or sequence of float, optional
         Short for ``variables={"echo_time": ...}``, ms: one per volume, or one for all.
     b_unit : {"s/mm2", "ms/um2", "s/cm2"}
         Unit of the b-values in the file or in `bvals`; they are converted to s/mm^2.
     average : {"auto", "geometric", "arithmetic", "none"}
-        How the volumes of a shell become one value, see `DWI`.
+        How the volumes of a shell are averaged, see `DWI`.
     tolerance : float, optional
-        b-values this close are one shell, in s/mm^2, see `Acquisition`.
+        Largest gap between b-values of a shell, in s/mm^2, see `Acquisition`.
 
     Returns
     -------
@@ -101,11 +102,10 @@ def load(
     FileFormatError
         If a file is missing, damaged, or of the wrong kind.
     AcquisitionError
-        If there are no b-values, or they or other variables cannot be right, or contradict each
+        If there are no b-values, or they or other variables are implausible or contradict each
         other.
     ShapeError
-        If scan, b-values, directions, variables and mask do not fit each other, or the mask is
-        empty.
+        If scan, b-values, directions, variables and mask do not match, or the mask is empty.
     OptionError
         If `b_unit` or `average` is unknown.
 
@@ -115,8 +115,8 @@ def load(
         If the mask, or a file of the list, has another affine than the scan, or the header of
         the scan had to be interpreted.
     AcquisitionWarning
-        If directions of weighted volumes are not of length 1: the b-values may be nominal. If a
-        list in the JSON sidecar cannot be used.
+        If directions of weighted volumes do not have length 1: the b-values may be nominal; or if
+        a list in the JSON sidecar cannot be used.
 
     Examples
     --------
@@ -153,7 +153,7 @@ def load(
     inside = None if kind is not None else mask
     if paths["mask"] is not None:
         inside = _read_mask(paths["mask"], files)
-    # The constructor makes all other checks, so it first sees a stand-in that takes no memory.
+    # The constructor makes all other checks, so it is first called with a zero-stride placeholder.
     checked = DWI(
         np.broadcast_to(np.float32(0), files.shape),
         acquisition,
@@ -174,30 +174,30 @@ def load(
 
 
 def load_map(path: AnyPath, like: DWI | None = None) -> NDArray[Any]:
-    """Load the array of a NIfTI file, such as a label map or a parameter to be fixed.
+    """Load the array of a NIfTI file, such as a label image or a map of a fixed parameter.
 
     Parameters
     ----------
     path : path
         NIfTI file.
     like : DWI, optional
-        A scan, to have the map on its voxels by position: turned, cut or padded where the voxels
-        are the same ones in another order, otherwise by linear interpolation. NaN where the map
-        says nothing. A map without a position (both NIfTI codes 0) is taken voxel by voxel if it
-        has the shape of the scan.
+        A scan; the map is put on its voxels by position: turned, cut or padded where the voxels
+        are the same in another order, otherwise by linear interpolation. NaN where the map has no
+        value. A map without a position (both NIfTI codes 0) is used voxel by voxel if it has the
+        shape of the scan.
 
     Returns
     -------
     ndarray
-        Of the type of the file, or float where the file says that numbers are scaled; float64
-        on the voxels of a scan.
+        With the type of the file, or float if the file scales its numbers; float64 on the voxels
+        of a scan.
 
     Raises
     ------
     FileFormatError
         If the file is missing, damaged, or of the wrong kind.
     ShapeError
-        If it does not overlap with the scan, has several volumes, or has another shape and one
+        If it does not overlap with the scan, has several volumes, or has another shape while one
         of them has no position.
 
     Warns
@@ -225,13 +225,13 @@ def load_map(path: AnyPath, like: DWI | None = None) -> NDArray[Any]:
         lost = int(np.count_nonzero(np.isnan(found) & like.mask))
         none = int(np.count_nonzero(np.isnan(array)))
         if lost and not none:
-            message += f". {lost} of the {like.n_voxels} voxels of the mask lie outside of it"
+            message += f". {lost} of the {like.n_voxels} voxels of the mask lie outside it"
         warnings.warn(message, GeometryWarning, stacklevel=2)
     return found
 
 
 def check_map(path: AnyPath, dwi: DWI) -> None:
-    """Check that a map can be put on the voxels of a scan, before it is used beside it.
+    """Check that a map can be put on the voxels of a scan, before it is used.
 
     Only the header of the file is read, see `load_map`.
 
@@ -247,7 +247,7 @@ def check_map(path: AnyPath, dwi: DWI) -> None:
     FileFormatError
         If the file is missing, damaged, or of the wrong kind.
     ShapeError
-        If it does not overlap with the scan, has several volumes, or has another shape and one
+        If it does not overlap with the scan, has several volumes, or has another shape while one
         of them has no position.
 
     Examples
@@ -269,9 +269,9 @@ def _on(path: AnyPath, dwi: DWI) -> tuple[NiftiFile, Placement]:
 
 
 def numbers_of(bvals: Any) -> Any:
-    """Return b-values that were written out, like ``"0,10,20"``, as numbers; others as they are.
+    """Return b-values written out, like ``"0,10,20"``, as numbers; others unchanged.
 
-    A file of that name goes first.
+    A file with that name has priority.
     """
     if not isinstance(bvals, str | PathLike) or _is_there(bvals):
         return bvals
@@ -290,7 +290,7 @@ def _is_there(path: AnyPath) -> bool:
 
 
 def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> Path | None:
-    """Return the file of b-values or directions: the named one, or the one beside the scan."""
+    """Return the file of b-values or directions: the named one, or the one next to the scan."""
     if isinstance(given, str | PathLike):
         return Path(given)
     if given is None and not files.stacked:
@@ -301,7 +301,7 @@ def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> 
 def _read_bvals(
     given: Any, path: Path | None, files: ScanFiles, b_unit: str, name: str = ""
 ) -> NDArray[np.float64]:
-    """Return the b-values in s/mm^2, checked on their own and against the number of volumes."""
+    """Return the b-values in s/mm^2, checked by themselves and against the number of volumes."""
     if b_unit not in B_UNITS:
         raise OptionError(f"b_unit is {b_unit!r}; expected one of {', '.join(B_UNITS)}")
     if given is None and path is None:
@@ -329,7 +329,7 @@ def _read_bvals(
 def _all_bvals(
     given: Any, path: Path | None, files: ScanFiles, b_unit: str, known: VolumeVariables
 ) -> NDArray[np.float64]:
-    """Return the b-values of their own file, or of the table of variables, which must agree."""
+    """Return the b-values of their file, or of the table of variables, which must agree."""
     if known.b is None:
         return _read_bvals(given, path, files, b_unit)
     unit = "s/mm2" if known.b_has_unit else b_unit
@@ -361,7 +361,7 @@ def _read_bvecs(given: Any, path: Path | None, n_volumes: int) -> NDArray[np.flo
 
 
 def _read_mask(path: Path, files: ScanFiles) -> NDArray[np.bool_]:
-    """Return the voxels inside a mask, on those of the scan."""
+    """Return the voxels of the scan inside a mask."""
     file, placed = open_mask(path, files)
     with np.errstate(invalid="ignore"):
         inside = file.read().reshape(file.volume, order="F") > 0
@@ -369,7 +369,8 @@ def _read_mask(path: Path, files: ScanFiles) -> NDArray[np.bool_]:
     name = f"the mask {path}"
     if inside.any() and not found.any():
         raise ShapeError(
-            f"{name} has no voxel on {files.name}; expected some. Check that they belong together"
+            f"{name} has no voxel on {files.name}; expected at least one. "
+            "Check that they belong together"
         )
     message = placed.message(name, file.volume, file.geometry, "nearest neighbour")
     if message:
@@ -382,7 +383,7 @@ def _read_mask(path: Path, files: ScanFiles) -> NDArray[np.bool_]:
 def _share_kept(
     before: NDArray[np.bool_], after: NDArray[np.bool_], own: Geometry, scan: Geometry
 ) -> str:
-    """Say how large a mask is before and after, if that changes by a tenth."""
+    """Say how large a mask is before and after, if it changes by a tenth."""
     sizes = [
         int(np.count_nonzero(inside)) * math.prod(geometry.voxel_size) / 1000.0
         for inside, geometry in ((before, own), (after, scan))
@@ -432,7 +433,7 @@ def _no_bvals(files: ScanFiles) -> str:
         )
     near = ", ".join(path.name for path in near_misses(files.files[0].path, "bval"))
     return (
-        f"no b-values for {files.name}; expected a file of the same name that ends in .bval or "
-        f".bvals beside it{f'; there is {near}' if near else ''}. Name the file, or give numbers "
+        f"no b-values for {files.name}; expected a .bval or .bvals file with the same name "
+        f"next to it{f'; there is {near}' if near else ''}. Name the file, or give numbers "
         "(--bval FILE or --bval 0,10,20)"
     )

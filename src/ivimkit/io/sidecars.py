@@ -1,4 +1,4 @@
-"""The sidecars of the maps of a result: what each holds, in which unit, by which fit."""
+"""The sidecars of the maps of a result: content, unit and fit of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sidecar(result: FitResult, name: str) -> dict[str, Any]:
     about = describe(name, result.model.quantities)
     model, method = result.model, result.method
     if name == "ADC" and name not in model.names:
-        # The ADC in addition to another model has its own fit.
+        # The ADC in addition to another model has a separate fit.
         model, method = ADC.model, ADC.method
     estimator = _estimator_of(result, name)
     uncertainty = (
@@ -63,7 +63,7 @@ def _estimator_of(result: FitResult, name: str) -> Estimator | None:
 
 
 def _prior_of(result: FitResult, method: FitMethod) -> dict[str, Any]:
-    """Return how the priors behind a map came about, by region; nothing for all other maps."""
+    """Return the origin of the priors behind a map, by region; empty for all other maps."""
     if method is not result.method:
         return {}
     return {

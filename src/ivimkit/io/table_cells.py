@@ -1,4 +1,4 @@
-"""Texts in the cells of tables: spreadsheets must not take a name for a formula."""
+"""Texts in the cells of tables: spreadsheets must not mistake a name for a formula."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 __all__ = ["escaped", "guarded", "unguarded", "with_texts"]
 
-# What spreadsheets take for the beginning of a formula, in the letters of East Asia, too. The
-# apostrophes are those of `guarded`: of a name that has one itself, both are told apart.
+# What spreadsheets treat as the beginning of a formula, full-width letters included. The
+# apostrophes are those of `guarded`: a name that begins with one gets a second.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 _GUARD = "'"
 
 
 def escaped(text: str) -> str:
-    r"""Return a text with its control characters, and what is no letter at all, written out.
+    r"""Return a text with control characters and lone surrogates written out.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def escaped(text: str) -> str:
 def _visible(letter: str) -> str:
     kind, code = unicodedata.category(letter), ord(letter)
     if kind == "Cs":
-        # Half of a letter, as names of files that are not UTF-8 have them.
+        # Lone surrogates, as in file names that are not UTF-8.
         return "\ufffd"
     nothing = kind == "Cc" or (code & 0xFFFE) == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
     if not nothing:
@@ -48,7 +48,7 @@ def _visible(letter: str) -> str:
 
 
 def guarded(text: str) -> str:
-    """Return a text for a cell of CSV that no spreadsheet takes for a formula.
+    """Return a text for a CSV cell that no spreadsheet mistakes for a formula.
 
     Parameters
     ----------
@@ -70,14 +70,14 @@ def unguarded(text: str) -> str:
 
 
 def with_texts(table: pd.DataFrame, change: Any) -> pd.DataFrame:
-    """Return a table with all its texts changed, those of the heads as well; numbers stay.
+    """Return a table with all its texts changed, column names included; numbers are kept.
 
     Parameters
     ----------
     table : pandas.DataFrame
         The table, its names as columns.
     change : callable
-        Returns a text for a text.
+        Maps a text to a text.
     """
 
     def _changed(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Tables as files: CSV, TSV, JSON and Excel, told apart by their ending."""
+"""Tables as files: CSV, TSV, JSON and Excel, by file extension."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = ["check_tables", "csv_of", "load_table", "save_tables"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _ENDINGS = (*_SEPARATORS, ".json", ".xlsx")
-# Columns that are names, even where they look like numbers: subject 001 is not 1.
-_NOTHING = ["", "NaN", "nan"]
+# Columns of names, even if they look like numbers: subject 001 is not 1.
+_EMPTY_CELLS = ["", "NaN", "nan"]
 # A workbook of a kilobyte can claim more cells, or more bytes, than there is memory for.
-_MOST_CELLS = 1 << 22
-_MOST_BYTES = 1 << 28
+_MAX_CELLS = 1 << 22
+_MAX_BYTES = 1 << 28
 _WORDS = ("subject", "session", "scan", "region", "map", "unit")
 
 
@@ -43,17 +43,17 @@ def save_tables(
     r"""Save tables: all at once, complete, or not at all.
 
     Texts stay texts in every spreadsheet: a name that begins like a formula (``=``, ``+``, ``-``,
-    ``@``) is marked as a text in Excel and gets an apostrophe before it in CSV and TSV, which
-    `load_table` takes off again. Control characters are written out, as ``\x07``.
+    ``@``) is marked as a text in Excel and gets a leading apostrophe in CSV and TSV, which
+    `load_table` removes. Control characters are written out, as ``\x07``.
 
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        By name. An Excel file gets a sheet and a JSON file a list for each. CSV and TSV hold one
-        table: the first has the name that is asked for, ``table.csv``, and the others theirs
-        added, ``table_NAME.csv``. Indices become columns.
+        By name. An Excel file gets a sheet and a JSON file a list for each. CSV and TSV contain
+        one table: the first gets the given name, ``table.csv``, the others ``table_NAME.csv``.
+        Indices become columns.
     path : path
-        A name that ends in ``.csv``, ``.tsv``, ``.json`` or ``.xlsx``.
+        A name ending in ``.csv``, ``.tsv``, ``.json`` or ``.xlsx``.
     overwrite : bool
         Whether existing files may be replaced.
 
@@ -65,9 +65,9 @@ def save_tables(
     Raises
     ------
     OptionError
-        If the ending is none of these, or Excel is asked for and openpyxl is not installed.
+        If the extension is not one of these, or Excel is asked for and openpyxl is not installed.
     OutputExistsError
-        If a file is there and overwriting was not asked for.
+        If a file exists and overwriting was not asked for.
     InputError
         If a file cannot be written.
 
@@ -92,23 +92,23 @@ def save_tables(
 def check_tables(
     names: Sequence[str] | Mapping[str, Any], path: AnyPath, *, overwrite: bool
 ) -> None:
-    """Refuse, before the work, what `save_tables` would refuse.
+    """Raise the errors of `save_tables` before the work.
 
     Parameters
     ----------
     names : sequence of str
         Names of the tables.
     path : path
-        Where they are to be saved.
+        Where they will be saved.
     overwrite : bool
         Whether existing files may be replaced.
 
     Raises
     ------
     OptionError
-        If the ending is not known, or Excel is asked for and openpyxl is not installed.
+        If the extension is unknown, or Excel is asked for and openpyxl is not installed.
     OutputExistsError
-        If a file is there and overwriting was not asked for.
+        If a file exists and overwriting was not asked for.
     """
     target = absolute(path)
     if _ending(target) == ".xlsx":
@@ -120,13 +120,13 @@ def check_tables(
 
 
 def load_table(path: AnyPath) -> pd.DataFrame:
-    """Load a table that `save_tables` has saved, or another one of the same form.
+    """Load a table saved by `save_tables`, or another one of the same form.
 
     Parameters
     ----------
     path : path
-        A file that ends in ``.csv``, ``.tsv``, ``.json`` or ``.xlsx``; of several tables in it,
-        the first.
+        A file that ends in ``.csv``, ``.tsv``, ``.json`` or ``.xlsx``; if it contains several
+        tables, the first.
 
     Returns
     -------
@@ -136,9 +136,9 @@ def load_table(path: AnyPath) -> pd.DataFrame:
     Raises
     ------
     FileFormatError
-        If the file is missing, damaged or no table.
+        If the file is missing, damaged or not a table.
     OptionError
-        If the ending is none of these, or it is Excel and openpyxl is not installed.
+        If the extension is not one of these, or it is Excel and openpyxl is not installed.
     """
     file = Path(path)
     finish(file.parent)
@@ -168,9 +168,9 @@ def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
     Parameters
     ----------
     table : pandas.DataFrame
-        The table. A text that begins like a formula gets an apostrophe before it.
+        The table. A text that begins like a formula gets a leading apostrophe.
     separator : str
-        What is between the cells.
+        Separator of the cells.
 
     Returns
     -------
@@ -190,13 +190,13 @@ def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
 
 
 def write_csv(path: Path, table: pd.DataFrame, separator: str = ",") -> None:
-    """Write a table as `csv_of` has it, in place."""
+    """Write a table in the form of `csv_of`, directly."""
     path.write_text(csv_of(table, separator), encoding="utf-8", newline="")
 
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    # Of openpyxl on styles, of pandas on columns of several kinds: nothing of the numbers.
+    # From openpyxl about styles, from pandas about mixed columns: the numbers are not affected.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -204,7 +204,7 @@ def _without_warnings() -> Iterator[None]:
 
 def _damaged(file: Path, ending: str, why: str) -> FileFormatError:
     return FileFormatError(
-        f"{file} is damaged, or not what its name says ({why}); expected a table in {ending}. "
+        f"{file} is damaged, or is not what its name says ({why}); expected a table in {ending}. "
         "Save it again"
     )
 
@@ -212,7 +212,7 @@ def _damaged(file: Path, ending: str, why: str) -> FileFormatError:
 def _read_text(file: Path, separator: str) -> pd.DataFrame:
     import pandas as pd
 
-    # pandas would shift the columns of rows that are longer than the heads, or cut the rows.
+    # pandas would shift the columns of rows longer than the header, or cut the rows.
     warnings.simplefilter("error", pd.errors.ParserWarning)
     try:
         table = pd.read_csv(
@@ -221,12 +221,12 @@ def _read_text(file: Path, separator: str) -> pd.DataFrame:
             dtype=_words(),
             encoding="utf-8-sig",
             keep_default_na=False,
-            na_values=_NOTHING,
+            na_values=_EMPTY_CELLS,
             index_col=False,
             low_memory=False,
         )
     except pd.errors.ParserWarning:
-        raise ValueError("it has rows of more cells than there are heads") from None
+        raise ValueError("it has rows with more cells than the header") from None
     return with_texts(table, unguarded)
 
 
@@ -244,7 +244,7 @@ def _read_excel(file: Path) -> pd.DataFrame:
 
     _check_extent(file)
     table: pd.DataFrame = pd.read_excel(
-        file, dtype=_words(), keep_default_na=False, na_values=_NOTHING
+        file, dtype=_words(), keep_default_na=False, na_values=_EMPTY_CELLS
     )
     return table
 
@@ -262,21 +262,21 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 
 def _check_extent(file: Path) -> None:
-    """Refuse a workbook that becomes too large: pandas makes all cells up to the last."""
+    """Refuse a workbook that becomes too large: pandas allocates all cells up to the last."""
     openpyxl: Any = import_module("openpyxl")
     with zipfile.ZipFile(file) as archive:
-        if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
-            raise ValueError(f"it becomes larger than {_MOST_BYTES >> 20} MiB")
+        if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
+            raise ValueError(f"it becomes larger than {_MAX_BYTES >> 20} MiB")
     book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
         sheet = book.worksheets[0]
-        # What the file says of its extent is not to be trusted.
+        # The extent given in the file cannot be trusted.
         sheet.reset_dimensions()
         columns = 0
         for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
             columns = max(columns, len(row))
-            if number * columns > _MOST_CELLS:
-                raise ValueError(f"it has more than {_MOST_CELLS >> 20} million cells")
+            if number * columns > _MAX_CELLS:
+                raise ValueError(f"it has more than {_MAX_CELLS >> 20} million cells")
     finally:
         book.close()
 
@@ -285,17 +285,17 @@ def _records(content: Any) -> list[dict[str, Any]]:
     """Return the rows of the first table of a JSON file."""
     rows = next(iter(content.values()), None) if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("no list of rows")
+        raise ValueError("it is not a list of rows")
     heads = dict.fromkeys(head for row in rows for head in row)
-    if len(rows) * len(heads) > _MOST_CELLS:
-        raise ValueError(f"it has more than {_MOST_CELLS >> 20} million cells")
+    if len(rows) * len(heads) > _MAX_CELLS:
+        raise ValueError(f"it has more than {_MAX_CELLS >> 20} million cells")
     return [{head: _cell(value) for head, value in row.items()} for row in rows]
 
 
 def _cell(value: Any) -> Any:
-    """Return the value of a cell: a number of as many digits as a number has here, or a text."""
+    """Return the value of a cell: a number of ordinary length, or a text."""
     if isinstance(value, dict | list):
-        raise ValueError("a cell holds a list or further names")
+        raise ValueError("a cell contains a list or further names")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return float(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -324,7 +324,7 @@ def _need_openpyxl() -> None:
 
 
 def _file_names(tables: Sequence[str], target: Path) -> dict[str, str]:
-    """Return the file of each table, one for all where the format allows it."""
+    """Return the file of each table, a single one if the format allows it."""
     if _ending(target) not in _SEPARATORS:
         return dict.fromkeys(tables, target.name)
     others = {name: f"{target.stem}_{name}{target.suffix}" for name in tables[1:]}
@@ -347,7 +347,7 @@ def _write(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], folder:
     else:
         import pandas as pd
 
-        # In memory first: a zip file that a full disk cuts short complains once more when it goes.
+        # In memory first: a zip file cut short by a full disk raises another error when deleted.
         file = io.BytesIO()
         with pd.ExcelWriter(file, engine="openpyxl") as book:
             for name, table in flat.items():
@@ -357,12 +357,12 @@ def _write(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], folder:
 
 
 def _mark_texts(sheet: Any) -> None:
-    """Make the type of each cell with a text a text: openpyxl takes ``=1+1`` for a formula."""
+    """Mark each cell with a text as text: openpyxl treats ``=1+1`` as a formula."""
     for row in sheet.iter_rows():
         for cell in row:
             if isinstance(cell.value, str):
                 cell.data_type = "s"
-                # Excel would make a formula of it as soon as somebody edits the cell.
+                # Excel would turn it into a formula as soon as the cell is edited.
                 cell.quotePrefix = guarded(cell.value) != cell.value
 
 

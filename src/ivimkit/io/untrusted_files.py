@@ -1,4 +1,4 @@
-"""What files hold is not to be trusted: whatever reading it raises becomes one error."""
+"""File content is not trusted: whatever reading it raises becomes one error."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ivimkit.errors import FileFormatError, IvimkitError
 
 __all__ = ["reason_of", "untrusted"]
 
-_LONGEST = 200
+_MAX_LETTERS = 200
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
-    (MemoryError, "it would take more memory than there is"),
+    (MemoryError, "it would need more memory than is available"),
     (RecursionError, "it is nested too deeply"),
     (OverflowError, "it holds a number that is too large"),
     (UnicodeError, "it is not text in UTF-8"),
@@ -28,16 +28,16 @@ _KINDS_OF_PYTHON = (AttributeError, TypeError, IndexError, AssertionError, Synta
 
 @contextmanager
 def untrusted(refuse: Callable[[str], IvimkitError]) -> Iterator[None]:
-    """Turn whatever goes wrong with the content of a file into one error with a sentence.
+    """Turn any error in reading the content of a file into one error with a sentence.
 
-    Parsers raise what they like: numpy, zipfile, json, pandas and openpyxl nearly every exception
-    that Python has, and a list of them is never complete. So this stands around the reading of
-    content, as close to it as can be, and around nothing else.
+    Parsers raise anything: numpy, zipfile, json, pandas and openpyxl raise nearly every exception
+    that Python has, and a list of them is never complete. So this wraps the reading of content, as
+    tightly as possible, and nothing else.
 
     Parameters
     ----------
     refuse : callable
-        Makes the error of the reason. A `FileFormatError` from within is left as it is, other
+        Makes the error from the reason. A `FileFormatError` from within passes unchanged; other
         errors of ivimkit become the reason.
 
     Examples
@@ -59,12 +59,12 @@ def untrusted(refuse: Callable[[str], IvimkitError]) -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    """Return why content cannot be read, in words of the field, on one line.
+    """Return why content cannot be read, in plain words, on one line.
 
     Parameters
     ----------
     error : Exception
-        What a parser has raised.
+        The exception from a parser.
 
     Examples
     --------
@@ -85,5 +85,5 @@ def reason_of(error: Exception) -> str:
     if "integer string conversion" in text:
         return "it holds a number of thousands of digits"
     if not text or isinstance(error, _KINDS_OF_PYTHON):
-        return "its content is of another kind"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+        return "its content has a wrong type"
+    return text if len(text) <= _MAX_LETTERS else f"{text[:_MAX_LETTERS]}..."

@@ -1,4 +1,4 @@
-"""Variables of volumes from files: tables with one row per volume, and lists in JSON sidecars."""
+"""Variables of volumes, from tables with one row per volume and lists in JSON sidecars."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ __all__ = [
 TABLE_ENDINGS = ("_volumes.tsv", "_volumes.csv")
 """What follows the name of a scan in the name of its table: ``dwi_volumes.tsv``."""
 
-_KIND = "a table with a head and one row per volume"
+_KIND = "a table with a header and one row per volume"
 _GIVE = "Give a TSV or CSV file"
 _HEAD = re.compile(r"([A-Za-z_]\w*)(?:\s*[(\[]([^)\]]*)[)\]])?")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _COUNTERS = ("", "volume", "index")
 _SHORT = {"te": "echo_time", "bval": "b", "bvals": "b", "bvalue": "b", "b_value": "b"}
-_NOTHING = ("", "n/a", "na", "nan", "none given", "-")
+_EMPTY_CELLS = ("", "n/a", "na", "nan", "none given", "-")
 _TIMES = {"ms": 1.0, "s": 1000.0, "us": 1e-3, "µs": 1e-3}
 _UNITS = {
     "s/mm^2": {
@@ -46,7 +46,7 @@ _UNITS = {
     "ms": _TIMES,
     "s/mm": {"s/mm": 1.0, "ms/mm": 1e-3, "s/m": 1e-3},
 }  # fmt: skip
-# Lists of JSON sidecars, with the variable and the factor to its unit; BIDS has times in s.
+# Lists in JSON sidecars, with the variable and the factor to its unit; times in BIDS are in s.
 _LISTS: dict[str, tuple[str, float]] = {
     "EchoTime": ("echo_time", 1e3),
     "EchoTime_ms": ("echo_time", 1.0),
@@ -76,14 +76,14 @@ def table_beside(scan: Path) -> Path | None:
 
 
 def read_variables(path: Path) -> tuple[dict[str, NDArray[Any]], bool]:
-    """Read a table with a head and one row per volume.
+    """Read a table with a header and one row per volume.
 
     Parameters
     ----------
     path : Path
-        TSV or CSV. A head is the name of a variable, with or without its unit:
-        ``echo_time (s)``; without, it is the variable's own. ``TE`` and ``bval`` are known, too.
-        A first column that counts the rows is left aside.
+        TSV or CSV. A column name is that of a variable, with or without a unit: ``echo_time (s)``;
+        without, it is the unit of the variable. ``TE`` and ``bval`` are also known. A first column
+        that counts the rows is ignored.
 
     Returns
     -------
@@ -91,12 +91,12 @@ def read_variables(path: Path) -> tuple[dict[str, NDArray[Any]], bool]:
         Numbers in the unit of the variable, or texts. ``b`` and ``gx``, ``gy``, ``gz`` may be
         among them.
     b_has_unit : bool
-        Whether the head of b names its unit.
+        Whether the header of column b names its unit.
 
     Raises
     ------
     FileFormatError
-        If there is no such file, or a head, row or cell that is not understood.
+        If there is no such file, or a column name, row or cell cannot be understood.
     """
     if not path.is_file():
         raise FileFormatError(f"there is no file {path}; expected {_KIND}. Check the path")
@@ -110,8 +110,9 @@ def read_variables(path: Path) -> tuple[dict[str, NDArray[Any]], bool]:
     for line, row in rows:
         if len(row) != len(heads):
             raise FileFormatError(
-                f"{path}, line {line}: {len(row)} cells, and the head has {len(heads)}; expected "
-                "one for each column, separated by tabs (TSV) or commas (CSV). Correct the file"
+                f"{path}, line {line}: {len(row)} cells, and the header has {len(heads)}; "
+                "expected one for each column, separated by tabs (TSV) or commas (CSV). Correct "
+                "the file"
             )
     columns: dict[str, NDArray[Any]] = {}
     b_has_unit = False
@@ -150,7 +151,7 @@ def _counts(cells: Sequence[tuple[int, str]]) -> bool:
 
 
 def _named(path: Path, head: str) -> tuple[str, float]:
-    """Return the variable of a head, and the factor of its numbers to the variable's unit."""
+    """Return the variable of a column name, and the factor to the variable's unit."""
     found = _HEAD.fullmatch(head.strip())
     if found is None:
         raise FileFormatError(
@@ -164,7 +165,7 @@ def _named(path: Path, head: str) -> tuple[str, float]:
     if unit.strip() not in units:
         expected = f"one of {', '.join(units)}" if units else "none"
         raise FileFormatError(
-            f"{path}: the unit of {name} is {unit[:30]!r}; expected {expected}. Correct the head "
+            f"{path}: the unit of {name} is {unit[:30]!r}; expected {expected}. Correct the name "
             "of the column"
             + ("" if units else f"; a unit may be part of the name, like {name}_mT")
         )
@@ -178,13 +179,13 @@ def _known() -> str:
 def _values(
     path: Path, name: str, cells: Sequence[tuple[int, str]], factor: float
 ) -> NDArray[Any]:
-    """Return the cells of a column as numbers, if all of them are, or as texts if none is."""
+    """Return the cells of a column as numbers, if all are numbers, or as texts, if none is."""
     numbers: list[float | None] = []
     for line, cell in cells:
-        if cell.lower() in _NOTHING:
+        if cell.lower() in _EMPTY_CELLS:
             raise FileFormatError(
                 f"{path}, line {line}: {name} is empty; expected a value for each volume. Write "
-                "a text such as none for volumes that have no such thing"
+                "a text such as none for volumes to which it does not apply"
             )
         if _DECIMAL_COMMA.fullmatch(cell):
             raise FileFormatError(
@@ -214,10 +215,10 @@ def _number(cell: str) -> float | None:
 
 
 def read_sidecar(path: Path, n_volumes: int) -> dict[str, NDArray[Any]]:
-    """Return the variables of which a JSON sidecar has a list with one value per volume.
+    """Return the variables for which a JSON sidecar has a list with one value per volume.
 
-    A sidecar need not be there for this: what cannot be used is left aside with a warning. A
-    single number, such as the one echo time of a scan, is no list.
+    A sidecar may serve other purposes: what cannot be used is ignored with a warning. A single
+    number, such as the one echo time of a scan, is not a list.
 
     Parameters
     ----------
@@ -233,13 +234,13 @@ def read_sidecar(path: Path, n_volumes: int) -> dict[str, NDArray[Any]]:
     Warns
     -----
     AcquisitionWarning
-        If the file is damaged, or a list has another length or values that are not plausible.
+        If the file is damaged, or a list has a wrong length or implausible values.
     """
     try:
         with untrusted(FileFormatError):
             content = json.loads(text_of(path, "JSON", "Give a sidecar"))
     except FileFormatError as error:
-        _warn(f"{path} cannot be read ({reason_of(error)}), so what it says of the volumes is")
+        _warn(f"{path} cannot be read ({reason_of(error)}), so its lists of variables are")
         return {}
     found: dict[str, NDArray[Any]] = {}
     if not isinstance(content, Mapping):
@@ -266,11 +267,11 @@ def _listed(key: str, values: list[Any], factor: float) -> list[Any]:
         return values
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
         return [factor * value for value in values]
-    raise FileFormatError(f"{key} mixes numbers with something else; expected one of a kind")
+    raise FileFormatError(f"{key} mixes numbers with something else; expected one type")
 
 
 def _warn(text: str) -> None:
-    warnings.warn(f"{text} left aside", AcquisitionWarning, stacklevel=4)
+    warnings.warn(f"{text} ignored", AcquisitionWarning, stacklevel=4)
 
 
 def write_variables(path: Path, acquisition: Acquisition) -> None:

@@ -1,4 +1,4 @@
-"""VolumeVariables: all that files and arguments say of the volumes of a scan, put together."""
+"""VolumeVariables: the variables of the volumes of a scan, from files and arguments."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from ivimkit.scan.variables import DIRECTION, ECHO_TIME, B
 
 __all__ = ["VolumeVariables", "read_volume_variables"]
 
-# cos of 1 degree: directions that are the same but for rounding.
+# cos of 1 degree: directions that are the same up to rounding.
 _SAME_DIRECTION = float(np.cos(np.deg2rad(1.0)))
 
 
 @dataclass(frozen=True, eq=False)
 class VolumeVariables:
-    """What is known of the volumes of a scan besides the files of b-values and directions.
+    """The variables of the volumes of a scan, apart from files of b-values and directions.
 
     Parameters
     ----------
     columns : mapping of str to array_like
-        Values by name; b and directions may be among them.
+        Values by name, possibly with b and directions.
     name : str
-        How messages call the source of b and directions.
+        The source of b and directions, for messages.
     b_has_unit : bool
-        Whether b is in s/mm^2 already, whatever the unit of other b-values is.
+        Whether b is already in s/mm^2, whatever the unit of other b-values.
     table, sidecar : Path, optional
         The files that were read.
     """
@@ -57,7 +57,7 @@ class VolumeVariables:
         return {name: values for name, values in self.columns.items() if name not in own}
 
     def directions(self, bvecs: Any) -> Any:
-        """Return the directions of their own file, or of the table, which must agree.
+        """Return the directions of their file, or of the table, which must agree.
 
         Raises
         ------
@@ -70,8 +70,8 @@ class VolumeVariables:
             own = np.stack([np.asarray(self.columns[g.name], float) for g in DIRECTION], axis=-1)
         except (KeyError, ValueError):
             raise AcquisitionError(
-                f"{self.name} has not all of gx, gy and gz, or they differ in length; expected "
-                "one number per volume of each"
+                f"{self.name} does not have all of gx, gy and gz, or they differ in length; "
+                "expected one number per volume of each"
             ) from None
         if bvecs is None:
             return own
@@ -101,14 +101,14 @@ def read_volume_variables(
     *,
     echo_time: float | Sequence[float] | None = None,
 ) -> VolumeVariables:
-    """Read the table of a scan and the lists of its sidecar, and join them with what was given.
+    """Read the table of a scan and the lists of its sidecar, and combine them with what was given.
 
-    What was given in the call goes first, then the table, then the sidecar.
+    What was given in the call has priority, then the table, then the sidecar.
 
     Parameters
     ----------
     given : path or mapping, optional
-        A table, or values by name; by default the table beside the scan, if there is one.
+        A table, or values by name; by default the table next to the scan, if there is one.
     files : ScanFiles
         The scan.
     echo_time : float or sequence of float, optional
@@ -150,7 +150,7 @@ def read_volume_variables(
     if echo_time is not None:
         if ECHO_TIME.name in found and given is not None:
             raise OptionError(
-                f"echo times were given twice, in {name} and on their own (--te); expected them "
+                f"echo times were given twice, in {name} and separately (--te); expected them "
                 "once. Leave one out"
             )
         found[ECHO_TIME.name] = echo_time

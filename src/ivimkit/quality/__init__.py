@@ -1,4 +1,4 @@
-"""Numbers about results: summaries, regions, lesion against its surroundings, error to truth."""
+"""Numbers about results: summaries, regions, lesion contrast, error against the truth."""
 
 from ivimkit.quality.agreement import repeatability
 from ivimkit.quality.change import change

@@ -1,4 +1,4 @@
-"""Repeatability: how far two scans of an unchanged subject differ."""
+"""Repeatability: how much two scans of an unchanged subject differ."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def repeatability(
     maps: Sequence[str] | None = None,
     statistic: str = "median",
 ) -> pd.DataFrame:
-    """Say how well the numbers of regions repeat in scans of unchanged subjects.
+    """Estimate the repeatability of region values from scans of unchanged subjects.
 
     Parameters
     ----------
@@ -44,15 +44,15 @@ def repeatability(
     maps : sequence of str, optional
         Which maps; all of a table, and the parameters of results by default.
     statistic : str
-        Which number of `roi_table` stands for a region.
+        Which column of `roi_table` represents a region.
 
     Returns
     -------
     pandas.DataFrame
         One row per region and map, intervals and limits of 95 %:
 
-        - ``unit``; ``subjects``, those with two values or more, and ``scans``, their values in
-          all; ``mean``;
+        - ``unit``; ``subjects``, those with two values or more, and ``scans``, the number of their
+          values; ``mean``;
         - ``within_sd``, the root of the mean variance within subjects, and ``within_cv``, the
           root mean square of sd / mean of each subject;
         - ``rc``, the repeatability coefficient 1.96 √2 within_sd: two scans of an unchanged
@@ -105,7 +105,7 @@ def repeatability(
 
 
 def _within(matrix: NDArray[np.float64]) -> dict[str, float]:
-    """Return what subjects, the rows, vary by within themselves."""
+    """Return the variation within subjects, the rows."""
     from scipy import stats
 
     number = np.isfinite(matrix).sum(axis=1)

@@ -1,4 +1,4 @@
-"""The middle of a group of values and how sure it is, and the difference of two of them."""
+"""The median of a group of values with its limits, and the difference of two medians."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ivimkit.fitting.result import FitResult
 from ivimkit.parameter import Parameter
 from ivimkit.quality.normal_quantile import NORMAL_975
 
-__all__ = ["FEWEST", "Estimate", "difference_of", "of_mean_signal", "of_voxels"]
+__all__ = ["MIN_VALUES", "Estimate", "difference_of", "of_mean_signal", "of_voxels"]
 
-FEWEST = 5
-"""Values from which on a median has limits."""
+MIN_VALUES = 5
+"""Minimum number of values for a median with limits."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % limits, NaN where there is none.
+    """A number with its 95 % limits, NaN if there is none.
 
     Parameters
     ----------
@@ -49,15 +49,15 @@ class Estimate:
 
 
 def of_voxels(values: NDArray[np.float64]) -> Estimate:
-    """Return the median of values with its 95 % limits, without limits for fewer than `FEWEST`.
+    """Return the median with its 95 % limits, without limits for fewer than `MIN_VALUES` values.
 
     The standard error is that of two order statistics, so neither a few values at a bound nor a
-    long tail moves it.
+    long tail affects it.
 
     Parameters
     ----------
     values : ndarray, shape (n,)
-        Finite values, taken as independent.
+        Finite values, assumed to be independent.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def of_voxels(values: NDArray[np.float64]) -> Estimate:
     if not n:
         return Estimate()
     median = float(np.median(values))
-    if n < FEWEST:
+    if n < MIN_VALUES:
         return Estimate(median)
     # Imported here: it takes half a second, and most results have no regions.
     from scipy import stats
@@ -84,7 +84,7 @@ def of_voxels(values: NDArray[np.float64]) -> Estimate:
 
 
 def of_mean_signal(fits: FitResult, name: str, position: int, parameter: Parameter) -> Estimate:
-    """Return what the fit of the mean signal of a region gives for a map.
+    """Return the estimate of a map from the fit of the mean signal of a region.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def of_mean_signal(fits: FitResult, name: str, position: int, parameter: Paramet
     position : int
         Position of the region.
     parameter : Parameter
-        What the map is of; its bounds are those of the limits.
+        The parameter of the map; its bounds also limit the estimate.
 
     Returns
     -------
@@ -111,8 +111,8 @@ def of_mean_signal(fits: FitResult, name: str, position: int, parameter: Paramet
 def difference_of(first: Estimate, second: Estimate) -> Estimate:
     """Return first minus second, with limits from the limits of both.
 
-    Limits need not be symmetric: the method of variance estimates recovery takes from each the
-    distance to the end that matters.
+    Limits need not be symmetric: the method of variance estimates recovery uses the distance to
+    the relevant end of each.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Response: is a change larger than what scans of an unchanged subject differ by."""
+"""Response: whether a change exceeds the differences between scans of an unchanged subject."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def change(
     """Judge the change from the first to each later scan against the repeatability.
 
     A change is significant, at the level of 5 %, if it is larger than the repeatability
-    coefficient: then it is not explained by what scans of an unchanged subject differ by.
+    coefficient: then it is not explained by the differences of scans of an unchanged subject.
 
     Parameters
     ----------
     scans : pandas.DataFrame or mapping of str to sequence of FitResult
-        The scans of each subject in time, as for `repeatability`.
+        The scans of each subject in order of time, as for `repeatability`.
     repeat : pandas.DataFrame
         What `repeatability` returned for scans of unchanged subjects.
     labels : Labels, array_like of int, or mapping of str to sequence of these, optional
@@ -48,9 +48,9 @@ def change(
     maps : sequence of str, optional
         Which maps; by default those of both tables.
     statistic : str
-        Which number of `roi_table` stands for a region.
+        Which column of `roi_table` represents a region.
     region : str, optional
-        The region whose repeatability holds for all regions; by default each has its own.
+        The region whose repeatability is used for all regions; by default each its own.
     relative : bool
         Whether to judge by ``rc_relative``, a share of the first value, for numbers that vary
         in proportion to their size.
@@ -112,7 +112,7 @@ def change(
 def _maps_in(
     repeat: pd.DataFrame, scans: pd.DataFrame | Mapping[str, Sequence[FitResult]]
 ) -> list[str]:
-    """Return the maps that both have."""
+    """Return the maps that both tables have."""
     known = [str(name) for name in repeat.index.unique("map")]
     if isinstance(scans, Mapping):
         first = next((one for of_subject in scans.values() for one in of_subject), None)

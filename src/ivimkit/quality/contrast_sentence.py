@@ -1,4 +1,4 @@
-"""The sentence that says what a comparison of two regions has found."""
+"""The sentence on the result of a comparison of two regions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["DEGREES", "sentence"]
 
 DEGREES = ((10.0, "slightly "), (25.0, ""), (math.inf, "clearly "))
-"""Word for a difference of up to so many per cent of the reference."""
+"""Word for a difference, by the upper limit in per cent of the reference."""
 
-_MOST_PERCENT = 999.0
+_MAX_PERCENT = 999.0
 
 
 def sentence(
@@ -31,7 +31,7 @@ def sentence(
     maps: Sequence[str] | None = None,
     words: bool = False,
 ) -> str:
-    """Say in words what `compare_regions` has found.
+    """Describe the result of `compare_regions` in words.
 
     Parameters
     ----------
@@ -40,18 +40,17 @@ def sentence(
     reference : str
         What the lesion was compared with.
     maps : sequence of str, optional
-        Which maps, in this order; by default ADC, D, f, D*, f D*, then others, as far as they
-        were compared.
+        Which maps, in this order; by default ADC, D, f, D*, f D*, then others, of those compared.
     words : bool
         Whether to grade the differences: ``slightly`` up to 10 % of the reference, ``clearly``
-        above 25 %, and no word between.
+        above 25 %, and no word in between.
 
     Returns
     -------
     str
-        Maps that differ with both values and the difference in per cent of the reference; those
-        in which no difference was found with the 95 % limits of the difference; and those of
-        which nothing can be said, with the reason.
+        Maps that differ, with both values and the difference in per cent of the reference; those
+        without a difference, with the 95 % limits of the difference; and those without a verdict,
+        with the reason.
 
     Raises
     ------
@@ -98,7 +97,7 @@ def _difference(parameter: Parameter, row: Any, words: bool) -> str:
     largest = max(abs(lesion), abs(reference))
     error = (high - low) / (2 * NORMAL_975)
     if largest > 0.0:
-        # Three digits at most: medians of a thousand voxels are surer than anybody reads.
+        # Three digits at most: nobody reads the full precision of a median of a thousand voxels.
         error = max(error, 10.0 ** (math.floor(math.log10(largest)) - 1))
     both = " against ".join(in_unit(parameter, value, error) for value in (lesion, reference))
     unit = shown_unit(parameter)
@@ -111,7 +110,7 @@ def _difference(parameter: Parameter, row: Any, words: bool) -> str:
 def _direction(row: Any, reference: float, words: bool) -> str:
     word, size = str(row["verdict"]), abs(float(row["value_difference"]))
     percent = 100.0 * size / abs(reference) if reference else math.inf
-    if percent > _MOST_PERCENT:
+    if percent > _MAX_PERCENT:
         return word
     shown = f"{thousands(percent)} %" if percent >= 0.5 else "< 1 %"
     if not words:
@@ -124,7 +123,7 @@ def _limits(parameter: Parameter, row: Any) -> str:
     """Return the 95 % limits of the difference in per cent of the reference, or in its unit."""
     low, high = float(row["value_difference_lo"]), float(row["value_difference_hi"])
     reference = abs(float(row["reference_value"]))
-    if reference and max(abs(low), abs(high)) <= _MOST_PERCENT / 100 * reference:
+    if reference and max(abs(low), abs(high)) <= _MAX_PERCENT / 100 * reference:
         ends = (_signed(100 * end / reference) for end in (low, high))
         found = "95 % limits {} % to {} %".format(*ends)
     else:
@@ -141,7 +140,7 @@ def _signed(percent: float) -> str:
 
 
 def _parameter(name: str, row: Any) -> Parameter:
-    """Return the description of a map; of one that no model of ours has, with its unit."""
+    """Return the description of a map; for one of an unknown model, with its unit."""
     try:
         return describe(name, models.quantities())
     except OptionError:

@@ -1,33 +1,33 @@
-"""What can be said of a lesion against its reference: a direction, none found, or unknown."""
+"""Verdict on a lesion and its reference: a direction, no difference found, or unknown."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from ivimkit.quality.central_values import FEWEST, Estimate, difference_of
+from ivimkit.quality.central_values import MIN_VALUES, Estimate, difference_of
 from ivimkit.quality.effect_size import Effect
 
 __all__ = ["Evidence", "Verdict", "judge"]
 
-LEAST_RELIABLE = 0.5
+MIN_RELIABLE_SHARE = 0.5
 """Share of the voxels with a value that must be reliable for a statement about the voxels."""
 
 _NOTHING = Estimate()
 _TRIVIAL = 0.02
-"""Of the reference: a difference of the mean signals up to this contradicts nothing."""
+"""Share of the reference: a difference of the mean signals up to this is no contradiction."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of one region.
+    """What is known about one region.
 
     Parameters
     ----------
     voxels : Estimate
-        Median of the voxels that count.
+        Median of the voxels used.
     reliable, n, of : int
-        Voxels that are reliable, that count, and that have a value.
+        Numbers of voxels that are reliable, are used, and have a value.
     signal : Estimate
         The fit of the mean signal.
     """
@@ -40,18 +40,18 @@ class Evidence:
 
     @property
     def enough(self) -> bool:
-        """Whether the voxels that count stand for the region."""
-        return self.n >= FEWEST and self.n >= LEAST_RELIABLE * self.of
+        """Whether the voxels used represent the region."""
+        return self.n >= MIN_VALUES and self.n >= MIN_RELIABLE_SHARE * self.of
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of a map.
+    """The verdict on a map.
 
     Parameters
     ----------
     word : {"lower", "higher", "no difference", "unknown"}
-        How the lesion is; ``no difference`` says that none was found.
+        The lesion relative to the reference; ``no difference`` means that none was found.
     basis : {"voxels", "mean signal", "none"}
         What it rests on.
     lesion, reference, difference : Estimate
@@ -69,11 +69,11 @@ class Verdict:
 
 
 def judge(lesion: Evidence, reference: Evidence, means: Effect) -> Verdict:
-    """Say what the evidence allows.
+    """Return the verdict that the evidence allows.
 
     The reliable voxels decide by the 95 % limits of the difference of their medians, if there are
-    enough of them, else the fits of the mean signals. Where the limits leave out 0 and something
-    else speaks for the other direction, or for none, the answer is unknown.
+    enough of them, else the fits of the mean signals. If the limits exclude 0 but other evidence
+    supports the opposite direction, or none, the verdict is unknown.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def judge(lesion: Evidence, reference: Evidence, means: Effect) -> Verdict:
 def _doubt(
     word: str, difference: Estimate, of_signals: Estimate, reference: Evidence, means: Effect
 ) -> str:
-    """Return what speaks against the direction of the medians; nothing if nothing does."""
+    """Return the evidence against the direction of the medians; empty if there is none."""
     sign = math.copysign(1.0, difference.value)
     least = _TRIVIAL * abs(reference.signal.value)
     if math.isfinite(of_signals.value) and sign * of_signals.value < -least:

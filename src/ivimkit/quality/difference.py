@@ -1,4 +1,4 @@
-"""Two results of one grid against each other, map by map."""
+"""The difference of two results on the same grid, map by map."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Difference", "difference"]
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """What two results of one grid have in common, and where they differ.
+    """The difference of two results on the same grid.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Difference:
     first, second : FitResult
         The results.
     maps : mapping of str to ndarray, shape (...)
-        Second minus first, in the unit of the map; NaN where one of them has no value.
+        Second minus first, in the unit of the map; NaN where either has no value.
     rows : mapping of str to mapping
         Per map ``unit``, ``n`` (voxels with both values), ``missing`` (voxels with one of them),
         ``first_mean``, ``second_mean``, ``difference`` (mean of second - first), ``sd`` of the
@@ -64,9 +64,9 @@ def difference(
     Parameters
     ----------
     first, second : FitResult
-        Two fits of one scan, or of two scans of one position: methods, models, time points.
+        Two fits of one scan, or of two scans with the same geometry: methods, models, time points.
     names : tuple of str
-        What to call them.
+        Their names.
     maps : sequence of str, optional
         Which maps; by default ADC, D, f, D*, f D* and S0, or those of their models that both have.
 
@@ -104,7 +104,7 @@ def difference(
     found: dict[str, NDArray[np.float32]] = {}
     rows = {}
     for name in chosen:
-        # Each look-up of a map spreads it over the volume: look up once.
+        # Each access to a map spreads it over the volume: access it once.
         one, other = first.maps[name], second.maps[name]
         found[name] = np.asarray(other - one, dtype=np.float32)
         unit = describe(name, (*first.model.quantities, *second.model.parameters)).unit

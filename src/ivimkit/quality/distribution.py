@@ -13,20 +13,20 @@ from ivimkit.quality.table_rows import finite, mean_sd
 __all__ = ["ENTROPY_BINS", "distribution", "entropy", "shape_of"]
 
 ENTROPY_BINS = 64
-"""Bins of the histogram of the entropy between the limits of a map."""
+"""Number of histogram bins for the entropy between the limits of a map."""
 
 _PERCENTILES = (5, 25, 50, 75, 95)
-# Relative spread below which values are the same: moments of rounding errors mean nothing.
-_SAME = 1e-12
+# Relative spread below which values are the same: moments of rounding errors are meaningless.
+_MIN_RELATIVE_SPREAD = 1e-12
 
 
 def distribution(values: NDArray[np.float64], limits: tuple[float, float]) -> dict[str, float]:
-    """Return what `roi_table` says of the values of a region.
+    """Return the statistics of the values of a region for `roi_table`.
 
     Parameters
     ----------
     values : ndarray
-        Values, NaN where there is none.
+        Values, NaN if there is none.
     limits : tuple of float
         Range that the histogram of the entropy divides into bins, in the unit of the values.
 
@@ -59,8 +59,8 @@ def distribution(values: NDArray[np.float64], limits: tuple[float, float]) -> di
 def shape_of(values: NDArray[np.float64]) -> tuple[float, float]:
     """Return skewness and excess kurtosis, both adjusted for the number of values.
 
-    G1 and G2 of Joanes and Gill, as Excel, SAS and SPSS have them; NaN of fewer than three or
-    four values, or if all are the same.
+    G1 and G2 of Joanes and Gill, as in Excel, SAS and SPSS; NaN for fewer than three or four
+    values, or if all are the same.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def shape_of(values: NDArray[np.float64]) -> tuple[float, float]:
     from scipy import stats
 
     spread = float(np.ptp(values)) if values.size else 0.0
-    if values.size < 3 or spread <= _SAME * float(np.abs(values).max()):
+    if values.size < 3 or spread <= _MIN_RELATIVE_SPREAD * float(np.abs(values).max()):
         return math.nan, math.nan
     # Scaled first: the fourth power of 1e-3 mm2/s is far from 1.
     scaled = (values - values.mean()) / spread
@@ -91,9 +91,9 @@ def shape_of(values: NDArray[np.float64]) -> tuple[float, float]:
 def entropy(values: NDArray[np.float64], limits: tuple[float, float]) -> float:
     """Return the Shannon entropy of a histogram in bits: 0 if all values are in one bin.
 
-    The bins have one width for all regions and scans, `ENTROPY_BINS` of them between the limits,
-    and go on beyond: with bins between the extremes of each region, entropies could not be
-    compared, and with a last bin for all that lies beyond, a region there would have none.
+    The bins have the same width for all regions and scans, `ENTROPY_BINS` of them between the
+    limits, and continue beyond: with bins between the extremes of each region, entropies could not
+    be compared, and with one last bin for all values beyond, a region there would have none.
 
     Parameters
     ----------

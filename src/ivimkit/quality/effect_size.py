@@ -1,4 +1,4 @@
-"""How far apart two groups of values are: Hedges' g, area under the ROC curve, Mann-Whitney."""
+"""Separation of two groups of values: Hedges' g, area under the ROC curve, Mann-Whitney."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Effect", "effect"]
 
 @dataclass(frozen=True)
 class Effect:
-    """What separates two groups.
+    """The separation of two groups.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def effect(first: NDArray[np.float64], second: NDArray[np.float64]) -> Effect:
     Returns
     -------
     Effect
-        Of groups with fewer than three values in all, or without spread, g is NaN.
+        For groups with fewer than three values in total, or without spread, g is NaN.
 
     References
     ----------

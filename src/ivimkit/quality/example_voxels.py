@@ -1,4 +1,4 @@
-"""Voxels to look at: those with the best, the median and the worst fit."""
+"""Example voxels: those with the best, the median and the worst fit."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["example_voxels"]
 def example_voxels(result: FitResult, labels: Labels | None = None) -> dict[str, tuple[int, ...]]:
     """Choose voxels that show how well a fit describes the signal.
 
-    Fits are ordered by the residual, root mean square, divided by S0: R² would call a voxel
-    without decay badly fitted.
+    Fits are ordered by the residual, root mean square, divided by S0: R² would be low for a voxel
+    without decay.
 
     Parameters
     ----------

@@ -27,29 +27,29 @@ _CHUNK = 8192
 """Voxels in memory at a time."""
 
 _STEP = 0.5
-"""Of b for slopes, s/mm^2."""
+"""Step in b for slopes, s/mm^2."""
 
 _EXAMPLES = 256
-"""Voxels whose parameters are kept."""
+"""Number of voxels whose parameters are kept."""
 
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
     """Measured minus fitted signal, pooled over voxels.
 
-    A mean is the sum of the residuals by the sum of S0, so that dark voxels do not outweigh
-    bright ones.
+    A mean is the sum of the residuals divided by the sum of S0, so that dark voxels do not
+    outweigh bright ones.
 
     Parameters
     ----------
     bvals : ndarray, shape (n_b,)
         b-value of each value that was fitted, s/mm^2.
     names : tuple of str
-        Name of each: its b-value, and what else tells it from others of that b-value.
+        Name of each: its b-value, and what distinguishes it from others with that b-value.
     x : ndarray, shape (n_b,) or (n_variables, n_b)
-        Variables of the model at each, as `ivimkit.fitting.decay_curves.fitted_x` has them.
+        Variables of the model at each, from `ivimkit.fitting.decay_curves.fitted_x`.
     counts : ndarray, shape (n_b,)
-        Number of volumes behind each.
+        Number of volumes averaged into each.
     weights : ndarray, shape (n_b,)
         Its weight in the fit.
     mean : ndarray, shape (n_b,)
@@ -57,11 +57,11 @@ class Residuals:
     sd : ndarray, shape (n_b,)
         Standard deviation of the residual from voxel to voxel, % of the mean S0.
     z : ndarray, shape (n_b,)
-        Mean residual in standard deviations of the noise of that value; NaN if that is unknown.
+        Mean residual in standard deviations of the noise of that value; NaN if unknown.
     slices : ndarray of int, shape (n_slices,)
-        Slices with voxels that count.
+        Slices with enough voxels.
     n_by_slice : ndarray of int, shape (n_slices,)
-        Voxels used of each.
+        Voxels used in each.
     by_slice : ndarray, shape (n_slices, n_b)
         Mean residual of each slice, % of its S0.
     volumes : ndarray of int, shape (n_volumes,)
@@ -73,8 +73,8 @@ class Residuals:
     spread : ndarray, shape (n_slices, n_volumes)
         Root mean square residual of each volume in each slice, % of the mean S0 of all voxels.
     systematic : ndarray, shape (n_volumes,)
-        Root mean square of that part of the residual of a volume that is proportional to signal
-        and slope of the fitted curve, % of the mean S0: what another gain or b-value would do.
+        Root mean square of the part of the residual of a volume that is proportional to signal and
+        slope of the fitted curve, % of the mean S0: the effect of another gain or b-value.
     noise : float
         Noise of one volume, % of the mean S0; NaN if it is unknown.
     n, n_fitted : int
@@ -82,11 +82,11 @@ class Residuals:
     model : SignalModel
         The model.
     examples : ndarray, shape (n_examples, n_par)
-        Parameters of voxels spread over those used.
+        Parameters of a subset of the voxels used.
     method : FitMethod, optional
         The method of the fit.
     unknown : tuple of str
-        Variables that differ between the volumes and of which the model does not know.
+        Variables that differ between the volumes and are not in the model.
     """
 
     bvals: NDArray[np.float64]
@@ -122,20 +122,20 @@ def residuals(
     most: int = 100_000,
     seed: int = 0,
 ) -> Residuals:
-    """Pool the residuals of a fit, to see wrong b-values, drift and motion.
+    """Pool the residuals of a fit, to reveal wrong b-values, drift and motion.
 
     Parameters
     ----------
     result : FitResult
         The fit.
     dwi : DWI, optional
-        The scan; by default that which the result has at hand.
+        The scan; by default the one available in the result.
     noise : NoiseEstimate, optional
-        Noise of one volume; by default that of the typical voxel's residuals.
+        Noise of one volume; by default from the residuals of the typical voxel.
     most : int
-        Voxels to use at most; of more, every slice gives an even share, drawn at random.
+        Maximum number of voxels to use; if there are more, an even random share of each slice.
     seed : int
-        Of that draw; the same seed gives the same voxels.
+        Random seed; the same seed gives the same voxels.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def residuals(
 
 
 def _without_left_out(scan: DWI) -> DWI:
-    """Return the scan without volumes of weight 0 that are no part of the average of their b."""
+    """Return the scan without volumes of weight 0 that are not part of an average."""
     if scan.weights is None or scan.average == "none":
         return scan
     keep = np.ones(scan.acquisition.n_volumes, dtype=bool)
@@ -211,7 +211,7 @@ class _Curves:
 
 
 class _Sums:
-    """Sums over voxels: all that is kept of them."""
+    """Sums over voxels; nothing else is kept."""
 
     def __init__(self, n_slices: int, bvals: NDArray[np.float64], shell: NDArray[np.intp]) -> None:
         n_b, n_volumes = bvals.size, shell.size
@@ -222,7 +222,7 @@ class _Sums:
         self.squares = np.zeros((n_slices, n_b))
         self.volumes = np.zeros((n_slices, n_volumes))
         self.volume_squares = np.zeros((n_slices, n_volumes))
-        # Of volumes on signal and slope, by least squares: products of each pair of the three.
+        # For least squares of volumes on signal and slope: products of each pair of the three.
         self.basis = np.zeros((n_b, 2, 2))
         self.onto = np.zeros((n_volumes, 2))
         self.costs: list[NDArray[np.float64]] = []
@@ -235,7 +235,7 @@ class _Sums:
         curves: _Curves,
         weights: NDArray[np.float64],
     ) -> None:
-        """Add voxels: their slices, and their signals as fitted and volume by volume."""
+        """Add voxels: their slices, and their signals, fitted and by volume."""
         member = (where == np.arange(self.n.size)[:, np.newaxis]).astype(np.float64)
         left, left_volumes = averages - curves.signal, volumes - curves.signal[:, self.shell]
         self.n += member.sum(axis=1).astype(np.intp)
@@ -306,7 +306,7 @@ def _fitted(result: FitResult) -> NDArray[np.bool_]:
 
 
 def _slices(index: NDArray[np.intp], shape: tuple[int, ...], order: str) -> NDArray[np.intp]:
-    """Return the slice of each voxel: its place on the third axis, 0 if there is none."""
+    """Return the slice of each voxel: its index on the third axis, 0 if there is none."""
     if len(shape) < 3:
         return np.zeros(index.size, dtype=np.intp)
     steps = np.cumprod((1, *(shape if order == "F" else shape[::-1])))
@@ -315,7 +315,7 @@ def _slices(index: NDArray[np.intp], shape: tuple[int, ...], order: str) -> NDAr
 
 
 def _even_share(slice_of: NDArray[np.intp], most: int, seed: int) -> NDArray[np.intp]:
-    """Return positions, ascending: all, or of each slice the same number at random."""
+    """Return positions, ascending: all, or a random subset of equal size from each slice."""
     if slice_of.size <= most:
         return np.arange(slice_of.size)
     drawn = np.random.default_rng(seed).random(slice_of.size)
@@ -333,7 +333,7 @@ def _shell(scan: DWI) -> NDArray[np.intp]:
     """Return which fitted value each volume belongs to."""
     if scan.average == "none":
         return np.arange(scan.acquisition.n_volumes)
-    # Of a scan that was cut, the numbers have gaps.
+    # For a selection of volumes, the numbers have gaps.
     return scan.acquisition.shell_of_volume
 
 
@@ -343,10 +343,10 @@ def _weights(result: FitResult, scan: DWI) -> NDArray[np.float64]:
 
 
 def _typical_noise(result: FitResult, sums: _Sums, weights: NDArray[np.float64]) -> float:
-    """Return the noise of a volume from the voxel of median cost, a.u.; NaN if it tells none."""
+    """Return the noise of a volume from the voxel of median cost, a.u.; NaN if impossible."""
     degrees = np.count_nonzero(weights) - result.model.n_free
     if degrees <= 0:
         return float("nan")
-    # The median of chi-square, by Wilson and Hilferty: faults of few voxels do not move it.
+    # The median of chi-square, by Wilson and Hilferty: outliers do not affect it.
     middle = degrees * (1 - 2 / (9 * degrees)) ** 3
     return float(np.sqrt(np.median(np.concatenate(sums.costs)) / middle)) or float("nan")

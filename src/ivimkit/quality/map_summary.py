@@ -49,7 +49,7 @@ def summary_table(result: FitResult, maps: Sequence[str] | None = None) -> pd.Da
 def summary_rows(
     result: FitResult, maps: Sequence[str] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Return the rows of `summary_table` by map, for those who do not wait for pandas.
+    """Return the rows of `summary_table` by map, without loading pandas.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def summary_rows(
     Returns
     -------
     dict of str to dict
-        What the columns of `summary_table` hold.
+        The columns of `summary_table`.
 
     Raises
     ------

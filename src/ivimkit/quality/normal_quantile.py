@@ -1,4 +1,4 @@
-"""The quantile of the normal distribution that 95 % limits are made of."""
+"""The quantile of the normal distribution for 95 % limits."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from typing import Final
 __all__ = ["NORMAL_975"]
 
 NORMAL_975: Final = 1.959963984540054
-"""Standard deviations on either side of the mean that hold 95 % of a normal distribution."""
+"""Standard deviations on either side of the mean that contain 95 % of a normal distribution."""

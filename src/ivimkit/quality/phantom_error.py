@@ -1,4 +1,4 @@
-"""Fits of a phantom against the truth."""
+"""Errors of fits of a phantom."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def error_table(
 ) -> pd.DataFrame:
     """Compare fits of a phantom with the truth, per tissue, map and method.
 
-    Voxels whose truth is not finite (mixed ones) do not count.
+    Voxels whose truth is not finite (partial-volume voxels) are ignored.
 
     Parameters
     ----------
@@ -43,8 +43,7 @@ def error_table(
     label_names : mapping of int to str, optional
         Names of the tissues; the numbers by default.
     maps : sequence of str, optional
-        Which maps, by default those that have a truth; those that a fit does not have are left
-        out.
+        Which maps, by default those with a truth; those missing from a fit are left out.
 
     Returns
     -------
@@ -57,9 +56,9 @@ def error_table(
     Raises
     ------
     ShapeError
-        If shapes do not fit, or there is no tissue.
+        If shapes differ, or there is no tissue.
     OptionError
-        If there is no truth of a map.
+        If there is no truth for a map.
 
     Examples
     --------
@@ -73,7 +72,9 @@ def error_table(
     maps = list(truth) if maps is None else maps
     missing = [name for name in maps if name not in truth]
     if missing:
-        raise OptionError(f"there is no truth of {missing[0]}; expected one of {', '.join(truth)}")
+        raise OptionError(
+            f"there is no truth for {missing[0]}; expected one of {', '.join(truth)}"
+        )
     labelled = np.asarray(labels)
     regions = each_region(labelled, label_names)
     rows = {}

@@ -38,10 +38,10 @@ def compare_regions(
 ) -> pd.DataFrame:
     """Compare a lesion with the tissue around it, or with any other region.
 
-    Only voxels count whose value the data identify (`ivimkit.FitResult.reliable`). The map that
-    separates the regions best comes first: the largest distance of the area under the ROC curve
-    from 0.5, and among equals the largest abs(g). Voxels count as independent; as neighbours are
-    not quite, p and all limits are optimistic.
+    Only voxels whose value is identified by the data are used (`ivimkit.FitResult.reliable`). The
+    map that separates the regions best comes first: the largest distance of the area under the ROC
+    curve from 0.5, and among equals the largest abs(g). Voxels are treated as independent; as
+    neighbours are not quite, p and all limits are optimistic.
 
     Parameters
     ----------
@@ -49,15 +49,15 @@ def compare_regions(
         The fit.
     lesion, reference : array_like, shape of the maps
         Masks, > 0 inside, such as a region of `ivimkit.Labels`; see `ring` for the tissue
-        around a lesion. Voxels of the lesion do not count for the reference: a lesion may be
-        compared with the organ that it lies in.
+        around a lesion. Voxels of the lesion are excluded from the reference: a lesion may be
+        compared with the organ that contains it.
     maps : sequence of str, optional
-        Which maps; by default ADC, D and f: those of the model that are not about blood alone.
+        Which maps; by default ADC, D and f: those of the model that do not describe blood alone.
     reliable_only : bool
-        Whether to leave out voxels whose value is not reliable, or to count all that have one.
+        Whether to leave out voxels whose value is not reliable, instead of using all with a value.
     mean_fit : bool, optional
-        Whether to fit the mean signals of both regions, too: they decide where too few voxels are
-        reliable, and contradict voxels that are biased. By default if the scan is at hand
+        Whether to also fit the mean signals of both regions: they decide where too few voxels are
+        reliable, and contradict voxels that are biased. By default if the scan is available
         (``result.dwi``) and the fits can be made.
 
     Returns
@@ -65,10 +65,10 @@ def compare_regions(
     pandas.DataFrame
         One row per map:
 
-        - ``unit``; mean, standard deviation and number of the voxels that count of both
+        - ``unit``; mean, standard deviation and number of the voxels used of both
           (``lesion_mean``, ``reference_sd``, ``lesion_n``, ...), ``difference`` (lesion -
           reference) and ``ratio`` (lesion / reference) of the means;
-        - ``cnr``, the contrast-to-noise ratio (abs(difference) by the standard deviation of the
+        - ``cnr``, the contrast-to-noise ratio (abs(difference) / standard deviation of the
           reference), and ``separation``, the difference in pooled standard deviations, both
           regions weighing the same;
         - ``g`` with ``g_lo`` and ``g_hi``, Hedges' g and its 95 % interval; ``auc``, the
@@ -78,10 +78,10 @@ def compare_regions(
           ``lesion_valued`` and ``reference_valued``, of voxels with a value;
         - ``verdict``: ``lower``, ``higher``, ``no difference`` (none was found) or ``unknown``,
           with the reason in ``why``; ``basis``: ``voxels``, their medians, or ``mean signal``, its
-          fits, where fewer than half of the voxels or fewer than five are reliable; and what it
-          rests on, ``lesion_value``, ``reference_value`` and ``value_difference`` with its 95 %
+          fits, where fewer than half of the voxels or fewer than five are reliable; and its
+          values, ``lesion_value``, ``reference_value`` and ``value_difference`` with its 95 %
           limits ``value_difference_lo`` and ``value_difference_hi``;
-        - ``lesion_fit`` and ``reference_fit``, the fits of the mean signals, where there are any.
+        - ``lesion_fit`` and ``reference_fit``, the fits of the mean signals, if available.
 
     Raises
     ------
@@ -145,11 +145,11 @@ def ring(
     voxel_size : sequence of float
         Edges of a voxel in mm, one per axis; further ones are ignored.
     gap : float
-        Distance that is left out because voxels there are mixed, mm.
+        Distance left out because of partial-volume voxels, mm.
     width : float
         Thickness of the shell, mm.
     within : array_like, shape of the lesion, optional
-        Where the shell may be, > 0, e.g. the organ or the fitted mask.
+        Where the shell may lie, > 0, e.g. the organ or the fitted mask.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def ring(
     Raises
     ------
     ShapeError
-        If the lesion is empty, or the shapes do not fit.
+        If the lesion is empty, or the shapes differ.
     OptionError
         If gap or width is out of range.
 
@@ -199,7 +199,7 @@ def ring(
 
 @dataclasses.dataclass(frozen=True)
 class _Group:
-    """One of the regions: the values that count, and what is known of them."""
+    """One of the regions: the values used, and their statistics."""
 
     values: NDArray[np.float64]
     evidence: Evidence
@@ -232,7 +232,7 @@ def _mean_fits(
     outside: NDArray[np.bool_],
     wanted: bool | None,
 ) -> FitResult | None:
-    """Return the fits of the mean signals of both regions; None if not wanted, or impossible."""
+    """Return the fits of the mean signals of both regions; None if not wanted or impossible."""
     if wanted is False or (wanted is None and result.dwi is None):
         return None
     numbers = np.where(inside, 1, np.where(outside, 2, 0))
@@ -248,7 +248,7 @@ def _contrast(first: _Group, second: _Group) -> dict[str, Any]:
     lesion, reference = first.values, second.values
     (mean, sd), (reference_mean, reference_sd) = mean_sd(lesion), mean_sd(reference)
     difference = mean - reference_mean
-    # The plain mean of both variances: a small lesion must weigh as much as a large liver.
+    # The plain mean of both variances: a small lesion must have the weight of a large liver.
     pooled = math.hypot(sd, reference_sd) / math.sqrt(2)
     nothing = Effect(*[math.nan] * 5)
     found = effect(lesion, reference) if lesion.size and reference.size else nothing
@@ -288,7 +288,7 @@ def _said(first: _Group, second: _Group, verdict: Verdict) -> dict[str, Any]:
 
 
 def _separation(row: Mapping[str, Any]) -> tuple[float, float]:
-    """Return what the maps are ranked by; no g is less than any, and no voxel least of all."""
+    """Return the rank of a map; a missing g comes after any g, and no voxels last."""
     g, auc = float(row["g"]), float(row["auc"])
     distance = -1.0 if math.isnan(auc) else abs(auc - 0.5)
     return distance, -1.0 if math.isnan(g) else abs(g)

@@ -1,4 +1,4 @@
-"""How large a region is: volume and largest diameter."""
+"""Size of a region: volume and largest diameter."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 __all__ = ["diameter_mm", "volume_ml"]
 
-# Qhull needs a few points more than a simplex has; below, all pairs are as fast.
-_FEW = 64
+# Qhull needs a few more points than a simplex; for fewer, all pairs are as fast.
+_MAX_PAIRWISE_POINTS = 64
 
 
 def volume_ml(inside: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
@@ -19,7 +19,7 @@ def volume_ml(inside: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
     Parameters
     ----------
     inside : ndarray of bool, shape (x, y, z) or fewer axes
-        The region; axes that are missing are one voxel long.
+        The region; missing axes have one voxel.
     affine : ndarray, shape (4, 4)
         From voxel index to position in mm.
 
@@ -33,10 +33,10 @@ def volume_ml(inside: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
 
 
 def diameter_mm(inside: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
-    """Return the largest distance between two points of a region, its voxels taken as boxes.
+    """Return the largest distance between two points of a region, with voxels as boxes.
 
-    It is the maximum Feret diameter of the voxels' corners, in all directions that the array
-    has: three-dimensional for (x, y, z), in the plane for (x, y).
+    It is the maximum Feret diameter of the voxels' corners, in all directions of the array:
+    three-dimensional for (x, y, z), in-plane for (x, y).
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def diameter_mm(inside: NDArray[np.bool_], affine: NDArray[np.float64]) -> float
 
     n_axes = inside.ndim
     corners = _outer_corners(inside)
-    if n_axes > 1 and len(corners) > _FEW:
-        # Before the affine, which keeps a hull a hull: a header can flatten all voxels, and a
-        # hull of points in a plane is an error.
+    if n_axes > 1 and len(corners) > _MAX_PAIRWISE_POINTS:
+        # Before the affine, which preserves hulls: a header can flatten all voxels, and Qhull
+        # fails for points in a plane.
         corners = corners[ConvexHull(corners).vertices]
     return float(pdist(corners @ affine[:n_axes, :n_axes].T).max())
 

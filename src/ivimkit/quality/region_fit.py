@@ -1,4 +1,4 @@
-"""The fit of the mean signal of each region, beside the fits of its voxels."""
+"""The fit of the mean signal of each region, in addition to the fits of its voxels."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ __all__ = ["roi_fit"]
 
 _CHUNK = 1 << 16
 _UNUSABLE = int(FAILED | FitStatus.OUTSIDE_MASK)
-# Regions whose noisy signals are in memory at a time.
+# Number of regions whose noisy signals are in memory at a time.
 _AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
 class _Region:
-    """A region, its mean signal as measured and as it is fitted, and the noise of its voxels."""
+    """A region, its mean signal as measured and as fitted, and the noise of its voxels."""
 
     number: int
     name: str
@@ -67,22 +67,22 @@ def roi_fit(
     """Fit the mean signal of each region as each voxel was fitted.
 
     The signal is averaged over the voxels of the region that have a fit, b-value by b-value, and
-    fitted with the model, the method and the weights of the result, and for method bayes its own
-    prior. A region of one voxel is that voxel, with the uncertainty of the result (if it has none,
-    curvature, or bootstrap for a method in steps).
+    fitted with the model, the method and the weights of the result, and for method bayes its
+    prior. A region of one voxel has the fit of that voxel, with the uncertainty of the result (if
+    there is none, curvature, or bootstrap for a method in steps).
 
-    The noise is that of the voxels: the one that the fit was given or found, else what the
-    residuals of least squares in each voxel say. Where the method knows of a noise floor, the
-    floor is that of one volume of one voxel, which averaging leaves as it is; it is taken off
-    before the fit. The spread is that noise divided by the root of the number of voxels and of
-    averages, voxels taken as independent. Where the mean signal scatters more about every sum of
-    decays than that, its own scatter is the spread.
+    The noise is that of the voxels: given to the fit or found by it, otherwise estimated from the
+    least-squares residuals in each voxel. If the method models a noise floor, the floor is that of
+    one volume of one voxel, which averaging does not change; it is subtracted before the fit. The
+    standard deviation is that noise divided by the root of the number of voxels and of averages,
+    assuming independent voxels. Where the mean signal scatters more than that about every sum of
+    decays, this scatter is used.
 
-    Limits and standard deviations come from fits of the mean signal with as much noise added once
-    more, 1024 of them, so they stay inside the bounds of the parameters, and they are about the
-    value that the mean signal would have without noise. That value is not the mean of the voxels'
-    values: the mean of different decays is not the decay of one tissue. For method bayes they hold
-    the limits of the posterior, too.
+    Limits and standard deviations come from 1024 fits of the mean signal with the same amount of
+    noise added again, so they stay inside the bounds of the parameters, and refer to the value
+    that the mean signal would have without noise. That value is not the mean of the voxels'
+    values: the mean of different decays is not the decay of one tissue. For method bayes they also
+    contain the limits of the posterior.
 
     Parameters
     ----------
@@ -104,11 +104,11 @@ def roi_fit(
     Raises
     ------
     ShapeError
-        If the labels have another shape than the maps, there is no region, or the scan is not
-        the one that was fitted.
+        If the labels have another shape than the maps, there is no region, or the scan is not the
+        one that was fitted.
     OptionError
-        If the scan is not at hand, or method bayes learned priors of several regions and none
-        of them has the number or the name of the region to fit.
+        If the scan is not available, or method bayes learned priors of several regions and none of
+        them has the number or the name of the region to fit.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def roi_fit(
         for position, region in enumerate(regions)
         if region.n == 1
     }
-    # Together, as most of the time of a small fit is not that of its voxels.
+    # Together, as most of the time of a small fit is overhead.
     for positions in _alike(regions, methods):
         for start in range(0, len(positions), _AT_ONCE):
             some = positions[start : start + _AT_ONCE]
@@ -138,7 +138,7 @@ def roi_fit(
 
 
 def _scan_of(result: FitResult) -> DWI:
-    """Return the scan, averaged as it was fitted."""
+    """Return the scan, averaged as for the fit."""
     dwi = result.scan()
     if dwi.fit_bvals.size != len(result.provenance.counts):
         raise ShapeError(
@@ -151,7 +151,7 @@ def _scan_of(result: FitResult) -> DWI:
 def _regions(
     result: FitResult, dwi: DWI, labels: Labels, usable: NDArray[np.bool_]
 ) -> list[_Region]:
-    """Return each region with what there is to fit."""
+    """Return each region with its data to fit."""
     means, variances, numbers = _mean_signals(dwi, labels, usable)
     b, volumes = dwi.fit_bvals, dwi.fit_averages
     used = np.asarray(result.provenance.counts) > 0.0
@@ -232,12 +232,12 @@ def _mean_signals(
 
 
 def _floor(method: FitMethod) -> tuple[bool, int]:
-    """Return whether a method knows of a noise floor, and of how many coils."""
+    """Return whether a method models a noise floor, and for how many coils."""
     return getattr(method, "noise", "gaussian") != "gaussian", int(getattr(method, "coils", 1))
 
 
 def _without_floor(method: FitMethod) -> FitMethod:
-    """Return the method for a signal whose noise floor was taken off."""
+    """Return the method for a signal whose noise floor was subtracted."""
     if not _floor(method)[0]:
         return method
     options: dict[str, Any] = {"noise": "gaussian"}
@@ -247,7 +247,7 @@ def _without_floor(method: FitMethod) -> FitMethod:
 
 
 def _alike(regions: Sequence[_Region], methods: Sequence[FitMethod]) -> list[list[int]]:
-    """Return the positions of the regions, but those of one voxel, that one call can fit."""
+    """Return the positions of the regions of several voxels, in groups that one call can fit."""
     groups: dict[tuple[int, bool], list[int]] = {}
     for position, (region, method) in enumerate(zip(regions, methods, strict=True)):
         if region.n != 1:
@@ -261,7 +261,7 @@ def _has_noise(region: _Region) -> bool:
 
 
 def _means(result: FitResult, regions: Sequence[_Region], method: FitMethod) -> list[FitResult]:
-    """Fit the mean signals of some regions, and these with more noise."""
+    """Fit the mean signals of some regions, without and with added noise."""
     model = _model(result.model, [region.inside for region in regions])
     signals = np.array([region.mean.signal for region in regions])
     known = _has_noise(regions[0])
@@ -310,7 +310,7 @@ def _fit(
 ) -> FitResult:
     """Fit signals without noise floor as the voxels were fitted."""
     with warnings.catch_warnings():
-        # Whoever fitted the scan has been told of its b-values.
+        # The fit of the scan already warned about its b-values.
         warnings.simplefilter("ignore", AcquisitionWarning)
         return fit(
             DWI(signals, _acquired(result), average="none"),
@@ -333,7 +333,7 @@ def _acquired(result: FitResult) -> Acquisition | Sequence[float]:
 def _misfit(
     result: FitResult, regions: Sequence[_Region], found: FitResult
 ) -> dict[str, NDArray[np.float64]]:
-    """Return how far the curves are from what was measured, the noise floor among it."""
+    """Return the distance of the curves from the measured signal, noise floor included."""
     weight = np.asarray(result.provenance.counts)
     used = weight > 0.0
     measured = np.array([region.measured for region in regions])[:, used]
@@ -349,7 +349,7 @@ def _misfit(
 
 
 def _size(region: _Region, result: FitResult) -> float:
-    """Return the noise of one volume of a mean signal, as large as its limits need it."""
+    """Return the noise of one volume of a mean signal, scaled for its limits."""
     from scipy.special import stdtrit  # Slow to load, and few need it.
 
     counts = np.asarray(result.provenance.counts)
@@ -365,7 +365,7 @@ def _hold(
     found: Mapping[str, NDArray[np.float64]],
     posterior: bool,
 ) -> None:
-    """Add limits to the maps; those of a posterior that are there grow to hold them."""
+    """Add limits to the maps; existing limits of a posterior are widened to contain them."""
     for name, values in found.items():
         suffix = name.rpartition("_")[2]
         parameter = name[: -len(suffix) - 1]
@@ -382,7 +382,7 @@ def _hold(
 
 
 def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> FitResult:
-    """Fit the one voxel of a region once more, to know how sure it is."""
+    """Fit the single voxel of a region again, for its uncertainty."""
     settings, inside = result.settings, region.inside
     sigma: float | None = None
     if settings.sigma != "map":
@@ -405,7 +405,7 @@ def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> F
     maps = {name: np.atleast_1d(values[inside]) for name, values in one.maps.items()}
     if "ADC" not in result.model.names:
         maps |= _adc_limits(one, region.measured, float(maps["cost"][0]))
-    # Limits of a curvature know of no bounds.
+    # Curvature limits ignore the bounds.
     for p in (*result.model.parameters, *ADC.model.parameters):
         for name in (f"{p.name}_lo", f"{p.name}_hi"):
             if name in maps:
@@ -417,10 +417,10 @@ def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> F
 def _adc_limits(
     one: FitResult, signal: NDArray[np.float64], cost: float
 ) -> dict[str, NDArray[np.float64]]:
-    """Return how sure the ADC of a voxel is: its own fit, once more with an uncertainty.
+    """Return the uncertainty of the ADC of a voxel, from a second fit of the ADC.
 
-    The noise is that of the residuals of the model, not of the ADC: to these, one decay for two
-    would count as noise.
+    The noise is that of the residuals of the model, not of the ADC: these would include the misfit
+    of one decay to two.
     """
     b, weights = np.asarray(one.provenance.bvals), np.asarray(one.provenance.counts)
     sigma = one.settings.sigma
@@ -498,7 +498,7 @@ def _model(model: SignalModel, regions: Sequence[NDArray[np.bool_]]) -> SignalMo
 
 
 def _method(result: FitResult, number: str, name: str) -> FitMethod:
-    """Return the method, of bayes with the prior of the fit; few regions can learn nothing."""
+    """Return the method, bayes with the prior of the fit: too few regions to learn one."""
     method = result.method
     if not isinstance(method, PosteriorMethod):
         return method
@@ -516,10 +516,10 @@ def _method(result: FitResult, number: str, name: str) -> FitMethod:
 
 
 def _estimator(result: FitResult, method: FitMethod) -> Estimator | None:
-    """Return the estimator of the fit; if it had none and the method gives no sd, the usual one.
+    """Return the estimator of the fit; if there is none and the method gives no sd, the default.
 
-    Curvature is about the least squares, which a fit in steps does not look for: its f would be
-    taken to be a third surer than it is.
+    Curvature refers to the least-squares optimum, which a fit in steps does not seek: the sd of
+    its f would be a third too small.
     """
     if result.settings.estimator is not None:
         return result.settings.estimator

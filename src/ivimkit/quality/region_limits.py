@@ -1,4 +1,4 @@
-"""How sure the fit of a mean signal is: fits of the same signal with more noise."""
+"""Uncertainty of the fit of a mean signal, from fits of the same signal with added noise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ivimkit.quality.region_noise import MeanSignal
 __all__ = ["N_NOISY", "limits", "noisy_signals"]
 
 N_NOISY = 1024
-"""Number of fits that the limits of a region come from."""
+"""Number of fits for the limits of a region."""
 
 # Share of the fits that may fail.
 _MAY_FAIL = 0.1
@@ -22,11 +22,11 @@ _95, _50 = (2.5, 97.5), (25.0, 75.0)
 
 
 def noisy_signals(mean: MeanSignal) -> NDArray[np.float64]:
-    """Return the mean signal with noise of its own size once more, shape (N_NOISY, n_b).
+    """Return the mean signal with noise of the same size added, shape (N_NOISY, n_b).
 
-    The noise is added to the signal, not to the curve: the mean of different decays stays as far
-    from one decay as it is. The random numbers are always the same; each comes with both signs,
-    and where there are enough of them they have the covariance that they stand for.
+    The noise is added to the signal, not to the curve: the mean of different decays keeps its
+    distance from one decay. The random numbers are always the same; each is used with both signs,
+    and if there are enough of them they have exactly the required covariance.
     """
     rng = np.random.default_rng(0)
     n = mean.signal.size
@@ -44,14 +44,14 @@ def noisy_signals(mean: MeanSignal) -> NDArray[np.float64]:
 def limits(
     noisy: Mapping[str, NDArray[np.float64]], model: SignalModel
 ) -> dict[str, NDArray[np.float64]]:
-    """Return standard deviations and limits out of the maps of the noisy signals.
+    """Return standard deviations and limits from the maps of the noisy signals.
 
     Parameters
     ----------
     noisy : mapping of str to ndarray, shape (n_regions, N_NOISY)
-        Parameters, and what follows from them, fitted to `noisy_signals`.
+        Parameters and derived quantities fitted to `noisy_signals`.
     model : SignalModel
-        The model; what it fixes has no limits.
+        The model; fixed parameters have no limits.
 
     Returns
     -------

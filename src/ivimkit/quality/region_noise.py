@@ -1,9 +1,9 @@
-"""The noise of a region's mean signal: what its voxels say, and what its own scatter adds.
+"""The noise of a region's mean signal: from its voxels, and from its own scatter.
 
 The mean of magnitudes has the noise floor of one volume of one voxel, however many are averaged,
-and a spread that shrinks with the root of their number. So the level of the noise comes from the
-voxels. What the mean signal scatters about a smooth decay may only make it less sure; it never
-counts as noise of a voxel.
+and a spread that shrinks with the root of their number. So the noise level comes from the voxels.
+The scatter of the mean signal about a smooth decay can only increase its uncertainty; it is never
+treated as noise of a voxel.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from ivimkit.scan.variables import B
 
 __all__ = ["MeanSignal", "VoxelNoise", "mean_without_floor", "spread_of_mean", "voxel_noise"]
 
-# Decay rates, mm^2/s, of which any mean of decays is a sum with weights that are not negative;
-# the first is that of a signal that stays.
+# Decay rates, mm^2/s: any mean of decays is a non-negative sum over them; the first is that of a
+# constant signal.
 _RATES = np.concatenate([[0.0], np.geomspace(2e-5, 0.5, 60)])
-# The scatter of a mean counts if noise alone would be that large in one of so many regions.
+# The scatter of a mean is used if noise alone would be that large in one of this many regions.
 _UNLIKELY = 0.01
 _ROUNDS = 100
-# Change of the mean signal, in units of the noise of one volume, that ends the turns.
-_CLOSE = 1e-5
-# Share of the noise variance of a channel that a magnitude has in air: 2 - pi / 2.
-_LEAST_SHARE = 0.429
-# Spreads of the logarithm of the signal within a region, and the nodes that stand for it.
+# Change of the mean signal, in units of the noise of one volume, that ends the iterations.
+_MAX_CHANGE = 1e-5
+# Noise variance of a magnitude in air, as a share of that of a channel: 2 - pi / 2.
+_MIN_NOISE_SHARE = 0.429
+# Spreads of the log signal within a region, and the quadrature nodes for it.
 _SPREADS = np.linspace(0.0, 1.5, 31)
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
 _NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
-# Fewer voxels do not tell how much their signals differ.
-_FEWEST = 10
+# The variation of the signals cannot be estimated from fewer voxels.
+_MIN_VOXELS = 10
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class VoxelNoise:
     Parameters
     ----------
     sigma : float
-        Standard deviation, a.u.; NaN if nothing tells.
+        Standard deviation, a.u.; NaN if it cannot be estimated.
     degrees : float
-        Degrees of freedom of it; infinite if it was given.
+        Its degrees of freedom; infinite if it was given.
     """
 
     sigma: float
@@ -88,8 +88,8 @@ class MeanSignal:
 def voxel_noise(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     """Return the noise of one volume of one voxel in a region.
 
-    That which the fit was given, or else has found (its map ``sigma``), or else the residuals of
-    least squares in every voxel.
+    The one given to the fit, else the one it found (its map ``sigma``), else from the
+    least-squares residuals in every voxel.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def voxel_noise(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
 
 def _of_map(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     """Pool the noise that the fit has stored for each voxel."""
-    # As precise as maps in files are, so that a result from files gives the same bits.
+    # With the precision of maps in files, so that a result from files is bit-identical.
     values = result.maps["sigma"][inside].astype(np.float32).astype(np.float64)
     values = values[np.isfinite(values) & (values > 0.0)]
     if not values.size:
@@ -116,20 +116,20 @@ def _of_map(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     n_values = int(np.count_nonzero(np.asarray(result.provenance.counts) > 0.0))
     degrees = max(float(n_values - result.model.n_free), 1.0) + _degrees_of_prior(result)
     if result.dwi is not None and not isinstance(result.method, PosteriorMethod):
-        # Where volumes were averaged, it is their spread that has told.
+        # If volumes were averaged, the noise comes from their spread.
         degrees = max(degrees, float((result.dwi.fit_averages - 1.0).sum()))
     sigma, total = pooled(values**2 * degrees, np.full(values.size, degrees), "median")
     return VoxelNoise(sigma, total)
 
 
 def _degrees_of_prior(result: FitResult) -> float:
-    """Return what method bayes knew of the noise before it saw a voxel, at most."""
+    """Return an upper limit of the prior information of method bayes on the noise."""
     known = [one.variance[0] for one in result.learned.values()]
     return min(max(known, default=0.0), 1e6)
 
 
 def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
-    """Fit the voxels by least squares, so that no step of the method counts as noise."""
+    """Fit the voxels by least squares, so that no step of the method adds to the noise."""
     used = (np.asarray(result.provenance.counts) > 0.0).astype(float)
     bvals = np.unique(np.asarray(result.provenance.bvals)[used > 0.0])
     of_b_alone = tuple(result.model.variables) == (B.name,)
@@ -154,28 +154,28 @@ def spread_of_mean(
     noise: VoxelNoise,
     curves: Sequence[NDArray[np.intp]],
 ) -> tuple[float, float]:
-    """Return how much larger the noise of a mean is than its voxels say, and its degrees.
+    """Return the ratio of the noise of a mean to that expected from its voxels, and its degrees.
 
-    Whatever tissues a region holds, its mean signal is a sum of decays with weights that are not
-    negative. What no such sum explains is noise that the voxels have in common, or no decay at
-    all: that of motion, of pulsation, of a volume that was spoiled, of voxels that are not
-    independent. Where it is more than chance, it takes the place of what the voxels say.
+    Whatever tissues a region contains, its mean signal is a sum of decays with non-negative
+    weights. What no such sum explains is noise common to the voxels, or not a decay: motion,
+    pulsation, a corrupted volume, dependent voxels. If it is more than chance, it replaces the
+    estimate from the voxels.
 
     Parameters
     ----------
     b : ndarray, shape (n_b,)
         b-values in s/mm^2, those with a weight.
     volumes : ndarray, shape (n_b,)
-        Number of volumes behind each value.
+        Number of volumes averaged into each value.
     mean : ndarray, shape (n_b,)
         Mean signal without noise floor, a.u.
     scale : ndarray, shape (n_b,)
-        Standard deviation of its noise by what the voxels say, a.u.; with an unknown noise, any
-        numbers in the right proportion.
+        Standard deviation of its noise estimated from the voxels, a.u.; if the noise is unknown,
+        any numbers in the right proportion.
     noise : VoxelNoise
-        What the voxels say.
+        The noise estimated from the voxels.
     curves : sequence of ndarray of int
-        Positions of the values that differ in b alone: each such curve is a sum of its own.
+        Positions of the values that differ in b alone: each such curve has its own sum.
     """
     from scipy.special import fdtrc  # Slow to load, and few need it.
 
@@ -197,9 +197,9 @@ def spread_of_mean(
 def _mixture(
     b: NDArray[np.float64], volumes: NDArray[np.float64], signal: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], int]:
-    """Return the sum of decays, none of them negative, next to a signal, and their number."""
+    """Return the non-negative sum of decays closest to a signal, and their number."""
     _, decays, share = _decays_of(b, volumes, signal)
-    # Neighbours on the grid stand for one rate between them.
+    # Neighbours on the grid represent one rate between them.
     there = share > 0.0
     active = int(np.count_nonzero(there & ~np.concatenate([[False], there[:-1]])))
     return decays @ share, 2 * active - int(there[0])
@@ -218,7 +218,7 @@ def _decays_of(
 def _tangent(
     b: NDArray[np.float64], volumes: NDArray[np.float64], signal: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return how that sum follows a small change of the signal, shape (n_b, n_b)."""
+    """Return the derivative of that sum with respect to the signal, shape (n_b, n_b)."""
     root, decays, share = _decays_of(b, volumes, signal)
     columns = root[:, np.newaxis] * decays[:, share > 0.0]
     projection = columns @ np.linalg.pinv(columns) if columns.size else np.zeros((b.size, b.size))
@@ -235,20 +235,19 @@ def mean_without_floor(
     coils: int,
     directions: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Take off what noise adds to the mean of the magnitudes of a region.
+    """Subtract the noise floor from the mean of the magnitudes of a region.
 
-    A magnitude of a signal A is above it by an excess that depends on A and sigma. The signals of
-    the voxels are taken to be distributed log-normally about their mean, as wide as the variance
-    of the magnitudes beyond that of their noise says; the mean signal itself is smoothed by a sum
-    of decays. That the signals of directions differ, which are averaged geometrically, is left
-    out.
+    The magnitude of a signal A exceeds it by an amount that depends on A and sigma. The signals of
+    the voxels are assumed to be log-normal about their mean, with the variance of the magnitudes
+    in excess of that of their noise; the mean signal itself is smoothed by a sum of decays.
+    Differences between directions, which are averaged geometrically, are neglected.
 
     Parameters
     ----------
     b : ndarray, shape (n_b,)
         b-values in s/mm^2, those with a weight.
     volumes : ndarray, shape (n_b,)
-        Number of volumes behind each value.
+        Number of volumes averaged into each value.
     mean, variance : ndarray, shape (n_b,)
         Mean and variance of the magnitudes of the voxels, a.u.
     n : int
@@ -265,7 +264,7 @@ def mean_without_floor(
     clean : ndarray, shape (n_b,)
         The mean of the signals, a.u.
     follows : ndarray, shape (n_b, n_b)
-        How `clean` follows a small change of `mean`.
+        The derivative of `clean` with respect to `mean`.
     scale : ndarray, shape (n_b,)
         Standard deviation of the noise of `mean`, a.u.
     """
@@ -284,7 +283,7 @@ def mean_without_floor(
         expected, slope, share = np.array(found).T
         clean = mean - (sigma * expected - curve)
         before, curve = curve, _mixture(b, volumes, clean)[0]
-        if np.abs(curve - before).max() <= _CLOSE * sigma:
+        if np.abs(curve - before).max() <= _MAX_CHANGE * sigma:
             break
     smooth, lost = _tangent(b, volumes, clean), np.diag(1.0 - slope)
     change = np.linalg.pinv(np.eye(b.size) - smooth @ lost, rcond=1e-3) @ smooth
@@ -299,16 +298,16 @@ def _expected(
     coils: int,
     table: NDArray[np.float64],
 ) -> tuple[float, float, float]:
-    """Return the mean average of a region, its slope, and the share of the noise variance left.
+    """Return the mean average of a region, its slope, and the share of noise variance left.
 
-    All is in units of the noise of one volume.
+    All in units of the noise of one volume.
     """
-    spreads = _SPREADS if n >= _FEWEST else _SPREADS[:1]
+    spreads = _SPREADS if n >= _MIN_VOXELS else _SPREADS[:1]
     factor = np.exp(spreads[:, np.newaxis] * _NODES - 0.5 * spreads[:, np.newaxis] ** 2)
     at = max(signal, 0.0) * factor
     each = at + _excess(at, table)
     mean = each @ _NODE_WEIGHTS
-    noise = np.clip(2.0 * coils + at**2 - each**2, _LEAST_SHARE, 1.0) @ _NODE_WEIGHTS
+    noise = np.clip(2.0 * coils + at**2 - each**2, _MIN_NOISE_SHARE, 1.0) @ _NODE_WEIGHTS
     total = (each**2) @ _NODE_WEIGHTS - mean**2 + noise / volumes
     step = max(signal, 0.0) * 1e-2 + 1e-2
     more = (max(signal, 0.0) + step) * factor
@@ -321,14 +320,14 @@ def _expected(
 
 @functools.cache
 def _excess_table(coils: int, directions: float, repeats: float) -> NDArray[np.float64]:
-    """Return signals, and the average of their magnitudes less these, shape (2, n)."""
+    """Return signals, and the average of their magnitudes minus the signals, shape (2, n)."""
     signal = np.linspace(0.0, 20.0 * math.sqrt(coils), 2001)
     share = geometric_share(signal, coils, directions, repeats)
     return np.array([signal, magnitude_mean(signal, coils) * share - signal])
 
 
 def _excess(signal: NDArray[np.float64], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the average of magnitudes less their signal; inversely to the signal far out."""
+    """Return the average of magnitudes minus their signal; asymptotically as its inverse."""
     grid, excess = table
     far = np.minimum(1.0, grid[-1] / np.maximum(signal, grid[-1]))
     return np.asarray(np.interp(signal, grid, excess) * far)

@@ -1,4 +1,4 @@
-"""Tables of regions: each map in each region, and what became of the voxels."""
+"""Tables of regions: each map in each region, and the status of the voxels."""
 
 from __future__ import annotations
 
@@ -48,28 +48,28 @@ def roi_table(
     maps : sequence of str, optional
         Which maps; all by default.
     mean_fit : bool or FitResult, optional
-        Whether to fit the mean signal of each region beside; by default if the result has its
-        scan at hand (``result.dwi``; ``ivimkit.load_result(folder, scan=True)``). Or these fits,
-        if `roi_fit` has made them already.
+        Whether to also fit the mean signal of each region; by default if the scan of the result is
+        available (``result.dwi``; ``ivimkit.load_result(folder, scan=True)``). Or these fits, if
+        already made by `roi_fit`.
     reliable_only : bool
         Whether the statistics leave out voxels whose value the data do not identify, see
-        `ivimkit.FitResult.reliable`; they count as missing then. By default they are of all
-        voxels with a value.
+        `ivimkit.FitResult.reliable`; these then count as missing. By default all voxels with a
+        value are used.
 
     Returns
     -------
     pandas.DataFrame
         One row per region and map:
 
-        - ``unit``; ``n``, voxels that count, by default all with a value, ``missing``, the
+        - ``unit``; ``n``, voxels used, by default all with a value, ``missing``, the
           others, and ``reliable``, voxels whose value the data identify;
         - ``mean``, ``sd`` (n - 1), ``cv`` (sd / abs(mean)), ``median``, ``q25``, ``q75``,
           ``iqr`` (q75 - q25), ``p5`` and ``p95``, percentiles by linear interpolation;
-        - ``skewness`` and ``kurtosis``: adjusted Fisher-Pearson G1 and G2, as Excel, SAS and SPSS
-          have them; kurtosis is the excess, 0 for a normal distribution;
+        - ``skewness`` and ``kurtosis``: adjusted Fisher-Pearson G1 and G2, as in Excel, SAS and
+          SPSS; kurtosis is the excess, 0 for a normal distribution;
         - ``entropy``: Shannon entropy, in bits, of a histogram whose bins are 1/64 of the display
           range of the map wide (of the range of the values in all regions, where the map has no
-          display range) and go on beyond it;
+          display range) and continue beyond it;
         - ``volume_ml`` and ``diameter_mm`` of the region: number of voxels times their volume,
           and the largest distance between two of their corners, in three dimensions;
         - ``roi_fit``: the fit of the region's mean signal, with ``roi_fit_sd``, ``roi_fit_lo``
@@ -82,12 +82,12 @@ def roi_table(
         If the labels have another shape than the maps, there is no region, or the fits in
         `mean_fit` are not one per region.
     OptionError
-        If the result has no such map, or `mean_fit` is asked for and cannot be, see `roi_fit`.
+        If the result has no such map, or `mean_fit` is asked for and impossible, see `roi_fit`.
 
     Warns
     -----
     RegionWarning
-        If the scan is at hand and the mean signals cannot be fitted all the same.
+        If the scan is available but the mean signals cannot be fitted.
 
     Examples
     --------
@@ -103,13 +103,13 @@ def roi_table(
     Zwanenburg A et al. Radiology 2020;295:328-338. doi:10.1148/radiol.2020191145
     """
     known, names = labelled(labels, result, label_names), map_names(result, maps)
-    # Positions, not masks: with a hundred regions, whole volumes would be looked through for each.
+    # Positions, not masks: with a hundred regions, the whole volume would be searched for each.
     inside = {region: np.nonzero(np.atleast_1d(known[region])) for region in known}
     extents = {region: _extent(known[region], result.geometry.affine) for region in known}
     fits = _fits(result, known, mean_fit)
     rows = {}
     for name in names:
-        # Outside the inner loop: each look-up of a map spreads it over the volume.
+        # Outside the inner loop: each access to a map spreads it over the volume.
         values = np.atleast_1d(result.maps[name])
         reliable = np.atleast_1d(result.reliable(name))
         unit = describe(name, result.model.quantities).unit
@@ -177,7 +177,7 @@ def roi_status(
 
 
 def _fits(result: FitResult, labels: Labels, wanted: bool | FitResult | None) -> FitResult | None:
-    """Return the fits of the mean signals; None if they are not wanted, or cannot be."""
+    """Return the fits of the mean signals; None if not wanted or impossible."""
     if isinstance(wanted, FitResult):
         if wanted.shape != (len(labels),):
             raise ShapeError(
@@ -207,7 +207,7 @@ def _extent(inside: NDArray[np.bool_], affine: NDArray[np.float64]) -> dict[str,
 def _limits(
     result: FitResult, name: str, values: NDArray[Any], inside: NDArray[np.bool_]
 ) -> tuple[float, float]:
-    """Return the range of the histogram of a map: of its display, or of the values."""
+    """Return the histogram range of a map: its display range, or that of the values."""
     low, high = describe(name, result.model.quantities).display
     if not (math.isnan(low) or math.isnan(high)):
         return low, high
@@ -216,7 +216,7 @@ def _limits(
 
 
 def _fitted(fits: FitResult, name: str, position: int) -> dict[str, float | str]:
-    """Return the fit of the mean signal of a region; NaN where it has no such number."""
+    """Return a number of the fit of the mean signal of a region; NaN if it has none."""
     columns = {"roi_fit": name, **{f"roi_fit_{end}": f"{name}_{end}" for end in _ENDS}}
     return {
         **{

@@ -1,4 +1,4 @@
-"""The numbers of repeated scans: one value per subject, scan, region and map."""
+"""Values of repeated scans: one per subject, scan, region and map."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 KEYS = ("subject", "session", "region", "map")
-"""Columns of a table of values that say what was measured."""
+"""Columns of a table of values that identify the measurement."""
 
 STATISTICS = ("mean", "median", "p5", "q25", "q75", "p95", "roi_fit")
-"""Columns of `roi_table` that can stand for a region."""
+"""Columns of `roi_table` that can represent a region."""
 
 
 def repeat_values(
@@ -45,21 +45,21 @@ def repeat_values(
     statistic: str = "median",
     reliable_only: bool = False,
 ) -> pd.DataFrame:
-    """Take one number per subject, scan, region and map.
+    """Collect one number per subject, scan, region and map.
 
     Parameters
     ----------
     scans : mapping of str to sequence of FitResult
         The results of each subject, in the order of the scans.
     labels : Labels, array_like of int, or mapping of str to sequence of these, optional
-        Regions: the same of all scans, or those of each scan in the structure of `scans`. By
+        Regions: the same for all scans, or those of each scan in the structure of `scans`. By
         default all voxels that were fitted are one region, ``"all"``.
     maps : sequence of str, optional
         Which maps; by default ADC, D, f, D* and f D*, or those of the first fit's model.
     statistic : {"mean", "median", "p5", "q25", "q75", "p95", "roi_fit"}
-        Which number of `roi_table` stands for a region.
+        Which column of `roi_table` represents a region.
     reliable_only : bool
-        Whether only voxels count whose value the data identify, see `ivimkit.FitResult.reliable`.
+        Whether to use only voxels whose value the data identify, see `ivimkit.FitResult.reliable`.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def repeat_values(
     Raises
     ------
     OptionError
-        If there is no scan, map or statistic of that name, or the labels have another structure
+        If there is no scan, map or statistic with that name, or the labels have another structure
         than the scans.
     ShapeError
         If labels have another shape than the maps.
@@ -140,10 +140,10 @@ def numbered(values: pd.DataFrame, *, statistic: str = "median") -> pd.DataFrame
     Parameters
     ----------
     values : pandas.DataFrame
-        A table as `repeat_values` makes it. Scans are numbered within each subject, in the
+        A table from `repeat_values`. Scans are numbered within each subject, in the
         order of the rows.
     statistic : str
-        The column to use where there is none called ``value``.
+        The column to use if there is none called ``value``.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def numbered(values: pd.DataFrame, *, statistic: str = "median") -> pd.DataFrame
     Raises
     ------
     OptionError
-        If a column is missing, is not of numbers, or a value is there twice.
+        If a column is missing or does not contain numbers, or a value occurs twice.
     """
     column = "value" if "value" in values.columns else statistic
     missing = [name for name in (*KEYS, column) if name not in values.columns]
@@ -190,7 +190,7 @@ def numbered(values: pd.DataFrame, *, statistic: str = "median") -> pd.DataFrame
 
 
 def _positions(column: pd.Series[Any]) -> dict[Any, int]:
-    """Return each value's place in the order of appearance."""
+    """Return the position of each value in the order of appearance."""
     return {value: place for place, value in enumerate(column.unique())}
 
 
@@ -200,9 +200,9 @@ def pairs(values: pd.DataFrame, *, statistic: str = "median") -> pd.DataFrame:
     Parameters
     ----------
     values : pandas.DataFrame
-        A table as `repeat_values` makes it.
+        A table from `repeat_values`.
     statistic : str
-        The column to use where there is none called ``value``.
+        The column to use if there is none called ``value``.
 
     Returns
     -------
@@ -245,7 +245,7 @@ def repeated(wide: pd.DataFrame) -> pd.DataFrame:
             "no subject has two scans with a value in the same region and map; expected two or "
             "more scans of some subjects. Check the names of subjects and regions"
         )
-    # A region that a subject lacks altogether was never asked for.
+    # A region that a subject lacks altogether was not asked for.
     alone = sorted({str(key[2]) for key in wide.index[wide.notna().sum(axis=1) == 1]})
     if alone:
         warnings.warn(
@@ -258,11 +258,11 @@ def repeated(wide: pd.DataFrame) -> pd.DataFrame:
 
 
 def units(values: pd.DataFrame) -> dict[str, str]:
-    """Return the unit of each map; empty where the table does not tell."""
+    """Return the unit of each map; empty if the table has none."""
     if "unit" not in values.columns:
         return {}
     first = values.drop_duplicates("map")
-    # A unit that is empty comes back from a file as NaN.
+    # An empty unit is read from a file as NaN.
     return {
         str(k): u if isinstance(u, str) else ""
         for k, u in zip(first["map"], first["unit"], strict=True)
@@ -284,7 +284,7 @@ def values_of(
     maps: Sequence[str] | None,
     statistic: str,
 ) -> pd.DataFrame:
-    """Return a table of values, made of results where there is none."""
+    """Return a table of values, made from results if there is none."""
     if isinstance(scans, Mapping):
         return repeat_values(scans, labels, maps=maps, statistic=statistic)
     if labels is not None:

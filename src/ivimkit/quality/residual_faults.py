@@ -1,4 +1,4 @@
-"""What faults of a scan leave in the residuals of a fit, and which of them there are."""
+"""Effects of faults of a scan on the residuals of a fit, and which of them are present."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from ivimkit.engine import evaluate, gradients
 from ivimkit.fitting.decay_curves import with_b
 from ivimkit.quality.fit_residuals import Residuals
 
-__all__ = ["LEAST_DRIFT", "LEAST_SHIFT", "Faults", "relative_signal"]
+__all__ = ["MIN_DRIFT_PERCENT", "MIN_SHIFT_PERCENT", "Faults", "relative_signal"]
 
-LEAST_SHIFT = 1.0
-"""A b-value stands out from this distance from the fit of the others, % of S0. A wrong b-value
-of that effect is 2 % off at b = 1000 and 10 % at b = 100."""
+MIN_SHIFT_PERCENT = 1.0
+"""Distance of a b-value from the fit of the others at which it stands out, % of S0. A b-value with
+that effect is wrong by 2 % at b = 1000 and by 10 % at b = 100."""
 
-LEAST_DRIFT = 3.0
+MIN_DRIFT_PERCENT = 3.0
 """The same of a drift from the first volume to the last, % of the signal."""
 
 EXPLAINED = 0.7
 """Share of the mean residual, squared, that one fault must explain to be named."""
 
-FEWEST_VOXELS = 50
-"""Of slices that count."""
+MIN_VOXELS = 50
+"""Voxels of slices that are used."""
 
-_FEWEST_SPARE = 3
-"""Degrees of freedom without which any pattern looks like one b-value's."""
+_MIN_DEGREES_OF_FREEDOM = 3
+"""Minimum degrees of freedom: with fewer, any pattern looks like that of one b-value."""
 
-_LEAST_SEEN = 0.05
-"""Share of a fault, squared, that the fit must leave in the residuals."""
+_MIN_SHARE_LEFT = 0.05
+"""Share of a fault, squared, that must remain in the residuals."""
 
 _IN_ORDER = 0.7
-"""Correlation of time and b from which on drift and the shape of the decay are mixed up."""
+"""Correlation of time and b above which drift and the shape of the decay are confounded."""
 
-_MOST_FAULTS = 3
-_MOST_OF = 2 / 3
+_MAX_FAULTS = 3
+_MIN_SHOWING = 2 / 3
 """Share of slices and volumes that must show a wrong b-value."""
 
 
 class Faults:
-    """What a fit leaves of faults, and which of them the residuals look like.
+    """Faults as they appear after a fit, and those that match the residuals.
 
     Values are in % of S0, times the root of their weight.
     """
@@ -51,7 +51,7 @@ class Faults:
         self._operator = _projection(residuals)
         self.signal = relative_signal(residuals, residuals.x)
         self.drift = self._find_drift()
-        """From the first volume to the last, % of the signal; 0 if none is seen."""
+        """From the first volume to the last, % of the signal; 0 if none is detected."""
 
     def _find_drift(self) -> float:
         of = self._of
@@ -65,26 +65,26 @@ class Faults:
         weight = (of.weights / of.counts)[of.shell]
         left = pattern - followed[of.shell]
         size, share = _match(left * np.sqrt(weight), of.by_volume * np.sqrt(weight))
-        seen = (weight @ left**2) >= _LEAST_SEEN * (weight @ pattern**2)
-        found = seen and share >= EXPLAINED and abs(size) >= LEAST_DRIFT
+        seen = (weight @ left**2) >= _MIN_SHARE_LEFT * (weight @ pattern**2)
+        found = seen and share >= EXPLAINED and abs(size) >= MIN_DRIFT_PERCENT
         return size if found else 0.0
 
     def wrong(self) -> list[tuple[int, float]]:
         """Return number of the b-value and shift in % of S0, the clearest first."""
         found: list[tuple[int, float]] = []
         rest, patterns = self._mean, self._operator * self._root
-        # What stands out at the lowest b is not its b-value: the model, or the gain.
-        seen = np.diagonal(self._operator) >= _LEAST_SEEN
+        # An outlier at the lowest b is not due to its b-value, but to the model or the gain.
+        seen = np.diagonal(self._operator) >= _MIN_SHARE_LEFT
         seen &= self._of.bvals > self._of.bvals.min()
-        # Drift moves the mean of every b-value, each by its own time.
-        while self._enough() and not self.drift and len(found) < _MOST_FAULTS:
+        # Drift shifts the mean of every b-value according to its time.
+        while self._enough() and not self.drift and len(found) < _MAX_FAULTS:
             matches = [_match(pattern, rest) for pattern in patterns.T]
             share = np.where(seen, [share for _, share in matches], 0.0)
             number = int(share.argmax())
             size = matches[number][0]
-            if share[number] < EXPLAINED or abs(size) < LEAST_SHIFT:
+            if share[number] < EXPLAINED or abs(size) < MIN_SHIFT_PERCENT:
                 break
-            if min(self.slices_with(number, size)[0], self._volumes_with(number)) < _MOST_OF:
+            if min(self.slices_with(number, size)[0], self._volumes_with(number)) < _MIN_SHOWING:
                 break
             found.append((number, size))
             rest = rest - size * patterns[:, number]
@@ -92,7 +92,7 @@ class Faults:
 
     def slices_with(self, number: int, size: float) -> tuple[float, str]:
         """Return the share of slices that show half the shift or more, in numbers and words."""
-        large = self._of.n_by_slice >= min(FEWEST_VOXELS, self._of.n_by_slice.max())
+        large = self._of.n_by_slice >= min(MIN_VOXELS, self._of.n_by_slice.max())
         pattern = self._operator[:, number] * self._root[number]
         each = self._of.by_slice[large] * self._root @ pattern / (pattern @ pattern)
         there, total = int(np.count_nonzero(each / size >= 0.5)), int(large.sum())
@@ -111,11 +111,11 @@ class Faults:
 
     def _enough(self) -> bool:
         n_values = int(np.count_nonzero(self._of.weights))
-        return n_values - self._of.model.n_free >= _FEWEST_SPARE
+        return n_values - self._of.model.n_free >= _MIN_DEGREES_OF_FREEDOM
 
 
 def _projection(residuals: Residuals) -> NDArray[np.float64]:
-    """Return what a fit makes of changes of the weighted signal, the mean over voxels."""
+    """Return the residuals that changes of the weighted signal leave, mean over voxels."""
     model = residuals.model
     free = [
         k
@@ -134,7 +134,7 @@ def _projection(residuals: Residuals) -> NDArray[np.float64]:
 
 
 def relative_signal(residuals: Residuals, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean fitted signal at b-values, or settings, by that of the first at b = 0."""
+    """Return the mean fitted signal at b-values, or settings, relative to the first at b = 0."""
     model = residuals.model
     unweighted = with_b(x[..., :1], model.variables, 0.0)
     both = np.concatenate([x, unweighted], axis=-1)

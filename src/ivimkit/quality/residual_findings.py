@@ -1,4 +1,4 @@
-"""What residuals tell in words: wrong b-values, drift, motion, a model that does not fit."""
+"""What residuals show, in words: wrong b-values, drift, motion, a model that does not fit."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ivimkit.quality.residual_scatter import Scatter
 
 __all__ = ["Finding", "residual_findings"]
 
-LEAST_MISFIT = 1.0
-"""A model does not fit from this mean residual over b-values, root mean square, % of S0."""
+MIN_MISFIT_PERCENT = 1.0
+"""Mean residual over b-values at which a model does not fit, root mean square, % of S0."""
 
-_FEW = 1 / 3
+_MAX_NAMED_SHARE = 1 / 3
 """Share of the volumes up to which they are named one by one."""
 
-_MOST_NAMES = 6
+_MAX_NAMES = 6
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Finding:
     Parameters
     ----------
     kind : {"b-value", "drift", "volume", "slice", "model", "method"}
-        What stands out; ``method`` is what the method of the fit does to residuals by itself.
+        What stands out; ``method`` is the effect of the fit method itself on residuals.
     sentence : str
         What was found.
     advice : str
         What to do about it.
     bvals : tuple of int
-        Positions in `Residuals.bvals` of the b-values that it is about: a figure marks them.
+        Positions in `Residuals.bvals` of the b-values concerned, which a figure marks.
     cells : tuple of tuple of int
-        Slice, and position in `Residuals.bvals`, where it is about slices.
+        Slice, and position in `Residuals.bvals`, if it concerns slices.
     """
 
     kind: str
@@ -54,10 +54,9 @@ def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
     """Say what the residuals show, if anything.
 
     A fit hides part of a fault: it follows the points. The residuals are therefore compared with
-    what is left of a fault of one b-value, or of a drift, after the fit (a projection, linear
-    around the fitted parameters). It is named if it explains 70 % of them, squared, and is as
-    large as the thresholds of `ivimkit.quality.residual_faults` and
-    `ivimkit.quality.residual_scatter` say.
+    what remains of a fault of one b-value, or of a drift, after the fit (a projection, linear
+    around the fitted parameters). It is named if it explains 70 % of them, squared, and exceeds
+    the thresholds of `ivimkit.quality.residual_faults` and `ivimkit.quality.residual_scatter`.
 
     Parameters
     ----------
@@ -82,7 +81,7 @@ def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
     if residuals.unknown:
         return (_not_known(residuals),)
     known, scatter = Faults(residuals), Scatter(residuals)
-    # A volume that moved shifts its b-value, too, and to move is what explains both.
+    # A volume that moved also shifts its b-value; motion explains both.
     moved = {int(residuals.shell[number]) for number in scatter.moved}
     faults = [fault for fault in known.wrong() if fault[0] not in moved]
     found = [_wrong_b(residuals, known, fault) for fault in faults]
@@ -95,11 +94,11 @@ def residual_findings(residuals: Residuals) -> tuple[Finding, ...]:
 
 
 def _not_known(residuals: Residuals) -> Finding:
-    """Say why these residuals tell of no fault: they show what the model leaves out."""
+    """Say why these residuals cannot show faults: they show what the model leaves out."""
     listed = " and ".join(residuals.unknown)
     return Finding(
         "model",
-        f"The volumes differ in {listed}, of which model {residuals.model.name} does not know: "
+        f"The volumes differ in {listed}, which model {residuals.model.name} does not include: "
         "the residuals show that, and cannot show faults of single volumes.",
         f"Select volumes of one {residuals.unknown[0]} (--select), or use a model of it.",
     )
@@ -111,7 +110,7 @@ def _wrong_b(residuals: Residuals, known: Faults, fault: tuple[int, float]) -> F
     _, slices = known.slices_with(number, size)
     where = f" in {slices}" if slices else ""
     dense = np.linspace(0.0, 1.5 * residuals.bvals.max(), 600)
-    # The same setting, at any b.
+    # The same setting at any b.
     own = np.repeat(residuals.x[..., number : number + 1], dense.size, axis=-1)
     decay = relative_signal(residuals, with_b(own, residuals.model.variables, dense))
     target = known.signal[number] + size / 100
@@ -165,7 +164,7 @@ def _slice(
     residuals: Residuals, number: int, cells: list[int], ratio: NDArray[np.float64]
 ) -> Finding:
     places = tuple((number, shell) for shell in _shells(residuals, cells))
-    if len(cells) > _FEW * residuals.volumes.size:
+    if len(cells) > _MAX_NAMED_SHARE * residuals.volumes.size:
         return Finding(
             "slice",
             f"Residuals of slice {number} are {np.median(ratio[cells]):.1f} times those of the "
@@ -190,7 +189,7 @@ def _shells(residuals: Residuals, volumes: list[int]) -> tuple[int, ...]:
 def _volume_names(residuals: Residuals, numbers: list[int]) -> str:
     names = [
         f"{residuals.volumes[k]} (b = {residuals.names[residuals.shell[k]]})"
-        for k in numbers[:_MOST_NAMES]
+        for k in numbers[:_MAX_NAMES]
     ]
     more = len(numbers) - len(names)
     names += [f"{more} more"] if more else []
@@ -204,7 +203,7 @@ def _side(size: float) -> str:
 def _misfit(residuals: Residuals) -> list[Finding]:
     weights = residuals.weights
     size = float(np.sqrt(weights @ residuals.mean**2 / weights.sum()))
-    if size < LEAST_MISFIT:
+    if size < MIN_MISFIT_PERCENT:
         return []
     low, high = int(residuals.mean.argmin()), int(residuals.mean.argmax())
     parts = [
@@ -239,7 +238,7 @@ def _misfit(residuals: Residuals) -> list[Finding]:
 
 
 def _bending(method: FitMethod | None) -> list[str]:
-    """Return what a method does that leaves residuals of a model that is right."""
+    """Return the part of a method that leaves residuals even if the model is right."""
     if method is None:
         return []
     prior = ["the prior"] if isinstance(method, PosteriorMethod) else []

@@ -1,4 +1,4 @@
-"""Traffic lights: what speaks for and against a result, with the reason and what to do."""
+"""Traffic-light checks of a result, with reasons and advice."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def lights(
     result : FitResult
         The fit.
     noise : NoiseEstimate, optional
-        Noise of one volume; by default that which the fit was given, else that from repeated
-        volumes if the scan is at hand and has them, else that from the residuals.
+        Noise of one volume; by default the one given to the fit, else from repeated volumes if the
+        scan is available and has them, else from the residuals.
     findings : sequence of Finding, optional
-        What the residuals show, see `residual_findings`; that light is grey without them.
+        What the residuals show, see `residual_findings`; that check is grey without them.
     regions : sequence of Disagreement, optional
-        Regions whose voxels and mean signal disagree, see `disagreements`; there is no such light
+        Regions whose voxels and mean signal disagree, see `disagreements`; there is no such check
         without them.
 
     Returns
@@ -54,9 +54,8 @@ def lights(
         Voxels without a fit, perfusion not detected and tissue not detected (models with a
         perfusion fraction), values at a bound, coverage of the decay, distinct b-values,
         signal-to-noise ratio, residuals, voxels and mean signal; voxels without an ADC, or without
-        a standard deviation, only where there are more than a few. A light is never good where
-        the flag of the status that it is about is on in most voxels. The thresholds are in
-        `THRESHOLDS`.
+        a standard deviation, only where there are more than a few. A check is never good if its
+        status flag is set in most voxels. The thresholds are in `THRESHOLDS`.
 
     Examples
     --------
@@ -81,7 +80,7 @@ def _coverage(result: FitResult) -> Light:
     ranges = result.acquisition.coverage()
     needed = coverage_needed(result.model, result.acquisition)
     poor = [part for part in needed if part.grade != "good"]
-    # A model extrapolates to b = 0 and through the transition, but not out of a pool.
+    # A model extrapolates to b = 0 and through the transition, but not beyond a compartment.
     gravest = [
         part for part in poor if part.grade == "missing" and part not in (ranges[0], ranges[2])
     ]
@@ -128,7 +127,7 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
     ratio = float(np.median(signal)) / found.sigma if signal.size else math.nan
     if math.isnan(ratio):
         return Light(name, "grey", "No voxel was fitted.")
-    # Most b-values have as many volumes as the median; a hundred at b = 0 help these little.
+    # Most b-values have the median number of volumes; a hundred at b = 0 hardly help them.
     volumes = float(np.median(result.acquisition.counts))
     averaged = ratio * math.sqrt(volumes)
     colour = THRESHOLDS[name].colour(averaged)
@@ -136,7 +135,7 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
     if volumes > 1.0:
         about += f" with {volumes:g} volumes per b-value ({thousands(ratio)} in one volume)"
     other = or_bayes(result)
-    advice = f"Average more volumes, use larger voxels, or regions in place of voxels{other}."
+    advice = f"Average more volumes, use larger voxels, or regions instead of voxels{other}."
     return Light(
         name,
         colour,
@@ -146,7 +145,7 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
 
 
 def _noise(result: FitResult) -> NoiseEstimate:
-    """Return the noise that was given, or from repeats, which need no model, or residuals."""
+    """Return the noise that was given, or from repeats, which need no model, or from residuals."""
     sigma = result.settings.sigma
     if isinstance(sigma, float):
         return noises.given(sigma)
@@ -177,14 +176,14 @@ def _residuals(result: FitResult, findings: Sequence[Finding] | None) -> Light:
         return Light(
             name,
             "grey",
-            "The scan is not at hand, so measured and fitted signal could not be compared.",
+            "The scan is not available, so measured and fitted signal could not be compared.",
             "Name the scan.",
         )
     if not findings:
         return Light(name, "green", "No b-value, slice or volume stands out.")
     first = findings[0]
     more = f" ({len(findings)} findings, all in section Residuals)" if len(findings) > 1 else ""
-    # What the method itself does to residuals says nothing for or against the scan.
+    # The effect of the method itself on residuals is no evidence for or against the scan.
     colour = "grey" if all(finding.kind == "method" for finding in findings) else "yellow"
     return Light(name, colour, f"{first.sentence}{more}", first.advice)
 

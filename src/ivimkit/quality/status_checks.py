@@ -1,4 +1,4 @@
-"""Traffic lights of the status: what became of the voxels, light by flag."""
+"""Traffic-light checks of the status: share of voxels, flag by flag."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["fitted_voxels", "or_bayes", "status_lights"]
 def status_lights(result: FitResult) -> tuple[Light, ...]:
     """Judge a result by the flags of its voxels.
 
-    A light is never good where its flag is on in most voxels.
+    A check is never good if its flag is set in most voxels.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _share(n: int, total: int, what: str) -> str:
 
 
 def or_bayes(result: FitResult) -> str:
-    """Return the advice to use method bayes, unless it was."""
+    """Return the advice to use method bayes, unless it was used."""
     return "" if isinstance(result.method, PosteriorMethod) else ", or use method bayes"
 
 
@@ -84,7 +84,7 @@ def _failed(result: FitResult) -> Light:
 
 
 def _perfusion(result: FitResult) -> Iterator[Light]:
-    """Judge, for each compartment with a fraction, the voxels that do not show it."""
+    """Judge, for each compartment with a fraction, the voxels in which it is not detected."""
     fitted = fitted_voxels(result)
     total = int(np.count_nonzero(fitted))
     if not total:
@@ -109,7 +109,7 @@ def _perfusion(result: FitResult) -> Iterator[Light]:
 
 
 def _flagged(result: FitResult, flag: FitStatus, name: str, said: str, advice: str) -> Light:
-    """Judge how many of the fitted voxels have a flag."""
+    """Judge the share of the fitted voxels with a flag."""
     fitted = fitted_voxels(result)
     total = int(np.count_nonzero(fitted))
     n = int(np.count_nonzero(result.status[fitted] & int(flag)))
@@ -119,7 +119,7 @@ def _flagged(result: FitResult, flag: FitStatus, name: str, said: str, advice: s
 
 
 def _tissue(result: FitResult) -> Iterator[Light]:
-    """Judge the voxels that do not show the reference."""
+    """Judge the voxels in which the reference is not detected."""
     about = next((u for u in result.model.unseen if u.flag == UNSEEN_REFERENCE), None)
     if about is None or not fitted_voxels(result).any():
         return
@@ -176,7 +176,7 @@ def _bounds(result: FitResult) -> Light:
     for text, flag, unseen, wide in _sides(result):
         there = (status & flag) != 0
         every[text], widened[text] = int(np.count_nonzero(there)), wide
-        # Without perfusion f is 0 and D* means nothing: that has a light of its own.
+        # Without perfusion f is 0 and D* is meaningless: that is a separate check.
         there &= (status & unseen) == 0
         counts[text] = int(np.count_nonzero(there))
         mine |= there
@@ -192,15 +192,15 @@ def _bounds(result: FitResult) -> Light:
         reason += f"; without perfusion, which is not counted, {largest} in most voxels"
         return Light(name, colour, f"{reason}.", "See perfusion not detected.")
     by = "widen the bound, " if n and widened[most] else ""
-    advice = f"The data do not decide there: {by}mask fluid and vessels{or_bayes(result)}."
+    advice = f"The data do not determine it there: {by}mask fluid and vessels{or_bayes(result)}."
     return Light(name, colour, f"{reason}.", "" if colour == "green" else advice)
 
 
 def _sides(result: FitResult) -> Iterator[tuple[str, int, int, bool]]:
-    """Yield each bound in words, its flag, and two facts.
+    """Yield each bound in words, its flag, and two properties.
 
-    Those are the flag of the voxels in which it does not count, as its compartment is not there,
-    and whether it can be widened.
+    These are the flag of the voxels in which it is ignored, because its compartment is absent, and
+    whether it can be widened.
     """
     model = result.model
     shares = dict(zip((c.name for c in model.compartments[:-1]), UNSEEN_SHARES, strict=False))

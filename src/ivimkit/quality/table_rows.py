@@ -1,4 +1,4 @@
-"""Rows of tables: what all tables about results share."""
+"""Rows of tables: functions shared by all tables about results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def finite(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def quartiles(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return the 25th, 50th and 75th percentile; NaN of nothing."""
+    """Return the 25th, 50th and 75th percentile; NaN without values."""
     if not values.size:
         return np.nan, np.nan, np.nan
     q25, median, q75 = np.percentile(values, [25, 50, 75])
@@ -43,7 +43,7 @@ def quartiles(values: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def mean_sd(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return mean and standard deviation (n - 1); NaN of too few."""
+    """Return mean and standard deviation (n - 1); NaN for too few values."""
     mean = float(values.mean()) if values.size else np.nan
     sd = float(values.std(ddof=1)) if values.size > 1 else np.nan
     return mean, sd
@@ -73,7 +73,7 @@ def labels_like(labels: ArrayLike | Labels, result: FitResult) -> NDArray[Any]:
 def labelled(
     labels: ArrayLike | Labels, result: FitResult, names: Mapping[int, str] | None = None
 ) -> Labels:
-    """Return the regions of a result, named; ShapeError if they have another shape."""
+    """Return the regions of a result with names; ShapeError if they have another shape."""
     array = labels_like(labels, result)
     known = labels.names if isinstance(labels, Labels) else {}
     return Labels(array, {**known, **(names or {})})

@@ -1,4 +1,4 @@
-"""Light: one traffic light, and where the lights change their colour."""
+"""Light: one traffic-light check, and the thresholds of its colours."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 __all__ = ["THRESHOLDS", "WORDS", "Light", "Threshold"]
 
 WORDS = {"green": "good", "yellow": "caution", "red": "poor", "grey": "not known"}
-"""What each colour means: a light is never told by its colour alone."""
+"""The meaning of each colour: a check is never identified by colour alone."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """Where a light changes its colour.
+    """Thresholds of the colours of a check.
 
     Parameters
     ----------
     yellow, red : float
-        Last values that are green, that are yellow.
+        Last green and last yellow value.
     unit : str
         Of both.
     why : str
-        Where the numbers are from.
+        Origin of the numbers.
     """
 
     yellow: float
@@ -58,7 +58,7 @@ THRESHOLDS = {
         0.05, 0.2, "share of fitted voxels", "an ADC needs two positive signals"
     ),
     "no standard deviation": Threshold(
-        0.2, 0.5, "share of fitted voxels", "beyond one half the maps of sd are about the others"
+        0.2, 0.5, "share of fitted voxels", "beyond one half the sd maps describe a minority"
     ),
     "voxels and mean signal": Threshold(
         0.2,
@@ -75,23 +75,23 @@ THRESHOLDS = {
     "signal-to-noise ratio": Threshold(
         50.0,
         20.0,
-        "S0 by noise of a b-value, its volumes averaged",
+        "S0 divided by the noise of a b-value, its volumes averaged",
         "typical error of D, f and D* in a voxel: 3, 7 and 17 % at 50; 8, 18 and 40 % at 20",
     ),
 }
-"""The one place of the thresholds of `lights`."""
+"""The thresholds of `lights`."""
 
 
 @dataclass(frozen=True)
 class Light:
-    """One traffic light.
+    """One traffic-light check.
 
     Parameters
     ----------
     name : str
-        What it is about.
+        Its name.
     colour : {"green", "yellow", "red", "grey"}
-        How good it is; grey if there is nothing to judge by.
+        Its verdict; grey if there is nothing to judge by.
     reason : str
         Why it has this colour, with the number behind it.
     advice : str

@@ -1,4 +1,4 @@
-"""Whether the voxels of a region and the fit of its mean signal say the same."""
+"""Agreement of the voxels of a region with the fit of its mean signal."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from ivimkit.quality.table_rows import finite, labelled
 from ivimkit.rounding import in_unit, shown_unit
 from ivimkit.scan.labels import Labels
 
-__all__ = ["LEAST_DISAGREEMENT", "Disagreement", "disagreements"]
+__all__ = ["MIN_DISAGREEMENT", "Disagreement", "disagreements"]
 
-LEAST_DISAGREEMENT = 0.2
-"""Of the larger of both: noise and mixed tissue explain less."""
+MIN_DISAGREEMENT = 0.2
+"""Share of the larger value: noise and mixed tissue explain less."""
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A map of a region of which the voxels say one thing and the mean signal another.
+    """A map of a region in which the voxels and the mean signal disagree.
 
     Parameters
     ----------
     region, map : str
-        Where, and of what.
+        Names of the region and of the map.
     voxels : float
         Median of the reliable voxels.
     signal : float
         The fit of the mean signal.
     sentence : str
-        The same in words, without the region.
+        Description in words, without the region.
     """
 
     region: str
@@ -46,7 +46,7 @@ class Disagreement:
 
     @property
     def size(self) -> float:
-        """Difference of both by the larger one."""
+        """Difference relative to the larger one."""
         return abs(self.voxels - self.signal) / max(abs(self.voxels), abs(self.signal))
 
 
@@ -60,9 +60,9 @@ def disagreements(
 ) -> tuple[Disagreement, ...]:
     """Find the regions whose voxels and mean signal disagree.
 
-    The fit of the mean signal hardly knows noise, the voxels know no mixing: where the median of
-    the reliable voxels and the fit of the mean differ by more than their 95 % limits allow, and by
-    more than 20 %, neither number stands for the region.
+    The fit of the mean signal is hardly affected by noise, voxels hardly by mixing: where the
+    median of the reliable voxels and the fit of the mean differ by more than their 95 % limits
+    allow, and by more than 20 %, neither number represents the region.
 
     Parameters
     ----------
@@ -73,10 +73,10 @@ def disagreements(
     label_names : mapping of int to str, optional
         Names of the regions.
     means : FitResult, optional
-        What `roi_fit` returned for these labels; by default it is made.
+        What `roi_fit` returned for these labels; by default computed here.
     maps : sequence of str, optional
-        Which maps, as far as the fit has them; by default ADC, D and f: those of the model that
-        are not about blood alone.
+        Which maps, of those in the fit; by default ADC, D and f: those of the model that do not
+        describe blood alone.
 
     Returns
     -------
@@ -117,6 +117,6 @@ def disagreements(
                 f"{f' ({unit})' if unit else ''}"
             )
             one = Disagreement(region, name, voxels.value, signal.value, said)
-            if one.size > LEAST_DISAGREEMENT:
+            if one.size > MIN_DISAGREEMENT:
                 found.append(one)
     return tuple(sorted(found, key=lambda one: -one.size))

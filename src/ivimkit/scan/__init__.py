@@ -1,1 +1,1 @@
-"""What was measured: the signal, its b-values and directions, its place and its regions."""
+"""What was measured: signal, b-values and directions, geometry and regions."""

@@ -1,4 +1,4 @@
-"""Acquisition: b-values and other variables of a scan, its shells, and what is wrong with it."""
+"""Acquisition: b-values and other variables of a scan, and its shells."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ivimkit.scan.volume_selection import listed_columns, volumes_where
 
 __all__ = ["Acquisition", "Series", "Shell"]
 
-# A threshold keeps shells that lie beyond it by less than this share.
+# Shells beyond a threshold by less than this share are kept.
 _SLACK = 0.01
-# A shell that is named by its b-value lies within this share of it.
-_FEW_PERCENT = 0.03
+# A shell is within this share of the b-value that names it.
+_MAX_NAMED_DISTANCE = 0.03
 _SAME_DIRECTION = np.cos(np.deg2rad(1.0))
 
 
 @dataclass(frozen=True)
 class Shell:
-    """The volumes that share one setting: the b-value, and all other variables that are known.
+    """The volumes with one setting: the same b-value and other known variables.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Shell:
     volumes : tuple of int
         Their positions in the acquisition, ascending.
     n_directions : int or None
-        Number of different gradient directions (0 at b = 0); None if directions are unknown.
+        Number of distinct gradient directions (0 at b = 0); None if directions are unknown.
     variables : mapping of str to float or str
         The other variables: the mean of numbers, or the text.
     """
@@ -56,17 +56,17 @@ class Shell:
 
 @dataclass(frozen=True)
 class Series:
-    """The shells that differ in their b-values only: one decay curve.
+    """The shells that differ in b only: one decay curve.
 
     Parameters
     ----------
     text : str
-        What the other variables of these shells are, as far as there are several series, like
-        ``"TE 75 ms"``; empty if there is one.
+        The other variables of these shells, if there are several series, like ``"TE 75 ms"``;
+        empty if there is only one.
     members : tuple of int
         Their positions among the shells of the acquisition, ascending.
     variables : mapping of str to float or str
-        The other variables, see `Shell`, where they have one value.
+        The other variables, see `Shell`, that have a single value.
     """
 
     text: str
@@ -76,13 +76,13 @@ class Series:
 
 @dataclass(frozen=True, init=False, eq=False)
 class Acquisition:
-    """The b-values of a scan and what else is known of its volumes: directions, echo times, ...
+    """The b-values of a scan and other variables of its volumes: directions, echo times, ...
 
-    b-values that are the same but for jitter are one shell: those within 2 % of their middle
+    b-values that are the same except for jitter form one shell: those within 2 % of their middle
     (985 to 1015) or closer than 1 s/mm^2, if they are closer to each other than to the next
     b-value. 0, 1.4, 5 and 10 stay apart, and so do the steps of a ladder (120, 125, 130, ...).
-    The order of the volumes does not matter. Volumes that differ in a further variable by more
-    than its tolerance (echo time and diffusion time 0.5 ms) are different settings, and so are
+    The order of the volumes does not matter. Volumes that differ in another variable by more than
+    its tolerance (0.5 ms for echo time and diffusion time) are different settings, and thus
     different shells, even if their b-values are the same.
 
     Parameters
@@ -92,19 +92,19 @@ class Acquisition:
     bvecs : array_like, shape (n, 3), optional
         One gradient direction per volume; length does not matter, 0 0 0 means none.
     tolerance : float, optional
-        b-values with gaps up to this are one shell, in s/mm^2, which is at most twice as wide; by
+        Largest gap between b-values of a shell, in s/mm^2; a shell is at most twice as wide. By
         default the rule above. 0 merges equal b-values only.
     variables : mapping of str to array_like, optional
-        Further variables by name, each with one value per volume, or one for all: numbers such as
+        Other variables by name, each with one value per volume, or one for all: numbers such as
         ``echo_time``, ``diffusion_time`` or ``gradient_duration`` in ms, or texts.
     shell_numbers : array_like of int, shape (n,), optional
-        The shell of every volume, where that is known already; `tolerance` is then not used.
+        The shell of every volume, if known already; `tolerance` is then not used.
 
     Raises
     ------
     AcquisitionError
-        If the b-values, directions or variables are no numbers, negative, all the same, in
-        another unit, or do not fit each other.
+        If the b-values, directions or variables are not numbers, negative, all the same, in
+        another unit, or do not match.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class Acquisition:
         if tolerance is not None and not tolerance >= 0:
             raise AcquisitionError(
                 f"the b-value tolerance is {tolerance}; expected a number of s/mm^2 >= 0. Leave "
-                "it out for the usual one: less than 1 s/mm^2, or 2 % about the middle"
+                "it out for the default: less than 1 s/mm^2, or 2 % about the middle"
             )
         columns = checked_columns(variables, len(b))
         numbers = (
@@ -199,14 +199,14 @@ class Acquisition:
 
     @cached_property
     def differing(self) -> tuple[str, ...]:
-        """The variables besides b, and besides directions, that differ between volumes."""
+        """The variables other than b and directions that differ between volumes."""
         return self._differing(np.ones(self.n_volumes, dtype=bool), of_gradient=True)
 
     @cached_property
     def varying(self) -> tuple[str, ...]:
-        """Those of them that can make a difference to the signal.
+        """Those of them that can affect the signal.
 
-        What describes the diffusion gradient, such as the diffusion time, does not at b = 0.
+        Variables of the diffusion gradient, such as the diffusion time, do not at b = 0.
         """
         found = {
             *self._differing(np.ones(self.n_volumes, dtype=bool), of_gradient=False),
@@ -227,10 +227,10 @@ class Acquisition:
 
     @cached_property
     def series(self) -> tuple[Series, ...]:
-        """The shells in groups that differ in b (and direction) only, in order of the variables.
+        """The shells in groups that differ only in b (and direction), in order of the variables.
 
-        One group of all shells if nothing else varies. Shells of b = 0 belong to each group whose
-        gradients alone are different.
+        One group of all shells if nothing else varies. Shells of b = 0 belong to each group that
+        differs from them only in the gradients.
         """
         if not self.varying:
             return (Series("", tuple(range(self.n_shells)), self._in_common(self.shells)),)
@@ -244,7 +244,7 @@ class Acquisition:
         at_zero = self.shell_bvals < ABSOLUTE
         found, taken = [], np.zeros(self.n_shells, dtype=bool)
         for which in (~at_zero, at_zero):
-            # b = 0 alone is a group only where there is no other of its variables.
+            # b = 0 alone is a group only if no other group has its variables.
             for key in np.unique(groups[:, which & ~taken], axis=1).T:
                 same = groups == key[:, None]
                 members = same.all(axis=0) | (at_zero & same[always].all(axis=0))
@@ -274,7 +274,7 @@ class Acquisition:
 
     @property
     def shell_names(self) -> tuple[str, ...]:
-        """Name of each shell: its b-value, and what else tells it from others of that b-value."""
+        """Name of each shell: its b-value, and what distinguishes it from others with that b."""
         return tuple(self._name(shell) for shell in self.shells)
 
     def _name(self, shell: Shell) -> str:
@@ -285,9 +285,9 @@ class Acquisition:
 
     @property
     def columns(self) -> Columns:
-        """The variables, b among them, each with the mean of its shell at each volume.
+        """The variables, including b: at each volume the mean of its shell.
 
-        Volumes of a shell have the same values there, so that no condition tears them apart.
+        Volumes of a shell have the same values, so that no condition separates them.
         """
         where = self.shell_of_volume
         others = {
@@ -297,7 +297,7 @@ class Acquisition:
         return {B.name: self.shell_bvals[where], **others}
 
     def values_of(self, name: str) -> NDArray[Any]:
-        """Return a variable at each volume, shape (n_volumes,): b, or a further one.
+        """Return a variable at each volume, shape (n_volumes,): b or another one.
 
         Raises
         ------
@@ -309,8 +309,8 @@ class Acquisition:
         if name not in self.variables:
             known = ", ".join([B.name, *self.variables])
             raise AcquisitionError(
-                f"the variable {name} is not known of this scan, which has {known}; expected one "
-                f"value of it per volume. Give it in a table (--variables FILE)"
+                f"the variable {name} is not known for this scan, which has {known}; expected one "
+                f"value per volume. Give it in a table (--variables FILE)"
                 + (", or by --te" if name == "echo_time" else ""),
                 python=f"Pass variables={{{name!r}: [...]}} to ivimkit.load or DWI",
             )
@@ -346,9 +346,10 @@ class Acquisition:
 
     @property
     def distinct_bvals(self) -> NDArray[np.float64]:
-        """b-values that give different signals, in s/mm^2: shells that differ by jitter are one.
+        """b-values that give different signals, in s/mm^2; jitter is ignored.
 
-        They are those of the shells unless a tolerance told apart what is the same to a fit.
+        They are those of the shells unless a tolerance separated shells that are the same to a
+        fit.
         """
         numbers = shell_clusters(self.shell_bvals, None)
         return np.array([_exact_mean(self.shell_bvals[numbers == k]) for k in np.unique(numbers)])
@@ -379,8 +380,8 @@ class Acquisition:
         Returns
         -------
         tuple of tuple of int
-            Volumes with the same direction, up to its sign and 1 degree, in order of appearance.
-            Volumes without a direction, or with b = 0, are one group.
+            Volumes with the same direction, up to sign and within 1 degree, in order of
+            appearance. Volumes without a direction, or with b = 0, form one group.
         """
         if self.bvecs is None:
             return (tuple(volumes),)
@@ -404,15 +405,15 @@ class Acquisition:
         volumes: Sequence[int] | None = None,
         where: str | None = None,
     ) -> NDArray[np.intp]:
-        """Return the positions of the volumes that meet all of the conditions.
+        """Return the positions of the volumes that meet all conditions.
 
         Parameters
         ----------
         bmin, bmax : float, optional
-            Lowest and highest b-value, in s/mm^2, inclusive and with 1 % to spare. A shell that
-            reaches over the limit is kept whole.
+            Lowest and highest b-value, in s/mm^2, inclusive, with a margin of 1 %. A shell that
+            straddles the limit is kept whole.
         bvals : sequence of float, optional
-            The shells to keep, by their b-values in s/mm^2 within 3 %, the nearest one.
+            The shells to keep, by b-value in s/mm^2: for each the nearest one, within 3 %.
         volumes : sequence of int, optional
             Positions of volumes, from 0.
         where : str, optional
@@ -431,12 +432,12 @@ class Acquisition:
         AcquisitionError
             If there is no such b-value or volume, or nothing is left.
         OptionError
-            If the condition cannot be understood, or names a column that there is not.
+            If the condition cannot be understood, or names a column that does not exist.
 
         Warns
         -----
         AcquisitionWarning
-            If b-values within 3 % of one that was named are left out.
+            If b-values within 3 % of a named one are left out.
 
         Examples
         --------
@@ -471,7 +472,7 @@ class Acquisition:
         return np.flatnonzero(keep)
 
     def take(self, volumes: ArrayLike) -> Acquisition:
-        """Return the acquisition of some volumes; shells stay as they are in the whole.
+        """Return the acquisition of some volumes; shells are those of the whole.
 
         Parameters
         ----------
@@ -505,14 +506,14 @@ class Acquisition:
         )
 
     def with_variables(self, variables: Mapping[str, Any] | None) -> Acquisition:
-        """Return the acquisition with other further variables, and with its shells made anew."""
+        """Return the acquisition with other additional variables, grouped into shells again."""
         return Acquisition(self.bvals, self.bvecs, tolerance=self.tolerance, variables=variables)
 
     def with_directions_apart(self) -> Acquisition:
         """Return the acquisition with the directions as variables gx, gy and gz.
 
-        So volumes of different directions are different settings, for models of the direction.
-        Volumes with b = 0 have none, whatever is in their file.
+        Volumes with different directions are then different settings, for models of the direction.
+        Volumes with b = 0 have none, whatever their file contains.
 
         Raises
         ------
@@ -532,7 +533,7 @@ class Acquisition:
         count = 0
         for shell in self.shells:
             for group in self.directions(shell.volumes):
-                # Of repeats up to sign the first, so that a mean is a direction again.
+                # For repeats up to sign, the first one, so that a mean is a direction again.
                 vectors[list(group)] = self._direction(group[0])
                 numbers[list(group)] = count
                 count += 1
@@ -583,8 +584,8 @@ class Acquisition:
         return slack if self.tolerance is None else min(slack, self.tolerance)
 
     def _reach(self, b: float) -> float:
-        """Return how far the shell may be that a b-value names."""
-        return max(0.5, _FEW_PERCENT * b if self.tolerance is None else self.tolerance)
+        """Return the largest distance of the shell that a b-value names."""
+        return max(0.5, _MAX_NAMED_DISTANCE * b if self.tolerance is None else self.tolerance)
 
     def _in_shells(self, wanted: list[float]) -> NDArray[np.bool_]:
         keep = np.zeros(self.n_volumes, dtype=bool)
@@ -609,19 +610,19 @@ class Acquisition:
         return [one for one, k in zip(self.shells, clusters, strict=True) if k == wanted]
 
     def _say_what_is_near(self, keep: NDArray[np.bool_], named: Sequence[float]) -> None:
-        """Warn of shells left out that are so near that they may have been meant, too."""
+        """Warn of excluded shells that are so near that they may also have been meant."""
         if self.tolerance == 0:
             return
         left_out = [shell.b for shell in self.shells if not keep[list(shell.volumes)].any()]
         for b in named:
-            # Of shells by the usual rule, one that is named exactly stands alone.
+            # With the default rule, a shell that is named exactly is not ambiguous.
             if self.tolerance is None and np.isclose(self.shell_bvals, b, rtol=_SLACK).any():
                 continue
-            near = [other for other in left_out if abs(other - b) <= _FEW_PERCENT * b]
+            near = [other for other in left_out if abs(other - b) <= _MAX_NAMED_DISTANCE * b]
             if near:
                 warnings.warn(
                     f"b = {_listed(np.array(near))} s/mm^2 is left out, which is within 3 % of "
-                    f"{b:g}; expected one shell. If it was meant, too, name it or widen the limit",
+                    f"{b:g}; expected one shell. If it was also meant, name it or widen the limit",
                     AcquisitionWarning,
                     stacklevel=4,
                 )
@@ -638,7 +639,7 @@ class Acquisition:
         return keep
 
     def _direction(self, volume: int) -> NDArray[np.float64]:
-        """Return the unit vector of a volume, or 0 0 0 where it has none."""
+        """Return the unit vector of a volume, or 0 0 0 if it has none."""
         assert self.bvecs is not None
         vector = self.bvecs[volume]
         length = float(np.sqrt((vector**2).sum()))
@@ -658,7 +659,7 @@ def _parallel(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
 
 
 def _exact_mean(values: NDArray[np.float64]) -> float:
-    """Return the mean; of equal values exactly that value, as a sum would round."""
+    """Return the mean; for equal values exactly that value, as a sum would round."""
     return float(values[0]) if np.all(values == values[0]) else float(values.mean())
 
 
@@ -669,7 +670,7 @@ def _one_value(values: NDArray[Any]) -> float | str:
 def _settings(
     b: NDArray[np.float64], columns: Columns, tolerance: float | None
 ) -> NDArray[np.intp]:
-    """Return the shell number of every volume: they share b and all other variables."""
+    """Return the shell number of every volume; a shell shares b and all other variables."""
     numbers = shell_clusters(b, tolerance)
     if columns:
         groups = [numbers, *(groups_of(name, values) for name, values in columns.items())]

@@ -13,7 +13,7 @@ __all__ = ["CoverageRange", "PerfusionLeft", "coverage_of", "perfusion_left_at"]
 
 @dataclass(frozen=True)
 class CoverageRange:
-    """One range of b-values: what it is for, what is recommended, what is there.
+    """One range of b-values: its purpose, recommended and present values.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from ivimkit.scan.voxel_reader import Column, VoxelReader
 __all__ = ["AVERAGES", "DWI", "Geometry", "Source"]
 
 AVERAGES = ("auto", "geometric", "arithmetic", "none")
-"""How the volumes of a shell can become one value."""
+"""Ways to average the volumes of a shell."""
 
 _CHUNK = 1 << 16
 """Voxels in memory at a time."""
@@ -32,7 +32,7 @@ class Source:
     Parameters
     ----------
     role : str
-        What it was used for: ``"scan"``, ``"bvals"``, ``"bvecs"``, ``"variables"``, ``"sidecar"``
+        Its use: ``"scan"``, ``"bvals"``, ``"bvecs"``, ``"variables"``, ``"sidecar"``
         or ``"mask"``.
     path : str
         Absolute path.
@@ -57,7 +57,7 @@ class DWI:
     ----------
     signal : array_like, shape (..., n_volumes)
         Magnitude signal, a.u., one volume per b-value on the last axis; any number of spatial
-        axes, any real type, memory-mapped or not. It is not copied.
+        axes, any real type, memory-mapped or not. Not copied.
     bvals : array_like, shape (n_volumes,), or Acquisition
         b-values in s/mm^2.
     affine : array_like, shape (4, 4), optional
@@ -70,40 +70,39 @@ class DWI:
         What else differs from volume to volume, like ``{"echo_time": [50, 75, 100]}`` (ms), see
         `Acquisition`.
     tolerance : float, optional
-        b-values this close are one shell, see `Acquisition`.
+        Largest gap between b-values of a shell, see `Acquisition`.
     geometry : Geometry, optional
         Instead of `affine`, with codes and units.
     average : {"auto", "geometric", "arithmetic", "none"}
-        How the volumes of a shell become one value. ``"auto"`` is the geometric mean across
+        How the volumes of a shell are averaged. ``"auto"`` is the geometric mean across
         directions and the arithmetic mean across repeats of one direction (of all volumes if
-        directions are unknown); ``"none"`` leaves every volume on its own. Where a value is not
-        positive, the arithmetic mean takes the place of the geometric one.
+        directions are unknown); ``"none"`` keeps every volume separate. Where a value is not
+        positive, the arithmetic mean is used instead of the geometric one.
     sources : sequence of Source
         The files it came from.
     volumes : array_like of int, optional
         Which volumes of `signal` the b-values belong to; all by default.
     mask_origin : str
-        How the mask was made, if ivimkit has made it, for the provenance of results.
+        How the mask was made, if ivimkit made it, for the provenance of results.
     weights : array_like, shape (n_b,), optional
         Weight of each volume in its average and in a fit, one per b-value, see `with_weights`.
 
     Attributes
     ----------
     stored : ndarray, shape (..., n_stored)
-        The array that was given, with volumes that are not selected, too.
+        The array that was given, including volumes that are not selected.
 
     Raises
     ------
     ShapeError
-        If signal, b-values and mask do not fit each other, the mask is empty, or the affine is
-        singular.
+        If signal, b-values and mask do not match, the mask is empty, or the affine is singular.
     InputError
-        If the signal is not real numbers.
+        If the signal does not consist of real numbers.
     OptionError
         If `average` is unknown, or both `affine` and `geometry`, or both an `Acquisition` and
         directions, are given.
     AcquisitionError
-        If the b-values cannot be right, see `Acquisition`.
+        If the b-values are implausible, see `Acquisition`.
 
     Examples
     --------
@@ -160,9 +159,9 @@ class DWI:
     def signal(self) -> NDArray[Any]:
         """Signal of the volumes that are selected, shape (..., n_volumes), a.u.
 
-        It is the array that was given, or a view of it where the selected volumes are evenly
-        spaced (all up to some b, every second one). Of others it is a copy, made at the first
-        look at it; fits and means read the array as it is stored and never make one.
+        The array that was given, or a view of it if the selected volumes are evenly spaced (all up
+        to some b, every second one). Otherwise a copy, made on first access; fits and means read
+        the stored array and never make one.
         """
         if np.array_equal(self.volumes, np.arange(self.stored.shape[-1])):
             return self.stored
@@ -188,9 +187,9 @@ class DWI:
 
     @property
     def fit_bvals(self) -> NDArray[np.float64]:
-        """b-value of each value that is fitted, in s/mm^2: one per shell, or per volume.
+        """b-value of each fitted value, in s/mm^2: one per shell, or per volume.
 
-        That of a shell is the mean over its volumes, with their weights.
+        For a shell, the weighted mean over its volumes.
         """
         if self.average == "none":
             return self.acquisition.bvals
@@ -199,13 +198,13 @@ class DWI:
         return self._means(self.acquisition.bvals)
 
     def fit_x(self, variables: Sequence[str]) -> NDArray[np.float64]:
-        """Return the variables of a model for each value that is fitted.
+        """Return the variables of a model for each fitted value.
 
         Parameters
         ----------
         variables : sequence of str
-            The variables, in the model's order, like ``("b", "echo_time")``. For ``gx``, ``gy``
-            or ``gz`` the scan has to be that of `for_variables`.
+            The variables, in the model's order, like ``("b", "echo_time")``. For ``gx``, ``gy`` or
+            ``gz`` the scan must come from `for_variables`.
 
         Returns
         -------
@@ -215,7 +214,7 @@ class DWI:
         Raises
         ------
         AcquisitionError
-            If a variable is not known of this scan, or is a text.
+            If a variable is not known for this scan, or is a text.
 
         Examples
         --------
@@ -228,12 +227,12 @@ class DWI:
         return np.array([self._row(name) for name in variables])
 
     def for_variables(self, variables: Sequence[str]) -> DWI:
-        """Return the scan as a model of some variables needs it: directions apart, if they count.
+        """Return the scan as a model of these variables needs it: directions separate, if used.
 
         Raises
         ------
         AcquisitionError
-            If a variable is not known of this scan, or is a text.
+            If a variable is not known for this scan, or is a text.
         """
         acquisition = self.acquisition
         if any(axis.name in variables for axis in DIRECTION):
@@ -243,7 +242,7 @@ class DWI:
         return found
 
     def with_variables(self, variables: Mapping[str, Any] | None) -> DWI:
-        """Return the scan with other variables besides b and directions, see `Acquisition`.
+        """Return the scan with other variables in addition to b and directions, see `Acquisition`.
 
         Raises
         ------
@@ -261,7 +260,7 @@ class DWI:
 
     @property
     def fit_names(self) -> tuple[str, ...]:
-        """Name of each value that is fitted: its b-value, and what else tells it from others."""
+        """Name of each fitted value: its b-value, and what distinguishes it from others."""
         names = self.acquisition.shell_names
         if self.average == "none":
             tails = [name.partition(" ")[1:] for name in names]
@@ -276,7 +275,7 @@ class DWI:
 
     @property
     def fit_series(self) -> tuple[Series, ...]:
-        """The series of the acquisition, with the positions of the values that are fitted."""
+        """The series of the acquisition, with the positions of the fitted values."""
         series = self.acquisition.series
         if self.average != "none":
             return series
@@ -287,32 +286,32 @@ class DWI:
         )
 
     def _row(self, name: str) -> NDArray[np.float64]:
-        """Return one variable of each value that is fitted."""
+        """Return one variable of each fitted value."""
         if name == B.name:
             return self.fit_bvals
         values = self.acquisition.numbers_of(name)
         return values if self.average == "none" else self._means(values)
 
     def _means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the mean of numbers per volume in each shell, with the weights if there are."""
+        """Return the mean of numbers per volume in each shell, weighted if there are weights."""
         return np.array([self._mean_of(values, shell) for shell in self.acquisition.shells])
 
     @property
     def fit_counts(self) -> NDArray[np.float64]:
-        """Weight of each value that is fitted: number of volumes, or sum of their weights."""
+        """Weight of each fitted value: number of volumes, or sum of their weights."""
         if self.average == "none":
             return np.ones(self.acquisition.n_volumes) if self.weights is None else self.weights
         if self.weights is None:
             return self.acquisition.counts.astype(np.float64)
         parts = [self.weights[list(shell.volumes)] for shell in self.acquisition.shells]
-        # Of weights that are alike a product: their sum would round.
+        # For equal weights a product: their sum would round.
         return np.array([w.size * w[0] if np.all(w == w[0]) else w.sum() for w in parts])
 
     @property
     def fit_averages(self) -> NDArray[np.float64]:
-        """Number of volumes with the same noise as each value that is fitted.
+        """Number of volumes with the same noise as each fitted value.
 
-        It is the number of volumes that have a weight, and less if the weights differ.
+        The number of volumes that have a weight, and less if the weights differ.
         """
         if self.average == "none":
             return np.ones(self.acquisition.n_volumes)
@@ -333,9 +332,9 @@ class DWI:
 
     @property
     def value_acquisition(self) -> Acquisition:
-        """The values that are fitted as an acquisition: one volume for each of them.
+        """The fitted values as an acquisition: one volume for each of them.
 
-        For fits of means, whose b-values and other variables are those of the scan's own fit.
+        For fits of means, whose b-values and other variables are those of the fit of the scan.
         """
         acquisition = self.acquisition
         if self.average == "none":
@@ -351,7 +350,7 @@ class DWI:
 
     @property
     def fit_directions(self) -> NDArray[np.float64]:
-        """Number of values whose geometric mean each value that is fitted is; 1 for none."""
+        """Number of values in the geometric mean of each fitted value; 1 for none."""
         if self.average == "none":
             return np.ones(self.acquisition.n_volumes)
         shells = self.acquisition.shells
@@ -373,7 +372,7 @@ class DWI:
         bmin, bmax : float, optional
             Lowest and highest b-value, in s/mm^2, inclusive, see `Acquisition.select`.
         bvals : sequence of float, optional
-            The b-values to keep, in s/mm^2: of each the shell that is nearest, within 3 %.
+            The b-values to keep, in s/mm^2: for each the nearest shell, within 3 %.
         volumes : sequence of int, optional
             Positions of the volumes to keep, from 0.
         where : str, optional
@@ -387,9 +386,9 @@ class DWI:
         Raises
         ------
         AcquisitionError
-            If there is no such b-value or volume, or too little is left.
+            If there is no such b-value or volume, or too few are left.
         OptionError
-            If the condition cannot be understood, or names a column that there is not.
+            If the condition cannot be understood, or names a column that does not exist.
 
         Examples
         --------
@@ -415,7 +414,7 @@ class DWI:
         mask : array_like, shape (...), or None
             Voxels to fit, where > 0.
         origin : str
-            How it was made, for the provenance of results, if ivimkit has made it.
+            How it was made, for the provenance of results, if ivimkit made it.
 
         Raises
         ------
@@ -435,19 +434,18 @@ class DWI:
         return self._with(average=average)
 
     def with_weights(self, weights: ArrayLike | None) -> DWI:
-        """Return the scan with weights of its volumes; None means that all count alike.
+        """Return the scan with weights of its volumes; None means equal weights.
 
-        A weight acts before and through every average: the mean of a shell is the weighted mean
-        of its volumes (the weighted geometric mean across directions, each with the greatest
-        weight of its volumes), and counts with the sum of the weights in a fit. A volume of weight
-        0 is left out, as if it were not there; a shell of such volumes keeps its plain mean and
-        counts nothing.
+        A weight acts before and through every average: the mean of a shell is the weighted mean of
+        its volumes (the weighted geometric mean across directions, each with the greatest weight
+        of its volumes), and has the sum of the weights in a fit. A volume of weight 0 is left out,
+        as if it did not exist; a shell of such volumes keeps its plain mean and has weight 0.
 
         Parameters
         ----------
         weights : array_like, shape (n_volumes,) or (n_b,), or None
-            Weights >= 0; in place of those that the scan had. One per entry of `fit_bvals` is
-            that of each of its volumes.
+            Weights >= 0; they replace earlier ones. One per entry of `fit_bvals` applies to each
+            of its volumes.
 
         Returns
         -------
@@ -491,7 +489,7 @@ class DWI:
         Parameters
         ----------
         mask : array_like, shape (...), optional
-            The region, where > 0; only voxels in the scan's own mask count, which is the default.
+            The region, where > 0; only voxels in the mask of the scan count, which is the default.
 
         Returns
         -------
@@ -548,7 +546,7 @@ class DWI:
     def mean_image(self, b: float) -> NDArray[np.float64]:
         """Return the averaged image of the shell nearest to a b-value, also outside the mask.
 
-        Where settings share that b-value, it is the first of them: the shortest echo time.
+        If several settings have that b-value, the first of them: the shortest echo time.
 
         Parameters
         ----------
@@ -591,7 +589,7 @@ class DWI:
     def _mean_of(self, values: NDArray[np.float64], shell: Shell) -> float:
         used = list(self._used(shell))
         own = values[used]
-        # Of equal values exactly that value, as a sum would round.
+        # For equal values exactly that value, as a sum would round.
         if np.all(own == own[0]):
             return float(own[0])
         if self.weights is None:
@@ -649,8 +647,8 @@ def _acquisition(
         return Acquisition(bvals, bvecs, variables=variables, tolerance=tolerance)
     if bvecs is not None or variables is not None or tolerance is not None:
         raise OptionError(
-            "an Acquisition came with separate directions, variables or a tolerance; expected "
-            "them in the Acquisition"
+            "an Acquisition was given with separate directions, variables or a tolerance; "
+            "expected them in the Acquisition"
         )
     return bvals
 
@@ -733,5 +731,5 @@ def _checked_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.
 
 
 def _everywhere(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return a mask of all voxels that takes no memory."""
+    """Return a mask of all voxels that uses no memory."""
     return np.broadcast_to(np.True_, shape)

@@ -1,4 +1,4 @@
-"""Geometry: where the voxels of a scan are, and how its file said so."""
+"""Geometry: position of the voxels of a scan, and how its file gave it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ivimkit.errors import ShapeError
 
 __all__ = ["Geometry"]
 
-# Rounding in headers, as a share of a voxel, is not another position.
+# Rounding in headers, as a share of a voxel; not a different position.
 _ALLOWED_SHIFT = 0.01
 # Edges of a voxel, of length 1 each, that span less than this lie in a plane.
 _FLAT = 1e-4
@@ -26,15 +26,14 @@ class Geometry:
     affine : array_like, shape (4, 4), optional
         From voxel index to position in mm; by default the identity.
     voxel_units : {"mm", "micron", "meter", "unknown"}
-        Unit of length that the file uses, and maps are written in; `affine` is in mm whatever
-        it is.
+        Unit of length of the file and of written maps; `affine` is always in mm.
     sform_code, qform_code : int
-        NIfTI codes: 0 unknown, 1 scanner, 2 aligned, 3 Talairach, 4 MNI. The affine is that of
-        the sform, or of the qform where the code of the sform is 0.
+        NIfTI codes: 0 unknown, 1 scanner, 2 aligned, 3 Talairach, 4 MNI. The affine is that of the
+        sform, or of the qform if the code of the sform is 0.
     header : bytes
         The NIfTI header of the file, so that maps can be written with the same geometry fields.
     other_affine : array_like, shape (4, 4), optional
-        Where the file has two forms that differ: the affine of the one that does not count, mm.
+        If the file has two forms that differ: the affine of the one that is not used, mm.
 
     Raises
     ------
@@ -105,9 +104,9 @@ class Geometry:
 
     @property
     def placed(self) -> bool:
-        """Whether it says where its voxels are: one of its NIfTI codes is not 0.
+        """Whether the positions of the voxels are known: one of the NIfTI codes is not 0.
 
-        An affine that maps the volume to a plane says nothing of the kind.
+        An affine that maps the volume to a plane gives no positions.
         """
         return (self.sform_code > 0 or self.qform_code > 0) and not self.singular
 
@@ -121,7 +120,7 @@ class Geometry:
 
     @property
     def form(self) -> str:
-        """The form of the file that says where the voxels are: ``"sform"`` or ``"qform"``."""
+        """The form of the file with the positions of the voxels: ``"sform"`` or ``"qform"``."""
         return "sform" if self.sform_code > 0 else "qform"
 
     @property
@@ -139,14 +138,14 @@ class Geometry:
     def shifts(self, other: Geometry, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Return how far the corners of a volume lie from those in another geometry.
 
-        No voxel is farther from its twin than the corners are.
+        No voxel is farther from its counterpart than the corners are.
 
         Parameters
         ----------
         other : Geometry
-            The other one.
+            The other geometry.
         shape : tuple of int
-            Of the volume, up to three axes.
+            Shape of the volume, up to three axes.
 
         Returns
         -------
@@ -160,19 +159,19 @@ class Geometry:
         return moved
 
     def is_at(self, other: Geometry, shape: tuple[int, ...]) -> bool:
-        """Return whether the voxels of a volume lie where another geometry has them.
+        """Return whether the voxels of a volume have the same positions in another geometry.
 
         Parameters
         ----------
         other : Geometry
-            The other one.
+            The other geometry.
         shape : tuple of int
-            Of the volume, up to three axes.
+            Shape of the volume, up to three axes.
 
         Returns
         -------
         bool
-            True if none is more than 1 % of a voxel of the other one away, along any axis.
+            True if none differs by more than 1 % of a voxel of the other one, along any axis.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Checks of b-values, directions and shell numbers, before an Acquisition is made of them."""
+"""Checks of b-values, directions and shell numbers, before an Acquisition is made."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _check_unit(b: NDArray[np.float64]) -> None:
     highest = float(b.max())
     if 0 < highest < _LOWEST_MAXIMUM:
         raise AcquisitionError(
-            f"the highest b-value is {highest:g}; expected s/mm^2, that is some hundreds. "
+            f"the highest b-value is {highest:g}; expected s/mm^2, i.e. some hundreds. "
             "If the unit is ms/um^2, say so (--b-unit ms/um2), or multiply by 1000",
             python="Pass b_unit='ms/um2' to ivimkit.load",
         )
@@ -70,7 +70,7 @@ def _check_unit(b: NDArray[np.float64]) -> None:
     positive = b[b > 0] - _GE_OFFSET
     if positive.min() >= 0 and positive.max() <= _HIGHEST_MAXIMUM:
         raise AcquisitionError(
-            f"the highest b-value is {highest:.10g}; expected s/mm^2, that is up to some "
+            f"the highest b-value is {highest:.10g}; expected s/mm^2, i.e. up to some "
             f"thousands. This is the offset of 1e9 of GE: subtract 1000000000 from each b-value "
             f"above 0, which leaves up to {positive.max():g}"
         )
@@ -80,20 +80,19 @@ def _check_unit(b: NDArray[np.float64]) -> None:
     elif _USUAL[0] <= highest / 1e6 <= _USUAL[1]:
         advice = "If the unit is s/m^2, divide by 1e6"
     raise AcquisitionError(
-        f"the highest b-value is {highest:g}; expected s/mm^2, that is up to some thousands. "
-        f"{advice}"
+        f"the highest b-value is {highest:g}; expected s/mm^2, i.e. up to some thousands. {advice}"
     )
 
 
 def odd_lengths(
     bvals: NDArray[np.float64], bvecs: NDArray[np.float64] | None, *, differ: bool
 ) -> str | None:
-    """Say in what way directions of weighted volumes are not of length 1; None if they are.
+    """Say how directions of weighted volumes differ from length 1; None if they do not.
 
-    With `differ`, lengths that are all alike carry nothing and are no reason to say so.
+    With `differ`, equal lengths contain no information and are not reported.
 
-    Such lengths can carry the b-values: where these are nominal, as MRtrix reads it, the true
-    ones are b |v|^2.
+    Such lengths can encode the b-values: if these are nominal, as MRtrix assumes, the true ones
+    are b |v|^2.
     """
     if bvecs is None:
         return None
@@ -107,9 +106,9 @@ def odd_lengths(
     return (
         f"the directions of {odd.size} of {np.count_nonzero(weighted)} weighted volumes have "
         f"lengths of {low:.3g} to {high:.3g}; expected 1. The b-values are used as they are. They "
-        "may be nominal and the lengths carry the true ones, b |v|^2 (MRtrix reads them so): "
+        "may be nominal and the lengths encode the true ones, b |v|^2 (MRtrix reads them so): "
         f"volume {first} would be b = {true:.4g}, not {bvals[first]:.4g}. Then write these to the "
-        "b-value file, and else directions of length 1"
+        "b-value file, otherwise directions of length 1"
     )
 
 
@@ -150,7 +149,7 @@ def checked_shell_numbers(numbers: ArrayLike, n: int) -> NDArray[np.intp]:
     Raises
     ------
     AcquisitionError
-        If they are no whole numbers, or of another length.
+        If they are not whole numbers, or have another length.
     """
     try:
         values = np.asarray(numbers)

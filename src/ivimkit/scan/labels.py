@@ -23,14 +23,14 @@ class Labels:
     array : array_like of int, shape (...)
         Number of the region of each voxel; 0 is none. A mask works as well.
     names : mapping of int to str, optional
-        Names of the regions; the numbers where there is none.
+        Names of the regions; the numbers by default.
 
     Raises
     ------
     ShapeError
         If no voxel is in any region.
     OptionError
-        If the array holds other than whole numbers, or two regions have one name.
+        If the array contains other than whole numbers, or two regions have the same name.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Labels:
         present = [int(number) for number in np.unique(numbers) if number]
         if not present:
             raise ShapeError("there is no region; expected labels other than 0 in some voxels")
-        # Names end up in tables, pages and pictures, where half a letter cannot be written.
+        # Names end up in tables, pages and pictures, where lone surrogates cannot be written.
         known = {number: readable((names or {}).get(number, str(number))) for number in present}
         twice = sorted({name for name in known.values() if list(known.values()).count(name) > 1})
         if twice:
@@ -68,7 +68,7 @@ class Labels:
     def __array__(
         self, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> NDArray[np.int32]:
-        """Let NumPy take the labels for the array of their numbers."""
+        """Let NumPy treat the labels as the array of their numbers."""
         return np.array(self.array, dtype=dtype, copy=copy)
 
     def __getitem__(self, name: str | int) -> NDArray[np.bool_]:

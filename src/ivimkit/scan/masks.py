@@ -1,4 +1,4 @@
-"""Masks found in the scan itself: where there is tissue, and where there is only air."""
+"""Masks found in the scan itself: tissue against air."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ivimkit.scan.dwi import DWI
 __all__ = ["KINDS", "auto", "kind_of", "masked"]
 
 KINDS = ("auto", "body", "brain")
-"""What can be looked for."""
+"""The kinds of mask."""
 
 _AUTO = "auto"
-# Tissue is this much brighter than air at least, or there is no air in the image.
+# Tissue is brighter than air by at least this factor, or there is no air in the image.
 _BRIGHTER = 2.5
-# Brighter than this many times the median tissue is fluid: it says nothing on the threshold.
+# Brighter than this many times the median tissue is fluid: not used for the threshold.
 _BRIGHTEST = 2.0
-# Less than this share of the median tissue counts as this share: air without noise is 0.
+# Less than this share of the median tissue is treated as this share: air without noise is 0.
 _DARKEST = 0.005
-# Where fluid is that much brighter than tissue, the first threshold lies between the two.
+# If fluid is brighter than tissue by this factor, the first threshold lies between the two.
 _FAR_BRIGHTER = 5.0
-# There, tissue makes the largest component larger by this factor; it is looked for that often.
+# Then tissue enlarges the largest component by this factor; number of attempts.
 _LARGER, _FLUIDS = 1.5, 3
 # Size of a head in the plane, mm.
 _HEAD = (90.0, 240.0)
@@ -35,17 +35,17 @@ _BRIDGE = 5.0
 _SPOT = 400.0
 # Gaps in a wall of tissue that are closed before holes are filled, mm.
 _GAP = 8.0
-# A voxel of the border with less than this share of the signal nearby is air for the most part.
+# A border voxel with less than this share of the nearby signal is mostly air.
 _PARTIAL = 0.45
-# How many voxels deep the border is, and how far nearby reaches along the axes, voxels.
+# Depth of the border, and the extent of "nearby" along the axes, voxels.
 _LAYERS = 2
-_NEAR = (3.0, 3.0, 0.0)
+_NEARBY_VOXELS = (3.0, 3.0, 0.0)
 _TINY = 1e-6
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A mask and how it came about."""
+    """A mask and how it was made."""
 
     inside: NDArray[np.bool_]
     kind: str
@@ -69,23 +69,23 @@ class _Found:
 def auto(dwi: DWI, kind: str = "auto") -> NDArray[np.bool_]:
     """Find where there is tissue.
 
-    The mean image of the lowest b-value is smoothed and cut by the threshold of Otsu between air
-    and tissue [1]_, on a logarithmic scale, so that a few bright voxels of fluid do not decide.
-    The largest component stays, its holes are filled.
+    The mean image of the lowest b-value is smoothed and thresholded by Otsu's method between air
+    and tissue [1]_, on a logarithmic scale, so that a few bright voxels of fluid have little
+    effect. The largest component is kept, and its holes are filled.
 
     Parameters
     ----------
     dwi : DWI
-        The scan, with two or three spatial axes; its own mask does not matter.
+        The scan, with two or three spatial axes; its mask is not used.
     kind : {"auto", "body", "brain"}
-        ``"body"`` is all that is not air around it. ``"brain"`` also takes off what hangs on the
-        largest component by thin bridges: skull, eyes. ``"auto"`` is the brain where the body is
-        of the size of a head with air around it, and else the body.
+        ``"body"`` is all except the surrounding air. ``"brain"`` also removes what is attached to
+        the largest component by thin bridges: skull, eyes. ``"auto"`` is the brain if the body has
+        the size of a head with air around it, and otherwise the body.
 
     Returns
     -------
     ndarray of bool, shape (...)
-        The mask, in the shape of the scan: `DWI.with_mask` takes it.
+        The mask, in the shape of the scan, for `DWI.with_mask`.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def auto(dwi: DWI, kind: str = "auto") -> NDArray[np.bool_]:
 
 
 def masked(dwi: DWI, kind: str = "auto") -> DWI:
-    """Return the scan with the mask that `auto` finds, and say in its results how it was made.
+    """Return the scan with the mask found by `auto`, and record in its results how it was made.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def masked(dwi: DWI, kind: str = "auto") -> DWI:
     Returns
     -------
     DWI
-        Its results have the sentence in their provenance, and the mask is saved with them.
+        Its results have a sentence on it in their provenance, and the mask is saved with them.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def masked(dwi: DWI, kind: str = "auto") -> DWI:
 
 
 def kind_of(text: str) -> str | None:
-    """Return which mask to look for, where a word and not a file was given.
+    """Return the kind of mask to find, if a word instead of a file was given.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def kind_of(text: str) -> str | None:
     Raises
     ------
     OptionError
-        If it is ``"auto:"`` with something else behind it.
+        If it is ``"auto:"`` followed by something else.
 
     Examples
     --------
@@ -171,8 +171,8 @@ def kind_of(text: str) -> str | None:
     if kind not in KINDS:
         choices = ", ".join([_AUTO, *(f"{_AUTO}:{name}" for name in KINDS[1:])])
         raise OptionError(
-            f"the mask is {text!r}; expected one of {choices}, or a file. A file of that name is "
-            f"./{text}"
+            f"the mask is {text!r}; expected one of {choices}, or a file. A file with that name "
+            f"is ./{text}"
         )
     return kind
 
@@ -218,10 +218,10 @@ def _smoothed(image: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _below_fluid(image: NDArray[np.float64], threshold: float) -> float:
-    """Return the threshold below all tissue, where the first one lies between it and fluid."""
+    """Return a threshold below all tissue, for when the first one lies between it and fluid."""
     inside = _largest(image > threshold)
     for _ in range(_FLUIDS):
-        # Where a scanner has written 0 is no air to compare with: beside it noise is bright.
+        # Zeros written by the scanner are not air to compare with: next to them noise is bright.
         lower = _threshold(image[(image > 0.0) & (image <= threshold)], _FAR_BRIGHTER)
         if np.isnan(lower):
             break
@@ -233,14 +233,14 @@ def _below_fluid(image: NDArray[np.float64], threshold: float) -> float:
 
 
 def _threshold(image: NDArray[np.float64], brighter: float) -> float:
-    """Return the signal between two classes; NaN where there are none, that far apart."""
-    from skimage import filters  # Not above: importing it takes its time.
+    """Return the signal between two classes; NaN if there are no two classes that far apart."""
+    from skimage import filters  # Imported here, because it is slow.
 
     threshold_otsu: Any = filters.threshold_otsu
 
     if image.size == 0 or np.ptp(image) == 0.0:
         return np.nan
-    # What is brighter than Otsu's threshold is tissue for sure: its median is the scale.
+    # What is brighter than Otsu's threshold is certainly tissue: its median is the scale.
     bright = image[image > threshold_otsu(image)]
     scale = float(np.median(bright)) if bright.size else float(image.max())
     values = np.log(np.clip(image / scale, _DARKEST, _BRIGHTEST))
@@ -264,7 +264,7 @@ def _whole(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _closed(inside: NDArray[np.bool_], size: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Close gaps in a thin wall of tissue, through which air would reach the holes within."""
+    """Close gaps in a thin wall of tissue, through which air would reach the holes inside."""
     from scipy import ndimage
 
     disk = _disk(_GAP / 2, size)
@@ -295,17 +295,17 @@ def _largest(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _trimmed(inside: NDArray[np.bool_], image: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Take voxels off the border that are air for the most part.
+    """Remove border voxels that are mostly air.
 
-    A threshold that finds tissue of all kinds lies far below the signal of most of it.
+    A threshold that includes all kinds of tissue lies far below the signal of most of it.
     """
     from scipy import ndimage
 
     cross = ndimage.generate_binary_structure(2, 1)[..., np.newaxis]
     for _ in range(_LAYERS):
         core = ndimage.binary_erosion(inside, cross, border_value=1)
-        weight = ndimage.gaussian_filter(core.astype(np.float64), _NEAR)
-        total = ndimage.gaussian_filter(np.where(core, image, 0.0), _NEAR)
+        weight = ndimage.gaussian_filter(core.astype(np.float64), _NEARBY_VOXELS)
+        total = ndimage.gaussian_filter(np.where(core, image, 0.0), _NEARBY_VOXELS)
         nearby = np.divide(total, weight, out=np.zeros_like(total), where=weight > _TINY)
         trimmed = core | (inside & (image > _PARTIAL * nearby))
         if np.array_equal(trimmed, inside):
@@ -315,7 +315,7 @@ def _trimmed(inside: NDArray[np.bool_], image: NDArray[np.float64]) -> NDArray[n
 
 
 def _without_bridges(tissue: NDArray[np.bool_], size: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Return what is left when thin bridges are cut, grown back to where it was."""
+    """Return what is left after cutting thin bridges, grown back to its original extent."""
     from scipy import ndimage
 
     body = _without_small_holes(tissue, size)
@@ -329,7 +329,7 @@ def _without_bridges(tissue: NDArray[np.bool_], size: tuple[float, ...]) -> NDAr
 
 
 def _without_small_holes(inside: NDArray[np.bool_], size: tuple[float, ...]) -> NDArray[np.bool_]:
-    """Fill dark spots in each slice, but not the gap between the brain and what is around it."""
+    """Fill dark spots in each slice, but not the gap between the brain and its surroundings."""
     from scipy import ndimage
 
     filled = inside.copy()

@@ -1,4 +1,4 @@
-"""Shells: which b-values are the same but for jitter."""
+"""Shells: groups of b-values that are the same except for jitter."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 __all__ = ["ABSOLUTE", "RELATIVE", "shell_clusters"]
 
 ABSOLUTE = 1.0
-"""b-values closer than this, in s/mm^2, are one shell: whole numbers stay apart."""
+"""b-values closer than this, in s/mm^2, form one shell: whole numbers stay separate."""
 
 RELATIVE = 0.04
-"""b-values within 2 % of their middle are one shell."""
+"""b-values within 2 % of their middle form one shell."""
 
-# A chain of close b-values that is longer than this, as a share of b, is no jitter.
-_LONGEST = 0.10
-# Differences of b-values that are equal but for rounding.
+# A chain of close b-values that is longer than this, as a share of b, is not jitter.
+_MAX_CHAIN_SHARE = 0.10
+# Differences of b-values that are equal up to rounding.
 _ROUNDING = 1e-6
 
 
@@ -27,7 +27,7 @@ def shell_clusters(bvals: NDArray[np.float64], tolerance: float | None) -> NDArr
     bvals : ndarray, shape (n,)
         b-values in any order, s/mm^2.
     tolerance : float or None
-        Largest gap within a shell, s/mm^2, which is then at most twice as wide. None takes gaps
+        Largest gap within a shell, s/mm^2, which is then at most twice as wide. None means gaps
         below 1 s/mm^2 or up to 4 % of b, if they are smaller than the gaps to the b-values on
         either side, in shells of at most 1 s/mm^2 or 10 % of b.
 
@@ -48,7 +48,7 @@ def shell_clusters(bvals: NDArray[np.float64], tolerance: float | None) -> NDArr
 
 
 def _close(values: NDArray[np.float64], tolerance: float) -> list[NDArray[np.float64]]:
-    """Return chains of gaps up to the tolerance; one that is too long falls apart."""
+    """Return chains of gaps up to the tolerance; one that is too long is split."""
     chains = np.split(values, np.flatnonzero(np.diff(values) > tolerance) + 1)
     return [
         part
@@ -60,7 +60,7 @@ def _close(values: NDArray[np.float64], tolerance: float) -> list[NDArray[np.flo
 def _jitter(values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Return the clusters of values that differ by jitter only."""
     gaps = np.diff(values)
-    # The greatest gap within a part of a chain falls, so that the parts end as single values.
+    # Split at the greatest gaps, down to single values if necessary.
     waiting = np.split(values, np.flatnonzero(~_near(values, gaps)) + 1)[::-1]
     settled: list[NDArray[np.float64]] = []
     while waiting:
@@ -81,11 +81,11 @@ def _near(values: NDArray[np.float64], gaps: NDArray[np.float64]) -> NDArray[np.
 def _is_one(chain: NDArray[np.float64], values: NDArray[np.float64]) -> bool:
     """Whether a chain is short, and its gaps are smaller than those to its neighbours."""
     low, high = chain[0], chain[-1]
-    if not (high - low < ABSOLUTE or high - low <= _LONGEST * high):
+    if not (high - low < ABSOLUTE or high - low <= _MAX_CHAIN_SHARE * high):
         return False
     below, above = values[values < low], values[values > high]
     outer = min(
         low - below[-1] if below.size else np.inf, above[0] - high if above.size else np.inf
     )
-    # In a ladder (..., 120, 125, 130) the steps are alike, however small they are beside b.
+    # In a ladder (..., 120, 125, 130) the steps are equal, however small relative to b.
     return bool(np.diff(chain).max() < outer * (1.0 - _ROUNDING))

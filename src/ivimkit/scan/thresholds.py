@@ -30,20 +30,19 @@ def check_threshold(name: str, value: float) -> None:
 
 
 LOWER_B = {"unit": "s/mm^2", "upper": False}
-"""Metadata of a field of a method that is the lowest b-value of something: commands read it in
-the unit of the scan."""
+"""Metadata of an option that is a lowest b-value: commands read it in the unit of the scan."""
 
 UPPER_B = {"unit": "s/mm^2", "upper": True}
-"""That of one that is the highest b-value of something."""
+"""Metadata of an option that is a highest b-value."""
 
-# Blood is never gone as early as this: it is a threshold in another unit.
+# The blood signal never vanishes as early as this: the threshold is in another unit.
 _LOWEST_SPLIT = 10.0
 
 
 def at_shell(acquisition: Acquisition, threshold: float, *, upper: bool) -> float:
-    """Return a threshold moved so that a shell that reaches over it is beyond it as a whole.
+    """Return a threshold moved so that a shell that straddles it is entirely beyond it.
 
-    The mean of volumes around b = 200 is as often below 200 as above it.
+    The mean of volumes around b = 200 is below 200 as often as above it.
 
     Parameters
     ----------
@@ -52,7 +51,7 @@ def at_shell(acquisition: Acquisition, threshold: float, *, upper: bool) -> floa
     threshold : float
         b-value, s/mm^2.
     upper : bool
-        Whether the values up to the threshold are meant, or those from it on.
+        Whether the values up to the threshold are meant, instead of those from it on.
 
     Returns
     -------
@@ -71,8 +70,8 @@ def at_shell(acquisition: Acquisition, threshold: float, *, upper: bool) -> floa
 def require_split(acquisition: Acquisition, name: str, value: float) -> None:
     """Raise AcquisitionError unless a threshold has b-values below it, and two beyond it.
 
-    Below 10 s/mm^2 and all b > 0 it tells nothing apart and was meant in another unit. Any other
-    threshold below the lowest b > 0 takes all of these for tissue, as simple protocols do.
+    Below 10 s/mm^2 and all b > 0 it separates nothing and was meant in another unit. Any other
+    threshold below the lowest b > 0 treats all of these as tissue, as simple protocols do.
     """
     b = acquisition.bvals
     lowest = float(b[b > 0].min())
@@ -88,7 +87,7 @@ def require_split(acquisition: Acquisition, name: str, value: float) -> None:
 def require_two(
     acquisition: Acquisition, name: str, *, lower: float = 0.0, upper: float = math.inf
 ) -> None:
-    """Raise AcquisitionError unless two different b-values lie from `lower` to `upper`."""
+    """Raise AcquisitionError unless two distinct b-values lie between `lower` and `upper`."""
     bvals = acquisition.shell_bvals
     lower = at_shell(acquisition, lower, upper=False)
     upper = at_shell(acquisition, upper, upper=True)

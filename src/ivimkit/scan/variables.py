@@ -1,4 +1,4 @@
-"""Variables: what may differ from volume to volume of a scan, with unit, range and tolerance."""
+"""Variables that may differ between volumes of a scan, with unit, range and tolerance."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ __all__ = [
 Columns = Mapping[str, NDArray[Any]]
 """Values of variables by name, each of shape (n_volumes,): numbers, or texts."""
 
-# Numbers of a variable that nobody has described are the same if they agree but for rounding.
+# Numbers of an unknown variable are the same if they agree up to rounding.
 _ROUNDING = 1e-6
-# Where the greatest value is below this share of the least plausible one, the unit is another.
+# If the greatest value is below this share of the lowest plausible one, the unit is wrong.
 _MILLI = 1e-3
 
 
 @dataclass(frozen=True)
 class Variable:
-    """Something that is known of each volume besides its image: b-value, echo time, and so on.
+    """A property of each volume: b-value, echo time, and so on.
 
     Parameters
     ----------
     name : str
         Name of its column, a Python name.
     label : str
-        What figures and messages write before a value, like ``"TE"``.
+        Prefix of a value in figures and messages, like ``"TE"``.
     unit : str
-        Unit of its values; empty for those without.
+        Unit of its values; empty if there is none.
     lowest, highest : float
-        Values as they are met, in `unit`; others were meant in another unit, and are refused.
+        Plausible values, in `unit`; others were meant in another unit, and are refused.
     tolerance : float or None
-        Values with gaps up to this are the same; None if they are the same but for rounding.
+        Values with gaps up to this are the same; None if they are the same up to rounding.
     of_gradient : bool
-        Whether it describes the diffusion gradient, and so means nothing at b = 0.
+        Whether it describes the diffusion gradient, and so is undefined at b = 0.
     text : bool
         Whether its values may be texts.
     """
@@ -74,7 +74,7 @@ class Variable:
 
     @property
     def head(self) -> str:
-        """Head of its column in tables, like ``"TE (ms)"``."""
+        """Header of its column in tables, like ``"TE (ms)"``."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     def written(self, value: float | str) -> str:
@@ -121,22 +121,22 @@ GRADIENT = Variable("gradient", "gradient", of_gradient=True, text=True)
 DIRECTION = tuple(
     Variable(f"g{axis}", f"g{axis}", "", -1.0, 1.0, 0.02, of_gradient=True) for axis in "xyz"
 )
-"""Components of the unit vector of the gradient direction; 0 0 0 where there is none."""
+"""Components of the unit vector of the gradient direction; 0 0 0 if there is none."""
 
 KNOWN = {
     known.name: known
     for known in (B, ECHO_TIME, DIFFUSION_TIME, GRADIENT_DURATION, C, GRADIENT, *DIRECTION)
 }
-"""The variables that ivimkit has described, by name. Any other name may be used, too."""
+"""The variables known to ivimkit, by name. Any other name may also be used."""
 
 
 def shown(value: float | str) -> str:
-    """Return a value as messages and tables write it."""
+    """Return a value as written in messages and tables."""
     return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def variable_of(name: str) -> Variable:
-    """Return a variable by name; one that is not known has no unit and any range.
+    """Return a variable by name; an unknown one has no unit and any range.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def variable_of(name: str) -> Variable:
 
 
 def checked_columns(given: Mapping[str, Any] | None, n: int) -> dict[str, NDArray[Any]]:
-    """Return the variables besides b as read-only arrays, shape (n,), of numbers or of texts.
+    """Return the variables other than b as read-only arrays, shape (n,), of numbers or texts.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def checked_columns(given: Mapping[str, Any] | None, n: int) -> dict[str, NDArra
         variable = variable_of(name)
         if name == B.name:
             raise AcquisitionError(
-                "b is among the further variables; expected the b-values on their own. Pass them "
+                "b is among the other variables; expected the b-values separately. Pass them "
                 "as bvals"
             )
         column = _column(variable, values, n)
@@ -187,7 +187,7 @@ def checked_columns(given: Mapping[str, Any] | None, n: int) -> dict[str, NDArra
 def _column(variable: Variable, given: Any, n: int) -> NDArray[Any]:
     values = np.asarray(given)
     if values.dtype.kind == "O":
-        # Of pandas, or of a list with a gap.
+        # From pandas, or from a list with a gap.
         missing = [k for k, value in enumerate(values.ravel()) if value is None or value != value]
         if missing:
             raise AcquisitionError(
@@ -222,7 +222,7 @@ def _texts(variable: Variable, values: NDArray[Any]) -> NDArray[Any]:
         if not text or not text.isprintable():
             raise AcquisitionError(
                 f"{variable.name} of volume {volume} is {text!r}; expected a text. Write none for "
-                "volumes that have no such thing"
+                "volumes to which it does not apply"
             )
     return texts
 
@@ -248,7 +248,7 @@ def _check_numbers(variable: Variable, numbers: NDArray[np.float64]) -> None:
 
 
 def groups_of(name: str, values: NDArray[Any]) -> NDArray[np.intp]:
-    """Return the number of the group of equal values that each value is in, ascending.
+    """Return the group of equal values of each value, numbered in ascending order.
 
     Numbers are equal within the tolerance of the variable, like b-values of one shell.
 
@@ -267,7 +267,7 @@ def groups_of(name: str, values: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def points(variables: Sequence[str], given: Any) -> NDArray[np.float64]:
-    """Return the values of a model's variables where its signal is wanted.
+    """Return the values of a model's variables at which its signal is needed.
 
     Parameters
     ----------
@@ -275,21 +275,21 @@ def points(variables: Sequence[str], given: Any) -> NDArray[np.float64]:
         The variables of the model, in its order.
     given : array_like, shape (n,), or a table
         b-values in s/mm^2, for a model of b alone; or a mapping or data frame with a column for
-        each variable, in its unit, of n values or one for all. Columns that the model does not
-        use are left aside.
+        each variable, in its unit, of n values or one for all. Columns that the model does not use
+        are ignored.
 
     Returns
     -------
     ndarray
-        Of a model of b alone the b-values, shape (n,); otherwise one row per variable, shape
+        For a model of b alone the b-values, shape (n,); otherwise one row per variable, shape
         (n_variables, n).
 
     Raises
     ------
     OptionError
-        If a variable is missing, or b-values alone do not tell.
+        If a variable is missing, or b-values alone are not enough.
     ShapeError
-        If columns are not of one length.
+        If columns have different lengths.
 
     Examples
     --------

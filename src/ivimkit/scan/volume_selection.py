@@ -1,7 +1,7 @@
 """Conditions on the variables of volumes, such as ``diffusion_time == 70 and b <= 400``.
 
-They are parsed into Python's syntax tree, of which a few kinds of nodes are understood and nothing
-is ever executed.
+They are parsed into Python's syntax tree; a few kinds of nodes are accepted, and nothing is ever
+executed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ivimkit.scan.variables import B, Columns, variable_of
 
 __all__ = ["check_selection", "listed_columns", "volumes_where"]
 
-_LONGEST = 2000
-_MOST_SHOWN = 12
-# b-values this near to the one that is named are meant, s/mm^2; if there are none, so are those
-# within this share of it, as in a shell.
+_MAX_LETTERS = 2000
+_MAX_SHOWN = 12
+# b-values this near to the named one are meant, s/mm^2; if there are none, those within this share
+# of it, as in a shell.
 _SAME_B, _SHARE_OF_B = 0.5, 0.02
 _GRAMMAR = (
     "expected columns compared with values (==, !=, <, <=, >, >=, in (...)), joined by and, or, "
@@ -45,7 +45,7 @@ def volumes_where(where: str, columns: Columns) -> NDArray[np.bool_]:
     where : str
         The condition.
     columns : mapping of str to ndarray, shape (n_volumes,)
-        The variables, b among them.
+        The variables, including b.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def volumes_where(where: str, columns: Columns) -> NDArray[np.bool_]:
     Raises
     ------
     OptionError
-        If it cannot be understood, or names a column or a text that there is not.
+        If it cannot be understood, or names a column or a text that does not exist.
 
     Examples
     --------
@@ -77,13 +77,13 @@ def check_selection(where: str) -> None:
 def _parsed(where: str) -> ast.expr:
     if not str(where).strip():
         raise OptionError(f"the selection is {where!r}; {_GRAMMAR}")
-    if len(where) > _LONGEST:
+    if len(where) > _MAX_LETTERS:
         raise OptionError(
-            f"the selection has {len(where)} letters; expected up to {_LONGEST}. Shorten it"
+            f"the selection has {len(where)} letters; expected up to {_MAX_LETTERS}. Shorten it"
         )
     try:
         with warnings.catch_warnings():
-            # Of an escape in a text that is none, Python warns.
+            # Python warns of invalid escapes in texts.
             warnings.simplefilter("ignore", SyntaxWarning)
             return ast.parse(where.strip(), mode="eval").body
     except SyntaxError as error:
@@ -103,8 +103,8 @@ def listed_columns(columns: Columns) -> str:
 def _values(values: NDArray[Any]) -> str:
     shown = [repr(v) if isinstance(v, str) else f"{v:g}" for v in np.unique(values).tolist()]
     shown = list(dict.fromkeys(shown))
-    if len(shown) > _MOST_SHOWN:
-        shown = [*shown[: _MOST_SHOWN - 1], "...", shown[-1]]
+    if len(shown) > _MAX_SHOWN:
+        shown = [*shown[: _MAX_SHOWN - 1], "...", shown[-1]]
     return ", ".join(shown)
 
 
@@ -165,7 +165,7 @@ class _Condition:
         if isinstance(value, str):
             raise OptionError(
                 f"the selection {self.where!r} asks which {name} is before or after {value!r}; "
-                "texts are the same or not: compare them by ==, != or in (...)"
+                "texts have no order: compare them by ==, != or in (...)"
             )
         if isinstance(op, ast.Lt):
             return (values < value) & ~equal
@@ -182,7 +182,7 @@ class _Condition:
             texts = [n for n, v in self.columns.items() if v.dtype.kind == "U" and node.id in v]
             hint = f". If the text is meant, put it in quotes: '{node.id}'" if texts else ""
             raise OptionError(
-                f"the selection {self.where!r} names a column {node.id}, which there is not; "
+                f"the selection {self.where!r} names a column {node.id}, which does not exist; "
                 f"expected one of {listed_columns(self.columns)}{hint}"
             )
         return self.columns[node.id]
@@ -213,7 +213,7 @@ class _Condition:
 
 
 def _constant(node: ast.expr) -> float | str | ast.expr:
-    """Return a number or text that is written out; the node itself if it is something else."""
+    """Return a literal number or text; the node itself if it is something else."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         inner = _constant(node.operand)
         if isinstance(inner, float):

@@ -1,4 +1,4 @@
-"""VoxelReader: chunks of voxels, repeats averaged, out of a scan that is never copied."""
+"""VoxelReader: chunks of voxels, with repeats averaged, from a scan that is never copied."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Column", "VoxelReader"]
 
 @dataclass(frozen=True)
 class Column:
-    """Which volumes make up one value of the fitted signal.
+    """The volumes that are averaged into one value of the fitted signal.
 
     Parameters
     ----------
@@ -24,8 +24,8 @@ class Column:
         Volumes of the signal array: the arithmetic mean within each group, the geometric mean
         of the groups.
     weights : tuple of tuple of float, optional
-        Weight of each of them, > 0, in both means; all alike by default. A group counts by the
-        greatest of its weights: repeats do not make a direction count more than others.
+        Weight of each of them, > 0, in both means; equal by default. A group has the greatest of
+        its weights: repeats do not give a direction more weight than others.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -35,8 +35,8 @@ class Column:
 class VoxelReader:
     """Gather the signal of the voxels of a mask in chunks, and scatter values back.
 
-    Reading is elementwise arithmetic only, so a voxel gets the same bits whatever the chunk, and
-    it keeps no state, so threads can share a reader.
+    Reading is elementwise arithmetic only, so values are bit-identical whatever the chunk, and a
+    reader has no state, so threads can share it.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ class VoxelReader:
     ----------
     index : ndarray of int, shape (n_voxels,)
         Flat positions of the voxels, ascending in the memory order of the scan unless they were
-        taken in another order.
+        selected in another order.
     order : {"C", "F"}
-        The order in which `index` counts.
+        The memory order of `index`.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class VoxelReader:
         start, stop : int
             Range of positions in `index`, `stop` excluded.
         out : ndarray, shape (>= stop - start, >= n_columns)
-            Receives the signal, rows are voxels, a.u.; what lies beyond is not touched.
+            Receives the signal, rows are voxels, a.u.; the rest is not changed.
         """
         where = self._where(start, stop)
         n = min(stop, self.n_voxels) - start
@@ -133,7 +133,7 @@ class VoxelReader:
         Returns
         -------
         ndarray, shape (spatial shape, ...)
-            Of the type of `values`, in the memory order of the scan.
+            With the type of `values`, in the memory order of the scan.
         """
         rest = values.shape[1:]
         flat = np.full((int(np.prod(self._shape)), *rest), fill, dtype=values.dtype)
@@ -147,7 +147,7 @@ class VoxelReader:
         return np.stack(parts, axis=-1).reshape(*self._shape, *rest)
 
     def gather(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return the values of the voxels out of a full array: what `scatter` undoes.
+        """Return the values of the voxels from a full array: the inverse of `scatter`.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class VoxelReader:
         return values.ravel(order=self.order)[self.index]
 
     def _where(self, start: int, stop: int) -> slice | NDArray[np.intp]:
-        """Return the flat positions, as a slice if they have no gap: much cheaper to read."""
+        """Return the flat positions, as a slice if contiguous: much cheaper to read."""
         chunk = self.index[start:stop]
         gapless = len(chunk) and chunk[-1] - chunk[0] == len(chunk) - 1
         # Some of the voxels may come in any order.
@@ -206,7 +206,7 @@ class VoxelReader:
 
 
 def _relative(weights: Sequence[float]) -> list[float]:
-    """Return weights by the first of them: those that are all alike are 1 and change no bit."""
+    """Return weights divided by the first: equal ones become 1 and leave values bit-identical."""
     return [weight / weights[0] for weight in weights]
 
 
@@ -217,7 +217,7 @@ def _scaled(values: NDArray[np.float64], share: float) -> NDArray[np.float64]:
 def _whole_rows(
     signal: NDArray[Any], columns: Sequence[Column], order: Any
 ) -> NDArray[Any] | None:
-    """Return the signal as rows of voxels where these are stored so, and read as they are."""
+    """Return the signal as rows of voxels if stored that way and read unscaled."""
     as_stored = tuple(column.groups for column in columns) == tuple(
         ((v,),) for v in range(signal.shape[-1])
     )
@@ -234,7 +234,7 @@ def _memory_order(signal: NDArray[Any]) -> Literal["C", "F"]:
 
 
 def _flat(volume: NDArray[Any], order: Any) -> NDArray[Any]:
-    """Return the volume as one axis without a copy, or as it is where that cannot be."""
+    """Return the volume as one axis without a copy, or unchanged if that is impossible."""
     steps = [(s, n) for s, n in zip(volume.strides, volume.shape, strict=True) if n > 1]
     if order == "C":
         steps.reverse()

@@ -164,7 +164,7 @@ def view(
 
 
 def _has_browser() -> bool:
-    """Return whether a browser would open in a window of its own on a display."""
+    """Return whether a browser would open in a separate window on a display."""
     if "ipykernel" in sys.modules:
         return False
     if platform.system() == "Linux":

@@ -64,7 +64,7 @@ def describe_scene(study: Study) -> dict[str, Any]:
 
 
 def _further(scan: DWI, number: int) -> str:
-    """Return what tells a shell from others of its b-value."""
+    """Return the variables that distinguish a shell from others with its b-value."""
     _, _, further = scan.acquisition.shell_names[number].partition(" (")
     return f", {further.removesuffix(')')}" if further else ""
 

@@ -60,7 +60,7 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fitted(old: FitResult, alone: DWI, model: SignalModel, method: FitMethod) -> FitResult:
-    """Fit the voxel with all that the old fit was told beside model and method."""
+    """Fit the voxel with the settings of the old fit, except model and method."""
     told = old.settings
     return fit(
         alone,

@@ -163,7 +163,9 @@ def test_map_of_another_shape_or_place(error, folder, made, option, value):
     affine[2, 3] += 500.0
     io.save_map(np.full(made.dwi.shape, 1e-3), moved, Geometry(affine))
     message = " ".join(error(option, f"{value}{moved}").split())
-    assert f"the map {moved} and the scan do not overlap; expected one of this scan" in message
+    assert (
+        f"the map {moved} and the scan do not overlap; expected an image of this scan" in message
+    )
     io.save_map(np.full((*made.dwi.shape, 3), 1e-3), several, made.dwi.geometry)
     message = " ".join(error(option, f"{value}{several}").split())
     assert f"{several} has 3 volumes, shape (24, 18, 2, 3); expected a map of one vol" in message

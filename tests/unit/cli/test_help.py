@@ -30,7 +30,7 @@ def test_help_has_examples(run, command):
 def test_help_lists_all_commands_and_exit_codes(run):
     text = run("--help").stdout
     assert all(f"│ {name}" in text for name in COMMANDS)
-    assert "Exit codes: 0 done, 2 wrong input, 1 a fault of ivimkit, 130 interrupted" in text
+    assert "Exit codes: 0 done, 2 wrong input, 1 a bug in ivimkit, 130 interrupted" in text
 
 
 def test_short_help_option(run):

@@ -47,7 +47,7 @@ def test_a_mask_of_the_user_is_not_replaced(run, scan, folder):
     for command in ("fit", "compare"):
         options = ("--mask", "auto", "--out", folder, "--overwrite")
         error = run(command, scan, *options, code=2).stderr
-        assert "mask.nii.gz is there already, and is not of an earlier result" in error
+        assert "mask.nii.gz exists already, and is not part of an earlier result" in error
     assert (folder / "mask.nii.gz").read_bytes() == before
 
 

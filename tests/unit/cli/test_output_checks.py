@@ -89,7 +89,7 @@ def test_a_batch_is_checked_as_a_whole(run, folder, monkeypatch, command):
     record = "fit.json" if command == "fit" else "comparison.json"
     (folder / "b" / f"dwi_{ending}" / record).write_text("{}")
     error = run(command, *scans, "--no-figures", code=2).stderr
-    assert "holds results already" in error
+    assert "already contains results" in error
     assert not (folder / "a" / f"dwi_{ending}").exists()
 
 

@@ -45,7 +45,7 @@ def test_check_says_nothing_of_noise_where_repeats_differ(run, folder, scan):
     (folder / "dwi.bval").write_text(" ".join(f"{b if b > 50 else 0:g}" for b in B13))
     text = run("check", scan, "--mask", folder / "mask.nii.gz").stdout
     assert "warning the volumes at b = 0 differ by" in text
-    assert "Noise and SNR: not to be had from volumes of one b-value" in text
+    assert "Noise and SNR: cannot be estimated from volumes of one b-value" in text
     assert "sigma" not in text
     assert "~" not in text.partition("Coverage")[0].partition("mean signal")[2]
 

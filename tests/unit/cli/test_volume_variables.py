@@ -95,7 +95,7 @@ def test_a_table_that_is_named(run, echoes, tmp_path):
     ("options", "message"),
     [
         (("--select", "echo_time = 90"), "Equality is written =="),
-        (("--select", "te == 90"), "names a column te, which there is not; expected one of b:"),
+        (("--select", "te == 90"), "names a column te, which does not exist; expected one of b:"),
         (("--select", "echo_time == 75"), "no volume is left of those with b: 0, 10"),
         (("--select", "b == 0"), "the volumes that are selected all have b = 0"),
         (("--te", "60,90"), "echo_time has 2 values and there are 26 volumes"),

@@ -124,7 +124,7 @@ def test_residuals_are_named_by_setting(dwi):
     assert found.names[:2] == ("0 (TE 60 ms)", "0 (TE 90 ms)")
     assert found.bvals.tolist() == sorted(B)
     (finding,) = ik.quality.residual_findings(found)
-    assert finding.sentence.startswith("The volumes differ in echo_time, of which model monoexp")
+    assert finding.sentence.startswith("The volumes differ in echo_time, which model monoexp")
     ticks = ik.report.residual_panels(found).axes[1].get_xticklabels()
     assert ticks[1].get_text() == "0 (TE 90 ms)"
     assert ticks[1].get_rotation() == 90

@@ -59,9 +59,9 @@ def test_too_few_settings(slopes):
 
 
 def test_a_variable_that_the_scan_does_not_have():
-    with pytest.raises(AcquisitionError, match=r"echo_time is not known of this scan.*--te"):
+    with pytest.raises(AcquisitionError, match=r"echo_time is not known for this scan.*--te"):
         require_identifiable(relaxation(), Acquisition([0, 500]))
-    with pytest.raises(AcquisitionError, match=r"echo_time is not known of this scan"):
+    with pytest.raises(AcquisitionError, match=r"echo_time is not known for this scan"):
         ik.fit(np.ones((3, 3)), [0, 500, 800], model=relaxation())
 
 

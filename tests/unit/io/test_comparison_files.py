@@ -87,7 +87,7 @@ def test_a_comparison_is_replaced_only_if_asked_for(tmp_path, comparison, made):
         lambda: check_comparison(tmp_path),
         lambda: ik.save_comparison(comparison, tmp_path),
     ):
-        with pytest.raises(OutputExistsError, match=r"holds results already .*--overwrite"):
+        with pytest.raises(OutputExistsError, match=r"already contains results .*--overwrite"):
             refuse()
     assert (tmp_path / "comparison.json").read_bytes() == before
     check_comparison(tmp_path, overwrite=True)

@@ -53,7 +53,7 @@ def test_other_numbers_under_the_same_name(result, scan, signal, write):
 @pytest.mark.parametrize("name", OTHER)
 def test_a_file_that_is_gone(result, scan, name):
     scan.with_name(name).unlink()
-    with pytest.raises(FileFormatError, match=rf"{name}, from which .* is not there any more"):
+    with pytest.raises(FileFormatError, match=rf"{name}, from which .* no longer exists"):
         load_fitted_scan(result)
 
 

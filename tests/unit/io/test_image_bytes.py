@@ -55,8 +55,8 @@ def test_what_is_no_image_is_refused():
     )
     claims = data[:42] + (200).to_bytes(2, "little") + data[44:]
     for body, sentence in [
-        (b"", "got 0 bytes that are no NIfTI image"),
-        (b"x" * 400, "got 400 bytes that are no NIfTI image"),
+        (b"", "got 0 bytes that are not a NIfTI image"),
+        (b"x" * 400, "got 400 bytes that are not a NIfTI image"),
         (claims, "its header says 12800 bytes of data, there are 256"),
         (data[:350], "is damaged"),
         (colours.to_bytes(), "expected real numbers"),

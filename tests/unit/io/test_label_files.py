@@ -114,7 +114,7 @@ class TestSeveralMasks:
 
     def test_names_beside_masks(self, like, write):
         files = [write("a.nii", regions(a=LEFT)), write("b.nii", regions(b=RIGHT))]
-        with pytest.raises(OptionError, match="names were given beside 2 masks"):
+        with pytest.raises(OptionError, match="names were given with 2 masks"):
             ik.load_labels(files, like, {1: "lesion"})
 
     def test_none(self, like):
@@ -133,7 +133,7 @@ class TestContent:
         inside = regions(a=LEFT) > 0
         path = write("prostate.nii", np.where(inside, value, 0.0), dtype=np.float32)
         with pytest.warns(
-            RegionWarning, match=r"is not the number of a region; .* taken as a mask"
+            RegionWarning, match=r"is not the number of a region; .* treated as a mask"
         ):
             labels = ik.load_labels(path, like)
         assert list(labels) == ["prostate"]
@@ -143,24 +143,24 @@ class TestContent:
         values = regions(a=LEFT) * 1.6857
         values.flat[-1] = 0.3
         path = write("labels.nii", values, dtype=np.float32)
-        with pytest.raises(OptionError, match="holds other than whole numbers"):
+        with pytest.raises(OptionError, match="contains other than whole numbers"):
             ik.load_labels(path, like)
 
     @pytest.mark.parametrize("value", [0.4, np.inf])
     def test_floats_that_are_not(self, like, write, value):
         path = write("labels.nii", np.full(SHAPE, value), dtype=np.float32)
-        with pytest.raises(OptionError, match="holds other than whole numbers"):
+        with pytest.raises(OptionError, match="contains other than whole numbers"):
             ik.load_labels(path, like)
 
     def test_a_background_that_is_not_a_number(self, like, write):
         array = np.where(regions(a=LEFT) > 0, 1.0, np.nan)
         path = write("labels.nii", array, dtype=np.float32)
-        with pytest.raises(OptionError, match=r"holds NaN .* in 675 voxels; .* Set them to 0"):
+        with pytest.raises(OptionError, match=r"contains NaN .* in 675 voxels; .* Set them to 0"):
             ik.load_labels(path, like)
 
     def test_negative_numbers(self, like, write):
         path = write("labels.nii", -1 * regions(a=LEFT).astype(int), dtype=np.int16)
-        with pytest.raises(OptionError, match="holds numbers from -1 to 0; expected 0 to"):
+        with pytest.raises(OptionError, match="contains numbers from -1 to 0; expected 0 to"):
             ik.load_labels(path, like)
 
     def test_empty(self, like, write):

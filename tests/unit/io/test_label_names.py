@@ -66,12 +66,12 @@ def test_kinds_are_told_apart_by_what_they_hold(tmp_path, name, text, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "its lines are of no known kind"),
-        ("liver\nlesion\n", "its lines are of no known kind"),
+        ("", "its lines have no known format"),
+        ("liver\nlesion\n", "its lines have no known format"),
         ("0 nothing\n", "it names no region other than 0"),
         ("map,mean\nD,1e-3\n", "its columns are map, mean"),
         ("index,name\n1.5,liver\n", "its columns are index, name"),
-        ('index,name\n1,liver,"x\n', "does not hold names of regions"),
+        ('index,name\n1,liver,"x\n', "does not contain names of regions"),
         ("1,liver\n1,lesion\n", "names region 1 twice, liver and lesion"),
         ("{not json", "it is damaged JSON"),
         ('{"liver": [1, 2]}', "entries without a whole number or without a name"),
@@ -109,8 +109,8 @@ def test_an_image_is_no_text(tmp_path):
         ("9" * 5000 + " liver\n", "a number has 5000 digits"),
         ('{"1' + "0" * 5000 + '": "liver"}', "a number has 5001 digits"),
         ('{"liver": ' + "9" * 5000 + "}", "a number of thousands of digits"),
-        ('{"liver": ' + "9" * 400 + "}", "a number that is too large|the highest there can be"),
-        ('{"liver": 2147483648}', "the highest there can be is 2147483647"),
+        ('{"liver": ' + "9" * 400 + "}", "a number that is too large|the highest possible"),
+        ('{"liver": 2147483648}', "the highest possible is 2147483647"),
         ("[" * 100_000, "nested too deeply"),
         ('{"1": "a\\u0007b"}', r"the name of region 1 is not text: 'a\\\\x07b'"),
         ('{"1": "\\ud800"}', "the name of region 1 is not text"),
@@ -123,7 +123,7 @@ def test_names_that_do_harm_are_refused(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(FileFormatError, match=message) as caught:
         load_label_names(path)
-    assert "does not hold names of regions" in str(caught.value)
+    assert "does not contain names of regions" in str(caught.value)
 
 
 def test_heads_and_cells_may_be_quoted(tmp_path):

@@ -155,8 +155,8 @@ def test_several_gzip_members_are_one_file(write, signal):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.nii.gz", b"hello world", "not a NIfTI file.*It is not compressed: call it .nii"),
-        ("a.nii", gzip.compress(b"hello" * 100, mtime=0), "It is compressed: call it .nii.gz"),
+        ("a.nii.gz", b"hello world", "not a NIfTI file.*It is not compressed: name it .nii"),
+        ("a.nii", gzip.compress(b"hello" * 100, mtime=0), "It is compressed: name it .nii.gz"),
         (
             "a.nii.gz",
             gzip.compress(b"hello" * 100, mtime=0),
@@ -180,7 +180,7 @@ def test_another_image_format(tmp_path):
     nib.save(nib.MGHImage(np.ones((3, 3, 3), np.float32), np.eye(4)), tmp_path / "a.mgz")
     with pytest.raises(
         FileFormatError,
-        match=r"mgz is not a NIfTI file.*image of FreeSurfer: convert it with mri_convert",
+        match=r"mgz is not a NIfTI file.*FreeSurfer image: convert it with mri_convert",
     ):
         open_nifti(tmp_path / "a.mgz")
 

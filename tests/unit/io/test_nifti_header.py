@@ -195,7 +195,7 @@ def test_a_singular_affine_in_python():
         ("a.mif", b"mrtrix image\ndim: 3,3,3", "convert it with mrconvert"),
         ("a.nii", b"PK\x03\x04rest", "It is a ZIP archive: unpack it"),
         ("a.json", b'{"EchoTime": 0.05}', "It is a text file, not an image"),
-        ("a.npy", b"\x93NUMPY\x01", "It is an array of NumPy"),
+        ("a.npy", b"\x93NUMPY\x01", "It is a NumPy array"),
         ("a.img", struct.pack("<i", 348) + bytes(344), "Analyze 7.5"),
     ],
 )
@@ -213,10 +213,10 @@ def test_names_and_links(tmp_path):
     with pytest.raises(FileFormatError, match=r"give it a name that ends in .nii$"):
         open_nifti(plain)
     (tmp_path / "zipped").write_bytes(gzip.compress(plain.read_bytes()))
-    with pytest.raises(FileFormatError, match=r"It is compressed: call it .nii.gz"):
+    with pytest.raises(FileFormatError, match=r"It is compressed: name it .nii.gz"):
         open_nifti(tmp_path / "zipped")
     (tmp_path / "link.nii").symlink_to("nowhere.nii")
-    with pytest.raises(FileFormatError, match=r"is a link to nowhere.nii, which is not there"):
+    with pytest.raises(FileFormatError, match=r"is a link to nowhere.nii, which does not exist"):
         open_nifti(tmp_path / "link.nii")
     (tmp_path / "annex.nii").symlink_to(".git/annex/objects/x.nii")
     with pytest.raises(FileFormatError, match=r"It is of git-annex: get the content"):
@@ -225,5 +225,5 @@ def test_names_and_links(tmp_path):
         open_nifti(tmp_path / ("x" * 300 + ".nii"))
     nib.save(nib.Nifti1Pair(np.ones((2, 2, 2), np.float32), AFFINE), tmp_path / "pair.img")
     (tmp_path / "pair.hdr").unlink()
-    with pytest.raises(FileFormatError, match=r"is one of two files and pair.hdr is not beside"):
+    with pytest.raises(FileFormatError, match=r"is one of two files and pair.hdr is not next to"):
         open_nifti(tmp_path / "pair.img")

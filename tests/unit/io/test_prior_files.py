@@ -145,10 +145,10 @@ def _nothing(about):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (lambda path: b"", "no NumPy archive"),
-        (lambda path: b'{"format": "ivimkit prior"}', "no NumPy archive"),
-        (_array, "no NumPy archive"),
-        (_half, "no NumPy archive, or damaged"),
+        (lambda path: b"", "not a NumPy archive"),
+        (lambda path: b'{"format": "ivimkit prior"}', "not a NumPy archive"),
+        (_array, "not a NumPy archive"),
+        (_half, "not a NumPy archive, or is damaged"),
         (_flipped, "cannot be read as a prior"),
         (_with(lambda about: about.update(format="mine")), "it holds 'mine'"),
         (_with(_nothing, about=None), "'about'"),
@@ -158,8 +158,8 @@ def _nothing(about):
         (_with(_nothing, density=None), "'density'"),
         (_with(_nothing, density=np.ones((2, 2, 2))), r"density has shape \(2, 2, 2\)"),
         (_with(_nothing, density=-TABLE.density), "must be finite and >= 0"),
-        (_with(_nothing, slow=TABLE.knots[0][::-1]), "slow is no ascending list"),
-        (_with(_nothing, fraction=np.full(49, np.nan)), "fraction is no ascending list"),
+        (_with(_nothing, slow=TABLE.knots[0][::-1]), "slow is not an ascending list"),
+        (_with(_nothing, fraction=np.full(49, np.nan)), "fraction is not an ascending list"),
         (_with(_nothing, fast=TABLE.knots[1] - 1.0), "fast has values that are not above 0"),
         (_with(lambda about: about.pop("names")), "'names'"),
         (_with(lambda about: about.update(names=["D"])), "cannot be read as a prior"),
@@ -170,7 +170,7 @@ def test_files_that_are_no_priors(tmp_path, content, message):
     path.write_bytes(content(tmp_path / "made.npz"))
     with pytest.raises(FileFormatError, match=message) as caught:
         load_prior(path)
-    assert "expected a file that a fit by method bayes" in str(caught.value)
+    assert "expected a file written by a fit with method bayes" in str(caught.value)
     assert str(path) in str(caught.value)
 
 
@@ -254,7 +254,7 @@ def test_overwriting_removes_outdated_priors(tmp_path, made, learned):
 
 def test_a_prior_of_others_is_kept(tmp_path):
     (tmp_path / "prior.npz").write_text("mine")
-    with pytest.raises(OutputExistsError, match=r"results already \(prior.npz\)"):
+    with pytest.raises(OutputExistsError, match=r"contains results \(prior.npz\)"):
         ik.io.check_output(tmp_path)
 
 
@@ -320,11 +320,11 @@ def _claiming(shape, kind="<f8", data=bytes(80)):
         (_claiming((2**62, 2**62, 2**62)), "density has 80 bytes"),
         (_claiming((-1,)), "density has 80 bytes"),
         (_claiming((0, 2**60, 1)), "density has 80 bytes"),
-        (_claiming((10,), "<c8"), "density holds complex64"),
-        (_claiming((10,), "<M8[s]"), "density holds datetime64"),
-        (_claiming((1,), "|V80"), "density holds"),
+        (_claiming((10,), "<c8"), "density contains complex64"),
+        (_claiming((10,), "<M8[s]"), "density contains datetime64"),
+        (_claiming((1,), "|V80"), "density contains"),
         (b"(" * 300, "cannot be read as a prior"),
-        (b"\x93NUMPY\x09\x00" + bytes(99), "density is no array of NumPy"),
+        (b"\x93NUMPY\x09\x00" + bytes(99), "density is not a NumPy array"),
         (b"", "cannot be read as a prior"),
     ],
 )
@@ -332,7 +332,7 @@ def test_nothing_is_made_of_what_an_array_claims(tmp_path, content, message):
     path = _rewritten(tmp_path / "prior.npz", density=content)
     with pytest.raises(FileFormatError, match=message) as caught:
         load_prior(path)
-    assert "expected a file that a fit by method bayes" in str(caught.value)
+    assert "expected a file written by a fit with method bayes" in str(caught.value)
 
 
 def test_a_kilobyte_does_not_become_a_gigabyte(tmp_path):
@@ -363,10 +363,10 @@ def test_an_encrypted_archive_is_no_prior(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda about: about.update(format_version="inf"), "its version is no whole number"),
-        (lambda about: about.update(format_version=True), "its version is no whole number"),
-        (lambda about: about.update(about=[1]), "its model, rule or history is of another kind"),
-        (lambda about: about.update(rule=3), "its model, rule or history is of another kind"),
+        (lambda about: about.update(format_version="inf"), "its version is not a whole number"),
+        (lambda about: about.update(format_version=True), "its version is not a whole number"),
+        (lambda about: about.update(about=[1]), "its model, rule or history has a wrong type"),
+        (lambda about: about.update(rule=3), "its model, rule or history has a wrong type"),
         (lambda about: about.update(names=["f", "D", None]), "names other parameters than model"),
         (lambda about: about.update(about={"voxels": "many"}), "how many voxels"),
     ],

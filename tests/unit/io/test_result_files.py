@@ -181,7 +181,7 @@ def test_geometry_of_a_scan_comes_back(tmp_path, scan):
 def test_an_earlier_result_is_kept(tmp_path):
     save(make_result(), tmp_path / "out")
     other = make_result(model="monoexp")
-    with pytest.raises(OutputExistsError, match=r"out holds results already.*--overwrite"):
+    with pytest.raises(OutputExistsError, match=r"out already contains results.*--overwrite"):
         save(other, tmp_path / "out")
     assert_same(make_result(), load_result(tmp_path / "out"))
 
@@ -216,7 +216,7 @@ def test_a_record_cannot_remove_files_elsewhere(tmp_path):
 def test_files_of_others_are_kept_without_overwrite(tmp_path):
     (tmp_path / "D.nii.gz").write_text("of another program")
     for refuse in (check_output, lambda folder: save(make_result(), folder)):
-        with pytest.raises(OutputExistsError, match=r"results already \(D.nii.gz\)"):
+        with pytest.raises(OutputExistsError, match=r"contains results \(D.nii.gz\)"):
             refuse(tmp_path)
 
 
@@ -240,7 +240,7 @@ def test_check_output_before_the_work(tmp_path):
     check_output(tmp_path)
     save(make_result(), tmp_path)
     check_output(tmp_path, overwrite=True)
-    with pytest.raises(OutputExistsError, match="holds results already"):
+    with pytest.raises(OutputExistsError, match="already contains results"):
         check_output(str(tmp_path))
 
 
@@ -255,7 +255,7 @@ def test_folders_without_a_result(tmp_path):
     ("change", "message"),
     [
         (lambda text: text[: len(text) // 2], r"fit.json cannot be read \(.*expected JSON"),
-        (lambda _: "[1, 2]", r"fit.json holds a list; expected the record of a fit"),
+        (lambda _: "[1, 2]", r"fit.json contains a list; expected the record of a fit"),
         (lambda text: text.replace('"format_version": 2', '"format_version": 9'), "version 9"),
         (lambda text: text.replace('"affine"', '"affin"'), r"not complete \(.*affin"),
         (

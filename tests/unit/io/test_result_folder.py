@@ -100,7 +100,7 @@ def test_what_is_there_is_kept(tmp_path):
     check_free(tmp_path, ["e"], overwrite=False)
     check_free(tmp_path, ["a"], overwrite=True)
     check_free(tmp_path / "new", ["a"], overwrite=False)
-    with pytest.raises(OutputExistsError, match=r"results already \(a\); expected.*--overwrite"):
+    with pytest.raises(OutputExistsError, match=r"contains results \(a\); expected.*--overwrite"):
         check_free(tmp_path, ["a"], overwrite=False)
     with pytest.raises(OutputExistsError, match=r"\(a, b, c, \.\.\.\)"):
         check_free(tmp_path, ["a", "b", "c", "d"], overwrite=False)

@@ -261,7 +261,9 @@ def test_a_mask_elsewhere(scan, write):
     # It reaches over the scan, but not with the voxels that it marks.
     corner = np.zeros(SHAPE)
     corner[0, 0, 0] = 1
-    with pytest.raises(ShapeError, match=r"mask.nii has no voxel on .*dwi.nii.gz; expected some"):
+    with pytest.raises(
+        ShapeError, match=r"mask.nii has no voxel on .*dwi.nii.gz; expected at least one"
+    ):
         load(scan, mask=write("mask.nii", corner, affine=moved))
 
 

@@ -115,13 +115,13 @@ def test_a_table_that_may_not_be_read(tmp_path):
     ("name", "content", "message"),
     [
         ("none.csv", None, "there is no file"),
-        ("a.csv", "", "is damaged, or not what its name says"),
+        ("a.csv", "", "is damaged, or is not what its name says"),
         ("a.csv", "a,b\n", "has no rows"),
-        ("a.csv", 'a,b\n1,"2\n', "is damaged, or not what its name says"),
-        ("a.json", "{", "is damaged, or not what its name says"),
-        ("a.json", "3", "no list of rows"),
-        ("a.json", "[1, 2]", "no list of rows"),
-        ("a.xlsx", "no zip", "is damaged, or not what its name says"),
+        ("a.csv", 'a,b\n1,"2\n', "is damaged, or is not what its name says"),
+        ("a.json", "{", "is damaged, or is not what its name says"),
+        ("a.json", "3", "not a list of rows"),
+        ("a.json", "[1, 2]", "not a list of rows"),
+        ("a.xlsx", "no zip", "is damaged, or is not what its name says"),
     ],
 )
 def test_files_that_are_no_tables(tmp_path, name, content, message):
@@ -186,7 +186,7 @@ def test_a_workbook_that_claims_more_than_memory_is_refused(tmp_path):
 
 
 def test_a_workbook_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("ivimkit.io.table_files._MOST_BYTES", 4 << 20)
+    monkeypatch.setattr("ivimkit.io.table_files._MAX_BYTES", 4 << 20)
     path = _workbook(tmp_path, {"A1": "region"})
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/more.xml", bytes(5 << 20))
@@ -216,8 +216,8 @@ def test_a_damaged_workbook_is_no_fault_of_ivimkit(tmp_path):
         ("a.json", "[" * 100_000, "nested too deeply"),
         ("a.json", '[{"n": ' + "9" * 5000 + "}]", "a number of thousands of digits"),
         ("a.json", '[{"n": ' + "9" * 400 + "}]", "a number that is too large"),
-        ("a.json", '[{"n": [1]}]', "a cell holds a list"),
-        ("a.csv", "region,n\nliver,1,2\n", "rows of more cells than there are heads"),
+        ("a.json", '[{"n": [1]}]', "a cell contains a list"),
+        ("a.csv", "region,n\nliver,1,2\n", "rows with more cells than the header"),
         ("a.csv", "region,n\nl\xe9sion,1\n", "not text in UTF-8"),
     ],
 )

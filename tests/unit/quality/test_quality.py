@@ -208,7 +208,7 @@ class TestErrors:
         assert list(table.index) == [("1", "S0", "mono")]
 
     def test_no_truth(self):
-        with pytest.raises(OptionError, match="no truth of D_star; expected one of D, f"):
+        with pytest.raises(OptionError, match="no truth for D_star; expected one of D, f"):
             self.table(maps=["D_star"])
 
     def test_another_shape(self):

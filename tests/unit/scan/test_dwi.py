@@ -77,7 +77,7 @@ def test_options_that_contradict_each_other():
         DWI(ARRAY, BVALS, average="mean")
     with pytest.raises(OptionError, match="both affine and geometry were given; expected one"):
         DWI(ARRAY, BVALS, np.eye(4), geometry=Geometry())
-    with pytest.raises(OptionError, match="Acquisition came with separate directions"):
+    with pytest.raises(OptionError, match="Acquisition was given with separate directions"):
         DWI(ARRAY, Acquisition(BVALS), tolerance=3)
 
 

@@ -94,7 +94,7 @@ def test_directions_apart():
         ({"mode": ["a", None, "b", "a", "a", "a"]}, "mode of volume 1 is missing"),
         ({"mode": ["a", " ", "b", "a", "a", "a"]}, "mode of volume 1 is ''; expected a text"),
         ({"c": [-1] * 6}, "c of volume 0 is -1 s/mm; expected 0 to 100 s/mm"),
-        ({"b": B}, "b is among the further variables"),
+        ({"b": B}, "b is among the other variables"),
     ],
 )
 def test_what_cannot_be_used(variables, message):

@@ -63,7 +63,10 @@ def test_conditions_join_the_other_selections():
         ("__import__('os').system('true')", r"cannot be understood at .__import__"),
         ("b.real == 0", "cannot be understood at 'b.real'"),
         ("[b for b in (1,)]", "cannot be understood"),
-        ("te == 75", "names a column te, which there is not; expected one of b: 0, 50, 800; echo"),
+        (
+            "te == 75",
+            "names a column te, which does not exist; expected one of b: 0, 50, 800",
+        ),
         ("gradient == bipolar", "put it in quotes: 'bipolar'"),
         ("gradient == 'both'", "no volume has that gradient; expected one of 'bipolar', 'mono"),
         ("gradient < 'none'", "compare them by ==, != or in"),

@@ -76,7 +76,7 @@ def test_without_a_scan_there_are_maps_and_a_reason(open_client, result):
     rows = {row["name"]: row["value"] for row in answer["fits"][0]["estimates"]}
     assert rows["D"] == float(result.maps["D"][8, 9, 0])
     refused = client.error(400, "post", "api/refit", {"voxel": [8, 9, 0]})
-    assert refused.startswith("the scan of these maps is not available: the result does not say")
+    assert refused.startswith("the scan of these maps is not available: the result does not name")
     assert "maps is not available" in client.error(400, "get", "volumes/scan/0.nii")
 
 

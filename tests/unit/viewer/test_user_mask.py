@@ -65,8 +65,8 @@ def test_a_mask_beside_the_scan_is_refused(drawing, result):
 
 def test_what_is_no_mask_is_refused(client, drawing, result):
     for body, sentence in [
-        (b"no image", "no NIfTI image"),
-        (ik.io.image_bytes(drawing * 0.5, result.geometry), "the mask holds other than whole"),
+        (b"no image", "not a NIfTI image"),
+        (ik.io.image_bytes(drawing * 0.5, result.geometry), "the mask contains other than whole"),
         (ik.io.image_bytes(drawing * 0, result.geometry), "the mask is empty"),
     ]:
         assert sentence in client.error(400, "post", "api/labels", body)

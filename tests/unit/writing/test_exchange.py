@@ -193,7 +193,7 @@ def test_a_reader_who_may_not_write_finds_the_new_result(states, tmp_path, monke
 def test_a_check_before_a_fit_finds_the_new_result(states, tmp_path):
     template = states[0]
     killed_halfway(template, tmp_path / "out")
-    with pytest.raises(OutputExistsError, match="holds results already"):
+    with pytest.raises(OutputExistsError, match="already contains results"):
         ik.io.check_output(tmp_path / "out")
 
 

@@ -1,4 +1,4 @@
-"""ivimkit check: what a scan is good for, before any fit."""
+"""ivimkit check: a scan and its b-values, before any fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ivimkit compare: which model each voxel deserves."""
+"""ivimkit compare: which model each voxel supports."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def compare(
         typer.Option(
             metavar="P",
             rich_help_panel=MODEL_PANEL,
-            help="Level of the F-test: how often it may find too much in a simple voxel.",
+            help="Level of the F-test: its rate of false positives in simple voxels.",
         ),
     ] = 0.05,
     method: Annotated[
@@ -118,8 +118,7 @@ def compare(
             show_default=False,
             rich_help_panel=MODEL_PANEL,
             autocompletion=complete(prior_names),
-            help=f"What method bayes takes to be known before: {', '.join(prior_names())}. By "
-            "default flat.",
+            help=f"Prior of method bayes: {', '.join(prior_names())}. By default flat.",
         ),
     ] = None,
     organ: Annotated[
@@ -139,7 +138,7 @@ def compare(
             show_default=False,
             rich_help_panel=MODEL_PANEL,
             help="Noise of one volume (standard deviation) in the unit of the scan, as a number "
-            "or a map, looked for beside each scan. By default each voxel's residuals tell.",
+            "or a map, looked for next to each scan. By default from the residuals of each voxel.",
         ),
     ] = None,
     labels: Annotated[
@@ -149,7 +148,7 @@ def compare(
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
             help="Regions to summarise one by one: a label image, or masks (repeatable), looked "
-            "for beside each scan. By "
+            "for next to each scan. By "
             "default the mask is one.",
         ),
     ] = None,
@@ -161,8 +160,8 @@ def compare(
             metavar="DIR",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
-            help="Folder of the maps; of several scans, each gets a folder in it. By default "
-            "beside the scan: dwi_comparison for dwi.nii.gz.",
+            help="Folder of the maps; for several scans, each gets a folder in it. By default "
+            "next to the scan: dwi_comparison for dwi.nii.gz.",
         ),
     ] = None,
     overwrite: Overwrite = False,
@@ -176,7 +175,7 @@ def compare(
     verbose: Verbose = False,
     threads: Threads = None,
 ) -> None:
-    """Say which model each voxel deserves.
+    """Find out which model each voxel supports.
 
     Fits all models and asks whether the richer ones fit better than noise
     explains. Prints, for each region, the share of voxels that choose each model

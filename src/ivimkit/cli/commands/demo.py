@@ -1,4 +1,4 @@
-"""ivimkit demo: the whole way from a scan to maps, on a phantom whose truth is known."""
+"""ivimkit demo: from a scan to maps, on a phantom whose truth is known."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def demo(
 
     Writes the phantom, the maps of segmented, trr and varpro and their
     pictures, and prints the error per tissue and method, and how a lesion
-    stands out from the liver around it in ADC, D and f. What an earlier demo
+    stands out from the liver around it in ADC, D and f. An earlier demo
     has written there is replaced.
 
     [bold]Example[/bold]

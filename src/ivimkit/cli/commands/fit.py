@@ -91,7 +91,7 @@ def fit(
             show_default=False,
             rich_help_panel=MODEL_PANEL,
             help="Fix a parameter, like D_star=0.02, or to a map, placed by position and looked "
-            "for beside each scan: D=D.nii.gz. Repeatable.",
+            "for next to each scan: D=D.nii.gz. Repeatable.",
         ),
     ] = None,
     start: Annotated[
@@ -120,7 +120,7 @@ def fit(
             show_default=False,
             rich_help_panel=_BAYES_PANEL,
             autocompletion=complete(prior_names),
-            help=f"What is known before: {', '.join(prior_names())}, or the prior.npz of an "
+            help=f"Prior: {', '.join(prior_names())}, or the prior.npz of an "
             "earlier result. By default learned. organ is that of --organ.",
         ),
     ] = None,
@@ -130,7 +130,7 @@ def fit(
             metavar="NAME",
             show_default=False,
             rich_help_panel=_BAYES_PANEL,
-            help="What of the posterior the maps show: mean (the default), median or mode.",
+            help="Posterior estimate that the maps show: mean (the default), median or mode.",
         ),
     ] = None,
     labels: Annotated[
@@ -139,8 +139,8 @@ def fit(
             metavar="FILE",
             show_default=False,
             rich_help_panel=_BAYES_PANEL,
-            help="Label image: each region learns a prior of its own, so that a lesion is not "
-            "drawn towards the tissue around it. Looked for beside each scan. Needs --mask.",
+            help="Label image: each region learns a separate prior, so that a lesion is not "
+            "drawn towards the tissue around it. Looked for next to each scan. Needs --mask.",
         ),
     ] = None,
     noise: Annotated[
@@ -149,7 +149,7 @@ def fit(
             metavar="KIND",
             show_default=False,
             rich_help_panel=_TRUST_PANEL,
-            help="What kind the noise is: rician (magnitudes), gaussian; for varpro also chi. "
+            help="Noise distribution: rician (magnitudes), gaussian; for varpro also chi. "
             "By default gaussian for varpro and rician for bayes.",
         ),
     ] = None,
@@ -180,8 +180,8 @@ def fit(
             show_default=False,
             rich_help_panel=_TRUST_PANEL,
             help="Noise of one volume (standard deviation) in the unit of the scan, as a number "
-            "or a map, placed by position and looked for beside each scan. By default each "
-            "voxel's residuals tell.",
+            "or a map, placed by position and looked for next to each scan. By default from the "
+            "residuals of each voxel.",
         ),
     ] = None,
     out: Annotated[
@@ -192,8 +192,8 @@ def fit(
             metavar="DIR",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
-            help="Folder of the result; of several scans, each gets a folder in it. By default "
-            "beside the scan: dwi_ivim for dwi.nii.gz.",
+            help="Folder of the result; for several scans, each gets a folder in it. By default "
+            "next to the scan: dwi_ivim for dwi.nii.gz.",
         ),
     ] = None,
     overwrite: Overwrite = False,

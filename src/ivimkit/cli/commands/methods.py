@@ -1,4 +1,4 @@
-"""ivimkit methods: the models, methods, uncertainty estimators and organs there are."""
+"""ivimkit methods: the available models, methods, uncertainty estimators and organs."""
 
 from __future__ import annotations
 

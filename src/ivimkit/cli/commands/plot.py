@@ -122,7 +122,7 @@ def plot(
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
             help="Folder of the pictures. By default RESULT/figures; of several results, "
-            "comparison beside the first. Pictures of the same names are replaced.",
+            "comparison next to the first. Pictures of the same names are replaced.",
         ),
     ] = None,
     dpi: Annotated[
@@ -179,7 +179,7 @@ def plot(
 
 
 def _shown(unreliable: Unreliable, *, reliable: bool) -> str:
-    """Return what becomes of unreliable voxels."""
+    """Return how unreliable voxels are shown."""
     if reliable and unreliable is Unreliable.show:
         raise OptionError(
             "--reliable and --unreliable show contradict each other; expected one of them. Leave "

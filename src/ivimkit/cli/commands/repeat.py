@@ -1,4 +1,4 @@
-"""ivimkit repeat: how well numbers repeat, and which changes are real."""
+"""ivimkit repeat: how repeatable numbers are, and which changes are real."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def repeat(
             show_default=False,
             rich_help_panel=REGION_PANEL,
             help="Label image, or masks (repeatable): of each RESULT the file of this name in "
-            "its folder, or beside it; otherwise this file for all. By default the fitted voxels "
+            "its folder, or next to it; otherwise this file for all. By default the fitted voxels "
             "are one region.",
         ),
     ] = None,
@@ -82,8 +82,8 @@ def repeat(
         typer.Option(
             metavar="NAME",
             rich_help_panel=REGION_PANEL,
-            help="What stands for a region: mean, median, p5, q25, q75, p95, or roi_fit, the fit "
-            "of its mean signal.",
+            help="Value that represents a region: mean, median, p5, q25, q75, p95, or roi_fit, "
+            "the fit of its mean signal.",
         ),
     ] = Statistic.median,
     reliable: Annotated[

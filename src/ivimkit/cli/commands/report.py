@@ -96,8 +96,8 @@ def report(
             metavar="FILE",
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
-            help="The page. By default RESULT/report.html; of two results, comparison.html beside "
-            "the first.",
+            help="The page. By default RESULT/report.html; of two results, comparison.html next "
+            "to the first.",
         ),
     ] = None,
     overwrite: Overwrite = False,

@@ -14,7 +14,7 @@ __all__ = ["Kind", "Noise", "simulate"]
 
 _SCAN_PANEL = "The simulated scan"
 
-# As in cli/options.py: compared with those of ivimkit.simulate by the tests.
+# As in cli/options: the tests compare these with those of ivimkit.simulate.
 
 
 class Kind(StrEnum):

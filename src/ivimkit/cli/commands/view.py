@@ -1,4 +1,4 @@
-"""ivimkit view: look into every voxel of a result, in the browser."""
+"""ivimkit view: inspect every voxel of a result, in the browser."""
 
 from __future__ import annotations
 

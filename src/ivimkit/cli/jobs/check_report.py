@@ -1,4 +1,4 @@
-"""CheckReport: what to know of scans before a fit; the work behind ``ivimkit check``."""
+"""CheckReport: the checks of scans before a fit; the work behind ``ivimkit check``."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from ivimkit.scan.thresholds import require_split
 __all__ = ["CheckReport"]
 
 _USUAL_SPLIT = 200.0
-# By how much of a voxel sform and qform differ for a word, as where the scan is read.
+# Difference of sform and qform, in voxels, from which it is reported, as in reading the scan.
 _FORMS_DIFFER = r".*: its sform and qform differ by up to \S+ mm: the sform counts\. Volumes"
-_WORTH_A_WORD = 0.1
+_MIN_DIFFERENCE_VOXELS = 0.1
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Checks scans and prints what was found.
+    """Checks scans and prints the findings.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ class CheckReport:
     scan : ScanInput
         How to read the scans.
     setup : FitSetup
-        What would be fitted and how.
+        The fit to be checked.
     b_split : float, optional
-        Threshold to look at, in the unit of the b-values.
+        Threshold to use, in the unit of the b-values.
     strict : bool
         Whether a scan whose volumes and b-values cannot both be right is an error.
     """
@@ -100,7 +100,7 @@ class CheckReport:
     ) -> None:
         name = str(scan if isinstance(scan, Path) else f"{scan[0]} and {len(scan) - 1} more")
         with warnings.catch_warnings():
-            # The checks say this, and what it means for masks.
+            # The checks report this, and what it means for masks.
             warnings.filterwarnings("ignore", _FORMS_DIFFER, GeometryWarning)
             dwi = reading.load(scan)
         if self.b_split is not None:
@@ -114,7 +114,7 @@ class CheckReport:
         split = self._threshold(method)
         shown = signals
         if any(finding.kind == "spread" for finding in found):
-            # What lies between such volumes is not noise.
+            # The difference between such volumes is not noise.
             shown = tuple(replace(signal, sigma=math.nan) for signal in signals)
         self.screen.show(
             "",
@@ -158,7 +158,7 @@ def _why_not(
 
 
 def _facts(dwi: DWI) -> Iterator[str]:
-    """Say what the scan is."""
+    """Describe the scan."""
     shape = " x ".join(map(str, dwi.shape))
     size = " x ".join(f"{edge:.3g}" for edge in dwi.geometry.voxel_size)
     total = dwi.mask.size
@@ -181,20 +181,20 @@ def _facts(dwi: DWI) -> Iterator[str]:
 
 
 def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> str:
-    """Say how strong the noise is, where the number is from and what it assumes."""
+    """Report the noise, its source and its assumptions."""
     if any(finding.kind == "spread" for finding in odd):
         return (
-            "Noise and SNR: not to be had from volumes of one b-value that differ by more than "
-            "noise."
+            "Noise and SNR: cannot be estimated from volumes of one b-value that differ by more "
+            "than noise."
         )
     try:
         found = estimate(dwi)
     except NoiseError as error:
-        # What the library advises are its functions.
+        # The library would advise its functions.
         reason, _, _ = str(error).partition(";")
         return (
-            f"Noise: no basis in the scan, so no SNR: {reason}. If you know it, give it to "
-            "ivimkit fit (--sigma)."
+            f"Noise: cannot be estimated from this scan, so no SNR: {reason}. If you know it, "
+            "give it to ivimkit fit (--sigma)."
         )
     return f"Noise: {found}, {thousands(found.n_voxels)} voxels. {found.assumes}"
 
@@ -210,7 +210,7 @@ def _findings(
     acquisition = dwi.acquisition
     b = acquisition.bvals
     faults = [finding for finding in odd if finding.is_fault]
-    # Nothing about the b-values is in order if they cannot be those of the volumes.
+    # No check of the b-values can pass if they cannot belong to the volumes.
     ok = _plain if faults else _ok
     yield ok(f"{b.size} b-values for {b.size} volumes, {b.min():g} to {b.max():g} s/mm²")
     yield from _position(dwi)
@@ -226,7 +226,7 @@ def _findings(
         if not finding.is_hopeless:
             yield _warning(for_command_line(str(finding)))
     if not faults:
-        yield _ok("volumes and b-values belong together, as far as the signal tells")
+        yield _ok("volumes and b-values belong together, judging by the signal")
     if error is not None:
         yield "error", "bold red", str(error)
     else:
@@ -258,21 +258,21 @@ def _not_covered(acquisition: Acquisition, model: SignalModel) -> list[str]:
 
 
 def _position(dwi: DWI) -> Iterator[tuple[str, str, str]]:
-    """Say where the scan lies, where that is not plain."""
+    """Report the position of the scan, where it is ambiguous."""
     geometry = dwi.geometry
     if not geometry.placed:
         yield _warning(
-            "the scan does not say where its voxels are: masks, labels and maps are taken voxel "
+            "the scan does not say where its voxels are: masks, labels and maps are used voxel "
             "by voxel"
         )
         return
     if geometry.other_affine is None:
         return
     apart = float(np.abs(geometry.shifts(Geometry(geometry.other_affine), dwi.shape)).max())
-    if apart > _WORTH_A_WORD * min(geometry.voxel_size):
+    if apart > _MIN_DIFFERENCE_VOXELS * min(geometry.voxel_size):
         yield _warning(
             f"sform and qform of the scan differ by up to {apart:.2g} mm: the sform counts. "
-            "Masks, labels and maps that lie where the qform says are recognised, if they have "
+            "Masks, labels and maps that lie where the qform says are recognised if they have "
             "all voxels of the scan"
         )
 

@@ -41,7 +41,7 @@ _TITLES = {"aicc": "AICc", "bic": "BIC", "f_test": "F-test", "evidence": "eviden
 
 @dataclass(frozen=True, kw_only=True)
 class CompareBatch(ScanBatch):
-    """Everything that is the same for all scans of a call; further options see `ScanBatch`.
+    """Everything that is the same for all scans of a call; for further options see `ScanBatch`.
 
     Parameters
     ----------
@@ -76,18 +76,18 @@ class CompareBatch(ScanBatch):
     labels: Sequence[str] = ()
 
     def check_lists(self) -> None:
-        """Raise OptionError for models and options of the method that there are not."""
+        """Raise OptionError for models and options of the method that do not exist."""
         self._fit_method(words(self.models))
 
     def check_output(self, folder: Path) -> None:
-        """Refuse a folder that holds a comparison, unless overwriting was asked for."""
+        """Refuse a folder that contains a comparison, unless overwriting was asked for."""
         io.check_comparison(folder, overwrite=self.overwrite)
         check_free(folder, [TABLE], overwrite=self.overwrite)
         if self.scan.finds_mask:
             check_mask_free(folder, COMPARISON_RECORD)
 
     def jobs(self, scans: Sequence[Path]) -> Sequence[Job]:
-        """Check models, method and files of every scan; return what is to be done with each."""
+        """Check models, method and files of every scan; return the work for each."""
         names = tuple(words(self.models))
         method, setup = self._fit_method(names)
         setups = setup.each(scans, self.screen)
@@ -99,7 +99,7 @@ class CompareBatch(ScanBatch):
         ]
 
     def _fit_method(self, names: Sequence[str]) -> tuple[FitMethod, FitSetup]:
-        """Return the method with its options, and the setup that they are of."""
+        """Return the method with its options, and the setup that they come from."""
         name = self.method or ("bayes" if self.criterion == "evidence" else "varpro")
         named = any(word.partition("=")[0].strip() == "prior" for word in self.options)
         prior = self.prior
@@ -127,7 +127,7 @@ class CompareBatch(ScanBatch):
 
 @dataclass(frozen=True)
 class _Job:
-    """What is done with one scan of a batch."""
+    """The work on one scan of a batch."""
 
     batch: CompareBatch
     models: Sequence[str]
@@ -188,7 +188,7 @@ class _Job:
     def _drawn(self, comparison: Comparison) -> list[Files]:
         if not self.batch.figures:
             return []
-        # Only here: matplotlib takes half a second to import.
+        # Imported here: matplotlib takes half a second.
         from ivimkit.cli.jobs.plot_files import figures_to_save
         from ivimkit.figures import comparison_panels
 
@@ -196,11 +196,11 @@ class _Job:
 
 
 _WEIGHT = 0.01
-"""To three places."""
+"""Rounding to three decimals."""
 
 
 def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
-    """Return the table for the screen: the models of each region below each other."""
+    """Return the table for the screen: the models of each region, one below the other."""
     shown = plain_table("region", "model", "voxels", "share", "mean weight", left=2)
     for region, row in table.iterrows():
         for number, name in enumerate(comparison.names):

@@ -87,7 +87,7 @@ class DemoRun:
         Parameters
         ----------
         overwrite : bool
-            Whether a folder that is not of a demo may be written to.
+            Whether a folder that is not from a demo may be written to.
         """
         self._claim(overwrite)
         made = self.phantom.write(self.folder / "phantom", overwrite=True)
@@ -123,7 +123,7 @@ class DemoRun:
         )
 
     def _claim(self, overwrite: bool) -> None:
-        """Take the folder if it is free, or of an earlier demo; mark it."""
+        """Use the folder if it is free, or from an earlier demo; mark it."""
         if self.folder.exists() and not self.folder.is_dir():
             raise OutputExistsError(
                 f"{self.folder} is a file; expected a folder. Choose another (--out)"
@@ -138,7 +138,8 @@ class DemoRun:
             self.folder,
             [_MARK],
             lambda stage: _write_readme(stage / _MARK),
-            # If this demo is interrupted, nothing of an earlier one must be taken for its own.
+            # If this demo is interrupted, files of an earlier one must not be mistaken for its
+            # own.
             outdated=[REPORT, *_TABLES, *(f"{FIGURES}/{name}" for name in _PICTURES)],
         )
 
@@ -155,7 +156,7 @@ class DemoRun:
         return result
 
     def _compile(self, method: str, dwi: DWI) -> None:
-        """Fit one voxel, so that the speed of the demo is not that of the compiler."""
+        """Fit one voxel first, so that the timing does not include compilation."""
         clock = time.perf_counter()
         fit(DWI(np.ones((1, len(dwi.fit_bvals))), dwi.fit_bvals), method=method, threads=1)
         seconds = time.perf_counter() - clock

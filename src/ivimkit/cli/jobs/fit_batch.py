@@ -35,22 +35,22 @@ __all__ = ["FitBatch"]
 
 @dataclass(frozen=True, kw_only=True)
 class FitBatch(ScanBatch):
-    """Everything that is the same for all scans of a call; further options see `ScanBatch`.
+    """Everything that is the same for all scans of a call; for further options see `ScanBatch`.
 
     Parameters
     ----------
     setup : FitSetup
         What to fit and how.
     labels : str, optional
-        Label map of regions with their own priors: a file.
+        Label image of regions with separate priors: a file.
     adc_bvalues : str, optional
         List of numbers.
     unreliable : {"fade", "hide", "show"}
         How figures show voxels that are not reliable.
     device : str
-        Where to compute.
+        Device to compute on.
     precision : str
-        What to compute in.
+        Arithmetic precision.
     """
 
     ending: ClassVar[str] = "ivim"
@@ -68,11 +68,11 @@ class FitBatch(ScanBatch):
         if self.labels is not None and self.scan.mask is None:
             raise OptionError(
                 "--labels is given without --mask; expected a mask of the voxels to fit, or else "
-                "air would be a region of its own"
+                "air would be a separate region"
             )
 
     def check_output(self, folder: Path) -> None:
-        """Refuse a folder that holds a result, unless overwriting was asked for."""
+        """Refuse a folder that contains a result, unless overwriting was asked for."""
         io.check_output(
             folder,
             model=model_of(self.setup.model),
@@ -81,7 +81,7 @@ class FitBatch(ScanBatch):
         )
 
     def jobs(self, scans: Sequence[Path]) -> Sequence[Job]:
-        """Check model, method and files of every scan; return what is to be done with each."""
+        """Check model, method and files of every scan; return the work for each."""
         setups = self.setup.each(scans, self.screen)
         labels: Sequence[Path | None] = [None] * len(scans)
         if self.labels is not None:
@@ -105,7 +105,7 @@ class FitBatch(ScanBatch):
 
 @dataclass(frozen=True)
 class _Job:
-    """What is done with one scan of a batch."""
+    """The work on one scan of a batch."""
 
     batch: FitBatch
     setup: FitSetup
@@ -120,7 +120,7 @@ class _Job:
         model, sigma = self.setup.signal_model(dwi), self.setup.noise(dwi)
         self._describe(dwi, model, time.perf_counter() - clock)
         result = self._fit(scan, dwi, model, sigma)
-        # The scan is most of the memory, and only figures need it from here on.
+        # The scan uses most of the memory, and only figures need it from here on.
         shown = dwi if batch.figures else None
         del dwi
         clock = time.perf_counter()
@@ -162,7 +162,7 @@ class _Job:
         if dwi is None:
             save_with(result, folder, overwrite=overwrite)
             return None
-        # Only here: matplotlib takes half a second to import.
+        # Imported here: matplotlib takes half a second.
         from ivimkit.cli.jobs.plot_files import FIGURES, draw_result, figures_to_save
 
         try:
@@ -175,7 +175,7 @@ class _Job:
         except InputError:
             raise
         except Exception:
-            # A picture that cannot be drawn must not cost the fit.
+            # A figure that cannot be drawn must not lose the fit.
             save_with(result, folder, overwrite=overwrite)
             raise
         return folder / FIGURES

@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Drawing(Protocol):
-    """What can be saved as a picture: a figure of matplotlib."""
+    """Anything that can be saved as a picture: a matplotlib figure."""
 
     def savefig(self, fname: Any, *, dpi: Any, pil_kwargs: dict[str, Any]) -> None:
         """Save the picture."""
@@ -41,7 +41,7 @@ def draw_result(
     result : FitResult
         The fit.
     dwi : DWI, optional
-        The scan, for the images beside the maps.
+        The scan, for the images next to the maps.
     organ : OrganPreset, optional
         Whose display ranges to use.
     unreliable : {"fade", "hide", "show"}
@@ -67,7 +67,7 @@ def draw_trust(
     slices: Sequence[int] | None = None,
     limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> dict[str, Drawing]:
-    """Draw how sure the numbers are, and what was taken to be likely before, if the fit tells.
+    """Draw the uncertainty and the prior, if the fit has them.
 
     Parameters
     ----------
@@ -99,12 +99,12 @@ def write_figures(
     *,
     dpi: float | None = None,
 ) -> list[Path]:
-    """Write figures into a folder: all of them, or none.
+    """Write figures into a folder: all or none.
 
     Parameters
     ----------
     folder : Path
-        Where to; made if it is not there. Figures of the same names are replaced.
+        Output folder; created if needed. Figures of the same names are replaced.
     figures : mapping of str to figure
         By file name.
     dpi : float, optional

@@ -86,7 +86,7 @@ class ResultPlot:
             dwi = with_scan(
                 first,
                 self.screen,
-                "no images beside the maps",
+                "no images next to the maps",
                 scan=self.scan,
                 bval=self.bval,
                 needed=bool(self.voxels),

@@ -30,7 +30,7 @@ __all__ = ["RepeatReport"]
 
 @dataclass(frozen=True)
 class RepeatReport:
-    """What to say of which scans.
+    """The scans, and what to report.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ class RepeatReport:
     maps : str, optional
         List of maps.
     statistic : str
-        What stands for a region.
+        Statistic that represents a region.
     model : Path, optional
         Python file of the model.
     change : Path, optional
         Table of repeatability to judge changes by.
     like : str, optional
-        Region of that table that holds for all regions.
+        Region of that table to use for all regions.
     relative : bool
         Whether changes are judged as shares of the first value.
     out : Path, optional
@@ -101,7 +101,7 @@ class RepeatReport:
         self.screen.show(*shown, *map(str, files))
 
     def _check(self) -> None:
-        """Refuse what makes no sense, before anything is read."""
+        """Refuse inconsistent options, before anything is read."""
         if self.change is None and (self.like is not None or self.relative):
             given = "--relative" if self.like is None else "--like"
             raise OptionError(f"{given} is given without --change; expected both. Leave it out")
@@ -138,7 +138,7 @@ class RepeatReport:
     def _drawn(self, values: pd.DataFrame, table: pd.DataFrame) -> dict[Path, Drawing]:
         if self.figure is None:
             return {}
-        # Only here: matplotlib takes half a second to import.
+        # Imported here: matplotlib takes half a second.
         from ivimkit.figures import bland_altman
 
         points = quality.pairs(values, statistic=self.statistic)

@@ -22,7 +22,7 @@ from ivimkit.writing import check_file
 
 __all__ = ["ReportRun"]
 
-_MOST = 2
+_MAX_RESULTS = 2
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class ReportRun:
     def run(self, folders: Sequence[Path], out: Path | None, *, overwrite: bool) -> None:
         """Report on one result, or on two, and say which file was written."""
         self._check(folders)
-        # The first thing to fail must not be the last: the work takes seconds.
+        # Check this first: the work takes seconds.
         target = out or _usual_target(folders)
         check_writable(target.parent)
         target = check_file(target, overwrite=overwrite)
@@ -112,7 +112,7 @@ class ReportRun:
             webbrowser.open(path.as_uri())
 
     def _check(self, folders: Sequence[Path]) -> None:
-        if len(folders) > _MOST:
+        if len(folders) > _MAX_RESULTS:
             raise OptionError(
                 f"{len(folders)} results are given; expected one, or two to compare. Make several "
                 "reports, or see ivimkit plot"
@@ -138,7 +138,7 @@ def _usual_target(folders: Sequence[Path]) -> Path:
 
 
 def _renamed(name: str | None, regions: Labels | None, shown: Labels | None) -> str | None:
-    """Return what a region, given by name or number, is called on the page."""
+    """Return the name on the page of a region given by name or number."""
     if name is None or regions is None or shown is None:
         return name
     for number, known in regions.names.items():

@@ -41,7 +41,7 @@ _NOT_SHOWN = ("cost", "n_iter", "ln_evidence")
 
 @dataclass(frozen=True)
 class RegionReport:
-    """What to say of which regions.
+    """The regions, and what to report.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class RegionReport:
             self.screen.show(str(path))
 
     def _check(self) -> None:
-        """Refuse what makes no sense, before anything is read."""
+        """Refuse inconsistent options, before anything is read."""
         if self.lesion is None and (self.reference is not None or self.ring is not None):
             given = "--reference" if self.ring is None else "--ring"
             raise OptionError(f"{given} is given without --lesion; expected both. Name the lesion")
@@ -184,7 +184,7 @@ class RegionReport:
 
     @property
     def _surroundings(self) -> str:
-        """What the lesion is compared with, in words."""
+        """The reference of the lesion, in words."""
         if self.ring is None:
             return str(self.reference)
         return f"the {'tissue' if self.reference is None else self.reference} around it"
@@ -198,7 +198,7 @@ class RegionReport:
         )
 
     def _counted(self) -> str:
-        """Say which voxels the tables of regions are about."""
+        """Say which voxels the tables of regions describe."""
         if self.reliable:
             return "Mean, sd and percentiles are of reliable voxels only."
         return "Mean, sd and percentiles are of all voxels; of reliable ones with --reliable."

@@ -45,12 +45,12 @@ class OneScan:
 
     @property
     def name(self) -> str:
-        """How messages call the scan."""
+        """Name of the scan in messages."""
         return str(self.files if isinstance(self.files, Path) else self.files[0])
 
     @property
     def record(self) -> ScanReading:
-        """What is needed to read it again."""
+        """The settings to read it again."""
         return self.reading.record(stack=not isinstance(self.files, Path))
 
     def load(self) -> DWI:
@@ -84,7 +84,7 @@ class ScanBatch(ABC):
     """
 
     ending: ClassVar[str]
-    """Of the names of folders that nobody asked for."""
+    """Ending of the names of default folders."""
 
     ctx: typer.Context
     screen: Screen
@@ -96,15 +96,15 @@ class ScanBatch(ABC):
 
     @abstractmethod
     def check_lists(self) -> None:
-        """Raise OptionError for options that cannot be read, before any file is looked for."""
+        """Raise OptionError for invalid options, before any file is searched for."""
 
     @abstractmethod
     def jobs(self, scans: Sequence[Path]) -> Sequence[Job]:
-        """Check all that can be checked without a scan; return what is to be done with each."""
+        """Check all that can be checked without a scan; return the work for each."""
 
     @abstractmethod
     def check_output(self, folder: Path) -> None:
-        """Refuse a folder that holds results, unless overwriting was asked for."""
+        """Refuse a folder that contains results, unless overwriting was asked for."""
 
     def run(self, scans: Sequence[Path], *, out: Path | None, stack: bool) -> int:
         """Work on all scans; one that fails does not stop the others.
@@ -121,7 +121,7 @@ class ScanBatch(ABC):
         Returns
         -------
         int
-            The exit code: the gravest of all scans.
+            The exit code: the most serious of all scans.
         """
         self.scan.check()
         weight_list(self.weights)
@@ -158,7 +158,7 @@ class ScanBatch(ABC):
         return command_line(self.ctx)
 
     def note_scan(self, dwi: DWI, loaded: str) -> None:
-        """Tell those who asked for it what was read."""
+        """With --verbose, print what was read."""
         note = self.screen.note
         shape = " x ".join(map(str, dwi.shape))
         note(f"{loaded}: {shape} voxels, {dwi.n_voxels} of them to fit")
@@ -168,6 +168,6 @@ class ScanBatch(ABC):
         note("b (volumes): " + ", ".join(f"{b:g} ({count:g})" for b, count in pairs))
 
     def note_method(self, method: FitMethod) -> None:
-        """Tell those who asked for it how the method is set."""
+        """With --verbose, print the options of the method."""
         options = ", ".join(f"{name}={value}" for name, value in method.options().items())
         self.screen.note(f"method {method.name}: {options or 'no options'}")

@@ -62,7 +62,7 @@ class PhantomFiles:
     seed: int = 0
 
     def write(self, folder: Path, *, overwrite: bool) -> Phantom:
-        """Simulate the phantom and write its files, all of them or none.
+        """Simulate the phantom and write its files, all or none.
 
         Parameters
         ----------
@@ -116,5 +116,5 @@ class PhantomFiles:
 
 
 def _known(tissue: simulate.Tissue) -> dict[str, Any]:
-    """Return the values of a tissue that it has: without perfusion there is no D*."""
+    """Return the defined values of a tissue: without perfusion there is no D*."""
     return {"name": tissue.name, **tissue.values, "source": tissue.source}

@@ -60,7 +60,7 @@ class ResultView:
                 with_scan(
                     result,
                     self.screen,
-                    "no images and no signal beside the maps",
+                    "no images and no signal next to the maps",
                     scan=self.scan,
                     bval=self.bval,
                 )
@@ -75,10 +75,10 @@ class ResultView:
                 open_browser=None if self.browser else False,
             )
         with warnings.catch_warnings():
-            # What a refit has to say of the b-values stands beside it on the page.
+            # Warnings of a refit about the b-values are shown next to it on the page.
             warnings.simplefilter("ignore", IvimkitWarning)
             # Also with --quiet: without the address there is nothing.
             Screen().show(viewer.url)
             self.screen.note("Ctrl-C ends it")
-            # Beside a compilation an interrupt may be dropped; it is remembered.
+            # During a compilation an interrupt may be dropped; it is remembered.
             viewer.wait(raise_if_interrupted)

@@ -1,1 +1,1 @@
-"""What the options of commands mean."""
+"""The meaning of the options of commands."""

@@ -1,4 +1,4 @@
-"""Assignments such as D=0:5e-3 and lists such as 0,50,100, as options have them."""
+"""Assignments such as D=0:5e-3 and lists such as 0,50,100, in options."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def parse_assignments(
     Raises
     ------
     OptionError
-        If a word is no assignment, or a name comes twice.
+        If a word is not an assignment, or a name occurs twice.
     """
     found: dict[str, T] = {}
     for word in given:
@@ -61,7 +61,7 @@ def parse_assignments(
 
 
 def number(text: str) -> float:
-    """Parse a number; ValueError if it is none, or nan."""
+    """Parse a number; ValueError if it is not a number, or nan."""
     value = float(text)
     if value != value:
         raise ValueError(text)
@@ -80,7 +80,7 @@ def number_list(text: str, option: str) -> list[float]:
     Raises
     ------
     OptionError
-        If one of them is no number, or there is none.
+        If one of them is not a number, or the list is empty.
     """
     try:
         values = [number(word) for word in words(text)]
@@ -97,7 +97,7 @@ def position_list(text: str, option: str) -> list[int]:
     Raises
     ------
     OptionError
-        If a part is neither, or there is none.
+        If a part is neither, or the list is empty.
     """
     try:
         values = [position for word in words(text) for position in _range(word)]

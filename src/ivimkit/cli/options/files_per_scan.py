@@ -1,4 +1,4 @@
-"""files_for: a file that is named once for several scans, and lies beside each of them."""
+"""files_for: a file that is named once for several scans, and lies next to each of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _AS_TOLD = ("/", "./", "../", "~")
 
 
 def files_for(name: str, option: str, scans: Sequence[Path], screen: Screen) -> list[Path]:
-    """Find a file for each scan: beside it, or the one of the working directory for all.
+    """Find a file for each scan: next to it, or one in the working directory for all.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def files_for(name: str, option: str, scans: Sequence[Path], screen: Screen) -> 
     Returns
     -------
     list of Path
-        One per scan. They are all files that are there.
+        One per scan. All of them exist.
 
     Raises
     ------
     OptionError
-        If there is no such file, or it is beside some of the scans only.
+        If there is no such file, or it is next to only some of the scans.
     """
     alone = Path(name).expanduser()
     if alone.is_absolute() or name.startswith(_AS_TOLD):
@@ -47,21 +47,21 @@ def files_for(name: str, option: str, scans: Sequence[Path], screen: Screen) -> 
     if not missing:
         if _is_there(alone) and not any(_is_same(alone, file) for file in beside):
             screen.warn(
-                f"{name} ({option}) is beside the scan and in the working directory; the one "
-                f"beside the scan is used. The other one is ./{name}"
+                f"{name} ({option}) is next to the scan and in the working directory; the one "
+                f"next to the scan is used. The other one is ./{name}"
             )
         return beside
     if len(missing) < len(scans):
         shown = ", ".join(map(str, missing[:3])) + (", ..." if len(missing) > 3 else "")
         raise OptionError(
-            f"{name} ({option}) is beside {len(scans) - len(missing)} of {len(scans)} scans, and "
-            f"not beside {shown}; expected it beside each of them. Copy it there, or name one "
+            f"{name} ({option}) is next to {len(scans) - len(missing)} of {len(scans)} scans, and "
+            f"not next to {shown}; expected it next to each of them. Copy it there, or name one "
             f"file for all (./{name}, or its full path)"
         )
     if not _is_there(alone):
         where = "the scan" if len(scans) == 1 else "any of the scans"
         raise OptionError(
-            f"there is no file {name} ({option}), neither beside {where} nor in the working "
+            f"there is no file {name} ({option}), neither next to {where} nor in the working "
             "directory; expected one. Check the path"
         )
     return [alone] * len(scans)
@@ -69,7 +69,7 @@ def files_for(name: str, option: str, scans: Sequence[Path], screen: Screen) -> 
 
 def _is_there(path: Path) -> bool:
     try:
-        # A broken link has an error of its own, when it is opened.
+        # A broken link raises a separate error when it is opened.
         return path.exists() or path.is_symlink()
     except OSError:
         return False

@@ -34,7 +34,7 @@ _YES_OR_NO = {"yes": True, "true": True, "on": True, "no": False, "false": False
 
 @dataclass(frozen=True)
 class FitSetup:
-    """The options that say what to fit and how.
+    """The options of a fit.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class FitSetup:
         return None if self.organ is None else organs.get(self.organ)
 
     def each(self, scans: Sequence[Path], screen: Screen) -> list[FitSetup]:
-        """Return the options of each scan, with the maps that are for it.
+        """Return the options of each scan, with its maps.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class FitSetup:
         Parameters
         ----------
         dwi : DWI, optional
-            Whose voxels maps are wanted on; by default they are as in their files.
+            The scan that maps are placed on; by default they are as in their files.
         """
         model = model_of(self.model)
         organ = self.preset()
@@ -163,11 +163,11 @@ class FitSetup:
         return methods.get(self.method, **options)
 
     def _fixed(self) -> dict[str, float | Path]:
-        """Return what parameters are fixed to: numbers, or files that may not be there."""
+        """Return the values of fixed parameters: numbers, or files that may not exist."""
         return parse_assignments(self.fix, "--fix", _FIX_EXAMPLE, _number_or_file)
 
     def _short_options(self) -> dict[str, Any]:
-        """Return the options of the method that have options of the command of their own."""
+        """Return the options of the method that have separate options of the command."""
         return {
             "b_split": self.b_split,
             "noise": self.noise_kind,
@@ -210,7 +210,7 @@ class FitSetup:
         Parameters
         ----------
         dwi : DWI, optional
-            Whose voxels a map is wanted on; by default it is as in its file.
+            The scan that a map is placed on; by default it is as in its file.
         """
         if self.sigma is None:
             return None
@@ -238,15 +238,15 @@ class FitSetup:
 
 
 def _maps(text: str, option: str, scans: Sequence[Path], screen: Screen) -> list[Path]:
-    """Return the map for each scan; the error of one that is not there names a number, too."""
+    """Return the map for each scan; the error for a missing one also mentions a number."""
     try:
         files = files_for(text, option, scans, screen)
     except OptionError as error:
         if not str(error).startswith("there is no file"):
             raise
         raise OptionError(
-            f"{option} is {text!r}: that is neither a number nor a file beside the scan or in the "
-            "working directory; expected something like 12.5 or map.nii.gz. Check the path"
+            f"{option} is {text!r}: that is neither a number nor a file next to the scan or in "
+            "the working directory; expected something like 12.5 or map.nii.gz. Check the path"
         ) from None
     for file in dict.fromkeys(files):
         open_volume(file, "a map")
@@ -287,7 +287,7 @@ def _loaded(name: str, value: float | Path, dwi: DWI | None) -> Any:
 
 
 def _typed(name: str, text: str, usual: Any) -> Any:
-    """Read the value of an option as what its default is."""
+    """Read the value of an option with the type of its default."""
     if isinstance(usual, bool):
         return _parsed(name, text, lambda word: _YES_OR_NO[word.lower()], "yes or no")
     if isinstance(usual, int):

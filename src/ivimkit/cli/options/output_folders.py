@@ -30,20 +30,20 @@ def output_folders(scans: Sequence[Path], out: Path | None, *, ending: str = "iv
     scans : sequence of Path
         The scans of one call.
     out : Path, optional
-        What the user asked for: the folder of the only scan, or the parent of all folders.
+        The folder given by the user: that of the only scan, or the parent of all folders.
     ending : str
-        Of the names of folders that nobody asked for.
+        Ending of the names of default folders.
 
     Returns
     -------
     list of Path
-        ``dwi_ivim`` beside ``dwi.nii.gz`` without `out`; with `out` and several scans, folders
-        named like the scans, preceded by as many of their parents as tell them apart.
+        ``dwi_ivim`` next to ``dwi.nii.gz`` without `out`; with `out` and several scans, folders
+        named after the scans, preceded by as many of their parents as make them distinct.
 
     Raises
     ------
     OptionError
-        If two results would be in the same folder.
+        If two results would go to the same folder.
     """
     if out is not None:
         folders = [out] if len(scans) == 1 else [out / name for name in names_apart(scans)]
@@ -65,7 +65,7 @@ def check_writable(folder: Path) -> None:
     Parameters
     ----------
     folder : Path
-        Where files are to be, which need not exist; nothing is left there.
+        Output folder, which need not exist; nothing is left there.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def check_writable(folder: Path) -> None:
                 f"cannot write to {folder}: {home} is a file; expected a folder. Choose another "
                 "name"
             )
-        # Rights alone do not tell: the disk may be read-only, or of a kind that takes no files.
+        # Rights alone are not enough: the disk may be read-only, or may not accept files.
         with TemporaryDirectory(prefix=".ivimkit-", dir=home):
             pass
     except OSError as error:
@@ -102,7 +102,7 @@ def names_apart(paths: Sequence[Path]) -> list[str]:
 
 
 def shown_names(paths: Sequence[Path]) -> list[str]:
-    """Return the same for pictures and pages: names that can be drawn, all different."""
+    """Return the same for pictures and pages: printable names, all different."""
     names = [readable(name) for name in names_apart(paths)]
     twice = {name for name, count in Counter(names).items() if count > 1}
     return [

@@ -1,4 +1,4 @@
-"""Names for help and shell completion, found without importing what they name."""
+"""Names for help and shell completion, found without importing the plugins."""
 
 from __future__ import annotations
 

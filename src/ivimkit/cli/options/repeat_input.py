@@ -1,4 +1,4 @@
-"""RepeatInput: results or tables of several scans, and the subjects they are of."""
+"""RepeatInput: results or tables of several scans, and their subjects."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class RepeatInput:
     maps : sequence of str, optional
         Names of maps.
     statistic : str
-        What stands for a region.
+        Statistic that represents a region.
     reliable : bool
-        Whether reliable voxels only count.
+        Whether only reliable voxels count.
     model : ModelFile, optional
         The file of the model, if one was named.
     """
@@ -134,7 +134,7 @@ class RepeatInput:
                 f"{file} has no column subject, and others have; expected it in all tables or in "
                 "none. Name the subjects (--subject)"
             )
-        # Without a session, each table is a scan of its own.
+        # Without a session, each table is a separate scan.
         tables = [
             table if "session" in table.columns else table.assign(session=str(number))
             for number, table in enumerate(tables, start=1)
@@ -146,7 +146,7 @@ class RepeatInput:
         return values
 
     def _subjects(self, scans: Sequence[Path]) -> list[str]:
-        """Return the subject of each scan: as told, as in BIDS paths, or one for all."""
+        """Return the subject of each scan: as given, as in BIDS paths, or one for all."""
         if self.subject is not None:
             subjects = [name.strip() for name in self.subject.split(",")]
             if len(subjects) != len(scans) or not all(subjects):
@@ -162,7 +162,7 @@ class RepeatInput:
 
 
 def _own(file: Path, folder: Path) -> Path:
-    """Return the file of a result: in its folder, beside it, or the one for all."""
+    """Return the file of a result: in its folder, next to it, or the one for all."""
     if file.is_absolute():
         return file
     home = folder.resolve()

@@ -1,4 +1,4 @@
-"""What goes with saved results on the command line: their scans and their regions."""
+"""Inputs that accompany saved results on the command line: their scans and regions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def with_scan(
     bval: Path | None = None,
     needed: bool = False,
 ) -> FitResult:
-    """Return a result with its scan; where there is none, as it is, with a warning.
+    """Return a result with its scan; if there is none, unchanged, with a warning.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def with_scan(
     screen : Screen
         Where to warn.
     missing : str
-        What there is not without the scan, for the warning.
+        What is missing without the scan, for the warning.
     scan, bval : Path, optional
         The scan and its b-values; by default the files that the result names.
     needed : bool
@@ -46,7 +46,7 @@ def with_scan(
     Raises
     ------
     InputError
-        If the scan is needed, and is not there or not the one that was fitted.
+        If the scan is needed, and is missing or not the one that was fitted.
     """
     try:
         dwi = io.load_fitted_scan(result, scan, bval)

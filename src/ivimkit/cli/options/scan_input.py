@@ -1,4 +1,4 @@
-"""ScanInput: which files and volumes a command was told to use, and the scan they make."""
+"""ScanInput: the files and volumes that a command uses, and the scan made from them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ScanInput:
     te : str, optional
         List of echo times, or one.
     mask : str or Path, optional
-        What was given: ``"auto"`` and the like, or a file; of one scan, see `each`, its file.
+        The argument: ``"auto"`` and the like, or a file; for one scan, see `each`, its file.
     b_unit : str
         See `ivimkit.load`; the unit of all b-values below, too.
     tolerance : float, optional
@@ -133,7 +133,7 @@ class ScanInput:
         return [int(number) for number in numbers]
 
     def check(self) -> None:
-        """Raise OptionError for a list that cannot be read, before any scan is."""
+        """Raise OptionError for a list that cannot be read, before any scan is loaded."""
         _ = self.kept_bvals, self.kept_volumes, self.echo_time
         if self.where is not None:
             check_selection(self.where)
@@ -144,7 +144,7 @@ class ScanInput:
         return isinstance(self.mask, str) and masks.kind_of(self.mask) is not None
 
     def each(self, scans: Sequence[Path], screen: Screen) -> list[ScanInput]:
-        """Return the options of each scan, with the mask that is for it.
+        """Return the options of each scan, with its mask.
 
         Parameters
         ----------
@@ -236,7 +236,7 @@ class ScanInput:
         )
 
     def _choice(self) -> dict[str, Any]:
-        """Return what decides on volumes, with b-values in s/mm^2."""
+        """Return the options that select volumes, with b-values in s/mm^2."""
         limits = {"bmin": self.bmin, "bmax": self.bmax, "tolerance": self.tolerance}
         return {
             **{name: None if b is None else self.in_s_mm2(b) for name, b in limits.items()},

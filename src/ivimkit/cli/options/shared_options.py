@@ -11,8 +11,8 @@ import typer
 from ivimkit.cli.error_guard import set_verbose
 from ivimkit.cli.options.plugin_names import complete, method_names, model_names, organ_names
 
-# The names of choices stand here once more, as importing those who own them takes too long for
-# --help. tests/unit/cli/test_options.py compares them.
+# The names of choices are repeated here, as importing their owners takes too long for --help.
+# tests/unit/cli/test_options.py compares them.
 
 
 class Average(StrEnum):
@@ -68,7 +68,7 @@ Bval = Annotated[
         metavar="FILE|LIST",
         show_default=False,
         rich_help_panel=SCAN_PANEL,
-        help="b-values: a file, or numbers like 0,10,20. By default the file beside the scan: "
+        help="b-values: a file, or numbers like 0,10,20. By default the file next to the scan: "
         "dwi.bval for dwi.nii.gz.",
     ),
 ]
@@ -78,7 +78,7 @@ Bvec = Annotated[
         metavar="FILE",
         show_default=False,
         rich_help_panel=SCAN_PANEL,
-        help="Directions. By default the .bvec file beside the scan, if there is one.",
+        help="Directions. By default the .bvec file next to the scan, if there is one.",
     ),
 ]
 Variables = Annotated[
@@ -88,7 +88,7 @@ Variables = Annotated[
         show_default=False,
         rich_help_panel=SCAN_PANEL,
         help="What else differs from volume to volume (echo_time, diffusion_time, ...): a TSV or "
-        "CSV file with a head and one row per volume. By default dwi_volumes.tsv beside "
+        "CSV file with a header and one row per volume. By default dwi_volumes.tsv next to "
         "dwi.nii.gz, and lists in its JSON sidecar.",
     ),
 ]
@@ -108,7 +108,7 @@ Mask = Annotated[
         metavar="FILE|auto",
         show_default=False,
         rich_help_panel=SCAN_PANEL,
-        help="Fit only voxels where this image is above 0, placed by position; looked for beside "
+        help="Fit only voxels where this image is above 0, placed by position; looked for next to "
         "each scan, then in the working directory. auto, auto:body or auto:brain finds the "
         "tissue. By default all voxels.",
     ),
@@ -146,8 +146,8 @@ Tolerance = Annotated[
         metavar="B",
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
-        help="b-values with gaps up to this are one. By default less than 1 s/mm², or 2 % about "
-        "their middle.",
+        help="b-values with gaps up to this form one shell. By default less than 1 s/mm², or 2 % "
+        "about their middle.",
     ),
 ]
 AverageBy = Annotated[
@@ -253,7 +253,7 @@ BSplit = Annotated[
         metavar="B",
         show_default=False,
         rich_help_panel=MODEL_PANEL,
-        help="Threshold of segmented and loglinear: perfusion is taken to be gone from this "
+        help="Threshold of segmented and loglinear: perfusion is assumed to be gone from this "
         "b-value on. Short for --option b_split=B.",
     ),
 ]
@@ -297,7 +297,7 @@ FittedBval = Annotated[
         metavar="FILE|LIST",
         show_default=False,
         rich_help_panel=SCAN_PANEL,
-        help="Its b-values, as a file or as numbers, if they are not beside --scan.",
+        help="Its b-values, as a file or as numbers, if they are not next to --scan.",
     ),
 ]
 # Some commands need regions, some can do without: the types differ.
@@ -306,8 +306,8 @@ LABELS = typer.Option(
     metavar="FILE",
     show_default=False,
     rich_help_panel=REGION_PANEL,
-    help="Label image, or masks (repeatable), whose regions are called like the files. Where "
-    "masks overlap, the one named first has the voxel: the lesion before its organ.",
+    help="Label image, or masks (repeatable), whose regions are named after the files. Where "
+    "masks overlap, a voxel belongs to the one named first: the lesion before its organ.",
 )
 LabelNames = Annotated[
     Path | None,
@@ -342,9 +342,7 @@ ShownUnreliable = Annotated[
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option(
-        "--overwrite", rich_help_panel=OUTPUT_PANEL, help="Replace what is there already."
-    ),
+    typer.Option("--overwrite", rich_help_panel=OUTPUT_PANEL, help="Replace existing output."),
 ]
 Quiet = Annotated[
     bool,
@@ -357,7 +355,7 @@ Verbose = Annotated[
         "-v",
         callback=set_verbose,
         rich_help_panel=OUTPUT_PANEL,
-        help="Print every step, and the traceback of a fault.",
+        help="Print every step, and the traceback of an internal error.",
     ),
 ]
 Threads = Annotated[
@@ -393,7 +391,7 @@ Device = Annotated[
         callback=_checked_device,
         rich_help_panel=MACHINE_PANEL,
         help="Where to compute: cpu; cuda for an NVIDIA GPU, or GPUs by their numbers, as in "
-        "cuda:0,1; auto takes a GPU for 200 000 voxels and more.",
+        "cuda:0,1; auto uses a GPU for 200 000 voxels or more.",
     ),
 ]
 Digits = Annotated[
@@ -402,6 +400,6 @@ Digits = Annotated[
         "--precision",
         metavar="TYPE",
         rich_help_panel=MACHINE_PANEL,
-        help="What to compute in: float64, or float32 where a GPU is slow with that.",
+        help="Arithmetic precision: float64, or float32 for GPUs that are slow in float64.",
     ),
 ]

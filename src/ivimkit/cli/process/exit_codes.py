@@ -14,11 +14,11 @@ WRONG_INPUT = 2
 """Something the user gave cannot be used; also what the option parser returns."""
 
 INTERRUPTED = 130
-"""Ctrl-C, as shells have it: 128 + SIGINT."""
+"""Ctrl-C, as in shells: 128 + SIGINT."""
 
 
 CLOSED_PIPE = 141
-"""Nobody reads the output any more, as after ``| head``: 128 + SIGPIPE, as shells have it."""
+"""Nobody reads the output any more, as after ``| head``: 128 + SIGPIPE, as in shells."""
 
 
 def worst(codes: Iterable[int]) -> int:

@@ -23,14 +23,14 @@ __all__ = [
     "was_interrupted",
 ]
 
-# The one thing here that cannot be an argument: a signal belongs to the process.
+# Global state, because a signal belongs to the process.
 _INTERRUPTED = threading.Event()
 
 
 def leave_on_signals() -> None:
-    """Let Ctrl-C and SIGTERM end the process on the spot, as long as nothing has been done.
+    """Let Ctrl-C and SIGTERM end the process at once, while nothing has been done.
 
-    An exception would have to find its way out of the imports and the option parser.
+    An exception would have to pass through the imports and the option parser.
     """
     _handle(_leave)
 
@@ -41,26 +41,26 @@ def catch_signals() -> None:
 
 
 def signals_leave() -> bool:
-    """Return whether signals end the process on the spot."""
+    """Return whether signals end the process at once."""
     return signal.getsignal(signal.SIGTERM) is _leave
 
 
 def ignore_signals() -> None:
-    """Let the interpreter end with the code it has: all work is done."""
+    """Ignore signals: all work is done, and the exit code is set."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
 
 def was_interrupted() -> bool:
-    """Return whether a signal has come."""
+    """Return whether a signal has arrived."""
     return _INTERRUPTED.is_set()
 
 
 def raise_if_interrupted() -> None:
-    """Raise KeyboardInterrupt if a signal has come.
+    """Raise KeyboardInterrupt if a signal has arrived.
 
-    An exception that a handler raises is dropped where C code calls back into Python, as a
-    compilation does many times; this one is not.
+    An exception raised in a handler is dropped where C code calls back into Python, as compilation
+    does many times; this one is not.
     """
     if _INTERRUPTED.is_set():
         raise KeyboardInterrupt
@@ -70,7 +70,7 @@ def leave_at_once(code: int) -> NoReturn:
     """End the process with this code, output written, nothing else run.
 
     An interrupt that passed through code made from a string, as in a compilation, would make the
-    interpreter end itself by a signal in place of the code.
+    interpreter end itself by a signal instead of the code.
     """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

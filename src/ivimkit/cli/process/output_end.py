@@ -1,4 +1,4 @@
-"""The end of the output: written to the last letter, or dropped without noise."""
+"""The end of the output: written completely, or dropped silently."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["drop_output", "flush_output", "place_of_output"]
 
 
 def place_of_output() -> tuple[int, ...]:
-    """Return what is the same as long as the output goes to one place."""
+    """Return an identity of the output, which changes if it is redirected."""
     try:
         found = os.fstat(sys.stdout.fileno())
     except (AttributeError, OSError, ValueError):  # Closed, or not a file, as in tests.
@@ -19,7 +19,7 @@ def place_of_output() -> tuple[int, ...]:
 
 
 def flush_output() -> None:
-    """Write what is left of the output.
+    """Write the rest of the output.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def flush_output() -> None:
 
 
 def drop_output() -> None:
-    """Let what is left of the output go nowhere, or the interpreter would complain in the end."""
+    """Discard the rest of the output, or the interpreter would complain at exit."""
     try:
         number = sys.stdout.fileno()
     except (AttributeError, OSError, ValueError):  # Closed, or not a file, as in tests.

@@ -44,7 +44,7 @@ def shell_table(signals: Sequence[ShellSignal]) -> Table:
 
 
 def noise_note(signals: Sequence[ShellSignal]) -> Iterator[str]:
-    """Say what the signal-to-noise ratios of the table are, if there are any."""
+    """Explain the signal-to-noise ratios of the table, if there are any."""
     known = [signal for signal in signals if signal.sigma > 0]
     if not known:
         return

@@ -23,9 +23,9 @@ __all__ = ["error_tables", "lesion_table"]
 
 _SHOWN = ("lesion_mean", "lesion_sd", "reference_mean", "reference_sd", "ratio", "separation")
 _PERCENT = 1.0
-"""To a tenth."""
+"""Rounding to a tenth."""
 _SEPARATION = 0.1
-"""To two places."""
+"""Rounding to two decimals."""
 
 
 def error_tables(errors: pd.DataFrame, methods: Sequence[str]) -> Iterator[RenderableType]:
@@ -98,7 +98,7 @@ def _lesion_rows(
     for method, table in lesions.items():
         row = {key: float(table[key][name]) for key in _SHOWN}
         yield (
-            # The ADC that goes with every fit is the same one.
+            # All fits have the same ADC.
             ADC.method.name if name == "ADC" else method,
             plus_minus(parameter, row["lesion_mean"], row["lesion_sd"]),
             plus_minus(parameter, row["reference_mean"], row["reference_sd"]),

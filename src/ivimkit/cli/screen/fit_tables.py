@@ -19,9 +19,9 @@ __all__ = ["map_table", "prior_lines", "status_table", "timing"]
 
 
 def map_table(result: FitResult) -> Table:
-    """Return a table of the median and the quartiles of each map, and how sure it is.
+    """Return a table of the median and the quartiles of each map, with its uncertainty.
 
-    Standard deviations and information stand beside their map, as medians.
+    Standard deviations and information are shown next to their map, as medians.
     """
     names = [name for name in result.maps if not is_about_another(name, result.maps)]
     further = {
@@ -41,7 +41,7 @@ def map_table(result: FitResult) -> Table:
 
 
 def _median(result: FitResult, name: str) -> str:
-    """Return the median of a map that tells how sure another is; nothing if there is none."""
+    """Return the median of an uncertainty map; empty if there is none."""
     if name not in result.maps:
         return ""
     median = summary_rows(result, [name])[name]["median"]
@@ -49,7 +49,7 @@ def _median(result: FitResult, name: str) -> str:
 
 
 def prior_lines(result: FitResult) -> list[str]:
-    """Say which prior was used, region by region, and where it is from."""
+    """Say which prior was used, region by region, and its source."""
     lines = []
     for region, table in result.priors.items():
         voxels = table.about.get("voxels")
@@ -75,7 +75,7 @@ def status_table(result: FitResult) -> Table:
 
 
 def timing(result: FitResult) -> str:
-    """Say how long the fit took, and how fast it was."""
+    """Report the duration and the speed of the fit."""
     n, seconds = int(np.count_nonzero(result.mask)), result.provenance.seconds
     rate = n / seconds if seconds > 0 else math.inf
     threads = result.provenance.threads

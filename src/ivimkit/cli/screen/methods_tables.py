@@ -21,7 +21,7 @@ __all__ = ["catalogue"]
 
 
 def catalogue() -> Iterator[RenderableType]:
-    """Yield titles and tables of all there is."""
+    """Yield titles and tables of everything available."""
     yield Text("Models", style="bold")
     yield _models()
     yield Text("\nMethods, and the options they have with their defaults", style="bold")

@@ -6,12 +6,12 @@ import re
 
 __all__ = ["for_command_line"]
 
-# Advice that differs names the option first and the call in Python second.
+# Advice names the option first and, if it differs, the Python call second.
 _BOTH = re.compile(r"\((--[^()]*?), or [^()]*(?:\([^()]*\)[^()]*)?\)")
 
 
 def for_command_line(text: str) -> str:
-    """Leave out what a message says about Python where it also names an option.
+    """Remove the advice for Python from a message that also names an option.
 
     Examples
     --------

@@ -39,7 +39,7 @@ class _VoxelsColumn(ProgressColumn):
 
 
 class _Waits(logging.Handler):
-    """Passes on what the library says it is about to do, each thing once."""
+    """Passes on what the library logs, each message once."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         super().__init__(logging.INFO)
@@ -56,7 +56,7 @@ class _Waits(logging.Handler):
 
 @contextmanager
 def _waits_shown(show: Callable[[str], None]) -> Iterator[None]:
-    """Show what the library logs while it lasts, and only here."""
+    """Show the log of the library during a block, and only here."""
     log, handler = logging.getLogger("ivimkit"), _Waits(show)
     before = log.level, log.propagate
     log.addHandler(handler)
@@ -73,7 +73,7 @@ def _waits_shown(show: Callable[[str], None]) -> Iterator[None]:
 class PlainLines:
     """Reports progress in lines of text, not too often.
 
-    The time left is counted from the first report: what comes before it is compiling and learning.
+    The time left is counted from the first report: before it come compiling and learning.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ class PlainLines:
         )
 
     def _pace(self, now: float, done: int, total: int) -> str:
-        """Return speed and time left, or nothing as long as they are not known."""
+        """Return speed and time left; empty while unknown."""
         assert self._first is not None
         since, before = self._first
         if done <= before or now <= since:
@@ -116,7 +116,7 @@ class PlainLines:
 
 @contextmanager
 def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -> Iterator[Report]:
-    """Show the progress of a fit while it lasts.
+    """Show the progress of a fit while it runs.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
             expand=True,
         )
         with bar:
-            # Until the first voxels are done, the machine code is being loaded.
+            # Until the first voxels are done, machine code is being loaded.
             task = bar.add_task("preparing", total=n_voxels)
 
             def report(done: int, total: int) -> None:
@@ -169,7 +169,7 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
                 bar.update(task, description="fitting", completed=done, total=total)
 
             def say_wait(text: str) -> None:
-                # A line that stays: nothing else may happen for a minute.
+                # A permanent line: nothing else may happen for a minute.
                 bar.console.print(f"{name}: {text}", soft_wrap=True, highlight=False, markup=False)
 
             with _waits_shown(say_wait):

@@ -63,11 +63,11 @@ def _correlation(row: pd.Series[Any]) -> str:
 
 
 _ICC = 0.1
-"""To two places."""
+"""Rounding to two decimals."""
 
 
 def _parameter(name: str, row: pd.Series[Any]) -> Parameter:
-    """Return the description of a map; of one that is not ours, with the unit of the table."""
+    """Return the description of a map; for an unknown one, with the unit of the table."""
     try:
         return describe(name, models.quantities())
     except OptionError:

@@ -39,7 +39,7 @@ __all__ = [
 
 _EXTENT = ("voxels", "volume_ml", "diameter_mm")
 _R2_SPREAD = 1e-3
-"""R² to four places at most, as nobody reads more and five make the table too wide."""
+"""R² to at most four decimals; five make the table too wide."""
 
 
 def region_heading(name: str, row: pd.Series[Any]) -> Text:
@@ -82,7 +82,7 @@ def status_line(row: pd.Series[Any], model: SignalModel) -> str:
 def mean_fit_lines(
     rows: pd.DataFrame, model: SignalModel, disagreeing: Sequence[Disagreement]
 ) -> list[str]:
-    """Return what to know of the fit of a region's mean signal; nothing where there is nothing.
+    """Return notes on the fit of a region's mean signal; empty if there are none.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def mean_fit_lines(
     model : SignalModel
         The fitted model.
     disagreeing : sequence of Disagreement
-        Maps of the region of which its voxels say something else.
+        Maps of the region in which its voxels disagree.
     """
     lines = []
     status = str(rows["roi_fit_status"].iloc[0]) if "roi_fit_status" in rows else "OK"
@@ -136,4 +136,4 @@ def _effect(row: pd.Series[Any]) -> str:
 
 
 _AUC = 0.1
-"""To two places, which is more than voxels that are not independent tell."""
+"""Two decimals, already more than dependent voxels justify."""

@@ -1,4 +1,4 @@
-"""Screen: what is printed where. Results go to stdout, everything about the run to stderr."""
+"""Screen: where output is printed. Results go to stdout, everything about the run to stderr."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def plain_table(*columns: str, left: int = 1) -> Table:
 
 
 def _least_width(column: Column) -> int:
-    """Return how wide a column has to be for whole cells, or whole words where lines break."""
+    """Return the width that a column needs for whole cells, or whole words if lines break."""
     cells = [str(cell) for cell in (column.header, *column.cells)]
     parts = cells if column.no_wrap else [word for cell in cells for word in cell.split()]
     return max(map(cell_len, parts), default=0)
@@ -120,7 +120,7 @@ def _print(console: Console, renderable: RenderableType) -> None:
     # Files and pipes get whole lines: a path or a message must not be broken.
     whole = isinstance(renderable, Text | str) and not console.is_terminal
     if isinstance(renderable, Table):
-        # A line that the terminal breaks can be read; a column without width or a 1… cannot.
+        # A line broken by the terminal can be read; a column without width or a 1… cannot.
         for column in renderable.columns:
             column.min_width = _least_width(column)
         unlimited = console.options.update(width=_WIDEST)

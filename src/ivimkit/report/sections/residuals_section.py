@@ -27,7 +27,7 @@ def residuals(subject: Subject) -> Section | None:
 def _of_one(side: Side) -> list[Block]:
     found = side.residuals
     if found is None:
-        why = "The scan is not at hand." if side.result.dwi is None else "There are none."
+        why = "The scan is not available." if side.result.dwi is None else "There are none."
         return [Text(why, "note")]
     findings = [f"{finding.sentence} {finding.advice}".strip() for finding in side.findings or ()]
     said: list[Block] = (

@@ -35,7 +35,9 @@ def test_sound_scan(run, scan, folder):
     assert text.endswith("can be fitted with model biexp by method varpro\n")
     assert "ok      volumes and b-values belong together" in text
     (noise,) = (line for line in text.splitlines() if "measured twice" in line)
-    assert noise.startswith("Noise: no basis in the scan, so no SNR: no b-value and direction")
+    assert noise.startswith(
+        "Noise: cannot be estimated from this scan, so no SNR: no b-value and direction"
+    )
     assert noise.endswith("give it to ivimkit fit (--sigma).")
     tables = [line for line in text.splitlines() if line[:1].isdigit() or line[:1] == " "]
     assert max(map(len, tables)) <= 80

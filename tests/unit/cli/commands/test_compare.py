@@ -258,7 +258,7 @@ def test_overwrite_and_figures(run, scan, folder):
     run("compare", scan, "-q")
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     error = run("compare", scan, "--criterion", "bic", code=2).stderr
-    assert "holds results already" in error
+    assert "already contains results" in error
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     run("compare", scan, "--criterion", "bic", "--overwrite", "--no-figures", "-q")
     assert Outcome(out).record["criterion"] == "bic"

@@ -379,7 +379,7 @@ def test_existing_result_is_seen_before_the_fit(run, scan, folder, monkeypatch):
     run("fit", scan, "--no-figures", "-q")
     monkeypatch.setattr("ivimkit.cli.jobs.fit_batch.fit_with", _never)
     monkeypatch.setattr("ivimkit.io.load", _never)
-    assert "holds results already" in run("fit", scan, "--no-figures", code=2).stderr
+    assert "already contains results" in run("fit", scan, "--no-figures", code=2).stderr
 
 
 def _never(*args, **kwargs):

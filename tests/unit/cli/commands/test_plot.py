@@ -148,8 +148,8 @@ def test_stacked_scan_is_found(run, folder, made, calls):
 def test_scan_that_is_gone(run, result, folder, calls):
     (folder / "dwi.nii.gz").rename(folder / "moved.nii.gz")
     warned = run("plot", result).stderr
-    assert "warning: no images beside the maps" in warned
-    assert "is not there any more" in warned
+    assert "warning: no images next to the maps" in warned
+    assert "no longer exists" in warned
     assert calls["map_panels"][0][1] is None
     error = run("plot", result, "--voxel", "8,9,1", code=2).stderr
     assert "Name the scan (--scan)" in error
@@ -181,7 +181,7 @@ def test_result_of_python(run, made, tmp_path, calls):
     import ivimkit
 
     io.save(ivimkit.fit(made.dwi), tmp_path / "r")
-    assert "does not say which file it was made from" in run("plot", tmp_path / "r").stderr
+    assert "does not name the file it was made from" in run("plot", tmp_path / "r").stderr
     io.save_scan(made.dwi, tmp_path / "dwi.nii")
     run("plot", tmp_path / "r", "--scan", tmp_path / "dwi.nii", "-q")
     assert calls["map_panels"][0][1].acquisition.n_volumes == 13

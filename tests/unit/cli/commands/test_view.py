@@ -166,7 +166,7 @@ def test_what_cannot_be_viewed(run, out, folder, scan, served, tmp_path):
         ((tmp_path / "nowhere",), "there is no fit.json in"),
         ((out, out), "a result is named twice"),
         ((out, other), "expected results on one grid"),
-        ((out, "--labels", far), "do not overlap; expected one of this scan"),
+        ((out, "--labels", far), "do not overlap; expected an image of this scan"),
         ((out, "--labels", folder / "none.nii.gz"), "there is no file"),
         ((out, "--names", folder / "names.csv"), "--names is given without --labels"),
         ((out, "--scan", tmp_path / "phantom" / "dwi.nii.gz"), "the scan has"),
@@ -203,7 +203,7 @@ def waiting(monkeypatch):
 def test_without_its_scan_maps_are_shown_and_a_warning_says_so(run, out, scan, served, waiting):
     scan.unlink()
     result = run("view", out, "--no-browser")
-    assert "warning: no images and no signal beside the maps" in result.stderr
+    assert "warning: no images and no signal next to the maps" in result.stderr
     ((url, scene),) = waiting
     assert result.stdout == f"{url}\n"
     assert scene["has_scan"] is False

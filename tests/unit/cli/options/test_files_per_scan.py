@@ -57,7 +57,7 @@ def test_one_for_all(scans, elsewhere, folder):
 def test_beside_goes_first_and_says_so(scans, elsewhere, capsys):
     (elsewhere / "mask.nii.gz").write_bytes(b"")
     assert files_for("mask.nii.gz", "--mask", scans, SCREEN)[0].parent == scans[0].parent
-    assert "in the working directory; the one beside the scan is used" in capsys.readouterr().err
+    assert "in the working directory; the one next to the scan is used" in capsys.readouterr().err
     told = files_for("./mask.nii.gz", "--mask", scans, SCREEN)
     assert told[0].resolve() == elsewhere / "mask.nii.gz"
     assert capsys.readouterr().err == ""
@@ -67,7 +67,7 @@ def test_missing_beside_one(scans, elsewhere):
     (scans[1].parent / "mask.nii.gz").unlink()
     # That of the working directory would be that of another scan.
     (elsewhere / "mask.nii.gz").write_bytes(b"")
-    with pytest.raises(OptionError, match=r"is beside 2 of 3 scans, and not beside .*sub-2/dwi"):
+    with pytest.raises(OptionError, match=r"is next to 2 of 3 scans, and not next to .*sub-2/dwi"):
         files_for("mask.nii.gz", "--mask", scans, SCREEN)
 
 
@@ -118,7 +118,7 @@ def test_what_is_missing_beside_one_scan_stops_all(run, scans, elsewhere):
     (scans[2].parent / "mask.nii.gz").unlink()
     for command in ("fit", "check", "compare"):
         error = run(command, *scans, "--mask", "mask.nii.gz", code=2).stderr
-        assert "is beside 2 of 3 scans" in error
+        assert "is next to 2 of 3 scans" in error
         assert "sub-3" in error
     assert not any((scan.parent / "dwi_ivim").exists() for scan in scans)
 

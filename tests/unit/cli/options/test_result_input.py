@@ -33,7 +33,7 @@ def test_without_its_scan_a_result_stays_as_it_is_and_a_warning_says_what_is_mis
 
 def test_a_scan_that_is_needed_or_named_must_be_there(result, scan):
     scan.unlink()
-    with pytest.raises(FileFormatError, match=r"is not there any more; .*\(--scan\)"):
+    with pytest.raises(FileFormatError, match=r"no longer exists; .*\(--scan\)"):
         with_scan(result, Screen(), "no curves", needed=True)
     with pytest.raises(FileFormatError, match="there is no file"):
         with_scan(result, Screen(), "no curves", scan=scan)
