@@ -52,7 +52,11 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
             # An intrinsic of numba: what it compiles to is written by its definition.
             yield name
             yield from _code_parts(value._defn.__code__)
-        elif isinstance(value, int | float | str | tuple | type | np.generic):
+        elif isinstance(value, np.ndarray):
+            # Its repr leaves out what is in the middle.
+            digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+            yield f"{name}={value.dtype.str}{value.shape}{value.strides}{digest}"
+        elif isinstance(value, int | float | complex | str | bytes | tuple | type | np.generic):
             # Of a named tuple the order of its fields is compiled, too.
             yield f"{name}={value!r}{getattr(value, '_fields', '')}"
 
