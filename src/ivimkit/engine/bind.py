@@ -51,8 +51,12 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
             # An intrinsic of numba: its definition generates its code.
             yield name
             yield from _code_parts(value._defn.__code__)
-        elif isinstance(value, int | float | str | tuple | type | np.generic):
-            # The order of the fields of a named tuple is compiled, too.
+        elif isinstance(value, np.ndarray):
+            # Its repr leaves out what is in the middle.
+            digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+            yield f"{name}={value.dtype.str}{value.shape}{value.strides}{digest}"
+        elif isinstance(value, int | float | complex | str | bytes | tuple | type | np.generic):
+            # Of a named tuple the order of its fields is compiled, too.
             yield f"{name}={value!r}{getattr(value, '_fields', '')}"
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.separable.amplitudes import find_corners, solve_amplitudes
-from ivimkit.kernels.separable.layout import Option, layout
+from ivimkit.kernels.separable.layout import SAME_RATE, Option, layout
 
 __all__ = ["APART", "CONVERGED", "MERGED", "UNFINISHED", "Descent", "descend"]
 
@@ -47,7 +47,7 @@ _GAIN_TOLERANCE = 1e-9
 _MAX_STEP = 1.27
 # A descent ends if it would have to gain more than this many times what its next step promises
 # to reach the cost it is to beat.
-_HOPEFUL = 20.0
+_HOPEFUL = 8.0
 # So many damped steps in a row, each with less than this relative gain, interrupt the descent.
 _SLOW = 1e-6
 _PATIENCE = 8
@@ -302,7 +302,7 @@ def _find_step(damping: float, options: NDArray[np.float64], work: NDArray[np.fl
                 if work[AT.at + i] > _CLOSE * work[AT.at + k]:
                     # Far from each other, the two would cross: they meet half way at most.
                     cut = min(cut, 0.5 * here / (here - there))
-                elif options[_OPTION.pair + 3 * number + 2] > 0.0:
+                elif options[_OPTION.pair + 3 * number + 2] == SAME_RATE:
                     return MERGED
                 elif (tied >> number) & 1 == 0:
                     tied |= 1 << number

@@ -50,11 +50,15 @@ _SINGULAR = 1e9
 
 @dataclass(frozen=True)
 class _Atoms:
-    """Atoms of one compartment: shapes (n, n_shape), values (n, n_rows)."""
+    """Atoms of one compartment: shapes (n, n_shape), values (n, n_rows).
+
+    `radius` is how far atoms are from the first so many chosen, `rank` which place each had.
+    """
 
     shapes: NDArray[np.float64]
     values: NDArray[np.float64]
     radius: NDArray[np.float64]
+    rank: NDArray[np.intp]
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,7 +144,7 @@ def _chosen(
     """Choose atoms of a compartment, the furthest from all others first."""
     if not part.n_shape:
         shapes = np.zeros((1, 0))
-        return _Atoms(shapes, evaluate(part, x, shapes), np.zeros(1))
+        return _Atoms(shapes, evaluate(part, x, shapes), np.zeros(1), np.arange(1))
     shapes = _fine(bounds)
     values = evaluate(part, x, shapes)
     with np.errstate(all="ignore"):
@@ -165,7 +169,7 @@ def _chosen(
         radius.append(float(nearest[following] * worth[following]))
         if radius[-1] < _ALIKE:
             break
-    return _Atoms(shapes[order], values[order], np.array(radius))
+    return _Atoms(shapes[order], values[order], np.array(radius), np.arange(len(order)))
 
 
 def _counts(atoms: list[_Atoms], most: int) -> list[int]:
@@ -251,7 +255,7 @@ def _planned(
         order = np.lexsort(shapes.T[::-1]) if shapes.shape[1] else np.arange(1)
         values = np.zeros((n, weight.size))
         values[:, used] = a.values[:n][order]
-        kept.append(_Atoms(shapes[order], values, a.radius[:n]))
+        kept.append(_Atoms(shapes[order], values, a.radius[:n], order))
     free = int((lower < upper).sum())
     return _tabulated(structure, kept, angle, weight, int(used.sum()) - free)
 
@@ -289,6 +293,7 @@ def _tabulated(
     columns = np.zeros((weight.size, n_atoms))
     shapes = np.zeros((max([1, *(p.n_shape for p in structure.parts)]), n_atoms))
     norms = np.zeros((1, n_atoms))
+    ranks = np.full((1, n_atoms), np.inf)
     neighbours = np.full((NEIGHBOURS, n_atoms), -1.0)
     for a, first in zip(atoms, firsts, strict=False):
         place = slice(first, first + len(a.shapes))
@@ -297,26 +302,28 @@ def _tabulated(
         unit = a.values * np.sqrt(weight)
         norm = np.linalg.norm(unit, axis=1)
         norms[0, place] = 1.0 / norm
+        ranks[0, place] = a.rank
         unit = unit / norm[:, None]
         distance = _distance(unit, unit.T)
         nearest = np.argsort(distance, axis=1, kind="stable")[:, 1 : NEIGHBOURS + 1]
         near = np.take_along_axis(distance, nearest, axis=1) < _NEAR * angle
         neighbours[: nearest.shape[1], place] = np.where(near, nearest, -1.0).T
     tuples = _tuple_terms(structure, atoms, weight)
-    sections = [columns, shapes, norms, neighbours, tuples]
+    sections = [columns, shapes, norms, neighbours, tuples, ranks]
     begins = np.concatenate([[0], np.cumsum([s.size for s in sections])])
     options = np.zeros(_OPTION.size)
     options[_OPTION.degrees] = degrees
     options[_OPTION.atoms], options[_OPTION.outer] = n_atoms, n_outer
     options[_OPTION.inner], options[_OPTION.width] = counts[-1], width
     options[[_OPTION.parameters, _OPTION.norms, _OPTION.neighbours, _OPTION.tuples]] = begins[1:5]
+    options[_OPTION.ranks] = begins[5]
     options[_OPTION.pairs] = len(structure.ascending)
     for k, part in enumerate(structure.parts):
         begin = _OPTION.first + 4 * k
         options[begin : begin + 4] = firsts[k], counts[k], structure.first(k), part.n_shape
     for number, pair in enumerate(structure.ascending):
         begin = _OPTION.pair + 3 * number
-        options[begin : begin + 3] = *pair, structure.alike(pair)
+        options[begin : begin + 3] = *pair, structure.kinship(pair)
     table = np.concatenate([s.ravel() for s in sections])
     scratch = structure.layout.size + n_atoms + n_outer * width + n_outer
     return options, table, scratch

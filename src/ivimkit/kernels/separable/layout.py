@@ -15,6 +15,9 @@ __all__ = [
     "MAX_COMPARTMENTS",
     "MAX_GENERATORS",
     "MAX_STARTS",
+    "OTHER_ATOM",
+    "SAME_ATOM",
+    "SAME_RATE",
     "STRIDE",
     "Layout",
     "Option",
@@ -30,6 +33,8 @@ MAX_GENERATORS = 20
 MAX_STARTS = 12
 """Most descents that begin from the dictionary."""
 
+OTHER_ATOM, SAME_RATE, SAME_ATOM = 0, 1, 2
+"""How alike the compartments of an ordered pair are: not, one rate each, or with more shapes."""
 
 MAX_ATOMS = 256
 """Most atoms of a compartment in the dictionary."""
@@ -133,5 +138,6 @@ class Option(NamedTuple):
     first: int = (
         11  # first atom, number of atoms, first shape and number of shapes, by compartment
     )
-    pair: int = 27  # smaller and larger shape, and whether their compartments are alike: 8 x 3
-    size: int = 51
+    pair: int = 27  # smaller and larger shape, how alike their compartments are: 8 x 3
+    ranks: int = 51  # where in the table the order begins in which atoms were chosen
+    size: int = 52

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ivimkit.kernels.device import inlined
 from ivimkit.kernels.separable.amplitudes import find_corners, solve_amplitudes
 from ivimkit.kernels.separable.descent import APART, CONVERGED, UNFINISHED, Descent, descend
-from ivimkit.kernels.separable.layout import MAX_STARTS, Option, layout
+from ivimkit.kernels.separable.layout import MAX_STARTS, SAME_ATOM, Option, layout
 
 __all__ = ["global_fit"]
 
@@ -37,10 +37,11 @@ _FAINTER = 5.0
 # A tuple that leaves this many times the cost of the best fit does not beat it; where a
 # compartment is faint, this many times.
 _HOPELESS = 1.3
-_DOUBTFUL = 2.0
-# How many such starts a compartment has, with one other and with more, and atoms between them.
-_MANY, _FEW = 3, 2
-_SPARSE = 3
+_DOUBTFUL = 3.0
+# How many such starts a compartment has.
+_DISTANT = 2.0
+# Ratio of the halves of a compartment that is split to what it was: of its rate, of other shapes.
+_SPLIT, _SPLIT_OTHER = 2.0, 1.3
 # Slope squared over cost below which an entering compartment gains nothing.
 _FLAT = 1e-9
 _ROUNDS = 16
@@ -49,9 +50,10 @@ _STALLED = 1e-5
 _SAME_COST = 1e-11
 # Share of the squared norm of the signal that is rounding.
 _ROUNDING = 1e-15
-# Where the next descent begins: on a summit of the dictionary, between summits, without a
-# compartment, with one that comes back, where the last one was interrupted.
-_SUMMITS, _DOUBTING, _LEAVING, _ENTERING, _PERSISTING = 0, 1, 2, 3, 4
+# Where the next descent begins: on a summit of the dictionary, between summits, with a
+# compartment split in two, without a compartment, with one that comes back, where the last one was
+# interrupted.
+_SUMMITS, _DOUBTING, _SPLITTING, _LEAVING, _ENTERING, _PERSISTING = 0, 1, 2, 3, 4, 5
 
 
 def sums(*_: Any) -> float:
@@ -225,15 +227,20 @@ def _find_doubts(
     table: NDArray[np.float64],
     work: NDArray[np.float64],
 ) -> int:
-    """List the best tuples of a few atoms each, that may hide a basin between their neighbours."""
+    """List the best tuples of a few atoms each, that may hide a basin between their neighbours.
+
+    The atoms are those of which the dictionary of a compartment was made first: they are the
+    furthest from each other.
+    """
     found = 0
-    most = _MANY if AT.n == 2 else _FEW
     inner = int(options[_OPTION.inner])
     stride = 1
     for k in range(AT.n - 2, -1, -1):
+        first = int(options[_OPTION.ranks]) + int(options[_OPTION.first + 4 * k])
         count = int(options[_OPTION.first + 4 * k + 1])
-        step = max(_SPARSE, (count + most - 1) // most)
-        for c in range(step // 2, count, step):
+        for c in range(count):
+            if table[first + c] >= _DISTANT:
+                continue
             best, outer, best_inner = enough, -1, -1
             for o in range(int(options[_OPTION.outer])):
                 if o // stride % count == c:
@@ -245,6 +252,87 @@ def _find_doubts(
                 found = _insert(best, outer, best_inner, found, work)
         stride *= count
     return found
+
+
+def _next_start(
+    number: int,
+    found: int,
+    first: float,
+    enough: float,
+    options: NDArray[np.float64],
+    table: NDArray[np.float64],
+    work: NDArray[np.float64],
+) -> int:
+    """Write the shapes of the next start that explains enough to `AT.to`.
+
+    Return how many starts are done, 0 if there is none any more. The tuple that explains `first`,
+    the most of all, is not a start again.
+    """
+    while number < found:
+        here = work[AT.starts + 3 * number]
+        o = int(work[AT.starts + 3 * number + 1])
+        i = int(work[AT.starts + 3 * number + 2])
+        number += 1
+        if enough < here < first:
+            _tuple_point(o, i, options, table, work)
+            return number
+    return 0
+
+
+def _is_doubtful(cost: float, degrees: float, work: NDArray[np.float64]) -> bool:
+    """Return whether the best fit has a compartment that is faint, or a shape on a bound.
+
+    A minimum on a bound is often that of a compartment in the wrong place.
+    """
+    faintest = math.inf
+    for k in range(AT.n):
+        faintest = min(faintest, work[AT.seen + k])
+    doubtful = faintest * max(degrees, 1.0) < _FAINT * cost
+    for q in range(AT.m):
+        free = work[AT.low + q] < work[AT.high + q]
+        inside = work[AT.low + q] < work[AT.best + q] < work[AT.high + q]
+        doubtful = doubtful or (free and not inside)
+    return bool(doubtful)
+
+
+def _split(variant: int, options: NDArray[np.float64], work: NDArray[np.float64]) -> int:
+    """Write the shapes of the best fit, a compartment split in two, to `AT.to`.
+
+    Return the number of the next such start, 0 if there is none any more.
+
+    Where two compartments are nearly one, or one of them has no amplitude, a minimum with both of
+    them may be near in which each has another share: the amplitudes of two atoms close to each
+    other are free while their sum is not, so that no tuple of the dictionary tells. The one of an
+    ordered pair that is the larger part is split, its rate in one above and one below. Where both
+    have more shapes of the same kind, those are split in both directions, one after the other.
+    """
+    number, second = variant // 2, variant % 2
+    n_pairs = int(options[_OPTION.pairs])
+    if number < n_pairs and second and options[_OPTION.pair + 3 * number + 2] != SAME_ATOM:
+        number, second = number + 1, 0
+    if number >= n_pairs:
+        return 0
+    slow = int(options[_OPTION.pair + 3 * number])
+    fast = int(options[_OPTION.pair + 3 * number + 1])
+    below, above = owner(slow), owner(fast)
+    larger = above if work[AT.best_a + above] > work[AT.best_a + below] else below
+    rate = work[AT.best + (fast if larger == above else slow)]
+    first_below = int(options[_OPTION.first + 4 * below + 2])
+    first_above = int(options[_OPTION.first + 4 * above + 2])
+    first_larger = int(options[_OPTION.first + 4 * larger + 2])
+    for q in range(AT.m):
+        work[AT.to + q] = work[AT.best + q]
+    if options[_OPTION.pair + 3 * number + 2] == SAME_ATOM:
+        factor = _SPLIT_OTHER if second else 1.0 / _SPLIT_OTHER
+        for r in range(int(options[_OPTION.first + 4 * below + 3])):
+            work[AT.to + first_below + r] = work[AT.best + first_larger + r] * factor
+            work[AT.to + first_above + r] = work[AT.best + first_larger + r] / factor
+    work[AT.to + slow] = rate / _SPLIT
+    work[AT.to + fast] = rate * _SPLIT
+    for q in range(AT.m):
+        work[AT.to + q] = min(max(work[AT.to + q], work[AT.low + q]), work[AT.high + q])
+    _put_in_order(options, work)
+    return 2 * number + second + 1
 
 
 def _find_starts(
@@ -494,14 +582,14 @@ def global_fit(
     total = 0
     absent = 0
     stage = _SUMMITS
-    number = found = 0
+    number, found = 0, -1
     compartment = -1
     rounds = 0
     while True:
         known = -1.0
         if stage != _LEAVING and best.end == CONVERGED and degrees > 0.0:
             known = best.cost / degrees
-        limit = best.cost if stage in (_SUMMITS, _DOUBTING, _ENTERING) else math.inf
+        limit = best.cost if stage not in (_LEAVING, _PERSISTING) else math.inf
         fit = descend(x, root_weight, signal, absent, plain, limit, known, options, work)
         total += fit.iterations
         gain = best.cost - fit.cost
@@ -511,51 +599,42 @@ def global_fit(
         ):
             best = fit
             _keep(work)
-        if stage == _LEAVING:
+        left_out = stage == _LEAVING
+        if left_out:
             for q in range(m):
                 work[AT.other + q] = work[AT.at + q]
             for k in range(n):
                 work[AT.other_a + k] = work[AT.kept + k]
         absent = 0
         again = False
-        if stage in (_SUMMITS, _DOUBTING):
-            if number == 0:
+        if stage == _SUMMITS:
+            if found < 0:
                 found = _find_starts(energy - _HOPELESS * best.cost, options, table, work)
-            while number < found and not again:
-                here = work[AT.starts + 3 * number]
-                o = int(work[AT.starts + 3 * number + 1])
-                i = int(work[AT.starts + 3 * number + 2])
-                number += 1
-                factor = _HOPELESS if stage == _SUMMITS else _DOUBTFUL
-                if here < first and here > energy - factor * best.cost:
-                    _tuple_point(o, i, options, table, work)
-                    again = True
-            number = max(number, 1)
-            if not again and stage == _SUMMITS:
+            enough = energy - _HOPELESS * best.cost
+            number = _next_start(number, found, first, enough, options, table, work)
+            again = number > 0
+            if not again:
                 _detect(x, root_weight, signal, work)
-                faintest = math.inf
-                for k in range(n):
-                    faintest = min(faintest, work[AT.seen + k])
-                doubtful = faintest * max(degrees, 1.0) < _FAINT * best.cost
-                for q in range(m):
-                    # A minimum on a bound is often that of a compartment in the wrong place.
-                    free = work[AT.low + q] < work[AT.high + q]
-                    inside = work[AT.low + q] < work[AT.best + q] < work[AT.high + q]
-                    doubtful = doubtful or (free and not inside)
-                if n > 1 and doubtful:
+                stage = _LEAVING
+                compartment = -1
+                if n > 1 and _is_doubtful(best.cost, degrees, work):
                     stage = _DOUBTING
                     number = 0
                     found = _find_doubts(energy - _DOUBTFUL * best.cost, options, table, work)
-                    if found > 0:
-                        o = int(work[AT.starts + 1])
-                        i = int(work[AT.starts + 2])
-                        number = 1
-                        _tuple_point(o, i, options, table, work)
-                        again = True
+        if stage == _DOUBTING and not again:
+            enough = energy - _DOUBTFUL * best.cost
+            number = _next_start(number, found, first, enough, options, table, work)
+            again = number > 0
+            if not again:
+                stage = _SPLITTING
+                number = 0
+        if stage == _SPLITTING and not again:
+            number = _split(number, options, work)
+            again = number > 0
             if not again:
                 stage = _LEAVING
                 compartment = -1
-        elif stage == _LEAVING:
+        if left_out:
             # What was left out comes back where the residual asks for it most.
             _project(x, signal, True, options, table, work)
             atom, slope = _entering(compartment, options, table, work)
@@ -566,7 +645,7 @@ def global_fit(
                 _put_in_order(options, work)
                 stage = _ENTERING
                 again = True
-        elif stage == _ENTERING:
+        elif stage == _ENTERING and not again:
             stage = _LEAVING
         if stage == _LEAVING and not again:
             compartment += 1

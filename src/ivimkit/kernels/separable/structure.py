@@ -17,7 +17,16 @@ from numba import njit, typeof
 from numba.core.errors import NumbaError
 
 from ivimkit.kernels.device import device, finite, inlined
-from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, STRIDE, Layout, Option, layout
+from ivimkit.kernels.separable.layout import (
+    MAX_COMPARTMENTS,
+    OTHER_ATOM,
+    SAME_ATOM,
+    SAME_RATE,
+    STRIDE,
+    Layout,
+    Option,
+    layout,
+)
 
 __all__ = ["Part", "Structure", "why_not_compiled"]
 
@@ -120,10 +129,15 @@ class Structure:
         """The compartment of every shape parameter."""
         return tuple(k for k, part in enumerate(self.parts) for _ in range(part.n_shape))
 
-    def alike(self, pair: tuple[int, int]) -> bool:
-        """Return whether the compartments of an ordered pair could change places."""
+    def kinship(self, pair: tuple[int, int]) -> int:
+        """Return how alike the compartments of an ordered pair are.
+
+        Those of one rate each could change places.
+        """
         first, second = (self.parts[self.owners[q]] for q in pair)
-        return first == second and first.n_shape == 1
+        if first != second:
+            return OTHER_ATOM
+        return SAME_RATE if first.n_shape == 1 else SAME_ATOM
 
     @property
     def kernel(self) -> Callable[..., Any]:
