@@ -204,7 +204,8 @@ def _climb(voxel: Voxel, plain: bool, variance: float, count: float) -> _Peak:
         new_like -= 0.5 * count * math.log(variance)
         gain = new_like - like
         settled = abs(gain) <= _MIN_STEP_GAIN and damping == 0.0
-        if gain > 0.0:
+        # What rounding decides must not move the result: the last step is always taken.
+        if gain > 0.0 or settled:
             _copy(AT.at, AT.kept, here, work)
             like, spent = new_like, new_spent
             line, new_line = new_line, line
@@ -226,7 +227,7 @@ def _climb(voxel: Voxel, plain: bool, variance: float, count: float) -> _Peak:
         if count == 0.0:
             break
         at, slope = math.log(variance), 0.5 * (spent - count)
-        taken = like > best
+        taken = like > best - _MIN_PROMISED_GAIN
         points += 1
         if taken:
             other_at, other_slope = best_at, best_slope
@@ -254,7 +255,7 @@ def _climb(voxel: Voxel, plain: bool, variance: float, count: float) -> _Peak:
         like, spent = _expect(voxel, here, here + m, variance, line, whole, curvature)
         like -= 0.5 * count * math.log(variance)
         damping, length, before = 0.0, 1.0, math.inf
-    if points > 0 and best > like:
+    if points > 0 and best > like + _MIN_PROMISED_GAIN:
         like, variance = best, math.exp(best_at)
         _copy(mark, mark + m, here, work)
     return _Peak(like, variance, iterations, gain)
@@ -410,7 +411,8 @@ def magnitude_fit(voxel: Voxel, plain: bool, given: bool) -> tuple[Descent, floa
         if trial > least:
             peak = _climb(voxel, plain, trial, count)
             iterations += peak.iterations
-            if peak.like > like:
+            # Of one maximum that is reached twice the first is kept.
+            if peak.like > like + _MIN_BASIN_GAIN:
                 stalled = peak.like - like if stage == _LOOK else peak.gain
                 like, variance = peak.like, peak.variance
                 _copy(here, here + m, top, work)
