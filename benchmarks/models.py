@@ -28,7 +28,7 @@ Atom = Callable[[Array, Array], tuple[Array, list[Array]]]
 
 _SEED = 1990
 _SNR, _S0 = 50.0, 1000.0
-_TIMED, _QUICK, _FULL = 20_000, 100, 500
+_TIMED, _QUICK, _FULL = 20_000, 25, 500
 _STARTS = 60
 _SAME, _SHARE = 1.0001, 0.999
 _EXACT = 1e-6
@@ -260,7 +260,7 @@ def measure(settings: Settings) -> Findings:
     rows: list[list[Cell]] = []
     targets: list[Target] = []
     for model in _models():
-        print(f"models: {model.name}, {n} voxels x {_STARTS} starts of scipy ...", flush=True)
+        print(f"models: {model.name} ...", flush=True)
         start = time.process_time()
         fit = _fitter(model)
         truth, clean = _drawn(model, max(n, _TIMED))
@@ -271,11 +271,17 @@ def measure(settings: Settings) -> Findings:
         speed, ratio = _speed(lambda fit=fit, noisy=noisy: fit(noisy[:_TIMED]), bi)
         exact = fit(clean[:_TIMED])
         error = np.abs(exact[:, :-2] / truth[:_TIMED] - 1).max(axis=1)
+        print(
+            f"models: {model.name}: {compiled:.1f} s to compile, {speed:,.0f} voxels/s, "
+            f"{ratio:.2f} of the fast path; {n} voxels x {_STARTS} starts of scipy ...",
+            flush=True,
+        )
         found = fit(noisy[:n])
         random = np.random.default_rng([_SEED, 2])
         best = np.array([_best_cost(model, row, random) for row in noisy[:n]])
         cost = found[:, -2] / best
         share, right = float(np.mean(cost <= _SAME)), float(np.mean(error <= _EXACT))
+        print(f"models: {model.name}: {share:.2%} at the optimum", flush=True)
         rows.append(
             [model.name, n, 100 * share, float(cost.max()), 100 * float(np.mean(cost < 1 / _SAME)),
              speed, ratio, float(found[:, -1].mean()), 100 * right, compiled]

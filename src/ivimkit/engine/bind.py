@@ -27,6 +27,9 @@ Kernel = tuple[str, Any]
 """A name in a template, and the compiled function or the constant to put in its place."""
 
 
+_CONSTANTS = (int, float, complex, str, bytes, tuple, type, np.generic, np.ndarray)
+
+
 def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
     """Yield everything that determines the compiled code of a function, callees included."""
     plain: Any = getattr(function, "py_func", function)
@@ -37,8 +40,12 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
         # The order of a set changes from process to process.
         yield f"{name}={sorted(value) if isinstance(value, set) else value}"
     yield from _code_parts(plain.__code__)
-    for name in sorted(plain.__code__.co_names):
-        value = plain.__globals__.get(name)
+    yield f"{plain.__defaults__!r}"
+    reached = {name: plain.__globals__.get(name) for name in plain.__code__.co_names}
+    # What a function took from the one around it is a constant, too.
+    for name, cell in zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True):
+        reached[name] = cell.cell_contents
+    for name, value in sorted(reached.items()):
         if isinstance(value, ModuleType) and value.__name__.startswith("ivimkit."):
             raise AssertionError(
                 f"{plain.__name__} uses the module {value.__name__}: what it takes from there "
@@ -51,13 +58,21 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
             # An intrinsic of numba: its definition generates its code.
             yield name
             yield from _code_parts(value._defn.__code__)
-        elif isinstance(value, np.ndarray):
-            # Its repr leaves out what is in the middle.
-            digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-            yield f"{name}={value.dtype.str}{value.shape}{value.strides}{digest}"
-        elif isinstance(value, int | float | complex | str | bytes | tuple | type | np.generic):
-            # Of a named tuple the order of its fields is compiled, too.
-            yield f"{name}={value!r}{getattr(value, '_fields', '')}"
+        elif isinstance(value, _CONSTANTS):
+            yield f"{name}={_constant(value)}"
+
+
+def _constant(value: object) -> str:
+    """Return a text that tells a constant from all others."""
+    if isinstance(value, np.ndarray):
+        # Its own text leaves out what is in the middle.
+        values = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return f"{value.dtype.str}{value.shape}{value.strides}{values}"
+    # Of a named tuple the order of its fields is compiled, too.
+    fields = getattr(value, "_fields", "")
+    if isinstance(value, tuple):
+        return f"{type(value).__name__}{fields}({', '.join(map(_constant, value))})"
+    return f"{value!r}{fields}"
 
 
 def _code_parts(code: CodeType) -> Iterator[str]:

@@ -18,6 +18,7 @@ import ivimkit
 from ivimkit.engine.bind import bind, tagged, with_kernels
 from ivimkit.engine.cpu import evaluate_chunk
 from ivimkit.kernels.device import device
+from ivimkit.kernels.separable.structure import Part, Structure
 
 EVALUATE = """
 import json
@@ -199,4 +200,30 @@ def test_the_order_of_the_fields_of_a_named_tuple_is_part_of_the_code():
     names = set()
     for fields in (("a", "b"), ("b", "a")):
         names.add(tagged(driver, ("Pair", namedtuple("Pair", fields))).__qualname__)
+    assert len(names) == 2
+
+
+def test_the_values_of_an_array_that_a_kernel_reads_are_part_of_the_code():
+    def driver():
+        return weights  # noqa: F821 - put in below.
+
+    large = np.zeros(2000)
+    changed = large.copy()
+    changed[1000] = 1.0  # Where the text of an array has dots.
+    arrays = (large, changed, large.astype(np.float32), large.reshape(2, 1000))
+    names = [tagged(driver, ("weights", array)).__qualname__ for array in arrays]
+    assert len(set(names)) == len(names)
+    assert tagged(driver, ("weights", large.copy())).__qualname__ == names[0]
+
+
+def test_a_table_that_the_atom_of_a_compartment_reads_is_part_of_its_kernel():
+    names = set()
+    for height in (1.0, 2.0):
+        steps = np.array([0.0, height])
+
+        def atom(b, p):
+            return steps[1] * p[0], (steps[1],)  # noqa: B023 - the array of this turn.
+
+        structure = Structure((Part(atom, 1),), (False,), ((0, 1),), (0,), (1,))
+        names.add(tagged(evaluate_chunk, ("signal_kernel", structure.kernel)).__qualname__)
     assert len(names) == 2

@@ -73,7 +73,13 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
         if hasattr(value := plain.__globals__.get(name), "py_func")
         or isinstance(value, FunctionType)
     }
-    return FunctionType(plain.__code__, {**plain.__globals__, **inside}, plain.__name__)
+    return FunctionType(
+        plain.__code__,
+        {**plain.__globals__, **inside},
+        plain.__name__,
+        plain.__defaults__,
+        plain.__closure__,
+    )
 
 
 def evaluate(

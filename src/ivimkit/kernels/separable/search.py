@@ -38,10 +38,13 @@ _FAINTER = 5.0
 # compartment is faint, this many times.
 _HOPELESS = 1.3
 _DOUBTFUL = 3.0
+# What the tuple nearest to a minimum may miss, as a share of the squared norm of the signal: the
+# dictionary is a grid. With little noise that is more than the cost of the best fit.
+_COARSE = 1e-3
 # How many such starts a compartment has.
 _DISTANT = 2.0
 # Ratio of the halves of a compartment that is split to what it was: of its rate, of other shapes.
-_SPLIT, _SPLIT_OTHER = 2.0, 1.3
+_SPLIT, _SPLIT_OTHER = 1.4, 1.3
 # Slope squared over cost below which an entering compartment gains nothing.
 _FLAT = 1e-9
 _ROUNDS = 16
@@ -620,9 +623,10 @@ def global_fit(
                 if n > 1 and _is_doubtful(best.cost, degrees, work):
                     stage = _DOUBTING
                     number = 0
-                    found = _find_doubts(energy - _DOUBTFUL * best.cost, options, table, work)
+                    enough = energy - max(_DOUBTFUL * best.cost, _COARSE * energy)
+                    found = _find_doubts(enough, options, table, work)
         if stage == _DOUBTING and not again:
-            enough = energy - _DOUBTFUL * best.cost
+            enough = energy - max(_DOUBTFUL * best.cost, _COARSE * energy)
             number = _next_start(number, found, first, enough, options, table, work)
             again = number > 0
             if not again:
