@@ -158,11 +158,12 @@ def why_not_compiled(atom: Callable[..., Any], n_variables: int, n_shape: int) -
     Compiling it alone takes a tenth of a second. In the loops that call it, the same fault would
     be found later, and told in terms of these loops.
     """
-    if hasattr(atom, "py_func"):
+    # Where nothing is compiled, as in the simulator of a GPU, there is nothing to tell.
+    if hasattr(atom, "py_func") or not hasattr(compiled := njit(atom), "compile"):
         return None
     try:
         arguments: Any = (*(0.0 for _ in range(n_variables)), (0.0,) * n_shape)
-        njit(atom).compile(tuple(map(typeof, arguments)))
+        compiled.compile(tuple(map(typeof, arguments)))
     except NumbaError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         told = [line for line in lines if not line.startswith("Failed in nopython mode")]
