@@ -33,6 +33,8 @@ REFERENCE_NOT_DETECTED = 64
 
 # An amplitude is seen if it differs from 0 by this many standard deviations (5 % level).
 _DETECTED = 1.959964**2
+# The inverse of a smaller number is infinite, and shares of it are not numbers.
+_LEAST_SIGNAL = 1e-300
 # A share of the signal that is rounding, however little noise there is.
 _NOTHING = 1e-8
 # What is this close to its bound, relative, is on it: rounding may put the two apart.
@@ -114,7 +116,7 @@ def store(
     s0 = 0.0
     for k in range(n):
         s0 += work[AT.best_a + k]
-    if not s0 > 0.0:
+    if not s0 > _LEAST_SIGNAL:
         return _NO_SIGNAL
     code = 0
     position = 1
