@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ivimkit import methods, models, priors
 from ivimkit import organs as presets
 from ivimkit import uncertainty as estimators
-from ivimkit.extend.signal_model import SignalModel
+from ivimkit.extend.signal_model import S0, SignalModel
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.scan_loading import B_UNITS
 from ivimkit.methods._posterior import PosteriorMethod
@@ -178,12 +178,6 @@ def _parameters(result: FitResult, notes: list[str]) -> Iterator[str]:
     """Yield bounds, fixed values and starts that are not those of the model."""
     organ = result.settings.organ
     usual = _usual(result.model)
-    if usual is None:
-        notes.append(
-            "Whether its bounds and starting values were changed for this fit is not known; they "
-            "are in the record."
-        )
-        usual = result.model
     if organ:
         yield from ("--organ", organ)
         means = presets.get(organ).means
@@ -201,12 +195,21 @@ def _parameters(result: FitResult, notes: list[str]) -> Iterator[str]:
             yield from ("--start", f"{own.name}={own.start:.10g}")
 
 
-def _usual(model: SignalModel) -> SignalModel | None:
-    """Return a model with its own bounds and starts; None where the record has those alone."""
+def _usual(model: SignalModel) -> SignalModel:
+    """Return a model with its own bounds and starts; no limits and NaN where not known."""
     if model.name in models.names():
         return models.get(model.name)
-    # The compartments have the parameters as they were declared, whatever the fit made of them.
-    return dataclasses.replace(model, parameters=()) if model.has_equation else None
+    if model.has_equation:
+        # The compartments have the parameters as they were declared, whatever the fit changed.
+        return dataclasses.replace(model, parameters=())
+    # The record has those of the fit alone: all of them are named.
+    every = (
+        S0
+        if p.name == S0.name
+        else dataclasses.replace(p, lower=-math.inf, upper=math.inf, start=math.nan)
+        for p in model.parameters
+    )
+    return dataclasses.replace(model, parameters=tuple(every))
 
 
 def _method(result: FitResult, notes: list[str]) -> Iterator[str]:
