@@ -88,7 +88,8 @@ def test_D_from_high_b_correlates_with_the_published_map(shared_data, volunteer,
     """Measured: 0.83 and 0.38 (volunteers 1 and 2) with bipolar gradients and 70 ms, six images
     per b-value; 0.89 and 0.61 with both long diffusion times, twelve images per b-value."""
     folder = shared_data / "abdomen" / f"volunteer{volunteer}"
-    dwi = ik.load(folder / "dwi.nii.gz")
+    # As for the published map, diffusion times are averaged as if they were one.
+    dwi = ik.load(folder / "dwi.nii.gz").with_variables(None)
     notes = json.loads((folder / "dwi.json").read_text())
     bipolar = np.array(notes["GradientProfile"]) == "bipolar"
     chosen = bipolar & np.isin(notes["DiffusionTime_ms"], times)

@@ -38,6 +38,7 @@ def _jobs() -> list[tuple[str, str, str | None, dict[str, object]]]:
     return [
         ("biexp", "varpro", None, {"noise": "rician"}),
         ("biexp", "varpro", None, {}),
+        ("kurtosis", "varpro", None, {"noise": "rician"}),
         ("kurtosis", "varpro", None, {}),
         ("biexp", "bayes", None, alone),
         ("biexp", "varpro", "profile", {}),

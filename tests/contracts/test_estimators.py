@@ -102,11 +102,7 @@ def test_unknown_estimator():
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [
-        (name, model)
-        for name in ik.uncertainty.names()
-        for model in (MODELS if name == "curvature" else REFITTED)
-    ],
+    [(name, model) for name in ik.uncertainty.names() for model in REFITTED],
 )
 def test_every_parameter_has_a_deviation_and_an_interval_around_it(name, model):
     b = protocol(ik.models.get(model))

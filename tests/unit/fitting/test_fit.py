@@ -97,7 +97,7 @@ def test_a_map_that_fixes_a_parameter_has_the_scans_shape(signals):
 def test_methods_see_only_b_values_that_have_a_weight(signals):
     with pytest.raises(AcquisitionError, match="a line needs two b-values with b >= 200"):
         ik.fit(signals, B, method="segmented", weights=(B < 300).astype(float))
-    with pytest.raises(AcquisitionError, match="perfusion only at b = 0"):
+    with pytest.raises(AcquisitionError, match="perfusion signal only at b = 0"):
         ik.fit(signals, B, model="sivim", weights=(B > 0).astype(float))
 
 
@@ -300,7 +300,7 @@ def test_settings_keep_what_was_given(signals):
     of_map = ik.fit(dwi, sigma=np.full(SHAPE, 2.0), precision="float32", device="cpu").settings
     assert (of_map.sigma, of_map.noise) == ("map", None)
     assert (of_map.precision, of_map.device) == ("float32", "cpu")
-    with pytest.raises(OptionError, match="a fit with a map of sigma, which they do not hold"):
+    with pytest.raises(OptionError, match="a fit with a map of sigma, which they do not contain"):
         fit_with(dwi, of_map)
     again = fit_with(dwi.with_weights(weights), pooled)
     np.testing.assert_array_equal(again.maps["D_sd"], first.maps["D_sd"])

@@ -263,7 +263,10 @@ def _planned(
         values[:, used] = a.values[:n][order]
         kept.append(_Atoms(shapes[order], values, a.radius[:n], order))
     free = int((lower < upper).sum())
-    return _tabulated(structure, kept, angle, weight, int(used.sum()) - free)
+    options, table, scratch = _tabulated(structure, kept, angle, weight, int(used.sum()) - free)
+    options[_OPTION.usual] = table.size
+    middle = [sum(pair) / 2.0 for pair in structure.typical]
+    return options, np.concatenate([table, middle]), scratch
 
 
 def _shape_bounds(

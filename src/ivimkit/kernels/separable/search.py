@@ -298,6 +298,16 @@ def _is_doubtful(cost: float, degrees: float, work: NDArray[np.float64]) -> bool
     return bool(doubtful)
 
 
+def _usual_point(
+    options: NDArray[np.float64], table: NDArray[np.float64], work: NDArray[np.float64]
+) -> None:
+    """Write the shapes that are usual to `AT.to`, inside the bounds and in order."""
+    first = int(options[_OPTION.usual])
+    for q in range(AT.m):
+        work[AT.to + q] = min(max(table[first + q], work[AT.low + q]), work[AT.high + q])
+    _put_in_order(options, work)
+
+
 def _split(variant: int, options: NDArray[np.float64], work: NDArray[np.float64]) -> int:
     """Write the shapes of the best fit, a compartment split in two, to `AT.to`.
 
@@ -630,9 +640,13 @@ def global_fit(
             number = _next_start(number, found, first, enough, options, table, work)
             again = number > 0
             if not again:
+                # A minimum on a bound may lie across a ridge from the one that is sought, with
+                # every tuple of the dictionary on the wrong side of it.
                 stage = _SPLITTING
                 number = 0
-        if stage == _SPLITTING and not again:
+                _usual_point(options, table, work)
+                again = True
+        elif stage == _SPLITTING and not again:
             number = _split(number, options, work)
             again = number > 0
             if not again:

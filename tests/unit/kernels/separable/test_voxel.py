@@ -14,13 +14,10 @@ import pytest
 from scipy.optimize import least_squares
 
 import separable_models
-from drivers import fit_rows
-from ivimkit.engine.bind import bind
 from ivimkit.kernels.separable.dictionary import evaluate, plan
-from ivimkit.kernels.separable.voxel import voxel_function
 from ivimkit.status import FitStatus
 from separable_models import MODELS, noisy, protocol, signals, truth
-from tolerances import NOISE_FREE, OPTIMUM, SAME_COST, SAME_SIDE_BY_SIDE
+from tolerances import NOISE_FREE, OPTIMUM, SAME_COST
 
 N = 3
 
@@ -172,49 +169,6 @@ def test_no_signal_and_one_compartment(found):
     assert out[2, 1] == 0.0
     # Gone at once: fast blood alone.
     assert status[3] & FitStatus.TISSUE_NOT_DETECTED
-
-
-@pytest.fixture(scope="module")
-def compiled():
-    """Return the compiled fit of kurtosis: its rows as a function."""
-    structure, low, high = MODELS["kurtosis"]
-    low, high = np.array(low, float), np.array(high, float)
-    x, weight = protocol("kurtosis")
-    options, table, n_scratch = plan(structure, low, high, x, weight)
-    start = np.where(np.isfinite(high), np.sqrt(np.maximum(low, 1e-3 * high) * high), 1.0)
-    driver = bind(fit_rows, ("kernel", voxel_function(structure)))
-
-    def fit(rows):
-        out = np.zeros((len(rows), structure.n_parameters + 2))
-        status = np.zeros(len(rows), dtype=np.int32)
-        driver(x, np.sqrt(weight), rows, low, high, start, options, table[None],
-               np.full(n_scratch, math.nan), out, status)  # fmt: skip
-        return out, status
-
-    return fit
-
-
-def test_compiled_is_python(found, compiled):
-    out, status = compiled(CASES["kurtosis"][0])
-    expected, expected_status = found["kurtosis"]
-    np.testing.assert_allclose(out[:, :-1], expected[:, :-1], rtol=SAME_SIDE_BY_SIDE)
-    np.testing.assert_array_equal(status, expected_status)
-
-
-def test_the_voxels_before_change_no_bit(compiled):
-    rows = noisy("kurtosis", 60, snr=20)
-    out, status = compiled(rows)
-    other, other_status = compiled(rows[::-1].copy())
-    np.testing.assert_array_equal(out, other[::-1])
-    np.testing.assert_array_equal(status, other_status[::-1])
-
-
-def test_scaling_the_signal_scales_s0_alone(compiled):
-    rows = noisy("kurtosis", 30)
-    out, _ = compiled(rows)
-    scaled, _ = compiled(rows * 1e-3)
-    np.testing.assert_allclose(scaled[:, 0], out[:, 0] * 1e-3, rtol=SAME_SIDE_BY_SIDE)
-    np.testing.assert_allclose(scaled[:, 1:5], out[:, 1:5], rtol=SAME_SIDE_BY_SIDE)
 
 
 def test_scratch_does_not_grow_with_the_measurements():
