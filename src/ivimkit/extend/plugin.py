@@ -125,6 +125,11 @@ class PluginFolder(Generic[Chosen]):
                 "working package. Update or remove it"
             ) from error
         self.check(plugin, f"{self._noun} {name}, from {entry.value},")
+        if plugin.name != name:
+            raise OptionError(
+                f"{self._noun} {name}, from {entry.value}, is called {plugin.name!r} there; "
+                "expected one name, as results are read back by it. Change the entry point"
+            )
         return plugin
 
     def register(self, plugin: Any) -> None:

@@ -40,7 +40,8 @@ def packaged(monkeypatch):
             load=load,
             dist=types.SimpleNamespace(name="theirs"),
         )
-        monkeypatch.setattr(plugin.metadata, "entry_points", lambda group: [entry])
+        found = {"ivimkit.models": [entry]}
+        monkeypatch.setattr(plugin.metadata, "entry_points", lambda group: found.get(group, []))
 
     yield add
     plugin.entry_points.cache_clear()
@@ -90,6 +91,7 @@ def test_another_package_cannot_replace_a_model(packaged):
     [
         (lambda: 1 / 0, r"package theirs cannot be imported from theirs.mine:MODEL \(ZeroDiv"),
         (lambda: "text", "from theirs.mine:MODEL, is 'text'; expected a SignalModel"),
+        (lambda: BIEXP, "from theirs.mine:MODEL, is called 'biexp' there; expected one name"),
     ],
 )
 def test_a_broken_package_is_named(packaged, load, said):
@@ -128,3 +130,15 @@ def test_a_file_that_is_not_a_model(file, text, said):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(OptionError, match=r"no file .*none.py; expected a Python file that def"):
         models.from_file(tmp_path / "none.py")
+
+
+def test_a_broken_package_does_not_hide_the_other_models(packaged):
+    from typer.testing import CliRunner
+
+    from ivimkit.cli import app
+
+    packaged("mine", lambda: 1 / 0)
+    told = CliRunner().invoke(app, ["methods"])
+    assert told.exit_code == 0, told.output
+    assert "not available" in told.stdout
+    assert "tri-exponential IVIM" in told.stdout

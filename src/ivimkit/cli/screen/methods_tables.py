@@ -11,7 +11,7 @@ from rich.text import Text
 from ivimkit import methods, models, organs, simulate
 from ivimkit import uncertainty as estimators
 from ivimkit.cli.screen.terminal import plain_table
-from ivimkit.errors import InputError
+from ivimkit.errors import InputError, OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.parameter import RATE_UNIT
 from ivimkit.rounding import how_shown
@@ -38,8 +38,13 @@ def catalogue() -> Iterator[RenderableType]:
 def _models() -> Table:
     table = _words("name", "title", "signal")
     for name in models.names():
-        model = models.get(name)
-        table.add_row(name, model.title, model.equation)
+        try:
+            model = models.get(name)
+        except OptionError as error:
+            # That of another package, which is broken: the others are listed all the same.
+            table.add_row(name, "not available", str(error))
+        else:
+            table.add_row(name, model.title, model.equation)
     return table
 
 
