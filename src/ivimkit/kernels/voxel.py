@@ -18,7 +18,7 @@ __all__ = ["Found", "Tables", "Voxel", "Voxels", "with_bounds", "with_signal"]
 class Voxel(NamedTuple):
     """Input of a voxel function: the signal of one voxel, and what all voxels share.
 
-    Parameters
+    Attributes
     ----------
     x : ndarray, shape (n_variables, n_rows)
         The acquisition, a row per variable of the model and a column per measured value; in models
@@ -70,7 +70,7 @@ class Voxels(NamedTuple):
 class Found(NamedTuple):
     """Result of a method in a voxel, for an estimator of its uncertainty.
 
-    Parameters
+    Attributes
     ----------
     values : ndarray, shape (n_par + 2 + n_extras,)
         Parameters, weighted sum of squares, iterations and the extra values of the method.
