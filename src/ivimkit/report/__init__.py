@@ -1,53 +1,9 @@
 """Reports: one HTML page on one or two results; also exports the figures of `ivimkit.figures`."""
 
-from ivimkit.figures import (
-    Encoded,
-    Picture,
-    RegionCurve,
-    agreement_panels,
-    bland_altman,
-    compare_methods,
-    comparison_panels,
-    difference_panels,
-    example_panels,
-    histograms,
-    image_mosaic,
-    lesion_panels,
-    map_panels,
-    mosaic,
-    mosaic_names,
-    prior_panels,
-    region_curves,
-    residual_panels,
-    status_panels,
-    uncertainty_panels,
-    voxel_plot,
-)
+from ivimkit import figures
+from ivimkit.figures import *  # noqa: F403
 from ivimkit.report.builder import build
 from ivimkit.report.html_document import Report
 
-__all__ = [
-    "Encoded",
-    "Picture",
-    "RegionCurve",
-    "Report",
-    "agreement_panels",
-    "bland_altman",
-    "build",
-    "compare_methods",
-    "comparison_panels",
-    "difference_panels",
-    "example_panels",
-    "histograms",
-    "image_mosaic",
-    "lesion_panels",
-    "map_panels",
-    "mosaic",
-    "mosaic_names",
-    "prior_panels",
-    "region_curves",
-    "residual_panels",
-    "status_panels",
-    "uncertainty_panels",
-    "voxel_plot",
-]
+__all__ = ["Report", "build"]
+__all__ += figures.__all__
