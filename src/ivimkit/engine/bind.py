@@ -19,13 +19,9 @@ import numba
 import numpy as np
 
 from ivimkit.engine.code_cache import MendingCache
-from ivimkit.kernels.device import device, pasted
+from ivimkit.kernels.templates import Kernel, filled
 
-__all__ = ["Kernel", "bind", "pasted_with_kernels", "tagged", "with_kernels"]
-
-Kernel = tuple[str, Any]
-"""A name in a template, and the compiled function or the constant to put in its place."""
-
+__all__ = ["bind", "tagged"]
 
 _CONSTANTS = (int, float, complex, str, bytes, tuple, type, np.generic, np.ndarray)
 
@@ -85,44 +81,13 @@ def _code_parts(code: CodeType) -> Iterator[str]:
             yield repr(constant)
 
 
-def _filled(template: FunctionType, kernels: tuple[Kernel, ...]) -> Any:
-    known = dict(kernels)
-    # A plain function that a template calls is a template too: compiled functions call compiled
-    # ones.
-    parts = {
-        name: with_kernels(value, *kernels)
-        for name in template.__code__.co_names
-        if name not in known
-        and isinstance(value := template.__globals__.get(name), FunctionType)
-        and not hasattr(value, "py_func")
-    }
-    return FunctionType(
-        template.__code__, {**template.__globals__, **parts, **known}, template.__name__
-    )
-
-
-@functools.cache
-def with_kernels(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]:
-    """Return the device function `template` with its kernels put in, for use in a driver.
-
-    The kernels are put into the plain functions that it calls as well.
-    """
-    return cast(Callable[..., Any], device(_filled(template, kernels)))
-
-
-@functools.cache
-def pasted_with_kernels(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]:
-    """Return the template with its kernels, to be compiled as a part of its caller."""
-    return cast(Callable[..., Any], pasted(_filled(template, kernels)))
-
-
 def tagged(template: FunctionType, *kernels: Kernel) -> FunctionType:
     """Return the driver `template` with its kernels put in, and a name unique to its code.
 
     The name contains a hash of everything that is compiled, so that a cache on disk never returns
     the code of another source.
     """
-    driver: FunctionType = _filled(template, kernels)
+    driver: FunctionType = filled(template, *kernels)
     digest = hashlib.sha256(numba.__version__.encode())
     for part in _parts(driver, set()):
         digest.update(part.encode())

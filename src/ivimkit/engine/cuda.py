@@ -24,9 +24,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.engine.bind import Kernel, tagged
+from ivimkit.engine.bind import tagged
 from ivimkit.engine.task import Prepared, Progress, Reader, Task
 from ivimkit.errors import DeviceError
+from ivimkit.kernels.templates import Kernel
 from ivimkit.kernels.voxel import Tables, Voxel
 
 __all__ = ["Gpu", "Slot", "estimate_chunk", "fit_chunk", "kernels_of", "run_on_gpus"]

@@ -10,13 +10,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.engine.bind import pasted_with_kernels, with_kernels
 from ivimkit.engine.single import in_single
 from ivimkit.engine.voxel import estimate_row, fit_row
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import Batch, FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.memory import aligned
+from ivimkit.kernels.templates import pasted_with_kernels, with_kernels
 from ivimkit.status import status_type
 
 __all__ = ["PRECISIONS", "Prepared", "PreparedEstimate", "Progress", "Reader", "Task"]

@@ -21,7 +21,7 @@ from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, Option
 from ivimkit.kernels.separable.magnitude import magnitude_function, magnitude_plan
 from ivimkit.kernels.separable.mean_magnitude import mean_magnitude_function, mean_magnitude_plan
 from ivimkit.kernels.separable.voxel import voxel_function
-from ivimkit.kernels.two_decays.fit import ordered, with_cost
+from ivimkit.kernels.two_decays.fit import Box, Fit, ordered, with_cost
 from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
 from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch
 from ivimkit.kernels.two_decays.magnitude import magnitude_fit, magnitude_scratch
@@ -71,11 +71,14 @@ def _fit_voxels(
 
 
 @device
-def _fit_magnitudes(voxel: Voxel, out: NDArray[np.float64]) -> int:
+def _store_magnitudes(
+    fit: Fit, variance: float, voxel: Voxel, box: Box, out: NDArray[np.float64]
+) -> int:
+    """Write a fit of magnitudes, or of their means, with its sigma; return the status.
+
+    Which compartments count as seen depends on the noise, not on the residuals.
+    """
     options = voxel.options
-    box = pool_bounds(voxel.lower, voxel.upper, options)
-    fit, variance = magnitude_fit(voxel, options[_COILS], box)
-    # What counts as seen depends on the noise, and that is not what the residuals say.
     noise = variance * options[DEGREES] if variance > 0.0 else fit.cost
     judged = with_cost(fit, noise, fit.iterations)
     n = voxel.lower.size
@@ -86,17 +89,19 @@ def _fit_magnitudes(voxel: Voxel, out: NDArray[np.float64]) -> int:
 
 
 @device
+def _fit_magnitudes(voxel: Voxel, out: NDArray[np.float64]) -> int:
+    options = voxel.options
+    box = pool_bounds(voxel.lower, voxel.upper, options)
+    fit, variance = magnitude_fit(voxel, options[_COILS], box)
+    return _store_magnitudes(fit, variance, voxel, box, out)
+
+
+@device
 def _fit_means(voxel: Voxel, out: NDArray[np.float64]) -> int:
     options = voxel.options
     box = pool_bounds(voxel.lower, voxel.upper, options)
     fit, variance = mean_magnitude_fit(voxel, options[_COILS], _EXCESS, box)
-    noise = variance * options[DEGREES] if variance > 0.0 else fit.cost
-    judged = with_cost(fit, noise, fit.iterations)
-    n = voxel.lower.size
-    code = store_pools(judged, options, box, out[: n + 2])
-    out[n] = fit.cost
-    out[n + 2] = math.sqrt(variance)
-    return code
+    return _store_magnitudes(fit, variance, voxel, box, out)
 
 
 @final

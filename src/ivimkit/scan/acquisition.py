@@ -351,8 +351,9 @@ class Acquisition:
         They are those of the shells unless a tolerance separated shells that are the same to a
         fit.
         """
-        numbers = shell_clusters(self.shell_bvals, None)
-        return np.array([_exact_mean(self.shell_bvals[numbers == k]) for k in np.unique(numbers)])
+        b = self.shell_bvals
+        numbers = shell_clusters(b, None)
+        return np.array([_exact_mean(b[numbers == k]) for k in np.unique(numbers)])
 
     @property
     def n_distinct(self) -> int:

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 import ivimkit
-from ivimkit.engine.bind import bind, tagged, with_kernels
+from ivimkit.engine.bind import bind, tagged
 from ivimkit.engine.cpu import evaluate_chunk
 from ivimkit.kernels.device import device
 from ivimkit.kernels.separable.structure import Part, Structure
+from ivimkit.kernels.templates import with_kernels
 
 EVALUATE = """
 import json

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from drivers import normal_inverse
-from ivimkit.engine.bind import bind, with_kernels
+from ivimkit.engine.bind import bind
 from ivimkit.kernels.covariance import BLOCK, matrix_columns, normal_matrix, normal_rows
 from ivimkit.kernels.device import device
+from ivimkit.kernels.templates import with_kernels
 from tolerances import CLOSED_FORM
 
 

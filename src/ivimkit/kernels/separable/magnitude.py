@@ -49,7 +49,8 @@ from ivimkit.kernels.separable.descent import CONVERGED, UNFINISHED, Descent, de
 from ivimkit.kernels.separable.layout import Option, layout
 from ivimkit.kernels.separable.search import global_fit
 from ivimkit.kernels.separable.structure import Structure
-from ivimkit.kernels.separable.voxel import read_bounds, specialised, store
+from ivimkit.kernels.separable.voxel import read_bounds, store
+from ivimkit.kernels.templates import with_kernels
 from ivimkit.kernels.voxel import Voxel
 
 __all__ = ["MIN_VARIANCE_SHARE", "magnitude_function", "magnitude_plan", "squared_residual"]
@@ -452,6 +453,22 @@ def magnitude_fit(voxel: Voxel, plain: bool, given: bool) -> tuple[Descent, floa
     return Descent(cost, iterations, end), variance
 
 
+def store_magnitudes(fit: Descent, variance: float, voxel: Voxel, out: NDArray[np.float64]) -> int:
+    """Write a fit of magnitudes, or of their means, with its sigma; return the status.
+
+    A template. Which compartments count as seen depends on the noise, not on the residuals.
+    """
+    options = voxel.options
+    degrees = options[_OPTION.degrees]
+    noise = fit.cost / degrees if degrees > 0.0 else 0.0
+    noise = variance if variance > 0.0 else noise
+    code = store(fit, noise, voxel.start, voxel.lower, voxel.upper, options, voxel.work, out)
+    size = voxel.lower.size
+    out[size], out[size + 1] = fit.cost, fit.iterations
+    out[size + 2] = math.sqrt(variance)
+    return int(code)
+
+
 def fit_magnitudes(voxel: Voxel, out: NDArray[np.float64]) -> int:
     """Fit the magnitudes of one voxel by maximum likelihood.
 
@@ -475,15 +492,7 @@ def fit_magnitudes(voxel: Voxel, out: NDArray[np.float64]) -> int:
     options = voxel.options
     plain, given = read_bounds(voxel.lower, voxel.upper, options, voxel.table[0], voxel.work)
     fit, variance = magnitude_fit(voxel, plain, given)
-    degrees = options[_OPTION.degrees]
-    # What counts as seen depends on the noise, and that is not what the residuals say.
-    noise = fit.cost / degrees if degrees > 0.0 else 0.0
-    noise = variance if variance > 0.0 else noise
-    code = store(fit, noise, voxel.start, voxel.lower, voxel.upper, options, voxel.work, out)
-    size = voxel.lower.size
-    out[size], out[size + 1] = fit.cost, fit.iterations
-    out[size + 2] = math.sqrt(variance)
-    return int(code)
+    return store_magnitudes(fit, variance, voxel, out)
 
 
 def magnitude_plan(
@@ -532,4 +541,4 @@ def magnitude_function(structure: Structure) -> Callable[..., Any]:
     callable
         A compiled function ``(voxel, out) -> status``.
     """
-    return specialised(cast(FunctionType, fit_magnitudes), dict(structure.functions))
+    return with_kernels(cast(FunctionType, fit_magnitudes), *structure.functions)

@@ -25,10 +25,12 @@ from ivimkit.kernels.separable.magnitude import (
     FIRST,
     MIN_VARIANCE_SHARE,
     squared_residual,
+    store_magnitudes,
 )
 from ivimkit.kernels.separable.search import global_fit
 from ivimkit.kernels.separable.structure import Structure
-from ivimkit.kernels.separable.voxel import read_bounds, specialised, store
+from ivimkit.kernels.separable.voxel import read_bounds
+from ivimkit.kernels.templates import with_kernels
 from ivimkit.kernels.voxel import Voxel
 
 __all__ = ["mean_magnitude_function", "mean_magnitude_plan"]
@@ -159,14 +161,7 @@ def fit_means(voxel: Voxel, out: NDArray[np.float64]) -> int:
     options = voxel.options
     plain, given = read_bounds(voxel.lower, voxel.upper, options, voxel.table[0], voxel.work)
     fit, variance = mean_magnitude_fit(voxel, plain, given)
-    degrees = options[_OPTION.degrees]
-    noise = fit.cost / degrees if degrees > 0.0 else 0.0
-    noise = variance if variance > 0.0 else noise
-    code = store(fit, noise, voxel.start, voxel.lower, voxel.upper, options, voxel.work, out)
-    size = voxel.lower.size
-    out[size], out[size + 1] = fit.cost, fit.iterations
-    out[size + 2] = math.sqrt(variance)
-    return int(code)
+    return store_magnitudes(fit, variance, voxel, out)
 
 
 def mean_magnitude_plan(
@@ -216,4 +211,4 @@ def mean_magnitude_function(structure: Structure) -> Callable[..., Any]:
     callable
         A compiled function ``(voxel, out) -> status``.
     """
-    return specialised(cast(FunctionType, fit_means), dict(structure.functions))
+    return with_kernels(cast(FunctionType, fit_means), *structure.functions)

@@ -10,11 +10,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.device import device
 from ivimkit.kernels.separable.descent import APART, UNFINISHED, Descent
 from ivimkit.kernels.separable.layout import Option, layout
 from ivimkit.kernels.separable.search import global_fit
 from ivimkit.kernels.separable.structure import Structure
+from ivimkit.kernels.templates import with_kernels
 from ivimkit.kernels.voxel import Voxel
 from ivimkit.status import FitStatus
 
@@ -197,30 +197,6 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
     return store(fit, noise, voxel.start, voxel.lower, voxel.upper, options, work, out)
 
 
-def specialised(
-    template: FunctionType, functions: dict[str, Any], made: dict[FunctionType, Any] | None = None
-) -> Callable[..., Any]:
-    """Return a compiled copy of a template with the functions put in, and into what it calls."""
-    made = {} if made is None else made
-    if template not in made:
-        parts = {
-            name: specialised(value, functions, made)
-            for name in template.__code__.co_names
-            if name not in functions
-            and isinstance(value := template.__globals__.get(name), FunctionType)
-            and not hasattr(value, "py_func")
-        }
-        # A private name: nobody calls it from Python, and what unpacks arguments takes long to
-        # compile.
-        filled = FunctionType(
-            template.__code__,
-            {**template.__globals__, **parts, **functions},
-            f"_{template.__name__.removeprefix('_')}",
-        )
-        made[template] = device(filled)
-    return cast(Callable[..., Any], made[template])
-
-
 @functools.cache
 def voxel_function(structure: Structure) -> Callable[..., Any]:
     """Return `fit_voxel` for a model.
@@ -235,4 +211,4 @@ def voxel_function(structure: Structure) -> Callable[..., Any]:
     callable
         A compiled function ``(voxel, out) -> status``.
     """
-    return specialised(cast(FunctionType, fit_voxel), dict(structure.functions))
+    return with_kernels(cast(FunctionType, fit_voxel), *structure.functions)

@@ -14,7 +14,6 @@ from ivimkit.scan.dwi import DWI
 
 __all__ = ["copies", "no_image", "not_diffusion"]
 
-_LEAVE_OUT = "Look at them, and leave out what is broken"
 # Correlations: volumes of one scan are alike; one this unlike all others is of another kind.
 _ALIKE, _UNLIKE, _TURNED = 0.6, 0.4, -0.2
 # Contrast that the neighbours do not explain, relative to what is usual in the scan.
