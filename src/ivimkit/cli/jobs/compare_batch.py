@@ -16,7 +16,7 @@ from ivimkit.cli.jobs.scan_batch import Job, OneScan, ScanBatch
 from ivimkit.cli.options.assignments import words
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.fit_setup import FitSetup
-from ivimkit.cli.options.model_file import model_of, with_model_file
+from ivimkit.cli.options.model_file import is_model_file, model_of, with_model_file
 from ivimkit.cli.options.scan_input import weight_list
 from ivimkit.cli.screen.progress import progress_shown
 from ivimkit.cli.screen.terminal import plain_table, stderr
@@ -170,7 +170,7 @@ class _Job:
             found = compare_with(
                 dwi,
                 # By name the evidence gives models a common prior of the rate that they share.
-                [model_of(name) if name.endswith(".py") else name for name in self.models],
+                [model_of(name) if is_model_file(name) else name for name in self.models],
                 criterion=batch.criterion,
                 method=self.method,
                 alpha=batch.alpha,

@@ -16,9 +16,14 @@ from ivimkit.io.result_files import fitted_model
 from ivimkit.letters import readable
 from ivimkit.scan.dwi import Source
 
-__all__ = ["ModelFile", "model_of", "with_model_file"]
+__all__ = ["ModelFile", "is_model_file", "model_of", "with_model_file"]
 
 _ENDING = ".py"
+
+
+def is_model_file(text: str) -> bool:
+    """Return whether a text names a Python file, not a model that is known by its name."""
+    return text.endswith(_ENDING)
 
 
 def model_of(text: str) -> SignalModel:
@@ -30,7 +35,7 @@ def model_of(text: str) -> SignalModel:
         If there is no such model or file, the file does not define a model, or its model has the
         name of another one: results are read back by the names of their models.
     """
-    if not text.endswith(_ENDING):
+    if not is_model_file(text):
         try:
             return models.get(text)
         except OptionError as error:
@@ -56,7 +61,7 @@ def with_model_file(result: FitResult, text: str) -> FitResult:
     text : str
         The model as it was named, see `model_of`.
     """
-    if not text.endswith(_ENDING):
+    if not is_model_file(text):
         return result
     path = Path(text).absolute()
     source = Source("model", readable(str(path)), sha256(path)).to_dict()
