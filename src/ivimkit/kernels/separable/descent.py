@@ -42,12 +42,13 @@ _MAX_ITERATIONS = 60
 # A step below this, relative to scale or range, leaves an error of its square.
 _STEP_TOLERANCE = 1e-5
 # A step that promises less than this share of the cost is below 1e-4 standard deviations.
-_GAIN_TOLERANCE = 1e-9
+_GAIN_TOLERANCE = 1e-7
 # Largest step d of a logarithm, from t to t (2 + d) / (2 - d): a factor of 4.5.
 _MAX_STEP = 1.27
 # A descent ends if it would have to gain more than this many times what its next step promises
 # to reach the cost it is to beat.
 _HOPEFUL = 8.0
+_HOPELESS = 1000.0
 # So many damped steps in a row, each with less than this relative gain, interrupt the descent.
 _SLOW = 1e-6
 _PATIENCE = 8
@@ -57,7 +58,8 @@ _ON_BOUND = 1e-12
 # Ordered parameters closer than this may meet; others meet half way.
 _CLOSE = 1.2
 # Squared distance from a known minimum, in standard deviations, that will end there.
-_SAME = 0.25
+_SAME = 0.5
+_NEAR, _LIKE, _AGREE = 25.0, 0.5, 0.5
 _LEAST_DAMPING = 1e-3
 # Cost, relative to the squared norm of the signal, from which its change is not exact.
 _TRUSTED = 1e3
@@ -77,6 +79,11 @@ class Descent(NamedTuple):
 
 def sums(*_: Any) -> float:
     """Stand for the pass over the measurements of a model."""
+    raise AssertionError("a template: the functions of a structure are put in")
+
+
+def newton(*_: Any) -> bool:
+    """Stand for the function that solves for the step of Newton."""
     raise AssertionError("a template: the functions of a structure are put in")
 
 
@@ -221,8 +228,12 @@ def _follow(damping: float, options: NDArray[np.float64], work: NDArray[np.float
     The way leads from one bound to the next: on each part of it the parabola falls.
     """
     m = AT.m
+    tied = False
+    for q in range(m):
+        tied = tied or work[AT.state + q] == _TIED
     for _ in range(m + 1):
-        if not _solve_step(damping, options, work):
+        convex = _solve_step(damping, options, work) if tied else newton(damping, work)
+        if not convex:
             return False
         way, blocking, stop = 1.0, -1, 0.0
         for q in range(m):
@@ -333,6 +344,21 @@ def _inside(work: NDArray[np.float64]) -> bool:
     return bool(inside)
 
 
+def _above_best(first: int, work: NDArray[np.float64]) -> float:
+    """Return how far above the best fit its parabola is at the shapes that stand at `first`."""
+    m = AT.m
+    for q in range(m):
+        x, best = work[first + q], work[AT.best + q]
+        work[AT.aim + q] = x - best if work[AT.best_scale + q] == 1.0 else 2.0 * (x - best) / (x + best)
+    above = 0.0
+    for q in range(m):
+        s = 2.0 * work[AT.best_slope + q]
+        for r in range(m):
+            s += work[AT.best_hess + q * m + r] * work[AT.aim + r]
+        above += s * work[AT.aim + q]
+    return above
+
+
 def descend(
     x: NDArray[np.float64],
     root_weight: NDArray[np.float64],
@@ -379,6 +405,7 @@ def descend(
         work[AT.at + q] = work[AT.to + q]
     best = math.inf
     damping = noise = energy = 0.0
+    height = -1.0
     slow = 0
     iterations = 0
     end = UNFINISHED
@@ -411,6 +438,13 @@ def descend(
             if settled:
                 end = CONVERGED
                 break
+            height = -1.0
+            if known > 0.0:
+                above = best - limit
+                if 0.0 < above < _NEAR * known:
+                    height = _above_best(AT.at, work)
+                    if abs(height - above) > _LIKE * above:
+                        height = -1.0
             if slow == _PATIENCE:
                 break
         else:
@@ -450,14 +484,12 @@ def descend(
             for q in range(m):
                 s += work[AT.response + k * m + q] * work[AT.step + q]
             work[AT.a + k] = s
-        if damping == 0.0 and best - _HOPEFUL * gain > limit:
+        if damping == 0.0 and best - (_HOPEFUL if absent == 0 else _HOPELESS) * gain > limit:
             break
-        if known > 0.0 and iterations > 1:
-            distance = 0.0
-            for q in range(m):
-                d = work[AT.to + q] - work[AT.best + q]
-                distance += work[AT.best_curve + q] * d * d
-            if distance < _SAME * known:
+        if known > 0.0 and height > 0.0:
+            above = best - limit
+            agrees = abs(2.0 * gain - above) < _AGREE * above
+            if agrees and _above_best(AT.to, work) < _SAME * above:
                 break
         if damping == 0.0 and iterations > 1 and (small or 2.0 * gain <= _GAIN_TOLERANCE * best):
             end = CONVERGED

@@ -83,13 +83,14 @@ class Layout(NamedTuple):
     cholesky: int  # MAX_GENERATORS^2
     best: int  # m: shapes of the best fit
     best_a: int  # n
-    best_curve: int  # m: curvatures at the best fit
+    best_hess: int  # m^2: second derivatives of half the cost there
+    best_slope: int  # m: and its slopes
+    best_scale: int  # m: theta where it is searched by its logarithm, 1 otherwise
     other: int  # m: shapes of the fit with a compartment left out
     other_a: int  # n
     seen: int  # n: squared amplitudes over their variances
     normal: int  # (n + m)^2: a normal matrix
     starts: int  # MAX_STARTS x 3: gain, outer and inner number of tuples to begin from
-    point: int  # m: shapes of a tuple
     size: int  # all of this
 
 
@@ -111,7 +112,7 @@ def layout(n: int, m: int) -> Layout:
     sizes = (
         p * p, p, m * m, m, m, n, n, m, m, m * m, m, n * m, n * m, n * n, n * n,
         n, n, m * m, m, m, m, m, m, m, m, 2 * n, g * n, g * g, g, g, g, 2 * g, g * g,
-        m, n, m, m, n, n, p * p, 3 * MAX_STARTS, m,
+        m, n, m * m, m, m, m, n, n, p * p, 3 * MAX_STARTS,
     )  # fmt: skip
     starts = [0]
     for size in sizes:

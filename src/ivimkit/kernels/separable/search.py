@@ -32,7 +32,8 @@ NEIGHBOURS = 6
 
 # Squared amplitude over its variance below which a compartment is too faint for one start to be
 # enough, and below which a fit without it is the better place to begin.
-_FAINT = 30.0
+_FAINT = 8.0
+_FAINT_ON_BOUND, _FAINTEST = 15.0, 2.0
 _FAINTER = 5.0
 # A tuple that leaves this many times the cost of the best fit does not beat it; where a
 # compartment is faint, this many times.
@@ -282,20 +283,20 @@ def _next_start(
     return 0
 
 
-def _is_doubtful(cost: float, degrees: float, work: NDArray[np.float64]) -> bool:
-    """Return whether the best fit has a compartment that is faint, or a shape on a bound.
+def _doubts(cost: float, degrees: float, work: NDArray[np.float64]) -> tuple[float, bool]:
+    """Return how faint the faintest compartment is, and whether a shape is on a bound.
 
     A minimum on a bound is often that of a compartment in the wrong place.
     """
     faintest = math.inf
     for k in range(AT.n):
         faintest = min(faintest, work[AT.seen + k])
-    doubtful = faintest * max(degrees, 1.0) < _FAINT * cost
+    bound = False
     for q in range(AT.m):
         free = work[AT.low + q] < work[AT.high + q]
         inside = work[AT.low + q] < work[AT.best + q] < work[AT.high + q]
-        doubtful = doubtful or (free and not inside)
-    return bool(doubtful)
+        bound = bound or (free and not inside)
+    return faintest * max(degrees, 1.0) / cost if cost > 0.0 else math.inf, bound
 
 
 def _usual_point(
@@ -500,8 +501,10 @@ def _keep(work: NDArray[np.float64]) -> None:
     """Keep the fit that a descent has found as the best one."""
     for q in range(AT.m):
         work[AT.best + q] = work[AT.at + q]
-        curve_here = work[AT.hess + q * AT.m + q] / (work[AT.scale + q] * work[AT.scale + q])
-        work[AT.best_curve + q] = max(curve_here, 0.0)
+        work[AT.best_slope + q] = work[AT.slope + q]
+        work[AT.best_scale + q] = work[AT.scale + q]
+        for r in range(AT.m):
+            work[AT.best_hess + q * AT.m + r] = work[AT.hess + q * AT.m + r]
     for k in range(AT.n):
         work[AT.best_a + k] = work[AT.kept + k]
 
@@ -598,11 +601,14 @@ def global_fit(
     number, found = 0, -1
     compartment = -1
     rounds = 0
+    faintest, bound = math.inf, False
     while True:
         known = -1.0
         if stage != _LEAVING and best.end == CONVERGED and degrees > 0.0:
             known = best.cost / degrees
-        limit = best.cost if stage not in (_LEAVING, _PERSISTING) else math.inf
+        limit = best.cost if stage != _PERSISTING else math.inf
+        if stage == _LEAVING:
+            limit = best.cost * (1.0 + 1e-6) + 1e-12 * energy
         fit = descend(x, root_weight, signal, absent, plain, limit, known, options, work)
         total += fit.iterations
         gain = best.cost - fit.cost
@@ -630,7 +636,8 @@ def global_fit(
                 _detect(x, root_weight, signal, work)
                 stage = _LEAVING
                 compartment = -1
-                if n > 1 and _is_doubtful(best.cost, degrees, work):
+                faintest, bound = _doubts(best.cost, degrees, work)
+                if n > 1 and (bound or faintest < _FAINT):
                     stage = _DOUBTING
                     number = 0
                     enough = energy - max(_DOUBTFUL * best.cost, _COARSE * energy)
@@ -639,7 +646,10 @@ def global_fit(
             enough = energy - max(_DOUBTFUL * best.cost, _COARSE * energy)
             number = _next_start(number, found, first, enough, options, table, work)
             again = number > 0
-            if not again:
+            if not again and not (faintest < (_FAINT_ON_BOUND if bound else _FAINTEST)):
+                stage = _LEAVING
+                compartment = -1
+            elif not again:
                 # A minimum on a bound may lie across a ridge from the one that is sought, with
                 # every tuple of the dictionary on the wrong side of it.
                 stage = _SPLITTING

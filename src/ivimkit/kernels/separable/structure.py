@@ -34,6 +34,8 @@ _OPTION = Option()
 
 # Steps of central differences, relative: for slopes, and for slopes of slopes.
 _STEP = 6e-6
+# A pivot below these shares of Gauss and Newton's matrix and of the whole: not a convex parabola.
+_LEAST_PIVOT, _LEAST_SHARE = 1e-10, 1e-14
 _WIDE_STEP = 1e-4
 # Share of the end of its usual range that a parameter counts at least, for the size of a step.
 _LEAST = 0.05
@@ -147,7 +149,7 @@ class Structure:
     @property
     def functions(self) -> tuple[tuple[str, Any], ...]:
         """Names and compiled functions that the templates of the solver need."""
-        names = ("sums", "assemble", "curve", "gains", "owner", "logarithmic")
+        names = ("sums", "assemble", "newton", "curve", "gains", "owner", "logarithmic")
         return (*((name, _functions(self)[name]) for name in names), ("AT", self.layout))
 
 
@@ -196,6 +198,7 @@ def _functions(structure: Structure) -> dict[str, Any]:
     for name, write, kind in (
         ("sums", _sums, device),
         ("assemble", _assemble, device),
+        ("newton", _newton, device),
         ("curve", _curve, device),
         ("gains", _gains, finite),
         ("owner", _owner, inlined),
@@ -374,6 +377,48 @@ def _assemble(structure: Structure) -> str:
             if q != r:
                 lines += [f"    work[{at.hess + r * m + q}] = h"]
     return "\n".join(lines)
+
+
+def _newton(structure: Structure) -> str:
+    """Return the source of the step to the minimum of the damped parabola.
+
+    Shapes whose state is not 0 keep the steps they have. Returns the smallest pivot over that of
+    Gauss and Newton's matrix: the parabola is convex where it is positive.
+    """
+    m, at = structure.m, structure.layout
+    lines = ["def newton(damping, work):", "    least = 1.0"]
+    for q in range(m):
+        lines += [
+            f"    n{q} = work[{at.norm + q}]",
+            f"    i{q} = 1.0 if work[{at.state + q}] == 0.0 else 0.0",
+            f"    d{q} = (1.0 - i{q}) * work[{at.step + q}]",
+        ]
+    for q in range(m):
+        for r in range(q):
+            lines += [f"    h{q}_{r} = work[{at.hess + q * m + r}]"]
+        lines += [f"    h{q}_{q} = work[{at.hess + q * m + q}] + damping * n{q}"]
+    for q in range(m):
+        terms = "".join(f" - h{max(q, r)}_{min(q, r)} * d{r}" for r in range(m) if r != q)
+        lines += [f"    y{q} = i{q} * (-work[{at.slope + q}]{terms})"]
+    for q in range(m):
+        # L D L^T, in place: what is below the diagonal becomes L.
+        for r in range(q):
+            less = "".join(f" - w{q}_{s} * l{r}_{s}" for s in range(r))
+            lines += [f"    w{q}_{r} = i{q} * i{r} * h{q}_{r}{less}"]
+            lines += [f"    l{q}_{r} = w{q}_{r} * v{r}"]
+        less = "".join(f" - w{q}_{s} * l{q}_{s}" for s in range(q))
+        lines += [
+            f"    p{q} = h{q}_{q}{less}",
+            f"    c{q} = p{q} - max({_LEAST_PIVOT!r} * n{q}, {_LEAST_SHARE!r} * h{q}_{q})",
+            f"    least = c{q} if i{q} != 0.0 and not c{q} > 0.0 else least",
+            f"    v{q} = 1.0 / p{q} if i{q} != 0.0 else 1.0",
+        ]
+        lines += [f"    y{q} = y{q}" + "".join(f" - l{q}_{r} * y{r}" for r in range(q))]
+    for q in reversed(range(m)):
+        lines += [f"    y{q} = y{q} * v{q}" + "".join(f" - l{r}_{q} * y{r}" for r in range(q + 1, m))]
+    for q in range(m):
+        lines += [f"    work[{at.aim + q}] = y{q} if i{q} != 0.0 else d{q}"]
+    return "\n".join([*lines, "    return least > 0.0"])
 
 
 def _curve(structure: Structure) -> str:
