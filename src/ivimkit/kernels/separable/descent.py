@@ -48,7 +48,7 @@ _MAX_STEP = 1.27
 # A descent ends if it would have to gain more than this many times what its next step promises
 # to reach the cost it is to beat.
 _HOPEFUL = 8.0
-_HOPELESS = 1000.0
+_CERTAIN = 1000.0
 # So many damped steps in a row, each with less than this relative gain, interrupt the descent.
 _SLOW = 1e-6
 _PATIENCE = 8
@@ -484,7 +484,7 @@ def descend(
             for q in range(m):
                 s += work[AT.response + k * m + q] * work[AT.step + q]
             work[AT.a + k] = s
-        if damping == 0.0 and best - (_HOPEFUL if absent == 0 else _HOPELESS) * gain > limit:
+        if damping == 0.0 and best - (_HOPEFUL if absent == 0 else _CERTAIN) * gain > limit:
             break
         if known > 0.0 and height > 0.0:
             above = best - limit

@@ -34,16 +34,16 @@ NEIGHBOURS = 6
 # enough, and below which a fit without it is the better place to begin.
 _FAINT = 8.0
 _FAINT_ON_BOUND, _FAINTEST = 15.0, 2.0
-_FAINTER = 5.0
+_FAINTER = 2.0
 # A tuple that leaves this many times the cost of the best fit does not beat it; where a
 # compartment is faint, this many times.
-_HOPELESS = 1.3
-_DOUBTFUL = 3.0
+_HOPELESS = 1.15
+_DOUBTFUL = 2.0
 # What the tuple nearest to a minimum may miss, as a share of the squared norm of the signal: the
 # dictionary is a grid. With little noise that is more than the cost of the best fit.
 _COARSE = 1e-3
 # How many such starts a compartment has.
-_DISTANT = 2.0
+_DISTANT = 1.0
 # Ratio of the halves of a compartment that is split to what it was: of its rate, of other shapes.
 _SPLIT, _SPLIT_OTHER = 1.4, 1.3
 # Slope squared over cost below which an entering compartment gains nothing.
