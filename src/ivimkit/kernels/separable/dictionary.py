@@ -165,7 +165,11 @@ def _chosen(
     radius: list[float] = []
     # The middle of all first, then the furthest from what there is.
     nearest = np.full(len(unit), np.inf)
-    usual = np.all((shapes >= usual_low) & (shapes <= usual_high), axis=1)
+    usual = (shapes >= usual_low) & (shapes <= usual_high)
+    # A minimum is often on a bound.
+    ends = np.array([bound[:2] for bound in bounds]).T
+    usual |= np.isclose(shapes, ends[0], rtol=1e-9, atol=0) | np.isclose(shapes, ends[1], rtol=1e-9, atol=0)
+    usual = np.all(usual, axis=1)
     worth = np.where(usual, 1.0, _UNUSUAL)
     following = int(np.argmin(np.linalg.norm(unit - unit.mean(axis=0), axis=1)))
     while len(order) < min(MAX_ATOMS, len(unit)):
