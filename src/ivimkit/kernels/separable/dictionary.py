@@ -31,7 +31,7 @@ __all__ = ["plan"]
 _OPTION = Option()
 _LANES = 8
 # Most tuples, by the number of compartments, and most atoms of one.
-_TUPLES = {1: 200, 2: 800, 3: 1200, 4: 2000}
+_TUPLES = {1: 200, 2: 1200, 3: 1200, 4: 2000}
 # Angles count less for compartments that are the smaller part of the signal, and outside the range
 # in which shapes usually are.
 _LESS = 0.5
