@@ -47,7 +47,7 @@ _GAIN_TOLERANCE = 1e-7
 _MAX_STEP = 1.27
 # A descent ends if it would have to gain more than this many times what its next step promises
 # to reach the cost it is to beat.
-_HOPEFUL = 8.0
+_HOPEFUL = 5.0
 _CERTAIN = 1000.0
 # So many damped steps in a row, each with less than this relative gain, interrupt the descent.
 _SLOW = 1e-6

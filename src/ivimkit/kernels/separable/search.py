@@ -33,7 +33,7 @@ NEIGHBOURS = 6
 # Squared amplitude over its variance below which a compartment is too faint for one start to be
 # enough, and below which a fit without it is the better place to begin.
 _FAINT = 8.0
-_FAINT_ON_BOUND, _FAINTEST = 15.0, 2.0
+_FAINT_ON_BOUND, _FAINTEST = 8.0, 1.0
 _FAINTER = 2.0
 # A tuple that leaves this many times the cost of the best fit does not beat it; where a
 # compartment is faint, this many times.
