@@ -29,7 +29,7 @@ from ivimkit.kernels.separable.structure import Part, Structure
 __all__ = ["plan"]
 
 _OPTION = Option()
-_LANES = 8
+_LANES = 4
 # Most tuples, by the number of compartments, and most atoms of one.
 _TUPLES = {1: 200, 2: 1200, 3: 1200, 4: 2000}
 # Angles count less for compartments that are the smaller part of the signal, and outside the range

@@ -184,31 +184,24 @@ def _is_summit(
     work: NDArray[np.float64],
 ) -> bool:
     """Return whether no neighbour in one compartment explains more than a tuple."""
-    here = _gain(o, i, options, work)
-    n_atoms = int(options[_OPTION.atoms])
+    n_atoms, width = int(options[_OPTION.atoms]), int(options[_OPTION.width])
     neighbours = int(options[_OPTION.neighbours])
-    stride = 1
-    rest = o
+    here_at = AT.size + n_atoms + o * width + i
+    here = work[here_at]
+    # One step to the next atom of a compartment is so many numbers further.
+    step, rest, index = 1, o, i
     for k in range(AT.n - 1, -1, -1):
         place = _OPTION.first + 4 * k
-        first = int(options[place])
-        index = i
         if k < AT.n - 1:
             count = int(options[place + 1])
             index = rest % count
             rest = rest // count
+        near = neighbours + int(options[place]) + index
         for r in range(NEIGHBOURS):
-            other = int(table[neighbours + r * n_atoms + first + index])
-            if other >= 0:
-                there = (
-                    _gain(o, other, options, work)
-                    if k == AT.n - 1
-                    else _gain(o + (other - index) * stride, i, options, work)
-                )
-                if there > here:
-                    return False
-        if k < AT.n - 1:
-            stride *= count
+            other = int(table[near + r * n_atoms])
+            if other >= 0 and work[here_at + (other - index) * step] > here:
+                return False
+        step = width if k == AT.n - 1 else step * count
     return True
 
 
@@ -237,7 +230,9 @@ def _find_doubts(
     furthest from each other.
     """
     found = 0
-    inner = int(options[_OPTION.inner])
+    n_outer, width = int(options[_OPTION.outer]), int(options[_OPTION.width])
+    rows = AT.size + int(options[_OPTION.atoms])
+    tops = rows + n_outer * width
     stride = 1
     for k in range(AT.n - 2, -1, -1):
         first = int(options[_OPTION.ranks]) + int(options[_OPTION.first + 4 * k])
@@ -245,17 +240,25 @@ def _find_doubts(
         for c in range(count):
             if table[first + c] >= _DISTANT:
                 continue
-            best, outer, best_inner = enough, -1, -1
-            for o in range(int(options[_OPTION.outer])):
-                if o // stride % count == c:
-                    for i in range(inner):
-                        here = _gain(o, i, options, work)
-                        if here > best:
-                            best, outer, best_inner = here, o, i
+            best, outer = enough, -1
+            for block in range(c * stride, n_outer, count * stride):
+                for o in range(block, block + stride):
+                    if work[tops + o] > best:
+                        best, outer = work[tops + o], o
             if outer >= 0:
-                found = _insert(best, outer, best_inner, found, work)
+                found = _insert(best, outer, _summit_of(outer, options, work), found, work)
         stride *= count
     return found
+
+
+def _summit_of(o: int, options: NDArray[np.float64], work: NDArray[np.float64]) -> int:
+    """Return the atom of the last compartment with which a tuple explains most."""
+    row = AT.size + int(options[_OPTION.atoms]) + o * int(options[_OPTION.width])
+    best = 0
+    for i in range(int(options[_OPTION.inner])):
+        if work[row + i] > work[row + best]:
+            best = i
+    return best
 
 
 def _next_start(
@@ -490,11 +493,7 @@ def _highest(options: NDArray[np.float64], work: NDArray[np.float64]) -> tuple[i
     for o in range(n_outer):
         if work[tops + o] > work[tops + outer]:
             outer = o
-    inner = 0
-    for i in range(int(options[_OPTION.inner])):
-        if work[rows + outer * width + i] > work[rows + outer * width + inner]:
-            inner = i
-    return outer, inner
+    return outer, _summit_of(outer, options, work)
 
 
 def _keep(work: NDArray[np.float64]) -> None:

@@ -476,11 +476,11 @@ def _gains(structure: Structure) -> str:
         ]
     lines += ["            line[i] = gain - loss"]
     # A maximum that waits for itself in every step is no vector instruction: eight do not.
-    lines += [f"        t{i} = 0.0" for i in range(8)]
-    lines += ["        for i in range(0, width, 8):"]
-    for i in range(8):
+    lines += [f"        t{i} = 0.0" for i in range(4)]
+    lines += ["        for i in range(0, width, 4):"]
+    for i in range(4):
         lines += [f"            g = line[i + {i}]", f"            t{i} = g if g > t{i} else t{i}"]
-    lines += [f"        tops[o] = max({', '.join(f't{i}' for i in range(8))})"]
+    lines += [f"        tops[o] = max({', '.join(f't{i}' for i in range(4))})"]
     return "\n".join(lines)
 
 
