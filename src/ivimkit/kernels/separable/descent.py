@@ -42,12 +42,12 @@ _MAX_ITERATIONS = 60
 # A step below this, relative to scale or range, leaves an error of its square.
 _STEP_TOLERANCE = 1e-5
 # A step that promises less than this share of the cost is below 1e-4 standard deviations.
-_GAIN_TOLERANCE = 1e-7
+_GAIN_TOLERANCE = 1e-6
 # Largest step d of a logarithm, from t to t (2 + d) / (2 - d): a factor of 4.5.
 _MAX_STEP = 1.27
 # A descent ends if it would have to gain more than this many times what its next step promises
 # to reach the cost it is to beat.
-_HOPEFUL = 5.0
+_HOPEFUL = 3.0
 _CERTAIN = 1000.0
 # So many damped steps in a row, each with less than this relative gain, interrupt the descent.
 _SLOW = 1e-6
@@ -58,7 +58,7 @@ _ON_BOUND = 1e-12
 # Ordered parameters closer than this may meet; others meet half way.
 _CLOSE = 1.2
 # Squared distance from a known minimum, in standard deviations, that will end there.
-_SAME = 0.5
+_SAME = 0.25
 _NEAR, _LIKE, _AGREE = 25.0, 0.5, 0.5
 _LEAST_DAMPING = 1e-3
 # Cost, relative to the squared norm of the signal, from which its change is not exact.

@@ -34,17 +34,18 @@ NEIGHBOURS = 6
 # enough, and below which a fit without it is the better place to begin.
 _FAINT = 8.0
 _FAINT_ON_BOUND, _FAINTEST = 8.0, 1.0
-_FAINTER = 2.0
+_FAINTER = 5.0
 # A tuple that leaves this many times the cost of the best fit does not beat it; where a
 # compartment is faint, this many times.
-_HOPELESS = 1.15
-_DOUBTFUL = 2.0
+_HOPELESS = 1.2
+_DOUBTFUL = 3.0
 # What the tuple nearest to a minimum may miss, as a share of the squared norm of the signal: the
 # dictionary is a grid. With little noise that is more than the cost of the best fit.
 _COARSE = 1e-3
 # How many such starts a compartment has.
-_DISTANT = 1.0
+_DISTANT = 3.0
 # Ratio of the halves of a compartment that is split to what it was: of its rate, of other shapes.
+_NEARLY = 8.0
 _SPLIT, _SPLIT_OTHER = 1.4, 1.3
 # Slope squared over cost below which an entering compartment gains nothing.
 _FLAT = 1e-9
@@ -300,6 +301,15 @@ def _doubts(cost: float, degrees: float, work: NDArray[np.float64]) -> tuple[flo
         inside = work[AT.low + q] < work[AT.best + q] < work[AT.high + q]
         bound = bound or (free and not inside)
     return faintest * max(degrees, 1.0) / cost if cost > 0.0 else math.inf, bound
+
+
+def _alike(ratio: float, options: NDArray[np.float64], work: NDArray[np.float64]) -> bool:
+    alike = False
+    for number in range(int(options[_OPTION.pairs])):
+        slow = int(options[_OPTION.pair + 3 * number])
+        fast = int(options[_OPTION.pair + 3 * number + 1])
+        alike = alike or work[AT.best + fast] < ratio * work[AT.best + slow]
+    return alike
 
 
 def _usual_point(
@@ -645,7 +655,7 @@ def global_fit(
             enough = energy - max(_DOUBTFUL * best.cost, _COARSE * energy)
             number = _next_start(number, found, first, enough, options, table, work)
             again = number > 0
-            if not again and not (faintest < (_FAINT_ON_BOUND if bound else _FAINTEST)):
+            if not again and not (faintest < (_FAINT_ON_BOUND if bound else _FAINTEST) or (bound and _alike(_NEARLY, options, work))):
                 stage = _LEAVING
                 compartment = -1
             elif not again:
@@ -677,7 +687,7 @@ def global_fit(
         if stage == _LEAVING and not again:
             compartment += 1
             while compartment < n and not again:
-                faint = work[AT.seen + compartment] * max(degrees, 1.0) < _FAINTER * best.cost
+                faint = work[AT.seen + compartment] * max(degrees, 1.0) * (n - 1) < _FAINTER * best.cost
                 if (faint or best.end != CONVERGED) and _may_leave(compartment, work):
                     for q in range(m):
                         work[AT.to + q] = work[AT.best + q]
