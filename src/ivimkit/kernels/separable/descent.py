@@ -212,6 +212,16 @@ def _moved(q: int, work: NDArray[np.float64]) -> float:
     return float(high if to >= high * (1.0 - _ON_BOUND) else to)
 
 
+def _reaches(q: int, work: NDArray[np.float64]) -> bool:
+    """Return whether a shape may go where it aims."""
+    x, d = work[AT.at + q], work[AT.aim + q]
+    low, high = work[AT.low + q], work[AT.high + q]
+    if work[AT.scale + q] == 1.0:
+        return bool(low <= x + d <= high)
+    up, down = x * (2.0 + d), 2.0 - d
+    return bool(-_MAX_STEP <= d <= _MAX_STEP and low * down <= up <= high * down)
+
+
 def _way(q: int, up: bool, work: NDArray[np.float64]) -> float:
     """Return the largest step of a shape up or down."""
     x = work[AT.at + q]
@@ -237,13 +247,12 @@ def _follow(damping: float, options: NDArray[np.float64], work: NDArray[np.float
             return False
         way, blocking, stop = 1.0, -1, 0.0
         for q in range(m):
-            if work[AT.state + q] != _FIXED:
+            if work[AT.state + q] != _FIXED and not _reaches(q, work):
                 here, there = work[AT.step + q], work[AT.aim + q]
                 bound = _way(q, there > here, work)
-                if (there > bound) if there > here else (there < bound):
-                    part = max((bound - here) / (there - here), 0.0)
-                    if part < way:
-                        way, blocking, stop = part, q, bound
+                part = max((bound - here) / (there - here), 0.0)
+                if part < way:
+                    way, blocking, stop = part, q, bound
         for q in range(m):
             if work[AT.state + q] != _FIXED:
                 work[AT.step + q] += way * (work[AT.aim + q] - work[AT.step + q])
@@ -260,12 +269,13 @@ def _keep_order(options: NDArray[np.float64], work: NDArray[np.float64]) -> None
         k = int(options[_OPTION.pair + 3 * number])
         i = int(options[_OPTION.pair + 3 * number + 1])
         alive = work[AT.norm + i] > 0.0 and work[AT.norm + k] > 0.0
-        most = _moved(i, work) / APART
-        if alive and work[AT.state + i] != _TIED and _moved(k, work) > most:
+        most = work[AT.to + i] / APART
+        if alive and work[AT.state + i] != _TIED and work[AT.to + k] > most:
             x = work[AT.at + k]
             to = max(most, work[AT.low + k])
             step = to - x
             work[AT.step + k] = step if work[AT.scale + k] == 1.0 else 2.0 * step / (to + x)
+            work[AT.to + k] = _moved(k, work)
 
 
 def _find_step(damping: float, options: NDArray[np.float64], work: NDArray[np.float64]) -> int:
@@ -301,13 +311,15 @@ def _find_step(damping: float, options: NDArray[np.float64], work: NDArray[np.fl
                 work[AT.state + i] = _TIED
         if not _follow(damping, options, work):
             return UNFINISHED
+        for q in range(m):
+            work[AT.to + q] = _moved(q, work)
         cut = 1.0
         again = False
         for number in range(n_pairs):
             k = int(options[_OPTION.pair + 3 * number])
             i = int(options[_OPTION.pair + 3 * number + 1])
             here = work[AT.at + i] - APART * work[AT.at + k]
-            there = _moved(i, work) - APART * _moved(k, work)
+            there = work[AT.to + i] - APART * work[AT.to + k]
             alive = work[AT.norm + i] > 0.0 and work[AT.norm + k] > 0.0
             if alive and there < 0.0 and work[AT.state + i] != _TIED:
                 if work[AT.at + i] > _CLOSE * work[AT.at + k]:
@@ -323,6 +335,7 @@ def _find_step(damping: float, options: NDArray[np.float64], work: NDArray[np.fl
             if cut < 1.0:
                 for q in range(m):
                     work[AT.step + q] *= cut
+                    work[AT.to + q] = _moved(q, work)
             _keep_order(options, work)
             break
     return CONVERGED
@@ -468,7 +481,6 @@ def descend(
             for r in range(m):
                 s += 0.5 * work[AT.hess + q * m + r] * work[AT.step + r]
             gain -= d * s
-            work[AT.to + q] = _moved(q, work)
             scale = work[AT.at + q] / work[AT.scale + q]
             small = small and abs(d) <= _STEP_TOLERANCE * scale
         for number in range(int(options[_OPTION.pairs])):
