@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels import exponential
 from ivimkit.kernels.separable.descent import APART
-from ivimkit.kernels.separable.layout import MAX_ATOMS, STRIDE, Option
-from ivimkit.kernels.separable.search import NEIGHBOURS
+from ivimkit.kernels.separable.layout import MAX_ATOMS, OTHER_ATOM, STRIDE, Option
 from ivimkit.kernels.separable.structure import Part, Structure
+from ivimkit.kernels.separable.tuples import NEIGHBOURS
 
 __all__ = ["plan"]
 
@@ -42,6 +42,9 @@ _FINE = 1500
 _SMALL = 1e-3
 # Atoms that are further apart than so many times the radius of the cover are no neighbours.
 _NEAR = 3.0
+# How many times what its next step promises a descent hopes for: see `descent`. Where compartments
+# are alike, most starts lead to a basin that is known already.
+_HOPE_ALIKE, _HOPE_OTHER = 3.0, 8.0
 # Distance of unit vectors that is rounding.
 _ALIKE = 1e-7
 # Condition of a normalised Gram matrix beyond which a tuple has fewer atoms than compartments.
@@ -166,10 +169,10 @@ def _chosen(
     # The middle of all first, then the furthest from what there is.
     nearest = np.full(len(unit), np.inf)
     usual = (shapes >= usual_low) & (shapes <= usual_high)
-    # A minimum is often on a bound.
-    ends = np.array([bound[:2] for bound in bounds]).T
-    usual |= np.isclose(shapes, ends[0], rtol=1e-9, atol=0) | np.isclose(shapes, ends[1], rtol=1e-9, atol=0)
-    usual = np.all(usual, axis=1)
+    # Minima are often on bounds: those are usual, too.
+    for end in np.array([bound[:2] for bound in bounds]).T:
+        usual |= np.isclose(shapes, end, rtol=1e-9, atol=0.0)
+    usual = usual.all(axis=1)
     worth = np.where(usual, 1.0, _UNUSUAL)
     following = int(np.argmin(np.linalg.norm(unit - unit.mean(axis=0), axis=1)))
     while len(order) < min(MAX_ATOMS, len(unit)):
@@ -331,6 +334,10 @@ def _tabulated(
     options[[_OPTION.parameters, _OPTION.norms, _OPTION.neighbours, _OPTION.tuples]] = begins[1:5]
     options[_OPTION.ranks] = begins[5]
     options[_OPTION.pairs] = len(structure.ascending)
+    alike = bool(structure.ascending) and all(
+        structure.kinship(pair) != OTHER_ATOM for pair in structure.ascending
+    )
+    options[_OPTION.hope] = _HOPE_ALIKE if alike else _HOPE_OTHER
     for k, part in enumerate(structure.parts):
         begin = _OPTION.first + 4 * k
         options[begin : begin + 4] = firsts[k], counts[k], structure.first(k), part.n_shape

@@ -142,4 +142,5 @@ class Option(NamedTuple):
     pair: int = 27  # smaller and larger shape, how alike their compartments are: 8 x 3
     ranks: int = 51  # where in the table the order begins in which atoms were chosen
     usual: int = 52  # where in the table the middle of the usual values of every shape stands
-    size: int = 53
+    hope: int = 53  # what a descent hopes for, in promises of its next step
+    size: int = 54

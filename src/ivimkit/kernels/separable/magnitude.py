@@ -197,7 +197,7 @@ def _climb(voxel: Voxel, plain: bool, variance: float, count: float) -> _Peak:
             aim[j] = line[j] + (whole[j] - line[j]) / u
         for q in range(m):
             work[AT.to + q] = work[here + q]
-        fit = descend(voxel.x, root, aim, 0, plain, math.inf, -1.0, options, work)
+        fit = descend(voxel.x, root, aim, 0, plain, math.inf, -1.0, 0.0, options, work)
         iterations += fit.iterations
         new_like, new_spent = _expect(
             voxel, AT.at, AT.kept, variance, new_line, new_whole, new_curvature

@@ -106,7 +106,7 @@ def mean_magnitude_fit(voxel: Voxel, plain: bool, given: bool) -> tuple[Descent,
             for q in range(AT.m):
                 work[AT.to + q] = work[AT.best + q]
             fit = descend(
-                voxel.x, voxel.root_weight, clean, 0, plain, math.inf, -1.0, options, work
+                voxel.x, voxel.root_weight, clean, 0, plain, math.inf, -1.0, 0.0, options, work
             )
             if fit.end == CONVERGED:
                 for q in range(AT.m):

@@ -415,7 +415,9 @@ def _newton(structure: Structure) -> str:
         ]
         lines += [f"    y{q} = y{q}" + "".join(f" - l{q}_{r} * y{r}" for r in range(q))]
     for q in reversed(range(m)):
-        lines += [f"    y{q} = y{q} * v{q}" + "".join(f" - l{r}_{q} * y{r}" for r in range(q + 1, m))]
+        lines += [
+            f"    y{q} = y{q} * v{q}" + "".join(f" - l{r}_{q} * y{r}" for r in range(q + 1, m))
+        ]
     for q in range(m):
         lines += [f"    work[{at.aim + q}] = y{q} if i{q} != 0.0 else d{q}"]
     return "\n".join([*lines, "    return least > 0.0"])
