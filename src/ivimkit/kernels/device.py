@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core.types import unliteral
 
-__all__ = ["device", "exact", "finite", "inlined", "pasted"]
+__all__ = ["device", "exact", "finite", "general", "inlined", "pasted"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -37,6 +38,22 @@ def _compiled(function: Function, fastmath: frozenset[str], **inlining: Any) -> 
 def device(function: Function) -> Function:
     """Compile `function` with sums that the compiler may reorder."""
     return _compiled(function, _REORDERED)
+
+
+def general(function: Function) -> Function:
+    """Compile `function` as `device` does, once for all constants.
+
+    A call with a constant is otherwise compiled for that constant, and again for each other one: a
+    large function with many callers takes half the time to compile this way.
+    """
+    compiled: Any = device(function)
+    # The simulator of a GPU compiles nothing.
+    if hasattr(compiled, "get_call_template"):
+        template = compiled.get_call_template
+        compiled.get_call_template = lambda args, kws: template(
+            tuple(map(unliteral, args)), {name: unliteral(kind) for name, kind in kws.items()}
+        )
+    return compiled  # type: ignore[no-any-return]
 
 
 def exact(function: Function) -> Function:

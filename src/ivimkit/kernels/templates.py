@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any, cast
 
-from ivimkit.kernels.device import device, pasted
+from ivimkit.kernels.device import general, pasted
 
 __all__ = ["Kernel", "filled", "pasted_with_kernels", "with_kernels"]
 
@@ -48,7 +48,7 @@ def with_kernels(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]
     # A private name: it is not called from Python, and what unpacks arguments takes long to
     # compile.
     copy.__name__ = f"_{copy.__name__.removeprefix('_')}"
-    return cast(Callable[..., Any], device(copy))
+    return cast(Callable[..., Any], general(copy))
 
 
 @functools.cache
