@@ -42,7 +42,7 @@ _MAX_ITERATIONS = 60
 # A step below this, relative to scale or range, leaves an error of its square.
 _STEP_TOLERANCE = 1e-5
 # A step that promises less than this share of the cost is below 1e-4 standard deviations.
-_GAIN_TOLERANCE = 1e-6
+_GAIN_TOLERANCE = 1e-8
 # Largest step d of a logarithm, from t to t (2 + d) / (2 - d): a factor of 4.5.
 _MAX_STEP = 1.27
 # So many damped steps in a row, each with less than this relative gain, interrupt the descent.

@@ -47,8 +47,9 @@ _WORSE = 0.2
 # A tuple of a far atom that leaves so many times the cost of the best fit does not beat it.
 _HOPELESS = 3.0
 # What the tuple nearest to a minimum may miss, as a share of the squared norm of the signal: the
-# dictionary is a grid. With little noise that is more than the cost of the best fit.
-_COARSE = 1e-3
+# dictionary is a grid. With little noise that is more than the cost of the best fit. The first is
+# for summits, the second for the tuples of far atoms.
+_FINE, _COARSE = 1e-4, 1e-3
 # Squared amplitude over its variance below which a compartment is too faint for the summits to be
 # enough; below which it is split, or if a shape is on a bound; and below which it is left out,
 # divided by the number of compartments besides the reference: of many one is nearly always faint.
@@ -59,7 +60,7 @@ _LEFT_OUT_FAINT = 5.0
 _ALIKE = 8.0
 # Ratio of the halves of a compartment that is split to what it was: of its rate, of other shapes.
 _SPLIT, _SPLIT_OTHER = 1.4, 1.3
-# Slope squared over cost below which an entering compartment gains nothing.
+# Slope squared over cost below which an entering compartment gains nothing but rounding.
 _FLAT = 1e-9
 # A fit without a compartment that costs this much more, relative to the cost and to the squared
 # norm of the signal, is another fit.
@@ -314,7 +315,9 @@ def _leave_out(
     n, m = AT.n, AT.m
     scale = max(options[_OPTION.degrees], 1.0) * (n - 1)
     for compartment in range(n):
-        faint = work[AT.seen + compartment] * scale < _LEFT_OUT_FAINT * best.cost
+        # Without noise, rounding is what hides a compartment.
+        noise = max(best.cost, _ROUNDING * energy)
+        faint = work[AT.seen + compartment] * scale < _LEFT_OUT_FAINT * noise
         if not (faint or best.end != CONVERGED) or not _may_leave(compartment, work):
             continue
         for q in range(m):
@@ -335,7 +338,7 @@ def _leave_out(
             work[AT.other_a + k] = work[AT.kept + k]
         project(x, signal, True, options, table, work)
         atom, slope = entering_atom(compartment, options, table, work)
-        if slope > _FLAT * fit.cost:
+        if slope > _FLAT * fit.cost + _ROUNDING * energy:
             place_atom(compartment, atom, options, table, work)
             put_in_order(options, work)
             best = _try(x, root_weight, signal, plain, best, options, work)
@@ -415,9 +418,22 @@ def global_fit(
     best = Descent(math.inf, 0, UNFINISHED)
     best = _try(x, root_weight, signal, plain, best, options, work)
     ratio = 1.0 + _WORSE / max(AT.n - 1, 1)
-    found = summits(energy - ratio * best.cost, options, table, work)
+    enough = energy - max(ratio * best.cost, _FINE * energy)
+    found = summits(enough, options, table, work)
     best = _try_tuples(
-        x, root_weight, signal, plain, best, found, energy, first, ratio, 0.0, options, table, work
+        x,
+        root_weight,
+        signal,
+        plain,
+        best,
+        found,
+        energy,
+        first,
+        ratio,
+        _FINE,
+        options,
+        table,
+        work,
     )
     _detect(x, root_weight, signal, work)
     seen = best.cost
