@@ -24,7 +24,7 @@ from ivimkit.cli.screen.terminal import plain_table, stderr
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.fitting.comparison import Comparison, compare_with
-from ivimkit.io.comparison_files import COMPARISON_RECORD, FIGURE, TABLE, save_comparison_with
+from ivimkit.io.comparison_files import COMPARISON_RECORD, FIGURE, TABLE, comparison_folder
 from ivimkit.io.map_folder import check_mask_free
 from ivimkit.io.result_folder import check_free
 from ivimkit.io.table_files import write_csv
@@ -137,7 +137,7 @@ class _Job:
             Files([TABLE], lambda stage: write_csv(stage / TABLE, table)),
             *self._drawn(comparison),
         ]
-        save_comparison_with(comparison, scan.folder, *further, overwrite=batch.overwrite)
+        comparison_folder(comparison).save(scan.folder, *further, overwrite=batch.overwrite)
         figures = (scan.folder / FIGURE).parent if batch.figures else None
         batch.screen.show(
             Text(

@@ -28,7 +28,7 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.fit import fit_with
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import FitSettings
-from ivimkit.io.result_files import save_with
+from ivimkit.io.result_files import result_folder
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["FitBatch"]
@@ -150,9 +150,9 @@ class _Job:
 
     def _save(self, result: FitResult, dwi: DWI | None, folder: Path) -> Path | None:
         """Save the result and its figures at once; return the folder of these, if there is one."""
-        overwrite = self.batch.overwrite
+        saved, overwrite = result_folder(result), self.batch.overwrite
         if dwi is None:
-            save_with(result, folder, overwrite=overwrite)
+            saved.save(folder, overwrite=overwrite)
             return None
         # Imported here: matplotlib takes half a second.
         from ivimkit.cli.jobs.plot_files import FIGURES, draw_result, figures_to_save
@@ -163,12 +163,12 @@ class _Job:
                     result, dwi, self.batch.setup.preset(), unreliable=self.batch.unreliable
                 )
             )
-            save_with(result, folder, figures, overwrite=overwrite)
+            saved.save(folder, figures, overwrite=overwrite)
         except InputError:
             raise
         except Exception:
             # A figure that cannot be drawn must not lose the fit.
-            save_with(result, folder, overwrite=overwrite)
+            saved.save(folder, overwrite=overwrite)
             raise
         return folder / FIGURES
 
