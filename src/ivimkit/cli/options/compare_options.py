@@ -1,6 +1,6 @@
 """CompareOptions: the options that say which models are compared, and how."""
 
-# No postponed annotations: each option is one object, whichever group or command has it.
+# No postponed annotations, which are made anew for each command: an option is one object.
 
 from dataclasses import dataclass
 from enum import StrEnum

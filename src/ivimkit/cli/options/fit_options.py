@@ -1,6 +1,6 @@
 """FitOptions: the options that say what is fitted, and how."""
 
-# No postponed annotations: each option is one object, whichever group or command has it.
+# No postponed annotations, which are made anew for each command: an option is one object.
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,6 +1,6 @@
 """RepeatOptions: the options that say what is compared between scans, and what is written."""
 
-# No postponed annotations: each option is one object, whichever group or command has it.
+# No postponed annotations, which are made anew for each command: an option is one object.
 
 from dataclasses import dataclass
 from enum import StrEnum

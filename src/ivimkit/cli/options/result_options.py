@@ -1,6 +1,6 @@
 """Options of the commands that take saved results: the files that go with them, and regions."""
 
-# No postponed annotations: each option is one object, whichever group or command has it.
+# No postponed annotations, which are made anew for each command: an option is one object.
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Options that several commands or groups of options share, and the panels of the help."""
 
-# No postponed annotations: each option is one object, whichever group or command has it.
+# No postponed annotations, which are made anew for each command: an option is one object.
 
 from copy import copy
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import typer
 from ivimkit.cli.error_guard import set_verbose
 
 # The names of choices are repeated here, as importing their owners takes too long for --help.
-# tests/unit/cli/test_options.py compares them.
+# tests/unit/cli/options/test_shared_options.py compares them.
 
 
 class Precision(StrEnum):

@@ -17,20 +17,21 @@ from ivimkit.cli.options.shared_options import ScreenOptions
 
 # One word for different things: what is read, made or named differs from command to command.
 DIFFERENT = {
-    *("--b_split", "--bval", "--bvals", "--figures", "--labels", "--lesion", "--maps"),
+    *("--b-split", "--bval", "--bvals", "--figures", "--labels", "--lesion", "--maps"),
     *("--method", "--model", "--noise", "--organ", "--out", "--prior", "--reliable", "--ring"),
     *("--scan", "--subject"),
 }
 
 
 def _declarations():
-    """Yield the flag, the command, the declaration and the default of every option."""
+    """Yield the flag, the declaration and the parameter of every option of every command."""
     for command in app.registered_commands:
         for parameter in inspect.signature(command.callback).parameters.values():
             for info in get_args(parameter.annotation):
                 if isinstance(info, OptionInfo):
-                    flag = info.default if isinstance(info.default, str) else parameter.name
-                    yield f"--{flag.lstrip('-')}", command.callback.__name__, info, parameter
+                    name = info.default if isinstance(info.default, str) else parameter.name
+                    flag, _, _ = name.lstrip("-").replace("_", "-").partition("/")
+                    yield f"--{flag}", info, parameter
 
 
 def _but_for_the_panel(info):
@@ -48,7 +49,7 @@ def test_one_declaration_of_what_commands_share():
     written_twice = {
         flag
         for flag, uses in SHARED.items()
-        for (_, one, _), (_, other, _) in itertools.combinations(uses, 2)
+        for (one, _), (other, _) in itertools.combinations(uses, 2)
         if _but_for_the_panel(one) != _but_for_the_panel(other)
     }
     assert written_twice == DIFFERENT
@@ -67,7 +68,7 @@ def test_no_text_is_written_twice():
 def test_one_default_of_what_commands_share():
     """Regions can be needed in one command and left out in another; nothing else differs."""
     defaults = defaultdict(set)
-    for _, _, info, parameter in DECLARED:
+    for _, info, parameter in DECLARED:
         if parameter.default is not parameter.empty:
             defaults[id(info.help)].add(parameter.default)
     assert len(defaults) > 50
