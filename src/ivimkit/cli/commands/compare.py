@@ -34,8 +34,7 @@ def compare(
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
             help="Regions to summarise one by one: a label image, or masks (repeatable), looked "
-            "for next to each scan. By "
-            "default the mask is one.",
+            "for next to each scan. By default the mask is one.",
         ),
     ] = None,
     out: Annotated[
