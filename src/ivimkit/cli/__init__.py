@@ -26,6 +26,7 @@ from ivimkit.cli.error_guard import (
     prepare_process,
     say_interrupted,
 )
+from ivimkit.cli.options.groups import with_groups_spread
 from ivimkit.cli.process.exit_codes import INTERRUPTED
 from ivimkit.cli.process.interruption import ignore_signals, leave_at_once
 
@@ -64,7 +65,7 @@ def _options(
 
 
 for command in (fit, check, compare, plot, view, report, roi, repeat, simulate, demo, methods):
-    app.command(cls=GuardedCommand)(command)
+    app.command(cls=GuardedCommand)(with_groups_spread(command))
 
 
 def main() -> None:

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.figures.figure_page import MARGIN, Page, fitted_size
-from ivimkit.figures.map_style import Shown, how_to_show
+from ivimkit.figures.map_look import MapLook
+from ivimkit.figures.map_style import Shown
 from ivimkit.figures.orientation import choose_cut, view_of
 from ivimkit.figures.panel_grid import draw_plane, letter_sides, panel_size
 from ivimkit.figures.plain_text import plain
-from ivimkit.figures.reliability import check_choice, doubtful_voxels, note, stored_map
+from ivimkit.figures.reliability import doubtful_voxels, note
 from ivimkit.quality.difference import Difference
 from ivimkit.rounding import thousands
 
@@ -97,7 +98,7 @@ def difference_panels(
     ['varpro', 'segmented', 'segmented − varpro']
     """
     names = _chosen(difference, maps)[: None if maps is not None else _MAX_ROWS]
-    check_choice(unreliable)
+    look = _look(difference, limits, unreliable)
     first, second = _called(difference)
     inside = difference.first.mask | difference.second.mask
     cut = choose_cut(inside, slice, most=1, crop=crop)
@@ -116,7 +117,7 @@ def difference_panels(
     titles = (first, second, f"{second} − {first}")
     for row, name in enumerate(names):
         top = _TITLE + row * down
-        shown = _shown(difference, name, limits)
+        shown = _shown(difference, name, look)
         change = _centred(difference.maps[name], shown)
         either = doubtful[0][name] | doubtful[1][name]
         drawn: list[tuple[NDArray[Any], NDArray[np.bool_], Shown]] = [
@@ -127,7 +128,7 @@ def difference_panels(
         panels = [page.place(x, top, width, height) for x in places]
         images = []
         for axes, (stored, where, scale) in zip(panels, drawn, strict=True):
-            values, faded = (cut.planes(one)[0] for one in stored_map(stored, where, unreliable))
+            values, faded = (cut.planes(one)[0] for one in look.drawn(stored, where))
             images.append(draw_plane(axes, values, scale, view, faded=faded, inches=width))
         for which, scale in ((1, shown), (2, change)):
             place = page.place(places[which] + width + _BAR_GAP, top, _BAR, height)
@@ -207,13 +208,19 @@ def _chosen(difference: Difference, maps: Sequence[str] | None) -> list[str]:
     return names
 
 
-def _shown(
-    difference: Difference, name: str, limits: Mapping[str, tuple[float, float]] | None
-) -> Shown:
+def _look(
+    difference: Difference,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    unreliable: str = "fade",
+) -> MapLook:
     results = (difference.first, difference.second)
-    stored = [np.asarray(result.maps[name]) for result in results]
     parameters = {p.name: p for result in results for p in result.model.parameters}
-    return how_to_show(name, tuple(parameters.values()), stored, limits)
+    return MapLook(tuple(parameters.values()), limits, unreliable)
+
+
+def _shown(difference: Difference, name: str, look: MapLook) -> Shown:
+    results = (difference.first, difference.second)
+    return look.style(name, *(np.asarray(result.maps[name]) for result in results))
 
 
 def _centred(stored: NDArray[Any], shown: Shown) -> Shown:
@@ -234,7 +241,7 @@ def _bar(place: Axes, image: AxesImage, shown: Shown) -> None:
 
 
 def _draw_agreement(axes: Axes, difference: Difference, name: str) -> None:
-    shown, row = _shown(difference, name, None), difference.rows[name]
+    shown, row = _shown(difference, name, _look(difference)), difference.rows[name]
     change = shown.values(difference.maps[name])
     middle = shown.values(np.asarray(difference.first.maps[name])) + change / 2
     both = np.isfinite(change)

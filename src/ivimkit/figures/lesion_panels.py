@@ -14,11 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import S0
+from ivimkit.figures.map_look import MapLook
 from ivimkit.figures.map_style import how_to_show
 from ivimkit.figures.marks import draw_arrowheads, draw_contour, place_arrowheads
 from ivimkit.figures.orientation import Cut, choose_cut, view_of
 from ivimkit.figures.panel_grid import Column, draw_wrapped, panel_size
-from ivimkit.figures.reliability import check_choice, doubtful_voxels, note, stored_map
+from ivimkit.figures.reliability import doubtful_voxels, note
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.dwi import DWI
 
@@ -109,19 +110,16 @@ def lesion_panels(
     """
     if marks not in MARKS:
         raise OptionError(f"marks is {marks!r}; expected one of {', '.join(MARKS)}")
-    check_choice(unreliable)
+    look = MapLook(result.model.quantities, limits, unreliable)
     inside = _mask(lesion, result, "lesion")
     around = None if reference is None else _mask(reference, result, "reference")
     cut = _cut(inside, result, slice, crop=crop)
     view, scan = view_of(result.geometry), result.dwi if dwi is None else dwi
     columns = [] if scan is None else [_image(scan, result, cut, b)]
-    ranges = {**_window(result, inside, cut), **(limits or {})}
+    look = replace(look, limits={**_window(result, inside, cut), **(limits or {})})
     stored = {name: np.asarray(result.maps[name]) for name in _names(result, maps)}
     doubtful = {name: doubtful_voxels(result, name, one) for name, one in stored.items()}
-    for name, one in stored.items():
-        drawn, faded = stored_map(one, doubtful[name], unreliable)
-        shown = how_to_show(name, result.model.quantities, [one], ranges)
-        columns.append(Column(shown.symbol, cut.planes(drawn), shown, cut.planes(faded)))
+    columns += [look.column(name, [(one, doubtful[name])], cut) for name, one in stored.items()]
     heading = (f"slice {cut.slices[0]}" if inside.ndim == 3 else "") if title is None else title
     foot = note([("", result, doubtful)], unreliable)
     figure = draw_wrapped(columns, view, heading, width=_WIDTH, foot=foot)

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ivimkit import models
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.figures.map_look import MapLook
 from ivimkit.figures.map_style import how_to_show
 from ivimkit.figures.orientation import Cut, choose_cut, view_of
-from ivimkit.figures.panel_grid import Column, draw_columns, draw_wrapped
+from ivimkit.figures.panel_grid import Column, draw_columns, draw_slices
 from ivimkit.figures.plain_text import plain_keys
-from ivimkit.figures.reliability import check_choice, doubtful_voxels, note, stored_map
+from ivimkit.figures.reliability import doubtful_voxels, note
 from ivimkit.fitting.result import FitResult
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
@@ -90,8 +91,8 @@ def map_panels(
     >>> [axes.get_title() for axes in figure.axes][:3]
     ['S0 measured (b = 0)', 'S0 predicted', 'b = 800 s/mm²']
     """
-    check_choice(unreliable)
-    source, parameters = _maps_of(result), _parameters_of(result)
+    look = MapLook(_parameters_of(result), limits, unreliable)
+    source = _maps_of(result)
     names = _chosen_maps(source, maps, _usual_maps(result))
     # Each look-up of a fit's map spreads it over the volume: look up once, and only what is drawn.
     drawn = (*names, "S0") if dwi is not None and "S0" in source else names
@@ -102,19 +103,12 @@ def map_panels(
     doubtful = {name: doubtful_voxels(result, name, stored[name]) for name in names}
     foot = note([("", result, doubtful)], unreliable)
     columns = [
-        *(_images(stored, dwi, parameters, cut, high_b) if dwi is not None else []),
-        *(
-            _column(name, [stored[name]], [doubtful[name]], parameters, cut, limits, unreliable)
-            for name in names
-        ),
+        *(_images(stored, dwi, look.parameters, cut, high_b) if dwi is not None else []),
+        *(look.column(name, [(stored[name], doubtful[name])], cut) for name in names),
     ]
     heading = _heading(result) if title is None else title
-    if len(cut.slices) > 1:
-        rows = [f"slice {k}" for k in cut.slices]
-        return draw_columns(columns, rows, view_of(geometry), heading, foot=foot)
-    if stored[names[0]].ndim == 3:
-        heading = f"{heading}, slice {cut.slices[0]}"
-    return draw_wrapped(columns, view_of(geometry), heading, foot=foot)
+    numbers = cut.numbers(stored[names[0]].shape)
+    return draw_slices(columns, numbers, view_of(geometry), heading, foot=foot)
 
 
 def compare_methods(
@@ -170,8 +164,8 @@ def compare_methods(
     """
     if not results:
         raise OptionError("there is no fit to draw; expected at least one, by name")
-    check_choice(unreliable)
     results = plain_keys(results)
+    look = MapLook(_parameters_of(*results.values()), limits, unreliable)
     sources = {label: _maps_of(result) for label, result in results.items()}
     there = [name for source in sources.values() for name in source]
     names = _chosen_maps(there, maps, _compared_maps(results.values()))
@@ -183,7 +177,6 @@ def compare_methods(
     shape = _common_shape(arrays)
     inside = np.any([np.isfinite(array) for array in arrays], axis=0)
     cut = choose_cut(inside, slice, most=1, crop=crop)
-    parameters = _parameters_of(*results.values())
     empty = np.full(shape, np.nan)
     doubtful = {
         label: {name: doubtful_voxels(results[label], name, one) for name, one in found.items()}
@@ -191,14 +184,13 @@ def compare_methods(
     }
     none = np.zeros(shape, dtype=bool)
     columns = [
-        _column(
+        look.column(
             name,
-            [found.get(name, empty) for found in stored.values()],
-            [found.get(name, none) for found in doubtful.values()],
-            parameters,
+            [
+                (found.get(name, empty), doubtful[label].get(name, none))
+                for label, found in stored.items()
+            ],
             cut,
-            limits,
-            unreliable,
         )
         for name in names
     ]
@@ -267,26 +259,6 @@ def _common_shape(arrays: Sequence[NDArray[Any]]) -> tuple[int, ...]:
             "the same scan"
         )
     return arrays[0].shape
-
-
-def _column(
-    name: str,
-    arrays: Sequence[NDArray[Any]],
-    doubtful: Sequence[NDArray[np.bool_]],
-    parameters: Sequence[Parameter],
-    cut: Cut,
-    limits: Mapping[str, tuple[float, float]] | None,
-    unreliable: str,
-) -> Column:
-    """Show one map of several fits in one slice, or of one fit in several slices."""
-    shown = how_to_show(name, parameters, arrays, limits)
-    drawn = [stored_map(*pair, unreliable) for pair in zip(arrays, doubtful, strict=True)]
-    return Column(
-        shown.symbol,
-        [plane for array, _ in drawn for plane in cut.planes(array)],
-        shown,
-        [plane for _, faded in drawn for plane in cut.planes(faded)],
-    )
 
 
 def _images(

@@ -5,26 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ivimkit.errors import ShapeError
 from ivimkit.extend.signal_model import S0
 from ivimkit.figures.figure_page import MARGIN, Page
-from ivimkit.figures.map_style import BACKGROUND, Shown, how_to_show, title_of
-from ivimkit.figures.orientation import View, choose_cut, view_of
-from ivimkit.figures.reliability import (
-    check_choice,
-    doubtful_voxels,
-    draw_unreliable,
-    note,
-    stored_map,
-)
+from ivimkit.figures.map_look import MapLook
+from ivimkit.figures.map_style import BACKGROUND, how_to_show, title_of
+from ivimkit.figures.orientation import Cut, View, choose_cut, view_of
+from ivimkit.figures.panel_grid import Column
+from ivimkit.figures.reliability import doubtful_voxels, draw_unreliable, note
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.dwi import DWI
 
@@ -96,22 +91,18 @@ def mosaic(
     >>> figure.get_suptitle(), figure.axes[-1].get_xlabel()
     ('D, slices 0 to 5', 'D (10⁻³ mm²/s)')
     """
-    check_choice(unreliable)
+    look = MapLook(result.model.quantities, limits, unreliable)
     stored = np.asarray(result.maps[name])
-    shown = how_to_show(name, result.model.quantities, [stored], limits)
     doubtful = doubtful_voxels(result, name, stored)
-    drawn, faded = stored_map(stored, doubtful, unreliable)
+    cut = choose_cut(np.isfinite(stored), None, most=most, crop=crop)
+    column = look.column(name, [(stored, doubtful)], cut)
+    usual = _numbered(title_of(name, result.model.quantities), cut, stored.shape)
+    foot = note([("", result, {name: doubtful})], unreliable)
     return _draw(
-        drawn,
-        np.isfinite(stored),
-        shown,
+        replace(column, title=usual if title is None else title),
+        cut.numbers(stored.shape),
         view_of(result.geometry),
-        title_of(name, result.model.quantities) if title is None else title,
-        most=most,
-        crop=crop,
-        numbered=title is None,
-        faded=faded,
-        foot=note([("", result, {name: doubtful})], unreliable),
+        foot,
     )
 
 
@@ -164,16 +155,12 @@ def image_mosaic(
     nearest = float(shells[np.abs(shells - b).argmin()])
     image = dwi.mean_image(nearest)
     shown = how_to_show("S0", (S0,), [image[inside]])
-    return _draw(
-        image,
-        inside,
-        replace(shown, symbol="signal"),
-        view_of(dwi.geometry),
-        f"b = {nearest:g} s/mm²" if title is None else title,
-        most=most,
-        crop=crop,
-        numbered=title is None,
+    cut = choose_cut(inside, None, most=most, crop=crop)
+    usual = _numbered(f"b = {nearest:g} s/mm²", cut, image.shape)
+    column = Column(
+        usual if title is None else title, cut.planes(image), replace(shown, symbol="signal")
     )
+    return _draw(column, cut.numbers(image.shape), view_of(dwi.geometry))
 
 
 def mosaic_names(result: FitResult) -> tuple[str, ...]:
@@ -202,21 +189,10 @@ def mosaic_names(result: FitResult) -> tuple[str, ...]:
     return (*there, *(name for name in trust if name in result.maps))
 
 
-def _draw(
-    array: NDArray[Any],
-    inside: NDArray[np.bool_],
-    shown: Shown,
-    view: View,
-    title: str,
-    *,
-    most: int,
-    crop: bool,
-    numbered: bool,
-    faded: NDArray[np.bool_] | None = None,
-    foot: str = "",
-) -> Figure:
-    cut = choose_cut(inside, None, most=most, crop=crop)
-    images = [view.image(plane) for plane in cut.planes(array)]
+def _draw(column: Column, numbers: Sequence[int], view: View, foot: str = "") -> Figure:
+    """Draw the slices of a column side by side, with their numbers, if they have any."""
+    shown = column.shown
+    images = [view.image(plane) for plane in column.planes]
     rows, columns = images[0].shape
     ratio = view.aspect * rows / columns
     n_columns = _columns(len(images), ratio)
@@ -227,23 +203,22 @@ def _draw(
         dtype=np.float32,
     )
     pale = np.zeros(sheet.shape, dtype=bool)
-    doubtful = None if faded is None else [view.image(plane) for plane in cut.planes(faded)]
     corners = []
     for number, image in enumerate(images):
         # From the upper left; the sheet starts at the bottom.
         x = number % n_columns * (columns + _GAP)
         y = (n_rows - 1 - number // n_columns) * (rows + _GAP)
         sheet[y : y + rows, x : x + columns] = shown.values(image)
-        if doubtful is not None:
-            pale[y : y + rows, x : x + columns] = doubtful[number]
+        faded = column.faded_in(number)
+        if faded is not None:
+            pale[y : y + rows, x : x + columns] = view.image(faded)
         corners.append((x, y))
     width = min(_WIDTH, n_columns * _WIDEST_SLICE)
     height = width * view.aspect * sheet.shape[0] / sheet.shape[1]
     if height > _MAX_HEIGHT:
         width, height = width * _MAX_HEIGHT / height, _MAX_HEIGHT
-    of = f", {_slices(cut.slices, array.shape)}" if numbered and array.ndim == 3 else ""
     page_width = max(width, _BAR_WIDTH) + 2 * MARGIN
-    page = Page(page_width, _TOP + height + _BAR_GAP + _BAR + _BAR_TEXT, f"{title}{of}", foot)
+    page = Page(page_width, _TOP + height + _BAR_GAP + _BAR + _BAR_TEXT, column.title, foot)
     axes = page.place((page_width - width) / 2, _TOP, width, height)
     axes.set(xticks=[], yticks=[], facecolor=BACKGROUND)
     smooth = shown.colours == "gray"
@@ -260,9 +235,9 @@ def _draw(
         aspect="auto",
     )
     draw_unreliable(axes, sheet, pale, shown, inches=width)
-    if array.ndim == 3:
-        for (x, y), k in zip(corners, cut.slices, strict=True):
-            _write(axes, x + 0.02 * columns, y + 0.03 * rows, str(k), ("left", "bottom"))
+    # A map of two axes has no numbers.
+    for (x, y), k in zip(corners, numbers, strict=False):
+        _write(axes, x + 0.02 * columns, y + 0.03 * rows, str(k), ("left", "bottom"))
     x, y = corners[0]
     left, right = view.sides
     _write(axes, x + 0.02 * columns, y + 0.97 * rows, left, ("left", "top"))
@@ -286,13 +261,16 @@ def _columns(n: int, ratio: float) -> int:
     return max(range(1, n + 1), key=width)
 
 
-def _slices(slices: Sequence[int], shape: tuple[int, ...]) -> str:
-    first, last = slices[0], slices[-1]
-    if len(slices) == 1:
-        return f"slice {first}"
-    if len(slices) == last - first + 1:
-        return f"slices {first} to {last}"
-    return f"{len(slices)} of {shape[2]} slices, {first} to {last}"
+def _numbered(title: str, cut: Cut, shape: tuple[int, ...]) -> str:
+    """Return a title with the slices that are shown, if there are any."""
+    if len(shape) < 3:
+        return title
+    first, last, n = cut.slices[0], cut.slices[-1], len(cut.slices)
+    if n == 1:
+        return f"{title}, slice {first}"
+    if n == last - first + 1:
+        return f"{title}, slices {first} to {last}"
+    return f"{title}, {n} of {shape[2]} slices, {first} to {last}"
 
 
 def _write(axes: Axes, x: float, y: float, text: str, place: tuple[str, str]) -> None:

@@ -98,6 +98,10 @@ class Cut:
         volume = array[:, :, np.newaxis] if array.ndim == 2 else array
         return [volume[(*self.window, k)] for k in self.slices]
 
+    def numbers(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the positions to print; there are none for a map of two axes."""
+        return self.slices if len(shape) == 3 else ()
+
 
 def choose_cut(
     inside: NDArray[np.bool_], slices: int | Sequence[int] | None, *, most: int, crop: bool

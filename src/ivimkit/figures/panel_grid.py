@@ -17,7 +17,15 @@ from ivimkit.figures.map_style import BACKGROUND, Shown
 from ivimkit.figures.orientation import View
 from ivimkit.figures.reliability import draw_unreliable
 
-__all__ = ["Column", "draw_columns", "draw_plane", "draw_wrapped", "letter_sides", "panel_size"]
+__all__ = [
+    "Column",
+    "draw_columns",
+    "draw_plane",
+    "draw_slices",
+    "draw_wrapped",
+    "letter_sides",
+    "panel_size",
+]
 
 _PANEL_WIDTH = 2.3
 """Width of an image, inches; all numbers below are also in inches."""
@@ -152,6 +160,34 @@ def draw_wrapped(
         _colour_bar(page, image, (x, y + height), width, column)
         letter_sides(panel, view)
     return page.figure
+
+
+def draw_slices(
+    columns: Sequence[Column], numbers: Sequence[int], view: View, title: str, *, foot: str = ""
+) -> Figure:
+    """Draw a page with one slice in rows of four images, or with a row for each slice.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The columns, with one plane per slice.
+    numbers : sequence of int
+        The slices; empty for maps of two axes, which have none.
+    view : View
+        Orientation of the planes.
+    title : str
+        Title of the page; the number of the only slice is added.
+    foot : str
+        Text at the bottom.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    if len(numbers) > 1:
+        return draw_columns(columns, [f"slice {k}" for k in numbers], view, title, foot=foot)
+    heading = "".join([title, *(f", slice {k}" for k in numbers)])
+    return draw_wrapped(columns, view, heading, foot=foot)
 
 
 def panel_size(

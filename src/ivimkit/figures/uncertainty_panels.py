@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ivimkit.errors import OptionError
 from ivimkit.figures.map_style import how_to_show, title_of
 from ivimkit.figures.orientation import choose_cut, view_of
-from ivimkit.figures.panel_grid import Column, draw_columns, draw_wrapped
+from ivimkit.figures.panel_grid import Column, draw_slices
 from ivimkit.fitting.result import FitResult
 
 __all__ = ["uncertainty_panels"]
@@ -83,12 +83,8 @@ def uncertainty_panels(
             shown = replace(shown, symbol="information")
         columns.append(Column(title_of(name, result.model.quantities), cut.planes(stored), shown))
     heading = f"{result.model.title}, {result.method.title}" if title is None else title
-    if len(cut.slices) > 1:
-        rows = [f"slice {k}" for k in cut.slices]
-        return draw_columns(columns, rows, view_of(result.geometry), heading)
-    if len(result.shape) == 3:
-        heading = f"{heading}, slice {cut.slices[0]}"
-    return draw_wrapped(columns, view_of(result.geometry), heading)
+    numbers = cut.numbers(result.shape)
+    return draw_slices(columns, numbers, view_of(result.geometry), heading)
 
 
 def _names(result: FitResult) -> list[str]:

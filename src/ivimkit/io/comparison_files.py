@@ -16,7 +16,6 @@ from ivimkit.io.result_files import FIGURES
 from ivimkit.io.result_folder import absolute, check_free
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.parameter import Parameter
-from ivimkit.writing import Files
 
 if TYPE_CHECKING:
     from ivimkit.fitting.comparison import Comparison
@@ -26,8 +25,8 @@ __all__ = [
     "FIGURE",
     "TABLE",
     "check_comparison",
+    "comparison_folder",
     "save_comparison",
-    "save_comparison_with",
 ]
 
 TABLE = "table.csv"
@@ -91,17 +90,8 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
     ----------
     comparison : Comparison
         What `ivimkit.compare` returned.
-    folder : path
-        Output folder; created if needed.
-    overwrite : bool
-        Whether an earlier comparison may be replaced.
-
-    Raises
-    ------
-    OutputExistsError
-        If a comparison exists and overwriting was not asked for.
-    InputError
-        If the files cannot be written.
+    folder, overwrite
+        As in `save`, with the same errors: an earlier comparison is replaced only on request.
 
     Examples
     --------
@@ -113,31 +103,10 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
     >>> (out / "weight_biexp.nii.gz").exists()
     True
     """
-    save_comparison_with(comparison, folder, overwrite=overwrite)
+    comparison_folder(comparison).save(folder, overwrite=overwrite)
 
 
-def save_comparison_with(
-    comparison: Comparison, folder: AnyPath, *further: Files, overwrite: bool = False
-) -> None:
-    """Save a comparison like `save_comparison`, together with files made from it.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        The comparison.
-    folder : path
-        Output folder.
-    *further : Files
-        Its table and figure. Those of an earlier comparison are removed in any case.
-    overwrite : bool
-        Whether an earlier comparison may be replaced.
-    """
-    _folder_of(comparison).save(
-        folder, *further, overwrite=overwrite, outdated=lambda _: [TABLE, FIGURE]
-    )
-
-
-def _folder_of(comparison: Comparison) -> MapFolder:
+def comparison_folder(comparison: Comparison) -> MapFolder:
     """Return everything that is saved for a comparison."""
     return MapFolder(
         record=COMPARISON_RECORD,
@@ -145,6 +114,7 @@ def _folder_of(comparison: Comparison) -> MapFolder:
         geometry=comparison.geometry,
         make_record=partial(_record, comparison),
         mask=found_mask(next(iter(comparison.results.values()))),
+        outdated=lambda _: [TABLE, FIGURE],
     )
 
 

@@ -82,6 +82,11 @@ class MapFolder:
         The mask, if ivimkit found it in the scan, so that there is no other copy.
     others : mapping of str to callable
         Other files by name, each with a function that writes it to a path.
+    outdated : callable
+        Names the other files in a folder that are removed with its earlier content: they would
+        be mistaken for those of this one.
+    kept : sequence of str
+        Full paths of files that are kept, whatever an earlier record lists.
     """
 
     record: str
@@ -90,6 +95,8 @@ class MapFolder:
     make_record: Callable[[list[str]], msgspec.Struct]
     mask: NDArray[np.bool_] | None = None
     others: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    outdated: Callable[[Path], Sequence[str]] = lambda _: ()
+    kept: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -99,14 +106,7 @@ class MapFolder:
         images = [image_name(one.name) for one in self.maps]
         return [*images, *sidecars, *masks, *self.others, self.record]
 
-    def save(
-        self,
-        folder: AnyPath,
-        *further: Files,
-        overwrite: bool = False,
-        outdated: Callable[[Path], Sequence[str]] = lambda _: (),
-        kept: Sequence[str] = (),
-    ) -> None:
+    def save(self, folder: AnyPath, *further: Files, overwrite: bool = False) -> None:
         """Save everything at once, complete, or nothing.
 
         Parameters
@@ -114,21 +114,24 @@ class MapFolder:
         folder : path
             Output folder; created if needed.
         *further : Files
-            Files that appear together with these.
+            Files that appear together with these: figures, a table.
         overwrite : bool
             Whether what an earlier record lists may be replaced.
-        outdated : callable
-            Names the other files in the folder that are removed with the earlier content.
-        kept : sequence of str
-            Full paths of files that are kept, whatever an earlier record lists.
+
+        Raises
+        ------
+        OutputExistsError
+            If one of the files exists and overwriting was not asked for.
+        InputError
+            If the files cannot be written.
         """
         target = absolute(folder)
         check_free(target, self.names, overwrite=overwrite)
         if self.mask is not None:
             check_mask_free(target, self.record)
         with told_as_input(target):
-            old = [*files_of(target, self.record), *outdated(target)]
-        old = [name for name in old if str(target / name) not in kept]
+            old = [*files_of(target, self.record), *self.outdated(target)]
+        old = [name for name in old if str(target / name) not in self.kept]
         write_files(target, *further, Files(self.names, self._write, old))
 
     def _write(self, folder: Path) -> None:

@@ -48,7 +48,7 @@ from ivimkit.io.sidecars import sidecar, status_sidecar
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.parameter import Parameter
 from ivimkit.status import status_type
-from ivimkit.writing import Files, finish, located
+from ivimkit.writing import finish, located
 
 __all__ = [
     "FIGURES",
@@ -56,8 +56,8 @@ __all__ = [
     "check_output",
     "fitted_model",
     "load_result",
+    "result_folder",
     "save",
-    "save_with",
 ]
 
 FIGURES = "figures"
@@ -146,32 +146,10 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     >>> (out / "D_star.nii.gz").exists()
     True
     """
-    save_with(result, folder, overwrite=overwrite)
+    result_folder(result).save(folder, overwrite=overwrite)
 
 
-def save_with(
-    result: FitResult, folder: AnyPath, *further: Files, overwrite: bool = False
-) -> None:
-    """Save a result like `save`, together with files made from it.
-
-    Parameters
-    ----------
-    result : FitResult
-        The fit.
-    folder : path
-        Output folder.
-    *further : Files
-        E.g. its figures. Those of an earlier result are removed in any case, as is its report:
-        they would be mistaken for those of this one.
-    overwrite : bool
-        Whether an earlier result may be replaced.
-    """
-    # The inputs of this result may be among the files of an earlier one.
-    used = [source["path"] for source in result.provenance.sources]
-    _folder_of(result).save(folder, *further, overwrite=overwrite, outdated=_drawn_of, kept=used)
-
-
-def _folder_of(result: FitResult) -> MapFolder:
+def result_folder(result: FitResult) -> MapFolder:
     """Return everything that is saved for a result."""
     model, maps = result.model, result.maps
     parameters = model.parameters
@@ -199,6 +177,9 @@ def _folder_of(result: FitResult) -> MapFolder:
             _prior_name(region): partial(_write_prior, table)
             for region, table in result.priors.items()
         },
+        outdated=_drawn_of,
+        # The inputs of this result may be among the files of an earlier one.
+        kept=[source["path"] for source in result.provenance.sources],
     )
 
 

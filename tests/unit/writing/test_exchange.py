@@ -11,7 +11,7 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import InputError, OutputExistsError
-from ivimkit.io.result_files import save_with
+from ivimkit.io.result_files import result_folder
 from ivimkit.writing import Files, finish, folder, write_folder
 from ivimkit.writing.lock import locked
 from made_results import biexp_maps, made_result
@@ -31,7 +31,7 @@ def saved(out, scale, pictures):
         for name in pictures:
             (stage / name).write_text(f"picture of {scale}")
 
-    save_with(made_result(maps), out, Files(pictures, draw), overwrite=True)
+    result_folder(made_result(maps)).save(out, Files(pictures, draw), overwrite=True)
 
 
 def old(out):

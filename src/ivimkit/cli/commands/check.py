@@ -6,57 +6,19 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.shared_options import (
-    MODEL_PANEL,
-    Average,
-    AverageBy,
-    Bmax,
-    Bmin,
-    BUnit,
-    Bval,
-    Bvals,
-    Bvec,
-    Mask,
-    Method,
-    MethodOptions,
-    Model,
-    Organ,
-    Scans,
-    Select,
-    Stack,
-    Strict,
-    Te,
-    Tolerance,
-    Unit,
-    Variables,
-    Verbose,
-    Volumes,
-)
+from ivimkit.cli.options.fit_options import ModelOptions, Organ
+from ivimkit.cli.options.scan_options import ScanOptions, Scans
+from ivimkit.cli.options.shared_options import MODEL_PANEL, Verbose
 
 __all__ = ["check"]
 
 
 def check(
+    *,
     ctx: typer.Context,
     scans: Scans,
-    bval: Bval = None,
-    bvec: Bvec = None,
-    variables: Variables = None,
-    te: Te = None,
-    mask: Mask = None,
-    b_unit: Unit = BUnit.s_mm2,
-    stack: Stack = False,
-    strict: Strict = False,
-    bmin: Bmin = None,
-    bmax: Bmax = None,
-    bvals: Bvals = None,
-    volumes: Volumes = None,
-    select: Select = None,
-    average: AverageBy = Average.auto,
-    tolerance: Tolerance = None,
-    model: Model = "biexp",
-    method: Method = "varpro",
-    option: MethodOptions = None,
+    scan: ScanOptions,
+    model: ModelOptions,
     b_split: Annotated[
         float | None,
         typer.Option(
@@ -91,25 +53,8 @@ def check(
     report = CheckReport(
         ctx=ctx,
         screen=Screen(verbose=verbose),
-        scan=ScanInput(
-            bval=bval,
-            bvec=bvec,
-            variables=variables,
-            te=te,
-            mask=mask,
-            b_unit=b_unit.value,
-            tolerance=tolerance,
-            average=average.value,
-            bmin=bmin,
-            bmax=bmax,
-            bvals=bvals,
-            volumes=volumes,
-            where=select,
-        ),
-        setup=FitSetup(
-            model=model, method=method, options=option or (), organ=organ, b_unit=b_unit.value
-        ),
+        scan=ScanInput(**vars(scan)),
+        setup=FitSetup(**vars(model), organ=organ, b_unit=scan.b_unit),
         b_split=b_split,
-        strict=strict,
     )
-    raise typer.Exit(report.run(scans, stack=stack))
+    raise typer.Exit(report.run(scans))

@@ -2,145 +2,31 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.plugin_names import (
-    complete,
-    method_names,
-    model_names,
-    organ_names,
-    prior_names,
-)
+from ivimkit.cli.options.compare_options import CompareOptions
+from ivimkit.cli.options.scan_options import ScanOptions, Scans, Weights
 from ivimkit.cli.options.shared_options import (
-    MODEL_PANEL,
     OUTPUT_PANEL,
-    Average,
-    AverageBy,
-    Bmax,
-    Bmin,
-    BUnit,
-    Bval,
-    Bvals,
-    Bvec,
-    Mask,
-    MethodOptions,
     Overwrite,
-    Quiet,
-    Scans,
-    Select,
-    Stack,
-    Strict,
-    Te,
+    ScreenOptions,
     Threads,
-    Tolerance,
-    Unit,
-    Variables,
-    Verbose,
-    Volumes,
-    Weights,
+    out_option,
 )
 
 __all__ = ["compare"]
 
 
-class Criterion(StrEnum):
-    """Choices of --criterion."""
-
-    aicc = "aicc"
-    bic = "bic"
-    f_test = "f_test"
-    evidence = "evidence"
-
-
 def compare(
+    *,
     ctx: typer.Context,
     scans: Scans,
-    bval: Bval = None,
-    bvec: Bvec = None,
-    variables: Variables = None,
-    te: Te = None,
-    mask: Mask = None,
-    b_unit: Unit = BUnit.s_mm2,
-    stack: Stack = False,
-    strict: Strict = False,
-    bmin: Bmin = None,
-    bmax: Bmax = None,
-    bvals: Bvals = None,
-    volumes: Volumes = None,
-    select: Select = None,
-    average: AverageBy = Average.auto,
-    tolerance: Tolerance = None,
+    scan: ScanOptions,
     weights: Weights = None,
-    models: Annotated[
-        str,
-        typer.Option(
-            metavar="LIST",
-            rich_help_panel=MODEL_PANEL,
-            help=f"Models to compare: {', '.join(model_names())}, and Python files that define "
-            "models, like biexp,./mine.py.",
-        ),
-    ] = "monoexp,sivim,biexp",
-    criterion: Annotated[
-        Criterion,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=MODEL_PANEL,
-            help="What to compare by: aicc, bic, f_test, or evidence (method bayes).",
-        ),
-    ] = Criterion.aicc,
-    alpha: Annotated[
-        float,
-        typer.Option(
-            metavar="P",
-            rich_help_panel=MODEL_PANEL,
-            help="Level of the F-test: its rate of false positives in simple voxels.",
-        ),
-    ] = 0.05,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            rich_help_panel=MODEL_PANEL,
-            autocompletion=complete(method_names),
-            help="Fit method. By default varpro; for evidence, bayes with prior flat.",
-        ),
-    ] = None,
-    option: MethodOptions = None,
-    prior: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            rich_help_panel=MODEL_PANEL,
-            autocompletion=complete(prior_names),
-            help=f"Prior of method bayes: {', '.join(prior_names())}. By default flat.",
-        ),
-    ] = None,
-    organ: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            rich_help_panel=MODEL_PANEL,
-            autocompletion=complete(organ_names),
-            help=f"Organ of --prior organ: {', '.join(organ_names())}.",
-        ),
-    ] = None,
-    sigma: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER|FILE",
-            show_default=False,
-            rich_help_panel=MODEL_PANEL,
-            help="Noise of one volume (standard deviation) in the unit of the scan, as a number "
-            "or a map, looked for next to each scan. By default from the residuals of each voxel.",
-        ),
-    ] = None,
+    choice: CompareOptions,
     labels: Annotated[
         list[str] | None,
         typer.Option(
@@ -148,19 +34,14 @@ def compare(
             show_default=False,
             rich_help_panel=OUTPUT_PANEL,
             help="Regions to summarise one by one: a label image, or masks (repeatable), looked "
-            "for next to each scan. By "
-            "default the mask is one.",
+            "for next to each scan. By default the mask is one.",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            show_default=False,
-            rich_help_panel=OUTPUT_PANEL,
-            help="Folder of the maps; for several scans, each gets a folder in it. By default "
+        out_option(
+            "DIR",
+            "Folder of the maps; for several scans, each gets a folder in it. By default "
             "next to the scan: dwi_comparison for dwi.nii.gz.",
         ),
     ] = None,
@@ -171,8 +52,7 @@ def compare(
             rich_help_panel=OUTPUT_PANEL, help="Also draw models and weights, into DIR/figures."
         ),
     ] = True,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    screen: ScreenOptions,
     threads: Threads = None,
 ) -> None:
     """Find out which model each voxel supports.
@@ -198,36 +78,13 @@ def compare(
 
     batch = CompareBatch(
         ctx=ctx,
-        screen=Screen(quiet=quiet, verbose=verbose),
-        scan=ScanInput(
-            bval=bval,
-            bvec=bvec,
-            variables=variables,
-            te=te,
-            mask=mask,
-            b_unit=b_unit.value,
-            tolerance=tolerance,
-            average=average.value,
-            bmin=bmin,
-            bmax=bmax,
-            bvals=bvals,
-            volumes=volumes,
-            where=select,
-            strict=strict,
-            weights=weights,
-        ),
-        models=models,
-        criterion=criterion.value,
-        alpha=alpha,
-        method=method,
-        options=option or (),
-        prior=prior,
-        organ=organ,
-        sigma=sigma,
-        weights=weights,
+        screen=Screen(**vars(screen)),
+        scan=ScanInput(**vars(scan), weights=weights),
+        choice=choice,
         labels=labels or (),
+        out=out,
         overwrite=overwrite,
         figures=figures,
         threads=threads,
     )
-    raise typer.Exit(batch.run(scans, out=out, stack=stack))
+    raise typer.Exit(batch.run(scans))

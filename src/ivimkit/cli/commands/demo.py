@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from ivimkit.cli.commands.simulate import Seed, Shape, Snr
-from ivimkit.cli.options.shared_options import OUTPUT_PANEL, Overwrite, Quiet, Verbose
+from ivimkit.cli.options.shared_options import OUTPUT_PANEL, Overwrite, ScreenOptions
 
 __all__ = ["demo"]
 
 
 def demo(
+    *,
     ctx: typer.Context,
     shape: Shape = "128,96,10",
     snr: Snr = 40.0,
@@ -25,8 +26,7 @@ def demo(
         ),
     ] = Path("ivimkit-demo"),
     overwrite: Overwrite = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    screen: ScreenOptions,
 ) -> None:
     """Simulate an abdomen, fit it by three methods and compare them with the truth.
 
@@ -46,7 +46,7 @@ def demo(
 
     run = DemoRun(
         ctx=ctx,
-        screen=Screen(quiet=quiet, verbose=verbose),
+        screen=Screen(**vars(screen)),
         phantom=PhantomFiles(shape=shape, snr=snr, seed=seed),
         folder=out,
     )

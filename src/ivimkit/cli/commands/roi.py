@@ -7,99 +7,28 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.shared_options import (
-    LABELS,
-    OUTPUT_PANEL,
-    REGION_PANEL,
-    CountReliable,
-    FittedBval,
-    FittedModel,
-    FittedScan,
-    LabelNames,
-    Overwrite,
-    Quiet,
-    Verbose,
-)
+from ivimkit.cli.options.result_options import FittedFiles
+from ivimkit.cli.options.roi_options import RoiOptions
+from ivimkit.cli.options.shared_options import OUTPUT_PANEL, Overwrite, ScreenOptions, out_option
 
 __all__ = ["roi"]
 
-_LESION_PANEL = "A lesion and its surroundings"
-
 
 def roi(
+    *,
     result: Annotated[
         Path,
         typer.Argument(
             metavar="RESULT", show_default=False, help="Folder that ivimkit fit has written."
         ),
     ],
-    labels: Annotated[list[Path], LABELS],
-    names: LabelNames = None,
-    maps: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST",
-            show_default=False,
-            rich_help_panel=REGION_PANEL,
-            help="Maps to summarise, like D,f,D_star. By default all.",
-        ),
-    ] = None,
-    mean_fit: Annotated[
-        bool,
-        typer.Option(
-            rich_help_panel=REGION_PANEL,
-            help="Also fit the mean signal of each region, as its voxels were fitted.",
-        ),
-    ] = True,
-    reliable: CountReliable = None,
-    lesion: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            rich_help_panel=_LESION_PANEL,
-            help="Region to compare with --reference, or with a ring around it.",
-        ),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            rich_help_panel=_LESION_PANEL,
-            help="Region to compare with; with --ring, the region that the ring stays in.",
-        ),
-    ] = None,
-    ring: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MM",
-            show_default=False,
-            rich_help_panel=_LESION_PANEL,
-            help="Compare with a ring of this width around the lesion, inside the fitted mask "
-            "or --reference.",
-        ),
-    ] = None,
-    gap: Annotated[
-        float,
-        typer.Option(
-            metavar="MM",
-            rich_help_panel=_LESION_PANEL,
-            help="Distance between lesion and ring, where voxels are mixed.",
-        ),
-    ] = 5.0,
-    scan: FittedScan = None,
-    bval: FittedBval = None,
-    model: FittedModel = None,
+    regions: RoiOptions,
+    files: FittedFiles,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="TABLE",
-            show_default=False,
-            rich_help_panel=OUTPUT_PANEL,
-            help="Also write all numbers: .csv, .tsv, .json or .xlsx. CSV and TSV get further "
+        out_option(
+            "TABLE",
+            "Also write all numbers: .csv, .tsv, .json or .xlsx. CSV and TSV get further "
             "files, TABLE_regions and TABLE_comparison.",
         ),
     ] = None,
@@ -122,8 +51,7 @@ def roi(
         ),
     ] = None,
     overwrite: Overwrite = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    screen: ScreenOptions,
 ) -> None:
     """Summarise the maps of a result region by region.
 
@@ -146,19 +74,9 @@ def roi(
     from ivimkit.cli.screen.terminal import Screen
 
     report = RegionReport(
-        screen=Screen(quiet=quiet, verbose=verbose),
-        labels=labels,
-        names=names,
-        maps=maps,
-        mean_fit=mean_fit,
-        reliable=reliable,
-        lesion=lesion,
-        reference=reference,
-        ring=ring,
-        gap=gap,
-        scan=scan,
-        bval=bval,
-        model=model,
+        screen=Screen(**vars(screen)),
+        regions=regions,
+        files=files,
         out=out,
         columns={"subject": subject, "session": session},
         overwrite=overwrite,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.shared_options import OUTPUT_PANEL, Overwrite, Quiet, Verbose
+from ivimkit.cli.options.shared_options import Overwrite, ScreenOptions, out_option
 
 __all__ = ["Kind", "Noise", "simulate"]
 
@@ -58,6 +58,7 @@ Seed = Annotated[
 
 
 def simulate(
+    *,
     kind: Annotated[Kind, typer.Argument(help="What to simulate.")] = Kind.abdomen,
     shape: Shape = "128,96,10",
     bvals: Annotated[
@@ -91,18 +92,13 @@ def simulate(
     seed: Seed = 0,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            show_default=False,
-            rich_help_panel=OUTPUT_PANEL,
-            help="Where to. By default phantom_abdomen or phantom_brain.",
+        out_option(
+            "DIR",
+            "Where to. By default phantom_abdomen or phantom_brain.",
         ),
     ] = None,
     overwrite: Overwrite = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    screen: ScreenOptions,
 ) -> None:
     """Simulate a scan whose true maps are known.
 
@@ -130,7 +126,7 @@ def simulate(
     )
     folder = out or Path(f"phantom_{kind.value}")
     files.write(folder, overwrite=overwrite)
-    Screen(quiet=quiet, verbose=verbose).show(
+    Screen(**vars(screen)).show(
         f"{kind.value} phantom in {folder}; fit it with",
         f"ivimkit fit {folder / 'dwi.nii.gz'} --mask {folder / 'mask.nii.gz'}",
     )

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.shared_options import (
-    LABELS,
-    FittedBval,
-    FittedModel,
-    FittedScan,
-    LabelNames,
-    Quiet,
-    Verbose,
-)
+from ivimkit.cli.options.result_options import FittedFiles, RegionFiles, Results
+from ivimkit.cli.options.shared_options import ScreenOptions
 
 __all__ = ["view"]
 
@@ -23,19 +15,10 @@ _SERVER_PANEL = "The server"
 
 
 def view(
-    results: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RESULT",
-            show_default=False,
-            help="Folder that ivimkit fit has written; two are shown side by side.",
-        ),
-    ],
-    labels: Annotated[list[Path] | None, LABELS] = None,
-    names: LabelNames = None,
-    scan: FittedScan = None,
-    bval: FittedBval = None,
-    model: FittedModel = None,
+    *,
+    results: Results,
+    regions: RegionFiles,
+    files: FittedFiles,
     port: Annotated[
         int,
         typer.Option(
@@ -54,8 +37,7 @@ def view(
             help="Open the page in the browser, where there is a screen.",
         ),
     ] = True,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    screen: ScreenOptions,
 ) -> None:
     """Look into every voxel of a result, in the browser.
 
@@ -76,12 +58,9 @@ def view(
     from ivimkit.cli.screen.terminal import Screen
 
     ResultView(
-        screen=Screen(quiet=quiet, verbose=verbose),
-        labels=labels or (),
-        names=names,
-        scan=scan,
-        bval=bval,
-        model=model,
+        screen=Screen(**vars(screen)),
+        regions=regions,
+        files=files,
         port=port,
         browser=browser,
     ).run(results)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ivimkit.cli.error_guard import exit_code_of
 from ivimkit.cli.options.fit_setup import FitSetup
-from ivimkit.cli.options.scan_input import ScanInput
+from ivimkit.cli.options.scan_input import ScanInput, first_files
 from ivimkit.cli.process.exit_codes import DONE, WRONG_INPUT, worst
 from ivimkit.cli.screen.check_tables import (
     coverage_table,
@@ -63,8 +63,6 @@ class CheckReport:
         The fit to be checked.
     b_split : float, optional
         Threshold to use, in the unit of the b-values.
-    strict : bool
-        Whether a scan whose volumes and b-values cannot both be right is an error.
     """
 
     ctx: typer.Context
@@ -72,16 +70,17 @@ class CheckReport:
     scan: ScanInput
     setup: FitSetup
     b_split: float | None = None
-    strict: bool = False
 
-    def run(self, scans: Sequence[Path], *, stack: bool) -> int:
+    def run(self, scans: Sequence[Path]) -> int:
         """Check all scans, or the one scan whose volumes they are; return the exit code."""
         self.scan.check()
         model = self.setup.signal_model()
         method = self.setup.fit_method(model)
-        inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
+        inputs = self.scan.inputs(scans)
         codes: list[int] = []
-        reading = self.scan.each([scans[0]] if stack else list(scans), self.screen)
+        # With --strict, too, a scan is described before it is refused.
+        scan_input = replace(self.scan, strict=False)
+        reading = scan_input.each(first_files(inputs), self.screen)
         with self.screen.warnings_shown():
             for number, scan in enumerate(inputs):
                 if number:
@@ -131,7 +130,7 @@ class CheckReport:
             "",
             Text(f"{name}: {_verdict(model, method, error, found)}", style="bold"),
         )
-        refused = error is not None or (self.strict and any(f.is_fault for f in found))
+        refused = error is not None or (self.scan.strict and any(f.is_fault for f in found))
         codes.append(WRONG_INPUT if refused else DONE)
 
     def _threshold(self, method: FitMethod) -> float:

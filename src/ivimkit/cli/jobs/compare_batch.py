@@ -14,6 +14,7 @@ from rich.text import Text
 from ivimkit import io
 from ivimkit.cli.jobs.scan_batch import Job, OneScan, ScanBatch
 from ivimkit.cli.options.assignments import words
+from ivimkit.cli.options.compare_options import CompareOptions, Criterion
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.model_file import is_model_file, model_of, with_model_file
@@ -23,7 +24,7 @@ from ivimkit.cli.screen.terminal import plain_table, stderr
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.fitting.comparison import Comparison, compare_with
-from ivimkit.io.comparison_files import COMPARISON_RECORD, FIGURE, TABLE, save_comparison_with
+from ivimkit.io.comparison_files import COMPARISON_RECORD, FIGURE, TABLE, comparison_folder
 from ivimkit.io.map_folder import check_mask_free
 from ivimkit.io.result_folder import check_free
 from ivimkit.io.table_files import write_csv
@@ -45,39 +46,23 @@ class CompareBatch(ScanBatch):
 
     Parameters
     ----------
-    models : str
-        Names, or Python files that define models, with commas.
-    criterion : str
-        What to compare by.
-    alpha : float
-        Level of the F-test.
-    method : str, optional
-        Name of the method; by default that of the criterion.
-    options : sequence of str
-        Options of the method, ``NAME=VALUE``.
-    prior, organ : str, optional
-        Name of the prior of method bayes, and of the organ it is for.
-    sigma : str, optional
-        Noise: a number or a file.
+    choice : CompareOptions
+        What to compare, and how.
     labels : sequence of str
         Label image, or masks: files.
+    threads : int, optional
+        Number of threads.
     """
 
     ending: ClassVar[str] = "comparison"
 
-    models: str
-    criterion: str = "aicc"
-    alpha: float = 0.05
-    method: str | None = None
-    options: Sequence[str] = ()
-    prior: str | None = None
-    organ: str | None = None
-    sigma: str | None = None
+    choice: CompareOptions
     labels: Sequence[str] = ()
+    threads: int | None = None
 
     def check_lists(self) -> None:
         """Raise OptionError for models and options of the method that do not exist."""
-        self._fit_method(words(self.models))
+        self._fit_method(words(self.choice.models))
 
     def check_output(self, folder: Path) -> None:
         """Refuse a folder that contains a comparison, unless overwriting was asked for."""
@@ -88,11 +73,11 @@ class CompareBatch(ScanBatch):
 
     def jobs(self, scans: Sequence[Path]) -> Sequence[Job]:
         """Check models, method and files of every scan; return the work for each."""
-        names = tuple(words(self.models))
+        names = tuple(words(self.choice.models))
         method, setup = self._fit_method(names)
         setups = setup.each(scans, self.screen)
         labels = [files_for(name, "--labels", scans, self.screen) for name in self.labels]
-        setups[0].noise()
+        setups[0].noise_level()
         return [
             _Job(self, names, method, one, [files[k] for files in labels])
             for k, one in enumerate(setups)
@@ -100,9 +85,10 @@ class CompareBatch(ScanBatch):
 
     def _fit_method(self, names: Sequence[str]) -> tuple[FitMethod, FitSetup]:
         """Return the method with its options, and the setup that they come from."""
-        name = self.method or ("bayes" if self.criterion == "evidence" else "varpro")
-        named = any(word.partition("=")[0].strip() == "prior" for word in self.options)
-        prior = self.prior
+        choice, given = self.choice, self.choice.option or ()
+        name = choice.method or ("bayes" if choice.criterion is Criterion.evidence else "varpro")
+        named = any(word.partition("=")[0].strip() == "prior" for word in given)
+        prior = choice.prior
         if prior is None and name == "bayes" and not named:
             prior = "flat"
         found = [model_of(name) for name in names]
@@ -110,16 +96,16 @@ class CompareBatch(ScanBatch):
         setup = FitSetup(
             model=model.name,
             method=name,
-            options=self.options,
+            option=choice.option,
             prior=prior,
-            organ=self.organ,
-            sigma=self.sigma,
+            organ=choice.organ,
+            sigma=choice.sigma,
             b_unit=self.scan.b_unit,
         )
         method = setup.fit_method(model)
-        if self.organ is not None and prior != "organ" and "prior=organ" not in self.options:
+        if choice.organ is not None and prior != "organ" and "prior=organ" not in given:
             raise OptionError(
-                f"--organ is {self.organ} without the prior of an organ; expected it with "
+                f"--organ is {choice.organ} without the prior of an organ; expected it with "
                 "--criterion evidence --prior organ. Leave it out"
             )
         return method, setup
@@ -139,11 +125,11 @@ class _Job:
         """Load, compare, summarise, save."""
         batch = self.batch
         dwi = scan.load()
-        sigma = self.setup.noise(dwi)
+        sigma = self.setup.noise_level(dwi)
         labels = io.load_labels(list(self.labels), dwi) if self.labels else None
         batch.note_scan(dwi, "loaded")
         batch.note_method(self.method)
-        comparison = self._compare(scan, dwi.with_weights(weight_list(batch.weights)), sigma)
+        comparison = self._compare(scan, dwi.with_weights(weight_list(batch.scan.weights)), sigma)
         # All that can fail comes before anything is written.
         table = comparison.table(labels, None if labels is None else labels.names)
         del dwi
@@ -151,7 +137,7 @@ class _Job:
             Files([TABLE], lambda stage: write_csv(stage / TABLE, table)),
             *self._drawn(comparison),
         ]
-        save_comparison_with(comparison, scan.folder, *further, overwrite=batch.overwrite)
+        comparison_folder(comparison).save(scan.folder, *further, overwrite=batch.overwrite)
         figures = (scan.folder / FIGURE).parent if batch.figures else None
         batch.screen.show(
             Text(
@@ -171,9 +157,9 @@ class _Job:
                 dwi,
                 # By name the evidence gives models a common prior of the rate that they share.
                 [model_of(name) if is_model_file(name) else name for name in self.models],
-                criterion=batch.criterion,
+                criterion=batch.choice.criterion.value,
                 method=self.method,
-                alpha=batch.alpha,
+                alpha=batch.choice.alpha,
                 sigma=sigma,
                 threads=batch.threads,
                 progress=lambda done, total: progress(done // n_models, total // n_models),

@@ -31,7 +31,7 @@ from ivimkit.errors import OutputExistsError
 from ivimkit.fitting.fit import fit, fit_with
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import FitSettings
-from ivimkit.io.result_files import REPORT, save_with
+from ivimkit.io.result_files import REPORT, result_folder
 from ivimkit.io.table_files import write_csv
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels
@@ -152,7 +152,7 @@ class DemoRun:
         self.screen.show(f"{method}: {timing(result)}")
         folder = self.folder / method
         figures = figures_to_save(draw_result(result, dwi, organs.get("liver")))
-        save_with(result, folder, figures, overwrite=True)
+        result_folder(result).save(folder, figures, overwrite=True)
         return result
 
     def _compile(self, method: str, dwi: DWI) -> None:

@@ -17,6 +17,7 @@ from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.model_file import model_of, with_model_file
 from ivimkit.cli.options.scan_input import weight_list
+from ivimkit.cli.options.shared_options import MachineOptions
 from ivimkit.cli.screen.fit_tables import map_table, prior_lines, status_table, timing
 from ivimkit.cli.screen.progress import progress_shown
 from ivimkit.cli.screen.terminal import stderr
@@ -27,7 +28,7 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.fit import fit_with
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import FitSettings
-from ivimkit.io.result_files import save_with
+from ivimkit.io.result_files import result_folder
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["FitBatch"]
@@ -41,31 +42,22 @@ class FitBatch(ScanBatch):
     ----------
     setup : FitSetup
         What to fit and how.
-    labels : str, optional
-        Label image of regions with separate priors: a file.
-    adc_bvalues : str, optional
-        List of numbers.
+    machine : MachineOptions
+        What to compute on.
     unreliable : {"fade", "hide", "show"}
         How figures show voxels that are not reliable.
-    device : str
-        Device to compute on.
-    precision : str
-        Arithmetic precision.
     """
 
     ending: ClassVar[str] = "ivim"
 
     setup: FitSetup
-    labels: str | None = None
-    adc_bvalues: str | None = None
+    machine: MachineOptions
     unreliable: str = "fade"
-    device: str = "auto"
-    precision: str = "float64"
 
     def check_lists(self) -> None:
         """Raise OptionError for options that cannot be read, once and not per scan."""
         self.adc_bvals()
-        if self.labels is not None and self.scan.mask is None:
+        if self.setup.labels is not None and self.scan.mask is None:
             raise OptionError(
                 "--labels is given without --mask; expected a mask of the voxels to fit, or else "
                 "air would be a separate region"
@@ -84,12 +76,12 @@ class FitBatch(ScanBatch):
         """Check model, method and files of every scan; return the work for each."""
         setups = self.setup.each(scans, self.screen)
         labels: Sequence[Path | None] = [None] * len(scans)
-        if self.labels is not None:
-            labels = files_for(self.labels, "--labels", scans, self.screen)
+        if self.setup.labels is not None:
+            labels = files_for(self.setup.labels, "--labels", scans, self.screen)
         model = setups[0].signal_model()
         method = setups[0].fit_method(model)
         estimator = setups[0].estimator(model, method)
-        setups[0].noise()
+        setups[0].noise_level()
         return [
             _Job(self, setup, one, method, estimator)
             for setup, one in zip(setups, labels, strict=True)
@@ -97,9 +89,9 @@ class FitBatch(ScanBatch):
 
     def adc_bvals(self) -> list[float] | None:
         """Return the b-values of the ADC, s/mm^2; None for all."""
-        if self.adc_bvalues is None:
+        if self.setup.adc_bvalues is None:
             return None
-        given = number_list(self.adc_bvalues, "--adc-bvalues")
+        given = number_list(self.setup.adc_bvalues, "--adc-bvalues")
         return [self.scan.in_s_mm2(b) for b in given]
 
 
@@ -117,7 +109,7 @@ class _Job:
         """Load, fit, save, draw, summarise."""
         batch, clock = self.batch, time.perf_counter()
         dwi = scan.load()
-        model, sigma = self.setup.signal_model(dwi), self.setup.noise(dwi)
+        model, sigma = self.setup.signal_model(dwi), self.setup.noise_level(dwi)
         self._describe(dwi, model, time.perf_counter() - clock)
         result = self._fit(scan, dwi, model, sigma)
         # The scan uses most of the memory, and only figures need it from here on.
@@ -130,7 +122,7 @@ class _Job:
 
     def _fit(self, scan: OneScan, dwi: DWI, model: SignalModel, sigma: Any) -> FitResult:
         batch = self.batch
-        weights = weight_list(batch.weights)
+        weights = weight_list(batch.scan.weights)
         dwi = dwi.with_weights(weights)
         labels = None if self.labels is None else io.load_labels(self.labels, dwi)
         settings = FitSettings.of(
@@ -138,8 +130,8 @@ class _Job:
             self.method,
             self.estimator,
             adc_bvals=batch.adc_bvals(),
-            device=batch.device,
-            precision=batch.precision,
+            device=batch.machine.device,
+            precision=batch.machine.precision.value,
             organ=batch.setup.organ,
             reading=scan.record,
             call=batch.call,
@@ -151,16 +143,16 @@ class _Job:
                 settings,
                 sigma=sigma,
                 labels=labels,
-                threads=batch.threads,
+                threads=batch.machine.threads,
                 progress=progress,
             )
         return with_model_file(result, batch.setup.model)
 
     def _save(self, result: FitResult, dwi: DWI | None, folder: Path) -> Path | None:
         """Save the result and its figures at once; return the folder of these, if there is one."""
-        overwrite = self.batch.overwrite
+        saved, overwrite = result_folder(result), self.batch.overwrite
         if dwi is None:
-            save_with(result, folder, overwrite=overwrite)
+            saved.save(folder, overwrite=overwrite)
             return None
         # Imported here: matplotlib takes half a second.
         from ivimkit.cli.jobs.plot_files import FIGURES, draw_result, figures_to_save
@@ -171,12 +163,12 @@ class _Job:
                     result, dwi, self.batch.setup.preset(), unreliable=self.batch.unreliable
                 )
             )
-            save_with(result, folder, figures, overwrite=overwrite)
+            saved.save(folder, figures, overwrite=overwrite)
         except InputError:
             raise
         except Exception:
             # A figure that cannot be drawn must not lose the fit.
-            save_with(result, folder, overwrite=overwrite)
+            saved.save(folder, overwrite=overwrite)
             raise
         return folder / FIGURES
 

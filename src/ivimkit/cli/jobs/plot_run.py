@@ -13,7 +13,10 @@ from ivimkit.cli.jobs.plot_files import FIGURES, Drawing, draw_trust, write_figu
 from ivimkit.cli.options.assignments import pair, parse_assignments, triple, words
 from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable, shown_names
+from ivimkit.cli.options.plot_options import PlotOptions
 from ivimkit.cli.options.result_input import load_regions, with_scan
+from ivimkit.cli.options.result_options import FittedFiles
+from ivimkit.cli.options.shared_options import Unreliable
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError
 from ivimkit.extend.derived_maps import describe
@@ -31,54 +34,25 @@ class ResultPlot:
     ----------
     screen : Screen
         Where to print.
-    voxels : sequence of str
-        Positions, ``X,Y,Z``.
-    slices : sequence of int
-        Slices to show; none for a choice.
-    maps : str, optional
-        List of maps.
-    limits : sequence of str
-        Ranges, ``NAME=LOW:HIGH``.
-    organ : str, optional
-        Name of a preset with ranges.
-    unreliable : {"fade", "hide", "show"}
-        How voxels that are not reliable are shown.
-    labels : sequence of Path
-        Label image, or masks.
-    lesion : Path, optional
-        Mask of a lesion.
-    scan, bval : Path, optional
-        The scan and its b-values.
-    model : Path, optional
-        Python file of the model.
+    shown : PlotOptions
+        What is drawn, and how.
+    files : FittedFiles
+        The scan and the model, where the results do not say enough.
     dpi : float, optional
         Resolution.
     """
 
     screen: Screen
-    voxels: Sequence[str] = ()
-    slices: Sequence[int] = ()
-    maps: str | None = None
-    limits: Sequence[str] = ()
-    organ: str | None = None
-    unreliable: str = "fade"
-    labels: Sequence[Path] = ()
-    lesion: Path | None = None
-    scan: Path | None = None
-    bval: Path | None = None
-    model: Path | None = None
+    shown: PlotOptions
+    files: FittedFiles
     dpi: float | None = None
 
     def run(self, folders: Sequence[Path], out: Path | None) -> None:
         """Draw one result, or compare several, and say which files were written."""
-        if self.lesion is not None and len(folders) > 1:
-            raise OptionError(
-                f"--lesion goes with one result and {len(folders)} were given; expected one. "
-                "Leave it out, or draw them one by one"
-            )
+        self._check(folders)
         folder = out or _usual_folder(folders)
         check_writable(folder)
-        file = ModelFile(self.model, self.screen)
+        file = ModelFile(self.files.model, self.screen)
         with self.screen.warnings_shown():
             loaded = file.load(folders, "no curves and no residuals")
             results = dict(zip(shown_names(folders), loaded, strict=True))
@@ -87,9 +61,9 @@ class ResultPlot:
                 first,
                 self.screen,
                 "no images next to the maps",
-                scan=self.scan,
-                bval=self.bval,
-                needed=bool(self.voxels),
+                scan=self.files.scan,
+                bval=self.files.bval,
+                needed=bool(self.shown.voxel),
             ).dwi
             ranges = self._ranges(first)
             if len(loaded) == 1:
@@ -101,11 +75,29 @@ class ResultPlot:
             for path in write_figures(folder, figures, dpi=self.dpi):
                 self.screen.show(str(path))
 
+    def _check(self, folders: Sequence[Path]) -> None:
+        """Refuse inconsistent options, before anything is read."""
+        if self.shown.reliable and self.shown.unreliable is Unreliable.show:
+            raise OptionError(
+                "--reliable and --unreliable show contradict each other; expected one of them. "
+                "Leave one out"
+            )
+        if self.shown.lesion is not None and len(folders) > 1:
+            raise OptionError(
+                f"--lesion goes with one result and {len(folders)} were given; expected one. "
+                "Leave it out, or draw them one by one"
+            )
+
+    @property
+    def _unreliable(self) -> str:
+        """How unreliable voxels are shown."""
+        return (Unreliable.hide if self.shown.reliable else self.shown.unreliable).value
+
     def _ranges(self, result: FitResult) -> Mapping[str, tuple[float, float]]:
         """Return the ranges of the user on top of those of the organ."""
         recorded = result.settings.organ
-        name = self.organ or (str(recorded) if recorded else None)
-        own = parse_assignments(self.limits, "--range", "D=0:3e-3", pair)
+        name = self.shown.organ or (str(recorded) if recorded else None)
+        own = parse_assignments(self.shown.limits, "--range", "D=0:3e-3", pair)
         for parameter in own:
             describe(parameter, result.model.quantities)
         return {**(organs.get(name).display if name else {}), **own}
@@ -113,12 +105,12 @@ class ResultPlot:
     def _one(
         self, result: FitResult, dwi: DWI | None, ranges: Mapping[str, tuple[float, float]]
     ) -> dict[str, Drawing]:
-        slices, maps = list(self.slices) or None, self._maps()
-        labels = load_regions(result, self.labels, None)
+        slices, maps = self.shown.slices or None, self._maps()
+        labels = load_regions(result, self.shown.labels, None)
         names = None if labels is None else labels.names
         return {
             "maps.png": report.map_panels(
-                result, dwi, slices=slices, maps=maps, limits=ranges, unreliable=self.unreliable
+                result, dwi, slices=slices, maps=maps, limits=ranges, unreliable=self._unreliable
             ),
             "status.png": report.status_panels(result, slices=slices),
             "histograms.png": report.histograms(
@@ -127,18 +119,18 @@ class ResultPlot:
                 label_names=names,
                 maps=maps,
                 limits=ranges,
-                unreliable=self.unreliable,
+                unreliable=self._unreliable,
             ),
             **draw_trust(result, slices=slices, limits=ranges),
             **_residuals(result, dwi),
         }
 
     def _lesion(self, result: FitResult, dwi: DWI | None) -> dict[str, Drawing]:
-        if self.lesion is None:
+        if self.shown.lesion is None:
             return {}
-        mask = np.asarray(io.load_labels(self.lesion, result)) > 0
-        own = parse_assignments(self.limits, "--range", "D=0:3e-3", pair)
-        slice_ = self.slices[0] if self.slices else None
+        mask = np.asarray(io.load_labels(self.shown.lesion, result)) > 0
+        own = parse_assignments(self.shown.limits, "--range", "D=0:3e-3", pair)
+        slice_ = self.shown.slices[0] if self.shown.slices else None
         figure = report.lesion_panels(
             result,
             mask,
@@ -146,17 +138,17 @@ class ResultPlot:
             slice=slice_,
             maps=self._maps(),
             limits=own,
-            unreliable=self.unreliable,
+            unreliable=self._unreliable,
         )
         return {"lesion.png": figure}
 
     def _comparison(
         self, results: Mapping[str, FitResult], ranges: Mapping[str, tuple[float, float]]
     ) -> dict[str, Drawing]:
-        pages: dict[str, int | None] = {f"comparison_{k}.png": k for k in self.slices}
+        pages: dict[str, int | None] = {f"comparison_{k}.png": k for k in self.shown.slices or ()}
         return {
             name: report.compare_methods(
-                results, slice=k, maps=self._maps(), limits=ranges, unreliable=self.unreliable
+                results, slice=k, maps=self._maps(), limits=ranges, unreliable=self._unreliable
             )
             for name, k in (pages or {"comparison.png": None}).items()
         }
@@ -165,14 +157,14 @@ class ResultPlot:
         self, dwi: DWI, results: FitResult | Mapping[str, FitResult]
     ) -> dict[str, Drawing]:
         found: dict[str, Drawing] = {}
-        for text in self.voxels:
+        for text in self.shown.voxel or ():
             voxel = triple(text, "--voxel")
             name = "voxel_" + "_".join(map(str, voxel)) + ".png"
             found[name] = report.voxel_plot(dwi, results, voxel)
         return found
 
     def _maps(self) -> list[str] | None:
-        return None if self.maps is None else words(self.maps)
+        return None if self.shown.maps is None else words(self.shown.maps)
 
 
 def _usual_folder(folders: Sequence[Path]) -> Path:

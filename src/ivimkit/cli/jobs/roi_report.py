@@ -18,6 +18,8 @@ from ivimkit.cli.options.assignments import words
 from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.result_input import with_scan
+from ivimkit.cli.options.result_options import FittedFiles
+from ivimkit.cli.options.roi_options import RoiOptions
 from ivimkit.cli.screen.roi_tables import (
     comparison_table,
     mean_fit_lines,
@@ -47,26 +49,10 @@ class RegionReport:
     ----------
     screen : Screen
         Where to print.
-    labels : sequence of Path
-        Label image or masks.
-    names : Path, optional
-        Names of the numbers of a label image.
-    maps : str, optional
-        List of maps.
-    mean_fit : bool
-        Whether to fit the mean signal of each region.
-    reliable : bool, optional
-        Whether reliable voxels only count; by default where a lesion is compared.
-    lesion, reference : str, optional
-        Names of the regions to compare.
-    ring : float, optional
-        Width of the ring around the lesion, mm.
-    gap : float
-        Distance of the ring from the lesion, mm.
-    scan, bval : Path, optional
-        The scan and its b-values.
-    model : Path, optional
-        Python file of the model.
+    regions : RoiOptions
+        The regions, the maps, and the lesion.
+    files : FittedFiles
+        The scan and the model, where the result does not say enough.
     out : Path, optional
         The table to write.
     columns : mapping of str to str, optional
@@ -76,18 +62,8 @@ class RegionReport:
     """
 
     screen: Screen
-    labels: Sequence[Path]
-    names: Path | None = None
-    maps: str | None = None
-    mean_fit: bool = True
-    reliable: bool | None = None
-    lesion: str | None = None
-    reference: str | None = None
-    ring: float | None = None
-    gap: float = 5.0
-    scan: Path | None = None
-    bval: Path | None = None
-    model: Path | None = None
+    regions: RoiOptions
+    files: FittedFiles
     out: Path | None = None
     columns: Mapping[str, str | None] = field(default_factory=dict)
     overwrite: bool = False
@@ -95,14 +71,16 @@ class RegionReport:
     def run(self, folder: Path) -> None:
         """Summarise, print, write."""
         self._check()
-        file = ModelFile(self.model, self.screen)
+        file = ModelFile(self.files.model, self.screen)
         missing = "no fit of the mean signals"
         with self.screen.warnings_shown():
-            [result] = file.load([folder], missing if self.mean_fit else "")
+            [result] = file.load([folder], missing if self.regions.mean_fit else "")
             # Without the equation there is no fit, and so no need for the scan.
-            if self.mean_fit and result.model.has_equation:
-                result = with_scan(result, self.screen, missing, scan=self.scan, bval=self.bval)
-            labels = io.load_labels(list(self.labels), result, self.names)
+            if self.regions.mean_fit and result.model.has_equation:
+                result = with_scan(
+                    result, self.screen, missing, scan=self.files.scan, bval=self.files.bval
+                )
+            labels = io.load_labels(self.regions.labels, result, self.regions.names)
             names = self._map_names(result)
             compared = self._compared(result, labels)
             means = _means(result, labels)
@@ -112,14 +90,17 @@ class RegionReport:
                     labels,
                     maps=names,
                     mean_fit=False if means is None else means,
-                    reliable_only=bool(self.reliable),
+                    reliable_only=bool(self.regions.reliable),
                 ),
                 "regions": quality.roi_status(result, labels),
             }
             if compared is not None:
-                wanted = None if self.maps is None else names
+                wanted = None if self.regions.maps is None else names
                 tables["comparison"] = quality.compare_regions(
-                    result, *compared, maps=wanted, reliable_only=self.reliable is not False
+                    result,
+                    *compared,
+                    maps=wanted,
+                    reliable_only=self.regions.reliable is not False,
                 )
             files = self._write(tables)
             disagreeing = (
@@ -131,27 +112,28 @@ class RegionReport:
 
     def _check(self) -> None:
         """Refuse inconsistent options, before anything is read."""
-        if self.lesion is None and (self.reference is not None or self.ring is not None):
-            given = "--reference" if self.ring is None else "--ring"
+        asked = self.regions
+        if asked.lesion is None and (asked.reference is not None or asked.ring is not None):
+            given = "--reference" if asked.ring is None else "--ring"
             raise OptionError(f"{given} is given without --lesion; expected both. Name the lesion")
-        if self.lesion is not None and self.reference is None and self.ring is None:
+        if asked.lesion is not None and asked.reference is None and asked.ring is None:
             raise OptionError(
                 "--lesion is given without something to compare it with; expected --reference "
                 "NAME or --ring MM. Give one of them"
             )
-        if self.scan is None and self.bval is not None:
+        if self.files.scan is None and self.files.bval is not None:
             raise OptionError("--bval is given without --scan; expected both. Name the scan")
-        if self.scan is not None and not self.mean_fit:
+        if self.files.scan is not None and not asked.mean_fit:
             raise OptionError(
                 "--scan is given with --no-mean-fit, which needs none. Leave one out"
             )
         if self.out is not None:
-            names = ["maps", "regions", *(["comparison"] if self.lesion else [])]
+            names = ["maps", "regions", *(["comparison"] if asked.lesion else [])]
             check_writable(self.out.parent)
             io.check_tables(names, self.out, overwrite=self.overwrite)
 
     def _map_names(self, result: FitResult) -> list[str]:
-        names = list(result.maps) if self.maps is None else words(self.maps)
+        names = list(result.maps) if self.regions.maps is None else words(self.regions.maps)
         unknown = [name for name in names if name not in result.maps]
         if unknown or not names:
             has = ", ".join(result.maps)
@@ -163,35 +145,38 @@ class RegionReport:
         self, result: FitResult, labels: Labels
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
         """Return the lesion and what it is compared with; None if nothing is asked for."""
-        if self.lesion is None:
+        asked = self.regions
+        if asked.lesion is None:
             return None
-        lesion = labels[self.lesion]
-        within = None if self.reference is None else labels[self.reference]
-        if self.ring is None:
+        lesion = labels[asked.lesion]
+        within = None if asked.reference is None else labels[asked.reference]
+        if asked.ring is None:
             assert within is not None
             return lesion, within
         inside = result.mask if within is None else within
         around = quality.ring(
-            lesion, result.geometry.voxel_size, gap=self.gap, width=self.ring, within=inside
+            lesion, result.geometry.voxel_size, gap=asked.gap, width=asked.ring, within=inside
         )
         if not around.any():
-            where = "the fitted mask" if self.reference is None else self.reference
+            where = "the fitted mask" if asked.reference is None else asked.reference
             raise ShapeError(
-                f"the ring of {self.ring:g} mm, {self.gap:g} mm from {self.lesion}, has no voxel "
-                f"in {where}; expected some. Make it wider (--ring), or the gap smaller (--gap)"
+                f"the ring of {asked.ring:g} mm, {asked.gap:g} mm from {asked.lesion}, has no "
+                f"voxel in {where}; expected some. Make it wider (--ring), or the gap smaller "
+                "(--gap)"
             )
         return lesion, around
 
     @property
     def _surroundings(self) -> str:
         """The reference of the lesion, in words."""
-        if self.ring is None:
-            return str(self.reference)
-        return f"the {'tissue' if self.reference is None else self.reference} around it"
+        asked = self.regions
+        if asked.ring is None:
+            return str(asked.reference)
+        return f"the {'tissue' if asked.reference is None else asked.reference} around it"
 
     def _about(self) -> str:
         """Say which voxels were compared."""
-        which = "All voxels" if self.reliable is False else "Reliable voxels"
+        which = "All voxels" if self.regions.reliable is False else "Reliable voxels"
         return (
             f"{which} are compared: their means in the table, their medians in the\n"
             "sentence. The map that separates them best comes first."
@@ -199,7 +184,7 @@ class RegionReport:
 
     def _counted(self) -> str:
         """Say which voxels the tables of regions describe."""
-        if self.reliable:
+        if self.regions.reliable:
             return "Mean, sd and percentiles are of reliable voxels only."
         return "Mean, sd and percentiles are of all voxels; of reliable ones with --reliable."
 
@@ -224,7 +209,7 @@ class RegionReport:
     ) -> None:
         if self.screen.quiet:
             return
-        if self.maps is None:
+        if self.regions.maps is None:
             names = [
                 name
                 for name in names
@@ -252,9 +237,9 @@ class RegionReport:
         if "comparison" in tables:
             table = tables["comparison"]
             shown += [
-                Text(f"{self.lesion} against {self._surroundings}", style="bold"),
+                Text(f"{self.regions.lesion} against {self._surroundings}", style="bold"),
                 comparison_table(table, result.model),
-                f"{self.lesion}: {quality.sentence(table, reference=self._surroundings)}",
+                f"{self.regions.lesion}: {quality.sentence(table, reference=self._surroundings)}",
                 Text(self._about(), style="dim"),
                 "",
             ]

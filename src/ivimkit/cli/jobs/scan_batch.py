@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ivimkit.cli.error_guard import command_line, exit_code_of
 from ivimkit.cli.options.output_folders import check_writable, output_folders
-from ivimkit.cli.options.scan_input import ScanInput, weight_list
+from ivimkit.cli.options.scan_input import ScanInput, first_files, weight_list
 from ivimkit.cli.process.exit_codes import DONE, worst
 from ivimkit.cli.screen.terminal import Screen, say_error
 from ivimkit.extend.fit_method import FitMethod
@@ -51,7 +51,7 @@ class OneScan:
     @property
     def record(self) -> ScanReading:
         """The settings to read it again."""
-        return self.reading.record(stack=not isinstance(self.files, Path))
+        return self.reading.record()
 
     def load(self) -> DWI:
         """Read it."""
@@ -73,14 +73,12 @@ class ScanBatch(ABC):
         Where to print.
     scan : ScanInput
         How to read the scans.
-    weights : str, optional
-        List of weights, or a file of them.
+    out : Path, optional
+        Where to write; by default next to each scan.
     overwrite : bool
         Whether results may be replaced.
     figures : bool
         Whether to draw.
-    threads : int, optional
-        Number of threads.
     """
 
     ending: ClassVar[str]
@@ -89,10 +87,9 @@ class ScanBatch(ABC):
     ctx: typer.Context
     screen: Screen
     scan: ScanInput
-    weights: str | None = None
+    out: Path | None = None
     overwrite: bool = False
     figures: bool = True
-    threads: int | None = None
 
     @abstractmethod
     def check_lists(self) -> None:
@@ -106,17 +103,13 @@ class ScanBatch(ABC):
     def check_output(self, folder: Path) -> None:
         """Refuse a folder that contains results, unless overwriting was asked for."""
 
-    def run(self, scans: Sequence[Path], *, out: Path | None, stack: bool) -> int:
+    def run(self, scans: Sequence[Path]) -> int:
         """Work on all scans; one that fails does not stop the others.
 
         Parameters
         ----------
         scans : sequence of Path
             The files.
-        out : Path, optional
-            Where to write.
-        stack : bool
-            Whether the files are the volumes of one scan.
 
         Returns
         -------
@@ -124,11 +117,11 @@ class ScanBatch(ABC):
             The exit code: the most serious of all scans.
         """
         self.scan.check()
-        weight_list(self.weights)
+        weight_list(self.scan.weights)
         self.check_lists()
-        inputs: list[Path | Sequence[Path]] = [list(scans)] if stack else list(scans)
-        named = [scans[0]] if stack else list(scans)
-        folders = output_folders(named, out, ending=self.ending)
+        inputs = self.scan.inputs(scans)
+        named = first_files(inputs)
+        folders = output_folders(named, self.out, ending=self.ending)
         inside = self.scan.each(named, self.screen)
         jobs = self.jobs(named)
         for folder in folders:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import shown_names
 from ivimkit.cli.options.result_input import check_names, load_regions, with_scan
+from ivimkit.cli.options.result_options import FittedFiles, RegionFiles
 from ivimkit.cli.process.interruption import raise_if_interrupted
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import IvimkitWarning, OptionError
@@ -26,14 +27,10 @@ class ResultView:
     ----------
     screen : Screen
         Where to print.
-    labels : sequence of Path
+    regions : RegionFiles
         Regions.
-    names : Path, optional
-        Names of their numbers.
-    scan, bval : Path, optional
-        The scan and its b-values.
-    model : Path, optional
-        Python file of the model.
+    files : FittedFiles
+        The scan and the model, where the results do not say enough.
     port : int
         Port; 0 for any.
     browser : bool
@@ -41,11 +38,8 @@ class ResultView:
     """
 
     screen: Screen
-    labels: Sequence[Path] = ()
-    names: Path | None = None
-    scan: Path | None = None
-    bval: Path | None = None
-    model: Path | None = None
+    regions: RegionFiles
+    files: FittedFiles
     port: int = 0
     browser: bool = True
 
@@ -53,20 +47,20 @@ class ResultView:
         """Serve the page until the process is interrupted."""
         if len({folder.resolve() for folder in folders}) < len(folders):
             raise OptionError("a result is named twice; expected different ones. Leave one out")
-        check_names(self.labels, self.names)
-        file = ModelFile(self.model, self.screen)
+        check_names(self.regions.labels, self.regions.names)
+        file = ModelFile(self.files.model, self.screen)
         with self.screen.warnings_shown():
             results = [
                 with_scan(
                     result,
                     self.screen,
                     "no images and no signal next to the maps",
-                    scan=self.scan,
-                    bval=self.bval,
+                    scan=self.files.scan,
+                    bval=self.files.bval,
                 )
                 for result in file.load(folders, "no curves")
             ]
-            labels = load_regions(results[0], self.labels, self.names)
+            labels = load_regions(results[0], self.regions.labels, self.regions.names)
             viewer = view(
                 *results,
                 labels=labels,

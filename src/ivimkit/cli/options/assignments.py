@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 
 def parse_assignments(
-    given: Sequence[str], option: str, example: str, parse: Callable[[str], T]
+    given: Sequence[str] | None, option: str, example: str, parse: Callable[[str], T]
 ) -> dict[str, T]:
     """Parse ``NAME=VALUE`` words.
 
     Parameters
     ----------
-    given : sequence of str
+    given : sequence of str, optional
         The words.
     option : str
         The option they belong to, for messages.
@@ -46,7 +46,7 @@ def parse_assignments(
         If a word is not an assignment, or a name occurs twice.
     """
     found: dict[str, T] = {}
-    for word in given:
+    for word in given or ():
         name, equals, text = word.partition("=")
         name, text = name.strip(), text.strip()
         if not (name and equals and text):

@@ -15,7 +15,9 @@ from ivimkit import io, methods, organs, priors
 from ivimkit import uncertainty as estimators
 from ivimkit.cli.options.assignments import number, pair, parse_assignments
 from ivimkit.cli.options.files_per_scan import files_for
+from ivimkit.cli.options.fit_options import FitOptions
 from ivimkit.cli.options.model_file import model_of
+from ivimkit.cli.options.scan_options import BUnit
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.estimator import Estimator
@@ -33,54 +35,16 @@ _YES_OR_NO = {"yes": True, "true": True, "on": True, "no": False, "false": False
 
 
 @dataclass(frozen=True)
-class FitSetup:
-    """The options of a fit.
+class FitSetup(FitOptions):
+    """The options of a fit, and the model and the method that they give.
 
     Parameters
     ----------
-    model : str
-        Name, or the Python file that defines it.
-    method : str
-        Name.
-    options : sequence of str
-        Options of the method, ``NAME=VALUE``.
-    b_split : float, optional
-        Threshold of the method, in the unit of the b-values.
-    organ : str, optional
-        Name of a preset.
-    bounds : sequence of str
-        ``NAME=LOW:HIGH``.
-    fix : sequence of str
-        ``NAME=NUMBER`` or ``NAME=FILE``.
-    start : sequence of str
-        ``NAME=NUMBER``.
-    uncertainty : str, optional
-        Name of an estimator.
-    sigma : str, optional
-        Noise: a number or a file.
-    noise_kind, coils : str, int, optional
-        Distribution of the noise, and number of coils, for methods with these options.
-    prior, estimate : str, optional
-        Name or file of the prior, and what of the posterior to show, for method bayes.
-    b_unit : str
+    b_unit : BUnit
         Unit of the b-values among the options of the method, see `ivimkit.load`.
     """
 
-    model: str
-    method: str
-    options: Sequence[str] = ()
-    b_split: float | None = None
-    organ: str | None = None
-    bounds: Sequence[str] = ()
-    fix: Sequence[str] = ()
-    start: Sequence[str] = ()
-    uncertainty: str | None = None
-    sigma: str | None = None
-    noise_kind: str | None = None
-    coils: int | None = None
-    prior: str | None = None
-    estimate: str | None = None
-    b_unit: str = "s/mm2"
+    b_unit: BUnit = BUnit.s_mm2
 
     def preset(self) -> OrganPreset | None:
         """Return the preset of the organ, if one was named."""
@@ -104,14 +68,16 @@ class FitSetup:
         setups = [self] * len(scans)
         sigma = None if self.sigma is None else _number_or_file(self.sigma)
         if isinstance(sigma, Path):
-            for k, file in enumerate(_maps(str(self.sigma), "--sigma", scans, screen)):
+            for k, file in enumerate(_maps(str(sigma), "--sigma", scans, screen)):
                 setups[k] = dataclasses.replace(setups[k], sigma=str(file.absolute()))
         texts = parse_assignments(self.fix, "--fix", _FIX_EXAMPLE, str)
         for name, value in self._fixed().items():
             if not isinstance(value, Path):
                 continue
             for k, file in enumerate(_maps(texts[name], f"--fix {name}", scans, screen)):
-                others = [word for word in setups[k].fix if word.partition("=")[0].strip() != name]
+                others = [
+                    word for word in setups[k].fix or () if word.partition("=")[0].strip() != name
+                ]
                 own = [*others, f"{name}={file.absolute()}"]
                 setups[k] = dataclasses.replace(setups[k], fix=own)
         return setups
@@ -138,7 +104,7 @@ class FitSetup:
     def fit_method(self, model: SignalModel) -> FitMethod:
         """Return the method; the organ's threshold is used unless another one is given."""
         usual = methods.get(self.method).options()
-        given = parse_assignments(self.options, "--option", "b_split=150", str)
+        given = parse_assignments(self.option, "--option", "b_split=150", str)
         options: dict[str, Any] = {
             name: _typed(name, text, usual[name]) if name in usual else text
             for name, text in given.items()
@@ -170,7 +136,7 @@ class FitSetup:
         """Return the options of the method that have separate options of the command."""
         return {
             "b_split": self.b_split,
-            "noise": self.noise_kind,
+            "noise": self.noise,
             "coils": self.coils,
             "prior": self.prior,
             "estimate": self.estimate,
@@ -204,7 +170,7 @@ class FitSetup:
         estimator.check(model, method)
         return estimator
 
-    def noise(self, dwi: DWI | None = None) -> Any:
+    def noise_level(self, dwi: DWI | None = None) -> Any:
         """Return the noise as a number or a map; None if it was not given.
 
         Parameters

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ivimkit import io, models, quality
 from ivimkit.cli.options.model_file import ModelFile
+from ivimkit.cli.options.repeat_options import RepeatOptions
 from ivimkit.cli.options.result_input import check_names
 from ivimkit.errors import FileFormatError, OptionError
 from ivimkit.fitting.result import FitResult
@@ -31,28 +32,16 @@ class RepeatInput:
 
     Parameters
     ----------
-    subject : str, optional
-        List of subjects, one per file.
-    labels : sequence of Path
-        Label image or masks.
-    names : Path, optional
-        Names of the numbers of a label image.
+    options : RepeatOptions
+        The subjects, and the regions and their values.
     maps : sequence of str, optional
         Names of maps.
-    statistic : str
-        Statistic that represents a region.
-    reliable : bool
-        Whether only reliable voxels count.
     model : ModelFile, optional
         The file of the model, if one was named.
     """
 
-    subject: str | None = None
-    labels: Sequence[Path] = ()
-    names: Path | None = None
+    options: RepeatOptions
     maps: Sequence[str] | None = None
-    statistic: str = "median"
-    reliable: bool = False
     model: ModelFile | None = None
 
     def values(self, scans: Sequence[Path]) -> pd.DataFrame:
@@ -70,7 +59,7 @@ class RepeatInput:
                 f"{folders[0]} is a folder and {other} is not; expected results only, or tables "
                 "only. Summarise the results by ivimkit roi, or leave the tables out"
             )
-        check_names(self.labels, self.names)
+        check_names(self.options.labels, self.options.names)
         return self._of_results(scans) if folders else self._of_tables(scans)
 
     def _of_results(self, folders: Sequence[Path]) -> pd.DataFrame:
@@ -82,16 +71,18 @@ class RepeatInput:
         for subject, folder in zip(self._subjects(folders), folders, strict=True):
             result = self._loaded(folder)
             labels = None
-            if self.labels:
+            if self.options.labels:
                 labels = io.load_labels(
-                    [_own(file, folder) for file in self.labels], result, self.names
+                    [_own(file, folder) for file in self.options.labels],
+                    result,
+                    self.options.names,
                 )
             table = quality.repeat_values(
                 {subject: [result]},
                 labels,
                 maps=self.maps,
-                statistic=self.statistic,
-                reliable_only=self.reliable,
+                statistic=self.options.statistic.value,
+                reliable_only=self.options.reliable,
             )
             sessions[subject] += 1
             tables.append(table.assign(session=sessions[subject]))
@@ -99,14 +90,14 @@ class RepeatInput:
 
     def _loaded(self, folder: Path) -> FitResult:
         result = io.load_result(folder) if self.model is None else self.model.load([folder])[0]
-        if self.statistic != "roi_fit":
+        if self.options.statistic.value != "roi_fit":
             return result
         return dataclasses.replace(result, dwi=io.load_fitted_scan(result))
 
     def _of_tables(self, files: Sequence[Path]) -> pd.DataFrame:
         import pandas as pd
 
-        if self.reliable:
+        if self.options.reliable:
             raise OptionError(
                 "--reliable is given beside tables, whose numbers are made; expected it with "
                 "folders of results. Give it to ivimkit roi"
@@ -116,14 +107,14 @@ class RepeatInput:
                 "--model is given with tables, whose numbers are made; expected it with folders "
                 "of results. Leave it out"
             )
-        if self.labels:
+        if self.options.labels:
             raise OptionError(
                 "--labels is given beside tables, which have regions; expected it with folders of "
                 "results. Leave it out"
             )
         tables = [io.load_table(file) for file in files]
         known = ["subject" in table.columns for table in tables]
-        if self.subject is not None or not any(known):
+        if self.options.subject is not None or not any(known):
             tables = [
                 table.assign(subject=subject)
                 for table, subject in zip(tables, self._subjects(files), strict=True)
@@ -147,8 +138,8 @@ class RepeatInput:
 
     def _subjects(self, scans: Sequence[Path]) -> list[str]:
         """Return the subject of each scan: as given, as in BIDS paths, or one for all."""
-        if self.subject is not None:
-            subjects = [name.strip() for name in self.subject.split(",")]
+        if self.options.subject is not None:
+            subjects = [name.strip() for name in self.options.subject.split(",")]
             if len(subjects) != len(scans) or not all(subjects):
                 raise OptionError(
                     f"--subject names {len(subjects)} subjects and there are {len(scans)} scans; "

@@ -58,14 +58,14 @@ def with_scan(
     return dataclasses.replace(result, dwi=dwi)
 
 
-def check_names(labels: Sequence[Path], names: Path | None) -> None:
+def check_names(labels: Sequence[Path] | None, names: Path | None) -> None:
     """Refuse names of regions without regions, before anything is read."""
     if names is not None and not labels:
         raise OptionError("--names is given without --labels; expected both. Name the labels")
 
 
 def load_regions(
-    result: FitResult, labels: Sequence[Path], names: Path | None = None
+    result: FitResult, labels: Sequence[Path] | None, names: Path | None = None
 ) -> Labels | None:
     """Load the regions that were asked for, on the grid of a result; None for none."""
     return io.load_labels(list(labels), result, names) if labels else None

@@ -13,6 +13,7 @@ import numpy as np
 from ivimkit import io
 from ivimkit.cli.options.assignments import number_list, position_list
 from ivimkit.cli.options.files_per_scan import files_for
+from ivimkit.cli.options.scan_options import BUnit, ScanOptions
 from ivimkit.cli.screen.option_words import for_command_line
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import AcquisitionError, OptionError
@@ -25,7 +26,12 @@ from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.volume_selection import check_selection
 
-__all__ = ["ScanInput", "weight_list"]
+__all__ = ["ScanInput", "first_files", "weight_list"]
+
+
+def first_files(inputs: Sequence[Path | Sequence[Path]]) -> list[Path]:
+    """Return the file of each scan; of a scan of several files, the first."""
+    return [one if isinstance(one, Path) else one[0] for one in inputs]
 
 
 def weight_list(text: str | None) -> list[float] | None:
@@ -48,54 +54,19 @@ def weight_list(text: str | None) -> list[float] | None:
 
 
 @dataclass(frozen=True)
-class ScanInput:
-    """The options that say how to read a scan.
+class ScanInput(ScanOptions):
+    """The options that say how to read a scan, and the scan that they give.
 
     Parameters
     ----------
-    bval, bvec : Path, optional
-        Files that go with the scan.
-    variables : Path, optional
-        The table of other variables of the volumes.
-    te : str, optional
-        List of echo times, or one.
-    mask : str or Path, optional
-        The argument: ``"auto"`` and the like, or a file; for one scan, see `each`, its file.
-    b_unit : str
-        See `ivimkit.load`; the unit of all b-values below, too.
-    tolerance : float, optional
-        See `ivimkit.load`.
-    average : str
-        See `ivimkit.load`.
-    bmin, bmax : float, optional
-        Range of b-values to keep.
-    bvals : str, optional
-        List of b-values to keep.
-    volumes : str, optional
-        List of volumes to keep.
-    where : str, optional
-        Condition on the variables of volumes to keep.
-    strict : bool
-        Refuse a scan whose volumes and b-values cannot both be right.
     weights : str, optional
         List of weights, or a file of them: volumes of weight 0 cannot be wrong.
+    mask_file : Path, optional
+        The file of the mask of one scan, see `each`.
     """
 
-    bval: Path | None = None
-    bvec: Path | None = None
-    variables: Path | None = None
-    te: str | None = None
-    mask: str | Path | None = None
-    b_unit: str = "s/mm2"
-    tolerance: float | None = None
-    average: str = "auto"
-    bmin: float | None = None
-    bmax: float | None = None
-    bvals: str | None = None
-    volumes: str | None = None
-    where: str | None = None
-    strict: bool = False
     weights: str | None = None
+    mask_file: Path | None = None
 
     @property
     def kept_bvals(self) -> list[float] | None:
@@ -135,13 +106,17 @@ class ScanInput:
     def check(self) -> None:
         """Raise OptionError for a list that cannot be read, before any scan is loaded."""
         _ = self.kept_bvals, self.kept_volumes, self.echo_time
-        if self.where is not None:
-            check_selection(self.where)
+        if self.select is not None:
+            check_selection(self.select)
 
     @property
     def finds_mask(self) -> bool:
         """Whether a mask is to be found in the scan."""
-        return isinstance(self.mask, str) and masks.kind_of(self.mask) is not None
+        return self.mask is not None and masks.kind_of(self.mask) is not None
+
+    def inputs(self, scans: Sequence[Path]) -> list[Path | Sequence[Path]]:
+        """Return the scans of a call: each file, or all files as the volumes of one scan."""
+        return [list(scans)] if self.stack else list(scans)
 
     def each(self, scans: Sequence[Path], screen: Screen) -> list[ScanInput]:
         """Return the options of each scan, with its mask.
@@ -160,10 +135,10 @@ class ScanInput:
         """
         if self.mask is None or self.finds_mask:
             return [self] * len(scans)
-        files = files_for(str(self.mask), "--mask", scans, screen)
+        files = files_for(self.mask, "--mask", scans, screen)
         for file in dict.fromkeys(files):
             open_volume(file, "a mask")
-        return [dataclasses.replace(self, mask=file) for file in files]
+        return [dataclasses.replace(self, mask_file=file) for file in files]
 
     def load(self, scan: Path | Sequence[Path]) -> DWI:
         """Load a scan, or the volumes of one, and keep the volumes asked for.
@@ -193,11 +168,11 @@ class ScanInput:
             scan,
             self.bval,
             self.bvec,
-            self.mask,
+            self.mask_file or self.mask,
             variables=self.variables,
             echo_time=self.echo_time,
-            b_unit=self.b_unit,
-            average=self.average,
+            b_unit=self.b_unit.value,
+            average=self.average.value,
             tolerance=choice.pop("tolerance"),
         )
         if all(value is None for value in choice.values()):
@@ -205,25 +180,19 @@ class ScanInput:
         try:
             return dwi.select(**choice)
         except AcquisitionError as error:
-            if self.b_unit == "s/mm2":
+            if self.b_unit is BUnit.s_mm2:
                 raise
             raise AcquisitionError(
                 f"{error}. --b-unit is {self.b_unit}, and so is every b-value in an option"
             ) from None
 
-    def record(self, *, stack: bool = False) -> ScanReading:
-        """Return what is needed, besides the files, to read the scan again.
-
-        Parameters
-        ----------
-        stack : bool
-            Whether the files are the volumes of one scan.
-        """
+    def record(self) -> ScanReading:
+        """Return what is needed, besides the files, to read the scan again."""
         choice, echo_time = self._choice(), self.echo_time
         written = numbers_of(self.bval)
         return ScanReading(
-            b_unit=self.b_unit,
-            average=self.average,
+            b_unit=self.b_unit.value,
+            average=self.average.value,
             tolerance=choice["tolerance"],
             bmin=choice["bmin"],
             bmax=choice["bmax"],
@@ -232,7 +201,7 @@ class ScanInput:
             where=choice["where"],
             echo_time=_tuple(echo_time) if isinstance(echo_time, list) else echo_time,
             bval=tuple(map(float, written)) if isinstance(written, list) else None,
-            stack=stack,
+            stack=self.stack,
         )
 
     def _choice(self) -> dict[str, Any]:
@@ -242,7 +211,7 @@ class ScanInput:
             **{name: None if b is None else self.in_s_mm2(b) for name, b in limits.items()},
             "bvals": self.kept_bvals,
             "volumes": self.kept_volumes,
-            "where": self.where,
+            "where": self.select,
         }
 
 

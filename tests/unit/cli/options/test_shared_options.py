@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ivimkit import methods, models, organs, priors, simulate, uncertainty
-from ivimkit.cli.commands.compare import Criterion
-from ivimkit.cli.commands.repeat import Statistic
 from ivimkit.cli.commands.simulate import Kind, Noise
+from ivimkit.cli.options.compare_options import Criterion
 from ivimkit.cli.options.plugin_names import (
     complete,
     method_names,
@@ -14,7 +13,9 @@ from ivimkit.cli.options.plugin_names import (
     prior_names,
     uncertainty_names,
 )
-from ivimkit.cli.options.shared_options import Average, BUnit, Precision, Unreliable
+from ivimkit.cli.options.repeat_options import Statistic
+from ivimkit.cli.options.scan_options import Average, BUnit
+from ivimkit.cli.options.shared_options import Precision, Unreliable
 from ivimkit.engine import PRECISIONS
 from ivimkit.figures.reliability import UNRELIABLE
 from ivimkit.fitting.comparison import CRITERIA
