@@ -855,3 +855,30 @@ def test_a_region_whose_mean_signal_has_no_fit_says_why(
         assert "No mean signal was fitted." in results
         assert "region 1: No fit of the mean signal: the fit has priors of regions" in results
         assert page.locator(MESSAGES).count() == 0
+
+
+def test_the_mean_signal_of_a_region_has_points_for_each_echo_time(
+    visit: Callable[..., Any], dwi: ik.DWI
+) -> None:
+    n = len(dwi.fit_bvals)
+    signal = np.stack([dwi.shell_image(k) for k in range(n)], axis=-1)
+    both = np.concatenate([signal, signal / 2], axis=-1)
+    times = {"echo_time": [60] * n + [90] * n}
+    scan = ik.DWI(both, np.tile(dwi.fit_bvals, 2), dwi.affine, dwi.mask, variables=times)
+    with pytest.warns(UserWarning, match="differ in echo_time"):
+        result = ik.fit(scan)
+    with ik.view(result, open_browser=False) as viewer:
+        page = visit(viewer.url, viewport=LAPTOP).page
+        page.wait_for_selector(READY, state="attached")
+        page.get_by_test_id("tab-regions").click()
+        page.get_by_test_id("around").click()
+        page.wait_for_selector("[data-testid=region-table]")
+        plot = page.get_by_test_id("region-results").get_by_test_id("plot")
+        colours = set()
+        for time in (60, 90):
+            points = plot.locator(f'circle[data-points="mean of region 1, TE {time} ms"]')
+            assert points.count() == n
+            colours.add(points.first.get_attribute("fill"))
+        assert len(colours) == 2
+        assert plot.locator("path[data-curve]").count() == 1
+        assert page.locator(MESSAGES).count() == 0

@@ -34,7 +34,7 @@ from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.gradient_checks import odd_lengths
 from ivimkit.scan.shell_clusters import ABSOLUTE, RELATIVE
 
-__all__ = ["B_UNITS", "check_map", "load", "load_map"]
+__all__ = ["B_UNITS", "check_map", "in_s_mm2", "load", "load_map"]
 
 B_UNITS = {"s/mm2": 1.0, "ms/um2": 1000.0, "s/cm2": 0.01}
 """Units of b-values, with their factor to s/mm^2."""
@@ -309,7 +309,7 @@ def _read_bvals(
     name = name or str(path or "bvals")
     b = read_bvals(path) if path else given
     try:
-        b = _in_s_mm2(b, b_unit)
+        b = in_s_mm2(b, b_unit)
         found = Acquisition(b).bvals
     except AcquisitionError as error:
         raise AcquisitionError(f"{name}: {error}") from None
@@ -409,8 +409,21 @@ def _source(role: str, path: Path) -> Source:
     return Source(role, str(path.resolve()), sha256(path))
 
 
-def _in_s_mm2(b: ArrayLike, unit: str) -> ArrayLike:
-    """Convert b-values to s/mm^2, unless the numbers cannot be in their unit."""
+def in_s_mm2(b: ArrayLike, unit: str) -> ArrayLike:
+    """Convert b-values to s/mm^2, unless the numbers cannot be in their unit.
+
+    Parameters
+    ----------
+    b : array_like
+        b-values.
+    unit : str
+        One of `B_UNITS`.
+
+    Raises
+    ------
+    AcquisitionError
+        If the numbers cannot be in that unit.
+    """
     if unit == "s/mm2":
         return b
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ivimkit import priors
@@ -11,13 +11,14 @@ from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.result import FitResult
+from ivimkit.scan.variables import B, variable_of
 from ivimkit.status import explain
 
 __all__ = ["sidecar", "status_sidecar"]
 
 
 def sidecar(result: FitResult, name: str) -> dict[str, Any]:
-    """Describe one map: name, unit, model, method."""
+    """Describe one map: name, unit, model, method, settings of the acquisition."""
     about = describe(name, result.model.quantities)
     model, method = result.model, result.method
     if name == "ADC" and name not in model.names:
@@ -47,12 +48,44 @@ def sidecar(result: FitResult, name: str) -> dict[str, Any]:
         "MethodOptions": method.options(),
         **uncertainty,
         **({"Prior": prior} if prior else {}),
+        "Acquisition": _acquisition(result, is_adc_alone=model is not result.model),
         "NaN": "no value; the reason is in status.nii.gz",
         "References": list(
             dict.fromkeys(
                 [*model.references, *method.references, *further, *_references_of(result, prior)]
             )
         ),
+    }
+
+
+def _acquisition(result: FitResult, *, is_adc_alone: bool) -> dict[str, Any]:
+    """Return the settings behind a map, like ``{"b": 800.0, "echo_time": 75.0, "Volumes": 3}``.
+
+    One for each b-value and value of the other variables; `Directions` is the number of distinct
+    ones, if they are known. An ADC in addition to a model of further variables is that of the
+    series with the most values, see `ivimkit.fitting.fit.adc_weight`.
+    """
+    acquisition, settings = result.acquisition, result.settings
+    shells = acquisition.shells
+    numbers: Sequence[int] = range(len(shells))
+    if is_adc_alone and any(name in result.model.variables for name in acquisition.varying):
+        sizes = [shell.count if settings.average == "none" else 1 for shell in shells]
+        longest = max(acquisition.series, key=lambda one: sum(sizes[k] for k in one.members))
+        numbers = longest.members
+    chosen = settings.adc_bvals if is_adc_alone else None
+    units = {name: variable_of(name).unit for name in (B.name, *acquisition.variables)}
+    return {
+        "Units": {name: unit for name, unit in units.items() if unit},
+        "Settings": [
+            {
+                B.name: shell.b,
+                **shell.variables,
+                "Volumes": shell.count,
+                **({} if shell.n_directions is None else {"Directions": shell.n_directions}),
+            }
+            for shell in (shells[k] for k in numbers)
+        ],
+        **({} if chosen is None else {"BValuesOfADC": list(chosen)}),
     }
 
 

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from numba import njit
-from numba.core.types import unliteral
+from numba.core import types
 
 __all__ = ["device", "exact", "finite", "general", "inlined", "pasted"]
+
+# numba has no type hints.
+_unliteral: Any = types.unliteral
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -51,7 +54,7 @@ def general(function: Function) -> Function:
     if hasattr(compiled, "get_call_template"):
         template = compiled.get_call_template
         compiled.get_call_template = lambda args, kws: template(
-            tuple(map(unliteral, args)), {name: unliteral(kind) for name, kind in kws.items()}
+            tuple(map(_unliteral, args)), {name: _unliteral(kind) for name, kind in kws.items()}
         )
     return compiled  # type: ignore[no-any-return]
 

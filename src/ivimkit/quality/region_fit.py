@@ -35,7 +35,7 @@ from ivimkit.quality.table_rows import labelled
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels
-from ivimkit.scan.variables import B
+from ivimkit.scan.variables import DIRECTION, B
 from ivimkit.status import FAILED, FitStatus
 
 __all__ = ["roi_fit"]
@@ -138,8 +138,8 @@ def roi_fit(
 
 
 def _scan_of(result: FitResult) -> DWI:
-    """Return the scan, averaged as for the fit."""
-    dwi = result.scan()
+    """Return the scan, averaged as for the fit: directions apart if the model depends on them."""
+    dwi = result.scan().for_variables(result.model.variables)
     if dwi.fit_bvals.size != len(result.provenance.counts):
         raise ShapeError(
             f"the scan has {dwi.fit_bvals.size} values per voxel; expected "
@@ -189,12 +189,17 @@ def _regions(
 def _curves(result: FitResult, dwi: DWI, used: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
     """Return the positions, among the values with a weight, of each curve of b alone.
 
-    To a model of b alone, all values are on one curve.
+    To a model of b alone, all values are on one curve; to a model of the direction, those of each
+    direction are on another.
     """
     if tuple(result.model.variables) == (B.name,):
         return [np.arange(int(used.sum()))]
     place = np.cumsum(used) - 1
-    members = (np.array(one.members, dtype=np.intp) for one in dwi.fit_series)
+    members = [np.array(one.members, dtype=np.intp) for one in dwi.fit_series]
+    if any(axis.name in result.model.variables for axis in DIRECTION):
+        vectors = dwi.fit_x([axis.name for axis in DIRECTION]).T
+        directions = Acquisition(dwi.fit_bvals, vectors).directions(range(len(vectors)))
+        members = [np.intersect1d(one, same) for one in members for same in directions]
     found = [place[one[used[one]]] for one in members]
     # Images at b = 0 may be on several curves; each value is looked at once.
     seen = np.zeros(int(used.sum()), dtype=bool)
@@ -327,7 +332,7 @@ def _acquired(result: FitResult) -> Acquisition | Sequence[float]:
     """Return the b-values of the fitted values, with all variables for a model that knows more."""
     if tuple(result.model.variables) == (B.name,):
         return result.provenance.bvals
-    return result.scan().value_acquisition
+    return _scan_of(result).value_acquisition
 
 
 def _misfit(

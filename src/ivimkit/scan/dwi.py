@@ -335,10 +335,12 @@ class DWI:
         """The fitted values as an acquisition: one volume for each of them.
 
         For fits of means, whose b-values and other variables are those of the fit of the scan.
+        Values that are means over directions have none; those of `for_variables` keep theirs.
         """
         acquisition = self.acquisition
         if self.average == "none":
-            return Acquisition(acquisition.bvals, variables=acquisition.variables)
+            variables = acquisition.variables
+            return Acquisition(acquisition.bvals, acquisition.bvecs, variables=variables)
         shells = acquisition.shells
         variables = {
             name: self._means(values)
@@ -346,7 +348,9 @@ class DWI:
             else np.array([shell.variables[name] for shell in shells])
             for name, values in acquisition.variables.items()
         }
-        return Acquisition(self.fit_bvals, variables=variables)
+        axes = [axis.name for axis in DIRECTION if axis.name in variables]
+        bvecs = np.stack([variables[name] for name in axes], axis=-1) if axes else None
+        return Acquisition(self.fit_bvals, bvecs, variables=variables)
 
     @property
     def fit_directions(self) -> NDArray[np.float64]:

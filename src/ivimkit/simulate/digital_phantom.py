@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ivimkit import models
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.scan.acquisition import Acquisition
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.scan.dwi import DWI
 from ivimkit.simulate.abdomen import ABDOMEN
 from ivimkit.simulate.anatomy import Anatomy, tissue_fractions
@@ -18,7 +18,9 @@ from ivimkit.simulate.brain import BRAIN
 from ivimkit.simulate.coil import receive_field
 from ivimkit.simulate.forward import signals
 from ivimkit.simulate.noise import apply_noise, check_noise, draw_noise
+from ivimkit.simulate.protocol import Protocol, protocol_of, settings_of
 from ivimkit.simulate.tissue import REFERENCE_S0, Tissue
+from ivimkit.simulate.tissue_values import TISSUE_MODEL, tissues_of_model
 
 __all__ = ["B13", "B21", "PHANTOMS", "PHANTOM_MODEL", "Phantom", "phantom"]
 
@@ -32,8 +34,8 @@ _ANATOMIES = {anatomy.name: anatomy for anatomy in (ABDOMEN, BRAIN)}
 PHANTOMS = tuple(_ANATOMIES)
 """Names of the phantoms."""
 
-PHANTOM_MODEL = "biexp"
-"""The model of which the tissues of all phantoms have the parameters."""
+PHANTOM_MODEL = TISSUE_MODEL
+"""The model of a phantom by default, of which all tissues have the parameters."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Phantom:
     dwi : DWI
         The scan; its mask is where any tissue fills most of the voxel.
     truth : dict of str to ndarray, shape (x, y, z)
-        True S0 (a.u.), f, D_star and D (mm^2/s) of voxels filled by one tissue; NaN in
+        True parameters of the model, in their units, of voxels filled by one tissue; NaN in
         partial-volume voxels, whose true value is not defined, and where there is no signal.
     labels : ndarray of int, shape (x, y, z)
         The tissue that fills most of each voxel, 0 for none.
@@ -55,6 +57,8 @@ class Phantom:
         The tissues, by ascending label, with their sources.
     sigma : float
         Standard deviation of the noise of one acquisition, a.u.
+    model : SignalModel
+        The model of the signal.
     """
 
     dwi: DWI
@@ -63,6 +67,7 @@ class Phantom:
     label_names: dict[int, str]
     tissues: tuple[Tissue, ...] = field(repr=False)
     sigma: float
+    model: SignalModel = field(repr=False)
 
     def region(self, name: str) -> NDArray[np.bool_]:
         """Return the voxels filled by one tissue alone.
@@ -91,8 +96,9 @@ class Phantom:
 def phantom(
     kind: str = "abdomen",
     *,
+    model: SignalModel | str = PHANTOM_MODEL,
     shape: tuple[int, int, int] = (128, 96, 10),
-    bvals: ArrayLike = B13,
+    bvals: Protocol = B13,
     snr: float | None = 40.0,
     noise: str = "rician",
     seed: int = 0,
@@ -102,19 +108,26 @@ def phantom(
     """Make a digital phantom.
 
     The signal of a voxel is the sum of those of its tissues, times a smooth receive field.
-    Values and positions of tissues do not depend on the matrix.
+    Values and positions of tissues do not depend on the matrix. S0, f, D* and D of the tissues
+    are from the literature; values of the other parameters of a model are spread over their
+    typical range.
 
     Parameters
     ----------
     kind : {"abdomen", "brain"}
         The anatomy.
+    model : SignalModel or str
+        The model of the signal, or its name.
     shape : tuple of int
         Number of voxels in x, y, z.
-    bvals : array_like, shape (n_b,)
-        b-values in s/mm^2; repeated ones become repeated volumes.
+    bvals : array_like, shape (n_b,), Acquisition, or mapping of str to array_like
+        b-values in s/mm^2; repeated ones become repeated volumes. If the volumes differ in more:
+        an acquisition, or a table like ``{"b": [0, 800], "echo_time": 75}`` with the variables of
+        each volume, directions ``gx``, ``gy`` and ``gz`` included.
     snr : float or None
         S0 of the first tissue (liver, grey matter) without receive field, divided by the
-        standard deviation of the noise; None for no noise.
+        standard deviation of the noise; None for no noise. S0 is the signal before any decay, also
+        by T2: at an echo time there is less signal.
     noise : {"rician", "gaussian"}
         See `add_noise`.
     seed : int
@@ -136,7 +149,7 @@ def phantom(
     ShapeError
         If the shape is not three positive numbers.
     AcquisitionError
-        If the b-values are implausible.
+        If the b-values are implausible, or a variable of the model is missing.
 
     Examples
     --------
@@ -144,22 +157,27 @@ def phantom(
     >>> made = simulate.phantom("brain", shape=(32, 36, 2), seed=1)
     >>> made.dwi.shape, made.label_names[2]
     ((32, 36, 2), 'white matter')
+    >>> echoes = {"b": [0, 800, 0, 800], "echo_time": [60, 60, 90, 90]}
+    >>> simulate.phantom(shape=(16, 12, 1), bvals=echoes).dwi.acquisition.n_shells
+    4
     """
     anatomy = _anatomy(kind)
     _check_options(shape, snr, noise, n_averages, partial_volume)
-    acquisition = Acquisition(bvals)
+    chosen = models.get(model) if isinstance(model, str) else model
+    acquisition = protocol_of(bvals)
+    settings = settings_of(chosen, acquisition)
     grid = anatomy.grid(shape)
-    curves = _curves(anatomy.tissues, acquisition.bvals)
+    tissues = tissues_of_model(anatomy.tissues, chosen)
+    curves = _curves(chosen, tissues, settings)
     sigma = 0.0 if snr is None else REFERENCE_S0 / snr
     signal = np.empty((*shape, acquisition.n_volumes), dtype=np.float32, order="F")
     labels = np.zeros(shape, dtype=np.uint8, order="F")
-    names = models.get(PHANTOM_MODEL).names
-    truth = {name: np.full(shape, np.nan, np.float32, "F") for name in names}
+    truth = {name: np.full(shape, np.nan, np.float32, "F") for name in chosen.names}
     for k in range(shape[2]):
         fractions = tissue_fractions(anatomy, grid, k, parts=partial_volume)
         field_map = receive_field(anatomy, grid, k)
         labels[:, :, k] = _majority(fractions)
-        _write_truth(truth, k, fractions, field_map, anatomy.tissues)
+        _write_truth(truth, k, fractions, field_map, tissues)
         clean = _mixed(fractions, curves) * field_map
         noisy = _scanned(clean, sigma, noise, seeds=[(seed, k, n) for n in range(n_averages)])
         signal[:, :, k, :] = np.moveaxis(noisy, 0, -1)
@@ -167,9 +185,10 @@ def phantom(
         dwi=DWI(signal, acquisition, grid.affine, labels > 0),
         truth=truth,
         labels=labels,
-        label_names={i: tissue.name for i, tissue in enumerate(anatomy.tissues, start=1)},
-        tissues=anatomy.tissues,
+        label_names={i: tissue.name for i, tissue in enumerate(tissues, start=1)},
+        tissues=tissues,
         sigma=sigma,
+        model=chosen,
     )
 
 
@@ -192,12 +211,13 @@ def _check_options(
             raise OptionError(f"{name} is {value}; expected a whole number >= 1")
 
 
-def _curves(tissues: tuple[Tissue, ...], bvals: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the signal of each tissue, shape (n_tissues, n_b), a.u."""
+def _curves(
+    model: SignalModel, tissues: tuple[Tissue, ...], settings: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float32]:
+    """Return the signal of each tissue, shape (n_tissues, n_volumes), a.u."""
     # What a tissue does not have, such as a D* without perfusion, makes no difference.
-    parameters = models.get(PHANTOM_MODEL).parameters
-    params = [[t.values.get(p.name, p.start) for p in parameters] for t in tissues]
-    return signals(PHANTOM_MODEL, params, bvals).astype(np.float32)
+    params = [[t.values.get(p.name, p.start) for p in model.parameters] for t in tissues]
+    return signals(model, params, settings).astype(np.float32)
 
 
 def _majority(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:

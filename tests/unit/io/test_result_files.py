@@ -150,6 +150,36 @@ def test_sidecars_say_units_and_which_fit(tmp_path):
     assert any(flag["Name"] == "D_AT_UPPER_BOUND" for flag in status["Flags"].values())
 
 
+def test_sidecars_list_the_settings_of_the_acquisition(tmp_path):
+    result = make_result()
+    n = 4
+    acquisition = Acquisition(
+        [0, 0, 800, 800, 0, 400, 800],
+        [[0, 0, 1], [0, 0, 1], [1, 0, 0], *[[0, 0, 1]] * 4],
+        variables={"echo_time": [60] * n + [90] * 3, "mode": "on"},
+    )
+    model = replace(
+        result.model,
+        compartments=tuple(
+            replace(one, variables=("b", "echo_time")) for one in result.model.compartments
+        ),
+    )
+    settings = replace(result.settings, model=model, adc_bvals=(0, 800))
+    save(replace(result, acquisition=acquisition, settings=settings), tmp_path)
+    tissue = json.loads((tmp_path / "D.json").read_text())["Acquisition"]
+    assert tissue["Units"] == {"b": "s/mm^2", "echo_time": "ms"}
+    rows = [
+        (0, 60, 2, 0), (0, 90, 1, 0), (400, 90, 1, 1), (800, 60, 2, 2), (800, 90, 1, 1)
+    ]  # fmt: skip
+    heads = ("b", "echo_time", "Volumes", "Directions")
+    listed = [{**dict(zip(heads, row, strict=True)), "mode": "on"} for row in rows]
+    assert tissue["Settings"] == listed
+    # The ADC depends on b alone: it is that of one echo time.
+    adc = json.loads((tmp_path / "ADC.json").read_text())["Acquisition"]
+    assert adc["Settings"] == [one for one in listed if one["echo_time"] == 90]
+    assert adc["BValuesOfADC"] == [0, 800]
+
+
 def test_the_adc_of_a_mono_exponential_fit_is_its_own(tmp_path):
     save(make_result(model="monoexp"), tmp_path)
     assert json.loads((tmp_path / "ADC.json").read_text())["Method"] == "varpro"

@@ -8,6 +8,8 @@ import pytest
 import ivimkit as ik
 from ivimkit import quality
 from ivimkit.errors import OptionError, RegionWarning, ShapeError
+from ivimkit.extend import Compartment, D, SignalModel
+from ivimkit.quality import region_fit
 from ivimkit.status import FitStatus
 from made_results import made_result
 from tolerances import NOISE_FREE, SAME_MINIMUM
@@ -224,3 +226,29 @@ def test_of_a_result_from_files(noisy, tmp_path, given):
         np.testing.assert_array_equal(one.maps[name], other.maps[name], err_msg=name)
     ik.save(one, tmp_path / "means")
     assert ik.load_result(tmp_path / "means").shape == (2,)
+
+
+def test_directions_of_a_model_are_kept_and_no_scatter():
+    """Only the noise of the voxels is left. Without a fit, as its kernel takes long to compile."""
+    along = Compartment("tissue", lambda b, gz, p: b * gz, (D,), variables=("b", "gz"))
+    model = SignalModel("axial", "axial", "S0 exp(-b (D + gz^2 / 1000))", (along,))
+    b = np.repeat([0.0, 200, 500, 800], 3)
+    vectors = np.tile([[1.0, 0, 0], [0.6, 0, 0.8], [0, 0, 1]], (4, 1))
+    vectors[6:9] *= -1  # The same directions: the sign does not matter.
+    clean = 1000.0 * np.exp(-b * (5e-4 + 1e-3 * vectors[:, 2] ** 2))
+    signal = np.random.default_rng(1).normal(clean, 20.0, (400, 12))
+    made = made_result({"D": np.ones(400)})
+    settings = dataclasses.replace(made.settings, model=model, sigma=20.0)
+    provenance = dataclasses.replace(made.provenance, counts=[3.0, *[1.0] * 9])
+    scan = ik.DWI(signal, b, bvecs=vectors)
+    result = dataclasses.replace(made, settings=settings, provenance=provenance, dwi=scan)
+    dwi = region_fit._scan_of(result)
+    labels = ik.Labels(np.ones(400, dtype=int))
+    [region] = region_fit._regions(result, dwi, labels, np.ones(400, dtype=bool))
+    expected = 20.0 / np.sqrt(400 * np.array([3.0, *[1.0] * 9]))
+    np.testing.assert_allclose(region.mean.spread, np.diag(expected), rtol=1e-12)
+    values = region_fit._acquired(result)
+    assert values == dwi.value_acquisition
+    at_800 = values.bvals == 800
+    assert values.bvecs[at_800].tolist() == [[1, 0, 0], [0.6, 0, 0.8], [0, 0, 1]]
+    assert values.variables["gz"][at_800].tolist() == [0, 0.8, 1]

@@ -1,12 +1,15 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
 
-from ivimkit import models, simulate
+from ivimkit import Acquisition, models, simulate
 from ivimkit.errors import AcquisitionError, OptionError, ShapeError
+from ivimkit.extend import D_STAR, Compartment, D, F, Parameter, SignalModel
 from ivimkit.simulate.abdomen import ABDOMEN
 from ivimkit.simulate.brain import BRAIN
+from ivimkit.simulate.tissue_values import tissues_of_model
 
 B = np.array([0.0, 10, 50, 200, 800])
 
@@ -295,8 +298,132 @@ class TestPhantom:
             ({"partial_volume": 0}, OptionError, "partial_volume is 0; expected"),
             ({"seed": -1}, OptionError, "expected a whole number >= 0"),
             ({"bvals": [0, 0.8]}, AcquisitionError, "s/mm"),
+            ({"model": "quadexp"}, OptionError, "'quadexp'"),
+            ({"bvals": {"echo_time": [50, 60]}}, OptionError, "there is no b among echo_time"),
+            ({"bvals": {"b": [0, 800], "gx": 1}}, AcquisitionError, "has gx of the directions"),
+            (
+                {"bvals": {"b": [0, 800], "gx": [1], "gy": 0, "gz": 0}},
+                AcquisitionError,
+                "gx, gy and gz have 1, 1, 1 values and there are 2 volumes",
+            ),
+            (
+                {"bvals": {"b": [0, 800], "echo_time": [50, 60, 70]}},
+                AcquisitionError,
+                "echo_time has 3 values and there are 2 volumes",
+            ),
         ],
     )
     def test_bad_options(self, given, error, message):
         with pytest.raises(error, match=message):
             simulate.phantom(**{"shape": (16, 12, 1), **given})
+
+
+def relaxing(b, echo_time, p):
+    return math.exp(-b * p[0] - echo_time / p[1])
+
+
+def along(b, gz, p):
+    return math.exp(-b * (p[0] + p[1] * gz * gz))
+
+
+def made_of(atom, variables, *further, name="mine"):
+    """A model of blood and tissue with one atom."""
+    blood = (D_STAR, *(dataclasses.replace(p, name=f"{p.name}_blood") for p in further))
+    return SignalModel(
+        name=name,
+        title=name,
+        equation="S",
+        compartments=(
+            Compartment("blood", atom, blood, fraction=F, variables=variables),
+            Compartment("tissue", atom, (D, *further), variables=variables),
+        ),
+        ascending=(("D", "D_star"),),
+    )
+
+
+T2 = Parameter("T2", "T2", "ms", 15, 300, 50, role="time", typical=(30, 80), scale="log")
+EXTRA = Parameter("E", "E", "mm^2/s", 0.0, 2e-3, 5e-4, typical=(2e-4, 8e-4))
+
+
+class TestPhantomOfAnyModel:
+    @pytest.mark.parametrize("kind", simulate.PHANTOMS)
+    @pytest.mark.parametrize("name", models.names())
+    def test_every_tissue_is_possible_typical_and_different(self, name, kind):
+        model = models.get(name)
+        tissues = tissues_of_model({"abdomen": ABDOMEN, "brain": BRAIN}[kind].tissues, model)
+        for tissue in tissues:
+            for parameter in model.parameters:
+                value = tissue.value(parameter.name)
+                absent = np.isnan(value) and tissue.name == "CSF" and parameter.role == "perfusion"
+                assert absent or parameter.lower <= value <= parameter.upper, parameter.name
+            assert sum(tissue.value(name) for name in model.fractions) < 1.0
+            for low, high in model.ascending:
+                assert not tissue.value(low) >= tissue.value(high)
+        for parameter in model.parameters:
+            values = [v for t in tissues if np.isfinite(v := t.value(parameter.name))]
+            assert len(set(values)) > len(values) // 2, parameter.name
+
+    def test_values_of_the_literature_stay_and_others_say_where_they_are_from(self):
+        kurtosis = simulate.phantom(shape=(8, 6, 1), model="kurtosis").tissues
+        for tissue, known in zip(kurtosis, ABDOMEN.tissues, strict=True):
+            assert {name: tissue.value(name) for name in known.values} == known.values
+            assert 0.0 < tissue.value("K") <= 2.0
+            assert tissue.source.endswith("; K: chosen from the typical range of model kurtosis")
+        assert tissues_of_model(ABDOMEN.tissues, models.get("biexp")) == ABDOMEN.tissues
+
+    def test_bounds_of_the_model_hold(self):
+        narrow = models.get("biexp").with_bounds(f=(0.05, 0.1)).with_fixed(D_star=0.02)
+        for tissue in tissues_of_model(BRAIN.tissues, narrow):
+            assert 0.05 <= tissue.value("f") <= 0.1
+            assert tissue.value("D_star") == 0.02
+
+    def test_fractions_leave_something_and_rates_keep_their_order(self):
+        model = models.get("triexp").with_bounds(f_fast=(0.7, 1), f_inter=(0.7, 1))
+        model = model.with_bounds(D=(0, 0.02), D_inter=(3e-4, 1e-3))
+        for tissue in tissues_of_model(ABDOMEN.tissues, model):
+            assert tissue.value("f_fast") + tissue.value("f_inter") <= 0.9 + SINGLE
+            assert tissue.value("D") <= tissue.value("D_inter") <= tissue.value("D_fast")
+
+    def test_noise_free_signal_is_that_of_the_truth_at_every_echo_time(self):
+        b, te = np.tile([0.0, 100, 800], 2), np.repeat([50.0, 90], 3)
+        model = made_of(relaxing, ("b", "echo_time"), T2)
+        table = {"b": b, "echo_time": te}
+        made = simulate.phantom("brain", shape=(24, 28, 1), model=model, bvals=table, snr=None)
+        same = Acquisition(b, variables={"echo_time": te})
+        assert made.dwi.acquisition == same
+        assert list(made.truth) == ["S0", "f", "D_star", "T2_blood", "D", "T2"]
+        pure = made.region("white matter")
+        S0, f, fast, long, D_, short = (
+            v[pure].astype(float)[:, None] for v in made.truth.values()
+        )
+        blood, tissue = np.exp(-b * fast - te / long), np.exp(-b * D_ - te / short)
+        want = S0 * (f * blood + (1 - f) * tissue)
+        np.testing.assert_allclose(made.dwi.signal[pure], want, rtol=SINGLE)
+        csf = made.region("CSF")
+        assert (made.truth["f"][csf] == 0).all()
+        assert np.isnan(made.truth["T2_blood"][csf]).all()
+
+    def test_directions(self):
+        model = made_of(along, ("b", "gz"), EXTRA)
+        table = {"b": [0, 800, 800], "gx": [0, 1, 0], "gy": 0, "gz": [0, 0, -2]}
+        made = simulate.phantom(shape=(16, 12, 1), model=model, bvals=table, snr=None)
+        assert made.dwi.acquisition.bvecs.tolist() == [[0, 0, 0], [1, 0, 0], [0, 0, -2]]
+        pure = made.region("liver")
+        S0, f, fast, more_fast, D_, more = (v[pure].astype(float) for v in made.truth.values())
+        across = S0 * (f * np.exp(-800 * fast) + (1 - f) * np.exp(-800 * D_))
+        axial = f * np.exp(-800 * (fast + more_fast)) + (1 - f) * np.exp(-800 * (D_ + more))
+        want = np.stack([S0, across, S0 * axial], axis=-1)
+        np.testing.assert_allclose(made.dwi.signal[pure], want, rtol=SINGLE)
+
+    @pytest.mark.parametrize(
+        ("protocol", "missing"),
+        [
+            ([0, 800], "the protocol has b: echo_time, gz are missing"),
+            ({"b": [0, 800], "echo_time": 50}, "has b, echo_time: gz is missing"),
+            ({"b": [0, 800], "echo_time": "long", "gx": 0, "gy": 0, "gz": 1}, "echo_time is"),
+        ],
+    )
+    def test_all_missing_variables_are_named(self, protocol, missing):
+        model = made_of(relaxing, ("b", "echo_time", "gz"), T2)
+        with pytest.raises(AcquisitionError, match=missing):
+            simulate.phantom(shape=(8, 6, 1), model=model, bvals=protocol)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import ivimkit as ik
+from ivimkit.viewer import drawn_regions
 
 NAMES = "names=1:lesion,2:liver"
 
@@ -67,6 +68,23 @@ def test_the_mean_signal_and_its_fit(regions_client, drawing, result):
         for name in ("S0", "f", "D_star", "D", "ADC"):
             assert found[name]["value"] == float(means.maps[name][position])
         assert found["D"]["sd"] == float(means.sd["D"][position])
+
+
+def test_the_mean_signal_of_several_echo_times(made):
+    """Its values come with the setting that each belongs to."""
+    b, n = made.dwi.fit_bvals, len(made.dwi.fit_bvals)
+    signal = np.concatenate([made.dwi.signal, made.dwi.signal / 2], axis=-1)
+    times = {"echo_time": [60] * n + [90] * n}
+    dwi = ik.DWI(signal, np.tile(b, 2), mask=made.dwi.mask, variables=times)
+    with pytest.warns(UserWarning, match="differ in echo_time"):
+        result = ik.fit(dwi)
+    labels = ik.Labels(made.region("liver").astype(int), {1: "liver"})
+    fit = drawn_regions._mean_fit(result, labels, 1)["fit"]
+    assert fit["curve"]["settings"] == []
+    signals, series = fit["averaged"]["signal"], fit["averaged"]["series"]
+    assert [one["name"] for one in series] == ["TE 60 ms", "TE 90 ms"]
+    first, second = (np.asarray(signals)[list(one["members"])] for one in series)
+    np.testing.assert_allclose(second, first / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("reference", [None, "lesion"])

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.shared_options import Overwrite, ScreenOptions, out_option
+from ivimkit.cli.options.fit_options import ModelName
+from ivimkit.cli.options.protocol_options import ProtocolOptions
+from ivimkit.cli.options.shared_options import SCAN_PANEL, Overwrite, ScreenOptions, out_option
 
 __all__ = ["Kind", "Noise", "simulate"]
 
-_SCAN_PANEL = "The simulated scan"
+_DEFAULT_MODEL = "biexp"
 
 # As in cli/options: the tests compare these with those of ivimkit.simulate.
 
@@ -35,14 +37,14 @@ class Noise(StrEnum):
 Shape = Annotated[
     str,
     typer.Option(
-        metavar="X,Y,Z", rich_help_panel=_SCAN_PANEL, help="Matrix; values and places stay."
+        metavar="X,Y,Z", rich_help_panel=SCAN_PANEL, help="Matrix; values and places stay."
     ),
 ]
 Snr = Annotated[
     float,
     typer.Option(
         metavar="N",
-        rich_help_panel=_SCAN_PANEL,
+        rich_help_panel=SCAN_PANEL,
         help="S0 of the first tissue (liver, grey matter) by the noise of one volume.",
     ),
 ]
@@ -51,7 +53,7 @@ Seed = Annotated[
     typer.Option(
         min=0,
         metavar="N",
-        rich_help_panel=_SCAN_PANEL,
+        rich_help_panel=SCAN_PANEL,
         help="The same number gives the same noise.",
     ),
 ]
@@ -61,22 +63,14 @@ def simulate(
     *,
     kind: Annotated[Kind, typer.Argument(help="What to simulate.")] = Kind.abdomen,
     shape: Shape = "128,96,10",
-    bvals: Annotated[
-        str,
-        typer.Option(
-            "--bvals",
-            metavar="LIST",
-            rich_help_panel=_SCAN_PANEL,
-            help="b-values in s/mm², like 0,50,800; repeated ones become repeated volumes. "
-            "b13 and b21 are two sets from 0 to 800 and to 1000.",
-        ),
-    ] = "b13",
+    model: ModelName = _DEFAULT_MODEL,
+    protocol: ProtocolOptions,
     snr: Snr = 40.0,
     noise: Annotated[
         Noise,
         typer.Option(
             metavar="KIND",
-            rich_help_panel=_SCAN_PANEL,
+            rich_help_panel=SCAN_PANEL,
             help="rician, gaussian, or none for the signal without noise.",
         ),
     ] = Noise.rician,
@@ -85,17 +79,14 @@ def simulate(
         typer.Option(
             min=1,
             metavar="N",
-            rich_help_panel=_SCAN_PANEL,
+            rich_help_panel=SCAN_PANEL,
             help="Noisy acquisitions behind each volume.",
         ),
     ] = 1,
     seed: Seed = 0,
     out: Annotated[
         Path | None,
-        out_option(
-            "DIR",
-            "Where to. By default phantom_abdomen or phantom_brain.",
-        ),
+        out_option("DIR", "Where to. By default phantom_abdomen or phantom_brain."),
     ] = None,
     overwrite: Overwrite = False,
     screen: ScreenOptions,
@@ -103,22 +94,28 @@ def simulate(
     """Simulate a scan whose true maps are known.
 
     Writes dwi.nii.gz with dwi.bval, mask.nii.gz, labels.nii.gz (tissues), the
-    true maps true_S0, true_f, true_D_star and true_D (NaN where tissues mix),
-    and phantom.json: all settings, and the values of each tissue with sources.
+    true maps true_S0, true_f, true_D_star and true_D, or those of --model
+    (NaN where tissues mix), and phantom.json: all settings, and the values of
+    each tissue with sources. Directions and other variables of the volumes
+    become dwi.bvec and dwi_volumes.tsv.
 
     [bold]Examples[/bold]
 
       ivimkit simulate abdomen --out phantom
       ivimkit simulate brain --snr 20 --shape 96,112,12 --bvals 0,10,50,200,800
+
+      ivimkit simulate --model ./mine.py --variables protocol.tsv
     """
     # Here and not above: --help must not wait for numpy.
     from ivimkit.cli.jobs.simulate_files import PhantomFiles
+    from ivimkit.cli.options.protocol_input import ProtocolInput
     from ivimkit.cli.screen.terminal import Screen
 
     files = PhantomFiles(
         kind=kind.value,
         shape=shape,
-        bvals=bvals,
+        model=model,
+        protocol=ProtocolInput(**vars(protocol)),
         snr=snr,
         noise=noise.value,
         averages=averages,
@@ -128,5 +125,6 @@ def simulate(
     files.write(folder, overwrite=overwrite)
     Screen(**vars(screen)).show(
         f"{kind.value} phantom in {folder}; fit it with",
-        f"ivimkit fit {folder / 'dwi.nii.gz'} --mask {folder / 'mask.nii.gz'}",
+        f"ivimkit fit {folder / 'dwi.nii.gz'} --mask {folder / 'mask.nii.gz'}"
+        + ("" if model == _DEFAULT_MODEL else f" --model {model}"),
     )

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ivimkit import __version__, io, models, simulate
-from ivimkit.cli.options.assignments import number_list, triple
+from ivimkit import __version__, io, simulate
+from ivimkit.cli.options.assignments import triple
+from ivimkit.cli.options.model_file import model_of
 from ivimkit.cli.options.output_folders import check_writable
+from ivimkit.cli.options.protocol_input import ProtocolInput
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.io.json_text import write_json
 from ivimkit.io.result_folder import check_free
+from ivimkit.io.variable_files import TABLE_ENDINGS
+from ivimkit.scan.acquisition import Acquisition
 from ivimkit.simulate import Phantom
 from ivimkit.writing import write_folder
 
 __all__ = ["PhantomFiles"]
 
-_SETS = {"b13": simulate.B13, "b21": simulate.B21}
-_MODEL = models.get(simulate.PHANTOM_MODEL)
-_TRUTH = _MODEL.names
-_NAMES = (
-    "dwi.nii.gz",
-    "dwi.bval",
-    "mask.nii.gz",
-    "labels.nii.gz",
-    *(f"true_{name}.nii.gz" for name in _TRUTH),
-    "phantom.json",
-)
+# What is read with the scan, if it is there: a new scan without one must not find an old one.
+_OPTIONAL = ("dwi.bvec", *(f"dwi{ending}" for ending in TABLE_ENDINGS))
+_RECORD = "phantom.json"
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,10 @@ class PhantomFiles:
         See `ivimkit.simulate.phantom`.
     shape : str
         ``X,Y,Z``.
-    bvals : str
-        List of b-values, or the name of a set.
+    protocol : ProtocolInput
+        The volumes.
+    model : str
+        Name of the model, or a Python file that defines one.
     snr : float
         See `ivimkit.simulate.phantom`.
     noise : str
@@ -55,7 +54,8 @@ class PhantomFiles:
 
     kind: str = "abdomen"
     shape: str = "128,96,10"
-    bvals: str = "b13"
+    protocol: ProtocolInput = field(default_factory=ProtocolInput)
+    model: str = simulate.PHANTOM_MODEL
     snr: float = 40.0
     noise: str = "rician"
     averages: int = 1
@@ -76,18 +76,21 @@ class PhantomFiles:
         Phantom
         """
         check_writable(folder)
-        check_free(folder, _NAMES, overwrite=overwrite)
-        made = self._simulated()
-        write_folder(folder, _NAMES, partial(self._write_all, made))
+        model, acquisition = model_of(self.model), self.protocol.acquisition()
+        names = _names(model, acquisition)
+        check_free(folder, (*names, *_OPTIONAL), overwrite=overwrite)
+        made = self._simulated(model, acquisition)
+        outdated = [name for name in _outdated(folder) if name not in names] if overwrite else []
+        write_folder(folder, names, partial(self._write_all, made), outdated=outdated)
         return made
 
-    def _simulated(self) -> Phantom:
+    def _simulated(self, model: SignalModel, acquisition: Acquisition) -> Phantom:
         silent = self.noise == "none"
-        named = _SETS.get(self.bvals)
         return simulate.phantom(
             self.kind,
+            model=model,
             shape=triple(self.shape, "--shape"),
-            bvals=number_list(self.bvals, "--bvals") if named is None else named,
+            bvals=acquisition,
             snr=None if silent else self.snr,
             noise="rician" if silent else self.noise,
             seed=self.seed,
@@ -99,20 +102,45 @@ class PhantomFiles:
         io.save_scan(made.dwi, folder / "dwi.nii.gz")
         io.save_map(made.dwi.mask.astype(np.uint8), folder / "mask.nii.gz", geometry)
         io.save_map(made.labels, folder / "labels.nii.gz", geometry)
-        for name in _TRUTH:
-            about = dataclasses.replace(_MODEL[name], name=f"true_{name}")
-            io.save_map(made.truth[name], folder / f"true_{name}.nii.gz", geometry, about=about)
-        write_json(folder / "phantom.json", self._record(made))
+        for name, values in made.truth.items():
+            about = dataclasses.replace(made.model[name], name=f"true_{name}")
+            io.save_map(values, folder / f"true_{name}.nii.gz", geometry, about=about)
+        write_json(folder / _RECORD, self._record(made))
 
     def _record(self, made: Phantom) -> dict[str, Any]:
         tissues = dict(zip(made.label_names, made.tissues, strict=True))
+        acquisition = made.dwi.acquisition
         return {
             "ivimkit": __version__,
-            **dataclasses.asdict(self),
-            "bvals": made.dwi.acquisition.bvals,
+            "kind": self.kind,
+            "model": made.model.name,
+            "equation": made.model.equation,
+            "shape": self.shape,
+            "bvals": acquisition.bvals,
+            "variables": acquisition.variables,
+            "snr": self.snr,
+            "noise": self.noise,
+            "averages": self.averages,
+            "seed": self.seed,
             "sigma": made.sigma,
             "labels": {str(label): _known(tissue) for label, tissue in tissues.items()},
         }
+
+
+def _names(model: SignalModel, acquisition: Acquisition) -> list[str]:
+    """Return the names of all files of a phantom; that of its record last."""
+    directions = [] if acquisition.bvecs is None else ["dwi.bvec"]
+    table = [f"dwi{TABLE_ENDINGS[0]}"] if acquisition.variables else []
+    truth = [f"true_{name}.nii.gz" for name in model.names]
+    images = ["mask.nii.gz", "labels.nii.gz", *truth]
+    return ["dwi.nii.gz", "dwi.bval", *directions, *table, *images, _RECORD]
+
+
+def _outdated(folder: Path) -> list[str]:
+    """Return what an earlier phantom left that is misleading with another protocol or model."""
+    earlier = (folder / _RECORD).is_file()
+    truth = sorted(path.name for path in folder.glob("true_*.nii.gz")) if earlier else []
+    return [*_OPTIONAL, *truth]
 
 
 def _known(tissue: simulate.Tissue) -> dict[str, Any]:

@@ -35,19 +35,22 @@ Organ = Annotated[
 ]
 
 
+ModelName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE",
+        rich_help_panel=MODEL_PANEL,
+        autocompletion=complete(model_names),
+        help=f"Signal model: {', '.join(model_names())}, or a Python file that defines one.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class ModelOptions:
     """The options of the model and of the method."""
 
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE",
-            rich_help_panel=MODEL_PANEL,
-            autocompletion=complete(model_names),
-            help=f"Signal model: {', '.join(model_names())}, or a Python file that defines one.",
-        ),
-    ] = "biexp"
+    model: ModelName = "biexp"
     method: Annotated[
         str,
         typer.Option(

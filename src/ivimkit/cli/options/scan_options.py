@@ -51,6 +51,28 @@ Weights = Annotated[
 ]
 
 
+EchoTimes = Annotated[
+    str | None,
+    typer.Option(
+        "--te",
+        metavar="LIST",
+        show_default=False,
+        rich_help_panel=SCAN_PANEL,
+        help="Echo times in ms: one for each volume, like 50,50,75,75, or one for all.",
+    ),
+]
+UnitOfB = Annotated[
+    BUnit,
+    typer.Option(
+        "--b-unit",
+        metavar="UNIT",
+        rich_help_panel=SCAN_PANEL,
+        help="Unit of the b-values, in the file and in options: s/mm2, ms/um2 (0 to about 3) "
+        "or s/cm2.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class ScanOptions:
     """The options of every command that reads scans."""
@@ -85,16 +107,7 @@ class ScanOptions:
             "dwi.nii.gz, and lists in its JSON sidecar.",
         ),
     ] = None
-    te: Annotated[
-        str | None,
-        typer.Option(
-            "--te",
-            metavar="LIST",
-            show_default=False,
-            rich_help_panel=SCAN_PANEL,
-            help="Echo times in ms: one for each volume, like 50,50,75,75, or one for all.",
-        ),
-    ] = None
+    te: EchoTimes = None
     mask: Annotated[
         str | None,
         typer.Option(
@@ -106,16 +119,7 @@ class ScanOptions:
             "finds the tissue. By default all voxels.",
         ),
     ] = None
-    b_unit: Annotated[
-        BUnit,
-        typer.Option(
-            "--b-unit",
-            metavar="UNIT",
-            rich_help_panel=SCAN_PANEL,
-            help="Unit of the b-values, in the file and in options: s/mm2, ms/um2 (0 to about 3) "
-            "or s/cm2.",
-        ),
-    ] = BUnit.s_mm2
+    b_unit: UnitOfB = BUnit.s_mm2
     stack: Annotated[
         bool,
         typer.Option(

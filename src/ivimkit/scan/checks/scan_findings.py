@@ -16,6 +16,7 @@ from ivimkit.scan.checks.volume_order import rises
 from ivimkit.scan.checks.volume_sample import VolumeSample, read_sample, sampled
 from ivimkit.scan.checks.volume_spread import spread_finding
 from ivimkit.scan.dwi import DWI
+from ivimkit.scan.variables import DIRECTION
 
 __all__ = ["scan_findings"]
 
@@ -52,7 +53,16 @@ def scan_findings(dwi: DWI) -> tuple[ScanFinding, ...]:
     >>> [finding.kind for finding in found]
     ['order']
     """
-    return tuple(_found(_weighted(dwi)))
+    return tuple(_found(_together(_weighted(dwi))))
+
+
+def _together(dwi: DWI) -> DWI:
+    """Return the scan with shells of all directions, as most checks compare volumes of one b."""
+    further = dwi.acquisition.variables
+    axes = {axis.name for axis in DIRECTION}
+    if not axes & further.keys():
+        return dwi
+    return dwi.with_variables({name: further[name] for name in further if name not in axes})
 
 
 def _weighted(dwi: DWI) -> DWI:

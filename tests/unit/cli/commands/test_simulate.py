@@ -89,9 +89,94 @@ def test_existing_files_are_kept(run, tmp_path):
     assert (tmp_path / "p" / "dwi.nii.gz").read_bytes() == before
 
 
+# With an atom that is compiled in the tests of the models anyway.
+MINE = """
+from ivimkit.extend import D_STAR, Compartment, D, F, SignalModel, decay
+
+MODEL = SignalModel(
+    name="mine",
+    title="mine",
+    equation="S",
+    compartments=(
+        Compartment("fast", decay, (D_STAR,), fraction=F, variables=("{variable}",)),
+        Compartment("slow", decay, (D,)),
+    ),
+    ascending=(("D", "D_star"),),
+)
+"""
+
+
+def test_a_model_of_a_file_on_its_protocol(run, tmp_path):
+    file, table, out = tmp_path / "mine.py", tmp_path / "p.tsv", tmp_path / "p"
+    file.write_text(MINE.format(variable="dose"))
+    options = ("simulate", "--model", file, *SMALL, "--noise", "none", "--out", out)
+    told = run(*options, "--te", "60", code=2).stderr
+    assert "depends on b, dose, and the protocol has b, echo_time: dose is missing" in " ".join(
+        told.split()
+    )
+    assert not out.exists()
+    table.write_text("b\tdose\tmode\n0\t0\ton\n400\t0\ton\n800\t50\toff\n")
+    told = run(*options, "--variables", table, "--te", "60,60,70").stdout
+    assert f"--model {file}" in " ".join(told.split())
+    dwi = io.load(out / "dwi.nii.gz", mask=out / "mask.nii.gz")
+    assert dwi.acquisition.variables["dose"].tolist() == [0, 0, 50]
+    assert dwi.acquisition.variables["mode"].tolist() == ["on", "on", "off"]
+    assert dwi.acquisition.variables["echo_time"].tolist() == [60, 60, 70]
+    truth = {name: io.load_map(out / f"true_{name}.nii.gz") for name in ("S0", "f", "D_star", "D")}
+    pure = np.isfinite(truth["D_star"])
+    S0, f, fast, slow = (values[pure].astype(float) for values in truth.values())
+    want = S0 * (f * np.exp(-50 * fast) + (1 - f) * np.exp(-800 * slow))
+    np.testing.assert_allclose(dwi.signal[pure][:, 2], want, rtol=1e-5)
+    record = json.loads((out / "phantom.json").read_text())
+    assert (record["model"], record["variables"]["dose"]) == ("mine", [0, 0, 50])
+
+    # Another model in the same folder: nothing of the first one is left.
+    run("simulate", "--model", "monoexp", *SMALL, "--out", out, "--overwrite", "-q")
+    assert sorted(path.name for path in out.glob("true_*")) == [
+        "true_ADC.nii.gz",
+        "true_S0.nii.gz",
+    ]
+    assert not io.load(out / "dwi.nii.gz").acquisition.variables
+
+
+def test_directions_and_units(run, tmp_path):
+    (tmp_path / "dwi.bval").write_text("0 0.4 0.8\n")
+    (tmp_path / "dwi.bvec").write_text("0 1 0\n0 0 1\n0 0 0\n")
+    files = ("--bval", tmp_path / "dwi.bval", "--bvec", tmp_path / "dwi.bvec")
+    run("simulate", *files, "--b-unit", "ms/um2", *SMALL, "--out", tmp_path / "p", "-q")
+    found = io.load(tmp_path / "p" / "dwi.nii.gz").acquisition
+    assert found.bvals.tolist() == [0, 400, 800]
+    assert found.bvecs.tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        ("b\n0\n800\n", ("--bvals", "0,900"), "column b of TABLE (2 values) and --bvals (2"),
+        ("b\n0\n800\n", ("--bvals", "b13"), "and --bvals (13 values) differ"),
+        ("echo_time\n60\n70\n", (), "TABLE has no column b; expected the b-value of each"),
+        ("b\tTE\n0\t60\n800\t60\n", ("--te", "60"), "echo times were given twice"),
+        ("b\tTE\n0\t60\n", (), "two different"),
+        ("b\n0\n800\n", ("--bvec", "BVEC"), "BVEC has 3 directions and there are 2 volumes"),
+    ],
+)
+def test_protocols_that_cannot_be_used(run, tmp_path, table, options, message):
+    path, bvec = tmp_path / "t.tsv", tmp_path / "t.bvec"
+    path.write_text(table)
+    bvec.write_text("0 1 0\n0 0 1\n0 0 0\n")
+    words = [str(bvec) if word == "BVEC" else word for word in options]
+    result = run("simulate", "--variables", path, *words, "--out", tmp_path / "p", code=2)
+    want = message.replace("TABLE", str(path)).replace("BVEC", str(bvec))
+    assert want in " ".join(result.stderr.split())
+    assert not (tmp_path / "p").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--te", "60,70"), "echo_time has 2 values and there are 13 volumes"),
+        (("--model", "quadexp"), "'quadexp'"),
+        (("--variables", "nowhere.tsv"), "there is no file nowhere.tsv"),
         (("--shape", "16,14"), "--shape is '16,14'; expected three whole numbers"),
         (("--shape", "0,14,2"), "expected three whole numbers > 0"),
         (("--bvals", "b99"), "--bvals is 'b99'; expected numbers"),

@@ -17,9 +17,9 @@ from ivimkit.cli.options.shared_options import ScreenOptions
 
 # One word for different things: what is read, made or named differs from command to command.
 DIFFERENT = {
-    *("--b-split", "--bval", "--bvals", "--figures", "--labels", "--lesion", "--maps"),
+    *("--b-split", "--bval", "--bvals", "--bvec", "--figures", "--labels", "--lesion", "--maps"),
     *("--method", "--model", "--noise", "--organ", "--out", "--prior", "--reliable", "--ring"),
-    *("--scan", "--subject"),
+    *("--scan", "--subject", "--variables"),
 }
 
 

@@ -239,3 +239,16 @@ def test_the_page_has_the_figures_of_the_study():
     for target in study["targets"]:
         assert target["reached"]
         assert f"- {target['text']}: {target['measured']}." in page
+
+
+def test_a_scan_with_its_directions_apart_is_checked_like_any_other():
+    """As a model of the direction fits it: they are neither shells nor scatter."""
+    b = np.repeat([0.0, 200, 500, 800], 3)
+    vectors = np.tile([[1.0, 0, 0], [0, 1, 0], [0, 0, 1]], (4, 1))
+    clean = 1000.0 * np.exp(-b * (5e-4 + 1e-3 * vectors[:, 2]))
+    measured = np.random.default_rng(1).normal(clean, 5.0, (400, 12))
+    measured[:, 1] *= 1.5
+    dwi = ik.DWI(measured, b, bvecs=vectors)
+    found = scan_findings(dwi)
+    assert [finding.volumes for finding in found] == [(0, 1, 2)]
+    assert scan_findings(dwi.for_variables(("b", "gx"))) == found

@@ -3,13 +3,15 @@
 import { FIT_COLOURS, REFIT_COLOUR, SERIES_COLOURS } from "./colours";
 import { element } from "./dom";
 import { NONE, short } from "./numbers";
-import { type PlotContent, drawPlot } from "./plot";
+import { type PlotContent, type Points, drawPlot } from "./plot";
 import type { Fit, Signal } from "./scene";
 
 export interface Shown {
   fit: Fit;
   colour: string;
   dash: string;
+  /** Colour and dashes of its curve of a setting of the other variables; those of any fit by default. */
+  setting?: (k: number, n: number) => { colour: string; dash: string };
 }
 
 export interface FitOptions {
@@ -37,6 +39,15 @@ function seriesColour(k: number): string {
   return SERIES_COLOURS[k % SERIES_COLOURS.length] as string;
 }
 
+/** Points of one signal: one set for each setting of the other variables, if there are several. */
+export function pointsOf(name: string, { b, signal, series = [] }: Signal, colour: string, settingName: (setting: string) => string, settingColour: (k: number, n: number) => string): Points[] {
+  if (series.length < 2) return [{ name, b, values: signal, colour, kind: "averages" }];
+  return series.map(({ name: setting, members }, k) => {
+    const pick = <T>(values: T[]): T[] => members.map((place) => values[place] as T);
+    return { name: settingName(setting), b: pick(b), values: pick(signal), colour: settingColour(k, series.length), kind: "averages" };
+  });
+}
+
 export function fitsContent(title: string, measured: Signal | null, averaged: Signal | null, shown: Shown[], options: FitOptions): PlotContent {
   const repeated = measured && averaged && measured.b.length > averaged.b.length;
   const content: PlotContent = {
@@ -52,16 +63,8 @@ export function fitsContent(title: string, measured: Signal | null, averaged: Si
     content.points.push({ name: "measured volumes", b: measured.b, values: measured.signal, colour: FAINT, kind: "repeats" });
   }
   const main = averaged ?? measured;
-  const series = main?.series ?? [];
-  if (main && series.length > 1) {
-    for (const [k, { name, members }] of series.entries()) {
-      const pick = <T>(values: T[]): T[] => members.map((place) => values[place] as T);
-      content.points.push({ name, b: pick(main.b), values: pick(main.signal), colour: seriesColour(k), kind: "averages" });
-    }
-  } else if (main) {
-    content.points.push({ name: repeated ? "average" : "measured", b: main.b, values: main.signal, colour: POINT, kind: "averages" });
-  }
-  for (const { fit, colour, dash } of shown) {
+  if (main) content.points.push(...pointsOf(repeated ? "average" : "measured", main, POINT, (setting) => setting, seriesColour));
+  for (const { fit, colour, dash, setting = (k: number) => ({ colour: seriesColour(k), dash }) } of shown) {
     if (options.components) {
       for (const [k, part] of fit.curve.components.entries()) {
         const name = `${fit.name}: ${part.name}`;
@@ -69,7 +72,7 @@ export function fitsContent(title: string, measured: Signal | null, averaged: Si
       }
     }
     for (const [k, part] of fit.curve.settings.entries()) {
-      content.curves.push({ name: `${fit.name}, ${part.name}`, b: fit.curve.b, values: part.signal, colour: seriesColour(k), dash, width: 2.2 });
+      content.curves.push({ name: `${fit.name}, ${part.name}`, b: fit.curve.b, values: part.signal, ...setting(k, fit.curve.settings.length), width: 2.2 });
     }
     if (fit.curve.settings.length === 0) content.curves.push({ name: fit.name, b: fit.curve.b, values: fit.curve.signal, colour, dash, width: 2.2 });
     if (fit.residuals) content.residuals.push({ name: fit.name, b: fit.residuals.b, values: fit.residuals.residual, colour });

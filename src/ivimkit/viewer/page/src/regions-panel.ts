@@ -1,8 +1,8 @@
 /** Regions panel: draw, name, measure, compare, save and load regions. */
 
-import { regionColour } from "./colours";
+import { regionColour, settingStyle } from "./colours";
 import { button, choices, element, field, tick } from "./dom";
-import { type FitOptions, type Shown, estimatesTable, fitsContent, showPlot } from "./fits";
+import { type FitOptions, type Shown, estimatesTable, fitsContent, pointsOf, showPlot } from "./fits";
 import { NONE, probability, rounded, short, thousands, typed, withError } from "./numbers";
 import { Regions, type Tool } from "./regions";
 import type { RegionAnswer, RegionsAnswer, Triple } from "./scene";
@@ -268,16 +268,16 @@ export class RegionsPanel {
 
   private drawMeans(): void {
     const regions = (this.answer?.regions ?? []).filter(({ fit }) => fit);
-    const shown: Shown[] = regions.map(({ fit, number }) => ({ fit: fit as NonNullable<typeof fit>, colour: regionColour(number), dash: "" }));
+    const shown: Shown[] = regions.map(({ fit, number }) => {
+      const colour = regionColour(number);
+      return { fit: fit as NonNullable<typeof fit>, colour, dash: "", setting: (k, n) => settingStyle(colour, k, n) };
+    });
     const names = regions.map(({ name }) => name).join(", ");
     const content = fitsContent(`Mean signal against b of ${names}`, null, null, shown, this.options);
-    content.points = regions.map(({ fit, name, number }) => ({
-      name: `mean of ${name}`,
-      b: fit?.averaged.b ?? [],
-      values: fit?.averaged.signal ?? [],
-      colour: regionColour(number),
-      kind: "averages" as const,
-    }));
+    content.points = regions.flatMap(({ fit, name, number }) => {
+      const [mean, colour] = [`mean of ${name}`, regionColour(number)];
+      return fit ? pointsOf(mean, fit.averaged, colour, (setting) => `${mean}, ${setting}`, (k, n) => settingStyle(colour, k, n).colour) : [];
+    });
     content.curves = content.curves.map((curve) => ({ ...curve, name: `fit of ${curve.name}` }));
     const without = (this.answer?.regions ?? []).filter(({ why_no_fit }) => why_no_fit);
     content.empty = without.length ? "No mean signal was fitted." : "The scan is not available, so there is no signal.";
