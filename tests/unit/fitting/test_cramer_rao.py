@@ -67,6 +67,32 @@ def test_covariance_is_the_inverse_of_the_information():
         np.testing.assert_allclose(bound.sd[name], np.sqrt(bound.covariance[..., k, k]))
 
 
+def test_of_kurtosis_it_is_the_inverse_of_the_information_by_differences():
+    b = np.array([*B21, 1300.0, 1600.0, 2000.0])
+    truth, sigma = np.array([1000.0, 0.15, 0.03, 1.2e-3, 0.8]), 12.0
+    bound = ik.crlb("kurtosis", truth, b, sigma)
+    assert bound.names == ("S0", "f", "D_star", "D", "K")
+
+    def signal(params):
+        S0, f, D_star, D, kurtosis = params
+        tissue = np.exp(-b * D + (b * D) ** 2 * kurtosis / 6.0)
+        return S0 * (f * np.exp(-b * D_star) + (1.0 - f) * tissue)
+
+    # Central differences with Richardson's extrapolation: the error is of order step^4.
+    slopes = np.empty((5, b.size))
+    for k in range(5):
+        step = np.where(np.arange(5) == k, 1e-3 * truth, 0.0)
+        wide, narrow = (
+            (signal(truth + h * step) - signal(truth - h * step)) / (2.0 * h * step[k])
+            for h in (2.0, 1.0)
+        )
+        slopes[k] = (4.0 * narrow - wide) / 3.0
+    expected = np.linalg.inv(slopes @ slopes.T / sigma**2)
+    deviations = np.sqrt(np.diagonal(expected))
+    pairs = deviations[:, None] * deviations
+    np.testing.assert_allclose(bound.covariance / pairs, expected / pairs, rtol=0.0, atol=1e-6)
+
+
 @pytest.mark.parametrize("coils", [1, 2, 8, 32])
 def test_information_of_a_magnitude(coils):
     heights = [0.3, 0.7, 1.0, 1.83, 3.1, 5.5, 9.0, 30.0]

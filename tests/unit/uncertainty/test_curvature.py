@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
+from ivimkit.engine.bind import bind
+from ivimkit.engine.cpu import estimate_chunk
+from ivimkit.engine.voxel import estimate_row
+from ivimkit.extend import Compartment, Parameter, SignalModel, decay
+from ivimkit.kernels.templates import pasted_with_kernels, with_kernels
 from ivimkit.status import FitStatus
 
 B21 = np.array(ik.simulate.B21, dtype=float)
@@ -60,3 +65,52 @@ def test_d_star_without_perfusion_has_none():
     assert hidden.mean() > 0.5
     assert np.isnan(result.sd["D_star"][hidden]).all()
     assert np.isnan(result.sd["fD_star"][hidden]).all()
+
+
+def test_eight_parameters_have_the_inverse_of_the_hessian():
+    """Four decays, at their true values: there the Hessian of half the sum of squares is J' J."""
+    rates = (0.12, 0.012, 1.5e-3, 0.2e-3)
+    compartments = tuple(
+        Compartment(
+            f"part{k}",
+            decay,
+            (Parameter(f"D{k}", f"D{k}", "mm^2/s", 0.0, 1.0, rate, description="a rate"),),
+            fraction=Parameter(f"f{k}", f"f{k}", "", 0.0, 1.0, 0.2) if k < 3 else None,
+        )
+        for k, rate in enumerate(rates)
+    )
+    model = SignalModel("four", "four decays", "S = ...", compartments)
+    params = np.array([1000.0, 0.2, rates[0], 0.25, rates[1], 0.3, rates[2], rates[3]])
+    assert len(params) == len(model.parameters) == 8
+    b = np.array([0.0, *np.geomspace(2.0, 8000.0, 47)])
+    weight = np.arange(48) % 3 + 1.0
+
+    def signal(values):
+        shares = np.array([*values[[1, 3, 5]], 1.0 - values[[1, 3, 5]].sum()])
+        return values[0] * shares @ np.exp(-np.outer(values[[2, 4, 6, 7]], b))
+
+    # A step along the imaginary axis gives slopes without the rounding of a difference.
+    steps = params[:, None] * 1e-20
+    slopes = np.array([
+        signal(params + 1j * steps[k] * (np.arange(8) == k)).imag / steps[k] for k in range(8)
+    ])  # fmt: skip
+    inverse = np.linalg.inv(slopes * weight @ slopes.T)
+
+    estimator, x, cost = ik.uncertainty.get("curvature"), b[np.newaxis], 900.0
+    plan = estimator.plan(model, x, weight)
+    voxel = with_kernels(type(estimator).voxel, ("signal_kernel", model.kernel))
+    row = pasted_with_kernels(estimate_row, ("estimate_voxel", voxel))
+    driver = bind(estimate_chunk, ("estimate_row", row))
+    lower, upper = (np.array([[getattr(p, s) for p in model.parameters]])
+                    for s in ("lower", "upper"))  # fmt: skip
+    found, nothing = np.array([[*params, cost, 1.0]]), np.zeros((1, 1))
+    for sigma, variance in ((5.0, 25.0), (np.nan, cost / (48 - 8))):
+        out, status = np.empty((1, 24)), np.zeros(1, np.int32)
+        driver(
+            x, np.sqrt(weight), signal(params)[np.newaxis], np.array([sigma]), lower, upper,
+            params, nothing[0], nothing, 1, found, status, plan.options, plan.table,
+            plan.scratch, out,
+        )  # fmt: skip
+        assert status[0] == 0
+        expected = np.sqrt(variance * np.diagonal(inverse))
+        np.testing.assert_allclose(out[0, :8], expected, rtol=1e-6)

@@ -63,6 +63,56 @@ def test_limits_are_those_of_another_optimiser(given):
     assert checked >= 20
 
 
+def kurtosis_signal(params, b):
+    """S0 [f exp(-b D*) + (1 - f) exp(-b D + (b D)^2 K / 6)]."""
+    S0, f, D_star, D, kurtosis = params
+    tissue = np.exp(-b * D + (b * D) ** 2 * kurtosis / 6.0)
+    return S0 * (f * np.exp(-b * D_star) + (1.0 - f) * tissue)
+
+
+def test_limits_with_kurtosis_are_those_of_another_optimiser():
+    model = ik.models.get("kurtosis")
+    b = np.array([*ik.simulate.B21, 1300, 1600, 2000], dtype=float)
+    scale = np.array([1000.0, 0.1, 0.02, 1e-3, 1.0])
+    lower, upper = (np.array([getattr(p, side) for p in model.parameters]) / scale
+                    for side in ("lower", "upper"))  # fmt: skip
+    truth = np.array([[1000.0, 0.15, 0.03, 1.2e-3, 0.8], [1000.0, 0.3, 0.05, 0.9e-3, 1.1]])
+    clean = np.array([kurtosis_signal(params, b) for params in truth])
+    signals = ik.simulate.add_noise(clean, sigma=8.0, kind="gaussian", seed=8)
+    result = ik.fit(signals, b, model=model, uncertainty="profile", sigma=8.0)
+    rise = 8.0**2 * chi2.ppf(0.95, 1)
+
+    def least(signal, k, value, starts):
+        free = np.arange(5) != k
+
+        def residual(x):
+            params = np.where(free, 0.0, value)
+            params[free] = x * scale[free]
+            return kurtosis_signal(params, b) - signal
+
+        box = lower[free], upper[free]
+        begin = [np.clip(start / scale, lower, upper)[free] for start in starts]
+        return min(2.0 * least_squares(residual, x, bounds=box).cost for x in begin)
+
+    checked = 0
+    for v, signal in enumerate(signals):
+        starts = result.params[v], truth[1 - v]
+        for k, parameter in enumerate(model.parameters):
+            for limit in (side[v] for side in result.interval[parameter.name]):
+                if limit in (parameter.lower, parameter.upper):
+                    assert least(signal, k, limit, starts) - result.maps["cost"][v] < rise
+                    continue
+                # The cost reaches the rise between these two, so the exact limit does, too.
+                small = 2e-3 * (limit - result.params[v, k])
+                inside, outside = (
+                    least(signal, k, at, starts) - result.maps["cost"][v]
+                    for at in (limit - small, limit + small)
+                )
+                assert inside < rise < outside, (v, parameter.name, inside, outside)
+                checked += 1
+    assert checked >= 16
+
+
 def test_it_is_the_curvature_where_there_is_little_noise():
     signals = noisy(0.05, n=20, seed=4)
     profile, curvature = (
