@@ -112,9 +112,7 @@ def _steps(voxels, scratch, counters, out, status):
             memory[j, k] = signals[k, j]
     pass_over(b, root_weight, memory, b.size - int(options[OWN]), state)
     for _ in range(0, _PASSES * signals.shape[0], LANES):
-        step(
-            state, box.f_low, box.f_high, box.slow_low, box.slow_high, box.fast_low, box.fast_high
-        )
+        step(state, box)
 
 
 _STAGES: tuple[tuple[str, Callable[..., Any] | None], ...] = (

@@ -270,7 +270,6 @@ def find_basins(
 ) -> None:
     """Find the best of the basins in the profile: `search._all_basins` for many voxels."""
     n_b = b.size
-    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     _clear_lanes(n_b, box, memory, state, order)
     for group in range(N_GROUPS):
         order[_LEFT + group] = 0
@@ -290,8 +289,8 @@ def find_basins(
                 busy -= 1
             if order[_CALLED] == order[_COUNT]:
                 _fill_group(
-                    root_weight, signals, status, f_low, f_high, n1, n2, table, memory, state,
-                    order,
+                    root_weight, signals, status, box.f_low, box.f_high, n1, n2, table, memory,
+                    state, order,
                 )  # fmt: skip
             if order[_CALLED] < order[_COUNT]:
                 _take_lane(k, root_weight, box, n1, n2, table, memory, state, order)
@@ -299,7 +298,7 @@ def find_basins(
         if busy == 0:
             break
         pass_over(b, root_weight, memory, n_used, state)
-        step(state, f_low, f_high, r1_low, r1_high, r2_low, r2_high)
+        step(state, box)
 
 
 @inlined
@@ -350,7 +349,6 @@ def descend_where_wanted(
     fits: NDArray[np.float64],
 ) -> None:
     """Make one descent of every voxel that requests it, and write its result to `OTHER_FIT`."""
-    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
     _clear_lanes(b.size, box, memory, state, order)
     following = busy = 0
     while True:
@@ -385,4 +383,4 @@ def descend_where_wanted(
         if busy == 0:
             break
         pass_over(b, root_weight, memory, n_used, state)
-        step(state, f_low, f_high, r1_low, r1_high, r2_low, r2_high)
+        step(state, box)
