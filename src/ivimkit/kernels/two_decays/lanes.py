@@ -41,7 +41,7 @@ from ivimkit.kernels.two_decays.newton import (
     second_order,
 )
 
-__all__ = ["LANES", "SCRATCH", "begin", "has_ended", "pass_over", "read", "step"]
+__all__ = ["LANES", "SCRATCH", "Start", "begin", "has_ended", "pass_over", "read", "step"]
 
 LANES = 16
 """Voxels of a batch. The compiler does not vectorise shorter loops."""
@@ -86,6 +86,16 @@ SIZE = SCRATCH + _SUMS * LANES
 # Ends as floats, as a state is an array of floats.
 _RUNNING = -1.0
 _CONVERGED, _MERGED, _UNFINISHED = float(CONVERGED), float(MERGED), float(UNFINISHED)
+
+
+class Start(NamedTuple):
+    """Rates at which a descent begins, and what ends it early: as for `descent.descend`."""
+
+    slow: float
+    fast: float
+    known_slow: float
+    known_fast: float
+    limit: float
 
 
 class _Sums(NamedTuple):
@@ -686,27 +696,19 @@ def step(state: NDArray[np.float64], box: Box) -> None:
 
 
 @inlined
-def begin(
-    state: NDArray[np.float64],
-    k: int,
-    r1: float,
-    r2: float,
-    known1: float,
-    known2: float,
-    limit: float,
-) -> None:
-    """Begin a descent in lane `k`, with the arguments of `descent.descend`."""
-    state[_R1 + k] = r1
-    state[_R2 + k] = r2
+def begin(state: NDArray[np.float64], k: int, start: Start) -> None:
+    """Begin a descent in lane `k`."""
+    state[_R1 + k] = start.slow
+    state[_R2 + k] = start.fast
     state[_A1 + k] = 0.0
     state[_A2 + k] = 0.0
     state[_BEST + k] = math.inf
     state[_DAMPING + k] = 0.0
     state[_COUNT + k] = 0.0
     state[_SLOWLY + k] = 0.0
-    state[_KNOWN1 + k] = known1
-    state[_KNOWN2 + k] = known2
-    state[_LIMIT + k] = limit
+    state[_KNOWN1 + k] = start.known_slow
+    state[_KNOWN2 + k] = start.known_fast
+    state[_LIMIT + k] = start.limit
 
 
 @inlined
