@@ -22,7 +22,7 @@ from ivimkit.engine.bind import bind
 from ivimkit.engine.cpu import fit_batch
 from ivimkit.engine.task import Prepared
 from ivimkit.kernels.device import device
-from ivimkit.kernels.two_decays.fit import ordered
+from ivimkit.kernels.two_decays.fitted_decays import ordered
 from ivimkit.kernels.two_decays.lane_profile import N_GROUPS
 from ivimkit.kernels.two_decays.lane_schedule import (
     _COUNT,
@@ -34,7 +34,7 @@ from ivimkit.kernels.two_decays.lane_schedule import (
 )
 from ivimkit.kernels.two_decays.lane_search import chunk_of, lanes_of
 from ivimkit.kernels.two_decays.lanes import LANES, Start, begin, pass_over, step
-from ivimkit.kernels.two_decays.options import OWN
+from ivimkit.kernels.two_decays.option_positions import OWN
 from ivimkit.kernels.two_decays.pools import pool_bounds
 
 _VOXELS = 20_000

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ivimkit.kernels.device import finite, inlined, pasted
 from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.two_decays.atoms import FIRST_TERM, MOMENTS
-from ivimkit.kernels.two_decays.fit import Box
+from ivimkit.kernels.two_decays.fitted_decays import Box
 from ivimkit.kernels.two_decays.lane_arrays import Chunk, Lanes
 from ivimkit.kernels.two_decays.lanes import LANES, SCRATCH
 from ivimkit.kernels.two_decays.profile import Place

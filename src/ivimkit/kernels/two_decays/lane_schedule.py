@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
-from ivimkit.kernels.two_decays.fit import Box, Fit, better, known_rates
+from ivimkit.kernels.two_decays.fitted_decays import Box, Fit, better, known_rates
 from ivimkit.kernels.two_decays.lane_arrays import Chunk, Lanes
 from ivimkit.kernels.two_decays.lane_profile import (
     N_GROUPS,

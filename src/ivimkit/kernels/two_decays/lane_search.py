@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, pasted
 from ivimkit.kernels.memory import matrix
-from ivimkit.kernels.two_decays.fit import (
+from ivimkit.kernels.two_decays.fitted_decays import (
     CONVERGED,
     INSTANT_RATE,
     UNFINISHED,
@@ -52,7 +52,7 @@ from ivimkit.kernels.two_decays.lane_schedule import (
 )
 from ivimkit.kernels.two_decays.lanes import LANES, SIZE, Start
 from ivimkit.kernels.two_decays.one_decay import missing_decays, simpler
-from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW
+from ivimkit.kernels.two_decays.option_positions import DEGREES, N_FAST, N_SLOW
 from ivimkit.kernels.two_decays.profile import project, search_rows, search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import MAX_ROUNDS, MAX_STALLED_GAIN, MIN_ROUND_GAIN, is_done
 from ivimkit.kernels.voxel import Voxels

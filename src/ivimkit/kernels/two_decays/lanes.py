@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp
-from ivimkit.kernels.two_decays.fit import CONVERGED, MERGED, MIN_RATE_RATIO, UNFINISHED, Box, Fit
+from ivimkit.kernels.two_decays.fitted_decays import (
+    CONVERGED,
+    MERGED,
+    MIN_RATE_RATIO,
+    UNFINISHED,
+    Box,
+    Fit,
+)
 from ivimkit.kernels.two_decays.newton import (
     BOUND_TOLERANCE,
     GAIN_TOLERANCE,
