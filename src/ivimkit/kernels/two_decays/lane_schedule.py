@@ -152,7 +152,7 @@ def _fill_group(chunk: Chunk, box: Box, lanes: Lanes) -> None:
     find_group_profile(chunk, first, memory)
 
 
-@device
+@inlined
 def _take_lane(k: int, chunk: Chunk, box: Box, lanes: Lanes) -> None:
     """Begin with the next queued voxel in lane `k`."""
     root_weight, table, n1, n2 = chunk.root_weight, chunk.table, chunk.n_slow, chunk.n_fast
@@ -173,7 +173,7 @@ def _take_lane(k: int, chunk: Chunk, box: Box, lanes: Lanes) -> None:
     begin(lanes.state, k, Start(slow, fast, -1.0, -1.0, math.inf))
 
 
-@device
+@inlined
 def _goes_on(k: int, chunk: Chunk, box: Box, lanes: Lanes) -> bool:
     """Keep the result of the descent in lane `k`; begin the next one of its voxel, if any."""
     table, n1, n2 = chunk.table, chunk.n_slow, chunk.n_fast
