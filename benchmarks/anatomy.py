@@ -22,7 +22,7 @@ from ivimkit.engine.bind import bind
 from ivimkit.engine.cpu import fit_batch
 from ivimkit.engine.task import Prepared
 from ivimkit.kernels.device import device
-from ivimkit.kernels.two_decays.fit import ordered
+from ivimkit.kernels.two_decays.fitted_decays import ordered
 from ivimkit.kernels.two_decays.lane_profile import N_GROUPS
 from ivimkit.kernels.two_decays.lane_schedule import (
     _COUNT,
@@ -32,9 +32,9 @@ from ivimkit.kernels.two_decays.lane_schedule import (
     _fill_group,
     find_basins,
 )
-from ivimkit.kernels.two_decays.lane_search import lane_arrays
-from ivimkit.kernels.two_decays.lanes import LANES, begin, pass_over, step
-from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW, OWN
+from ivimkit.kernels.two_decays.lane_search import chunk_of, lanes_of
+from ivimkit.kernels.two_decays.lanes import LANES, Start, begin, pass_over, step
+from ivimkit.kernels.two_decays.option_positions import OWN
 from ivimkit.kernels.two_decays.pools import pool_bounds
 
 _VOXELS = 20_000
@@ -51,70 +51,51 @@ def _nothing(voxels, scratch, counters, out, status):
 
 @device
 def _compared(voxels, scratch, counters, out, status):
-    root_weight, signals, options = voxels.root_weight, voxels.signals, voxels.options
-    _, memory, state, _, _ = lane_arrays(voxels, scratch)
-    box = ordered(pool_bounds(voxels.lower, voxels.upper, options))
-    n1, n2 = int(options[N_SLOW]), int(options[N_FAST])
+    chunk, lanes = chunk_of(voxels, status), lanes_of(voxels, scratch, counters)
+    box = ordered(pool_bounds(voxels.lower, voxels.upper, voxels.options))
     for group in range(N_GROUPS):
         counters[_LEFT + group] = 0
     counters[_NEXT] = 0
     counters[_COUNT] = 1
     while counters[_COUNT] > 0:
-        _fill_group(
-            root_weight, signals, status, box.f_low, box.f_high, n1, n2, voxels.table, memory,
-            state, counters,
-        )  # fmt: skip
+        _fill_group(chunk, box, lanes)
         counters[_LEFT + counters[_FILLED]] = 0
 
 
 @device
 def _descended(voxels, scratch, counters, out, status):
-    b, root_weight, signals, options = (
-        voxels.x[0], voxels.root_weight, voxels.signals, voxels.options
-    )  # fmt: skip
-    _, memory, state, _, fits = lane_arrays(voxels, scratch)
-    box = ordered(pool_bounds(voxels.lower, voxels.upper, options))
-    n_used = b.size
-    while n_used > 1 and root_weight[n_used - 1] == 0.0:
-        n_used -= 1
-    find_basins(
-        b, root_weight, signals, status, box, int(options[N_SLOW]), int(options[N_FAST]), n_used,
-        options[DEGREES], voxels.table, memory, state, counters, fits,
-    )  # fmt: skip
+    chunk, lanes = chunk_of(voxels, status), lanes_of(voxels, scratch, counters)
+    box = ordered(pool_bounds(voxels.lower, voxels.upper, voxels.options))
+    find_basins(chunk, box, lanes)
 
 
 @device
 def _passes(voxels, scratch, counters, out, status):
-    b, root_weight, signals, options = (
-        voxels.x[0], voxels.root_weight, voxels.signals, voxels.options
-    )  # fmt: skip
-    _, memory, state, _, _ = lane_arrays(voxels, scratch)
+    b, root_weight, signals = voxels.x[0], voxels.root_weight, voxels.signals
+    lanes = lanes_of(voxels, scratch, counters)
     for k in range(LANES):
-        begin(state, k, 1e-3, 2e-2, -1.0, -1.0, math.inf)
+        begin(lanes.state, k, Start(1e-3, 2e-2, -1.0, -1.0, math.inf))
         for j in range(b.size):
-            memory[j, k] = signals[k, j]
-    n_used = b.size - int(options[OWN])
+            lanes.memory[j, k] = signals[k, j]
+    n_used = b.size - int(voxels.options[OWN])
     for _ in range(0, _PASSES * signals.shape[0], LANES):
-        pass_over(b, root_weight, memory, n_used, state)
+        pass_over(b, root_weight, lanes.memory, n_used, lanes.state)
 
 
 @device
 def _steps(voxels, scratch, counters, out, status):
-    b, root_weight, signals, options = (
-        voxels.x[0], voxels.root_weight, voxels.signals, voxels.options
-    )  # fmt: skip
-    _, memory, state, _, _ = lane_arrays(voxels, scratch)
-    box = ordered(pool_bounds(voxels.lower, voxels.upper, options))
+    b, root_weight, signals = voxels.x[0], voxels.root_weight, voxels.signals
+    lanes = lanes_of(voxels, scratch, counters)
+    box = ordered(pool_bounds(voxels.lower, voxels.upper, voxels.options))
     # The state of a first pass, again and again: its sums are not touched.
     for k in range(LANES):
-        begin(state, k, 1e-3, 2e-2, -1.0, -1.0, math.inf)
+        begin(lanes.state, k, Start(1e-3, 2e-2, -1.0, -1.0, math.inf))
         for j in range(b.size):
-            memory[j, k] = signals[k, j]
-    pass_over(b, root_weight, memory, b.size - int(options[OWN]), state)
+            lanes.memory[j, k] = signals[k, j]
+    n_used = b.size - int(voxels.options[OWN])
+    pass_over(b, root_weight, lanes.memory, n_used, lanes.state)
     for _ in range(0, _PASSES * signals.shape[0], LANES):
-        step(
-            state, box.f_low, box.f_high, box.slow_low, box.slow_high, box.fast_low, box.fast_high
-        )
+        step(lanes.state, box)
 
 
 _STAGES: tuple[tuple[str, Callable[..., Any] | None], ...] = (

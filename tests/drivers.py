@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from ivimkit.kernels.covariance import invert
-from ivimkit.kernels.two_decays.fit import Box, Fit
+from ivimkit.kernels.two_decays.fitted_decays import Box, Fit
 from ivimkit.kernels.voxel import Voxel
 
 __all__ = [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ivimkit.extend.plugin import Plugin
 from ivimkit.extend.prior_table import PriorTable, parameter_names
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.kernels.two_decays.fit import INSTANT_RATE
+from ivimkit.kernels.two_decays.fitted_decays import INSTANT_RATE
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.extend.fit_method import FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.kernels.two_decays.fit import INSTANT_RATE
-from ivimkit.kernels.two_decays.options import two_decay_options
+from ivimkit.kernels.two_decays.fitted_decays import INSTANT_RATE
+from ivimkit.kernels.two_decays.option_positions import two_decay_options
 from ivimkit.kernels.two_decays.plan import search_plan
 from ivimkit.scan.acquisition import Acquisition
 
@@ -54,8 +54,8 @@ class TwoDecayMethod(FitMethod):
         """Return the options of the method behind those that all methods share.
 
         They are given by their positions among the options, from
-        `ivimkit.kernels.two_decays.options.OWN` on. The b-values are those with a weight, one for
-        each value of the signal.
+        `ivimkit.kernels.two_decays.option_positions.OWN` on. The b-values are those with a weight,
+        one for each value of the signal.
         """
 
     def plan(

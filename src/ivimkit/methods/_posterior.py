@@ -19,8 +19,8 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.noise_floor import excess_table
-from ivimkit.kernels.two_decays.lattice.noise_floor import without_floor
-from ivimkit.kernels.two_decays.lattice.options import (
+from ivimkit.kernels.two_decays.lattice.floor_subtraction import without_floor
+from ivimkit.kernels.two_decays.lattice.lattice_options import (
     ESTIMATE,
     FLOOR_TABLE,
     IS_FLAT,
@@ -37,7 +37,7 @@ from ivimkit.kernels.two_decays.lattice.options import (
     WRITES_BASIS,
 )
 from ivimkit.kernels.two_decays.lattice.posterior import lattice_scratch, posterior_voxel
-from ivimkit.kernels.two_decays.options import N_SLOW
+from ivimkit.kernels.two_decays.option_positions import N_SLOW
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
@@ -181,7 +181,7 @@ def posterior_options(
 ) -> dict[int, ArrayLike]:
     """Return the options of a posterior, by position.
 
-    The positions are those of `ivimkit.kernels.two_decays.lattice.options`.
+    The positions are those of `ivimkit.kernels.two_decays.lattice.lattice_options`.
     """
     degrees, scale = variance
     n_slow, n_fast, n_fraction = (axis.size for axis in table.knots)

@@ -14,10 +14,10 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device
-from ivimkit.kernels.loglinear import log_linear, mean_signal
+from ivimkit.kernels.loglinear_solution import log_linear, mean_signal
 from ivimkit.kernels.two_decays.descent import squared_residual
-from ivimkit.kernels.two_decays.fit import CONVERGED, INSTANT_RATE, Fit
-from ivimkit.kernels.two_decays.options import FRACTION, OWN
+from ivimkit.kernels.two_decays.fitted_decays import CONVERGED, INSTANT_RATE, Fit
+from ivimkit.kernels.two_decays.option_positions import FRACTION, OWN
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.voxel import Voxel
 from ivimkit.scan.acquisition import Acquisition

@@ -15,10 +15,10 @@ from ivimkit.extend.fit_method import VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device
-from ivimkit.kernels.loglinear import log_linear, mean_signal
-from ivimkit.kernels.two_decays.fit import Box
+from ivimkit.kernels.loglinear_solution import log_linear, mean_signal
+from ivimkit.kernels.two_decays.fitted_decays import Box
 from ivimkit.kernels.two_decays.one_rate import fit_rate, rate_scratch
-from ivimkit.kernels.two_decays.options import N_FAST, OWN
+from ivimkit.kernels.two_decays.option_positions import N_FAST, OWN
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.kernels.voxel import Voxel

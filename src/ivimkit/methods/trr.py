@@ -14,11 +14,11 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device
-from ivimkit.kernels.loglinear import log_linear
+from ivimkit.kernels.loglinear_solution import log_linear
 from ivimkit.kernels.two_decays.descent import refine
-from ivimkit.kernels.two_decays.fit import Box, better, ordered
+from ivimkit.kernels.two_decays.fitted_decays import Box, better, ordered
 from ivimkit.kernels.two_decays.one_decay import refit_merged
-from ivimkit.kernels.two_decays.options import FAST, OWN
+from ivimkit.kernels.two_decays.option_positions import FAST, OWN
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.search import persist
 from ivimkit.kernels.voxel import Voxel

@@ -21,12 +21,12 @@ from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, Option
 from ivimkit.kernels.separable.magnitude import magnitude_function, magnitude_plan
 from ivimkit.kernels.separable.mean_magnitude import mean_magnitude_function, mean_magnitude_plan
 from ivimkit.kernels.separable.voxel import voxel_function
-from ivimkit.kernels.two_decays.fit import Box, Fit, ordered, with_cost
+from ivimkit.kernels.two_decays.fitted_decays import Box, Fit, ordered, with_cost
 from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
 from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch
 from ivimkit.kernels.two_decays.magnitude import magnitude_fit, magnitude_scratch
 from ivimkit.kernels.two_decays.mean_magnitude import mean_magnitude_fit, mean_magnitude_scratch
-from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW, OWN
+from ivimkit.kernels.two_decays.option_positions import DEGREES, N_FAST, N_SLOW, OWN
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.kernels.voxel import Voxel, Voxels

@@ -25,7 +25,14 @@ from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.precision import data_loop, in_single
 from ivimkit.kernels.two_decays.amplitudes import solve_amplitudes
 from ivimkit.kernels.two_decays.atoms import moments
-from ivimkit.kernels.two_decays.fit import CONVERGED, MERGED, MIN_RATE_RATIO, UNFINISHED, Box, Fit
+from ivimkit.kernels.two_decays.fitted_decays import (
+    CONVERGED,
+    MERGED,
+    MIN_RATE_RATIO,
+    UNFINISHED,
+    Box,
+    Fit,
+)
 from ivimkit.kernels.two_decays.newton import (
     BOUND_TOLERANCE,
     GAIN_TOLERANCE,

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ivimkit.kernels.device import finite, inlined, pasted
 from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.two_decays.atoms import FIRST_TERM, MOMENTS
+from ivimkit.kernels.two_decays.fitted_decays import Box
+from ivimkit.kernels.two_decays.lane_arrays import Chunk, Lanes
 from ivimkit.kernels.two_decays.lanes import LANES, SCRATCH
 from ivimkit.kernels.two_decays.profile import Place
 
@@ -18,7 +20,8 @@ __all__ = [
     "N_GROUPS",
     "find_gains",
     "find_group_profile",
-    "first_gains",
+    "first_row",
+    "memory_rows",
     "place_in_memory",
     "project_group",
 ]
@@ -48,19 +51,26 @@ def memory_rows(n_b: int, n1: int, n2: int, n_columns: int) -> int:
 
 
 @inlined
-def first_gains(n_b: int, n1: int, n_columns: int) -> int:
+def _first_gains(chunk: Chunk) -> int:
     """Return the row behind the signals in lanes and of the group, inner products and tops."""
-    return 2 * n_b + n_columns + n1 + 1
+    first: int = 2 * chunk.b.size + chunk.table.shape[1] + chunk.n_slow + 1
+    return first
+
+
+@inlined
+def first_row(group: int, chunk: Chunk) -> int:
+    """Return the row of memory in which the gains of a group begin."""
+    return _first_gains(chunk) + group * (chunk.n_slow + 1) * chunk.n_fast
 
 
 @pasted
-def project_group(
-    table: NDArray[np.float64], n_b: int, memory: NDArray[np.float64], state: NDArray[np.float64]
-) -> None:
+def project_group(chunk: Chunk, lanes: Lanes) -> None:
     """Write the inner products of a group's signals with all decays behind the signals.
 
     Four b-values by four decays at a time: each number that is loaded is used four times.
     """
+    table, memory, state = chunk.table, lanes.memory, lanes.state
+    n_b = chunk.b.size
     first = int(table[MOMENTS, 2]) - n_b
     for c in range(0, table.shape[1], 4):
         for k in range(4 * LANES):
@@ -91,20 +101,14 @@ def project_group(
 
 
 @finite
-def find_gains(
-    table: NDArray[np.float64],
-    n1: int,
-    n2: int,
-    f_low: float,
-    f_high: float,
-    dots: int,
-    first: int,
-    memory: NDArray[np.float64],
-) -> None:
+def find_gains(chunk: Chunk, box: Box, first: int, memory: NDArray[np.float64]) -> None:
     """Write what each pair of decays explains to the rows from `first` on.
 
     This and `_find_profile` are `ivimkit.kernels.two_decays.profile.find_profile`.
     """
+    table, n1, n2 = chunk.table, chunk.n_slow, chunk.n_fast
+    f_low, f_high = box.f_low, box.f_high
+    dots = 2 * chunk.b.size
     n1_padded = padded_in_kernel(n1)
     for i in range(n1):
         row = FIRST_TERM + i
@@ -130,14 +134,14 @@ def find_gains(
 
 
 @finite
-def find_group_profile(
-    n1: int, n2: int, tops: int, first: int, memory: NDArray[np.float64]
-) -> None:
+def find_group_profile(chunk: Chunk, first: int, memory: NDArray[np.float64]) -> None:
     """Write what each fast decay explains with the best slow rate behind the gains.
 
     The best one so far has a row for each slow rate, from `tops` on: where the same place is read
     and written, the compiler writes with a mask, and the next read waits for it.
     """
+    n1, n2 = chunk.n_slow, chunk.n_fast
+    tops = _first_gains(chunk) - (n1 + 1)
     for j in range(n2):
         for k in range(LANES):
             memory[tops, k] = 0.0
@@ -163,7 +167,8 @@ def find_group_profile(
 
 
 @inlined
-def place_in_memory(group: int, column: int, n1: int, n2: int, gains: int) -> Place:
+def place_in_memory(group: int, column: int, chunk: Chunk) -> Place:
     """Return where the gains of a voxel are."""
-    first = gains + group * (n1 + 1) * n2
+    n1, n2 = chunk.n_slow, chunk.n_fast
+    first = first_row(group, chunk)
     return first, n2, 1, first + n1 * n2, column, 0

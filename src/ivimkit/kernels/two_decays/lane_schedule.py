@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
-from ivimkit.kernels.two_decays.fit import Box, Fit, better, known_rates
+from ivimkit.kernels.two_decays.fitted_decays import Box, Fit, better, known_rates
+from ivimkit.kernels.two_decays.lane_arrays import Chunk, Lanes
 from ivimkit.kernels.two_decays.lane_profile import (
     N_GROUPS,
     find_gains,
     find_group_profile,
-    first_gains,
+    first_row,
     place_in_memory,
     project_group,
 )
-from ivimkit.kernels.two_decays.lanes import LANES, begin, has_ended, pass_over, read, step
+from ivimkit.kernels.two_decays.lanes import LANES, Start, begin, has_ended, pass_over, read, step
 from ivimkit.kernels.two_decays.profile import highest, is_promising, pair_start, slow_half_start
 from ivimkit.kernels.two_decays.search import doubt, in_fluid
 
@@ -117,20 +118,10 @@ def stored_fit(fits: NDArray[np.float64], v: int) -> Fit:
 
 
 @device
-def _fill_group(
-    root_weight: NDArray[np.float64],
-    signals: NDArray[np.float64],
-    status: NDArray[np.int32],
-    f_low: float,
-    f_high: float,
-    n1: int,
-    n2: int,
-    table: NDArray[np.float64],
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-) -> None:
+def _fill_group(chunk: Chunk, box: Box, lanes: Lanes) -> None:
     """Queue the next voxels, with all their gains."""
+    root_weight, signals, status = chunk.root_weight, chunk.signals, chunk.status
+    memory, order = lanes.memory, lanes.order
     n_b = root_weight.size
     v = order[_NEXT]
     count = 0
@@ -155,26 +146,17 @@ def _fill_group(
         group += 1
     order[_FILLED] = group
     order[_LEFT + group] = count
-    gains = first_gains(n_b, n1, table.shape[1])
-    first = gains + group * (n1 + 1) * n2
-    project_group(table, n_b, memory, state)
-    find_gains(table, n1, n2, f_low, f_high, 2 * n_b, first, memory)
-    find_group_profile(n1, n2, gains - (n1 + 1), first, memory)
+    first = first_row(group, chunk)
+    project_group(chunk, lanes)
+    find_gains(chunk, box, first, memory)
+    find_group_profile(chunk, first, memory)
 
 
-@device
-def _take_lane(
-    k: int,
-    root_weight: NDArray[np.float64],
-    box: Box,
-    n1: int,
-    n2: int,
-    table: NDArray[np.float64],
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-) -> None:
+@inlined
+def _take_lane(k: int, chunk: Chunk, box: Box, lanes: Lanes) -> None:
     """Begin with the next queued voxel in lane `k`."""
+    root_weight, table, n1, n2 = chunk.root_weight, chunk.table, chunk.n_slow, chunk.n_fast
+    memory, order = lanes.memory, lanes.order
     column = order[_CALLED]
     order[_CALLED] = column + 1
     order[_VOXEL + k] = order[_WAITING + column]
@@ -184,94 +166,60 @@ def _take_lane(
     n_b = root_weight.size
     for j in range(n_b):
         memory[j, k] = root_weight[j] * memory[n_b + j, column]
-    place = place_in_memory(order[_FILLED], column, n1, n2, first_gains(n_b, n1, table.shape[1]))
+    place = place_in_memory(order[_FILLED], column, chunk)
     first = highest(n2, memory, place)
     order[_SUMMIT + k] = first
     slow, fast = pair_start(n1, n2, first, table, memory, place, box)
-    begin(state, k, slow, fast, -1.0, -1.0, math.inf)
+    begin(lanes.state, k, Start(slow, fast, -1.0, -1.0, math.inf))
 
 
-@device
-def _goes_on(
-    k: int,
-    n_b: int,
-    box: Box,
-    n1: int,
-    n2: int,
-    degrees: float,
-    table: NDArray[np.float64],
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-    fits: NDArray[np.float64],
-) -> bool:
+@inlined
+def _goes_on(k: int, chunk: Chunk, box: Box, lanes: Lanes) -> bool:
     """Keep the result of the descent in lane `k`; begin the next one of its voxel, if any."""
+    table, n1, n2 = chunk.table, chunk.n_slow, chunk.n_fast
+    memory, state, order, fits = lanes
     v = order[_VOXEL + k]
     fit, energy = read(state, k)
     now = order[_NOW + k]
     if now == _FIRST_DESCENT:
-        doubtful, enough = doubt(fit, degrees, energy)
+        doubtful, enough = doubt(fit, chunk.degrees, energy)
         fits[v, _DOUBTFUL] = 1.0 if doubtful else 0.0
         fits[v, _ENOUGH] = enough
     else:
         doubtful, enough = fits[v, _DOUBTFUL] > 0.0, fits[v, _ENOUGH]
         fit = better(stored_fit(fits, v), fit)
     store(fits, v, 0, fit)
-    place = place_in_memory(
-        order[_GROUP + k], order[_COLUMN + k], n1, n2, first_gains(n_b, n1, table.shape[1])
-    )
+    place = place_in_memory(order[_GROUP + k], order[_COLUMN + k], chunk)
     known1, known2 = known_rates(fit)
     for j in range(now + 1, n2):
         if j != order[_SUMMIT + k] and is_promising(j, n2, doubtful, enough, memory, place):
             order[_NOW + k] = j
             slow, fast = pair_start(n1, n2, j, table, memory, place, box)
-            begin(state, k, slow, fast, known1, known2, fit.cost)
+            begin(state, k, Start(slow, fast, known1, known2, fit.cost))
             return True
     if now < n2 and in_fluid(fit, box):
         order[_NOW + k] = n2
         slow, fast = slow_half_start(n1, n2, table, memory, place, box)
-        begin(state, k, slow, fast, known1, known2, fit.cost)
+        begin(state, k, Start(slow, fast, known1, known2, fit.cost))
         return True
     return False
 
 
 @device
-def _clear_lanes(
-    n_b: int,
-    box: Box,
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-) -> None:
+def _clear_lanes(n_b: int, box: Box, lanes: Lanes) -> None:
     """Empty all lanes. Idle lanes still compute, so they are filled with harmless numbers."""
     for k in range(LANES):
-        order[_VOXEL + k] = _NOBODY
-        begin(state, k, box.slow_low, box.fast_high, -1.0, -1.0, math.inf)
+        lanes.order[_VOXEL + k] = _NOBODY
+        begin(lanes.state, k, Start(box.slow_low, box.fast_high, -1.0, -1.0, math.inf))
         for j in range(n_b):
-            memory[j, k] = 1.0
+            lanes.memory[j, k] = 1.0
 
 
 @device
-def find_basins(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signals: NDArray[np.float64],
-    status: NDArray[np.int32],
-    box: Box,
-    n1: int,
-    n2: int,
-    n_used: int,
-    degrees: float,
-    table: NDArray[np.float64],
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-    fits: NDArray[np.float64],
-) -> None:
+def find_basins(chunk: Chunk, box: Box, lanes: Lanes) -> None:
     """Find the best of the basins in the profile: `search._all_basins` for many voxels."""
-    n_b = b.size
-    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
-    _clear_lanes(n_b, box, memory, state, order)
+    state, order = lanes.state, lanes.order
+    _clear_lanes(chunk.b.size, box, lanes)
     for group in range(N_GROUPS):
         order[_LEFT + group] = 0
     order[_NEXT] = order[_CALLED] = order[_COUNT] = 0
@@ -281,44 +229,43 @@ def find_basins(
             if order[_VOXEL + k] != _NOBODY:
                 if not has_ended(state, k):
                     continue
-                if _goes_on(
-                    k, n_b, box, n1, n2, degrees, table, memory, state, order, fits
-                ):  # fmt: skip
+                if _goes_on(k, chunk, box, lanes):
                     continue
                 order[_LEFT + order[_GROUP + k]] -= 1
                 order[_VOXEL + k] = _NOBODY
                 busy -= 1
             if order[_CALLED] == order[_COUNT]:
-                _fill_group(
-                    root_weight, signals, status, f_low, f_high, n1, n2, table, memory, state,
-                    order,
-                )  # fmt: skip
+                _fill_group(chunk, box, lanes)
             if order[_CALLED] < order[_COUNT]:
-                _take_lane(k, root_weight, box, n1, n2, table, memory, state, order)
+                _take_lane(k, chunk, box, lanes)
                 busy += 1
         if busy == 0:
             break
-        pass_over(b, root_weight, memory, n_used, state)
-        step(state, f_low, f_high, r1_low, r1_high, r2_low, r2_high)
+        pass_over(chunk.b, chunk.root_weight, lanes.memory, chunk.n_used, state)
+        step(state, box)
 
 
 @inlined
-def want(
-    fits: NDArray[np.float64],
-    v: int,
-    r1: float,
-    r2: float,
-    known1: float,
-    known2: float,
-    limit: float,
-) -> None:
-    """Request a descent, with the arguments of `ivimkit.kernels.two_decays.descent.descend`."""
+def want(fits: NDArray[np.float64], v: int, start: Start) -> None:
+    """Request a descent."""
     fits[v, WANTED] = 1.0
-    fits[v, _BEGIN] = r1
-    fits[v, _BEGIN + 1] = r2
-    fits[v, _BEGIN + 2] = known1
-    fits[v, _BEGIN + 3] = known2
-    fits[v, _BEGIN + 4] = limit
+    fits[v, _BEGIN] = start.slow
+    fits[v, _BEGIN + 1] = start.fast
+    fits[v, _BEGIN + 2] = start.known_slow
+    fits[v, _BEGIN + 3] = start.known_fast
+    fits[v, _BEGIN + 4] = start.limit
+
+
+@inlined
+def _wanted(fits: NDArray[np.float64], v: int) -> Start:
+    """Return the start that `want` wrote."""
+    return Start(
+        fits[v, _BEGIN],
+        fits[v, _BEGIN + 1],
+        fits[v, _BEGIN + 2],
+        fits[v, _BEGIN + 3],
+        fits[v, _BEGIN + 4],
+    )
 
 
 @inlined
@@ -338,20 +285,11 @@ def best_so_far(fits: NDArray[np.float64], v: int) -> Fit:
 
 
 @device
-def descend_where_wanted(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signals: NDArray[np.float64],
-    box: Box,
-    n_used: int,
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-    fits: NDArray[np.float64],
-) -> None:
+def descend_where_wanted(chunk: Chunk, box: Box, lanes: Lanes) -> None:
     """Make one descent of every voxel that requests it, and write its result to `OTHER_FIT`."""
-    _, _, f_low, f_high, r2_low, r2_high, r1_low, r1_high = box
-    _clear_lanes(b.size, box, memory, state, order)
+    root_weight, signals = chunk.root_weight, chunk.signals
+    memory, state, order, fits = lanes
+    _clear_lanes(chunk.b.size, box, lanes)
     following = busy = 0
     while True:
         for k in range(LANES):
@@ -370,19 +308,11 @@ def descend_where_wanted(
                 following += 1
                 order[_VOXEL + k] = v
                 busy += 1
-                for j in range(b.size):
+                for j in range(root_weight.size):
                     w = root_weight[j]
                     memory[j, k] = w * signals[v, j] if w > 0.0 else 0.0
-                begin(
-                    state,
-                    k,
-                    fits[v, _BEGIN],
-                    fits[v, _BEGIN + 1],
-                    fits[v, _BEGIN + 2],
-                    fits[v, _BEGIN + 3],
-                    fits[v, _BEGIN + 4],
-                )
+                begin(state, k, _wanted(fits, v))
         if busy == 0:
             break
-        pass_over(b, root_weight, memory, n_used, state)
-        step(state, f_low, f_high, r1_low, r1_high, r2_low, r2_high)
+        pass_over(chunk.b, chunk.root_weight, lanes.memory, chunk.n_used, state)
+        step(state, box)

@@ -12,14 +12,13 @@ The result of a voxel depends on its own numbers alone, whatever its lane and th
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, pasted
 from ivimkit.kernels.memory import matrix
-from ivimkit.kernels.two_decays.fit import (
+from ivimkit.kernels.two_decays.fitted_decays import (
     CONVERGED,
     INSTANT_RATE,
     UNFINISHED,
@@ -29,6 +28,7 @@ from ivimkit.kernels.two_decays.fit import (
     known_rates,
     survivor,
 )
+from ivimkit.kernels.two_decays.lane_arrays import Chunk, Lanes
 from ivimkit.kernels.two_decays.lane_profile import memory_rows
 from ivimkit.kernels.two_decays.lane_schedule import (
     AGAIN,
@@ -50,52 +50,36 @@ from ivimkit.kernels.two_decays.lane_schedule import (
     want,
     want_none,
 )
-from ivimkit.kernels.two_decays.lanes import LANES, SIZE
+from ivimkit.kernels.two_decays.lanes import LANES, SIZE, Start
 from ivimkit.kernels.two_decays.one_decay import missing_decays, simpler
-from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW
+from ivimkit.kernels.two_decays.option_positions import DEGREES, N_FAST, N_SLOW
 from ivimkit.kernels.two_decays.profile import project, search_rows, search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import MAX_ROUNDS, MAX_STALLED_GAIN, MIN_ROUND_GAIN, is_done
 from ivimkit.kernels.voxel import Voxels
 
-__all__ = ["LaneArrays", "fit_in_lanes", "lane_arrays", "lane_scratch"]
+__all__ = ["chunk_of", "fit_in_lanes", "lane_scratch", "lanes_of"]
 
 
 @device
 def _begin_from_one_decay(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signals: NDArray[np.float64],
-    status: NDArray[np.int32],
-    box: Box,
-    n1: int,
-    n2: int,
-    n_used: int,
-    degrees: float,
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-    fits: NDArray[np.float64],
-    clean: NDArray[np.float64],
+    chunk: Chunk, box: Box, lanes: Lanes, clean: NDArray[np.float64], work: NDArray[np.float64]
 ) -> None:
     """Begin again from one decay where a fit is not done: `search._from_one_decay`.
 
     All voxels make each step together: one decay alone, then with a faster one, with a slower one.
     """
+    root_weight, signals, table, fits = chunk.root_weight, chunk.signals, chunk.table, lanes.fits
     n_voxels = signals.shape[0]
     for v in range(n_voxels):
-        again = status[v] == 0 and not is_done(stored_fit(fits, v), box, degrees)
+        again = chunk.status[v] == 0 and not is_done(stored_fit(fits, v), box, chunk.degrees)
         fits[v, AGAIN] = 1.0 if again else 0.0
     for which in range(1, 3):
         for v in range(n_voxels):
             want_none(fits, v)
             if fits[v, AGAIN] > 0.0 and survivor(fits[v, 0], box) == which:
                 slow, fast = (fits[v, 0], INSTANT_RATE) if which == 1 else (0.0, fits[v, 1])
-                want(fits, v, slow, fast, -1.0, -1.0, math.inf)
-        descend_where_wanted(
-            b, root_weight, signals, alone(which, box), n_used, memory, state, order, fits
-        )  # fmt: skip
+                want(fits, v, Start(slow, fast, -1.0, -1.0, math.inf))
+        descend_where_wanted(chunk, alone(which, box), lanes)
     for v in range(n_voxels):
         want_none(fits, v)
         if fits[v, AGAIN] > 0.0:
@@ -108,26 +92,28 @@ def _begin_from_one_decay(
                 one1, one2, a1, a2, cost, seen1, seen2, more, end = stored(fits, v, OTHER_FIT)
                 r1, r2 = (one1, r2) if which == 1 else (r1, one2)
                 n += more
-            for j in range(b.size):
+            for j in range(root_weight.size):
                 clean[j] = signals[v, j] if root_weight[j] > 0.0 else 0.0
             project(clean, table, work)
             one = Fit(r1, r2, a1, a2, cost, seen1, seen2, n, end)
-            one, single, faster, slower = missing_decays(one, box, n1, n2, table, work)
+            one, single, faster, slower = missing_decays(
+                one, box, chunk.n_slow, chunk.n_fast, table, work
+            )
             store(fits, v, ONE_DECAY_FIT, one)
             fits[v, SINGLE] = single
             fits[v, SLOWER] = slower
             if faster >= 0.0:
                 known1, known2 = known_rates(best)
-                want(fits, v, single, faster, known1, known2, best.cost)
-    descend_where_wanted(b, root_weight, signals, box, n_used, memory, state, order, fits)
+                want(fits, v, Start(single, faster, known1, known2, best.cost))
+    descend_where_wanted(chunk, box, lanes)
     for v in range(n_voxels):
         if fits[v, AGAIN] > 0.0:
             best = best_so_far(fits, v)
             want_none(fits, v)
             if fits[v, SLOWER] >= 0.0:
                 known1, known2 = known_rates(best)
-                want(fits, v, fits[v, SLOWER], fits[v, SINGLE], known1, known2, best.cost)
-    descend_where_wanted(b, root_weight, signals, box, n_used, memory, state, order, fits)
+                want(fits, v, Start(fits[v, SLOWER], fits[v, SINGLE], known1, known2, best.cost))
+    descend_where_wanted(chunk, box, lanes)
     for v in range(n_voxels):
         if fits[v, AGAIN] > 0.0:
             best = best_so_far(fits, v)
@@ -135,19 +121,10 @@ def _begin_from_one_decay(
 
 
 @device
-def _persist(
-    b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signals: NDArray[np.float64],
-    box: Box,
-    n_used: int,
-    memory: NDArray[np.float64],
-    state: NDArray[np.float64],
-    order: NDArray[np.int64],
-    fits: NDArray[np.float64],
-) -> None:
+def _persist(chunk: Chunk, box: Box, lanes: Lanes) -> None:
     """Continue descents that ran out of steps: `search.persist` for many voxels."""
-    n_voxels = signals.shape[0]
+    fits = lanes.fits
+    n_voxels = chunk.signals.shape[0]
     for v in range(n_voxels):
         unfinished = fits[v, AGAIN] > 0.0 and fits[v, END] == UNFINISHED
         fits[v, AGAIN] = 1.0 if unfinished else 0.0
@@ -162,11 +139,11 @@ def _persist(
                 and best.end == UNFINISHED
                 and fits[v, GAINED] > MIN_ROUND_GAIN * best.cost
             ):
-                want(fits, v, best.slow, best.fast, -1.0, -1.0, math.inf)
+                want(fits, v, Start(best.slow, best.fast, -1.0, -1.0, math.inf))
                 wanted += 1
         if wanted == 0:
             break
-        descend_where_wanted(b, root_weight, signals, box, n_used, memory, state, order, fits)
+        descend_where_wanted(chunk, box, lanes)
         for v in range(n_voxels):
             if fits[v, WANTED] > 0.0:
                 fits[v, GAINED] = fits[v, COST] - fits[v, OTHER_FIT + COST]
@@ -195,40 +172,29 @@ def lane_scratch(n_b: int, n1: int, n2: int, n_columns: int) -> tuple[int, int, 
     return search_rows(n1) * n_columns, rows * LANES, SIZE, n_b
 
 
-class LaneArrays(NamedTuple):
-    """The scratch of `fit_in_lanes` in its shapes.
-
-    Parameters
-    ----------
-    work : ndarray, shape (search_rows(...), n)
-        Scratch of a search for one voxel.
-    memory : ndarray, shape (memory_rows(...), LANES)
-        Signals in lanes, signals of a group, their inner products, gains of the groups.
-    state : ndarray, shape (lanes.SIZE,)
-        State of the descents.
-    clean : ndarray, shape (n_b,)
-        One signal.
-    fits : ndarray, shape (n_voxels, FIT_COLUMNS)
-        The fits of each voxel, see `stored_fit`.
-    """
-
-    work: NDArray[np.float64]
-    memory: NDArray[np.float64]
-    state: NDArray[np.float64]
-    clean: NDArray[np.float64]
-    fits: NDArray[np.float64]
+@pasted
+def chunk_of(voxels: Voxels, status: NDArray[np.int32]) -> Chunk:
+    """Return the voxels of a chunk with what the search reads from their options."""
+    b, root_weight, options = voxels.x[0], voxels.root_weight, voxels.options
+    n_used = b.size
+    while n_used > 1 and root_weight[n_used - 1] == 0.0:
+        n_used -= 1
+    return Chunk(
+        b, root_weight, voxels.signals, status, voxels.table, int(options[N_SLOW]),
+        int(options[N_FAST]), n_used, options[DEGREES],
+    )  # fmt: skip
 
 
 @pasted
-def lane_arrays(voxels: Voxels, scratch: tuple[NDArray[np.float64], ...]) -> LaneArrays:
+def lanes_of(
+    voxels: Voxels, scratch: tuple[NDArray[np.float64], ...], counters: NDArray[np.int64]
+) -> Lanes:
     """Return flat arrays, of the sizes of `lane_scratch`, in their shapes."""
-    work, memory, state, clean, fits = scratch
-    n1, n_columns = int(voxels.options[N_SLOW]), voxels.table.shape[1]
-    return LaneArrays(
-        matrix(work, search_rows_in_kernel(n1), n_columns),
+    _, memory, state, _, fits = scratch
+    return Lanes(
         matrix(memory, memory.size // LANES, LANES),
         state,
-        clean,
+        counters,
         matrix(fits, voxels.signals.shape[0], FIT_COLUMNS),
     )
 
@@ -263,21 +229,11 @@ def fit_in_lanes(
     ndarray, shape (n_voxels, FIT_COLUMNS)
         The fits, see `stored_fit`; the last array of the scratch.
     """
-    b, root_weight, signals, table = voxels.x[0], voxels.root_weight, voxels.signals, voxels.table
-    n1, n2 = int(voxels.options[N_SLOW]), int(voxels.options[N_FAST])
-    degrees = voxels.options[DEGREES]
-    work, memory, state, clean, fits = lane_arrays(voxels, scratch)
-    order = counters
-    n_used = b.size
-    while n_used > 1 and root_weight[n_used - 1] == 0.0:
-        n_used -= 1
-    find_basins(
-        b, root_weight, signals, status, box, n1, n2, n_used, degrees, table, memory, state, order,
-        fits,
-    )  # fmt: skip
-    _begin_from_one_decay(
-        b, root_weight, signals, status, box, n1, n2, n_used, degrees, table, work, memory, state,
-        order, fits, clean,
-    )  # fmt: skip
-    _persist(b, root_weight, signals, box, n_used, memory, state, order, fits)
-    return fits
+    chunk = chunk_of(voxels, status)
+    lanes = lanes_of(voxels, scratch, counters)
+    work, _, _, clean, _ = scratch
+    find_basins(chunk, box, lanes)
+    rows = search_rows_in_kernel(chunk.n_slow)
+    _begin_from_one_decay(chunk, box, lanes, clean, matrix(work, rows, chunk.table.shape[1]))
+    _persist(chunk, box, lanes)
+    return lanes.fits

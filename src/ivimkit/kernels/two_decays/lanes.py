@@ -12,13 +12,21 @@ reading their series would be a gather.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
 from ivimkit.kernels.exponential import exp
-from ivimkit.kernels.two_decays.fit import CONVERGED, MERGED, MIN_RATE_RATIO, UNFINISHED, Fit
+from ivimkit.kernels.two_decays.fitted_decays import (
+    CONVERGED,
+    MERGED,
+    MIN_RATE_RATIO,
+    UNFINISHED,
+    Box,
+    Fit,
+)
 from ivimkit.kernels.two_decays.newton import (
     BOUND_TOLERANCE,
     GAIN_TOLERANCE,
@@ -40,7 +48,7 @@ from ivimkit.kernels.two_decays.newton import (
     second_order,
 )
 
-__all__ = ["LANES", "SCRATCH", "begin", "has_ended", "pass_over", "read", "step"]
+__all__ = ["LANES", "SCRATCH", "Start", "begin", "has_ended", "pass_over", "read", "step"]
 
 LANES = 16
 """Voxels of a batch. The compiler does not vectorise shorter loops."""
@@ -87,15 +95,112 @@ _RUNNING = -1.0
 _CONVERGED, _MERGED, _UNFINISHED = float(CONVERGED), float(MERGED), float(UNFINISHED)
 
 
+class Start(NamedTuple):
+    """Rates at which a descent begins, and what ends it early: as for `descent.descend`."""
+
+    slow: float
+    fast: float
+    known_slow: float
+    known_fast: float
+    limit: float
+
+
+class _Sums(NamedTuple):
+    """Sums over the b-values, in the order of their rows.
+
+    Products of the residual with e_k (q), b e_k (qb) and b^2 e_k (qbb), its square (cost), and the
+    Gram matrix of the decays with the weights 1 (g), b (gb) and b^2 (gbb).
+    """
+
+    q1: float
+    q2: float
+    qb1: float
+    qb2: float
+    qbb1: float
+    qbb2: float
+    cost: float
+    g11: float
+    g12: float
+    g22: float
+    gb11: float
+    gb12: float
+    gb22: float
+    gbb11: float
+    gbb12: float
+    gbb22: float
+
+
+class _Change(NamedTuple):
+    """How the amplitudes change to their best values at the rates of a pass.
+
+    Parameters
+    ----------
+    d1, d2 : float
+        Their changes.
+    inverse : float
+        The inverse determinant of the decays.
+    inside : bool
+        Whether the amplitudes are free.
+    z1, z2, over : float
+        If they are not, the direction along which they can move together, with its inverse squared
+        norm (0 in the corner, where both amplitudes are 0).
+    """
+
+    d1: float
+    d2: float
+    inverse: float
+    inside: bool
+    z1: float
+    z2: float
+    over: float
+
+
+class _Point(NamedTuple):
+    """Rates x and their best amplitudes y, with half the cost around them as a parabola.
+
+    Slope g and Hessian h by r1 and ln r2; t, how the amplitudes follow r1 and r2; the Gauss-Newton
+    part m of the Hessian by r1 and r2.
+    """
+
+    x1: float
+    x2: float
+    y1: float
+    y2: float
+    g1: float
+    g2: float
+    h11: float
+    h12: float
+    h22: float
+    t11: float
+    t12: float
+    t21: float
+    t22: float
+    m11: float
+    m12: float
+    m22: float
+
+
+class _Trial(NamedTuple):
+    """Rates r and amplitudes a of the next pass.
+
+    In addition: the steps to them in r1 and in r2, and by how much the parabola promises that half
+    the cost falls.
+    """
+
+    r1: float
+    r2: float
+    a1: float
+    a2: float
+    step1: float
+    step2: float
+    gain: float
+
+
 @inlined
 def _terms(
     bj: float, w: float, signal: float, rates: tuple[float, float, float, float]
 ) -> tuple[float, ...]:
-    """Return what one b-value adds to the sums.
-
-    Products of the residual with e_k, b e_k and b^2 e_k, its square, and the Gram matrix of the
-    decays with the weights 1, b and b^2, in the order in which `step` reads them.
-    """
+    """Return what one b-value adds to the sums, in the order of `_Sums`."""
     r1, r2, a1, a2 = rates
     e1 = w * exp(-bj * r1)
     e2 = w * exp(-bj * r2)
@@ -207,6 +312,29 @@ def _inside(value: float, low: float, high: float) -> float:
 
 
 @inlined
+def _read_sums(state: NDArray[np.float64], k: int) -> _Sums:
+    """Return the sums of the last pass in lane `k`."""
+    return _Sums(
+        state[SCRATCH + 0 * LANES + k],
+        state[SCRATCH + 1 * LANES + k],
+        state[SCRATCH + 2 * LANES + k],
+        state[SCRATCH + 3 * LANES + k],
+        state[SCRATCH + 4 * LANES + k],
+        state[SCRATCH + 5 * LANES + k],
+        state[SCRATCH + 6 * LANES + k],
+        state[SCRATCH + 7 * LANES + k],
+        state[SCRATCH + 8 * LANES + k],
+        state[SCRATCH + 9 * LANES + k],
+        state[SCRATCH + 10 * LANES + k],
+        state[SCRATCH + 11 * LANES + k],
+        state[SCRATCH + 12 * LANES + k],
+        state[SCRATCH + 13 * LANES + k],
+        state[SCRATCH + 14 * LANES + k],
+        state[SCRATCH + 15 * LANES + k],
+    )
+
+
+@inlined
 def _on_edge(
     f: float, g11: float, g12: float, g22: float, p1: float, p2: float
 ) -> tuple[float, float, float]:
@@ -224,18 +352,14 @@ def _on_edge(
 
 
 @inlined
-def _amplitudes(
-    q1: float, q2: float, g11: float, g12: float, g22: float, a1: float, a2: float,
-    f_low: float, f_high: float,
-) -> tuple[float, float, float, bool, float, float, float]:  # fmt: skip
-    """Return how the amplitudes change, inside their bounds.
+def _change(sums: _Sums, a1: float, a2: float, box: Box) -> _Change:
+    """Return how the amplitudes change to the best ones inside their bounds.
 
-    In addition to these d1 and d2: the inverse determinant of the decays; whether the amplitudes
-    are free; and if not, the direction along which they can move together, with its inverse
-    squared norm (0 in the corner, where both amplitudes are 0). S0 has no bound here except 0, so
-    the polygon of `amplitudes.solve_amplitudes` is a cone with two edges; both are computed, and
-    the one that explains more is taken.
+    S0 has no bound here except 0, so the polygon of `amplitudes.solve_amplitudes` is a cone with
+    two edges; both are computed, and the one that explains more is taken.
     """
+    q1, q2, g11, g12, g22 = sums.q1, sums.q2, sums.g11, sums.g12, sums.g22
+    f_low, f_high = box.f_low, box.f_high
     inverse = 1.0 / (g11 * g22 - g12 * g12)
     d1 = (g22 * q1 - g12 * q2) * inverse
     d2 = (g11 * q2 - g12 * q1) * inverse
@@ -260,7 +384,18 @@ def _amplitudes(
     z1 = 1.0 - z2
     d1 = d1 if inside else z1 * s0 - a1
     d2 = d2 if inside else z2 * s0 - a2
-    return d1, d2, inverse, inside, z1, z2, over
+    return _Change(d1, d2, inverse, inside, z1, z2, over)
+
+
+@inlined
+def _cost_after(sums: _Sums, change: _Change) -> float:
+    """Return the cost with the changed amplitudes: |r - d1 e1 - d2 e2|^2."""
+    d1, d2, g12 = change.d1, change.d2, sums.g12
+    cost = sums.cost
+    cost += d1 * (sums.g11 * d1 + g12 * d2 - 2.0 * sums.q1) + d2 * (
+        g12 * d1 + sums.g22 * d2 - 2.0 * sums.q2
+    )
+    return cost
 
 
 @inlined
@@ -300,212 +435,265 @@ def _box_step(
     return d1 if free else x1, d2 if free else x2
 
 
+@inlined
+def _point(
+    rates: tuple[float, float], amplitudes: tuple[float, float], sums: _Sums, change: _Change
+) -> _Point:
+    """Return slope and Hessian of the projected cost at the rates of a pass (`newton`)."""
+    x1, x2 = rates
+    y1, y2 = amplitudes
+    z1, z2, over, inside = change.z1, change.z2, change.over, change.inside
+    g1, g2, c11, c12, c21, c22, m11, m12, m22, n11, n22 = second_order(
+        y1, y2, change.d1, change.d2, sums.qb1, sums.qb2, sums.qbb1, sums.qbb2,
+        sums.gb11, sums.gb12, sums.gb22, sums.gbb11, sums.gbb12, sums.gbb22,
+    )  # fmt: skip
+    # On an edge the amplitudes respond along z alone: t = -z (z.c) / (z.G z).
+    k1 = -(z1 * c11 + z2 * c21) * over
+    k2 = -(z1 * c12 + z2 * c22) * over
+    f11, f12, f21, f22 = response(sums.g11, sums.g12, sums.g22, change.inverse, c11, c12, c21, c22)
+    t11 = f11 if inside else z1 * k1
+    t12 = f12 if inside else z1 * k2
+    t21 = f21 if inside else z2 * k1
+    t22 = f22 if inside else z2 * k2
+    h11 = m11 + n11 + c11 * t11 + c21 * t21
+    h12 = m12 + c11 * t12 + c21 * t22
+    h22 = m22 + n22 + c12 * t12 + c22 * t22
+    # In ln r2: d/dx = r2 d/dr2, d2/dx2 = r2^2 d2/dr2^2 + r2 d/dr2.
+    h12 *= x2
+    h22 = x2 * x2 * h22 + x2 * g2
+    g2 *= x2
+    return _Point(x1, x2, y1, y2, g1, g2, h11, h12, h22, t11, t12, t21, t22, m11, m12, m22)
+
+
+@inlined
+def _convex(point: _Point, box: Box) -> tuple[_Point, bool, bool]:
+    """Return the point with a parabola that has a minimum on the box.
+
+    In addition: whether a rate can move, and whether the Hessian was not positive definite. A rate
+    that is at the bound to which it goes, or that of an absent decay, stays: its slope becomes 0
+    and its row of the Hessian that of the unit matrix.
+    """
+    x1, x2, y1, y2, g1, g2, h11, h12, h22, t11, t12, t21, t22, m11, m12, m22 = point
+    _, _, _, _, r2_low, r2_high, r1_low, r1_high = box
+    down1 = g1 >= 0.0
+    down2 = g2 >= 0.0
+    move1 = (y1 > 0.0) & ((down1 & (r1_low < x1)) | ((not down1) & (x1 < r1_high)))
+    move2 = (y2 > 0.0) & ((down2 & (r2_low < x2)) | ((not down2) & (x2 < r2_high)))
+    g1 = g1 if move1 else 0.0
+    g2 = g2 if move2 else 0.0
+    h12 = h12 if move1 & move2 else 0.0
+    h11 = h11 if move1 else 1.0
+    h22 = h22 if move2 else 1.0
+    scale1 = m11 if move1 else 1.0
+    scale2 = x2 * x2 * m22 if move2 else 1.0
+    # Where the Hessian is not positive definite, a multiple of the Gauss-Newton diagonal lifts
+    # its lowest scaled eigenvalue to 1e-3, see `descent.descend`.
+    bent = (h11 < 1e-10 * scale1) | (h11 * h22 - h12 * h12 < 1e-10 * scale1 * scale2)
+    over = 1.0 / (scale1 * scale2)
+    n11 = h11 * scale2 * over
+    n22 = h22 * scale1 * over
+    half = 0.5 * (n11 - n22)
+    lowest = 0.5 * (n11 + n22) - math.sqrt(half * half + h12 * h12 * over)
+    lift = 1e-3 - lowest if bent else 0.0
+    h11 += lift * scale1
+    h22 += lift * scale2
+    convex = _Point(x1, x2, y1, y2, g1, g2, h11, h12, h22, t11, t12, t21, t22, m11, m12, m22)
+    return convex, move1 | move2, bent
+
+
+@inlined
+def _kept_if(rejected: bool, state: NDArray[np.float64], k: int, point: _Point) -> _Point:
+    """Return the point, or the last accepted one if a step was rejected."""
+    return _Point(
+        state[_X1 + k] if rejected else point.x1,
+        state[_X2 + k] if rejected else point.x2,
+        state[_Y1 + k] if rejected else point.y1,
+        state[_Y2 + k] if rejected else point.y2,
+        state[_G1 + k] if rejected else point.g1,
+        state[_G2 + k] if rejected else point.g2,
+        state[_H11 + k] if rejected else point.h11,
+        state[_H12 + k] if rejected else point.h12,
+        state[_H22 + k] if rejected else point.h22,
+        state[_T11 + k] if rejected else point.t11,
+        state[_T12 + k] if rejected else point.t12,
+        state[_T21 + k] if rejected else point.t21,
+        state[_T22 + k] if rejected else point.t22,
+        state[_M11 + k] if rejected else point.m11,
+        state[_M12 + k] if rejected else point.m12,
+        state[_M22 + k] if rejected else point.m22,
+    )
+
+
+@inlined
+def _keep(state: NDArray[np.float64], k: int, point: _Point) -> None:
+    """Write the point to the state."""
+    state[_X1 + k] = point.x1
+    state[_X2 + k] = point.x2
+    state[_Y1 + k] = point.y1
+    state[_Y2 + k] = point.y2
+    state[_G1 + k] = point.g1
+    state[_G2 + k] = point.g2
+    state[_H11 + k] = point.h11
+    state[_H12 + k] = point.h12
+    state[_H22 + k] = point.h22
+    state[_T11 + k] = point.t11
+    state[_T12 + k] = point.t12
+    state[_T21 + k] = point.t21
+    state[_T22 + k] = point.t22
+    state[_M11 + k] = point.m11
+    state[_M12 + k] = point.m12
+    state[_M22 + k] = point.m22
+
+
+@inlined
+def _newton(point: _Point, damping: float, box: Box) -> tuple[_Trial, float]:
+    """Return where the Newton step on the box goes, and the damping that it leaves."""
+    x1, x2, y1, y2, g1, g2, h11, h12, h22, t11, t12, t21, t22, _, _, _ = point
+    _, _, _, _, r2_low, r2_high, r1_low, r1_high = box
+    d1, d2 = _box_step(
+        g1, g2, h11 * (1.0 + damping), h12, h22 * (1.0 + damping),
+        r1_low - x1, r1_high - x1, *_in_logarithm(x2, r2_low, r2_high),
+    )  # fmt: skip
+    # Rates that are far apart meet half way at most.
+    crossing = (x1 + d1 > x2 * (1.0 + d2)) & (x2 > MIN_RATIO_TO_CROSS * x1)
+    cut = 0.5 * (x2 - x1) / (d1 - x2 * d2)
+    cut = cut if crossing else 1.0
+    d1 *= cut
+    d2 *= cut
+    damping_after = 1e-3 if crossing & (damping < 1e-3) else damping
+    gain = promised(g1, g2, h11, h12, h22, d1, d2)
+    r1 = _inside(x1 + d1, r1_low, r1_high)
+    r2 = x2 * (2.0 + d2) / (2.0 - d2)
+    r2 = r2_low if r2 <= r2_low * (1.0 + BOUND_TOLERANCE) else r2
+    r2 = r2_high if r2 >= r2_high * (1.0 - BOUND_TOLERANCE) else r2
+    d2x = d2 * x2
+    a1 = y1 + t11 * d1 + t12 * d2x
+    a2 = y2 + t21 * d1 + t22 * d2x
+    return _Trial(r1, r2, a1, a2, d1, d2x, gain), damping_after
+
+
+@inlined
+def _end_of_trial(
+    state: NDArray[np.float64], k: int, point: _Point, trial: _Trial, best: float,
+    damping: float, count: float,
+) -> tuple[float, bool]:  # fmt: skip
+    """Return how the descent ends by what the next step promises, and whether at a minimum."""
+    free = damping == 0.0
+    known1 = state[_KNOWN1 + k]
+    known2 = state[_KNOWN2 + k]
+    off1 = trial.r1 - known1
+    off2 = trial.r2 - known2
+    off1 = off1 if off1 > 0.0 else -off1
+    off2 = off2 if off2 > 0.0 else -off2
+    same = (off1 < SAME_SLOW_TOLERANCE * known1) & (off2 < SAME_FAST_TOLERANCE * known2)
+    hopeless = free & (best - MAX_PROMISED_GAINS * trial.gain > state[_LIMIT + k])
+    long1 = trial.step1 if trial.step1 > 0.0 else -trial.step1
+    long2 = trial.step2 if trial.step2 > 0.0 else -trial.step2
+    small = (long1 <= STEP_TOLERANCE * point.x1) & (long2 <= STEP_TOLERANCE * point.x2)
+    there = free & (small | (2.0 * trial.gain <= GAIN_TOLERANCE * best))
+    merged = trial.r2 < MIN_RATE_RATIO * trial.r1
+    # Later assignments win: the order is that of the tests in `descend`, last one first.
+    end = _UNFINISHED if count >= MAX_ITERATIONS else _RUNNING
+    end = _CONVERGED if there else end
+    end = _UNFINISHED if same | hopeless else end
+    end = _MERGED if merged else end
+    return end, there & (not (same | hopeless)) & (not merged)
+
+
+@inlined
+def _last_step(
+    stepped: bool, inside: bool, point: _Point, trial: _Trial, best: float, box: Box
+) -> tuple[_Point, float]:
+    """Return where the descent is and its cost, after a last step that keeps to the bounds."""
+    x1, x2, y1, y2, g1, g2, h11, h12, h22, t11, t12, t21, t22, m11, m12, m22 = point
+    a1, a2 = trial.a1, trial.a2
+    s0 = a1 + a2
+    # On an edge, rounding must not decide on which side of it the last step ends.
+    slack = 0.0 if inside else BOUND_TOLERANCE * s0
+    good = (s0 >= 0.0) & (box.f_low * s0 - slack <= a2) & (a2 <= box.f_high * s0 + slack)
+    stepped = stepped & good
+    lower = best - 2.0 * trial.gain
+    lower = lower if lower > 0.0 else 0.0
+    best = lower if stepped else best
+    x1 = trial.r1 if stepped else x1
+    x2 = trial.r2 if stepped else x2
+    y1 = a1 if stepped else y1
+    y2 = a2 if stepped else y2
+    return _Point(x1, x2, y1, y2, g1, g2, h11, h12, h22, t11, t12, t21, t22, m11, m12, m22), best
+
+
+@inlined
+def _seen(point: _Point, sums: _Sums, box: Box) -> tuple[float, float]:
+    """Return the detectability of the amplitudes; a rate at its bound is treated as known."""
+    x1, x2, y1, y2 = point.x1, point.x2, point.y1, point.y2
+    free1 = 1.0 if (box.slow_low < x1) & (x1 < box.slow_high) else 0.0
+    free2 = 1.0 if (box.fast_low < x2) & (x2 < box.fast_high) else 0.0
+    return detectability(
+        sums.g11, sums.g12, sums.g22,
+        -free1 * y1 * sums.gb11, -free2 * y2 * sums.gb12,
+        -free1 * y1 * sums.gb12, -free2 * y2 * sums.gb22,
+        free1 * point.m11, free1 * free2 * point.m12, free2 * point.m22, y1, y2,
+    )  # fmt: skip
+
+
 @device
-def step(
-    state: NDArray[np.float64],
-    f_low: float,
-    f_high: float,
-    r1_low: float,
-    r1_high: float,
-    r2_low: float,
-    r2_high: float,
-) -> None:
+def step(state: NDArray[np.float64], box: Box) -> None:
     """Do in every lane what `ivimkit.kernels.two_decays.descent.descend` does after a pass.
 
     Parameters
     ----------
     state : ndarray, shape (SIZE,)
         Of the descents, with the sums of a pass.
-    f_low, f_high, r1_low, r1_high, r2_low, r2_high : float
-        Bounds of the fraction, of the slow and of the fast rate. S0 has no bound except 0.
+    box : Box
+        Bounds. S0 has no bound except 0.
     """
     for k in range(LANES):
-        q1 = state[SCRATCH + 0 * LANES + k]
-        q2 = state[SCRATCH + 1 * LANES + k]
-        qb1 = state[SCRATCH + 2 * LANES + k]
-        qb2 = state[SCRATCH + 3 * LANES + k]
-        qbb1 = state[SCRATCH + 4 * LANES + k]
-        qbb2 = state[SCRATCH + 5 * LANES + k]
-        cost = state[SCRATCH + 6 * LANES + k]
-        g11 = state[SCRATCH + 7 * LANES + k]
-        g12 = state[SCRATCH + 8 * LANES + k]
-        g22 = state[SCRATCH + 9 * LANES + k]
-        gb11 = state[SCRATCH + 10 * LANES + k]
-        gb12 = state[SCRATCH + 11 * LANES + k]
-        gb22 = state[SCRATCH + 12 * LANES + k]
-        gbb11 = state[SCRATCH + 13 * LANES + k]
-        gbb12 = state[SCRATCH + 14 * LANES + k]
-        gbb22 = state[SCRATCH + 15 * LANES + k]
-        a1 = state[_A1 + k]
-        a2 = state[_A2 + k]
+        sums = _read_sums(state, k)
+        count = state[_COUNT + k] + 1.0
+        energy = sums.cost if count == 1.0 else state[_ENERGY + k]
+        noise = ROUNDING_SHARE * energy
         best = state[_BEST + k]
         damping = state[_DAMPING + k]
-        count = state[_COUNT + k] + 1.0
-        energy = cost if count == 1.0 else state[_ENERGY + k]
-        noise = ROUNDING_SHARE * energy
-        d1, d2, inverse, inside, z1, z2, over = _amplitudes(
-            q1, q2, g11, g12, g22, a1, a2, f_low, f_high
-        )
-        cost += d1 * (g11 * d1 + g12 * d2 - 2.0 * q1) + d2 * (g12 * d1 + g22 * d2 - 2.0 * q2)
+        # The best amplitudes at the rates of the pass, and whether they lower the cost.
+        a1, a2 = state[_A1 + k], state[_A2 + k]
+        change = _change(sums, a1, a2, box)
+        cost = _cost_after(sums, change)
         rejected = cost > best + noise
-        # Slope and Hessian of the projected cost at the new amplitudes (`newton`).
         settled = (best - cost <= MAX_SETTLED_ROUNDINGS * noise) & (count > 2.0) & (damping == 0.0)
         slow = state[_SLOWLY + k]
         slowly = (damping > 0.0) & (best - cost < MIN_DAMPED_GAIN * cost)
         slow_new = slow + 1.0 if slowly else 0.0
         slow = slow if rejected else slow_new
-        x1 = state[_R1 + k]
-        x2 = state[_R2 + k]
-        y1 = a1 + d1
-        y2 = a2 + d2
-        g1, g2, c11, c12, c21, c22, m11, m12, m22, n11, n22 = second_order(
-            y1, y2, d1, d2, qb1, qb2, qbb1, qbb2, gb11, gb12, gb22, gbb11, gbb12, gbb22
+        # The parabola there; a rejected step returns to the last accepted point.
+        rates = state[_R1 + k], state[_R2 + k]
+        here, moves, bent = _convex(
+            _point(rates, (a1 + change.d1, a2 + change.d2), sums, change), box
         )
-        # On an edge the amplitudes respond along z alone: t = -z (z.c) / (z.G z).
-        k1 = -(z1 * c11 + z2 * c21) * over
-        k2 = -(z1 * c12 + z2 * c22) * over
-        f11, f12, f21, f22 = response(g11, g12, g22, inverse, c11, c12, c21, c22)
-        t11 = f11 if inside else z1 * k1
-        t12 = f12 if inside else z1 * k2
-        t21 = f21 if inside else z2 * k1
-        t22 = f22 if inside else z2 * k2
-        h11 = m11 + n11 + c11 * t11 + c21 * t21
-        h12 = m12 + c11 * t12 + c21 * t22
-        h22 = m22 + n22 + c12 * t12 + c22 * t22
-        # In ln r2: d/dx = r2 d/dr2, d2/dx2 = r2^2 d2/dr2^2 + r2 d/dr2.
-        h12 *= x2
-        h22 = x2 * x2 * h22 + x2 * g2
-        g2 *= x2
-        down1 = g1 >= 0.0
-        down2 = g2 >= 0.0
-        move1 = (y1 > 0.0) & ((down1 & (r1_low < x1)) | ((not down1) & (x1 < r1_high)))
-        move2 = (y2 > 0.0) & ((down2 & (r2_low < x2)) | ((not down2) & (x2 < r2_high)))
-        g1 = g1 if move1 else 0.0
-        g2 = g2 if move2 else 0.0
-        h12 = h12 if move1 & move2 else 0.0
-        h11 = h11 if move1 else 1.0
-        h22 = h22 if move2 else 1.0
-        scale1 = m11 if move1 else 1.0
-        scale2 = x2 * x2 * m22 if move2 else 1.0
         damping_new = 0.1 * damping if damping > 1e-3 else 0.0
-        # Where the Hessian is not positive definite, a multiple of the Gauss-Newton diagonal lifts
-        # its lowest scaled eigenvalue to 1e-3, see `descent.descend`.
-        bent = (h11 < 1e-10 * scale1) | (h11 * h22 - h12 * h12 < 1e-10 * scale1 * scale2)
-        over = 1.0 / (scale1 * scale2)
-        n11 = h11 * scale2 * over
-        n22 = h22 * scale1 * over
-        half = 0.5 * (n11 - n22)
-        lowest = 0.5 * (n11 + n22) - math.sqrt(half * half + h12 * h12 * over)
-        lift = 1e-3 - lowest if bent else 0.0
-        h11 += lift * scale1
-        h22 += lift * scale2
         damping_new = 1e-3 if bent & (damping_new < 1e-3) else damping_new
-        # A rejected step returns to the last accepted point.
         more = 10.0 * damping if 10.0 * damping > 0.01 else 0.01
         damping = more if rejected else damping_new
         best = best if rejected else cost
-        x1 = state[_X1 + k] if rejected else x1
-        x2 = state[_X2 + k] if rejected else x2
-        y1 = state[_Y1 + k] if rejected else y1
-        y2 = state[_Y2 + k] if rejected else y2
-        g1 = state[_G1 + k] if rejected else g1
-        g2 = state[_G2 + k] if rejected else g2
-        h11 = state[_H11 + k] if rejected else h11
-        h12 = state[_H12 + k] if rejected else h12
-        h22 = state[_H22 + k] if rejected else h22
-        t11 = state[_T11 + k] if rejected else t11
-        t12 = state[_T12 + k] if rejected else t12
-        t21 = state[_T21 + k] if rejected else t21
-        t22 = state[_T22 + k] if rejected else t22
-        m11 = state[_M11 + k] if rejected else m11
-        m12 = state[_M12 + k] if rejected else m12
-        m22 = state[_M22 + k] if rejected else m22
-        # The Newton step, on the box.
-        d1, d2 = _box_step(
-            g1, g2, h11 * (1.0 + damping), h12, h22 * (1.0 + damping),
-            r1_low - x1, r1_high - x1, *_in_logarithm(x2, r2_low, r2_high),
-        )  # fmt: skip
-        crossing = (x1 + d1 > x2 * (1.0 + d2)) & (x2 > MIN_RATIO_TO_CROSS * x1)
-        cut = 0.5 * (x2 - x1) / (d1 - x2 * d2)
-        cut = cut if crossing else 1.0
-        d1 *= cut
-        d2 *= cut
-        damping_after = 1e-3 if crossing & (damping < 1e-3) else damping
-        gain = promised(g1, g2, h11, h12, h22, d1, d2)
-        r1 = _inside(x1 + d1, r1_low, r1_high)
-        r2 = x2 * (2.0 + d2) / (2.0 - d2)
-        r2 = r2_low if r2 <= r2_low * (1.0 + BOUND_TOLERANCE) else r2
-        r2 = r2_high if r2 >= r2_high * (1.0 - BOUND_TOLERANCE) else r2
-        d2x = d2 * x2
-        a1 = y1 + t11 * d1 + t12 * d2x
-        a2 = y2 + t21 * d1 + t22 * d2x
-        # How the descent ends. Later assignments win: the order is that of the tests in `descend`,
-        # last one first.
-        free = damping_after == 0.0
-        known1 = state[_KNOWN1 + k]
-        known2 = state[_KNOWN2 + k]
-        off1 = r1 - known1
-        off2 = r2 - known2
-        off1 = off1 if off1 > 0.0 else -off1
-        off2 = off2 if off2 > 0.0 else -off2
-        same = (off1 < SAME_SLOW_TOLERANCE * known1) & (off2 < SAME_FAST_TOLERANCE * known2)
-        hopeless = free & (best - MAX_PROMISED_GAINS * gain > state[_LIMIT + k])
-        long1 = d1 if d1 > 0.0 else -d1
-        long2 = d2x if d2x > 0.0 else -d2x
-        small = (long1 <= STEP_TOLERANCE * x1) & (long2 <= STEP_TOLERANCE * x2)
-        there = free & (small | (2.0 * gain <= GAIN_TOLERANCE * best))
-        end = _UNFINISHED if count >= MAX_ITERATIONS else _RUNNING
-        end = _CONVERGED if there else end
-        end = _UNFINISHED if same | hopeless else end
-        end = _MERGED if r2 < MIN_RATE_RATIO * r1 else end
-        stepped = there & (not (same | hopeless)) & (not (r2 < MIN_RATE_RATIO * r1))
-        stopped = (not rejected) & (settled | (not (move1 | move2)))
+        point = _kept_if(rejected, state, k, here)
+        trial, damping_after = _newton(point, damping, box)
+        # How the descent ends, again last test first.
+        end, there = _end_of_trial(state, k, point, trial, best, damping_after, count)
+        stopped = (not rejected) & (settled | (not moves))
         end = _CONVERGED if stopped else end
         crawling = (not rejected) & (slow == MAX_DAMPED_STEPS)
         end = _UNFINISHED if crawling else end
         stuck = rejected & (damping > 1e8)
         end = _CONVERGED if stuck else end
-        s0 = a1 + a2
-        slack = 0.0 if inside else BOUND_TOLERANCE * s0
-        good = (s0 >= 0.0) & (f_low * s0 - slack <= a2) & (a2 <= f_high * s0 + slack)
-        stepped = stepped & (not stopped) & (not crawling) & (not stuck) & good
-        lower = best - 2.0 * gain
-        lower = lower if lower > 0.0 else 0.0
-        best = lower if stepped else best
-        x1 = r1 if stepped else x1
-        x2 = r2 if stepped else x2
-        y1 = a1 if stepped else y1
-        y2 = a2 if stepped else y2
-        # Detectability of the amplitudes.
-        free1 = 1.0 if (r1_low < x1) & (x1 < r1_high) else 0.0
-        free2 = 1.0 if (r2_low < x2) & (x2 < r2_high) else 0.0
-        seen1, seen2 = detectability(
-            g11, g12, g22,
-            -free1 * y1 * gb11, -free2 * y2 * gb12, -free1 * y1 * gb12, -free2 * y2 * gb22,
-            free1 * m11, free1 * free2 * m12, free2 * m22, y1, y2,
-        )  # fmt: skip
+        stepped = there & (not stopped) & (not crawling) & (not stuck)
+        point, best = _last_step(stepped, change.inside, point, trial, best, box)
+        seen1, seen2 = _seen(point, sums, box)
         state[_SEEN1 + k] = seen1
         state[_SEEN2 + k] = seen2
-        state[_R1 + k] = r1
-        state[_R2 + k] = r2
-        state[_A1 + k] = a1
-        state[_A2 + k] = a2
-        state[_X1 + k] = x1
-        state[_X2 + k] = x2
-        state[_Y1 + k] = y1
-        state[_Y2 + k] = y2
-        state[_G1 + k] = g1
-        state[_G2 + k] = g2
-        state[_H11 + k] = h11
-        state[_H12 + k] = h12
-        state[_H22 + k] = h22
-        state[_T11 + k] = t11
-        state[_T12 + k] = t12
-        state[_T21 + k] = t21
-        state[_T22 + k] = t22
-        state[_M11 + k] = m11
-        state[_M12 + k] = m12
-        state[_M22 + k] = m22
+        state[_R1 + k] = trial.r1
+        state[_R2 + k] = trial.r2
+        state[_A1 + k] = trial.a1
+        state[_A2 + k] = trial.a2
+        _keep(state, k, point)
         state[_BEST + k] = best
         state[_DAMPING + k] = damping_after
         state[_ENERGY + k] = energy
@@ -515,27 +703,19 @@ def step(
 
 
 @inlined
-def begin(
-    state: NDArray[np.float64],
-    k: int,
-    r1: float,
-    r2: float,
-    known1: float,
-    known2: float,
-    limit: float,
-) -> None:
-    """Begin a descent in lane `k`, with the arguments of `descent.descend`."""
-    state[_R1 + k] = r1
-    state[_R2 + k] = r2
+def begin(state: NDArray[np.float64], k: int, start: Start) -> None:
+    """Begin a descent in lane `k`."""
+    state[_R1 + k] = start.slow
+    state[_R2 + k] = start.fast
     state[_A1 + k] = 0.0
     state[_A2 + k] = 0.0
     state[_BEST + k] = math.inf
     state[_DAMPING + k] = 0.0
     state[_COUNT + k] = 0.0
     state[_SLOWLY + k] = 0.0
-    state[_KNOWN1 + k] = known1
-    state[_KNOWN2 + k] = known2
-    state[_LIMIT + k] = limit
+    state[_KNOWN1 + k] = start.known_slow
+    state[_KNOWN2 + k] = start.known_fast
+    state[_LIMIT + k] = start.limit
 
 
 @inlined

@@ -46,9 +46,16 @@ from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.rician import bessel_ratio
 from ivimkit.kernels.two_decays.descent import refine, squared_residual
-from ivimkit.kernels.two_decays.fit import CONVERGED, MERGED, UNFINISHED, Box, Fit, ordered
+from ivimkit.kernels.two_decays.fitted_decays import (
+    CONVERGED,
+    MERGED,
+    UNFINISHED,
+    Box,
+    Fit,
+    ordered,
+)
 from ivimkit.kernels.two_decays.one_decay import refit_merged
-from ivimkit.kernels.two_decays.options import DEGREES, N_SLOW
+from ivimkit.kernels.two_decays.option_positions import DEGREES, N_SLOW
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.kernels.voxel import Voxel, with_signal

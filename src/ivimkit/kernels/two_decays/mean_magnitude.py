@@ -22,8 +22,8 @@ from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.mean_excess import MIN_SHARE_IN_AIR, mean_excess
 from ivimkit.kernels.two_decays.descent import squared_residual
-from ivimkit.kernels.two_decays.fit import UNFINISHED, Box, Fit, with_cost
-from ivimkit.kernels.two_decays.options import DEGREES, N_SLOW
+from ivimkit.kernels.two_decays.fitted_decays import UNFINISHED, Box, Fit, with_cost
+from ivimkit.kernels.two_decays.option_positions import DEGREES, N_SLOW
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.kernels.voxel import Voxel, with_signal

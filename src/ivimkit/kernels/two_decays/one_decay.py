@@ -12,7 +12,7 @@ from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.precision import in_single
 from ivimkit.kernels.two_decays.atoms import NORMS, RATES, moments
 from ivimkit.kernels.two_decays.descent import refine
-from ivimkit.kernels.two_decays.fit import (
+from ivimkit.kernels.two_decays.fitted_decays import (
     CONVERGED,
     INSTANT_RATE,
     MIN_RATE_RATIO,

@@ -18,7 +18,7 @@ from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.precision import data_loop, in_single
 from ivimkit.kernels.two_decays.atoms import MOMENTS, NORMS, RATES, moments
-from ivimkit.kernels.two_decays.fit import CONVERGED, UNFINISHED, Box, Fit, ordered
+from ivimkit.kernels.two_decays.fitted_decays import CONVERGED, UNFINISHED, Box, Fit, ordered
 from ivimkit.kernels.two_decays.newton import (
     BOUND_TOLERANCE,
     GAIN_TOLERANCE,
@@ -30,7 +30,7 @@ from ivimkit.kernels.two_decays.newton import (
     STEP_TOLERANCE,
     detectability,
 )
-from ivimkit.kernels.two_decays.options import N_FAST, N_SLOW
+from ivimkit.kernels.two_decays.option_positions import N_FAST, N_SLOW
 from ivimkit.kernels.voxel import Voxel
 
 __all__ = ["fit_rate", "rate_scratch"]

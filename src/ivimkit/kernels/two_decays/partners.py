@@ -13,7 +13,7 @@ from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.precision import data_loop
 from ivimkit.kernels.two_decays.amplitudes import solve_amplitudes
 from ivimkit.kernels.two_decays.atoms import NORMS, RATES, moments
-from ivimkit.kernels.two_decays.fit import Box
+from ivimkit.kernels.two_decays.fitted_decays import Box
 from ivimkit.kernels.two_decays.profile import SIGNAL_ROW
 
 __all__ = ["best_pair", "best_partner", "dot_with_decay"]

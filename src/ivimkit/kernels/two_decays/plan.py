@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.kernels.two_decays.atoms import build_dictionary
-from ivimkit.kernels.two_decays.options import two_decay_options
+from ivimkit.kernels.two_decays.option_positions import two_decay_options
 from ivimkit.kernels.two_decays.profile import search_rows
 
 __all__ = ["search_plan"]
@@ -37,7 +37,7 @@ def search_plan(
     b, weight : ndarray, shape (n_b,)
         b-values in s/mm^2 and weights (zero for padding).
     positions, degrees, own
-        As for `ivimkit.kernels.two_decays.options.two_decay_options`.
+        As for `ivimkit.kernels.two_decays.option_positions.two_decay_options`.
     slow, fast, fraction : tuple of float
         Bounds of the rates in mm^2/s and of the fraction.
 

@@ -10,8 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined
-from ivimkit.kernels.two_decays.fit import INSTANT_RATE, MIN_RATE_RATIO, UNFINISHED, Box, Fit
-from ivimkit.kernels.two_decays.options import DEGREES, FAST, FRACTION, S0, SLOW
+from ivimkit.kernels.two_decays.fitted_decays import (
+    INSTANT_RATE,
+    MIN_RATE_RATIO,
+    UNFINISHED,
+    Box,
+    Fit,
+)
+from ivimkit.kernels.two_decays.option_positions import DEGREES, FAST, FRACTION, S0, SLOW
 from ivimkit.status import FitStatus
 
 __all__ = ["pool_bounds", "store_pools"]
@@ -77,7 +83,7 @@ def store_pools(
     fit : tuple
         As `ivimkit.kernels.two_decays.descent.refine` returns it.
     options : ndarray
-        As `ivimkit.kernels.two_decays.options.two_decay_options` makes it.
+        As `ivimkit.kernels.two_decays.option_positions.two_decay_options` makes it.
     box : tuple of float
         As `pool_bounds` returns it.
     out : ndarray, shape (n_par + 2,)

@@ -17,7 +17,7 @@ from ivimkit.kernels.device import finite, inlined
 from ivimkit.kernels.memory import padded_in_kernel
 from ivimkit.kernels.precision import data_loop
 from ivimkit.kernels.two_decays.atoms import FIRST_TERM, MOMENTS, RATES
-from ivimkit.kernels.two_decays.fit import MIN_RATE_RATIO, Box
+from ivimkit.kernels.two_decays.fitted_decays import MIN_RATE_RATIO, Box
 
 __all__ = [
     "PLACE_IN_WORK",

@@ -11,7 +11,7 @@ from ivimkit.kernels.device import device, inlined, pasted
 from ivimkit.kernels.memory import matrix, padded_in_kernel
 from ivimkit.kernels.two_decays.atoms import RATES
 from ivimkit.kernels.two_decays.descent import descend, refine
-from ivimkit.kernels.two_decays.fit import (
+from ivimkit.kernels.two_decays.fitted_decays import (
     CONVERGED,
     MERGED,
     UNFINISHED,
@@ -23,7 +23,7 @@ from ivimkit.kernels.two_decays.fit import (
     with_end,
 )
 from ivimkit.kernels.two_decays.one_decay import missing_decays, refit_merged, simpler
-from ivimkit.kernels.two_decays.options import DEGREES, N_FAST, N_SLOW
+from ivimkit.kernels.two_decays.option_positions import DEGREES, N_FAST, N_SLOW
 from ivimkit.kernels.two_decays.partners import best_pair, best_partner, dot_with_decay
 from ivimkit.kernels.two_decays.profile import (
     PLACE_IN_WORK,
@@ -236,7 +236,8 @@ def global_fit(voxel: Voxel, box: Box) -> Fit:
     ----------
     voxel : Voxel
         The signal, a dictionary as its table (`ivimkit.kernels.two_decays.atoms`), options as in
-        `ivimkit.kernels.two_decays.options`, and scratch of `search_rows` rows of the table.
+        `ivimkit.kernels.two_decays.option_positions`, and scratch of `search_rows` rows of the
+        table.
     box : Box
         Bounds; equal ones fix a parameter.
 

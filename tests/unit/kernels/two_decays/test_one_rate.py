@@ -9,9 +9,9 @@ from scipy.optimize import minimize_scalar
 from drivers import rate_all
 from ivimkit.engine.bind import bind
 from ivimkit.kernels.two_decays.atoms import build_dictionary
-from ivimkit.kernels.two_decays.fit import INSTANT_RATE, MIN_RATE_RATIO
+from ivimkit.kernels.two_decays.fitted_decays import INSTANT_RATE, MIN_RATE_RATIO
 from ivimkit.kernels.two_decays.one_rate import fit_rate, rate_scratch
-from ivimkit.kernels.two_decays.options import two_decay_options
+from ivimkit.kernels.two_decays.option_positions import two_decay_options
 from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_MINIMUM, ULP
 
 B = np.array([0.0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800, 0, 0, 0])

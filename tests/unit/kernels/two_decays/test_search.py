@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from drivers import finish_one
 from ivimkit.engine.bind import bind
 from ivimkit.kernels.two_decays.atoms import build_dictionary
-from ivimkit.kernels.two_decays.fit import MERGED, UNFINISHED, Box, Fit, better
+from ivimkit.kernels.two_decays.fitted_decays import MERGED, UNFINISHED, Box, Fit, better
 from ivimkit.kernels.two_decays.one_decay import refit_merged
 from ivimkit.kernels.two_decays.search import persist
 from tolerances import CLOSED_FORM, NOISE_FREE

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp, log
 from ivimkit.kernels.two_decays.atoms import moments
-from ivimkit.kernels.two_decays.fit import MIN_RATE_RATIO
+from ivimkit.kernels.two_decays.fitted_decays import MIN_RATE_RATIO
 from ivimkit.kernels.two_decays.lattice.axes import (
     Axis,
     Extent,
@@ -35,7 +35,9 @@ from ivimkit.kernels.two_decays.lattice.axes import (
     node,
     place_among_knots,
 )
-from ivimkit.kernels.two_decays.lattice.layout import (
+from ivimkit.kernels.two_decays.lattice.locate import fraction_range
+from ivimkit.kernels.two_decays.lattice.prior_knots import Prior
+from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     CROSS_PRODUCT,
     FAST_KNOT,
     FAST_MARGINAL,
@@ -78,8 +80,6 @@ from ivimkit.kernels.two_decays.lattice.layout import (
     TOTAL,
     VALUE,
 )
-from ivimkit.kernels.two_decays.lattice.locate import fraction_range
-from ivimkit.kernels.two_decays.lattice.prior import Prior
 
 __all__ = ["integrate"]
 

@@ -11,7 +11,8 @@ from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp, log
 from ivimkit.kernels.two_decays.atoms import moments
 from ivimkit.kernels.two_decays.lattice.axes import Extent, axis_between, fill_rates
-from ivimkit.kernels.two_decays.lattice.layout import (
+from ivimkit.kernels.two_decays.lattice.quantiles import quantile
+from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     CROSS_PRODUCT,
     FAST_MARGINAL,
     FAST_NORM,
@@ -27,7 +28,6 @@ from ivimkit.kernels.two_decays.lattice.layout import (
     SLOW_PRODUCT,
     SLOW_RATE,
 )
-from ivimkit.kernels.two_decays.lattice.quantiles import quantile
 
 __all__ = [
     "MAX_LOG_DROP",

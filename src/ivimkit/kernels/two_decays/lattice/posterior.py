@@ -10,16 +10,9 @@ from numpy.typing import NDArray
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import log
 from ivimkit.kernels.memory import matrix
-from ivimkit.kernels.two_decays.fit import Box, Fit
+from ivimkit.kernels.two_decays.fitted_decays import Box, Fit
 from ivimkit.kernels.two_decays.lattice.integrate import integrate
-from ivimkit.kernels.two_decays.lattice.layout import (
-    MAX_NODES,
-    N_FRACTIONS,
-    N_SCRATCH_ROWS,
-    ROW_LENGTH,
-    SUMS,
-    TOTAL,
-)
+from ivimkit.kernels.two_decays.lattice.lattice_options import WRITES_BASIS
 from ivimkit.kernels.two_decays.lattice.locate import (
     N_COARSE_NODES,
     bulk,
@@ -27,11 +20,18 @@ from ivimkit.kernels.two_decays.lattice.locate import (
     locate,
     look_around,
 )
-from ivimkit.kernels.two_decays.lattice.options import WRITES_BASIS
-from ivimkit.kernels.two_decays.lattice.prior import read_prior
+from ivimkit.kernels.two_decays.lattice.prior_knots import read_prior
+from ivimkit.kernels.two_decays.lattice.scratch_rows import (
+    MAX_NODES,
+    N_FRACTIONS,
+    N_SCRATCH_ROWS,
+    ROW_LENGTH,
+    SUMS,
+    TOTAL,
+)
 from ivimkit.kernels.two_decays.lattice.variance import variance_of
 from ivimkit.kernels.two_decays.lattice.write import Lattice, write_posterior
-from ivimkit.kernels.two_decays.options import DEGREES, FAST, FRACTION, SLOW
+from ivimkit.kernels.two_decays.option_positions import DEGREES, FAST, FRACTION, SLOW
 from ivimkit.kernels.voxel import Voxel
 from ivimkit.status import FitStatus
 
@@ -69,7 +69,7 @@ def posterior_voxel(
     ----------
     voxel : Voxel
         The voxel, with a dictionary as its table, and options as in
-        `ivimkit.kernels.two_decays.lattice.options`.
+        `ivimkit.kernels.two_decays.lattice.lattice_options`.
     measured : ndarray, shape (n_b,)
         The signal before the noise floor was subtracted.
     fit : Fit

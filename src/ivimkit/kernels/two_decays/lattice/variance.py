@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import pasted
+from ivimkit.kernels.two_decays.lattice.lattice_options import N_VALUES, NOISE_DEGREES, NOISE_SCALE
 from ivimkit.kernels.two_decays.lattice.locate import MAX_LOG_DROP
-from ivimkit.kernels.two_decays.lattice.options import N_VALUES, NOISE_DEGREES, NOISE_SCALE
 
 __all__ = ["Variance", "variance_of"]
 
@@ -67,7 +67,7 @@ def variance_of(sigma: float, norm: float, cost: float, options: NDArray[np.floa
     norm, cost : float
         Squared norm of the signal, and of the residual of the best fit.
     options : ndarray
-        As in `ivimkit.kernels.two_decays.lattice.options`.
+        As in `ivimkit.kernels.two_decays.lattice.lattice_options`.
     """
     top = norm - cost
     least = _MIN_VARIANCE_SHARE * norm

@@ -11,9 +11,17 @@ from numpy.typing import NDArray
 from ivimkit.kernels.device import pasted
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.two_decays.descent import squared_residual
-from ivimkit.kernels.two_decays.fit import MIN_RATE_RATIO
+from ivimkit.kernels.two_decays.fitted_decays import MIN_RATE_RATIO
 from ivimkit.kernels.two_decays.lattice.axes import Axis
-from ivimkit.kernels.two_decays.lattice.layout import (
+from ivimkit.kernels.two_decays.lattice.lattice_options import (
+    ESTIMATE,
+    LOG_DENSITY,
+    N_VALUES,
+    POWER_CONSTANT,
+)
+from ivimkit.kernels.two_decays.lattice.prior_knots import Prior
+from ivimkit.kernels.two_decays.lattice.quantiles import bits_gained, mode, quantile, write_spread
+from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     FAST_KNOT,
     FAST_MARGINAL,
     FAST_RATE,
@@ -43,16 +51,8 @@ from ivimkit.kernels.two_decays.lattice.layout import (
     SUMS,
     TOTAL,
 )
-from ivimkit.kernels.two_decays.lattice.options import (
-    ESTIMATE,
-    LOG_DENSITY,
-    N_VALUES,
-    POWER_CONSTANT,
-)
-from ivimkit.kernels.two_decays.lattice.prior import Prior
-from ivimkit.kernels.two_decays.lattice.quantiles import bits_gained, mode, quantile, write_spread
 from ivimkit.kernels.two_decays.lattice.variance import Variance
-from ivimkit.kernels.two_decays.options import FAST, FRACTION, S0, SLOW
+from ivimkit.kernels.two_decays.option_positions import FAST, FRACTION, S0, SLOW
 from ivimkit.kernels.voxel import Voxel
 
 __all__ = ["Lattice", "write_posterior"]

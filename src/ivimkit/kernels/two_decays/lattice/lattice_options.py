@@ -6,7 +6,7 @@ Python writes them and kernels read them by these names.
 from __future__ import annotations
 
 from ivimkit.kernels.noise_floor import N_FLOOR
-from ivimkit.kernels.two_decays.options import OWN
+from ivimkit.kernels.two_decays.option_positions import OWN
 
 __all__ = [
     "ESTIMATE",

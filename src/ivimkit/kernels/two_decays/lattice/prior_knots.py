@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import pasted
 from ivimkit.kernels.memory import matrix
-from ivimkit.kernels.two_decays.lattice.options import (
+from ivimkit.kernels.two_decays.lattice.lattice_options import (
     IS_FLAT,
     N_FAST_KNOTS,
     N_FRACTION_KNOTS,

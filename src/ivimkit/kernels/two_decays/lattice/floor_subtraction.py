@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.noise_floor import excess
-from ivimkit.kernels.two_decays.fit import Fit
-from ivimkit.kernels.two_decays.lattice.options import FLOOR_TABLE, NOISE_DEGREES, NOISE_SCALE
-from ivimkit.kernels.two_decays.options import DEGREES
+from ivimkit.kernels.two_decays.fitted_decays import Fit
+from ivimkit.kernels.two_decays.lattice.lattice_options import (
+    FLOOR_TABLE,
+    NOISE_DEGREES,
+    NOISE_SCALE,
+)
+from ivimkit.kernels.two_decays.option_positions import DEGREES
 from ivimkit.kernels.voxel import Voxel
 
 __all__ = ["without_floor"]
@@ -28,7 +32,7 @@ def without_floor(voxel: Voxel, fit: Fit, clean: NDArray[np.float64]) -> None:
     Parameters
     ----------
     voxel : Voxel
-        The voxel, with options as in `ivimkit.kernels.two_decays.lattice.options`.
+        The voxel, with options as in `ivimkit.kernels.two_decays.lattice.lattice_options`.
     fit : Fit
         The best fit.
     clean : ndarray, shape (n_b,)

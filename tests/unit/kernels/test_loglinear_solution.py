@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ivimkit.kernels.loglinear import log_linear, mean_signal
+from ivimkit.kernels.loglinear_solution import log_linear, mean_signal
 from tolerances import CLOSED_FORM
 
 B = np.array([0.0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800])
