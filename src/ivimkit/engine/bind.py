@@ -10,8 +10,10 @@ and of the version of numba: other code has another name, and the cache cannot b
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, cast
 
@@ -131,4 +133,28 @@ def _compiled(driver: FunctionType, *, cache: bool, allocates: bool) -> Callable
     if cache:
         # Instead of the cache of numba, which `cache=True` would set.
         compiled._cache = MendingCache(driver)
+    if hasattr(compiled, "compile"):  # The simulator of a GPU compiles nothing.
+        compile_now = compiled.compile
+
+        def compile_without_collections(signature: Any) -> Any:
+            with _collections_paused():
+                return compile_now(signature)
+
+        compiled.compile = compile_without_collections
     return cast(Callable[..., Any], compiled)
+
+
+@contextmanager
+def _collections_paused() -> Iterator[None]:
+    """Let nothing look for garbage.
+
+    A compiler makes millions of small objects, and each collection looks at all that there are:
+    that is a tenth of the time of a compilation, and saves 100 MB.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
