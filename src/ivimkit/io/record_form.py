@@ -6,6 +6,7 @@ represent is null where the end of a range may be open.
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -262,5 +263,20 @@ def schema(form: type[msgspec.Struct]) -> dict[str, Any]:
     """Return the JSON Schema of a struct."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **msgspec.json.schema(form),
+        **_without_indents(msgspec.json.schema(form)),
     }
+
+
+def _without_indents(part: Any) -> Any:
+    """Return a part of a schema whose descriptions, from docstrings, are not indented.
+
+    Up to version 0.22 msgspec leaves the indents of docstrings, later ones do not.
+    """
+    if isinstance(part, dict):
+        return {
+            key: inspect.cleandoc(value)
+            if key == "description" and isinstance(value, str)
+            else _without_indents(value)
+            for key, value in part.items()
+        }
+    return [_without_indents(value) for value in part] if isinstance(part, list) else part
