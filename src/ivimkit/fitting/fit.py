@@ -451,7 +451,8 @@ def adc_weight(
     """
     b, weight = dwi.fit_bvals, dwi.fit_counts
     if any(name in model.variables for name in dwi.acquisition.varying):
-        longest = max(dwi.fit_series, key=lambda series: len(series.members))
+        number = dwi.acquisition.longest_series(averaged=dwi.average != "none")
+        longest = dwi.fit_series[number]
         weight = np.where(np.isin(np.arange(len(weight)), longest.members), weight, 0.0)
     if adc_bvals is None:
         return weight

@@ -69,9 +69,8 @@ def _acquisition(result: FitResult, *, is_adc_alone: bool) -> dict[str, Any]:
     shells = acquisition.shells
     numbers: Sequence[int] = range(len(shells))
     if is_adc_alone and any(name in result.model.variables for name in acquisition.varying):
-        sizes = [shell.count if settings.average == "none" else 1 for shell in shells]
-        longest = max(acquisition.series, key=lambda one: sum(sizes[k] for k in one.members))
-        numbers = longest.members
+        number = acquisition.longest_series(averaged=settings.average != "none")
+        numbers = acquisition.series[number].members
     chosen = settings.adc_bvals if is_adc_alone else None
     units = {name: variable_of(name).unit for name in (B.name, *acquisition.variables)}
     return {

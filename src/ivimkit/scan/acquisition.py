@@ -254,6 +254,24 @@ class Acquisition:
                 )
         return tuple(found)
 
+    def longest_series(self, *, averaged: bool) -> int:
+        """Return the number of the series with the most values: the one that the ADC is of.
+
+        Values are shells if volumes are averaged, else volumes.
+
+        Examples
+        --------
+        >>> te = {"echo_time": [60, 90, 90]}
+        >>> Acquisition([0, 0, 500], variables=te).longest_series(averaged=True)
+        1
+        """
+        shells = self.shells
+        sizes = [
+            sum(1 if averaged else shells[k].count for k in series.members)
+            for series in self.series
+        ]
+        return sizes.index(max(sizes))
+
     def _series(self, members: NDArray[np.intp], typical: int) -> Series:
         own = self.shells[typical].variables
         text = ", ".join(variable_of(name).written(own[name]) for name in self.varying)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.separable.amplitudes import find_corners, solve_amplitudes
 from ivimkit.kernels.separable.layout import SAME_RATE, Option, layout
+from ivimkit.kernels.separable.structure import LEAST_PIVOT, LEAST_SHARE
 
 __all__ = ["APART", "CONVERGED", "MERGED", "UNFINISHED", "Descent", "descend"]
 
@@ -60,8 +61,6 @@ _AGREES, _NEARER = 0.5, 0.25
 _LEAST_DAMPING = 1e-3
 # Cost, relative to the squared norm of the signal, from which its change is not exact.
 _TRUSTED = 1e3
-# A pivot, relative to Gauss and Newton's, below which the parabola is not convex.
-_LEAST_PIVOT = 1e-10
 _MOST_DAMPING = 1e8
 _FREE, _FIXED, _TIED = 0.0, 1.0, 2.0
 
@@ -127,7 +126,7 @@ def _solve_step(damping: float, options: NDArray[np.float64], work: NDArray[np.f
     """Write to `AT.aim` the minimum of the damped parabola, with given steps of the fixed shapes.
 
     A tied shape keeps its ratio to its partner: its row and column are added to those of that.
-    False if the parabola is not convex.
+    False if the parabola is not convex. Where no shape is tied, `newton` does the same faster.
     """
     m = AT.m
     for q in range(m):
@@ -164,7 +163,7 @@ def _solve_step(damping: float, options: NDArray[np.float64], work: NDArray[np.f
                 s -= work[AT.matrix + i * m + r] * work[AT.matrix + k * m + r]
             if k < i:
                 work[AT.matrix + i * m + k] = s / work[AT.matrix + k * m + k]
-            elif s > _LEAST_PIVOT * work[AT.norm + i] and s > 1e-14 * whole:
+            elif s > LEAST_PIVOT * work[AT.norm + i] and s > LEAST_SHARE * whole:
                 work[AT.matrix + i * m + i] = math.sqrt(s)
             else:
                 return False
@@ -374,13 +373,16 @@ def _height(first: int, work: NDArray[np.float64]) -> float:
     return height
 
 
-def _accept(newton: float, work: NDArray[np.float64]) -> None:
-    """Take the shapes of the pass and their amplitudes; write slopes and second derivatives."""
+def _accept(exact: float, work: NDArray[np.float64]) -> None:
+    """Take the shapes of the pass and their amplitudes; write slopes and second derivatives.
+
+    With `exact` 0 these are those of Gauss and Newton's method, see `assemble`.
+    """
     for q in range(AT.m):
         work[AT.at + q] = work[AT.to + q]
     for k in range(AT.n):
         work[AT.kept + k] = work[AT.fresh + k]
-    assemble(work, newton)
+    assemble(work, exact)
     _respond(work)
 
 

@@ -361,14 +361,9 @@ def _persist(
             break
         for q in range(AT.m):
             work[AT.to + q] = work[AT.best + q]
-        hope = options[_OPTION.hope]
-        fit = descend(x, root_weight, signal, 0, plain, math.inf, -1.0, hope, options, work)
-        gain = best.cost - fit.cost
-        passes = best.iterations + fit.iterations
-        if fit.cost < best.cost:
-            best = fit
-            _keep(work)
-        best = Descent(best.cost, passes, best.end)
+        before = best.cost
+        best = _try(x, root_weight, signal, plain, best, options, work)
+        gain = before - best.cost
     if best.end != CONVERGED and gain <= _STALLED * best.cost:
         # The floor of the valley is as low here as anywhere: that is a minimum.
         return Descent(best.cost, best.iterations, CONVERGED)
@@ -421,20 +416,9 @@ def global_fit(
     enough = energy - max(ratio * best.cost, _FINE * energy)
     found = summits(enough, options, table, work)
     best = _try_tuples(
-        x,
-        root_weight,
-        signal,
-        plain,
-        best,
-        found,
-        energy,
-        first,
-        ratio,
-        _FINE,
-        options,
-        table,
-        work,
-    )
+        x, root_weight, signal, plain, best, found, energy, first, ratio, _FINE,
+        options, table, work,
+    )  # fmt: skip
     _detect(x, root_weight, signal, work)
     seen = best.cost
     if AT.n > 1:

@@ -28,14 +28,15 @@ from ivimkit.kernels.separable.layout import (
     layout,
 )
 
-__all__ = ["Part", "Structure", "why_not_compiled"]
+__all__ = ["LEAST_PIVOT", "LEAST_SHARE", "Part", "Structure", "why_not_compiled"]
 
 _OPTION = Option()
 
 # Steps of central differences, relative: for slopes, and for slopes of slopes.
 _STEP = 6e-6
-# A pivot below these shares of Gauss and Newton's matrix and of the whole: not a convex parabola.
-_LEAST_PIVOT, _LEAST_SHARE = 1e-10, 1e-14
+LEAST_PIVOT, LEAST_SHARE = 1e-10, 1e-14
+"""A pivot below these shares of Gauss and Newton's matrix and of the whole: the parabola is not
+convex."""
 _WIDE_STEP = 1e-4
 # Share of the end of its usual range that a parameter counts at least, for the size of a step.
 _LEAST = 0.05
@@ -382,8 +383,7 @@ def _assemble(structure: Structure) -> str:
 def _newton(structure: Structure) -> str:
     """Return the source of the step to the minimum of the damped parabola.
 
-    Shapes whose state is not 0 keep the steps they have. Returns the smallest pivot over that of
-    Gauss and Newton's matrix: the parabola is convex where it is positive.
+    Shapes whose state is not 0 keep the steps they have. Returns whether the parabola is convex.
     """
     m, at = structure.m, structure.layout
     lines = ["def newton(damping, work):", "    least = 1.0"]
@@ -409,7 +409,7 @@ def _newton(structure: Structure) -> str:
         less = "".join(f" - w{q}_{s} * l{q}_{s}" for s in range(q))
         lines += [
             f"    p{q} = h{q}_{q}{less}",
-            f"    c{q} = p{q} - max({_LEAST_PIVOT!r} * n{q}, {_LEAST_SHARE!r} * h{q}_{q})",
+            f"    c{q} = p{q} - max({LEAST_PIVOT!r} * n{q}, {LEAST_SHARE!r} * h{q}_{q})",
             f"    least = c{q} if i{q} != 0.0 and not c{q} > 0.0 else least",
             f"    v{q} = 1.0 / p{q} if i{q} != 0.0 else 1.0",
         ]
