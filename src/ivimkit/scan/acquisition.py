@@ -261,8 +261,8 @@ class Acquisition:
 
         Examples
         --------
-        >>> te = {"echo_time": [60, 90, 90]}
-        >>> Acquisition([0, 0, 500], variables=te).longest_series(averaged=True)
+        >>> te = {"echo_time": [60, 60, 90, 90, 90]}
+        >>> Acquisition([0, 500, 0, 200, 500], variables=te).longest_series(averaged=True)
         1
         """
         shells = self.shells
