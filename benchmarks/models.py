@@ -17,6 +17,7 @@ import ivimkit as ik
 from benchmarks.command import run_alone
 from benchmarks.data import B21, DataSet, simulated
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
+from ivimkit.kernels.deferred_code import defer
 from ivimkit.kernels.separable import atoms
 from ivimkit.kernels.separable.dictionary import plan
 from ivimkit.kernels.separable.structure import Part, Structure
@@ -188,6 +189,7 @@ def _fitter(model: _Model) -> Callable[[Array], Array]:
             )
 
     compiled: Any = numba.njit(error_model="numpy", nogil=True, _nrt=False)(loop)
+    defer(compiled)
     low, high = np.array(model.lower, dtype=float), np.array(model.upper, dtype=float)
     padding = -model.x.shape[1] % 8
     x = np.pad(model.x, ((0, 0), (0, padding)), mode="edge")

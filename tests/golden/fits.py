@@ -1,7 +1,7 @@
 """What every method makes of 2 000 noisy voxels with every model of one or two decays of b.
 
-``PYTHONPATH=tests python -m golden.fits`` writes the file anew, run twice so that no kernel is
-compiled in between. Do that only where a change of the numbers is meant.
+``PYTHONPATH=tests python -m golden.fits`` writes the file anew. Do that only where a change of the
+numbers is meant.
 """
 
 from __future__ import annotations

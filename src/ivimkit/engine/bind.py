@@ -21,6 +21,7 @@ import numba
 import numpy as np
 
 from ivimkit.engine.code_cache import MendingCache
+from ivimkit.kernels.deferred_code import defer
 from ivimkit.kernels.templates import Kernel, filled
 
 __all__ = ["bind", "tagged"]
@@ -37,6 +38,7 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
     for name, value in sorted(getattr(function, "targetoptions", {}).items()):
         # The order of a set changes from process to process.
         yield f"{name}={sorted(value) if isinstance(value, set) else value}"
+    yield f"{getattr(function, 'optimised_alone', None)}"
     yield from _code_parts(plain.__code__)
     yield f"{plain.__defaults__!r}"
     reached = {name: plain.__globals__.get(name) for name in plain.__code__.co_names}
@@ -130,6 +132,7 @@ def _compiled(driver: FunctionType, *, cache: bool, allocates: bool) -> Callable
     if not allocates:
         options["_nrt"] = False
     compiled: Any = numba.njit(nogil=True, error_model="numpy", **options)(driver)
+    defer(compiled)
     if cache:
         # Instead of the cache of numba, which `cache=True` would set.
         compiled._cache = MendingCache(driver)

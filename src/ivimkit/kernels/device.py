@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 from numba import njit
 from numba.core import types
 
+from ivimkit.kernels.deferred_code import defer
+
 __all__ = ["device", "exact", "finite", "general", "inlined", "pasted"]
 
 # numba has no type hints.
@@ -21,21 +23,19 @@ _unliteral: Any = types.unliteral
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-
-_HERE = __name__.rpartition(".")[0]
 _REORDERED = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
 
-def _compiled(function: Function, fastmath: frozenset[str], **inlining: Any) -> Function:
+def _compiled(
+    function: Function, fastmath: frozenset[str], *, optimised: bool = True, **inlining: Any
+) -> Function:
     # Kernels borrow their arrays from the driver and allocate none. Without reference counts a
     # voxel takes a tenth less time: they are two atomic operations per array of every call.
     # Kernels are not called from C: without that entry point there is less to compile.
     options: dict[str, Any] = {"_nrt": False, "no_cfunc_wrapper": True, **inlining}
-    # Private ones of this package are not called from Python either (it would crash): the code
-    # that unpacks the arguments, mostly arrays, takes longer to compile than many kernels.
-    private = function.__module__.startswith(_HERE) and function.__name__.startswith("_")
-    options["no_cpython_wrapper"] = private
-    return cast(Function, njit(error_model="numpy", fastmath=set(fastmath), **options)(function))
+    compiled = njit(error_model="numpy", fastmath=set(fastmath), **options)(function)
+    defer(compiled, optimised=optimised)
+    return cast(Function, compiled)
 
 
 def device(function: Function) -> Function:
@@ -49,7 +49,7 @@ def general(function: Function) -> Function:
     A call with a constant is otherwise compiled for that constant, and again for each other one: a
     large function with many callers takes half the time to compile this way.
     """
-    compiled: Any = device(function)
+    compiled: Any = _compiled(function, _REORDERED, optimised=False)
     # The simulator of a GPU compiles nothing.
     if hasattr(compiled, "get_call_template"):
         template = compiled.get_call_template

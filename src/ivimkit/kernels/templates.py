@@ -44,11 +44,7 @@ def with_kernels(template: FunctionType, *kernels: Kernel) -> Callable[..., Any]
 
     The kernels are put into the plain functions that it calls as well.
     """
-    copy = filled(template, *kernels)
-    # A private name: it is not called from Python, and what unpacks arguments takes long to
-    # compile.
-    copy.__name__ = f"_{copy.__name__.removeprefix('_')}"
-    return cast(Callable[..., Any], general(copy))
+    return cast(Callable[..., Any], general(filled(template, *kernels)))
 
 
 @functools.cache

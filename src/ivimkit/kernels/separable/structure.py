@@ -207,12 +207,7 @@ def _functions(structure: Structure) -> dict[str, Any]:
         ("kernel", _kernel, device),
     ):
         exec(compile(write(structure), f"<{name} of {structure.n} compartments>", "exec"), scope)
-        function = scope.pop(name)
-        if name != "kernel":
-            # A private name: nobody calls it from Python, and what unpacks arguments takes long
-            # to compile.
-            function.__name__ = f"_{name}"
-        made[name] = kind(function)
+        made[name] = kind(scope.pop(name))
     return made
 
 
