@@ -21,7 +21,7 @@ from ivimkit.kernels.deferred_code import defer
 from ivimkit.kernels.separable import atoms
 from ivimkit.kernels.separable.dictionary import plan
 from ivimkit.kernels.separable.structure import Part, Structure
-from ivimkit.kernels.separable.voxel import voxel_function
+from ivimkit.kernels.separable.voxel_fit import voxel_function
 from ivimkit.kernels.voxel import Voxel
 
 Array = NDArray[np.float64]

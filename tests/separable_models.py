@@ -16,7 +16,7 @@ from ivimkit.engine.bind import bind
 from ivimkit.kernels.separable import atoms
 from ivimkit.kernels.separable.dictionary import evaluate, plan
 from ivimkit.kernels.separable.structure import Part, Structure
-from ivimkit.kernels.separable.voxel import voxel_function
+from ivimkit.kernels.separable.voxel_fit import voxel_function
 
 B21 = (0, 10, 20, 30, 40, 60, 80, 100, 120, 140, 160, 180, 200, *range(300, 1001, 100))
 DECAY = Part(atoms.decay, 1, (0,), atoms.decay_bend)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.engine.voxel import close_row, open_row
+from ivimkit.engine.row_steps import close_row, open_row
 from ivimkit.kernels.voxel import Tables, Voxel, Voxels
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def fit_row(*_: Any) -> None:
-    """Stand for `ivimkit.engine.voxel.fit_row` with the voxel function of a method."""
+    """Stand for `ivimkit.engine.row_steps.fit_row` with the voxel function of a method."""
     raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
 
 
@@ -34,7 +34,7 @@ def fit_voxels(*_: Any) -> None:
 
 
 def estimate_row(*_: Any) -> None:
-    """Stand for `ivimkit.engine.voxel.estimate_row` with the voxel function of an estimator."""
+    """Stand for `ivimkit.engine.row_steps.estimate_row` with the function of an estimator."""
     raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
 
 

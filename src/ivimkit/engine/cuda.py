@@ -59,12 +59,12 @@ REAL: type = np.float64
 
 
 def fit_row(*_: Any) -> None:
-    """Stand for `ivimkit.engine.voxel.fit_row` with the voxel function of a method."""
+    """Stand for `ivimkit.engine.row_steps.fit_row` with the voxel function of a method."""
     raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
 
 
 def estimate_row(*_: Any) -> None:
-    """Stand for `ivimkit.engine.voxel.estimate_row` with the voxel function of an estimator."""
+    """Stand for `ivimkit.engine.row_steps.estimate_row` with the function of an estimator."""
     raise AssertionError("a template: ivimkit.engine.bind puts the kernels in")
 
 

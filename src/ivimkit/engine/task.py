@@ -10,8 +10,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.engine.row_steps import estimate_row, fit_row
 from ivimkit.engine.single import in_single
-from ivimkit.engine.voxel import estimate_row, fit_row
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import Batch, FitMethod
 from ivimkit.extend.signal_model import SignalModel

@@ -20,7 +20,7 @@ from ivimkit.kernels.separable.dictionary import plan as separable_plan
 from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, Option
 from ivimkit.kernels.separable.magnitude import magnitude_function, magnitude_plan
 from ivimkit.kernels.separable.mean_magnitude import mean_magnitude_function, mean_magnitude_plan
-from ivimkit.kernels.separable.voxel import voxel_function
+from ivimkit.kernels.separable.voxel_fit import voxel_function
 from ivimkit.kernels.two_decays.fitted_decays import Box, Fit, ordered, with_cost
 from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
 from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch

@@ -6,7 +6,7 @@ import pytest
 import ivimkit as ik
 from ivimkit.engine.bind import bind
 from ivimkit.engine.cpu import estimate_chunk
-from ivimkit.engine.voxel import estimate_row
+from ivimkit.engine.row_steps import estimate_row
 from ivimkit.extend import Compartment, Parameter, SignalModel, decay
 from ivimkit.kernels.templates import pasted_with_kernels, with_kernels
 from ivimkit.status import FitStatus

@@ -49,7 +49,7 @@ from ivimkit.kernels.separable.descent import CONVERGED, UNFINISHED, Descent, de
 from ivimkit.kernels.separable.layout import Option, layout
 from ivimkit.kernels.separable.search import global_fit
 from ivimkit.kernels.separable.structure import Structure
-from ivimkit.kernels.separable.voxel import read_bounds, store
+from ivimkit.kernels.separable.voxel_fit import read_bounds, store
 from ivimkit.kernels.templates import with_kernels
 from ivimkit.kernels.voxel import Voxel
 
@@ -477,7 +477,7 @@ def fit_magnitudes(voxel: Voxel, out: NDArray[np.float64]) -> int:
     Parameters
     ----------
     voxel : Voxel
-        As for `ivimkit.kernels.separable.voxel.fit_voxel`, with options and scratch of
+        As for `ivimkit.kernels.separable.voxel_fit.fit_voxel`, with options and scratch of
         `magnitude_plan`. Where sigma, the standard deviation of the noise in each channel of one
         volume, is not > 0, it is estimated, too.
     out : ndarray, shape (>= n_parameters + 3,)

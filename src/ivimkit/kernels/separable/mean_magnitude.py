@@ -29,7 +29,7 @@ from ivimkit.kernels.separable.magnitude import (
 )
 from ivimkit.kernels.separable.search import global_fit
 from ivimkit.kernels.separable.structure import Structure
-from ivimkit.kernels.separable.voxel import read_bounds
+from ivimkit.kernels.separable.voxel_fit import read_bounds
 from ivimkit.kernels.templates import with_kernels
 from ivimkit.kernels.voxel import Voxel
 
@@ -146,7 +146,7 @@ def fit_means(voxel: Voxel, out: NDArray[np.float64]) -> int:
     Parameters
     ----------
     voxel : Voxel
-        As for `ivimkit.kernels.separable.voxel.fit_voxel`, with options and scratch of
+        As for `ivimkit.kernels.separable.voxel_fit.fit_voxel`, with options and scratch of
         `mean_magnitude_plan`. Where sigma, the standard deviation of the noise in each channel of
         one volume, is not > 0, it is estimated, too.
     out : ndarray, shape (>= n_parameters + 3,)
