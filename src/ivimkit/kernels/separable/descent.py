@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.separable.amplitudes import find_corners, solve_amplitudes
-from ivimkit.kernels.separable.layout import SAME_RATE, Option, layout
+from ivimkit.kernels.separable.layout import SAME_RATE, Option, Problem, layout
 from ivimkit.kernels.separable.structure import LEAST_PIVOT, LEAST_SHARE
 
 __all__ = ["APART", "CONVERGED", "MERGED", "UNFINISHED", "Descent", "descend"]
@@ -444,32 +444,17 @@ def _stop(best: float, gain: float, work: NDArray[np.float64]) -> float:
     return max(best - 2.0 * gain, 0.0)
 
 
-def descend(
-    x: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    absent: int,
-    plain: bool,
-    limit: float,
-    known: float,
-    hope: float,
-    options: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> Descent:
+def descend(problem: Problem, absent: int, limit: float, known: float, hope: float) -> Descent:
     """Go from the shapes at `AT.to` to the nearest least-squares minimum inside the bounds.
 
     A template. Shapes and amplitudes of the minimum stand at `AT.at` and `AT.kept`.
 
     Parameters
     ----------
-    x : ndarray, shape (n_variables, n_rows)
-        Acquisition variables.
-    root_weight, signal : ndarray, shape (n_rows,)
-        Square roots of the weights, signal.
+    problem : Problem
+        What is fitted.
     absent : int
         Bits of the compartments that have no amplitude.
-    plain : bool
-        Whether all amplitudes >= 0 are allowed.
     limit : float
         Cost to beat, infinite if there is none.
     known : float
@@ -478,15 +463,14 @@ def descend(
     hope : float
         The descent ends if it would have to gain more than this many times what its next step
         promises of half the cost to reach the cost it is to beat.
-    options, work : ndarray
-        Options of the plan, scratch.
 
     Returns
     -------
     Descent
     """
     n, m = AT.n, AT.m
-    plain = plain and absent == 0
+    options, work = problem.options, problem.work
+    plain = problem.plain and absent == 0
     corners = find_corners(absent, work)
     for k in range(n):
         work[AT.a + k] = work[AT.kept + k] = 0.0
@@ -499,7 +483,7 @@ def descend(
     end = UNFINISHED
     while iterations < _MAX_ITERATIONS:
         iterations += 1
-        cost = sums(x, root_weight, signal, work)
+        cost = sums(problem.x, problem.root_weight, problem.signal, work)
         if iterations == 1:
             energy = cost
             noise = _ROUNDING * energy
@@ -508,7 +492,7 @@ def descend(
             solve_amplitudes(corners, plain, work)
             for k in range(n):
                 work[AT.a + k] = work[AT.fresh + k]
-            cost = sums(x, root_weight, signal, work)
+            cost = sums(problem.x, problem.root_weight, problem.signal, work)
         cost += solve_amplitudes(corners, plain, work)
         accepted = cost <= best + noise
         if accepted:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = [
     "MAX_ATOMS",
     "MAX_COMPARTMENTS",
@@ -21,6 +24,7 @@ __all__ = [
     "STRIDE",
     "Layout",
     "Option",
+    "Problem",
     "layout",
 ]
 
@@ -144,3 +148,27 @@ class Option(NamedTuple):
     usual: int = 52  # where in the table the middle of the usual values of every shape stands
     hope: int = 53  # what a descent hopes for, in promises of its next step
     size: int = 54
+
+
+class Problem(NamedTuple):
+    """What a separable fit is asked in one voxel.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n_variables, n_rows)
+        Acquisition variables.
+    root_weight, signal : ndarray, shape (n_rows,)
+        Square roots of the weights, signal.
+    plain : bool
+        Whether all amplitudes >= 0 are allowed.
+    options, table, work : ndarray
+        Of `ivimkit.kernels.separable.dictionary.plan`; bounds stand in the scratch.
+    """
+
+    x: NDArray[np.float64]
+    root_weight: NDArray[np.float64]
+    signal: NDArray[np.float64]
+    plain: bool
+    options: NDArray[np.float64]
+    table: NDArray[np.float64]
+    work: NDArray[np.float64]

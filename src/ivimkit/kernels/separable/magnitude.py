@@ -46,7 +46,7 @@ from ivimkit.kernels.covariance import invert
 from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.rician import bessel_ratio
 from ivimkit.kernels.separable.descent import CONVERGED, UNFINISHED, Descent, descend
-from ivimkit.kernels.separable.layout import Option, layout
+from ivimkit.kernels.separable.layout import Option, Problem, layout
 from ivimkit.kernels.separable.search import global_fit
 from ivimkit.kernels.separable.structure import Structure
 from ivimkit.kernels.separable.voxel_fit import read_bounds, store
@@ -179,6 +179,7 @@ def _climb(voxel: Voxel, plain: bool, variance: float, count: float) -> _Peak:
     new_line = work[first + 5 * rows : first + 6 * rows]
     new_whole = work[first + 6 * rows : first + 7 * rows]
     new_curvature = work[first + 7 * rows : first + 8 * rows]
+    problem = Problem(voxel.x, root, aim, plain, options, voxel.table[0], work)
     like, spent = _expect(voxel, here, here + m, variance, line, whole, curvature)
     like -= 0.5 * count * math.log(variance)
     iterations = 0
@@ -197,7 +198,7 @@ def _climb(voxel: Voxel, plain: bool, variance: float, count: float) -> _Peak:
             aim[j] = line[j] + (whole[j] - line[j]) / u
         for q in range(m):
             work[AT.to + q] = work[here + q]
-        fit = descend(voxel.x, root, aim, 0, plain, math.inf, -1.0, 0.0, options, work)
+        fit = descend(problem, 0, math.inf, -1.0, 0.0)
         iterations += fit.iterations
         new_like, new_spent = _expect(
             voxel, AT.at, AT.kept, variance, new_line, new_whole, new_curvature
@@ -372,6 +373,7 @@ def magnitude_fit(voxel: Voxel, plain: bool, given: bool) -> tuple[Descent, floa
     line = work[first + 2 * rows : first + 3 * rows]
     whole = work[first + 3 * rows : first + 4 * rows]
     curvature = work[first + 4 * rows : first + 5 * rows]
+    problem = Problem(voxel.x, voxel.root_weight, aim, plain, options, table, work)
     degrees = options[_OPTION.degrees]
     known = voxel.sigma > 0.0
     total = power = 0.0
@@ -390,7 +392,7 @@ def magnitude_fit(voxel: Voxel, plain: bool, given: bool) -> tuple[Descent, floa
     end = UNFINISHED
     stalled = math.inf
     for _ in range(_MAX_ROUNDS):
-        fit = global_fit(voxel.x, voxel.root_weight, aim, plain, given, options, table, work)
+        fit = global_fit(problem, given)
         iterations += fit.iterations
         trial = variance
         if stage == _LEAST_SQUARES:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.mean_excess import MIN_SHARE_IN_AIR, excess_tables, mean_excess
 from ivimkit.kernels.separable.descent import CONVERGED, UNFINISHED, Descent, descend
-from ivimkit.kernels.separable.layout import Option, layout
+from ivimkit.kernels.separable.layout import Option, Problem, layout
 from ivimkit.kernels.separable.magnitude import (
     COILS,
     FIRST,
@@ -85,6 +85,7 @@ def mean_magnitude_fit(voxel: Voxel, plain: bool, given: bool) -> tuple[Descent,
     options, work, table = voxel.options, voxel.work, voxel.table[0]
     first = int(options[FIRST])
     clean = work[first : first + voxel.signal.size]
+    problem = Problem(voxel.x, voxel.root_weight, clean, plain, options, table, work)
     degrees = options[_OPTION.degrees]
     known = voxel.sigma > 0.0
     total = power = 0.0
@@ -100,14 +101,12 @@ def mean_magnitude_fit(voxel: Voxel, plain: bool, given: bool) -> tuple[Descent,
     for turn in range(_MAX_ROUNDS):
         searched = look
         if look:
-            fit = global_fit(voxel.x, voxel.root_weight, clean, plain, given, options, table, work)
+            fit = global_fit(problem, given)
             end = fit.end
         else:
             for q in range(AT.m):
                 work[AT.to + q] = work[AT.best + q]
-            fit = descend(
-                voxel.x, voxel.root_weight, clean, 0, plain, math.inf, -1.0, 0.0, options, work
-            )
+            fit = descend(problem, 0, math.inf, -1.0, 0.0)
             if fit.end == CONVERGED:
                 for q in range(AT.m):
                     work[AT.best + q] = work[AT.at + q]

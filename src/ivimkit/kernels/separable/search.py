@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.separable.descent import CONVERGED, UNFINISHED, Descent, descend
-from ivimkit.kernels.separable.layout import SAME_ATOM, Option, layout
+from ivimkit.kernels.separable.layout import SAME_ATOM, Option, Problem, layout
 from ivimkit.kernels.separable.tuples import (
     entering_atom,
     explain,
@@ -99,77 +99,61 @@ def _keep(work: NDArray[np.float64]) -> None:
         work[AT.best_a + k] = work[AT.kept + k]
 
 
-def _try(
-    x: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    plain: bool,
-    best: Descent,
-    options: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> Descent:
+def _try(problem: Problem, best: Descent) -> Descent:
     """Descend from the shapes at `AT.to`; keep the fit if it is better than the best one.
 
     Returns the best fit, with the passes of all descents.
     """
+    options = problem.options
     degrees = options[_OPTION.degrees]
     known = best.cost / degrees if best.end == CONVERGED and degrees > 0.0 else -1.0
     hope = options[_OPTION.hope]
-    fit = descend(x, root_weight, signal, 0, plain, best.cost, known, hope, options, work)
+    fit = descend(problem, 0, best.cost, known, hope)
     passes = best.iterations + fit.iterations
     if fit.cost < best.cost:
-        _keep(work)
+        _keep(problem.work)
         return Descent(fit.cost, passes, fit.end)
     return Descent(best.cost, passes, best.end)
 
 
 def _try_tuples(
-    x: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    plain: bool,
+    problem: Problem,
     best: Descent,
     found: int,
     energy: float,
     first: float,
     ratio: float,
     coarse: float,
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
 ) -> Descent:
     """Descend from the tuples listed that explain enough, but less than the `first` start.
 
     `ratio` and `coarse`, a share of `energy`, say how much more than the best fit they may leave.
     """
+    options, table, work = problem.options, problem.table, problem.work
     for number in range(found):
         here = work[AT.starts + 3 * number]
         if energy - max(ratio * best.cost, coarse * energy) < here < first:
             o = int(work[AT.starts + 3 * number + 1])
             i = int(work[AT.starts + 3 * number + 2])
             place_tuple(o, i, options, table, work)
-            best = _try(x, root_weight, signal, plain, best, options, work)
+            best = _try(problem, best)
     return best
 
 
-def _detect(
-    x: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> None:
+def _detect(problem: Problem) -> None:
     """Write squared amplitudes of the best fit over their variances, for a noise variance of 1.
 
     The variances are the marginal ones of Gauss and Newton's matrix; shapes at a bound or without
     an amplitude drop out.
     """
+    work = problem.work
     n, m = AT.n, AT.m
     p = n + m
     for q in range(m):
         work[AT.to + q] = work[AT.best + q]
     for k in range(n):
         work[AT.a + k] = work[AT.fresh + k] = work[AT.best_a + k]
-    sums(x, root_weight, signal, work)
+    sums(problem.x, problem.root_weight, problem.signal, work)
     for i in range(p):
         for k in range(p):
             work[AT.normal + i * p + k] = work[AT.gram + i * p + k]
@@ -295,23 +279,14 @@ def _may_leave(k: int, work: NDArray[np.float64]) -> bool:
     return most >= 1.0
 
 
-def _leave_out(
-    x: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    plain: bool,
-    best: Descent,
-    energy: float,
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> Descent:
+def _leave_out(problem: Problem, best: Descent, energy: float) -> Descent:
     """Leave out faint compartments, one after the other, and let each come back.
 
     A fit without a compartment that costs the same is simpler, and is kept. An atom of the
     compartment lowers the cost of that fit where its product with the residual is positive: that
     is the slope of the cost by its amplitude. The steepest one is where it comes back.
     """
+    options, table, work = problem.options, problem.table, problem.work
     n, m = AT.n, AT.m
     scale = max(options[_OPTION.degrees], 1.0) * (n - 1)
     for compartment in range(n):
@@ -325,7 +300,7 @@ def _leave_out(
         limit = best.cost * (1.0 + _ANOTHER_COST) + _ANOTHER_ROUNDING * energy
         absent = 1 << compartment
         hope = 1.0 / _CERTAIN
-        fit = descend(x, root_weight, signal, absent, plain, limit, -1.0, hope, options, work)
+        fit = descend(problem, absent, limit, -1.0, hope)
         passes = best.iterations + fit.iterations
         same = best.cost * (1.0 + _SAME_COST) + _ROUNDING * energy
         if fit.cost < best.cost or (fit.end == CONVERGED and fit.cost <= same):
@@ -336,25 +311,18 @@ def _leave_out(
             work[AT.other + q] = work[AT.to + q] = work[AT.at + q]
         for k in range(n):
             work[AT.other_a + k] = work[AT.kept + k]
-        project(x, signal, True, options, table, work)
+        project(problem.x, problem.signal, True, options, table, work)
         atom, slope = entering_atom(compartment, options, table, work)
         if slope > _FLAT * fit.cost + _ROUNDING * energy:
             place_atom(compartment, atom, options, table, work)
             put_in_order(options, work)
-            best = _try(x, root_weight, signal, plain, best, options, work)
+            best = _try(problem, best)
     return best
 
 
-def _persist(
-    x: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    plain: bool,
-    best: Descent,
-    options: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> Descent:
+def _persist(problem: Problem, best: Descent) -> Descent:
     """Go on where the best descent was interrupted, as long as that gains something."""
+    work = problem.work
     gain = math.inf
     for _ in range(_ROUNDS):
         if best.end == CONVERGED or gain <= _CRAWL * best.cost:
@@ -362,7 +330,7 @@ def _persist(
         for q in range(AT.m):
             work[AT.to + q] = work[AT.best + q]
         before = best.cost
-        best = _try(x, root_weight, signal, plain, best, options, work)
+        best = _try(problem, best)
         gain = before - best.cost
     if best.end != CONVERGED and gain <= _STALLED * best.cost:
         # The floor of the valley is as low here as anywhere: that is a minimum.
@@ -370,16 +338,7 @@ def _persist(
     return best
 
 
-def global_fit(
-    x: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
-    plain: bool,
-    given: bool,
-    options: NDArray[np.float64],
-    table: NDArray[np.float64],
-    work: NDArray[np.float64],
-) -> Descent:
+def global_fit(problem: Problem, given: bool) -> Descent:
     """Find the global least-squares optimum inside the bounds.
 
     A template. Shapes and amplitudes stand at `AT.best` and `AT.best_a`, squared amplitudes over
@@ -387,22 +346,17 @@ def global_fit(
 
     Parameters
     ----------
-    x : ndarray, shape (n_variables, n_rows)
-        Acquisition variables.
-    root_weight, signal : ndarray, shape (n_rows,)
-        Square roots of the weights, signal.
-    plain : bool
-        Whether all amplitudes >= 0 are allowed.
+    problem : Problem
+        What is fitted.
     given : bool
         Whether a shape is given that the dictionary does not know.
-    options, table, work : ndarray
-        Of `ivimkit.kernels.separable.dictionary.plan`; bounds stand in the scratch.
 
     Returns
     -------
     Descent
         Cost, passes of all descents and end.
     """
+    x, root_weight, signal, plain, options, table, work = problem
     energy = 0.0
     for j in range(signal.size):
         energy += (root_weight[j] * signal[j]) ** 2
@@ -411,15 +365,12 @@ def global_fit(
     first = work[AT.size + int(options[_OPTION.atoms]) + o * int(options[_OPTION.width]) + i]
     place_tuple(o, i, options, table, work)
     best = Descent(math.inf, 0, UNFINISHED)
-    best = _try(x, root_weight, signal, plain, best, options, work)
+    best = _try(problem, best)
     ratio = 1.0 + _WORSE / max(AT.n - 1, 1)
     enough = energy - max(ratio * best.cost, _FINE * energy)
     found = summits(enough, options, table, work)
-    best = _try_tuples(
-        x, root_weight, signal, plain, best, found, energy, first, ratio, _FINE,
-        options, table, work,
-    )  # fmt: skip
-    _detect(x, root_weight, signal, work)
+    best = _try_tuples(problem, best, found, energy, first, ratio, _FINE)
+    _detect(problem)
     seen = best.cost
     if AT.n > 1:
         faintest = math.inf
@@ -432,21 +383,18 @@ def global_fit(
             found = far_tuples(enough, options, table, work)
             limit = _SPLIT_FAINT_ON_BOUND if on_bound else _SPLIT_FAINT
             splitting = faintest < limit * best.cost or (on_bound and _are_alike(options, work))
-            best = _try_tuples(
-                x, root_weight, signal, plain, best, found, energy, first, _HOPELESS, _COARSE,
-                options, table, work,
-            )  # fmt: skip
+            best = _try_tuples(problem, best, found, energy, first, _HOPELESS, _COARSE)
             if splitting:
                 # A minimum on a bound may lie across a ridge from the one that is sought, with
                 # every tuple of the dictionary on the wrong side of it.
                 _place_usual(options, table, work)
-                best = _try(x, root_weight, signal, plain, best, options, work)
+                best = _try(problem, best)
                 number = _split(0, options, work)
                 while number > 0:
-                    best = _try(x, root_weight, signal, plain, best, options, work)
+                    best = _try(problem, best)
                     number = _split(number, options, work)
-        best = _leave_out(x, root_weight, signal, plain, best, energy, options, table, work)
-    best = _persist(x, root_weight, signal, plain, best, options, work)
+        best = _leave_out(problem, best, energy)
+    best = _persist(problem, best)
     if best.cost != seen:
-        _detect(x, root_weight, signal, work)
+        _detect(problem)
     return best

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.separable.descent import APART, UNFINISHED, Descent
-from ivimkit.kernels.separable.layout import Option, layout
+from ivimkit.kernels.separable.layout import Option, Problem, layout
 from ivimkit.kernels.separable.search import global_fit
 from ivimkit.kernels.separable.structure import Structure
 from ivimkit.kernels.templates import with_kernels
@@ -191,7 +191,8 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
     """
     options, table, work = voxel.options, voxel.table[0], voxel.work
     plain, given = read_bounds(voxel.lower, voxel.upper, options, table, work)
-    fit = global_fit(voxel.x, voxel.root_weight, voxel.signal, plain, given, options, table, work)
+    problem = Problem(voxel.x, voxel.root_weight, voxel.signal, plain, options, table, work)
+    fit = global_fit(problem, given)
     degrees = options[_OPTION.degrees]
     noise = fit.cost / degrees if degrees > 0.0 else 0.0
     return store(fit, noise, voxel.start, voxel.lower, voxel.upper, options, work, out)
