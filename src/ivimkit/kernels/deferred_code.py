@@ -92,7 +92,8 @@ class _Deferred(_Library):  # type: ignore[misc]
     def _link(self) -> None:
         """Add the code of all functions called, directly or not, and optimise the whole."""
         for library in self._called():
-            self._reload_init.update(library._reload_init)
+            if hasattr(library, "_reload_init"):  # Since numba 0.62.
+                self._reload_init.update(library._reload_init)
             self._final_module.link_in(_module_of(library), preserve=True)
         self._optimize_final_module()
         self.linked = True
