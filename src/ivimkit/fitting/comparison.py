@@ -32,7 +32,7 @@ from ivimkit.fitting.identifiability import require_identifiable
 from ivimkit.fitting.result import FitResult, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, ScanReading, sigma_values
 from ivimkit.fitting.training import MIN_VOXELS, variance_distribution
-from ivimkit.noise import NoiseEstimate
+from ivimkit.noise import NoiseEstimate, for_fit
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
@@ -257,7 +257,7 @@ def compare(
     method: str | FitMethod | None = None,
     alpha: float = 0.05,
     mask: ArrayLike | None = None,
-    sigma: ArrayLike | NoiseEstimate | None = None,
+    sigma: ArrayLike | NoiseEstimate | str | None = None,
     weights: ArrayLike | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -308,9 +308,9 @@ def compare(
         Level of the F-test, 0 to 1; not used by the other criteria.
     mask : array_like, shape (...), optional
         Voxels to fit, where > 0; replaces the mask of the scan.
-    sigma : float, array_like of shape (...) or NoiseEstimate, optional
-        Noise (standard deviation) of one volume, a.u., see `ivimkit.noise`. By default it is
-        estimated from the residuals of each voxel.
+    sigma : float, array_like of shape (...), NoiseEstimate or str, optional
+        Noise (standard deviation) of one volume, a.u., or what to estimate it from, see
+        `ivimkit.fit`. By default it is estimated from the residuals of each voxel.
     weights : array_like, optional
         Weight of each volume, shape (n_volumes,), or of each distinct b-value, see
         `ivimkit.fit`.
@@ -357,6 +357,8 @@ def compare(
     Kass RE, Raftery AE. J Am Stat Assoc 1995;90:773-795. doi:10.1080/01621459.1995.10476572
     """
     dwi = as_dwi(data, bvals, mask, weights)
+    if isinstance(sigma, str):
+        sigma = for_fit(dwi, sigma)
     return compare_with(
         dwi,
         models,

@@ -41,6 +41,7 @@ from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, sigma_values
 from ivimkit.fitting.training import TrainingSample, learned_method
 from ivimkit.methods._posterior import PosteriorMethod
+from ivimkit.noise.estimate import for_fit
 from ivimkit.noise.repeats import magnitude_noise
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.checks import scan_findings
@@ -63,7 +64,7 @@ def fit(
     method: str | FitMethod = "varpro",
     mask: ArrayLike | None = None,
     labels: ArrayLike | None = None,
-    sigma: ArrayLike | NoiseEstimate | None = None,
+    sigma: ArrayLike | NoiseEstimate | str | None = None,
     uncertainty: str | Estimator | None = None,
     weights: ArrayLike | None = None,
     adc_bvals: ArrayLike | None = None,
@@ -89,9 +90,11 @@ def fit(
     labels : array_like of int, shape (...), optional
         Regions that method bayes learns separate priors for; needs a mask. Voxels with 0 are one
         more region.
-    sigma : float, array_like of shape (...) or NoiseEstimate, optional
+    sigma : float, array_like of shape (...), NoiseEstimate or str, optional
         Noise (standard deviation) of one volume, a.u., for all voxels or as a map; see
-        `ivimkit.noise`. By default it is estimated from the residuals of each voxel.
+        `ivimkit.noise`. Or what to estimate it from: ``"auto"``, ``"repeats"``, ``"air"`` or
+        ``"residuals"``, see `ivimkit.noise.for_fit`. By default it is estimated from the residuals
+        of each voxel.
     uncertainty : str or Estimator, optional
         Estimator of the uncertainty of the parameters, see `ivimkit.uncertainty`.
     weights : array_like, optional
@@ -125,6 +128,8 @@ def fit(
         For an unknown model, method or option.
     ShapeError
         If arrays do not fit each other.
+    NoiseError
+        If the scan does not have the source of the noise.
     DeviceError
         If a GPU is requested that is not available, or cannot do this.
 
@@ -148,6 +153,8 @@ def fit(
         model, method, uncertainty, adc_bvals=adc_bvals, device=device, precision=precision
     )
     dwi = as_dwi(data, bvals, mask, weights)
+    if isinstance(sigma, str):
+        sigma = for_fit(dwi, sigma)
     settings = settings.for_scan(dwi, sigma=sigma, weights=weights, labels=labels is not None)
     return fit_with(dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
-from ivimkit.errors import OptionError
+from ivimkit.errors import NoiseError, OptionError
 from ivimkit.noise.background import from_background
 from ivimkit.noise.given import given
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.repeats import from_repeats
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["SOURCES", "estimate"]
+__all__ = ["FIT_SOURCES", "SOURCES", "estimate", "for_fit"]
 
 SOURCES = ("auto", "repeats", "background")
 """Sources in the scan itself."""
+
+FIT_SOURCES = ("auto", "repeats", "air", "residuals")
+"""What a fit can take the noise from."""
 
 
 def estimate(dwi: DWI, source: str | NoiseEstimate | ArrayLike = "auto") -> NoiseEstimate:
@@ -64,3 +67,50 @@ def estimate(dwi: DWI, source: str | NoiseEstimate | ArrayLike = "auto") -> Nois
     noise = source if isinstance(source, NoiseEstimate) else given(source)
     noise.check(dwi)
     return noise
+
+
+def for_fit(dwi: DWI, source: str) -> NoiseEstimate | None:
+    """Estimate the noise for a fit, from a source in the scan.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan.
+    source : {"auto", "repeats", "air", "residuals"}
+        ``"repeats"``: see `from_repeats`; ``"air"``: see `from_background`; ``"residuals"``: those
+        of each voxel, as if no noise was given; ``"auto"``: the first of these that the scan has.
+
+    Returns
+    -------
+    NoiseEstimate or None
+        None for the residuals.
+
+    Raises
+    ------
+    NoiseError
+        If the scan does not have this source.
+    OptionError
+        If the source is unknown.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.simulate.phantom(shape=(64, 48, 2), bvals=[0, 10, 40, 200, 400, 800])
+    >>> ik.noise.for_fit(made.dwi, "auto").source
+    'background'
+    """
+    if source not in FIT_SOURCES:
+        raise OptionError(
+            f"sigma is {source!r}; expected one of {', '.join(FIT_SOURCES)}, a number or a map"
+        )
+    if source == "repeats":
+        return from_repeats(dwi)
+    if source == "air":
+        return from_background(dwi)
+    if source == "auto":
+        for measure in (from_repeats, from_background):
+            try:
+                return measure(dwi)
+            except NoiseError:
+                continue
+    return None

@@ -13,7 +13,7 @@ from ivimkit.errors import OptionError, ShapeError
 from ivimkit.rounding import rounded
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["NoiseEstimate", "snr_map"]
+__all__ = ["ORIGINS", "NoiseEstimate", "snr_map"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class NoiseEstimate:
     n_voxels: int
 
     def __str__(self) -> str:
-        return f"sigma {rounded(self.sigma)} a.u. {_ORIGIN[self.source]}"
+        return f"sigma {rounded(self.sigma)} a.u. {ORIGINS[self.source]}"
 
     @property
     def standard_error(self) -> float:
@@ -146,12 +146,13 @@ class NoiseEstimate:
         )
 
 
-_ORIGIN = {
+ORIGINS = {
     "repeats": "from repeated volumes",
     "residuals": "from the residuals of a fit",
     "background": "from the background",
     "given": "as given",
 }
+"""Sources of the noise, in words."""
 
 
 def snr_map(dwi: DWI, noise: NoiseEstimate, *, local: bool | None = None) -> NDArray[np.float64]:

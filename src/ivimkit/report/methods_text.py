@@ -11,6 +11,7 @@ from ivimkit import organs as presets
 from ivimkit import priors
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.result import FitResult
+from ivimkit.noise.noise_estimate import ORIGINS
 from ivimkit.noise.noise_kinds import NOISES
 from ivimkit.organs import OrganPreset
 from ivimkit.parameter import Parameter
@@ -262,12 +263,17 @@ def _noise(result: FitResult, citations: Citations) -> Iterator[str]:
     coils = int(options.get("coils", 1))
     sigma = result.settings.sigma
     given = "a map of sigma" if sigma == "map" else f"sigma = {sigma:g} a.u." if sigma else ""
+    measured = result.settings.noise
+    origin = ""
+    if measured is not None and measured.source != "given":
+        origin = f", estimated {ORIGINS[measured.source]}"
     if kind is not None:
         of_coils = f" of {coils} coils" if coils > 1 else ""
-        known = f" with {given}" if given else ""
+        known = f" with {given}{origin}" if given else ""
         yield f"The noise was taken to be {NOISES.get(str(kind), str(kind))}{of_coils}{known}."
     elif given:
-        yield f"The noise of one volume was given as {given}."
+        taken = "taken to be" if origin else "given as"
+        yield f"The noise of one volume was {taken} {given}{origin}."
 
 
 def _prior(result: FitResult, citations: Citations) -> Iterator[str]:

@@ -63,6 +63,7 @@ def plain(text):
         ({"sigma": 25.0}, "taken to be Gaussian with sigma = 25 a.u."),
         ({"sigma": np.full((16, 12, 1), 25.0)}, "with a map of sigma"),
         ({"method": "segmented", "sigma": 25.0}, "of one volume was given as sigma = 25 a.u."),
+        ({"method": "segmented", "sigma": "repeats"}, "a.u., estimated from repeated volumes."),
         ({"method": ik.methods.VarPro(noise="rician")}, "taken to be Rician."),
         (
             {"method": ik.methods.VarPro(noise="chi", coils=4)},

@@ -129,6 +129,8 @@ class _Job:
         labels = io.load_labels(list(self.labels), dwi) if self.labels else None
         batch.note_scan(dwi, "loaded")
         batch.note_method(self.method)
+        if line := self.setup.noise_line(sigma):
+            batch.screen.show(line)
         comparison = self._compare(scan, dwi.with_weights(weight_list(batch.scan.weights)), sigma)
         # All that can fail comes before anything is written.
         table = comparison.table(labels, None if labels is None else labels.names)

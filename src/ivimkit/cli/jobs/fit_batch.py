@@ -111,6 +111,8 @@ class _Job:
         dwi = scan.load()
         model, sigma = self.setup.signal_model(dwi), self.setup.noise_level(dwi)
         self._describe(dwi, model, time.perf_counter() - clock)
+        if line := self.setup.noise_line(sigma):
+            batch.screen.show(line)
         result = self._fit(scan, dwi, model, sigma)
         # The scan uses most of the memory, and only figures need it from here on.
         shown = dwi if batch.figures else None

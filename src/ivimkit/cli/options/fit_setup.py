@@ -25,6 +25,7 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.io.scan_files import open_volume
 from ivimkit.io.scan_loading import B_UNITS
+from ivimkit.noise import FIT_SOURCES, NoiseEstimate, for_fit
 from ivimkit.organs import OrganPreset
 from ivimkit.scan.dwi import DWI
 
@@ -66,7 +67,8 @@ class FitSetup(FitOptions):
             If there is no map for some of the scans, or one that cannot be opened.
         """
         setups = [self] * len(scans)
-        sigma = None if self.sigma is None else _number_or_file(self.sigma)
+        given = None if self.sigma in FIT_SOURCES else self.sigma
+        sigma = None if given is None else _number_or_file(given)
         if isinstance(sigma, Path):
             for k, file in enumerate(_maps(str(sigma), "--sigma", scans, screen)):
                 setups[k] = dataclasses.replace(setups[k], sigma=str(file.absolute()))
@@ -171,15 +173,18 @@ class FitSetup(FitOptions):
         return estimator
 
     def noise_level(self, dwi: DWI | None = None) -> Any:
-        """Return the noise as a number or a map; None if it was not given.
+        """Return the noise as a number, a map or an estimate; None if residuals shall tell it.
 
         Parameters
         ----------
         dwi : DWI, optional
-            The scan that a map is placed on; by default it is as in its file.
+            The scan that a map is placed on, and an estimate is from; by default a map is as in
+            its file, and no source is looked at.
         """
         if self.sigma is None:
             return None
+        if self.sigma in FIT_SOURCES:
+            return None if dwi is None else for_fit(dwi, self.sigma)
         value = _number_or_file(self.sigma)
         if isinstance(value, float):
             if not (math.isfinite(value) and value > 0.0):
@@ -191,7 +196,8 @@ class FitSetup(FitOptions):
         if not value.exists():
             raise OptionError(
                 f"--sigma is {self.sigma!r}: that is neither a number nor a file; expected "
-                "something like 12.5 or sigma.nii.gz. Check the path"
+                f"something like 12.5 or sigma.nii.gz, or one of {', '.join(FIT_SOURCES)}. Check "
+                "the path"
             )
         found = io.load_map(value, dwi)
         lost = 0 if dwi is None else int(np.count_nonzero(np.isnan(found) & dwi.mask))
@@ -201,6 +207,14 @@ class FitSetup(FitOptions):
                 "to be fitted; expected one in each. Give a map of all of them, or a smaller mask"
             )
         return found
+
+    def noise_line(self, noise: Any) -> str:
+        """Return what to say about the noise if it was estimated; empty if it was given."""
+        if self.sigma not in FIT_SOURCES:
+            return ""
+        if isinstance(noise, NoiseEstimate):
+            return f"noise: {noise}"
+        return "noise: from the residuals of each voxel"
 
 
 def _maps(text: str, option: str, scans: Sequence[Path], screen: Screen) -> list[Path]:
@@ -212,7 +226,9 @@ def _maps(text: str, option: str, scans: Sequence[Path], screen: Screen) -> list
             raise
         raise OptionError(
             f"{option} is {text!r}: that is neither a number nor a file next to the scan or in "
-            "the working directory; expected something like 12.5 or map.nii.gz. Check the path"
+            "the working directory; expected something like 12.5 or map.nii.gz"
+            f"{', or one of ' + ', '.join(FIT_SOURCES) if option == '--sigma' else ''}. Check the "
+            "path"
         ) from None
     for file in dict.fromkeys(files):
         open_volume(file, "a map")

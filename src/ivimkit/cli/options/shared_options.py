@@ -40,11 +40,12 @@ MACHINE_PANEL = "The machine"
 # Commands show these options in different panels, see `in_panel`.
 SIGMA = typer.Option(
     "--sigma",
-    metavar="NUMBER|FILE",
+    metavar="SOURCE|NUMBER|FILE",
     show_default=False,
     help="Noise of one volume (standard deviation) in the unit of the scan, as a number or a map, "
-    "placed by position and looked for next to each scan. By default from the residuals of each "
-    "voxel.",
+    "placed by position and looked for next to each scan; or what to estimate it from: repeats "
+    "(repeated volumes), air, residuals, or auto for the first of these that the scan has. By "
+    "default from the residuals of each voxel.",
 )
 
 MethodOptions = Annotated[

@@ -302,6 +302,22 @@ def test_weights(fit, folder):
     assert not np.array_equal(fit().maps["D"], result.maps["D"])
 
 
+def test_the_noise_is_estimated_from_what_is_named(fit, run, scan, made):
+    measured = fit("--uncertainty", "curvature", "--sigma", "air").settings
+    assert (measured.noise.source, measured.sigma) == (
+        "background",
+        pytest.approx(made.sigma, rel=0.1),
+    )
+    assert fit("--sigma", "residuals").settings.sigma is None
+    said = run("fit", scan, "--sigma", "auto", "--no-figures", "--mask", "auto")
+    assert "noise: sigma" in said.output
+    assert "from the background" in said.output
+    missing = run("compare", scan, "--sigma", "repeats", code=2)
+    assert "no b-value and direction was measured twice" in missing.stderr
+    wrong = run("fit", scan, "--sigma", "repeat", code=2)
+    assert "12.5 or map.nii.gz, or one of auto, repeats, air, residuals" in wrong.stderr
+
+
 def test_uncertainty_and_sigma(fit, folder, made):
     assert "D_sd" not in fit().maps
     one = fit("--uncertainty", "curvature", "--sigma", "10")
