@@ -30,7 +30,7 @@ demo: $(VENV)/.installed ## install ivimkit and run it on a built-in phantom
 
 test: $(VENV)/.installed-test $(if $(WHEEL),wheel) ## run all tests
 	$(if $(WHEEL),PYTHONPATH="$(CURDIR)/build/wheel" )$(PY) tests/warm_up.py
-	$(PYTEST) --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+	$(PYTEST) --numprocesses $(WORKERS) --dist worksteal --durations=25 --durations-min=3 $(ARGS)
 
 fuzz: $(VENV)/.installed-test ## damage files for every reader, for minutes (ARGS="--cases 5000")
 	PYTHONPATH="$(CURDIR)/tests" $(PY) -m fuzz $(ARGS)
