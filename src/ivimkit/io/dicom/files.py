@@ -128,12 +128,10 @@ def is_dicom_input(scan: AnyPath | Sequence[AnyPath]) -> bool:
         if path.is_dir():
             return True
         with path.open("rb") as file:
-            start = file.read(_PREAMBLE + len(_MARK))
-    except (OSError, ValueError):
+            start = file.read(len(_ZIP))
+        return start.startswith(_ZIP) or is_dicom(DicomFile(path))
+    except (OSError, ValueError, EOFError, zlib.error):
         return False
-    if start.startswith(_ZIP):
-        return True
-    return is_dicom(DicomFile(path))
 
 
 def is_dicom(file: DicomFile) -> bool:
