@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -260,7 +262,7 @@ def _attributes(header: Dataset, keywords: Sequence[str]) -> dict[str, str]:
     """Return the attributes that a header has, as text; several values separated by backslash."""
     found = {}
     for keyword in keywords:
-        value = header.get(keyword)
+        value = _value(header, keyword)
         if value is None:
             continue
         several = isinstance(value, Sequence) and not isinstance(value, str)
@@ -268,3 +270,13 @@ def _attributes(header: Dataset, keywords: Sequence[str]) -> dict[str, str]:
         if text.strip():
             found[keyword] = text.strip()
     return found
+
+
+def _value(header: Dataset, keyword: str) -> Any:
+    """Return an attribute; None if there is none, or its value cannot be read."""
+    with warnings.catch_warnings():
+        # Invalid values are kept: they are checked when they are written.
+        warnings.simplefilter("ignore")
+        with suppress(ValueError, TypeError, OverflowError):
+            return header.get(keyword)
+    return None
