@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ParametricMapStorage
 
-from ivimkit import __version__, quality
+from ivimkit import quality
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.dicom.capture import capture, check_picture
 from ivimkit.io.dicom.context import DicomContext
-from ivimkit.io.dicom.header import Header, text_of
+from ivimkit.io.dicom.header import VERSION, Header, text_of
 from ivimkit.io.dicom.measurement_report import measurement_report
 from ivimkit.io.dicom.mr_series import mr_series
 from ivimkit.io.dicom.parametric_map import map_uids, parametric_map
@@ -143,7 +143,7 @@ class Export:
         if result.settings.sigma == "map" and result.settings.noise is None:
             given["sigma"] = result.maps["sigma"]
         parts = (
-            __version__,
+            VERSION,
             self.context.digest,
             json.dumps(settings, sort_keys=True),
             _hash(result.mask),

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from importlib.metadata import version
 
 import highdicom as hd
 import numpy as np
@@ -22,7 +23,6 @@ from pydicom.sr.coding import Code
 from pydicom.uid import MRImageStorage
 from pydicom.valuerep import DSfloat, validate_value
 
-from ivimkit import __version__
 from ivimkit.errors import ShapeError
 from ivimkit.io.dicom.body_parts import Region, region_of
 from ivimkit.io.dicom.context import DicomContext, SourceImage
@@ -30,10 +30,20 @@ from ivimkit.io.dicom.quantities import PRIVATE_SCHEME
 from ivimkit.io.dicom.uids import Uids
 from ivimkit.scan.geometry import Geometry
 
-__all__ = ["MANUFACTURER", "MODEL_NAME", "RESEARCH", "Header", "coded", "decimal", "text_of"]
+__all__ = [
+    "MANUFACTURER",
+    "MODEL_NAME",
+    "RESEARCH",
+    "VERSION",
+    "Header",
+    "coded",
+    "decimal",
+    "text_of",
+]
 
 MANUFACTURER = "ivimkit developers"
 MODEL_NAME = "ivimkit"
+VERSION = version("ivimkit")
 RESEARCH = "Research, not for diagnosis."
 """What every object says of its use, where the standard has a place for it."""
 
@@ -185,7 +195,7 @@ class Header:
             setattr(made, f"{keyword}Date", self.made.strftime("%Y%m%d"))
             setattr(made, f"{keyword}Time", self.made.strftime("%H%M%S"))
         made.Manufacturer, made.ManufacturerModelName = MANUFACTURER, MODEL_NAME
-        made.SoftwareVersions = __version__
+        made.SoftwareVersions = VERSION
         made.CodingSchemeIdentificationSequence = Items([_scheme()])
         made.ContributingEquipmentSequence = Items([self._scanner()])
 
