@@ -221,6 +221,8 @@ class Header:
         *parts : str
             What it is, for the identity, which the library makes at random.
         """
+        # The series has no side: frames have.
+        made.pop("Laterality", None)
         organization = self.uids.of(*parts, "dimensions")
         for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
             item.DimensionOrganizationUID = organization

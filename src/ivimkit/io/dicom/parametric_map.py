@@ -82,8 +82,6 @@ def parametric_map(
     header.finish_image(made, f"ivimkit {quantity.label}")
     header.finish_frames(made, "pm", quantity.name)
     made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = Items([header.anatomy()])
-    # The frames name their side, and then the series must not.
-    made.pop("Laterality", None)
     set_sources(made, header, quantity.code, text_of(quantity.description, 200))
     return made
 
