@@ -1,4 +1,4 @@
-"""Scans as scanners and archives hand them out: DICOM read without conversion.
+"""Scans as scanners and archives hand them out, and results for them: DICOM, read and written.
 
 Nothing here is imported before a folder, an archive or a DICOM file is given: pydicom is an extra,
 ``pip install 'ivimkit[dicom]'``.
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from ivimkit.io.dicom.extra import require_dicom
 from ivimkit.io.dicom.files import is_dicom_input
+from ivimkit.io.dicom.saving import save_dicom
 from ivimkit.io.dicom.series_choice import DicomChoice, SeriesChoice
 
 if TYPE_CHECKING:
     from ivimkit.io.dicom.scans import DicomContents, DicomScan
 
-__all__ = ["convert_dicom", "find_scans", "is_dicom_input", "list_dicom"]
+__all__ = ["convert_dicom", "find_scans", "is_dicom_input", "list_dicom", "save_dicom"]
 
 
 def find_scans(

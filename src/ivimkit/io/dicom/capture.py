@@ -9,9 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from ivimkit import __version__
 from ivimkit.errors import ShapeError
-from ivimkit.io.dicom.header import MANUFACTURER, RESEARCH, Header
+from ivimkit.io.dicom.header import MANUFACTURER, RESEARCH, VERSION, Header
 from ivimkit.io.dicom.sources import referenced_series, source_images
 
 __all__ = ["capture", "check_picture"]
@@ -54,7 +53,7 @@ def capture(picture: NDArray[np.uint8], header: Header, offset: int) -> Dataset:
     """
     made = hd.sc.SCImage.from_ref_dataset(
         ref_dataset=header.of_slice(0),
-        pixel_array=_with_line(picture, f"ivimkit {__version__}. {RESEARCH}"),
+        pixel_array=_with_line(picture, f"ivimkit {VERSION}. {RESEARCH}"),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from importlib.metadata import version
 
 import highdicom as hd
 import numpy as np
@@ -22,7 +23,6 @@ from pydicom.sr.coding import Code
 from pydicom.uid import MRImageStorage
 from pydicom.valuerep import DSfloat, validate_value
 
-from ivimkit import __version__
 from ivimkit.errors import ShapeError
 from ivimkit.io.dicom.body_parts import Region, region_of
 from ivimkit.io.dicom.context import DicomContext, SourceImage
@@ -30,10 +30,20 @@ from ivimkit.io.dicom.quantities import PRIVATE_SCHEME
 from ivimkit.io.dicom.uids import Uids
 from ivimkit.scan.geometry import Geometry
 
-__all__ = ["MANUFACTURER", "MODEL_NAME", "RESEARCH", "Header", "coded", "decimal", "text_of"]
+__all__ = [
+    "MANUFACTURER",
+    "MODEL_NAME",
+    "RESEARCH",
+    "VERSION",
+    "Header",
+    "coded",
+    "decimal",
+    "text_of",
+]
 
 MANUFACTURER = "ivimkit developers"
 MODEL_NAME = "ivimkit"
+VERSION = version("ivimkit")
 RESEARCH = "Research, not for diagnosis."
 """What every object says of its use, where the standard has a place for it."""
 
@@ -185,19 +195,21 @@ class Header:
             setattr(made, f"{keyword}Date", self.made.strftime("%Y%m%d"))
             setattr(made, f"{keyword}Time", self.made.strftime("%H%M%S"))
         made.Manufacturer, made.ManufacturerModelName = MANUFACTURER, MODEL_NAME
-        made.SoftwareVersions = __version__
+        made.SoftwareVersions = VERSION
         made.CodingSchemeIdentificationSequence = Items([_scheme()])
         made.ContributingEquipmentSequence = Items([self._scanner()])
 
     def finish_image(self, made: Dataset, description: str) -> None:
         """Set what every image has: that, and the part of the body."""
         self.finish(made, description)
+        series = self.context.series
+        side = valid("Laterality", series.get("Laterality", ""))
         if self.region.body_part:
             made.BodyPartExamined = self.region.body_part
-        for keyword in ("Laterality", "PatientPosition"):
-            value = valid(keyword, self.context.series.get(keyword, ""))
-            if value:
-                setattr(made, keyword, value)
+        # Required, if only as unknown, where the part of the body may be one of a pair.
+        if side or not self.region.body_part:
+            made.Laterality = side
+        made.PatientPosition = valid("PatientPosition", series.get("PatientPosition", ""))
 
     def finish_frames(self, made: Dataset, *parts: str) -> None:
         """Set what every multi-frame image has: an identity of its dimensions.
@@ -209,6 +221,8 @@ class Header:
         *parts : str
             What it is, for the identity, which the library makes at random.
         """
+        # The series has no side: frames have.
+        made.pop("Laterality", None)
         organization = self.uids.of(*parts, "dimensions")
         for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
             item.DimensionOrganizationUID = organization
@@ -218,7 +232,8 @@ class Header:
     def anatomy(self) -> Dataset:
         """Return the item that names the part of the body in a multi-frame image."""
         made = Dataset()
-        made.FrameLaterality = "U"
+        side = valid("Laterality", self.context.series.get("Laterality", ""))
+        made.FrameLaterality = side if side in ("L", "R") else "U"
         made.AnatomicRegionSequence = Items([coded(self.region.code)])
         return made
 

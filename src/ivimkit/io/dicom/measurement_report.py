@@ -11,8 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.sr.coding import Code
 
-from ivimkit import __version__
-from ivimkit.io.dicom.header import MANUFACTURER, MODEL_NAME, RESEARCH, Header, coded
+from ivimkit.io.dicom.header import MANUFACTURER, MODEL_NAME, RESEARCH, VERSION, Header, coded
 from ivimkit.io.dicom.quantities import PRIVATE_SCHEME, Quantity
 from ivimkit.io.dicom.segmentation import Segment
 
@@ -139,7 +138,7 @@ def _group(
         finding_sites=[hd.sr.FindingSite(anatomic_location=header.region.code)],
         measurements=measured,
         algorithm_id=hd.sr.AlgorithmIdentification(
-            name=MODEL_NAME, version=__version__, parameters=list(header.settings)
+            name=MODEL_NAME, version=VERSION, parameters=list(header.settings)
         ),
     )
 

@@ -164,7 +164,8 @@ def _set_pixels(
 
 def _mapping(quantity: Quantity, scale: Scale) -> Dataset:
     made = Dataset()
-    made.add_new("RealWorldValueFirstValueMapped", "SS", 0)
+    # With the padding, although it has no value: readers refuse images with unmapped numbers.
+    made.add_new("RealWorldValueFirstValueMapped", "SS", NO_VALUE)
     made.add_new("RealWorldValueLastValueMapped", "SS", MAX_STORED)
     made.RealWorldValueSlope, made.RealWorldValueIntercept = scale.slope, scale.intercept
     made.LUTExplanation, made.LUTLabel = text_of(quantity.description), text_of(quantity.name, 16)

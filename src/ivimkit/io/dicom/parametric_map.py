@@ -9,12 +9,12 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.sr.coding import Code
 
-from ivimkit import __version__
 from ivimkit.io.dicom.display_window import display_window
 from ivimkit.io.dicom.header import (
     MANUFACTURER,
     MODEL_NAME,
     RESEARCH,
+    VERSION,
     Header,
     coded,
     decimal,
@@ -62,7 +62,7 @@ def parametric_map(
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MODEL_NAME,
-        software_versions=__version__,
+        software_versions=VERSION,
         device_serial_number=_SERIAL_NUMBER,
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[_mapping(quantity, scaled)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from ivimkit.errors import InputError, OptionError, ShapeError
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.dicom.context import DicomContext
 from ivimkit.io.result_folder import absolute, check_free
-from ivimkit.io.scan_files import AnyPath
 from ivimkit.scan.labels import Labels
 from ivimkit.writing import write_folder
 
@@ -35,7 +35,7 @@ _OWN = re.compile(r"mr_\w+/[0-9]{4,}\.dcm|(pm_\w+|seg|sr|sc)\.dcm")
 
 def save_dicom(
     result: FitResult,
-    folder: AnyPath,
+    folder: str | PathLike[str],
     kinds: Sequence[str] | None = None,
     *,
     labels: Labels | ArrayLike | None = None,

@@ -9,9 +9,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from ivimkit import __version__
 from ivimkit.io.dicom.body_parts import code_in
-from ivimkit.io.dicom.header import MANUFACTURER, MODEL_NAME, RESEARCH, Header, text_of
+from ivimkit.io.dicom.header import MANUFACTURER, MODEL_NAME, RESEARCH, VERSION, Header, text_of
 from ivimkit.io.dicom.sources import set_sources
 from ivimkit.scan.labels import Labels
 
@@ -100,7 +99,7 @@ def segmentation(
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MODEL_NAME,
-        software_versions=__version__,
+        software_versions=VERSION,
         device_serial_number="0",
         content_description=text_of(f"Regions. {RESEARCH}"),
         content_label="REGIONS",
