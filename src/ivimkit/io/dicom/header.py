@@ -137,7 +137,11 @@ class Header:
 
     def sources(self, position: int) -> list[SourceImage]:
         """Return the images of a slice."""
-        return self.context.slices[position]
+        return self._slices[position]
+
+    @cached_property
+    def _slices(self) -> list[list[SourceImage]]:
+        return self.context.slices
 
     def series_number(self, offset: int) -> int:
         """Return the number of a series of this export."""
