@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from ivimkit.cli.commands.dicom.convert import convert
+from ivimkit.cli.commands.dicom.export import export
 from ivimkit.cli.commands.dicom.list_folder import list_folder
 from ivimkit.cli.error_guard import GuardedCommand
 from ivimkit.cli.options.groups import with_groups_spread
@@ -16,11 +17,12 @@ __all__ = ["dicom"]
 _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_folder,
     "convert": convert,
+    "export": export,
 }
 
 dicom = typer.Typer(
     name="dicom",
-    help="Scans from a scanner or a PACS: what a folder contains, and as NIfTI.",
+    help="Scans from a scanner or a PACS, and results back to it.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
