@@ -146,6 +146,8 @@ def _options_of(command: str) -> set[str]:
         "report",
         "roi",
         "repeat",
+        "dicom list",
+        "dicom convert",
         "dicom export",
         "simulate",
         "demo",
