@@ -2,6 +2,8 @@
 
 import dataclasses
 import stat
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -66,6 +68,25 @@ def test_digest_is_that_of_the_images_in_any_order():
     assert made.of_volumes([3, 1]).digest != made.digest
 
 
+def test_digest_of_frames_of_one_instance():
+    """A part of an enhanced image is not the whole."""
+    volumes = [[SourceImage(MR, "1.2", "1.3", 2 * v + k + 1) for k in range(2)] for v in range(5)]
+    made = DicomContext.of(header(), volumes)
+    assert made.of_volumes([0, 1]).digest != made.of_volumes([0, 2]).digest != made.digest
+
+
+@pytest.mark.parametrize("uid", ["***", "1.2.", "1." * 40 + "1", ""])
+def test_frame_of_reference_that_is_no_uid_is_left_out(uid, tmp_path):
+    changed = header()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        changed.FrameOfReferenceUID = uid
+    made = DicomContext.of(changed, [[SourceImage(MR, "1.2", "1.3")]])
+    assert made.frame_of_reference == ""
+    made.save(tmp_path / "dicom.json")
+    assert load_context(tmp_path / "dicom.json") == made
+
+
 def test_anonymous_keeps_uids_and_dates_only():
     assert context().anonymous().patient == {}
     assert context().anonymous().study == {"StudyInstanceUID": "1.2.3", "StudyDate": "20261003"}
@@ -96,6 +117,16 @@ def test_result_without_context_replaces_one_with_it(tmp_path):
 
 def test_fit_of_regions_has_none():
     assert ik.quality.roi_fit(fitted(), np.ones((3, 2, 2), dtype=int)).source_context is None
+
+
+def test_pages_and_pictures_never_read_it():
+    """They are shown and sent to others."""
+    package = Path(ik.__file__).parent
+    for folder in ("report", "figures", "viewer", "quality"):
+        for file in (package / folder).rglob("*.py"):
+            lines = file.read_text("utf-8").splitlines()
+            used = [line for line in lines if "source_context" in line]
+            assert [line for line in used if line.strip() != "source_context=None,"] == [], file
 
 
 @pytest.mark.parametrize(
