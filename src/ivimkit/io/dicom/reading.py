@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -33,10 +33,7 @@ from ivimkit.io.dicom.single_frame import single_frames
 from ivimkit.io.dicom.vendors import private_tags, vendor_of
 from ivimkit.io.untrusted_files import reason_of
 
-__all__ = ["ASSUMED_ZERO", "Frames", "Progress", "read_frames"]
-
-Progress = Callable[[int, int], None]
-"""Called with the number of files that are read and that of all."""
+__all__ = ["ASSUMED_ZERO", "Frames", "read_frames"]
 
 ASSUMED_ZERO = "0: others of the series have one"
 """Origin of the b-value of an image that has none."""
@@ -99,7 +96,6 @@ class Frames:
 
 def read_frames(
     given: str | PathLike[str] | Sequence[str | PathLike[str]],
-    progress: Progress | None = None,
 ) -> Frames:
     """Read the headers of all DICOM files of a folder, an archive or a list.
 
@@ -107,8 +103,6 @@ def read_frames(
     ----------
     given : path or sequence of paths
         See `find_files`.
-    progress : callable, optional
-        Called after each file.
 
     Raises
     ------
@@ -118,10 +112,8 @@ def read_frames(
     reader = _Reader()
     files = find_files(given, reader.skipped)
     frames: list[Frame] = []
-    for count, file in enumerate(files, start=1):
+    for file in files:
         frames += reader.frames_of(file)
-        if progress is not None:
-            progress(count, len(files))
     return Frames(tuple(_with_missing_b(frames)), reader.skipped)
 
 
