@@ -15,7 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from pydicom.uid import RLELossless
+from pydicom.uid import (
+    ImplicitVRLittleEndian,
+    LegacyConvertedEnhancedMRImageStorage,
+    RLELossless,
+)
 
 import dicom_maker as dm
 import ivimkit as ik
@@ -208,6 +212,75 @@ def test_two_echo_times_are_a_variable(made, tmp_path):
     dwi = ik.load(tmp_path)
     assert dwi.acquisition.variables["echo_time"].tolist() == [60, 90] * 4
     assert_array_equal(dwi.signal[..., ::2], made.stored)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_implicit_representation_without_owners(form, tmp_path):
+    """A PACS may change the representation, and anonymisers remove owners of private blocks."""
+    made = dm.Made(_stored(6, (5, 4, 3)), BVALS, DIRECTIONS)
+    datasets = FORMS[form](made)
+    for d in datasets:
+        for tag in [e.tag for e in d if e.tag.is_private_creator]:
+            del d[tag]
+    dm.save(datasets, tmp_path, syntax=ImplicitVRLittleEndian)
+    dwi = ik.load(tmp_path)
+    assert dwi.acquisition.bvals.tolist() == list(BVALS)
+    assert_array_equal(dwi.signal, made.stored)
+    assert_allclose(_world(dwi)[3], [0, -0.6, 0.8], atol=ROUNDED)
+
+
+@pytest.mark.parametrize(
+    ("make", "tag", "message"),
+    [
+        (dm.mosaic, (0x0019, 0x100A), r"1 a mosaic without its number of slices \(0019,100A\)"),
+        (dm.grid, (0x0065, 0x1051), r"1 a grid without the positions of its slices \(0065,1051"),
+    ],
+)
+def test_tiles_are_never_taken_for_one_slice(made, make, tag, message, tmp_path):
+    datasets = make(made)
+    del datasets[1][tag]
+    dm.save(datasets, tmp_path)
+    with pytest.warns(ik.errors.AcquisitionWarning, match=message):
+        assert ik.load(tmp_path).shape == made.stored.shape[:3]
+
+
+def _without_diffusion(made):
+    """An enhanced image whose frames have lost the group of diffusion."""
+    (d,) = dm.enhanced(made)
+    for frame in d.PerFrameFunctionalGroupsSequence:
+        del frame.MRDiffusionSequence
+    return d
+
+
+def test_elements_of_converted_images(made, tmp_path):
+    """Legacy Converted Enhanced MR: what has no place in the new object is kept as it was."""
+    d = _without_diffusion(made)
+    d.SOPClassUID = LegacyConvertedEnhancedMRImageStorage
+    bvals = np.repeat(made.bvals, 3)
+    for frame, b in zip(d.PerFrameFunctionalGroupsSequence, bvals, strict=True):
+        item = pydicom.Dataset()
+        item.DiffusionBValue = float(b)
+        frame.UnassignedPerFrameConvertedAttributesSequence = [item]
+    dm.save([d], tmp_path)
+    dwi = ik.load(tmp_path)
+    assert dwi.acquisition.bvals.tolist() == list(made.bvals)
+    assert_array_equal(dwi.signal, made.stored)
+
+
+def test_elements_of_philips_in_frames(made, tmp_path):
+    d = _without_diffusion(made)
+    d.Manufacturer = "Philips"
+    bvals = np.repeat(made.bvals, 3)
+    for frame, b in zip(d.PerFrameFunctionalGroupsSequence, bvals, strict=True):
+        item = pydicom.Dataset()
+        block = item.private_block(0x2001, "Philips Imaging DD 001", create=True)
+        block.add_new(0x03, "FL", float(b))
+        frame.add_new((0x2005, 0x0014), "LO", "Philips MR Imaging DD 005")
+        frame.add_new((0x2005, 0x140F), "SQ", [item])
+    dm.save([d], tmp_path)
+    dwi = ik.load(tmp_path)
+    assert dwi.acquisition.bvals.tolist() == list(made.bvals)
+    assert_array_equal(dwi.signal, made.stored)
 
 
 def test_padding_is_no_signal(made, tmp_path):
