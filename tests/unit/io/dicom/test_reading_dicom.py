@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 import warnings
 import zipfile
 from dataclasses import replace
@@ -23,6 +24,7 @@ from pydicom.uid import (
 
 import dicom_maker as dm
 import ivimkit as ik
+from ivimkit.io.dicom.pixels import read_values
 
 BVALS = (0, 50, 50, 50, 400, 800)
 DIRECTIONS = (None, (1, 0, 0), (0, 1, 0), (0, 0.6, 0.8), (1, 0, 0), (0, 0, 1))
@@ -308,6 +310,42 @@ def test_philips_scale_across_series(tmp_path):
     assert_allclose(signal[..., 1], truth[..., 0], atol=0.5 / 0.125)
     one = ik.load(tmp_path, series=[5, 6]).signal
     assert_array_equal(one, signal)
+
+
+def _csa(**fields):
+    """A CSA2 header of Siemens: fields of numbers as text."""
+    content = b"SV10\x04\x03\x02\x01" + struct.pack("<II", len(fields), 77)
+    for name, values in fields.items():
+        items = [f"{value}".encode().ljust(16, b"\0") for value in values]
+        head = struct.pack("<64si4siii", name.encode(), len(items), b"FD", 4, len(items), 77)
+        content += head + b"".join(struct.pack("<4i", 16, 16, 77, 16) + item for item in items)
+    return content
+
+
+def test_fields_of_the_csa_header(made, tmp_path):
+    """Mosaics whose elements 0019,xxxx are lost, with slices against the normal of the image."""
+    datasets = dm.mosaic(made)
+    for d, b in zip(datasets, made.bvals, strict=True):
+        for element in (0x1000 | low for low in (0x0A, 0x0C)):
+            del d[0x0019, element]
+        header = _csa(B_value=[b], NumberOfImagesInMosaic=[3], SliceNormalVector=[0, 0, -1])
+        d.private_block(0x29, "SIEMENS CSA HEADER", create=True).add_new(0x10, "OB", header)
+    dm.save(datasets, tmp_path)
+    dwi = ik.load(tmp_path)
+    assert dwi.acquisition.bvals.tolist() == list(made.bvals)
+    assert_array_equal(dwi.signal, made.stored[:, :, ::-1])
+    broken = datasets[0][0x0029, 0x1010]
+    broken.value = broken.value[:100]
+    dm.save(datasets, tmp_path)
+    with pytest.warns(ik.errors.AcquisitionWarning, match="a mosaic without its number"):
+        ik.load(tmp_path)
+
+
+def test_sizes_that_do_not_fit_into_memory(folder, monkeypatch):
+    (scan,) = ik.io.find_scans(folder)
+    monkeypatch.setattr(type(scan), "shape", property(lambda scan: (10**6, 10**6, 10**4, 4)))
+    with pytest.raises(ik.errors.FileFormatError, match="claim 1000000 x 1000000 x 10000 x 4 val"):
+        read_values(scan)
 
 
 def test_context_of_the_scan(folder, made):
