@@ -1,6 +1,13 @@
 """Read scans and results from files, and write them; the only importer of nibabel."""
 
 from ivimkit.io.comparison_files import check_comparison, save_comparison
+from ivimkit.io.dicom import (
+    convert_dicom,
+    find_scans,
+    list_dicom,
+    save_dicom,
+    with_template,
+)
 from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.image_bytes import image_of_bytes
 from ivimkit.io.label_files import load_labels
@@ -16,9 +23,12 @@ __all__ = [
     "check_map",
     "check_output",
     "check_tables",
+    "convert_dicom",
     "csv_of",
+    "find_scans",
     "image_bytes",
     "image_of_bytes",
+    "list_dicom",
     "load",
     "load_fitted_scan",
     "load_label_names",
@@ -29,8 +39,10 @@ __all__ = [
     "load_table",
     "save",
     "save_comparison",
+    "save_dicom",
     "save_map",
     "save_prior",
     "save_scan",
     "save_tables",
+    "with_template",
 ]

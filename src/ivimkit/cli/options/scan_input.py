@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from ivimkit import io
-from ivimkit.cli.options.assignments import number_list, position_list
+from ivimkit.cli.options.assignments import number_list, position_list, series_list
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.scan_options import BUnit, ScanOptions
 from ivimkit.cli.screen.option_words import for_command_line
-from ivimkit.cli.screen.terminal import Screen
+from ivimkit.cli.screen.progress import reading_shown
+from ivimkit.cli.screen.terminal import Screen, stderr
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.fitting.settings import ScanReading
 from ivimkit.io.gradient_files import read_bvals
@@ -88,6 +89,11 @@ class ScanInput(ScanOptions):
         return b * B_UNITS[self.b_unit]
 
     @property
+    def chosen_series(self) -> tuple[str, ...] | None:
+        """The series of DICOM to use, by number or UID; None if they were not chosen."""
+        return series_list(self.series)
+
+    @property
     def kept_volumes(self) -> list[int] | None:
         """The volumes to keep; None for all."""
         if self.volumes is None:
@@ -105,7 +111,7 @@ class ScanInput(ScanOptions):
 
     def check(self) -> None:
         """Raise OptionError for a list that cannot be read, before any scan is loaded."""
-        _ = self.kept_bvals, self.kept_volumes, self.echo_time
+        _ = self.kept_bvals, self.kept_volumes, self.echo_time, self.chosen_series
         if self.select is not None:
             check_selection(self.select)
 
@@ -164,17 +170,21 @@ class ScanInput(ScanOptions):
 
     def _read(self, scan: Path | Sequence[Path]) -> DWI:
         choice = self._choice()
-        dwi = io.load(
-            scan,
-            self.bval,
-            self.bvec,
-            self.mask_file or self.mask,
-            variables=self.variables,
-            echo_time=self.echo_time,
-            b_unit=self.b_unit.value,
-            average=self.average.value,
-            tolerance=choice.pop("tolerance"),
-        )
+        with reading_shown(stderr(), scan):
+            dwi = io.load(
+                scan,
+                self.bval,
+                self.bvec,
+                self.mask_file or self.mask,
+                variables=self.variables,
+                echo_time=self.echo_time,
+                b_unit=self.b_unit.value,
+                average=self.average.value,
+                tolerance=choice.pop("tolerance"),
+                series=self.chosen_series,
+                images=self.images.value,
+                drop_incomplete=self.drop_incomplete,
+            )
         if all(value is None for value in choice.values()):
             return dwi
         try:
@@ -202,6 +212,9 @@ class ScanInput(ScanOptions):
             echo_time=_tuple(echo_time) if isinstance(echo_time, list) else echo_time,
             bval=tuple(map(float, written)) if isinstance(written, list) else None,
             stack=self.stack,
+            series=self.chosen_series,
+            images=self.images.value,
+            drop_incomplete=self.drop_incomplete,
         )
 
     def _choice(self) -> dict[str, Any]:
