@@ -21,12 +21,13 @@ from ivimkit import quality
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.dicom.capture import capture, check_picture
 from ivimkit.io.dicom.context import DicomContext
-from ivimkit.io.dicom.header import VERSION, Header, text_of
+from ivimkit.io.dicom.header import VERSION, Header
 from ivimkit.io.dicom.measurement_report import measurement_report
 from ivimkit.io.dicom.mr_series import mr_series
 from ivimkit.io.dicom.parametric_map import map_uids, parametric_map
 from ivimkit.io.dicom.quantities import Quantity, quantity_of
 from ivimkit.io.dicom.segmentation import segmentation, segments_of
+from ivimkit.io.dicom.texts import text_of
 from ivimkit.io.dicom.uids import Uids
 from ivimkit.io.json_text import plain
 from ivimkit.io.record import fit_record

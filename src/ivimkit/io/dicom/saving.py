@@ -206,9 +206,10 @@ def _context_of(result: FitResult) -> DicomContext:
     context = result.source_context
     if not isinstance(context, DicomContext):
         raise OptionError(
-            "the result does not say which patient, study and images it belongs to, as its scan "
-            "was not read from DICOM; expected the fit of a DICOM folder. Fit the DICOM files, "
-            "or name their folder (--template FOLDER)",
+            "the result does not say which patient, study and images it belongs to: its scan was "
+            "not read from DICOM, or its dicom.json is missing or belongs to another user; "
+            "expected the fit of a DICOM folder. Fit the DICOM files, or name their folder "
+            "(--template FOLDER)",
             python="Give it the images it belongs to: ivimkit.io.with_template",
         )
     if len(result.shape) != 3 or len(context.slices) != result.shape[2]:
