@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ivimkit import io
 from ivimkit.cli.screen.dicom_tables import contents_shown
-from ivimkit.cli.screen.terminal import Screen
+from ivimkit.cli.screen.progress import reading_shown
+from ivimkit.cli.screen.terminal import Screen, stderr
 
 __all__ = ["DicomListing"]
 
@@ -32,7 +33,8 @@ class DicomListing:
 
     def run(self, folders: Sequence[Path]) -> None:
         """Read the headers of all files and print what they are."""
-        contents = io.list_dicom(folders[0] if len(folders) == 1 else folders)
+        with reading_shown(stderr(), folders):
+            contents = io.list_dicom(folders[0] if len(folders) == 1 else folders)
         if self.as_json:
             self.screen.show(json.dumps(contents.to_dict(), indent=2, ensure_ascii=False))
             return

@@ -15,7 +15,8 @@ from ivimkit.cli.options.assignments import number_list, position_list, series_l
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.scan_options import BUnit, ScanOptions
 from ivimkit.cli.screen.option_words import for_command_line
-from ivimkit.cli.screen.terminal import Screen
+from ivimkit.cli.screen.progress import reading_shown
+from ivimkit.cli.screen.terminal import Screen, stderr
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.fitting.settings import ScanReading
 from ivimkit.io.gradient_files import read_bvals
@@ -169,20 +170,21 @@ class ScanInput(ScanOptions):
 
     def _read(self, scan: Path | Sequence[Path]) -> DWI:
         choice = self._choice()
-        dwi = io.load(
-            scan,
-            self.bval,
-            self.bvec,
-            self.mask_file or self.mask,
-            variables=self.variables,
-            echo_time=self.echo_time,
-            b_unit=self.b_unit.value,
-            average=self.average.value,
-            tolerance=choice.pop("tolerance"),
-            series=self.chosen_series,
-            images=self.images.value,
-            drop_incomplete=self.drop_incomplete,
-        )
+        with reading_shown(stderr(), scan):
+            dwi = io.load(
+                scan,
+                self.bval,
+                self.bvec,
+                self.mask_file or self.mask,
+                variables=self.variables,
+                echo_time=self.echo_time,
+                b_unit=self.b_unit.value,
+                average=self.average.value,
+                tolerance=choice.pop("tolerance"),
+                series=self.chosen_series,
+                images=self.images.value,
+                drop_incomplete=self.drop_incomplete,
+            )
         if all(value is None for value in choice.values()):
             return dwi
         try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -20,9 +22,10 @@ from rich.table import Column
 from rich.text import Text
 
 from ivimkit.cli.process.interruption import raise_if_interrupted
+from ivimkit.io.dicom import is_dicom_input
 from ivimkit.rounding import thousands
 
-__all__ = ["PlainLines", "progress_shown"]
+__all__ = ["PlainLines", "progress_shown", "reading_shown"]
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -174,3 +177,22 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
 
             with _waits_shown(say_wait):
                 yield report
+
+
+@contextmanager
+def reading_shown(console: Console, scan: Path | Sequence[Path]) -> Iterator[None]:
+    """Show on a terminal that a scan is being read, while it is; only DICOM takes long.
+
+    Parameters
+    ----------
+    console : Console
+        Where to.
+    scan : Path or sequence of Path
+        What is being read.
+    """
+    if not console.is_terminal or not is_dicom_input(scan):
+        yield
+        return
+    name = scan if isinstance(scan, Path) else scan[0]
+    with console.status(escape(f"reading DICOM files of {name}")):
+        yield

@@ -11,7 +11,7 @@ import numpy as np
 from ivimkit.errors import AcquisitionError, FileFormatError, OptionError
 from ivimkit.io.dicom.files import Skipped
 from ivimkit.io.dicom.kinds import Kind
-from ivimkit.io.dicom.reading import Progress, read_frames
+from ivimkit.io.dicom.reading import read_frames
 from ivimkit.io.dicom.scans import DicomContents, DicomScan, OtherSeries, assembled
 from ivimkit.io.dicom.series_choice import DicomChoice
 from ivimkit.io.dicom.volumes import Stack, stacks_of
@@ -23,9 +23,7 @@ _NO_CHOICE = DicomChoice()
 _MAX_LISTED = 12
 
 
-def contents_of(
-    given: AnyPaths, choice: DicomChoice = _NO_CHOICE, *, progress: Progress | None = None
-) -> DicomContents:
+def contents_of(given: AnyPaths, choice: DicomChoice = _NO_CHOICE) -> DicomContents:
     """Read the headers of all files and assemble the scans.
 
     Parameters
@@ -34,8 +32,6 @@ def contents_of(
         Folders, ZIP archives and files.
     choice : DicomChoice
         The series that are chosen are one scan if they lie on one grid.
-    progress : callable, optional
-        Called after each file.
 
     Raises
     ------
@@ -44,7 +40,7 @@ def contents_of(
     OptionError
         If there is no such series.
     """
-    read = read_frames(given, progress)
+    read = read_frames(given)
     if not read.frames:
         raise FileFormatError(_nothing(given, read.skipped))
     stacks = _of_series(stacks_of(read.frames), choice.series_names)

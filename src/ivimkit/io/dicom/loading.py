@@ -16,7 +16,6 @@ from ivimkit.io.dicom.choice import AnyPaths, chosen_scan, contents_of
 from ivimkit.io.dicom.context import DicomContext, SourceImage
 from ivimkit.io.dicom.frame import Frame
 from ivimkit.io.dicom.pixels import Values, read_values
-from ivimkit.io.dicom.reading import Progress
 from ivimkit.io.dicom.scans import DicomScan
 from ivimkit.io.dicom.series_choice import DicomChoice
 from ivimkit.scan.dwi import Source
@@ -141,7 +140,6 @@ def open_dicom(
     choice: DicomChoice = _NO_CHOICE,
     *,
     with_b: bool = True,
-    progress: Progress | None = None,
 ) -> DicomFiles:
     """Read the headers of DICOM files and choose the scan to load.
 
@@ -153,8 +151,6 @@ def open_dicom(
         Which series and images.
     with_b : bool
         Whether images need b-values; False if others are given.
-    progress : callable, optional
-        Called after each file.
 
     Raises
     ------
@@ -168,7 +164,7 @@ def open_dicom(
     paths = [given] if isinstance(given, str | PathLike) else list(given)
     folders = tuple(map(Path, paths))
     name = f"{folders[0]}{' and others' if len(folders) > 1 else ''}"
-    contents = contents_of(given, choice, progress=progress)
+    contents = contents_of(given, choice)
     scan = chosen_scan(contents, name, choice, with_b=with_b)
     warnings = scan.warnings
     if scan.incomplete:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,7 +15,10 @@ import pydicom
 from pydicom import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
+    UID,
     EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     LegacyConvertedEnhancedMRImageStorage,
     MRImageStorage,
 )
@@ -23,23 +26,21 @@ from pydicom.uid import (
 from ivimkit.errors import FileFormatError
 from ivimkit.io.dicom.element import number, text
 from ivimkit.io.dicom.files import DicomFile, Skipped, find_files
-from ivimkit.io.dicom.frame import Frame, Instance
+from ivimkit.io.dicom.frame import Frame, Instance, PixelLayout
 from ivimkit.io.dicom.kinds import Kind
 from ivimkit.io.dicom.multi_frame import multi_frames
 from ivimkit.io.dicom.single_frame import single_frames
 from ivimkit.io.dicom.vendors import private_tags, vendor_of
 from ivimkit.io.untrusted_files import reason_of
 
-__all__ = ["ASSUMED_ZERO", "Frames", "Progress", "read_frames"]
-
-Progress = Callable[[int, int], None]
-"""Called with the number of files that are read and that of all."""
+__all__ = ["ASSUMED_ZERO", "Frames", "read_frames"]
 
 ASSUMED_ZERO = "0: others of the series have one"
 """Origin of the b-value of an image that has none."""
 
 _ENHANCED = (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_MAX_WHOLE_BYTES = 1 << 22
+_NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 _GEOMETRY_AND_DIFFUSION = (
     *("ImageType", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows"),
     *("Columns", "PixelSpacing", "BitsAllocated", "BitsStored", "PixelRepresentation"),
@@ -95,7 +96,6 @@ class Frames:
 
 def read_frames(
     given: str | PathLike[str] | Sequence[str | PathLike[str]],
-    progress: Progress | None = None,
 ) -> Frames:
     """Read the headers of all DICOM files of a folder, an archive or a list.
 
@@ -103,8 +103,6 @@ def read_frames(
     ----------
     given : path or sequence of paths
         See `find_files`.
-    progress : callable, optional
-        Called after each file.
 
     Raises
     ------
@@ -114,10 +112,8 @@ def read_frames(
     reader = _Reader()
     files = find_files(given, reader.skipped)
     frames: list[Frame] = []
-    for count, file in enumerate(files, start=1):
+    for file in files:
         frames += reader.frames_of(file)
-        if progress is not None:
-            progress(count, len(files))
     return Frames(tuple(_with_missing_b(frames)), reader.skipped)
 
 
@@ -185,20 +181,24 @@ class _Reader:
                 int(number(header, "AcquisitionNumber") or 0),
                 int(number(header, "TemporalPositionIdentifier") or 0),
             ),
-            dtype=_stored_type(header),
+            layout=_layout(header),
             lossy=text(header, "LossyImageCompression") == "01",
         )
 
 
 def _header(stream: IO[bytes]) -> Dataset:
     """Read a header, and note how much of the file is left for the pixels."""
-    if not stream.seekable():
-        stream = io.BytesIO(stream.read())
+    start = stream.read(_MAX_WHOLE_BYTES)
+    if len(start) < _MAX_WHOLE_BYTES:
+        # Parsing seeks a lot, which is faster in memory.
+        stream = io.BytesIO(start)
+    else:
+        stream.seek(0)
     header = pydicom.dcmread(
         stream, stop_before_pixels=True, force=True, specific_tags=_wanted_tags()
     )
-    at = stream.tell()
-    header.bytes_left = stream.seek(0, io.SEEK_END) - at
+    header.pixels_at = stream.tell()
+    header.bytes_left = stream.seek(0, io.SEEK_END) - header.pixels_at
     return header
 
 
@@ -207,7 +207,7 @@ def _is_cut(header: Dataset) -> bool:
 
     Reading stops at the tag of the pixels, so that the rest of the file contains at least them.
     """
-    syntax = header.file_meta.get("TransferSyntaxUID")
+    syntax = _syntax(header)
     if syntax is not None and (syntax.is_compressed or syntax.is_deflated):
         return False
     bits = number(header, "BitsAllocated") or 0.0
@@ -238,10 +238,23 @@ def _identity(header: Dataset) -> Dataset:
     return kept
 
 
-def _stored_type(header: Dataset) -> str:
+def _layout(header: Dataset) -> PixelLayout:
     allocated = number(header, "BitsAllocated") or 16
     bits = next(size for size in (8, 16, 32) if allocated <= size or size == 32)
-    return f"{'int' if number(header, 'PixelRepresentation') else 'uint'}{bits}"
+    sizes = (number(header, name) or 1 for name in ("NumberOfFrames", "Rows", "Columns"))
+    frames, rows, columns = map(int, sizes)
+    return PixelLayout(
+        at=header.pixels_at if _syntax(header) in _NATIVE else -1,
+        shape=(frames, rows, columns),
+        dtype=f"{'int' if number(header, 'PixelRepresentation') else 'uint'}{bits}",
+        n_bits=int(number(header, "BitsStored") or bits),
+        padding=number(header, "PixelPaddingValue") or 0.0,
+    )
+
+
+def _syntax(header: Dataset) -> UID | None:
+    found: UID | None = header.file_meta.get("TransferSyntaxUID")
+    return found
 
 
 @cache

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from ivimkit.cli.screen import progress
-from ivimkit.cli.screen.progress import PlainLines, progress_shown
+from ivimkit.cli.screen.progress import PlainLines, progress_shown, reading_shown
 from ivimkit.engine import waiting
 
 
@@ -101,3 +101,16 @@ def test_lines_elsewhere():
 @pytest.mark.parametrize("terminal", [True, False])
 def test_quiet(terminal):
     assert _shown(terminal=terminal, quiet=True) == ""
+
+
+def test_reading_of_dicom_is_shown_on_a_terminal(tmp_path):
+    for terminal, path, shown in (
+        (True, tmp_path, True),
+        (False, tmp_path, False),
+        (True, tmp_path / "dwi.nii", False),
+    ):
+        stream = StringIO()
+        console = Console(file=stream, force_terminal=terminal, width=200)
+        with reading_shown(console, [path]):
+            pass
+        assert ("reading DICOM files of" in stream.getvalue()) == shown

@@ -413,6 +413,11 @@ def test_what_differs_has_other_uids(tmp_path, result):
         other = uids(dataclasses.replace(result, **changes), tmp_path / str(number))
         assert set(first).isdisjoint(other)
     regions = ik.Labels(np.where(regions_of().array == 1, 1, 0))
+    more = save(result, tmp_path / "maps", maps=["D", "f"])
+    reports = {
+        path: pydicom.dcmread(path).SOPInstanceUID for path in more if path.name == "sr.dcm"
+    }
+    assert set(first).isdisjoint(reports.values()), "a report of more maps is another one"
     labelled = uids(result, tmp_path / "labels", labels=regions)
     same = set(first) & set(labelled)
     assert len(same) == len(first) - 2, "only Segmentation and report depend on the regions"
