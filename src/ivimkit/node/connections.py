@@ -1,0 +1,139 @@
+"""Connections: the server that accepts calls, and what it refuses before DICOM begins.
+
+Three gaps of pynetdicom's server are closed here. It does the TLS handshake where it accepts
+calls, so that one caller who says nothing would block all others; it has no time limit for a
+message that stops in its midst; and it reads messages of any claimed length, up to 4 GB.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from socketserver import BaseServer
+from typing import Any
+
+from pynetdicom.transport import (
+    AddressInformation,
+    AssociationSocket,
+    RequestHandler,
+    ThreadedAssociationServer,
+)
+
+__all__ = ["MAX_MESSAGE_BYTES", "CallServer", "quiet_libraries"]
+
+MAX_MESSAGE_BYTES = 4_000_000
+"""Longest protocol data unit that is read. The node asks for much shorter ones."""
+
+_HANDSHAKE_S = 10.0
+
+
+class _BoundedSocket(AssociationSocket):
+    """A socket that does not wait for messages of absurd length."""
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """Receive bytes, of which there cannot be too many."""
+        if nr_bytes > MAX_MESSAGE_BYTES:
+            raise OSError(f"a message of {nr_bytes} bytes was announced")
+        return super().recv(nr_bytes)
+
+
+class _Call(RequestHandler):
+    """One call; its association runs in a thread."""
+
+    def _create_association(self) -> Any:
+        made = super()._create_association()
+        made.set_socket(_BoundedSocket(made, client_socket=self.request))
+        return made
+
+    @property
+    def remote(self) -> AddressInformation:
+        """The address of the caller."""
+        return AddressInformation.from_tuple(self.client_address)
+
+
+class CallServer(ThreadedAssociationServer):
+    """A server that refuses unknown addresses and callers without a certificate.
+
+    Parameters
+    ----------
+    *args
+        As for `pynetdicom.transport.AssociationServer`.
+    tls : ssl.SSLContext, optional
+        For encrypted connections.
+    may_call : callable
+        Whether a call from an address is accepted.
+    refused : callable
+        Called with the address and the reason of a refusal.
+    timeout_s : float
+        A connection ends if nothing comes for this long.
+    **kwargs
+        As for `pynetdicom.transport.AssociationServer`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        tls: ssl.SSLContext | None,
+        may_call: Callable[[str], bool],
+        refused: Callable[[str, str], None],
+        timeout_s: float,
+        **kwargs: Any,
+    ) -> None:
+        self._tls = tls
+        self._may_call = may_call
+        self._refused = refused
+        self._timeout_s = timeout_s
+        kwargs["request_handler"] = _Call
+        super().__init__(*args, **kwargs)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a call, and nothing more: this is where all others wait."""
+        assert self.socket is not None
+        request, address = self.socket.accept()
+        request.settimeout(self._timeout_s)
+        # Without it, each of many small messages waits for the acknowledgement of the last.
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return request, address
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Return whether a call may go on."""
+        if self._may_call(client_address[0]):
+            return True
+        self._refused(client_address[0], "no peer calls from this address")
+        return False
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Begin with DICOM, after the certificates have been shown."""
+        if self._tls is not None:
+            try:
+                request.settimeout(_HANDSHAKE_S)
+                request = self._tls.wrap_socket(request, server_side=True)
+                request.settimeout(self._timeout_s)
+            except OSError as error:
+                self._refused(client_address[0], f"no encrypted connection: {error}")
+                self.shutdown_request(request)
+                return
+        super().finish_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log an error of a call, which ends it."""
+        self._refused(client_address[0], f"the call ended with {sys.exception()!r}")
+
+    def shutdown(self) -> None:
+        """Stop accepting calls."""
+        BaseServer.shutdown(self)
+        self.server_close()
+
+
+def quiet_libraries() -> None:
+    """Keep what pynetdicom and pydicom log to themselves: it contains names of patients."""
+    from pynetdicom import _config
+
+    _config.LOG_HANDLER_LEVEL = "none"
+    for name in ("pynetdicom", "pydicom"):
+        logger = logging.getLogger(name)
+        logger.handlers = [logging.NullHandler()]
+        logger.propagate = False

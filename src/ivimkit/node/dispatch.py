@@ -1,0 +1,95 @@
+"""Dispatch: which results go where and when, and what becomes of their jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ivimkit.node.event_log import EventLog
+from ivimkit.node.jobs import Delivery, Job, Jobs, JobState
+from ivimkit.node.peers import PeerBook
+from ivimkit.node.sender import Retries, Sender, SendError
+
+__all__ = ["Dispatch"]
+
+
+class Dispatch:
+    """The deliveries of all jobs.
+
+    Parameters
+    ----------
+    jobs : Jobs
+        The jobs.
+    peers : PeerBook
+        Where to.
+    sender : Sender
+        How.
+    retries : Retries
+        When again.
+    log : EventLog
+        What happens.
+    now : callable
+        The time, seconds since 1970.
+    goes_on : callable
+        False when the node is to end.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        *,
+        peers: PeerBook,
+        sender: Sender,
+        retries: Retries,
+        log: EventLog,
+        now: Callable[[], float],
+        goes_on: Callable[[], bool],
+    ) -> None:
+        self._jobs = jobs
+        self._peers = peers
+        self._sender = sender
+        self._retries = retries
+        self._log = log
+        self._now = now
+        self._goes_on = goes_on
+
+    def step(self, peer: str) -> bool:
+        """Send what is due to a peer; return whether there was anything."""
+        for job in self._jobs.active(JobState.sending):
+            delivery = self._jobs.folder(job.id).delivery(peer)
+            is_due = delivery.state == "waiting" and delivery.next_at <= self._now()
+            if peer in job.send_to and is_due and self._goes_on():
+                self._deliver(job, delivery)
+                return True
+        return False
+
+    def settle(self) -> None:
+        """End the jobs whose results have arrived everywhere, or never will."""
+        for job in self._jobs.active(JobState.sending):
+            folder = self._jobs.folder(job.id)
+            found = [folder.delivery(peer) for peer in job.send_to]
+            if any(one.state == "waiting" for one in found):
+                continue
+            reasons = [f"{one.peer}: {one.reason}" for one in found if one.state == "failed"]
+            state = JobState.failed if reasons else JobState.done
+            self._jobs.change(job, self._now(), state=state, reason="; ".join(reasons))
+            self._log("failed" if reasons else "done", job=job.id, reason="; ".join(reasons))
+
+    def _deliver(self, job: Job, delivery: Delivery) -> None:
+        folder = self._jobs.folder(job.id)
+        peer = self._peers.get(delivery.peer)
+        try:
+            if peer is None or not peer.port:
+                raise SendError("it is not among the peers with a port any more", is_final=True)
+            number = self._sender.send(folder, peer, self._goes_on)
+        except SendError as error:
+            if not self._goes_on():
+                return
+            later = self._retries.after(delivery, error, since=job.changed_at, now=self._now())
+            self._log("not sent", job=job.id, peer=delivery.peer, reason=str(error))
+        else:
+            sent = {"state": "sent", "attempts": delivery.attempts + 1, "reason": ""}
+            later = msgspec.structs.replace(delivery, **sent)
+            self._log("sent", job=job.id, peer=delivery.peer, files=number)
+        folder.set_delivery(later)
