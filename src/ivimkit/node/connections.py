@@ -1,8 +1,10 @@
 """Connections: the server that accepts calls, and what it refuses before DICOM begins.
 
-Three gaps of pynetdicom's server are closed here. It does the TLS handshake where it accepts
-calls, so that one caller who says nothing would block all others; it has no time limit for a
-message that stops in its midst; and it reads messages of any claimed length, up to 4 GB.
+Gaps of pynetdicom are closed here. It does the TLS handshake where it accepts calls, so that one
+caller who says nothing would block all others; it has no time limit for a message that stops in
+its midst; it reads messages of any claimed length, up to 4 GB; it leaves the socket open if the
+other side hangs up first; and a caller who hangs up without a word is waited for, and counts as
+one of those who may call at the same time.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from collections.abc import Callable
 from socketserver import BaseServer
 from typing import Any
 
+from pynetdicom import evt
+from pynetdicom.association import Association
 from pynetdicom.transport import (
     AddressInformation,
     AssociationSocket,
@@ -22,16 +26,27 @@ from pynetdicom.transport import (
     ThreadedAssociationServer,
 )
 
-__all__ = ["MAX_MESSAGE_BYTES", "CallServer", "quiet_libraries"]
+__all__ = ["MAX_MESSAGE_BYTES", "CallServer", "CarefulSocket", "hang_up", "quiet_libraries"]
 
 MAX_MESSAGE_BYTES = 4_000_000
 """Longest protocol data unit that is read. The node asks for much shorter ones."""
 
 _HANDSHAKE_S = 10.0
+_JOIN_S = 20.0
 
 
-class _BoundedSocket(AssociationSocket):
-    """A socket that does not wait for messages of absurd length."""
+class CarefulSocket(AssociationSocket):
+    """A socket that does not wait for messages of absurd length, and is closed at the end."""
+
+    @classmethod
+    def watch(cls, association: Any) -> None:
+        """Make the socket of an association one of these, and let it send at once.
+
+        Another object would announce the connection a second time.
+        """
+        association.dul.socket.__class__ = cls
+        # Without it, each of many small messages waits for the acknowledgement of the last.
+        association.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Receive bytes, of which there cannot be too many."""
@@ -39,13 +54,22 @@ class _BoundedSocket(AssociationSocket):
             raise OSError(f"a message of {nr_bytes} bytes was announced")
         return super().recv(nr_bytes)
 
+    def close(self) -> None:
+        """Hang up, whoever did so first."""
+        held = self.socket
+        super().close()
+        if held is not None:
+            held.close()
+
 
 class _Call(RequestHandler):
     """One call; its association runs in a thread."""
 
     def _create_association(self) -> Any:
         made = super()._create_association()
-        made.set_socket(_BoundedSocket(made, client_socket=self.request))
+        CarefulSocket.watch(made)
+        made.dul.artim_timer.timeout = self.ae.acse_timeout
+        made.bind(evt.EVT_CONN_CLOSE, _stop_waiting)
         return made
 
     @property
@@ -94,8 +118,6 @@ class CallServer(ThreadedAssociationServer):
         assert self.socket is not None
         request, address = self.socket.accept()
         request.settimeout(self._timeout_s)
-        # Without it, each of many small messages waits for the acknowledgement of the last.
-        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return request, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
@@ -126,6 +148,22 @@ class CallServer(ThreadedAssociationServer):
         """Stop accepting calls."""
         BaseServer.shutdown(self)
         self.server_close()
+
+
+def _stop_waiting(event: evt.Event) -> None:
+    """Let the thread of a call end that waits for a request which will not come any more."""
+    if event.assoc.requestor.primitive is None:
+        event.assoc.dul.to_user_queue.put(None)
+
+
+def hang_up(association: Association) -> None:
+    """End an association, in whatever state it is."""
+    if association.is_established:
+        association.release()
+    if association.is_alive():
+        association.join(timeout=_JOIN_S)
+    if association.dul.socket is not None:
+        association.dul.socket.close()
 
 
 def quiet_libraries() -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from ivimkit.node.child_process import Limits, run_child
 from ivimkit.node.commands import Commands
-from ivimkit.node.completeness import Patience, Waiting
+from ivimkit.node.completeness import Patience, Seen, Waiting
 from ivimkit.node.event_log import EventLog
 from ivimkit.node.inspection import FoundScan, Inspection
 from ivimkit.node.jobs import Job, Jobs, JobState, job_id
@@ -81,15 +81,15 @@ class Intake:
 
     def look(self, study: str) -> None:
         """Look into a study; make its jobs, or note why there are none."""
-        last = self._waiting.last(study)
-        if last is None:
+        seen = self._waiting.seen(study)
+        if seen is None:
             return
         fingerprint = self._spool.fingerprint(study)
         found = self._inspect(study)
         if isinstance(found, str):
-            self._give_up_or_wait(study, last, fingerprint, found)
+            self._give_up_or_wait(study, seen, fingerprint, found)
             return
-        is_over = self._patience.is_over(last, self._now())
+        is_over = self._patience.is_over(seen.last, self._now())
         reasons: dict[str, str] = {}
         for scan in found.scans:
             verdict, reason = self._judge(study, scan, is_over=is_over)
@@ -102,8 +102,8 @@ class Intake:
             at=self._now(),
         )
         self._spool.set_look(study, look)
-        again = last + self._patience.force_s if verdict == "incomplete" else None
-        self._waiting.looked(study, last, again)
+        again = seen.last + self._patience.force_s if verdict == "incomplete" else None
+        self._waiting.looked(study, seen, again)
         names = {"patient": found.patient} if self._settings.node.log_names else {}
         self._log("looked", study=study, verdict=verdict, reason=look.reason, **names)
 
@@ -179,7 +179,7 @@ class Intake:
         except (OSError, msgspec.MsgspecError) as error:
             return f"looking into it gave no answer: {error}"
 
-    def _give_up_or_wait(self, study: str, last: float, fingerprint: str, reason: str) -> None:
+    def _give_up_or_wait(self, study: str, seen: Seen, fingerprint: str, reason: str) -> None:
         """Look again later into a study that cannot be read, but not for ever."""
         if self._stop.is_set():
             return
@@ -196,5 +196,5 @@ class Intake:
         )
         self._spool.set_look(study, look)
         again = self._now() + self._patience.quiet_s if attempts < _MAX_ATTEMPTS else None
-        self._waiting.looked(study, last, again)
+        self._waiting.looked(study, seen, again)
         self._log("unreadable", study=study, reason=reason, attempts=attempts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ CANNOT_UNDERSTAND = 0xC000
 _NOT_RECOGNISED = {"called": 0x07, "calling": 0x03}
 
 _MAX_PDU_BYTES = 131_072
+_MAX_REQUEST_S = 15.0
+"""A caller has this long to say what it wants, and a rejected one to hang up."""
+
 _POLL_S = 0.1
 _UIDS = {
     "StudyInstanceUID": 0x0020000D,
@@ -82,7 +86,7 @@ class Receiver:
         self._open: dict[Any, set[str]] = {}
         self._lock = threading.Lock()
         self._server: CallServer | None = None
-        self._before: str | None = None
+        self._process: ExitStack | None = None
 
     @property
     def port(self) -> int:
@@ -98,12 +102,7 @@ class Receiver:
         InputError
             If the address or the port cannot be used.
         """
-        quiet_libraries()
-        # Images go straight to the disk, so that one of a gigabyte takes no memory; here and not
-        # in the system's folder, so that a renaming makes them an image of the study.
-        _config.STORE_RECV_CHUNKED_DATASET = True
-        self._before = tempfile.tempdir
-        tempfile.tempdir = str(self._spool.receiving)
+        self._process = self._prepared_process()
         context = None if self._tls is None else self._tls.server()
         try:
             server: Any = self._entity().make_server(
@@ -130,15 +129,14 @@ class Receiver:
 
     def stop(self) -> None:
         """Accept no more calls, and end those that are going on."""
-        if self._server is None:
-            return
-        self._server.shutdown()
-        for association in self._server.active_associations:
-            association.abort()
-            association.join(timeout=2.0)
-        self._server = None
-        tempfile.tempdir = self._before
-        _config.STORE_RECV_CHUNKED_DATASET = False
+        if self._server is not None:
+            self._server.shutdown()
+            for association in self._server.active_associations:
+                association.abort()
+                association.join(timeout=2.0)
+            self._server = None
+        if self._process is not None:
+            self._process.close()
 
     def is_busy(self, study: str) -> bool:
         """Return whether a connection over which images of a study came is still open."""
@@ -149,11 +147,30 @@ class Receiver:
         """Return whether nobody is connected."""
         return self._server is None or not self._server.active_associations
 
+    def _prepared_process(self) -> ExitStack:
+        """Set what pynetdicom knows only for the whole process; closed, all is as it was."""
+        quiet_libraries()
+        undo = ExitStack()
+        # Images go straight to the disk, so that one of a gigabyte takes no memory; into the
+        # folder of the node, so that a renaming makes them an image of their study.
+        for owner, name, value in (
+            (_config, "STORE_RECV_CHUNKED_DATASET", True),
+            (tempfile, "tempdir", str(self._spool.receiving)),
+            (threading, "excepthook", self._thread_ended),
+        ):
+            undo.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, value)
+        return undo
+
+    def _thread_ended(self, fault: threading.ExceptHookArgs) -> None:
+        """Log the fault of a thread of pynetdicom, whose call is over; its traceback has names."""
+        self._log("call ended", reason=fault.exc_type.__name__)
+
     def _entity(self) -> AE:
         entity = AE(self._node.ae_title)
         entity.maximum_associations = self._node.max_associations
         entity.network_timeout = self._node.network_timeout_s
-        entity.acse_timeout = self._node.network_timeout_s
+        entity.acse_timeout = min(self._node.network_timeout_s, _MAX_REQUEST_S)
         entity.maximum_pdu_size = _MAX_PDU_BYTES
         entity.implementation_version_name = f"IVIMKIT {__version__}"[:16]
         for context in AllStoragePresentationContexts:

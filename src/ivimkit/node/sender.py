@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from ivimkit.node.connections import CarefulSocket, hang_up
 from ivimkit.node.jobs import Delivery, JobFolder
 from ivimkit.node.peers import Peer
 from ivimkit.node.tls import TlsSettings
@@ -115,7 +115,7 @@ class Sender:
             if "Status" not in status or status.Status != 0:
                 raise SendError("it did not answer C-ECHO")
         finally:
-            _release(association)
+            hang_up(association)
 
     def send(self, folder: JobFolder, peer: Peer, goes_on: Callable[[], bool]) -> int:
         """Send the results of a job that a peer has not acknowledged yet.
@@ -152,7 +152,7 @@ class Sender:
                 _send_file(association, path, number)
                 folder.acknowledge(peer.name, name)
         finally:
-            _release(association)
+            hang_up(association)
         return len(missing)
 
     def associate(self, peer: Peer, contexts: Sequence[PresentationContext]) -> Association:
@@ -179,19 +179,14 @@ class Sender:
                 contexts=list(contexts),
                 ae_title=peer.ae_title,
                 tls_args=tls,
-                evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once)],
+                evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: CarefulSocket.watch(event.assoc))],
             )
         except OSError as error:
             raise SendError(f"{peer.address} cannot be found: {error.strerror or error}") from None
         if not association.is_established:
+            hang_up(association)
             raise SendError(_why_not(association, peer))
         return association
-
-
-def _send_at_once(event: evt.Event) -> None:
-    """Let small messages not wait for each other, which makes sending three times as fast."""
-    connection: Any = event.assoc.dul.socket
-    connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _why_not(association: Association, peer: Peer) -> str:
@@ -201,12 +196,6 @@ def _why_not(association: Association, peer: Peer) -> str:
     if association.is_aborted:
         return "it aborted the association"
     return f"nobody answers at {peer.address}, port {peer.port}"
-
-
-def _release(association: Association) -> None:
-    if association.is_established:
-        association.release()
-    association.join(timeout=_CONNECTION_S)
 
 
 def _contexts(paths: Sequence[Path]) -> list[PresentationContext]:
