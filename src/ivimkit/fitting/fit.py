@@ -45,6 +45,7 @@ from ivimkit.noise.repeats import magnitude_noise
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
+from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.thresholds import at_shell
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import FAILED, FitStatus, count
@@ -260,6 +261,7 @@ def fit_with(
         geometry=dwi.geometry,
         learned={name: _learned(method) for name, method in methods.items()},
         dwi=dwi,
+        source_context=_context_of(dwi),
         provenance=Provenance(
             versions=_versions(),
             bvals=sample.b.tolist(),
@@ -272,6 +274,12 @@ def fit_with(
             device=describe(gpus),
         ),
     )
+
+
+def _context_of(dwi: DWI) -> SourceContext | None:
+    """Return what the files of the scan say about the volumes that are used."""
+    context = dwi.source_context
+    return None if context is None else context.of_volumes(dwi.volumes.tolist())
 
 
 def _for_averages(method: FitMethod, dwi: DWI) -> FitMethod:

@@ -18,6 +18,7 @@ from ivimkit.fitting.settings import FitSettings
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.variables import points
 from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe
 
@@ -201,6 +202,8 @@ class FitResult:
     dwi : DWI, optional
         The scan that was fitted, for curves and residuals; None where it is not available, see
         `scan`.
+    source_context : SourceContext, optional
+        What the files of the scan say of patient, study and images, for results in the same form.
 
     Examples
     --------
@@ -220,6 +223,7 @@ class FitResult:
     provenance: Provenance = field(repr=False)
     learned: Mapping[str, Learned] = field(default_factory=dict, repr=False)
     dwi: DWI | None = field(default=None, repr=False)
+    source_context: SourceContext | None = field(default=None, repr=False)
 
     @property
     def model(self) -> SignalModel:

@@ -1,6 +1,7 @@
 """Read scans and results from files, and write them; the only importer of nibabel."""
 
 from ivimkit.io.comparison_files import check_comparison, save_comparison
+from ivimkit.io.dicom import find_scans, list_dicom
 from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.image_bytes import image_of_bytes
 from ivimkit.io.label_files import load_labels
@@ -17,8 +18,10 @@ __all__ = [
     "check_output",
     "check_tables",
     "csv_of",
+    "find_scans",
     "image_bytes",
     "image_of_bytes",
+    "list_dicom",
     "load",
     "load_fitted_scan",
     "load_label_names",

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from ivimkit.extend.derived_maps import DERIVED, describe
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.result import FitResult
+from ivimkit.io.dicom.context import CONTEXT, DicomContext, load_context
 from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.map_folder import (
     MapFolder,
@@ -117,8 +118,9 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
 
     A mask that ivimkit found in the scan becomes ``mask.nii.gz``. The prior of method bayes
     becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region with a separate one; `load_prior`
-    reads them. All files appear at once, complete, or not at all.
-    Figures and report of an earlier result are removed; other files in the folder are kept.
+    reads them. What the images of a scan from DICOM say of patient and study becomes
+    ``dicom.json``, which only the user may read. All files appear at once, complete, or not at
+    all. Figures and report of an earlier result are removed; other files in the folder are kept.
 
     Parameters
     ----------
@@ -174,8 +176,11 @@ def result_folder(result: FitResult) -> MapFolder:
         make_record=partial(result_record, result),
         mask=found_mask(result),
         others={
-            _prior_name(region): partial(_write_prior, table)
-            for region, table in result.priors.items()
+            **{
+                _prior_name(region): partial(_write_prior, table)
+                for region, table in result.priors.items()
+            },
+            **_context_file(result),
         },
         outdated=_drawn_of,
         # The inputs of this result may be among the files of an earlier one.
@@ -185,6 +190,12 @@ def result_folder(result: FitResult) -> MapFolder:
 
 def _write_prior(table: PriorTable, path: Path) -> None:
     write_prior(path, table)
+
+
+def _context_file(result: FitResult) -> dict[str, Callable[[Path], None]]:
+    """Return the file with patient, study and images of a scan from DICOM, by its name."""
+    context = result.source_context
+    return {CONTEXT: context.save} if isinstance(context, DicomContext) else {}
 
 
 def load_result(
@@ -284,7 +295,16 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
         geometry=geometry_of(record.geometry, status_file.geometry.header),
         provenance=provenance_of(record.provenance),
         learned=learned,
+        source_context=_context_of(home, shape),
     )
+
+
+def _context_of(home: Path, shape: tuple[int, ...]) -> DicomContext | None:
+    """Return the DICOM context of a result, if it has one: it may be deleted at any time."""
+    path = located(home, CONTEXT)
+    if not path.is_file():
+        return None
+    return load_context(path, shape[2] if len(shape) == 3 else 1)
 
 
 def _check_maps(names: Sequence[str], model: SignalModel) -> None:

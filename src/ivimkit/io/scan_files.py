@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from ivimkit.errors import GeometryWarning, ShapeError
 from ivimkit.io.nifti import NiftiFile, open_nifti, warn_of_geometry
 from ivimkit.io.placing import Grid, Placement
 from ivimkit.scan.geometry import Geometry
+
+if TYPE_CHECKING:
+    from ivimkit.io.dicom.loading import DicomFiles
 
 __all__ = ["AnyPath", "ScanFiles", "open_mask", "open_scan", "open_volume"]
 
@@ -47,6 +50,11 @@ class ScanFiles:
     def geometry(self) -> Geometry:
         """Geometry of the first file."""
         return self.files[0].geometry
+
+    @property
+    def alone(self) -> Path | None:
+        """The only file of the scan, next to which others may lie; None for a list."""
+        return None if self.stacked else self.files[0].path
 
     @property
     def name(self) -> str:
@@ -113,14 +121,14 @@ def open_scan(scan: AnyPath | Sequence[AnyPath]) -> ScanFiles:
     return stack
 
 
-def open_mask(mask: AnyPath, scan: ScanFiles) -> tuple[NiftiFile, Placement]:
+def open_mask(mask: AnyPath, scan: ScanFiles | DicomFiles) -> tuple[NiftiFile, Placement]:
     """Open a mask, and find its position relative to the scan.
 
     Parameters
     ----------
     mask : path
         NIfTI file.
-    scan : ScanFiles
+    scan : ScanFiles or DicomFiles
         The scan it is for.
 
     Returns

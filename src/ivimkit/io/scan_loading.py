@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,9 @@ from ivimkit.errors import (
     ShapeError,
 )
 from ivimkit.io.checksum import sha256
+from ivimkit.io.dicom.extra import require_dicom
+from ivimkit.io.dicom.files import is_dicom_input
+from ivimkit.io.dicom.series_choice import DicomChoice, SeriesChoice
 from ivimkit.io.gradient_files import beside, is_table, near_misses, read_bvals, read_bvecs
 from ivimkit.io.nifti import NiftiFile, open_nifti
 from ivimkit.io.placing import Grid, Placement
@@ -33,6 +36,11 @@ from ivimkit.scan.dwi import DWI, Source
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.gradient_checks import odd_lengths
 from ivimkit.scan.shell_clusters import ABSOLUTE, RELATIVE
+
+if TYPE_CHECKING:
+    from ivimkit.io.dicom.loading import DicomFiles
+
+    Opened = ScanFiles | DicomFiles
 
 __all__ = ["B_UNITS", "check_map", "in_s_mm2", "load", "load_map"]
 
@@ -53,6 +61,9 @@ def load(
     b_unit: str = "s/mm2",
     average: str = "auto",
     tolerance: float | None = None,
+    series: SeriesChoice | None = None,
+    images: str = "auto",
+    drop_incomplete: bool = False,
 ) -> DWI:
     """Load a diffusion-weighted scan.
 
@@ -62,7 +73,8 @@ def load(
     Parameters
     ----------
     scan : path or sequence of paths
-        A 4-D NIfTI file, or one 3-D file per b-value.
+        A 4-D NIfTI file, or one 3-D file per b-value; or DICOM: a folder with all folders in it, a
+        ZIP archive, or a list of files.
     bvals : path or array_like, optional
         b-values, as numbers or as an FSL file; by default the ``.bval`` file next to the scan, or
         the one that it inherits in a BIDS data set. A gradient table (x y z b, as MRtrix writes
@@ -92,6 +104,14 @@ def load(
         How the volumes of a shell are averaged, see `DWI`.
     tolerance : float, optional
         Largest gap between b-values of a shell, in s/mm^2, see `Acquisition`.
+    series : int, str or sequence of these, optional
+        DICOM only: the series of the scan, by number or UID. Needed where there are several scans;
+        several series on one grid become one scan.
+    images : {"auto", "directions", "trace"}
+        DICOM only: single directions or their means, of a scan that has both. ``"auto"`` takes the
+        directions.
+    drop_incomplete : bool
+        DICOM only: leave out volumes with missing or doubled slices, which are an error otherwise.
 
     Returns
     -------
@@ -107,7 +127,7 @@ def load(
     ShapeError
         If scan, b-values, directions, variables and mask do not match, or the mask is empty.
     OptionError
-        If `b_unit` or `average` is unknown.
+        If `b_unit`, `average` or `images` is unknown, or there is no such series.
 
     Warns
     -----
@@ -129,8 +149,14 @@ def load(
     [0.0, 100.0, 800.0]
     """
     kind = masks.kind_of(mask) if isinstance(mask, str) else None
-    files = open_scan(scan)
     bvals = numbers_of(bvals)
+    choice = DicomChoice(series, images, drop_incomplete)
+    files: Opened
+    if is_dicom_input(scan):
+        files = _open_dicom(scan, choice, with_b=bvals is None and variables is None)
+    else:
+        choice.refuse(scan)
+        files = open_scan(scan)
     known = read_volume_variables(variables, files, echo_time=echo_time)
     paths = {
         "bvals": _path_of(bvals, files, "bval"),
@@ -139,7 +165,11 @@ def load(
         "sidecar": known.sidecar,
         "mask": Path(mask) if kind is None and isinstance(mask, str | PathLike) else None,
     }
-    b = _all_bvals(bvals, paths["bvals"], files, b_unit, known)
+    if isinstance(files, ScanFiles):
+        b = _all_bvals(bvals, paths["bvals"], files, b_unit, known)
+    else:
+        b = _dicom_bvals(bvals, paths["bvals"], files, b_unit, known)
+        bvecs = files.bvecs if bvecs is None else bvecs
     table = paths["bvals"]
     if paths["bvecs"] is None and bvecs is None and table is not None and is_table(table):
         paths["bvecs"] = table
@@ -289,17 +319,17 @@ def _is_there(path: AnyPath) -> bool:
         return False
 
 
-def _path_of(given: AnyPath | ArrayLike | None, files: ScanFiles, kind: str) -> Path | None:
+def _path_of(given: AnyPath | ArrayLike | None, files: Opened, kind: str) -> Path | None:
     """Return the file of b-values or directions: the named one, or the one next to the scan."""
     if isinstance(given, str | PathLike):
         return Path(given)
-    if given is None and not files.stacked:
-        return beside(files.files[0].path, kind)
+    if given is None and files.alone is not None:
+        return beside(files.alone, kind)
     return None
 
 
 def _read_bvals(
-    given: Any, path: Path | None, files: ScanFiles, b_unit: str, name: str = ""
+    given: Any, path: Path | None, files: Opened, b_unit: str, name: str = ""
 ) -> NDArray[np.float64]:
     """Return the b-values in s/mm^2, checked by themselves and against the number of volumes."""
     if b_unit not in B_UNITS:
@@ -327,7 +357,7 @@ def _read_bvals(
 
 
 def _all_bvals(
-    given: Any, path: Path | None, files: ScanFiles, b_unit: str, known: VolumeVariables
+    given: Any, path: Path | None, files: Opened, b_unit: str, known: VolumeVariables
 ) -> NDArray[np.float64]:
     """Return the b-values of their file, or of the table of variables, which must agree."""
     if known.b is None:
@@ -348,6 +378,33 @@ def _all_bvals(
     return b
 
 
+def _dicom_bvals(
+    given: Any, path: Path | None, files: DicomFiles, b_unit: str, known: VolumeVariables
+) -> NDArray[np.float64]:
+    """Return the b-values of the headers, unless others were given, which replace them."""
+    if given is not None or path is not None or known.b is not None:
+        return _all_bvals(given, path, files, b_unit, known)
+    if b_unit != "s/mm2":
+        raise OptionError(
+            f"the unit of b-values is {b_unit} (--b-unit); those of DICOM headers are in s/mm2. "
+            "Leave it out"
+        )
+    return files.bvals
+
+
+def _open_dicom(
+    scan: AnyPath | Sequence[AnyPath], choice: DicomChoice, *, with_b: bool
+) -> DicomFiles:
+    """Open a scan of DICOM files, whose headers contain b-values unless others are given."""
+    require_dicom(str(scan) if isinstance(scan, str | PathLike) else "a list of DICOM files")
+    from ivimkit.io.dicom.loading import open_dicom
+
+    files = open_dicom(scan, choice, with_b=with_b)
+    for warning in files.warnings:
+        warnings.warn(f"{files.name}: {warning}", AcquisitionWarning, stacklevel=3)
+    return files
+
+
 def _read_bvecs(given: Any, path: Path | None, n_volumes: int) -> NDArray[np.float64] | None:
     if path is None:
         return given  # type: ignore[no-any-return]
@@ -360,7 +417,7 @@ def _read_bvecs(given: Any, path: Path | None, n_volumes: int) -> NDArray[np.flo
     return vectors
 
 
-def _read_mask(path: Path, files: ScanFiles) -> NDArray[np.bool_]:
+def _read_mask(path: Path, files: Opened) -> NDArray[np.bool_]:
     """Return the voxels of the scan inside a mask."""
     file, placed = open_mask(path, files)
     with np.errstate(invalid="ignore"):
@@ -394,15 +451,18 @@ def _share_kept(
 
 
 def _read_and_hash(
-    files: ScanFiles, paths: dict[str, Path | None]
+    files: Opened, paths: dict[str, Path | None]
 ) -> tuple[NDArray[Any], list[Source]]:
     """Read the scan while another thread computes the checksums: both release the GIL."""
-    named = [("scan", file.path) for file in files.files]
+    scans = [file.path for file in files.files] if isinstance(files, ScanFiles) else []
+    named = [("scan", path) for path in scans]
     named += [(role, path) for role, path in paths.items() if path is not None]
     with ThreadPoolExecutor(1) as pool:
         futures = [pool.submit(_source, role, path) for role, path in named]
-        signal = files.read()
-        return signal, [future.result() for future in futures]
+        if isinstance(files, ScanFiles):
+            return files.read(), [future.result() for future in futures]
+        signal, sources = files.read()
+        return signal, [*sources, *(future.result() for future in futures)]
 
 
 def _source(role: str, path: Path) -> Source:
@@ -438,13 +498,13 @@ def in_s_mm2(b: ArrayLike, unit: str) -> ArrayLike:
     return given * B_UNITS[unit]
 
 
-def _no_bvals(files: ScanFiles) -> str:
-    if files.stacked:
+def _no_bvals(files: Opened) -> str:
+    if files.alone is None:
         return (
             "a list of scans came without b-values; expected one b-value per file. "
             "Give them as a file or as numbers (--bval FILE or --bval 0,10,20)"
         )
-    near = ", ".join(path.name for path in near_misses(files.files[0].path, "bval"))
+    near = ", ".join(path.name for path in near_misses(files.alone, "bval"))
     return (
         f"no b-values for {files.name}; expected a .bval or .bvals file with the same name "
         f"next to it{f'; there is {near}' if near else ''}. Name the file, or give numbers "

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from ivimkit.io.gradient_files import beside
 from ivimkit.io.scan_files import AnyPath, ScanFiles
 from ivimkit.io.variable_files import read_sidecar, read_variables, table_beside
 from ivimkit.scan.variables import DIRECTION, ECHO_TIME, B
+
+if TYPE_CHECKING:
+    from ivimkit.io.dicom.loading import DicomFiles
 
 __all__ = ["VolumeVariables", "read_volume_variables"]
 
@@ -97,7 +100,7 @@ def _check_same(own: NDArray[np.float64], other: NDArray[np.float64], name: str)
 
 def read_volume_variables(
     given: AnyPath | Mapping[str, Any] | None,
-    files: ScanFiles,
+    files: ScanFiles | DicomFiles,
     *,
     echo_time: float | Sequence[float] | None = None,
 ) -> VolumeVariables:
@@ -109,7 +112,7 @@ def read_volume_variables(
     ----------
     given : path or mapping, optional
         A table, or values by name; by default the table next to the scan, if there is one.
-    files : ScanFiles
+    files : ScanFiles or DicomFiles
         The scan.
     echo_time : float or sequence of float, optional
         Echo times, ms.
@@ -127,14 +130,14 @@ def read_volume_variables(
     OptionError
         If something is given twice.
     """
-    n, first = files.shape[-1], files.files[0].path
+    n, first = files.shape[-1], files.alone
     found: dict[str, Any] = {}
-    sidecar = None if files.stacked else beside(first, "json")
+    sidecar = None if first is None else beside(first, "json")
     listed = {} if sidecar is None else read_sidecar(sidecar, n)
     table, b_has_unit, name = None, False, "variables"
     if isinstance(given, str | PathLike):
         table = Path(given)
-    elif given is None and not files.stacked:
+    elif given is None and first is not None:
         table = table_beside(first)
     if table is not None:
         name = str(table)
@@ -154,6 +157,8 @@ def read_volume_variables(
                 "once. Leave one out"
             )
         found[ECHO_TIME.name] = echo_time
+    if not isinstance(files, ScanFiles):
+        listed = {**files.variables, **listed}
     taken = {key: values for key, values in listed.items() if key not in found}
     return VolumeVariables(
         columns={**found, **taken},

@@ -475,6 +475,7 @@ def _joined(
         status=np.concatenate([part.status for part in parts]),
         acquisition=means.acquisition,
         dwi=means,
+        source_context=None,
         geometry=means.geometry,
         settings=replace(
             first.settings,

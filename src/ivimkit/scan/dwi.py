@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import InputError, OptionError, ShapeError
 from ivimkit.scan.acquisition import Acquisition, Series, Shell
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.variables import DIRECTION, B
 from ivimkit.scan.voxel_reader import Column, VoxelReader
 
@@ -86,6 +87,9 @@ class DWI:
         How the mask was made, if ivimkit made it, for the provenance of results.
     weights : array_like, shape (n_b,), optional
         Weight of each volume in its average and in a fit, one per b-value, see `with_weights`.
+    source_context : SourceContext, optional
+        What its files say of patient, study and images, one entry per volume of `signal`, so that
+        results can be written in the same form.
 
     Attributes
     ----------
@@ -121,6 +125,7 @@ class DWI:
     volumes: NDArray[np.intp] = field(repr=False)
     mask_origin: str
     weights: NDArray[np.float64] | None = field(repr=False)
+    source_context: SourceContext | None = field(repr=False)
 
     def __init__(
         self,
@@ -138,6 +143,7 @@ class DWI:
         volumes: ArrayLike | None = None,
         mask_origin: str = "",
         weights: ArrayLike | None = None,
+        source_context: SourceContext | None = None,
     ) -> None:
         data = _checked_signal(signal)
         acquisition = _acquisition(bvals, bvecs, variables, tolerance)
@@ -154,6 +160,7 @@ class DWI:
         object.__setattr__(self, "volumes", _checked_volumes(volumes, data.shape, acquisition))
         object.__setattr__(self, "mask_origin", mask_origin)
         object.__setattr__(self, "weights", _checked_weights(weights, acquisition.n_volumes))
+        object.__setattr__(self, "source_context", source_context)
 
     @cached_property
     def signal(self) -> NDArray[Any]:
@@ -626,6 +633,7 @@ class DWI:
             "volumes": self.volumes,
             "mask_origin": self.mask_origin,
             "weights": self.weights,
+            "source_context": self.source_context,
             **changes,
         }
         return DWI(self.stored, given.pop("acquisition", self.acquisition), **given)

@@ -45,7 +45,7 @@ def no_image(
     same = (np.ptp(filled, axis=0) == 0.0) & ~broken if len(values) else np.zeros_like(broken)
     # The sample may have missed the signal: a volume is called flat only after reading all of it.
     for position in np.flatnonzero(same):
-        same[position] = _is_flat(dwi.signal[..., dwi.volumes[position]], dwi.mask)
+        same[position] = _is_flat(dwi.signal[..., position], dwi.mask)
     if same.all() and np.ptp(values[0]) > 0.0:
         # One tissue without noise: a thought experiment, not a fault.
         same[:] = values[0] == 0.0

@@ -1,0 +1,88 @@
+"""Scans as scanners and archives hand them out: DICOM read without conversion.
+
+Nothing here is imported before a folder, an archive or a DICOM file is given: pydicom is an extra,
+``pip install 'ivimkit[dicom]'``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from ivimkit.io.dicom.extra import require_dicom
+from ivimkit.io.dicom.files import is_dicom_input
+
+if TYPE_CHECKING:
+    from ivimkit.io.dicom.scans import DicomContents, DicomScan
+
+__all__ = ["find_scans", "is_dicom_input", "list_dicom"]
+
+
+def find_scans(
+    folder: str | PathLike[str] | Sequence[str | PathLike[str]],
+) -> list[DicomScan]:
+    """Return the diffusion scans of a folder, a ZIP archive or a list of DICOM files.
+
+    Only headers are read.
+
+    Parameters
+    ----------
+    folder : path or sequence of paths
+        Folders, with all folders in them, ZIP archives and files.
+
+    Returns
+    -------
+    list of DicomScan
+        Each is one series, or several that are one acquisition, such as one series per b-value.
+        Where a scan has both single directions and their means, there is one of each kind.
+
+    Raises
+    ------
+    FileFormatError
+        If something cannot be read, or there are no DICOM images.
+    InputError
+        If pydicom is not installed.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> for scan in ik.io.find_scans("study"):  # doctest: +SKIP
+    ...     print(scan.description, scan.kind, scan.bvals, scan.shape, scan.problems)
+    """
+    return list(list_dicom(folder).scans)
+
+
+def list_dicom(
+    folder: str | PathLike[str] | Sequence[str | PathLike[str]],
+) -> DicomContents:
+    """Return what a folder, a ZIP archive or a list of DICOM files contains.
+
+    Parameters
+    ----------
+    folder : path or sequence of paths
+        Folders, with all folders in them, ZIP archives and files.
+
+    Returns
+    -------
+    DicomContents
+        The scans, the series that belong to none with the reason, and the number of other files.
+
+    Raises
+    ------
+    FileFormatError
+        If something cannot be read, or there are no DICOM images.
+    InputError
+        If pydicom is not installed.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> contents = ik.io.list_dicom("study")  # doctest: +SKIP
+    >>> [(series.number, series.reason) for series in contents.others]  # doctest: +SKIP
+    [(16, 'no diffusion: no b-value')]
+    """
+    require_dicom()
+    from ivimkit.io.dicom.choice import contents_of
+
+    return contents_of(folder)

@@ -1,0 +1,233 @@
+"""Which scan of a folder is meant: the only one, or the one that was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from ivimkit.errors import AcquisitionError, FileFormatError, OptionError
+from ivimkit.io.dicom.files import Skipped
+from ivimkit.io.dicom.kinds import Kind
+from ivimkit.io.dicom.reading import Progress, read_frames
+from ivimkit.io.dicom.scans import DicomContents, DicomScan, OtherSeries, assembled
+from ivimkit.io.dicom.series_choice import DicomChoice
+from ivimkit.io.dicom.volumes import Stack, stacks_of
+
+__all__ = ["AnyPaths", "chosen_scan", "contents_of", "scan_names"]
+
+AnyPaths = str | PathLike[str] | Sequence[str | PathLike[str]]
+_NO_CHOICE = DicomChoice()
+_MAX_LISTED = 12
+
+
+def contents_of(
+    given: AnyPaths, choice: DicomChoice = _NO_CHOICE, *, progress: Progress | None = None
+) -> DicomContents:
+    """Read the headers of all files and assemble the scans.
+
+    Parameters
+    ----------
+    given : path or sequence of paths
+        Folders, ZIP archives and files.
+    choice : DicomChoice
+        The series that are chosen are one scan if they lie on one grid.
+    progress : callable, optional
+        Called after each file.
+
+    Raises
+    ------
+    FileFormatError
+        If there is nothing to read, or no DICOM.
+    OptionError
+        If there is no such series.
+    """
+    read = read_frames(given, progress)
+    if not read.frames:
+        raise FileFormatError(_nothing(given, read.skipped))
+    stacks = _of_series(stacks_of(read.frames), choice.series_names)
+    return assembled(stacks, read.skipped, merge=choice.series is not None)
+
+
+def _of_series(stacks: Sequence[Stack], wanted: Sequence[str]) -> list[Stack]:
+    """Return the stacks of the series that are chosen, by number or UID; all if none are."""
+    known = {name for stack in stacks for name in _names(stack)}
+    for one in wanted:
+        if one not in known:
+            there = ", ".join(dict.fromkeys(_names(stack)[0] for stack in stacks))
+            raise OptionError(
+                f"there is no series {one} (--series); expected some of {there}, by number or UID"
+            )
+    return [s for s in stacks if not wanted or not set(wanted).isdisjoint(_names(s))]
+
+
+def _names(stack: Stack) -> tuple[str, str]:
+    return str(stack.first.instance.series_number), stack.first.instance.series
+
+
+def chosen_scan(
+    contents: DicomContents,
+    name: str,
+    choice: DicomChoice = _NO_CHOICE,
+    *,
+    with_b: bool = True,
+) -> DicomScan:
+    """Return the scan to load.
+
+    Parameters
+    ----------
+    contents : DicomContents
+        What there is.
+    name : str
+        Its name in messages.
+    choice : DicomChoice
+        Which series and images.
+    with_b : bool
+        Whether images need b-values; False if others are given.
+
+    Raises
+    ------
+    AcquisitionError
+        If there is none, there are several, or it is not complete.
+    """
+    found = _candidates(contents.scans, choice.images)
+    if not found and not with_b:
+        found = _without_b(contents.stacks)
+    if not found:
+        raise AcquisitionError(_why_none(contents, name, choice))
+    if len(found) > 1:
+        raise AcquisitionError(_several(found, name))
+    _check(found[0], name, choice.drop_incomplete)
+    return found[0]
+
+
+def _candidates(scans: Sequence[DicomScan], images: str) -> list[DicomScan]:
+    if images == "directions":
+        return [scan for scan in scans if scan.kind is Kind.DWI]
+    if images == "trace":
+        return [scan for scan in scans if scan.kind is Kind.TRACE]
+    directed = [scan for scan in scans if scan.kind is Kind.DWI]
+    return [
+        scan
+        for scan in scans
+        if scan.kind is Kind.DWI or not any(_is_mean_of(scan, other) for other in directed)
+    ]
+
+
+def _is_mean_of(trace: DicomScan, directed: DicomScan) -> bool:
+    """Whether directions with the b-values of their means are there."""
+    own = set(directed.bvals.round(1).tolist())
+    return (
+        trace.study == directed.study
+        and trace.grid.is_at(directed.grid)
+        and set(trace.bvals.round(1).tolist()) <= own
+    )
+
+
+def _without_b(stacks: Sequence[Stack]) -> list[DicomScan]:
+    """Return series without b-values, for those that are given."""
+    return [
+        DicomScan(stack.kind, stack.grid, stack.volumes, stack.incomplete)
+        for stack in stacks
+        if stack.kind is Kind.DWI and not stack.bvals and len(stack.volumes) > 1
+    ]
+
+
+def _check(scan: DicomScan, name: str, drop_incomplete: bool) -> None:
+    where = f"{name}, {scan_names([scan])}"
+    if scan.grid.problem:
+        raise AcquisitionError(
+            f"{where}: {scan.grid.problem}; expected slices at equal distances. Export the series "
+            "again from the scanner or the PACS"
+        )
+    if scan.incomplete and not drop_incomplete:
+        raise AcquisitionError(
+            f"{where}: {scan.problems[0]}; expected each slice of a volume once. Export the "
+            "series again, or leave these volumes out (--drop-incomplete, or "
+            "drop_incomplete=True)"
+        )
+
+
+def scan_names(scans: Sequence[DicomScan]) -> str:
+    """Return the series of scans, their descriptions, kinds and b-values, for messages."""
+    names = []
+    for scan in scans[:_MAX_LISTED]:
+        series = ",".join(map(str, scan.series_numbers))
+        b = " ".join(dict.fromkeys(f"{b:g}" for b in sorted(scan.bvals)))
+        what = f"{scan.description} " if scan.description else ""
+        names.append(f"series {series} ({what}{scan.kind}, b = {b})")
+    return "; ".join(names) + ("; ..." if len(scans) > _MAX_LISTED else "")
+
+
+def _several(scans: Sequence[DicomScan], name: str) -> str:
+    first = ",".join(map(str, scans[0].series_numbers))
+    same = len({scan.series_numbers for scan in scans}) < len(scans)
+    hint = ", and --images or one study only" if same else ""
+    return (
+        f"{name} contains {len(scans)} scans: {scan_names(scans)}; expected one. Choose "
+        f"(--series {first}, or series=...){hint}"
+    )
+
+
+def _why_none(contents: DicomContents, name: str, choice: DicomChoice) -> str:
+    """Say why there is no scan to fit, and what to do."""
+    if contents.scans:
+        trace = choice.images == "trace"
+        return (
+            f"{name} has no {'means of directions' if trace else 'directions'} to fit (--images "
+            f"{choice.images}); expected some. There is {scan_names(contents.scans)}: use "
+            f"--images {'directions' if trace else 'trace'}"
+        )
+    others = contents.others
+    unmeasured = [one for one in others if one.kind not in (Kind.DWI, Kind.TRACE)]
+    one_b = [one for one in others if one.bvals and one not in unmeasured]
+    if unmeasured and len(unmeasured) == len(others):
+        return (
+            f"{name} contains only images that were computed, or that are not magnitudes: "
+            f"{_listed(others)}; expected the measured images. Choose the series they were made "
+            "from"
+        )
+    if one_b:
+        hint = (
+            "Choose the series of the other b-values, too (--series 5,7, or series=[5, 7])"
+            if choice.series is not None
+            else "Export all series of the scan"
+        )
+        return (
+            f"{name} has no scan with two b-values: {_listed(one_b)}; expected two at least, on "
+            f"one grid. {hint}"
+        )
+    sought = dict.fromkeys(f"{one.manufacturer}: {one.sought}" for one in others)
+    return (
+        f"{name} has no b-value in any of its images: {_listed(others)}; looked for in "
+        f"{'; '.join(sought)}. Anonymising may have removed them: export without removing private "
+        "elements, or give the b-values in the order of the volumes (--bval 0,10,20)"
+    )
+
+
+def _listed(others: Sequence[OtherSeries]) -> str:
+    found = [
+        f"series {one.number}{f' {one.description}' if one.description else ''} ({one.reason})"
+        for one in others[:_MAX_LISTED]
+    ]
+    return "; ".join(found) + ("; ..." if len(others) > _MAX_LISTED else "")
+
+
+def _nothing(given: AnyPaths, skipped: Skipped) -> str:
+    """Say what a folder without images contains instead."""
+    path = Path(given if isinstance(given, str | PathLike) else next(iter(given), ""))
+    if not skipped.reasons:
+        return (
+            f"{path} has no files; expected DICOM images: a folder, a ZIP archive or files. "
+            "Check the path"
+        )
+    names = [name for names in skipped.examples.values() for name in names]
+    images = [name for name in names if name.lower().endswith((".nii", ".nii.gz"))]
+    advice = "Check the path"
+    if (path / "fit.json").is_file():
+        advice = "It is a result of ivimkit fit: give it to ivimkit report, plot, roi or view"
+    elif (path / "dataset_description.json").is_file():
+        advice = "It is a BIDS data set: give an image in it, like sub-01/dwi/sub-01_dwi.nii.gz"
+    elif images:
+        advice = f"It contains NIfTI files: give one of them, like {images[0]}"
+    return f"{path} has no DICOM images of MR ({skipped}); expected some. {advice}"

@@ -1,0 +1,395 @@
+"""DicomScan: the volumes that can be fitted together, assembled from the series of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+from ivimkit.io.dicom.element import text
+from ivimkit.io.dicom.files import Skipped
+from ivimkit.io.dicom.frame import Frame
+from ivimkit.io.dicom.kinds import Kind
+from ivimkit.io.dicom.placement import Grid
+from ivimkit.io.dicom.reading import ASSUMED_ZERO
+from ivimkit.io.dicom.volumes import IncompleteVolume, Stack, Volume
+from ivimkit.scan.shell_clusters import shell_clusters
+
+__all__ = ["DicomContents", "DicomScan", "OtherSeries", "assembled"]
+
+_MAX_ECHO_TIME_APART_MS = 1.0
+_B_ZERO = 1.0
+_MIN_INTERPOLATION = 1.2
+_MEASURED = (Kind.DWI, Kind.TRACE)
+_REASONS = {
+    Kind.DERIVED: "map computed by the scanner, not fitted",
+    Kind.COMPUTED: "b-values computed from others, not fitted",
+    Kind.PHASE: "phase, real or imaginary images, not fitted",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class DicomScan:
+    """Volumes that can be fitted together: one series, or several of one acquisition.
+
+    Parameters
+    ----------
+    kind : Kind
+        ``"dwi"`` (single directions, or none that is known) or ``"trace"`` (their means).
+    grid : Grid
+        Where the voxels are.
+    volumes : tuple of Volume
+        Complete ones: as they were acquired if there is one series, otherwise by b-value.
+    incomplete : tuple of IncompleteVolume
+        Volumes with missing or doubled slices.
+    """
+
+    kind: Kind
+    grid: Grid = field(repr=False)
+    volumes: tuple[Volume, ...] = field(repr=False)
+    incomplete: tuple[IncompleteVolume, ...] = ()
+
+    @property
+    def _first(self) -> Frame:
+        return self.volumes[0].frames[0]
+
+    @property
+    def header(self) -> Dataset:
+        """Header of its first image, without pixels: patient, study, equipment."""
+        return self._first.instance.header
+
+    @property
+    def manufacturer(self) -> str:
+        """Name of the manufacturer."""
+        return self._first.instance.vendor.name
+
+    @property
+    def study(self) -> str:
+        """UID of its study."""
+        return self._first.instance.study
+
+    @property
+    def study_date(self) -> str:
+        """Date of its study, like ``2026-10-03``; empty if it is not given."""
+        date = text(self.header, "StudyDate")
+        return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date
+
+    @property
+    def description(self) -> str:
+        """Description of its first series, or its protocol."""
+        return text(self.header, "SeriesDescription") or text(self.header, "ProtocolName")
+
+    @property
+    def body_part(self) -> str:
+        """Body Part Examined; empty if it is not given."""
+        return text(self.header, "BodyPartExamined")
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """UIDs of its series."""
+        return tuple(dict.fromkeys(volume.series for volume in self.volumes))
+
+    @property
+    def series_numbers(self) -> tuple[int, ...]:
+        """Numbers of its series."""
+        numbers = {v.series: v.frames[0].instance.series_number for v in self.volumes}
+        return tuple(numbers.values())
+
+    @property
+    def bvals(self) -> NDArray[np.float64]:
+        """b-value of each volume, s/mm^2; NaN where there is none."""
+        return np.array([np.nan if v.b is None else v.b for v in self.volumes])
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of its volumes."""
+        return tuple(sorted({volume.kind.value for volume in self.volumes}))
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Columns, rows, slices and complete volumes."""
+        return (*self.grid.shape, len(self.volumes))
+
+    @property
+    def frames(self) -> list[Frame]:
+        """The slices of all volumes."""
+        return [frame for volume in self.volumes for frame in volume.frames]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why it cannot be loaded as it is."""
+        found = [self.grid.problem] if self.grid.problem else []
+        if self.incomplete:
+            names = "; ".join(map(str, self.incomplete[:3]))
+            more = f"; and {len(self.incomplete) - 3} more" if len(self.incomplete) > 3 else ""
+            found.append(f"{len(self.incomplete)} incomplete volumes: {names}{more}")
+        return tuple(found)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may make the values wrong, although it can be loaded."""
+        return tuple(_warnings(self))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else should be known about its headers."""
+        return tuple(_notes(self))
+
+
+@dataclass(frozen=True)
+class OtherSeries:
+    """A series, or part of one, that belongs to no scan.
+
+    Parameters
+    ----------
+    study, series : str
+        UIDs.
+    number : int
+        Number of the series.
+    description : str
+        Its description.
+    kind : Kind
+        What its images show.
+    bvals : tuple of float
+        Its b-values, s/mm^2.
+    n_images : int
+        Number of slices of all its images.
+    shape : tuple of int
+        Columns, rows, slices.
+    reason : str
+        Why it is not fitted.
+    manufacturer : str
+        Name of the manufacturer.
+    sought : str
+        Where b-values of this manufacturer are looked for.
+    """
+
+    study: str
+    series: str
+    number: int
+    description: str
+    kind: Kind
+    bvals: tuple[float, ...]
+    n_images: int
+    shape: tuple[int, int, int]
+    reason: str
+    manufacturer: str
+    sought: str
+
+
+@dataclass(frozen=True, eq=False)
+class DicomContents:
+    """What a folder, an archive or a list of DICOM files contains.
+
+    Parameters
+    ----------
+    scans : tuple of DicomScan
+        What can be fitted.
+    others : tuple of OtherSeries
+        Images that cannot, with the reason.
+    skipped : Skipped
+        Files that are not images of MR.
+    stacks : tuple of Stack
+        All volumes by series, kind and grid.
+    """
+
+    scans: tuple[DicomScan, ...]
+    others: tuple[OtherSeries, ...]
+    skipped: Skipped
+    stacks: tuple[Stack, ...] = field(default=(), repr=False)
+
+
+def assembled(stacks: Sequence[Stack], skipped: Skipped, *, merge: bool = False) -> DicomContents:
+    """Assemble the scans of all studies.
+
+    Parameters
+    ----------
+    stacks : sequence of Stack
+        The volumes of each series.
+    skipped : Skipped
+        Files that were left out.
+    merge : bool
+        Whether series on one grid are one scan even if they have b-values in common: they were
+        chosen by the user.
+    """
+    spaces: list[list[Stack]] = []
+    for stack in stacks:
+        if stack.kind in _MEASURED and stack.bvals:
+            space = next((one for one in spaces if _share_space(one[0], stack)), None)
+            if space is None:
+                spaces.append([stack])
+            else:
+                space.append(stack)
+    scans: list[DicomScan] = []
+    used: set[int] = set()
+    for space in spaces:
+        for kind in _MEASURED:
+            for group in _groups([one for one in space if one.kind is kind], merge):
+                scan = _scan(kind, group, space)
+                if scan is not None:
+                    scans.append(scan)
+                    used.update(map(id, group))
+    others = tuple(_other(stack) for stack in stacks if id(stack) not in used)
+    scans.sort(key=lambda scan: (scan.study_date, scan.study, scan.series_numbers))
+    return DicomContents(tuple(scans), others, skipped, tuple(stacks))
+
+
+def _share_space(one: Stack, other: Stack) -> bool:
+    """Whether voxels of two series are at the same places of the same patient."""
+    first, second = one.first.instance, other.first.instance
+    return (first.study, first.frame_of_reference) == (
+        second.study,
+        second.frame_of_reference,
+    ) and one.grid.is_at(other.grid)
+
+
+def _groups(stacks: Sequence[Stack], merge: bool) -> list[list[Stack]]:
+    """Return series that are one scan: each has b-values that the others lack.
+
+    Series with several b-values that overlap are scans of their own. Series of one b-value form a
+    new scan where a b-value returns: that was acquired again.
+    """
+    groups: list[list[Stack]] = []
+    for of_echo in _by_echo(stacks):
+        if merge or _are_disjoint(of_echo):
+            groups.append(of_echo)
+            continue
+        single: list[list[Stack]] = []
+        for stack in of_echo:
+            if _n_shells(stack.bvals) > 1:
+                groups.append([stack])
+            elif single and _are_disjoint([*single[-1], stack]):
+                single[-1].append(stack)
+            else:
+                single.append([stack])
+        groups += single
+    return groups
+
+
+def _by_echo(stacks: Sequence[Stack]) -> list[list[Stack]]:
+    """Separate series by their shortest echo time."""
+    groups: list[list[Stack]] = []
+    for stack in stacks:
+        for group in groups:
+            if abs(_echo_time(group[0]) - _echo_time(stack)) <= _MAX_ECHO_TIME_APART_MS:
+                group.append(stack)
+                break
+        else:
+            groups.append([stack])
+    return groups
+
+
+def _echo_time(stack: Stack) -> float:
+    return min((volume.echo_time for volume in stack.volumes), default=stack.first.echo_time)
+
+
+def _are_disjoint(stacks: Sequence[Stack]) -> bool:
+    """Whether no b-value is in two series; b = 0 may be, next to others."""
+    own = [(number, b) for number, stack in enumerate(stacks) for b in stack.bvals]
+    clusters = shell_clusters(np.array([b for _, b in own]), None)
+    seen: dict[int, int] = {}
+    for (number, b), cluster in zip(own, clusters.tolist(), strict=True):
+        if b > _B_ZERO and seen.setdefault(cluster, number) != number:
+            return False
+    # A series of b = 0 alone, next to another b = 0, is a field map or a second phase encoding.
+    alone = [stack for stack in stacks if max(stack.bvals) <= _B_ZERO]
+    with_zero = [stack for stack in stacks if min(stack.bvals) <= _B_ZERO]
+    return not alone or len(with_zero) == 1
+
+
+def _n_shells(bvals: Iterable[float]) -> int:
+    values = np.array(list(bvals))
+    return len(np.unique(shell_clusters(values, None))) if len(values) else 0
+
+
+def _scan(kind: Kind, group: Sequence[Stack], space: Sequence[Stack]) -> DicomScan | None:
+    """Return the scan of a group of series; None if it has fewer than two b-values."""
+    volumes = [volume for stack in group for volume in stack.volumes]
+    incomplete = [one for stack in group for one in stack.incomplete]
+    bvals = [b for stack in group for b in stack.bvals]
+    if kind is Kind.TRACE and bvals and min(bvals) > _B_ZERO:
+        lent = _unweighted(group, space)
+        volumes, bvals = [*lent, *volumes], [*(v.b or 0.0 for v in lent), *bvals]
+    if _n_shells(bvals) < 2 or not volumes:
+        return None
+    if len(group) > 1:
+        volumes.sort(key=lambda volume: (volume.b or 0.0, volume.order))
+    return DicomScan(kind, group[0].grid, tuple(volumes), tuple(incomplete))
+
+
+def _unweighted(group: Sequence[Stack], space: Sequence[Stack]) -> list[Volume]:
+    """Return the images without weighting that belong to means of directions.
+
+    They are those of the directions: of the same series, otherwise of the only one that has any.
+    """
+    lenders = [
+        stack
+        for stack in space
+        if stack.kind is Kind.DWI and any(volume.is_unweighted for volume in stack.volumes)
+    ]
+    own = {stack.first.instance.series for stack in group}
+    same = [stack for stack in lenders if stack.first.instance.series in own]
+    chosen = same or (lenders if len(lenders) == 1 else [])
+    return [v for stack in chosen for v in stack.volumes if v.is_unweighted]
+
+
+def _other(stack: Stack) -> OtherSeries:
+    instance = stack.first.instance
+    return OtherSeries(
+        study=instance.study,
+        series=instance.series,
+        number=instance.series_number,
+        description=text(instance.header, "SeriesDescription")
+        or text(instance.header, "ProtocolName"),
+        kind=stack.kind,
+        bvals=stack.bvals,
+        n_images=stack.n_images,
+        shape=stack.grid.shape,
+        reason=_reason(stack),
+        manufacturer=instance.vendor.name,
+        sought=instance.vendor.sought,
+    )
+
+
+def _reason(stack: Stack) -> str:
+    if stack.kind in _REASONS:
+        return _REASONS[stack.kind]
+    if not stack.bvals:
+        return "no diffusion: no b-value"
+    if not stack.volumes:
+        return f"no complete volume: {stack.incomplete[0]}"
+    what = "mean of directions, " if stack.kind is Kind.TRACE else ""
+    return f"{what}b = {' and '.join(f'{b:g}' for b in stack.bvals)} only"
+
+
+def _warnings(scan: DicomScan) -> Iterable[str]:
+    if any(frame.b_from == "SequenceName" for frame in scan.frames):
+        yield "b-values are from the name of the sequence (0018,0024): nominal ones"
+    headers = {id(frame.instance): frame.instance.header for frame in scan.frames}.values()
+    if any(text(header, "LossyImageCompression") == "01" for header in headers):
+        yield "the images were compressed with loss (0028,2110)"
+    if len(scan.series) > 1 and not scan._first.instance.frame_of_reference:
+        yield (
+            "several series form one scan, without a Frame of Reference UID (0020,0052): "
+            "the patient may have been moved between them"
+        )
+
+
+def _notes(scan: DicomScan) -> Iterable[str]:
+    if any(frame.b_from == ASSUMED_ZERO for frame in scan.frames):
+        yield "images without a b-value are taken as b = 0, since others of their series have one"
+    acquired = _acquired_matrix(scan)
+    if acquired and max(scan.grid.shape[:2]) > _MIN_INTERPOLATION * max(acquired):
+        yield (
+            f"the images are interpolated, from a matrix of {acquired[0]} x {acquired[1]} to "
+            f"{scan.grid.shape[0]} x {scan.grid.shape[1]}: noise of neighbours is not independent"
+        )
+
+
+def _acquired_matrix(scan: DicomScan) -> tuple[int, int] | None:
+    """Return the acquired matrix (0018,1310): two of its four numbers are not 0."""
+    sizes = [int(n) for n in scan.header.get("AcquisitionMatrix") or () if n]
+    return (sizes[0], sizes[1]) if len(sizes) == 2 else None

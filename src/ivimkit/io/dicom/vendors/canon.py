@@ -1,0 +1,46 @@
+"""Canon and Toshiba: the standard elements, and for directions a comment in text.
+
+V5.0 leaves out the b-value of images without weighting; V6.0 writes the direction only into Image
+Comments, like ``b=1500(0.445,0.000,0.895)``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pydicom import Dataset
+
+from ivimkit.io.dicom.element import text
+from ivimkit.io.dicom.vendor import BValue, Vector, Vendor, standard_b, standard_direction, unit
+
+__all__ = ["VENDOR"]
+
+_NUMBER = r"[-+]?\d+(?:\.\d+)?"
+_COMMENT = re.compile(rf"\bb=({_NUMBER})(?:\(({_NUMBER}),({_NUMBER}),({_NUMBER})\))?")
+
+
+def _b_value(header: Dataset) -> BValue | None:
+    found = standard_b(header)
+    if found is not None:
+        return found
+    comment = _COMMENT.search(text(header, "ImageComments"))
+    return None if comment is None else BValue(float(comment[1]), "ImageComments")
+
+
+def _direction(header: Dataset) -> Vector | None:
+    found = standard_direction(header)
+    if found is not None:
+        return found
+    comment = _COMMENT.search(text(header, "ImageComments"))
+    if comment is None or comment[2] is None:
+        return None
+    return unit((float(comment[2]), float(comment[3]), float(comment[4])))
+
+
+VENDOR = Vendor(
+    "Canon/Toshiba",
+    makers=("CANON", "TOSHIBA"),
+    sought="0018,9087 and Image Comments (b=...)",
+    b_value=_b_value,
+    direction=_direction,
+)

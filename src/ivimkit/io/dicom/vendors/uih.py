@@ -1,0 +1,62 @@
+"""United Imaging: the b-value that was applied, and grids of slices."""
+
+from __future__ import annotations
+
+import math
+
+from pydicom import Dataset
+
+from ivimkit.io.dicom.element import PrivateTag, number, numbers, words
+from ivimkit.io.dicom.tiles import n_across
+from ivimkit.io.dicom.vendor import (
+    BValue,
+    Tiles,
+    Vector,
+    Vendor,
+    standard_b,
+    standard_direction,
+    unit,
+)
+
+__all__ = ["VENDOR"]
+
+_OWNER = "Image Private Header"
+_B = PrivateTag(0x0065, 0x1009, "FD", _OWNER)
+_DIRECTION = PrivateTag(0x0065, 0x1037, "FD", _OWNER)
+_N_SLICES = PrivateTag(0x0065, 0x1050, "DS", _OWNER)
+_SLICES = PrivateTag(0x0065, 0x1051, "SQ", _OWNER)
+
+
+def _b_value(header: Dataset) -> BValue | None:
+    b = number(header, _B)
+    return standard_b(header) if b is None else BValue(b, _B.name)
+
+
+def _direction(header: Dataset) -> Vector | None:
+    return unit(numbers(header, _DIRECTION)) or standard_direction(header)
+
+
+def _tiles(header: Dataset) -> Tiles | None:
+    """Return the slices of a grid (VFRAME), which contains the position of each."""
+    n = number(header, _N_SLICES)
+    place = _SLICES.place(header)
+    if "VFRAME" not in words(header, "ImageType") or n is None or place not in header:
+        return None
+    found = [numbers(item, "ImagePositionPatient") for item in header[place].value[: int(n)]]
+    positions = tuple((p[0], p[1], p[2]) for p in found if len(p) == 3)
+    if len(positions) != n or n < 1:
+        return None
+    columns = n_across(int(n))
+    # Unlike a mosaic, a grid has no empty rows.
+    return Tiles(columns, math.ceil(n / columns), positions)
+
+
+VENDOR = Vendor(
+    "United Imaging",
+    makers=("UIH", "UNITED IMAGING", "UNITED_IMAGING"),
+    private=(_B, _DIRECTION, _N_SLICES, _SLICES),
+    sought=f"{_B.name} and 0018,9087",
+    b_value=_b_value,
+    direction=_direction,
+    tiles=_tiles,
+)
