@@ -221,6 +221,7 @@ class Archive:
     status: int = 0x0000
     received: list[str] = field(default_factory=list)
     hold: threading.Event | None = None
+    _passes: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     _server: Any = None
 
     def start(self, tls: Any = None, contexts: list[Any] | None = None) -> Archive:
@@ -246,9 +247,14 @@ class Archive:
             self._server.shutdown()
             self._server = None
 
+    def let_through(self, number: int) -> None:
+        """Acknowledge so many images, although others are held back."""
+        self._passes.release(number)
+
     def _store(self, event: evt.Event) -> int:
-        if self.hold is not None:
-            self.hold.wait(WAIT_S)
+        if self.hold is not None and not self.hold.is_set():
+            while not (self._passes.acquire(timeout=0.01) or self.hold.is_set()):
+                continue
         if self.status == 0x0000:
             self.received.append(str(event.request.AffectedSOPInstanceUID))
         return self.status
@@ -256,15 +262,20 @@ class Archive:
 
 @contextlib.contextmanager
 def connected(
-    port: int, *, calling: str = "MR1", called: str = "IVIMKIT", tls: Any = None
+    port: int,
+    *,
+    calling: str = "MR1",
+    called: str = "IVIMKIT",
+    tls: Any = None,
+    storage: tuple[str, ...] = (),
 ) -> Iterator[Any]:
-    """Connect to a node as one of its peers."""
+    """Connect to a node as one of its peers, to send MR images and what else is named."""
     entity = AE(calling)
     entity.connection_timeout = WAIT_S
     association = entity.associate(
         "127.0.0.1",
         port,
-        contexts=[build_context(MRImageStorage), build_context(Verification)],
+        contexts=[build_context(one) for one in (MRImageStorage, Verification, *storage)],
         ae_title=called,
         tls_args=None if tls is None else (tls, "localhost"),
         evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: CarefulSocket.watch(event.assoc))],

@@ -15,6 +15,7 @@ from pathlib import Path
 
 __all__ = ["Limits", "Outcome", "end_leftover", "run_child", "started_at"]
 
+_ZOMBIE = "Z"
 _PAUSE_S = 0.05
 _MAX_SENTENCE = 500
 _MAX_LOG_TAIL = 20_000
@@ -107,13 +108,14 @@ def run_child(
 
 
 def started_at(pid: int) -> int | None:
-    """Return when a process started, in ticks since the system did; None if there is none."""
+    """Return when a process started, in ticks since the system did; None if it has ended."""
     try:
         words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     # The name of the program is in parentheses and may contain anything.
-    return int(words.rpartition(")")[2].split()[19])
+    state, *numbers = words.rpartition(")")[2].split()
+    return None if state == _ZOMBIE else int(numbers[18])
 
 
 def end_leftover(process: tuple[int, int]) -> bool:

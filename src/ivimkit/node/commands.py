@@ -12,9 +12,14 @@ from ivimkit.node.rules import Rule
 
 __all__ = ["Commands"]
 
+_INSPECT = (
+    "import sys; from ivimkit.node.inspection import write_inspection as write; "
+    "write(*sys.argv[1:])"
+)
+
 
 def _inspect(folder: Path, out: Path) -> list[str]:
-    return [sys.executable, "-m", "ivimkit.node.inspection", str(folder), str(out)]
+    return [sys.executable, "-c", _INSPECT, str(folder), str(out)]
 
 
 def _fit(job: Job, rule: Rule, folder: JobFolder, out: Path) -> list[str]:

@@ -6,9 +6,22 @@ process can neither take the node with it nor make it grow.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import msgspec
 
-__all__ = ["FoundScan", "Inspection"]
+from ivimkit.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ivimkit.io.dicom.scans import DicomContents, DicomScan
+
+__all__ = ["FoundScan", "Inspection", "inspect", "write_inspection"]
+
+_MAX_REASONS = 3
 
 
 class FoundScan(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,3 +68,71 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     scans: tuple[FoundScan, ...] = ()
     reason: str = ""
     patient: str = ""
+
+
+def inspect(folder: Path) -> Inspection:
+    """Return what a folder of DICOM files has.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of a study.
+    """
+    # Only here: the node itself needs nothing of what reads and fits scans.
+    from ivimkit.io.dicom.choice import candidates, contents_of
+
+    try:
+        contents = contents_of(folder)
+    except InputError as error:
+        return Inspection(reason=str(error))
+    scans = candidates(contents.scans)
+    return Inspection(
+        scans=tuple(_found(scan) for scan in scans),
+        reason="" if scans else _reason(contents),
+        patient=_patient(scans),
+    )
+
+
+def _found(scan: DicomScan) -> FoundScan:
+    from ivimkit.io.dicom.element import text
+
+    return FoundScan(
+        series=scan.series,
+        numbers=scan.series_numbers,
+        b_values=_shells(scan.bvals),
+        description=scan.description,
+        protocol=text(scan.header, "ProtocolName"),
+        body_part=scan.body_part,
+        manufacturer=text(scan.header, "Manufacturer"),
+        station=text(scan.header, "StationName"),
+        incomplete="; ".join(scan.problems) if scan.incomplete else "",
+    )
+
+
+def _shells(bvals: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the mean b-value of each shell: scanners that tell what they applied never repeat."""
+    from ivimkit.scan.shell_clusters import shell_clusters
+
+    known = bvals[bvals == bvals]
+    clusters = shell_clusters(known, None)
+    return tuple(sorted(float(known[clusters == one].mean()) for one in set(clusters.tolist())))
+
+
+def _patient(scans: list[DicomScan]) -> str:
+    from ivimkit.io.dicom.element import text
+
+    names = [text(scan.header, name) for scan in scans for name in ("PatientName", "PatientID")]
+    return " ".join(dict.fromkeys(names))
+
+
+def _reason(contents: DicomContents) -> str:
+    """Return why there is no scan."""
+    reasons = [f"series {one.number}: {one.reason}" for one in contents.others]
+    more = len(reasons) - _MAX_REASONS
+    shown = "; ".join(reasons[:_MAX_REASONS])
+    return f"{shown}; and {more} more series" if more > 0 else shown or "no images of MR"
+
+
+def write_inspection(folder: str, file: str) -> None:
+    """Write down what a folder has: what the child process does."""
+    Path(file).write_bytes(msgspec.json.encode(inspect(Path(folder))))

@@ -86,13 +86,9 @@ class Receiver:
         self._open: dict[Any, set[str]] = {}
         self._lock = threading.Lock()
         self._server: CallServer | None = None
+        self.port = node.port
+        """The port that calls are accepted on; for port 0, known after the start."""
         self._process: ExitStack | None = None
-
-    @property
-    def port(self) -> int:
-        """The port that calls are accepted on."""
-        assert self._server is not None
-        return int(self._server.server_address[1])
 
     def start(self) -> None:
         """Accept calls from now on.
@@ -123,6 +119,7 @@ class Receiver:
                 "Change [node] of the settings"
             ) from None
         self._server = server
+        self.port = int(server.server_address[1])
         threading.Thread(
             target=server.serve_forever, args=(_POLL_S,), name="receiver", daemon=True
         ).start()

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
@@ -26,6 +27,7 @@ _ANSWER_S = 120.0
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _MAX_CONTEXTS = 128
+_MAX_MESSAGE_ID = 65_535
 _WARNINGS = range(0xB000, 0xC000)
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
 
@@ -120,6 +122,8 @@ class Sender:
     def send(self, folder: JobFolder, peer: Peer, goes_on: Callable[[], bool]) -> int:
         """Send the results of a job that a peer has not acknowledged yet.
 
+        One that it refuses does not keep back the others.
+
         Parameters
         ----------
         folder : JobFolder
@@ -144,15 +148,21 @@ class Sender:
         missing = {name: path for name, path in names.items() if name not in known}
         if not missing:
             return 0
+        refusals: dict[str, None] = {}
         association = self.associate(peer, _contexts(list(missing.values())))
         try:
             for number, (name, path) in enumerate(missing.items()):
                 if not goes_on():
                     raise SendError("the node was stopped")
-                _send_file(association, path, number)
-                folder.acknowledge(peer.name, name)
+                refusal = _send_file(association, path, number)
+                if refusal:
+                    refusals[refusal] = None
+                else:
+                    folder.acknowledge(peer.name, name)
         finally:
             hang_up(association)
+        if refusals:
+            raise SendError("; ".join(refusals), is_final=True)
         return len(missing)
 
     def associate(self, peer: Peer, contexts: Sequence[PresentationContext]) -> Association:
@@ -169,6 +179,12 @@ class Sender:
         entity.dimse_timeout = _ANSWER_S
         entity.network_timeout = _ANSWER_S
         encrypted = self._tls is not None if peer.tls is None else peer.tls
+        answers: list[str] = []
+
+        def opened(event: evt.Event) -> None:
+            answers.append(peer.address)
+            CarefulSocket.watch(event.assoc)
+
         tls = None
         if encrypted and self._tls is not None:
             tls = (self._tls.client(), peer.address)
@@ -179,23 +195,27 @@ class Sender:
                 contexts=list(contexts),
                 ae_title=peer.ae_title,
                 tls_args=tls,
-                evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: CarefulSocket.watch(event.assoc))],
+                evt_handlers=[(evt.EVT_CONN_OPEN, opened)],
             )
         except OSError as error:
             raise SendError(f"{peer.address} cannot be found: {error.strerror or error}") from None
         if not association.is_established:
             hang_up(association)
-            raise SendError(_why_not(association, peer))
+            refused = [context.abstract_syntax for context in association.rejected_contexts]
+            if refused and not association.accepted_contexts:
+                names = [UID(str(one)).name for one in refused]
+                raise SendError(_not_stored(names), is_final=True)
+            raise SendError(_why_not(association, peer, answers=bool(answers)))
         return association
 
 
-def _why_not(association: Association, peer: Peer) -> str:
+def _why_not(association: Association, peer: Peer, *, answers: bool) -> str:
+    if not answers:
+        return f"nobody answers at {peer.address}, port {peer.port}"
     if association.is_rejected:
         answer: Any = association.acceptor.primitive
         return f"it rejected the association: {answer.reason_str}"
-    if association.is_aborted:
-        return "it aborted the association"
-    return f"nobody answers at {peer.address}, port {peer.port}"
+    return "it aborted the association"
 
 
 def _contexts(paths: Sequence[Path]) -> list[PresentationContext]:
@@ -211,22 +231,35 @@ def _contexts(paths: Sequence[Path]) -> list[PresentationContext]:
     return list(found.values())[:_MAX_CONTEXTS]
 
 
-def _send_file(association: Association, path: Path, number: int) -> None:
+def _send_file(association: Association, path: Path, number: int) -> str:
+    """Send a file; return why it was refused for good, or nothing.
+
+    Raises
+    ------
+    SendError
+        If it may be accepted later.
+    """
     try:
-        answer = association.send_c_store(path, msg_id=number % 65535 + 1)
+        answer = association.send_c_store(path, msg_id=number % _MAX_MESSAGE_ID + 1)
     except ValueError:
-        kind = dcmread(path, specific_tags=[], stop_before_pixels=True).file_meta
-        raise SendError(
-            f"it does not accept {kind.MediaStorageSOPClassUID.name}; expected it among what it "
-            "stores. Leave that kind out of write in the rule, or enable it there",
-            is_final=True,
-        ) from None
+        meta = dcmread(path, specific_tags=[], stop_before_pixels=True).file_meta
+        return _not_stored([meta.MediaStorageSOPClassUID.name])
     except RuntimeError:
         raise SendError("it closed the connection") from None
     if "Status" not in answer:
         raise SendError("it did not acknowledge an image")
     status = int(answer.Status)
-    if status != 0 and status not in _WARNINGS:
-        words = answer.get("ErrorComment", "")
-        text = f"it refused an image with status 0x{status:04X}" + (f": {words}" if words else "")
-        raise SendError(text, is_final=status not in _OUT_OF_RESOURCES)
+    if status == 0 or status in _WARNINGS:
+        return ""
+    words = answer.get("ErrorComment", "")
+    text = f"it refused an image with status 0x{status:04X}" + (f": {words}" if words else "")
+    if status in _OUT_OF_RESOURCES:
+        raise SendError(text)
+    return text
+
+
+def _not_stored(kinds: Sequence[str]) -> str:
+    return (
+        f"it does not store {', '.join(dict.fromkeys(kinds))}. Leave that out of write in the "
+        "rule, or enable it there"
+    )

@@ -14,7 +14,7 @@ from ivimkit.io.dicom.scans import DicomContents, DicomScan, OtherSeries, assemb
 from ivimkit.io.dicom.series_choice import DicomChoice
 from ivimkit.io.dicom.volumes import Stack, stacks_of
 
-__all__ = ["AnyPaths", "chosen_scan", "contents_of", "scan_names"]
+__all__ = ["AnyPaths", "candidates", "chosen_scan", "contents_of", "scan_names"]
 
 AnyPaths = str | PathLike[str] | Sequence[str | PathLike[str]]
 _NO_CHOICE = DicomChoice()
@@ -90,7 +90,7 @@ def chosen_scan(
     AcquisitionError
         If there is none, there are several, or it is not complete.
     """
-    found = _candidates(contents.scans, choice.images)
+    found = candidates(contents.scans, choice.images)
     if not found and not with_b:
         found = _without_b(contents.stacks)
     if not found:
@@ -101,7 +101,16 @@ def chosen_scan(
     return found[0]
 
 
-def _candidates(scans: Sequence[DicomScan], images: str) -> list[DicomScan]:
+def candidates(scans: Sequence[DicomScan], images: str = "auto") -> list[DicomScan]:
+    """Return the scans that may be meant: of directions and their means, one.
+
+    Parameters
+    ----------
+    scans : sequence of DicomScan
+        All scans.
+    images : {"auto", "directions", "trace"}
+        Which images, see `DicomChoice`.
+    """
     if images == "directions":
         return [scan for scan in scans if scan.kind is Kind.DWI]
     if images == "trace":
