@@ -1,7 +1,7 @@
 """Read scans and results from files, and write them; the only importer of nibabel."""
 
 from ivimkit.io.comparison_files import check_comparison, save_comparison
-from ivimkit.io.dicom import find_scans, list_dicom
+from ivimkit.io.dicom import find_scans, list_dicom, save_dicom
 from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.image_bytes import image_of_bytes
 from ivimkit.io.label_files import load_labels
@@ -32,6 +32,7 @@ __all__ = [
     "load_table",
     "save",
     "save_comparison",
+    "save_dicom",
     "save_map",
     "save_prior",
     "save_scan",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,38 @@ from ivimkit.io.nifti import NiftiFile, open_nifti, warn_of_geometry
 from ivimkit.io.placing import Grid, Placement
 from ivimkit.scan.geometry import Geometry
 
-if TYPE_CHECKING:
-    from ivimkit.io.dicom.loading import DicomFiles
-
-__all__ = ["AnyPath", "ScanFiles", "open_mask", "open_scan", "open_volume"]
+__all__ = ["AnyPath", "OpenedScan", "ScanFiles", "open_mask", "open_scan", "open_volume"]
 
 AnyPath = str | PathLike[str]
+
+
+class OpenedScan(Protocol):
+    """The opened files of a scan, of whatever form, before its image data are read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the whole scan, (x, y, z, n_volumes)."""
+        ...
+
+    @property
+    def geometry(self) -> Geometry:
+        """Where its voxels are."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its name in messages."""
+        ...
+
+    @property
+    def alone(self) -> Path | None:
+        """The only file of the scan, next to which others may lie; None if there are several."""
+        ...
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """What its headers say of each volume, apart from b and directions."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -55,6 +81,11 @@ class ScanFiles:
     def alone(self) -> Path | None:
         """The only file of the scan, next to which others may lie; None for a list."""
         return None if self.stacked else self.files[0].path
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """What its headers say of each volume: nothing."""
+        return {}
 
     @property
     def name(self) -> str:
@@ -121,14 +152,14 @@ def open_scan(scan: AnyPath | Sequence[AnyPath]) -> ScanFiles:
     return stack
 
 
-def open_mask(mask: AnyPath, scan: ScanFiles | DicomFiles) -> tuple[NiftiFile, Placement]:
+def open_mask(mask: AnyPath, scan: OpenedScan) -> tuple[NiftiFile, Placement]:
     """Open a mask, and find its position relative to the scan.
 
     Parameters
     ----------
     mask : path
         NIfTI file.
-    scan : ScanFiles or DicomFiles
+    scan : OpenedScan
         The scan it is for.
 
     Returns

@@ -199,6 +199,7 @@ def load(
         geometry=checked.geometry,
         average=average,
         sources=sources,
+        source_context=None if isinstance(files, ScanFiles) else files.context,
     )
     return dwi if kind is None else masks.masked(dwi, kind)
 

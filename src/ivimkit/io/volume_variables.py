@@ -6,19 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import AcquisitionError, OptionError, ShapeError
 from ivimkit.io.gradient_files import beside
-from ivimkit.io.scan_files import AnyPath, ScanFiles
+from ivimkit.io.scan_files import AnyPath, OpenedScan
 from ivimkit.io.variable_files import read_sidecar, read_variables, table_beside
 from ivimkit.scan.variables import DIRECTION, ECHO_TIME, B
-
-if TYPE_CHECKING:
-    from ivimkit.io.dicom.loading import DicomFiles
 
 __all__ = ["VolumeVariables", "read_volume_variables"]
 
@@ -100,7 +97,7 @@ def _check_same(own: NDArray[np.float64], other: NDArray[np.float64], name: str)
 
 def read_volume_variables(
     given: AnyPath | Mapping[str, Any] | None,
-    files: ScanFiles | DicomFiles,
+    files: OpenedScan,
     *,
     echo_time: float | Sequence[float] | None = None,
 ) -> VolumeVariables:
@@ -112,7 +109,7 @@ def read_volume_variables(
     ----------
     given : path or mapping, optional
         A table, or values by name; by default the table next to the scan, if there is one.
-    files : ScanFiles or DicomFiles
+    files : OpenedScan
         The scan.
     echo_time : float or sequence of float, optional
         Echo times, ms.
@@ -157,13 +154,12 @@ def read_volume_variables(
                 "once. Leave one out"
             )
         found[ECHO_TIME.name] = echo_time
-    if not isinstance(files, ScanFiles):
-        listed = {**files.variables, **listed}
+    listed = {**files.variables, **listed}
     taken = {key: values for key, values in listed.items() if key not in found}
     return VolumeVariables(
         columns={**found, **taken},
         name=name,
         b_has_unit=b_has_unit,
         table=table,
-        sidecar=sidecar if taken else None,
+        sidecar=sidecar if taken.keys() - files.variables.keys() else None,
     )

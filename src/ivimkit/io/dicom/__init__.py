@@ -1,4 +1,4 @@
-"""Scans as scanners and archives hand them out: DICOM read without conversion.
+"""Scans as scanners and archives hand them out, and results for them: DICOM, read and written.
 
 Nothing here is imported before a folder, an archive or a DICOM file is given: pydicom is an extra,
 ``pip install 'ivimkit[dicom]'``.
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from ivimkit.io.dicom.extra import require_dicom
 from ivimkit.io.dicom.files import is_dicom_input
+from ivimkit.io.dicom.saving import save_dicom
 
 if TYPE_CHECKING:
     from ivimkit.io.dicom.scans import DicomContents, DicomScan
 
-__all__ = ["find_scans", "is_dicom_input", "list_dicom"]
+__all__ = ["find_scans", "is_dicom_input", "list_dicom", "save_dicom"]
 
 
 def find_scans(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -91,15 +92,18 @@ class Export:
 
     def write(self, folder: Path) -> None:
         """Write all files into an empty folder."""
-        written = {"pm": self._write_maps, "mr": self._write_images}
-        for kind, write in written.items():
-            if kind in self.kinds:
-                write(folder)
-        if "seg" in self.kinds:
-            self._write_regions(folder)
-        if self.picture is not None and "sc" in self.kinds:
-            header = self._with_seed(_hash(self.picture))
-            _save(capture(self.picture, header, _SC), folder / "sc.dcm")
+        writers = {
+            "mr": self._write_images,
+            "pm": self._write_maps,
+            "seg": self._write_regions,
+            "sc": self._write_picture,
+        }
+        with warnings.catch_warnings():
+            # The name is that of the source, whatever its form.
+            warnings.filterwarnings("ignore", "The string .* intended person name")
+            for kind, write in writers.items():
+                if kind in self.kinds:
+                    write(folder)
 
     @cached_property
     def header(self) -> Header:
@@ -189,6 +193,11 @@ class Export:
             _SR,
         )
         _save(made, folder / "sr.dcm")
+
+    def _write_picture(self, folder: Path) -> None:
+        assert self.picture is not None
+        header = self._with_seed(_hash(self.picture))
+        _save(capture(self.picture, header, _SC), folder / "sc.dcm")
 
     def _map_reference(self, name: str) -> Dataset:
         """Return what a report says of a Parametric Map, without its pixels."""

@@ -68,7 +68,8 @@ class Frame:
     instance : Instance
         The object that contains it.
     number : int
-        Its number in the object, from 1, as DICOM counts frames.
+        Its number in the object, from 1, as DICOM counts frames; 0 for an object of one frame,
+        which the slices of a mosaic share.
     tile : int or None
         Its number in a mosaic, from 0; None if the frame is one slice.
     kind : Kind

@@ -202,12 +202,14 @@ class Header:
     def finish_image(self, made: Dataset, description: str) -> None:
         """Set what every image has: that, and the part of the body."""
         self.finish(made, description)
+        series = self.context.series
+        side = valid("Laterality", series.get("Laterality", ""))
         if self.region.body_part:
             made.BodyPartExamined = self.region.body_part
-        for keyword in ("Laterality", "PatientPosition"):
-            value = valid(keyword, self.context.series.get(keyword, ""))
-            if value:
-                setattr(made, keyword, value)
+        # Required, if only as unknown, where the part of the body may be one of a pair.
+        if side or not self.region.body_part:
+            made.Laterality = side
+        made.PatientPosition = valid("PatientPosition", series.get("PatientPosition", ""))
 
     def finish_frames(self, made: Dataset, *parts: str) -> None:
         """Set what every multi-frame image has: an identity of its dimensions.
@@ -219,6 +221,8 @@ class Header:
         *parts : str
             What it is, for the identity, which the library makes at random.
         """
+        # The series has no side: frames have.
+        made.pop("Laterality", None)
         organization = self.uids.of(*parts, "dimensions")
         for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
             item.DimensionOrganizationUID = organization
@@ -228,7 +232,8 @@ class Header:
     def anatomy(self) -> Dataset:
         """Return the item that names the part of the body in a multi-frame image."""
         made = Dataset()
-        made.FrameLaterality = "U"
+        side = valid("Laterality", self.context.series.get("Laterality", ""))
+        made.FrameLaterality = side if side in ("L", "R") else "U"
         made.AnatomicRegionSequence = Items([coded(self.region.code)])
         return made
 

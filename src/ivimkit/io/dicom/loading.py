@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.io.dicom.choice import AnyPaths, chosen_scan, contents_of
+from ivimkit.io.dicom.context import DicomContext, SourceImage
+from ivimkit.io.dicom.frame import Frame
 from ivimkit.io.dicom.pixels import Values, read_values
 from ivimkit.io.dicom.reading import Progress
 from ivimkit.io.dicom.scans import DicomScan
@@ -22,6 +25,7 @@ from ivimkit.scan.geometry import Geometry
 __all__ = ["DicomFiles", "open_dicom"]
 
 _NO_CHOICE = DicomChoice()
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _SAME_ECHO_TIME_MS = 0.05
 
 
@@ -87,6 +91,18 @@ class DicomFiles:
         times = np.array([volume.echo_time for volume in self.scan.volumes])
         return {"echo_time": times} if np.ptp(times) > _SAME_ECHO_TIME_MS else {}
 
+    @property
+    def context(self) -> DicomContext | None:
+        """Patient, study and images, for results in DICOM; None if UIDs are missing or invalid.
+
+        UIDs that an anonymiser has replaced by other texts cannot be referred to.
+        """
+        images = [[_source_image(frame) for frame in v.frames] for v in self.scan.volumes]
+        uids = {uid for volume in images for image in volume for uid in image[:3]}
+        if not all(map(_UID.fullmatch, uids)):
+            return None
+        return DicomContext.of(self.scan.header, images)
+
     def read(self) -> tuple[NDArray[Any], list[Source]]:
         """Read the scan, shape (x, y, z, n_volumes), a.u., and the checksums of its files.
 
@@ -113,6 +129,11 @@ class DicomFiles:
             for path, sums in own.items()
             if sums
         ]
+
+
+def _source_image(frame: Frame) -> SourceImage:
+    one = frame.instance
+    return SourceImage(one.sop_class, one.sop_instance, one.series, frame.number)
 
 
 def open_dicom(

@@ -37,7 +37,7 @@ def single_frames(header: Dataset, instance: Instance) -> Iterator[Frame]:
     found = vendor.b_value(header) or BValue(np.nan, "")
     common: dict[str, Any] = {
         "instance": instance,
-        "number": 1,
+        "number": 0,
         "kind": kind_by_all(words(header, "ImageType"), header, instance),
         "b": None if np.isnan(found.b) else found.b,
         "b_from": found.source,
