@@ -11,6 +11,7 @@ from ivimkit import __version__
 from ivimkit.cli.commands.check import check
 from ivimkit.cli.commands.compare import compare
 from ivimkit.cli.commands.demo import demo
+from ivimkit.cli.commands.dicom import dicom
 from ivimkit.cli.commands.fit import fit
 from ivimkit.cli.commands.methods import methods
 from ivimkit.cli.commands.plot import plot
@@ -66,6 +67,7 @@ def _options(
 
 for command in (fit, check, compare, plot, view, report, roi, repeat, simulate, demo, methods):
     app.command(cls=GuardedCommand)(with_groups_spread(command))
+app.add_typer(dicom)
 
 
 def main() -> None:

@@ -65,6 +65,12 @@ class ScanReading:
         b-values that were written on the command line instead of a file, in `b_unit`.
     stack : bool
         Whether the files were the volumes of one scan.
+    series : tuple of str, optional
+        Series of DICOM that were chosen, by number or UID.
+    images : {"auto", "directions", "trace"}
+        Which images of DICOM were chosen.
+    drop_incomplete : bool
+        Whether incomplete volumes of DICOM were left out.
     """
 
     b_unit: str = "s/mm2"
@@ -78,6 +84,9 @@ class ScanReading:
     echo_time: float | tuple[float, ...] | None = None
     bval: tuple[float, ...] | None = None
     stack: bool = False
+    series: tuple[str, ...] | None = None
+    images: str = "auto"
+    drop_incomplete: bool = False
 
 
 @dataclass(frozen=True)

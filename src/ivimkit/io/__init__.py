@@ -1,7 +1,7 @@
 """Read scans and results from files, and write them; the only importer of nibabel."""
 
 from ivimkit.io.comparison_files import check_comparison, save_comparison
-from ivimkit.io.dicom import find_scans, list_dicom, save_dicom
+from ivimkit.io.dicom import convert_dicom, find_scans, list_dicom, save_dicom
 from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.image_bytes import image_of_bytes
 from ivimkit.io.label_files import load_labels
@@ -17,6 +17,7 @@ __all__ = [
     "check_map",
     "check_output",
     "check_tables",
+    "convert_dicom",
     "csv_of",
     "find_scans",
     "image_bytes",

@@ -12,6 +12,8 @@ from ivimkit.errors import FileFormatError, InputError
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import ScanReading
 from ivimkit.io.checksum import sha256
+from ivimkit.io.dicom.context import DicomContext
+from ivimkit.io.dicom.files import is_dicom_input
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.scan_loading import load
 from ivimkit.io.untrusted_files import reason_of
@@ -21,6 +23,7 @@ from ivimkit.scan.dwi import DWI
 __all__ = ["load_fitted_scan"]
 
 _READING = ("b_unit", "average", "tolerance", "echo_time")
+_OF_DICOM = ("series", "images", "drop_incomplete")
 _CHOICE = ("bmin", "bmax", "bvals", "volumes", "where")
 
 
@@ -59,7 +62,10 @@ def load_fitted_scan(
     """
     recorded = result.settings.reading
     reading = _known(recorded, _READING)
-    dwi = _load_source(result, bvals, reading) if scan is None else load(scan, bvals, **reading)
+    if scan is None:
+        dwi = _load_source(result, bvals, reading)
+    else:
+        dwi = load(scan, bvals, **reading, **_dicom_choice(result, scan))
     choice = _known(recorded, _CHOICE)
     if any(value is not None for value in choice.values()):
         dwi = dwi.select(**choice)
@@ -107,7 +113,7 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
     written = None if recorded is None else recorded.bval
     bvecs = next(iter(_sources(result, "bvecs", needed=False)), None)
     variables = next(iter(_sources(result, "variables", needed=False)), None)
-    stacked = recorded is not None and recorded.stack
+    stacked = len(files) > 1 or (recorded is not None and recorded.stack)
     try:
         dwi = load(
             files if stacked else files[0],
@@ -115,6 +121,7 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
             bvecs,
             variables=variables,
             **reading,
+            **_dicom_choice(result, files[0]),
         )
     except InputError:
         # A file that was replaced by something else need not be readable.
@@ -123,6 +130,20 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
     # Loading has computed the checksums: a scan of a gigabyte is not read twice.
     _check_unchanged(result, roles, {source.path: source.sha256 for source in dwi.sources})
     return dwi
+
+
+def _dicom_choice(result: FitResult, scan: AnyPath) -> dict[str, Any]:
+    """Return the choice of images of DICOM; a scan that was converted needs none."""
+    if not is_dicom_input(scan):
+        return {}
+    recorded = result.settings.reading
+    if recorded is not None:
+        return _known(recorded, _OF_DICOM)
+    # Read in Python: the series are those of the images that were fitted.
+    context = result.source_context
+    if not isinstance(context, DicomContext):
+        return {}
+    return {"series": sorted({one.series for one in context.instances})}
 
 
 def _known(recorded: ScanReading | None, names: Sequence[str]) -> dict[str, Any]:
@@ -141,7 +162,7 @@ def _sources(result: FitResult, role: str, *, needed: bool = True) -> list[Path]
         )
     for path in found:
         try:
-            there = path.is_file()
+            there = path.is_file() or (role == "scan" and path.is_dir())
         except (OSError, ValueError) as error:
             raise _gone(path, f"cannot be accessed ({reason_of(error)})") from None
         if not there:
@@ -152,10 +173,15 @@ def _sources(result: FitResult, role: str, *, needed: bool = True) -> list[Path]
 def _check_unchanged(result: FitResult, roles: Set[str], known: Mapping[str, str]) -> None:
     """Raise if the checksum of a file has changed since the fit; some are known already."""
     for source in result.provenance.sources:
-        if source["role"] in roles:
-            path = Path(source["path"])
-            if source["sha256"] != (known.get(str(path)) or sha256(path)):
-                raise _gone(path, "has changed since")
+        path = Path(source["path"])
+        if source["role"] not in roles:
+            continue
+        found = known.get(str(path))
+        if found is None and is_dicom_input(path):
+            # The checksum of a folder is that of the images in it that were used.
+            continue
+        if source["sha256"] != (found or sha256(path)):
+            raise _gone(path, "has changed since")
 
 
 def _gone(path: Path, what: str) -> FileFormatError:

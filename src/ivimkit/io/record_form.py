@@ -142,6 +142,9 @@ class ReadingRecord(msgspec.Struct):
     echo_time: float | list[float] | None = None
     bval: list[float] | None = None
     stack: bool = False
+    series: list[str] | None = None
+    images: str = "auto"
+    drop_incomplete: bool = False
 
 
 class SettingsRecord(msgspec.Struct):

@@ -14,6 +14,7 @@ from ivimkit import organs as presets
 from ivimkit import uncertainty as estimators
 from ivimkit.extend.signal_model import S0, SignalModel
 from ivimkit.fitting.result import FitResult
+from ivimkit.fitting.settings import ScanReading
 from ivimkit.io.scan_loading import B_UNITS
 from ivimkit.methods._posterior import PosteriorMethod
 
@@ -35,6 +36,7 @@ _FILE_OPTIONS = {
     "variables": "--variables",
     "mask": "--mask",
 }
+_NIFTI = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
 # As `ivimkit.masks` says it.
 _MASK_FOUND = re.compile(r"auto \((\w+)\)")
 
@@ -85,7 +87,7 @@ def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
         "ivimkit",
         "fit",
         *_files(result, anonymous),
-        *_volumes(result),
+        *_volumes(result, anonymous),
         *("--model", _model(result, anonymous, notes)),
         *_parameters(result, notes),
         *("--method", result.method.name),
@@ -123,10 +125,12 @@ def _files(result: FitResult, anonymous: bool) -> Iterator[str]:
         yield PLACEHOLDERS["scan"]
     elif anonymous:
         single = len(scans) == 1 and not stack
+        images = bool(_NIFTI.search(scans[0]["path"]))
+        name, ending = ("dwi", ".nii.gz") if images else ("dicom", "")
         yield from (
-            [PLACEHOLDERS["scan"]]
+            [f"{name}{ending}"]
             if single
-            else [f"dwi_{number}.nii.gz" for number in range(1, len(scans) + 1)]
+            else [f"{name}_{number}{ending}" for number in range(1, len(scans) + 1)]
         )
     else:
         yield from (source["path"] for source in scans)
@@ -141,7 +145,7 @@ def _files(result: FitResult, anonymous: bool) -> Iterator[str]:
         yield from ("--mask", f"auto:{found[1]}")
 
 
-def _volumes(result: FitResult) -> Iterator[str]:
+def _volumes(result: FitResult, anonymous: bool) -> Iterator[str]:
     scan, average = result.settings.reading, result.settings.average
     if average != "auto":
         yield from ("--average", average)
@@ -149,6 +153,7 @@ def _volumes(result: FitResult) -> Iterator[str]:
         # Fitted from Python, where a scan may have been cut before.
         yield from ("--bvals", _numbers(dict.fromkeys(result.acquisition.shell_bvals.tolist())))
         return
+    yield from _of_dicom(scan, anonymous)
     if scan.b_unit != "s/mm2":
         yield from ("--b-unit", scan.b_unit)
     if scan.bval is not None:
@@ -166,6 +171,17 @@ def _volumes(result: FitResult) -> Iterator[str]:
         yield from ("--select", scan.where)
     if scan.echo_time is not None:
         yield from ("--te", _times(scan.echo_time))
+
+
+def _of_dicom(scan: ScanReading, anonymous: bool) -> Iterator[str]:
+    """Yield the choice of images of DICOM; UIDs may lead to a patient, numbers do not."""
+    if scan.series is not None:
+        hidden = ["SERIES_UID" if anonymous and "." in name else name for name in scan.series]
+        yield from ("--series", ",".join(hidden))
+    if scan.images != "auto":
+        yield from ("--images", scan.images)
+    if scan.drop_incomplete:
+        yield "--drop-incomplete"
 
 
 def _b_factor(result: FitResult) -> float:

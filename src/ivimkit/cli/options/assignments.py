@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ __all__ = [
     "pair",
     "parse_assignments",
     "position_list",
+    "series_list",
     "triple",
     "words",
 ]
@@ -108,6 +110,25 @@ def position_list(text: str, option: str) -> list[int]:
             f"{option} is {text!r}; expected positions from 0 with commas, like 0-4,7"
         )
     return values
+
+
+def series_list(text: str | None) -> tuple[str, ...] | None:
+    """Parse series of DICOM, numbers or UIDs with commas, like ``5,7``; None if not given.
+
+    Raises
+    ------
+    OptionError
+        If a part is neither, or the list is empty.
+    """
+    if text is None:
+        return None
+    found = tuple(words(text))
+    if not found or not all(re.fullmatch(r"-?\d+|\d+(\.\d+)+", word) for word in found):
+        raise OptionError(
+            f"--series is {text!r}; expected numbers or UIDs of series with commas, like 5,7. "
+            "ivimkit dicom list shows them"
+        )
+    return found
 
 
 def triple(text: str, option: str) -> tuple[int, int, int]:

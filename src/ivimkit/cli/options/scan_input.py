@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ivimkit import io
-from ivimkit.cli.options.assignments import number_list, position_list
+from ivimkit.cli.options.assignments import number_list, position_list, series_list
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.scan_options import BUnit, ScanOptions
 from ivimkit.cli.screen.option_words import for_command_line
@@ -88,6 +88,11 @@ class ScanInput(ScanOptions):
         return b * B_UNITS[self.b_unit]
 
     @property
+    def chosen_series(self) -> tuple[str, ...] | None:
+        """The series of DICOM to use, by number or UID; None if they were not chosen."""
+        return series_list(self.series)
+
+    @property
     def kept_volumes(self) -> list[int] | None:
         """The volumes to keep; None for all."""
         if self.volumes is None:
@@ -105,7 +110,7 @@ class ScanInput(ScanOptions):
 
     def check(self) -> None:
         """Raise OptionError for a list that cannot be read, before any scan is loaded."""
-        _ = self.kept_bvals, self.kept_volumes, self.echo_time
+        _ = self.kept_bvals, self.kept_volumes, self.echo_time, self.chosen_series
         if self.select is not None:
             check_selection(self.select)
 
@@ -174,6 +179,9 @@ class ScanInput(ScanOptions):
             b_unit=self.b_unit.value,
             average=self.average.value,
             tolerance=choice.pop("tolerance"),
+            series=self.chosen_series,
+            images=self.images.value,
+            drop_incomplete=self.drop_incomplete,
         )
         if all(value is None for value in choice.values()):
             return dwi
@@ -202,6 +210,9 @@ class ScanInput(ScanOptions):
             echo_time=_tuple(echo_time) if isinstance(echo_time, list) else echo_time,
             bval=tuple(map(float, written)) if isinstance(written, list) else None,
             stack=self.stack,
+            series=self.chosen_series,
+            images=self.images.value,
+            drop_incomplete=self.drop_incomplete,
         )
 
     def _choice(self) -> dict[str, Any]:

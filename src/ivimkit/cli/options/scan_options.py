@@ -9,9 +9,19 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.shared_options import SCAN_PANEL, VOLUME_PANEL
+from ivimkit.cli.options.shared_options import DICOM_PANEL, SCAN_PANEL, VOLUME_PANEL
 
-__all__ = ["Average", "BUnit", "ScanOptions", "Scans", "Weights"]
+__all__ = [
+    "Average",
+    "BUnit",
+    "DropIncomplete",
+    "Images",
+    "ImagesOption",
+    "ScanOptions",
+    "Scans",
+    "SeriesOption",
+    "Weights",
+]
 
 
 class Average(StrEnum):
@@ -21,6 +31,14 @@ class Average(StrEnum):
     geometric = "geometric"
     arithmetic = "arithmetic"
     none = "none"
+
+
+class Images(StrEnum):
+    """Choices of --images."""
+
+    auto = "auto"
+    directions = "directions"
+    trace = "trace"
 
 
 class BUnit(StrEnum):
@@ -36,7 +54,8 @@ Scans = Annotated[
     typer.Argument(
         metavar="SCAN",
         show_default=False,
-        help="4-D NIfTI files (.nii, .nii.gz), one after the other.",
+        help="4-D NIfTI files (.nii, .nii.gz), or folders or ZIP archives of DICOM, one after the "
+        "other.",
     ),
 ]
 Weights = Annotated[
@@ -69,6 +88,36 @@ UnitOfB = Annotated[
         rich_help_panel=SCAN_PANEL,
         help="Unit of the b-values, in the file and in options: s/mm2, ms/um2 (0 to about 3) "
         "or s/cm2.",
+    ),
+]
+
+SeriesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        metavar="LIST",
+        show_default=False,
+        rich_help_panel=DICOM_PANEL,
+        help="The series of the scan, by number or UID, like 5 or 5,7; several become one scan. "
+        "ivimkit dicom list shows them. Needed where a folder contains several scans.",
+    ),
+]
+ImagesOption = Annotated[
+    Images,
+    typer.Option(
+        "--images",
+        metavar="WHICH",
+        rich_help_panel=DICOM_PANEL,
+        help="Of a scan that has both: its directions or their means (trace). auto uses the "
+        "directions.",
+    ),
+]
+DropIncomplete = Annotated[
+    bool,
+    typer.Option(
+        "--drop-incomplete",
+        rich_help_panel=DICOM_PANEL,
+        help="Leave out volumes with missing or doubled slices, which are an error otherwise.",
     ),
 ]
 
@@ -137,6 +186,9 @@ class ScanOptions:
             "where a warning is given otherwise.",
         ),
     ] = False
+    series: SeriesOption = None
+    images: ImagesOption = Images.auto
+    drop_incomplete: DropIncomplete = False
     bmin: Annotated[
         float | None,
         typer.Option(

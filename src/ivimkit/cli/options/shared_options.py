@@ -31,6 +31,7 @@ class Unreliable(StrEnum):
 
 
 SCAN_PANEL = "The scan"
+DICOM_PANEL = "Which images of DICOM"
 VOLUME_PANEL = "Which volumes, and how they are averaged"
 MODEL_PANEL = "Model and method"
 REGION_PANEL = "The regions"

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ivimkit.io.dicom.extra import require_dicom
 from ivimkit.io.dicom.files import is_dicom_input
 from ivimkit.io.dicom.saving import save_dicom
+from ivimkit.io.dicom.series_choice import DicomChoice, SeriesChoice
 
 if TYPE_CHECKING:
     from ivimkit.io.dicom.scans import DicomContents, DicomScan
 
-__all__ = ["find_scans", "is_dicom_input", "list_dicom", "save_dicom"]
+__all__ = ["convert_dicom", "find_scans", "is_dicom_input", "list_dicom", "save_dicom"]
 
 
 def find_scans(
@@ -87,3 +89,65 @@ def list_dicom(
     from ivimkit.io.dicom.choice import contents_of
 
     return contents_of(folder)
+
+
+def convert_dicom(
+    folder: str | PathLike[str] | Sequence[str | PathLike[str]],
+    out: str | PathLike[str],
+    *,
+    series: SeriesChoice | None = None,
+    images: str = "auto",
+    drop_incomplete: bool = False,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Convert the diffusion scans of a folder, a ZIP archive or a list of DICOM files to NIfTI.
+
+    Each scan becomes ``SERIES_DESCRIPTION.nii.gz`` with ``.bval``, ``.bvec`` if it has directions,
+    ``_volumes.tsv`` if echo times differ, and ``.json``, which contains no names, dates or UIDs.
+
+    Parameters
+    ----------
+    folder : path or sequence of paths
+        Folders, with all folders in them, ZIP archives and files.
+    out : path
+        Where to; created if needed.
+    series : int, str or sequence of these, optional
+        Series to convert, by number or UID: one scan. By default each scan.
+    images : {"auto", "directions", "trace"}
+        Of a scan that has both: directions and means as two images, or one of them.
+    drop_incomplete : bool
+        Leave out volumes with missing or doubled slices, which are an error otherwise.
+    overwrite : bool
+        Whether existing files may be replaced.
+
+    Returns
+    -------
+    list of Path
+        The images.
+
+    Raises
+    ------
+    FileFormatError
+        If something cannot be read, or there are no DICOM images.
+    AcquisitionError
+        If there is no scan, or one is not complete.
+    OptionError
+        If `images` is unknown, or there is no such series.
+    OutputExistsError
+        If there are such files and overwriting was not asked for.
+    InputError
+        If pydicom is not installed.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> ik.io.convert_dicom("study", "nifti")  # doctest: +SKIP
+    [PosixPath('nifti/5_ep2d_diff_ivim.nii.gz')]
+    """
+    choice = DicomChoice(series, images, drop_incomplete)
+    require_dicom()
+    from ivimkit.io.dicom.converting import converted_scans, write_converted
+
+    given = [folder] if isinstance(folder, str | PathLike) else list(folder)
+    scans = converted_scans(folder, choice)
+    return write_converted(scans, [*map(Path, given)], Path(out), overwrite=overwrite)

@@ -102,15 +102,7 @@ def chosen_scan(
 
 
 def candidates(scans: Sequence[DicomScan], images: str = "auto") -> list[DicomScan]:
-    """Return the scans that may be meant: of directions and their means, one.
-
-    Parameters
-    ----------
-    scans : sequence of DicomScan
-        All scans.
-    images : {"auto", "directions", "trace"}
-        Which images, see `DicomChoice`.
-    """
+    """Return the scans with the images that are chosen, see `DicomChoice`."""
     if images == "directions":
         return [scan for scan in scans if scan.kind is Kind.DWI]
     if images == "trace":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,8 @@ class DicomScan:
 
     @property
     def _first(self) -> Frame:
-        return self.volumes[0].frames[0]
+        own = (volume for volume in self.volumes if volume.kind is self.kind)
+        return next(own, self.volumes[0]).frames[0]
 
     @property
     def header(self) -> Dataset:
@@ -74,8 +76,7 @@ class DicomScan:
     @property
     def study_date(self) -> str:
         """Date of its study, like ``2026-10-03``; empty if it is not given."""
-        date = text(self.header, "StudyDate")
-        return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date
+        return _date(self.header)
 
     @property
     def description(self) -> str:
@@ -102,6 +103,11 @@ class DicomScan:
     def bvals(self) -> NDArray[np.float64]:
         """b-value of each volume, s/mm^2; NaN where there is none."""
         return np.array([np.nan if v.b is None else v.b for v in self.volumes])
+
+    @property
+    def n_directions(self) -> int:
+        """Number of different directions."""
+        return len({volume.direction for volume in self.volumes if volume.direction})
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -137,6 +143,24 @@ class DicomScan:
     def notes(self) -> tuple[str, ...]:
         """What else should be known about its headers."""
         return tuple(_notes(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``ivimkit dicom list`` shows, ready for JSON."""
+        return {
+            "study": self.study,
+            "series": list(self.series),
+            "series_numbers": list(self.series_numbers),
+            "description": self.description,
+            "kind": self.kind.value,
+            "manufacturer": self.manufacturer,
+            "body_part": self.body_part,
+            "bvals": [None if np.isnan(b) else b for b in self.bvals.tolist()],
+            "n_directions": self.n_directions,
+            "shape": list(self.shape),
+            "problems": list(self.problems),
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+        }
 
 
 @dataclass(frozen=True)
@@ -200,6 +224,33 @@ class DicomContents:
     others: tuple[OtherSeries, ...]
     skipped: Skipped
     stacks: tuple[Stack, ...] = field(default=(), repr=False)
+
+    @property
+    def studies(self) -> dict[str, str]:
+        """Date and scanner of each study, by UID; no names."""
+        titles: dict[str, str] = {}
+        for stack in self.stacks:
+            instance = stack.first.instance
+            parts = [_date(instance.header), text(instance.header, "Manufacturer")]
+            model = text(instance.header, "ManufacturerModelName")
+            software = text(instance.header, "SoftwareVersions").replace("\\", " ")
+            words = " ".join(part for part in (*parts, model, software) if part)
+            titles.setdefault(instance.study, f"study {words}")
+        return titles
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything that ``ivimkit dicom list`` shows, ready for JSON."""
+        return {
+            "studies": [{"uid": uid, "title": title} for uid, title in self.studies.items()],
+            "scans": [scan.to_dict() for scan in self.scans],
+            "others": [asdict(series) for series in self.others],
+            "skipped": dict(self.skipped.reasons),
+        }
+
+
+def _date(header: Dataset) -> str:
+    date = text(header, "StudyDate")
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date
 
 
 def assembled(stacks: Sequence[Stack], skipped: Skipped, *, merge: bool = False) -> DicomContents:

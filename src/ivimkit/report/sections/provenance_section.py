@@ -73,6 +73,10 @@ def _shown(result: FitResult, anonymous: bool) -> Mapping[str, Any]:
     record = {part: whole[part] for part in ("settings", "learned", "provenance")}
     if anonymous:
         del record["settings"]["call"]
+        reading = record["settings"].get("reading")
+        if reading and reading.get("series"):
+            # Numbers of series are as good as anonymous, their UIDs are not.
+            reading["series"] = [name for name in reading["series"] if "." not in name]
         for source in record["provenance"]["sources"]:
             del source["path"]
     return record
