@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-from ivimkit import __version__
 from ivimkit.node.durable import write_json
 from ivimkit.node.jobs import Delivery, Job, Jobs, JobState
 from ivimkit.node.spool import Look, Spool
@@ -50,7 +50,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     sending: int
     free_gb: float
     is_receiving: bool
-    version: str = __version__
+    version: str = msgspec.field(default_factory=lambda: version("ivimkit"))
 
 
 class StudyStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from pynetdicom import (
 )
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from ivimkit import __version__
 from ivimkit.errors import FileFormatError, InputError
 from ivimkit.node.connections import CallServer, quiet_libraries
 from ivimkit.node.event_log import EventLog
@@ -169,7 +169,7 @@ class Receiver:
         entity.network_timeout = self._node.network_timeout_s
         entity.acse_timeout = min(self._node.network_timeout_s, _MAX_REQUEST_S)
         entity.maximum_pdu_size = _MAX_PDU_BYTES
-        entity.implementation_version_name = f"IVIMKIT {__version__}"[:16]
+        entity.implementation_version_name = f"IVIMKIT {version('ivimkit')}"[:16]
         for context in AllStoragePresentationContexts:
             assert context.abstract_syntax is not None
             entity.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)

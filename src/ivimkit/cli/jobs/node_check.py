@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import typer
 from rich.text import Text
 
 from ivimkit.cli.options.pacs_extra import require_pacs
@@ -18,7 +20,9 @@ from ivimkit.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     from ivimkit.node import NodeSettings
+    from ivimkit.node.peers import Peer
     from ivimkit.node.rules import Rule
+    from ivimkit.node.sender import Sender
 
 __all__ = ["NodeCheck"]
 
@@ -31,12 +35,15 @@ class NodeCheck:
 
     Parameters
     ----------
+    ctx : typer.Context
+        Of the command; contains all others.
     config : Path
         Its settings.
     settings_only : bool
         Check nothing but the settings.
     """
 
+    ctx: typer.Context
     config: Path
     settings_only: bool = False
 
@@ -53,13 +60,18 @@ class NodeCheck:
 
         settings = load_settings(self.config)
         for rule in settings.rule:
-            _check_fit(rule)
+            _check_fit(rule, self._fit_command())
         self._show("settings", f"{len(settings.peer)} peers, {len(settings.rule)} rules")
         if self.settings_only:
             return DONE
         checks = list(_checks(settings))
         codes = [self._checked(name, check) for name, check in checks]
         return FAULT if any(codes) else DONE
+
+    def _fit_command(self) -> Any:
+        """Return the command that fits: its options are those of a rule."""
+        command: Any = self.ctx.find_root().command
+        return command.commands["dicom"].commands["run"]
 
     def _checked(self, name: str, check: Callable[[], str]) -> int:
         from ivimkit.node.sender import SendError
@@ -92,27 +104,22 @@ def _checks(settings: NodeSettings) -> Iterator[tuple[str, Callable[[], str]]]:
     sender = Sender(settings.node.ae_title, settings.tls)
     for peer in settings.peer:
         if peer.port:
-            # A loop variable of a closure would be that of the last round.
-            yield f"peer {peer.name}", lambda peer=peer: _answers(sender.echo(peer))
+            yield f"peer {peer.name}", partial(_answers, sender, peer)
 
 
-def _answers(_: None) -> str:
+def _answers(sender: Sender, peer: Peer) -> str:
+    sender.echo(peer)
     return "answers C-ECHO"
 
 
-def _check_fit(rule: Rule) -> None:
-    """Raise OptionError if the options of a fit cannot be used, by their own command."""
-    import typer
-
-    from ivimkit.cli.commands.dicom import dicom
+def _check_fit(rule: Rule, command: Any) -> None:
+    """Raise OptionError if the options of a fit cannot be used by their command."""
     from ivimkit.cli.options.fit_options import FitOptions
     from ivimkit.cli.options.fit_setup import FitSetup
 
-    group = typer.main.get_command(dicom)
-    assert isinstance(group, click.Group)
     words = ["in", "out", *rule.options(), f"--as={','.join(rule.write)}"]
     try:
-        context = group.commands["run"].make_context("run", words)
+        context = command.make_context("run", words)
     except click.UsageError as error:
         raise OptionError(f"fit of rule {rule.name!r}: {error.format_message()}") from None
     names = {field for field in FitOptions.__dataclass_fields__ if field in context.params}

@@ -13,6 +13,7 @@ __all__ = ["check"]
 
 def check(
     *,
+    ctx: typer.Context,
     config: Config,
     settings_only: Annotated[
         bool,
@@ -33,4 +34,4 @@ def check(
     # Here and not above: --help must not wait for numpy and pynetdicom.
     from ivimkit.cli.jobs.node_check import NodeCheck
 
-    raise typer.Exit(NodeCheck(config, settings_only=settings_only).run())
+    raise typer.Exit(NodeCheck(ctx, config, settings_only=settings_only).run())
