@@ -44,7 +44,14 @@ def fit(folder: Path, out: Path, mode: Path) -> None:
     if how == "nothing":
         return
     for path in sorted(folder.rglob("*.dcm")):
-        content = path.read_bytes().replace(b".7777.", b".8888.")
+        content = path.read_bytes()
+        # Other images in another series, which is no scan; texts of the same length.
+        for old, new in (
+            (b".7777.", b".8888."),
+            (b"498.2.", b"498.3."),
+            (b"p2d_ivim", b"p2d_maps"),
+        ):
+            content = content.replace(old, new)
         (out / path.name.replace(".7777.", ".8888.")).write_bytes(content)
 
 
