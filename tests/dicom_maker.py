@@ -115,6 +115,13 @@ def _pixels(d: Dataset, image: NDArray[Any]) -> None:
     d.PixelData = np.ascontiguousarray(image).tobytes()
 
 
+def _along(d: Dataset, direction: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return a direction along row, column and normal of an image."""
+    row, column = np.array(d.ImageOrientationPatient, dtype=float).reshape(2, 3)
+    x, y, z = (float(axis @ direction) for axis in (row, column, np.cross(row, column)))
+    return x, y, z
+
+
 Dress = Callable[[Dataset, float, Direction], None]
 
 
@@ -138,10 +145,9 @@ def ge(d: Dataset, b: float, direction: Direction) -> None:
     block = d.private_block(0x43, "GEMS_PARM_01", create=True)
     block.add_new(0x39, "IS", [str(int(b) + combined * 10**9), "8", "0", "0"])
     if direction is not None:
-        row, column = np.array(d.ImageOrientationPatient, dtype=float).reshape(2, 3)
+        row, column, normal = _along(d, direction)
         own = d.private_block(0x19, "GEMS_ACQU_01", create=True)
-        along = (row @ direction, column @ direction, -np.cross(row, column) @ direction)
-        for element, value in zip((0xBB, 0xBC, 0xBD), along, strict=True):
+        for element, value in zip((0xBB, 0xBC, 0xBD), (row, column, -normal), strict=True):
             own.add_new(element, "DS", f"{value:.8f}")
 
 
@@ -160,7 +166,7 @@ def uih(d: Dataset, b: float, direction: Direction) -> None:
     block = d.private_block(0x65, "Image Private Header", create=True)
     block.add_new(0x09, "FD", float(b))
     if direction is not None:
-        block.add_new(0x37, "FD", list(direction))
+        block.add_new(0x37, "FD", list(_along(d, direction)))
 
 
 def canon(d: Dataset, b: float, direction: Direction) -> None:
@@ -169,7 +175,9 @@ def canon(d: Dataset, b: float, direction: Direction) -> None:
     if b > 0:
         d.DiffusionBValue = float(b)
     if direction is not None:
-        d.ImageComments = "b={:g}({:.6f},{:.6f},{:.6f})".format(b, *direction)
+        row, column, normal = _along(d, direction)
+        d.InPlanePhaseEncodingDirection = "COL"
+        d.ImageComments = f"b={b:g}({-column:.6f},{-row:.6f},{normal:.6f})"
 
 
 def fuji(d: Dataset, b: float, direction: Direction) -> None:

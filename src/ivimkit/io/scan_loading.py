@@ -390,6 +390,11 @@ def _dicom_bvals(
             f"the unit of b-values is {b_unit} (--b-unit); those of DICOM headers are in s/mm2. "
             "Leave it out"
         )
+    if not np.isfinite(files.bvals).all():
+        raise AcquisitionError(
+            f"{files.name} has no b-values in its headers; expected one per volume. Give them in "
+            "the order of the volumes (--bval FILE or --bval 0,10,20)"
+        )
     return files.bvals
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from ivimkit.errors import AcquisitionError, FileFormatError, OptionError
 from ivimkit.io.dicom.files import Skipped
 from ivimkit.io.dicom.kinds import Kind
@@ -97,7 +99,7 @@ def chosen_scan(
         raise AcquisitionError(_why_none(contents, name, choice))
     if len(found) > 1:
         raise AcquisitionError(_several(found, name))
-    _check(found[0], name, choice.drop_incomplete)
+    _check(found[0], name, choice.drop_incomplete, contents.skipped.losses)
     return found[0]
 
 
@@ -128,24 +130,27 @@ def _is_mean_of(trace: DicomScan, directed: DicomScan) -> bool:
 def _without_b(stacks: Sequence[Stack]) -> list[DicomScan]:
     """Return series without b-values, for those that are given."""
     return [
-        DicomScan(stack.kind, stack.grid, stack.volumes, stack.incomplete)
+        DicomScan(stack.kind, stack.grid, stack.first, stack.volumes, stack.incomplete)
         for stack in stacks
         if stack.kind is Kind.DWI and not stack.bvals and len(stack.volumes) > 1
     ]
 
 
-def _check(scan: DicomScan, name: str, drop_incomplete: bool) -> None:
+def _check(scan: DicomScan, name: str, drop_incomplete: bool, losses: str) -> None:
+    """Raise AcquisitionError if a scan cannot be loaded."""
     where = f"{name}, {scan_names([scan])}"
     if scan.grid.problem:
         raise AcquisitionError(
             f"{where}: {scan.grid.problem}; expected slices at equal distances. Export the series "
             "again from the scanner or the PACS"
         )
-    if scan.incomplete and not drop_incomplete:
+    lost = f". Files that could not be used: {losses}" if losses else ""
+    left_out = " or leave these volumes out (--drop-incomplete, or drop_incomplete=True)"
+    kept = len(np.unique(scan.bvals)) > 1 or not scan.problems
+    if scan.incomplete and not (drop_incomplete and kept):
         raise AcquisitionError(
-            f"{where}: {scan.problems[0]}; expected each slice of a volume once. Export the "
-            "series again, or leave these volumes out (--drop-incomplete, or "
-            "drop_incomplete=True)"
+            f"{where}: {scan.problems[0]}; expected each slice of a volume once{lost}. Export the "
+            f"series again{left_out if kept else ''}"
         )
 
 
@@ -154,20 +159,25 @@ def scan_names(scans: Sequence[DicomScan]) -> str:
     names = []
     for scan in scans[:_MAX_LISTED]:
         series = ",".join(map(str, scan.series_numbers))
-        b = " ".join(dict.fromkeys(f"{b:g}" for b in sorted(scan.bvals)))
+        values = [*scan.bvals, *(one.b for one in scan.incomplete if one.b is not None)]
+        b = " ".join(dict.fromkeys(f"{b:g}" for b in sorted(values)))
         what = f"{scan.description} " if scan.description else ""
         names.append(f"series {series} ({what}{scan.kind}, b = {b})")
     return "; ".join(names) + ("; ..." if len(scans) > _MAX_LISTED else "")
 
 
 def _several(scans: Sequence[DicomScan], name: str) -> str:
+    n_studies = len({scan.study for scan in scans})
+    of = f" of {n_studies} studies" if n_studies > 1 else ""
     first = ",".join(map(str, scans[0].series_numbers))
-    same = len({scan.series_numbers for scan in scans}) < len(scans)
-    hint = ", and --images or one study only" if same else ""
-    return (
-        f"{name} contains {len(scans)} scans: {scan_names(scans)}; expected one. Choose "
-        f"(--series {first}, or series=...){hint}"
-    )
+    choose = f"Choose one (--series {first}, or series=...)"
+    if n_studies > 1:
+        choose = "Give the folder of one study, or choose by UID (--series UID, or series=...)"
+    elif len({scan.series for scan in scans}) < len(scans):
+        choose = (
+            f"Choose one (--series {first}, or series=...); its images differ in size or place"
+        )
+    return f"{name} contains {len(scans)} scans{of}: {scan_names(scans)}; expected one. {choose}"
 
 
 def _why_none(contents: DicomContents, name: str, choice: DicomChoice) -> str:

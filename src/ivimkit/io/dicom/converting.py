@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ivimkit import __version__
 from ivimkit.errors import AcquisitionError
 from ivimkit.io.dicom.choice import AnyPaths, chosen_scan, contents_of, scan_names
 from ivimkit.io.dicom.element import number, text
@@ -188,5 +188,5 @@ def _sidecar(scan: DicomScan) -> dict[str, Any]:
         "BValueSource": sorted({frame.b_from for frame in scan.frames}),
         "Notes": [*scan.warnings, *scan.notes, *scan.problems],
         "ConversionSoftware": "ivimkit",
-        "ConversionSoftwareVersion": __version__,
+        "ConversionSoftwareVersion": version("ivimkit"),
     }

@@ -89,17 +89,30 @@ class Skipped:
         Number of files by reason, like ``"not DICOM"``.
     examples : dict
         The first names of files by reason.
+    broken : set of str
+        Reasons by which images may be lost: damaged files and those that cannot be read.
     """
 
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
 
-    def add(self, reason: str, name: str) -> None:
+    def add(self, reason: str, name: str, *, broken: bool = False) -> None:
         """Count a file."""
         self.reasons[reason] += 1
+        if broken:
+            self.broken.add(reason)
         names = self.examples.setdefault(reason, [])
         if len(names) < _MAX_NAMED:
             names.append(name)
+
+    @property
+    def losses(self) -> str:
+        """Files that may be images and cannot be used, with names; empty if there are none."""
+        return "; ".join(
+            f"{self.reasons[reason]} {reason}, like {self.examples[reason][0]}"
+            for reason in sorted(self.broken)
+        )
 
     def __str__(self) -> str:
         return ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
@@ -194,7 +207,7 @@ def _candidates(path: Path, skipped: Skipped) -> Iterator[DicomFile]:
 
 def _in_folder(folder: Path, skipped: Skipped) -> Iterator[DicomFile]:
     def refused(error: OSError) -> None:
-        skipped.add("in a folder that cannot be read", str(error.filename))
+        skipped.add("in a folder that cannot be read", str(error.filename), broken=True)
 
     for home, folders, names in os.walk(folder, onerror=refused):
         folders.sort()
@@ -222,11 +235,9 @@ def _is_kept(file: DicomFile, skipped: Skipped) -> bool:
     try:
         if is_dicom(file):
             return True
+        skipped.add("not DICOM", file.name)
     except RuntimeError:
-        skipped.add("with a password", file.name)
-        return False
+        skipped.add("with a password", file.name, broken=True)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
-        skipped.add(f"not readable ({reason_of(error)})", file.name)
-        return False
-    skipped.add("not DICOM", file.name)
+        skipped.add(f"not readable ({reason_of(error)})", file.name, broken=True)
     return False

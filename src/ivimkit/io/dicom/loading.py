@@ -173,4 +173,6 @@ def open_dicom(
     warnings = scan.warnings
     if scan.incomplete:
         warnings = (*warnings, f"left out: {'; '.join(map(str, scan.incomplete))}")
+    if contents.skipped.losses:
+        warnings = (*warnings, f"files that could not be used: {contents.skipped.losses}")
     return DicomFiles(scan, folders, warnings)

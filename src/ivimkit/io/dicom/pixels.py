@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ivimkit.errors import FileFormatError
 from ivimkit.io.dicom.element import number
@@ -31,6 +32,7 @@ _WANTED = (
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "SOPClassUID"),
 )
 _MAX_WORKERS = 8
+_SAME_SCALE = 1e-4
 
 
 class Values:
@@ -61,8 +63,7 @@ def read_values(scan: DicomScan) -> Values:
     FileFormatError
         If a file is damaged, or compressed in a way that cannot be decoded.
     """
-    comparable = len(scan.series) > 1
-    factor = {id(f): f.scale if comparable else 1.0 for f in scan.frames}
+    factor = _factors(scan)
     plain = all(
         (f.slope * factor[id(f)], f.intercept * factor[id(f)]) == (1.0, 0.0) for f in scan.frames
     )
@@ -78,6 +79,16 @@ def read_values(scan: DicomScan) -> Values:
     with ThreadPoolExecutor(workers) as pool:
         sums = list(pool.map(lambda item: signal.fill(*item), places.items()))
     return Values(signal.array, dict(zip(places, sums, strict=True)))
+
+
+def _factors(scan: DicomScan) -> dict[int, float]:
+    """Return by what the values of each frame are multiplied so that they compare.
+
+    1 in one series of Philips with one scale, as all values are then off by the same factor.
+    """
+    scales = np.array([frame.scale for frame in scan.frames])
+    alike = len(scan.series) == 1 and np.ptp(scales) <= _SAME_SCALE * scales.max()
+    return {id(frame): 1.0 if alike else frame.scale for frame in scan.frames}
 
 
 class _Signal:
@@ -113,6 +124,11 @@ def _decoded(content: bytes) -> NDArray[Any]:
         # Of elements that are not quite as the standard wants them.
         warnings.simplefilter("ignore")
         header = pydicom.dcmread(io.BytesIO(content), force=True, specific_tags=list(_WANTED))
+        if "TransferSyntaxUID" not in header.file_meta:
+            # A file without preamble: uncompressed, and pydicom has found out how.
+            implicit = bool(header.original_encoding[0])
+            syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+            header.file_meta.TransferSyntaxUID = syntax
         pixels: NDArray[Any] = header.pixel_array
     padding = number(header, "PixelPaddingValue")
     if padding:

@@ -79,7 +79,7 @@ def _irregularity(slices: Sequence[Frame], step: NDArray[np.float64]) -> str:
     if np.sqrt((off**2).sum(axis=1)).max() <= allowed:
         return ""
     gaps = np.sqrt((np.diff(positions, axis=0) ** 2).sum(axis=1))
-    usual = float(np.median(gaps))
+    usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])
     k = int(np.argmax(np.abs(gaps - usual)))
     guess = (
         f": {round(gaps[k] / usual) - 1} missing in every volume?" if gaps[k] > 1.5 * usual else ""

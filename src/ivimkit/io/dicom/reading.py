@@ -130,10 +130,12 @@ def _frames_of(file: DicomFile, skipped: Skipped, known: set[str]) -> list[Frame
             header = _header(stream)
             return _checked_frames(header, file, skipped, known)
     except FileFormatError as error:
-        skipped.add(str(error), file.name)
+        skipped.add(str(error), file.name, broken=True)
+    except EOFError:
+        skipped.add("truncated", file.name, broken=True)
     except Exception as error:  # noqa: BLE001
         # Files are not trusted: pydicom raises whatever damaged bytes lead to.
-        skipped.add(f"damaged ({reason_of(error)})", file.name)
+        skipped.add(f"damaged ({reason_of(error)})", file.name, broken=True)
     return []
 
 
@@ -177,6 +179,8 @@ def _checked_frames(
 ) -> list[Frame]:
     sop_class = text(header, "SOPClassUID")
     if not sop_class:
+        if getattr(header, "preamble", None):
+            raise EOFError
         skipped.add("not DICOM", file.name)
         return []
     if sop_class != MRImageStorage and sop_class not in _ENHANCED:

@@ -23,6 +23,7 @@ __all__ = ["DicomContents", "DicomScan", "OtherSeries", "assembled"]
 
 _MAX_ECHO_TIME_APART_MS = 1.0
 _B_ZERO = 1.0
+_MAX_NAMED = 3
 _MIN_INTERPOLATION = 1.2
 _MEASURED = (Kind.DWI, Kind.TRACE)
 _REASONS = {
@@ -42,6 +43,8 @@ class DicomScan:
         ``"dwi"`` (single directions, or none that is known) or ``"trace"`` (their means).
     grid : Grid
         Where the voxels are.
+    first : Frame
+        One of its slices.
     volumes : tuple of Volume
         Complete ones: as they were acquired if there is one series, otherwise by b-value.
     incomplete : tuple of IncompleteVolume
@@ -50,28 +53,24 @@ class DicomScan:
 
     kind: Kind
     grid: Grid = field(repr=False)
+    first: Frame = field(repr=False)
     volumes: tuple[Volume, ...] = field(repr=False)
     incomplete: tuple[IncompleteVolume, ...] = ()
 
     @property
-    def _first(self) -> Frame:
-        own = (volume for volume in self.volumes if volume.kind is self.kind)
-        return next(own, self.volumes[0]).frames[0]
-
-    @property
     def header(self) -> Dataset:
         """Header of its first image, without pixels: patient, study, equipment."""
-        return self._first.instance.header
+        return self.first.instance.header
 
     @property
     def manufacturer(self) -> str:
         """Name of the manufacturer."""
-        return self._first.instance.vendor.name
+        return self.first.instance.vendor.name
 
     @property
     def study(self) -> str:
         """UID of its study."""
-        return self._first.instance.study
+        return self.first.instance.study
 
     @property
     def study_date(self) -> str:
@@ -91,17 +90,22 @@ class DicomScan:
     @property
     def series(self) -> tuple[str, ...]:
         """UIDs of its series."""
-        return tuple(dict.fromkeys(volume.series for volume in self.volumes))
+        return tuple(uid for uid, _ in self._series)
 
     @property
     def series_numbers(self) -> tuple[int, ...]:
         """Numbers of its series."""
-        numbers = {v.series: v.frames[0].instance.series_number for v in self.volumes}
-        return tuple(numbers.values())
+        return tuple(number for _, number in self._series)
+
+    @property
+    def _series(self) -> list[tuple[str, int]]:
+        found = [(v.series, v.frames[0].instance.series_number) for v in self.volumes]
+        found += [(one.series, one.series_number) for one in self.incomplete]
+        return sorted(dict.fromkeys(found), key=lambda one: (one[1], one[0]))
 
     @property
     def bvals(self) -> NDArray[np.float64]:
-        """b-value of each volume, s/mm^2; NaN where there is none."""
+        """b-value of each complete volume, s/mm^2; NaN where there is none."""
         return np.array([np.nan if v.b is None else v.b for v in self.volumes])
 
     @property
@@ -129,9 +133,12 @@ class DicomScan:
         """Why it cannot be loaded as it is."""
         found = [self.grid.problem] if self.grid.problem else []
         if self.incomplete:
-            names = "; ".join(map(str, self.incomplete[:3]))
-            more = f"; and {len(self.incomplete) - 3} more" if len(self.incomplete) > 3 else ""
-            found.append(f"{len(self.incomplete)} incomplete volumes: {names}{more}")
+            n = len(self.incomplete)
+            names = "; ".join(map(str, self.incomplete[:_MAX_NAMED]))
+            more = f"; and {n - _MAX_NAMED} more" if n > _MAX_NAMED else ""
+            found.append(f"{n} incomplete volume{'s' * (n > 1)}: {names}{more}")
+        if not self.volumes:
+            found.append("not one volume is complete")
         return tuple(found)
 
     @property
@@ -364,11 +371,11 @@ def _scan(kind: Kind, group: Sequence[Stack], space: Sequence[Stack]) -> DicomSc
     if kind is Kind.TRACE and bvals and min(bvals) > _B_ZERO:
         lent = _unweighted(group, space)
         volumes, bvals = [*lent, *volumes], [*(v.b or 0.0 for v in lent), *bvals]
-    if _n_shells(bvals) < 2 or not volumes:
+    if _n_shells(bvals) < 2:
         return None
     if len(group) > 1:
         volumes.sort(key=lambda volume: (volume.b or 0.0, volume.order))
-    return DicomScan(kind, group[0].grid, tuple(volumes), tuple(incomplete))
+    return DicomScan(kind, group[0].grid, group[0].first, tuple(volumes), tuple(incomplete))
 
 
 def _unweighted(group: Sequence[Stack], space: Sequence[Stack]) -> list[Volume]:
@@ -410,8 +417,6 @@ def _reason(stack: Stack) -> str:
         return _REASONS[stack.kind]
     if not stack.bvals:
         return "no diffusion: no b-value"
-    if not stack.volumes:
-        return f"no complete volume: {stack.incomplete[0]}"
     what = "mean of directions, " if stack.kind is Kind.TRACE else ""
     return f"{what}b = {' and '.join(f'{b:g}' for b in stack.bvals)} only"
 
@@ -422,7 +427,7 @@ def _warnings(scan: DicomScan) -> Iterable[str]:
     headers = {id(frame.instance): frame.instance.header for frame in scan.frames}.values()
     if any(text(header, "LossyImageCompression") == "01" for header in headers):
         yield "the images were compressed with loss (0028,2110)"
-    if len(scan.series) > 1 and not scan._first.instance.frame_of_reference:
+    if len(scan.series) > 1 and not scan.first.instance.frame_of_reference:
         yield (
             "several series form one scan, without a Frame of Reference UID (0020,0052): "
             "the patient may have been moved between them"

@@ -6,12 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from pydicom import Dataset
 
 from ivimkit.io.dicom.element import PrivateTag, number, numbers
 from ivimkit.io.dicom.kinds import Kind
 
-__all__ = ["BValue", "Tiles", "Vector", "Vendor", "standard_b", "standard_direction", "unit"]
+__all__ = [
+    "BValue",
+    "Tiles",
+    "Vector",
+    "Vendor",
+    "in_patient",
+    "standard_b",
+    "standard_direction",
+    "unit",
+]
 
 Vector = tuple[float, float, float]
 
@@ -60,6 +70,16 @@ def unit(vector: tuple[float, ...]) -> Vector | None:
         return None
     x, y, z = (round(one / length, _DIGITS) for one in vector)
     return x, y, z
+
+
+def in_patient(header: Dataset, along: tuple[float, ...]) -> Vector | None:
+    """Return a direction in the axes of the patient from one along row, column and normal."""
+    axes = np.array(numbers(header, "ImageOrientationPatient"))
+    if len(along) != 3 or axes.size != 6:
+        return None
+    row, column = axes.reshape(2, 3)
+    turned = np.array(along) @ np.array([row, column, np.cross(row, column)])
+    return unit(tuple(turned.tolist()))
 
 
 def standard_b(header: Dataset) -> BValue | None:

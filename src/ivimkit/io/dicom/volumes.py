@@ -75,8 +75,10 @@ class IncompleteVolume:
         b-value, s/mm^2.
     direction : Vector or None
         Direction of the gradient (LPS).
+    series : str
+        UID of its series.
     series_number : int
-        Its series.
+        Number of its series.
     n_found, n_expected : int
         Number of slices it has, and that of complete volumes.
     missing, doubled : tuple of (int, float)
@@ -85,6 +87,7 @@ class IncompleteVolume:
 
     b: float | None
     direction: Vector | None
+    series: str
     series_number: int
     n_found: int
     n_expected: int
@@ -180,9 +183,11 @@ def _with_kinds_of_series(frames: Sequence[Frame]) -> list[Frame]:
 
     An image without weighting belongs to the directions, whatever it says, if there are any, and
     otherwise to their means. A weighted image without direction is a mean if others with the same
-    b-value have one. An image of a single b-value that is called ADC is a map.
+    b-value have one. An image of a single b-value that is called ADC is a map. Without any b-value
+    all are of one kind.
     """
     measured = [f for f in frames if f.kind in _MEASURED]
+    without_b = all(f.b is None for f in measured)
     weighted = [f for f in measured if (f.b or 0.0) > _UNWEIGHTED]
     directed = {f.b for f in weighted if f.kind is Kind.DWI and f.direction is not None}
     is_map = len({f.b for f in measured}) < 2 and any(
@@ -192,8 +197,10 @@ def _with_kinds_of_series(frames: Sequence[Frame]) -> list[Frame]:
     found = []
     for frame in frames:
         kind = frame.kind
-        if kind is Kind.DWI and is_map:
+        if kind in _MEASURED and is_map:
             kind = Kind.DERIVED
+        elif kind is Kind.TRACE and without_b:
+            kind = Kind.DWI
         elif kind is Kind.DWI and frame.direction is None and frame.b in directed:
             kind = Kind.TRACE
         elif kind in _MEASURED and frame.b is not None and frame.b <= _UNWEIGHTED:
@@ -295,6 +302,7 @@ def _incomplete(
     return IncompleteVolume(
         b=one.b,
         direction=one.direction if kind is Kind.DWI else None,
+        series=one.instance.series,
         series_number=one.instance.series_number,
         n_found=sum(counts),
         n_expected=len(places),

@@ -11,7 +11,14 @@ import re
 from pydicom import Dataset
 
 from ivimkit.io.dicom.element import text
-from ivimkit.io.dicom.vendor import BValue, Vector, Vendor, standard_b, standard_direction, unit
+from ivimkit.io.dicom.vendor import (
+    BValue,
+    Vector,
+    Vendor,
+    in_patient,
+    standard_b,
+    standard_direction,
+)
 
 __all__ = ["VENDOR"]
 
@@ -34,7 +41,12 @@ def _direction(header: Dataset) -> Vector | None:
     comment = _COMMENT.search(text(header, "ImageComments"))
     if comment is None or comment[2] is None:
         return None
-    return unit((float(comment[2]), float(comment[3]), float(comment[4])))
+    # Against phase encoding, against frequency encoding, and along the normal: found by comparison
+    # with the enhanced images of the same protocol by V6.1.
+    phase, frequency, across = float(comment[2]), float(comment[3]), float(comment[4])
+    if text(header, "InPlanePhaseEncodingDirection").upper() == "ROW":
+        return in_patient(header, (-phase, -frequency, across))
+    return in_patient(header, (-frequency, -phase, across))
 
 
 VENDOR = Vendor(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydicom import Dataset
 
-from ivimkit.io.dicom.element import PrivateTag, number, numbers, text
+from ivimkit.io.dicom.element import PrivateTag, number, text
 from ivimkit.io.dicom.kinds import Kind
 from ivimkit.io.dicom.vendor import (
     BValue,
     Vector,
     Vendor,
+    in_patient,
     standard_b,
     standard_direction,
-    unit,
 )
 
 __all__ = ["VENDOR"]
@@ -55,17 +54,12 @@ def _direction(header: Dataset) -> Vector | None:
     if known is not None:
         return known
     found = [number(header, tag) for tag in _GRADIENT]
-    axes = np.array(numbers(header, "ImageOrientationPatient"))
-    if None in found or axes.size != 6:
+    if None in found:
         return None
-    frequency, phase, slices = (value or 0.0 for value in found)
-    row, column = axes.reshape(2, 3)
+    frequency, phase, across = (value or 0.0 for value in found)
     if text(header, "InPlanePhaseEncodingDirection").upper() == "ROW":
-        along = -phase * row + frequency * column
-    else:
-        along = frequency * row + phase * column
-    normal = np.cross(row, column)
-    return unit(tuple((along - slices * normal).tolist()))
+        return in_patient(header, (-phase, frequency, -across))
+    return in_patient(header, (frequency, phase, -across))
 
 
 def _kind(header: Dataset) -> Kind | None:

@@ -13,9 +13,9 @@ from ivimkit.io.dicom.vendor import (
     Tiles,
     Vector,
     Vendor,
+    in_patient,
     standard_b,
     standard_direction,
-    unit,
 )
 
 __all__ = ["VENDOR"]
@@ -33,7 +33,8 @@ def _b_value(header: Dataset) -> BValue | None:
 
 
 def _direction(header: Dataset) -> Vector | None:
-    return unit(numbers(header, _DIRECTION)) or standard_direction(header)
+    # Along rows, columns and slices of the image, as dcm2niix reads it.
+    return in_patient(header, numbers(header, _DIRECTION)) or standard_direction(header)
 
 
 def _tiles(header: Dataset) -> Tiles | None:
