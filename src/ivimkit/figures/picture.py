@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
 
 from ivimkit.figures.alt_text import describe
@@ -116,13 +117,31 @@ class Picture:
             With a palette if 256 colours are enough, for a third of the size; some shades at the
             edges of letters and lines may then differ by a few levels.
         """
-        raw, target = io.BytesIO(), io.BytesIO()
-        # Pillow compresses below, once the number of colours is known.
+        target = io.BytesIO()
+        small = _few_colours(self._image(dpi), _EDGE_LENGTH * dpi)
+        small.save(target, format="png", compress_level=_LEVEL)
+        return target.getvalue()
+
+    def pixels(self, *, dpi: float = _DPI) -> NDArray[np.uint8]:
+        """Return the picture as red, green and blue.
+
+        Parameters
+        ----------
+        dpi : float
+            Pixels per inch.
+
+        Returns
+        -------
+        ndarray of uint8, shape (rows, columns, 3)
+        """
+        return np.asarray(self._image(dpi), dtype=np.uint8)
+
+    def _image(self, dpi: float) -> Image.Image:
+        raw = io.BytesIO()
+        # Pillow compresses later, once the number of colours is known.
         self.figure.savefig(raw, format="png", dpi=dpi, pil_kwargs={"compress_level": 0})
         with Image.open(raw) as image:
-            pixels = image.convert("RGB")
-        _few_colours(pixels, _EDGE_LENGTH * dpi).save(target, format="png", compress_level=_LEVEL)
-        return target.getvalue()
+            return image.convert("RGB")
 
     def svg(self) -> bytes:
         """Return the picture as an SVG file, without metadata, the same bytes each time.

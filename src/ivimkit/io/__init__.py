@@ -1,7 +1,13 @@
 """Read scans and results from files, and write them; the only importer of nibabel."""
 
 from ivimkit.io.comparison_files import check_comparison, save_comparison
-from ivimkit.io.dicom import convert_dicom, find_scans, list_dicom, save_dicom
+from ivimkit.io.dicom import (
+    convert_dicom,
+    find_scans,
+    list_dicom,
+    save_dicom,
+    with_template,
+)
 from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.image_bytes import image_of_bytes
 from ivimkit.io.label_files import load_labels
@@ -38,4 +44,5 @@ __all__ = [
     "save_prior",
     "save_scan",
     "save_tables",
+    "with_template",
 ]

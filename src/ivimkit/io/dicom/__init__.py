@@ -15,11 +15,19 @@ from ivimkit.io.dicom.extra import require_dicom
 from ivimkit.io.dicom.files import is_dicom_input
 from ivimkit.io.dicom.saving import save_dicom
 from ivimkit.io.dicom.series_choice import DicomChoice, SeriesChoice
+from ivimkit.io.dicom.template import with_template
 
 if TYPE_CHECKING:
     from ivimkit.io.dicom.scans import DicomContents, DicomScan
 
-__all__ = ["convert_dicom", "find_scans", "is_dicom_input", "list_dicom", "save_dicom"]
+__all__ = [
+    "convert_dicom",
+    "find_scans",
+    "is_dicom_input",
+    "list_dicom",
+    "save_dicom",
+    "with_template",
+]
 
 
 def find_scans(

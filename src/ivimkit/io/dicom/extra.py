@@ -9,21 +9,23 @@ from ivimkit.errors import InputError
 __all__ = ["require_dicom"]
 
 
-def require_dicom(what: str = "DICOM files") -> None:
-    """Check that pydicom is installed.
+def require_dicom(what: str = "DICOM files", library: str = "pydicom") -> None:
+    """Check that a library of the extra is installed.
 
     Parameters
     ----------
     what : str
         What needs it, at the beginning of the message.
+    library : str
+        Its name: pydicom for reading, highdicom for writing.
 
     Raises
     ------
     InputError
         If it is not.
     """
-    if find_spec("pydicom") is None:
+    if find_spec(library) is None:
         raise InputError(
-            f"{what}: pydicom is not installed; expected the extra dicom. Install it with "
+            f"{what}: {library} is not installed; expected the extra dicom. Install it with "
             "pip install 'ivimkit[dicom]'"
         )

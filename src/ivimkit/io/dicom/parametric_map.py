@@ -82,8 +82,28 @@ def parametric_map(
     header.finish_image(made, f"ivimkit {quantity.label}")
     header.finish_frames(made, "pm", quantity.name)
     made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = Items([header.anatomy()])
+    _sort_along_normal(made)
     set_sources(made, header, quantity.code, text_of(quantity.description, 200))
     return made
+
+
+def _sort_along_normal(made: Dataset) -> None:
+    """Put the frames in the order of their positions along the normal of the slices.
+
+    The library sorts by coordinate, which runs against the normal for some orientations, and dcmqi
+    places the frames of a map by their numbers: it would flip these.
+    """
+    shared = made.SharedFunctionalGroupsSequence[0]
+    axes = np.array(shared.PlaneOrientationSequence[0].ImageOrientationPatient, dtype=float)
+    normal = np.cross(axes[:3], axes[3:])
+    frames = list(made.PerFrameFunctionalGroupsSequence)
+    positions = [frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames]
+    order = np.argsort(np.array(positions, dtype=float) @ normal, kind="stable")
+    pixels = np.frombuffer(made.FloatPixelData, dtype="<f4").reshape(len(frames), -1)
+    made.FloatPixelData = pixels[order].tobytes()
+    made.PerFrameFunctionalGroupsSequence = Items([frames[place] for place in order])
+    for number, frame in enumerate(made.PerFrameFunctionalGroupsSequence, start=1):
+        frame.FrameContentSequence[0].DimensionIndexValues = [number]
 
 
 def map_uids(name: str, header: Header) -> tuple[str, str]:

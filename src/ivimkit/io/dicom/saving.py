@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit.errors import InputError, OptionError, ShapeError
+from ivimkit.errors import OptionError, ShapeError
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.dicom.context import DicomContext
+from ivimkit.io.dicom.extra import require_dicom
 from ivimkit.io.result_folder import absolute, check_free
 from ivimkit.scan.labels import Labels
 from ivimkit.writing import write_folder
 
-__all__ = ["KINDS", "check_kinds", "save_dicom"]
+__all__ = ["KINDS", "check_export_folder", "check_kinds", "exported_maps", "save_dicom"]
 
 KINDS = {
     "mr": "MR images in whole numbers, one series per map: every PACS shows them",
@@ -89,7 +89,7 @@ def save_dicom(
     Raises
     ------
     InputError
-        If highdicom is not installed, or the files cannot be written.
+        If the extra dicom is not installed, or the files cannot be written.
     OptionError
         If a kind or map is unknown, something that a kind needs is missing, or the result was not
         fitted from DICOM.
@@ -100,9 +100,9 @@ def save_dicom(
     """
     chosen = check_kinds(kinds, regions=labels is not None, picture=picture is not None)
     context = _context_of(result)
-    names = _names(result, maps)
+    names = exported_maps(result, maps)
     regions = _regions(result, labels)
-    _require_highdicom()
+    require_dicom("results as DICOM", "highdicom")
     # Only here: both libraries take half a second to import.
     from ivimkit.io.dicom.export import Export
 
@@ -117,7 +117,7 @@ def save_dicom(
         first_series=first_series,
     )
     target = absolute(folder)
-    check_free(target, export.names, overwrite=overwrite)
+    check_export_folder(target, overwrite=overwrite)
     write_folder(target, export.names, export.write, outdated=_earlier(target))
     return [target / name for name in export.names]
 
@@ -164,8 +164,8 @@ def check_kinds(kinds: Sequence[str] | None, *, regions: bool, picture: bool) ->
     needy = [kind for kind in _OF_REGIONS if kind in kinds]
     if needy and not regions:
         raise OptionError(
-            f"{' and '.join(needy)} describe regions, and there are none; expected labels. Name "
-            f"them (--labels), or leave out {' and '.join(needy)}",
+            f"{' and '.join(needy)}: there are no regions to describe; expected labels. Name them "
+            f"(--labels), or leave out {' and '.join(needy)}",
             python="Pass labels=",
         )
     if "sc" in kinds and not picture:
@@ -177,6 +177,25 @@ def check_kinds(kinds: Sequence[str] | None, *, regions: bool, picture: bool) ->
     return tuple(kind for kind in KINDS if kind in wanted)
 
 
+def check_export_folder(folder: str | PathLike[str], *, overwrite: bool = False) -> None:
+    """Refuse a folder with an earlier export, before any work: slices of two would be sent.
+
+    Parameters
+    ----------
+    folder : path
+        Output folder, which need not exist.
+    overwrite : bool
+        Whether an earlier export may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If there are DICOM files of an earlier export, or the folder is a file.
+    """
+    target = absolute(folder)
+    check_free(target, _earlier(target), overwrite=overwrite)
+
+
 def _context_of(result: FitResult) -> DicomContext:
     context = result.source_context
     if not isinstance(context, DicomContext):
@@ -184,7 +203,7 @@ def _context_of(result: FitResult) -> DicomContext:
             "the result does not say which patient, study and images it belongs to, as its scan "
             "was not read from DICOM; expected the fit of a DICOM folder. Fit the DICOM files, "
             "or name their folder (--template FOLDER)",
-            python="Pass the result through ivimkit.io.with_template",
+            python="Give it the images it belongs to: ivimkit.io.with_template",
         )
     if len(result.shape) != 3 or len(context.slices) != result.shape[2]:
         raise ShapeError(
@@ -194,7 +213,14 @@ def _context_of(result: FitResult) -> DicomContext:
     return context
 
 
-def _names(result: FitResult, maps: Sequence[str] | None) -> tuple[str, ...]:
+def exported_maps(result: FitResult, maps: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the maps to write, by default those that figures show.
+
+    Raises
+    ------
+    OptionError
+        If the result has no such map, or one is named twice.
+    """
     if maps is None:
         return tuple(name for name in result.model.shown_maps if name in result.maps)
     unknown = [name for name in maps if name not in result.maps]
@@ -219,16 +245,8 @@ def _regions(result: FitResult, labels: Labels | ArrayLike | None) -> Labels | N
     return regions
 
 
-def _require_highdicom() -> None:
-    if find_spec("highdicom") is None:
-        raise InputError(
-            "highdicom is needed to write DICOM; expected it to be installed. Install it "
-            "(pip install 'ivimkit[dicom]')"
-        )
-
-
 def _earlier(folder: Path) -> list[str]:
-    """Return the files of an earlier export: a PACS must not be sent slices of two."""
+    """Return the files of an earlier export."""
     if not folder.is_dir():
         return []
     found = [path.relative_to(folder).as_posix() for path in folder.glob("*.dcm")]

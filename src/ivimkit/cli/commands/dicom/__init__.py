@@ -7,7 +7,9 @@ from collections.abc import Callable
 import typer
 
 from ivimkit.cli.commands.dicom.convert import convert
+from ivimkit.cli.commands.dicom.export import export
 from ivimkit.cli.commands.dicom.list_folder import list_folder
+from ivimkit.cli.commands.dicom.run import run
 from ivimkit.cli.error_guard import GuardedCommand
 from ivimkit.cli.options.groups import with_groups_spread
 
@@ -16,11 +18,13 @@ __all__ = ["dicom"]
 _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_folder,
     "convert": convert,
+    "export": export,
+    "run": run,
 }
 
 dicom = typer.Typer(
     name="dicom",
-    help="Scans from a scanner or a PACS: what a folder contains, and as NIfTI.",
+    help="Scans from a scanner or a PACS, and maps back to it.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )

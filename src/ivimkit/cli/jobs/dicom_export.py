@@ -1,0 +1,139 @@
+"""DicomExport: a saved result as DICOM; the work behind ``ivimkit dicom export``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit import io, organs, report
+from ivimkit.cli.options.assignments import words
+from ivimkit.cli.options.export_options import ExportOptions
+from ivimkit.cli.options.model_file import ModelFile
+from ivimkit.cli.options.output_folders import check_writable
+from ivimkit.cli.options.result_input import check_names, load_regions, with_scan
+from ivimkit.cli.options.result_options import FittedFiles, RegionFiles
+from ivimkit.cli.screen.terminal import Screen
+from ivimkit.errors import OptionError
+from ivimkit.fitting.result import FitResult
+from ivimkit.io.dicom.extra import require_dicom
+from ivimkit.io.dicom.saving import check_export_folder, check_kinds, exported_maps
+from ivimkit.io.dicom.uids import Uids
+from ivimkit.scan.labels import Labels
+
+__all__ = ["DicomExport"]
+
+
+@dataclass(frozen=True)
+class DicomExport:
+    """What to write of a result, and where.
+
+    Parameters
+    ----------
+    screen : Screen
+        Where to print.
+    output : ExportOptions
+        Kinds, maps, patient and identifiers.
+    regions : RegionFiles
+        Regions for Segmentation, report and picture.
+    files : FittedFiles
+        The scan and the model, where the result does not say enough.
+    out : Path
+        The folder to write.
+    overwrite : bool
+        Whether an earlier export may be replaced.
+    """
+
+    screen: Screen
+    output: ExportOptions
+    regions: RegionFiles
+    files: FittedFiles
+    out: Path
+    overwrite: bool = False
+
+    def run(self, folder: Path) -> None:
+        """Load, draw, write, and say which files there are."""
+        kinds = self._kinds()
+        require_dicom("results as DICOM", "highdicom")
+        check_writable(self.out)
+        check_export_folder(self.out, overwrite=self.overwrite)
+        file = ModelFile(self.files.model, self.screen)
+        with self.screen.warnings_shown():
+            [result] = file.load([folder], "no 95 % limits of regions" if "sr" in kinds else "")
+            maps = exported_maps(result, self._maps())
+            result = self._with_images(result)
+            labels = load_regions(result, self.regions.labels, self.regions.names)
+            drawn = self._picture(result, labels) if "sc" in kinds else None
+            written = io.save_dicom(
+                result,
+                self.out,
+                kinds,
+                labels=labels,
+                picture=drawn,
+                maps=maps,
+                anonymous=self.output.anonymous,
+                uid_root=self.output.uid_root,
+                first_series=self.output.first_series,
+                overwrite=self.overwrite,
+            )
+        for line in _summary(self.out, written):
+            self.screen.show(line)
+
+    def check(self) -> tuple[str, ...]:
+        """Return what to write; refuse what cannot be written, before any work."""
+        kinds = self._kinds()
+        check_writable(self.out)
+        check_export_folder(self.out, overwrite=self.overwrite)
+        return kinds
+
+    def _kinds(self) -> tuple[str, ...]:
+        """Return what to write; refuse inconsistent options, before anything is read."""
+        Uids("", self.output.uid_root)
+        check_names(self.regions.labels, self.regions.names)
+        given = None if self.output.kinds is None else words(self.output.kinds)
+        kinds = check_kinds(given, regions=bool(self.regions.labels), picture=True)
+        if self.output.lesion is not None and not self.regions.labels:
+            raise OptionError("--lesion is given without --labels; expected both. Name the labels")
+        if self.output.lesion is not None and "sc" not in kinds:
+            raise OptionError(
+                "--lesion is given without sc among the kinds (--as); expected both, as it is "
+                "what the picture shows. Leave one out"
+            )
+        if self.output.template is not None and self.files.scan is not None:
+            raise OptionError(
+                "--scan and --template are both given; expected one of them, as the maps of a "
+                "template have the order of its voxels. Leave one out"
+            )
+        return kinds
+
+    def _maps(self) -> list[str] | None:
+        return None if self.output.maps is None else words(self.output.maps)
+
+    def _with_images(self, result: FitResult) -> FitResult:
+        """Return the result with its DICOM images, or with the scan that it was fitted from."""
+        if self.output.template is not None:
+            return io.with_template(result, io.load(self.output.template))
+        if result.source_context is None:
+            # The export refuses it, and says why; a scan would only take time.
+            return result
+        missing = "no 95 % limits of regions, no images next to the maps"
+        return with_scan(result, self.screen, missing, scan=self.files.scan, bval=self.files.bval)
+
+    def _picture(self, result: FitResult, labels: Labels | None) -> NDArray[np.uint8]:
+        organ = result.settings.organ
+        limits = organs.get(organ).display if organ in organs.names() else None
+        if self.output.lesion is not None and labels is not None:
+            figure = report.lesion_panels(result, labels[self.output.lesion])
+        else:
+            figure = report.map_panels(result, result.dwi, limits=limits)
+        return report.Picture(figure).pixels()
+
+
+def _summary(out: Path, written: list[Path]) -> list[str]:
+    """Return the files to name: those of a series by their folder."""
+    series = dict.fromkeys(path.parent for path in written if path.parent.name != out.name)
+    single = [path for path in written if path.parent not in series]
+    counts = {folder: sum(path.parent == folder for path in written) for folder in series}
+    return [*(f"{folder} ({n} images)" for folder, n in counts.items()), *map(str, single)]
