@@ -120,6 +120,7 @@ def is_running(root: Path) -> bool:
 
 def node_status(root: Path) -> NodeStatus:
     """Return what is known of the node of a folder, from the files in it."""
+    home = next(path for path in (root, *root.parents) if path.is_dir())
     jobs, spool = Jobs(root), Spool(root)
     every = sorted(jobs.every(), key=lambda job: (job.made_at, job.id))
     shown = (JobState.sending, JobState.failed)
@@ -137,7 +138,7 @@ def node_status(root: Path) -> NodeStatus:
     ]
     return NodeStatus(
         is_running=is_running(root),
-        free_gb=spool.free_gb(),
+        free_gb=Spool(home).free_gb(),
         jobs=tuple(every),
         deliveries=deliveries,
         studies=tuple(studies),

@@ -48,6 +48,8 @@ def ask_to_retry(root: Path, names: list[str]) -> list[str]:
                 f"({valid})"
             )
     wanted = names or [*failed, *unreadable]
+    if not wanted:
+        return []
     make_folder(root / _FOLDER, parents=root)
     for name in wanted:
         write_bytes(root / _FOLDER / name, b"retry")

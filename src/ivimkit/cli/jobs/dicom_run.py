@@ -95,6 +95,7 @@ class DicomRun:
             out=folder,
             overwrite=self.overwrite,
             figures=False,
+            is_kept=self.result is not None,
             machine=self.machine,
         )
 

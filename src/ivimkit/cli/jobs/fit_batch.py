@@ -46,6 +46,8 @@ class FitBatch(ScanBatch):
         What to compute on.
     unreliable : {"fade", "hide", "show"}
         How figures show voxels that are not reliable.
+    is_kept : bool
+        Whether the maps stay where they are; otherwise the summary does not name the place.
     """
 
     ending: ClassVar[str] = "ivim"
@@ -53,6 +55,7 @@ class FitBatch(ScanBatch):
     setup: FitSetup
     machine: MachineOptions
     unreliable: str = "fade"
+    is_kept: bool = True
 
     def check_lists(self) -> None:
         """Raise OptionError for options that cannot be read, once and not per scan."""
@@ -185,6 +188,7 @@ class _Job:
     def _summarise(self, result: FitResult, folder: Path, figures: Path | None) -> None:
         if self.batch.screen.quiet:
             return
+        place = f"maps in {folder}" + (f", figures in {figures}" if figures else "")
         self.batch.screen.show(
             Text(f"{result.model.title} by {self.method.title}", style="bold"),
             map_table(result),
@@ -193,5 +197,5 @@ class _Job:
             "",
             *prior_lines(result),
             timing(result),
-            f"maps in {folder}" + (f", figures in {figures}" if figures else ""),
+            *([place] if self.batch.is_kept else []),
         )

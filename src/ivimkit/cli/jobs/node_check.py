@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import typer
 from rich.text import Text
 
@@ -61,7 +60,9 @@ class NodeCheck:
         settings = load_settings(self.config)
         for rule in settings.rule:
             _check_fit(rule, self._fit_command())
-        self._show("settings", f"{len(settings.peer)} peers, {len(settings.rule)} rules")
+        peers = ", ".join(peer.name for peer in settings.peer)
+        rules = ", ".join(rule.name for rule in settings.rule)
+        self._show("settings", f"peers {peers}; rules {rules}")
         if self.settings_only:
             return DONE
         checks = list(_checks(settings))
@@ -120,7 +121,10 @@ def _check_fit(rule: Rule, command: Any) -> None:
     words = ["in", "out", *rule.options(), f"--as={','.join(rule.write)}"]
     try:
         context = command.make_context("run", words)
-    except click.UsageError as error:
+    except Exception as error:
+        # The class of errors of options differs between versions of typer.
+        if not hasattr(error, "format_message"):
+            raise
         raise OptionError(f"fit of rule {rule.name!r}: {error.format_message()}") from None
     names = {field for field in FitOptions.__dataclass_fields__ if field in context.params}
     setup = FitSetup(**{name: context.params[name] for name in names})

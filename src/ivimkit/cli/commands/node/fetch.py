@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 
 from ivimkit.cli.options.node_options import Config
-from ivimkit.cli.options.shared_options import SCAN_PANEL
 
 __all__ = ["fetch"]
+
+_PANEL = "Which studies"
 
 
 def _key(text: str, metavar: str, name: str | None = None) -> object:
     words = () if name is None else (name,)
     return typer.Option(
-        *words, metavar=metavar, show_default=False, rich_help_panel=SCAN_PANEL, help=text
+        *words, metavar=metavar, show_default=False, rich_help_panel=_PANEL, help=text
     )
 
 

@@ -16,7 +16,7 @@ def retry(
     jobs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[JOB]...",
+            metavar="JOB",
             show_default=False,
             help="Jobs, as node status shows them, or studies that could not be read. By default "
             "everything that failed.",
