@@ -204,7 +204,7 @@ class Sender:
             refused = [context.abstract_syntax for context in association.rejected_contexts]
             if refused and not association.accepted_contexts:
                 names = [UID(str(one)).name for one in refused]
-                raise SendError(_not_stored(names), is_final=True)
+                raise SendError(_not_accepted(names), is_final=True)
             raise SendError(_why_not(association, peer, answers=bool(answers)))
         return association
 
@@ -243,7 +243,7 @@ def _send_file(association: Association, path: Path, number: int) -> str:
         answer = association.send_c_store(path, msg_id=number % _MAX_MESSAGE_ID + 1)
     except ValueError:
         meta = dcmread(path, specific_tags=[], stop_before_pixels=True).file_meta
-        return _not_stored([meta.MediaStorageSOPClassUID.name])
+        return _not_accepted([meta.MediaStorageSOPClassUID.name])
     except RuntimeError:
         raise SendError("it closed the connection") from None
     if "Status" not in answer:
@@ -258,8 +258,8 @@ def _send_file(association: Association, path: Path, number: int) -> str:
     return text
 
 
-def _not_stored(kinds: Sequence[str]) -> str:
+def _not_accepted(kinds: Sequence[str]) -> str:
     return (
-        f"it does not store {', '.join(dict.fromkeys(kinds))}. Leave that out of write in the "
-        "rule, or enable it there"
+        f"it does not accept {', '.join(dict.fromkeys(kinds))}. Enable that there, or leave it "
+        "out of the rule"
     )

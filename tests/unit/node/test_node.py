@@ -270,7 +270,7 @@ def test_a_kind_that_the_peer_does_not_store_is_named(tmp_path):
         push(node.port, *_study(1))
         (job,) = _wait_for_jobs(tmp_path, JobState.failed)
     archive.stop()
-    assert job.reason.startswith("pacs: it does not store MR Image Storage. Leave that out of")
+    assert job.reason.startswith("pacs: it does not accept MR Image Storage. Enable that there")
 
 
 def test_what_a_peer_does_not_store_does_not_keep_back_the_rest(tmp_path, archive):
@@ -282,7 +282,7 @@ def test_what_a_peer_does_not_store_does_not_keep_back_the_rest(tmp_path, archiv
             for one in (other, image(1, 1)):
                 assert association.send_c_store(one).Status == 0
         (job,) = _wait_for_jobs(tmp_path, JobState.failed)
-    assert "it does not store Secondary Capture Image Storage" in job.reason
+    assert "it does not accept Secondary Capture Image Storage" in job.reason
     assert archive.received == [f"{ROOT_UID}.8888.1.1.1"]
 
 
