@@ -12,17 +12,11 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.tag import Tag
-from pynetdicom import (
-    AE,
-    ALL_TRANSFER_SYNTAXES,
-    AllStoragePresentationContexts,
-    _config,
-    evt,
-)
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom import AE, _config, evt
 
 from ivimkit.errors import FileFormatError, InputError
 from ivimkit.node.connections import CallServer, quiet_libraries
+from ivimkit.node.contexts import supported_contexts
 from ivimkit.node.event_log import EventLog
 from ivimkit.node.peers import Peer, PeerBook
 from ivimkit.node.settings import NodeTable, TlsSettings
@@ -103,6 +97,7 @@ class Receiver:
         try:
             server: Any = self._entity().make_server(
                 (self._node.address, self._node.port),
+                contexts=supported_contexts(),
                 evt_handlers=self._handlers(),
                 server_class=CallServer,
                 tls=context,
@@ -170,10 +165,6 @@ class Receiver:
         entity.acse_timeout = min(self._node.network_timeout_s, _MAX_REQUEST_S)
         entity.maximum_pdu_size = _MAX_PDU_BYTES
         entity.implementation_version_name = f"IVIMKIT {version('ivimkit')}"[:16]
-        for context in AllStoragePresentationContexts:
-            assert context.abstract_syntax is not None
-            entity.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
-        entity.add_supported_context(Verification)
         return entity
 
     def _handlers(self) -> list[Any]:

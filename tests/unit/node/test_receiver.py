@@ -197,7 +197,7 @@ def test_broken_data_sets_are_refused_or_kept_and_never_harm(settings, tmp_path)
     """Bytes of an image, damaged at random places, and bytes that never were an image."""
     from pynetdicom.dsutils import encode
 
-    whole = encode(image(1, 1), True, True)
+    whole = encode(image(1, 1), False, True)
     assert whole is not None
     draw = random.Random(4)
     broken = [b"\0\0", draw.randbytes(500), whole[: len(whole) // 2], whole + b"\xff" * 40]
@@ -221,7 +221,7 @@ def test_broken_data_sets_are_refused_or_kept_and_never_harm(settings, tmp_path)
 def test_an_image_under_another_name_is_refused(settings, tmp_path):
     from pynetdicom.dsutils import encode
 
-    content = encode(image(1, 1), True, True)
+    content = encode(image(1, 1), False, True)
     with running(settings) as node, connected(node.port) as association:
         assert _send_raw(association, content, f"{ROOT_UID}.1") == 0xA900
     assert events(tmp_path, "image refused")[0]["reason"] == "it has another SOP Instance UID"
