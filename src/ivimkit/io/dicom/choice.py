@@ -175,7 +175,8 @@ def _several(scans: Sequence[DicomScan], name: str) -> str:
         choose = "Give the folder of one study, or choose by UID (--series UID, or series=...)"
     elif len({scan.series for scan in scans}) < len(scans):
         choose = (
-            f"Choose one (--series {first}, or series=...); its images differ in size or place"
+            "Images of one series differ in size or place: give the files of one of them (--stack "
+            "FILES, or a list)"
         )
     return f"{name} contains {len(scans)} scans{of}: {scan_names(scans)}; expected one. {choose}"
 

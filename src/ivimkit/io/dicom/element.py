@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom import Dataset
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import BaseTag
 
 __all__ = ["PrivateTag", "first", "number", "numbers", "text", "words"]
 
@@ -58,12 +58,12 @@ class PrivateTag:
 
     def place(self, header: Dataset) -> BaseTag:
         """Return the tag that the element has in a file."""
-        blocks = sorted({self.element >> 8, *range(_FIRST_BLOCK, _LAST_BLOCK + 1)})
-        owners = [(block, text(header, Tag(self.group, block))) for block in blocks]
         usual = self.element >> 8
-        own = [block for block, owner in owners if owner.startswith(self.owner)]
-        block = usual if usual in own or not own else own[0]
-        return Tag(self.group, (block << 8) | (self.element & 0xFF))
+        for block in (usual, *range(_FIRST_BLOCK, _LAST_BLOCK + 1)):
+            owner = BaseTag(self.group << 16 | block)
+            if owner in header and text(header, owner).startswith(self.owner):
+                return BaseTag(self.group << 16 | block << 8 | (self.element & 0xFF))
+        return BaseTag(self.group << 16 | self.element)
 
 
 AnyTag = PrivateTag | BaseTag | str

@@ -26,8 +26,8 @@ class Instance:
     file : DicomFile
         Where it is.
     header : Dataset
-        Its elements, without pixels, private ones and functional groups: patient, study,
-        equipment, frame of reference.
+        Elements of the first instance of its series, without pixels, private ones and functional
+        groups: patient, study, equipment, frame of reference.
     vendor : Vendor
         Its manufacturer.
     sop_class, sop_instance : str
@@ -43,6 +43,8 @@ class Instance:
         are not given.
     dtype : str
         Type of the stored values, like ``int16``.
+    lossy : bool
+        Whether it was compressed with loss.
     """
 
     file: DicomFile
@@ -57,6 +59,7 @@ class Instance:
     number: int
     acquisition: tuple[int, int]
     dtype: str
+    lossy: bool
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import IO
 
 import pydicom
 from pydicom import Dataset
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     EnhancedMRImageStorage,
     LegacyConvertedEnhancedMRImageStorage,
@@ -110,89 +110,118 @@ def read_frames(
     FileFormatError
         If something that was named cannot be read.
     """
-    skipped = Skipped()
-    files = find_files(given, skipped)
+    reader = _Reader()
+    files = find_files(given, reader.skipped)
     frames: list[Frame] = []
-    known: set[str] = set()
     for count, file in enumerate(files, start=1):
-        frames.extend(_frames_of(file, skipped, known))
+        frames += reader.frames_of(file)
         if progress is not None:
             progress(count, len(files))
-    return Frames(tuple(_with_missing_b(frames)), skipped)
+    return Frames(tuple(_with_missing_b(frames)), reader.skipped)
 
 
-def _frames_of(file: DicomFile, skipped: Skipped, known: set[str]) -> list[Frame]:
-    """Return the slices of a file; a file that has none is counted."""
-    try:
-        with file.opened() as stream, warnings.catch_warnings():
-            # pydicom warns of every value that is not quite as the standard wants it.
-            warnings.simplefilter("ignore")
-            header = _header(stream)
-            return _checked_frames(header, file, skipped, known)
-    except FileFormatError as error:
-        skipped.add(str(error), file.name, broken=True)
-    except EOFError:
-        skipped.add("truncated", file.name, broken=True)
-    except Exception as error:  # noqa: BLE001
-        # Files are not trusted: pydicom raises whatever damaged bytes lead to.
-        skipped.add(f"damaged ({reason_of(error)})", file.name, broken=True)
-    return []
+class _Reader:
+    """Reads one file after the other, and remembers what several have in common."""
+
+    def __init__(self) -> None:
+        self.skipped = Skipped()
+        self.known: set[str] = set()
+        self.headers: dict[str, Dataset] = {}
+
+    def frames_of(self, file: DicomFile) -> list[Frame]:
+        """Return the slices of a file; a file that has none is counted."""
+        try:
+            with file.opened() as stream, warnings.catch_warnings():
+                # pydicom warns of every value that is not quite as the standard wants it.
+                warnings.simplefilter("ignore")
+                return self._checked_frames(_header(stream), file)
+        except FileFormatError as error:
+            self.skipped.add(str(error), file.name, broken=True)
+        except EOFError:
+            self.skipped.add("truncated", file.name, broken=True)
+        except Exception as error:  # noqa: BLE001
+            # Files are not trusted: pydicom raises whatever damaged bytes lead to.
+            self.skipped.add(f"damaged ({reason_of(error)})", file.name, broken=True)
+        return []
+
+    def _checked_frames(self, header: Dataset, file: DicomFile) -> list[Frame]:
+        sop_class = text(header, "SOPClassUID")
+        if not sop_class:
+            if getattr(header, "preamble", None):
+                raise EOFError
+            self.skipped.add("not DICOM", file.name)
+            return []
+        if sop_class != MRImageStorage and sop_class not in _ENHANCED:
+            self.skipped.add(f"not MR images ({_class_name(sop_class)})", file.name)
+            return []
+        if _is_cut(header):
+            raise EOFError
+        instance = self._instance(header, file, sop_class)
+        if instance.sop_instance in self.known:
+            self.skipped.add("doubled (the same SOP Instance UID)", file.name)
+            return []
+        read = multi_frames if sop_class in _ENHANCED else single_frames
+        frames = list(read(header, instance))
+        self.known.add(instance.sop_instance)
+        return frames
+
+    def _instance(self, header: Dataset, file: DicomFile, sop_class: str) -> Instance:
+        series = text(header, "SeriesInstanceUID")
+        if series not in self.headers:
+            kept = self.headers[series] = Dataset()
+            # As raw elements, to be converted when they are asked for.
+            kept.update({tag: header.get_item(tag) for tag in _identity_tags() if tag in header})
+        return Instance(
+            file=file,
+            header=self.headers[series],
+            vendor=vendor_of(text(header, "Manufacturer")),
+            sop_class=sop_class,
+            sop_instance=text(header, "SOPInstanceUID") or file.name,
+            study=text(header, "StudyInstanceUID"),
+            series=series,
+            frame_of_reference=text(header, "FrameOfReferenceUID"),
+            series_number=int(number(header, "SeriesNumber") or 0),
+            number=int(number(header, "InstanceNumber") or 0),
+            acquisition=(
+                int(number(header, "AcquisitionNumber") or 0),
+                int(number(header, "TemporalPositionIdentifier") or 0),
+            ),
+            dtype=_stored_type(header),
+            lossy=text(header, "LossyImageCompression") == "01",
+        )
 
 
 def _header(stream: IO[bytes]) -> Dataset:
+    """Read a header, and note how much of the file is left for the pixels."""
     if not stream.seekable():
         stream = io.BytesIO(stream.read())
     header = pydicom.dcmread(
-        stream, stop_before_pixels=True, force=True, specific_tags=list(_wanted_tags())
+        stream, stop_before_pixels=True, force=True, specific_tags=_wanted_tags()
     )
-    if "PixelData" not in header and _is_cut(header, stream):
-        raise EOFError
+    at = stream.tell()
+    header.bytes_left = stream.seek(0, io.SEEK_END) - at
     return header
 
 
-def _is_cut(header: Dataset, stream: IO[bytes]) -> bool:
+def _is_cut(header: Dataset) -> bool:
     """Whether a file of uncompressed pixels ends before they do.
 
     Reading stops at the tag of the pixels, so that the rest of the file contains at least them.
     """
-    if header.file_meta.get("TransferSyntaxUID", None) is not None and (
-        header.file_meta.TransferSyntaxUID.is_compressed
-    ):
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax is not None and (syntax.is_compressed or syntax.is_deflated):
         return False
-    sizes = ("Rows", "Columns", "BitsAllocated")
-    bits = 1.0
-    for size in (*sizes, "SamplesPerPixel", "NumberOfFrames"):
-        bits *= number(header, size) or (0.0 if size in sizes else 1.0)
-    at = stream.tell()
-    return stream.seek(0, io.SEEK_END) - at < bits / 8
+    bits = number(header, "BitsAllocated") or 0.0
+    for size in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames"):
+        bits *= number(header, size) or 1.0
+    return bool(header.bytes_left < bits / 8)
 
 
 @cache
-def _wanted_tags() -> tuple[int, ...]:
+def _wanted_tags() -> list[BaseTag]:
     named = [Tag(name) for name in (*_GEOMETRY_AND_DIFFUSION, *_IDENTITY)]
-    private = [Tag(place) for tag in private_tags() for place in tag.places]
-    return tuple(dict.fromkeys([*named, *private]))
-
-
-def _checked_frames(
-    header: Dataset, file: DicomFile, skipped: Skipped, known: set[str]
-) -> list[Frame]:
-    sop_class = text(header, "SOPClassUID")
-    if not sop_class:
-        if getattr(header, "preamble", None):
-            raise EOFError
-        skipped.add("not DICOM", file.name)
-        return []
-    if sop_class != MRImageStorage and sop_class not in _ENHANCED:
-        skipped.add(f"not MR images ({_class_name(sop_class)})", file.name)
-        return []
-    instance = _instance(header, file, sop_class)
-    if instance.sop_instance in known:
-        skipped.add("doubled (the same SOP Instance UID)", file.name)
-        return []
-    frames = list((multi_frames if sop_class in _ENHANCED else single_frames)(header, instance))
-    known.add(instance.sop_instance)
-    return frames
+    private = [BaseTag(place) for tag in private_tags() for place in tag.places]
+    return list(dict.fromkeys([*named, *private]))
 
 
 def _class_name(sop_class: str) -> str:
@@ -200,39 +229,16 @@ def _class_name(sop_class: str) -> str:
     return name if name != sop_class else f"private class {sop_class}"
 
 
-def _instance(header: Dataset, file: DicomFile, sop_class: str) -> Instance:
-    kept = Dataset()
-    identity = _identity_tags()
-    kept.update({tag: header[tag] for tag in header.keys() if tag in identity})  # noqa: SIM118
-    return Instance(
-        file=file,
-        header=kept,
-        vendor=vendor_of(text(header, "Manufacturer")),
-        sop_class=sop_class,
-        sop_instance=text(header, "SOPInstanceUID") or file.name,
-        study=text(header, "StudyInstanceUID"),
-        series=text(header, "SeriesInstanceUID"),
-        frame_of_reference=text(header, "FrameOfReferenceUID"),
-        series_number=int(number(header, "SeriesNumber") or 0),
-        number=int(number(header, "InstanceNumber") or 0),
-        acquisition=(
-            int(number(header, "AcquisitionNumber") or 0),
-            int(number(header, "TemporalPositionIdentifier") or 0),
-        ),
-        dtype=_stored_type(header),
-    )
-
-
 def _stored_type(header: Dataset) -> str:
-    bits = 8 if (number(header, "BitsAllocated") or 16) <= 8 else 16
-    bits = bits if (number(header, "BitsAllocated") or 16) <= 16 else 32
+    allocated = number(header, "BitsAllocated") or 16
+    bits = next(size for size in (8, 16, 32) if allocated <= size or size == 32)
     return f"{'int' if number(header, 'PixelRepresentation') else 'uint'}{bits}"
 
 
 @cache
-def _identity_tags() -> frozenset[int]:
-    further = ("EchoTime", "SliceThickness", "SpacingBetweenSlices", "LossyImageCompression")
-    return frozenset(Tag(name) for name in (*_IDENTITY, *further, "ImageType"))
+def _identity_tags() -> frozenset[BaseTag]:
+    further = ("EchoTime", "SliceThickness", "SpacingBetweenSlices", "ImageType")
+    return frozenset(Tag(name) for name in (*_IDENTITY, *further))
 
 
 def _with_missing_b(frames: Sequence[Frame]) -> Iterator[Frame]:

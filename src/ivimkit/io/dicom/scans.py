@@ -424,8 +424,7 @@ def _reason(stack: Stack) -> str:
 def _warnings(scan: DicomScan) -> Iterable[str]:
     if any(frame.b_from == "SequenceName" for frame in scan.frames):
         yield "b-values are from the name of the sequence (0018,0024): nominal ones"
-    headers = {id(frame.instance): frame.instance.header for frame in scan.frames}.values()
-    if any(text(header, "LossyImageCompression") == "01" for header in headers):
+    if any(frame.instance.lossy for frame in scan.frames):
         yield "the images were compressed with loss (0028,2110)"
     if len(scan.series) > 1 and not scan.first.instance.frame_of_reference:
         yield (
