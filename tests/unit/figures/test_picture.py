@@ -64,6 +64,12 @@ def test_colour_bars_keep_their_colours(dpi):
     assert off.max() <= 16
 
 
+def test_pixels_are_those_of_the_page(result):
+    found = Picture(map_panels(result, maps=["D"])).pixels(dpi=60)
+    np.testing.assert_array_equal(found, plain(map_panels(result, maps=["D"]), 60))
+    assert found.dtype == np.uint8
+
+
 def test_a_picture_with_too_many_colours_has_no_palette():
     figure = Figure(figsize=(2, 2))
     axes = figure.add_axes((0, 0, 1, 1))

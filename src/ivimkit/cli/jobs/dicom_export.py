@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import io, organs, report
-from ivimkit.cli.options.assignments import words
+from ivimkit.cli.options.assignments import series_list, words
 from ivimkit.cli.options.export_options import ExportOptions
 from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable
@@ -101,6 +101,11 @@ class DicomExport:
                 "--lesion is given without sc among the kinds (--as); expected both, as it is "
                 "what the picture shows. Leave one out"
             )
+        if self.output.series is not None and self.output.template is None:
+            raise OptionError(
+                "--series is given without --template, whose series it chooses; expected both. "
+                "Leave it out"
+            )
         if self.output.template is not None and self.files.scan is not None:
             raise OptionError(
                 "--scan and --template are both given; expected one of them, as the maps of a "
@@ -114,7 +119,9 @@ class DicomExport:
     def _with_images(self, result: FitResult) -> FitResult:
         """Return the result with its DICOM images, or with the scan that it was fitted from."""
         if self.output.template is not None:
-            return io.with_template(result, io.load(self.output.template))
+            return io.with_template(
+                result, io.load(self.output.template, series=series_list(self.output.series))
+            )
         if result.source_context is None:
             # The export refuses it, and says why; a scan would only take time.
             return result

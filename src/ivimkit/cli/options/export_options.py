@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.shared_options import OUTPUT_PANEL, REGION_PANEL, SCAN_PANEL
+from ivimkit.cli.options.scan_options import SeriesOption
+from ivimkit.cli.options.shared_options import DICOM_PANEL, OUTPUT_PANEL, REGION_PANEL
 
 __all__ = ["DicomOutput", "ExportOptions"]
 
@@ -87,8 +88,9 @@ class ExportOptions(DicomOutput):
         typer.Option(
             metavar="FOLDER",
             show_default=False,
-            rich_help_panel=SCAN_PANEL,
+            rich_help_panel=DICOM_PANEL,
             help="DICOM images that the scan was converted from, if it was fitted from NIfTI. The "
             "report then has no 95 % limits.",
         ),
     ] = None
+    series: SeriesOption = None

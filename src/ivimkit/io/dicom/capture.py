@@ -70,6 +70,8 @@ def capture(picture: NDArray[np.uint8], header: Header, offset: int) -> Dataset:
     made.BurnedInAnnotation = "NO"
     made.ImageComments = RESEARCH
     made.ImageType = ["DERIVED", "SECONDARY"]
+    for part, form in (("Date", "%Y%m%d"), ("Time", "%H%M%S")):
+        setattr(made, f"{part}OfSecondaryCapture", header.made.strftime(form))
     header.finish_image(made, "ivimkit overview")
     images = [image for position in range(header.shape[2]) for image in header.sources(position)]
     made.SourceImageSequence = source_images(images)

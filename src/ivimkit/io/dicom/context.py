@@ -20,7 +20,15 @@ from ivimkit.io.untrusted_files import untrusted
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["CONTEXT", "DicomContext", "Instance", "SourceImage", "load_context"]
+__all__ = [
+    "CONTEXT",
+    "PATIENT",
+    "STUDY",
+    "DicomContext",
+    "Instance",
+    "SourceImage",
+    "load_context",
+]
 
 CONTEXT = "dicom.json"
 """Name of the file of the context in the folder of a result."""
@@ -28,7 +36,7 @@ CONTEXT = "dicom.json"
 FORMAT: Final = 1
 
 # What identifies a person is in the first group and in the private part of the second.
-_PATIENT = (
+PATIENT = (
     "PatientName",
     "PatientID",
     "IssuerOfPatientID",
@@ -38,8 +46,12 @@ _PATIENT = (
     "PatientSize",
     "PatientWeight",
 )
+"""Keywords of attributes of the patient that are kept."""
+
 _PRIVATE_STUDY = ("StudyID", "StudyDescription", "AccessionNumber", "ReferringPhysicianName")
-_STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", *_PRIVATE_STUDY)
+STUDY = ("StudyInstanceUID", "StudyDate", "StudyTime", *_PRIVATE_STUDY)
+"""Keywords of attributes of the study that are kept."""
+
 _SERIES = (
     "SeriesNumber",
     "SeriesDescription",
@@ -143,8 +155,8 @@ class DicomContext(msgspec.Struct, frozen=True, kw_only=True):
         known = dict.fromkeys(Instance(*image[:3]) for image in every)
         place = {instance: number for number, instance in enumerate(known)}
         return cls(
-            patient=_attributes(header, _PATIENT),
-            study=_attributes(header, _STUDY),
+            patient=_attributes(header, PATIENT),
+            study=_attributes(header, STUDY),
             series=_attributes(header, _SERIES),
             equipment=_attributes(header, _EQUIPMENT),
             frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),

@@ -16,7 +16,7 @@ import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import config
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_VM, dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.sr.coding import Code
@@ -25,7 +25,7 @@ from pydicom.valuerep import DSfloat, validate_value
 
 from ivimkit.errors import ShapeError
 from ivimkit.io.dicom.body_parts import Region, region_of
-from ivimkit.io.dicom.context import DicomContext, SourceImage
+from ivimkit.io.dicom.context import PATIENT, STUDY, DicomContext, SourceImage
 from ivimkit.io.dicom.quantities import PRIVATE_SCHEME
 from ivimkit.io.dicom.uids import Uids
 from ivimkit.scan.geometry import Geometry
@@ -63,8 +63,8 @@ _REQUIRED = (
     "StudyID",
     "AccessionNumber",
     "ReferringPhysicianName",
-    "PositionReferenceIndicator",
 )
+_REFERENCE = "PositionReferenceIndicator"
 _ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
 # NIfTI and ivimkit count x from right to left and y from back to front, DICOM the other way.
 _TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -118,7 +118,8 @@ class Header:
     @property
     def region(self) -> Region:
         """The part of the body."""
-        return region_of(self.organ, self.context.series.get("BodyPartExamined", ""))
+        words = valid("BodyPartExamined", self.context.series.get("BodyPartExamined", ""))
+        return region_of(self.organ, str(words))
 
     def region_uid(self, name: str) -> str:
         """Return the identity of a region of the study, whatever it is fitted with."""
@@ -136,7 +137,11 @@ class Header:
 
     def sources(self, position: int) -> list[SourceImage]:
         """Return the images of a slice."""
-        return self.context.slices[position]
+        return self._slices[position]
+
+    @cached_property
+    def _slices(self) -> list[list[SourceImage]]:
+        return self.context.slices
 
     def series_number(self, offset: int) -> int:
         """Return the number of a series of this export."""
@@ -161,14 +166,21 @@ class Header:
         """Return patient, study and frame of reference."""
         made = Dataset()
         made.SpecificCharacterSet = "ISO_IR 192"
-        known = {**self.context.patient, **self.context.study, **self.context.series}
-        for keyword in (*_REQUIRED, *self.context.patient, *self.context.study):
-            setattr(made, keyword, valid(keyword, known.get(keyword, "")))
-        if made.PatientSex not in _SEXES:
-            made.PatientSex = ""
-        made.StudyInstanceUID = self.context.study.get("StudyInstanceUID") or self.uids.of("study")
+        self._set_patient_and_study(made)
+        series = self.context.series
+        made.PositionReferenceIndicator = valid(_REFERENCE, series.get(_REFERENCE, ""))
         made.FrameOfReferenceUID = self.frame_of_reference
         return made
+
+    def _set_patient_and_study(self, made: Dataset) -> None:
+        known = {**self.context.patient, **self.context.study}
+        for keyword in (*PATIENT, *STUDY):
+            if keyword in known or keyword in _REQUIRED:
+                setattr(made, keyword, valid(keyword, known.get(keyword, "")))
+        if made.PatientSex not in _SEXES:
+            made.PatientSex = ""
+        if not made.get("StudyInstanceUID"):
+            made.StudyInstanceUID = self.uids.of("study")
 
     def place(self, made: Dataset, position: int) -> None:
         """Set position, orientation and size of the pixels of a slice."""
@@ -181,7 +193,7 @@ class Header:
         made.SliceThickness = made.SpacingBetweenSlices = decimal(spacing[0])
 
     def finish(self, made: Dataset, description: str) -> None:
-        """Set what every object has: series, equipment, time.
+        """Set what every object has: patient, study, series, equipment, time.
 
         Parameters
         ----------
@@ -190,6 +202,8 @@ class Header:
         description : str
             Of its series.
         """
+        # The library copies a part of both, depending on the object.
+        self._set_patient_and_study(made)
         made.SeriesDescription = text_of(description)
         for keyword in ("Content", "Series", "InstanceCreation"):
             setattr(made, f"{keyword}Date", self.made.strftime("%Y%m%d"))
@@ -280,6 +294,8 @@ def valid(keyword: str, text: str) -> str | list[str]:
     vr = dictionary_VR(keyword)
     parts = text.upper().split("\\") if vr == "CS" else text.split("\\")
     parts = [part.strip()[: _LENGTHS.get(vr, len(part))] for part in parts]
+    if dictionary_VM(keyword) == "1":
+        parts = parts[:1]
     try:
         for part in parts:
             validate_value(vr, part, config.RAISE)

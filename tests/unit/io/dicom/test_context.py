@@ -4,13 +4,12 @@ import dataclasses
 import stat
 
 import numpy as np
+import pydicom
 import pytest
 
 import ivimkit as ik
 from ivimkit.errors import FileFormatError
 from ivimkit.io.dicom.context import DicomContext, SourceImage, load_context
-
-pydicom = pytest.importorskip("pydicom", reason="pydicom comes with the extra dicom")
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 B = [0, 10, 20, 40, 80, 150, 250, 400, 600, 800]

@@ -48,6 +48,12 @@ def with_volume(volume, value):
     return values
 
 
+def test_flat_volume_of_a_selection():
+    """It is looked up among the volumes that are used, and named by its number in the scan."""
+    dwi = ik.DWI(with_volume(9, 7.0), B).select(volumes=list(range(3, 12)))
+    assert [found.volumes for found in scan_findings(dwi)] == [(9,)]
+
+
 def swapped(one, other):
     b = B.copy()
     b[[one, other]] = b[[other, one]]

@@ -24,7 +24,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 
 dicom = typer.Typer(
     name="dicom",
-    help="Scans from a scanner or a PACS, and maps back to it.",
+    help="Scans from a scanner or a PACS, and results back to it.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
