@@ -138,6 +138,9 @@ def _soak(parts: Any, folder: Path, archive: Any, number: int) -> list[_Sample]:
         # The threads of the last association end on their own.
         parts.wait_for(lambda: _sample(node.process.pid, number, 0).threads <= samples[0].threads)
         samples.append(_sample(node.process.pid, number, time.perf_counter() - start))
+    except BaseException:
+        print(*parts.log_of(folder)[-20:], sep="\n", file=sys.stderr)
+        raise
     finally:
         node.kill()
     return samples

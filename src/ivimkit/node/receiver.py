@@ -133,6 +133,8 @@ class Receiver:
     def is_busy(self, study: str) -> bool:
         """Return whether a connection over which images of a study came is still open."""
         with self._lock:
+            # Their threads, as not every way to end a call is an event.
+            self._open = {call: known for call, known in self._open.items() if call.is_alive()}
             return any(study in studies for studies in self._open.values())
 
     def is_idle(self) -> bool:
@@ -171,7 +173,6 @@ class Receiver:
         return [
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_STORE, self._store),
-            (evt.EVT_CONN_CLOSE, self._closed),
         ]
 
     def _requested(self, event: evt.Event) -> None:
@@ -190,10 +191,6 @@ class Receiver:
         self._log("refused", address=event.assoc.requestor.address, reason=reason)
         event.assoc.acse.send_reject(0x01, 0x01, _NOT_RECOGNISED[what])
         event.assoc.kill()
-
-    def _closed(self, event: evt.Event) -> None:
-        with self._lock:
-            self._open.pop(event.assoc, None)
 
     def _peer(self, event: evt.Event) -> Peer:
         requestor = event.assoc.requestor
