@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ivimkit.io.dicom.scans import DicomContents, DicomScan
+    from ivimkit.io.dicom.segmentation_files import SegmentationFile
 
 __all__ = ["FoundScan", "Inspection", "inspect", "write_inspection"]
 
@@ -39,6 +40,8 @@ class FoundScan(msgspec.Struct, frozen=True, kw_only=True):
         Header values.
     incomplete : str
         Which volumes lack slices; empty if none does.
+    regions : tuple of str
+        Series Instance UIDs of Segmentations in the same space that others have drawn.
     """
 
     series: tuple[str, ...]
@@ -50,6 +53,7 @@ class FoundScan(msgspec.Struct, frozen=True, kw_only=True):
     manufacturer: str = ""
     station: str = ""
     incomplete: str = ""
+    regions: tuple[str, ...] = ()
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,22 +84,25 @@ def inspect(folder: Path) -> Inspection:
     """
     # Only here: the node itself needs nothing of what reads and fits scans.
     from ivimkit.io.dicom.choice import candidates, contents_of
+    from ivimkit.io.dicom.segmentation_files import find_segmentations
 
     try:
         contents = contents_of(folder)
     except InputError as error:
         return Inspection(reason=str(error))
     scans = candidates(contents.scans)
+    drawn = find_segmentations(folder) if scans else []
     return Inspection(
-        scans=tuple(_found(scan) for scan in scans),
+        scans=tuple(_found(scan, drawn) for scan in scans),
         reason="" if scans else _reason(contents),
         patient=_patient(scans),
     )
 
 
-def _found(scan: DicomScan) -> FoundScan:
+def _found(scan: DicomScan, drawn: list[SegmentationFile]) -> FoundScan:
     from ivimkit.io.dicom.element import text
 
+    space = text(scan.header, "FrameOfReferenceUID")
     return FoundScan(
         series=scan.series,
         numbers=scan.series_numbers,
@@ -106,6 +113,7 @@ def _found(scan: DicomScan) -> FoundScan:
         manufacturer=text(scan.header, "Manufacturer"),
         station=text(scan.header, "StationName"),
         incomplete="; ".join(scan.problems) if scan.incomplete else "",
+        regions=tuple(sorted({one.series for one in drawn if one.frame_of_reference == space})),
     )
 
 

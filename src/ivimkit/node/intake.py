@@ -118,7 +118,9 @@ class Intake:
         return "fitted", ""
 
     def _make_job(self, study: str, scan: FoundScan, rule: Rule) -> None:
-        fingerprint = self._spool.fingerprint(study, scan.series)
+        # Regions that are drawn later make a revision, like images that come later.
+        series = (*scan.series, *(scan.regions if rule.uses_regions else ()))
+        fingerprint = self._spool.fingerprint(study, series)
         name = job_id(study, rule.name, fingerprint)
         earlier = [
             job
@@ -141,7 +143,7 @@ class Intake:
             made_at=self._now(),
             changed_at=self._now(),
         )
-        if not self._jobs.add(job, self._spool.files(study, scan.series)):
+        if not self._jobs.add(job, self._spool.files(study, series)):
             return
         for one in earlier:
             self._replace(one, job)

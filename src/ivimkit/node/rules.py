@@ -25,6 +25,7 @@ FIT_OPTIONS = (
     "adc_bvalues",
     "prior",
     "estimate",
+    "labels",
     "noise",
     "coils",
     "uncertainty",
@@ -41,6 +42,8 @@ FIT_OPTIONS = (
 
 KINDS = ("mr", "pm", "seg", "sr", "sc")
 """What can be written, see `ivimkit.io.save_dicom`."""
+
+_DRAWN = "seg"
 
 _COMPARISONS = {
     ">=": operator.ge,
@@ -136,11 +139,26 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         where = f"rule {self.name!r}"
         self.when.check(where)
         _check_names(self.fit, FIT_OPTIONS, f"fit of {where} has no option")
+        if self.fit.get("labels", _DRAWN) != _DRAWN:
+            raise OptionError(
+                f"labels of {where} is {self.fit['labels']!r}; expected {_DRAWN!r}, for the "
+                "Segmentations that come with a study"
+            )
+        if not self.uses_regions and {"seg", "sr"} & {*self.write}:
+            raise OptionError(
+                f"{where} writes seg or sr, which describe regions; expected labels = {_DRAWN!r} "
+                "in fit, for the Segmentations that come with a study"
+            )
         _check_names(self.write, KINDS, f"write of {where} has no kind")
         if not self.write:
             raise OptionError(
                 f"write of {where} is empty; expected one or more of {', '.join(KINDS)}"
             )
+
+    @property
+    def uses_regions(self) -> bool:
+        """Whether the Segmentations of a study belong to its scans."""
+        return "labels" in self.fit
 
     def options(self) -> list[str]:
         """Return the options of the fit as words of a command line.

@@ -54,12 +54,14 @@ def run(
     One step for mercure, XNAT, Kaapana and other platforms that hand a folder in
     and take a folder out: the same as ivimkit fit and ivimkit dicom export. OUT
     contains DICOM only, all of it or nothing. Regions of --labels also become
-    Segmentation and report. The node runs this command for each scan.
+    Segmentation and report; --labels seg takes those that somebody has drawn: the
+    Segmentations in IN. The node runs this command for each scan.
 
     [bold]Examples[/bold]
 
       ivimkit dicom run study maps --organ liver
       ivimkit dicom run study maps --series 5,7 --method bayes --mask auto --as mr
+      ivimkit dicom run study maps --labels seg --as mr,sr
     """
     # Here and not above: --help must not wait for numpy and numba.
     from ivimkit.cli.jobs.dicom_run import DicomRun
