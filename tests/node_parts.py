@@ -31,7 +31,7 @@ from pynetdicom.sop_class import MRImageStorage, Verification
 
 from ivimkit.node import Node, load_settings
 from ivimkit.node.commands import Commands
-from ivimkit.node.connections import CarefulSocket, hang_up
+from ivimkit.node.connections import hang_up, mend
 
 STAND_IN = Path(__file__).with_name("node_stand_in.py")
 ROOT_UID = "1.2.826.0.1.3680043.8.498"
@@ -278,7 +278,7 @@ def connected(
         contexts=[build_context(one) for one in (MRImageStorage, Verification, *storage)],
         ae_title=called,
         tls_args=None if tls is None else (tls, "localhost"),
-        evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: CarefulSocket.watch(event.assoc))],
+        evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: mend(event.assoc))],
     )
     try:
         yield association

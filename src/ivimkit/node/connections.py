@@ -3,8 +3,9 @@
 Gaps of pynetdicom are closed here. It does the TLS handshake where it accepts calls, so that one
 caller who says nothing would block all others; it has no time limit for a message that stops in
 its midst; it reads messages of any claimed length, up to 4 GB; it leaves the socket open if the
-other side hangs up first; and a caller who hangs up without a word is waited for, and counts as
-one of those who may call at the same time.
+other side hangs up first; a caller who hangs up without a word is waited for, and counts as one of
+those who may call at the same time; and one answer in thousands is taken away from whoever waits
+for it, see `_Checkpoint`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Callable
 from socketserver import BaseServer
 from typing import Any
@@ -26,7 +28,14 @@ from pynetdicom.transport import (
     ThreadedAssociationServer,
 )
 
-__all__ = ["MAX_MESSAGE_BYTES", "CallServer", "CarefulSocket", "hang_up", "quiet_libraries"]
+__all__ = [
+    "MAX_MESSAGE_BYTES",
+    "CallServer",
+    "CarefulSocket",
+    "hang_up",
+    "mend",
+    "quiet_libraries",
+]
 
 MAX_MESSAGE_BYTES = 4_000_000
 """Longest protocol data unit that is read. The node asks for much shorter ones."""
@@ -37,16 +46,6 @@ _JOIN_S = 20.0
 
 class CarefulSocket(AssociationSocket):
     """A socket that does not wait for messages of absurd length, and is closed at the end."""
-
-    @classmethod
-    def watch(cls, association: Any) -> None:
-        """Make the socket of an association one of these, and let it send at once.
-
-        Another object would announce the connection a second time.
-        """
-        association.dul.socket.__class__ = cls
-        # Without it, each of many small messages waits for the acknowledgement of the last.
-        association.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Receive bytes, of which there cannot be too many."""
@@ -62,12 +61,56 @@ class CarefulSocket(AssociationSocket):
             held.close()
 
 
+class _Checkpoint(threading.Event):
+    """Where the thread of an association pauses while somebody else waits for an answer.
+
+    That somebody clears the event, then reads in ``_is_paused`` whether the thread has stopped.
+    In pynetdicom 3.0 the thread may have passed the event just before and not yet have said so:
+    both go on, and the thread may take the answer as a message that nobody asked for. Here passing
+    and saying so are one step.
+
+    Parameters
+    ----------
+    association : Association
+        Whose thread.
+    """
+
+    def __init__(self, association: Any) -> None:
+        super().__init__()
+        self._association = association
+        self._step = threading.Lock()
+        self.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Pause until the thread may go on."""
+        while super().wait(timeout):
+            with self._step:
+                if self.is_set():
+                    self._association._is_paused = False
+                    return True
+        return False
+
+    def clear(self) -> None:
+        """Let the thread pause when it comes here next."""
+        with self._step:
+            super().clear()
+
+
+def mend(association: Any) -> None:
+    """Close the gaps of an association whose connection has just been opened."""
+    # Another socket object would announce the connection a second time.
+    association.dul.socket.__class__ = CarefulSocket
+    # Without it, each of many small messages waits for the acknowledgement of the last.
+    association.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    association._reactor_checkpoint = _Checkpoint(association)
+
+
 class _Call(RequestHandler):
     """One call; its association runs in a thread."""
 
     def _create_association(self) -> Any:
         made = super()._create_association()
-        CarefulSocket.watch(made)
+        mend(made)
         made.dul.artim_timer.timeout = self.ae.acse_timeout
         made.bind(evt.EVT_CONN_CLOSE, _stop_waiting)
         return made

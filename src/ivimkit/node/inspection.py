@@ -6,6 +6,8 @@ process can neither take the node with it nor make it grow.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,6 @@ import msgspec
 from ivimkit.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ivimkit.io.dicom.scans import DicomContents, DicomScan
     from ivimkit.io.dicom.segmentation_files import SegmentationFile
 
@@ -106,7 +105,7 @@ def _found(scan: DicomScan, drawn: list[SegmentationFile]) -> FoundScan:
     return FoundScan(
         series=scan.series,
         numbers=scan.series_numbers,
-        b_values=_shells(scan.bvals),
+        b_values=_shells([*scan.bvals, *(one.b for one in scan.incomplete)]),
         description=scan.description,
         protocol=text(scan.header, "ProtocolName"),
         body_part=scan.body_part,
@@ -117,11 +116,13 @@ def _found(scan: DicomScan, drawn: list[SegmentationFile]) -> FoundScan:
     )
 
 
-def _shells(bvals: NDArray[np.float64]) -> tuple[float, ...]:
+def _shells(bvals: Sequence[float | None]) -> tuple[float, ...]:
     """Return the mean b-value of each shell: scanners that tell what they applied never repeat."""
+    import numpy as np
+
     from ivimkit.scan.shell_clusters import shell_clusters
 
-    known = bvals[bvals == bvals]
+    known = np.array([b for b in bvals if b is not None and not math.isnan(b)])
     clusters = shell_clusters(known, None)
     return tuple(sorted(float(known[clusters == one].mean()) for one in set(clusters.tolist())))
 

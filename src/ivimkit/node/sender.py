@@ -15,7 +15,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from ivimkit.node.connections import CarefulSocket, hang_up
+from ivimkit.node.connections import hang_up, mend
 from ivimkit.node.jobs import Delivery, JobFolder
 from ivimkit.node.peers import Peer
 from ivimkit.node.tls import TlsSettings
@@ -183,7 +183,7 @@ class Sender:
 
         def opened(event: evt.Event) -> None:
             answers.append(peer.address)
-            CarefulSocket.watch(event.assoc)
+            mend(event.assoc)
 
         tls = None
         if encrypted and self._tls is not None:

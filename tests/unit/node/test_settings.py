@@ -86,6 +86,8 @@ def test_good_settings_have_full_paths_safe_defaults_and_named_rules(tmp_path):
         ('write = ["mr", "sc"]', "write = []", "write of rule '1' is empty"),
         ("method =", "methd =", "no option 'methd'; expected one of model, method"),
         ("description =", "name =", r"when of \[\[rule\]\] has no setting 'name'; expected one"),
+        ("strict = true", 'labels = "x.nii"', "labels of rule '1' is 'x.nii'; expected 'seg'"),
+        ('"mr", "sc"', '"mr", "sr"', "rule '1' writes seg or sr, .* expected labels = 'seg'"),
         ('">=4"', '"some"', "b_values of rule '1' is 'some'; expected how many"),
     ],
 )

@@ -55,15 +55,33 @@ def test_a_study_becomes_maps_in_the_same_study(run, study, tmp_path):
     assert [one.SOPInstanceUID for one in again] == [one.SOPInstanceUID for one in headers]
 
 
-def test_regions_of_labels_become_segmentation_and_report(run, study, tmp_path):
-    dwi = ik.load(study)
+def _region(dwi):
     labels = np.zeros(dwi.shape[:3], np.uint8)
     labels[8:12, 6:10] = 1
-    ik.io.save_map(labels, tmp_path / "labels.nii.gz", dwi.geometry)
+    return labels
+
+
+def test_regions_become_segmentation_and_report(run, study, tmp_path):
+    """Those of a file; then, as if another program had drawn them, those among the images."""
+    from pydicom import dcmread
+
+    dwi = ik.load(study)
+    ik.io.save_map(_region(dwi), tmp_path / "lesion.nii.gz", dwi.geometry)
     out = tmp_path / "maps"
-    words = ("--as", "sr", "--labels", tmp_path / "labels.nii.gz", *SEGMENTED)
-    run("dicom", "run", study, out, *words)
+    command = ("dicom", "run", study, out, "--overwrite", *SEGMENTED)
+    run(*command, "--as", "sr", "--labels", tmp_path / "lesion.nii.gz")
     assert sorted(path.name for path in out.iterdir()) == ["seg.dcm", "sr.dcm"]
+    found = ik.load_labels(out / "seg.dcm", dwi)
+    np.testing.assert_array_equal(found.array, _region(dwi))
+    assert list(found) == ["lesion"]
+    drawn = dcmread(out / "seg.dcm")
+    drawn.save_as(study / "own.dcm")
+    error = run(*command, "--as", "sr", "--labels", "seg", code=2).stderr
+    assert "there is no Segmentation in the space of the scan" in " ".join(error.split())
+    drawn.ManufacturerModelName = "3D Slicer"
+    drawn.save_as(study / "drawn.dcm")
+    run(*command, "--as", "sr", "--labels", "seg")
+    assert "Lesion" in str(dcmread(out / "sr.dcm")) or "lesion" in str(dcmread(out / "sr.dcm"))
 
 
 @pytest.mark.parametrize(
