@@ -7,14 +7,18 @@ import re
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from typer.core import TyperGroup
 
 import ivimkit as ik
 from ivimkit.cli import app
+from ivimkit.io.dicom.quantities import quantity_of
 from ivimkit.status import explain
+from made_results import made_result
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -108,10 +112,25 @@ def _names_in(section: str) -> set[str]:
     return {name for cell in first for name in re.findall(r"`(--?[\w-]+)`", cell)}
 
 
-def _options_of(command: str) -> set[str]:
+def _commands(group: TyperGroup, before: str = "") -> dict[str, Any]:
+    """Return all commands by their names, those of groups as ``dicom export``."""
+    found: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            found |= _commands(command, f"{before}{name} ")
+        else:
+            found[f"{before}{name}"] = command
+    return found
+
+
+def _all_commands() -> dict[str, Any]:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    parameters = group.commands[command].params
+    return _commands(group)
+
+
+def _options_of(command: str) -> set[str]:
+    parameters = _all_commands()[command].params
     options = [p for p in parameters if p.param_type_name == "option" and p.name != "help"]
     return {name for option in options for name in (*option.opts, *option.secondary_opts)}
 
@@ -127,6 +146,9 @@ def _options_of(command: str) -> set[str]:
         "report",
         "roi",
         "repeat",
+        "dicom list",
+        "dicom convert",
+        "dicom export",
         "simulate",
         "demo",
         "methods",
@@ -141,12 +163,22 @@ def test_every_option_is_on_the_page(command: str) -> None:
 
 
 def test_every_command_is_on_the_page() -> None:
-    group = typer.main.get_command(app)
-    assert isinstance(group, TyperGroup)
     headings = _sections("cli.md")
-    assert {f"ivimkit {name}" for name in group.commands} == {
+    assert {f"ivimkit {name}" for name in _all_commands()} == {
         heading for heading in headings if heading.startswith("ivimkit ")
     }
+
+
+def test_codes_on_the_page_are_those_that_are_written() -> None:
+    text = (DOCS / "dicom-objects.md").read_text(encoding="utf-8")
+    row = r"^\| `(\w+)` \| `(\w+)` \| (\w+), (\w+) \| ([^|]+) \| `([^`]+)` \|$"
+    rows = re.findall(row, text, flags=re.M)
+    assert len(rows) == text.count(" | `um2/s` |") + text.count(" | `1` |") + 2
+    for model, name, code, scheme, meaning, unit in rows:
+        found = quantity_of(made_result({name: np.zeros(1)}, model=model), name)
+        assert (found.code.value, found.code.scheme_designator) == (code, scheme)
+        assert found.code.meaning == meaning
+        assert found.unit.code.value == unit
 
 
 def _slug(heading: str) -> str:

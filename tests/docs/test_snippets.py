@@ -7,10 +7,12 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import ivimkit as ik
+from dicom_maker import Made, save, slices
 from ivimkit.io import save_map, save_scan
 from snippets import RUN, SHOWN, run_snippets, snippets_of
 
@@ -35,6 +37,12 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_map(made.dwi.mask.astype("uint8"), folder / "mask.nii.gz", made.dwi.geometry)
     save_map(made.labels, folder / "labels.nii.gz", made.dwi.geometry)
     save_map(lesion.astype("uint8"), folder / "lesion.nii.gz", made.dwi.geometry)
+    stored = np.rint(made.dwi.signal).astype(np.uint16)
+    study = Made(stored, made.dwi.acquisition.bvals, affine=made.dwi.affine)
+    save(slices(study), folder / "study")
+    # Slices are read in the order of the normal.
+    turned, geometry = made.labels[:, :, ::-1], ik.load(folder / "study").geometry
+    save_map(turned, folder / "regions.nii.gz", geometry)
     for patient in ("patient1", "patient2"):
         small = ik.simulate.phantom("abdomen", shape=(24, 18, 2), seed=1)
         save_scan(small.dwi, folder / patient / "dwi.nii.gz")

@@ -14,11 +14,11 @@ from ivimkit.letters import readable
 
 __all__ = ["check_writable", "names_apart", "output_folders", "shown_names", "stem"]
 
-_SUFFIX = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.((nii|hdr|img)(\.gz)?|zip)$", re.IGNORECASE)
 
 
 def stem(scan: Path) -> str:
-    """Return the name of a scan without ``.nii.gz``."""
+    """Return the name of a scan without ``.nii.gz`` or ``.zip``."""
     return _SUFFIX.sub("", scan.name) or scan.name
 
 
@@ -48,7 +48,7 @@ def output_folders(scans: Sequence[Path], out: Path | None, *, ending: str = "iv
     if out is not None:
         folders = [out] if len(scans) == 1 else [out / name for name in names_apart(scans)]
     else:
-        folders = [scan.parent / f"{stem(scan)}_{ending}" for scan in scans]
+        folders = [scan.parent / f"{stem(scan)}_{ending}" for scan in map(_named, scans)]
     for folder, count in Counter(folder.resolve() for folder in folders).items():
         if count > 1:
             same = [str(s) for s, f in zip(scans, folders, strict=True) if f.resolve() == folder]
@@ -57,6 +57,11 @@ def output_folders(scans: Sequence[Path], out: Path | None, *, ending: str = "iv
                 "different names. Fit them one by one with --out"
             )
     return folders
+
+
+def _named(scan: Path) -> Path:
+    """Return a path that ends in a name, which that of the current folder does not."""
+    return scan.resolve() if scan.name in ("", "..") else scan
 
 
 def check_writable(folder: Path) -> None:

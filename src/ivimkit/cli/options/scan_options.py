@@ -174,7 +174,8 @@ class ScanOptions:
         typer.Option(
             "--stack",
             rich_help_panel=SCAN_PANEL,
-            help="The SCANs are the 3-D volumes of one scan, in the order of the b-values.",
+            help="The SCANs are the 3-D volumes of one scan, in the order of the b-values, or the "
+            "DICOM files of one.",
         ),
     ] = False
     strict: Annotated[

@@ -50,9 +50,7 @@ def contents_shown(contents: DicomContents, name: str) -> Iterator[RenderableTyp
 
 def _scan_table(scans: Sequence[DicomScan]) -> Table:
     table = plain_table(
-        *("series", "description", "images", "b (s/mm²)"),
-        *("volumes", "slices", "matrix"),
-        left=4,
+        *("series", "description", "images", "b (s/mm²)", "volumes", "matrix"), left=4
     )
     for scan in scans:
         columns, rows, slices, volumes = scan.shape
@@ -62,8 +60,7 @@ def _scan_table(scans: Sequence[DicomScan]) -> Table:
             "trace" if scan.kind == "trace" else "directions" if scan.n_directions else "dwi",
             _b_values(scan.bvals),
             str(volumes),
-            str(slices),
-            f"{columns}x{rows}",
+            f"{columns}x{rows}x{slices}",
         )
     return table
 

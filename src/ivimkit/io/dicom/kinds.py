@@ -9,7 +9,7 @@ from pydicom import Dataset
 
 from ivimkit.io.dicom.element import first, text
 
-__all__ = ["Kind", "kind_of", "says_derived"]
+__all__ = ["Kind", "has_unit_of_a_map", "kind_of", "says_derived"]
 
 # DICOM PS3.3, C.8.13.3.1.1 (value 4 of Image Type) and what vendors write: Siemens TENSOR_B0 and
 # CALC_BVALUE (a high b computed from others), Philips and GE the rest.
@@ -80,7 +80,8 @@ def kind_of(image_type: tuple[str, ...], header: Dataset) -> Kind:
     found = set(image_type)
     if found & _COMPUTED:
         return Kind.COMPUTED
-    if found & _DERIVED or _has_unit_of_a_map(header):
+    mapped = first(header, "RealWorldValueMappingSequence")
+    if found & _DERIVED or has_unit_of_a_map(header, mapped):
         return Kind.DERIVED
     component = text(header, "ComplexImageComponent").upper()
     if component in _COMPLEX or (found & _PHASE and not found & _MAGNITUDE):
@@ -104,8 +105,16 @@ def says_derived(description: str) -> bool:
     return bool(_NAMED_DERIVED.search(description.upper()))
 
 
-def _has_unit_of_a_map(header: Dataset) -> bool:
-    """Whether the unit of the values is that of a diffusion coefficient."""
-    mapped = first(first(header, "RealWorldValueMappingSequence"), "MeasurementUnitsCodeSequence")
-    units = (text(header, "RescaleType"), text(mapped, "CodeValue"), text(header, "Units"))
+def has_unit_of_a_map(rescaled: Dataset, mapped: Dataset) -> bool:
+    """Whether the unit of the values is that of a diffusion coefficient.
+
+    Parameters
+    ----------
+    rescaled : Dataset
+        What contains Rescale Type and Units.
+    mapped : Dataset
+        Item of the Real World Value Mapping.
+    """
+    code = text(first(mapped, "MeasurementUnitsCodeSequence"), "CodeValue")
+    units = (text(rescaled, "RescaleType"), text(rescaled, "Units"), code)
     return any(_OF_DIFFUSION.fullmatch(unit.upper()) for unit in units)

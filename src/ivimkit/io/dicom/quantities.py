@@ -22,10 +22,6 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.result import FitResult
 from ivimkit.kernels.separable.atoms import decay, kurtosis, stretched
-from ivimkit.methods.bayes import Bayes
-from ivimkit.methods.loglinear import LogLinear
-from ivimkit.methods.segmented import Segmented
-from ivimkit.methods.trr import TRR
 from ivimkit.parameter import RATE_UNIT, Parameter
 
 __all__ = ["PRIVATE_SCHEME", "Quantity", "Unit", "quantity_of"]
@@ -147,16 +143,17 @@ _MODEL_BY_ATOM = {
 }
 
 _FIXED_FAST = Code("113267", "DCM", "Fixed-Dp")
-# The names of Cho et al., doi:10.1002/mrm.25484, which the standard took over: constrained means
-# that f comes from the intercept, so that D* alone is left for the last step.
-_SEGMENTED = {
-    2: Code("113268", "DCM", "Segmented-Unconstrained"),
-    3: Code("113269", "DCM", "Segmented-Constrained"),
-}
+# By their names, as methods of other packages have none of these codes.
 _METHODS = {
-    TRR: Code("113266", "DCM", "Trust-Region"),
-    Bayes: Code("113270", "DCM", "Bayesian-Probability"),
-    LogLinear: Code("113261", "DCM", "Least squares fit of multiple samples"),
+    "trr": Code("113266", "DCM", "Trust-Region"),
+    "bayes": Code("113270", "DCM", "Bayesian-Probability"),
+    "loglinear": Code("113261", "DCM", "Least squares fit of multiple samples"),
+}
+# Two kinds of segmented fit, named as by Cho et al., doi:10.1002/mrm.25484: constrained means
+# that f comes from the intercept, so that D* alone is left for the last of three steps.
+_BY_STEPS: dict[tuple[str, object], Code] = {
+    ("segmented", 2): Code("113268", "DCM", "Segmented-Unconstrained"),
+    ("segmented", 3): Code("113269", "DCM", "Segmented-Constrained"),
 }
 
 _DERIVATIONS = {
@@ -292,9 +289,8 @@ def _method(method: FitMethod, model: SignalModel) -> Code:
     fast = None if decays is None else decays.fast
     if fast is not None and (model[fast].fixed or fast in model.fixed_maps):
         return _FIXED_FAST
-    if isinstance(method, Segmented):
-        return _SEGMENTED[method.steps]
-    return _METHODS.get(type(method)) or _private(method.name, method.title)
+    segmented = _BY_STEPS.get((method.name, method.options().get("steps")))
+    return segmented or _METHODS.get(method.name) or _private(method.name, method.title)
 
 
 def _private(name: str, meaning: str) -> Code:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from os import PathLike
@@ -168,9 +169,7 @@ class _Reader:
     def _instance(self, header: Dataset, file: DicomFile, sop_class: str) -> Instance:
         series = text(header, "SeriesInstanceUID")
         if series not in self.headers:
-            kept = self.headers[series] = Dataset()
-            # As raw elements, to be converted when they are asked for.
-            kept.update({tag: header.get_item(tag) for tag in _identity_tags() if tag in header})
+            self.headers[series] = _identity(header)
         return Instance(
             file=file,
             header=self.headers[series],
@@ -227,6 +226,16 @@ def _wanted_tags() -> list[BaseTag]:
 def _class_name(sop_class: str) -> str:
     name = pydicom.uid.UID(sop_class).name
     return name if name != sop_class else f"private class {sop_class}"
+
+
+def _identity(header: Dataset) -> Dataset:
+    """Return the elements to be kept, without those whose values are invalid."""
+    kept = Dataset()
+    for tag in _identity_tags():
+        with suppress(ValueError, TypeError, OverflowError, NotImplementedError):
+            if tag in header:
+                kept[tag] = header[tag]
+    return kept
 
 
 def _stored_type(header: Dataset) -> str:

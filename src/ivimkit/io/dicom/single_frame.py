@@ -15,7 +15,14 @@ from ivimkit.io.dicom.frame import Frame, Instance
 from ivimkit.io.dicom.kinds import Kind, kind_of
 from ivimkit.io.dicom.vendor import BValue
 
-__all__ = ["kind_by_all", "placing", "rescaling", "single_frames"]
+__all__ = [
+    "image_position",
+    "image_shape",
+    "kind_by_all",
+    "placing",
+    "rescaling",
+    "single_frames",
+]
 
 
 def single_frames(header: Dataset, instance: Instance) -> Iterator[Frame]:
@@ -52,13 +59,13 @@ def single_frames(header: Dataset, instance: Instance) -> Iterator[Frame]:
     tiles = vendor.tiles(header)
     if tiles is None:
         yield Frame(
-            position=_position(header),
-            shape=_shape(header),
+            position=image_position(header),
+            shape=image_shape(header),
             tile=None,
             **common,
         )
         return
-    rows, columns = _shape(header)
+    rows, columns = image_shape(header)
     shape = (rows // tiles.rows, columns // tiles.columns)
     if min(shape) < 1:
         raise FileFormatError(
@@ -111,14 +118,28 @@ def rescaling(header: Dataset) -> dict[str, float]:
     }
 
 
-def _position(header: Dataset) -> NDArray[np.float64]:
+def image_position(header: Dataset) -> NDArray[np.float64]:
+    """Return the position of the first voxel, shape (3,), mm.
+
+    Raises
+    ------
+    FileFormatError
+        If it is missing.
+    """
     position = numbers(header, "ImagePositionPatient")
     if len(position) != 3:
         raise FileFormatError("without Image Position (0020,0032)")
     return np.array(position)
 
 
-def _shape(header: Dataset) -> tuple[int, int]:
+def image_shape(header: Dataset) -> tuple[int, int]:
+    """Return the numbers of rows and columns of an image of one number per pixel.
+
+    Raises
+    ------
+    FileFormatError
+        If they are missing, or the image is in colour.
+    """
     rows, columns = number(header, "Rows") or 0, number(header, "Columns") or 0
     if rows < 1 or columns < 1:
         raise FileFormatError("without Rows and Columns (0028,0010)")

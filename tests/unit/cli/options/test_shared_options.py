@@ -14,11 +14,12 @@ from ivimkit.cli.options.plugin_names import (
     uncertainty_names,
 )
 from ivimkit.cli.options.repeat_options import Statistic
-from ivimkit.cli.options.scan_options import Average, BUnit
+from ivimkit.cli.options.scan_options import Average, BUnit, Images
 from ivimkit.cli.options.shared_options import Precision, Unreliable
 from ivimkit.engine import PRECISIONS
 from ivimkit.figures.reliability import UNRELIABLE
 from ivimkit.fitting.comparison import CRITERIA
+from ivimkit.io.dicom.series_choice import IMAGES
 from ivimkit.io.scan_loading import B_UNITS
 from ivimkit.quality.repeat_values import STATISTICS
 from ivimkit.scan.dwi import AVERAGES
@@ -27,6 +28,7 @@ from ivimkit.scan.dwi import AVERAGES
 def test_choices_are_those_of_the_library():
     assert set(Average) == set(AVERAGES)
     assert set(BUnit) == set(B_UNITS)
+    assert tuple(Images) == IMAGES
     assert tuple(Criterion) == CRITERIA
     assert tuple(Precision) == PRECISIONS
     assert tuple(Unreliable) == UNRELIABLE
