@@ -10,6 +10,7 @@ import typer
 from ivimkit.cli.options.fit_options import FitOptions
 from ivimkit.cli.options.scan_options import ScanOptions, Scans, Weights
 from ivimkit.cli.options.shared_options import (
+    DICOM_PANEL,
     OUTPUT_PANEL,
     MachineOptions,
     Overwrite,
@@ -37,6 +38,15 @@ def fit(
             "next to the scan: dwi_ivim for dwi.nii.gz.",
         ),
     ] = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option(
+            "--anonymous",
+            rich_help_panel=DICOM_PANEL,
+            help="Keep nothing of the patient in the result: dicom.json then contains UIDs and "
+            "dates only.",
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     figures: Annotated[
         bool,
@@ -87,6 +97,7 @@ def fit(
         overwrite=overwrite,
         figures=figures,
         unreliable=unreliable.value,
+        anonymous=anonymous,
         machine=machine,
     )
     raise typer.Exit(batch.run(scans))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +28,7 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.fit import fit_with
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import FitSettings
+from ivimkit.io.dicom.context import DicomContext
 from ivimkit.io.result_files import result_folder
 from ivimkit.scan.dwi import DWI
 
@@ -46,6 +47,8 @@ class FitBatch(ScanBatch):
         What to compute on.
     unreliable : {"fade", "hide", "show"}
         How figures show voxels that are not reliable.
+    anonymous : bool
+        Whether results of DICOM keep nothing of the patient.
     is_kept : bool
         Whether the maps stay where they are; otherwise the summary does not name the place.
     """
@@ -55,6 +58,7 @@ class FitBatch(ScanBatch):
     setup: FitSetup
     machine: MachineOptions
     unreliable: str = "fade"
+    anonymous: bool = False
     is_kept: bool = True
 
     def check_lists(self) -> None:
@@ -149,6 +153,8 @@ class _Job:
                 threads=batch.machine.threads,
                 progress=progress,
             )
+        if batch.anonymous:
+            result = _without_patient(result)
         return with_model_file(result, batch.setup.model)
 
     def _save(self, result: FitResult, dwi: DWI | None, folder: Path) -> Path | None:
@@ -199,3 +205,11 @@ class _Job:
             timing(result),
             *([place] if self.batch.is_kept else []),
         )
+
+
+def _without_patient(result: FitResult) -> FitResult:
+    """Return a result that keeps nothing of the patient."""
+    context = result.source_context
+    if not isinstance(context, DicomContext):
+        return result
+    return replace(result, source_context=context.anonymous())

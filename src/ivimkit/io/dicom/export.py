@@ -143,6 +143,9 @@ class Export:
         settings = msgspec.to_builtins(fit_record(result).settings)
         for name in _INCIDENTAL:
             settings.pop(name, None)
+        if result.settings.sigma not in (None, "map"):
+            # It may be an estimate, with the rounding of a machine.
+            settings["sigma"] = f"{result.settings.sigma:.6g}"
         given = dict(result.model.fixed_maps)
         if result.settings.sigma == "map" and result.settings.noise is None:
             given["sigma"] = result.maps["sigma"]
@@ -158,7 +161,7 @@ class Export:
 
     def _quantities(self) -> Iterator[tuple[int, Quantity]]:
         """Yield the maps with their positions, which do not depend on which others are written."""
-        order = list(self.result.maps)
+        order = list(dict.fromkeys((*self.result.model.shown_maps, *self.result.maps)))
         for name in self.maps:
             yield order.index(name), quantity_of(self.result, name)
 

@@ -97,6 +97,12 @@ def save_dicom(
         If labels or picture do not have the expected shape.
     OutputExistsError
         If there are DICOM files of an earlier export, and overwriting was not asked for.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> result = ik.fit(ik.load("study"))  # doctest: +SKIP
+    >>> ik.io.save_dicom(result, "for_pacs", ["mr"], maps=["D", "f"])  # doctest: +SKIP
     """
     chosen = check_kinds(kinds, regions=labels is not None, picture=picture is not None)
     context = _context_of(result)

@@ -42,6 +42,13 @@ def with_template(result: FitResult, template: DWI) -> FitResult:
         If the template was not read from DICOM.
     ShapeError
         If the voxels of the result are not those of the images.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> result = ik.load_result("dwi_ivim")  # doctest: +SKIP
+    >>> placed = ik.io.with_template(result, ik.load("study"))  # doctest: +SKIP
+    >>> ik.io.save_dicom(placed, "for_pacs")  # doctest: +SKIP
     """
     context = template.source_context
     if not isinstance(context, DicomContext):

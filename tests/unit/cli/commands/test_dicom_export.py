@@ -61,7 +61,7 @@ def test_options(run, result, tmp_path):
     out = tmp_path / "out"
     run("dicom", "export", result, "--out", out, "--as", "mr", "--maps", "D", "--anonymous", "-q")
     made = pydicom.dcmread(out / "mr_D" / "0001.dcm")
-    assert (made.PatientName, made.SeriesNumber) == ("", 701 + 3)
+    assert (made.PatientName, made.SeriesNumber) == ("", 702)
     options = (
         "--first-series",
         "30",
@@ -73,8 +73,21 @@ def test_options(run, result, tmp_path):
     run("dicom", "export", result, "--out", out, "--as", "pm", "--maps", "D", *options)
     assert contents(out) == ["pm_D.dcm"]
     made = pydicom.dcmread(out / "pm_D.dcm")
-    assert made.SeriesNumber == 30 + 40 + 3
+    assert made.SeriesNumber == 30 + 40 + 1
     assert made.SOPInstanceUID.startswith(f"{ROOT}.")
+
+
+def test_fit_keeps_the_patient_unless_asked_not_to(run, tmp_path):
+    signal = ik.simulate.phantom(shape=SHAPE).dwi
+    stored = np.rint(signal.signal).astype(np.uint16)
+    save(slices(Made(stored, signal.acquisition.bvals)), tmp_path / "study")
+    call = ("fit", tmp_path / "study", "--mask", "auto", "--no-figures", "-q")
+    run(*call, "--out", tmp_path / "named")
+    run(*call, "--out", tmp_path / "nameless", "--anonymous")
+    for name, kept in (("named", True), ("nameless", False)):
+        text = (tmp_path / name / "dicom.json").read_text("utf-8")
+        assert ("Phantom^Anna" in text) == ("4711" in text) == kept
+        assert "1.2.3.4" in text
 
 
 def test_result_of_a_converted_scan(run, tmp_path):

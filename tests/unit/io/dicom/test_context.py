@@ -2,6 +2,7 @@
 
 import dataclasses
 import stat
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -96,6 +97,16 @@ def test_result_without_context_replaces_one_with_it(tmp_path):
 
 def test_fit_of_regions_has_none():
     assert ik.quality.roi_fit(fitted(), np.ones((3, 2, 2), dtype=int)).source_context is None
+
+
+def test_pages_and_pictures_never_read_it():
+    """They are shown and sent to others."""
+    package = Path(ik.__file__).parent
+    for folder in ("report", "figures", "viewer", "quality"):
+        for file in (package / folder).rglob("*.py"):
+            lines = file.read_text("utf-8").splitlines()
+            used = [line for line in lines if "source_context" in line]
+            assert [line for line in used if line.strip() != "source_context=None,"] == [], file
 
 
 @pytest.mark.parametrize(

@@ -280,6 +280,8 @@ def test_patient_study_and_frame_of_reference_are_those_of_the_scan(exported):
         if path.name not in ("sr.dcm", "sc.dcm"):
             assert made.FrameOfReferenceUID == "1.2.3.9"
         assert made.ManufacturerModelName == "ivimkit"
+        assert made.file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRLittleEndian
+        assert made.SpecificCharacterSet == "ISO_IR 192"
         assert made.ContributingEquipmentSequence[0].ManufacturerModelName == "Vida"
 
 
