@@ -112,6 +112,7 @@ class DicomRun:
             overwrite=self.overwrite,
             figures=False,
             is_kept=self.result is not None,
+            anonymous=self.output.anonymous,
             machine=self.machine,
         )
 
