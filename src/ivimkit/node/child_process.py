@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import threading
@@ -130,6 +129,9 @@ def end_leftover(process: tuple[int, int]) -> bool:
 def _limit_memory(pid: int, limits: Limits) -> None:
     if limits.memory_gb is None:
         return
+    # Only here: Windows has no such module, and the settings can be checked there, too.
+    import resource
+
     number = int(limits.memory_gb * _BYTES_PER_GB)
     # It may have ended already.
     with suppress(ProcessLookupError):

@@ -53,13 +53,17 @@ class Dispatch:
         self._log = log
         self._now = now
         self._goes_on = goes_on
+        # While a peer is down, hundreds of jobs may wait for it, and are looked at at each pulse.
+        self._known: dict[tuple[str, str], Delivery] = {}
 
     def step(self, peer: str) -> bool:
         """Send what is due to a peer; return whether there was anything."""
         for job in self._jobs.active(JobState.sending):
-            delivery = self._jobs.folder(job.id).delivery(peer)
+            if peer not in job.send_to:
+                continue
+            delivery = self._delivery(job, peer)
             is_due = delivery.state == "waiting" and delivery.next_at <= self._now()
-            if peer in job.send_to and is_due and self._goes_on():
+            if is_due and self._goes_on():
                 self._deliver(job, delivery)
                 return True
         return False
@@ -67,14 +71,21 @@ class Dispatch:
     def settle(self) -> None:
         """End the jobs whose results have arrived everywhere, or never will."""
         for job in self._jobs.active(JobState.sending):
-            folder = self._jobs.folder(job.id)
-            found = [folder.delivery(peer) for peer in job.send_to]
+            found = [self._delivery(job, peer) for peer in job.send_to]
             if any(one.state == "waiting" for one in found):
                 continue
             reasons = [f"{one.peer}: {one.reason}" for one in found if one.state == "failed"]
             state = JobState.failed if reasons else JobState.done
             self._jobs.change(job, self._now(), state=state, reason="; ".join(reasons))
+            for peer in job.send_to:
+                self._known.pop((job.id, peer), None)
             self._log("failed" if reasons else "done", job=job.id, reason="; ".join(reasons))
+
+    def _delivery(self, job: Job, peer: str) -> Delivery:
+        found = self._known.get((job.id, peer))
+        if found is None:
+            found = self._known[job.id, peer] = self._jobs.folder(job.id).delivery(peer)
+        return found
 
     def _deliver(self, job: Job, delivery: Delivery) -> None:
         folder = self._jobs.folder(job.id)
@@ -93,3 +104,4 @@ class Dispatch:
             later = msgspec.structs.replace(delivery, **sent)
             self._log("sent", job=job.id, peer=delivery.peer, files=number)
         folder.set_delivery(later)
+        self._known[job.id, later.peer] = later

@@ -15,6 +15,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from ivimkit.errors import OptionError
 from ivimkit.node.connections import hang_up, mend
 from ivimkit.node.jobs import Delivery, JobFolder
 from ivimkit.node.peers import Peer
@@ -185,10 +186,8 @@ class Sender:
             answers.append(peer.address)
             mend(event.assoc)
 
-        tls = None
-        if encrypted and self._tls is not None:
-            tls = (self._tls.client(), peer.address)
         try:
+            tls = (self._tls.client(), peer.address) if encrypted and self._tls else None
             association = entity.associate(
                 peer.address,
                 peer.port,
@@ -197,6 +196,8 @@ class Sender:
                 tls_args=tls,
                 evt_handlers=[(evt.EVT_CONN_OPEN, opened)],
             )
+        except OptionError as error:
+            raise SendError(str(error)) from None
         except OSError as error:
             raise SendError(f"{peer.address} cannot be found: {error.strerror or error}") from None
         if not association.is_established:

@@ -36,6 +36,7 @@ _LOG = "node.log"
 _RETENTION_S = 60.0
 _ABANDONED_S = 600.0
 _JOIN_S = 30.0
+_TROUBLE_S = 1.0
 
 
 class Node:
@@ -170,7 +171,10 @@ class Node:
         """
         while not self._stop.wait(self._pulse_s):
             check()
-            self.step()
+            try:
+                self.step()
+            except OSError as error:
+                self._wait_after(error)
 
     def step(self) -> None:
         """Do what does not belong to a thread: requests, ended jobs, retention, the pulse.
@@ -229,11 +233,19 @@ class Node:
         self._threads.append(thread)
         thread.start()
 
+    def _wait_after(self, error: OSError) -> None:
+        """Wait a little after the disk has refused something: it may have space again."""
+        self._log("trouble", reason=str(error))
+        self._stop.wait(_TROUBLE_S)
+
     def _go_on(self, step: Callable[[], bool]) -> None:
         try:
             while not self._stop.is_set():
-                if not step():
-                    self._stop.wait(self._pulse_s)
+                try:
+                    if not step():
+                        self._stop.wait(self._pulse_s)
+                except OSError as error:
+                    self._wait_after(error)
         except Exception as fault:  # noqa: BLE001 - handed to whoever runs the node, see `step`
             self._faults.append(fault)
 

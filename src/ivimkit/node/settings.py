@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
@@ -233,6 +234,8 @@ def _check(settings: NodeSettings) -> None:
             f"force_s is {node.force_s:g} and quiet_s {node.quiet_s:g}; expected force_s to be at "
             "least quiet_s"
         )
+    if node.memory_gb is not None and not sys.platform.startswith("linux"):
+        raise OptionError("memory_gb is given; expected it on Linux only. Leave it out")
     for peer in settings.peer:
         peer.check()
         if peer.tls and settings.tls is None:

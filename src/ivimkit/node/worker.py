@@ -76,6 +76,10 @@ class Worker:
     def prepare(self) -> None:
         """Queue the fits again in which an earlier node was ended."""
         self._intake.prepare()
+        self._requeue()
+
+    def _requeue(self) -> None:
+        """Queue what is being worked on: nobody does, as there is one worker, and it asks."""
         for job in self._jobs.active(JobState.working):
             if job.process is not None:
                 end_leftover(job.process)
@@ -83,6 +87,7 @@ class Worker:
 
     def step(self) -> bool:
         """Do the next piece of work; return whether there was any."""
+        self._requeue()
         due = self._waiting.due(self._now())
         if due:
             self._intake.look(due[0])

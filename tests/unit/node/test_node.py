@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import threading
@@ -11,9 +12,11 @@ import pytest
 
 from ivimkit.errors import InputError, OptionError
 from ivimkit.node import Node, load_settings
+from ivimkit.node.commands import Commands
 from ivimkit.node.health import node_status
-from ivimkit.node.jobs import Jobs, JobState
+from ivimkit.node.jobs import Job, Jobs, JobState
 from ivimkit.node.requests import ask_to_retry
+from ivimkit.node.rules import Rule
 from node_parts import (
     ROOT_UID,
     Archive,
@@ -410,6 +413,40 @@ def test_a_fault_of_the_node_itself_ends_it_loudly(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError, match="a bug"):
         node.run()
     node.stop()
+
+
+def test_a_disk_that_is_full_for_a_moment_does_not_end_the_node(tmp_path, monkeypatch):
+    """Writing fails at several steps; then there is space again, and everything goes on."""
+    from ivimkit.node import jobs
+
+    written, failed = jobs.write_json, []
+
+    def full(path, content):
+        if len(failed) < 4:
+            failed.append(path)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written(path, content)
+
+    monkeypatch.setattr("ivimkit.node.service._TROUBLE_S", 0.02)
+    settings = write_settings(tmp_path, send_to="[]")
+    with running(settings) as node:
+        monkeypatch.setattr("ivimkit.node.jobs.write_json", full)
+        push(node.port, *_study(1))
+        _wait_for_jobs(tmp_path, JobState.done)
+    assert len(failed) == 4
+    assert "No space left" in events(tmp_path, "trouble")[0]["reason"]
+
+
+def test_the_words_of_a_fit_are_those_of_the_rule(tmp_path):
+    job = Job(id="j", study="1.2", series=("1.3",), rule="1", drop_incomplete=True)
+    folder = Jobs(tmp_path).folder("j")
+    rule = Rule(write=("mr", "sc"), fit={"organ": "liver"}, keep_result=True)
+    _, *words = Commands().fit(job, rule, folder, tmp_path / "out")
+    assert words == [
+        *("-m", "ivimkit", "dicom", "run", str(folder.input), str(tmp_path / "out")),
+        *("--as=mr,sc", "--organ=liver", "--drop-incomplete"),
+        *(f"--result={folder.result}", "--overwrite"),
+    ]
 
 
 def test_the_rule_of_a_job_that_is_gone_is_said(tmp_path):

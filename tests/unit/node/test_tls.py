@@ -25,12 +25,16 @@ def _key():
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _certificate(name: str, key, issuer: str, issuer_key, *, is_ca: bool = False):
+def _certificate(
+    name: str, key, issuer: str, issuer_key, *, is_ca: bool = False, host: str = "localhost"
+):
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
 
     now = datetime.datetime.now(datetime.UTC)
-    names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    names = [x509.DNSName(host)]
+    if host == "localhost":
+        names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
@@ -55,13 +59,14 @@ def certificates(tmp_path_factory):
     )
 
     folder = tmp_path_factory.mktemp("certificates")
-    for authority, names in (("ca", ("node", "peer")), ("other_ca", ("stranger",))):
+    for authority, names in (("ca", ("node", "peer", "elsewhere")), ("other_ca", ("stranger",))):
         ca_key = _key()
         made = _certificate(authority, ca_key, authority, ca_key, is_ca=True)
         (folder / f"{authority}.pem").write_bytes(made.public_bytes(Encoding.PEM))
         for name in names:
             key = _key()
-            made = _certificate(name, key, authority, ca_key)
+            host = "elsewhere.example" if name == "elsewhere" else "localhost"
+            made = _certificate(name, key, authority, ca_key, host=host)
             (folder / f"{name}.pem").write_bytes(made.public_bytes(Encoding.PEM))
             text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             (folder / f"{name}.key").write_bytes(text)
@@ -113,18 +118,39 @@ def test_a_caller_who_does_not_finish_the_handshake_blocks_nobody(folder):
         assert push(node.port, image(1, 1), tls=_tls(folder, "peer").client()) == [0]
 
 
-@pytest.mark.parametrize("name", ["peer", "stranger"])
-def test_results_are_sent_to_those_who_show_a_certificate_of_the_authority(folder, name):
+@pytest.mark.parametrize(
+    ("name", "more", "arrives"),
+    [
+        ("peer", "", True),
+        ("stranger", "", False),
+        ("elsewhere", "", False),
+        ("elsewhere", "check_host_names = false", True),
+    ],
+)
+def test_results_are_sent_to_those_who_show_a_certificate_for_their_address(
+    folder, name, more, arrives
+):
     archive = Archive().start(tls=_tls(folder, name).server())
-    settings = write_settings(folder, peers={"mr1": 0, "pacs": archive.port}, more=TABLE)
+    settings = write_settings(folder, peers={"mr1": 0, "pacs": archive.port}, more=TABLE + more)
     with running(settings) as node:
         push(node.port, image(1, 1), image(1, 2), tls=_tls(folder, "peer").client())
-        if name == "peer":
-            wait_for(lambda: [*_done(node)])
-        else:
-            wait_for(lambda: events(folder, "not sent"))
+        wait_for(lambda: [*_done(node)] if arrives else events(folder, "not sent"))
     archive.stop()
-    assert len(archive.received) == (2 if name == "peer" else 0)
+    assert len(archive.received) == (2 if arrives else 0)
+
+
+def test_a_peer_without_encryption_is_sent_results_without(folder):
+    archive = Archive().start()
+    settings = write_settings(folder, peers={"mr1": 0, "pacs": archive.port}, more=TABLE)
+    text = settings.read_text()
+    settings.write_text(
+        text.replace(f"port = {archive.port}", f"port = {archive.port}\ntls = false")
+    )
+    with running(settings) as node:
+        push(node.port, image(1, 1), image(1, 2), tls=_tls(folder, "peer").client())
+        wait_for(lambda: [*_done(node)])
+    archive.stop()
+    assert len(archive.received) == 2
 
 
 def _done(node):

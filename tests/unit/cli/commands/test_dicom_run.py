@@ -116,7 +116,7 @@ def test_the_whole_way_from_a_scanner_to_the_archive(images, tmp_path):
     from pynetdicom.presentation import build_context
 
     archive = Archive().start(contexts=[build_context("1.2.840.10008.5.1.4.1.1.4")])
-    rule = 'write = ["mr"]\nfit = { method = "segmented", b_split = 200 }'
+    rule = 'write = ["mr"]\nkeep_result = true\nfit = { method = "segmented", b_split = 200 }'
     settings = write_settings(
         tmp_path, peers={"mr1": 0, "pacs": archive.port}, node="fit_attempts = 1", more=rule
     )
@@ -135,5 +135,6 @@ def test_the_whole_way_from_a_scanner_to_the_archive(images, tmp_path):
     finally:
         node.stop()
         archive.stop()
+    assert ik.load_result(jobs.folder(job.id).result).method.name == "segmented"
     results = jobs.folder(job.id).results()
     assert len(archive.received) == len(results) >= 2 * 3
