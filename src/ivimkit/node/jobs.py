@@ -246,7 +246,8 @@ class Jobs:
         """Return a job by its name."""
         with self._lock:
             found = self._active.get(job)
-        return found or read_json(self._folder / job / _RECORD, Job)
+        found = found or read_json(self._folder / job / _RECORD, Job)
+        return found if found is not None and found.id == job else None
 
     def change(self, job: Job, at: float, **changes: object) -> Job:
         """Write down what has changed; return the changed job."""

@@ -133,9 +133,12 @@ class Receiver:
     def is_busy(self, study: str) -> bool:
         """Return whether a connection over which images of a study came is still open."""
         with self._lock:
-            # Their threads, as not every way to end a call is an event.
-            self._open = {call: known for call, known in self._open.items() if call.is_alive()}
+            self._forget_ended()
             return any(study in studies for studies in self._open.values())
+
+    def _forget_ended(self) -> None:
+        """Keep the calls whose threads run: not every way to end a call is an event."""
+        self._open = {call: known for call, known in self._open.items() if call.is_alive()}
 
     def is_idle(self) -> bool:
         """Return whether nobody is connected."""
@@ -218,6 +221,8 @@ class Receiver:
             self._log("image refused", peer=arrival.peer, reason=reason)
             return OUT_OF_RESOURCES
         with self._lock:
+            if association not in self._open:
+                self._forget_ended()
             self._open.setdefault(association, set()).add(arrival.study)
         try:
             stored = self._spool.store(draft, arrival)

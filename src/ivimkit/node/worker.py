@@ -79,11 +79,17 @@ class Worker:
         self._requeue()
 
     def _requeue(self) -> None:
-        """Queue what is being worked on: nobody does, as there is one worker, and it asks."""
+        """Queue what is being worked on: nobody does, as there is one worker, and it asks.
+
+        A fit that has ended the node each time, or the machine, is not tried for ever.
+        """
         for job in self._jobs.active(JobState.working):
             if job.process is not None:
                 end_leftover(job.process)
-            self._jobs.change(job, self._now(), state=JobState.queued, process=None)
+            is_over = job.attempts >= self._settings.node.fit_attempts
+            reason = f"the node ended during each of {job.attempts} attempts" if is_over else ""
+            state = JobState.failed if is_over else JobState.queued
+            self._jobs.change(job, self._now(), state=state, reason=reason, process=None)
 
     def step(self) -> bool:
         """Do the next piece of work; return whether there was any."""

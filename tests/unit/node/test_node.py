@@ -428,7 +428,7 @@ def test_a_disk_that_is_full_for_a_moment_does_not_end_the_node(tmp_path, monkey
         written(path, content)
 
     monkeypatch.setattr("ivimkit.node.service._TROUBLE_S", 0.02)
-    settings = write_settings(tmp_path, send_to="[]")
+    settings = write_settings(tmp_path, node="fit_attempts = 5", send_to="[]")
     with running(settings) as node:
         monkeypatch.setattr("ivimkit.node.jobs.write_json", full)
         push(node.port, *_study(1))
@@ -538,6 +538,21 @@ def test_killed_while_fitting_it_fits_again(tmp_path):
     from ivimkit.node.child_process import started_at
 
     assert started_at(job.process[0]) != job.process[1]
+
+
+def test_a_fit_that_ends_the_node_each_time_is_given_up(tmp_path):
+    settings = write_settings(tmp_path, node="fit_attempts = 1", send_to="[]")
+    jobs = Jobs(tmp_path / "node")
+    (tmp_path / "node").mkdir()
+    jobs.prepare()
+    job = Job(id="a-b", study="1.2", series=("1.3",), rule="1", state=JobState.working, attempts=1)
+    source = tmp_path / "1.3" / "1.dcm"
+    source.parent.mkdir()
+    source.touch()
+    jobs.add(job, [source])
+    with running(settings):
+        (failed,) = _wait_for_jobs(tmp_path, JobState.failed)
+    assert failed.reason == "the node ended during each of 1 attempts"
 
 
 def test_killed_while_sending_the_rest_is_sent_and_nothing_twice(tmp_path):
