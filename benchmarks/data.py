@@ -19,6 +19,7 @@ __all__ = [
     "ABDOMEN",
     "B13",
     "B21",
+    "DICOM",
     "MOST_F",
     "ORGANS",
     "ORGAN_SPREADS",
@@ -39,6 +40,7 @@ __all__ = [
 B21 = np.array([*range(0, 41, 10), *range(60, 201, 20), *range(300, 1001, 100)], dtype=np.float64)
 B13 = np.array([0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800], dtype=np.float64)
 SNRS = (20, 50, 100)
+DICOM = REPOSITORY.parent / "shared" / "data" / "dicom"
 PROSTATE = REPOSITORY.parent / "shared" / "data" / "prostate"
 ABDOMEN = REPOSITORY.parent / "shared" / "data" / "abdomen" / "volunteer1"
 

@@ -12,9 +12,34 @@ from ivimkit.io.dicom.files import DicomFile
 from ivimkit.io.dicom.kinds import Kind
 from ivimkit.io.dicom.vendor import Vector, Vendor
 
-__all__ = ["Frame", "Instance", "Order"]
+__all__ = ["Frame", "Instance", "Order", "PixelLayout"]
 
 Order = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PixelLayout:
+    """How the pixels of an image object are stored.
+
+    Parameters
+    ----------
+    at : int
+        Where Pixel Data begins in the file; -1 if it is compressed, or has to be parsed otherwise.
+    shape : tuple of int
+        Frames, rows, columns.
+    dtype : str
+        Type of the stored values, like ``int16``.
+    n_bits : int
+        Bits stored.
+    padding : float
+        Value of pixels outside of the image; 0 if there is none.
+    """
+
+    at: int
+    shape: tuple[int, int, int]
+    dtype: str
+    n_bits: int
+    padding: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +66,8 @@ class Instance:
     acquisition : tuple of int
         Acquisition Number and Temporal Position Identifier, which tell repeats apart; 0 if they
         are not given.
-    dtype : str
-        Type of the stored values, like ``int16``.
+    layout : PixelLayout
+        How its pixels are stored.
     lossy : bool
         Whether it was compressed with loss.
     """
@@ -58,7 +83,7 @@ class Instance:
     series_number: int
     number: int
     acquisition: tuple[int, int]
-    dtype: str
+    layout: PixelLayout
     lossy: bool
 
 

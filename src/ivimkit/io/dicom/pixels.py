@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ivimkit.errors import FileFormatError
-from ivimkit.io.dicom.element import number
-from ivimkit.io.dicom.frame import Frame, Instance
+from ivimkit.io.dicom.frame import Frame, Instance, PixelLayout
 from ivimkit.io.dicom.scans import DicomScan
 from ivimkit.io.dicom.tiles import tile_of
 from ivimkit.io.untrusted_files import untrusted
@@ -28,11 +27,16 @@ __all__ = ["Values", "read_values"]
 _WANTED = (
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PlanarConfiguration"),
-    *("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelPaddingValue"),
+    *("PixelData", "FloatPixelData", "DoubleFloatPixelData"),
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "SOPClassUID"),
 )
 _MAX_WORKERS = 8
 _SAME_SCALE = 1e-4
+# Tag of Pixel Data, and the length of its tag, representation and length in explicit and implicit
+# representation (PS3.5, 7.1).
+_PIXEL_DATA = bytes.fromhex("e07f1000")
+_LONG_HEAD, _SHORT_HEAD = 12, 8
+_UNDEFINED_LENGTH = 0xFFFFFFFF
 
 
 class Values:
@@ -71,12 +75,15 @@ def read_values(scan: DicomScan) -> Values:
     for v, volume in enumerate(scan.volumes):
         for z, frame in enumerate(volume.frames):
             places[frame.instance].append((frame, z, v))
-    kinds = {np.dtype(instance.dtype) for instance in places}
+    kinds = {np.dtype(instance.layout.dtype) for instance in places}
     dtype = np.result_type(*kinds) if plain else np.dtype(np.float32)
     signal = _Signal(np.empty(scan.shape, dtype=dtype, order="F"), plain, factor)
     workers = min(_MAX_WORKERS, os.cpu_count() or 1)
-    # Decoders release the lock of the interpreter, and so does reading of files.
-    with ThreadPoolExecutor(workers) as pool:
+    # Decoders release the lock of the interpreter, and so does reading of files. Filters of
+    # warnings are those of the process: not to be changed in the threads.
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+        # pydicom warns of elements that are not quite as the standard wants them.
+        warnings.simplefilter("ignore")
         sums = list(pool.map(lambda item: signal.fill(*item), places.items()))
     return Values(signal.array, dict(zip(places, sums, strict=True)))
 
@@ -102,7 +109,12 @@ class _Signal:
         name = instance.file.name
         with untrusted(lambda why: FileFormatError(_cannot(name, why))):
             content = instance.file.content()
-            pixels = _decoded(content)
+            pixels = _native(content, instance.layout)
+            if pixels is None:
+                pixels = _decoded(content)
+            if instance.layout.padding:
+                # Outside of the image, where nothing was measured.
+                pixels = np.where(pixels == instance.layout.padding, 0, pixels)
             for frame, z, v in slices:
                 self.array[:, :, z, v] = self._values(pixels, frame).T
         return hashlib.sha256(content).hexdigest()
@@ -119,21 +131,32 @@ class _Signal:
         return image * np.float64(frame.slope * factor) + frame.intercept * factor
 
 
+def _native(content: bytes, layout: PixelLayout) -> NDArray[Any] | None:
+    """Return pixels that are stored as they are, where their place is known; otherwise None.
+
+    A file is parsed once, for its header: a second time would take longer than all the rest.
+    """
+    start = content[layout.at : layout.at + _LONG_HEAD] if layout.at >= 0 else b""
+    dtype = np.dtype(layout.dtype).newbyteorder("<")
+    if start[:4] != _PIXEL_DATA or layout.n_bits != 8 * dtype.itemsize:
+        return None
+    n = int(np.prod(layout.shape))
+    head = _LONG_HEAD if start[4:6] in (b"OW", b"OB") else _SHORT_HEAD
+    length = int.from_bytes(start[head - 4 : head], "little")
+    if not n * dtype.itemsize <= length < _UNDEFINED_LENGTH:
+        return None
+    pixels = np.frombuffer(content, dtype, count=n, offset=layout.at + head)
+    return pixels.reshape(layout.shape if layout.shape[0] > 1 else layout.shape[1:])
+
+
 def _decoded(content: bytes) -> NDArray[Any]:
-    with warnings.catch_warnings():
-        # Of elements that are not quite as the standard wants them.
-        warnings.simplefilter("ignore")
-        header = pydicom.dcmread(io.BytesIO(content), force=True, specific_tags=list(_WANTED))
-        if "TransferSyntaxUID" not in header.file_meta:
-            # A file without preamble: uncompressed, and pydicom has found out how.
-            implicit = bool(header.original_encoding[0])
-            syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-            header.file_meta.TransferSyntaxUID = syntax
-        pixels: NDArray[Any] = header.pixel_array
-    padding = number(header, "PixelPaddingValue")
-    if padding:
-        # Outside of the image, where nothing was measured.
-        pixels = np.where(pixels == padding, 0, pixels)
+    header = pydicom.dcmread(io.BytesIO(content), force=True, specific_tags=list(_WANTED))
+    if "TransferSyntaxUID" not in header.file_meta:
+        # A file without preamble: uncompressed, and pydicom has found out how.
+        implicit = bool(header.original_encoding[0])
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        header.file_meta.TransferSyntaxUID = syntax
+    pixels: NDArray[Any] = header.pixel_array
     return pixels
 
 

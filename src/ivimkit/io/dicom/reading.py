@@ -15,7 +15,10 @@ import pydicom
 from pydicom import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
+    UID,
     EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     LegacyConvertedEnhancedMRImageStorage,
     MRImageStorage,
 )
@@ -23,7 +26,7 @@ from pydicom.uid import (
 from ivimkit.errors import FileFormatError
 from ivimkit.io.dicom.element import number, text
 from ivimkit.io.dicom.files import DicomFile, Skipped, find_files
-from ivimkit.io.dicom.frame import Frame, Instance
+from ivimkit.io.dicom.frame import Frame, Instance, PixelLayout
 from ivimkit.io.dicom.kinds import Kind
 from ivimkit.io.dicom.multi_frame import multi_frames
 from ivimkit.io.dicom.single_frame import single_frames
@@ -39,7 +42,7 @@ ASSUMED_ZERO = "0: others of the series have one"
 """Origin of the b-value of an image that has none."""
 
 _ENHANCED = (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 _GEOMETRY_AND_DIFFUSION = (
     *("ImageType", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows"),
     *("Columns", "PixelSpacing", "BitsAllocated", "BitsStored", "PixelRepresentation"),
@@ -185,7 +188,7 @@ class _Reader:
                 int(number(header, "AcquisitionNumber") or 0),
                 int(number(header, "TemporalPositionIdentifier") or 0),
             ),
-            dtype=_stored_type(header),
+            layout=_layout(header),
             lossy=text(header, "LossyImageCompression") == "01",
         )
 
@@ -197,8 +200,8 @@ def _header(stream: IO[bytes]) -> Dataset:
     header = pydicom.dcmread(
         stream, stop_before_pixels=True, force=True, specific_tags=_wanted_tags()
     )
-    at = stream.tell()
-    header.bytes_left = stream.seek(0, io.SEEK_END) - at
+    header.pixels_at = stream.tell()
+    header.bytes_left = stream.seek(0, io.SEEK_END) - header.pixels_at
     return header
 
 
@@ -207,7 +210,7 @@ def _is_cut(header: Dataset) -> bool:
 
     Reading stops at the tag of the pixels, so that the rest of the file contains at least them.
     """
-    syntax = header.file_meta.get("TransferSyntaxUID")
+    syntax = _syntax(header)
     if syntax is not None and (syntax.is_compressed or syntax.is_deflated):
         return False
     bits = number(header, "BitsAllocated") or 0.0
@@ -238,10 +241,23 @@ def _identity(header: Dataset) -> Dataset:
     return kept
 
 
-def _stored_type(header: Dataset) -> str:
+def _layout(header: Dataset) -> PixelLayout:
     allocated = number(header, "BitsAllocated") or 16
     bits = next(size for size in (8, 16, 32) if allocated <= size or size == 32)
-    return f"{'int' if number(header, 'PixelRepresentation') else 'uint'}{bits}"
+    sizes = (number(header, name) or 1 for name in ("NumberOfFrames", "Rows", "Columns"))
+    frames, rows, columns = map(int, sizes)
+    return PixelLayout(
+        at=header.pixels_at if _syntax(header) in _NATIVE else -1,
+        shape=(frames, rows, columns),
+        dtype=f"{'int' if number(header, 'PixelRepresentation') else 'uint'}{bits}",
+        n_bits=int(number(header, "BitsStored") or bits),
+        padding=number(header, "PixelPaddingValue") or 0.0,
+    )
+
+
+def _syntax(header: Dataset) -> UID | None:
+    found: UID | None = header.file_meta.get("TransferSyntaxUID")
+    return found
 
 
 @cache
