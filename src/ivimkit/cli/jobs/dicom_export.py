@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,9 +61,11 @@ class DicomExport:
         with self.screen.warnings_shown():
             [result] = file.load([folder], "no 95 % limits of regions" if "sr" in kinds else "")
             maps = exported_maps(result, self._maps())
-            result = self._with_images(result)
+            result = self._with_template(result)
             labels = load_regions(result, self.regions.labels, self.regions.names)
-            drawn = self._picture(result, labels) if "sc" in kinds else None
+            lesion = self._lesion(labels)
+            result = self._with_scan(result, kinds)
+            drawn = _picture(result, lesion) if "sc" in kinds else None
             written = io.save_dicom(
                 result,
                 self.out,
@@ -114,26 +117,48 @@ class DicomExport:
     def _maps(self) -> list[str] | None:
         return None if self.output.maps is None else words(self.output.maps)
 
-    def _with_images(self, result: FitResult) -> FitResult:
-        """Return the result with its DICOM images, or with the scan that it was fitted from."""
-        if self.output.template is not None:
-            return io.with_template(
-                result, io.load(self.output.template, series=series_list(self.output.series))
-            )
-        if result.source_context is None:
-            # The export refuses it, and says why; a scan would only take time.
+    def _with_template(self, result: FitResult) -> FitResult:
+        """Return the result with the DICOM images that were named, if any were."""
+        if self.output.template is None:
             return result
-        missing = "no 95 % limits of regions, no images next to the maps"
-        return with_scan(result, self.screen, missing, scan=self.files.scan, bval=self.files.bval)
+        series = series_list(self.output.series)
+        return io.with_template(result, io.load(self.output.template, series=series))
 
-    def _picture(self, result: FitResult, labels: Labels | None) -> NDArray[np.uint8]:
-        organ = result.settings.organ
-        limits = organs.get(organ).display if organ in organs.names() else None
-        if self.output.lesion is not None and labels is not None:
-            figure = report.lesion_panels(result, labels[self.output.lesion])
-        else:
-            figure = report.map_panels(result, result.dwi, limits=limits)
-        return report.Picture(figure).pixels()
+    def _lesion(self, labels: Labels | None) -> NDArray[np.bool_] | None:
+        """Return the voxels that the picture shows close up."""
+        if self.output.lesion is None or labels is None:
+            return None
+        return labels[self.output.lesion]
+
+    def _with_scan(self, result: FitResult, kinds: Sequence[str]) -> FitResult:
+        """Return the result with its scan, if that is used."""
+        used = {"sr": "no 95 % limits of regions", "sc": "no images next to the maps"}
+        missing = [words for kind, words in used.items() if kind in kinds]
+        # Without DICOM the export is refused, and says why; a scan would only take time.
+        if not missing or result.source_context is None:
+            return result
+        if self.output.template is not None:
+            self.screen.warn(
+                f"{', '.join(missing)}: the voxels of the scan have another order than those of "
+                "the template; expected the fit of the DICOM images. Fit them to have both"
+            )
+            return result
+        return with_scan(
+            result,
+            self.screen,
+            ", ".join(missing),
+            scan=self.files.scan,
+            bval=self.files.bval,
+        )
+
+
+def _picture(result: FitResult, lesion: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """Return a picture of the maps, or of a lesion on them."""
+    if lesion is not None:
+        return report.Picture(report.lesion_panels(result, lesion)).pixels()
+    organ = result.settings.organ
+    limits = organs.get(organ).display if organ in organs.names() else None
+    return report.Picture(report.map_panels(result, result.dwi, limits=limits)).pixels()
 
 
 def _summary(out: Path, written: list[Path]) -> list[str]:

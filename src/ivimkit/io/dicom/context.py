@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 
 from ivimkit.errors import FileFormatError
+from ivimkit.io.dicom.uids import MAX_UID_LENGTH
 from ivimkit.io.json_form import converted
 from ivimkit.io.json_text import read_json, to_json
 from ivimkit.io.untrusted_files import untrusted
@@ -71,7 +73,10 @@ _EQUIPMENT = (
     "EchoTime",
 )
 
-Uid = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(\.[0-9]+)*$(?!\n)", max_length=64)]
+_UID = r"^[0-9]+(\.[0-9]+)*$(?!\n)"
+_UID_OR_NONE = r"^([0-9]+(\.[0-9]+)*)?$(?!\n)"
+Uid = Annotated[str, msgspec.Meta(pattern=_UID, max_length=MAX_UID_LENGTH)]
+UidOrNone = Annotated[str, msgspec.Meta(pattern=_UID_OR_NONE, max_length=MAX_UID_LENGTH)]
 Number = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
@@ -136,7 +141,7 @@ class DicomContext(msgspec.Struct, frozen=True, kw_only=True):
     study: dict[str, str] = {}
     series: dict[str, str] = {}
     equipment: dict[str, str] = {}
-    frame_of_reference: Uid | Literal[""] = ""
+    frame_of_reference: UidOrNone = ""
     instances: list[Instance]
     volumes: list[list[tuple[Number, Number]]]
 
@@ -159,7 +164,7 @@ class DicomContext(msgspec.Struct, frozen=True, kw_only=True):
             study=_attributes(header, STUDY),
             series=_attributes(header, _SERIES),
             equipment=_attributes(header, _EQUIPMENT),
-            frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),
+            frame_of_reference=_uid(_value(header, "FrameOfReferenceUID")),
             instances=list(known),
             volumes=[
                 [(place[Instance(*image[:3])], image.frame) for image in volume]
@@ -181,9 +186,10 @@ class DicomContext(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the SOP Instance UIDs: the same for the same images in any order."""
-        uids = sorted(one.sop_instance for one in self.instances)
-        return hashlib.sha256("\n".join(uids).encode()).hexdigest()
+        """SHA-256 of SOP Instance UIDs and frames: the same for the same images in any order."""
+        used = {(place, frame) for volume in self.volumes for place, frame in volume}
+        names = sorted(f"{self.instances[place].sop_instance} {frame}" for place, frame in used)
+        return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
     def of_volumes(self, volumes: Sequence[int]) -> DicomContext:
         """Return the context of some of the volumes, by their positions."""
@@ -282,6 +288,12 @@ def _attributes(header: Dataset, keywords: Sequence[str]) -> dict[str, str]:
         if text.strip():
             found[keyword] = text.strip()
     return found
+
+
+def _uid(value: Any) -> str:
+    """Return a UID; empty if there is none, or an anonymiser has replaced it by another text."""
+    text = str(value or "").strip()
+    return text if re.match(_UID, text) and len(text) <= MAX_UID_LENGTH else ""
 
 
 def _value(header: Dataset, keyword: str) -> Any:

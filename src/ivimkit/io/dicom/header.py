@@ -39,6 +39,7 @@ __all__ = [
     "coded",
     "decimal",
     "text_of",
+    "valid",
 ]
 
 MANUFACTURER = "ivimkit developers"
@@ -112,8 +113,8 @@ class Header:
 
     @property
     def frame_of_reference(self) -> str:
-        """That of the source; for images without one, the same for the same images."""
-        return self.context.frame_of_reference or self.uids.of("frame of reference")
+        """That of the images; one made from that of their series, where they have none."""
+        return self.context.frame_of_reference or self._uid_of_source("frame of reference")
 
     @property
     def region(self) -> Region:
@@ -123,8 +124,13 @@ class Header:
 
     def region_uid(self, name: str) -> str:
         """Return the identity of a region of the study, whatever it is fitted with."""
-        study = self.context.study.get("StudyInstanceUID", self.context.digest)
+        study = self.context.study.get("StudyInstanceUID") or self._uid_of_source("study")
         return Uids(f"region of {study}", self.uids.root).of(name)
+
+    def _uid_of_source(self, what: str) -> str:
+        """Return a UID that the images lack: the same for all results of their series."""
+        series = self.context.instances[0].series
+        return Uids(f"{what} of {series}", self.uids.root).of()
 
     def volume(self, array: NDArray[np.generic]) -> hd.Volume:
         """Return an array of shape (x, y, z) as a volume of highdicom."""
@@ -180,7 +186,7 @@ class Header:
         if made.PatientSex not in _SEXES:
             made.PatientSex = ""
         if not made.get("StudyInstanceUID"):
-            made.StudyInstanceUID = self.uids.of("study")
+            made.StudyInstanceUID = self._uid_of_source("study")
 
     def place(self, made: Dataset, position: int) -> None:
         """Set position, orientation and size of the pixels of a slice."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ivimkit.errors import OptionError
 
-__all__ = ["Uids"]
+__all__ = ["MAX_UID_LENGTH", "Uids"]
 
 MAX_UID_LENGTH = 64
 """Characters of a UID."""

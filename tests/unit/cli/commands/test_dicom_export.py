@@ -138,6 +138,23 @@ def test_what_is_wrong_is_said_and_nothing_written(run, result, tmp_path, option
     assert not (tmp_path / "out").exists()
 
 
+def test_unknown_lesion(run, result, labels, tmp_path):
+    options = ("--labels", labels / "liver.nii.gz", "--lesion", "spleen")
+    error = run("dicom", "export", result, "--out", tmp_path / "out", *options, code=2).stderr
+    assert "there is no region 'spleen'; expected one of liver" in " ".join(error.split())
+    assert "warning" not in error, "the scan is looked for later"
+
+
+def test_maps_without_any_value(run, tmp_path):
+    nothing = {
+        name: np.full(SHAPE, np.nan) for name in ("S0", "f", "D_star", "D", "ADC", "fD_star")
+    }
+    made = dataclasses.replace(dicom_result(SHAPE), maps=nothing, geometry=GEOMETRY)
+    ik.save(made, tmp_path / "ivim")
+    run("dicom", "export", tmp_path / "ivim", "--out", tmp_path / "out", "-q")
+    assert "sc.dcm" in contents(tmp_path / "out")
+
+
 def test_existing_export_is_refused_before_any_work(run, tmp_path):
     (tmp_path / "seg.dcm").write_text("")
     error = run("dicom", "export", tmp_path / "no_result", "--out", tmp_path, code=2).stderr

@@ -2,6 +2,7 @@
 
 import dataclasses
 import stat
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,25 @@ def test_digest_is_that_of_the_images_in_any_order():
     made = context()
     assert made.of_volumes(range(len(B))[::-1]).digest == made.digest
     assert made.of_volumes([3, 1]).digest != made.digest
+
+
+def test_digest_of_frames_of_one_instance():
+    """A part of an enhanced image is not the whole."""
+    volumes = [[SourceImage(MR, "1.2", "1.3", 2 * v + k + 1) for k in range(2)] for v in range(5)]
+    made = DicomContext.of(header(), volumes)
+    assert made.of_volumes([0, 1]).digest != made.of_volumes([0, 2]).digest != made.digest
+
+
+@pytest.mark.parametrize("uid", ["***", "1.2.", "1." * 40 + "1", ""])
+def test_frame_of_reference_that_is_no_uid_is_left_out(uid, tmp_path):
+    changed = header()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        changed.FrameOfReferenceUID = uid
+    made = DicomContext.of(changed, [[SourceImage(MR, "1.2", "1.3")]])
+    assert made.frame_of_reference == ""
+    made.save(tmp_path / "dicom.json")
+    assert load_context(tmp_path / "dicom.json") == made
 
 
 def test_anonymous_keeps_uids_and_dates_only():

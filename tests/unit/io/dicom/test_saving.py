@@ -114,6 +114,17 @@ def test_no_errors_at_the_extremes(tmp_path, shape, changes):
     assert errors_of(save(made, tmp_path / "out", maps=["D"])) == []
 
 
+def test_uids_that_the_images_lack_are_the_same_for_all_results(tmp_path):
+    bare = context_of(1, study={}, frame_of_reference="")
+    one = dicom_result((5, 4, 1), source_context=bare)
+    settings = dataclasses.replace(one.settings, method=ik.methods.get("trr"))
+    other = dataclasses.replace(one, settings=settings)
+    files = [*save(one, tmp_path / "one", maps=["D"]), *save(other, tmp_path / "two", maps=["D"])]
+    made = [pydicom.dcmread(path) for path in files]
+    assert len({each.StudyInstanceUID for each in made}) == 1
+    assert len({each.get("FrameOfReferenceUID") for each in made} - {None}) == 1
+
+
 def test_maps_without_any_value(tmp_path, result):
     nothing = {name: np.full(result.shape, np.nan) for name in result.maps}
     made = dataclasses.replace(result, maps=nothing)
