@@ -135,8 +135,8 @@ def _soak(parts: Any, folder: Path, archive: Any, number: int) -> list[_Sample]:
             samples.append(_sample(node.process.pid, study, time.perf_counter() - start))
         parts.wait_for(lambda: len(archive.received) >= _IMAGES * number)
         parts.wait_for(lambda: not any((folder / "node" / "jobs").iterdir()))
-        # The threads of the last association end on their own.
-        parts.wait_for(lambda: _sample(node.process.pid, number, 0).threads <= samples[0].threads)
+        # The threads of the last associations end by themselves, and close their sockets.
+        parts.wait_for(lambda: _at_rest(node.process.pid) == _at_rest_of(samples[0]))
         samples.append(_sample(node.process.pid, number, time.perf_counter() - start))
     except BaseException:
         print(*parts.log_of(folder)[-20:], sep="\n", file=sys.stderr)
@@ -144,6 +144,14 @@ def _soak(parts: Any, folder: Path, archive: Any, number: int) -> list[_Sample]:
     finally:
         node.kill()
     return samples
+
+
+def _at_rest(pid: int) -> tuple[int, int]:
+    return _at_rest_of(_sample(pid, 0, 0.0))
+
+
+def _at_rest_of(sample: _Sample) -> tuple[int, int]:
+    return sample.threads, sample.files
 
 
 def _sample(pid: int, studies: int, seconds: float) -> _Sample:

@@ -236,7 +236,9 @@ def _on_grid(image: _Image, grid: Grid) -> NDArray[np.int32]:
     if not array.any():
         raise ShapeError(no_overlap(name, shape, grid.volume))
     message = placed.message(name, shape, image.geometry, "nearest neighbour")
-    if message:
+    # A Segmentation usually has only slices with regions, in any order.
+    is_usual = image.names is not None and placed.how == "reordered"
+    if message and not is_usual:
         if placed.by_position:
             message += _volumes(image, array, grid)
         warnings.warn(message, GeometryWarning, stacklevel=3)
