@@ -166,3 +166,24 @@ def _process(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "ivimkit", *words], stderr=subprocess.PIPE, text=True
     )
+
+
+@pytest.mark.parametrize("name", ["run", "status", "retry", "check", "fetch"])
+def test_help_fits_80_columns_and_has_an_example(run, name):
+    text = run("node", name, "--help").stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert f"\n   ivimkit node {name}" in text
+
+
+def test_help_and_status_load_nothing_that_fits_scans(tmp_path):
+    """A node runs for months, and `node status` for a fifth of a second."""
+    settings = write_settings(tmp_path, send_to="[]")
+    code = (
+        "import sys, ivimkit.cli\n"
+        "heavy = {'numba', 'scipy', 'pandas', 'matplotlib', 'nibabel', 'highdicom'}\n"
+        "try: ivimkit.cli.app(sys.argv[1:])\n"
+        "finally: assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    for words in (("run", "--help"), ("status", "--config", str(settings))):
+        done = subprocess.run([sys.executable, "-c", code, "node", *words], capture_output=True)
+        assert done.returncode == 0, done.stderr
