@@ -71,6 +71,7 @@ class Dispatch:
     def settle(self) -> None:
         """End the jobs whose results have arrived everywhere, or never will."""
         for job in self._jobs.active(JobState.sending):
+            self._fail_unknown(job)
             found = [self._delivery(job, peer) for peer in job.send_to]
             if any(one.state == "waiting" for one in found):
                 continue
@@ -81,19 +82,29 @@ class Dispatch:
                 self._known.pop((job.id, peer), None)
             self._log("failed" if reasons else "done", job=job.id, reason="; ".join(reasons))
 
+    def _fail_unknown(self, job: Job) -> None:
+        """Give up what was to be sent to peers that are not in the settings any more."""
+        for name in job.send_to:
+            peer, delivery = self._peers.get(name), self._delivery(job, name)
+            if (peer is None or not peer.port) and delivery.state == "waiting":
+                reason = "it is not among the peers with a port any more"
+                self._note(job, msgspec.structs.replace(delivery, state="failed", reason=reason))
+
     def _delivery(self, job: Job, peer: str) -> Delivery:
         found = self._known.get((job.id, peer))
         if found is None:
             found = self._known[job.id, peer] = self._jobs.folder(job.id).delivery(peer)
         return found
 
+    def _note(self, job: Job, delivery: Delivery) -> None:
+        self._jobs.folder(job.id).set_delivery(delivery)
+        self._known[job.id, delivery.peer] = delivery
+
     def _deliver(self, job: Job, delivery: Delivery) -> None:
-        folder = self._jobs.folder(job.id)
         peer = self._peers.get(delivery.peer)
+        assert peer is not None, "there is no thread for others"
         try:
-            if peer is None or not peer.port:
-                raise SendError("it is not among the peers with a port any more", is_final=True)
-            number = self._sender.send(folder, peer, self._goes_on)
+            number = self._sender.send(self._jobs.folder(job.id), peer, self._goes_on)
         except SendError as error:
             if not self._goes_on():
                 return
@@ -103,5 +114,4 @@ class Dispatch:
             sent = {"state": "sent", "attempts": delivery.attempts + 1, "reason": ""}
             later = msgspec.structs.replace(delivery, **sent)
             self._log("sent", job=job.id, peer=delivery.peer, files=number)
-        folder.set_delivery(later)
-        self._known[job.id, later.peer] = later
+        self._note(job, later)

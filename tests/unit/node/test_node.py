@@ -461,6 +461,19 @@ def test_the_rule_of_a_job_that_is_gone_is_said(tmp_path):
         wait_for(lambda: "there is no rule 'liver' any more" in _jobs(tmp_path)[0].reason)
 
 
+def test_the_peer_of_a_job_that_is_gone_is_said(tmp_path):
+    down = Archive()
+    settings = write_settings(tmp_path, peers={"mr1": 0, "pacs": down.port})
+    settings.write_text(settings.read_text().replace("[0.001]", "[5]"))
+    with running(settings) as node:
+        push(node.port, *_study(1))
+        wait_for(lambda: events(tmp_path, "not sent"))
+    write_settings(tmp_path, peers={"mr1": 0, "other": down.port}, send_to='["other"]')
+    with running(settings):
+        (job,) = _wait_for_jobs(tmp_path, JobState.failed)
+    assert job.reason == "pacs: it is not among the peers with a port any more"
+
+
 def test_a_damaged_record_is_not_a_job(tmp_path):
     settings = write_settings(tmp_path, send_to="[]")
     with running(settings) as node:
