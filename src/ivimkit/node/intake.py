@@ -20,6 +20,7 @@ from ivimkit.node.spool import Look, Spool
 __all__ = ["Intake"]
 
 _MAX_ATTEMPTS = 2
+_MAX_LOOK_S = 900.0
 _SCRATCH = "inspection"
 
 
@@ -68,7 +69,7 @@ class Intake:
         self._stop = stop
         node = settings.node
         self._patience = Patience(node.quiet_s, node.force_s)
-        self._limits = Limits(node.timeout_s, node.memory_gb)
+        self._limits = Limits(_MAX_LOOK_S, node.memory_gb)
 
     def prepare(self) -> None:
         """Wait again for the studies that have images nobody has looked at."""

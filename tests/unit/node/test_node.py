@@ -295,7 +295,7 @@ def test_what_a_peer_does_not_store_does_not_keep_back_the_rest(tmp_path, archiv
         ("wrong input", "", "b-values are missing; expected some. Add them", 1),
         ("crash", "fit_attempts = 2", "it was ended by SIGABRT", 2),
         ("nothing", "fit_attempts = 1", "the fit has written no files", 1),
-        ("hang", "timeout_s = 0.3\nfit_attempts = 1", r"it ran longer than 0\.3 s", 1),
+        ("hang", "timeout_s = 3\nfit_attempts = 1", "it ran longer than 3 s", 1),
         ("memory", "memory_gb = 0.3\nfit_attempts = 1", "MemoryError", 1),
     ],
 )
