@@ -35,7 +35,7 @@ from ivimkit.node.connections import hang_up, mend
 
 STAND_IN = Path(__file__).with_name("node_stand_in.py")
 ROOT_UID = "1.2.826.0.1.3680043.8.498"
-WAIT_S = 60.0
+WAIT_S = 120.0
 """No wait of a test takes nearly as long: it is there for machines that are busy."""
 
 

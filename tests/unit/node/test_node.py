@@ -37,6 +37,10 @@ from node_parts import (
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
+MANY = 10_000
+"""More images than are sent before a node is killed."""
+
+
 @pytest.fixture
 def archive():
     made = Archive().start()
@@ -507,31 +511,31 @@ def test_many_studies_one_after_the_other(tmp_path, archive):
 def test_killed_while_receiving_nothing_acknowledged_is_lost(tmp_path):
     settings = write_settings(tmp_path, send_to="[]")
     settings.write_text(settings.read_text().replace("quiet_s = 0.1", "quiet_s = 0.4"))
-    images = _study(1, images=40)
-    node = NodeProcess(settings, expected=40).start()
+    node = NodeProcess(settings, expected=MANY).start()
     acknowledged = []
     with connected(node.port) as association:
-        for number, one in enumerate(images):
+        for number in range(1, MANY):
             if number == 20:
                 threading.Timer(0.01, node.kill).start()
             try:
-                answer = association.send_c_store(one)
+                answer = association.send_c_store(image(1, number))
             except RuntimeError:
                 break
             if answer.get("Status") != 0:
                 break
-            acknowledged.append(str(one.SOPInstanceUID))
-    assert 20 <= len(acknowledged) < 40
+            acknowledged.append(f"{ROOT_UID}.7777.1.1.{number}")
+    assert 20 <= len(acknowledged) < MANY - 1
     wait_for(lambda: node.process is not None and node.process.poll() is not None)
     stored = {path.stem for path in (tmp_path / "node" / "studies").rglob("*.dcm")}
     assert set(acknowledged) <= stored
-    again = NodeProcess(settings, expected=40).start()
     # Sent again, as senders do; what is there is not doubled.
-    assert push(again.port, *images) == [0] * 40
+    total = len(stored) + 5
+    again = NodeProcess(settings, expected=total).start()
+    assert push(again.port, *_study(1, images=total)) == [0] * total
     _wait_for_jobs(tmp_path, JobState.done)
     again.kill()
     (job,) = _jobs(tmp_path)
-    assert len(list((tmp_path / "node" / "jobs" / job.id / "out").iterdir())) == 40
+    assert len(list((tmp_path / "node" / "jobs" / job.id / "out").iterdir())) == total
 
 
 def test_killed_while_fitting_it_fits_again(tmp_path):
