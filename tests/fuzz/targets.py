@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import json
 import warnings
+import zipfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -19,9 +20,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import dicom_maker
 import ivimkit as ik
 from fuzz import mutators
 from ivimkit import quality
+from ivimkit.cli.screen.dicom_tables import contents_shown
 from ivimkit.report.methods_text import Citations, methods_text
 from ivimkit.report.rerun_command import rerun
 from ivimkit.viewer.drawn_regions import Drawing, describe_regions, region_csv
@@ -138,6 +141,52 @@ def _received(random: Random, folder: Path) -> Attempt:
     bad = mutators.nifti(random, _labels())
     body = mutators.compressed(random, bad) if random.random() < 0.5 else bad
     return lambda: ik.io.image_of_bytes(body, most=1 << 24)[0].sum()
+
+
+# -------------------------------------------------------------------------------- DICOM
+
+
+@functools.cache
+def _study_of(vendor: str) -> dict[str, bytes]:
+    """A small scan as DICOM files, by name."""
+    stored = np.random.default_rng(1).integers(1, 999, (6, 5, 2, 3)).astype(np.int16)
+    directions = (None, (1, 0, 0), (0, 1, 0))
+    made = dicom_maker.Made(stored, (0, 100, 800), directions)
+    forms = {
+        "mosaic": dicom_maker.mosaic,
+        "grid": dicom_maker.grid,
+        "enhanced": dicom_maker.enhanced,
+    }
+    make = forms.get(vendor, functools.partial(dicom_maker.slices, vendor=vendor))
+    home = _HOME[0] / f"dicom_{vendor}"
+    return {path.name: path.read_bytes() for path in dicom_maker.save(make(made), home)}
+
+
+def _dicom(random: Random, folder: Path) -> Attempt:
+    files = dict(_study_of(random.choice(("mosaic", "grid", "enhanced", *dicom_maker.VENDORS))))
+    for name in random.sample(sorted(files), k=random.choice((0, 1, 1, len(files)))):
+        files[name] = mutators.damaged(random, files[name])
+    path = folder / "study"
+    if random.random() < 0.3:
+        stream = BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(f"a/{name}", content)
+        path.write_bytes(mutators.damaged(random, stream.getvalue()))
+    else:
+        path.mkdir()
+        for name, content in files.items():
+            (path / name).write_bytes(content)
+
+    def read() -> None:
+        contents = ik.io.list_dicom(path)
+        json.dumps(contents.to_dict())
+        _ = list(contents_shown(contents, "x"))
+        dwi = ik.load(path, drop_incomplete=True)
+        dwi.signal.sum()
+        ik.io.convert_dicom(path, folder / "out", drop_incomplete=True)
+
+    return read
 
 
 # -------------------------------------------------------------------------------- texts
@@ -331,6 +380,7 @@ TARGETS = {
         Target("scan", _scan),
         Target("mask", _mask),
         Target("labels", _label_image),
+        Target("dicom", _dicom),
         Target("received", _received),
         Target("bvals", _bvals),
         Target("names", _names),

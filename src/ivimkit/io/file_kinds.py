@@ -77,7 +77,10 @@ def advice_on(path: Path) -> str:
 def _kind(start: bytes) -> str:
     """Return advice on a file that begins like this; empty if its kind is unknown."""
     if start[128:132] == b"DICM":
-        return "It is a DICOM file: convert it with dcm2niix"
+        return (
+            "It is a DICOM file, and of DICOM only scans are read: convert it (ivimkit dicom "
+            "convert for a scan, dcm2niix for others)"
+        )
     for mark, advice in _STARTS.items():
         if start.startswith(mark):
             return advice

@@ -278,7 +278,7 @@ def _problem_with(path: Path) -> str:
     if path.is_dir():
         return (
             "is a folder; expected a NIfTI file (.nii or .nii.gz). "
-            "Name the file in it; DICOM folders are converted by dcm2niix"
+            "Name the file in it; of DICOM only scans are read"
         )
     if path.is_symlink() and not path.exists():
         target = str(path.readlink())

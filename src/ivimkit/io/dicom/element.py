@@ -16,7 +16,8 @@ __all__ = ["PrivateTag", "first", "number", "numbers", "text", "words"]
 
 _TEXT = re.compile(rb"[-+0-9.eE\\ \0]+")
 _BINARY = {"FD": "d", "FL": "f", "SS": "h", "US": "H", "SL": "i", "UL": "I"}
-_FIRST_BLOCK, _LAST_BLOCK = 0x10, 0x17
+# Where the owner of an element is looked for, if not in its usual block.
+_FIRST_BLOCK, _LAST_BLOCK = 0x10, 0x13
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ ASSUMED_ZERO = "0: others of the series have one"
 """Origin of the b-value of an image that has none."""
 
 _ENHANCED = (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
+_MAX_WHOLE_BYTES = 1 << 22
 _NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 _GEOMETRY_AND_DIFFUSION = (
     *("ImageType", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows"),
@@ -195,8 +196,12 @@ class _Reader:
 
 def _header(stream: IO[bytes]) -> Dataset:
     """Read a header, and note how much of the file is left for the pixels."""
-    if not stream.seekable():
-        stream = io.BytesIO(stream.read())
+    start = stream.read(_MAX_WHOLE_BYTES)
+    if len(start) < _MAX_WHOLE_BYTES:
+        # Parsing seeks a lot, which is faster in memory.
+        stream = io.BytesIO(start)
+    else:
+        stream.seek(0)
     header = pydicom.dcmread(
         stream, stop_before_pixels=True, force=True, specific_tags=_wanted_tags()
     )
