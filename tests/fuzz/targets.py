@@ -25,6 +25,9 @@ import ivimkit as ik
 from fuzz import mutators
 from ivimkit import quality
 from ivimkit.cli.screen.dicom_tables import contents_shown
+from ivimkit.node.inspection import FoundScan
+from ivimkit.node.peers import PeerBook
+from ivimkit.node.settings import load_settings
 from ivimkit.report.methods_text import Citations, methods_text
 from ivimkit.report.rerun_command import rerun
 from ivimkit.viewer.drawn_regions import Drawing, describe_regions, region_csv
@@ -232,6 +235,37 @@ def _names(random: Random, folder: Path) -> Attempt:
     return read
 
 
+_SETTINGS = """[node]
+folder = "data"
+port = 11112
+retry_min = [1, 5.5]
+[[peer]]
+name = "mr1"
+ae_title = "MR1"
+address = "127.0.0.1"
+accept_from = ["10.0.0.0/8"]
+[[rule]]
+when = { description = "*ivim*", b_values = ">=4" }
+fit = { method = "bayes", strict = true, fix = ["D_star=0.02"] }
+write = ["mr", "sc"]
+send_to = []
+"""
+
+
+def _node(random: Random, folder: Path) -> Attempt:
+    path = folder / "node.toml"
+    path.write_bytes(mutators.lines(random, _SETTINGS, (" ", "=", ",", '"')))
+
+    def read() -> None:
+        settings = load_settings(path)
+        scan = FoundScan(series=("1.2",), description="ivim", b_values=(0, 50, 400, 800))
+        for rule in settings.rule:
+            _ = rule.options(), rule.when.fits(scan, ("mr1",))
+        _ = PeerBook(settings.peer).caller("MR1", "10.1.2.3")
+
+    return read
+
+
 _ROWS = [
     {"subject": "01", "session": "1", "region": "liver", "map": "D", "mean": 1e-3, "n": 7},
     {"subject": "01", "session": "2", "region": "liver", "map": "D", "mean": 1.1e-3, "n": 8},
@@ -384,6 +418,7 @@ TARGETS = {
         Target("received", _received),
         Target("bvals", _bvals),
         Target("names", _names),
+        Target("node", _node),
         Target("table", _table),
         Target("prior", _prior),
         Target("result", _result),
