@@ -185,7 +185,7 @@ def running(settings: Path, *, expected: int = 2, **options: Any) -> Iterator[No
 
 @dataclass
 class NodeProcess:
-    """A node with stand-ins in a process of its own."""
+    """A node with stand-ins in a separate process."""
 
     settings: Path
     expected: int = 2

@@ -8,12 +8,20 @@ from typing import TypeVar
 
 import msgspec
 
-__all__ = ["make_folder", "read_json", "sync_file", "sync_folder", "write_bytes", "write_json"]
+__all__ = [
+    "OWNER_ONLY",
+    "make_folder",
+    "read_json",
+    "sync_file",
+    "sync_folder",
+    "write_bytes",
+    "write_json",
+]
 
 _Form = TypeVar("_Form")
 
 OWNER_ONLY = 0o700
-"""Mode of every folder: images of patients are nobody else's business."""
+"""Mode of every folder: images of patients are private."""
 
 
 def sync_file(path: Path) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from ivimkit.node.child_process import Limits, run_child
 from ivimkit.node.commands import Commands
 from ivimkit.node.completeness import Patience, Seen, Waiting
+from ivimkit.node.durable import OWNER_ONLY
 from ivimkit.node.event_log import EventLog
 from ivimkit.node.inspection import FoundScan, Inspection
 from ivimkit.node.jobs import Job, Jobs, JobState, job_id
@@ -73,7 +74,7 @@ class Intake:
 
     def prepare(self) -> None:
         """Wait again for the studies that have images nobody has looked at."""
-        (self._spool.root / _SCRATCH).mkdir(mode=0o700, exist_ok=True)
+        (self._spool.root / _SCRATCH).mkdir(mode=OWNER_ONLY, exist_ok=True)
         for study in self._spool.studies():
             look = self._spool.look(study)
             is_known = look is not None and look.fingerprint == self._spool.fingerprint(study)

@@ -24,10 +24,10 @@ from ivimkit.node.spool import Arrival, Spool, Stored, is_uid
 
 __all__ = ["Receiver"]
 
-SUCCESS = 0x0000
-OUT_OF_RESOURCES = 0xA700
-WRONG_INSTANCE = 0xA900
-CANNOT_UNDERSTAND = 0xC000
+_SUCCESS = 0x0000
+_OUT_OF_RESOURCES = 0xA700
+_WRONG_INSTANCE = 0xA900
+_CANNOT_UNDERSTAND = 0xC000
 _NOT_RECOGNISED = {"called": 0x07, "calling": 0x03}
 
 _MAX_PDU_BYTES = 131_072
@@ -208,18 +208,18 @@ class Receiver:
             arrival = _arrival(event, peer.name)
         except FileFormatError as error:
             self._log("image refused", peer=peer.name, reason=str(error))
-            return CANNOT_UNDERSTAND
+            return _CANNOT_UNDERSTAND
         request: Any = event.request
         if str(request.AffectedSOPInstanceUID) != arrival.instance:
             self._log("image refused", peer=peer.name, reason="it has another SOP Instance UID")
-            return WRONG_INSTANCE
+            return _WRONG_INSTANCE
         return self._kept(event.dataset_path, arrival, event.assoc)
 
     def _kept(self, draft: Path, arrival: Arrival, association: Any) -> int:
         if self._spool.free_gb() < self._node.free_gb:
             reason = f"less than free_gb = {self._node.free_gb:g} is left on the disk"
             self._log("image refused", peer=arrival.peer, reason=reason)
-            return OUT_OF_RESOURCES
+            return _OUT_OF_RESOURCES
         with self._lock:
             if association not in self._open:
                 self._forget_ended()
@@ -228,9 +228,9 @@ class Receiver:
             stored = self._spool.store(draft, arrival)
         except OSError as error:
             self._log("image refused", peer=arrival.peer, reason=error.strerror or str(error))
-            return OUT_OF_RESOURCES
+            return _OUT_OF_RESOURCES
         self._stored(arrival, stored)
-        return SUCCESS
+        return _SUCCESS
 
 
 def _arrival(event: evt.Event, peer: str) -> Arrival:

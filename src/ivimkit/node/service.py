@@ -15,6 +15,7 @@ from ivimkit.errors import InputError
 from ivimkit.node.commands import Commands
 from ivimkit.node.completeness import Patience, Waiting
 from ivimkit.node.dispatch import Dispatch
+from ivimkit.node.durable import OWNER_ONLY
 from ivimkit.node.event_log import EventLog
 from ivimkit.node.health import Health, write_health
 from ivimkit.node.intake import Intake
@@ -261,7 +262,7 @@ def _taken(root: Path) -> int:
     if sys.platform == "win32":
         raise InputError("a node needs Linux or macOS; expected one of them, or its container")
     with told_as_input(root):
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
     lock = hold(root)
     if lock is None:
         raise InputError(

@@ -16,6 +16,7 @@ from ivimkit.node.child_process import (
 )
 from ivimkit.node.commands import Commands
 from ivimkit.node.completeness import Waiting
+from ivimkit.node.durable import OWNER_ONLY
 from ivimkit.node.event_log import EventLog
 from ivimkit.node.intake import Intake
 from ivimkit.node.jobs import Job, Jobs, JobState
@@ -157,4 +158,4 @@ class Worker:
 
 def _empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
+    folder.mkdir(mode=OWNER_ONLY)

@@ -37,7 +37,7 @@ pytestmark = [
 
 
 class Orthanc:
-    """An archive in a process of its own.
+    """An archive in a separate process.
 
     Parameters
     ----------
