@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ivimkit.errors import AcquisitionError, FileFormatError, OptionError
+from ivimkit.io.dicom.assembly import assembled
 from ivimkit.io.dicom.files import Skipped
 from ivimkit.io.dicom.kinds import Kind
 from ivimkit.io.dicom.reading import read_frames
-from ivimkit.io.dicom.scans import DicomContents, DicomScan, OtherSeries, assembled
+from ivimkit.io.dicom.scans import DicomContents, DicomScan, OtherSeries
 from ivimkit.io.dicom.series_choice import DicomChoice
 from ivimkit.io.dicom.volumes import Stack, stacks_of
 
@@ -21,6 +22,8 @@ __all__ = ["AnyPaths", "candidates", "chosen_scan", "contents_of", "scan_names"]
 AnyPaths = str | PathLike[str] | Sequence[str | PathLike[str]]
 _NO_CHOICE = DicomChoice()
 _MAX_LISTED = 12
+# b-values of directions differ from the nominal one of their mean.
+_SAME_B, _SAME_B_SHARE = 1.0, 0.05
 
 
 def contents_of(given: AnyPaths, choice: DicomChoice = _NO_CHOICE) -> DicomContents:
@@ -94,7 +97,7 @@ def chosen_scan(
     if not found:
         raise AcquisitionError(_why_none(contents, name, choice))
     if len(found) > 1:
-        raise AcquisitionError(_several(found, name))
+        raise AcquisitionError(_several(found, name, choice))
     _check(found[0], name, choice.drop_incomplete, contents.skipped.losses)
     return found[0]
 
@@ -115,11 +118,12 @@ def candidates(scans: Sequence[DicomScan], images: str = "auto") -> list[DicomSc
 
 def _is_mean_of(trace: DicomScan, directed: DicomScan) -> bool:
     """Whether directions with the b-values of their means are there."""
-    own = set(directed.bvals.round(1).tolist())
+    apart = np.abs(trace.bvals[:, None] - directed.bvals)
+    allowed = np.maximum(_SAME_B, _SAME_B_SHARE * trace.bvals)
     return (
         trace.study == directed.study
         and trace.grid.is_at(directed.grid)
-        and set(trace.bvals.round(1).tolist()) <= own
+        and bool((apart <= allowed[:, None]).any(axis=1).all())
     )
 
 
@@ -162,19 +166,33 @@ def scan_names(scans: Sequence[DicomScan]) -> str:
     return "; ".join(names) + ("; ..." if len(scans) > _MAX_LISTED else "")
 
 
-def _several(scans: Sequence[DicomScan], name: str) -> str:
+def _several(scans: Sequence[DicomScan], name: str, choice: DicomChoice) -> str:
+    """Say that there are several scans, and how to choose one."""
     n_studies = len({scan.study for scan in scans})
     of = f" of {n_studies} studies" if n_studies > 1 else ""
-    first = ",".join(map(str, scans[0].series_numbers))
-    choose = f"Choose one (--series {first}, or series=...)"
+    return (
+        f"{name} contains {len(scans)} scans{of}: {scan_names(scans)}; expected one. "
+        f"{_how_to_choose(scans, choice, n_studies)}"
+    )
+
+
+def _how_to_choose(scans: Sequence[DicomScan], choice: DicomChoice, n_studies: int) -> str:
     if n_studies > 1:
-        choose = "Give the folder of one study, or choose by UID (--series UID, or series=...)"
-    elif len({scan.series for scan in scans}) < len(scans):
-        choose = (
+        return "Give the folder of one study, or choose by UID (--series UID, or series=...)"
+    if len({scan.kind for scan in scans}) == len(scans):
+        return "Choose the directions or the means (--images trace, or images='trace')"
+    if choice.series is not None:
+        return (
+            "These series do not lie on the same voxels, or have another frame of reference: "
+            "choose one of them, or series that do"
+        )
+    if len({scan.series for scan in scans}) < len(scans):
+        return (
             "Images of one series differ in size or place: give the files of one of them (--stack "
             "FILES, or a list)"
         )
-    return f"{name} contains {len(scans)} scans{of}: {scan_names(scans)}; expected one. {choose}"
+    first = ",".join(map(str, scans[0].series_numbers))
+    return f"Choose one (--series {first}, or series=...)"
 
 
 def _why_none(contents: DicomContents, name: str, choice: DicomChoice) -> str:

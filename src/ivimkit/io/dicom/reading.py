@@ -68,13 +68,8 @@ _IDENTITY = (
     *("SOPClassUID", "SOPInstanceUID", "InstanceNumber", "AcquisitionNumber"),
     *("TemporalPositionIdentifier", "AcquisitionDate", "AcquisitionTime", "ContentDate"),
     *("ContentTime", "RepetitionTime", "FlipAngle", "ScanningSequence", "SequenceVariant"),
-    *(
-        "MRAcquisitionType",
-        "EchoTrainLength",
-        "AcquisitionMatrix",
-        "ImagedNucleus",
-        "ImagingFrequency",
-    ),
+    *("MRAcquisitionType", "EchoTrainLength", "AcquisitionMatrix", "ImagedNucleus"),
+    "ImagingFrequency",
 )
 
 
@@ -132,8 +127,6 @@ class _Reader:
                 # pydicom warns of every value that is not quite as the standard wants it.
                 warnings.simplefilter("ignore")
                 return self._checked_frames(_header(stream), file)
-        except FileFormatError as error:
-            self.skipped.add(str(error), file.name, broken=True)
         except EOFError:
             self.skipped.add("truncated", file.name, broken=True)
         except Exception as error:  # noqa: BLE001
@@ -151,6 +144,9 @@ class _Reader:
         if sop_class != MRImageStorage and sop_class not in _ENHANCED:
             self.skipped.add(f"not MR images ({_class_name(sop_class)})", file.name)
             return []
+        if (number(header, "SamplesPerPixel") or 1) > 1:
+            self.skipped.add("in colour", file.name)
+            return []
         if _is_cut(header):
             raise EOFError
         instance = self._instance(header, file, sop_class)
@@ -158,7 +154,13 @@ class _Reader:
             self.skipped.add("doubled (the same SOP Instance UID)", file.name)
             return []
         read = multi_frames if sop_class in _ENHANCED else single_frames
-        frames = list(read(header, instance))
+        try:
+            frames = list(read(header, instance))
+        except FileFormatError as error:
+            # Localisers and screenshots may lack a position, images to fit must not.
+            weighted = sop_class in _ENHANCED or instance.vendor.b_value(header) is not None
+            self.skipped.add(str(error), file.name, broken=weighted)
+            return []
         self.known.add(instance.sop_instance)
         return frames
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ivimkit.errors import FileFormatError
-from ivimkit.io.dicom.element import number, numbers, text, words
+from ivimkit.io.dicom.element import number, numbers, words
 from ivimkit.io.dicom.frame import Frame, Instance
 from ivimkit.io.dicom.kinds import Kind, kind_of
 from ivimkit.io.dicom.vendor import BValue
@@ -133,16 +133,14 @@ def image_position(header: Dataset) -> NDArray[np.float64]:
 
 
 def image_shape(header: Dataset) -> tuple[int, int]:
-    """Return the numbers of rows and columns of an image of one number per pixel.
+    """Return the numbers of rows and columns of an image.
 
     Raises
     ------
     FileFormatError
-        If they are missing, or the image is in colour.
+        If they are missing.
     """
     rows, columns = number(header, "Rows") or 0, number(header, "Columns") or 0
     if rows < 1 or columns < 1:
         raise FileFormatError("without Rows and Columns (0028,0010)")
-    if int(number(header, "SamplesPerPixel") or 1) != 1:
-        raise FileFormatError(f"in colour ({text(header, 'PhotometricInterpretation')})")
     return int(rows), int(columns)

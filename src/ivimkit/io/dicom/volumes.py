@@ -247,7 +247,7 @@ def _stack(kind: Kind, frames: Sequence[Frame]) -> Stack:
     cells: dict[_Cell, dict[int, list[Frame]]] = defaultdict(lambda: defaultdict(list))
     for frame, number in zip(frames, numbers.tolist(), strict=True):
         cells[_cell(frame, kind)][number].append(frame)
-    sums = np.bincount(numbers, weights=places) / np.bincount(numbers)
+    centres = (np.bincount(numbers, weights=places) / np.bincount(numbers)).tolist()
     volumes: list[Volume] = []
     incomplete: list[IncompleteVolume] = []
     for found in cells.values():
@@ -255,7 +255,7 @@ def _stack(kind: Kind, frames: Sequence[Frame]) -> Stack:
             if len(one) == len(one_each) and all(len(slices) == 1 for slices in one.values()):
                 volumes.append(_volume(kind, [one[k][0] for k in range(len(one_each))]))
             else:
-                incomplete.append(_incomplete(kind, one, sums.tolist()))
+                incomplete.append(_incomplete(kind, one, centres))
     volumes.sort(key=lambda volume: volume.order)
     first = min(frames, key=lambda frame: frame.order)
     return Stack(kind, grid_of(one_each), tuple(volumes), tuple(incomplete), first, len(frames))

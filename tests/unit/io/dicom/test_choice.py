@@ -403,3 +403,51 @@ def test_without_pydicom(made, put, monkeypatch):
     monkeypatch.setattr("ivimkit.io.dicom.extra.find_spec", lambda name: None)
     with pytest.raises(ik.errors.InputError, match=r"pip install 'ivimkit\[dicom\]'"):
         ik.load(folder)
+
+
+# ------------------------------------------------------------------ choices that do not fit
+
+
+def test_series_that_are_chosen_but_lie_elsewhere(made, put):
+    moved = replace(made, number=7, affine=np.diag([-2.0, -2.0, 4.0, 1.0]))
+    folder = put(dm.slices(made), dm.slices(moved))
+    with pytest.raises(AcquisitionError, match="do not lie on the same voxels"):
+        ik.load(folder, series=[5, 7])
+
+
+def test_series_of_two_echo_times_that_are_chosen(made, put):
+    late = dm.slices(replace(made, number=7))
+    for d in late:
+        d.EchoTime = "90"
+    folder = put(dm.slices(made), late)
+    assert len(ik.io.find_scans(folder)) == 2
+    assert (
+        ik.load(folder, series=[5, 7]).acquisition.variables["echo_time"].tolist() == [60, 90] * 4
+    )
+
+
+def test_means_of_other_b_values_than_the_directions(made, put):
+    directed = replace(
+        made, stored=made.stored[..., :2], bvals=(0, 800), directions=(None, (1, 0, 0))
+    )
+    folder = put(dm.slices(directed), dm.slices(replace(made, number=6)))
+    with pytest.raises(AcquisitionError, match="Choose the directions or the means"):
+        ik.load(folder)
+    assert ik.load(folder, images="trace").acquisition.n_volumes == 4
+    # Siemens writes the applied b-value of each direction, and the nominal one of the mean.
+    applied = replace(directed, bvals=(0, 805), stored=made.stored[..., :2])
+    mean = replace(made, number=6, stored=made.stored[..., :2], bvals=(0, 800))
+    for path in folder.iterdir():
+        path.unlink()
+    assert ik.load(put(dm.slices(applied), dm.slices(mean))).acquisition.bvals.tolist() == [0, 805]
+
+
+def test_colour_and_localisers_are_no_losses(made, put):
+    colour = dm.slices(replace(made, number=8))[:1]
+    colour[0].SamplesPerPixel, colour[0].PhotometricInterpretation = 3, "RGB"
+    localiser = dm.slices(replace(made, number=9), "fuji")[:1]
+    del localiser[0].DiffusionBValue, localiser[0].ImagePositionPatient
+    folder = put(dm.slices(made), colour, localiser)
+    assert_array_equal(ik.load(folder).signal, made.stored)
+    reasons = ik.io.list_dicom(folder).skipped.reasons
+    assert reasons == {"in colour": 1, "without Image Position (0020,0032)": 1}
