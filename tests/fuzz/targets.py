@@ -253,10 +253,33 @@ write = ["mr", "sc"]
 send_to = []
 """
 
+_VALUES = (
+    "0",
+    "1.5",
+    "-1",
+    "nan",
+    "inf",
+    "1e400",
+    "true",
+    '""',
+    '"MR2"',
+    '"127.0.0.2"',
+    "[]",
+    "{}",
+)
+
 
 def _node(random: Random, folder: Path) -> Attempt:
     path = folder / "node.toml"
-    path.write_bytes(mutators.lines(random, _SETTINGS, (" ", "=", ",", '"')))
+    if random.random() < 0.3:
+        path.write_bytes(mutators.lines(random, _SETTINGS, (" ", "=", ",", '"')))
+    else:
+        lines = _SETTINGS.splitlines()
+        settings = [number for number, line in enumerate(lines) if " = " in line]
+        for number in random.sample(settings, k=random.choice((0, 1, 1, 2))):
+            name = lines[number].partition(" = ")[0]
+            lines[number] = f"{name} = {random.choice(_VALUES)}"
+        path.write_text("\n".join(lines))
 
     def read() -> None:
         settings = load_settings(path)
