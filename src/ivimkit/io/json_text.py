@@ -62,7 +62,8 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise FileFormatError(
             f"there is no {path.name} in {path.parent}; expected the folder of a result that "
-            "ivimkit has saved. Check the path, or fit again"
+            "ivimkit has saved. Check the path, or fit again: ivimkit fit takes scans, of DICOM "
+            "or NIfTI"
         ) from None
     except (OSError, UnicodeError) as error:
         raise _unreadable(path, reason_of(error)) from None

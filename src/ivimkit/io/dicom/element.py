@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import struct
@@ -10,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom import Dataset
+from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag
 
-__all__ = ["PrivateTag", "first", "number", "numbers", "text", "words"]
+__all__ = ["PrivateTag", "first", "items", "number", "numbers", "text", "words"]
 
 _TEXT = re.compile(rb"[-+0-9.eE\\ \0]+")
 _BINARY = {"FD": "d", "FL": "f", "SS": "h", "US": "H", "SL": "i", "UL": "I"}
@@ -150,6 +152,19 @@ def text(header: Dataset, tag: AnyTag) -> str:
 def words(header: Dataset, tag: AnyTag) -> tuple[str, ...]:
     """Return the values of an element of several, like Image Type, in upper case."""
     return tuple(word.strip().upper() for word in text(header, tag).split("\\") if word.strip())
+
+
+def items(header: Dataset, tag: PrivateTag) -> Sequence[Dataset]:
+    """Return the items of a private sequence; none if it is missing, or is not one.
+
+    In implicit VR nothing says that the element is a sequence: its bytes are then parsed here.
+    """
+    value = _value(header, tag)
+    if isinstance(value, bytes | bytearray):
+        stream = io.BytesIO(bytes(value))
+        value = read_sequence(stream, True, True, len(value), "latin-1")
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    return value if several else ()
 
 
 def first(header: Dataset, sequence: str) -> Dataset:

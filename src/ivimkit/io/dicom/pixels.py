@@ -77,7 +77,7 @@ def read_values(scan: DicomScan) -> Values:
             places[frame.instance].append((frame, z, v))
     kinds = {np.dtype(instance.layout.dtype) for instance in places}
     dtype = np.result_type(*kinds) if plain else np.dtype(np.float32)
-    signal = _Signal(np.empty(scan.shape, dtype=dtype, order="F"), plain, factor)
+    signal = _Signal(_array(scan.shape, dtype), plain, factor)
     workers = min(_MAX_WORKERS, os.cpu_count() or 1)
     # Decoders release the lock of the interpreter, and so does reading of files. Filters of
     # warnings are those of the process: not to be changed in the threads.
@@ -86,6 +86,18 @@ def read_values(scan: DicomScan) -> Values:
         warnings.simplefilter("ignore")
         sums = list(pool.map(lambda item: signal.fill(*item), places.items()))
     return Values(signal.array, dict(zip(places, sums, strict=True)))
+
+
+def _array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    try:
+        return np.empty(shape, dtype=dtype, order="F")
+    except (MemoryError, ValueError):
+        # Compressed files may claim any size.
+        size = " x ".join(map(str, shape))
+        raise FileFormatError(
+            f"the headers claim {size} values, which do not fit into memory; expected a scan "
+            "that does. Choose fewer series, or check the files"
+        ) from None
 
 
 def _factors(scan: DicomScan) -> dict[int, float]:

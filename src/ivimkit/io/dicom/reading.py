@@ -29,7 +29,7 @@ from ivimkit.io.dicom.files import DicomFile, Skipped, find_files
 from ivimkit.io.dicom.frame import Frame, Instance, PixelLayout
 from ivimkit.io.dicom.kinds import Kind
 from ivimkit.io.dicom.multi_frame import multi_frames
-from ivimkit.io.dicom.single_frame import single_frames
+from ivimkit.io.dicom.single_frame import UnplacedError, single_frames
 from ivimkit.io.dicom.vendors import private_tags, vendor_of
 from ivimkit.io.untrusted_files import reason_of
 
@@ -157,9 +157,9 @@ class _Reader:
         try:
             frames = list(read(header, instance))
         except FileFormatError as error:
-            # Localisers and screenshots may lack a position, images to fit must not.
-            weighted = sop_class in _ENHANCED or instance.vendor.b_value(header) is not None
-            self.skipped.add(str(error), file.name, broken=weighted)
+            unweighted = instance.vendor.b_value(header) is None
+            no_loss = unweighted and isinstance(error, UnplacedError)
+            self.skipped.add(str(error), file.name, broken=not no_loss)
             return []
         self.known.add(instance.sop_instance)
         return frames

@@ -16,6 +16,7 @@ from ivimkit.io.dicom.kinds import Kind, kind_of
 from ivimkit.io.dicom.vendor import BValue
 
 __all__ = [
+    "UnplacedError",
     "image_position",
     "image_shape",
     "kind_by_all",
@@ -23,6 +24,10 @@ __all__ = [
     "rescaling",
     "single_frames",
 ]
+
+
+class UnplacedError(FileFormatError):
+    """An image lacks position or size, as screenshots and some localisers do."""
 
 
 def single_frames(header: Dataset, instance: Instance) -> Iterator[Frame]:
@@ -89,15 +94,17 @@ def placing(measures: Dataset, orientation: Dataset, header: Dataset) -> dict[st
 
     Raises
     ------
+    UnplacedError
+        If one of them is missing.
     FileFormatError
-        If one of them is missing or impossible.
+        If the axes are impossible.
     """
     axes = numbers(orientation, "ImageOrientationPatient")
     spacing = numbers(measures, "PixelSpacing")
     if len(axes) != 6:
-        raise FileFormatError("without Image Orientation (0020,0037)")
+        raise UnplacedError("without Image Orientation (0020,0037)")
     if len(spacing) != 2 or min(spacing) <= 0:
-        raise FileFormatError("without Pixel Spacing (0028,0030)")
+        raise UnplacedError("without Pixel Spacing (0028,0030)")
     matrix = np.array(axes).reshape(2, 3)
     lengths = np.sqrt((matrix**2).sum(axis=1))
     if np.abs(lengths - 1.0).max() > 0.01 or abs(float(matrix[0] @ matrix[1])) > 0.01:
@@ -123,12 +130,12 @@ def image_position(header: Dataset) -> NDArray[np.float64]:
 
     Raises
     ------
-    FileFormatError
+    UnplacedError
         If it is missing.
     """
     position = numbers(header, "ImagePositionPatient")
     if len(position) != 3:
-        raise FileFormatError("without Image Position (0020,0032)")
+        raise UnplacedError("without Image Position (0020,0032)")
     return np.array(position)
 
 
@@ -137,10 +144,10 @@ def image_shape(header: Dataset) -> tuple[int, int]:
 
     Raises
     ------
-    FileFormatError
+    UnplacedError
         If they are missing.
     """
     rows, columns = number(header, "Rows") or 0, number(header, "Columns") or 0
     if rows < 1 or columns < 1:
-        raise FileFormatError("without Rows and Columns (0028,0010)")
+        raise UnplacedError("without Rows and Columns (0028,0010)")
     return int(rows), int(columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import struct
 import warnings
 import zipfile
 from dataclasses import replace
@@ -15,10 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from pydicom.uid import RLELossless
+from pydicom.uid import (
+    ImplicitVRLittleEndian,
+    LegacyConvertedEnhancedMRImageStorage,
+    RLELossless,
+)
 
 import dicom_maker as dm
 import ivimkit as ik
+from ivimkit.io.dicom.pixels import read_values
 
 BVALS = (0, 50, 50, 50, 400, 800)
 DIRECTIONS = (None, (1, 0, 0), (0, 1, 0), (0, 0.6, 0.8), (1, 0, 0), (0, 0, 1))
@@ -210,6 +216,75 @@ def test_two_echo_times_are_a_variable(made, tmp_path):
     assert_array_equal(dwi.signal[..., ::2], made.stored)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_implicit_representation_without_owners(form, tmp_path):
+    """A PACS may change the representation, and anonymisers remove owners of private blocks."""
+    made = dm.Made(_stored(6, (5, 4, 3)), BVALS, DIRECTIONS)
+    datasets = FORMS[form](made)
+    for d in datasets:
+        for tag in [e.tag for e in d if e.tag.is_private_creator]:
+            del d[tag]
+    dm.save(datasets, tmp_path, syntax=ImplicitVRLittleEndian)
+    dwi = ik.load(tmp_path)
+    assert dwi.acquisition.bvals.tolist() == list(BVALS)
+    assert_array_equal(dwi.signal, made.stored)
+    assert_allclose(_world(dwi)[3], [0, -0.6, 0.8], atol=ROUNDED)
+
+
+@pytest.mark.parametrize(
+    ("make", "tag", "message"),
+    [
+        (dm.mosaic, (0x0019, 0x100A), r"1 a mosaic without its number of slices \(0019,100A\)"),
+        (dm.grid, (0x0065, 0x1051), r"1 a grid without the positions of its slices \(0065,1051"),
+    ],
+)
+def test_tiles_are_never_taken_for_one_slice(made, make, tag, message, tmp_path):
+    datasets = make(made)
+    del datasets[1][tag]
+    dm.save(datasets, tmp_path)
+    with pytest.warns(ik.errors.AcquisitionWarning, match=message):
+        assert ik.load(tmp_path).shape == made.stored.shape[:3]
+
+
+def _without_diffusion(made):
+    """An enhanced image whose frames have lost the group of diffusion."""
+    (d,) = dm.enhanced(made)
+    for frame in d.PerFrameFunctionalGroupsSequence:
+        del frame.MRDiffusionSequence
+    return d
+
+
+def test_elements_of_converted_images(made, tmp_path):
+    """Legacy Converted Enhanced MR: what has no place in the new object is kept as it was."""
+    d = _without_diffusion(made)
+    d.SOPClassUID = LegacyConvertedEnhancedMRImageStorage
+    bvals = np.repeat(made.bvals, 3)
+    for frame, b in zip(d.PerFrameFunctionalGroupsSequence, bvals, strict=True):
+        item = pydicom.Dataset()
+        item.DiffusionBValue = float(b)
+        frame.UnassignedPerFrameConvertedAttributesSequence = [item]
+    dm.save([d], tmp_path)
+    dwi = ik.load(tmp_path)
+    assert dwi.acquisition.bvals.tolist() == list(made.bvals)
+    assert_array_equal(dwi.signal, made.stored)
+
+
+def test_elements_of_philips_in_frames(made, tmp_path):
+    d = _without_diffusion(made)
+    d.Manufacturer = "Philips"
+    bvals = np.repeat(made.bvals, 3)
+    for frame, b in zip(d.PerFrameFunctionalGroupsSequence, bvals, strict=True):
+        item = pydicom.Dataset()
+        block = item.private_block(0x2001, "Philips Imaging DD 001", create=True)
+        block.add_new(0x03, "FL", float(b))
+        frame.add_new((0x2005, 0x0014), "LO", "Philips MR Imaging DD 005")
+        frame.add_new((0x2005, 0x140F), "SQ", [item])
+    dm.save([d], tmp_path)
+    dwi = ik.load(tmp_path)
+    assert dwi.acquisition.bvals.tolist() == list(made.bvals)
+    assert_array_equal(dwi.signal, made.stored)
+
+
 def test_padding_is_no_signal(made, tmp_path):
     datasets = dm.slices(made)
     for d in datasets:
@@ -235,6 +310,42 @@ def test_philips_scale_across_series(tmp_path):
     assert_allclose(signal[..., 1], truth[..., 0], atol=0.5 / 0.125)
     one = ik.load(tmp_path, series=[5, 6]).signal
     assert_array_equal(one, signal)
+
+
+def _csa(**fields):
+    """A CSA2 header of Siemens: fields of numbers as text."""
+    content = b"SV10\x04\x03\x02\x01" + struct.pack("<II", len(fields), 77)
+    for name, values in fields.items():
+        items = [f"{value}".encode().ljust(16, b"\0") for value in values]
+        head = struct.pack("<64si4siii", name.encode(), len(items), b"FD", 4, len(items), 77)
+        content += head + b"".join(struct.pack("<4i", 16, 16, 77, 16) + item for item in items)
+    return content
+
+
+def test_fields_of_the_csa_header(made, tmp_path):
+    """Mosaics whose elements 0019,xxxx are lost, with slices against the normal of the image."""
+    datasets = dm.mosaic(made)
+    for d, b in zip(datasets, made.bvals, strict=True):
+        for element in (0x1000 | low for low in (0x0A, 0x0C)):
+            del d[0x0019, element]
+        header = _csa(B_value=[b], NumberOfImagesInMosaic=[3], SliceNormalVector=[0, 0, -1])
+        d.private_block(0x29, "SIEMENS CSA HEADER", create=True).add_new(0x10, "OB", header)
+    dm.save(datasets, tmp_path)
+    dwi = ik.load(tmp_path)
+    assert dwi.acquisition.bvals.tolist() == list(made.bvals)
+    assert_array_equal(dwi.signal, made.stored[:, :, ::-1])
+    broken = datasets[0][0x0029, 0x1010]
+    broken.value = broken.value[:100]
+    dm.save(datasets, tmp_path)
+    with pytest.warns(ik.errors.AcquisitionWarning, match="a mosaic without its number"):
+        ik.load(tmp_path)
+
+
+def test_sizes_that_do_not_fit_into_memory(folder, monkeypatch):
+    (scan,) = ik.io.find_scans(folder)
+    monkeypatch.setattr(type(scan), "shape", property(lambda scan: (10**6, 10**6, 10**4, 4)))
+    with pytest.raises(ik.errors.FileFormatError, match="claim 1000000 x 1000000 x 10000 x 4 val"):
+        read_values(scan)
 
 
 def test_context_of_the_scan(folder, made):

@@ -7,6 +7,7 @@ import re
 import numpy as np
 from pydicom import Dataset
 
+from ivimkit.errors import FileFormatError
 from ivimkit.io.dicom.csa import IMAGE_HEADER, csa_numbers
 from ivimkit.io.dicom.element import PrivateTag, number, numbers, text, words
 from ivimkit.io.dicom.kinds import Kind
@@ -62,10 +63,13 @@ def _kind(header: Dataset) -> Kind | None:
 
 
 def _tiles(header: Dataset) -> Tiles | None:
-    n = number(header, _N_SLICES)
-    if "MOSAIC" not in words(header, "ImageType") or n is None or n < 1:
+    if "MOSAIC" not in words(header, "ImageType"):
         return None
-    across = n_across(int(n))
+    counted = number(header, _N_SLICES), *csa_numbers(header, "NumberOfImagesInMosaic")
+    n = next((int(count) for count in counted if count), 0)
+    if n < 1:
+        raise FileFormatError(f"a mosaic without its number of slices ({_N_SLICES.name})")
+    across = n_across(n)
     size = np.array([number(header, "Columns") or 0, number(header, "Rows") or 0])
     spacing = np.array(numbers(header, "PixelSpacing")[::-1])
     axes = np.array(numbers(header, "ImageOrientationPatient")).reshape(2, 3)
@@ -73,7 +77,7 @@ def _tiles(header: Dataset) -> Tiles | None:
     normal = csa_numbers(header, "SliceNormalVector") or tuple(np.cross(*axes))
     gap = number(header, "SpacingBetweenSlices") or number(header, "SliceThickness") or 1.0
     origin = np.array(numbers(header, "ImagePositionPatient"))
-    found = mosaic_positions(origin, further[0], further[1], np.array(normal[:3]) * gap, int(n))
+    found = mosaic_positions(origin, further[0], further[1], np.array(normal[:3]) * gap, n)
     return Tiles(across, across, tuple((x, y, z) for x, y, z in found.tolist()))
 
 

@@ -6,7 +6,8 @@ import math
 
 from pydicom import Dataset
 
-from ivimkit.io.dicom.element import PrivateTag, number, numbers, words
+from ivimkit.errors import FileFormatError
+from ivimkit.io.dicom.element import PrivateTag, items, number, numbers, words
 from ivimkit.io.dicom.tiles import n_across
 from ivimkit.io.dicom.vendor import (
     BValue,
@@ -39,15 +40,14 @@ def _direction(header: Dataset) -> Vector | None:
 
 def _tiles(header: Dataset) -> Tiles | None:
     """Return the slices of a grid (VFRAME), which contains the position of each."""
-    n = number(header, _N_SLICES)
-    place = _SLICES.place(header)
-    if "VFRAME" not in words(header, "ImageType") or n is None or place not in header:
+    if "VFRAME" not in words(header, "ImageType"):
         return None
-    found = [numbers(item, "ImagePositionPatient") for item in header[place].value[: int(n)]]
+    n = int(number(header, _N_SLICES) or 0)
+    found = [numbers(item, "ImagePositionPatient") for item in items(header, _SLICES)[:n]]
     positions = tuple((p[0], p[1], p[2]) for p in found if len(p) == 3)
     if len(positions) != n or n < 1:
-        return None
-    columns = n_across(int(n))
+        raise FileFormatError(f"a grid without the positions of its slices ({_SLICES.name})")
+    columns = n_across(n)
     # Unlike a mosaic, a grid has no empty rows.
     return Tiles(columns, math.ceil(n / columns), positions)
 
