@@ -27,6 +27,9 @@ from fuzz import mutators
 from ivimkit import quality
 from ivimkit.cli.screen.dicom_tables import contents_shown
 from ivimkit.io.dicom.context import load_context
+from ivimkit.node.inspection import FoundScan
+from ivimkit.node.peers import PeerBook
+from ivimkit.node.settings import load_settings
 from ivimkit.report.methods_text import Citations, methods_text
 from ivimkit.report.rerun_command import rerun
 from ivimkit.viewer.drawn_regions import Drawing, describe_regions, region_csv
@@ -234,6 +237,60 @@ def _names(random: Random, folder: Path) -> Attempt:
     return read
 
 
+_SETTINGS = """[node]
+folder = "data"
+port = 11112
+retry_min = [1, 5.5]
+[[peer]]
+name = "mr1"
+ae_title = "MR1"
+address = "127.0.0.1"
+accept_from = ["10.0.0.0/8"]
+[[rule]]
+when = { description = "*ivim*", b_values = ">=4" }
+fit = { method = "bayes", strict = true, fix = ["D_star=0.02"] }
+write = ["mr", "sc"]
+send_to = []
+"""
+
+_VALUES = (
+    "0",
+    "1.5",
+    "-1",
+    "nan",
+    "inf",
+    "1e400",
+    "true",
+    '""',
+    '"MR2"',
+    '"127.0.0.2"',
+    "[]",
+    "{}",
+)
+
+
+def _node(random: Random, folder: Path) -> Attempt:
+    path = folder / "node.toml"
+    if random.random() < 0.3:
+        path.write_bytes(mutators.lines(random, _SETTINGS, (" ", "=", ",", '"')))
+    else:
+        lines = _SETTINGS.splitlines()
+        settings = [number for number, line in enumerate(lines) if " = " in line]
+        for number in random.sample(settings, k=random.choice((0, 1, 1, 2))):
+            name = lines[number].partition(" = ")[0]
+            lines[number] = f"{name} = {random.choice(_VALUES)}"
+        path.write_text("\n".join(lines))
+
+    def read() -> None:
+        settings = load_settings(path)
+        scan = FoundScan(series=("1.2",), description="ivim", b_values=(0, 50, 400, 800))
+        for rule in settings.rule:
+            _ = rule.options(), rule.when.fits(scan, ("mr1",))
+        _ = PeerBook(settings.peer).caller("MR1", "10.1.2.3")
+
+    return read
+
+
 _ROWS = [
     {"subject": "01", "session": "1", "region": "liver", "map": "D", "mean": 1e-3, "n": 7},
     {"subject": "01", "session": "2", "region": "liver", "map": "D", "mean": 1.1e-3, "n": 8},
@@ -409,6 +466,7 @@ TARGETS = {
         Target("received", _received),
         Target("bvals", _bvals),
         Target("names", _names),
+        Target("node", _node),
         Target("table", _table),
         Target("prior", _prior),
         Target("result", _result),

@@ -14,6 +14,7 @@ from ivimkit.cli.commands.demo import demo
 from ivimkit.cli.commands.dicom import dicom
 from ivimkit.cli.commands.fit import fit
 from ivimkit.cli.commands.methods import methods
+from ivimkit.cli.commands.node import node
 from ivimkit.cli.commands.plot import plot
 from ivimkit.cli.commands.repeat import repeat
 from ivimkit.cli.commands.report import report
@@ -68,6 +69,7 @@ def _options(
 for command in (fit, check, compare, plot, view, report, roi, repeat, simulate, demo, methods):
     app.command(cls=GuardedCommand)(with_groups_spread(command))
 app.add_typer(dicom)
+app.add_typer(node)
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import GeometryWarning, OptionError, RegionWarning, ShapeError
 from ivimkit.fitting.result import FitResult
+from ivimkit.io.dicom.extra import require_dicom
+from ivimkit.io.dicom.files import is_dicom_input
 from ivimkit.io.label_names import load_label_names
 from ivimkit.io.nifti import NiftiFile
 from ivimkit.io.placing import Grid, Placement, no_overlap
@@ -30,11 +32,12 @@ def load_labels(
     like: FitResult | DWI,
     names: AnyPath | Mapping[int, str] | None = None,
 ) -> Labels:
-    """Load regions from NIfTI files, on the grid of a result or a scan.
+    """Load regions from NIfTI files or a DICOM Segmentation, on the grid of a result or a scan.
 
     A file with one number other than 0 is a mask, and the region is named after the file; a file
     with several is a label image. Several files are masks, numbered from 1 in their order; where
     they overlap, the voxel belongs to the file named first, so a lesion comes before its organ.
+    The regions of a Segmentation have the names of its segments.
 
     Files are placed by position: turned, cut or padded where their voxels are those of the scan
     in another order, otherwise resampled, nearest neighbour. A file without a position (both NIfTI
@@ -44,7 +47,7 @@ def load_labels(
     Parameters
     ----------
     files : path or sequence of paths
-        A label image, or masks.
+        A label image or a Segmentation, or masks.
     like : FitResult or DWI
         Whose grid to use.
     names : path or mapping of int to str, optional
@@ -103,6 +106,8 @@ def load_labels(
             f"the names are of regions {_listed(known)}; expected some of {_listed(present)}, "
             f"which are in {paths[0]}. Give the names of its regions"
         )
+    if known is None:
+        known = image.names
     if known is None and len(present) == 1:
         known = {present[0]: _stem(paths[0])}
     return Labels(array.reshape(grid.shape), known)
@@ -110,11 +115,12 @@ def load_labels(
 
 @dataclass(frozen=True)
 class _Image:
-    """The whole numbers of a file, shape (x, y, z), and where they are."""
+    """The whole numbers of a file, shape (x, y, z), where they are, and names if it has any."""
 
     path: Path
     array: NDArray[np.int32]
     geometry: Geometry
+    names: Mapping[int, str] | None = None
 
 
 def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
@@ -126,6 +132,7 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
             "name the regions. Rename one"
         )
     merged = np.zeros(grid.volume, dtype=np.int32)
+    names = dict(enumerate(stems, start=1))
     shared = []
     for number, path in enumerate(paths, start=1):
         image = _opened(path)
@@ -135,6 +142,8 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
                 f"{path} has the numbers {_listed(numbers.tolist())}; expected masks with one "
                 "number other than 0 where several files are given. Give a label image on its own"
             )
+        if image.names is not None:
+            names[number] = image.names[int(numbers[0])]
         inside = _on_grid(image, grid) != 0
         free = inside & (merged == 0)
         if not free.any():
@@ -144,7 +153,7 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
             )
         taken = np.count_nonzero(inside) - np.count_nonzero(free)
         if taken:
-            shared.append(f"{taken} voxels of {stems[number - 1]}")
+            shared.append(f"{taken} voxels of {names[number]}")
         merged[free] = number
     if shared:
         warnings.warn(
@@ -153,17 +162,33 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
             RegionWarning,
             stacklevel=3,
         )
-    return Labels(merged.reshape(grid.shape), dict(enumerate(stems, start=1)))
+    return Labels(merged.reshape(grid.shape), names)
 
 
 def _opened(path: Path) -> _Image:
-    file = open_volume(path, "labels")
-    array = _whole(file)
-    if not array.any():
+    image = _of_segmentation(path) if _is_dicom_file(path) else _of_nifti(path)
+    if not image.array.any():
         raise ShapeError(
             f"{path} is empty; expected at least one voxel other than 0. Draw it again"
         )
-    return _Image(path, array.reshape(file.volume, order="F"), file.geometry)
+    return image
+
+
+def _of_nifti(path: Path) -> _Image:
+    file = open_volume(path, "labels")
+    return _Image(path, _whole(file).reshape(file.volume, order="F"), file.geometry)
+
+
+def _is_dicom_file(path: Path) -> bool:
+    return path.is_file() and is_dicom_input(path)
+
+
+def _of_segmentation(path: Path) -> _Image:
+    require_dicom(str(path), "highdicom")
+    from ivimkit.io.dicom.segmentation_files import read_segmentation
+
+    read = read_segmentation(path)
+    return _Image(path, read.array, read.geometry, read.names)
 
 
 def _whole(file: NiftiFile) -> NDArray[np.int32]:
@@ -211,7 +236,9 @@ def _on_grid(image: _Image, grid: Grid) -> NDArray[np.int32]:
     if not array.any():
         raise ShapeError(no_overlap(name, shape, grid.volume))
     message = placed.message(name, shape, image.geometry, "nearest neighbour")
-    if message:
+    # A Segmentation usually has only slices with regions, in any order.
+    is_usual = image.names is not None and placed.how == "reordered"
+    if message and not is_usual:
         if placed.by_position:
             message += _volumes(image, array, grid)
         warnings.warn(message, GeometryWarning, stacklevel=3)

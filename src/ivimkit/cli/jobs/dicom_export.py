@@ -58,10 +58,7 @@ class DicomExport:
 
     def run(self, folder: Path) -> None:
         """Load, draw, write, and say which files there are."""
-        kinds = self._kinds()
-        require_dicom("results as DICOM", "highdicom")
-        check_writable(self.out)
-        check_export_folder(self.out, overwrite=self.overwrite)
+        kinds = self.check()
         file = ModelFile(self.files.model, self.screen)
         with self.screen.warnings_shown():
             [result] = file.load([folder], "no 95 % limits of regions" if "sr" in kinds else "")
@@ -86,6 +83,14 @@ class DicomExport:
             )
         for line in _summary(self.out, written):
             self.screen.show(line)
+
+    def check(self) -> tuple[str, ...]:
+        """Return what to write; refuse what cannot be written, before any work."""
+        kinds = self._kinds()
+        require_dicom("results as DICOM", "highdicom")
+        check_writable(self.out)
+        check_export_folder(self.out, overwrite=self.overwrite)
+        return kinds
 
     def _kinds(self) -> tuple[str, ...]:
         """Return what to write; refuse inconsistent options, before anything is read."""

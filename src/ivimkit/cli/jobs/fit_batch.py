@@ -49,6 +49,8 @@ class FitBatch(ScanBatch):
         How figures show voxels that are not reliable.
     anonymous : bool
         Whether results of DICOM keep nothing of the patient.
+    is_kept : bool
+        Whether the maps stay where they are; otherwise the summary does not name the place.
     """
 
     ending: ClassVar[str] = "ivim"
@@ -57,6 +59,7 @@ class FitBatch(ScanBatch):
     machine: MachineOptions
     unreliable: str = "fade"
     anonymous: bool = False
+    is_kept: bool = True
 
     def check_lists(self) -> None:
         """Raise OptionError for options that cannot be read, once and not per scan."""
@@ -193,6 +196,7 @@ class _Job:
     def _summarise(self, result: FitResult, folder: Path, figures: Path | None) -> None:
         if self.batch.screen.quiet:
             return
+        place = f"maps in {folder}" + (f", figures in {figures}" if figures else "")
         self.batch.screen.show(
             Text(f"{result.model.title} by {self.method.title}", style="bold"),
             map_table(result),
@@ -201,7 +205,7 @@ class _Job:
             "",
             *prior_lines(result),
             timing(result),
-            f"maps in {folder}" + (f", figures in {figures}" if figures else ""),
+            *([place] if self.batch.is_kept else []),
         )
 
 

@@ -1,4 +1,4 @@
-"""ExportOptions: what of a result is written as DICOM, and how."""
+"""DicomOutput, ExportOptions: what of a result is written as DICOM, and how."""
 
 # No postponed annotations, which are made anew for each command: an option is one object.
 
@@ -11,11 +11,11 @@ import typer
 from ivimkit.cli.options.scan_options import SeriesOption
 from ivimkit.cli.options.shared_options import DICOM_PANEL, OUTPUT_PANEL, REGION_PANEL
 
-__all__ = ["ExportOptions"]
+__all__ = ["DicomOutput", "ExportOptions"]
 
 
 @dataclass(frozen=True)
-class ExportOptions:
+class DicomOutput:
     """The kinds of output, the maps, the patient and the identifiers."""
 
     kinds: Annotated[
@@ -38,16 +38,6 @@ class ExportOptions:
             help="Maps to write, like D,f,D_sd. By default those that figures show.",
         ),
     ] = None
-    lesion: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default=False,
-            rich_help_panel=REGION_PANEL,
-            help="Region that the picture shows close up, on image and maps. By default it shows "
-            "the maps.",
-        ),
-    ] = None
     anonymous: Annotated[
         bool,
         typer.Option(
@@ -58,17 +48,6 @@ class ExportOptions:
             "stay.",
         ),
     ] = False
-    template: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            show_default=False,
-            rich_help_panel=DICOM_PANEL,
-            help="DICOM images that the scan was converted from, if it was fitted from NIfTI. The "
-            "report then has no 95 % limits.",
-        ),
-    ] = None
-    series: SeriesOption = None
     first_series: Annotated[
         int | None,
         typer.Option(
@@ -88,3 +67,30 @@ class ExportOptions:
             help="Root of the UIDs of your organisation. By default 2.25.",
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class ExportOptions(DicomOutput):
+    """The options of an export: those of the output come first."""
+
+    lesion: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=REGION_PANEL,
+            help="Region that the picture shows close up, on image and maps. By default it shows "
+            "the maps.",
+        ),
+    ] = None
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default=False,
+            rich_help_panel=DICOM_PANEL,
+            help="DICOM images that the scan was converted from, if it was fitted from NIfTI. The "
+            "report then has no 95 % limits.",
+        ),
+    ] = None
+    series: SeriesOption = None

@@ -9,6 +9,7 @@ import typer
 from ivimkit.cli.commands.dicom.convert import convert
 from ivimkit.cli.commands.dicom.export import export
 from ivimkit.cli.commands.dicom.list_folder import list_folder
+from ivimkit.cli.commands.dicom.run import run
 from ivimkit.cli.error_guard import GuardedCommand
 from ivimkit.cli.options.groups import with_groups_spread
 
@@ -18,6 +19,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_folder,
     "convert": convert,
     "export": export,
+    "run": run,
 }
 
 dicom = typer.Typer(
