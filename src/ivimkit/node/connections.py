@@ -196,7 +196,8 @@ class CallServer(ThreadedAssociationServer):
 def _stop_waiting(event: evt.Event) -> None:
     """Let the thread of a call end that waits for a request which will not come any more."""
     if event.assoc.requestor.primitive is None:
-        event.assoc.dul.to_user_queue.put(None)
+        queue: Any = event.assoc.dul.to_user_queue
+        queue.put(None)
 
 
 def hang_up(association: Association) -> None:

@@ -85,7 +85,7 @@ class NodeTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The settings of a node.
 
-    Parameters
+    Attributes
     ----------
     node : NodeTable
         The node itself.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ivimkit.io.dicom.element import text
 from ivimkit.io.dicom.files import Skipped
-from ivimkit.io.dicom.kinds import Kind
+from ivimkit.io.dicom.kinds import MEASURED, Kind
 from ivimkit.io.dicom.scans import DicomContents, DicomScan, OtherSeries
 from ivimkit.io.dicom.volumes import Stack, Volume
 from ivimkit.scan.shell_clusters import shell_clusters
@@ -17,7 +17,6 @@ __all__ = ["assembled"]
 
 _MAX_ECHO_TIME_APART_MS = 1.0
 _B_ZERO = 1.0
-_MEASURED = (Kind.DWI, Kind.TRACE)
 _REASONS = {
     Kind.DERIVED: "map computed by the scanner, not fitted",
     Kind.COMPUTED: "b-values computed from others, not fitted",
@@ -40,7 +39,7 @@ def assembled(stacks: Sequence[Stack], skipped: Skipped, *, merge: bool = False)
     """
     spaces: list[list[Stack]] = []
     for stack in stacks:
-        if stack.kind in _MEASURED and stack.bvals:
+        if stack.kind in MEASURED and stack.bvals:
             space = next((one for one in spaces if _share_space(one[0], stack)), None)
             if space is None:
                 spaces.append([stack])
@@ -49,7 +48,7 @@ def assembled(stacks: Sequence[Stack], skipped: Skipped, *, merge: bool = False)
     scans: list[DicomScan] = []
     used: set[int] = set()
     for space in spaces:
-        for kind in _MEASURED:
+        for kind in MEASURED:
             for group in _groups([one for one in space if one.kind is kind], merge):
                 scan = _scan(kind, group, space)
                 if scan is not None:

@@ -83,7 +83,7 @@ Number = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 class SourceImage(NamedTuple):
     """The image of one slice of one volume.
 
-    Parameters
+    Attributes
     ----------
     sop_class : str
         SOP Class UID of its instance.
@@ -113,7 +113,7 @@ class Instance(msgspec.Struct, frozen=True):
 class DicomContext(msgspec.Struct, frozen=True, kw_only=True):
     """What results in DICOM take from the images of the scan.
 
-    Parameters
+    Attributes
     ----------
     patient, study, series, equipment : mapping of str to str
         Attributes by keyword, as DICOM writes them; those that the images do not have are missing.
@@ -238,7 +238,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True):
 def load_context(path: Path, n_slices: int | None = None) -> DicomContext:
     """Read a context that `DicomContext.save` has written.
 
-    Parameters
+    Attributes
     ----------
     path : Path
         The file.

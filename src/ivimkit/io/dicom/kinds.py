@@ -9,7 +9,7 @@ from pydicom import Dataset
 
 from ivimkit.io.dicom.element import first, text
 
-__all__ = ["Kind", "has_unit_of_a_map", "kind_of", "says_derived"]
+__all__ = ["MEASURED", "Kind", "has_unit_of_a_map", "kind_of", "says_derived"]
 
 # DICOM PS3.3, C.8.13.3.1.1 (value 4 of Image Type) and what vendors write: Siemens TENSOR_B0 and
 # CALC_BVALUE (a high b computed from others), Philips and GE the rest.
@@ -54,6 +54,10 @@ class Kind(StrEnum):
     DERIVED = "derived"
     COMPUTED = "computed"
     PHASE = "phase"
+
+
+MEASURED = (Kind.DWI, Kind.TRACE)
+"""Kinds of images that can be fitted."""
 
 
 def kind_of(image_type: tuple[str, ...], header: Dataset) -> Kind:

@@ -169,6 +169,9 @@ def open_dicom(
     warnings = scan.warnings
     if scan.incomplete:
         warnings = (*warnings, f"left out: {'; '.join(map(str, scan.incomplete))}")
+    elsewhere = [str(one) for one in contents.others if one.is_part_of(scan)]
+    if elsewhere:
+        warnings = (*warnings, f"left out, on another grid: {'; '.join(elsewhere)}")
     if contents.skipped.losses:
         warnings = (*warnings, f"files that could not be used: {contents.skipped.losses}")
     return DicomFiles(scan, folders, warnings)

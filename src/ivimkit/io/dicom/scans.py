@@ -13,7 +13,7 @@ from pydicom import Dataset
 from ivimkit.io.dicom.element import text
 from ivimkit.io.dicom.files import Skipped
 from ivimkit.io.dicom.frame import Frame
-from ivimkit.io.dicom.kinds import Kind
+from ivimkit.io.dicom.kinds import MEASURED, Kind
 from ivimkit.io.dicom.placement import Grid
 from ivimkit.io.dicom.reading import ASSUMED_ZERO
 from ivimkit.io.dicom.volumes import IncompleteVolume, Stack, Volume
@@ -200,6 +200,15 @@ class OtherSeries:
     reason: str
     manufacturer: str
     sought: str
+
+    def __str__(self) -> str:
+        b = " ".join(f"{b:g}" for b in self.bvals)
+        size = " x ".join(map(str, self.shape))
+        return f"{self.n_images} images of series {self.number} with b = {b} ({size})"
+
+    def is_part_of(self, scan: DicomScan) -> bool:
+        """Whether these are measured images of a series of a scan, which lie elsewhere."""
+        return self.series in scan.series and self.kind in MEASURED and bool(self.bvals)
 
 
 @dataclass(frozen=True, eq=False)

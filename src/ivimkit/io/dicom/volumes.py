@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ivimkit.io.dicom.frame import Frame, Order
-from ivimkit.io.dicom.kinds import Kind, says_derived
+from ivimkit.io.dicom.kinds import MEASURED, Kind, says_derived
 from ivimkit.io.dicom.placement import Grid, clusters_of, grid_of
 from ivimkit.io.dicom.vendor import Vector
 
@@ -21,7 +21,6 @@ _SAME = 1e-4
 # Slices closer than this, in mm, are at one position.
 _SAME_PLACE_MM = 0.02
 _MAX_NAMED = 5
-_MEASURED = (Kind.DWI, Kind.TRACE)
 _Cell = tuple[float | None, Vector | None, float, int]
 
 
@@ -186,7 +185,7 @@ def _with_kinds_of_series(frames: Sequence[Frame]) -> list[Frame]:
     b-value have one. An image of a single b-value that is called ADC is a map. Without any b-value
     all are of one kind.
     """
-    measured = [f for f in frames if f.kind in _MEASURED]
+    measured = [f for f in frames if f.kind in MEASURED]
     without_b = all(f.b is None for f in measured)
     weighted = [f for f in measured if (f.b or 0.0) > _UNWEIGHTED]
     directed = {f.b for f in weighted if f.kind is Kind.DWI and f.direction is not None}
@@ -197,13 +196,13 @@ def _with_kinds_of_series(frames: Sequence[Frame]) -> list[Frame]:
     found = []
     for frame in frames:
         kind = frame.kind
-        if kind in _MEASURED and is_map:
+        if kind in MEASURED and is_map:
             kind = Kind.DERIVED
         elif kind is Kind.TRACE and without_b:
             kind = Kind.DWI
         elif kind is Kind.DWI and frame.direction is None and frame.b in directed:
             kind = Kind.TRACE
-        elif kind in _MEASURED and frame.b is not None and frame.b <= _UNWEIGHTED:
+        elif kind in MEASURED and frame.b is not None and frame.b <= _UNWEIGHTED:
             kind = unweighted or kind
         found.append(frame if kind is frame.kind else replace(frame, kind=kind))
     return found

@@ -98,6 +98,17 @@ def test_series_elsewhere_are_not_merged(made, put, change):
     assert len(ik.io.find_scans(apart)) == 2
 
 
+def test_images_of_the_series_on_another_grid_are_named(made, put):
+    coarse = replace(made, stored=made.stored[:3, :3, :, 3:], bvals=BVALS[3:], study="1.2.3.4")
+    others = dm.slices(coarse)
+    for number, d in enumerate(others):
+        d.InstanceNumber, d.SOPInstanceUID = 100 + number, f"1.2.3.4.5.{100 + number}"
+    here = replace(made, stored=made.stored[..., :3], bvals=BVALS[:3])
+    folder = put(dm.slices(here), others)
+    with pytest.warns(AcquisitionWarning, match="4 images of series 5 with b = .* .3 x 3 x 4."):
+        assert ik.load(folder).acquisition.bvals.tolist() == list(BVALS[:3])
+
+
 def test_a_second_b_0_is_left_out(made, put):
     """A series of b = 0 alone with the other phase encoding."""
     field = replace(made, stored=made.stored[..., [0]], bvals=[0], number=9, description="PA")
