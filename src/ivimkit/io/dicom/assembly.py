@@ -54,7 +54,13 @@ def assembled(stacks: Sequence[Stack], skipped: Skipped, *, merge: bool = False)
                 if scan is not None:
                     scans.append(scan)
                     used.update(map(id, group))
-    others = tuple(_other(stack) for stack in stacks if id(stack) not in used)
+    # Images without weighting may be lent to a scan of other series.
+    fitted = {id(volume) for scan in scans for volume in scan.volumes}
+    others = tuple(
+        _other(stack)
+        for stack in stacks
+        if id(stack) not in used and fitted.isdisjoint(map(id, stack.volumes))
+    )
     scans.sort(key=lambda scan: (scan.study_date, scan.study, scan.series_numbers))
     return DicomContents(tuple(scans), others, skipped, tuple(stacks))
 
