@@ -22,9 +22,11 @@ import pandas as pd
 
 import dicom_maker
 import ivimkit as ik
+from dicom_results import dicom_result
 from fuzz import mutators
 from ivimkit import quality
 from ivimkit.cli.screen.dicom_tables import contents_shown
+from ivimkit.io.dicom.context import load_context
 from ivimkit.report.methods_text import Citations, methods_text
 from ivimkit.report.rerun_command import rerun
 from ivimkit.viewer.drawn_regions import Drawing, describe_regions, region_csv
@@ -327,6 +329,29 @@ def _result(random: Random, folder: Path) -> Attempt:
     return read
 
 
+def _context(random: Random, folder: Path) -> Attempt:
+    result, path = dicom_result((4, 4, 2)), folder / "dicom.json"
+    result.source_context.save(path)
+    path.write_bytes(mutators.json_text(random, json.loads(path.read_text("utf-8"))))
+    kind = random.choice(("mr", "mr", "pm", "seg", "sc"))
+    picture = np.zeros((4, 90, 3), dtype=np.uint8)
+
+    def read() -> None:
+        context = load_context(path, 2)
+        made = dataclasses.replace(result, source_context=context.of_volumes([0]))
+        ik.io.save_dicom(
+            made,
+            folder / "out",
+            [kind],
+            labels=np.ones((4, 4, 2), dtype=int),
+            picture=picture,
+            maps=["D"],
+            anonymous=bool(len(context.study) % 2),
+        )
+
+    return read
+
+
 # ------------------------------------------------------------------------------- viewer
 
 
@@ -387,6 +412,7 @@ TARGETS = {
         Target("table", _table),
         Target("prior", _prior),
         Target("result", _result),
+        Target("context", _context),
         Target("drawing", _drawing),
         Target("refit", _refit),
     )

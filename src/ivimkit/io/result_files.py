@@ -300,9 +300,12 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
 
 
 def _context_of(home: Path, shape: tuple[int, ...]) -> DicomContext | None:
-    """Return the DICOM context of a result, if it has one: it may be deleted at any time."""
+    """Return the DICOM context of a result, if there is one that the user may read.
+
+    It may be deleted, and a result that several users share has one that only its owner may read.
+    """
     path = located(home, CONTEXT)
-    if not path.is_file():
+    if not path.is_file() or not os.access(path, os.R_OK):
         return None
     return load_context(path, shape[2] if len(shape) == 3 else 1)
 

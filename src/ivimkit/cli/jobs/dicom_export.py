@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,9 @@ from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.dicom.extra import require_dicom
-from ivimkit.io.dicom.saving import check_export_folder, check_kinds, exported_maps
+from ivimkit.io.dicom.saving import check_export_folder, check_kinds, context_of, exported_maps
 from ivimkit.io.dicom.uids import Uids
+from ivimkit.io.result_folder import absolute
 from ivimkit.scan.labels import Labels
 
 __all__ = ["DicomExport"]
@@ -65,6 +67,7 @@ class DicomExport:
             [result] = file.load([folder], "no 95 % limits of regions" if "sr" in kinds else "")
             maps = exported_maps(result, self._maps())
             result = self._with_template(result)
+            context_of(result)
             labels = load_regions(result, self.regions.labels, self.regions.names)
             lesion = self._lesion(labels)
             result = self._with_scan(result, kinds)
@@ -129,8 +132,7 @@ class DicomExport:
         """Return the result with its scan, if that is used."""
         used = {"sr": "no 95 % limits of regions", "sc": "no images next to the maps"}
         missing = [words for kind, words in used.items() if kind in kinds]
-        # Without DICOM the export is refused, and says why; a scan would only take time.
-        if not missing or result.source_context is None:
+        if not missing:
             return result
         if self.output.template is not None:
             self.screen.warn(
@@ -158,7 +160,7 @@ def _picture(result: FitResult, lesion: NDArray[np.bool_] | None) -> NDArray[np.
 
 def _summary(out: Path, written: list[Path]) -> list[str]:
     """Return the files to name: those of a series by their folder."""
-    series = dict.fromkeys(path.parent for path in written if path.parent.name != out.name)
-    single = [path for path in written if path.parent not in series]
-    counts = {folder: sum(path.parent == folder for path in written) for folder in series}
+    home = absolute(out)
+    single = [path for path in written if path.parent == home]
+    counts = Counter(path.parent for path in written if path.parent != home)
     return [*(f"{folder} ({n} images)" for folder, n in counts.items()), *map(str, single)]

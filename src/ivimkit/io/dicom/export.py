@@ -21,12 +21,13 @@ from ivimkit import quality
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.dicom.capture import capture, check_picture
 from ivimkit.io.dicom.context import DicomContext
-from ivimkit.io.dicom.header import VERSION, Header, text_of
+from ivimkit.io.dicom.header import VERSION, Header
 from ivimkit.io.dicom.measurement_report import measurement_report
 from ivimkit.io.dicom.mr_series import mr_series
 from ivimkit.io.dicom.parametric_map import map_uids, parametric_map
 from ivimkit.io.dicom.quantities import Quantity, quantity_of
 from ivimkit.io.dicom.segmentation import segmentation, segments_of
+from ivimkit.io.dicom.texts import text_of
 from ivimkit.io.dicom.uids import Uids
 from ivimkit.io.json_text import plain
 from ivimkit.io.record import fit_record
@@ -126,12 +127,7 @@ class Export:
         """The header of what depends on the regions, too."""
         assert self.labels is not None
         names = json.dumps(list(self.labels.names.items()))
-        return self._with_seed(names, _hash(self.labels.array))
-
-    def _with_seed(self, *parts: str) -> Header:
-        """Return the header of what depends on more than the result."""
-        seed = "\0".join((self.header.uids.seed, *parts))
-        return replace(self.header, uids=replace(self.header.uids, seed=seed))
+        return _with_seed(self.header, names, _hash(self.labels.array))
 
     def _seed(self) -> str:
         """Return what makes this result another one than any other: the images, and the options.
@@ -186,20 +182,24 @@ class Export:
         _save(regions, folder / "seg.dcm")
         if "sr" not in self.kinds:
             return
+        table = quality.roi_table(self.result, self.labels, maps=self.maps)
+        maps = {name: self._map_reference(name) for name in self.maps if "pm" in self.kinds}
+        # What is reported also depends on the maps, and on whether the scan was available.
+        content = json.dumps([self.maps, list(maps), list(table.columns)])
         made = measurement_report(
-            quality.roi_table(self.result, self.labels, maps=self.maps),
+            table,
             [quantity for _, quantity in self._quantities()],
             segments,
             regions,
-            {name: self._map_reference(name) for name in self.maps if "pm" in self.kinds},
-            header,
+            maps,
+            _with_seed(header, content),
             _SR,
         )
         _save(made, folder / "sr.dcm")
 
     def _write_picture(self, folder: Path) -> None:
         assert self.picture is not None
-        header = self._with_seed(_hash(self.picture))
+        header = _with_seed(self.header, _hash(self.picture))
         _save(capture(self.picture, header, _SC), folder / "sc.dcm")
 
     def _map_reference(self, name: str) -> Dataset:
@@ -208,6 +208,12 @@ class Export:
         made.SOPClassUID = ParametricMapStorage
         made.SOPInstanceUID, made.SeriesInstanceUID = map_uids(name, self.header)
         return made
+
+
+def _with_seed(header: Header, *parts: str) -> Header:
+    """Return the header of what depends on more."""
+    seed = "\0".join((header.uids.seed, *parts))
+    return replace(header, uids=replace(header.uids, seed=seed))
 
 
 def _image_name(name: str, position: int) -> str:

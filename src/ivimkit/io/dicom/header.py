@@ -27,6 +27,7 @@ from ivimkit.errors import ShapeError
 from ivimkit.io.dicom.body_parts import Region, region_of
 from ivimkit.io.dicom.context import PATIENT, STUDY, DicomContext, SourceImage
 from ivimkit.io.dicom.quantities import PRIVATE_SCHEME
+from ivimkit.io.dicom.texts import MAX_LONG, MAX_SHORT, text_of
 from ivimkit.io.dicom.uids import Uids
 from ivimkit.scan.geometry import Geometry
 
@@ -38,7 +39,6 @@ __all__ = [
     "Header",
     "coded",
     "decimal",
-    "text_of",
     "valid",
 ]
 
@@ -51,7 +51,7 @@ RESEARCH = "Research, not for diagnosis."
 MAX_SHIFT_VOXELS = 0.05
 """Distance by which rounded orientations may move a voxel."""
 
-_LENGTHS = {"LO": 64, "PN": 64, "SH": 16, "CS": 16}
+_LENGTHS = {"LO": MAX_LONG, "PN": MAX_LONG, "SH": MAX_SHORT, "CS": MAX_SHORT}
 _SEXES = ("M", "F", "O")
 # What highdicom and the standard require of every object, empty if the source has none.
 _REQUIRED = (
@@ -308,11 +308,6 @@ def valid(keyword: str, text: str) -> str | list[str]:
     except ValueError:
         return ""
     return parts[0] if len(parts) == 1 else parts
-
-
-def text_of(text: str, length: int = _LENGTHS["LO"]) -> str:
-    """Return a text without what values of DICOM must not contain, cut to a length."""
-    return " ".join(re.sub(r"[\\\x00-\x1f\x7f]", " ", text).split())[:length].strip()
 
 
 def decimal(value: float) -> DSfloat:

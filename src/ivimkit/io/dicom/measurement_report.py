@@ -14,6 +14,7 @@ from pydicom.sr.coding import Code
 from ivimkit.io.dicom.header import MANUFACTURER, MODEL_NAME, RESEARCH, VERSION, Header, coded
 from ivimkit.io.dicom.quantities import PRIVATE_SCHEME, Quantity
 from ivimkit.io.dicom.segmentation import Segment
+from ivimkit.io.dicom.uids import Uids
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +95,8 @@ def _observer(header: Header) -> hd.sr.ObserverContext:
     return hd.sr.ObserverContext(
         observer_type=hd.sr.CodedConcept("121007", "DCM", "Device"),
         observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
-            uid=header.uids.of("observer"),
+            # Of the program, the same in all reports.
+            uid=Uids(f"{MODEL_NAME} {VERSION}", header.uids.root).of("observer"),
             name=MODEL_NAME,
             manufacturer_name=MANUFACTURER,
             model_name=MODEL_NAME,

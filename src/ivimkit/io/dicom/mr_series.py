@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,10 +14,11 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from ivimkit.io.dicom.display_window import display_window, window_function
-from ivimkit.io.dicom.header import RESEARCH, Header, coded, decimal, text_of, valid
+from ivimkit.io.dicom.header import RESEARCH, Header, coded, decimal, valid
 from ivimkit.io.dicom.parametric_map import quantity_items
 from ivimkit.io.dicom.quantities import Quantity
 from ivimkit.io.dicom.sources import referenced_series, source_images
+from ivimkit.io.dicom.texts import MAX_SHORT, text_of
 
 __all__ = ["NO_VALUE", "Scale", "mr_series", "scale_of"]
 
@@ -26,6 +28,7 @@ NO_VALUE = -1
 MAX_STORED = 2**15 - 1
 """The largest number that 16 bits with a sign can store."""
 
+_NOT_IN_CODES = re.compile("[^A-Z0-9_]")
 _STEPS = (1.0, 2.0, 5.0)
 _TAKEN_OVER = ("MagneticFieldStrength", "RepetitionTime", "EchoTime")
 
@@ -120,8 +123,8 @@ def _image(quantity: Quantity, header: Header, position: int) -> Dataset:
     made.SOPInstanceUID = header.uids.of("mr", quantity.name, str(position))
     made.SeriesInstanceUID = header.uids.of("mr", quantity.name)
     made.InstanceNumber = position + 1
-    # As scanners name the ADC; for the others the third and fourth values are free.
-    contrast = "ADC" if quantity.name == "ADC" else text_of(quantity.name.upper(), 16)
+    # ADC as scanners name it; for others the third and fourth values are free.
+    contrast = _NOT_IN_CODES.sub("_", quantity.name.upper())[:MAX_SHORT]
     made.ImageType = ["DERIVED", "PRIMARY", "DIFFUSION", contrast]
     made.ImageComments = RESEARCH
     made.DerivationDescription = text_of(f"{quantity.description}. {RESEARCH}", 1024)
@@ -168,7 +171,10 @@ def _mapping(quantity: Quantity, scale: Scale) -> Dataset:
     made.add_new("RealWorldValueFirstValueMapped", "SS", NO_VALUE)
     made.add_new("RealWorldValueLastValueMapped", "SS", MAX_STORED)
     made.RealWorldValueSlope, made.RealWorldValueIntercept = scale.slope, scale.intercept
-    made.LUTExplanation, made.LUTLabel = text_of(quantity.description), text_of(quantity.name, 16)
+    made.LUTExplanation, made.LUTLabel = (
+        text_of(quantity.description),
+        text_of(quantity.name, MAX_SHORT),
+    )
     made.MeasurementUnitsCodeSequence = Items([coded(quantity.unit.code)])
     made.QuantityDefinitionSequence = quantity_items(quantity)
     return made

@@ -18,10 +18,10 @@ from ivimkit.io.dicom.header import (
     Header,
     coded,
     decimal,
-    text_of,
 )
 from ivimkit.io.dicom.quantities import Quantity
 from ivimkit.io.dicom.sources import set_sources
+from ivimkit.io.dicom.texts import MAX_SHORT, text_of
 
 __all__ = ["map_uids", "parametric_map", "quantity_items"]
 
@@ -74,7 +74,7 @@ def parametric_map(
             )
         ],
         content_label="MAP",
-        content_description=text_of(f"{quantity.label}. {RESEARCH}"),
+        content_description=text_of(f"{RESEARCH} {quantity.label}"),
         content_qualification="RESEARCH",
         derived_pixel_contrast="QUANTITY",
         transfer_syntax_uid="1.2.840.10008.1.2.1",
@@ -115,7 +115,7 @@ def _mapping(quantity: Quantity, scaled: NDArray[np.float32]) -> hd.pm.RealWorld
     finite = scaled[np.isfinite(scaled)]
     limits = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     made = hd.pm.RealWorldValueMapping(
-        lut_label=text_of(quantity.name, 16),
+        lut_label=text_of(quantity.name, MAX_SHORT),
         lut_explanation=text_of(quantity.description),
         unit=quantity.unit.code,
         value_range=limits,

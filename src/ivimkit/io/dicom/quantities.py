@@ -21,6 +21,7 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.result import FitResult
+from ivimkit.io.dicom.texts import MAX_SHORT, text_of
 from ivimkit.kernels.separable.atoms import decay, kurtosis, stretched
 from ivimkit.parameter import RATE_UNIT, Parameter
 
@@ -28,12 +29,6 @@ __all__ = ["PRIVATE_SCHEME", "Quantity", "Unit", "quantity_of"]
 
 PRIVATE_SCHEME = "99IVIMKIT"
 """Designator of the coding scheme of ivimkit."""
-
-MAX_CODE_LENGTH = 16
-"""Characters of a code value."""
-
-MAX_MEANING_LENGTH = 64
-"""Characters of the meaning of a code."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +222,7 @@ def _unit(shown: Parameter, about: Parameter) -> Unit:
     known = _UNITS.get(shown.unit)
     if known is not None:
         return known
-    plain = re.sub(r"[^!-~]|[{}\\]", "", shown.unit)[: MAX_CODE_LENGTH - 2] or "unit"
+    plain = re.sub(r"[^!-~]|[{}\\]", "", shown.unit)[: MAX_SHORT - 2] or "unit"
     return Unit(Code(f"{{{plain}}}", "UCUM", plain), text=plain)
 
 
@@ -296,8 +291,8 @@ def _method(method: FitMethod, model: SignalModel) -> Code:
 def _private(name: str, meaning: str) -> Code:
     """Return a code of ivimkit; a long name is cut, and made unique by a hash."""
     value = name
-    if len(name) > MAX_CODE_LENGTH:
-        value = f"{name[: MAX_CODE_LENGTH - 7]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-    words = meaning or name
-    text = " ".join(f"{words[0].upper()}{words[1:]}".replace("\\", " ").split())
-    return Code(value, PRIVATE_SCHEME, text[:MAX_MEANING_LENGTH].strip())
+    if len(name.encode()) > MAX_SHORT:
+        mark = hashlib.sha256(name.encode()).hexdigest()[:6]
+        value = f"{text_of(name, MAX_SHORT - 7)}-{mark}"
+    words = text_of(meaning) or name
+    return Code(value, PRIVATE_SCHEME, text_of(f"{words[0].upper()}{words[1:]}"))

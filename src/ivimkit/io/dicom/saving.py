@@ -18,7 +18,14 @@ from ivimkit.io.result_folder import absolute, check_free
 from ivimkit.scan.labels import Labels
 from ivimkit.writing import write_folder
 
-__all__ = ["KINDS", "check_export_folder", "check_kinds", "exported_maps", "save_dicom"]
+__all__ = [
+    "KINDS",
+    "check_export_folder",
+    "check_kinds",
+    "context_of",
+    "exported_maps",
+    "save_dicom",
+]
 
 KINDS = {
     "mr": "MR images in whole numbers, one series per map: every PACS shows them",
@@ -105,7 +112,7 @@ def save_dicom(
     >>> ik.io.save_dicom(result, "for_pacs", ["mr"], maps=["D", "f"])  # doctest: +SKIP
     """
     chosen = check_kinds(kinds, regions=labels is not None, picture=picture is not None)
-    context = _context_of(result)
+    context = context_of(result)
     names = exported_maps(result, maps)
     regions = _regions(result, labels)
     require_dicom("results as DICOM", "highdicom")
@@ -202,13 +209,23 @@ def check_export_folder(folder: str | PathLike[str], *, overwrite: bool = False)
     check_free(target, _earlier(target), overwrite=overwrite)
 
 
-def _context_of(result: FitResult) -> DicomContext:
+def context_of(result: FitResult) -> DicomContext:
+    """Return patient, study and images of a result, or refuse one that has none.
+
+    Raises
+    ------
+    OptionError
+        If the result was not fitted from DICOM.
+    ShapeError
+        If its maps are not those of the images.
+    """
     context = result.source_context
     if not isinstance(context, DicomContext):
         raise OptionError(
-            "the result does not say which patient, study and images it belongs to, as its scan "
-            "was not read from DICOM; expected the fit of a DICOM folder. Fit the DICOM files, "
-            "or name their folder (--template FOLDER)",
+            "the result does not say which patient, study and images it belongs to: its scan was "
+            "not read from DICOM, or its dicom.json is missing or belongs to another user; "
+            "expected the fit of a DICOM folder. Fit the DICOM files, or name their folder "
+            "(--template FOLDER)",
             python="Give it the images it belongs to: ivimkit.io.with_template",
         )
     if len(result.shape) != 3 or len(context.slices) != result.shape[2]:

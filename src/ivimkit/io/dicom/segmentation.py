@@ -10,8 +10,9 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from ivimkit.io.dicom.body_parts import code_in
-from ivimkit.io.dicom.header import MANUFACTURER, MODEL_NAME, RESEARCH, VERSION, Header, text_of
+from ivimkit.io.dicom.header import MANUFACTURER, MODEL_NAME, RESEARCH, VERSION, Header
 from ivimkit.io.dicom.sources import set_sources
+from ivimkit.io.dicom.texts import text_of
 from ivimkit.scan.labels import Labels
 
 __all__ = ["Segment", "segmentation", "segments_of"]

@@ -108,6 +108,12 @@ def test_saved_privately_with_the_result_and_loaded_with_it(tmp_path):
     assert ik.load_result(tmp_path / "out").source_context is None
 
 
+def test_result_of_another_user_is_read_without(tmp_path, monkeypatch):
+    ik.save(fitted(), tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "dicom.json")
+    assert ik.load_result(tmp_path).source_context is None
+
+
 def test_result_without_context_replaces_one_with_it(tmp_path):
     result = fitted()
     ik.save(result, tmp_path)

@@ -21,9 +21,13 @@ from dicom_results import (
     regions_of,
 )
 from ivimkit.errors import InputError, OptionError, OutputExistsError, ShapeError
+from ivimkit.extend.compartment import Compartment
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.io.dicom.mr_series import NO_VALUE
 from ivimkit.io.dicom.quantities import quantity_of
 from ivimkit.io.dicom.saving import KINDS
+from ivimkit.kernels.separable.atoms import decay
+from ivimkit.parameter import Parameter
 from ivimkit.scan.geometry import Geometry
 
 # Values have six digits.
@@ -123,6 +127,19 @@ def test_uids_that_the_images_lack_are_the_same_for_all_results(tmp_path):
     made = [pydicom.dcmread(path) for path in files]
     assert len({each.StudyInstanceUID for each in made}) == 1
     assert len({each.get("FrameOfReferenceUID") for each in made} - {None}) == 1
+
+
+def test_model_of_ones_own(tmp_path):
+    """With names that no code and no file of DICOM expects."""
+    slow = Parameter("Δ_of_a_very_slow_pool", "Δ", "µm²/ms", 0.0, 3.0, 1.0)
+    model = SignalModel("Eigenes", "mein Modell", "", (Compartment("one", decay, (slow,)),))
+    one = dicom_result((5, 4, 1))
+    settings = dataclasses.replace(one.settings, model=model)
+    maps = {"S0": one.maps["S0"], slow.name: 1e3 * one.maps["D"], "ADC": one.maps["ADC"]}
+    made = dataclasses.replace(one, settings=settings, maps=maps)
+    assert errors_of(save(made, tmp_path)) == []
+    image = read(tmp_path, f"mr_{slow.name}/0001.dcm")
+    assert image.SeriesDescription == f"ivimkit {slow.name} [m/ms]"
 
 
 def test_maps_without_any_value(tmp_path, result):
@@ -396,6 +413,11 @@ def test_what_differs_has_other_uids(tmp_path, result):
         other = uids(dataclasses.replace(result, **changes), tmp_path / str(number))
         assert set(first).isdisjoint(other)
     regions = ik.Labels(np.where(regions_of().array == 1, 1, 0))
+    more = save(result, tmp_path / "maps", maps=["D", "f"])
+    reports = {
+        path: pydicom.dcmread(path).SOPInstanceUID for path in more if path.name == "sr.dcm"
+    }
+    assert set(first).isdisjoint(reports.values()), "a report of more maps is another one"
     labelled = uids(result, tmp_path / "labels", labels=regions)
     same = set(first) & set(labelled)
     assert len(same) == len(first) - 2, "only Segmentation and report depend on the regions"
@@ -446,7 +468,7 @@ def test_kinds_by_default_are_those_that_are_possible(tmp_path, result):
 def test_other_input_that_cannot_be_used(tmp_path, result):
     with pytest.raises(OptionError, match="maps to export are 'Q'; expected some of S0, f"):
         save(result, tmp_path, maps=["D", "Q"])
-    with pytest.raises(OptionError, match=r"was not read from DICOM.*--template"):
+    with pytest.raises(OptionError, match=r"scan was not read from DICOM.*--template"):
         save(dataclasses.replace(result, source_context=None), tmp_path)
     with pytest.raises(ShapeError, match="the images 3 slices"):
         save(dataclasses.replace(result, source_context=context_of(3)), tmp_path)
