@@ -150,7 +150,8 @@ def _native(content: bytes, layout: PixelLayout) -> NDArray[Any] | None:
     """
     start = content[layout.at : layout.at + _LONG_HEAD] if layout.at >= 0 else b""
     dtype = np.dtype(layout.dtype).newbyteorder("<")
-    if start[:4] != _PIXEL_DATA or layout.n_bits != 8 * dtype.itemsize:
+    unused = 8 * dtype.itemsize - layout.n_bits
+    if start[:4] != _PIXEL_DATA or unused < 0 or (unused and dtype.kind == "i"):
         return None
     n = int(np.prod(layout.shape))
     head = _LONG_HEAD if start[4:6] in (b"OW", b"OB") else _SHORT_HEAD
@@ -158,6 +159,9 @@ def _native(content: bytes, layout: PixelLayout) -> NDArray[Any] | None:
     if not n * dtype.itemsize <= length < _UNDEFINED_LENGTH:
         return None
     pixels = np.frombuffer(content, dtype, count=n, offset=layout.at + head)
+    if unused:
+        # Their bits may contain anything, overlays for example.
+        pixels = pixels & ((1 << layout.n_bits) - 1)
     return pixels.reshape(layout.shape if layout.shape[0] > 1 else layout.shape[1:])
 
 

@@ -285,6 +285,16 @@ def test_elements_of_philips_in_frames(made, tmp_path):
     assert_array_equal(dwi.signal, made.stored)
 
 
+def test_unused_bits_are_no_signal(made, tmp_path):
+    """12 of 16 bits are used, and an overlay is in one of the others."""
+    stored = made.stored.astype(np.uint16)
+    datasets = dm.slices(replace(made, stored=stored | 0x8000))
+    for d in datasets:
+        d.BitsStored, d.HighBit = 12, 11
+    dm.save(datasets, tmp_path)
+    assert_array_equal(ik.load(tmp_path).signal, stored)
+
+
 def test_padding_is_no_signal(made, tmp_path):
     datasets = dm.slices(made)
     for d in datasets:
