@@ -35,6 +35,7 @@ from ivimkit.kernels.two_decays.lattice.lattice_options import (
     PRIOR,
     TAKES_FLOOR_OFF,
     WRITES_BASIS,
+    WRITES_MOMENTS,
 )
 from ivimkit.kernels.two_decays.lattice.posterior import lattice_scratch, posterior_voxel
 from ivimkit.kernels.two_decays.option_positions import N_SLOW
@@ -178,6 +179,7 @@ def posterior_options(
     estimate: int = 0,
     *,
     basis: bool = False,
+    log_moments: bool = False,
 ) -> dict[int, ArrayLike]:
     """Return the options of a posterior, by position.
 
@@ -212,6 +214,7 @@ def posterior_options(
         LOG_DENSITY: -math.log(volume) if table.flat else 0.0,
         POWER_CONSTANT: constant,
         WRITES_BASIS: basis,
+        WRITES_MOMENTS: log_moments,
         TAKES_FLOOR_OFF: noise == "rician",
         FLOOR_TABLE: excess_table(),
         PRIOR: np.concatenate(arrays),
