@@ -2,53 +2,74 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from ivimkit.errors import OptionError
-from ivimkit.extend.prior import Likelihoods, Prior, broad
+from ivimkit.extend.mixture import UPPER, Mixture
+from ivimkit.extend.prior import MIN_PERFUSION_RATE, Likelihoods, Prior, VoxelLattices
 from ivimkit.extend.prior_table import PriorTable, with_floor
 from ivimkit.extend.signal_model import SignalModel
 
-# Fraction of the mass that keeps the starting density, and fraction that is uniform within the
-# bounds, for voxels unlike those learned from.
-_START_SHARE = 0.002
-_UNIFORM_SHARE = 0.001
-# With this many voxels, holding out one fifth is enough; with fewer, each fifth in turn.
-_MIN_VOXELS_ONE_FOLD = 3000
-_FOLDS = 5
-# Stop after several steps without this gain per voxel in the held-out likelihood.
-_MIN_GAIN = 1e-4
-_PATIENCE = 3
+# Share of the mass that is uniform within the bounds, for voxels unlike any other.
+_UNIFORM_SHARE = 1e-4
+# Standard deviations of ln D, ln D* and logit f: of the units in which the first means are spread,
+# of the first Gaussians, of the broad one, and of the tissue whose covariance steadies that of a
+# Gaussian as so many voxels would.
+_UNITS = (0.2, 0.5, 0.5)
+_FIRST_SD = (0.15, 0.5, 0.5)
+_BROAD_SD = (0.6, 0.8, 1.4)
+_STEADY_SD = (0.05, 0.2, 0.15)
+_STEADY_VOXELS = 3.0
+# Centre of the broad Gaussian: D is the median of the scan.
+_BROAD_D_STAR = 0.03
+_BROAD_LOGIT = -1.7
+_MIN_BROAD_WEIGHT = 0.03
+_FIRST_BROAD_WEIGHT = 0.03
+# Voxels for each Gaussian, at least.
+_VOXELS_PER_COMPONENT = 25
+# Weight of a Gaussian without any voxel, in voxels.
+_LEAST_VOXELS = 0.5
+# Least variance along any axis of a Gaussian.
+_MIN_VARIANCE = 1e-4
+# Steps after which the lattices follow the posteriors.
+_FOLLOW = (5, 12, 20)
+# Stop after a step with a smaller gain per voxel in the logarithm of the likelihood.
+_MIN_GAIN = 2e-4
+# Means are spread among voxels up to this quantile of the distance to the nearest one.
+_OUTER_QUANTILE = 0.98
 
 
 @final
 @dataclass(frozen=True)
 class Learned(Prior):
-    """A density of arbitrary shape, estimated from the voxels by expectation-maximisation.
+    """A mixture of Gaussians of ln D, ln D* and logit f, fitted to the voxels.
 
-    This is empirical Bayes: the prior that maximises the joint likelihood of the signals of all
-    voxels (Kiefer and Wolfowitz), a density linear between knots, found by repeated averaging of
-    the posteriors of the voxels (Laird). Unchecked it would end as a few spikes; it starts broad
-    and stops when the likelihood of held-out voxels no longer increases.
+    This is empirical Bayes: the mixture that makes the signals of all voxels most likely, found by
+    expectation-maximisation over the likelihoods of the voxels, not over their estimates. So noise
+    does not widen it. One Gaussian is broad and keeps at least 3 % of the mass, for voxels unlike
+    the others; the density is then tabulated, with knots where the Gaussians are.
 
     Where two explanations fit a signal equally well (little blood in tissue, or nearly all of the
-    signal from a compartment only a little faster than the rest) the likelihood cannot decide, and
-    the starting density does: it is broad in ln D and ln D*, falls with f as (1-f)^3 and is zero
-    where D* is below 0.006 mm^2/s, twice the diffusion of free water in the body.
+    signal from a compartment only a little faster than the rest) the likelihood cannot decide. The
+    first Gaussians do: they are spread among the posteriors under a density that is broad in ln D
+    and ln D*, falls with f as (1-f)^3, and is zero where D* is below 0.006 mm^2/s, twice the
+    diffusion of free water in the body.
 
     Parameters
     ----------
     n_voxels : int
         Maximum number of voxels to learn from, drawn at random.
     seed : int
-        Seed of the draw and of the held-out voxels.
+        Seed of the draw and of the first means.
     max_steps : int
         Maximum number of steps.
+    n_components : int
+        Maximum number of Gaussians, the broad one included; few voxels get fewer.
 
     Raises
     ------
@@ -65,91 +86,117 @@ class Learned(Prior):
 
     References
     ----------
-    Kiefer J, Wolfowitz J. Ann Math Stat 1956;27:887. doi:10.1214/aoms/1177728066
-    Laird N. J Am Stat Assoc 1978;73:805. doi:10.1080/01621459.1978.10480103
+    Dempster AP, Laird NM, Rubin DB. J R Stat Soc B 1977;39:1.
+    doi:10.1111/j.2517-6161.1977.tb01600.x
     """
 
     name: ClassVar[str] = "learned"
     title: ClassVar[str] = "learned from the voxels of the scan"
     trains: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = (
-        "Kiefer J, Wolfowitz J. Consistency of the maximum likelihood estimator in the presence "
-        "of infinitely many incidental parameters. Ann Math Stat 1956;27:887-906. "
-        "doi:10.1214/aoms/1177728066",
+        "Dempster AP, Laird NM, Rubin DB. Maximum likelihood from incomplete data via the EM "
+        "algorithm. J R Stat Soc B 1977;39:1-38. doi:10.1111/j.2517-6161.1977.tb01600.x",
         "Laird N. Nonparametric maximum likelihood estimation of a mixing distribution. "
         "J Am Stat Assoc 1978;73:805-811. doi:10.1080/01621459.1978.10480103",
     )
 
-    n_voxels: int = 12000
+    n_voxels: int = 3000
     seed: int = 0
-    max_steps: int = 300
+    max_steps: int = 40
+    n_components: int = 12
 
     def __post_init__(self) -> None:
-        for name in ("n_voxels", "max_steps"):
+        for name in ("n_voxels", "max_steps", "n_components"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)!r}; expected a number >= 1")
 
     def tabulate(self, model: SignalModel, likelihoods: Likelihoods | None = None) -> PriorTable:
-        """Return the density that explains the voxels best without over-fitting them."""
+        """Return the mixture that makes the signals most likely, as a density."""
         if likelihoods is None:
             raise OptionError("prior learned needs a scan to learn from; use it in ivimkit.fit")
-        matrix = likelihoods.matrix
-        volumes = likelihoods.frame.volumes().ravel()
-        start = broad(likelihoods).ravel() * volumes
-        start /= start.sum()
-        # A voxel that lies where the starting density is zero is an outlier and is ignored.
-        matrix = matrix[matrix @ start > 0.0]
-        steps, gain = self._steps(matrix, start)
-        mass = start
-        for _ in range(steps):
-            mass, _ = _step(matrix, mass)
-        frame = likelihoods.frame
-        about = {
-            "voxels": likelihoods.n_voxels,
-            "steps": steps,
-            "held_out_gain_per_voxel": round(gain, 6),
-        }
-        mass = (1.0 - _START_SHARE) * mass + _START_SHARE * start
-        density = (mass / volumes).reshape([axis.size for axis in frame.knots])
-        table = replace(frame, rule=self.name, density=density, about=about)
+        lattices = likelihoods.lattices
+        mixture = self._first(lattices, likelihoods.median)
+        before, step = -math.inf, 0
+        while step < self.max_steps:
+            sums, level = lattices.expect(mixture)
+            mixture = _most_likely(mixture, sums)
+            step += 1
+            if step in _FOLLOW:
+                # On other lattices likelihoods have other errors: there is nothing to compare.
+                lattices.follow()
+                before = -math.inf
+                continue
+            if step > _FOLLOW[-1] and level - before < _MIN_GAIN:
+                break
+            before = level
+        about = {"voxels": lattices.n_voxels, "steps": step, "mixture": mixture.to_dict()}
+        table = mixture.tabulate(likelihoods.frame, self.name, about, MIN_PERFUSION_RATE)
         return with_floor(table, _UNIFORM_SHARE)
 
-    def _steps(self, matrix: csr_matrix, start: NDArray[np.float64]) -> tuple[int, float]:
-        """Return the number of steps that explains held-out voxels best, and its gain."""
-        n = matrix.shape[0]
-        order = np.random.default_rng(self.seed).permutation(n)
-        folds = np.array_split(order, _FOLDS)[: 1 if n > _MIN_VOXELS_ONE_FOLD else _FOLDS]
-        parts = []
-        for fold in folds:
-            inside = np.ones(n, dtype=bool)
-            inside[fold] = False
-            parts.append((matrix[inside], matrix[fold]))
-        masses = [start for _ in parts]
-        held_out = sum(fold.size for fold in folds)
-        best, best_step, first = -np.inf, 0, 0.0
-        for step in range(self.max_steps + 1):
-            score = 0.0
-            for mass, (_, test) in zip(masses, parts, strict=True):
-                with np.errstate(divide="ignore"):
-                    score += float(np.log(test @ mass).sum()) / held_out
-            first = score if step == 0 else first
-            if score > best + _MIN_GAIN:
-                best, best_step = score, step
-            if step - best_step >= _PATIENCE:
-                break
-            masses = [
-                _step(train, mass)[0] for mass, (train, _) in zip(masses, parts, strict=True)
-            ]
-        return best_step, best - first
+    def _first(self, lattices: VoxelLattices, median: float) -> Mixture:
+        """Return Gaussians spread among the posteriors, and the broad one, the last."""
+        free = np.array(lattices.free)
+        points = lattices.means / _UNITS * free
+        n = min(self.n_components - 1, max(len(points) // _VOXELS_PER_COMPONENT, 1))
+        centres = points[_spread(points, n, self.seed)]
+        nearest = np.array([((points - centre) ** 2).sum(axis=1) for centre in centres])
+        group = nearest.argmin(axis=0) if n else np.zeros(0, int)
+        means, weights = [], []
+        for k in range(n):
+            inside = lattices.means[group == k]
+            means.append(inside.mean(axis=0) if len(inside) else centres[k] * _UNITS)
+            weights.append((1.0 - _FIRST_BROAD_WEIGHT) * (len(inside) + _LEAST_VOXELS))
+        total = sum(weights)
+        broad = np.array([math.log(median), math.log(_BROAD_D_STAR), _BROAD_LOGIT]) * free
+        rest = 1.0 - _FIRST_BROAD_WEIGHT if n else 0.0
+        return Mixture(
+            np.array([*(rest * w / total for w in weights), 1.0 - rest]),
+            np.array([*means, broad]),
+            np.array([_diagonal(_FIRST_SD, free)] * n + [_diagonal(_BROAD_SD, free)]),
+            lattices.free,
+        )
 
 
-def _step(
-    matrix: csr_matrix, mass: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mass after one step, and the likelihood of every voxel before it."""
-    likelihood = matrix @ mass
-    mean = matrix.T @ (1.0 / likelihood)
-    return mass * mean / matrix.shape[0], likelihood
+def _diagonal(sds: tuple[float, float, float], free: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.diag(np.where(free, np.square(sds), 1.0))
+
+
+def _spread(points: NDArray[np.float64], n: int, seed: int) -> list[int]:
+    """Return points far from each other: k-means++, outliers no farther than the rest."""
+    random = np.random.default_rng(seed)
+    chosen: list[int] = []
+    distance = np.ones(len(points))
+    for _ in range(n):
+        # The cumulated distances, not a draw with probabilities: these must sum to exactly 1.
+        cumulated = np.cumsum(np.minimum(distance, np.quantile(distance, _OUTER_QUANTILE)))
+        drawn = int(np.searchsorted(cumulated, random.random() * cumulated[-1], side="right"))
+        chosen.append(min(drawn, len(points) - 1))
+        own = ((points - points[chosen[-1]]) ** 2).sum(axis=1)
+        distance = own if len(chosen) == 1 else np.minimum(distance, own)
+    return chosen
+
+
+def _most_likely(mixture: Mixture, sums: NDArray[np.float64]) -> Mixture:
+    """Return the mixture after a step: its shares, means and covariances, the broad one fixed."""
+    free = np.array(mixture.free)
+    counts = sums[:, 0]
+    weights = (counts + _LEAST_VOXELS) / (counts + _LEAST_VOXELS).sum()
+    weights[-1] = max(weights[-1], _MIN_BROAD_WEIGHT)
+    weights /= weights.sum()
+    means, covariances = mixture.means.copy(), mixture.covariances.copy()
+    for k in range(mixture.size - 1):
+        if counts[k] <= 1.0:
+            continue
+        means[k] = sums[k, 1:4] / counts[k]
+        own = np.zeros((3, 3))
+        for position, (i, j) in enumerate(UPPER, start=4):
+            own[i, j] = own[j, i] = sums[k, position] / counts[k] - means[k, i] * means[k, j]
+        steady = _STEADY_VOXELS * np.diag(np.square(_STEADY_SD))
+        own = (counts[k] * own + steady) / (counts[k] + _STEADY_VOXELS)
+        own += _MIN_VARIANCE * np.eye(3)
+        both = free[:, None] & free[None, :]
+        covariances[k] = np.where(both, own, np.eye(3))
+    return Mixture(weights, means * free, covariances, mixture.free)
 
 
 PRIOR = Learned
