@@ -147,6 +147,9 @@ def score(
             continue
         low, high = intervals(name)
         held = (low <= truth) & (truth <= high)
+        if name == "f":
+            # No interval inside the bounds reaches the end where there is no perfusion.
+            known = known & (truth > 0.0)
         found.covered[name] = 100.0 * float(held[known].mean())
         shares = {"edges": 100.0 * float(held[known & edge].mean())}
         for group, where in regions.items():

@@ -137,7 +137,10 @@ class Mixture:
         knots = one, two, three
         mass = np.zeros([axis.size for axis in knots])
         fine = [_between(axis, k) for k, axis in enumerate(knots)]
-        etas = [_eta(values, k) for k, values in enumerate(fine)]
+        etas = [
+            _eta(values, k) if self.free[k] else np.zeros_like(values)
+            for k, values in enumerate(fine)
+        ]
         for weight, mean, covariance in zip(
             self.weights, self.means, self.covariances, strict=True
         ):

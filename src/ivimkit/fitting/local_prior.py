@@ -42,8 +42,11 @@ _TOLERANCE = 1e-4
 
 def near_prior(method: FitMethod) -> Local | None:
     """Return the prior of a method if it is learned from the voxels around each voxel."""
-    rule = method.rule if isinstance(method, PosteriorMethod) else None
-    return rule if isinstance(rule, Local) else None
+    if not isinstance(method, PosteriorMethod):
+        return None
+    if isinstance(method.prior, PriorTable):
+        return Local.of_table(method.prior) if method.prior.near else None
+    return method.rule if isinstance(method.rule, Local) else None
 
 
 def check_neighbours(shape: tuple[int, ...], geometry: Geometry) -> None:

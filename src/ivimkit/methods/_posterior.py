@@ -139,8 +139,9 @@ class PosteriorMethod(TwoDecayMethod):
     @property
     def learns(self) -> bool:
         """Whether the prior or the noise variance comes from the scan."""
-        rule = self.rule
-        return self.variance == "scan" or (rule is not None and rule.trains)
+        if isinstance(self.prior, PriorTable):
+            return self.variance == "scan" or self.prior.near
+        return self.variance == "scan" or priors.get(self.prior).trains
 
     def with_table(self, table: PriorTable, variance: tuple[float, float]) -> Self:
         """Return the method with everything that it may have to learn from a scan."""

@@ -31,7 +31,7 @@ _BROAD_LOGIT = -1.7
 _MIN_BROAD_WEIGHT = 0.03
 _FIRST_BROAD_WEIGHT = 0.03
 # Voxels for each Gaussian, at least.
-_VOXELS_PER_COMPONENT = 25
+_VOXELS_PER_COMPONENT = 200
 # Weight of a Gaussian without any voxel, in voxels.
 _LEAST_VOXELS = 0.5
 # Least variance along any axis of a Gaussian.

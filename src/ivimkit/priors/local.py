@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.prior import Likelihoods, Prior
-from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.prior_table import NEIGHBOURS, PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.priors.learned import Learned
 
@@ -40,8 +40,10 @@ class Local(Prior):
         Share of the prior of the scan, above 0 and below 1.
     broad_share : float
         Share of the broad density, above 0 and below 1.
-    n_voxels, seed
-        Of the prior of the scan, see `Learned`.
+    n_voxels : int
+        Maximum number of voxels to learn the prior of the scan from, see `Learned`.
+    seed : int
+        Seed of that.
 
     Raises
     ------
@@ -54,11 +56,10 @@ class Local(Prior):
     >>> dwi = ik.simulate.phantom(shape=(32, 24, 1)).dwi
     >>> result = ik.fit(dwi, method=ik.methods.Bayes(prior="local"))
     >>> result.maps["local_weight"].shape, result.priors["all"].rule
-    ((32, 24, 1), 'learned')
+    ((32, 24, 1), 'local')
 
     References
     ----------
-    Robbins H. Proc Third Berkeley Symp 1956;1:157.
     Freiman M et al. Med Image Anal 2013;17:325. doi:10.1016/j.media.2012.12.001
     """
 
@@ -69,12 +70,15 @@ class Local(Prior):
     references: ClassVar[tuple[str, ...]] = (
         "Dempster AP, Laird NM, Rubin DB. Maximum likelihood from incomplete data via the EM "
         "algorithm. J R Stat Soc B 1977;39:1-38. doi:10.1111/j.2517-6161.1977.tb01600.x",
+        "Freiman M, Perez-Rossello JM, Callahan MJ, et al. Reliable estimation of incoherent "
+        "motion parametric maps from diffusion-weighted MRI using fusion bootstrap moves. Med "
+        "Image Anal 2013;17:325-336. doi:10.1016/j.media.2012.12.001",
     )
 
     reach: float = 1.0
     rounds: int = 4
     scan_share: float = 0.05
-    broad_share: float = 0.02
+    broad_share: float = 0.05
     n_voxels: int = 3000
     seed: int = 0
 
@@ -99,7 +103,25 @@ class Local(Prior):
         """Return the prior of the scan, of which every voxel gets a share."""
         if likelihoods is None:
             raise OptionError("prior local needs a scan to learn from; use it in ivimkit.fit")
-        return Learned(n_voxels=self.n_voxels, seed=self.seed).tabulate(model, likelihoods)
+        table = Learned(n_voxels=self.n_voxels, seed=self.seed).tabulate(model, likelihoods)
+        return replace(table, rule=self.name, about={**table.about, NEIGHBOURS: self.options()})
+
+    @classmethod
+    def of_table(cls, table: PriorTable) -> Local:
+        """Return the prior that made a table of its kind, e.g. one of an earlier scan.
+
+        Raises
+        ------
+        OptionError
+            If the table does not say how neighbours count.
+        """
+        options = table.about.get(NEIGHBOURS)
+        if not isinstance(options, dict):
+            raise OptionError(
+                "the prior does not say how neighbours count; expected one that was learned with "
+                "prior local. Learn it again"
+            )
+        return cls.from_options(**options)
 
 
 PRIOR = Local
