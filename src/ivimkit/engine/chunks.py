@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.engine.run import checked_threads, in_threads
-from ivimkit.engine.task import Reader
 from ivimkit.kernels.memory import padded
+from ivimkit.scan.voxel_reader import VoxelReader
 
 __all__ = ["CHUNK", "in_chunks"]
 
@@ -22,7 +22,7 @@ def in_chunks(
     loop: Callable[..., Any],
     n_voxels: int,
     *arguments: Any,
-    reader: Reader | None = None,
+    reader: VoxelReader | None = None,
     used: NDArray[np.bool_] | None = None,
     threads: int | None = None,
     each: Callable[[int], tuple[Any, ...]] = lambda _: (),
@@ -37,7 +37,7 @@ def in_chunks(
         Number of voxels.
     *arguments
         Passed on.
-    reader : Reader, optional
+    reader : VoxelReader, optional
         Gives the signals of the chunk, padded with zeros to whole vectors.
     used : ndarray of bool, optional
         Which of its columns have a weight; the others become 0, as they may be anything.
@@ -59,7 +59,9 @@ def in_chunks(
         return stop - start
 
     # Compile in the calling thread, which Ctrl-C ends at once.
-    empty = () if reader is None else (np.zeros((0, padded(reader.n_columns))),)
+    empty: tuple[NDArray[np.float64], ...] = ()
+    if reader is not None:
+        empty = (np.zeros((0, padded(reader.n_columns))),)
     loop(0, 0, *empty, *arguments, *each(0))
     for _ in in_threads(work, range(0, n_voxels, CHUNK), checked_threads(threads)):
         pass

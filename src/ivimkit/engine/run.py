@@ -115,6 +115,7 @@ def default_threads() -> int:
 
 
 def checked_threads(threads: int | None) -> int:
+    """Return the number of threads, by default that of the cores that the process may use."""
     if threads is None:
         return default_threads()
     if threads != int(threads) or threads < 1:

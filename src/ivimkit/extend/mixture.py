@@ -161,7 +161,8 @@ class Mixture:
         least = _MIN_FRACTION if k == 2 else _MIN_RATE
         inner_low = max(low, least)
         inner_high = min(high, 1.0 - least) if k == 2 else high
-        x = np.linspace(*_eta(np.array([inner_low, inner_high]), k), _FINE)
+        start, stop = _eta(np.array([inner_low, inner_high]), k).tolist()
+        x = np.linspace(start, stop, _FINE)
         step = np.full(_FINE, np.inf)
         for weight, mean, covariance in zip(
             self.weights, self.means[:, k], self.covariances, strict=True

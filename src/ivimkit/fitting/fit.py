@@ -37,14 +37,14 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
-from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
-from ivimkit.fitting.settings import FitSettings, sigma_values
 from ivimkit.fitting.local_prior import (
     LOCAL_MAPS,
     check_neighbours,
     near_prior,
     with_neighbours,
 )
+from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
+from ivimkit.fitting.settings import FitSettings, sigma_values
 from ivimkit.fitting.training import learned_method
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.fitting.voxel_lattices import LogMoments
@@ -329,7 +329,7 @@ def _run(
         task = Task(part.model, complete, part.weight, part.sigma, estimator)
         further = task.columns
         if near is not None:
-            task = replace(task, method=LogMoments.of(complete))
+            task = replace(task, method=LogMoments.of(learned[name]))
             further += LOCAL_MAPS
 
         def report(now: int, _: int, before: int = done) -> None:
@@ -351,7 +351,7 @@ def _run(
         done += part.n_voxels
         if near is not None:
             (values, status, spread), other = parts[-1]
-            values = with_neighbours(near, complete, part, geometry, values, status)
+            values = with_neighbours(near, learned[name], part, geometry, values, status)
             parts[-1] = [(values, status, spread), other]
     if len(parts) == 1:
         return parts[0][0], parts[0][1], further

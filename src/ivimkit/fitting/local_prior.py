@@ -95,9 +95,7 @@ def neighbour_offsets(
     shorter = np.sort(sizes[present] if len(present) > 1 else sizes)[:2]
     width = reach * float(np.sqrt(shorter[0] * shorter[1]))
     steps = [
-        int(np.ceil(_RADII * width / sizes[axis] * _skewed(edges)))
-        if axis in present
-        else 0
+        int(np.ceil(_RADII * width / sizes[axis] * _skewed(edges))) if axis in present else 0
         for axis in range(3)
     ]
     grid = np.meshgrid(*(np.arange(-n, n + 1) for n in steps), indexing="ij")
@@ -145,7 +143,8 @@ def with_neighbours(
         Values with `Bayes.extras`, and `LOCAL_MAPS` last.
     """
     table = method.prior
-    assert isinstance(table, PriorTable) and isinstance(method, Bayes)
+    assert isinstance(table, PriorTable)
+    assert isinstance(method, Bayes)
     model = sample.model
     n_own = len(model.parameters) + 2
     good = (status & int(FAILED)) == 0

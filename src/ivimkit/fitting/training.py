@@ -270,14 +270,13 @@ class _ScanLikelihoods(Likelihoods):
             table = values[fine, first:]
             table[table < _MIN_RELATIVE_LIKELIHOOD * table.max(axis=1, keepdims=True)] = 0.0
             rows.append(csr_matrix((table * scale).astype(np.float32)))
-        return vstack(rows, format="csr")
+        stacked: csr_matrix = vstack(rows, format="csr")
+        return stacked
 
     @functools.cached_property
     def lattices(self) -> VoxelLattices:
         density = broad(self.frame, self.median)
-        start = with_floor(
-            replace(self.frame, rule="broad", density=density), _UNIFORM_SHARE
-        )
+        start = with_floor(replace(self.frame, rule="broad", density=density), _UNIFORM_SHARE)
         return ScanLattices(self._sample, start, self._variance, self._noise)
 
 

@@ -42,7 +42,7 @@ _WIDENED = 1.3
 @final
 @dataclass(frozen=True)
 class LogMoments(TwoDecayMethod):
-    """The best fit, and as extra maps the moments of ln D, ln D* and logit f and the mean of S0."""
+    """The best fit; as extra maps the moments of ln D, ln D* and logit f and the mean of S0."""
 
     name: ClassVar[str] = "log_moments"
     title: ClassVar[str] = "moments of the logarithms"
@@ -62,25 +62,24 @@ class LogMoments(TwoDecayMethod):
         return cls(method.prior, method.variance, method.noise)
 
     def extras(self, model: SignalModel) -> tuple[str, ...]:
+        """Return the numbers of the sums of `ivimkit.kernels.two_decays.lattice.integrate`."""
         return tuple(map(str, range(N_LOG_SUMS + 1)))
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> dict[int, ArrayLike]:
-        return posterior_options(
-            self.table, self.variance, b.size, self.noise, log_moments=True
-        )
+        """Return the options of a posterior that writes log-moments."""
+        return posterior_options(self.table, self.variance, b.size, self.noise, log_moments=True)
 
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
+        """Compute the dictionary of decays and room for the lattice."""
         return with_room(super().plan(model, x, weight), x.shape[1])
 
 
 def free_coordinates(model: SignalModel) -> tuple[bool, bool, bool]:
     """Return which of ln D, ln D* and logit f vary: parameters that the model has and frees."""
     slow, fast, fraction = (
-        name is not None
-        and name not in model.fixed_maps
-        and model[name].lower < model[name].upper
+        name is not None and name not in model.fixed_maps and model[name].lower < model[name].upper
         for name in parameter_names(model)
     )
     return slow, fast, fraction
@@ -166,9 +165,11 @@ class ScanLattices(VoxelLattices):
 
     @property
     def means(self) -> NDArray[np.float64]:
+        """Means of the posteriors so far."""
         return self._moments.mean
 
     def follow(self) -> None:
+        """Lay the lattices where the posteriors are now."""
         in_chunks(
             bind(place_chunk),
             self.n_voxels,
@@ -182,6 +183,7 @@ class ScanLattices(VoxelLattices):
         )
 
     def expect(self, mixture: Mixture) -> tuple[NDArray[np.float64], float]:
+        """Return the sums of a step of expectation-maximisation and the mean log-likelihood."""
         components = mixture.components()
         n_chunks = max(-(-self.n_voxels // CHUNK), 1)
         sums = np.zeros((n_chunks, mixture.size + 1, N_LOG_SUMS))

@@ -1,4 +1,4 @@
-"""Local prior: each voxel's prior is the population of its neighbours, with a share of the scan."""
+"""Local prior: the population of the neighbours of each voxel, with a share of the scan's."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Local(Prior):
     )
 
     reach: float = 1.0
-    rounds: int = 4
+    rounds: int = 6
     scan_share: float = 0.05
     broad_share: float = 0.05
     n_voxels: int = 3000

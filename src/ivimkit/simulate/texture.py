@@ -65,9 +65,7 @@ class Texture:
             if not 0.0 <= value < math.inf:
                 raise OptionError(f"the texture of {name} is {value!r}; expected a number >= 0")
         if not 0.0 <= self.smooth <= 1.0:
-            raise OptionError(
-                f"the smooth share of a texture is {self.smooth!r}; expected 0 to 1"
-            )
+            raise OptionError(f"the smooth share of a texture is {self.smooth!r}; expected 0 to 1")
         if not 0.0 < self.fwhm < math.inf:
             raise OptionError(f"the fwhm of a texture is {self.fwhm!r} mm; expected a number > 0")
 

@@ -76,9 +76,7 @@ TextureSmooth = Annotated[
 ]
 TextureFwhm = Annotated[
     float | None,
-    typer.Option(
-        metavar="MM", rich_help_panel=TEXTURE_PANEL, help="Its size; by default 15 mm."
-    ),
+    typer.Option(metavar="MM", rich_help_panel=TEXTURE_PANEL, help="Its size; by default 15 mm."),
 ]
 Lesions = Annotated[
     str | None,

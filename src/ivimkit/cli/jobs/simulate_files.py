@@ -112,11 +112,8 @@ class PhantomFiles:
         )
 
     def _texture(self) -> simulate.Texture | None:
-        further = {
-            name: value
-            for name, value in (("smooth", self.texture_smooth), ("fwhm", self.texture_fwhm))
-            if value is not None
-        }
+        given = {"smooth": self.texture_smooth, "fwhm": self.texture_fwhm}
+        further: dict[str, Any] = {k: value for k, value in given.items() if value is not None}
         if self.texture is None:
             if further:
                 raise OptionError(
@@ -167,7 +164,6 @@ class PhantomFiles:
             "sigma": made.sigma,
             "labels": {str(label): _known(tissue) for label, tissue in tissues.items()},
         }
-
 
     def _scene(self) -> dict[str, Any]:
         """Return texture and lesions for the record; nothing if there are none."""

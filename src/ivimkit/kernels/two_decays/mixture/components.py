@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.two_decays.mixture.scan_posteriors import Moments
 from ivimkit.kernels.two_decays.mixture.whitened import (
     N_FAST_NODES,
     N_FRACTION_NODES,
@@ -14,7 +15,6 @@ from ivimkit.kernels.two_decays.mixture.whitened import (
     Place,
     unit_node,
 )
-from ivimkit.kernels.two_decays.mixture.scan_posteriors import Moments
 
 __all__ = ["N_UNIT_SUMS", "add_in_place", "component_sums", "keep_moments"]
 

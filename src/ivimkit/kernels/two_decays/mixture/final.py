@@ -1,4 +1,4 @@
-"""The summary of a posterior whose prior is a mixture of Gaussians, near where it is known to be."""
+"""The summary of a posterior under a mixture of Gaussians, of which the place is known."""
 
 from __future__ import annotations
 
@@ -202,7 +202,5 @@ def write_mixture_posterior(
     n2 = _N_NODES if low2 < high2 else 1
     _write_marginals(n1, n2, free, components, small, scratch, marginals)
     lattice = Lattice(axis1, axis2, axis3, _N_NODES)
-    write_posterior(
-        voxel, measured, (r1, r2, f), norm, top, noise, prior, lattice, scratch, out
-    )
+    write_posterior(voxel, measured, (r1, r2, f), norm, top, noise, prior, lattice, scratch, out)
     return 0

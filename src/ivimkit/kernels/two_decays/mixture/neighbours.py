@@ -12,7 +12,7 @@ from ivimkit.kernels.exponential import exp, log
 from ivimkit.kernels.two_decays.lattice.prior_knots import N_COMPONENT
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import Moments, Neighbourhood
 
-__all__ = ["N_LOCAL", "LOG_TWO_PI", "fill_prior", "local_population", "precision_of"]
+__all__ = ["LOG_TWO_PI", "N_LOCAL", "fill_prior", "local_population", "precision_of"]
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
 N_LOCAL = 2
@@ -48,11 +48,12 @@ def precision_of(covariance: NDArray[np.float64], out: NDArray[np.float64]) -> f
 @device
 def _square(a: float, b: float, c: float, matrix: NDArray[np.float64]) -> float:
     """Return d' P d with d = (a, b, c) and the upper triangle of P."""
-    return (
+    square: float = (
         a * (matrix[0] * a + 2.0 * (matrix[1] * b + matrix[2] * c))
         + b * (matrix[3] * b + 2.0 * matrix[4] * c)
         + matrix[5] * c * c
     )
+    return square
 
 
 @device

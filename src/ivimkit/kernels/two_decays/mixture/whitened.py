@@ -184,10 +184,7 @@ def _fill_row(
         c = p1 + f * dp
         q = g11 + f * (dg + f * gg)
         gain = c * c / q
-        if power > 0.0:
-            value = -power * log(total - gain)
-        else:
-            value = (gain - total) * inverse
+        value = -power * log(total - gain) if power > 0.0 else (gain - total) * inverse
         value -= 0.5 * log(q)
         value = value if c > 0.0 and f_low <= f and f <= f_high else IMPOSSIBLE
         row[k] = value
