@@ -89,8 +89,8 @@ class Scores:
         another tissue beside them.
     covered : dict of str to float
         Share of the voxels whose 95 % interval holds the truth, %; empty without intervals.
-    lowest : dict of str to tuple
-        The lowest of these shares among tissues and edges, and where it is.
+    lowest, highest : dict of str to tuple
+        The lowest and the highest of these shares among tissues and edges, and where it is.
     lesions : dict of str to dict
         By group of lesions: number of voxels ``n``, contrast kept by parameter in %, ``AUC`` of D,
         and coverage by parameter as ``cov D`` ....

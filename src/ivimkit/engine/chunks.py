@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.engine.run import checked_threads, in_threads
+from ivimkit.engine.waiting import say_compiling
 from ivimkit.kernels.memory import padded
 from ivimkit.scan.voxel_reader import VoxelReader
 
@@ -58,6 +59,7 @@ def in_chunks(
         loop(start, stop, *signals, *arguments, *each(start // CHUNK))
         return stop - start
 
+    say_compiling([loop])
     # Compile in the calling thread, which Ctrl-C ends at once.
     empty: tuple[NDArray[np.float64], ...] = ()
     if reader is not None:
