@@ -207,6 +207,11 @@ def _around(
     positions[tuple(indices.T)] = np.arange(sample.n_voxels)
     offsets, weights = neighbour_offsets(reader.shape, geometry, rule.reach)
     mixture = Mixture.from_dict(table.about.get("mixture", {}))
+    if mixture.free != free_coordinates(sample.model):
+        raise OptionError(
+            f"the prior was learned with other fixed parameters than model {sample.model.name} "
+            "has here; expected the same ones. Learn the prior again"
+        )
     components = mixture.components()
     broad = components[-1].copy()
     broad[0] -= np.log(mixture.weights[-1])

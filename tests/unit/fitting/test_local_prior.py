@@ -149,6 +149,12 @@ def test_a_list_of_voxels_has_no_neighbours():
         ik.fit(signals, B13, method=ik.methods.Bayes(prior="local"))
 
 
+def test_a_prior_learned_with_other_fixed_parameters(scene, result):
+    model = ik.models.get("biexp").with_fixed(D_star=0.05)
+    with pytest.raises(OptionError, match="learned with other fixed parameters than model biexp"):
+        fitted(scene.dwi, result.priors["all"], model=model)
+
+
 def test_an_affine_that_gives_no_distances():
     flat = np.diag([2.0, 2.0, 0.0, 1.0])
     with pytest.raises(OptionError, match="the affine of the scan maps them to a plane"):
