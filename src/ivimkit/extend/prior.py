@@ -18,7 +18,15 @@ from ivimkit.kernels.two_decays.fitted_decays import INSTANT_RATE
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["MIN_PERFUSION_RATE", "Likelihoods", "Prior", "VoxelLattices", "broad", "even_knots"]
+__all__ = [
+    "MIN_PERFUSION_RATE",
+    "Likelihoods",
+    "NearPrior",
+    "Prior",
+    "VoxelLattices",
+    "broad",
+    "even_knots",
+]
 
 
 # Standard deviations of ln D and ln D*, and median of D*, of the broad density, mm^2/s.
@@ -145,6 +153,31 @@ class Prior(Plugin, ABC):
         -------
         PriorTable
         """
+
+
+@dataclass(frozen=True)
+class NearPrior(Prior, ABC):
+    """Base of priors that also depend on the voxels around each voxel.
+
+    A table of its kind has its options in `PriorTable.about`, under
+    `ivimkit.extend.prior_table.NEIGHBOURS`.
+
+    Parameters
+    ----------
+    reach : float
+        Standard deviation of the weight of a neighbour by its distance, in edges of a voxel.
+    rounds : int
+        How often the priors are learned anew.
+    scan_share, broad_share : float
+        Shares of the prior of the scan and of a broad density.
+    """
+
+    near: ClassVar[bool] = True
+
+    reach: float = 1.0
+    rounds: int = 6
+    scan_share: float = 0.05
+    broad_share: float = 0.05
 
 
 def broad(frame: PriorTable, median: float) -> NDArray[np.float64]:

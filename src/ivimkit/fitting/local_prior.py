@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit import priors
 from ivimkit.engine import bind, final_chunk, in_chunks, round_chunk
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.mixture import Mixture
-from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.prior import NearPrior
+from ivimkit.extend.prior_table import NEIGHBOURS, PriorTable
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.fitting.voxel_lattices import free_coordinates, moments_of, shared_by
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import Moments, Neighbourhood
 from ivimkit.methods._posterior import PosteriorMethod
-from ivimkit.methods.bayes import Bayes
-from ivimkit.priors.local import Local
 from ivimkit.scan.geometry import Geometry
 from ivimkit.status import FAILED
 
@@ -40,13 +40,23 @@ _RADII = 2.0
 _TOLERANCE = 1e-4
 
 
-def near_prior(method: FitMethod) -> Local | None:
+def near_prior(method: FitMethod) -> NearPrior | None:
     """Return the prior of a method if it is learned from the voxels around each voxel."""
     if not isinstance(method, PosteriorMethod):
         return None
-    if isinstance(method.prior, PriorTable):
-        return Local.of_table(method.prior) if method.prior.near else None
-    return method.rule if isinstance(method.rule, Local) else None
+    table = method.prior
+    if not (isinstance(table, PriorTable) and table.near):
+        return method.rule if isinstance(method.rule, NearPrior) else None
+    try:
+        rule = priors.get(table.rule, **table.about[NEIGHBOURS])
+    except (TypeError, ValueError):
+        rule = None
+    if not isinstance(rule, NearPrior):
+        raise OptionError(
+            "the prior does not say how neighbours count; expected one that was learned with "
+            "prior local. Learn it again"
+        )
+    return rule
 
 
 def check_neighbours(shape: tuple[int, ...], geometry: Geometry) -> None:
@@ -113,7 +123,7 @@ def _skewed(edges: NDArray[np.float64]) -> float:
 
 
 def with_neighbours(
-    rule: Local,
+    rule: NearPrior,
     method: PosteriorMethod,
     sample: TrainingSample,
     geometry: Geometry,
@@ -124,7 +134,7 @@ def with_neighbours(
 
     Parameters
     ----------
-    rule : Local
+    rule : NearPrior
         The prior.
     method : PosteriorMethod
         The method, its prior the table of the scan.
@@ -144,7 +154,6 @@ def with_neighbours(
     """
     table = method.prior
     assert isinstance(table, PriorTable)
-    assert isinstance(method, Bayes)
     model = sample.model
     n_own = len(model.parameters) + 2
     good = (status & int(FAILED)) == 0
@@ -194,7 +203,7 @@ def with_neighbours(
 
 
 def _around(
-    rule: Local,
+    rule: NearPrior,
     table: PriorTable,
     sample: TrainingSample,
     geometry: Geometry,

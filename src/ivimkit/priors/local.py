@@ -6,15 +6,19 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 from ivimkit.errors import OptionError
-from ivimkit.extend.prior import Likelihoods, Prior
+from ivimkit.extend.mixture_learning import learned_table
+from ivimkit.extend.prior import Likelihoods, NearPrior
 from ivimkit.extend.prior_table import NEIGHBOURS, PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.priors.learned import Learned
+
+# As of prior learned.
+_MAX_STEPS, _N_COMPONENTS = 40, 12
+_MAX_ROUNDS = 100
 
 
 @final
 @dataclass(frozen=True)
-class Local(Prior):
+class Local(NearPrior):
     """The population of the voxels around each voxel, with a share of the whole scan's.
 
     Neighbours know what a voxel is. The prior of a voxel is learned from the posteriors of the
@@ -66,7 +70,6 @@ class Local(Prior):
     name: ClassVar[str] = "local"
     title: ClassVar[str] = "learned from the voxels around each voxel"
     trains: ClassVar[bool] = True
-    near: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = (
         "Dempster AP, Laird NM, Rubin DB. Maximum likelihood from incomplete data via the EM "
         "algorithm. J R Stat Soc B 1977;39:1-38. doi:10.1111/j.2517-6161.1977.tb01600.x",
@@ -75,19 +78,18 @@ class Local(Prior):
         "Image Anal 2013;17:325-336. doi:10.1016/j.media.2012.12.001",
     )
 
-    reach: float = 1.0
-    rounds: int = 6
-    scan_share: float = 0.05
-    broad_share: float = 0.05
     n_voxels: int = 3000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        Learned(n_voxels=self.n_voxels, seed=self.seed)
+        if self.n_voxels < 1:
+            raise OptionError(f"n_voxels is {self.n_voxels!r}; expected a number >= 1")
         if not 0.5 <= self.reach <= 10.0:
             raise OptionError(f"reach is {self.reach!r}; expected 0.5 to 10 edges of a voxel")
-        if self.rounds != int(self.rounds) or self.rounds < 1:
-            raise OptionError(f"rounds is {self.rounds!r}; expected a whole number >= 1")
+        if self.rounds != int(self.rounds) or not 1 <= self.rounds <= _MAX_ROUNDS:
+            raise OptionError(
+                f"rounds is {self.rounds!r}; expected a whole number, 1 to {_MAX_ROUNDS}"
+            )
         for name in ("scan_share", "broad_share"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise OptionError(
@@ -103,25 +105,14 @@ class Local(Prior):
         """Return the prior of the scan, of which every voxel gets a share."""
         if likelihoods is None:
             raise OptionError("prior local needs a scan to learn from; use it in ivimkit.fit")
-        table = Learned(n_voxels=self.n_voxels, seed=self.seed).tabulate(model, likelihoods)
-        return replace(table, rule=self.name, about={**table.about, NEIGHBOURS: self.options()})
-
-    @classmethod
-    def of_table(cls, table: PriorTable) -> Local:
-        """Return the prior that made a table of its kind, e.g. one of an earlier scan.
-
-        Raises
-        ------
-        OptionError
-            If the table does not say how neighbours count.
-        """
-        options = table.about.get(NEIGHBOURS)
-        if not isinstance(options, dict):
-            raise OptionError(
-                "the prior does not say how neighbours count; expected one that was learned with "
-                "prior local. Learn it again"
-            )
-        return cls.from_options(**options)
+        table = learned_table(
+            likelihoods,
+            self.name,
+            seed=self.seed,
+            max_steps=_MAX_STEPS,
+            n_components=_N_COMPONENTS,
+        )
+        return replace(table, about={**table.about, NEIGHBOURS: self.options()})
 
 
 PRIOR = Local

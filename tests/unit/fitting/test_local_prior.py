@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -149,6 +151,14 @@ def test_a_list_of_voxels_has_no_neighbours():
         ik.fit(signals, B13, method=ik.methods.Bayes(prior="local"))
 
 
+@pytest.mark.parametrize("told", [3, {"rounds": "many"}, {"reach": [1]}])
+def test_a_prior_whose_file_says_nonsense_about_neighbours(scene, result, told):
+    table = result.priors["all"]
+    wrong = dataclasses.replace(table, about={**table.about, "neighbours": told})
+    with pytest.raises(OptionError, match=r"how neighbours count|expected"):
+        fitted(scene.dwi, wrong)
+
+
 def test_a_prior_learned_with_other_fixed_parameters(scene, result):
     model = ik.models.get("biexp").with_fixed(D_star=0.05)
     with pytest.raises(OptionError, match="learned with other fixed parameters than model biexp"):
@@ -165,7 +175,7 @@ def test_an_affine_that_gives_no_distances():
     ("options", "message"),
     [
         ({"reach": 0.2}, "reach is 0.2; expected 0.5 to 10 edges"),
-        ({"rounds": 0}, "rounds is 0; expected a whole number >= 1"),
+        ({"rounds": 0}, "rounds is 0; expected a whole number, 1 to 100"),
         ({"scan_share": 0.0}, "scan_share is 0.0; expected a number above 0 and below 1"),
         ({"scan_share": 0.6, "broad_share": 0.5}, "are 1.1 together; expected less than 1"),
     ],
