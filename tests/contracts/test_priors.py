@@ -30,6 +30,8 @@ def noisy(model, n, seed, sigma=40.0):
 
 def fitted(name, signals, model="biexp", options=None, **more):
     method = ik.methods.get("bayes", prior=name, **(options or {}))
+    if method.rule is not None and method.rule.near and signals.ndim == 2:
+        signals = signals[:, None]  # Voxels in a row have neighbours; those of a list have not.
     return ik.fit(signals, B13, model=model, method=method, **more)
 
 
@@ -165,24 +167,18 @@ def test_scaling_the_signal_scales_only_S0(name):
         )
 
 
-# Prior learned holds voxels out to know when to stop; which ones follows from their order. Here it
-# is stopped before that matters.
-@pytest.mark.parametrize(
-    "prior",
-    [priors.Learned(max_steps=3) if n == "learned" else priors.get(n) for n in NAMES],
-    ids=NAMES,
-)
-def test_order_of_voxels_does_not_matter(prior):
+@pytest.mark.parametrize("name", [name for name in NAMES if not priors.get(name).near])
+def test_order_of_voxels_does_not_matter(name):
     signals = noisy(models.get("biexp"), 400, seed=4)
     order = np.random.default_rng(0).permutation(len(signals))
-    first, second = fitted(prior, signals), fitted(prior, signals[order])
+    first, second = fitted(name, signals), fitted(name, signals[order])
     np.testing.assert_array_equal(first.status[order], second.status)
     for name in first.model.names:
         error = np.abs(first.maps[name][order] - second.maps[name])
         assert (error <= SAME_MINIMUM * first.sd[name][order]).all(), name
 
 
-def test_which_voxels_are_held_out_matters_little():
+def test_where_the_first_gaussians_are_matters_little():
     signals = noisy(models.get("biexp"), 400, seed=4)
     first, second = (fitted(priors.Learned(seed=seed), signals) for seed in (0, 1))
     for name in first.model.names:

@@ -1,23 +1,41 @@
 """The engine: the only package that manages threads and devices."""
 
+from ivimkit.engine.bind import bind
+from ivimkit.engine.chunks import CHUNK, in_chunks
+from ivimkit.engine.mixture_loops import expect_chunk, final_chunk, place_chunk, round_chunk
 from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, gpus_for
-from ivimkit.engine.run import curve, default_threads, evaluate, gradients, run
+from ivimkit.engine.run import (
+    curve,
+    default_threads,
+    evaluate,
+    gradients,
+    padded_acquisition,
+    run,
+)
 from ivimkit.engine.task import PRECISIONS, Progress, Task
 from ivimkit.engine.waiting import say_learning
 
 __all__ = [
     "AUTO_VOXELS",
+    "CHUNK",
     "DEVICES",
     "PRECISIONS",
     "Progress",
     "Task",
+    "bind",
     "check_device",
     "curve",
     "default_threads",
     "describe",
     "evaluate",
+    "expect_chunk",
+    "final_chunk",
     "gpus_for",
     "gradients",
+    "in_chunks",
+    "padded_acquisition",
+    "place_chunk",
+    "round_chunk",
     "run",
     "say_learning",
 ]

@@ -32,7 +32,15 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.memory import aligned, padded
 
-__all__ = ["default_threads", "evaluate", "gradients", "run"]
+__all__ = [
+    "checked_threads",
+    "default_threads",
+    "evaluate",
+    "gradients",
+    "in_threads",
+    "padded_acquisition",
+    "run",
+]
 
 # Voxels of a chunk: few enough for an even load, enough to make the overhead of a chunk
 # negligible.
@@ -106,7 +114,8 @@ def default_threads() -> int:
     return os.cpu_count() or 1
 
 
-def _checked_threads(threads: int | None) -> int:
+def checked_threads(threads: int | None) -> int:
+    """Return the number of threads, by default that of the cores that the process may use."""
     if threads is None:
         return default_threads()
     if threads != int(threads) or threads < 1:
@@ -122,6 +131,14 @@ def _padded(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     behind = padded(x.shape[1]) - x.shape[1]
     return np.ascontiguousarray(np.pad(x, ((0, 0), (0, behind)), mode="edge"))
+
+
+def padded_acquisition(
+    x: NDArray[np.float64], weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return an acquisition and its weights padded to whole vectors, those of the padding 0."""
+    full = _padded(x)
+    return full, np.concatenate([weight, np.zeros(full.shape[1] - weight.size)])
 
 
 def run(
@@ -170,7 +187,7 @@ def run(
     """
     if precision not in PRECISIONS:
         raise OptionError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
-    n_threads = _checked_threads(threads)
+    n_threads = checked_threads(threads)
     gpus = gpus_for(device, len(reader.index))
     if gpus:
         # Imported here: the driver of a GPU takes seconds to start, and need not be installed.
@@ -180,7 +197,7 @@ def run(
     return _run_on_cpu(reader, x, tasks, n_threads, precision, progress)
 
 
-def _in_threads(
+def in_threads(
     work: Callable[[int], int], starts: Sequence[int], n_threads: int
 ) -> Generator[int]:
     """Yield the results of chunks as they are done; a single thread is the calling one."""
@@ -230,7 +247,7 @@ def _run_on_cpu(
         return stop - start
 
     done = 0
-    with closing(_in_threads(work, range(0, total, chunk), n_threads)) as chunks:
+    with closing(in_threads(work, range(0, total, chunk), n_threads)) as chunks:
         for n in chunks:
             done += n
             if progress is not None:

@@ -92,6 +92,25 @@ DERIVED = (
         0.0,
         description="Noise of one volume, per channel, that the fit was given or found",
     ),
+    Parameter(
+        "local_weight",
+        "local weight",
+        "",
+        0.0,
+        1.0,
+        1.0,
+        (0.0, 1.0),
+        "Share of the posterior that comes from the population of the voxels around",
+    ),
+    Parameter(
+        "n_neighbours",
+        "neighbours",
+        "",
+        0.0,
+        math.inf,
+        0.0,
+        description="Effective number of neighbours that the prior of a voxel was learned from",
+    ),
 )
 """One `Parameter` per derived map; bounds are those of the quantity, not of a fit."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.extend.mixture import Mixture
 from ivimkit.extend.plugin import Plugin
 from ivimkit.extend.prior_table import PriorTable, parameter_names
 from ivimkit.extend.signal_model import SignalModel
@@ -17,39 +18,98 @@ from ivimkit.kernels.two_decays.fitted_decays import INSTANT_RATE
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["Likelihoods", "Prior", "broad", "even_knots"]
+__all__ = [
+    "MIN_PERFUSION_RATE",
+    "Likelihoods",
+    "NearPrior",
+    "Prior",
+    "VoxelLattices",
+    "broad",
+    "even_knots",
+]
 
 
-# Standard deviations of ln D and ln D*, median of D* and smallest D* of the broad density, mm^2/s.
+# Standard deviations of ln D and ln D*, and median of D*, of the broad density, mm^2/s.
 _BROAD_SD_LOG_D = 0.7
 _BROAD_SD_LOG_D_STAR = 0.65
 _BROAD_D_STAR = 0.025
-_MIN_PERFUSION_RATE = 6e-3
+MIN_PERFUSION_RATE = 6e-3
+"""Least D* of a prior that learns, mm^2/s: twice the diffusion of free water in the body."""
 
 
-@dataclass(frozen=True, eq=False)
-class Likelihoods:
+class VoxelLattices(ABC):
+    """Likelihoods of some voxels, each on a lattice where its posterior is.
+
+    Attributes
+    ----------
+    free : tuple of bool
+        Which of ln D, ln D* and logit f vary.
+    n_voxels : int
+        Number of voxels.
+    """
+
+    free: tuple[bool, bool, bool]
+    n_voxels: int
+
+    @property
+    @abstractmethod
+    def means(self) -> NDArray[np.float64]:
+        """Means of ln D, ln D* and logit f of the posteriors so far, shape (n_voxels, 3)."""
+
+    @abstractmethod
+    def expect(self, mixture: Mixture) -> tuple[NDArray[np.float64], float]:
+        """Return what a step of expectation-maximisation needs.
+
+        Parameters
+        ----------
+        mixture : Mixture
+            The prior; the posteriors become those under it.
+
+        Returns
+        -------
+        tuple
+            Sums, over the voxels, of their shares in each component times 1, eta, and the upper
+            triangle of eta eta', shape (n_components, 10); and the mean logarithm of the voxels'
+            likelihoods, up to a constant.
+        """
+
+    @abstractmethod
+    def follow(self) -> None:
+        """Lay the lattices where the posteriors are now."""
+
+
+class Likelihoods(ABC):
     """Likelihoods of the parameters of some voxels of a scan, without a prior.
 
-    Parameters
+    A prior takes those that it needs: they are computed when they are asked for.
+
+    Attributes
     ----------
     frame : PriorTable
         Model and knots; its density is not used.
-    matrix : sparse matrix, shape (n_voxels, n_knots)
-        Integral of a voxel's likelihood times the linear function of each knot, divided by the
-        integral of that function; each row up to a constant factor.
     median : float
         Median of the least-squares estimates of the slow rate, mm^2/s.
+    n_voxels : int
+        Number of voxels.
     """
 
     frame: PriorTable
-    matrix: csr_matrix
     median: float
+    n_voxels: int
 
     @property
-    def n_voxels(self) -> int:
-        """Number of voxels."""
-        return int(self.matrix.shape[0])
+    @abstractmethod
+    def matrix(self) -> csr_matrix:
+        """Return the likelihoods at the knots, shape (n_voxels, n_knots).
+
+        Integral of a voxel's likelihood times the linear function of each knot, divided by the
+        integral of that function; each row up to a constant factor.
+        """
+
+    @property
+    @abstractmethod
+    def lattices(self) -> VoxelLattices:
+        """Return the likelihoods on lattices of the voxels' own, finer than the knots."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +126,8 @@ class Prior(Plugin, ABC):
         Name in texts and tables.
     trains : bool
         Whether it learns from the scan.
+    near : bool
+        Whether a voxel's prior also depends on the voxels around it.
     references : tuple of str
         Sources, each with its DOI.
     """
@@ -73,6 +135,7 @@ class Prior(Plugin, ABC):
     noun: ClassVar[str] = "prior"
     title: ClassVar[str]
     trains: ClassVar[bool]
+    near: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]]
 
     @abstractmethod
@@ -92,7 +155,32 @@ class Prior(Plugin, ABC):
         """
 
 
-def broad(likelihoods: Likelihoods) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class NearPrior(Prior, ABC):
+    """Base of priors that also depend on the voxels around each voxel.
+
+    A table of its kind has its options in `PriorTable.about`, under
+    `ivimkit.extend.prior_table.NEIGHBOURS`.
+
+    Parameters
+    ----------
+    reach : float
+        Standard deviation of the weight of a neighbour by its distance, in edges of a voxel.
+    rounds : int
+        How often the priors are learned anew.
+    scan_share, broad_share : float
+        Shares of the prior of the scan and of a broad density.
+    """
+
+    near: ClassVar[bool] = True
+
+    reach: float = 1.0
+    rounds: int = 6
+    scan_share: float = 0.05
+    broad_share: float = 0.05
+
+
+def broad(frame: PriorTable, median: float) -> NDArray[np.float64]:
     """Return a broad density: the start of priors that learn.
 
     Log-normal in D around the median of the scan and in D* around 0.025 mm^2/s, falling with f,
@@ -102,21 +190,22 @@ def broad(likelihoods: Likelihoods) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    likelihoods : Likelihoods
-        Provides the knots and the median of D.
+    frame : PriorTable
+        The knots.
+    median : float
+        Median of D, mm^2/s.
 
     Returns
     -------
     ndarray, shape (n_slow, n_fast, n_fraction)
         Not normalised.
     """
-    slow, fast, fraction = likelihoods.frame.knots
-    median = likelihoods.median
+    slow, fast, fraction = frame.knots
     least = np.maximum(slow, 1e-2 * median)
     one = np.exp(-0.5 * (np.log(least / median) / _BROAD_SD_LOG_D) ** 2) * median / least
     two = np.exp(-0.5 * (np.log(fast / _BROAD_D_STAR) / _BROAD_SD_LOG_D_STAR) ** 2)
-    if np.count_nonzero(fast >= _MIN_PERFUSION_RATE) > 1:
-        two[fast < _MIN_PERFUSION_RATE] = 0.0
+    if np.count_nonzero(fast >= MIN_PERFUSION_RATE) > 1:
+        two[fast < MIN_PERFUSION_RATE] = 0.0
     three = (1.0 - fraction) ** 3 + 1e-3
     if fast.size < 2:
         two = np.ones(1)

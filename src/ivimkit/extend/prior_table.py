@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
 
-__all__ = ["PriorTable", "hat_integrals"]
+__all__ = ["NEIGHBOURS", "PriorTable", "hat_integrals"]
 
 Axis = NDArray[np.float64]
+
+NEIGHBOURS = "neighbours"
+"""In `PriorTable.about`: how the voxels around each voxel add to its prior."""
 
 # Deviation of the integral from 1 that is rounding.
 _MAX_ROUNDING = 1e-12
@@ -141,6 +144,18 @@ class PriorTable:
                 f"the prior was made for model {self.model}; expected one for model {model.name}. "
                 "Learn a prior with this model, or fit the other one"
             )
+
+    @property
+    def near(self) -> bool:
+        """Whether it is the share of the scan in a prior that also depends on the neighbours."""
+        return NEIGHBOURS in self.about
+
+    def alone(self) -> PriorTable:
+        """Return it as a prior of the scan alone, for voxels or means without neighbours."""
+        if not self.near:
+            return self
+        about = {key: value for key, value in self.about.items() if key != NEIGHBOURS}
+        return replace(self, rule="learned", about=about)
 
     def same_as(self, other: PriorTable) -> bool:
         """Return whether two tables contain the same numbers."""

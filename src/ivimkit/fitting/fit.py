@@ -37,15 +37,24 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
+from ivimkit.fitting.local_prior import (
+    LOCAL_MAPS,
+    check_neighbours,
+    near_prior,
+    with_neighbours,
+)
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, sigma_values
-from ivimkit.fitting.training import TrainingSample, learned_method
+from ivimkit.fitting.training import learned_method
+from ivimkit.fitting.training_sample import TrainingSample
+from ivimkit.fitting.voxel_lattices import LogMoments
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.noise.estimate import for_fit
 from ivimkit.noise.repeats import magnitude_noise
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
+from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.thresholds import at_shell
 from ivimkit.scan.voxel_reader import VoxelReader
@@ -219,6 +228,8 @@ def fit_with(
     dwi = dwi.for_variables(model.variables)
     settings = replace(settings, method=_at_shells(settings.method, model, dwi.fit_acquisition))
     _check(dwi, model, settings.method)
+    if near_prior(settings.method) is not None:
+        check_neighbours(dwi.shape, dwi.geometry)
     warn_of_scan(dwi, stacklevel=4)
     reader = dwi.voxels()
     gpus = gpus_for(settings.device, reader.n_voxels)
@@ -240,6 +251,7 @@ def fit_with(
     methods: dict[str, PosteriorMethod] = {}
     fitted, adc, further = _run(
         sample,
+        dwi.geometry,
         np.atleast_2d(fitted_x(model.variables, dwi)),
         regions,
         as_fitted,
@@ -302,6 +314,7 @@ Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
 
 def _run(
     sample: TrainingSample,
+    geometry: Geometry,
     x: NDArray[np.float64],
     regions: Mapping[str, NDArray[np.intp]],
     method: FitMethod,
@@ -317,7 +330,7 @@ def _run(
     done = 0
     for name, positions in regions.items():
         part = sample if len(regions) == 1 else sample.take(positions)
-        complete = method
+        complete, near = method, None
         if isinstance(method, PosteriorMethod):
             if method.learns:
                 say_learning()
@@ -327,8 +340,12 @@ def _run(
                 raise (
                     error if len(regions) == 1 else OptionError(f"region {name}: {error}")
                 ) from None
+            near = near_prior(method)
         task = Task(part.model, complete, part.weight, part.sigma, estimator)
         further = task.columns
+        if near is not None:
+            task = replace(task, method=LogMoments.of(learned[name]))
+            further += LOCAL_MAPS
 
         def report(now: int, _: int, before: int = done) -> None:
             if progress is not None:
@@ -347,6 +364,10 @@ def _run(
             )
         )
         done += part.n_voxels
+        if near is not None:
+            (values, status, spread), other = parts[-1]
+            values = with_neighbours(near, learned[name], part, geometry, values, status)
+            parts[-1] = [(values, status, spread), other]
     if len(parts) == 1:
         return parts[0][0], parts[0][1], further
     order = np.argsort(np.concatenate(list(regions.values())), kind="stable")

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods
-from ivimkit.engine import Task, run
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import VoxelPlan
-from ivimkit.extend.prior import Likelihoods, Prior, even_knots
-from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.prior import Likelihoods, Prior, VoxelLattices, broad, even_knots
+from ivimkit.extend.prior_table import PriorTable, with_floor
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
+from ivimkit.fitting.training_sample import TrainingSample
+from ivimkit.fitting.voxel_lattices import ScanLattices
 from ivimkit.methods._posterior import PosteriorMethod, fit_voxel, posterior_options, with_room
-from ivimkit.scan.voxel_reader import VoxelReader
-from ivimkit.status import FAILED
 
-__all__ = ["MIN_VOXELS", "TrainingSample", "learned_method", "variance_distribution"]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+__all__ = ["MIN_VOXELS", "learned_method", "variance_distribution"]
 
 MIN_VOXELS = 50
 """With fewer voxels, neither a prior nor a distribution of noise variances can be learned."""
@@ -29,6 +32,8 @@ MIN_VOXELS = 50
 _MAX_TABLES = 512
 # Likelihood at a knot, as a share of the largest one of the voxel, below which it is set to 0.
 _MIN_RELATIVE_LIKELIHOOD = 1e-7
+# Share of the mass that is uniform in the prior that places the first lattices.
+_UNIFORM_SHARE = 0.01
 # Number of voxels that are read at a time.
 _MAX_ROWS = 4096
 # Irrational numbers: their multiples, modulo 1, never repeat.
@@ -43,57 +48,6 @@ _MIN_LOG_VARIANCE_SPREAD = 0.02
 _MAX_DEGREES = 1e6
 # Log-variances beyond these quantiles are clipped: outliers are not noise.
 _OUTER_QUANTILES = (0.005, 0.995)
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSample:
-    """The voxels of a scan from which a method learns.
-
-    Parameters
-    ----------
-    reader : VoxelReader
-        Gives the signals.
-    b : ndarray, shape (n_b,)
-        b-values of the reader's columns in s/mm^2.
-    weight : ndarray, shape (n_b,)
-        Weights of the b-values.
-    model : SignalModel
-        The model, its fixed maps with one value per voxel of the reader.
-    sigma : ndarray, shape (1,) or (n_voxels,)
-        Noise of one volume; NaN if it is not known.
-    threads : int, optional
-        Number of threads.
-    """
-
-    reader: VoxelReader
-    b: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    model: SignalModel
-    sigma: NDArray[np.float64]
-    threads: int | None = None
-
-    @property
-    def n_voxels(self) -> int:
-        """Number of voxels."""
-        return len(self.reader.index)
-
-    def take(self, positions: NDArray[np.intp]) -> TrainingSample:
-        """Return the sample with some of its voxels."""
-        maps = {name: values[positions] for name, values in self.model.fixed_maps.items()}
-        return replace(
-            self,
-            reader=self.reader.take(positions),
-            model=replace(self.model, fixed_maps=maps),
-            sigma=self.sigma if self.sigma.size == 1 else self.sigma[positions],
-        )
-
-    def fitted(self, method: TwoDecayMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Return the values of a fit, and which voxels were fitted."""
-        task = Task(self.model, method, self.weight, self.sigma)
-        values, status, _ = run(
-            self.reader, self.b[np.newaxis], [task], threads=self.threads, device="cpu"
-        )[0]
-        return values, (status & int(FAILED)) == 0
 
 
 @final
@@ -286,6 +240,46 @@ def _variance(
     return variance_distribution(square, degrees) if square.size >= MIN_VOXELS else (0.0, 0.0)
 
 
+class _ScanLikelihoods(Likelihoods):
+    """Likelihoods of the voxels of a sample, computed when a prior asks for them."""
+
+    def __init__(
+        self,
+        sample: TrainingSample,
+        estimates: NDArray[np.float64],
+        variance: tuple[float, float],
+        noise: str,
+    ) -> None:
+        self._sample, self._variance, self._noise = sample, variance, noise
+        self.frame = _frame(sample.model, estimates)
+        slow = sample.model.index(str(self.frame.names[0]))
+        self.median = max(float(np.median(estimates[:, slow])), 1e-6)
+        self.n_voxels = sample.n_voxels
+
+    @functools.cached_property
+    def matrix(self) -> csr_matrix:
+        from scipy.sparse import csr_matrix, vstack  # Slow to load, and few fits need it.
+
+        method = _Likelihood(self.frame, self._variance, self._noise)
+        scale = 1.0 / self.frame.volumes().ravel()
+        first = len(self._sample.model.parameters) + 2
+        rows = []
+        for start in range(0, self.n_voxels, _MAX_TABLES):
+            part = self._sample.take(np.arange(start, min(start + _MAX_TABLES, self.n_voxels)))
+            values, fine = part.fitted(method)
+            table = values[fine, first:]
+            table[table < _MIN_RELATIVE_LIKELIHOOD * table.max(axis=1, keepdims=True)] = 0.0
+            rows.append(csr_matrix((table * scale).astype(np.float32)))
+        stacked: csr_matrix = vstack(rows, format="csr")
+        return stacked
+
+    @functools.cached_property
+    def lattices(self) -> VoxelLattices:
+        density = broad(self.frame, self.median)
+        start = with_floor(replace(self.frame, rule="broad", density=density), _UNIFORM_SHARE)
+        return ScanLattices(self._sample, start, self._variance, self._noise)
+
+
 def _learn(
     rule: Prior,
     sample: TrainingSample,
@@ -294,28 +288,13 @@ def _learn(
     noise: str,
 ) -> PriorTable:
     """Return the prior that a rule learns from the likelihoods of the voxels."""
-    from scipy.sparse import csr_matrix, vstack  # Slow to load, and few fits need it.
-
     if sample.n_voxels < MIN_VOXELS:
         raise OptionError(
             f"prior {rule.name} learns from the scan, and {sample.n_voxels} of its voxels could "
             f"be fitted; expected at least {MIN_VOXELS}. Look at the mask and the status of a fit "
             "by varpro"
         )
-    frame = _frame(sample.model, estimates)
-    slow = sample.model.index(str(frame.names[0]))
-    median = max(float(np.median(estimates[:, slow])), 1e-6)
-    method = _Likelihood(frame, variance, noise)
-    scale = 1.0 / frame.volumes().ravel()
-    first = len(sample.model.parameters) + 2
-    rows = []
-    for start in range(0, sample.n_voxels, _MAX_TABLES):
-        part = sample.take(np.arange(start, min(start + _MAX_TABLES, sample.n_voxels)))
-        values, fine = part.fitted(method)
-        table = values[fine, first:]
-        table[table < _MIN_RELATIVE_LIKELIHOOD * table.max(axis=1, keepdims=True)] = 0.0
-        rows.append(csr_matrix((table * scale).astype(np.float32)))
-    return rule.tabulate(sample.model, Likelihoods(frame, vstack(rows, format="csr"), median))
+    return rule.tabulate(sample.model, _ScanLikelihoods(sample, estimates, variance, noise))
 
 
 def _frame(model: SignalModel, estimates: NDArray[np.float64]) -> PriorTable:

@@ -98,8 +98,12 @@ def _prior_of(result: FitResult, method: FitMethod) -> dict[str, Any]:
     """Return the origin of the priors behind a map, by region; empty for all other maps."""
     if method is not result.method:
         return {}
+    # The Gaussians themselves are in prior.npz and fit.json: once is enough.
     return {
-        region: {"Rule": table.rule, "About": dict(table.about)}
+        region: {
+            "Rule": table.rule,
+            "About": {key: value for key, value in table.about.items() if key != "mixture"},
+        }
         for region, table in result.priors.items()
     }
 

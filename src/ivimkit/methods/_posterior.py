@@ -35,6 +35,7 @@ from ivimkit.kernels.two_decays.lattice.lattice_options import (
     PRIOR,
     TAKES_FLOOR_OFF,
     WRITES_BASIS,
+    WRITES_MOMENTS,
 )
 from ivimkit.kernels.two_decays.lattice.posterior import lattice_scratch, posterior_voxel
 from ivimkit.kernels.two_decays.option_positions import N_SLOW
@@ -138,8 +139,9 @@ class PosteriorMethod(TwoDecayMethod):
     @property
     def learns(self) -> bool:
         """Whether the prior or the noise variance comes from the scan."""
-        rule = self.rule
-        return self.variance == "scan" or (rule is not None and rule.trains)
+        if isinstance(self.prior, PriorTable):
+            return self.variance == "scan" or self.prior.near
+        return self.variance == "scan" or priors.get(self.prior).trains
 
     def with_table(self, table: PriorTable, variance: tuple[float, float]) -> Self:
         """Return the method with everything that it may have to learn from a scan."""
@@ -178,6 +180,7 @@ def posterior_options(
     estimate: int = 0,
     *,
     basis: bool = False,
+    log_moments: bool = False,
 ) -> dict[int, ArrayLike]:
     """Return the options of a posterior, by position.
 
@@ -212,6 +215,7 @@ def posterior_options(
         LOG_DENSITY: -math.log(volume) if table.flat else 0.0,
         POWER_CONSTANT: constant,
         WRITES_BASIS: basis,
+        WRITES_MOMENTS: log_moments,
         TAKES_FLOOR_OFF: noise == "rician",
         FLOOR_TABLE: excess_table(),
         PRIOR: np.concatenate(arrays),

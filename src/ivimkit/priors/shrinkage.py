@@ -83,7 +83,7 @@ class Shrinkage(Prior):
         frame, matrix = likelihoods.frame, likelihoods.matrix
         volumes = frame.volumes().ravel()
         points, jacobian = _transformed(frame)
-        mass = broad(likelihoods).ravel() * volumes
+        mass = broad(likelihoods.frame, likelihoods.median).ravel() * volumes
         mass /= mass.sum()
         mean = np.full(points.shape[1], np.inf)
         covariance = np.eye(points.shape[1])

@@ -518,7 +518,7 @@ def _method(result: FitResult, number: str, name: str) -> FitMethod:
             f"region {number} ({name}). Use the labels of the fit, or leave out the fit of the "
             "mean signal (mean_fit=False, --no-mean-fit)"
         )
-    return method.with_table(priors[key].prior, priors[key].variance)
+    return method.with_table(priors[key].prior.alone(), priors[key].variance)
 
 
 def _estimator(result: FitResult, method: FitMethod) -> Estimator | None:

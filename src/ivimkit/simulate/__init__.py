@@ -3,6 +3,7 @@
 from ivimkit.simulate.digital_phantom import B13, B21, PHANTOM_MODEL, PHANTOMS, Phantom, phantom
 from ivimkit.simulate.forward import signals
 from ivimkit.simulate.noise import NOISE_KINDS, add_noise, apply_noise, draw_noise
+from ivimkit.simulate.texture import TEXTURE_SPREAD, Texture
 from ivimkit.simulate.tissue import Tissue
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "NOISE_KINDS",
     "PHANTOMS",
     "PHANTOM_MODEL",
+    "TEXTURE_SPREAD",
     "Phantom",
+    "Texture",
     "Tissue",
     "add_noise",
     "apply_noise",

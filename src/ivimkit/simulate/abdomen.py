@@ -131,5 +131,5 @@ def _label_at(u: NDArray[np.float32], v: NDArray[np.float32], w: float) -> NDArr
     return labels
 
 
-ABDOMEN = Anatomy("abdomen", _TISSUES, (340.0, 216.0), 120.0, 6.0, _label_at)
+ABDOMEN = Anatomy("abdomen", _TISSUES, (340.0, 216.0), 120.0, 6.0, _label_at, _LIVER, _TISSUES[1])
 """Upper abdomen, at the level of the kidneys."""

@@ -50,6 +50,10 @@ class Anatomy:
         Maximum slice thickness, mm; a few slices do not fill the slab.
     label_at : callable
         ``label_at(u, v, w)`` gives the labels (n_u, n_v) of a plane; u and v ascend.
+    host : int
+        Label of the tissue in which small lesions are placed.
+    small_lesion : Tissue
+        Values of a small lesion; its S0 is that of the host.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Anatomy:
     slab: float
     slice_thickness: float
     label_at: Callable[[NDArray[np.float32], NDArray[np.float32], float], NDArray[np.uint8]]
+    host: int
+    small_lesion: Tissue
 
     def grid(self, shape: tuple[int, int, int]) -> Grid:
         """Place a matrix of voxels, square in the plane, on the anatomy."""

@@ -71,5 +71,14 @@ def _cortex(u: NDArray[np.float32], v: NDArray[np.float32], w: float) -> NDArray
     return labels
 
 
-BRAIN = Anatomy("brain", _TISSUES, (178.0, 214.0), 108.0, 4.0, _label_at)
+_LESION = ivim_tissue(
+    "lesion",
+    800.0,
+    0.09,
+    30e-3,
+    0.70e-3,
+    "chosen: D below, f above that of white matter, D* slow; not the mean of a study",
+)
+
+BRAIN = Anatomy("brain", _TISSUES, (178.0, 214.0), 108.0, 4.0, _label_at, _WHITE, _LESION)
 """Cerebrum, through the lateral ventricles."""

@@ -19,6 +19,13 @@ from ivimkit.simulate.coil import receive_field
 from ivimkit.simulate.forward import signals
 from ivimkit.simulate.noise import apply_noise, check_noise, draw_noise
 from ivimkit.simulate.protocol import Protocol, protocol_of, settings_of
+from ivimkit.simulate.small_lesions import (
+    check_lesions,
+    lesion_tissues,
+    place_lesions,
+    with_lesions,
+)
+from ivimkit.simulate.texture import Texture, textured
 from ivimkit.simulate.tissue import REFERENCE_S0, Tissue
 from ivimkit.simulate.tissue_values import TISSUE_MODEL, tissues_of_model
 
@@ -104,6 +111,8 @@ def phantom(
     seed: int = 0,
     n_averages: int = 1,
     partial_volume: int = 3,
+    texture: Texture | None = None,
+    lesions: Sequence[float] = (),
 ) -> Phantom:
     """Make a digital phantom.
 
@@ -136,6 +145,12 @@ def phantom(
         Number of noisy acquisitions averaged, as magnitudes, into each volume.
     partial_volume : int
         Sample points per voxel edge; 1 for voxels of one tissue each.
+    texture : Texture, optional
+        How the parameters vary inside a tissue; by default they do not.
+    lesions : sequence of float
+        Radii in mm of small lesions in liver or white matter, one for each: discs in one slice, of
+        the S0 of the tissue around them. Those of one radius have a label of their own. Places
+        depend on the matrix and the seed.
 
     Returns
     -------
@@ -160,14 +175,23 @@ def phantom(
     >>> echoes = {"b": [0, 800, 0, 800], "echo_time": [60, 60, 90, 90]}
     >>> simulate.phantom(shape=(16, 12, 1), bvals=echoes).dwi.acquisition.n_shells
     4
+    >>> rough = simulate.phantom(texture=simulate.Texture(), lesions=[4, 4, 8], seed=1)
+    >>> int(rough.region("lesion of 8 mm").sum())
+    29
     """
     anatomy = _anatomy(kind)
     _check_options(shape, snr, noise, n_averages, partial_volume)
+    check_lesions(lesions)
     chosen = models.get(model) if isinstance(model, str) else model
+    if texture is not None:
+        texture.check(chosen)
     acquisition = protocol_of(bvals)
     settings = settings_of(chosen, acquisition)
     grid = anatomy.grid(shape)
-    tissues = tissues_of_model(anatomy.tissues, chosen)
+    small = lesion_tissues(anatomy, lesions)
+    tissues = tissues_of_model((*anatomy.tissues, *small), chosen)
+    placed = place_lesions(anatomy, grid, lesions, seed, parts=partial_volume) if small else None
+    factors = {} if texture is None else texture.factors(grid, seed)
     curves = _curves(chosen, tissues, settings)
     sigma = 0.0 if snr is None else REFERENCE_S0 / snr
     signal = np.empty((*shape, acquisition.n_volumes), dtype=np.float32, order="F")
@@ -175,10 +199,17 @@ def phantom(
     truth = {name: np.full(shape, np.nan, np.float32, "F") for name in chosen.names}
     for k in range(shape[2]):
         fractions = tissue_fractions(anatomy, grid, k, parts=partial_volume)
+        if placed is not None:
+            fractions = with_lesions(fractions, placed[:, :, k], len(small))
         field_map = receive_field(anatomy, grid, k)
         labels[:, :, k] = _majority(fractions)
-        _write_truth(truth, k, fractions, field_map, tissues)
-        clean = _mixed(fractions, curves) * field_map
+        here = {name: values[:, :, k] for name, values in factors.items()}
+        varied = [textured(chosen, tissue.values, here) for tissue in tissues]
+        _write_truth(truth, k, fractions, field_map, tissues, varied)
+        if here:
+            clean = _mixed_textured(fractions, chosen, tissues, varied, settings) * field_map
+        else:
+            clean = _mixed(fractions, curves) * field_map
         noisy = _scanned(clean, sigma, noise, seeds=[(seed, k, n) for n in range(n_averages)])
         signal[:, :, k, :] = np.moveaxis(noisy, 0, -1)
     return Phantom(
@@ -215,9 +246,13 @@ def _curves(
     model: SignalModel, tissues: tuple[Tissue, ...], settings: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.float32]:
     """Return the signal of each tissue, shape (n_tissues, n_volumes), a.u."""
-    # What a tissue does not have, such as a D* without perfusion, makes no difference.
-    params = [[t.values.get(p.name, p.start) for p in model.parameters] for t in tissues]
+    params = [_parameters(model, tissue) for tissue in tissues]
     return signals(model, params, settings).astype(np.float32)
+
+
+def _parameters(model: SignalModel, tissue: Tissue) -> list[float]:
+    # What a tissue does not have, such as a D* without perfusion, makes no difference.
+    return [tissue.values.get(p.name, p.start) for p in model.parameters]
 
 
 def _majority(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -233,11 +268,13 @@ def _write_truth(
     fractions: NDArray[np.float32],
     field_map: NDArray[np.float32],
     tissues: tuple[Tissue, ...],
+    varied: Sequence[Mapping[str, NDArray[np.float64]]],
 ) -> None:
-    for fraction, tissue in zip(fractions, tissues, strict=True):
+    for fraction, tissue, texture in zip(fractions, tissues, varied, strict=True):
         alone = fraction >= 1.0
         for name, values in truth.items():
-            values[:, :, k][alone] = tissue.value(name)
+            own = texture.get(name)
+            values[:, :, k][alone] = tissue.value(name) if own is None else own[alone]
         truth["S0"][:, :, k][alone] *= field_map[alone]
 
 
@@ -248,6 +285,28 @@ def _mixed(fractions: NDArray[np.float32], curves: NDArray[np.float32]) -> NDArr
     for fraction, curve in zip(fractions, curves, strict=True):
         if fraction.any():
             total += curve[:, None, None] * fraction
+    return total
+
+
+def _mixed_textured(
+    fractions: NDArray[np.float32],
+    model: SignalModel,
+    tissues: tuple[Tissue, ...],
+    varied: Sequence[Mapping[str, NDArray[np.float64]]],
+    settings: Mapping[str, NDArray[np.float64]],
+) -> NDArray[np.float32]:
+    """Do the same with tissues whose parameters vary from voxel to voxel."""
+    n_volumes = len(next(iter(settings.values())))
+    total = np.zeros((n_volumes, *fractions.shape[1:]), dtype=np.float32)
+    for fraction, tissue, texture in zip(fractions, tissues, varied, strict=True):
+        there = fraction > 0.0
+        if not there.any():
+            continue
+        params = np.tile(_parameters(model, tissue), (int(there.sum()), 1))
+        for name, values in texture.items():
+            params[:, model.index(name)] = values[there]
+        curves = signals(model, params, settings).astype(np.float32)
+        total[:, there] += (fraction[there][:, None] * curves).T
     return total
 
 

@@ -3,7 +3,7 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.extend.prior import Likelihoods, broad, even_knots
+from ivimkit.extend.prior import broad, even_knots
 from ivimkit.extend.prior_table import PriorTable, hat_integrals, with_floor
 from tolerances import CLOSED_FORM
 
@@ -93,7 +93,7 @@ def test_what_is_no_density(density, error, message):
 
 def test_the_start_of_learning_is_broad():
     frame = even_knots(ik.models.get("biexp"), (30, 40, 20))
-    table = broad(Likelihoods(frame, None, 1.2e-3))
+    table = broad(frame, 1.2e-3)
     slow, fast, _ = frame.knots
     assert table.shape == (30, 40, 20)
     assert (table[:, fast < 6e-3] == 0).all(), "what decays no faster need not be blood"
@@ -105,4 +105,4 @@ def test_the_start_of_learning_is_broad():
     assert fast[two.argmax()] == pytest.approx(0.025, rel=0.1)
     # Where all allowed D* are slower, there is no limit.
     slowly = even_knots(ik.models.get("biexp").with_bounds(D_star=(3e-3, 5e-3)), (30, 8, 20))
-    assert (broad(Likelihoods(slowly, None, 1.2e-3)) > 0).all()
+    assert (broad(slowly, 1.2e-3) > 0).all()

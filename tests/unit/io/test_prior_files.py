@@ -288,7 +288,7 @@ def test_sidecars_of_uncertainty(tmp_path, learned):
     assert (one["Units"], one["Method"]) == ("bit", "bayes")
     assert one["Description"] == "Information that the data gave, beyond the prior, on D"
     assert one["Prior"]["all"]["Rule"] == "learned"
-    assert any("Kiefer" in reference for reference in one["References"])
+    assert any("Dempster" in reference for reference in one["References"])
     assert json.loads((tmp_path / "D_lo.json").read_text())["Units"] == "mm^2/s"
     assert "Prior" not in json.loads((tmp_path / "ADC.json").read_text())
 

@@ -15,6 +15,7 @@ from ivimkit.cli.options.shared_options import SCAN_PANEL, Overwrite, ScreenOpti
 __all__ = ["Kind", "Noise", "simulate"]
 
 _DEFAULT_MODEL = "biexp"
+TEXTURE_PANEL = "Texture and lesions"
 
 # As in cli/options: the tests compare these with those of ivimkit.simulate.
 
@@ -57,6 +58,34 @@ Seed = Annotated[
         help="The same number gives the same noise.",
     ),
 ]
+Texture = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME=SD,...",
+        rich_help_panel=TEXTURE_PANEL,
+        help="Variation inside tissues: standard deviation of ln NAME; or the word default.",
+    ),
+]
+TextureSmooth = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        rich_help_panel=TEXTURE_PANEL,
+        help="Smooth share of its variance, 0 to 1; by default 0.5.",
+    ),
+]
+TextureFwhm = Annotated[
+    float | None,
+    typer.Option(metavar="MM", rich_help_panel=TEXTURE_PANEL, help="Its size; by default 15 mm."),
+]
+Lesions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MM,MM,...",
+        rich_help_panel=TEXTURE_PANEL,
+        help="Radii of small lesions in liver or white matter, one for each.",
+    ),
+]
 
 
 def simulate(
@@ -84,6 +113,10 @@ def simulate(
         ),
     ] = 1,
     seed: Seed = 0,
+    texture: Texture = None,
+    texture_smooth: TextureSmooth = None,
+    texture_fwhm: TextureFwhm = None,
+    lesions: Lesions = None,
     out: Annotated[
         Path | None,
         out_option("DIR", "Where to. By default phantom_abdomen or phantom_brain."),
@@ -105,6 +138,7 @@ def simulate(
       ivimkit simulate brain --snr 20 --shape 96,112,12 --bvals 0,10,50,200,800
 
       ivimkit simulate --model ./mine.py --variables protocol.tsv
+      ivimkit simulate --texture default --lesions 4,4,8
     """
     # Here and not above: --help must not wait for numpy.
     from ivimkit.cli.jobs.simulate_files import PhantomFiles
@@ -120,6 +154,10 @@ def simulate(
         noise=noise.value,
         averages=averages,
         seed=seed,
+        texture=texture,
+        texture_smooth=texture_smooth,
+        texture_fwhm=texture_fwhm,
+        lesions=lesions,
     )
     folder = out or Path(f"phantom_{kind.value}")
     files.write(folder, overwrite=overwrite)

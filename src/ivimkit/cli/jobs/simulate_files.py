@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from ivimkit import __version__, io, simulate
-from ivimkit.cli.options.assignments import triple
+from ivimkit.cli.options.assignments import number, number_list, parse_assignments, triple
 from ivimkit.cli.options.model_file import model_of
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.protocol_input import ProtocolInput
+from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.io.json_text import write_json
 from ivimkit.io.result_folder import check_free
@@ -28,6 +29,7 @@ __all__ = ["PhantomFiles"]
 # What is read with the scan, if it is there: a new scan without one must not find an old one.
 _OPTIONAL = ("dwi.bvec", *(f"dwi{ending}" for ending in TABLE_ENDINGS))
 _RECORD = "phantom.json"
+_DEFAULT_TEXTURE = "default"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,12 @@ class PhantomFiles:
         Kind of noise, or ``"none"``.
     averages, seed : int
         See `ivimkit.simulate.phantom`.
+    texture : str, optional
+        ``NAME=SD,...``, or ``default``.
+    texture_smooth, texture_fwhm : float, optional
+        See `ivimkit.simulate.Texture`; only with `texture`.
+    lesions : str, optional
+        Radii in mm, with commas.
     """
 
     kind: str = "abdomen"
@@ -60,6 +68,10 @@ class PhantomFiles:
     noise: str = "rician"
     averages: int = 1
     seed: int = 0
+    texture: str | None = None
+    texture_smooth: float | None = None
+    texture_fwhm: float | None = None
+    lesions: str | None = None
 
     def write(self, folder: Path, *, overwrite: bool) -> Phantom:
         """Simulate the phantom and write its files, all or none.
@@ -95,7 +107,33 @@ class PhantomFiles:
             noise="rician" if silent else self.noise,
             seed=self.seed,
             n_averages=self.averages,
+            texture=self._texture(),
+            lesions=self._radii(),
         )
+
+    def _texture(self) -> simulate.Texture | None:
+        given = {"smooth": self.texture_smooth, "fwhm": self.texture_fwhm}
+        further: dict[str, Any] = {k: value for k, value in given.items() if value is not None}
+        if self.texture is None:
+            if further:
+                raise OptionError(
+                    f"--texture-{min(further)} was given without --texture; expected both. Add "
+                    "--texture default, or leave it out"
+                )
+            return None
+        if self.texture.strip() == _DEFAULT_TEXTURE:
+            return simulate.Texture(**further)
+        words = [word for word in self.texture.split(",") if word.strip()]
+        spread = parse_assignments(words, "--texture", "D=0.1", number)
+        if not spread:
+            raise OptionError(
+                f"--texture is {self.texture!r}; expected names and numbers, like D=0.1,f=0.2, or "
+                f"{_DEFAULT_TEXTURE}"
+            )
+        return simulate.Texture(spread, **further)
+
+    def _radii(self) -> list[float]:
+        return [] if self.lesions is None else number_list(self.lesions, "--lesions")
 
     def _write_all(self, made: Phantom, folder: Path) -> None:
         geometry = made.dwi.geometry
@@ -122,9 +160,16 @@ class PhantomFiles:
             "noise": self.noise,
             "averages": self.averages,
             "seed": self.seed,
+            **self._scene(),
             "sigma": made.sigma,
             "labels": {str(label): _known(tissue) for label, tissue in tissues.items()},
         }
+
+    def _scene(self) -> dict[str, Any]:
+        """Return texture and lesions for the record; nothing if there are none."""
+        texture, radii = self._texture(), self._radii()
+        found: dict[str, Any] = {} if texture is None else {"texture": dataclasses.asdict(texture)}
+        return found | ({"lesions_mm": radii} if radii else {})
 
 
 def _names(model: SignalModel, acquisition: Acquisition) -> list[str]:

@@ -190,3 +190,30 @@ def test_options_that_cannot_be_used(run, tmp_path, options, message):
     result = run("simulate", *options, "--out", tmp_path / "p", code=2)
     assert message in result.stderr
     assert not (tmp_path / "p").exists()
+
+
+def test_texture_and_lesions(tmp_path, run):
+    out = tmp_path / "rough"
+    words = ["simulate", "--shape", "96,72,1", "--bvals", "0,50,800", "--out", str(out)]
+    run(*words, "--texture", "D=0.1,f=0.2", "--texture-smooth", "1", "--lesions", "4,4")
+    record = json.loads((out / "phantom.json").read_text())
+    assert record["texture"] == {"spread": {"D": 0.1, "f": 0.2}, "smooth": 1.0, "fwhm": 15.0}
+    assert record["lesions_mm"] == [4.0, 4.0]
+    assert "lesion of 4 mm" in [label["name"] for label in record["labels"].values()]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--texture", "D"], "--texture is 'D'; expected a name and a value, like D=0.1"),
+        (["--texture", ","], "--texture is ','; expected names and numbers, like D=0.1"),
+        (["--texture", "K=0.1"], "which model biexp does not have"),
+        (["--texture-fwhm", "9"], "--texture-fwhm was given without --texture"),
+        (["--lesions", "big"], "--lesions is 'big'; expected numbers with commas"),
+        (["--lesions", "90"], "there is no room for a lesion of 90 mm"),
+    ],
+)
+def test_bad_texture_and_lesions(tmp_path, run, words, message):
+    done = run("simulate", "--shape", "32,24,1", "--out", tmp_path / "x", *words, code=2)
+    assert message in done.stderr.replace("\n", " ")
+    assert not (tmp_path / "x").exists()

@@ -61,6 +61,7 @@ from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     GAIN,
     HIGH_FRACTION,
     INVERSE_NORM,
+    LOGIT,
     LOW_FRACTION,
     N_FRACTIONS,
     ROW_LENGTH,
@@ -81,7 +82,17 @@ from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     VALUE,
 )
 
-__all__ = ["integrate"]
+__all__ = ["N_LOG_SUMS", "integrate"]
+
+N_LOG_SUMS = 10
+"""Sums of 1, x, y, z, xx, xy, xz, yy, yz and zz with x = ln r1, y = ln r2 and z = logit f."""
+
+# A fraction or rate nearer to 0 or 1 is treated as this far away, so that its logarithm is finite.
+_MIN_RATE = 1e-7
+_MIN_FRACTION = 1e-6
+# Logarithm of the density of a component of a prior, per unit of the logarithms, below which it is
+# negligible.
+_MIN_LOG_DENSITY = -60.0
 
 
 @finite
@@ -209,6 +220,61 @@ def _deposit(
         basis[down + right, k] += s * t * value
 
 
+@finite
+def _mixture_values(
+    x: float,
+    y: float,
+    area: float,
+    components: NDArray[np.float64],
+    scratch: NDArray[np.float64],
+) -> None:
+    """Write the prior, a mixture of Gaussians, at a pair and all fractions to scratch[VALUE].
+
+    At a given pair the exponent of a component is a parabola in z = logit f,
+    -(p + 2 q z + r z^2) / 2 with r = P33, and its summit says whether it matters at all.
+    """
+    for k in range(N_FRACTIONS):
+        scratch[VALUE, k] = 0.0
+    for n in range(components.shape[0]):
+        a, b, c = x - components[n, 1], y - components[n, 2], components[n, 3]
+        linear = components[n, 6] * a + components[n, 8] * b
+        curve = components[n, 9]
+        at_mean = components[n, 0] - 0.5 * (
+            a * (components[n, 4] * a + 2.0 * components[n, 5] * b) + components[n, 7] * b * b
+        )
+        summit = at_mean + (0.5 * linear * linear / curve if curve > 0.0 else 0.0)
+        if summit < _MIN_LOG_DENSITY:
+            continue
+        for k in range(N_FRACTIONS):
+            z = scratch[LOGIT, k] - c
+            scratch[VALUE, k] += exp(at_mean - z * (linear + 0.5 * curve * z))
+    for k in range(N_FRACTIONS):
+        scratch[VALUE, k] *= area * scratch[FRACTION_STEP, k]
+
+
+@device
+def _add_log_moments(
+    x: float, y: float, scratch: NDArray[np.float64], sums: NDArray[np.float64]
+) -> None:
+    """Add scratch[VALUE] of a pair to the sums of the logarithms and their products."""
+    total = first = second = 0.0
+    for k in range(N_FRACTIONS):
+        value, z = scratch[VALUE, k], scratch[LOGIT, k]
+        total += value
+        first += value * z
+        second += value * z * z
+    sums[0] += total
+    sums[1] += total * x
+    sums[2] += total * y
+    sums[3] += first
+    sums[4] += total * x * x
+    sums[5] += total * x * y
+    sums[6] += first * x
+    sums[7] += total * y * y
+    sums[8] += first * y
+    sums[9] += second
+
+
 @device
 def integrate(
     b: NDArray[np.float64],
@@ -224,6 +290,7 @@ def integrate(
     extent: Extent,
     prior: Prior,
     basis: NDArray[np.float64],
+    log_sums: NDArray[np.float64],
     scratch: NDArray[np.float64],
     column: NDArray[np.float64],
     table: NDArray[np.float64],
@@ -254,6 +321,8 @@ def integrate(
     basis : ndarray, shape (n_slow * n_fast, n_fraction)
         Receives the integral of the likelihood with the interpolation function of each knot; may
         be of size 0.
+    log_sums : ndarray, shape (N_LOG_SUMS,)
+        Receives sums of the logarithms and their products; may be of size 0.
     scratch : ndarray, shape (N_SCRATCH_ROWS, ROW_LENGTH)
         Receives the sums in row `SUMS` and the marginals in rows `SLOW_MARGINAL`,
         `FAST_MARGINAL` and `FRACTION_MARGINAL`.
@@ -307,6 +376,16 @@ def integrate(
     place_among_knots(knots3, axis3, N_FRACTIONS, FRACTION_KNOT, scratch)
     for k in range(N_FRACTIONS):
         scratch[FRACTION, k] = node(axis3, (k + 0.5) / N_FRACTIONS)
+    takes_logs = log_sums.size > 0 or prior.components.shape[0] > 0
+    if takes_logs:
+        for k in range(N_FRACTIONS):
+            f = min(max(scratch[FRACTION, k], _MIN_FRACTION), 1.0 - _MIN_FRACTION)
+            scratch[LOGIT, k] = log(f / (1.0 - f))
+            # A density of the logit becomes one of f.
+            if prior.components.shape[0] > 0 and f_first < f_last:
+                scratch[FRACTION_STEP, k] /= f * (1.0 - f)
+    for k in range(log_sums.size):
+        log_sums[k] = 0.0
     for k in range(ROW_LENGTH):
         scratch[SLOW_MARGINAL, k] = scratch[FAST_MARGINAL, k] = scratch[FRACTION_MARGINAL, k] = 0.0
         scratch[SUMS, k] = 0.0
@@ -322,7 +401,12 @@ def integrate(
                 scratch[FAST_NORM, j],
             )
             area = scratch[SLOW_STEP, i] * scratch[FAST_STEP, j]
-            if density.size == 0:
+            if prior.components.shape[0] > 0:
+                # A density of ln r1 becomes one of r1.
+                area /= scratch[SLOW_RATE, i] if n1 > 1 else 1.0
+                x, y = log(max(scratch[SLOW_RATE, i], _MIN_RATE)), log(scratch[FAST_RATE, j])
+                _mixture_values(x, y, area, prior.components, scratch)
+            elif density.size == 0:
                 # Flat in the fast rate itself, but the lattice is in its logarithm: d r2 = r2 d ln
                 # r2.
                 area *= scratch[FAST_RATE, j] if n2 > 1 and basis.size == 0 else 1.0
@@ -340,6 +424,9 @@ def integrate(
             total, first, second, s0, square, norm, gain = _totals(p1, p2, g11, g12, g22, scratch)
             if basis.size > 0:
                 _deposit(i, j, knots2.size, scratch, column, basis)
+            if log_sums.size > 0:
+                x, y = log(max(scratch[SLOW_RATE, i], _MIN_RATE)), log(scratch[FAST_RATE, j])
+                _add_log_moments(x, y, scratch, log_sums)
             r2 = scratch[FAST_RATE, j]
             scratch[SLOW_MARGINAL, i] += total
             scratch[FAST_MARGINAL, j] += total

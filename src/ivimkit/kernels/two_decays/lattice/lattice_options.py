@@ -23,6 +23,7 @@ __all__ = [
     "PRIOR",
     "TAKES_FLOOR_OFF",
     "WRITES_BASIS",
+    "WRITES_MOMENTS",
 ]
 
 ESTIMATE = OWN
@@ -47,7 +48,10 @@ WRITES_BASIS, TAKES_FLOOR_OFF = OWN + 10, OWN + 11
 """Whether the integrals with the functions of the knots are written; whether the noise floor is
 subtracted."""
 
-FLOOR_TABLE = OWN + 12
+WRITES_MOMENTS = OWN + 12
+"""Whether the moments of the logarithms are written, instead of a summary."""
+
+FLOOR_TABLE = OWN + 13
 """`ivimkit.kernels.noise_floor.excess_table`."""
 
 PRIOR = FLOOR_TABLE + N_FLOOR

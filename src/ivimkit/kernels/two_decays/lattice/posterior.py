@@ -11,8 +11,8 @@ from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import log
 from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.two_decays.fitted_decays import Box, Fit
-from ivimkit.kernels.two_decays.lattice.integrate import integrate
-from ivimkit.kernels.two_decays.lattice.lattice_options import WRITES_BASIS
+from ivimkit.kernels.two_decays.lattice.integrate import N_LOG_SUMS, integrate
+from ivimkit.kernels.two_decays.lattice.lattice_options import WRITES_BASIS, WRITES_MOMENTS
 from ivimkit.kernels.two_decays.lattice.locate import (
     N_COARSE_NODES,
     bulk,
@@ -26,6 +26,7 @@ from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     N_FRACTIONS,
     N_SCRATCH_ROWS,
     ROW_LENGTH,
+    S0_SUM,
     SUMS,
     TOTAL,
 )
@@ -81,7 +82,8 @@ def posterior_voxel(
     out : ndarray, shape (n_par + 2 + n_extras,)
         Contains the parameters of the best fit and its cost; receives the estimates, their cost
         and number of lattices, and `ivimkit.methods.bayes.Bayes.extras`; or, if the options ask
-        for it, the integrals of the likelihood with each knot's function instead of the extras.
+        for it, instead of the extras the integrals of the likelihood with each knot's function, or
+        the log-moments of `integrate` over their sum and the mean of S0.
 
     Returns
     -------
@@ -101,6 +103,9 @@ def posterior_voxel(
     for i in range(basis.shape[0]):
         for k in range(n3):
             basis[i, k] = 0.0
+
+    n_logs = N_LOG_SUMS if options[WRITES_MOMENTS] > 0.0 else 0
+    log_sums = out[first : first + n_logs]
 
     i_f, i_fast, i_slow = int(options[FRACTION]), int(options[FAST]), int(options[SLOW])
     best1 = out[i_slow]
@@ -159,7 +164,7 @@ def posterior_voxel(
         nodes = MAX_NODES
     axis1, axis2, axis3 = integrate(
         b, root_weight, signal, top, limit, inverse, power, nodes, centre, peak,
-        (low1, high1, low2, high2, f_low, f_high), prior, basis, scratch, column, table,
+        (low1, high1, low2, high2, f_low, f_high), prior, basis, log_sums, scratch, column, table,
     )  # fmt: skip
     out[n_par + 1] = levels
     total = scratch[SUMS, TOTAL]
@@ -169,6 +174,11 @@ def posterior_voxel(
         for i in range(basis.shape[0]):
             for k in range(n3):
                 basis[i, k] /= total
+        return 0
+    if n_logs > 0:
+        for k in range(1, n_logs):
+            log_sums[k] /= log_sums[0]
+        out[first + n_logs] = scratch[SUMS, S0_SUM] / total
         return 0
     lattice = Lattice(axis1, axis2, axis3, nodes)
     write_posterior(

@@ -17,7 +17,11 @@ from ivimkit.kernels.two_decays.lattice.lattice_options import (
     PRIOR,
 )
 
-__all__ = ["Prior", "read_prior"]
+__all__ = ["N_COMPONENT", "Prior", "read_prior"]
+
+N_COMPONENT = 10
+"""Numbers of a component of a mixture: logarithm of its weight times the height of its Gaussian,
+mean, and the upper triangle of the inverse covariance, row by row."""
 
 
 class Prior(NamedTuple):
@@ -31,6 +35,9 @@ class Prior(NamedTuple):
         Marginal densities at the knots.
     density : ndarray, shape (n_slow * n_fast, n_fraction)
         Density at the knots, linear between them; of size 0 for a flat prior.
+    components : ndarray, shape (n, N_COMPONENT)
+        A mixture of Gaussians of ln r1, ln r2 and logit f that is the prior instead; otherwise of
+        size 0.
     """
 
     slow_knots: NDArray[np.float64]
@@ -40,6 +47,7 @@ class Prior(NamedTuple):
     fast_marginal: NDArray[np.float64]
     fraction_marginal: NDArray[np.float64]
     density: NDArray[np.float64]
+    components: NDArray[np.float64]
 
 
 @pasted
@@ -56,4 +64,5 @@ def read_prior(options: NDArray[np.float64]) -> Prior:
     at += n2 + n3
     size = 0 if options[IS_FLAT] > 0.0 else n1 * n2 * n3
     density = matrix(options[at : at + size], size // n3, n3)
-    return Prior(knots1, knots2, knots3, prior1, prior2, prior3, density)
+    none = matrix(options[at:at], 0, N_COMPONENT)
+    return Prior(knots1, knots2, knots3, prior1, prior2, prior3, density, none)

@@ -26,6 +26,7 @@ __all__ = [
     "GAIN",
     "HIGH_FRACTION",
     "INVERSE_NORM",
+    "LOGIT",
     "LOW_FRACTION",
     "MAX_NODES",
     "N_FRACTIONS",
@@ -73,5 +74,7 @@ N_SUMS = 15
 CROSS_PRODUCT = 21
 LOW_FRACTION = CROSS_PRODUCT + MAX_NODES
 HIGH_FRACTION = LOW_FRACTION + MAX_NODES
-N_SCRATCH_ROWS = HIGH_FRACTION + MAX_NODES
+LOGIT = HIGH_FRACTION + MAX_NODES
+"""Row of ln(f / (1 - f)) at the nodes, where it is needed."""
+N_SCRATCH_ROWS = LOGIT + 1
 """Number of rows of scratch."""
