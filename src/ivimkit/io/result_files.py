@@ -53,6 +53,7 @@ from ivimkit.writing import finish, located
 
 __all__ = [
     "FIGURES",
+    "RECORD",
     "REPORT",
     "check_output",
     "fitted_model",
@@ -67,7 +68,7 @@ FIGURES = "figures"
 REPORT = "report.html"
 """Name of the report in the folder of a result."""
 
-_RECORD = "fit.json"
+RECORD = "fit.json"
 _ALL = "all"
 # For compression, the slow part of reading.
 _THREADS = min(4, os.cpu_count() or 1)
@@ -106,10 +107,10 @@ def check_output(
         If a result exists, the folder is a file, or the mask would replace another one.
     """
     if with_mask:
-        check_mask_free(absolute(folder), _RECORD)
+        check_mask_free(absolute(folder), RECORD)
     own = (parameter.name for parameter in models.get(model).quantities)
     maps = dict.fromkeys((*own, *_USUAL_MAPS))
-    names = [_RECORD, *(image_name(name) for name in maps), _prior_name(_ALL)]
+    names = [RECORD, *(image_name(name) for name in maps), _prior_name(_ALL)]
     check_free(absolute(folder), names, overwrite=overwrite)
 
 
@@ -170,7 +171,7 @@ def result_folder(result: FitResult) -> MapFolder:
         for name in model.fixed_maps
     ]
     return MapFolder(
-        record=_RECORD,
+        record=RECORD,
         maps=[*saved, status, *fixed],
         geometry=result.geometry,
         make_record=partial(result_record, result),
@@ -242,9 +243,9 @@ def load_result(
     home = absolute(folder)
     finish(home)
     given = None if model is None else models.get(model)
-    record = read_result_record(located(home, _RECORD))
+    record = read_result_record(located(home, RECORD))
     _check_model(record.settings.model, given)
-    with untrusted(lambda why: incomplete(home / _RECORD, why)):
+    with untrusted(lambda why: incomplete(home / RECORD, why)):
         result = _restore(home, record, given)
     if scan is False:
         return result
@@ -262,7 +263,7 @@ def fitted_model(folder: AnyPath) -> str:
     """
     home = absolute(folder)
     finish(home)
-    return read_result_record(located(home, _RECORD)).settings.model.name
+    return read_result_record(located(home, RECORD)).settings.model.name
 
 
 def _check_model(record: ModelRecord, given: SignalModel | None) -> None:
@@ -326,7 +327,7 @@ def _read(
     array = open_nifti(path).read()
     if array.size != math.prod(shape):
         raise FileFormatError(
-            f"{path} has shape {array.shape}; expected {shape}, as {_RECORD} says. Fit again"
+            f"{path} has shape {array.shape}; expected {shape}, as {RECORD} says. Fit again"
         )
     if np.issubdtype(dtype, np.integer) and not _are_flags(array, dtype):
         raise FileFormatError(
@@ -347,7 +348,7 @@ def _prior_name(region: str) -> str:
 
 def _drawn_of(folder: Path) -> list[str]:
     """Return the figures and the report of the result in a folder, if there is one."""
-    if not (folder / _RECORD).is_file():
+    if not (folder / RECORD).is_file():
         return []
     there = folder / FIGURES
     names = sorted(path.name for path in there.iterdir()) if there.is_dir() else []

@@ -7,15 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from ivimkit import report
+from ivimkit.cli.jobs.fit_batch import FitBatch
+from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.model_file import ModelFile
-from ivimkit.cli.options.output_folders import check_writable, shown_names
+from ivimkit.cli.options.output_folders import check_writable, output_folders, shown_names
 from ivimkit.cli.options.report_options import ReportOptions
 from ivimkit.cli.options.result_input import check_names, load_regions, with_scan
+from ivimkit.cli.options.scan_input import ScanInput
+from ivimkit.cli.options.shared_options import MachineOptions
+from ivimkit.cli.process.exit_codes import DONE
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError
 from ivimkit.fitting.result import FitResult
-from ivimkit.io.result_files import REPORT
+from ivimkit.io.dicom import is_dicom_input
+from ivimkit.io.dicom.files import Skipped, find_files
+from ivimkit.io.result_files import RECORD, REPORT
 from ivimkit.letters import readable
 from ivimkit.report.anonymity import without_names
 from ivimkit.scan.labels import Labels
@@ -32,18 +41,28 @@ class ReportRun:
 
     Parameters
     ----------
+    ctx : typer.Context
+        Of the command.
     screen : Screen
         Where to print.
     page : ReportOptions
         What the page contains, and where it is written.
     """
 
+    ctx: typer.Context
     screen: Screen
     page: ReportOptions
 
-    def run(self, folders: Sequence[Path]) -> None:
-        """Report on one result, or on two, and say which file was written."""
-        self._check(folders)
+    def run(self, given: Sequence[Path]) -> None:
+        """Report on one result, or on two, and say which file was written.
+
+        Raises
+        ------
+        typer.Exit
+            If a scan cannot be fitted; the reason was printed.
+        """
+        self._check(given)
+        folders = [self._fitted(path) for path in given]
         # Check this first: the work takes seconds.
         target = self.page.out or _usual_target(folders)
         check_writable(target.parent)
@@ -75,6 +94,25 @@ class ReportRun:
         self.screen.show(str(path))
         if self.page.open_:
             webbrowser.open(path.as_uri())
+
+    def _fitted(self, path: Path) -> Path:
+        """Return the folder of a result; that of a scan of DICOM after it was fitted."""
+        is_result = (path / RECORD).is_file()
+        if is_result or not is_dicom_input(path) or not find_files(path, Skipped()):
+            return path
+        batch = FitBatch(
+            ctx=self.ctx,
+            screen=self.screen,
+            scan=ScanInput(),
+            setup=FitSetup(),
+            machine=MachineOptions(),
+            overwrite=self.page.overwrite,
+            figures=False,
+        )
+        code = batch.run([path])
+        if code != DONE:
+            raise typer.Exit(code)
+        return output_folders([path], None, ending=batch.ending)[0]
 
     def _check(self, folders: Sequence[Path]) -> None:
         if len(folders) > _MAX_RESULTS:

@@ -193,3 +193,22 @@ def test_masks_are_placed_on_dicom(run, study, tmp_path):
 
 def test_choices_of_dicom_are_refused_for_nifti(run, scan):
     assert "is not DICOM" in run("check", scan, "--images", "trace", code=2).stderr
+
+
+def test_report_of_a_study(run, study):
+    run("report", study, "--quiet")
+    result = study.with_name("study_ivim")
+    assert "ivimkit fit" in (result / "report.html").read_text()
+    assert set(ik.io.load_result(result).maps) >= {"D", "f"}
+    again = run("report", study, code=2)
+    assert "study_ivim already contains" in again.stderr
+    run("report", result, "--overwrite", "--quiet")
+    before = (result / "fit.json").stat().st_mtime_ns
+    run("report", study, "--overwrite", "--quiet")
+    assert (result / "fit.json").stat().st_mtime_ns > before
+
+
+def test_report_of_a_folder_without_dicom(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "fit.json" in run("report", tmp_path / "empty", code=2).stderr
+    assert not (tmp_path / "empty_ivim").exists()
