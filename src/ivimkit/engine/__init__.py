@@ -1,6 +1,5 @@
 """The engine: the only package that manages threads and devices."""
 
-from ivimkit.engine.bind import bind
 from ivimkit.engine.chunks import CHUNK, in_chunks
 from ivimkit.engine.mixture_loops import expect_chunk, final_chunk, place_chunk, round_chunk
 from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, gpus_for
@@ -22,7 +21,6 @@ __all__ = [
     "PRECISIONS",
     "Progress",
     "Task",
-    "bind",
     "check_device",
     "curve",
     "default_threads",

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import priors
-from ivimkit.engine import bind, final_chunk, in_chunks, round_chunk
+from ivimkit.engine import final_chunk, in_chunks, round_chunk
+from ivimkit.engine.bind import bind
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.mixture import Mixture

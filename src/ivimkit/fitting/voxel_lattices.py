@@ -8,14 +8,8 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit.engine import (
-    CHUNK,
-    bind,
-    expect_chunk,
-    in_chunks,
-    padded_acquisition,
-    place_chunk,
-)
+from ivimkit.engine import CHUNK, expect_chunk, in_chunks, padded_acquisition, place_chunk
+from ivimkit.engine.bind import bind
 from ivimkit.extend.fit_method import VoxelPlan
 from ivimkit.extend.mixture import Mixture
 from ivimkit.extend.prior import MIN_PERFUSION_RATE, VoxelLattices

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.engine import cpu, voxel
+from ivimkit.engine import cpu, row_steps
 from ivimkit.status import FitStatus, at_lower, at_upper
 
 B = np.array(ik.simulate.B13, dtype=float)
@@ -16,8 +16,8 @@ B = np.array(ik.simulate.B13, dtype=float)
         cpu.fit_row,
         cpu.estimate_row,
         cpu.signal_kernel,
-        voxel.fit_voxel,
-        voxel.estimate_voxel,
+        row_steps.fit_voxel,
+        row_steps.estimate_voxel,
     ],
 )
 def test_a_template_without_kernels_cannot_run(template):

@@ -16,6 +16,7 @@ from ivimkit.cli.options.pacs_extra import require_pacs
 from ivimkit.cli.process.exit_codes import DONE, FAULT
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import InputError, OptionError
+from ivimkit.rounding import rounded
 
 if TYPE_CHECKING:
     from ivimkit.node import NodeSettings
@@ -145,10 +146,10 @@ def _folder(settings: NodeSettings) -> str:
     free = Spool(existing).free_gb()
     if free < settings.node.free_gb:
         raise InputError(
-            f"{folder} has {free:.1f} GB free; expected free_gb = {settings.node.free_gb:g} at "
-            "least, as images are refused below it. Choose another disk, or make room"
+            f"{folder} has {rounded(free)} GB free; expected free_gb = {settings.node.free_gb:g} "
+            "at least, as images are refused below it. Choose another disk, or make room"
         )
-    return f"{folder}, {free:.1f} GB free"
+    return f"{folder}, {rounded(free)} GB free"
 
 
 def _certificates(settings: NodeSettings) -> str:

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from ivimkit.cli.screen.terminal import plain_table
+from ivimkit.rounding import rounded
 
 if TYPE_CHECKING:
     from ivimkit.node.health import NodeStatus
@@ -25,7 +26,7 @@ def status_shown(status: NodeStatus) -> Iterator[RenderableType]:
     counts = status.counts()
     running = "running" if status.is_running else "not running"
     jobs = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
-    yield f"{running}; {jobs or 'no jobs'}; {status.free_gb:.1f} GB free"
+    yield f"{running}; {jobs or 'no jobs'}; {rounded(status.free_gb)} GB free"
     if status.jobs:
         yield ""
         table = plain_table("job", "state", "scan", "b", "rev.", "rule", "changed", left=3)
