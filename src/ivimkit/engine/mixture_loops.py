@@ -11,7 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.two_decays.fitted_decays import ordered
+from ivimkit.kernels.device import pasted
+from ivimkit.kernels.two_decays.fitted_decays import Box, ordered
 from ivimkit.kernels.two_decays.lattice.prior_knots import N_COMPONENT
 from ivimkit.kernels.two_decays.mixture.components import (
     N_UNIT_SUMS,
@@ -43,6 +44,19 @@ from ivimkit.kernels.voxel import Voxel
 __all__ = ["expect_chunk", "final_chunk", "place_chunk", "round_chunk"]
 
 
+@pasted
+def _voxel_of(v: int, shared: Shared, clean: NDArray[np.float64]) -> tuple[Voxel, Box]:
+    """Return voxel `v`, whose signal is to be written to `clean`, and its box of two decays."""
+    row = min(v, shared.lower.shape[0] - 1)
+    low, high = shared.lower[row], shared.upper[row]
+    noise = shared.sigma[min(v, shared.sigma.size - 1)]
+    voxel = Voxel(
+        shared.x, shared.root_weight, clean, noise, low, high, low, shared.options, shared.table,
+        clean,
+    )  # fmt: skip
+    return voxel, ordered(pool_bounds(low, high, shared.options))
+
+
 def place_chunk(
     start: int,
     stop: int,
@@ -55,14 +69,7 @@ def place_chunk(
     """Lay lattices where the posteriors of the voxels are, and fill them."""
     clean = np.zeros(signals.shape[1])
     for v in range(start, stop):
-        row = min(v, shared.lower.shape[0] - 1)
-        low, high = shared.lower[row], shared.upper[row]
-        noise = shared.sigma[min(v, shared.sigma.size - 1)]
-        voxel = Voxel(
-            shared.x, shared.root_weight, clean, noise, low, high, low, shared.options,
-            shared.table, clean,
-        )  # fmt: skip
-        box = ordered(pool_bounds(low, high, shared.options))
+        voxel, box = _voxel_of(v, shared, clean)
         subtract_floor(voxel, signals[v - start], box, moments.mean[v], moments.s0[v])
         factor(moments.covariance[v], shared.free, widened, lattices.roots[v])
         for i in range(3):
@@ -137,14 +144,7 @@ def round_chunk(
     for v in range(start, stop):
         if around.good[v] == 0:
             continue
-        row = min(v, shared.lower.shape[0] - 1)
-        low, high = shared.lower[row], shared.upper[row]
-        noise = shared.sigma[min(v, shared.sigma.size - 1)]
-        voxel = Voxel(
-            shared.x, shared.root_weight, clean, noise, low, high, low, shared.options,
-            shared.table, clean,
-        )  # fmt: skip
-        box = ordered(pool_bounds(low, high, shared.options))
+        voxel, box = _voxel_of(v, shared, clean)
         first, effective = fill_prior(
             v, around, before, shared.free, near, weights, shares, small, components
         )
@@ -188,14 +188,7 @@ def final_chunk(
     for v in range(start, stop):
         if around.good[v] == 0:
             continue
-        row = min(v, shared.lower.shape[0] - 1)
-        low, high = shared.lower[row], shared.upper[row]
-        noise = shared.sigma[min(v, shared.sigma.size - 1)]
-        voxel = Voxel(
-            shared.x, shared.root_weight, clean, noise, low, high, low, shared.options,
-            shared.table, clean,
-        )  # fmt: skip
-        box = ordered(pool_bounds(low, high, shared.options))
+        voxel, box = _voxel_of(v, shared, clean)
         first, _ = fill_prior(
             v, around, before, shared.free, near, weights, shares, small, components
         )
