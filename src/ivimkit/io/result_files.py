@@ -55,6 +55,7 @@ __all__ = [
     "FIGURES",
     "RECORD",
     "REPORT",
+    "USUAL_MAPS",
     "check_output",
     "fitted_model",
     "load_result",
@@ -78,7 +79,8 @@ _PICTURE = re.compile(
     r"\.png"
 )
 _STATUS = Parameter("status", "status", "", 0.0, math.inf, 0.0)
-_USUAL_MAPS = ("status", *(parameter.name for parameter in DERIVED))
+USUAL_MAPS = ("status", *(parameter.name for parameter in DERIVED))
+"""Names of the maps of every result, whatever the model."""
 
 
 def check_output(
@@ -109,7 +111,7 @@ def check_output(
     if with_mask:
         check_mask_free(absolute(folder), RECORD)
     own = (parameter.name for parameter in models.get(model).quantities)
-    maps = dict.fromkeys((*own, *_USUAL_MAPS))
+    maps = dict.fromkeys((*own, *USUAL_MAPS))
     names = [RECORD, *(image_name(name) for name in maps), _prior_name(_ALL)]
     check_free(absolute(folder), names, overwrite=overwrite)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,11 @@ from ivimkit.cli.options.shared_options import MachineOptions
 from ivimkit.cli.process.exit_codes import DONE
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import InputError, OptionError
+from ivimkit.fitting.local_prior import LOCAL_MAPS
 from ivimkit.io.dicom import is_dicom_input
 from ivimkit.io.dicom.context import DicomContext
 from ivimkit.io.dicom.segmentation_files import find_segmentations
+from ivimkit.io.result_files import USUAL_MAPS
 
 __all__ = ["SEGMENTATIONS", "DicomRun"]
 
@@ -32,6 +35,8 @@ SEGMENTATIONS = "seg"
 """Word of --labels for the Segmentations among the files."""
 
 _OF_REGIONS = ("seg", "sr")
+# Endings of the maps of an estimator of the uncertainty.
+_UNCERTAINTY = re.compile(r"_(sd|lo|hi)$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +85,7 @@ class DicomRun:
                 f"{source} is not DICOM; expected a folder, a ZIP archive or a file of DICOM. "
                 "For NIfTI use ivimkit fit"
             )
+        self._check_maps()
         drawn = find_segmentations(source) if self._is_drawn and source.is_dir() else []
         self._export(out, [one.path for one in drawn]).check()
         with ExitStack() as stack:
@@ -92,6 +98,24 @@ class DicomRun:
                 inside = [one.path for one in drawn if one.frame_of_reference == space]
                 self._export(out, inside).run(folder)
         return code
+
+    def _check_maps(self) -> None:
+        """Refuse names of maps that no fit of this model and method has."""
+        if self.output.maps is None:
+            return
+        model = self.setup.signal_model()
+        known = {
+            *(quantity.name for quantity in model.quantities),
+            *USUAL_MAPS,
+            *LOCAL_MAPS,
+            *self.setup.fit_method(model).extras(model),
+        }
+        for name in words(self.output.maps):
+            if name not in known and _UNCERTAINTY.sub("", name) not in known:
+                raise OptionError(
+                    f"--maps names {name!r}, which model {model.name} does not have; expected "
+                    f"some of {', '.join(sorted(known))}, or a parameter's _sd, _lo or _hi"
+                )
 
     @property
     def _is_drawn(self) -> bool:

@@ -88,15 +88,19 @@ def test_regions_become_segmentation_and_report(run, study, tmp_path):
     ("words", "sentence"),
     [
         (("--as", "jpg"), "no kind of DICOM output 'jpg'"),
-        (("--as", "seg"), "seg describe"),
+        (("--as", "seg"), "seg: there are no regions to describe"),
         (("--method", "segmentd"), "unknown method 'segmentd'"),
         (("--series", "77"), "there is no series 77"),
+        (("--maps", "D,Dstar"), "--maps names 'Dstar'"),
     ],
 )
 def test_wrong_options_are_said_and_nothing_is_written(run, study, tmp_path, words, sentence):
-    result = run("dicom", "run", study, tmp_path / "maps", *words, code=2)
-    assert sentence.split()[0] in result.stderr
+    kept = tmp_path / "kept"
+    result = run("dicom", "run", study, tmp_path / "maps", "--result", kept, *words, code=2)
+    assert sentence in " ".join(result.stderr.split())
     assert not (tmp_path / "maps").exists()
+    # Nor was anything fitted.
+    assert not kept.exists()
 
 
 def test_what_is_not_dicom_is_said(run, scan, tmp_path):
