@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ivimkit import __version__
+from ivimkit.cli.command_group import add_command
 from ivimkit.cli.commands.check import check
 from ivimkit.cli.commands.compare import compare
 from ivimkit.cli.commands.demo import demo
@@ -22,13 +23,11 @@ from ivimkit.cli.commands.roi import roi
 from ivimkit.cli.commands.simulate import simulate
 from ivimkit.cli.commands.view import view
 from ivimkit.cli.error_guard import (
-    GuardedCommand,
     GuardedGroup,
     exit_code_of_process,
     prepare_process,
     say_interrupted,
 )
-from ivimkit.cli.options.groups import with_groups_spread
 from ivimkit.cli.process.exit_codes import INTERRUPTED
 from ivimkit.cli.process.interruption import ignore_signals, leave_at_once
 
@@ -67,7 +66,7 @@ def _options(
 
 
 for command in (fit, check, compare, plot, view, report, roi, repeat, simulate, demo, methods):
-    app.command(cls=GuardedCommand)(with_groups_spread(command))
+    add_command(app, command)
 app.add_typer(dicom)
 app.add_typer(node)
 
