@@ -1,16 +1,26 @@
 """Fixtures of all tests: real scans, one command line, hypothesis without deadlines."""
 
 import functools
+import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer.testing
 from hypothesis import settings
+from matplotlib.figure import Figure
+from PIL import Image
 
 # The first example of a property test may compile: a deadline would only measure that.
 settings.register_profile("ivimkit", deadline=None, derandomize=True)
 settings.load_profile("ivimkit")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Start one worker more than there are cores: some tests wait for another process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (cores or 1) + 1
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +45,27 @@ def _one_command_line() -> Iterator[None]:
 def repository() -> Path:
     """Root of the checkout: pyproject.toml, docs, src."""
     return Path(__file__).parents[1]
+
+
+def _blank() -> dict[str, bytes]:
+    target = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(target, format="png")
+    return {"png": target.getvalue(), "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>'}
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save figures as one pixel: they are made as ever, but drawing takes longer than a fit.
+
+    For tests of what surrounds a picture; those in tests/unit/figures look at pictures.
+    """
+    blank = _blank()
+
+    def save(figure: Figure, target: str | Path | io.BytesIO, **options: object) -> None:
+        kind = str(options.get("format") or Path(str(target)).suffix[1:])
+        if isinstance(target, io.BytesIO):
+            target.write(blank[kind])
+        else:
+            Path(target).write_bytes(blank.get(kind, b"%PDF-1.4"))
+
+    monkeypatch.setattr(Figure, "savefig", save)
