@@ -16,6 +16,7 @@ from ivimkit.kernels.two_decays.fitted_decays import Box, ordered
 from ivimkit.kernels.two_decays.lattice.prior_knots import N_COMPONENT
 from ivimkit.kernels.two_decays.mixture.components import (
     N_UNIT_SUMS,
+    N_WORK_ROWS,
     add_in_place,
     component_sums,
     keep_moments,
@@ -96,12 +97,12 @@ def expect_chunk(
     """
     n = components.shape[0]
     unit = np.zeros((n, N_UNIT_SUMS))
-    own = np.zeros(N_UNIT_SUMS)
+    own, work = np.zeros(N_UNIT_SUMS), np.zeros((N_WORK_ROWS, N_FRACTION_NODES))
     sums[:] = 0.0
     for v in range(start, stop):
         place = Place(lattices.means[v], lattices.roots[v], free)
         everything = component_sums(
-            lattices.values[v], lattices.highest[v], lattices.tops[v], place, components, unit
+            lattices.values[v], lattices.highest[v], place, components, work, unit
         )
         if not everything > 0.0:
             continue
@@ -141,6 +142,7 @@ def round_chunk(
     unit, own = np.zeros((components.shape[0], N_UNIT_SUMS)), np.zeros(N_UNIT_SUMS)
     values, highest = np.zeros((N_ROWS, N_FRACTION_NODES)), np.zeros(N_ROWS)
     root, small = np.zeros((3, 3)), np.zeros((3, 6))
+    work = np.zeros((N_WORK_ROWS, N_FRACTION_NODES))
     for v in range(start, stop):
         if around.good[v] == 0:
             continue
@@ -151,8 +153,8 @@ def round_chunk(
         subtract_floor(voxel, signals[v - start], box, before.mean[v], before.s0[v])
         factor(before.covariance[v], shared.free, widened, root)
         place = Place(before.mean[v], root, shared.free)
-        top = fill_likelihood(voxel, box, place, values, highest)
-        everything = component_sums(values, highest, top, place, components[first:], unit)
+        fill_likelihood(voxel, box, place, values, highest)
+        everything = component_sums(values, highest, place, components[first:], work, unit)
         local[v, 0], local[v, 1] = 0.0, effective
         if not everything > 0.0:
             after.mean[v], after.covariance[v] = before.mean[v], before.covariance[v]

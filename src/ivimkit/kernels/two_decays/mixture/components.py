@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,31 +11,95 @@ from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import Moments
 from ivimkit.kernels.two_decays.mixture.whitened import (
+    MIN_LOG,
     N_FAST_NODES,
     N_FRACTION_NODES,
     N_SLOW_NODES,
+    REACH,
     Place,
     unit_node,
 )
 
-__all__ = ["N_UNIT_SUMS", "add_in_place", "component_sums", "keep_moments"]
+__all__ = ["N_UNIT_SUMS", "N_WORK_ROWS", "add_in_place", "component_sums", "keep_moments"]
 
 N_UNIT_SUMS = 10
 """Sums of 1, u0, u1, u2, u0 u0, u0 u1, u0 u2, u1 u1, u1 u2 and u2 u2."""
-# Logarithm of prior times likelihood, relative to the largest likelihood, that is negligible: the
-# broad component of a prior keeps the sum of a voxel far above it.
-_MIN_LOG = -45.0
+_PLANE, _LEVELS, _SCALES, _CROSS = 0, 1, 2, 3
+N_WORK_ROWS = _CROSS + N_FAST_NODES
+"""Rows of scratch, see `component_sums`."""
+# Exponents up to this are split into factors, none of which then over- or underflows.
+_MAX_SPLIT = 100.0
+
+
+@finite
+def _fill_cross(rate: float, factors: NDArray[np.float64], cross: NDArray[np.float64]) -> None:
+    """Write exp(-rate u1 u2) for all pairs of nodes: each row is the one before times a factor."""
+    step = unit_node(1, N_FAST_NODES) - unit_node(0, N_FAST_NODES)
+    for k in range(N_FRACTION_NODES):
+        u2 = unit_node(k, N_FRACTION_NODES)
+        factors[k] = exp(-rate * step * u2)
+        cross[0, k] = exp(-rate * unit_node(0, N_FAST_NODES) * u2)
+    for j in range(1, N_FAST_NODES):
+        for k in range(factors.size):
+            cross[j, k] = cross[j - 1, k] * factors[k]
+
+
+@finite
+def _fill_scales(
+    level: float,
+    line: tuple[float, float],
+    cross: tuple[float, float],
+    levels: NDArray[np.float64],
+    scales: NDArray[np.float64],
+) -> None:
+    """Write the exponents of the rows of a plane at their summits, and the factors of the rows.
+
+    All at once: a single exponential takes as long as a row.
+    """
+    for j in range(N_FAST_NODES):
+        u1 = unit_node(j, N_FAST_NODES)
+        off, v = line[0] + line[1] * u1, cross[1] * u1
+        at = level - 0.5 * off * off
+        levels[j] = at
+        scales[j] = at - v * (cross[0] + 0.5 * v)
+    for j in range(N_FAST_NODES):
+        scales[j] = exp(scales[j])
+
+
+@finite
+def _fill_plane(line: tuple[float, float], plane: NDArray[np.float64]) -> None:
+    """Write the Gaussian of a line in u2 at the nodes."""
+    for k in range(N_FRACTION_NODES):
+        off = line[0] + line[1] * unit_node(k, N_FRACTION_NODES)
+        plane[k] = exp(-0.5 * off * off)
 
 
 @finite
 def _row_sums(
-    at_zero: float, linear: float, curve: float, top: float, row: NDArray[np.float64]
+    plane: NDArray[np.float64], cross: NDArray[np.float64], row: NDArray[np.float64]
 ) -> tuple[float, float, float]:
-    """Return the sums of 1, u2 and u2^2 over a row, weighted by likelihood times Gaussian."""
+    """Return the sums of 1, u2 and u2^2 over a row, weighted by the product of the three."""
+    total = first = second = 0.0
+    # With a constant number of nodes the loop is unrolled, and not made of vectors.
+    for k in range(row.size):
+        u = unit_node(k, N_FRACTION_NODES)
+        value = plane[k] * cross[k] * row[k]
+        total += value
+        first += value * u
+        second += value * u * u
+    return total, first, second
+
+
+@finite
+def _wide_row_sums(
+    line: tuple[float, float], row: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Return the sums over a row weighted by the Gaussian of a line in u2."""
     total = first = second = 0.0
     for k in range(N_FRACTION_NODES):
         u = unit_node(k, N_FRACTION_NODES)
-        value = exp(at_zero + u * (linear + u * curve) + (row[k] - top))
+        off = line[0] + line[1] * u
+        value = exp(-0.5 * off * off) * row[k]
         total += value
         first += value * u
         second += value * u * u
@@ -44,28 +110,34 @@ def _row_sums(
 def component_sums(
     values: NDArray[np.float64],
     highest: NDArray[np.float64],
-    top: float,
     place: Place,
     components: NDArray[np.float64],
+    work: NDArray[np.float64],
     sums: NDArray[np.float64],
 ) -> float:
     """Write the sums of likelihood times each component of the prior.
 
     A component is the logarithm of its weight times the height of its Gaussian, its mean and the
-    upper triangle of its inverse covariance P. With d = m - mu its exponent is
-    -(d + L u)' P (d + L u) / 2: a polynomial in u, and along a row a parabola, whose summit says
-    whether the row matters at all.
+    upper triangle of its inverse covariance P. With d = m - mu and P = R'R, R lower triangular,
+    its exponent is -|R d + R L u|^2 / 2. As L is lower triangular, too, only the last entry of
+    this vector contains u2; the others say whether a row matters at all. That entry is
+    s + v + t u2, where s depends on u0 and v on u1, and
+
+        exp(-(s + v + t u2)^2 / 2) = exp(-(s + t u2)^2 / 2) exp(-v s - v^2 / 2) exp(-v t u2):
+
+    a factor per plane, one per row, and one that all planes share. So there is no exponential in
+    the innermost loop, unless the split factors would over- or underflow.
 
     Parameters
     ----------
     values, highest : ndarray
         As `ivimkit.kernels.two_decays.mixture.whitened.fill_likelihood` writes them.
-    top : float
-        The largest of the values.
     place : Place
         The lattice.
     components : ndarray, shape (n, N_COMPONENT)
         See `ivimkit.kernels.two_decays.lattice.prior_knots`.
+    work : ndarray, shape (N_WORK_ROWS, N_FRACTION_NODES)
+        Scratch.
     sums : ndarray, shape (n, N_UNIT_SUMS)
         Receives the sums, relative to the largest likelihood.
 
@@ -77,62 +149,75 @@ def component_sums(
     mean, root, free = place
     n1 = N_SLOW_NODES if free[0] > 0 else 1
     n2 = N_FAST_NODES if free[1] > 0 else 1
-    l00, l10, l11 = root[0, 0], root[1, 0], root[1, 1]
-    l20, l21, l22 = root[2, 0], root[2, 1], root[2, 2]
+    cross, plane = work[_CROSS : _CROSS + N_FAST_NODES], work[_PLANE]
+    levels, scales = work[_LEVELS], work[_SCALES]
     everything = 0.0
     for n in range(components.shape[0]):
         for k in range(N_UNIT_SUMS):
             sums[n, k] = 0.0
-        p00, p01, p02 = components[n, 4], components[n, 5], components[n, 6]
-        p11, p12, p22 = components[n, 7], components[n, 8], components[n, 9]
         d0, d1, d2 = (
             mean[0] - components[n, 1],
             mean[1] - components[n, 2],
             mean[2] - components[n, 3],
         )
-        # P d, and P L column by column.
-        e0 = p00 * d0 + p01 * d1 + p02 * d2
-        e1 = p01 * d0 + p11 * d1 + p12 * d2
-        e2 = p02 * d0 + p12 * d1 + p22 * d2
-        constant = components[n, 0] - 0.5 * (d0 * e0 + d1 * e1 + d2 * e2)
-        b0 = e0 * l00 + e1 * l10 + e2 * l20
-        b1 = e1 * l11 + e2 * l21
-        b2 = e2 * l22
-        q0 = p00 * l00 + p01 * l10 + p02 * l20
-        q1 = p01 * l00 + p11 * l10 + p12 * l20
-        q2 = p02 * l00 + p12 * l10 + p22 * l20
-        a00 = l00 * q0 + l10 * q1 + l20 * q2
-        a01 = l11 * q1 + l21 * q2
-        a02 = l22 * q2
-        a11 = l11 * (p11 * l11 + p12 * l21) + l21 * (p12 * l11 + p22 * l21)
-        a12 = l22 * (p12 * l11 + p22 * l21)
-        a22 = p22 * l22 * l22
+        r22 = math.sqrt(components[n, 9])
+        r21, r20 = components[n, 8] / r22, components[n, 6] / r22
+        r11 = math.sqrt(components[n, 7] - r21 * r21)
+        r10 = (components[n, 5] - r21 * r20) / r11
+        r00 = math.sqrt(components[n, 4] - r10 * r10 - r20 * r20)
+        g0, g1, g2 = r00 * d0, r10 * d0 + r11 * d1, r20 * d0 + r21 * d1 + r22 * d2
+        t00 = r00 * root[0, 0]
+        t10, t11 = r10 * root[0, 0] + r11 * root[1, 0], r11 * root[1, 1]
+        t20 = r20 * root[0, 0] + r21 * root[1, 0] + r22 * root[2, 0]
+        t21, t22 = r21 * root[1, 1] + r22 * root[2, 1], r22 * root[2, 2]
+        largest = abs(t21) * REACH * (abs(g2) + REACH * (abs(t20) + t22))
+        is_split = largest < _MAX_SPLIT
+        if is_split:
+            _fill_cross(t21 * t22, work[_PLANE], cross)
         for i in range(n1):
             u0 = unit_node(i, N_SLOW_NODES) if n1 > 1 else 0.0
+            w0, s = g0 + t00 * u0, g2 + t20 * u0
+            level = components[n, 0] - 0.5 * w0 * w0
+            if not level > MIN_LOG:
+                continue
+            if n2 > 1:
+                _fill_scales(
+                    level, (g1 + t10 * u0, t11), (s, t21 if is_split else 0.0), levels, scales
+                )
+            else:
+                off = g1 + t10 * u0
+                levels[0] = level - 0.5 * off * off
+                scales[0] = exp(levels[0])
+            if is_split:
+                _fill_plane((s, t22), plane)
+            all0 = all1 = all2 = first0 = first1 = second0 = 0.0
             for j in range(n2):
                 row = i * N_FAST_NODES + j
-                u1 = unit_node(j, N_FAST_NODES) if n2 > 1 else 0.0
-                at_zero = (
-                    constant
-                    - u0 * (b0 + 0.5 * a00 * u0)
-                    - u1 * (b1 + 0.5 * a11 * u1)
-                    - a01 * u0 * u1
-                )
-                linear = -(b2 + a02 * u0 + a12 * u1)
-                summit = at_zero + (0.5 * linear * linear / a22 if a22 > 0.0 else 0.0)
-                if not summit + (highest[row] - top) > _MIN_LOG:
+                if not levels[j] + highest[row] > MIN_LOG:
                     continue
-                total, first, second = _row_sums(at_zero, linear, -0.5 * a22, top, values[row])
-                sums[n, 0] += total
-                sums[n, 1] += total * u0
-                sums[n, 2] += total * u1
-                sums[n, 3] += first
-                sums[n, 4] += total * u0 * u0
-                sums[n, 5] += total * u0 * u1
-                sums[n, 6] += first * u0
-                sums[n, 7] += total * u1 * u1
-                sums[n, 8] += first * u1
-                sums[n, 9] += second
+                u1 = unit_node(j, N_FAST_NODES) if n2 > 1 else 0.0
+                if is_split:
+                    total, first, second = _row_sums(plane, cross[j], values[row])
+                else:
+                    total, first, second = _wide_row_sums((s + t21 * u1, t22), values[row])
+                total *= scales[j]
+                first *= scales[j]
+                all0 += total
+                all1 += total * u1
+                all2 += total * u1 * u1
+                first0 += first
+                first1 += first * u1
+                second0 += second * scales[j]
+            sums[n, 0] += all0
+            sums[n, 1] += all0 * u0
+            sums[n, 2] += all1
+            sums[n, 3] += first0
+            sums[n, 4] += all0 * u0 * u0
+            sums[n, 5] += all1 * u0
+            sums[n, 6] += first0 * u0
+            sums[n, 7] += all2
+            sums[n, 8] += first1
+            sums[n, 9] += second0
         everything += sums[n, 0]
     return everything
 

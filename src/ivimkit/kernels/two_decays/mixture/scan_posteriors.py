@@ -53,8 +53,8 @@ class Lattices(NamedTuple):
     Attributes
     ----------
     values, highest, tops : ndarray
-        Log-likelihoods, shape (n_voxels, N_ROWS, N_FRACTION_NODES), the largest of each row and
-        of each voxel.
+        Likelihoods relative to the largest one, shape (n_voxels, N_ROWS, N_FRACTION_NODES), and
+        the logarithms of the largest one of each row, relative to it, and of each voxel.
     means, roots : ndarray, shape (n_voxels, 3), (n_voxels, 3, 3)
         Where the lattices are.
     """

@@ -36,11 +36,13 @@ from ivimkit.kernels.voxel import Voxel
 
 __all__ = [
     "IMPOSSIBLE",
+    "MIN_LOG",
     "N_FAST_NODES",
     "N_FRACTION_NODES",
     "N_NODES",
     "N_ROWS",
     "N_SLOW_NODES",
+    "REACH",
     "Place",
     "explained",
     "factor",
@@ -56,8 +58,11 @@ N_ROWS = N_SLOW_NODES * N_FAST_NODES
 N_NODES = N_ROWS * N_FRACTION_NODES
 IMPOSSIBLE = -1e300
 """Logarithm of the likelihood outside the bounds."""
-# Half the side of the lattice, in standard deviations of the posterior that places it.
-_REACH = 4.0
+MIN_LOG = -45.0
+"""Logarithm of a likelihood, relative to the largest one, that is negligible whatever the prior:
+its broad component keeps the sum of a voxel far above it."""
+REACH = 4.0
+"""Half the side of the lattice, in standard deviations of the posterior that places it."""
 # Least standard deviation along an axis of a lattice.
 _MIN_SIDE = 1e-3
 # Shares of the signal's squared norm that are rounding.
@@ -75,7 +80,7 @@ class Place(NamedTuple):
 @device
 def unit_node(i: int, n: int) -> float:
     """Return node i of n in the middle of equal steps."""
-    return _REACH * ((2.0 * i + 1.0) / n - 1.0)
+    return REACH * ((2.0 * i + 1.0) / n - 1.0)
 
 
 @device
@@ -200,7 +205,7 @@ def fill_likelihood(
     values: NDArray[np.float64],
     highest: NDArray[np.float64],
 ) -> float:
-    """Write the log-likelihood at all nodes.
+    """Write the likelihood at all nodes, relative to the largest.
 
     Parameters
     ----------
@@ -212,14 +217,15 @@ def fill_likelihood(
     place : Place
         The lattice.
     values : ndarray, shape (N_ROWS, N_FRACTION_NODES)
-        Receives the log-likelihood, up to a constant, or `IMPOSSIBLE`; a row per pair of rates.
+        Receives the likelihood, relative to the largest; a row per pair of rates. Rows in which
+        all is negligible are not written.
     highest : ndarray, shape (N_ROWS,)
-        Receives the largest value of each row.
+        Receives the logarithm of the largest value of each row, `IMPOSSIBLE` for those rows.
 
     Returns
     -------
     float
-        The largest value of all.
+        Logarithm of the largest likelihood, up to a constant.
     """
     b, root_weight, signal, table = voxel.x[0], voxel.root_weight, voxel.signal, voxel.table
     mean, root, free = place
@@ -277,4 +283,18 @@ def fill_likelihood(
                 x, step, products, norms, f_low, f_high, inverse, power, total, values[row]
             )
             best = max(best, highest[row])
+    for row in range(N_ROWS):
+        if highest[row] > best + MIN_LOG:
+            _exponentiate(best, values[row])
+            highest[row] -= best
+        else:
+            highest[row] = IMPOSSIBLE
     return best
+
+
+@finite
+def _exponentiate(best: float, row: NDArray[np.float64]) -> None:
+    """Make likelihoods of logarithms, relative to the largest one."""
+    for k in range(N_FRACTION_NODES):
+        off = row[k] - best
+        row[k] = exp(off) if off > MIN_LOG else 0.0
