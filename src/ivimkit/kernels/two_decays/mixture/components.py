@@ -160,11 +160,12 @@ def component_sums(
             mean[1] - components[n, 2],
             mean[2] - components[n, 3],
         )
-        r22 = math.sqrt(components[n, 9])
+        # A coordinate that does not vary has no entry in P, and 0 in L and d.
+        r22 = math.sqrt(components[n, 9]) if free[2] > 0 else 1.0
         r21, r20 = components[n, 8] / r22, components[n, 6] / r22
-        r11 = math.sqrt(components[n, 7] - r21 * r21)
+        r11 = math.sqrt(components[n, 7] - r21 * r21) if free[1] > 0 else 1.0
         r10 = (components[n, 5] - r21 * r20) / r11
-        r00 = math.sqrt(components[n, 4] - r10 * r10 - r20 * r20)
+        r00 = math.sqrt(components[n, 4] - r10 * r10 - r20 * r20) if free[0] > 0 else 1.0
         g0, g1, g2 = r00 * d0, r10 * d0 + r11 * d1, r20 * d0 + r21 * d1 + r22 * d2
         t00 = r00 * root[0, 0]
         t10, t11 = r10 * root[0, 0] + r11 * root[1, 0], r11 * root[1, 1]
