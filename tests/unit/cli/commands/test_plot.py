@@ -241,6 +241,7 @@ def test_what_is_not_reliable(run, result, folder, calls):
     assert all(word in error for word in ("'grey' is not one of", "fade", "hide", "show"))
 
 
+@pytest.mark.drawn
 def test_figures_of_a_fit(run, folder, calls):
     run(
         "fit",

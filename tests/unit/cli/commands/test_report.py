@@ -43,6 +43,7 @@ def built(monkeypatch):
     return calls
 
 
+@pytest.mark.drawn
 def test_a_page_of_a_result(run, result, folder):
     done = run("report", result, "--labels", folder / "labels.nii.gz", "--lesion", "2")
     path = result / "report.html"
