@@ -16,7 +16,7 @@ from ivimkit.testing import RULES
 from plugins import LARGE, MODELS, box, identifiable, measurements, typical
 from tolerances import CLOSED_FORM, DERIVATIVE, ULP
 
-UNITS = {"", "mm^2/s", "a.u.", "ms"}
+UNITS = {"", "mm^2/s", "mm/s", "a.u.", "ms"}
 
 # Compares compiled kernels with the same kernels as plain Python, all the way down.
 INTERPRETED = """
