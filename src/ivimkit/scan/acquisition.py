@@ -14,13 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import AcquisitionError, AcquisitionWarning
 from ivimkit.scan.coverage import CoverageRange, PerfusionLeft, coverage_of, perfusion_left_at
 from ivimkit.scan.gradient_checks import checked_bvals, checked_bvecs, checked_shell_numbers
-from ivimkit.scan.gradient_timing import check_timing, derived, sources
+from ivimkit.scan.gradient_timing import DERIVED, check_timing, derived, sources
 from ivimkit.scan.shell_clusters import ABSOLUTE, shell_clusters
 from ivimkit.scan.variables import (
     DIRECTION,
-    GRADIENT_CODE,
     B,
-    C,
     Columns,
     along_b,
     checked_columns,
@@ -340,8 +338,8 @@ class Acquisition:
         common, ratios = self._in_common([self.shells[k] for k in members])
         known = {**common, **{name: own[name] for name in self.varying if name not in ratios}}
         text = ", ".join(
-            f"{variable_of(name).label} {ratios[name]:.3g} \u221ab"
-            if name in ratios
+            f"{variable_of(name).label} {ratios[name]:.3g} √b"
+            if ratios.get(name)
             else variable_of(name).written(own[name])
             for name in self.varying
         )
@@ -410,9 +408,10 @@ class Acquisition:
                 f"value per volume. Give it in a table (--variables FILE)"
                 + (", or by --te" if name == "echo_time" else "")
                 + (
-                    ". It also follows from gradient (monopolar, bipolar or flow-compensated) and "
-                    "the times of the gradients"
-                    if name in (C.name, GRADIENT_CODE.name)
+                    ". It also follows from gradient (monopolar, bipolar or flow-compensated) with "
+                    "encoding_time, and gradient_duration and gradient_separation if the gradients "
+                    "do not fill it"
+                    if name in DERIVED
                     else ""
                 ),
                 python=f"Pass variables={{{name!r}: [...]}} to ivimkit.load or DWI",

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import AcquisitionError, OptionError
 
-__all__ = ["SHAPES", "GradientTiming", "check_timing", "derived", "sources", "with_derived"]
+__all__ = ["DERIVED", "SHAPES", "GradientTiming", "check_timing", "derived", "sources", "with_derived"]
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -31,7 +31,9 @@ GAMMA = 2.0 * math.pi * 42.577478518e6
 # Names of variables, see `ivimkit.scan.variables`.
 _B, _C, _SHAPE, _CODE = "b", "c", "gradient", "gradient_code"
 _TIMES = ("gradient_duration", "gradient_separation", "encoding_time")
-_DERIVED = {*_TIMES, _CODE, _C}
+DERIVED = (*_TIMES, _CODE, _C)
+"""Variables that may follow from the others of a volume."""
+
 # Times are the same up to this, in ms.
 _SLACK = 0.5
 # b-values below this, in s/mm^2, have no diffusion gradient.
@@ -245,7 +247,7 @@ def derived(name: str, columns: Columns) -> NDArray[np.float64] | None:
     AcquisitionError
         If the times are missing, or do not go together.
     """
-    if name not in _DERIVED or sources(name, columns) == (name,):
+    if name not in DERIVED or sources(name, columns) == (name,):
         return None
     timing = _timing(columns)
     return _c({**columns, **timing}) if name == _C else timing[name]
@@ -260,7 +262,7 @@ def sources(name: str, known: Collection[str]) -> tuple[str, ...]:
     ('gradient', 'encoding_time')
     """
     shape = _CODE if _CODE in known else _SHAPE
-    if name in known or name not in _DERIVED or shape not in known:
+    if name in known or name not in DERIVED or shape not in known:
         return (name,)
     return tuple(source for source in (shape, *_TIMES) if source in known)
 
