@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ivimkit.extend.compartment import Compartment
-from ivimkit.extend.flow_advice import speed_from_one_weighting
+from ivimkit.extend.flow_weighting import flow_weighting
 from ivimkit.extend.ivim_parameters import D, F, V
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.separable.atoms import decay, decay_bend
 from ivimkit.kernels.separable.flow_atoms import ballistic, ballistic_bend
 from ivimkit.scan.acquisition import Acquisition
 
+# From this b-value on, in s/mm^2, blood has lost its signal, and only tissue is left.
+_MIN_HIGH_B = 300.0
+
 
 def advice(model: SignalModel, acquisition: Acquisition) -> Iterator[str]:
     """Yield why the flow weighting of a scan is a poor choice, a sentence each."""
-    yield from speed_from_one_weighting(acquisition)
+    if model["v"].fixed or flow_weighting(acquisition) != "sensitive":
+        return
+    highest = float(acquisition.bvals.max())
+    beginning = "no volume with b > 0 is flow-compensated; expected some, at the same b-values. "
+    if highest < _MIN_HIGH_B:
+        yield (
+            f"{beginning}f, v and D cannot be separated: up to b = {highest:g} s/mm^2 the errors "
+            "of f and D are correlated by nearly -1"
+        )
+    else:
+        yield f"{beginning}f is separated from D by b alone, as in model biexp, with larger errors"
 
 
 MODEL = SignalModel(

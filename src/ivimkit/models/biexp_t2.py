@@ -11,7 +11,10 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.separable.atoms import relaxing, relaxing_bend
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.scan.variables import ECHO_TIME
+from ivimkit.scan.variables import ECHO_TIME, groups_of
+
+# Above this b-value, in s/mm^2, blood has little signal left.
+_MAX_LOW_B = 100.0
 
 T2_BLOOD = Parameter(
     "T2_blood",
@@ -48,27 +51,22 @@ T2_TISSUE = Parameter(
 
 def advice(model: SignalModel, acquisition: Acquisition) -> Iterator[str]:
     """Yield why the echo times of a scan are a poor choice, a sentence each."""
-    if not model["T2_blood"].fixed and "T2_blood" not in model.fixed_maps:
+    if model["T2_blood"].fixed or "T2_blood" in model.fixed_maps:
+        return
+    yield (
+        "T2b is hardly identifiable in single voxels, and f with it: a longer T2b looks like more "
+        "blood, and their errors are correlated by about -0.95; expected a T2b that is known, like "
+        "--fix T2_blood=160, or mean signals of regions at an SNR of 100"
+    )
+    low_b = (acquisition.bvals > 0.0) & (acquisition.bvals <= _MAX_LOW_B)
+    times = acquisition.numbers_of(ECHO_TIME.name)[low_b]
+    n_times = len(set(groups_of(ECHO_TIME.name, times).tolist()))
+    if n_times < 2:
         yield (
-            "T2b is hardly identifiable in single voxels, and with it f: their errors are "
-            "correlated by about -0.97, as at few echo times a longer T2b looks like more blood; "
-            "expected a T2b that is known, like --fix T2_blood=160, or mean signals of regions at "
-            "an SNR of 100"
+            f"{n_times or 'no'} echo time with b-values above 0 and up to {_MAX_LOW_B:g} s/mm^2; "
+            "expected two or more, as blood differs from tissue at low b-values alone. Fix T2b "
+            "(--fix T2_blood=160), or measure low b-values at each echo time"
         )
-    perfused = _echo_times(acquisition, 0.0, 100.0)
-    if not model["T2_blood"].fixed and perfused < 2:
-        yield (
-            f"{perfused} echo time with b-values above 0 and up to 100 s/mm^2; expected two or "
-            "more, as blood is told from tissue at low b-values alone. Fix T2b (--fix "
-            "T2_blood=160), or measure low b-values at each echo time"
-        )
-
-
-def _echo_times(acquisition: Acquisition, low: float, high: float) -> int:
-    """Return how many echo times have two or more b-values in a range, one of them above `low`."""
-    times = acquisition.numbers_of(ECHO_TIME.name)
-    inside = (acquisition.bvals > low) & (acquisition.bvals <= high)
-    return len({round(2.0 * float(time)) for time in times[inside]})
 
 
 MODEL = SignalModel(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from ivimkit.extend.compartment import Compartment
-from ivimkit.extend.flow_advice import speed_from_one_weighting
+from ivimkit.extend.flow_weighting import flow_weighting
 from ivimkit.extend.ivim_parameters import D, F, V
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.separable.atoms import decay, decay_bend
 from ivimkit.kernels.separable.flow_atoms import turning, turning_bend
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.scan.variables import ENCODING_TIME, groups_of
+from ivimkit.scan.variables import ENCODING_TIME
+
+# Blood turns too rarely in gradients that are shorter than this share of tau.
+_MIN_SHARE_OF_TAU = 0.3
 
 TAU = Parameter(
     "tau",
@@ -35,22 +36,26 @@ TAU = Parameter(
 
 def advice(model: SignalModel, acquisition: Acquisition) -> Iterator[str]:
     """Yield why the timing of the gradients is a poor choice, a sentence each."""
-    yield from speed_from_one_weighting(acquisition)
-    weighted = acquisition.bvals > 0.0
-    times = acquisition.numbers_of(ENCODING_TIME.name)[weighted]
-    if times.size and not groups_of(ENCODING_TIME.name, times).any():
+    if model["tau"].fixed or "tau" in model.fixed_maps:
+        return
+    weighting = flow_weighting(acquisition)
+    if weighting == "sensitive":
         yield (
-            f"one encoding time ({times[0]:g} ms); expected two or more, like 50 and 100 ms. tau "
-            "is known from the difference between compensated and other gradients alone, and is "
+            "no volume with b > 0 is flow-compensated; expected some, at the same b-values. tau is "
             "hardly identifiable"
         )
-    elif times.size and not model["tau"].fixed:
-        low, high = model["tau"].usual
-        if np.max(times) < 0.3 * low:
-            yield (
-                f"encoding times of up to {np.max(times):g} ms; expected some of the order of tau "
-                f"({low:g} to {high:g} ms). Blood hardly turns: use model ballistic"
-            )
+    elif weighting == "compensated":
+        yield (
+            "all volumes are flow-compensated; expected some that are not, at the same b-values. v "
+            "and tau can hardly be separated"
+        )
+    low, high = model["tau"].usual
+    longest = acquisition.numbers_of(ENCODING_TIME.name)[acquisition.bvals > 0.0].max()
+    if longest < _MIN_SHARE_OF_TAU * low:
+        yield (
+            f"encoding times of up to {longest:g} ms; expected some of the order of tau ({low:g} "
+            f"to {high:g} ms). Blood hardly turns: use model ballistic"
+        )
 
 
 _TIMING = ("b", "gradient_duration", "gradient_separation", "encoding_time", "gradient_code")
