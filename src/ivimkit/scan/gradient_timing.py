@@ -96,28 +96,22 @@ class GradientTiming:
             raise OptionError(
                 f"the shape of gradients is {self.shape!r}; expected one of {', '.join(SHAPES)}"
             )
-        _ = self.columns()
+        _ = self._timing()
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> dict[str, str | float]:
         """Return the variables of volumes with these gradients, for `Acquisition` or `DWI`.
 
         Examples
         --------
         >>> import ivimkit as ik
-        >>> ik.gradients.GradientTiming("monopolar", 20, 40).columns()["encoding_time"]
-        60.0
+        >>> ik.gradients.GradientTiming("bipolar", encoding_time=60).columns()
+        {'gradient': 'bipolar', 'encoding_time': 60}
         """
-        given = {
-            name: np.array([value])
-            for name, value in zip(
-                _TIMES, (self.duration, self.separation, self.encoding_time), strict=True
-            )
-            if value is not None
+        times = zip(_TIMES, (self.duration, self.separation, self.encoding_time), strict=True)
+        return {
+            _SHAPE: _spelled(self.shape),
+            **{name: value for name, value in times if value is not None},
         }
-        one = {_B: np.array([100.0]), _SHAPE: np.array([self.shape]), **given}
-        found = _timing(one)
-        times = {name: float(found[name][0]) for name in _TIMES}
-        return {_SHAPE: _spelled(self.shape), **times}
 
     def strength(self, b: ArrayLike) -> NDArray[np.float64]:
         """Return the strength of the gradient that gives b-values, in mT/m.
@@ -171,7 +165,7 @@ class GradientTiming:
         return _c({_B: values, **self._timing()})
 
     def _timing(self) -> dict[str, NDArray[np.float64]]:
-        columns = {name: np.array([value]) for name, value in self.columns().items()}
+        columns: Columns = {name: np.array([value]) for name, value in self.columns().items()}
         return _timing({_B: np.array([100.0]), **columns})
 
     def _b_at_1(self) -> float:
