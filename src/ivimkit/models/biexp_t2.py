@@ -54,9 +54,9 @@ def advice(model: SignalModel, acquisition: Acquisition) -> Iterator[str]:
     if model["T2_blood"].fixed or "T2_blood" in model.fixed_maps:
         return
     yield (
-        "T2b is hardly identifiable in single voxels, and f with it: a longer T2b looks like more "
-        "blood, and their errors are correlated by about -0.95; expected a T2b that is known, like "
-        "--fix T2_blood=160, or mean signals of regions at an SNR of 100"
+        "T2b is hardly identifiable in single voxels, and f with it: a longer T2b looks like "
+        "more blood, and their errors are correlated by about -0.95; expected a T2b that is "
+        "known, like --fix T2_blood=160, or mean signals of regions at an SNR of 100"
     )
     low_b = (acquisition.bvals > 0.0) & (acquisition.bvals <= _MAX_LOW_B)
     times = acquisition.numbers_of(ECHO_TIME.name)[low_b]

@@ -41,13 +41,13 @@ def advice(model: SignalModel, acquisition: Acquisition) -> Iterator[str]:
     weighting = flow_weighting(acquisition)
     if weighting == "sensitive":
         yield (
-            "no volume with b > 0 is flow-compensated; expected some, at the same b-values. tau is "
-            "hardly identifiable"
+            "no volume with b > 0 is flow-compensated; expected some, at the same b-values. tau "
+            "is hardly identifiable"
         )
     elif weighting == "compensated":
         yield (
-            "all volumes are flow-compensated; expected some that are not, at the same b-values. v "
-            "and tau can hardly be separated"
+            "all volumes are flow-compensated; expected some that are not, at the same b-values. "
+            "v and tau can hardly be separated"
         )
     low, high = model["tau"].usual
     longest = acquisition.numbers_of(ENCODING_TIME.name)[acquisition.bvals > 0.0].max()

@@ -408,9 +408,9 @@ class Acquisition:
                 f"value per volume. Give it in a table (--variables FILE)"
                 + (", or by --te" if name == "echo_time" else "")
                 + (
-                    ". It also follows from gradient (monopolar, bipolar or flow-compensated) with "
-                    "encoding_time, and gradient_duration and gradient_separation if the gradients "
-                    "do not fill it"
+                    ". It also follows from gradient (monopolar, bipolar or flow-compensated) "
+                    "with encoding_time, and gradient_duration and gradient_separation if the "
+                    "gradients do not fill it"
                     if name in DERIVED
                     else ""
                 ),

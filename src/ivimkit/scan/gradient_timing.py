@@ -15,7 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import AcquisitionError, OptionError
 
-__all__ = ["DERIVED", "SHAPES", "GradientTiming", "check_timing", "derived", "sources", "with_derived"]
+__all__ = [
+    "DERIVED",
+    "SHAPES",
+    "GradientTiming",
+    "check_timing",
+    "derived",
+    "sources",
+    "with_derived",
+]
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -283,9 +291,9 @@ def check_timing(columns: Columns) -> None:
             _refuse(
                 there & (whole < short + apart - _SLACK),
                 lambda k: (
-                    f"an encoding time of {whole[k]:g} ms; expected at least duration + separation "
-                    f"({short[k]:g} + {apart[k]:g} ms), from the start of the first gradient to "
-                    "the end of the last"
+                    f"an encoding time of {whole[k]:g} ms; expected at least duration + "
+                    f"separation ({short[k]:g} + {apart[k]:g} ms), from the start of the first "
+                    "gradient to the end of the last"
                 ),
             )
 
@@ -314,8 +322,8 @@ def _timing(columns: Columns) -> dict[str, NDArray[np.float64]]:
     _refuse(
         there & ~np.isin(shapes, SHAPES),
         lambda k: (
-            f"gradients that are called {str(texts[k])!r}; expected one of {', '.join(SHAPES)}, to "
-            "find out their effect on flow"
+            f"gradients that are called {str(texts[k])!r}; expected one of {', '.join(SHAPES)}, "
+            "to find out their effect on flow"
         ),
     )
     found = {name: columns.get(name) for name in _TIMES}
@@ -394,6 +402,6 @@ def _incomplete(what: str, shapes: NDArray[Any]) -> str:
     listed = ", ".join(dict.fromkeys(shapes.tolist()))
     return (
         f"{what} for {listed} gradients; expected gradient_duration, gradient_separation and "
-        "encoding_time (ms), or the encoding time alone for bipolar and flow-compensated gradients "
-        "that fill it. Give them in a table (--variables FILE)"
+        "encoding_time (ms), or the encoding time alone for bipolar and flow-compensated "
+        "gradients that fill it. Give them in a table (--variables FILE)"
     )

@@ -94,9 +94,7 @@ def settings_of(model: SignalModel, acquisition: Acquisition) -> dict[str, NDArr
     """
     known = {B.name, *acquisition.variables, *(_AXES if acquisition.bvecs is not None else ())}
     missing = [
-        name
-        for name in model.variables
-        if name not in known and sources(name, known) == (name,)
+        name for name in model.variables if name not in known and sources(name, known) == (name,)
     ]
     if missing:
         there = [name for name in (B.name, *acquisition.variables, *_AXES) if name in known]

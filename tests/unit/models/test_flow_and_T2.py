@@ -59,7 +59,9 @@ def test_advice_about_echo_times():
     assert ik.models.get("biexp_t2").with_fixed(T2_blood=160).advice(scan) == []
     one = Acquisition([*B, 0, 300, 500], variables={"echo_time": [50] * 9 + [80] * 3})
     assert "1 echo time with b-values above 0 and up to 100" in advice("biexp_t2", one)
-    with pytest.raises(AcquisitionError, match=r"one echo time \(60 ms\) cannot give T2_blood and"):
+    with pytest.raises(
+        AcquisitionError, match=r"one echo time \(60 ms\) cannot give T2_blood and"
+    ):
         require_identifiable(
             ik.models.get("biexp_t2"), Acquisition(B, variables={"echo_time": 60})
         )

@@ -49,7 +49,8 @@ def test_b_and_c_are_the_moments_of_the_waveform(name):
 def test_variables_of_volumes_follow_from_shape_and_times():
     shape = ["none", "bipolar", "flow_compensated", "bipolar", "Flow compensated"]
     scan = Acquisition(
-        [0, 100, 100, 200, 200], variables={"gradient": shape, "encoding_time": [9, 40, 40, 70, 70]}
+        [0, 100, 100, 200, 200],
+        variables={"gradient": shape, "encoding_time": [9, 40, 40, 70, 70]},
     )
     # b = 0 has no gradient, and takes what is finite.
     assert scan.numbers_of("gradient_code").tolist() == [0, 0, -2, 0, -2]

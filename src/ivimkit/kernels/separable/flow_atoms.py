@@ -3,8 +3,8 @@
 A spin with the velocity v(t) along the gradient g(t) has the phase gamma int Q(t) v(t) dt with
 Q(t) = int_0^t g. In many vessels this phase is Gaussian, with a variance that follows from the
 autocorrelation of the velocity, <v(0) v(t)> = (v^2 / 3) exp(-t / tau): v is the root mean square
-of the speed, of which a third is along the gradient, and tau the time after which blood has turned.
-The signal is exp(-variance / 2):
+of the speed, a third of whose square is along the gradient, and tau the time after which blood has
+turned. The signal is exp(-variance / 2):
 
     F = exp(-b v^2 h(tau) / 3),  h = int_0^inf A(u) exp(-u / tau) du / A(0),
 
@@ -92,8 +92,12 @@ def _six(terms: tuple[float, ...], z: float) -> float:
 def _fifteen(terms: tuple[float, ...], z: float) -> float:
     """Return the polynomial with fifteen coefficients."""
     high = terms[10] + z * (terms[11] + z * (terms[12] + z * (terms[13] + z * terms[14])))
-    middle = terms[5] + z * (terms[6] + z * (terms[7] + z * (terms[8] + z * (terms[9] + z * high))))
-    return terms[0] + z * (terms[1] + z * (terms[2] + z * (terms[3] + z * (terms[4] + z * middle))))
+    middle = terms[5] + z * (
+        terms[6] + z * (terms[7] + z * (terms[8] + z * (terms[9] + z * high)))
+    )
+    return terms[0] + z * (
+        terms[1] + z * (terms[2] + z * (terms[3] + z * (terms[4] + z * middle)))
+    )
 
 
 @inlined
