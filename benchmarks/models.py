@@ -103,7 +103,7 @@ def _turning(x: Array, p: Array) -> tuple[Array, list[Array]]:
 
 
 def _flow_protocol(*times: float) -> tuple[Array, Array]:
-    """Return b and c, and b and timing, of two pairs of gradients with and without compensation."""
+    """Return b and c, and b and timing, of pairs of gradients, half of them compensated."""
     columns = {"b": np.tile([0.0, 10, 20, 50, 100, 200, 300, 400, 500], 2 * len(times))}
     columns["gradient"] = np.repeat(["bipolar", "flow-compensated"], 9 * len(times))
     columns["encoding_time"] = np.tile(np.repeat(times, 9), 2)
