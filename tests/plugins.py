@@ -134,11 +134,13 @@ def measurements(model: SignalModel) -> NDArray[np.float64]:
 def _range(model: SignalModel, k: int) -> tuple[float, float]:
     """Return where a parameter is drawn from: its box, or what is typical.
 
-    A kurtosis or an exponent has a meaning only together with the diffusion next to it.
+    A kurtosis or an exponent has a meaning only together with the diffusion next to it, and the
+    speed of blood and the time in which it turns only as far as gradients are sensitive to them.
     """
     parameter = model.parameters[k]
     own = model.compartment_of(parameter.name)
     formed = own is not None and any(p.role in ("shape", "orientation") for p in own.parameters)
+    formed |= own is not None and any(p.unit == "mm/s" for p in own.parameters)
     lower, upper = box(model)
     return parameter.usual if formed else (float(lower[k]), float(upper[k]))
 

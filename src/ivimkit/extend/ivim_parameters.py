@@ -54,7 +54,7 @@ V = Parameter(
     "v",
     "mm/s",
     0.1,
-    15.0,
+    10.0,
     2.0,
     display=(0.0, 6.0),
     description="root mean square of the speed of blood",

@@ -13,6 +13,8 @@ from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.variables import ECHO_TIME, groups_of
 
+# At an SNR of 100, 24 volumes leave T2b an error of 40 %.
+_MIN_VOLUMES = 36
 # Above this b-value, in s/mm^2, blood has little signal left.
 _MAX_LOW_B = 100.0
 
@@ -53,11 +55,13 @@ def advice(model: SignalModel, acquisition: Acquisition) -> Iterator[str]:
     """Yield why the echo times of a scan are a poor choice, a sentence each."""
     if model["T2_blood"].fixed or "T2_blood" in model.fixed_maps:
         return
-    yield (
-        "T2b is hardly identifiable in single voxels, and f with it: a longer T2b looks like "
-        "more blood, and their errors are correlated by about -0.95; expected a T2b that is "
-        "known, like --fix T2_blood=160, or mean signals of regions at an SNR of 100"
-    )
+    if acquisition.n_volumes < _MIN_VOLUMES:
+        yield (
+            f"{acquisition.n_volumes} volumes; expected {_MIN_VOLUMES} or more for T2b and f of "
+            "single voxels, whose errors are correlated by about -0.95, as a longer T2b looks "
+            "like more blood. Fix T2b if it is known (--fix T2_blood=160), or fit the mean "
+            "signals of regions"
+        )
     low_b = (acquisition.bvals > 0.0) & (acquisition.bvals <= _MAX_LOW_B)
     times = acquisition.numbers_of(ECHO_TIME.name)[low_b]
     n_times = len(set(groups_of(ECHO_TIME.name, times).tolist()))
