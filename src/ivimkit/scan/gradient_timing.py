@@ -91,7 +91,7 @@ class GradientTiming:
     >>> timing.c([0, 50, 200]).round(2).tolist()
     [0.0, 1.12, 2.23]
     >>> timing.strength([200]).round(1).tolist()
-    [71.3]
+    [61.8]
     """
 
     shape: str
