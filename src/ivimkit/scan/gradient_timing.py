@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.errors import AcquisitionError, OptionError, ShapeError
 
 __all__ = [
     "DERIVED",
@@ -206,10 +206,15 @@ def with_derived(variables: Sequence[str], given: Any) -> Any:
 
     Parameters
     ----------
-    variables : tuple of str
+    variables : sequence of str
         The variables of the model.
     given : mapping of str to array_like, or data frame
         Values by name, each one per row or one for all.
+
+    Raises
+    ------
+    ShapeError
+        If columns have different lengths.
 
     Examples
     --------
@@ -221,7 +226,14 @@ def with_derived(variables: Sequence[str], given: Any) -> Any:
     if not missing or _B not in given:
         return given
     used = [name for name in (_B, _SHAPE, _CODE, *_TIMES) if name in given]
-    rows = np.broadcast_arrays(*(np.atleast_1d(np.asarray(given[name])) for name in used))
+    found = [np.atleast_1d(np.asarray(given[name])) for name in used]
+    try:
+        rows = np.broadcast_arrays(*found)
+    except ValueError:
+        shapes = ", ".join(f"{name} {row.shape}" for name, row in zip(used, found, strict=True))
+        raise ShapeError(
+            f"columns have shapes {shapes}; expected one length for all of them"
+        ) from None
     columns = {
         name: row if name == _SHAPE else row.astype(np.float64)
         for name, row in zip(used, rows, strict=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.errors import AcquisitionError, OptionError, ShapeError
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.gradient_timing import GAMMA, GradientTiming
 from ivimkit.scan.variables import points
@@ -137,3 +137,9 @@ def test_incomplete_timing(given, message):
 def test_what_does_not_follow(variables, message):
     with pytest.raises(AcquisitionError, match=message):
         Acquisition([0, 50], variables=variables).numbers_of("c")
+
+
+def test_columns_of_a_table_have_one_length():
+    table = {"b": [0, 50, 100], "gradient": ["bipolar"] * 2, "encoding_time": 40}
+    with pytest.raises(ShapeError, match=r"b \(3,\), gradient \(2,\), encoding_time \(1,\)"):
+        points(("b", "c"), table)
