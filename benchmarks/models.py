@@ -23,6 +23,7 @@ from ivimkit.kernels.separable.dictionary import plan
 from ivimkit.kernels.separable.structure import Part, Structure
 from ivimkit.kernels.separable.voxel_fit import voxel_function
 from ivimkit.kernels.voxel import Voxel
+from ivimkit.scan.variables import points
 
 Array = NDArray[np.float64]
 Atom = Callable[[Array, Array], tuple[Array, list[Array]]]
@@ -73,6 +74,41 @@ def _stretched(x: Array, p: Array) -> tuple[Array, list[Array]]:
 def _relaxing(x: Array, p: Array) -> tuple[Array, list[Array]]:
     value = np.exp(-x[0] * p[0] - x[1] / p[1])
     return value, [-x[0] * value, x[1] / p[1] ** 2 * value]
+
+
+def _ballistic(x: Array, p: Array) -> tuple[Array, list[Array]]:
+    value = np.exp(-x[0] * ik.conventions.D_BLOOD - (x[1] * p[0]) ** 2 / 6)
+    return value, [-(x[1] ** 2) * p[0] / 3 * value]
+
+
+def _acting_time(x: Array, tau: complex) -> Array:
+    """Return the time during which a velocity acts, for pairs of gradients, as published."""
+    short, apart, whole, code = x[1:]
+    e_short, e_apart = np.exp(-short / tau), np.exp(-apart / tau)
+    psi = 2 + e_short * e_apart + np.exp(-(apart - short) / tau) - 2 * e_apart - 2 * e_short
+    gap = np.exp(-(whole - 2 * (short + apart)) / tau)
+    omega = code / 2 * (1 - e_apart) ** 2 * (1 - e_short) ** 2 * gap
+    area = short**2 * (apart - short / 3)
+    return np.asarray((tau * area - 2 * tau**3 * short + tau**4 * (psi + omega)) / area)
+
+
+def _turning(x: Array, p: Array) -> tuple[Array, list[Array]]:
+    v, tau = p
+    step = 1e-30 * tau
+    # Complex step: the derivative without a difference.
+    h = _acting_time(x, tau + 1j * step)
+    scale = 1e-3 / 3 * x[0] * v
+    value = np.exp(-x[0] * ik.conventions.D_BLOOD - scale * v * h.real)
+    return value, [-2 * scale * h.real * value, -scale * v * h.imag / step * value]
+
+
+def _flow_protocol(*times: float) -> tuple[Array, Array]:
+    """Return b and c, and b and timing, of pairs of gradients, half of them compensated."""
+    columns = {"b": np.tile([0.0, 10, 20, 50, 100, 200, 300, 400, 500], 2 * len(times))}
+    columns["gradient"] = np.repeat(["bipolar", "flow-compensated"], 9 * len(times))
+    columns["encoding_time"] = np.tile(np.repeat(times, 9), 2)
+    table = {**columns, "gradient_duration": 7.5, "gradient_separation": 9.0}
+    return points(("b", "c"), table), points(ik.models.get("intermediate").variables, table)
 
 
 def _models() -> list[_Model]:
@@ -154,6 +190,28 @@ def _models() -> list[_Model]:
             ((8e-3, 80e-3), (0.7e-3, 2e-3), (0.6, 1)),
             (2, 8),
             ((_decay, 1), (_stretched, 2)),
+            None,
+        ),
+        _Model(
+            "ballistic, 9 b x 2",
+            ik.models.get("ballistic").structure,
+            _flow_protocol(60)[0],
+            (0, 0, 0.1, 0),
+            (math.inf, 1, 10, 5e-3),
+            ((1, 5), (0.7e-3, 2e-3)),
+            (2, 8),
+            ((_ballistic, 1), (_decay, 1)),
+            None,
+        ),
+        _Model(
+            "intermediate, 9 b x 2 x 3 T",
+            ik.models.get("intermediate").structure,
+            _flow_protocol(45, 70, 100)[1],
+            (0, 0, 0.1, 10, 0),
+            (math.inf, 1, 10, 1000, 5e-3),
+            ((1, 5), (40, 250), (0.7e-3, 2e-3)),
+            (2, 8),
+            ((_turning, 2), (_decay, 1)),
             None,
         ),
     ]

@@ -67,6 +67,7 @@ __all__ = [
     "errors",
     "figures",
     "fit",
+    "gradients",
     "io",
     "load",
     "load_labels",
@@ -108,7 +109,7 @@ _HOME = {
     "save_prior": "io",
     "view": "viewer",
 }
-_MODULES = {"masks": "scan.masks"}
+_MODULES = {"gradients": "scan.gradient_timing", "masks": "scan.masks"}
 """Public modules inside a folder."""
 
 

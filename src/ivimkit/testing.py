@@ -50,7 +50,10 @@ _VALUES = {
     "echo_time": (50.0, 75.0, 100.0),
     "diffusion_time": (20.0, 40.0, 70.0),
     "gradient_duration": (5.0, 15.0, 30.0),
-    "c": (0.0, 1.0, 3.0),
+    "c": (0.0, 0.4, 1.5),
+    "gradient_separation": (40.0,),
+    "encoding_time": (150.0, 220.0),
+    "gradient_code": (-1.0, 1.0),
 }
 _OTHER_VALUES = (0.5, 1.0, 1.5)
 

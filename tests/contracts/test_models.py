@@ -16,7 +16,7 @@ from ivimkit.testing import RULES
 from plugins import LARGE, MODELS, box, identifiable, measurements, typical
 from tolerances import CLOSED_FORM, DERIVATIVE, ULP
 
-UNITS = {"", "mm^2/s", "a.u.", "ms"}
+UNITS = {"", "mm^2/s", "mm/s", "a.u.", "ms"}
 
 # Compares compiled kernels with the same kernels as plain Python, all the way down.
 INTERPRETED = """
@@ -80,9 +80,12 @@ def test_gradient_is_the_derivative_of_the_signal(model):
         assert len(gradient) == len(model.parameters)
         b = x[model.variables.index("b"), j]
         for k, parameter in enumerate(model.parameters):
-            # A rate changes the signal on the scale 1 / b, everything else on its own.
+            # A rate changes the signal on the scale 1 / b, what is searched by its logarithm on
+            # that of its value, everything else on its own.
             rate = parameter.unit == "mm^2/s" and b > 0.0
             scale = max(1.0 / b, 1e-5) if rate else max(map(abs, parameter.usual))
+            if parameter.scale == "log":
+                scale = min(scale, params[k])
             step = 0.05 * min(upper[k] - lower[k], scale)
             number = numerical_derivative(model, x, j, params, k, step)
             np.testing.assert_allclose(

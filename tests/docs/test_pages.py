@@ -36,12 +36,15 @@ def _sections(page: str) -> dict[str, str]:
 @pytest.mark.parametrize("model", ik.models.names())
 def test_every_status_is_explained(model: str) -> None:
     sections = _sections("status.md")
-    usual = {name for name, *_ in explain(ik.models.get("biexp")).values()}
+    usual = {name: text for name, text, _ in explain(ik.models.get("biexp")).values()}
     for flag, (name, sentence, advice) in explain(ik.models.get(model)).items():
         if name not in usual and "BOUND" not in name:
             assert f"`{name}` | {flag} | `{model}`" in sections["Compartments of other models"]
         elif name == "TISSUE_NOT_DETECTED" and ik.models.get(model).two_decays() is None:
             assert f"**{flag}**" in sections[name]
+        elif name == "PERFUSION_NOT_DETECTED" and sentence != usual[name]:
+            # Of other parameters than D*.
+            assert f"`{name}` | {flag} | `{model}`" in sections["Compartments of other models"]
         elif "BOUND" in name:
             assert advice in sections["At a bound"]
         else:

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ivimkit as ik
-from ivimkit.conventions import D_BLOOD, D_STAR, convert_D_star
+from ivimkit.conventions import (
+    D_BLOOD,
+    D_STAR,
+    VELOCITY,
+    D_star_of_flow,
+    convert_D_star,
+    convert_velocity,
+    f_at_echo_time,
+    f_without_T2,
+)
 from ivimkit.errors import OptionError, ShapeError
 from tolerances import CLOSED_FORM
 
@@ -94,3 +103,66 @@ def test_shapes_must_fit():
 def test_the_definitions_cannot_be_changed():
     with pytest.raises(TypeError, match="does not support item assignment"):
         D_STAR["whole"] = "exp(-b)"
+
+
+def flow(v, definition, c):
+    """What flow leaves of the signal, as the equation of the definition has it."""
+    return eval(
+        re.sub(r"(?<=[c2v]) (?=[cv\d])", " * ", definition.replace("^", "**")),
+        {"exp": np.exp, "c": c, "v": v},
+    )
+
+
+@given(st.floats(0.1, 10.0), st.sampled_from(list(VELOCITY)), st.sampled_from(list(VELOCITY)))
+def test_every_speed_keeps_the_signal_of_flowing_blood(v, source, target):
+    c = np.array([0.0, 0.3, 1.0, 2.0])
+    found = convert_velocity(v, source, target)
+    np.testing.assert_allclose(
+        flow(found, VELOCITY[target], c), flow(v, VELOCITY[source], c), rtol=CLOSED_FORM
+    )
+    assert convert_velocity(found, target, source) == pytest.approx(v, rel=CLOSED_FORM)
+
+
+def test_a_segment_is_twice_a_correlation_time():
+    v, tau = np.array([1.5, 4.6]), np.array([100.0, 30.0])
+    whole = D_star_of_flow(v, tau)
+    np.testing.assert_allclose(whole, D_star_of_flow(v, 2 * tau, "segments"))
+    np.testing.assert_allclose(whole - D_BLOOD, D_star_of_flow(v, tau, D_blood=0.0))
+
+
+@given(st.floats(0.0, 1.0), st.floats(1.0, 200.0), st.floats(30.0, 400.0), st.floats(15.0, 300.0))
+def test_f_at_an_echo_time_and_back(f, te, blood, tissue):
+    times = {"echo_time": te, "T2_blood": blood, "T2_tissue": tissue}
+    left = f * np.exp(-te / blood), (1.0 - f) * np.exp(-te / tissue)
+    apparent = f_at_echo_time(f, **times)
+    assert apparent == pytest.approx(left[0] / sum(left), rel=CLOSED_FORM, abs=1e-15)
+    assert f_without_T2(apparent, **times) == pytest.approx(f, rel=1e-6, abs=1e-12)
+
+
+def test_f_of_maps_keeps_holes():
+    f = np.array([[0.3, np.nan], [0.0, 1.0]])
+    found = f_without_T2(f, echo_time=60, T2_blood=160, T2_tissue=np.full((2, 2), 40.0))
+    assert np.isnan(found[0, 1])
+    assert found[1].tolist() == [0.0, 1.0]
+    assert 0.0 < found[0, 0] < 0.3
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: convert_velocity(1.0, "peak"), "source is 'peak'; expected one of rms"),
+        (lambda: convert_velocity(-1.0, "rms"), "1 of 1 values of v are below 0"),
+        (lambda: convert_velocity("fast", "rms"), "v is 'fast'; expected numbers, mm/s"),
+        (lambda: D_star_of_flow(1.0, 1.0, "straight"), "turns is 'straight'; expected one of exp"),
+        (lambda: f_without_T2(25.0, echo_time=60, T2_blood=160, T2_tissue=40), "in percent"),
+        (lambda: f_without_T2(0.2, echo_time=60, T2_blood=0.16, T2_tissue=40), "T2_blood .*below"),
+    ],
+)
+def test_flow_and_T2_errors(call, message):
+    with pytest.raises(OptionError, match=message):
+        call()
+
+
+def test_maps_of_T2_have_the_shape_of_f():
+    with pytest.raises(ShapeError, match=r"f has shape \(3,\), T2_blood \(2,\)"):
+        f_without_T2([0.1] * 3, echo_time=60, T2_blood=[160, 160], T2_tissue=40)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ivimkit.extend.derived_maps import FLOW
     from ivimkit.extend.estimator import Estimator
     from ivimkit.extend.fit_method import FitMethod
-    from ivimkit.extend.ivim_parameters import D_STAR, D, F
+    from ivimkit.extend.ivim_parameters import D_STAR, D, F, V
     from ivimkit.extend.prior import Prior
     from ivimkit.extend.signal_model import S0, SignalModel, TwoDecays
     from ivimkit.kernels.exponential import exp, log
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
         relaxing_bend,
         stretched,
         stretched_bend,
+    )
+    from ivimkit.kernels.separable.flow_atoms import (
+        ballistic,
+        ballistic_bend,
+        turning,
+        turning_bend,
     )
     from ivimkit.parameter import Parameter
 
@@ -46,6 +52,9 @@ __all__ = [
     "Product",
     "SignalModel",
     "TwoDecays",
+    "V",
+    "ballistic",
+    "ballistic_bend",
     "decay",
     "decay_bend",
     "exp",
@@ -57,13 +66,19 @@ __all__ = [
     "relaxing_bend",
     "stretched",
     "stretched_bend",
+    "turning",
+    "turning_bend",
 ]
 
 _ATOMS = "ivimkit.kernels.separable.atoms"
 _HOME = {
     **dict.fromkeys(("Compartment", "Product"), "ivimkit.extend.compartment"),
     **dict.fromkeys(("S0", "SignalModel", "TwoDecays"), "ivimkit.extend.signal_model"),
-    **dict.fromkeys(("D_STAR", "D", "F"), "ivimkit.extend.ivim_parameters"),
+    **dict.fromkeys(("D_STAR", "D", "F", "V"), "ivimkit.extend.ivim_parameters"),
+    **dict.fromkeys(
+        ("ballistic", "ballistic_bend", "turning", "turning_bend"),
+        "ivimkit.kernels.separable.flow_atoms",
+    ),
     **dict.fromkeys(("exp", "log"), "ivimkit.kernels.exponential"),
     "Estimator": "ivimkit.extend.estimator",
     "FLOW": "ivimkit.extend.derived_maps",

@@ -36,6 +36,8 @@ class Advised(Protocol):
     @property
     def special_cases(self) -> Mapping[str, Any]: ...
     @property
+    def n_free(self) -> int: ...
+    @property
     def b_needed(self) -> float: ...
     @property
     def b_valid(self) -> float: ...
@@ -81,7 +83,7 @@ def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
     simpler = next(iter(model.special_cases), "")
     use = f"use model {simpler}" if simpler else "use a simpler model"
     what = "a bi-exponential" if model.two_decays() else f"model {model.name}"
-    n_par = len(model.parameters)
+    n_par = model.n_free
     n = n_distinct_settings(model, acquisition) if blood else 0
     if blood and n < _MIN_B_PER_PARAMETER * n_par:
         yield (

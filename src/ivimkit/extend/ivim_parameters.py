@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ivimkit.parameter import BLOOD_RATE, TISSUE_RATE, Parameter
 
-__all__ = ["D_STAR", "D", "F"]
+__all__ = ["D_STAR", "D", "F", "V"]
 
 F = Parameter(
     "f",
@@ -47,4 +47,19 @@ D = Parameter(
     plausible=TISSUE_RATE,
     role="diffusion",
     typical=(0.5e-3, 2e-3),
+)
+
+V = Parameter(
+    "v",
+    "v",
+    "mm/s",
+    0.1,
+    10.0,
+    2.0,
+    display=(0.0, 6.0),
+    description="root mean square of the speed of blood",
+    plausible=(0.01, 200.0),
+    role="perfusion",
+    scale="log",
+    typical=(1.0, 5.0),
 )

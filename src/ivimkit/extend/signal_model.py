@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -30,6 +30,10 @@ S0 = Parameter(
 # voxels; few b-values are sensitive to blood.
 _ROBUST = ("diffusion", "shape", "fraction", "time")
 _SHOWN = (*_ROBUST, "perfusion", "other")
+
+
+Advise = Callable[["SignalModel", Acquisition], Iterable[str]]
+"""Yields reasons why a scan is a poor choice for a model."""
 
 
 class TwoDecays(NamedTuple):
@@ -79,6 +83,9 @@ class SignalModel:
         The highest b-value that is needed at least, in s/mm^2.
     b_valid : float
         Up to this b-value the equation describes tissue, in s/mm^2.
+    advise : callable, optional
+        ``advise(model, acquisition)`` yields sentences: reasons why a scan is a poor choice for
+        the model, in addition to those that its b-values give.
     fixed_maps : mapping of str to ndarray
         Parameters fixed to a different value in every voxel, see `with_fixed`.
     parameters : tuple of Parameter
@@ -107,6 +114,7 @@ class SignalModel:
     references: tuple[str, ...] = ()
     b_needed: float = field(default=0.0, compare=False)
     b_valid: float = field(default=math.inf, compare=False)
+    advise: Advise | None = field(default=None, repr=False, compare=False)
     fixed_maps: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -236,17 +244,17 @@ class SignalModel:
         return TwoDecays(slow, fast, first.fraction.name)
 
     def advice(self, acquisition: Acquisition) -> list[str]:
-        """Return reasons why the b-values of a scan are a poor choice for the model.
+        """Return reasons why the b-values of a scan, and others, are a poor choice for the model.
 
         Parameters
         ----------
         acquisition : Acquisition
-            The b-values.
+            The b-values and other variables.
 
         Returns
         -------
         list of str
-            One sentence each; empty if the b-values are suitable.
+            One sentence each; empty if they are suitable.
 
         Examples
         --------
@@ -255,7 +263,8 @@ class SignalModel:
         >>> ik.models.get("biexp").advice(good)
         []
         """
-        return list(sentences(self, acquisition))
+        further = () if self.advise is None else self.advise(self, acquisition)
+        return [*sentences(self, acquisition), *further]
 
     def compartment_of(self, name: str) -> Compartment | None:
         """Return the compartment that a parameter belongs to; None for S0 and other maps."""

@@ -44,14 +44,11 @@ class DecayCurve:
     @property
     def is_line(self) -> bool:
         """Whether each b has one signal: all other variables of the model have one value."""
-        return all(
-            name == B.name or name in self.series.variables for name in self.model.variables
-        )
+        return self.series.determines(self.model.variables)
 
     def __call__(self, b: ArrayLike) -> NDArray[np.float64]:
         """Return the fitted signal at b-values, shape (n_b,), a.u."""
-        table = {**self.series.variables, B.name: b}
-        return curve(self.model, self.params, points(self.model.variables, table))
+        return curve(self.model, self.params, points(self.model.variables, self.series.at(b)))
 
 
 def decay_curves(model: SignalModel, params: ArrayLike, dwi: DWI) -> tuple[DecayCurve, ...]:

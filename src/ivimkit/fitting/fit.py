@@ -486,7 +486,7 @@ def adc_weight(
     differ in b alone: of the series with the most shells.
     """
     b, weight = dwi.fit_bvals, dwi.fit_counts
-    if any(name in model.variables for name in dwi.acquisition.varying):
+    if dwi.acquisition.varying_for(model.variables):
         number = dwi.acquisition.longest_series(averaged=dwi.average != "none")
         longest = dwi.fit_series[number]
         weight = np.where(np.isin(np.arange(len(weight)), longest.members), weight, 0.0)

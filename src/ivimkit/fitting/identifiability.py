@@ -80,7 +80,8 @@ def unknown_to(model: SignalModel, acquisition: Acquisition) -> str | None:
     >>> unknown_to(ik.models.get("monoexp"), scan)[:47]
     'the volumes differ in echo_time (60, 90 ms) and'
     """
-    left_out = [name for name in acquisition.varying if name not in model.variables]
+    used = acquisition.varying_for(model.variables)
+    left_out = [name for name in acquisition.varying if name not in used]
     if not left_out:
         return None
     listed = _joined([f"{name} ({_values(acquisition, name)})" for name in left_out])

@@ -68,7 +68,7 @@ def _acquisition(result: FitResult, *, is_adc_alone: bool) -> dict[str, Any]:
     acquisition, settings = result.acquisition, result.settings
     shells = acquisition.shells
     numbers: Sequence[int] = range(len(shells))
-    if is_adc_alone and any(name in result.model.variables for name in acquisition.varying):
+    if is_adc_alone and acquisition.varying_for(result.model.variables):
         number = acquisition.longest_series(averaged=settings.average != "none")
         numbers = acquisition.series[number].members
     chosen = settings.adc_bvals if is_adc_alone else None

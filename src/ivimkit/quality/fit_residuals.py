@@ -294,7 +294,9 @@ def _finish(
         model=result.model,
         method=result.method,
         unknown=tuple(
-            name for name in scan.acquisition.varying if name not in result.model.variables
+            name
+            for name in scan.acquisition.varying
+            if name not in scan.acquisition.varying_for(result.model.variables)
         ),
         examples=params[:: -(-n // _EXAMPLES)],
     )

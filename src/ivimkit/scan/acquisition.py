@@ -14,8 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import AcquisitionError, AcquisitionWarning
 from ivimkit.scan.coverage import CoverageRange, PerfusionLeft, coverage_of, perfusion_left_at
 from ivimkit.scan.gradient_checks import checked_bvals, checked_bvecs, checked_shell_numbers
+from ivimkit.scan.gradient_timing import DERIVED, check_timing, derived, sources
 from ivimkit.scan.shell_clusters import ABSOLUTE, shell_clusters
-from ivimkit.scan.variables import DIRECTION, B, Columns, checked_columns, groups_of, variable_of
+from ivimkit.scan.variables import (
+    DIRECTION,
+    B,
+    Columns,
+    along_b,
+    checked_columns,
+    groups_of,
+    variable_of,
+)
 from ivimkit.scan.volume_selection import listed_columns, volumes_where
 
 __all__ = ["Acquisition", "Series", "Shell"]
@@ -67,11 +76,35 @@ class Series:
         Their positions among the shells of the acquisition, ascending.
     variables : mapping of str to float or str
         The other variables, see `Shell`, that have a single value.
+    ratios : mapping of str to float
+        Those that grow with the gradient, such as c: their single ratio to the root of b.
     """
 
     text: str
     members: tuple[int, ...]
     variables: Mapping[str, float | str] = field(default_factory=dict, hash=False)
+    ratios: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def at(self, b: ArrayLike) -> dict[str, Any]:
+        """Return a table of the variables of this series at b-values.
+
+        Parameters
+        ----------
+        b : array_like, shape (n,)
+            b-values, s/mm^2.
+
+        Returns
+        -------
+        dict of str to float, str or ndarray
+        """
+        values = np.asarray(b, dtype=np.float64)
+        grown = {name: ratio * np.sqrt(values) for name, ratio in self.ratios.items()}
+        return {**self.variables, **grown, B.name: values}
+
+    def determines(self, variables: Sequence[str]) -> bool:
+        """Return whether the variables of a model have one value at each b-value of the series."""
+        known = {B.name, *self.variables, *self.ratios}
+        return all(source in known for name in variables for source in sources(name, known))
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -138,6 +171,7 @@ class Acquisition:
                 "it out for the default: less than 1 s/mm^2, or 2 % about the middle"
             )
         columns = checked_columns(variables, len(b))
+        check_timing({B.name: b, **columns})
         numbers = (
             _settings(b, columns, tolerance)
             if shell_numbers is None
@@ -222,8 +256,30 @@ class Acquisition:
             for name, values in self.variables.items()
             if name not in directions
             and (of_gradient or not variable_of(name).of_gradient)
-            and groups_of(name, values[volumes]).any()
+            and self._groups(name, values, volumes).any()
         )
+
+    def _groups(
+        self, name: str, values: NDArray[Any], volumes: NDArray[np.bool_]
+    ) -> NDArray[np.intp]:
+        """Return the groups of volumes between which a variable differs, at any b."""
+        if variable_of(name).grows_with_b:
+            # At b = 0 there is no gradient, and so no ratio.
+            volumes = volumes & (self.bvals >= ABSOLUTE)
+        return along_b(name, values[volumes], self.bvals[volumes])[1]
+
+    def varying_for(self, variables: Sequence[str]) -> tuple[str, ...]:
+        """Return those of `varying` that the variables of a model are, or are derived from.
+
+        Examples
+        --------
+        >>> gradient = ["bipolar", "bipolar", "flow-compensated"]
+        >>> scan = Acquisition([0, 9, 9], variables={"gradient": gradient, "encoding_time": 40})
+        >>> scan.varying_for(("b", "gradient_code"))
+        ('gradient',)
+        """
+        used = {source for name in variables for source in sources(name, self.variables)}
+        return tuple(name for name in self.varying if name in used)
 
     @cached_property
     def series(self) -> tuple[Series, ...]:
@@ -233,10 +289,15 @@ class Acquisition:
         differs from them only in the gradients.
         """
         if not self.varying:
-            return (Series("", tuple(range(self.n_shells)), self._in_common(self.shells)),)
+            common, ratios = self._in_common(self.shells)
+            return (Series("", tuple(range(self.n_shells)), common, ratios),)
         groups = np.array(
             [
-                groups_of(name, np.array([shell.variables[name] for shell in self.shells]))
+                along_b(
+                    name,
+                    np.array([shell.variables[name] for shell in self.shells]),
+                    self.shell_bvals,
+                )[1]
                 for name in self.varying
             ]
         )
@@ -274,21 +335,32 @@ class Acquisition:
 
     def _series(self, members: NDArray[np.intp], typical: int) -> Series:
         own = self.shells[typical].variables
-        text = ", ".join(variable_of(name).written(own[name]) for name in self.varying)
-        known = {
-            **self._in_common([self.shells[k] for k in members]),
-            **{name: own[name] for name in self.varying},
-        }
-        return Series(text, tuple(int(k) for k in members), known)
+        common, ratios = self._in_common([self.shells[k] for k in members])
+        known = {**common, **{name: own[name] for name in self.varying if name not in ratios}}
+        text = ", ".join(
+            f"{variable_of(name).label} {ratios[name]:.3g} √b"
+            if ratios.get(name)
+            else variable_of(name).written(own[name])
+            for name in self.varying
+        )
+        return Series(text, tuple(int(k) for k in members), known, ratios)
 
-    def _in_common(self, shells: Sequence[Shell]) -> dict[str, float | str]:
-        """Return the variables that are the same in some shells."""
-        first = shells[0].variables
-        return {
-            name: first[name]
-            for name in first
-            if not groups_of(name, np.array([shell.variables[name] for shell in shells])).any()
-        }
+    def _in_common(
+        self, shells: Sequence[Shell]
+    ) -> tuple[dict[str, float | str], dict[str, float]]:
+        """Return the variables that are the same in some shells, and ratios to the root of b."""
+        common, ratios = {}, {}
+        b = np.array([shell.b for shell in shells])
+        weighted = b >= ABSOLUTE
+        for name in shells[0].variables:
+            values = np.array([shell.variables[name] for shell in shells])
+            if variable_of(name).grows_with_b:
+                ratio, groups = along_b(name, values[weighted], b[weighted])
+                if ratio.size and not groups.any():
+                    ratios[name] = float(ratio.mean())
+            elif not groups_of(name, values).any():
+                common[name] = shells[0].variables[name]
+        return common, ratios
 
     @property
     def shell_names(self) -> tuple[str, ...]:
@@ -317,6 +389,8 @@ class Acquisition:
     def values_of(self, name: str) -> NDArray[Any]:
         """Return a variable at each volume, shape (n_volumes,): b or another one.
 
+        Variables of the gradients may follow from others, see `ivimkit.scan.gradient_timing`.
+
         Raises
         ------
         AcquisitionError
@@ -325,11 +399,21 @@ class Acquisition:
         if name == B.name:
             return self.bvals
         if name not in self.variables:
+            found = derived(name, {B.name: self.bvals, **self.variables})
+            if found is not None:
+                return found
             known = ", ".join([B.name, *self.variables])
             raise AcquisitionError(
                 f"the variable {name} is not known for this scan, which has {known}; expected one "
                 f"value per volume. Give it in a table (--variables FILE)"
-                + (", or by --te" if name == "echo_time" else ""),
+                + (", or by --te" if name == "echo_time" else "")
+                + (
+                    ". It also follows from gradient (monopolar, bipolar or flow-compensated) "
+                    "with encoding_time, and gradient_duration and gradient_separation if the "
+                    "gradients do not fill it"
+                    if name in DERIVED
+                    else ""
+                ),
                 python=f"Pass variables={{{name!r}: [...]}} to ivimkit.load or DWI",
             )
         return self.variables[name]

@@ -12,19 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import AcquisitionError, OptionError, ShapeError
+from ivimkit.scan.gradient_timing import with_derived
 from ivimkit.scan.shell_clusters import shell_clusters
 
 __all__ = [
     "DIFFUSION_TIME",
     "DIRECTION",
     "ECHO_TIME",
+    "ENCODING_TIME",
     "GRADIENT",
+    "GRADIENT_CODE",
     "GRADIENT_DURATION",
+    "GRADIENT_SEPARATION",
     "KNOWN",
     "B",
     "C",
     "Columns",
     "Variable",
+    "along_b",
     "checked_columns",
     "groups_of",
     "points",
@@ -39,6 +44,10 @@ Columns = Mapping[str, NDArray[Any]]
 _ROUNDING = 1e-6
 # If the greatest value is below this share of the lowest plausible one, the unit is wrong.
 _MILLI = 1e-3
+# Ratios to the root of b are the same if they agree to this share of the largest one.
+_SAME_RATIO = 0.03
+# b-values below this, in s/mm^2, have no diffusion gradient.
+_LEAST_B = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,9 @@ class Variable:
         Whether it describes the diffusion gradient, and so is undefined at b = 0.
     text : bool
         Whether its values may be texts.
+    grows_with_b : bool
+        Whether it is proportional to the strength of the gradient, and so to the root of b: along
+        a series of b-values its ratio to that root is the same.
     """
 
     name: str
@@ -71,6 +83,7 @@ class Variable:
     tolerance: float | None = None
     of_gradient: bool = False
     text: bool = False
+    grows_with_b: bool = False
 
     @property
     def head(self) -> str:
@@ -112,8 +125,19 @@ GRADIENT_DURATION = Variable(
 )
 """Duration of one diffusion gradient."""
 
-C = Variable("c", "c", "s/mm", 0.0, 100.0, 0.05, of_gradient=True)
+GRADIENT_SEPARATION = Variable(
+    "gradient_separation", "gradient separation", "ms", 0.1, 1000.0, 0.1, of_gradient=True
+)
+"""Time from the start of the first gradient of a pair to that of the second, Delta."""
+
+ENCODING_TIME = Variable("encoding_time", "T", "ms", 0.2, 5000.0, 0.5, of_gradient=True)
+"""Time from the start of the first diffusion gradient to the end of the last."""
+
+C = Variable("c", "c", "s/mm", 0.0, 100.0, 0.05, of_gradient=True, grows_with_b=True)
 """First moment of the gradients in terms of phase per velocity; 0 where flow is compensated."""
+
+GRADIENT_CODE = Variable("gradient_code", "gradient code", "", -2.0, 1.0, of_gradient=True)
+"""The shape of the gradients as a number, see `ivimkit.scan.gradient_timing`."""
 
 GRADIENT = Variable("gradient", "gradient", of_gradient=True, text=True)
 """The shape of the diffusion gradients, as a text like ``"bipolar"``."""
@@ -125,7 +149,18 @@ DIRECTION = tuple(
 
 KNOWN = {
     known.name: known
-    for known in (B, ECHO_TIME, DIFFUSION_TIME, GRADIENT_DURATION, C, GRADIENT, *DIRECTION)
+    for known in (
+        B,
+        ECHO_TIME,
+        DIFFUSION_TIME,
+        GRADIENT_DURATION,
+        GRADIENT_SEPARATION,
+        ENCODING_TIME,
+        C,
+        GRADIENT,
+        GRADIENT_CODE,
+        *DIRECTION,
+    )
 }
 """The variables known to ivimkit, by name. Any other name may also be used."""
 
@@ -247,6 +282,26 @@ def _check_numbers(variable: Variable, numbers: NDArray[np.float64]) -> None:
     )
 
 
+def along_b(
+    name: str, values: NDArray[Any], b: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return what stays the same along a series of b-values, and the group of equal ones.
+
+    For most variables the values themselves; for one that grows with the gradient, such as c, its
+    ratio to the root of b.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> along_b("c", np.array([0.0, 1.0, 2.0]), np.array([50.0, 50.0, 200.0]))[1].tolist()
+    [0, 1, 1]
+    """
+    if not variable_of(name).grows_with_b:
+        return values, groups_of(name, values)
+    ratio = values / np.sqrt(np.maximum(b, _LEAST_B))
+    return ratio, shell_clusters(ratio, _SAME_RATIO * float(ratio.max(initial=0.0)))
+
+
 def groups_of(name: str, values: NDArray[Any]) -> NDArray[np.intp]:
     """Return the group of equal values of each value, numbered in ascending order.
 
@@ -275,8 +330,9 @@ def points(variables: Sequence[str], given: Any) -> NDArray[np.float64]:
         The variables of the model, in its order.
     given : array_like, shape (n,), or a table
         b-values in s/mm^2, for a model of b alone; or a mapping or data frame with a column for
-        each variable, in its unit, of n values or one for all. Columns that the model does not use
-        are ignored.
+        each variable, in its unit, of n values or one for all. Variables of the gradients may
+        follow from others, see `ivimkit.scan.gradient_timing`. Columns that the model does not
+        use are ignored.
 
     Returns
     -------
@@ -305,6 +361,7 @@ def points(variables: Sequence[str], given: Any) -> NDArray[np.float64]:
             f"got b-values alone for a model of {listed}; expected a table with these columns, "
             f"like {{{', '.join(f'{name!r}: [...]' for name in variables)}}}"
         )
+    given = with_derived(variables, given)
     missing = [name for name in variables if name not in given]
     if missing:
         there = ", ".join(map(str, given.keys())) or "the columns"

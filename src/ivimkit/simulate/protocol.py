@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.gradient_timing import sources
 from ivimkit.scan.variables import DIRECTION, B
 
 __all__ = ["Protocol", "protocol_of", "settings_of"]
@@ -92,7 +93,9 @@ def settings_of(model: SignalModel, acquisition: Acquisition) -> dict[str, NDArr
     {'b': array([  0., 800.])}
     """
     known = {B.name, *acquisition.variables, *(_AXES if acquisition.bvecs is not None else ())}
-    missing = [name for name in model.variables if name not in known]
+    missing = [
+        name for name in model.variables if name not in known and sources(name, known) == (name,)
+    ]
     if missing:
         there = [name for name in (B.name, *acquisition.variables, *_AXES) if name in known]
         raise AcquisitionError(

@@ -147,10 +147,9 @@ def _signal(
     model: SignalModel, params: Sequence[float], b: NDArray[np.float64], series: Series
 ) -> NDArray[np.float64]:
     """Return the fitted signal over b; NaN if another variable of the model has several values."""
-    table = {**series.variables, "b": b}
-    if any(name not in table for name in model.variables):
+    if not series.determines(model.variables):
         return np.full(b.size, np.nan)
-    return curve(model, params, points(model.variables, table))
+    return curve(model, params, points(model.variables, series.at(b)))
 
 
 def _further_curves(

@@ -107,6 +107,7 @@ _UNITS = {
     "a.u.^2": Unit(Code("[arb'U]2", "UCUM", "arbitrary unit squared"), text="a.u.^2"),
     "bit": Unit(Code("bit", "UCUM", "bit"), step=1e-3, text="bit"),
     "ms": Unit(Code("ms", "UCUM", "millisecond"), step=1e-2, text="ms"),
+    "mm/s": Unit(Code("mm/s", "UCUM", "millimeter per second"), step=1e-4, text="mm/s"),
     "s": Unit(Code("s", "UCUM", "second"), text="s"),
     "1/s": Unit(Code("/s", "UCUM", "per second"), text="1/s"),
     "mm": Unit(Code("mm", "UCUM", "millimeter"), text="mm"),
