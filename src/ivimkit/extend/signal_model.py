@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.b_value_advice import sentences
-from ivimkit.extend.compartment import Compartment, Product
+from ivimkit.extend.compartment import Compartment, Derived, Product
 from ivimkit.kernels.separable.atoms import decay, instant
 from ivimkit.kernels.separable.structure import Structure
 from ivimkit.parameter import Parameter
@@ -70,6 +70,8 @@ class SignalModel:
         ``(("D", "D_star"),)``.
     products : tuple of Product
         Further maps, e.g. f D*.
+    derived : tuple of Derived
+        Further maps that are functions of several parameters.
     special_cases : mapping of str to mapping
         Names of simpler models, and the values at which parameters of this one give them, e.g.
         ``{"biexp": {"K": 0.0}}``; an infinite value is a limit. F-tests compare such models.
@@ -79,6 +81,8 @@ class SignalModel:
         The highest b-value that is needed at least, in s/mm^2.
     b_valid : float
         Up to this b-value the equation describes tissue, in s/mm^2.
+    directions_needed : int
+        Number of different gradient directions that are needed at least.
     fixed_maps : mapping of str to ndarray
         Parameters fixed to a different value in every voxel, see `with_fixed`.
     parameters : tuple of Parameter
@@ -103,10 +107,12 @@ class SignalModel:
     compartments: tuple[Compartment, ...] = field(default=(), compare=False)
     ascending: tuple[tuple[str, str], ...] = ()
     products: tuple[Product, ...] = ()
+    derived: tuple[Derived, ...] = ()
     special_cases: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
     references: tuple[str, ...] = ()
     b_needed: float = field(default=0.0, compare=False)
     b_valid: float = field(default=math.inf, compare=False)
+    directions_needed: int = field(default=0, compare=False)
     fixed_maps: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -150,7 +156,8 @@ class SignalModel:
                 )
 
     def _named_elsewhere(self) -> tuple[str, ...]:
-        factors = (name for product in self.products for name in product.factors)
+        further = (*self.products, *self.derived)
+        factors = (name for one in further for name in one.factors)
         fixed = (name for values in self.special_cases.values() for name in values)
         return (*factors, *fixed)
 
@@ -315,7 +322,7 @@ class SignalModel:
         found = []
         every = tuple(self[name].symbol for name in self.fractions)
         for k, compartment in enumerate(self.compartments):
-            shapes = tuple(p.symbol for p in compartment.parameters)
+            shapes = tuple(p.symbol for p in compartment.parameters if p.role != "orientation")
             reference = compartment.fraction is None
             if shapes and (reference or k < len(UNSEEN_SHARES)):
                 flag = UNSEEN_REFERENCE if reference else UNSEEN_SHARES[k]
@@ -338,8 +345,25 @@ class SignalModel:
 
     @property
     def quantities(self) -> tuple[Parameter, ...]:
-        """Descriptions of the parameters and the products."""
-        return (*self.parameters, *(product.parameter for product in self.products))
+        """Descriptions of the parameters, the products and the other derived maps."""
+        products = (product.parameter for product in self.products)
+        return (
+            *self.parameters,
+            *products,
+            *(one for group in self.derived for one in group.maps),
+        )
+
+    @property
+    def further_maps(self) -> tuple[str, ...]:
+        """Names of the products and the other derived maps.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> ik.models.get("tensor").further_maps
+        ('fD_star', 'FA', 'L1', 'L2', 'L3', 'V1x', 'V1y', 'V1z')
+        """
+        return tuple(one.name for one in self.quantities[len(self.parameters) :])
 
     @property
     def shown_maps(self) -> tuple[str, ...]:
@@ -358,7 +382,7 @@ class SignalModel:
 
     @property
     def parameter_maps(self) -> tuple[str, ...]:
-        """The same without products."""
+        """The same without products: parameters, and derived maps that are shown like them."""
         return self._ordered(_SHOWN)
 
     @property
@@ -374,7 +398,8 @@ class SignalModel:
         return self._ordered(_ROBUST)
 
     def _ordered(self, roles: Sequence[str]) -> tuple[str, ...]:
-        return maps_in_order(self.parameters, roles)
+        shown = [one for group in self.derived for one in group.maps if one.name in group.shown]
+        return maps_in_order((*self.parameters, *shown), roles)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -132,7 +132,7 @@ def _is_diffusion(result: FitResult, name: str) -> bool:
 
 
 def _map(result: FitResult, number: str, name: str) -> dict[str, Any]:
-    parameters = result.model.parameters
+    parameters = result.model.quantities
     about = describe(name, parameters)
     limits = _organ_ranges(result)
     stored = []

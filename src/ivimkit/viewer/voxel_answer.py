@@ -175,10 +175,10 @@ def _components(
 
 
 def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str, Any]]:
-    parameters = result.model.parameters
+    parameters = result.model.quantities
     estimates = [name for name in values if not is_about_another(name, values)]
-    products = (product.name for product in result.model.products)
-    first = dict.fromkeys((*result.model.names, "ADC", *products, "rmse", "r2"))
+    further = result.model.further_maps
+    first = dict.fromkeys((*result.model.names, "ADC", *further, "rmse", "r2"))
     order = [name for name in first if name in estimates]
     noted = result.model.parameter_maps
     rows = []
