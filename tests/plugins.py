@@ -18,7 +18,10 @@ from ivimkit.errors import InputError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.variables import points
 from ivimkit.simulate import B13, B21
+from ivimkit.simulate.protocol import protocol_of
 
 PROTOCOLS = {"b13": np.array(B13, dtype=float), "b21": np.array(B21, dtype=float)}
 
@@ -43,6 +46,23 @@ def protocol(model: SignalModel, usual: str = "b13") -> NDArray[np.float64]:
     if model.two_decays() is not None:
         return PROTOCOLS[usual]
     return testing.measurements(model)["b"]
+
+
+def settings(model: SignalModel, usual: str = "b13") -> dict[str, NDArray[np.float64]]:
+    """Return all variables of a protocol that carries the model, by name."""
+    if model.variables == ("b",):
+        return {"b": protocol(model, usual)}
+    return testing.measurements(model)
+
+
+def rows(model: SignalModel, usual: str = "b13") -> NDArray[np.float64]:
+    """Return the same as `evaluate` takes them: b-values, or a row for each variable."""
+    return points(model.variables, settings(model, usual))
+
+
+def scan(model: SignalModel, signals: NDArray[np.float64], usual: str = "b13") -> DWI:
+    """Return signals as a scan of that protocol."""
+    return DWI(signals, protocol_of(settings(model, usual)))
 
 
 def works(model: SignalModel, method: FitMethod) -> bool:
@@ -118,7 +138,7 @@ def _range(model: SignalModel, k: int) -> tuple[float, float]:
     """
     parameter = model.parameters[k]
     own = model.compartment_of(parameter.name)
-    formed = own is not None and any(p.role == "shape" for p in own.parameters)
+    formed = own is not None and any(p.role in ("shape", "orientation") for p in own.parameters)
     lower, upper = box(model)
     return parameter.usual if formed else (float(lower[k]), float(upper[k]))
 

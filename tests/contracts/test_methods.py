@@ -22,8 +22,11 @@ from plugins import (
     identifiable,
     kinds,
     protocol,
+    rows,
+    scan,
     typical,
 )
+from plugins import settings as settings_of
 from tolerances import CLOSED_FORM, NOISE_FREE, SAME_COST, SAME_MINIMUM, ULP
 
 # All models that are not two decays are fitted by one source: what is expensive is asked of one.
@@ -47,7 +50,7 @@ def noisy(model, n, seed, snr=None):
     """Signals of typical tissue with Gaussian noise, so that some are negative."""
     # With more parameters, less noise leaves as many voxels without a doubt.
     snr = snr or (25.0 if model.two_decays() else 100.0)
-    signals = evaluate(model, typical(model, n, seed), protocol(model))
+    signals = evaluate(model, typical(model, n, seed), rows(model))
     return ik.simulate.add_noise(signals, sigma=LARGE / snr, kind="gaussian", seed=seed)
 
 
@@ -115,13 +118,13 @@ def assert_inside(result):
 # The first of all: it compiles bayes while another worker, with other tests, compiles varpro.
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_cost_rmse_and_r2_are_those_of_the_prediction(model, method):
-    b = protocol(model)
     signals = noisy(model, 300, seed=21)
-    weights = np.linspace(1.0, 2.0, b.size)
-    result = ik.fit(signals, b, model=model, method=method, weights=weights)
+    weights = np.linspace(1.0, 2.0, signals.shape[1])
+    result = ik.fit(scan(model, signals), model=model, method=method, weights=weights)
     fitted = (result.status & int(FAILED)) == 0
     assert fitted.mean() > 0.95
-    cost = (weights * (signals - result.predict(b)) ** 2).sum(axis=1)
+    predicted = result.predict(settings_of(model))
+    cost = (weights * (signals - predicted) ** 2).sum(axis=1)
     mean = (weights * signals).sum(axis=1) / weights.sum()
     spread = (weights * (signals - mean[:, None]) ** 2).sum(axis=1)
     expected = {
@@ -151,9 +154,9 @@ def test_cost_rmse_and_r2_are_those_of_the_prediction(model, method):
     ],
 )
 def test_noise_free_truth_is_recovered(model, method, usual):
-    b = protocol(model, usual)
     truth = identifiable(model, 1000, seed=20)
-    result = ik.fit(evaluate(model, truth, b), b, model=model, method=method)
+    signals = evaluate(model, truth, rows(model, usual))
+    result = ik.fit(scan(model, signals, usual), model=model, method=method)
     error = np.abs(result.params / truth - 1.0).max(axis=1)
     bad = ~(error <= NOISE_FREE)
     assert not bad.any(), (
@@ -166,7 +169,6 @@ def test_noise_free_truth_is_recovered(model, method, usual):
 
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_result_never_leaves_the_box(model, method):
-    b = protocol(model)
     signals = np.concatenate(
         [
             noisy(model, 500, seed=22),
@@ -175,7 +177,7 @@ def test_result_never_leaves_the_box(model, method):
         ]
     )
     assert (signals < 0).any()
-    result = ik.fit(signals, b, model=model, method=method)
+    result = ik.fit(scan(model, signals), model=model, method=method)
     assert_inside(result)
     # A bound is reported exactly where the value is on it.
     fitted = (result.status & int(FAILED)) == 0

@@ -156,8 +156,10 @@ class SignalModel:
                 )
 
     def _named_elsewhere(self) -> tuple[str, ...]:
-        further = (*self.products, *self.derived)
-        factors = (name for one in further for name in one.factors)
+        factors = [
+            *(name for product in self.products for name in product.factors),
+            *(name for derived in self.derived for name in derived.factors),
+        ]
         fixed = (name for values in self.special_cases.values() for name in values)
         return (*factors, *fixed)
 

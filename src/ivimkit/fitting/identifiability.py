@@ -14,7 +14,7 @@ from ivimkit.extend.b_value_advice import n_distinct_settings
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.scan.directions import determine_a_tensor, distinct_directions
+from ivimkit.scan.directions import determine_a_tensor, distinct_directions, needs_directions
 from ivimkit.scan.shell_clusters import ABSOLUTE
 from ivimkit.scan.variables import B, groups_of, variable_of
 
@@ -41,7 +41,7 @@ def require_identifiable(
     model : SignalModel
         The model.
     acquisition : Acquisition
-        The volumes used; with separate directions if the model depends on them.
+        The volumes used; directions are separated if the model depends on them.
     weighted : bool
         Whether volumes have weights, for the message.
 
@@ -57,6 +57,8 @@ def require_identifiable(
     of D* are a Chebyshev system, so their matrix at as many different b has full rank. A
     numerical rank would only add rounding errors.
     """
+    if needs_directions(model.variables):
+        acquisition = acquisition.with_directions_apart()
     for name in model.variables:
         acquisition.numbers_of(name)
     if model.directions_needed:

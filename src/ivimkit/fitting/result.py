@@ -412,10 +412,14 @@ class FitResult:
     def _doubtful(self, name: str) -> NDArray[np.bool_]:
         """Return the voxels in which a map is not reliable."""
         model = self.model
-        factors = next((p.factors for p in model.products if p.name == name), ())
-        factors = next((d.factors for d in model.derived if name in d.names), factors)
+        factors: list[str] = []
+        for product in model.products:
+            factors += product.factors if product.name == name else ()
+        for derived in model.derived:
+            factors += derived.factors if name in derived.names else ()
         if factors:
-            return np.any([self._doubtful(factor) for factor in factors], axis=0)
+            found = np.any([self._doubtful(factor) for factor in factors], axis=0)
+            return np.asarray(found, dtype=bool)
         own = model.compartment_of(name)
         if own is None:
             return self._at_bound(name)

@@ -124,7 +124,7 @@ _ISOTROPIC = {p.name: p.start for p in _ELEMENTS}
 MODEL = SignalModel(
     name="tensor",
     title="IVIM with a diffusion tensor",
-    equation="S(b, g) = S0 [f exp(-b D*) + (1-f) exp(-b g'Dg)]",
+    equation="S(b, g) = S0 [f exp(-b D*) + (1-f) exp(-b g'Dg)], trace D = 3 MD",
     compartments=(
         Compartment("blood", decay, (D_STAR,), fraction=F, signal="perfusion", second=decay_bend),
         Compartment(
