@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "along_axis",
     "eigenvalues",
     "fractional_anisotropy",
     "parameters_of",
@@ -154,6 +155,30 @@ def principal_direction(*parameters: ArrayLike) -> NDArray[np.float64]:
     first = _decomposed(parameters)[1][..., -1]
     largest = np.take_along_axis(first, np.abs(first).argmax(axis=-1)[..., None], axis=-1)
     return np.asarray(first * np.sign(largest) + 0.0)
+
+
+def along_axis(anisotropy: float, axis: ArrayLike) -> NDArray[np.float64]:
+    """Return yy, zz, yx, zx and zy of a tensor that is longer along an axis, shape (5,).
+
+    With eigenvalues of MD (1 + 2 a) along the axis and MD (1 - a) across it, the fractional
+    anisotropy is 3 a / sqrt(3 + 6 a^2).
+
+    Parameters
+    ----------
+    anisotropy : float
+        Fractional anisotropy, 0 to less than 1.
+    axis : array_like, shape (3,)
+        Direction, of any length.
+
+    Examples
+    --------
+    >>> from ivimkit.extend.diffusion_tensor import along_axis, fractional_anisotropy
+    >>> fractional_anisotropy(1.0, *along_axis(0.4, (1, 1, 0))).round(6).tolist()
+    0.4
+    """
+    a = anisotropy / np.sqrt(3.0 - 2.0 * anisotropy**2)
+    unit = np.asarray(axis, dtype=np.float64) / np.linalg.norm(axis)
+    return parameters_of((1.0 - a) * np.eye(3) + 3.0 * a * np.outer(unit, unit))[1:]
 
 
 def tensor_candidates(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit import organs
 from ivimkit.errors import OptionError
 from ivimkit.extend.b_value_advice import sentences
 from ivimkit.extend.compartment import Compartment, Derived, Product
@@ -533,6 +534,46 @@ class SignalModel:
             model = model._replace(
                 name, replace(old, start=min(max(float(value), old.lower), old.upper))
             )
+        return model
+
+    def for_organ(self, organ: str) -> SignalModel:
+        """Return the model with the values of an organ preset.
+
+        Starting values and display ranges, and the split between two compartments of blood, for
+        those parameters of the model that the preset knows.
+
+        Parameters
+        ----------
+        organ : str
+            One of `ivimkit.organs.names`.
+
+        Returns
+        -------
+        SignalModel
+
+        Raises
+        ------
+        OptionError
+            If there is no such organ; the message lists the available ones.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> liver = ik.models.get("triexp").for_organ("liver")
+        >>> (liver["D_inter"].lower, liver["D_inter"].upper), liver["D"].start
+        ((0.005, 0.1), 0.0011)
+        """
+        preset = organs.get(organ)
+        model = self
+        for own in self.parameters:
+            if own.name in preset.bounds:
+                model = model.with_bounds(**{own.name: preset.bounds[own.name]})
+            value = preset.value(own.name, own.like)
+            if value is not None:
+                model = model.with_start(**{own.name: value})
+            shown = preset.display.get(own.name, preset.display.get(own.like))
+            if shown is not None:
+                model = model.with_display(**{own.name: shown})
         return model
 
     def with_display(self, **ranges: tuple[float, float]) -> SignalModel:
