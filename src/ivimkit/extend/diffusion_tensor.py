@@ -46,14 +46,20 @@ def tensors(*parameters: ArrayLike) -> NDArray[np.float64]:
     >>> tensors(1.0, 1.0, 1.0, 0.0, 0.0, 0.0).tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
+    triangle, size = _scaled_root(parameters)
+    return np.asarray(size[..., None, None] * (triangle @ np.swapaxes(triangle, -1, -2)))
+
+
+def _scaled_root(
+    parameters: tuple[ArrayLike, ...],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return L, and the factor on L L' that gives the trace 3 MD."""
     own = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in parameters))
     triangle = np.zeros((*own[0].shape, 3, 3))
     triangle[..., 0, 0] = 1.0
     for values, (i, k) in zip(own[1:], _PLACES, strict=True):
         triangle[..., i, k] = values
-    product = triangle @ np.swapaxes(triangle, -1, -2)
-    size = own[0] * 3.0 / np.trace(product, axis1=-2, axis2=-1)
-    return np.asarray(size[..., None, None] * product)
+    return triangle, 3.0 * own[0] / (triangle**2).sum(axis=(-2, -1))
 
 
 def parameters_of(matrices: ArrayLike) -> NDArray[np.float64]:
@@ -88,12 +94,17 @@ def parameters_of(matrices: ArrayLike) -> NDArray[np.float64]:
 def _decomposed(
     parameters: tuple[ArrayLike, ...],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return eigenvalues, ascending, and eigenvectors; NaN where a parameter is not finite."""
+    """Return eigenvalues, the largest first, and eigenvectors; NaN where a parameter is.
+
+    From the singular values of L: squares are positive, however small they are.
+    """
     own = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in parameters))
     good = np.isfinite(own).all(axis=0)
     values = np.full((*good.shape, 3), np.nan)
     vectors = np.full((*good.shape, 3, 3), np.nan)
-    values[good], vectors[good] = np.linalg.eigh(tensors(*(v[good] for v in own)))
+    root, size = _scaled_root(tuple(v[good] for v in own))
+    vectors[good], singular, _ = np.linalg.svd(root)
+    values[good] = size[..., None] * singular**2
     return values, vectors
 
 
@@ -111,7 +122,7 @@ def eigenvalues(*parameters: ArrayLike) -> NDArray[np.float64]:
     >>> eigenvalues(2.0, 1.0, 2.0, 0.0, 0.0, 0.0).round(6).tolist()
     [4.0, 1.0, 1.0]
     """
-    return _decomposed(parameters)[0][..., ::-1]
+    return _decomposed(parameters)[0]
 
 
 def fractional_anisotropy(*parameters: ArrayLike) -> NDArray[np.float64]:
@@ -152,7 +163,7 @@ def principal_direction(*parameters: ArrayLike) -> NDArray[np.float64]:
     >>> principal_direction(2.0, 1.0, 2.0, 0.0, 0.0, 0.0).round(6).tolist()
     [0.0, 0.0, 1.0]
     """
-    first = _decomposed(parameters)[1][..., -1]
+    first = _decomposed(parameters)[1][..., 0]
     largest = np.take_along_axis(first, np.abs(first).argmax(axis=-1)[..., None], axis=-1)
     return np.asarray(first * np.sign(largest) + 0.0)
 
@@ -199,7 +210,7 @@ def tensor_candidates(
     --------
     >>> import numpy as np
     >>> from ivimkit.extend.diffusion_tensor import tensor_candidates
-    >>> low, high = np.array([0, 0.02, 0.02, -50, -50, -50]), np.array([5e-3, 50, 50, 50, 50, 50])
+    >>> low, high = np.array([0, 0.05, 0.05, -9, -9, -9]), np.array([5e-3, 20, 20, 9, 9, 9])
     >>> tensor_candidates(low, high).shape
     (144, 6)
     """

@@ -28,10 +28,13 @@ from ivimkit.kernels.separable.atoms import decay, decay_bend
 from ivimkit.kernels.separable.tensor_atom import tensor, tensor_bend
 from ivimkit.parameter import Parameter
 
-MD = replace(D, name="MD", symbol="MD", description="mean diffusivity of tissue", like="D")
+# A tensor of 0 is not positive definite.
+MD = replace(
+    D, name="MD", symbol="MD", lower=1e-5, description="mean diffusivity of tissue", like="D"
+)
 
 # Ratios of elements of a triangular matrix: those of an anisotropy of 0.99 are inside.
-_LEAST, _MOST = 0.02, 50.0
+_LEAST, _MOST = 0.05, 20.0
 
 
 def _diagonal(name: str) -> Parameter:

@@ -21,6 +21,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.errors import OptionError
 from ivimkit.kernels import exponential
 from ivimkit.kernels.separable.descent import APART
 from ivimkit.kernels.separable.layout import MAX_ATOMS, OTHER_ATOM, STRIDE, Option
@@ -145,8 +146,9 @@ def _declared(
     low, high = np.array([bound[:2] for bound in bounds]).T
     points = np.asarray(candidates(low, high), dtype=np.float64)
     if points.ndim != 2 or points.shape[0] < 1 or points.shape[1] != len(bounds):
-        raise ValueError(
-            f"candidates have shape {points.shape}; expected (n, {len(bounds)}), rows of shapes"
+        raise OptionError(
+            f"the candidates of a compartment have shape {points.shape}; expected (n, "
+            f"{len(bounds)}), rows of its shape parameters"
         )
     return np.unique(np.clip(points, low, high), axis=0)
 
