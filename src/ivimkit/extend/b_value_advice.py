@@ -21,6 +21,8 @@ _MAX_LOW_B = 50.0
 _MIN_HIGH_B = 300.0
 # At lower b-values blood and tissue lose about as much signal.
 _MIN_DIRECTIONAL_B = 200.0
+# Each rate of blood takes a share, a rate and room for the noise.
+_LOW_B, _MIN_LOW_B_PER_RATE = 60.0, 3
 # Twice as many b-values as parameters: half of the degrees of freedom remain for the noise.
 _MIN_B_PER_PARAMETER = 2
 
@@ -112,6 +114,13 @@ def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
             f"no b-value above {lowest} and up to {_MAX_LOW_B:g} s/mm^2; expected some, as the "
             f"perfusion signal vanishes soon after. {_listed(blood)} {verb} hardly identifiable: "
             f"{use}"
+        )
+    low = int(np.count_nonzero((b > b.min()) & (b <= _LOW_B)))
+    if len(blood) > 1 and 0 < low < _MIN_LOW_B_PER_RATE * len(blood):
+        yield (
+            f"{low} b-values above the lowest one and up to {_LOW_B:g} s/mm^2; expected "
+            f"{_MIN_LOW_B_PER_RATE * len(blood)} or more for {len(blood)} compartments of blood, "
+            f"whose signals vanish there. {_listed(blood)} are hardly identifiable: {use}"
         )
     if shares and not np.any(b >= _MIN_HIGH_B):
         diffusion = _listed(_symbols(model, "diffusion")[-1:]) or "The diffusion of tissue"

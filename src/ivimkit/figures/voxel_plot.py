@@ -170,7 +170,7 @@ def _draw_residuals(
         # Open markers of growing size: where fits agree, all of them stay visible.
         style = {**_style(number), "linewidth": 0.8, "markersize": 4 + 3 * number}
         style["markerfacecolor"] = "none" if number else style["color"]
-        if len(own) > 1:
+        if len(own) > 1 or np.unique(b).size < b.size:
             style["linestyle"] = ""
         axes.plot(b, measured - fitted_values(own, b.size), label=name, **style)
     axes.set_xlabel("b (s/mm²)")
