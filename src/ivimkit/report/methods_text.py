@@ -231,9 +231,8 @@ def _preset(result: FitResult, organ: OrganPreset, citations: Citations) -> Iter
         taken.append(f"the threshold of {organ.b_split:g} s/mm²")
     if not taken:
         return
-    verb = "was" if len(taken) == 1 else "were"
-    text = f"{' and '.join(taken)} {verb} that of the preset {organ.name}"
-    text = text if len(taken) == 1 else text.replace("that of", "those of")
+    was = "was that" if len(taken) == 1 and not split else "were those"
+    text = f"{' and '.join(taken)} {was} of the preset {organ.name}"
     yield f"{text[:1].upper()}{text[1:]}{citations.cite(organ.references)}."
 
 

@@ -1,14 +1,18 @@
 """The tensor model on scans: what does not depend on axes, and scans that are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ivimkit as ik
-from ivimkit.errors import AcquisitionError, AcquisitionWarning
+from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError
 from ivimkit.extend.diffusion_tensor import parameters_of, tensors
+from ivimkit.fitting.decay_curves import decay_curves
 from ivimkit.fitting.identifiability import require_identifiable
+from ivimkit.viewer.voxel_answer import fit_entry
 
 MODEL = ik.models.get("tensor")
 EDGES = np.array([(1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1)]) / 2**0.5
@@ -164,3 +168,28 @@ def test_few_directions_at_high_b_are_told():
     assert MODEL.advice(ik.Acquisition(B, VECTORS)) == []
     with pytest.warns(AcquisitionWarning, match="2 directions at b-values"):
         ik.fit(ik.DWI(np.ones((1, few.sum())), ik.Acquisition(B[few], VECTORS[few])), model=MODEL)
+
+
+def test_curves_are_means_over_the_directions():
+    params = parameters(np.random.default_rng(7), 1)[0]
+    dwi = ik.DWI(signals(params[None]), ik.Acquisition(B, VECTORS))
+    result = fitted(dwi.signal)
+    (one,) = decay_curves(MODEL, params, dwi)
+    assert one.is_line
+    expected = signals(params).reshape(-1)[3:].reshape(8, 6).mean(axis=1)
+    np.testing.assert_allclose(one(B[3::6]), expected, rtol=1e-9)
+    assert one([0.0]) == pytest.approx(params[0])
+    entry = fit_entry(result, {name: v[0] for name, v in result.maps.items()}, 0, None)
+    highest = entry["curve"]["signal"][-1]
+    assert highest == pytest.approx(expected[-1], rel=1e-4)
+    assert sum(part["signal"][-1] for part in entry["curve"]["components"]) == pytest.approx(
+        highest
+    )
+    assert {"MD", "FA", "L1", "V1z"} <= {row["name"] for row in entry["estimates"]}
+
+
+def test_the_fit_takes_candidates_of_the_right_shape_only():
+    blood, tissue = MODEL.compartments
+    wrong = replace(MODEL, compartments=(blood, replace(tissue, candidates=lambda *_: [[1e-3]])))
+    with pytest.raises(OptionError, match=r"candidates of a compartment have shape \(1, 1\); exp"):
+        ik.fit(ik.DWI(np.ones((1, B.size)), ik.Acquisition(B, VECTORS)), model=wrong)
