@@ -49,6 +49,7 @@ JOBS = (
         Fit("kurtosis", options=RICIAN),
         Fit("triexp"),
         Fit("stretched"),
+        Fit("tensor"),
     ),
     (
         Fit("biexp"),
@@ -69,13 +70,21 @@ JOBS = (
 
 def _compile(job: tuple[Fit, ...]) -> None:
     import ivimkit as ik
+    from ivimkit.simulate.protocol import protocol_of
+    from ivimkit.testing import measurements
 
     warnings.simplefilter("ignore")
     for fit in job:
+        model = ik.models.get(fit.model)
+        b, signals = np.tile(B, fit.repeats), np.tile(SIGNALS, fit.repeats)
+        if model.variables == ("b",):
+            scan = ik.DWI(signals, b)
+        else:
+            columns = measurements(model)
+            scan = ik.DWI(np.exp(-columns["b"] * 1e-3)[np.newaxis], protocol_of(columns))
         ik.fit(
-            np.tile(SIGNALS, fit.repeats),
-            np.tile(B, fit.repeats),
-            model=ik.models.get(fit.model).with_fixed(**fit.fixed),
+            scan,
+            model=model.with_fixed(**fit.fixed),
             method=ik.methods.get(fit.method, **fit.options),
             uncertainty=fit.uncertainty,
             threads=1,

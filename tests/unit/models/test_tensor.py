@@ -188,6 +188,15 @@ def test_curves_are_means_over_the_directions():
     assert {"MD", "FA", "L1", "V1z"} <= {row["name"] for row in entry["estimates"]}
 
 
+def test_a_comparison_is_of_the_values_of_each_direction():
+    rng = np.random.default_rng(8)
+    values = signals(parameters(rng, 20)) + rng.normal(0, 10.0, (20, B.size))
+    found = ik.compare(ik.DWI(values, ik.Acquisition(B, VECTORS)), models=("biexp", "tensor"))
+    assert [found.names[k] for k in found.chosen].count("tensor") > 15
+    costs = [fit.maps["cost"] for fit in found.results.values()]
+    assert (costs[1] < costs[0]).all()
+
+
 def test_the_fit_takes_candidates_of_the_right_shape_only():
     blood, tissue = MODEL.compartments
     wrong = replace(MODEL, compartments=(blood, replace(tissue, candidates=lambda *_: [[1e-3]])))
