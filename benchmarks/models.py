@@ -17,6 +17,7 @@ import ivimkit as ik
 from benchmarks.command import run_alone
 from benchmarks.data import B21, DataSet, simulated
 from benchmarks.figure import Cell, Column, Figure, Findings, Settings, Table, Target
+from ivimkit.extend.diffusion_tensor import parameters_of
 from ivimkit.kernels.deferred_code import defer
 from ivimkit.kernels.separable import atoms
 from ivimkit.kernels.separable.dictionary import plan
@@ -40,17 +41,22 @@ _REPEATS = 5
 
 @dataclass(frozen=True)
 class _Model:
-    """A model, a protocol, where its true values are, and NumPy's own form of its atoms."""
+    """A model, a protocol, where its true values are, and NumPy's own form of its atoms.
+
+    `truth` are ranges of the shapes, or a function that draws rows of them; `starts` the range of
+    each shape in which SciPy starts, by default the bounds.
+    """
 
     name: str
     structure: Structure
     x: Array
     lower: tuple[float, ...]
     upper: tuple[float, ...]
-    truth: tuple[tuple[float, float], ...]
+    truth: tuple[tuple[float, float], ...] | Callable[[np.random.Generator, int], Array]
     shares: tuple[float, ...]
     atoms: tuple[tuple[Atom, int], ...]
     goal: float | None
+    starts: tuple[tuple[float, float], ...] | None = None
 
 
 def _decay(x: Array, p: Array) -> tuple[Array, list[Array]]:
@@ -109,6 +115,36 @@ def _flow_protocol(*times: float) -> tuple[Array, Array]:
     columns["encoding_time"] = np.tile(np.repeat(times, 9), 2)
     table = {**columns, "gradient_duration": 7.5, "gradient_separation": 9.0}
     return points(("b", "c"), table), points(ik.models.get("intermediate").variables, table)
+
+
+def _tensor(x: Array, p: Array) -> tuple[Array, list[Array]]:
+    b, directions = x[0], x[1:].T
+    root = np.array([[1.0, 0.0, 0.0], [p[3], p[1], 0.0], [p[4], p[5], p[2]]])
+    along, size = directions @ root, (root**2).sum()
+    share = 3.0 * (along**2).sum(axis=1) / size
+    value = np.exp(-b * p[0] * share)
+    slopes = [-b * share * value]
+    for i, k in ((1, 1), (2, 2), (1, 0), (2, 0), (2, 1)):
+        by = (6.0 * along[:, k] * directions[:, i] - 2.0 * share * root[i, k]) / size
+        slopes.append(-b * p[0] * by * value)
+    return value, slopes
+
+
+def _tensors(random: np.random.Generator, n: int) -> Array:
+    """Draw a D*, and tensors of any direction whose eigenvalues are those of tissue."""
+    axes = np.linalg.qr(random.normal(size=(n, 3, 3)))[0]
+    values = random.uniform(0.4e-3, 2.2e-3, (n, 3))
+    drawn = parameters_of(np.einsum("nij,nj,nkj->nik", axes, values, axes))
+    return np.concatenate([random.uniform(8e-3, 80e-3, (n, 1)), drawn], axis=1)
+
+
+def _six_directions() -> Array:
+    """Return eight b-values in six directions, and three of b = 0: b, gx, gy, gz in rows."""
+    edges = np.array([(1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1)])
+    b = (10.0, 20, 40, 80, 150, 300, 500, 800)
+    rows = np.repeat(np.array(b), len(edges))
+    vectors = np.tile(edges / np.sqrt(2.0), (len(b), 1))
+    return np.concatenate([np.zeros((4, 3)), np.column_stack([rows, vectors]).T], axis=1)
 
 
 def _models() -> list[_Model]:
@@ -213,6 +249,16 @@ def _models() -> list[_Model]:
             (2, 8),
             ((_turning, 2), (_decay, 1)),
             None,
+            "tensor, 8 b x 6 directions",
+            ik.models.get("tensor").structure,
+            _six_directions(),
+            (0, 0, 2e-3, 1e-5, *(0.05,) * 2, *(-20,) * 3),
+            (math.inf, 1, 0.2, 5e-3, *(20,) * 5),
+            _tensors,
+            (2, 8),
+            ((_decay, 1), (_tensor, 6)),
+            None,
+            ((2e-3, 0.2), (1e-4, 4e-3), (0.3, 3), (0.3, 3), (-1.5, 1.5), (-1.5, 1.5), (-1.5, 1.5)),
         ),
     ]
 
@@ -221,7 +267,11 @@ def _drawn(model: _Model, n: int) -> tuple[Array, Array]:
     """Return true parameters and their signals, by NumPy alone."""
     random = np.random.default_rng([_SEED, len(model.name)])
     shares = random.dirichlet(model.shares, n)
-    shapes = np.stack([random.uniform(*range_, n) for range_ in model.truth], axis=1)
+    shapes = (
+        model.truth(random, n)
+        if callable(model.truth)
+        else np.stack([random.uniform(*range_, n) for range_ in model.truth], axis=1)
+    )
     columns, signal, position = [np.full(n, _S0)], np.zeros((n, model.x.shape[1])), 0
     for k, (atom, size) in enumerate(model.atoms):
         own = shapes[:, position : position + size]
@@ -293,9 +343,14 @@ def _best_cost(model: _Model, signal: Array, random: np.random.Generator) -> flo
 
     z_low = np.where(log, np.log(np.where(log, low, 1.0)), low)
     z_high = np.where(log, np.log(high), high)
+    if model.starts is None:
+        from_low, from_high = z_low, z_high
+    else:
+        ends = np.array(model.starts).T
+        from_low, from_high = np.where(log, np.log(np.where(log, ends, 1.0)), ends)
     best = math.inf
     for _ in range(_STARTS):
-        begin = z_low + random.uniform(0.02, 0.98, m) * (z_high - z_low)
+        begin = from_low + random.uniform(0.02, 0.98, m) * (from_high - from_low)
         fit = least_squares(
             lambda z: both(z)[0],
             np.concatenate([random.dirichlet(np.ones(n)), begin]),

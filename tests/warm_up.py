@@ -48,6 +48,7 @@ JOBS = (
         Fit("kurtosis", options=RICIAN),
         Fit("triexp"),
         Fit("stretched"),
+        Fit("tensor"),
     ),
     (
         Fit("biexp"),
@@ -74,16 +75,22 @@ JOBS = (
 
 def _compile(job: tuple[Fit, ...]) -> None:
     import ivimkit as ik
+    from ivimkit.simulate.protocol import protocol_of
+    from ivimkit.testing import measurements
 
     warnings.simplefilter("ignore")
     for fit in job:
-        noise = np.random.default_rng(0).normal(
-            0.0, 20.0, (*SIGNALS.shape[:3], B.size * fit.repeats)
-        )
+        model = ik.models.get(fit.model)
+        b, signals = np.tile(B, fit.repeats), np.tile(SIGNALS, fit.repeats)
+        noise = np.random.default_rng(0).normal(0.0, 20.0, signals.shape)
+        if model.variables == ("b",):
+            scan = ik.DWI(signals + noise, b)
+        else:
+            columns = measurements(model)
+            scan = ik.DWI(np.exp(-columns["b"] * 1e-3)[np.newaxis], protocol_of(columns))
         ik.fit(
-            np.tile(SIGNALS, fit.repeats) + noise,
-            np.tile(B, fit.repeats),
-            model=ik.models.get(fit.model).with_fixed(**fit.fixed),
+            scan,
+            model=model.with_fixed(**fit.fixed),
             method=ik.methods.get(fit.method, **fit.options),
             uncertainty=fit.uncertainty,
             threads=1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ivimkit.errors import OptionError
@@ -23,6 +23,8 @@ VAN_BAALEN_2017 = "van Baalen et al. 2017, kidney, doi:10.1002/jmri.25519"
 RIEXINGER_2019 = "Riexinger et al. 2019, healthy liver, doi:10.1002/jmri.26730"
 VIENI_2020 = "Vieni et al. 2020, normal brain, doi:10.1016/j.neuroimage.2019.116228"
 MALAGI_2021 = "Malagi et al. 2021, prostate, doi:10.1007/s10334-021-00932-1"
+TAMURA_2014 = "Tamura et al. 2014, healthy peripheral zone, doi:10.1002/jmri.24379"
+WURNIG_2018 = "Wurnig et al. 2018, abdominal organs, doi:10.1002/nbm.3852"
 ENGLUND_2022 = "Englund et al. 2022, resting muscle, doi:10.1002/jmri.27875"
 
 
@@ -30,8 +32,10 @@ ENGLUND_2022 = "Englund et al. 2022, resting muscle, doi:10.1002/jmri.27875"
 class OrganPreset:
     """Typical values of an organ.
 
-    A preset sets starting values, the ranges that figures show and the threshold. It does not
-    narrow the bounds: diseased tissue lies outside the healthy range.
+    A preset sets starting values, the ranges that figures show and the threshold; see
+    `ivimkit.extend.SignalModel.for_organ`. It does not narrow the bounds, as diseased tissue lies
+    outside the healthy range, but for one purpose: where two compartments of blood are told apart
+    by a split between their rates, the split is that of the organ.
 
     Parameters
     ----------
@@ -47,10 +51,15 @@ class OrganPreset:
     b_split : float
         Lowest b-value, in s/mm^2, at which perfusion is assumed to be negligible.
     sources : mapping of str to str
-        Source of each of `means`; the numbers are rounded, those of the brain are between grey and
-        white matter.
+        Source of each of `means` and `further`; the numbers are rounded, those of the brain are
+        between grey and white matter.
     references : tuple of str
         The literature, each with its DOI.
+    further : mapping of str to float
+        Starting values of parameters of other models, such as ``K`` or ``D_inter``, where there
+        are published ones; `sources` has their sources, too.
+    bounds : mapping of str to tuple of float
+        Bounds of rates of blood, in mm^2/s.
 
     Examples
     --------
@@ -67,6 +76,27 @@ class OrganPreset:
     b_split: float
     sources: Mapping[str, str]
     references: tuple[str, ...]
+    further: Mapping[str, float] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def value(self, name: str, like: str = "") -> float | None:
+        """Return the typical value of a parameter; None if the preset does not have one.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        like : str
+            Name of the parameter of the bi-exponential model with the same values, if any.
+
+        Examples
+        --------
+        >>> from ivimkit import organs
+        >>> organs.get("prostate").value("K"), organs.get("liver").value("MD", like="D")
+        (0.63, 0.0011)
+        """
+        known = {**self.means, **self.further}
+        return known.get(name, known.get(like))
 
 
 def get(name: str) -> OrganPreset:
@@ -120,10 +150,15 @@ def _organ(
     highest: tuple[float, float, float],
     sources: tuple[str, str, str],
     *,
-    further: tuple[str, ...] = (),
+    further: Mapping[str, tuple[float, str]] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    cited: tuple[str, ...] = (),
     b_split: float = 200.0,
 ) -> OrganPreset:
-    """Build a preset from triples in the order f, D_star, D; display ranges start at 0."""
+    """Build a preset from triples in the order f, D_star, D; display ranges start at 0.
+
+    `further` has a value and its source for each name.
+    """
     keys = ("f", "D_star", "D")
     f, D_star, D = highest
     # ADC is shown like D, so that the two can be compared by eye; f D* up to twice its mean,
@@ -135,16 +170,20 @@ def _organ(
         "ADC": (0.0, D),
         "fD_star": (0.0, 2 * means[0] * means[1]),
     }
-    cited = [*sources, *further]
-    references = tuple(dict.fromkeys(source for source in cited if "doi:" in source))
+    more = further or {}
+    every = [*sources, *cited, *(source for _, source in more.values())]
+    references = tuple(dict.fromkeys(source for source in every if "doi:" in source))
+    of_more = {key: source for key, (_, source) in more.items()}
     return OrganPreset(
         name,
         title,
         MappingProxyType(dict(zip(keys, means, strict=True))),
         MappingProxyType(display),
         b_split,
-        MappingProxyType(dict(zip(keys, sources, strict=True))),
+        MappingProxyType({**dict(zip(keys, sources, strict=True)), **of_more}),
         references,
+        MappingProxyType({key: value for key, (value, _) in more.items()}),
+        MappingProxyType(dict(bounds or {})),
     )
 
 
@@ -157,7 +196,7 @@ _ORGANS: dict[str, OrganPreset] = {
             (0.04, 80e-3, 0.85e-3),
             (0.2, 150e-3, 2.0e-3),
             (RYDHOG_2014, RYDHOG_2014, RYDHOG_2014),
-            further=(VIENI_2020,),
+            cited=(VIENI_2020,),
         ),
         _organ(
             "liver",
@@ -165,6 +204,14 @@ _ORGANS: dict[str, OrganPreset] = {
             (0.29, 79e-3, 1.10e-3),
             (0.5, 150e-3, 2.0e-3),
             (RIEXINGER_2019, LUCIANI_2008, LUCIANI_2008),
+            # Fractions at 3 T; rates that a spectrum found.
+            further={
+                "f_fast": (0.16, RIEXINGER_2019),
+                "D_fast": (270e-3, WURNIG_2018),
+                "f_inter": (0.17, RIEXINGER_2019),
+                "D_inter": (43.8e-3, WURNIG_2018),
+            },
+            bounds={"D_fast": (0.1, 1.0), "D_inter": (5e-3, 0.1)},
         ),
         _organ(
             "kidney",
@@ -172,6 +219,8 @@ _ORGANS: dict[str, OrganPreset] = {
             (0.10, 20e-3, 2.1e-3),
             (0.5, 100e-3, 3.5e-3),
             (VAN_BAALEN_2017, VAN_BAALEN_2017, VAN_BAALEN_2017),
+            further={"D_fast": (264e-3, WURNIG_2018), "D_inter": (23.8e-3, WURNIG_2018)},
+            bounds={"D_fast": (60e-3, 1.0), "D_inter": (3e-3, 60e-3)},
         ),
         _organ(
             "prostate",
@@ -179,7 +228,8 @@ _ORGANS: dict[str, OrganPreset] = {
             (0.21, 20e-3, 1.21e-3),
             (0.4, 50e-3, 2.5e-3),
             (DOEPFERT_2011, TYPICAL, DOEPFERT_2011),
-            further=(MAZAHERI_2012, MALAGI_2021),
+            cited=(MAZAHERI_2012, MALAGI_2021),
+            further={"K": (0.63, TAMURA_2014)},
         ),
         _organ(
             "pancreas",

@@ -10,9 +10,12 @@ from ivimkit.errors import OptionError
 
 __all__ = ["BLOOD_RATE", "RATE_UNIT", "ROLES", "TISSUE_RATE", "Parameter", "Role", "Scale"]
 
-Role = Literal["signal", "fraction", "diffusion", "shape", "perfusion", "time", "other"]
+Role = Literal[
+    "signal", "fraction", "diffusion", "shape", "perfusion", "time", "orientation", "other"
+]
 """What a parameter describes: a signal, the fraction of a compartment, tissue diffusion, the
-shape of its decay (a kurtosis, an exponent), the motion of blood, a relaxation time."""
+shape of its decay (a kurtosis, an exponent), the motion of blood, a relaxation time, or what
+depends on the axes of the image and is not shown as a map."""
 
 ROLES: tuple[Role, ...] = (
     "signal",
@@ -21,6 +24,7 @@ ROLES: tuple[Role, ...] = (
     "shape",
     "perfusion",
     "time",
+    "orientation",
     "other",
 )
 
@@ -72,6 +76,9 @@ class Parameter:
         Range of values in tissue, in `unit`; by default the middle of `display`.
     least, most : float
         The lowest and the highest possible value, in `unit`: bounds lie inside.
+    like : str
+        Name of a parameter of the bi-exponential model that has the same values in tissue, such as
+        ``"D"`` for a mean diffusivity: presets and phantoms have a value for that one.
 
     Raises
     ------
@@ -99,6 +106,7 @@ class Parameter:
     typical: tuple[float, float] | None = None
     least: float = 0.0
     most: float = math.inf
+    like: str = ""
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:

@@ -72,22 +72,22 @@ def measurements(model: SignalModel) -> dict[str, Array]:
         Values of each variable of the model, in its unit.
     """
     others = [name for name in model.variables if name != "b"]
-    if {"gx", "gy", "gz"} & set(others):
-        return _with_directions(others)
-    grid = [_VALUES.get(name, _OTHER_VALUES) for name in others]
     valid = _B_VALUES[model.b_valid >= _B_VALUES]
+    if {"gx", "gy", "gz"} & set(others):
+        return _with_directions(others, valid)
+    grid = [_VALUES.get(name, _OTHER_VALUES) for name in others]
     rows = [(b, *rest) for rest in itertools.product(*grid) for b in valid]
     columns = np.array(rows).T
     order = {"b": columns[0], **dict(zip(others, columns[1:], strict=True))}
     return {name: order[name] for name in model.variables}
 
 
-def _with_directions(others: list[str]) -> dict[str, Array]:
+def _with_directions(others: list[str], valid: Array) -> dict[str, Array]:
     """Return settings in thirteen directions: edges, faces and corners of a cube."""
     cube = [d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0)]
     unit = np.array([np.array(d) / np.linalg.norm(d) for d in cube])
-    b = np.concatenate([[0.0], np.tile(_B_VALUES[1:], len(unit))])
-    vectors = np.concatenate([np.zeros((1, 3)), np.repeat(unit, len(_B_VALUES) - 1, axis=0)])
+    b = np.concatenate([[0.0], np.tile(valid[1:], len(unit))])
+    vectors = np.concatenate([np.zeros((1, 3)), np.repeat(unit, len(valid) - 1, axis=0)])
     columns = {"b": b, **dict(zip(("gx", "gy", "gz"), vectors.T, strict=True))}
     for name in others:
         values = _VALUES.get(name, _OTHER_VALUES)
@@ -147,7 +147,8 @@ def parameters_are_described(model: SignalModel) -> str | None:
         name = parameter.name
         if not (parameter.symbol and parameter.description):
             return f"{name} lacks a symbol or a description"
-        if parameter.symbol not in model.equation:
+        # What depends on the axes of the image is behind a symbol like that of a tensor.
+        if parameter.role != "orientation" and parameter.symbol not in model.equation:
             return f"the equation {model.equation!r} does not contain {parameter.symbol!r}"
         if not parameter.least <= parameter.lower <= parameter.upper <= parameter.most:
             return (

@@ -173,7 +173,9 @@ def test_every_parameter_but_S0_has_a_compartment_and_a_place_among_the_maps(mod
     own = [model.compartment_of(name) for name in model.names]
     assert own[0] is None
     assert None not in own[1:]
-    assert set(model.names) - {"S0"} <= set(model.shown_maps)
+    hidden = {p.name for p in model.parameters if p.role == "orientation"}
+    assert set(model.names) - {"S0"} - hidden <= set(model.shown_maps)
+    assert not hidden & set(model.shown_maps)
     assert model.shown_maps[0] == "ADC"
     decays = model.two_decays()
     if decays is not None:

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ivimkit.extend.compartment import Compartment, Product
+    from ivimkit.extend.compartment import Compartment, Derived, Product
     from ivimkit.extend.derived_maps import FLOW
     from ivimkit.extend.estimator import Estimator
     from ivimkit.extend.fit_method import FitMethod
@@ -44,6 +44,7 @@ __all__ = [
     "S0",
     "Compartment",
     "D",
+    "Derived",
     "Estimator",
     "F",
     "FitMethod",
@@ -72,7 +73,7 @@ __all__ = [
 
 _ATOMS = "ivimkit.kernels.separable.atoms"
 _HOME = {
-    **dict.fromkeys(("Compartment", "Product"), "ivimkit.extend.compartment"),
+    **dict.fromkeys(("Compartment", "Derived", "Product"), "ivimkit.extend.compartment"),
     **dict.fromkeys(("S0", "SignalModel", "TwoDecays"), "ivimkit.extend.signal_model"),
     **dict.fromkeys(("D_STAR", "D", "F", "V"), "ivimkit.extend.ivim_parameters"),
     **dict.fromkeys(

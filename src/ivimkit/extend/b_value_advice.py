@@ -10,6 +10,7 @@ import numpy as np
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.coverage import CoverageRange
+from ivimkit.scan.directions import distinct_directions, needs_directions
 from ivimkit.scan.variables import B, groups_of
 
 __all__ = ["coverage_needed", "n_distinct_settings", "sentences", "settings_of"]
@@ -18,6 +19,10 @@ __all__ = ["coverage_needed", "n_distinct_settings", "sentences", "settings_of"]
 # 0.2 % of it at 300.
 _MAX_LOW_B = 50.0
 _MIN_HIGH_B = 300.0
+# At lower b-values blood and tissue lose about as much signal.
+_MIN_DIRECTIONAL_B = 200.0
+# Each rate of blood takes a share, a rate and room for the noise.
+_LOW_B, _MIN_LOW_B_PER_RATE = 60.0, 3
 # Twice as many b-values as parameters: half of the degrees of freedom remain for the noise.
 _MIN_B_PER_PARAMETER = 2
 
@@ -41,6 +46,8 @@ class Advised(Protocol):
     def b_needed(self) -> float: ...
     @property
     def b_valid(self) -> float: ...
+    @property
+    def directions_needed(self) -> int: ...
     def two_decays(self) -> Any: ...
 
 
@@ -52,6 +59,8 @@ def n_distinct_settings(model: Advised, acquisition: Acquisition) -> int:
     """
     if model.variables == (B.name,):
         return acquisition.n_distinct
+    if needs_directions(model.variables):
+        acquisition = acquisition.with_directions_apart()
     b = acquisition.distinct_bvals
     numbers = []
     for name, row in zip(model.variables, acquisition.shell_x(model.variables), strict=True):
@@ -84,13 +93,16 @@ def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
     use = f"use model {simpler}" if simpler else "use a simpler model"
     what = "a bi-exponential" if model.two_decays() else f"model {model.name}"
     n_par = model.n_free
-    n = n_distinct_settings(model, acquisition) if blood else 0
-    if blood and n < _MIN_B_PER_PARAMETER * n_par:
+    unknown = needs_directions(model.variables) and not acquisition.has_directions
+    n = n_distinct_settings(model, acquisition) if blood and not unknown else 0
+    if blood and not unknown and n < _MIN_B_PER_PARAMETER * n_par:
         yield (
             f"{n} distinct {settings_of(model)}; expected {_MIN_B_PER_PARAMETER * n_par} or more "
             f"for {what} ({n_par} is the minimum). Expect large errors of "
             f"{_listed([*shares, *blood])}, or {use}"
         )
+    if model.directions_needed and not unknown:
+        yield from _about_directions(model, acquisition)
     if acquisition.bvals.min() > 0:
         yield (
             f"the lowest b-value is {acquisition.bvals.min():g} s/mm^2; expected b = 0. "
@@ -104,6 +116,13 @@ def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
             f"no b-value above {lowest} and up to {_MAX_LOW_B:g} s/mm^2; expected some, as the "
             f"perfusion signal vanishes soon after. {_listed(blood)} {verb} hardly identifiable: "
             f"{use}"
+        )
+    low = int(np.count_nonzero((b > b.min()) & (b <= _LOW_B)))
+    if len(blood) > 1 and 0 < low < _MIN_LOW_B_PER_RATE * len(blood):
+        yield (
+            f"{low} b-values above the lowest one and up to {_LOW_B:g} s/mm^2; expected "
+            f"{_MIN_LOW_B_PER_RATE * len(blood)} or more for {len(blood)} compartments of blood, "
+            f"whose signals vanish there. {_listed(blood)} are hardly identifiable: {use}"
         )
     if shares and not np.any(b >= _MIN_HIGH_B):
         diffusion = _listed(_symbols(model, "diffusion")[-1:]) or "The diffusion of tissue"
@@ -122,6 +141,18 @@ def sentences(model: Advised, acquisition: Acquisition) -> Iterator[str]:
         yield (
             f"the highest b-value is {b.max():g} s/mm^2; expected some of {model.b_needed:g} or "
             f"more, where {form} shows. {form} is hardly identifiable: {use}"
+        )
+
+
+def _about_directions(model: Advised, acquisition: Acquisition) -> Iterator[str]:
+    """Say if there are too few directions where tissue can be told from blood."""
+    there = acquisition.bvals >= _MIN_DIRECTIONAL_B
+    n = len(distinct_directions(acquisition.direction_vectors()[there]))
+    if n < model.directions_needed:
+        yield (
+            f"{n} directions at b-values of {_MIN_DIRECTIONAL_B:g} s/mm^2 or more; expected at "
+            f"least {model.directions_needed} there, as the direction of tissue hardly shows "
+            "below. Its anisotropy is hardly identifiable: use model biexp"
         )
 
 

@@ -11,7 +11,7 @@ from ivimkit.errors import OptionError
 from ivimkit.kernels.separable.structure import Part, why_not_compiled
 from ivimkit.parameter import Parameter
 
-__all__ = ["Compartment", "Product"]
+__all__ = ["Compartment", "Derived", "Product"]
 
 Atom = Callable[..., Any]
 
@@ -44,6 +44,11 @@ class Compartment:
     second : callable, optional
         With the same arguments, the upper triangle of the second derivatives, row by row. By
         default they are central differences.
+    candidates : callable, optional
+        ``candidates(lower, upper)`` with the bounds of its shape parameters as arrays, shape
+        (n_shape,), returns rows of them, shape (n, n_shape), some hundred to some thousand. The
+        places where a fit begins are chosen among them. By default they are a grid, or fill the
+        bounds where there are more than three: with five or more a compartment knows better.
 
     Raises
     ------
@@ -65,6 +70,7 @@ class Compartment:
     variables: tuple[str, ...] = ("b",)
     signal: str = ""
     second: Atom | None = field(default=None, repr=False)
+    candidates: Callable[..., Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.signal:
@@ -135,6 +141,7 @@ class Compartment:
             tuple(variables.index(name) for name in self.variables),
             self.second,
             slopes,
+            self.candidates,
         )
 
 
@@ -157,3 +164,35 @@ class Product:
     def name(self) -> str:
         """Name of the map."""
         return self.parameter.name
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Maps that are a function of several parameters, e.g. the anisotropy of a tensor.
+
+    They have no standard deviation by curvature; a product of two parameters has one, see
+    `Product`.
+
+    Parameters
+    ----------
+    maps : tuple of Parameter
+        Name, unit and display of each map.
+    factors : tuple of str
+        Names of the parameters that it needs.
+    function : callable or None
+        ``function(factor, ...)`` with arrays of one shape, (n,), returns the maps, shape
+        (n, n_maps); NaN where a factor is NaN. None for those of a model from a file: files do not
+        contain functions.
+    shown : tuple of str
+        Names of the maps that figures and tables show; the others are in files only.
+    """
+
+    maps: tuple[Parameter, ...]
+    factors: tuple[str, ...]
+    function: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
+    shown: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the maps."""
+        return tuple(one.name for one in self.maps)

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit import organs
 from ivimkit.errors import OptionError
 from ivimkit.extend.b_value_advice import sentences
-from ivimkit.extend.compartment import Compartment, Product
+from ivimkit.extend.compartment import Compartment, Derived, Product
 from ivimkit.kernels.separable.atoms import decay, instant
 from ivimkit.kernels.separable.structure import Structure
 from ivimkit.parameter import Parameter
@@ -74,6 +75,8 @@ class SignalModel:
         ``(("D", "D_star"),)``.
     products : tuple of Product
         Further maps, e.g. f D*.
+    derived : tuple of Derived
+        Further maps that are functions of several parameters.
     special_cases : mapping of str to mapping
         Names of simpler models, and the values at which parameters of this one give them, e.g.
         ``{"biexp": {"K": 0.0}}``; an infinite value is a limit. F-tests compare such models.
@@ -86,6 +89,8 @@ class SignalModel:
     advise : callable, optional
         ``advise(model, acquisition)`` yields sentences: reasons why a scan is a poor choice for
         the model, in addition to those that its b-values give.
+    directions_needed : int
+        Number of different gradient directions that are needed at least.
     fixed_maps : mapping of str to ndarray
         Parameters fixed to a different value in every voxel, see `with_fixed`.
     parameters : tuple of Parameter
@@ -110,11 +115,13 @@ class SignalModel:
     compartments: tuple[Compartment, ...] = field(default=(), compare=False)
     ascending: tuple[tuple[str, str], ...] = ()
     products: tuple[Product, ...] = ()
+    derived: tuple[Derived, ...] = ()
     special_cases: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
     references: tuple[str, ...] = ()
     b_needed: float = field(default=0.0, compare=False)
     b_valid: float = field(default=math.inf, compare=False)
     advise: Advise | None = field(default=None, repr=False, compare=False)
+    directions_needed: int = field(default=0, compare=False)
     fixed_maps: Mapping[str, NDArray[np.float64]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -158,7 +165,10 @@ class SignalModel:
                 )
 
     def _named_elsewhere(self) -> tuple[str, ...]:
-        factors = (name for product in self.products for name in product.factors)
+        factors = [
+            *(name for product in self.products for name in product.factors),
+            *(name for derived in self.derived for name in derived.factors),
+        ]
         fixed = (name for values in self.special_cases.values() for name in values)
         return (*factors, *fixed)
 
@@ -324,7 +334,7 @@ class SignalModel:
         found = []
         every = tuple(self[name].symbol for name in self.fractions)
         for k, compartment in enumerate(self.compartments):
-            shapes = tuple(p.symbol for p in compartment.parameters)
+            shapes = tuple(p.symbol for p in compartment.parameters if p.role != "orientation")
             reference = compartment.fraction is None
             if shapes and (reference or k < len(UNSEEN_SHARES)):
                 flag = UNSEEN_REFERENCE if reference else UNSEEN_SHARES[k]
@@ -347,8 +357,25 @@ class SignalModel:
 
     @property
     def quantities(self) -> tuple[Parameter, ...]:
-        """Descriptions of the parameters and the products."""
-        return (*self.parameters, *(product.parameter for product in self.products))
+        """Descriptions of the parameters, the products and the other derived maps."""
+        products = (product.parameter for product in self.products)
+        return (
+            *self.parameters,
+            *products,
+            *(one for group in self.derived for one in group.maps),
+        )
+
+    @property
+    def further_maps(self) -> tuple[str, ...]:
+        """Names of the products and the other derived maps.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> ik.models.get("tensor").further_maps
+        ('fD_star', 'FA', 'L1', 'L2', 'L3', 'V1x', 'V1y', 'V1z')
+        """
+        return tuple(one.name for one in self.quantities[len(self.parameters) :])
 
     @property
     def shown_maps(self) -> tuple[str, ...]:
@@ -367,7 +394,7 @@ class SignalModel:
 
     @property
     def parameter_maps(self) -> tuple[str, ...]:
-        """The same without products."""
+        """The same without products: parameters, and derived maps that are shown like them."""
         return self._ordered(_SHOWN)
 
     @property
@@ -383,7 +410,8 @@ class SignalModel:
         return self._ordered(_ROBUST)
 
     def _ordered(self, roles: Sequence[str]) -> tuple[str, ...]:
-        return maps_in_order(self.parameters, roles)
+        shown = [one for group in self.derived for one in group.maps if one.name in group.shown]
+        return maps_in_order((*self.parameters, *shown), roles)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -515,6 +543,46 @@ class SignalModel:
             model = model._replace(
                 name, replace(old, start=min(max(float(value), old.lower), old.upper))
             )
+        return model
+
+    def for_organ(self, organ: str) -> SignalModel:
+        """Return the model with the values of an organ preset.
+
+        Starting values and display ranges, and the split between two compartments of blood, for
+        those parameters of the model that the preset knows.
+
+        Parameters
+        ----------
+        organ : str
+            One of `ivimkit.organs.names`.
+
+        Returns
+        -------
+        SignalModel
+
+        Raises
+        ------
+        OptionError
+            If there is no such organ; the message lists the available ones.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> liver = ik.models.get("triexp").for_organ("liver")
+        >>> (liver["D_inter"].lower, liver["D_inter"].upper), liver["D"].start
+        ((0.005, 0.1), 0.0011)
+        """
+        preset = organs.get(organ)
+        model = self
+        for own in self.parameters:
+            if own.name in preset.bounds:
+                model = model.with_bounds(**{own.name: preset.bounds[own.name]})
+            value = preset.value(own.name, own.like)
+            if value is not None:
+                model = model.with_start(**{own.name: value})
+            shown = preset.display.get(own.name, preset.display.get(own.like))
+            if shown is not None:
+                model = model.with_display(**{own.name: shown})
         return model
 
     def with_display(self, **ranges: tuple[float, float]) -> SignalModel:

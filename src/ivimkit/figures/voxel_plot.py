@@ -170,7 +170,7 @@ def _draw_residuals(
         # Open markers of growing size: where fits agree, all of them stay visible.
         style = {**_style(number), "linewidth": 0.8, "markersize": 4 + 3 * number}
         style["markerfacecolor"] = "none" if number else style["color"]
-        if len(own) > 1:
+        if len(own) > 1 or np.unique(b).size < b.size:
             style["linestyle"] = ""
         axes.plot(b, measured - fitted_values(own, b.size), label=name, **style)
     axes.set_xlabel("b (s/mm²)")
@@ -185,8 +185,8 @@ def _write_table(
     index: tuple[int, ...],
 ) -> None:
     axes.set_axis_off()
-    parameters = [p for fit in fits.values() for p in fit.model.parameters]
-    of_models = (parameter.name for parameter in parameters if parameter.name != "ADC")
+    parameters = [p for fit in fits.values() for p in fit.model.quantities]
+    of_models = (name for fit in fits.values() for name in ("S0", *fit.model.parameter_maps[1:]))
     order = dict.fromkeys((*of_models, "ADC", "rmse"))
     names = [n for n in order if any(n in own for own in values.values())]
     columns = {name: how_to_show(name, parameters, []) for name in names}

@@ -34,8 +34,10 @@ from ivimkit.fitting.settings import FitSettings, ScanReading, sigma_values
 from ivimkit.fitting.training import MIN_VOXELS, variance_distribution
 from ivimkit.noise import NoiseEstimate, for_fit
 from ivimkit.parameter import Parameter
+from ivimkit.scan.directions import needs_directions
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.variables import DIRECTION
 from ivimkit.status import FAILED
 
 if TYPE_CHECKING:
@@ -402,6 +404,9 @@ def compare_with(
     if not 0.0 < alpha < 1.0:
         raise OptionError(f"alpha is {alpha!r}; expected a level between 0 and 1, like 0.05")
     wanted = _models(models, criterion)
+    if dwi.acquisition.has_directions and any(needs_directions(m.variables) for m in wanted):
+        # All models explain the same values: those of each direction.
+        dwi = dwi.for_variables([axis.name for axis in DIRECTION])
     the_method = _method(method, criterion, wanted)
     used, left_out = _carried(wanted, the_method, dwi, criterion, sigma is not None)
     if criterion == "f_test":

@@ -11,10 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.engine import curve
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.scan.acquisition import Series
+from ivimkit.scan.directions import distinct_directions, needs_directions
 from ivimkit.scan.dwi import DWI
-from ivimkit.scan.variables import B, points
+from ivimkit.scan.variables import DIRECTION, B, points
 
-__all__ = ["DecayCurve", "decay_curves", "fitted_values", "fitted_x", "with_b"]
+__all__ = [
+    "DecayCurve",
+    "decay_curves",
+    "fitted_values",
+    "fitted_x",
+    "mean_over_directions",
+    "with_b",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +59,52 @@ class DecayCurve:
         return curve(self.model, self.params, points(self.model.variables, self.series.at(b)))
 
 
+@dataclass(frozen=True, eq=False)
+class _MeanCurve(DecayCurve):
+    """The same of a model of the direction: the mean over the directions of the scan."""
+
+    directions: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def is_line(self) -> bool:
+        """Whether each b has one mean."""
+        known = {B.name, *(axis.name for axis in DIRECTION), *self.series.variables}
+        return known.issuperset(self.model.variables)
+
+    def __call__(self, b: ArrayLike) -> NDArray[np.float64]:
+        """Return the mean fitted signal at b-values, shape (n_b,), a.u."""
+        return mean_over_directions(self.model, self.params, self.series, self.directions, b)
+
+
+def mean_over_directions(
+    model: SignalModel,
+    params: ArrayLike,
+    series: Series,
+    directions: NDArray[np.float64],
+    b: ArrayLike,
+) -> NDArray[np.float64]:
+    """Return the mean signal of a model over gradient directions, shape (n_b,), a.u.
+
+    Parameters
+    ----------
+    model : SignalModel
+        A model of the direction.
+    params : array_like, shape (n_par,)
+        Its parameters.
+    series : Series
+        The other variables.
+    directions : ndarray, shape (n_directions, 3)
+        Unit vectors.
+    b : array_like, shape (n_b,)
+        b-values in s/mm^2.
+    """
+    every = np.atleast_1d(np.asarray(b, dtype=np.float64))
+    axes = {axis.name: np.repeat(directions[:, k], every.size) for k, axis in enumerate(DIRECTION)}
+    table = {**series.variables, **axes, B.name: np.tile(every, len(directions))}
+    found = curve(model, np.asarray(params, np.float64), points(model.variables, table))
+    return np.asarray(found.reshape(len(directions), every.size).mean(axis=0))
+
+
 def decay_curves(model: SignalModel, params: ArrayLike, dwi: DWI) -> tuple[DecayCurve, ...]:
     """Return one curve per series of the values that were fitted.
 
@@ -66,7 +120,8 @@ def decay_curves(model: SignalModel, params: ArrayLike, dwi: DWI) -> tuple[Decay
     Returns
     -------
     tuple of DecayCurve
-        One if the volumes differ in b only.
+        One if the volumes differ in b only. Of a model of the direction, the curve is the mean
+        over the directions of the scan, and `fitted` are the signals of each.
 
     Examples
     --------
@@ -80,6 +135,13 @@ def decay_curves(model: SignalModel, params: ArrayLike, dwi: DWI) -> tuple[Decay
     values = np.asarray(params, dtype=np.float64)
     fitted = curve(model, values, fitted_x(model.variables, dwi))
     alone = tuple(model.variables) == (B.name,)
+    if needs_directions(model.variables):
+        separate = dwi.for_variables(model.variables)
+        directions = distinct_directions(separate.acquisition.direction_vectors())
+        return tuple(
+            _MeanCurve(one, model, values, fitted[list(one.members)], alone, directions)
+            for one in separate.fit_series
+        )
     return tuple(
         DecayCurve(one, model, values, fitted[list(one.members)], alone) for one in dwi.fit_series
     )

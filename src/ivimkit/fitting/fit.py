@@ -36,6 +36,7 @@ from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.decay_curves import fitted_x
+from ivimkit.fitting.derived_columns import derived_columns
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.fitting.local_prior import (
     LOCAL_MAPS,
@@ -564,6 +565,8 @@ def _columns(
     for product in model.products:
         one, two = product.factors
         columns[product.name] = columns[one] * columns[two]
+    for derived in model.derived:
+        columns |= derived_columns(derived, columns)
     cost = values[:, n_par]
     with np.errstate(divide="ignore", invalid="ignore"):
         columns["rmse"] = np.sqrt(cost / total_weight)

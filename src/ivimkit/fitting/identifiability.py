@@ -14,6 +14,8 @@ from ivimkit.extend.b_value_advice import n_distinct_settings
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.directions import determine_a_tensor, distinct_directions, needs_directions
+from ivimkit.scan.shell_clusters import ABSOLUTE
 from ivimkit.scan.variables import B, groups_of, variable_of
 
 __all__ = ["require_identifiable", "unknown_to"]
@@ -39,7 +41,7 @@ def require_identifiable(
     model : SignalModel
         The model.
     acquisition : Acquisition
-        The volumes used; with separate directions if the model depends on them.
+        The volumes used; directions are separated if the model depends on them.
     weighted : bool
         Whether volumes have weights, for the message.
 
@@ -55,13 +57,44 @@ def require_identifiable(
     of D* are a Chebyshev system, so their matrix at as many different b has full rank. A
     numerical rank would only add rounding errors.
     """
+    if needs_directions(model.variables):
+        acquisition = acquisition.with_directions_apart()
     for name in model.variables:
         acquisition.numbers_of(name)
+    if model.directions_needed:
+        _require_directions(model, acquisition)
     distinct, needed = n_distinct_settings(model, acquisition), max(model.n_free, 2)
     if distinct < needed:
         raise AcquisitionError(_too_few(model, acquisition, distinct, needed, weighted))
     if model.two_decays() is None:
         _require_rank(model, acquisition.shell_x(model.variables))
+
+
+def _require_directions(model: SignalModel, acquisition: Acquisition) -> None:
+    """Refuse a scan in which volumes have no direction, or too few different ones."""
+    vectors = acquisition.direction_vectors()
+    without = np.flatnonzero((acquisition.bvals >= ABSOLUTE) & ~vectors.any(axis=1))
+    needed = model.directions_needed
+    if without.size:
+        first = int(without[0])
+        raise AcquisitionError(
+            f"{without.size} volumes with b > 0 have no gradient direction (volume {first}, "
+            f"b = {acquisition.bvals[first]:g} s/mm^2), on which the signal of model {model.name} "
+            "depends; expected one for each of them. Leave them out (--volumes), or use a model "
+            "of b alone, like biexp"
+        )
+    found = distinct_directions(vectors)
+    if len(found) < needed:
+        raise AcquisitionError(
+            f"{len(found)} different gradient directions; expected at least {needed} for model "
+            f"{model.name}. Use a scan with more, or a model of b alone, like biexp"
+        )
+    if not determine_a_tensor(found):
+        raise AcquisitionError(
+            f"the {len(found)} gradient directions lie on a cone or in a plane, and do not "
+            f"determine the tensor of model {model.name}; expected directions all around. Use "
+            "another scan, or a model of b alone, like biexp"
+        )
 
 
 def unknown_to(model: SignalModel, acquisition: Acquisition) -> str | None:

@@ -310,8 +310,8 @@ class FitResult:
 
     @property
     def _quantities(self) -> tuple[str, ...]:
-        """Names of the parameters, of the ADC and of products."""
-        return (*self.model.names, "ADC", *(product.name for product in self.model.products))
+        """Names of the parameters, of the ADC, of products and of other derived maps."""
+        return (*self.model.names, "ADC", *self.model.further_maps)
 
     def scan(self, other: DWI | None = None) -> DWI:
         """Return the scan that was fitted.
@@ -412,9 +412,14 @@ class FitResult:
     def _doubtful(self, name: str) -> NDArray[np.bool_]:
         """Return the voxels in which a map is not reliable."""
         model = self.model
-        factors = next((p.factors for p in model.products if p.name == name), None)
-        if factors is not None:
-            return self._doubtful(factors[0]) | self._doubtful(factors[1])
+        factors: list[str] = []
+        for product in model.products:
+            factors += product.factors if product.name == name else ()
+        for derived in model.derived:
+            factors += derived.factors if name in derived.names else ()
+        if factors:
+            found = np.any([self._doubtful(factor) for factor in factors], axis=0)
+            return np.asarray(found, dtype=bool)
         own = model.compartment_of(name)
         if own is None:
             return self._at_bound(name)

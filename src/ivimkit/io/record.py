@@ -13,7 +13,7 @@ import msgspec
 from ivimkit import methods, models
 from ivimkit import uncertainty as estimators
 from ivimkit.errors import FileFormatError
-from ivimkit.extend.compartment import Compartment, Product
+from ivimkit.extend.compartment import Compartment, Derived, Product
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.plugin import Plugin
@@ -29,6 +29,7 @@ from ivimkit.io.record_form import (
     FORMAT,
     Acquired,
     CompartmentRecord,
+    DerivedRecord,
     FitRecord,
     Grid,
     LearnedRecord,
@@ -155,6 +156,12 @@ def _model_record(model: SignalModel) -> ModelRecord:
         ascending=list(model.ascending),
         products=[
             ProductRecord(_parameter_record(one.parameter), one.factors) for one in model.products
+        ],
+        derived=[
+            DerivedRecord(
+                [_parameter_record(own) for own in one.maps], list(one.factors), list(one.shown)
+            )
+            for one in model.derived
         ],
     )
 
@@ -307,6 +314,14 @@ def _model_of(record: ModelRecord, given: SignalModel | None) -> SignalModel:
         products=tuple(
             Product(_parameter_of(one.parameter, None), one.factors) for one in record.products
         ),
+        derived=tuple(
+            Derived(
+                tuple(_parameter_of(own, None) for own in one.maps),
+                tuple(one.factors),
+                shown=tuple(one.shown),
+            )
+            for one in record.derived
+        ),
         references=tuple(record.references),
         parameters=parameters,
     )
@@ -356,7 +371,7 @@ def _of_model(record: ParameterRecord, known: SignalModel | None) -> dict[str, A
             "least": -math.inf if record.least is None else record.least,
             "most": math.inf if record.most is None else record.most,
         }
-    fields = ("plausible", "role", "scale", "typical", "least", "most")
+    fields = ("plausible", "role", "scale", "typical", "least", "most", "like")
     return {name: getattr(known[record.name], name) for name in fields}
 
 

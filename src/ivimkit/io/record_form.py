@@ -20,6 +20,7 @@ __all__ = [
     "Acquired",
     "ComparisonRecord",
     "CompartmentRecord",
+    "DerivedRecord",
     "FileName",
     "FitRecord",
     "Grid",
@@ -97,6 +98,14 @@ class ProductRecord(msgspec.Struct):
     factors: tuple[str, str]
 
 
+class DerivedRecord(msgspec.Struct):
+    """Maps that are a function of several parameters, without the function."""
+
+    maps: list[ParameterRecord]
+    factors: list[str]
+    shown: list[str] = []
+
+
 class ModelRecord(msgspec.Struct):
     """The model, except for its compiled equation."""
 
@@ -111,6 +120,7 @@ class ModelRecord(msgspec.Struct):
     compartments: list[CompartmentRecord] = []
     ascending: list[tuple[str, str]] = []
     products: list[ProductRecord] = []
+    derived: list[DerivedRecord] = []
 
 
 class PluginRecord(msgspec.Struct):

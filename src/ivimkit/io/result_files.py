@@ -157,7 +157,7 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
 def result_folder(result: FitResult) -> MapFolder:
     """Return everything that is saved for a result."""
     model, maps = result.model, result.maps
-    parameters = model.parameters
+    parameters = model.quantities
     saved = [
         SavedMap(name, partial(maps.__getitem__, name), describe(name, parameters), about)
         for name in maps
@@ -319,7 +319,7 @@ def _check_maps(names: Sequence[str], model: SignalModel) -> None:
     if missing:
         raise ValueError(f"there is no map of {missing[0]}, a parameter of model {model.name}")
     for name in names:
-        describe(name, model.parameters)
+        describe(name, model.quantities)
 
 
 def _read(

@@ -153,9 +153,10 @@ def shown_maps() -> tuple[str, ...]:
     >>> [name for name in shown if name in ("f", "D", "D_star", "ADC", "fD_star")]
     ['ADC', 'D', 'f', 'D_star', 'fD_star']
     """
-    products = (product.name for model in _that_load() for product in model.products)
-    product_names = tuple(products)
-    parameters = [one for one in quantities() if one.name not in product_names]
+    every = tuple(_that_load())
+    product_names = tuple(product.name for model in every for product in model.products)
+    shown = {name for model in every for name in model.shown_maps}
+    parameters = [one for one in quantities() if one.name in shown - set(product_names)]
     return tuple(dict.fromkeys((*maps_in_order(parameters), *product_names)))
 
 

@@ -18,6 +18,7 @@ DDC = replace(
     lower=1e-4,
     upper=4e-3,
     description="distributed diffusion coefficient",
+    like="D",
 )
 
 ALPHA = Parameter(

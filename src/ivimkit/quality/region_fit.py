@@ -281,8 +281,8 @@ def _means(result: FitResult, regions: Sequence[_Region], method: FitMethod) -> 
         fixed = {name: np.repeat(values, N_NOISY) for name, values in model.fixed_maps.items()}
         many = replace(model, fixed_maps=fixed)
         spread = _fit(result, noisy, many, method, np.repeat(sizes, N_NOISY))
-        products = (product.name for product in model.products)
-        names = [name for name in (*model.names, "ADC", *products) if name in spread.maps]
+        wanted = (*model.names, "ADC", *model.further_maps)
+        names = [name for name in wanted if name in spread.maps]
         values = {name: spread.maps[name].reshape(len(regions), N_NOISY) for name in names}
         _hold(maps, limits(values, model), isinstance(method, PosteriorMethod))
     if _floor(method)[0]:

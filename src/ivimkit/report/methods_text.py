@@ -222,15 +222,17 @@ def _preset(result: FitResult, organ: OrganPreset, citations: Citations) -> Iter
     taken = [
         f"the starting value of {model[name].symbol}"
         for name in method.starts_from(model)
-        if name in organ.means and model[name].start == organ.means[name]
+        if model[name].start == organ.value(name, model[name].like)
     ]
+    split = [p for p in model.parameters if organ.bounds.get(p.name) == (p.lower, p.upper)]
+    if split:
+        taken.append(f"the bounds of {' and '.join(p.symbol for p in split)}")
     if method.options().get("b_split") == organ.b_split:
         taken.append(f"the threshold of {organ.b_split:g} s/mm²")
     if not taken:
         return
-    verb = "was" if len(taken) == 1 else "were"
-    text = f"{' and '.join(taken)} {verb} that of the preset {organ.name}"
-    text = text if len(taken) == 1 else text.replace("that of", "those of")
+    was = "was that" if len(taken) == 1 and not split else "were those"
+    text = f"{' and '.join(taken)} {was} of the preset {organ.name}"
     yield f"{text[:1].upper()}{text[1:]}{citations.cite(organ.references)}."
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ivimkit import methods, models, priors
-from ivimkit import organs as presets
 from ivimkit import uncertainty as estimators
 from ivimkit.extend.signal_model import S0, SignalModel
 from ivimkit.fitting.result import FitResult
@@ -196,8 +195,7 @@ def _parameters(result: FitResult, notes: list[str]) -> Iterator[str]:
     usual = _usual(result.model)
     if organ:
         yield from ("--organ", organ)
-        means = presets.get(organ).means
-        usual = usual.with_start(**{k: v for k, v in means.items() if k in usual.names})
+        usual = usual.for_organ(organ)
     for own, other in zip(result.model.parameters, usual.parameters, strict=True):
         if own.name in result.model.fixed_maps:
             yield from ("--fix", f"{own.name}=fixed_{own.name}.nii.gz")

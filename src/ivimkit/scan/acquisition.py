@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import AcquisitionError, AcquisitionWarning
 from ivimkit.scan.coverage import CoverageRange, PerfusionLeft, coverage_of, perfusion_left_at
+from ivimkit.scan.directions import SAME_DIRECTION
 from ivimkit.scan.gradient_checks import checked_bvals, checked_bvecs, checked_shell_numbers
 from ivimkit.scan.gradient_timing import DERIVED, check_timing, derived, sources
 from ivimkit.scan.shell_clusters import ABSOLUTE, shell_clusters
@@ -33,7 +34,6 @@ __all__ = ["Acquisition", "Series", "Shell"]
 _SLACK = 0.01
 # A shell is within this share of the b-value that names it.
 _MAX_NAMED_DISTANCE = 0.03
-_SAME_DIRECTION = np.cos(np.deg2rad(1.0))
 
 
 @dataclass(frozen=True)
@@ -649,6 +649,27 @@ class Acquisition:
             shell_numbers=numbers,
         )
 
+    @property
+    def has_directions(self) -> bool:
+        """Whether the directions of the gradients are known."""
+        return self.bvecs is not None or all(axis.name in self.variables for axis in DIRECTION)
+
+    def direction_vectors(self) -> NDArray[np.float64]:
+        """Return the unit vector of each volume, 0 0 0 at b = 0, shape (n_volumes, 3).
+
+        Raises
+        ------
+        AcquisitionError
+            If the directions are not known.
+
+        Examples
+        --------
+        >>> Acquisition([0, 800], [[0, 1, 0], [0, 2, 0]]).direction_vectors().tolist()
+        [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+        """
+        separate = self.with_directions_apart()
+        return np.stack([separate.numbers_of(axis.name) for axis in DIRECTION], axis=1)
+
     def coverage(self) -> tuple[CoverageRange, ...]:
         """Grade the ranges 0, 10-50, 100-200 and 300-1500 s/mm^2.
 
@@ -758,7 +779,7 @@ class Acquisition:
 def _parallel(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
     if not first.any() or not second.any():
         return not first.any() and not second.any()
-    return bool(abs((first * second).sum()) >= _SAME_DIRECTION)
+    return bool(abs((first * second).sum()) >= SAME_DIRECTION)
 
 
 def _exact_mean(values: NDArray[np.float64]) -> float:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import organs
 from ivimkit.simulate.anatomy import Anatomy, Ellipsoid, paint
-from ivimkit.simulate.tissue import REFERENCE_S0, Tissue, ivim_tissue
+from ivimkit.simulate.tissue import REFERENCE_S0, Tissue, ivim_tissue, with_anisotropy
 
 __all__ = ["ABDOMEN"]
 
-_WURNIG_2018 = "Wurnig et al. 2018, doi:10.1002/nbm.3852"
 _LESION = (
     "chosen for the contrast of the carcinoma in Yoon et al. 2014, doi:10.1002/jmri.24158: "
     "ADC slightly, D clearly below the liver; not the mean of a study"
 )
+_SPLEEN_SOURCE = f"{organs.WURNIG_2018}; f: {organs.TYPICAL}"
 _MEDULLA = f"{organs.VAN_BAALEN_2017}, medulla, rounded"
 _BLOOD = "assumed: flowing blood, almost all of it dephased at b = 50"
 
@@ -25,18 +26,28 @@ _BLOOD = "assumed: flowing blood, almost all of it dephased at b = 50"
 def _of_organ(name: str, organ_name: str, s0: float) -> Tissue:
     organ = organs.get(organ_name)
     source = "; ".join(dict.fromkeys(organ.sources.values()))
-    return ivim_tissue(name, s0, organ.means["f"], organ.means["D_star"], organ.means["D"], source)
+    made = ivim_tissue(name, s0, organ.means["f"], organ.means["D_star"], organ.means["D"], source)
+    return replace(made, further=organ.further)
 
 
-_TISSUES = (
+_ISOTROPIC = (
     _of_organ("liver", "liver", REFERENCE_S0),
     ivim_tissue("lesion", 1300.0, 0.36, 50e-3, 0.80e-3, _LESION),
     _of_organ("kidney cortex", "kidney", 1700.0),
     ivim_tissue("kidney medulla", 2000.0, 0.16, 19e-3, 2.1e-3, _MEDULLA),
-    ivim_tissue("spleen", 1500.0, 0.10, 70e-3, 0.91e-3, f"{_WURNIG_2018}; f: {organs.TYPICAL}"),
+    ivim_tissue("spleen", 1500.0, 0.10, 70e-3, 0.91e-3, _SPLEEN_SOURCE),
     _of_organ("pancreas", "pancreas", 1150.0),
     ivim_tissue("vessel", 1400.0, 0.90, 100e-3, 1.8e-3, _BLOOD),
     _of_organ("muscle", "muscle", 650.0),
+)
+# Fractional anisotropy and axis: tubules run to the middle of a kidney, muscles along the spine.
+_ALONG = {
+    "kidney cortex": (0.15, (1, 0, 0)),
+    "kidney medulla": (0.40, (1, 0, 0)),
+    "muscle": (0.30, (0, 0, 1)),
+}
+_TISSUES = tuple(
+    with_anisotropy(tissue, *_ALONG.get(tissue.name, (0.0, (0, 0, 1)))) for tissue in _ISOTROPIC
 )
 _LIVER, _LESION_LABEL, _CORTEX, _MEDULLA_LABEL, _SPLEEN, _PANCREAS, _VESSEL, _MUSCLE = range(1, 9)
 _CAVITY = 255

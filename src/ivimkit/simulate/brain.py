@@ -9,16 +9,24 @@ from numpy.typing import NDArray
 
 from ivimkit import organs
 from ivimkit.simulate.anatomy import Anatomy, Ellipsoid, paint
-from ivimkit.simulate.tissue import REFERENCE_S0, ivim_tissue
+from ivimkit.simulate.tissue import REFERENCE_S0, ivim_tissue, with_anisotropy
 
 __all__ = ["BRAIN"]
 
 _WATER = "free water at 37 degrees C, rounded; no perfusion"
 
 _TISSUES = (
-    ivim_tissue("grey matter", REFERENCE_S0, 0.044, 84e-3, 0.81e-3, organs.RYDHOG_2014),
-    ivim_tissue("white matter", 800.0, 0.033, 76e-3, 0.86e-3, organs.RYDHOG_2014),
-    ivim_tissue("CSF", 2500.0, 0.0, math.nan, 3.0e-3, _WATER),
+    with_anisotropy(
+        ivim_tissue("grey matter", REFERENCE_S0, 0.044, 84e-3, 0.81e-3, organs.RYDHOG_2014),
+        0.15,
+        (0, 0, 1),
+    ),
+    with_anisotropy(
+        ivim_tissue("white matter", 800.0, 0.033, 76e-3, 0.86e-3, organs.RYDHOG_2014),
+        0.45,
+        (0, 1, 0),
+    ),
+    with_anisotropy(ivim_tissue("CSF", 2500.0, 0.0, math.nan, 3.0e-3, _WATER), 0.0, (0, 0, 1)),
 )
 _GREY, _WHITE, _CSF = 1, 2, 3
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-__all__ = ["REFERENCE_S0", "Tissue", "ivim_tissue"]
+from ivimkit.extend.diffusion_tensor import along_axis
+
+__all__ = ["REFERENCE_S0", "Tissue", "ivim_tissue", "with_anisotropy"]
 
 REFERENCE_S0 = 1000.0
 """S0, a.u., that the signal-to-noise ratio of a phantom refers to: that of its first tissue."""
@@ -25,6 +27,8 @@ class Tissue:
         does not have, such as D* where f = 0. S0 is that in a homogeneous receive field, a.u.
     source : str
         Where the values are from; S0 is made to look like T2-weighted EPI.
+    further : mapping of str to float
+        Values of parameters of other models, with the same sources.
 
     Examples
     --------
@@ -37,6 +41,7 @@ class Tissue:
     name: str
     values: Mapping[str, float]
     source: str
+    further: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     def value(self, name: str) -> float:
         """Return a parameter of the tissue; NaN if it does not have it.
@@ -70,3 +75,20 @@ def ivim_tissue(name: str, S0: float, f: float, D_star: float, D: float, source:
     values = {"S0": S0, "f": f, "D_star": D_star, "D": D}
     known = {key: value for key, value in values.items() if math.isfinite(value)}
     return Tissue(name, known, source)
+
+
+def with_anisotropy(tissue: Tissue, anisotropy: float, axis: tuple[float, float, float]) -> Tissue:
+    """Return a tissue whose diffusion is faster along an axis, for models of the direction.
+
+    Parameters
+    ----------
+    tissue : Tissue
+        The tissue.
+    anisotropy : float
+        Fractional anisotropy, chosen like those of muscle or white matter; 0 for none.
+    axis : tuple of float
+        Direction, of any length.
+    """
+    names = ("C_yy", "C_zz", "C_yx", "C_zx", "C_zy")
+    form = dict(zip(names, map(float, along_axis(anisotropy, axis)), strict=True))
+    return replace(tissue, further={**tissue.further, **form})

@@ -26,9 +26,10 @@ _DIGITS = 3
 def tissues_of_model(tissues: Sequence[Tissue], model: SignalModel) -> tuple[Tissue, ...]:
     """Return tissues with a value of every parameter of a model.
 
-    A parameter of the model that a tissue has (S0, f, D* and D) keeps its value, if it is within
-    the bounds of the model. Values of the others are spread over their typical range, so that no
-    two tissues are the same. A tissue without perfusion has no blood in any model.
+    A parameter of the model that a tissue has (S0, f, D* and D, and others of some tissues) keeps
+    its value, if it is within the bounds of the model. Values of the others are spread over their
+    typical range, so that no two tissues are the same. A tissue without perfusion has no blood in
+    any model.
 
     Parameters
     ----------
@@ -50,10 +51,6 @@ def tissues_of_model(tissues: Sequence[Tissue], model: SignalModel) -> tuple[Tis
     >>> liver.value("f") == ik.organs.get("liver").means["f"], 0.0 < liver.value("K") < 2.0
     (True, True)
     """
-    own = models.get(TISSUE_MODEL)
-    alike = {
-        p.name for p in model.parameters if p.name in own.names and own[p.name].unit == p.unit
-    }
     found = []
     for tissue, spread in zip(tissues, _spread(len(tissues), len(model.parameters)), strict=True):
         values: dict[str, float] = {}
@@ -61,9 +58,9 @@ def tissues_of_model(tissues: Sequence[Tissue], model: SignalModel) -> tuple[Tis
         absent = _absent(model, tissue)
         for parameter, position in zip(model.parameters, spread, strict=True):
             name = parameter.name
-            value = tissue.values.get(name) if name in alike else None
             if name in absent:
                 continue
+            value = _known(tissue, parameter)
             if value is None or not parameter.lower <= value <= parameter.upper:
                 value = _typical(parameter, float(position))
                 chosen.append(name)
@@ -76,6 +73,16 @@ def tissues_of_model(tissues: Sequence[Tissue], model: SignalModel) -> tuple[Tis
         ordered = {name: values[name] for name in model.names if name in values}
         found.append(Tissue(tissue.name, ordered, _source(tissue, model, chosen)))
     return tuple(found)
+
+
+def _known(tissue: Tissue, parameter: Parameter) -> float | None:
+    """Return the value that a tissue has for a parameter, or for one that is like it."""
+    own = models.get(TISSUE_MODEL)
+    for name in (parameter.name, parameter.like):
+        if name in tissue.values:
+            same = name in own.names and own[name].unit == parameter.unit
+            return tissue.values[name] if same else None
+    return tissue.further.get(parameter.name)
 
 
 def _all(compartment: Compartment) -> set[str]:
@@ -142,7 +149,10 @@ def _put_in_order(model: SignalModel, values: dict[str, float], chosen: list[str
 
 
 def _source(tissue: Tissue, model: SignalModel, chosen: Sequence[str]) -> str:
+    source = tissue.source
+    if any(parameter.role == "orientation" for parameter in model.parameters):
+        source = f"{source}; anisotropy: chosen"
     if not chosen:
-        return tissue.source
+        return source
     names = ", ".join(name for name in model.names if name in chosen)
-    return f"{tissue.source}; {names}: chosen from the typical range of model {model.name}"
+    return f"{source}; {names}: chosen from the typical range of model {model.name}"

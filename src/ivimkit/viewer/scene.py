@@ -128,11 +128,11 @@ def _favourite(result: FitResult) -> str:
 
 
 def _is_diffusion(result: FitResult, name: str) -> bool:
-    return result.model[name].role == "diffusion"
+    return describe(name, result.model.quantities).role == "diffusion"
 
 
 def _map(result: FitResult, number: str, name: str) -> dict[str, Any]:
-    parameters = result.model.parameters
+    parameters = result.model.quantities
     about = describe(name, parameters)
     limits = _organ_ranges(result)
     stored = []

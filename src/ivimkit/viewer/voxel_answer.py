@@ -14,10 +14,11 @@ from ivimkit.extend.derived_maps import describe as describe_map
 from ivimkit.extend.derived_maps import is_about_another
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.figures.map_style import how_to_show
-from ivimkit.fitting.decay_curves import fitted_x
+from ivimkit.fitting.decay_curves import fitted_x, mean_over_directions
 from ivimkit.fitting.result import FitResult
 from ivimkit.rounding import limits, with_error
 from ivimkit.scan.acquisition import Series
+from ivimkit.scan.directions import distinct_directions, needs_directions
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.variables import points
 from ivimkit.status import FitStatus, describe, explain
@@ -120,11 +121,12 @@ def fit_entry(
     # Finer where blood decays: steps of 4 s/mm² would show corners there.
     dense = highest * np.linspace(0.0, 1.0, _POINTS) ** 2
     series = result.acquisition.series
+    directions = _directions(result)
     drawn = {
         "b": dense,
-        "signal": _signal(result.model, params, dense, series[0]),
-        "components": _components(result.model, params, dense, series[0]),
-        "settings": _further_curves(result.model, params, dense, series),
+        "signal": _signal(result.model, params, dense, series[0], directions),
+        "components": _components(result.model, params, dense, series[0], directions),
+        "settings": _further_curves(result.model, params, dense, series, directions),
     }
     residuals = None
     if alone is not None:
@@ -143,10 +145,26 @@ def fit_entry(
     }
 
 
+def _directions(result: FitResult) -> NDArray[np.float64] | None:
+    """Return the directions of the scan, if the model depends on them."""
+    if not needs_directions(result.model.variables):
+        return None
+    return distinct_directions(result.acquisition.direction_vectors())
+
+
 def _signal(
-    model: SignalModel, params: Sequence[float], b: NDArray[np.float64], series: Series
+    model: SignalModel,
+    params: Sequence[float],
+    b: NDArray[np.float64],
+    series: Series,
+    directions: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
-    """Return the fitted signal over b; NaN if another variable of the model has several values."""
+    """Return the fitted signal over b; NaN if another variable of the model has several values.
+
+    Of a model of the direction it is the mean over the directions of the scan.
+    """
+    if directions is not None:
+        return mean_over_directions(model, params, series, directions, b)
     if not series.determines(model.variables):
         return np.full(b.size, np.nan)
     return curve(model, params, points(model.variables, series.at(b)))
@@ -157,27 +175,36 @@ def _further_curves(
     params: Sequence[float],
     b: NDArray[np.float64],
     series: Sequence[Series],
+    directions: NDArray[np.float64] | None,
 ) -> list[dict[str, Any]]:
     """Return one curve per series of settings; none if one curve is that of all."""
     if len(series) == 1 or tuple(model.variables) == ("b",):
         return []
-    return [{"name": one.text, "signal": _signal(model, params, b, one)} for one in series]
+    return [
+        {"name": one.text, "signal": _signal(model, params, b, one, directions)} for one in series
+    ]
 
 
 def _components(
-    model: SignalModel, params: Sequence[float], b: NDArray[np.float64], series: Series
+    model: SignalModel,
+    params: Sequence[float],
+    b: NDArray[np.float64],
+    series: Series,
+    directions: NDArray[np.float64] | None,
 ) -> list[dict[str, Any]]:
     """Return what each compartment adds to the signal; nothing of a model with one of them."""
     # Of the model itself, with all of the signal in one compartment: the reference first.
     alone = reversed(model.components(params).items())
-    return [{"name": name, "signal": _signal(model, own, b, series)} for name, own in alone]
+    return [
+        {"name": name, "signal": _signal(model, own, b, series, directions)} for name, own in alone
+    ]
 
 
 def _estimates(result: FitResult, values: Mapping[str, float]) -> list[dict[str, Any]]:
-    parameters = result.model.parameters
+    parameters = result.model.quantities
     estimates = [name for name in values if not is_about_another(name, values)]
-    products = (product.name for product in result.model.products)
-    first = dict.fromkeys((*result.model.names, "ADC", *products, "rmse", "r2"))
+    further = result.model.further_maps
+    first = dict.fromkeys((*result.model.names, "ADC", *further, "rmse", "r2"))
     order = [name for name in first if name in estimates]
     noted = result.model.parameter_maps
     rows = []

@@ -42,3 +42,28 @@ def test_a_model_without_blood_rate_needs_b_0_and_tissue_only():
     assert coverage_needed(BIEXP, acquisition) == acquisition.coverage()
     purposes = [part.purpose for part in coverage_needed(models.get("sivim"), acquisition)]
     assert purposes == ["S0", "tissue: D"]
+
+
+# b-values with which a model cannot be told from a simpler one, and what is said.
+POOR = {
+    "monoexp": ([5, 800], "lowest b-value is 5"),
+    "sivim": ([0, 200], "highest b-value is 200.*D still contains perfusion"),
+    "biexp": ([0, 100, 200, 400, 600, 800, 900, 1000], "D\\* is hardly identifiable"),
+    "kurtosis": ([*GOOD, 600, 1000], "highest b-value is 1000.*1500.*K is hardly identifiable"),
+    "stretched": ([*GOOD, 600, 1000], "1500 or more, where alpha shows"),
+    "triexp": ([*GOOD, 90, 110, 140, 500, 600], "3 b-values above.*up to 60.*expected 6.*D_inter"),
+    "tensor": ([*GOOD, 600], "9 distinct settings.*expected 18"),
+}
+
+
+@pytest.mark.parametrize("name", POOR)
+def test_every_model_says_what_its_b_values_cannot_tell(name):
+    bvals, message = POOR[name]
+    directions = [[1, 0, 0]] * len(bvals)
+    found = models.get(name).advice(Acquisition(bvals, directions))
+    assert any(re.search(message, one) for one in found), found
+
+
+def test_directions_that_are_not_known_are_no_advice():
+    # They are an error of its own, which a check reports in addition.
+    assert models.get("tensor").advice(Acquisition([0, 10, 30, 60, 200, 500])) == []

@@ -141,6 +141,17 @@ def test_only_what_a_method_takes_from_a_preset_is_said(dwi, name):
     assert set(kidney.references) <= set(listed)
 
 
+def test_the_split_of_an_organ_is_said(dwi):
+    result = with_organ(ik.fit(dwi), "liver")
+    model = ik.models.get("triexp")
+    usual = replace(result, settings=replace(result.settings, model=model))
+    assert "preset" not in written(usual)[0]
+    split = replace(result, settings=replace(result.settings, model=model.for_organ("liver")))
+    text, listed = written(split)
+    assert "The bounds of D_fast and D_inter were those of the preset liver [" in text
+    assert set(ik.organs.get("liver").references) <= set(listed)
+
+
 def test_a_threshold_of_ones_own_is_not_that_of_the_preset(dwi):
     result = ik.fit(dwi, method=ik.methods.Segmented(b_split=130))
     assert "preset" not in written(with_organ(result, "kidney"))[0]

@@ -4,9 +4,10 @@ import math
 import numpy as np
 import pytest
 
-from ivimkit import Acquisition, models, simulate
+from ivimkit import Acquisition, models, organs, simulate
 from ivimkit.errors import AcquisitionError, OptionError, ShapeError
 from ivimkit.extend import D_STAR, Compartment, D, F, Parameter, SignalModel
+from ivimkit.extend.diffusion_tensor import fractional_anisotropy
 from ivimkit.simulate.abdomen import ABDOMEN
 from ivimkit.simulate.brain import BRAIN
 from ivimkit.simulate.tissue_values import tissues_of_model
@@ -38,7 +39,8 @@ class TestSignals:
     @pytest.mark.parametrize("model", models.names())
     def test_every_model(self, model):
         params = [parameter.start for parameter in models.get(model).parameters]
-        got = simulate.signals(model, params, B)
+        table = {**dict.fromkeys(models.get(model).variables, 1.0), "b": B}
+        got = simulate.signals(model, params, table)
         assert got.shape == (5,)
         assert (np.diff(got) < 0).all()
 
@@ -360,6 +362,8 @@ class TestPhantomOfAnyModel:
             for low, high in model.ascending:
                 assert not tissue.value(low) >= tissue.value(high)
         for parameter in model.parameters:
+            if parameter.role == "orientation":
+                continue
             values = [v for t in tissues if np.isfinite(v := t.value(parameter.name))]
             assert len(set(values)) > len(values) // 2, parameter.name
 
@@ -370,6 +374,22 @@ class TestPhantomOfAnyModel:
             assert 0.0 < tissue.value("K") <= 2.0
             assert tissue.source.endswith("; K: chosen from the typical range of model kurtosis")
         assert tissues_of_model(ABDOMEN.tissues, models.get("biexp")) == ABDOMEN.tissues
+
+    def test_values_of_other_models_are_those_of_the_organ_and_of_a_parameter_like_it(self):
+        liver = ABDOMEN.tissues[0]
+        three = tissues_of_model([liver], models.get("triexp").for_organ("liver"))[0]
+        for name in ("f_fast", "D_fast", "f_inter", "D_inter"):
+            assert three.value(name) == organs.get("liver").further[name]
+        # Without the split of the organ, a rate beyond its bounds is not taken.
+        assert tissues_of_model([liver], models.get("triexp"))[0].value("D_inter") <= 25e-3
+        for name, parameter in (("tensor", "MD"), ("stretched", "DDC")):
+            like = tissues_of_model([liver], models.get(name))[0]
+            assert like.value(parameter) == liver.value("D")
+        made = tissues_of_model(ABDOMEN.tissues, models.get("tensor"))
+        names = models.get("tensor").names[3:]
+        found = {t.name: fractional_anisotropy(*(t.value(n) for n in names)) for t in made}
+        assert found["liver"] < FORMULA
+        assert found["muscle"] == pytest.approx(0.3)
 
     def test_bounds_of_the_model_hold(self):
         narrow = models.get("biexp").with_bounds(f=(0.05, 0.1)).with_fixed(D_star=0.02)

@@ -93,10 +93,8 @@ class FitSetup(FitOptions):
             The scan that maps are placed on; by default they are as in their files.
         """
         model = model_of(self.model)
-        organ = self.preset()
-        if organ is not None:
-            model = model.with_start(**_of(model, organ.means))
-            model = model.with_display(**_of(model, organ.display))
+        if self.organ is not None:
+            model = model.for_organ(self.organ)
         model = model.with_bounds(**parse_assignments(self.bounds, "--bounds", "D=0:5e-3", pair))
         for name, value in self._fixed().items():
             model.index(name)
@@ -233,10 +231,6 @@ def _maps(text: str, option: str, scans: Sequence[Path], screen: Screen) -> list
     for file in dict.fromkeys(files):
         open_volume(file, "a map")
     return files
-
-
-def _of(model: SignalModel, values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name in model.names}
 
 
 def _b_values(method: FitMethod) -> list[str]:

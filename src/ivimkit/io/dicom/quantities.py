@@ -23,6 +23,7 @@ from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.dicom.texts import MAX_SHORT, text_of
 from ivimkit.kernels.separable.atoms import decay, kurtosis, stretched
+from ivimkit.kernels.separable.tensor_atom import tensor
 from ivimkit.parameter import RATE_UNIT, Parameter
 
 __all__ = ["PRIVATE_SCHEME", "Quantity", "Unit", "quantity_of"]
@@ -119,8 +120,10 @@ _SLOW = Code("113291", "DCM", "Slow Diffusion Coefficient")
 _FAST = Code("113292", "DCM", "Fast Diffusion Coefficient")
 _FRACTION = Code("113293", "DCM", "Fast Diffusion Coefficient Fraction")
 _SIGNAL = Code("110852", "DCM", "MR signal intensity")
+_FA = Code("110808", "DCM", "Fractional Anisotropy")
 _R2 = Code("126220", "DCM", "R2-Coefficient")
 _BY_ATOM = {
+    tensor: (Code("113202", "DCM", "Mean Diffusivity"),),
     kurtosis: (
         Code("113294", "DCM", "Kurtosis Diffusion Coefficient"),
         Code("113206", "DCM", "Apparent Kurtosis Coefficient"),
@@ -136,6 +139,7 @@ _BI_EXPONENTIAL = Code("113251", "DCM", "Bi-exponential (IVIM) diffusion model")
 _MODEL_BY_ATOM = {
     kurtosis: Code("113252", "DCM", "Kurtosis diffusion model"),
     stretched: Code("113254", "DCM", "Stretched exponential diffusion model"),
+    tensor: Code("113231", "DCM", "Single Tensor"),
 }
 
 _FIXED_FAST = Code("113267", "DCM", "Fixed-Dp")
@@ -250,6 +254,8 @@ def _codes(model: SignalModel) -> dict[str, Code]:
     if reference.atom is decay:
         found[reference.parameters[0].name] = _SLOW if before else _ADC
     found |= _of_atom(reference)
+    if reference.atom is tensor:
+        found["FA"] = _FA
     for blood in before:
         if blood.signal == "perfusion" and blood.fraction is not None:
             found[blood.fraction.name] = _FRACTION

@@ -3,8 +3,9 @@
 For a given signal only its inner products with each atom are needed; a tuple of atoms, one of each
 compartment, is then a problem in its amplitudes whose inverse Gram matrix stands here. The atoms
 of a compartment are chosen from a fine grid of its shapes, each time the one that is furthest, in
-angle, from all chosen before: that covers evenly whatever the protocol can tell apart, for any
-number of shapes. All compartments are covered to the same angle.
+angle, from all chosen before: that covers evenly whatever the protocol can tell apart. Where a
+compartment has too many shapes for a grid, it declares the points to choose from itself. All
+compartments are covered to the same angle.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.errors import OptionError
 from ivimkit.kernels import exponential
 from ivimkit.kernels.separable.descent import APART
 from ivimkit.kernels.separable.layout import MAX_ATOMS, OTHER_ATOM, STRIDE, Option
@@ -137,6 +139,20 @@ def _fine(bounds: list[tuple[float, float, bool]]) -> NDArray[np.float64]:
     )
 
 
+def _declared(
+    candidates: Callable[..., Any], bounds: list[tuple[float, float, bool]]
+) -> NDArray[np.float64]:
+    """Return the points that a compartment declares itself, moved inside the bounds."""
+    low, high = np.array([bound[:2] for bound in bounds]).T
+    points = np.asarray(candidates(low, high), dtype=np.float64)
+    if points.ndim != 2 or points.shape[0] < 1 or points.shape[1] != len(bounds):
+        raise OptionError(
+            f"the candidates of a compartment have shape {points.shape}; expected (n, "
+            f"{len(bounds)}), rows of its shape parameters"
+        )
+    return np.unique(np.clip(points, low, high), axis=0)
+
+
 def _distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return distances of unit vectors."""
     return np.asarray(np.sqrt(np.maximum(2.0 - 2.0 * (first @ second), 0.0)))
@@ -154,7 +170,7 @@ def _chosen(
     if not part.n_shape:
         shapes = np.zeros((1, 0))
         return _Atoms(shapes, evaluate(part, x, shapes), np.zeros(1), np.arange(1))
-    shapes = _fine(bounds)
+    shapes = _fine(bounds) if part.candidates is None else _declared(part.candidates, bounds)
     values = evaluate(part, x, shapes)
     with np.errstate(all="ignore"):
         weighted = values * root_weight

@@ -59,6 +59,9 @@ class Part:
         Gives the upper triangle of the second derivatives; central differences do without.
     slopes : bool
         Whether the atom gives its slopes; central differences do without.
+    candidates : callable or None
+        ``candidates(lower, upper)`` gives the rows of shapes of which the dictionary is made; by
+        default they fill the bounds.
     """
 
     atom: Callable[..., Any]
@@ -66,6 +69,7 @@ class Part:
     columns: tuple[int, ...] = (0,)
     second: Callable[..., Any] | None = None
     slopes: bool = True
+    candidates: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def differences(subject: Subject, found: Difference) -> Section:
 
 def _table(found: Difference) -> Table:
     first, second = found.names
-    parameters = (*found.first.model.parameters, *found.second.model.parameters)
+    parameters = (*found.first.model.quantities, *found.second.model.quantities)
     rows = []
     for name, row in found.rows.items():
         parameter = describe(name, parameters)

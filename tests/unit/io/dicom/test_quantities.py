@@ -29,6 +29,9 @@ STANDARD = {
     ("kurtosis", "D_star"): "113292",
     ("stretched", "DDC"): "113298",
     ("stretched", "alpha"): "113299",
+    ("tensor", "MD"): "113202",
+    ("tensor", "FA"): "110808",
+    ("tensor", "D_star"): "113292",
     # Of three compartments, none is the slow or the fast one of the standard.
     ("triexp", "D"): "D",
     ("triexp", "D_fast"): "D_fast",
@@ -40,6 +43,7 @@ MODELS = {
     "stretched": "113254",
     "sivim": "sivim",
     "triexp": "triexp",
+    "tensor": "113231",
 }
 METHODS = {
     "trr": "113266",

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ivimkit.kernels.separable import atoms
+from ivimkit.kernels.separable import atoms, tensor_atom
 from ivimkit.kernels.separable.structure import Part, Structure
 from separable_models import MODELS, protocol, signals, truth
 from tolerances import CLOSED_FORM, DERIVATIVE
@@ -15,6 +15,7 @@ CASES = {
     "kurtosis": ((900.0,), (1.2e-3, 0.8)),
     "stretched": ((700.0,), (1.3e-3, 0.75)),
     "relaxing": ((400.0, 60.0), (1.1e-3, 70.0)),
+    "tensor": ((900.0, 0.48, -0.6, 0.64), (1.2e-3, 1.3, 0.6, 0.4, -0.3, 0.2)),
 }
 
 
@@ -31,8 +32,9 @@ def central(function, p, i):
 
 @pytest.mark.parametrize("name", CASES)
 def test_slopes_and_second_derivatives(name):
-    atom = getattr(atoms, name).py_func
-    bend = getattr(atoms, f"{name}_bend").py_func
+    home = tensor_atom if name == "tensor" else atoms
+    atom = getattr(home, name).py_func
+    bend = getattr(home, f"{name}_bend").py_func
     variables, p = CASES[name]
     slopes = atom(*variables, p)[1]
     second = iter(bend(*variables, p))
