@@ -111,6 +111,23 @@ class FitMethod(Plugin, ABC):
         """
         return ()
 
+    def fitted_model(self, model: SignalModel) -> SignalModel:
+        """Return the model that is fitted: with what the options say about its parameters.
+
+        By default nothing.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model that was asked for.
+
+        Raises
+        ------
+        OptionError
+            If an option contradicts the model.
+        """
+        return model
+
     def voxel_of(self, model: SignalModel) -> Callable[..., Any]:
         """Return the voxel function for a model: `voxel`, unless the model decides.
 
