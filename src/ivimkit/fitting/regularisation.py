@@ -57,9 +57,9 @@ def with_weight(method: FitMethod, sample: TrainingSample) -> tuple[FitMethod, d
     rule = method.regularisation
     if rule == "discrepancy" and np.isnan(sample.sigma).any():
         raise OptionError(
-            "regularisation is 'discrepancy', which makes the residuals as large as the noise, and "
-            "sigma is not known; expected a number, a map or a source of it. Give sigma (--sigma "
-            "auto), or use regularisation gcv"
+            "regularisation is 'discrepancy', which makes the residuals as large as the noise, "
+            "and sigma is not known; expected a number, a map or a source of it. Give sigma "
+            "(--sigma auto), or use regularisation gcv"
         )
     drawn = sample.drawn(MAX_VOXELS, seed=0)
     scale = math.sqrt(float(sample.weight.sum()))
@@ -138,6 +138,8 @@ def _as_large_as_noise(
     They grow with mu.
     """
     found = np.empty(len(square))
-    for k, (own, level) in enumerate(zip(square, np.broadcast_to(noise, len(square)), strict=True)):
+    for k, (own, level) in enumerate(
+        zip(square, np.broadcast_to(noise, len(square)), strict=True)
+    ):
         found[k] = np.interp(math.log(level), np.log(np.maximum.accumulate(own)), logs)
     return found

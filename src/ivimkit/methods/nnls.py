@@ -117,7 +117,7 @@ class NNLS(FitMethod):
     )
 
     regularisation: float | str = "gcv"
-    order: int = field(default=0, metadata={"choices": ORDERS})
+    order: int = field(default=2, metadata={"choices": ORDERS})
     bins: int = 60
     lowest: float | None = None
     highest: float | None = None
@@ -189,8 +189,8 @@ class NNLS(FitMethod):
         rates = _rates(model)
         if len(self.windows) != len(rates) - 1:
             raise OptionError(
-                f"windows has {len(self.windows)} edges ({_listed(self.windows)}); expected "
-                f"{len(rates) - 1}, between the rates {', '.join(rates)} of model {model.name}"
+                f"windows is {_listed(self.windows)}; expected the edges between the rates "
+                f"{', '.join(rates)} of model {model.name}, {len(rates) - 1} in number"
             )
         ends = [model[rates[0]].lower, *self.windows, model[rates[-1]].upper]
         if not (ends[0] < ends[1] and ends[-2] < ends[-1]):
@@ -215,8 +215,8 @@ class NNLS(FitMethod):
             if parameter.name in model.fixed_maps or bounds[0] == bounds[1]:
                 raise OptionError(
                     f"{parameter.name} is fixed; method {self.name} has a range of rates for each "
-                    "compartment, and a spectrum has no fixed values. Leave it free, or use "
-                    "method varpro"
+                    f"compartment, and a spectrum has no fixed values. Leave {parameter.name} "
+                    "free, or use method varpro"
                 )
             if not rate and bounds != usual:
                 raise OptionError(
@@ -341,9 +341,7 @@ class NNLS(FitMethod):
         """Return the plan of a fit that writes more than the maps."""
         windows = self.windows_of(model, x[0][weight > 0.0])
         bins = bins_of(windows, self.bins)
-        return VoxelPlan(
-            *spectrum_plan(windows, bins, x[0], weight, self.order, self.mu, more)
-        )
+        return VoxelPlan(*spectrum_plan(windows, bins, x[0], weight, self.order, self.mu, more))
 
 
 @dataclass(frozen=True)
@@ -396,8 +394,10 @@ def for_weighing(method: NNLS, mu: float, *, influence: bool) -> FitMethod:
 
 
 def _is_sum_of_decays(model: SignalModel) -> bool:
-    return model.variables == ("b",) and bool(model.compartments) and all(
-        compartment.atom is decay for compartment in model.compartments
+    return (
+        model.variables == ("b",)
+        and bool(model.compartments)
+        and all(compartment.atom is decay for compartment in model.compartments)
     )
 
 

@@ -5,8 +5,8 @@ products of the decays with each other are computed once per protocol, those wit
 per voxel, and a bin joins or leaves the solution by its row of a Cholesky factor.
 
 The time of a solution grows with the number of bins above 0, which a penalty raises to nearly all
-of them. Then the dual problem is solved: with the normal matrix A, its inverse G and the products q
-with the signal, the conditions of the minimum
+of them. Then the dual problem is solved: with the normal matrix A, its inverse G and the products
+q with the signal, the conditions of the minimum
 
     x >= 0,  y = A x - q >= 0,  x y = 0   are   y >= 0,  x = G y + G q >= 0,  x y = 0
 
@@ -44,9 +44,7 @@ _MOST_CHANGES = 10
 
 
 @inlined
-def forward(
-    one: Scratch, a: int, value: float, solved: NDArray[np.float64]
-) -> float:
+def forward(one: Scratch, a: int, value: float, solved: NDArray[np.float64]) -> float:
     """Return element a of a forward substitution, whose first elements are solved."""
     for c in range(a):
         value -= one.factor[a, c] * solved[c]

@@ -40,9 +40,10 @@ class Option(NamedTuple):
     values: int = 4  # number of values with a weight
     total_weight: int = 5  # the sum of these weights
     dual: int = 6  # whether bins at 0 are searched instead of bins above 0
-    more: int = 7  # what to write behind the maps
-    flows: int = 8  # number of maps of a fraction times its rate
-    first: int = 9  # first bin of each window
+    influence: int = 7  # effective parameters without the constraint
+    more: int = 8  # what to write behind the maps
+    flows: int = 9  # number of maps of a fraction times its rate
+    first: int = 10  # first bin of each window
     end: int = first + MAX_WINDOWS  # the one behind its last bin
     rate: int = end + MAX_WINDOWS  # position of the rate of each window in the model
     fraction: int = rate + MAX_WINDOWS  # that of its fraction; -1 for the reference

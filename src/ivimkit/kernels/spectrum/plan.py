@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.spectrum.layout import INFLUENCE, MAX_WINDOWS, Option, scratch_size
+from ivimkit.kernels.spectrum.layout import MAX_WINDOWS, Option, scratch_size
 from ivimkit.kernels.spectrum.penalty import difference_matrix
 
 __all__ = ["Bins", "Window", "bins_of", "spectrum_plan"]
@@ -113,15 +113,16 @@ def spectrum_plan(
     penalty = difference_matrix(order, n)
     gram = decays @ decays.T + mu * mu * (penalty.T @ penalty)
     total = float(weight.sum())
-    # The effective parameters are computed from the bins above 0.
-    dual = more != INFLUENCE and mu >= _DUAL_FROM * math.sqrt(total)
+    dual = mu >= _DUAL_FROM * math.sqrt(total)
     # Without much of a penalty the normal matrix is singular.
     inverse = np.linalg.inv(gram) if dual else np.zeros((n, n))
-    # Behind the rows of the normal matrix the decays, behind those of its inverse its sums over
-    # the windows, which the variances of sums need.
-    table = np.zeros((2 * n, n + max(n_rows, MAX_WINDOWS)))
+    # Behind the rows of the normal matrix the decays; behind those of its inverse its sums over
+    # the windows, which the variances of sums need, and its products with the decays, which the
+    # number of effective parameters needs.
+    table = np.zeros((2 * n, n + MAX_WINDOWS + n_rows))
     table[:n, :n], table[n:, :n] = gram, inverse
     table[:n, n : n + n_rows] = decays
+    table[n:, n + MAX_WINDOWS :] = inverse @ decays
     options = np.zeros(AT.log_rate + n)
     flows = [k for k, one in enumerate(windows) if one.has_flow]
     for place, value in (
@@ -132,6 +133,7 @@ def spectrum_plan(
         (AT.values, np.count_nonzero(weight)),
         (AT.total_weight, total),
         (AT.dual, dual),
+        (AT.influence, (decays * (inverse @ decays)).sum()),
         (AT.more, more),
         (AT.flows, len(flows)),
     ):

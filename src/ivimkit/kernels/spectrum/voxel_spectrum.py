@@ -19,6 +19,7 @@ from ivimkit.kernels.spectrum.active_set import (
 )
 from ivimkit.kernels.spectrum.layout import (
     INFLUENCE,
+    MAX_WINDOWS,
     SIZES,
     SPECTRUM,
     Option,
@@ -82,14 +83,22 @@ def _residual_of(voxel: Voxel, out: NDArray[np.float64]) -> float:
 
 
 @device
-def _influence(decays: NDArray[np.float64], one: Scratch, m: int) -> float:
-    """Return the trace of the matrix that turns signals into fitted signals."""
-    total = 0.0
-    for j in range(decays.shape[1]):
+def _influence(voxel: Voxel, one: Scratch, m: int) -> float:
+    """Return the trace of the matrix that turns signals into fitted signals.
+
+    With the decays e of a value, it is the sum over the values of e' A^-1 e, where A is the normal
+    matrix of the bins above 0: see `variance_of_sum` and `variance_of_sum_dual`.
+    """
+    options, table = voxel.options, voxel.table
+    n, dual = one.x.size, options[AT.dual] > 0.0
+    total = options[AT.influence] if dual else 0.0
+    for j in range(voxel.signal.size):
         for a in range(m):
-            value = forward(one, a, decays[int(one.chosen[a]), j], one.trial)
+            i = int(one.chosen[a])
+            known = table[n + i, n + MAX_WINDOWS + j] if dual else table[i, n + j]
+            value = forward(one, a, known, one.trial)
             one.trial[a] = value
-            total += value * value
+            total += -value * value if dual else value * value
     return total
 
 
@@ -190,5 +199,5 @@ def fit_spectrum(voxel: Voxel, out: NDArray[np.float64]) -> int:
         out[last + 2] = square * scale * scale
         out[last + 3] = roughness * scale * scale
     if options[AT.more] == INFLUENCE:
-        out[last + 4] = _influence(decays, one, m)
+        out[last + 4] = _influence(voxel, one, m)
     return code
