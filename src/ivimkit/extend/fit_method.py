@@ -95,6 +95,11 @@ class FitMethod(Plugin, ABC):
         return self.full_fit
 
     @property
+    def has_penalty(self) -> bool:
+        """Whether more than the data decides the result, so that its error is not their noise."""
+        return False
+
+    @property
     def learns(self) -> bool:
         """Whether what a voxel gets depends on the other voxels of the scan."""
         return False

@@ -215,7 +215,7 @@ def spectrum_of(
     model: SignalModel,
     method: NNLS,
     *,
-    amplitudes: NDArray[np.float64] | None = None,
+    amplitudes: NDArray[np.floating] | None = None,
 ) -> Spectrum:
     """Return the spectrum of one signal.
 

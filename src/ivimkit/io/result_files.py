@@ -123,9 +123,10 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     A mask that ivimkit found in the scan becomes ``mask.nii.gz``. The prior of method bayes
     becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region with a separate one; `load_prior`
     reads them. Spectra that method nnls was told to keep become ``spectrum.nii.gz``, a volume per
-    bin, and the rates of the bins are in its sidecar. What the images of a scan from DICOM say of patient and study becomes
-    ``dicom.json``, which only the user may read. All files appear at once, complete, or not at
-    all. Figures and report of an earlier result are removed; other files in the folder are kept.
+    bin, and the rates of the bins are in its sidecar. What the images of a scan from DICOM say of
+    patient and study becomes ``dicom.json``, which only the user may read. All files appear at
+    once, complete, or not at all. Figures and report of an earlier result are removed; other files
+    in the folder are kept.
 
     Parameters
     ----------

@@ -162,6 +162,11 @@ class NNLS(FitMethod):
         return super().from_options(**options)
 
     @property
+    def has_penalty(self) -> bool:
+        """Return True: the penalty biases the spectrum, and lowers its scatter."""
+        return True
+
+    @property
     def learns(self) -> bool:
         """Whether the weight of the penalty is found from the voxels of the scan."""
         return isinstance(self.regularisation, str)

@@ -48,7 +48,8 @@ def forward(one: Scratch, a: int, value: float, solved: NDArray[np.float64]) -> 
     """Return element a of a forward substitution, whose first elements are solved."""
     for c in range(a):
         value -= one.factor[a, c] * solved[c]
-    return value / one.factor[a, a]
+    found: float = value / one.factor[a, a]
+    return found
 
 
 @inlined
@@ -68,7 +69,7 @@ def _add_row(gram: NDArray[np.float64], one: Scratch, a: int) -> float:
     Returns the squared pivot.
     """
     j = int(one.chosen[a])
-    pivot = gram[j, j]
+    pivot: float = gram[j, j]
     for k in range(a):
         value = forward(one, k, gram[j, int(one.chosen[k])], one.factor[a])
         one.factor[a, k] = value

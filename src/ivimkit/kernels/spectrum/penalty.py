@@ -51,10 +51,10 @@ def differences(x: NDArray[np.float64], order: int, out: NDArray[np.float64]) ->
 @inlined
 def penalty_slope(difference: NDArray[np.float64], order: int, i: int) -> float:
     """Return element i of L' d, where d are the differences: half the slope of their squares."""
-    if order == 0:
-        return difference[i]
-    before = difference[i - 1] if i > 0 else 0.0
-    if order == 1:
-        return before - difference[i]
-    earlier = difference[i - 2] if i > 1 else 0.0
-    return difference[i] - 2.0 * before + earlier
+    value: float = difference[i]
+    if order > 0:
+        before: float = difference[i - 1] if i > 0 else 0.0
+        value = before - value if order == 1 else value - 2.0 * before
+    if order > 1 and i > 1:
+        value += difference[i - 2]
+    return value
