@@ -249,9 +249,9 @@ def fit_with(
         else _sigma(sigma, reader),
         threads,
     )
-    as_fitted, chosen = with_weight(as_fitted, sample)
-    if chosen:
-        settings = replace(settings, method=as_fitted)
+    weighed, chosen = with_weight(as_fitted, sample)
+    if weighed is not as_fitted:
+        settings, as_fitted = replace(settings, method=weighed), weighed
     regions = _regions(labels, settings.method, dwi, reader)
     adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi, model))
     methods: dict[str, PosteriorMethod] = {}

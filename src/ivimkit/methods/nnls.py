@@ -28,6 +28,7 @@ from ivimkit.kernels.spectrum.plan import Bins, Window, bins_of, spectrum_plan
 from ivimkit.kernels.spectrum.voxel_spectrum import fit_spectrum
 from ivimkit.scan.acquisition import Acquisition
 
+BOUNDS = "bounds"
 RULES = ("gcv", "lcurve", "discrepancy")
 ORDERS = (0, 1, 2)
 MIN_BINS, MAX_BINS = 10, 300
@@ -36,7 +37,7 @@ MIN_BINS, MAX_BINS = 10, 300
 # same.
 _SLOWEST_LOSS = 0.1
 _FASTEST_REST = 0.01
-_S0_POSITION = 0
+_MIN_RATE = 1e-6
 
 
 @final
@@ -71,10 +72,10 @@ class NNLS(FitMethod):
         Rates at which the bins end, mm^2/s. By default from the protocol: the slowest decay loses
         a tenth at the highest b-value, the fastest has a hundredth left at the second-lowest one.
         Windows end there, too.
-    windows : tuple of float
-        Edges between the windows, mm^2/s, ascending, one less than there are compartments; they
-        replace the bounds of the rates. By default these bounds, or the geometric middle of their
-        overlap.
+    windows : "bounds" or tuple of float
+        Edges between the windows, mm^2/s, ascending, one less than there are compartments, which
+        replace the bounds of the rates; or these bounds, divided in the geometric middle where
+        they overlap.
     keep_spectrum : bool
         Whether the result keeps the spectrum of every voxel, and `ivimkit.save` writes it. If not,
         `FitResult.spectrum` computes it again from the scan.
@@ -121,7 +122,7 @@ class NNLS(FitMethod):
     bins: int = 60
     lowest: float | None = None
     highest: float | None = None
-    windows: tuple[float, ...] = ()
+    windows: str | tuple[float, ...] = BOUNDS
     keep_spectrum: bool = False
 
     def __post_init__(self) -> None:
@@ -129,7 +130,7 @@ class NNLS(FitMethod):
             _require_number("regularisation", self.regularisation, f"{', '.join(RULES)}, or", 0.0)
         if self.order not in ORDERS:
             raise OptionError(f"order is {self.order!r}; expected one of 0, 1, 2")
-        if self.bins != int(self.bins) or not MIN_BINS <= self.bins <= MAX_BINS:
+        if self.bins not in range(MIN_BINS, MAX_BINS + 1):
             raise OptionError(
                 f"bins is {self.bins!r}; expected a whole number from {MIN_BINS} to {MAX_BINS}"
             )
@@ -141,24 +142,34 @@ class NNLS(FitMethod):
                 f"lowest is {self.lowest:g} and highest {self.highest:g} mm^2/s; expected lowest "
                 "< highest"
             )
-        for edge in self.windows:
-            _require_rate("windows", edge)
-        if any(b <= a for a, b in pairwise(self.windows)):
+        if self.windows != BOUNDS and not (isinstance(self.windows, tuple) and self.windows):
             raise OptionError(
-                f"windows is {_listed(self.windows)}; expected ascending edges, like 0.004,0.025"
+                f"windows is {self.windows!r}; expected {BOUNDS}, or edges like 0.004,0.025",
+                python="Give a tuple of numbers",
             )
+        if not isinstance(self.keep_spectrum, bool):
+            raise OptionError(f"keep_spectrum is {self.keep_spectrum!r}; expected yes or no")
+        for edge in self.edges:
+            _require_rate("windows", edge)
+        if any(b <= a for a, b in pairwise(self.edges)):
+            raise OptionError(
+                f"windows is {_listed(self.edges)}; expected ascending edges, like 0.004,0.025"
+            )
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """The edges between the windows that were given; none where the bounds are used."""
+        return self.windows if isinstance(self.windows, tuple) else ()
 
     @classmethod
     def from_options(cls, **options: Any) -> Self:
         """Build the method from named options; numbers may be text, as on a command line."""
         if isinstance(options.get("regularisation"), str):
             options["regularisation"] = _number_or_text(options["regularisation"])
-        windows = options.get("windows", ())
-        if isinstance(windows, str):
-            edges = [_number_or_text(word) for word in windows.replace(",", " ").split()]
-            options["windows"] = tuple(edges)
-        elif isinstance(windows, Sequence):
-            options["windows"] = tuple(windows)
+        windows = options.get("windows", BOUNDS)
+        if isinstance(windows, str) and windows != BOUNDS:
+            windows = [_number_or_text(word) for word in windows.replace(",", " ").split()]
+        options["windows"] = tuple(windows) if isinstance(windows, list) else windows
         return super().from_options(**options)
 
     @property
@@ -189,18 +200,18 @@ class NNLS(FitMethod):
 
     def fitted_model(self, model: SignalModel) -> SignalModel:
         """Return the model with the windows, if there are any, as bounds of its rates."""
-        if not (self.windows and _is_sum_of_decays(model)):
+        if not (self.edges and _is_sum_of_decays(model)):
             return model
         rates = _rates(model)
-        if len(self.windows) != len(rates) - 1:
+        if len(self.edges) != len(rates) - 1:
             raise OptionError(
-                f"windows is {_listed(self.windows)}; expected the edges between the rates "
+                f"windows is {_listed(self.edges)}; expected the edges between the rates "
                 f"{', '.join(rates)} of model {model.name}, {len(rates) - 1} in number"
             )
-        ends = [model[rates[0]].lower, *self.windows, model[rates[-1]].upper]
+        ends = [model[rates[0]].lower, *self.edges, model[rates[-1]].upper]
         if not (ends[0] < ends[1] and ends[-2] < ends[-1]):
             raise OptionError(
-                f"windows is {_listed(self.windows)}; expected edges between {ends[0]:g} and "
+                f"windows is {_listed(self.edges)}; expected edges between {ends[0]:g} and "
                 f"{ends[-1]:g} mm^2/s, the bounds of {rates[0]} and {rates[-1]}"
             )
         return model.with_bounds(**dict(zip(rates, pairwise(ends), strict=True)))
@@ -424,7 +435,7 @@ def _listed(edges: Sequence[float]) -> str:
 
 
 def _require_rate(name: str, value: Any) -> None:
-    _require_number(name, value, "a rate in mm^2/s,", 1e-6)
+    _require_number(name, value, "a rate in mm^2/s,", _MIN_RATE)
     if value > 1.0:
         raise OptionError(
             f"{name} is {value:g}; expected rates in mm^2/s, at most 1, like 0.025. Divide "
