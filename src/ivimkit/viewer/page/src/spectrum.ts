@@ -35,7 +35,7 @@ export function drawSpectra(shown: Shown[], width: number): HTMLElement | null {
   for (const tick of y.ticks(3)) {
     root.append(
       svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick), class: "grid" }),
-      svg("text", { x: LEFT - 6, y: y(tick) + 4, class: "tick", "text-anchor": "end" }, short(tick, 2)),
+      svg("text", { x: LEFT - 6, y: y(tick) + 4, class: "tick", "text-anchor": "end" }, short(100 * tick, 2)),
     );
   }
   for (const tick of x.ticks().filter((value) => /^1(\.0*)?e/.test(value.toExponential()))) {
@@ -53,7 +53,7 @@ export function drawSpectra(shown: Shown[], width: number): HTMLElement | null {
     }
   }
   root.append(
-    svg("text", { x: 0, y: 0, class: "axis", "text-anchor": "middle", transform: `translate(12 ${(TOP + floor) / 2}) rotate(-90)` }, "share of S0"),
+    svg("text", { x: 0, y: 0, class: "axis", "text-anchor": "middle", transform: `translate(12 ${(TOP + floor) / 2}) rotate(-90)` }, "share (%)"),
     svg("text", { x: (LEFT + width - RIGHT) / 2, y: HEIGHT - 3, class: "axis", "text-anchor": "middle" }, `rate (${unit})`),
   );
   return element("div", { class: "spectrum" }, root);
