@@ -93,7 +93,7 @@ class NNLS(FitMethod):
     >>> result = ik.fit(signal, b, model="triexp", method=ik.methods.NNLS(regularisation=0.02))
     >>> spectrum = result.spectrum(())
     >>> [round(peak.fraction, 2) for peak in spectrum.peaks]
-    [0.66, 0.2, 0.14]
+    [0.67, 0.19, 0.15]
 
     References
     ----------

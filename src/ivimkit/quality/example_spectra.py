@@ -44,8 +44,8 @@ def example_spectra(result: FitResult, labels: Labels | None = None) -> dict[str
     >>> import ivimkit as ik
     >>> made = ik.simulate.phantom(shape=(24, 24, 1))
     >>> result = ik.fit(made.dwi, method=ik.methods.NNLS(regularisation=0.1))
-    >>> list(ik.quality.example_spectra(result))[0]
-    'best fit (10, 10, 0)'
+    >>> [name.partition(" (")[0] for name in ik.quality.example_spectra(result)]
+    ['best fit', 'median fit', 'worst fit']
     """
     if result.dwi is None or not isinstance(result.method, NNLS):
         return {}
