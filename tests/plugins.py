@@ -29,7 +29,10 @@ PROTOCOLS = {"b13": np.array(B13, dtype=float), "b21": np.array(B21, dtype=float
 LARGE = 1000.0
 
 # Options with which a method that learns from the scan fits every voxel by itself.
-_ALONE = {"bayes": {"prior": "flat", "variance": "voxel"}}
+_ALONE: dict[str, dict[str, Any]] = {
+    "bayes": {"prior": "flat", "variance": "voxel"},
+    "nnls": {"regularisation": 0.1},
+}
 
 # Identifiable without noise: every compartment with a share of 0.02 or more, and of an ordered
 # pair of parameters the larger one three times the smaller.

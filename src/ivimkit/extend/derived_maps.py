@@ -93,6 +93,25 @@ DERIVED = (
         description="Noise of one volume, per channel, that the fit was given or found",
     ),
     Parameter(
+        "n_peaks",
+        "peaks",
+        "",
+        0.0,
+        math.inf,
+        0.0,
+        (0.0, 5.0),
+        "Number of peaks of the spectrum, of 1 % of it or more",
+    ),
+    Parameter(
+        "spectrum_rmse",
+        "RMSE of the spectrum",
+        "a.u.",
+        0.0,
+        math.inf,
+        0.0,
+        description="Root of the mean squared residual of the spectrum, in the unit of the signal",
+    ),
+    Parameter(
         "local_weight",
         "local weight",
         "",
@@ -121,8 +140,14 @@ SUFFIXES = {
     "_lo50": "lower limit of the 50 % interval of",
     "_hi50": "upper limit of the 50 % interval of",
     "_bits": "information that the data gave, beyond the prior, on",
+    "_width": "standard deviation, in the spectrum, of the logarithm of",
+    "_flow": "fraction of the compartment times",
 }
 """Meaning of a map whose name is that of a quantity with one of these endings."""
+
+# Units of the maps that do not have that of their quantity, and those that are 0 or more.
+_UNITS = {"_bits": "bit", "_width": ""}
+_NOT_NEGATIVE = ("_sd", "_bits", "_width", "_flow")
 
 _CORRELATION = "corr_"
 
@@ -137,8 +162,8 @@ def _uncertainty(name: str, known: dict[str, Parameter]) -> Parameter | None:
                 about,
                 name=name,
                 symbol=f"{about.symbol} {suffix[1:]}",
-                unit="bit" if suffix == "_bits" else about.unit,
-                lower=0.0 if suffix in ("_sd", "_bits") else -math.inf,
+                unit=_UNITS.get(suffix, about.unit),
+                lower=0.0 if suffix in _NOT_NEGATIVE else -math.inf,
                 upper=math.inf,
                 start=0.0,
                 display=_range_of(suffix, about),
@@ -157,10 +182,10 @@ def _uncertainty(name: str, known: dict[str, Parameter]) -> Parameter | None:
 
 def _range_of(suffix: str, about: Parameter) -> tuple[float, float]:
     """Return the display range: that of the quantity for limits, a quarter of it for an sd."""
-    if suffix == "_bits":
-        return (0.0, 6.0)
+    if suffix in ("_bits", "_width"):
+        return (0.0, 6.0 if suffix == "_bits" else 1.0)
     low, high = about.display
-    return (0.0, 0.25 * (high - low)) if suffix == "_sd" else (low, high)
+    return (0.0, 0.25 * (high - low)) if suffix in ("_sd", "_flow") else (low, high)
 
 
 def describe(name: str, parameters: Sequence[Parameter]) -> Parameter:

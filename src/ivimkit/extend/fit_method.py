@@ -95,6 +95,11 @@ class FitMethod(Plugin, ABC):
         return self.full_fit
 
     @property
+    def has_penalty(self) -> bool:
+        """Whether more than the data decides the result, so that its error is not their noise."""
+        return False
+
+    @property
     def learns(self) -> bool:
         """Whether what a voxel gets depends on the other voxels of the scan."""
         return False
@@ -110,6 +115,23 @@ class FitMethod(Plugin, ABC):
             The model to fit.
         """
         return ()
+
+    def fitted_model(self, model: SignalModel) -> SignalModel:
+        """Return the model that is fitted: with what the options say about its parameters.
+
+        By default nothing.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model that was asked for.
+
+        Raises
+        ------
+        OptionError
+            If an option contradicts the model.
+        """
+        return model
 
     def voxel_of(self, model: SignalModel) -> Callable[..., Any]:
         """Return the voxel function for a model: `voxel`, unless the model decides.

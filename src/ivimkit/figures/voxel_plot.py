@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,13 @@ from ivimkit.figures.decay_axes import draw_series, make_logarithmic, series_col
 from ivimkit.figures.figure_page import broken_lines
 from ivimkit.figures.map_style import how_to_show
 from ivimkit.figures.plain_text import PlainFigure, plain_keys
+from ivimkit.figures.spectrum_panels import draw_spectrum
 from ivimkit.fitting.decay_curves import DecayCurve, decay_curves, fitted_values
 from ivimkit.fitting.result import FitResult
+from ivimkit.fitting.spectra import Spectrum
+from ivimkit.methods.nnls import NNLS
 from ivimkit.scan.dwi import DWI
+from ivimkit.status import FAILED, FitStatus
 
 __all__ = ["averages_of", "checked_voxel", "voxel_plot"]
 
@@ -30,6 +35,7 @@ _STYLES = (
     {"color": "#CC79A7", "linestyle": ":", "marker": "D"},
 )
 _Curves = Sequence[DecayCurve]
+_WITHOUT_FIT = int(FAILED | FitStatus.OUTSIDE_MASK)
 
 _TEXT_WIDTH = 9.0
 """Height of the sentences below the table, inches."""
@@ -53,7 +59,8 @@ def voxel_plot(
     -------
     matplotlib.figure.Figure
         The measured volumes, their averages and the curves on a linear and a logarithmic axis;
-        the residuals of the averages; a table of the estimates; the status in words.
+        the residuals of the averages; the spectrum of a fit by method nnls; a table of the
+        estimates; the status in words.
 
     Raises
     ------
@@ -83,18 +90,28 @@ def voxel_plot(
     }
     series = next(iter(every.values()))
     curves = {label: own for label, own in every.items() if fits[label].model.has_equation}
-    figure = PlainFigure(figsize=(9.5, 6.9 + 0.4 * len(fits)), dpi=120, layout="constrained")
+    spectra = _spectra(dwi, fits, index)
+    heights = (3.6, 1.4, *((2.0,) if spectra else ()), 0.3 + 0.4 * len(fits))
+    size = (9.5, 1.6 + sum(heights))
+    figure = PlainFigure(figsize=size, dpi=120, layout="constrained")
     figure.suptitle(f"voxel {', '.join(map(str, index))}", fontsize=12)
-    grid = figure.add_gridspec(3, 2, height_ratios=(3.6, 1.4, 0.3 + 0.4 * len(fits)))
+    grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
     linear, logarithmic = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     for axes in (linear, logarithmic):
         _draw_signal(axes, dwi, index, series, curves)
+        for number, spectrum in spectra.items():
+            _draw_signal_of(axes, spectrum, list(fits)[number], number)
     linear.set_ylim(bottom=min(0.0, linear.get_ylim()[0]))
     if linear.get_legend_handles_labels()[0]:
         linear.legend(fontsize=8, frameon=False)
     make_logarithmic(logarithmic)
     _draw_residuals(figure.add_subplot(grid[1, :]), dwi, index, curves)
-    _write_table(figure.add_subplot(grid[2, :]), fits, values, index)
+    if spectra:
+        axes = figure.add_subplot(grid[2, :])
+        for number, spectrum in spectra.items():
+            colour = str(_style(number)["color"])
+            draw_spectrum(axes, spectrum, colour=colour, name=list(fits)[number])
+    _write_table(figure.add_subplot(grid[-1, :]), fits, values, index)
     return figure
 
 
@@ -117,6 +134,26 @@ def averages_of(dwi: DWI, index: tuple[int, ...]) -> NDArray[np.float64]:
     out = np.empty((1, len(dwi.fit_bvals)))
     alone.voxels().read(0, 1, out)
     return np.asarray(out[0])
+
+
+def _spectra(
+    dwi: DWI, fits: Mapping[str, FitResult], index: tuple[int, ...]
+) -> dict[int, Spectrum]:
+    """Return the spectra of the voxel by the numbers of the fits that have one."""
+    return {
+        number: replace(fit, dwi=dwi).spectrum(index)
+        for number, fit in enumerate(fits.values())
+        if isinstance(fit.method, NNLS) and not int(fit.status[index]) & _WITHOUT_FIT
+    }
+
+
+def _draw_signal_of(axes: Axes, spectrum: Spectrum, label: str, number: int) -> None:
+    """Draw the signal of a spectrum, which is not quite that of its windows."""
+    low, high = axes.get_xlim()
+    dense = np.linspace(max(low, 0.0), high, 400)
+    style = {"color": _style(number)["color"], "linestyle": ":", "linewidth": 1.2}
+    axes.plot(dense, spectrum.signal(dense), label=f"{label}, whole spectrum", **style)
+    axes.set_xlim(low, high)
 
 
 def _style(number: int) -> dict[str, Any]:

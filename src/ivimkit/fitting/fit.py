@@ -44,12 +44,15 @@ from ivimkit.fitting.local_prior import (
     near_prior,
     with_neighbours,
 )
+from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, sigma_values
+from ivimkit.fitting.spectra import amplitudes_of
 from ivimkit.fitting.training import learned_method
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.fitting.voxel_lattices import LogMoments
 from ivimkit.methods._posterior import PosteriorMethod
+from ivimkit.methods.nnls import NNLS
 from ivimkit.noise.estimate import for_fit
 from ivimkit.noise.repeats import magnitude_noise
 from ivimkit.scan.acquisition import Acquisition
@@ -247,6 +250,9 @@ def fit_with(
         else _sigma(sigma, reader),
         threads,
     )
+    weighed, chosen = with_weight(as_fitted, sample)
+    if weighed is not as_fitted:
+        settings, as_fitted = replace(settings, method=weighed), weighed
     regions = _regions(labels, settings.method, dwi, reader)
     adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi, model))
     methods: dict[str, PosteriorMethod] = {}
@@ -292,8 +298,21 @@ def fit_with(
             threads=threads or default_threads(),
             status_counts=count(full_status, model),
             device=describe(gpus),
+            chosen=chosen,
         ),
+        spectra=_spectra(sample, settings.method),
     )
+
+
+def _spectra(sample: TrainingSample, method: FitMethod) -> NDArray[np.float32] | None:
+    """Return the spectra of all voxels, shape (..., n_bins), if the method keeps them."""
+    if not (isinstance(method, NNLS) and method.keep_spectrum):
+        return None
+    values = amplitudes_of(
+        sample.reader, sample.b, sample.weight, sample.model, method, sample.threads
+    )
+    bins = [sample.reader.scatter(own.astype(np.float32), np.nan) for own in values.T]
+    return np.stack(bins, axis=-1)
 
 
 def _context_of(dwi: DWI) -> SourceContext | None:

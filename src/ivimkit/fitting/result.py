@@ -15,6 +15,7 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.settings import FitSettings
+from ivimkit.fitting.spectra import Spectrum, require_spectra, spectrum_of
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
@@ -147,6 +148,9 @@ class Provenance:
         The device that computed it: ``"cpu"``, or the numbers and the kind of the GPUs.
     region_voxels : mapping of str to int
         Voxels in each mean signal, by region, of `ivimkit.quality.roi_fit`; empty for a scan.
+    chosen : mapping of str to str
+        Options of the method that were found from the scan, and how, e.g.
+        ``{"regularisation": "gcv, 500 voxels"}``.
     """
 
     versions: Mapping[str, str]
@@ -159,6 +163,7 @@ class Provenance:
     status_counts: Mapping[str, int]
     device: str = "cpu"
     region_voxels: Mapping[str, int] = field(default_factory=dict)
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +209,9 @@ class FitResult:
         `scan`.
     source_context : SourceContext, optional
         What the files of the scan say of patient, study and images, for results in the same form.
+    spectra : ndarray, shape (..., n_bins), optional
+        Amplitudes of the spectra of all voxels, a.u., if method nnls was told to keep them; see
+        `spectrum`.
 
     Examples
     --------
@@ -224,6 +232,7 @@ class FitResult:
     learned: Mapping[str, Learned] = field(default_factory=dict, repr=False)
     dwi: DWI | None = field(default=None, repr=False)
     source_context: SourceContext | None = field(default=None, repr=False)
+    spectra: NDArray[np.float32] | None = field(default=None, repr=False)
 
     @property
     def model(self) -> SignalModel:
@@ -386,6 +395,68 @@ class FitResult:
                 f"of the result, {', '.join(self.model.names)}. Give the model that was fitted"
             )
         return evaluate(known, self.params, points(known.variables, bvals))
+
+    def spectrum(self, where: tuple[int, ...] | ArrayLike) -> Spectrum:
+        """Return the spectrum of decay rates of a voxel, or of the mean signal of a region.
+
+        Of method nnls. Of a voxel whose spectrum was kept it needs nothing else; otherwise it is
+        computed from the scan, as it was in the fit.
+
+        Parameters
+        ----------
+        where : tuple of int or array_like of bool, shape (...)
+            Position of the voxel, one number per axis; or the region, where True.
+
+        Returns
+        -------
+        Spectrum
+            Rates, amplitudes, windows and peaks.
+
+        Raises
+        ------
+        OptionError
+            If the fit was made by another method, there is no such voxel, or the scan is needed
+            and not available.
+        ShapeError
+            If the region has another shape, or no fitted voxel is in it.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> made = ik.simulate.phantom(shape=(24, 24, 1))
+        >>> result = ik.fit(made.dwi, method=ik.methods.NNLS(regularisation=0.1))
+        >>> spectrum = result.spectrum(made.labels == 1)
+        >>> spectrum.rates.shape == spectrum.amplitudes.shape
+        True
+        """
+        method = require_spectra(self.method)
+        b, weight = self.provenance.bvals, self.provenance.counts
+        if not isinstance(where, tuple):
+            region = np.asarray(where, dtype=bool)
+            return spectrum_of(self._curve(region), b, weight, self.model, method)
+        if len(where) != len(self.shape) or any(
+            not 0 <= i < n for i, n in zip(where, self.shape, strict=True)
+        ):
+            raise OptionError(
+                f"there is no voxel {where}; expected {len(self.shape)} numbers inside the shape "
+                f"{self.shape} of the maps"
+            )
+        kept = None if self.spectra is None else self.spectra[where]
+        if kept is None:
+            region = np.zeros(self.shape, dtype=bool)
+            region[where] = True
+            return spectrum_of(self._curve(region), b, weight, self.model, method)
+        return spectrum_of((), b, weight, self.model, method, amplitudes=kept)
+
+    def _curve(self, region: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the mean signal of a region as it was fitted, shape (n_b,), a.u."""
+        scan = self.scan().for_variables(self.model.variables)
+        if scan.fit_bvals.size != len(self.provenance.counts):
+            raise ShapeError(
+                f"the scan has {scan.fit_bvals.size} values per voxel; expected "
+                f"{len(self.provenance.counts)}, those of the fit. Load the result with its scan"
+            )
+        return scan.curve(region)
 
     def reliable(self, name: str) -> NDArray[np.float64]:
         """Return a map with NaN also where the data do not determine it.

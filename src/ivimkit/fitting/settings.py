@@ -173,9 +173,10 @@ class FitSettings:
         OptionError
             For an unknown model, method or estimator.
         """
+        known = methods.get(method)
         return cls(
-            model=models.get(model),
-            method=methods.get(method),
+            model=known.fitted_model(models.get(model)),
+            method=known,
             estimator=None if uncertainty is None else estimators.get(uncertainty),
             adc_bvals=_numbers(adc_bvals),
             device=device,

@@ -34,10 +34,6 @@ _MAX_TABLES = 512
 _MIN_RELATIVE_LIKELIHOOD = 1e-7
 # Share of the mass that is uniform in the prior that places the first lattices.
 _UNIFORM_SHARE = 0.01
-# Number of voxels that are read at a time.
-_MAX_ROWS = 4096
-# Irrational numbers: their multiples, modulo 1, never repeat.
-_IRRATIONAL_STEPS = (np.sqrt(2.0), np.sqrt(3.0))
 # Numbers of knots of slow rate, fast rate and fraction.
 _N_KNOTS = (20, 30, 16)
 # The knots are dense between these quantiles of the least-squares estimates.
@@ -103,7 +99,7 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
     variance = (0.0, 0.0) if isinstance(method.variance, str) else method.variance
     if not learns:
         if wants_variance and voxels.n_voxels >= MIN_VOXELS:
-            sample = _drawn(voxels, 8000, 0)
+            sample = voxels.drawn(8000, seed=0)
             variance = _variance(sample, *sample.fitted(_least_squares()))
         table = method.prior if isinstance(method.prior, PriorTable) else None
         if table is None:
@@ -117,7 +113,7 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
             f"expected at least {MIN_VOXELS}. Use prior flat or organ, or a prior that was "
             "learned from a larger scan"
         )
-    sample = _drawn(voxels, getattr(rule, "n_voxels", 8000), getattr(rule, "seed", 0))
+    sample = voxels.drawn(getattr(rule, "n_voxels", 8000), seed=getattr(rule, "seed", 0))
     estimates, good = sample.fitted(_least_squares())
     if wants_variance:
         variance = _variance(sample, estimates, good)
@@ -182,44 +178,6 @@ def _inverse_trigamma(value: float) -> float:
         if abs(step) < 1e-10 * x:
             break
     return float(x)
-
-
-def _drawn(sample: TrainingSample, n: int, seed: int) -> TrainingSample:
-    """Return at most n voxels, drawn at random, in an order that depends on their values only."""
-    order = _by_content(sample)
-    if sample.n_voxels > n:
-        chosen = np.random.default_rng(seed).choice(sample.n_voxels, n, replace=False)
-        order = order[np.sort(chosen)]
-    return sample.take(order)
-
-
-def _by_content(sample: TrainingSample) -> NDArray[np.intp]:
-    """Return positions of the voxels in an order that depends on their values only.
-
-    The position of a voxel in memory must not decide whether it is drawn, nor when it is added to
-    a sum. The order is that of a weighted sum of all values of a voxel, so it does not depend on
-    the unit of the signals; no two weights and no two sets of weights are equal, so voxels that
-    tie have the same values.
-    """
-    further = [
-        *sample.model.fixed_maps.values(),
-        *([] if sample.sigma.size == 1 else [sample.sigma]),
-    ]
-    n, n_columns = sample.n_voxels, sample.reader.n_columns
-    steps = np.arange(1, 1 + n_columns + len(further))
-    weights = [1.0 + np.mod(step * steps, 1.0) for step in _IRRATIONAL_STEPS]
-    keys = np.zeros((len(weights), n))
-    rows = np.empty((min(n, _MAX_ROWS), n_columns))
-    for start in range(0, n, _MAX_ROWS):
-        part = slice(start, min(start + _MAX_ROWS, n))
-        sample.reader.read(part.start, part.stop, rows)
-        contents = [*rows[: part.stop - start].T, *(values[part] for values in further)]
-        # Column after column, not a product of matrices: the bits must not depend on the rows.
-        for column, values in enumerate(contents):
-            numbers = np.nan_to_num(values, nan=-1.0, posinf=-2.0, neginf=-3.0)
-            for key, weight in zip(keys, weights, strict=True):
-                key[part] += weight[column] * numbers
-    return np.lexsort(keys)
 
 
 def _least_squares() -> TwoDecayMethod:

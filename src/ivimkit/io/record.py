@@ -202,6 +202,7 @@ def _provenance_record(provenance: Provenance) -> ProvenanceRecord:
         status_counts=dict(provenance.status_counts),
         device=provenance.device,
         region_voxels=dict(provenance.region_voxels),
+        chosen=dict(provenance.chosen),
     )
 
 

@@ -198,6 +198,7 @@ class ProvenanceRecord(msgspec.Struct):
     status_counts: dict[str, Count]
     device: str = "cpu"
     region_voxels: dict[str, Count] = {}
+    chosen: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         if len(self.bvals) != len(self.counts):

@@ -45,7 +45,7 @@ from ivimkit.io.record import (
 from ivimkit.io.record_form import ModelRecord, ResultRecord
 from ivimkit.io.result_folder import absolute, check_free
 from ivimkit.io.scan_files import AnyPath
-from ivimkit.io.sidecars import sidecar, status_sidecar
+from ivimkit.io.sidecars import sidecar, spectrum_sidecar, status_sidecar
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.parameter import Parameter
 from ivimkit.status import status_type
@@ -75,10 +75,11 @@ _ALL = "all"
 _THREADS = min(4, os.cpu_count() or 1)
 # The figures that ivimkit fit and plot draw into the folder of a result.
 _PICTURE = re.compile(
-    r"(maps|status|histograms|uncertainty|residuals|lesion|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
+    r"(maps|status|histograms|uncertainty|residuals|lesion|spectra|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
     r"\.png"
 )
 _STATUS = Parameter("status", "status", "", 0.0, math.inf, 0.0)
+_SPECTRUM = Parameter("spectrum", "spectrum", "a.u.", 0.0, math.inf, 0.0)
 USUAL_MAPS = ("status", *(parameter.name for parameter in DERIVED))
 """Names of the maps of every result, whatever the model."""
 
@@ -121,9 +122,11 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
 
     A mask that ivimkit found in the scan becomes ``mask.nii.gz``. The prior of method bayes
     becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region with a separate one; `load_prior`
-    reads them. What the images of a scan from DICOM say of patient and study becomes
-    ``dicom.json``, which only the user may read. All files appear at once, complete, or not at
-    all. Figures and report of an earlier result are removed; other files in the folder are kept.
+    reads them. Spectra that method nnls was told to keep become ``spectrum.nii.gz``, a volume per
+    bin, and the rates of the bins are in its sidecar. What the images of a scan from DICOM say of
+    patient and study becomes ``dicom.json``, which only the user may read. All files appear at
+    once, complete, or not at all. Figures and report of an earlier result are removed; other files
+    in the folder are kept.
 
     Parameters
     ----------
@@ -164,6 +167,10 @@ def result_folder(result: FitResult) -> MapFolder:
         for about in [sidecar(result, name)]
     ]
     status = SavedMap("status", lambda: result.status, _STATUS, status_sidecar(result))
+    spectra = []
+    if result.spectra is not None:
+        about = spectrum_sidecar(result)
+        spectra = [SavedMap(_SPECTRUM.name, partial(_volumes, result.spectra), _SPECTRUM, about)]
     fixed = [
         SavedMap(
             f"fixed_{name}",
@@ -174,7 +181,7 @@ def result_folder(result: FitResult) -> MapFolder:
     ]
     return MapFolder(
         record=RECORD,
-        maps=[*saved, status, *fixed],
+        maps=[*saved, status, *fixed, *spectra],
         geometry=result.geometry,
         make_record=partial(result_record, result),
         mask=found_mask(result),
@@ -189,6 +196,12 @@ def result_folder(result: FitResult) -> MapFolder:
         # The inputs of this result may be among the files of an earlier one.
         kept=[source["path"] for source in result.provenance.sources],
     )
+
+
+def _volumes(spectra: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return spectra with three axes of space, so that the bins are the volumes of an image."""
+    shape = spectra.shape[:-1]
+    return spectra.reshape(*shape, *(1,) * (3 - len(shape)), spectra.shape[-1])
 
 
 def _write_prior(table: PriorTable, path: Path) -> None:
@@ -299,6 +312,7 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
         provenance=provenance_of(record.provenance),
         learned=learned,
         source_context=_context_of(home, shape),
+        spectra=_spectra_of(home, record),
     )
 
 
@@ -311,6 +325,21 @@ def _context_of(home: Path, shape: tuple[int, ...]) -> DicomContext | None:
     if not path.is_file() or not os.access(path, os.R_OK):
         return None
     return load_context(path, shape[2] if len(shape) == 3 else 1)
+
+
+def _spectra_of(home: Path, record: ResultRecord) -> NDArray[np.float32] | None:
+    """Return the spectra of all voxels, if the result has them."""
+    name = image_name(_SPECTRUM.name)
+    if name not in record.files:
+        return None
+    path, shape = located(home, name), tuple(record.shape)
+    array = open_nifti(path).read()
+    if array.ndim < 4 or math.prod(array.shape[:3]) != math.prod(shape):
+        raise FileFormatError(
+            f"{path} has shape {array.shape}; expected {shape} and an axis of bins, as {RECORD} "
+            "says. Fit again"
+        )
+    return array.reshape(*shape, -1).astype(np.float32)
 
 
 def _check_maps(names: Sequence[str], model: SignalModel) -> None:

@@ -11,10 +11,11 @@ from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.result import FitResult
+from ivimkit.parameter import RATE_UNIT
 from ivimkit.scan.variables import B, variable_of
 from ivimkit.status import explain
 
-__all__ = ["sidecar", "status_sidecar"]
+__all__ = ["sidecar", "spectrum_sidecar", "status_sidecar"]
 
 
 def sidecar(result: FitResult, name: str) -> dict[str, Any]:
@@ -112,6 +113,20 @@ def _references_of(result: FitResult, prior: Mapping[str, Any]) -> list[str]:
     rules = {table.rule for table in result.priors.values()} if prior else set()
     known = sorted(rules.intersection(priors.names()))
     return [reference for rule in known for reference in priors.get(rule).references]
+
+
+def spectrum_sidecar(result: FitResult) -> dict[str, Any]:
+    """Describe the spectra of all voxels: the rate of each volume, and the windows."""
+    first = tuple(0 for _ in result.shape)
+    spectrum = result.spectrum(first)
+    return {
+        **sidecar(result, "S0"),
+        "Name": "spectrum",
+        "Description": "Signal at b = 0 of each rate, a volume per rate",
+        "Rates": spectrum.rates.tolist(),
+        "RateUnits": RATE_UNIT,
+        "Windows": {one.name: [one.low, one.high] for one in spectrum.windows},
+    }
 
 
 def status_sidecar(result: FitResult) -> dict[str, Any]:

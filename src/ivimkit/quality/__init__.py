@@ -4,6 +4,7 @@ from ivimkit.quality.agreement import repeatability
 from ivimkit.quality.change import change
 from ivimkit.quality.contrast_sentence import sentence
 from ivimkit.quality.difference import Difference, difference
+from ivimkit.quality.example_spectra import example_spectra
 from ivimkit.quality.example_voxels import example_voxels
 from ivimkit.quality.fit_residuals import Residuals, residuals
 from ivimkit.quality.map_summary import summary_rows, summary_table
@@ -29,6 +30,7 @@ __all__ = [
     "difference",
     "disagreements",
     "error_table",
+    "example_spectra",
     "example_voxels",
     "lights",
     "pairs",

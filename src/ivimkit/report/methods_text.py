@@ -206,6 +206,7 @@ def _model(result: FitResult, citations: Citations) -> Iterator[str]:
         f"by method {method.name} ({method.title}{_options(method.options())})"
         f"{citations.cite(method.references)}{within}."
     )
+    yield from _found_options(result, citations)
     for p in model.parameters:
         if p.name in model.fixed_maps:
             yield f"{p.symbol} was fixed to a map."
@@ -214,6 +215,30 @@ def _model(result: FitResult, citations: Citations) -> Iterator[str]:
     organ = result.settings.organ
     if organ:
         yield from _preset(result, presets.get(organ), citations)
+
+
+def _found_options(result: FitResult, citations: Citations) -> Iterator[str]:
+    """Say which options of the method were found from the scan, and how."""
+    for name, how in result.provenance.chosen.items():
+        rule, _, sample = how.partition(", ")
+        words, *sources = _RULES.get(rule, (rule,))
+        yield f"{name} was found by {words}{citations.cite(sources)} from {sample}."
+
+
+# The rules that find an option, in words, and their sources.
+_RULES = {
+    "gcv": (
+        "generalised cross-validation",
+        "Golub GH, Heath M, Wahba G. Generalized cross-validation as a method for choosing a good "
+        "ridge parameter. Technometrics 1979;21:215-223. doi:10.1080/00401706.1979.10489751",
+    ),
+    "lcurve": (
+        "the corner of the L-curve",
+        "Hansen PC, O'Leary DP. The use of the L-curve in the regularization of discrete "
+        "ill-posed problems. SIAM J Sci Comput 1993;14:1487-1503. doi:10.1137/0914086",
+    ),
+    "discrepancy": ("the discrepancy principle",),
+}
 
 
 def _preset(result: FitResult, organ: OrganPreset, citations: Citations) -> Iterator[str]:
@@ -246,6 +271,8 @@ def _word(value: object) -> str:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, tuple):
+        return ", ".join(map(_word, value)) or "none"
     return str(value)
 
 

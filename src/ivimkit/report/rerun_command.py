@@ -301,4 +301,6 @@ def _word(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float) and math.isfinite(value):
         return f"{value:.10g}"
+    if isinstance(value, tuple):
+        return ",".join(map(_word, value))
     return str(value)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from ivimkit.errors import OptionError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
@@ -115,7 +116,13 @@ class Curvature(Estimator):
     )
 
     def check(self, model: SignalModel, method: FitMethod) -> None:
-        """Accept every model and method."""
+        """Raise for a method with a penalty, which the curvature of the cost knows nothing of."""
+        if method.has_penalty:
+            raise OptionError(
+                f"method {method.name} minimises a penalty with the sum of squares, and "
+                "uncertainty curvature is that of the sum of squares alone. Use uncertainty "
+                "bootstrap"
+            )
 
     def maps(self, model: SignalModel) -> tuple[str, ...]:
         """Return sd and limits; those of products too, with the correlation of the factors."""

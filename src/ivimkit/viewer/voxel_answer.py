@@ -16,17 +16,21 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.figures.map_style import how_to_show
 from ivimkit.fitting.decay_curves import fitted_x, mean_over_directions
 from ivimkit.fitting.result import FitResult
-from ivimkit.rounding import limits, with_error
+from ivimkit.fitting.spectra import Spectrum, spectrum_of
+from ivimkit.methods.nnls import NNLS
+from ivimkit.parameter import RATE_UNIT
+from ivimkit.rounding import how_shown, limits, with_error
 from ivimkit.scan.acquisition import Series
 from ivimkit.scan.directions import distinct_directions, needs_directions
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.variables import points
-from ivimkit.status import FitStatus, describe, explain
+from ivimkit.status import FAILED, FitStatus, describe, explain
 from ivimkit.viewer.study import Study
 
 __all__ = ["describe_voxel", "fit_entry", "one_voxel", "values_of"]
 
 _POINTS = 201
+_WITHOUT_FIT = int(FAILED | FitStatus.OUTSIDE_MASK)
 
 
 def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
@@ -55,6 +59,8 @@ def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
     for number, (result, name) in enumerate(zip(study.results, study.names, strict=True)):
         values, code = result.at(index), int(result.status[index])
         entry = fit_entry(result, values, code, alone[number])
+        if result.spectra is not None and alone[number] is None:
+            entry["spectrum"] = _spectrum(result.spectrum(index))
         fits.append({"id": str(number), "name": name, **entry})
     world = study.geometry.affine @ [*voxel, 1.0]
     return {
@@ -114,7 +120,8 @@ def fit_entry(
     Returns
     -------
     dict
-        ``curve`` with ``components``, ``residuals``, ``estimates`` and ``status``.
+        ``curve`` with ``components``, ``residuals``, ``estimates``, ``status`` and, of method nnls
+        and a signal, ``spectrum``.
     """
     params = [values[name] for name in result.model.names]
     highest = float(max(result.acquisition.bvals))
@@ -128,7 +135,12 @@ def fit_entry(
         "components": _components(result.model, params, dense, series[0], directions),
         "settings": _further_curves(result.model, params, dense, series, directions),
     }
-    residuals = None
+    residuals, spectrum = None, None
+    if alone is not None and isinstance(result.method, NNLS) and not code & _WITHOUT_FIT:
+        weight = result.provenance.counts
+        spectrum = _spectrum(
+            spectrum_of(values_of(alone), alone.fit_bvals, weight, result.model, result.method)
+        )
     if alone is not None:
         b = alone.fit_bvals
         residual = values_of(alone) - curve(
@@ -142,6 +154,26 @@ def fit_entry(
         "residuals": residuals,
         "estimates": _estimates(result, values),
         "status": _status(result, code),
+        "spectrum": spectrum,
+    }
+
+
+def _spectrum(spectrum: Spectrum) -> dict[str, Any] | None:
+    """Return the data of a spectrum that the page shows; None if there is no signal."""
+    if not np.isfinite(spectrum.shares).all():
+        return None
+    unit, factor = how_shown(RATE_UNIT)
+    return {
+        "rates": factor * spectrum.rates,
+        "shares": spectrum.shares,
+        "unit": unit,
+        "windows": [
+            {"symbol": one.symbol, "low": factor * one.low, "high": factor * one.high}
+            for one in spectrum.windows
+        ],
+        "peaks": [
+            {"rate": factor * peak.rate, "fraction": peak.fraction} for peak in spectrum.peaks
+        ],
     }
 
 

@@ -54,6 +54,8 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
     model = _model(old, index, asked)
     method = _method(old, asked)
     alone = one_voxel(study.scan(number), index)
+    # Before anything asks the method about a model that it does not take.
+    method.check(model, alone.fit_acquisition)
     new = _fitted(old, alone, model, method)
     entry = fit_entry(new, new.at((0,)), int(new.status[0]), alone)
     return {"id": "refit", "name": _name(method, model, asked), **entry, "notes": _notes(new)}

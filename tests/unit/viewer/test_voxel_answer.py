@@ -1,5 +1,6 @@
 """A click: the numbers are those of the maps, bit for bit."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -125,3 +126,34 @@ def test_two_results_answer_together(open_client, result, made):
     assert values == [float(each.maps["D"][8, 9, 0]) for each in (result, other)]
     array, _ = client.get("volumes/1/D.nii").image()
     np.testing.assert_array_equal(array, other.maps["D"].astype(np.float32))
+
+
+def test_a_spectrum_is_shown_where_the_method_has_one(open_client, made, result):
+    found = ik.fit(made.dwi, method=ik.methods.NNLS(regularisation=0.1, keep_spectrum=True))
+    client = open_client(found)
+    place = "api/voxel?x=8&y=9&z=0"
+    shown = client.get(place).json()["fits"][0]["spectrum"]
+    expected = found.spectrum((8, 9, 0))
+    np.testing.assert_allclose(shown["rates"], 1e3 * expected.rates)
+    np.testing.assert_allclose(shown["shares"], expected.shares, rtol=1e-6)
+    assert [window["symbol"] for window in shown["windows"]] == ["D", "D*"]
+    assert len(shown["peaks"]) == len(expected.peaks)
+    x, y, z = np.argwhere(~found.mask)[0]
+    assert client.get(f"api/voxel?x={x}&y={y}&z={z}").json()["fits"][0]["spectrum"] is None
+    # Kept spectra need no scan; other methods have none.
+    kept = open_client(dataclasses.replace(found, dwi=None)).get(place).json()["fits"][0]
+    np.testing.assert_allclose(kept["spectrum"]["shares"], shown["shares"], rtol=1e-5)
+    assert open_client(result).get(place).json()["fits"][0]["spectrum"] is None
+
+
+def test_a_refit_has_the_weight_of_the_whole_scan(open_client, made):
+    found = ik.fit(made.dwi, method=ik.methods.NNLS(regularisation=0.123))
+    client = open_client(found)
+    for options, same in (({"bins": 40}, True), ({"order": 1}, False)):
+        request = {"voxel": [8, 9, 0], "method": "nnls", "options": options}
+        refit = client.post("api/refit", request).json()
+        expected = 0.123 if same else "gcv"
+        own = ik.methods.NNLS(**{"regularisation": expected, **options})
+        alone = ik.fit(made.dwi.signal[8, 9, 0], made.dwi.acquisition.bvals, method=own)
+        values = {one["name"]: one["value"] for one in refit["estimates"]}
+        assert values["D"] == pytest.approx(float(alone.maps["D"]), rel=1e-9)

@@ -18,7 +18,13 @@ from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.model_file import model_of, with_model_file
 from ivimkit.cli.options.scan_input import weight_list
 from ivimkit.cli.options.shared_options import MachineOptions
-from ivimkit.cli.screen.fit_tables import map_table, prior_lines, status_table, timing
+from ivimkit.cli.screen.fit_tables import (
+    chosen_lines,
+    map_table,
+    prior_lines,
+    status_table,
+    timing,
+)
 from ivimkit.cli.screen.progress import progress_shown
 from ivimkit.cli.screen.terminal import stderr
 from ivimkit.errors import InputError, OptionError
@@ -204,6 +210,7 @@ class _Job:
             status_table(result),
             "",
             *prior_lines(result),
+            *chosen_lines(result),
             timing(result),
             *([place] if self.batch.is_kept else []),
         )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from ivimkit import report
+from ivimkit import quality, report
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.result_files import FIGURES
 from ivimkit.organs import OrganPreset
 from ivimkit.scan.dwi import DWI
+from ivimkit.scan.labels import Labels
 from ivimkit.writing import Files, write_folder
 
 __all__ = [
     "FIGURES",
     "draw_result",
+    "draw_spectra",
     "draw_trust",
     "figures_to_save",
     "write_figures",
@@ -58,7 +61,31 @@ def draw_result(
         "status.png": report.status_panels(result),
         "histograms.png": report.histograms(result, limits=limits, unreliable=unreliable),
         **draw_trust(result),
+        **draw_spectra(result, dwi),
     }
+
+
+def draw_spectra(
+    result: FitResult, dwi: DWI | None, labels: Labels | None = None
+) -> dict[str, Drawing]:
+    """Draw the spectra of example voxels and of the mean signals of regions, of method nnls.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+    dwi : DWI, optional
+        The scan, without which there are no spectra.
+    labels : Labels, optional
+        The regions.
+
+    Returns
+    -------
+    dict of str to figure
+        By file name; empty for other methods.
+    """
+    spectra = quality.example_spectra(replace(result, dwi=dwi), labels)
+    return {"spectra.png": report.spectrum_panels(spectra)} if spectra else {}
 
 
 def draw_trust(

@@ -15,7 +15,7 @@ from ivimkit.rounding import in_unit, percent, shown_unit, spread, thousands
 from ivimkit.status import FitStatus, explain, in_words
 from ivimkit.status import describe as describe_status
 
-__all__ = ["map_table", "prior_lines", "status_table", "timing"]
+__all__ = ["chosen_lines", "map_table", "prior_lines", "status_table", "timing"]
 
 
 def map_table(result: FitResult) -> Table:
@@ -57,6 +57,12 @@ def prior_lines(result: FitResult) -> list[str]:
         where = "prior" if region == "all" else f"prior of region {region}"
         lines.append(f"{where}: {table.rule}{learned}")
     return lines
+
+
+def chosen_lines(result: FitResult) -> list[str]:
+    """Say which options of the method were found from the scan, and how."""
+    options = result.method.options()
+    return [f"{name}: {options[name]} ({how})" for name, how in result.provenance.chosen.items()]
 
 
 def status_table(result: FitResult) -> Table:

@@ -162,6 +162,8 @@ _DERIVATIONS = {
     "_hi": Code("UPPER95", PRIVATE_SCHEME, "Upper limit of the 95 % interval"),
     "_lo50": Code("LOWER50", PRIVATE_SCHEME, "Lower limit of the 50 % interval"),
     "_hi50": Code("UPPER50", PRIVATE_SCHEME, "Upper limit of the 50 % interval"),
+    "_width": Code("WIDTH", PRIVATE_SCHEME, "Standard deviation of the logarithm in the spectrum"),
+    "_flow": Code("FLOW", PRIVATE_SCHEME, "Product with the fraction of the compartment"),
     "_bits": Code("INFORMATION", PRIVATE_SCHEME, "Information that the data added to the prior"),
 }
 

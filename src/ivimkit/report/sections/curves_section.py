@@ -9,8 +9,10 @@ import numpy as np
 from ivimkit.figures.example_panels import example_panels
 from ivimkit.figures.picture import Picture
 from ivimkit.figures.region_curves import RegionCurve, region_curves
+from ivimkit.figures.spectrum_panels import spectrum_panels
 from ivimkit.fitting.decay_curves import decay_curves
 from ivimkit.fitting.result import FitResult
+from ivimkit.quality.example_spectra import example_spectra
 from ivimkit.quality.example_voxels import example_voxels
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Pictures, Section, Text
@@ -47,6 +49,13 @@ def _of_one(subject: Subject, side: Side) -> list[Block]:
         caption = "Mean signal of each region, and the fit of this mean."
         if means:
             pictures.append(Picture(region_curves(means), caption))
+    spectra = example_spectra(result, subject.labels)
+    if spectra:
+        caption = (
+            "Spectra of decay rates: the share of S0 of each rate, and of each peak; the windows "
+            "of the compartments are shaded."
+        )
+        pictures.append(Picture(spectrum_panels(spectra), caption))
     if not pictures:
         return []
     return [*_why_no_curve(result), Pictures(pictures)]

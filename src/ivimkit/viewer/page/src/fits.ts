@@ -5,6 +5,7 @@ import { element } from "./dom";
 import { NONE, short } from "./numbers";
 import { type PlotContent, type Points, drawPlot } from "./plot";
 import type { Fit, Signal } from "./scene";
+import { drawSpectra } from "./spectrum";
 
 export interface Shown {
   fit: Fit;
@@ -80,8 +81,10 @@ export function fitsContent(title: string, measured: Signal | null, averaged: Si
   return content;
 }
 
-export function showPlot(place: HTMLElement, content: PlotContent): void {
-  place.replaceChildren(drawPlot(content, Math.max(260, place.clientWidth), PLOT_HEIGHT), legend(content));
+export function showPlot(place: HTMLElement, content: PlotContent, shown: Shown[]): void {
+  const width = Math.max(260, place.clientWidth);
+  const spectra = drawSpectra(shown, width);
+  place.replaceChildren(drawPlot(content, width, PLOT_HEIGHT), legend(content), ...(spectra ? [spectra] : []));
 }
 
 function legend(content: PlotContent): HTMLElement {

@@ -281,7 +281,7 @@ export class RegionsPanel {
     content.curves = content.curves.map((curve) => ({ ...curve, name: `fit of ${curve.name}` }));
     const without = (this.answer?.regions ?? []).filter(({ why_no_fit }) => why_no_fit);
     content.empty = without.length ? "No mean signal was fitted." : "The scan is not available, so there is no signal.";
-    showPlot(this.plot, content);
+    showPlot(this.plot, content, shown);
     const rows = element("div", { class: "scroll" }, estimatesTable(shown, "Fits of the mean signals"));
     const note = (name: string, colour: string, sentence: string): HTMLElement =>
       element("p", { class: "note" }, element("strong", { style: `color:${colour}` }, `${name}: `), sentence);

@@ -142,6 +142,16 @@ export interface Estimate {
   unit_shown: string;
 }
 
+/** A spectrum of decay rates, in the unit shown. */
+export interface Spectrum {
+  rates: number[];
+  /** Of S0. */
+  shares: number[];
+  unit: string;
+  windows: { symbol: string; low: number; high: number }[];
+  peaks: { rate: number; fraction: number }[];
+}
+
 export interface Fit {
   id: string;
   name: string;
@@ -150,6 +160,8 @@ export interface Fit {
   residuals: { b: number[]; residual: (number | null)[] } | null;
   estimates: Estimate[];
   status: { code: number; names: string[]; sentence: string };
+  /** Of a method that has one, if the scan or the spectra are there. */
+  spectrum: Spectrum | null;
   notes?: string[];
 }
 

@@ -147,7 +147,7 @@ export class VoxelPanel {
     const shown = all.filter(({ fit }) => !this.hidden.has(fit.id));
     const title = this.sentence(answer);
     const options = { ...this.options, marks: refit ? this.form.thresholds : [] };
-    showPlot(this.plot, fitsContent(title, answer.measured, answer.averaged, shown, options));
+    showPlot(this.plot, fitsContent(title, answer.measured, answer.averaged, shown, options), shown);
     this.tables.replaceChildren(estimatesTable(all, "Estimates of this voxel"));
     this.signals.replaceChildren(signalTable(answer.averaged, all, "Signal and residuals of this voxel"));
     this.root.dataset.voxel = answer.voxel.join(",");
