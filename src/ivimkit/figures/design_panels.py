@@ -25,6 +25,8 @@ _DESIGN = "#B34700"
 _OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#7F7F7F", "#E69F00", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _N_POINTS = 25
+_LEVELS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500)
+_VOLUMES = (2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 1000)
 _MAX_OTHERS = 12
 _LINEAR_B = 10.0
 """The b axis is linear up to this value and logarithmic beyond, in s/mm^2."""
@@ -161,9 +163,7 @@ def _finish(axes: Axes, plan: ProtocolDesign, name: str, tr: float | None) -> No
     axes.set_xticklabels([_tick(n, tr) for n in ticks])
     axes.minorticks_off()
     bottom, top = axes.get_ylim()
-    levels = [
-        v for v in (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 200, 500) if bottom < v < top
-    ]
+    levels = [v for v in _LEVELS if bottom < v < top]
     if len(levels) >= 2:
         axes.set_yticks(levels)
         axes.set_yticklabels([f"{value:g}" for value in levels])
