@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ivimkit.figures.figure_page import MARGIN, Page, fitted_size
 from ivimkit.figures.plain_text import plain
@@ -25,6 +26,7 @@ _DESIGN = "#B34700"
 _OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#7F7F7F", "#E69F00", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _N_POINTS = 25
+# Ticks of errors in per cent, and of numbers of volumes.
 _LEVELS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500)
 _VOLUMES = (2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 1000)
 _MAX_OTHERS = 12
@@ -106,9 +108,7 @@ def _foot(tr: float | None) -> str:
     )
 
 
-def _range(
-    plan: ProtocolDesign, others: Mapping[str, Protocol]
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _range(plan: ProtocolDesign, others: Mapping[str, Protocol]) -> NDArray[np.float64]:
     """Return the numbers of volumes of the curves, evenly spaced in the logarithm."""
     sizes = [plan.n, *(protocol_of(protocol).n_volumes for protocol in others.values())]
     low, high = min(min(sizes), plan.n / 2.0), max(max(sizes), 2.0 * plan.n)
@@ -137,8 +137,8 @@ def _draw_averages(axes: Axes, plan: ProtocolDesign) -> None:
 
 def _draw_curve(
     axes: Axes,
-    volumes: np.ndarray[tuple[int], np.dtype[np.float64]],
-    errors: np.ndarray[tuple[int], np.dtype[np.float64]],
+    volumes: NDArray[np.float64],
+    errors: NDArray[np.float64],
     size: int,
     number: int,
     label: str,
@@ -156,14 +156,12 @@ def _finish(axes: Axes, plan: ProtocolDesign, name: str, tr: float | None) -> No
     axes.set_xscale("log")
     axes.set_yscale("log")
     low, high = axes.get_xlim()
-    ticks = [
-        n for n in (2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 1000) if low < n < high
-    ]
+    ticks = [n for n in _VOLUMES if low < n < high]
     axes.set_xticks(ticks)
     axes.set_xticklabels([_tick(n, tr) for n in ticks])
     axes.minorticks_off()
     bottom, top = axes.get_ylim()
-    levels = [v for v in _LEVELS if bottom < v < top]
+    levels = [level for level in _LEVELS if bottom < level < top]
     if len(levels) >= 2:
         axes.set_yticks(levels)
         axes.set_yticklabels([f"{value:g}" for value in levels])

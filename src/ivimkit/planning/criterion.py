@@ -15,7 +15,7 @@ from ivimkit.noise.noise_kinds import check_noise_kind
 
 __all__ = ["CRITERIA", "LOW_B", "MIN_LOW_B_VALUES", "Goal", "geometric_mean", "has_blood"]
 
-CRITERIA = ("bayes", "crlb")
+CRITERIA = ("bayes", "crlb", "relative")
 """Names of the criteria."""
 
 LOW_B = 100.0
@@ -41,9 +41,11 @@ class Goal:
 
     Parameters
     ----------
-    criterion : {"bayes", "crlb"}
+    criterion : {"bayes", "crlb", "relative"}
         ``"bayes"``: the prior is known to the fit, as to method bayes. Parameters that the data
         cannot determine do not dominate. ``"crlb"``: the Cramér-Rao bound of fits without prior.
+        ``"relative"``: the same bound, but what is minimised is the weighted sum of standard
+        deviations divided by the value in each tissue, as in the literature.
     weights : mapping of str to float
         Weight of the error of each parameter of the model; 1 for those not named. 0 leaves it out.
     min_distinct : int, optional

@@ -17,9 +17,10 @@ from ivimkit.planning.population import Population
 
 __all__ = ["Information", "PlanningProblem"]
 
-# Criterion crlb keeps this share of the precision of the prior: nothing against that of any
+# Criteria without a prior keep this share of its precision: nothing against that of any
 # measurement, but a parameter that a protocol does not determine has a finite error.
 _FLAT = 1e-6
+_SMALLEST_VARIANCE = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +80,36 @@ class PlanningProblem:
         """
         return Information(self, settings).errors(counts)
 
+    def over_tissues(self, variance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return expected errors from variances of the coordinates in each tissue.
+
+        Parameters
+        ----------
+        variance : ndarray, shape (n_tissues, ..., n_names)
+
+        Returns
+        -------
+        ndarray, shape (..., n_names)
+        """
+        # Rounding can leave a variance of almost 0 below 0.
+        positive = np.maximum(variance, _SMALLEST_VARIANCE)
+        if self.goal.criterion != "relative":
+            return np.asarray(np.sqrt(positive.mean(axis=0)))
+        population = self.population
+        values = population.params[:, population.positions[1:]]
+        divisor = np.where(np.array(population.relative), 1.0, values)
+        shape = (len(divisor), *(1,) * (variance.ndim - 2), divisor.shape[1])
+        return np.asarray((np.sqrt(positive) / divisor.reshape(shape)).mean(axis=0))
+
+    def values(self, errors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the criterion of expected errors, over the last axis."""
+        if self.goal.criterion == "relative":
+            return np.asarray(errors @ self.weights)
+        return geometric_mean(errors, self.weights)
+
     def value(self, errors: NDArray[np.float64]) -> float:
-        """Return the criterion: the weighted geometric mean of the errors."""
-        return float(geometric_mean(errors, self.weights))
+        """Return the criterion of the expected errors of one protocol."""
+        return float(self.values(errors))
 
 
 class Information:
@@ -157,7 +185,7 @@ class Information:
         """Return the expected errors of a protocol, one per estimated parameter."""
         level = int(self.levels[np.flatnonzero(counts)].max())
         variance = np.diagonal(self.inverse(counts, level), axis1=1, axis2=2)
-        return np.asarray(np.sqrt(variance[:, 1:].mean(axis=0)))
+        return self.problem.over_tissues(variance[:, 1:])
 
     def value(self, counts: NDArray[np.float64]) -> float:
         """Return the criterion of a protocol."""
@@ -182,6 +210,5 @@ class Information:
             known = 1.0 + weight * np.einsum("vkp,vkp->vk", moved, slopes)
             drop = (weight / known)[..., None] * moved[..., 1:] ** 2
             variance = np.diagonal(covariance, axis1=1, axis2=2)[:, None, 1:] - drop
-            errors = np.sqrt(np.maximum(variance, 0.0).mean(axis=0))
-            found[members] = geometric_mean(np.maximum(errors, 1e-300), self.problem.weights)
+            found[members] = self.problem.values(self.problem.over_tissues(variance))
         return found

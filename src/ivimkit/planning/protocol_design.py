@@ -123,20 +123,22 @@ class ProtocolDesign:
 
     @property
     def criterion(self) -> float:
-        """What was minimised: the weighted geometric mean of the errors."""
+        """What was minimised, see `Goal`."""
         return self.problem.value(self._coordinate_errors(self.problem, 1.0))
 
     @property
-    def _units(self) -> NDArray[np.float64]:
-        """Error in the unit of each parameter by error of its coordinate."""
+    def _scales(self) -> NDArray[np.float64]:
+        """Number in the unit of each parameter by that of its coordinate."""
         population = self.problem.population
-        means = population.mean
-        return np.array(
-            [
-                means[name] if relative else 1.0
-                for name, relative in zip(self.names, population.relative, strict=True)
-            ]
-        )
+        means = np.array(list(population.mean.values()))
+        return np.where(np.array(population.relative), means, 1.0)
+
+    @property
+    def _units(self) -> NDArray[np.float64]:
+        """Error in the unit of each parameter by the error that the criterion counts."""
+        if self.problem.goal.criterion == "relative":
+            return np.array(list(self.problem.population.mean.values()))
+        return self._scales
 
     def _coordinate_errors(self, problem: PlanningProblem, factor: float) -> NDArray[np.float64]:
         return problem.errors(self.settings, factor * self.counts.astype(np.float64))
@@ -171,7 +173,7 @@ class ProtocolDesign:
 
         population = self.problem.population
         means = population.mean
-        prior = np.sqrt(np.diag(np.linalg.inv(population.precision[1:, 1:]))) * self._units
+        prior = np.sqrt(np.diag(np.linalg.inv(population.precision[1:, 1:]))) * self._scales
         rows = {
             name: {
                 "typical": means[name],
@@ -350,7 +352,7 @@ class ProtocolDesign:
             for place, name in enumerate(self.names):
                 column = population.model.index(name)
                 pair = (found[:, column], tissues[:, column])
-                error = _errors(*pair, relative=population.relative[place]) * self._units[place]
+                error = _errors(*pair, relative=population.relative[place]) * self._scales[place]
                 rows[label, name] = {
                     "bias": float(np.nanmean(error)),
                     "rmse": float(np.sqrt(np.nanmean(error**2))),

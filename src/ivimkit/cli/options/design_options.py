@@ -28,6 +28,7 @@ class Criterion(StrEnum):
 
     bayes = "bayes"
     crlb = "crlb"
+    relative = "relative"
 
 
 class MagnitudeNoise(StrEnum):
@@ -166,7 +167,8 @@ class DesignOptions:
         typer.Option(
             metavar="NAME",
             rich_help_panel=_GOAL_PANEL,
-            help="Error to minimise: bayes (the fit knows the prior) or crlb (it does not).",
+            help="Error to minimise: bayes (the fit knows the prior), crlb (it does not), or "
+            "relative (the sum of relative errors, as in publications).",
         ),
     ] = Criterion.bayes
     weights: Annotated[
