@@ -13,7 +13,15 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.noise.noise_kinds import check_noise_kind
 
-__all__ = ["CRITERIA", "LOW_B", "MIN_LOW_B_VALUES", "Goal", "geometric_mean", "has_blood"]
+__all__ = [
+    "CRITERIA",
+    "LOW_B",
+    "MIN_LOW_B_VALUES",
+    "Goal",
+    "geometric_mean",
+    "has_blood",
+    "low_of",
+]
 
 CRITERIA = ("bayes", "crlb", "relative")
 """Names of the criteria."""
@@ -22,7 +30,8 @@ LOW_B = 100.0
 """Up to this b-value, in s/mm^2, b-values are low: blood still has signal."""
 
 MIN_LOW_B_VALUES = 3
-"""Number of low b-values, b = 0 among them, of a design for a model with a rate of blood."""
+"""Number of low b-values, b = 0 among them, of a design for a model with a rate of blood, unless
+fewer than twice as many distinct ones are asked for."""
 
 _MIN_DISTINCT = 6
 _NOISES = ("rician", "gaussian")
@@ -125,6 +134,13 @@ class Goal:
 def has_blood(model: SignalModel) -> bool:
     """Return whether a model has a parameter of the motion of blood."""
     return any(parameter.role == "perfusion" for parameter in model.parameters)
+
+
+def low_of(model: SignalModel, min_distinct: int) -> int:
+    """Return the number of low b-values that a design has at least: up to half of all."""
+    if not has_blood(model):
+        return 1
+    return max(1, min(MIN_LOW_B_VALUES, min_distinct // 2))
 
 
 def geometric_mean(

@@ -15,7 +15,7 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.identifiability import require_identifiable
 from ivimkit.planning.candidates import Candidates, candidates_of
-from ivimkit.planning.criterion import LOW_B, MIN_LOW_B_VALUES, Goal, has_blood
+from ivimkit.planning.criterion import LOW_B, Goal, low_of
 from ivimkit.planning.echo_time import EchoTime
 from ivimkit.planning.exchange import Constraints, best_counts
 from ivimkit.planning.information import Information, PlanningProblem
@@ -164,5 +164,5 @@ def _constraints(model: SignalModel, goal: Goal, n: int, b: NDArray[np.float64])
         distinct=np.unique(b, return_inverse=True)[1],
         low=b <= LOW_B,
         min_distinct=distinct,
-        min_low=min(MIN_LOW_B_VALUES, distinct) if has_blood(model) else 1,
+        min_low=low_of(model, distinct),
     )

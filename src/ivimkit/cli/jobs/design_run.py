@@ -31,6 +31,11 @@ __all__ = ["DesignRun"]
 
 _FIGURE = "design.png"
 _MAX_SIMULATED = 10_000_000
+_FOR_WHOM = {
+    "bayes": "of fits by method bayes. For fits without a prior: --criterion relative",
+    "crlb": "root mean squares of the best unbiased fits; tissues with little perfusion dominate",
+    "relative": "means over tissues, of the best unbiased fits",
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class DesignRun:
                 "",
                 Text("Expected errors, over the tissues of the prior", style="bold"),
                 error_table(plan),
+                Text(_FOR_WHOM[plan.problem.goal.criterion], style="dim"),
                 *self._compared(plan, others),
                 *self._answered(plan, wanted),
                 *self._checked(plan),

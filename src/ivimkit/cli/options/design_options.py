@@ -167,8 +167,8 @@ class DesignOptions:
         typer.Option(
             metavar="NAME",
             rich_help_panel=_GOAL_PANEL,
-            help="Error to minimise: bayes (the fit knows the prior), crlb (it does not), or "
-            "relative (the sum of relative errors, as in publications).",
+            help="Error to minimise: bayes (for fits by method bayes, which know a prior), "
+            "relative (the sum of relative errors, for other fits), or crlb (their mean square).",
         ),
     ] = Criterion.bayes
     weights: Annotated[
