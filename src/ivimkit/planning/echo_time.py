@@ -17,7 +17,8 @@ from ivimkit.errors import OptionError
 __all__ = ["REFERENCE_B_MAX", "EchoTime", "StejskalTanner", "TabledEchoTime", "tissue_T2_ms"]
 
 REFERENCE_B_MAX = 800.0
-"""The SNR of a design is that at the echo time of this highest b-value, in s/mm^2."""
+"""The SNR of a design is that at the echo time of this highest b-value, in s/mm^2; or at that of
+the last row of a table of echo times which does not reach it."""
 
 # Of hydrogen, in rad / (s mT).
 _GYROMAGNETIC_RATIO = 2.0 * math.pi * 42.577e3
@@ -85,8 +86,21 @@ class EchoTime(ABC):
     def ms(self, b_max: float) -> float:
         """Return the echo time in ms of a protocol with this highest b-value, in s/mm^2."""
 
+    @property
+    def reference_b_max(self) -> float:
+        """Highest b-value of a protocol whose echo time the SNR refers to, in s/mm^2."""
+        return REFERENCE_B_MAX
+
+    def reaches(self, b_max: float) -> bool:
+        """Return whether a protocol can have this highest b-value, in s/mm^2."""
+        try:
+            self.ms(b_max)
+        except OptionError:
+            return False
+        return True
+
     def gain(self, b_max: float) -> float:
-        """Return the signal relative to that of a protocol with a highest b-value of 800 s/mm^2.
+        """Return the signal relative to that of a protocol with the highest b-value of the SNR.
 
         Examples
         --------
@@ -95,7 +109,7 @@ class EchoTime(ABC):
         >>> round(table.gain(500.0), 3)
         1.303
         """
-        return math.exp((self.ms(REFERENCE_B_MAX) - self.ms(b_max)) / self.T2_ms)
+        return math.exp((self.ms(self.reference_b_max) - self.ms(b_max)) / self.T2_ms)
 
 
 @final
@@ -217,6 +231,11 @@ class TabledEchoTime(EchoTime):
                 "the table of echo times is not in order; expected ascending b-values, and echo "
                 "times in ms, > 0, that do not fall. Sort its rows by b"
             )
+
+    @property
+    def reference_b_max(self) -> float:
+        """Highest b-value of a protocol whose echo time the SNR refers to, in s/mm^2."""
+        return min(REFERENCE_B_MAX, self.b_max[-1])
 
     def ms(self, b_max: float) -> float:
         """Return the echo time in ms of a protocol with this highest b-value, in s/mm^2."""

@@ -64,6 +64,10 @@ class PlanningProblem:
         own = self.population.precision
         return own if self.goal.criterion == "bayes" else _FLAT * own
 
+    def gain(self, b_max: float) -> float:
+        """Return the signal of a protocol with this highest b-value, relative to the reference."""
+        return 1.0 if self.echo_time is None else self.echo_time.gain(b_max)
+
     def with_snr(self, snr: float) -> PlanningProblem:
         """Return the problem at another signal-to-noise ratio."""
         return replace(self, snr=snr)
@@ -140,10 +144,9 @@ class Information:
         self._signal = evaluate(model, params, candidates.x)
         b = candidates.b
         if problem.echo_time is None:
-            self._gains, self.levels = np.ones(1), np.zeros(len(b), dtype=np.intp)
+            self._highest, self.levels = np.zeros(1), np.zeros(len(b), dtype=np.intp)
         else:
-            distinct, self.levels = np.unique(b, return_inverse=True)
-            self._gains = np.array([problem.echo_time.gain(float(one)) for one in distinct])
+            self._highest, self.levels = np.unique(b, return_inverse=True)
         self._share = information_share(problem.goal.noise)
         self._weights: dict[int, NDArray[np.float64]] = {}
 
@@ -160,7 +163,7 @@ class Information:
         ndarray, shape (n_tissues, n_candidates)
         """
         if level not in self._weights:
-            height = self._gains[level] / self.problem.sigma
+            height = self.problem.gain(float(self._highest[level])) / self.problem.sigma
             share = self._share(height * self._signal)
             self._weights[level] = np.asarray(height**2 * share)
         return self._weights[level]

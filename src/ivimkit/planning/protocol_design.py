@@ -335,9 +335,7 @@ class ProtocolDesign:
             raise OptionError(f"n is {n!r}; expected a number of voxels >= 1 (--monte-carlo)")
         population = self.problem.population
         tissues = population.params[np.arange(n) % len(population.params)]
-        gain = 1.0
-        if self.problem.echo_time is not None:
-            gain = self.problem.echo_time.gain(float(self.settings.b.max()))
+        gain = self.problem.gain(float(self.settings.b.max()))
         rows: dict[tuple[str, str], dict[str, float]] = {}
         for label, method in methods.items():
             found = simulated_estimates(

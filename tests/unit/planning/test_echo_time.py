@@ -35,6 +35,13 @@ def test_gain_is_one_at_the_reference():
     assert times.gain(400.0) == pytest.approx(math.exp((times.ms(800.0) - times.ms(400.0)) / 50.0))
 
 
+def test_a_table_that_ends_below_the_reference():
+    short = TabledEchoTime(50.0, (0.0, 400.0), (50.0, 60.0))
+    assert short.gain(400.0) == 1.0
+    assert short.reaches(400.0)
+    assert not short.reaches(401.0)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [

@@ -40,7 +40,6 @@ def test_options_change_the_outcome():
         {"organ": "liver"},
         {"noise": "gaussian"},
         {"monte_carlo": 60},
-        {"method": "segmented"},
         {"seed": 1},
         {"organ": None},
     ):
@@ -71,6 +70,8 @@ def test_text_and_wrong_input():
     assert str(found).startswith("biexp, brain, SNR 20\nf cannot be estimated per voxel")
     with pytest.raises(OptionError, match="no parameter 'K'; expected one of f, D_star, D"):
         found["K"]
+    with pytest.raises(OptionError, match="unknown method 'best'; there are bayes"):
+        ik.protocol_errors(ik.simulate.B13, snr=20, monte_carlo=20, method="best")
     with pytest.raises(OptionError, match="SNR is 0"):
         ik.protocol_errors(ik.simulate.B13, snr=0)
     with pytest.raises(OptionError, match="3 simulated fits were asked for; expected 0, or 10"):

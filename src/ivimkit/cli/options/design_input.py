@@ -117,8 +117,10 @@ class DesignInput(DesignOptions):
             number_of = sum(name.split(" ")[0] == label for name in found)
             found[f"{label} {number_of + 1}" if number_of else label] = self._protocol(text)
         if self.signal_model().variables == ("b",):
+            rule = self._echo_time()
             for one in planning.published_for(self.organ):
-                found.setdefault(one.name, one.bvals)
+                if rule is None or rule.reaches(max(one.bvals)):
+                    found.setdefault(one.name, one.bvals)
         return found
 
     def wanted_errors(self, plan: ProtocolDesign) -> dict[str, float]:
