@@ -13,7 +13,7 @@ from ivimkit.planning.information import Information
 __all__ = ["Constraints", "best_counts"]
 
 _SEED = 0
-_MAX_PASSES = 100
+_MAX_PASSES = 1000
 # A move must gain this share of the criterion, so that rounding errors do not turn in circles.
 _MIN_GAIN = 1e-9
 
@@ -94,9 +94,9 @@ class Constraints:
 def best_counts(information: Information, constraints: Constraints, starts: int) -> Counts:
     """Return the number of volumes at each candidate that minimises the criterion.
 
-    Each volume in turn is moved to the candidate where it lowers the criterion most, until none
-    can be moved to a better place; the best of several starts counts. Their random numbers have
-    a fixed seed.
+    One volume of each setting in turn, or all of them, are moved to the candidate where they lower
+    the criterion most, until none can be moved to a better place; the best of several starts
+    counts. Their random numbers have a fixed seed.
 
     Parameters
     ----------
@@ -125,23 +125,24 @@ def best_counts(information: Information, constraints: Constraints, starts: int)
 
 
 def _settled(information: Information, constraints: Constraints, counts: Counts) -> Counts:
-    """Move volumes to better places until there are none."""
+    """Move volumes to better places until there are none: one of a setting, or all of them."""
     counts = counts.copy()
     value = information.value(counts)
     for _ in range(_MAX_PASSES):
         before = value
         for place in np.flatnonzero(counts):
-            if not counts[place]:
-                continue
-            counts[place] -= 1.0
-            values = information.values_with_one_more(counts)
-            values[~constraints.allowed(counts)] = np.inf
-            best = int(np.argmin(values))
-            if values[best] < value * (1.0 - _MIN_GAIN):
-                value = float(values[best])
-                counts[best] += 1.0
-            else:
-                counts[place] += 1.0
+            for size in sorted({1.0, float(counts[place])}):
+                if not 0.0 < size <= counts[place] or size == counts.sum():
+                    continue
+                rest = counts.copy()
+                rest[place] -= size
+                values = information.values_with_more(rest, size)
+                values[~constraints.allowed(rest)] = np.inf
+                best = int(np.argmin(values))
+                if values[best] < value * (1.0 - _MIN_GAIN):
+                    value = float(values[best])
+                    counts = rest
+                    counts[best] += size
         if value >= before:
             break
     return counts

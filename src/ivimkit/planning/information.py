@@ -194,12 +194,21 @@ class Information:
         """Return the criterion of a protocol."""
         return self.problem.value(self.errors(counts))
 
-    def values_with_one_more(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the criterion with one more volume, for each candidate.
+    def values_with_more(
+        self, counts: NDArray[np.float64], size: float = 1.0
+    ) -> NDArray[np.float64]:
+        """Return the criterion with further volumes at a candidate, for each candidate.
 
-        One more volume adds a matrix of rank one to the information, and takes
+        Volumes of one setting add a matrix of rank one to the information, and take
         ``w (V s)^2 / (1 + w s' V s)`` from the diagonal of the covariance V, with the slopes s and
-        the weight w of the volume: one inverse serves all candidates of a signal level.
+        the weight w of the volumes: one inverse serves all candidates of a signal level.
+
+        Parameters
+        ----------
+        counts : ndarray, shape (n_candidates,)
+            Number of volumes at each candidate; some are above 0.
+        size : float
+            Number of further volumes.
         """
         own = int(self.levels[np.flatnonzero(counts)].max())
         levels = np.maximum(self.levels, own)
@@ -208,7 +217,7 @@ class Information:
             members = np.flatnonzero(levels == level)
             covariance = self.inverse(counts, int(level))
             slopes = self.slopes[:, members]
-            weight = self.weights(int(level))[:, members]
+            weight = size * self.weights(int(level))[:, members]
             moved = slopes @ covariance
             known = 1.0 + weight * np.einsum("vkp,vkp->vk", moved, slopes)
             drop = (weight / known)[..., None] * moved[..., 1:] ** 2

@@ -27,7 +27,7 @@ from ivimkit.simulate.protocol import protocol_of
 
 __all__ = ["design", "problem_of"]
 
-_MAX_VOLUMES = 2000
+_MAX_VOLUMES = 500
 
 
 def design(
@@ -45,8 +45,8 @@ def design(
 
     The expected error of every parameter, over the tissues of the organ, is computed from the
     Fisher information of the volumes and from the prior. Their weighted geometric mean is
-    minimised by exchange: each volume in turn is moved to the candidate where it helps most. The
-    same call always gives the same design.
+    minimised by exchange: volumes are moved to the candidates where they help most, until none
+    helps more. The same call always gives the same design.
 
     Parameters
     ----------

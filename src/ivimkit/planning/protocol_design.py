@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ class Needed:
     volumes: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ProtocolDesign:
     """A protocol with the errors that it leaves; what `ivimkit.design` returns.
 
@@ -80,7 +80,7 @@ class ProtocolDesign:
 
     problem: PlanningProblem
     settings: Candidates
-    counts: NDArray[np.intp] = field(repr=False)
+    counts: NDArray[np.intp]
 
     @property
     def n(self) -> int:
@@ -366,6 +366,9 @@ class ProtocolDesign:
         """The organ preset of the tissues; None for other populations."""
         name = self.problem.population.name
         return name if name in organs.names() else None
+
+    def __repr__(self) -> str:
+        return f"<ProtocolDesign: {self}>"
 
     def __str__(self) -> str:
         volumes = ", ".join(

@@ -38,12 +38,13 @@ def test_as_good_as_the_best_of_all_protocols(criterion, echo_time):
     assert best * (1 - CLOSED_FORM) <= plan.criterion <= NEAR_OPTIMUM * best
 
 
-def test_one_more_volume_is_as_if_computed_anew():
+@pytest.mark.parametrize("size", [1.0, 3.0])
+def test_further_volumes_are_as_if_computed_anew(size):
     plan = ik.design("brain", snr=30, n=7, echo_time=StejskalTanner(T2_ms=80.0))
     information = Information(plan.problem, candidates_of(ik.models.get("biexp"), GRID))
     counts = np.array([2.0, 1, 0, 0, 1, 0, 1, 0])
-    found = information.values_with_one_more(counts)
-    expected = [information.value(counts + one) for one in np.eye(len(GRID))]
+    found = information.values_with_more(counts, size)
+    expected = [information.value(counts + size * one) for one in np.eye(len(GRID))]
     assert_allclose(found, expected, rtol=CLOSED_FORM)
 
 
