@@ -60,6 +60,7 @@ def main() -> None:
         truth, slice=SLICE, maps=["f", "D_star", "D"], limits=limits, title="abdomen phantom"
     )
     save(compared, "methods")
+    save(designed(), "design")
 
     repeated = ik.simulate.phantom("abdomen", bvals=sorted(3 * ik.simulate.B13)).dwi
     fits = {name: ik.fit(repeated, method=name) for name in ("segmented", "varpro")}
@@ -70,6 +71,14 @@ def main() -> None:
     values = ik.quality.repeat_values(scanned_twice(), maps=["D", "f"])
     pairs, repeat = ik.quality.pairs(values), ik.quality.repeatability(values)
     save(ik.report.bland_altman(pairs, repeat), "repeatability")
+
+
+def designed() -> Figure:
+    """Return the figure of a design for the liver, with a common set and published ones."""
+    plan = ik.design("liver", snr=40, n=12)
+    published = ik.planning.published_for("liver")
+    mine = {"yours": [0.0, 50, 100, 200, 400, 800]}
+    return ik.report.design_panels(plan, mine | {one.name: one.bvals for one in published})
 
 
 def scanned_twice() -> dict[str, list[ik.FitResult]]:

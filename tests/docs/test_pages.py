@@ -144,6 +144,7 @@ def _options_of(command: str) -> set[str]:
         "fit",
         "check",
         "compare",
+        "design",
         "plot",
         "view",
         "report",

@@ -12,6 +12,7 @@ from ivimkit.cli.command_group import add_command
 from ivimkit.cli.commands.check import check
 from ivimkit.cli.commands.compare import compare
 from ivimkit.cli.commands.demo import demo
+from ivimkit.cli.commands.design import design
 from ivimkit.cli.commands.dicom import dicom
 from ivimkit.cli.commands.fit import fit
 from ivimkit.cli.commands.methods import methods
@@ -65,7 +66,20 @@ def _options(
     """
 
 
-for command in (fit, check, compare, plot, view, report, roi, repeat, simulate, demo, methods):
+for command in (
+    fit,
+    check,
+    design,
+    compare,
+    plot,
+    view,
+    report,
+    roi,
+    repeat,
+    simulate,
+    demo,
+    methods,
+):
     add_command(app, command)
 app.add_typer(dicom)
 app.add_typer(node)

@@ -2,6 +2,7 @@
 
 from ivimkit.figures.bland_altman import bland_altman
 from ivimkit.figures.comparison_panels import comparison_panels
+from ivimkit.figures.design_panels import design_panels
 from ivimkit.figures.difference_panels import agreement_panels, difference_panels
 from ivimkit.figures.example_panels import example_panels
 from ivimkit.figures.histograms import histograms
@@ -25,6 +26,7 @@ __all__ = [
     "bland_altman",
     "compare_methods",
     "comparison_panels",
+    "design_panels",
     "difference_panels",
     "example_panels",
     "histograms",

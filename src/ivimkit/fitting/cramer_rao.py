@@ -18,7 +18,7 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.noise.noise_kinds import check_noise_kind
 from ivimkit.scan.variables import points
 
-__all__ = ["CramerRaoBound", "crlb"]
+__all__ = ["CramerRaoBound", "crlb", "information_share"]
 
 # Number of curves at a time: their slopes at 100 b-values take some tens of megabytes.
 _MAX_CURVES = 1 << 14
@@ -131,7 +131,7 @@ def crlb(
             f"{the_model.name}"
         )
     b = points(the_model.variables, bvals)
-    share = _information(noise, coils)
+    share = information_share(noise, coils)
     n_volumes = _counts(counts, b.shape[-1])
     deviation = _sigma(sigma, values.shape[:-1])
     free = [
@@ -178,8 +178,23 @@ def _sigma(sigma: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     return np.broadcast_to(given, shape).ravel()
 
 
-def _information(noise: str, coils: int) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """Return the function that gives I of A / sigma."""
+def information_share(
+    noise: str, coils: int = 1
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Return the function that gives I of A / sigma: the information in units of 1 / sigma^2.
+
+    Parameters
+    ----------
+    noise : {"gaussian", "rician", "chi"}
+        See `crlb`.
+    coils : int
+        Number of coils of noise ``"chi"``.
+
+    Raises
+    ------
+    OptionError
+        For an unknown noise.
+    """
     check_noise_kind(noise, coils)
     if noise == "gaussian":
         return np.ones_like

@@ -1,6 +1,7 @@
 """Read scans and results from files, and write them; the only importer of nibabel."""
 
 from ivimkit.io.comparison_files import check_comparison, save_comparison
+from ivimkit.io.design_files import check_design, save_design
 from ivimkit.io.dicom import (
     convert_dicom,
     find_scans,
@@ -20,6 +21,7 @@ from ivimkit.io.table_files import check_tables, csv_of, load_table, save_tables
 
 __all__ = [
     "check_comparison",
+    "check_design",
     "check_map",
     "check_output",
     "check_tables",
@@ -39,6 +41,7 @@ __all__ = [
     "load_table",
     "save",
     "save_comparison",
+    "save_design",
     "save_dicom",
     "save_map",
     "save_prior",

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, lognorm
 
 from ivimkit import organs
 from ivimkit.errors import OptionError
+from ivimkit.extend.organ_distributions import organ_distributions
 from ivimkit.extend.prior import Likelihoods, Prior, even_knots
 from ivimkit.extend.prior_table import PriorTable, with_floor
 from ivimkit.extend.signal_model import SignalModel
 
 # Numbers of knots of slow rate, fast rate and fraction.
 _N_KNOTS = (65, 33, 49)
-# Coefficients of variation between voxels of an organ; means of whole organs vary less.
-_SPREAD_D = 0.25
-_SPREAD_D_STAR = 0.7
-_SPREAD_F = 0.5
 # Fraction of the mass that is uniform: diseased tissue lies outside the healthy range.
 _UNIFORM_SHARE = 0.02
 
@@ -72,11 +68,11 @@ class Organ(Prior):
         """Return the density around the means of the organ, inside the bounds of the model."""
         frame = even_knots(model, _N_KNOTS)
         slow, fast, fraction = frame.knots
-        means = organs.get(self.organ).means
-        one = _log_normal(slow, means["D"], self.width * _SPREAD_D)
+        own = organ_distributions(self.organ, self.width)
+        one = _density(slow, own["D"])
         # With respect to the logarithm, a log-normal density gains a factor of its argument.
-        two = fast * _log_normal(fast, means["D_star"], self.width * _SPREAD_D_STAR)
-        three = _beta(fraction, means["f"], self.width * _SPREAD_F)
+        two = fast * _density(fast, own["D_star"])
+        three = _density(fraction, own["f"])
         density = one[:, None, None] * two[None, :, None] * three[None, None, :]
         if not density.any():
             raise OptionError(
@@ -88,20 +84,10 @@ class Organ(Prior):
         return with_floor(table, _UNIFORM_SHARE)
 
 
-def _log_normal(values: NDArray[np.float64], mean: float, spread: float) -> NDArray[np.float64]:
+def _density(values: NDArray[np.float64], distribution: Any) -> NDArray[np.float64]:
     if values.size < 2:
         return np.ones(values.size)
-    sigma = np.sqrt(np.log1p(spread**2))
-    density: NDArray[np.float64] = lognorm.pdf(values, sigma, scale=mean * np.exp(-(sigma**2) / 2))
-    return density
-
-
-def _beta(values: NDArray[np.float64], mean: float, spread: float) -> NDArray[np.float64]:
-    if values.size < 2:
-        return np.ones(values.size)
-    # Both exponents above 1, so that the density is finite at 0.
-    strength = max((1.0 - mean) / (mean * spread**2) - 1.0, 1.0 / mean, 1.0 / (1.0 - mean))
-    density: NDArray[np.float64] = beta.pdf(values, mean * strength, (1.0 - mean) * strength)
+    density: NDArray[np.float64] = distribution.pdf(values)
     return density
 
 

@@ -10,7 +10,19 @@ import pytest
 import ivimkit
 
 WITH_EXAMPLES = (
-    *("fit", "check", "compare", "plot", "view", "roi", "repeat", "report", "simulate", "demo"),
+    *(
+        "fit",
+        "check",
+        "design",
+        "compare",
+        "plot",
+        "view",
+        "roi",
+        "repeat",
+        "report",
+        "simulate",
+        "demo",
+    ),
 )
 COMMANDS = (*WITH_EXAMPLES, "methods")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.design_options import SnrOfScan
 from ivimkit.cli.options.fit_options import ModelOptions, Organ
 from ivimkit.cli.options.scan_options import ScanOptions, Scans
 from ivimkit.cli.options.shared_options import MODEL_PANEL, Verbose
@@ -29,13 +30,26 @@ def check(
         ),
     ] = None,
     organ: Organ = None,
+    snr: SnrOfScan = None,
+    monte_carlo: Annotated[
+        int | None,
+        typer.Option(
+            "--monte-carlo",
+            metavar="N",
+            show_default=False,
+            rich_help_panel=MODEL_PANEL,
+            help="Also fit N simulated voxels, for the bias and scatter of each parameter.",
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Check a scan and its b-values without fitting.
 
     Prints the checks, a table of the b-values with their mean signal and
-    signal-to-noise ratio, how well they cover the IVIM decay, and how much
-    perfusion signal is left at each. The exit code is 2 if the scan cannot be
+    signal-to-noise ratio, how well they cover the IVIM decay, how much
+    perfusion signal is left at each, and the error of each parameter at the SNR
+    of the scan: whether single voxels, or regions of which size, can be
+    estimated. The exit code is 2 if the scan cannot be
     fitted with this model and method, 0 with warnings, and with --strict 2 if
     volumes and b-values cannot both be right.
 
@@ -43,8 +57,10 @@ def check(
 
       ivimkit check dwi.nii.gz --mask mask.nii.gz
       ivimkit check dwi.nii.gz --bmax 1000 --model sivim
+      ivimkit check dwi.nii.gz --organ liver --snr 30 --monte-carlo 1000
     """
     # Here and not above: --help must not wait for numpy.
+    from ivimkit.cli.jobs.check_errors import ErrorQuestion
     from ivimkit.cli.jobs.check_report import CheckReport
     from ivimkit.cli.options.fit_setup import FitSetup
     from ivimkit.cli.options.scan_input import ScanInput
@@ -56,5 +72,6 @@ def check(
         scan=ScanInput(**vars(scan)),
         setup=FitSetup(**vars(model), organ=organ, b_unit=scan.b_unit),
         b_split=b_split,
+        errors=ErrorQuestion(snr, monte_carlo),
     )
     raise typer.Exit(report.run(scans))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import typer
 from rich.text import Text
 
 from ivimkit.cli.error_guard import exit_code_of
+from ivimkit.cli.jobs.check_errors import ErrorQuestion, snr_of_scan
 from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.scan_input import ScanInput, first_files
 from ivimkit.cli.process.exit_codes import DONE, WRONG_INPUT, worst
@@ -63,6 +64,8 @@ class CheckReport:
         The fit to be checked.
     b_split : float, optional
         Threshold to use, in the unit of the b-values.
+    errors : ErrorQuestion
+        How the errors of parameters are found.
     """
 
     ctx: typer.Context
@@ -70,6 +73,7 @@ class CheckReport:
     scan: ScanInput
     setup: FitSetup
     b_split: float | None = None
+    errors: ErrorQuestion = field(default_factory=ErrorQuestion)
 
     def run(self, scans: Sequence[Path]) -> int:
         """Check all scans, or the one scan whose volumes they are; return the exit code."""
@@ -115,12 +119,13 @@ class CheckReport:
         if any(finding.kind == "spread" for finding in found):
             # The difference between such volumes is not noise.
             shown = tuple(replace(signal, sigma=math.nan) for signal in signals)
+        noise, sigma = _noise(dwi, found)
         self.screen.show(
             "",
             _title("Settings" if dwi.acquisition.variables else "b-values"),
             shell_table(shown),
             *map(partial(Text, style="dim"), noise_note(shown)),
-            _noise(dwi, found),
+            noise,
             "",
             _title("Coverage of the decay"),
             coverage_table(dwi.acquisition.coverage()),
@@ -128,6 +133,17 @@ class CheckReport:
             _title(f"Perfusion signal left, exp(-b D*), in %; D* in {how_shown(RATE_UNIT)[0]}"),
             perfusion_table(dwi.acquisition.perfusion_left(b_split=split), split),
             "",
+        )
+        if error is None:
+            answer = self.errors.answer(
+                dwi.for_variables(model.variables).acquisition,
+                model,
+                method,
+                organ=self.setup.organ,
+                measured_snr=snr_of_scan(signals, sigma),
+            )
+            self.screen.show(*answer, "")
+        self.screen.show(
             Text(f"{name}: {_verdict(model, method, error, found)}", style="bold"),
         )
         refused = error is not None or (self.scan.strict and any(f.is_fault for f in found))
@@ -179,12 +195,13 @@ def _facts(dwi: DWI) -> Iterator[str]:
             yield f"mask found by {dwi.mask_origin}"
 
 
-def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> str:
-    """Report the noise, its source and its assumptions."""
+def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> tuple[str, float]:
+    """Report the noise, its source and its assumptions; return its sigma, or NaN, too."""
     if any(finding.kind == "spread" for finding in odd):
         return (
             "Noise and SNR: cannot be estimated from volumes of one b-value that differ by more "
-            "than noise."
+            "than noise.",
+            math.nan,
         )
     try:
         found = estimate(dwi)
@@ -193,9 +210,11 @@ def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> str:
         reason, _, _ = str(error).partition(";")
         return (
             f"Noise: cannot be estimated from this scan, so no SNR: {reason}. If you know it, "
-            "give it to ivimkit fit (--sigma)."
+            "give it to ivimkit fit (--sigma).",
+            math.nan,
         )
-    return f"Noise: {found}, {thousands(found.n_voxels)} voxels. {found.assumes}"
+    text = f"Noise: {found}, {thousands(found.n_voxels)} voxels. {found.assumes}"
+    return text, found.sigma
 
 
 def _findings(

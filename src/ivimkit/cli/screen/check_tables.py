@@ -11,11 +11,18 @@ from rich.text import Text
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.noise import ShellSignal
 from ivimkit.parameter import RATE_UNIT
-from ivimkit.rounding import how_shown, percent, rounded
+from ivimkit.planning import ParameterErrors, ProtocolErrors
+from ivimkit.rounding import NONE, how_shown, percent, rounded
 from ivimkit.scan.coverage import CoverageRange, PerfusionLeft
 from ivimkit.scan.variables import shown, variable_of
 
-__all__ = ["coverage_table", "noise_note", "perfusion_table", "shell_table"]
+__all__ = [
+    "coverage_table",
+    "noise_note",
+    "parameter_error_table",
+    "perfusion_table",
+    "shell_table",
+]
 
 _GRADE_STYLES = {"good": "green", "thin": "yellow", "missing": "red"}
 
@@ -70,6 +77,29 @@ def coverage_table(ranges: Sequence[CoverageRange]) -> Table:
             _listed(part.recommended),
         )
     return table
+
+
+def parameter_error_table(found: ProtocolErrors) -> Table:
+    """Return a table of the errors of one voxel: by the bound, and of simulated fits."""
+    heads = ["parameter", "typical value", "sd (bound)"]
+    heads += ["sd (fits)", "bias (fits)"] if found.simulated else []
+    table = plain_table(*heads, "of the value")
+    for one in found.parameters:
+        unit, factor = how_shown(one.unit)
+        cells = [rounded(factor * one.typical), _finite(factor * one.sd)]
+        if found.simulated:
+            cells += [_finite(factor * one.simulated_sd), _finite(factor * one.simulated_bias)]
+        head = f"{one.symbol} ({unit})" if unit else one.symbol
+        table.add_row(head, *cells, _share(one))
+    return table
+
+
+def _finite(value: float) -> str:
+    return "unlimited" if value == math.inf else rounded(value, digits=2)
+
+
+def _share(one: ParameterErrors) -> str:
+    return percent(one.share) if math.isfinite(one.share) else NONE
 
 
 def perfusion_table(left: PerfusionLeft, b_split: float) -> Table:

@@ -185,3 +185,37 @@ def test_that_sform_and_qform_differ_is_said_once(run, folder, scan):
     result = run("check", folder / "two.nii.gz", "--bval", bval)
     said = result.stdout + result.stderr
     assert said.count("differ by up to 9 mm") == 1
+
+
+def test_errors_of_the_parameters(run, scan):
+    words = ("check", scan, "--organ", "liver", "--snr", "40")
+    text = run(*words).stdout
+    assert "What the scan can tell of each parameter at SNR 40" in text
+    assert "D can be estimated per voxel." in text
+    assert re.search(r"D\* cannot be estimated per voxel at this SNR; regions of \d+ voxels", text)
+    assert "simulated fits by" not in text
+    others = [run("check", scan, "--organ", *rest).stdout for rest in (
+        ("liver", "--snr", "10"), ("brain", "--snr", "40"))]  # fmt: skip
+    assert len({text, *others}) == 3
+    simulated = run(*words, "--monte-carlo", "100").stdout
+    assert "100 simulated fits by varpro" in simulated
+    assert "bias (fits)" in simulated
+
+
+def test_errors_without_a_known_snr(run, scan):
+    text = " ".join(run("check", scan).stdout.split())
+    assert "The SNR is not known from this scan. Give it (--snr N)" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--snr", "0"), "--snr is 0.0; expected a number > 0"),
+        (
+            ("--monte-carlo", "3"),
+            "--monte-carlo is 3; expected a number of simulated fits from 10",
+        ),
+    ],
+)
+def test_errors_at_an_impossible_snr(run, scan, options, reason):
+    assert reason in " ".join(run("check", scan, *options, code=2).stderr.split())

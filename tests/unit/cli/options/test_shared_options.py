@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ivimkit import methods, models, organs, priors, simulate, uncertainty
+from ivimkit import methods, models, organs, planning, priors, simulate, uncertainty
 from ivimkit.cli.commands.simulate import Kind, Noise
 from ivimkit.cli.options.compare_options import Criterion
+from ivimkit.cli.options.design_options import Criterion as DesignCriterion
+from ivimkit.cli.options.design_options import MagnitudeNoise
 from ivimkit.cli.options.plugin_names import (
     complete,
     method_names,
@@ -30,6 +32,8 @@ def test_choices_are_those_of_the_library():
     assert set(BUnit) == set(B_UNITS)
     assert tuple(Images) == IMAGES
     assert tuple(Criterion) == CRITERIA
+    assert tuple(DesignCriterion) == planning.CRITERIA
+    assert set(MagnitudeNoise) == set(simulate.NOISE_KINDS)
     assert tuple(Precision) == PRECISIONS
     assert tuple(Unreliable) == UNRELIABLE
     assert tuple(Statistic) == STATISTICS

@@ -1,0 +1,122 @@
+"""ErrorQuestion: what a scan can tell of each parameter, for ``ivimkit check``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from ivimkit.cli.screen.check_tables import parameter_error_table
+from ivimkit.errors import InputError, OptionError
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.noise import ShellSignal
+from ivimkit.planning import MAX_RELATIVE_ERROR, protocol_errors
+from ivimkit.rounding import thousands
+from ivimkit.scan.acquisition import Acquisition
+
+__all__ = ["ErrorQuestion", "snr_of_scan"]
+
+_MIN_SIMULATED = 10
+_MAX_SIMULATED = 1_000_000
+
+
+@dataclass(frozen=True)
+class ErrorQuestion:
+    """At which signal-to-noise ratio, and how, the errors of a scan are found.
+
+    Parameters
+    ----------
+    snr : float, optional
+        The signal-to-noise ratio; by default that of the scan.
+    monte_carlo : int, optional
+        Number of simulated fits.
+
+    Raises
+    ------
+    OptionError
+        If a number is out of range.
+    """
+
+    snr: float | None = None
+    monte_carlo: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.snr is not None and not (math.isfinite(self.snr) and self.snr > 0.0):
+            raise OptionError(f"--snr is {self.snr!r}; expected a number > 0, like 40")
+        n = self.monte_carlo
+        if n is not None and not _MIN_SIMULATED <= n <= _MAX_SIMULATED:
+            raise OptionError(
+                f"--monte-carlo is {n}; expected a number of simulated fits from {_MIN_SIMULATED} "
+                f"to {_MAX_SIMULATED}"
+            )
+
+    def answer(
+        self,
+        acquisition: Acquisition,
+        model: SignalModel,
+        method: FitMethod,
+        *,
+        organ: str | None,
+        measured_snr: float,
+    ) -> Iterator[RenderableType]:
+        """Yield a table of the errors, and a sentence for each parameter.
+
+        Parameters
+        ----------
+        acquisition : Acquisition
+            The volumes of the scan.
+        model : SignalModel
+            The model.
+        method : FitMethod
+            The method of simulated fits.
+        organ : str, optional
+            Whose mean values the tissue has.
+        measured_snr : float
+            The signal-to-noise ratio of the scan; NaN if it is not known.
+        """
+        snr = measured_snr if self.snr is None else self.snr
+        if not (math.isfinite(snr) and snr > 0.0):
+            yield Text("What the scan can tell of each parameter", style="bold")
+            yield (
+                "The SNR is not known from this scan. Give it (--snr N) to see the error of each "
+                "parameter."
+            )
+            return
+        try:
+            found = protocol_errors(
+                acquisition,
+                model,
+                snr=snr,
+                organ=organ,
+                monte_carlo=self.monte_carlo or 0,
+                method=method,
+            )
+        except InputError as error:
+            yield Text("What the scan can tell of each parameter", style="bold")
+            yield str(error)
+            return
+        yield Text(f"What the scan can tell of each parameter at SNR {snr:.3g}", style="bold")
+        yield parameter_error_table(found)
+        tissue = "typical values of the model" if organ is None else f"mean values of {organ}"
+        simulated = (
+            f", and {thousands(self.monte_carlo)} simulated fits by {method.name}"
+            if self.monte_carlo
+            else " (--monte-carlo 1000 adds simulated fits)"
+        )
+        yield Text(
+            f"For {tissue}: Cramér-Rao bound{simulated}. Estimated: an error up to "
+            f"{MAX_RELATIVE_ERROR:.0%} of the value.",
+            style="dim",
+        )
+        for one in found.parameters:
+            yield Text(f"{one.verdict}.", style="green" if one.per_voxel else "yellow")
+
+
+def snr_of_scan(signals: Sequence[ShellSignal], sigma: float) -> float:
+    """Return the mean signal at the lowest b-value by the noise; NaN if it is not known."""
+    lowest = min(signals, key=lambda signal: signal.shell.b)
+    return lowest.mean / sigma if sigma > 0.0 else math.nan

@@ -1,0 +1,127 @@
+"""DesignRun: a designed protocol, printed and written; the work behind ``ivimkit design``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from ivimkit import io
+from ivimkit.cli.options.design_input import DesignInput
+from ivimkit.cli.options.output_folders import check_writable
+from ivimkit.cli.screen.design_tables import (
+    comparison_table,
+    design_summary,
+    error_table,
+    needed_lines,
+    simulated_table,
+)
+from ivimkit.cli.screen.terminal import Screen
+from ivimkit.errors import OptionError
+from ivimkit.io.design_files import design_files
+from ivimkit.planning import ProtocolDesign, published, published_names
+from ivimkit.simulate.protocol import Protocol
+from ivimkit.writing import Files, write_files
+
+__all__ = ["DesignRun"]
+
+_FIGURE = "design.png"
+_MAX_SIMULATED = 10_000_000
+_FOR_WHOM = {
+    "bayes": "of fits by method bayes. For fits without a prior: --criterion relative",
+    "crlb": "root mean squares of the best unbiased fits; tissues with little perfusion dominate",
+    "relative": "means over tissues, of the best unbiased fits",
+}
+
+
+@dataclass(frozen=True)
+class DesignRun:
+    """Makes a design, answers questions about it, and writes it.
+
+    Parameters
+    ----------
+    screen : Screen
+        Where to print.
+    request : DesignInput
+        What is to be designed.
+    """
+
+    screen: Screen
+    request: DesignInput
+
+    def run(self, out: Path | None, *, overwrite: bool) -> None:
+        """Design, compare, check, write, print."""
+        request = self.request
+        if request.monte_carlo is not None and not 1 <= request.monte_carlo <= _MAX_SIMULATED:
+            raise OptionError(
+                f"--monte-carlo is {request.monte_carlo}; expected a number of voxels from 1 to "
+                f"{_MAX_SIMULATED}"
+            )
+        if out is not None:
+            check_writable(out)
+            io.check_design(out, overwrite=overwrite)
+        with self.screen.warnings_shown():
+            others = request.protocols()
+            plan = request.designed()
+            wanted = request.wanted_errors(plan)
+            shown = [
+                *design_summary(plan, request.tr),
+                "",
+                Text("Expected errors, over the tissues of the prior", style="bold"),
+                error_table(plan),
+                Text(_FOR_WHOM[plan.problem.goal.criterion], style="dim"),
+                *self._compared(plan, others),
+                *self._answered(plan, wanted),
+                *self._checked(plan),
+            ]
+            if out is not None:
+                self._write(plan, others, out)
+        self.screen.show(*shown)
+        if out is not None:
+            self.screen.show("", f"written: {out}")
+
+    def _compared(
+        self, plan: ProtocolDesign, others: dict[str, Protocol]
+    ) -> Iterator[RenderableType]:
+        if not others:
+            return
+        yield ""
+        yield Text("Other protocols in the same scan time, against the design", style="bold")
+        yield comparison_table(plan, plan.comparison(others))
+        known = [published(name) for name in others if name in published_names()]
+        for one in known:
+            yield Text(f"{one.name}: {one.title}. {one.reference}", style="dim")
+
+    def _answered(
+        self, plan: ProtocolDesign, wanted: dict[str, float]
+    ) -> Iterator[RenderableType]:
+        if wanted:
+            yield ""
+            found = [plan.needed(name, error) for name, error in wanted.items()]
+            yield from needed_lines(plan, found)
+
+    def _checked(self, plan: ProtocolDesign) -> Iterator[RenderableType]:
+        n = self.request.monte_carlo
+        if n is None:
+            return
+        self.screen.note(f"fitting {n} simulated voxels")
+        found = plan.monte_carlo(n, self.request.fit_methods(plan), seed=self.request.seed)
+        yield ""
+        yield Text(f"Fits of {n} simulated voxels", style="bold")
+        yield simulated_table(plan, found)
+
+    def _write(self, plan: ProtocolDesign, others: dict[str, Protocol], folder: Path) -> None:
+        # Imported here: matplotlib takes half a second.
+        from ivimkit.figures.design_panels import design_panels
+
+        figure = design_panels(plan, others, tr=self.request.tr)
+        picture = Files([_FIGURE], partial(_save, figure))
+        write_files(folder, picture, design_files(plan))
+
+
+def _save(figure: object, folder: Path) -> None:
+    figure.savefig(folder / _FIGURE)  # type: ignore[attr-defined]

@@ -1,0 +1,59 @@
+"""Populations have the means and the spread of the prior of their organ, in any model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import ivimkit as ik
+from ivimkit.errors import OptionError
+from ivimkit.extend.organ_distributions import organ_distributions
+from ivimkit.planning import population_names, population_of
+
+MEAN, SPREAD = 0.05, 0.15
+"""128 evenly spread tissues have mean and spread of their distribution almost exactly; those out
+of bounds are left out."""
+
+
+@pytest.mark.parametrize("organ", ik.organs.names())
+def test_tissues_of_an_organ(organ):
+    found = population_of(ik.models.get("biexp"), organ)
+    for name, known in organ_distributions(organ).items():
+        if known.ppf(0.999) > found.model[name].upper:
+            continue  # Cut off by the bound.
+        values = found.params[:, found.model.index(name)]
+        assert values.mean() == pytest.approx(known.mean(), rel=MEAN)
+        assert values.std() == pytest.approx(known.std(), rel=SPREAD)
+
+
+@pytest.mark.parametrize("organ", [None, *population_names()])
+@pytest.mark.parametrize("name", ik.models.names())
+def test_tissues_are_possible_in_every_model(name, organ):
+    model = ik.models.get(name)
+    if not model.has_equation:
+        pytest.skip("a model without equation")
+    found = population_of(model, organ)
+    assert len(found.params) > 32
+    for k, parameter in enumerate(model.parameters):
+        assert (found.params[:, k] >= parameter.lower).all()
+        assert (found.params[:, k] <= parameter.upper).all()
+    for low, high in model.ascending:
+        assert (found.params[:, model.index(low)] < found.params[:, model.index(high)]).all()
+    assert np.isfinite(found.precision).all()
+
+
+def test_a_fixed_parameter_is_known():
+    model = ik.models.get("biexp").with_fixed(D_star=0.05)
+    found = population_of(model, "liver")
+    assert found.names == ("f", "D")
+    assert (found.params[:, 2] == 0.05).all()
+
+
+def test_populations_that_there_are_not():
+    with pytest.raises(OptionError, match="no organ 'heart'; expected one of brain"):
+        population_of(ik.models.get("biexp"), "heart")
+    with pytest.raises(OptionError, match="bounds of model biexp exclude the values of liver"):
+        population_of(ik.models.get("biexp").with_bounds(D=(3e-3, 5e-3)), "liver")
+    fixed = ik.models.get("monoexp").with_fixed(ADC=1e-3)
+    with pytest.raises(OptionError, match="no free parameter except S0"):
+        population_of(fixed)
