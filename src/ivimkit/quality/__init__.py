@@ -10,6 +10,7 @@ from ivimkit.quality.map_summary import summary_rows, summary_table
 from ivimkit.quality.phantom_error import error_table
 from ivimkit.quality.region_contrast import compare_regions, ring
 from ivimkit.quality.region_fit import roi_fit
+from ivimkit.quality.region_models import model_table, verdicts
 from ivimkit.quality.region_tables import roi_status, roi_table
 from ivimkit.quality.repeat_values import pairs, repeat_values
 from ivimkit.quality.residual_findings import Finding, residual_findings
@@ -31,6 +32,7 @@ __all__ = [
     "error_table",
     "example_voxels",
     "lights",
+    "model_table",
     "pairs",
     "repeat_values",
     "repeatability",
@@ -44,4 +46,5 @@ __all__ = [
     "sentence",
     "summary_rows",
     "summary_table",
+    "verdicts",
 ]
