@@ -1,4 +1,4 @@
-"""Reports: one HTML page on results, or on models; also exports the figures of `ivimkit.figures`."""
+"""Reports: an HTML page on results, or on models; exports the figures of `ivimkit.figures`."""
 
 from ivimkit import figures
 from ivimkit.figures import *  # noqa: F403
