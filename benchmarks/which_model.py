@@ -16,7 +16,7 @@ from benchmarks.model_cases import B_HIGH, drawn
 
 _SNRS = (20, 50, 100, 500)
 _PROTOCOLS = {"b up to 1000": B21, "b up to 2000": B_HIGH}
-_CRITERIA = {"aicc": "AICc", "bic": "BIC", "f_test": "F-test", "evidence": "evidence"}
+_CRITERIA = {"aicc": "AICc", "bic": "BIC", "f_test": "F-test", "evidence": "Evidence"}
 _QUICK, _FULL = 300, 2000
 _S0 = 1000.0
 _SEED = 73
