@@ -113,6 +113,8 @@ def _table(comparison: Comparison, table: pd.DataFrame) -> Table:
 def _methods(comparison: Comparison) -> Section:
     citations = Citations()
     results = list(comparison.results.values())
+    method = results[0].method
+    fitted = f"{method.title}{citations.cite(method.references)}"
     listed = "; ".join(
         f"{result.model.title}{citations.cite(result.model.references)}" for result in results
     )
@@ -120,9 +122,9 @@ def _methods(comparison: Comparison) -> Section:
     n = int(np.count_nonzero(results[0].provenance.counts))
     text = (
         f"The following models were fitted to the same {n} values of every voxel by "
-        f"{results[0].method.title}{citations.cite(results[0].method.references)}: {listed}. They "
-        f"were compared by {criterion}{citations.cite(comparison.references)}. In each region the "
-        "mean signal of the voxels was fitted as well, and its models were compared by AICc; a "
+        f"{fitted}: {listed}. They were compared by "
+        f"{criterion}{citations.cite(comparison.references)}. In each region the mean signal of "
+        " the voxels was fitted as well, and its models were compared by AICc; a "
         f"difference below {MIN_DIFFERENCE:g} was taken as no decision."
     )
     blocks = [
