@@ -85,7 +85,7 @@ class Comparison:
         Position, in `names`, of the model with the highest weight; -1 outside the mask, and where
         a fit failed.
     left_out : mapping of str to str
-        Models for which the b-values are not sufficient, and why.
+        Models that the scan does not support, or the criterion cannot compare, and why.
     alpha : float
         Level of the F-test.
 
@@ -566,8 +566,8 @@ def _require_same_data(fits: Sequence[FitResult]) -> None:
             raise AcquisitionError(
                 f"models {first.model.name} and {other.model.name} were fitted to different "
                 f"values, {len(one.bvals)} and {len(two.bvals)} per voxel; expected the same, as "
-                "a criterion compares descriptions of the same data. Do not average the volumes "
-                "of one model only (--average none)"
+                "a criterion compares descriptions of the same data. Fit all models to the same "
+                "averages"
             )
 
 

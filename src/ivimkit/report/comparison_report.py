@@ -124,7 +124,7 @@ def _methods(comparison: Comparison) -> Section:
         f"The following models were fitted to the same {n} values of every voxel by "
         f"{fitted}: {listed}. They were compared by "
         f"{criterion}{citations.cite(comparison.references)}. In each region the mean signal of "
-        " the voxels was fitted as well, and its models were compared by AICc; a "
+        "the voxels was fitted as well, and its models were compared by AICc; a "
         f"difference below {MIN_DIFFERENCE:g} was taken as no decision."
     )
     blocks = [

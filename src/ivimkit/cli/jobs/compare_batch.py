@@ -168,10 +168,11 @@ class _Job:
 
     def _compare(self, scan: OneScan, dwi: DWI, sigma: Any) -> Comparison:
         batch, every = self.batch, _is_all(self.models)
-        n_models = len(models.names()) if every else len(self.models)
-        name = f"{scan.name}, {n_models} models" if n_models > 1 else scan.name
+        n_models, n_voxels = len(self.models), dwi.n_voxels
+        what = "all models" if every else f"{n_models} models"
+        name = f"{scan.name}, {what}" if every or n_models > 1 else scan.name
         quiet = batch.screen.quiet
-        with progress_shown(stderr(), name, dwi.n_voxels, quiet=quiet) as progress:
+        with progress_shown(stderr(), name, n_voxels, quiet=quiet) as progress:
             found = compare_with(
                 dwi,
                 # By name the evidence gives models a common prior of the rate that they share.
@@ -183,7 +184,7 @@ class _Job:
                 alpha=batch.choice.alpha,
                 sigma=sigma,
                 threads=batch.threads,
-                progress=lambda done, total: progress(done // n_models, total // n_models),
+                progress=lambda done, total: progress(done * n_voxels // total, n_voxels),
                 reading=scan.record,
                 call=batch.call,
             )
