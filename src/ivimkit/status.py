@@ -3,7 +3,8 @@
 A status is a sum of flags. The low bits are reasons (`FitStatus`); from `BOUND_SHIFT` on,
 each model parameter has two bits, "at its lower bound" and "at its upper bound", in the order
 of the model's parameters. Zero means: fitted, nothing to report. The name and the meaning of a
-compartment that is not detected follow from the model (`Unseen`).
+compartment that is not detected follow from the model (`Unseen`); so does `KURTOSIS_LIKELY`, whose
+bit is that of a third fraction, and which only models of two decays have.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = [
     "BOUND_SHIFT",
     "FAILED",
     "MAX_PARAMETERS",
+    "MONOEXPONENTIAL",
     "UNSEEN_REFERENCE",
     "UNSEEN_SHARES",
     "Explained",
@@ -34,6 +36,7 @@ __all__ = [
     "gravest",
     "gravest_first",
     "in_words",
+    "monoexponential",
     "status_type",
 ]
 
@@ -60,6 +63,7 @@ class FitStatus(IntFlag):
     TISSUE_NOT_DETECTED = 64
     ADC_NOT_AVAILABLE = 128
     SD_NOT_AVAILABLE = 256
+    KURTOSIS_LIKELY = 1024
 
 
 _SENTENCES: dict[FitStatus, tuple[str, str]] = {
@@ -101,7 +105,23 @@ FAILED = (
 """Flags of voxels that should have been fitted and have NaN in every map."""
 
 
+_KURTOSIS_LIKELY = int(FitStatus.KURTOSIS_LIKELY)
+_KURTOSIS_TEXTS = (
+    "The signal above b = 1000 s/mm^2 bends like kurtosis: f may be far too high, D too low.",
+    "Leave out b-values above 1000 (--bmax 1000), or use model kurtosis.",
+)
+
+MONOEXPONENTIAL = (
+    "MONOEXPONENTIAL",
+    "One exponential describes this voxel as well: f and D* are not established.",
+    "Use model monoexp there, or average over a region.",
+)
+"""Name, sentence and advice of voxels with either flag of a compartment that is not detected, in a
+model of two decays. It has no bit, as it follows from the others: see `monoexponential`."""
+
+
 _LESS_SERIOUS = (
+    _KURTOSIS_LIKELY,
     UNSEEN_REFERENCE,
     *UNSEEN_SHARES,
     int(FitStatus.ADC_NOT_AVAILABLE),
@@ -184,6 +204,11 @@ class Explained(Protocol):
         """The flags of its compartments."""
         ...
 
+    @property
+    def is_two_decays(self) -> bool:
+        """Whether it is a sum of two decays of b: kurtosis, or one, can be mistaken for it."""
+        ...
+
 
 MAX_PARAMETERS = 25
 """Maximum number of parameters of a model: the bounds of more do not fit into 64 bits."""
@@ -237,17 +262,8 @@ _NOTHING_BEYOND = "Nothing lies beyond, so the data do not tell the value: distr
 
 def _flags(code: int, model: Explained | None) -> list[tuple[str, str, str]]:
     """Return (name, sentence, advice) of each flag that is set in `code`."""
-    unseen = {about.flag: about for about in (model.unseen if model else ())}
-    reasons = sorted({flag.value for flag in FitStatus if flag in _SENTENCES} | set(unseen))
-    found = []
-    for flag in reasons:
-        if flag and code & flag:
-            name, texts = (
-                (unseen[flag].name, unseen[flag].texts)
-                if flag in unseen
-                else (str(FitStatus(flag).name), _SENTENCES[FitStatus(flag)])
-            )
-            found.append((name, *texts))
+    reasons = _reasons(model)
+    found = [(name, *texts) for flag, (name, texts) in reasons.items() if code & flag]
     for index, parameter in enumerate(model.parameters if model else ()):
         for side, flag in (("lower", at_lower(index)), ("upper", at_upper(index))):
             if code & flag:
@@ -260,6 +276,38 @@ def _flags(code: int, model: Explained | None) -> list[tuple[str, str, str]]:
                     )
                 )
     return found or [("OK", *_SENTENCES[FitStatus.OK])]
+
+
+def _reasons(model: Explained | None) -> dict[int, tuple[str, tuple[str, str]]]:
+    """Return flag -> name, and sentence and advice, of all flags but those of bounds."""
+    found = {int(flag): (str(flag.name), texts) for flag, texts in _SENTENCES.items() if int(flag)}
+    for about in model.unseen if model else ():
+        found[about.flag] = (about.name, about.texts)
+    if model is not None and model.is_two_decays:
+        found[_KURTOSIS_LIKELY] = (FitStatus.KURTOSIS_LIKELY.name or "", _KURTOSIS_TEXTS)
+    return dict(sorted(found.items()))
+
+
+def monoexponential(status: NDArray[np.signedinteger[Any]], model: Explained) -> NDArray[np.bool_]:
+    """Return the voxels that one exponential describes as well as the two of the model.
+
+    These are voxels in which either compartment is not detected. On simulated voxels of one decay
+    and of two, that is right more often than an F-test of the two fits.
+
+    Parameters
+    ----------
+    status : ndarray of int, any shape
+        The status map.
+    model : SignalModel
+        The fitted model.
+
+    Returns
+    -------
+    ndarray of bool, same shape
+        False everywhere for a model that is not a sum of two decays.
+    """
+    flags = UNSEEN_SHARES[0] | UNSEEN_REFERENCE if model.is_two_decays else 0
+    return np.asarray((np.asarray(status) & flags) != 0)
 
 
 def describe(code: int, model: Explained | None = None) -> str:
@@ -283,7 +331,10 @@ def describe(code: int, model: Explained | None = None) -> str:
     >>> describe(FitStatus.OUTSIDE_MASK)
     'Outside the mask, not fitted.'
     """
-    return " ".join(sentence for _, sentence, _ in _flags(int(code), model))
+    sentences = [sentence for _, sentence, _ in _flags(int(code), model)]
+    if model is not None and monoexponential(np.array(code), model):
+        sentences.append(MONOEXPONENTIAL[1])
+    return " ".join(sentences)
 
 
 def explain(model: Explained | None = None) -> dict[int, tuple[str, str, str]]:
@@ -294,8 +345,7 @@ def explain(model: Explained | None = None) -> dict[int, tuple[str, str, str]]:
     model : SignalModel, optional
         The fitted model; without it the flags that all models have.
     """
-    reasons = {flag.value for flag in FitStatus if flag in _SENTENCES}
-    flags = [0, *sorted(reasons | {about.flag for about in (model.unseen if model else ())})]
+    flags = [0, *_reasons(model)]
     for index in range(len(model.parameters) if model else 0):
         flags += [at_lower(index), at_upper(index)]
     return {flag: _flags(flag, model)[0] for flag in flags}
@@ -334,6 +384,7 @@ _IN_WORDS = {
     "OK": "OK",
     "NON_FINITE": "signal not finite",
     "TOO_FEW_BVALUES": "too few b-values",
+    "MONOEXPONENTIAL": "one exponential as good",
     "ADC_NOT_AVAILABLE": "ADC not available",
     "SD_NOT_AVAILABLE": "sd not available",
 }

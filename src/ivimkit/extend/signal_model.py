@@ -253,6 +253,15 @@ class SignalModel:
             return None
         return TwoDecays(slow, fast, first.fraction.name)
 
+    @property
+    def is_two_decays(self) -> bool:
+        """Whether the signal is a sum of two decays of b, neither of which is instant.
+
+        Kurtosis, or one decay, can be mistaken for it.
+        """
+        decays = self.two_decays()
+        return decays is not None and decays.fast is not None
+
     def advice(self, acquisition: Acquisition) -> list[str]:
         """Return reasons why the b-values of a scan, and others, are a poor choice for the model.
 

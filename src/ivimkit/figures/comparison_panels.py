@@ -37,7 +37,13 @@ _LEGEND_SIZE = 8
 """Points."""
 
 # Distinguishable by all readers, even in grey; further models reuse them from the start.
-_COLOURS = ("#56B4E9", "#F0E442", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2")
+_COLOURS = (
+    *("#56B4E9", "#F0E442", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2"),
+    *("#B3DE69", "#8C564B", "#AA88FF", "#00E5CC", "#7A7A00"),
+)
+_MAX_WEIGHTS = 6
+"""Number of models whose weights are drawn: of more, those with the highest."""
+
 _WEIGHT_COLOURS = "cividis"
 _NAMES = {"aicc": "AICc", "bic": "BIC", "f_test": "F-test", "evidence": "evidence"}
 _WEIGHT = {
@@ -72,7 +78,7 @@ def comparison_panels(
     -------
     matplotlib.figure.Figure
         One row per slice. The legend gives the number of voxels in the whole volume that select
-        each model.
+        each model. Of more than six models, the six with the highest weights are drawn.
 
     Raises
     ------
@@ -90,9 +96,10 @@ def comparison_panels(
     ['model', 'monoexp', 'sivim', 'biexp']
     """
     cut = choose_cut(comparison.chosen >= 0, slices, most=3, crop=crop)
-    view, names = view_of(comparison.geometry), [plain(name) for name in comparison.names]
+    view, drawn = view_of(comparison.geometry), _drawn(comparison)
+    names = [plain(name) for name in drawn]
     chosen = cut.planes(comparison.chosen)
-    weights = [cut.planes(comparison.weights[name]) for name in comparison.names]
+    weights = [cut.planes(comparison.weights[name]) for name in drawn]
     width, height = panel_size(chosen[0], view)
     entries = _entries(comparison)
     # In addition to its text an entry has a handle and gaps.
@@ -102,13 +109,14 @@ def comparison_panels(
     left, right = MARGIN + _ROW_NAME + first + _GAP, width + _GAP
     bottom = _TITLE + len(chosen) * (height + _GAP) - _GAP
     below = max(_BAR_GAP + _BAR + _BAR_TEXT, _BAR_GAP + len(entries) * _LEGEND_LINE + MARGIN)
-    heading = f"{', '.join(names)} by {_NAMES[comparison.criterion]}" if title is None else title
+    every = ", ".join(plain(name) for name in comparison.names)
+    heading = f"{every} by {_NAMES[comparison.criterion]}" if title is None else title
     page = Page(left + len(names) * right - _GAP + MARGIN, bottom + below, heading)
     start = MARGIN + _ROW_NAME + (first - width) / 2
     for row, k in enumerate(cut.slices):
         top = _TITLE + row * (height + _GAP)
         axes = page.place(start, top, width, height)
-        _draw_models(axes, chosen[row], view, len(names))
+        _draw_models(axes, chosen[row], view, len(comparison.names))
         if comparison.chosen.ndim == 3:
             axes.set_ylabel(f"slice {k}", fontsize=fitted_size(f"slice {k}", 10, height + _GAP))
         panels = [page.place(left + i * right, top, width, height) for i in range(len(names))]
@@ -125,7 +133,7 @@ def comparison_panels(
     page.figure.legend(
         handles=[
             Patch(facecolor=colour, edgecolor="0.5", label=text)
-            for text, colour in zip(entries, _colours(len(names)), strict=True)
+            for text, colour in zip(entries, _colours(len(entries)), strict=True)
         ],
         loc="upper center",
         bbox_to_anchor=((start + width / 2) / page.figure.get_figwidth(), page.up(bottom + 0.08)),
@@ -138,6 +146,13 @@ def comparison_panels(
 
 def _colours(n: int) -> list[str]:
     return [_COLOURS[i % len(_COLOURS)] for i in range(n)]
+
+
+def _drawn(comparison: Comparison) -> list[str]:
+    """Return the models whose weights are drawn, in their order."""
+    totals = {name: float(np.nansum(comparison.weights[name])) for name in comparison.names}
+    highest = sorted(totals, key=lambda name: -totals[name])[:_MAX_WEIGHTS]
+    return [name for name in comparison.names if name in highest]
 
 
 def _entries(comparison: Comparison) -> list[str]:

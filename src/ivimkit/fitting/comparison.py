@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc, fdtrc, softmax
 
 from ivimkit import methods
-from ivimkit import models as registry
 from ivimkit.engine import Progress, evaluate
 from ivimkit.errors import (
     AcquisitionError,
@@ -23,21 +20,17 @@ from ivimkit.errors import (
     ScanWarning,
     ShapeError,
 )
-from ivimkit.extend.b_value_advice import n_distinct_settings
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.compared_models import asked_models, diffusion_of, supported_models
 from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.fit import as_dwi, fit, fit_with, warn_of_scan
-from ivimkit.fitting.identifiability import require_identifiable
 from ivimkit.fitting.result import FitResult, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, ScanReading, sigma_values
 from ivimkit.fitting.training import MIN_VOXELS, variance_distribution
 from ivimkit.noise import NoiseEstimate, for_fit
-from ivimkit.parameter import Parameter
-from ivimkit.scan.directions import needs_directions
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
-from ivimkit.scan.variables import DIRECTION
 from ivimkit.status import FAILED
 
 if TYPE_CHECKING:
@@ -92,7 +85,7 @@ class Comparison:
         Position, in `names`, of the model with the highest weight; -1 outside the mask, and where
         a fit failed.
     left_out : mapping of str to str
-        Models for which the b-values are not sufficient, and why.
+        Models that the scan does not support, or the criterion cannot compare, and why.
     alpha : float
         Level of the F-test.
 
@@ -254,7 +247,7 @@ def compare(
     data: DWI | ArrayLike,
     bvals: ArrayLike | None = None,
     *,
-    models: Sequence[str | SignalModel] = ("monoexp", "sivim", "biexp"),
+    models: str | Sequence[str | SignalModel] = ("monoexp", "sivim", "biexp"),
     criterion: str = "aicc",
     method: str | FitMethod | None = None,
     alpha: float = 0.05,
@@ -294,9 +287,12 @@ def compare(
         The scan; an array needs `bvals`.
     bvals : array_like, shape (n_volumes,), optional
         b-values in s/mm^2, for an array.
-    models : sequence of str or SignalModel
-        Two or more models or their names. One for which the b-values are not sufficient is left
-        out, with a warning. For ``"evidence"``, the slow rates (D, ADC) of models given by name
+    models : sequence of str or SignalModel, or "all"
+        Two or more models or their names; or all that are registered. One that the scan does not
+        support, for want of b-values or of a variable, is left out, with a warning; of all, so
+        are those that the criterion cannot compare. If a model depends on the directions of the
+        gradients, all models are fitted to the values of single directions, so that all describe
+        the same data. For ``"evidence"``, the slow rates (D, ADC) of models given by name
         have the same bounds, the narrowest of them (0 to 0.005 mm^2/s), and with them the same
         prior; an object keeps its bounds.
     criterion : {"aicc", "bic", "f_test", "evidence"}
@@ -375,7 +371,7 @@ def compare(
 
 def compare_with(
     dwi: DWI,
-    models: Sequence[str | SignalModel],
+    models: str | Sequence[str | SignalModel],
     *,
     criterion: str = "aicc",
     method: str | FitMethod | None = None,
@@ -403,14 +399,17 @@ def compare_with(
         raise OptionError(f"criterion is {criterion!r}; expected one of {', '.join(CRITERIA)}")
     if not 0.0 < alpha < 1.0:
         raise OptionError(f"alpha is {alpha!r}; expected a level between 0 and 1, like 0.05")
-    wanted = _models(models, criterion)
-    if dwi.acquisition.has_directions and any(needs_directions(m.variables) for m in wanted):
-        # All models explain the same values: those of each direction.
-        dwi = dwi.for_variables([axis.name for axis in DIRECTION])
-    the_method = _method(method, criterion, wanted)
-    used, left_out = _carried(wanted, the_method, dwi, criterion, sigma is not None)
-    if criterion == "f_test":
-        _check_nested(used)
+    wanted, every = asked_models(models, criterion), isinstance(models, str)
+    the_method = _method(method, criterion, wanted, is_choice_free=every)
+    found = supported_models(
+        wanted,
+        the_method,
+        dwi,
+        criterion,
+        is_noise_known=sigma is not None,
+        is_choice_free=every,
+    )
+    dwi, used, left_out = found.dwi, found.models, found.left_out
     messages = [f"model {name} is left out: {reason}" for name, reason in left_out.items()]
     warn_of_scan(dwi, stacklevel=4)
     settings = FitSettings.of(used[0], the_method, reading=reading, call=call)
@@ -426,43 +425,25 @@ def compare_with(
     return _judge(results, criterion, alpha, sigma, left_out)
 
 
-def _models(models: Sequence[str | SignalModel], criterion: str) -> list[SignalModel]:
-    """Return the models; for the evidence, with the same prior for the rate they share."""
-    if isinstance(models, str | SignalModel) or len(models) < 2:
-        raise OptionError(
-            f"models is {models!r}; expected two or more, like ('monoexp', 'biexp'). There are "
-            f"{', '.join(registry.names())}"
-        )
-    found = [registry.get(model) for model in models]
-    names = [model.name for model in found]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise OptionError(f"model {twice[0]} is given twice; expected it once. Leave one out")
-    if criterion != "evidence":
-        return found
-    slow = [_diffusion(model) for model in found]
-    rates = [rate for rate in slow if rate is not None]
-    low, high = max(r.lower for r in rates), min(r.upper for r in rates)
-    for i, (given, rate) in enumerate(zip(models, slow, strict=True)):
-        if isinstance(given, str) and rate is not None:
-            found[i] = found[i].with_bounds(**{rate.name: (low, high)})
-    return found
-
-
 def _method(
-    method: str | FitMethod | None, criterion: str, models: Sequence[SignalModel]
+    method: str | FitMethod | None,
+    criterion: str,
+    models: Sequence[SignalModel],
+    *,
+    is_choice_free: bool,
 ) -> FitMethod:
     """Return the method, which must compute what the criterion compares."""
     if criterion == "evidence":
         options = {"prior": "flat"} if method in (None, "bayes") else {}
         found = methods.get("bayes" if method is None else method, **options)
         others = [model.name for model in models if model.two_decays() is None]
-        if others:
+        if others and not is_choice_free:
             raise OptionError(
                 f"criterion evidence integrates sums of one or two exponential decays, and model "
                 f"{others[0]} is something else. Use criterion aicc, bic or f_test"
             )
-        if any("ln_evidence" not in found.extras(model) for model in models):
+        decays = [model for model in models if model.two_decays() is not None]
+        if any("ln_evidence" not in found.extras(model) for model in decays):
             raise OptionError(
                 f"criterion evidence needs a method that integrates, and {found.name} does not; "
                 "expected bayes, or an object like methods.Bayes(prior='organ')"
@@ -478,94 +459,12 @@ def _method(
     return found
 
 
-def _carried(
-    models: Sequence[SignalModel], method: FitMethod, dwi: DWI, criterion: str, known: bool
-) -> tuple[list[SignalModel], dict[str, str]]:
-    """Return the models for which the b-values are sufficient, and the reasons for the others."""
-    used, left_out = [], {}
-    for model in models:
-        reason = _too_few(model, dwi, criterion, known)
-        try:
-            method.check(model, dwi.fit_acquisition)
-        except AcquisitionError as error:
-            reason = reason or str(error)
-        if reason:
-            left_out[model.name] = reason
-        else:
-            used.append(model)
-    if len(used) < 2:
-        listed = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise AcquisitionError(
-            f"the b-values are sufficient for {len(used)} of {len(models)} models ({listed}); "
-            "expected at least two to compare. Use simpler models, or give sigma"
-        )
-    return used, left_out
-
-
-def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str | None:
-    """Say why the b-values are not sufficient for a model; None if they are."""
-    n = int(np.count_nonzero(dwi.fit_counts))
-    try:
-        acquisition = dwi.for_variables(model.variables).fit_acquisition
-        distinct = n_distinct_settings(model, acquisition)
-        if distinct < max(model.n_free, 2):
-            what = "b-values" if model.variables == ("b",) else "settings"
-            return f"{distinct} distinct {what} are too few for its {model.n_free} free parameters"
-        require_identifiable(model, acquisition)
-    except AcquisitionError as error:
-        return str(error)
-    if known or criterion == "evidence":
-        return None
-    needed = model.n_free + (3 if criterion == "aicc" else 1)
-    if n >= needed:
-        return None
-    return (
-        f"{n} values leave no room for criterion {criterion} with its {model.n_free} free "
-        f"parameters and an unknown noise, which needs {needed}; give sigma"
-    )
-
-
 def _highest_signal(result: FitResult, used: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the fitted signal at the lowest b-value that was used, shape (...), a.u."""
     assert result.dwi is not None
     x = fitted_x(result.model.variables, result.dwi)[..., used]
     first = int(np.argmin(np.asarray(result.provenance.bvals)[used]))
     return evaluate(result.model, result.params, x[..., first : first + 1])[..., 0]
-
-
-def _check_nested(models: Sequence[SignalModel]) -> None:
-    """Raise unless each model is a special case of the next richer one."""
-    order = sorted(models, key=lambda model: model.n_free)
-    for small, large in pairwise(order):
-        values = large.special_cases.get(small.name)
-        if (
-            values is None
-            or small.n_free == large.n_free
-            or not all(_reaches(large, name, value) for name, value in values.items())
-        ):
-            chain = max((small, large), key=lambda model: len(model.special_cases))
-            nested = ", ".join([*reversed(list(chain.special_cases)), chain.name])
-            raise OptionError(
-                f"models {small.name} and {large.name} are not nested, as an F-test needs; "
-                f"expected some of {nested}. Use criterion aicc"
-            )
-
-
-def _reaches(model: SignalModel, name: str, value: float) -> bool:
-    """Return whether a parameter can have a value, or is free to approach it if it is a limit."""
-    parameter = model[name]
-    if name in model.fixed_maps:
-        return bool(np.all(model.fixed_maps[name] == value))
-    if parameter.fixed:
-        return parameter.lower == value
-    return math.isinf(value) or parameter.lower <= value <= parameter.upper
-
-
-def _diffusion(model: SignalModel) -> Parameter | None:
-    """Return the parameter of the diffusion of tissue, the rate that models share."""
-    reference = model.compartments[-1].parameters if model.compartments else ()
-    names = [parameter.name for parameter in reference if parameter.role == "diffusion"]
-    return model[names[0]] if names else None
 
 
 def _fits(
@@ -618,6 +517,7 @@ def _judge(
 ) -> Comparison:
     """Score all models in all voxels in which each of them has a fit."""
     fits = list(results.values())
+    _require_same_data(fits)
     inside = fits[0].mask
     fair = inside & (np.bitwise_or.reduce([r.status for r in fits]) & int(FAILED) == 0)
     if criterion == "evidence":
@@ -655,6 +555,20 @@ def _judge(
         left_out=left_out,
         alpha=alpha,
     )
+
+
+def _require_same_data(fits: Sequence[FitResult]) -> None:
+    """Refuse fits of different values: a criterion compares descriptions of the same data."""
+    first, *others = fits
+    for other in others:
+        one, two = first.provenance, other.provenance
+        if list(one.bvals) != list(two.bvals) or list(one.counts) != list(two.counts):
+            raise AcquisitionError(
+                f"models {first.model.name} and {other.model.name} were fitted to different "
+                f"values, {len(one.bvals)} and {len(two.bvals)} per voxel; expected the same, as "
+                "a criterion compares descriptions of the same data. Fit all models to the same "
+                "averages"
+            )
 
 
 def _information(
@@ -702,6 +616,6 @@ def _tested(
 
 def _sources(model: SignalModel) -> dict[str, tuple[str, ...]]:
     """Return the map of a model that is D, and the maps whose sum is f."""
-    diffusion = _diffusion(model)
+    diffusion = diffusion_of(model)
     # Without a diffusion of tissue, the ADC, which every fit has.
     return {"D": ("ADC" if diffusion is None else diffusion.name,), "f": model.fractions}

@@ -38,6 +38,7 @@ from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.derived_columns import derived_columns
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
+from ivimkit.fitting.kurtosis_check import kurtosis_flags, kurtosis_tasks
 from ivimkit.fitting.local_prior import (
     LOCAL_MAPS,
     check_neighbours,
@@ -255,15 +256,16 @@ def fit_with(
         settings, as_fitted = replace(settings, method=weighed), weighed
     regions = _regions(labels, settings.method, dwi, reader)
     adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi, model))
+    kurtosis = kurtosis_tasks(model, as_fitted, sample.b, sample.weight)
     methods: dict[str, PosteriorMethod] = {}
-    fitted, adc, further = _run(
+    (fitted, adc, *checked), further = _run(
         sample,
         dwi.geometry,
         np.atleast_2d(fitted_x(model.variables, dwi)),
         regions,
         as_fitted,
         estimator,
-        adc_task,
+        (adc_task, *kurtosis),
         methods,
         (where, settings.precision),
         progress,
@@ -274,8 +276,15 @@ def fit_with(
     if "ADC" not in model.names:
         status[((adc[1] & int(FAILED)) != 0) & ~failed] |= int(FitStatus.ADC_NOT_AVAILABLE)
     adc_values[failed] = np.nan
+    if checked:
+        n_par = len(model.parameters)
+        cost = (checked[1] if len(checked) > 1 else fitted)[0][:, n_par]
+        bent = kurtosis_flags(
+            checked[0][:2], cost, model.n_free, sample.weight, _sigma(sigma, reader)
+        )
+        status[bent & ~failed] |= int(FitStatus.KURTOSIS_LIKELY)
     # Free memory before more is allocated: a volume has millions of voxels.
-    del adc, failed
+    del adc, failed, checked
     columns = _columns(model, further, values, spread, adc_values, float(sample.weight.sum()))
     del fitted, spread
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
@@ -339,12 +348,15 @@ def _run(
     regions: Mapping[str, NDArray[np.intp]],
     method: FitMethod,
     estimator: Estimator | None,
-    adc_task: Task,
+    others: Sequence[Task],
     learned: dict[str, PosteriorMethod],
     place: tuple[str, str],
     progress: Progress | None,
-) -> tuple[Fitted, Fitted, tuple[str, ...]]:
-    """Fit region after region, each with what the method learns from it, kept in `learned`."""
+) -> tuple[list[Fitted], tuple[str, ...]]:
+    """Fit region after region, each with what the method learns from it, kept in `learned`.
+
+    Returns what was fitted by the method and by each of the other tasks, and the extra columns.
+    """
     parts: list[list[Fitted]] = []
     further: tuple[str, ...] = ()
     done = 0
@@ -376,7 +388,7 @@ def _run(
             run(
                 part.reader,
                 x,
-                [task, adc_task],
+                [task, *others],
                 threads=sample.threads,
                 device=device,
                 precision=precision,
@@ -385,17 +397,17 @@ def _run(
         )
         done += part.n_voxels
         if near is not None:
-            (values, status, spread), other = parts[-1]
+            (values, status, spread), *rest = parts[-1]
             values = with_neighbours(near, learned[name], part, geometry, values, status)
-            parts[-1] = [(values, status, spread), other]
+            parts[-1] = [(values, status, spread), *rest]
     if len(parts) == 1:
-        return parts[0][0], parts[0][1], further
+        return parts[0], further
     order = np.argsort(np.concatenate(list(regions.values())), kind="stable")
-    joined = [
+    joined: list[Any] = [
         tuple(np.concatenate([part[k][i] for part in parts])[order] for i in range(3))
-        for k in range(2)
+        for k in range(1 + len(others))
     ]
-    return joined[0], joined[1], further  # type: ignore[return-value]
+    return joined, further
 
 
 def _learned(method: PosteriorMethod) -> Learned:

@@ -465,7 +465,8 @@ class FitResult:
         a bound of its parameter is decided by the bound, not by the data; only f = 0 is a result,
         as its bound is that of the model itself. f and D* need both compartments: where the tissue
         signal is not detected (f), D is at its lower bound or D* is at its lower bound, tissue was
-        fitted as perfusion, and f is far too high.
+        fitted as perfusion, and f is far too high. None of the three is reliable where kurtosis is
+        likely.
 
         Parameters
         ----------
@@ -496,7 +497,7 @@ class FitResult:
             return self._at_bound(name)
         reference = model.compartments[-1]
         # Where the diffusion of tissue is 0, tissue was fitted as perfusion.
-        mixed = np.zeros(self.shape, dtype=bool)
+        mixed = self._kurtosis()
         if own is not reference:
             for parameter in reference.parameters:
                 if parameter.role == "diffusion":
@@ -510,6 +511,13 @@ class FitResult:
         for parameter in reference.parameters:
             mixed |= self._not_seen(parameter.name)
         return mixed | self._at_bound(name, lower=False)
+
+    def _kurtosis(self) -> NDArray[np.bool_]:
+        """Return the voxels in which kurtosis is taken for blood."""
+        if not self.model.is_two_decays:
+            return np.zeros(self.shape, dtype=bool)
+        found: NDArray[np.bool_] = (self.status & int(FitStatus.KURTOSIS_LIKELY)) != 0
+        return found
 
     def _not_seen(self, name: str) -> NDArray[np.bool_]:
         """Return the voxels in which the compartment of a shape parameter is not detected."""

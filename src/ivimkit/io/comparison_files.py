@@ -23,14 +23,19 @@ if TYPE_CHECKING:
 __all__ = [
     "COMPARISON_RECORD",
     "FIGURE",
-    "TABLE",
+    "REPORT",
+    "TABLE_FORMATS",
     "check_comparison",
     "comparison_folder",
     "save_comparison",
+    "table_name",
 ]
 
-TABLE = "table.csv"
-"""Name of the table in the folder of a comparison."""
+TABLE_FORMATS = ("csv", "tsv", "json")
+"""Formats of the table in the folder of a comparison."""
+
+REPORT = "report.html"
+"""Name of the report in the folder of a comparison."""
 
 FIGURE = f"{FIGURES}/comparison.png"
 """Name of the figure in the folder of a comparison."""
@@ -58,6 +63,11 @@ _AVERAGED = {
 }
 
 
+def table_name(format: str) -> str:
+    """Return the name of the table in the folder of a comparison, by its format."""
+    return f"table.{format}"
+
+
 def check_comparison(folder: AnyPath, *, overwrite: bool = False) -> None:
     """Refuse a folder that contains a comparison, before the work starts.
 
@@ -83,8 +93,8 @@ def save_comparison(comparison: Comparison, folder: AnyPath, *, overwrite: bool 
     The maps are ``chosen`` (position of the model, -1 for none; the sidecar and
     ``comparison.json`` name them), ``weight_<model>``, ``D_averaged`` and ``f_averaged``, each
     with a sidecar; and ``mask.nii.gz``, if ivimkit found the mask. All files appear at once,
-    complete, or not at all. Table and figure of an earlier comparison are removed; other files in
-    the folder are kept. The fits themselves are saved by `save`, each into a separate folder.
+    complete, or not at all. Table, report and figure of an earlier comparison are removed; other
+    files are kept. The fits themselves are saved by `save`, each into a separate folder.
 
     Parameters
     ----------
@@ -114,7 +124,7 @@ def comparison_folder(comparison: Comparison) -> MapFolder:
         geometry=comparison.geometry,
         make_record=partial(_record, comparison),
         mask=found_mask(next(iter(comparison.results.values()))),
-        outdated=lambda _: [TABLE, FIGURE],
+        outdated=lambda _: [*map(table_name, TABLE_FORMATS), REPORT, FIGURE],
     )
 
 

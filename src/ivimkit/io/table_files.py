@@ -189,6 +189,11 @@ def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
     return made
 
 
+def write_table(path: Path, name: str, table: pd.DataFrame) -> None:
+    """Write a table directly, in the format of the extension; `name` is that of its JSON list."""
+    _write({name: table}, {name: path.name}, path.parent)
+
+
 def write_csv(path: Path, table: pd.DataFrame, separator: str = ",") -> None:
     """Write a table in the form of `csv_of`, directly."""
     path.write_text(csv_of(table, separator), encoding="utf-8", newline="")

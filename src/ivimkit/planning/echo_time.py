@@ -38,7 +38,7 @@ _T2_MS = {
 }
 
 
-def tissue_T2_ms(organ: str | None) -> float:  # noqa: N802 - T2 is the name of the quantity
+def tissue_T2_ms(organ: str | None) -> float:
     """Return the T2 of an organ at 3 T in ms, from the literature.
 
     Parameters
@@ -78,7 +78,7 @@ class EchoTime(ABC):
 
     T2_ms: float
 
-    def _check_T2(self) -> None:  # noqa: N802
+    def _check_T2(self) -> None:
         if not (math.isfinite(self.T2_ms) and self.T2_ms > 0.0):
             raise OptionError(f"T2 is {self.T2_ms!r} ms; expected a number > 0, like 34 (--t2)")
 

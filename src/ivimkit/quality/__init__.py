@@ -11,6 +11,7 @@ from ivimkit.quality.map_summary import summary_rows, summary_table
 from ivimkit.quality.phantom_error import error_table
 from ivimkit.quality.region_contrast import compare_regions, ring
 from ivimkit.quality.region_fit import roi_fit
+from ivimkit.quality.region_models import model_table, verdicts
 from ivimkit.quality.region_tables import roi_status, roi_table
 from ivimkit.quality.repeat_values import pairs, repeat_values
 from ivimkit.quality.residual_findings import Finding, residual_findings
@@ -33,6 +34,7 @@ __all__ = [
     "example_spectra",
     "example_voxels",
     "lights",
+    "model_table",
     "pairs",
     "repeat_values",
     "repeatability",
@@ -46,4 +48,5 @@ __all__ = [
     "sentence",
     "summary_rows",
     "summary_table",
+    "verdicts",
 ]

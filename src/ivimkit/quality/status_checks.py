@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from ivimkit.quality.traffic_light import THRESHOLDS, Light
 from ivimkit.rounding import percent, thousands
 from ivimkit.status import (
     FAILED,
+    MONOEXPONENTIAL,
     UNSEEN_REFERENCE,
     UNSEEN_SHARES,
     FitStatus,
@@ -20,12 +22,14 @@ from ivimkit.status import (
     at_upper,
     can_be_widened,
     explain,
+    in_words,
+    monoexponential,
 )
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
 
-__all__ = ["fitted_voxels", "or_bayes", "status_lights"]
+__all__ = ["StatusRow", "fitted_voxels", "or_bayes", "status_lights", "status_rows"]
 
 
 def status_lights(result: FitResult) -> tuple[Light, ...]:
@@ -46,10 +50,63 @@ def status_lights(result: FitResult) -> tuple[Light, ...]:
         _failed(result),
         *_perfusion(result),
         *_tissue(result),
+        *_one_exponential(result),
+        *_kurtosis(result),
         _bounds(result),
         *_adc(result),
         *_sd(result),
     )
+
+
+class StatusRow(NamedTuple):
+    """One line of a table of the status.
+
+    Parameters
+    ----------
+    words : str
+        The flag in words.
+    n : int
+        Number of voxels.
+    share : float
+        Share of the mask; NaN for voxels outside it.
+    sentence, advice : str
+        What it means, and what to do.
+    """
+
+    words: str
+    n: int
+    share: float
+    sentence: str
+    advice: str
+
+
+def status_rows(result: FitResult) -> list[StatusRow]:
+    """Return the lines of a table of the status: the flags that occur, and what follows from them.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+
+    Returns
+    -------
+    list of StatusRow
+        A voxel counts in each of its flags. Voxels that one exponential describes as well have no
+        flag for it, but the last line.
+    """
+    about = {name: texts for name, *texts in explain(result.model).values()}
+    about[MONOEXPONENTIAL[0]] = list(MONOEXPONENTIAL[1:])
+    counts = dict(result.counts())
+    one = int(np.count_nonzero(monoexponential(result.status, result.model)))
+    if one:
+        counts[MONOEXPONENTIAL[0]] = one
+    total = max(1, int(np.count_nonzero(result.mask)))
+    rows = []
+    for name, n in counts.items():
+        share = math.nan if name == FitStatus.OUTSIDE_MASK.name else n / total
+        sentence, advice = about[name]
+        rows.append(StatusRow(in_words(name, result.model), n, share, sentence, advice))
+    return rows
 
 
 def fitted_voxels(result: FitResult) -> NDArray[np.bool_]:
@@ -130,6 +187,42 @@ def _tissue(result: FitResult) -> Iterator[Light]:
     )
     flag = FitStatus.TISSUE_NOT_DETECTED
     yield _flagged(result, flag, "tissue not detected", said, advice)
+
+
+def _one_exponential(result: FitResult) -> Iterator[Light]:
+    """Judge the voxels that one exponential describes as well, if there are more than a few."""
+    fitted = fitted_voxels(result)
+    total = int(np.count_nonzero(fitted))
+    if not total:
+        return
+    name = "one exponential as good"
+    n = int(np.count_nonzero(monoexponential(result.status[fitted], result.model)))
+    colour = THRESHOLDS[name].colour(n / total)
+    if colour != "green":
+        yield Light(
+            name,
+            colour,
+            f"One exponential describes {_share(n, total, 'fitted voxels')} as well: f and D* are "
+            "not established there.",
+            "Use model monoexp there, average over regions, or compare the models (ivimkit "
+            "compare).",
+        )
+
+
+def _kurtosis(result: FitResult) -> Iterator[Light]:
+    """Judge the voxels in which kurtosis is likely, if there are more than a few."""
+    if not (result.model.is_two_decays and fitted_voxels(result).any()):
+        return
+    light = _flagged(
+        result,
+        FitStatus.KURTOSIS_LIKELY,
+        "kurtosis likely",
+        "In {} the signal above b = 1000 s/mm² bends like kurtosis: f may be far too high, D too "
+        "low.",
+        "Leave out b-values above 1000 (--bmax 1000), or use model kurtosis.",
+    )
+    if light.colour != "green":
+        yield light
 
 
 def _adc(result: FitResult) -> Iterator[Light]:

@@ -47,6 +47,15 @@ THRESHOLDS = {
     "tissue not detected": Threshold(
         0.2, 0.5, "share of fitted voxels", "beyond one half the map of D is mostly noise"
     ),
+    "one exponential as good": Threshold(
+        0.2, 0.5, "share of fitted voxels", "beyond one half f describes a minority"
+    ),
+    "kurtosis likely": Threshold(
+        0.1,
+        0.5,
+        "share of fitted voxels",
+        "without kurtosis, 3 % of the voxels have the flag at SNR 50, and 9 % at SNR 20",
+    ),
     "values at a bound": Threshold(
         0.05,
         0.2,

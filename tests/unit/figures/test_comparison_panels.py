@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,3 +90,21 @@ def test_no_such_slice_and_no_image(comparison):
     flat = ik.compare(np.full((2, 8), 5.0) - np.arange(8), [0, 10, 20, 50, 100, 200, 400, 800])
     with pytest.raises(ShapeError, match=r"expected \(x, y\) or \(x, y, z\)"):
         comparison_panels(flat)
+
+
+def test_of_many_models_the_highest_weights_are_drawn(comparison):
+    result = comparison.results["biexp"]
+    names = [f"model{k}" for k in range(9)]
+    rank = {name: 1 + (5 * k) % 9 for k, name in enumerate(names)}
+    weights = {name: np.full(comparison.shape, rank[name] / 45) for name in names}
+    many = replace(
+        comparison,
+        results=dict.fromkeys(names, result),
+        weights=weights,
+        chosen=np.where(comparison.chosen >= 0, 8, -1).astype(np.int32),
+    )
+    figure = comparison_panels(many, slices=1)
+    shown = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert shown == ["model", *(name for name in names if rank[name] > 3)]
+    legend = [patch.get_facecolor() for patch in figure.legends[0].get_patches()]
+    assert len(set(legend)) == 9

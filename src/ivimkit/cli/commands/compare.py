@@ -58,9 +58,10 @@ def compare(
     """Find out which model each voxel supports.
 
     Fits all models and asks whether the richer ones fit better than noise
-    explains. Prints, for each region, the share of voxels that choose each model
-    and its mean weight. Writes chosen.nii.gz (the position of the model in the
-    list, from 0; -1 for none), weight_MODEL.nii.gz, D_averaged.nii.gz,
+    explains. Prints, for each region, the share of voxels that choose each model,
+    its mean weight, its weight in the fit of the mean signal with the AICc above
+    the lowest, and a verdict. Writes chosen.nii.gz (the position of the model in
+    the list, from 0; -1 for none), weight_MODEL.nii.gz, D_averaged.nii.gz,
     f_averaged.nii.gz, table.csv, settings in comparison.json, and a picture in
     figures/.
 
@@ -68,6 +69,7 @@ def compare(
 
       ivimkit compare dwi.nii.gz --mask mask.nii.gz
       ivimkit compare dwi.nii.gz --labels labels.nii.gz --sigma 12.5
+      ivimkit compare dwi.nii.gz --models all --labels labels.nii.gz --report
       ivimkit compare dwi.nii.gz --models monoexp,biexp --criterion f_test
       ivimkit compare dwi.nii.gz --criterion evidence --out evidence
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.table import Table
 from rich.text import Text
 
-from ivimkit import io
+from ivimkit import io, models, quality
 from ivimkit.cli.jobs.scan_batch import Job, OneScan, ScanBatch
 from ivimkit.cli.options.assignments import words
 from ivimkit.cli.options.compare_options import CompareOptions, Criterion
@@ -23,11 +23,19 @@ from ivimkit.cli.screen.progress import progress_shown
 from ivimkit.cli.screen.terminal import plain_table, stderr
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.fitting.compared_models import ALL
 from ivimkit.fitting.comparison import Comparison, compare_with
-from ivimkit.io.comparison_files import COMPARISON_RECORD, FIGURE, TABLE, comparison_folder
+from ivimkit.io.comparison_files import (
+    COMPARISON_RECORD,
+    FIGURE,
+    REPORT,
+    comparison_folder,
+    table_name,
+)
 from ivimkit.io.map_folder import check_mask_free
 from ivimkit.io.result_folder import check_free
-from ivimkit.io.table_files import write_csv
+from ivimkit.io.table_files import write_table
+from ivimkit.letters import readable
 from ivimkit.rounding import percent, rounded, thousands
 from ivimkit.scan.dwi import DWI
 from ivimkit.writing import Files
@@ -67,7 +75,8 @@ class CompareBatch(ScanBatch):
     def check_output(self, folder: Path) -> None:
         """Refuse a folder that contains a comparison, unless overwriting was asked for."""
         io.check_comparison(folder, overwrite=self.overwrite)
-        check_free(folder, [TABLE], overwrite=self.overwrite)
+        files = [table_name(self.choice.table.value), *([REPORT] if self.choice.report else [])]
+        check_free(folder, files, overwrite=self.overwrite)
         if self.scan.finds_mask:
             check_mask_free(folder, COMPARISON_RECORD)
 
@@ -91,7 +100,7 @@ class CompareBatch(ScanBatch):
         prior = choice.prior
         if prior is None and name == "bayes" and not named:
             prior = "flat"
-        found = [model_of(name) for name in names]
+        found = [model_of(name) for name in (models.names() if _is_all(names) else names)]
         model = found[-1] if found else model_of("biexp")
         setup = FitSetup(
             model=model.name,
@@ -133,11 +142,13 @@ class _Job:
             batch.screen.show(line)
         comparison = self._compare(scan, dwi.with_weights(weight_list(batch.scan.weights)), sigma)
         # All that can fail comes before anything is written.
-        table = comparison.table(labels, None if labels is None else labels.names)
+        table = quality.model_table(comparison, labels)
         del dwi
+        name = table_name(batch.choice.table.value)
         further = [
-            Files([TABLE], lambda stage: write_csv(stage / TABLE, table)),
+            Files([name], lambda stage: write_table(stage / name, "models", table)),
             *self._drawn(comparison),
+            *self._reported(comparison, table),
         ]
         comparison_folder(comparison).save(scan.folder, *further, overwrite=batch.overwrite)
         figures = (scan.folder / FIGURE).parent if batch.figures else None
@@ -146,28 +157,39 @@ class _Job:
                 f"{', '.join(comparison.names)} by {_TITLES[comparison.criterion]}", style="bold"
             ),
             _shown(comparison, table),
+            Text(_MEAN, style="dim"),
             "",
-            f"maps and {TABLE} in {scan.folder}" + (f", figures in {figures}" if figures else ""),
+            *quality.verdicts(table),
+            "",
+            f"maps and {name} in {scan.folder}"
+            + (f", {REPORT} there" if batch.choice.report else "")
+            + (f", figures in {figures}" if figures else ""),
         )
 
     def _compare(self, scan: OneScan, dwi: DWI, sigma: Any) -> Comparison:
-        batch, n_models = self.batch, len(self.models)
-        name = f"{scan.name}, {n_models} models" if n_models > 1 else scan.name
+        batch, every = self.batch, _is_all(self.models)
+        n_models, n_voxels = len(self.models), dwi.n_voxels
+        what = "all models" if every else f"{n_models} models"
+        name = f"{scan.name}, {what}" if every or n_models > 1 else scan.name
         quiet = batch.screen.quiet
-        with progress_shown(stderr(), name, dwi.n_voxels, quiet=quiet) as progress:
+        with progress_shown(stderr(), name, n_voxels, quiet=quiet) as progress:
             found = compare_with(
                 dwi,
                 # By name the evidence gives models a common prior of the rate that they share.
-                [model_of(name) if is_model_file(name) else name for name in self.models],
+                ALL
+                if every
+                else [model_of(name) if is_model_file(name) else name for name in self.models],
                 criterion=batch.choice.criterion.value,
                 method=self.method,
                 alpha=batch.choice.alpha,
                 sigma=sigma,
                 threads=batch.threads,
-                progress=lambda done, total: progress(done // n_models, total // n_models),
+                progress=lambda done, total: progress(done * n_voxels // total, n_voxels),
                 reading=scan.record,
                 call=batch.call,
             )
+        if every:
+            return found
         files = {model_of(name).name: name for name in self.models}
         results = {
             name: with_model_file(result, files[name]) for name, result in found.results.items()
@@ -183,25 +205,50 @@ class _Job:
 
         return [figures_to_save({Path(FIGURE).name: comparison_panels(comparison)})]
 
+    def _reported(self, comparison: Comparison, table: pd.DataFrame) -> list[Files]:
+        if not self.batch.choice.report:
+            return []
+        # Imported here: matplotlib takes half a second.
+        from ivimkit.report import compare_report
+
+        page = compare_report(comparison, table)
+        return [Files([REPORT], lambda stage: _write(stage / REPORT, page.html))]
+
+
+def _write(path: Path, page: str) -> None:
+    path.write_text(readable(page), encoding="utf-8")
+
+
+def _is_all(names: Sequence[str]) -> bool:
+    """Return whether all models are asked for."""
+    return list(names) == [ALL]
+
 
 _WEIGHT = 0.01
 """Rounding to three decimals."""
 
+_NONE = "–"
+_MEAN = "mean: fit of the mean signal, and its AICc above the lowest"
+
 
 def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
     """Return the table for the screen: the models of each region, one below the other."""
-    shown = plain_table("region", "model", "voxels", "share", "mean weight", left=2)
+    heads = ("voxels", "share", "weight", "mean: weight", "AICc")
+    shown = plain_table("region", "model", *heads, left=2)
     for region, row in table.iterrows():
         for number, name in enumerate(comparison.names):
             share, weight, n = row[f"share_{name}"], row[f"weight_{name}"], row["n"]
             known = n > 0
+            judged = bool(row["mean_chosen"])
             shown.add_row(
                 str(region) if number == 0 else "",
                 name,
                 thousands(share * n) if known else "0",
-                percent(share) if known else "–",
-                rounded(weight, _WEIGHT) if known else "–",
+                percent(share) if known else _NONE,
+                rounded(weight, _WEIGHT) if known else _NONE,
+                rounded(row[f"mean_weight_{name}"], _WEIGHT) if judged else _NONE,
+                f"+{row[f'mean_difference_{name}']:.1f}" if judged else _NONE,
             )
         if row["missing"] > 0:
-            shown.add_row("", "none", thousands(row["missing"]), "", "")
+            shown.add_row("", "none", thousands(row["missing"]), "", "", "", "")
     return shown

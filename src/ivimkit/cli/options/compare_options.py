@@ -15,9 +15,15 @@ from ivimkit.cli.options.plugin_names import (
     organ_names,
     prior_names,
 )
-from ivimkit.cli.options.shared_options import MODEL_PANEL, SIGMA, MethodOptions, in_panel
+from ivimkit.cli.options.shared_options import (
+    MODEL_PANEL,
+    OUTPUT_PANEL,
+    SIGMA,
+    MethodOptions,
+    in_panel,
+)
 
-__all__ = ["CompareOptions", "Criterion"]
+__all__ = ["CompareOptions", "Criterion", "TableFormat"]
 
 
 class Criterion(StrEnum):
@@ -27,6 +33,14 @@ class Criterion(StrEnum):
     bic = "bic"
     f_test = "f_test"
     evidence = "evidence"
+
+
+class TableFormat(StrEnum):
+    """Choices of --table."""
+
+    csv = "csv"
+    tsv = "tsv"
+    json = "json"
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,7 @@ class CompareOptions:
             metavar="LIST",
             rich_help_panel=MODEL_PANEL,
             help=f"Models to compare: {', '.join(model_names())}, and Python files that define "
-            "models, like biexp,./mine.py.",
+            "models, like biexp,./mine.py; or all, without those that the scan does not support.",
         ),
     ] = "monoexp,sivim,biexp"
     criterion: Annotated[
@@ -90,3 +104,19 @@ class CompareOptions:
         ),
     ] = None
     sigma: Annotated[str | None, in_panel(SIGMA, MODEL_PANEL)] = None
+    table: Annotated[
+        TableFormat,
+        typer.Option(
+            metavar="FORMAT",
+            rich_help_panel=OUTPUT_PANEL,
+            help="Format of the table of regions: csv, tsv or json.",
+        ),
+    ] = TableFormat.csv
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report",
+            rich_help_panel=OUTPUT_PANEL,
+            help="Also write DIR/report.html: verdicts, table, maps, methods.",
+        ),
+    ] = False

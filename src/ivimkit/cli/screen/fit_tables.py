@@ -11,9 +11,8 @@ from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.extend.derived_maps import describe, is_about_another
 from ivimkit.fitting.result import FitResult
 from ivimkit.quality import summary_rows
+from ivimkit.quality.status_checks import status_rows
 from ivimkit.rounding import in_unit, percent, shown_unit, spread, thousands
-from ivimkit.status import FitStatus, explain, in_words
-from ivimkit.status import describe as describe_status
 
 __all__ = ["chosen_lines", "map_table", "prior_lines", "status_table", "timing"]
 
@@ -69,14 +68,9 @@ def status_table(result: FitResult) -> Table:
     """Return a table of the number of voxels and the meaning of each status."""
     table = plain_table("status", "voxels", "share")
     table.add_column("meaning", header_style="dim")
-    flags = explain(result.model).values()
-    meaning = {"OK": describe_status(0), **{name: sentence for name, sentence, _ in flags}}
-    n = max(1, int(np.count_nonzero(result.mask)))
-    for name, count in result.counts().items():
-        outside = name == FitStatus.OUTSIDE_MASK.name
-        share = "" if outside else percent(count / n)
-        words = in_words(name, result.model)
-        table.add_row(words, thousands(count), share, meaning[name])
+    for row in status_rows(result):
+        share = "" if math.isnan(row.share) else percent(row.share)
+        table.add_row(row.words, thousands(row.n), share, row.sentence)
     return table
 
 

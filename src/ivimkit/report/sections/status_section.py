@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from ivimkit.figures.picture import Picture
 from ivimkit.figures.status_panels import status_panels
+from ivimkit.quality.status_checks import status_rows
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Pictures, Section, Table
 from ivimkit.rounding import percent, thousands
-from ivimkit.status import FitStatus, explain, in_words
 
 __all__ = ["status"]
 
@@ -32,13 +32,15 @@ def _of_one(side: Side) -> list[Block]:
 
 
 def _counts(side: Side) -> Table:
-    result = side.result
-    total = max(1, int(np.count_nonzero(result.mask)))
-    about = {name: texts for name, *texts in explain(result.model).values()}
-    rows = []
-    for name, n in result.counts().items():
-        outside = name == FitStatus.OUTSIDE_MASK.name
-        share = "–" if outside else percent(n / total)
-        rows.append((in_words(name, result.model), thousands(n), share, *about[name]))
+    rows = [
+        (
+            row.words,
+            thousands(row.n),
+            "–" if math.isnan(row.share) else percent(row.share),
+            row.sentence,
+            row.advice,
+        )
+        for row in status_rows(side.result)
+    ]
     head = ("status", "voxels", "share of the mask", "meaning", "what to do")
     return Table(head, rows, "A voxel with two flags counts in both", words=1, tail=2)

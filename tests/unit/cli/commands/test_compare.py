@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit import io
+from ivimkit import io, quality
 from ivimkit.fitting.comparison import CRITERIA
 from ivimkit.simulate import B13 as B
 
@@ -74,7 +74,14 @@ def test_result_beside_the_scan_is_that_of_the_library(run, scan, folder, made):
     shown = next(line.split() for line in text.splitlines() if line.split()[:1] == ["sivim"])
     share = expected["share_sivim"]
     count, weight = round(share * expected["n"]), expected["weight_sivim"]
-    assert shown == ["sivim", str(count), f"{100 * share:.1f}", "%", f"{weight:.3f}"]
+    assert shown[:5] == ["sivim", str(count), f"{100 * share:.1f}", "%", f"{weight:.3f}"]
+    judged = quality.model_table(comparison).loc["all"]
+    assert shown[5:] == [
+        f"{judged['mean_weight_sivim']:.3f}",
+        f"+{judged['mean_difference_sivim']:.1f}",
+    ]
+    assert row["verdict"] == judged["verdict"]
+    assert f"all: {judged['verdict']}"[:60] in text
     assert "figures in " in text
     assert max(map(len, text.splitlines())) <= 80 or str(folder) in text
 
@@ -89,7 +96,30 @@ def test_labels(compare, run, scan, folder, made):
         assert int(row["n"]) == inside.sum()
         assert float(row["share_biexp"]) == pytest.approx((outcome.chosen[inside] == 2).mean())
     text = run("compare", scan, "--labels", labels, "--no-figures").stdout
-    assert sum(line.split()[-5:-4] == ["monoexp"] for line in text.splitlines()) == len(present)
+    assert sum(line.split()[-7:-6] == ["monoexp"] for line in text.splitlines()) == len(present)
+
+
+@pytest.mark.parametrize("format", ["tsv", "json"])
+def test_table_format_and_report(run, scan, folder, format):
+    out = folder / "out"
+    text = run(
+        "compare", scan, "--out", out, "--table", format, "--report", "--no-figures",
+        "--models", "all", "--criterion", "evidence", "--sigma", "25",
+    ).stdout  # fmt: skip
+    assert f"table.{format}" in text
+    assert "report.html there" in text
+    assert not (out / "table.csv").exists()
+    table = io.load_table(out / f"table.{format}").set_index("region")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert table.loc["all", "verdict"].split("(")[0] in page
+    assert "method bayes integrates sums of one or two exponential decays" in page
+    record = json.loads((out / "comparison.json").read_text())
+    assert record["models"] == ["monoexp", "sivim", "biexp"]
+    error = run("compare", scan, "--out", out, "--table", format, "--no-figures", code=2).stderr
+    assert "already contains results" in error
+    run("compare", scan, "--out", out, "--no-figures", "--overwrite", "--quiet")
+    assert not (out / f"table.{format}").exists()
+    assert not (out / "report.html").exists()
 
 
 def test_several_masks(compare, folder, made):
@@ -299,6 +329,7 @@ def test_several_scans(run, scan, folder):
         (("--criterion", "aic"), "aic"),
         (("--models", "monoexp,tri"), "unknown model 'tri'; there are biexp, "),
         (("--models", "biexp"), "expected two or more"),
+        (("--table", "xls"), "xls"),
         (("--alpha", "2"), "alpha is 2.0; expected a level between 0 and 1"),
         (("--method", "magic"), "unknown method 'magic'"),
         (("--method", "segmented"), "compares least sums of squares"),
