@@ -28,6 +28,8 @@ _TICK = 7
 
 _LINE = "#0072B2"
 _BANDS = ("#E9EEF4", "#F8EFE2", "#E6F2EC", "#F5E9F0")
+_END = 0.06
+"""Share of the axis at each end in which the name of a peak would reach over it."""
 _HEADROOM = 1.32
 """Height of the axis over that of the highest bin, for the names of windows and peaks."""
 
@@ -117,7 +119,11 @@ def draw_spectrum(
         )
     axes.fill_between(rates, 0.0, shares, step="mid", color=colour, alpha=0.25, linewidth=0)
     axes.step(rates, shares, where="mid", color=colour, linewidth=1.2, label=name)
+    low, high = spectrum.windows[0].low, spectrum.windows[-1].high
     for peak in spectrum.peaks:
+        # Towards the middle from both ends, beyond which other axes are.
+        place = np.log(peak.rate / low) / np.log(high / low)
+        alignment = "left" if place < _END else "right" if place > 1.0 - _END else "center"
         inside = (spectrum.rates >= peak.low) & (spectrum.rates <= peak.high)
         axes.annotate(
             f"{100 * peak.fraction:.0f} %",
@@ -125,9 +131,9 @@ def draw_spectrum(
             xytext=(0, 3),
             textcoords="offset points",
             fontsize=_TICK,
-            ha="center",
+            ha=alignment,
         )
-    axes.set_xlim(factor * spectrum.windows[0].low, factor * spectrum.windows[-1].high)
+    axes.set_xlim(factor * low, factor * high)
     axes.set_ylim(0.0, _HEADROOM * highest)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

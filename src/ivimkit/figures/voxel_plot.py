@@ -91,7 +91,7 @@ def voxel_plot(
     series = next(iter(every.values()))
     curves = {label: own for label, own in every.items() if fits[label].model.has_equation}
     spectra = _spectra(dwi, fits, index)
-    heights = (3.6, 1.4, *((2.0,) if spectra else ()), 0.3 + 0.4 * len(fits))
+    heights = (3.6, 1.4, *((2.0,) if spectra else ()), 0.45 + 0.4 * len(fits))
     size = (9.5, 1.6 + sum(heights))
     figure = PlainFigure(figsize=size, dpi=120, layout="constrained")
     figure.suptitle(f"voxel {', '.join(map(str, index))}", fontsize=12)
@@ -231,9 +231,10 @@ def _write_table(
         [label, *(shown.text(own.get(name, np.nan)) for name, shown in columns.items())]
         for label, own in values.items()
     ]
-    heads = ["", *(shown.label for shown in columns.values())]
+    # Units in a second line: a model with six parameters has nine columns.
+    heads = ["", *(shown.label.replace(" (", "\n(") for shown in columns.values())]
     # The table takes the height of its rows, the sentences the rest.
-    share = (len(rows) + 1) / (2 * len(rows) + 1)
+    share = (len(rows) + 2) / (2 * len(rows) + 2)
     table = axes.table(
         cellText=rows,
         colLabels=heads,
@@ -243,6 +244,8 @@ def _write_table(
     )
     table.auto_set_font_size(False)
     table.set_fontsize(9)
+    for column in range(len(heads)):
+        table[0, column].set_height(2.0 * table[1, column].get_height())
     sentences = [
         line
         for label, fit in fits.items()
