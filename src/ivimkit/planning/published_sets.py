@@ -60,7 +60,7 @@ _SETS = {
             "sivim",
             "Jalnefjord O et al. Optimization of b-value schemes for estimation of the diffusion "
             "coefficient and the perfusion fraction with segmented intravoxel incoherent motion "
-            "model fitting. Magn Reson Med 2019. PMC6772171",
+            "model fitting. Magn Reson Med 2019;82:1541-1552. doi:10.1002/mrm.27826",
         ),
         PublishedSet(
             "chabert2020",

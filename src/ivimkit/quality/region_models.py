@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit import models
 from ivimkit.errors import AcquisitionError, AcquisitionWarning
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.comparison import Comparison, compare_with, regions_of
@@ -25,6 +26,9 @@ __all__ = ["model_table", "verdicts"]
 
 MIN_DIFFERENCE = 2.0
 """Difference of AICc below which both models have substantial support."""
+
+_VALUES_OF_NOISE = 3
+"""Values that AICc needs beyond the parameters if the noise is unknown."""
 
 MIN_SHARE = 0.5
 """Share of the voxels from which they are said to support a model."""
@@ -123,7 +127,7 @@ def _means(comparison: Comparison, regions: Mapping[str, NDArray[np.bool_]]) -> 
     dwi = first.dwi
     curves = np.stack([dwi.curve(inside) for inside in some.values()])
     means = DWI(curves, dwi.value_acquisition, average="none").with_weights(dwi.fit_counts)
-    models = [
+    fitted = [
         _of_means(result.model, list(some.values())) for result in comparison.results.values()
     ]
     method = first.method if first.method.least_squares else None
@@ -131,7 +135,7 @@ def _means(comparison: Comparison, regions: Mapping[str, NDArray[np.bool_]]) -> 
         # The comparison of the voxels has already warned about the b-values.
         warnings.simplefilter("ignore", AcquisitionWarning)
         try:
-            judged = compare_with(means, models, method=method, threads=1)
+            judged = compare_with(means, fitted, method=method, threads=1)
         except AcquisitionError:
             return found
     for k, region in enumerate(some):
@@ -171,6 +175,13 @@ def _verdict(comparison: Comparison, row: pd.Series, mean: _Mean) -> str:
             f"(AICc {apart} apart); {said}."
         )
     best = f"{mean.best} by the mean signal (AICc {apart} below that of {mean.next_best})"
+    absent = _too_large(comparison)
+    if absent:
+        # The best of those compared may be far from good.
+        return (
+            f"Of the models compared, {best}; {said}. Too few b-values to compare "
+            f"{', '.join(absent)}."
+        )
     if voxels == mean.best and shares[voxels] >= MIN_SHARE:
         return f"Use {best}; {said}."
     n_free = {name: result.model.n_free for name, result in comparison.results.items()}
@@ -179,3 +190,17 @@ def _verdict(comparison: Comparison, row: pd.Series, mean: _Mean) -> str:
     else:
         why = "the voxels differ from each other"
     return f"Use {best} for the region; {said}: {why}."
+
+
+def _too_large(comparison: Comparison) -> list[str]:
+    """Return the models of b alone with too many parameters for the scan."""
+    first = next(iter(comparison.results.values()))
+    if first.dwi is None:
+        return []
+    n_values = int(np.count_nonzero(first.dwi.fit_counts))
+    known = (models.get(name) for name in comparison.left_out if name in models.names())
+    return [
+        model.name
+        for model in known
+        if model.variables == ("b",) and n_values < model.n_free + _VALUES_OF_NOISE
+    ]

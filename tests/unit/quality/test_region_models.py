@@ -78,3 +78,14 @@ def test_a_mean_signal_without_room_for_its_noise_is_not_judged():
     table = model_table(comparison)
     assert table.loc["all", "mean_chosen"] == ""
     assert table.loc["all", "verdict"].endswith("the mean signal cannot be judged.")
+
+
+def test_a_model_that_needs_more_b_values_is_not_called_worse():
+    b = np.repeat(B[[0, 4, 8, 12, 16, 20]], 2)
+    clean = ik.simulate.signals("biexp", [1000.0, 0.2, 0.03, 1.2e-3], b)
+    signal = clean + np.random.default_rng(3).normal(0.0, 5.0, (50, b.size))
+    with pytest.warns(ik.errors.AcquisitionWarning):
+        table = model_table(ik.compare(signal, b, models=("monoexp", "sivim", "biexp")))
+    verdict = table.loc["all", "verdict"]
+    assert verdict.startswith("Of the models compared, ")
+    assert verdict.endswith("Too few b-values to compare biexp.")
