@@ -223,7 +223,12 @@ def _write_table(
 ) -> None:
     axes.set_axis_off()
     parameters = [p for fit in fits.values() for p in fit.model.quantities]
-    of_models = (name for fit in fits.values() for name in ("S0", *fit.model.parameter_maps[1:]))
+    of_models = (
+        one.name
+        for fit in fits.values()
+        for one in fit.model.quantities
+        if one.name == "S0" or one.name in fit.model.parameter_maps[1:]
+    )
     order = dict.fromkeys((*of_models, "ADC", "rmse"))
     names = [n for n in order if any(n in own for own in values.values())]
     columns = {name: how_to_show(name, parameters, []) for name in names}

@@ -42,6 +42,8 @@ def packaged(monkeypatch):
         )
         found = {"ivimkit.models": [entry]}
         monkeypatch.setattr(plugin.metadata, "entry_points", lambda group: found.get(group, []))
+        # The command line, if it was imported in between, has asked for the real ones.
+        plugin.entry_points.cache_clear()
 
     yield add
     plugin.entry_points.cache_clear()
