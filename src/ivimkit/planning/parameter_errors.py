@@ -243,6 +243,8 @@ def protocol_errors(
             bias.get(name, math.nan),
         )
         for name in population.names
+        # One element of an orientation says nothing, least of all by its value, which may be 0.
+        if the_model[name].role != "orientation"
     )
     return ProtocolErrors(the_model.name, population.name, float(snr), rows, monte_carlo)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit import organs
 from ivimkit.simulate.anatomy import Anatomy, Ellipsoid, paint
-from ivimkit.simulate.tissue import REFERENCE_S0, ivim_tissue, with_anisotropy
+from ivimkit.simulate.tissue import REFERENCE_S0, as_fluid, ivim_tissue, with_anisotropy
 
 __all__ = ["BRAIN"]
 
@@ -26,7 +26,9 @@ _TISSUES = (
         0.45,
         (0, 1, 0),
     ),
-    with_anisotropy(ivim_tissue("CSF", 2500.0, 0.0, math.nan, 3.0e-3, _WATER), 0.0, (0, 0, 1)),
+    with_anisotropy(
+        as_fluid(ivim_tissue("CSF", 2500.0, 0.0, math.nan, 3.0e-3, _WATER)), 0.0, (0, 0, 1)
+    ),
 )
 _GREY, _WHITE, _CSF = 1, 2, 3
 

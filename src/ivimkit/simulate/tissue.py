@@ -92,3 +92,8 @@ def with_anisotropy(tissue: Tissue, anisotropy: float, axis: tuple[float, float,
     names = ("C_yy", "C_zz", "C_yx", "C_zx", "C_zy")
     form = dict(zip(names, map(float, along_axis(anisotropy, axis)), strict=True))
     return replace(tissue, further={**tissue.further, **form})
+
+
+def as_fluid(tissue: Tissue) -> Tissue:
+    """Return a tissue of free water, in which diffusion is Gaussian, for models of its shape."""
+    return replace(tissue, further={**tissue.further, "K": 0.0, "alpha": 1.0})

@@ -356,7 +356,8 @@ class TestPhantomOfAnyModel:
         for tissue in tissues:
             for parameter in model.parameters:
                 value = tissue.value(parameter.name)
-                absent = np.isnan(value) and tissue.name == "CSF" and parameter.role == "perfusion"
+                blood = model.compartment_of(parameter.name) is not model.compartments[-1]
+                absent = np.isnan(value) and tissue.name == "CSF" and blood
                 assert absent or parameter.lower <= value <= parameter.upper, parameter.name
             assert sum(tissue.value(name) for name in model.fractions) < 1.0
             for low, high in model.ascending:
@@ -447,3 +448,13 @@ class TestPhantomOfAnyModel:
         model = made_of(relaxing, ("b", "echo_time", "gz"), T2)
         with pytest.raises(AcquisitionError, match=missing):
             simulate.phantom(shape=(8, 6, 1), model=model, bvals=protocol)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "gaussian"), [("kurtosis", "K", 0), ("stretched", "alpha", 1)]
+)
+def test_fluid_diffuses_freely_in_every_model(model, name, gaussian):
+    made = simulate.phantom("brain", model=model, shape=(24, 28, 1), snr=None)
+    values = {tissue.name: tissue.value(name) for tissue in made.tissues}
+    assert values.pop("CSF") == gaussian
+    assert gaussian not in values.values()
