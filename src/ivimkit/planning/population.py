@@ -25,6 +25,9 @@ ABDOMEN_NAME = "abdomen"
 """The population of all tissues of the digital abdomen except its large vessels."""
 
 _VESSEL = "vessel"
+_MIN_SPREAD = 1e-3
+"""Least standard deviation of a coordinate, relative to its value or its typical range."""
+
 _LOG2_TISSUES = 7
 # `Parameter.typical` is taken as the central 95 % of a distribution.
 _TYPICAL_DEVIATIONS = 1.96
@@ -89,7 +92,10 @@ class Population:
         coordinates = np.where(np.array(self.relative), np.log(np.maximum(values, 1e-12)), values)
         found = np.zeros((len(self.names) + 1,) * 2)
         covariance = np.atleast_2d(np.cov(coordinates, rowvar=False))
-        found[1:, 1:] = np.linalg.inv(covariance)
+        # What is the same in all tissues is known, but not exactly.
+        widths = [high - low for low, high in (self.model[name].usual for name in self.names)]
+        least = _MIN_SPREAD * np.where(np.array(self.relative), 1.0, widths)
+        found[1:, 1:] = np.linalg.inv(covariance + np.diag(least**2))
         return found
 
 
