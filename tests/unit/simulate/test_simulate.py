@@ -38,7 +38,8 @@ class TestSignals:
     @pytest.mark.parametrize("model", models.names())
     def test_every_model(self, model):
         params = [parameter.start for parameter in models.get(model).parameters]
-        got = simulate.signals(model, params, B)
+        table = {**dict.fromkeys(models.get(model).variables, 1.0), "b": B}
+        got = simulate.signals(model, params, table)
         assert got.shape == (5,)
         assert (np.diff(got) < 0).all()
 
@@ -354,7 +355,9 @@ class TestPhantomOfAnyModel:
         for tissue in tissues:
             for parameter in model.parameters:
                 value = tissue.value(parameter.name)
-                absent = np.isnan(value) and tissue.name == "CSF" and parameter.role == "perfusion"
+                own = model.compartment_of(parameter.name)
+                blood = own is not None and any(p.role == "perfusion" for p in own.parameters)
+                absent = np.isnan(value) and tissue.name == "CSF" and blood
                 assert absent or parameter.lower <= value <= parameter.upper, parameter.name
             assert sum(tissue.value(name) for name in model.fractions) < 1.0
             for low, high in model.ascending:
