@@ -138,7 +138,7 @@ def _range(model: SignalModel, k: int) -> tuple[float, float]:
     """Return where a parameter is drawn from: its box, or what is typical.
 
     A kurtosis or an exponent has a meaning only together with the diffusion next to it, and the
-    speed of blood and the time in which it turns only as far as gradients are sensitive to them.
+    speed of blood and the time in which it turns only where gradients are sensitive to them.
     """
     parameter = model.parameters[k]
     own = model.compartment_of(parameter.name)

@@ -13,8 +13,10 @@ __all__ = ["OrganPreset", "get", "names"]
 TYPICAL = "typical of published values, rounded"
 """Marks a number in `OrganPreset.sources` that is not the mean of one study."""
 
+DE_BAZELAIRE_2004 = "de Bazelaire et al. 2004, 3 T, doi:10.1148/radiol.2303021331"
 LUCIANI_2008 = "Luciani et al. 2008, healthy liver, doi:10.1148/radiol.2493080080"
 LEMKE_2009 = "Lemke et al. 2009, healthy pancreas, doi:10.1097/RLI.0b013e3181b62271"
+EDDEN_2010 = "Edden et al. 2010, fibroglandular tissue, 3 T, doi:10.1002/jmri.22306"
 SIGMUND_2011 = "Sigmund et al. 2011, invasive ductal carcinoma, doi:10.1002/mrm.22740"
 DOEPFERT_2011 = "Döpfert et al. 2011, healthy prostate tissue, doi:10.1016/j.mri.2011.06.001"
 MAZAHERI_2012 = "Mazaheri et al. 2012, prostate, doi:10.1002/jmri.22888"
@@ -24,6 +26,7 @@ RIEXINGER_2019 = "Riexinger et al. 2019, healthy liver, doi:10.1002/jmri.26730"
 VIENI_2020 = "Vieni et al. 2020, normal brain, doi:10.1016/j.neuroimage.2019.116228"
 MALAGI_2021 = "Malagi et al. 2021, prostate, doi:10.1007/s10334-021-00932-1"
 TAMURA_2014 = "Tamura et al. 2014, healthy peripheral zone, doi:10.1002/jmri.24379"
+WETSCHEREK_2015 = "Wetscherek et al. 2015, speed as root mean square, doi:10.1002/mrm.25410"
 WURNIG_2018 = "Wurnig et al. 2018, abdominal organs, doi:10.1002/nbm.3852"
 ENGLUND_2022 = "Englund et al. 2022, resting muscle, doi:10.1002/jmri.27875"
 
@@ -197,6 +200,7 @@ _ORGANS: dict[str, OrganPreset] = {
             (0.2, 150e-3, 2.0e-3),
             (RYDHOG_2014, RYDHOG_2014, RYDHOG_2014),
             cited=(VIENI_2020,),
+            further={"T2_tissue": (80.0, TYPICAL)},
         ),
         _organ(
             "liver",
@@ -210,6 +214,9 @@ _ORGANS: dict[str, OrganPreset] = {
                 "D_fast": (270e-3, WURNIG_2018),
                 "f_inter": (0.17, RIEXINGER_2019),
                 "D_inter": (43.8e-3, WURNIG_2018),
+                "T2_tissue": (34.0, DE_BAZELAIRE_2004),
+                "v": (5.3, WETSCHEREK_2015),
+                "tau": (144.0, WETSCHEREK_2015),
             },
             bounds={"D_fast": (0.1, 1.0), "D_inter": (5e-3, 0.1)},
         ),
@@ -219,7 +226,11 @@ _ORGANS: dict[str, OrganPreset] = {
             (0.10, 20e-3, 2.1e-3),
             (0.5, 100e-3, 3.5e-3),
             (VAN_BAALEN_2017, VAN_BAALEN_2017, VAN_BAALEN_2017),
-            further={"D_fast": (264e-3, WURNIG_2018), "D_inter": (23.8e-3, WURNIG_2018)},
+            further={
+                "D_fast": (264e-3, WURNIG_2018),
+                "D_inter": (23.8e-3, WURNIG_2018),
+                "T2_tissue": (76.0, DE_BAZELAIRE_2004),
+            },
             bounds={"D_fast": (60e-3, 1.0), "D_inter": (3e-3, 60e-3)},
         ),
         _organ(
@@ -229,7 +240,7 @@ _ORGANS: dict[str, OrganPreset] = {
             (0.4, 50e-3, 2.5e-3),
             (DOEPFERT_2011, TYPICAL, DOEPFERT_2011),
             cited=(MAZAHERI_2012, MALAGI_2021),
-            further={"K": (0.63, TAMURA_2014)},
+            further={"K": (0.63, TAMURA_2014), "T2_tissue": (74.0, DE_BAZELAIRE_2004)},
         ),
         _organ(
             "pancreas",
@@ -237,6 +248,11 @@ _ORGANS: dict[str, OrganPreset] = {
             (0.25, 20e-3, 1.13e-3),
             (0.5, 100e-3, 2.5e-3),
             (LEMKE_2009, TYPICAL, LEMKE_2009),
+            further={
+                "T2_tissue": (43.0, DE_BAZELAIRE_2004),
+                "v": (4.5, WETSCHEREK_2015),
+                "tau": (224.0, WETSCHEREK_2015),
+            },
         ),
         _organ(
             "muscle",
@@ -244,6 +260,7 @@ _ORGANS: dict[str, OrganPreset] = {
             (0.111, 29.7e-3, 1.46e-3),
             (0.3, 100e-3, 2.5e-3),
             (ENGLUND_2022, ENGLUND_2022, ENGLUND_2022),
+            further={"T2_tissue": (29.0, DE_BAZELAIRE_2004)},
         ),
         _organ(
             "breast",
@@ -251,6 +268,7 @@ _ORGANS: dict[str, OrganPreset] = {
             (0.105, 14.9e-3, 1.14e-3),
             (0.3, 50e-3, 3.0e-3),
             (SIGMUND_2011, SIGMUND_2011, SIGMUND_2011),
+            further={"T2_tissue": (71.0, EDDEN_2010)},
         ),
     )
 }

@@ -11,7 +11,9 @@ from ivimkit.errors import InputError, NoiseError
 from ivimkit.quality import lights
 from ivimkit.report.methods_text import Citations, methods_text
 from ivimkit.scan.coverage import CoverageRange
+from ivimkit.simulate.protocol import protocol_of
 from ivimkit.status import explain, in_words
+from ivimkit.testing import measurements
 from made_results import biexp_maps, made_result
 
 PYTHON = re.compile(
@@ -61,8 +63,9 @@ def test_lights_and_methods_of_a_poor_fit():
 
 
 def test_warnings_about_b_values(model):
+    others = {name: column[-1] for name, column in measurements(model).items() if name != "b"}
     for b in ([0, 100, 2000], [5, 300, 900, 1800], [0, 10, 20, 200]):
-        acquisition = ik.DWI(np.ones((1, len(b))), b).acquisition
+        acquisition = protocol_of({"b": b, **others})
         for text in model.advice(acquisition):
             assert not has_python(text), text
         assert all(isinstance(part, CoverageRange) for part in acquisition.coverage())

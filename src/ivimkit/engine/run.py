@@ -28,7 +28,7 @@ from ivimkit.engine.cpu import (
 from ivimkit.engine.place import gpus_for
 from ivimkit.engine.task import PRECISIONS, Prepared, Progress, Reader, Task
 from ivimkit.engine.waiting import say_compiling
-from ivimkit.errors import OptionError
+from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.memory import aligned, padded
 
@@ -276,6 +276,8 @@ def evaluate(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.
     ------
     OptionError
         If the last axis of `params` does not match the parameters of the model.
+    ShapeError
+        If `x` does not have a row for each variable of the model.
     """
     p, columns = _points(model, params, x)
     out = np.empty((p.size // p.shape[-1], columns.shape[1]))
@@ -315,6 +317,8 @@ def gradients(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np
     ------
     OptionError
         If the last axis of `params` does not match the parameters of the model.
+    ShapeError
+        If `x` does not have a row for each variable of the model.
     """
     p, columns = _points(model, params, x)
     n_par = p.shape[-1]
@@ -334,5 +338,10 @@ def _points(
         raise OptionError(
             f"params has shape {p.shape}; expected the {len(model.parameters)} parameters "
             f"{', '.join(model.names)} of model {model.name} on the last axis"
+        )
+    if len(columns) < len(model.variables):
+        raise ShapeError(
+            f"x has {len(columns)} rows; expected one for each of "
+            f"{', '.join(model.variables)}, the variables of model {model.name}"
         )
     return p, columns

@@ -62,7 +62,7 @@ _TIMING = ("b", "gradient_duration", "gradient_separation", "encoding_time", "gr
 
 MODEL = SignalModel(
     name="intermediate",
-    title="IVIM between ballistic flow and pseudo-diffusion",
+    title="intermediate IVIM",
     equation=(
         "S(b, gradients) = S0 [f exp(-b Db - b v^2 h(tau) / 3) + (1-f) exp(-b D)], "
         "Db = 0.00175 mm^2/s"

@@ -25,18 +25,6 @@ _GYROMAGNETIC_RATIO = 2.0 * math.pi * 42.577e3
 _MAX_ECHO_TIME_MS = 1000.0
 _MIN_GRADIENT, _MAX_GRADIENT = 1.0, 1000.0
 
-_DE_BAZELAIRE_2004 = "de Bazelaire et al. 2004, 3 T, doi:10.1148/radiol.2303021331"
-_EDDEN_2010 = "Edden et al. 2010, fibroglandular tissue, 3 T, doi:10.1002/jmri.22306"
-_T2_MS = {
-    "brain": (80.0, organs.TYPICAL),
-    "liver": (34.0, _DE_BAZELAIRE_2004),
-    "kidney": (76.0, _DE_BAZELAIRE_2004),
-    "prostate": (74.0, _DE_BAZELAIRE_2004),
-    "pancreas": (43.0, _DE_BAZELAIRE_2004),
-    "muscle": (29.0, _DE_BAZELAIRE_2004),
-    "breast": (71.0, _EDDEN_2010),
-}
-
 
 def tissue_T2_ms(organ: str | None) -> float:
     """Return the T2 of an organ at 3 T in ms, from the literature.
@@ -57,13 +45,15 @@ def tissue_T2_ms(organ: str | None) -> float:
     >>> tissue_T2_ms("liver")
     34.0
     """
-    if organ not in _T2_MS:
+    known = {name: organs.get(name).value("T2_tissue") for name in organs.names()}
+    value = known.get(organ or "")
+    if value is None:
         raise OptionError(
             f"no T2 is known for {organ or 'tissue in general'}; expected one of "
-            f"{', '.join(_T2_MS)}. Give the T2 of the tissue (--t2 MS)",
+            f"{', '.join(known)}. Give the T2 of the tissue (--t2 MS)",
             python="Pass T2_ms=",
         )
-    return _T2_MS[organ][0]
+    return value
 
 
 @dataclass(frozen=True)

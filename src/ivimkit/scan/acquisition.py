@@ -274,7 +274,7 @@ class Acquisition:
         Examples
         --------
         >>> gradient = ["bipolar", "bipolar", "flow-compensated"]
-        >>> scan = Acquisition([0, 9, 9], variables={"gradient": gradient, "encoding_time": 40})
+        >>> scan = Acquisition([0, 50, 50], variables={"gradient": gradient, "encoding_time": 40})
         >>> scan.varying_for(("b", "gradient_code"))
         ('gradient',)
         """

@@ -389,7 +389,7 @@ def _pairs(
     whole: NDArray[np.float64],
     there: NDArray[np.bool_],
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the timing of one pair or two: the encoding time tells how many there are."""
+    """Return the timing of one pair or two, whose number follows from the encoding time."""
     room = whole >= 2.0 * (short + apart) - _SLACK
     compensated = shapes == "flow-compensated"
     _refuse(

@@ -9,7 +9,7 @@ import pytest
 
 from ivimkit import methods, models
 from ivimkit.engine import Task, default_threads, evaluate, gradients, run
-from ivimkit.errors import OptionError
+from ivimkit.errors import OptionError, ShapeError
 from plugins import LARGE
 from tolerances import CLOSED_FORM, DERIVATIVE
 
@@ -141,20 +141,26 @@ def test_evaluate_needs_the_models_parameters(params):
 @pytest.mark.parametrize("name", models.names())
 def test_gradients_are_the_slopes_of_evaluate(name, shape):
     model = models.get(name)
+    x = np.array([B, *(np.linspace(0.5, 1.5, B.size) for _ in model.variables[1:])])
     centre = np.array([1000.0, *(p.start for p in model.parameters[1:])])
     params = centre * np.random.default_rng(0).uniform(0.8, 1.2, (*shape, centre.size))
-    slopes = gradients(model, params, B)
+    slopes = gradients(model, params, x)
     assert slopes.shape == (*shape, B.size, centre.size)
     for k, size in enumerate(centre):
         step = np.zeros(centre.size)
         step[k] = 1e-3 * size
 
         def slope(h, step=step):
-            both = (evaluate(model, params + sign * h * step, B) for sign in (1.0, -1.0))
+            both = (evaluate(model, params + sign * h * step, x) for sign in (1.0, -1.0))
             return np.subtract(*both) / (2.0 * h * step.max())
 
         exact = (4.0 * slope(0.5) - slope(1.0)) / 3.0
         np.testing.assert_allclose(slopes[..., k], exact, rtol=0, atol=DERIVATIVE * LARGE / size)
+
+
+def test_every_variable_needs_a_row():
+    with pytest.raises(ShapeError, match="x has 1 rows; expected one for each of b, c"):
+        evaluate(models.get("ballistic"), [1000.0, 0.1, 2.0, 1e-3], B)
 
 
 def test_gradients_need_the_models_parameters():

@@ -59,7 +59,7 @@ def test_a_registered_model_has_its_name_until_it_is_removed():
             models.register(dataclasses.replace(MINE, title="another one"))
     finally:
         models.unregister("mine")
-    with pytest.raises(OptionError, match="unknown model 'mine'; there are biexp"):
+    with pytest.raises(OptionError, match="unknown model 'mine'; there are ballistic"):
         models.get("mine")
     with pytest.raises(OptionError, match="'mine' was not registered; registered: none"):
         models.unregister("mine")

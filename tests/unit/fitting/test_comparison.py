@@ -468,8 +468,8 @@ def test_fewer_than_two_models_left():
     [
         ({"criterion": "aic"}, "criterion is 'aic'; expected one of aicc, bic, f_test, evidence"),
         ({"alpha": 0.0}, "alpha is 0.0; expected a level between 0 and 1"),
-        ({"models": ("monoexp", "tri")}, "unknown model 'tri'; there are biexp, "),
-        ({"models": ("biexp",)}, "expected two or more, like .*There are biexp, "),
+        ({"models": ("monoexp", "tri")}, "unknown model 'tri'; there are ballistic, "),
+        ({"models": ("biexp",)}, "expected two or more, like .*There are ballistic, "),
         ({"models": "monoexp,biexp"}, "models is 'monoexp,biexp'; expected two or more"),
         ({"models": ("biexp", "biexp")}, "model biexp is given twice"),
         ({"method": "segmented"}, "criterion aicc compares least sums of squares, and method seg"),

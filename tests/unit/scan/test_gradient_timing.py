@@ -66,7 +66,7 @@ def test_variables_of_volumes_follow_from_shape_and_times():
     assert table.tolist() == [[0, 50], [20, 20], [20, 20], [40, 40], [0, 0]]
 
 
-def test_the_timing_of_pairs_tells_how_many_there_are():
+def test_the_number_of_pairs_follows_from_the_encoding_time():
     def code(shape, short, apart, whole):
         columns = GradientTiming(shape, short, apart, whole).columns()
         return Acquisition([0, 50], variables=columns).numbers_of("gradient_code").tolist()

@@ -126,7 +126,7 @@ def test_standard_deviations_come_along_where_there_are_any(client):
         ),
         ({"voxel": VOXEL, "method": "best"}, "unknown method 'best'; there are bayes"),
         ({"voxel": VOXEL, "method": ["trr"]}, "method: expected a text or nothing, got a list"),
-        ({"voxel": VOXEL, "model": "tri"}, "unknown model 'tri'; there are biexp"),
+        ({"voxel": VOXEL, "model": "tri"}, "unknown model 'tri'; there are ballistic"),
         ({"voxel": VOXEL, "result": "1"}, "there is no result '1'"),
         ({"voxel": VOXEL, "options": {"b_split": 1}}, "method varpro has no option 'b_split'"),
         (

@@ -327,7 +327,7 @@ def test_several_scans(run, scan, folder):
     ("options", "message"),
     [
         (("--criterion", "aic"), "aic"),
-        (("--models", "monoexp,tri"), "unknown model 'tri'; there are biexp, "),
+        (("--models", "monoexp,tri"), "unknown model 'tri'; there are ballistic, "),
         (("--models", "biexp"), "expected two or more"),
         (("--table", "xls"), "xls"),
         (("--alpha", "2"), "alpha is 2.0; expected a level between 0 and 1"),
