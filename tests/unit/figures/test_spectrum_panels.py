@@ -53,7 +53,7 @@ def test_a_voxel_and_the_examples_of_a_fit_have_their_spectra():
     assert not [axes for axes in alone.axes if axes.get_ylabel() == "share of S0"]
 
     found = example_spectra(result, Labels(made.labels, made.label_names))
-    assert list(found)[0].startswith("best fit (")
+    assert next(iter(found)).startswith("best fit (")
     assert "mean of liver" in found
     assert example_spectra(other) == {}
     assert example_spectra(dataclasses.replace(result, dwi=None)) == {}

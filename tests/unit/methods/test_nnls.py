@@ -13,7 +13,7 @@ from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.spectra import amplitudes_of
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.kernels.spectrum.penalty import difference_matrix
-from ivimkit.methods.nnls import for_weighing
+from ivimkit.methods._spectrum_writing import for_weighing
 from tolerances import CLOSED_FORM
 
 B = np.array([0.0, 5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 300, 400, 600, 800])
