@@ -62,10 +62,12 @@ class NNLS(FitMethod):
         What is penalised: amplitudes (0), their differences (1) or second differences (2).
     bins : int
         Number of bins, 10 to 300.
-    lowest, highest : float, optional
-        Rates at which the bins end, mm^2/s. By default from the protocol: the slowest decay loses
-        a tenth at the highest b-value, the fastest has a hundredth left at the second-lowest one.
-        Windows end there, too.
+    lowest : float, optional
+        The rate at which the bins begin, and the slowest window, mm^2/s; by default that of the
+        decay that loses a tenth at the highest b-value.
+    highest : float, optional
+        The rate at which they end, mm^2/s; by default that of the decay that has a hundredth left
+        at the lowest b-value above the first.
     windows : "bounds" or tuple of float
         Edges between the windows, mm^2/s, ascending, one less than there are compartments, which
         replace the bounds of the rates; or these bounds, divided in the geometric middle where
