@@ -12,7 +12,8 @@ from ivimkit.engine import Task, run
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.fitting.training_sample import TrainingSample
-from ivimkit.methods.nnls import NNLS, for_weighing
+from ivimkit.methods._spectrum_writing import for_weighing
+from ivimkit.methods.nnls import NNLS
 from ivimkit.status import FAILED
 
 __all__ = ["MAX_VOXELS", "with_weight"]

@@ -15,7 +15,8 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.spectrum.windows import LEAST_PEAK
-from ivimkit.methods.nnls import NNLS, with_spectrum
+from ivimkit.methods._spectrum_writing import with_spectrum
+from ivimkit.methods.nnls import NNLS
 from ivimkit.scan.dwi import DWI
 from ivimkit.status import FAILED
 

@@ -21,6 +21,8 @@ from ivimkit.extend.derived_maps import DERIVED, describe
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.result import FitResult
+from ivimkit.fitting.settings import FitSettings
+from ivimkit.fitting.spectra import require_spectra
 from ivimkit.io.dicom.context import CONTEXT, DicomContext, load_context
 from ivimkit.io.fitted_scan import load_fitted_scan
 from ivimkit.io.map_folder import (
@@ -312,7 +314,7 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
         provenance=provenance_of(record.provenance),
         learned=learned,
         source_context=_context_of(home, shape),
-        spectra=_spectra_of(home, record),
+        spectra=_spectra_of(home, record, settings),
     )
 
 
@@ -327,19 +329,22 @@ def _context_of(home: Path, shape: tuple[int, ...]) -> DicomContext | None:
     return load_context(path, shape[2] if len(shape) == 3 else 1)
 
 
-def _spectra_of(home: Path, record: ResultRecord) -> NDArray[np.float32] | None:
+def _spectra_of(
+    home: Path, record: ResultRecord, settings: FitSettings
+) -> NDArray[np.float32] | None:
     """Return the spectra of all voxels, if the result has them."""
     name = image_name(_SPECTRUM.name)
     if name not in record.files:
         return None
-    path, shape = located(home, name), tuple(record.shape)
+    b, counts = np.array(record.provenance.bvals), np.array(record.provenance.counts)
+    bins = require_spectra(settings.method).bins_of(settings.model, b[counts > 0.0])
+    path, shape = located(home, name), (*record.shape, bins.rates.size)
     array = open_nifti(path).read()
-    if array.ndim < 4 or math.prod(array.shape[:3]) != math.prod(shape):
+    if array.size != math.prod(shape) or array.shape[-1] != bins.rates.size:
         raise FileFormatError(
-            f"{path} has shape {array.shape}; expected {shape} and an axis of bins, as {RECORD} "
-            "says. Fit again"
+            f"{path} has shape {array.shape}; expected {shape}, as {RECORD} says. Fit again"
         )
-    return array.reshape(*shape, -1).astype(np.float32)
+    return array.reshape(shape).astype(np.float32)
 
 
 def _check_maps(names: Sequence[str], model: SignalModel) -> None:

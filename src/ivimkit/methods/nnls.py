@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from numbers import Real
 from typing import Any, ClassVar, Self, final
@@ -17,13 +17,7 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.separable.atoms import decay
-from ivimkit.kernels.spectrum.layout import (
-    INFLUENCE,
-    MAX_WINDOWS,
-    NOTHING_MORE,
-    SIZES,
-    SPECTRUM,
-)
+from ivimkit.kernels.spectrum.layout import MAX_WINDOWS, NOTHING_MORE
 from ivimkit.kernels.spectrum.plan import Bins, Window, bins_of, spectrum_plan
 from ivimkit.kernels.spectrum.voxel_spectrum import fit_spectrum
 from ivimkit.scan.acquisition import Acquisition
@@ -68,10 +62,12 @@ class NNLS(FitMethod):
         What is penalised: amplitudes (0), their differences (1) or second differences (2).
     bins : int
         Number of bins, 10 to 300.
-    lowest, highest : float, optional
-        Rates at which the bins end, mm^2/s. By default from the protocol: the slowest decay loses
-        a tenth at the highest b-value, the fastest has a hundredth left at the second-lowest one.
-        Windows end there, too.
+    lowest : float, optional
+        The rate at which the bins begin, and the slowest window, mm^2/s; by default that of the
+        decay that loses a tenth at the highest b-value.
+    highest : float, optional
+        The rate at which they end, mm^2/s; by default that of the decay that has a hundredth left
+        at the lowest b-value above the first.
     windows : "bounds" or tuple of float
         Edges between the windows, mm^2/s, ascending, one less than there are compartments, which
         replace the bounds of the rates; or these bounds, divided in the geometric middle where
@@ -224,8 +220,13 @@ class NNLS(FitMethod):
                 f"method {self.name} fits sums of exponential decays of b; model {model.name} is "
                 f"not one. Use one of {', '.join(there)}, or method varpro"
             )
+        self._check_bounds(model)
+        self.windows_of(model, np.asarray(acquisition.shell_bvals))
+
+    def _check_bounds(self, model: SignalModel) -> None:
+        """Refuse fixed parameters, and bounds of anything but rates."""
+        rates = _rates(model)
         for parameter in model.parameters:
-            rate = parameter.name in _rates(model)
             usual = (0.0, math.inf) if parameter.name == "S0" else (0.0, 1.0)
             bounds = parameter.lower, parameter.upper
             if parameter.name in model.fixed_maps or bounds[0] == bounds[1]:
@@ -234,13 +235,12 @@ class NNLS(FitMethod):
                     f"compartment, and a spectrum has no fixed values. Leave {parameter.name} "
                     "free, or use method varpro"
                 )
-            if not rate and bounds != usual:
+            if parameter.name not in rates and bounds != usual:
                 raise OptionError(
                     f"{parameter.name} is bound to {bounds[0]:g} to {bounds[1]:g}; method "
                     f"{self.name} can bound rates only. Leave {parameter.name} free, or use "
                     "method varpro"
                 )
-        self.windows_of(model, np.asarray(acquisition.shell_bvals))
 
     def windows_of(self, model: SignalModel, b: NDArray[np.float64]) -> tuple[Window, ...]:
         """Return the windows of a model at b-values, from the slowest to the fastest.
@@ -358,55 +358,6 @@ class NNLS(FitMethod):
         windows = self.windows_of(model, x[0][weight > 0.0])
         bins = bins_of(windows, self.bins)
         return VoxelPlan(*spectrum_plan(windows, bins, x[0], weight, self.order, self.mu, more))
-
-
-@dataclass(frozen=True)
-class _Writing(FitMethod):
-    """NNLS that writes more than the maps, named by `further`."""
-
-    name: ClassVar[str] = NNLS.name
-    title: ClassVar[str] = NNLS.title
-    full_fit: ClassVar[bool] = False
-    voxel = staticmethod(fit_spectrum)
-    references: ClassVar[tuple[str, ...]] = ()
-
-    method: NNLS
-    more: int
-    further: tuple[str, ...]
-
-    def extras(self, model: SignalModel) -> tuple[str, ...]:
-        return (*self.method.extras(model), *self.further)
-
-    def check(self, model: SignalModel, acquisition: Acquisition) -> None:
-        self.method.check(model, acquisition)
-
-    def plan(
-        self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
-    ) -> VoxelPlan:
-        return self.method.plan_with(self.more, model, x, weight)
-
-
-def with_spectrum(method: NNLS, n_bins: int) -> FitMethod:
-    """Return a method that also writes the amplitudes of all bins, behind the maps of NNLS."""
-    return _Writing(method, SPECTRUM, tuple(map(str, range(n_bins))))
-
-
-def for_weighing(method: NNLS, mu: float, *, influence: bool) -> FitMethod:
-    """Return a method that also writes what the rules for the weight of the penalty need.
-
-    Parameters
-    ----------
-    method : NNLS
-        The method.
-    mu : float
-        The weight to try.
-    influence : bool
-        Whether to write the number of effective parameters behind the squares of residuals and of
-        differences.
-    """
-    sizes = ("square", "roughness")
-    more, further = (INFLUENCE, (*sizes, "influence")) if influence else (SIZES, sizes)
-    return _Writing(replace(method, regularisation=mu), more, further)
 
 
 def _is_sum_of_decays(model: SignalModel) -> bool:

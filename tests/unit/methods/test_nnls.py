@@ -1,5 +1,7 @@
 """Spectra: against SciPy, against the conditions of the minimum, and against their options."""
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,12 +10,12 @@ from scipy.optimize import nnls
 
 import ivimkit as ik
 from ivimkit.engine import Task, run
-from ivimkit.errors import OptionError, ShapeError
+from ivimkit.errors import FileFormatError, OptionError, ShapeError
 from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.spectra import amplitudes_of
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.kernels.spectrum.penalty import difference_matrix
-from ivimkit.methods.nnls import for_weighing
+from ivimkit.methods._spectrum_writing import for_weighing
 from tolerances import CLOSED_FORM
 
 B = np.array([0.0, 5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 300, 400, 600, 800])
@@ -328,6 +330,11 @@ def test_kept_spectra_are_saved_and_need_no_scan(tmp_path):
     sidecar = (tmp_path / "out" / "spectrum.json").read_text(encoding="utf-8")
     assert '"Rates"' in sidecar
     assert '"D_inter": [' in sidecar
+    other = ik.fit(signal, B, model="triexp", method=method(keep_spectrum=True, bins=30))
+    ik.save(other, tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "spectrum.nii.gz", tmp_path / "out")
+    with pytest.raises(FileFormatError, match=r"spectrum.nii.gz has shape .*30\); expected .*60"):
+        ik.load_result(tmp_path / "out")
     ik.save(ik.fit(ik.DWI(signal, B), method="varpro"), tmp_path / "out", overwrite=True)
     assert not (tmp_path / "out" / "spectrum.nii.gz").exists()
 

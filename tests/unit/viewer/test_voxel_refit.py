@@ -195,3 +195,10 @@ def test_any_body_is_answered_with_a_sentence(client, body):
     answer = client.send("POST", f"/{client.token}/api/refit", body)
     assert answer.code == 400
     assert 20 < len(answer.json()["error"]) < 600
+
+
+def test_a_method_that_does_not_take_the_model_says_so(open_client, made):
+    result = ik.fit(made.dwi, model="triexp", method=ik.methods.NNLS(regularisation=0.1))
+    request = {"voxel": VOXEL, "method": "bayes", "options": {"prior": "flat"}}
+    told = open_client(result).error(400, "post", "api/refit", request)
+    assert "model triexp is not one. Use method varpro" in told
