@@ -249,7 +249,7 @@ def _best_of_all(
     for chosen in combinations_with_replacement(range(len(grid)), n):
         used = set(chosen)
         low = sum(grid[k] <= 100.0 for k in used)
-        if 0 in used and len(used) >= distinct and low >= 3:
+        if 0 in used and len(used) >= distinct and low >= distinct // 2:
             counts = np.bincount(chosen, minlength=len(grid)).astype(float)
             values.append(information.value(counts))
     return min(values), len(values)

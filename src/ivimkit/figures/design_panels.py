@@ -89,7 +89,7 @@ def design_panels(
     rest = {name: plan.error_curves(volumes, protocol) for name, protocol in shown.items()}
     sizes = {name: protocol_of(protocol).n_volumes for name, protocol in shown.items()}
     for axes, name in zip(panels[1:], names, strict=True):
-        percent = 100.0 / plan.problem.population.mean[name]
+        percent = 100.0 / plan.problem.population.size[name]
         for k, (label, curves) in enumerate(rest.items()):
             _draw_curve(axes, volumes, percent * curves[name], sizes[label], k, plain(label))
         axes.plot(volumes, percent * own[name], color=_DESIGN, linewidth=1.8, label="design")

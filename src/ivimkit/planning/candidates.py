@@ -18,7 +18,7 @@ from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.variables import DIRECTION, B, points
 from ivimkit.simulate.protocol import protocol_of
 
-__all__ = ["DEFAULT_B_MAX", "Candidates", "candidates_of", "counted_settings"]
+__all__ = ["DEFAULT_B_MAX", "Candidates", "acquisition_for", "candidates_of", "counted_settings"]
 
 DEFAULT_B_MAX = 800.0
 """Highest b-value of a design in s/mm^2, unless its model needs higher ones."""
@@ -27,6 +27,7 @@ _MIN_B_MAX = 100.0
 # Steps as on the consoles of scanners: fine where blood loses its signal, coarse beyond.
 _STEPS = ((0, 30, 5), (30, 80, 10), (80, 200, 20), (200, 1000, 50), (1000, 10_000, 100))
 _USUAL_SPLIT = 200.0
+_AXES = tuple(axis.name for axis in DIRECTION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Candidates:
     Parameters
     ----------
     columns : mapping of str to ndarray, shape (n,)
-        The variables of the model by name, b among them.
+        The variables of the model by name, b among them; with one component of directions, all.
     x : ndarray, shape (n,) or (n_variables, n)
         The same as the model takes them.
     """
@@ -126,19 +127,36 @@ def counted_settings(
     >>> settings.b.tolist(), counts.tolist()
     ([0.0, 50.0, 800.0], [1.0, 1.0, 2.0])
     """
+    acquisition = acquisition_for(model, given)
+    # All three components of a direction belong together.
+    axes = _AXES if any(axis in model.variables for axis in _AXES) else ()
+    names = tuple(dict.fromkeys((*model.variables, *axes)))
+    rows = np.stack([acquisition.numbers_of(name) for name in names])
+    distinct, counts = np.unique(rows, axis=1, return_counts=True)
+    columns = dict(zip(names, distinct, strict=True))
+    return Candidates(columns, points(model.variables, columns)), counts.astype(np.float64)
+
+
+def acquisition_for(
+    model: SignalModel, given: ArrayLike | Acquisition | Mapping[str, Any]
+) -> Acquisition:
+    """Return a protocol as an acquisition, with directions apart if the model depends on them.
+
+    Raises
+    ------
+    OptionError
+        If it does not have all variables of the model.
+    """
     acquisition = protocol_of(given)
     _require_variables(model, acquisition)
-    if any(axis.name in model.variables for axis in DIRECTION):
-        acquisition = acquisition.with_directions_apart()
-    rows = np.stack([acquisition.numbers_of(name) for name in model.variables])
-    distinct, counts = np.unique(rows, axis=1, return_counts=True)
-    columns = dict(zip(model.variables, distinct, strict=True))
-    return Candidates(columns, points(model.variables, columns)), counts.astype(np.float64)
+    if any(axis in model.variables for axis in _AXES):
+        return acquisition.with_directions_apart()
+    return acquisition
 
 
 def _require_variables(model: SignalModel, acquisition: Acquisition) -> None:
     known = {B.name, *acquisition.variables}
-    known |= set() if acquisition.bvecs is None else {axis.name for axis in DIRECTION}
+    known |= set() if acquisition.bvecs is None else set(_AXES)
     missing = [name for name in model.variables if name not in known]
     if missing:
         raise OptionError(

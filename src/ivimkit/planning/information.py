@@ -101,7 +101,9 @@ class PlanningProblem:
             return np.asarray(np.sqrt(positive.mean(axis=0)))
         population = self.population
         values = population.params[:, population.positions[1:]]
-        divisor = np.where(np.array(population.relative), 1.0, values)
+        size = np.array(list(population.size.values()))
+        usual = np.where((values > 0.0).all(axis=0), values, size)
+        divisor = np.where(np.array(population.relative), 1.0, usual)
         shape = (len(divisor), *(1,) * (variance.ndim - 2), divisor.shape[1])
         return np.asarray((np.sqrt(positive) / divisor.reshape(shape)).mean(axis=0))
 

@@ -49,6 +49,9 @@ class ParameterErrors:
         determined.
     simulated_sd, simulated_bias : float
         Standard deviation and bias of simulated fits, in its unit; NaN if there are none.
+    size : float
+        What errors are compared with, in its unit; by default the typical value. A parameter that
+        may be negative can have a typical value of 0.
     """
 
     name: str
@@ -58,12 +61,17 @@ class ParameterErrors:
     sd: float
     simulated_sd: float = math.nan
     simulated_bias: float = math.nan
+    size: float = math.nan
+
+    @property
+    def _size(self) -> float:
+        return abs(self.typical) if math.isnan(self.size) else self.size
 
     @property
     def share(self) -> float:
         """The larger of bound and simulated error, divided by the typical value."""
         simulated = math.hypot(self.simulated_sd, self.simulated_bias)
-        return max(self.sd, simulated if math.isfinite(simulated) else 0.0) / abs(self.typical)
+        return max(self.sd, simulated if math.isfinite(simulated) else 0.0) / self._size
 
     @property
     def region_voxels(self) -> float:
@@ -72,7 +80,7 @@ class ParameterErrors:
         The error falls with the root of the number of voxels, by the bound: that of simulated fits
         is limited by bounds of the parameters.
         """
-        share = self.sd / abs(self.typical)
+        share = self.sd / self._size
         if not math.isfinite(share):
             return math.inf
         return float(max(2, math.ceil((share / MAX_RELATIVE_ERROR) ** 2)))
@@ -241,6 +249,7 @@ def protocol_errors(
             float(bound[name]),
             spread.get(name, math.nan),
             bias.get(name, math.nan),
+            population.size[name],
         )
         for name in population.names
         # One element of an orientation says nothing, least of all by its value, which may be 0.

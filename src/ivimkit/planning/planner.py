@@ -14,7 +14,7 @@ from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.identifiability import require_identifiable
-from ivimkit.planning.candidates import Candidates, candidates_of
+from ivimkit.planning.candidates import Candidates, acquisition_for, candidates_of
 from ivimkit.planning.criterion import LOW_B, Goal, low_of
 from ivimkit.planning.echo_time import EchoTime
 from ivimkit.planning.exchange import Constraints, best_counts
@@ -23,7 +23,6 @@ from ivimkit.planning.population import Population, population_of
 from ivimkit.planning.protocol_design import ProtocolDesign
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.variables import ECHO_TIME
-from ivimkit.simulate.protocol import protocol_of
 
 __all__ = ["design", "problem_of"]
 
@@ -103,7 +102,7 @@ def design(
     choice = candidates_of(the_model, candidates, b_max=b_max, organ=known)
     problem = problem_of(population, choice, snr=snr, goal=the_goal, echo_time=echo_time)
     constraints = _constraints(the_model, the_goal, int(n), choice.b)
-    require_identifiable(the_model, protocol_of(choice.columns))
+    require_identifiable(the_model, acquisition_for(the_model, choice.columns))
     counts = best_counts(Information(problem, choice), constraints, the_goal.starts)
     used = np.flatnonzero(counts)
     picked = {name: values[used] for name, values in choice.columns.items()}

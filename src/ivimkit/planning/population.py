@@ -52,7 +52,7 @@ class Population:
         Parameters of each tissue in the model's order and units; S0 is 1.
     relative : tuple of bool
         For each of `names`, whether errors are relative to the value (rates and times) or in the
-        unit of the parameter (fractions and numbers without a unit).
+        unit of the parameter (fractions, numbers without a unit, and what may be negative).
     """
 
     name: str
@@ -74,6 +74,16 @@ class Population:
     def mean(self) -> dict[str, float]:
         """Mean of each of `names`, in the unit of the parameter."""
         return {name: float(self.params[:, self.model.index(name)].mean()) for name in self.names}
+
+    @property
+    def size(self) -> dict[str, float]:
+        """Size of each of `names`, which shares refer to: the mean, or the rms if signs differ."""
+        found = {}
+        for name, mean in self.mean.items():
+            values = self.params[:, self.model.index(name)]
+            signed = bool((values <= 0.0).any())
+            found[name] = float(np.sqrt((values**2).mean())) if signed else mean
+        return found
 
     @property
     def scales(self) -> NDArray[np.float64]:
@@ -169,7 +179,7 @@ def population_of(
             f"the bounds of model {model.name} exclude the values of {organ or 'tissue'}; "
             "expected wider bounds. Widen them, or choose another organ"
         )
-    relative = tuple(bool(model[name].unit) for name in names)
+    relative = tuple(_is_relative(model[name]) for name in names)
     return Population(organ or f"typical values of {model.name}", model, params, relative)
 
 
@@ -178,12 +188,17 @@ def _estimated(model: SignalModel) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in free)
 
 
+def _is_relative(parameter: Parameter) -> bool:
+    """Return whether errors are relative: of rates and times, but not of what has both signs."""
+    return bool(parameter.unit) and parameter.lower >= 0.0
+
+
 def _distribution(parameter: Parameter, known: Mapping[str, Any]) -> Any:
     """Return the distribution of a parameter: that of the organ, or over its typical range."""
     if parameter.name in known:
         return known[parameter.name]
     low, high = parameter.usual
-    if not parameter.unit:
+    if not _is_relative(parameter):
         return norm((low + high) / 2.0, (high - low) / (2.0 * _TYPICAL_DEVIATIONS))
     low = max(low, _SMALLEST_SHARE * high)
     return lognorm(np.log(high / low) / (2.0 * _TYPICAL_DEVIATIONS), scale=np.sqrt(low * high))

@@ -137,7 +137,7 @@ class ProtocolDesign:
     def _units(self) -> NDArray[np.float64]:
         """Error in the unit of each parameter by the error that the criterion counts."""
         if self.problem.goal.criterion == "relative":
-            return np.array(list(self.problem.population.mean.values()))
+            return np.array(list(self.problem.population.size.values()))
         return self._scales
 
     def _coordinate_errors(self, problem: PlanningProblem, factor: float) -> NDArray[np.float64]:
@@ -166,8 +166,8 @@ class ProtocolDesign:
         -------
         pandas.DataFrame
             Indexed by parameter: ``typical`` and ``error`` in the unit of the parameter, ``share``
-            the error by the typical value, ``prior`` what the error would be without a scan, and
-            ``unit``.
+            the error by the size of the value, ``prior`` what the error would be without a scan,
+            and ``unit``.
         """
         import pandas as pd
 
@@ -178,7 +178,7 @@ class ProtocolDesign:
             name: {
                 "typical": means[name],
                 "error": self.errors[name],
-                "share": self.errors[name] / means[name],
+                "share": self.errors[name] / population.size[name],
                 "prior": float(before),
                 "unit": population.model[name].unit,
             }

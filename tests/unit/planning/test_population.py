@@ -7,7 +7,12 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.errors import OptionError
+from ivimkit.extend.compartment import Compartment
+from ivimkit.extend.ivim_parameters import D
 from ivimkit.extend.organ_distributions import organ_distributions
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.kernels.separable.atoms import decay
+from ivimkit.parameter import Parameter
 from ivimkit.planning import population_names, population_of
 
 MEAN, SPREAD = 0.05, 0.15
@@ -47,6 +52,21 @@ def test_a_fixed_parameter_is_known():
     found = population_of(model, "liver")
     assert found.names == ("f", "D")
     assert (found.params[:, 2] == 0.05).all()
+
+
+def test_a_parameter_of_both_signs():
+    off_diagonal = Parameter("D_xy", "Dxy", "mm^2/s", -1e-3, 1e-3, 0.0, typical=(-2e-4, 2e-4))
+    model = SignalModel(
+        name="signed",
+        title="two rates",
+        equation="none",
+        compartments=(Compartment("tissue", decay, (D, off_diagonal)),),
+    )
+    found = population_of(model, "liver")
+    assert found.relative == (True, False)
+    assert abs(found.mean["D_xy"]) < 1e-6
+    assert found.size["D_xy"] == pytest.approx(2e-4 / 1.96, rel=0.05)
+    assert found.size["D"] == found.mean["D"]
 
 
 def test_populations_that_there_are_not():

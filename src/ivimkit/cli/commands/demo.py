@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.commands.simulate import Seed, Shape, Snr
-from ivimkit.cli.options.shared_options import OUTPUT_PANEL, Overwrite, ScreenOptions
+from ivimkit.cli.commands.simulate import Shape, Snr
+from ivimkit.cli.options.shared_options import OUTPUT_PANEL, Overwrite, ScreenOptions, Seed
 
 __all__ = ["demo"]
 

@@ -10,7 +10,13 @@ import typer
 
 from ivimkit.cli.options.fit_options import ModelName
 from ivimkit.cli.options.protocol_options import ProtocolOptions
-from ivimkit.cli.options.shared_options import SCAN_PANEL, Overwrite, ScreenOptions, out_option
+from ivimkit.cli.options.shared_options import (
+    SCAN_PANEL,
+    Overwrite,
+    ScreenOptions,
+    Seed,
+    out_option,
+)
 
 __all__ = ["Kind", "Noise", "simulate"]
 
@@ -47,15 +53,6 @@ Snr = Annotated[
         metavar="N",
         rich_help_panel=SCAN_PANEL,
         help="S0 of the first tissue (liver, grey matter) by the noise of one volume.",
-    ),
-]
-Seed = Annotated[
-    int,
-    typer.Option(
-        min=0,
-        metavar="N",
-        rich_help_panel=SCAN_PANEL,
-        help="The same number gives the same noise.",
     ),
 ]
 Texture = Annotated[

@@ -109,7 +109,7 @@ class ErrorQuestion:
         )
         yield Text(
             f"For {tissue}: Cramér-Rao bound{simulated}. Estimated: an error up to "
-            f"{MAX_RELATIVE_ERROR:.0%} of the value.",
+            f"{100 * MAX_RELATIVE_ERROR:.0f} % of the value.",
             style="dim",
         )
         for one in found.parameters:

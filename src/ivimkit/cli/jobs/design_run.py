@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -27,10 +28,13 @@ from ivimkit.planning import ProtocolDesign, published, published_names
 from ivimkit.simulate.protocol import Protocol
 from ivimkit.writing import Files, write_files
 
+if TYPE_CHECKING:
+    from ivimkit.cli.jobs.plot_files import Drawing
+
 __all__ = ["DesignRun"]
 
 _FIGURE = "design.png"
-_MAX_SIMULATED = 10_000_000
+_MAX_SIMULATED = 1_000_000
 _FOR_WHOM = {
     "bayes": "of fits by method bayes. For fits without a prior: --criterion relative",
     "crlb": "root mean squares of the best unbiased fits; tissues with little perfusion dominate",
@@ -123,5 +127,5 @@ class DesignRun:
         write_files(folder, picture, design_files(plan))
 
 
-def _save(figure: object, folder: Path) -> None:
-    figure.savefig(folder / _FIGURE)  # type: ignore[attr-defined]
+def _save(figure: Drawing, folder: Path) -> None:
+    figure.savefig(folder / _FIGURE, dpi="figure", pil_kwargs={})

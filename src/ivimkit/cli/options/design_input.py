@@ -132,7 +132,7 @@ class DesignInput(DesignOptions):
             If one of them is not a number or a percentage above 0, or not of a parameter.
         """
         texts = parse_assignments(self.wanted, "--wanted", "D=5% or f=0.02", str)
-        typical = plan.problem.population.mean
+        typical = plan.problem.population.size
         found = {}
         for name, text in texts.items():
             if name not in typical:

@@ -12,7 +12,7 @@ import typer
 from ivimkit.cli.options.fit_options import ModelName
 from ivimkit.cli.options.plugin_names import complete, organ_names
 from ivimkit.cli.options.scan_options import BUnit, UnitOfB
-from ivimkit.cli.options.shared_options import MODEL_PANEL, SCAN_PANEL
+from ivimkit.cli.options.shared_options import MODEL_PANEL, SCAN_PANEL, Seed
 
 __all__ = ["Criterion", "DesignOptions", "MagnitudeNoise", "SnrOfScan"]
 
@@ -228,12 +228,4 @@ class DesignOptions:
             "bayes, to check the expected errors.",
         ),
     ] = None
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            metavar="N",
-            rich_help_panel=_ANSWER_PANEL,
-            help="The same number gives the same noise of --monte-carlo.",
-        ),
-    ] = 0
+    seed: Seed = 0

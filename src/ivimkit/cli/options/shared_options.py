@@ -69,6 +69,15 @@ ShownUnreliable = Annotated[
         "counted apart), hide (left out), or show (like the others).",
     ),
 ]
+Seed = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        rich_help_panel=SCAN_PANEL,
+        help="The same number gives the same noise.",
+    ),
+]
 Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", rich_help_panel=OUTPUT_PANEL, help="Replace existing output."),
