@@ -237,7 +237,8 @@ def _method(result: FitResult, notes: list[str]) -> Iterator[str]:
         elif value != usual[name] or (organ and name == "b_split" and value is not None):
             if name in in_b and value is not None:
                 value = float(value) / _b_factor(result)
-            yield from ("--option", f"{name}={_word(value)}")
+            edges = name == "windows" and isinstance(value, tuple)
+            yield from ("--option", f"{name}={_numbers(value) if edges else _word(value)}")
     if result.settings.labels:
         yield from ("--labels", "labels.nii.gz")
 
@@ -301,6 +302,4 @@ def _word(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float) and math.isfinite(value):
         return f"{value:.10g}"
-    if isinstance(value, tuple):
-        return ",".join(map(_word, value))
     return str(value)
