@@ -7,7 +7,7 @@ from ivimkit.quality.difference import Difference, difference
 from ivimkit.quality.example_spectra import example_spectra
 from ivimkit.quality.example_voxels import example_voxels
 from ivimkit.quality.fit_residuals import Residuals, residuals
-from ivimkit.quality.map_summary import summary_rows, summary_table
+from ivimkit.quality.map_summary import main_maps, summary_rows, summary_table
 from ivimkit.quality.phantom_error import error_table
 from ivimkit.quality.region_contrast import compare_regions, ring
 from ivimkit.quality.region_fit import roi_fit
@@ -34,6 +34,7 @@ __all__ = [
     "example_spectra",
     "example_voxels",
     "lights",
+    "main_maps",
     "model_table",
     "pairs",
     "repeat_values",

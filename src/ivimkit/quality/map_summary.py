@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ivimkit.extend.derived_maps import describe
+from ivimkit.extend.derived_maps import describe, is_about_another
 from ivimkit.quality.table_rows import finite, map_names, quartiles, table_of
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ivimkit.fitting.result import FitResult
 
-__all__ = ["summary_rows", "summary_table"]
+__all__ = ["main_maps", "summary_rows", "summary_table"]
 
 
 def summary_table(result: FitResult, maps: Sequence[str] | None = None) -> pd.DataFrame:
@@ -75,3 +75,17 @@ def summary_rows(
         unit = describe(name, result.model.quantities).unit
         rows[name] = {"unit": unit, "n": values.size, "median": median, "q25": q25, "q75": q75}
     return rows
+
+
+def main_maps(result: FitResult) -> list[str]:
+    """Return the maps whose median over all voxels says something, for tables.
+
+    Those about another map, such as its standard deviation, and the elements of an orientation
+    are left out.
+    """
+    oriented = {q.name for q in result.model.quantities if q.role == "orientation"}
+    return [
+        name
+        for name in result.maps
+        if name not in oriented and not is_about_another(name, result.maps)
+    ]

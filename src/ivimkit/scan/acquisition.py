@@ -649,6 +649,19 @@ class Acquisition:
             shell_numbers=numbers,
         )
 
+    def with_directions_together(self) -> Acquisition:
+        """Return the acquisition without the variables gx, gy and gz, for tables of b-values.
+
+        The directions are known as before; volumes that differ in them are one setting again.
+        """
+        names = [axis.name for axis in DIRECTION]
+        rest = {name: values for name, values in self.variables.items() if name not in names}
+        if len(rest) == len(self.variables):
+            return self
+        return Acquisition(
+            self.bvals, self.direction_vectors(), tolerance=self.tolerance, variables=rest
+        )
+
     @property
     def has_directions(self) -> bool:
         """Whether the directions of the gradients are known."""

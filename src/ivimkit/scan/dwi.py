@@ -248,6 +248,11 @@ class DWI:
         found.fit_x(variables)
         return found
 
+    def with_directions_together(self) -> DWI:
+        """Return the scan with all directions of a b-value as one setting, for tables."""
+        acquisition = self.acquisition.with_directions_together()
+        return self if acquisition is self.acquisition else self._with(acquisition=acquisition)
+
     def with_variables(self, variables: Mapping[str, Any] | None) -> DWI:
         """Return the scan with other variables in addition to b and directions, see `Acquisition`.
 

@@ -12,6 +12,7 @@ from ivimkit.errors import AcquisitionError, AcquisitionWarning, OptionError
 from ivimkit.extend.diffusion_tensor import parameters_of, tensors
 from ivimkit.fitting.decay_curves import decay_curves
 from ivimkit.fitting.identifiability import require_identifiable
+from ivimkit.quality import main_maps
 from ivimkit.viewer.voxel_answer import fit_entry
 
 MODEL = ik.models.get("tensor")
@@ -186,6 +187,16 @@ def test_curves_are_means_over_the_directions():
         highest
     )
     assert {"MD", "FA", "L1", "V1z"} <= {row["name"] for row in entry["estimates"]}
+
+
+def test_tables_count_directions_and_leave_out_elements_of_the_orientation():
+    apart = ik.Acquisition(B, VECTORS).with_directions_apart()
+    together = apart.with_directions_together()
+    assert "gx" in apart.variables
+    assert together == ik.Acquisition(B, VECTORS)
+    found = fitted(signals(parameters(np.random.default_rng(2), 3)))
+    assert {"MD", "FA", "L1", "f"} <= set(main_maps(found))
+    assert not {"C_yy", "V1x"} & set(main_maps(found))
 
 
 def test_a_comparison_is_of_the_values_of_each_direction():

@@ -8,9 +8,9 @@ import numpy as np
 from rich.table import Table
 
 from ivimkit.cli.screen.terminal import plain_table
-from ivimkit.extend.derived_maps import describe, is_about_another
+from ivimkit.extend.derived_maps import describe
 from ivimkit.fitting.result import FitResult
-from ivimkit.quality import summary_rows
+from ivimkit.quality import main_maps, summary_rows
 from ivimkit.quality.status_checks import status_rows
 from ivimkit.rounding import in_unit, percent, shown_unit, spread, thousands
 
@@ -22,7 +22,7 @@ def map_table(result: FitResult) -> Table:
 
     Standard deviations and information are shown next to their map, as medians.
     """
-    names = [name for name in result.maps if not is_about_another(name, result.maps)]
+    names = main_maps(result)
     further = {
         head: suffix
         for head, suffix in (("sd", "_sd"), ("bits", "_bits"))

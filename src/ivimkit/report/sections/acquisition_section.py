@@ -64,18 +64,22 @@ def _matrix(result: FitResult) -> str:
 
 
 def _b_values(result: FitResult) -> Table:
-    """Return the table of settings; signal and noise only where the scan is loaded."""
-    further = list(result.acquisition.variables)
+    """Return the table of settings; signal and noise only where the scan is loaded.
+
+    Directions are counted, not listed.
+    """
+    acquisition = result.acquisition.with_directions_together()
+    further = list(acquisition.variables)
     heads = tuple(variable_of(name).head for name in further)
     settings = "b-values (s/mm²)" + (" and other variables" if further else "")
     if result.dwi is None:
         bare = [
             (f"{shell.b:g}", *_further(shell), str(shell.count), _directions(shell.n_directions))
-            for shell in result.acquisition.shells
+            for shell in acquisition.shells
         ]
         caption = f"{settings} of the volumes that were used"
         return Table(("b", *heads, "volumes", "directions"), bare, caption)
-    signals = shell_signals(result.dwi)
+    signals = shell_signals(result.dwi.with_directions_together())
     rows = [
         (
             f"{signal.shell.b:g}",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ivimkit.extend.derived_maps import describe, is_about_another
-from ivimkit.quality import summary_rows
+from ivimkit.extend.derived_maps import describe
+from ivimkit.quality import main_maps, summary_rows
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Lamps, Section, Table, Text
 from ivimkit.report.sections.regions_section import lesion_sentence
@@ -54,11 +54,7 @@ def _of_one(subject: Subject, side: Side) -> list[Block]:
 
 def _medians(side: Side) -> Table:
     result = side.result
-    names = [
-        name
-        for name in result.maps
-        if not is_about_another(name, result.maps) and name not in _LEFT_OUT
-    ]
+    names = [name for name in main_maps(result) if name not in _LEFT_OUT]
     with_sd = any(f"{name}_sd" in result.maps for name in names)
     rows = []
     for name, row in summary_rows(result, names).items():
