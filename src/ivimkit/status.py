@@ -121,7 +121,6 @@ model of two decays. It has no bit, as it follows from the others: see `monoexpo
 
 
 _LESS_SERIOUS = (
-    _KURTOSIS_LIKELY,
     UNSEEN_REFERENCE,
     *UNSEEN_SHARES,
     int(FitStatus.ADC_NOT_AVAILABLE),
@@ -394,7 +393,8 @@ def gravest_first(model: Explained | None = None) -> list[int]:
     """Return all flags of voxels inside the mask, the most serious first.
 
     No value at all comes first; then a value at a bound, which the fit was not free to choose;
-    then what the data do not determine; last flags that leave the value valid.
+    then kurtosis, which the model does not have; then what the data do not determine; last flags
+    that leave the value valid.
 
     Parameters
     ----------
@@ -417,8 +417,10 @@ def gravest_first(model: Explained | None = None) -> list[int]:
     sides = (at_lower, at_upper)
     n = len(model.parameters) if model else 0
     bounds = [side(index) for index in range(n) for side in sides]
+    wrong = [_KURTOSIS_LIKELY] if model is not None and model.is_two_decays else []
     known = explain(model)
-    return [*failed, *bounds, *(flag for flag in _LESS_SERIOUS if flag in known)]
+    others = [flag for flag in _LESS_SERIOUS if flag in known and flag not in wrong]
+    return [*failed, *bounds, *wrong, *others]
 
 
 def gravest(status: NDArray[np.signedinteger[Any]], model: Explained) -> NDArray[Any]:

@@ -37,6 +37,7 @@ _NOTES = (
     *("#F0E442", "#56B4E9", "#009E73", "#E69F00", "#0072B2", "#CC79A7", "#B3DE69", "#FFFFFF"),
     *("#8C564B", "#AA88FF", "#00E5CC", "#7A7A00"),
 )
+_KURTOSIS = "#FFB3D9"
 
 
 def status_panels(
@@ -167,7 +168,11 @@ def graded(result: FitResult, found: Sequence[Grade]) -> NDArray[np.uint8]:
 def _colours(flags: Sequence[int]) -> list[str]:
     """Return a colour for each flag; a flag has the same in all pictures of a model."""
     failures, notes = iter(_FAILURES), iter(_NOTES * 3)
-    return [next(failures) if flag & FAILED else next(notes) for flag in flags]
+    kurtosis = int(FitStatus.KURTOSIS_LIKELY)
+    return [
+        next(failures) if flag & FAILED else _KURTOSIS if flag == kurtosis else next(notes)
+        for flag in flags
+    ]
 
 
 def _draw(result: FitResult, grade: NDArray[np.uint8], cut: Cut, found: Sequence[Grade]) -> Figure:

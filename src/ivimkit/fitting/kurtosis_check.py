@@ -14,7 +14,7 @@ from typing import ClassVar, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit import models
+from ivimkit import methods, models
 from ivimkit.engine import Task
 from ivimkit.extend.fit_method import FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
@@ -22,7 +22,6 @@ from ivimkit.kernels.curved_decay import B_SCALE, curved_decay, curved_decay_tab
 from ivimkit.kernels.device import device
 from ivimkit.kernels.voxel import Voxel
 from ivimkit.methods._posterior import PosteriorMethod
-from ivimkit.methods.varpro import VarPro
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FAILED, FitStatus
 
@@ -112,12 +111,14 @@ def kurtosis_tasks(
         return ()
     fixed = {p.name for p in model.parameters if p.fixed} | set(model.fixed_maps)
     whole = method.full_fit or isinstance(method, PosteriorMethod)
-    if not whole or {decays.fraction, decays.slow} & fixed or (model.fixed_maps):
+    if not whole or {decays.fraction, decays.slow} & fixed or model.fixed_maps:
         return ()
     if np.count_nonzero(used) <= _MODEL.n_free:
         return ()
     curve = Task(_MODEL, _WithKurtosis(), weight)
-    return (curve,) if method.least_squares else (curve, Task(model, VarPro(), weight))
+    return (
+        (curve,) if method.least_squares else (curve, Task(model, methods.get("varpro"), weight))
+    )
 
 
 def kurtosis_flags(
