@@ -41,7 +41,9 @@ def _contenders() -> tuple[Contender, ...]:
     # With the bi-exponential model or, if that is not possible, with simplified IVIM.
     for wanted in ("biexp", "sivim"):
         for model, method in working_pairs():
-            if model.name == wanted and method.name not in made:
+            # A penalty biases the parameters, also without noise.
+            fits = model.name == wanted and not method.has_penalty
+            if fits and method.name not in made:
                 made[method.name] = Contender(
                     name=f"ivimkit-{method.name}",
                     label=f"ivimkit {method.name}",

@@ -208,7 +208,10 @@ def _entries(axes: Axes) -> list[str]:
 
 def _tables(axes: Axes) -> Iterator[str]:
     for table in axes.tables:
-        cells = {at: cell.get_text().get_text() for at, cell in table.get_celld().items()}
+        cells = {
+            at: cell.get_text().get_text().replace("\n", " ")
+            for at, cell in table.get_celld().items()
+        }
         n_rows, n_columns = (max(axis) + 1 for axis in zip(*cells, strict=True))
         for row in range(1, n_rows):
             numbers = [f"{cells[0, k]} {cells[row, k]}" for k in range(1, n_columns)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ivimkit.figures.figure_page import MARGIN, Page, fitted_size
 from ivimkit.figures.plain_text import plain
 from ivimkit.planning import ProtocolDesign
-from ivimkit.rounding import how_shown
+from ivimkit.rounding import how_shown, rounded
 from ivimkit.simulate.protocol import Protocol, protocol_of
 
 __all__ = ["design_panels"]
@@ -172,4 +172,4 @@ def _finish(axes: Axes, plan: ProtocolDesign, name: str, tr: float | None) -> No
 
 
 def _tick(n: int, tr: float | None) -> str:
-    return str(n) if tr is None else f"{n}\n({n * tr / 60.0:.3g})"
+    return str(n) if tr is None else f"{n}\n({rounded(n * tr / 60.0)})"

@@ -14,7 +14,7 @@ from ivimkit.figures.figure_page import MARGIN, Page, fitted_size
 from ivimkit.figures.plain_text import plain
 from ivimkit.fitting.spectra import Spectrum
 from ivimkit.parameter import RATE_UNIT
-from ivimkit.rounding import how_shown
+from ivimkit.rounding import how_shown, thousands
 
 __all__ = ["draw_spectrum", "spectrum_panels"]
 
@@ -126,7 +126,7 @@ def draw_spectrum(
         alignment = "left" if place < _END else "right" if place > 1.0 - _END else "center"
         inside = (spectrum.rates >= peak.low) & (spectrum.rates <= peak.high)
         axes.annotate(
-            f"{100 * peak.fraction:.0f} %",
+            f"{thousands(100 * peak.fraction)} %",
             (factor * peak.rate, float(shares[inside].max())),
             xytext=(0, 3),
             textcoords="offset points",

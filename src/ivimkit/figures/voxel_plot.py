@@ -21,7 +21,7 @@ from ivimkit.figures.spectrum_panels import draw_spectrum
 from ivimkit.fitting.decay_curves import DecayCurve, decay_curves, fitted_values
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.spectra import Spectrum
-from ivimkit.methods.nnls import NNLS
+from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.scan.dwi import DWI
 from ivimkit.status import FAILED, FitStatus
 
@@ -143,7 +143,7 @@ def _spectra(
     return {
         number: replace(fit, dwi=dwi).spectrum(index)
         for number, fit in enumerate(fits.values())
-        if isinstance(fit.method, NNLS) and not int(fit.status[index]) & _WITHOUT_FIT
+        if isinstance(fit.method, SpectralMethod) and not int(fit.status[index]) & _WITHOUT_FIT
     }
 
 

@@ -53,7 +53,7 @@ from ivimkit.fitting.training import learned_method
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.fitting.voxel_lattices import LogMoments
 from ivimkit.methods._posterior import PosteriorMethod
-from ivimkit.methods.nnls import NNLS
+from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.noise.estimate import for_fit
 from ivimkit.noise.repeats import magnitude_noise
 from ivimkit.scan.acquisition import Acquisition
@@ -315,7 +315,7 @@ def fit_with(
 
 def _spectra(sample: TrainingSample, method: FitMethod) -> NDArray[np.float32] | None:
     """Return the spectra of all voxels, shape (..., n_bins), if the method keeps them."""
-    if not (isinstance(method, NNLS) and method.keep_spectrum):
+    if not (isinstance(method, SpectralMethod) and method.keep_spectrum):
         return None
     values = amplitudes_of(
         sample.reader, sample.b, sample.weight, sample.model, method, sample.threads

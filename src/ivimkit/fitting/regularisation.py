@@ -12,8 +12,8 @@ from ivimkit.engine import Task, run
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.fitting.training_sample import TrainingSample
+from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.methods._spectrum_writing import for_weighing
-from ivimkit.methods.nnls import NNLS
 from ivimkit.status import FAILED
 
 __all__ = ["MAX_VOXELS", "with_weight"]
@@ -37,7 +37,7 @@ def with_weight(method: FitMethod, sample: TrainingSample) -> tuple[FitMethod, d
     Parameters
     ----------
     method : FitMethod
-        Any method; all but NNLS with a rule are returned as they are.
+        Any method; all but those with a spectrum and a rule are returned as they are.
     sample : TrainingSample
         The voxels of the scan.
 
@@ -53,7 +53,7 @@ def with_weight(method: FitMethod, sample: TrainingSample) -> tuple[FitMethod, d
     OptionError
         If the rule needs the noise, which is not known.
     """
-    if not (isinstance(method, NNLS) and isinstance(method.regularisation, str)):
+    if not (isinstance(method, SpectralMethod) and isinstance(method.regularisation, str)):
         return method, {}
     rule = method.regularisation
     if rule == "discrepancy" and np.isnan(sample.sigma).any():
@@ -86,7 +86,11 @@ def with_weight(method: FitMethod, sample: TrainingSample) -> tuple[FitMethod, d
 
 
 def _tried(
-    method: NNLS, sample: TrainingSample, weights: NDArray[np.float64], *, influence: bool
+    method: SpectralMethod,
+    sample: TrainingSample,
+    weights: NDArray[np.float64],
+    *,
+    influence: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return squares of residuals and of differences, and, if asked for, effective parameters.
 

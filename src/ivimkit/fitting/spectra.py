@@ -15,8 +15,8 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.spectrum.windows import LEAST_PEAK
+from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.methods._spectrum_writing import with_spectrum
-from ivimkit.methods.nnls import NNLS
 from ivimkit.scan.dwi import DWI
 from ivimkit.status import FAILED
 
@@ -157,7 +157,7 @@ def _runs(shares: NDArray[np.float64]) -> Iterator[slice]:
         before = value
 
 
-def require_spectra(method: FitMethod) -> NNLS:
+def require_spectra(method: FitMethod) -> SpectralMethod:
     """Return the method, if it has spectra.
 
     Raises
@@ -165,7 +165,7 @@ def require_spectra(method: FitMethod) -> NNLS:
     OptionError
         If it has none.
     """
-    if not isinstance(method, NNLS):
+    if not isinstance(method, SpectralMethod):
         raise OptionError(
             f"method {method.name} has no spectrum; expected a result of method nnls. Fit with "
             "method nnls"
@@ -178,7 +178,7 @@ def amplitudes_of(
     b: NDArray[np.float64],
     weight: NDArray[np.float64],
     model: SignalModel,
-    method: NNLS,
+    method: SpectralMethod,
     threads: int | None = None,
 ) -> NDArray[np.float64]:
     """Return the amplitudes of the bins of all voxels of a reader.
@@ -191,7 +191,7 @@ def amplitudes_of(
         b-values in s/mm^2, and weights.
     model : SignalModel
         A sum of decays, whose rates have the windows.
-    method : NNLS
+    method : SpectralMethod
         With its weight as a number.
     threads : int, optional
         Number of threads; all cores by default.
@@ -214,7 +214,7 @@ def spectrum_of(
     b: ArrayLike,
     weight: ArrayLike,
     model: SignalModel,
-    method: NNLS,
+    method: SpectralMethod,
     *,
     amplitudes: NDArray[np.floating] | None = None,
 ) -> Spectrum:
@@ -228,7 +228,7 @@ def spectrum_of(
         b-values in s/mm^2, and weights.
     model : SignalModel
         A sum of decays, whose rates have the windows.
-    method : NNLS
+    method : SpectralMethod
         With its weight as a number.
     amplitudes : ndarray, shape (n_bins,), optional
         Those of the bins, where they are known; `signal` is not used then.

@@ -1,4 +1,4 @@
-"""Methods that are NNLS and write more than its maps: the spectrum, or how good it is."""
+"""Methods with a spectrum that write more than its maps: the spectrum, or how good it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ivimkit.extend.fit_method import FitMethod, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.spectrum.layout import INFLUENCE, SIZES, SPECTRUM
 from ivimkit.kernels.spectrum.voxel_spectrum import fit_spectrum
-from ivimkit.methods.nnls import NNLS
+from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.scan.acquisition import Acquisition
 
 __all__ = ["for_weighing", "with_spectrum"]
@@ -20,15 +20,15 @@ __all__ = ["for_weighing", "with_spectrum"]
 
 @dataclass(frozen=True)
 class _Writing(FitMethod):
-    """NNLS that writes more than the maps, named by `further`."""
+    """A method with a spectrum that writes more than the maps, named by `further`."""
 
-    name: ClassVar[str] = NNLS.name
-    title: ClassVar[str] = NNLS.title
+    name: ClassVar[str] = "spectrum"
+    title: ClassVar[str] = "spectrum with more than its maps"
     full_fit: ClassVar[bool] = False
     voxel = staticmethod(fit_spectrum)
     references: ClassVar[tuple[str, ...]] = ()
 
-    method: NNLS
+    method: SpectralMethod
     more: int
     further: tuple[str, ...]
 
@@ -44,17 +44,17 @@ class _Writing(FitMethod):
         return self.method.plan_with(self.more, model, x, weight)
 
 
-def with_spectrum(method: NNLS, n_bins: int) -> FitMethod:
-    """Return a method that also writes the amplitudes of all bins, behind the maps of NNLS."""
+def with_spectrum(method: SpectralMethod, n_bins: int) -> FitMethod:
+    """Return a method that also writes the amplitudes of all bins, behind the maps."""
     return _Writing(method, SPECTRUM, tuple(map(str, range(n_bins))))
 
 
-def for_weighing(method: NNLS, mu: float, *, influence: bool) -> FitMethod:
+def for_weighing(method: SpectralMethod, mu: float, *, influence: bool) -> FitMethod:
     """Return a method that also writes what the rules for the weight of the penalty need.
 
     Parameters
     ----------
-    method : NNLS
+    method : SpectralMethod
         The method.
     mu : float
         The weight to try.

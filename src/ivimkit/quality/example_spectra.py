@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ivimkit.fitting.spectra import Spectrum
-from ivimkit.methods.nnls import NNLS
+from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.quality.example_voxels import example_voxels
 from ivimkit.quality.table_rows import labels_like
 from ivimkit.scan.labels import Labels
@@ -47,7 +47,7 @@ def example_spectra(result: FitResult, labels: Labels | None = None) -> dict[str
     >>> [name.partition(" (")[0] for name in ik.quality.example_spectra(result)]
     ['best fit', 'median fit', 'worst fit']
     """
-    if result.dwi is None or not isinstance(result.method, NNLS):
+    if result.dwi is None or not isinstance(result.method, SpectralMethod):
         return {}
     usable = (result.status & _UNUSABLE) == 0
     found = {

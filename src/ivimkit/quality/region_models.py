@@ -15,7 +15,7 @@ from ivimkit import models
 from ivimkit.errors import AcquisitionError, AcquisitionWarning
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.comparison import Comparison, compare_with, regions_of
-from ivimkit.rounding import percent
+from ivimkit.rounding import percent, rounded
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels
 
@@ -168,7 +168,7 @@ def _verdict(comparison: Comparison, row: pd.Series, mean: _Mean) -> str:
     if not mean.best:
         return f"{said[:1].upper()}{said[1:]}; the mean signal cannot be judged."
     difference = mean.difference[mean.next_best]
-    apart = f"{difference:.1f}"
+    apart = rounded(difference)
     if difference < MIN_DIFFERENCE:
         return (
             f"Not decided: the mean signal supports {mean.best} and {mean.next_best} alike "

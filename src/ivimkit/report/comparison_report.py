@@ -98,7 +98,7 @@ def _table(comparison: Comparison, table: pd.DataFrame) -> Table:
                     percent(row[f"share_{name}"]) if known else "–",
                     rounded(row[f"weight_{name}"], _WEIGHT) if known else "–",
                     rounded(row[f"mean_weight_{name}"], _WEIGHT) if judged else "–",
-                    f"{row[f'mean_difference_{name}']:.1f}" if judged else "–",
+                    rounded(row[f"mean_difference_{name}"]) if judged else "–",
                 )
             )
     head = (

@@ -14,7 +14,7 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.fitting.result import FitResult
 from ivimkit.methods._posterior import PosteriorMethod
-from ivimkit.methods.nnls import NNLS
+from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.viewer.request_form import Number, checked
 
 __all__ = ["describe_options", "method_of", "settled"]
@@ -99,7 +99,7 @@ def method_of(name: str, options: Mapping[str, Any], result: FitResult) -> FitMe
     given = msgspec.to_builtins(checked(options, form, f"the options of method {name}"))
     if str(given.get("prior", "")).startswith(_ORGAN):
         given["prior"] = {"name": "organ", "organ": given["prior"].removeprefix(_ORGAN)}
-    if isinstance(result.method, NNLS) and name == NNLS.name:
+    if isinstance(result.method, SpectralMethod) and name == result.method.name:
         # That of the whole scan: in single voxels the rules scatter by orders of magnitude.
         given.setdefault("order", result.method.order)
         if given["order"] == result.method.order:

@@ -17,7 +17,7 @@ from ivimkit.figures.map_style import how_to_show
 from ivimkit.fitting.decay_curves import fitted_x, mean_over_directions
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.spectra import Spectrum, spectrum_of
-from ivimkit.methods.nnls import NNLS
+from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.parameter import RATE_UNIT
 from ivimkit.rounding import how_shown, limits, with_error
 from ivimkit.scan.acquisition import Series
@@ -136,7 +136,7 @@ def fit_entry(
         "settings": _further_curves(result.model, params, dense, series, directions),
     }
     residuals, spectrum = None, None
-    if alone is not None and isinstance(result.method, NNLS) and not code & _WITHOUT_FIT:
+    if alone is not None and isinstance(result.method, SpectralMethod) and not code & _WITHOUT_FIT:
         weight = result.provenance.counts
         spectrum = _spectrum(
             spectrum_of(values_of(alone), alone.fit_bvals, weight, result.model, result.method)

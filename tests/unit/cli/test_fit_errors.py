@@ -28,7 +28,10 @@ def error(run, scan):
     ("options", "message"),
     [
         (("--model", "quadexp"), "unknown model 'quadexp'; there are ballistic, "),
-        (("--method", "lsq"), "unknown method 'lsq'; there are bayes, loglinear, segmented, trr"),
+        (
+            ("--method", "lsq"),
+            "unknown method 'lsq'; there are bayes, loglinear, nnls, segmented, trr",
+        ),
         (("--organ", "heart"), "there is no organ 'heart'; expected one of brain, liver"),
         (("--b-split", "150"), "method varpro has no option 'b_split'; it has noise, coils"),
         (

@@ -135,7 +135,10 @@ def test_a_file_that_has_changed(run, own, mine):
     ("words", "said"),
     [
         (("fit", "dwi.nii.gz", "--model", "none.py"), "there is no file none.py; expected a"),
-        (("fit", "dwi.nii.gz", "--model", "nix"), "sivim, stretched, triexp, and files like ./m"),
+        (
+            ("fit", "dwi.nii.gz", "--model", "nix"),
+            "sivim, stretched, tensor, triexp, and files like ./m",
+        ),
         (("fit", "dwi.nii.gz", "--model", "biexp.py"), "called 'biexp', and there is another"),
         (("check", "dwi.nii.gz", "--model", "biexp.py"), "called 'biexp', and there is another"),
         (

@@ -146,7 +146,8 @@ def test_gradients_are_the_slopes_of_evaluate(name, shape):
     params = centre * np.random.default_rng(0).uniform(0.8, 1.2, (*shape, centre.size))
     slopes = gradients(model, params, x)
     assert slopes.shape == (*shape, B.size, centre.size)
-    for k, size in enumerate(centre):
+    for k, value in enumerate(centre):
+        size = value or 1.0  # An element of an orientation starts at 0.
         step = np.zeros(centre.size)
         step[k] = 1e-3 * size
 

@@ -64,6 +64,9 @@ def drawings(result):
     compared = ik.compare(ik.simulate.phantom(shape=(12, 10, 1)).dwi, models=("monoexp", "sivim"))
     mean = partial(report.RegionCurve, bvals=bvals, mean=decay, sd=0.1 * decay, predict=None, n=9)
     pairs = list(pairwise(names))[::3]
+    plan = ik.design(organ="liver", snr=40, n=6)
+    method = ik.methods.NNLS(regularisation=0.1)
+    spectrum = ik.fit(dwi.signal[0, 0, 0], BVALS, method=method).spectrum(())
     return {
         "agreement_panels": [
             partial(report.agreement_panels, quality.difference(result, result, pair), maps=["D"])
@@ -76,6 +79,7 @@ def drawings(result):
             partial(report.compare_methods, dict.fromkeys(names, result), maps=["D"])
         ],
         "comparison_panels": [partial(report.comparison_panels, compared)],
+        "design_panels": [partial(report.design_panels, plan, {names[9]: BVALS})],
         "difference_panels": [
             partial(report.difference_panels, quality.difference(result, result, pair), maps=["D"])
             for pair in pairs
@@ -93,6 +97,7 @@ def drawings(result):
         "prior_panels": [partial(report.prior_panels, table)],
         "region_curves": [partial(report.region_curves, [mean(name) for name in names[:9]])],
         "residual_panels": [partial(report.residual_panels, quality.residuals(result))],
+        "spectrum_panels": [partial(report.spectrum_panels, dict.fromkeys(names, spectrum))],
         "status_panels": [partial(report.status_panels, result)],
         "uncertainty_panels": [
             partial(

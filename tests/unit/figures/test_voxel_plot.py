@@ -85,12 +85,12 @@ def test_estimates_are_printed_with_their_units(dwi, fits):
     head, first, second = cells(voxel_plot(dwi, fits, VOXEL))
     assert head == [
         "",
-        "S0 (a.u.)",
+        "S0\n(a.u.)",
         "f",
-        "D* (10⁻³ mm²/s)",
-        "D (10⁻³ mm²/s)",
-        "ADC (10⁻³ mm²/s)",
-        "RMSE (a.u.)",
+        "D*\n(10⁻³ mm²/s)",
+        "D\n(10⁻³ mm²/s)",
+        "ADC\n(10⁻³ mm²/s)",
+        "RMSE\n(a.u.)",
     ]
     assert first == ["segmented", "1\u202f000", "0.300", "50.0", "1.00", "1.50", "10.0"]
     assert (second[0], second[4]) == ("varpro", "1.10")

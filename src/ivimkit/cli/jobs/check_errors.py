@@ -15,7 +15,7 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.noise import ShellSignal
 from ivimkit.planning import MAX_RELATIVE_ERROR, protocol_errors
-from ivimkit.rounding import thousands
+from ivimkit.rounding import rounded, thousands
 from ivimkit.scan.acquisition import Acquisition
 
 __all__ = ["ErrorQuestion", "snr_of_scan"]
@@ -99,7 +99,7 @@ class ErrorQuestion:
             yield Text("What the scan can tell of each parameter", style="bold")
             yield str(error)
             return
-        yield Text(f"What the scan can tell of each parameter at SNR {snr:.3g}", style="bold")
+        yield Text(f"What the scan can tell of each parameter at SNR {rounded(snr)}", style="bold")
         yield parameter_error_table(found)
         tissue = "typical values of the model" if organ is None else f"mean values of {organ}"
         simulated = (
@@ -109,7 +109,7 @@ class ErrorQuestion:
         )
         yield Text(
             f"For {tissue}: Cramér-Rao bound{simulated}. Estimated: an error up to "
-            f"{100 * MAX_RELATIVE_ERROR:.0f} % of the value.",
+            f"{thousands(100 * MAX_RELATIVE_ERROR)} % of the value.",
             style="dim",
         )
         for one in found.parameters:

@@ -247,7 +247,7 @@ def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
                 percent(share) if known else _NONE,
                 rounded(weight, _WEIGHT) if known else _NONE,
                 rounded(row[f"mean_weight_{name}"], _WEIGHT) if judged else _NONE,
-                f"+{row[f'mean_difference_{name}']:.1f}" if judged else _NONE,
+                f"+{rounded(row[f'mean_difference_{name}'])}" if judged else _NONE,
             )
         if row["missing"] > 0:
             shown.add_row("", "none", thousands(row["missing"]), "", "", "", "")

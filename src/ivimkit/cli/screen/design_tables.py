@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.planning import Needed, ProtocolDesign
-from ivimkit.rounding import change, in_unit, percent, rounded, shown_unit
+from ivimkit.rounding import change, in_unit, percent, rounded, shown_unit, thousands
 from ivimkit.scan.variables import shown, variable_of
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def design_summary(plan: ProtocolDesign, tr: float | None) -> Iterator[Renderabl
     )
     facts = []
     if not math.isnan(plan.echo_time_ms):
-        facts.append(f"echo time {plan.echo_time_ms:.0f} ms")
+        facts.append(f"echo time {thousands(plan.echo_time_ms)} ms")
     if tr is not None:
-        facts.append(f"scan time {plan.n * tr / 60.0:.1f} min")
+        facts.append(f"scan time {rounded(plan.n * tr / 60.0)} min")
     if facts:
         yield ", ".join(facts)
     yield ""

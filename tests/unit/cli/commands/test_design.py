@@ -65,7 +65,7 @@ def test_options_change_the_design(run, tmp_path, words):
 def test_scan_time(run):
     text = run("design", *without("--n"), "--time", "1", "--tr", "6").stdout
     assert text.startswith("10 volumes for liver")
-    assert "scan time 1.0 min" in text
+    assert "scan time 1.00 min" in text
 
 
 def test_comparison(run, scan, folder):

@@ -13,6 +13,7 @@ def fit(run, folder, *options):
     return run("fit", *files, "--method", "nnls", "--option", "order=0", *options).stdout
 
 
+@pytest.mark.drawn
 def test_a_fit_says_how_its_weight_was_found_and_draws_spectra(run, folder):
     said = fit(run, folder, "--option", "windows=0.004", "--option", "keep_spectrum=yes")
     home = folder / "dwi_ivim"
@@ -32,6 +33,7 @@ def test_a_fit_says_how_its_weight_was_found_and_draws_spectra(run, folder):
     assert "Spectra of decay rates" in page
 
 
+@pytest.mark.drawn
 def test_plot_draws_spectra_of_voxels_and_regions(run, folder):
     fit(run, folder, "--option", "regularisation=0.1", "--no-figures")
     options = ("--voxel", "12,9,1", "--labels", folder / "labels.nii.gz", "--maps", "D")
