@@ -9,8 +9,9 @@ PAGE := hatch_build.py $(shell find src/ivimkit/viewer/page -name node_modules -
 
 BIN := $(VENV)/bin
 PY  := $(BIN)/python
-# With WHEEL=1 the unpacked wheel comes before the checkout.
-PYTEST := $(if $(WHEEL),PYTHONPATH="$(CURDIR)/build/wheel" )$(PY) -m pytest
+# With WHEEL=1 the unpacked wheel comes before the checkout. Idle threads of BLAS would take time
+# from other workers.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(if $(WHEEL),PYTHONPATH="$(CURDIR)/build/wheel" )$(PY) -m pytest
 PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 
 .DEFAULT_GOAL := help

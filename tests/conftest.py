@@ -1,6 +1,7 @@
 """Fixtures of all tests: real scans, one command line, hypothesis without deadlines."""
 
 import functools
+import gc
 import io
 import os
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from PIL import Image
 # The first example of a property test may compile: a deadline would only measure that.
 settings.register_profile("ivimkit", deadline=None, derandomize=True)
 settings.load_profile("ivimkit")
+
+# Looking for cycles among the objects of numba and matplotlib takes a twentieth of the time.
+gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_xdist_auto_num_workers() -> int:

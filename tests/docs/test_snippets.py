@@ -31,7 +31,7 @@ NOT_RUN = ("cd", "git", "pip", "python")
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the folder that the pages talk of: a phantom stands in for the reader's scan."""
     folder = tmp_path_factory.mktemp("scan")
-    made = ik.simulate.phantom("abdomen", shape=(64, 48, 2), seed=0)
+    made = ik.simulate.phantom("abdomen", shape=(48, 36, 2), seed=0)
     lesion = made.region("lesion")
     save_scan(made.dwi, folder / "dwi.nii.gz")
     save_map(made.dwi.mask.astype("uint8"), folder / "mask.nii.gz", made.dwi.geometry)
