@@ -34,5 +34,5 @@ def test_averages_and_errors(plan):
 def test_minutes_on_the_axis(plan):
     figure = design_panels(plan, tr=5.0)
     assert figure.axes[1].get_xlabel() == "volumes (minutes)"
-    assert "12\n(1)" in [text.get_text() for text in figure.axes[1].get_xticklabels()]
+    assert "12\n(1.00)" in [text.get_text() for text in figure.axes[1].get_xticklabels()]
     assert np.isfinite(figure.axes[1].get_ylim()).all()
