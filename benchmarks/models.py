@@ -249,6 +249,8 @@ def _models() -> list[_Model]:
             (2, 8),
             ((_turning, 2), (_decay, 1)),
             None,
+        ),
+        _Model(
             "tensor, 8 b x 6 directions",
             ik.models.get("tensor").structure,
             _six_directions(),
