@@ -3,7 +3,6 @@
 import functools
 import gc
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +18,6 @@ settings.load_profile("ivimkit")
 
 # Looking for cycles among the objects of numba and matplotlib takes a twentieth of the time.
 gc.set_threshold(50_000, 20, 20)
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Start one worker more than there are cores: some tests wait for another process."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (cores or 1) + 1
 
 
 @pytest.fixture(scope="session")
