@@ -24,6 +24,7 @@ __all__ = [
     "MONOEXPONENTIAL",
     "UNSEEN_REFERENCE",
     "UNSEEN_SHARES",
+    "WITHOUT_FIT",
     "Explained",
     "FitStatus",
     "Unseen",
@@ -103,6 +104,9 @@ FAILED = (
     | FitStatus.NOT_CONVERGED
 )
 """Flags of voxels that should have been fitted and have NaN in every map."""
+
+WITHOUT_FIT = int(FAILED | FitStatus.OUTSIDE_MASK)
+"""These flags, and that of voxels that were not to be fitted."""
 
 
 _KURTOSIS_LIKELY = int(FitStatus.KURTOSIS_LIKELY)

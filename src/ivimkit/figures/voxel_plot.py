@@ -23,7 +23,7 @@ from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.spectra import Spectrum
 from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.scan.dwi import DWI
-from ivimkit.status import FAILED, FitStatus
+from ivimkit.status import WITHOUT_FIT
 
 __all__ = ["averages_of", "checked_voxel", "voxel_plot"]
 
@@ -35,7 +35,6 @@ _STYLES = (
     {"color": "#CC79A7", "linestyle": ":", "marker": "D"},
 )
 _Curves = Sequence[DecayCurve]
-_WITHOUT_FIT = int(FAILED | FitStatus.OUTSIDE_MASK)
 
 _TEXT_WIDTH = 9.0
 """Height of the sentences below the table, inches."""
@@ -143,7 +142,7 @@ def _spectra(
     return {
         number: replace(fit, dwi=dwi).spectrum(index)
         for number, fit in enumerate(fits.values())
-        if isinstance(fit.method, SpectralMethod) and not int(fit.status[index]) & _WITHOUT_FIT
+        if isinstance(fit.method, SpectralMethod) and not int(fit.status[index]) & WITHOUT_FIT
     }
 
 

@@ -9,14 +9,12 @@ from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.quality.example_voxels import example_voxels
 from ivimkit.quality.table_rows import labels_like
 from ivimkit.scan.labels import Labels
-from ivimkit.status import FAILED, FitStatus
+from ivimkit.status import WITHOUT_FIT
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
 
 __all__ = ["example_spectra"]
-
-_UNUSABLE = int(FAILED | FitStatus.OUTSIDE_MASK)
 
 
 def example_spectra(result: FitResult, labels: Labels | None = None) -> dict[str, Spectrum]:
@@ -49,7 +47,7 @@ def example_spectra(result: FitResult, labels: Labels | None = None) -> dict[str
     """
     if result.dwi is None or not isinstance(result.method, SpectralMethod):
         return {}
-    usable = (result.status & _UNUSABLE) == 0
+    usable = (result.status & WITHOUT_FIT) == 0
     found = {
         f"{name} ({', '.join(map(str, index))})": result.spectrum(index)
         for name, index in example_voxels(result).items()

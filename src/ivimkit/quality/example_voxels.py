@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ivimkit.errors import OptionError
 from ivimkit.quality.table_rows import labels_like
 from ivimkit.scan.labels import Labels
-from ivimkit.status import FAILED, FitStatus
+from ivimkit.status import WITHOUT_FIT
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
@@ -80,7 +80,6 @@ def example_voxels(result: FitResult, labels: Labels | None = None) -> dict[str,
 def _by_residual(result: FitResult) -> NDArray[np.intp]:
     """Return flat positions of the voxels that have a fit, the best first."""
     S0, rmse = result.maps["S0"].ravel(), result.maps["rmse"].ravel()
-    left_out = int(FAILED | FitStatus.OUTSIDE_MASK)
-    valid = ((result.status.ravel() & left_out) == 0) & (S0 > 0) & np.isfinite(rmse)
+    valid = ((result.status.ravel() & WITHOUT_FIT) == 0) & (S0 > 0) & np.isfinite(rmse)
     positions = np.flatnonzero(valid)
     return positions[np.argsort(rmse[positions] / S0[positions], kind="stable")]

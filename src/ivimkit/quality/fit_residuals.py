@@ -15,7 +15,7 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.decay_curves import fitted_x, with_b
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.voxel_reader import VoxelReader
-from ivimkit.status import FAILED, FitStatus
+from ivimkit.status import WITHOUT_FIT
 
 if TYPE_CHECKING:
     from ivimkit.fitting.result import FitResult
@@ -303,8 +303,7 @@ def _finish(
 
 
 def _fitted(result: FitResult) -> NDArray[np.bool_]:
-    left_out = int(FAILED | FitStatus.OUTSIDE_MASK)
-    return np.asarray((result.status & left_out) == 0)
+    return np.asarray((result.status & WITHOUT_FIT) == 0)
 
 
 def _slices(index: NDArray[np.intp], shape: tuple[int, ...], order: str) -> NDArray[np.intp]:

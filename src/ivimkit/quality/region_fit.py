@@ -36,12 +36,11 @@ from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels
 from ivimkit.scan.variables import DIRECTION, B
-from ivimkit.status import FAILED, FitStatus
+from ivimkit.status import WITHOUT_FIT, FitStatus
 
 __all__ = ["roi_fit"]
 
 _CHUNK = 1 << 16
-_UNUSABLE = int(FAILED | FitStatus.OUTSIDE_MASK)
 # Number of regions whose noisy signals are in memory at a time.
 _AT_ONCE = 64
 
@@ -120,7 +119,7 @@ def roi_fit(
     """
     known = labelled(labels, result, label_names)
     dwi = _scan_of(result)
-    usable = (result.status & _UNUSABLE) == 0
+    usable = (result.status & WITHOUT_FIT) == 0
     regions = _regions(result, dwi, known, usable)
     methods = [_method(result, f"{region.number:g}", region.name) for region in regions]
     parts: dict[int, FitResult] = {
@@ -274,7 +273,7 @@ def _means(result: FitResult, regions: Sequence[_Region], method: FitMethod) -> 
     found = _fit(result, signals, model, method, sizes)
     maps, status = dict(found.maps), found.status
     if sizes is None:
-        status = status | np.where(status & _UNUSABLE == 0, int(FitStatus.SD_NOT_AVAILABLE), 0)
+        status = status | np.where(status & WITHOUT_FIT == 0, int(FitStatus.SD_NOT_AVAILABLE), 0)
         maps |= {name: np.full(len(regions), np.nan) for name in ("ADC_sd", "ADC_lo", "ADC_hi")}
     else:
         noisy = np.concatenate([noisy_signals(region.mean) for region in regions])

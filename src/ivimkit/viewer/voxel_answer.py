@@ -24,13 +24,12 @@ from ivimkit.scan.acquisition import Series
 from ivimkit.scan.directions import distinct_directions, needs_directions
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.variables import points
-from ivimkit.status import FAILED, FitStatus, describe, explain
+from ivimkit.status import WITHOUT_FIT, FitStatus, describe, explain
 from ivimkit.viewer.study import Study
 
 __all__ = ["describe_voxel", "fit_entry", "one_voxel", "values_of"]
 
 _POINTS = 201
-_WITHOUT_FIT = int(FAILED | FitStatus.OUTSIDE_MASK)
 
 
 def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
@@ -136,7 +135,7 @@ def fit_entry(
         "settings": _further_curves(result.model, params, dense, series, directions),
     }
     residuals, spectrum = None, None
-    if alone is not None and isinstance(result.method, SpectralMethod) and not code & _WITHOUT_FIT:
+    if alone is not None and isinstance(result.method, SpectralMethod) and not code & WITHOUT_FIT:
         weight = result.provenance.counts
         spectrum = _spectrum(
             spectrum_of(values_of(alone), alone.fit_bvals, weight, result.model, result.method)
