@@ -19,7 +19,14 @@ from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.variables import DIRECTION
 
-__all__ = ["ALL", "Supported", "asked_models", "diffusion_of", "supported_models"]
+__all__ = [
+    "ALL",
+    "Supported",
+    "asked_models",
+    "diffusion_of",
+    "supported_models",
+    "values_needed",
+]
 
 ALL = "all"
 """Instead of a list of models: all that are registered."""
@@ -172,6 +179,11 @@ def _unsupported(
     return reason
 
 
+def values_needed(model: SignalModel, criterion: str) -> int:
+    """Return the number of values that a criterion needs where the noise is not known."""
+    return model.n_free + (3 if criterion == "aicc" else 1)
+
+
 def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str | None:
     """Say why the b-values are not sufficient for a model; None if they are."""
     try:
@@ -187,7 +199,7 @@ def _too_few(model: SignalModel, dwi: DWI, criterion: str, known: bool) -> str |
     if known or criterion == "evidence":
         return None
     n = int(np.count_nonzero(dwi.fit_counts))
-    needed = model.n_free + (3 if criterion == "aicc" else 1)
+    needed = values_needed(model, criterion)
     if n >= needed:
         return None
     return (

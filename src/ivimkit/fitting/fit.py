@@ -241,6 +241,7 @@ def fit_with(
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     started, clock = datetime.now(UTC), time.perf_counter()
     as_fitted = _for_averages(settings.method, dwi)
+    given = _sigma(sigma, reader)
     sample = TrainingSample(
         reader,
         dwi.fit_bvals,
@@ -248,7 +249,7 @@ def fit_with(
         _per_voxel(model, reader),
         magnitude_noise(dwi, getattr(as_fitted, "coils", 1))
         if sigma is None and as_fitted.measures_noise
-        else _sigma(sigma, reader),
+        else given,
         threads,
     )
     weighed, chosen = with_weight(as_fitted, sample)
@@ -279,9 +280,7 @@ def fit_with(
     if checked:
         n_par = len(model.parameters)
         cost = (checked[1] if len(checked) > 1 else fitted)[0][:, n_par]
-        bent = kurtosis_flags(
-            checked[0][:2], cost, model.n_free, sample.weight, _sigma(sigma, reader)
-        )
+        bent = kurtosis_flags(checked[0][:2], cost, model.n_free, sample.weight, given)
         status[bent & ~failed] |= int(FitStatus.KURTOSIS_LIKELY)
     # Free memory before more is allocated: a volume has millions of voxels.
     del adc, failed, checked

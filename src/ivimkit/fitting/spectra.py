@@ -14,6 +14,7 @@ from ivimkit.engine.task import Reader
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.kernels.spectrum.plan import bins_of
 from ivimkit.kernels.spectrum.windows import LEAST_PEAK
 from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.methods._spectrum_writing import with_spectrum
@@ -235,12 +236,13 @@ def spectrum_of(
     """
     bvals, weights = np.asarray(b, dtype=np.float64), np.asarray(weight, dtype=np.float64)
     used = bvals[weights > 0.0]
-    rates = method.bins_of(model, used).rates
+    windows = method.windows_of(model, used)
     if amplitudes is None:
         alone = DWI(np.asarray(signal, dtype=np.float64)[np.newaxis], bvals, average="none")
         amplitudes = amplitudes_of(alone.voxels(), bvals, weights, model, method, threads=1)[0]
-    windows = tuple(
+    ranges = tuple(
         Range(model.names[one.rate], model.parameters[one.rate].symbol, one.low, one.high)
-        for one in method.windows_of(model, used)
+        for one in windows
     )
-    return Spectrum(rates, np.asarray(amplitudes, dtype=np.float64), windows)
+    rates = bins_of(windows, method.bins).rates
+    return Spectrum(rates, np.asarray(amplitudes, dtype=np.float64), ranges)

@@ -116,15 +116,18 @@ class ProtocolDesign:
         return math.nan if echo_time is None else echo_time.ms(float(self.settings.b.max()))
 
     @cached_property
+    def _coordinate_errors(self) -> NDArray[np.float64]:
+        return self.problem.errors(self.settings, self.counts.astype(np.float64))
+
+    @cached_property
     def errors(self) -> dict[str, float]:
         """Expected error of each parameter, in its unit, over the tissues."""
-        found = self.problem.errors(self.settings, self.counts.astype(np.float64))
-        return dict(zip(self.names, found * self._units, strict=True))
+        return dict(zip(self.names, self._coordinate_errors * self._units, strict=True))
 
     @property
     def criterion(self) -> float:
         """What was minimised, see `Goal`."""
-        return self.problem.value(self._coordinate_errors(self.problem, 1.0))
+        return self.problem.value(self._coordinate_errors)
 
     @property
     def _scales(self) -> NDArray[np.float64]:
@@ -139,9 +142,6 @@ class ProtocolDesign:
         if self.problem.goal.criterion == "relative":
             return np.array(list(self.problem.population.size.values()))
         return self._scales
-
-    def _coordinate_errors(self, problem: PlanningProblem, factor: float) -> NDArray[np.float64]:
-        return problem.errors(self.settings, factor * self.counts.astype(np.float64))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return the settings with their numbers of volumes, ascending.
@@ -288,15 +288,15 @@ class ProtocolDesign:
             raise OptionError(f"the wanted error of {name} is {error!r}; expected a number > 0")
         place = self.names.index(name)
         aim = error / float(self._units[place])
+        counts = self.counts.astype(np.float64)
+        information = Information(self.problem, self.settings)
 
         def excess_at_snr(logarithm: float) -> float:
             problem = self.problem.with_snr(math.exp(logarithm))
-            return math.log(self._coordinate_errors(problem, 1.0)[place] / aim)
+            return math.log(problem.errors(self.settings, counts)[place] / aim)
 
         def excess_with(logarithm: float) -> float:
-            return math.log(
-                self._coordinate_errors(self.problem, math.exp(logarithm))[place] / aim
-            )
+            return math.log(information.errors(math.exp(logarithm) * counts)[place] / aim)
 
         snr = _root(excess_at_snr, _MIN_SNR, _MAX_SNR)
         factor = _root(excess_with, 1.0 / _MAX_FACTOR, _MAX_FACTOR)

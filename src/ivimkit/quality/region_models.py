@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit import models
 from ivimkit.errors import AcquisitionError, AcquisitionWarning
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.compared_models import values_needed
 from ivimkit.fitting.comparison import Comparison, compare_with, regions_of
 from ivimkit.rounding import percent, rounded
 from ivimkit.scan.dwi import DWI
@@ -26,9 +27,6 @@ __all__ = ["model_table", "verdicts"]
 
 MIN_DIFFERENCE = 2.0
 """Difference of AICc below which both models have substantial support."""
-
-_VALUES_OF_NOISE = 3
-"""Values that AICc needs beyond the parameters if the noise is unknown."""
 
 MIN_SHARE = 0.5
 """Share of the voxels from which they are said to support a model."""
@@ -202,5 +200,5 @@ def _too_large(comparison: Comparison) -> list[str]:
     return [
         model.name
         for model in known
-        if model.variables == ("b",) and n_values < model.n_free + _VALUES_OF_NOISE
+        if model.variables == ("b",) and n_values < values_needed(model, "aicc")
     ]

@@ -36,6 +36,9 @@ ONE_PAIR, TWO_PAIRS, OPPOSITE_PAIRS, FOUR_LOBES = 0.0, 1.0, -1.0, -2.0
 GAMMA = 2.0 * math.pi * 42.577478518e6
 """Gyromagnetic ratio of the proton, rad/s/T."""
 
+MIN_B = 1.0
+"""b-values below this, in s/mm^2, have no diffusion gradient."""
+
 # Names of variables, see `ivimkit.scan.variables`.
 _B, _C, _SHAPE, _CODE = "b", "c", "gradient", "gradient_code"
 _TIMES = ("gradient_duration", "gradient_separation", "encoding_time")
@@ -44,8 +47,6 @@ DERIVED = (*_TIMES, _CODE, _C)
 
 # Times are the same up to this, in ms.
 _SLACK = 0.5
-# b-values below this, in s/mm^2, have no diffusion gradient.
-_LEAST_B = 1.0
 # Of four lobes, see `ivimkit.kernels.separable.flow_atoms`: b = gamma^2 G^2 T^3 _LOBES.
 _LOBES = 1.0 / (36.0 * math.sqrt(2.0) + 48.0)
 _SPELLINGS = str.maketrans(" _", "--")
@@ -290,7 +291,7 @@ def check_timing(columns: Columns) -> None:
         Naming the first such volume.
     """
     short, apart, whole = (columns.get(name) for name in _TIMES)
-    there = columns[_B] >= _LEAST_B
+    there = columns[_B] >= MIN_B
     if short is not None and apart is not None:
         _refuse(
             there & (short > apart + _SLACK),
@@ -329,7 +330,7 @@ def _timing(columns: Columns) -> dict[str, NDArray[np.float64]]:
             f"{', '.join(SHAPES)}, to find out the timing of the gradients"
         )
     check_timing(columns)
-    there = columns[_B] >= _LEAST_B
+    there = columns[_B] >= MIN_B
     shapes = np.array([_spelled(text) for text in texts])
     _refuse(
         there & ~np.isin(shapes, SHAPES),

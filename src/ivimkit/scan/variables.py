@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import AcquisitionError, OptionError, ShapeError
-from ivimkit.scan.gradient_timing import with_derived
+from ivimkit.scan.gradient_timing import MIN_B, with_derived
 from ivimkit.scan.shell_clusters import shell_clusters
 
 __all__ = [
@@ -46,8 +46,6 @@ _ROUNDING = 1e-6
 _MILLI = 1e-3
 # Ratios to the root of b are the same if they agree to this share of the largest one.
 _SAME_RATIO = 0.03
-# b-values below this, in s/mm^2, have no diffusion gradient.
-_LEAST_B = 1.0
 
 
 @dataclass(frozen=True)
@@ -298,7 +296,7 @@ def along_b(
     """
     if not variable_of(name).grows_with_b:
         return values, groups_of(name, values)
-    ratio = values / np.sqrt(np.maximum(b, _LEAST_B))
+    ratio = values / np.sqrt(np.maximum(b, MIN_B))
     return ratio, shell_clusters(ratio, _SAME_RATIO * float(ratio.max(initial=0.0)))
 
 
