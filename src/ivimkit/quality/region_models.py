@@ -23,7 +23,7 @@ from ivimkit.scan.labels import Labels
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["model_table", "verdicts"]
+__all__ = ["in_tenths", "model_table", "verdicts"]
 
 MIN_DIFFERENCE = 2.0
 """Difference of AICc below which both models have substantial support."""
@@ -97,6 +97,11 @@ def verdicts(table: pd.DataFrame) -> list[str]:
     return [f"{region}: {sentence}" for region, sentence in table["verdict"].items()]
 
 
+def in_tenths(difference: float) -> str:
+    """Write a difference of AICc, of which 2 is the least that matters."""
+    return rounded(difference, 0.5 * MIN_DIFFERENCE)
+
+
 @dataclass(frozen=True)
 class _Mean:
     """The models of a mean signal: Akaike weights, and AICc above the lowest."""
@@ -166,7 +171,7 @@ def _verdict(comparison: Comparison, row: pd.Series, mean: _Mean) -> str:
     if not mean.best:
         return f"{said[:1].upper()}{said[1:]}; the mean signal cannot be judged."
     difference = mean.difference[mean.next_best]
-    apart = rounded(difference)
+    apart = in_tenths(difference)
     if difference < MIN_DIFFERENCE:
         return (
             f"Not decided: the mean signal supports {mean.best} and {mean.next_best} alike "

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ivimkit.figures.comparison_panels import comparison_panels
 from ivimkit.figures.picture import Picture
 from ivimkit.fitting.comparison import Comparison
-from ivimkit.quality.region_models import MIN_DIFFERENCE, model_table, verdicts
+from ivimkit.quality.region_models import MIN_DIFFERENCE, in_tenths, model_table, verdicts
 from ivimkit.report.html_document import Report
 from ivimkit.report.methods_text import Citations
 from ivimkit.report.section_blocks import Block, Code, Items, Pictures, Section, Table, Title
@@ -98,7 +98,7 @@ def _table(comparison: Comparison, table: pd.DataFrame) -> Table:
                     percent(row[f"share_{name}"]) if known else "–",
                     rounded(row[f"weight_{name}"], _WEIGHT) if known else "–",
                     rounded(row[f"mean_weight_{name}"], _WEIGHT) if judged else "–",
-                    rounded(row[f"mean_difference_{name}"]) if judged else "–",
+                    in_tenths(row[f"mean_difference_{name}"]) if judged else "–",
                 )
             )
     head = (

@@ -36,6 +36,7 @@ from ivimkit.io.map_folder import check_mask_free
 from ivimkit.io.result_folder import check_free
 from ivimkit.io.table_files import write_table
 from ivimkit.letters import readable
+from ivimkit.quality.region_models import in_tenths
 from ivimkit.rounding import percent, rounded, thousands
 from ivimkit.scan.dwi import DWI
 from ivimkit.writing import Files
@@ -247,7 +248,7 @@ def _shown(comparison: Comparison, table: pd.DataFrame) -> Table:
                 percent(share) if known else _NONE,
                 rounded(weight, _WEIGHT) if known else _NONE,
                 rounded(row[f"mean_weight_{name}"], _WEIGHT) if judged else _NONE,
-                f"+{rounded(row[f'mean_difference_{name}'])}" if judged else _NONE,
+                f"+{in_tenths(row[f'mean_difference_{name}'])}" if judged else _NONE,
             )
         if row["missing"] > 0:
             shown.add_row("", "none", thousands(row["missing"]), "", "", "", "")
