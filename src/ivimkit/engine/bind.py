@@ -21,6 +21,7 @@ import numba
 import numpy as np
 
 from ivimkit.engine.code_cache import MendingCache
+from ivimkit.engine.type_memory import types_remembered
 from ivimkit.kernels.deferred_code import defer
 from ivimkit.kernels.templates import Kernel, filled
 
@@ -139,11 +140,11 @@ def _compiled(driver: FunctionType, *, cache: bool, allocates: bool) -> Callable
     if hasattr(compiled, "compile"):  # The simulator of a GPU compiles nothing.
         compile_now = compiled.compile
 
-        def compile_without_collections(signature: Any) -> Any:
-            with _collections_paused():
+        def compile_quickly(signature: Any) -> Any:
+            with _collections_paused(), types_remembered():
                 return compile_now(signature)
 
-        compiled.compile = compile_without_collections
+        compiled.compile = compile_quickly
     return cast(Callable[..., Any], compiled)
 
 
