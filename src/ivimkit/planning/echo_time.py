@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 
 from ivimkit import organs
 from ivimkit.errors import OptionError
+from ivimkit.scan.gradient_timing import GYROMAGNETIC_RATIO
 
 __all__ = ["REFERENCE_B_MAX", "EchoTime", "StejskalTanner", "TabledEchoTime", "tissue_T2_ms"]
 
@@ -20,8 +21,6 @@ REFERENCE_B_MAX = 800.0
 """The SNR of a design is that at the echo time of this highest b-value, in s/mm^2; or at that of
 the last row of a table of echo times which does not reach it."""
 
-# Of hydrogen, in rad / (s mT).
-_GYROMAGNETIC_RATIO = 2.0 * math.pi * 42.577e3
 _MAX_ECHO_TIME_MS = 1000.0
 _MIN_GRADIENT, _MAX_GRADIENT = 1.0, 1000.0
 
@@ -173,9 +172,8 @@ class StejskalTanner(EchoTime):
         """Return the highest b-value of an echo time, s/mm^2."""
         duration = 1e-3 * ((echo_time_ms - self.refocusing_ms) / 2.0 - self.readout_ms)
         distance = 1e-3 * ((echo_time_ms + self.refocusing_ms) / 2.0 - self.excitation_ms)
-        # mT/m is T/m times 1e-3 and m^2 is 1e6 mm^2: (mT/m)^2 s^3 is s/mm^2 with a factor of 1e-6.
-        wave_number = _GYROMAGNETIC_RATIO * self.gradient * duration
-        return 1e-6 * wave_number**2 * (distance - duration / 3.0)
+        wave_number_per_mm = 1e-3 * GYROMAGNETIC_RATIO * (1e-3 * self.gradient) * duration
+        return wave_number_per_mm**2 * (distance - duration / 3.0)
 
 
 @final

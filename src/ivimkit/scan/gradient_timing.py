@@ -17,6 +17,7 @@ from ivimkit.errors import AcquisitionError, OptionError, ShapeError
 
 __all__ = [
     "DERIVED",
+    "GYROMAGNETIC_RATIO",
     "SHAPES",
     "GradientTiming",
     "check_timing",
@@ -33,7 +34,7 @@ SHAPES = ("monopolar", "bipolar", "flow-compensated")
 ONE_PAIR, TWO_PAIRS, OPPOSITE_PAIRS, FOUR_LOBES = 0.0, 1.0, -1.0, -2.0
 """Numbers of the variable ``gradient_code``."""
 
-GAMMA = 2.0 * math.pi * 42.577478518e6
+GYROMAGNETIC_RATIO = 2.0 * math.pi * 42.577478518e6
 """Gyromagnetic ratio of the proton, rad/s/T."""
 
 MIN_B = 1.0
@@ -184,7 +185,7 @@ class GradientTiming:
         pairs = np.where(code == ONE_PAIR, 1.0, 2.0) * short**2 * (apart - short / 3.0)
         # 1 mT/m is 1e-6 T/mm.
         each = np.where(code == FOUR_LOBES, whole**3 * _LOBES, pairs)
-        return float((GAMMA * 1e-6) ** 2 * each[0])
+        return float((GYROMAGNETIC_RATIO * 1e-6) ** 2 * each[0])
 
 
 def _spelled(text: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 import ivimkit as ik
 from ivimkit.errors import AcquisitionError, OptionError, ShapeError
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.scan.gradient_timing import GAMMA, GradientTiming
+from ivimkit.scan.gradient_timing import GYROMAGNETIC_RATIO, GradientTiming
 from ivimkit.scan.variables import points
 from tolerances import CLOSED_FORM
 
@@ -39,8 +39,8 @@ def test_b_and_c_are_the_moments_of_the_waveform(name):
     Q = np.concatenate([[0.0], np.cumsum(strengths * lengths)])
     mean = (Q[1:] + Q[:-1]) / 2
     square = (Q[1:] ** 2 + Q[1:] * Q[:-1] + Q[:-1] ** 2) / 3
-    b = GAMMA**2 * (square * lengths).sum()
-    c = GAMMA * abs((mean * lengths).sum())
+    b = GYROMAGNETIC_RATIO**2 * (square * lengths).sum()
+    c = GYROMAGNETIC_RATIO * abs((mean * lengths).sum())
     assert timing.b([30.0])[0] == pytest.approx(b, rel=CLOSED_FORM)
     assert timing.strength([b])[0] == pytest.approx(30.0, rel=CLOSED_FORM)
     assert timing.c([b])[0] == pytest.approx(c, rel=CLOSED_FORM, abs=1e-12)
