@@ -128,6 +128,8 @@ class Prior(Plugin, ABC):
         Whether it learns from the scan.
     near : bool
         Whether a voxel's prior also depends on the voxels around it.
+    chooses : bool
+        Whether a fit replaces it by another prior, by what the scan has.
     references : tuple of str
         Sources, each with its DOI.
     """
@@ -136,6 +138,7 @@ class Prior(Plugin, ABC):
     title: ClassVar[str]
     trains: ClassVar[bool]
     near: ClassVar[bool] = False
+    chooses: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]]
 
     @abstractmethod

@@ -45,12 +45,14 @@ from ivimkit.fitting.local_prior import (
     near_prior,
     with_neighbours,
 )
+from ivimkit.fitting.prior_choice import prior_for, with_prior
 from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, sigma_values
 from ivimkit.fitting.spectra import amplitudes_of
 from ivimkit.fitting.training import learned_method
 from ivimkit.fitting.training_sample import TrainingSample
+from ivimkit.fitting.uncertain_voxels import uncertain_flags
 from ivimkit.fitting.voxel_lattices import LogMoments
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.methods._spectral import SpectralMethod
@@ -255,6 +257,9 @@ def fit_with(
     weighed, chosen = with_weight(as_fitted, sample)
     if weighed is not as_fitted:
         settings, as_fitted = replace(settings, method=weighed), weighed
+    prior, taken = prior_for(settings.method, sample, dwi.geometry, settings.organ)
+    settings = replace(settings, method=with_prior(settings.method, prior))
+    as_fitted = with_prior(as_fitted, prior)
     regions = _regions(labels, settings.method, dwi, reader)
     adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi, model))
     kurtosis = kurtosis_tasks(model, as_fitted, sample.b, sample.weight)
@@ -286,6 +291,7 @@ def fit_with(
     del adc, failed, checked
     columns = _columns(model, further, values, spread, adc_values, float(sample.weight.sum()))
     del fitted, spread
+    status |= uncertain_flags(model, columns).astype(status.dtype)
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     return FitResult(
         maps=VoxelMaps(columns, reader.index, dwi.shape, reader.order),
@@ -306,7 +312,7 @@ def fit_with(
             threads=threads or default_threads(),
             status_counts=count(full_status, model),
             device=describe(gpus),
-            chosen=chosen,
+            chosen={**chosen, **taken},
         ),
         spectra=_spectra(sample, settings.method),
     )

@@ -17,6 +17,11 @@ _NOTES = {
     "hide": ", and those whose value the data do not determine",
     "show": "",
 }
+_OF_POSTERIOR = {
+    "fade": "; those that may be more than 50 % off are pale: they are the best estimate, not sure",
+    "hide": ", and those that may be more than 50 % off",
+    "show": "",
+}
 
 
 def maps(subject: Subject) -> Section:
@@ -47,7 +52,8 @@ def _of_one(side: Side, unreliable: str) -> list[Block]:
         for name in mosaic_names(result)
     ]
     hint = "Click a picture, or press Enter on it, to enlarge it."
-    note = f"Voxels without a value are black{_NOTES[unreliable]}."
+    notes = _OF_POSTERIOR if len(result.interval50) > 0 else _NOTES
+    note = f"Voxels without a value are black{notes[unreliable]}."
     return [
         Text(hint, "hint"),
         Text(note, "note"),

@@ -1,0 +1,104 @@
+"""The prior that prior auto stands for, chosen by what the scan has before it is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.prior import Prior
+from ivimkit.fitting.local_prior import neighbour_offsets
+from ivimkit.fitting.training import MIN_VOXELS, least_squares
+from ivimkit.fitting.training_sample import TrainingSample
+from ivimkit.methods._posterior import PosteriorMethod
+from ivimkit.priors.auto import Auto
+from ivimkit.scan.geometry import Geometry
+
+__all__ = ["prior_for", "with_prior"]
+
+# Number of voxels that are tried, whether they can be fitted at all.
+_MAX_TRIED = 3000
+# A draw of as many others may have fewer that can be fitted.
+_MARGIN = 2
+# Share of the voxels that have to touch another one.
+_MIN_SHARE = 0.5
+
+
+def prior_for(
+    method: FitMethod, sample: TrainingSample, geometry: Geometry, organ: str | None = None
+) -> tuple[Prior | None, dict[str, str]]:
+    """Return the prior that prior auto of a method stands for, and why.
+
+    Parameters
+    ----------
+    method : FitMethod
+        Any method.
+    sample : TrainingSample
+        The voxels of the scan.
+    geometry : Geometry
+        Where they are.
+    organ : str, optional
+        The organ that was named for the fit, if the prior names none.
+
+    Returns
+    -------
+    Prior or None
+        The prior; None for methods without prior auto.
+    dict of str to str
+        The reason in words, by the name of the option; empty for these.
+    """
+    if not (isinstance(method, PosteriorMethod) and isinstance(method.rule, Auto)):
+        return None, {}
+    rule = method.rule if method.rule.organ is not None else replace(method.rule, organ=organ)
+    voxels = f"{sample.n_voxels} voxel{'' if sample.n_voxels == 1 else 's'}"
+    if not _enough(sample):
+        return rule.fixed, {"prior": f"auto, {voxels}, too few to learn from"}
+    if sample.model.two_decays() is not None and _near(sample, geometry, rule.local.reach):
+        return rule.local, {"prior": f"auto, {voxels} with neighbours"}
+    return rule.learned, {"prior": f"auto, {voxels} without neighbours"}
+
+
+def with_prior(method: FitMethod, prior: Prior | None) -> FitMethod:
+    """Return a method with another prior; as it is if that is None or it has none."""
+    if prior is None or not isinstance(method, PosteriorMethod):
+        return method
+    return replace(method, prior=prior)
+
+
+def _enough(sample: TrainingSample) -> bool:
+    """Return whether enough voxels can be fitted to learn from them."""
+    if sample.n_voxels < MIN_VOXELS:
+        return False
+    n = min(sample.n_voxels, _MAX_TRIED)
+    every = np.linspace(0, sample.n_voxels - 1, n).astype(np.intp)
+    _, good = sample.take(every).fitted(least_squares())
+    return int(good.sum()) >= (MIN_VOXELS if n == sample.n_voxels else _MARGIN * MIN_VOXELS)
+
+
+def _near(sample: TrainingSample, geometry: Geometry, reach: float) -> bool:
+    """Return whether the voxels are an image, and half of them or more touch another one.
+
+    Slices that are too far from each other for prior local do not touch.
+    """
+    reader = sample.reader
+    shape = reader.shape
+    if len(shape) not in (2, 3) or sum(n > 1 for n in shape) < 2 or geometry.singular:
+        return False
+    inside = reader.scatter(np.ones(sample.n_voxels, dtype=bool), fill=False)
+    offsets, _ = neighbour_offsets(shape, geometry, reach)
+    axes = [axis for axis in range(len(shape)) if (offsets == np.eye(3)[axis]).all(axis=1).any()]
+    return bool(_touching(inside, axes)[inside].mean() >= _MIN_SHARE)
+
+
+def _touching(inside: NDArray[np.bool_], axes: Sequence[int]) -> NDArray[np.bool_]:
+    """Return the voxels with another one next to them along one of the axes."""
+    found = np.zeros_like(inside)
+    for axis in axes:
+        along, other = np.moveaxis(inside, axis, 0), np.moveaxis(found, axis, 0)
+        both = along[1:] & along[:-1]
+        other[1:] |= both
+        other[:-1] |= both
+    return found

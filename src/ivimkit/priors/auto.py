@@ -1,0 +1,89 @@
+"""Automatic prior: the one for which the scan has what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from ivimkit import organs
+from ivimkit.extend.prior import Likelihoods, Prior
+from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.priors.flat import Flat
+from ivimkit.priors.learned import Learned
+from ivimkit.priors.local import Local
+from ivimkit.priors.organ import Organ
+
+
+@final
+@dataclass(frozen=True)
+class Auto(Prior):
+    """`Local` where voxels have neighbours, `Learned` where they are many, else `Organ` or `Flat`.
+
+    `ivimkit.fit` decides before the first voxel is fitted: an image of two or three dimensions
+    whose voxels touch each other gets `Local`; any other scan, and a list of voxels, gets
+    `Learned` if at least 50 voxels can be fitted, and otherwise the prior of the organ that was
+    named, or a flat one. The settings of the result have the prior that was taken, and
+    ``result.provenance.chosen["prior"]`` says why.
+
+    Parameters
+    ----------
+    organ : str, optional
+        One of `ivimkit.organs.names`, for scans with too few voxels to learn from.
+    n_voxels : int
+        Maximum number of voxels to learn from, see `Learned`.
+    seed : int
+        Seed of that.
+
+    Raises
+    ------
+    OptionError
+        For an unknown organ, or a number that is out of range.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> dwi = ik.simulate.phantom(shape=(32, 24, 1)).dwi
+    >>> result = ik.fit(dwi, method=ik.methods.Bayes(prior="auto"))
+    >>> result.priors["all"].rule, result.provenance.chosen["prior"]
+    ('local', 'auto, 768 voxels with neighbours')
+    """
+
+    name: ClassVar[str] = "auto"
+    title: ClassVar[str] = "chosen by what the scan has"
+    trains: ClassVar[bool] = True
+    chooses: ClassVar[bool] = True
+    references: ClassVar[tuple[str, ...]] = ()
+
+    organ: str | None = None
+    n_voxels: int = 3000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.organ is not None:
+            organs.get(self.organ)
+        _ = self.learned  # It checks the numbers.
+
+    @property
+    def local(self) -> Local:
+        """The prior for voxels that have neighbours."""
+        return Local(n_voxels=self.n_voxels, seed=self.seed)
+
+    @property
+    def learned(self) -> Learned:
+        """The prior for many voxels."""
+        return Learned(n_voxels=self.n_voxels, seed=self.seed)
+
+    @property
+    def fixed(self) -> Prior:
+        """The prior for too few voxels to learn from."""
+        return Flat() if self.organ is None else Organ(self.organ)
+
+    def tabulate(self, model: SignalModel, likelihoods: Likelihoods | None = None) -> PriorTable:
+        """Return the table of `Learned` with likelihoods, of `fixed` without."""
+        if likelihoods is None:
+            return self.fixed.tabulate(model)
+        return self.learned.tabulate(model, likelihoods)
+
+
+PRIOR = Auto
