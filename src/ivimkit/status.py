@@ -311,9 +311,9 @@ def _uncertain(model: Explained | None) -> list[tuple[int, Parameter]]:
 
 
 def _off(parameter: Parameter) -> str:
+    off, probability = 100 * MAX_OFF, 100 * MAX_OFF_PROBABILITY
     return (
-        f"The probability that {parameter.symbol} is more than {MAX_OFF:.0%} off is above "
-        f"{MAX_OFF_PROBABILITY:.0%}.".replace("%", " %")
+        f"{parameter.symbol} may be more than {off:g} % off (probability above {probability:g} %)."
     )
 
 

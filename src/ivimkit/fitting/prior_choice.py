@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +17,9 @@ from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.priors.auto import Auto
 from ivimkit.scan.geometry import Geometry
 
-__all__ = ["prior_for", "with_prior"]
+__all__ = ["prior_for", "why_this_prior", "with_prior"]
 
+_BY_AUTO = "auto, "
 # Number of voxels that are tried, whether they can be fitted at all.
 _MAX_TRIED = 3000
 # A draw of as many others may have fewer that can be fitted.
@@ -53,12 +54,11 @@ def prior_for(
     if not (isinstance(method, PosteriorMethod) and isinstance(method.rule, Auto)):
         return None, {}
     rule = method.rule if method.rule.organ is not None else replace(method.rule, organ=organ)
-    voxels = f"{sample.n_voxels} voxel{'' if sample.n_voxels == 1 else 's'}"
     if not _enough(sample):
-        return rule.fixed, {"prior": f"auto, {voxels}, too few to learn from"}
+        return rule.fixed, {"prior": f"{_BY_AUTO}too few voxels to learn from"}
     if sample.model.two_decays() is not None and _near(sample, geometry, rule.local.reach):
-        return rule.local, {"prior": f"auto, {voxels} with neighbours"}
-    return rule.learned, {"prior": f"auto, {voxels} without neighbours"}
+        return rule.local, {"prior": f"{_BY_AUTO}voxels have neighbours"}
+    return rule.learned, {"prior": f"{_BY_AUTO}voxels have no neighbours"}
 
 
 def with_prior(method: FitMethod, prior: Prior | None) -> FitMethod:
@@ -66,6 +66,22 @@ def with_prior(method: FitMethod, prior: Prior | None) -> FitMethod:
     if prior is None or not isinstance(method, PosteriorMethod):
         return method
     return replace(method, prior=prior)
+
+
+def why_this_prior(chosen: Mapping[str, str]) -> str:
+    """Return why prior auto took the prior of a fit; empty if it was named.
+
+    Parameters
+    ----------
+    chosen : mapping of str to str
+        See `ivimkit.fitting.result.Provenance`.
+
+    Examples
+    --------
+    >>> why_this_prior({"prior": "auto, voxels have neighbours"})
+    'voxels have neighbours'
+    """
+    return chosen.get("prior", "").removeprefix(_BY_AUTO)
 
 
 def _enough(sample: TrainingSample) -> bool:

@@ -46,7 +46,7 @@ class Auto(Prior):
     >>> dwi = ik.simulate.phantom(shape=(32, 24, 1)).dwi
     >>> result = ik.fit(dwi, method=ik.methods.Bayes(prior="auto"))
     >>> result.priors["all"].rule, result.provenance.chosen["prior"]
-    ('local', 'auto, 768 voxels with neighbours')
+    ('local', 'auto, voxels have neighbours')
     """
 
     name: ClassVar[str] = "auto"

@@ -123,7 +123,8 @@ class FitOptions(ModelOptions):
             rich_help_panel=_BAYES_PANEL,
             autocompletion=complete(prior_names),
             help=f"Prior: {', '.join(prior_names())}, or the prior.npz of an "
-            "earlier result. By default learned. organ is that of --organ.",
+            "earlier result. By default auto: local if voxels have neighbours, else learned, or "
+            "for too few voxels organ or flat. organ is that of --organ.",
         ),
     ] = None
     estimate: Annotated[

@@ -6,6 +6,7 @@ from ivimkit.extend.derived_maps import describe, is_about_another
 from ivimkit.figures.mosaic import image_mosaic, mosaic, mosaic_names
 from ivimkit.figures.picture import Picture
 from ivimkit.figures.prior_panels import prior_panels
+from ivimkit.fitting.prior_choice import why_this_prior
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Pictures, Section, Text
 
@@ -18,7 +19,7 @@ _NOTES = {
     "show": "",
 }
 _OF_POSTERIOR = {
-    "fade": "; those that may be more than 50 % off are pale: they are the best estimate, not sure",
+    "fade": "; pale ones are best estimates that may be more than 50 % off",
     "hide": ", and those that may be more than 50 % off",
     "show": "",
 }
@@ -37,8 +38,10 @@ def maps(subject: Subject) -> Section:
 
 def _of_one(side: Side, unreliable: str) -> list[Block]:
     result = side.result
+    why = why_this_prior(result.provenance.chosen)
+    by_auto = f" (auto: {why})" if why else ""
     priors = [
-        Picture(prior_panels(table), f"Prior{_of_region(region)}: {table.rule}.")
+        Picture(prior_panels(table), f"Prior{_of_region(region)}: {table.rule}{by_auto}.")
         for region, table in result.priors.items()
         if any(axis.size > 1 for axis in table.knots)
     ]
