@@ -70,7 +70,7 @@ from ivimkit.status import FAILED, FitStatus, count
 if TYPE_CHECKING:
     from ivimkit.noise import NoiseEstimate
 
-__all__ = ["fit", "fit_with"]
+__all__ = ["fit", "fit_with", "fit_with_also"]
 
 
 def fit(
@@ -79,6 +79,7 @@ def fit(
     *,
     model: str | SignalModel = "biexp",
     method: str | FitMethod = "varpro",
+    also: str | FitMethod | None = None,
     mask: ArrayLike | None = None,
     labels: ArrayLike | None = None,
     sigma: ArrayLike | NoiseEstimate | str | None = None,
@@ -102,6 +103,9 @@ def fit(
         The model or its name.
     method : str or FitMethod
         The method or its name; options are attributes of the object.
+    also : str or FitMethod, optional
+        Another method, to fit the scan by as well: ``result.also`` is its result. It gets the same
+        model, sigma and weights, but no `uncertainty`.
     mask : array_like, shape (...), optional
         Voxels to fit, where > 0; replaces the mask of the scan.
     labels : array_like of int, shape (...), optional
@@ -173,7 +177,53 @@ def fit(
     if isinstance(sigma, str):
         sigma = for_fit(dwi, sigma)
     settings = settings.for_scan(dwi, sigma=sigma, weights=weights, labels=labels is not None)
-    return fit_with(dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress)
+    second = None if also is None else settings.by_another(model, also)
+    return fit_with_also(
+        dwi, settings, second, sigma=sigma, labels=labels, threads=threads, progress=progress
+    )
+
+
+def fit_with_also(
+    dwi: DWI,
+    settings: FitSettings,
+    second: FitSettings | None,
+    *,
+    sigma: ArrayLike | NoiseEstimate | None = None,
+    labels: ArrayLike | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a scan with given settings, and then, as ``result.also``, with those of another method.
+
+    Parameters
+    ----------
+    dwi, settings, sigma, labels, threads, progress
+        As in `fit_with`.
+    second : FitSettings, optional
+        Settings of the other method, see `FitSettings.by_another`; None for a single fit.
+
+    Returns
+    -------
+    FitResult
+    """
+    if second is not None:
+        # Before the first fit, not after it.
+        second.method.check(
+            second.model, dwi.for_variables(second.model.variables).fit_acquisition
+        )
+    result = fit_with(
+        dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
+    )
+    if second is None:
+        return result
+    with warnings.catch_warnings():
+        # The first fit has said it.
+        for said in (AcquisitionWarning, ScanWarning):
+            warnings.simplefilter("ignore", said)
+        own = labels if second.method.learns else None
+        second = replace(second, labels=own is not None)
+        also = fit_with(dwi, second, sigma=sigma, labels=own, threads=threads, progress=progress)
+    return replace(result, also=also)
 
 
 def fit_with(

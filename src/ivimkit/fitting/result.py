@@ -212,6 +212,8 @@ class FitResult:
     spectra : ndarray, shape (..., n_bins), optional
         Amplitudes of the spectra of all voxels, a.u., if method nnls was told to keep them; see
         `spectrum`.
+    also : FitResult, optional
+        The fit of the same scan by another method, if one was asked for.
 
     Examples
     --------
@@ -233,6 +235,7 @@ class FitResult:
     dwi: DWI | None = field(default=None, repr=False)
     source_context: SourceContext | None = field(default=None, repr=False)
     spectra: NDArray[np.float32] | None = field(default=None, repr=False)
+    also: FitResult | None = field(default=None, repr=False)
 
     @property
     def model(self) -> SignalModel:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods, models
 from ivimkit import uncertainty as estimators
+from ivimkit.errors import OptionError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
@@ -215,6 +216,33 @@ class FitSettings:
             average=dwi.average,
             mask_origin=dwi.mask_origin or "",
             labels=labels,
+        )
+
+    def by_another(self, model: str | SignalModel, method: str | FitMethod) -> Self:
+        """Return the settings with another method, and without an estimator of uncertainty.
+
+        Parameters
+        ----------
+        model : str or SignalModel
+            The model as it was asked for: a method may change it.
+        method : str or FitMethod
+            The other method.
+
+        Raises
+        ------
+        OptionError
+            If it is the same method, or unknown.
+        """
+        known = methods.get(method)
+        if known.name == self.method.name:
+            others = ", ".join(name for name in methods.names() if name != known.name)
+            raise OptionError(
+                f"the other method is {known.name}, which is the method itself; expected another "
+                f"one: {others}. Choose one of these, or leave it out (--also)",
+                python="Pass also=",
+            )
+        return replace(
+            self, model=known.fitted_model(models.get(model)), method=known, estimator=None
         )
 
 

@@ -17,7 +17,7 @@ from ivimkit.cli.options.plugin_names import (
 )
 from ivimkit.cli.options.shared_options import MODEL_PANEL, SIGMA, MethodOptions, in_panel
 
-__all__ = ["FitOptions", "ModelOptions", "Organ"]
+__all__ = ["Also", "FitOptions", "ModelOptions", "Organ"]
 
 _BAYES_PANEL = "Method bayes"
 _TRUST_PANEL = "The noise, and how sure the numbers are"
@@ -42,6 +42,19 @@ ModelName = Annotated[
         rich_help_panel=MODEL_PANEL,
         autocompletion=complete(model_names),
         help=f"Signal model: {', '.join(model_names())}, or a Python file that defines one.",
+    ),
+]
+
+
+Also = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+        autocompletion=complete(method_names),
+        help="Fit by this method, too, with its usual options, into DIR/also_NAME; "
+        "ivimkit report DIR --also NAME shows both.",
     ),
 ]
 
