@@ -129,7 +129,9 @@ def score(
     regions = {name: made.region(name) for name in made.label_names.values()}
     host = regions["liver" if "liver" in regions else "white matter"]
     small = {name: where for name, where in regions.items() if name.startswith("lesion")}
-    evidence = maps["ln_evidence"] if "ln_evidence" in maps else None
+    # Maps of a fit raise for a name that is not there.
+    is_known = "ln_evidence" in maps
+    evidence = maps["ln_evidence"] if is_known else None
     found = Scores({}, {}, evidence=None if evidence is None else float(np.nanmean(evidence)))
     for name, where in small.items():
         found.lesions[name] = {
