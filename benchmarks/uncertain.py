@@ -65,7 +65,7 @@ def measure(settings: Settings) -> Findings:
             "data": f"{settings.size(_VOXELS)} voxels of each simulated set of the comparison "
             "with other packages, as a list without neighbours",
             "wrong": f"D, f or D* off by more than {WRONG:.0%} of the true value",
-            "before": "the status without the flags of uncertain parameters: 0",
+            "before": "by all other flags of the status",
             "flagged right": "of the voxels in which D, f and D* are right, those with a flag",
         },
         checked="every voxel has a posterior.",
