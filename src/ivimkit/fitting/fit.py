@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -45,7 +46,7 @@ from ivimkit.fitting.local_prior import (
     near_prior,
     with_neighbours,
 )
-from ivimkit.fitting.prior_choice import prior_for, with_prior
+from ivimkit.fitting.prior_choice import instead_of_neighbours, prior_for, with_prior
 from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, sigma_values
@@ -216,14 +217,20 @@ def fit_with_also(
     )
     if second is None:
         return result
-    with warnings.catch_warnings():
-        # The first fit has said it.
-        for said in (AcquisitionWarning, ScanWarning):
-            warnings.simplefilter("ignore", said)
+    with _said_before():
         own = labels if second.method.learns else None
         second = replace(second, labels=own is not None)
         also = fit_with(dwi, second, sigma=sigma, labels=own, threads=threads, progress=progress)
     return replace(result, also=also)
+
+
+@contextmanager
+def _said_before() -> Iterator[None]:
+    """Leave out the warnings of another fit of the same scan: the first one has given them."""
+    with warnings.catch_warnings():
+        for kind in (AcquisitionWarning, ScanWarning):
+            warnings.simplefilter("ignore", kind)
+        yield
 
 
 def fit_with(
@@ -341,6 +348,14 @@ def fit_with(
     del adc, failed, checked
     columns = _columns(model, further, values, spread, adc_values, float(sample.weight.sum()))
     del fitted, spread
+    other, why = instead_of_neighbours(prior, methods, sample, columns)
+    if other is not None:
+        again = replace(settings, method=with_prior(settings.method, other))
+        with _said_before():
+            result = fit_with(
+                dwi, again, sigma=sigma, labels=labels, threads=threads, progress=progress
+            )
+        return replace(result, provenance=replace(result.provenance, chosen={**chosen, **why}))
     status |= uncertain_flags(model, columns).astype(status.dtype)
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     return FitResult(

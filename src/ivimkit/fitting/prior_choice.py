@@ -15,13 +15,17 @@ from ivimkit.fitting.training import MIN_VOXELS, least_squares
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.priors.auto import Auto
+from ivimkit.priors.learned import Learned
+from ivimkit.priors.local import Local
 from ivimkit.scan.geometry import Geometry
 
-__all__ = ["prior_for", "why_this_prior", "with_prior"]
+__all__ = ["instead_of_neighbours", "prior_for", "why_this_prior", "with_prior"]
 
 _BY_AUTO = "auto, "
 # Number of voxels that are tried, whether they can be fitted at all.
 _MAX_TRIED = 3000
+# Number of voxels that say whether neighbours help.
+_MAX_COMPARED = 2000
 # A draw of as many others may have fewer that can be fitted.
 _MARGIN = 2
 # Share of the voxels that have to touch another one.
@@ -68,6 +72,51 @@ def with_prior(method: FitMethod, prior: Prior | None) -> FitMethod:
     return replace(method, prior=prior)
 
 
+def instead_of_neighbours(
+    prior: Prior | None,
+    methods: Mapping[str, PosteriorMethod],
+    sample: TrainingSample,
+    columns: Mapping[str, NDArray[np.float64]],
+) -> tuple[Prior | None, dict[str, str]]:
+    """Return the prior to fit with again if the neighbours did not help, and why.
+
+    The prior of a voxel from its neighbours has not seen the voxel, so its evidence says how well
+    they predict it. If the prior of the whole scan predicts voxels better in the mean, neighbours
+    are not alike: the scan is a list in the form of an image, say.
+
+    Parameters
+    ----------
+    prior : Prior or None
+        What `prior_for` returned.
+    methods : mapping of str to PosteriorMethod
+        What was learned, by region. Regions that were given are not compared.
+    sample : TrainingSample
+        The voxels of the scan.
+    columns : mapping of str to ndarray, shape (n_voxels,)
+        The maps of the fit.
+
+    Returns
+    -------
+    Prior or None
+        None if the fit is to be kept.
+    dict of str to str
+        The reason in words, by the name of the option; empty if it is.
+    """
+    if not isinstance(prior, Local) or len(methods) != 1:
+        return None, {}
+    (method,) = methods.values()
+    few = _spread(sample.n_voxels, _MAX_COMPARED)
+    values, good = sample.take(few).fitted(method)
+    model = sample.model
+    place = len(model.parameters) + 2 + method.extras(model).index("ln_evidence")
+    gain = (columns["ln_evidence"][few] - values[:, place])[good]
+    gain = gain[np.isfinite(gain)]
+    if not gain.size or gain.mean() > 0.0:
+        return None, {}
+    other = Learned(n_voxels=prior.n_voxels, seed=prior.seed)
+    return other, {"prior": f"{_BY_AUTO}neighbours are not alike"}
+
+
 def why_this_prior(chosen: Mapping[str, str]) -> str:
     """Return why prior auto took the prior of a fit; empty if it was named.
 
@@ -88,10 +137,15 @@ def _enough(sample: TrainingSample) -> bool:
     """Return whether enough voxels can be fitted to learn from them."""
     if sample.n_voxels < MIN_VOXELS:
         return False
-    n = min(sample.n_voxels, _MAX_TRIED)
-    every = np.linspace(0, sample.n_voxels - 1, n).astype(np.intp)
-    _, good = sample.take(every).fitted(least_squares())
-    return int(good.sum()) >= (MIN_VOXELS if n == sample.n_voxels else _MARGIN * MIN_VOXELS)
+    tried = _spread(sample.n_voxels, _MAX_TRIED)
+    _, good = sample.take(tried).fitted(least_squares())
+    every = tried.size == sample.n_voxels
+    return int(good.sum()) >= (MIN_VOXELS if every else _MARGIN * MIN_VOXELS)
+
+
+def _spread(n_voxels: int, most: int) -> NDArray[np.intp]:
+    """Return positions of voxels all over the scan, at most as many as that."""
+    return np.linspace(0, n_voxels - 1, min(n_voxels, most)).astype(np.intp)
 
 
 def _near(sample: TrainingSample, geometry: Geometry, reach: float) -> bool:

@@ -20,10 +20,13 @@ from ivimkit.priors.organ import Organ
 class Auto(Prior):
     """`Local` where voxels have neighbours, `Learned` where they are many, else `Organ` or `Flat`.
 
-    `ivimkit.fit` decides before the first voxel is fitted: an image of two or three dimensions
-    whose voxels touch each other gets `Local`; any other scan, and a list of voxels, gets
-    `Learned` if at least 50 voxels can be fitted, and otherwise the prior of the organ that was
-    named, or a flat one. The settings of the result have the prior that was taken, and
+    `ivimkit.fit` decides: an image of two or three dimensions whose voxels touch each other gets
+    `Local`; any other scan, and a list of voxels, gets `Learned` if at least 50 voxels can be
+    fitted, and otherwise the prior of the organ that was named, or a flat one. If the voxels
+    around predict a voxel no better than the whole scan does, by the mean of their evidence, the
+    scan is fitted again with `Learned`: its neighbours are not alike.
+
+    The settings of the result have the prior that was taken, and
     ``result.provenance.chosen["prior"]`` says why.
 
     Parameters
