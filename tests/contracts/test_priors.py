@@ -12,14 +12,14 @@ import ivimkit as ik
 from ivimkit import models, priors
 from ivimkit.engine import evaluate
 from ivimkit.errors import OptionError, ShapeError
-from ivimkit.extend.prior import Prior
+from ivimkit.extend.prior import ChoosingPrior, Prior
 from ivimkit.status import FAILED, FitStatus
 from plugins import LARGE, MODELS, PROTOCOLS, typical
 from tolerances import CLOSED_FORM, SAME_MINIMUM
 
 B13 = PROTOCOLS["b13"]
 # Of those, auto stands for another one, see the tests of its choice.
-NAMES = tuple(name for name in priors.names() if not priors.get(name).chooses)
+NAMES = tuple(n for n in priors.names() if not isinstance(priors.get(n), ChoosingPrior))
 LEARNING = [name for name in NAMES if priors.get(name).trains]
 
 

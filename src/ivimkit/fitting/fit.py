@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit.defaults import USUAL_METHOD
 from ivimkit.engine import (
     Progress,
     Task,
@@ -79,7 +80,7 @@ def fit(
     bvals: ArrayLike | None = None,
     *,
     model: str | SignalModel = "biexp",
-    method: str | FitMethod = "varpro",
+    method: str | FitMethod = USUAL_METHOD,
     also: str | FitMethod | None = None,
     mask: ArrayLike | None = None,
     labels: ArrayLike | None = None,
@@ -314,8 +315,9 @@ def fit_with(
     weighed, chosen = with_weight(as_fitted, sample)
     if weighed is not as_fitted:
         settings, as_fitted = replace(settings, method=weighed), weighed
-    prior, taken = prior_for(settings.method, sample, dwi.geometry, settings.organ)
-    settings = replace(settings, method=with_prior(settings.method, prior))
+    asked = settings.method
+    prior, taken = prior_for(asked, sample, dwi.geometry, settings.organ)
+    settings = replace(settings, method=with_prior(asked, prior))
     as_fitted = with_prior(as_fitted, prior)
     regions = _regions(labels, settings.method, dwi, reader)
     adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi, model))
@@ -348,7 +350,7 @@ def fit_with(
     del adc, failed, checked
     columns = _columns(model, further, values, spread, adc_values, float(sample.weight.sum()))
     del fitted, spread
-    other, why = instead_of_neighbours(prior, methods, sample, columns)
+    other, why = instead_of_neighbours(asked, methods, sample, columns)
     if other is not None:
         again = replace(settings, method=with_prior(settings.method, other))
         with _said_before():

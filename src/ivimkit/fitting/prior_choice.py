@@ -9,14 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.extend.fit_method import FitMethod
-from ivimkit.extend.prior import Prior
-from ivimkit.fitting.local_prior import neighbour_offsets
+from ivimkit.extend.prior import ChoosingPrior, Prior
+from ivimkit.fitting.local_prior import LOCAL_MAPS, neighbour_offsets
 from ivimkit.fitting.training import MIN_VOXELS, least_squares
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.methods._posterior import PosteriorMethod
-from ivimkit.priors.auto import Auto
-from ivimkit.priors.learned import Learned
-from ivimkit.priors.local import Local
 from ivimkit.scan.geometry import Geometry
 
 __all__ = ["instead_of_neighbours", "prior_for", "why_this_prior", "with_prior"]
@@ -55,7 +52,7 @@ def prior_for(
     dict of str to str
         The reason in words, by the name of the option; empty for these.
     """
-    if not (isinstance(method, PosteriorMethod) and isinstance(method.rule, Auto)):
+    if not (isinstance(method, PosteriorMethod) and isinstance(method.rule, ChoosingPrior)):
         return None, {}
     rule = method.rule if method.rule.organ is not None else replace(method.rule, organ=organ)
     if not _enough(sample):
@@ -73,7 +70,7 @@ def with_prior(method: FitMethod, prior: Prior | None) -> FitMethod:
 
 
 def instead_of_neighbours(
-    prior: Prior | None,
+    asked: FitMethod,
     methods: Mapping[str, PosteriorMethod],
     sample: TrainingSample,
     columns: Mapping[str, NDArray[np.float64]],
@@ -86,8 +83,8 @@ def instead_of_neighbours(
 
     Parameters
     ----------
-    prior : Prior or None
-        What `prior_for` returned.
+    asked : FitMethod
+        The method as it was asked for.
     methods : mapping of str to PosteriorMethod
         What was learned, by region. Regions that were given are not compared.
     sample : TrainingSample
@@ -102,7 +99,9 @@ def instead_of_neighbours(
     dict of str to str
         The reason in words, by the name of the option; empty if it is.
     """
-    if not isinstance(prior, Local) or len(methods) != 1:
+    if not (isinstance(asked, PosteriorMethod) and isinstance(asked.rule, ChoosingPrior)):
+        return None, {}
+    if len(methods) != 1 or LOCAL_MAPS[0] not in columns:
         return None, {}
     (method,) = methods.values()
     few = _spread(sample.n_voxels, _MAX_COMPARED)
@@ -113,8 +112,7 @@ def instead_of_neighbours(
     gain = gain[np.isfinite(gain)]
     if not gain.size or gain.mean() > 0.0:
         return None, {}
-    other = Learned(n_voxels=prior.n_voxels, seed=prior.seed)
-    return other, {"prior": f"{_BY_AUTO}neighbours are not alike"}
+    return asked.rule.learned, {"prior": f"{_BY_AUTO}neighbours are not alike"}
 
 
 def why_this_prior(chosen: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods, models
 from ivimkit import uncertainty as estimators
+from ivimkit.defaults import USUAL_METHOD
 from ivimkit.errors import OptionError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
@@ -155,7 +156,7 @@ class FitSettings:
     def of(
         cls,
         model: str | SignalModel = "biexp",
-        method: str | FitMethod = "varpro",
+        method: str | FitMethod = USUAL_METHOD,
         uncertainty: str | Estimator | None = None,
         *,
         adc_bvals: ArrayLike | None = None,

@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from ivimkit import organs
-from ivimkit.extend.prior import Likelihoods, Prior
+from ivimkit import organs, priors
+from ivimkit.extend.prior import ChoosingPrior, Likelihoods, NearPrior, Prior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.priors.flat import Flat
-from ivimkit.priors.learned import Learned
-from ivimkit.priors.local import Local
-from ivimkit.priors.organ import Organ
 
 
 @final
 @dataclass(frozen=True)
-class Auto(Prior):
+class Auto(ChoosingPrior):
     """`Local` where voxels have neighbours, `Learned` where they are many, else `Organ` or `Flat`.
 
     `ivimkit.fit` decides: an image of two or three dimensions whose voxels touch each other gets
@@ -54,13 +50,7 @@ class Auto(Prior):
 
     name: ClassVar[str] = "auto"
     title: ClassVar[str] = "chosen by what the scan has"
-    trains: ClassVar[bool] = True
-    chooses: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ()
-
-    organ: str | None = None
-    n_voxels: int = 3000
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.organ is not None:
@@ -68,19 +58,23 @@ class Auto(Prior):
         _ = self.learned  # It checks the numbers.
 
     @property
-    def local(self) -> Local:
+    def local(self) -> NearPrior:
         """The prior for voxels that have neighbours."""
-        return Local(n_voxels=self.n_voxels, seed=self.seed)
+        found = priors.get("local", n_voxels=self.n_voxels, seed=self.seed)
+        assert isinstance(found, NearPrior)
+        return found
 
     @property
-    def learned(self) -> Learned:
+    def learned(self) -> Prior:
         """The prior for many voxels."""
-        return Learned(n_voxels=self.n_voxels, seed=self.seed)
+        return priors.get("learned", n_voxels=self.n_voxels, seed=self.seed)
 
     @property
     def fixed(self) -> Prior:
         """The prior for too few voxels to learn from."""
-        return Flat() if self.organ is None else Organ(self.organ)
+        if self.organ is None:
+            return priors.get("flat")
+        return priors.get("organ", organ=self.organ)
 
     def tabulate(self, model: SignalModel, likelihoods: Likelihoods | None = None) -> PriorTable:
         """Return the table of `Learned` with likelihoods, of `fixed` without."""

@@ -11,11 +11,11 @@ import msgspec
 from ivimkit import methods, organs
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.prior import ChoosingPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.fitting.result import FitResult
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.methods._spectral import SpectralMethod
-from ivimkit.priors.auto import Auto
 from ivimkit.viewer.request_form import Number, checked
 
 __all__ = ["describe_options", "method_of", "settled"]
@@ -143,7 +143,7 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
         return method
     trains = rule is not None and rule.trains
     if len(result.learned) != 1:
-        if isinstance(rule, Auto):
+        if isinstance(rule, ChoosingPrior):
             organ = result.settings.organ if rule.organ is None else rule.organ
             return dataclasses.replace(method, prior=dataclasses.replace(rule, organ=organ).fixed)
         if trains:

@@ -16,6 +16,7 @@ from ivimkit.cli.options.plugin_names import (
     uncertainty_names,
 )
 from ivimkit.cli.options.shared_options import MODEL_PANEL, SIGMA, MethodOptions, in_panel
+from ivimkit.defaults import USUAL_METHOD
 
 __all__ = ["Also", "FitOptions", "ModelOptions", "Organ"]
 
@@ -72,7 +73,7 @@ class ModelOptions:
             autocompletion=complete(method_names),
             help=f"Fit method: {', '.join(method_names())}.",
         ),
-    ] = "varpro"
+    ] = USUAL_METHOD
     option: MethodOptions = None
 
 
