@@ -25,7 +25,7 @@ import sys
 import ivimkit as ik
 from benchmarks.data import simulated
 data = simulated("b21", 50, int(sys.argv[1]))
-result = ik.fit(data.signal, data.bvals, method="bayes")
+result = ik.fit(data.signal, data.bvals, method=ik.methods.Bayes(prior="learned"))
 result.raise_for_status(max_failed=0.001)
 held = data.signal.nbytes + sum(result.maps[name].nbytes for name in result.maps)
 print(held + sum(values.nbytes for values in data.truth.values()))
@@ -39,7 +39,7 @@ def measure(settings: Settings) -> Findings:
     many = simulated("b21", 50, settings.size(_TRAINING_VOXELS))
     with on_cores(1):
         start = time.process_time()
-        learned = _fit(many, ik.methods.get("bayes"))
+        learned = _fit(many, ik.methods.get("bayes", prior="learned"))
         whole = time.process_time() - start
         methods = {
             "flat, default bounds": ik.methods.get("bayes", prior="flat"),

@@ -116,7 +116,7 @@ def _outcome(data: DataSet, snr: float, slow: int) -> _Outcome:
         result = ik.fit(part.signal, part.bvals, sigma=given, uncertainty=uncertainty)
         return _shares(result, part)
 
-    learned = ik.fit(data.signal, data.bvals, method="bayes")
+    learned = ik.fit(data.signal, data.bvals, method=ik.methods.Bayes(prior="learned"))
     default = ik.fit(data.signal, data.bvals, method=flat)
     shares = {
         _TRUE: _shares(under_truth(data, snr, noise="rician"), data),

@@ -15,7 +15,7 @@ from benchmarks.data import ABDOMEN, PROSTATE
 from benchmarks.image import read_image
 from ivimkit.extend.fit_method import FitMethod
 
-__all__ = ["Half", "halves", "prediction_error"]
+__all__ = ["Half", "halves", "prediction_errors"]
 
 Half = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Signals, shape (x, y, z, n_b), and b-values in s/mm^2."""
@@ -76,13 +76,23 @@ def _of_prostate(folder: Path) -> tuple[str, NDArray[np.bool_], Half, Half]:
     return "prostate", mask, (volumes[..., one], bvals[one]), (volumes[..., two], bvals[two])
 
 
-def prediction_error(
-    method: FitMethod, mask: NDArray[np.bool_], fitted: Half, other: Half
-) -> float:
-    """Return the root mean squared error of the prediction, relative to the signal at b = 0, %.
+def prediction_errors(
+    method: FitMethod, mask: NDArray[np.bool_], first: Half, second: Half
+) -> NDArray[np.float64]:
+    """Return the error of each voxel, %: how well either half predicts the other.
 
-    b = 0 itself is left out, which both halves of the prostate share.
+    It is the root mean square over the b-values, relative to the signal at b = 0. b = 0 itself is
+    left out, which both halves of the prostate share. NaN where a fit failed.
     """
+    both = [_errors(method, mask, *pair) for pair in ((first, second), (second, first))]
+    squares = [np.mean(errors**2, axis=1) for errors in both]
+    return 100.0 * np.sqrt(0.5 * (squares[0] + squares[1]))
+
+
+def _errors(
+    method: FitMethod, mask: NDArray[np.bool_], fitted: Half, other: Half
+) -> NDArray[np.float64]:
+    """Return what a fit of one half predicts less what the other is, relative to b = 0."""
     signals, bvals = fitted
     result = ik.fit(signals, bvals, mask=mask, method=method)
     measured, later = other
@@ -91,9 +101,8 @@ def prediction_error(
         # These fits take the noise floor off, and the other half has it.
         predicted = _with_floor(predicted, result.maps["sigma"][mask][:, np.newaxis])
     level = measured[mask][:, later == 0.0].mean(axis=1, keepdims=True)
-    error = ((predicted - measured[mask]) / level)[:, later > 0.0]
-    known = np.isfinite(error).all(axis=1)
-    return 100.0 * float(np.sqrt(np.mean(error[known] ** 2)))
+    errors: NDArray[np.float64] = ((predicted - measured[mask]) / level)[:, later > 0.0]
+    return errors
 
 
 def _with_floor(signal: NDArray[np.float64], sigma: NDArray[np.float64]) -> NDArray[np.float64]:

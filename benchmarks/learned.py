@@ -18,7 +18,7 @@ _VOXELS = 20_000
 _UNIFORM_GOAL, _MIXED_GOAL = 1.10, 1.15
 
 _CONTENDERS = {
-    "bayes, learned": ik.methods.get("bayes"),
+    "bayes, learned": ik.methods.get("bayes", prior="learned"),
     "varpro": ik.methods.get("varpro"),
     "bayes, flat, default bounds": ik.methods.get("bayes", prior="flat"),
     "bayes, shrinkage": ik.methods.get("bayes", prior="shrinkage"),

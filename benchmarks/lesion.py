@@ -52,8 +52,8 @@ _SHRINKAGE = "bayes, shrinkage"
 _METHODS = {
     _LEAST_SQUARES: ik.methods.get("varpro"),
     _FLAT: ik.methods.get("bayes", prior="flat"),
-    _LEARNED: ik.methods.get("bayes"),
-    _LABELS: ik.methods.get("bayes"),
+    _LEARNED: ik.methods.get("bayes", prior="learned"),
+    _LABELS: ik.methods.get("bayes", prior="learned"),
     _SHRINKAGE: ik.methods.get("bayes", prior="shrinkage"),
 }
 

@@ -93,7 +93,10 @@ class Scores:
         The lowest and the highest of these shares among tissues and edges, and where it is.
     lesions : dict of str to dict
         By group of lesions: number of voxels ``n``, contrast kept by parameter in %, ``AUC`` of D,
-        and coverage by parameter as ``cov D`` ....
+        coverage by parameter as ``cov D`` ..., and ``evidence``.
+    evidence : float, optional
+        Mean of ln p(data), of all voxels in which it is known. The prior of a voxel is then one
+        that its own data did not make, but for a small share: how well it predicts the voxel.
     """
 
     rmse: dict[str, float]
@@ -102,6 +105,7 @@ class Scores:
     lowest: dict[str, tuple[float, str]] = field(default_factory=dict)
     highest: dict[str, tuple[float, str]] = field(default_factory=dict)
     lesions: dict[str, dict[str, float]] = field(default_factory=dict)
+    evidence: float | None = None
 
 
 def score(
@@ -125,12 +129,17 @@ def score(
     regions = {name: made.region(name) for name in made.label_names.values()}
     host = regions["liver" if "liver" in regions else "white matter"]
     small = {name: where for name, where in regions.items() if name.startswith("lesion")}
-    found = Scores({}, {})
+    # Maps of a fit raise for a name that is not there.
+    is_known = "ln_evidence" in maps
+    evidence = maps["ln_evidence"] if is_known else None
+    found = Scores({}, {}, evidence=None if evidence is None else float(np.nanmean(evidence)))
     for name, where in small.items():
         found.lesions[name] = {
             "n": int(where.sum()),
             "AUC": _below(maps["D"][where], maps["D"][host]),
         }
+        if evidence is not None:
+            found.lesions[name]["evidence"] = float(np.nanmean(evidence[where]))
     for name in ESTIMATED:
         truth, values = made.truth[name].astype(float), maps[name]
         known = inside & np.isfinite(truth)

@@ -4,7 +4,8 @@ A status is a sum of flags. The low bits are reasons (`FitStatus`); from `BOUND_
 each model parameter has two bits, "at its lower bound" and "at its upper bound", in the order
 of the model's parameters. Zero means: fitted, nothing to report. The name and the meaning of a
 compartment that is not detected follow from the model (`Unseen`); so does `KURTOSIS_LIKELY`, whose
-bit is that of a third fraction, and which only models of two decays have.
+bit is that of a third fraction, and which only models of two decays have. After the bits of bounds
+each parameter has one more, "uncertain", which only fits with a posterior set.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from ivimkit.parameter import Parameter
 __all__ = [
     "BOUND_SHIFT",
     "FAILED",
+    "MAX_OFF",
+    "MAX_OFF_PROBABILITY",
     "MAX_PARAMETERS",
     "MONOEXPONENTIAL",
     "UNSEEN_REFERENCE",
@@ -39,6 +42,7 @@ __all__ = [
     "in_words",
     "monoexponential",
     "status_type",
+    "uncertain",
 ]
 
 BOUND_SHIFT = 11
@@ -124,14 +128,9 @@ MONOEXPONENTIAL = (
 model of two decays. It has no bit, as it follows from the others: see `monoexponential`."""
 
 
-_LESS_SERIOUS = (
-    UNSEEN_REFERENCE,
-    *UNSEEN_SHARES,
-    int(FitStatus.ADC_NOT_AVAILABLE),
-    int(FitStatus.SD_NOT_AVAILABLE),
-)
-"""Flags less serious than a value at its bound, the most serious first: the last two concern
-another map, and leave the value itself valid."""
+_UNSEEN = (UNSEEN_REFERENCE, *UNSEEN_SHARES)
+_OF_OTHER_MAPS = (int(FitStatus.ADC_NOT_AVAILABLE), int(FitStatus.SD_NOT_AVAILABLE))
+"""Flags that concern another map, and leave the value itself valid."""
 
 
 class Unseen(NamedTuple):
@@ -216,9 +215,17 @@ class Explained(Protocol):
 MAX_PARAMETERS = 25
 """Maximum number of parameters of a model: the bounds of more do not fit into 64 bits."""
 
+MAX_OFF = 0.5
+"""Relative error of an estimate, as a share of the true value, above which it is far off."""
+
+MAX_OFF_PROBABILITY = 0.05
+"""Probability of such an error above which an estimate is uncertain."""
+
+_N_BITS = 63
+
 
 def status_type(n_parameters: int) -> type[np.signedinteger[Any]]:
-    """Return the type of a status map: it has two bits for each parameter.
+    """Return the type of a status map: it has three bits for each parameter.
 
     Parameters
     ----------
@@ -231,7 +238,7 @@ def status_type(n_parameters: int) -> type[np.signedinteger[Any]]:
     >>> status_type(4).__name__, status_type(11).__name__
     ('int32', 'int64')
     """
-    return np.int32 if BOUND_SHIFT + 2 * n_parameters < 32 else np.int64
+    return np.int32 if BOUND_SHIFT + 3 * n_parameters < 32 else np.int64
 
 
 def at_lower(index: int) -> int:
@@ -242,6 +249,15 @@ def at_lower(index: int) -> int:
 def at_upper(index: int) -> int:
     """Return the flag "parameter number `index` is at its upper bound"."""
     return 1 << (BOUND_SHIFT + 2 * index + 1)
+
+
+def uncertain(index: int, n_parameters: int) -> int:
+    """Return the flag "parameter number `index` is uncertain"; 0 where there is no bit for it.
+
+    Models of up to 17 parameters have a bit for each.
+    """
+    bit = BOUND_SHIFT + 2 * n_parameters + index
+    return 1 << bit if bit < _N_BITS else 0
 
 
 def can_be_widened(parameter: Parameter, side: str) -> bool:
@@ -259,6 +275,9 @@ def can_be_widened(parameter: Parameter, side: str) -> bool:
     return parameter.upper < parameter.most
 
 
+_UNCERTAIN_ADVICE = (
+    "Read it as a range, from its lower to its upper 95 % limit, or average over a region."
+)
 _BEYOND = "The true value may lie beyond; widen the bound or distrust the voxel."
 _NOTHING_BEYOND = "Nothing lies beyond, so the data do not tell the value: distrust the voxel."
 
@@ -278,7 +297,24 @@ def _flags(code: int, model: Explained | None) -> list[tuple[str, str, str]]:
                         _BEYOND if can_be_widened(parameter, side) else _NOTHING_BEYOND,
                     )
                 )
+    for flag, parameter in _uncertain(model):
+        if code & flag:
+            found.append((f"{parameter.name}_UNCERTAIN", _off(parameter), _UNCERTAIN_ADVICE))
     return found or [("OK", *_SENTENCES[FitStatus.OK])]
+
+
+def _uncertain(model: Explained | None) -> list[tuple[int, Parameter]]:
+    """Return the flags of parameters that are uncertain, each with its parameter."""
+    parameters = model.parameters if model else ()
+    flags = [(uncertain(k, len(parameters)), one) for k, one in enumerate(parameters)]
+    return [(flag, one) for flag, one in flags if flag]
+
+
+def _off(parameter: Parameter) -> str:
+    off, probability = 100 * MAX_OFF, 100 * MAX_OFF_PROBABILITY
+    return (
+        f"{parameter.symbol} may be more than {off:g} % off (probability above {probability:g} %)."
+    )
 
 
 def _reasons(model: Explained | None) -> dict[int, tuple[str, tuple[str, str]]]:
@@ -351,6 +387,7 @@ def explain(model: Explained | None = None) -> dict[int, tuple[str, str, str]]:
     flags = [0, *_reasons(model)]
     for index in range(len(model.parameters) if model else 0):
         flags += [at_lower(index), at_upper(index)]
+    flags += [flag for flag, _ in _uncertain(model)]
     return {flag: _flags(flag, model)[0] for flag in flags}
 
 
@@ -380,6 +417,8 @@ def in_words(name: str, model: Explained) -> str:
         for side in ("lower", "upper"):
             if name == f"{parameter.name}_AT_{side.upper()}_BOUND":
                 return f"{parameter.symbol} at its {side} bound"
+        if name == f"{parameter.name}_UNCERTAIN":
+            return f"{parameter.symbol} uncertain"
     return _IN_WORDS.get(name, name.lower().replace("_", " "))
 
 
@@ -397,8 +436,8 @@ def gravest_first(model: Explained | None = None) -> list[int]:
     """Return all flags of voxels inside the mask, the most serious first.
 
     No value at all comes first; then a value at a bound, which the fit was not free to choose;
-    then kurtosis, which the model does not have; then what the data do not determine; last flags
-    that leave the value valid.
+    then kurtosis, which the model does not have; then what the data do not determine, or only
+    roughly; last flags that concern another map.
 
     Parameters
     ----------
@@ -414,8 +453,8 @@ def gravest_first(model: Explained | None = None) -> list[int]:
     >>> from ivimkit import models
     >>> from ivimkit.status import FitStatus, gravest_first
     >>> flags = gravest_first(models.get("biexp"))
-    >>> FitStatus(flags[0]).name, FitStatus(flags[-4]).name
-    ('NON_FINITE', 'TISSUE_NOT_DETECTED')
+    >>> FitStatus(flags[0]).name, FitStatus(flags[-1]).name
+    ('NON_FINITE', 'SD_NOT_AVAILABLE')
     """
     failed = [int(flag) for flag in FitStatus if flag & FAILED]
     sides = (at_lower, at_upper)
@@ -423,8 +462,9 @@ def gravest_first(model: Explained | None = None) -> list[int]:
     bounds = [side(index) for index in range(n) for side in sides]
     wrong = [_KURTOSIS_LIKELY] if model is not None and model.is_two_decays else []
     known = explain(model)
-    others = [flag for flag in _LESS_SERIOUS if flag in known and flag not in wrong]
-    return [*failed, *bounds, *wrong, *others]
+    unseen = [flag for flag in _UNSEEN if flag in known and flag not in wrong]
+    wide = [flag for flag, _ in _uncertain(model)]
+    return [*failed, *bounds, *wrong, *unseen, *wide, *_OF_OTHER_MAPS]
 
 
 def gravest(status: NDArray[np.signedinteger[Any]], model: Explained) -> NDArray[Any]:

@@ -450,7 +450,7 @@ def test_hopeless_voxels_get_a_status_and_no_exception(model, method):
         assert result.status[index] == FitStatus[flag], name
         assert np.isnan([values[index] for values in result.maps.values()]).all(), name
     assert not result.status[-1] & int(FAILED)
-    known = sum(flag.value for flag in FitStatus) | ~(-1 << BOUND_SHIFT + 2 * len(model.names))
+    known = sum(flag.value for flag in FitStatus) | ~(-1 << BOUND_SHIFT + 3 * len(model.names))
     assert not (result.status & ~known).any()
     for index in range(len(signals)):
         assert result.sentence(index)

@@ -38,7 +38,11 @@ def test_every_status_is_explained(model: str) -> None:
     sections = _sections("status.md")
     usual = {name: text for name, text, _ in explain(ik.models.get("biexp")).values()}
     for flag, (name, sentence, advice) in explain(ik.models.get(model)).items():
-        if name not in usual and "BOUND" not in name:
+        if name.endswith("_UNCERTAIN"):
+            assert advice in sections["Uncertain"]
+            symbol = sentence.partition(" ")[0]
+            assert model != "biexp" or f"{symbol} {flag}" in sections["Uncertain"]
+        elif name not in usual and "BOUND" not in name:
             assert f"`{name}` | {flag} | `{model}`" in sections["Compartments of other models"]
         elif name == "TISSUE_NOT_DETECTED" and ik.models.get(model).two_decays() is None:
             assert f"**{flag}**" in sections[name]

@@ -16,6 +16,7 @@ from llvmlite import binding
 from numpy.typing import NDArray
 
 import ivimkit as ik
+from ivimkit.status import BOUND_SHIFT
 
 FILE = Path(__file__).with_name("fits.npz")
 MODELS = ("biexp", "sivim", "monoexp")
@@ -68,7 +69,9 @@ def fits(
                 )
             except ik.errors.OptionError:
                 continue
-            yield f"{name}/{model}/status", result.status
+            # The flags of uncertain parameters follow from the maps, and are not in the file.
+            old = (1 << BOUND_SHIFT + 2 * len(result.model.parameters)) - 1
+            yield f"{name}/{model}/status", result.status & old
             for key in MAPS:
                 if key in result.maps:
                     yield f"{name}/{model}/{key}", np.asarray(result.maps[key])

@@ -7,6 +7,7 @@ from ivimkit import models
 from ivimkit.status import (
     BOUND_SHIFT,
     FAILED,
+    MAX_PARAMETERS,
     UNSEEN_REFERENCE,
     UNSEEN_SHARES,
     FitStatus,
@@ -16,6 +17,7 @@ from ivimkit.status import (
     describe,
     explain,
     status_type,
+    uncertain,
 )
 
 BIEXP = models.get("biexp")
@@ -25,7 +27,7 @@ def test_every_flag_has_a_name_a_sentence_and_an_advice_of_its_own():
     table = explain(BIEXP)
     assert set(table) == {0} | {f.value for f in FitStatus} | {
         flag(k) for k in range(len(BIEXP.parameters)) for flag in (at_lower, at_upper)
-    }
+    } | {uncertain(k, len(BIEXP.parameters)) for k in range(len(BIEXP.parameters))}
     for column in zip(*table.values(), strict=True):
         assert all(column)
     names, sentences, advices = zip(*table.values(), strict=True)
@@ -34,15 +36,17 @@ def test_every_flag_has_a_name_a_sentence_and_an_advice_of_its_own():
     assert all(text.endswith((".", "value.")) for text in sentences + advices)
 
 
-def test_reasons_and_bounds_do_not_share_bits():
+@pytest.mark.parametrize("n", [1, 6, 7, 17, 18, MAX_PARAMETERS])
+def test_flags_do_not_share_bits_and_fit_into_the_type_of_the_map(n):
     reasons = sum({*(flag.value for flag in FitStatus), *UNSEEN_SHARES, UNSEEN_REFERENCE})
-    bounds = [flag(k) for k in range(10) for flag in (at_lower, at_upper)]
+    bounds = [flag(k) for k in range(n) for flag in (at_lower, at_upper)]
+    wide = [flag for k in range(n) if (flag := uncertain(k, n))]
     assert reasons < 1 << BOUND_SHIFT
     assert not any(reasons & flag for flag in bounds)
-    assert len(set(bounds)) == len(bounds)
-    assert max(bounds) < 2**31
-    assert status_type(10) is np.int32
-    assert status_type(11) is np.int64
+    assert len({*bounds, *wide}) == len(bounds) + len(wide)
+    assert max(bounds + wide) <= np.iinfo(status_type(n)).max
+    assert len(wide) == n if n <= 17 else len(wide) < n
+    assert status_type(n) is (np.int32 if n <= 6 else np.int64)
 
 
 def test_failed_is_what_has_no_value():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MIN_PERFUSION_RATE",
+    "ChoosingPrior",
     "Likelihoods",
     "NearPrior",
     "Prior",
@@ -178,6 +179,42 @@ class NearPrior(Prior, ABC):
     rounds: int = 6
     scan_share: float = 0.05
     broad_share: float = 0.05
+
+
+@dataclass(frozen=True)
+class ChoosingPrior(Prior, ABC):
+    """Base of priors that a fit replaces by another one, by what the scan has.
+
+    Parameters
+    ----------
+    organ : str, optional
+        Organ of the prior for scans with too few voxels to learn from.
+    n_voxels : int
+        Maximum number of voxels to learn from.
+    seed : int
+        Seed of the draw.
+    """
+
+    trains: ClassVar[bool] = True
+
+    organ: str | None = None
+    n_voxels: int = 3000
+    seed: int = 0
+
+    @property
+    @abstractmethod
+    def local(self) -> NearPrior:
+        """The prior for voxels that have neighbours."""
+
+    @property
+    @abstractmethod
+    def learned(self) -> Prior:
+        """The prior for many voxels."""
+
+    @property
+    @abstractmethod
+    def fixed(self) -> Prior:
+        """The prior for too few voxels to learn from."""
 
 
 def broad(frame: PriorTable, median: float) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from ivimkit.figures.map_style import Shown
 from ivimkit.figures.orientation import choose_cut, view_of
 from ivimkit.figures.panel_grid import draw_plane, letter_sides, panel_size
 from ivimkit.figures.plain_text import plain
-from ivimkit.figures.reliability import doubtful_voxels, note
+from ivimkit.figures.reliability import Doubt, doubtful_voxels, note
 from ivimkit.quality.difference import Difference
 from ivimkit.rounding import thousands
 
@@ -119,11 +119,11 @@ def difference_panels(
         top = _TITLE + row * down
         shown = _shown(difference, name, look)
         change = _centred(difference.maps[name], shown)
-        either = doubtful[0][name] | doubtful[1][name]
-        drawn: list[tuple[NDArray[Any], NDArray[np.bool_], Shown]] = [
+        either = np.maximum(doubtful[0][name], doubtful[1][name])
+        drawn: list[tuple[NDArray[Any], Doubt, Shown]] = [
             (np.asarray(difference.first.maps[name]), doubtful[0][name], shown),
             (np.asarray(difference.second.maps[name]), doubtful[1][name], shown),
-            (difference.maps[name], either & np.isfinite(difference.maps[name]), change),
+            (difference.maps[name], either * np.isfinite(difference.maps[name]), change),
         ]
         panels = [page.place(x, top, width, height) for x in places]
         images = []

@@ -14,7 +14,7 @@ from ivimkit.errors import OptionError, ShapeError
 from ivimkit.figures.figure_page import MARGIN, Page, text_width
 from ivimkit.figures.map_style import Shown, how_to_show
 from ivimkit.figures.plain_text import plain_keys
-from ivimkit.figures.reliability import check_choice, doubtful_voxels
+from ivimkit.figures.reliability import check_choice, unreliable_voxels
 from ivimkit.fitting.result import FitResult
 from ivimkit.rounding import percent, rounded, thousands
 
@@ -100,7 +100,7 @@ def histograms(
     for name in names:
         stored = result.maps[name]
         shown = how_to_show(name, result.model.quantities, [stored], limits)
-        doubtful = doubtful_voxels(result, name, stored)
+        doubtful = unreliable_voxels(result, name, stored)
         if unreliable == "show":
             doubtful = np.zeros_like(doubtful)
         values = {key: _finite(shown, stored[at & ~doubtful]) for key, at in regions.items()}

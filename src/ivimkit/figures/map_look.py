@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.figures.map_style import Shown, how_to_show
 from ivimkit.figures.orientation import Cut
 from ivimkit.figures.panel_grid import Column
-from ivimkit.figures.reliability import check_choice, stored_map
+from ivimkit.figures.reliability import Doubt, check_choice, stored_map
 from ivimkit.parameter import Parameter
 
 __all__ = ["MapLook"]
@@ -49,23 +48,19 @@ class MapLook:
         """Return the style of a map, the same for all fits that it is drawn of."""
         return how_to_show(name, self.parameters, stored, self.limits)
 
-    def drawn(
-        self, stored: NDArray[Any], doubtful: NDArray[np.bool_]
-    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Return a map as it is drawn, and the voxels to fade."""
+    def drawn(self, stored: NDArray[Any], doubtful: Doubt) -> tuple[NDArray[Any], Doubt]:
+        """Return a map as it is drawn, and how its voxels are."""
         return stored_map(stored, doubtful, self.unreliable)
 
-    def column(
-        self, name: str, maps: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]], cut: Cut
-    ) -> Column:
+    def column(self, name: str, maps: Sequence[tuple[NDArray[Any], Doubt]], cut: Cut) -> Column:
         """Show one map of several fits in one slice, or of one fit in several slices.
 
         Parameters
         ----------
         name : str
             Name of the map.
-        maps : sequence of (ndarray, ndarray of bool)
-            The map of each fit, and its voxels that are not reliable.
+        maps : sequence of (ndarray, ndarray of int)
+            The map of each fit, and what `doubtful_voxels` returns for it.
         cut : Cut
             The slices.
         """

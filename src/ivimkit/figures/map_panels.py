@@ -69,7 +69,8 @@ def map_panels(
     unreliable : {"fade", "hide", "show"}
         What to do with voxels whose value the data do not determine, see
         `ivimkit.FitResult.reliable`: fade and hatch them, leave them out, or show them like all
-        others. A line below the maps explains it and gives their number.
+        others. In a fit with a posterior they are faded, like those that are uncertain, see
+        `ivimkit.FitResult.uncertain`. A line below the maps explains it and gives their number.
 
     Returns
     -------
@@ -182,7 +183,7 @@ def compare_methods(
         label: {name: doubtful_voxels(results[label], name, one) for name, one in found.items()}
         for label, found in stored.items()
     }
-    none = np.zeros(shape, dtype=bool)
+    none = np.zeros(shape, dtype=np.uint8)
     columns = [
         look.column(
             name,

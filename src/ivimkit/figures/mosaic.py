@@ -202,7 +202,7 @@ def _draw(column: Column, numbers: Sequence[int], view: View, foot: str = "") ->
         np.nan,
         dtype=np.float32,
     )
-    pale = np.zeros(sheet.shape, dtype=bool)
+    pale = np.zeros(sheet.shape, dtype=np.uint8)
     corners = []
     for number, image in enumerate(images):
         # From the upper left; the sheet starts at the bottom.

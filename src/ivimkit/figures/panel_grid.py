@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from ivimkit.figures.figure_page import MARGIN, Page, fitted_size
 from ivimkit.figures.map_style import BACKGROUND, Shown
 from ivimkit.figures.orientation import View
-from ivimkit.figures.reliability import draw_unreliable
+from ivimkit.figures.reliability import Doubt, draw_unreliable
 
 __all__ = [
     "Column",
@@ -51,17 +50,18 @@ class Column:
         One stored map per row.
     shown : Shown
         Their style.
-    faded : sequence of ndarray of bool, shape (x, y)
-        Voxels of each plane that are not reliable; empty if all are.
+    faded : sequence of ndarray of int, shape (x, y)
+        How the voxels of each plane are drawn, see `ivimkit.figures.reliability.Doubt`; empty for
+        all as they are.
     """
 
     title: str
     planes: Sequence[NDArray[Any]]
     shown: Shown
-    faded: Sequence[NDArray[np.bool_]] = field(default=())
+    faded: Sequence[Doubt] = field(default=())
 
-    def faded_in(self, row: int) -> NDArray[np.bool_] | None:
-        """Return the voxels of a plane to fade, if any."""
+    def faded_in(self, row: int) -> Doubt | None:
+        """Return how the voxels of a plane are drawn; None for all as they are."""
         return self.faded[row] if self.faded else None
 
 
@@ -220,7 +220,7 @@ def draw_plane(
     shown: Shown,
     view: View,
     *,
-    faded: NDArray[np.bool_] | None = None,
+    faded: Doubt | None = None,
     inches: float = _PANEL_WIDTH,
 ) -> AxesImage:
     """Draw one image without ticks.
@@ -235,8 +235,8 @@ def draw_plane(
         Its style.
     view : View
         Orientation of the plane.
-    faded : ndarray of bool, shape (x, y), optional
-        Voxels that are not reliable.
+    faded : ndarray of int, shape (x, y), optional
+        How its voxels are drawn, see `ivimkit.figures.reliability.Doubt`.
     inches : float
         Width of the image on the page.
 

@@ -15,15 +15,25 @@ from ivimkit.extend.derived_maps import describe
 from ivimkit.figures.map_style import Shown
 from ivimkit.fitting.result import FitResult
 from ivimkit.rounding import thousands
+from ivimkit.status import MAX_OFF, FitStatus
 
 __all__ = [
+    "HATCHED",
+    "PALE",
     "UNRELIABLE",
+    "Doubt",
     "check_choice",
     "doubtful_voxels",
     "draw_unreliable",
     "note",
     "stored_map",
+    "unreliable_voxels",
 ]
+
+Doubt = NDArray[np.uint8]
+"""How voxels of a map are drawn: 0 as they are, `PALE`, or `HATCHED` (and pale)."""
+
+PALE, HATCHED = 1, 2
 
 UNRELIABLE = ("fade", "hide", "show")
 """Ways to show voxels that are not reliable: fade and hatch them, leave them out, or show them
@@ -62,10 +72,12 @@ def check_choice(unreliable: str) -> None:
         raise OptionError(f"unreliable is {unreliable!r}; expected one of {', '.join(UNRELIABLE)}")
 
 
-def doubtful_voxels(
-    result: Any, name: str, stored: NDArray[Any] | None = None
-) -> NDArray[np.bool_]:
-    """Return the voxels that have a value which the data do not determine.
+def doubtful_voxels(result: Any, name: str, stored: NDArray[Any] | None = None) -> Doubt:
+    """Return how the voxels of a map are drawn.
+
+    Without a posterior, the value of a voxel that is not reliable is arbitrary, and hatched. A
+    posterior says itself how far off its estimate may be: if that is far, the value is pale, and
+    only where the model is wrong, as with kurtosis, it is hatched.
 
     Parameters
     ----------
@@ -78,11 +90,36 @@ def doubtful_voxels(
 
     Returns
     -------
-    ndarray of bool, shape of the map
+    ndarray of int, shape of the map
+        `PALE`, `HATCHED`, or 0.
 
     See Also
     --------
-    ivimkit.FitResult.reliable : The rule.
+    ivimkit.FitResult.reliable, ivimkit.FitResult.uncertain : The rules.
+    """
+    found = HATCHED * unreliable_voxels(result, name, stored).astype(np.uint8)
+    if isinstance(result, FitResult) and len(result.interval50) > 0:
+        kurtosis = int(FitStatus.KURTOSIS_LIKELY) if result.model.is_two_decays else 0
+        found[(result.status & kurtosis) == 0] = 0
+        values = np.asarray(result.maps[name]) if stored is None else stored
+        uncertain = result.uncertain(name) & np.isfinite(values)
+        found = np.maximum(found, PALE * uncertain.astype(np.uint8))
+    return found
+
+
+def unreliable_voxels(
+    result: Any, name: str, stored: NDArray[Any] | None = None
+) -> NDArray[np.bool_]:
+    """Return the voxels that have a value which the data do not determine.
+
+    Parameters
+    ----------
+    result, name, stored
+        As in `doubtful_voxels`.
+
+    Returns
+    -------
+    ndarray of bool, shape of the map
     """
     is_fit = isinstance(result, FitResult)
     values = np.asarray((result.maps if is_fit else result)[name]) if stored is None else stored
@@ -92,34 +129,32 @@ def doubtful_voxels(
 
 
 def stored_map(
-    stored: NDArray[Any], doubtful: NDArray[np.bool_], unreliable: str
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return a map as it is drawn, and the voxels to fade.
+    stored: NDArray[Any], doubtful: Doubt, unreliable: str
+) -> tuple[NDArray[Any], Doubt]:
+    """Return a map as it is drawn, and how its voxels are.
 
     Parameters
     ----------
     stored : ndarray
         The map.
-    doubtful : ndarray of bool, same shape
-        Voxels that are not reliable.
+    doubtful : ndarray of int, same shape
+        What `doubtful_voxels` returns.
     unreliable : {"fade", "hide", "show"}
         What to do with them.
     """
     nothing = np.zeros_like(doubtful)
     if unreliable == "hide":
-        return np.where(doubtful, np.nan, stored), nothing
+        return np.where(doubtful > 0, np.nan, stored), nothing
     return stored, doubtful if unreliable == "fade" else nothing
 
 
-def note(
-    results: Sequence[tuple[str, Any, Mapping[str, NDArray[np.bool_]]]], unreliable: str
-) -> str:
+def note(results: Sequence[tuple[str, Any, Mapping[str, Doubt]]], unreliable: str) -> str:
     """Return the line below a picture that explains fading and counts the voxels.
 
     Parameters
     ----------
-    results : sequence of (str, FitResult, mapping of str to ndarray of bool)
-        Name, or ``""``, fit, and unreliable voxels of each drawn map.
+    results : sequence of (str, FitResult, mapping of str to ndarray of int)
+        Name, or ``""``, fit, and what `doubtful_voxels` returns for each drawn map.
     unreliable : {"fade", "hide", "show"}
         How they are shown.
 
@@ -130,15 +165,24 @@ def note(
     """
     if unreliable == "show":
         return ""
-    parts = [
-        f"{called}: {counts}" if called else counts
-        for called, result, found in results
-        if (counts := _counts(result, found))
-    ]
-    if not parts:
-        return ""
-    seen = "Hatched" if unreliable == "fade" else "Left out (black)"
-    return f"{seen}: not reliable, the signal does not determine the value ({'; '.join(parts)})."
+    sentences = []
+    for kind, why in _WHY.items():
+        parts = [
+            f"{called}: {counts}" if called else counts
+            for called, result, found in results
+            if (counts := _counts(result, {name: one == kind for name, one in found.items()}))
+        ]
+        if parts:
+            seen = _SEEN[kind] if unreliable == "fade" else "Left out (black)"
+            sentences.append(f"{seen}: {why} ({'; '.join(parts)}).")
+    return " ".join(sentences)
+
+
+_SEEN = {HATCHED: "Hatched", PALE: "Pale"}
+_WHY = {
+    HATCHED: "not reliable, the signal does not determine the value",
+    PALE: f"uncertain, may be more than {100 * MAX_OFF:g} % off",
+}
 
 
 def _counts(result: Any, found: Mapping[str, NDArray[np.bool_]]) -> str:
@@ -160,12 +204,12 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def draw_unreliable(
-    axes: Axes, image: NDArray[Any], doubtful: NDArray[np.bool_], shown: Shown, *, inches: float
+    axes: Axes, image: NDArray[Any], doubtful: Doubt, shown: Shown, *, inches: float
 ) -> None:
-    """Fade and hatch voxels of an image that has been drawn.
+    """Fade, or fade and hatch, voxels of an image that has been drawn.
 
-    If only faded they could be mistaken for other values in monochrome, and if only hatched their
-    colours would still catch the eye.
+    If values that mean nothing were only faded, they could be mistaken for others in monochrome,
+    and if only hatched, their colours would still catch the eye.
 
     Parameters
     ----------
@@ -173,8 +217,8 @@ def draw_unreliable(
         The axes, with the image.
     image : ndarray, shape (rows, columns)
         Its shown values, rows from bottom to top.
-    doubtful : ndarray of bool, same shape
-        The voxels.
+    doubtful : ndarray of int, same shape
+        What `doubtful_voxels` returns.
     shown : Shown
         Style of the map.
     inches : float
@@ -186,22 +230,24 @@ def draw_unreliable(
     place = np.clip((np.nan_to_num(image) - low) / (high - low), 0.0, 1.0)
     colours = shown.colormap(np.rint(place * _LEVELS) / _LEVELS)
     colours[..., :3] = (1 - _FADED) * colours[..., :3] + _FADED * _LIGHT
-    colours[..., 3] = doubtful
+    colours[..., 3] = doubtful > 0
     axes.imshow(
         (255 * colours).round().astype(np.uint8),
         origin="lower",
         interpolation="nearest",
         aspect=axes.get_aspect(),
     )
-    axes.add_collection(_hatching(doubtful, inches / doubtful.shape[1]), autolim=False)
+    hatched = doubtful == HATCHED
+    if hatched.any():
+        axes.add_collection(_hatching(hatched, inches / doubtful.shape[1]), autolim=False)
 
 
-def _hatching(doubtful: NDArray[np.bool_], voxel: float) -> LineCollection:
+def _hatching(hatched: NDArray[np.bool_], voxel: float) -> LineCollection:
     """Return a diagonal stroke through each voxel, or through every few if they are small.
 
     Strokes of neighbours join to lines.
     """
-    rows, columns = np.nonzero(doubtful)
+    rows, columns = np.nonzero(hatched)
     step = max(1, int(np.ceil(_MIN_LINE_DISTANCE / voxel)))
     on = (columns - rows) % step == 0
     corner = np.stack([columns[on], rows[on]], axis=-1) - 0.5

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit.defaults import USUAL_METHOD
 from ivimkit.engine import (
     Progress,
     Task,
@@ -45,12 +47,14 @@ from ivimkit.fitting.local_prior import (
     near_prior,
     with_neighbours,
 )
+from ivimkit.fitting.prior_choice import instead_of_neighbours, prior_for, with_prior
 from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, sigma_values
 from ivimkit.fitting.spectra import amplitudes_of
 from ivimkit.fitting.training import learned_method
 from ivimkit.fitting.training_sample import TrainingSample
+from ivimkit.fitting.uncertain_voxels import uncertain_flags
 from ivimkit.fitting.voxel_lattices import LogMoments
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.methods._spectral import SpectralMethod
@@ -68,7 +72,7 @@ from ivimkit.status import FAILED, FitStatus, count
 if TYPE_CHECKING:
     from ivimkit.noise import NoiseEstimate
 
-__all__ = ["fit", "fit_with"]
+__all__ = ["fit", "fit_with", "fit_with_also"]
 
 
 def fit(
@@ -76,7 +80,8 @@ def fit(
     bvals: ArrayLike | None = None,
     *,
     model: str | SignalModel = "biexp",
-    method: str | FitMethod = "varpro",
+    method: str | FitMethod = USUAL_METHOD,
+    also: str | FitMethod | None = None,
     mask: ArrayLike | None = None,
     labels: ArrayLike | None = None,
     sigma: ArrayLike | NoiseEstimate | str | None = None,
@@ -100,6 +105,9 @@ def fit(
         The model or its name.
     method : str or FitMethod
         The method or its name; options are attributes of the object.
+    also : str or FitMethod, optional
+        Another method, to fit the scan by as well: ``result.also`` is its result. It gets the same
+        model, sigma and weights, but no `uncertainty`.
     mask : array_like, shape (...), optional
         Voxels to fit, where > 0; replaces the mask of the scan.
     labels : array_like of int, shape (...), optional
@@ -171,7 +179,59 @@ def fit(
     if isinstance(sigma, str):
         sigma = for_fit(dwi, sigma)
     settings = settings.for_scan(dwi, sigma=sigma, weights=weights, labels=labels is not None)
-    return fit_with(dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress)
+    second = None if also is None else settings.by_another(model, also)
+    return fit_with_also(
+        dwi, settings, second, sigma=sigma, labels=labels, threads=threads, progress=progress
+    )
+
+
+def fit_with_also(
+    dwi: DWI,
+    settings: FitSettings,
+    second: FitSettings | None,
+    *,
+    sigma: ArrayLike | NoiseEstimate | None = None,
+    labels: ArrayLike | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a scan with given settings, and then, as ``result.also``, with those of another method.
+
+    Parameters
+    ----------
+    dwi, settings, sigma, labels, threads, progress
+        As in `fit_with`.
+    second : FitSettings, optional
+        Settings of the other method, see `FitSettings.by_another`; None for a single fit.
+
+    Returns
+    -------
+    FitResult
+    """
+    if second is not None:
+        # Before the first fit, not after it.
+        second.method.check(
+            second.model, dwi.for_variables(second.model.variables).fit_acquisition
+        )
+    result = fit_with(
+        dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
+    )
+    if second is None:
+        return result
+    with _said_before():
+        own = labels if second.method.learns else None
+        second = replace(second, labels=own is not None)
+        also = fit_with(dwi, second, sigma=sigma, labels=own, threads=threads, progress=progress)
+    return replace(result, also=also)
+
+
+@contextmanager
+def _said_before() -> Iterator[None]:
+    """Leave out the warnings of another fit of the same scan: the first one has given them."""
+    with warnings.catch_warnings():
+        for kind in (AcquisitionWarning, ScanWarning):
+            warnings.simplefilter("ignore", kind)
+        yield
 
 
 def fit_with(
@@ -255,6 +315,10 @@ def fit_with(
     weighed, chosen = with_weight(as_fitted, sample)
     if weighed is not as_fitted:
         settings, as_fitted = replace(settings, method=weighed), weighed
+    asked = settings.method
+    prior, taken = prior_for(asked, sample, dwi.geometry, settings.organ)
+    settings = replace(settings, method=with_prior(asked, prior))
+    as_fitted = with_prior(as_fitted, prior)
     regions = _regions(labels, settings.method, dwi, reader)
     adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi, model))
     kurtosis = kurtosis_tasks(model, as_fitted, sample.b, sample.weight)
@@ -286,6 +350,15 @@ def fit_with(
     del adc, failed, checked
     columns = _columns(model, further, values, spread, adc_values, float(sample.weight.sum()))
     del fitted, spread
+    other, why = instead_of_neighbours(asked, methods, sample, columns)
+    if other is not None:
+        again = replace(settings, method=with_prior(settings.method, other))
+        with _said_before():
+            result = fit_with(
+                dwi, again, sigma=sigma, labels=labels, threads=threads, progress=progress
+            )
+        return replace(result, provenance=replace(result.provenance, chosen={**chosen, **why}))
+    status |= uncertain_flags(model, columns).astype(status.dtype)
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     return FitResult(
         maps=VoxelMaps(columns, reader.index, dwi.shape, reader.order),
@@ -306,7 +379,7 @@ def fit_with(
             threads=threads or default_threads(),
             status_counts=count(full_status, model),
             device=describe(gpus),
-            chosen=chosen,
+            chosen={**chosen, **taken},
         ),
         spectra=_spectra(sample, settings.method),
     )

@@ -13,12 +13,13 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.mixture import Mixture
 from ivimkit.extend.prior import NearPrior
 from ivimkit.extend.prior_table import NEIGHBOURS, PriorTable
+from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.fitting.voxel_lattices import free_coordinates, moments_of, shared_by
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import Moments, Neighbourhood
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.scan.geometry import Geometry
-from ivimkit.status import FAILED
+from ivimkit.status import FAILED, at_lower, at_upper
 
 __all__ = [
     "LOCAL_MAPS",
@@ -146,7 +147,8 @@ def with_neighbours(
     first : ndarray, shape (n_voxels, n_par + 2 + n)
         Values of `LogMoments` with the same table.
     status : ndarray of int, shape (n_voxels,)
-        Its status; voxels that lose their posterior get a flag.
+        Its status; voxels that lose their posterior get a flag, and flags of bounds become those
+        of the estimates.
 
     Returns
     -------
@@ -196,11 +198,23 @@ def with_neighbours(
         used=used,
         threads=sample.threads,
     )
-    status |= flags.astype(status.dtype)
+    # The flags of bounds are those of the best fit, which the estimates replace.
+    status &= ~sum(at_lower(k) | at_upper(k) for k in range(n_own - 2))
+    status |= (flags | _at_bounds(out, model)).astype(status.dtype)
     failed = (status & int(FAILED)) != 0
     out = np.concatenate([out, local], axis=1)
     out[failed] = np.nan
     return out
+
+
+def _at_bounds(values: NDArray[np.float64], model: SignalModel) -> NDArray[np.int64]:
+    """Return the flags of the parameters that are at a bound, as the engine sets them."""
+    found = np.zeros(len(values), dtype=np.int64)
+    for k, one in enumerate(model.parameters):
+        if one.lower < one.upper and one.name not in model.fixed_maps:
+            found[values[:, k] <= one.lower] |= at_lower(k)
+            found[values[:, k] >= one.upper] |= at_upper(k)
+    return found
 
 
 def _around(

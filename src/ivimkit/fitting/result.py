@@ -21,7 +21,7 @@ from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.variables import points
-from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe
+from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe, uncertain
 
 __all__ = ["FitResult", "Learned", "Provenance", "VoxelMaps"]
 
@@ -212,6 +212,8 @@ class FitResult:
     spectra : ndarray, shape (..., n_bins), optional
         Amplitudes of the spectra of all voxels, a.u., if method nnls was told to keep them; see
         `spectrum`.
+    also : FitResult, optional
+        The fit of the same scan by another method, if one was asked for.
 
     Examples
     --------
@@ -233,6 +235,7 @@ class FitResult:
     dwi: DWI | None = field(default=None, repr=False)
     source_context: SourceContext | None = field(default=None, repr=False)
     spectra: NDArray[np.float32] | None = field(default=None, repr=False)
+    also: FitResult | None = field(default=None, repr=False)
 
     @property
     def model(self) -> SignalModel:
@@ -481,15 +484,52 @@ class FitResult:
         values[self._doubtful(name)] = np.nan
         return values
 
+    def uncertain(self, name: str) -> NDArray[np.bool_]:
+        """Return the voxels whose posterior allows that a map is more than 50 % off.
+
+        That has a probability above 5 % there, see `ivimkit.fitting.uncertain_voxels`. Such a
+        value is still the best estimate, and to leave it out of a mean or a median would
+        bias that, so `reliable` keeps it; pictures fade it.
+
+        Parameters
+        ----------
+        name : str
+            Name of a map: a parameter of the model, or a map derived from some. Of others, and of
+            fits without a posterior, no voxel is uncertain.
+
+        Returns
+        -------
+        ndarray of bool, shape (...)
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> dwi = ik.simulate.phantom(shape=(16, 12, 1), snr=20).dwi
+        >>> result = ik.fit(dwi, method=ik.methods.Bayes(prior="flat"))
+        >>> bool(result.uncertain("D").mean() < result.uncertain("D_star").mean())
+        True
+        """
+        names = self.model.names
+        wide = [
+            uncertain(names.index(one), len(names)) for one in self._made_of(name) if one in names
+        ]
+        found: NDArray[np.bool_] = (self.status & sum(wide)) != 0
+        return found
+
+    def _made_of(self, name: str) -> list[str]:
+        """Return the maps that a map is computed from; of a parameter, itself."""
+        factors: list[str] = []
+        for product in self.model.products:
+            factors += product.factors if product.name == name else ()
+        for derived in self.model.derived:
+            factors += derived.factors if name in derived.names else ()
+        return factors or [name]
+
     def _doubtful(self, name: str) -> NDArray[np.bool_]:
         """Return the voxels in which a map is not reliable."""
         model = self.model
-        factors: list[str] = []
-        for product in model.products:
-            factors += product.factors if product.name == name else ()
-        for derived in model.derived:
-            factors += derived.factors if name in derived.names else ()
-        if factors:
+        factors = self._made_of(name)
+        if factors != [name]:
             found = np.any([self._doubtful(factor) for factor in factors], axis=0)
             return np.asarray(found, dtype=bool)
         own = model.compartment_of(name)

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods, models
 from ivimkit import uncertainty as estimators
+from ivimkit.defaults import USUAL_METHOD
+from ivimkit.errors import OptionError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
@@ -154,7 +156,7 @@ class FitSettings:
     def of(
         cls,
         model: str | SignalModel = "biexp",
-        method: str | FitMethod = "varpro",
+        method: str | FitMethod = USUAL_METHOD,
         uncertainty: str | Estimator | None = None,
         *,
         adc_bvals: ArrayLike | None = None,
@@ -215,6 +217,33 @@ class FitSettings:
             average=dwi.average,
             mask_origin=dwi.mask_origin or "",
             labels=labels,
+        )
+
+    def by_another(self, model: str | SignalModel, method: str | FitMethod) -> Self:
+        """Return the settings with another method, and without an estimator of uncertainty.
+
+        Parameters
+        ----------
+        model : str or SignalModel
+            The model as it was asked for: a method may change it.
+        method : str or FitMethod
+            The other method.
+
+        Raises
+        ------
+        OptionError
+            If it is the same method, or unknown.
+        """
+        known = methods.get(method)
+        if known.name == self.method.name:
+            others = ", ".join(name for name in methods.names() if name != known.name)
+            raise OptionError(
+                f"the other method is {known.name}, which is the method itself; expected another "
+                f"one: {others}. Choose one of these, or leave it out (--also)",
+                python="Pass also=",
+            )
+        return replace(
+            self, model=known.fitted_model(models.get(model)), method=known, estimator=None
         )
 
 

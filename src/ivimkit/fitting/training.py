@@ -23,7 +23,7 @@ from ivimkit.methods._posterior import PosteriorMethod, fit_voxel, posterior_opt
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["MIN_VOXELS", "learned_method", "variance_distribution"]
+__all__ = ["MIN_VOXELS", "learned_method", "least_squares", "variance_distribution"]
 
 MIN_VOXELS = 50
 """With fewer voxels, neither a prior nor a distribution of noise variances can be learned."""
@@ -100,7 +100,7 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
     if not learns:
         if wants_variance and voxels.n_voxels >= MIN_VOXELS:
             sample = voxels.drawn(8000, seed=0)
-            variance = _variance(sample, *sample.fitted(_least_squares()))
+            variance = _variance(sample, *sample.fitted(least_squares()))
         table = method.prior if isinstance(method.prior, PriorTable) else None
         if table is None:
             assert rule is not None
@@ -114,7 +114,7 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
             "learned from a larger scan"
         )
     sample = voxels.drawn(getattr(rule, "n_voxels", 8000), seed=getattr(rule, "seed", 0))
-    estimates, good = sample.fitted(_least_squares())
+    estimates, good = sample.fitted(least_squares())
     if wants_variance:
         variance = _variance(sample, estimates, good)
     learned = sample.take(np.flatnonzero(good))
@@ -180,7 +180,8 @@ def _inverse_trigamma(value: float) -> float:
     return float(x)
 
 
-def _least_squares() -> TwoDecayMethod:
+def least_squares() -> TwoDecayMethod:
+    """Return the method that finds the best fit of each voxel."""
     method = methods.get("varpro")
     assert isinstance(method, TwoDecayMethod)
     return method

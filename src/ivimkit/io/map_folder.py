@@ -87,6 +87,8 @@ class MapFolder:
         be mistaken for those of this one.
     kept : sequence of str
         Full paths of files that are kept, whatever an earlier record lists.
+    inner : mapping of str to MapFolder
+        Folders in this one, by name, whose files appear together with its own.
     """
 
     record: str
@@ -97,6 +99,7 @@ class MapFolder:
     others: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
     outdated: Callable[[Path], Sequence[str]] = lambda _: ()
     kept: Sequence[str] = ()
+    inner: Mapping[str, MapFolder] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -126,13 +129,22 @@ class MapFolder:
             If the files cannot be written.
         """
         target = absolute(folder)
-        check_free(target, self.names, overwrite=overwrite)
+        parts = [
+            one._files(target, f"{name}/", overwrite=overwrite) for name, one in self.inner.items()
+        ]
+        write_files(target, *further, *parts, self._files(target, "", overwrite=overwrite))
+
+    def _files(self, target: Path, within: str, *, overwrite: bool) -> Files:
+        """Return what to write to a folder, or within it, after checking that it is free."""
+        home = target / within
+        check_free(home, self.names, overwrite=overwrite)
         if self.mask is not None:
-            check_mask_free(target, self.record)
-        with told_as_input(target):
-            old = [*files_of(target, self.record), *self.outdated(target)]
-        old = [name for name in old if str(target / name) not in self.kept]
-        write_files(target, *further, Files(self.names, self._write, old))
+            check_mask_free(home, self.record)
+        with told_as_input(home):
+            old = [*files_of(home, self.record), *self.outdated(home)]
+        old = [name for name in old if str(home / name) not in self.kept]
+        names, old = ([f"{within}{name}" for name in some] for some in (self.names, old))
+        return Files(names, lambda stage: self._write(stage / within), old)
 
     def _write(self, folder: Path) -> None:
         """Write all files; compression, the slow part, runs in threads."""

@@ -29,6 +29,7 @@ from ivimkit.io.map_folder import (
     MapFolder,
     SavedMap,
     check_mask_free,
+    files_of,
     found_mask,
     image_name,
 )
@@ -50,6 +51,7 @@ from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.sidecars import sidecar, spectrum_sidecar, status_sidecar
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.parameter import Parameter
+from ivimkit.scan.dwi import DWI
 from ivimkit.status import status_type
 from ivimkit.writing import finish, located
 
@@ -58,11 +60,13 @@ __all__ = [
     "RECORD",
     "REPORT",
     "USUAL_MAPS",
+    "also_folder",
     "check_output",
     "fitted_model",
     "load_result",
     "result_folder",
     "save",
+    "with_scan",
 ]
 
 FIGURES = "figures"
@@ -72,12 +76,15 @@ REPORT = "report.html"
 """Name of the report in the folder of a result."""
 
 RECORD = "fit.json"
+_ALSO = "also_"
+"""Start of the name of the folder, in that of a result, of the fit by another method."""
+
 _ALL = "all"
 # For compression, the slow part of reading.
 _THREADS = min(4, os.cpu_count() or 1)
 # The figures that ivimkit fit and plot draw into the folder of a result.
 _PICTURE = re.compile(
-    r"(maps|status|histograms|uncertainty|residuals|lesion|spectra|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
+    r"(maps|status|histograms|uncertainty|residuals|lesion|methods|spectra|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
     r"\.png"
 )
 _STATUS = Parameter("status", "status", "", 0.0, math.inf, 0.0)
@@ -126,9 +133,10 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region with a separate one; `load_prior`
     reads them. Spectra that method nnls was told to keep become ``spectrum.nii.gz``, a volume per
     bin, and the rates of the bins are in its sidecar. What the images of a scan from DICOM say of
-    patient and study becomes ``dicom.json``, which only the user may read. All files appear at
-    once, complete, or not at all. Figures and report of an earlier result are removed; other files
-    in the folder are kept.
+    patient and study becomes ``dicom.json``, which only the user may read. A fit by another method
+    (`FitResult.also`) becomes a folder in it, like ``also_varpro``, which is a result in itself.
+    All files appear at once, complete, or not at all. Figures and report of an earlier result are
+    removed; other files in the folder are kept.
 
     Parameters
     ----------
@@ -197,6 +205,9 @@ def result_folder(result: FitResult) -> MapFolder:
         outdated=_drawn_of,
         # The inputs of this result may be among the files of an earlier one.
         kept=[source["path"] for source in result.provenance.sources],
+        inner={}
+        if result.also is None
+        else {also_folder(Path(), result.also).name: result_folder(result.also)},
     )
 
 
@@ -264,10 +275,29 @@ def load_result(
     _check_model(record.settings.model, given)
     with untrusted(lambda why: incomplete(home / RECORD, why)):
         result = _restore(home, record, given)
+    also = [load_result(inner, model=model) for inner in _also_in(home)[:1]]
+    result = dataclasses.replace(result, also=also[0] if also else None)
     if scan is False:
         return result
     dwi = load_fitted_scan(result, None if scan is True else scan)
-    return dataclasses.replace(result, dwi=dwi)
+    return with_scan(result, dwi)
+
+
+def with_scan(result: FitResult, dwi: DWI) -> FitResult:
+    """Return a result, and the fit by another method that belongs to it, with their scan."""
+    also = None if result.also is None else dataclasses.replace(result.also, dwi=dwi)
+    return dataclasses.replace(result, dwi=dwi, also=also)
+
+
+def also_folder(home: Path, also: FitResult | str) -> Path:
+    """Return the folder, in that of a result, of the fit by another method, or by its name."""
+    return home / f"{_ALSO}{also if isinstance(also, str) else also.method.name}"
+
+
+def _also_in(home: Path) -> list[Path]:
+    """Return the folders of fits by another method in that of a result, without links."""
+    folders = sorted(home.glob(f"{_ALSO}*/"))
+    return [one for one in folders if not one.is_symlink() and (one / RECORD).is_file()]
 
 
 def fitted_model(folder: AnyPath) -> str:
@@ -383,10 +413,15 @@ def _prior_name(region: str) -> str:
 
 
 def _drawn_of(folder: Path) -> list[str]:
-    """Return the figures and the report of the result in a folder, if there is one."""
+    """Return figures, report and the fit by another method of the result in a folder, if any."""
     if not (folder / RECORD).is_file():
         return []
     there = folder / FIGURES
     names = sorted(path.name for path in there.iterdir()) if there.is_dir() else []
     pictures = ["maps.png", *filter(_PICTURE.fullmatch, names)]
-    return [REPORT, *(f"{FIGURES}/{name}" for name in dict.fromkeys(pictures))]
+    inner = [
+        f"{one.name}/{name}"
+        for one in _also_in(folder)
+        for name in (*files_of(one, RECORD), *_drawn_of(one))
+    ]
+    return [REPORT, *(f"{FIGURES}/{name}" for name in dict.fromkeys(pictures)), *inner]

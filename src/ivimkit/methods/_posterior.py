@@ -85,7 +85,7 @@ class PosteriorMethod(TwoDecayMethod):
     full_fit: ClassVar[bool] = False
     voxel = staticmethod(fit_voxel)
 
-    prior: str | Prior | PriorTable = "learned"
+    prior: str | Prior | PriorTable = "auto"
     noise: str = field(default="rician", metadata={"choices": NOISE})
     variance: str | tuple[float, float] = "scan"
 

@@ -33,7 +33,8 @@ class Bayes(PosteriorMethod):
     ----------
     prior : str, Prior or PriorTable
         The prior: a name of `ivimkit.priors`, an object with options, or a table that was learned
-        before. ``"learned"`` learns it from the scan.
+        before. ``"auto"`` takes the one for which the scan has what it needs, see
+        `ivimkit.priors.auto.Auto`.
     noise : {"rician", "gaussian"}
         ``"rician"`` first subtracts what the noise adds to the mean of a magnitude, computed from
         the best fit; ``"gaussian"`` uses the signal as it is, for data that were averaged as

@@ -10,6 +10,7 @@ import numpy as np
 from ivimkit import organs as presets
 from ivimkit import priors
 from ivimkit.fitting.adc import ADC
+from ivimkit.fitting.prior_choice import why_this_prior
 from ivimkit.fitting.result import FitResult
 from ivimkit.noise.noise_estimate import ORIGINS
 from ivimkit.noise.noise_kinds import NOISES
@@ -220,6 +221,8 @@ def _model(result: FitResult, citations: Citations) -> Iterator[str]:
 def _found_options(result: FitResult, citations: Citations) -> Iterator[str]:
     """Say which options of the method were found from the scan, and how."""
     for name, how in result.provenance.chosen.items():
+        if name in _SAID:
+            continue
         rule, _, sample = how.partition(", ")
         words, *sources = _RULES.get(rule, (rule,))
         yield f"{name} was found by {words}{citations.cite(sources)} from {sample}."
@@ -306,6 +309,8 @@ def _noise(result: FitResult, citations: Citations) -> Iterator[str]:
 
 
 def _prior(result: FitResult, citations: Citations) -> Iterator[str]:
+    why = why_this_prior(result.provenance.chosen)
+    by_auto = f", chosen by ivimkit because {why}," if why else ""
     for region, table in result.priors.items():
         known = table.rule in priors.names()
         title = priors.get(table.rule).title if known else table.rule
@@ -313,7 +318,7 @@ def _prior(result: FitResult, citations: Citations) -> Iterator[str]:
         where = "" if region == "all" else f" of region {region}"
         voxels = table.about.get("voxels")
         learned = f" ({thousands(int(voxels))} voxels)" if voxels else ""
-        yield f"The prior{where} was {title}{learned}{cited}."
+        yield f"The prior{where}{by_auto} was {title}{learned}{cited}."
 
 
 def _uncertainty(result: FitResult, citations: Citations) -> Iterator[str]:

@@ -90,6 +90,7 @@ def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
         *("--model", _model(result, anonymous, notes)),
         *_parameters(result, notes),
         *("--method", result.method.name),
+        *([] if result.also is None else ["--also", result.also.method.name]),
         *_method(result, notes),
         *_trust(result, notes),
         *_weights(result),

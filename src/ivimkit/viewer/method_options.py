@@ -11,6 +11,7 @@ import msgspec
 from ivimkit import methods, organs
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.prior import ChoosingPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.fitting.result import FitResult
 from ivimkit.methods._posterior import PosteriorMethod
@@ -20,7 +21,7 @@ from ivimkit.viewer.request_form import Number, checked
 __all__ = ["describe_options", "method_of", "settled"]
 
 _ORGAN = "organ "
-_PRIORS = ("learned", "flat", *(f"{_ORGAN}{name}" for name in organs.names()))
+_PRIORS = ("auto", "learned", "flat", *(f"{_ORGAN}{name}" for name in organs.names()))
 
 
 def describe_options(name: str) -> dict[str, Any]:
@@ -119,6 +120,8 @@ def _kind(option: Mapping[str, Any]) -> Any:
 def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
     """Return a method with the prior that the result learned from the whole scan.
 
+    Prior auto takes one for a single voxel, if the result has none.
+
     Parameters
     ----------
     method : PosteriorMethod
@@ -140,6 +143,9 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
         return method
     trains = rule is not None and rule.trains
     if len(result.learned) != 1:
+        if isinstance(rule, ChoosingPrior):
+            organ = result.settings.organ if rule.organ is None else rule.organ
+            return dataclasses.replace(method, prior=dataclasses.replace(rule, organ=organ).fixed)
         if trains:
             raise OptionError(
                 f"prior {method.options()['prior']} is learned from a whole scan, and the fit by "

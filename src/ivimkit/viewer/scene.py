@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ivimkit import methods, models, organs
 from ivimkit.extend.derived_maps import describe, is_about_another
 from ivimkit.figures.map_style import Shown, how_to_show
-from ivimkit.figures.reliability import doubtful_voxels
+from ivimkit.figures.reliability import HATCHED, doubtful_voxels
 from ivimkit.figures.status_panels import grades
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.dwi import DWI
@@ -158,9 +158,13 @@ def _map(result: FitResult, number: str, name: str) -> dict[str, Any]:
 
 
 def _doubtful(result: FitResult, number: str, name: str) -> dict[str, Any] | None:
-    """Return the address of the unreliable voxels of a map and their number, if there are any."""
-    n = int(np.count_nonzero(doubtful_voxels(result, name)))
-    return {"url": f"volumes/{number}/doubtful/{name}.nii", "n": n} if n else None
+    """Return the voxels of a map to fade: address, number, why; None if there are none."""
+    found = doubtful_voxels(result, name)
+    n = int(np.count_nonzero(found))
+    if not n:
+        return None
+    why = "not reliable" if found.max() == HATCHED else "uncertain"
+    return {"url": f"volumes/{number}/doubtful/{name}.nii", "n": n, "why": why}
 
 
 def _grades(result: FitResult) -> list[dict[str, Any]]:

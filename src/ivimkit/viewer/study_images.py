@@ -102,7 +102,7 @@ def grade_image(study: Study, number: str) -> bytes:
 
 
 def doubtful_image(study: Study, number: str, name: str) -> bytes:
-    """Return the voxels in which a map of a result is not reliable, as 1.
+    """Return the voxels in which a map of a result is not reliable or uncertain, as 1.
 
     Raises
     ------
@@ -112,7 +112,8 @@ def doubtful_image(study: Study, number: str, name: str) -> bytes:
     result = study.results[study.result(number)]
     if name not in result.maps:
         raise OptionError(f"there is no map {name!r}; expected one of {', '.join(result.maps)}")
-    return io.image_bytes(doubtful_voxels(result, name).astype(np.uint8), study.geometry)
+    doubtful = doubtful_voxels(result, name) > 0
+    return io.image_bytes(doubtful.astype(np.uint8), study.geometry)
 
 
 def label_image(study: Study) -> bytes:

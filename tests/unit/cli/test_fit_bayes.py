@@ -21,9 +21,9 @@ def bayes(fit, folder):
 
 
 def test_prior(bayes, folder):
-    learned, flat = bayes(), bayes("--prior", "flat")
-    assert (learned.priors["all"].rule, flat.priors["all"].rule) == ("learned", "flat")
-    assert not np.array_equal(learned.maps["f"], flat.maps["f"], equal_nan=True)
+    auto, flat = bayes(), bayes("--prior", "flat")
+    assert (auto.priors["all"].rule, flat.priors["all"].rule) == ("local", "flat")
+    assert not np.array_equal(auto.maps["f"], flat.maps["f"], equal_nan=True)
     named = bayes("--option", "prior=flat")
     np.testing.assert_array_equal(named.maps["f"], flat.maps["f"])
 
@@ -103,13 +103,15 @@ def test_closing_table(run, scan, folder):
     result = run("fit", scan, "--mask", folder / "mask.nii.gz", "--method", "bayes")
     text = result.stdout
     fitted = io.load_result(folder / "dwi_ivim")
-    rows = {line.split()[0]: line.split() for line in text.splitlines() if line}
+    table = text[: text.index("status ")]
+    rows = {line.split()[0]: line.split() for line in table.splitlines() if line}
     assert rows["map"][-3:] == ["sd", "bits", "voxels"]
     sd = 1e3 * np.nanmedian(fitted.sd["D"])
     bits = np.nanmedian(fitted.information["D"])
     assert rows["D"][-3:] == [f"{sd:#.2g}", f"{bits:#.2g}", str(int(fitted.mask.sum()))]
     assert not any("_sd" in line or "corr_" in line for line in text.splitlines())
-    assert f"prior: learned from {fitted.mask.sum()} voxels" in text
+    n = fitted.mask.sum()
+    assert f"prior: local from {n} voxels (auto: voxels have neighbours)" in text
     assert max(len(line) for line in text.splitlines() if str(folder) not in line) <= 80
 
 
@@ -117,7 +119,7 @@ def test_closing_table_of_regions(run, scan, folder, made):
     io.save_map(made.region("liver").astype(np.uint8), folder / "liver.nii.gz", made.dwi.geometry)
     options = ("--mask", folder / "mask.nii.gz", "--labels", folder / "liver.nii.gz")
     text = run("fit", scan, *options, "--method", "bayes", "--no-figures").stdout
-    assert f"prior of region 1: learned from {made.region('liver').sum()} voxels" in text
+    assert f"prior of region 1: local from {made.region('liver').sum()} voxels (auto: " in text
 
 
 def test_closing_table_of_curvature_has_no_bits(run, scan):

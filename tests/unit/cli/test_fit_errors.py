@@ -182,7 +182,7 @@ def test_fault_of_ours(run, scan, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("that was not to happen")
 
-    monkeypatch.setattr("ivimkit.cli.jobs.fit_batch.fit_with", broken)
+    monkeypatch.setattr("ivimkit.cli.jobs.fit_batch.fit_with_also", broken)
     result = run("fit", scan, code=1)
     assert "internal error: RuntimeError: that was not to happen" in result.stderr
     assert "report" in result.stderr

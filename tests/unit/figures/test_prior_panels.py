@@ -73,7 +73,7 @@ def test_nothing_that_varies():
 
 def test_titles_say_where_it_is_from():
     dwi = ik.simulate.phantom(shape=(24, 18, 1)).dwi
-    table = ik.fit(dwi, method="bayes").priors["all"]
+    table = ik.fit(dwi, method=ik.methods.Bayes(prior="learned")).priors["all"]
     title = prior_panels(table).get_suptitle()
     assert title == f"prior learned, biexp, from {dwi.n_voxels} voxels"
     organ = prior_panels(ik.priors.get("organ", organ="liver").tabulate(BIEXP))

@@ -340,3 +340,45 @@ def test_a_region_too_small_to_learn_from_is_named():
     labels[tuple(np.argwhere(made.dwi.mask)[:20].T)] = 7
     with pytest.raises(OptionError, match=r"region 7: prior learned .* 20 voxels to fit"):
         ik.fit(made.dwi, method="bayes", labels=labels)
+
+
+# ------------------------------------------------------------------------------ another method
+
+
+def test_a_second_method_is_fitted_as_it_would_be_alone(tmp_path):
+    dwi = ik.simulate.phantom(shape=(16, 12, 1), seed=4).dwi
+    weights = np.linspace(1.0, 2.0, dwi.fit_bvals.size)
+    result = ik.fit(dwi, also="segmented", sigma=20.0, weights=weights, uncertainty="curvature")
+    alone = ik.fit(dwi, method="segmented", sigma=20.0, weights=weights)
+    assert result.also is not None
+    assert (result.also.method, result.also.settings) == (alone.method, alone.settings)
+    for name, values in alone.maps.items():
+        np.testing.assert_array_equal(result.also.maps[name], values, err_msg=name)
+    assert result.also.also is None
+    ik.save(result, tmp_path / "out")
+    loaded = ik.load_result(tmp_path / "out")
+    np.testing.assert_allclose(loaded.also.maps["D"], alone.maps["D"], rtol=1e-6)
+    ik.save(loaded, tmp_path / "again")
+    assert ik.load_result(tmp_path / "again" / "also_segmented").method == alone.method
+    both = ik.report.build(result, result.also)
+    assert "differences" in [section.id for section in both.sections]
+
+
+@pytest.mark.parametrize(
+    ("also", "said"),
+    [
+        ("varpro", "the other method is varpro, which is the method itself; expected another"),
+        ("guess", "unknown method 'guess'"),
+        (ik.methods.VarPro(noise="rician"), "the other method is varpro"),
+    ],
+)
+def test_a_second_method_has_to_be_another_one(also, said):
+    with pytest.raises(OptionError, match=said):
+        ik.fit(ik.simulate.phantom(shape=(4, 4, 1)).dwi, also=also)
+
+
+def test_a_second_method_that_cannot_fit_is_refused_before_the_first_fit(monkeypatch):
+    monkeypatch.setattr("ivimkit.fitting.fit.fit_with", lambda *_, **__: pytest.fail("fitted"))
+    dwi = ik.simulate.phantom(shape=(4, 4, 1)).dwi
+    with pytest.raises(ik.errors.InputError):
+        ik.fit(dwi, model="triexp", also="segmented")

@@ -196,7 +196,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def learned(made):
-    return ik.fit(made.dwi, method="bayes")
+    return ik.fit(made.dwi, method=ik.methods.Bayes(prior="learned"))
 
 
 def _given(name):

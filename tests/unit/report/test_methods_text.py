@@ -100,9 +100,15 @@ def test_what_a_fit_was_told(dwi, options, said):
 
 
 def test_a_learned_prior_says_from_how_many_voxels(dwi):
-    text, listed = written(ik.fit(dwi, method="bayes"))
+    text, listed = written(ik.fit(dwi, method=ik.methods.Bayes(prior="learned")))
     assert re.search(r"learned from the voxels of the scan \(\d+ voxels\) \[", text)
     assert set(ik.priors.get("learned").references) <= set(listed)
+
+
+def test_the_prior_that_auto_took_is_named_with_the_reason(dwi):
+    text, _ = written(ik.fit(dwi, method="bayes"))
+    said = "The prior, chosen by ivimkit because voxels have neighbours, was learned from the "
+    assert f"{said}voxels around each voxel" in plain(text)
 
 
 def test_a_prior_from_elsewhere_is_called_by_its_rule(dwi):

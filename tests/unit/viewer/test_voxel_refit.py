@@ -20,6 +20,14 @@ def alone(made):
     return ik.DWI(made.dwi.signal[tuple(VOXEL)][np.newaxis], made.dwi.acquisition)
 
 
+def test_bayes_needs_no_prior_from_a_fit_without_one(client, made):
+    """The usual prior of a single voxel is flat."""
+    found = estimates(client.post("api/refit", {"voxel": VOXEL, "method": "bayes"}))
+    alone = made.dwi.signal[tuple(VOXEL)]
+    flat = ik.fit(alone, made.dwi.acquisition.bvals, method=ik.methods.Bayes(prior="flat"))
+    assert found["D"] == pytest.approx(float(flat.maps["D"]), rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("model", "method"),
     [("biexp", "varpro"), ("biexp", "segmented"), ("biexp", "trr"), ("sivim", "loglinear")],
@@ -50,7 +58,7 @@ def test_a_map_that_fixes_a_parameter_is_kept(open_client, made):
 
 
 def test_bayes_uses_the_prior_of_the_whole_scan(open_client, made):
-    result = ik.fit(made.dwi, method="bayes")
+    result = ik.fit(made.dwi, method=ik.methods.Bayes(prior="learned"))
     client = open_client(result)
     for request in ({}, {"method": "bayes"}, {"method": "bayes", "options": {"prior": "learned"}}):
         found = estimates(client.post("api/refit", {"voxel": VOXEL, **request}))
@@ -154,7 +162,10 @@ def test_standard_deviations_come_along_where_there_are_any(client):
         ({"voxel": VOXEL, "bounds": {"E": [0, 1]}}, "model biexp has no parameter 'E'"),
         ({"voxel": VOXEL, "fixed": {"E": 1}}, "model biexp has no parameter 'E'"),
         ({"voxel": VOXEL, "fixed": {"D": None}}, "fixed.D: expected a number, got nothing"),
-        ({"voxel": VOXEL, "method": "bayes"}, "is learned from a whole scan"),
+        (
+            {"voxel": VOXEL, "method": "bayes", "options": {"prior": "learned"}},
+            "is learned from a whole scan",
+        ),
         ([1, 2], "the request is a list; expected a JSON object"),
         (b"{", "the request is not JSON"),
         (b'{"voxel": [NaN, 0, 0]}', "NaN is not JSON"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.fit_options import FitOptions
+from ivimkit.cli.options.fit_options import Also, FitOptions
 from ivimkit.cli.options.scan_options import ScanOptions, Scans, Weights
 from ivimkit.cli.options.shared_options import (
     DICOM_PANEL,
@@ -30,6 +30,7 @@ def fit(
     scan: ScanOptions,
     weights: Weights = None,
     setup: FitOptions,
+    also: Also = None,
     out: Annotated[
         Path | None,
         out_option(
@@ -78,6 +79,7 @@ def fit(
       ivimkit fit dwi.nii.gz --uncertainty profile --sigma 12.5
       ivimkit fit dwi.nii.gz --noise rician
       ivimkit fit dwi.nii.gz --mask mask.nii.gz --method bayes
+      ivimkit fit dwi.nii.gz --mask mask.nii.gz --method bayes --also varpro
       ivimkit fit later.nii.gz --method bayes --prior dwi_ivim/prior.npz
       ivimkit fit dwi.nii.gz --mask auto
       ivimkit fit sub-*/dwi.nii.gz --mask mask.nii.gz --out group --overwrite
@@ -93,6 +95,7 @@ def fit(
         screen=Screen(**vars(screen)),
         scan=ScanInput(**vars(scan), weights=weights),
         setup=FitSetup(**vars(setup), b_unit=scan.b_unit),
+        also=also,
         out=out,
         overwrite=overwrite,
         figures=figures,

@@ -31,11 +31,11 @@ from ivimkit.errors import InputError, OptionError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.fit import fit_with
+from ivimkit.fitting.fit import fit_with_also
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.dicom.context import DicomContext
-from ivimkit.io.result_files import result_folder
+from ivimkit.io.result_files import also_folder, result_folder
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["FitBatch"]
@@ -51,6 +51,8 @@ class FitBatch(ScanBatch):
         What to fit and how.
     machine : MachineOptions
         What to compute on.
+    also : str, optional
+        Name of another method to fit by.
     unreliable : {"fade", "hide", "show"}
         How figures show voxels that are not reliable.
     anonymous : bool
@@ -63,6 +65,7 @@ class FitBatch(ScanBatch):
 
     setup: FitSetup
     machine: MachineOptions
+    also: str | None = None
     unreliable: str = "fade"
     anonymous: bool = False
     is_kept: bool = True
@@ -84,6 +87,9 @@ class FitBatch(ScanBatch):
             overwrite=self.overwrite,
             with_mask=self.scan.finds_mask,
         )
+        if self.also is not None:
+            inner = also_folder(folder, self.also)
+            io.check_output(inner, model=model_of(self.setup.model), overwrite=self.overwrite)
 
     def jobs(self, scans: Sequence[Path]) -> Sequence[Job]:
         """Check model, method and files of every scan; return the work for each."""
@@ -94,9 +100,10 @@ class FitBatch(ScanBatch):
         model = setups[0].signal_model()
         method = setups[0].fit_method(model)
         estimator = setups[0].estimator(model, method)
+        other = setups[0].other_method(self.also, model)
         setups[0].noise_level()
         return [
-            _Job(self, setup, one, method, estimator)
+            _Job(self, setup, one, method, estimator, other)
             for setup, one in zip(setups, labels, strict=True)
         ]
 
@@ -117,6 +124,7 @@ class _Job:
     labels: Path | None
     method: FitMethod
     estimator: Estimator | None
+    other: FitMethod | None
 
     def __call__(self, scan: OneScan) -> None:
         """Load, fit, save, draw, summarise."""
@@ -153,17 +161,24 @@ class _Job:
         ).for_scan(dwi, sigma=sigma, weights=weights, labels=labels is not None)
         quiet = batch.screen.quiet
         with progress_shown(stderr(), scan.name, dwi.n_voxels, quiet=quiet) as progress:
-            result = fit_with(
+            result = fit_with_also(
                 dwi,
                 settings,
+                None if self.other is None else settings.by_another(model, self.other),
                 sigma=sigma,
                 labels=labels,
                 threads=batch.machine.threads,
                 progress=progress,
             )
-        if batch.anonymous:
+        if result.also is not None:
+            result = replace(result, also=self._completed(result.also))
+        return self._completed(result)
+
+    def _completed(self, result: FitResult) -> FitResult:
+        """Return a fit with what the command says about patient and model."""
+        if self.batch.anonymous:
             result = _without_patient(result)
-        return with_model_file(result, batch.setup.model)
+        return with_model_file(result, self.batch.setup.model)
 
     def _save(self, result: FitResult, dwi: DWI | None, folder: Path) -> Path | None:
         """Save the result and its figures at once; return the folder of these, if there is one."""
@@ -203,6 +218,8 @@ class _Job:
         if self.batch.screen.quiet:
             return
         place = f"maps in {folder}" + (f", figures in {figures}" if figures else "")
+        if result.also is not None:
+            place += f", those by {result.also.method.name} in {also_folder(folder, result.also)}"
         self.batch.screen.show(
             Text(f"{result.model.title} by {self.method.title}", style="bold"),
             map_table(result),

@@ -60,9 +60,20 @@ def draw_result(
         "maps.png": report.map_panels(result, dwi, limits=limits, unreliable=unreliable),
         "status.png": report.status_panels(result),
         "histograms.png": report.histograms(result, limits=limits, unreliable=unreliable),
+        **_draw_methods(result, limits, unreliable),
         **draw_trust(result),
         **draw_spectra(result, dwi),
     }
+
+
+def _draw_methods(
+    result: FitResult, limits: Mapping[str, tuple[float, float]] | None, unreliable: str
+) -> dict[str, Drawing]:
+    """Draw the maps by both methods on the same scales, if the fit has two."""
+    if result.also is None:
+        return {}
+    both = {one.method.name: one for one in (result, result.also)}
+    return {"methods.png": report.compare_methods(both, limits=limits, unreliable=unreliable)}
 
 
 def draw_spectra(

@@ -24,7 +24,7 @@ from ivimkit.errors import OptionError
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.dicom import is_dicom_input
 from ivimkit.io.dicom.files import Skipped, find_files
-from ivimkit.io.result_files import RECORD, REPORT
+from ivimkit.io.result_files import RECORD, REPORT, also_folder
 from ivimkit.letters import readable
 from ivimkit.report.anonymity import without_names
 from ivimkit.scan.labels import Labels
@@ -65,6 +65,7 @@ class ReportRun:
         folders = [self._fitted(path) for path in given]
         # Check this first: the work takes seconds.
         target = self.page.out or _usual_target(folders)
+        folders = [*folders, *self._also(folders)]
         check_writable(target.parent)
         target = check_file(target, overwrite=self.page.overwrite)
         file = ModelFile(self.page.model, self.screen)
@@ -113,6 +114,24 @@ class ReportRun:
         if code != DONE:
             raise typer.Exit(code)
         return output_folders([path], None, ending=batch.ending)[0]
+
+    def _also(self, folders: Sequence[Path]) -> list[Path]:
+        """Return the folder of the fit by another method, if it is to be shown."""
+        name = self.page.also
+        if name is None:
+            return []
+        if len(folders) > 1:
+            raise OptionError(
+                f"--also {name} is given for {len(folders)} results; expected one result, as a "
+                "page shows two. Leave it out, or give one result"
+            )
+        found = also_folder(folders[0], name)
+        if not (found / RECORD).is_file():
+            raise OptionError(
+                f"--also is {name!r}, and {folders[0]} has no fit by that method in addition; "
+                f"expected {found}. Fit again with ivimkit fit --also {name}"
+            )
+        return [found]
 
     def _check(self, folders: Sequence[Path]) -> None:
         if len(folders) > _MAX_RESULTS:

@@ -16,8 +16,9 @@ from ivimkit.cli.options.plugin_names import (
     uncertainty_names,
 )
 from ivimkit.cli.options.shared_options import MODEL_PANEL, SIGMA, MethodOptions, in_panel
+from ivimkit.defaults import USUAL_METHOD
 
-__all__ = ["FitOptions", "ModelOptions", "Organ"]
+__all__ = ["Also", "FitOptions", "ModelOptions", "Organ"]
 
 _BAYES_PANEL = "Method bayes"
 _TRUST_PANEL = "The noise, and how sure the numbers are"
@@ -46,6 +47,19 @@ ModelName = Annotated[
 ]
 
 
+Also = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        show_default=False,
+        rich_help_panel=MODEL_PANEL,
+        autocompletion=complete(method_names),
+        help="Fit by this method, too, with its usual options, into DIR/also_NAME; "
+        "ivimkit report DIR --also NAME shows both.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class ModelOptions:
     """The options of the model and of the method."""
@@ -59,7 +73,7 @@ class ModelOptions:
             autocompletion=complete(method_names),
             help=f"Fit method: {', '.join(method_names())}.",
         ),
-    ] = "varpro"
+    ] = USUAL_METHOD
     option: MethodOptions = None
 
 
@@ -123,7 +137,8 @@ class FitOptions(ModelOptions):
             rich_help_panel=_BAYES_PANEL,
             autocompletion=complete(prior_names),
             help=f"Prior: {', '.join(prior_names())}, or the prior.npz of an "
-            "earlier result. By default learned. organ is that of --organ.",
+            "earlier result. By default auto: local if voxels have neighbours, else learned, or "
+            "for too few voxels organ or flat. organ is that of --organ.",
         ),
     ] = None
     estimate: Annotated[

@@ -23,6 +23,7 @@ from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.scan_files import open_volume
 from ivimkit.io.scan_loading import B_UNITS
 from ivimkit.noise import FIT_SOURCES, NoiseEstimate, for_fit
@@ -127,6 +128,30 @@ class FitSetup(FitOptions):
         if organ is not None and "b_split" in usual and _has_perfusion(model):
             options.setdefault("b_split", organ.b_split)
         return methods.get(self.method, **options)
+
+    def other_method(self, name: str | None, model: SignalModel) -> FitMethod | None:
+        """Return the method to fit by as well, if one was named: its options are the usual ones.
+
+        Parameters
+        ----------
+        name : str or None
+            Its name.
+        model : SignalModel
+            The model.
+
+        Raises
+        ------
+        OptionError
+            If it is unknown, or the method itself.
+        """
+        if name is None:
+            return None
+        own = ("option", "b_split", "noise", "coils", "prior", "estimate")
+        usual: dict[str, Any] = dict.fromkeys(own)
+        other = dataclasses.replace(self, method=name, **usual)
+        found = other.fit_method(model)
+        FitSettings.of(model, self.method).by_another(model, found)
+        return found
 
     def _fixed(self) -> dict[str, float | Path]:
         """Return the values of fixed parameters: numbers, or files that may not exist."""

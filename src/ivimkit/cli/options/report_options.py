@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.plugin_names import complete, method_names
 from ivimkit.cli.options.result_options import (
     GAP,
     REFERENCE,
@@ -56,6 +57,17 @@ class ReportOptions(RegionFiles):
     ] = None
     gap: Annotated[float, in_panel(GAP, REGION_PANEL)] = 5.0
     reliable: CountReliable = None
+    also: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=SCAN_PANEL,
+            autocompletion=complete(method_names),
+            help="Show the maps by this other method side by side, if ivimkit fit was called with "
+            "--also NAME.",
+        ),
+    ] = None
     scan: Annotated[
         list[Path] | None,
         typer.Option(

@@ -66,7 +66,7 @@ ShownUnreliable = Annotated[
         metavar="HOW",
         rich_help_panel=OUTPUT_PANEL,
         help="Voxels of maps and histograms whose value the data do not determine: fade (hatched, "
-        "counted apart), hide (left out), or show (like the others).",
+        "or pale if uncertain; counted apart), hide (left out), or show (like the others).",
     ),
 ]
 Seed = Annotated[

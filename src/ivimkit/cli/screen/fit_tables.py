@@ -9,6 +9,7 @@ from rich.table import Table
 
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.extend.derived_maps import describe
+from ivimkit.fitting.prior_choice import why_this_prior
 from ivimkit.fitting.result import FitResult
 from ivimkit.quality import main_maps, summary_rows
 from ivimkit.quality.status_checks import status_rows
@@ -48,20 +49,24 @@ def _median(result: FitResult, name: str) -> str:
 
 
 def prior_lines(result: FitResult) -> list[str]:
-    """Say which prior was used, region by region, and its source."""
+    """Say which prior was used, region by region, its source, and why prior auto took it."""
     lines = []
+    why = why_this_prior(result.provenance.chosen)
+    by_auto = f" (auto: {why})" if why else ""
     for region, table in result.priors.items():
         voxels = table.about.get("voxels")
         learned = f" from {thousands(voxels)} voxels" if voxels else ""
         where = "prior" if region == "all" else f"prior of region {region}"
-        lines.append(f"{where}: {table.rule}{learned}")
+        lines.append(f"{where}: {table.rule}{learned}{by_auto}")
     return lines
 
 
 def chosen_lines(result: FitResult) -> list[str]:
     """Say which options of the method were found from the scan, and how."""
     options = result.method.options()
-    return [f"{name}: {options[name]} ({how})" for name, how in result.provenance.chosen.items()]
+    chosen = result.provenance.chosen.items()
+    # What `prior_lines` says is left out.
+    return [f"{name}: {options[name]} ({how})" for name, how in chosen if name != "prior"]
 
 
 def status_table(result: FitResult) -> Table:

@@ -6,6 +6,7 @@ from ivimkit.extend.derived_maps import describe, is_about_another
 from ivimkit.figures.mosaic import image_mosaic, mosaic, mosaic_names
 from ivimkit.figures.picture import Picture
 from ivimkit.figures.prior_panels import prior_panels
+from ivimkit.fitting.prior_choice import why_this_prior
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Pictures, Section, Text
 
@@ -15,6 +16,11 @@ _HIGH_B = 800.0
 _NOTES = {
     "fade": "; those whose value the data do not determine are hatched: do not interpret them",
     "hide": ", and those whose value the data do not determine",
+    "show": "",
+}
+_OF_POSTERIOR = {
+    "fade": "; pale ones are best estimates that may be more than 50 % off",
+    "hide": ", and those that may be more than 50 % off",
     "show": "",
 }
 
@@ -32,8 +38,10 @@ def maps(subject: Subject) -> Section:
 
 def _of_one(side: Side, unreliable: str) -> list[Block]:
     result = side.result
+    why = why_this_prior(result.provenance.chosen)
+    by_auto = f" (auto: {why})" if why else ""
     priors = [
-        Picture(prior_panels(table), f"Prior{_of_region(region)}: {table.rule}.")
+        Picture(prior_panels(table), f"Prior{_of_region(region)}: {table.rule}{by_auto}.")
         for region, table in result.priors.items()
         if any(axis.size > 1 for axis in table.knots)
     ]
@@ -47,7 +55,8 @@ def _of_one(side: Side, unreliable: str) -> list[Block]:
         for name in mosaic_names(result)
     ]
     hint = "Click a picture, or press Enter on it, to enlarge it."
-    note = f"Voxels without a value are black{_NOTES[unreliable]}."
+    notes = _OF_POSTERIOR if len(result.interval50) > 0 else _NOTES
+    note = f"Voxels without a value are black{notes[unreliable]}."
     return [
         Text(hint, "hint"),
         Text(note, "note"),

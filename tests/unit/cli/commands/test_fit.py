@@ -394,7 +394,7 @@ def test_overwrite(run, scan, folder):
 
 def test_existing_result_is_seen_before_the_fit(run, scan, folder, monkeypatch):
     run("fit", scan, "--no-figures", "-q")
-    monkeypatch.setattr("ivimkit.cli.jobs.fit_batch.fit_with", _never)
+    monkeypatch.setattr("ivimkit.cli.jobs.fit_batch.fit_with_also", _never)
     monkeypatch.setattr("ivimkit.io.load", _never)
     assert "already contains results" in run("fit", scan, "--no-figures", code=2).stderr
 

@@ -53,8 +53,8 @@ def test_fault_is_the_gravest(run, scans, folder, monkeypatch):
             raise RuntimeError("that was not to happen")
         return fitted(*args, **kwargs)
 
-    fitted = fit_batch.fit_with
-    monkeypatch.setattr(fit_batch, "fit_with", sometimes)
+    fitted = fit_batch.fit_with_also
+    monkeypatch.setattr(fit_batch, "fit_with_also", sometimes)
     result = run("fit", folder / "nix.nii.gz", *scans, "--no-figures", "-q", code=1)
     assert "failed: 2 of 3 scans" in result.stderr
     assert (scans[1].parent / "dwi_ivim" / "fit.json").exists()

@@ -24,7 +24,7 @@ export function legend(viewer: Viewer, key: string, role: string): HTMLElement {
   return element(
     "div",
     { class: "legend", "data-testid": `legend-${role}` },
-    element("div", { class: "legend-name" }, element("span", {}, image.label), element("output", { "data-value": value ?? false }, shownValue(value), viewer.doubts(key) ? element("small", {}, " not reliable") : null)),
+    element("div", { class: "legend-name" }, element("span", {}, image.label), element("output", { "data-value": value ?? false }, shownValue(value), viewer.doubts(key) ? element("small", {}, ` ${image.map?.doubtful?.why}`) : null)),
     canvas,
     element("div", { class: "legend-ends" }, ...numbers.map((text) => element("span", {}, text))),
     hidden ? element("div", { class: "note" }, hidden) : null,
@@ -36,7 +36,7 @@ export function legend(viewer: Viewer, key: string, role: string): HTMLElement {
 function doubtfulText(viewer: Viewer, { map, result }: ImageInfo): string {
   if (!map?.doubtful || !result) return "";
   const seen = viewer.fading ? "faded" : "not faded";
-  return `${seen}: not reliable (${count(map.doubtful.n)} of ${count(result.voxels)})`;
+  return `${seen}: ${map.doubtful.why} (${count(map.doubtful.n)} of ${count(result.voxels)})`;
 }
 
 /** Colours of the status in words; the one at the crosshair is marked. */

@@ -36,7 +36,7 @@ export interface MapInfo {
   url: string;
   /** Voxels whose value the data do not determine: 1 in an image, and their number; null if none.
    * */
-  doubtful: { url: string; n: number } | null;
+  doubtful: { url: string; n: number; why: string } | null;
 }
 
 /** A colour of the status: the voxels whose most serious flag it is. */

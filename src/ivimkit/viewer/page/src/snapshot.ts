@@ -62,7 +62,7 @@ function write(context: CanvasRenderingContext2D, viewer: Viewer, view: View, wi
     context.fillText(high, x + wide - context.measureText(high).width, bottom + 49);
     const { doubtful } = image.map ?? {};
     if (doubtful && viewer.fading) {
-      const note = `faded: not reliable (${doubtful.n} voxels)`;
+      const note = `faded: ${doubtful.why} (${doubtful.n} voxels)`;
       context.font = "11px system-ui, sans-serif";
       context.fillText(note, x + 0.5 * (wide - context.measureText(note).width), bottom + 49, wide);
       context.font = "14px system-ui, sans-serif";

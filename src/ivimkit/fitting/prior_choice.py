@@ -1,0 +1,172 @@
+"""The prior that prior auto stands for, chosen by what the scan has before it is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.prior import ChoosingPrior, Prior
+from ivimkit.fitting.local_prior import LOCAL_MAPS, neighbour_offsets
+from ivimkit.fitting.training import MIN_VOXELS, least_squares
+from ivimkit.fitting.training_sample import TrainingSample
+from ivimkit.methods._posterior import PosteriorMethod
+from ivimkit.scan.geometry import Geometry
+
+__all__ = ["instead_of_neighbours", "prior_for", "why_this_prior", "with_prior"]
+
+_BY_AUTO = "auto, "
+# Number of voxels that are tried, whether they can be fitted at all.
+_MAX_TRIED = 3000
+# Number of voxels that say whether neighbours help.
+_MAX_COMPARED = 2000
+# A draw of as many others may have fewer that can be fitted.
+_MARGIN = 2
+# Share of the voxels that have to touch another one.
+_MIN_SHARE = 0.5
+
+
+def prior_for(
+    method: FitMethod, sample: TrainingSample, geometry: Geometry, organ: str | None = None
+) -> tuple[Prior | None, dict[str, str]]:
+    """Return the prior that prior auto of a method stands for, and why.
+
+    Parameters
+    ----------
+    method : FitMethod
+        Any method.
+    sample : TrainingSample
+        The voxels of the scan.
+    geometry : Geometry
+        Where they are.
+    organ : str, optional
+        The organ that was named for the fit, if the prior names none.
+
+    Returns
+    -------
+    Prior or None
+        The prior; None for methods without prior auto.
+    dict of str to str
+        The reason in words, by the name of the option; empty for these.
+    """
+    if not (isinstance(method, PosteriorMethod) and isinstance(method.rule, ChoosingPrior)):
+        return None, {}
+    rule = method.rule if method.rule.organ is not None else replace(method.rule, organ=organ)
+    if not _enough(sample):
+        return rule.fixed, {"prior": f"{_BY_AUTO}too few voxels to learn from"}
+    if sample.model.two_decays() is not None and _near(sample, geometry, rule.local.reach):
+        return rule.local, {"prior": f"{_BY_AUTO}voxels have neighbours"}
+    return rule.learned, {"prior": f"{_BY_AUTO}voxels have no neighbours"}
+
+
+def with_prior(method: FitMethod, prior: Prior | None) -> FitMethod:
+    """Return a method with another prior; as it is if that is None or it has none."""
+    if prior is None or not isinstance(method, PosteriorMethod):
+        return method
+    return replace(method, prior=prior)
+
+
+def instead_of_neighbours(
+    asked: FitMethod,
+    methods: Mapping[str, PosteriorMethod],
+    sample: TrainingSample,
+    columns: Mapping[str, NDArray[np.float64]],
+) -> tuple[Prior | None, dict[str, str]]:
+    """Return the prior to fit with again if the neighbours did not help, and why.
+
+    The prior of a voxel from its neighbours has not seen the voxel, so its evidence says how well
+    they predict it. If the prior of the whole scan predicts voxels better in the mean, neighbours
+    are not alike: the scan is a list in the form of an image, say.
+
+    Parameters
+    ----------
+    asked : FitMethod
+        The method as it was asked for.
+    methods : mapping of str to PosteriorMethod
+        What was learned, by region. Regions that were given are not compared.
+    sample : TrainingSample
+        The voxels of the scan.
+    columns : mapping of str to ndarray, shape (n_voxels,)
+        The maps of the fit.
+
+    Returns
+    -------
+    Prior or None
+        None if the fit is to be kept.
+    dict of str to str
+        The reason in words, by the name of the option; empty if it is.
+    """
+    if not (isinstance(asked, PosteriorMethod) and isinstance(asked.rule, ChoosingPrior)):
+        return None, {}
+    if len(methods) != 1 or LOCAL_MAPS[0] not in columns:
+        return None, {}
+    (method,) = methods.values()
+    few = _spread(sample.n_voxels, _MAX_COMPARED)
+    values, good = sample.take(few).fitted(method)
+    model = sample.model
+    place = len(model.parameters) + 2 + method.extras(model).index("ln_evidence")
+    gain = (columns["ln_evidence"][few] - values[:, place])[good]
+    gain = gain[np.isfinite(gain)]
+    if not gain.size or gain.mean() > 0.0:
+        return None, {}
+    return asked.rule.learned, {"prior": f"{_BY_AUTO}neighbours are not alike"}
+
+
+def why_this_prior(chosen: Mapping[str, str]) -> str:
+    """Return why prior auto took the prior of a fit; empty if it was named.
+
+    Parameters
+    ----------
+    chosen : mapping of str to str
+        See `ivimkit.fitting.result.Provenance`.
+
+    Examples
+    --------
+    >>> why_this_prior({"prior": "auto, voxels have neighbours"})
+    'voxels have neighbours'
+    """
+    return chosen.get("prior", "").removeprefix(_BY_AUTO)
+
+
+def _enough(sample: TrainingSample) -> bool:
+    """Return whether enough voxels can be fitted to learn from them."""
+    if sample.n_voxels < MIN_VOXELS:
+        return False
+    tried = _spread(sample.n_voxels, _MAX_TRIED)
+    _, good = sample.take(tried).fitted(least_squares())
+    every = tried.size == sample.n_voxels
+    return int(good.sum()) >= (MIN_VOXELS if every else _MARGIN * MIN_VOXELS)
+
+
+def _spread(n_voxels: int, most: int) -> NDArray[np.intp]:
+    """Return positions of voxels all over the scan, at most as many as that."""
+    return np.linspace(0, n_voxels - 1, min(n_voxels, most)).astype(np.intp)
+
+
+def _near(sample: TrainingSample, geometry: Geometry, reach: float) -> bool:
+    """Return whether the voxels are an image, and half of them or more touch another one.
+
+    Slices that are too far from each other for prior local do not touch.
+    """
+    reader = sample.reader
+    shape = reader.shape
+    if len(shape) not in (2, 3) or sum(n > 1 for n in shape) < 2 or geometry.singular:
+        return False
+    inside = reader.scatter(np.ones(sample.n_voxels, dtype=bool), fill=False)
+    offsets, _ = neighbour_offsets(shape, geometry, reach)
+    axes = [axis for axis in range(len(shape)) if (offsets == np.eye(3)[axis]).all(axis=1).any()]
+    return bool(_touching(inside, axes)[inside].mean() >= _MIN_SHARE)
+
+
+def _touching(inside: NDArray[np.bool_], axes: Sequence[int]) -> NDArray[np.bool_]:
+    """Return the voxels with another one next to them along one of the axes."""
+    found = np.zeros_like(inside)
+    for axis in axes:
+        along, other = np.moveaxis(inside, axis, 0), np.moveaxis(found, axis, 0)
+        both = along[1:] & along[:-1]
+        other[1:] |= both
+        other[:-1] |= both
+    return found
