@@ -42,7 +42,7 @@ _AGREEMENT = (
     "clinical measurement. Lancet 1986;327:307-310. doi:10.1016/S0140-6736(86)90837-8"
 )
 # Described in separate sentences.
-_SAID = ("noise", "coils", "prior")
+_SAID = ("noise", "coils", "prior", "floor")
 
 
 class Citations:
@@ -220,6 +220,8 @@ def _model(result: FitResult, citations: Citations) -> Iterator[str]:
 def _found_options(result: FitResult, citations: Citations) -> Iterator[str]:
     """Say which options of the method were found from the scan, and how."""
     for name, how in result.provenance.chosen.items():
+        if name == "floor":
+            continue
         rule, _, sample = how.partition(", ")
         words, *sources = _RULES.get(rule, (rule,))
         yield f"{name} was found by {words}{citations.cite(sources)} from {sample}."
@@ -300,6 +302,8 @@ def _noise(result: FitResult, citations: Citations) -> Iterator[str]:
         of_coils = f" of {coils} coils" if coils > 1 else ""
         known = f" with {given}{origin}" if given else ""
         yield f"The noise was taken to be {NOISES.get(str(kind), str(kind))}{of_coils}{known}."
+        if floor := result.provenance.chosen.get("floor"):
+            yield f"The noise floor was computed with the noise of one volume, {floor}."
     elif given:
         taken = "taken to be" if origin else "given as"
         yield f"The noise of one volume was {taken} {given}{origin}."

@@ -61,7 +61,10 @@ def prior_lines(result: FitResult) -> list[str]:
 def chosen_lines(result: FitResult) -> list[str]:
     """Say which options of the method were found from the scan, and how."""
     options = result.method.options()
-    return [f"{name}: {options[name]} ({how})" for name, how in result.provenance.chosen.items()]
+    return [
+        f"noise floor: {how}" if name == "floor" else f"{name}: {options[name]} ({how})"
+        for name, how in result.provenance.chosen.items()
+    ]
 
 
 def status_table(result: FitResult) -> Table:
