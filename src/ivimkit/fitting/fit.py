@@ -345,7 +345,7 @@ def _with_floor(
     measured = isinstance(sigma, NoiseEstimate) and sigma.source != "given"
     if not method.wants_floor or not (sigma is None or measured):
         return method, {}
-    found = for_floor(dwi)
+    found = for_floor(dwi, coils=getattr(method, "coils", 1))
     if found is None:
         return method, {"floor": "from the residuals: the scan has no other source"}
     # Four digits are more than it is known to, and can be typed.

@@ -19,6 +19,8 @@ from ivimkit.scan.variables import DIRECTION, ECHO_TIME, B
 
 __all__ = ["VolumeVariables", "read_volume_variables"]
 
+AVERAGES = "averages"
+"""Column with the number of images whose mean each volume is."""
 # cos of 1 degree: directions that are the same up to rounding.
 _SAME_DIRECTION = float(np.cos(np.deg2rad(1.0)))
 
@@ -50,10 +52,35 @@ class VolumeVariables:
         """The b-values; None if they are not among the variables."""
         return self.columns.get(B.name)
 
+    def averages(self, given: Any) -> Any:
+        """Return the number of images behind each volume: given, of a column, or of its own.
+
+        Raises
+        ------
+        OptionError
+            If it names a column that does not exist, or has texts.
+        """
+        if not isinstance(given, str):
+            return self.columns.get(AVERAGES) if given is None else given
+        if given not in self.columns:
+            there = ", ".join(self.columns) or "none"
+            raise OptionError(
+                f"averages is {given!r}, which is not a column of the volumes; expected a number, "
+                f"numbers, or one of the columns: {there}. Check the name, or give the table "
+                "(--variables)"
+            )
+        try:
+            return np.asarray(self.columns[given], dtype=np.float64)
+        except ValueError:
+            raise OptionError(
+                f"the column {given} of averages contains texts; expected numbers >= 1. Name "
+                "another column"
+            ) from None
+
     @property
     def further(self) -> dict[str, Any]:
-        """All but b and directions."""
-        own = {B.name, *(axis.name for axis in DIRECTION)}
+        """All but b, directions and numbers of averages."""
+        own = {B.name, AVERAGES, *(axis.name for axis in DIRECTION)}
         return {name: values for name, values in self.columns.items() if name not in own}
 
     def directions(self, bvecs: Any) -> Any:

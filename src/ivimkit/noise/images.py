@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,7 +68,9 @@ def from_images(dwi: DWI) -> NoiseEstimate:
             a, b, c, d = _corners_of_four(image)
             across, mean = (a - b - c + d)[inside], 0.25 * (a + b + c + d)[inside]
         fine = np.isfinite(across) & (mean > 0.0)
-        found.append(_spread(np.abs(across[fine]), mean[fine]))
+        sigma, count = _spread(np.abs(across[fine]), mean[fine])
+        images = 1.0 if dwi.averages is None else float(dwi.averages[volume])
+        found.append((sigma * math.sqrt(images), count))
     n = min(count for _, count in found)
     if n < _MIN_QUADS:
         raise NoiseError(

@@ -158,7 +158,8 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
         reader.read(start, stop, values)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             means = np.array([values[:, group].mean(axis=1) for group in groups])
-            squares = np.array([sum_of_squares(values, [group]) for group in groups]).sum(axis=0)
+            each = [sum_of_squares(values, [group], dwi.averages) for group in groups]
+            squares = np.array(each).sum(axis=0)
             variance = squares / degrees.sum()
             for _ in range(_ROUNDS):
                 left = np.interp(means / np.sqrt(variance), mean, share)
@@ -200,13 +201,22 @@ def _of_equal_b(acquisition: Acquisition, volumes: Sequence[int]) -> list[list[i
 
 
 def sum_of_squares(
-    signal: NDArray[np.float64], groups: Sequence[Sequence[int]]
+    signal: NDArray[np.float64],
+    groups: Sequence[Sequence[int]],
+    averages: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the sum of squares about the mean of each group, shape (n_voxels,)."""
+    """Return the sum of squares about the mean of each group, shape (n_voxels,).
+
+    Of means of several images it is that of single ones in expectation, so that it has the noise
+    of one image: the squares are multiplied by the harmonic mean of the numbers of images.
+    """
     total = np.zeros(len(signal))
     for group in groups:
         values = signal[:, list(group)]
-        total += ((values - values.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+        squares = ((values - values.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+        if averages is not None:
+            squares *= len(group) / (1.0 / averages[list(group)]).sum()
+        total += squares
     return total
 
 
@@ -227,7 +237,8 @@ def _measure(
             for k, groups in enumerate(shells):
                 means = [signal[:, list(group)].mean(axis=1) for group in groups]
                 lowest[k, start:stop] = np.min(means, axis=0)
-                spread[k, start:stop] = np.sqrt(sum_of_squares(signal, groups))
+                squares = sum_of_squares(signal, groups, dwi.averages)
+                spread[k, start:stop] = np.sqrt(squares)
     return lowest, spread
 
 

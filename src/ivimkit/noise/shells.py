@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,9 @@ class ShellSignal:
         Number of voxels in which all volumes of the shell are finite.
     low, high : float
         Lowest and highest b-value of the volumes, s/mm^2.
+    n_images : float
+        Number of images of the shell: of its volumes that have a weight, each counted as often as
+        it was averaged.
     """
 
     shell: Shell
@@ -41,11 +45,17 @@ class ShellSignal:
     n_finite: int
     low: float
     high: float
+    n_images: float = 1.0
 
     @property
     def snr(self) -> float:
-        """Mean signal divided by the noise of one volume; NaN if the noise is unknown."""
+        """Mean signal divided by the noise of one image; NaN if the noise is unknown."""
         return self.mean / self.sigma if self.sigma > 0 else float("nan")
+
+    @property
+    def snr_of_mean(self) -> float:
+        """Mean signal divided by the noise of the mean of all images; NaN if it is unknown."""
+        return self.snr * math.sqrt(self.n_images)
 
 
 def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
@@ -90,10 +100,11 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
             for k, shell in enumerate(shells):
                 mean[k, start:stop] = signal[:, list(shell.volumes)].mean(axis=1)
                 if groups[k]:
-                    square[k, start:stop] = sum_of_squares(signal, groups[k])
+                    square[k, start:stop] = sum_of_squares(signal, groups[k], dwi.averages)
     b = dwi.acquisition.bvals
+    images = dwi.with_average("arithmetic").fit_averages
     return tuple(
-        _summary(shell, mean[k], square[k], groups[k], b[list(shell.volumes)])
+        _summary(shell, mean[k], square[k], groups[k], b[list(shell.volumes)], float(images[k]))
         for k, shell in enumerate(shells)
     )
 
@@ -104,6 +115,7 @@ def _summary(
     square: NDArray[np.float32],
     groups: list[list[int]],
     b: NDArray[np.float64],
+    n_images: float,
 ) -> ShellSignal:
     finite = np.isfinite(mean)
     sigma = np.nan
@@ -118,4 +130,5 @@ def _summary(
         int(np.count_nonzero(finite)),
         float(b.min()),
         float(b.max()),
+        n_images,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ivimkit.errors import NoiseError
-from ivimkit.noise.background import level_of_air
+from ivimkit.noise.background import from_background, level_of_air
 from ivimkit.noise.images import from_images
 from ivimkit.noise.lowest_signals import largest_sigma
 from ivimkit.noise.noise_estimate import ORIGINS, NoiseEstimate
@@ -23,7 +23,7 @@ _MIN_DEGREES = 400.0
 _MIN_RATIO = 1.3
 
 
-def thermal_noise(dwi: DWI) -> NoiseEstimate | None:
+def thermal_noise(dwi: DWI, *, coils: float = 1) -> NoiseEstimate | None:
     """Estimate the noise of the images alone, without what motion and pulsation add.
 
     The lower one of the noise of the air and that of repeated volumes at the b-value where they
@@ -34,6 +34,8 @@ def thermal_noise(dwi: DWI) -> NoiseEstimate | None:
     ----------
     dwi : DWI
         The scan.
+    coils : float
+        Number of coils that were combined as the root of the sum of squares.
 
     Returns
     -------
@@ -47,13 +49,16 @@ def thermal_noise(dwi: DWI) -> NoiseEstimate | None:
     >>> ik.noise.thermal_noise(made.dwi).source
     'background'
     """
-    found = [one for source in (level_of_air, _calmest_repeats) if (one := _of(source, dwi))]
+    air = level_of_air if coils == 1 else partial(from_background, coils=coils)
+    found = [one for source in (air, _calmest_repeats) if (one := _of(source, dwi))]
     if found:
         return min(found, key=lambda one: one.sigma)
     return _of(from_images, dwi)
 
 
-def for_floor(dwi: DWI, noise: NoiseEstimate | None = None) -> NoiseEstimate | None:
+def for_floor(
+    dwi: DWI, noise: NoiseEstimate | None = None, *, coils: float = 1
+) -> NoiseEstimate | None:
     """Estimate the noise that raises the floor of magnitudes, from the scan and not from a fit.
 
     That of `thermal_noise`, or as much of it as `largest_sigma` allows.
@@ -64,6 +69,8 @@ def for_floor(dwi: DWI, noise: NoiseEstimate | None = None) -> NoiseEstimate | N
         The scan.
     noise : NoiseEstimate, optional
         What the fit takes as noise; one that was given as it is stays.
+    coils : float
+        Number of coils that were combined as the root of the sum of squares.
 
     Returns
     -------
@@ -79,7 +86,7 @@ def for_floor(dwi: DWI, noise: NoiseEstimate | None = None) -> NoiseEstimate | N
     """
     if noise is not None and noise.source == "given":
         return noise
-    found = thermal_noise(dwi)
+    found = thermal_noise(dwi, coils=coils)
     most = largest_sigma(dwi)
     if found is None or found.sigma <= most:
         return found

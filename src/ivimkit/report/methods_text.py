@@ -156,9 +156,20 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
             f"Volumes of the same {'setting' if settings else 'b-value'} were averaged "
             f"{average}, and each average was weighted by its number of volumes."
         )
-    weights = result.settings.weights
-    if weights is not None:
+    weights, averages = result.settings.weights, result.settings.averages
+    if averages is not None:
+        yield _averaged_before(averages)
+    if weights is not None and weights != averages:
         yield _weighting(weights, acquisition.n_volumes)
+
+
+def _averaged_before(averages: Sequence[float]) -> str:
+    """Say of how many images each volume was the mean before it was read."""
+    listed = ", ".join(f"{number:g}" for number in dict.fromkeys(averages))
+    return (
+        f"Each volume was the mean of {listed} magnitude images"
+        f"{'' if len(set(averages)) == 1 else ', respectively'}, and had that weight."
+    )
 
 
 def _weighting(weights: Sequence[float], n_volumes: int) -> str:
