@@ -163,6 +163,7 @@ def load(
         choice.refuse(scan)
         files = open_scan(scan)
     known = read_volume_variables(variables, files, echo_time=echo_time)
+    known, images = known.counted(averages)
     paths = {
         "bvals": _path_of(bvals, files, "bval"),
         "bvecs": _path_of(bvecs, files, "bvec"),
@@ -195,7 +196,7 @@ def load(
         mask=inside,  # type: ignore[arg-type]
         geometry=files.geometry,
         average=average,
-        averages=known.averages(averages),
+        averages=images,
     )
     signal, sources = _read_and_hash(files, paths)
     dwi = DWI(

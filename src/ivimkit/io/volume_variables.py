@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -52,16 +52,22 @@ class VolumeVariables:
         """The b-values; None if they are not among the variables."""
         return self.columns.get(B.name)
 
-    def averages(self, given: Any) -> Any:
-        """Return the number of images behind each volume: given, of a column, or of its own.
+    def counted(self, given: Any) -> tuple[VolumeVariables, Any]:
+        """Return the variables without the column of averages, and the averages.
+
+        Those are the number of images behind each volume: given, of a column that is named, or of
+        the column ``averages``; None if there are none.
 
         Raises
         ------
         OptionError
             If it names a column that does not exist, or has texts.
         """
+        name = given if isinstance(given, str) else AVERAGES
+        rest = {k: values for k, values in self.columns.items() if k not in (name, AVERAGES)}
+        without = replace(self, columns=rest)
         if not isinstance(given, str):
-            return self.columns.get(AVERAGES) if given is None else given
+            return without, self.columns.get(AVERAGES) if given is None else given
         if given not in self.columns:
             there = ", ".join(self.columns) or "none"
             raise OptionError(
@@ -70,7 +76,7 @@ class VolumeVariables:
                 "(--variables)"
             )
         try:
-            return np.asarray(self.columns[given], dtype=np.float64)
+            return without, np.asarray(self.columns[given], dtype=np.float64)
         except ValueError:
             raise OptionError(
                 f"the column {given} of averages contains texts; expected numbers >= 1. Name "
@@ -79,8 +85,8 @@ class VolumeVariables:
 
     @property
     def further(self) -> dict[str, Any]:
-        """All but b, directions and numbers of averages."""
-        own = {B.name, AVERAGES, *(axis.name for axis in DIRECTION)}
+        """All but b and directions."""
+        own = {B.name, *(axis.name for axis in DIRECTION)}
         return {name: values for name, values in self.columns.items() if name not in own}
 
     def directions(self, bvecs: Any) -> Any:

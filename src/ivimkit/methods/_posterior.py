@@ -60,18 +60,27 @@ NOISE = ("rician", "gaussian")
 FLOOR_AUTO = "auto"
 """The noise of the floor is measured in the scan."""
 _FAILED = int(FAILED)
+# Numbers in the summary of each parameter, its standard deviation first.
+_N_SUMMARY = 5
 # Change of a signal, in standard deviations of its value, from which the posterior is computed
 # again.
 _MIN_CHANGE_OF_FLOOR = 0.1
 
 
 @device
-def _curve_of(out: NDArray[np.float64], box: Box, options: NDArray[np.float64]) -> Curve:
-    """Return the rates and amplitudes of the estimates in `out`."""
-    i_f, i_fast = int(options[FRACTION]), int(options[FAST])
+def _mean_curve(
+    n_par: int, out: NDArray[np.float64], box: Box, options: NDArray[np.float64]
+) -> Curve:
+    """Return the rates and amplitudes of the estimates in `out`, with the spread of the rates."""
+    i_f, i_fast, i_slow = int(options[FRACTION]), int(options[FAST]), int(options[SLOW])
+    first = n_par + 2
     s0, f = out[int(options[S0])], out[i_f] if i_f >= 0 else 0.0
-    fast = out[i_fast] if i_fast >= 0 else box.fast_low
-    return out[int(options[SLOW])], fast, s0 * (1.0 - f), s0 * f
+    slow, fast, spread = out[i_slow], box.fast_low, 0.0
+    if i_fast >= 0:
+        fast = out[i_fast]
+        spread = (out[first + _N_SUMMARY * i_fast] / fast) ** 2
+    spread_slow = (out[first + _N_SUMMARY * i_slow] / slow) ** 2 if slow > 0.0 else 0.0
+    return slow, fast, s0 * (1.0 - f), s0 * f, spread_slow, spread
 
 
 @device
@@ -95,7 +104,7 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
     noise = 0.0
     if options[TAKES_FLOOR_OFF] > 0.0:
         noise = noise_of_floor(voxel, fit.cost)
-        curve = (fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude)
+        curve = (fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude, 0.0, 0.0)
         without_floor(voxel, curve, noise, clean)
         fit = global_fit(cleaned, box)
     summarised = options[WRITES_BASIS] == 0.0 and options[WRITES_MOMENTS] == 0.0
@@ -109,7 +118,8 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
             return failure
         if again > 0 or noise == 0.0 or not summarised:
             break
-        moved = without_floor(voxel, _curve_of(out, box, options), noise, clean)
+        curve = _mean_curve(voxel.lower.size, out, box, options)
+        moved = without_floor(voxel, curve, noise, clean)
         if moved <= _MIN_CHANGE_OF_FLOOR:
             break
         fit = global_fit(cleaned, box)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from ivimkit.noise.repeats import repeated, sum_of_squares
+from ivimkit.rounding import NONE, rounded
 from ivimkit.scan.acquisition import Shell
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["ShellSignal", "shell_signals"]
+__all__ = ["ShellSignal", "shell_signals", "shown_snr", "usual_sigma"]
 
 _CHUNK = 16384
 
@@ -132,3 +134,33 @@ def _summary(
         float(b.max()),
         n_images,
     )
+
+
+def usual_sigma(signals: Sequence[ShellSignal]) -> float:
+    """Return the mean noise of the b-values where it is known; 0 if there are none.
+
+    Parameters
+    ----------
+    signals : sequence of ShellSignal
+        The b-values of a scan.
+    """
+    known = [signal.sigma for signal in signals if signal.sigma > 0]
+    return sum(known) / len(known) if known else 0.0
+
+
+def shown_snr(signal: ShellSignal, usual: float) -> tuple[str, str]:
+    """Return the signal-to-noise ratios of one image and of the mean of all, for a table.
+
+    Parameters
+    ----------
+    signal : ShellSignal
+        A b-value.
+    usual : float
+        Noise to use, marked by ~, where that of the b-value is not known; 0 for none.
+    """
+    ratio, mark = signal.snr, ""
+    if not signal.sigma > 0.0:
+        if not usual > 0.0:
+            return NONE, NONE
+        ratio, mark = signal.mean / usual, "~"
+    return f"{mark}{rounded(ratio)}", f"{mark}{rounded(ratio * math.sqrt(signal.n_images))}"

@@ -59,6 +59,11 @@ def _numbers_of_averages(text: str | None) -> float | list[float] | None:
     if text is None or text.isidentifier():
         return None
     numbers = number_list(text, "--averages")
+    if not min(numbers) >= 1.0:
+        raise OptionError(
+            f"--averages is {text!r}; expected numbers >= 1, of the images whose mean each volume "
+            "is. To leave a volume out, give it the weight 0 (--weights)"
+        )
     return numbers[0] if len(numbers) == 1 else numbers
 
 

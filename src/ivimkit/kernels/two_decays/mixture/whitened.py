@@ -135,12 +135,12 @@ def subtract_floor(
 ) -> None:
     """Write a measured signal, less what Rician noise adds to its mean, to that of the voxel.
 
-    The mean is computed at the mean of the posterior.
+    It is computed at the means of the logarithms, which are below those of the rates.
     """
     whole = with_signal(voxel, measured)
     noise = noise_of_floor(whole, 0.0) if voxel.options[TAKES_FLOOR_OFF] > 0.0 else 0.0
     r1, r2, f = parameters(mean, box)
-    without_floor(whole, (r1, r2, s0 * (1.0 - f), s0 * f), noise, voxel.signal)
+    without_floor(whole, (r1, r2, s0 * (1.0 - f), s0 * f, 0.0, 0.0), noise, voxel.signal)
 
 
 @device
