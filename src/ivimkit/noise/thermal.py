@@ -11,14 +11,12 @@ from ivimkit.noise.background import from_background, level_of_air
 from ivimkit.noise.images import from_images
 from ivimkit.noise.lowest_signals import largest_sigma
 from ivimkit.noise.noise_estimate import ORIGINS, NoiseEstimate
-from ivimkit.noise.repeats import from_repeats, repeated
+from ivimkit.noise.repeats import calmest_repeats, from_repeats
 from ivimkit.rounding import rounded
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["RepeatScatter", "for_floor", "repeat_scatter", "thermal_noise"]
 
-# An estimate with fewer degrees of freedom than these is not chosen for being the lowest.
-_MIN_DEGREES = 400.0
 # Spread of repeats over the thermal noise from which motion or pulsation is said to be seen.
 _MIN_RATIO = 1.3
 
@@ -26,9 +24,9 @@ _MIN_RATIO = 1.3
 def thermal_noise(dwi: DWI, *, coils: float = 1) -> NoiseEstimate | None:
     """Estimate the noise of the images alone, without what motion and pulsation add.
 
-    The lower one of the noise of the air and that of repeated volumes at the b-value where they
-    differ least: motion, pulsation and anisotropy can add to either, and are strongest where there
-    is most signal. Without both it is that between neighbouring voxels.
+    The lower one of the noise of the air and that of repeated volumes, of those at high b if they
+    differ less than others: motion, pulsation and anisotropy add to it, most where there is most
+    signal. Without both it is that between neighbouring voxels.
 
     Parameters
     ----------
@@ -50,7 +48,8 @@ def thermal_noise(dwi: DWI, *, coils: float = 1) -> NoiseEstimate | None:
     'background'
     """
     air = level_of_air if coils == 1 else partial(from_background, coils=coils)
-    found = [one for source in (air, _calmest_repeats) if (one := _of(source, dwi))]
+    repeats = partial(calmest_repeats, coils=coils)
+    found = [one for source in (air, repeats) if (one := _of(source, dwi))]
     if found:
         return min(found, key=lambda one: one.sigma)
     return _of(from_images, dwi)
@@ -126,7 +125,7 @@ class RepeatScatter:
     def __str__(self) -> str:
         origin = f"sigma {rounded(self.thermal.sigma)} a.u. {ORIGINS[self.thermal.source]}"
         if self.thermal.source == "repeats":
-            origin += ", where they differ least"
+            origin += " at high b"
         if self.moves:
             return (
                 f"The repeats differ by {rounded(self.ratio, digits=2)} times the thermal noise "
@@ -164,12 +163,3 @@ def _of(source: Callable[[DWI], NoiseEstimate], dwi: DWI) -> NoiseEstimate | Non
         return source(dwi)
     except NoiseError:
         return None
-
-
-def _calmest_repeats(dwi: DWI) -> NoiseEstimate:
-    """Return the noise of the b-value whose repeats differ least, if enough voxels tell it."""
-    shells = dwi.acquisition.shells
-    bvals = [shell.b for shell in shells if repeated(dwi.acquisition, shell, dwi.weights)]
-    found = [one for b in bvals if (one := _of(partial(from_repeats, bvals=[b]), dwi))]
-    sure = [one for one in found if one.degrees >= _MIN_DEGREES]
-    return min(sure, key=lambda one: one.sigma) if sure else from_repeats(dwi)

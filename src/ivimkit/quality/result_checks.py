@@ -134,7 +134,8 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
     colour = THRESHOLDS[name].colour(averaged)
     about = f"About {thousands(averaged)} in the median voxel at b = 0"
     if volumes > 1.0:
-        about += f" with {volumes:g} images per b-value ({thousands(ratio)} in one image)"
+        what = "volumes" if result.settings.averages is None else "images"
+        about += f" with {volumes:g} {what} per b-value ({thousands(ratio)} in one {what[:-1]})"
     other = or_bayes(result)
     advice = f"Average more volumes, use larger voxels, or regions instead of voxels{other}."
     return Light(

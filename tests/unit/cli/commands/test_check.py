@@ -34,11 +34,9 @@ def test_sound_scan(run, scan, folder):
     assert "ok      the choice of b-values is sound for biexp" in text
     assert text.endswith("can be fitted with model biexp by method varpro\n")
     assert "ok      volumes and b-values belong together" in text
-    (noise,) = (line for line in text.splitlines() if "measured twice" in line)
-    assert noise.startswith(
-        "Noise: cannot be estimated from this scan, so no SNR: no b-value and direction"
-    )
-    assert noise.endswith("give it to ivimkit fit (--sigma).")
+    (noise,) = (line for line in text.splitlines() if line.startswith("Noise: "))
+    assert re.match(r"Noise: sigma \S+ a\.u\. from the background, \d+ voxels\. ", noise)
+    assert "Noise floor, where a method subtracts one: sigma " in text
     tables = [line for line in text.splitlines() if line[:1].isdigit() or line[:1] == " "]
     assert max(map(len, tables)) <= 80
 
@@ -59,8 +57,9 @@ def test_snr_from_repeats(run, folder):
     options = ("--mask", folder / "inside.nii.gz")
     text = run("check", folder / "repeats.nii.gz", *options).stdout
     shells = rows(text, "b-values")
-    assert float(shells["0"][-1]) == pytest.approx(50, rel=0.15)
-    assert shells["50"][-1].startswith("~")
+    assert float(shells["0"][-2]) == pytest.approx(50, rel=0.15)
+    assert float(shells["0"][-1]) == pytest.approx(50 * 3**0.5, rel=0.15)
+    assert shells["50"][-2].startswith("~")
     assert "; ~ with the noise found at b = 0, 400." in text
     assert text.count("Directions are unknown") == 1
     (line,) = (line for line in text.splitlines() if line.startswith("Noise: "))
@@ -202,8 +201,17 @@ def test_errors_of_the_parameters(run, scan):
     assert "bias (fits)" in simulated
 
 
-def test_errors_without_a_known_snr(run, scan):
-    text = " ".join(run("check", scan).stdout.split())
+def test_errors_without_a_known_snr(run, folder, made):
+    """Without repeats and without air."""
+    cut = DWI(np.where(made.dwi.mask[..., None], made.dwi.signal, 0), B13)
+    io.save_scan(cut, folder / "cut.nii.gz")
+    text = run("check", folder / "cut.nii.gz").stdout
+    (noise,) = (line for line in text.splitlines() if "measured twice" in line)
+    assert noise.startswith(
+        "Noise: cannot be estimated from this scan, so no SNR: no b-value and direction"
+    )
+    assert noise.endswith("give it to ivimkit fit (--sigma).")
+    text = " ".join(text.split())
     assert "The SNR is not known from this scan. Give it (--snr N)" in text
 
 
