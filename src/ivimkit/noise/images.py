@@ -29,7 +29,8 @@ def from_images(dwi: DWI) -> NoiseEstimate:
 
     In each square of 2 x 2 voxels a - b - c + d is taken, which is 0 for signals that vary
     linearly and has twice the noise as its standard deviation. The median of its absolute value
-    over squares inside the mask is used, so edges do not count. Texture makes the estimate too
+    over squares inside the mask is used, or in the whole image if those are too few, so edges do
+    not count. Texture makes the estimate too
     large, interpolation and filtering too small.
 
     Parameters
@@ -60,24 +61,16 @@ def from_images(dwi: DWI) -> NoiseEstimate:
             f"voxels of shape {dwi.shape} have no neighbours to take the noise from; expected an "
             "image. Use another source of the noise"
         )
-    inside = _all_of_four(dwi.mask)
-    found = []
-    for volume in _highest(dwi):
-        image = np.asarray(dwi.stored[..., dwi.volumes[volume]], dtype=np.float64)
-        with np.errstate(invalid="ignore"):
-            a, b, c, d = _corners_of_four(image)
-            across, mean = (a - b - c + d)[inside], 0.25 * (a + b + c + d)[inside]
-        fine = np.isfinite(across) & (mean > 0.0)
-        sigma, count = _spread(np.abs(across[fine]), mean[fine])
-        images = 1.0 if dwi.averages is None else float(dwi.averages[volume])
-        found.append((sigma * math.sqrt(images), count))
-    n = min(count for _, count in found)
+    found, n = _measured(dwi, _all_of_four(dwi.mask))
+    if n < _MIN_QUADS and not dwi.mask.all():
+        # The mask of a small organ: the noise is that of the image around it.
+        found, n = _measured(dwi, _all_of_four(np.ones(dwi.shape, dtype=bool)))
     if n < _MIN_QUADS:
         raise NoiseError(
             f"{n} squares of four neighbours have a signal of three times their noise at high b; "
             f"expected {_MIN_QUADS} or more. Use another source of the noise"
         )
-    sigma = float(np.median([value for value, _ in found]))
+    sigma = float(np.median(found))
     if not sigma > 0.0:
         raise NoiseError(
             "neighbouring voxels are equal at high b, so they contain no noise; expected measured "
@@ -94,6 +87,24 @@ def from_images(dwi: DWI) -> NoiseEstimate:
         "interpolation and filtering too small.",
         n_voxels=n,
     )
+
+
+def _measured(dwi: DWI, inside: NDArray[np.bool_]) -> tuple[list[float], int]:
+    """Return the noise in some volumes of high b, from squares that are chosen, and their number.
+
+    The number is that of the volume with the fewest.
+    """
+    found = []
+    for volume in _highest(dwi):
+        image = np.asarray(dwi.stored[..., dwi.volumes[volume]], dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            a, b, c, d = _corners_of_four(image)
+            across, mean = (a - b - c + d)[inside], 0.25 * (a + b + c + d)[inside]
+        fine = np.isfinite(across) & (mean > 0.0)
+        sigma, count = _spread(np.abs(across[fine]), mean[fine])
+        images = 1.0 if dwi.averages is None else float(dwi.averages[volume])
+        found.append((sigma * math.sqrt(images), count))
+    return [sigma for sigma, _ in found], min(count for _, count in found)
 
 
 def _highest(dwi: DWI) -> list[int]:

@@ -165,11 +165,9 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
 
 def _averaged_before(averages: Sequence[float]) -> str:
     """Say of how many images each volume was the mean before it was read."""
-    listed = ", ".join(f"{number:g}" for number in dict.fromkeys(averages))
-    return (
-        f"Each volume was the mean of {listed} magnitude images"
-        f"{'' if len(set(averages)) == 1 else ', respectively'}, and had that weight."
-    )
+    low, high = min(averages), max(averages)
+    number = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"Each volume was the mean of {number} magnitude images, and had that weight."
 
 
 def _weighting(weights: Sequence[float], n_volumes: int) -> str:

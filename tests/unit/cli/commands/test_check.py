@@ -227,3 +227,23 @@ def test_errors_without_a_known_snr(run, folder, made):
 )
 def test_errors_at_an_impossible_snr(run, scan, options, reason):
     assert reason in " ".join(run("check", scan, *options, code=2).stderr.split())
+
+
+def test_a_file_of_means_is_fitted_as_means(run, folder, made):
+    """--averages: numbers, a column, and what is wrong with others."""
+    path = folder / "means.nii.gz"
+    io.save_scan(made.dwi, path)
+    (folder / "means_volumes.csv").write_text("b,NSA\n" + "".join(f"{b},4\n" for b in B13))
+    own = (path, "--mask", folder / "mask.nii.gz")
+    text = run("check", *own, "--averages", "NSA").stdout
+    assert " NSA" not in text.split("b-values")[1].split("\n\n")[0]
+    assert "averaged" in text
+    twice = re.search(r"at SNR (\S+)", run("check", *own, "--averages", "4").stdout)[1]
+    once = re.search(r"at SNR (\S+)", run("check", *own, "--averages", "1").stdout)[1]
+    assert float(twice) == pytest.approx(2 * float(once), rel=0.02)
+    for wrong, reason in (
+        ("nsa", "averages is 'nsa', which is not a column of the volumes; expected a number"),
+        ("0.5", "--averages is '0.5'; expected numbers >= 1"),
+        ("2,3", "expected one per distinct b-value (13) or per volume (13)"),
+    ):
+        assert reason in " ".join(run("check", *own, "--averages", wrong, code=2).stderr.split())
