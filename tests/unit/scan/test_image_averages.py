@@ -100,3 +100,9 @@ def test_column_of_the_table(tmp_path):
         ik.load(tmp_path / "dwi.nii.gz", averages="nsa")
     with pytest.raises(OptionError, match="the column name of averages contains texts"):
         ik.load(tmp_path / "dwi.nii.gz", averages="name")
+
+
+def test_a_saved_scan_keeps_them(tmp_path):
+    path = tmp_path / "dwi.nii.gz"
+    ik.io.save_scan(ik.DWI(np.ones((3, 3, 2, 3)), [0, 100, 800], averages=[1, 2, 4]), path)
+    assert ik.load(path).averages.tolist() == [1, 2, 4]
