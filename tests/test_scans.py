@@ -165,3 +165,31 @@ def test_abdomen_regions_by_number(shared_data):
     labels = ik.load_labels(folder / "rois.nii.gz", dwi, names)
     assert list(labels) == list(names.values())
     np.testing.assert_array_equal(labels.array, array(folder / "rois.nii.gz"))
+
+
+@pytest.mark.parametrize("volunteer", [1, 2])
+def test_pulsation_of_a_liver_is_no_noise_floor(shared_data, volunteer):
+    """Repeats differ 1.9 times as much as noise does. Taken for noise that raises a floor, that
+    made D of bayes 7 and 32 % higher than least squares; measured: 3.4 and 6.2 %, of which the
+    floor is 1.2 and 5.7 %. Of 231 voxels varpro with noise rician had three with f = 1."""
+    folder = shared_data / "abdomen" / f"volunteer{volunteer}"
+    dwi = ik.load(folder / "dwi.nii.gz").with_variables(None)
+    bipolar = np.array(json.loads((folder / "dwi.json").read_text())["GradientProfile"])
+    used = (bipolar == "bipolar") | (dwi.acquisition.bvals == 0)
+    liver = array(folder / "rois.nii.gz") == 2
+    dwi = dwi.select(volumes=np.flatnonzero(used).tolist()).with_mask(liver)
+    scatter = ik.noise.repeat_scatter(dwi)
+    assert scatter.moves
+    assert 1.5 < scatter.ratio < 2.5
+    least = ik.fit(dwi)
+    bayes, rician = (
+        ik.fit(dwi, method=method)
+        for method in (ik.methods.Bayes(), ik.methods.VarPro(noise="rician"))
+    )
+    assert bayes.provenance.chosen["floor"].endswith("a.u. from the background")
+    fitted, means, posterior = (np.median(one.maps["D"][liver]) for one in (least, rician, bayes))
+    # The signal-to-noise ratio, averages counted, is 35 and 19: only the first is above 20.
+    assert abs(posterior / fitted - 1) < (0.05, 0.08)[volunteer - 1]
+    assert abs(posterior / means - 1) < 0.05
+    assert not (rician.status[liver] & int(FAILED)).any()
+    assert not (rician.maps["f"][liver] > 0.999).any()

@@ -159,6 +159,18 @@ class FitMethod(Plugin, ABC):
         """
         return False
 
+    @property
+    def wants_floor(self) -> bool:
+        """Whether the noise that raises the floor of magnitudes is to be measured in the scan.
+
+        What scatters more than that, like motion, pulsation and misfit, raises no floor.
+        """
+        return False
+
+    def with_floor(self, sigma: float) -> FitMethod:
+        """Return the method with the noise of one volume that sizes the noise floor, a.u."""
+        return self
+
     def for_means(
         self, directions: NDArray[np.float64], repeats: NDArray[np.float64]
     ) -> FitMethod:

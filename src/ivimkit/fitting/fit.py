@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,7 +58,8 @@ from ivimkit.fitting.uncertain_voxels import uncertain_flags
 from ivimkit.fitting.voxel_lattices import LogMoments
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.methods._spectral import SpectralMethod
-from ivimkit.noise.estimate import for_fit
+from ivimkit.noise import NoiseEstimate, for_fit, for_floor
+from ivimkit.noise.noise_estimate import ORIGINS
 from ivimkit.noise.repeats import magnitude_noise
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.checks import scan_findings
@@ -68,9 +69,6 @@ from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.thresholds import at_shell
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import FAILED, FitStatus, count
-
-if TYPE_CHECKING:
-    from ivimkit.noise import NoiseEstimate
 
 __all__ = ["fit", "fit_with", "fit_with_also"]
 
@@ -301,6 +299,9 @@ def fit_with(
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     started, clock = datetime.now(UTC), time.perf_counter()
     as_fitted = _for_averages(settings.method, dwi)
+    as_fitted, of_floor = _with_floor(as_fitted, dwi, sigma)
+    if isinstance(as_fitted, PosteriorMethod):
+        settings = replace(settings, method=as_fitted)
     given = _sigma(sigma, reader)
     sample = TrainingSample(
         reader,
@@ -357,7 +358,9 @@ def fit_with(
             result = fit_with(
                 dwi, again, sigma=sigma, labels=labels, threads=threads, progress=progress
             )
-        return replace(result, provenance=replace(result.provenance, chosen={**chosen, **why}))
+        return replace(
+            result, provenance=replace(result.provenance, chosen={**chosen, **of_floor, **why})
+        )
     status |= uncertain_flags(model, columns).astype(status.dtype)
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     return FitResult(
@@ -379,7 +382,7 @@ def fit_with(
             threads=threads or default_threads(),
             status_counts=count(full_status, model),
             device=describe(gpus),
-            chosen={**chosen, **taken},
+            chosen={**chosen, **of_floor, **taken},
         ),
         spectra=_spectra(sample, settings.method),
     )
@@ -408,6 +411,21 @@ def _for_averages(method: FitMethod, dwi: DWI) -> FitMethod:
     if not (counts[dwi.fit_counts > 0.0] > 1.0).any():
         return method
     return method.for_means(dwi.fit_directions, counts / dwi.fit_directions)
+
+
+def _with_floor(
+    method: FitMethod, dwi: DWI, sigma: ArrayLike | NoiseEstimate | None
+) -> tuple[FitMethod, dict[str, str]]:
+    """Return the method with the noise that raises the floor, and where that comes from."""
+    measured = isinstance(sigma, NoiseEstimate) and sigma.source != "given"
+    if not method.wants_floor or not (sigma is None or measured):
+        return method, {}
+    found = for_floor(dwi, coils=getattr(method, "coils", 1))
+    if found is None:
+        return method, {"floor": "from the residuals: the scan has no other source"}
+    # Four digits are more than it is known to, and can be typed.
+    noise = float(f"{found.sigma:.4g}")
+    return method.with_floor(noise), {"floor": f"{noise:g} a.u. {ORIGINS[found.source]}"}
 
 
 Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]

@@ -109,6 +109,8 @@ class FitSettings:
         Origin of `sigma`, if it was estimated.
     weights : tuple of float, optional
         Weights that were given, of each volume or of each b-value.
+    averages : tuple of float, optional
+        Number of magnitude images whose mean each volume was, see `DWI.with_averages`.
     adc_bvals : tuple of float, optional
         b-values of the ADC, s/mm^2; None for all.
     average : str
@@ -142,6 +144,7 @@ class FitSettings:
     sigma: float | Literal["map"] | None = None
     noise: MeasuredNoise | None = None
     weights: tuple[float, ...] | None = field(default=None, repr=False)
+    averages: tuple[float, ...] | None = field(default=None, repr=False)
     adc_bvals: tuple[float, ...] | None = None
     average: str = "auto"
     mask_origin: str = ""
@@ -214,6 +217,7 @@ class FitSettings:
             sigma=_recorded_sigma(sigma),
             noise=_measured(sigma),
             weights=_numbers(dwi.weights if weights is None else weights),
+            averages=_numbers(dwi.averages),
             average=dwi.average,
             mask_origin=dwi.mask_origin or "",
             labels=labels,

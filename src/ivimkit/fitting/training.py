@@ -60,12 +60,15 @@ class _Likelihood(TwoDecayMethod):
     frame: PriorTable
     variance: tuple[float, float]
     noise: str
+    floor: float
 
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         return tuple(map(str, range(self.frame.volumes().size)))
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> dict[int, ArrayLike]:
-        return posterior_options(self.frame, self.variance, b.size, self.noise, basis=True)
+        return posterior_options(
+            self.frame, self.variance, b.size, self.noise, floor=self.floor, basis=True
+        )
 
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
@@ -118,7 +121,8 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
     if wants_variance:
         variance = _variance(sample, estimates, good)
     learned = sample.take(np.flatnonzero(good))
-    table = _learn(rule, learned, estimates[good], variance, method.noise)
+    noise = method.noise, method.floor_noise
+    table = _learn(rule, learned, estimates[good], variance, noise)
     return method.with_table(table, variance)
 
 
@@ -207,7 +211,7 @@ class _ScanLikelihoods(Likelihoods):
         sample: TrainingSample,
         estimates: NDArray[np.float64],
         variance: tuple[float, float],
-        noise: str,
+        noise: tuple[str, float],
     ) -> None:
         self._sample, self._variance, self._noise = sample, variance, noise
         self.frame = _frame(sample.model, estimates)
@@ -219,7 +223,7 @@ class _ScanLikelihoods(Likelihoods):
     def matrix(self) -> csr_matrix:
         from scipy.sparse import csr_matrix, vstack  # Slow to load, and few fits need it.
 
-        method = _Likelihood(self.frame, self._variance, self._noise)
+        method = _Likelihood(self.frame, self._variance, *self._noise)
         scale = 1.0 / self.frame.volumes().ravel()
         first = len(self._sample.model.parameters) + 2
         rows = []
@@ -236,7 +240,7 @@ class _ScanLikelihoods(Likelihoods):
     def lattices(self) -> VoxelLattices:
         density = broad(self.frame, self.median)
         start = with_floor(replace(self.frame, rule="broad", density=density), _UNIFORM_SHARE)
-        return ScanLattices(self._sample, start, self._variance, self._noise)
+        return ScanLattices(self._sample, start, self._variance, *self._noise)
 
 
 def _learn(
@@ -244,7 +248,7 @@ def _learn(
     sample: TrainingSample,
     estimates: NDArray[np.float64],
     variance: tuple[float, float],
-    noise: str,
+    noise: tuple[str, float],
 ) -> PriorTable:
     """Return the prior that a rule learns from the likelihoods of the voxels."""
     if sample.n_voxels < MIN_VOXELS:

@@ -47,13 +47,14 @@ class LogMoments(TwoDecayMethod):
     table: PriorTable
     variance: tuple[float, float]
     noise: str
+    floor: float
 
     @classmethod
     def of(cls, method: PosteriorMethod) -> LogMoments:
         """Return it with the prior and the noise of a method that has learned them."""
         assert isinstance(method.prior, PriorTable)
         assert not isinstance(method.variance, str)
-        return cls(method.prior, method.variance, method.noise)
+        return cls(method.prior, method.variance, method.noise, method.floor_noise)
 
     def extras(self, model: SignalModel) -> tuple[str, ...]:
         """Return the numbers of the sums of `ivimkit.kernels.two_decays.lattice.integrate`."""
@@ -61,7 +62,9 @@ class LogMoments(TwoDecayMethod):
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> dict[int, ArrayLike]:
         """Return the options of a posterior that writes log-moments."""
-        return posterior_options(self.table, self.variance, b.size, self.noise, log_moments=True)
+        return posterior_options(
+            self.table, self.variance, b.size, self.noise, floor=self.floor, log_moments=True
+        )
 
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
@@ -126,7 +129,7 @@ class ScanLattices(VoxelLattices):
         The voxels.
     start : PriorTable
         The prior of the posteriors that place the first lattices.
-    variance, noise
+    variance, noise, floor
         Of the method.
     """
 
@@ -136,8 +139,9 @@ class ScanLattices(VoxelLattices):
         start: PriorTable,
         variance: tuple[float, float],
         noise: str,
+        floor: float,
     ) -> None:
-        method = LogMoments(start, variance, noise)
+        method = LogMoments(start, variance, noise, floor)
         values, fine = sample.fitted(method)
         if not fine.all():
             sample, values = sample.take(np.flatnonzero(fine)), values[fine]

@@ -86,7 +86,7 @@ def load_fitted_scan(
     settings = result.settings
     averaged = dwi.with_average(settings.average)
     masked = averaged.with_mask(result.mask, origin=settings.mask_origin)
-    return masked.with_weights(settings.weights)
+    return masked.with_averages(settings.averages).with_weights(settings.weights)
 
 
 def _with_variables_of(dwi: DWI, used: Acquisition) -> DWI:

@@ -93,7 +93,7 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
         The scan; for a selection, only the selected volumes.
     path : path
         ``.nii`` or ``.nii.gz``; the b-values go to the file of the same name with ``.bval``,
-        directions to ``.bvec``, other variables to ``_volumes.tsv``.
+        directions to ``.bvec``, other variables and numbers of averages to ``_volumes.tsv``.
     overwrite : bool
         Whether existing files may be replaced.
 
@@ -125,17 +125,18 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
     kept = signal.dtype.name in _STORABLE
     image = _image(signal if kept else signal.astype(np.float64), dwi.geometry)
     directions = dwi.acquisition.bvecs
+    has_table = bool(dwi.acquisition.variables) or dwi.averages is not None
 
     def write(stage: Path) -> None:
         nib.save(image, stage / target.name)
         write_bvals(stage / b_name, dwi.acquisition.bvals)
         if directions is not None:
             write_bvecs(stage / vec_name, directions)
-        if dwi.acquisition.variables:
-            write_variables(stage / table_name, dwi.acquisition)
+        if has_table:
+            write_variables(stage / table_name, dwi.acquisition, averages=dwi.averages)
 
     names = [target.name, b_name, *([] if directions is None else [vec_name])]
-    names += [table_name] if dwi.acquisition.variables else []
+    names += [table_name] if has_table else []
     write_folder(target.parent, names, write, outdated=[vec_name, table_name])
 
 

@@ -130,6 +130,7 @@ def _settings_record(settings: FitSettings) -> SettingsRecord:
         if noise is None
         else NoiseRecord(noise.source, _or_none(noise.degrees), noise.n_voxels),
         weights=_list(settings.weights),
+        averages=_list(settings.averages),
         adc_bvals=_list(settings.adc_bvals),
         average=settings.average,
         mask_origin=settings.mask_origin,
@@ -277,6 +278,7 @@ def settings_of(
             noise.source, math.inf if noise.degrees is None else noise.degrees, noise.n_voxels
         ),
         weights=_tuple(record.weights),
+        averages=_tuple(record.averages),
         adc_bvals=_tuple(record.adc_bvals),
         average=record.average,
         mask_origin=record.mask_origin,

@@ -166,6 +166,7 @@ class SettingsRecord(msgspec.Struct):
     sigma: float | Literal["map"] | None = None
     noise: NoiseRecord | None = None
     weights: list[float] | None = None
+    averages: list[float] | None = None
     adc_bvals: list[float] | None = None
     average: str = "auto"
     mask_origin: str = ""

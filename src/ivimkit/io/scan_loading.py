@@ -60,6 +60,7 @@ def load(
     echo_time: float | Sequence[float] | None = None,
     b_unit: str = "s/mm2",
     average: str = "auto",
+    averages: str | ArrayLike | None = None,
     tolerance: float | None = None,
     series: SeriesChoice | None = None,
     images: str = "auto",
@@ -102,6 +103,10 @@ def load(
         Unit of the b-values in the file or in `bvals`; they are converted to s/mm^2.
     average : {"auto", "geometric", "arithmetic", "none"}
         How the volumes of a shell are averaged, see `DWI`.
+    averages : str, float or array_like, optional
+        Number of magnitude images whose mean each volume of the file is, see `DWI.with_averages`:
+        one for all, one per volume, or the name of a column of `variables`. By default the column
+        ``averages``, if there is one, else 1.
     tolerance : float, optional
         Largest gap between b-values of a shell, in s/mm^2, see `Acquisition`.
     series : int, str or sequence of these, optional
@@ -158,6 +163,7 @@ def load(
         choice.refuse(scan)
         files = open_scan(scan)
     known = read_volume_variables(variables, files, echo_time=echo_time)
+    known, images = known.counted(averages)
     paths = {
         "bvals": _path_of(bvals, files, "bval"),
         "bvecs": _path_of(bvecs, files, "bvec"),
@@ -190,6 +196,7 @@ def load(
         mask=inside,  # type: ignore[arg-type]
         geometry=files.geometry,
         average=average,
+        averages=images,
     )
     signal, sources = _read_and_hash(files, paths)
     dwi = DWI(
@@ -198,6 +205,7 @@ def load(
         mask=checked.mask,
         geometry=checked.geometry,
         average=average,
+        averages=checked.averages,
         sources=sources,
         source_context=None if isinstance(files, ScanFiles) else files.context,
     )

@@ -280,9 +280,15 @@ def _warn(text: str) -> None:
     warnings.warn(f"{text} ignored", AcquisitionWarning, stacklevel=4)
 
 
-def write_variables(path: Path, acquisition: Acquisition) -> None:
-    """Write b and the other variables of an acquisition as TSV, one row per volume."""
-    columns: Columns = {"b": acquisition.bvals, **acquisition.variables}
+def write_variables(
+    path: Path, acquisition: Acquisition, *, averages: NDArray[np.float64] | None = None
+) -> None:
+    """Write b, the other variables and numbers of averages as TSV, one row per volume."""
+    columns: Columns = {
+        "b": acquisition.bvals,
+        **acquisition.variables,
+        **({} if averages is None else {"averages": averages}),
+    }
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from ivimkit.scan.variables import DIRECTION, ECHO_TIME, B
 
 __all__ = ["VolumeVariables", "read_volume_variables"]
 
+AVERAGES = "averages"
+"""Column with the number of images whose mean each volume is."""
 # cos of 1 degree: directions that are the same up to rounding.
 _SAME_DIRECTION = float(np.cos(np.deg2rad(1.0)))
 
@@ -49,6 +51,37 @@ class VolumeVariables:
     def b(self) -> Any:
         """The b-values; None if they are not among the variables."""
         return self.columns.get(B.name)
+
+    def counted(self, given: Any) -> tuple[VolumeVariables, Any]:
+        """Return the variables without the column of averages, and the averages.
+
+        Those are the number of images behind each volume: given, of a column that is named, or of
+        the column ``averages``; None if there are none.
+
+        Raises
+        ------
+        OptionError
+            If it names a column that does not exist, or has texts.
+        """
+        name = given if isinstance(given, str) else AVERAGES
+        rest = {k: values for k, values in self.columns.items() if k not in (name, AVERAGES)}
+        without = replace(self, columns=rest)
+        if not isinstance(given, str):
+            return without, self.columns.get(AVERAGES) if given is None else given
+        if given not in self.columns:
+            there = ", ".join(self.columns) or "none"
+            raise OptionError(
+                f"averages is {given!r}, which is not a column of the volumes; expected a number, "
+                f"numbers, or one of the columns: {there}. Check the name, or give the table "
+                "(--variables)"
+            )
+        try:
+            return without, np.asarray(self.columns[given], dtype=np.float64)
+        except ValueError:
+            raise OptionError(
+                f"the column {given} of averages contains texts; expected numbers >= 1. Name "
+                "another column"
+            ) from None
 
     @property
     def further(self) -> dict[str, Any]:

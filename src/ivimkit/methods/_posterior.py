@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from dataclasses import dataclass, field, replace
@@ -19,9 +20,15 @@ from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.noise_floor import excess_table
-from ivimkit.kernels.two_decays.lattice.floor_subtraction import without_floor
+from ivimkit.kernels.two_decays.fitted_decays import Box
+from ivimkit.kernels.two_decays.lattice.floor_subtraction import (
+    Curve,
+    noise_of_floor,
+    without_floor,
+)
 from ivimkit.kernels.two_decays.lattice.lattice_options import (
     ESTIMATE,
+    FLOOR_NOISE,
     FLOOR_TABLE,
     IS_FLAT,
     LOG_DENSITY,
@@ -38,7 +45,7 @@ from ivimkit.kernels.two_decays.lattice.lattice_options import (
     WRITES_MOMENTS,
 )
 from ivimkit.kernels.two_decays.lattice.posterior import lattice_scratch, posterior_voxel
-from ivimkit.kernels.two_decays.option_positions import N_SLOW
+from ivimkit.kernels.two_decays.option_positions import FAST, FRACTION, N_SLOW, S0, SLOW
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
@@ -50,29 +57,73 @@ from ivimkit.status import FAILED
 __all__ = ["PosteriorMethod", "fit_voxel", "posterior_options", "with_room"]
 
 NOISE = ("rician", "gaussian")
+FLOOR_AUTO = "auto"
+"""The noise of the floor is measured in the scan."""
 _FAILED = int(FAILED)
+# Numbers in the summary of each parameter, its standard deviation first.
+_N_SUMMARY = 5
+# Change of a signal, in standard deviations of its value, from which the posterior is computed
+# again.
+_MIN_CHANGE_OF_FLOOR = 0.1
+
+
+@device
+def _mean_curve(
+    n_par: int, out: NDArray[np.float64], box: Box, options: NDArray[np.float64]
+) -> Curve:
+    """Return the rates and amplitudes of the estimates in `out`, with the spread of the rates."""
+    i_f, i_fast, i_slow = int(options[FRACTION]), int(options[FAST]), int(options[SLOW])
+    first = n_par + 2
+    s0, f = out[int(options[S0])], out[i_f] if i_f >= 0 else 0.0
+    slow, fast, spread = out[i_slow], box.fast_low, 0.0
+    if i_fast >= 0:
+        fast = out[i_fast]
+        spread = (out[first + _N_SUMMARY * i_fast] / fast) ** 2
+    spread_slow = (out[first + _N_SUMMARY * i_slow] / slow) ** 2 if slow > 0.0 else 0.0
+    return slow, fast, s0 * (1.0 - f), s0 * f, spread_slow, spread
 
 
 @device
 def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
-    """Fit one voxel, and replace the best fit by the estimates from the posterior."""
+    """Fit one voxel, and replace the best fit by the estimates from the posterior.
+
+    The noise floor is subtracted twice: first as computed from the best fit, which follows the
+    floor where there is little signal and so finds too little of it, then from the estimates of
+    the posterior, and the posterior is computed again if that changes the signal.
+    """
     n_b = voxel.signal.size
     options = voxel.options
     box = pool_bounds(voxel.lower, voxel.upper, options)
-    fit = global_fit(voxel, box)
-    cleaned = voxel
     search = search_rows_in_kernel(int(options[N_SLOW])) * voxel.table.shape[1]
-    if options[TAKES_FLOOR_OFF] > 0.0:
-        clean = voxel.work[search : search + n_b]
-        without_floor(voxel, fit, clean)
-        cleaned = with_signal(voxel, clean)
-        fit = global_fit(cleaned, box)
-    code = store_pools(fit, options, box, out[: voxel.lower.size + 2])
-    if code & _FAILED != 0:
-        return code
+    clean = voxel.work[search : search + n_b]
     work = voxel.work[search + n_b :]
-    failure = posterior_voxel(cleaned, voxel.signal, fit, box, work, out)
-    return failure if failure != 0 else code
+    for j in range(n_b):
+        clean[j] = voxel.signal[j]
+    cleaned = with_signal(voxel, clean)
+    fit = global_fit(cleaned, box)
+    noise = 0.0
+    if options[TAKES_FLOOR_OFF] > 0.0:
+        noise = noise_of_floor(voxel, fit.cost)
+        curve = (fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude, 0.0, 0.0)
+        without_floor(voxel, curve, noise, clean)
+        fit = global_fit(cleaned, box)
+    summarised = options[WRITES_BASIS] == 0.0 and options[WRITES_MOMENTS] == 0.0
+    code = 0
+    for again in range(2):
+        code = store_pools(fit, options, box, out[: voxel.lower.size + 2])
+        if code & _FAILED != 0:
+            return code
+        failure = posterior_voxel(cleaned, voxel.signal, fit, box, work, out)
+        if failure != 0:
+            return failure
+        if again > 0 or noise == 0.0 or not summarised:
+            break
+        curve = _mean_curve(voxel.lower.size, out, box, options)
+        moved = without_floor(voxel, curve, noise, clean)
+        if moved <= _MIN_CHANGE_OF_FLOOR:
+            break
+        fit = global_fit(cleaned, box)
+    return code
 
 
 @dataclass(frozen=True)
@@ -88,9 +139,11 @@ class PosteriorMethod(TwoDecayMethod):
     prior: str | Prior | PriorTable = "auto"
     noise: str = field(default="rician", metadata={"choices": NOISE})
     variance: str | tuple[float, float] = "scan"
+    floor: str | float = field(default=FLOOR_AUTO, kw_only=True)
 
     def __post_init__(self) -> None:
         check_noise_kind(self.noise, known=NOISE)
+        object.__setattr__(self, "floor", _floor(self.floor))
         if not isinstance(self.prior, PriorTable):
             priors.get(self.prior)
         if isinstance(self.variance, str):
@@ -132,6 +185,20 @@ class PosteriorMethod(TwoDecayMethod):
         return found
 
     @property
+    def wants_floor(self) -> bool:
+        """Whether the noise of the floor is to be measured in the scan."""
+        return self.noise == "rician" and self.floor == FLOOR_AUTO
+
+    def with_floor(self, sigma: float) -> Self:
+        """Return the method with the noise that sizes the floor, a.u."""
+        return replace(self, floor=sigma)
+
+    @property
+    def floor_noise(self) -> float:
+        """The noise that sizes the floor, a.u.; 0 for that of each voxel."""
+        return 0.0 if isinstance(self.floor, str) else self.floor
+
+    @property
     def rule(self) -> Prior | None:
         """The prior that has to be tabulated; None if it is a table."""
         return None if isinstance(self.prior, PriorTable) else priors.get(self.prior)
@@ -166,6 +233,21 @@ class PosteriorMethod(TwoDecayMethod):
         return with_room(super().plan(model, x, weight), x.shape[1])
 
 
+def _floor(value: object) -> str | float:
+    """Return the noise of the floor as it was given; refuse what is neither auto nor a number."""
+    if value == FLOOR_AUTO:
+        return FLOOR_AUTO
+    with contextlib.suppress(TypeError, ValueError):
+        # Of the command line it is a text.
+        number = float(value)  # type: ignore[arg-type]
+        if 0.0 < number < math.inf:
+            return number
+    raise OptionError(
+        f"floor is {value!r}; expected auto, or the standard deviation of the noise of one "
+        "volume, > 0, in the unit of the scan. To subtract no noise floor, use noise gaussian"
+    )
+
+
 def with_room(plan: VoxelPlan, n_b: int) -> VoxelPlan:
     """Return the plan with scratch behind that of the search: signal, lattice, knots of f."""
     n_knots = int(plan.options[N_FRACTION_KNOTS])
@@ -179,6 +261,7 @@ def posterior_options(
     noise: str,
     estimate: int = 0,
     *,
+    floor: float = 0.0,
     basis: bool = False,
     log_moments: bool = False,
 ) -> dict[int, ArrayLike]:
@@ -217,6 +300,7 @@ def posterior_options(
         WRITES_BASIS: basis,
         WRITES_MOMENTS: log_moments,
         TAKES_FLOOR_OFF: noise == "rician",
+        FLOOR_NOISE: floor,
         FLOOR_TABLE: excess_table(),
         PRIOR: np.concatenate(arrays),
     }

@@ -37,13 +37,18 @@ class Bayes(PosteriorMethod):
         `ivimkit.priors.auto.Auto`.
     noise : {"rician", "gaussian"}
         ``"rician"`` first subtracts what the noise adds to the mean of a magnitude, computed from
-        the best fit; ``"gaussian"`` uses the signal as it is, for data that were averaged as
-        complex numbers.
+        the best fit and then from the estimates themselves; ``"gaussian"`` uses the signal as it
+        is, for data that were averaged as complex numbers.
     variance : "scan", "voxel" or tuple of float
         The noise variance, if sigma was not given to `ivimkit.fit`: ``"scan"`` uses a scaled
         inverse chi-squared distribution fitted to the residuals of all voxels (with fewer than 50
         voxels it is ``"voxel"``), ``"voxel"`` Jeffreys' prior in each voxel. A pair is the degrees
         of freedom and the scale (a variance) of the distribution.
+    floor : "auto" or float
+        The noise of one volume that sizes the noise floor of ``"rician"``, a.u. ``"auto"`` takes
+        the sigma given to `ivimkit.fit`, or measures it in the scan, see
+        `ivimkit.noise.for_floor`: motion and pulsation make residuals and sigma larger, but raise
+        no floor.
     estimate : {"mean", "median", "mode"}
         The estimate in the maps of the parameters: the mean has the smallest mean squared error;
         median and mode are those of each parameter alone. S0 is always the mean.
@@ -108,7 +113,12 @@ class Bayes(PosteriorMethod):
             table = rule.tabulate(model)
         degrees, scale = (0.0, 0.0) if isinstance(self.variance, str) else self.variance
         return posterior_options(
-            table, (degrees, scale), b.size, self.noise, ESTIMATES.index(self.estimate)
+            table,
+            (degrees, scale),
+            b.size,
+            self.noise,
+            ESTIMATES.index(self.estimate),
+            floor=self.floor_noise,
         )
 
 

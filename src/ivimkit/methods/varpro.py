@@ -33,8 +33,8 @@ from ivimkit.kernels.voxel import Voxel, Voxels
 from ivimkit.noise.noise_kinds import NOISES, check_noise_kind
 from ivimkit.scan.acquisition import Acquisition
 
-# Own options: number of coils, and where the tables for means of magnitudes begin.
-_COILS, _EXCESS = OWN, OWN + 1
+# Own options: number of coils, noise of the floor, where the tables for means of magnitudes begin.
+_COILS, _FLOOR, _EXCESS = OWN, OWN + 1, OWN + 2
 
 
 _LEAST_SQUARES = (
@@ -100,7 +100,7 @@ def _fit_magnitudes(voxel: Voxel, out: NDArray[np.float64]) -> int:
 def _fit_means(voxel: Voxel, out: NDArray[np.float64]) -> int:
     options = voxel.options
     box = pool_bounds(voxel.lower, voxel.upper, options)
-    fit, variance = mean_magnitude_fit(voxel, options[_COILS], _EXCESS, box)
+    fit, variance = mean_magnitude_fit(voxel, options[_COILS], options[_FLOOR], _EXCESS, box)
     return _store_magnitudes(fit, variance, voxel, box, out)
 
 
@@ -124,7 +124,8 @@ class VarPro(TwoDecayMethod):
     voxel; either way it is stored as the map ``sigma``. ``cost``, ``rmse`` and ``r2`` still
     compare the magnitudes with the curve S(b), so that the noise floor is part of them. Of volumes
     that were averaged it is known what the mean of so many magnitudes is: the floor of one, and a
-    spread that is smaller. Their sigma, where it is not given, is that of the repeated volumes.
+    spread that is smaller. Their sigma, where it is not given, is that of the repeated volumes,
+    and their floor that of the noise which `ivimkit.noise.for_floor` finds in the scan.
 
     Parameters
     ----------
@@ -283,6 +284,14 @@ class _MeansOfMagnitudes(TwoDecayMethod):
     coils: int
     directions: tuple[float, ...]
     repeats: tuple[float, ...]
+    floor: float = 0.0
+
+    @property
+    def wants_floor(self) -> bool:
+        return True
+
+    def with_floor(self, sigma: float) -> _MeansOfMagnitudes:
+        return replace(self, floor=sigma)
 
     @property
     def least_squares(self) -> bool:
@@ -302,7 +311,7 @@ class _MeansOfMagnitudes(TwoDecayMethod):
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         tables = excess_tables(self.coils, np.array(self.directions), np.array(self.repeats))
-        return {_COILS: self.coils, _EXCESS: tables}
+        return {_COILS: self.coils, _FLOOR: self.floor, _EXCESS: tables}
 
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
@@ -311,7 +320,13 @@ class _MeansOfMagnitudes(TwoDecayMethod):
             plan = _separable_plan(model, x, weight)
             directions, repeats = np.array(self.directions), np.array(self.repeats)
             options, scratch = mean_magnitude_plan(
-                plan.options, plan.scratch, x.shape[1], self.coils, directions, repeats
+                plan.options,
+                plan.scratch,
+                x.shape[1],
+                self.coils,
+                self.floor,
+                directions,
+                repeats,
             )
             return replace(plan, options=options, scratch=scratch)
         plan = super().plan(model, x, weight)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numpy.typing import ArrayLike
 
 from ivimkit.errors import NoiseError, OptionError
-from ivimkit.noise.background import from_background
+from ivimkit.noise.background import from_background, level_of_air
 from ivimkit.noise.given import given
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.repeats import from_repeats
@@ -59,7 +59,7 @@ def estimate(dwi: DWI, source: str | NoiseEstimate | ArrayLike = "auto") -> Nois
         if source in ("auto", "repeats"):
             return from_repeats(dwi)
         if source == "background":
-            return from_background(dwi)
+            return _air(dwi)
         raise OptionError(
             f"the source of the noise is {source!r}; expected one of {', '.join(SOURCES)}, a "
             "number, a map, or what noise.from_residuals returned"
@@ -106,11 +106,16 @@ def for_fit(dwi: DWI, source: str) -> NoiseEstimate | None:
     if source == "repeats":
         return from_repeats(dwi)
     if source == "air":
-        return from_background(dwi)
+        return _air(dwi)
     if source == "auto":
-        for measure in (from_repeats, from_background):
+        for measure in (from_repeats, _air):
             try:
                 return measure(dwi)
             except NoiseError:
                 continue
     return None
+
+
+def _air(dwi: DWI) -> NoiseEstimate:
+    """Return the noise of one image from the air, whether volumes are single images or means."""
+    return from_background(dwi) if dwi.averages is None else level_of_air(dwi)

@@ -33,7 +33,7 @@ class NoiseEstimate:
         Degrees of freedom of `sigma`, with voxels taken as independent; infinite if it was given.
     degrees_map : ndarray, shape (...), or None
         Degrees of freedom of each value of `map`, 0 where there is none.
-    source : {"repeats", "residuals", "background", "given"}
+    source : {"repeats", "residuals", "background", "images", "lowest", "given"}
         Its source.
     assumes : str
         Its assumptions, in one or more sentences.
@@ -150,6 +150,8 @@ ORIGINS = {
     "repeats": "from repeated volumes",
     "residuals": "from the residuals of a fit",
     "background": "from the background",
+    "images": "from differences between neighbouring voxels at high b",
+    "lowest": "from the lowest signals, which allow no more",
     "given": "as given",
 }
 """Sources of the noise, in words."""

@@ -15,12 +15,16 @@ from ivimkit.noise.pooling import check_pool, pooled
 from ivimkit.scan.acquisition import Acquisition, Shell
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["from_repeats", "magnitude_noise", "repeated", "sum_of_squares"]
+__all__ = ["calmest_repeats", "from_repeats", "magnitude_noise", "repeated", "sum_of_squares"]
 
 _CHUNK = 16384
 # With this many degrees of freedom, the noise of a single voxel is known to one sixth.
 _MIN_DEGREES = 20
 _ROUNDS = 8
+# Spread of the repeats at high b over that of all, below which it is taken to be less.
+_MIN_CALMER = 0.9
+# Voxels are as many as needed, not all of millions.
+_MAX_POOLED_VOXELS = 20_000
 # b-values closer than this are equal up to rounding, in s/mm^2 and as a fraction.
 _MIN_B_SPACING = 0.1
 _MIN_RELATIVE_B_SPACING = 0.001
@@ -146,9 +150,7 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
     degrees = np.array([len(group) - 1.0 for group in groups])
     if degrees.sum() < _MIN_DEGREES:
         return np.full(1, np.nan)
-    signal = np.linspace(0.0, 20.0 * np.sqrt(coils), 801)
-    mean = magnitude_mean(signal, coils)
-    share = 2.0 * coils + signal**2 - mean**2
+    mean, share = _variance_shares(coils)
     reader = dwi.with_average("none").voxels()
     found = np.empty(reader.n_voxels)
     buffer = np.empty((_CHUNK, reader.n_columns))
@@ -158,13 +160,97 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
         reader.read(start, stop, values)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             means = np.array([values[:, group].mean(axis=1) for group in groups])
-            squares = np.array([sum_of_squares(values, [group]) for group in groups]).sum(axis=0)
+            each = [sum_of_squares(values, [group], dwi.averages) for group in groups]
+            squares = np.array(each).sum(axis=0)
             variance = squares / degrees.sum()
             for _ in range(_ROUNDS):
                 left = np.interp(means / np.sqrt(variance), mean, share)
                 variance = squares / (degrees @ left)
             found[start:stop] = np.where(variance > 0.0, np.sqrt(variance), np.nan)
     return found
+
+
+def calmest_repeats(dwi: DWI, coils: float = 1) -> NoiseEstimate:
+    """Estimate the noise of magnitudes from repeats at high b, if those differ less than others.
+
+    Motion and pulsation change a signal by a share of it, so they are least where there is least
+    signal; there the spread is corrected as by `magnitude_noise`. Signals at the floor count.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan.
+    coils : float
+        Number of coils in the sum of squares.
+
+    Returns
+    -------
+    NoiseEstimate
+        Without a map.
+
+    Raises
+    ------
+    NoiseError
+        If nothing was repeated, or the repeats contain no noise.
+    """
+    acquisition = dwi.acquisition
+    found = [
+        (shell.b, groups)
+        for shell in acquisition.shells
+        if (groups := repeated(acquisition, shell, dwi.weights))
+    ]
+    if not found:
+        raise NoiseError("no b-value and direction was measured twice; expected repeats")
+    means, spreads = _measure(dwi, [groups for _, groups in found])
+    degrees = np.array([sum(len(group) - 1.0 for group in groups) for _, groups in found])
+    bvals = np.array([b for b, _ in found])
+    high = bvals >= 0.5 * bvals.max()
+    every = _pooled_magnitudes(means, spreads, degrees, coils)
+    calm = _pooled_magnitudes(means[high], spreads[high], degrees[high], coils)
+    calmer = 0.0 < calm[0] < _MIN_CALMER * every[0]
+    sigma, total, n_voxels = calm if calmer else every
+    if not sigma > 0.0:
+        raise NoiseError("repeated volumes are equal; expected measured repeats")
+    return NoiseEstimate(
+        sigma=sigma,
+        map=None,
+        degrees=total,
+        degrees_map=None,
+        source="repeats",
+        assumes=f"Repeats{' at high b' if calmer else ''} differ by noise alone.",
+        n_voxels=n_voxels,
+    )
+
+
+def _pooled_magnitudes(
+    means: NDArray[np.float32],
+    spreads: NDArray[np.float32],
+    degrees: NDArray[np.float64],
+    coils: float,
+) -> tuple[float, float, int]:
+    """Return the noise of magnitudes from their spread, its degrees of freedom, and of voxels."""
+    step = max(1, means.shape[1] // _MAX_POOLED_VOXELS)
+    mean, spread = means[:, ::step].ravel(), spreads[:, ::step].ravel()
+    each = np.repeat(degrees, mean.size // degrees.size)
+    fine = np.isfinite(mean) & np.isfinite(spread) & (mean > 0.0)
+    if not fine.any():
+        return 0.0, 0.0, 0
+    mean, each, square = mean[fine], each[fine], spread[fine].astype(np.float64) ** 2
+    sigma, total = pooled(square, each, "median")
+    of_signal, share = _variance_shares(coils)
+    for _ in range(_ROUNDS):
+        if not sigma > 0.0:
+            break
+        left = np.interp(mean / sigma, of_signal, share)
+        sigma, total = pooled(square / left, each, "median")
+    return sigma, total, int(fine.sum()) // degrees.size
+
+
+def _variance_shares(coils: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return means of magnitudes, and the share of the noise variance left at each."""
+    signal = np.linspace(0.0, 20.0 * np.sqrt(coils), 801)
+    mean = magnitude_mean(signal, int(coils))
+    return mean, 2.0 * coils + signal**2 - mean**2
 
 
 def repeated(
@@ -200,13 +286,22 @@ def _of_equal_b(acquisition: Acquisition, volumes: Sequence[int]) -> list[list[i
 
 
 def sum_of_squares(
-    signal: NDArray[np.float64], groups: Sequence[Sequence[int]]
+    signal: NDArray[np.float64],
+    groups: Sequence[Sequence[int]],
+    averages: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Return the sum of squares about the mean of each group, shape (n_voxels,)."""
+    """Return the sum of squares about the mean of each group, shape (n_voxels,).
+
+    Of means of several images it is that of single ones in expectation, so that it has the noise
+    of one image: the squares are multiplied by the harmonic mean of the numbers of images.
+    """
     total = np.zeros(len(signal))
     for group in groups:
         values = signal[:, list(group)]
-        total += ((values - values.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+        squares = ((values - values.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+        if averages is not None:
+            squares *= len(group) / (1.0 / averages[list(group)]).sum()
+        total += squares
     return total
 
 
@@ -227,7 +322,8 @@ def _measure(
             for k, groups in enumerate(shells):
                 means = [signal[:, list(group)].mean(axis=1) for group in groups]
                 lowest[k, start:stop] = np.min(means, axis=0)
-                spread[k, start:stop] = np.sqrt(sum_of_squares(signal, groups))
+                squares = sum_of_squares(signal, groups, dwi.averages)
+                spread[k, start:stop] = np.sqrt(squares)
     return lowest, spread
 
 

@@ -47,6 +47,11 @@ class Settings(Protocol):
         """Weights that were given."""
         ...
 
+    @property
+    def averages(self) -> Sequence[float] | None:
+        """Number of images behind each volume."""
+        ...
+
 
 class Fitted(Protocol):
     """The part of `ivimkit.FitResult` used here; it is in a higher layer."""
@@ -169,7 +174,7 @@ def _weight_of_one_average(result: Fitted) -> float:
     """Return the weight of a value of one volume; refuse weights that are no number of volumes."""
     weight = np.asarray(result.provenance.counts, dtype=np.float64)
     own = result.settings.average == "none"
-    averages = np.ones_like(weight) if own else _averages(result)
+    averages = _single(result) if own else _averages(result)
     share = (weight / averages)[weight > 0.0]
     if not np.allclose(share, share[0], rtol=1e-9, atol=0.0):
         raise NoiseError(
@@ -183,11 +188,19 @@ def _weight_of_one_average(result: Fitted) -> float:
 def _averages(result: Fitted) -> NDArray[np.float64]:
     """Return the number of volumes with the noise of each average, that of none being 1."""
     acquisition, given = result.acquisition, result.settings.weights
+    number = _single(result)
     weights = np.ones(acquisition.n_volumes)
     if given is not None and len(given) == len(weights):
         weights = np.asarray(given, dtype=np.float64)
-    parts = [weights[list(shell.volumes)] for shell in acquisition.shells]
-    return np.array([w.sum() ** 2 / (w**2).sum() if w.any() else 1.0 for w in parts])
+    parts = [list(shell.volumes) for shell in acquisition.shells]
+    pairs = [(weights[part], number[part]) for part in parts]
+    return np.array([w.sum() ** 2 / (w**2 / n).sum() if w.any() else 1.0 for w, n in pairs])
+
+
+def _single(result: Fitted) -> NDArray[np.float64]:
+    """Return the number of images behind each volume."""
+    given = result.settings.averages
+    return np.ones(result.acquisition.n_volumes) if given is None else np.asarray(given, float)
 
 
 def _returned(status: NDArray[np.int32], model: SignalModel) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from ivimkit.noise.repeats import repeated, sum_of_squares
+from ivimkit.rounding import NONE, rounded
 from ivimkit.scan.acquisition import Shell
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["ShellSignal", "shell_signals"]
+__all__ = ["ShellSignal", "shell_signals", "shown_snr", "usual_sigma"]
 
 _CHUNK = 16384
 
@@ -33,6 +36,9 @@ class ShellSignal:
         Number of voxels in which all volumes of the shell are finite.
     low, high : float
         Lowest and highest b-value of the volumes, s/mm^2.
+    n_images : float
+        Number of images of the shell: of its volumes that have a weight, each counted as often as
+        it was averaged.
     """
 
     shell: Shell
@@ -41,11 +47,17 @@ class ShellSignal:
     n_finite: int
     low: float
     high: float
+    n_images: float = 1.0
 
     @property
     def snr(self) -> float:
-        """Mean signal divided by the noise of one volume; NaN if the noise is unknown."""
+        """Mean signal divided by the noise of one image; NaN if the noise is unknown."""
         return self.mean / self.sigma if self.sigma > 0 else float("nan")
+
+    @property
+    def snr_of_mean(self) -> float:
+        """Mean signal divided by the noise of the mean of all images; NaN if it is unknown."""
+        return self.snr * math.sqrt(self.n_images)
 
 
 def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
@@ -90,10 +102,11 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
             for k, shell in enumerate(shells):
                 mean[k, start:stop] = signal[:, list(shell.volumes)].mean(axis=1)
                 if groups[k]:
-                    square[k, start:stop] = sum_of_squares(signal, groups[k])
+                    square[k, start:stop] = sum_of_squares(signal, groups[k], dwi.averages)
     b = dwi.acquisition.bvals
+    images = dwi.with_average("arithmetic").fit_averages
     return tuple(
-        _summary(shell, mean[k], square[k], groups[k], b[list(shell.volumes)])
+        _summary(shell, mean[k], square[k], groups[k], b[list(shell.volumes)], float(images[k]))
         for k, shell in enumerate(shells)
     )
 
@@ -104,6 +117,7 @@ def _summary(
     square: NDArray[np.float32],
     groups: list[list[int]],
     b: NDArray[np.float64],
+    n_images: float,
 ) -> ShellSignal:
     finite = np.isfinite(mean)
     sigma = np.nan
@@ -118,4 +132,35 @@ def _summary(
         int(np.count_nonzero(finite)),
         float(b.min()),
         float(b.max()),
+        n_images,
     )
+
+
+def usual_sigma(signals: Sequence[ShellSignal]) -> float:
+    """Return the mean noise of the b-values where it is known; 0 if there are none.
+
+    Parameters
+    ----------
+    signals : sequence of ShellSignal
+        The b-values of a scan.
+    """
+    known = [signal.sigma for signal in signals if signal.sigma > 0]
+    return sum(known) / len(known) if known else 0.0
+
+
+def shown_snr(signal: ShellSignal, usual: float) -> tuple[str, str]:
+    """Return the signal-to-noise ratios of one image and of the mean of all, for a table.
+
+    Parameters
+    ----------
+    signal : ShellSignal
+        A b-value.
+    usual : float
+        Noise to use, marked by ~, where that of the b-value is not known; 0 for none.
+    """
+    ratio, mark = signal.snr, ""
+    if not signal.sigma > 0.0:
+        if not usual > 0.0:
+            return NONE, NONE
+        ratio, mark = signal.mean / usual, "~"
+    return f"{mark}{rounded(ratio)}", f"{mark}{rounded(ratio * math.sqrt(signal.n_images))}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ivimkit import noise as noises
 from ivimkit.errors import NoiseError
@@ -128,20 +129,36 @@ def _snr(result: FitResult, noise: NoiseEstimate | None) -> Light:
     if math.isnan(ratio):
         return Light(name, "grey", "No voxel was fitted.")
     # Most b-values have the median number of volumes; a hundred at b = 0 hardly help them.
-    volumes = float(np.median(result.acquisition.counts))
+    volumes = float(np.median(_images(result)))
     averaged = ratio * math.sqrt(volumes)
     colour = THRESHOLDS[name].colour(averaged)
     about = f"About {thousands(averaged)} in the median voxel at b = 0"
     if volumes > 1.0:
-        about += f" with {volumes:g} volumes per b-value ({thousands(ratio)} in one volume)"
+        what = "volumes" if result.settings.averages is None else "images"
+        about += f" with {volumes:g} {what} per b-value ({thousands(ratio)} in one {what[:-1]})"
     other = or_bayes(result)
     advice = f"Average more volumes, use larger voxels, or regions instead of voxels{other}."
     return Light(
         name,
         colour,
-        f"{about}: {found}. {found.assumes}",
+        f"{about}: {found}. {found.assumes}{_scatter(result, found)}",
         "" if colour == "green" else advice,
     )
+
+
+def _images(result: FitResult) -> NDArray[np.float64]:
+    """Return the number of images of each b-value, of volumes that were averaged, too."""
+    number = result.settings.averages
+    single = np.ones(result.acquisition.n_volumes) if number is None else np.asarray(number)
+    return np.array([single[list(shell.volumes)].sum() for shell in result.acquisition.shells])
+
+
+def _scatter(result: FitResult, noise: NoiseEstimate) -> str:
+    """Say how much of the spread of repeats is noise, where that was taken as the noise."""
+    if result.dwi is None or noise.source != "repeats":
+        return ""
+    found = noises.repeat_scatter(result.dwi)
+    return f" {found}" if found is not None and found.moves else ""
 
 
 def _noise(result: FitResult) -> NoiseEstimate:

@@ -43,7 +43,7 @@ _AGREEMENT = (
     "clinical measurement. Lancet 1986;327:307-310. doi:10.1016/S0140-6736(86)90837-8"
 )
 # Described in separate sentences.
-_SAID = ("noise", "coils", "prior")
+_SAID = ("noise", "coils", "prior", "floor")
 
 
 class Citations:
@@ -157,9 +157,18 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
             f"Volumes of the same {'setting' if settings else 'b-value'} were averaged "
             f"{average}, and each average was weighted by its number of volumes."
         )
-    weights = result.settings.weights
-    if weights is not None:
+    weights, averages = result.settings.weights, result.settings.averages
+    if averages is not None:
+        yield _averaged_before(averages)
+    if weights is not None and weights != averages:
         yield _weighting(weights, acquisition.n_volumes)
+
+
+def _averaged_before(averages: Sequence[float]) -> str:
+    """Say of how many images each volume was the mean before it was read."""
+    low, high = min(averages), max(averages)
+    number = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"Each volume was the mean of {number} magnitude images, and had that weight."
 
 
 def _weighting(weights: Sequence[float], n_volumes: int) -> str:
@@ -303,6 +312,8 @@ def _noise(result: FitResult, citations: Citations) -> Iterator[str]:
         of_coils = f" of {coils} coils" if coils > 1 else ""
         known = f" with {given}{origin}" if given else ""
         yield f"The noise was taken to be {NOISES.get(str(kind), str(kind))}{of_coils}{known}."
+        if floor := result.provenance.chosen.get("floor"):
+            yield f"The noise floor was computed with the noise of one volume, {floor}."
     elif given:
         taken = "taken to be" if origin else "given as"
         yield f"The noise of one volume was {taken} {given}{origin}."

@@ -283,7 +283,10 @@ def _trust(result: FitResult, notes: list[str]) -> Iterator[str]:
 
 def _weights(result: FitResult) -> Iterator[str]:
     weights, adc_bvals = result.settings.weights, result.settings.adc_bvals
-    if weights is not None:
+    averages = result.settings.averages
+    if averages is not None:
+        yield from ("--averages", _numbers(averages if len(set(averages)) > 1 else averages[:1]))
+    if weights is not None and weights != averages:
         yield from ("--weights", _numbers(weights))
     if adc_bvals is not None:
         factor = _b_factor(result)

@@ -86,7 +86,10 @@ class DWI:
     mask_origin : str
         How the mask was made, if ivimkit made it, for the provenance of results.
     weights : array_like, shape (n_b,), optional
-        Weight of each volume in its average and in a fit, one per b-value, see `with_weights`.
+        Weight of each volume in its average and in a fit, one per b-value, see `with_weights`; by
+        default `averages`.
+    averages : float or array_like, shape (n_b,), optional
+        Number of magnitude images whose mean each volume is, see `with_averages`; 1 by default.
     source_context : SourceContext, optional
         What its files say of patient, study and images, one entry per volume of `signal`, so that
         results can be written in the same form.
@@ -125,6 +128,7 @@ class DWI:
     volumes: NDArray[np.intp] = field(repr=False)
     mask_origin: str
     weights: NDArray[np.float64] | None = field(repr=False)
+    averages: NDArray[np.float64] | None = field(repr=False)
     source_context: SourceContext | None = field(repr=False)
 
     def __init__(
@@ -143,6 +147,7 @@ class DWI:
         volumes: ArrayLike | None = None,
         mask_origin: str = "",
         weights: ArrayLike | None = None,
+        averages: ArrayLike | None = None,
         source_context: SourceContext | None = None,
     ) -> None:
         data = _checked_signal(signal)
@@ -159,7 +164,10 @@ class DWI:
         object.__setattr__(self, "sources", tuple(sources))
         object.__setattr__(self, "volumes", _checked_volumes(volumes, data.shape, acquisition))
         object.__setattr__(self, "mask_origin", mask_origin)
-        object.__setattr__(self, "weights", _checked_weights(weights, acquisition.n_volumes))
+        number = _checked_averages(averages, acquisition.n_volumes)
+        object.__setattr__(self, "averages", number)
+        own = number if weights is None else weights
+        object.__setattr__(self, "weights", _checked_weights(own, acquisition.n_volumes))
         object.__setattr__(self, "source_context", source_context)
 
     @cached_property
@@ -321,19 +329,27 @@ class DWI:
 
     @property
     def fit_averages(self) -> NDArray[np.float64]:
-        """Number of volumes with the same noise as each fitted value.
+        """Number of magnitude images with the same noise as each fitted value.
 
-        The number of volumes that have a weight, and less if the weights differ.
+        The number of volumes that have a weight, each counted as often as it was averaged, and
+        less if the weights differ from that.
         """
         if self.average == "none":
-            return np.ones(self.acquisition.n_volumes)
+            single = np.ones(self.acquisition.n_volumes)
+            return single if self.averages is None else self.averages
         if self.weights is None:
             return self.fit_counts
-        parts = [self.weights[list(self._used(shell))] for shell in self.acquisition.shells]
-        return np.array(
-            [w.size if np.all(w == w[0]) else w.sum() ** 2 / (w**2).sum() for w in parts],
-            dtype=np.float64,
-        )
+        return np.array([self._size(list(self._used(shell))) for shell in self.acquisition.shells])
+
+    def _size(self, volumes: list[int]) -> float:
+        """Return the number of images with the same noise as the mean of some volumes."""
+        assert self.weights is not None
+        w = self.weights[volumes]
+        if self.averages is None:
+            return float(w.size if np.all(w == w[0]) else w.sum() ** 2 / (w**2).sum())
+        n = self.averages[volumes]
+        # A mean of n images has the variance 1 / n, and a weighted sum that of its terms.
+        return float(w.sum() ** 2 / (w**2 / n).sum()) if w.any() else float(n.sum())
 
     @property
     def fit_acquisition(self) -> Acquisition:
@@ -420,6 +436,7 @@ class DWI:
             acquisition=self.acquisition.take(keep),
             volumes=self.volumes[keep],
             weights=None if self.weights is None else self.weights[keep],
+            averages=None if self.averages is None else self.averages[keep],
         )
 
     def with_mask(self, mask: ArrayLike | None, *, origin: str = "") -> DWI:
@@ -450,7 +467,7 @@ class DWI:
         return self._with(average=average)
 
     def with_weights(self, weights: ArrayLike | None) -> DWI:
-        """Return the scan with weights of its volumes; None means equal weights.
+        """Return the scan with weights of its volumes; None means equal weights of all images.
 
         A weight acts before and through every average: the mean of a shell is the weighted mean of
         its volumes (the weighted geometric mean across directions, each with the greatest weight
@@ -483,19 +500,62 @@ class DWI:
         """
         if weights is None:
             return self._with(weights=None)
-        given = np.asarray(weights, dtype=np.float64)
+        return self._with(weights=self._per_volume(weights, "weights"))
+
+    def with_averages(self, averages: ArrayLike | None) -> DWI:
+        """Return the scan with the number of magnitude images whose mean each volume is.
+
+        Scanners and other software often store means. A mean of n magnitudes has the noise floor
+        of one of them, and a spread that is smaller by the root of n: sigma remains that of one
+        image. Unless other weights were given, the numbers are the weights of the volumes. Images
+        that were averaged as complex numbers have the floor of their mean: they count as one.
+
+        Parameters
+        ----------
+        averages : float or array_like, shape (n_volumes,) or (n_b,), or None
+            Numbers >= 1, one for all volumes, or one each, or one per entry of `fit_bvals` for
+            each of its volumes; None for single images.
+
+        Returns
+        -------
+        DWI
+
+        Raises
+        ------
+        ShapeError
+            If there is not one number per volume.
+        OptionError
+            If a number is less than 1 or not finite.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> dwi = ik.DWI(np.ones((2, 3)), [0, 0, 800]).with_averages([1, 3, 8])
+        >>> dwi.fit_counts.tolist(), dwi.fit_averages.tolist()
+        ([4.0, 8.0], [4.0, 8.0])
+        """
+        if averages is not None and np.ndim(averages) > 0:
+            averages = self._per_volume(averages, "averages")
+        own = self.weights is not None and (
+            self.averages is None or not np.array_equal(self.weights, self.averages)
+        )
+        return self._with(averages=averages, weights=self.weights if own else None)
+
+    def _per_volume(self, values: ArrayLike, what: str) -> NDArray[np.float64]:
+        """Return one number per volume, of numbers per volume or per fitted value."""
+        given = np.asarray(values, dtype=np.float64)
         n_volumes, n_b = self.acquisition.n_volumes, len(self.fit_bvals)
         if given.ndim != 1 or given.size not in (n_volumes, n_b):
             raise ShapeError(
-                f"weights have shape {given.shape}; expected one per distinct b-value ({n_b}) "
+                f"{what} have shape {given.shape}; expected one per distinct b-value ({n_b}) "
                 f"or per volume ({n_volumes})"
             )
-        if given.size != n_volumes:
-            spread = np.empty(n_volumes)
-            for shell, weight in zip(self.acquisition.shells, given, strict=True):
-                spread[list(shell.volumes)] = weight
-            given = spread
-        return self._with(weights=given)
+        if given.size == n_volumes:
+            return given
+        spread = np.empty(n_volumes)
+        for shell, value in zip(self.acquisition.shells, given, strict=True):
+            spread[list(shell.volumes)] = value
+        return spread
 
     def curve(self, mask: ArrayLike | None = None) -> NDArray[np.float64]:
         """Return the mean signal of a region, one value per entry of `fit_bvals`.
@@ -638,6 +698,7 @@ class DWI:
             "volumes": self.volumes,
             "mask_origin": self.mask_origin,
             "weights": self.weights,
+            "averages": self.averages,
             "source_context": self.source_context,
             **changes,
         }
@@ -722,6 +783,27 @@ def _checked_weights(weights: ArrayLike | None, n: int) -> NDArray[np.float64] |
         raise OptionError("weights must be finite and >= 0; set a weight to 0 to leave it out")
     if not given.any():
         raise OptionError("all weights are 0; expected volumes with a weight. Leave them out")
+    given.setflags(write=False)
+    return given
+
+
+def _checked_averages(averages: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
+    """Return the number of images behind each volume; None if each is a single one."""
+    if averages is None:
+        return None
+    given = np.array(averages, dtype=np.float64)
+    if given.ndim == 0:
+        given = np.full(n, given)
+    if given.shape != (n,):
+        raise ShapeError(f"averages have shape {given.shape}; expected one per volume, ({n},)")
+    if not (np.isfinite(given).all() and (given >= 1.0).all()):
+        wrong = given[~(np.isfinite(given) & (given >= 1.0))][0]
+        raise OptionError(
+            f"averages contain {wrong:g}; expected numbers >= 1, of the images whose mean each "
+            "volume is. To leave a volume out, give it the weight 0"
+        )
+    if np.all(given == 1.0):
+        return None
     given.setflags(write=False)
     return given
 

@@ -80,6 +80,7 @@ def _part(dwi: DWI, box: tuple[slice, ...], geometry: Geometry) -> DWI:
         sources=dwi.sources,
         volumes=dwi.volumes,
         weights=dwi.weights,
+        averages=dwi.averages,
     )
 
 

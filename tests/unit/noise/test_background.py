@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ivimkit import simulate
 from ivimkit.errors import NoiseError, OptionError, ShapeError
-from ivimkit.noise import from_background
+from ivimkit.noise import from_background, level_of_air
 from ivimkit.scan.dwi import DWI
 
 SIGMA = 7.0
@@ -131,3 +131,30 @@ def test_background_of_another_shape():
 def test_coils(coils):
     with pytest.raises(OptionError, match="expected a number >= 1"):
         from_background(DWI(imaged(), BVALS), coils=coils)
+
+
+@pytest.mark.parametrize("sigma", [1.2, 3.0])
+@pytest.mark.parametrize("whole", [np.round, np.floor])
+def test_whole_numbers_of_a_low_level_are_noise(whole, sigma):
+    """Scanners store whole numbers: at sigma 2 the quartiles of those are 1, 2 and 3."""
+    values = whole(imaged() * sigma / SIGMA).astype(np.uint16)
+    assert from_background(DWI(values, BVALS)).sigma == pytest.approx(sigma, rel=0.05)
+
+
+def test_tissue_in_the_corners_is_no_air():
+    """A crop of a liver: the spread over b can be as wide as that of noise."""
+    decay = np.exp(-np.array(BVALS) * 1.5e-3)
+    tissue = np.random.default_rng(0).rayleigh(300.0, (48, 48, 3, 1)) * decay
+    with pytest.raises(NoiseError, match="times as bright at b = 0 as at b = 800; expected air"):
+        from_background(DWI(tissue, BVALS))
+
+
+@pytest.mark.parametrize("averages", [1, 2, 6, 30])
+def test_the_level_of_air_is_that_of_one_image_however_many_are_averaged(averages):
+    found = level_of_air(DWI(imaged(averages=averages), BVALS))
+    assert found.sigma == pytest.approx(SIGMA, rel=0.02)
+
+
+def test_a_spread_wider_than_noise_is_no_level_of_air():
+    with pytest.raises(NoiseError, match="So wide a spread indicates ghosts, tissue"):
+        level_of_air(DWI(imaged() ** 3, BVALS))

@@ -17,6 +17,7 @@ from ivimkit.noise import ShellSignal
 from ivimkit.planning import MAX_RELATIVE_ERROR, protocol_errors
 from ivimkit.rounding import rounded, thousands
 from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.dwi import DWI
 
 __all__ = ["ErrorQuestion", "snr_of_scan"]
 
@@ -116,7 +117,11 @@ class ErrorQuestion:
             yield Text(f"{one.verdict}.", style="green" if one.per_voxel else "yellow")
 
 
-def snr_of_scan(signals: Sequence[ShellSignal], sigma: float) -> float:
-    """Return the mean signal at the lowest b-value by the noise; NaN if it is not known."""
+def snr_of_scan(dwi: DWI, signals: Sequence[ShellSignal], sigma: float) -> float:
+    """Return the mean signal at the lowest b-value by the noise of a volume; NaN if not known.
+
+    The noise of a volume that is a mean of several images is lower than that of one image.
+    """
     lowest = min(signals, key=lambda signal: signal.shell.b)
-    return lowest.mean / sigma if sigma > 0.0 else math.nan
+    images = 1.0 if dwi.averages is None else float(dwi.averages.mean())
+    return lowest.mean / sigma * math.sqrt(images) if sigma > 0.0 else math.nan

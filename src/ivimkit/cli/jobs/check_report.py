@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,15 @@ from ivimkit.extend.b_value_advice import coverage_needed, n_distinct_settings, 
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
-from ivimkit.noise import ShellSignal, estimate, shell_signals
+from ivimkit.noise import (
+    NoiseEstimate,
+    ShellSignal,
+    estimate,
+    for_floor,
+    level_of_air,
+    repeat_scatter,
+    shell_signals,
+)
 from ivimkit.parameter import RATE_UNIT
 from ivimkit.rounding import how_shown, percent, thousands
 from ivimkit.scan.acquisition import Acquisition
@@ -126,6 +135,7 @@ class CheckReport:
             shell_table(shown),
             *map(partial(Text, style="dim"), noise_note(shown)),
             noise,
+            _floor(dwi),
             "",
             _title("Coverage of the decay"),
             coverage_table(dwi.acquisition.coverage()),
@@ -140,7 +150,7 @@ class CheckReport:
                 model,
                 method,
                 organ=self.setup.organ,
-                measured_snr=snr_of_scan(signals, sigma),
+                measured_snr=snr_of_scan(dwi, signals, sigma),
             )
             self.screen.show(*answer, "")
         self.screen.show(
@@ -204,7 +214,7 @@ def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> tuple[str, float]:
             math.nan,
         )
     try:
-        found = estimate(dwi)
+        found = _measured_noise(dwi)
     except NoiseError as error:
         # The library would advise its functions.
         reason, _, _ = str(error).partition(";")
@@ -214,7 +224,25 @@ def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> tuple[str, float]:
             math.nan,
         )
     text = f"Noise: {found}, {thousands(found.n_voxels)} voxels. {found.assumes}"
-    return text, found.sigma
+    scatter = repeat_scatter(dwi)
+    return text if scatter is None else f"{text} {scatter}", found.sigma
+
+
+def _measured_noise(dwi: DWI) -> NoiseEstimate:
+    """Return the noise from repeats, or else from the air; raise what is wrong with repeats."""
+    try:
+        return estimate(dwi)
+    except NoiseError:
+        with suppress(NoiseError):
+            return level_of_air(dwi)
+        raise
+
+
+def _floor(dwi: DWI) -> str:
+    """Report the noise that sizes the floor of magnitudes."""
+    found = for_floor(dwi)
+    source = "from the residuals of the fit" if found is None else str(found)
+    return f"Noise floor, where a method subtracts one: {source}."
 
 
 def _findings(

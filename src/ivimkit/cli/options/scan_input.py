@@ -54,6 +54,19 @@ def weight_list(text: str | None) -> list[float] | None:
         return [float(weight) for weight in read_bvals(path)]
 
 
+def _numbers_of_averages(text: str | None) -> float | list[float] | None:
+    """Return the numbers of --averages; None if it is not given or names a column."""
+    if text is None or text.isidentifier():
+        return None
+    numbers = number_list(text, "--averages")
+    if not min(numbers) >= 1.0:
+        raise OptionError(
+            f"--averages is {text!r}; expected numbers >= 1, of the images whose mean each volume "
+            "is. To leave a volume out, give it the weight 0 (--weights)"
+        )
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
 @dataclass(frozen=True)
 class ScanInput(ScanOptions):
     """The options that say how to read a scan, and the scan that they give.
@@ -170,6 +183,7 @@ class ScanInput(ScanOptions):
 
     def _read(self, scan: Path | Sequence[Path]) -> DWI:
         choice = self._choice()
+        numbers = _numbers_of_averages(self.averages)
         with reading_shown(stderr(), scan):
             dwi = io.load(
                 scan,
@@ -180,15 +194,16 @@ class ScanInput(ScanOptions):
                 echo_time=self.echo_time,
                 b_unit=self.b_unit.value,
                 average=self.average.value,
+                averages=self.averages if numbers is None else None,
                 tolerance=choice.pop("tolerance"),
                 series=self.chosen_series,
                 images=self.images.value,
                 drop_incomplete=self.drop_incomplete,
             )
-        if all(value is None for value in choice.values()):
-            return dwi
         try:
-            return dwi.select(**choice)
+            if any(value is not None for value in choice.values()):
+                dwi = dwi.select(**choice)
+            return dwi if numbers is None else dwi.with_averages(numbers)
         except AcquisitionError as error:
             if self.b_unit is BUnit.s_mm2:
                 raise

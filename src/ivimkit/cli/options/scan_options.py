@@ -250,6 +250,17 @@ class ScanOptions:
             "directions, arithmetic across repeats) or none (every volume on its own).",
         ),
     ] = Average.auto
+    averages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|LIST|COLUMN",
+            show_default=False,
+            rich_help_panel=VOLUME_PANEL,
+            help="Number of magnitude images whose mean each volume of the file is, like 6: one "
+            "for all, one for each volume that is used (or each b-value), or a column of the "
+            "table of volumes. By default the column averages, or 1.",
+        ),
+    ] = None
     tolerance: Annotated[
         float | None,
         typer.Option(

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.noise import ShellSignal
+from ivimkit.noise.shells import shown_snr, usual_sigma
 from ivimkit.parameter import RATE_UNIT
 from ivimkit.planning import ParameterErrors, ProtocolErrors
 from ivimkit.rounding import NONE, how_shown, percent, rounded
@@ -31,21 +32,21 @@ def shell_table(signals: Sequence[ShellSignal]) -> Table:
     """Return a table of the settings: volumes, directions, mean signal, signal-to-noise ratio."""
     further = list(signals[0].shell.variables)
     heads = (variable_of(name).head for name in further)
-    table = plain_table("b (s/mm²)", *heads, "volumes", "directions", "mean signal", "SNR", left=0)
-    usual = _usual_sigma(signals)
+    columns = ["b (s/mm²)", *heads, "volumes", "directions", "mean signal", "SNR"]
+    averaged = any(signal.n_images > 1.0 for signal in signals)
+    table = plain_table(*columns, *(["averaged"] if averaged else []), left=0)
+    usual = usual_sigma(signals)
     for signal in signals:
         shell = signal.shell
         directions = "–" if shell.n_directions is None else str(shell.n_directions)
-        snr = rounded(signal.snr)
-        if math.isnan(signal.snr) and usual > 0:
-            snr = f"~{rounded(signal.mean / usual)}"
+        snr = shown_snr(signal, usual)
         table.add_row(
             _members(signal.low, signal.high, shell.b),
             *(shown(shell.variables[name]) for name in further),
             str(shell.count),
             directions,
             rounded(signal.mean),
-            snr,
+            *(snr if averaged else snr[:1]),
         )
     return table
 
@@ -55,7 +56,9 @@ def noise_note(signals: Sequence[ShellSignal]) -> Iterator[str]:
     known = [signal for signal in signals if signal.sigma > 0]
     if not known:
         return
-    note = "SNR: mean signal by the noise of one volume, that of the median voxel"
+    note = "SNR: mean signal by the noise of one image, that of the median voxel"
+    if any(signal.n_images > 1.0 for signal in signals):
+        note += "; averaged: by that of the mean of all images of the b-value"
     if len(known) < len(signals):
         listed = ", ".join(dict.fromkeys(f"{signal.shell.b:g}" for signal in known))
         note += f"; ~ with the noise found at b = {listed}"
@@ -117,12 +120,6 @@ def perfusion_table(left: PerfusionLeft, b_split: float) -> Table:
 def _members(low: float, high: float, b: float) -> str:
     """Return a b-value, with the range of its volumes where they jitter."""
     return f"{b:g}" if low == high else f"{round(b, 1):g} ({low:g}-{high:g})"
-
-
-def _usual_sigma(signals: Sequence[ShellSignal]) -> float:
-    """Return the mean noise of the b-values where it is known; 0 if there are none."""
-    known = [signal.sigma for signal in signals if signal.sigma > 0]
-    return sum(known) / len(known) if known else 0.0
 
 
 def _listed(bvals: Sequence[float]) -> str:

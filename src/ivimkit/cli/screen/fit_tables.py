@@ -64,9 +64,12 @@ def prior_lines(result: FitResult) -> list[str]:
 def chosen_lines(result: FitResult) -> list[str]:
     """Say which options of the method were found from the scan, and how."""
     options = result.method.options()
-    chosen = result.provenance.chosen.items()
     # What `prior_lines` says is left out.
-    return [f"{name}: {options[name]} ({how})" for name, how in chosen if name != "prior"]
+    return [
+        f"noise floor: {how}" if name == "floor" else f"{name}: {options[name]} ({how})"
+        for name, how in result.provenance.chosen.items()
+        if name != "prior"
+    ]
 
 
 def status_table(result: FitResult) -> Table:

@@ -38,8 +38,8 @@ __all__ = ["mean_magnitude_function", "mean_magnitude_plan"]
 # Templates' constants.
 AT = layout(1, 1)
 _OPTION = Option()
-# Where the tables of the excess begin.
-_EXCESS = FIRST + 1
+# The noise that sizes the floor, and where the tables of the excess begin.
+_FLOOR, _EXCESS = FIRST + 1, FIRST + 2
 
 _MAX_ROUNDS = 60
 # Largest change of the signal, in squared standard deviations of a mean, that ends the turns.
@@ -57,7 +57,7 @@ def _clean(voxel: Voxel, variance: float, clean: NDArray[np.float64]) -> tuple[f
     The change is squared and weighted, what is left is in units of the variance of the noise.
     """
     options = voxel.options
-    noise = math.sqrt(variance)
+    noise = options[_FLOOR] if options[_FLOOR] > 0.0 else math.sqrt(variance)
     moved = left = 0.0
     for j in range(clean.size):
         w = voxel.root_weight[j] * voxel.root_weight[j]
@@ -168,6 +168,7 @@ def mean_magnitude_plan(
     scratch: int,
     n_rows: int,
     coils: int,
+    floor: float,
     directions: NDArray[np.float64],
     repeats: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], int]:
@@ -181,17 +182,20 @@ def mean_magnitude_plan(
         Number of values of a signal, padded.
     coils : int
         Number of coils whose squares were added: 1 is Rician noise.
+    floor : float
+        Noise of one volume that sizes the floor, a.u.; 0 for that of each voxel.
     directions, repeats : ndarray, shape (n_values,)
         As for `ivimkit.kernels.mean_excess.excess_tables`.
 
     Returns
     -------
     options : ndarray
-        With the number of coils, the place of the scratch and the tables of the excess behind.
+        With the number of coils, the place of the scratch, the noise of the floor and the tables
+        of the excess behind.
     scratch : int
         Doubles of scratch that a fit needs.
     """
-    own = [float(coils), float(scratch)]
+    own = [float(coils), float(scratch), floor]
     tables = excess_tables(coils, directions, repeats)
     return np.concatenate([options, own, tables]), scratch + n_rows
 

@@ -43,7 +43,9 @@ def mean_magnitude_scratch(n_b: int, search: int) -> int:
 
 
 @device
-def mean_magnitude_fit(voxel: Voxel, coils: float, first: int, box: Box) -> tuple[Fit, float]:
+def mean_magnitude_fit(
+    voxel: Voxel, coils: float, floor: float, first: int, box: Box
+) -> tuple[Fit, float]:
     """Fit means of magnitudes inside the bounds.
 
     Parameters
@@ -54,6 +56,8 @@ def mean_magnitude_fit(voxel: Voxel, coils: float, first: int, box: Box) -> tupl
         noise in each channel of one volume, is not > 0, it is estimated, too.
     coils : float
         Number of coils whose squares were added: 1 is Rician noise.
+    floor : float
+        Noise of one volume that sizes the floor, a.u.; 0 for that of the voxel.
     first : int
         Where `excess_tables` starts among the options.
     box : Box
@@ -90,7 +94,7 @@ def mean_magnitude_fit(voxel: Voxel, coils: float, first: int, box: Box) -> tupl
             or not variance > _MIN_VARIANCE_SHARE * power / total
         ):
             break
-        noise = math.sqrt(variance)
+        noise = floor if floor > 0.0 else math.sqrt(variance)
         moved = left = 0.0
         for j in range(b.size):
             w = root_weight[j] * root_weight[j]

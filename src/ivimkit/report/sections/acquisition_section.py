@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ivimkit.fitting.result import FitResult
-from ivimkit.noise import ShellSignal, shell_signals
+from ivimkit.noise import repeat_scatter, shell_signals
+from ivimkit.noise.shells import shown_snr, usual_sigma
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Items, Section, Table, Text
 from ivimkit.rounding import percent, rounded, thousands
@@ -80,6 +79,7 @@ def _b_values(result: FitResult) -> Table:
         caption = f"{settings} of the volumes that were used"
         return Table(("b", *heads, "volumes", "directions"), bare, caption)
     signals = shell_signals(result.dwi.with_directions_together())
+    usual = usual_sigma(signals)
     rows = [
         (
             f"{signal.shell.b:g}",
@@ -87,12 +87,13 @@ def _b_values(result: FitResult) -> Table:
             str(signal.shell.count),
             _directions(signal.shell.n_directions),
             rounded(signal.mean),
-            _snr(signal, signals),
+            *shown_snr(signal, usual),
         )
         for signal in signals
     ]
-    caption = f"{settings}, mean signal in the mask (a.u.), SNR of one volume"
-    return Table(("b", *heads, "volumes", "directions", "mean signal", "SNR"), rows, caption)
+    caption = f"{settings}, mean signal in the mask (a.u.), SNR of one image and of their mean"
+    columns = ("b", *heads, "volumes", "directions", "mean signal", "SNR", "averaged")
+    return Table(columns, rows, caption)
 
 
 def _further(shell: Shell) -> list[str]:
@@ -104,23 +105,22 @@ def _about_the_noise(result: FitResult) -> list[Block]:
     if result.dwi is None:
         return []
     text = (
-        "The signal-to-noise ratio is that of one volume, from repeated volumes with the same "
-        "direction that were repeated; ~ with the noise of other b-values, – where nothing was "
-        "repeated."
+        "The signal-to-noise ratio is that of one image, from volumes with the same direction "
+        "that were repeated, and that of the mean of all images of the b-value; ~ with the noise "
+        "of other b-values, – where nothing was repeated."
     )
-    return [Text(text, "note")]
+    scatter = repeat_scatter(result.dwi)
+    floor = result.provenance.chosen.get("floor")
+    sentences = [
+        text,
+        *([] if scatter is None else [str(scatter)]),
+        *([f"The noise floor was subtracted with sigma {floor}."] if floor else []),
+    ]
+    return [Text(" ".join(sentences), "note")]
 
 
 def _directions(n: int | None) -> str:
     return "–" if n is None else str(n)
-
-
-def _snr(signal: ShellSignal, signals: Sequence[ShellSignal]) -> str:
-    known = [one.sigma for one in signals if one.sigma > 0]
-    if not known:
-        return "–"
-    usual = sum(known) / len(known)
-    return rounded(signal.snr) if signal.sigma > 0 else f"~{rounded(signal.mean / usual)}"
 
 
 def _coverage(result: FitResult) -> Table:

@@ -34,11 +34,9 @@ def test_sound_scan(run, scan, folder):
     assert "ok      the choice of b-values is sound for biexp" in text
     assert text.endswith("can be fitted with model biexp by method varpro\n")
     assert "ok      volumes and b-values belong together" in text
-    (noise,) = (line for line in text.splitlines() if "measured twice" in line)
-    assert noise.startswith(
-        "Noise: cannot be estimated from this scan, so no SNR: no b-value and direction"
-    )
-    assert noise.endswith("give it to ivimkit fit (--sigma).")
+    (noise,) = (line for line in text.splitlines() if line.startswith("Noise: "))
+    assert re.match(r"Noise: sigma \S+ a\.u\. from the background, \d+ voxels\. ", noise)
+    assert "Noise floor, where a method subtracts one: sigma " in text
     tables = [line for line in text.splitlines() if line[:1].isdigit() or line[:1] == " "]
     assert max(map(len, tables)) <= 80
 
@@ -59,8 +57,9 @@ def test_snr_from_repeats(run, folder):
     options = ("--mask", folder / "inside.nii.gz")
     text = run("check", folder / "repeats.nii.gz", *options).stdout
     shells = rows(text, "b-values")
-    assert float(shells["0"][-1]) == pytest.approx(50, rel=0.15)
-    assert shells["50"][-1].startswith("~")
+    assert float(shells["0"][-2]) == pytest.approx(50, rel=0.15)
+    assert float(shells["0"][-1]) == pytest.approx(50 * 3**0.5, rel=0.15)
+    assert shells["50"][-2].startswith("~")
     assert "; ~ with the noise found at b = 0, 400." in text
     assert text.count("Directions are unknown") == 1
     (line,) = (line for line in text.splitlines() if line.startswith("Noise: "))
@@ -202,8 +201,17 @@ def test_errors_of_the_parameters(run, scan):
     assert "bias (fits)" in simulated
 
 
-def test_errors_without_a_known_snr(run, scan):
-    text = " ".join(run("check", scan).stdout.split())
+def test_errors_without_a_known_snr(run, folder, made):
+    """Without repeats and without air."""
+    cut = DWI(np.where(made.dwi.mask[..., None], made.dwi.signal, 0), B13)
+    io.save_scan(cut, folder / "cut.nii.gz")
+    text = run("check", folder / "cut.nii.gz").stdout
+    (noise,) = (line for line in text.splitlines() if "measured twice" in line)
+    assert noise.startswith(
+        "Noise: cannot be estimated from this scan, so no SNR: no b-value and direction"
+    )
+    assert noise.endswith("give it to ivimkit fit (--sigma).")
+    text = " ".join(text.split())
     assert "The SNR is not known from this scan. Give it (--snr N)" in text
 
 
@@ -219,3 +227,23 @@ def test_errors_without_a_known_snr(run, scan):
 )
 def test_errors_at_an_impossible_snr(run, scan, options, reason):
     assert reason in " ".join(run("check", scan, *options, code=2).stderr.split())
+
+
+def test_a_file_of_means_is_fitted_as_means(run, folder, made):
+    """--averages: numbers, a column, and what is wrong with others."""
+    path = folder / "means.nii.gz"
+    io.save_scan(made.dwi, path)
+    (folder / "means_volumes.csv").write_text("b,NSA\n" + "".join(f"{b},4\n" for b in B13))
+    own = (path, "--mask", folder / "mask.nii.gz")
+    text = run("check", *own, "--averages", "NSA").stdout
+    assert " NSA" not in text.split("b-values")[1].split("\n\n")[0]
+    assert "averaged" in text
+    twice = re.search(r"at SNR (\S+)", run("check", *own, "--averages", "4").stdout)[1]
+    once = re.search(r"at SNR (\S+)", run("check", *own, "--averages", "1").stdout)[1]
+    assert float(twice) == pytest.approx(2 * float(once), rel=0.02)
+    for wrong, reason in (
+        ("nsa", "averages is 'nsa', which is not a column of the volumes; expected a number"),
+        ("0.5", "--averages is '0.5'; expected numbers >= 1"),
+        ("2,3", "expected one per distinct b-value (13) or per volume (13)"),
+    ):
+        assert reason in " ".join(run("check", *own, "--averages", wrong, code=2).stderr.split())

@@ -10,6 +10,7 @@ from ivimkit.kernels.two_decays.option_positions import OWN
 
 __all__ = [
     "ESTIMATE",
+    "FLOOR_NOISE",
     "FLOOR_TABLE",
     "IS_FLAT",
     "LOG_DENSITY",
@@ -51,7 +52,10 @@ subtracted."""
 WRITES_MOMENTS = OWN + 12
 """Whether the moments of the logarithms are written, instead of a summary."""
 
-FLOOR_TABLE = OWN + 13
+FLOOR_NOISE = OWN + 13
+"""Noise of one volume that sizes the noise floor, a.u.; 0 for that of the voxel."""
+
+FLOOR_TABLE = OWN + 14
 """`ivimkit.kernels.noise_floor.excess_table`."""
 
 PRIOR = FLOOR_TABLE + N_FLOOR

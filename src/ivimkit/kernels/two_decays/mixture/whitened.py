@@ -21,18 +21,17 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp, log
-from ivimkit.kernels.noise_floor import excess
 from ivimkit.kernels.two_decays.atoms import moments
 from ivimkit.kernels.two_decays.fitted_decays import MIN_RATE_RATIO, Box
+from ivimkit.kernels.two_decays.lattice.floor_subtraction import noise_of_floor, without_floor
 from ivimkit.kernels.two_decays.lattice.lattice_options import (
-    FLOOR_TABLE,
     N_VALUES,
     NOISE_DEGREES,
     NOISE_SCALE,
     TAKES_FLOOR_OFF,
 )
 from ivimkit.kernels.two_decays.lattice.variance import variance_of
-from ivimkit.kernels.voxel import Voxel
+from ivimkit.kernels.voxel import Voxel, with_signal
 
 __all__ = [
     "IMPOSSIBLE",
@@ -136,20 +135,12 @@ def subtract_floor(
 ) -> None:
     """Write a measured signal, less what Rician noise adds to its mean, to that of the voxel.
 
-    As `ivimkit.kernels.two_decays.lattice.floor_subtraction` does at the best fit, which follows
-    the floor; the mean of a posterior, where this is computed, does so less.
+    It is computed at the means of the logarithms, which are below those of the rates.
     """
-    b, options = voxel.x[0], voxel.options
-    noise = voxel.sigma
-    if not noise > 0.0:
-        noise = math.sqrt(options[NOISE_SCALE]) if options[NOISE_DEGREES] > 0.0 else 0.0
-    takes = options[TAKES_FLOOR_OFF] > 0.0 and noise > 0.0
+    whole = with_signal(voxel, measured)
+    noise = noise_of_floor(whole, 0.0) if voxel.options[TAKES_FLOOR_OFF] > 0.0 else 0.0
     r1, r2, f = parameters(mean, box)
-    for j in range(b.size):
-        voxel.signal[j] = measured[j]
-        if takes and voxel.root_weight[j] > 0.0:
-            expected = s0 * ((1.0 - f) * exp(-b[j] * r1) + f * exp(-b[j] * r2))
-            voxel.signal[j] -= noise * excess(max(expected, 0.0) / noise, options, FLOOR_TABLE)
+    without_floor(whole, (r1, r2, s0 * (1.0 - f), s0 * f, 0.0, 0.0), noise, voxel.signal)
 
 
 @device
