@@ -4,10 +4,12 @@ from ivimkit.engine.chunks import CHUNK, in_chunks
 from ivimkit.engine.mixture_loops import expect_chunk, final_chunk, place_chunk, round_chunk
 from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, gpus_for
 from ivimkit.engine.run import (
+    checked_threads,
     curve,
     default_threads,
     evaluate,
     gradients,
+    in_threads,
     padded_acquisition,
     run,
 )
@@ -22,6 +24,7 @@ __all__ = [
     "Progress",
     "Task",
     "check_device",
+    "checked_threads",
     "curve",
     "default_threads",
     "describe",
@@ -31,6 +34,7 @@ __all__ = [
     "gpus_for",
     "gradients",
     "in_chunks",
+    "in_threads",
     "padded_acquisition",
     "place_chunk",
     "round_chunk",

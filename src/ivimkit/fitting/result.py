@@ -20,6 +20,7 @@ from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.source_context import SourceContext
+from ivimkit.scan.value_weights import WeightSummary
 from ivimkit.scan.variables import points
 from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe
 
@@ -151,6 +152,8 @@ class Provenance:
     chosen : mapping of str to str
         Options of the method that were found from the scan, and how, e.g.
         ``{"regularisation": "gcv, 500 voxels"}``.
+    value_weights : WeightSummary, optional
+        How many values were left out, if single values had weights.
     """
 
     versions: Mapping[str, str]
@@ -164,6 +167,7 @@ class Provenance:
     device: str = "cpu"
     region_voxels: Mapping[str, int] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
+    value_weights: WeightSummary | None = None
 
 
 @dataclass(frozen=True, eq=False)

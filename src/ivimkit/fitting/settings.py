@@ -107,6 +107,8 @@ class FitSettings:
         Origin of `sigma`, if it was estimated.
     weights : tuple of float, optional
         Weights that were given, of each volume or of each b-value.
+    value_weights : bool
+        Whether single values had weights, which are not contained here.
     adc_bvals : tuple of float, optional
         b-values of the ADC, s/mm^2; None for all.
     average : str
@@ -140,6 +142,7 @@ class FitSettings:
     sigma: float | Literal["map"] | None = None
     noise: MeasuredNoise | None = None
     weights: tuple[float, ...] | None = field(default=None, repr=False)
+    value_weights: bool = False
     adc_bvals: tuple[float, ...] | None = None
     average: str = "auto"
     mask_origin: str = ""
@@ -211,7 +214,8 @@ class FitSettings:
             self,
             sigma=_recorded_sigma(sigma),
             noise=_measured(sigma),
-            weights=_numbers(dwi.weights if weights is None else weights),
+            weights=_numbers(dwi.weights if weights is None or np.ndim(weights) > 1 else weights),
+            value_weights=dwi.value_weights is not None,
             average=dwi.average,
             mask_origin=dwi.mask_origin or "",
             labels=labels,

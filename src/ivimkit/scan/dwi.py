@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,12 @@ from ivimkit.errors import InputError, OptionError, ShapeError
 from ivimkit.scan.acquisition import Acquisition, Series, Shell
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.source_context import SourceContext
+from ivimkit.scan.value_weights import (
+    Patterns,
+    WeightSummary,
+    checked_value_weights,
+    summary_of,
+)
 from ivimkit.scan.variables import DIRECTION, B
 from ivimkit.scan.voxel_reader import Column, VoxelReader
 
@@ -24,6 +30,9 @@ AVERAGES = ("auto", "geometric", "arithmetic", "none")
 
 _CHUNK = 1 << 16
 """Voxels in memory at a time."""
+
+_PATTERN_CHUNK = 1 << 13
+"""Voxels whose weights are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,8 @@ class DWI:
         How the mask was made, if ivimkit made it, for the provenance of results.
     weights : array_like, shape (n_b,), optional
         Weight of each volume in its average and in a fit, one per b-value, see `with_weights`.
+    value_weights : array_like, shape (..., n_volumes), optional
+        Weight of each value, which multiplies that of its volume, see `with_weights`.
     source_context : SourceContext, optional
         What its files say of patient, study and images, one entry per volume of `signal`, so that
         results can be written in the same form.
@@ -125,6 +136,7 @@ class DWI:
     volumes: NDArray[np.intp] = field(repr=False)
     mask_origin: str
     weights: NDArray[np.float64] | None = field(repr=False)
+    value_weights: NDArray[Any] | None = field(repr=False)
     source_context: SourceContext | None = field(repr=False)
 
     def __init__(
@@ -143,6 +155,7 @@ class DWI:
         volumes: ArrayLike | None = None,
         mask_origin: str = "",
         weights: ArrayLike | None = None,
+        value_weights: ArrayLike | None = None,
         source_context: SourceContext | None = None,
     ) -> None:
         data = _checked_signal(signal)
@@ -160,6 +173,13 @@ class DWI:
         object.__setattr__(self, "volumes", _checked_volumes(volumes, data.shape, acquisition))
         object.__setattr__(self, "mask_origin", mask_origin)
         object.__setattr__(self, "weights", _checked_weights(weights, acquisition.n_volumes))
+        object.__setattr__(
+            self,
+            "value_weights",
+            None
+            if value_weights is None
+            else checked_value_weights(value_weights, (*data.shape[:-1], acquisition.n_volumes)),
+        )
         object.__setattr__(self, "source_context", source_context)
 
     @cached_property
@@ -337,10 +357,22 @@ class DWI:
 
     @property
     def fit_acquisition(self) -> Acquisition:
-        """The acquisition of the volumes that have a weight."""
-        if self.weights is None:
+        """The acquisition of the volumes that have a weight, in any voxel of the mask."""
+        if self.weights is None and self.value_weights is None:
             return self.acquisition
-        return self.acquisition.take(np.flatnonzero(self.weights))
+        used = np.ones(self.acquisition.n_volumes, dtype=bool)
+        if self.weights is not None:
+            used = self.weights > 0.0
+        if self.value_weights is not None:
+            used = used & self._used_anywhere
+        return self.acquisition.take(np.flatnonzero(used))
+
+    @cached_property
+    def _used_anywhere(self) -> NDArray[np.bool_]:
+        """Which volumes have a value with a weight in the mask."""
+        assert self.value_weights is not None
+        n = self.acquisition.n_volumes
+        return np.array([self.value_weights[..., v][self.mask].any() for v in range(n)])
 
     @property
     def value_acquisition(self) -> Acquisition:
@@ -420,6 +452,7 @@ class DWI:
             acquisition=self.acquisition.take(keep),
             volumes=self.volumes[keep],
             weights=None if self.weights is None else self.weights[keep],
+            value_weights=None if self.value_weights is None else self.value_weights[..., keep],
         )
 
     def with_mask(self, mask: ArrayLike | None, *, origin: str = "") -> DWI:
@@ -459,9 +492,10 @@ class DWI:
 
         Parameters
         ----------
-        weights : array_like, shape (n_volumes,) or (n_b,), or None
+        weights : array_like, shape (n_volumes,), (n_b,) or (..., n_volumes), or None
             Weights >= 0; they replace earlier ones. One per entry of `fit_bvals` applies to each
-            of its volumes.
+            of its volumes. With the shape of the scan, each value has its own weight: averages and
+            fits differ from voxel to voxel, and a value of weight 0 is left out in its voxel.
 
         Returns
         -------
@@ -480,22 +514,111 @@ class DWI:
         >>> dwi = ik.DWI([[100.0, 50.0, 90.0, 40.0]], [0, 800, 0, 800])
         >>> dwi.with_weights([1, 1, 0, 3]).curve().tolist()
         [100.0, 42.5]
+        >>> two = ik.DWI([[100.0, 50.0, 40.0], [80.0, 0.0, 20.0]], [0, 800, 800])
+        >>> two.with_weights([[1, 1, 1], [1, 0, 1]]).curve().tolist()
+        [90.0, 32.5]
         """
         if weights is None:
-            return self._with(weights=None)
+            return self._with(weights=None, value_weights=None)
+        if np.ndim(weights) > 1:
+            return self._with(weights=None, value_weights=weights)
         given = np.asarray(weights, dtype=np.float64)
         n_volumes, n_b = self.acquisition.n_volumes, len(self.fit_bvals)
         if given.ndim != 1 or given.size not in (n_volumes, n_b):
             raise ShapeError(
-                f"weights have shape {given.shape}; expected one per distinct b-value ({n_b}) "
-                f"or per volume ({n_volumes})"
+                f"weights have shape {given.shape}; expected one per distinct b-value ({n_b}), "
+                f"per volume ({n_volumes}) or per value of the scan "
+                f"({', '.join(map(str, (*self.shape, n_volumes)))})"
             )
         if given.size != n_volumes:
             spread = np.empty(n_volumes)
             for shell, weight in zip(self.acquisition.shells, given, strict=True):
                 spread[list(shell.volumes)] = weight
             given = spread
-        return self._with(weights=given)
+        return self._with(weights=given, value_weights=None)
+
+    def with_value_weights(self, weights: ArrayLike | None) -> DWI:
+        """Return the scan with weights of its values, which multiply those of its volumes.
+
+        Parameters
+        ----------
+        weights : array_like, shape (..., n_volumes), or None
+            Weights >= 0; None for 1 everywhere.
+
+        Raises
+        ------
+        ShapeError, InputError, OptionError
+            As `with_weights`.
+        """
+        return self._with(value_weights=weights)
+
+    def weights_at(self, index: tuple[int, ...]) -> NDArray[np.float64] | None:
+        """Return the weights of the volumes in one voxel, shape (n_volumes,); None for equal ones.
+
+        Those of the volumes, where nothing of the voxel has a weight.
+        """
+        if self.value_weights is None:
+            return self.weights
+        own = np.asarray(self.value_weights[index], dtype=np.float64)
+        combined = own if self.weights is None else own * self.weights
+        return combined if combined.any() else self.weights
+
+    def patterns(self, reader: VoxelReader) -> Patterns | None:
+        """Return the voxels of a reader in groups with the same weights of all values.
+
+        Each group can be fitted as a scan with weights of its volumes: `of_pattern`.
+
+        Parameters
+        ----------
+        reader : VoxelReader
+            A reader of this scan.
+
+        Returns
+        -------
+        Patterns or None
+            None if there are no weights of single values.
+        """
+        if self.value_weights is None:
+            return None
+        return Patterns.of(self._weight_rows(reader), self._alike)
+
+    def of_pattern(self, row: NDArray[np.float64]) -> DWI:
+        """Return the scan with the weights of a group of voxels, one per volume."""
+        return self._with(weights=row, value_weights=None)
+
+    @property
+    def weight_summary(self) -> WeightSummary | None:
+        """How many values of the mask have a weight of 0, or another one than 1."""
+        if self.value_weights is None:
+            return None
+        return summary_of(self._weight_rows(self.voxels()))
+
+    def _weight_rows(self, reader: VoxelReader) -> Iterator[NDArray[np.float64]]:
+        """Yield the weights of the voxels of a reader, some voxels at a time."""
+        each = self.with_average("none")._with(weights=None).voxels()
+        for start in range(0, reader.n_voxels, _PATTERN_CHUNK):
+            part = each.at(reader.index[start : start + _PATTERN_CHUNK])
+            rows = part.read_weights(0, part.n_voxels)
+            yield rows if self.weights is None else rows * self.weights
+
+    @cached_property
+    def _alike(self) -> list[NDArray[np.intp]]:
+        """Sets of volumes that can change places: only the weights of the set matter."""
+        if self.average == "none":
+            return []
+        found: list[NDArray[np.intp]] = []
+        for shell in self.acquisition.shells:
+            groups: tuple[tuple[int, ...], ...] = (shell.volumes,)
+            if self.average == "auto" and self.acquisition.bvecs is not None:
+                groups = self.acquisition.directions(shell.volumes)
+                if all(len(group) == 1 for group in groups):
+                    groups = (shell.volumes,)
+            columns = [self.acquisition.bvals, *self.acquisition.variables.values()]
+            for group in groups:
+                volumes = np.array(group, dtype=np.intp)
+                if len(group) > 1 and all((c[volumes] == c[volumes[0]]).all() for c in columns):
+                    found.append(volumes)
+        return found
 
     def curve(self, mask: ArrayLike | None = None) -> NDArray[np.float64]:
         """Return the mean signal of a region, one value per entry of `fit_bvals`.
@@ -557,7 +680,10 @@ class DWI:
             columns = [Column(((int(volume),),)) for volume in self.volumes]
         else:
             columns = [self._column(shell) for shell in self.acquisition.shells]
-        return VoxelReader(self.stored, self.mask, columns)
+        weights = None
+        if self.value_weights is not None:
+            weights = {int(v): self.value_weights[..., k] for k, v in enumerate(self.volumes)}
+        return VoxelReader(self.stored, self.mask, columns, weights)
 
     def mean_image(self, b: float) -> NDArray[np.float64]:
         """Return the averaged image of the shell nearest to a b-value, also outside the mask.
@@ -641,7 +767,11 @@ class DWI:
             "source_context": self.source_context,
             **changes,
         }
-        return DWI(self.stored, given.pop("acquisition", self.acquisition), **given)
+        made = DWI(self.stored, given.pop("acquisition", self.acquisition), **given)
+        if "value_weights" not in changes:
+            # They were checked, value by value, when they were given.
+            object.__setattr__(made, "value_weights", self.value_weights)
+        return made
 
 
 def _placed(affine: ArrayLike | None) -> Geometry:
