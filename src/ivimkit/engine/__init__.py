@@ -3,6 +3,7 @@
 from ivimkit.engine.chunks import CHUNK, in_chunks
 from ivimkit.engine.mixture_loops import expect_chunk, final_chunk, place_chunk, round_chunk
 from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, gpus_for
+from ivimkit.engine.robust_loops import robust_chunk
 from ivimkit.engine.run import (
     checked_threads,
     curve,
@@ -37,6 +38,7 @@ __all__ = [
     "in_threads",
     "padded_acquisition",
     "place_chunk",
+    "robust_chunk",
     "round_chunk",
     "run",
     "say_learning",

@@ -43,6 +43,8 @@ from ivimkit.fitting.local_prior import (
 )
 from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
+from ivimkit.fitting.screen import screened
+from ivimkit.fitting.screening import LEFT_OUT_MAP
 from ivimkit.fitting.settings import FitSettings, sigma_values
 from ivimkit.fitting.spectra import amplitudes_of
 from ivimkit.fitting.training import learned_method
@@ -241,13 +243,17 @@ def fit_with(
         check_neighbours(dwi.shape, dwi.geometry)
     warn_of_scan(dwi, stacklevel=4)
     reader = dwi.voxels()
+    started, clock = datetime.now(UTC), time.perf_counter()
+    given = _sigma(sigma, reader)
+    screening = None
+    if settings.method.screens:
+        dwi, screening = screened(dwi, _per_voxel(model, reader), given, threads=threads)
+        reader = dwi.voxels()
     # Voxels with weights of their own come in groups that are too small for a GPU.
     n_together = 0 if dwi.value_weights is not None else reader.n_voxels
     gpus = gpus_for(settings.device, n_together)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
-    started, clock = datetime.now(UTC), time.perf_counter()
     as_fitted = for_averages(settings.method, dwi)
-    given = _sigma(sigma, reader)
     sample = TrainingSample(
         reader,
         dwi.fit_bvals,
@@ -279,6 +285,8 @@ def fit_with(
     status |= np.where(failed, 0, fitted.flags)
     fitted.adc[failed] = np.nan
     columns = _columns(model, further, fitted)
+    if screening is not None and screening.is_judged:
+        columns[LEFT_OUT_MAP] = dwi.left_out_counts(reader).astype(np.float64)
     # Free memory before more is allocated: a volume has millions of voxels.
     del fitted, failed
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
@@ -305,6 +313,7 @@ def fit_with(
             value_weights=dwi.weight_summary,
         ),
         spectra=_spectra(sample, settings.method),
+        screening=screening,
     )
 
 

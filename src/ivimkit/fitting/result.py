@@ -14,6 +14,7 @@ from ivimkit.errors import FitFailedError, OptionError, ShapeError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.screening import Screening
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.fitting.spectra import Spectrum, require_spectra, spectrum_of
 from ivimkit.scan.acquisition import Acquisition
@@ -216,6 +217,9 @@ class FitResult:
     spectra : ndarray, shape (..., n_bins), optional
         Amplitudes of the spectra of all voxels, a.u., if method nnls was told to keep them; see
         `spectrum`.
+    screening : Screening, optional
+        Which volumes and values were left out because they do not belong to the scan, if the
+        method was told to look for them (option ``robust``).
 
     Examples
     --------
@@ -237,6 +241,7 @@ class FitResult:
     dwi: DWI | None = field(default=None, repr=False)
     source_context: SourceContext | None = field(default=None, repr=False)
     spectra: NDArray[np.float32] | None = field(default=None, repr=False)
+    screening: Screening | None = field(default=None, repr=False)
 
     @property
     def model(self) -> SignalModel:

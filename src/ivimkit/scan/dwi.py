@@ -593,6 +593,14 @@ class DWI:
             return None
         return summary_of(self._weight_rows(self.voxels()))
 
+    def left_out_counts(self, reader: VoxelReader) -> NDArray[np.intp]:
+        """Return the number of volumes with weight 0 in each voxel of a reader of this scan."""
+        if self.value_weights is None:
+            none = 0 if self.weights is None else np.count_nonzero(self.weights == 0.0)
+            return np.full(reader.n_voxels, none)
+        rows = self._weight_rows(reader)
+        return np.concatenate([np.count_nonzero(block == 0.0, axis=1) for block in rows])
+
     def _weight_rows(self, reader: VoxelReader) -> Iterator[NDArray[np.float64]]:
         """Yield the weights of the voxels of a reader, some voxels at a time."""
         each = self.with_average("none")._with(weights=None).voxels()
