@@ -129,7 +129,7 @@ def checked_voxel(voxel: Sequence[int], shape: tuple[int, ...]) -> tuple[int, ..
 def averages_of(dwi: DWI, index: tuple[int, ...]) -> NDArray[np.float64]:
     """Return the averaged signal of the voxel, as fitted."""
     raw = np.asarray(dwi.stored[index])[np.newaxis, dwi.volumes]
-    alone = DWI(raw, dwi.acquisition, average=dwi.average, weights=dwi.weights)
+    alone = DWI(raw, dwi.acquisition, average=dwi.average, weights=dwi.weights_at(index))
     out = np.empty((1, len(dwi.fit_bvals)))
     alone.voxels().read(0, 1, out)
     return np.asarray(out[0])

@@ -314,6 +314,7 @@ def fit_with(
         ),
         spectra=_spectra(sample, settings.method),
         screening=screening,
+        value_weights=dwi.value_weights,
     )
 
 

@@ -220,6 +220,8 @@ class FitResult:
     screening : Screening, optional
         Which volumes and values were left out because they do not belong to the scan, if the
         method was told to look for them (option ``robust``).
+    value_weights : ndarray, shape (..., n_volumes), optional
+        Weights of single values, those that were given and those of the screening.
 
     Examples
     --------
@@ -242,6 +244,7 @@ class FitResult:
     source_context: SourceContext | None = field(default=None, repr=False)
     spectra: NDArray[np.float32] | None = field(default=None, repr=False)
     screening: Screening | None = field(default=None, repr=False)
+    value_weights: NDArray[Any] | None = field(default=None, repr=False)
 
     @property
     def model(self) -> SignalModel:

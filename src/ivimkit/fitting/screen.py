@@ -24,7 +24,7 @@ MIN_VOXELS = 50
 """With fewer voxels, the factor of a volume is not known well enough."""
 
 MIN_DEGREES = 4
-"""Minimum number of volumes beyond the free parameters: a fit bends to fewer."""
+"""Minimum number of volumes beyond the free parameters: a fit follows fewer wherever they are."""
 
 # Voxels of a slab, which is judged separately: dropouts of multi-slice scans concern slices.
 _MIN_SLAB_VOXELS = 300
@@ -49,7 +49,8 @@ _MAD, _OF_MEDIAN = 1.4826, 1.2533
 _MAX_RESIDUAL = 4.0
 # A voxel of which a larger share would go is not understood, and keeps all its values.
 _MAX_SHARE_OUT = 0.3
-# With fewer degrees of freedom the residuals of a single voxel do not tell its noise.
+# With fewer degrees of freedom, the residuals of a single voxel show neither its noise nor a value
+# that does not belong.
 _MIN_OWN_DEGREES = 6
 
 
@@ -103,6 +104,8 @@ class _Screen:
         for volumes in self.shells:
             self.repeated[volumes] = volumes.size > 1
         self.slab_of_voxel, self.slabs = _slabs(self.reader)
+        n = dwi.fit_acquisition.n_volumes
+        self.judges_values = n - model.n_free >= _MIN_OWN_DEGREES
 
     def voxels(self, positions: NDArray[np.intp]) -> _Voxels:
         """Read some voxels, and fit the medians of their repeats."""
@@ -251,6 +254,8 @@ def screened(
         factors,
         left_out,
         shares,
+        np.bincount(screen.slab_of_voxel, minlength=len(screen.slabs)),
+        screen.judges_values,
         pooled,
     )
     if kept is None:
@@ -450,7 +455,7 @@ def _bad_values(
     for volumes in screen.shells:
         n_shells += (used & ~far)[:, volumes].any(axis=1)
     many = far.sum(axis=1) > _MAX_SHARE_OUT * used.sum(axis=1)
-    few = (n_shells <= screen.model.n_free) | (degrees < MIN_DEGREES)
+    few = (n_shells <= screen.model.n_free) | (degrees < _MIN_OWN_DEGREES)
     far[many | few] = False
     return out | far
 

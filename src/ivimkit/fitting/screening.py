@@ -41,6 +41,10 @@ class Screening:
         Whether the volume was left out of the slab as a whole.
     shares : ndarray, shape (n_slabs, n_volumes)
         Share of the values of the volume in the slab that were left out, 0 to 1.
+    n_voxels : ndarray of int, shape (n_slabs,)
+        Voxels of each slab.
+    judges_values : bool
+        Whether single values were judged: a voxel needs enough degrees of freedom.
     sigma : float
         Noise of one volume that residuals were compared with, a.u.; NaN if nothing was judged.
 
@@ -64,6 +68,8 @@ class Screening:
     factors: NDArray[np.float64]
     left_out: NDArray[np.bool_]
     shares: NDArray[np.float64]
+    n_voxels: NDArray[np.intp]
+    judges_values: bool
     sigma: float
 
     @classmethod
@@ -81,8 +87,16 @@ class Screening:
             none,
             none.astype(bool),
             none,
+            np.zeros(0, dtype=np.intp),
+            False,
             float("nan"),
         )
+
+    @property
+    def share_left_out(self) -> float:
+        """Share of all values that were left out, 0 to 1."""
+        total = int(self.n_voxels.sum()) * len(self.volumes)
+        return float((self.n_voxels @ self.shares).sum() / total) if total else 0.0
 
     @property
     def is_judged(self) -> bool:
@@ -131,17 +145,14 @@ class Screening:
         )
         return float(np.median(self.factors[used, k])) if used.any() else float("nan")
 
-    def sentences(self, left_out: float) -> list[str]:
-        """Return what was found in sentences.
-
-        Parameters
-        ----------
-        left_out : float
-            Share of all values that were left out, 0 to 1.
-        """
+    def sentences(self) -> list[str]:
+        """Return what was found, or why nothing could be, in sentences."""
         if not self.is_judged:
             return [f"The screen of volumes and values left out nothing: {self.reason}."]
-        found = [self._about_volumes(), f"Left out of the fit: {percent(left_out)} of all values."]
+        found = [
+            self._about_volumes(),
+            f"Left out of the fit: {percent(self.share_left_out)} of all values.",
+        ]
         if self.hidden_bvals.size:
             listed = ", ".join(f"{b:g}" for b in self.hidden_bvals)
             found.append(
@@ -152,6 +163,10 @@ class Screening:
             found.append(
                 "No volume was repeated, so that each was compared with the fit of the other "
                 "b-values alone."
+            )
+        if not self.judges_values:
+            found.append(
+                "Single values were not judged, as the volumes leave too few degrees of freedom."
             )
         return found
 

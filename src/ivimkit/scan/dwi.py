@@ -42,8 +42,8 @@ class Source:
     Parameters
     ----------
     role : str
-        Its use: ``"scan"``, ``"bvals"``, ``"bvecs"``, ``"variables"``, ``"sidecar"``
-        or ``"mask"``.
+        Its use: ``"scan"``, ``"bvals"``, ``"bvecs"``, ``"variables"``, ``"sidecar"``,
+        ``"mask"`` or ``"weights"``.
     path : str
         Absolute path.
     sha256 : str
@@ -360,19 +360,17 @@ class DWI:
         """The acquisition of the volumes that have a weight, in any voxel of the mask."""
         if self.weights is None and self.value_weights is None:
             return self.acquisition
-        used = np.ones(self.acquisition.n_volumes, dtype=bool)
-        if self.weights is not None:
-            used = self.weights > 0.0
-        if self.value_weights is not None:
-            used = used & self._used_anywhere
-        return self.acquisition.take(np.flatnonzero(used))
+        return self.acquisition.take(np.flatnonzero(self.used_volumes))
 
     @cached_property
-    def _used_anywhere(self) -> NDArray[np.bool_]:
-        """Which volumes have a value with a weight in the mask."""
-        assert self.value_weights is not None
+    def used_volumes(self) -> NDArray[np.bool_]:
+        """Which volumes have a weight, in any voxel of the mask, shape (n_volumes,)."""
         n = self.acquisition.n_volumes
-        return np.array([self.value_weights[..., v][self.mask].any() for v in range(n)])
+        used = np.ones(n, dtype=bool) if self.weights is None else self.weights > 0.0
+        if self.value_weights is not None:
+            own = (self.value_weights[..., v][self.mask].any() for v in range(n))
+            used = used & np.fromiter(own, dtype=bool, count=n)
+        return used
 
     @property
     def value_acquisition(self) -> Acquisition:
@@ -471,6 +469,10 @@ class DWI:
             If the mask is empty or has another shape.
         """
         return self._with(mask=mask, mask_origin=origin)
+
+    def with_sources(self, sources: Sequence[Source]) -> DWI:
+        """Return the scan with other files that it came from."""
+        return self._with(sources=sources)
 
     def with_average(self, average: str) -> DWI:
         """Return the scan with another way of averaging.

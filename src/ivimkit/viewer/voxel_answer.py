@@ -74,7 +74,7 @@ def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
 def one_voxel(dwi: DWI, index: tuple[int, ...]) -> DWI:
     """Return a scan of one voxel, averaged like the scan it comes from."""
     raw = np.asarray(dwi.stored[index])[np.newaxis, dwi.volumes]
-    return DWI(raw, dwi.acquisition, average=dwi.average, weights=dwi.weights)
+    return DWI(raw, dwi.acquisition, average=dwi.average, weights=dwi.weights_at(index))
 
 
 def measured(alone: DWI) -> dict[str, Any]:
