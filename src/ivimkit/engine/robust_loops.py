@@ -23,7 +23,7 @@ def robust_chunk(
     stop: int,
     x: NDArray[np.float64],
     signals: NDArray[np.float64],
-    used: NDArray[np.bool_],
+    scale: NDArray[np.float64],
     sigma: NDArray[np.float64],
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
@@ -44,7 +44,7 @@ def robust_chunk(
             continue
         row = min(v, lower.shape[0] - 1)
         robust_fit(
-            x, signals[v], used[v], sigma[v], lower[row], upper[row], params[v], work
+            x, signals[v], scale[v], sigma[v], lower[row], upper[row], params[v], work
         )  # fmt: skip
         for j in range(x.shape[1]):
             fitted[v, j] = signal_kernel(x, j, params[v])[0]

@@ -27,6 +27,9 @@ _BAR_GAP, _BAR, _BAR_TEXT = 0.12, 0.13, 0.62
 
 _KEPT, _OUT = "#0072B2", "#D55E00"
 _SHARES = "Oranges"
+_MIN_RANGE = 5.0
+"""Minimum colour range of shares, %: a few values in a thousand are noise."""
+
 _LABEL = "values left out"
 _TICK = 8
 """Points."""
@@ -121,7 +124,9 @@ def _draw_grid(axes: Axes, bar: Axes, screening: Screening) -> None:
         interpolation="nearest",
         cmap=colormaps[_SHARES],
         vmin=0.0,
-        vmax=max(10.0, 100.0 * float(shares.max())),
+        vmax=max(
+            _MIN_RANGE, 100.0 * float(screening.shares[~screening.left_out].max(initial=0.0))
+        ),
         extent=(-0.5, n_volumes - 0.5, first - 0.5, first + n_slices - 0.5),
     )
     for slab, volume in np.argwhere(screening.left_out):
@@ -138,7 +143,8 @@ def _draw_grid(axes: Axes, bar: Axes, screening: Screening) -> None:
             frameon=False,
             loc="best",
         )
-    colours = bar.figure.colorbar(image, cax=bar)
+    whole = bool(screening.left_out.any())
+    colours = bar.figure.colorbar(image, cax=bar, extend="max" if whole else "neither")
     label = f"{_LABEL} (%)"
     colours.set_label(label, fontsize=fitted_size(label, 8, bar.bbox.height / bar.figure.dpi))
     bar.tick_params(labelsize=_TICK)

@@ -248,6 +248,8 @@ def fit_with(
     screening = None
     if settings.method.screens:
         dwi, screening = screened(dwi, _per_voxel(model, reader), given, threads=threads)
+    if dwi.value_weights is not None:
+        dwi = dwi.without_unused()
         reader = dwi.voxels()
     # Voxels with weights of their own come in groups that are too small for a GPU.
     n_together = 0 if dwi.value_weights is not None else reader.n_voxels

@@ -99,6 +99,9 @@ class _Screen:
         self.shell_x = np.atleast_2d(fitted_x(model.variables, dwi.with_average("arithmetic")))
         self.reader = self.single.voxels()
         self.model, self.sigma = model, sigma
+        weights = self.single.weights
+        # A volume that is the mean of several has less noise.
+        self.root = np.ones(len(dwi.volumes)) if weights is None else np.sqrt(weights)
         self.shells = [np.array(shell.volumes) for shell in dwi.acquisition.shells]
         self.repeated = np.zeros(dwi.acquisition.n_volumes, dtype=bool)
         for volumes in self.shells:
@@ -113,8 +116,7 @@ class _Screen:
         signals = np.empty((reader.n_voxels, reader.n_columns))
         reader.read(0, reader.n_voxels, signals)
         used = np.isfinite(signals)
-        if self.single.weights is not None:
-            used &= self.single.weights > 0.0
+        used &= self.root > 0.0
         signals[~used] = 0.0
         maps = {name: values[positions] for name, values in self.model.fixed_maps.items()}
         model = replace(self.model, fixed_maps=maps)
@@ -159,7 +161,7 @@ class _Screen:
             n,
             self.x,
             of.signals,
-            used,
+            used * self.root,
             sigma,
             lower,
             upper,
@@ -193,7 +195,7 @@ class _Screen:
         fitted = of.fitted
         if not np.isfinite(fitted).any():
             return np.full(n.size, np.nan), degrees
-        left = np.abs(of.signals - fitted)
+        left = np.abs(of.signals - fitted) * self.root
         if used.all():
             middle = np.median(left, axis=1)
         else:
@@ -225,7 +227,7 @@ def screened(
     model : SignalModel
         The model, its fixed maps with one value per voxel of the mask.
     sigma : ndarray, shape (1,) or (n_voxels,)
-        Noise of one volume, a.u.; NaN where it is not known.
+        Noise of a volume of weight 1, a.u.; NaN where it is not known.
     threads : int, optional
         Number of threads.
 
@@ -374,7 +376,10 @@ def _off(
                 error[slab, k] = _OF_MEDIAN * spread / np.sqrt(values.size / _SHARED)
     out = np.zeros_like(before)
     for slab in range(n_slabs):
-        out[slab] = _off_in_slab(screen, middle[slab], error[slab], ~before[slab])
+        own = _off_in_slab(screen, middle[slab], error[slab], ~before[slab])
+        left = sum(not own[volumes].all() for volumes in screen.shells)
+        # Where too little would be left, it is not known which volumes belong.
+        out[slab] = own & (left > screen.model.n_free)
     return out, middle
 
 
@@ -449,7 +454,8 @@ def _bad_values(
     own, degrees = screen.residual_scale(of, used)
     sigma = np.where((degrees >= _MIN_OWN_DEGREES) & (own > sigma), own, sigma)
     with np.errstate(invalid="ignore"):
-        far = used & (np.abs(of.signals - of.fitted) > _MAX_RESIDUAL * sigma[:, np.newaxis])
+        left = np.abs(of.signals - of.fitted) * screen.root
+        far = used & (left > _MAX_RESIDUAL * sigma[:, np.newaxis])
     # A voxel that loses many of its values, or all of some b-values that it needs, keeps them.
     n_shells = np.zeros(len(far), dtype=np.intp)
     for volumes in screen.shells:

@@ -89,7 +89,7 @@ def load_fitted_scan(
     weighted = masked.with_weights(settings.weights)
     if result.value_weights is None:
         return weighted
-    return weighted.with_value_weights(result.value_weights)
+    return weighted.with_value_weights(result.value_weights).without_unused()
 
 
 def _with_variables_of(dwi: DWI, used: Acquisition) -> DWI:

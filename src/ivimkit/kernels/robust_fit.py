@@ -87,8 +87,8 @@ def _step(
 def _normal(
     x: NDArray[np.float64],
     signal: NDArray[np.float64],
-    used: NDArray[np.bool_],
-    scale: float,
+    scale: NDArray[np.float64],
+    precision: float,
     params: NDArray[np.float64],
     normal: NDArray[np.float64],
 ) -> float:
@@ -103,18 +103,19 @@ def _normal(
             normal[i, k] = 0.0
     loss = 0.0
     for j in range(signal.size):
-        if not used[j]:
+        if not scale[j] > 0.0:
             continue
         value, slopes = signal_kernel(x, j, params)
-        z = scale * (signal[j] - value)
+        own = precision * scale[j]
+        z = own * (signal[j] - value)
         share = 1.0 / (1.0 + z * z / (MAX_RESIDUAL * MAX_RESIDUAL))
         loss += 0.5 * z * z * share
-        weight = scale * share * share
+        weight = own * share * share
         for i in range(len(slopes)):
             pull = weight * slopes[i]
             normal[i, n] += pull * z
             for k in range(i + 1):
-                normal[i, k] += pull * scale * slopes[k]
+                normal[i, k] += pull * own * slopes[k]
     for i in range(n):
         for k in range(i):
             normal[k, i] = normal[i, k]
@@ -124,7 +125,7 @@ def _normal(
 def robust_fit(
     x: NDArray[np.float64],
     signal: NDArray[np.float64],
-    used: NDArray[np.bool_],
+    scale: NDArray[np.float64],
     sigma: float,
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
@@ -143,10 +144,10 @@ def robust_fit(
         The acquisition.
     signal : ndarray, shape (n_rows,)
         Signal, a.u.
-    used : ndarray of bool, shape (n_rows,)
-        Values that count.
+    scale : ndarray, shape (n_rows,)
+        Root of the weight of each value; 0 leaves it out.
     sigma : float
-        Noise, a.u.
+        Noise of a value of weight 1, a.u.
     lower, upper : ndarray, shape (n_par,)
         Bounds.
     params : ndarray, shape (n_par,)
@@ -155,17 +156,17 @@ def robust_fit(
         Scratch.
     """
     n = params.size
-    scale = 1.0 / sigma
+    precision = 1.0 / sigma
     # Two normal matrices, of which one is that of the best parameters; the system is solved in
     # the rows of the other one, before these are written anew.
     best, other = work[:n], work[n : 2 * n]
     trial = work[2 * n, :n]
-    loss = _normal(x, signal, used, scale, params, best)
+    loss = _normal(x, signal, scale, precision, params, best)
     damping = _DAMPING
     for _ in range(_MAX_STEPS):
         if not _step(best, params, lower, upper, damping, other, trial):
             break
-        now = _normal(x, signal, used, scale, trial, other)
+        now = _normal(x, signal, scale, precision, trial, other)
         if now <= loss:
             change = loss - now
             for i in range(n):

@@ -554,6 +554,13 @@ class DWI:
         """
         return self._with(value_weights=weights)
 
+    def without_unused(self) -> DWI:
+        """Return the scan where volumes without any weight in the mask have the weight 0."""
+        if self.value_weights is None or self.used_volumes.all():
+            return self
+        weights = np.ones(len(self.volumes)) if self.weights is None else self.weights
+        return self._with(weights=np.where(self.used_volumes, weights, 0.0))
+
     def weights_at(self, index: tuple[int, ...]) -> NDArray[np.float64] | None:
         """Return the weights of the volumes in one voxel, shape (n_volumes,); None for equal ones.
 
