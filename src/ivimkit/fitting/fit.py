@@ -361,7 +361,7 @@ def _run(
             if method.learns:
                 say_learning()
             try:
-                complete = learned[name] = learned_method(method, part)
+                complete = learned[name] = learned_method(method, part.with_enough_values())
             except OptionError as error:
                 raise (
                     error if len(regions) == 1 else OptionError(f"region {name}: {error}")

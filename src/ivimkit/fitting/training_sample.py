@@ -97,6 +97,12 @@ class TrainingSample:
             counts[number] = np.count_nonzero(self.of_pattern(int(number)).weight)
         return counts[self.patterns.numbers]
 
+    def with_enough_values(self) -> TrainingSample:
+        """Return the voxels with more values that have a weight than the model has parameters."""
+        if self.patterns is None:
+            return self
+        return self.take(np.flatnonzero(self.used_counts > self.model.n_free))
+
     def of_one_pattern(self) -> TrainingSample:
         """Return the voxels that have the same weights as most others do."""
         if self.patterns is None:

@@ -184,6 +184,8 @@ class Fits:
 
 def _is_enough(model: SignalModel, method: FitMethod, dwi: DWI) -> bool:
     """Return whether the values that have a weight are enough for a model and a method."""
+    if not dwi.used_volumes.any():
+        return False
     try:
         acquisition = dwi.fit_acquisition
         require_identifiable(model, acquisition)

@@ -144,10 +144,11 @@ def over_voxels(
         for end in ends:
             # Without voxels the loop is compiled.
             number = int(numbers[first]) if stop > start else 0
-            shared, used = shared_by_pattern(number)
-            own = signals[first:end]
-            own[:, : used.size][:, ~used] = 0.0
-            loop(start + first, start + end, own, shared, *arguments)
+            if patterns.rows[number].any():
+                shared, used = shared_by_pattern(number)
+                own = signals[first:end]
+                own[:, : used.size][:, ~used] = 0.0
+                loop(start + first, start + end, own, shared, *arguments)
             first = end
 
     say_compiling([loop])

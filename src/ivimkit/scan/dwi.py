@@ -528,9 +528,9 @@ class DWI:
         n_volumes, n_b = self.acquisition.n_volumes, len(self.fit_bvals)
         if given.ndim != 1 or given.size not in (n_volumes, n_b):
             raise ShapeError(
-                f"weights have shape {given.shape}; expected one per distinct b-value ({n_b}), "
-                f"per volume ({n_volumes}) or per value of the scan "
-                f"({', '.join(map(str, (*self.shape, n_volumes)))})"
+                f"weights have shape {given.shape}; expected one per distinct b-value ({n_b}) "
+                f"or per volume ({n_volumes}), or one per value of the scan "
+                f"{(*self.shape, n_volumes)}"
             )
         if given.size != n_volumes:
             spread = np.empty(n_volumes)
@@ -592,8 +592,10 @@ class DWI:
         return Patterns.of(self._weight_rows(reader), self._alike)
 
     def of_pattern(self, row: NDArray[np.float64]) -> DWI:
-        """Return the scan with the weights of a group of voxels, one per volume."""
-        return self._with(weights=row, value_weights=None)
+        """Return the scan with the weights of a group of voxels, one per volume; perhaps all 0."""
+        made = self._with(weights=None, value_weights=None)
+        object.__setattr__(made, "weights", row)
+        return made
 
     @property
     def weight_summary(self) -> WeightSummary | None:
