@@ -251,7 +251,7 @@ def fit_with(
     if dwi.value_weights is not None:
         dwi = dwi.without_unused()
         reader = dwi.voxels()
-    # Voxels with weights of their own come in groups that are too small for a GPU.
+    # Voxels whose values have weights come in groups that are too small for a GPU.
     n_together = 0 if dwi.value_weights is not None else reader.n_voxels
     gpus = gpus_for(settings.device, n_together)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"

@@ -135,7 +135,7 @@ class Fits:
         return VoxelFits.joined(parts)
 
     def _for_part(self, method: FitMethod, dwi: DWI) -> FitMethod:
-        """Return the method of a fit for the averages of voxels with weights of their own."""
+        """Return the method of a fit for the averages of some voxels, by their weights."""
         if not isinstance(method, PosteriorMethod | LogMoments):
             return for_averages(self.method, dwi)
         return method.for_means(dwi.fit_directions, dwi.fit_averages / dwi.fit_directions)

@@ -589,7 +589,9 @@ class DWI:
         """
         if self.value_weights is None:
             return None
-        return Patterns.of(self._weight_rows(reader), self._alike)
+        weights = 1.0 if self.weights is None else self.weights
+        rows = (block * weights for block in self._weight_rows(reader))
+        return Patterns.of(rows, self._alike)
 
     def of_pattern(self, row: NDArray[np.float64]) -> DWI:
         """Return the scan with the weights of a group of voxels, one per volume; perhaps all 0."""
@@ -599,26 +601,27 @@ class DWI:
 
     @property
     def weight_summary(self) -> WeightSummary | None:
-        """How many values of the mask have a weight of 0, or another one than 1."""
+        """How many values of the mask have a weight of 0, or another one than 1.
+
+        Whatever the weights of the volumes are.
+        """
         if self.value_weights is None:
             return None
         return summary_of(self._weight_rows(self.voxels()))
 
     def left_out_counts(self, reader: VoxelReader) -> NDArray[np.intp]:
-        """Return the number of volumes with weight 0 in each voxel of a reader of this scan."""
+        """Return the number of values with weight 0 in each voxel of a reader of this scan."""
         if self.value_weights is None:
-            none = 0 if self.weights is None else np.count_nonzero(self.weights == 0.0)
-            return np.full(reader.n_voxels, none)
+            return np.zeros(reader.n_voxels, dtype=np.intp)
         rows = self._weight_rows(reader)
         return np.concatenate([np.count_nonzero(block == 0.0, axis=1) for block in rows])
 
     def _weight_rows(self, reader: VoxelReader) -> Iterator[NDArray[np.float64]]:
-        """Yield the weights of the voxels of a reader, some voxels at a time."""
+        """Yield the weights of the values of the voxels of a reader, some voxels at a time."""
         each = self.with_average("none")._with(weights=None).voxels()
         for start in range(0, reader.n_voxels, _PATTERN_CHUNK):
             part = each.at(reader.index[start : start + _PATTERN_CHUNK])
-            rows = part.read_weights(0, part.n_voxels)
-            yield rows if self.weights is None else rows * self.weights
+            yield part.read_weights(0, part.n_voxels)
 
     @cached_property
     def _alike(self) -> list[NDArray[np.intp]]:
