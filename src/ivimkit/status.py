@@ -83,8 +83,8 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
         "Background or a signal void; mask it.",
     ),
     FitStatus.TOO_FEW_BVALUES: (
-        "Too few b-values with a positive signal for this method.",
-        "Use varpro, which needs no logarithm, or mask the voxel.",
+        "Too few b-values with a weight and a positive signal for this model and method.",
+        "Use varpro, which needs no logarithm; look at the weights; or mask the voxel.",
     ),
     FitStatus.NOT_CONVERGED: (
         "The fit did not converge, not reported.",

@@ -396,6 +396,32 @@ def test_a_volume_without_weight_may_be_damaged(model, method, damage):
     assert_same(ik.fit(signals, b, **options), ik.fit(damaged, b, **options))
 
 
+@pytest.mark.parametrize(("model", "method"), SOME)
+def test_a_value_without_weight_is_not_there_in_its_voxel(model, method):
+    b = protocol(model)
+    signals = noisy(model, 8, seed=37)
+    weights = np.ones(signals.shape)
+    # Some voxels keep all values; the others lose one or two that no method needs.
+    weights[2:5, int(np.flatnonzero(b == 20.0)[0])] = 0.0
+    weights[4:, int(np.flatnonzero(b == 300.0)[0])] = 0.0
+    damaged = np.where(weights > 0, signals, np.nan)
+    known = {"model": model, "method": method.without_screen(), "sigma": LARGE / 25.0}
+    together = ik.fit(damaged, b, weights=weights, **known)
+    whole = ik.fit(signals, b, **known)
+    for v in range(len(signals)):
+        used = weights[v] > 0
+        alone = ik.fit(signals[v : v + 1, used], b[used], **known)
+        assert together.status[v] == alone.status[0]
+        for name in alone.maps:
+            np.testing.assert_allclose(
+                together.maps[name][v], alone.maps[name][0], rtol=SAME_COST, err_msg=name
+            )
+    for name in whole.maps:
+        np.testing.assert_array_equal(together.maps[name][:2], whole.maps[name][:2])
+    summary = together.provenance.value_weights
+    assert (summary.left_out, summary.voxels) == (np.count_nonzero(weights == 0), 6)
+
+
 # ------------------------------------------------------------------------------ hopeless voxels
 
 

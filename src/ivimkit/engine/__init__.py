@@ -3,11 +3,14 @@
 from ivimkit.engine.chunks import CHUNK, in_chunks
 from ivimkit.engine.mixture_loops import expect_chunk, final_chunk, place_chunk, round_chunk
 from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, gpus_for
+from ivimkit.engine.robust_loops import robust_chunk
 from ivimkit.engine.run import (
+    checked_threads,
     curve,
     default_threads,
     evaluate,
     gradients,
+    in_threads,
     padded_acquisition,
     run,
 )
@@ -22,6 +25,7 @@ __all__ = [
     "Progress",
     "Task",
     "check_device",
+    "checked_threads",
     "curve",
     "default_threads",
     "describe",
@@ -31,8 +35,10 @@ __all__ = [
     "gpus_for",
     "gradients",
     "in_chunks",
+    "in_threads",
     "padded_acquisition",
     "place_chunk",
+    "robust_chunk",
     "round_chunk",
     "run",
     "say_learning",

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,6 +49,7 @@ _MIN_CHUNK = 256
 _CHUNKS_PER_THREAD = 8
 
 Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
+Done = TypeVar("Done")
 
 
 def _driver(prepared: Prepared) -> Callable[..., Any]:
@@ -198,8 +199,8 @@ def run(
 
 
 def in_threads(
-    work: Callable[[int], int], starts: Sequence[int], n_threads: int
-) -> Generator[int]:
+    work: Callable[[int], Done], starts: Sequence[int], n_threads: int
+) -> Generator[Done]:
     """Yield the results of chunks as they are done; a single thread is the calling one."""
     if n_threads == 1:
         yield from map(work, starts)

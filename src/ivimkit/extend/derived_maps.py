@@ -130,6 +130,16 @@ DERIVED = (
         0.0,
         description="Effective number of neighbours that the prior of a voxel was learned from",
     ),
+    Parameter(
+        "n_left_out",
+        "left out",
+        "",
+        0.0,
+        math.inf,
+        0.0,
+        description="Number of volumes that were left out of the voxel, because they or its value "
+        "in them do not belong to the scan",
+    ),
 )
 """One `Parameter` per derived map; bounds are those of the quantity, not of a fit."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -88,6 +88,15 @@ class FitMethod(Plugin, ABC):
     full_fit: ClassVar[bool]
     voxel: ClassVar[Callable[..., Any]]
     references: ClassVar[tuple[str, ...]]
+
+    @property
+    def screens(self) -> bool:
+        """Whether volumes and values that do not belong are left out before the fit."""
+        return bool(getattr(self, "robust", False))
+
+    def without_screen(self) -> FitMethod:
+        """Return the method for signals that were screened, or that are no scan."""
+        return replace(self, robust=False) if self.screens else self  # type: ignore[call-arg]
 
     @property
     def least_squares(self) -> bool:

@@ -13,6 +13,7 @@ from ivimkit.figures.picture import Encoded, Picture
 from ivimkit.figures.prior_panels import prior_panels
 from ivimkit.figures.region_curves import RegionCurve, region_curves
 from ivimkit.figures.residual_panels import residual_panels
+from ivimkit.figures.screening_panels import screening_panels
 from ivimkit.figures.spectrum_panels import spectrum_panels
 from ivimkit.figures.status_panels import status_panels
 from ivimkit.figures.uncertainty_panels import uncertainty_panels
@@ -38,6 +39,7 @@ __all__ = [
     "prior_panels",
     "region_curves",
     "residual_panels",
+    "screening_panels",
     "spectrum_panels",
     "status_panels",
     "uncertainty_panels",

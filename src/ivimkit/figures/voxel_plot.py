@@ -133,7 +133,7 @@ def averages_of(dwi: DWI, index: tuple[int, ...]) -> NDArray[np.float64]:
         raw,
         dwi.acquisition,
         average=dwi.average,
-        weights=dwi.weights,
+        weights=dwi.weights_at(index),
         averages=dwi.averages,
     )
     out = np.empty((1, len(dwi.fit_bvals)))

@@ -482,19 +482,28 @@ def _fits(
         noise: Any = {"variance": _variance(dwi, richest, threads)}
         method = replace(method, **noise)
     total, results = len(models) * dwi.n_voxels, {}
+    screening = None
+    if method.screens:
+        # Once, by the model that describes most: models are compared on the same values.
+        first = replace(settings, model=richest, method=method)
+        of_richest = fit_with(dwi, first, sigma=sigma, threads=threads)
+        assert of_richest.dwi is not None
+        dwi, screening = of_richest.dwi, of_richest.screening
     for number, model in enumerate(models):
 
         def report(done: int, _: int, before: int = number * dwi.n_voxels) -> None:
             if progress is not None:
                 progress(before + done, total)
 
-        results[model.name] = fit_with(
+        own = fit_with(
             dwi,
-            replace(settings, model=model, method=method),
+            replace(settings, model=model, method=method.without_screen()),
             sigma=sigma,
             threads=threads,
             progress=report,
         )
+        told = replace(own.settings, method=method) if method.screens else own.settings
+        results[model.name] = replace(own, settings=told, screening=screening)
     return results
 
 

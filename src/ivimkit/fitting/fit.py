@@ -22,7 +22,6 @@ from ivimkit.engine import (
     default_threads,
     describe,
     gpus_for,
-    run,
     say_learning,
 )
 from ivimkit.errors import (
@@ -36,11 +35,8 @@ from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.adc import ADC
-from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.derived_columns import derived_columns
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
-from ivimkit.fitting.kurtosis_check import kurtosis_flags, kurtosis_tasks
 from ivimkit.fitting.local_prior import (
     LOCAL_MAPS,
     check_neighbours,
@@ -50,11 +46,14 @@ from ivimkit.fitting.local_prior import (
 from ivimkit.fitting.prior_choice import instead_of_neighbours, prior_for, with_prior
 from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
+from ivimkit.fitting.screen import screened
+from ivimkit.fitting.screening import LEFT_OUT_MAP
 from ivimkit.fitting.settings import FitSettings, sigma_values
 from ivimkit.fitting.spectra import amplitudes_of
 from ivimkit.fitting.training import learned_method
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.fitting.uncertain_voxels import uncertain_flags
+from ivimkit.fitting.voxel_fits import Fits, VoxelFits, for_averages
 from ivimkit.fitting.voxel_lattices import LogMoments
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.methods._spectral import SpectralMethod
@@ -121,7 +120,8 @@ def fit(
     weights : array_like, optional
         Weight of each volume, shape (n_volumes,), before and through every average: see
         `DWI.with_weights`. Zero leaves a volume out. Or one per distinct b-value, for each of its
-        volumes.
+        volumes; or one per value, with the shape of the scan: zero leaves that value out of its
+        voxel.
     adc_bvals : array_like, optional
         b-values used for the ADC; all by default.
     threads : int, optional
@@ -288,21 +288,34 @@ def fit_with(
     if estimator is not None:
         estimator.check(model, settings.method)
         _check_maps(model, settings.method, estimator)
-    dwi = dwi.for_variables(model.variables)
+    if settings.value_weights and dwi.value_weights is None:
+        raise OptionError(
+            "the settings are those of a fit with weights of single values, which they do not "
+            "contain; expected a scan with such weights. Give them again",
+            python="Pass dwi.with_weights(weights)",
+        )
+    scan = dwi = dwi.for_variables(model.variables)
     settings = replace(settings, method=_at_shells(settings.method, model, dwi.fit_acquisition))
     _check(dwi, model, settings.method)
     if near_prior(settings.method) is not None:
         check_neighbours(dwi.shape, dwi.geometry)
     warn_of_scan(dwi, stacklevel=4)
     reader = dwi.voxels()
-    gpus = gpus_for(settings.device, reader.n_voxels)
-    where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     started, clock = datetime.now(UTC), time.perf_counter()
-    as_fitted = _for_averages(settings.method, dwi)
-    as_fitted, of_floor = _with_floor(as_fitted, dwi, sigma)
+    given = _sigma(sigma, reader)
+    screening = None
+    if settings.method.screens:
+        dwi, screening = screened(dwi, _per_voxel(model, reader), given, threads=threads)
+    if dwi.value_weights is not None:
+        dwi = dwi.without_unused()
+        reader = dwi.voxels()
+    # Voxels whose values have weights come in groups that are too small for a GPU.
+    n_together = 0 if dwi.value_weights is not None else reader.n_voxels
+    gpus = gpus_for(settings.device, n_together)
+    where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
+    as_fitted, of_floor = _with_floor(for_averages(settings.method, dwi), dwi, sigma)
     if isinstance(as_fitted, PosteriorMethod):
         settings = replace(settings, method=as_fitted)
-    given = _sigma(sigma, reader)
     sample = TrainingSample(
         reader,
         dwi.fit_bvals,
@@ -312,6 +325,8 @@ def fit_with(
         if sigma is None and as_fitted.measures_noise
         else given,
         threads,
+        dwi,
+        dwi.patterns(reader),
     )
     weighed, chosen = with_weight(as_fitted, sample)
     if weighed is not as_fitted:
@@ -321,47 +336,36 @@ def fit_with(
     settings = replace(settings, method=with_prior(asked, prior))
     as_fitted = with_prior(as_fitted, prior)
     regions = _regions(labels, settings.method, dwi, reader)
-    adc_task = Task(ADC.model, ADC.method, adc_weight(settings.adc_bvals, dwi, model))
-    kurtosis = kurtosis_tasks(model, as_fitted, sample.b, sample.weight)
-    methods: dict[str, PosteriorMethod] = {}
-    (fitted, adc, *checked), further = _run(
-        sample,
-        dwi.geometry,
-        np.atleast_2d(fitted_x(model.variables, dwi)),
-        regions,
-        as_fitted,
-        estimator,
-        (adc_task, *kurtosis),
-        methods,
+    fits = Fits(
+        settings.method,
+        adc_weight(settings.adc_bvals, dwi, model) > 0.0,
         (where, settings.precision),
-        progress,
+        sigma is not None,
     )
-    values, status, spread = fitted
-    adc_values = adc[0][:, 1].copy()
+    methods: dict[str, PosteriorMethod] = {}
+    fitted, further = _run(
+        sample, dwi.geometry, regions, as_fitted, estimator, fits, methods, progress
+    )
+    status = fitted.status
     failed = (status & int(FAILED)) != 0
-    if "ADC" not in model.names:
-        status[((adc[1] & int(FAILED)) != 0) & ~failed] |= int(FitStatus.ADC_NOT_AVAILABLE)
-    adc_values[failed] = np.nan
-    if checked:
-        n_par = len(model.parameters)
-        cost = (checked[1] if len(checked) > 1 else fitted)[0][:, n_par]
-        bent = kurtosis_flags(checked[0][:2], cost, model.n_free, sample.weight, given)
-        status[bent & ~failed] |= int(FitStatus.KURTOSIS_LIKELY)
+    status |= np.where(failed, 0, fitted.flags)
+    fitted.adc[failed] = np.nan
+    columns = _columns(model, further, fitted)
+    if screening is not None and screening.is_judged:
+        columns[LEFT_OUT_MAP] = dwi.left_out_counts(reader).astype(np.float64)
     # Free memory before more is allocated: a volume has millions of voxels.
-    del adc, failed, checked
-    columns = _columns(model, further, values, spread, adc_values, float(sample.weight.sum()))
-    del fitted, spread
     other, why = instead_of_neighbours(asked, methods, sample, columns)
     if other is not None:
         again = replace(settings, method=with_prior(settings.method, other))
         with _said_before():
             result = fit_with(
-                dwi, again, sigma=sigma, labels=labels, threads=threads, progress=progress
+                scan, again, sigma=sigma, labels=labels, threads=threads, progress=progress
             )
         return replace(
             result, provenance=replace(result.provenance, chosen={**chosen, **of_floor, **why})
         )
     status |= uncertain_flags(model, columns).astype(status.dtype)
+    del fitted, failed
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     return FitResult(
         maps=VoxelMaps(columns, reader.index, dwi.shape, reader.order),
@@ -383,8 +387,11 @@ def fit_with(
             status_counts=count(full_status, model),
             device=describe(gpus),
             chosen={**chosen, **of_floor, **taken},
+            value_weights=dwi.weight_summary,
         ),
         spectra=_spectra(sample, settings.method),
+        screening=screening,
+        value_weights=dwi.value_weights,
     )
 
 
@@ -405,14 +412,6 @@ def _context_of(dwi: DWI) -> SourceContext | None:
     return None if context is None else context.of_volumes(dwi.volumes.tolist())
 
 
-def _for_averages(method: FitMethod, dwi: DWI) -> FitMethod:
-    """Return the method for the averages of the scan, if some values are means of volumes."""
-    counts = dwi.fit_averages
-    if not (counts[dwi.fit_counts > 0.0] > 1.0).any():
-        return method
-    return method.for_means(dwi.fit_directions, counts / dwi.fit_directions)
-
-
 def _with_floor(
     method: FitMethod, dwi: DWI, sigma: ArrayLike | NoiseEstimate | None
 ) -> tuple[FitMethod, dict[str, str]]:
@@ -428,26 +427,21 @@ def _with_floor(
     return method.with_floor(noise), {"floor": f"{noise:g} a.u. {ORIGINS[found.source]}"}
 
 
-Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
-
-
 def _run(
     sample: TrainingSample,
     geometry: Geometry,
-    x: NDArray[np.float64],
     regions: Mapping[str, NDArray[np.intp]],
     method: FitMethod,
     estimator: Estimator | None,
-    others: Sequence[Task],
+    fits: Fits,
     learned: dict[str, PosteriorMethod],
-    place: tuple[str, str],
     progress: Progress | None,
-) -> tuple[list[Fitted], tuple[str, ...]]:
+) -> tuple[VoxelFits, tuple[str, ...]]:
     """Fit region after region, each with what the method learns from it, kept in `learned`.
 
-    Returns what was fitted by the method and by each of the other tasks, and the extra columns.
+    Returns what was fitted, and the names of the extra columns of the method.
     """
-    parts: list[list[Fitted]] = []
+    parts: list[tuple[NDArray[np.intp], VoxelFits]] = []
     further: tuple[str, ...] = ()
     done = 0
     for name, positions in regions.items():
@@ -457,7 +451,7 @@ def _run(
             if method.learns:
                 say_learning()
             try:
-                complete = learned[name] = learned_method(method, part)
+                complete = learned[name] = learned_method(method, part.with_enough_values())
             except OptionError as error:
                 raise (
                     error if len(regions) == 1 else OptionError(f"region {name}: {error}")
@@ -473,31 +467,13 @@ def _run(
             if progress is not None:
                 progress(before + now, sample.n_voxels)
 
-        device, precision = place
-        parts.append(
-            run(
-                part.reader,
-                x,
-                [task, *others],
-                threads=sample.threads,
-                device=device,
-                precision=precision,
-                progress=report,
-            )
-        )
+        own = fits.of(part, task, report)
         done += part.n_voxels
         if near is not None:
-            (values, status, spread), *rest = parts[-1]
-            values = with_neighbours(near, learned[name], part, geometry, values, status)
-            parts[-1] = [(values, status, spread), *rest]
-    if len(parts) == 1:
-        return parts[0], further
-    order = np.argsort(np.concatenate(list(regions.values())), kind="stable")
-    joined: list[Any] = [
-        tuple(np.concatenate([part[k][i] for part in parts])[order] for i in range(3))
-        for k in range(1 + len(others))
-    ]
-    return joined, further
+            values = with_neighbours(near, learned[name], part, geometry, own.values, own.status)
+            own = replace(own, values=values)
+        parts.append((positions, own))
+    return VoxelFits.joined(parts), further
 
 
 def _learned(method: PosteriorMethod) -> Learned:
@@ -674,15 +650,13 @@ def _per_voxel(model: SignalModel, reader: VoxelReader) -> SignalModel:
 def _columns(
     model: SignalModel,
     further: Sequence[str],
-    values: NDArray[np.float64],
-    spread: NDArray[np.float64],
-    adc: NDArray[np.float64],
-    total_weight: float,
+    fitted: VoxelFits,
 ) -> dict[str, NDArray[np.float64]]:
     """Return all maps as one value per voxel."""
+    values = fitted.values
     n_par = len(model.parameters)
     columns = {name: values[:, k] for k, name in enumerate(model.names)}
-    columns.setdefault("ADC", adc)
+    columns.setdefault("ADC", fitted.adc)
     for product in model.products:
         one, two = product.factors
         columns[product.name] = columns[one] * columns[two]
@@ -690,10 +664,10 @@ def _columns(
         columns |= derived_columns(derived, columns)
     cost = values[:, n_par]
     with np.errstate(divide="ignore", invalid="ignore"):
-        columns["rmse"] = np.sqrt(cost / total_weight)
-        r2 = cost / spread
+        columns["rmse"] = np.sqrt(cost / fitted.weight)
+        r2 = cost / fitted.spread
         np.subtract(1.0, r2, out=r2)
-        r2[~(spread > 0.0)] = np.nan
+        r2[~(fitted.spread > 0.0)] = np.nan
     columns["r2"] = r2
     columns["cost"] = cost
     columns["n_iter"] = values[:, n_par + 1]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import priors
-from ivimkit.engine import final_chunk, in_chunks, round_chunk
+from ivimkit.engine import final_chunk, round_chunk
 from ivimkit.engine.bind import bind
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
@@ -15,7 +15,7 @@ from ivimkit.extend.prior import NearPrior
 from ivimkit.extend.prior_table import NEIGHBOURS, PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.training_sample import TrainingSample
-from ivimkit.fitting.voxel_lattices import free_coordinates, moments_of, shared_by
+from ivimkit.fitting.voxel_lattices import free_coordinates, moments_of, over_voxels
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import Moments, Neighbourhood
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.scan.geometry import Geometry
@@ -161,43 +161,18 @@ def with_neighbours(
     n_own = len(model.parameters) + 2
     good = (status & int(FAILED)) == 0
     free = free_coordinates(model)
-    shared = shared_by(sample, method)
     before = moments_of(first[:, n_own:], free, good)
     after = Moments(*(values.copy() for values in before))
     around = _around(rule, table, sample, geometry, good)
-    used = sample.weight > 0.0
     local = np.full((sample.n_voxels, 2), np.nan)
     for _ in range(rule.rounds):
-        in_chunks(
-            bind(round_chunk),
-            sample.n_voxels,
-            shared,
-            around,
-            before,
-            _WIDENED,
-            after,
-            local,
-            reader=sample.reader,
-            used=used,
-            threads=sample.threads,
-        )
+        over_voxels(bind(round_chunk), sample, method, around, before, _WIDENED, after, local)
         before, after = after, before
     n_extras = len(method.extras(model))
     out = np.full((sample.n_voxels, n_own + n_extras), np.nan)
     out[:, :n_own] = first[:, :n_own]
     flags = np.zeros(sample.n_voxels, dtype=np.int64)
-    in_chunks(
-        bind(final_chunk),
-        sample.n_voxels,
-        shared,
-        around,
-        before,
-        out,
-        flags,
-        reader=sample.reader,
-        used=used,
-        threads=sample.threads,
-    )
+    over_voxels(bind(final_chunk), sample, method, around, before, out, flags)
     # The flags of bounds are those of the best fit, which the estimates replace.
     status &= ~sum(at_lower(k) | at_upper(k) for k in range(n_own - 2))
     status |= (flags | _at_bounds(out, model)).astype(status.dtype)

@@ -62,6 +62,8 @@ def with_weight(method: FitMethod, sample: TrainingSample) -> tuple[FitMethod, d
             "and sigma is not known; expected a number, a map or a source of it. Give sigma "
             "(--sigma auto), or use regularisation gcv"
         )
+    # Where weights differ from voxel to voxel, those of most voxels decide for all.
+    sample = sample.of_one_pattern()
     drawn = sample.drawn(MAX_VOXELS, seed=0)
     scale = math.sqrt(float(sample.weight.sum()))
     tried = np.geomspace(_LEAST, _MOST, _N_TRIED) * scale

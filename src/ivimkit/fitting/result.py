@@ -14,12 +14,14 @@ from ivimkit.errors import FitFailedError, OptionError, ShapeError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.screening import Screening
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.fitting.spectra import Spectrum, require_spectra, spectrum_of
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.source_context import SourceContext
+from ivimkit.scan.value_weights import WeightSummary
 from ivimkit.scan.variables import points
 from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe, uncertain
 
@@ -151,6 +153,8 @@ class Provenance:
     chosen : mapping of str to str
         Options of the method that were found from the scan, and how, e.g.
         ``{"regularisation": "gcv, 500 voxels"}``.
+    value_weights : WeightSummary, optional
+        How many values were left out, if single values had weights.
     """
 
     versions: Mapping[str, str]
@@ -164,6 +168,7 @@ class Provenance:
     device: str = "cpu"
     region_voxels: Mapping[str, int] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
+    value_weights: WeightSummary | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +219,11 @@ class FitResult:
         `spectrum`.
     also : FitResult, optional
         The fit of the same scan by another method, if one was asked for.
+    screening : Screening, optional
+        Which volumes and values were left out because they do not belong to the scan, if the
+        method was told to look for them (option ``robust``).
+    value_weights : ndarray, shape (..., n_volumes), optional
+        Weights of single values, those that were given and those of the screening.
 
     Examples
     --------
@@ -236,6 +246,8 @@ class FitResult:
     source_context: SourceContext | None = field(default=None, repr=False)
     spectra: NDArray[np.float32] | None = field(default=None, repr=False)
     also: FitResult | None = field(default=None, repr=False)
+    screening: Screening | None = field(default=None, repr=False)
+    value_weights: NDArray[Any] | None = field(default=None, repr=False)
 
     @property
     def model(self) -> SignalModel:

@@ -111,6 +111,8 @@ class FitSettings:
         Weights that were given, of each volume or of each b-value.
     averages : tuple of float, optional
         Number of magnitude images whose mean each volume was, see `DWI.with_averages`.
+    value_weights : bool
+        Whether single values had weights, which are not contained here.
     adc_bvals : tuple of float, optional
         b-values of the ADC, s/mm^2; None for all.
     average : str
@@ -145,6 +147,7 @@ class FitSettings:
     noise: MeasuredNoise | None = None
     weights: tuple[float, ...] | None = field(default=None, repr=False)
     averages: tuple[float, ...] | None = field(default=None, repr=False)
+    value_weights: bool = False
     adc_bvals: tuple[float, ...] | None = None
     average: str = "auto"
     mask_origin: str = ""
@@ -216,8 +219,9 @@ class FitSettings:
             self,
             sigma=_recorded_sigma(sigma),
             noise=_measured(sigma),
-            weights=_numbers(dwi.weights if weights is None else weights),
+            weights=_numbers(dwi.weights if weights is None or np.ndim(weights) > 1 else weights),
             averages=_numbers(dwi.averages),
+            value_weights=dwi.value_weights is not None,
             average=dwi.average,
             mask_origin=dwi.mask_origin or "",
             labels=labels,

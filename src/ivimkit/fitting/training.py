@@ -195,10 +195,13 @@ def _variance(
     sample: TrainingSample, values: NDArray[np.float64], good: NDArray[np.bool_]
 ) -> tuple[float, float]:
     """Return the distribution of noise variances; Jeffreys' prior if it cannot be estimated."""
-    degrees = int(np.count_nonzero(sample.weight)) - sample.model.n_free
+    counts = sample.used_counts
+    # Where they differ from voxel to voxel, the most frequent one.
+    used = int(np.bincount(counts).argmax())
+    degrees = used - sample.model.n_free
     if degrees < 1:
         return 0.0, 0.0
-    square = values[good, len(sample.model.parameters)]
+    square = values[good & (counts == used), len(sample.model.parameters)]
     square = square[square > 0.0]
     return variance_distribution(square, degrees) if square.size >= MIN_VOXELS else (0.0, 0.0)
 

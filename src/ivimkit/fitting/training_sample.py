@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.engine import Task, run
+from ivimkit.engine import Task, checked_threads, in_threads, run
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.value_weights import Patterns
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import FAILED
 
@@ -19,6 +23,11 @@ __all__ = ["TrainingSample"]
 _MAX_ROWS = 4096
 # Irrational numbers: their multiples, modulo 1, never repeat.
 _IRRATIONAL_STEPS = (np.sqrt(2.0), np.sqrt(3.0))
+# Groups of voxels with the same weights from this size on are fitted by all threads together, one
+# after the other; smaller ones by one thread each.
+_MIN_SHARED_VOXELS = 4096
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +48,11 @@ class TrainingSample:
         Noise of one volume; NaN if it is not known.
     threads : int, optional
         Number of threads.
+    dwi : DWI, optional
+        The scan; needed with `patterns`.
+    patterns : Patterns, optional
+        Voxels with the same weights of all values, if these differ from voxel to voxel; `b` and
+        `weight` are then those of the volumes.
     """
 
     reader: VoxelReader
@@ -47,6 +61,8 @@ class TrainingSample:
     model: SignalModel
     sigma: NDArray[np.float64]
     threads: int | None = None
+    dwi: DWI | None = None
+    patterns: Patterns | None = None
 
     @property
     def n_voxels(self) -> int:
@@ -61,7 +77,69 @@ class TrainingSample:
             reader=self.reader.take(positions),
             model=replace(self.model, fixed_maps=maps),
             sigma=self.sigma if self.sigma.size == 1 else self.sigma[positions],
+            patterns=None if self.patterns is None else self.patterns.take(positions),
         )
+
+    def of_pattern(self, number: int) -> TrainingSample:
+        """Return the sample as if all its voxels had the weights of one of its `patterns`."""
+        assert self.patterns is not None
+        assert self.dwi is not None
+        dwi = self.dwi.of_pattern(self.patterns.rows[number])
+        return replace(self, dwi=dwi, b=dwi.fit_bvals, weight=dwi.fit_counts, patterns=None)
+
+    @property
+    def used_counts(self) -> NDArray[np.intp]:
+        """Number of values with a weight: one per voxel where they differ, else of all."""
+        if self.patterns is None:
+            return np.full(1, np.count_nonzero(self.weight))
+        counts = np.zeros(len(self.patterns.rows), dtype=np.intp)
+        for number in np.unique(self.patterns.numbers):
+            counts[number] = np.count_nonzero(self.of_pattern(int(number)).weight)
+        return counts[self.patterns.numbers]
+
+    def with_enough_values(self) -> TrainingSample:
+        """Return the voxels with more values that have a weight than the model has parameters."""
+        if self.patterns is None:
+            return self
+        return self.take(np.flatnonzero(self.used_counts > self.model.n_free))
+
+    def of_one_pattern(self) -> TrainingSample:
+        """Return the voxels that have the same weights as most others do."""
+        if self.patterns is None:
+            return self
+        number, positions = self.patterns.groups()[0]
+        return self.take(positions).of_pattern(number)
+
+    def in_parts(
+        self, work: Callable[[TrainingSample], Found]
+    ) -> Iterator[tuple[NDArray[np.intp], Found]]:
+        """Do some work for each group of voxels with the same weights, in threads.
+
+        Parameters
+        ----------
+        work : callable
+            Takes a sample without `patterns`, and uses the number of threads of that sample.
+
+        Yields
+        ------
+        tuple of ndarray and object
+            Positions of the voxels of the group, ascending, and what the work returned.
+        """
+        if self.patterns is None:
+            yield np.arange(self.n_voxels), work(self)
+            return
+        groups = self.patterns.groups()
+        # At least one in the calling thread, which Ctrl-C ends at once: it compiles.
+        n_large = max(sum(len(own) >= _MIN_SHARED_VOXELS for _, own in groups), 1)
+        for number, positions in groups[:n_large]:
+            yield positions, work(self.take(positions).of_pattern(number))
+
+        def one(k: int) -> tuple[NDArray[np.intp], Found]:
+            number, positions = groups[k]
+            return positions, work(replace(self, threads=1).take(positions).of_pattern(number))
+
+        rest = range(n_large, len(groups))
+        yield from in_threads(one, rest, checked_threads(self.threads))
 
     def drawn(self, n: int, *, seed: int) -> TrainingSample:
         """Return at most n voxels, drawn at random, in an order that depends on their values only.
@@ -109,6 +187,17 @@ class TrainingSample:
 
     def fitted(self, method: TwoDecayMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the values of a fit, and which voxels were fitted."""
+        parts = list(self.in_parts(lambda part: part._run(method)))
+        if len(parts) == 1:
+            return parts[0][1]
+        first = parts[0][1][0]
+        values = np.empty((self.n_voxels, first.shape[1]))
+        good = np.empty(self.n_voxels, dtype=bool)
+        for positions, (own, fitted) in parts:
+            values[positions], good[positions] = own, fitted
+        return values, good
+
+    def _run(self, method: TwoDecayMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         task = Task(self.model, method, self.weight, self.sigma)
         values, status, _ = run(
             self.reader, self.b[np.newaxis], [task], threads=self.threads, device="cpu"

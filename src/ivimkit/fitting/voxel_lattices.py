@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.engine import CHUNK, expect_chunk, in_chunks, padded_acquisition, place_chunk
 from ivimkit.engine.bind import bind
+from ivimkit.engine.waiting import say_compiling
 from ivimkit.extend.fit_method import VoxelPlan
 from ivimkit.extend.mixture import Mixture
 from ivimkit.extend.prior import MIN_PERFUSION_RATE, VoxelLattices
@@ -27,10 +30,12 @@ from ivimkit.methods._posterior import (
     with_room,
 )
 
-__all__ = ["LogMoments", "ScanLattices", "free_coordinates", "moments_of", "shared_by"]
+__all__ = ["LogMoments", "ScanLattices", "free_coordinates", "moments_of", "over_voxels"]
 
 # Factor on the standard deviations of the posteriors that place a lattice.
 _WIDENED = 1.3
+# Groups of voxels with the same weights whose plans are in memory at a time.
+_MAX_PLANS = 256
 
 
 @final
@@ -99,7 +104,61 @@ def moments_of(
     return Moments(mean, np.ascontiguousarray(second), sums[:, N_LOG_SUMS].copy())
 
 
-def shared_by(sample: TrainingSample, method: TwoDecayMethod) -> Shared:
+def over_voxels(
+    loop: Callable[..., Any], sample: TrainingSample, method: TwoDecayMethod, *arguments: Any
+) -> None:
+    """Call ``loop(start, stop, signals, shared, *arguments)`` for runs of the voxels of a sample.
+
+    The voxels of a run have the same weights; `shared` is what these and the method give.
+
+    Parameters
+    ----------
+    loop : callable
+        Compiled by `ivimkit.engine.bind.bind`.
+    sample : TrainingSample
+        The voxels.
+    method : TwoDecayMethod
+        A method with a posterior.
+    *arguments
+        Passed on.
+    """
+    patterns = sample.patterns
+    if patterns is None:
+        in_chunks(
+            loop,
+            sample.n_voxels,
+            _shared_by(sample, method),
+            *arguments,
+            reader=sample.reader,
+            used=sample.weight > 0.0,
+            threads=sample.threads,
+        )
+        return
+
+    @functools.lru_cache(maxsize=_MAX_PLANS)
+    def shared_by_pattern(number: int) -> tuple[Shared, NDArray[np.bool_]]:
+        alike = sample.of_pattern(number)
+        return _shared_by(alike, method), alike.weight > 0.0
+
+    def runs(start: int, stop: int, signals: NDArray[np.float64]) -> None:
+        numbers = patterns.numbers[start:stop]
+        ends = [*(np.flatnonzero(np.diff(numbers)) + 1).tolist(), stop - start]
+        first = 0
+        for end in ends:
+            # Without voxels the loop is compiled.
+            number = int(numbers[first]) if stop > start else 0
+            if patterns.rows[number].any():
+                shared, used = shared_by_pattern(number)
+                own = signals[first:end]
+                own[:, : used.size][:, ~used] = 0.0
+                loop(start + first, start + end, own, shared, *arguments)
+            first = end
+
+    say_compiling([loop])
+    in_chunks(runs, sample.n_voxels, reader=sample.reader, threads=sample.threads)
+
+
+def _shared_by(sample: TrainingSample, method: TwoDecayMethod) -> Shared:
     """Return what all voxels of a sample share, with the options of a method with a posterior.
 
     D* is bounded by what can be blood, as in `ivimkit.extend.prior.broad`.
@@ -150,7 +209,7 @@ class ScanLattices(VoxelLattices):
         self.n_voxels = sample.n_voxels
         extras = values[:, len(sample.model.parameters) + 2 :]
         self._moments = moments_of(extras, self.free, np.ones(len(extras), dtype=bool))
-        self._shared = shared_by(sample, method)
+        self._method = method
         n = self.n_voxels
         self._lattices = Lattices(
             np.empty((n, N_ROWS, N_FRACTION_NODES)),
@@ -168,16 +227,13 @@ class ScanLattices(VoxelLattices):
 
     def follow(self) -> None:
         """Lay the lattices where the posteriors are now."""
-        in_chunks(
+        over_voxels(
             bind(place_chunk),
-            self.n_voxels,
-            self._shared,
+            self._sample,
+            self._method,
             self._moments,
             _WIDENED,
             self._lattices,
-            reader=self._sample.reader,
-            used=self._sample.weight > 0.0,
-            threads=self._sample.threads,
         )
 
     def expect(self, mixture: Mixture) -> tuple[NDArray[np.float64], float]:
@@ -188,7 +244,7 @@ class ScanLattices(VoxelLattices):
         in_chunks(
             bind(expect_chunk),
             self.n_voxels,
-            self._shared.free,
+            np.array(self.free, dtype=np.int64),
             self._lattices,
             components,
             self._moments,

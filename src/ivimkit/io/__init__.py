@@ -18,6 +18,7 @@ from ivimkit.io.prior_files import load_prior, save_prior
 from ivimkit.io.result_files import check_output, load_result, save
 from ivimkit.io.scan_loading import check_map, load, load_map
 from ivimkit.io.table_files import check_tables, csv_of, load_table, save_tables
+from ivimkit.io.weight_files import load_weights
 
 __all__ = [
     "check_comparison",
@@ -39,6 +40,7 @@ __all__ = [
     "load_prior",
     "load_result",
     "load_table",
+    "load_weights",
     "save",
     "save_comparison",
     "save_design",

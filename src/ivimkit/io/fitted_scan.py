@@ -86,7 +86,10 @@ def load_fitted_scan(
     settings = result.settings
     averaged = dwi.with_average(settings.average)
     masked = averaged.with_mask(result.mask, origin=settings.mask_origin)
-    return masked.with_averages(settings.averages).with_weights(settings.weights)
+    weighted = masked.with_averages(settings.averages).with_weights(settings.weights)
+    if result.value_weights is None:
+        return weighted
+    return weighted.with_value_weights(result.value_weights).without_unused()
 
 
 def _with_variables_of(dwi: DWI, used: Acquisition) -> DWI:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ivimkit import methods, models
 from ivimkit import uncertainty as estimators
@@ -20,6 +21,7 @@ from ivimkit.extend.plugin import Plugin
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.result import FitResult, Learned, Provenance
+from ivimkit.fitting.screening import Screening
 from ivimkit.fitting.settings import FitSettings, MeasuredNoise, ScanReading
 from ivimkit.io import record_format1
 from ivimkit.io.json_form import converted
@@ -41,14 +43,17 @@ from ivimkit.io.record_form import (
     ProvenanceRecord,
     ReadingRecord,
     ResultRecord,
+    ScreeningRecord,
     SettingsRecord,
     SourceRecord,
+    WeightsRecord,
 )
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.parameter import Parameter
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.value_weights import WeightSummary
 
 __all__ = [
     "acquisition_of",
@@ -59,6 +64,7 @@ __all__ = [
     "provenance_of",
     "read_result_record",
     "result_record",
+    "screening_of",
     "settings_of",
 ]
 
@@ -105,6 +111,22 @@ def result_record(result: FitResult, files: list[str]) -> ResultRecord:
         shape=list(result.shape),
         maps=list(result.maps),
         files=files,
+        screening=None if result.screening is None else _screening_record(result.screening),
+    )
+
+
+def _screening_record(screening: Screening) -> ScreeningRecord:
+    return ScreeningRecord(
+        reason=screening.reason,
+        volumes=screening.volumes.tolist(),
+        repeated=screening.repeated.tolist(),
+        slabs=[(int(first), int(last)) for first, last in screening.slabs],
+        factors=[[_or_none(value) for value in row] for row in screening.factors],
+        left_out=screening.left_out.tolist(),
+        shares=screening.shares.tolist(),
+        n_voxels=screening.n_voxels.tolist(),
+        judges_values=screening.judges_values,
+        sigma=_or_none(screening.sigma),
     )
 
 
@@ -131,6 +153,7 @@ def _settings_record(settings: FitSettings) -> SettingsRecord:
         else NoiseRecord(noise.source, _or_none(noise.degrees), noise.n_voxels),
         weights=_list(settings.weights),
         averages=_list(settings.averages),
+        value_weights=settings.value_weights,
         adc_bvals=_list(settings.adc_bvals),
         average=settings.average,
         mask_origin=settings.mask_origin,
@@ -204,6 +227,9 @@ def _provenance_record(provenance: Provenance) -> ProvenanceRecord:
         device=provenance.device,
         region_voxels=dict(provenance.region_voxels),
         chosen=dict(provenance.chosen),
+        value_weights=None
+        if provenance.value_weights is None
+        else WeightsRecord(**dataclasses.asdict(provenance.value_weights)),
     )
 
 
@@ -279,6 +305,7 @@ def settings_of(
         ),
         weights=_tuple(record.weights),
         averages=_tuple(record.averages),
+        value_weights=record.value_weights,
         adc_bvals=_tuple(record.adc_bvals),
         average=record.average,
         mask_origin=record.mask_origin,
@@ -401,7 +428,31 @@ def _options(record: PluginRecord) -> dict[str, Any]:
 
 def provenance_of(record: ProvenanceRecord) -> Provenance:
     """Return the provenance of a record."""
-    return Provenance(**msgspec.to_builtins(record))
+    fields = msgspec.to_builtins(record)
+    weights = fields.pop("value_weights")
+    return Provenance(
+        **fields, value_weights=None if weights is None else WeightSummary(**weights)
+    )
+
+
+def screening_of(record: ScreeningRecord | None, acquisition: Acquisition) -> Screening | None:
+    """Return the screening of a record."""
+    if record is None:
+        return None
+    shape = len(record.slabs), len(record.volumes)
+    return Screening(
+        record.reason,
+        np.array(record.volumes, dtype=np.intp),
+        acquisition.bvals,
+        np.array(record.repeated, dtype=bool),
+        np.array(record.slabs, dtype=np.intp).reshape(-1, 2),
+        np.array(record.factors, dtype=np.float64).reshape(shape),
+        np.array(record.left_out, dtype=bool).reshape(shape),
+        np.array(record.shares, dtype=np.float64).reshape(shape),
+        np.array(record.n_voxels, dtype=np.intp),
+        record.judges_values,
+        math.nan if record.sigma is None else record.sigma,
+    )
 
 
 def learned_of(

@@ -33,8 +33,10 @@ __all__ = [
     "ProvenanceRecord",
     "ReadingRecord",
     "ResultRecord",
+    "ScreeningRecord",
     "SettingsRecord",
     "SourceRecord",
+    "WeightsRecord",
     "schema",
 ]
 
@@ -167,6 +169,7 @@ class SettingsRecord(msgspec.Struct):
     noise: NoiseRecord | None = None
     weights: list[float] | None = None
     averages: list[float] | None = None
+    value_weights: bool = False
     adc_bvals: list[float] | None = None
     average: str = "auto"
     mask_origin: str = ""
@@ -186,6 +189,15 @@ class SourceRecord(msgspec.Struct):
     sha256: str
 
 
+class WeightsRecord(msgspec.Struct):
+    """How many values were left out, if single values had weights."""
+
+    values: Count
+    left_out: Count
+    voxels: Count
+    different: Count
+
+
 class ProvenanceRecord(msgspec.Struct):
     """Where the result comes from, see `ivimkit.fitting.result.Provenance`."""
 
@@ -200,6 +212,7 @@ class ProvenanceRecord(msgspec.Struct):
     device: str = "cpu"
     region_voxels: dict[str, Count] = {}
     chosen: dict[str, str] = {}
+    value_weights: WeightsRecord | None = None
 
     def __post_init__(self) -> None:
         if len(self.bvals) != len(self.counts):
@@ -217,6 +230,33 @@ class LearnedRecord(msgspec.Struct):
     rule: str = ""
     options: dict[str, Any] = {}
     about: dict[str, Any] = {}
+
+
+class ScreeningRecord(msgspec.Struct):
+    """Which volumes and values were left out, see `ivimkit.fitting.screening.Screening`.
+
+    Rows are slabs of slices, columns volumes; null is a factor that is not known.
+    """
+
+    reason: str
+    volumes: list[Count]
+    repeated: list[bool]
+    slabs: list[tuple[Count, Count]]
+    factors: list[list[float | None]]
+    left_out: list[list[bool]]
+    shares: list[list[float]]
+    n_voxels: list[Count]
+    judges_values: bool
+    sigma: float | None
+
+    def __post_init__(self) -> None:
+        n = len(self.volumes)
+        rows: list[list[Any]] = [self.repeated, *self.factors, *self.left_out, *self.shares]
+        if any(len(row) != n for row in rows):
+            raise ValueError(f"screening: a row does not have one entry per volume, {n}")
+        grids: list[list[Any]] = [self.factors, self.left_out, self.shares, self.n_voxels]
+        if any(len(grid) != len(self.slabs) for grid in grids):
+            raise ValueError(f"screening: expected one row per slab, {len(self.slabs)}")
 
 
 class Acquired(msgspec.Struct):
@@ -251,6 +291,12 @@ class ResultRecord(msgspec.Struct):
     shape: Annotated[list[Length], msgspec.Meta(max_length=7)]
     maps: list[FileName]
     files: list[str] = []
+    screening: ScreeningRecord | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.acquisition.bvals)
+        if self.screening is not None and len(self.screening.volumes) != n:
+            raise ValueError(f"screening: expected {n} volumes, those of the acquisition")
 
 
 class FitRecord(msgspec.Struct):

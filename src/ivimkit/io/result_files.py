@@ -43,6 +43,7 @@ from ivimkit.io.record import (
     provenance_of,
     read_result_record,
     result_record,
+    screening_of,
     settings_of,
 )
 from ivimkit.io.record_form import ModelRecord, ResultRecord
@@ -84,11 +85,12 @@ _ALL = "all"
 _THREADS = min(4, os.cpu_count() or 1)
 # The figures that ivimkit fit and plot draw into the folder of a result.
 _PICTURE = re.compile(
-    r"(maps|status|histograms|uncertainty|residuals|lesion|methods|spectra|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
+    r"(maps|status|histograms|uncertainty|residuals|lesion|methods|spectra|screening|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
     r"\.png"
 )
 _STATUS = Parameter("status", "status", "", 0.0, math.inf, 0.0)
 _SPECTRUM = Parameter("spectrum", "spectrum", "a.u.", 0.0, math.inf, 0.0)
+_WEIGHTS = Parameter("value_weights", "weights of the values", "", 0.0, math.inf, 1.0)
 USUAL_MAPS = ("status", *(parameter.name for parameter in DERIVED))
 """Names of the maps of every result, whatever the model."""
 
@@ -132,8 +134,9 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     A mask that ivimkit found in the scan becomes ``mask.nii.gz``. The prior of method bayes
     becomes ``prior.npz``, or ``prior_LABEL.npz`` for each region with a separate one; `load_prior`
     reads them. Spectra that method nnls was told to keep become ``spectrum.nii.gz``, a volume per
-    bin, and the rates of the bins are in its sidecar. What the images of a scan from DICOM say of
-    patient and study becomes ``dicom.json``, which only the user may read. A fit by another method
+    bin, and the rates of the bins are in its sidecar. Weights of single values become
+    ``value_weights.nii.gz``. What the images of a scan from DICOM say of patient and study
+    becomes ``dicom.json``, which only the user may read. A fit by another method
     (`FitResult.also`) becomes a folder in it, like ``also_varpro``, which is a result in itself.
     All files appear at once, complete, or not at all. Figures and report of an earlier result are
     removed; other files in the folder are kept.
@@ -181,6 +184,10 @@ def result_folder(result: FitResult) -> MapFolder:
     if result.spectra is not None:
         about = spectrum_sidecar(result)
         spectra = [SavedMap(_SPECTRUM.name, partial(_volumes, result.spectra), _SPECTRUM, about)]
+    weights = []
+    if result.value_weights is not None:
+        kept = result.value_weights
+        weights = [SavedMap(_WEIGHTS.name, partial(_weight_volumes, kept), _WEIGHTS)]
     fixed = [
         SavedMap(
             f"fixed_{name}",
@@ -191,7 +198,7 @@ def result_folder(result: FitResult) -> MapFolder:
     ]
     return MapFolder(
         record=RECORD,
-        maps=[*saved, status, *fixed, *spectra],
+        maps=[*saved, status, *fixed, *spectra, *weights],
         geometry=result.geometry,
         make_record=partial(result_record, result),
         mask=found_mask(result),
@@ -211,10 +218,16 @@ def result_folder(result: FitResult) -> MapFolder:
     )
 
 
-def _volumes(spectra: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return spectra with three axes of space, so that the bins are the volumes of an image."""
-    shape = spectra.shape[:-1]
-    return spectra.reshape(*shape, *(1,) * (3 - len(shape)), spectra.shape[-1])
+def _volumes(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values with three axes of space, so that bins or volumes are those of an image."""
+    shape = values.shape[:-1]
+    return values.reshape(*shape, *(1,) * (3 - len(shape)), values.shape[-1])
+
+
+def _weight_volumes(weights: NDArray[Any]) -> NDArray[Any]:
+    """Return weights as an image, in as few bytes as they need."""
+    whole = weights.dtype.kind == "b" or bool(np.isin(weights, (0, 1)).all())
+    return _volumes(weights.astype(np.uint8 if whole else np.float32))
 
 
 def _write_prior(table: PriorTable, path: Path) -> None:
@@ -335,16 +348,19 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
     _check_maps(record.maps, settings.model)
     with ThreadPoolExecutor(_THREADS) as pool:
         maps = dict(zip(record.maps, pool.map(read, record.maps), strict=True))
+    acquisition = acquisition_of(record.acquisition)
     return FitResult(
         maps=maps,
         status=read("status", status_type(len(settings.model.parameters))),
         settings=settings,
-        acquisition=acquisition_of(record.acquisition),
+        acquisition=acquisition,
         geometry=geometry_of(record.geometry, status_file.geometry.header),
         provenance=provenance_of(record.provenance),
         learned=learned,
         source_context=_context_of(home, shape),
         spectra=_spectra_of(home, record, settings),
+        screening=screening_of(record.screening, acquisition),
+        value_weights=_weights_of(home, record),
     )
 
 
@@ -375,6 +391,24 @@ def _spectra_of(
             f"{path} has shape {array.shape}; expected {shape}, as {RECORD} says. Fit again"
         )
     return array.reshape(shape).astype(np.float32)
+
+
+def _weights_of(home: Path, record: ResultRecord) -> NDArray[Any] | None:
+    """Return the weights of single values, if there were any."""
+    name = image_name(_WEIGHTS.name)
+    if name not in record.files:
+        return None
+    path, shape = located(home, name), (*record.shape, len(record.acquisition.bvals))
+    array = open_nifti(path).read()
+    if array.size != math.prod(shape) or array.shape[-1] != shape[-1]:
+        raise FileFormatError(
+            f"{path} has shape {array.shape}; expected {shape}, as {RECORD} says. Fit again"
+        )
+    if not (np.isfinite(array).all() and (array >= 0).all() and array.any()):
+        raise FileFormatError(
+            f"{path} contains numbers that are not weights; expected some >= 0. Fit again"
+        )
+    return array.reshape(shape)
 
 
 def _check_maps(names: Sequence[str], model: SignalModel) -> None:

@@ -52,6 +52,9 @@ class Bayes(PosteriorMethod):
     estimate : {"mean", "median", "mode"}
         The estimate in the maps of the parameters: the mean has the smallest mean squared error;
         median and mode are those of each parameter alone. S0 is always the mean.
+    robust : bool
+        Whether volumes and single values that do not belong to the scan, such as dropouts, are
+        found by a robust fit and left out first; `ivimkit.FitResult.screening` says which.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class Bayes(PosteriorMethod):
     )
 
     estimate: str = field(default="mean", metadata={"choices": ESTIMATES})
+    robust: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

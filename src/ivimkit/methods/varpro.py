@@ -134,6 +134,9 @@ class VarPro(TwoDecayMethod):
         that of magnitudes; that of a root of a sum of squares of several coils.
     coils : int
         Number of coils of noise ``"chi"``, >= 1; with one it is ``"rician"``.
+    robust : bool
+        Whether volumes and single values that do not belong to the scan, such as dropouts, are
+        found by a robust fit and left out first; `ivimkit.FitResult.screening` says which.
 
     Raises
     ------
@@ -146,7 +149,7 @@ class VarPro(TwoDecayMethod):
     >>> ik.methods.VarPro().full_fit
     True
     >>> ik.methods.VarPro(noise="rician")
-    VarPro(noise='rician', coils=1)
+    VarPro(noise='rician', coils=1, robust=False)
 
     References
     ----------
@@ -161,6 +164,7 @@ class VarPro(TwoDecayMethod):
 
     noise: str = field(default="gaussian", metadata={"choices": tuple(NOISES)})
     coils: int = 1
+    robust: bool = False
 
     def __post_init__(self) -> None:
         check_noise_kind(self.noise, self.coils)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +85,7 @@ def from_repeats(
     found = [
         (shell, groups)
         for shell in shells
-        if (groups := repeated(acquisition, shell, dwi.weights))
+        if (groups := repeated(acquisition, shell, dwi.used_volumes))
     ]
     if not found:
         where = "" if bvals is None else f" at b = {', '.join(f'{shell.b:g}' for shell in shells)}"
@@ -145,7 +146,7 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
     groups = [
         group
         for shell in acquisition.shells
-        for group in repeated(acquisition, shell, dwi.weights)
+        for group in repeated(acquisition, shell, dwi.used_volumes)
     ]
     degrees = np.array([len(group) - 1.0 for group in groups])
     if degrees.sum() < _MIN_DEGREES:
@@ -254,14 +255,14 @@ def _variance_shares(coils: float) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def repeated(
-    acquisition: Acquisition, shell: Shell, weights: NDArray[np.float64] | None = None
+    acquisition: Acquisition, shell: Shell, weights: NDArray[Any] | None = None
 ) -> list[list[int]]:
     """Return the groups of equivalent volumes of a shell, two or more in each.
 
     Volumes of a shell with jitter in b differ by more than noise, so only those of equal b, up to
     rounding, are repeats. A volume of weight 0 is not a repeat.
     """
-    used = [v for v in shell.volumes if weights is None or weights[v] > 0.0]
+    used = [v for v in shell.volumes if weights is None or weights[v] > 0]
     return [
         group
         for volumes in acquisition.directions(used)

@@ -176,7 +176,12 @@ def residuals(
     for start in range(0, reader.n_voxels, _CHUNK):
         part = slice(start, min(start + _CHUNK, reader.n_voxels))
         averages, volumes = _read(reader, part), _read(own, part)
-        sums.add(where[part], averages, volumes, _Curves(result, params[part], scan), weights)
+        curves = _Curves(result, params[part], scan)
+        if scan.value_weights is not None:
+            # What was left out has no residual.
+            averages = np.where(np.isnan(averages), curves.signal, averages)
+            volumes = np.where(np.isnan(volumes), curves.signal[:, sums.shell], volumes)
+        sums.add(where[part], averages, volumes, curves, weights)
     return _finish(result, scan, sums, noise, weights, slices, params, int(fitted.sum()))
 
 

@@ -56,6 +56,7 @@ class _Region:
     measured: NDArray[np.float64]
     noise: VoxelNoise
     mean: MeanSignal
+    weights: NDArray[np.float64]
 
 
 def roi_fit(
@@ -151,7 +152,8 @@ def _regions(
     result: FitResult, dwi: DWI, labels: Labels, usable: NDArray[np.bool_]
 ) -> list[_Region]:
     """Return each region with its data to fit."""
-    means, variances, numbers = _mean_signals(dwi, labels, usable)
+    means, variances, numbers = _mean_signals(result, dwi, labels, usable)
+    weights = _mean_weights(result, dwi, labels, usable)
     b, volumes = dwi.fit_bvals, dwi.fit_averages
     used = np.asarray(result.provenance.counts) > 0.0
     floor, coils = _floor(result.method)
@@ -181,7 +183,7 @@ def _regions(
             if factor > 0.0:
                 spread[np.ix_(used, used)] = factor * follows * scale
             mean = MeanSignal(clean, spread, degrees)
-        regions.append(_Region(number, name, inside, n, signal, noise, mean))
+        regions.append(_Region(number, name, inside, n, signal, noise, mean, weights[position]))
     return regions
 
 
@@ -210,22 +212,52 @@ def _curves(result: FitResult, dwi: DWI, used: NDArray[np.bool_]) -> list[NDArra
     return curves
 
 
+def _mean_weights(
+    result: FitResult, dwi: DWI, labels: Labels, usable: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the weights of the values of each region, shape (n_regions, n_b).
+
+    Those of the fit; where single values had weights, their means over the voxels.
+    """
+    counts = np.asarray(result.provenance.counts, dtype=np.float64)
+    found = np.tile(counts, (len(labels), 1))
+    if dwi.value_weights is None:
+        return found
+    for position, number in enumerate(labels.names):
+        inside = usable & (labels.array == number)
+        if inside.any():
+            reader = dwi.with_mask(inside).voxels()
+            found[position] = reader.read_weights(0, reader.n_voxels).mean(axis=0)
+    found[:, counts == 0.0] = 0.0
+    return found
+
+
 def _mean_signals(
-    dwi: DWI, labels: Labels, usable: NDArray[np.bool_]
+    result: FitResult, dwi: DWI, labels: Labels, usable: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return mean and variance of the signals of each region, shape (n_regions, n_b), and n."""
+    """Return mean and variance of the signals of each region, shape (n_regions, n_b), and n.
+
+    A value that was left out of a voxel is that of its fit: the mean over the other voxels alone
+    would be that of another tissue.
+    """
     wanted = usable & (labels.array != 0)
     n_columns, n_regions = dwi.fit_bvals.size, len(labels)
     total, numbers = np.zeros((n_columns, n_regions)), np.zeros(n_regions, dtype=np.int64)
     square = np.zeros((n_columns, n_regions))
     if wanted.any():
         reader = dwi.with_mask(wanted).voxels()
+        x = fitted_x(result.model.variables, dwi)
         regions = np.searchsorted(np.array(list(labels.names)), reader.gather(labels.array))
         numbers = np.bincount(regions, minlength=n_regions)
         for start in range(0, reader.n_voxels, _CHUNK):
             part = regions[start : start + _CHUNK]
             values = np.empty((part.size, n_columns))
             reader.read(start, start + _CHUNK, values)
+            if dwi.value_weights is not None:
+                own = reader.take(np.arange(start, start + part.size))
+                params = [own.gather(result.maps[name]) for name in result.model.names]
+                fitted = evaluate(result.model, np.stack(params, axis=1), x)
+                values = np.where(np.isnan(values), fitted, values)
             for column in range(n_columns):
                 total[column] += np.bincount(part, values[:, column], minlength=n_regions)
                 square[column] += np.bincount(part, values[:, column] ** 2, minlength=n_regions)
@@ -270,7 +302,8 @@ def _means(result: FitResult, regions: Sequence[_Region], method: FitMethod) -> 
     signals = np.array([region.mean.signal for region in regions])
     known = _has_noise(regions[0])
     sizes = np.array([_size(region, result) for region in regions]) if known else None
-    found = _fit(result, signals, model, method, sizes)
+    weights = np.array([region.weights for region in regions])
+    found = _fit(result, signals, weights, model, method, sizes)
     maps, status = dict(found.maps), found.status
     if sizes is None:
         status = status | np.where(status & WITHOUT_FIT == 0, int(FitStatus.SD_NOT_AVAILABLE), 0)
@@ -279,7 +312,14 @@ def _means(result: FitResult, regions: Sequence[_Region], method: FitMethod) -> 
         noisy = np.concatenate([noisy_signals(region.mean) for region in regions])
         fixed = {name: np.repeat(values, N_NOISY) for name, values in model.fixed_maps.items()}
         many = replace(model, fixed_maps=fixed)
-        spread = _fit(result, noisy, many, method, np.repeat(sizes, N_NOISY))
+        spread = _fit(
+            result,
+            noisy,
+            np.repeat(weights, N_NOISY, axis=0),
+            many,
+            method,
+            np.repeat(sizes, N_NOISY),
+        )
         wanted = (*model.names, "ADC", *model.further_maps)
         names = [name for name in wanted if name in spread.maps]
         values = {name: spread.maps[name].reshape(len(regions), N_NOISY) for name in names}
@@ -295,6 +335,7 @@ def _means(result: FitResult, regions: Sequence[_Region], method: FitMethod) -> 
             status=status[k : k + 1],
             settings=replace(
                 found.settings,
+                value_weights=False,
                 method=method,
                 model=replace(
                     model, fixed_maps={name: v[k : k + 1] for name, v in model.fixed_maps.items()}
@@ -308,11 +349,13 @@ def _means(result: FitResult, regions: Sequence[_Region], method: FitMethod) -> 
 def _fit(
     result: FitResult,
     signals: NDArray[np.float64],
+    weights: NDArray[np.float64],
     model: SignalModel,
     method: FitMethod,
     sizes: NDArray[np.float64] | None,
 ) -> FitResult:
     """Fit signals without noise floor as the voxels were fitted."""
+    alike = (weights == np.asarray(result.provenance.counts)).all()
     with warnings.catch_warnings():
         # The fit of the scan already warned about its b-values.
         warnings.simplefilter("ignore", AcquisitionWarning)
@@ -321,7 +364,7 @@ def _fit(
             model=model,
             method=_without_floor(method),
             sigma=sizes,
-            weights=result.provenance.counts,
+            weights=result.provenance.counts if alike else weights,
             adc_bvals=result.settings.adc_bvals,
             threads=1,
         )
@@ -401,7 +444,6 @@ def _voxel(result: FitResult, dwi: DWI, region: _Region, method: FitMethod) -> F
             method=method,
             sigma=sigma,
             uncertainty=_estimator(result, method),
-            weights=settings.weights,
             adc_bvals=settings.adc_bvals,
             threads=1,
             device="cpu",
@@ -504,7 +546,8 @@ def _model(model: SignalModel, regions: Sequence[NDArray[np.bool_]]) -> SignalMo
 
 def _method(result: FitResult, number: str, name: str) -> FitMethod:
     """Return the method, bayes with the prior of the fit: too few regions to learn one."""
-    method = result.method
+    # What was left out of the voxels stays out, and means are no scan to be screened.
+    method = result.method.without_screen()
     if not isinstance(method, PosteriorMethod):
         return method
     priors = result.learned

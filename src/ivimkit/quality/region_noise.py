@@ -138,9 +138,9 @@ def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
         with warnings.catch_warnings():
             # Whoever fitted the scan has been told of its b-values.
             warnings.simplefilter("ignore", AcquisitionWarning)
-            found = from_residuals(
-                fit(result.scan().with_mask(inside), model=model, weights=used, device="cpu")
-            )
+            dwi = result.scan().with_mask(inside)
+            weights = used if dwi.value_weights is None else None
+            found = from_residuals(fit(dwi, model=model, weights=weights, device="cpu"))
     except (NoiseError, InputError):
         return _UNKNOWN
     return VoxelNoise(found.sigma, found.degrees)

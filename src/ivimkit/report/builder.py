@@ -25,6 +25,7 @@ from ivimkit.report.sections.methods_section import methods
 from ivimkit.report.sections.provenance_section import provenance
 from ivimkit.report.sections.regions_section import regions
 from ivimkit.report.sections.residuals_section import residuals
+from ivimkit.report.sections.screening_section import screening
 from ivimkit.report.sections.status_section import status
 from ivimkit.report.sections.summary_section import summary
 from ivimkit.scan.labels import Labels
@@ -138,6 +139,7 @@ def _sections(subject: Subject, both: Difference | None) -> tuple[Section, ...]:
         histograms(subject),
         curves(subject),
         status(subject),
+        screening(subject),
         residuals(subject),
         methods(subject),
         provenance(subject),

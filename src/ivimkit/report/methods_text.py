@@ -162,6 +162,32 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
         yield _averaged_before(averages)
     if weights is not None and weights != averages:
         yield _weighting(weights, acquisition.n_volumes)
+    yield from _left_out(result, citations)
+
+
+def _left_out(result: FitResult, citations: Citations) -> Iterator[str]:
+    """Say which values were left out, voxel by voxel, and by what rule."""
+    weights, screening = result.provenance.value_weights, result.screening
+    share = 0.0 if weights is None else weights.left_out / weights.values
+    if result.settings.value_weights:
+        yield f"Single values had weights; those of weight 0 ({percent(share)}) were excluded."
+    if screening is None:
+        return
+    if not screening.is_judged:
+        yield f"Volumes and values were not screened, as {screening.reason}."
+        return
+    yield (
+        "Volumes whose signal lay apart from a robust fit of all of them, slice by slice, and "
+        "single values whose residual was larger than four standard deviations of the noise were "
+        f"excluded before the fit{citations.cite([_SCREEN])}: "
+        f"{percent(screening.share_left_out)} of all values."
+    )
+
+
+_SCREEN = (
+    "Chang LC, Jones DK, Pierpaoli C. RESTORE: robust estimation of tensors by outlier rejection. "
+    "Magn Reson Med 2005;53:1088-1095. doi:10.1002/mrm.20426"
+)
 
 
 def _averaged_before(averages: Sequence[float]) -> str:

@@ -25,6 +25,7 @@ PLACEHOLDERS = {
     "bvecs": "dwi.bvec",
     "variables": "dwi_volumes.tsv",
     "mask": "mask.nii.gz",
+    "weights": "weights.nii.gz",
     "model": "model.py",
 }
 """Names used instead of the real file names, which may contain the name of a patient."""
@@ -34,6 +35,7 @@ _FILE_OPTIONS = {
     "bvecs": "--bvec",
     "variables": "--variables",
     "mask": "--mask",
+    "weights": "--weights",
 }
 _NIFTI = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
 # As `ivimkit.masks` says it.
@@ -93,7 +95,7 @@ def rerun(result: FitResult, *, anonymous: bool = True) -> Rerun:
         *([] if result.also is None else ["--also", result.also.method.name]),
         *_method(result, notes),
         *_trust(result, notes),
-        *_weights(result),
+        *_weights(result, notes),
     ]
     return Rerun(shlex.join(words), tuple(notes))
 
@@ -281,13 +283,17 @@ def _trust(result: FitResult, notes: list[str]) -> Iterator[str]:
         yield from ("--sigma", "sigma.nii.gz" if sigma == "map" else f"{sigma:.17g}")
 
 
-def _weights(result: FitResult) -> Iterator[str]:
+def _weights(result: FitResult, notes: list[str]) -> Iterator[str]:
     weights, adc_bvals = result.settings.weights, result.settings.adc_bvals
     averages = result.settings.averages
     if averages is not None:
         yield from ("--averages", _numbers(averages if len(set(averages)) > 1 else averages[:1]))
     if weights is not None and weights != averages:
         yield from ("--weights", _numbers(weights))
+    given = any(source["role"] == "weights" for source in result.provenance.sources)
+    if result.settings.value_weights and not given:
+        yield from ("--weights", "value_weights.nii.gz")
+        notes.append("value_weights.nii.gz is in the folder of the result.")
     if adc_bvals is not None:
         factor = _b_factor(result)
         yield from ("--adc-bvalues", _numbers([b / factor for b in adc_bvals]))

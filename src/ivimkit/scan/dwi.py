@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,12 @@ from ivimkit.errors import InputError, OptionError, ShapeError
 from ivimkit.scan.acquisition import Acquisition, Series, Shell
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.source_context import SourceContext
+from ivimkit.scan.value_weights import (
+    Patterns,
+    WeightSummary,
+    checked_value_weights,
+    summary_of,
+)
 from ivimkit.scan.variables import DIRECTION, B
 from ivimkit.scan.voxel_reader import Column, VoxelReader
 
@@ -25,6 +31,9 @@ AVERAGES = ("auto", "geometric", "arithmetic", "none")
 _CHUNK = 1 << 16
 """Voxels in memory at a time."""
 
+_PATTERN_CHUNK = 1 << 13
+"""Voxels whose weights are in memory at a time."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -33,8 +42,8 @@ class Source:
     Parameters
     ----------
     role : str
-        Its use: ``"scan"``, ``"bvals"``, ``"bvecs"``, ``"variables"``, ``"sidecar"``
-        or ``"mask"``.
+        Its use: ``"scan"``, ``"bvals"``, ``"bvecs"``, ``"variables"``, ``"sidecar"``,
+        ``"mask"`` or ``"weights"``.
     path : str
         Absolute path.
     sha256 : str
@@ -90,6 +99,8 @@ class DWI:
         default `averages`.
     averages : float or array_like, shape (n_b,), optional
         Number of magnitude images whose mean each volume is, see `with_averages`; 1 by default.
+    value_weights : array_like, shape (..., n_volumes), optional
+        Weight of each value, which multiplies that of its volume, see `with_weights`.
     source_context : SourceContext, optional
         What its files say of patient, study and images, one entry per volume of `signal`, so that
         results can be written in the same form.
@@ -129,6 +140,7 @@ class DWI:
     mask_origin: str
     weights: NDArray[np.float64] | None = field(repr=False)
     averages: NDArray[np.float64] | None = field(repr=False)
+    value_weights: NDArray[Any] | None = field(repr=False)
     source_context: SourceContext | None = field(repr=False)
 
     def __init__(
@@ -148,6 +160,7 @@ class DWI:
         mask_origin: str = "",
         weights: ArrayLike | None = None,
         averages: ArrayLike | None = None,
+        value_weights: ArrayLike | None = None,
         source_context: SourceContext | None = None,
     ) -> None:
         data = _checked_signal(signal)
@@ -168,6 +181,13 @@ class DWI:
         object.__setattr__(self, "averages", number)
         own = number if weights is None else weights
         object.__setattr__(self, "weights", _checked_weights(own, acquisition.n_volumes))
+        object.__setattr__(
+            self,
+            "value_weights",
+            None
+            if value_weights is None
+            else checked_value_weights(value_weights, (*data.shape[:-1], acquisition.n_volumes)),
+        )
         object.__setattr__(self, "source_context", source_context)
 
     @cached_property
@@ -353,10 +373,20 @@ class DWI:
 
     @property
     def fit_acquisition(self) -> Acquisition:
-        """The acquisition of the volumes that have a weight."""
-        if self.weights is None:
+        """The acquisition of the volumes that have a weight, in any voxel of the mask."""
+        if self.weights is None and self.value_weights is None:
             return self.acquisition
-        return self.acquisition.take(np.flatnonzero(self.weights))
+        return self.acquisition.take(np.flatnonzero(self.used_volumes))
+
+    @cached_property
+    def used_volumes(self) -> NDArray[np.bool_]:
+        """Which volumes have a weight, in any voxel of the mask, shape (n_volumes,)."""
+        n = self.acquisition.n_volumes
+        used = np.ones(n, dtype=bool) if self.weights is None else self.weights > 0.0
+        if self.value_weights is not None:
+            own = (self.value_weights[..., v][self.mask].any() for v in range(n))
+            used = used & np.fromiter(own, dtype=bool, count=n)
+        return used
 
     @property
     def value_acquisition(self) -> Acquisition:
@@ -437,6 +467,7 @@ class DWI:
             volumes=self.volumes[keep],
             weights=None if self.weights is None else self.weights[keep],
             averages=None if self.averages is None else self.averages[keep],
+            value_weights=None if self.value_weights is None else self.value_weights[..., keep],
         )
 
     def with_mask(self, mask: ArrayLike | None, *, origin: str = "") -> DWI:
@@ -455,6 +486,10 @@ class DWI:
             If the mask is empty or has another shape.
         """
         return self._with(mask=mask, mask_origin=origin)
+
+    def with_sources(self, sources: Sequence[Source]) -> DWI:
+        """Return the scan with other files that it came from."""
+        return self._with(sources=sources)
 
     def with_average(self, average: str) -> DWI:
         """Return the scan with another way of averaging.
@@ -476,9 +511,10 @@ class DWI:
 
         Parameters
         ----------
-        weights : array_like, shape (n_volumes,) or (n_b,), or None
+        weights : array_like, shape (n_volumes,), (n_b,) or (..., n_volumes), or None
             Weights >= 0; they replace earlier ones. One per entry of `fit_bvals` applies to each
-            of its volumes.
+            of its volumes. With the shape of the scan, each value has its own weight: averages and
+            fits differ from voxel to voxel, and a value of weight 0 is left out in its voxel.
 
         Returns
         -------
@@ -497,10 +533,15 @@ class DWI:
         >>> dwi = ik.DWI([[100.0, 50.0, 90.0, 40.0]], [0, 800, 0, 800])
         >>> dwi.with_weights([1, 1, 0, 3]).curve().tolist()
         [100.0, 42.5]
+        >>> two = ik.DWI([[100.0, 50.0, 40.0], [80.0, 0.0, 20.0]], [0, 800, 800])
+        >>> two.with_weights([[1, 1, 1], [1, 0, 1]]).curve().tolist()
+        [90.0, 32.5]
         """
         if weights is None:
-            return self._with(weights=None)
-        return self._with(weights=self._per_volume(weights, "weights"))
+            return self._with(weights=None, value_weights=None)
+        if np.ndim(weights) > 1:
+            return self._with(weights=None, value_weights=weights)
+        return self._with(weights=self._per_volume(weights, "weights"), value_weights=None)
 
     def with_averages(self, averages: ArrayLike | None) -> DWI:
         """Return the scan with the number of magnitude images whose mean each volume is.
@@ -546,9 +587,10 @@ class DWI:
         given = np.asarray(values, dtype=np.float64)
         n_volumes, n_b = self.acquisition.n_volumes, len(self.fit_bvals)
         if given.ndim != 1 or given.size not in (n_volumes, n_b):
+            or_values = f", or one per value of the scan {(*self.shape, n_volumes)}"
             raise ShapeError(
                 f"{what} have shape {given.shape}; expected one per distinct b-value ({n_b}) "
-                f"or per volume ({n_volumes})"
+                f"or per volume ({n_volumes}){or_values if what == 'weights' else ''}"
             )
         if given.size == n_volumes:
             return given
@@ -556,6 +598,111 @@ class DWI:
         for shell, value in zip(self.acquisition.shells, given, strict=True):
             spread[list(shell.volumes)] = value
         return spread
+
+    def with_value_weights(self, weights: ArrayLike | None) -> DWI:
+        """Return the scan with weights of its values, which multiply those of its volumes.
+
+        Parameters
+        ----------
+        weights : array_like, shape (..., n_volumes), or None
+            Weights >= 0; None for 1 everywhere.
+
+        Raises
+        ------
+        ShapeError, InputError, OptionError
+            As `with_weights`.
+        """
+        return self._with(value_weights=weights)
+
+    def without_unused(self) -> DWI:
+        """Return the scan where volumes without any weight in the mask have the weight 0."""
+        if self.value_weights is None or self.used_volumes.all():
+            return self
+        weights = np.ones(len(self.volumes)) if self.weights is None else self.weights
+        return self._with(weights=np.where(self.used_volumes, weights, 0.0))
+
+    def weights_at(self, index: tuple[int, ...]) -> NDArray[np.float64] | None:
+        """Return the weights of the volumes in one voxel, shape (n_volumes,); None for equal ones.
+
+        Those of the volumes, where nothing of the voxel has a weight.
+        """
+        if self.value_weights is None:
+            return self.weights
+        own = np.asarray(self.value_weights[index], dtype=np.float64)
+        combined = own if self.weights is None else own * self.weights
+        return combined if combined.any() else self.weights
+
+    def patterns(self, reader: VoxelReader) -> Patterns | None:
+        """Return the voxels of a reader in groups with the same weights of all values.
+
+        Each group can be fitted as a scan with weights of its volumes: `of_pattern`.
+
+        Parameters
+        ----------
+        reader : VoxelReader
+            A reader of this scan.
+
+        Returns
+        -------
+        Patterns or None
+            None if there are no weights of single values.
+        """
+        if self.value_weights is None:
+            return None
+        weights = 1.0 if self.weights is None else self.weights
+        rows = (block * weights for block in self._weight_rows(reader))
+        return Patterns.of(rows, self._alike)
+
+    def of_pattern(self, row: NDArray[np.float64]) -> DWI:
+        """Return the scan with the weights of a group of voxels, one per volume; perhaps all 0."""
+        made = self._with(weights=None, value_weights=None)
+        object.__setattr__(made, "weights", row)
+        return made
+
+    @property
+    def weight_summary(self) -> WeightSummary | None:
+        """How many values of the mask have a weight of 0, or another one than 1.
+
+        Whatever the weights of the volumes are.
+        """
+        if self.value_weights is None:
+            return None
+        return summary_of(self._weight_rows(self.voxels()))
+
+    def left_out_counts(self, reader: VoxelReader) -> NDArray[np.intp]:
+        """Return the number of values with weight 0 in each voxel of a reader of this scan."""
+        if self.value_weights is None:
+            return np.zeros(reader.n_voxels, dtype=np.intp)
+        rows = self._weight_rows(reader)
+        return np.concatenate([np.count_nonzero(block == 0.0, axis=1) for block in rows])
+
+    def _weight_rows(self, reader: VoxelReader) -> Iterator[NDArray[np.float64]]:
+        """Yield the weights of the values of the voxels of a reader, some voxels at a time."""
+        each = self.with_average("none")._with(weights=None, averages=None).voxels()
+        for start in range(0, reader.n_voxels, _PATTERN_CHUNK):
+            part = each.at(reader.index[start : start + _PATTERN_CHUNK])
+            yield part.read_weights(0, part.n_voxels)
+
+    @cached_property
+    def _alike(self) -> list[NDArray[np.intp]]:
+        """Sets of volumes that can change places: only the weights of the set matter."""
+        if self.average == "none":
+            return []
+        found: list[NDArray[np.intp]] = []
+        for shell in self.acquisition.shells:
+            groups: tuple[tuple[int, ...], ...] = (shell.volumes,)
+            if self.average == "auto" and self.acquisition.bvecs is not None:
+                groups = self.acquisition.directions(shell.volumes)
+                if all(len(group) == 1 for group in groups):
+                    groups = (shell.volumes,)
+            columns = [self.acquisition.bvals, *self.acquisition.variables.values()]
+            if self.averages is not None:
+                columns.append(self.averages)
+            for group in groups:
+                volumes = np.array(group, dtype=np.intp)
+                if len(group) > 1 and all((c[volumes] == c[volumes[0]]).all() for c in columns):
+                    found.append(volumes)
+        return found
 
     def curve(self, mask: ArrayLike | None = None) -> NDArray[np.float64]:
         """Return the mean signal of a region, one value per entry of `fit_bvals`.
@@ -617,7 +764,10 @@ class DWI:
             columns = [Column(((int(volume),),)) for volume in self.volumes]
         else:
             columns = [self._column(shell) for shell in self.acquisition.shells]
-        return VoxelReader(self.stored, self.mask, columns)
+        weights = None
+        if self.value_weights is not None:
+            weights = {int(v): self.value_weights[..., k] for k, v in enumerate(self.volumes)}
+        return VoxelReader(self.stored, self.mask, columns, weights)
 
     def mean_image(self, b: float) -> NDArray[np.float64]:
         """Return the averaged image of the shell nearest to a b-value, also outside the mask.
@@ -702,7 +852,11 @@ class DWI:
             "source_context": self.source_context,
             **changes,
         }
-        return DWI(self.stored, given.pop("acquisition", self.acquisition), **given)
+        made = DWI(self.stored, given.pop("acquisition", self.acquisition), **given)
+        if "value_weights" not in changes:
+            # They were checked, value by value, when they were given.
+            object.__setattr__(made, "value_weights", self.value_weights)
+        return made
 
 
 def _placed(affine: ArrayLike | None) -> Geometry:

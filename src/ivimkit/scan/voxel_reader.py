@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.scan.value_weights import Weights, weighted_average
+
 __all__ = ["Column", "VoxelReader"]
 
 
@@ -46,6 +48,10 @@ class VoxelReader:
         Voxels to read.
     columns : sequence of Column
         What to read for each voxel.
+    value_weights : mapping of int to ndarray, shape (...), optional
+        Weights of single values, >= 0, by the number of the volume. They multiply those of the
+        columns; a value of weight 0 has no part in an average, and a value of which nothing is
+        left is NaN.
 
     Attributes
     ----------
@@ -61,6 +67,7 @@ class VoxelReader:
         signal: NDArray[Any],
         mask: NDArray[np.bool_],
         columns: Sequence[Column],
+        value_weights: Weights | None = None,
     ) -> None:
         self.order: Literal["C", "F"] = _memory_order(signal)
         self.index: NDArray[np.intp] = np.flatnonzero(mask.ravel(order=self.order))
@@ -68,7 +75,12 @@ class VoxelReader:
         self._columns = tuple(columns)
         used = {v for column in columns for group in column.groups for v in group}
         self._volumes = {v: _flat(signal[..., v], self.order) for v in used}
-        self._rows = _whole_rows(signal, self._columns, self.order)
+        self._weights: dict[int, NDArray[Any]] | None = None
+        if value_weights is not None:
+            self._weights = {v: _flat(value_weights[v], self.order) for v in used}
+        self._rows = (
+            _whole_rows(signal, self._columns, self.order) if value_weights is None else None
+        )
 
     @property
     def n_voxels(self) -> int:
@@ -97,8 +109,22 @@ class VoxelReader:
         -------
         VoxelReader
         """
+        return self.at(self.index[positions])
+
+    def at(self, index: NDArray[np.intp]) -> VoxelReader:
+        """Return a reader of other voxels of the scan.
+
+        Parameters
+        ----------
+        index : ndarray of int, shape (n,)
+            Flat positions in the memory order of the scan.
+
+        Returns
+        -------
+        VoxelReader
+        """
         part = copy.copy(self)
-        part.index = self.index[positions]
+        part.index = index
         return part
 
     def read(self, start: int, stop: int, out: NDArray[np.float64]) -> None:
@@ -119,6 +145,27 @@ class VoxelReader:
         with np.errstate(all="ignore"):
             for number, column in enumerate(self._columns):
                 out[:n, number] = self._average(column, where)
+
+    def read_weights(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Return the weight of each value of the voxels `start` to `stop`.
+
+        Parameters
+        ----------
+        start, stop : int
+            Range of positions in `index`, `stop` excluded.
+
+        Returns
+        -------
+        ndarray, shape (n, n_columns)
+            Sums over the volumes of each column.
+        """
+        where = self._where(start, stop)
+        out = np.zeros((min(stop, self.n_voxels) - start, self.n_columns))
+        for number, column in enumerate(self._columns):
+            for volumes, weights in _weighted_groups(column):
+                for volume, weight in zip(volumes, weights, strict=True):
+                    out[:, number] += self._weight(volume, weight, where)
+        return out
 
     def scatter(self, values: NDArray[Any], fill: float) -> NDArray[Any]:
         """Return a full array with one value per voxel of the mask.
@@ -171,12 +218,13 @@ class VoxelReader:
         return chunk
 
     def _average(self, column: Column, where: slice | NDArray[np.intp]) -> NDArray[np.float64]:
-        weights = column.weights or tuple((1.0,) * len(group) for group in column.groups)
-        groups = list(zip(column.groups, weights, strict=True))
+        groups = _weighted_groups(column)
+        if self._weights is not None:
+            return weighted_average([self._with_weights(*group, where) for group in groups])
         if len(groups) == 1:
             return self._mean(*groups[0], where)
         first, *others = (self._mean(*group, where) for group in groups)
-        shares = _relative([max(own) for own in weights])
+        shares = _relative([max(own) for _, own in groups])
         total, log_total, positive = first.copy(), np.log(first), ~(first <= 0)
         for mean, share in zip(others, shares[1:], strict=True):
             total += _scaled(mean, share)
@@ -197,12 +245,38 @@ class VoxelReader:
             total += _scaled(self._get(volume, where), share)
         return total / sum(shares)
 
+    def _with_weights(
+        self, group: tuple[int, ...], weights: tuple[float, ...], where: slice | NDArray[np.intp]
+    ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+        """Return the values and the weights of the volumes of a group."""
+        return (
+            [self._get(volume, where) for volume in group],
+            [self._weight(*own, where) for own in zip(group, weights, strict=True)],
+        )
+
+    def _weight(
+        self, volume: int, weight: float, where: slice | NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Return the weight of a volume in each voxel."""
+        if self._weights is None:
+            n = where.stop - where.start if isinstance(where, slice) else where.size
+            return np.full(n, weight)
+        return _scaled(self._taken(self._weights[volume], where), weight)
+
     def _get(self, volume: int, where: slice | NDArray[np.intp]) -> NDArray[np.float64]:
-        data = self._volumes[volume]
+        return self._taken(self._volumes[volume], where)
+
+    def _taken(self, data: NDArray[Any], where: slice | NDArray[np.intp]) -> NDArray[np.float64]:
         if data.ndim == 1:
             return data[where].astype(np.float64)
         flat = np.arange(where.start, where.stop) if isinstance(where, slice) else where
         return data[np.unravel_index(flat, data.shape, order=self.order)].astype(np.float64)
+
+
+def _weighted_groups(column: Column) -> list[tuple[tuple[int, ...], tuple[float, ...]]]:
+    """Return the volumes of each group of a column, with their weights."""
+    weights = column.weights or tuple((1.0,) * len(group) for group in column.groups)
+    return list(zip(column.groups, weights, strict=True))
 
 
 def _relative(weights: Sequence[float]) -> list[float]:

@@ -78,7 +78,7 @@ def one_voxel(dwi: DWI, index: tuple[int, ...]) -> DWI:
         raw,
         dwi.acquisition,
         average=dwi.average,
-        weights=dwi.weights,
+        weights=dwi.weights_at(index),
         averages=dwi.averages,
     )
 

@@ -72,6 +72,7 @@ def inside_box(result: FitResult, box: tuple[slice, ...]) -> FitResult:
 
 
 def _part(dwi: DWI, box: tuple[slice, ...], geometry: Geometry) -> DWI:
+    weights = None if dwi.value_weights is None else dwi.value_weights[box]
     return DWI(
         dwi.stored[box],
         dwi.acquisition,
@@ -81,6 +82,7 @@ def _part(dwi: DWI, box: tuple[slice, ...], geometry: Geometry) -> DWI:
         volumes=dwi.volumes,
         weights=dwi.weights,
         averages=dwi.averages,
+        value_weights=weights if weights is not None and weights.any() else None,
     )
 
 

@@ -52,7 +52,8 @@ def refit_voxel(study: Study, request: Mapping[str, Any]) -> dict[str, Any]:
     number = study.result(asked.result)
     old, index = study.results[number], study.index(asked.voxel)
     model = _model(old, index, asked)
-    method = _method(old, asked)
+    # A voxel alone cannot be screened: it keeps the weights that it had in the fit.
+    method = _method(old, asked).without_screen()
     alone = one_voxel(study.scan(number), index)
     # Before anything asks the method about a model that it does not take.
     method.check(model, alone.fit_acquisition)
@@ -70,7 +71,6 @@ def _fitted(old: FitResult, alone: DWI, model: SignalModel, method: FitMethod) -
         method=method,
         sigma=None if told.sigma == "map" else told.sigma,
         uncertainty=_estimator(model, method),
-        weights=told.weights,
         adc_bvals=told.adc_bvals,
         threads=1,
         device="cpu",

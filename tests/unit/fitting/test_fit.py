@@ -65,7 +65,7 @@ def test_fewer_b_values_than_parameters(signals):
     ("weights", "error", "message"),
     [
         (np.ones(5), ShapeError, r"weights have shape \(5,\); expected one per distinct b-value"),
-        (np.ones((13, 1)), ShapeError, r"\(13\) or per volume \(13\)"),
+        (np.ones((13, 1)), ShapeError, r"have shape \(13, 1\); expected one per value of the"),
         (np.full(13, -1.0), OptionError, "weights must be finite and >= 0; set a weight to 0"),
         (np.full(13, np.nan), OptionError, "weights must be finite and >= 0"),
         (np.full(13, np.inf), OptionError, "weights must be finite and >= 0"),

@@ -18,7 +18,6 @@ from ivimkit.cli.options.compare_options import CompareOptions, Criterion
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.model_file import is_model_file, model_of, with_model_file
-from ivimkit.cli.options.scan_input import weight_list
 from ivimkit.cli.screen.progress import progress_shown
 from ivimkit.cli.screen.terminal import plain_table, stderr
 from ivimkit.errors import OptionError
@@ -141,7 +140,7 @@ class _Job:
         batch.note_method(self.method)
         if line := self.setup.noise_line(sigma):
             batch.screen.show(line)
-        comparison = self._compare(scan, dwi.with_weights(weight_list(batch.scan.weights)), sigma)
+        comparison = self._compare(scan, scan.reading.weighted(dwi), sigma)
         # All that can fail comes before anything is written.
         table = quality.model_table(comparison, labels)
         del dwi

@@ -24,6 +24,7 @@ from ivimkit.cli.process.exit_codes import DONE
 from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import InputError, OptionError
 from ivimkit.fitting.local_prior import LOCAL_MAPS
+from ivimkit.fitting.screening import LEFT_OUT_MAP
 from ivimkit.io.dicom import is_dicom_input
 from ivimkit.io.dicom.context import DicomContext
 from ivimkit.io.dicom.segmentation_files import find_segmentations
@@ -108,6 +109,7 @@ class DicomRun:
             *(quantity.name for quantity in model.quantities),
             *USUAL_MAPS,
             *LOCAL_MAPS,
+            LEFT_OUT_MAP,
             *self.setup.fit_method(model).extras(model),
         }
         for name in words(self.output.maps):

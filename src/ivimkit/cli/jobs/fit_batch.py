@@ -20,6 +20,7 @@ from ivimkit.cli.options.scan_input import weight_list
 from ivimkit.cli.options.shared_options import MachineOptions
 from ivimkit.cli.screen.fit_tables import (
     chosen_lines,
+    left_out_lines,
     map_table,
     prior_lines,
     status_table,
@@ -146,7 +147,7 @@ class _Job:
     def _fit(self, scan: OneScan, dwi: DWI, model: SignalModel, sigma: Any) -> FitResult:
         batch = self.batch
         weights = weight_list(batch.scan.weights)
-        dwi = dwi.with_weights(weights)
+        dwi = scan.reading.weighted(dwi)
         labels = None if self.labels is None else io.load_labels(self.labels, dwi)
         settings = FitSettings.of(
             model,
@@ -228,6 +229,7 @@ class _Job:
             "",
             *prior_lines(result),
             *chosen_lines(result),
+            *left_out_lines(result),
             timing(result),
             *([place] if self.batch.is_kept else []),
         )

@@ -19,6 +19,7 @@ from ivimkit.writing import Files, write_folder
 __all__ = [
     "FIGURES",
     "draw_result",
+    "draw_screening",
     "draw_spectra",
     "draw_trust",
     "figures_to_save",
@@ -63,6 +64,7 @@ def draw_result(
         **_draw_methods(result, limits, unreliable),
         **draw_trust(result),
         **draw_spectra(result, dwi),
+        **draw_screening(result),
     }
 
 
@@ -129,6 +131,25 @@ def draw_trust(
         if any(axis.size > 1 for axis in table.knots):
             found[name] = report.prior_panels(table)
     return found
+
+
+def draw_screening(result: FitResult) -> dict[str, Drawing]:
+    """Draw which volumes and values were left out, if the fit looked for them.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit.
+
+    Returns
+    -------
+    dict of str to figure
+        By file name; empty for a fit without screen, or a scan that could not be judged.
+    """
+    found = result.screening
+    if found is None or not found.is_judged:
+        return {}
+    return {"screening.png": report.screening_panels(found)}
 
 
 def write_figures(

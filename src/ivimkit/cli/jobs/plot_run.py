@@ -9,7 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from ivimkit import io, organs, quality, report
-from ivimkit.cli.jobs.plot_files import FIGURES, Drawing, draw_spectra, draw_trust, write_figures
+from ivimkit.cli.jobs.plot_files import (
+    FIGURES,
+    Drawing,
+    draw_screening,
+    draw_spectra,
+    draw_trust,
+    write_figures,
+)
 from ivimkit.cli.options.assignments import pair, parse_assignments, triple, words
 from ivimkit.cli.options.model_file import ModelFile
 from ivimkit.cli.options.output_folders import check_writable, shown_names
@@ -124,6 +131,7 @@ class ResultPlot:
             **draw_trust(result, slices=slices, limits=ranges),
             **_residuals(result, dwi),
             **draw_spectra(result, dwi, labels),
+            **draw_screening(result),
         }
 
     def _lesion(self, result: FitResult, dwi: DWI | None) -> dict[str, Drawing]:

@@ -179,6 +179,15 @@ class FitOptions(ModelOptions):
             help="Number of coils combined as root of the sum of squares, for --noise chi.",
         ),
     ] = None
+    robust: Annotated[
+        bool,
+        typer.Option(
+            "--robust",
+            rich_help_panel=_TRUST_PANEL,
+            help="First look for volumes and single values that do not belong, such as dropouts, "
+            "and leave them out (methods varpro and bayes). Short for --option robust=yes.",
+        ),
+    ] = False
     uncertainty: Annotated[
         str | None,
         typer.Option(

@@ -165,6 +165,7 @@ class FitSetup(FitOptions):
             "coils": self.coils,
             "prior": self.prior,
             "estimate": self.estimate,
+            "robust": self.robust or None,
         }
 
     def _prior(self, text: str, model: SignalModel) -> Any:

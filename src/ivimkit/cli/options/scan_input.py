@@ -20,6 +20,7 @@ from ivimkit.cli.screen.terminal import Screen, stderr
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.fitting.settings import ScanReading
 from ivimkit.io.gradient_files import read_bvals
+from ivimkit.io.nifti import open_nifti
 from ivimkit.io.scan_files import open_volume
 from ivimkit.io.scan_loading import B_UNITS, numbers_of
 from ivimkit.scan import masks
@@ -27,7 +28,7 @@ from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.volume_selection import check_selection
 
-__all__ = ["ScanInput", "first_files", "weight_list"]
+__all__ = ["ScanInput", "first_files", "is_image", "weight_list"]
 
 
 def first_files(inputs: Sequence[Path | Sequence[Path]]) -> list[Path]:
@@ -36,14 +37,16 @@ def first_files(inputs: Sequence[Path | Sequence[Path]]) -> list[Path]:
 
 
 def weight_list(text: str | None) -> list[float] | None:
-    """Return the weights of --weights, from the command line or a file; None if there are none.
+    """Return the weights of --weights, from the command line or a file of numbers.
+
+    None if there are none, or if they are an image with a weight for each value.
 
     Raises
     ------
     OptionError
         If it is neither numbers nor a file.
     """
-    if text is None:
+    if text is None or is_image(text):
         return None
     try:
         return number_list(text, "--weights")
@@ -67,6 +70,11 @@ def _numbers_of_averages(text: str | None) -> float | list[float] | None:
     return numbers[0] if len(numbers) == 1 else numbers
 
 
+def is_image(text: str) -> bool:
+    """Return whether an option names a NIfTI file."""
+    return text.lower().endswith((".nii", ".nii.gz"))
+
+
 @dataclass(frozen=True)
 class ScanInput(ScanOptions):
     """The options that say how to read a scan, and the scan that they give.
@@ -74,7 +82,8 @@ class ScanInput(ScanOptions):
     Parameters
     ----------
     weights : str, optional
-        List of weights, or a file of them: volumes of weight 0 cannot be wrong.
+        List of weights, or a file of them: volumes of weight 0 cannot be wrong. Or an image with a
+        weight for each value; of one scan, see `each`.
     mask_file : Path, optional
         The file of the mask of one scan, see `each`.
     """
@@ -138,7 +147,7 @@ class ScanInput(ScanOptions):
         return [list(scans)] if self.stack else list(scans)
 
     def each(self, scans: Sequence[Path], screen: Screen) -> list[ScanInput]:
-        """Return the options of each scan, with its mask.
+        """Return the options of each scan, with its mask and the weights of its values.
 
         Parameters
         ----------
@@ -152,12 +161,25 @@ class ScanInput(ScanOptions):
         InputError
             If there is no mask for some of the scans, or one that cannot be opened.
         """
+        found = [self] * len(scans)
+        if self.weights is not None and is_image(self.weights):
+            files = files_for(self.weights, "--weights", scans, screen)
+            for file in dict.fromkeys(files):
+                open_nifti(file)
+            found = [dataclasses.replace(self, weights=str(file.absolute())) for file in files]
         if self.mask is None or self.finds_mask:
-            return [self] * len(scans)
+            return found
         files = files_for(self.mask, "--mask", scans, screen)
         for file in dict.fromkeys(files):
             open_volume(file, "a mask")
-        return [dataclasses.replace(self, mask_file=file) for file in files]
+        pairs = zip(found, files, strict=True)
+        return [dataclasses.replace(one, mask_file=file) for one, file in pairs]
+
+    def weighted(self, dwi: DWI) -> DWI:
+        """Return a scan with the weights that were given."""
+        if self.weights is not None and is_image(self.weights):
+            return io.load_weights(self.weights, dwi)
+        return dwi.with_weights(weight_list(self.weights))
 
     def load(self, scan: Path | Sequence[Path]) -> DWI:
         """Load a scan, or the volumes of one, and keep the volumes asked for.
@@ -178,7 +200,7 @@ class ScanInput(ScanOptions):
         """
         dwi = self._read(scan)
         if self.strict:
-            _refuse_faults(dwi.with_weights(weight_list(self.weights)))
+            _refuse_faults(self.weighted(dwi))
         return dwi
 
     def _read(self, scan: Path | Sequence[Path]) -> DWI:

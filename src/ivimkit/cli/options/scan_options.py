@@ -65,7 +65,8 @@ Weights = Annotated[
         show_default=False,
         rich_help_panel=VOLUME_PANEL,
         help="Weight of each volume that is used (or of each b-value), in its average and in the "
-        "fit: numbers like 1,1,2 or a file of them. 0 leaves a volume out.",
+        "fit: numbers like 1,1,2 or a file of them. 0 leaves a volume out. Or a 4-D image with a "
+        "weight for each value, looked for next to each scan: 0 leaves that value out.",
     ),
 ]
 

@@ -15,7 +15,14 @@ from ivimkit.quality import main_maps, summary_rows
 from ivimkit.quality.status_checks import status_rows
 from ivimkit.rounding import in_unit, percent, shown_unit, spread, thousands
 
-__all__ = ["chosen_lines", "map_table", "prior_lines", "status_table", "timing"]
+__all__ = [
+    "chosen_lines",
+    "left_out_lines",
+    "map_table",
+    "prior_lines",
+    "status_table",
+    "timing",
+]
 
 
 def map_table(result: FitResult) -> Table:
@@ -69,6 +76,19 @@ def chosen_lines(result: FitResult) -> list[str]:
         f"noise floor: {how}" if name == "floor" else f"{name}: {options[name]} ({how})"
         for name, how in result.provenance.chosen.items()
         if name != "prior"
+    ]
+
+
+def left_out_lines(result: FitResult) -> list[str]:
+    """Say which volumes and values were left out, by the screen or by weights that were given."""
+    if result.screening is not None:
+        return result.screening.sentences()
+    weights = result.provenance.value_weights
+    if weights is None:
+        return []
+    return [
+        f"weights of single values: {percent(weights.left_out / weights.values)} of the values "
+        f"left out, in {thousands(weights.voxels)} voxels"
     ]
 
 

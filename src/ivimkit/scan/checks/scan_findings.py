@@ -67,9 +67,10 @@ def _together(dwi: DWI) -> DWI:
 
 def _weighted(dwi: DWI) -> DWI:
     """Return the scan with those of its volumes that have a weight."""
-    if dwi.weights is None or (dwi.weights > 0.0).all():
-        return dwi
-    return dwi.select(volumes=np.flatnonzero(dwi.weights).tolist())
+    used = dwi.used_volumes
+    if dwi.value_weights is not None:
+        dwi = dwi.with_value_weights(None)
+    return dwi if used.all() else dwi.select(volumes=np.flatnonzero(used).tolist())
 
 
 def _found(dwi: DWI) -> Iterator[ScanFinding]:
