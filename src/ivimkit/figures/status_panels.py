@@ -17,7 +17,16 @@ from ivimkit.figures.orientation import Cut, choose_cut, view_of
 from ivimkit.figures.panel_grid import letter_sides, panel_size
 from ivimkit.fitting.result import FitResult
 from ivimkit.rounding import thousands
-from ivimkit.status import FAILED, FitStatus, explain, gravest, gravest_first, in_words
+from ivimkit.status import (
+    FAILED,
+    Explained,
+    FitStatus,
+    explain,
+    gravest,
+    gravest_first,
+    in_words,
+    uncertain,
+)
 
 __all__ = ["Grade", "graded", "grades", "status_panels"]
 
@@ -38,6 +47,8 @@ _NOTES = (
     *("#8C564B", "#AA88FF", "#00E5CC", "#7A7A00"),
 )
 _KURTOSIS = "#FFB3D9"
+# Pale, as these voxels are in maps.
+_UNCERTAIN = ("#9A9A9A", "#A9C4DB", "#C9B9A0", "#B9D6B0")
 
 
 def status_panels(
@@ -131,7 +142,7 @@ def grades(result: FitResult) -> list[Grade]:
     """
     model, inside = result.model, np.asarray(result.status)[result.mask]
     worst, names = gravest(inside, model), explain(model)
-    colours = dict(zip(gravest_first(model), _colours(gravest_first(model)), strict=True))
+    colours = _colours(model)
     found = []
     for flag in (0, *colours):
         total = int(np.count_nonzero(inside & flag if flag else inside == 0))
@@ -165,14 +176,18 @@ def graded(result: FitResult, found: Sequence[Grade]) -> NDArray[np.uint8]:
     return numbers[where.reshape(result.shape)]
 
 
-def _colours(flags: Sequence[int]) -> list[str]:
+def _colours(model: Explained) -> dict[int, str]:
     """Return a colour for each flag; a flag has the same in all pictures of a model."""
-    failures, notes = iter(_FAILURES), iter(_NOTES * 3)
-    kurtosis = int(FitStatus.KURTOSIS_LIKELY)
-    return [
-        next(failures) if flag & FAILED else _KURTOSIS if flag == kurtosis else next(notes)
-        for flag in flags
-    ]
+    failures, notes, pale = iter(_FAILURES), iter(_NOTES * 3), iter(_UNCERTAIN * 5)
+    n = len(model.parameters)
+    wide = {uncertain(k, n) for k in range(n)}
+    found = {}
+    for flag in gravest_first(model):
+        if flag == FitStatus.KURTOSIS_LIKELY:
+            found[flag] = _KURTOSIS
+        else:
+            found[flag] = next(failures if flag & FAILED else pale if flag in wide else notes)
+    return found
 
 
 def _draw(result: FitResult, grade: NDArray[np.uint8], cut: Cut, found: Sequence[Grade]) -> Figure:

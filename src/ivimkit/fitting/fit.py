@@ -206,19 +206,24 @@ def fit_with_also(
     -------
     FitResult
     """
-    if second is not None:
-        # Before the first fit, not after it.
-        second.method.check(
-            second.model, dwi.for_variables(second.model.variables).fit_acquisition
-        )
-    result = fit_with(
-        dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
-    )
     if second is None:
-        return result
+        return fit_with(
+            dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
+        )
+    # Before the first fit, not after it.
+    second.method.check(second.model, dwi.for_variables(second.model.variables).fit_acquisition)
+    # Labels are for the method that learns; if neither does, the first one says so.
+    second_learns = second.method.learns
+    if second_learns and not settings.method.learns:
+        settings, first_labels = replace(settings, labels=False), None
+    else:
+        first_labels = labels
+    result = fit_with(
+        dwi, settings, sigma=sigma, labels=first_labels, threads=threads, progress=progress
+    )
+    own = labels if second_learns else None
+    second = replace(second, labels=own is not None)
     with _said_before():
-        own = labels if second.method.learns else None
-        second = replace(second, labels=own is not None)
         also = fit_with(dwi, second, sigma=sigma, labels=own, threads=threads, progress=progress)
     return replace(result, also=also)
 

@@ -382,3 +382,16 @@ def test_a_second_method_that_cannot_fit_is_refused_before_the_first_fit(monkeyp
     dwi = ik.simulate.phantom(shape=(4, 4, 1)).dwi
     with pytest.raises(ik.errors.InputError):
         ik.fit(dwi, model="triexp", also="segmented")
+
+
+def test_labels_are_for_the_method_that_learns():
+    made = ik.simulate.phantom(shape=(20, 16, 2), seed=4)
+    liver = made.region("liver").astype(int)
+    bayes = ik.methods.Bayes(prior="learned")
+    result = ik.fit(made.dwi, also=bayes, labels=liver)
+    assert (result.settings.labels, sorted(result.also.priors)) == (False, ["0", "1"])
+    other = ik.fit(made.dwi, method=bayes, also="varpro", labels=liver)
+    assert (other.also.settings.labels, sorted(other.priors)) == (False, ["0", "1"])
+    np.testing.assert_array_equal(other.maps["D"], result.also.maps["D"])
+    with pytest.raises(OptionError, match="labels were given for method varpro"):
+        ik.fit(made.dwi, also="segmented", labels=liver)
