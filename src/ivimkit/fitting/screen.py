@@ -196,8 +196,10 @@ class _Screen:
         if not np.isfinite(fitted).any():
             return np.full(n.size, np.nan), degrees
         left = np.abs(of.signals - fitted) * self.root
-        if used.all():
-            middle = np.median(left, axis=1)
+        if (used == used[:1]).all():
+            # The usual case, and several times as fast.
+            own = left[:, used[0]]
+            middle = _row_medians(own) if own.shape[1] else np.zeros(n.size)
         else:
             left[~used] = np.inf
             left.sort(axis=1)
@@ -371,8 +373,9 @@ def _off(
         for k in range(n_volumes):
             values = own[np.isfinite(own[:, k]), k]
             if values.size >= MIN_VOXELS:
-                middle[slab, k] = np.median(values)
-                spread = _MAD * float(np.median(np.abs(values - middle[slab, k])))
+                middle[slab, k] = _row_medians(values[np.newaxis])[0]
+                apart = np.abs(values - middle[slab, k])
+                spread = _MAD * float(_row_medians(apart[np.newaxis])[0])
                 error[slab, k] = _OF_MEDIAN * spread / np.sqrt(values.size / _SHARED)
     out = np.zeros_like(before)
     for slab in range(n_slabs):
@@ -429,7 +432,8 @@ def _judged_values(
     for positions in _blocks(reader.n_voxels):
         of = screen.voxels(positions)
         bad = _bad_values(screen, of, left_out, pooled)
-        np.add.at(lost, of.slab, bad)
+        for slab in np.unique(of.slab):
+            lost[slab] += bad[of.slab == slab].sum(axis=0)
         totals += np.bincount(of.slab, minlength=len(totals))
         if bad.any():
             if kept is None:
@@ -466,6 +470,15 @@ def _bad_values(
     return out | far
 
 
+def _row_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median of each row of finite values, without the checks of `numpy.median`."""
+    half = values.shape[1] // 2
+    if values.shape[1] % 2:
+        return np.asarray(np.partition(values, half, axis=1)[:, half])
+    found = np.partition(values, (half - 1, half), axis=1)
+    return np.asarray(0.5 * (found[:, half - 1] + found[:, half]))
+
+
 def _blocks(n: int) -> Iterator[NDArray[np.intp]]:
     for start in range(0, n, _BLOCK):
         yield np.arange(start, min(start + _BLOCK, n))
@@ -479,7 +492,7 @@ def _median(
     if volumes.size == 1:
         return np.where(used[:, volumes[0]], values[:, 0], np.nan)
     if used[:, volumes].all():
-        return np.asarray(np.median(values, axis=1))
+        return _row_medians(values)
     values = np.where(used[:, volumes], values, np.nan)
     empty = ~used[:, volumes].any(axis=1)
     values[empty] = 0.0

@@ -28,6 +28,7 @@ FIT_OPTIONS = (
     "labels",
     "noise",
     "coils",
+    "robust",
     "uncertainty",
     "sigma",
     "mask",

@@ -261,9 +261,10 @@ def test_signals_may_be_negative():
     np.testing.assert_array_less(result.maps["cost"], np.array(best) * OPTIMUM)
 
 
-def test_its_options_are_about_noise():
-    assert ik.methods.VarPro().options() == {"noise": "gaussian", "coils": 1}
-    with pytest.raises(ik.errors.OptionError, match="no option 'starts'; it has noise, coils"):
+def test_its_options_are_about_noise_and_what_does_not_belong():
+    usual = {"noise": "gaussian", "coils": 1, "robust": False}
+    assert ik.methods.VarPro().options() == usual
+    with pytest.raises(ik.errors.OptionError, match="'starts'; it has noise, coils, robust"):
         ik.methods.get("varpro", starts=3)
 
 
