@@ -78,6 +78,7 @@ def _mean_curve(
     slow, fast, spread = out[i_slow], box.fast_low, 0.0
     if i_fast >= 0:
         fast = out[i_fast]
+    if i_fast >= 0 and fast > 0.0:
         spread = (out[first + _N_SUMMARY * i_fast] / fast) ** 2
     spread_slow = (out[first + _N_SUMMARY * i_slow] / slow) ** 2 if slow > 0.0 else 0.0
     return slow, fast, s0 * (1.0 - f), s0 * f, spread_slow, spread

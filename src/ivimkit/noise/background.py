@@ -102,8 +102,8 @@ def level_of_air(dwi: DWI) -> NoiseEstimate:
     """Estimate the noise that raises the floor from the level of the air, averaged or not.
 
     The mean of a magnitude without signal is sqrt(pi/2) sigma, however many magnitudes were
-    averaged; only their spread becomes smaller. Several coils raise the level, too, and a signal
-    far above the noise nearly as much as averages of the same level do.
+    averaged; only their spread becomes smaller. Several coils raise the level as well, and they
+    raise a signal far above the noise nearly as much as averages with the same air.
 
     Parameters
     ----------

@@ -51,9 +51,9 @@ def from_images(dwi: DWI) -> NoiseEstimate:
     Examples
     --------
     >>> import ivimkit as ik
-    >>> made = ik.simulate.phantom(shape=(64, 48, 3), snr=50)
-    >>> noise = ik.noise.from_images(made.dwi.with_mask(made.labels > 0))
-    >>> bool(abs(noise.sigma / made.sigma - 1) < 0.1)
+    >>> made = ik.simulate.phantom(shape=(64, 48, 3), snr=20)
+    >>> noise = ik.noise.from_images(made.dwi)
+    >>> bool(1 < noise.sigma / made.sigma < 1.25)  # and the texture of its tissues
     True
     """
     if len(dwi.shape) < 2 or min(dwi.shape[:2]) < 2:
