@@ -51,7 +51,9 @@ class Screening:
     Examples
     --------
     >>> import numpy as np, ivimkit as ik
-    >>> made = ik.simulate.phantom(bvals=np.repeat([0, 20, 60, 200, 500, 800], 3))
+    >>> made = ik.simulate.phantom(
+    ...     shape=(32, 24, 2), bvals=np.repeat([0, 10, 20, 60, 100, 200, 500, 800], 3)
+    ... )
     >>> signal = made.dwi.signal.copy()
     >>> signal[..., 10] *= 0.6
     >>> dwi = ik.DWI(signal, made.dwi.acquisition, mask=made.dwi.mask)
