@@ -65,6 +65,7 @@ class FitStatus(IntFlag):
     ADC_NOT_AVAILABLE = 128
     SD_NOT_AVAILABLE = 256
     KURTOSIS_LIKELY = 1024
+    POSTERIOR_INACCURATE = 1 << 30
 
 
 _SENTENCES: dict[FitStatus, tuple[str, str]] = {
@@ -94,6 +95,10 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
         "A standard deviation is not available: its parameter is at a bound, is not identifiable, "
         "or no degree of freedom is left.",
         "Look at profile intervals or at the posterior of method bayes, which need no curvature.",
+    ),
+    FitStatus.POSTERIOR_INACCURATE: (
+        "The posterior was integrated with an error of more than a tenth of a standard deviation.",
+        "Distrust mean and intervals here: see the map accuracy, or fix parameters that are known.",
     ),
 }
 
