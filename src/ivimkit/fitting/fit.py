@@ -32,6 +32,7 @@ from ivimkit.errors import (
 )
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.adc import ADC
@@ -242,6 +243,7 @@ def fit_with(
     started, clock = datetime.now(UTC), time.perf_counter()
     as_fitted = _for_averages(settings.method, dwi)
     given = _sigma(sigma, reader)
+    x = np.atleast_2d(fitted_x(model.variables, dwi))
     sample = TrainingSample(
         reader,
         dwi.fit_bvals,
@@ -251,6 +253,7 @@ def fit_with(
         if sigma is None and as_fitted.measures_noise
         else given,
         threads,
+        x,
     )
     weighed, chosen = with_weight(as_fitted, sample)
     if weighed is not as_fitted:
@@ -262,7 +265,7 @@ def fit_with(
     (fitted, adc, *checked), further = _run(
         sample,
         dwi.geometry,
-        np.atleast_2d(fitted_x(model.variables, dwi)),
+        x,
         regions,
         as_fitted,
         estimator,
@@ -410,8 +413,8 @@ def _run(
 
 
 def _learned(method: PosteriorMethod) -> Learned:
-    """Return what a method learned: a table and two numbers."""
-    assert isinstance(method.prior, PriorTable)
+    """Return what a method learned: a prior and two numbers."""
+    assert isinstance(method.prior, PriorTable | ModelPrior)
     assert not isinstance(method.variance, str)
     return Learned(method.prior, method.variance)
 

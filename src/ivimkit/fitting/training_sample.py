@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.engine import Task, run
+from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import FAILED
 
@@ -39,6 +39,8 @@ class TrainingSample:
         Noise of one volume; NaN if it is not known.
     threads : int, optional
         Number of threads.
+    x : ndarray, shape (n_variables, n_b), optional
+        All variables of the model; only b by default.
     """
 
     reader: VoxelReader
@@ -47,11 +49,17 @@ class TrainingSample:
     model: SignalModel
     sigma: NDArray[np.float64]
     threads: int | None = None
+    x: NDArray[np.float64] | None = None
 
     @property
     def n_voxels(self) -> int:
         """Number of voxels."""
         return len(self.reader.index)
+
+    @property
+    def variables(self) -> NDArray[np.float64]:
+        """The variables of the model, b first, shape (n_variables, n_b)."""
+        return self.b[np.newaxis] if self.x is None else self.x
 
     def take(self, positions: NDArray[np.intp]) -> TrainingSample:
         """Return the sample with some of its voxels."""
@@ -107,10 +115,10 @@ class TrainingSample:
                     key[part] += weight[column] * numbers
         return np.lexsort(keys)
 
-    def fitted(self, method: TwoDecayMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def fitted(self, method: FitMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the values of a fit, and which voxels were fitted."""
         task = Task(self.model, method, self.weight, self.sigma)
         values, status, _ = run(
-            self.reader, self.b[np.newaxis], [task], threads=self.threads, device="cpu"
+            self.reader, self.variables, [task], threads=self.threads, device="cpu"
         )[0]
         return values, (status & int(FAILED)) == 0

@@ -52,7 +52,7 @@ N_BINS = 128
 """Bins of the histogram from which quantiles are read."""
 N_KNOTS = 257
 """Knots of the tables of the prior's distribution functions."""
-MAX_PRIOR_COMPONENTS = 12
+MAX_PRIOR_COMPONENTS = 6
 """Gaussians of a prior at most."""
 N_SAMPLES = 64
 """Samples of the posterior that are written for learning."""
