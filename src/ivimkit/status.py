@@ -98,7 +98,7 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
     ),
     FitStatus.POSTERIOR_INACCURATE: (
         "The posterior was integrated with an error of more than a tenth of a standard deviation.",
-        "Distrust mean and intervals here: see the map accuracy, or fix parameters that are known.",
+        "Distrust mean and intervals here: see the map accuracy, or fix what is known.",
     ),
 }
 

@@ -146,6 +146,11 @@ class ModelPrior:
         return self.weights.size == 0
 
     @property
+    def varies(self) -> bool:
+        """Whether a parameter has more than one value."""
+        return bool(self.coordinates)
+
+    @property
     def near(self) -> bool:
         """Whether it depends on the neighbours of a voxel: never."""
         return False
@@ -154,6 +159,10 @@ class ModelPrior:
     def names(self) -> tuple[str, ...]:
         """The parameters of its coordinates."""
         return tuple(coordinate.name for coordinate in self.coordinates)
+
+    def alone(self) -> ModelPrior:
+        """Return it as a prior of the scan alone, which it is."""
+        return self
 
     def check(self, model: SignalModel) -> None:
         """Raise if the prior was made for another model, or for other bounds.

@@ -96,9 +96,7 @@ def broad_prior(model: SignalModel, rule: str = "broad") -> ModelPrior:
     usual = [_usual(model, c) for c in coordinates]
     mean = np.array([sum(pair) / 2.0 for pair in usual])
     sd = np.array([max(abs(high - low), _MIN_BROAD_SD) for low, high in usual])
-    return ModelPrior(
-        model.name, rule, coordinates, np.ones(1), mean[None], np.diag(sd**2)[None]
-    )
+    return ModelPrior(model.name, rule, coordinates, np.ones(1), mean[None], np.diag(sd**2)[None])
 
 
 def _usual(model: SignalModel, coordinate: Coordinate) -> tuple[float, float]:
@@ -140,9 +138,7 @@ def _densities(prior: ModelPrior, features: NDArray[np.float64]) -> NDArray[np.f
     return found
 
 
-def _spread(
-    broad: ModelPrior, samples: NDArray[np.float64], n: int, seed: int
-) -> ModelPrior:
+def _spread(broad: ModelPrior, samples: NDArray[np.float64], n: int, seed: int) -> ModelPrior:
     """Return Gaussians around voxels that are far from each other, and the broad one."""
     centres = samples.mean(axis=1)
     # With the spread of each posterior: a Gaussian becomes narrower more quickly than wider.

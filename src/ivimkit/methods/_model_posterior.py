@@ -25,7 +25,7 @@ from ivimkit.kernels.separable.posterior.point_rows import (
 )
 from ivimkit.kernels.separable.posterior.proposal import DEGREES
 from ivimkit.kernels.separable.posterior.voxel_posterior import posterior_scratch
-from ivimkit.kernels.two_decays.lattice.lattice_options import NOISE_DEGREES, NOISE_SCALE, N_VALUES
+from ivimkit.kernels.two_decays.lattice.lattice_options import N_VALUES, NOISE_DEGREES, NOISE_SCALE
 
 __all__ = ["check_model", "model_extras", "posterior_plan", "products_of_pairs"]
 

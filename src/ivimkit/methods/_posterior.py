@@ -143,14 +143,15 @@ class PosteriorMethod(TwoDecayMethod):
 
     @property
     def estimate_number(self) -> int:
-        """The estimate in the maps of a model that is not two decays: 0 is the mean, 1 the median."""
+        """The estimate of a model that is not two decays: 0 is the mean, 1 the median."""
         return 0
 
     @property
     def rule(self) -> Prior | None:
         """The prior that has to be tabulated; None if it is a table."""
-        made = isinstance(self.prior, PriorTable | ModelPrior)
-        return None if made else priors.get(self.prior)
+        if isinstance(self.prior, PriorTable | ModelPrior):
+            return None
+        return priors.get(self.prior)
 
     @property
     def learns(self) -> bool:
@@ -170,7 +171,7 @@ class PosteriorMethod(TwoDecayMethod):
         return posterior_function(model.structure)
 
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
-        """Raise if the posterior cannot be integrated, S0 is bounded, or the prior does not fit."""
+        """Raise if the posterior cannot be integrated, or prior or bounds do not fit."""
         two_decays = model.two_decays() is not None
         if two_decays:
             super().check(model, acquisition)

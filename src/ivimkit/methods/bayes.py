@@ -108,7 +108,7 @@ class Bayes(PosteriorMethod):
         return ESTIMATES.index(self.estimate)
 
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
-        """Raise if the posterior cannot be integrated, S0 is bounded, or the prior does not fit."""
+        """Raise if the posterior cannot be integrated, or prior or bounds do not fit."""
         if self.estimate == "mode" and model.two_decays() is None:
             raise OptionError(
                 f"estimate is 'mode', which method {self.name} has for sums of two decays only; "

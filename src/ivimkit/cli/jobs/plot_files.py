@@ -115,7 +115,7 @@ def draw_trust(
         found["uncertainty.png"] = report.uncertainty_panels(result, slices=slices, limits=limits)
     for region, table in result.priors.items():
         name = "prior.png" if region == "all" else f"prior_{region}.png"
-        if report.has_panels(table):
+        if table.varies:
             found[name] = report.prior_panels(table)
     return found
 

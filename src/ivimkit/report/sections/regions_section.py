@@ -54,7 +54,17 @@ _ABOUT_THE_TABLES = {
 _AUC = 0.1
 """To two decimal places."""
 
-_LEFT_OUT = ("S0", "rmse", "r2", "cost", "n_iter", "ln_evidence", "sigma", "n_neighbours")
+_LEFT_OUT = (
+    "S0",
+    "rmse",
+    "r2",
+    "cost",
+    "n_iter",
+    "ln_evidence",
+    "accuracy",
+    "sigma",
+    "n_neighbours",
+)
 
 
 def regions(subject: Subject) -> Section | None:

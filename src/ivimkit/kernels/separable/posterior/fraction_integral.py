@@ -46,9 +46,7 @@ _GAIN, _START, _STEP = _ROW.gain * LANES, _ROW.start * LANES, _ROW.step * LANES
 _TOTAL, _S, _SS, _S0, _S0_SQUARE = (
     r * LANES for r in (_ROW.total, _ROW.s, _ROW.ss, _ROW.s0, _ROW.s0_square)
 )
-_INVERSE, _GAINS, _LOG_TARGET = (
-    r * LANES for r in (_ROW.inverse, _ROW.gains, _ROW.log_target)
-)
+_INVERSE, _GAINS, _LOG_TARGET = (r * LANES for r in (_ROW.inverse, _ROW.gains, _ROW.log_target))
 _TANGENT, _WEIGHT, _FRACTION = (r * LANES for r in (_ROW.tangent, _ROW.weight, _ROW.fraction))
 _BELOW, _DENSITY, _NODES = _ROW.below * LANES, _ROW.density * LANES, _ROW.nodes * LANES
 _EDGE, _INVERSE_EDGE = _ROW.edge * LANES, _ROW.inverse_edge * LANES

@@ -102,7 +102,7 @@ class BlockRow(NamedTuple):
     nodes: int = 37 + N_DRAWS  # N_NODES rows
     prior_level: int = 37 + N_DRAWS + N_NODES  # MAX_PRIOR_COMPONENTS rows each
     prior_shift: int = 37 + N_DRAWS + N_NODES + MAX_PRIOR_COMPONENTS
-    count: int = 37 + N_DRAWS + N_NODES + 2 * MAX_PRIOR_COMPONENTS
+    rows: int = 37 + N_DRAWS + N_NODES + 2 * MAX_PRIOR_COMPONENTS
 
 
 class PosteriorOption(NamedTuple):
@@ -182,7 +182,7 @@ def point_rows(n: int, m: int) -> PointRows:
     sizes = (
         d * N_POINTS, m * N_POINTS, max(n - 1, 1) * N_POINTS,
         *(11 * [N_POINTS]), N_COMPONENTS * N_POINTS, N_DRAWS * N_POINTS,
-        BlockRow().count * LANES, m * LANES, max(n - 1, 1) * LANES,
+        BlockRow().rows * LANES, m * LANES, max(n - 1, 1) * LANES,
         MAX_STAGES * N_COMPONENTS * component_size(d),
         N_BINS, 3 * d, d, 4 * d * d, 8 * d, p * p + 8 * p,
     )  # fmt: skip

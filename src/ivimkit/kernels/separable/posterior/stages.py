@@ -382,4 +382,3 @@ def adapt(stage: int, n: int, effective: float, task: Task) -> None:
                 density = densities[c * N_POINTS : (c + 1) * N_POINTS]
                 row = _row(stage, c, d, components)
                 add_densities(d, row, 0, n, N_POINTS, z, density, spare, lanes)
-

@@ -168,7 +168,9 @@ def _covariance(
     return total
 
 
-def moments_of(n: int, lower: NDArray[np.float64], upper: NDArray[np.float64], task: Task) -> float:
+def moments_of(
+    n: int, lower: NDArray[np.float64], upper: NDArray[np.float64], task: Task
+) -> float:
     """Write means and standard deviations of all parameters; return the accuracy. A template.
 
     They stand in the moments, at their positions; the standard deviations follow the means. The
@@ -237,9 +239,7 @@ def natural(position: int, z: float, task: Task) -> float:
 
 
 @finite
-def _range(
-    n: int, weight: NDArray[np.float64], value: NDArray[np.float64]
-) -> tuple[float, float]:
+def _range(n: int, weight: NDArray[np.float64], value: NDArray[np.float64]) -> tuple[float, float]:
     """Return the lower end and the width of a bin of the histogram of a coordinate."""
     mean = _mean(n, weight, value)
     sd = math.sqrt(_covariance(n, weight, value, value, mean, mean))
@@ -269,7 +269,8 @@ def _quantile(share: float, low: float, width: float, bins: NDArray[np.float64])
     below = 0.0
     for i in range(N_BINS):
         if below + bins[i] >= share and bins[i] > 0.0:
-            return low + (i + (share - below) / bins[i]) * width
+            at: float = low + (i + (share - below) / bins[i]) * width
+            return at
         below += bins[i]
     return low + N_BINS * width
 

@@ -29,7 +29,7 @@ from ivimkit.kernels.separable.search import global_fit
 from ivimkit.kernels.separable.structure import Structure
 from ivimkit.kernels.separable.voxel_fit import read_bounds, store
 from ivimkit.kernels.templates import with_kernels
-from ivimkit.kernels.two_decays.lattice.lattice_options import NOISE_DEGREES, NOISE_SCALE, N_VALUES
+from ivimkit.kernels.two_decays.lattice.lattice_options import N_VALUES, NOISE_DEGREES, NOISE_SCALE
 from ivimkit.kernels.two_decays.lattice.variance import variance_of
 from ivimkit.kernels.voxel import Voxel
 from ivimkit.status import FAILED, FitStatus
