@@ -1,4 +1,4 @@
-"""model_posterior: the posterior of every model that is not two decays: chains, coverage, speed."""
+"""Posteriors of every model that is not two decays: against chains, coverage, speed."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from ivimkit.parameter import Parameter
 __all__ = [
     "BOUND_SHIFT",
     "FAILED",
+    "MAX_INTEGRATED",
     "MAX_PARAMETERS",
     "MONOEXPONENTIAL",
     "UNSEEN_REFERENCE",
@@ -132,6 +133,7 @@ model of two decays. It has no bit, as it follows from the others: see `monoexpo
 _LESS_SERIOUS = (
     UNSEEN_REFERENCE,
     *UNSEEN_SHARES,
+    int(FitStatus.POSTERIOR_INACCURATE),
     int(FitStatus.ADC_NOT_AVAILABLE),
     int(FitStatus.SD_NOT_AVAILABLE),
 )
@@ -218,6 +220,9 @@ class Explained(Protocol):
         ...
 
 
+MAX_INTEGRATED = 9
+"""Maximum number of parameters of a posterior: its flag is a bit of the bounds of more."""
+
 MAX_PARAMETERS = 25
 """Maximum number of parameters of a model: the bounds of more do not fit into 64 bits."""
 
@@ -291,6 +296,8 @@ def _reasons(model: Explained | None) -> dict[int, tuple[str, tuple[str, str]]]:
     found = {int(flag): (str(flag.name), texts) for flag, texts in _SENTENCES.items() if int(flag)}
     for about in model.unseen if model else ():
         found[about.flag] = (about.name, about.texts)
+    if model is not None and len(model.parameters) > MAX_INTEGRATED:
+        del found[int(FitStatus.POSTERIOR_INACCURATE)]
     if model is not None and model.is_two_decays:
         found[_KURTOSIS_LIKELY] = (FitStatus.KURTOSIS_LIKELY.name or "", _KURTOSIS_TEXTS)
     return dict(sorted(found.items()))

@@ -7,6 +7,7 @@ from ivimkit import models
 from ivimkit.status import (
     BOUND_SHIFT,
     FAILED,
+    MAX_INTEGRATED,
     UNSEEN_REFERENCE,
     UNSEEN_SHARES,
     FitStatus,
@@ -35,12 +36,17 @@ def test_every_flag_has_a_name_a_sentence_and_an_advice_of_its_own():
 
 
 def test_reasons_and_bounds_do_not_share_bits():
-    reasons = sum({*(flag.value for flag in FitStatus), *UNSEEN_SHARES, UNSEEN_REFERENCE})
+    inaccurate = FitStatus.POSTERIOR_INACCURATE.value
+    others = {flag.value for flag in FitStatus} - {inaccurate}
+    reasons = sum({*others, *UNSEEN_SHARES, UNSEEN_REFERENCE})
     bounds = [flag(k) for k in range(10) for flag in (at_lower, at_upper)]
     assert reasons < 1 << BOUND_SHIFT
     assert not any(reasons & flag for flag in bounds)
     assert len(set(bounds)) == len(bounds)
     assert max(bounds) < 2**31
+    # A posterior has no more parameters than leave this bit free.
+    assert inaccurate == at_upper(MAX_INTEGRATED)
+    assert inaccurate < 2**31
     assert status_type(10) is np.int32
     assert status_type(11) is np.int64
 

@@ -29,7 +29,7 @@ _LEAST_VOXELS = 0.5
 # The broad Gaussian keeps this share; its standard deviations are as wide as the usual range of a
 # parameter, but not narrower than this.
 _BROAD_SHARE = 0.03
-_MIN_BROAD_SD = 1.0
+_MIN_BROAD_SD = 0.1
 # Variance, in logits, that steadies that of a Gaussian as so many voxels would.
 _STEADY_VARIANCE, _STEADY_VOXELS = 0.05**2, 3.0
 _MIN_VARIANCE = 1e-4

@@ -26,11 +26,11 @@ from ivimkit.kernels.separable.posterior.point_rows import (
 from ivimkit.kernels.separable.posterior.proposal import DEGREES
 from ivimkit.kernels.separable.posterior.voxel_posterior import posterior_scratch
 from ivimkit.kernels.two_decays.lattice.lattice_options import N_VALUES, NOISE_DEGREES, NOISE_SCALE
+from ivimkit.status import MAX_INTEGRATED
 
 __all__ = ["check_model", "model_extras", "posterior_plan", "products_of_pairs"]
 
 _OWN = PosteriorOption()
-_MAX_PARAMETERS = 9
 _MAX_PRODUCTS = 8
 # The tables of a prior reach to these logits.
 _END = 12.0
@@ -49,10 +49,10 @@ def check_model(model: SignalModel, method: str) -> None:
             f"model {model.name} has {len(model.compartments)} compartments; method {method} "
             f"integrates up to {MAX_COMPARTMENTS}. Use a model with fewer"
         )
-    if len(model.parameters) > _MAX_PARAMETERS:
+    if len(model.parameters) > MAX_INTEGRATED:
         raise OptionError(
             f"model {model.name} has {len(model.parameters)} parameters; method {method} "
-            f"integrates up to {_MAX_PARAMETERS}. Use method varpro with uncertainty profile"
+            f"integrates up to {MAX_INTEGRATED}. Use method varpro with uncertainty profile"
         )
     if len(model.fractions) > 1:
         for name in model.fractions:
@@ -202,7 +202,7 @@ def gaussians(prior: ModelPrior) -> NDArray[np.float64]:
 
 
 def _log_volume(model: SignalModel) -> float:
-    """Return the logarithm of the volume inside the bounds, of fractions that leave a remainder."""
+    """Return the logarithm of the volume inside the bounds, with a remainder >= 0."""
     coordinates = coordinates_of(model)
     total = sum(math.log(c.upper - c.lower) for c in coordinates if not c.share)
     shares = [c for c in coordinates if c.share]

@@ -11,8 +11,8 @@ between phi and its neighbour is q dt = ds h |a|, with h the height of e above a
 
     int ds q^(-1/2) L = int dt q^(1/2) / (h |a|) L.
 
-With x = tan t, the direction of phi is d = (u1 - x u2, u2 + x u1), of the norm |u| (1 + x^2)^(1/2),
-and with l the component of e along a, e = h d1 + (|a| - l) d2:
+With x = tan t, the direction of phi is d = (u1 - x u2, u2 + x u1), whose norm is |u| (1 +
+x^2)^(1/2), and with l the component of e along a, e = h d1 + (|a| - l) d2:
 
     s = |a| d2 / e,    q^(1/2) = h |a| |d| / e,    dt = dx / (1 + x^2).
 

@@ -27,7 +27,6 @@ AT = layout(1, 1)
 ROWS = point_rows(1, 1)
 _OWN = PosteriorOption()
 
-_MAX_STEPS = 7
 # The first distance of the points that a step looks at, and later ones in standard deviations.
 _FIRST_DISTANCE, _DISTANCE = 0.3, 0.7
 _MAX_DISTANCE = 0.7
@@ -71,7 +70,7 @@ def write_coordinates(shapes: int, amplitudes: int, task: Task) -> None:
 
 @device
 def _cholesky(d: int, share: float, matrix: NDArray[np.float64], to: NDArray[np.float64]) -> bool:
-    """Factorise a matrix, its off-diagonal numbers times `share`; return whether it is positive."""
+    """Factorise a matrix, other than its diagonal times `share`; return if it is positive."""
     for i in range(d):
         for k in range(i + 1):
             total = matrix[i * d + k] if i == k else share * matrix[i * d + k]
@@ -161,7 +160,7 @@ def _parabola(
             at += 1
 
 
-def find_mode(task: Task) -> float:
+def find_mode(max_steps: int, task: Task) -> float:
     """Climb from the row of the mode, and write the inverse curvature behind the curvature.
 
     A template. Returns the logarithm of the density there. The rows of the first points are used
@@ -182,7 +181,7 @@ def find_mode(task: Task) -> float:
         distance[i] = _FIRST_DISTANCE
         before[i] = mode[i]
     best = -math.inf
-    for number in range(_MAX_STEPS):
+    for number in range(max_steps):
         count = _lay_stencil(d, mode, distance, z)
         for start in range(0, count, LANES):
             evaluate(start, task)
@@ -191,7 +190,7 @@ def find_mode(task: Task) -> float:
             # Too far: back by half the step, or to where it was best.
             for i in range(d):
                 step[i] *= 0.3
-                mode[i] = before[i] + (step[i] if number < _MAX_STEPS - 2 else 0.0)
+                mode[i] = before[i] + (step[i] if number < max_steps - 2 else 0.0)
             continue
         best = here
         _parabola(d, distance, work[ROWS.log_target : ROWS.log_target + count], slope, curvature)

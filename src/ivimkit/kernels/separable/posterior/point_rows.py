@@ -36,9 +36,9 @@ __all__ = [
 
 LANES = 32
 """Points of a block."""
-FIRST_POINTS, MORE_POINTS = 512, 768
+FIRST_POINTS, MORE_POINTS = 384, 640
 """Points of the first stage, and of each further one; multiples of a block."""
-MAX_STAGES = 6
+MAX_STAGES = 7
 """Stages at most: the first, the second, and more where the accuracy is not enough."""
 N_POINTS = FIRST_POINTS + (MAX_STAGES - 1) * MORE_POINTS
 """Points of all stages."""

@@ -60,7 +60,8 @@ _WIDE = 1.7
 # Factors on the variances around a mode, which has longer tails than its parabola.
 _INFLATED, _WIDER, _WIDEST = 1.3, 5.0, 20.0
 # Summits of the dictionary that are climbed, and how much they may explain less than the best fit.
-_MAX_SUMMITS = 5
+_MAX_SUMMITS = 4
+_STEPS, _FIRST_STEPS = 7, 2
 _SUMMIT_DROP, _FINE = 8.0, 1e-4
 # A mode within so many squared standard deviations of another one is the same; one that is lower
 # by more than this, in the logarithm, is negligible.
@@ -68,7 +69,7 @@ _SAME_MODE, _MODE_DROP = 9.0, 9.0
 # Rounds of expectation-maximisation per stage, and the mass of what was there before.
 _ROUNDS = 2
 _STEADY = 0.03
-# Least number of effective points that a component is fitted to; with fewer, weights are flattened.
+# Least number of effective points that a component is fitted to: else weights are flattened.
 _MIN_EFFECTIVE, _PER_COORDINATE = 40.0, 10.0
 _FLATTENED = 0.6
 _MAX_FLATTENED = 6
@@ -142,7 +143,7 @@ def begin(task: Task, fit: Descent) -> None:
     precision = work[ROWS.moments : ROWS.moments + square]
     n = float(FIRST_POINTS)
     write_coordinates(AT.best, AT.best_a, task)
-    best = find_mode(task)
+    best = find_mode(_STEPS, task)
     for i in range(d):
         kept[i] = work[ROWS.mode + i]
     for i in range(square):
@@ -184,7 +185,11 @@ def begin(task: Task, fit: Descent) -> None:
         mode = work[ROWS.mode : ROWS.mode + d]
         if squared_distance(d, mode, kept, precision) < _SAME_MODE:
             continue
-        level = find_mode(task)
+        # Most summits are sides of the best mode, and soon near it.
+        find_mode(_FIRST_STEPS, task)
+        if squared_distance(d, mode, kept, precision) < _SAME_MODE:
+            continue
+        level = find_mode(_STEPS, task)
         far = squared_distance(d, mode, kept, precision) > _SAME_MODE
         if far and level > best - _MODE_DROP:
             keep_mode(other, _INFLATED, counts[other], task)

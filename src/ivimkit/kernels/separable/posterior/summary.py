@@ -2,7 +2,7 @@
 
 These are templates: the functions and the layouts of a model are put in. Numbers of a parameter
 follow its position among the parameters of the model: fraction and shapes by compartment, behind
-S0. What belongs to a fraction is known at every point as its mean and mean square, given the point.
+S0. What belongs to a fraction is known at every point as its mean and mean square there.
 """
 
 from __future__ import annotations
