@@ -2,7 +2,7 @@
 
 Points of all stages count together, each by the density of the mixture of all their proposals, so
 that none has a large weight because only one proposal knows where it is (deterministic mixture;
-Veach, Guibas 1995; Cornuet et al. 2012, doi:10.1111/j.1467-9469.2011.00756.x).
+Cornuet et al. 2012, arXiv:0907.1254).
 
 These are templates: the functions and the layouts of a model are put in.
 """
