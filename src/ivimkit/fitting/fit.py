@@ -238,7 +238,9 @@ def fit_with(
         check_neighbours(dwi.shape, dwi.geometry)
     warn_of_scan(dwi, stacklevel=4)
     reader = dwi.voxels()
-    gpus = gpus_for(settings.device, reader.n_voxels)
+    small = settings.method.takes_gpu(model)
+    wanted = "cpu" if settings.device == "auto" and not small else settings.device
+    gpus = gpus_for(wanted, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     started, clock = datetime.now(UTC), time.perf_counter()
     as_fitted = _for_averages(settings.method, dwi)

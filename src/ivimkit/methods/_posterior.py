@@ -170,6 +170,10 @@ class PosteriorMethod(TwoDecayMethod):
             return self.voxel
         return posterior_function(model.structure)
 
+    def takes_gpu(self, model: SignalModel) -> bool:
+        """Return whether the model is a sum of two decays: points of others take 1 MB a voxel."""
+        return model.two_decays() is not None
+
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
         """Raise if the posterior cannot be integrated, or prior or bounds do not fit."""
         two_decays = model.two_decays() is not None
