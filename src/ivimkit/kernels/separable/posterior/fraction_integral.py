@@ -131,14 +131,20 @@ def over_fractions(
         reach = min(reach, _MAX_TANGENT)
         from_x, to_x = max(from_x, -reach), min(to_x, reach)
         seen = nearest < _MAX_TANGENT and nearest > -_MAX_TANGENT and high > low
-        block[_VALID + i] *= 1.0 if seen and to_x > from_x else 0.0
-        block[_LENGTH + i], block[_LEAN + i], block[_HEIGHT + i] = a, a - lean, height
-        block[_ALONG + i], block[_ACROSS + i], block[_SIZE + i] = u1, u2, size
-        block[_GAIN + i] = gain
-        block[_RATIO + i] = 1.0 / (1.0 / inverse + top - gain)
-        block[_PER_EDGE + i] = 1.0 / (height * a)
-        block[_START + i] = from_x
-        block[_STEP + i] = max(to_x - from_x, 1e-300) / N_NODES
+        seen = seen and to_x > from_x and block[_VALID + i] > 0.0
+        # What does not count must not be infinite: it is multiplied by 0.
+        block[_VALID + i] = 1.0 if seen else 0.0
+        block[_LENGTH + i] = a if seen else 1.0
+        block[_LEAN + i] = a - lean if seen else 1.0
+        block[_HEIGHT + i] = height if seen else 1.0
+        block[_ALONG + i] = u1 if seen else 1.0
+        block[_ACROSS + i] = u2 if seen else 0.0
+        block[_SIZE + i] = size if seen else 1.0
+        block[_GAIN + i] = gain if seen else 1.0
+        block[_RATIO + i] = 1.0 / (1.0 / inverse + top - gain) if seen else 1.0
+        block[_PER_EDGE + i] = 1.0 / (height * a) if seen else 1.0
+        block[_START + i] = from_x if seen else 0.0
+        block[_STEP + i] = (to_x - from_x) / N_NODES if seen else 0.1
         block[_TOTAL + i] = block[_S + i] = block[_SS + i] = 0.0
         block[_S0 + i] = block[_S0_SQUARE + i] = 0.0
         block[_INVERSE + i] = block[_GAINS + i] = 0.0
@@ -273,6 +279,7 @@ def at_one_fraction(
         c = r * block[_P_REST + i] + fraction * block[_P_FIRST + i]
         good = block[_VALID + i] > 0.0 and c > 0.0 and g > 0.0
         g = g if good else 1.0
+        c = c if good else 1.0
         gain = c * c / g
         block[_S + i] = fraction
         block[_SS + i] = fraction * fraction

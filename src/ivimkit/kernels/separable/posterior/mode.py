@@ -144,18 +144,20 @@ def _parabola(
     curvature: NDArray[np.float64],
 ) -> None:
     """Write slopes and negative second derivatives of the logarithm of the density."""
+    # The middle may be where the order of two shapes forbids everything.
     here = level[0]
-    least = here - _MAX_DROP
+    for p in range(level.size):
+        level[p] = min(max(level[p], here - _MAX_DROP), here + _MAX_DROP) - here
+    here = 0.0
     for i in range(d):
-        up, down = max(level[1 + 2 * i], least), max(level[2 + 2 * i], least)
+        up, down = level[1 + 2 * i], level[2 + 2 * i]
         slope[i] = 0.5 * (up - down) / distance[i]
         bend = (2.0 * here - up - down) / (distance[i] * distance[i])
         curvature[i * d + i] = max(bend, _MIN_CURVATURE)
     at = 1 + 2 * d
     for i in range(d):
         for k in range(i):
-            both = max(level[at], least) - max(level[1 + 2 * i], least)
-            both += here - max(level[1 + 2 * k], least)
+            both = level[at] - level[1 + 2 * i] + here - level[1 + 2 * k]
             curvature[i * d + k] = curvature[k * d + i] = -both / (distance[i] * distance[k])
             at += 1
 
@@ -199,6 +201,7 @@ def find_mode(max_steps: int, task: Task) -> float:
             if _cholesky(d, share, curvature, factor):
                 break
             share *= 0.7
+        share = share if _cholesky(d, share, curvature, factor) else 0.0
         for i in range(d):
             for k in range(i):
                 curvature[i * d + k] *= share

@@ -89,7 +89,8 @@ def draw(
             total = row[2 + i]
             for k in range(i + 1):
                 total += row[factor + i * d + k] * variates[k * stride + p]
-            z[i * stride + p] = min(max(total, -MAX_COORDINATE), MAX_COORDINATE)
+            inside = -MAX_COORDINATE < total < MAX_COORDINATE
+            z[i * stride + p] = total if inside else math.copysign(MAX_COORDINATE, total)
 
 
 @finite

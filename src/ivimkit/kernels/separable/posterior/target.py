@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.device import finite
+from ivimkit.kernels.device import device, finite
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.separable.descent import APART
 from ivimkit.kernels.separable.layout import Option, layout
@@ -41,6 +41,10 @@ _FACTOR, _VALID = _ROW.factor * LANES, _ROW.valid * LANES
 _LOW, _HIGH = _ROW.low * LANES, _ROW.high * LANES
 _LEVEL, _OFFSET = _ROW.prior_level * LANES, _ROW.prior_shift * LANES
 _MIN_SHARE = 1e-12
+_G_REST, _G_BOTH, _G_FIRST = (r * LANES for r in (_ROW.g_rest, _ROW.g_both, _ROW.g_first))
+_P_REST, _P_FIRST = _ROW.p_rest * LANES, _ROW.p_first * LANES
+# Squared norms of atoms outside these do not count.
+_MIN_NORM, _MAX_NORM = 1e-60, 1e60
 
 
 class Task(NamedTuple):
@@ -138,6 +142,19 @@ def _in_order(
 ) -> None:
     for i in range(LANES):
         block[_VALID + i] *= 1.0 if fast[i] >= APART * slow[i] else 0.0
+
+
+@device
+def _keep_finite(block: NDArray[np.float64]) -> None:
+    """Leave out points at which an atom is infinite, NaN, or 0 everywhere."""
+    for i in range(LANES):
+        largest = max(block[_G_REST + i], block[_G_FIRST + i])
+        good = block[_G_REST + i] > _MIN_NORM and largest < _MAX_NORM
+        good = good and abs(block[_P_REST + i] + block[_P_FIRST + i]) < _MAX_NORM
+        if not good:
+            block[_VALID + i] = 0.0
+            block[_G_REST + i] = block[_G_FIRST + i] = 1.0
+            block[_G_BOTH + i] = block[_P_REST + i] = block[_P_FIRST + i] = 0.0
 
 
 @finite
@@ -242,6 +259,7 @@ def evaluate(start: int, task: Task) -> None:
         fast = int(options[_OPTION.pair + 3 * number + 1]) * LANES
         _in_order(shapes[slow : slow + LANES], shapes[fast : fast + LANES], block)
     products(task.x, task.root_weight, task.signal, shapes, shares, block)
+    _keep_finite(block)
     free = options[_OWN.free_fraction] > 0.0
     prior = task.table[int(options[_OWN.prior]) :]
     n_eta = d + 1 if free else d
