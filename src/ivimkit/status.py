@@ -21,6 +21,7 @@ from ivimkit.parameter import Parameter
 __all__ = [
     "BOUND_SHIFT",
     "FAILED",
+    "MAX_INTEGRATED",
     "MAX_OFF",
     "MAX_OFF_PROBABILITY",
     "MAX_PARAMETERS",
@@ -69,6 +70,7 @@ class FitStatus(IntFlag):
     ADC_NOT_AVAILABLE = 128
     SD_NOT_AVAILABLE = 256
     KURTOSIS_LIKELY = 1024
+    POSTERIOR_INACCURATE = 1 << 30
 
 
 _SENTENCES: dict[FitStatus, tuple[str, str]] = {
@@ -98,6 +100,10 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
         "A standard deviation is not available: its parameter is at a bound, is not identifiable, "
         "or no degree of freedom is left.",
         "Look at profile intervals or at the posterior of method bayes, which need no curvature.",
+    ),
+    FitStatus.POSTERIOR_INACCURATE: (
+        "The posterior was integrated with an error of more than a tenth of a standard deviation.",
+        "Distrust mean and intervals here: see the map accuracy, or fix what is known.",
     ),
 }
 
@@ -212,6 +218,9 @@ class Explained(Protocol):
         ...
 
 
+MAX_INTEGRATED = 9
+"""Maximum number of parameters of a posterior: its flag is a bit of the bounds of more."""
+
 MAX_PARAMETERS = 25
 """Maximum number of parameters of a model: the bounds of more do not fit into 64 bits."""
 
@@ -257,6 +266,9 @@ def uncertain(index: int, n_parameters: int) -> int:
     Models of up to 17 parameters have a bit for each.
     """
     bit = BOUND_SHIFT + 2 * n_parameters + index
+    if status_type(n_parameters) is not np.int32:
+        # Behind the bit of POSTERIOR_INACCURATE.
+        bit += max(31 - BOUND_SHIFT - 2 * n_parameters, 0)
     return 1 << bit if bit < _N_BITS else 0
 
 
@@ -322,6 +334,8 @@ def _reasons(model: Explained | None) -> dict[int, tuple[str, tuple[str, str]]]:
     found = {int(flag): (str(flag.name), texts) for flag, texts in _SENTENCES.items() if int(flag)}
     for about in model.unseen if model else ():
         found[about.flag] = (about.name, about.texts)
+    if model is not None and len(model.parameters) > MAX_INTEGRATED:
+        del found[int(FitStatus.POSTERIOR_INACCURATE)]
     if model is not None and model.is_two_decays:
         found[_KURTOSIS_LIKELY] = (FitStatus.KURTOSIS_LIKELY.name or "", _KURTOSIS_TEXTS)
     return dict(sorted(found.items()))
@@ -437,7 +451,7 @@ def gravest_first(model: Explained | None = None) -> list[int]:
 
     No value at all comes first; then a value at a bound, which the fit was not free to choose;
     then kurtosis, which the model does not have; then what the data do not determine, or only
-    roughly; last flags that concern another map.
+    roughly; then a posterior that is not exact; last flags that concern another map.
 
     Parameters
     ----------
@@ -464,7 +478,8 @@ def gravest_first(model: Explained | None = None) -> list[int]:
     known = explain(model)
     unseen = [flag for flag in _UNSEEN if flag in known and flag not in wrong]
     wide = [flag for flag, _ in _uncertain(model)]
-    return [*failed, *bounds, *wrong, *unseen, *wide, *_OF_OTHER_MAPS]
+    rough = [flag for flag in (int(FitStatus.POSTERIOR_INACCURATE),) if flag in known]
+    return [*failed, *bounds, *wrong, *unseen, *wide, *rough, *_OF_OTHER_MAPS]
 
 
 def gravest(status: NDArray[np.signedinteger[Any]], model: Explained) -> NDArray[Any]:

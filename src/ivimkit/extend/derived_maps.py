@@ -75,6 +75,16 @@ DERIVED = (
         description="Logarithm of the marginal likelihood of the model, S0 flat",
     ),
     Parameter(
+        "accuracy",
+        "accuracy",
+        "sd",
+        0.0,
+        math.inf,
+        0.03,
+        (0.0, 0.1),
+        "Error of the integration of the posterior, at most, in standard deviations",
+    ),
+    Parameter(
         "n_iter",
         "iterations",
         "",

@@ -160,6 +160,16 @@ class FitMethod(Plugin, ABC):
         """
         return False
 
+    def takes_gpu(self, model: SignalModel) -> bool:
+        """Return whether the scratch of a voxel has room on a GPU; else it is fitted on the CPU.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model to fit.
+        """
+        return True
+
     @property
     def measures_noise(self) -> bool:
         """Whether noise that was not given is to be taken from repeated volumes that are averaged.

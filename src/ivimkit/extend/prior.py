@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.errors import OptionError
 from ivimkit.extend.mixture import Mixture
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.plugin import Plugin
 from ivimkit.extend.prior_table import PriorTable, parameter_names
 from ivimkit.extend.signal_model import SignalModel
@@ -22,6 +24,7 @@ __all__ = [
     "MIN_PERFUSION_RATE",
     "ChoosingPrior",
     "Likelihoods",
+    "ModelPosteriors",
     "NearPrior",
     "Prior",
     "VoxelLattices",
@@ -113,6 +116,22 @@ class Likelihoods(ABC):
         """Return the likelihoods on lattices of the voxels' own, finer than the knots."""
 
 
+class ModelPosteriors(ABC):
+    """Posteriors of some voxels of a scan for a model of any compartments, by samples.
+
+    Attributes
+    ----------
+    n_voxels : int
+        Number of voxels.
+    """
+
+    n_voxels: int
+
+    @abstractmethod
+    def draw(self, prior: ModelPrior) -> NDArray[np.float64]:
+        """Return samples of the coordinates under a prior, shape (n_voxels, n, n_coordinates)."""
+
+
 @dataclass(frozen=True)
 class Prior(Plugin, ABC):
     """Base of all priors: a frozen set of options.
@@ -129,6 +148,8 @@ class Prior(Plugin, ABC):
         Whether it learns from the scan.
     near : bool
         Whether a voxel's prior also depends on the voxels around it.
+    any_model : bool
+        Whether it is also one of models that are not a sum of two decays.
     references : tuple of str
         Sources, each with its DOI.
     """
@@ -137,6 +158,7 @@ class Prior(Plugin, ABC):
     title: ClassVar[str]
     trains: ClassVar[bool]
     near: ClassVar[bool] = False
+    any_model: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]]
 
     @abstractmethod
@@ -154,6 +176,31 @@ class Prior(Plugin, ABC):
         -------
         PriorTable
         """
+
+    def for_model(
+        self, model: SignalModel, posteriors: ModelPosteriors | None = None
+    ) -> ModelPrior:
+        """Return the density for a model that is not a sum of two decays.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model.
+        posteriors : ModelPosteriors, optional
+            Posteriors of the voxels of the scan, for a prior that learns.
+
+        Returns
+        -------
+        ModelPrior
+
+        Raises
+        ------
+        OptionError
+            If there is none.
+        """
+        raise OptionError(
+            f"prior {self.name} is one of D, D* and f; expected one that knows model {model.name}"
+        )
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,11 @@ class PriorTable:
         """Whether the density is the same everywhere between the ends of the knots."""
         return self.density.size == 0
 
+    @property
+    def varies(self) -> bool:
+        """Whether a parameter has more than one value."""
+        return any(axis.size > 1 for axis in self.knots)
+
     def axes(self) -> tuple[Axis, Axis, Axis]:
         """Return the knots in the variables of the density: the fast rate by its logarithm."""
         slow, fast, fraction = self.knots

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ivimkit import models
 from ivimkit.errors import OptionError
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable, hat_integrals
 from ivimkit.figures.figure_page import MARGIN, Page
 from ivimkit.figures.map_style import how_to_show
@@ -31,17 +32,19 @@ _FAST = 1
 
 # Fraction of the highest density below which an end of the axis is not shown.
 _HARDLY = 0.01
+# Range and number of bins of histograms of draws.
+_OUTER_QUANTILES, _N_BINS = (0.002, 0.998), 60
 _LINE = "#0072B2"
 _COLOURS = "viridis"
 
 
-def prior_panels(table: PriorTable, *, title: str | None = None) -> Figure:
+def prior_panels(table: PriorTable | ModelPrior, *, title: str | None = None) -> Figure:
     """Draw a prior: the distribution assumed before the data of a voxel.
 
     Parameters
     ----------
-    table : PriorTable
-        E.g. ``result.priors["all"]``, or a table from `ivimkit.load_prior`.
+    table : PriorTable or ModelPrior
+        E.g. ``result.priors["all"]``, or a prior from `ivimkit.load_prior`.
     title : str, optional
         Title of the page; by default the source of the prior.
 
@@ -51,7 +54,8 @@ def prior_panels(table: PriorTable, *, title: str | None = None) -> Figure:
         The upper row shows the marginal density of each parameter that varies, per unit of the
         axis, for D* per unit of ln D*. The lower row shows the joint densities of pairs, relative
         to their maximum. The axes omit ends where the density of the parameter is below 1 % of its
-        maximum.
+        maximum. Of a model that is not two decays there is the row of single parameters alone, as
+        histograms of draws, rates on logarithmic axes.
 
     Raises
     ------
@@ -66,11 +70,13 @@ def prior_panels(table: PriorTable, *, title: str | None = None) -> Figure:
     >>> [axes.get_xlabel() for axes in figure.axes[:3]]
     ['D (10⁻³ mm²/s)', 'D* (10⁻³ mm²/s)', 'f']
     """
-    axes = _axes(table)
-    if not axes:
+    if not table.varies:
         raise OptionError(
             "all parameters of the prior are fixed; expected one that varies to draw"
         )
+    if isinstance(table, ModelPrior):
+        return _drawn_panels(table, title)
+    axes = _axes(table)
     pairs = list(combinations(sorted(axes), 2))
     right, down = _LEFT + _WIDTH + _RIGHT, _TOP + _HEIGHT + _DOWN
     bar = _BAR_GAP + _BAR + _BAR_TEXT if pairs else 0.0
@@ -85,6 +91,39 @@ def prior_panels(table: PriorTable, *, title: str | None = None) -> Figure:
         _draw_two(panel, axes[one], axes[other], _density(table, (one, other)))
     if pairs:
         _colour_bar(page, len(pairs) * right + _BAR_GAP - _RIGHT, down + _TOP)
+    return page.figure
+
+
+def _drawn_panels(prior: ModelPrior, title: str | None) -> Figure:
+    """Draw histograms of all parameters of a prior."""
+    right, down = _LEFT + _WIDTH + _RIGHT, _TOP + _HEIGHT + _DOWN
+    known = prior.model in models.names()
+    parameters = models.get(prior.model).parameters if known else ()
+    heading = _heading(prior) if title is None else title
+    page = Page(len(prior.coordinates) * right + MARGIN, down, heading)
+    drawn = prior.draw()
+    for column, coordinate in enumerate(prior.coordinates):
+        name = coordinate.name
+        if known:
+            shown = how_to_show(name, parameters, [drawn[name]])
+            symbol, label, unit, factor = shown.symbol, shown.label, shown.unit, shown.factor
+        else:
+            symbol, label, unit, factor = name, name, "", 1.0
+        values = drawn[name] * factor
+        panel = page.place(column * right + _LEFT, _TOP, _WIDTH, _HEIGHT)
+        low, high = np.quantile(values, _OUTER_QUANTILES)
+        bins = np.linspace(low, high, _N_BINS)
+        if coordinate.logarithmic:
+            bins = np.geomspace(low, high, _N_BINS)
+            unit = f"ln {symbol}"
+        counts, _ = np.histogram(values, bins)
+        width = np.diff(np.log(bins) if coordinate.logarithmic else bins)
+        panel.stairs(counts / (width * values.size), bins, fill=True, color=_LINE, alpha=0.4)
+        panel.set_xlabel(label)
+        panel.set_ylabel(f"density per {unit}" if unit else "density")
+        panel.set_title(symbol, fontsize=11, pad=4)
+        if coordinate.logarithmic:
+            panel.set_xscale("log")
     return page.figure
 
 
@@ -169,7 +208,7 @@ def _colour_bar(page: Page, left: float, top: float) -> None:
     page.figure.colorbar(colours, cax=place, label="density / maximum")
 
 
-def _heading(table: PriorTable) -> str:
+def _heading(table: PriorTable | ModelPrior) -> str:
     voxels = table.about.get("voxels")
     source = f", from {voxels} voxels" if voxels else ""
     organ = table.about.get("organ")

@@ -134,11 +134,8 @@ def supported_models(
     left_out: dict[str, str] = {}
     used = []
     for model in models:
-        reason = None
-        if is_choice_free and criterion == "evidence" and model.two_decays() is None:
-            reason = "method bayes integrates sums of one or two exponential decays"
         try:
-            reason = reason or _unsupported(model, method, dwi, criterion, is_noise_known)
+            reason = _unsupported(model, method, dwi, criterion, is_noise_known)
         except OptionError as error:
             if not is_choice_free:
                 raise

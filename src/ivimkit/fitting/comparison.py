@@ -400,7 +400,7 @@ def compare_with(
     if not 0.0 < alpha < 1.0:
         raise OptionError(f"alpha is {alpha!r}; expected a level between 0 and 1, like 0.05")
     wanted, every = asked_models(models, criterion), isinstance(models, str)
-    the_method = _method(method, criterion, wanted, is_choice_free=every)
+    the_method = _method(method, criterion, wanted)
     found = supported_models(
         wanted,
         the_method,
@@ -429,21 +429,12 @@ def _method(
     method: str | FitMethod | None,
     criterion: str,
     models: Sequence[SignalModel],
-    *,
-    is_choice_free: bool,
 ) -> FitMethod:
     """Return the method, which must compute what the criterion compares."""
     if criterion == "evidence":
         options = {"prior": "flat"} if method in (None, "bayes") else {}
         found = methods.get("bayes" if method is None else method, **options)
-        others = [model.name for model in models if model.two_decays() is None]
-        if others and not is_choice_free:
-            raise OptionError(
-                f"criterion evidence integrates sums of one or two exponential decays, and model "
-                f"{others[0]} is something else. Use criterion aicc, bic or f_test"
-            )
-        decays = [model for model in models if model.two_decays() is not None]
-        if any("ln_evidence" not in found.extras(model) for model in decays):
+        if any("ln_evidence" not in found.extras(model) for model in models):
             raise OptionError(
                 f"criterion evidence needs a method that integrates, and {found.name} does not; "
                 "expected bayes, or an object like methods.Bayes(prior='organ')"

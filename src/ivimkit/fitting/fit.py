@@ -33,8 +33,10 @@ from ivimkit.errors import (
 )
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.derived_columns import derived_columns
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.fitting.local_prior import (
@@ -316,7 +318,9 @@ def fit_with(
         reader = dwi.voxels()
     # Voxels whose values have weights come in groups that are too small for a GPU.
     n_together = 0 if dwi.value_weights is not None else reader.n_voxels
-    gpus = gpus_for(settings.device, n_together)
+    fits_gpu = settings.method.takes_gpu(model)
+    wanted = "cpu" if settings.device == "auto" and not fits_gpu else settings.device
+    gpus = gpus_for(wanted, n_together)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     as_fitted, of_floor = _with_floor(for_averages(settings.method, dwi), dwi, sigma)
     if isinstance(as_fitted, PosteriorMethod):
@@ -332,6 +336,7 @@ def fit_with(
         threads,
         dwi,
         dwi.patterns(reader),
+        np.atleast_2d(fitted_x(model.variables, dwi)),
     )
     weighed, chosen = with_weight(as_fitted, sample)
     if weighed is not as_fitted:
@@ -482,8 +487,8 @@ def _run(
 
 
 def _learned(method: PosteriorMethod) -> Learned:
-    """Return what a method learned: a table and two numbers."""
-    assert isinstance(method.prior, PriorTable)
+    """Return what a method learned: a prior and two numbers."""
+    assert isinstance(method.prior, PriorTable | ModelPrior)
     assert not isinstance(method.variance, str)
     return Learned(method.prior, method.variance)
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.engine import evaluate
 from ivimkit.errors import FitFailedError, OptionError, ShapeError
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.screening import Screening
@@ -177,14 +178,14 @@ class Learned:
 
     Parameters
     ----------
-    prior : PriorTable
-        The prior.
+    prior : PriorTable or ModelPrior
+        The prior; the second for models that are not two decays.
     variance : tuple of float
         Distribution of the noise variances: degrees of freedom, and scale in a.u.^2; zeros where
         it is estimated in each voxel.
     """
 
-    prior: PriorTable
+    prior: PriorTable | ModelPrior
     variance: tuple[float, float]
 
 
@@ -260,7 +261,7 @@ class FitResult:
         return self.settings.method
 
     @property
-    def priors(self) -> Mapping[str, PriorTable]:
+    def priors(self) -> Mapping[str, PriorTable | ModelPrior]:
         """Priors that method bayes used, by region ("all" without labels)."""
         return {region: one.prior for region, one in self.learned.items()}
 

@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit import methods
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import VoxelPlan
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import Likelihoods, Prior, VoxelLattices, broad, even_knots
 from ivimkit.extend.prior_table import PriorTable, with_floor
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
+from ivimkit.fitting.model_training import learned_model_prior
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.fitting.voxel_lattices import ScanLattices
 from ivimkit.methods._posterior import PosteriorMethod, fit_voxel, posterior_options, with_room
@@ -104,11 +106,7 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
         if wants_variance and voxels.n_voxels >= MIN_VOXELS:
             sample = voxels.drawn(8000, seed=0)
             variance = _variance(sample, *sample.fitted(least_squares()))
-        table = method.prior if isinstance(method.prior, PriorTable) else None
-        if table is None:
-            assert rule is not None
-            table = rule.tabulate(voxels.model)
-        return method.with_table(table, variance)
+        return method.with_table(_given(method, voxels.model), variance)
     assert rule is not None
     if voxels.n_voxels < MIN_VOXELS:
         raise OptionError(
@@ -122,8 +120,26 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
         variance = _variance(sample, estimates, good)
     learned = sample.take(np.flatnonzero(good))
     noise = method.noise, method.floor_noise
+    if learned.n_voxels < MIN_VOXELS:
+        raise OptionError(
+            f"prior {rule.name} learns from the scan, and {learned.n_voxels} of its voxels could "
+            f"be fitted; expected at least {MIN_VOXELS}. Look at the mask and the status of a fit "
+            "by varpro"
+        )
+    if voxels.model.two_decays() is None:
+        prior = learned_model_prior(rule, learned, variance, method.noise)
+        return method.with_table(prior, variance)
     table = _learn(rule, learned, estimates[good], variance, noise)
     return method.with_table(table, variance)
+
+
+def _given(method: PosteriorMethod, model: SignalModel) -> PriorTable | ModelPrior:
+    """Return a prior that needs no scan."""
+    if isinstance(method.prior, PriorTable | ModelPrior):
+        return method.prior
+    rule = method.rule
+    assert rule is not None
+    return rule.tabulate(model) if model.two_decays() is not None else rule.for_model(model)
 
 
 def variance_distribution(square: NDArray[np.float64], degrees: float) -> tuple[float, float]:
@@ -254,12 +270,6 @@ def _learn(
     noise: tuple[str, float],
 ) -> PriorTable:
     """Return the prior that a rule learns from the likelihoods of the voxels."""
-    if sample.n_voxels < MIN_VOXELS:
-        raise OptionError(
-            f"prior {rule.name} learns from the scan, and {sample.n_voxels} of its voxels could "
-            f"be fitted; expected at least {MIN_VOXELS}. Look at the mask and the status of a fit "
-            "by varpro"
-        )
     return rule.tabulate(sample.model, _ScanLikelihoods(sample, estimates, variance, noise))
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.engine import Task, checked_threads, in_threads, run
+from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.extend.two_decay_method import TwoDecayMethod
+from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.value_weights import Patterns
 from ivimkit.scan.voxel_reader import VoxelReader
@@ -53,6 +54,8 @@ class TrainingSample:
     patterns : Patterns, optional
         Voxels with the same weights of all values, if these differ from voxel to voxel; `b` and
         `weight` are then those of the volumes.
+    x : ndarray, shape (n_variables, n_b), optional
+        All variables of the model; only b by default.
     """
 
     reader: VoxelReader
@@ -63,11 +66,17 @@ class TrainingSample:
     threads: int | None = None
     dwi: DWI | None = None
     patterns: Patterns | None = None
+    x: NDArray[np.float64] | None = None
 
     @property
     def n_voxels(self) -> int:
         """Number of voxels."""
         return len(self.reader.index)
+
+    @property
+    def variables(self) -> NDArray[np.float64]:
+        """The variables of the model, b first, shape (n_variables, n_b)."""
+        return self.b[np.newaxis] if self.x is None else self.x
 
     def take(self, positions: NDArray[np.intp]) -> TrainingSample:
         """Return the sample with some of its voxels."""
@@ -85,7 +94,8 @@ class TrainingSample:
         assert self.patterns is not None
         assert self.dwi is not None
         dwi = self.dwi.of_pattern(self.patterns.rows[number])
-        return replace(self, dwi=dwi, b=dwi.fit_bvals, weight=dwi.fit_counts, patterns=None)
+        x = np.atleast_2d(fitted_x(self.model.variables, dwi))
+        return replace(self, dwi=dwi, b=dwi.fit_bvals, weight=dwi.fit_counts, x=x, patterns=None)
 
     @property
     def used_counts(self) -> NDArray[np.intp]:
@@ -185,7 +195,7 @@ class TrainingSample:
                     key[part] += weight[column] * numbers
         return np.lexsort(keys)
 
-    def fitted(self, method: TwoDecayMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def fitted(self, method: FitMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the values of a fit, and which voxels were fitted."""
         parts = list(self.in_parts(lambda part: part._run(method)))
         if len(parts) == 1:
@@ -197,9 +207,9 @@ class TrainingSample:
             values[positions], good[positions] = own, fitted
         return values, good
 
-    def _run(self, method: TwoDecayMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def _run(self, method: FitMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         task = Task(self.model, method, self.weight, self.sigma)
         values, status, _ = run(
-            self.reader, self.b[np.newaxis], [task], threads=self.threads, device="cpu"
+            self.reader, self.variables, [task], threads=self.threads, device="cpu"
         )[0]
         return values, (status & int(FAILED)) == 0

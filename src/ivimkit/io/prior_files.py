@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ivimkit import models
 from ivimkit.errors import FileFormatError, InputError
+from ivimkit.extend.model_prior import Coordinate, ModelPrior, coordinates_of
 from ivimkit.extend.prior_table import PriorTable, parameter_names
 from ivimkit.io.json_text import from_json, to_json
 from ivimkit.io.scan_files import AnyPath
@@ -28,19 +29,23 @@ _MAX_BYTES = {"about": 1 << 22, "slow": 1 << 13, "fast": 1 << 13, "fraction": 1 
 _MAX_DENSITY_BYTES = 1 << 25
 _MAX_HEADER_BYTES = 1 << 12
 _KNOTS = ("slow", "fast", "fraction")
+_GAUSSIANS = ("weights", "means", "covariances")
+# Kind of the prior of a model of any compartments.
+_MODEL = "Gaussians of logits"
 _UNITS = {"slow": "mm^2/s", "fast": "mm^2/s", "fraction": "1"}
 _DENSITY = "with respect to slow, ln fast and fraction; empty if it is flat"
 
 
-def save_prior(table: PriorTable, path: AnyPath, *, overwrite: bool = False) -> None:
+def save_prior(table: PriorTable | ModelPrior, path: AnyPath, *, overwrite: bool = False) -> None:
     """Save a prior for later scans, as one self-describing file.
 
     The file is a NumPy archive: the text ``about`` (JSON: format, model, names, origin of the
-    prior), the knots ``slow``, ``fast`` and ``fraction``, and the ``density`` there.
+    prior), the knots ``slow``, ``fast`` and ``fraction``, and the ``density`` there; of a model
+    that is not two decays, the ``weights``, ``means`` and ``covariances`` of its Gaussians.
 
     Parameters
     ----------
-    table : PriorTable
+    table : PriorTable or ModelPrior
         E.g. ``result.priors["all"]``.
     path : path
         ``.npz``.
@@ -70,7 +75,7 @@ def save_prior(table: PriorTable, path: AnyPath, *, overwrite: bool = False) -> 
     write_file(target, lambda place: write_prior(place, table))
 
 
-def load_prior(path: AnyPath) -> PriorTable:
+def load_prior(path: AnyPath) -> PriorTable | ModelPrior:
     """Load a prior written by `save_prior`, or by `save` next to its maps.
 
     Parameters
@@ -80,7 +85,7 @@ def load_prior(path: AnyPath) -> PriorTable:
 
     Returns
     -------
-    PriorTable
+    PriorTable or ModelPrior
         Bit-identical to the saved one; ``Bayes(prior=...)`` takes it.
 
     Raises
@@ -119,19 +124,24 @@ def load_prior(path: AnyPath) -> PriorTable:
                 f"{source} has format version {version:.6g}; expected at most {_VERSION}. Read it "
                 "with the ivimkit that wrote it, or a newer one"
             )
+        if about.get("kind") == _MODEL:
+            return _model_prior(about, arrays)
         return _table(about, arrays)
 
 
-def write_prior(path: Path, table: PriorTable) -> None:
+def write_prior(path: Path, table: PriorTable | ModelPrior) -> None:
     """Write a prior directly; the same prior gives the same bytes.
 
     Parameters
     ----------
     path : Path
         ``.npz``; replaced if it exists.
-    table : PriorTable
+    table : PriorTable or ModelPrior
         The prior.
     """
+    if isinstance(table, ModelPrior):
+        _write_model_prior(path, table)
+        return
     about = {
         "format": _FORMAT,
         "format_version": _VERSION,
@@ -153,7 +163,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             raise ValueError("it is not a NumPy archive, or is damaged")
         with zipfile.ZipFile(file) as archive:
             there = {name.removesuffix(".npy"): name for name in archive.namelist()}
-            wanted = ["about", *_KNOTS, "density"]
+            wanted = ["about", *(_GAUSSIANS if "weights" in there else (*_KNOTS, "density"))]
             return {name: _member(archive, name, there[name]) for name in wanted}
 
 
@@ -198,9 +208,7 @@ def _table(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PriorTable
     model, rule, names, further = (about[key] for key in ("model", "rule", "names", "about"))
     if not (isinstance(model, str) and isinstance(rule, str) and isinstance(further, dict)):
         raise ValueError("its model, rule or history has a wrong type")
-    voxels = further.get("voxels", 0)
-    if isinstance(voxels, bool) or not (isinstance(voxels, int) and 0 <= voxels < 2**53):
-        raise ValueError("it does not say how many voxels it was learned from")
+    _check_voxels(further)
     one, two, three = names
     if model in models.names():
         known = models.get(model)
@@ -208,6 +216,57 @@ def _table(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> PriorTable
             raise ValueError(f"it names other parameters than model {model} has")
     density = np.ascontiguousarray(arrays["density"], dtype=np.float64)
     return PriorTable(model, rule, (one, two, three), (slow, fast, fraction), density, further)
+
+
+def _write_model_prior(path: Path, prior: ModelPrior) -> None:
+    about = {
+        "format": _FORMAT,
+        "format_version": _VERSION,
+        "kind": _MODEL,
+        "model": prior.model,
+        "rule": prior.rule,
+        "coordinates": [
+            [c.name, c.lower, c.upper, c.logarithmic, c.share] for c in prior.coordinates
+        ],
+        "about": prior.about,
+    }
+    arrays: dict[str, Any] = {name: getattr(prior, name) for name in _GAUSSIANS}
+    np.savez_compressed(path, about=to_json(about), **arrays)
+
+
+def _model_prior(about: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> ModelPrior:
+    model, rule, further = (about[key] for key in ("model", "rule", "about"))
+    if not (isinstance(model, str) and isinstance(rule, str) and isinstance(further, dict)):
+        raise ValueError("its model, rule or history has a wrong type")
+    _check_voxels(further)
+    coordinates = tuple(
+        Coordinate(str(name), float(low), float(high), bool(is_log), bool(share))
+        for name, low, high, is_log, share in about["coordinates"]
+    )
+    for c in coordinates:
+        if not (math.isfinite(c.lower) and math.isfinite(c.upper) and c.lower < c.upper):
+            raise ValueError(f"the bounds of {c.name} are not ascending numbers")
+        if c.logarithmic and not c.lower > 0.0:
+            raise ValueError(f"the logarithm of {c.name} has a bound of 0 or below")
+    if model in models.names():
+        known = {c.name for c in coordinates_of(models.get(model))}
+        if not known.issuperset(c.name for c in coordinates):
+            raise ValueError(f"it names other parameters than model {model} has")
+    weights, means, covariances = (np.array(arrays[k], dtype=np.float64) for k in _GAUSSIANS)
+    n, d = weights.size, len(coordinates)
+    if n:
+        if (weights.shape, means.shape, covariances.shape) != ((n,), (n, d), (n, d, d)):
+            raise ValueError("its Gaussians do not fit its coordinates")
+        symmetric = np.allclose(covariances, covariances.transpose(0, 2, 1), rtol=1e-9, atol=0.0)
+        if not symmetric or (np.linalg.eigvalsh(covariances) <= 0.0).any():
+            raise ValueError("a covariance is not one of a Gaussian")
+    return ModelPrior(model, rule, coordinates, weights, means, covariances, further)
+
+
+def _check_voxels(about: dict[str, Any]) -> None:
+    voxels = about.get("voxels", 0)
+    if isinstance(voxels, bool) or not (isinstance(voxels, int) and 0 <= voxels < 2**53):
+        raise ValueError("it does not say how many voxels it was learned from")
 
 
 def _axis(name: str, values: NDArray[Any]) -> NDArray[np.float64]:

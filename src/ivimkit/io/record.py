@@ -17,6 +17,7 @@ from ivimkit.errors import FileFormatError
 from ivimkit.extend.compartment import Compartment, Derived, Product
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.plugin import Plugin
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
@@ -456,7 +457,7 @@ def screening_of(record: ScreeningRecord | None, acquisition: Acquisition) -> Sc
 
 
 def learned_of(
-    record: Mapping[str, LearnedRecord], tables: Mapping[str, PriorTable]
+    record: Mapping[str, LearnedRecord], tables: Mapping[str, PriorTable | ModelPrior]
 ) -> dict[str, Learned]:
     """Return what method bayes used in each region, with the priors from their files."""
     return {region: Learned(tables[region], one.variance) for region, one in record.items()}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ivimkit import models
 from ivimkit.errors import FileFormatError, OptionError
 from ivimkit.extend.derived_maps import DERIVED, describe
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.result import FitResult
@@ -230,7 +231,7 @@ def _weight_volumes(weights: NDArray[Any]) -> NDArray[Any]:
     return _volumes(weights.astype(np.uint8 if whole else np.float32))
 
 
-def _write_prior(table: PriorTable, path: Path) -> None:
+def _write_prior(table: PriorTable | ModelPrior, path: Path) -> None:
     write_prior(path, table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -14,12 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit import priors
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import VoxelPlan
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import Prior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device
 from ivimkit.kernels.noise_floor import excess_table
+from ivimkit.kernels.separable.posterior.voxel_posterior import posterior_function
 from ivimkit.kernels.two_decays.fitted_decays import Box
 from ivimkit.kernels.two_decays.lattice.floor_subtraction import (
     Curve,
@@ -50,11 +53,18 @@ from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
 from ivimkit.kernels.voxel import Voxel, with_signal
+from ivimkit.methods._model_posterior import check_model, posterior_plan
 from ivimkit.noise.noise_kinds import check_noise_kind
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FAILED
 
-__all__ = ["PosteriorMethod", "fit_voxel", "posterior_options", "with_room"]
+__all__ = [
+    "PosteriorMethod",
+    "evidence_constant",
+    "fit_voxel",
+    "posterior_options",
+    "with_room",
+]
 
 NOISE = ("rician", "gaussian")
 FLOOR_AUTO = "auto"
@@ -137,7 +147,7 @@ class PosteriorMethod(TwoDecayMethod):
     full_fit: ClassVar[bool] = False
     voxel = staticmethod(fit_voxel)
 
-    prior: str | Prior | PriorTable = "auto"
+    prior: str | Prior | PriorTable | ModelPrior = "auto"
     noise: str = field(default="rician", metadata={"choices": NOISE})
     variance: str | tuple[float, float] = "scan"
     floor: str | float = field(default=FLOOR_AUTO, kw_only=True)
@@ -145,7 +155,7 @@ class PosteriorMethod(TwoDecayMethod):
     def __post_init__(self) -> None:
         check_noise_kind(self.noise, known=NOISE)
         object.__setattr__(self, "floor", _floor(self.floor))
-        if not isinstance(self.prior, PriorTable):
+        if not isinstance(self.prior, PriorTable | ModelPrior):
             priors.get(self.prior)
         if isinstance(self.variance, str):
             if self.variance not in ("scan", "voxel"):
@@ -181,7 +191,7 @@ class PosteriorMethod(TwoDecayMethod):
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if isinstance(self.prior, Prior):
             found["prior"] = {"name": self.prior.name, **self.prior.options()}
-        elif isinstance(self.prior, PriorTable):
+        elif isinstance(self.prior, PriorTable | ModelPrior):
             found["prior"] = {"table": self.prior.rule}
         return found
 
@@ -200,37 +210,78 @@ class PosteriorMethod(TwoDecayMethod):
         return 0.0 if isinstance(self.floor, str) else self.floor
 
     @property
+    def estimate_number(self) -> int:
+        """The estimate of a model that is not two decays: 0 is the mean, 1 the median."""
+        return 0
+
+    @property
     def rule(self) -> Prior | None:
         """The prior that has to be tabulated; None if it is a table."""
-        return None if isinstance(self.prior, PriorTable) else priors.get(self.prior)
+        if isinstance(self.prior, PriorTable | ModelPrior):
+            return None
+        return priors.get(self.prior)
 
     @property
     def learns(self) -> bool:
         """Whether the prior or the noise variance comes from the scan."""
-        if isinstance(self.prior, PriorTable):
+        if isinstance(self.prior, PriorTable | ModelPrior):
             return self.variance == "scan" or self.prior.near
         return self.variance == "scan" or priors.get(self.prior).trains
 
-    def with_table(self, table: PriorTable, variance: tuple[float, float]) -> Self:
+    def with_table(self, table: PriorTable | ModelPrior, variance: tuple[float, float]) -> Self:
         """Return the method with everything that it may have to learn from a scan."""
         return replace(self, prior=table, variance=variance)
 
+    def voxel_of(self, model: SignalModel) -> Callable[..., Any]:
+        """Return the voxel function: a fast one for two decays of b, or that of the model."""
+        if model.two_decays() is not None:
+            return self.voxel
+        return posterior_function(model.structure)
+
+    def takes_gpu(self, model: SignalModel) -> bool:
+        """Return whether the model is a sum of two decays: points of others take 1 MB a voxel."""
+        return model.two_decays() is not None
+
     def check(self, model: SignalModel, acquisition: Acquisition) -> None:
-        """Raise if the model is not a sum of decays, S0 is bounded, or the prior does not fit."""
-        super().check(model, acquisition)
+        """Raise if the posterior cannot be integrated, or prior or bounds do not fit."""
+        two_decays = model.two_decays() is not None
+        if two_decays:
+            super().check(model, acquisition)
+        else:
+            check_model(model, self.name)
         s0 = model["S0"]
         if s0.lower > 0.0 or math.isfinite(s0.upper):
             raise OptionError(
                 f"S0 is bound to {s0.lower:g} to {s0.upper:g}; method {self.name} integrates over "
                 "all S0. Leave S0 free, or use method varpro"
             )
-        if isinstance(self.prior, PriorTable):
+        if isinstance(self.prior, PriorTable | ModelPrior):
+            if isinstance(self.prior, PriorTable) != two_decays:
+                raise OptionError(
+                    f"the prior was made for model {self.prior.model}; expected one for model "
+                    f"{model.name}. Learn a prior with this model, or fit the other one"
+                )
             self.prior.check(model)
+        elif not two_decays and not priors.get(self.prior).any_model:
+            known = [name for name in priors.names() if priors.get(name).any_model]
+            raise OptionError(
+                f"prior {priors.get(self.prior).name} is one of D, D* and f, and model "
+                f"{model.name} has other parameters; expected prior {', '.join(known)}"
+            )
 
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
-        """Compute the dictionary of decays and room for the lattice."""
+        """Compute the dictionary of decays and room for the lattice, or what points need."""
+        if model.two_decays() is None:
+            degrees, scale = (0.0, 0.0) if isinstance(self.variance, str) else self.variance
+            constant = evidence_constant((degrees, scale), int(np.count_nonzero(weight)))
+            prior = self.prior
+            if not isinstance(prior, ModelPrior):
+                assert self.rule is not None
+                prior = self.rule.for_model(model)
+            noise = self.noise, degrees, scale, constant
+            return posterior_plan(model, x, weight, prior, noise, estimate=self.estimate_number)
         return with_room(super().plan(model, x, weight), x.shape[1])
 
 
@@ -277,15 +328,7 @@ def posterior_options(
     for axis in (slow, fast, fraction):
         if axis.size > 1:
             volume *= float(axis[-1] - axis[0])
-    # Constants of the integral over the noise variance: Gamma((nu + n - 1) / 2) of the integral,
-    # (2 pi)^(-(n - 1) / 2) of the likelihood, and (nu s / 2)^(nu / 2) / Gamma(nu / 2) of the
-    # prior; for Jeffreys' prior of sigma, dv / (2 v), a factor 1/2.
-    power = degrees + n_b - 1.0
-    constant = math.lgamma(0.5 * power) - 0.5 * (n_b - 1.0) * math.log(2.0 * math.pi)
-    if degrees > 0.0 and scale > 0.0:
-        constant += 0.5 * degrees * math.log(0.5 * degrees * scale) - math.lgamma(0.5 * degrees)
-    else:
-        constant -= math.log(2.0)
+    constant = evidence_constant(variance, n_b)
     arrays = [*table.axes(), *table.marginals(), table.density.ravel()]
     return {
         ESTIMATE: estimate,
@@ -305,3 +348,18 @@ def posterior_options(
         FLOOR_TABLE: excess_table(),
         PRIOR: np.concatenate(arrays),
     }
+
+
+def evidence_constant(variance: tuple[float, float], n_b: int) -> float:
+    """Return what the integral over the noise variance adds to the evidence."""
+    degrees, scale = variance
+    # Constants of the integral over the noise variance: Gamma((nu + n - 1) / 2) of the integral,
+    # (2 pi)^(-(n - 1) / 2) of the likelihood, and (nu s / 2)^(nu / 2) / Gamma(nu / 2) of the
+    # prior; for Jeffreys' prior of sigma, dv / (2 v), a factor 1/2.
+    power = degrees + n_b - 1.0
+    constant = math.lgamma(0.5 * power) - 0.5 * (n_b - 1.0) * math.log(2.0 * math.pi)
+    if degrees > 0.0 and scale > 0.0:
+        constant += 0.5 * degrees * math.log(0.5 * degrees * scale) - math.lgamma(0.5 * degrees)
+    else:
+        constant -= math.log(2.0)
+    return constant

@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import OptionError
 from ivimkit.extend.prior_table import PriorTable, parameter_names
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.methods._model_posterior import model_extras
 from ivimkit.methods._posterior import PosteriorMethod, posterior_options
+from ivimkit.scan.acquisition import Acquisition
 
 ESTIMATES = ("mean", "median", "mode")
 
@@ -97,7 +99,9 @@ class Bayes(PosteriorMethod):
             )
 
     def extras(self, model: SignalModel) -> tuple[str, ...]:
-        """Return the maps of uncertainty, information and evidence."""
+        """Return the maps of uncertainty, information and evidence, and perhaps accuracy."""
+        if model.two_decays() is None:
+            return model_extras(model)
         names = [
             f"{name}_{what}" for name in model.names for what in ("sd", "lo", "hi", "lo50", "hi50")
         ]
@@ -107,6 +111,20 @@ class Bayes(PosteriorMethod):
             names += ["fD_star", "fD_star_sd"]
             names += [f"corr_{fraction}_{fast}", f"corr_{fraction}_{slow}", f"corr_{fast}_{slow}"]
         return (*names, "sigma", "ln_evidence")
+
+    @property
+    def estimate_number(self) -> int:
+        """The number of the estimate in the maps."""
+        return ESTIMATES.index(self.estimate)
+
+    def check(self, model: SignalModel, acquisition: Acquisition) -> None:
+        """Raise if the posterior cannot be integrated, or prior or bounds do not fit."""
+        if self.estimate == "mode" and model.two_decays() is None:
+            raise OptionError(
+                f"estimate is 'mode', which method {self.name} has for sums of two decays only; "
+                f"expected mean or median for model {model.name}"
+            )
+        super().check(model, acquisition)
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> Mapping[int, ArrayLike]:
         """Return the numbers that the posterior reads, the table of the prior last."""

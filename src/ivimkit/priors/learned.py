@@ -7,7 +7,9 @@ from typing import ClassVar, final
 
 from ivimkit.errors import OptionError
 from ivimkit.extend.mixture_learning import learned_table
-from ivimkit.extend.prior import Likelihoods, Prior
+from ivimkit.extend.model_prior import ModelPrior
+from ivimkit.extend.model_prior_learning import learned_prior
+from ivimkit.extend.prior import Likelihoods, ModelPosteriors, Prior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 
@@ -27,6 +29,10 @@ class Learned(Prior):
     first Gaussians do: they are spread among the posteriors under a density that is broad in ln D
     and ln D*, falls with f as (1-f)^3, and is zero where D* is below 0.006 mm^2/s, twice the
     diffusion of free water in the body.
+
+    For models that are not a sum of two decays, the Gaussians are those of the logits of all
+    parameters between their bounds, of rates by their logarithms, learned from samples of the
+    posteriors (`ivimkit.extend.model_prior_learning`).
 
     Parameters
     ----------
@@ -61,6 +67,7 @@ class Learned(Prior):
     name: ClassVar[str] = "learned"
     title: ClassVar[str] = "learned from the voxels of the scan"
     trains: ClassVar[bool] = True
+    any_model: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = (
         "Dempster AP, Laird NM, Rubin DB. Maximum likelihood from incomplete data via the EM "
         "algorithm. J R Stat Soc B 1977;39:1-38. doi:10.1111/j.2517-6161.1977.tb01600.x",
@@ -84,6 +91,21 @@ class Learned(Prior):
             raise OptionError("prior learned needs a scan to learn from; use it in ivimkit.fit")
         return learned_table(
             likelihoods,
+            self.name,
+            seed=self.seed,
+            max_steps=self.max_steps,
+            n_components=self.n_components,
+        )
+
+    def for_model(
+        self, model: SignalModel, posteriors: ModelPosteriors | None = None
+    ) -> ModelPrior:
+        """Return the mixture that makes the signals most likely."""
+        if posteriors is None:
+            raise OptionError("prior learned needs a scan to learn from; use it in ivimkit.fit")
+        return learned_prior(
+            model,
+            posteriors,
             self.name,
             seed=self.seed,
             max_steps=self.max_steps,

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError
-from ivimkit.extend.prior import Likelihoods, Prior, broad
+from ivimkit.extend.model_prior import ModelPrior
+from ivimkit.extend.model_prior_learning import learned_prior
+from ivimkit.extend.prior import Likelihoods, ModelPosteriors, Prior, broad
 from ivimkit.extend.prior_table import PriorTable, with_floor
 from ivimkit.extend.signal_model import SignalModel
 
@@ -63,6 +65,7 @@ class Shrinkage(Prior):
     name: ClassVar[str] = "shrinkage"
     title: ClassVar[str] = "Gaussian on transformed parameters, fitted to the scan"
     trains: ClassVar[bool] = True
+    any_model: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = (
         "Orton MR, Collins DJ, Koh DM, Leach MO. Improved intravoxel incoherent motion analysis "
         "of diffusion weighted imaging by data driven Bayesian modeling. Magn Reson Med "
@@ -110,6 +113,21 @@ class Shrinkage(Prior):
         density = (mass / volumes).reshape([axis.size for axis in frame.knots])
         return with_floor(
             replace(frame, rule=self.name, density=density, about=about), _UNIFORM_SHARE
+        )
+
+    def for_model(
+        self, model: SignalModel, posteriors: ModelPosteriors | None = None
+    ) -> ModelPrior:
+        """Return one Gaussian of all parameters, and a broad one with a small share."""
+        if posteriors is None:
+            raise OptionError("prior shrinkage needs a scan to learn from; use it in ivimkit.fit")
+        return learned_prior(
+            model,
+            posteriors,
+            self.name,
+            seed=self.seed,
+            max_steps=_MAX_STEPS,
+            n_components=2,
         )
 
 

@@ -55,6 +55,7 @@ def status_lights(result: FitResult) -> tuple[Light, ...]:
         _bounds(result),
         *_adc(result),
         *_sd(result),
+        *_posterior(result),
     )
 
 
@@ -250,6 +251,21 @@ def _sd(result: FitResult) -> Iterator[Light]:
         "no standard deviation",
         "{} lack the standard deviation of a parameter, at a bound or not identifiable.",
         f"Look at profile intervals{or_bayes(result)}.",
+    )
+    if light.colour != "green":
+        yield light
+
+
+def _posterior(result: FitResult) -> Iterator[Light]:
+    """Judge the voxels whose posterior was integrated with a large error, if there are any."""
+    if not fitted_voxels(result).any():
+        return
+    light = _flagged(
+        result,
+        FitStatus.POSTERIOR_INACCURATE,
+        "inaccurate posterior",
+        "{} have a posterior with an error of more than a tenth of a standard deviation.",
+        "See the map accuracy; fix parameters that are known, or use a model with fewer.",
     )
     if light.colour != "green":
         yield light

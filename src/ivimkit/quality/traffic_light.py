@@ -69,6 +69,9 @@ THRESHOLDS = {
     "no standard deviation": Threshold(
         0.2, 0.5, "share of fitted voxels", "beyond one half the sd maps describe a minority"
     ),
+    "inaccurate posterior": Threshold(
+        0.05, 0.2, "share of fitted voxels", "their intervals are not those of the posterior"
+    ),
     "voxels and mean signal": Threshold(
         0.2,
         0.5,

@@ -11,6 +11,7 @@ import msgspec
 from ivimkit import methods, organs
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import ChoosingPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.fitting.result import FitResult
@@ -156,6 +157,6 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
     (learned,) = result.learned.values()
     variance = learned.variance if method.variance == "scan" else method.variance
     prior = learned.prior if trains else method.prior
-    if isinstance(prior, PriorTable):
+    if isinstance(prior, PriorTable | ModelPrior):
         prior = prior.alone()
     return dataclasses.replace(method, prior=prior, variance=variance)

@@ -35,8 +35,8 @@ def test_all_are_those_registered_the_simplest_first():
 
 def test_of_all_models_the_criterion_leaves_out_those_it_cannot_compare():
     by_evidence = supported("all", "evidence")
-    assert [model.name for model in by_evidence.models] == ["monoexp", "sivim", "biexp"]
-    assert "integrates sums of one or two" in by_evidence.left_out["kurtosis"]
+    assert {"biexp", "kurtosis", "triexp"} <= {model.name for model in by_evidence.models}
+    assert "biexp_t2" in by_evidence.left_out
     by_f_test = supported("all", "f_test")
     assert [model.name for model in by_f_test.models][:3] == ["monoexp", "sivim", "biexp"]
     assert "is not a special case" in by_f_test.left_out["triexp"]

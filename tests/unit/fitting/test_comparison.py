@@ -477,10 +477,6 @@ def test_fewer_than_two_models_left():
         ({"method": "trr"}, "method trr fits bi-exponential models and monoexp is not one"),
         ({"method": ik.methods.VarPro(noise="rician")}, "method varpro with these options"),
         ({"criterion": "evidence", "method": "varpro"}, "integrates, and varpro does not"),
-        (
-            {"criterion": "evidence", "models": ("biexp", "kurtosis")},
-            "integrates sums of one or two exponential decays, and model kurtosis is something",
-        ),
         ({"sigma": -1.0}, "sigma has values that are zero, negative"),
         (
             {

@@ -119,6 +119,7 @@ LIGHT_OF = {
     FitStatus.TISSUE_NOT_DETECTED: "tissue not detected",
     FitStatus.ADC_NOT_AVAILABLE: "voxels without an ADC",
     FitStatus.SD_NOT_AVAILABLE: "no standard deviation",
+    FitStatus.POSTERIOR_INACCURATE: "inaccurate posterior",
     **{flag: "voxels without a fit" for flag in FitStatus if flag & FAILED},
     **{at(k): "values at a bound" for k in range(4) for at in (at_lower, at_upper)},
 }

@@ -128,7 +128,7 @@ def draw_trust(
         found["uncertainty.png"] = report.uncertainty_panels(result, slices=slices, limits=limits)
     for region, table in result.priors.items():
         name = "prior.png" if region == "all" else f"prior_{region}.png"
-        if any(axis.size > 1 for axis in table.knots):
+        if table.varies:
             found[name] = report.prior_panels(table)
     return found
 

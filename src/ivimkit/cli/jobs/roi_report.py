@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RegionReport"]
 
-_NOT_SHOWN = ("cost", "n_iter", "ln_evidence", "n_neighbours", "n_left_out")
+_NOT_SHOWN = ("cost", "n_iter", "ln_evidence", "accuracy", "n_neighbours", "n_left_out")
 
 
 @dataclass(frozen=True)

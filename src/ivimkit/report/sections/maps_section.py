@@ -43,7 +43,7 @@ def _of_one(side: Side, unreliable: str) -> list[Block]:
     priors = [
         Picture(prior_panels(table), f"Prior{_of_region(region)}: {table.rule}{by_auto}.")
         for region, table in result.priors.items()
-        if any(axis.size > 1 for axis in table.knots)
+        if table.varies
     ]
     shown: list[Block] = [Pictures(priors)] if priors else []
     if not side.is_image:

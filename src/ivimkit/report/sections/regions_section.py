@@ -61,6 +61,7 @@ _LEFT_OUT = (
     "cost",
     "n_iter",
     "ln_evidence",
+    "accuracy",
     "sigma",
     "n_neighbours",
     "n_left_out",

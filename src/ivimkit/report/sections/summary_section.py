@@ -17,7 +17,7 @@ from ivimkit.status import FAILED
 __all__ = ["summary"]
 
 # Numbers about the fit, which the checks assess.
-_LEFT_OUT = ("cost", "n_iter", "ln_evidence", "n_neighbours", "n_left_out")
+_LEFT_OUT = ("cost", "n_iter", "ln_evidence", "accuracy", "n_neighbours", "n_left_out")
 
 
 def summary(subject: Subject) -> Section:

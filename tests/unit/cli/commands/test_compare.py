@@ -104,7 +104,7 @@ def test_table_format_and_report(run, scan, folder, format):
     out = folder / "out"
     text = run(
         "compare", scan, "--out", out, "--table", format, "--report", "--no-figures",
-        "--models", "all", "--criterion", "evidence", "--sigma", "25",
+        "--models", "all", "--criterion", "f_test", "--sigma", "25",
     ).stdout  # fmt: skip
     assert f"table.{format}" in text
     assert "report.html there" in text
@@ -112,9 +112,9 @@ def test_table_format_and_report(run, scan, folder, format):
     table = io.load_table(out / f"table.{format}").set_index("region")
     page = (out / "report.html").read_text(encoding="utf-8")
     assert table.loc["all", "verdict"].split("(")[0] in page
-    assert "method bayes integrates sums of one or two exponential decays" in page
+    assert "is not a special case of it" in page
     record = json.loads((out / "comparison.json").read_text())
-    assert record["models"] == ["monoexp", "sivim", "biexp"]
+    assert record["models"][:3] == ["monoexp", "sivim", "biexp"]
     error = run("compare", scan, "--out", out, "--table", format, "--no-figures", code=2).stderr
     assert "already contains results" in error
     run("compare", scan, "--out", out, "--no-figures", "--overwrite", "--quiet")
