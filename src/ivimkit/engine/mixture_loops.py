@@ -21,7 +21,7 @@ from ivimkit.kernels.two_decays.mixture.components import (
     component_sums,
     keep_moments,
 )
-from ivimkit.kernels.two_decays.mixture.final import FINAL_SCRATCH, write_mixture_posterior
+from ivimkit.kernels.two_decays.mixture.final import final_scratch, write_mixture_posterior
 from ivimkit.kernels.two_decays.mixture.neighbours import N_LOCAL, fill_prior
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import (
     Lattices,
@@ -186,7 +186,7 @@ def final_chunk(
     n_near = around.offsets.shape[0]
     near, weights, shares = np.zeros(n_near, np.int64), np.zeros(n_near), np.zeros(n_near)
     components = np.zeros((N_LOCAL + 1 + around.components.shape[0], N_COMPONENT))
-    work, small = np.zeros(FINAL_SCRATCH), np.zeros((3, 6))
+    work, small = np.zeros(final_scratch(signals.shape[1])), np.zeros((3, 6))
     for v in range(start, stop):
         if around.good[v] == 0:
             continue

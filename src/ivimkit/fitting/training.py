@@ -11,14 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods
 from ivimkit.errors import OptionError
-from ivimkit.extend.fit_method import VoxelPlan
+from ivimkit.extend.fit_method import Batch, VoxelPlan
 from ivimkit.extend.prior import Likelihoods, Prior, VoxelLattices, broad, even_knots
 from ivimkit.extend.prior_table import PriorTable, with_floor
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.fitting.voxel_lattices import ScanLattices
-from ivimkit.methods._posterior import PosteriorMethod, fit_voxel, posterior_options, with_room
+from ivimkit.methods._posterior import (
+    PosteriorMethod,
+    fit_voxel,
+    posterior_batch,
+    posterior_options,
+    with_room,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -66,6 +72,9 @@ class _Likelihood(TwoDecayMethod):
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> dict[int, ArrayLike]:
         return posterior_options(self.frame, self.variance, b.size, self.noise, basis=True)
+
+    def batch(self, model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
+        return posterior_batch(model, plan, n_rows)
 
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]

@@ -10,19 +10,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.engine import CHUNK, expect_chunk, in_chunks, padded_acquisition, place_chunk
 from ivimkit.engine.bind import bind
-from ivimkit.extend.fit_method import VoxelPlan
+from ivimkit.extend.fit_method import Batch, VoxelPlan
 from ivimkit.extend.mixture import Mixture
 from ivimkit.extend.prior import MIN_PERFUSION_RATE, VoxelLattices
 from ivimkit.extend.prior_table import PriorTable, parameter_names
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.fitting.training_sample import TrainingSample
-from ivimkit.kernels.two_decays.lattice.integrate import N_LOG_SUMS
+from ivimkit.kernels.two_decays.lattice.sums import N_LOG_SUMS
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import Lattices, Moments, Shared
 from ivimkit.kernels.two_decays.mixture.whitened import N_FRACTION_NODES, N_ROWS
 from ivimkit.methods._posterior import (
     PosteriorMethod,
     fit_voxel,
+    posterior_batch,
     posterior_options,
     with_room,
 )
@@ -56,12 +57,15 @@ class LogMoments(TwoDecayMethod):
         return cls(method.prior, method.variance, method.noise)
 
     def extras(self, model: SignalModel) -> tuple[str, ...]:
-        """Return the numbers of the sums of `ivimkit.kernels.two_decays.lattice.integrate`."""
+        """Return the numbers of `ivimkit.kernels.two_decays.lattice.sums.write_log_moments`."""
         return tuple(map(str, range(N_LOG_SUMS + 1)))
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> dict[int, ArrayLike]:
         """Return the options of a posterior that writes log-moments."""
         return posterior_options(self.table, self.variance, b.size, self.noise, log_moments=True)
+
+    def batch(self, model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
+        return posterior_batch(model, plan, n_rows)
 
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]

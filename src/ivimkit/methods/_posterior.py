@@ -12,13 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import priors
 from ivimkit.errors import OptionError
-from ivimkit.extend.fit_method import VoxelPlan
+from ivimkit.extend.fit_method import Batch, VoxelPlan
 from ivimkit.extend.prior import Prior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
-from ivimkit.kernels.device import device
+from ivimkit.kernels.device import device, pasted
+from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.noise_floor import excess_table
+from ivimkit.kernels.two_decays.fitted_decays import ordered
+from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
+from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch
 from ivimkit.kernels.two_decays.lattice.floor_subtraction import without_floor
 from ivimkit.kernels.two_decays.lattice.lattice_options import (
     ESTIMATE,
@@ -38,16 +42,16 @@ from ivimkit.kernels.two_decays.lattice.lattice_options import (
     WRITES_MOMENTS,
 )
 from ivimkit.kernels.two_decays.lattice.posterior import lattice_scratch, posterior_voxel
-from ivimkit.kernels.two_decays.option_positions import N_SLOW
+from ivimkit.kernels.two_decays.option_positions import N_FAST, N_SLOW
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
-from ivimkit.kernels.voxel import Voxel, with_signal
+from ivimkit.kernels.voxel import Voxel, Voxels, with_signal, with_signals
 from ivimkit.noise.noise_kinds import check_noise_kind
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.status import FAILED
 
-__all__ = ["PosteriorMethod", "fit_voxel", "posterior_options", "with_room"]
+__all__ = ["PosteriorMethod", "fit_voxel", "posterior_batch", "posterior_options", "with_room"]
 
 NOISE = ("rician", "gaussian")
 _FAILED = int(FAILED)
@@ -73,6 +77,74 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
     work = voxel.work[search + n_b :]
     failure = posterior_voxel(cleaned, voxel.signal, fit, box, work, out)
     return failure if failure != 0 else code
+
+
+@pasted
+def fit_voxels(
+    voxels: Voxels,
+    scratch: tuple[NDArray[np.float64], ...],
+    counters: NDArray[np.int64],
+    out: NDArray[np.float64],
+    status: NDArray[np.int32],
+) -> None:
+    """Do what `fit_voxel` does for the voxels of a chunk, the best fits side by side."""
+    n_b, n_voxels = voxels.root_weight.size, status.size
+    work, memory, state, clean, lattice, each = scratch
+    lower, upper, options, sigma = voxels.lower, voxels.upper, voxels.options, voxels.sigma
+    box = pool_bounds(lower, upper, options)
+    lanes = (work, memory, state, clean, each[: n_voxels * FIT_COLUMNS])
+    cleaned = matrix(each[n_voxels * FIT_COLUMNS :], n_voxels, n_b)
+    fits = fit_in_lanes(voxels, ordered(box), lanes, counters, status)
+    for v in range(n_voxels):
+        for j in range(n_b):
+            used = voxels.root_weight[j] > 0.0 and status[v] == 0
+            cleaned[v, j] = voxels.signals[v, j] if used else 0.0
+    if options[TAKES_FLOOR_OFF] > 0.0:
+        for v in range(n_voxels):
+            if status[v] == 0:
+                voxel = _of_chunk(voxels, sigma[min(v, sigma.size - 1)], cleaned[v], lattice)
+                without_floor(voxel, stored_fit(fits, v), cleaned[v])
+        fits = fit_in_lanes(
+            with_signals(voxels, cleaned), ordered(box), lanes, counters, status
+        )
+    for v in range(n_voxels):
+        if status[v] != 0:
+            continue
+        fit = stored_fit(fits, v)
+        status[v] = store_pools(fit, options, box, out[v, : lower.size + 2])
+        if status[v] & _FAILED == 0:
+            for j in range(n_b):
+                clean[j] = voxels.signals[v, j] if voxels.root_weight[j] > 0.0 else 0.0
+            voxel = _of_chunk(voxels, sigma[min(v, sigma.size - 1)], cleaned[v], lattice)
+            failure = posterior_voxel(voxel, clean, fit, box, lattice, out[v])
+            status[v] = failure if failure != 0 else status[v]
+
+
+@pasted
+def _of_chunk(
+    voxels: Voxels, noise: float, signal: NDArray[np.float64], work: NDArray[np.float64]
+) -> Voxel:
+    """Return a voxel of a chunk with a signal of its own."""
+    return Voxel(
+        voxels.x, voxels.root_weight, signal, noise, voxels.lower, voxels.upper, voxels.lower,
+        voxels.options, voxels.table, work,
+    )  # fmt: skip
+
+
+def posterior_batch(model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
+    """Return the function for many voxels: of a model with two rates and without fixed values.
+
+    A fixed value may differ from voxel to voxel, and a map of one value gives the same bits as
+    that value.
+    """
+    decays = model.two_decays()
+    two_rates = decays is not None and decays.fast is not None
+    if not (two_rates and all(p.lower < p.upper for p in model.parameters)):
+        return None
+    n_slow, n_fast = int(plan.options[N_SLOW]), int(plan.options[N_FAST])
+    scratch = lane_scratch(n_rows, n_slow, n_fast, plan.table.shape[1])
+    lattice = lattice_scratch(n_rows, int(plan.options[N_FRACTION_KNOTS]))
+    return Batch(fit_voxels, (*scratch, lattice), FIT_COLUMNS + n_rows, N_COUNTERS)
 
 
 @dataclass(frozen=True)
@@ -159,6 +231,10 @@ class PosteriorMethod(TwoDecayMethod):
         if isinstance(self.prior, PriorTable):
             self.prior.check(model)
 
+    def batch(self, model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
+        """Return the function that finds the best fits of many voxels side by side."""
+        return posterior_batch(model, plan, n_rows)
+
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
@@ -169,7 +245,7 @@ class PosteriorMethod(TwoDecayMethod):
 def with_room(plan: VoxelPlan, n_b: int) -> VoxelPlan:
     """Return the plan with scratch behind that of the search: signal, lattice, knots of f."""
     n_knots = int(plan.options[N_FRACTION_KNOTS])
-    return replace(plan, scratch=plan.scratch + n_b + lattice_scratch(n_knots))
+    return replace(plan, scratch=plan.scratch + n_b + lattice_scratch(n_b, n_knots))
 
 
 def posterior_options(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
+from ivimkit.kernels.exponential import log
 from ivimkit.kernels.two_decays.lattice.axes import Axis, node
+from ivimkit.kernels.two_decays.lattice.scratch_rows import LANES, LOGARITHMS, ROW
 
 __all__ = ["bits_gained", "mode", "quantile", "write_spread"]
+
+# Steps of a search for the place of a quantile inside a step of the lattice.
+_STEPS = 6
+_LOG2_E = 1.4426950408889634
+_LEAST_SHARE = 1e-20
 
 
 @device
@@ -24,28 +29,31 @@ def quantile(row: int, n: int, axis: Axis, share: float, scratch: NDArray[np.flo
     """
     total = 0.0
     for i in range(n):
-        total += scratch[row, i]
+        total += scratch[row + i]
     wanted = share * total
-    below = 0.0
     i = 0
-    while i < n - 1 and below + scratch[row, i] < wanted:
-        below += scratch[row, i]
+    while i < n - 1 and wanted > scratch[row + i]:
+        wanted -= scratch[row + i]
         i += 1
-    mass = scratch[row, i]
-    left = 0.5 * (mass + scratch[row, i - 1]) if i > 0 else mass
-    right = 0.5 * (mass + scratch[row, i + 1]) if i < n - 1 else mass
+    mass = scratch[row + i]
+    left = 0.5 * (mass + scratch[row + i - 1]) if i > 0 else mass
+    right = 0.5 * (mass + scratch[row + i + 1]) if i < n - 1 else mass
     # It is monotonic if its end slopes are at most three times its mean slope (Fritsch, Carlson).
     left, right = min(left, 3.0 * mass), min(right, 3.0 * mass)
+    # Newton's method, halving the range that remains where a step leaves it.
     first, last = 0.0, 1.0
-    for _ in range(24):
-        x = 0.5 * (first + last)
+    x = 0.5
+    for _ in range(_STEPS):
         y = 1.0 - x
-        here = mass * x * x * (3.0 - 2.0 * x) + left * x * y * y - right * x * x * y
-        if below + here < wanted:
+        off = mass * x * x * (3.0 - 2.0 * x) + left * x * y * y - right * x * x * y - wanted
+        slope = 6.0 * mass * x * y + left * y * (y - 2.0 * x) - right * x * (2.0 * y - x)
+        if off < 0.0:
             first = x
         else:
             last = x
-    return node(axis, (i + 0.5 * (first + last)) / n)
+        ahead = x - off / slope if slope > 0.0 else first
+        x = ahead if first < ahead and ahead < last else 0.5 * (first + last)
+    return node(axis, (i + x) / n)
 
 
 @device
@@ -53,11 +61,11 @@ def mode(row: int, n: int, axis: Axis, scratch: NDArray[np.float64]) -> float:
     """Return where a density is highest, by the parabola through its three highest nodes."""
     best = 0
     for i in range(n):
-        if scratch[row, i] > scratch[row, best]:
+        if scratch[row + i] > scratch[row + best]:
             best = i
     shift = 0.0
     if 0 < best < n - 1:
-        left, here, right = scratch[row, best - 1], scratch[row, best], scratch[row, best + 1]
+        left, here, right = scratch[row + best - 1], scratch[row + best], scratch[row + best + 1]
         curve = 2.0 * here - left - right
         shift = 0.5 * (right - left) / curve if curve > 0.0 else 0.0
     elif n > 1:
@@ -94,18 +102,27 @@ def bits_gained(
     """Return the Kullback-Leibler divergence of a marginal from that of the prior, in bits.
 
     It is sum p log2(p / p_0) over the steps, with the prior's mass p_0 of a step: its density at
-    the node, interpolated between the knots, times the length of the step.
+    the node, interpolated between the knots, times the length of the step. The logarithms are taken
+    of whole rows.
     """
     total = 0.0
     for i in range(n):
-        total += scratch[row, i]
-    bits = 0.0
+        total += scratch[row + i]
+    share, ratio = LOGARITHMS, LOGARITHMS + ROW
+    for i in range(ROW):
+        scratch[share + i], scratch[ratio + i] = 0.0, 1.0
     for i in range(n):
-        share = scratch[row, i] / total
-        index, part = int(scratch[place, i]), scratch[place + 1, i]
+        index, part = int(scratch[place + i]), scratch[place + ROW + i]
         expected = prior[index]
         if part > 0.0:
             expected += part * (prior[index + 1] - expected)
-        if share > 0.0 and expected > 0.0:
-            bits += share * math.log2(share / (expected * scratch[place + 2, i]))
-    return max(bits, 0.0)
+        expected *= scratch[place + 2 * ROW + i]
+        mass = scratch[row + i] / total
+        # What is less than a rounding of the whole adds nothing.
+        if mass > _LEAST_SHARE and expected > 0.0:
+            scratch[share + i], scratch[ratio + i] = mass, mass / expected
+    bits = 0.0
+    for block in range(0, ROW, LANES):
+        for i in range(LANES):
+            bits += scratch[share + block + i] * log(scratch[ratio + block + i])
+    return max(bits * _LOG2_E, 0.0)
