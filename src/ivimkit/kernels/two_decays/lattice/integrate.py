@@ -38,7 +38,9 @@ from ivimkit.kernels.two_decays.lattice.axes import (
     axis_between,
     fill_axis,
     is_open,
+    masses,
     place_among_knots,
+    weigh_ends,
 )
 from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, fill_pairs, fill_products
 from ivimkit.kernels.two_decays.lattice.prior_knots import Prior
@@ -171,7 +173,8 @@ def _keep(
 @finite
 def _add_pair(
     at: int,
-    n3: int,
+    first: int,
+    last: int,
     power: np.float32,
     area: np.float32,
     distance: np.float32,
@@ -184,8 +187,8 @@ def _add_pair(
     ----------
     at : int
         The pair.
-    n3 : int
-        Number of fractions.
+    first, last : int
+        The fractions that count, a multiple of `LANES`.
     power : float32
         Of the likelihood.
     area : float32
@@ -199,7 +202,7 @@ def _add_pair(
     """
     pair = _pair(at, single)
     total = _ZERO
-    for block in range(0, n3, LANES):
+    for block in range(first, last, LANES):
         if power > _ZERO:
             for k in range(LANES):
                 inverse, drop, dot = _drop(single[spot(OFFSET + block, k)], pair)
@@ -213,6 +216,25 @@ def _add_pair(
                 value *= area * single[spot(PRIOR_VALUE + block, k)] * _root(inverse)
                 total += _keep(spot(block, k), value, inverse, drop, dot, distance, s0, single)
     return total
+
+
+@finite
+def _window(
+    n3: int, low: np.float32, high: np.float32, single: NDArray[np.float32]
+) -> tuple[int, int]:
+    """Return the nodes of the fraction that a pair needs: all, or `LANES` that contain its own."""
+    if n3 == LANES:
+        return 0, LANES
+    below, inside = _ZERO, _ZERO
+    for k in range(ROW):
+        z = single[OFFSET + k]
+        below += _ONE if z < low else _ZERO
+        inside += _ONE if z <= high else _ZERO
+    first, last = int(below), int(inside)
+    if last - first > LANES:
+        return 0, n3
+    first = min(max((first + last - LANES) // 2, 0), n3 - LANES)
+    return first, first + LANES
 
 
 @inlined
@@ -263,7 +285,8 @@ def _interpolate(n3: int, scratch: NDArray[np.float64], single: NDArray[np.float
 def _deposit(
     i: int,
     j: int,
-    n3: int,
+    first: int,
+    last: int,
     n_fast: int,
     scratch: NDArray[np.float64],
     single: NDArray[np.float32],
@@ -281,7 +304,7 @@ def _deposit(
     n = basis.shape[1]
     for k in range(n):
         single[COLUMN + k] = 0.0
-    for k in range(n3):
+    for k in range(first, last):
         index, part = int(scratch[FRACTION_KNOT + k]), single[KNOT_PART + k]
         single[COLUMN + index] += (_ONE - part) * single[VALUE + k]
         single[COLUMN + index + 1] += part * single[VALUE + k]
@@ -361,6 +384,7 @@ def _place_fractions(
     """Write what all pairs share of the nodes of the fraction."""
     fill_axis(axis, n3, FRACTION, FRACTION_STEP, scratch)
     n_nodes = n3 if is_open(axis) else 1
+    weigh_ends(n_nodes, FRACTION_STEP, scratch)
     place_among_knots(knots, n_nodes, FRACTION, FRACTION_KNOT, scratch)
     over = 1.0 / (f_high - f_low) if f_high > f_low else 0.0
     for k in range(ROW):
@@ -404,7 +428,7 @@ def integrate(
         How the likelihood follows from the gain.
     nodes : tuple of int
         Numbers of nodes of slow rate, fast rate and fraction, where they are not fixed; up to
-        `MAX_NODES`, that of the slow rate even, the others multiples of `LANES`.
+        `MAX_NODES`, that of the slow rate even, that of the fraction a multiple of `LANES`.
     best, spread : tuple of float
         Slow rate, logarithm of the fast rate and fraction of the best fit, and the approximate
         width of the peak around them; infinite if it is not known.
@@ -440,6 +464,8 @@ def integrate(
     axis2 = axis_between(low2, high2, best[1], spread[1])
     fill_axis(axis1, n1, SLOW_PLACE, SLOW_STEP, scratch)
     fill_axis(axis2, n2, FAST_PLACE, FAST_STEP, scratch)
+    weigh_ends(n1, SLOW_STEP, scratch)
+    weigh_ends(n2, FAST_STEP, scratch)
     fill_products(b, n1, n2, scratch, room.decays)
     place_among_knots(knots1, n1, SLOW_PLACE, SLOW_KNOT, scratch)
     place_among_knots(knots2, n2, FAST_PLACE, FAST_KNOT, scratch)
@@ -507,11 +533,13 @@ def integrate(
                 _column(i, j, knots2.size, first3, last3, density, scratch, single)
                 _interpolate(n3, scratch, single)
             y = scratch[FAST_COORDINATE + j]
+            first, last = _window(n3, single[LOW + at], single[HIGH + at], single)
             mass = float(
-                _add_pair(at, n3, power, np.float32(area), np.float32(y), middle_s0, single)
+                _add_pair(at, first, last, power, np.float32(area), np.float32(y),
+                          middle_s0, single)
             )
             if basis.size > 0:
-                _deposit(i, j, n3, knots2.size, scratch, single, basis)
+                _deposit(i, j, first, last, knots2.size, scratch, single, basis)
             line += mass
             across += mass * y
             scratch[FAST_MARGINAL + j] += mass
@@ -524,6 +552,9 @@ def integrate(
             single[SLOW_SUMS + k] += distance * value
             single[LINE_SUM + k] = 0.0
     found = collected(n1, n2, length, logarithms, product, centre, scratch, single)
+    masses(n1, SLOW_MARGINAL, SLOW_STEP, scratch)
+    masses(n2, FAST_MARGINAL, FAST_STEP, scratch)
+    masses(n3 if is_open(axis3) else 1, FRACTION_MARGINAL, FRACTION_STEP, scratch)
     return axis1, axis2, axis3, found
 
 

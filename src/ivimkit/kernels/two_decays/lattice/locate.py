@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, finite, inlined
-from ivimkit.kernels.exponential import exp, log
+from ivimkit.kernels.exponential import exp_single, log, log_single
 from ivimkit.kernels.memory import spot
 from ivimkit.kernels.two_decays.atoms import moments
 from ivimkit.kernels.two_decays.lattice.axes import Extent, axis_between, fill_axis
-from ivimkit.kernels.two_decays.lattice.pairs import (
-    Likelihood,
-    fill_gains,
-    fill_pairs,
-    fill_products,
-)
+from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, fill_gains, fill_products
 from ivimkit.kernels.two_decays.lattice.quantiles import quantile
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     FAST_MARGINAL,
     FAST_PLACE,
     FAST_RATE,
     FAST_STEP,
-    FRACTION_MARGINAL,
     LANES,
     ROW,
     Room,
@@ -34,25 +29,23 @@ from ivimkit.kernels.two_decays.lattice.scratch_rows import (
 )
 from ivimkit.kernels.two_decays.lattice.single_rows import (
     FAST_REACHED,
-    HIGH,
     LEAST,
-    LOW,
     REACH,
     REACH_INNER,
     REACH_OUTER,
     SLOW_REACHED,
 )
 
-__all__ = ["MAX_LOG_DROP", "N_COARSE_NODES", "bulk", "curvature", "locate"]
+__all__ = ["MAX_LOG_DROP", "N_COARSE_NODES", "Region", "curvature", "locate"]
 
 N_COARSE_NODES = LANES
 """Nodes per rate of the coarse lattices that locate the posterior."""
-MAX_LOG_DROP = 10.5
+MAX_LOG_DROP = 9.0
 """The posterior is cut off where its profile has fallen by exp(-MAX_LOG_DROP) from the best fit."""
 # Number of coarse lattices at most.
 _MAX_LEVELS = 16
-# A box of which a coarse lattice keeps more than this share is not made smaller any more.
-_MAX_KEPT_AREA = 0.7
+# A box of which a coarse lattice keeps more than this share is not divided again.
+_MIN_KEPT_AREA = 0.4
 # Distance of the quartiles of a normal distribution, in standard deviations.
 _QUARTILE_DISTANCE = 1.349
 # Determinant of a 2 x 2 matrix, relative to the product of its diagonal, below which it is
@@ -100,6 +93,23 @@ def curvature(
     if h11 > 0.0 and not h22 > 0.0:
         return 1.0 / math.sqrt(h11), math.inf, math.sqrt(given + s1 * s1 / h11)
     return math.inf, math.inf, math.inf
+
+
+class Region(NamedTuple):
+    """Where the posterior of the rates is: ends of r1 and ln r2, and about its median and width.
+
+    Widths are infinite for rates that are fixed; `levels` is how many coarse lattices it took.
+    """
+
+    low1: float
+    high1: float
+    low2: float
+    high2: float
+    centre1: float
+    width1: float
+    centre2: float
+    width2: float
+    levels: int
 
 
 @inlined
@@ -185,8 +195,7 @@ def _look_around(
     b: NDArray[np.float64],
     best1: float,
     log2: float,
-    limit: float,
-    inverse: float,
+    likelihood: Likelihood,
     box: Extent,
     room: Room,
 ) -> tuple[float, float, float, float]:
@@ -194,75 +203,61 @@ def _look_around(
     low1, high1, low2, high2, f_low, f_high = box
     n1, n2 = _coarse(b, box, room)
     single = room.single
-    fill_gains(n1, n2, f_low, f_high, limit, inverse, room.rows, single)
+    fill_gains(n1, n2, f_low, f_high, likelihood, room.rows, single)
     _reach(n1, n2, single[LEAST - 1 :], single)
     first1, last1 = _kept(n1, best1, low1, high1, SLOW_REACHED, single)
     first2, last2 = _kept(n2, log2, low2, high2, FAST_REACHED, single)
     return first1, last1, first2, last2
 
 
-@device
-def bulk(
-    b: NDArray[np.float64],
-    likelihood: Likelihood,
-    extent: Extent,
-    room: Room,
-) -> tuple[float, float, float, float, float, float]:
-    """Return medians and widths of r1, ln r2 and f from a coarse lattice on the box.
+@finite
+def _weigh(
+    n1: int,
+    n2: int,
+    power: np.float32,
+    most: np.float32,
+    scratch: NDArray[np.float64],
+    single: NDArray[np.float32],
+) -> None:
+    """Write the marginals of the rates on a coarse lattice to the scratch.
 
-    A width is the distance between the quartiles over that of a standard normal distribution, plus
-    a part of a step, which the lattice cannot resolve.
+    The profile over the fraction stands for the integral over it.
     """
-    low1, high1, low2, high2, f_low, f_high = extent
-    n1, n2 = _coarse(b, extent, room)
-    scratch, single = room.rows, room.single
-    fill_pairs(n1, n2, f_low, f_high, 0.0, likelihood, scratch, single)
-    power = likelihood.power
-    for k in range(ROW):
-        scratch[SLOW_MARGINAL + k] = scratch[FAST_MARGINAL + k] = 0.0
-        scratch[FRACTION_MARGINAL + k] = 0.0
-    total = span = 0.0
+    for k in range(LANES):
+        single[FAST_REACHED + k] = _ZERO
+        # Equal steps of ln r2 are longer in r2 where it is large.
+        single[REACH_INNER + k] = (scratch[FAST_RATE + k] if n2 > 1 else 1.0) if k < n2 else 0.0
     for i in range(n1):
-        for j in range(n2):
-            at = i * ROW + j
-            low, high = float(single[LOW + at]), float(single[HIGH + at])
-            if low > high:
-                continue
-            drop = max(float(single[LEAST + at]), 0.0)
-            weight = exp(-power * log(1.0 + drop)) if power > 0.0 else exp(-drop)
-            if n2 > 1:
-                weight *= scratch[FAST_RATE + j]
-            half = 0.5 * (high - low)
-            middle = min(max(int((low + half) * ROW), 0), ROW - 1)
-            scratch[SLOW_MARGINAL + i] += weight
-            scratch[FAST_MARGINAL + j] += weight
-            scratch[FRACTION_MARGINAL + middle] += weight
-            total += weight
-            span += weight * half * (f_high - f_low)
-    if not total > 0.0:
-        return low1, math.inf, low2, math.inf, f_low, math.inf
-    axis1, axis2 = (
-        axis_between(low1, high1, low1, math.inf),
-        axis_between(low2, high2, low2, math.inf),
-    )
-    axis3 = axis_between(f_low, f_high, f_low, math.inf)
-    wide1 = quantile(SLOW_MARGINAL, n1, axis1, 0.75, scratch) - quantile(
-        SLOW_MARGINAL, n1, axis1, 0.25, scratch
-    )
-    wide2 = quantile(FAST_MARGINAL, n2, axis2, 0.75, scratch) - quantile(
-        FAST_MARGINAL, n2, axis2, 0.25, scratch
-    )
-    wide3 = quantile(FRACTION_MARGINAL, ROW, axis3, 0.75, scratch) - quantile(
-        FRACTION_MARGINAL, ROW, axis3, 0.25, scratch
-    )
-    return (
-        quantile(SLOW_MARGINAL, n1, axis1, 0.5, scratch),
-        wide1 / _QUARTILE_DISTANCE + 0.3 * (high1 - low1) / n1,
-        quantile(FAST_MARGINAL, n2, axis2, 0.5, scratch),
-        wide2 / _QUARTILE_DISTANCE + 0.3 * (high2 - low2) / n2,
-        quantile(FRACTION_MARGINAL, ROW, axis3, 0.5, scratch),
-        wide3 / _QUARTILE_DISTANCE + span / (total * math.sqrt(2.0 * MAX_LOG_DROP)),
-    )
+        at = LEAST + i * ROW
+        for k in range(LANES):
+            drop = most - single[spot(at, k)]
+            drop = drop if drop > _ZERO else _ZERO
+            drop = power * log_single(_ONE + drop) if power > _ZERO else drop
+            single[REACH + k] = exp_single(-drop) * single[REACH_INNER + k]
+        total = _ZERO
+        for k in range(LANES):
+            total += single[REACH + k]
+            single[FAST_REACHED + k] += single[REACH + k]
+        scratch[SLOW_MARGINAL + i] = total
+    for k in range(LANES):
+        scratch[FAST_MARGINAL + k] = single[FAST_REACHED + k]
+
+
+@device
+def _bulk(
+    row: int, n: int, low: float, high: float, scratch: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return median and width of a marginal on a coarse lattice.
+
+    The width is the distance between the quartiles over that of a standard normal distribution,
+    plus a part of a step, which the lattice cannot resolve.
+    """
+    if not low < high:
+        return low, math.inf
+    axis = axis_between(low, high, low, math.inf)
+    apart = quantile(row, n, axis, 0.75, scratch) - quantile(row, n, axis, 0.25, scratch)
+    width = apart / _QUARTILE_DISTANCE + 0.3 * (high - low) / n
+    return quantile(row, n, axis, 0.5, scratch), width
 
 
 @device
@@ -284,11 +279,10 @@ def locate(
     best2: float,
     reach1: float,
     reach2: float,
-    limit: float,
-    inverse: float,
+    likelihood: Likelihood,
     extent: Extent,
     room: Room,
-) -> tuple[float, float, float, float, int]:
+) -> Region:
     """Return the box of rates outside which all pairs explain too little of the signal.
 
     Parameters
@@ -299,11 +293,8 @@ def locate(
         Rates of the best fit, mm^2/s.
     reach1, reach2 : float
         Half sides of the first box around the best fit, mm^2/s and in the logarithm.
-    limit : float
-        Gains (shares of the squared norm of the signal that are explained) below this are
-        negligible.
-    inverse : float
-        The unit of drops of the likelihood.
+    likelihood : Likelihood
+        How the likelihood follows from the gain.
     extent : tuple of float
         Limits of the box; equal ends fix a rate.
     room : Room
@@ -311,8 +302,7 @@ def locate(
 
     Returns
     -------
-    tuple
-        Ends of the slow rate, ends of the logarithm of the fast rate, number of lattices used.
+    Region
     """
     least1, most1, least2, most2, f_low, f_high = extent
     log2 = log(best2)
@@ -321,12 +311,14 @@ def locate(
     if not (low1 < high1 and low2 < high2):
         low1, high1, low2, high2 = least1, most1, least2, most2
     grows = True
+    first1 = first2 = 0.0
+    last1 = last2 = 1.0
     levels = 0
     while levels < _MAX_LEVELS:
         levels += 1
         box = (low1, high1, low2, high2, f_low, f_high)
         first1, last1, first2, last2 = _look_around(
-            b, best1, log2, limit, inverse, box, room
+            b, best1, log2, likelihood, box, room
         )
         if grows:
             wide1 = _widened(low1, high1, first1, last1, least1, most1)
@@ -336,8 +328,17 @@ def locate(
                 low2, high2 = wide2
                 continue
             grows = False
+        if (last1 - first1) * (last2 - first2) > _MIN_KEPT_AREA or levels == _MAX_LEVELS:
+            break
         low1, high1 = low1 + first1 * (high1 - low1), low1 + last1 * (high1 - low1)
         low2, high2 = low2 + first2 * (high2 - low2), low2 + last2 * (high2 - low2)
-        if (last1 - first1) * (last2 - first2) > _MAX_KEPT_AREA:
-            break
-    return low1, high1, low2, high2, levels
+    n1, n2 = (N_COARSE_NODES if low1 < high1 else 1), (N_COARSE_NODES if low2 < high2 else 1)
+    most, power = np.float32(likelihood.most), np.float32(likelihood.power)
+    _weigh(n1, n2, power, most, room.rows, room.single)
+    centre1, width1 = _bulk(SLOW_MARGINAL, n1, low1, high1, room.rows)
+    centre2, width2 = _bulk(FAST_MARGINAL, n2, low2, high2, room.rows)
+    side1, side2 = high1 - low1, high2 - low2
+    return Region(
+        low1 + first1 * side1, low1 + last1 * side1, low2 + first2 * side2, low2 + last2 * side2,
+        centre1, width1, centre2, width2, levels,
+    )  # fmt: skip

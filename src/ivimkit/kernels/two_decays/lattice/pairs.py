@@ -233,15 +233,16 @@ def fill_gains(
     n2: int,
     f_low: float,
     f_high: float,
-    limit: float,
-    inverse: float,
+    likelihood: Likelihood,
     scratch: NDArray[np.float64],
     single: NDArray[np.float32],
 ) -> None:
-    """Write to `LEAST` by how much each pair of a lattice explains more than the limit.
+    """Write to `LEAST` by how much each pair of a lattice explains more than is negligible.
 
     In units of the likelihood: then single precision is enough.
     """
+    inverse = likelihood.inverse
+    limit = likelihood.top - likelihood.most / inverse
     for i in range(n1):
         least = MIN_RATE_RATIO * scratch[SLOW_RATE + i]
         for block in range(0, n2, LANES):

@@ -11,16 +11,18 @@ from ivimkit.kernels.device import device, pasted
 from ivimkit.kernels.exponential import log
 from ivimkit.kernels.memory import in_single, matrix
 from ivimkit.kernels.two_decays.fitted_decays import Box, Fit
+from ivimkit.kernels.two_decays.lattice.axes import Extent
 from ivimkit.kernels.two_decays.lattice.integrate import Likelihood, integrate
 from ivimkit.kernels.two_decays.lattice.lattice_options import WRITES_BASIS, WRITES_MOMENTS
-from ivimkit.kernels.two_decays.lattice.locate import N_COARSE_NODES, bulk, curvature, locate
+from ivimkit.kernels.two_decays.lattice.locate import N_COARSE_NODES, curvature, locate
 from ivimkit.kernels.two_decays.lattice.pairs import weigh_signal
 from ivimkit.kernels.two_decays.lattice.prior_knots import read_prior
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
-    MAX_NODES,
+    FAST_MARGINAL,
     N_DECAY_COLUMNS,
     N_NUMBERS,
     ROW,
+    SLOW_MARGINAL,
     Room,
 )
 from ivimkit.kernels.two_decays.lattice.single_rows import COLUMN
@@ -35,15 +37,22 @@ __all__ = ["lattice_scratch", "posterior_voxel", "room_in"]
 
 # A flag of FitStatus, which is in a layer without numba.
 _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
-# Nodes of slow rate, fast rate and fraction where the best fit is a good guide, and where a long tail
-# is possible.
-_CLEAR_NODES = (16, 16, 16)
-_UNCLEAR_NODES = (32, 32, 32)
+# Nodes of slow rate, fast rate and fraction where the best fit is a good guide; where a long tail
+# is possible, and where the fast rate has a wide range.
+_CLEAR_NODES = (12, 12, 16)
+_UNCLEAR_NODES = (12, 16, 16)
+_WIDE_NODES = (12, 24, 16)
+# Length of a wide range of the logarithm of the fast rate.
+_WIDE_RANGE = 2.5
+# Width of the axes in those of the peak: the nodes are nearly even inside it.
+_WIDTH = 1.5
 # Half sides of the first box, in units of where the parabola at the best fit reaches the limit.
 _CLEAR_REACH = 1.3
 _UNCLEAR_REACH = 4.0
 # Squared amplitude over its variance above which that parabola is a good approximation.
 _MIN_CLEAR_DETECTABILITY = 40.0
+# Share of the posterior that may be in the last step of the first box.
+_MAX_END_SHARE = 1e-4
 
 
 def lattice_scratch(n_b: int, n_fraction_knots: int) -> int:
@@ -58,6 +67,29 @@ def room_in(work: NDArray[np.float64], n_b: int) -> Room:
     end = N_NUMBERS + n_b * N_DECAY_COLUMNS
     decays = matrix(work[N_NUMBERS:end], n_b, N_DECAY_COLUMNS)
     return Room(work[:N_NUMBERS], decays, in_single(work[end:]))
+
+
+@device
+def _ends_inside(
+    nodes: tuple[int, int, int], look: Extent, extent: Extent, scratch: NDArray[np.float64]
+) -> bool:
+    """Return whether the posterior of the rates has died away where the box ends.
+
+    At a bound it need not.
+    """
+    total = 0.0
+    for i in range(nodes[0]):
+        total += scratch[SLOW_MARGINAL + i]
+    most = _MAX_END_SHARE * total
+    left1, right1 = scratch[SLOW_MARGINAL], scratch[SLOW_MARGINAL + nodes[0] - 1]
+    left2, right2 = scratch[FAST_MARGINAL], scratch[FAST_MARGINAL + nodes[1] - 1]
+    return (
+        total > 0.0
+        and (left1 < most or look[0] <= extent[0])
+        and (right1 < most or look[1] >= extent[1])
+        and (left2 < most or look[2] <= extent[2])
+        and (right2 < most or look[3] >= extent[3])
+    )
 
 
 @device
@@ -136,33 +168,49 @@ def posterior_voxel(
     clear = min(fit.slow_seen, fit.fast_seen) > _MIN_CLEAR_DETECTABILITY * judged
     noise = math.sqrt(variance if variance > 0.0 else 0.5 * residual / power)
     sd1, sd2, sd_f = curvature((best1, best2, fit.slow_amplitude, fit.fast_amplitude), table)
-    # With a parabola of the width sd for a noise variance of 1, the gain falls by (distance /
-    # sd)^2.
-    reach = (_CLEAR_REACH if clear else _UNCLEAR_REACH) * math.sqrt(top - limit)
     # From here on the signal has the norm 1.
     unit = math.sqrt(norm)
     weigh_signal(root_weight, signal, unit, room.decays)
     likelihood = Likelihood(top / norm, inverse * norm, power, (top - limit) * inverse)
-    low1, high1, low2, high2, levels = locate(
-        b, best1, best2, reach * sd1, reach * sd2, limit / norm, inverse * norm, extent, room
-    )
-    look = (low1, high1, low2, high2, f_low, f_high)
-    centre = (best1, log2, f)
-    peak = (noise * sd1, noise * sd2, noise * sd_f)
-    nodes = _CLEAR_NODES
-    if not clear:
-        c1, w1, c2, w2, c3, w3 = bulk(b, likelihood, look, room)
-        # A peak narrower than the steps of the coarse lattice is described by the curvature alone.
-        seen1 = peak[0] > 0.5 * (high1 - low1) / N_COARSE_NODES and w1 < math.inf
-        seen2 = peak[1] > 0.5 * (high2 - low2) / N_COARSE_NODES and w2 < math.inf
-        seen3 = peak[2] > 0.5 * (f_high - f_low) / MAX_NODES and w3 < math.inf
-        centre = (c1 if seen1 else best1, c2 if seen2 else log2, c3 if seen3 else f)
-        peak = (w1 if seen1 else peak[0], w2 if seen2 else peak[1], w3 if seen3 else peak[2])
-        nodes = _UNCLEAR_NODES
     s0 = (fit.slow_amplitude + fit.fast_amplitude) / unit
-    axis1, axis2, axis3, found = integrate(
-        b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, room
-    )
+    # With a parabola of the width sd for a noise variance of 1, the gain falls by (distance /
+    # sd)^2.
+    reach = math.sqrt(top - limit)
+    near1, near2 = _CLEAR_REACH * reach * sd1, _CLEAR_REACH * reach * sd2
+    look = (
+        max(best1 - near1, extent[0]), min(best1 + near1, extent[1]),
+        max(log2 - near2, extent[2]), min(log2 + near2, extent[3]), f_low, f_high,
+    )  # fmt: skip
+    centre = (best1, log2, f)
+    peak = (_WIDTH * noise * sd1, _WIDTH * noise * sd2, _WIDTH * noise * sd_f)
+    nodes = _CLEAR_NODES
+    levels = 1
+    clear = clear and look[0] < look[1] and look[2] < look[3]
+    if clear:
+        axis1, axis2, axis3, found = integrate(
+            b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, room
+        )
+        clear = _ends_inside(nodes, look, extent, room.rows)
+    if not clear:
+        for i in range(basis.shape[0]):
+            for k in range(n3):
+                basis[i, k] = 0.0
+        far1, far2 = _UNCLEAR_REACH * reach * sd1, _UNCLEAR_REACH * reach * sd2
+        region = locate(b, best1, best2, far1, far2, likelihood, extent, room)
+        levels = 1 + region.levels
+        look = (region.low1, region.high1, region.low2, region.high2, f_low, f_high)
+        # A peak narrower than the steps of the coarse lattice is described by the curvature alone.
+        seen1 = peak[0] > 0.5 * (look[1] - look[0]) / N_COARSE_NODES and region.width1 < math.inf
+        seen2 = peak[1] > 0.5 * (look[3] - look[2]) / N_COARSE_NODES and region.width2 < math.inf
+        centre = (region.centre1 if seen1 else best1, region.centre2 if seen2 else log2, f)
+        peak = (
+            _WIDTH * region.width1 if seen1 else peak[0],
+            _WIDTH * region.width2 if seen2 else peak[1], math.inf,
+        )  # fmt: skip
+        nodes = _WIDE_NODES if look[3] - look[2] > _WIDE_RANGE else _UNCLEAR_NODES
+        axis1, axis2, axis3, found = integrate(
+            b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, room
+        )
     out[n_par + 1] = levels
     if not found.total > 0.0:
         return _NO_SIGNAL

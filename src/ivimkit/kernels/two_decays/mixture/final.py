@@ -45,7 +45,9 @@ __all__ = ["final_scratch", "write_mixture_posterior"]
 
 _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
 # Nodes of slow rate, fast rate and fraction.
-_NODES = (16, 16, 16)
+_NODES = (12, 12, 16)
+# Width of the axes, in standard deviations.
+_WIDTH = 1.5
 # Half the range of each coordinate, in standard deviations of the posterior.
 _REACH = 5.0
 # Logarithm of likelihoods by which the best fit may exceed the likelihood at the mean: what is
@@ -206,7 +208,8 @@ def write_mixture_posterior(
     weigh_signal(root_weight, signal, unit, room.decays)
     likelihood = Likelihood(top / norm, noise.inverse * norm, noise.power, _ALL)
     axis1, axis2, axis3, found = integrate(
-        b, likelihood, _NODES, (r1, log2, f), (sd1, sd2, sd3), s0 / unit,
+        b, likelihood, _NODES, (r1, log2, f),
+        (_WIDTH * sd1, _WIDTH * sd2, _WIDTH * sd3), s0 / unit,
         (low1, high1, low2, high2, f_low, f_high), prior, False, matrix(empty, 0, 1), room,
     )  # fmt: skip
     if not found.total > 0.0:
