@@ -153,7 +153,7 @@ class ScanLattices(VoxelLattices):
         self._shared = shared_by(sample, method)
         n = self.n_voxels
         self._lattices = Lattices(
-            np.empty((n, N_ROWS, N_FRACTION_NODES)),
+            np.empty((n, N_ROWS, N_FRACTION_NODES), np.float32),
             np.empty((n, N_ROWS)),
             np.empty(n),
             np.empty((n, 3)),
