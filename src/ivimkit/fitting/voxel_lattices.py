@@ -65,6 +65,7 @@ class LogMoments(TwoDecayMethod):
         return posterior_options(self.table, self.variance, b.size, self.noise, log_moments=True)
 
     def batch(self, model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
+        """Return the function that finds the best fits of many voxels side by side."""
         return posterior_batch(model, plan, n_rows)
 
     def plan(

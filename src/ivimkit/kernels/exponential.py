@@ -124,4 +124,3 @@ def log_single(x: np.float32) -> np.float32:
     p4, p3, p2, p1 = _SINGLE_ATANH
     p = (((p4 * z + p3) * z + p2) * z + p1) * z
     return np.float32(k) * _SINGLE_LN2 + t * (p + _SINGLE_TWO)
-

@@ -104,9 +104,7 @@ def fit_voxels(
             if status[v] == 0:
                 voxel = _of_chunk(voxels, sigma[min(v, sigma.size - 1)], cleaned[v], lattice)
                 without_floor(voxel, stored_fit(fits, v), cleaned[v])
-        fits = fit_in_lanes(
-            with_signals(voxels, cleaned), ordered(box), lanes, counters, status
-        )
+        fits = fit_in_lanes(with_signals(voxels, cleaned), ordered(box), lanes, counters, status)
     for v in range(n_voxels):
         if status[v] != 0:
             continue

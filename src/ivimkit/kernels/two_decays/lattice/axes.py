@@ -12,7 +12,17 @@ from ivimkit.kernels.exponential import exp, log
 from ivimkit.kernels.memory import spot
 from ivimkit.kernels.two_decays.lattice.scratch_rows import LANES, ROW
 
-__all__ = ["Axis", "Extent", "axis_between", "fill_axis", "is_open", "masses", "node", "place_among_knots", "weigh_ends"]
+__all__ = [
+    "Axis",
+    "Extent",
+    "axis_between",
+    "fill_axis",
+    "is_open",
+    "masses",
+    "node",
+    "place_among_knots",
+    "weigh_ends",
+]
 
 # Width of an axis over its length from which on its steps are practically equal.
 _MAX_RELATIVE_WIDTH = 30.0
@@ -37,7 +47,12 @@ def axis_between(low: float, high: float, centre: float, width: float) -> Axis:
     equal in x. As dx/du = width cosh(u), that is the length of a step (`fill_axis`).
     """
     width = min(width, _MAX_RELATIVE_WIDTH * (high - low)) if high > low else 1.0
-    return centre, width, _inverse_sinh((low - centre) / width), _inverse_sinh((high - centre) / width)
+    return (
+        centre,
+        width,
+        _inverse_sinh((low - centre) / width),
+        _inverse_sinh((high - centre) / width),
+    )
 
 
 @inlined
@@ -75,7 +90,7 @@ def fill_axis(axis: Axis, n: int, place: int, step: int, scratch: NDArray[np.flo
 
 @inlined
 def _end_weight(i: int, n: int) -> float:
-    """Return the weight of node i in a sum over n steps whose ends are not where all has died away.
+    """Return the weight of node i in a sum over n steps at whose ends there is still something.
 
     The midpoint rule with steps of 1 leaves out (F'(b) - F'(a)) / 24 for a density F from a to b,
     and from the first three nodes F'(a) = -2 F_0 + 3 F_1 - F_2.
@@ -95,9 +110,10 @@ def weigh_ends(n: int, row: int, scratch: NDArray[np.float64]) -> None:
 
 @device
 def masses(n: int, row: int, step: int, scratch: NDArray[np.float64]) -> None:
-    """Turn a marginal, weighted as by `weigh_ends`, into the masses of its steps; undo the weights.
+    """Turn a marginal with the weights of `weigh_ends` into the masses of its steps.
 
-    The mass of a step is the density in its middle plus 1/24 of the curvature there.
+    The mass of a step is the density in its middle plus 1/24 of the curvature there. The lengths
+    of the steps lose their weights, too.
     """
     for i in range(n):
         scratch[row + i] /= _end_weight(i, n)

@@ -38,7 +38,6 @@ from ivimkit.kernels.two_decays.lattice.axes import (
     axis_between,
     fill_axis,
     is_open,
-    masses,
     place_among_knots,
     weigh_ends,
 )
@@ -54,13 +53,11 @@ from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     FAST_STEP,
     FRACTION,
     FRACTION_KNOT,
-    FRACTION_MARGINAL,
     FRACTION_PART,
     FRACTION_STEP,
     LANES,
     LOGIT,
     ROW,
-    Room,
     SLOW_COORDINATE,
     SLOW_KNOT,
     SLOW_MARGINAL,
@@ -68,6 +65,7 @@ from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     SLOW_PLACE,
     SLOW_RATE,
     SLOW_STEP,
+    Room,
 )
 from ivimkit.kernels.two_decays.lattice.single_rows import (
     BASE,
@@ -147,7 +145,7 @@ def _drop(z: np.float32, pair: _Pair) -> tuple[np.float32, np.float32, np.float3
 
 @inlined
 def _keep(
-    k: np.uint64,
+    k: int,
     value: np.float32,
     inverse: np.float32,
     drop: np.float32,
@@ -208,13 +206,13 @@ def _add_pair(
                 inverse, drop, dot = _drop(single[spot(OFFSET + block, k)], pair)
                 value = exp_single(-power * log_single(_ONE + drop))
                 value *= area * single[spot(PRIOR_VALUE + block, k)] * _root(inverse)
-                total += _keep(spot(block, k), value, inverse, drop, dot, distance, s0, single)
+                total += _keep(block + k, value, inverse, drop, dot, distance, s0, single)
         else:
             for k in range(LANES):
                 inverse, drop, dot = _drop(single[spot(OFFSET + block, k)], pair)
                 value = exp_single(-drop)
                 value *= area * single[spot(PRIOR_VALUE + block, k)] * _root(inverse)
-                total += _keep(spot(block, k), value, inverse, drop, dot, distance, s0, single)
+                total += _keep(block + k, value, inverse, drop, dot, distance, s0, single)
     return total
 
 
@@ -329,7 +327,9 @@ def _add_component(
     for block in range(0, n3, LANES):
         for k in range(LANES):
             z = single[spot(COLUMN + block, k)] - centre
-            single[spot(PRIOR_VALUE + block, k)] += exp_single(at_mean - z * (linear + _HALF * curve * z))
+            single[spot(PRIOR_VALUE + block, k)] += exp_single(
+                at_mean - z * (linear + _HALF * curve * z)
+            )
 
 
 @device
@@ -344,8 +344,8 @@ def _mixture_values(
     """Write the prior, a mixture of Gaussians, at a pair and all fractions.
 
     At a given pair the exponent of a component is a parabola in z = logit f,
-    -(p + 2 q z + r z^2) / 2 with r = P33, and its summit says whether it matters at all. The logits
-    of the nodes are in the row of the column.
+    -(p + 2 q z + r z^2) / 2 with r = P33, and its summit says whether it matters at all. The
+    logits of the nodes are in the row of the column.
     """
     for k in range(ROW):
         single[PRIOR_VALUE + k] = 0.0
@@ -362,9 +362,7 @@ def _mixture_values(
         # Around its summit, as both parts of the exponent may be large.
         if curve > 0.0:
             c -= linear / curve
-        _add_component(
-            n3, np.float32(summit), _ZERO, np.float32(curve), np.float32(c), single
-        )
+        _add_component(n3, np.float32(summit), _ZERO, np.float32(curve), np.float32(c), single)
     for k in range(n3):
         single[PRIOR_VALUE + k] *= np.float32(scratch[FRACTION_STEP + k])
 
@@ -446,7 +444,7 @@ def integrate(
         be of size 0.
     room : Room
         Scratch, with the weighted signal. Receives the marginals in rows `SLOW_MARGINAL`,
-        `FAST_MARGINAL` and `FRACTION_MARGINAL`.
+        `FAST_MARGINAL` and `FRACTION_MARGINAL`, weighted as by `weigh_ends`.
 
     Returns
     -------
@@ -471,9 +469,7 @@ def integrate(
     place_among_knots(knots2, n2, FAST_PLACE, FAST_KNOT, scratch)
     length = f_last - f_first
     middle = (best[2] - f_first) / length if length > 0.0 else 0.0
-    fill_pairs(
-        n1, n2, f_first, f_last, middle, likelihood, scratch, single
-    )
+    fill_pairs(n1, n2, f_first, f_last, middle, likelihood, scratch, single)
     f_low, f_high = _fraction_range(n1, n2, single)
     if f_low > f_high:
         f_low, f_high = -middle, 1.0 - middle
@@ -481,9 +477,7 @@ def integrate(
     f_high = min(f_first + (middle + f_high) * length, f_last)
     axis3 = axis_between(f_low, f_high, best[2], spread[2])
     takes_logs = logarithms or components.shape[0] > 0
-    _place_fractions(
-        axis3, n3, f_first, f_last, middle, takes_logs, knots3, scratch, single
-    )
+    _place_fractions(axis3, n3, f_first, f_last, middle, takes_logs, knots3, scratch, single)
     if components.shape[0] > 0:
         for k in range(ROW):
             single[COLUMN + k] = scratch[LOGIT + k]
@@ -535,8 +529,9 @@ def integrate(
             y = scratch[FAST_COORDINATE + j]
             first, last = _window(n3, single[LOW + at], single[HIGH + at], single)
             mass = float(
-                _add_pair(at, first, last, power, np.float32(area), np.float32(y),
-                          middle_s0, single)
+                _add_pair(
+                    at, first, last, power, np.float32(area), np.float32(y), middle_s0, single
+                )
             )
             if basis.size > 0:
                 _deposit(i, j, first, last, knots2.size, scratch, single, basis)
@@ -552,9 +547,6 @@ def integrate(
             single[SLOW_SUMS + k] += distance * value
             single[LINE_SUM + k] = 0.0
     found = collected(n1, n2, length, logarithms, product, centre, scratch, single)
-    masses(n1, SLOW_MARGINAL, SLOW_STEP, scratch)
-    masses(n2, FAST_MARGINAL, FAST_STEP, scratch)
-    masses(n3 if is_open(axis3) else 1, FRACTION_MARGINAL, FRACTION_STEP, scratch)
     return axis1, axis2, axis3, found
 
 

@@ -22,10 +22,10 @@ from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     FAST_STEP,
     LANES,
     ROW,
-    Room,
     SLOW_MARGINAL,
     SLOW_PLACE,
     SLOW_STEP,
+    Room,
 )
 from ivimkit.kernels.two_decays.lattice.single_rows import (
     FAST_REACHED,
@@ -36,12 +36,14 @@ from ivimkit.kernels.two_decays.lattice.single_rows import (
     SLOW_REACHED,
 )
 
-__all__ = ["MAX_LOG_DROP", "N_COARSE_NODES", "Region", "curvature", "locate"]
+__all__ = ["MAX_LOG_DROP", "MAX_TAILED_DROP", "N_COARSE_NODES", "Region", "curvature", "locate"]
 
 N_COARSE_NODES = LANES
 """Nodes per rate of the coarse lattices that locate the posterior."""
 MAX_LOG_DROP = 9.0
-"""The posterior is cut off where its profile has fallen by exp(-MAX_LOG_DROP) from the best fit."""
+"""The posterior is cut off where its profile is exp(-MAX_LOG_DROP) of that of the best fit."""
+MAX_TAILED_DROP = 10.5
+"""The same where the noise variance is integrated out: such a density has more in its tails."""
 # Number of coarse lattices at most.
 _MAX_LEVELS = 16
 # A box of which a coarse lattice keeps more than this share is not divided again.
@@ -134,11 +136,11 @@ def _reach(n1: int, n2: int, gains: NDArray[np.float32], single: NDArray[np.floa
     """
     for k in range(LANES):
         single[FAST_REACHED + k] = _NO_GAIN
-        single[REACH_INNER + k] = _ONE if 0 < k and k < n2 - 1 else _ZERO
+        single[REACH_INNER + k] = _ONE if k > 0 and k < n2 - 1 else _ZERO
         single[REACH_OUTER + k] = _ZERO if k < n2 else _NO_GAIN
     for i in range(n1):
         # At the edges a row is its own neighbour: then the parabola adds nothing.
-        inner = 0 < i and i < n1 - 1
+        inner = i > 0 and i < n1 - 1
         at = 1 + i * ROW
         before, behind = (at - ROW, at + ROW) if inner else (at, at)
         for k in range(LANES):
@@ -159,9 +161,7 @@ def _reach(n1: int, n2: int, gains: NDArray[np.float32], single: NDArray[np.floa
 
 
 @inlined
-def _coarse(
-    b: NDArray[np.float64], box: Extent, room: Room
-) -> tuple[int, int]:
+def _coarse(b: NDArray[np.float64], box: Extent, room: Room) -> tuple[int, int]:
     """Lay a coarse lattice on a box; return how many nodes its rates have."""
     low1, high1, low2, high2, _, _ = box
     n1 = N_COARSE_NODES if low1 < high1 else 1
@@ -317,9 +317,7 @@ def locate(
     while levels < _MAX_LEVELS:
         levels += 1
         box = (low1, high1, low2, high2, f_low, f_high)
-        first1, last1, first2, last2 = _look_around(
-            b, best1, log2, likelihood, box, room
-        )
+        first1, last1, first2, last2 = _look_around(b, best1, log2, likelihood, box, room)
         if grows:
             wide1 = _widened(low1, high1, first1, last1, least1, most1)
             wide2 = _widened(low2, high2, first2, last2, least2, most2)

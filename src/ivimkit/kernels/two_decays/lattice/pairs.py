@@ -2,24 +2,24 @@
 
 The fraction f of a pair lies between two bounds. Of the decays (1 - f) e1 + f e2 at these bounds,
 called s and t here, each decay between them is phi = (1 - x) s + x t with x from 0 to 1, so that
-bounds are always 0 and 1. With the Gram matrix G of s and t and their products (c, d) with the
-signal y, take the part of t that is orthogonal to s,
+bounds are always 0 and 1. With the Gram matrix G of s and t and their products (c, d) with
+the signal y, take the part of t that is orthogonal to s,
 
     h = G12 / G11,    w = t - h s,    <w, w> = G22 - h G12,    <w, y> = d - h c.
 
 The best amplitudes are A2 = <w, y> / <w, w> and A1 = c / G11 - h A2, and they explain
-T = c^2 / G11 + <w, y> A2 of the squared norm of y. If one is negative, the best decay is at a bound
-and explains c^2 / G11 or d^2 / G22.
+T = c^2 / G11 + <w, y> A2 of the squared norm of y. If one is negative, the best decay is at a
+bound and explains c^2 / G11 or d^2 / G22.
 
-At any x the gain is <phi, y>^2 / q with q = <phi, phi>. The projection of y on the plane of s and t
-is A1 s + A2 t, and its distance from the line of phi is the area between the two over the length of
-phi. As the area of s and t is sqrt(G11 <w, w>),
+At any x the gain is <phi, y>^2 / q with q = <phi, phi>. The projection of y on the plane of s and
+t is A1 s + A2 t, and its distance from the line of phi is the area between the two over the length
+of phi. As the area of s and t is sqrt(G11 <w, w>),
 
     gain(x) = T - (S x - A2)^2 G11 <w, w> / q(x)    with S = A1 + A2.
 
-So the logarithm of the likelihood is a constant of the pair less the square of a linear function of
-x over a quadratic one: numbers of the size of the logarithm itself, for which single precision is
-enough, while <phi, y>^2 / q is the small difference of large ones.
+So the logarithm of the likelihood is a constant of the pair less the square of a linear function
+of x over a quadratic one: numbers of the size of the logarithm itself, for which single precision
+is enough, while <phi, y>^2 / q is the small difference of large ones.
 """
 
 from __future__ import annotations

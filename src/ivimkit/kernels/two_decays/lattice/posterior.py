@@ -12,10 +12,10 @@ from ivimkit.kernels.exponential import log
 from ivimkit.kernels.memory import in_single, matrix
 from ivimkit.kernels.two_decays.fitted_decays import Box, Fit
 from ivimkit.kernels.two_decays.lattice.axes import Extent
-from ivimkit.kernels.two_decays.lattice.integrate import Likelihood, integrate
+from ivimkit.kernels.two_decays.lattice.integrate import integrate
 from ivimkit.kernels.two_decays.lattice.lattice_options import WRITES_BASIS, WRITES_MOMENTS
 from ivimkit.kernels.two_decays.lattice.locate import N_COARSE_NODES, curvature, locate
-from ivimkit.kernels.two_decays.lattice.pairs import weigh_signal
+from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, weigh_signal
 from ivimkit.kernels.two_decays.lattice.prior_knots import read_prior
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     FAST_MARGINAL,
@@ -26,7 +26,7 @@ from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     Room,
 )
 from ivimkit.kernels.two_decays.lattice.single_rows import COLUMN
-from ivimkit.kernels.two_decays.lattice.sums import N_LOG_SUMS, write_log_moments
+from ivimkit.kernels.two_decays.lattice.sums import write_log_moments
 from ivimkit.kernels.two_decays.lattice.variance import variance_of
 from ivimkit.kernels.two_decays.lattice.write import Lattice, write_posterior
 from ivimkit.kernels.two_decays.option_positions import DEGREES, FAST, FRACTION, SLOW
@@ -41,16 +41,18 @@ _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
 # is possible, and where the fast rate has a wide range.
 _CLEAR_NODES = (12, 12, 16)
 _UNCLEAR_NODES = (12, 16, 16)
-_WIDE_NODES = (12, 24, 16)
+_WIDE_NODES = (16, 32, 16)
 # Length of a wide range of the logarithm of the fast rate.
 _WIDE_RANGE = 2.5
-# Width of the axes in those of the peak: the nodes are nearly even inside it.
+# Width of the axes in those of the peak: the nodes are nearly even inside it. Where the range is
+# wide, the peak is only part of what counts.
 _WIDTH = 1.5
+_WIDE_WIDTH = 1.0
 # Half sides of the first box, in units of where the parabola at the best fit reaches the limit.
 _CLEAR_REACH = 1.3
 _UNCLEAR_REACH = 4.0
 # Squared amplitude over its variance above which that parabola is a good approximation.
-_MIN_CLEAR_DETECTABILITY = 40.0
+_MIN_CLEAR_DETECTABILITY = 60.0
 # Share of the posterior that may be in the last step of the first box.
 _MAX_END_SHARE = 1e-4
 
@@ -203,11 +205,14 @@ def posterior_voxel(
         seen1 = peak[0] > 0.5 * (look[1] - look[0]) / N_COARSE_NODES and region.width1 < math.inf
         seen2 = peak[1] > 0.5 * (look[3] - look[2]) / N_COARSE_NODES and region.width2 < math.inf
         centre = (region.centre1 if seen1 else best1, region.centre2 if seen2 else log2, f)
+        wide = look[3] - look[2] > _WIDE_RANGE
+        width = _WIDE_WIDTH if wide else _WIDTH
         peak = (
-            _WIDTH * region.width1 if seen1 else peak[0],
-            _WIDTH * region.width2 if seen2 else peak[1], math.inf,
-        )  # fmt: skip
-        nodes = _WIDE_NODES if look[3] - look[2] > _WIDE_RANGE else _UNCLEAR_NODES
+            width * region.width1 if seen1 else peak[0],
+            width * region.width2 if seen2 else peak[1],
+            math.inf,
+        )
+        nodes = _WIDE_NODES if wide else _UNCLEAR_NODES
         axis1, axis2, axis3, found = integrate(
             b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, room
         )

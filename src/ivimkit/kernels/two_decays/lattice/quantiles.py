@@ -28,7 +28,8 @@ def _edge(row: int, n: int, i: int, scratch: NDArray[np.float64]) -> float:
     (2 m_0 + 5 m_1 - m_2) / 6.
     """
     if n < 4:
-        return 0.5 * (scratch[row + max(i - 1, 0)] + scratch[row + min(i, n - 1)])
+        middle: float = 0.5 * (scratch[row + max(i - 1, 0)] + scratch[row + min(i, n - 1)])
+        return middle
     if i < 2 or i > n - 2:
         first, way = (row, 1) if i < 2 else (row + n - 1, -1)
         m0, m1, m2 = scratch[first], scratch[first + way], scratch[first + 2 * way]
@@ -124,8 +125,9 @@ def bits_gained(
     """Return the Kullback-Leibler divergence of a marginal from that of the prior, in bits.
 
     It is sum p log2(p / p_0) over the steps, with the prior's mass p_0 of a step: its density at
-    the node, interpolated between the knots, times the length of the step. The logarithms are taken
-    of whole rows.
+    the node, interpolated between the knots, times the length of the step. Both have the weights
+    of `weigh_ends`, so that p / p_0 is the ratio of the densities at the node. The logarithms are
+    taken of whole rows.
     """
     total = 0.0
     for i in range(n):

@@ -36,7 +36,6 @@ __all__ = [
     "N_DECAY_COLUMNS",
     "N_NUMBERS",
     "ROW",
-    "Room",
     "SLOW_COORDINATE",
     "SLOW_KNOT",
     "SLOW_MARGINAL",
@@ -48,6 +47,7 @@ __all__ = [
     "SLOW_STEP",
     "WEIGHT",
     "WEIGHTED",
+    "Room",
 ]
 
 LANES = 16

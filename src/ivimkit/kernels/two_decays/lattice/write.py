@@ -12,7 +12,7 @@ from ivimkit.kernels.device import pasted
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.two_decays.descent import squared_residual
 from ivimkit.kernels.two_decays.fitted_decays import MIN_RATE_RATIO
-from ivimkit.kernels.two_decays.lattice.axes import Axis, is_open
+from ivimkit.kernels.two_decays.lattice.axes import Axis, is_open, masses
 from ivimkit.kernels.two_decays.lattice.lattice_options import (
     ESTIMATE,
     LOG_DENSITY,
@@ -133,8 +133,9 @@ def write_posterior(
     r1, r2 = best1, best2
     free1, free2, free3 = m1 > 1, m2 > 1 and i_fast >= 0, is_open(axis3) and i_f >= 0
     if free1:
-        write_spread(SLOW_MARGINAL, m1, axis1, sd1, first + 5 * i_slow, out, scratch)
         out[rest] = bits_gained(SLOW_MARGINAL, m1, SLOW_KNOT, prior1, scratch)
+        masses(m1, SLOW_MARGINAL, SLOW_STEP, scratch)
+        write_spread(SLOW_MARGINAL, m1, axis1, sd1, first + 5 * i_slow, out, scratch)
         if estimate == 0:
             r1 = mean1
         elif estimate == 1:
@@ -146,10 +147,11 @@ def write_posterior(
     rest += 1
     if free2:
         at = first + 5 * i_fast
+        out[rest] = bits_gained(FAST_MARGINAL, m2, FAST_KNOT, prior2, scratch)
+        masses(m2, FAST_MARGINAL, FAST_STEP, scratch)
         write_spread(FAST_MARGINAL, m2, axis2, sd2, at, out, scratch)
         for k in range(at + 1, at + 5):
             out[k] = exp(out[k])
-        out[rest] = bits_gained(FAST_MARGINAL, m2, FAST_KNOT, prior2, scratch)
         if estimate == 0:
             r2 = mean2
         elif estimate == 1:
@@ -162,8 +164,9 @@ def write_posterior(
             r2 = max(r2, MIN_RATE_RATIO * r1)
     rest += 1 if i_fast >= 0 else 0
     if free3:
-        write_spread(FRACTION_MARGINAL, m3, axis3, sd_f, first + 5 * i_f, out, scratch)
         out[rest] = bits_gained(FRACTION_MARGINAL, m3, FRACTION_KNOT, prior3, scratch)
+        masses(m3, FRACTION_MARGINAL, FRACTION_STEP, scratch)
+        write_spread(FRACTION_MARGINAL, m3, axis3, sd_f, first + 5 * i_f, out, scratch)
         if estimate == 0:
             f = mean_f
         elif estimate == 1:
@@ -192,8 +195,8 @@ def write_posterior(
         rest += 5
     out[rest] = math.sqrt(spread)
     # The evidence is the integral of likelihood times prior, S0 integrated over a flat prior.
-    # The total is relative to the best fit and lacks the factors that are the same at all nodes: (2
-    # pi v)^(-(n - 1) / 2) exp(-cost / (2 v)), or those of the integral over the variance.
+    # The total is relative to the best fit and lacks the factors that are the same at all nodes:
+    # (2 pi v)^(-(n - 1) / 2) exp(-cost / (2 v)), or those of the integral over the variance.
     evidence = math.log(found.total) + options[LOG_DENSITY]
     if variance > 0.0:
         evidence -= 0.5 * (options[N_VALUES] - 1.0) * math.log(2.0 * math.pi * variance)

@@ -219,6 +219,16 @@ def write_mixture_posterior(
     _write_marginals(n1, n2, _NODES[2], free, components, small, room.rows, marginals)
     lattice = Lattice(axis1, axis2, axis3, _NODES)
     write_posterior(
-        voxel, measured, (r1, r2, f), unit, likelihood, noise, prior, lattice, found, room.rows, out
+        voxel,
+        measured,
+        (r1, r2, f),
+        unit,
+        likelihood,
+        noise,
+        prior,
+        lattice,
+        found,
+        room.rows,
+        out,
     )
     return 0

@@ -226,7 +226,13 @@ def _fill_pairs(
 @finite
 def _fill_row(
     pair: tuple[
-        np.float32, np.float32, np.float32, np.float32, np.float32, np.float32, np.float32,
+        np.float32,
+        np.float32,
+        np.float32,
+        np.float32,
+        np.float32,
+        np.float32,
+        np.float32,
         np.float32,
     ],
     place: tuple[np.float32, np.float32],
