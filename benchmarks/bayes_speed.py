@@ -170,7 +170,7 @@ def _waits(training: float, speed: float) -> list[_Wait]:
         _Wait("first fit of all, nothing compiled", _first_fit(), _FIRST_SECONDS, "s"),
     ]
     if (PROSTATE / "dwi.nii.gz").exists():
-        scan = ik.load(PROSTATE / "dwi.nii.gz", mask=PROSTATE / "mask.nii.gz")
+        scan = ik.load(PROSTATE / "dwi.nii.gz")
         n = int(np.count_nonzero(scan.mask))
         label = f"the prostate scan, {n} voxels, learning included"
         waits.insert(0, _Wait(label, _seconds(scan, "learned"), _PROSTATE_SECONDS, "s"))

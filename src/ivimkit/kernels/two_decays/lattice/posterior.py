@@ -7,14 +7,19 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.device import device, pasted
+from ivimkit.kernels.device import device, inlined, pasted
 from ivimkit.kernels.exponential import log
 from ivimkit.kernels.memory import in_single, matrix
 from ivimkit.kernels.two_decays.fitted_decays import Box, Fit
 from ivimkit.kernels.two_decays.lattice.axes import Extent
 from ivimkit.kernels.two_decays.lattice.integrate import integrate
 from ivimkit.kernels.two_decays.lattice.lattice_options import WRITES_BASIS, WRITES_MOMENTS
-from ivimkit.kernels.two_decays.lattice.locate import N_COARSE_NODES, curvature, locate
+from ivimkit.kernels.two_decays.lattice.locate import (
+    N_COARSE_NODES,
+    Region,
+    curvature,
+    locate,
+)
 from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, weigh_signal
 from ivimkit.kernels.two_decays.lattice.prior_knots import read_prior
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
@@ -94,6 +99,31 @@ def _ends_inside(
     )
 
 
+@inlined
+def _around(
+    region: Region, best: tuple[float, float, float], spread: tuple[float, float, float]
+) -> tuple[tuple[int, int, int], tuple[float, float, float], tuple[float, float, float]]:
+    """Return numbers of nodes, centres and widths of the axes on a region.
+
+    A peak that is narrower than the steps of the coarse lattice is described by the curvature at
+    the best fit alone.
+    """
+    side1, side2 = region.high1 - region.low1, region.high2 - region.low2
+    seen1 = spread[0] > 0.5 * _WIDTH * side1 / N_COARSE_NODES and region.width1 < math.inf
+    seen2 = spread[1] > 0.5 * _WIDTH * side2 / N_COARSE_NODES and region.width2 < math.inf
+    wide = side2 > _WIDE_RANGE
+    width = _WIDE_WIDTH if wide else _WIDTH
+    return (
+        _WIDE_NODES if wide else _UNCLEAR_NODES,
+        (region.centre1 if seen1 else best[0], region.centre2 if seen2 else best[1], best[2]),
+        (
+            width * region.width1 if seen1 else spread[0],
+            width * region.width2 if seen2 else spread[1],
+            math.inf,
+        ),
+    )
+
+
 @device
 def posterior_voxel(
     voxel: Voxel,
@@ -138,9 +168,6 @@ def posterior_voxel(
     basis_size = n1 * n2 * n3 if options[WRITES_BASIS] > 0.0 else 0
     first = n_par + 2
     basis = matrix(out[first : first + basis_size], basis_size // n3, n3)
-    for i in range(basis.shape[0]):
-        for k in range(n3):
-            basis[i, k] = 0.0
     logarithms = options[WRITES_MOMENTS] > 0.0
 
     i_f, i_fast, i_slow = int(options[FRACTION]), int(options[FAST]), int(options[SLOW])
@@ -188,34 +215,23 @@ def posterior_voxel(
     nodes = _CLEAR_NODES
     levels = 1
     clear = clear and look[0] < look[1] and look[2] < look[3]
-    if clear:
-        axis1, axis2, axis3, found = integrate(
-            b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, room
-        )
-        clear = _ends_inside(nodes, look, extent, room.rows)
-    if not clear:
+    # A large function is compiled for each place that calls it: here is the only one.
+    while True:
+        if not clear:
+            far1, far2 = _UNCLEAR_REACH * reach * sd1, _UNCLEAR_REACH * reach * sd2
+            region = locate(b, best1, best2, far1, far2, likelihood, extent, room)
+            levels += region.levels
+            look = (region.low1, region.high1, region.low2, region.high2, f_low, f_high)
+            nodes, centre, peak = _around(region, centre, peak)
         for i in range(basis.shape[0]):
             for k in range(n3):
                 basis[i, k] = 0.0
-        far1, far2 = _UNCLEAR_REACH * reach * sd1, _UNCLEAR_REACH * reach * sd2
-        region = locate(b, best1, best2, far1, far2, likelihood, extent, room)
-        levels = 1 + region.levels
-        look = (region.low1, region.high1, region.low2, region.high2, f_low, f_high)
-        # A peak narrower than the steps of the coarse lattice is described by the curvature alone.
-        seen1 = peak[0] > 0.5 * (look[1] - look[0]) / N_COARSE_NODES and region.width1 < math.inf
-        seen2 = peak[1] > 0.5 * (look[3] - look[2]) / N_COARSE_NODES and region.width2 < math.inf
-        centre = (region.centre1 if seen1 else best1, region.centre2 if seen2 else log2, f)
-        wide = look[3] - look[2] > _WIDE_RANGE
-        width = _WIDE_WIDTH if wide else _WIDTH
-        peak = (
-            width * region.width1 if seen1 else peak[0],
-            width * region.width2 if seen2 else peak[1],
-            math.inf,
-        )
-        nodes = _WIDE_NODES if wide else _UNCLEAR_NODES
         axis1, axis2, axis3, found = integrate(
             b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, room
         )
+        if not clear or _ends_inside(nodes, look, extent, room.rows):
+            break
+        clear = False
     out[n_par + 1] = levels
     if not found.total > 0.0:
         return _NO_SIGNAL
