@@ -109,8 +109,8 @@ def _around(
     the best fit alone.
     """
     side1, side2 = region.high1 - region.low1, region.high2 - region.low2
-    seen1 = spread[0] > 0.5 * _WIDTH * side1 / N_COARSE_NODES and region.width1 < math.inf
-    seen2 = spread[1] > 0.5 * _WIDTH * side2 / N_COARSE_NODES and region.width2 < math.inf
+    seen1 = spread[0] > 0.5 * side1 / N_COARSE_NODES and region.width1 < math.inf
+    seen2 = spread[1] > 0.5 * side2 / N_COARSE_NODES and region.width2 < math.inf
     wide = side2 > _WIDE_RANGE
     width = _WIDE_WIDTH if wide else _WIDTH
     return (
