@@ -178,7 +178,9 @@ def _kept(
 ) -> tuple[float, float]:  # fmt: skip
     """Return the part of an axis, in units of its length, whose nodes reach it.
 
-    The node of the best fit is always part of it, and half a step is added on each side.
+    The node of the best fit is always part of it. The part ends half a step behind where a line
+    between the last node that reaches the limit and the next one crosses it: a rounding then moves
+    the ends by as little.
     """
     first = last = 0
     if n > 1:
@@ -187,7 +189,18 @@ def _kept(
         if single[row + i] > _ZERO:
             first = min(first, i)
             last = max(last, i)
-    return max((first - 0.5) / n, 0.0), min((last + 1.5) / n, 1.0)
+    start, end = float(first), last + 1.0
+    if first > 0:
+        start -= _crossing(single[row + first], single[row + first - 1])
+    if last < n - 1:
+        end += _crossing(single[row + last], single[row + last + 1])
+    return (start / n if first > 0 else 0.0), (end / n if last < n - 1 else 1.0)
+
+
+@inlined
+def _crossing(above: np.float32, below: np.float32) -> float:
+    """Return the part of the way to a node at which the limit is crossed; 1 if it is not."""
+    return float(above / (above - below)) if above > _ZERO and above > below else 1.0
 
 
 @device

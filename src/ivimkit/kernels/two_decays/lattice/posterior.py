@@ -47,6 +47,7 @@ _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
 _CLEAR_NODES = (12, 12, 16)
 _UNCLEAR_NODES = (12, 16, 16)
 _WIDE_NODES = (16, 32, 16)
+_FULL_NODES = (32, 32, 32)
 # Length of a wide range of the logarithm of the fast rate.
 _WIDE_RANGE = 2.5
 # Width of the axes in those of the peak: the nodes are nearly even inside it. Where the range is
@@ -226,6 +227,9 @@ def posterior_voxel(
         for i in range(basis.shape[0]):
             for k in range(n3):
                 basis[i, k] = 0.0
+        if basis_size > 0:
+            # Between two knots there are several nodes.
+            nodes = _FULL_NODES
         axis1, axis2, axis3, found = integrate(
             b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, room
         )

@@ -13,7 +13,7 @@ from ivimkit.kernels.two_decays.lattice.scratch_rows import LANES, LOGARITHMS, R
 __all__ = ["bits_gained", "mode", "quantile", "write_spread"]
 
 # Steps of a search for the place of a quantile inside a step of the lattice.
-_STEPS = 4
+_STEPS = 6
 _LOG2_E = 1.4426950408889634
 _LEAST_SHARE = 1e-20
 
@@ -75,7 +75,7 @@ def quantile(row: int, n: int, axis: Axis, share: float, scratch: NDArray[np.flo
         else:
             last = x
         ahead = x - off / slope if slope > 0.0 else first
-        x = ahead if first < ahead and ahead < last else 0.5 * (first + last)
+        x = ahead if first <= ahead and ahead <= last else 0.5 * (first + last)
     return node(axis, (i + x) / n)
 
 
