@@ -199,8 +199,12 @@ def _kept(
 
 @inlined
 def _crossing(above: np.float32, below: np.float32) -> float:
-    """Return the part of the way to a node at which the limit is crossed; 1 if it is not."""
-    return float(above / (above - below)) if above > _ZERO and above > below else 1.0
+    """Return the part of the way to a node at which the limit is crossed, half of it at least.
+
+    It is 1 if the limit is not crossed.
+    """
+    part = float(above / (above - below)) if above > _ZERO and above > below else 1.0
+    return max(part, 0.5)
 
 
 @device
