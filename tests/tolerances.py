@@ -75,3 +75,8 @@ in another order, and Newton steps carry that on (`golden`)."""
 FLAT_LIKELIHOOD = 1e-6
 """The same where the likelihood of magnitudes is so flat that its last step promised less than
 1e-9 of it: found with kernels compiled for a processor without wide vectors."""
+
+SAME_POSTERIOR = 1e-4
+"""One posterior on two processors, relative to the value and to the largest of the map: its nodes
+are summed in single precision, in an order that depends on the length of vectors, and differences
+of 1e-6 of a sum are magnified where the mean is far below the largest of the map."""

@@ -77,6 +77,7 @@ def fit_batch(
     x: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signals: NDArray[np.float64],
+    sigma: NDArray[np.float64],
     lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     options: NDArray[np.float64],
@@ -94,7 +95,7 @@ def fit_batch(
     """
     for v in range(signals.shape[0]):
         status[v] = open_row(v, root_weight, signals, lower, clean, variation)
-    voxels = Voxels(x, root_weight, signals, lower, upper, options, table)
+    voxels = Voxels(x, root_weight, signals, sigma, lower, upper, options, table)
     fit_voxels(voxels, scratch, counters, out, status)
     for v in range(signals.shape[0]):
         close_row(v, status[v], lower, upper, out, variation, status)

@@ -16,12 +16,12 @@ from ivimkit.kernels.two_decays.fitted_decays import Box, ordered
 from ivimkit.kernels.two_decays.lattice.prior_knots import N_COMPONENT
 from ivimkit.kernels.two_decays.mixture.components import (
     N_UNIT_SUMS,
-    N_WORK_ROWS,
+    N_WORK,
     add_in_place,
     component_sums,
     keep_moments,
 )
-from ivimkit.kernels.two_decays.mixture.final import FINAL_SCRATCH, write_mixture_posterior
+from ivimkit.kernels.two_decays.mixture.final import final_scratch, write_mixture_posterior
 from ivimkit.kernels.two_decays.mixture.neighbours import N_LOCAL, fill_prior
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import (
     Lattices,
@@ -36,6 +36,7 @@ from ivimkit.kernels.two_decays.mixture.whitened import (
     explained,
     factor,
     fill_likelihood,
+    likelihood_scratch,
     parameters,
     subtract_floor,
 )
@@ -69,6 +70,7 @@ def place_chunk(
 ) -> None:
     """Lay lattices where the posteriors of the voxels are, and fill them."""
     clean = np.zeros(signals.shape[1])
+    work = np.zeros(likelihood_scratch(signals.shape[1]))
     for v in range(start, stop):
         voxel, box = _voxel_of(v, shared, clean)
         subtract_floor(voxel, signals[v - start], box, moments.mean[v], moments.s0[v])
@@ -77,7 +79,7 @@ def place_chunk(
             lattices.means[v, i] = moments.mean[v, i]
         place = Place(lattices.means[v], lattices.roots[v], shared.free)
         lattices.tops[v] = fill_likelihood(
-            voxel, box, place, lattices.values[v], lattices.highest[v]
+            voxel, box, place, lattices.values[v], lattices.highest[v], work
         )
 
 
@@ -97,7 +99,7 @@ def expect_chunk(
     """
     n = components.shape[0]
     unit = np.zeros((n, N_UNIT_SUMS))
-    own, work = np.zeros(N_UNIT_SUMS), np.zeros((N_WORK_ROWS, N_FRACTION_NODES))
+    own, work = np.zeros(N_UNIT_SUMS), np.zeros(N_WORK, np.float32)
     sums[:] = 0.0
     for v in range(start, stop):
         place = Place(lattices.means[v], lattices.roots[v], free)
@@ -140,9 +142,11 @@ def round_chunk(
     near, weights, shares = np.zeros(n_near, np.int64), np.zeros(n_near), np.zeros(n_near)
     components = np.zeros((N_LOCAL + 1 + around.components.shape[0], N_COMPONENT))
     unit, own = np.zeros((components.shape[0], N_UNIT_SUMS)), np.zeros(N_UNIT_SUMS)
-    values, highest = np.zeros((N_ROWS, N_FRACTION_NODES)), np.zeros(N_ROWS)
+    values = np.zeros((N_ROWS, N_FRACTION_NODES), np.float32)
+    highest = np.zeros(N_ROWS)
     root, small = np.zeros((3, 3)), np.zeros((3, 6))
-    work = np.zeros((N_WORK_ROWS, N_FRACTION_NODES))
+    work = np.zeros(N_WORK, np.float32)
+    likely = np.zeros(likelihood_scratch(signals.shape[1]))
     for v in range(start, stop):
         if around.good[v] == 0:
             continue
@@ -153,7 +157,7 @@ def round_chunk(
         subtract_floor(voxel, signals[v - start], box, before.mean[v], before.s0[v])
         factor(before.covariance[v], shared.free, widened, root)
         place = Place(before.mean[v], root, shared.free)
-        fill_likelihood(voxel, box, place, values, highest)
+        fill_likelihood(voxel, box, place, values, highest, likely)
         everything = component_sums(values, highest, place, components[first:], work, unit)
         local[v, 0], local[v, 1] = 0.0, effective
         if not everything > 0.0:
@@ -186,7 +190,7 @@ def final_chunk(
     n_near = around.offsets.shape[0]
     near, weights, shares = np.zeros(n_near, np.int64), np.zeros(n_near), np.zeros(n_near)
     components = np.zeros((N_LOCAL + 1 + around.components.shape[0], N_COMPONENT))
-    work, small = np.zeros(FINAL_SCRATCH), np.zeros((3, 6))
+    work, small = np.zeros(final_scratch(signals.shape[1])), np.zeros((3, 6))
     for v in range(start, stop):
         if around.good[v] == 0:
             continue

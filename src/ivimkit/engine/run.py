@@ -81,7 +81,7 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
     driver = _driver(prepared)
     if prepared.batch is not None:
         low, high = (rows[0] for rows in bounds)
-        driver(*data, low, high, *fixed[1:], *scratch, found, variation, status)
+        driver(*data, noise, low, high, *fixed[1:], *scratch, found, variation, status)
     else:
         driver(*data, noise, *bounds, *fixed, *scratch, found, variation, status)
     if estimate is not None:

@@ -22,7 +22,7 @@ _KNOT_DISTANCE = 0.5
 # Largest numbers of knots of slow rate, fast rate and fraction.
 _MAX_KNOTS = (56, 36, 44)
 # Points per interval between two knots at which a density is averaged.
-_PARTS = 4
+_PARTS = 3
 # Standard deviations from its mean beyond which a Gaussian is negligible.
 _REACH = 6.0
 # Least rate (mm^2/s) and fraction at which logarithms are taken.

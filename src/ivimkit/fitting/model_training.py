@@ -36,7 +36,7 @@ class _Samples(FitMethod):
 
     prior: ModelPrior
     variance: tuple[float, float]
-    noise: str
+    noise: tuple[str, float]
 
     def voxel_of(self, model: SignalModel):  # type: ignore[no-untyped-def]
         return posterior_function(model.structure)
@@ -50,14 +50,16 @@ class _Samples(FitMethod):
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
-        noise = self.noise, *self.variance, 0.0
+        noise = *self.noise, *self.variance, 0.0
         return posterior_plan(model, x, weight, self.prior, noise, samples=True)
 
 
 class _ScanPosteriors(ModelPosteriors):
     """Posteriors of the voxels of a sample."""
 
-    def __init__(self, sample: TrainingSample, variance: tuple[float, float], noise: str) -> None:
+    def __init__(
+        self, sample: TrainingSample, variance: tuple[float, float], noise: tuple[str, float]
+    ) -> None:
         self._sample, self._variance, self._noise = sample, variance, noise
         self.n_voxels = sample.n_voxels
 
@@ -82,8 +84,8 @@ def learned_model_prior(
         The voxels, all of which can be fitted.
     variance : tuple of float
         Distribution of the noise variances.
-    noise : str
-        Kind of the noise, as of method bayes.
+    noise : tuple
+        Kind of the noise, as of method bayes, and the noise of one volume that sizes the floor.
     """
     if sample.n_voxels > _MAX_VOXELS:
         sample = sample.drawn(_MAX_VOXELS, seed=getattr(rule, "seed", 0))

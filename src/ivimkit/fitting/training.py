@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods
 from ivimkit.errors import OptionError
-from ivimkit.extend.fit_method import VoxelPlan
+from ivimkit.extend.fit_method import Batch, VoxelPlan
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import Likelihoods, Prior, VoxelLattices, broad, even_knots
 from ivimkit.extend.prior_table import PriorTable, with_floor
@@ -20,7 +20,13 @@ from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.fitting.model_training import learned_model_prior
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.fitting.voxel_lattices import ScanLattices
-from ivimkit.methods._posterior import PosteriorMethod, fit_voxel, posterior_options, with_room
+from ivimkit.methods._posterior import (
+    PosteriorMethod,
+    fit_voxel,
+    posterior_batch,
+    posterior_options,
+    with_room,
+)
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -71,6 +77,9 @@ class _Likelihood(TwoDecayMethod):
         return posterior_options(
             self.frame, self.variance, b.size, self.noise, floor=self.floor, basis=True
         )
+
+    def batch(self, model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
+        return posterior_batch(model, plan, n_rows)
 
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
@@ -127,7 +136,7 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
             "by varpro"
         )
     if voxels.model.two_decays() is None:
-        prior = learned_model_prior(rule, learned, variance, method.noise)
+        prior = learned_model_prior(rule, learned, variance, noise)
         return method.with_table(prior, variance)
     table = _learn(rule, learned, estimates[good], variance, noise)
     return method.with_table(table, variance)

@@ -13,19 +13,20 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.engine import CHUNK, expect_chunk, in_chunks, padded_acquisition, place_chunk
 from ivimkit.engine.bind import bind
 from ivimkit.engine.waiting import say_compiling
-from ivimkit.extend.fit_method import VoxelPlan
+from ivimkit.extend.fit_method import Batch, VoxelPlan
 from ivimkit.extend.mixture import Mixture
 from ivimkit.extend.prior import MIN_PERFUSION_RATE, VoxelLattices
 from ivimkit.extend.prior_table import PriorTable, parameter_names
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.fitting.training_sample import TrainingSample
-from ivimkit.kernels.two_decays.lattice.integrate import N_LOG_SUMS
+from ivimkit.kernels.two_decays.lattice.sums import N_LOG_SUMS
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import Lattices, Moments, Shared
 from ivimkit.kernels.two_decays.mixture.whitened import N_FRACTION_NODES, N_ROWS
 from ivimkit.methods._posterior import (
     PosteriorMethod,
     fit_voxel,
+    posterior_batch,
     posterior_options,
     with_room,
 )
@@ -62,7 +63,7 @@ class LogMoments(TwoDecayMethod):
         return cls(method.prior, method.variance, method.noise, method.floor_noise)
 
     def extras(self, model: SignalModel) -> tuple[str, ...]:
-        """Return the numbers of the sums of `ivimkit.kernels.two_decays.lattice.integrate`."""
+        """Return the numbers of `ivimkit.kernels.two_decays.lattice.sums.write_log_moments`."""
         return tuple(map(str, range(N_LOG_SUMS + 1)))
 
     def own_options(self, model: SignalModel, b: NDArray[np.float64]) -> dict[int, ArrayLike]:
@@ -70,6 +71,10 @@ class LogMoments(TwoDecayMethod):
         return posterior_options(
             self.table, self.variance, b.size, self.noise, floor=self.floor, log_moments=True
         )
+
+    def batch(self, model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
+        """Return the function that finds the best fits of many voxels side by side."""
+        return posterior_batch(model, plan, n_rows)
 
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
@@ -212,7 +217,7 @@ class ScanLattices(VoxelLattices):
         self._method = method
         n = self.n_voxels
         self._lattices = Lattices(
-            np.empty((n, N_ROWS, N_FRACTION_NODES)),
+            np.empty((n, N_ROWS, N_FRACTION_NODES), np.float32),
             np.empty((n, N_ROWS)),
             np.empty(n),
             np.empty((n, 3)),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import inlined
 
-__all__ = ["VECTOR", "aligned", "matrix", "padded", "padded_in_kernel"]
+__all__ = ["VECTOR", "aligned", "in_single", "matrix", "padded", "padded_in_kernel", "spot"]
 
 VECTOR = 8
 """Numbers in a vector, and in a cache line."""
@@ -88,7 +88,53 @@ def _reshaped(flat: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
     return flat[: rows * columns].reshape(rows, columns)
 
 
+@inlined
+def spot(first: int, k: int) -> np.uint64:
+    """Return first + k, not below 0, as an index.
+
+    A signed one that the compiler cannot prove not to be negative is counted from the end where it
+    is: it then loads the numbers of a vector one by one.
+    """
+    return np.uint64(first + k)
+
+
 # `reshape` of numba calls a library that a GPU kernel would have to link; this is plain
 # arithmetic.
 matrix: Any = _reshaped if _config.DISABLE_JIT else intrinsic(_matrix)
 """``matrix(flat, rows, columns)``: the first numbers of contiguous scratch, viewed as a matrix."""
+
+
+def _single(context: Any, flat: Any) -> Any:
+    if not isinstance(flat, types.Array) or flat.ndim != 1 or flat.layout != "C":
+        return None
+    result = types.Array(types.float32, 1, "C")
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = arrayobj.make_array(flat)(context, builder, value=arguments[0])
+        (length,) = cgutils.unpack_tuple(builder, array.shape, 1)
+        view = arrayobj.make_array(result)(context, builder)
+        itemsize = context.get_constant(types.intp, 4)
+        ratio = context.get_abi_sizeof(context.get_data_type(flat.dtype)) // 4
+        pointer = context.get_data_type(types.float32).as_pointer()
+        arrayobj.populate_array(
+            view,
+            data=builder.bitcast(array.data, pointer),
+            shape=cgutils.pack_array(
+                builder, [builder.mul(length, context.get_constant(types.intp, ratio))]
+            ),
+            strides=cgutils.pack_array(builder, [itemsize]),
+            itemsize=itemsize,
+            meminfo=array.meminfo,
+            parent=array.parent,
+        )
+        return imputils.impl_ret_borrowed(context, builder, result, view._getvalue())
+
+    return result(flat), build
+
+
+def _viewed(flat: NDArray[Any]) -> NDArray[np.float32]:
+    return flat.view(np.float32)
+
+
+in_single: Any = _viewed if _config.DISABLE_JIT else intrinsic(_single)
+"""``in_single(flat)``: contiguous scratch, viewed as twice as many numbers of single precision."""

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
+from ivimkit.kernels.voxel import Voxel
 
-__all__ = ["N_FLOOR", "excess", "excess_table", "geometric_share", "magnitude_mean"]
+__all__ = ["N_FLOOR", "excess", "excess_table", "geometric_share", "magnitude_mean", "noise_of"]
 
 N_FLOOR = 97
 """Number of entries of the table."""
 # Signal-to-noise ratio from which on the first terms of the series are enough.
 _MAX_TABLE_SNR = 12.0
 _STEP = _MAX_TABLE_SNR / (N_FLOOR - 1)
+# Mean of a magnitude without signal, and its standard deviation, for a noise of 1.
+_MEAN_IN_AIR = math.sqrt(0.5 * math.pi)
+_SD_IN_AIR = math.sqrt(2.0 - 0.5 * math.pi)
+# Standard deviations by which the mean of the lowest signals may be below its expectation.
+_MARGIN = 2.0
+# Least expectation that is left after that, for a noise of 1: of one or two values.
+_MIN_EXPECTED = 0.2
 
 
 def excess_table() -> NDArray[np.float64]:
@@ -136,3 +146,53 @@ def _moment(signal: NDArray[np.float64], coils: int, power: float) -> NDArray[np
         total = total + term
     found: NDArray[np.float64] = np.where(far, (2.0 * half) ** (0.5 * power) * total, near)
     return found
+
+
+@device
+def _largest_noise(voxel: Voxel) -> float:
+    """Return the largest noise that is possible where the signal of a voxel is lowest.
+
+    A magnitude is sqrt(pi / 2) times the noise on average if there is no signal, and more if there
+    is one; the signal is lowest at high b, where the mean of several values is taken.
+    """
+    b, root_weight, signal = voxel.x[0], voxel.root_weight, voxel.signal
+    highest = 0.0
+    for j in range(b.size):
+        if root_weight[j] > 0.0:
+            highest = max(highest, b[j])
+    total = weights = squares = 0.0
+    for j in range(b.size):
+        if root_weight[j] > 0.0 and b[j] >= 0.5 * highest:
+            w = root_weight[j] * root_weight[j]
+            total += w * signal[j]
+            weights += w
+            squares += w * w
+    if not weights > 0.0:
+        return math.inf
+    spread = _MARGIN * _SD_IN_AIR * math.sqrt(squares) / weights
+    return max(total / weights, 0.0) / max(_MEAN_IN_AIR - spread, _MIN_EXPECTED)
+
+
+@device
+def noise_of(voxel: Voxel, measured: float, residual: float) -> float:
+    """Return the noise that sizes the floor of a voxel; 0 if it is not known.
+
+    That of the scan's air, repeats or images, where the method has it; else the one that was given
+    with the voxel; else that of the residuals, which also hold what the model does not describe.
+    It is never more than the lowest signals allow.
+
+    Parameters
+    ----------
+    voxel : Voxel
+        The voxel, with its signal as measured.
+    measured : float
+        Noise of one volume of the scan, a.u.; 0 if it is not known.
+    residual : float
+        That of the residuals; 0 if it is not known.
+    """
+    noise = measured
+    if not noise > 0.0:
+        noise = voxel.sigma
+    if not noise > 0.0:
+        noise = residual
+    return min(noise, _largest_noise(voxel))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import inlined
 
-__all__ = ["Found", "Tables", "Voxel", "Voxels", "with_bounds", "with_signal"]
+__all__ = ["Found", "Tables", "Voxel", "Voxels", "with_bounds", "with_signal", "with_signals"]
 
 
 class Voxel(NamedTuple):
@@ -55,12 +55,14 @@ class Voxel(NamedTuple):
 class Voxels(NamedTuple):
     """Input of a function for many voxels; `signals` has a row per voxel, see `Voxel`.
 
-    Signals without weight may be anything; the bounds are the same for all voxels.
+    Signals without weight may be anything; the bounds are the same for all voxels, and `sigma` has
+    one number or one per voxel.
     """
 
     x: NDArray[np.float64]
     root_weight: NDArray[np.float64]
     signals: NDArray[np.float64]
+    sigma: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     options: NDArray[np.float64]
@@ -96,6 +98,15 @@ def with_signal(voxel: Voxel, signal: NDArray[np.float64]) -> Voxel:
     return Voxel(
         voxel.x, voxel.root_weight, signal, voxel.sigma, voxel.lower, voxel.upper, voxel.start,
         voxel.options, voxel.table, voxel.work,
+    )  # fmt: skip
+
+
+@inlined
+def with_signals(voxels: Voxels, signals: NDArray[np.float64]) -> Voxels:
+    """Return the voxels of a chunk with other signals."""
+    return Voxels(
+        voxels.x, voxels.root_weight, signals, voxels.sigma, voxels.lower, voxels.upper,
+        voxels.options, voxels.table,
     )  # fmt: skip
 
 

@@ -94,7 +94,7 @@ def posterior_plan(
     x: NDArray[np.float64],
     weight: NDArray[np.float64],
     prior: ModelPrior,
-    noise: tuple[str, float, float, float],
+    noise: tuple[str, float, float, float, float],
     *,
     estimate: int = 0,
     samples: bool = False,
@@ -110,8 +110,9 @@ def posterior_plan(
     prior : ModelPrior
         The prior.
     noise : tuple
-        Kind of the noise; degrees of freedom and scale of the distribution of its variance, and
-        the constant of the evidence that follows from them.
+        Kind of the noise; the noise of one volume that sizes the floor, 0 if it is not known;
+        degrees of freedom and scale of the distribution of its variance, and the constant of the
+        evidence that follows from them.
     estimate : int
         The estimate in the maps: 0 the mean, 1 the median.
     samples : bool
@@ -121,7 +122,7 @@ def posterior_plan(
     lower = np.array([parameter.lower for parameter in model.parameters])
     upper = np.array([parameter.upper for parameter in model.parameters])
     fit, table, n_fit = separable_plan(structure, lower, upper, x, weight)
-    kind, degrees, scale, constant = noise
+    kind, floor_noise, degrees, scale, constant = noise
     options = np.zeros(_OWN.size)
     options[: fit.size] = fit
     options[Option().degrees] = np.count_nonzero(weight) - model.n_free
@@ -133,6 +134,7 @@ def posterior_plan(
     options[_OWN.writes_samples] = samples
     options[_OWN.power_constant] = constant
     options[_OWN.scratch] = n_fit
+    options[_OWN.floor_noise] = floor_noise
     options[_OWN.floor : _OWN.floor + N_FLOOR] = excess_table()
     numbers, free_fraction = _numbers(model)
     d = len(numbers)

@@ -14,16 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import priors
 from ivimkit.errors import OptionError
-from ivimkit.extend.fit_method import VoxelPlan
+from ivimkit.extend.fit_method import Batch, VoxelPlan
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import Prior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
-from ivimkit.kernels.device import device
+from ivimkit.kernels.device import device, pasted
+from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.noise_floor import excess_table
 from ivimkit.kernels.separable.posterior.voxel_posterior import posterior_function
-from ivimkit.kernels.two_decays.fitted_decays import Box
+from ivimkit.kernels.two_decays.fitted_decays import Box, Fit, ordered
+from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
+from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch
 from ivimkit.kernels.two_decays.lattice.floor_subtraction import (
     Curve,
     noise_of_floor,
@@ -48,11 +51,18 @@ from ivimkit.kernels.two_decays.lattice.lattice_options import (
     WRITES_MOMENTS,
 )
 from ivimkit.kernels.two_decays.lattice.posterior import lattice_scratch, posterior_voxel
-from ivimkit.kernels.two_decays.option_positions import FAST, FRACTION, N_SLOW, S0, SLOW
+from ivimkit.kernels.two_decays.option_positions import (
+    FAST,
+    FRACTION,
+    N_FAST,
+    N_SLOW,
+    S0,
+    SLOW,
+)
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
-from ivimkit.kernels.voxel import Voxel, with_signal
+from ivimkit.kernels.voxel import Voxel, Voxels, with_signal, with_signals
 from ivimkit.methods._model_posterior import check_model, posterior_plan
 from ivimkit.noise.noise_kinds import check_noise_kind
 from ivimkit.scan.acquisition import Acquisition
@@ -62,6 +72,7 @@ __all__ = [
     "PosteriorMethod",
     "evidence_constant",
     "fit_voxel",
+    "posterior_batch",
     "posterior_options",
     "with_room",
 ]
@@ -95,6 +106,19 @@ def _mean_curve(
 
 
 @device
+def _of_fit(fit: Fit) -> Curve:
+    """Return the rates and amplitudes of the best fit."""
+    return fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude, 0.0, 0.0
+
+
+@device
+def _asks_again(options: NDArray[np.float64]) -> bool:
+    """Return whether estimates are written, from which the floor is computed once more."""
+    summarised = options[WRITES_BASIS] == 0.0 and options[WRITES_MOMENTS] == 0.0
+    return bool(options[TAKES_FLOOR_OFF] > 0.0 and summarised)
+
+
+@device
 def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
     """Fit one voxel, and replace the best fit by the estimates from the posterior.
 
@@ -115,10 +139,8 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
     noise = 0.0
     if options[TAKES_FLOOR_OFF] > 0.0:
         noise = noise_of_floor(voxel, fit.cost)
-        curve = (fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude, 0.0, 0.0)
-        without_floor(voxel, curve, noise, clean)
+        without_floor(voxel, _of_fit(fit), noise, clean)
         fit = global_fit(cleaned, box)
-    summarised = options[WRITES_BASIS] == 0.0 and options[WRITES_MOMENTS] == 0.0
     code = 0
     for again in range(2):
         code = store_pools(fit, options, box, out[: voxel.lower.size + 2])
@@ -127,7 +149,7 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
         failure = posterior_voxel(cleaned, voxel.signal, fit, box, work, out)
         if failure != 0:
             return failure
-        if again > 0 or noise == 0.0 or not summarised:
+        if again > 0 or noise == 0.0 or not _asks_again(options):
             break
         curve = _mean_curve(voxel.lower.size, out, box, options)
         moved = without_floor(voxel, curve, noise, clean)
@@ -135,6 +157,95 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
             break
         fit = global_fit(cleaned, box)
     return code
+
+
+@pasted
+def fit_voxels(
+    voxels: Voxels,
+    scratch: tuple[NDArray[np.float64], ...],
+    counters: NDArray[np.int64],
+    out: NDArray[np.float64],
+    status: NDArray[np.int32],
+) -> None:
+    """Do what `fit_voxel` does for the voxels of a chunk, the best fits side by side."""
+    n_b, n_voxels = voxels.root_weight.size, status.size
+    work, memory, state, clean, lattice, each = scratch
+    lower, upper, options, sigma = voxels.lower, voxels.upper, voxels.options, voxels.sigma
+    box = pool_bounds(lower, upper, options)
+    lanes = (work, memory, state, clean, each[: n_voxels * FIT_COLUMNS])
+    cleaned = matrix(each[n_voxels * FIT_COLUMNS :], n_voxels, n_b)
+    # Noise of the floor; below 0 where it is not computed again.
+    noise = each[n_voxels * (FIT_COLUMNS + n_b) :][:n_voxels]
+    fits = fit_in_lanes(voxels, ordered(box), lanes, counters, status)
+    for v in range(n_voxels):
+        noise[v] = 0.0
+        for j in range(n_b):
+            used = voxels.root_weight[j] > 0.0 and status[v] == 0
+            cleaned[v, j] = voxels.signals[v, j] if used else 0.0
+    if options[TAKES_FLOOR_OFF] > 0.0:
+        for v in range(n_voxels):
+            if status[v] == 0:
+                voxel = _of_chunk(voxels, sigma[min(v, sigma.size - 1)], cleaned[v], lattice)
+                fit = stored_fit(fits, v)
+                noise[v] = noise_of_floor(voxel, fit.cost)
+                without_floor(voxel, _of_fit(fit), noise[v], cleaned[v])
+        fits = fit_in_lanes(with_signals(voxels, cleaned), ordered(box), lanes, counters, status)
+    waiting = n_voxels
+    for again in range(2):
+        if waiting == 0:
+            break
+        if again > 0:
+            others = with_signals(voxels, cleaned)
+            fits = fit_in_lanes(others, ordered(box), lanes, counters, status)
+        waiting = 0
+        for v in range(n_voxels):
+            if status[v] != 0 or noise[v] < 0.0:
+                continue
+            fit = stored_fit(fits, v)
+            code = store_pools(fit, options, box, out[v, : lower.size + 2])
+            if code & _FAILED == 0:
+                for j in range(n_b):
+                    clean[j] = voxels.signals[v, j] if voxels.root_weight[j] > 0.0 else 0.0
+                own = sigma[min(v, sigma.size - 1)]
+                voxel = _of_chunk(voxels, own, cleaned[v], lattice)
+                failure = posterior_voxel(voxel, clean, fit, box, lattice, out[v])
+                code = failure if failure != 0 else code
+                if failure == 0 and again == 0 and noise[v] > 0.0 and _asks_again(options):
+                    curve = _mean_curve(lower.size, out[v], box, options)
+                    whole = _of_chunk(voxels, own, clean, lattice)
+                    moved = without_floor(whole, curve, noise[v], cleaned[v])
+                    if moved > _MIN_CHANGE_OF_FLOOR:
+                        waiting += 1
+                        continue
+            noise[v] = -1.0
+            status[v] = code
+
+
+@pasted
+def _of_chunk(
+    voxels: Voxels, noise: float, signal: NDArray[np.float64], work: NDArray[np.float64]
+) -> Voxel:
+    """Return a voxel of a chunk with a signal of its own."""
+    return Voxel(
+        voxels.x, voxels.root_weight, signal, noise, voxels.lower, voxels.upper, voxels.lower,
+        voxels.options, voxels.table, work,
+    )  # fmt: skip
+
+
+def posterior_batch(model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
+    """Return the function for many voxels: of a model with two rates and without fixed values.
+
+    A fixed value may differ from voxel to voxel, and a map of one value gives the same bits as
+    that value.
+    """
+    decays = model.two_decays()
+    two_rates = decays is not None and decays.fast is not None
+    if not (two_rates and all(p.lower < p.upper for p in model.parameters)):
+        return None
+    n_slow, n_fast = int(plan.options[N_SLOW]), int(plan.options[N_FAST])
+    scratch = lane_scratch(n_rows, n_slow, n_fast, plan.table.shape[1])
+    lattice = lattice_scratch(n_rows, int(plan.options[N_FRACTION_KNOTS]))
+    return Batch(fit_voxels, (*scratch, lattice), FIT_COLUMNS + n_rows + 1, N_COUNTERS)
 
 
 @dataclass(frozen=True)
@@ -269,6 +380,10 @@ class PosteriorMethod(TwoDecayMethod):
                 f"{model.name} has other parameters; expected prior {', '.join(known)}"
             )
 
+    def batch(self, model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch | None:
+        """Return the function that finds the best fits of many voxels side by side."""
+        return posterior_batch(model, plan, n_rows)
+
     def plan(
         self, model: SignalModel, x: NDArray[np.float64], weight: NDArray[np.float64]
     ) -> VoxelPlan:
@@ -280,7 +395,7 @@ class PosteriorMethod(TwoDecayMethod):
             if not isinstance(prior, ModelPrior):
                 assert self.rule is not None
                 prior = self.rule.for_model(model)
-            noise = self.noise, degrees, scale, constant
+            noise = self.noise, self.floor_noise, degrees, scale, constant
             return posterior_plan(model, x, weight, prior, noise, estimate=self.estimate_number)
         return with_room(super().plan(model, x, weight), x.shape[1])
 
@@ -303,7 +418,7 @@ def _floor(value: object) -> str | float:
 def with_room(plan: VoxelPlan, n_b: int) -> VoxelPlan:
     """Return the plan with scratch behind that of the search: signal, lattice, knots of f."""
     n_knots = int(plan.options[N_FRACTION_KNOTS])
-    return replace(plan, scratch=plan.scratch + n_b + lattice_scratch(n_knots))
+    return replace(plan, scratch=plan.scratch + n_b + lattice_scratch(n_b, n_knots))
 
 
 def posterior_options(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ivimkit.kernels.exponential import exp, log
+from ivimkit.kernels.exponential import exp, log, log_single
 from tolerances import EXPONENTIAL
 
 RNG = np.random.default_rng(0)
@@ -73,3 +73,14 @@ def test_plain_python_gives_the_same():
     for x in RNG.uniform(-350, 700, 500):
         assert exp.py_func(x) == pytest.approx(exp(x), rel=EXPONENTIAL)
         assert log.py_func(math.exp(x)) == pytest.approx(log(math.exp(x)), rel=EXPONENTIAL)
+
+
+def test_log_in_single_precision():
+    values = np.float32(10.0) ** RNG.uniform(-30, 30, 5000).astype(np.float32)
+    found = np.array([log_single(x) for x in values])
+    wanted = np.log(values.astype(np.float64))
+    # Two units in the last place of the larger of the logarithm and 1.
+    np.testing.assert_array_less(
+        np.abs(found - wanted), 2.0 * 2.0**-23 * np.maximum(np.abs(wanted), 1.0)
+    )
+    assert log_single(np.float32(1.0)) == 0.0

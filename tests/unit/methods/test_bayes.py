@@ -168,3 +168,13 @@ def test_sigma_as_a_map_and_the_bits_it_leaves():
     np.testing.assert_array_equal(maps["sigma"], sigma)
     assert maps["D_bits"][sigma == 20].mean() > 1.0 + maps["D_bits"][sigma == 80].mean()
     assert (maps["D_bits"] > maps["D_star_bits"]).all(), "D is known better than D*"
+
+
+def test_a_voxel_has_the_same_posterior_alone_and_among_others():
+    signals = tissue(300, B13, 20.0)
+    sigma = np.linspace(15.0, 40.0, 300)
+    among = ik.fit(signals, B13, method=Bayes(**ALONE), sigma=sigma).maps
+    for v in (0, 17, 299):
+        alone = ik.fit(signals[v : v + 1], B13, method=Bayes(**ALONE), sigma=sigma[v]).maps
+        for name in among:
+            np.testing.assert_array_equal(among[name][v : v + 1], alone[name], err_msg=name)

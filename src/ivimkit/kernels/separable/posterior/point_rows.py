@@ -129,8 +129,9 @@ class PosteriorOption(NamedTuple):
     products: int = Option().size + N_VALUES + 14  # pairs of positions of parameters: 8 x 2
     coordinates: int = Option().size + N_VALUES + 30  # numbers of shapes, or m + k for a share: 32
     scratch: int = Option().size + N_VALUES + 62  # length of the scratch of the fit
-    floor: int = Option().size + N_VALUES + 63
-    size: int = Option().size + N_VALUES + 63 + N_FLOOR
+    floor_noise: int = Option().size + N_VALUES + 63  # of one volume; 0 if it is not known
+    floor: int = Option().size + N_VALUES + 64
+    size: int = Option().size + N_VALUES + 64 + N_FLOOR
 
 
 class PointRows(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.noise_floor import excess
+from ivimkit.kernels.noise_floor import excess, noise_of
 from ivimkit.kernels.separable.descent import Descent
 from ivimkit.kernels.separable.layout import Option, Problem, layout
 from ivimkit.kernels.separable.posterior.lane_products import products_of
@@ -69,13 +69,12 @@ def posterior_scratch(structure: Structure, n_fit: int, n_rows: int) -> int:
 def without_floor(voxel: Voxel, cost: float, clean: NDArray[np.float64]) -> None:
     """Write the signal less what Rician noise adds to its mean at the best fit. A template."""
     options, work = voxel.options, voxel.work
-    noise = voxel.sigma
-    if not noise > 0.0:
-        degrees = options[_OPTION.degrees]
-        if options[_OWN.first + NOISE_DEGREES] > 0.0:
-            noise = math.sqrt(options[_OWN.first + NOISE_SCALE])
-        elif degrees > 0.0:
-            noise = math.sqrt(cost / degrees)
+    residual = 0.0
+    if options[_OWN.first + NOISE_DEGREES] > 0.0:
+        residual = math.sqrt(options[_OWN.first + NOISE_SCALE])
+    elif options[_OPTION.degrees] > 0.0:
+        residual = math.sqrt(cost / options[_OPTION.degrees])
+    noise = noise_of(voxel, options[_OWN.floor_noise], residual)
     for j in range(voxel.signal.size):
         clean[j] = voxel.signal[j]
         if voxel.root_weight[j] > 0.0 and noise > 0.0:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device
 from ivimkit.kernels.exponential import exp, log
-from ivimkit.kernels.noise_floor import excess
+from ivimkit.kernels.noise_floor import excess, noise_of
 from ivimkit.kernels.two_decays.lattice.lattice_options import (
     FLOOR_NOISE,
     FLOOR_TABLE,
@@ -24,49 +24,13 @@ __all__ = ["Curve", "noise_of_floor", "without_floor"]
 Curve = tuple[float, float, float, float, float, float]
 """Slow rate, fast rate, the amplitudes of both, and the squared relative spread of both rates."""
 
-# Mean of a magnitude without signal, and its standard deviation, for a noise of 1.
-_MEAN_IN_AIR = math.sqrt(0.5 * math.pi)
-_SD_IN_AIR = math.sqrt(2.0 - 0.5 * math.pi)
-# Standard deviations by which the mean of the lowest signals may be below its expectation.
-_MARGIN = 2.0
 # Squared relative spread of a rate below which it is one rate.
 _MIN_SPREAD = 1e-6
-# Least expectation that is left after that, for a noise of 1: of one or two values.
-_MIN_EXPECTED = 0.2
-
-
-@device
-def _largest_noise(voxel: Voxel) -> float:
-    """Return the largest noise that is possible where the signal of a voxel is lowest.
-
-    A magnitude is sqrt(pi / 2) times the noise on average if there is no signal, and more if there
-    is one; the signal is lowest at high b, where the mean of several values is taken.
-    """
-    b, root_weight, signal = voxel.x[0], voxel.root_weight, voxel.signal
-    highest = 0.0
-    for j in range(b.size):
-        if root_weight[j] > 0.0:
-            highest = max(highest, b[j])
-    total = weights = squares = 0.0
-    for j in range(b.size):
-        if root_weight[j] > 0.0 and b[j] >= 0.5 * highest:
-            w = root_weight[j] * root_weight[j]
-            total += w * signal[j]
-            weights += w
-            squares += w * w
-    if not weights > 0.0:
-        return math.inf
-    spread = _MARGIN * _SD_IN_AIR * math.sqrt(squares) / weights
-    return max(total / weights, 0.0) / max(_MEAN_IN_AIR - spread, _MIN_EXPECTED)
 
 
 @device
 def noise_of_floor(voxel: Voxel, cost: float) -> float:
-    """Return the noise that sizes the floor of a voxel; 0 if it is not known.
-
-    That of the scan's air, repeats or images, where the method has it; else the one that was given
-    with the voxel; else that of the residuals, which also hold what the model does not describe.
-    It is never more than the lowest signals allow.
+    """Return the noise that sizes the floor of a voxel, see `ivimkit.kernels.noise_floor`.
 
     Parameters
     ----------
@@ -76,16 +40,12 @@ def noise_of_floor(voxel: Voxel, cost: float) -> float:
         Sum of squared residuals of its best fit; 0 if it is not known.
     """
     options = voxel.options
-    noise: float = options[FLOOR_NOISE]
-    if not noise > 0.0:
-        noise = voxel.sigma
-    if not noise > 0.0:
-        noise = 0.0
-        if options[NOISE_DEGREES] > 0.0:
-            noise = math.sqrt(options[NOISE_SCALE])
-        elif options[DEGREES] > 0.0:
-            noise = math.sqrt(cost / options[DEGREES])
-    return min(noise, _largest_noise(voxel))
+    residual = 0.0
+    if options[NOISE_DEGREES] > 0.0:
+        residual = math.sqrt(options[NOISE_SCALE])
+    elif options[DEGREES] > 0.0:
+        residual = math.sqrt(cost / options[DEGREES])
+    return noise_of(voxel, options[FLOOR_NOISE], residual)
 
 
 @device

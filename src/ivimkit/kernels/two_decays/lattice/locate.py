@@ -3,114 +3,59 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.device import device, finite
-from ivimkit.kernels.exponential import exp, log
+from ivimkit.kernels.device import device, finite, inlined
+from ivimkit.kernels.exponential import exp_single, log, log_single
+from ivimkit.kernels.memory import spot
 from ivimkit.kernels.two_decays.atoms import moments
-from ivimkit.kernels.two_decays.lattice.axes import Extent, axis_between, fill_rates
+from ivimkit.kernels.two_decays.lattice.axes import Extent, axis_between, fill_axis
+from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, fill_gains, fill_products
 from ivimkit.kernels.two_decays.lattice.quantiles import quantile
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
-    CROSS_PRODUCT,
     FAST_MARGINAL,
-    FAST_NORM,
-    FAST_PRODUCT,
+    FAST_PLACE,
     FAST_RATE,
-    FRACTION_MARGINAL,
-    HIGH_FRACTION,
-    LOW_FRACTION,
-    N_FRACTIONS,
-    ROW_LENGTH,
+    FAST_STEP,
+    LANES,
+    ROW,
     SLOW_MARGINAL,
-    SLOW_NORM,
-    SLOW_PRODUCT,
-    SLOW_RATE,
+    SLOW_PLACE,
+    SLOW_STEP,
+    Room,
+)
+from ivimkit.kernels.two_decays.lattice.single_rows import (
+    FAST_REACHED,
+    LEAST,
+    REACH,
+    REACH_INNER,
+    REACH_OUTER,
+    SLOW_REACHED,
 )
 
-__all__ = [
-    "MAX_LOG_DROP",
-    "N_COARSE_NODES",
-    "bulk",
-    "curvature",
-    "fraction_range",
-    "locate",
-    "look_around",
-]
+__all__ = ["MAX_LOG_DROP", "MAX_TAILED_DROP", "N_COARSE_NODES", "Region", "curvature", "locate"]
 
-# Nodes per rate of the coarse lattices that locate the posterior.
-N_COARSE_NODES = 12
-# The posterior is cut off where its profile has fallen by exp(-MAX_LOG_DROP) from the best fit.
-MAX_LOG_DROP = 10.5
+N_COARSE_NODES = LANES
+"""Nodes per rate of the coarse lattices that locate the posterior."""
+MAX_LOG_DROP = 9.0
+"""The posterior is cut off where its profile is exp(-MAX_LOG_DROP) of that of the best fit."""
+MAX_TAILED_DROP = 10.5
+"""The same where the noise variance is integrated out: such a density has more in its tails."""
 # Number of coarse lattices at most.
 _MAX_LEVELS = 16
-# A box of which a coarse lattice keeps more than this share is not made smaller any more.
-_MAX_KEPT_AREA = 0.7
+# A box of which a coarse lattice keeps more than this share is not divided again.
+_MIN_KEPT_AREA = 0.4
 # Distance of the quartiles of a normal distribution, in standard deviations.
 _QUARTILE_DISTANCE = 1.349
 # Determinant of a 2 x 2 matrix, relative to the product of its diagonal, below which it is
 # singular.
 _MIN_DETERMINANT = 1e-10
-# Safety factor of the range of the fraction, which is computed from a parabola.
-_RANGE_MARGIN = 1.15
-
-
-@finite
-def fraction_range(
-    p1: float,
-    p2: float,
-    g11: float,
-    g12: float,
-    g22: float,
-    f_low: float,
-    f_high: float,
-    limit: float,
-) -> tuple[float, float, float]:
-    """Return the fractions of a pair of rates whose gain is above the limit, and its best gain.
-
-    If all gains are below it, the lower end is above the upper one.
-    """
-    # The gain is c(f)^2 / q(f) with c = p1 + f (p2 - p1) and q = g11 + 2 f g1 + f^2 g2. Over all f
-    # its maximum is that of free amplitudes a = G^-1 p, at f = a2 / (a1 + a2).
-    c_low = p1 + f_low * (p2 - p1)
-    c_high = p1 + f_high * (p2 - p1)
-    g1, g2 = g12 - g11, g11 - 2.0 * g12 + g22
-    q_low = g11 + f_low * (2.0 * g1 + f_low * g2)
-    q_high = g11 + f_high * (2.0 * g1 + f_high * g2)
-    at_low = c_low * c_low / q_low if c_low > 0.0 else 0.0
-    at_high = c_high * c_high / q_high if c_high > 0.0 else 0.0
-    ends = at_low if at_low > at_high else at_high
-    det = g11 * g22 - g12 * g12
-    a1 = g22 * p1 - g12 * p2
-    a2 = g11 * p2 - g12 * p1
-    s0 = a1 + a2
-    if not (det > _MIN_DETERMINANT * g11 * g22 and s0 > 0.0):
-        return (f_low, f_high, ends) if ends > limit else (1.0, 0.0, ends)
-    f = a2 / s0
-    top = (a1 * p1 + a2 * p2) / det
-    # Around its summit the gain falls with s0^2 det / q; s0 still lacks the division by det.
-    fall = s0 * s0 / (det * (g11 + f * (2.0 * g1 + f * g2)))
-    half = _RANGE_MARGIN * math.sqrt((top - limit) / fall) if top > limit else 0.0
-    low = f_low if at_low > limit else max(f - half, f_low)
-    high = f_high if at_high > limit else min(f + half, f_high)
-    gain = top if f_low < f < f_high else ends
-    if not gain > limit:
-        return 1.0, 0.0, gain
-    return low, high, gain
-
-
-@device
-def _summit(left: float, here: float, right: float) -> float:
-    """Return how far the parabola through three neighbours rises above the middle one.
-
-    (left - right)^2 / (8 (left + right)) for the falls to both sides, as in
-    `profile.find_profile`.
-    """
-    down_left, down_right = here - left, here - right
-    lean = abs(down_left - down_right)
-    curve = down_left + down_right
-    return 0.125 * lean * lean / curve if lean < 2.0 * curve else 0.0
+# Less than any gain.
+_NO_GAIN = np.float32(-1e30)
+_ZERO, _EIGHTH, _ONE = np.float32(0.0), np.float32(0.125), np.float32(1.0)
 
 
 @device
@@ -152,141 +97,184 @@ def curvature(
     return math.inf, math.inf, math.inf
 
 
+class Region(NamedTuple):
+    """Where the posterior of the rates is: ends of r1 and ln r2, and about its median and width.
+
+    Widths are infinite for rates that are fixed; `levels` is how many coarse lattices it took.
+    """
+
+    low1: float
+    high1: float
+    low2: float
+    high2: float
+    centre1: float
+    width1: float
+    centre2: float
+    width2: float
+    levels: int
+
+
+@inlined
+def _above(left: np.float32, here: np.float32, right: np.float32) -> np.float32:
+    """Return how far the parabola through three neighbours rises above the middle one.
+
+    It is (left - right)^2 / (8 (left + right)) for the falls to both sides, as in
+    `profile.find_profile`; 0 if its summit is not near.
+    """
+    lean, curve = left - right, here + here - left - right
+    lean = lean if lean > _ZERO else -lean
+    rise = _EIGHTH * lean * lean / curve
+    return rise if lean < curve + curve else _ZERO
+
+
+@finite
+def _reach(n1: int, n2: int, gains: NDArray[np.float32], single: NDArray[np.float32]) -> None:
+    """Write the largest gain of each slow and each fast rate of a coarse lattice.
+
+    That of a pair is the summit of the parabolas through it and its neighbours. The gains begin
+    behind one number of anything.
+    """
+    for k in range(LANES):
+        single[FAST_REACHED + k] = _NO_GAIN
+        single[REACH_INNER + k] = _ONE if k > 0 and k < n2 - 1 else _ZERO
+        single[REACH_OUTER + k] = _ZERO if k < n2 else _NO_GAIN
+    for i in range(n1):
+        # At the edges a row is its own neighbour: then the parabola adds nothing.
+        inner = i > 0 and i < n1 - 1
+        at = 1 + i * ROW
+        before, behind = (at - ROW, at + ROW) if inner else (at, at)
+        for k in range(LANES):
+            here = gains[spot(at, k)]
+            across = _above(gains[spot(before, k)], here, gains[spot(behind, k)])
+            # At the ends one neighbour is any number: the choice drops it.
+            along = _above(gains[spot(at - 1, k)], here, gains[spot(at + 1, k)])
+            along = along if single[REACH_INNER + k] > _ZERO else _ZERO
+            single[REACH + k] = here + across + along + single[REACH_OUTER + k]
+        largest = _NO_GAIN
+        for k in range(LANES):
+            value = single[REACH + k]
+            largest = value if value > largest else largest
+        single[SLOW_REACHED + i] = largest
+        for k in range(LANES):
+            value, kept = single[REACH + k], single[FAST_REACHED + k]
+            single[FAST_REACHED + k] = value if value > kept else kept
+
+
+@inlined
+def _coarse(b: NDArray[np.float64], box: Extent, room: Room) -> tuple[int, int]:
+    """Lay a coarse lattice on a box; return how many nodes its rates have."""
+    low1, high1, low2, high2, _, _ = box
+    n1 = N_COARSE_NODES if low1 < high1 else 1
+    n2 = N_COARSE_NODES if low2 < high2 else 1
+    fill_axis(axis_between(low1, high1, low1, math.inf), n1, SLOW_PLACE, SLOW_STEP, room.rows)
+    fill_axis(axis_between(low2, high2, low2, math.inf), n2, FAST_PLACE, FAST_STEP, room.rows)
+    fill_products(b, n1, n2, room.rows, room.decays)
+    return n1, n2
+
+
 @device
-def look_around(
+def _kept(
+    n: int, best: float, low: float, high: float, row: int, single: NDArray[np.float32]
+) -> tuple[float, float]:  # fmt: skip
+    """Return the part of an axis, in units of its length, whose nodes reach it.
+
+    The node of the best fit is always part of it. The part ends half a step behind where a line
+    between the last node that reaches the limit and the next one crosses it: a rounding then moves
+    the ends by as little.
+    """
+    first = last = 0
+    if n > 1:
+        first = last = min(max(int(n * (best - low) / (high - low)), 0), n - 1)
+    for i in range(n):
+        if single[row + i] > _ZERO:
+            first = min(first, i)
+            last = max(last, i)
+    start, end = float(first), last + 1.0
+    if first > 0:
+        start -= _crossing(single[row + first], single[row + first - 1])
+    if last < n - 1:
+        end += _crossing(single[row + last], single[row + last + 1])
+    return (start / n if first > 0 else 0.0), (end / n if last < n - 1 else 1.0)
+
+
+@inlined
+def _crossing(above: np.float32, below: np.float32) -> float:
+    """Return the part of the way to a node at which the limit is crossed, half of it at least.
+
+    It is 1 if the limit is not crossed.
+    """
+    part = float(above / (above - below)) if above > _ZERO and above > below else 1.0
+    return max(part, 0.5)
+
+
+@device
+def _look_around(
     b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
     best1: float,
     log2: float,
-    limit: float,
+    likelihood: Likelihood,
     box: Extent,
-    scratch: NDArray[np.float64],
-    table: NDArray[np.float64],
+    room: Room,
 ) -> tuple[float, float, float, float]:
-    """Return the part of a box, in units of its sides, that a coarse lattice cannot exclude.
-
-    A node is kept if a parabola through it and its neighbours reaches the limit, and half a step
-    is added on each side.
-    """
+    """Return the part of a box, in units of its sides, that a coarse lattice cannot exclude."""
     low1, high1, low2, high2, f_low, f_high = box
-    n1 = N_COARSE_NODES if low1 < high1 else 1
-    n2 = N_COARSE_NODES if low2 < high2 else 1
-    axis1, axis2 = (
-        axis_between(low1, high1, low1, math.inf),
-        axis_between(low2, high2, low2, math.inf),
-    )
-    fill_rates(b, root_weight, signal, axis1, n1, False, SLOW_RATE, scratch, table)
-    fill_rates(b, root_weight, signal, axis2, n2, True, FAST_RATE, scratch, table)
+    n1, n2 = _coarse(b, box, room)
+    single = room.single
+    fill_gains(n1, n2, f_low, f_high, likelihood, room.rows, single)
+    _reach(n1, n2, single[LEAST - 1 :], single)
+    first1, last1 = _kept(n1, best1, low1, high1, SLOW_REACHED, single)
+    first2, last2 = _kept(n2, log2, low2, high2, FAST_REACHED, single)
+    return first1, last1, first2, last2
+
+
+@finite
+def _weigh(
+    n1: int,
+    n2: int,
+    power: np.float32,
+    most: np.float32,
+    scratch: NDArray[np.float64],
+    single: NDArray[np.float32],
+) -> None:
+    """Write the marginals of the rates on a coarse lattice to the scratch.
+
+    The profile over the fraction stands for the integral over it.
+    """
+    for k in range(LANES):
+        single[FAST_REACHED + k] = _ZERO
+        # Equal steps of ln r2 are longer in r2 where it is large.
+        single[REACH_INNER + k] = (scratch[FAST_RATE + k] if n2 > 1 else 1.0) if k < n2 else 0.0
     for i in range(n1):
-        for j in range(n2):
-            scratch[CROSS_PRODUCT + i, j] = -1e300
-            if scratch[FAST_RATE, j] > scratch[SLOW_RATE, i]:
-                g12, _, _ = moments(table, scratch[SLOW_RATE, i] + scratch[FAST_RATE, j])
-                low, high, gain = fraction_range(
-                    scratch[SLOW_PRODUCT, i],
-                    scratch[FAST_PRODUCT, j],
-                    scratch[SLOW_NORM, i],
-                    g12,
-                    scratch[FAST_NORM, j],
-                    f_low,
-                    f_high,
-                    limit,
-                )
-                scratch[CROSS_PRODUCT + i, j] = gain
-                scratch[LOW_FRACTION + i, j] = low
-                scratch[HIGH_FRACTION + i, j] = high
-    first1 = last1 = first2 = last2 = 0
-    if n1 > 1:
-        first1 = last1 = min(max(int(n1 * (best1 - low1) / (high1 - low1)), 0), n1 - 1)
-    if n2 > 1:
-        first2 = last2 = min(max(int(n2 * (log2 - low2) / (high2 - low2)), 0), n2 - 1)
-    for i in range(n1):
-        for j in range(n2):
-            here = gain = scratch[CROSS_PRODUCT + i, j]
-            if 0 < i < n1 - 1:
-                gain += _summit(
-                    scratch[CROSS_PRODUCT + i - 1, j], here, scratch[CROSS_PRODUCT + i + 1, j]
-                )
-            if 0 < j < n2 - 1:
-                gain += _summit(
-                    scratch[CROSS_PRODUCT + i, j - 1], here, scratch[CROSS_PRODUCT + i, j + 1]
-                )
-            if gain > limit:
-                first1 = min(first1, i)
-                last1 = max(last1, i)
-                first2 = min(first2, j)
-                last2 = max(last2, j)
-    return (
-        max((first1 - 0.5) / n1, 0.0),
-        min((last1 + 1.5) / n1, 1.0),
-        max((first2 - 0.5) / n2, 0.0),
-        min((last2 + 1.5) / n2, 1.0),
-    )
+        at = LEAST + i * ROW
+        for k in range(LANES):
+            drop = most - single[spot(at, k)]
+            drop = drop if drop > _ZERO else _ZERO
+            drop = power * log_single(_ONE + drop) if power > _ZERO else drop
+            single[REACH + k] = exp_single(-drop) * single[REACH_INNER + k]
+        total = _ZERO
+        for k in range(LANES):
+            total += single[REACH + k]
+            single[FAST_REACHED + k] += single[REACH + k]
+        scratch[SLOW_MARGINAL + i] = total
+    for k in range(LANES):
+        scratch[FAST_MARGINAL + k] = single[FAST_REACHED + k]
 
 
 @device
-def bulk(
-    top: float,
-    inverse: float,
-    power: float,
-    extent: Extent,
-    scratch: NDArray[np.float64],
-) -> tuple[float, float, float, float, float, float]:
-    """Return medians and widths of r1, ln r2 and f on the coarse lattice of `look_around`.
+def _bulk(
+    row: int, n: int, low: float, high: float, scratch: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return median and width of a marginal on a coarse lattice.
 
-    A width is the distance between the quartiles over that of a standard normal distribution, plus
-    a part of a step, which the lattice cannot resolve.
+    The width is the distance between the quartiles over that of a standard normal distribution,
+    plus a part of a step, which the lattice cannot resolve.
     """
-    low1, high1, low2, high2, f_low, f_high = extent
-    n1 = N_COARSE_NODES if low1 < high1 else 1
-    n2 = N_COARSE_NODES if low2 < high2 else 1
-    for k in range(ROW_LENGTH):
-        scratch[SLOW_MARGINAL, k] = scratch[FAST_MARGINAL, k] = scratch[FRACTION_MARGINAL, k] = 0.0
-    total = span = 0.0
-    scale = N_FRACTIONS / (f_high - f_low) if f_low < f_high else 0.0
-    for i in range(n1):
-        for j in range(n2):
-            gain = scratch[CROSS_PRODUCT + i, j]
-            if gain <= 0.0 or scratch[LOW_FRACTION + i, j] > scratch[HIGH_FRACTION + i, j]:
-                continue
-            drop = max(top - gain, 0.0) * inverse
-            weight = exp(-power * log(1.0 + drop)) if power > 0.0 else exp(-drop)
-            if n2 > 1:
-                weight *= scratch[FAST_RATE, j]
-            half = 0.5 * (scratch[HIGH_FRACTION + i, j] - scratch[LOW_FRACTION + i, j])
-            middle = min(
-                int((scratch[LOW_FRACTION + i, j] + half - f_low) * scale), N_FRACTIONS - 1
-            )
-            scratch[SLOW_MARGINAL, i] += weight
-            scratch[FAST_MARGINAL, j] += weight
-            scratch[FRACTION_MARGINAL, max(middle, 0)] += weight
-            total += weight
-            span += weight * half
-    if not total > 0.0:
-        return low1, math.inf, low2, math.inf, f_low, math.inf
-    axis1, axis2 = (
-        axis_between(low1, high1, low1, math.inf),
-        axis_between(low2, high2, low2, math.inf),
-    )
-    axis3 = axis_between(f_low, f_high, f_low, math.inf)
-    wide1 = quantile(SLOW_MARGINAL, n1, axis1, 0.75, scratch) - quantile(
-        SLOW_MARGINAL, n1, axis1, 0.25, scratch
-    )
-    wide2 = quantile(FAST_MARGINAL, n2, axis2, 0.75, scratch) - quantile(
-        FAST_MARGINAL, n2, axis2, 0.25, scratch
-    )
-    wide3 = quantile(FRACTION_MARGINAL, N_FRACTIONS, axis3, 0.75, scratch) - quantile(
-        FRACTION_MARGINAL, N_FRACTIONS, axis3, 0.25, scratch
-    )
-    return (
-        quantile(SLOW_MARGINAL, n1, axis1, 0.5, scratch),
-        wide1 / _QUARTILE_DISTANCE + 0.3 * (high1 - low1) / n1,
-        quantile(FAST_MARGINAL, n2, axis2, 0.5, scratch),
-        wide2 / _QUARTILE_DISTANCE + 0.3 * (high2 - low2) / n2,
-        quantile(FRACTION_MARGINAL, N_FRACTIONS, axis3, 0.5, scratch),
-        wide3 / _QUARTILE_DISTANCE + span / (total * math.sqrt(2.0 * MAX_LOG_DROP)),
-    )
+    if not low < high:
+        return low, math.inf
+    axis = axis_between(low, high, low, math.inf)
+    apart = quantile(row, n, axis, 0.75, scratch) - quantile(row, n, axis, 0.25, scratch)
+    width = apart / _QUARTILE_DISTANCE + 0.3 * (high - low) / n
+    return quantile(row, n, axis, 0.5, scratch), width
 
 
 @device
@@ -304,40 +292,34 @@ def _widened(
 @device
 def locate(
     b: NDArray[np.float64],
-    root_weight: NDArray[np.float64],
-    signal: NDArray[np.float64],
     best1: float,
     best2: float,
     reach1: float,
     reach2: float,
-    limit: float,
+    likelihood: Likelihood,
     extent: Extent,
-    scratch: NDArray[np.float64],
-    table: NDArray[np.float64],
-) -> tuple[float, float, float, float, int]:
+    room: Room,
+) -> Region:
     """Return the box of rates outside which all pairs explain too little of the signal.
 
     Parameters
     ----------
-    b, root_weight, signal : ndarray, shape (n_b,)
-        b-values in s/mm^2, square roots of the weights, signal.
+    b : ndarray, shape (n_b,)
+        b-values in s/mm^2.
     best1, best2 : float
         Rates of the best fit, mm^2/s.
     reach1, reach2 : float
         Half sides of the first box around the best fit, mm^2/s and in the logarithm.
-    limit : float
-        Gains (squared norms of the explained signal) below this are negligible.
+    likelihood : Likelihood
+        How the likelihood follows from the gain.
     extent : tuple of float
         Limits of the box; equal ends fix a rate.
-    scratch : ndarray, shape (N_SCRATCH_ROWS, ROW_LENGTH)
-        Scratch.
-    table : ndarray
-        `ivimkit.kernels.two_decays.atoms.Dictionary.table`.
+    room : Room
+        Scratch, with the weighted signal (`pairs.weigh_signal`).
 
     Returns
     -------
-    tuple
-        Ends of the slow rate, ends of the logarithm of the fast rate, number of lattices used.
+    Region
     """
     least1, most1, least2, most2, f_low, f_high = extent
     log2 = log(best2)
@@ -346,13 +328,13 @@ def locate(
     if not (low1 < high1 and low2 < high2):
         low1, high1, low2, high2 = least1, most1, least2, most2
     grows = True
+    first1 = first2 = 0.0
+    last1 = last2 = 1.0
     levels = 0
     while levels < _MAX_LEVELS:
         levels += 1
         box = (low1, high1, low2, high2, f_low, f_high)
-        first1, last1, first2, last2 = look_around(
-            b, root_weight, signal, best1, log2, limit, box, scratch, table
-        )
+        first1, last1, first2, last2 = _look_around(b, best1, log2, likelihood, box, room)
         if grows:
             wide1 = _widened(low1, high1, first1, last1, least1, most1)
             wide2 = _widened(low2, high2, first2, last2, least2, most2)
@@ -361,8 +343,17 @@ def locate(
                 low2, high2 = wide2
                 continue
             grows = False
+        if (last1 - first1) * (last2 - first2) > _MIN_KEPT_AREA or levels == _MAX_LEVELS:
+            break
         low1, high1 = low1 + first1 * (high1 - low1), low1 + last1 * (high1 - low1)
         low2, high2 = low2 + first2 * (high2 - low2), low2 + last2 * (high2 - low2)
-        if (last1 - first1) * (last2 - first2) > _MAX_KEPT_AREA:
-            break
-    return low1, high1, low2, high2, levels
+    n1, n2 = (N_COARSE_NODES if low1 < high1 else 1), (N_COARSE_NODES if low2 < high2 else 1)
+    most, power = np.float32(likelihood.most), np.float32(likelihood.power)
+    _weigh(n1, n2, power, most, room.rows, room.single)
+    centre1, width1 = _bulk(SLOW_MARGINAL, n1, low1, high1, room.rows)
+    centre2, width2 = _bulk(FAST_MARGINAL, n2, low2, high2, room.rows)
+    side1, side2 = high1 - low1, high2 - low2
+    return Region(
+        low1 + first1 * side1, low1 + last1 * side1, low2 + first2 * side2, low2 + last2 * side2,
+        centre1, width1, centre2, width2, levels,
+    )  # fmt: skip

@@ -7,52 +7,122 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.device import device
+from ivimkit.kernels.device import device, inlined, pasted
 from ivimkit.kernels.exponential import log
-from ivimkit.kernels.memory import matrix
+from ivimkit.kernels.memory import in_single, matrix
 from ivimkit.kernels.two_decays.fitted_decays import Box, Fit
-from ivimkit.kernels.two_decays.lattice.integrate import N_LOG_SUMS, integrate
+from ivimkit.kernels.two_decays.lattice.axes import Extent
+from ivimkit.kernels.two_decays.lattice.integrate import integrate
 from ivimkit.kernels.two_decays.lattice.lattice_options import WRITES_BASIS, WRITES_MOMENTS
 from ivimkit.kernels.two_decays.lattice.locate import (
     N_COARSE_NODES,
-    bulk,
+    Region,
     curvature,
     locate,
-    look_around,
 )
+from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, weigh_signal
 from ivimkit.kernels.two_decays.lattice.prior_knots import read_prior
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
-    MAX_NODES,
-    N_FRACTIONS,
-    N_SCRATCH_ROWS,
-    ROW_LENGTH,
-    S0_SUM,
-    SUMS,
-    TOTAL,
+    FAST_MARGINAL,
+    N_DECAY_COLUMNS,
+    N_NUMBERS,
+    ROW,
+    SLOW_MARGINAL,
+    Room,
 )
+from ivimkit.kernels.two_decays.lattice.single_rows import COLUMN
+from ivimkit.kernels.two_decays.lattice.sums import write_log_moments
 from ivimkit.kernels.two_decays.lattice.variance import variance_of
 from ivimkit.kernels.two_decays.lattice.write import Lattice, write_posterior
 from ivimkit.kernels.two_decays.option_positions import DEGREES, FAST, FRACTION, SLOW
 from ivimkit.kernels.voxel import Voxel
 from ivimkit.status import FitStatus
 
-__all__ = ["lattice_scratch", "posterior_voxel"]
+__all__ = ["lattice_scratch", "posterior_voxel", "room_in"]
 
 # A flag of FitStatus, which is in a layer without numba.
 _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
-# Nodes of each rate where the best fit is a good guide; where a long tail is possible,
-# `MAX_NODES`.
-_N_NODES = 24
+# Nodes of slow rate, fast rate and fraction where the best fit is a good guide; where a long tail
+# is possible, and where the fast rate has a wide range.
+_CLEAR_NODES = (12, 12, 16)
+_UNCLEAR_NODES = (12, 16, 16)
+_WIDE_NODES = (16, 32, 16)
+_FULL_NODES = (32, 32, 32)
+# Length of a wide range of the logarithm of the fast rate.
+_WIDE_RANGE = 2.5
+# Width of the axes in those of the peak: the nodes are nearly even inside it. Where the range is
+# wide, the peak is only part of what counts.
+_WIDTH = 1.5
+_WIDE_WIDTH = 1.0
 # Half sides of the first box, in units of where the parabola at the best fit reaches the limit.
 _CLEAR_REACH = 1.3
 _UNCLEAR_REACH = 4.0
 # Squared amplitude over its variance above which that parabola is a good approximation.
-_MIN_CLEAR_DETECTABILITY = 40.0
+_MIN_CLEAR_DETECTABILITY = 60.0
+# Share of the posterior that may be in the last step of the first box.
+_MAX_END_SHARE = 1e-4
 
 
-def lattice_scratch(n_fraction_knots: int) -> int:
-    """Return how many numbers of scratch `posterior_voxel` needs."""
-    return N_SCRATCH_ROWS * ROW_LENGTH + n_fraction_knots
+def lattice_scratch(n_b: int, n_fraction_knots: int) -> int:
+    """Return how many numbers of scratch a lattice takes."""
+    single = (COLUMN + max(n_fraction_knots + 1, ROW)) // 2 + 1
+    return N_NUMBERS + n_b * N_DECAY_COLUMNS + single
+
+
+@pasted
+def room_in(work: NDArray[np.float64], n_b: int) -> Room:
+    """Return the scratch of a lattice, cut out of a flat array of `lattice_scratch` numbers."""
+    end = N_NUMBERS + n_b * N_DECAY_COLUMNS
+    decays = matrix(work[N_NUMBERS:end], n_b, N_DECAY_COLUMNS)
+    return Room(work[:N_NUMBERS], decays, in_single(work[end:]))
+
+
+@device
+def _ends_inside(
+    nodes: tuple[int, int, int], look: Extent, extent: Extent, scratch: NDArray[np.float64]
+) -> bool:
+    """Return whether the posterior of the rates has died away where the box ends.
+
+    At a bound it need not.
+    """
+    total = 0.0
+    for i in range(nodes[0]):
+        total += scratch[SLOW_MARGINAL + i]
+    most = _MAX_END_SHARE * total
+    left1, right1 = scratch[SLOW_MARGINAL], scratch[SLOW_MARGINAL + nodes[0] - 1]
+    left2, right2 = scratch[FAST_MARGINAL], scratch[FAST_MARGINAL + nodes[1] - 1]
+    return (
+        total > 0.0
+        and (left1 < most or look[0] <= extent[0])
+        and (right1 < most or look[1] >= extent[1])
+        and (left2 < most or look[2] <= extent[2])
+        and (right2 < most or look[3] >= extent[3])
+    )
+
+
+@inlined
+def _around(
+    region: Region, best: tuple[float, float, float], spread: tuple[float, float, float]
+) -> tuple[tuple[int, int, int], tuple[float, float, float], tuple[float, float, float]]:
+    """Return numbers of nodes, centres and widths of the axes on a region.
+
+    A peak that is narrower than the steps of the coarse lattice is described by the curvature at
+    the best fit alone.
+    """
+    side1, side2 = region.high1 - region.low1, region.high2 - region.low2
+    seen1 = spread[0] > 0.5 * side1 / N_COARSE_NODES and region.width1 < math.inf
+    seen2 = spread[1] > 0.5 * side2 / N_COARSE_NODES and region.width2 < math.inf
+    wide = side2 > _WIDE_RANGE
+    width = _WIDE_WIDTH if wide else _WIDTH
+    return (
+        _WIDE_NODES if wide else _UNCLEAR_NODES,
+        (region.centre1 if seen1 else best[0], region.centre2 if seen2 else best[1], best[2]),
+        (
+            width * region.width1 if seen1 else spread[0],
+            width * region.width2 if seen2 else spread[1],
+            math.inf,
+        ),
+    )
 
 
 @device
@@ -83,7 +153,7 @@ def posterior_voxel(
         Contains the parameters of the best fit and its cost; receives the estimates, their cost
         and number of lattices, and `ivimkit.methods.bayes.Bayes.extras`; or, if the options ask
         for it, instead of the extras the integrals of the likelihood with each knot's function, or
-        the log-moments of `integrate` over their sum and the mean of S0.
+        the moments of `write_log_moments`.
 
     Returns
     -------
@@ -95,17 +165,11 @@ def posterior_voxel(
     prior = read_prior(options)
     knots1, knots2 = prior.slow_knots, prior.fast_knots
     n1, n2, n3 = knots1.size, knots2.size, prior.fraction_knots.size
-    scratch = matrix(work, N_SCRATCH_ROWS, ROW_LENGTH)
-    column = work[N_SCRATCH_ROWS * ROW_LENGTH :][:n3]
+    room = room_in(work, b.size)
     basis_size = n1 * n2 * n3 if options[WRITES_BASIS] > 0.0 else 0
     first = n_par + 2
     basis = matrix(out[first : first + basis_size], basis_size // n3, n3)
-    for i in range(basis.shape[0]):
-        for k in range(n3):
-            basis[i, k] = 0.0
-
-    n_logs = N_LOG_SUMS if options[WRITES_MOMENTS] > 0.0 else 0
-    log_sums = out[first : first + n_logs]
+    logarithms = options[WRITES_MOMENTS] > 0.0
 
     i_f, i_fast, i_slow = int(options[FRACTION]), int(options[FAST]), int(options[SLOW])
     best1 = out[i_slow]
@@ -113,6 +177,8 @@ def posterior_voxel(
     norm = 0.0
     for j in range(b.size):
         norm += (root_weight[j] * signal[j]) ** 2
+    if not norm > 0.0:
+        return _NO_SIGNAL
     cost = out[n_par]
     top = norm - cost
     sigma2 = variance_of(voxel.sigma, norm, cost, options)
@@ -132,56 +198,58 @@ def posterior_voxel(
     clear = min(fit.slow_seen, fit.fast_seen) > _MIN_CLEAR_DETECTABILITY * judged
     noise = math.sqrt(variance if variance > 0.0 else 0.5 * residual / power)
     sd1, sd2, sd_f = curvature((best1, best2, fit.slow_amplitude, fit.fast_amplitude), table)
+    # From here on the signal has the norm 1.
+    unit = math.sqrt(norm)
+    weigh_signal(root_weight, signal, unit, room.decays)
+    likelihood = Likelihood(top / norm, inverse * norm, power, (top - limit) * inverse)
+    s0 = (fit.slow_amplitude + fit.fast_amplitude) / unit
     # With a parabola of the width sd for a noise variance of 1, the gain falls by (distance /
     # sd)^2.
-    reach = (_CLEAR_REACH if clear else _UNCLEAR_REACH) * math.sqrt(top - limit)
-    low1, high1, low2, high2, levels = locate(
-        b,
-        root_weight,
-        signal,
-        best1,
-        best2,
-        reach * sd1,
-        reach * sd2,
-        limit,
-        extent,
-        scratch,
-        table,
-    )
-    centre = (best1, log2, f)
-    peak = (noise * sd1, noise * sd2, noise * sd_f)
-    nodes = _N_NODES
-    if not clear:
-        look = (low1, high1, low2, high2, f_low, f_high)
-        look_around(b, root_weight, signal, best1, log2, limit, look, scratch, table)
-        c1, w1, c2, w2, c3, w3 = bulk(top, inverse, power, look, scratch)
-        # A peak narrower than the steps of the coarse lattice is described by the curvature alone.
-        seen1 = peak[0] > 0.5 * (high1 - low1) / N_COARSE_NODES and w1 < math.inf
-        seen2 = peak[1] > 0.5 * (high2 - low2) / N_COARSE_NODES and w2 < math.inf
-        seen3 = peak[2] > 0.5 * (f_high - f_low) / N_FRACTIONS and w3 < math.inf
-        centre = (c1 if seen1 else best1, c2 if seen2 else log2, c3 if seen3 else f)
-        peak = (w1 if seen1 else peak[0], w2 if seen2 else peak[1], w3 if seen3 else peak[2])
-        nodes = MAX_NODES
-    axis1, axis2, axis3 = integrate(
-        b, root_weight, signal, top, limit, inverse, power, nodes, centre, peak,
-        (low1, high1, low2, high2, f_low, f_high), prior, basis, log_sums, scratch, column, table,
+    reach = math.sqrt(top - limit)
+    near1, near2 = _CLEAR_REACH * reach * sd1, _CLEAR_REACH * reach * sd2
+    look = (
+        max(best1 - near1, extent[0]), min(best1 + near1, extent[1]),
+        max(log2 - near2, extent[2]), min(log2 + near2, extent[3]), f_low, f_high,
     )  # fmt: skip
+    centre = (best1, log2, f)
+    peak = (_WIDTH * noise * sd1, _WIDTH * noise * sd2, _WIDTH * noise * sd_f)
+    nodes = _CLEAR_NODES
+    levels = 1
+    clear = clear and look[0] < look[1] and look[2] < look[3]
+    # A large function is compiled for each place that calls it: here is the only one.
+    while True:
+        if not clear:
+            far1, far2 = _UNCLEAR_REACH * reach * sd1, _UNCLEAR_REACH * reach * sd2
+            region = locate(b, best1, best2, far1, far2, likelihood, extent, room)
+            levels += region.levels
+            look = (region.low1, region.high1, region.low2, region.high2, f_low, f_high)
+            nodes, centre, peak = _around(region, centre, peak)
+        for i in range(basis.shape[0]):
+            for k in range(n3):
+                basis[i, k] = 0.0
+        if basis_size > 0:
+            # Between two knots there are several nodes.
+            nodes = _FULL_NODES
+        axis1, axis2, axis3, found = integrate(
+            b, likelihood, nodes, centre, peak, s0, look, prior, logarithms, basis, room
+        )
+        if not clear or _ends_inside(nodes, look, extent, room.rows):
+            break
+        clear = False
     out[n_par + 1] = levels
-    total = scratch[SUMS, TOTAL]
-    if not total > 0.0:
+    if not found.total > 0.0:
         return _NO_SIGNAL
     if basis_size > 0:
         for i in range(basis.shape[0]):
             for k in range(n3):
-                basis[i, k] /= total
+                basis[i, k] /= found.total
         return 0
-    if n_logs > 0:
-        for k in range(1, n_logs):
-            log_sums[k] /= log_sums[0]
-        out[first + n_logs] = scratch[SUMS, S0_SUM] / total
+    if logarithms:
+        write_log_moments(found, unit, out[first:])
         return 0
     lattice = Lattice(axis1, axis2, axis3, nodes)
     write_posterior(
-        voxel, measured, (best1, best2, f), norm, top, sigma2, prior, lattice, scratch, out
+        voxel, measured, (best1, best2, f), unit, likelihood, sigma2, prior, lattice, found,
+        room.rows, out,
     )  # fmt: skip
     return 0

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import pasted
 from ivimkit.kernels.two_decays.lattice.lattice_options import N_VALUES, NOISE_DEGREES, NOISE_SCALE
-from ivimkit.kernels.two_decays.lattice.locate import MAX_LOG_DROP
+from ivimkit.kernels.two_decays.lattice.locate import MAX_LOG_DROP, MAX_TAILED_DROP
 
 __all__ = ["Variance", "variance_of"]
 
@@ -86,7 +86,7 @@ def variance_of(sigma: float, norm: float, cost: float, options: NDArray[np.floa
         power = 0.5 * (degrees + options[N_VALUES] - 1.0)
         residual = max(degrees * scale + cost, 2.0 * power * least)
         inverse = 1.0 / residual
-        # (1 + drop / residual)^-power = exp(-MAX_LOG_DROP), solved for the drop of the gain.
-        limit = top - residual * (math.exp(min(MAX_LOG_DROP / power, 30.0)) - 1.0)
+        # (1 + drop / residual)^-power = exp(-MAX_TAILED_DROP), solved for the drop of the gain.
+        limit = top - residual * (math.exp(min(MAX_TAILED_DROP / power, 30.0)) - 1.0)
     limit = max(limit, 0.0)
     return Variance(variance, inverse, power, residual, limit)

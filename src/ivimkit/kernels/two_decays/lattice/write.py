@@ -12,45 +12,29 @@ from ivimkit.kernels.device import pasted
 from ivimkit.kernels.exponential import exp
 from ivimkit.kernels.two_decays.descent import squared_residual
 from ivimkit.kernels.two_decays.fitted_decays import MIN_RATE_RATIO
-from ivimkit.kernels.two_decays.lattice.axes import Axis
+from ivimkit.kernels.two_decays.lattice.axes import Axis, is_open, masses
 from ivimkit.kernels.two_decays.lattice.lattice_options import (
     ESTIMATE,
     LOG_DENSITY,
     N_VALUES,
     POWER_CONSTANT,
 )
+from ivimkit.kernels.two_decays.lattice.pairs import Likelihood
 from ivimkit.kernels.two_decays.lattice.prior_knots import Prior
 from ivimkit.kernels.two_decays.lattice.quantiles import bits_gained, mode, quantile, write_spread
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     FAST_KNOT,
     FAST_MARGINAL,
     FAST_RATE,
-    FAST_SQUARE,
     FAST_STEP,
-    FAST_SUM,
-    FLOW_SQUARE,
-    FRACTION_FAST,
     FRACTION_KNOT,
     FRACTION_MARGINAL,
-    FRACTION_SLOW,
-    FRACTION_SQUARE,
     FRACTION_STEP,
-    FRACTION_SUM,
-    GAIN,
-    INVERSE_NORM,
-    N_FRACTIONS,
-    N_SUMS,
-    S0_SQUARE,
-    S0_SUM,
-    SLOW_FAST,
     SLOW_KNOT,
     SLOW_MARGINAL,
-    SLOW_SQUARE,
     SLOW_STEP,
-    SLOW_SUM,
-    SUMS,
-    TOTAL,
 )
+from ivimkit.kernels.two_decays.lattice.sums import Moments
 from ivimkit.kernels.two_decays.lattice.variance import Variance
 from ivimkit.kernels.two_decays.option_positions import FAST, FRACTION, S0, SLOW
 from ivimkit.kernels.voxel import Voxel
@@ -63,12 +47,12 @@ _NORMAL_50 = 0.674490
 
 
 class Lattice(NamedTuple):
-    """Axes of a lattice, and the number of nodes of each rate that is not fixed."""
+    """Axes of a lattice, and the numbers of nodes of rates and fraction that are not fixed."""
 
     slow: Axis
     fast: Axis
     fraction: Axis
-    nodes: int
+    nodes: tuple[int, int, int]
 
 
 @pasted
@@ -76,11 +60,12 @@ def write_posterior(
     voxel: Voxel,
     measured: NDArray[np.float64],
     best: tuple[float, float, float],
-    norm: float,
-    top: float,
+    unit: float,
+    likelihood: Likelihood,
     noise: Variance,
     prior: Prior,
     lattice: Lattice,
+    found: Moments,
     scratch: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
@@ -94,16 +79,20 @@ def write_posterior(
         The signal before the noise floor was subtracted.
     best : tuple of float
         Slow rate, fast rate and fraction of the best fit, for fixed parameters.
-    norm, top : float
-        Squared norm of the signal, and of the part that the best fit explains.
+    unit : float
+        Norm of the signal, the unit of S0 in the moments.
+    likelihood : Likelihood
+        The likelihood, for a signal in that unit.
     noise : Variance
         The noise variance.
     prior : Prior
         The prior; the information gained is relative to its marginals.
     lattice : Lattice
         The lattice that was summed.
+    found : Moments
+        Moments of the posterior.
     scratch : ndarray
-        The scratch of `ivimkit.kernels.two_decays.lattice.integrate.integrate`.
+        The scratch of a lattice, with the marginals.
     out : ndarray, shape (n_par + 2 + n_extras,)
         Receives estimates, cost, and `ivimkit.methods.bayes.Bayes.extras`.
     """
@@ -111,34 +100,26 @@ def write_posterior(
     i_s0, i_f = int(options[S0]), int(options[FRACTION])
     i_fast, i_slow = int(options[FAST]), int(options[SLOW])
     axis1, axis2, axis3, nodes = lattice
-    variance, inverse, power, residual, _ = noise
+    variance, _, power, residual, _ = noise
     prior1, prior2, prior3 = prior.slow_marginal, prior.fast_marginal, prior.fraction_marginal
     best1, best2, f = best
     n_par = voxel.lower.size
     first = n_par + 2
-    total = scratch[SUMS, TOTAL]
-    for k in range(1, N_SUMS):
-        scratch[SUMS, k] /= total
-    m1 = nodes if axis1[2] < axis1[3] else 1
-    m2 = nodes if axis2[2] < axis2[3] else 1
-    mean1, mean_f, mean2 = (
-        scratch[SUMS, SLOW_SUM],
-        scratch[SUMS, FRACTION_SUM],
-        scratch[SUMS, FAST_SUM],
-    )
-    sd1 = math.sqrt(max(scratch[SUMS, SLOW_SQUARE] - mean1 * mean1, 0.0))
-    sd_f = math.sqrt(max(scratch[SUMS, FRACTION_SQUARE] - mean_f * mean_f, 0.0))
-    sd2 = math.sqrt(max(scratch[SUMS, FAST_SQUARE] - mean2 * mean2, 0.0))
-    s0 = scratch[SUMS, S0_SUM]
+    m1 = nodes[0] if is_open(axis1) else 1
+    m2 = nodes[1] if is_open(axis2) else 1
+    m3 = nodes[2]
+    mean1, mean2, mean_f = found.slow, found.fast, found.fraction
+    sd1 = math.sqrt(max(found.slow_slow, 0.0))
+    sd2 = math.sqrt(max(found.fast_fast, 0.0))
+    sd_f = math.sqrt(max(found.fraction_fraction, 0.0))
+    s0 = unit * found.s0
     # The posterior mean of an integrated variance, an inverse chi-squared one with 2 power degrees
-    # of freedom and the sum of squares residual + top - gain, is the latter over 2 power - 2.
+    # of freedom and the sum of squares residual (1 + drop), is the latter over 2 power - 2.
     spread = variance
     if not variance > 0.0:
-        spread = max(residual + top - scratch[SUMS, GAIN], residual) / max(2.0 * power - 2.0, 1.0)
+        spread = residual * (1.0 + found.drop) / max(2.0 * power - 2.0, 1.0)
     # Law of total variance: that of the means c/q over the lattice, plus the mean of sigma^2/q.
-    s0_sd = math.sqrt(
-        max(scratch[SUMS, S0_SQUARE] - s0 * s0, 0.0) + spread * scratch[SUMS, INVERSE_NORM]
-    )
+    s0_sd = math.sqrt(unit * unit * max(found.s0_s0, 0.0) + spread * found.inverse_norm)
 
     for k in range(first, out.size):
         out[k] = math.nan
@@ -150,25 +131,27 @@ def write_posterior(
     estimate = int(options[ESTIMATE])
     rest = first + 5 * n_par
     r1, r2 = best1, best2
-    free1, free2, free3 = m1 > 1, m2 > 1 and i_fast >= 0, axis3[2] < axis3[3] and i_f >= 0
+    free1, free2, free3 = m1 > 1, m2 > 1 and i_fast >= 0, is_open(axis3) and i_f >= 0
     if free1:
-        write_spread(SLOW_MARGINAL, m1, axis1, sd1, first + 5 * i_slow, out, scratch)
         out[rest] = bits_gained(SLOW_MARGINAL, m1, SLOW_KNOT, prior1, scratch)
+        masses(m1, SLOW_MARGINAL, SLOW_STEP, scratch)
+        write_spread(SLOW_MARGINAL, m1, axis1, sd1, first + 5 * i_slow, out, scratch)
         if estimate == 0:
             r1 = mean1
         elif estimate == 1:
             r1 = quantile(SLOW_MARGINAL, m1, axis1, 0.5, scratch)
         else:
             for i in range(m1):
-                scratch[SLOW_MARGINAL, i] /= scratch[SLOW_STEP, i]
+                scratch[SLOW_MARGINAL + i] /= scratch[SLOW_STEP + i]
             r1 = mode(SLOW_MARGINAL, m1, axis1, scratch)
     rest += 1
     if free2:
         at = first + 5 * i_fast
+        out[rest] = bits_gained(FAST_MARGINAL, m2, FAST_KNOT, prior2, scratch)
+        masses(m2, FAST_MARGINAL, FAST_STEP, scratch)
         write_spread(FAST_MARGINAL, m2, axis2, sd2, at, out, scratch)
         for k in range(at + 1, at + 5):
             out[k] = exp(out[k])
-        out[rest] = bits_gained(FAST_MARGINAL, m2, FAST_KNOT, prior2, scratch)
         if estimate == 0:
             r2 = mean2
         elif estimate == 1:
@@ -176,21 +159,22 @@ def write_posterior(
         else:
             # The lattice is in ln D*; the density of D* itself has a factor 1/D*.
             for j in range(m2):
-                scratch[FAST_MARGINAL, j] /= scratch[FAST_STEP, j] * scratch[FAST_RATE, j]
+                scratch[FAST_MARGINAL + j] /= scratch[FAST_STEP + j] * scratch[FAST_RATE + j]
             r2 = exp(mode(FAST_MARGINAL, m2, axis2, scratch))
             r2 = max(r2, MIN_RATE_RATIO * r1)
     rest += 1 if i_fast >= 0 else 0
     if free3:
-        write_spread(FRACTION_MARGINAL, N_FRACTIONS, axis3, sd_f, first + 5 * i_f, out, scratch)
-        out[rest] = bits_gained(FRACTION_MARGINAL, N_FRACTIONS, FRACTION_KNOT, prior3, scratch)
+        out[rest] = bits_gained(FRACTION_MARGINAL, m3, FRACTION_KNOT, prior3, scratch)
+        masses(m3, FRACTION_MARGINAL, FRACTION_STEP, scratch)
+        write_spread(FRACTION_MARGINAL, m3, axis3, sd_f, first + 5 * i_f, out, scratch)
         if estimate == 0:
             f = mean_f
         elif estimate == 1:
-            f = quantile(FRACTION_MARGINAL, N_FRACTIONS, axis3, 0.5, scratch)
+            f = quantile(FRACTION_MARGINAL, m3, axis3, 0.5, scratch)
         else:
-            for k in range(N_FRACTIONS):
-                scratch[FRACTION_MARGINAL, k] /= scratch[FRACTION_STEP, k]
-            f = mode(FRACTION_MARGINAL, N_FRACTIONS, axis3, scratch)
+            for k in range(m3):
+                scratch[FRACTION_MARGINAL + k] /= scratch[FRACTION_STEP + k]
+            f = mode(FRACTION_MARGINAL, m3, axis3, scratch)
     rest += 1 if i_f >= 0 else 0
     out[i_slow] = r1
     if i_f >= 0:
@@ -198,25 +182,25 @@ def write_posterior(
     if i_fast >= 0:
         out[i_fast] = r2
     if i_fast >= 0 and i_f >= 0:
-        flow = scratch[SUMS, FRACTION_FAST] if free2 or free3 else f * r2
+        flow = found.flow if free2 or free3 else f * r2
         out[rest] = flow if estimate == 0 else f * r2
         if free2 or free3:
-            out[rest + 1] = math.sqrt(max(scratch[SUMS, FLOW_SQUARE] - flow * flow, 0.0))
+            out[rest + 1] = math.sqrt(max(found.flow_flow, 0.0))
         if sd_f > 0.0 and sd2 > 0.0 and free2 and free3:
-            out[rest + 2] = (scratch[SUMS, FRACTION_FAST] - mean_f * mean2) / (sd_f * sd2)
+            out[rest + 2] = found.fast_fraction / (sd_f * sd2)
         if sd_f > 0.0 and sd1 > 0.0 and free1 and free3:
-            out[rest + 3] = (scratch[SUMS, FRACTION_SLOW] - mean_f * mean1) / (sd_f * sd1)
+            out[rest + 3] = found.slow_fraction / (sd_f * sd1)
         if sd1 > 0.0 and sd2 > 0.0 and free1 and free2:
-            out[rest + 4] = (scratch[SUMS, SLOW_FAST] - mean1 * mean2) / (sd1 * sd2)
+            out[rest + 4] = found.slow_fast / (sd1 * sd2)
         rest += 5
     out[rest] = math.sqrt(spread)
     # The evidence is the integral of likelihood times prior, S0 integrated over a flat prior.
-    # `total` is relative to the best fit and lacks the factors that are the same at all nodes: (2
-    # pi v)^(-(n - 1) / 2) exp(-cost / (2 v)), or those of the integral over the variance.
-    evidence = math.log(total) + options[LOG_DENSITY]
+    # The total is relative to the best fit and lacks the factors that are the same at all nodes:
+    # (2 pi v)^(-(n - 1) / 2) exp(-cost / (2 v)), or those of the integral over the variance.
+    evidence = math.log(found.total) + options[LOG_DENSITY]
     if variance > 0.0:
         evidence -= 0.5 * (options[N_VALUES] - 1.0) * math.log(2.0 * math.pi * variance)
-        evidence -= (norm - top) * inverse
+        evidence -= (1.0 - likelihood.top) * likelihood.inverse
     else:
         evidence += options[POWER_CONSTANT] - power * math.log(0.5 * residual)
     out[rest + 1] = evidence

@@ -8,111 +8,75 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, finite
-from ivimkit.kernels.exponential import exp
+from ivimkit.kernels.exponential import exp_single, log
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import Moments
 from ivimkit.kernels.two_decays.mixture.whitened import (
     MIN_LOG,
     N_FAST_NODES,
     N_FRACTION_NODES,
     N_SLOW_NODES,
-    REACH,
     Place,
     unit_node,
 )
 
-__all__ = ["N_UNIT_SUMS", "N_WORK_ROWS", "add_in_place", "component_sums", "keep_moments"]
+__all__ = ["NEGLIGIBLE", "N_UNIT_SUMS", "N_WORK", "add_in_place", "component_sums", "keep_moments"]
 
 N_UNIT_SUMS = 10
 """Sums of 1, u0, u1, u2, u0 u0, u0 u1, u0 u2, u1 u1, u1 u2 and u2 u2."""
-_PLANE, _LEVELS, _SCALES, _CROSS = 0, 1, 2, 3
-N_WORK_ROWS = _CROSS + N_FAST_NODES
-"""Rows of scratch, see `component_sums`."""
-# Exponents up to this are split into factors, none of which then over- or underflows.
-_MAX_SPLIT = 100.0
+# Rows of the scratch: sums over the rows of a plane of 1, u1 and u1^2, for each node of u2.
+_SUM, _FIRST, _SECOND = 0, N_FRACTION_NODES, 2 * N_FRACTION_NODES
+N_WORK = 3 * N_FRACTION_NODES
+"""Numbers of scratch, see `component_sums`."""
+NEGLIGIBLE = 16.0
+"""Logarithm of the sum of a voxel over what the largest value of a row may be that is left out."""
+_HALF = np.float32(0.5)
 
 
 @finite
-def _fill_cross(rate: float, factors: NDArray[np.float64], cross: NDArray[np.float64]) -> None:
-    """Write exp(-rate u1 u2) for all pairs of nodes: each row is the one before times a factor."""
-    step = unit_node(1, N_FAST_NODES) - unit_node(0, N_FAST_NODES)
-    for k in range(N_FRACTION_NODES):
-        u2 = unit_node(k, N_FRACTION_NODES)
-        factors[k] = exp(-rate * step * u2)
-        cross[0, k] = exp(-rate * unit_node(0, N_FAST_NODES) * u2)
-    for j in range(1, N_FAST_NODES):
-        for k in range(factors.size):
-            cross[j, k] = cross[j - 1, k] * factors[k]
-
-
-@finite
-def _fill_scales(
-    level: float,
-    line: tuple[float, float],
-    cross: tuple[float, float],
-    levels: NDArray[np.float64],
-    scales: NDArray[np.float64],
+def _add_row(
+    level: np.float32,
+    s: np.float32,
+    t: np.float32,
+    u1: np.float32,
+    row: NDArray[np.float32],
+    work: NDArray[np.float32],
 ) -> None:
-    """Write the exponents of the rows of a plane at their summits, and the factors of the rows.
-
-    All at once: a single exponential takes as long as a row.
-    """
-    for j in range(N_FAST_NODES):
-        u1 = unit_node(j, N_FAST_NODES)
-        off, v = line[0] + line[1] * u1, cross[1] * u1
-        at = level - 0.5 * off * off
-        levels[j] = at
-        scales[j] = at - v * (cross[0] + 0.5 * v)
-    for j in range(N_FAST_NODES):
-        scales[j] = exp(scales[j])
-
-
-@finite
-def _fill_plane(line: tuple[float, float], plane: NDArray[np.float64]) -> None:
-    """Write the Gaussian of a line in u2 at the nodes."""
+    """Add a row times exp(level - (s + t u2)^2 / 2) to the sums of its plane."""
     for k in range(N_FRACTION_NODES):
-        off = line[0] + line[1] * unit_node(k, N_FRACTION_NODES)
-        plane[k] = exp(-0.5 * off * off)
+        off = s + t * np.float32(unit_node(k, N_FRACTION_NODES))
+        value = exp_single(level - _HALF * off * off) * row[k]
+        work[_SUM + k] += value
+        work[_FIRST + k] += u1 * value
+        work[_SECOND + k] += u1 * u1 * value
 
 
 @finite
-def _row_sums(
-    plane: NDArray[np.float64], cross: NDArray[np.float64], row: NDArray[np.float64]
-) -> tuple[float, float, float]:
-    """Return the sums of 1, u2 and u2^2 over a row, weighted by the product of the three."""
-    total = first = second = 0.0
-    # With a constant number of nodes the loop is unrolled, and not made of vectors.
-    for k in range(row.size):
-        u = unit_node(k, N_FRACTION_NODES)
-        value = plane[k] * cross[k] * row[k]
-        total += value
-        first += value * u
-        second += value * u * u
-    return total, first, second
-
-
-@finite
-def _wide_row_sums(
-    line: tuple[float, float], row: NDArray[np.float64]
-) -> tuple[float, float, float]:
-    """Return the sums over a row weighted by the Gaussian of a line in u2."""
-    total = first = second = 0.0
+def _plane_sums(
+    work: NDArray[np.float32],
+) -> tuple[float, float, float, float, float, float]:
+    """Return the sums of a plane: of 1, u1, u1^2, u2, u1 u2 and u2^2; begin those of the next."""
+    all0 = all1 = all2 = first0 = first1 = second0 = 0.0
     for k in range(N_FRACTION_NODES):
         u = unit_node(k, N_FRACTION_NODES)
-        off = line[0] + line[1] * u
-        value = exp(-0.5 * off * off) * row[k]
-        total += value
-        first += value * u
-        second += value * u * u
-    return total, first, second
+        value, times = float(work[_SUM + k]), float(work[_FIRST + k])
+        all0 += value
+        all1 += times
+        all2 += float(work[_SECOND + k])
+        first0 += value * u
+        first1 += times * u
+        second0 += value * u * u
+    for k in range(N_WORK):
+        work[k] = 0.0
+    return all0, all1, all2, first0, first1, second0
 
 
 @device
 def component_sums(
-    values: NDArray[np.float64],
+    values: NDArray[np.float32],
     highest: NDArray[np.float64],
     place: Place,
     components: NDArray[np.float64],
-    work: NDArray[np.float64],
+    work: NDArray[np.float32],
     sums: NDArray[np.float64],
 ) -> float:
     """Write the sums of likelihood times each component of the prior.
@@ -120,13 +84,9 @@ def component_sums(
     A component is the logarithm of its weight times the height of its Gaussian, its mean and the
     upper triangle of its inverse covariance P. With d = m - mu and P = R'R, R lower triangular,
     its exponent is -|R d + R L u|^2 / 2. As L is lower triangular, too, only the last entry of
-    this vector contains u2; the others say whether a row matters at all. That entry is
-    s + v + t u2, where s depends on u0 and v on u1, and
-
-        exp(-(s + v + t u2)^2 / 2) = exp(-(s + t u2)^2 / 2) exp(-v s - v^2 / 2) exp(-v t u2):
-
-    a factor per plane, one per row, and one that all planes share. So there is no exponential in
-    the innermost loop, unless the split factors would over- or underflow.
+    this vector contains u2; the others say whether a row matters at all, and are the same for all
+    of it. Nodes are in single precision: an exponent is a number of the size of 1 to 50, and all
+    terms are positive.
 
     Parameters
     ----------
@@ -136,8 +96,8 @@ def component_sums(
         The lattice.
     components : ndarray, shape (n, N_COMPONENT)
         See `ivimkit.kernels.two_decays.lattice.prior_knots`.
-    work : ndarray, shape (N_WORK_ROWS, N_FRACTION_NODES)
-        Scratch.
+    work : ndarray of float32, shape (N_WORK,)
+        Scratch, 0 before and after.
     sums : ndarray, shape (n, N_UNIT_SUMS)
         Receives the sums, relative to the largest likelihood.
 
@@ -149,10 +109,10 @@ def component_sums(
     mean, root, free = place
     n1 = N_SLOW_NODES if free[0] > 0 else 1
     n2 = N_FAST_NODES if free[1] > 0 else 1
-    cross, plane = work[_CROSS : _CROSS + N_FAST_NODES], work[_PLANE]
-    levels, scales = work[_LEVELS], work[_SCALES]
     everything = 0.0
-    for n in range(components.shape[0]):
+    limit = MIN_LOG
+    # The last component, the broad one, comes first: it is never negligible, and says what is.
+    for n in range(components.shape[0] - 1, -1, -1):
         for k in range(N_UNIT_SUMS):
             sums[n, k] = 0.0
         d0, d1, d2 = (
@@ -171,44 +131,23 @@ def component_sums(
         t10, t11 = r10 * root[0, 0] + r11 * root[1, 0], r11 * root[1, 1]
         t20 = r20 * root[0, 0] + r21 * root[1, 0] + r22 * root[2, 0]
         t21, t22 = r21 * root[1, 1] + r22 * root[2, 1], r22 * root[2, 2]
-        largest = abs(t21) * REACH * (abs(g2) + REACH * (abs(t20) + t22))
-        is_split = largest < _MAX_SPLIT
-        if is_split:
-            _fill_cross(t21 * t22, work[_PLANE], cross)
         for i in range(n1):
             u0 = unit_node(i, N_SLOW_NODES) if n1 > 1 else 0.0
             w0, s = g0 + t00 * u0, g2 + t20 * u0
             level = components[n, 0] - 0.5 * w0 * w0
-            if not level > MIN_LOG:
+            if not level > limit:
                 continue
-            if n2 > 1:
-                _fill_scales(
-                    level, (g1 + t10 * u0, t11), (s, t21 if is_split else 0.0), levels, scales
-                )
-            else:
-                off = g1 + t10 * u0
-                levels[0] = level - 0.5 * off * off
-                scales[0] = exp(levels[0])
-            if is_split:
-                _fill_plane((s, t22), plane)
-            all0 = all1 = all2 = first0 = first1 = second0 = 0.0
             for j in range(n2):
                 row = i * N_FAST_NODES + j
-                if not levels[j] + highest[row] > MIN_LOG:
-                    continue
                 u1 = unit_node(j, N_FAST_NODES) if n2 > 1 else 0.0
-                if is_split:
-                    total, first, second = _row_sums(plane, cross[j], values[row])
-                else:
-                    total, first, second = _wide_row_sums((s + t21 * u1, t22), values[row])
-                total *= scales[j]
-                first *= scales[j]
-                all0 += total
-                all1 += total * u1
-                all2 += total * u1 * u1
-                first0 += first
-                first1 += first * u1
-                second0 += second * scales[j]
+                off = g1 + t10 * u0 + t11 * u1
+                here = level - 0.5 * off * off
+                if here + highest[row] > limit:
+                    _add_row(
+                        np.float32(here), np.float32(s + t21 * u1), np.float32(t22),
+                        np.float32(u1), values[row], work,
+                    )  # fmt: skip
+            all0, all1, all2, first0, first1, second0 = _plane_sums(work)
             sums[n, 0] += all0
             sums[n, 1] += all0 * u0
             sums[n, 2] += all1
@@ -220,6 +159,8 @@ def component_sums(
             sums[n, 8] += first1
             sums[n, 9] += second0
         everything += sums[n, 0]
+        if everything > 0.0:
+            limit = max(limit, log(everything) - NEGLIGIBLE)
     return everything
 
 

@@ -12,23 +12,27 @@ from ivimkit.kernels.exponential import exp, log
 from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.two_decays.fitted_decays import Box
 from ivimkit.kernels.two_decays.lattice.integrate import integrate
+from ivimkit.kernels.two_decays.lattice.pairs import Likelihood, weigh_signal
+from ivimkit.kernels.two_decays.lattice.posterior import (
+    lattice_scratch,
+    room_in,
+)
 from ivimkit.kernels.two_decays.lattice.prior_knots import N_COMPONENT, Prior
 from ivimkit.kernels.two_decays.lattice.scratch_rows import (
     FAST_KNOT,
     FAST_PART,
-    FAST_RATE,
+    FAST_PLACE,
     FRACTION,
     FRACTION_KNOT,
     FRACTION_PART,
     FRACTION_STEP,
-    N_FRACTIONS,
-    N_SCRATCH_ROWS,
-    ROW_LENGTH,
+    LANES,
+    LOGIT,
+    ROW,
+    SLOW_COORDINATE,
     SLOW_KNOT,
     SLOW_PART,
     SLOW_RATE,
-    SUMS,
-    TOTAL,
 )
 from ivimkit.kernels.two_decays.lattice.variance import variance_of
 from ivimkit.kernels.two_decays.lattice.write import Lattice, write_posterior
@@ -37,26 +41,37 @@ from ivimkit.kernels.two_decays.mixture.whitened import explained
 from ivimkit.kernels.voxel import Voxel
 from ivimkit.status import FitStatus
 
-__all__ = ["FINAL_SCRATCH", "write_mixture_posterior"]
+__all__ = ["final_scratch", "write_mixture_posterior"]
 
 _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
-# Nodes of each rate.
-_N_NODES = 16
+# Nodes of slow rate, fast rate and fraction.
+_NODES = (12, 12, 16)
+# Width of the axes, in standard deviations.
+_WIDTH = 1.5
 # Half the range of each coordinate, in standard deviations of the posterior.
 _REACH = 5.0
 # Logarithm of likelihoods by which the best fit may exceed the likelihood at the mean: what is
 # relative to it must not be cut off.
 _MARGIN = 4.0
 _MIN_FRACTION = 1e-6
+# No drop of the likelihood is negligible: the place of the lattice is known.
+_ALL = 1e20
+_MIN_RATE = 1e-7
+# The logarithms of the slow rates take the place of their coordinates.
+_LOG_RATE = SLOW_COORDINATE
 _N_MARGINALS = 3
-FINAL_SCRATCH = N_SCRATCH_ROWS * ROW_LENGTH + _N_MARGINALS * ROW_LENGTH + 2 * N_COMPONENT
-"""How many numbers of scratch `write_mixture_posterior` needs."""
+
+
+def final_scratch(n_b: int) -> int:
+    """Return how many numbers of scratch `write_mixture_posterior` needs."""
+    return _N_MARGINALS * ROW + 2 * N_COMPONENT + lattice_scratch(n_b, 0)
 
 
 @device
 def _write_marginals(
     n1: int,
     n2: int,
+    n3: int,
     free: NDArray[np.int64],
     components: NDArray[np.float64],
     work: NDArray[np.float64],
@@ -68,9 +83,11 @@ def _write_marginals(
     Each node becomes a knot, as `bits_gained` reads them.
     """
     for row in range(_N_MARGINALS):
-        for i in range(ROW_LENGTH):
+        for i in range(ROW):
             marginals[row, i] = 0.0
     n_free = free[0] + free[1] + free[2]
+    for i in range(n1):
+        scratch[_LOG_RATE + i] = log(max(scratch[SLOW_RATE + i], _MIN_RATE))
     for n in range(components.shape[0]):
         position = 0
         for i in range(3):
@@ -86,28 +103,22 @@ def _write_marginals(
                 continue
             variance = work[1, 0 if row == 0 else (3 if row == 1 else 5)]
             height = weight / math.sqrt(2.0 * math.pi * variance)
-            n_nodes = n1 if row == 0 else (n2 if row == 1 else N_FRACTIONS)
-            for i in range(n_nodes):
-                if row == 0:
-                    x = log(scratch[SLOW_RATE, i])
-                elif row == 1:
-                    x = log(scratch[FAST_RATE, i])
-                else:
-                    f = min(max(scratch[FRACTION, i], _MIN_FRACTION), 1.0 - _MIN_FRACTION)
-                    x = log(f / (1.0 - f))
-                off = x - components[n, 1 + row]
-                marginals[row, i] += height * exp(-0.5 * off * off / variance)
-    for i in range(ROW_LENGTH):
-        scratch[SLOW_KNOT, i] = scratch[FAST_KNOT, i] = scratch[FRACTION_KNOT, i] = i
-        scratch[SLOW_PART, i] = scratch[FAST_PART, i] = scratch[FRACTION_PART, i] = 0.0
+            places = _LOG_RATE if row == 0 else (FAST_PLACE if row == 1 else LOGIT)
+            for block in range(0, n1 if row == 0 else (n2 if row == 1 else n3), LANES):
+                for i in range(LANES):
+                    off = scratch[places + block + i] - components[n, 1 + row]
+                    marginals[row, block + i] += height * exp(-0.5 * off * off / variance)
+    for i in range(ROW):
+        scratch[SLOW_KNOT + i] = scratch[FAST_KNOT + i] = scratch[FRACTION_KNOT + i] = i
+        scratch[SLOW_PART + i] = scratch[FAST_PART + i] = scratch[FRACTION_PART + i] = 0.0
     for i in range(n1):
-        marginals[0, i] /= scratch[SLOW_RATE, i] if free[0] > 0 else 1.0
+        marginals[0, i] /= scratch[SLOW_RATE + i] if free[0] > 0 else 1.0
     if free[2] > 0:
-        for k in range(N_FRACTIONS):
-            f = min(max(scratch[FRACTION, k], _MIN_FRACTION), 1.0 - _MIN_FRACTION)
+        for k in range(n3):
+            f = min(max(scratch[FRACTION + k], _MIN_FRACTION), 1.0 - _MIN_FRACTION)
             marginals[2, k] /= f * (1.0 - f)
             # `integrate` has made the step one of the logit.
-            scratch[FRACTION_STEP, k] *= f * (1.0 - f)
+            scratch[FRACTION_STEP + k] *= f * (1.0 - f)
 
 
 @device
@@ -138,7 +149,7 @@ def write_mixture_posterior(
         Which of them vary.
     components : ndarray, shape (n, N_COMPONENT)
         The prior.
-    work : ndarray, shape (>= FINAL_SCRATCH,)
+    work : ndarray, shape (>= final_scratch(n_b),)
         Scratch.
     out : ndarray, shape (n_par + 2 + n_extras,)
         Receives estimates, their cost, and `ivimkit.methods.bayes.Bayes.extras`.
@@ -148,11 +159,11 @@ def write_mixture_posterior(
     int
         0, or the flag of a voxel without signal.
     """
-    scratch = matrix(work, N_SCRATCH_ROWS, ROW_LENGTH)
-    rest = work[N_SCRATCH_ROWS * ROW_LENGTH :]
-    marginals = matrix(rest, _N_MARGINALS, ROW_LENGTH)
-    small = matrix(rest[_N_MARGINALS * ROW_LENGTH :], 2, N_COMPONENT)
-    b, root_weight, signal, table = voxel.x[0], voxel.root_weight, voxel.signal, voxel.table
+    b, root_weight, signal = voxel.x[0], voxel.root_weight, voxel.signal
+    marginals = matrix(work, _N_MARGINALS, ROW)
+    small = matrix(work[_N_MARGINALS * ROW :], 2, N_COMPONENT)
+    rest = work[_N_MARGINALS * ROW + 2 * N_COMPONENT :]
+    room = room_in(rest, b.size)
     low1 = high1 = r1 = box.slow_low
     low2 = high2 = log2 = log(box.fast_low)
     f_low = f_high = f = box.f_low
@@ -180,7 +191,9 @@ def write_mixture_posterior(
     norm = 0.0
     for j in range(b.size):
         norm += (root_weight[j] * signal[j]) ** 2
-    _, top = explained(voxel, r1, r2, f)
+    if not norm > 0.0:
+        return _NO_SIGNAL
+    s0, top = explained(voxel, r1, r2, f)
     first = variance_of(voxel.sigma, norm, norm - top, voxel.options)
     # Likelihoods are relative to one that none exceeds.
     if first.power > 0.0:
@@ -191,16 +204,31 @@ def write_mixture_posterior(
         empty, empty, empty, marginals[0], marginals[1], marginals[2],
         matrix(empty, 0, 1), components,
     )  # fmt: skip
-    axis1, axis2, axis3 = integrate(
-        b, root_weight, signal, top, 0.0, noise.inverse, noise.power, _N_NODES, (r1, log2, f),
-        (sd1, sd2, sd3), (low1, high1, low2, high2, f_low, f_high), prior, matrix(empty, 0, 1),
-        empty, scratch, empty, table,
+    unit = math.sqrt(norm)
+    weigh_signal(root_weight, signal, unit, room.decays)
+    likelihood = Likelihood(top / norm, noise.inverse * norm, noise.power, _ALL)
+    axis1, axis2, axis3, found = integrate(
+        b, likelihood, _NODES, (r1, log2, f),
+        (_WIDTH * sd1, _WIDTH * sd2, _WIDTH * sd3), s0 / unit,
+        (low1, high1, low2, high2, f_low, f_high), prior, False, matrix(empty, 0, 1), room,
     )  # fmt: skip
-    if not scratch[SUMS, TOTAL] > 0.0:
+    if not found.total > 0.0:
         return _NO_SIGNAL
-    n1 = _N_NODES if low1 < high1 else 1
-    n2 = _N_NODES if low2 < high2 else 1
-    _write_marginals(n1, n2, free, components, small, scratch, marginals)
-    lattice = Lattice(axis1, axis2, axis3, _N_NODES)
-    write_posterior(voxel, measured, (r1, r2, f), norm, top, noise, prior, lattice, scratch, out)
+    n1 = _NODES[0] if low1 < high1 else 1
+    n2 = _NODES[1] if low2 < high2 else 1
+    _write_marginals(n1, n2, _NODES[2], free, components, small, room.rows, marginals)
+    lattice = Lattice(axis1, axis2, axis3, _NODES)
+    write_posterior(
+        voxel,
+        measured,
+        (r1, r2, f),
+        unit,
+        likelihood,
+        noise,
+        prior,
+        lattice,
+        found,
+        room.rows,
+        out,
+    )
     return 0

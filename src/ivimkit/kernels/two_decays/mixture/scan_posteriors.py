@@ -53,13 +53,13 @@ class Lattices(NamedTuple):
     Attributes
     ----------
     values, highest, tops : ndarray
-        Likelihoods relative to the largest one, shape (n_voxels, N_ROWS, N_FRACTION_NODES), and
-        the logarithms of the largest one of each row, relative to it, and of each voxel.
+        Likelihoods relative to one number per voxel, shape (n_voxels, N_ROWS, N_FRACTION_NODES),
+        in single precision; the logarithms of the largest one of each row, and of these numbers.
     means, roots : ndarray, shape (n_voxels, 3), (n_voxels, 3, 3)
         Where the lattices are.
     """
 
-    values: NDArray[np.float64]
+    values: NDArray[np.float32]
     highest: NDArray[np.float64]
     tops: NDArray[np.float64]
     means: NDArray[np.float64]

@@ -19,8 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.kernels.device import device, finite
-from ivimkit.kernels.exponential import exp, log
+from ivimkit.kernels.device import device, finite, inlined
+from ivimkit.kernels.exponential import exp, exp_single, log, log_single
+from ivimkit.kernels.memory import spot
 from ivimkit.kernels.two_decays.atoms import moments
 from ivimkit.kernels.two_decays.fitted_decays import MIN_RATE_RATIO, Box
 from ivimkit.kernels.two_decays.lattice.floor_subtraction import noise_of_floor, without_floor
@@ -46,18 +47,19 @@ __all__ = [
     "explained",
     "factor",
     "fill_likelihood",
+    "likelihood_scratch",
     "parameters",
     "subtract_floor",
     "unit_node",
 ]
 
-N_SLOW_NODES, N_FAST_NODES, N_FRACTION_NODES = 12, 12, 16
+N_SLOW_NODES, N_FAST_NODES, N_FRACTION_NODES = 10, 10, 16
 """Nodes of each coordinate; those of the fraction fill whole vectors."""
 N_ROWS = N_SLOW_NODES * N_FAST_NODES
 N_NODES = N_ROWS * N_FRACTION_NODES
 IMPOSSIBLE = -1e300
 """Logarithm of the likelihood outside the bounds."""
-MIN_LOG = -45.0
+MIN_LOG = -32.0
 """Logarithm of a likelihood, relative to the largest one, that is negligible whatever the prior:
 its broad component keeps the sum of a voxel far above it."""
 REACH = 4.0
@@ -158,33 +160,98 @@ def explained(voxel: Voxel, r1: float, r2: float, f: float) -> tuple[float, floa
     return (c / q, c * c / q) if c > 0.0 and q > 0.0 else (0.0, 0.0)
 
 
+# Rows of the scratch of `fill_likelihood`, of `LANES` numbers each: rates and products of the fast
+# decays of one slow rate; numbers of the pairs, as many rows of each as there are slow rates; the
+# slow decay, from the last one on.
+LANES = 16
+_RATE, _PRODUCT, _CROSS, _NORM = (n * LANES for n in range(4))
+_GAIN, _FREE, _SUM, _FAST, _PLANE, _FIRST, _SLOPE, _START, _RISE, _BEND, _LOGIT = (
+    (4 + n * N_SLOW_NODES) * LANES for n in range(11)
+)
+_DECAY = (4 + 11 * N_SLOW_NODES) * LANES
+# Share of the squared norm of a decay that is orthogonal to another one, below which they are one.
+_MIN_ORTHOGONAL = 1e-10
+_FZERO, _FONE, _FTOP = np.float32(0.0), np.float32(1.0), np.float32(-MIN_LOG)
+
+
+def likelihood_scratch(n_b: int) -> int:
+    """Return how many numbers of scratch `fill_likelihood` needs."""
+    return _DECAY + n_b
+
+
+@inlined
+def _fill_pairs(
+    i: int, f_low: float, f_high: float, p1: float, g11: float, work: NDArray[np.float64]
+) -> None:
+    """Write the numbers of the pairs of a slow rate, as in `lattice.pairs`.
+
+    With the decays themselves in place of those at the bounds of the fraction.
+    """
+    for k in range(LANES):
+        p2, g12, g22 = work[_PRODUCT + k], work[_CROSS + k], work[_NORM + k]
+        h = g12 / g11
+        rest = g22 - h * g12
+        two = rest > _MIN_ORTHOGONAL * g22
+        rest = rest if two else 0.0
+        a2 = (p2 - h * p1) / rest if two else 0.0
+        a1 = p1 / g11 - h * a2
+        free = p1 * p1 / g11 + (p2 - h * p1) * a2
+        dp, dg, gg = p2 - p1, 2.0 * (g12 - g11), g11 - 2.0 * g12 + g22
+        # The largest gain between the bounds: at the free one, or at the nearer bound.
+        s0 = a1 + a2
+        inside = two & (f_low * s0 < a2) & (a2 < f_high * s0)
+        low, high = p1 + f_low * dp, p1 + f_high * dp
+        low = low * low / (g11 + f_low * (dg + f_low * gg)) if low > 0.0 else 0.0
+        high = high * high / (g11 + f_high * (dg + f_high * gg)) if high > 0.0 else 0.0
+        one = low if low > high else high
+        at = i * LANES
+        work[spot(_GAIN + at, k)] = free if inside else one
+        work[spot(_FREE + at, k)] = free if two else one
+        work[spot(_SUM + at, k)], work[spot(_FAST + at, k)] = s0, a2
+        work[spot(_PLANE + at, k)] = g11 * rest
+        work[spot(_FIRST + at, k)], work[spot(_SLOPE + at, k)] = p1, dp
+        work[spot(_START + at, k)] = g11
+        work[spot(_RISE + at, k)], work[spot(_BEND + at, k)] = dg, gg
+
+
 @finite
 def _fill_row(
-    x: float,
-    step: float,
-    p: tuple[float, float],
-    g: tuple[float, float, float],
-    f_low: float,
-    f_high: float,
-    inverse: float,
-    power: float,
-    total: float,
-    row: NDArray[np.float64],
-) -> float:
-    """Write the log-likelihood at the fractions of a pair of rates; return the largest."""
-    p1, dp = p[0], p[1] - p[0]
-    g11, dg, gg = g[0], 2.0 * (g[1] - g[0]), g[0] - 2.0 * g[1] + g[2]
-    best = IMPOSSIBLE
+    pair: tuple[
+        np.float32,
+        np.float32,
+        np.float32,
+        np.float32,
+        np.float32,
+        np.float32,
+        np.float32,
+        np.float32,
+    ],
+    place: tuple[np.float32, np.float32],
+    bounds: tuple[np.float32, np.float32],
+    power: np.float32,
+    row: NDArray[np.float32],
+) -> np.float32:
+    """Write the likelihood of a pair of rates at the fractions; return the largest.
+
+    The drop below the best pair is base + (slope f + cut)^2 / q, see `lattice.pairs`.
+    """
+    base, slope, cut, start, rise, bend, first, lean = pair
+    x, step = place
+    f_low, f_high = bounds
+    best = _FZERO
     for k in range(N_FRACTION_NODES):
-        f = 1.0 / (1.0 + exp(-x - step * unit_node(k, N_FRACTION_NODES)))
-        c = p1 + f * dp
-        q = g11 + f * (dg + f * gg)
-        gain = c * c / q
-        value = -power * log(total - gain) if power > 0.0 else (gain - total) * inverse
-        value -= 0.5 * log(q)
-        value = value if c > 0.0 and f_low <= f and f <= f_high else IMPOSSIBLE
+        u = np.float32(unit_node(k, N_FRACTION_NODES))
+        f = _FONE / (_FONE + exp_single(-x - step * u))
+        inverse = _FONE / (start + f * (rise + f * bend))
+        line = slope * f + cut
+        drop = base + line * line * inverse
+        drop = drop if drop > _FZERO else _FZERO
+        drop = power * log_single(_FONE + drop) if power > _FZERO else drop
+        value = exp_single(-drop) * np.float32(math.sqrt(inverse))
+        inside = (first + f * lean > _FZERO) & (f_low <= f) & (f <= f_high) & (drop < _FTOP)
+        value = value if inside else _FZERO
         row[k] = value
-        best = max(best, value)
+        best = value if value > best else best
     return best
 
 
@@ -193,10 +260,11 @@ def fill_likelihood(
     voxel: Voxel,
     box: Box,
     place: Place,
-    values: NDArray[np.float64],
+    values: NDArray[np.float32],
     highest: NDArray[np.float64],
+    work: NDArray[np.float64],
 ) -> float:
-    """Write the likelihood at all nodes, relative to the largest.
+    """Write the likelihood at all nodes, relative to that of the best pair of rates.
 
     Parameters
     ----------
@@ -207,18 +275,20 @@ def fill_likelihood(
         Bounds.
     place : Place
         The lattice.
-    values : ndarray, shape (N_ROWS, N_FRACTION_NODES)
-        Receives the likelihood, relative to the largest; a row per pair of rates. Rows in which
-        all is negligible are not written.
+    values : ndarray of float32, shape (N_ROWS, N_FRACTION_NODES)
+        Receives the likelihood, relative to exp of the returned number; a row per pair of rates.
+        Rows in which all is negligible are not written.
     highest : ndarray, shape (N_ROWS,)
         Receives the logarithm of the largest value of each row, `IMPOSSIBLE` for those rows.
+    work : ndarray, shape (>= likelihood_scratch(n_b),)
+        Scratch.
 
     Returns
     -------
     float
-        Logarithm of the largest likelihood, up to a constant.
+        Logarithm of what the values are relative to, up to a constant.
     """
-    b, root_weight, signal, table = voxel.x[0], voxel.root_weight, voxel.signal, voxel.table
+    b, root_weight, signal = voxel.x[0], voxel.root_weight, voxel.signal
     mean, root, free = place
     norm = 0.0
     for j in range(b.size):
@@ -233,59 +303,83 @@ def fill_likelihood(
         total = norm + max(degrees * scale, least)
     n1 = N_SLOW_NODES if free[0] > 0 else 1
     n2 = N_FAST_NODES if free[1] > 0 else 1
-    best = IMPOSSIBLE
+    top = 0.0
     for i in range(N_ROWS):
         highest[i] = IMPOSSIBLE
     for i in range(n1):
         u0 = unit_node(i, N_SLOW_NODES) if n1 > 1 else 0.0
         r1 = exp(mean[0] + root[0, 0] * u0) if free[0] > 0 else box.slow_low
-        if free[0] > 0 and not (box.slow_low <= r1 <= box.slow_high):
-            continue
-        p1 = 0.0
+        possible = box.slow_low <= r1 <= box.slow_high
+        p1 = g11 = 0.0
         for m in range(b.size):
-            p1 += root_weight[m] * root_weight[m] * signal[m] * exp(-b[m] * r1)
-        g11, _, _ = moments(table, r1 + r1)
+            decay = exp(-b[m] * r1)
+            weight = root_weight[m] * root_weight[m]
+            work[_DECAY + m] = weight * decay
+            p1 += weight * signal[m] * decay
+            g11 += weight * decay * decay
+        for k in range(LANES):
+            u1 = unit_node(k, N_FAST_NODES) if n2 > 1 else 0.0
+            work[_RATE + k] = exp(mean[1] + root[1, 0] * u0 + root[1, 1] * u1)
+            work[_PRODUCT + k] = work[_CROSS + k] = work[_NORM + k] = 0.0
+        if free[1] == 0:
+            for k in range(LANES):
+                work[_RATE + k] = box.fast_low
+        for m in range(b.size):
+            bm, weight, slow = b[m], root_weight[m] * root_weight[m], work[_DECAY + m]
+            weighted = weight * signal[m]
+            for k in range(LANES):
+                decay = exp(-bm * work[_RATE + k])
+                work[_PRODUCT + k] += weighted * decay
+                work[_CROSS + k] += slow * decay
+                work[_NORM + k] += weight * decay * decay
+        _fill_pairs(i, box.f_low, box.f_high, p1, g11, work)
         for j in range(n2):
-            u1 = unit_node(j, N_FAST_NODES) if n2 > 1 else 0.0
-            r2 = box.fast_low
-            if free[1] > 0:
-                r2 = exp(mean[1] + root[1, 0] * u0 + root[1, 1] * u1)
-                if not (box.fast_low <= r2 <= box.fast_high):
-                    continue
-            if not r2 > MIN_RATE_RATIO * r1:
-                continue
-            p2 = 0.0
-            for m in range(b.size):
-                p2 += root_weight[m] * root_weight[m] * signal[m] * exp(-b[m] * r2)
-            g12, _, _ = moments(table, r1 + r2)
-            g22, _, _ = moments(table, r2 + r2)
-            row = i * N_FAST_NODES + j
-            x, step, f_low, f_high = 0.0, 0.0, 0.0, 1.0
-            products, norms = (p1, p2), (g11, g12, g22)
-            if free[2] > 0:
-                x = mean[2] + root[2, 0] * u0 + root[2, 1] * u1
-                step, f_low, f_high = root[2, 2], box.f_low, box.f_high
+            r2 = work[_RATE + j]
+            at = _GAIN + i * LANES + j
+            # Rounding of a bound is not a step over it.
+            inside = free[1] == 0 or box.fast_low <= r2 <= box.fast_high
+            if possible and inside and r2 > MIN_RATE_RATIO * r1 and work[at] > 0.0:
+                top = max(top, work[at])
+                u1 = unit_node(j, N_FAST_NODES) if n2 > 1 else 0.0
+                work[_LOGIT + i * LANES + j] = mean[2] + root[2, 0] * u0 + root[2, 1] * u1
             else:
-                # One fraction: two equal decays, so that it makes no difference in a row.
+                work[at] = -1.0
+    if not top > 0.0:
+        return IMPOSSIBLE
+    if power > 0.0:
+        inverse = 1.0 / (total - top)
+    bounds = np.float32(box.f_low), np.float32(box.f_high)
+    step = np.float32(root[2, 2])
+    if free[2] == 0:
+        # One fraction, in all nodes of a row.
+        bounds = _FZERO, _FONE
+    for i in range(n1):
+        for j in range(n2):
+            at = i * LANES + j
+            gain = work[_GAIN + at]
+            drop = (top - gain) * inverse
+            least = power * log(1.0 + drop) if power > 0.0 else drop
+            if gain < 0.0 or least > -MIN_LOG:
+                continue
+            scale = math.sqrt(work[_PLANE + at] * inverse)
+            base, slope = (top - work[_FREE + at]) * inverse, work[_SUM + at] * scale
+            cut = -work[_FAST + at] * scale
+            start, rise, bend = work[_START + at], work[_RISE + at], work[_BEND + at]
+            first, lean = work[_FIRST + at], work[_SLOPE + at]
+            if free[2] == 0:
                 f = box.f_low
-                q = g11 + f * (2.0 * (g12 - g11) + f * (g11 - 2.0 * g12 + g22))
-                products, norms = (p1 + f * (p2 - p1), p1 + f * (p2 - p1)), (q, q, q)
-            highest[row] = _fill_row(
-                x, step, products, norms, f_low, f_high, inverse, power, total, values[row]
-            )
-            best = max(best, highest[row])
-    for row in range(N_ROWS):
-        if highest[row] > best + MIN_LOG:
-            _exponentiate(best, values[row])
-            highest[row] -= best
-        else:
-            highest[row] = IMPOSSIBLE
-    return best
-
-
-@finite
-def _exponentiate(best: float, row: NDArray[np.float64]) -> None:
-    """Make likelihoods of logarithms, relative to the largest one."""
-    for k in range(N_FRACTION_NODES):
-        off = row[k] - best
-        row[k] = exp(off) if off > MIN_LOG else 0.0
+                start += f * (rise + f * bend)
+                base += (slope * f + cut) ** 2 / start
+                first += f * lean
+                slope = cut = rise = bend = lean = 0.0
+            row = i * N_FAST_NODES + j
+            pair = (
+                np.float32(base), np.float32(slope), np.float32(cut), np.float32(start),
+                np.float32(rise), np.float32(bend), np.float32(first), np.float32(lean),
+            )  # fmt: skip
+            x = np.float32(work[_LOGIT + at])
+            largest = _fill_row(pair, (x, step), bounds, np.float32(power), values[row])
+            if largest > _FZERO:
+                highest[row] = log(float(largest))
+    # The parts of the likelihood that are the same at all nodes.
+    return -power * log(total - top) if power > 0.0 else (top - total) * inverse
