@@ -72,7 +72,10 @@ class _ScanPosteriors(ModelPosteriors):
 
 
 def learned_model_prior(
-    rule: Prior, sample: TrainingSample, variance: tuple[float, float], noise: str
+    rule: Prior,
+    sample: TrainingSample,
+    variance: tuple[float, float],
+    noise: tuple[str, float],
 ) -> ModelPrior:
     """Return the prior that a rule learns from the posteriors of voxels.
 

@@ -24,7 +24,7 @@ from ivimkit.kernels.device import device, pasted
 from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.noise_floor import excess_table
 from ivimkit.kernels.separable.posterior.voxel_posterior import posterior_function
-from ivimkit.kernels.two_decays.fitted_decays import Box, Fit, ordered
+from ivimkit.kernels.two_decays.fitted_decays import Fit, ordered
 from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
 from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch
 from ivimkit.kernels.two_decays.lattice.floor_subtraction import (
@@ -52,12 +52,8 @@ from ivimkit.kernels.two_decays.lattice.lattice_options import (
 )
 from ivimkit.kernels.two_decays.lattice.posterior import lattice_scratch, posterior_voxel
 from ivimkit.kernels.two_decays.option_positions import (
-    FAST,
-    FRACTION,
     N_FAST,
     N_SLOW,
-    S0,
-    SLOW,
 )
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
@@ -81,82 +77,35 @@ NOISE = ("rician", "gaussian")
 FLOOR_AUTO = "auto"
 """The noise of the floor is measured in the scan."""
 _FAILED = int(FAILED)
-# Numbers in the summary of each parameter, its standard deviation first.
-_N_SUMMARY = 5
-# Change of a signal, in standard deviations of its value, from which the posterior is computed
-# again.
-_MIN_CHANGE_OF_FLOOR = 0.1
 
 
 @device
-def _mean_curve(
-    n_par: int, out: NDArray[np.float64], box: Box, options: NDArray[np.float64]
-) -> Curve:
-    """Return the rates and amplitudes of the estimates in `out`, with the spread of the rates."""
-    i_f, i_fast, i_slow = int(options[FRACTION]), int(options[FAST]), int(options[SLOW])
-    first = n_par + 2
-    s0, f = out[int(options[S0])], out[i_f] if i_f >= 0 else 0.0
-    slow, fast, spread = out[i_slow], box.fast_low, 0.0
-    if i_fast >= 0:
-        fast = out[i_fast]
-    if i_fast >= 0 and fast > 0.0:
-        spread = (out[first + _N_SUMMARY * i_fast] / fast) ** 2
-    spread_slow = (out[first + _N_SUMMARY * i_slow] / slow) ** 2 if slow > 0.0 else 0.0
-    return slow, fast, s0 * (1.0 - f), s0 * f, spread_slow, spread
-
-
-@device
-def _of_fit(fit: Fit) -> Curve:
-    """Return the rates and amplitudes of the best fit."""
-    return fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude, 0.0, 0.0
-
-
-@device
-def _asks_again(options: NDArray[np.float64]) -> bool:
-    """Return whether estimates are written, from which the floor is computed once more."""
-    summarised = options[WRITES_BASIS] == 0.0 and options[WRITES_MOMENTS] == 0.0
-    return bool(options[TAKES_FLOOR_OFF] > 0.0 and summarised)
+def _amplitudes_and_rates(fit: Fit) -> Curve:
+    """Return the best fit as a curve."""
+    return fit.slow, fit.fast, fit.slow_amplitude, fit.fast_amplitude
 
 
 @device
 def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
-    """Fit one voxel, and replace the best fit by the estimates from the posterior.
-
-    The noise floor is subtracted twice: first as computed from the best fit, which follows the
-    floor where there is little signal and so finds too little of it, then from the estimates of
-    the posterior, and the posterior is computed again if that changes the signal.
-    """
+    """Fit one voxel, and replace the best fit by the estimates from the posterior."""
     n_b = voxel.signal.size
     options = voxel.options
     box = pool_bounds(voxel.lower, voxel.upper, options)
+    fit = global_fit(voxel, box)
+    cleaned = voxel
     search = search_rows_in_kernel(int(options[N_SLOW])) * voxel.table.shape[1]
-    clean = voxel.work[search : search + n_b]
-    work = voxel.work[search + n_b :]
-    for j in range(n_b):
-        clean[j] = voxel.signal[j]
-    cleaned = with_signal(voxel, clean)
-    fit = global_fit(cleaned, box)
-    noise = 0.0
     if options[TAKES_FLOOR_OFF] > 0.0:
+        clean = voxel.work[search : search + n_b]
         noise = noise_of_floor(voxel, fit.cost)
-        without_floor(voxel, _of_fit(fit), noise, clean)
+        without_floor(voxel, _amplitudes_and_rates(fit), noise, clean)
+        cleaned = with_signal(voxel, clean)
         fit = global_fit(cleaned, box)
-    code = 0
-    for again in range(2):
-        code = store_pools(fit, options, box, out[: voxel.lower.size + 2])
-        if code & _FAILED != 0:
-            return code
-        failure = posterior_voxel(cleaned, voxel.signal, fit, box, work, out)
-        if failure != 0:
-            return failure
-        if again > 0 or noise == 0.0 or not _asks_again(options):
-            break
-        curve = _mean_curve(voxel.lower.size, out, box, options)
-        moved = without_floor(voxel, curve, noise, clean)
-        if moved <= _MIN_CHANGE_OF_FLOOR:
-            break
-        fit = global_fit(cleaned, box)
-    return code
+    code = store_pools(fit, options, box, out[: voxel.lower.size + 2])
+    if code & _FAILED != 0:
+        return code
+    work = voxel.work[search + n_b :]
+    failure = posterior_voxel(cleaned, voxel.signal, fit, box, work, out)
+    return failure if failure != 0 else code
 
 
 @pasted
@@ -174,11 +123,8 @@ def fit_voxels(
     box = pool_bounds(lower, upper, options)
     lanes = (work, memory, state, clean, each[: n_voxels * FIT_COLUMNS])
     cleaned = matrix(each[n_voxels * FIT_COLUMNS :], n_voxels, n_b)
-    # Noise of the floor; below 0 where it is not computed again.
-    noise = each[n_voxels * (FIT_COLUMNS + n_b) :][:n_voxels]
     fits = fit_in_lanes(voxels, ordered(box), lanes, counters, status)
     for v in range(n_voxels):
-        noise[v] = 0.0
         for j in range(n_b):
             used = voxels.root_weight[j] > 0.0 and status[v] == 0
             cleaned[v, j] = voxels.signals[v, j] if used else 0.0
@@ -187,38 +133,20 @@ def fit_voxels(
             if status[v] == 0:
                 voxel = _of_chunk(voxels, sigma[min(v, sigma.size - 1)], cleaned[v], lattice)
                 fit = stored_fit(fits, v)
-                noise[v] = noise_of_floor(voxel, fit.cost)
-                without_floor(voxel, _of_fit(fit), noise[v], cleaned[v])
+                noise = noise_of_floor(voxel, fit.cost)
+                without_floor(voxel, _amplitudes_and_rates(fit), noise, cleaned[v])
         fits = fit_in_lanes(with_signals(voxels, cleaned), ordered(box), lanes, counters, status)
-    waiting = n_voxels
-    for again in range(2):
-        if waiting == 0:
-            break
-        if again > 0:
-            others = with_signals(voxels, cleaned)
-            fits = fit_in_lanes(others, ordered(box), lanes, counters, status)
-        waiting = 0
-        for v in range(n_voxels):
-            if status[v] != 0 or noise[v] < 0.0:
-                continue
-            fit = stored_fit(fits, v)
-            code = store_pools(fit, options, box, out[v, : lower.size + 2])
-            if code & _FAILED == 0:
-                for j in range(n_b):
-                    clean[j] = voxels.signals[v, j] if voxels.root_weight[j] > 0.0 else 0.0
-                own = sigma[min(v, sigma.size - 1)]
-                voxel = _of_chunk(voxels, own, cleaned[v], lattice)
-                failure = posterior_voxel(voxel, clean, fit, box, lattice, out[v])
-                code = failure if failure != 0 else code
-                if failure == 0 and again == 0 and noise[v] > 0.0 and _asks_again(options):
-                    curve = _mean_curve(lower.size, out[v], box, options)
-                    whole = _of_chunk(voxels, own, clean, lattice)
-                    moved = without_floor(whole, curve, noise[v], cleaned[v])
-                    if moved > _MIN_CHANGE_OF_FLOOR:
-                        waiting += 1
-                        continue
-            noise[v] = -1.0
-            status[v] = code
+    for v in range(n_voxels):
+        if status[v] != 0:
+            continue
+        fit = stored_fit(fits, v)
+        status[v] = store_pools(fit, options, box, out[v, : lower.size + 2])
+        if status[v] & _FAILED == 0:
+            for j in range(n_b):
+                clean[j] = voxels.signals[v, j] if voxels.root_weight[j] > 0.0 else 0.0
+            voxel = _of_chunk(voxels, sigma[min(v, sigma.size - 1)], cleaned[v], lattice)
+            failure = posterior_voxel(voxel, clean, fit, box, lattice, out[v])
+            status[v] = failure if failure != 0 else status[v]
 
 
 @pasted
@@ -245,7 +173,7 @@ def posterior_batch(model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch |
     n_slow, n_fast = int(plan.options[N_SLOW]), int(plan.options[N_FAST])
     scratch = lane_scratch(n_rows, n_slow, n_fast, plan.table.shape[1])
     lattice = lattice_scratch(n_rows, int(plan.options[N_FRACTION_KNOTS]))
-    return Batch(fit_voxels, (*scratch, lattice), FIT_COLUMNS + n_rows + 1, N_COUNTERS)
+    return Batch(fit_voxels, (*scratch, lattice), FIT_COLUMNS + n_rows, N_COUNTERS)
 
 
 @dataclass(frozen=True)

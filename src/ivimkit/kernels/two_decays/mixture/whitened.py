@@ -142,7 +142,7 @@ def subtract_floor(
     whole = with_signal(voxel, measured)
     noise = noise_of_floor(whole, 0.0) if voxel.options[TAKES_FLOOR_OFF] > 0.0 else 0.0
     r1, r2, f = parameters(mean, box)
-    without_floor(whole, (r1, r2, s0 * (1.0 - f), s0 * f, 0.0, 0.0), noise, voxel.signal)
+    without_floor(whole, (r1, r2, s0 * (1.0 - f), s0 * f), noise, voxel.signal)
 
 
 @device
