@@ -334,7 +334,8 @@ def _reasons(model: Explained | None) -> dict[int, tuple[str, tuple[str, str]]]:
     found = {int(flag): (str(flag.name), texts) for flag, texts in _SENTENCES.items() if int(flag)}
     for about in model.unseen if model else ():
         found[about.flag] = (about.name, about.texts)
-    if model is not None and len(model.parameters) > MAX_INTEGRATED:
+    if model is not None and (model.is_two_decays or len(model.parameters) > MAX_INTEGRATED):
+        # Of two decays, posteriors are summed on a lattice.
         del found[int(FitStatus.POSTERIOR_INACCURATE)]
     if model is not None and model.is_two_decays:
         found[_KURTOSIS_LIKELY] = (FitStatus.KURTOSIS_LIKELY.name or "", _KURTOSIS_TEXTS)

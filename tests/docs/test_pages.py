@@ -36,7 +36,11 @@ def _sections(page: str) -> dict[str, str]:
 @pytest.mark.parametrize("model", ik.models.names())
 def test_every_status_is_explained(model: str) -> None:
     sections = _sections("status.md")
-    usual = {name: text for name, text, _ in explain(ik.models.get("biexp")).values()}
+    usual = {
+        name: text
+        for known in (explain(), explain(ik.models.get("biexp")))
+        for name, text, _ in known.values()
+    }
     for flag, (name, sentence, advice) in explain(ik.models.get(model)).items():
         if name.endswith("_UNCERTAIN"):
             assert advice in sections["Uncertain"]

@@ -243,6 +243,7 @@ class ChoosingPrior(Prior, ABC):
     """
 
     trains: ClassVar[bool] = True
+    any_model: ClassVar[bool] = True
 
     organ: str | None = None
     n_voxels: int = 3000

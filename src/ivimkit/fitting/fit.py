@@ -306,7 +306,7 @@ def fit_with(
     _check(dwi, model, settings.method)
     if near_prior(settings.method) is not None:
         check_neighbours(dwi.shape, dwi.geometry)
-    warn_of_scan(dwi, stacklevel=4)
+    warn_of_scan(dwi, stacklevel=5)
     reader = dwi.voxels()
     started, clock = datetime.now(UTC), time.perf_counter()
     given = _sigma(sigma, reader)
@@ -363,7 +363,6 @@ def fit_with(
     columns = _columns(model, further, fitted)
     if screening is not None and screening.is_judged:
         columns[LEFT_OUT_MAP] = dwi.left_out_counts(reader).astype(np.float64)
-    # Free memory before more is allocated: a volume has millions of voxels.
     other, why = instead_of_neighbours(asked, methods, sample, columns)
     if other is not None:
         again = replace(settings, method=with_prior(settings.method, other))
@@ -375,6 +374,7 @@ def fit_with(
             result, provenance=replace(result.provenance, chosen={**chosen, **of_floor, **why})
         )
     status |= uncertain_flags(model, columns).astype(status.dtype)
+    # Free memory before more is allocated: a volume has millions of voxels.
     del fitted, failed
     full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     return FitResult(
@@ -432,9 +432,8 @@ def _with_floor(
     found = for_floor(dwi, coils=getattr(method, "coils", 1))
     if found is None:
         return method, {"floor": "from the residuals: the scan has no other source"}
-    # Four digits are more than it is known to, and can be typed.
-    noise = float(f"{found.sigma:.4g}")
-    return method.with_floor(noise), {"floor": f"{noise:g} a.u. {ORIGINS[found.source]}"}
+    noise = float(found.sigma)
+    return method.with_floor(noise), {"floor": f"{noise:.4g} a.u. {ORIGINS[found.source]}"}
 
 
 def _run(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit import priors
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior import ChoosingPrior, Prior
 from ivimkit.fitting.local_prior import LOCAL_MAPS, neighbour_offsets
@@ -56,7 +57,10 @@ def prior_for(
         return None, {}
     rule = method.rule if method.rule.organ is not None else replace(method.rule, organ=organ)
     if not _enough(sample):
-        return rule.fixed, {"prior": f"{_BY_AUTO}too few voxels to learn from"}
+        prior = rule.fixed
+        if sample.model.two_decays() is None and not prior.any_model:
+            prior = priors.get("flat")
+        return prior, {"prior": f"{_BY_AUTO}too few voxels to learn from"}
     if sample.model.two_decays() is not None and _near(sample, geometry, rule.local.reach):
         return rule.local, {"prior": f"{_BY_AUTO}voxels have neighbours"}
     return rule.learned, {"prior": f"{_BY_AUTO}voxels have no neighbours"}

@@ -64,6 +64,8 @@ def drawings(result):
     compared = ik.compare(ik.simulate.phantom(shape=(12, 10, 1)).dwi, models=("monoexp", "sivim"))
     mean = partial(report.RegionCurve, bvals=bvals, mean=decay, sd=0.1 * decay, predict=None, n=9)
     pairs = list(pairwise(names))[::3]
+    repeated = ik.simulate.phantom(shape=(12, 10, 1), bvals=np.repeat(ik.simulate.B13, 3)).dwi
+    screening = ik.fit(repeated, method=ik.methods.VarPro(robust=True)).screening
     plan = ik.design(organ="liver", snr=40, n=6)
     method = ik.methods.NNLS(regularisation=0.1)
     spectrum = ik.fit(dwi.signal[0, 0, 0], BVALS, method=method).spectrum(())
@@ -97,6 +99,7 @@ def drawings(result):
         "prior_panels": [partial(report.prior_panels, table)],
         "region_curves": [partial(report.region_curves, [mean(name) for name in names[:9]])],
         "residual_panels": [partial(report.residual_panels, quality.residuals(result))],
+        "screening_panels": [partial(report.screening_panels, screening)],
         "spectrum_panels": [partial(report.spectrum_panels, dict.fromkeys(names, spectrum))],
         "status_panels": [partial(report.status_panels, result)],
         "uncertainty_panels": [

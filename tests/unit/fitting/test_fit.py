@@ -338,7 +338,7 @@ def test_a_region_too_small_to_learn_from_is_named():
     made = ik.simulate.phantom(shape=(24, 18, 2))
     labels = np.zeros(made.dwi.shape, int)
     labels[tuple(np.argwhere(made.dwi.mask)[:20].T)] = 7
-    with pytest.raises(OptionError, match=r"region 7: prior learned .* 20 voxels to fit"):
+    with pytest.raises(OptionError, match=r"region 7: prior local .* 20 voxels to fit"):
         ik.fit(made.dwi, method="bayes", labels=labels)
 
 

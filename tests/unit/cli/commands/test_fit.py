@@ -203,8 +203,8 @@ def test_method(fit, method):
 def test_noise_of_magnitudes(fit):
     estimated = fit("--option", "noise=rician")
     coils = fit("--option", "noise=chi", "--option", "coils=4", "--sigma", "12.5")
-    assert estimated.method.options() == {"noise": "rician", "coils": 1}
-    assert coils.method.options() == {"noise": "chi", "coils": 4}
+    assert estimated.method.options() == {"noise": "rician", "coils": 1, "robust": False}
+    assert coils.method.options() == {"noise": "chi", "coils": 4, "robust": False}
     assert np.isfinite(estimated.maps["sigma"]).any()
     assert np.nanmax(np.abs(coils.maps["sigma"] - 12.5)) < 1e-5
 

@@ -20,6 +20,8 @@ DIFFERENT = {
     *("--b-split", "--bval", "--bvals", "--bvec", "--figures", "--labels", "--lesion", "--maps"),
     *("--method", "--model", "--noise", "--organ", "--out", "--prior", "--reliable", "--ring"),
     *("--scan", "--subject", "--variables"),
+    # A fit also uses a second method, and a page shows it; volumes are means, or are simulated.
+    *("--also", "--averages"),
     # Volumes and parameters are weighted, models and designs chosen, scans and plans have an SNR.
     *("--bmax", "--criterion", "--monte-carlo", "--snr", "--weights"),
 }

@@ -105,6 +105,10 @@ def weigh_signal(
         weight = root_weight[j] * root_weight[j]
         decays[j, WEIGHT] = weight
         decays[j, WEIGHTED] = weight * signal[j] / unit
+    # Rows behind the last b-value add nothing to sums.
+    for j in range(root_weight.size, decays.shape[0]):
+        for k in range(decays.shape[1]):
+            decays[j, k] = 0.0
 
 
 @inlined
@@ -156,12 +160,11 @@ def fill_products(
         _fill_decays(b, block, FAST_RATE, FAST_PRODUCT, FAST_NORM, FAST_DECAY, scratch, decays)
     for i in range(0, n1, 2):
         for block in range(0, n2, LANES):
-            _add_products(b.size, i, CROSS_PRODUCT + i * ROW + block, block, scratch, decays)
+            _add_products(i, CROSS_PRODUCT + i * ROW + block, block, scratch, decays)
 
 
 @inlined
 def _add_products(
-    n_b: int,
     i: int,
     at: int,
     first: int,
@@ -173,7 +176,7 @@ def _add_products(
         scratch[spot(at, k)] = 0.0
         scratch[spot(at + ROW, k)] = 0.0
     column = FAST_DECAY + first
-    for j in range(0, n_b, 4):
+    for j in range(0, decays.shape[0], 4):
         w0, w1 = decays[j, WEIGHT], decays[j + 1, WEIGHT]
         w2, w3 = decays[j + 2, WEIGHT], decays[j + 3, WEIGHT]
         s0, s1 = w0 * decays[j, i], w1 * decays[j + 1, i]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import device, inlined, pasted
 from ivimkit.kernels.exponential import log
-from ivimkit.kernels.memory import in_single, matrix
+from ivimkit.kernels.memory import in_single, matrix, padded, padded_in_kernel
 from ivimkit.kernels.two_decays.fitted_decays import Box, Fit
 from ivimkit.kernels.two_decays.lattice.axes import Extent
 from ivimkit.kernels.two_decays.lattice.integrate import integrate
@@ -66,14 +66,16 @@ _MAX_END_SHARE = 1e-4
 def lattice_scratch(n_b: int, n_fraction_knots: int) -> int:
     """Return how many numbers of scratch a lattice takes."""
     single = (COLUMN + max(n_fraction_knots + 1, ROW)) // 2 + 1
-    return N_NUMBERS + n_b * N_DECAY_COLUMNS + single
+    return N_NUMBERS + padded(n_b) * N_DECAY_COLUMNS + single
 
 
 @pasted
 def room_in(work: NDArray[np.float64], n_b: int) -> Room:
     """Return the scratch of a lattice, cut out of a flat array of `lattice_scratch` numbers."""
-    end = N_NUMBERS + n_b * N_DECAY_COLUMNS
-    decays = matrix(work[N_NUMBERS:end], n_b, N_DECAY_COLUMNS)
+    # Loops take several b-values at a time; on a GPU there may be any number of them.
+    n_rows = padded_in_kernel(n_b)
+    end = N_NUMBERS + n_rows * N_DECAY_COLUMNS
+    decays = matrix(work[N_NUMBERS:end], n_rows, N_DECAY_COLUMNS)
     return Room(work[:N_NUMBERS], decays, in_single(work[end:]))
 
 
