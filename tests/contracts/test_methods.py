@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import ivimkit as ik
 from ivimkit.engine import evaluate
+from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.status import BOUND_SHIFT, FAILED, FitStatus, at_lower, at_upper
 from plugins import (
     FULL_FITS,
@@ -319,8 +320,11 @@ def test_scaling_the_signal_scales_only_S0(model, method, exponent):
             after.maps[name][clear], expected[clear], rtol=SAME_MINIMUM, err_msg=name
         )
     # Where the likelihood is what is best, the cost is only as good as the parameters.
-    rtol = SAME_MINIMUM if "sigma" in before.maps else SAME_COST
-    np.testing.assert_allclose(after.maps["cost"], before.maps["cost"] * scale**2, rtol=rtol)
+    is_likelihood = "sigma" in before.maps
+    rtol, rows = (SAME_MINIMUM, clear) if is_likelihood else (SAME_COST, slice(None))
+    np.testing.assert_allclose(
+        after.maps["cost"][rows], before.maps["cost"][rows] * scale**2, rtol=rtol
+    )
 
 
 @pytest.mark.parametrize(("model", "method"), EXACT)
@@ -337,6 +341,9 @@ def test_order_of_volumes_and_voxels_is_irrelevant(model, method):
 @pytest.mark.parametrize(("model", "method"), SOME)
 def test_same_bits_for_any_threads_mask_chunk_and_memory_order(model, method):
     b = protocol(model)
+    if isinstance(method, PosteriorMethod):
+        # That of the scan is measured in its images, which a list of voxels does not have.
+        method = method.with_floor(LARGE / 25.0)
     shape = (25, 20, 9)
     signals = noisy(model, 4500, seed=32).reshape(*shape, b.size)
     signals[0, 0, 0] = np.nan

@@ -562,10 +562,10 @@ def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
     require_identifiable(model, acquisition, weighted=dwi.weights is not None)
     method.check(model, acquisition)
     for text in model.advice(acquisition):
-        warnings.warn(text, AcquisitionWarning, stacklevel=4)
+        warnings.warn(text, AcquisitionWarning, stacklevel=5)
     left_out = unknown_to(model, acquisition)
     if left_out:
-        warnings.warn(left_out, AcquisitionWarning, stacklevel=4)
+        warnings.warn(left_out, AcquisitionWarning, stacklevel=5)
 
 
 def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:

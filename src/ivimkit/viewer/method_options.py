@@ -159,4 +159,8 @@ def settled(method: PosteriorMethod, result: FitResult) -> FitMethod:
     prior = learned.prior if trains else method.prior
     if isinstance(prior, PriorTable | ModelPrior):
         prior = prior.alone()
-    return dataclasses.replace(method, prior=prior, variance=variance)
+    # A single voxel is no image in which the noise of the floor could be measured.
+    floor = method.floor
+    if method.wants_floor and isinstance(result.method, PosteriorMethod):
+        floor = result.method.floor
+    return dataclasses.replace(method, prior=prior, variance=variance, floor=floor)

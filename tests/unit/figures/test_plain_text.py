@@ -64,7 +64,7 @@ def drawings(result):
     compared = ik.compare(ik.simulate.phantom(shape=(12, 10, 1)).dwi, models=("monoexp", "sivim"))
     mean = partial(report.RegionCurve, bvals=bvals, mean=decay, sd=0.1 * decay, predict=None, n=9)
     pairs = list(pairwise(names))[::3]
-    repeated = ik.simulate.phantom(shape=(12, 10, 1), bvals=np.repeat(ik.simulate.B13, 3)).dwi
+    repeated = ik.simulate.phantom(shape=(16, 12, 1), bvals=np.repeat(ik.simulate.B13, 3)).dwi
     screening = ik.fit(repeated, method=ik.methods.VarPro(robust=True)).screening
     plan = ik.design(organ="liver", snr=40, n=6)
     method = ik.methods.NNLS(regularisation=0.1)

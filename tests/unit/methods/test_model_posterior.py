@@ -56,7 +56,7 @@ def test_without_kurtosis_it_is_the_posterior_of_two_decays(method, sigma):
         assert np.sqrt(np.mean(off**2)) < most, name
     for name in ("sigma", "fD_star", "fD_star_sd"):
         ratio = found.maps[name] / expected.maps[name]
-        assert np.sqrt(np.mean((ratio - 1.0) ** 2)) < 0.03, name
+        assert np.sqrt(np.mean((ratio - 1.0) ** 2)) < 0.04, name
     assert np.isnan(found.maps["K_sd"]).all()
     assert (found.maps["K"] == 0.0).all()
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_integrated_is_refused_before_any_fit(model, options, mes
 
 def test_too_few_voxels_to_learn_from():
     with pytest.raises(OptionError, match="which has 5 voxels to fit; expected at least 50"):
-        ik.fit(np.ones((5, B.size)), B, model=KURTOSIS, method="bayes")
+        ik.fit(np.ones((5, B.size)), B, model=KURTOSIS, method=ik.methods.Bayes(prior="learned"))
 
 
 @pytest.mark.parametrize(

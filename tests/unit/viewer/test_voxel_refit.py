@@ -212,6 +212,6 @@ def test_any_body_is_answered_with_a_sentence(client, body):
 def test_a_method_that_does_not_take_the_model_says_so(open_client, made):
     with pytest.warns(AcquisitionWarning, match="b-values above the lowest one and up to 60"):
         result = ik.fit(made.dwi, model="triexp", method=ik.methods.NNLS(regularisation=0.1))
-    request = {"voxel": VOXEL, "method": "bayes", "options": {"prior": "flat"}}
+    request = {"voxel": VOXEL, "method": "segmented"}
     told = open_client(result).error(400, "post", "api/refit", request)
     assert "model triexp is not one. Use method varpro" in told

@@ -46,7 +46,7 @@ _NO_SIGNAL = int(FitStatus.NO_SIGNAL)
 # is possible, and where the fast rate has a wide range.
 _CLEAR_NODES = (12, 12, 16)
 _UNCLEAR_NODES = (12, 16, 16)
-_WIDE_NODES = (16, 32, 16)
+_WIDE_NODES = (20, 32, 16)
 _FULL_NODES = (32, 32, 32)
 # Length of a wide range of the logarithm of the fast rate.
 _WIDE_RANGE = 2.5
