@@ -46,6 +46,7 @@ JOBS = (
         Fit("kurtosis"),
         *(Fit("kurtosis", uncertainty=name) for name in ("bootstrap", "profile", "curvature")),
         Fit("kurtosis", options=RICIAN),
+        Fit("kurtosis", "bayes", options={"prior": "flat"}),
         Fit("triexp"),
         Fit("stretched"),
         Fit("tensor"),
