@@ -24,7 +24,7 @@ BIEXP = models.get("biexp")
 
 
 def test_every_flag_has_a_name_a_sentence_and_an_advice_of_its_own():
-    table = explain(BIEXP)
+    table = explain() | explain(BIEXP)
     assert set(table) == {0} | {f.value for f in FitStatus} | {
         flag(k) for k in range(len(BIEXP.parameters)) for flag in (at_lower, at_upper)
     } | {uncertain(k, len(BIEXP.parameters)) for k in range(len(BIEXP.parameters))}

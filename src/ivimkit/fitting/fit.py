@@ -432,7 +432,8 @@ def _with_floor(
     found = for_floor(dwi, coils=getattr(method, "coils", 1))
     if found is None:
         return method, {"floor": "from the residuals: the scan has no other source"}
-    noise = float(found.sigma)
+    # More digits than it is known to, and few enough to be typed.
+    noise = float(f"{found.sigma:.6g}")
     return method.with_floor(noise), {"floor": f"{noise:.4g} a.u. {ORIGINS[found.source]}"}
 
 

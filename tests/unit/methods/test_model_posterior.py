@@ -46,7 +46,8 @@ def test_without_kurtosis_it_is_the_posterior_of_two_decays(method, sigma):
     for name in ("S0", "f", "D_star", "D"):
         sd = expected.maps[f"{name}_sd"]
         off = (found.maps[name] - expected.maps[name]) / sd
-        assert np.sqrt(np.mean(off**2)) < 0.03, name
+        # Both are approximations: the sum over a lattice, and that over points.
+        assert np.sqrt(np.mean(off**2)) < 0.04, name
         assert np.quantile(np.abs(found.maps[f"{name}_sd"] / sd - 1.0), 0.9) < 0.06, name
         for end in ("lo", "hi", "lo50", "hi50"):
             off = (found.maps[f"{name}_{end}"] - expected.maps[f"{name}_{end}"]) / sd
