@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["COMPILING", "LEARNING", "say_compiling", "say_learning"]
 
-COMPILING = "compiling for this machine, once; about 20 s"
+COMPILING = "compiling for this machine, once; 20 to 40 s"
 LEARNING = "learning the prior from the scan"
 
 _log = logging.getLogger("ivimkit")
