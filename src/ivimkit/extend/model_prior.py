@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.extend.prior_table import wrong_model
 from ivimkit.extend.signal_model import SignalModel
 
 __all__ = ["Coordinate", "ModelPrior", "coordinates_of"]
@@ -173,10 +174,7 @@ class ModelPrior:
             With what differs.
         """
         if model.name != self.model:
-            raise OptionError(
-                f"the prior was made for model {self.model}; expected one for model {model.name}. "
-                "Learn a prior with this model, or fit the other one"
-            )
+            raise wrong_model(self.model, model)
         if coordinates_of(model) != self.coordinates:
             raise OptionError(
                 f"the prior was made for model {self.model} with other bounds or fixed "

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
 
-__all__ = ["NEIGHBOURS", "PriorTable", "hat_integrals"]
+__all__ = ["NEIGHBOURS", "PriorTable", "hat_integrals", "wrong_model"]
 
 Axis = NDArray[np.float64]
 
@@ -30,6 +30,14 @@ def hat_integrals(knots: Axis) -> Axis:
     steps = np.concatenate([[0.0], np.diff(knots), [0.0]])
     half: Axis = 0.5 * (steps[1:] + steps[:-1])
     return half
+
+
+def wrong_model(made_for: str, model: SignalModel) -> OptionError:
+    """Return the error of a prior that was made for another model."""
+    return OptionError(
+        f"the prior was made for model {made_for}; expected one for model {model.name}. "
+        "Learn a prior with this model, or fit the other one"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,10 +153,7 @@ class PriorTable:
             With the names of both models.
         """
         if model.name != self.model:
-            raise OptionError(
-                f"the prior was made for model {self.model}; expected one for model {model.name}. "
-                "Learn a prior with this model, or fit the other one"
-            )
+            raise wrong_model(self.model, model)
 
     @property
     def near(self) -> bool:

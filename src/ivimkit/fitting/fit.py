@@ -284,23 +284,12 @@ def fit_with(
     'segmented'
     """
     model, estimator = settings.model, settings.estimator
-    if sigma is None and settings.sigma is not None:
-        if settings.sigma == "map":
-            raise OptionError(
-                "the settings are those of a fit with a map of sigma, which they do not contain; "
-                "expected the map. Give it again",
-                python="Pass sigma=",
-            )
+    if sigma is None:
         sigma = settings.sigma
+    _check_given_again(settings, dwi, sigma)
     if estimator is not None:
         estimator.check(model, settings.method)
         _check_maps(model, settings.method, estimator)
-    if settings.value_weights and dwi.value_weights is None:
-        raise OptionError(
-            "the settings are those of a fit with weights of single values, which they do not "
-            "contain; expected a scan with such weights. Give them again",
-            python="Pass dwi.with_weights(weights)",
-        )
     scan = dwi = dwi.for_variables(model.variables)
     settings = replace(settings, method=_at_shells(settings.method, model, dwi.fit_acquisition))
     _check(dwi, model, settings.method)
@@ -316,11 +305,7 @@ def fit_with(
     if dwi.value_weights is not None:
         dwi = dwi.without_unused()
         reader = dwi.voxels()
-    # Voxels whose values have weights come in groups that are too small for a GPU.
-    n_together = 0 if dwi.value_weights is not None else reader.n_voxels
-    fits_gpu = settings.method.takes_gpu(model)
-    wanted = "cpu" if settings.device == "auto" and not fits_gpu else settings.device
-    gpus = gpus_for(wanted, n_together)
+    gpus = _gpus(settings, dwi, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
     as_fitted, of_floor = _with_floor(for_averages(settings.method, dwi), dwi, sigma)
     if isinstance(as_fitted, PosteriorMethod):
@@ -402,6 +387,34 @@ def fit_with(
         spectra=_spectra(sample, settings.method),
         screening=screening,
         value_weights=dwi.value_weights,
+    )
+
+
+def _check_given_again(
+    settings: FitSettings, dwi: DWI, sigma: ArrayLike | NoiseEstimate | None
+) -> None:
+    """Raise if settings stand for something per voxel that they do not contain."""
+    if isinstance(sigma, str) and sigma == "map":
+        raise OptionError(
+            "the settings are those of a fit with a map of sigma, which they do not contain; "
+            "expected the map. Give it again",
+            python="Pass sigma=",
+        )
+    if settings.value_weights and dwi.value_weights is None:
+        raise OptionError(
+            "the settings are those of a fit with weights of single values, which they do not "
+            "contain; expected a scan with such weights. Give them again",
+            python="Pass dwi.with_weights(weights)",
+        )
+
+
+def _gpus(settings: FitSettings, dwi: DWI, n_voxels: int) -> tuple[int, ...]:
+    """Return the GPUs of a fit; none for what has no room there, unless they were asked for."""
+    # Voxels whose values have weights come in groups that are too small for a GPU.
+    n_together = 0 if dwi.value_weights is not None else n_voxels
+    fits_gpu = settings.method.takes_gpu(settings.model)
+    return gpus_for(
+        "cpu" if settings.device == "auto" and not fits_gpu else settings.device, n_together
     )
 
 

@@ -17,7 +17,7 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import Batch, VoxelPlan
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import Prior
-from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.prior_table import PriorTable, wrong_model
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.kernels.device import device, pasted
@@ -296,10 +296,7 @@ class PosteriorMethod(TwoDecayMethod):
             )
         if isinstance(self.prior, PriorTable | ModelPrior):
             if isinstance(self.prior, PriorTable) != two_decays:
-                raise OptionError(
-                    f"the prior was made for model {self.prior.model}; expected one for model "
-                    f"{model.name}. Learn a prior with this model, or fit the other one"
-                )
+                raise wrong_model(self.prior.model, model)
             self.prior.check(model)
         elif not two_decays and not priors.get(self.prior).any_model:
             known = [name for name in priors.names() if priors.get(name).any_model]
