@@ -19,6 +19,7 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.io.json_text import write_json
 from ivimkit.io.result_folder import check_free
+from ivimkit.io.scan_sidecar import WEIGHTS_ENDING
 from ivimkit.io.variable_files import TABLE_ENDINGS
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.simulate import Phantom
@@ -27,7 +28,10 @@ from ivimkit.writing import write_folder
 __all__ = ["PhantomFiles"]
 
 # What is read with the scan, if it is there: a new scan without one must not find an old one.
-_OPTIONAL = ("dwi.bvec", *(f"dwi{ending}" for ending in TABLE_ENDINGS))
+_OPTIONAL = (
+    *("dwi.bvec", "dwi.json", f"dwi{WEIGHTS_ENDING}"),
+    *(f"dwi{ending}" for ending in TABLE_ENDINGS),
+)
 _RECORD = "phantom.json"
 _DEFAULT_TEXTURE = "default"
 

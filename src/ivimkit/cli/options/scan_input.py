@@ -176,8 +176,10 @@ class ScanInput(ScanOptions):
         return [dataclasses.replace(one, mask_file=file) for one, file in pairs]
 
     def weighted(self, dwi: DWI) -> DWI:
-        """Return a scan with the weights that were given."""
-        if self.weights is not None and is_image(self.weights):
+        """Return a scan with the weights that were given; without any, with those it has."""
+        if self.weights is None:
+            return dwi
+        if is_image(self.weights):
             return io.load_weights(self.weights, dwi)
         return dwi.with_weights(weight_list(self.weights))
 
