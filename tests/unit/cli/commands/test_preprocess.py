@@ -54,6 +54,16 @@ def test_a_fit_of_the_steps_is_that_of_the_saved_scan(run, scan, folder):
     assert "scan went through mask" in _report(run, out)
     said = run("fit", scan, "--preprocess", "mask", "--out", out, "-q", code=2).stderr
     assert "--overwrite" in said
+    run("fit", scan, "--out", out, "-q", "--overwrite")
+    assert not list(made.glob("*"))
+
+
+def test_a_scan_is_not_lost_by_a_fit_into_the_folder_of_its_result(run, scan, folder):
+    out = folder / "out"
+    run("fit", scan, "--preprocess", "mask", "--out", out, "-q", "--no-figures")
+    made = out / "preprocessed" / "dwi.nii.gz"
+    run("fit", made, "--out", out, "-q", "--overwrite", "--no-figures")
+    assert io.load_result(out, scan=True).dwi.history.names == ("mask",)
 
 
 def _report(run, out):
