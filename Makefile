@@ -18,10 +18,10 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test fuzz lint format docs bench wheel hooks clean distclean
+.PHONY: help demo test test-fast fuzz lint format docs bench wheel hooks clean distclean
 
 help: ## list the targets (default)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Options: ARGS="..." goes to the program; PYTHON=... the interpreter; VENV=... the'
 	@echo 'environment; WORKERS=2 the test processes; WHEEL=1 tests the built wheel.'
@@ -29,9 +29,15 @@ help: ## list the targets (default)
 demo: $(VENV)/.installed ## install ivimkit and run it on a built-in phantom
 	$(BIN)/ivimkit demo $(ARGS)
 
-test: $(VENV)/.installed-test $(if $(WHEEL),wheel) ## run all tests
+# Bytecode of the tests takes seconds to make: it is kept, whatever the environment says.
+test test-fast: export PYTHONDONTWRITEBYTECODE :=
+
+test: $(VENV)/.installed-test $(if $(WHEEL),wheel) ## run all tests, and list what was slow
 	$(if $(WHEEL),PYTHONPATH="$(CURDIR)/build/wheel" )$(PY) tests/warm_up.py
 	$(PYTEST) --numprocesses $(WORKERS) --dist worksteal --durations=25 --durations-min=3 $(ARGS)
+
+test-fast: $(VENV)/.installed-test ## run the quick half of the tests, for every day
+	$(PYTEST) --fast --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 fuzz: $(VENV)/.installed-test ## damage files for every reader, for minutes (ARGS="--cases 5000")
 	PYTHONPATH="$(CURDIR)/tests" $(PY) -m fuzz $(ARGS)

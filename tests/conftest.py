@@ -12,6 +12,13 @@ from hypothesis import settings
 from matplotlib.figure import Figure
 from PIL import Image
 
+from slow_files import (  # noqa: F401 - hooks of pytest.
+    pytest_addoption,
+    pytest_ignore_collect,
+    pytest_runtest_logreport,
+    pytest_terminal_summary,
+)
+
 # The first example of a property test may compile: a deadline would only measure that.
 settings.register_profile("ivimkit", deadline=None, derandomize=True)
 settings.load_profile("ivimkit")

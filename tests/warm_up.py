@@ -39,6 +39,7 @@ class Fit:
 
 RICIAN = {"noise": "rician"}
 SINGLE = {"precision": "float32"}
+ALONE = {"prior": "flat", "variance": "voxel"}
 
 # The jobs that take longest first.
 JOBS = (
@@ -67,10 +68,13 @@ JOBS = (
         Fit("biexp", "segmented", uncertainty="bootstrap"),
     ),
     (
-        Fit("biexp", "bayes", options={"prior": "flat", "variance": "voxel"}),
+        Fit("biexp", "bayes", options=ALONE),
         Fit("biexp", "bayes", options={"prior": "local"}),
+        Fit("monoexp", "bayes", options=ALONE),
     ),
-    (Fit("sivim", "loglinear"),),
+    (Fit("ballistic"), Fit("intermediate")),
+    (Fit("biexp_t2"), Fit("sivim", "loglinear")),
+    (Fit("biexp", "nnls", options={"regularisation": 0.1}),),
 )
 
 

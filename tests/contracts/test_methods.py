@@ -1,5 +1,6 @@
 """What every fit method promises for every model that it takes."""
 
+import functools
 import json
 import os
 import subprocess
@@ -296,14 +297,20 @@ def test_a_method_that_cannot_bind_S0_says_so(model, method):
 # -------------------------------------------------------------------------------- symmetries
 
 
+@functools.cache
+def unscaled(model, method):
+    """Signals of tissue and others, and what is fitted to them."""
+    signals = np.concatenate([noisy(model, 30, seed=28), odd(model, 30, seed=29)])
+    return signals, ik.fit(signals, protocol(model), model=model, method=method, threads=1)
+
+
 @pytest.mark.parametrize(("model", "method"), EXACT)
 @settings(max_examples=15)
 @given(exponent=st.floats(-25, 25))
 def test_scaling_the_signal_scales_only_S0(model, method, exponent):
     b = protocol(model)
-    signals = np.concatenate([noisy(model, 30, seed=28), odd(model, 30, seed=29)])
+    signals, before = unscaled(model, method)
     scale = 10.0**exponent
-    before = ik.fit(signals, b, model=model, method=method, threads=1)
     after = ik.fit(signals * scale, b, model=model, method=method, threads=1)
     # The last 30 voxels lie on edges of the box, where a rounding can set or clear a flag.
     np.testing.assert_array_equal(after.status[:30], before.status[:30])
@@ -344,8 +351,9 @@ def test_same_bits_for_any_threads_mask_chunk_and_memory_order(model, method):
     if isinstance(method, PosteriorMethod):
         # That of the scan is measured in its images, which a list of voxels does not have.
         method = method.with_floor(LARGE / 25.0)
-    shape = (25, 20, 9)
-    signals = noisy(model, 4500, seed=32).reshape(*shape, b.size)
+    # Enough for chunks of one thread to be larger than those of two.
+    shape = (25, 10, 9)
+    signals = noisy(model, 2250, seed=32).reshape(*shape, b.size)
     signals[0, 0, 0] = np.nan
     volume = ik.fit(signals, b, model=model, method=method, threads=1)
     assert volume.shape == shape

@@ -56,7 +56,7 @@ def _shell(words: list[str], *, draws: bool = True) -> None:
     if arguments[:1] == ["demo"] and "--shape" in arguments:
         arguments[arguments.index("--shape") + 1] = DEMO_SHAPE
     if program == "make":
-        targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M)
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
         unknown = [word for word in arguments if "=" not in word and word not in targets]
         assert not unknown, f"the Makefile has no target {unknown}"
     elif program == "ivimkit":

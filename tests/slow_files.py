@@ -1,0 +1,106 @@
+"""Which tests `make test-fast` leaves out, and the list of slow files at the end of `make test`.
+
+The hooks are those of pytest; `conftest` imports them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+__all__ = [
+    "SLOW",
+    "pytest_addoption",
+    "pytest_ignore_collect",
+    "pytest_runtest_logreport",
+    "pytest_terminal_summary",
+]
+
+SLOW = (
+    "bench",
+    "browser",
+    "contracts",
+    "docs",
+    "fuzz",
+    "golden",
+    "gpu",
+    "test_architecture.py",
+    "unit/cli/commands",
+    "unit/cli/process",
+    "unit/cli/test_fit_bayes.py",
+    "unit/engine/test_bind.py",
+    "unit/figures/test_figure_page.py",
+    "unit/figures/test_picture.py",
+    "unit/figures/test_plain_text.py",
+    "unit/fitting/test_local_prior.py",
+    "unit/fitting/test_prior_choice.py",
+    "unit/fitting/test_training.py",
+    "unit/io/dicom/test_choice.py",
+    "unit/io/dicom/test_collection_output.py",
+    "unit/io/dicom/test_reading_dicom.py",
+    "unit/io/dicom/test_saving.py",
+    "unit/io/test_placing.py",
+    "unit/io/test_prior_files.py",
+    "unit/io/test_scan_loading.py",
+    "unit/io/test_unregistered_model.py",
+    "unit/kernels/separable/test_magnitude.py",
+    "unit/kernels/separable/test_voxel_fit.py",
+    "unit/kernels/two_decays/lattice/test_posterior.py",
+    "unit/methods/test_varpro.py",
+    "unit/node",
+    "unit/planning/test_exchange.py",
+    "unit/quality/test_agreement.py",
+    "unit/quality/test_region_fit.py",
+    "unit/quality/test_region_limits.py",
+    "unit/quality/test_residual_findings.py",
+    "unit/report/test_builder.py",
+    "unit/scan/checks/test_scan_findings.py",
+    "unit/simulate/test_simulate.py",
+    "unit/uncertainty/test_profile.py",
+    "unit/viewer/test_connection.py",
+    "unit/viewer/test_drawn_regions.py",
+    "unit/writing/test_exchange.py",
+)
+"""Folders and files that `--fast` leaves out: 4 s each, or more."""
+
+_TESTS = Path(__file__).parent
+_MIN_SHOWN_S = 4.0
+_seconds: Counter[str] = Counter()
+_n_tests: Counter[str] = Counter()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of `make test-fast`."""
+    about = f"leave out what takes long: {len(SLOW)} folders and files, see tests/slow_files.py"
+    parser.addoption("--fast", action="store_true", help=about)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what takes long, before it is imported."""
+    if config.getoption("fast") and collection_path in {_TESTS / name for name in SLOW}:
+        return True
+    return None
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add the time of a test, its fixtures included, to that of its file."""
+    name = report.nodeid.split("::")[0]
+    _seconds[name] += report.duration
+    _n_tests[name] += report.when == "call"
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Where the slowest tests are asked for, list the slowest files as well."""
+    if config.getoption("durations") is None:
+        return
+    slow = [(seconds, name) for name, seconds in _seconds.items() if seconds >= _MIN_SHOWN_S]
+    if slow:
+        terminalreporter.section(f"files that took {_MIN_SHOWN_S:.0f} s or more")
+    for seconds, name in sorted(slow, reverse=True):
+        left_out = any((_TESTS.parent / name).is_relative_to(_TESTS / one) for one in SLOW)
+        note = "" if left_out else "  part of make test-fast"
+        terminalreporter.write_line(f"{seconds:7.1f} s {_n_tests[name]:5d} tests  {name}{note}")
