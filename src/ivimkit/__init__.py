@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         report,
         simulate,
         status,
+        steps,
         uncertainty,
     )
     from ivimkit.fitting.comparison import Comparison, compare
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         save_prior,
     )
     from ivimkit.planning import ProtocolDesign, ProtocolErrors, design, protocol_errors
+    from ivimkit.preprocessing.preprocess import preprocess
     from ivimkit.scan.acquisition import Acquisition
     from ivimkit.scan.dwi import DWI
     from ivimkit.scan.geometry import Geometry
@@ -85,6 +87,7 @@ __all__ = [
     "noise",
     "organs",
     "planning",
+    "preprocess",
     "priors",
     "protocol_errors",
     "quality",
@@ -95,6 +98,7 @@ __all__ = [
     "save_prior",
     "simulate",
     "status",
+    "steps",
     "uncertainty",
     "view",
 ]
@@ -116,6 +120,7 @@ _HOME = {
     "load_labels": "io",
     "load_prior": "io",
     "load_result": "io",
+    "preprocess": "preprocessing.preprocess",
     "protocol_errors": "planning",
     "save": "io",
     "save_comparison": "io",

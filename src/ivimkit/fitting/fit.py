@@ -383,6 +383,7 @@ def fit_with(
             device=describe(gpus),
             chosen={**chosen, **of_floor, **taken},
             value_weights=dwi.weight_summary,
+            history=dwi.history,
         ),
         spectra=_spectra(sample, settings.method),
         screening=screening,

@@ -21,6 +21,7 @@ from ivimkit.fitting.spectra import Spectrum, require_spectra, spectrum_of
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.history import NO_HISTORY, History
 from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.value_weights import WeightSummary
 from ivimkit.scan.variables import points
@@ -156,6 +157,8 @@ class Provenance:
         ``{"regularisation": "gcv, 500 voxels"}``.
     value_weights : WeightSummary, optional
         How many values were left out, if single values had weights.
+    history : History
+        What was done to the scan before the fit, see `ivimkit.preprocess`.
     """
 
     versions: Mapping[str, str]
@@ -170,6 +173,7 @@ class Provenance:
     region_voxels: Mapping[str, int] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
     value_weights: WeightSummary | None = None
+    history: History = NO_HISTORY
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,6 +82,7 @@ def load_fitted_scan(
             f"the scan has shape {dwi.shape}; expected {result.shape}, that of the maps. Name "
             "the scan of this result (--scan)"
         )
+    _check_history(dwi, result)
     dwi = _with_variables_of(dwi, used)
     settings = result.settings
     averaged = dwi.with_average(settings.average)
@@ -90,6 +91,20 @@ def load_fitted_scan(
     if result.value_weights is None:
         return weighted
     return weighted.with_value_weights(result.value_weights).without_unused()
+
+
+def _check_history(dwi: DWI, result: FitResult) -> None:
+    """Raise if other steps were applied to a scan before the fit."""
+    fitted, found = (one.history.names for one in (result.provenance, dwi))
+    if fitted != found:
+        expected, got = (
+            f"steps {', '.join(names)}" if names else "no steps" for names in (fitted, found)
+        )
+        raise FileFormatError(
+            f"the scan has had {got} before the fit; expected {expected}, as when it was fitted. "
+            "Name the scan that was fitted (--scan)",
+            python="Save a scan that was preprocessed in Python with ivimkit.io.save_scan first.",
+        )
 
 
 def _with_variables_of(dwi: DWI, used: Acquisition) -> DWI:

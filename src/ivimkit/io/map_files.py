@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import InputError, ShapeError
-from ivimkit.io.gradient_files import write_bvals, write_bvecs
+from ivimkit.io.gradient_files import stem_of, write_bvals, write_bvecs
+from ivimkit.io.json_text import write_json
 from ivimkit.io.nifti_header import MM
 from ivimkit.io.scan_files import AnyPath
+from ivimkit.io.scan_sidecar import WEIGHTS_ENDING, sidecar_of, weights_name
 from ivimkit.io.variable_files import TABLE_ENDINGS, write_variables
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
-from ivimkit.writing import check_file, write_file, write_folder
+from ivimkit.writing import Files, check_file, write_file, write_folder
 
-__all__ = ["image_bytes", "save_map", "save_scan", "write_image"]
+__all__ = [
+    "SCAN_ENDINGS",
+    "image_bytes",
+    "save_map",
+    "save_scan",
+    "scan_output",
+    "write_image",
+]
 
 # Half of nibabel has no types.
 nib: Any = nibabel
@@ -29,6 +40,15 @@ _NIFTI1_LONGEST = 32767
 _NIFTI1_SIZE = 348
 # Bytes of the text fields, without the terminating zero.
 _DESCRIP, _INTENT_NAME = 79, 15
+SCAN_ENDINGS = {
+    "bvals": ".bval",
+    "bvecs": ".bvec",
+    "variables": TABLE_ENDINGS[0],
+    "weights": WEIGHTS_ENDING,
+    "sidecar": ".json",
+}
+"""What the names of the files next to a scan end with, by their use."""
+
 _STORABLE = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 _GEOMETRY_FIELDS = (
     *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
@@ -85,7 +105,7 @@ def save_map(
 
 
 def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
-    """Save a scan as NIfTI, with b-values and other variables of its volumes next to it.
+    """Save a scan as NIfTI, with all that is known of its volumes and values next to it.
 
     Parameters
     ----------
@@ -93,7 +113,9 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
         The scan; for a selection, only the selected volumes.
     path : path
         ``.nii`` or ``.nii.gz``; the b-values go to the file of the same name with ``.bval``,
-        directions to ``.bvec``, other variables and numbers of averages to ``_volumes.tsv``.
+        directions to ``.bvec``, other variables and numbers of averages to ``_volumes.tsv``,
+        weights of single values to ``_weights.nii.gz``, and the sidecar with the history of the
+        signal to ``.json``. `ivimkit.load` reads all of them.
     overwrite : bool
         Whether existing files may be replaced.
 
@@ -115,29 +137,61 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
     [0.0, 900.0]
     """
     target = _free(path, overwrite)
-    stem = target.name[: target.name.lower().rindex(".nii")]
-    b_name, vec_name, table_name = f"{stem}.bval", f"{stem}.bvec", f"{stem}{TABLE_ENDINGS[0]}"
-    for name in (b_name, vec_name, table_name):
+    files = scan_output(dwi, target.name)
+    for name in (*files.names, *files.outdated):
         check_file(target.with_name(name), overwrite=overwrite)
-    signal = dwi.signal
+    write_folder(target.parent, files.names, files.write, outdated=files.outdated)
+
+
+def scan_output(dwi: DWI, name: str, within: str = "") -> Files:
+    """Return the files of a scan, to be written with others.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan.
+    name : str
+        Name of the image, like ``dwi.nii.gz``; those of the other files begin like it.
+    within : str
+        The folder in the output folder, like ``preprocessed/``.
+
+    Returns
+    -------
+    Files
+        Those that are written, and the names that others of an earlier scan may have.
+    """
+    stem = stem_of(Path(name))
+    names = {kind: f"{within}{stem}{ending}" for kind, ending in SCAN_ENDINGS.items()}
+    acquisition, sidecar = dwi.acquisition, sidecar_of(dwi)
+    writers: dict[str, Callable[[Path], None]] = {
+        f"{within}{name}": partial(nib.save, _scan_image(dwi.signal, dwi.geometry)),
+        names["bvals"]: lambda path: write_bvals(path, acquisition.bvals),
+    }
+    if (directions := acquisition.bvecs) is not None:
+        writers[names["bvecs"]] = lambda path: write_bvecs(path, directions)
+    if acquisition.variables or dwi.averages is not None:
+        writers[names["variables"]] = lambda path: write_variables(
+            path, acquisition, averages=dwi.averages
+        )
+    if (weights := dwi.value_weights) is not None:
+        image = _scan_image(np.asarray(weights, dtype=np.float32), dwi.geometry)
+        writers[names["weights"]] = partial(nib.save, image)
+        sidecar |= weights_name(Path(names["weights"]).name)
+    if sidecar:
+        writers[names["sidecar"]] = lambda path: write_json(path, sidecar)
+
+    def write(stage: Path) -> None:
+        for name, write_one in writers.items():
+            write_one(stage / name)
+
+    return Files(list(writers), write, [one for one in names.values() if one not in writers])
+
+
+def _scan_image(signal: NDArray[Any], geometry: Geometry) -> Any:
     while signal.ndim < 4:
         signal = signal[..., np.newaxis, :]
     kept = signal.dtype.name in _STORABLE
-    image = _image(signal if kept else signal.astype(np.float64), dwi.geometry)
-    directions = dwi.acquisition.bvecs
-    has_table = bool(dwi.acquisition.variables) or dwi.averages is not None
-
-    def write(stage: Path) -> None:
-        nib.save(image, stage / target.name)
-        write_bvals(stage / b_name, dwi.acquisition.bvals)
-        if directions is not None:
-            write_bvecs(stage / vec_name, directions)
-        if has_table:
-            write_variables(stage / table_name, dwi.acquisition, averages=dwi.averages)
-
-    names = [target.name, b_name, *([] if directions is None else [vec_name])]
-    names += [table_name] if has_table else []
-    write_folder(target.parent, names, write, outdated=[vec_name, table_name])
+    return _image(signal if kept else signal.astype(np.float64), geometry)
 
 
 def write_image(

@@ -25,6 +25,7 @@ from ivimkit.fitting.result import FitResult, Learned, Provenance
 from ivimkit.fitting.screening import Screening
 from ivimkit.fitting.settings import FitSettings, MeasuredNoise, ScanReading
 from ivimkit.io import record_format1
+from ivimkit.io.history_record import history_of, history_record
 from ivimkit.io.json_form import converted
 from ivimkit.io.json_text import plain, read_json, restored
 from ivimkit.io.nifti_header import parse_header
@@ -231,6 +232,7 @@ def _provenance_record(provenance: Provenance) -> ProvenanceRecord:
         value_weights=None
         if provenance.value_weights is None
         else WeightsRecord(**dataclasses.asdict(provenance.value_weights)),
+        history=history_record(provenance.history),
     )
 
 
@@ -431,6 +433,7 @@ def provenance_of(record: ProvenanceRecord) -> Provenance:
     """Return the provenance of a record."""
     fields = msgspec.to_builtins(record)
     weights = fields.pop("value_weights")
+    fields["history"] = history_of(record.history)
     return Provenance(
         **fields, value_weights=None if weights is None else WeightSummary(**weights)
     )

@@ -24,6 +24,7 @@ __all__ = [
     "FileName",
     "FitRecord",
     "Grid",
+    "HistoryRecord",
     "LearnedRecord",
     "ModelRecord",
     "NoiseRecord",
@@ -36,6 +37,7 @@ __all__ = [
     "ScreeningRecord",
     "SettingsRecord",
     "SourceRecord",
+    "StepForm",
     "WeightsRecord",
     "schema",
 ]
@@ -198,6 +200,25 @@ class WeightsRecord(msgspec.Struct):
     different: Count
 
 
+class StepForm(msgspec.Struct):
+    """A step before the fit, see `ivimkit.scan.history.StepRecord`."""
+
+    name: str
+    summary: str = ""
+    options: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    numbers: dict[str, Any] = {}
+    noise: Literal["raw", "interpolated", "changed"] = "raw"
+    references: list[str] = []
+
+
+class HistoryRecord(msgspec.Struct):
+    """What was done to the scan before the fit, and the files that it began with."""
+
+    steps: list[StepForm]
+    sources: list[SourceRecord] = []
+
+
 class ProvenanceRecord(msgspec.Struct):
     """Where the result comes from, see `ivimkit.fitting.result.Provenance`."""
 
@@ -213,6 +234,7 @@ class ProvenanceRecord(msgspec.Struct):
     region_voxels: dict[str, Count] = {}
     chosen: dict[str, str] = {}
     value_weights: WeightsRecord | None = None
+    history: HistoryRecord | None = None
 
     def __post_init__(self) -> None:
         if len(self.bvals) != len(self.counts):

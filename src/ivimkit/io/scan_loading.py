@@ -29,13 +29,16 @@ from ivimkit.io.gradient_files import beside, is_table, near_misses, read_bvals,
 from ivimkit.io.nifti import NiftiFile, open_nifti
 from ivimkit.io.placing import Grid, Placement
 from ivimkit.io.scan_files import AnyPath, ScanFiles, open_mask, open_scan, open_volume
+from ivimkit.io.scan_sidecar import read_scan_sidecar
 from ivimkit.io.volume_variables import VolumeVariables, read_volume_variables
+from ivimkit.io.weight_files import load_weights
 from ivimkit.scan import masks
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.scan.dwi import DWI, Source
+from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.gradient_checks import odd_lengths
 from ivimkit.scan.shell_clusters import ABSOLUTE, RELATIVE
+from ivimkit.scan.source import Source
 
 if TYPE_CHECKING:
     from ivimkit.io.dicom.loading import DicomFiles
@@ -69,7 +72,8 @@ def load(
     """Load a diffusion-weighted scan.
 
     Everything is checked before the image data are read. An uncompressed file that needs no
-    scaling is memory-mapped; integers stay integers; scaled data become float32.
+    scaling is memory-mapped; integers stay integers; scaled data become float32. A scan that
+    `ivimkit.preprocess` made comes with its history and with its weights of single values.
 
     Parameters
     ----------
@@ -164,11 +168,13 @@ def load(
         files = open_scan(scan)
     known = read_volume_variables(variables, files, echo_time=echo_time)
     known, images = known.counted(averages)
+    beside_scan = None if files.alone is None else beside(files.alone, "json")
+    about = read_scan_sidecar(beside_scan)
     paths = {
         "bvals": _path_of(bvals, files, "bval"),
         "bvecs": _path_of(bvecs, files, "bvec"),
         "variables": known.table,
-        "sidecar": known.sidecar,
+        "sidecar": beside_scan if about.is_needed else known.sidecar,
         "mask": Path(mask) if kind is None and isinstance(mask, str | PathLike) else None,
     }
     if isinstance(files, ScanFiles):
@@ -208,7 +214,11 @@ def load(
         averages=checked.averages,
         sources=sources,
         source_context=None if isinstance(files, ScanFiles) else files.context,
+        history=about.history,
+        sidecar=about.facts,
     )
+    if about.weights is not None:
+        dwi = load_weights(about.weights, dwi)
     return dwi if kind is None else masks.masked(dwi, kind)
 
 

@@ -13,7 +13,8 @@ from ivimkit.io.checksum import sha256
 from ivimkit.io.nifti import open_nifti
 from ivimkit.io.placing import Grid, Placement
 from ivimkit.io.scan_files import AnyPath
-from ivimkit.scan.dwi import DWI, Source
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.source import Source
 
 __all__ = ["load_weights"]
 

@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import InputError, OptionError, ShapeError
 from ivimkit.scan.acquisition import Acquisition, Series, Shell
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.history import NO_HISTORY, History
+from ivimkit.scan.source import Source
 from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.value_weights import (
     Patterns,
@@ -23,7 +25,7 @@ from ivimkit.scan.value_weights import (
 from ivimkit.scan.variables import DIRECTION, B
 from ivimkit.scan.voxel_reader import Column, VoxelReader
 
-__all__ = ["AVERAGES", "DWI", "Geometry", "Source"]
+__all__ = ["AVERAGES", "DWI", "Geometry"]
 
 AVERAGES = ("auto", "geometric", "arithmetic", "none")
 """Ways to average the volumes of a shell."""
@@ -33,30 +35,6 @@ _CHUNK = 1 << 16
 
 _PATTERN_CHUNK = 1 << 13
 """Voxels whose weights are in memory at a time."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One input file, for the provenance of results.
-
-    Parameters
-    ----------
-    role : str
-        Its use: ``"scan"``, ``"bvals"``, ``"bvecs"``, ``"variables"``, ``"sidecar"``,
-        ``"mask"`` or ``"weights"``.
-    path : str
-        Absolute path.
-    sha256 : str
-        Hexadecimal SHA-256 of the file.
-    """
-
-    role: str
-    path: str
-    sha256: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Return role, path and checksum, ready for JSON."""
-        return {"role": self.role, "path": self.path, "sha256": self.sha256}
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -104,6 +82,11 @@ class DWI:
     source_context : SourceContext, optional
         What its files say of patient, study and images, one entry per volume of `signal`, so that
         results can be written in the same form.
+    history : History
+        What was done to the signal since it was acquired, see `ivimkit.preprocess`.
+    sidecar : mapping, optional
+        What its JSON sidecar says of the scan as a whole, by the keys of BIDS, like
+        ``{"PartialFourier": 0.75}``.
 
     Attributes
     ----------
@@ -142,6 +125,8 @@ class DWI:
     averages: NDArray[np.float64] | None = field(repr=False)
     value_weights: NDArray[Any] | None = field(repr=False)
     source_context: SourceContext | None = field(repr=False)
+    history: History = field(repr=False)
+    sidecar: Mapping[str, Any] = field(repr=False)
 
     def __init__(
         self,
@@ -162,6 +147,8 @@ class DWI:
         averages: ArrayLike | None = None,
         value_weights: ArrayLike | None = None,
         source_context: SourceContext | None = None,
+        history: History = NO_HISTORY,
+        sidecar: Mapping[str, Any] | None = None,
     ) -> None:
         data = _checked_signal(signal)
         acquisition = _acquisition(bvals, bvecs, variables, tolerance)
@@ -189,6 +176,8 @@ class DWI:
             else checked_value_weights(value_weights, (*data.shape[:-1], acquisition.n_volumes)),
         )
         object.__setattr__(self, "source_context", source_context)
+        object.__setattr__(self, "history", history)
+        object.__setattr__(self, "sidecar", dict(sidecar or {}))
 
     @cached_property
     def signal(self) -> NDArray[Any]:
@@ -490,6 +479,60 @@ class DWI:
     def with_sources(self, sources: Sequence[Source]) -> DWI:
         """Return the scan with other files that it came from."""
         return self._with(sources=sources)
+
+    def with_history(self, history: History) -> DWI:
+        """Return the scan with another record of what was done to its signal."""
+        return self._with(history=history)
+
+    def with_signal(self, signal: ArrayLike, **changes: Any) -> DWI:
+        """Return the scan with other values of the volumes that are used.
+
+        Parameters
+        ----------
+        signal : array_like, shape (..., n_volumes)
+            One volume per b-value.
+        **changes
+            Other arguments of `DWI` that change with it: ``acquisition``, ``value_weights``,
+            ``weights``, ``averages``, ``mask``.
+
+        Returns
+        -------
+        DWI
+
+        Raises
+        ------
+        ShapeError
+            If the signal has another spatial shape, or another number of volumes than there are
+            b-values.
+
+        Examples
+        --------
+        >>> import numpy as np, ivimkit as ik
+        >>> dwi = ik.DWI(np.ones((4, 3)), [0, 100, 800])
+        >>> dwi.with_signal(2 * dwi.signal).curve().tolist()
+        [2.0, 2.0, 2.0]
+        """
+        context = self.source_context
+        if context is not None:
+            context = context.of_volumes(self.volumes.tolist())
+        acquisition = changes.pop("acquisition", self.acquisition)
+        given: dict[str, Any] = {
+            "mask": self.mask,
+            "geometry": self.geometry,
+            "average": self.average,
+            "sources": self.sources,
+            "mask_origin": self.mask_origin,
+            "weights": self.weights,
+            "averages": self.averages,
+            "value_weights": self.value_weights,
+            "source_context": None
+            if context is None
+            else context.of_volumes(self.volumes.tolist()),
+            "history": self.history,
+            "sidecar": self.sidecar,
+            **changes,
+        }
+        return DWI(signal, acquisition, **given)
 
     def with_average(self, average: str) -> DWI:
         """Return the scan with another way of averaging.
@@ -850,6 +893,8 @@ class DWI:
             "weights": self.weights,
             "averages": self.averages,
             "source_context": self.source_context,
+            "history": self.history,
+            "sidecar": self.sidecar,
             **changes,
         }
         made = DWI(self.stored, given.pop("acquisition", self.acquisition), **given)

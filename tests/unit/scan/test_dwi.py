@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from ivimkit.errors import AcquisitionError, InputError, OptionError, ShapeError
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.scan.dwi import AVERAGES, DWI, Geometry, Source
+from ivimkit.scan.dwi import AVERAGES, DWI, Geometry
+from ivimkit.scan.source import Source
 
 BVALS = [0, 0, 100, 100, 100, 800]
 ARRAY = np.random.default_rng(3).uniform(10, 1000, (4, 3, 2, 6))

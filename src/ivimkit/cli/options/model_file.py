@@ -14,7 +14,7 @@ from ivimkit.fitting.result import FitResult
 from ivimkit.io.checksum import sha256
 from ivimkit.io.result_files import fitted_model
 from ivimkit.letters import readable
-from ivimkit.scan.dwi import Source
+from ivimkit.scan.source import Source
 
 __all__ = ["ModelFile", "is_model_file", "model_of", "with_model_file"]
 

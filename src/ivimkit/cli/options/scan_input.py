@@ -176,8 +176,10 @@ class ScanInput(ScanOptions):
         return [dataclasses.replace(one, mask_file=file) for one, file in pairs]
 
     def weighted(self, dwi: DWI) -> DWI:
-        """Return a scan with the weights that were given."""
-        if self.weights is not None and is_image(self.weights):
+        """Return a scan with the weights that were given; without any, with those it has."""
+        if self.weights is None:
+            return dwi
+        if is_image(self.weights):
             return io.load_weights(self.weights, dwi)
         return dwi.with_weights(weight_list(self.weights))
 
@@ -252,6 +254,15 @@ class ScanInput(ScanOptions):
             series=self.chosen_series,
             images=self.images.value,
             drop_incomplete=self.drop_incomplete,
+        )
+
+    def of_chosen(self) -> ScanInput:
+        """Return how to read what was made of the scan: volumes are chosen, b is in s/mm^2."""
+        return ScanInput(
+            average=self.average,
+            tolerance=None if self.tolerance is None else self.in_s_mm2(self.tolerance),
+            mask=self.mask,
+            mask_file=self.mask_file,
         )
 
     def _choice(self) -> dict[str, Any]:

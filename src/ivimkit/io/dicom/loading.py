@@ -18,8 +18,8 @@ from ivimkit.io.dicom.frame import Frame
 from ivimkit.io.dicom.pixels import Values, read_values
 from ivimkit.io.dicom.scans import DicomScan
 from ivimkit.io.dicom.series_choice import DicomChoice
-from ivimkit.scan.dwi import Source
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.source import Source
 
 __all__ = ["DicomFiles", "open_dicom"]
 

@@ -9,7 +9,7 @@ import pytest
 
 import ivimkit as ik
 from ivimkit.scan.checks.volume_names import names_finding
-from ivimkit.scan.dwi import Source
+from ivimkit.scan.source import Source
 
 B = [0, 10, 20, 100, 400, 800]
 

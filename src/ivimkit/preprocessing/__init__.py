@@ -1,0 +1,1 @@
+"""Steps before the fit: which, in which order, and their application."""

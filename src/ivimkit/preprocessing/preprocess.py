@@ -1,0 +1,132 @@
+"""preprocess: apply steps to a scan before the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+from ivimkit import steps as available
+from ivimkit.extend.preprocessing_step import Decision, Outcome, Progress, Step, Workpiece
+from ivimkit.preprocessing.step_list import StepsGiven, check_order, steps_of
+from ivimkit.scan.dwi import DWI
+from ivimkit.scan.history import StepRecord
+
+__all__ = ["Preprocessed", "StepProgress", "preprocess"]
+
+StepProgress = Callable[[Step, float], None]
+"""Called with the step that is being applied, and the share of it that is done."""
+
+
+@dataclass(frozen=True, eq=False)
+class Preprocessed:
+    """The result of `ivimkit.preprocess`.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan after the steps; `DWI.history` tells what was done.
+    records : tuple of StepRecord
+        What each of these steps did.
+    decisions : mapping of str to Decision
+        For ``auto``: of each step, whether it was taken, and why.
+    """
+
+    dwi: DWI
+    records: tuple[StepRecord, ...]
+    decisions: Mapping[str, Decision]
+
+
+def preprocess(
+    dwi: DWI, steps: StepsGiven = "auto", *, progress: StepProgress | None = None
+) -> Preprocessed:
+    """Apply steps to a scan before the fit: alignment, outliers, drift, masks.
+
+    The order is fixed: denoise, gibbs, drift, align, outliers, mask, average. ``"auto"`` takes
+    what the scan needs: drift, if images at b = 0 show it; alignment, if volumes are displaced
+    by more than it can be measured; outliers. Denoising and movements that are not rigid change
+    the numbers of tissue, and are done only when asked for.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan.
+    steps : str, Step or sequence of these
+        ``"auto"``, or the steps in their order: names with commas, each with options or without,
+        like ``"align:transform=affine,outliers"``, or objects from `ivimkit.steps`.
+    progress : callable, optional
+        Called with the step and the share of it that is done, from 0 to 1.
+
+    Returns
+    -------
+    Preprocessed
+        The scan, with values that are missing or do not belong at weight 0, and what was done.
+
+    Raises
+    ------
+    OptionError
+        For an unknown step or option, or a wrong order.
+    InputError
+        If a step is not suitable for the scan, or needs a library that is not installed.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> made = ik.preprocess(ik.simulate.phantom(shape=(48, 36, 2)).dwi, "mask:kind=body")
+    >>> [record.name for record in made.records], made.dwi.history.noise
+    (['mask'], 'raw')
+    """
+    asked = steps_of(steps)
+    candidates = asked or tuple(available.get(name) for name in available.names())
+    # All that can be wrong, before any long work.
+    if asked is not None:
+        check_order(asked, dwi.history)
+        for step in asked:
+            step.require_libraries()
+            step.check(dwi)
+    work = Workpiece(_with_sources(dwi))
+    decisions: dict[str, Decision] = {}
+    records: list[StepRecord] = []
+    for step in candidates:
+        if asked is None:
+            decisions[step.name] = _decision(step, work.dwi)
+            if not decisions[step.name].taken:
+                continue
+        outcome = step.apply(work, _shown(step, progress))
+        record = _record(step, outcome)
+        records.append(record)
+        made = outcome.work.dwi
+        work = outcome.work.with_dwi(made.with_history(work.dwi.history.followed_by(record)))
+    return Preprocessed(work.dwi if records else dwi, tuple(records), decisions)
+
+
+def _decision(step: Step, dwi: DWI) -> Decision:
+    """Return whether auto takes a step; one that the scan has had is not taken again."""
+    if dwi.history.step(step.name) is not None:
+        return Decision(taken=False, reason="the scan has had it already")
+    return step.decide(dwi)
+
+
+def _with_sources(dwi: DWI) -> DWI:
+    """Return a scan whose history knows the files before the first step."""
+    if dwi.history:
+        return dwi
+    return dwi.with_history(replace(dwi.history, sources=dwi.sources))
+
+
+def _shown(step: Step, progress: StepProgress | None) -> Progress:
+    if progress is None:
+        return lambda share: None
+    return lambda share: progress(step, share)
+
+
+def _record(step: Step, outcome: Outcome) -> StepRecord:
+    return StepRecord(
+        name=step.name,
+        summary=outcome.summary,
+        options=step.options(),
+        versions={"ivimkit": version("ivimkit"), **step.versions()},
+        numbers=outcome.numbers,
+        noise=outcome.noise,
+        references=step.references,
+    )

@@ -1,0 +1,102 @@
+"""History: what was done to the signal of a scan since it was acquired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from ivimkit.scan.source import Source
+
+__all__ = ["NOISE_STATES", "NO_HISTORY", "History", "NoiseState", "StepRecord"]
+
+NoiseState = Literal["raw", "interpolated", "changed"]
+"""What is left of the noise of the scanner, see `NOISE_STATES`."""
+
+NOISE_STATES: dict[NoiseState, str] = {
+    "raw": "as acquired, independent from voxel to voxel",
+    "interpolated": "that of interpolated voxels, lower than acquired, and alike in neighbours",
+    "changed": "that of a denoised scan: what is left depends on the signal, and residuals do not "
+    "show it",
+}
+"""The states of the noise, in ascending order of how far it is from that of the scanner."""
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step that was applied to a scan.
+
+    Parameters
+    ----------
+    name : str
+        Name of the step, see `ivimkit.steps`.
+    summary : str
+        What it did, in one sentence without a full stop.
+    options : mapping
+        All its options, with their values.
+    versions : mapping of str to str
+        Versions of ivimkit and of the libraries that did the work.
+    numbers : mapping
+        What it found: numbers, texts and lists of them, by name. Lists of one entry per volume
+        have the order of the volumes when the step was applied.
+    noise : {"raw", "interpolated", "changed"}
+        What it left of the noise, see `NOISE_STATES`.
+    references : tuple of str
+        Sources of its method, each with its DOI.
+    """
+
+    name: str
+    summary: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    noise: NoiseState = "raw"
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class History:
+    """What was done to the signal of a scan since it was acquired.
+
+    Parameters
+    ----------
+    steps : tuple of StepRecord
+        The steps, in the order in which they were applied.
+    sources : tuple of Source
+        The files of the scan before the first step.
+
+    Examples
+    --------
+    >>> import numpy as np, ivimkit as ik
+    >>> ik.DWI(np.ones((2, 3)), [0, 100, 800]).history.noise
+    'raw'
+    """
+
+    steps: tuple[StepRecord, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    @property
+    def noise(self) -> NoiseState:
+        """What is left of the noise of the scanner: the worst state of all steps."""
+        order = list(NOISE_STATES)
+        return max((step.noise for step in self.steps), key=order.index, default="raw")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the steps."""
+        return tuple(step.name for step in self.steps)
+
+    def step(self, name: str) -> StepRecord | None:
+        """Return the record of a step by its name; None if it was not applied."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def followed_by(self, record: StepRecord) -> History:
+        """Return the history with one more step."""
+        return replace(self, steps=(*self.steps, record))
+
+
+NO_HISTORY = History()
+"""The history of a scan as it was acquired."""
