@@ -849,31 +849,6 @@ class DWI:
         reader.read(0, reader.n_voxels, values)
         return np.asarray(reader.scatter(values[:, 0], np.nan))
 
-    def volume_image(self, number: int) -> NDArray[np.float64]:
-        """Return the image of one volume, as it was acquired, also outside the mask.
-
-        Parameters
-        ----------
-        number : int
-            Position among the volumes of the acquisition.
-
-        Returns
-        -------
-        ndarray, shape (...)
-            Signal, a.u.
-
-        Examples
-        --------
-        >>> import numpy as np, ivimkit as ik
-        >>> ik.DWI([[4, 2, 1], [8, 4, 1]], [0, 0, 800]).volume_image(1).tolist()
-        [2.0, 4.0]
-        """
-        column = Column(((int(self.volumes[number]),),))
-        reader = VoxelReader(self.stored, _everywhere(self.shape), [column])
-        values = np.empty((reader.n_voxels, 1))
-        reader.read(0, reader.n_voxels, values)
-        return np.asarray(reader.scatter(values[:, 0], np.nan))
-
     def _used(self, shell: Shell) -> tuple[int, ...]:
         """Return the volumes of a shell that have a weight; all of them if none has."""
         if self.weights is None:

@@ -74,7 +74,8 @@ def volume_image(study: Study, number: str) -> bytes:
     valid = [str(k) for k in range(n)]
     if number not in valid:
         raise OptionError(f"there is no volume {number!r}; expected 0 to {n - 1}")
-    return io.image_bytes(dwi.volume_image(int(number)), study.geometry)
+    image = np.asarray(dwi.stored[..., dwi.volumes[int(number)]], dtype=np.float32)
+    return io.image_bytes(image, study.geometry)
 
 
 def map_image(study: Study, number: str, name: str) -> bytes:
