@@ -493,7 +493,7 @@ class DWI:
             One volume per b-value.
         **changes
             Other arguments of `DWI` that change with it: ``acquisition``, ``value_weights``,
-            ``weights``, ``averages``, ``mask``.
+            ``weights``, ``averages``, ``mask``, ``source_context``.
 
         Returns
         -------
@@ -513,7 +513,7 @@ class DWI:
         [2.0, 2.0, 2.0]
         """
         context = self.source_context
-        if context is not None:
+        if context is not None and "source_context" not in changes:
             context = context.of_volumes(self.volumes.tolist())
         acquisition = changes.pop("acquisition", self.acquisition)
         given: dict[str, Any] = {
@@ -525,9 +525,7 @@ class DWI:
             "weights": self.weights,
             "averages": self.averages,
             "value_weights": self.value_weights,
-            "source_context": None
-            if context is None
-            else context.of_volumes(self.volumes.tolist()),
+            "source_context": context,
             "history": self.history,
             "sidecar": self.sidecar,
             **changes,
