@@ -37,8 +37,8 @@ _MIN_SIGNAL = 3.0
 # A volume is left out if its factor is off by this many standard deviations, and by more than what
 # is worth it: with repeats, and without.
 _MAX_DEVIATION = 5.0
-# Volumes without repeats are tried one by one, this many times per slab: two of them that are alike
-# bend the fit, so that neither looks odd enough.
+# Volumes without repeats are tried one by one, this many times per slab: two of them that lost
+# signal bend the fit, so that neither looks odd enough.
 _MAX_TRIALS = 3
 _MIN_SCATTER = 0.006
 _MIN_LOG_FACTOR, _MIN_LONE_LOG_FACTOR = 0.05, 0.10
@@ -253,8 +253,8 @@ def screened(
     the voxels of a slab of slices, is unlike that of the others are left out, unless the other
     repeats of their b-value agree with them: then it is the model that does not fit. This is
     repeated until nothing changes. Then the worst volume of each slab that is still odd is left
-    out for a trial, and stays out if the fit without it finds it too far off. In the volumes that are left, single values whose residual is
-    far larger than the noise are left out.
+    out for a trial, and stays out if the fit without it finds it too far off. In the volumes that
+    are left, single values whose residual is far larger than the noise are left out.
 
     Parameters
     ----------
