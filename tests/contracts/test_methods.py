@@ -446,10 +446,8 @@ def tissue(b):
 def hopeless(b):
     """Signals that no fit can have a value for, and why."""
     return {
-        "nan": np.where(b == 40, np.nan, tissue(b)),
         "all nan": np.full(b.size, np.nan),
-        "inf": np.where(b == 0, np.inf, tissue(b)),
-        "minus inf": np.where(b == 800, -np.inf, tissue(b)),
+        "all inf": np.where(b == 800, -np.inf, np.inf),
         "zero": np.zeros(b.size),
         "minus zero": np.full(b.size, -0.0),
         "negative": -tissue(b),
@@ -475,6 +473,22 @@ def strange(b):
         "largest float": np.full(b.size, 1.7e308),
         "tissue": tissue(b),
     }
+
+
+@pytest.mark.parametrize(("model", "method"), SOME)
+def test_a_missing_value_is_left_out_of_its_voxel_and_of_no_other(model, method):
+    b, sigma = protocol(model), LARGE / 25.0
+    signals = noisy(model, 24, seed=71)
+    volume = b.size // 2
+    part = np.arange(24) % 3 == 0
+    damaged = signals.copy()
+    damaged[part, volume] = np.resize([np.nan, np.inf, -np.inf], part.sum())
+    options = {"model": model, "method": method, "sigma": sigma}
+    found = ik.fit(damaged, b, **options)
+    assert found.provenance.value_weights.missing == part.sum()
+    less = ik.fit(np.delete(signals, volume, axis=1), np.delete(b, volume), **options)
+    assert_same(found, ik.fit(signals, b, **options), ~part)
+    assert_same(found, less, part)
 
 
 @pytest.mark.parametrize(("model", "method"), SOME)
