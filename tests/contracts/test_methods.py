@@ -475,7 +475,7 @@ def strange(b):
     }
 
 
-@pytest.mark.parametrize(("model", "method"), SOME)
+@pytest.mark.parametrize(("model", "method"), [p for p in EXACT if not p.values[1].learns])
 def test_a_missing_value_is_left_out_of_its_voxel_and_of_no_other(model, method):
     b, sigma = protocol(model), LARGE / 25.0
     signals = noisy(model, 24, seed=71)
@@ -486,9 +486,11 @@ def test_a_missing_value_is_left_out_of_its_voxel_and_of_no_other(model, method)
     options = {"model": model, "method": method, "sigma": sigma}
     found = ik.fit(damaged, b, **options)
     assert found.provenance.value_weights.missing == part.sum()
-    less = ik.fit(np.delete(signals, volume, axis=1), np.delete(b, volume), **options)
-    assert_same(found, ik.fit(signals, b, **options), ~part)
-    assert_same(found, less, part)
+    assert_same(found, ik.fit(signals[~part], b, **options), ~part)
+    less = ik.fit(np.delete(signals[part], volume, axis=1), np.delete(b, volume), **options)
+    np.testing.assert_array_equal(found.status[part], less.status)
+    # Sums in another order.
+    np.testing.assert_allclose(found.params[part], less.params, rtol=SAME_MINIMUM, atol=SAME_COST)
 
 
 @pytest.mark.parametrize(("model", "method"), SOME)

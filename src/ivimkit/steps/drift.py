@@ -85,6 +85,19 @@ class Drift(Step):
         size = f"the drift is {_signed(found.largest)} ± {percent(found.error)}"
         return Decision(found.is_seen, size)
 
+    def tell(self, dwi: DWI) -> str:
+        """Return the drift, or why it cannot be seen."""
+        unseen = why_unseen(dwi, self.order)
+        if unseen:
+            return f"cannot be seen, as {unseen}"
+        try:
+            found = measured_drift(dwi, self.order)
+        except NoiseError as error:
+            return f"cannot be seen: {error}"
+        images = f"as {found.images.size} images at b = 0 show"
+        size = f"{_signed(found.largest)} ± {percent(found.error)} of the signal"
+        return f"{size}, {images}" + ("" if found.is_seen else ": no more than its error")
+
     def apply(self, work: Workpiece, progress: Progress) -> Outcome:
         """Divide all volumes by the polynomial; missing values stay missing."""
         found = measured_drift(work.dwi, self.order)

@@ -21,6 +21,7 @@ from ivimkit.scan.dwi import DWI
 
 __all__ = ["STEP", "Outliers"]
 
+_MAX_LISTED = 8
 _UNKNOWN_NOISE = np.full(1, np.nan)
 
 
@@ -97,15 +98,26 @@ class Outliers(Step):
         found = _obstacle(dwi, self._model)
         return Decision(not found, found or "its volumes can be compared with a fit")
 
+    def tell(self, dwi: DWI) -> str:
+        """Return which volumes lost signal, in which slices, or why it cannot be known."""
+        found = _obstacle(dwi, self._model)
+        if found:
+            return f"not looked for, as {found}"
+        dwi = dwi.for_variables(self._model.variables)
+        return _listed(self._judged(dwi)[1])
+
     def apply(self, work: Workpiece, progress: Progress) -> Outcome:
         """Judge the volumes of each slice; values that do not belong get the weight 0."""
         dwi = work.dwi.for_variables(self._model.variables)
-        rules = ScreenRules(self.limit, self.keep, self.values)
-        judged, screening = screened(_in_body(dwi), self._model, _UNKNOWN_NOISE, rules=rules)
+        judged, screening = self._judged(dwi)
         progress(1.0)
         weights = _weights(dwi, judged, screening)
         made = work.dwi if weights is None else work.dwi.with_value_weights(weights)
         return Outcome(work.with_dwi(made), _summary(screening), screening.numbers)
+
+    def _judged(self, dwi: DWI) -> tuple[DWI, Screening]:
+        rules = ScreenRules(self.limit, self.keep, self.values)
+        return screened(_in_body(dwi), self._model, _UNKNOWN_NOISE, rules=rules)
 
     @property
     def _model(self) -> SignalModel:
@@ -161,6 +173,35 @@ def _summary(screening: Screening) -> str:
         f"{'volume' if volumes == 1 else 'volumes'} left out "
         f"({percent(screening.share_left_out)} of all values)"
     )
+
+
+def _listed(screening: Screening) -> str:
+    """Return a list of what was found: volume, slices and the share of the signal that is left."""
+    if not screening.left_out.any():
+        return "none found"
+    named = []
+    for k in np.flatnonzero(screening.left_out.any(axis=0)):
+        slabs = screening.left_out[:, k]
+        where = _slices(screening.slabs[slabs])
+        left = screening.factor_of(int(screening.volumes[k]))
+        named.append(f"volume {screening.volumes[k]} in {where} (signal × {left:.2f})")
+    more = len(named) - _MAX_LISTED
+    end = f" and {more} more volumes" if more > 0 else ""
+    return f"{', '.join(named[:_MAX_LISTED])}{end} (volumes and slices count from 0)"
+
+
+def _slices(slabs: NDArray[np.intp]) -> str:
+    """Return the slices of slabs in words, like ``slices 3 and 7-9``."""
+    runs: list[list[int]] = []
+    for low, high in slabs.tolist():
+        if runs and runs[-1][1] + 1 == low:
+            runs[-1][1] = high
+        else:
+            runs.append([low, high])
+    words = [str(low) if low == high else f"{low}-{high}" for low, high in runs]
+    one = len(runs) == 1 and runs[0][0] == runs[0][1]
+    listed = ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else words[0]
+    return f"{'slice' if one else 'slices'} {listed}"
 
 
 STEP = Outliers
