@@ -454,10 +454,8 @@ def tissue(b):
 def hopeless(b):
     """Signals that no fit can have a value for, and why."""
     return {
-        "nan": np.where(b == 40, np.nan, tissue(b)),
         "all nan": np.full(b.size, np.nan),
-        "inf": np.where(b == 0, np.inf, tissue(b)),
-        "minus inf": np.where(b == 800, -np.inf, tissue(b)),
+        "all inf": np.where(b == 800, -np.inf, np.inf),
         "zero": np.zeros(b.size),
         "minus zero": np.full(b.size, -0.0),
         "negative": -tissue(b),
@@ -483,6 +481,24 @@ def strange(b):
         "largest float": np.full(b.size, 1.7e308),
         "tissue": tissue(b),
     }
+
+
+@pytest.mark.parametrize(("model", "method"), [p for p in EXACT if not p.values[1].learns])
+def test_a_missing_value_is_left_out_of_its_voxel_and_of_no_other(model, method):
+    b, sigma = protocol(model), LARGE / 25.0
+    signals = noisy(model, 24, seed=71)
+    volume = b.size // 2
+    part = np.arange(24) % 3 == 0
+    damaged = signals.copy()
+    damaged[part, volume] = np.resize([np.nan, np.inf, -np.inf], part.sum())
+    options = {"model": model, "method": method, "sigma": sigma}
+    found = ik.fit(damaged, b, **options)
+    assert found.provenance.value_weights.missing == part.sum()
+    assert_same(found, ik.fit(signals[~part], b, **options), ~part)
+    less = ik.fit(np.delete(signals[part], volume, axis=1), np.delete(b, volume), **options)
+    np.testing.assert_array_equal(found.status[part], less.status)
+    # Sums in another order.
+    np.testing.assert_allclose(found.params[part], less.params, rtol=SAME_MINIMUM, atol=SAME_COST)
 
 
 @pytest.mark.parametrize(("model", "method"), SOME)

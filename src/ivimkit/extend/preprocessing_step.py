@@ -146,6 +146,21 @@ class Step(Plugin, ABC):
         """
         return Decision(taken=False, reason="it is done only when asked for")
 
+    def tell(self, dwi: DWI) -> str | None:
+        """Return what ``ivimkit check`` says of the scan, a sentence without a full stop.
+
+        Parameters
+        ----------
+        dwi : DWI
+            The scan.
+
+        Returns
+        -------
+        str or None
+            None for steps that do not look for anything.
+        """
+        return None
+
     @abstractmethod
     def apply(self, work: Workpiece, progress: Progress) -> Outcome:
         """Apply the step.

@@ -302,7 +302,7 @@ def fit_with(
     screening = None
     if settings.method.screens:
         dwi, screening = screened(dwi, _per_voxel(model, reader), given, threads=threads)
-    if dwi.value_weights is not None:
+    if dwi.weights_of_values is not None:
         dwi = dwi.without_unused()
         reader = dwi.voxels()
     gpus = _gpus(settings, dwi, reader.n_voxels)
@@ -412,7 +412,7 @@ def _check_given_again(
 def _gpus(settings: FitSettings, dwi: DWI, n_voxels: int) -> tuple[int, ...]:
     """Return the GPUs of a fit; none for what has no room there, unless they were asked for."""
     # Voxels whose values have weights come in groups that are too small for a GPU.
-    n_together = 0 if dwi.value_weights is not None else n_voxels
+    n_together = 0 if dwi.weights_of_values is not None else n_voxels
     fits_gpu = settings.method.takes_gpu(settings.model)
     return gpus_for(
         "cpu" if settings.device == "auto" and not fits_gpu else settings.device, n_together

@@ -29,6 +29,9 @@ from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describ
 
 __all__ = ["FitResult", "Learned", "Provenance", "VoxelMaps"]
 
+_COUNTED = 1 << 15
+"""Voxels whose weights are in memory at a time."""
+
 
 class VoxelMaps(Mapping[str, NDArray[np.float64]]):
     """Maps stored as one value per fitted voxel and expanded to the volume on request.
@@ -380,6 +383,37 @@ class FitResult:
                 f"the scan has shape {found.shape}; expected {self.shape}, that of the maps. Pass "
                 "the scan that was fitted"
             )
+        return found
+
+    def value_counts(self) -> NDArray[np.intp]:
+        """Return the number of values of each voxel that have a weight in the fit, shape (...).
+
+        Values are averages, see `DWI.fit_bvals`; 0 outside the mask.
+
+        Raises
+        ------
+        OptionError
+            If values were left out of some voxels, and the result does not include its scan.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> dwi = ik.simulate.phantom(shape=(12, 10, 1)).dwi
+        >>> int(ik.fit(dwi).value_counts().max())
+        13
+        """
+        inside = self.mask
+        if self.provenance.value_weights is None:
+            used = np.count_nonzero(np.asarray(self.provenance.counts) > 0.0)
+            return np.where(inside, used, 0)
+        if not inside.any():
+            return np.zeros(self.shape, dtype=np.intp)
+        reader = self.scan().for_variables(self.model.variables).with_mask(inside).voxels()
+        counts = np.zeros(reader.n_voxels, dtype=np.intp)
+        for start in range(0, reader.n_voxels, _COUNTED):
+            stop = min(start + _COUNTED, reader.n_voxels)
+            counts[start:stop] = np.count_nonzero(reader.read_weights(start, stop), axis=1)
+        found: NDArray[np.intp] = reader.scatter(counts, 0)
         return found
 
     def predict(

@@ -18,7 +18,7 @@ from ivimkit.fitting.screening import Screening
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.voxel_reader import Column, VoxelReader
 
-__all__ = ["MIN_DEGREES", "MIN_VOXELS", "screened"]
+__all__ = ["MIN_DEGREES", "MIN_VOXELS", "ScreenRules", "obstacle", "screened"]
 
 MIN_VOXELS = 50
 """With fewer voxels, the factor of a volume is not known well enough."""
@@ -37,6 +37,9 @@ _MIN_SIGNAL = 3.0
 # A volume is left out if its factor is off by this many standard deviations, and by more than what
 # is worth it: with repeats, and without.
 _MAX_DEVIATION = 5.0
+# Volumes without repeats are tried one by one, this many times per slab: two of them that lost
+# signal bend the fit, so that neither looks odd enough.
+_MAX_TRIALS = 3
 _MIN_SCATTER = 0.006
 _MIN_LOG_FACTOR, _MIN_LONE_LOG_FACTOR = 0.05, 0.10
 # Neighbours share noise: this many voxels count as one.
@@ -52,6 +55,29 @@ _MAX_SHARE_OUT = 0.3
 # With fewer degrees of freedom, the residuals of a single voxel show neither its noise nor a value
 # that does not belong.
 _MIN_OWN_DEGREES = 6
+
+
+@dataclass(frozen=True)
+class ScreenRules:
+    """What the screen leaves out.
+
+    Parameters
+    ----------
+    deviation : float
+        A volume is left out if its factor is off by more than this many standard deviations.
+    keep : int
+        b-values (settings) to keep in each slab of slices, and always more than the model has free
+        parameters; where fewer would be left, all volumes stay.
+    values : bool
+        Whether single values are judged, too, in the volumes that are left.
+    """
+
+    deviation: float = _MAX_DEVIATION
+    keep: int = 0
+    values: bool = True
+
+
+_USUAL = ScreenRules()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +118,10 @@ class _Screen:
         model: SignalModel,
         sigma: NDArray[np.float64],
         threads: int | None,
+        rules: ScreenRules,
     ) -> None:
-        self.dwi, self.threads = dwi, threads
+        self.dwi, self.threads, self.rules = dwi, threads, rules
+        self.least_kept = max(model.n_free + 1, rules.keep)
         self.single = dwi.with_average("none")
         self.x = np.ascontiguousarray(np.atleast_2d(fitted_x(model.variables, self.single)))
         self.shell_x = np.atleast_2d(fitted_x(model.variables, dwi.with_average("arithmetic")))
@@ -108,7 +136,7 @@ class _Screen:
             self.repeated[volumes] = volumes.size > 1
         self.slab_of_voxel, self.slabs = _slabs(self.reader)
         n = dwi.fit_acquisition.n_volumes
-        self.judges_values = n - model.n_free >= _MIN_OWN_DEGREES
+        self.judges_values = rules.values and n - model.n_free >= _MIN_OWN_DEGREES
 
     def voxels(self, positions: NDArray[np.intp]) -> _Voxels:
         """Read some voxels, and fit the medians of their repeats."""
@@ -211,7 +239,12 @@ class _Screen:
 
 
 def screened(
-    dwi: DWI, model: SignalModel, sigma: NDArray[np.float64], *, threads: int | None = None
+    dwi: DWI,
+    model: SignalModel,
+    sigma: NDArray[np.float64],
+    *,
+    threads: int | None = None,
+    rules: ScreenRules = _USUAL,
 ) -> tuple[DWI, Screening]:
     """Return a scan without the volumes and values that do not belong to it, and what was found.
 
@@ -219,8 +252,9 @@ def screened(
     repeats, is hardly moved by values that lie apart. Volumes whose ratio to it, the median over
     the voxels of a slab of slices, is unlike that of the others are left out, unless the other
     repeats of their b-value agree with them: then it is the model that does not fit. This is
-    repeated until nothing changes. In the volumes that are left, single values whose residual is
-    far larger than the noise are left out.
+    repeated until nothing changes. Then the worst volume of each slab that is still odd is left
+    out for a trial, and stays out if the fit without it finds it too far off. In the volumes that
+    are left, single values whose residual is far larger than the noise are left out.
 
     Parameters
     ----------
@@ -232,6 +266,8 @@ def screened(
         Noise of a volume of weight 1, a.u.; NaN where it is not known.
     threads : int, optional
         Number of threads.
+    rules : ScreenRules
+        What is left out.
 
     Returns
     -------
@@ -243,10 +279,10 @@ def screened(
     ----------
     Chang LC et al. RESTORE. Magn Reson Med 2005;53:1088-1095. doi:10.1002/mrm.20426
     """
-    reason = _obstacle(dwi, model)
+    reason = obstacle(dwi, model)
     if reason:
         return dwi, Screening.impossible(reason, dwi.volumes, dwi.acquisition.bvals)
-    screen = _Screen(dwi, model, sigma, threads)
+    screen = _Screen(dwi, model, sigma, threads, rules)
     factors, left_out, pooled = _judged_volumes(screen)
     kept, shares = _judged_values(screen, left_out, pooled)
     screening = Screening(
@@ -261,6 +297,7 @@ def screened(
         np.bincount(screen.slab_of_voxel, minlength=len(screen.slabs)),
         screen.judges_values,
         pooled,
+        rules.values,
     )
     if kept is None:
         return dwi, screening
@@ -268,8 +305,16 @@ def screened(
     return dwi.with_value_weights(weights), screening
 
 
-def _obstacle(dwi: DWI, model: SignalModel) -> str:
-    """Return why a scan cannot be judged; empty if it can."""
+def obstacle(dwi: DWI, model: SignalModel) -> str:
+    """Return why a scan cannot be judged by a model, in words; empty if it can.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan.
+    model : SignalModel
+        The model.
+    """
     if dwi.n_voxels < MIN_VOXELS:
         return f"there are {dwi.n_voxels} voxels, and {MIN_VOXELS} are needed to judge a volume"
     n = dwi.fit_acquisition.n_volumes
@@ -324,21 +369,61 @@ def _judged_volumes(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], float]:
     """Return the factor of each volume in each slab, which are left out, and the pooled noise."""
     of = screen.voxels(_sample(screen.slab_of_voxel, len(screen.slabs)))
-    shape = (len(screen.slabs), len(screen.repeated))
-    left_out = np.zeros(shape, dtype=bool)
-    factors = np.full(shape, np.nan)
-    pooled = float("nan")
+    left_out = np.zeros((len(screen.slabs), len(screen.repeated)), dtype=bool)
     _evaluate(screen, of)
+    left_out, factors, pooled = _settled(screen, of, left_out)
+    tried = np.zeros_like(left_out)
+    for _ in range(_MAX_TRIALS):
+        trial = _worst(screen, factors, left_out, tried)
+        if not trial.any():
+            break
+        tried |= trial
+        now, _, _ = _judged_once(screen, of, left_out | trial)
+        left_out, factors, pooled = _settled(screen, of, left_out | (trial & now))
+    return factors, left_out, pooled
+
+
+def _settled(
+    screen: _Screen, of: _Voxels, left_out: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], float]:
+    """Judge the volumes of each slab until nothing changes, beginning without some of them."""
     for _ in range(_MAX_ROUNDS):
-        used = of.used & ~left_out[of.slab]
-        pooled = _pooled(screen, of, used)
-        screen.fit(of, used, pooled)
-        pooled = _pooled(screen, of, used)
-        now, factors = _off(screen, of, left_out, pooled)
+        now, factors, pooled = _judged_once(screen, of, left_out)
         if (now == left_out).all():
             break
         left_out = now
-    return factors, left_out, pooled
+    return left_out, factors, pooled
+
+
+def _judged_once(
+    screen: _Screen, of: _Voxels, left_out: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], float]:
+    """Fit without some of the volumes; return which do not belong, all factors and the noise."""
+    used = of.used & ~left_out[of.slab]
+    screen.fit(of, used, _pooled(screen, of, used))
+    pooled = _pooled(screen, of, used)
+    return *_off(screen, of, left_out, pooled), pooled
+
+
+def _worst(
+    screen: _Screen,
+    factors: NDArray[np.float64],
+    left_out: NDArray[np.bool_],
+    tried: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Return the volume of each slab that is off most, of those that were not tried yet.
+
+    Only volumes without repeats, which the median of their setting does not protect.
+    """
+    worst = np.zeros_like(left_out)
+    open_ = ~left_out & ~tried & ~screen.repeated & np.isfinite(factors)
+    for slab in np.flatnonzero(open_.any(axis=1)):
+        logs = np.log(np.maximum(factors[slab], 1e-3))
+        apart = np.abs(logs - np.median(logs[np.isfinite(logs) & ~left_out[slab]]))
+        apart[~open_[slab]] = 0.0
+        k = int(np.argmax(apart))
+        worst[slab, k] = apart[k] > _MIN_LONE_LOG_FACTOR
+    return worst
 
 
 def _evaluate(screen: _Screen, of: _Voxels) -> None:
@@ -382,7 +467,7 @@ def _off(
         own = _off_in_slab(screen, middle[slab], error[slab], ~before[slab])
         left = sum(not own[volumes].all() for volumes in screen.shells)
         # Where too little would be left, it is not known which volumes belong.
-        out[slab] = own & (left > screen.model.n_free)
+        out[slab] = own & (left >= screen.least_kept)
     return out, middle
 
 
@@ -403,7 +488,7 @@ def _off_in_slab(
     centre = float(np.median(logs[known & kept]))
     apart = logs - centre
     scatter = _MAD * float(np.median(np.abs(apart[known & kept])))
-    limit = _MAX_DEVIATION * np.hypot(max(scatter, _MIN_SCATTER), relative)
+    limit = screen.rules.deviation * np.hypot(max(scatter, _MIN_SCATTER), relative)
     least = np.where(screen.repeated, _MIN_LOG_FACTOR, _MIN_LONE_LOG_FACTOR)
     with np.errstate(invalid="ignore"):
         out = known & (np.abs(apart) > np.maximum(limit, least))
@@ -452,6 +537,8 @@ def _bad_values(
 ) -> NDArray[np.bool_]:
     """Return the values of some voxels that do not count, those of volumes left out included."""
     out = left_out[of.slab]
+    if not screen.rules.values:
+        return out
     used = of.used & ~out
     _evaluate(screen, of)
     sigma = screen.fit(of, used, pooled)

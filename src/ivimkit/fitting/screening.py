@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.errors import OptionError
 from ivimkit.rounding import percent
 
 __all__ = ["LEFT_OUT_MAP", "Screening"]
@@ -47,6 +50,8 @@ class Screening:
         Whether single values were judged: a voxel needs enough degrees of freedom.
     sigma : float
         Noise of one volume that residuals were compared with, a.u.; NaN if nothing was judged.
+    wants_values : bool
+        Whether single values were to be judged.
 
     Examples
     --------
@@ -73,6 +78,70 @@ class Screening:
     n_voxels: NDArray[np.intp]
     judges_values: bool
     sigma: float
+    wants_values: bool = True
+
+    @classmethod
+    def of_numbers(cls, numbers: Mapping[str, Any]) -> Screening:
+        """Return the screening that `numbers` told of, such as those of a step before the fit.
+
+        Parameters
+        ----------
+        numbers : mapping
+            See `numbers`; from a file, they may be incomplete.
+
+        Raises
+        ------
+        OptionError
+            If something is missing or does not fit together.
+        """
+        try:
+            volumes = np.array(numbers["volumes"], dtype=np.intp)
+            shape = (len(numbers["slabs"]), volumes.size)
+            known = [
+                [np.nan if factor is None else factor for factor in row]
+                for row in numbers["factors"]
+            ]
+            left_out = np.zeros(shape, dtype=bool)
+            for slab, position in numbers["left_out"]:
+                left_out[slab, position] = True
+            return cls(
+                "",
+                volumes,
+                np.array(numbers["bvals"], dtype=np.float64).reshape(volumes.size),
+                np.array(numbers["repeated"], dtype=bool).reshape(volumes.size),
+                np.array(numbers["slabs"], dtype=np.intp).reshape(-1, 2),
+                np.array(known, dtype=np.float64).reshape(shape),
+                left_out,
+                np.array(numbers["shares"], dtype=np.float64).reshape(shape),
+                np.array(numbers["voxels"], dtype=np.intp).reshape(shape[0]),
+                bool(numbers["judges_values"]),
+                float("nan"),
+                bool(numbers["wants_values"]),
+            )
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise OptionError(
+                f"the numbers of the screen are incomplete or damaged ({error!r}); expected "
+                "those that the step wrote. Apply it again"
+            ) from None
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """All but the reason and the noise as lists for JSON, where NaN is None."""
+        return {
+            "volumes": self.volumes.tolist(),
+            "bvals": self.bvals.tolist(),
+            "repeated": self.repeated.tolist(),
+            "slabs": self.slabs.tolist(),
+            "factors": [
+                [round(factor, 4) if np.isfinite(factor) else None for factor in row]
+                for row in self.factors.tolist()
+            ],
+            "left_out": np.argwhere(self.left_out).tolist(),
+            "shares": np.round(self.shares, 6).tolist(),
+            "voxels": self.n_voxels.tolist(),
+            "judges_values": self.judges_values,
+            "wants_values": self.wants_values,
+        }
 
     @classmethod
     def impossible(
@@ -166,7 +235,7 @@ class Screening:
                 "No volume was repeated, so that each was compared with the fit of the other "
                 "b-values alone."
             )
-        if not self.judges_values:
+        if self.wants_values and not self.judges_values:
             found.append(
                 "Single values were not judged, as the volumes leave too few degrees of freedom."
             )

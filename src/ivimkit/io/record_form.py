@@ -198,6 +198,7 @@ class WeightsRecord(msgspec.Struct):
     left_out: Count
     voxels: Count
     different: Count
+    missing: Count = 0
 
 
 class StepForm(msgspec.Struct):

@@ -15,6 +15,7 @@ from ivimkit.noise.floor import above_floor
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.pooling import check_pool, pooled
 from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.value_weights import WeightSummary
 from ivimkit.status import at_lower, at_upper
 
 __all__ = ["Fitted", "Record", "Settings", "from_residuals"]
@@ -31,6 +32,11 @@ class Record(Protocol):
     @property
     def counts(self) -> Sequence[float]:
         """Weight of each of them."""
+        ...
+
+    @property
+    def value_weights(self) -> WeightSummary | None:
+        """How many values were left out of single voxels."""
         ...
 
 
@@ -91,6 +97,10 @@ class Fitted(Protocol):
         """How it was computed."""
         ...
 
+    def value_counts(self) -> NDArray[np.intp]:
+        """Return the number of values of each voxel that have a weight."""
+        ...
+
 
 def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
     """Estimate the noise from the residuals of a fit.
@@ -132,9 +142,9 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
     (True, 'residuals')
     """
     check_pool(pool)
-    n_values = int(np.count_nonzero(np.asarray(result.provenance.counts) > 0.0))
-    spare = n_values - result.model.n_free
-    if spare <= 0:
+    own = result.value_counts()
+    n_values = int(own.max(initial=0))
+    if n_values <= result.model.n_free:
         raise NoiseError(
             f"cannot estimate the noise from these residuals: {n_values} values for the "
             f"{result.model.n_free} free parameters of {result.model.name}; expected "
@@ -143,8 +153,9 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
             python="Use noise.from_repeats",
         )
     cost = np.asarray(result.maps["cost"] / _weight_of_one_average(result), dtype=np.float64)
-    degrees = spare + _returned(result.status, result.model)
-    fitted = np.isfinite(cost)
+    # Where values were left out of a voxel, it has fewer.
+    degrees = own - result.model.n_free + _returned(result.status, result.model)
+    fitted = np.isfinite(cost) & (degrees > 0.0)
     if not fitted.any():
         raise NoiseError(
             "cannot estimate the noise from these residuals: no voxel has a fit; expected one. "
@@ -172,6 +183,13 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
 
 def _weight_of_one_average(result: Fitted) -> float:
     """Return the weight of a value of one volume; refuse weights that are no number of volumes."""
+    of_values = result.provenance.value_weights
+    if of_values is not None and of_values.different:
+        raise NoiseError(
+            "cannot estimate the noise of a volume from these residuals: single values had "
+            "weights other than 0 and 1; expected none, or zeros to leave values out. Fit "
+            "without weights first"
+        )
     weight = np.asarray(result.provenance.counts, dtype=np.float64)
     own = result.settings.average == "none"
     averages = _single(result) if own else _averages(result)

@@ -33,7 +33,7 @@ class ShellSignal:
     sigma : float
         Standard deviation of the noise of one volume, a.u.; NaN if no direction was repeated.
     n_finite : int
-        Number of voxels in which all volumes of the shell are finite.
+        Number of voxels in which a volume of the shell has a value.
     low, high : float
         Lowest and highest b-value of the volumes, s/mm^2.
     n_images : float
@@ -90,6 +90,7 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
     volumes = dwi.with_average("none").voxels()
     shells = dwi.acquisition.shells
     groups = [repeated(dwi.acquisition, shell, dwi.used_volumes) for shell in shells]
+    used = [_used(dwi, shell) for shell in shells]
     mean = np.empty((len(shells), dwi.n_voxels), dtype=np.float32)
     square = np.full_like(mean, np.nan)
     buffer = np.empty((_CHUNK, dwi.acquisition.n_volumes))
@@ -99,8 +100,8 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
         volumes.read(start, stop, signal)
         # inf - inf and sums beyond the range of float32 are not finite, as intended.
         with np.errstate(invalid="ignore", over="ignore"):
-            for k, shell in enumerate(shells):
-                mean[k, start:stop] = signal[:, list(shell.volumes)].mean(axis=1)
+            for k in range(len(shells)):
+                mean[k, start:stop] = _mean(signal[:, used[k]])
                 if groups[k]:
                     square[k, start:stop] = sum_of_squares(signal, groups[k], dwi.averages)
     b = dwi.acquisition.bvals
@@ -109,6 +110,21 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
         _summary(shell, mean[k], square[k], groups[k], b[list(shell.volumes)], float(images[k]))
         for k, shell in enumerate(shells)
     )
+
+
+def _used(dwi: DWI, shell: Shell) -> list[int]:
+    """Return the volumes of a shell that have a weight in some voxel, or all if none has."""
+    found = [volume for volume in shell.volumes if dwi.used_volumes[volume]]
+    return found or list(shell.volumes)
+
+
+def _mean(signal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the volumes that each voxel has; NaN where it has none."""
+    there = ~np.isnan(signal)
+    if there.all():
+        return np.asarray(signal.mean(axis=1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(there, signal, 0.0).sum(axis=1) / there.sum(axis=1))
 
 
 def _summary(
@@ -124,7 +140,9 @@ def _summary(
     if groups and finite.any():
         degrees = sum(len(group) - 1 for group in groups)
         # The sum of squares of Gaussian noise is sigma^2 times chi-squared: divide by its median.
-        sigma = float(np.sqrt(np.median(square[finite]) / chdtri(degrees, 0.5)))
+        # Voxels that lack a repeat have fewer degrees.
+        known = square[np.isfinite(square)]
+        sigma = float(np.sqrt(np.median(known) / chdtri(degrees, 0.5))) if known.size else np.nan
     return ShellSignal(
         shell,
         float(mean[finite].mean(dtype=np.float64)) if finite.any() else np.nan,

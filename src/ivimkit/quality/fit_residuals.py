@@ -171,16 +171,12 @@ def residuals(
     slices, where = np.unique(slice_of[chosen], return_inverse=True)
     params = np.stack([reader.gather(result.maps[name]) for name in result.model.names], axis=1)
     own = scan.with_mask(fitted).with_average("none").voxels().take(chosen)
-    sums = _Sums(slices.size, scan.fit_bvals, _shell(scan))
     weights = _weights(result, scan)
+    sums = _Sums(slices.size, scan.fit_bvals, _shell(scan), weights > 0.0)
     for start in range(0, reader.n_voxels, _CHUNK):
         part = slice(start, min(start + _CHUNK, reader.n_voxels))
         averages, volumes = _read(reader, part), _read(own, part)
         curves = _Curves(result, params[part], scan)
-        if scan.value_weights is not None:
-            # What was left out has no residual.
-            averages = np.where(np.isnan(averages), curves.signal, averages)
-            volumes = np.where(np.isnan(volumes), curves.signal[:, sums.shell], volumes)
         sums.add(where[part], averages, volumes, curves, weights)
     return _finish(result, scan, sums, noise, weights, slices, params, int(fitted.sum()))
 
@@ -216,13 +212,23 @@ class _Curves:
 
 
 class _Sums:
-    """Sums over voxels; nothing else is kept."""
+    """Sums over voxels; nothing else is kept. What was left out of a voxel has no residual."""
 
-    def __init__(self, n_slices: int, bvals: NDArray[np.float64], shell: NDArray[np.intp]) -> None:
+    def __init__(
+        self,
+        n_slices: int,
+        bvals: NDArray[np.float64],
+        shell: NDArray[np.intp],
+        used: NDArray[np.bool_],
+    ) -> None:
         n_b, n_volumes = bvals.size, shell.size
-        self.shell = shell
+        self.shell, self.used = shell, used
         self.n = np.zeros(n_slices, dtype=np.intp)
         self.S0 = np.zeros(n_slices)
+        # Numbers of voxels that have the value, and their S0.
+        self.there, self.there_S0 = np.zeros((n_slices, n_b)), np.zeros((n_slices, n_b))
+        self.volumes_there = np.zeros((n_slices, n_volumes))
+        self.volumes_S0 = np.zeros((n_slices, n_volumes))
         self.values = np.zeros((n_slices, n_b))
         self.squares = np.zeros((n_slices, n_b))
         self.volumes = np.zeros((n_slices, n_volumes))
@@ -242,9 +248,15 @@ class _Sums:
     ) -> None:
         """Add voxels: their slices, and their signals, fitted and by volume."""
         member = (where == np.arange(self.n.size)[:, np.newaxis]).astype(np.float64)
-        left, left_volumes = averages - curves.signal, volumes - curves.signal[:, self.shell]
+        there, volumes_there = ~np.isnan(averages), ~np.isnan(volumes)
+        left = np.where(there, averages - curves.signal, 0.0)
+        left_volumes = np.where(volumes_there, volumes - curves.signal[:, self.shell], 0.0)
         self.n += member.sum(axis=1).astype(np.intp)
         self.S0 += member @ curves.S0
+        self.there += member @ there
+        self.there_S0 += member @ (there * curves.S0[:, np.newaxis])
+        self.volumes_there += member @ volumes_there
+        self.volumes_S0 += member @ (volumes_there * curves.S0[:, np.newaxis])
         self.values += member @ left
         self.squares += member @ left**2
         self.volumes += member @ left_volumes
@@ -253,11 +265,15 @@ class _Sums:
         self.basis += np.einsum("inb,jnb->bij", shapes, shapes)
         products = [(shape[:, self.shell] * left_volumes).sum(axis=0) for shape in shapes]
         self.onto += np.stack(products, axis=1)
-        self.costs.append(left**2 @ weights)
+        # With fewer values, a cost has fewer degrees of freedom.
+        self.costs.append((left**2 @ weights)[there[:, self.used].all(axis=1)])
 
     def systematic(self) -> NDArray[np.float64]:
         """Return the sum of squares of each volume that signal and slope explain."""
-        inverse = np.linalg.pinv(self.basis, rcond=1e-9, hermitian=True)[self.shell]
+        # As if the voxels that have the volume were like the others.
+        share = np.maximum(self.volumes_there.sum(axis=0), 1.0) / self.n.sum()
+        basis = self.basis[self.shell] * share[:, np.newaxis, np.newaxis]
+        inverse = np.linalg.pinv(basis, rcond=1e-9, hermitian=True)
         return np.asarray(np.einsum("vi,vij,vj->v", self.onto, inverse, self.onto))
 
 
@@ -274,8 +290,14 @@ def _finish(
     n, S0 = int(sums.n.sum()), float(sums.S0.sum())
     mean_S0 = S0 / n
     sigma = _typical_noise(result, sums, weights) if noise is None else noise.sigma
-    mean = sums.values.sum(axis=0) / n
-    variance = sums.squares.sum(axis=0) / n - mean**2
+    # A value that no voxel has gives 0 / 0: it has no residual.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = sums.values.sum(axis=0) / sums.there.sum(axis=0)
+        variance = sums.squares.sum(axis=0) / sums.there.sum(axis=0) - mean**2
+        by_slice = sums.values / sums.there_S0
+        by_volume = sums.volumes.sum(axis=0) / sums.volumes_S0.sum(axis=0)
+        spread = np.sqrt(sums.volume_squares / sums.volumes_there)
+        systematic = np.sqrt(sums.systematic() / sums.volumes_there.sum(axis=0))
     return Residuals(
         bvals=scan.fit_bvals,
         names=scan.fit_names,
@@ -287,12 +309,12 @@ def _finish(
         z=mean * np.sqrt(scan.fit_averages) / sigma,
         slices=slices,
         n_by_slice=sums.n,
-        by_slice=100 * sums.values / sums.S0[:, np.newaxis],
+        by_slice=100 * by_slice,
         volumes=scan.volumes,
         shell=_shell(scan),
-        by_volume=100 * sums.volumes.sum(axis=0) / S0,
-        spread=100 * np.sqrt(sums.volume_squares / sums.n[:, np.newaxis]) / mean_S0,
-        systematic=100 * np.sqrt(sums.systematic() / n) / mean_S0,
+        by_volume=100 * by_volume,
+        spread=100 * spread / mean_S0,
+        systematic=100 * systematic / mean_S0,
         noise=100 * sigma / mean_S0,
         n=n,
         n_fitted=n_fitted,
@@ -355,4 +377,5 @@ def _typical_noise(result: FitResult, sums: _Sums, weights: NDArray[np.float64])
         return float("nan")
     # The median of chi-square, by Wilson and Hilferty: outliers do not affect it.
     middle = degrees * (1 - 2 / (9 * degrees)) ** 3
-    return float(np.sqrt(np.median(np.concatenate(sums.costs)) / middle)) or float("nan")
+    costs = np.concatenate(sums.costs)
+    return float(np.sqrt(np.median(costs) / middle)) or float("nan") if costs.size else np.nan

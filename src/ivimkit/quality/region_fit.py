@@ -221,7 +221,7 @@ def _mean_weights(
     """
     counts = np.asarray(result.provenance.counts, dtype=np.float64)
     found = np.tile(counts, (len(labels), 1))
-    if dwi.value_weights is None:
+    if dwi.weights_of_values is None:
         return found
     for position, number in enumerate(labels.names):
         inside = usable & (labels.array == number)
@@ -253,7 +253,7 @@ def _mean_signals(
             part = regions[start : start + _CHUNK]
             values = np.empty((part.size, n_columns))
             reader.read(start, start + _CHUNK, values)
-            if dwi.value_weights is not None:
+            if dwi.weights_of_values is not None:
                 own = reader.take(np.arange(start, start + part.size))
                 params = [own.gather(result.maps[name]) for name in result.model.names]
                 fitted = evaluate(result.model, np.stack(params, axis=1), x)

@@ -139,7 +139,7 @@ def _of_residuals(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
             # Whoever fitted the scan has been told of its b-values.
             warnings.simplefilter("ignore", AcquisitionWarning)
             dwi = result.scan().with_mask(inside)
-            weights = used if dwi.value_weights is None else None
+            weights = used if dwi.weights_of_values is None else None
             found = from_residuals(fit(dwi, model=model, weights=weights, device="cpu"))
     except (NoiseError, InputError):
         return _UNKNOWN

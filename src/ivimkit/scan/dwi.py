@@ -45,7 +45,8 @@ class DWI:
     ----------
     signal : array_like, shape (..., n_volumes)
         Magnitude signal, a.u., one volume per b-value on the last axis; any number of spatial
-        axes, any real type, memory-mapped or not. Not copied.
+        axes, any real type, memory-mapped or not. Not copied. A value that is NaN or infinite is
+        missing: it has no part in averages and fits, see `missing`.
     bvals : array_like, shape (n_volumes,), or Acquisition
         b-values in s/mm^2.
     affine : array_like, shape (4, 4), optional
@@ -363,7 +364,7 @@ class DWI:
     @property
     def fit_acquisition(self) -> Acquisition:
         """The acquisition of the volumes that have a weight, in any voxel of the mask."""
-        if self.weights is None and self.value_weights is None:
+        if self.weights is None and self.weights_of_values is None:
             return self.acquisition
         return self.acquisition.take(np.flatnonzero(self.used_volumes))
 
@@ -372,10 +373,37 @@ class DWI:
         """Which volumes have a weight, in any voxel of the mask, shape (n_volumes,)."""
         n = self.acquisition.n_volumes
         used = np.ones(n, dtype=bool) if self.weights is None else self.weights > 0.0
-        if self.value_weights is not None:
-            own = (self.value_weights[..., v][self.mask].any() for v in range(n))
+        weights = self.weights_of_values
+        if weights is not None:
+            own = (weights[..., v][self.mask].any() for v in range(n))
             used = used & np.fromiter(own, dtype=bool, count=n)
         return used
+
+    @cached_property
+    def missing(self) -> NDArray[np.bool_] | None:
+        """Which values are missing: NaN or infinite, in voxels that have others.
+
+        Shape (..., n_volumes); None if no value is missing. They have the weight 0 in averages and
+        fits. Voxels without any finite value are not counted: nothing can be fitted there.
+        """
+        lost = _not_finite(self.stored, self.volumes)
+        if lost is None:
+            return None
+        lost &= ~lost.all(axis=-1, keepdims=True)
+        return lost if lost.any() else None
+
+    @cached_property
+    def weights_of_values(self) -> NDArray[Any] | None:
+        """Weight of each value, shape (..., n_volumes): that which was given, 0 where missing.
+
+        None if there are none, and nothing is missing inside the mask.
+        """
+        missing = self.missing
+        if missing is None or not missing[self.mask].any():
+            return self.value_weights
+        if self.value_weights is None:
+            return np.logical_not(missing).view(np.uint8)
+        return np.where(missing, 0, self.value_weights)
 
     @property
     def value_acquisition(self) -> Acquisition:
@@ -493,7 +521,7 @@ class DWI:
             One volume per b-value.
         **changes
             Other arguments of `DWI` that change with it: ``acquisition``, ``value_weights``,
-            ``weights``, ``averages``, ``mask``.
+            ``weights``, ``averages``, ``mask``, ``source_context``.
 
         Returns
         -------
@@ -513,7 +541,7 @@ class DWI:
         [2.0, 2.0, 2.0]
         """
         context = self.source_context
-        if context is not None:
+        if context is not None and "source_context" not in changes:
             context = context.of_volumes(self.volumes.tolist())
         acquisition = changes.pop("acquisition", self.acquisition)
         given: dict[str, Any] = {
@@ -525,9 +553,7 @@ class DWI:
             "weights": self.weights,
             "averages": self.averages,
             "value_weights": self.value_weights,
-            "source_context": None
-            if context is None
-            else context.of_volumes(self.volumes.tolist()),
+            "source_context": context,
             "history": self.history,
             "sidecar": self.sidecar,
             **changes,
@@ -659,7 +685,7 @@ class DWI:
 
     def without_unused(self) -> DWI:
         """Return the scan where volumes without any weight in the mask have the weight 0."""
-        if self.value_weights is None or self.used_volumes.all():
+        if self.weights_of_values is None or self.used_volumes.all():
             return self
         weights = np.ones(len(self.volumes)) if self.weights is None else self.weights
         return self._with(weights=np.where(self.used_volumes, weights, 0.0))
@@ -669,9 +695,9 @@ class DWI:
 
         Those of the volumes, where nothing of the voxel has a weight.
         """
-        if self.value_weights is None:
+        if self.weights_of_values is None:
             return self.weights
-        own = np.asarray(self.value_weights[index], dtype=np.float64)
+        own = np.asarray(self.weights_of_values[index], dtype=np.float64)
         combined = own if self.weights is None else own * self.weights
         return combined if combined.any() else self.weights
 
@@ -688,9 +714,9 @@ class DWI:
         Returns
         -------
         Patterns or None
-            None if there are no weights of single values.
+            None if there are no weights of single values, and none is missing.
         """
-        if self.value_weights is None:
+        if self.weights_of_values is None:
             return None
         weights = 1.0 if self.weights is None else self.weights
         rows = (block * weights for block in self._weight_rows(reader))
@@ -704,17 +730,18 @@ class DWI:
 
     @property
     def weight_summary(self) -> WeightSummary | None:
-        """How many values of the mask have a weight of 0, or another one than 1.
+        """How many values of the mask have a weight of 0, or another one than 1, or are missing.
 
         Whatever the weights of the volumes are.
         """
-        if self.value_weights is None:
+        if self.weights_of_values is None:
             return None
-        return summary_of(self._weight_rows(self.voxels()))
+        missing = 0 if self.missing is None else int(np.count_nonzero(self.missing[self.mask]))
+        return replace(summary_of(self._weight_rows(self.voxels())), missing=missing)
 
     def left_out_counts(self, reader: VoxelReader) -> NDArray[np.intp]:
         """Return the number of values with weight 0 in each voxel of a reader of this scan."""
-        if self.value_weights is None:
+        if self.weights_of_values is None:
             return np.zeros(reader.n_voxels, dtype=np.intp)
         rows = self._weight_rows(reader)
         return np.concatenate([np.count_nonzero(block == 0.0, axis=1) for block in rows])
@@ -807,10 +834,9 @@ class DWI:
             columns = [Column(((int(volume),),)) for volume in self.volumes]
         else:
             columns = [self._column(shell) for shell in self.acquisition.shells]
-        weights = None
-        if self.value_weights is not None:
-            weights = {int(v): self.value_weights[..., k] for k, v in enumerate(self.volumes)}
-        return VoxelReader(self.stored, self.mask, columns, weights)
+        return VoxelReader(
+            self.stored, self.mask, columns, self._by_volume(self.weights_of_values)
+        )
 
     def mean_image(self, b: float) -> NDArray[np.float64]:
         """Return the averaged image of the shell nearest to a b-value, also outside the mask.
@@ -841,13 +867,34 @@ class DWI:
         Returns
         -------
         ndarray, shape (...)
-            Signal, a.u.
+            Signal, a.u., of the values that have a weight, or of all where none has; NaN where all
+            are missing.
         """
-        shell = self.acquisition.shells[number]
-        reader = VoxelReader(self.stored, _everywhere(self.shape), [self._column(shell)])
+        columns = [self._column(self.acquisition.shells[number])]
+        image = self._image(columns, self.value_weights)
+        if self.value_weights is not None:
+            # It is to be looked at: where nothing has a weight, what there is.
+            plain = self._image(columns, None)
+            image = np.where(np.isnan(image), plain, image)
+        return image
+
+    def _image(self, columns: Sequence[Column], given: NDArray[Any] | None) -> NDArray[np.float64]:
+        """Return an average of the values that are there, by the weights given, also outside."""
+        weights = given
+        if self.missing is not None:
+            kept = np.logical_not(self.missing).view(np.uint8)
+            weights = kept if given is None else kept * given
+        everywhere = _everywhere(self.shape)
+        reader = VoxelReader(self.stored, everywhere, columns, self._by_volume(weights))
         values = np.empty((reader.n_voxels, 1))
         reader.read(0, reader.n_voxels, values)
         return np.asarray(reader.scatter(values[:, 0], np.nan))
+
+    def _by_volume(self, weights: NDArray[Any] | None) -> dict[int, NDArray[Any]] | None:
+        """Return weights of values by the number of the volume in the stored array."""
+        if weights is None:
+            return None
+        return {int(v): weights[..., k] for k, v in enumerate(self.volumes)}
 
     def _used(self, shell: Shell) -> tuple[int, ...]:
         """Return the volumes of a shell that have a weight; all of them if none has."""
@@ -901,6 +948,9 @@ class DWI:
         if "value_weights" not in changes:
             # They were checked, value by value, when they were given.
             object.__setattr__(made, "value_weights", self.value_weights)
+        if "missing" in vars(self) and "volumes" not in changes:
+            # The signal is the same, and need not be searched again.
+            vars(made)["missing"] = self.missing
         return made
 
 
@@ -949,6 +999,20 @@ def _checked_signal(signal: ArrayLike) -> NDArray[Any]:
             "last axis, and at least one voxel"
         )
     return data
+
+
+def _not_finite(stored: NDArray[Any], volumes: NDArray[np.intp]) -> NDArray[np.bool_] | None:
+    """Return which values of some volumes are NaN or infinite; None if all are finite."""
+    if stored.dtype.kind != "f":
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        # One pass without a copy: a sum of finite numbers is finite unless it overflows.
+        whole = volumes.size == stored.shape[-1] and not stored.flags.f_contiguous
+        sums = [stored.sum()] if whole else [stored[..., v].sum() for v in volumes]
+    if np.isfinite(sums).all():
+        return None
+    lost = [~np.isfinite(stored[..., v]) for v in volumes]
+    return np.stack(lost, axis=-1) if np.any(lost) else None
 
 
 def _checked_volumes(

@@ -35,6 +35,9 @@ _BRIDGE = 5.0
 _SPOT = 400.0
 # Gaps in a wall of tissue that are closed before holes are filled, mm.
 _GAP = 8.0
+# In noisy or coarse images a wall has wider gaps. Where closing those, too, up to this many voxels
+# on either side, makes a slice larger by more than this factor, it has closed a leak.
+_MAX_GAP_VOXELS, _LEAK = 4, 1.05
 # A border voxel with less than this share of the nearby signal is mostly air.
 _PARTIAL = 0.45
 # Depth of the border, and the extent of "nearby" along the axes, voxels.
@@ -201,7 +204,7 @@ def _find(dwi: DWI, kind: str) -> _Found:
     size = dwi.geometry.voxel_size
     threshold = _below_fluid(smooth, threshold)
     tissue = smooth > threshold
-    body = _whole(_closed(tissue, size))
+    body = _body(tissue, size)
     if kind == _AUTO:
         kind = "brain" if _is_head(body, size) else "body"
     inside = _without_bridges(tissue, size) if kind == "brain" else body
@@ -263,11 +266,24 @@ def _whole(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return whole
 
 
-def _closed(inside: NDArray[np.bool_], size: tuple[float, ...]) -> NDArray[np.bool_]:
+def _body(tissue: NDArray[np.bool_], size: tuple[float, ...]) -> NDArray[np.bool_]:
+    """Return all inside the outer wall of the tissue, slice by slice."""
+    body = _whole(_closed(tissue, size, _GAP / 2))
+    step = min(size[:2])
+    for voxels in range(round(_GAP / 2 / step) + 1, _MAX_GAP_VOXELS + 1):
+        wider = _whole(_closed(tissue, size, voxels * step))
+        leaks = wider.sum(axis=(0, 1)) > _LEAK * body.sum(axis=(0, 1))
+        body = np.where(leaks, wider, body)
+    return _largest(body)
+
+
+def _closed(
+    inside: NDArray[np.bool_], size: tuple[float, ...], radius: float
+) -> NDArray[np.bool_]:
     """Close gaps in a thin wall of tissue, through which air would reach the holes inside."""
     from scipy import ndimage
 
-    disk = _disk(_GAP / 2, size)
+    disk = _disk(radius, size)
     margin = len(disk)
     around = ((margin, margin), (margin, margin), (0, 0))
     closed = ndimage.binary_closing(np.pad(inside, around), disk[..., np.newaxis])

@@ -38,12 +38,15 @@ class WeightSummary:
         Number of voxels with a value of weight 0.
     different : int
         Number of values whose weight is neither 0 nor 1.
+    missing : int
+        Number of those with weight 0 that are not there: NaN or infinite.
     """
 
     values: int
     left_out: int
     voxels: int
     different: int
+    missing: int = 0
 
 
 def checked_value_weights(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -47,7 +47,8 @@ def check(
 
     Prints the checks, a table of the b-values with their mean signal and
     signal-to-noise ratio, how well they cover the IVIM decay, how much
-    perfusion signal is left at each, and the error of each parameter at the SNR
+    perfusion signal is left at each, what the steps before the fit see (signal
+    drift, slices that dropped out), and the error of each parameter at the SNR
     of the scan: whether single voxels, or regions of which size, can be
     estimated. The exit code is 2 if the scan cannot be
     fitted with this model and method, 0 with warnings, and with --strict 2 if

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import typer
+from rich.console import RenderableType
 from rich.text import Text
 
+from ivimkit import steps
 from ivimkit.cli.error_guard import exit_code_of
 from ivimkit.cli.jobs.check_errors import ErrorQuestion, snr_of_scan
 from ivimkit.cli.options.fit_setup import FitSetup
@@ -143,6 +145,7 @@ class CheckReport:
             _title(f"Perfusion signal left, exp(-b D*), in %; D* in {how_shown(RATE_UNIT)[0]}"),
             perfusion_table(dwi.acquisition.perfusion_left(b_split=split), split),
             "",
+            *_before_fit(dwi, found),
         )
         if error is None:
             answer = self.errors.answer(
@@ -205,6 +208,19 @@ def _facts(dwi: DWI) -> Iterator[str]:
             yield f"mask found by {dwi.mask_origin}"
 
 
+def _before_fit(dwi: DWI, found: Sequence[ScanFinding]) -> Iterator[RenderableType]:
+    """Say what the steps before the fit see in the scan."""
+    if any(finding.is_fault for finding in found):
+        # Volumes that are no images of the scan would be called displaced, or without signal.
+        return
+    told = [(step.title, step.tell(dwi)) for step in map(steps.get, steps.names())]
+    lines = [f"{title}: {text}." for title, text in told if text]
+    if lines:
+        yield _title("Before the fit (ivimkit preprocess)")
+        yield from map(for_command_line, lines)
+        yield ""
+
+
 def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> tuple[str, float]:
     """Report the noise, its source and its assumptions; return its sigma, or NaN, too."""
     if any(finding.kind == "spread" for finding in odd):
@@ -260,14 +276,7 @@ def _findings(
     ok = _plain if faults else _ok
     yield ok(f"{b.size} b-values for {b.size} volumes, {b.min():g} to {b.max():g} s/mm²")
     yield from _position(dwi)
-    broken = dwi.n_voxels - min(signal.n_finite for signal in signals)
-    if broken and not any(finding.kind == "not finite" for finding in faults):
-        yield _warning(
-            f"{thousands(broken)} voxels have a NaN or infinite signal and will not be fitted; "
-            "look for the failed volume or processing step"
-        )
-    elif not broken:
-        yield _ok("the signal is finite everywhere in the mask")
+    yield from _finite(dwi, signals, faults)
     for finding in odd:
         if not finding.is_hopeless:
             yield _warning(for_command_line(str(finding)))
@@ -291,6 +300,27 @@ def _findings(
             f"the choice of b-values is sound for {model.name}"
             + (f", but for {' and '.join(poor)}: see the coverage below" if poor else "")
         )
+
+
+def _finite(
+    dwi: DWI, signals: Sequence[ShellSignal], faults: Sequence[ScanFinding]
+) -> Iterator[tuple[str, str, str]]:
+    """Report values that are not there."""
+    broken = dwi.n_voxels - max(signal.n_finite for signal in signals)
+    known = any(finding.kind == "not finite" for finding in faults)
+    missing = 0 if dwi.missing is None else int(np.count_nonzero(dwi.missing[dwi.mask]))
+    if broken and not known:
+        yield _warning(
+            f"{thousands(broken)} voxels have a NaN or infinite signal in all volumes and will "
+            "not be fitted; look for the failed processing step"
+        )
+    if missing and not known:
+        yield _warning(
+            f"{percent(missing / (dwi.n_voxels * len(dwi.volumes)))} of the values are NaN or "
+            "infinite: they are missing, and fits do without them"
+        )
+    elif not broken and not missing:
+        yield _ok("the signal is finite everywhere in the mask")
 
 
 def _not_covered(acquisition: Acquisition, model: SignalModel) -> list[str]:

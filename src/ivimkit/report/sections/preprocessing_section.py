@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ivimkit.report.report_subject import Side, Subject
-from ivimkit.report.section_blocks import Block, Items, Section, Text
+from ivimkit.report.section_blocks import Block, Items, Pictures, Section, Text
+from ivimkit.report.sections.step_pictures import step_pictures
 from ivimkit.scan.history import NOISE_STATES
 
 __all__ = ["preprocessing"]
@@ -27,6 +28,9 @@ def _of_one(side: Side) -> list[Block]:
     if not history:
         return [Text("The scan was fitted as acquired.", "note")]
     blocks: list[Block] = [Items([f"{step.name}: {step.summary}" for step in history.steps])]
+    pictures = [picture for step in history.steps for picture in step_pictures(step)]
+    if pictures:
+        blocks.append(Pictures(pictures))
     if history.noise != "raw":
         blocks.append(Text(f"The noise is {NOISE_STATES[history.noise]}.", "note"))
     return blocks

@@ -66,8 +66,11 @@ def _together(dwi: DWI) -> DWI:
 
 
 def _weighted(dwi: DWI) -> DWI:
-    """Return the scan with those of its volumes that have a weight."""
+    """Return the scan with those of its volumes that have a weight, or are missing."""
     used = dwi.used_volumes
+    if dwi.missing is not None:
+        # A volume that is missing everywhere was not left out: it is a fault.
+        used = used | dwi.missing[dwi.mask].all(axis=0)
     if dwi.value_weights is not None:
         dwi = dwi.with_value_weights(None)
     return dwi if used.all() else dwi.select(volumes=np.flatnonzero(used).tolist())
