@@ -33,6 +33,7 @@ demo: $(VENV)/.installed ## install ivimkit and run it on a built-in phantom
 test test-fast: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/.installed-test $(if $(WHEEL),wheel) ## run all tests, and list what was slow
+	@echo 'compiling what the tests share (a minute or two the first time)'
 	$(if $(WHEEL),PYTHONPATH="$(CURDIR)/build/wheel" )$(PY) tests/warm_up.py
 	$(PYTEST) --numprocesses $(WORKERS) --dist worksteal --durations=25 --durations-min=3 $(ARGS)
 

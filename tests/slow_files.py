@@ -27,16 +27,27 @@ SLOW = (
     "golden",
     "gpu",
     "test_architecture.py",
+    "test_dicom_collection.py",
+    "test_scans.py",
     "unit/cli/commands",
     "unit/cli/process",
+    "unit/cli/test_fit_also.py",
     "unit/cli/test_fit_bayes.py",
+    "unit/cli/test_help.py",
+    "unit/cli/test_model_file.py",
+    "unit/cli/test_process.py",
     "unit/engine/test_bind.py",
     "unit/figures/test_figure_page.py",
     "unit/figures/test_picture.py",
     "unit/figures/test_plain_text.py",
+    "unit/figures/test_prior_panels.py",
+    "unit/figures/test_reliability.py",
+    "unit/fitting/test_comparison.py",
     "unit/fitting/test_local_prior.py",
     "unit/fitting/test_prior_choice.py",
+    "unit/fitting/test_screen.py",
     "unit/fitting/test_training.py",
+    "unit/fitting/test_uncertain_voxels.py",
     "unit/io/dicom/test_choice.py",
     "unit/io/dicom/test_collection_output.py",
     "unit/io/dicom/test_reading_dicom.py",
@@ -49,24 +60,30 @@ SLOW = (
     "unit/kernels/separable/test_voxel_fit.py",
     "unit/kernels/two_decays/lattice/test_posterior.py",
     "unit/methods/test_varpro.py",
+    "unit/methods/test_varpro_rician.py",
     "unit/node",
     "unit/planning/test_exchange.py",
     "unit/quality/test_agreement.py",
+    "unit/quality/test_region_contrast.py",
     "unit/quality/test_region_fit.py",
     "unit/quality/test_region_limits.py",
     "unit/quality/test_residual_findings.py",
     "unit/report/test_builder.py",
+    "unit/report/test_rerun_command.py",
     "unit/scan/checks/test_scan_findings.py",
+    "unit/scan/test_weights.py",
     "unit/simulate/test_simulate.py",
     "unit/uncertainty/test_profile.py",
     "unit/viewer/test_connection.py",
     "unit/viewer/test_drawn_regions.py",
+    "unit/viewer/test_open_viewer.py",
     "unit/writing/test_exchange.py",
+    "unit/writing/test_target.py",
 )
-"""Folders and files that `--fast` leaves out: 4 s each, or more."""
+"""Folders and files that `--fast` leaves out, nearly all of 2.5 s or more."""
 
 _TESTS = Path(__file__).parent
-_MIN_SHOWN_S = 4.0
+_MIN_SHOWN_S = 3.0
 _seconds: Counter[str] = Counter()
 _n_tests: Counter[str] = Counter()
 

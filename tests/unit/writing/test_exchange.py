@@ -19,7 +19,7 @@ from made_results import biexp_maps, made_result
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and locks are those of POSIX")
 
 SHAPE = (3, 2, 1)
-# The model with the fewest maps: every file is four steps.
+# The model with the fewest maps: every file is several steps.
 MAPS = ("S0", "ADC")
 # Everything that changes a folder; what they touch outside of it does not count.
 STEPS = ("rename", "replace", "mkdir", "unlink", "rmdir")
