@@ -72,6 +72,7 @@ class _Moved:
 
 
 _RIGID, _AFFINE, _BREATHING = Motion("rigid", _MM), Motion("affine", _MM), Motion("breathing", _MM)
+_SLICES = Motion("slices", _MM)
 _CASES = (
     _Moving("still", None, ""),
     _Moving("still", None, "align"),
@@ -83,6 +84,8 @@ _CASES = (
     _Moving("affine", _AFFINE, ""),
     _Moving("affine", _AFFINE, "align"),
     _Moving("affine", _AFFINE, "align:transform=affine"),
+    _Moving("slices", _SLICES, ""),
+    _Moving("slices", _SLICES, "align:slices=yes"),
     _Moving("breathing", _BREATHING, ""),
     _Moving("breathing", _BREATHING, "align"),
     _Moving("breathing", _BREATHING, "align,follow"),
