@@ -29,6 +29,7 @@ _B13 = ik.simulate.B13
 _B36 = tuple(3 * [b for b in _B13 if b != 170])
 _B16 = (0, 10, 20, 40, 80, 0, 110, 140, 170, 200, 0, 300, 400, 600, 800, 0)
 _SNR = 25.0
+_GIBBS = "gibbs:partial_fourier=1"
 _MM = 5.0
 _LOST_MM = 3.0
 _N_DROPOUTS = 13
@@ -335,7 +336,7 @@ def _ringing() -> tuple[Table, list[Target]]:
     for label, ringing in (("none", None), ("full", Ringing()), ("0.75", Ringing(1.0, 0.75))):
         scan = Spoiled(_SNR, _B13, Artefacts(ringing=ringing))
         for noise, made in (("no", scan.made(noisy=False)), ("yes", scan.made())):
-            for steps in ("", "gibbs"):
+            for steps in ("", _GIBBS):
                 if there(steps) and not (steps and label != "full"):
                     done = correct(made.dwi, steps)
                     rows.append([label, noise, steps or "none", *errors_in(done.dwi, made).rmse])
@@ -354,7 +355,7 @@ def _contrast() -> tuple[Table, list[Target]]:
         for seed in range(3)
     ]
     rows: list[list[Cell]] = []
-    for steps in ("", "denoise", "gibbs", "align", "outliers"):
+    for steps in ("", "denoise", _GIBBS, "align", "outliers"):
         if not there(steps):
             continue
         kept = [_kept(correct(made.dwi, steps).dwi, made, radii) for made in scans]
