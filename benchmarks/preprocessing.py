@@ -113,7 +113,8 @@ def measure(settings: Settings) -> Findings:
             "data": "digital abdomen, 96 x 62 x 16 voxels, b13 unless said (36 volumes: twelve "
             f"b-values three times; drift: 16 volumes with four b = 0), SNR {_SNR:g} unless said, "
             f"Rician noise; motion {_MM:g} mm root mean square in the body, breathing "
-            f"{_BREATH_MM:g} mm in the liver; errors in voxels of pure liver, without three slices at each end",
+            f"{_BREATH_MM:g} mm in the liver; errors in voxels of pure liver, without three "
+            "slices at each end",
             "bounds": "defaults",
             "told": "nothing about the noise",
         },
