@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,9 +58,9 @@ class _Moved:
     """What a registration has left; errors only where the first volume is the reference."""
 
     before: float
-    after: float
-    worst: float
-    lost: int
+    after: float | None
+    worst: float | None
+    lost: int | None
     seconds: float
     noisy: Errors | None
     clean: Errors | None
@@ -141,8 +142,12 @@ def _moved(case: _Moving) -> _Moved:
     done = correct(noisy.dwi, case.steps)
     found = _found(done)
     before = ik.simulate.residual_motion(truth)
-    after = ik.simulate.residual_motion(truth, found)
     one_reference = case.bvals.count(0) == 1
+    noisy_errors = errors_in(done.dwi, noisy) if one_reference else None
+    if found is None and done.records:
+        # The step does not say where it has read the volumes.
+        return _Moved(before.rms, None, None, None, done.seconds, noisy_errors, None)
+    after = ik.simulate.residual_motion(truth, found)
     still = clean.dwi if found is None else resampled(clean, found)
     return _Moved(
         before.rms,
@@ -150,7 +155,7 @@ def _moved(case: _Moving) -> _Moved:
         float(after.by_volume.max()),
         int((after.by_volume > _LOST_MM).sum()),
         done.seconds,
-        errors_in(done.dwi, noisy) if one_reference else None,
+        noisy_errors,
         errors_in(still, noisy) if one_reference else None,
     )
 
@@ -163,11 +168,10 @@ def _check_truth(truth: ik.simulate.TrueArtefacts) -> None:
 
 
 def _found(done: Corrected) -> NDArray[np.float64] | None:
-    """Return the movements that the last of the steps has found."""
-    moving = [record for record in done.records if record.name in ("align", "follow")]
-    if not moving:
+    """Return the movements that the last of the steps has found, if it says so."""
+    if not done.records or "transforms" not in done.records[-1].numbers:
         return None
-    return np.asarray(moving[-1].numbers["transforms"])
+    return np.asarray(done.records[-1].numbers["transforms"])
 
 
 def _motion_table(moved: dict[_Moving, _Moved]) -> Table:
@@ -202,9 +206,7 @@ def _motion_targets(moved: dict[_Moving, _Moved]) -> list[Target]:
     still, breathing = of("still", "align"), of("breathing", "align,follow")
     return [
         _at_most(f"Rigid residual at SNR {_SNR:g} ≤ {{:g}} mm", _MAX_RIGID_MM, clear),
-        _at_most(
-            "Lost volumes of rigid motion, at every SNR: {:g}", 0, [float(m.lost) for m in rigid]
-        ),
+        _at_most("Lost volumes of rigid motion, at every SNR: {:g}", 0, [m.lost for m in rigid]),
         _at_most("Affine residual ≤ {:g} mm", _MAX_AFFINE_MM, [m.after for m in affine]),
         _at_most("Breathing residual ≤ {:g} mm", _MAX_BREATHING_MM, [m.after for m in breathing]),
         _at_most("Breathing, clean D of the liver ≤ {:g}", _MAX_BREATHING_D, _clean_D(breathing)),
@@ -216,8 +218,9 @@ def _clean_D(moved: list[_Moved]) -> list[float]:
     return [one.clean.rmse[0] for one in moved if one.clean]
 
 
-def _at_most(text: str, limit: float, values: list[float]) -> Target:
-    measured = ", ".join(f"{value:.3g}" for value in values) or "the step is not there"
+def _at_most(text: str, limit: float, found: Sequence[float | None]) -> Target:
+    values = [value for value in found if value is not None]
+    measured = ", ".join(f"{value:.3g}" for value in values) or "no figure"
     return Target(
         text.format(limit), measured, all(v <= limit for v in values) if values else None
     )
