@@ -371,8 +371,9 @@ def _contrast() -> tuple[Table, list[Target]]:
     for steps in ("", "denoise", _GIBBS, "align", "outliers"):
         if not there(steps):
             continue
-        kept = [_kept(correct(made.dwi, steps).dwi, made, radii) for made in scans]
-        errors = [errors_in(correct(made.dwi, steps).dwi, made).rmse[0] for made in scans]
+        done = [(correct(made.dwi, steps).dwi, made) for made in scans]
+        kept = [_kept(dwi, made, radii) for dwi, made in done]
+        errors = [errors_in(dwi, made).rmse[0] for dwi, made in done]
         rows.append([steps or "none", *np.mean(kept, axis=0).tolist(), float(np.mean(errors))])
     sizes = [
         Column(f"{name}, {r:g} mm", "{:.0f}") for r in sorted(set(radii)) for name in ("D", "f")
