@@ -17,7 +17,7 @@ from ivimkit.simulate.anatomy import Anatomy
 from ivimkit.simulate.artefacts import Artefacts, check_artefacts
 from ivimkit.simulate.brain import BRAIN
 from ivimkit.simulate.coil import receive_field
-from ivimkit.simulate.noise import apply_noise, check_noise, draw_noise
+from ivimkit.simulate.noise import apply_noise, check_noise, check_seed, draw_noise
 from ivimkit.simulate.protocol import Protocol, protocol_of, settings_of
 from ivimkit.simulate.scene import Scene
 from ivimkit.simulate.small_lesions import check_lesions, lesion_tissues, place_lesions
@@ -186,6 +186,7 @@ def phantom(
     """
     anatomy = _anatomy(kind)
     _check_options(shape, snr, noise, n_averages, partial_volume)
+    check_seed(seed)
     check_lesions(lesions)
     if artefacts is not None:
         check_artefacts(artefacts, anatomy, partial_volume)
@@ -201,24 +202,13 @@ def phantom(
     factors = {} if texture is None else texture.factors(grid, seed)
     scene = Scene(anatomy, grid, partial_volume, chosen, tissues, placed, factors)
     sigma = 0.0 if snr is None else REFERENCE_S0 / snr
-    signal = np.empty((*shape, acquisition.n_volumes), dtype=np.float32, order="F")
-    labels = np.zeros(shape, dtype=np.uint8, order="F")
-    truth = {name: np.full(shape, np.nan, np.float32, "F") for name in chosen.names}
-    for k in range(shape[2]):
-        fractions, varied = scene.fractions(k), scene.varied(k)
-        field_map = receive_field(anatomy, grid, k)
-        labels[:, :, k] = _majority(fractions)
-        _write_truth(truth, k, fractions, field_map, tissues, varied)
-        clean = scene.mixed(fractions, varied, settings) * field_map
-        signal[:, :, k, :] = np.moveaxis(clean, 0, -1)
+    signal, labels, truth = _at_rest(scene, settings, acquisition.n_volumes)
     true_artefacts = None
     if artefacts is not None:
         true_artefacts = draw_artefacts(artefacts, scene, labels, acquisition.bvals, seed)
         spoil(signal, scene, settings, true_artefacts)
-    for k in range(shape[2]):
-        clean = np.ascontiguousarray(np.moveaxis(signal[:, :, k, :], -1, 0))
-        noisy = _scanned(clean, sigma, noise, seeds=[(seed, k, n) for n in range(n_averages)])
-        signal[:, :, k, :] = np.moveaxis(noisy, 0, -1)
+    if sigma > 0.0:
+        _add_noise(signal, sigma, noise, seed, n_averages)
     return Phantom(
         dwi=DWI(signal, acquisition, grid.affine, labels > 0),
         truth=truth,
@@ -250,6 +240,24 @@ def _check_options(
             raise OptionError(f"{name} is {value}; expected a whole number >= 1")
 
 
+def _at_rest(
+    scene: Scene, settings: Mapping[str, NDArray[np.float64]], n_volumes: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], dict[str, NDArray[np.float32]]]:
+    """Return the signal without noise, the labels and the true maps of a scene."""
+    shape = scene.grid.shape
+    signal = np.empty((*shape, n_volumes), dtype=np.float32, order="F")
+    labels = np.zeros(shape, dtype=np.uint8, order="F")
+    truth = {name: np.full(shape, np.nan, np.float32, "F") for name in scene.model.names}
+    for k in range(shape[2]):
+        fractions, varied = scene.fractions(k), scene.varied(k)
+        field_map = receive_field(scene.anatomy, scene.grid, k)
+        labels[:, :, k] = _majority(fractions)
+        _write_truth(truth, k, fractions, field_map, scene.tissues, varied)
+        clean = scene.mixed(fractions, varied, settings) * field_map
+        signal[:, :, k, :] = np.moveaxis(clean, 0, -1)
+    return signal, labels, truth
+
+
 def _majority(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return the label of the tissue that fills most of each voxel; 0 if half of it is empty."""
     labels = np.asarray(fractions.argmax(axis=0) + 1, dtype=np.uint8)
@@ -273,18 +281,14 @@ def _write_truth(
         truth["S0"][:, :, k][alone] *= field_map[alone]
 
 
-def _scanned(
-    clean: NDArray[np.float32],
-    sigma: float,
-    noise: str,
-    *,
-    seeds: list[tuple[int, int, int]],
-) -> NDArray[np.float32]:
-    """Average noisy acquisitions of a slice, each with its own seed."""
-    if sigma == 0:
-        return clean
-    total = np.zeros_like(clean)
-    for seed in seeds:
-        draws = draw_noise(clean.shape, seed, dtype=np.float32)
-        total += apply_noise(clean, draws, sigma=sigma, kind=noise)
-    return total / np.float32(len(seeds))
+def _add_noise(
+    signal: NDArray[np.float32], sigma: float, noise: str, seed: int, n_averages: int
+) -> None:
+    """Replace the signal by the mean of noisy acquisitions; each slice has a separate seed."""
+    for k in range(signal.shape[2]):
+        clean = np.ascontiguousarray(np.moveaxis(signal[:, :, k, :], -1, 0))
+        total = np.zeros_like(clean)
+        for n in range(n_averages):
+            draws = draw_noise(clean.shape, (seed, k, n), dtype=np.float32)
+            total += apply_noise(clean, draws, sigma=sigma, kind=noise)
+        signal[:, :, k, :] = np.moveaxis(total / np.float32(n_averages), 0, -1)

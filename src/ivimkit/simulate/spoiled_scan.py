@@ -39,13 +39,11 @@ def spoil(
     """
     ringing = truth.given.ringing
     for k in range(signal.shape[2]):
-        moves = [not truth.path.is_still(volume, k) for volume in range(truth.n_volumes)]
-        if ringing is not None or any(moves):
-            slab = _Slab(scene, k)
-            for volume in range(truth.n_volumes):
-                if ringing is not None or moves[volume]:
-                    seen = slab.seen(truth.path, volume, settings)
-                    signal[:, :, k, volume] = slab.image(seen, ringing)
+        slab = _Slab(scene, k)
+        for volume in range(truth.n_volumes):
+            if ringing is not None or not truth.path.is_still(volume, k):
+                seen = slab.seen(truth.path, volume, settings)
+                signal[:, :, k, volume] = slab.image(seen, ringing)
     signal *= (truth.drift[:, None] * truth.dropout_factors).T.astype(np.float32)
 
 

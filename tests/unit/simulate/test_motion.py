@@ -241,6 +241,7 @@ def test_motions_that_there_are_not(motion, message):
     [
         ({"kind": "breathing", "name": "brain"}, "the brain does not breathe; expected the abdom"),
         ({"kind": "rigid", "partial_volume": 1}, "motion needs several sample points in a voxel"),
+        ({"kind": "rigid", "seed": -1}, "the seed is -1; expected a whole number >= 0"),
         ({"kind": "breathing", "shape": (1, 1, 1)}, "no voxel shows liver, which is to move"),
     ],
 )
