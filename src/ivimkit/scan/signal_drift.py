@@ -111,12 +111,11 @@ def why_unseen(dwi: DWI, order: int = 1) -> str:
         )
     last = len(dwi.volumes) - 1
     if np.ptp(images) < _MIN_SPAN * last:
-        where = "start" if images[-1] < last / 2.0 else "end"
-        if images[0] < last / 2.0 < images[-1]:
-            where = "middle"
+        place = float(images.mean()) / last
+        where = "start" if place < 1 / 3 else "end" if place > 2 / 3 else "middle"
         return (
-            f"all {images.size} images at b = {lowest:g} are at the {where} of the session, and a "
-            "drift needs some at its start and its end"
+            f"all {images.size} images at b = {lowest:g} are near the {where} of the session, and "
+            "a drift needs some at its start and its end"
         )
     return ""
 
