@@ -380,6 +380,48 @@ def test_zoom_keeps_the_crosshair_and_the_wheel_goes_through_slices(page: Any) -
     page.wait_for_selector(f'[data-voxel="{INSIDE[0]},{INSIDE[1] + 1},{INSIDE[2] - 1}"]')
 
 
+def test_the_flip_book_shows_the_volumes_one_after_the_other(page: Any, dwi: ik.DWI) -> None:
+    go(page, (9, 8, 1))
+    page.get_by_test_id("flip-rate").select_option("16")
+    page.get_by_test_id("base").select_option("volume/24")
+    page.wait_for_selector('[data-testid=legend-base]:has-text("volume 24,")')
+    page.evaluate(
+        "() => { const { viewer } = window.ivimkit; window.flipped = [];"
+        "viewer.on(['images'], () => window.flipped.push(viewer.base)); }"
+    )
+    page.locator("[data-testid=view-0] canvas[tabindex]").focus()
+    page.keyboard.press("v")
+    flip = page.get_by_test_id("flip")
+    assert flip.get_attribute("aria-pressed") == "true"
+    while "volume/1" not in (flipped := page.evaluate("window.flipped")):
+        page.wait_for_timeout(50)
+    # After the last one comes the first.
+    order = [name for name, _ in itertools.groupby(flipped) if name != "volume/24"]
+    assert order[:3] == ["volume/25", "volume/0", "volume/1"]
+    page.keyboard.press("v")
+    assert flip.get_attribute("aria-pressed") == "false"
+    page.get_by_test_id("base").select_option("volume/4")
+    for key, volume in (("n", 5), ("N", 4), ("N", 3)):
+        page.locator("[data-testid=view-0] canvas[tabindex]").focus()
+        page.keyboard.press(key)
+        page.wait_for_selector(
+            f'[data-testid=legend-base]:has-text("volume {volume},") output[data-value]'
+        )
+        shown = page.locator("[data-testid=legend-base] output").get_attribute("data-value")
+        assert float(shown) == float(dwi.signal[9, 8, 1, volume])
+    # No map hides what moves.
+    assert page.get_by_test_id("legend-overlay").count() == 0
+    page.keyboard.press("f")
+    assert page.get_by_test_id("flip-rate").input_value() == "16"
+    page.keyboard.press("F")
+    assert page.get_by_test_id("flip-rate").input_value() == "8"
+    # Whoever chooses something else has seen enough.
+    page.keyboard.press("v")
+    page.keyboard.press("b")
+    page.wait_for_selector("[data-testid=flip][aria-pressed=false]")
+    assert page.evaluate("window.ivimkit.viewer.base") == "scan/0"
+
+
 def test_components_are_drawn_and_the_axis_becomes_logarithmic(page: Any) -> None:
     go(page, INSIDE)
     plot = page.get_by_test_id("voxel-plot")

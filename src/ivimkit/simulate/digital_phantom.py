@@ -17,7 +17,7 @@ from ivimkit.simulate.anatomy import Anatomy
 from ivimkit.simulate.artefacts import Artefacts, check_artefacts
 from ivimkit.simulate.brain import BRAIN
 from ivimkit.simulate.coil import receive_field
-from ivimkit.simulate.noise import apply_noise, check_noise, draw_noise
+from ivimkit.simulate.noise import apply_noise, check_noise, check_seed, draw_noise
 from ivimkit.simulate.protocol import Protocol, protocol_of, settings_of
 from ivimkit.simulate.scene import Scene
 from ivimkit.simulate.small_lesions import check_lesions, lesion_tissues, place_lesions
@@ -186,6 +186,7 @@ def phantom(
     """
     anatomy = _anatomy(kind)
     _check_options(shape, snr, noise, n_averages, partial_volume)
+    check_seed(seed)
     check_lesions(lesions)
     if artefacts is not None:
         check_artefacts(artefacts, anatomy, partial_volume)

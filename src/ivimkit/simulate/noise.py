@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.noise.noise_kinds import check_noise_kind
 
-__all__ = ["NOISE_KINDS", "add_noise", "apply_noise", "check_noise", "draw_noise"]
+__all__ = ["NOISE_KINDS", "add_noise", "apply_noise", "check_noise", "check_seed", "draw_noise"]
 
 NOISE_KINDS = ("gaussian", "rician")
 
@@ -96,9 +96,7 @@ def draw_noise(
     >>> simulate.draw_noise((3,), seed=0).shape
     (2, 3)
     """
-    entropy: Sequence[object] = seed if isinstance(seed, Sequence) else [seed]
-    if not all(isinstance(part, (int, np.integer)) and part >= 0 for part in entropy):
-        raise OptionError(f"the seed is {seed!r}; expected a whole number >= 0")
+    check_seed(seed)
     generator = np.random.default_rng(seed)
     return generator.standard_normal((2, *shape), dtype=dtype)
 
@@ -168,6 +166,24 @@ def check_noise(kind: str) -> None:
         If it is not one of `NOISE_KINDS`.
     """
     check_noise_kind(kind, known=NOISE_KINDS)
+
+
+def check_seed(seed: int | Sequence[int]) -> None:
+    """Refuse what is not a seed.
+
+    Parameters
+    ----------
+    seed : int or sequence of int
+        The seed.
+
+    Raises
+    ------
+    OptionError
+        If it is not made of whole numbers >= 0.
+    """
+    entropy: Sequence[object] = seed if isinstance(seed, Sequence) else [seed]
+    if not all(isinstance(part, (int, np.integer)) and part >= 0 for part in entropy):
+        raise OptionError(f"the seed is {seed!r}; expected a whole number >= 0")
 
 
 def _deviation(signal: NDArray[np.float64], sigma: float | None, snr: float | None) -> float:

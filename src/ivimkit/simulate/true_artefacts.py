@@ -15,7 +15,7 @@ from ivimkit.simulate.scene import Scene
 
 __all__ = ["TrueArtefacts", "draw_artefacts"]
 
-# From positions of NIfTI, with x to the patient's right... to those of an anatomy, with u to the
+# From positions of NIfTI, with x to the patient's right, to those of an anatomy, with u to the
 # left, and back.
 _FLIP = np.array([-1.0, 1.0, 1.0])
 _FLIP_4 = np.diag([*_FLIP, 1.0])

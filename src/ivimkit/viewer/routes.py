@@ -32,6 +32,7 @@ from ivimkit.viewer.study_images import (
     label_image,
     map_image,
     scan_image,
+    volume_image,
 )
 from ivimkit.viewer.study_report import StudyReports
 from ivimkit.viewer.user_mask import aligned_mask
@@ -106,6 +107,10 @@ class Routes:
     async def scan_volume(self, request: Request) -> Response:
         """Send the image of a b-value."""
         return await self._image(scan_image, request.path_params["number"])
+
+    async def single_volume(self, request: Request) -> Response:
+        """Send a volume of the scan as it was acquired."""
+        return await self._image(volume_image, request.path_params["number"])
 
     async def map_volume(self, request: Request) -> Response:
         """Send a map."""
@@ -195,6 +200,7 @@ class Routes:
             post("/api/labels", self.labels),
             get("/volumes/labels.nii", self.label_volume),
             get("/volumes/scan/{number}.nii", self.scan_volume),
+            get("/volumes/single/{number}.nii", self.single_volume),
             get("/volumes/{number}/grades.nii", self.grade_volume),
             get("/volumes/{number}/doubtful/{name}.nii", self.doubtful_volume),
             get("/volumes/{number}/{name}.nii", self.map_volume),

@@ -44,6 +44,7 @@ def describe_scene(study: Study) -> dict[str, Any]:
     """
     first = study.results[0]
     scan, labels = first.dwi, study.labels
+    images = [] if scan is None else _images(scan)
     return {
         "title": " and ".join(study.names),
         "version": version("ivimkit"),
@@ -53,7 +54,8 @@ def describe_scene(study: Study) -> dict[str, Any]:
         "has_scan": scan is not None,
         "why_no_scan": study.why_no_scan,
         "bvals": first.provenance.bvals if scan is None else scan.fit_bvals,
-        "images": [] if scan is None else _images(scan),
+        "images": images,
+        "volumes": [] if scan is None else _volumes(scan, images),
         "results": [_result(study, number) for number in range(len(study.results))],
         "labels": None if labels is None else {"url": "volumes/labels.nii", "names": labels.names},
         "methods": [describe_options(name) for name in methods.names()],
@@ -87,6 +89,20 @@ def _images(scan: DWI) -> list[dict[str, Any]]:
             "url": f"volumes/scan/{number}.nii",
         }
         for number, shell in enumerate(shells)
+    ]
+
+
+def _volumes(scan: DWI, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Describe the volumes as they were acquired; each has the range of the mean of its shell."""
+    shells = {v: n for n, shell in enumerate(scan.acquisition.shells) for v in shell.volumes}
+    return [
+        {
+            "id": str(number),
+            "label": f"volume {stored}, {images[shells[number]]['label']}",
+            "limits": images[shells[number]]["limits"],
+            "url": f"volumes/single/{number}.nii",
+        }
+        for number, stored in enumerate(scan.volumes.tolist())
     ]
 
 

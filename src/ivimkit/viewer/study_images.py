@@ -13,7 +13,14 @@ from ivimkit.figures.reliability import doubtful_voxels
 from ivimkit.figures.status_panels import graded, grades
 from ivimkit.viewer.study import Study
 
-__all__ = ["doubtful_image", "grade_image", "label_image", "map_image", "scan_image"]
+__all__ = [
+    "doubtful_image",
+    "grade_image",
+    "label_image",
+    "map_image",
+    "scan_image",
+    "volume_image",
+]
 
 
 def scan_image(study: Study, number: str) -> bytes:
@@ -41,6 +48,34 @@ def scan_image(study: Study, number: str) -> bytes:
     if number not in valid:
         raise OptionError(f"there is no image {number!r}; expected 0 to {len(shells) - 1}")
     return io.image_bytes(dwi.shell_image(int(number)), study.geometry)
+
+
+def volume_image(study: Study, number: str) -> bytes:
+    """Return a volume of the first result's scan as it was acquired, as float32.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    number : str
+        Index of the volume among those of the scan.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    OptionError
+        If there is no such volume, or no scan.
+    """
+    dwi = study.scan(0)
+    n = dwi.acquisition.n_volumes
+    valid = [str(k) for k in range(n)]
+    if number not in valid:
+        raise OptionError(f"there is no volume {number!r}; expected 0 to {n - 1}")
+    image = np.asarray(dwi.stored[..., dwi.volumes[int(number)]], dtype=np.float32)
+    return io.image_bytes(image, study.geometry)
 
 
 def map_image(study: Study, number: str, name: str) -> bytes:

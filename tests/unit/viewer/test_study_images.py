@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
+from ivimkit.simulate import B13
 from ivimkit.viewer.study_images import smallest
 
 
@@ -28,6 +29,21 @@ def test_status_labels_and_scan(client, result, made, labels):
         np.testing.assert_array_equal(image, made.dwi.mean_image(shell.b).astype(np.float32))
 
 
+def test_volumes_are_those_that_were_acquired(open_client):
+    made = ik.simulate.phantom(shape=(16, 12, 2), bvals=[0, *B13])
+    scan = made.dwi.select(volumes=range(1, 12))
+    client = open_client(ik.fit(scan, method="segmented"))
+    volumes = client.get("api/scene").json()["volumes"]
+    assert [volume["label"] for volume in volumes[:2]] == [
+        "volume 1, b = 0 s/mm²",
+        "volume 2, b = 10 s/mm²",
+    ]
+    for volume, stored in zip(volumes, scan.volumes, strict=True):
+        image, _ = client.get(volume["url"]).image()
+        np.testing.assert_array_equal(image, made.dwi.signal[..., stored])
+    assert volumes[0]["limits"][1] > volumes[-1]["limits"][1]
+
+
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
@@ -36,6 +52,7 @@ def test_status_labels_and_scan(client, result, made, labels):
         ("volumes/-1/D.nii", "there is no result '-1'"),
         ("volumes/scan/13.nii", "there is no image '13'; expected 0 to 12"),
         ("volumes/scan/x.nii", "there is no image 'x'"),
+        ("volumes/single/13.nii", "there is no volume '13'; expected 0 to 12"),
     ],
 )
 def test_what_is_not_there_is_said(client, address, sentence):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -216,4 +217,65 @@ def test_texture_and_lesions(tmp_path, run):
 def test_bad_texture_and_lesions(tmp_path, run, words, message):
     done = run("simulate", "--shape", "32,24,1", "--out", tmp_path / "x", *words, code=2)
     assert message in done.stderr.replace("\n", " ")
+    assert not (tmp_path / "x").exists()
+
+
+FAULTS = ("--drift", "quadratic:5", "--dropouts", "3", "--dropout-loss", "0.3:0.5")
+
+
+@pytest.mark.parametrize("motion", ["breathing:4", "slices:3"])
+def test_artefacts_and_their_truth(tmp_path, run, motion):
+    out = tmp_path / "moving"
+    kind, mm = motion.split(":")
+    words = ("simulate", "--shape", "24,18,4", "--bvals", "0,50,0,800", "--out", out, "-q")
+    run(*words, "--motion", motion, *FAULTS, "--ringing", "0.8", "--partial-fourier", "0.75")
+    faults = simulate.Artefacts(
+        simulate.Motion(kind, float(mm)),
+        simulate.Drift(5, "quadratic"),
+        simulate.Dropouts(3, (0.3, 0.5)),
+        simulate.Ringing(0.8, 0.75),
+    )
+    made = simulate.phantom(shape=(24, 18, 4), bvals=[0, 50, 0, 800], artefacts=faults)
+    np.testing.assert_array_equal(io.load(out / "dwi.nii.gz").signal, made.dwi.signal)
+    np.testing.assert_array_equal(io.load_map(out / "body.nii.gz"), made.artefacts.body)
+    record = json.loads((out / "phantom.json").read_text())
+    assert record["artefacts"]["motion"] == {"kind": kind, "mm": float(mm)}
+    happened = record["true_artefacts"]
+    np.testing.assert_allclose(happened["drift"], made.artefacts.drift)
+    for lost in happened["dropouts"]:
+        assert lost["factor"] == made.artefacts.dropout_factors[lost["volume"], lost["slice"]]
+    assert len(happened["dropouts"]) == 3
+    field = out / "true_displacement.nii.gz"
+    if made.artefacts.transforms is None:
+        found = np.asarray(nib.load(field).dataobj)
+        np.testing.assert_allclose(found[:, :, :, 3], made.artefacts.displacement(3), atol=1e-5)
+    else:
+        np.testing.assert_allclose(happened["transforms"], made.artefacts.transforms)
+        assert not field.exists()
+    # What belongs to another scan does not stay.
+    run(*words, "--overwrite")
+    assert not {"body.nii.gz", field.name} & {path.name for path in out.iterdir()}
+    assert "artefacts" not in json.loads((out / "phantom.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--motion", "rigid"], "--motion is 'rigid'; expected one of rigid, affine, breathing"),
+        (["--motion", "jump:5"], "there is no motion 'jump'; expected one of rigid, affine"),
+        (["--motion", "rigid:nan"], "--motion is 'rigid:nan'; expected"),
+        (["brain", "--motion", "breathing:5"], "the brain does not breathe"),
+        (["--drift", "much"], "--drift is 'much'; expected a percentage, like 5"),
+        (["--drift", "cubic:5"], "there is no drift 'cubic'; expected one of linear, quadratic"),
+        (["--dropouts", "-1"], "-1 slices drop out; expected a whole number"),
+        (["--dropouts", "999"], "999 slices are to drop out"),
+        (["--dropouts", "2", "--dropout-loss", "0.5"], "--dropout-loss is '0.5'; expected two"),
+        (["--dropout-loss", "0.2:0.5"], "--dropout-loss was given without --dropouts"),
+        (["--partial-fourier", "0.75"], "--partial-fourier was given without --ringing"),
+        (["--ringing", "0.1"], "acquired is 0.1; expected a share from 0.25 to 1"),
+    ],
+)
+def test_bad_artefacts(tmp_path, run, words, message):
+    done = run("simulate", "--shape", "16,14,2", "--out", tmp_path / "x", *words, code=2)
+    assert message in " ".join(done.stderr.split())
     assert not (tmp_path / "x").exists()

@@ -21,6 +21,9 @@ export interface Actions {
   overlay: (step: number) => void;
   toggleOverlay: () => void;
   opacity: (change: number) => void;
+  flip: () => void;
+  volume: (step: number) => void;
+  flipFaster: (step: number) => void;
   zoom: (factor: number) => void;
   logarithmic: () => void;
   compare: () => void;
@@ -73,6 +76,11 @@ export function keys(act: Actions): Key[] {
     { keys: ["+", "="], shown: "+", does: "Zoom in on the crosshair", run: () => act.zoom(1.25) },
     { keys: ["-"], shown: "−", does: "Zoom out", run: () => act.zoom(0.8) },
     { keys: ["0"], shown: "0", does: "Whole picture", run: () => act.zoom(0) },
+    { keys: ["v"], shown: "v", does: "Flip through the volumes as acquired, or stop", run: act.flip },
+    { keys: ["n"], shown: "n", does: "Next volume", run: () => act.volume(1) },
+    { keys: ["N"], shown: "Shift n", does: "Previous volume", run: () => act.volume(-1) },
+    { keys: ["f"], shown: "f", does: "Flip faster", run: () => act.flipFaster(1) },
+    { keys: ["F"], shown: "Shift f", does: "Flip slower", run: () => act.flipFaster(-1) },
     { keys: ["l"], shown: "l", does: "Linear or logarithmic signal axis", run: act.logarithmic },
     { keys: ["c"], shown: "c", does: "Two results side by side, where there are two", run: act.compare },
     { keys: ["u"], shown: "u", does: "Undo the last stroke", run: act.undo },

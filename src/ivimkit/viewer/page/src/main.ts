@@ -4,6 +4,7 @@ import "./style.css";
 import { FIT_COLOURS } from "./colours";
 import { DisplayPanel } from "./display-panel";
 import { button, choices, element, field } from "./dom";
+import { FlipBook } from "./flip-book";
 import { type Actions, keys, listenToKeys } from "./keyboard";
 import { legend } from "./legend";
 import { type Layout, Picture } from "./picture";
@@ -51,6 +52,7 @@ class Page {
   private readonly stage = element("div", { class: "stage", "data-testid": "stage" });
   private readonly voxelPanel: VoxelPanel;
   private readonly regionsPanel: RegionsPanel;
+  private readonly flipBook: FlipBook;
   private readonly settings: PointerSettings = { follow: false };
   private readonly layouts: { root: HTMLElement; show: (layout: Layout) => void };
   private readonly frames = new Map<View, { root: HTMLElement; overlay: HTMLSelectElement; legends: HTMLElement; name: HTMLElement }>();
@@ -62,6 +64,7 @@ class Page {
     const { scene } = viewer;
     this.voxelPanel = new VoxelPanel(viewer);
     this.regionsPanel = new RegionsPanel(viewer, say);
+    this.flipBook = new FlipBook(viewer);
     const display = new DisplayPanel(viewer, this.settings);
     const all = keys(this.actions());
     this.help = helpDialog(all.map(({ shown, does }) => [shown, does]));
@@ -117,7 +120,7 @@ class Page {
     const number = this.frames.size;
     const root = element("section", { class: "view", "aria-label": number ? "Second picture" : "Picture", "data-testid": `view-${number}` });
     const name = element("strong", { class: "whose" });
-    const bar = element("div", { class: "view-bar" }, number ? null : field("Base", this.bases), field("Overlay", select), name);
+    const bar = element("div", { class: "view-bar" }, number ? null : field("Base", this.bases), number ? null : this.flipBook.root, field("Overlay", select), name);
     root.append(bar, picture.root, legends);
     this.stage.append(root);
     listenToPointers(picture, viewer, () => this.regionsPanel.regions, this.settings);
@@ -139,7 +142,8 @@ class Page {
       if (own.length) select.append(element("optgroup", { label }, ...own.map(([value, text]) => element("option", { value }, text))));
     };
     const list = [...images.values()];
-    group("Scan", list.filter(({ result }) => !result).map(({ key, label }) => [key, label]));
+    group("Scan", list.filter(({ result, single }) => !result && !single).map(({ key, label }) => [key, label]));
+    if (role === "base") group("Volumes as acquired", list.filter(({ single }) => single).map(({ key, label }) => [key, label]));
     for (const one of scene.results) {
       const own = list.filter(({ result }) => result === one);
       const name = scene.results.length > 1 ? `${one.name}: ` : "";
@@ -199,22 +203,26 @@ class Page {
     const { viewer } = this;
     const next = (list: string[], now: string, step: number): string =>
       list[(list.indexOf(now) + step + list.length) % list.length] as string;
+    const means = [...viewer.images.values()].filter(({ single }) => !single).map(({ key }) => key);
     return {
       move: (steps) => viewer.move(steps),
       centre: () => viewer.setVoxel(viewer.scene.shape.map((n) => Math.floor(n / 2)) as [number, number, number]),
       layout: (layout) => viewer.setLayout(layout),
       layoutNow: () => viewer.layout,
       mirrored: () => viewer.views[0]?.picture.mirrored ?? false,
-      base: (step) => void viewer.setBase(next([...viewer.images.keys()], viewer.base, step)),
+      base: (step) => void viewer.setBase(next(means, viewer.base, step)),
       overlay: (step) => {
         for (const view of viewer.views) {
           const result = view.overlay ? viewer.image(view.overlay).result : viewer.scene.results[0];
-          const own = [...viewer.images.values()].filter((image) => image.result === result).map(({ key }) => key);
+          const own = [...viewer.images.values()].filter((image) => image.result === result && !image.single).map(({ key }) => key);
           void viewer.setOverlay(view, next(own, view.overlay ?? "", step));
         }
       },
       toggleOverlay: () => viewer.views.forEach((view) => viewer.setVisible(view, !view.visible)),
       opacity: (change) => viewer.setOpacity(viewer.opacity + change),
+      flip: () => this.flipBook.toggle(),
+      volume: (step) => void this.flipBook.step(step),
+      flipFaster: (step) => this.flipBook.faster(step),
       zoom: (factor) => viewer.views.forEach(({ picture }) => picture.zoom(factor)),
       logarithmic: () => this.voxelPanel.toggleLogarithmic(),
       compare: () => void this.compare(),

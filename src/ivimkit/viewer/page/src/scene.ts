@@ -20,6 +20,14 @@ export interface ScanImage {
   url: string;
 }
 
+/** A volume as it was acquired, with the range of the mean of its b-value. */
+export interface ScanVolume {
+  id: string;
+  label: string;
+  limits: Range;
+  url: string;
+}
+
 export interface MapInfo {
   name: string;
   symbol: string;
@@ -111,6 +119,8 @@ export interface Scene {
   why_no_scan: string | null;
   bvals: number[];
   images: ScanImage[];
+  /** In the order in which they were acquired. */
+  volumes: ScanVolume[];
   results: ResultInfo[];
   labels: { url: string; names: Record<string, string> } | null;
   methods: MethodInfo[];

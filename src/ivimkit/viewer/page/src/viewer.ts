@@ -2,7 +2,7 @@
 
 import { gradesLut, withFaded, withTransparentZero } from "./colours";
 import { type Layout, Picture } from "./picture";
-import type { Grade, Lut, MapInfo, Range, ResultInfo, Scene, Triple } from "./scene";
+import type { Grade, Lut, MapInfo, Range, ResultInfo, ScanVolume, Scene, Triple } from "./scene";
 import { type Values, type Volume, Volumes, gradedBytes, scaled, scaledAndFaded } from "./volume";
 
 export type Topic = "voxel" | "images" | "layout" | "looks";
@@ -16,6 +16,8 @@ export interface ImageInfo {
   limits: Range;
   colormap: string;
   url: string;
+  /** Whether it is one volume of the scan, as acquired: there are many, and they are only bases. */
+  single: boolean;
   result: ResultInfo | null;
   map: MapInfo | null;
   /** For a status: the meaning of its numbers, from 1. */
@@ -40,8 +42,9 @@ export function statusKey(result: ResultInfo): string {
   return `${result.id}/status`;
 }
 
-/** Volumes kept in memory: at 256 x 256 x 54 voxels, 14 MB each. */
-const KEPT = 24;
+/** Volumes kept in memory: of most scans all of them, of 256 x 256 x 54 voxels, 14 MB each, 36. */
+const KEPT_BYTES = 2 ** 29;
+const [FEWEST_KEPT, MOST_KEPT] = [24, 128];
 const OPACITY = 0.75;
 
 export class Viewer {
@@ -56,7 +59,7 @@ export class Viewer {
   /** Whether values that the data do not determine are faded. */
   fading = true;
   private readonly looks = new Map<string, Look>();
-  private readonly volumes = new Volumes(KEPT);
+  private readonly volumes: Volumes;
   private readonly listeners: [Topic, () => void][] = [];
   private readonly values = new Map<string, Volume>();
   private readonly doubtful = new Map<string, Values>();
@@ -65,20 +68,10 @@ export class Viewer {
     readonly scene: Scene,
     readonly fail: (error: unknown) => void,
   ) {
-    for (const image of scene.images) {
-      this.images.set(`scan/${image.id}`, {
-        key: `scan/${image.id}`,
-        label: image.label,
-        factor: 1,
-        unit: "a.u.",
-        limits: image.limits,
-        colormap: "gray",
-        url: image.url,
-        result: null,
-        map: null,
-        grades: null,
-      });
-    }
+    const bytes = 4 * scene.shape.reduce((product, n) => product * n, 1);
+    this.volumes = new Volumes(Math.min(MOST_KEPT, Math.max(FEWEST_KEPT, Math.floor(KEPT_BYTES / bytes))));
+    for (const image of scene.images) this.addOfScan(`scan/${image.id}`, image, false);
+    for (const volume of scene.volumes) this.addOfScan(`volume/${volume.id}`, volume, true);
     for (const result of scene.results) {
       for (const map of result.maps) {
         const key = `${result.id}/${map.name}`;
@@ -90,6 +83,7 @@ export class Viewer {
           limits: map.limits,
           colormap: map.colormap,
           url: map.url,
+          single: false,
           result,
           map,
           grades: null,
@@ -104,6 +98,7 @@ export class Viewer {
         limits: [0, result.grades.length],
         colormap: key,
         url: result.grades_url,
+        single: false,
         result,
         map: null,
         grades: result.grades,
@@ -112,6 +107,10 @@ export class Viewer {
     const keys = [...this.images.keys()];
     this.base = keys.find((key) => this.image(key).colormap === "gray") ?? (keys[0] as string);
     this.voxel = scene.shape.map((n) => Math.floor(n / 2)) as Triple;
+  }
+
+  private addOfScan(key: string, { label, limits, url }: ScanVolume, single: boolean): void {
+    this.images.set(key, { key, label, factor: 1, unit: "a.u.", limits, colormap: "gray", url, single, result: null, map: null, grades: null });
   }
 
   on(topics: Topic[], listener: () => void): void {
