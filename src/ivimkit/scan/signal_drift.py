@@ -12,7 +12,7 @@ from ivimkit.errors import NoiseError, ShapeError
 from ivimkit.scan import masks
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["MAX_B", "MAX_ORDER", "SignalDrift", "measured_drift", "why_unseen"]
+__all__ = ["MAX_B", "MAX_ORDER", "SignalDrift", "measured_drift", "usual_order", "why_unseen"]
 
 MAX_B = 20.0
 """Highest b-value of images that drift is measured from, s/mm^2: above it, the signal depends on
@@ -118,6 +118,17 @@ def why_unseen(dwi: DWI, order: int = 1) -> str:
             "a drift needs some at its start and its end"
         )
     return ""
+
+
+def usual_order(dwi: DWI) -> int:
+    """Return the order of the polynomial for a scan: one image more than it needs checks the fit.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan.
+    """
+    return min(MAX_ORDER, max(1, _images(dwi)[0].size - 2))
 
 
 def measured_drift(dwi: DWI, order: int = 1) -> SignalDrift:
