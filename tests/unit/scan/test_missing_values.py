@@ -123,3 +123,19 @@ def test_residuals_are_those_of_the_values_that_are_there(whole):
     nothing = np.ones(whole.dwi.signal.shape)
     nothing[..., 1, 12] = 0.0
     assert np.isnan(residuals(ik.fit(whole.dwi.with_value_weights(nothing))).spread[1, 12])
+
+
+@pytest.mark.parametrize("criterion", ["aicc", "bic", "f_test"])
+def test_models_are_compared_by_the_values_that_are_there(whole, criterion):
+    signal = whole.dwi.signal.copy()
+    signal[:20, :, :, 12:14] = np.nan
+    options = {"models": ["monoexp", "biexp"], "criterion": criterion}
+    found = ik.compare(whole.dwi.with_signal(signal), **options)
+    usual = ik.compare(whole.dwi, **options)
+    less = ik.compare(whole.dwi.select(volumes=[*range(12), *range(14, 18)]), **options)
+    for part, other in ((np.s_[:20], less), (np.s_[20:], usual)):
+        for name in found.scores:
+            np.testing.assert_allclose(
+                found.scores[name][part], other.scores[name][part], rtol=1e-6, atol=1e-6
+            )
+        assert (found.chosen[part] == other.chosen[part]).mean() > 0.999
