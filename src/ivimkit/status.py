@@ -77,7 +77,7 @@ _SENTENCES: dict[FitStatus, tuple[str, str]] = {
     FitStatus.OK: ("Fitted.", "Nothing to do."),
     FitStatus.OUTSIDE_MASK: ("Outside the mask, not fitted.", "Enlarge the mask if needed."),
     FitStatus.NON_FINITE: (
-        "The signal, or a map that fixes a parameter, has a NaN or infinite value, not fitted.",
+        "No value of the signal is finite, or a map that fixes a parameter is not, not fitted.",
         "Look for the failed volume or processing step, or for the gap in the map.",
     ),
     FitStatus.NO_SIGNAL: (

@@ -37,6 +37,11 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_map(made.dwi.mask.astype("uint8"), folder / "mask.nii.gz", made.dwi.geometry)
     save_map(made.labels, folder / "labels.nii.gz", made.dwi.geometry)
     save_map(lesion.astype("uint8"), folder / "lesion.nii.gz", made.dwi.geometry)
+    save_map(made.labels, folder / "total.nii.gz", made.dwi.geometry)
+    names = [f"{number}\t{name}" for number, name in made.label_names.items()]
+    (folder / "total.tsv").write_text("\n".join(["index\tname", *names]))
+    aseg = np.select([made.labels == 1, made.labels == 5], [10, 49], 0).astype("uint8")
+    save_map(aseg, folder / "aseg.nii.gz", made.dwi.geometry)
     stored = np.rint(made.dwi.signal).astype(np.uint16)
     study = Made(stored, made.dwi.acquisition.bvals, affine=made.dwi.affine)
     save(slices(study), folder / "study")

@@ -525,8 +525,13 @@ def _judge(
         weights = softmax(scores, axis=0)
     else:
         counts = np.asarray(fits[0].provenance.counts)
-        n = int(np.count_nonzero(counts))
+        n: Any = int(np.count_nonzero(counts))
         free = np.array([r.model.n_free for r in fits])
+        if fits[0].provenance.value_weights is not None:
+            # Where values were left out, there are fewer; too few compare nothing.
+            own = fits[0].value_counts()
+            fair &= own > free.max() + 2
+            n = own[fair].astype(np.float64)
         cost = np.stack([r.maps["cost"][fair] for r in fits])
         variance = None
         if sigma is None:
@@ -573,23 +578,23 @@ def _require_same_data(fits: Sequence[FitResult]) -> None:
 
 def _information(
     cost: NDArray[np.float64],
-    n: int,
+    n: Any,
     free: NDArray[Any],
     variance: NDArray[np.float64] | None,
     criterion: str,
 ) -> NDArray[np.float64]:
-    """Return AICc or BIC, shape (n_models, n_voxels)."""
+    """Return AICc or BIC, shape (n_models, n_voxels), of n values, in all voxels or in each."""
     misfit = n * np.log(cost / n) if variance is None else cost / variance
-    k = (free + (variance is None)).astype(np.float64)
+    k = (free + (variance is None)).astype(np.float64)[:, np.newaxis]
     penalty = k * np.log(n) if criterion == "bic" else 2.0 * k
     if criterion == "aicc" and variance is None:
         penalty = penalty + 2.0 * k * (k + 1.0) / (n - k - 1.0)
-    return np.asarray(misfit + penalty[:, np.newaxis])
+    return np.asarray(misfit + penalty)
 
 
 def _tested(
     cost: NDArray[np.float64],
-    n: int,
+    n: Any,
     free: NDArray[Any],
     variance: NDArray[np.float64] | None,
     alpha: float,

@@ -403,16 +403,17 @@ class FitResult:
         13
         """
         inside = self.mask
+        used = np.asarray(self.provenance.counts) > 0.0
         if self.provenance.value_weights is None:
-            used = np.count_nonzero(np.asarray(self.provenance.counts) > 0.0)
-            return np.where(inside, used, 0)
+            return np.where(inside, np.count_nonzero(used), 0)
         if not inside.any():
             return np.zeros(self.shape, dtype=np.intp)
         reader = self.scan().for_variables(self.model.variables).with_mask(inside).voxels()
         counts = np.zeros(reader.n_voxels, dtype=np.intp)
         for start in range(0, reader.n_voxels, _COUNTED):
             stop = min(start + _COUNTED, reader.n_voxels)
-            counts[start:stop] = np.count_nonzero(reader.read_weights(start, stop), axis=1)
+            weights = reader.read_weights(start, stop)
+            counts[start:stop] = np.count_nonzero(weights[:, used], axis=1)
         found: NDArray[np.intp] = reader.scatter(counts, 0)
         return found
 

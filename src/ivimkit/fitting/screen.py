@@ -66,8 +66,8 @@ class ScreenRules:
     deviation : float
         A volume is left out if its factor is off by more than this many standard deviations.
     keep : int
-        b-values (settings) to keep in each slab of slices, and always more than the model has free
-        parameters; where fewer would be left, all volumes stay.
+        b-values (settings) that each slab of slices keeps at least, and always more than the model
+        has free parameters.
     values : bool
         Whether single values are judged, too, in the volumes that are left.
     """

@@ -17,6 +17,7 @@ from ivimkit.fitting.result import FitResult
 from ivimkit.io.dicom.extra import require_dicom
 from ivimkit.io.dicom.files import is_dicom_input
 from ivimkit.io.label_names import load_label_names
+from ivimkit.io.names_of_labels import names_of_labels
 from ivimkit.io.nifti import NiftiFile
 from ivimkit.io.placing import Grid, Placement, no_overlap
 from ivimkit.io.scan_files import AnyPath, open_volume
@@ -24,7 +25,7 @@ from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.labels import Labels
 
-__all__ = ["load_labels"]
+__all__ = ["LabelImage", "load_labels", "open_labels", "placed_labels"]
 
 
 def load_labels(
@@ -51,8 +52,9 @@ def load_labels(
     like : FitResult or DWI
         Whose grid to use.
     names : path or mapping of int to str, optional
-        Names of the numbers of a label image; for files, see `ivimkit.io.load_label_names`. The
-        numbers by default.
+        Names of the numbers of a label image; for files, see `ivimkit.io.load_label_names`. By
+        default those in its header (TotalSegmentator) or in a table next to it: the same name with
+        ``.tsv``, ``dseg.tsv``, ``dataset.json`` or ``FreeSurferColorLUT.txt``; else the numbers.
 
     Returns
     -------
@@ -99,22 +101,22 @@ def load_labels(
                 "expected names for a label image only. Leave them out, or rename the files"
             )
         return _from_masks(paths, grid)
-    image = _opened(paths[0])
-    array, present = _on_grid(image, grid), np.unique(image.array[image.array != 0]).tolist()
+    image = open_labels(paths[0])
+    array, present = placed_labels(image, grid), np.unique(image.array[image.array != 0]).tolist()
     if known is not None and not set(known).intersection(present):
         raise OptionError(
             f"the names are of regions {_listed(known)}; expected some of {_listed(present)}, "
             f"which are in {paths[0]}. Give the names of its regions"
         )
     if known is None:
-        known = image.names
+        known = image.names or _found_names(paths[0], present)
     if known is None and len(present) == 1:
         known = {present[0]: _stem(paths[0])}
     return Labels(array.reshape(grid.shape), known)
 
 
 @dataclass(frozen=True)
-class _Image:
+class LabelImage:
     """The whole numbers of a file, shape (x, y, z), where they are, and names if it has any."""
 
     path: Path
@@ -135,7 +137,7 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
     names = dict(enumerate(stems, start=1))
     shared = []
     for number, path in enumerate(paths, start=1):
-        image = _opened(path)
+        image = open_labels(path)
         numbers = np.unique(image.array[image.array != 0])
         if numbers.size > 1:
             raise OptionError(
@@ -144,7 +146,7 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
             )
         if image.names is not None:
             names[number] = image.names[int(numbers[0])]
-        inside = _on_grid(image, grid) != 0
+        inside = placed_labels(image, grid) != 0
         free = inside & (merged == 0)
         if not free.any():
             raise ShapeError(
@@ -165,7 +167,16 @@ def _from_masks(paths: Sequence[Path], grid: Grid) -> Labels:
     return Labels(merged.reshape(grid.shape), names)
 
 
-def _opened(path: Path) -> _Image:
+def open_labels(path: Path) -> LabelImage:
+    """Open a label image or a DICOM Segmentation.
+
+    Raises
+    ------
+    FileFormatError, OptionError
+        If it cannot be read, or contains other than whole numbers.
+    ShapeError
+        If it is empty.
+    """
     image = _of_segmentation(path) if _is_dicom_file(path) else _of_nifti(path)
     if not image.array.any():
         raise ShapeError(
@@ -174,21 +185,21 @@ def _opened(path: Path) -> _Image:
     return image
 
 
-def _of_nifti(path: Path) -> _Image:
+def _of_nifti(path: Path) -> LabelImage:
     file = open_volume(path, "labels")
-    return _Image(path, _whole(file).reshape(file.volume, order="F"), file.geometry)
+    return LabelImage(path, _whole(file).reshape(file.volume, order="F"), file.geometry)
 
 
 def _is_dicom_file(path: Path) -> bool:
     return path.is_file() and is_dicom_input(path)
 
 
-def _of_segmentation(path: Path) -> _Image:
+def _of_segmentation(path: Path) -> LabelImage:
     require_dicom(str(path), "highdicom")
     from ivimkit.io.dicom.segmentation_files import read_segmentation
 
     read = read_segmentation(path)
-    return _Image(path, read.array, read.geometry, read.names)
+    return LabelImage(path, read.array, read.geometry, read.names)
 
 
 def _whole(file: NiftiFile) -> NDArray[np.int32]:
@@ -228,7 +239,7 @@ def _whole(file: NiftiFile) -> NDArray[np.int32]:
     return array.astype(np.int32)
 
 
-def _on_grid(image: _Image, grid: Grid) -> NDArray[np.int32]:
+def placed_labels(image: LabelImage, grid: Grid) -> NDArray[np.int32]:
     """Return the numbers of an image on the voxel grid of the scan."""
     name, shape = str(image.path), image.array.shape
     placed = Placement.of(name, shape, image.geometry, grid)
@@ -253,7 +264,7 @@ def _on_grid(image: _Image, grid: Grid) -> NDArray[np.int32]:
     return array
 
 
-def _volumes(image: _Image, array: NDArray[np.int32], grid: Grid) -> str:
+def _volumes(image: LabelImage, array: NDArray[np.int32], grid: Grid) -> str:
     """Say which region changes most in volume, if any changes by a tenth."""
     numbers, before = np.unique(image.array[image.array != 0], return_counts=True)
     # Not bincount, which allocates memory for all numbers up to the highest.
@@ -272,6 +283,14 @@ def _volumes(image: _Image, array: NDArray[np.int32], grid: Grid) -> str:
         f"; region {numbers[worst]} changes from {before[worst] * own / 1000:.3g} to "
         f"{after[worst] * other / 1000:.3g} ml"
     )
+
+
+def _found_names(path: Path, present: Sequence[int]) -> Mapping[int, str] | None:
+    """Return the names that come with a label image of several regions, if each has another."""
+    if len(present) < 2:
+        return None
+    names = {number: name for number, name in names_of_labels(path).items() if number in present}
+    return names if names and len(set(names.values())) == len(names) else None
 
 
 def _stem(path: Path) -> str:

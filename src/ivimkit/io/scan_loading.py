@@ -28,6 +28,7 @@ from ivimkit.io.dicom.series_choice import DicomChoice, SeriesChoice
 from ivimkit.io.gradient_files import beside, is_table, near_misses, read_bvals, read_bvecs
 from ivimkit.io.nifti import NiftiFile, open_nifti
 from ivimkit.io.placing import Grid, Placement
+from ivimkit.io.region_masks import RegionChoice, read_regions
 from ivimkit.io.scan_files import AnyPath, ScanFiles, open_mask, open_scan, open_volume
 from ivimkit.io.scan_sidecar import read_scan_sidecar
 from ivimkit.io.volume_variables import VolumeVariables, read_volume_variables
@@ -93,7 +94,8 @@ def load(
         not, refused where it does not overlap with the scan, and used voxel by voxel where it or
         the scan has no position. An array has the shape of the scan. ``"auto"``, ``"auto:body"``
         or ``"auto:brain"``: found in the scan, see `ivimkit.masks`; a file with that name is
-        ``"./auto"``.
+        ``"./auto"``. ``"seg.nii.gz:liver,spleen"``: regions of a label image or of a DICOM
+        Segmentation, by name or number, see `ivimkit.load_labels`.
     variables : path or mapping, optional
         What else differs from volume to volume, such as ``echo_time``, ``diffusion_time`` (ms) or
         texts: a TSV or CSV file with a header and one row per volume, or values by name. By
@@ -158,6 +160,7 @@ def load(
     [0.0, 100.0, 800.0]
     """
     kind = masks.kind_of(mask) if isinstance(mask, str) else None
+    regions = RegionChoice.of(mask) if isinstance(mask, str) else None
     bvals = numbers_of(bvals)
     choice = DicomChoice(series, images, drop_incomplete)
     files: Opened
@@ -175,7 +178,7 @@ def load(
         "bvecs": _path_of(bvecs, files, "bvec"),
         "variables": known.table,
         "sidecar": beside_scan if about.is_needed else known.sidecar,
-        "mask": Path(mask) if kind is None and isinstance(mask, str | PathLike) else None,
+        "mask": _mask_path(mask, kind, regions),
     }
     if isinstance(files, ScanFiles):
         b = _all_bvals(bvals, paths["bvals"], files, b_unit, known)
@@ -193,7 +196,9 @@ def load(
     if odd is not None:
         warnings.warn(f"{paths['bvecs'] or 'bvecs'}: {odd}", AcquisitionWarning, stacklevel=2)
     inside = None if kind is not None else mask
-    if paths["mask"] is not None:
+    if regions is not None:
+        inside = read_regions(regions, Grid(files.shape[:3], files.geometry))
+    elif paths["mask"] is not None:
         inside = _read_mask(paths["mask"], files)
     # The constructor makes all other checks, so it is first called with a zero-stride placeholder.
     checked = DWI(
@@ -212,6 +217,7 @@ def load(
         geometry=checked.geometry,
         average=average,
         averages=checked.averages,
+        mask_origin="" if regions is None else regions.origin,
         sources=sources,
         source_context=None if isinstance(files, ScanFiles) else files.context,
         history=about.history,
@@ -439,6 +445,15 @@ def _read_bvecs(given: Any, path: Path | None, n_volumes: int) -> NDArray[np.flo
             "one direction per volume. Check that they belong together"
         )
     return vectors
+
+
+def _mask_path(
+    mask: AnyPath | ArrayLike | None, kind: str | None, regions: RegionChoice | None
+) -> Path | None:
+    """Return the file of the mask, if it comes from one."""
+    if regions is not None:
+        return Path(regions.file)
+    return Path(mask) if kind is None and isinstance(mask, str | PathLike) else None
 
 
 def _read_mask(path: Path, files: Opened) -> NDArray[np.bool_]:

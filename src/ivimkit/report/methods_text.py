@@ -190,6 +190,9 @@ def _left_out(result: FitResult, citations: Citations) -> Iterator[str]:
     share = 0.0 if weights is None else weights.left_out / weights.values
     if result.settings.value_weights:
         yield f"Single values had weights; those of weight 0 ({percent(share)}) were excluded."
+    if weights is not None and weights.missing:
+        missing = percent(weights.missing / weights.values)
+        yield f"Values that were not finite ({missing}) were treated as missing."
     if screening is None:
         return
     if not screening.is_judged:

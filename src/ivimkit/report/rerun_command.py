@@ -40,6 +40,8 @@ _FILE_OPTIONS = {
 _NIFTI = re.compile(r"\.(nii|hdr|img)(\.gz)?$", re.IGNORECASE)
 # As `ivimkit.masks` says it.
 _MASK_FOUND = re.compile(r"auto \((\w+)\)")
+# As `ivimkit.io.region_masks` says it.
+_MASK_REGIONS = re.compile(r"regions of a label image: (.+)")
 
 
 @dataclass(frozen=True)
@@ -138,10 +140,13 @@ def _files(result: FitResult, anonymous: bool) -> Iterator[str]:
         yield from (source["path"] for source in scans)
     if stack:
         yield "--stack"
+    regions = _MASK_REGIONS.fullmatch(result.settings.mask_origin)
     for role, option in _FILE_OPTIONS.items():
         for source in sources:
             if source["role"] == role:
-                yield from (option, PLACEHOLDERS[role] if anonymous else source["path"])
+                file = PLACEHOLDERS[role] if anonymous else source["path"]
+                chosen = f":{regions[1]}" if regions and role == "mask" else ""
+                yield from (option, f"{file}{chosen}")
     found = _MASK_FOUND.match(result.settings.mask_origin)
     if found:
         yield from ("--mask", f"auto:{found[1]}")

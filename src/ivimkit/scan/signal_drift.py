@@ -12,7 +12,7 @@ from ivimkit.errors import NoiseError, ShapeError
 from ivimkit.scan import masks
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["MAX_B", "MAX_ORDER", "SignalDrift", "measured_drift", "why_unseen"]
+__all__ = ["MAX_B", "MAX_ORDER", "SignalDrift", "measured_drift", "usual_order", "why_unseen"]
 
 MAX_B = 20.0
 """Highest b-value of images that drift is measured from, s/mm^2: above it, the signal depends on
@@ -111,14 +111,24 @@ def why_unseen(dwi: DWI, order: int = 1) -> str:
         )
     last = len(dwi.volumes) - 1
     if np.ptp(images) < _MIN_SPAN * last:
-        where = "start" if images[-1] < last / 2.0 else "end"
-        if images[0] < last / 2.0 < images[-1]:
-            where = "middle"
+        place = float(images.mean()) / last
+        where = "start" if place < 1 / 3 else "end" if place > 2 / 3 else "middle"
         return (
-            f"all {images.size} images at b = {lowest:g} are at the {where} of the session, and a "
-            "drift needs some at its start and its end"
+            f"all {images.size} images at b = {lowest:g} are near the {where} of the session, and "
+            "a drift needs some at its start and its end"
         )
     return ""
+
+
+def usual_order(dwi: DWI) -> int:
+    """Return the order of the polynomial for a scan: one image more than it needs checks the fit.
+
+    Parameters
+    ----------
+    dwi : DWI
+        The scan.
+    """
+    return min(MAX_ORDER, max(1, _images(dwi)[0].size - 2))
 
 
 def measured_drift(dwi: DWI, order: int = 1) -> SignalDrift:

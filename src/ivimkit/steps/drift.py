@@ -12,7 +12,7 @@ from ivimkit.errors import InputError, NoiseError, OptionError
 from ivimkit.extend.preprocessing_step import Decision, Outcome, Progress, Step, Workpiece
 from ivimkit.rounding import percent
 from ivimkit.scan.dwi import DWI
-from ivimkit.scan.signal_drift import MAX_ORDER, measured_drift, why_unseen
+from ivimkit.scan.signal_drift import MAX_ORDER, measured_drift, usual_order, why_unseen
 
 __all__ = ["STEP", "Drift"]
 
@@ -28,8 +28,9 @@ class Drift(Step):
 
     Parameters
     ----------
-    order : {1, 2}
-        Of the polynomial: a linear drift, or a quadratic one.
+    order : {1, 2}, optional
+        Of the polynomial: a linear drift, or a quadratic one. By default quadratic where there are
+        four images or more, as one more than it needs checks the fit, and linear with three.
 
     References
     ----------
@@ -56,17 +57,21 @@ class Drift(Step):
         "incoherent motion parameter estimates. MAGMA 2024. doi:10.1007/s10334-024-01183-6",
     )
 
-    order: int = 1
+    order: int | None = None
 
     def __post_init__(self) -> None:
-        if self.order not in range(1, MAX_ORDER + 1) or isinstance(self.order, bool):
+        known = (None, *range(1, MAX_ORDER + 1))
+        if self.order not in known or isinstance(self.order, bool):
             raise OptionError(
                 f"order is {self.order!r}; expected 1 for a linear drift, or 2 for a quadratic one"
             )
+        if self.order is not None:
+            # 2.0 from the command line.
+            object.__setattr__(self, "order", int(self.order))
 
     def check(self, dwi: DWI) -> None:
         """Refuse a scan whose drift cannot be seen."""
-        unseen = why_unseen(dwi, self.order)
+        unseen = why_unseen(dwi, self._order(dwi))
         if unseen:
             raise InputError(
                 f"step drift: {unseen}. Leave out the step; next time, spread images at b = 0 "
@@ -75,11 +80,11 @@ class Drift(Step):
 
     def decide(self, dwi: DWI) -> Decision:
         """Take the step if there is a drift, and it is larger than its error."""
-        unseen = why_unseen(dwi, self.order)
+        unseen = why_unseen(dwi, self._order(dwi))
         if unseen:
             return Decision(taken=False, reason=unseen)
         try:
-            found = measured_drift(dwi, self.order)
+            found = measured_drift(dwi, self._order(dwi))
         except NoiseError as error:
             return Decision(taken=False, reason=str(error))
         size = f"the drift is {_signed(found.largest)} ± {percent(found.error)}"
@@ -87,11 +92,11 @@ class Drift(Step):
 
     def tell(self, dwi: DWI) -> str:
         """Return the drift, or why it cannot be seen."""
-        unseen = why_unseen(dwi, self.order)
+        unseen = why_unseen(dwi, self._order(dwi))
         if unseen:
             return f"cannot be seen, as {unseen}"
         try:
-            found = measured_drift(dwi, self.order)
+            found = measured_drift(dwi, self._order(dwi))
         except NoiseError as error:
             return f"cannot be seen: {error}"
         images = f"as {found.images.size} images at b = 0 show"
@@ -100,7 +105,7 @@ class Drift(Step):
 
     def apply(self, work: Workpiece, progress: Progress) -> Outcome:
         """Divide all volumes by the polynomial; missing values stay missing."""
-        found = measured_drift(work.dwi, self.order)
+        found = measured_drift(work.dwi, self._order(work.dwi))
         made = work.with_dwi(_corrected(work.dwi, found.factors))
         if work.unmoved is not None:
             made = Workpiece(made.dwi, _corrected(work.unmoved, found.factors), work.transforms)
@@ -110,6 +115,7 @@ class Drift(Step):
             f"the signal changed by {_signed(found.largest)} ± {percent(found.error)} during the "
             f"session, as {found.images.size} images at b = 0 show, and was corrected",
             {
+                "order": found.order,
                 "change": found.change,
                 "largest": found.largest,
                 "error": found.error,
@@ -118,6 +124,9 @@ class Drift(Step):
                 "levels": found.levels.tolist(),
             },
         )
+
+    def _order(self, dwi: DWI) -> int:
+        return usual_order(dwi) if self.order is None else self.order
 
 
 def _corrected(dwi: DWI, factors: NDArray[np.float64]) -> DWI:

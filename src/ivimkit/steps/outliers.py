@@ -40,8 +40,8 @@ class Outliers(Step):
         A volume is left out of a slice if its signal is off by more than this many standard
         deviations, and by at least 10 % (5 % if its setting was repeated).
     keep : int
-        Number of b-values that every slice keeps; where fewer would be left, it is not known
-        which volumes belong, and all of them stay.
+        Number of b-values that every slice keeps at least; where more would have to leave, it is
+        not known which volumes belong.
     values : bool
         Whether single values that lie more than four standard deviations apart are left out, too.
     model : str

@@ -78,7 +78,7 @@ def test_the_order_of_voxels_and_the_scale_do_not_matter(both):
     usual = flagged(ik.fit(both, B_HIGH))
     np.testing.assert_array_equal(flagged(ik.fit(1e-3 * both[::-1], B_HIGH))[::-1], usual)
     spoiled = both.copy()
-    spoiled[5, 3] = np.nan
+    spoiled[5] = np.nan
     result = ik.fit(spoiled, B_HIGH)
     assert result.status[5] == FitStatus.NON_FINITE
     usual[5] = False

@@ -60,7 +60,7 @@ def test_mask_counts_and_sentences(result):
         "D_AT_UPPER_BOUND": 1,
     }
     assert result.sentence((0, 2)) == (
-        "The signal, or a map that fixes a parameter, has a NaN or infinite value, not fitted."
+        "No value of the signal is finite, or a map that fixes a parameter is not, not fitted."
     )
     assert result.sentence((1, 2)) == "D is at its upper bound (0.005)."
 

@@ -59,9 +59,10 @@ def test_only_voxels_in_the_mask_count():
 
 def test_broken_voxels_are_left_out():
     signal = np.ones((4, 4))
-    signal[0, 0], signal[1, 1] = np.nan, np.inf
+    signal[0, 0], signal[1, :2], signal[2] = np.nan, np.inf, np.nan
     low, high = shell_signals(DWI(signal, [0, 0, 800, 800]))
-    assert (low.n_finite, high.n_finite) == (2, 4)
+    # Half of the repeats of the first voxel are there.
+    assert (low.n_finite, high.n_finite) == (2, 3)
     assert low.mean == 1.0
 
 

@@ -21,6 +21,7 @@ from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.fitting.settings import ScanReading
 from ivimkit.io.gradient_files import read_bvals
 from ivimkit.io.nifti import open_nifti
+from ivimkit.io.region_masks import RegionChoice
 from ivimkit.io.scan_files import open_volume
 from ivimkit.io.scan_loading import B_UNITS, numbers_of
 from ivimkit.scan import masks
@@ -169,11 +170,22 @@ class ScanInput(ScanOptions):
             found = [dataclasses.replace(self, weights=str(file.absolute())) for file in files]
         if self.mask is None or self.finds_mask:
             return found
-        files = files_for(self.mask, "--mask", scans, screen)
+        regions = RegionChoice.of(self.mask)
+        name = self.mask if regions is None else regions.file
+        files = files_for(name, "--mask", scans, screen)
         for file in dict.fromkeys(files):
-            open_volume(file, "a mask")
+            if regions is None:
+                open_volume(file, "a mask")
         pairs = zip(found, files, strict=True)
         return [dataclasses.replace(one, mask_file=file) for one, file in pairs]
+
+    @property
+    def _mask(self) -> Path | str | None:
+        """The mask of one scan, as `ivimkit.load` takes it."""
+        regions = None if self.mask is None else RegionChoice.of(self.mask)
+        if regions is None or self.mask_file is None:
+            return self.mask_file or self.mask
+        return regions.in_file(self.mask_file)
 
     def weighted(self, dwi: DWI) -> DWI:
         """Return a scan with the weights that were given; without any, with those it has."""
@@ -213,7 +225,7 @@ class ScanInput(ScanOptions):
                 scan,
                 self.bval,
                 self.bvec,
-                self.mask_file or self.mask,
+                self._mask,
                 variables=self.variables,
                 echo_time=self.echo_time,
                 b_unit=self.b_unit.value,

@@ -161,12 +161,13 @@ class ScanOptions:
     mask: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE|auto",
+            metavar="FILE[:REGIONS]|auto",
             show_default=False,
             rich_help_panel=SCAN_PANEL,
             help="Fit only voxels where this image is above 0, placed by position; looked for "
-            "next to each scan, then in the working directory. auto, auto:body or auto:brain "
-            "finds the tissue. By default all voxels.",
+            "next to each scan, then in the working directory. FILE:liver,spleen takes regions of "
+            "a label image by name or number. auto, auto:body or auto:brain finds the tissue. By "
+            "default all voxels.",
         ),
     ] = None
     b_unit: UnitOfB = BUnit.s_mm2

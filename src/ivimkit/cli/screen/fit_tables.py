@@ -86,9 +86,13 @@ def left_out_lines(result: FitResult) -> list[str]:
     weights = result.provenance.value_weights
     if weights is None:
         return []
+    missing = f"{percent(weights.missing / weights.values)} of the values are missing"
+    if not result.settings.value_weights:
+        return [f"{missing} (NaN or infinite), in {thousands(weights.voxels)} voxels"]
     return [
         f"weights of single values: {percent(weights.left_out / weights.values)} of the values "
         f"left out, in {thousands(weights.voxels)} voxels"
+        + (f"; {missing}" if weights.missing else "")
     ]
 
 

@@ -57,7 +57,10 @@ def _matrix(result: FitResult) -> str:
         if n == total
         else f"{thousands(n)} of them in the mask ({percent(n / max(1, total))})"
     )
-    if result.settings.mask_origin:
+    origin = result.settings.mask_origin
+    if origin.startswith("regions"):
+        mask += f", made of {origin}"
+    elif origin:
         mask += ", which ivimkit has found in the scan"
     return f"{shape} voxels of {size} mm, {mask}; {result.acquisition.n_volumes} volumes."
 

@@ -40,6 +40,13 @@ def _of_one(side: Side) -> list[Block]:
                 f"{thousands(weights.voxels)} voxels."
             )
         )
+    if weights is not None and weights.missing:
+        blocks.append(
+            Text(
+                f"{percent(weights.missing / weights.values)} of the values are missing: NaN or "
+                "infinite. Their voxels were fitted without them."
+            )
+        )
     if found is None:
         return blocks or [Text("All values were fitted.", "note")]
     blocks.append(Items(found.sentences()))

@@ -110,11 +110,29 @@ def test_warnings_of_the_library(run, scan):
 
 def test_broken_voxels(run, folder, made):
     signal = made.dwi.signal.copy(order="F")
-    signal[3, 3, 0, 2] = np.nan
-    signal[4, 3, 0, 2] = np.inf
+    signal[3, 3, 0] = np.nan
+    signal[4, 3, 0] = np.inf
+    signal[5, 3, 0, 2] = np.nan
     io.save_scan(DWI(signal, B13), folder / "nan.nii.gz")
     text = run("check", folder / "nan.nii.gz").stdout
-    assert "warning 2 voxels have a NaN or infinite signal and will not be fitted" in text
+    assert "warning 2 voxels have a NaN or infinite signal in all volumes and will" in text
+    assert "of the values are NaN or infinite: they are missing, and fits do without" in text
+
+
+def test_what_the_steps_before_the_fit_see(run, folder):
+    bvals = [0, 10, 20, 40, 0, 110, 170, 200, 0, 400, 600, 800, 0]
+    spoiled = simulate.Artefacts(drift=simulate.Drift(5))
+    made = simulate.phantom(shape=(48, 36, 2), bvals=bvals, artefacts=spoiled)
+    signal = made.dwi.signal.copy(order="F")
+    signal[:, :, 1, 9] *= 0.6
+    io.save_scan(made.dwi.with_signal(signal), folder / "spoiled.nii.gz")
+    text = run("check", folder / "spoiled.nii.gz").stdout
+    assert "Signal drift: -4.9 % ± " in text
+    assert "Drop-outs and outliers: volume 9 in slice 1 (signal × 0." in text
+    io.save_scan(simulate.phantom(shape=(48, 36, 2)).dwi, folder / "one.nii.gz")
+    text = run("check", folder / "one.nii.gz").stdout
+    assert "Signal drift: cannot be seen, as there is one image at b = 0" in text
+    assert "Drop-outs and outliers: none found." in text
 
 
 @pytest.mark.parametrize(

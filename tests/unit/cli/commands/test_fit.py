@@ -434,7 +434,7 @@ def test_progress_in_plain_lines(run, scan):
 
 def test_status_of_voxels_that_cannot_be_fitted(fit, folder, made):
     signal = made.dwi.signal.copy(order="F")
-    signal[0, 0, 0, 3] = np.nan
+    signal[0, 0, 0] = np.nan
     signal[1, 0, 0, :] = 0.0
     io.save_scan(type(made.dwi)(signal, B), folder / "bad.nii.gz")
     result = fit(scan=folder / "bad.nii.gz")

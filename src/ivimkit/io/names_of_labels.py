@@ -1,0 +1,87 @@
+"""Names of the regions of a label image, from the image itself or from files next to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from html import unescape
+from pathlib import Path
+
+from ivimkit.errors import FileFormatError
+from ivimkit.io.gradient_files import stem_of
+from ivimkit.io.label_names import load_label_names
+from ivimkit.io.table_cells import escaped
+from ivimkit.io.untrusted_files import untrusted
+
+__all__ = ["names_of_labels", "own_names"]
+
+# As Connectome Workbench writes it, and TotalSegmentator after it. A pattern, not a parser: the
+# text may come from anywhere, and nothing else of it is used.
+_LABEL = re.compile(
+    r'<Label\b[^>]{0,400}?\bKey="(\d{1,9})"[^>]{0,400}>'
+    r"(?:<!\[CDATA\[([^\]]{0,200})\]\]>|([^<]{0,200}))</Label>"
+)
+_MAX_BYTES = 1 << 22
+"""Maximum length of an extension that is looked at."""
+
+_ENDINGS = (".tsv", ".csv", ".txt", ".label", ".ctbl")
+_OF_FOLDER = ("dseg.tsv", "dataset.json", "FreeSurferColorLUT.txt")
+"""The tables of BIDS, nnU-Net and FreeSurfer that go with all images of a folder."""
+
+
+def names_of_labels(path: Path) -> Mapping[int, str]:
+    """Return the names of the regions of a label image.
+
+    From the label table in its header, as TotalSegmentator and Connectome Workbench write it; or a
+    file of the same name with the ending ``.tsv``, ``.csv``, ``.txt``, ``.label`` or ``.ctbl``; or
+    ``dseg.tsv`` (BIDS), ``dataset.json`` (nnU-Net) or ``FreeSurferColorLUT.txt`` in its folder.
+
+    Parameters
+    ----------
+    path : Path
+        A NIfTI file.
+
+    Returns
+    -------
+    mapping of int to str
+        Empty if there are none.
+    """
+    found = own_names(path)
+    if found:
+        return found
+    for file in _beside(path):
+        try:
+            return load_label_names(file)
+        except FileFormatError:
+            continue
+    return {}
+
+
+def own_names(path: Path) -> Mapping[int, str]:
+    """Return the names in the header of a NIfTI file; empty if there are none."""
+    import nibabel as nib
+
+    with untrusted(lambda why: FileFormatError(f"{path} is damaged: {why}. Convert it again")):
+        image = nib.load(path)
+        extensions = getattr(image.header, "extensions", [])
+        texts = [bytes(one.get_content() or b"") for one in extensions if one.get_sizeondisk()]
+    for text in texts:
+        names = _table(text[:_MAX_BYTES].decode("utf-8", errors="replace"))
+        if names:
+            return names
+    return {}
+
+
+def _table(text: str) -> dict[int, str]:
+    found = {}
+    for number, quoted, plain in _LABEL.findall(text):
+        name = (quoted or unescape(plain)).strip()
+        if int(number) and name and escaped(name) == name:
+            found[int(number)] = name
+    return found
+
+
+def _beside(path: Path) -> Iterator[Path]:
+    stem = stem_of(path)
+    names = [*(f"{stem}{ending}" for ending in _ENDINGS), *_OF_FOLDER]
+    yield from (file for name in names if (file := path.parent / name).is_file())
