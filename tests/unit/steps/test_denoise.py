@@ -89,7 +89,7 @@ def test_chunks_of_rows_do_not_show(made, monkeypatch):
     parts = separate_noise(signal, patches, progress=shares.append)
     np.testing.assert_allclose(parts.signal, whole.signal, rtol=1e-10)
     np.testing.assert_allclose(parts.sigma, whole.sigma, rtol=1e-10)
-    assert len(shares) == 4
+    assert len(shares) == 6
     assert shares[-1] == 1.0
 
 
