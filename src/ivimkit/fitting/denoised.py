@@ -32,7 +32,7 @@ from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.noise.remaining import RemainingNoise
 from ivimkit.rounding import rounded
 from ivimkit.scan.dwi import DWI
-from ivimkit.status import FAILED, UNSEEN_REFERENCE, uncertain
+from ivimkit.status import FAILED, UNSEEN_REFERENCE, FitStatus, uncertain
 
 __all__ = [
     "check_denoised",
@@ -322,6 +322,8 @@ def _marked(result: FitResult, errors: _Errors) -> FitResult:
     flags = [one.flag for one in model.unseen]
     for k in range(len(model.names)):
         status &= ~np.array(uncertain(k, len(model.names)), dtype=status.dtype)
+    # Kurtosis is told by residuals, which do not show what denoising left.
+    status &= ~np.array(int(FitStatus.KURTOSIS_LIKELY), dtype=status.dtype)
     for about in model.unseen:
         status &= ~np.array(about.flag, dtype=status.dtype)
     for name, sd in sds.items():

@@ -124,4 +124,5 @@ def for_fit(dwi: DWI, source: str) -> NoiseEstimate | None:
 
 def _air(dwi: DWI) -> NoiseEstimate:
     """Return the noise of one image from the air, whether volumes are single images or means."""
-    return from_background(dwi) if dwi.averages is None else level_of_air(dwi)
+    single = dwi.averages is None and dwi.history.noise == "raw"
+    return from_background(dwi) if single else level_of_air(dwi)

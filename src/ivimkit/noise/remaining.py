@@ -12,7 +12,8 @@ Stein's lemma gives E[e_i r_j] = sigma^2 E[dr_j / dy_i] = sigma^2 (delta_ij - E[
 The right side contains nothing unknown: J is measured by denoising once more with a random step
 added to each value (Ramani et al. 2008). The result contains both errors of a denoiser: noise that
 is left and signal that was removed with the noise. As it is a mean over voxels, it is taken over
-voxels with similar signals. (J is that of a voxel on itself, volume by volume.)
+voxels with similar signals. (J is that of a voxel on itself, volume by volume.) Magnitudes near
+the noise vary less than by sigma^2: there the variance of a magnitude with this mean is taken.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import NoiseError
+from ivimkit.noise.repeats import variance_shares
 
 __all__ = ["PROBE_STEP", "RemainingNoise"]
 
@@ -131,12 +133,14 @@ class RemainingNoise:
         places = (logs - centre) @ axes.T
         number, classes = _similar(places)
         removed = (before - after) / sigma
-        overall = _covariance(removed, probe, response)
+        variance = np.interp(after / sigma, *variance_shares(1))
+        overall = _covariance(removed, probe, response, variance)
         found = []
         for one in range(len(classes)):
             own = number == one
             share = np.count_nonzero(own) / (np.count_nonzero(own) + _PRIOR_VOXELS)
-            mine = _covariance(removed[own], probe[own], response[own]) if own.any() else overall
+            parts = (x[own] for x in (removed, probe, response, variance))
+            mine = _covariance(*parts) if own.any() else overall
             found.append(share * mine + (1.0 - share) * overall)
         return cls(sigma, least, centre, axes, classes, np.array(found))
 
@@ -253,12 +257,16 @@ class RemainingNoise:
 
 
 def _covariance(
-    removed: NDArray[np.float64], probe: NDArray[np.float64], response: NDArray[np.float64]
+    removed: NDArray[np.float64],
+    probe: NDArray[np.float64],
+    response: NDArray[np.float64],
+    variance: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return the covariance of the error in units of sigma^2, see the derivation above."""
-    n, n_volumes = removed.shape
-    slope = probe.T @ response / n
-    found: NDArray[np.float64] = removed.T @ removed / n - np.eye(n_volumes) + slope + slope.T
+    n = len(removed)
+    slope = (variance * probe).T @ response / n
+    noise = np.diag(variance.mean(axis=0))
+    found: NDArray[np.float64] = removed.T @ removed / n - noise + slope + slope.T
     return found
 
 

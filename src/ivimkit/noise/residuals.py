@@ -12,9 +12,11 @@ from ivimkit.errors import NoiseError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.noise.floor import above_floor
+from ivimkit.noise.measurable import require_measurable
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.pooling import check_pool, pooled
 from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.history import History
 from ivimkit.status import at_lower, at_upper
 
 __all__ = ["Fitted", "Record", "Settings", "from_residuals"]
@@ -31,6 +33,11 @@ class Record(Protocol):
     @property
     def counts(self) -> Sequence[float]:
         """Weight of each of them."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """What was done to the scan before."""
         ...
 
 
@@ -132,6 +139,7 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
     (True, 'residuals')
     """
     check_pool(pool)
+    require_measurable(result.provenance.history, "residuals")
     n_values = int(np.count_nonzero(np.asarray(result.provenance.counts) > 0.0))
     spare = n_values - result.model.n_free
     if spare <= 0:
