@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +52,7 @@ _WIDENED = (1.0 / 3.0, 2.0)
 _CHUNK = 1 << 14
 # Singular values below this share of the largest are 0, with columns scaled to the length 1.
 _MIN_SINGULAR = 1e-7
+_MIN_FRACTION = 1e-6
 # A fraction is detected if it differs from 0 by 1.96 standard deviations, as in any fit.
 _DETECTED = 1.959964
 
@@ -182,73 +182,115 @@ def fit_denoised(dwi: DWI, settings: FitSettings, left: RemainingNoise, run: Run
 
 
 class _Errors:
-    """The errors that denoising left in the parameters of a fit."""
+    """The errors that denoising left in the parameters of a fit.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The free parameters.
+    sigma : dict of str to ndarray, shape (n_voxels,)
+        The independent noise that stands for the error of each of them, a.u.
+    fraction_sd : dict of str to ndarray, shape (n_voxels,)
+        Standard deviation of each fraction, at the estimates.
+    """
 
     def __init__(
         self, dwi: DWI, model: SignalModel, left: RemainingNoise, first: FitResult
     ) -> None:
-        self.model, self.left = model, left
+        self.model, self._left = model, left
         self.names = tuple(
             p.name for p in model.parameters if not p.fixed and p.name not in model.fixed_maps
         )
         self._reader = dwi.voxels()
-        weight = dwi.fit_counts
-        self._used = weight > 0.0
-        self._weight = weight[self._used]
-        self._means = _means(dwi)[self._used]
-        self._x = np.atleast_2d(fitted_x(model.variables, dwi))[:, self._used]
+        used = dwi.fit_counts > 0.0
+        self._weight = dwi.fit_counts[used]
+        self._means = _means(dwi)[used]
+        self._x = np.atleast_2d(fitted_x(model.variables, dwi))[:, used]
+        self._columns = [model.index(name) for name in self.names]
+        n = self._reader.n_voxels
+        shares = [name for name in self.names if name in model.fractions]
+        self.sigma = {name: np.empty(n) for name in self.names}
+        self.fraction_sd = {name: np.empty(n) for name in shares}
         each = dwi.with_average("none").voxels()
-        self._signals = np.empty((each.n_voxels, each.n_columns))
-        for start in range(0, each.n_voxels, _CHUNK):
-            each.read(start, start + _CHUNK, self._signals[start : start + _CHUNK])
-        self._params = np.stack(
-            [
-                _within(first.model, name, self._reader.gather(first.maps[name]))
-                for name in model.names
-            ],
-            axis=-1,
-        )
-
-    def sigma_of(self, name: str) -> NDArray[np.float64]:
-        """Return the independent noise that stands for the error of a parameter, per voxel."""
-        return self._in_chunks(lambda part: self._effective(part, name)[0])
+        found = {name: self._reader.gather(first.maps[name]) for name in model.names}
+        for start in range(0, n, _CHUNK):
+            part = slice(start, min(start + _CHUNK, n))
+            signals = np.empty((part.stop - start, each.n_columns))
+            each.read(start, part.stop, signals)
+            values = {name: found[name][part] for name in model.names}
+            self._measure(part, signals, values)
 
     def map_of(self, name: str) -> NDArray[np.float64]:
-        """Return it as a map."""
-        return np.asarray(self._reader.scatter(self.sigma_of(name), np.nan))
+        """Return the noise that stands for the error of a parameter as a map."""
+        return np.asarray(self._reader.scatter(self.sigma[name], np.nan))
 
-    def fraction_errors(self) -> dict[str, NDArray[np.float64]]:
-        """Return the standard deviation of each fraction at fixed rates, per voxel."""
-        shares = [name for name in self.names if name in self.model.fractions]
-        linear = [self.names[0], *shares] if self.names else []
-
-        def sd(name: str, part: slice) -> NDArray[np.float64]:
-            sigma, g = self._effective(part, name, linear)
-            return np.asarray(sigma * np.sqrt((g**2 / self._weight).sum(axis=1)))
-
-        return {name: self._in_chunks(partial(sd, name)) for name in shares}
-
-    def _in_chunks(self, of_part: Callable[[slice], NDArray[np.float64]]) -> NDArray[np.float64]:
-        n = len(self._params)
-        parts = [of_part(slice(start, start + _CHUNK)) for start in range(0, n, _CHUNK)]
-        return np.concatenate(parts)
+    def _measure(
+        self,
+        part: slice,
+        signals: NDArray[np.float64],
+        values: Mapping[str, NDArray[np.float64]],
+    ) -> None:
+        usual = np.stack([_within(self.model, *one) for one in values.items()], axis=-1)
+        g = self._functionals(usual)
+        for k, name in enumerate(self.names):
+            self.sigma[name][part] = self._effective(signals, g[:, k])
+        if not self.fraction_sd:
+            return
+        own = np.stack([_inside(self.model, *one) for one in values.items()], axis=-1)
+        g = self._functionals(own, settled=_on_bounds(self.model, values, self.names))
+        for name, sd in self.fraction_sd.items():
+            one = g[:, self.names.index(name)]
+            independent = np.sqrt((one**2 / self._weight).sum(axis=1))
+            sd[part] = self._effective(signals, one) * independent
 
     def _effective(
-        self, part: slice, name: str, names: list[str] | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the noise for a parameter, and what the values are multiplied by for it."""
-        among = list(self.names) if names is None else names
-        columns = [self.model.index(one) for one in among]
-        slopes = gradients(self.model, self._params[part], self._x)[..., columns]
+        self, signals: NDArray[np.float64], g: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        return self._left.effective_sigma(signals, g, self._means, self._weight)
+
+    def _functionals(
+        self, params: NDArray[np.float64], settled: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """Return what the values are multiplied by for each parameter: (J' W J)^-1 J' W.
+
+        Parameters
+        ----------
+        params : ndarray, shape (n_voxels, n_par)
+            Where the slopes are taken.
+        settled : ndarray of bool, shape (n_voxels, n_free), optional
+            Parameters that are not free in a voxel.
+        """
         root = np.sqrt(self._weight)[:, None]
-        scaled = slopes * root
-        length = np.sqrt((scaled**2).sum(axis=1, keepdims=True))
+        slopes = gradients(self.model, params, self._x)[..., self._columns] * root
+        if settled is not None:
+            slopes = np.where(settled[:, None, :], 0.0, slopes)
+        length = np.sqrt((slopes**2).sum(axis=1, keepdims=True))
         length[length == 0.0] = 1.0
-        k = among.index(name)
-        inverse = np.linalg.pinv(scaled / length, rcond=_MIN_SINGULAR)[:, k] / length[:, :, k]
-        g = inverse * root[:, 0]
-        sigma = self.left.effective_sigma(self._signals[part], g, self._means, self._weight)
-        return sigma, g
+        inverse = np.linalg.pinv(slopes / length, rcond=_MIN_SINGULAR)
+        return np.asarray(inverse / length.transpose(0, 2, 1) * root[:, 0])
+
+
+def _inside(model: SignalModel, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the estimates of a parameter; fractions of 0 just above, where slopes exist."""
+    parameter = model[name]
+    known = np.where(np.isfinite(values), values, parameter.start)
+    if parameter.role == "signal":
+        return np.maximum(known, np.finfo(float).tiny)
+    if name in model.fractions:
+        return np.clip(known, _MIN_FRACTION, 1.0 - _MIN_FRACTION)
+    return known
+
+
+def _on_bounds(
+    model: SignalModel, values: Mapping[str, NDArray[np.float64]], names: tuple[str, ...]
+) -> NDArray[np.bool_]:
+    """Return which shapes of compartments are at a bound, shape (n_voxels, n_names)."""
+    found = np.zeros((len(values[names[0]]), len(names)), dtype=bool)
+    for k, name in enumerate(names):
+        parameter = model[name]
+        if parameter.role != "signal" and name not in model.fractions:
+            found[:, k] = (values[name] <= parameter.lower) | (values[name] >= parameter.upper)
+    return found
 
 
 def _within(model: SignalModel, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -318,7 +360,7 @@ def _marked(result: FitResult, errors: _Errors) -> FitResult:
     status = reader.gather(result.status).copy()
     columns = {name: reader.gather(result.maps[name]) for name in result.maps}
     fitted = (status & int(FAILED)) == 0
-    sds = errors.fraction_errors()
+    sds = errors.fraction_sd
     flags = [one.flag for one in model.unseen]
     for k in range(len(model.names)):
         status &= ~np.array(uncertain(k, len(model.names)), dtype=status.dtype)
@@ -336,7 +378,7 @@ def _marked(result: FitResult, errors: _Errors) -> FitResult:
         sd = np.sqrt(sum(one**2 for one in sds.values()))
         status[fitted & ~(rest > _DETECTED * sd)] |= UNSEEN_REFERENCE
     status |= np.where(fitted, uncertain_flags(model, columns), 0).astype(status.dtype)
-    shown = {name: float(np.median(errors.sigma_of(name))) for name in errors.names if len(status)}
+    shown = {name: float(np.median(errors.sigma[name])) for name in errors.names if len(status)}
     told = ", ".join(f"{model[name].symbol} {rounded(value)}" for name, value in shown.items())
     chosen = {
         **result.provenance.chosen,

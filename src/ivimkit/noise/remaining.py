@@ -40,6 +40,8 @@ MIN_VOXELS_PER_CLASS = 500
 """Voxels from which on there is one more class."""
 
 _N_AXES = 3
+# An axis is one of signals if they vary along it by this many times the variance of the error.
+_MIN_SIGNAL_SHARE = 4.0
 # Voxels with less signal than this at the first volume, in units of the noise, are air.
 _MIN_SNR = 3.0
 # The covariance of a class is drawn to that of all voxels as if this many of them belonged to it.
@@ -124,17 +126,14 @@ class RemainingNoise:
                 "scan and mask"
             )
         before, after, probe, response = (x[tissue] for x in (before, after, probe, response))
-        logs = np.log(np.maximum(after, sigma))
-        centre = logs.mean(axis=0)
-        _, values, vectors = np.linalg.svd(logs - centre, full_matrices=False)
-        n_axes = min(_N_AXES, int(np.count_nonzero(values > 1e-6 * values[0])) or 1)
-        scale = np.maximum(values[:n_axes, None], 1e-300) / np.sqrt(len(logs))
-        axes = vectors[:n_axes] / scale
-        places = (logs - centre) @ axes.T
-        number, classes = _similar(places)
         removed = (before - after) / sigma
         variance = np.interp(after / sigma, *variance_shares(1))
         overall = _covariance(removed, probe, response, variance)
+        logs = np.log(np.maximum(after, sigma))
+        centre = logs.mean(axis=0)
+        axes = _axes_of_signal(logs - centre, overall * np.outer(*[sigma / np.exp(centre)] * 2))
+        places = (logs - centre) @ axes.T
+        number, classes = _similar(places)
         found = []
         for one in range(len(classes)):
             own = number == one
@@ -270,12 +269,29 @@ def _covariance(
     return found
 
 
+def _axes_of_signal(
+    deviations: NDArray[np.float64], noise: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return principal components along which signals differ, divided by their deviations.
+
+    Classes by what is noise would not have the errors that the derivation is about: their noise
+    has been chosen.
+    """
+    _, values, vectors = np.linalg.svd(deviations, full_matrices=False)
+    variance = values**2 / len(deviations)
+    of_noise = np.einsum("ki,ij,kj->k", vectors, noise, vectors)
+    is_signal = (variance > _MIN_SIGNAL_SHARE * of_noise) & (variance > 1e-12 * variance[0])
+    # Up to the first axis of noise: of those behind, the error is only estimated.
+    n = int(np.logical_and.accumulate(is_signal[:_N_AXES]).sum())
+    return np.asarray(vectors[:n] / np.sqrt(variance[:n, None]))
+
+
 def _similar(places: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return classes of similar voxels, and the class of each."""
     from scipy.cluster.vq import kmeans2  # Slow to load.
 
     n = int(np.clip(len(places) // MIN_VOXELS_PER_CLASS, 1, MAX_CLASSES))
-    if n == 1:
+    if n == 1 or not places.shape[1]:
         return np.zeros(len(places), dtype=np.intp), places.mean(axis=0, keepdims=True)
     centres, number = kmeans2(places, n, minit="++", rng=np.random.default_rng(_SEED))
     return np.asarray(number, dtype=np.intp), np.asarray(centres, dtype=np.float64)

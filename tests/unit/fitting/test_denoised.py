@@ -80,7 +80,7 @@ def test_what_is_not_detected_follows_from_what_is_left():
     dwi = ik.DWI(ik.simulate.add_noise(signal * texture, sigma=30.0, seed=1), b)
     found = ik.fit(ik.preprocess(dwi, "denoise").dwi)
     # At the 5 % level, one-sided as f is not below 0; residuals alone would find more.
-    assert (found.status & int(ik.FitStatus.PERFUSION_NOT_DETECTED) > 0).mean() > 0.9
+    assert (found.status & int(ik.status.FitStatus.PERFUSION_NOT_DETECTED) > 0).mean() > 0.9
 
 
 def test_a_selection_of_volumes_keeps_what_is_left(denoised):
