@@ -380,8 +380,11 @@ def _marked(result: FitResult, errors: _Errors) -> FitResult:
     status |= np.where(fitted, uncertain_flags(model, columns), 0).astype(status.dtype)
     shown = {name: float(np.median(errors.sigma[name])) for name in errors.names if len(status)}
     told = ", ".join(f"{model[name].symbol} {rounded(value)}" for name, value in shown.items())
+    floor = getattr(result.method, "floor_noise", 0.0)
+    of_floor = {"floor": f"{floor:.4g} a.u., that before denoising"} if floor > 0.0 else {}
     chosen = {
         **result.provenance.chosen,
+        **of_floor,
         "noise": f"what denoising left, as independent noise of the same effect (a.u.): {told}",
     }
     return replace(
