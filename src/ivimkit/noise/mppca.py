@@ -31,6 +31,8 @@ MAX_RADIUS_VOXELS = 5
 _MAX_AXES = 3
 # Rows of voxels along the first axis that are separated at a time, for the progress.
 _CHUNK_ROWS = 32
+# Voxels with this median signal, in units of their noise, are not air.
+_MIN_SNR = 3.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,16 @@ class Separated:
 
     signal: NDArray[np.float64] = field(repr=False)
     sigma: NDArray[np.float64] = field(repr=False)
+
+    def pooled_sigma(self, inside: NDArray[np.bool_]) -> float:
+        """Return the median noise of some voxels, of those with signal; NaN if none has noise.
+
+        In air the spread of magnitudes is 0.66 sigma: without a mask it would be taken for sigma.
+        """
+        known = inside & np.isfinite(self.sigma) & (self.sigma > 0.0)
+        tissue = known & (np.median(self.signal, axis=-1) > _MIN_SNR * self.sigma)
+        chosen = self.sigma[tissue if tissue.any() else known]
+        return float(np.median(chosen)) if chosen.size else math.nan
 
 
 def patches_of(shape: tuple[int, ...], n_volumes: int, radius: int | None = None) -> Patches:
@@ -238,7 +250,7 @@ def from_mppca(dwi: DWI, *, radius: int | None = None) -> NoiseEstimate:
     Returns
     -------
     NoiseEstimate
-        With a map; its pooled value is the median in the mask.
+        With a map; its pooled value is the median of the voxels of the mask that are not air.
 
     Raises
     ------
@@ -286,16 +298,19 @@ def from_mppca(dwi: DWI, *, radius: int | None = None) -> NoiseEstimate:
         raise NoiseError(f"{error}. Use another source of the noise") from None
     signal, _ = without_gaps(dwi)
     mask = None if dwi.mask.all() else dwi.mask.reshape(signal.shape[:3])
-    sigma = separate_noise(signal, patches, mask).sigma.reshape(dwi.shape)
+    separated = separate_noise(signal, patches, mask)
+    inside = np.asarray(dwi.mask).reshape(signal.shape[:3])
+    pooled = separated.pooled_sigma(inside)
+    sigma = separated.sigma.reshape(dwi.shape)
     known = np.isfinite(sigma) & (sigma > 0.0) & dwi.mask
-    if not known.any():
+    if math.isnan(pooled):
         raise NoiseError(
             "no patch of the scan has noise; expected measured images. Use another source of the "
             "noise"
         )
     n = int(np.count_nonzero(known))
     return NoiseEstimate(
-        sigma=float(np.median(sigma[known])),
+        sigma=pooled,
         map=np.where(known, sigma, np.nan),
         # As if each voxel had one independent value: patches overlap.
         degrees=float(n),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import ClassVar, final
@@ -154,18 +155,17 @@ def _by_mppca(work: Workpiece, patches: Patches, progress: Progress) -> Outcome:
     tissue = np.asarray(dwi.mask).reshape(signal.shape[:3])
     mask = None if tissue.all() else tissue
     first = separate_noise(signal, patches, mask, lambda share: progress(0.5 * share))
-    known = tissue & np.isfinite(first.sigma) & (first.sigma > 0.0)
-    if not known.any():
+    sigma = first.pooled_sigma(tissue)
+    if math.isnan(sigma):
         raise NoiseError(
             "no patch of the scan has noise, so none can be removed; expected measured images"
         )
-    sigma = float(np.median(first.sigma[known]))
     probe = np.random.default_rng(_SEED).choice([-1.0, 1.0], size=signal.shape)
     step = PROBE_STEP * sigma
     second = separate_noise(
         signal + step * probe, patches, mask, lambda share: progress(0.5 + 0.5 * share)
     )
-    use = known & ~missing.any(axis=-1)
+    use = tissue & np.isfinite(first.sigma) & ~missing.any(axis=-1)
     remaining = RemainingNoise.measured(
         signal[use],
         first.signal[use],

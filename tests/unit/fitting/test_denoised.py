@@ -95,7 +95,10 @@ def test_a_selection_of_volumes_keeps_what_is_left(denoised):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": ik.methods.Bayes(prior="learned")}, "prior learned is learned from the voxels"),
+        (
+            {"method": ik.methods.Bayes(prior="learned")},
+            "prior learned is learned from the voxels",
+        ),
         ({"method": ik.methods.Bayes(prior="local")}, "prior local is learned"),
         ({"method": ik.methods.Bayes(prior="flat", robust=True)}, "robust screens values"),
         ({"method": ik.methods.VarPro(noise="rician")}, "noise of method varpro is rician"),

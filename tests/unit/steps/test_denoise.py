@@ -167,3 +167,10 @@ def test_without_dipy(made, monkeypatch):
         ik.noise.from_mppca(made.dwi)
     with pytest.raises(InputError, match="dipy is not installed; expected the extra preprocess"):
         ik.preprocess(made.dwi, "denoise")
+
+
+def test_air_is_not_taken_for_tissue(made):
+    everywhere = made.dwi.with_mask(None)
+    assert ik.noise.from_mppca(everywhere).sigma == pytest.approx(made.sigma, rel=0.05)
+    (record,) = ik.preprocess(everywhere, "denoise").records
+    assert record.numbers["sigma"] == pytest.approx(made.sigma, rel=0.05)
