@@ -17,6 +17,7 @@ __all__ = [
     "InputError",
     "IvimkitError",
     "IvimkitWarning",
+    "NoiseChangedWarning",
     "NoiseError",
     "OptionError",
     "OutputExistsError",
@@ -100,6 +101,10 @@ class CacheWarning(IvimkitWarning):
 
 class ScanWarning(AcquisitionWarning):
     """Volumes and b-values of a scan cannot both be right, or much of what is fitted is air."""
+
+
+class NoiseChangedWarning(IvimkitWarning):
+    """The scan was denoised, and something takes its noise for that of the scanner."""
 
 
 class GeometryWarning(IvimkitWarning):

@@ -16,6 +16,7 @@ from ivimkit.engine import Progress, evaluate
 from ivimkit.errors import (
     AcquisitionError,
     AcquisitionWarning,
+    NoiseError,
     OptionError,
     ScanWarning,
     ShapeError,
@@ -397,6 +398,12 @@ def compare_with(
     """
     if criterion not in CRITERIA:
         raise OptionError(f"criterion is {criterion!r}; expected one of {', '.join(CRITERIA)}")
+    if dwi.history.noise == "changed":
+        raise NoiseError(
+            "the scan was denoised, and the criteria compare models by residuals, which do not "
+            "show what denoising left; expected the scan as acquired. Compare the models in it, "
+            "and fit the denoised scan with the one that is better"
+        )
     if not 0.0 < alpha < 1.0:
         raise OptionError(f"alpha is {alpha!r}; expected a level between 0 and 1, like 0.05")
     wanted, every = asked_models(models, criterion), isinstance(models, str)

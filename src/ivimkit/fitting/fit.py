@@ -27,6 +27,7 @@ from ivimkit.engine import (
 from ivimkit.errors import (
     AcquisitionError,
     AcquisitionWarning,
+    NoiseChangedWarning,
     OptionError,
     ScanWarning,
     ShapeError,
@@ -37,6 +38,7 @@ from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.decay_curves import fitted_x
+from ivimkit.fitting.denoised import check_denoised, fit_denoised, remaining_noise
 from ivimkit.fitting.derived_columns import derived_columns
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.fitting.local_prior import (
@@ -283,6 +285,56 @@ def fit_with(
     >>> fit_with(later, ik.fit(first, method="segmented").settings).method.name
     'segmented'
     """
+    if dwi.history.noise != "changed":
+        return _fit_once(
+            dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
+        )
+    given = settings.sigma if sigma is None else sigma
+    left = remaining_noise(dwi)
+    check_denoised(settings, left)
+    if given is not None or left is None:
+        warnings.warn(_of_denoised(given is not None), NoiseChangedWarning, stacklevel=4)
+        return _fit_once(
+            dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
+        )
+    if labels is not None:
+        raise OptionError(
+            "labels were given for a denoised scan, from which no prior is learned; expected none"
+        )
+
+    def run(own: FitSettings, of_parameter: NDArray[np.float64] | None) -> FitResult:
+        with _said_before():
+            return _fit_once(dwi, own, sigma=of_parameter, threads=threads, progress=progress)
+
+    warn_of_scan(dwi, stacklevel=4)
+    result = fit_denoised(dwi, settings, left, run)
+    return replace(result, settings=replace(result.settings, sigma=None, noise=None))
+
+
+def _of_denoised(is_sigma_given: bool) -> str:
+    """Say what is not true of a fit of a denoised scan."""
+    if is_sigma_given:
+        return (
+            "the scan was denoised and sigma was given: what denoising left differs from volume "
+            "to volume and voxel to voxel, so intervals and what is called not detected are not "
+            "right. Leave sigma out: the error that is left is then taken into account"
+        )
+    return (
+        "the scan was denoised, and what was left of its noise is not known: what is called not "
+        "detected is not right, and residuals do not show the error"
+    )
+
+
+def _fit_once(
+    dwi: DWI,
+    settings: FitSettings,
+    *,
+    sigma: ArrayLike | NoiseEstimate | None = None,
+    labels: ArrayLike | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a scan whose noise is as acquired, or is given."""
     model, estimator = settings.model, settings.estimator
     if sigma is None:
         sigma = settings.sigma
@@ -352,7 +404,7 @@ def fit_with(
     if other is not None:
         again = replace(settings, method=with_prior(settings.method, other))
         with _said_before():
-            result = fit_with(
+            result = _fit_once(
                 scan, again, sigma=sigma, labels=labels, threads=threads, progress=progress
             )
         return replace(

@@ -5,6 +5,8 @@ from ivimkit.noise.estimate import FIT_SOURCES, SOURCES, estimate, for_fit
 from ivimkit.noise.given import given
 from ivimkit.noise.images import from_images
 from ivimkit.noise.lowest_signals import largest_sigma
+from ivimkit.noise.measurable import before_denoising
+from ivimkit.noise.mppca import from_mppca
 from ivimkit.noise.noise_estimate import NoiseEstimate, snr_map
 from ivimkit.noise.repeats import from_repeats
 from ivimkit.noise.residuals import from_residuals
@@ -17,11 +19,13 @@ __all__ = [
     "NoiseEstimate",
     "RepeatScatter",
     "ShellSignal",
+    "before_denoising",
     "estimate",
     "for_fit",
     "for_floor",
     "from_background",
     "from_images",
+    "from_mppca",
     "from_repeats",
     "from_residuals",
     "given",

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtri
 
 from ivimkit.errors import NoiseError, OptionError, ShapeError
+from ivimkit.noise.measurable import require_measurable
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.pooling import median_of_chi2
 from ivimkit.scan.dwi import DWI
@@ -82,6 +83,7 @@ def from_background(
     """
     if not (math.isfinite(coils) and coils >= 1):
         raise OptionError(f"coils is {coils!r}; expected a number >= 1")
+    require_measurable(dwi.history, "the spread of the air", also_interpolated=False)
     values = _air(dwi, background)
     low, middle, high = (value**2 for value in _quartiles(values.ravel()))
     _check_shape(low, high, coils)
@@ -128,6 +130,7 @@ def level_of_air(dwi: DWI) -> NoiseEstimate:
     >>> bool(abs(noise.sigma / made.sigma - 1) < 0.03)
     True
     """
+    require_measurable(dwi.history, "the air")
     values = _air(dwi, None)
     low, middle, high = _quartiles(values.ravel())
     _check_width(low**2, high**2, 1.0)

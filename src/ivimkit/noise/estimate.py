@@ -7,16 +7,17 @@ from numpy.typing import ArrayLike
 from ivimkit.errors import NoiseError, OptionError
 from ivimkit.noise.background import from_background, level_of_air
 from ivimkit.noise.given import given
+from ivimkit.noise.mppca import from_mppca
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.repeats import from_repeats
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["FIT_SOURCES", "SOURCES", "estimate", "for_fit"]
 
-SOURCES = ("auto", "repeats", "background")
+SOURCES = ("auto", "repeats", "background", "mppca")
 """Sources in the scan itself."""
 
-FIT_SOURCES = ("auto", "repeats", "air", "residuals")
+FIT_SOURCES = ("auto", "repeats", "air", "mppca", "residuals")
 """What a fit can take the noise from."""
 
 
@@ -27,7 +28,7 @@ def estimate(dwi: DWI, source: str | NoiseEstimate | ArrayLike = "auto") -> Nois
     ----------
     dwi : DWI
         The scan.
-    source : {"auto", "repeats", "background"}, NoiseEstimate, float or array_like
+    source : {"auto", "repeats", "background", "mppca"}, NoiseEstimate, float or array_like
         ``"auto"`` takes repeated volumes, the only source in the scan itself that requires no
         knowledge of coils and reconstruction. An estimate, a number or a map is checked and
         returned as an estimate.
@@ -60,6 +61,8 @@ def estimate(dwi: DWI, source: str | NoiseEstimate | ArrayLike = "auto") -> Nois
             return from_repeats(dwi)
         if source == "background":
             return _air(dwi)
+        if source == "mppca":
+            return from_mppca(dwi)
         raise OptionError(
             f"the source of the noise is {source!r}; expected one of {', '.join(SOURCES)}, a "
             "number, a map, or what noise.from_residuals returned"
@@ -76,9 +79,10 @@ def for_fit(dwi: DWI, source: str) -> NoiseEstimate | None:
     ----------
     dwi : DWI
         The scan.
-    source : {"auto", "repeats", "air", "residuals"}
-        ``"repeats"``: see `from_repeats`; ``"air"``: see `from_background`; ``"residuals"``: those
-        of each voxel, as if no noise was given; ``"auto"``: the first of these that the scan has.
+    source : {"auto", "repeats", "air", "mppca", "residuals"}
+        ``"repeats"``: see `from_repeats`; ``"air"``: see `from_background`; ``"mppca"``: see
+        `from_mppca`; ``"residuals"``: those of each voxel, as if no noise was given; ``"auto"``:
+        repeats, air or residuals, the first that the scan has.
 
     Returns
     -------
@@ -107,6 +111,8 @@ def for_fit(dwi: DWI, source: str) -> NoiseEstimate | None:
         return from_repeats(dwi)
     if source == "air":
         return _air(dwi)
+    if source == "mppca":
+        return from_mppca(dwi)
     if source == "auto":
         for measure in (from_repeats, _air):
             try:
@@ -118,4 +124,5 @@ def for_fit(dwi: DWI, source: str) -> NoiseEstimate | None:
 
 def _air(dwi: DWI) -> NoiseEstimate:
     """Return the noise of one image from the air, whether volumes are single images or means."""
-    return from_background(dwi) if dwi.averages is None else level_of_air(dwi)
+    single = dwi.averages is None and dwi.history.noise == "raw"
+    return from_background(dwi) if single else level_of_air(dwi)

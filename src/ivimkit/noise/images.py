@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import NoiseError
+from ivimkit.noise.measurable import require_measurable
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.scan.dwi import DWI
 
@@ -56,6 +57,7 @@ def from_images(dwi: DWI) -> NoiseEstimate:
     >>> bool(1 < noise.sigma / made.sigma < 1.25)  # and the texture of its tissues
     True
     """
+    require_measurable(dwi.history, "neighbouring voxels", also_interpolated=False)
     if len(dwi.shape) < 2 or min(dwi.shape[:2]) < 2:
         raise NoiseError(
             f"voxels of shape {dwi.shape} have no neighbours to take the noise from; expected an "

@@ -33,7 +33,7 @@ class NoiseEstimate:
         Degrees of freedom of `sigma`, with voxels taken as independent; infinite if it was given.
     degrees_map : ndarray, shape (...), or None
         Degrees of freedom of each value of `map`, 0 where there is none.
-    source : {"repeats", "residuals", "background", "images", "lowest", "given"}
+    source : {"repeats", "residuals", "background", "images", "mppca", "lowest", "given"}
         Its source.
     assumes : str
         Its assumptions, in one or more sentences.
@@ -151,6 +151,7 @@ ORIGINS = {
     "residuals": "from the residuals of a fit",
     "background": "from the background",
     "images": "from differences between neighbouring voxels at high b",
+    "mppca": "from principal components of patches (MPPCA)",
     "lowest": "from the lowest signals, which allow no more",
     "given": "as given",
 }

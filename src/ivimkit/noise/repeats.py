@@ -11,12 +11,20 @@ from numpy.typing import NDArray
 from ivimkit.errors import NoiseError
 from ivimkit.kernels.noise_floor import magnitude_mean
 from ivimkit.noise.floor import above_floor
+from ivimkit.noise.measurable import require_measurable
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.pooling import check_pool, pooled
 from ivimkit.scan.acquisition import Acquisition, Shell
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["calmest_repeats", "from_repeats", "magnitude_noise", "repeated", "sum_of_squares"]
+__all__ = [
+    "calmest_repeats",
+    "from_repeats",
+    "magnitude_noise",
+    "repeated",
+    "sum_of_squares",
+    "variance_shares",
+]
 
 _CHUNK = 16384
 # With this many degrees of freedom, the noise of a single voxel is known to one sixth.
@@ -79,6 +87,7 @@ def from_repeats(
     (True, (32, 24, 2))
     """
     check_pool(pool)
+    require_measurable(dwi.history, "repeated volumes")
     acquisition = dwi.acquisition
     selected = set(acquisition.select(bvals=bvals).tolist())
     shells = [shell for shell in acquisition.shells if selected.issuperset(shell.volumes)]
@@ -151,7 +160,7 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
     degrees = np.array([len(group) - 1.0 for group in groups])
     if degrees.sum() < _MIN_DEGREES:
         return np.full(1, np.nan)
-    mean, share = _variance_shares(coils)
+    mean, share = variance_shares(coils)
     reader = dwi.with_average("none").voxels()
     found = np.empty(reader.n_voxels)
     buffer = np.empty((_CHUNK, reader.n_columns))
@@ -238,7 +247,7 @@ def _pooled_magnitudes(
         return 0.0, 0.0, 0
     mean, each, square = mean[fine], each[fine], spread[fine].astype(np.float64) ** 2
     sigma, total = pooled(square, each, "median")
-    of_signal, share = _variance_shares(coils)
+    of_signal, share = variance_shares(coils)
     for _ in range(_ROUNDS):
         if not sigma > 0.0:
             break
@@ -247,8 +256,26 @@ def _pooled_magnitudes(
     return sigma, total, int(fine.sum()) // degrees.size
 
 
-def _variance_shares(coils: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return means of magnitudes, and the share of the noise variance left at each."""
+def variance_shares(coils: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return means of magnitudes, and the share of the noise variance left at each.
+
+    Parameters
+    ----------
+    coils : float
+        Number of coils that were combined as the root of the sum of squares.
+
+    Returns
+    -------
+    mean, share : ndarray, shape (n,)
+        Means in units of sigma, ascending, and variances in units of sigma^2.
+
+    Examples
+    --------
+    >>> from ivimkit.noise.repeats import variance_shares
+    >>> mean, share = variance_shares(1)
+    >>> float(mean[0].round(3)), float(share[0].round(3)), float(share[-1].round(2))
+    (1.253, 0.429, 1.0)
+    """
     signal = np.linspace(0.0, 20.0 * np.sqrt(coils), 801)
     mean = magnitude_mean(signal, int(coils))
     return mean, 2.0 * coils + signal**2 - mean**2

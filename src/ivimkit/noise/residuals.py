@@ -12,9 +12,11 @@ from ivimkit.errors import NoiseError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.noise.floor import above_floor
+from ivimkit.noise.measurable import require_measurable
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.pooling import check_pool, pooled
 from ivimkit.scan.acquisition import Acquisition
+from ivimkit.scan.history import History
 from ivimkit.scan.value_weights import WeightSummary
 from ivimkit.status import at_lower, at_upper
 
@@ -37,6 +39,11 @@ class Record(Protocol):
     @property
     def value_weights(self) -> WeightSummary | None:
         """How many values were left out of single voxels."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """What was done to the scan before."""
         ...
 
 
@@ -142,6 +149,7 @@ def from_residuals(result: Fitted, *, pool: str = "median") -> NoiseEstimate:
     (True, 'residuals')
     """
     check_pool(pool)
+    require_measurable(result.provenance.history, "residuals")
     own = result.value_counts()
     n_values = int(own.max(initial=0))
     if n_values <= result.model.n_free:

@@ -89,7 +89,11 @@ def shell_signals(dwi: DWI) -> tuple[ShellSignal, ...]:
     """
     volumes = dwi.with_average("none").voxels()
     shells = dwi.acquisition.shells
-    groups = [repeated(dwi.acquisition, shell, dwi.used_volumes) for shell in shells]
+    # What denoising left between repeats is not their noise.
+    is_noise = dwi.history.noise != "changed"
+    groups = [
+        repeated(dwi.acquisition, shell, dwi.used_volumes) if is_noise else [] for shell in shells
+    ]
     used = [_used(dwi, shell) for shell in shells]
     mean = np.empty((len(shells), dwi.n_voxels), dtype=np.float32)
     square = np.full_like(mean, np.nan)

@@ -10,6 +10,7 @@ from ivimkit.errors import NoiseError
 from ivimkit.noise.background import from_background, level_of_air
 from ivimkit.noise.images import from_images
 from ivimkit.noise.lowest_signals import largest_sigma
+from ivimkit.noise.measurable import before_denoising
 from ivimkit.noise.noise_estimate import ORIGINS, NoiseEstimate
 from ivimkit.noise.repeats import calmest_repeats, from_repeats
 from ivimkit.rounding import rounded
@@ -26,7 +27,8 @@ def thermal_noise(dwi: DWI, *, coils: float = 1) -> NoiseEstimate | None:
 
     The lower one of the noise of the air and that of repeated volumes, of those at high b if they
     differ less than others: motion, pulsation and anisotropy add to it, most where there is most
-    signal. Without both it is that between neighbouring voxels.
+    signal. Without both it is that between neighbouring voxels. Of a denoised scan it is that
+    before denoising.
 
     Parameters
     ----------
@@ -47,6 +49,8 @@ def thermal_noise(dwi: DWI, *, coils: float = 1) -> NoiseEstimate | None:
     >>> ik.noise.thermal_noise(made.dwi).source
     'background'
     """
+    if dwi.history.noise == "changed":
+        return before_denoising(dwi.history)
     air = level_of_air if coils == 1 else partial(from_background, coils=coils)
     repeats = partial(calmest_repeats, coils=coils)
     found = [one for source in (air, repeats) if (one := _of(source, dwi))]
@@ -86,8 +90,10 @@ def for_floor(
     if noise is not None and noise.source == "given":
         return noise
     found = thermal_noise(dwi, coils=coils)
+    if found is None or found.source == "mppca":
+        return found
     most = largest_sigma(dwi)
-    if found is None or found.sigma <= most:
+    if found.sigma <= most:
         return found
     return replace(
         found,

@@ -23,7 +23,7 @@ from ivimkit.fitting.fit import fit
 from ivimkit.fitting.result import FitResult
 from ivimkit.kernels.noise_floor import geometric_share, magnitude_mean
 from ivimkit.methods._posterior import PosteriorMethod
-from ivimkit.noise import from_residuals
+from ivimkit.noise import before_denoising, from_residuals
 from ivimkit.noise.pooling import pooled
 from ivimkit.scan.variables import B
 
@@ -88,8 +88,8 @@ class MeanSignal:
 def voxel_noise(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     """Return the noise of one volume of one voxel in a region.
 
-    The one given to the fit, else the one it found (its map ``sigma``), else from the
-    least-squares residuals in every voxel.
+    Of a denoised scan that before denoising; of others the one given to the fit, else the one it
+    found (its map ``sigma``), else from the least-squares residuals in every voxel.
 
     Parameters
     ----------
@@ -98,6 +98,10 @@ def voxel_noise(result: FitResult, inside: NDArray[np.bool_]) -> VoxelNoise:
     inside : ndarray of bool
         Voxels of the region, those that have a fit.
     """
+    before = before_denoising(result.provenance.history)
+    if before is not None:
+        # Denoising moves errors between neighbours: the mean of many voxels has that of before.
+        return VoxelNoise(before.sigma, math.inf)
     given = result.settings.sigma
     if isinstance(given, float):
         return VoxelNoise(given, math.inf)

@@ -166,6 +166,9 @@ def _noise(result: FitResult) -> NoiseEstimate:
     sigma = result.settings.sigma
     if isinstance(sigma, float):
         return noises.given(sigma)
+    before = noises.before_denoising(result.provenance.history)
+    if before is not None:
+        return before
     if result.dwi is not None:
         try:
             return noises.from_repeats(result.dwi)
@@ -181,6 +184,14 @@ def _sentence(error: Exception) -> str:
 
 def _residuals(result: FitResult, findings: Sequence[Finding] | None) -> Light:
     name = "residuals"
+    if result.provenance.history.noise == "changed":
+        return Light(
+            name,
+            "grey",
+            "The scan was denoised: residuals do not show its noise, nor signal that was removed "
+            "with it.",
+            "Look at those of the scan as acquired.",
+        )
     if findings is None and not result.model.has_equation:
         return Light(
             name,

@@ -362,6 +362,10 @@ def _noise(result: FitResult, citations: Citations) -> Iterator[str]:
         yield f"The noise was taken to be {NOISES.get(str(kind), str(kind))}{of_coils}{known}."
         if floor := result.provenance.chosen.get("floor"):
             yield f"The noise floor was computed with the noise of one volume, {floor}."
+        if left := result.provenance.chosen.get("noise"):
+            yield f"The errors of the parameters follow from {left}."
+    elif left := result.provenance.chosen.get("noise"):
+        yield f"The errors of the parameters follow from {left}."
     elif given:
         taken = "taken to be" if origin else "given as"
         yield f"The noise of one volume was {taken} {given}{origin}."

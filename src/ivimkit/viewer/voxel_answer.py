@@ -73,13 +73,14 @@ def describe_voxel(study: Study, voxel: Sequence[int]) -> dict[str, Any]:
 
 def one_voxel(dwi: DWI, index: tuple[int, ...]) -> DWI:
     """Return a scan of one voxel, averaged like the scan it comes from."""
-    raw = np.asarray(dwi.stored[index])[np.newaxis, dwi.volumes]
     return DWI(
-        raw,
+        np.asarray(dwi.stored[index])[np.newaxis],
         dwi.acquisition,
         average=dwi.average,
+        volumes=dwi.volumes,
         weights=dwi.weights_at(index),
         averages=dwi.averages,
+        history=dwi.history,
     )
 
 

@@ -82,6 +82,7 @@ def _part(dwi: DWI, box: tuple[slice, ...], geometry: Geometry) -> DWI:
         volumes=dwi.volumes,
         weights=dwi.weights,
         averages=dwi.averages,
+        history=dwi.history,
         value_weights=weights if weights is not None and weights.any() else None,
     )
 

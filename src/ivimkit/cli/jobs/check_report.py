@@ -37,6 +37,7 @@ from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.noise import (
     NoiseEstimate,
     ShellSignal,
+    before_denoising,
     estimate,
     for_floor,
     level_of_air,
@@ -239,13 +240,20 @@ def _noise(dwi: DWI, odd: Sequence[ScanFinding]) -> tuple[str, float]:
             "give it to ivimkit fit (--sigma).",
             math.nan,
         )
-    text = f"Noise: {found}, {thousands(found.n_voxels)} voxels. {found.assumes}"
+    of_voxels = f", {thousands(found.n_voxels)} voxels" if found.n_voxels else ""
+    text = f"Noise: {found}{of_voxels}. {found.assumes}"
     scatter = repeat_scatter(dwi)
     return text if scatter is None else f"{text} {scatter}", found.sigma
 
 
 def _measured_noise(dwi: DWI) -> NoiseEstimate:
-    """Return the noise from repeats, or else from the air; raise what is wrong with repeats."""
+    """Return the noise from repeats, or else from the air; raise what is wrong with repeats.
+
+    Of a denoised scan that before denoising.
+    """
+    before = before_denoising(dwi.history)
+    if before is not None:
+        return before
     try:
         return estimate(dwi)
     except NoiseError:

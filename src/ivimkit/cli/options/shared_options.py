@@ -45,7 +45,8 @@ SIGMA = typer.Option(
     show_default=False,
     help="Noise of one volume (standard deviation) in the unit of the scan, as a number or a map, "
     "placed by position and looked for next to each scan; or what to estimate it from: repeats "
-    "(repeated volumes), air, residuals, or auto for the first of these that the scan has. By "
+    "(repeated volumes), air, mppca (principal components of patches), residuals, or auto for "
+    "the first of repeats, air and residuals that the scan has. By "
     "default from the residuals of each voxel.",
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ivimkit.fitting.result import FitResult
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Items, Pictures, Section, Text
 from ivimkit.report.sections.step_pictures import step_pictures
@@ -33,4 +34,17 @@ def _of_one(side: Side) -> list[Block]:
         blocks.append(Pictures(pictures))
     if history.noise != "raw":
         blocks.append(Text(f"The noise is {NOISE_STATES[history.noise]}.", "note"))
+    if history.noise == "changed":
+        blocks.append(Text(_of_denoised(side.result), "note"))
     return blocks
+
+
+def _of_denoised(result: FitResult) -> str:
+    """Say whether the errors that the result claims take denoising into account."""
+    left = result.provenance.chosen.get("noise")
+    if left is None:
+        return (
+            "What denoising left of the noise was not taken into account: intervals, and what is "
+            "called not detected, are not right."
+        )
+    return f"Intervals, and what is called not detected, follow from {left}."

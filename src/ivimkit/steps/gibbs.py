@@ -1,0 +1,153 @@
+"""Gibbs: ringing at edges removed by shifts of less than a voxel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.errors import InputError, OptionError
+from ivimkit.extend.preprocessing_step import Outcome, Progress, Step, Workpiece
+from ivimkit.noise.mppca import without_gaps
+from ivimkit.scan.dwi import DWI
+
+__all__ = ["STEP", "Gibbs"]
+
+_KEY = "PartialFourier"
+# Rounded by what converts, a full acquisition may be 0.999.
+_MIN_FULL_SHARE = 0.995
+_MIN_EDGE_VOXELS = 8
+
+
+@final
+@dataclass(frozen=True)
+class Gibbs(Step):
+    """Ringing at edges removed by shifts of less than a voxel.
+
+    Each line of an image is shifted so that its samples hit the nodes of the ringing (Kellner's
+    method, of DIPY). It is exact only where all of k-space was acquired: of partial Fourier it
+    makes new errors, and a scan that does not say must be told. In phantoms most of its gain was
+    smoothing; without noise it made D worse. So it is done only when asked for.
+
+    Parameters
+    ----------
+    partial_fourier : float, optional
+        Share of k-space that was acquired in the phase direction, 0.5 to 1; by default that of the
+        sidecar of the scan (``PartialFourier``).
+    slice_axis : {2, 0, 1}
+        Axis of the slices: images are the other two.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> dwi = ik.simulate.phantom(shape=(24, 18, 2)).dwi
+    >>> made = ik.preprocess(dwi, ik.steps.Gibbs(partial_fourier=1))
+    >>> made.dwi.history.noise
+    'interpolated'
+    """
+
+    name: ClassVar[str] = "gibbs"
+    title: ClassVar[str] = "Removal of Gibbs ringing"
+    stage: ClassVar[str] = "gibbs"
+    libraries: ClassVar[dict[str, str]] = {"dipy": "dipy"}
+    references: ClassVar[tuple[str, ...]] = (
+        "Kellner E et al. Magn Reson Med 2016;76:1574-1581. doi:10.1002/mrm.26054",
+        "Garyfallidis E et al. Front Neuroinform 2014;8:8. doi:10.3389/fninf.2014.00008",
+    )
+
+    partial_fourier: float | None = None
+    slice_axis: int = 2
+
+    def __post_init__(self) -> None:
+        if self.partial_fourier is not None:
+            share = _number(self.partial_fourier)
+            if not 0.5 <= share <= 1.0:
+                raise OptionError(
+                    f"partial_fourier is {self.partial_fourier!r}; expected the share of k-space "
+                    "that was acquired, 0.5 to 1"
+                )
+            object.__setattr__(self, "partial_fourier", share)
+        if isinstance(self.slice_axis, bool) or self.slice_axis not in (0, 1, 2):
+            raise OptionError(f"slice_axis is {self.slice_axis!r}; expected 0, 1 or 2")
+
+    def check(self, dwi: DWI) -> None:
+        """Refuse partial Fourier, stated or not known, and voxels that are not images."""
+        if dwi.history.noise == "interpolated":
+            raise InputError(
+                f"the scan has had {', '.join(dwi.history.names)}; expected voxels as acquired, "
+                "as interpolation changes the ringing. Begin with the scan as acquired"
+            )
+        edges = _edges(dwi.shape, self.slice_axis)
+        if edges is None or min(edges) < _MIN_EDGE_VOXELS:
+            raise InputError(
+                f"voxels of shape {dwi.shape} with slices along axis {self.slice_axis} are not "
+                f"images; expected {_MIN_EDGE_VOXELS} voxels or more along both edges of a slice"
+            )
+        share = self._share(dwi)
+        if math.isnan(share):
+            raise InputError(
+                f"the scan does not say whether all of k-space was acquired ({_KEY} in its JSON "
+                "sidecar); expected it to, as the method is wrong for partial Fourier. If it was, "
+                "give gibbs:partial_fourier=1"
+            )
+        if share < _MIN_FULL_SHARE:
+            raise InputError(
+                f"the scan has {share:.3g} of k-space (partial Fourier); expected all of it, as "
+                "the ringing has another period otherwise. Leave step gibbs out"
+            )
+
+    def apply(self, work: Workpiece, progress: Progress) -> Outcome:
+        """Remove ringing; missing values remain missing."""
+        from dipy.denoise.gibbs import gibbs_removal  # Slow to load, and an extra.
+
+        dwi = work.dwi
+        signal, missing = without_gaps(dwi)
+        n = signal.shape[-1]
+        for volume in range(n):
+            signal[..., volume] = gibbs_removal(
+                np.ascontiguousarray(signal[..., volume]),
+                slice_axis=self.slice_axis,
+                inplace=False,
+            )
+            progress((volume + 1) / n)
+        clean = np.maximum(signal, 0.0).reshape(dwi.signal.shape)
+        values = np.where(missing.reshape(clean.shape), dwi.signal, clean)
+        return Outcome(
+            work.with_dwi(dwi.with_signal(_single(values))),
+            f"ringing was removed in {n} volumes",
+            {"partial_fourier": self._share(dwi)},
+            noise="interpolated",
+        )
+
+    def _share(self, dwi: DWI) -> float:
+        """Return the share of k-space that was acquired; NaN if it is not known."""
+        if self.partial_fourier is not None:
+            return self.partial_fourier
+        return _number(dwi.sidecar.get(_KEY))
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _edges(shape: tuple[int, ...], slice_axis: int) -> tuple[int, ...] | None:
+    """Return the edges of a slice; None if the voxels are not images."""
+    if not 2 <= len(shape) <= 3:
+        return None
+    axes = (*shape, *[1] * (3 - len(shape)))
+    return tuple(edge for axis, edge in enumerate(axes) if axis != slice_axis)
+
+
+def _single(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.asarray(values, dtype=np.float32)
+
+
+STEP = Gibbs
