@@ -6,6 +6,7 @@ from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, g
 from ivimkit.engine.robust_loops import robust_chunk
 from ivimkit.engine.run import (
     checked_threads,
+    compile_aside,
     curve,
     default_threads,
     evaluate,
@@ -26,6 +27,7 @@ __all__ = [
     "Task",
     "check_device",
     "checked_threads",
+    "compile_aside",
     "curve",
     "default_threads",
     "describe",

@@ -21,6 +21,7 @@ import numba
 import numpy as np
 
 from ivimkit.engine.code_cache import MendingCache
+from ivimkit.engine.other_process import wait_for
 from ivimkit.engine.type_memory import types_remembered
 from ivimkit.kernels.deferred_code import defer
 from ivimkit.kernels.templates import Kernel, filled
@@ -39,7 +40,6 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
     for name, value in sorted(getattr(function, "targetoptions", {}).items()):
         # The order of a set changes from process to process.
         yield f"{name}={sorted(value) if isinstance(value, set) else value}"
-    yield f"{getattr(function, 'optimised_alone', None)}"
     yield from _code_parts(plain.__code__)
     yield f"{plain.__defaults__!r}"
     reached = {name: plain.__globals__.get(name) for name in plain.__code__.co_names}
@@ -141,6 +141,7 @@ def _compiled(driver: FunctionType, *, cache: bool, allocates: bool) -> Callable
         compile_now = compiled.compile
 
         def compile_quickly(signature: Any) -> Any:
+            wait_for(driver.__qualname__)
             with _collections_paused(), types_remembered():
                 return compile_now(signature)
 
