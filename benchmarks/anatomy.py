@@ -203,9 +203,9 @@ class _Chunks:
             for k, signals in enumerate(self.signal):
                 rows = slice(k * _CHUNK, k * _CHUNK + signals.shape[0])
                 driver(
-                    0, True, True, fit.x, fit.root_weight, signals, fit.sigma, fit.lower[0], fit.upper[0],
-                    self.options, fit.plan.table, *fit.scratch(signals.shape[0]), fit.values[rows],
-                    fit.variation[rows], fit.status[rows],
+                    0, True, True, fit.x, fit.root_weight, signals, fit.sigma, fit.lower[0],
+                    fit.upper[0], self.options, fit.plan.table, *fit.scratch(signals.shape[0]),
+                    fit.values[rows], fit.variation[rows], fit.status[rows],
                 )  # fmt: skip
 
         return call
