@@ -40,6 +40,7 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
     for name, value in sorted(getattr(function, "targetoptions", {}).items()):
         # The order of a set changes from process to process.
         yield f"{name}={sorted(value) if isinstance(value, set) else value}"
+    yield f"{getattr(function, 'optimised_alone', None)}"
     yield from _code_parts(plain.__code__)
     yield f"{plain.__defaults__!r}"
     reached = {name: plain.__globals__.get(name) for name in plain.__code__.co_names}

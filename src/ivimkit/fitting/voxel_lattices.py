@@ -32,7 +32,14 @@ from ivimkit.methods._posterior import (
     with_room,
 )
 
-__all__ = ["LogMoments", "ScanLattices", "free_coordinates", "moments_of", "over_voxels"]
+__all__ = [
+    "LogMoments",
+    "ScanLattices",
+    "free_coordinates",
+    "moments_of",
+    "over_voxels",
+    "shared_by",
+]
 
 # Factor on the standard deviations of the posteriors that place a lattice.
 _WIDENED = 1.3
@@ -133,7 +140,7 @@ def over_voxels(
         in_chunks(
             loop,
             sample.n_voxels,
-            _shared_by(sample, method),
+            shared_by(sample, method),
             *arguments,
             reader=sample.reader,
             used=sample.weight > 0.0,
@@ -144,7 +151,7 @@ def over_voxels(
     @functools.lru_cache(maxsize=_MAX_PLANS)
     def shared_by_pattern(number: int) -> tuple[Shared, NDArray[np.bool_]]:
         alike = sample.of_pattern(number)
-        return _shared_by(alike, method), alike.weight > 0.0
+        return shared_by(alike, method), alike.weight > 0.0
 
     def runs(start: int, stop: int, signals: NDArray[np.float64]) -> None:
         numbers = patterns.numbers[start:stop]
@@ -164,7 +171,7 @@ def over_voxels(
     in_chunks(runs, sample.n_voxels, reader=sample.reader, threads=sample.threads)
 
 
-def _shared_by(sample: TrainingSample, method: TwoDecayMethod) -> Shared:
+def shared_by(sample: TrainingSample, method: TwoDecayMethod) -> Shared:
     """Return what all voxels of a sample share, with the options of a method with a posterior.
 
     D* is bounded by what can be blood, as in `ivimkit.extend.prior.broad`.

@@ -6,8 +6,8 @@ in the driver, so that all but the last round are lost time: a third of what a l
 to compile. And the process that compiles runs the copies that came first, which may round
 otherwise than the driver that the next process loads from the cache.
 
-So a function that is called by compiled code only is optimised and becomes machine code as a part
-of its driver, never alone.
+So a function that is called by compiled code only becomes machine code as a part of its driver,
+never alone. It can be left to the driver to optimise it as well.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class _Environments:
 class _Deferred(_Library):  # type: ignore[misc]
     """The code of a function, which becomes machine code if it is called from Python."""
 
+    optimised = True
     linked = False
     emitted = False
 
@@ -53,8 +54,10 @@ class _Deferred(_Library):  # type: ignore[misc]
         return self._codegen if self.emitted else _Environments(self._codegen)
 
     def finalize(self) -> None:
-        """End what can be added; it is linked and optimised where it is needed."""
+        """End what can be added; link and optimise what is added if callers shall find it so."""
         self._raise_if_finalized()
+        if self.optimised:
+            self._link()
         self._finalized = True
 
     def get_pointer_to_function(self, name: str) -> int:
@@ -117,8 +120,12 @@ def _module_of(library: Any) -> Any:
     return _Library._get_module_for_linking(library)
 
 
-def defer(dispatcher: Any) -> None:
-    """Make the code of a compiled function a part of its callers, which optimise it with theirs.
+class _Unoptimised(_Deferred):
+    optimised = False
+
+
+def defer(dispatcher: Any, *, optimised: bool = True) -> None:
+    """Make the code of a compiled function a part of its callers.
 
     Where it is called from Python, it is compiled for that as well.
 
@@ -126,6 +133,8 @@ def defer(dispatcher: Any) -> None:
     ----------
     dispatcher : numba dispatcher
         The function, not compiled yet.
+    optimised : bool
+        Whether callers get its code optimised, or optimise it with theirs.
     """
     # The simulator of a GPU compiles nothing.
     if not hasattr(dispatcher, "compile") or not all(hasattr(_Library, name) for name in _USED):
@@ -133,6 +142,7 @@ def defer(dispatcher: Any) -> None:
     compile_now: Callable[..., Any] = dispatcher.compile
     find_template: Callable[..., Any] = dispatcher.get_call_template
     add_callable: Callable[..., Any] = dispatcher.add_overload
+    kind = _Deferred if optimised else _Unoptimised
     options = dispatcher.targetoptions
     options["no_cpython_wrapper"] = False
     # Argument types that only compiled code has called, which needs nothing to unpack arguments.
@@ -156,7 +166,7 @@ def defer(dispatcher: Any) -> None:
                 embedded.discard(args)
                 del dispatcher.overloads[args]
             before = codegen._library_class, options["no_cpython_wrapper"]
-            codegen._library_class, options["no_cpython_wrapper"] = _Deferred, by_code
+            codegen._library_class, options["no_cpython_wrapper"] = kind, by_code
             try:
                 return compile_now(signature)
             finally:
@@ -170,6 +180,7 @@ def defer(dispatcher: Any) -> None:
         else:
             add_callable(result)
 
+    dispatcher.optimised_alone = optimised
     dispatcher.get_call_template = get_call_template
     dispatcher.compile = compile_deferred
     dispatcher.add_overload = add_overload

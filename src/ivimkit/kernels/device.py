@@ -26,13 +26,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _REORDERED = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
 
-def _compiled(function: Function, fastmath: frozenset[str], **inlining: Any) -> Function:
+def _compiled(
+    function: Function, fastmath: frozenset[str], *, optimised: bool = True, **inlining: Any
+) -> Function:
     # Kernels borrow their arrays from the driver and allocate none. Without reference counts a
     # voxel takes a tenth less time: they are two atomic operations per array of every call.
     # Kernels are not called from C: without that entry point there is less to compile.
     options: dict[str, Any] = {"_nrt": False, "no_cfunc_wrapper": True, **inlining}
     compiled = njit(error_model="numpy", fastmath=set(fastmath), **options)(function)
-    defer(compiled)
+    defer(compiled, optimised=optimised)
     return cast(Function, compiled)
 
 
@@ -47,7 +49,7 @@ def general(function: Function) -> Function:
     A call with a constant is otherwise compiled for that constant, and again for each other one: a
     large function with many callers takes half the time to compile this way.
     """
-    compiled: Any = _compiled(function, _REORDERED)
+    compiled: Any = _compiled(function, _REORDERED, optimised=False)
     # The simulator of a GPU compiles nothing.
     if hasattr(compiled, "get_call_template"):
         template = compiled.get_call_template
@@ -78,7 +80,8 @@ def inlined(function: Function) -> Function:
 def pasted(function: Function) -> Function:
     """Compile `function` as a part of its caller, as if it were written there.
 
-    A large function with one caller compiles faster when pasted in. Small ones do not, and code
-    for rare voxels is better left separate: measure both times.
+    The compiler optimises a function once more in every function that calls it, so a large one
+    with one caller compiles faster when pasted in. Small ones do not, and code for rare voxels is
+    better left separate: measure both times.
     """
     return _compiled(function, _REORDERED, inline="always")

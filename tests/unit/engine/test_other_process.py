@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.engine import Task, compile_aside, other_process
+from drivers import doubled
+from ivimkit.engine import Task, compile_aside, compile_loop_aside, other_process
+from ivimkit.engine.bind import bind
 from ivimkit.engine.other_process import _Pickler, _Unpickler
 from ivimkit.kernels.device import device
 
@@ -85,3 +88,15 @@ def test_nothing_is_sent_where_the_code_is_there(monkeypatch):
     monkeypatch.setattr(other_process.subprocess, "Popen", None)
     compile_aside(task, b, threads=2)
     assert not other_process._running
+
+
+def test_a_loop_comes_from_the_other_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    values = np.ones(3)
+    compile_loop_aside(doubled, 0, 0, values, threads=1)
+    assert not other_process._running
+    compile_loop_aside(doubled, 0, 0, values, threads=2)
+    loop = bind(doubled)
+    loop(1, 3, values)
+    assert values.tolist() == [1.0, 2.0, 2.0]
+    assert sum(loop.stats.cache_hits.values()) == 1
