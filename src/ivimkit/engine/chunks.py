@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import numba
@@ -74,7 +73,7 @@ def in_chunks(
 
 
 def compile_loop_aside(
-    template: FunctionType, *arguments: Any, threads: int | None = None
+    template: Callable[..., None], *arguments: Any, threads: int | None = None
 ) -> None:
     """Let another process compile a loop, as `ivimkit.engine.run.compile_aside` does a fit.
 
@@ -93,6 +92,6 @@ def compile_loop_aside(
         begin(loop.py_func.__qualname__, _compile_loop, template, kinds)
 
 
-def _compile_loop(template: FunctionType, kinds: tuple[Any, ...]) -> None:
+def _compile_loop(template: Callable[..., None], kinds: tuple[Any, ...]) -> None:
     loop: Any = bind(template)
     loop.compile(kinds)
