@@ -45,12 +45,12 @@ _PASSES = 16
 
 
 @device
-def _nothing(voxels, scratch, counters, out, status):
+def _nothing(part, voxels, scratch, counters, out, status):
     out[0, 0] = 1.0
 
 
 @device
-def _compared(voxels, scratch, counters, out, status):
+def _compared(part, voxels, scratch, counters, out, status):
     chunk, lanes = chunk_of(voxels, status), lanes_of(voxels, scratch, counters)
     box = ordered(pool_bounds(voxels.lower, voxels.upper, voxels.options))
     for group in range(N_GROUPS):
@@ -63,14 +63,14 @@ def _compared(voxels, scratch, counters, out, status):
 
 
 @device
-def _descended(voxels, scratch, counters, out, status):
+def _descended(part, voxels, scratch, counters, out, status):
     chunk, lanes = chunk_of(voxels, status), lanes_of(voxels, scratch, counters)
     box = ordered(pool_bounds(voxels.lower, voxels.upper, voxels.options))
     find_basins(chunk, box, lanes)
 
 
 @device
-def _passes(voxels, scratch, counters, out, status):
+def _passes(part, voxels, scratch, counters, out, status):
     b, root_weight, signals = voxels.x[0], voxels.root_weight, voxels.signals
     lanes = lanes_of(voxels, scratch, counters)
     for k in range(LANES):
@@ -83,7 +83,7 @@ def _passes(voxels, scratch, counters, out, status):
 
 
 @device
-def _steps(voxels, scratch, counters, out, status):
+def _steps(part, voxels, scratch, counters, out, status):
     b, root_weight, signals = voxels.x[0], voxels.root_weight, voxels.signals
     lanes = lanes_of(voxels, scratch, counters)
     box = ordered(pool_bounds(voxels.lower, voxels.upper, voxels.options))
@@ -195,16 +195,17 @@ class _Chunks:
     def call(self, stage: Callable[..., Any] | None) -> Callable[[], Any]:
         """Return a call of the engine's driver with a stage, the whole fit for None."""
         fit = self.prepared
-        kernel = "fit_voxels", stage or fit.batch.function
+        (whole,) = fit.batch.steps
+        kernel = "fit_voxels", stage or whole.function
         driver = bind(fit_batch, kernel, allocates=False)
 
         def call() -> None:
             for k, signals in enumerate(self.signal):
                 rows = slice(k * _CHUNK, k * _CHUNK + signals.shape[0])
                 driver(
-                    fit.x, fit.root_weight, signals, fit.sigma, fit.lower[0], fit.upper[0],
-                    self.options, fit.plan.table, *fit.scratch(signals.shape[0]), fit.values[rows],
-                    fit.variation[rows], fit.status[rows],
+                    0, True, True, fit.x, fit.root_weight, signals, fit.sigma, fit.lower[0],
+                    fit.upper[0], self.options, fit.plan.table, *fit.scratch(signals.shape[0]),
+                    fit.values[rows], fit.variation[rows], fit.status[rows],
                 )  # fmt: skip
 
         return call

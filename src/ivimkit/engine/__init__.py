@@ -1,11 +1,12 @@
 """The engine: the only package that manages threads and devices."""
 
-from ivimkit.engine.chunks import CHUNK, in_chunks
+from ivimkit.engine.chunks import CHUNK, compile_loop_aside, in_chunks
 from ivimkit.engine.mixture_loops import expect_chunk, final_chunk, place_chunk, round_chunk
 from ivimkit.engine.place import AUTO_VOXELS, DEVICES, check_device, describe, gpus_for
 from ivimkit.engine.robust_loops import robust_chunk
 from ivimkit.engine.run import (
     checked_threads,
+    compile_aside,
     curve,
     default_threads,
     evaluate,
@@ -26,6 +27,8 @@ __all__ = [
     "Task",
     "check_device",
     "checked_threads",
+    "compile_aside",
+    "compile_loop_aside",
     "curve",
     "default_threads",
     "describe",

@@ -21,6 +21,7 @@ import numba
 import numpy as np
 
 from ivimkit.engine.code_cache import MendingCache
+from ivimkit.engine.other_process import wait_for
 from ivimkit.engine.type_memory import types_remembered
 from ivimkit.kernels.deferred_code import defer
 from ivimkit.kernels.templates import Kernel, filled
@@ -141,6 +142,7 @@ def _compiled(driver: FunctionType, *, cache: bool, allocates: bool) -> Callable
         compile_now = compiled.compile
 
         def compile_quickly(signature: Any) -> Any:
+            wait_for(driver.__qualname__)
             with _collections_paused(), types_remembered():
                 return compile_now(signature)
 

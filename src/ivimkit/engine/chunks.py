@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.engine.bind import bind
+from ivimkit.engine.other_process import begin
 from ivimkit.engine.run import checked_threads, in_threads
-from ivimkit.engine.waiting import say_compiling
+from ivimkit.engine.waiting import is_compiled, say_compiling
 from ivimkit.kernels.memory import padded
 from ivimkit.scan.voxel_reader import VoxelReader
 
-__all__ = ["CHUNK", "in_chunks"]
+__all__ = ["CHUNK", "compile_loop_aside", "in_chunks"]
 
 CHUNK = 256
 """Voxels of a chunk: the same whatever the number of threads, as sums over a chunk may be kept."""
@@ -67,3 +70,28 @@ def in_chunks(
     loop(0, 0, *empty, *arguments, *each(0))
     for _ in in_threads(work, range(0, n_voxels, CHUNK), checked_threads(threads)):
         pass
+
+
+def compile_loop_aside(
+    template: Callable[..., None], *arguments: Any, threads: int | None = None
+) -> None:
+    """Let another process compile a loop, as `ivimkit.engine.run.compile_aside` does a fit.
+
+    Parameters
+    ----------
+    template : function
+        The loop, which `ivimkit.engine.bind.bind` compiles.
+    *arguments
+        What the loop is called with: their types count.
+    threads : int, optional
+        Number of threads of the fit.
+    """
+    loop: Any = bind(template)
+    if checked_threads(threads) > 1 and not is_compiled(loop):
+        kinds = tuple(map(numba.typeof, arguments))
+        begin(loop.py_func.__qualname__, _compile_loop, template, kinds)
+
+
+def _compile_loop(template: Callable[..., None], kinds: tuple[Any, ...]) -> None:
+    loop: Any = bind(template)
+    loop.compile(kinds)

@@ -74,6 +74,9 @@ def fit_chunk(
 
 
 def fit_batch(
+    part: int,
+    is_first: bool,
+    is_last: bool,
     x: NDArray[np.float64],
     root_weight: NDArray[np.float64],
     signals: NDArray[np.float64],
@@ -89,16 +92,18 @@ def fit_batch(
     variation: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
-    """Fit the rows of `signals` together, with one set of bounds.
+    """Do a step of a fit of the rows of `signals` together, with one set of bounds.
 
     `scratch`, `counters` and `clean` are scratch.
     """
-    for v in range(signals.shape[0]):
-        status[v] = open_row(v, root_weight, signals, lower, clean, variation)
+    if is_first:
+        for v in range(signals.shape[0]):
+            status[v] = open_row(v, root_weight, signals, lower, clean, variation)
     voxels = Voxels(x, root_weight, signals, sigma, lower, upper, options, table)
-    fit_voxels(voxels, scratch, counters, out, status)
-    for v in range(signals.shape[0]):
-        close_row(v, status[v], lower, upper, out, variation, status)
+    fit_voxels(part, voxels, scratch, counters, out, status)
+    if is_last:
+        for v in range(signals.shape[0]):
+            close_row(v, status[v], lower, upper, out, variation, status)
 
 
 def estimate_chunk(

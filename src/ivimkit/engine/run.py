@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,15 +26,18 @@ from ivimkit.engine.cpu import (
     fit_chunk,
     gradient_chunk,
 )
+from ivimkit.engine.other_process import begin
 from ivimkit.engine.place import gpus_for
 from ivimkit.engine.task import PRECISIONS, Prepared, Progress, Reader, Task
-from ivimkit.engine.waiting import say_compiling
+from ivimkit.engine.waiting import is_compiled, say_compiling
 from ivimkit.errors import OptionError, ShapeError
+from ivimkit.extend.fit_method import Step
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.memory import aligned, padded
 
 __all__ = [
     "checked_threads",
+    "compile_aside",
     "default_threads",
     "evaluate",
     "gradients",
@@ -52,16 +56,22 @@ Fitted = tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]
 Done = TypeVar("Done")
 
 
-def _driver(prepared: Prepared) -> Callable[..., Any]:
-    """Return the loop over voxels of a task."""
-    if prepared.batch is not None:
-        return bind(fit_batch, ("fit_voxels", prepared.batch.function), allocates=False)
+def _row_driver(prepared: Prepared) -> Callable[..., Any]:
+    """Return the loop that fits voxels one by one."""
     return bind(fit_chunk, ("fit_row", prepared.row), allocates=False)
+
+
+def _step_driver(step: Step) -> Callable[..., Any]:
+    """Return the loop of a step that many voxels take together."""
+    return bind(fit_batch, ("fit_voxels", step.function), allocates=False)
 
 
 def _drivers(prepared: Prepared) -> Iterator[Callable[..., Any]]:
     """Yield all drivers that are compiled for a task."""
-    yield _driver(prepared)
+    if prepared.batch is not None:
+        yield from map(_step_driver, prepared.batch.steps)
+    else:
+        yield _row_driver(prepared)
     if prepared.estimate is not None:
         yield bind(estimate_chunk, ("estimate_row", prepared.estimate.row))
 
@@ -75,15 +85,20 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
     # For arrays that are not contiguous, a driver would be compiled a second time.
     found = values if estimate is None else np.empty((stop - start, prepared.n_found))
     variation = prepared.variation[start:stop]
-    data = prepared.x, prepared.root_weight, signals
+    data = prepared.x, prepared.root_weight
     scratch = prepared.scratch(signals.shape[0])
-    fixed = prepared.start[0], plan.options, plan.table
-    driver = _driver(prepared)
+    results = found, variation, status
     if prepared.batch is not None:
         low, high = (rows[0] for rows in bounds)
-        driver(*data, noise, low, high, *fixed[1:], *scratch, found, variation, status)
+        rest = noise, low, high, plan.options, plan.table, *scratch, *results
+        steps = prepared.batch.steps
+        for step in steps:
+            ends = step is steps[0], step is steps[-1]
+            values = _signals_of(step, signals, scratch[0][-1])
+            _step_driver(step)(step.part, *ends, *data, values, *rest)
     else:
-        driver(*data, noise, *bounds, *fixed, *scratch, found, variation, status)
+        fixed = prepared.start[0], plan.options, plan.table
+        _row_driver(prepared)(*data, signals, noise, *bounds, *fixed, *scratch, *results)
     if estimate is not None:
         full, own = prepared.full_plan, estimate.plan
         extra = np.empty((stop - start, values.shape[1] - prepared.n_found))
@@ -106,6 +121,51 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
             extra,
         )
         np.concatenate([found, extra], axis=1, out=values)
+
+
+def _signals_of(
+    step: Step, signals: NDArray[np.float64], written: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the signals of a step, the measured ones or those that an earlier step wrote."""
+    if step.signals == 0:
+        return signals
+    first = step.signals * signals.shape[0]
+    return written[first : first + signals.size].reshape(signals.shape)
+
+
+def compile_aside(task: Task, x: NDArray[np.float64], *, threads: int | None = None) -> None:
+    """Let another process compile the last driver of a task, if this one has others to compile.
+
+    This process waits for it when it needs that driver. Nothing happens if the driver is compiled
+    already, or with a single thread.
+
+    Parameters
+    ----------
+    task : Task
+        The fit to make.
+    x : ndarray, shape (n_variables, n_rows)
+        The acquisition, as for `run`.
+    threads : int, optional
+        Number of threads of that fit.
+    """
+    if checked_threads(threads) < 2:
+        return
+    # What differs from voxel to voxel is not compiled.
+    fixed = {name: values[:0] for name, values in task.model.fixed_maps.items()}
+    model = replace(task.model, fixed_maps=fixed)
+    task = replace(task, model=model, sigma=task.sigma[:1], estimator=None)
+    *_, last = _drivers(Prepared(task, _padded(x), 0))
+    if not is_compiled(last):
+        begin(last.py_func.__qualname__, _compile_last, task, x)  # type: ignore[attr-defined]
+
+
+def _compile_last(task: Task, x: NDArray[np.float64]) -> None:
+    """Compile the last driver of a task."""
+    full = _padded(x)
+    prepared = Prepared(task, full, 0)
+    if prepared.batch is not None:
+        prepared.batch = replace(prepared.batch, steps=prepared.batch.steps[-1:])
+    _fit(prepared, np.zeros((0, full.shape[1])), 0)
 
 
 def default_threads() -> int:
@@ -229,10 +289,13 @@ def _run_on_cpu(
     full = _padded(x)
     prepared = [Prepared(task, full, total, precision) for task in tasks]
 
-    say_compiling(driver for task in prepared for driver in _drivers(task))
+    say_compiling(driver for ready in prepared for driver in _drivers(ready))
+    for task, ready in zip(tasks, prepared, strict=True):
+        if ready.batch is not None and len(ready.batch.steps) > 1:
+            compile_aside(task, x, threads=n_threads)
     # Compile in the calling thread, which Ctrl-C ends at once; other threads would be waited for.
-    for task in prepared:
-        _fit(task, np.zeros((0, full.shape[1])), 0)
+    for ready in prepared:
+        _fit(ready, np.zeros((0, full.shape[1])), 0)
 
     scratch = threading.local()
 
@@ -243,8 +306,8 @@ def _run_on_cpu(
             scratch.signals = aligned(chunk * full.shape[1]).reshape(chunk, full.shape[1])
         signals = scratch.signals[: stop - start]
         reader.read(start, stop, signals)
-        for task in prepared:
-            _fit(task, signals, start)
+        for ready in prepared:
+            _fit(ready, signals, start)
         return stop - start
 
     done = 0
@@ -253,7 +316,7 @@ def _run_on_cpu(
             done += n
             if progress is not None:
                 progress(done, total)
-    return [task.result for task in prepared]
+    return [ready.result for ready in prepared]
 
 
 def evaluate(model: SignalModel, params: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:

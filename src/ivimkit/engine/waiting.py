@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["COMPILING", "LEARNING", "say_compiling", "say_learning"]
+__all__ = ["COMPILING", "LEARNING", "is_compiled", "say_compiling", "say_learning"]
 
 COMPILING = "compiling for this machine, once; 20 to 40 s"
 LEARNING = "learning the prior from the scan"
@@ -20,7 +20,7 @@ def say_compiling(drivers: Iterable[Callable[..., Any]]) -> None:
 
     It is a warning because these are shown by default: the wait is long and silent.
     """
-    if not all(map(_is_compiled, drivers)):
+    if not all(map(is_compiled, drivers)):
         _log.warning(COMPILING)
 
 
@@ -29,8 +29,8 @@ def say_learning() -> None:
     _log.info(LEARNING)
 
 
-def _is_compiled(driver: Any) -> bool:
-    """Whether a driver is in memory, or in the cache under its name, which contains a hash."""
+def is_compiled(driver: Any) -> bool:
+    """Return whether a driver is in memory or in the cache, by its name that contains a hash."""
     if not hasattr(driver, "signatures") or driver.signatures:
         return True  # Without a compiler it does not take long.
     folder = driver.stats.cache_path

@@ -14,7 +14,7 @@ from ivimkit.extend.plugin import Plugin
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.scan.acquisition import Acquisition
 
-__all__ = ["Batch", "FitMethod", "VoxelPlan"]
+__all__ = ["Batch", "FitMethod", "Step", "VoxelPlan"]
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,37 @@ class VoxelPlan:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """A function that fits many voxels at a time, and the scratch that it takes.
+class Step:
+    """A step of a fit of many voxels: a piece of code that several methods may share.
 
     Parameters
     ----------
     function : callable
-        Compiled ``function(voxels, scratch, counters, out, status)`` with the voxels of a chunk
-        as `ivimkit.kernels.voxel.Voxels`; `scratch` is a tuple of flat arrays, each aligned with
-        the lines of the cache. It fits the rows whose `status` is 0, writes to the rows of `out`
-        and to `status`. It must be compiled with `ivimkit.kernels.device.pasted`.
+        Compiled ``function(part, voxels, scratch, counters, out, status)`` with the voxels of a
+        chunk as `ivimkit.kernels.voxel.Voxels`; `scratch` is a tuple of flat arrays, each aligned
+        with the lines of the cache. It writes to the rows of `out` and to `status`; before the
+        first step, voxels that cannot be fitted have a status other than 0. It must be compiled
+        with `ivimkit.kernels.device.pasted`.
+    part : int
+        Passed to the function, which may do different work in different steps.
+    signals : int
+        0 for the measured signals. Otherwise they are what an earlier step wrote to the last array
+        of scratch, and begin behind so many numbers for each voxel.
+    """
+
+    function: Callable[..., Any]
+    part: int = 0
+    signals: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The steps of a fit of many voxels at a time, and the scratch that they take.
+
+    Parameters
+    ----------
+    steps : tuple of Step
+        Done one after the other for each chunk. Their functions are compiled one by one.
     scratch : tuple of int
         Lengths of the arrays of scratch but for the last one.
     per_voxel : int
@@ -55,7 +76,7 @@ class Batch:
         Length of an array of integers.
     """
 
-    function: Callable[..., Any]
+    steps: tuple[Step, ...]
     scratch: tuple[int, ...]
     per_voxel: int = 0
     counters: int = 0

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import priors
-from ivimkit.engine import final_chunk, round_chunk
+from ivimkit.engine import compile_loop_aside, final_chunk, round_chunk
 from ivimkit.engine.bind import bind
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
@@ -15,7 +15,7 @@ from ivimkit.extend.prior import NearPrior
 from ivimkit.extend.prior_table import NEIGHBOURS, PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.training_sample import TrainingSample
-from ivimkit.fitting.voxel_lattices import free_coordinates, moments_of, over_voxels
+from ivimkit.fitting.voxel_lattices import free_coordinates, moments_of, over_voxels, shared_by
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import Moments, Neighbourhood
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.scan.geometry import Geometry
@@ -165,13 +165,18 @@ def with_neighbours(
     after = Moments(*(values.copy() for values in before))
     around = _around(rule, table, sample, geometry, good)
     local = np.full((sample.n_voxels, 2), np.nan)
-    for _ in range(rule.rounds):
-        over_voxels(bind(round_chunk), sample, method, around, before, _WIDENED, after, local)
-        before, after = after, before
     n_extras = len(method.extras(model))
     out = np.full((sample.n_voxels, n_own + n_extras), np.nan)
     out[:, :n_own] = first[:, :n_own]
     flags = np.zeros(sample.n_voxels, dtype=np.int64)
+    shared = shared_by(sample.of_one_pattern(), method)
+    signals = np.zeros((0, shared.root_weight.size))
+    rest = around, before, out, flags
+    # The rounds are compiled meanwhile.
+    compile_loop_aside(final_chunk, 0, 0, signals, shared, *rest, threads=sample.threads)
+    for _ in range(rule.rounds):
+        over_voxels(bind(round_chunk), sample, method, around, before, _WIDENED, after, local)
+        before, after = after, before
     over_voxels(bind(final_chunk), sample, method, around, before, out, flags)
     # The flags of bounds are those of the best fit, which the estimates replace.
     status &= ~sum(at_lower(k) | at_upper(k) for k in range(n_own - 2))

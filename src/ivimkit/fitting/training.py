@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods
+from ivimkit.engine import Task, compile_aside
 from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import Batch, VoxelPlan
 from ivimkit.extend.model_prior import ModelPrior
@@ -114,6 +115,7 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
     if not learns:
         if wants_variance and voxels.n_voxels >= MIN_VOXELS:
             sample = voxels.drawn(8000, seed=0)
+            _compile_posterior(method, voxels)
             variance = _variance(sample, *sample.fitted(least_squares()))
         return method.with_table(_given(method, voxels.model), variance)
     assert rule is not None
@@ -124,6 +126,7 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
             "learned from a larger scan"
         )
     sample = voxels.drawn(getattr(rule, "n_voxels", 8000), seed=getattr(rule, "seed", 0))
+    _compile_posterior(method, voxels)
     estimates, good = sample.fitted(least_squares())
     if wants_variance:
         variance = _variance(sample, estimates, good)
@@ -140,6 +143,13 @@ def learned_method(method: PosteriorMethod, voxels: TrainingSample) -> Posterior
         return method.with_table(prior, variance)
     table = _learn(rule, learned, estimates[good], variance, noise)
     return method.with_table(table, variance)
+
+
+def _compile_posterior(method: PosteriorMethod, voxels: TrainingSample) -> None:
+    """Begin to compile the posterior: least squares, which come first, are compiled meanwhile."""
+    prior = _given(replace(method, prior="flat"), voxels.model)
+    task = Task(voxels.model, method.with_table(prior, (0.0, 0.0)), voxels.weight, voxels.sigma)
+    compile_aside(task, voxels.variables, threads=voxels.threads)
 
 
 def _given(method: PosteriorMethod, model: SignalModel) -> PriorTable | ModelPrior:

@@ -20,6 +20,7 @@ from ivimkit.extend.prior_table import PriorTable, parameter_names
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
 from ivimkit.fitting.training_sample import TrainingSample
+from ivimkit.kernels.two_decays.lattice.prior_knots import N_COMPONENT
 from ivimkit.kernels.two_decays.lattice.sums import N_LOG_SUMS
 from ivimkit.kernels.two_decays.mixture.scan_posteriors import Lattices, Moments, Shared
 from ivimkit.kernels.two_decays.mixture.whitened import N_FRACTION_NODES, N_ROWS
@@ -31,7 +32,14 @@ from ivimkit.methods._posterior import (
     with_room,
 )
 
-__all__ = ["LogMoments", "ScanLattices", "free_coordinates", "moments_of", "over_voxels"]
+__all__ = [
+    "LogMoments",
+    "ScanLattices",
+    "free_coordinates",
+    "moments_of",
+    "over_voxels",
+    "shared_by",
+]
 
 # Factor on the standard deviations of the posteriors that place a lattice.
 _WIDENED = 1.3
@@ -132,7 +140,7 @@ def over_voxels(
         in_chunks(
             loop,
             sample.n_voxels,
-            _shared_by(sample, method),
+            shared_by(sample, method),
             *arguments,
             reader=sample.reader,
             used=sample.weight > 0.0,
@@ -143,7 +151,7 @@ def over_voxels(
     @functools.lru_cache(maxsize=_MAX_PLANS)
     def shared_by_pattern(number: int) -> tuple[Shared, NDArray[np.bool_]]:
         alike = sample.of_pattern(number)
-        return _shared_by(alike, method), alike.weight > 0.0
+        return shared_by(alike, method), alike.weight > 0.0
 
     def runs(start: int, stop: int, signals: NDArray[np.float64]) -> None:
         numbers = patterns.numbers[start:stop]
@@ -163,7 +171,7 @@ def over_voxels(
     in_chunks(runs, sample.n_voxels, reader=sample.reader, threads=sample.threads)
 
 
-def _shared_by(sample: TrainingSample, method: TwoDecayMethod) -> Shared:
+def shared_by(sample: TrainingSample, method: TwoDecayMethod) -> Shared:
     """Return what all voxels of a sample share, with the options of a method with a posterior.
 
     D* is bounded by what can be blood, as in `ivimkit.extend.prior.broad`.
@@ -182,6 +190,28 @@ def _shared_by(sample: TrainingSample, method: TwoDecayMethod) -> Shared:
     free = np.array(free_coordinates(model), dtype=np.int64)
     sigma = np.ascontiguousarray(sample.sigma, dtype=np.float64)
     return Shared(x, np.sqrt(weight), sigma, lower, upper, plan.options, plan.table, free)
+
+
+def _room_for(n: int) -> Lattices:
+    """Return arrays for the lattices of n voxels."""
+    return Lattices(
+        np.empty((n, N_ROWS, N_FRACTION_NODES), np.float32),
+        np.empty((n, N_ROWS)),
+        np.empty(n),
+        np.empty((n, 3)),
+        np.empty((n, 3, 3)),
+    )
+
+
+def _compile_loops(sample: TrainingSample, method: LogMoments) -> None:
+    """Compile the loops over lattices, as another process may still compile the posterior."""
+    none = sample.of_one_pattern().take(np.zeros(0, dtype=np.intp))
+    free = np.array(free_coordinates(sample.model), dtype=np.int64)
+    moments = Moments(np.zeros((0, 3)), np.zeros((0, 6)), np.zeros(0))
+    lattices = _room_for(0)
+    over_voxels(bind(place_chunk), none, method, moments, _WIDENED, lattices)
+    rest = np.zeros((0, N_COMPONENT)), moments, np.zeros((1, N_LOG_SUMS))
+    in_chunks(bind(expect_chunk), 0, free, lattices, *rest, threads=1)
 
 
 class ScanLattices(VoxelLattices):
@@ -206,6 +236,7 @@ class ScanLattices(VoxelLattices):
         floor: float,
     ) -> None:
         method = LogMoments(start, variance, noise, floor)
+        _compile_loops(sample, method)
         values, fine = sample.fitted(method)
         if not fine.all():
             sample, values = sample.take(np.flatnonzero(fine)), values[fine]
@@ -215,14 +246,7 @@ class ScanLattices(VoxelLattices):
         extras = values[:, len(sample.model.parameters) + 2 :]
         self._moments = moments_of(extras, self.free, np.ones(len(extras), dtype=bool))
         self._method = method
-        n = self.n_voxels
-        self._lattices = Lattices(
-            np.empty((n, N_ROWS, N_FRACTION_NODES), np.float32),
-            np.empty((n, N_ROWS)),
-            np.empty(n),
-            np.empty((n, 3)),
-            np.empty((n, 3, 3)),
-        )
+        self._lattices = _room_for(self.n_voxels)
         self.follow()
 
     @property

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ivimkit.kernels.device import inlined
 
-__all__ = ["Found", "Tables", "Voxel", "Voxels", "with_bounds", "with_signal", "with_signals"]
+__all__ = ["Found", "Tables", "Voxel", "Voxels", "with_bounds", "with_signal"]
 
 
 class Voxel(NamedTuple):
@@ -98,15 +98,6 @@ def with_signal(voxel: Voxel, signal: NDArray[np.float64]) -> Voxel:
     return Voxel(
         voxel.x, voxel.root_weight, signal, voxel.sigma, voxel.lower, voxel.upper, voxel.start,
         voxel.options, voxel.table, voxel.work,
-    )  # fmt: skip
-
-
-@inlined
-def with_signals(voxels: Voxels, signals: NDArray[np.float64]) -> Voxels:
-    """Return the voxels of a chunk with other signals."""
-    return Voxels(
-        voxels.x, voxels.root_weight, signals, voxels.sigma, voxels.lower, voxels.upper,
-        voxels.options, voxels.table,
     )  # fmt: skip
 
 

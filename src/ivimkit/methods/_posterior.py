@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import priors
 from ivimkit.errors import OptionError
-from ivimkit.extend.fit_method import Batch, VoxelPlan
+from ivimkit.extend.fit_method import Batch, Step, VoxelPlan
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import Prior
 from ivimkit.extend.prior_table import PriorTable, wrong_model
@@ -24,9 +24,10 @@ from ivimkit.kernels.device import device, pasted
 from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.noise_floor import excess_table
 from ivimkit.kernels.separable.posterior.voxel_posterior import posterior_function
-from ivimkit.kernels.two_decays.fitted_decays import Fit, ordered
+from ivimkit.kernels.two_decays.fitted_decays import Fit
+from ivimkit.kernels.two_decays.lane_fit import fit_voxels
 from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
-from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch
+from ivimkit.kernels.two_decays.lane_search import lane_scratch
 from ivimkit.kernels.two_decays.lattice.floor_subtraction import (
     Curve,
     noise_of_floor,
@@ -58,11 +59,11 @@ from ivimkit.kernels.two_decays.option_positions import (
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.profile import search_rows_in_kernel
 from ivimkit.kernels.two_decays.search import global_fit
-from ivimkit.kernels.voxel import Voxel, Voxels, with_signal, with_signals
+from ivimkit.kernels.voxel import Voxel, Voxels, with_signal
 from ivimkit.methods._model_posterior import check_model, posterior_plan
 from ivimkit.noise.noise_kinds import check_noise_kind
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.status import FAILED
+from ivimkit.status import FAILED, FitStatus
 
 __all__ = [
     "PosteriorMethod",
@@ -77,6 +78,9 @@ NOISE = ("rician", "gaussian")
 FLOOR_AUTO = "auto"
 """The noise of the floor is measured in the scan."""
 _FAILED = int(FAILED)
+_UNUSABLE = int(FitStatus.NON_FINITE | FitStatus.NO_SIGNAL)
+# Parts of `write_posteriors`.
+_CLEAN, _POSTERIOR = 0, 1
 
 
 @device
@@ -109,43 +113,42 @@ def fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
 
 
 @pasted
-def fit_voxels(
+def write_posteriors(
+    part: int,
     voxels: Voxels,
     scratch: tuple[NDArray[np.float64], ...],
     counters: NDArray[np.int64],
     out: NDArray[np.float64],
     status: NDArray[np.int32],
 ) -> None:
-    """Do what `fit_voxel` does for the voxels of a chunk, the best fits side by side."""
+    """Do a part of what `fit_voxel` does behind the best fits, which are in the scratch.
+
+    The part `_CLEAN` writes the signals to the scratch, without their noise floor if that is to be
+    subtracted; then the best fits are found again. The other part writes the posteriors.
+    """
     n_b, n_voxels = voxels.root_weight.size, status.size
-    work, memory, state, clean, lattice, each = scratch
-    lower, upper, options, sigma = voxels.lower, voxels.upper, voxels.options, voxels.sigma
-    box = pool_bounds(lower, upper, options)
-    lanes = (work, memory, state, clean, each[: n_voxels * FIT_COLUMNS])
+    work, _, _, measured, each = scratch
+    options, sigma = voxels.options, voxels.sigma
+    box = pool_bounds(voxels.lower, voxels.upper, options)
+    fits = matrix(each, n_voxels, FIT_COLUMNS)
     cleaned = matrix(each[n_voxels * FIT_COLUMNS :], n_voxels, n_b)
-    fits = fit_in_lanes(voxels, ordered(box), lanes, counters, status)
     for v in range(n_voxels):
-        for j in range(n_b):
-            used = voxels.root_weight[j] > 0.0 and status[v] == 0
-            cleaned[v, j] = voxels.signals[v, j] if used else 0.0
-    if options[TAKES_FLOOR_OFF] > 0.0:
-        for v in range(n_voxels):
-            if status[v] == 0:
-                voxel = _of_chunk(voxels, sigma[min(v, sigma.size - 1)], cleaned[v], lattice)
-                fit = stored_fit(fits, v)
+        voxel = _of_chunk(voxels, sigma[min(v, sigma.size - 1)], cleaned[v], work)
+        fit = stored_fit(fits, v)
+        if part == _CLEAN:
+            # That it has a signal was found out before the fit, whatever its end.
+            unusable = status[v] & _UNUSABLE != 0
+            for j in range(n_b):
+                used = voxels.root_weight[j] > 0.0 and not unusable
+                cleaned[v, j] = voxels.signals[v, j] if used else 0.0
+            if options[TAKES_FLOOR_OFF] > 0.0 and not unusable:
+                status[v] = 0
                 noise = noise_of_floor(voxel, fit.cost)
                 without_floor(voxel, _amplitudes_and_rates(fit), noise, cleaned[v])
-        fits = fit_in_lanes(with_signals(voxels, cleaned), ordered(box), lanes, counters, status)
-    for v in range(n_voxels):
-        if status[v] != 0:
-            continue
-        fit = stored_fit(fits, v)
-        status[v] = store_pools(fit, options, box, out[v, : lower.size + 2])
-        if status[v] & _FAILED == 0:
+        elif status[v] & _FAILED == 0:
             for j in range(n_b):
-                clean[j] = voxels.signals[v, j] if voxels.root_weight[j] > 0.0 else 0.0
-            voxel = _of_chunk(voxels, sigma[min(v, sigma.size - 1)], cleaned[v], lattice)
-            failure = posterior_voxel(voxel, clean, fit, box, lattice, out[v])
+                measured[j] = voxels.signals[v, j] if voxels.root_weight[j] > 0.0 else 0.0
+            failure = posterior_voxel(voxel, measured, fit, box, work, out[v])
             status[v] = failure if failure != 0 else status[v]
 
 
@@ -171,9 +174,12 @@ def posterior_batch(model: SignalModel, plan: VoxelPlan, n_rows: int) -> Batch |
     if not (two_rates and all(p.lower < p.upper for p in model.parameters)):
         return None
     n_slow, n_fast = int(plan.options[N_SLOW]), int(plan.options[N_FAST])
-    scratch = lane_scratch(n_rows, n_slow, n_fast, plan.table.shape[1])
+    search, *rest = lane_scratch(n_rows, n_slow, n_fast, plan.table.shape[1])
     lattice = lattice_scratch(n_rows, int(plan.options[N_FRACTION_KNOTS]))
-    return Batch(fit_voxels, (*scratch, lattice), FIT_COLUMNS + n_rows, N_COUNTERS)
+    steps = [Step(fit_voxels), Step(write_posteriors, _CLEAN), Step(write_posteriors, _POSTERIOR)]
+    if plan.options[TAKES_FLOOR_OFF] > 0.0:
+        steps.insert(2, Step(fit_voxels, signals=FIT_COLUMNS))
+    return Batch(tuple(steps), (max(search, lattice), *rest), FIT_COLUMNS + n_rows, N_COUNTERS)
 
 
 @dataclass(frozen=True)

@@ -11,25 +11,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError
-from ivimkit.extend.fit_method import Batch, FitMethod, VoxelPlan
+from ivimkit.extend.fit_method import Batch, FitMethod, Step, VoxelPlan
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.extend.two_decay_method import TwoDecayMethod
-from ivimkit.kernels.device import device, pasted
+from ivimkit.kernels.device import device
 from ivimkit.kernels.mean_excess import excess_tables
 from ivimkit.kernels.separable.dictionary import plan as separable_plan
 from ivimkit.kernels.separable.layout import MAX_COMPARTMENTS, Option
 from ivimkit.kernels.separable.magnitude import magnitude_function, magnitude_plan
 from ivimkit.kernels.separable.mean_magnitude import mean_magnitude_function, mean_magnitude_plan
 from ivimkit.kernels.separable.voxel_fit import voxel_function
-from ivimkit.kernels.two_decays.fitted_decays import Box, Fit, ordered, with_cost
-from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS, stored_fit
-from ivimkit.kernels.two_decays.lane_search import fit_in_lanes, lane_scratch
+from ivimkit.kernels.two_decays.fitted_decays import Box, Fit, with_cost
+from ivimkit.kernels.two_decays.lane_fit import fit_voxels
+from ivimkit.kernels.two_decays.lane_schedule import FIT_COLUMNS, N_COUNTERS
+from ivimkit.kernels.two_decays.lane_search import lane_scratch
 from ivimkit.kernels.two_decays.magnitude import magnitude_fit, magnitude_scratch
 from ivimkit.kernels.two_decays.mean_magnitude import mean_magnitude_fit, mean_magnitude_scratch
 from ivimkit.kernels.two_decays.option_positions import DEGREES, N_FAST, N_SLOW, OWN
 from ivimkit.kernels.two_decays.pools import pool_bounds, store_pools
 from ivimkit.kernels.two_decays.search import global_fit
-from ivimkit.kernels.voxel import Voxel, Voxels
+from ivimkit.kernels.voxel import Voxel
 from ivimkit.noise.noise_kinds import NOISES, check_noise_kind
 from ivimkit.scan.acquisition import Acquisition
 
@@ -53,21 +54,6 @@ _MAGNITUDES = (
 def _fit_voxel(voxel: Voxel, out: NDArray[np.float64]) -> int:
     box = pool_bounds(voxel.lower, voxel.upper, voxel.options)
     return store_pools(global_fit(voxel, box), voxel.options, box, out)
-
-
-@pasted
-def _fit_voxels(
-    voxels: Voxels,
-    scratch: tuple[NDArray[np.float64], ...],
-    counters: NDArray[np.int64],
-    out: NDArray[np.float64],
-    status: NDArray[np.int32],
-) -> None:
-    box = pool_bounds(voxels.lower, voxels.upper, voxels.options)
-    fits = fit_in_lanes(voxels, ordered(box), scratch, counters, status)
-    for v in range(status.size):
-        if status[v] == 0:
-            status[v] = store_pools(stored_fit(fits, v), voxels.options, box, out[v])
 
 
 @device
@@ -208,7 +194,7 @@ class VarPro(TwoDecayMethod):
             return None
         n_slow, n_fast = int(plan.options[N_SLOW]), int(plan.options[N_FAST])
         scratch = lane_scratch(n_rows, n_slow, n_fast, plan.table.shape[1])
-        return Batch(_fit_voxels, scratch, FIT_COLUMNS, N_COUNTERS)
+        return Batch((Step(fit_voxels),), scratch, FIT_COLUMNS, N_COUNTERS)
 
     @property
     def references(self) -> tuple[str, ...]:  # type: ignore[override]
