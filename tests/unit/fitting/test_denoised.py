@@ -11,8 +11,7 @@ from ivimkit import noise as noises
 from ivimkit.errors import NoiseChangedWarning, NoiseError, OptionError
 from ivimkit.fitting.denoised import remaining_noise
 from ivimkit.fitting.fit import fit_with
-from ivimkit.report.bibliography import Citations
-from ivimkit.report.methods_text import methods_text
+from ivimkit.report.methods_text import Citations, methods_text
 from ivimkit.report.sections.preprocessing_section import _of_denoised
 from ivimkit.scan.history import History, StepRecord
 from ivimkit.viewer.voxel_answer import one_voxel
@@ -212,3 +211,11 @@ def test_reports_say_so(result, unknown):
 def test_settings_can_be_used_again(result, denoised):
     again = fit_with(denoised, replace(result.settings))
     assert np.array_equal(again.maps["f_hi"], result.maps["f_hi"], equal_nan=True)
+
+
+def test_progress_goes_once_from_start_to_end(denoised):
+    seen = []
+    inside = np.indices(denoised.shape)[2] == 3
+    ik.fit(denoised, method="bayes", mask=inside, progress=lambda *one: seen.append(one))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (inside.sum(), inside.sum())
