@@ -172,7 +172,7 @@ def _score(made: Phantom, result: ik.FitResult, seconds: float) -> _Score:
         for name in ESTIMATED
     ]
     return _Score(
-        np.array(errors), np.array(_contrasts(made, result)), _shares(made, result), seconds
+        np.array(errors), np.array(list(_contrasts(made, result))), _shares(made, result), seconds
     )
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "check_denoised",
     "claims_intervals",
     "fit_denoised",
+    "number_of_fits",
     "remaining_noise",
     "settings_for_denoised",
 ]
@@ -135,6 +136,18 @@ def check_denoised(settings: FitSettings, left: RemainingNoise | None) -> None:
         )
 
 
+def number_of_fits(settings: FitSettings) -> int:
+    """Return how often `fit_denoised` fits the scan."""
+    return 1 + len(_free(settings.model)) if claims_intervals(settings) else 1
+
+
+def _free(model: SignalModel) -> tuple[str, ...]:
+    """Return the names of the parameters that are fitted."""
+    return tuple(
+        p.name for p in model.parameters if not p.fixed and p.name not in model.fixed_maps
+    )
+
+
 def settings_for_denoised(settings: FitSettings, left: RemainingNoise) -> FitSettings:
     """Return settings whose prior is not learned, and whose floor is that of the noise before."""
     method: FitMethod = settings.method
@@ -198,9 +211,7 @@ class _Errors:
         self, dwi: DWI, model: SignalModel, left: RemainingNoise, first: FitResult
     ) -> None:
         self.model, self._left = model, left
-        self.names = tuple(
-            p.name for p in model.parameters if not p.fixed and p.name not in model.fixed_maps
-        )
+        self.names = _free(model)
         self._reader = dwi.voxels()
         used = dwi.fit_counts > 0.0
         self._weight = dwi.fit_counts[used]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,12 @@ from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.decay_curves import fitted_x
-from ivimkit.fitting.denoised import check_denoised, fit_denoised, remaining_noise
+from ivimkit.fitting.denoised import (
+    check_denoised,
+    fit_denoised,
+    number_of_fits,
+    remaining_noise,
+)
 from ivimkit.fitting.derived_columns import derived_columns
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.fitting.local_prior import (
@@ -302,9 +308,17 @@ def fit_with(
             "labels were given for a denoised scan, from which no prior is learned; expected none"
         )
 
+    turns, n_turns = itertools.count(), number_of_fits(settings)
+
     def run(own: FitSettings, of_parameter: NDArray[np.float64] | None) -> FitResult:
+        turn = next(turns)
+
+        def report(done: int, total: int) -> None:
+            if progress is not None:
+                progress((turn * total + done) // n_turns, total)
+
         with _said_before():
-            return _fit_once(dwi, own, sigma=of_parameter, threads=threads, progress=progress)
+            return _fit_once(dwi, own, sigma=of_parameter, threads=threads, progress=report)
 
     warn_of_scan(dwi, stacklevel=4)
     result = fit_denoised(dwi, settings, left, run)

@@ -10,7 +10,11 @@ import ivimkit as ik
 from ivimkit import noise as noises
 from ivimkit.errors import NoiseChangedWarning, NoiseError, OptionError
 from ivimkit.fitting.denoised import remaining_noise
+from ivimkit.fitting.fit import fit_with
+from ivimkit.report.methods_text import Citations, methods_text
+from ivimkit.report.sections.preprocessing_section import _of_denoised
 from ivimkit.scan.history import History, StepRecord
+from ivimkit.viewer.voxel_answer import one_voxel
 
 FLAT = ik.methods.Bayes(prior="flat")
 SHARE_WITHIN = (0.92, 0.98)
@@ -189,18 +193,29 @@ def test_no_warning_in_the_plain_way(denoised):
 
 
 def test_a_voxel_fitted_again_has_the_same_interval(result, denoised):
-    index = tuple(np.argwhere(denoised.mask)[500])
-    alone = ik.DWI(
-        denoised.signal[index][None],
-        denoised.acquisition,
-        history=denoised.history,
-    )
-    again = ik.fit(alone, method=result.settings.method)
+    index = tuple(int(k) for k in np.argwhere(denoised.mask)[500])
+    again = ik.fit(one_voxel(denoised, index), method=result.settings.method)
     assert again.maps["D_lo"][0] == pytest.approx(result.maps["D_lo"][index], rel=1e-6)
+    part = one_voxel(denoised.select(bmax=400), index)
+    assert remaining_noise(part).n_volumes == part.acquisition.n_volumes
+
+
+def test_reports_say_so(result, unknown):
+    text = methods_text(result, Citations())
+    assert "The errors of the parameters follow from what denoising left" in text
+    assert "follow from what denoising left" in _of_denoised(result)
+    with pytest.warns(NoiseChangedWarning):
+        assert "was not taken into account" in _of_denoised(ik.fit(unknown))
 
 
 def test_settings_can_be_used_again(result, denoised):
-    from ivimkit.fitting.fit import fit_with
-
     again = fit_with(denoised, replace(result.settings))
     assert np.array_equal(again.maps["f_hi"], result.maps["f_hi"], equal_nan=True)
+
+
+def test_progress_goes_once_from_start_to_end(denoised):
+    seen = []
+    inside = np.indices(denoised.shape)[2] == 3
+    ik.fit(denoised, method="bayes", mask=inside, progress=lambda *one: seen.append(one))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (inside.sum(), inside.sum())

@@ -41,7 +41,9 @@ def test_what_it_does_not_have_is_an_error(source, dwi):
 
 
 def test_an_unknown_source_lists_the_known():
-    with pytest.raises(OptionError, match="auto, repeats, air, residuals, a number or a map"):
+    with pytest.raises(
+        OptionError, match="auto, repeats, air, mppca, residuals, a number or a map"
+    ):
         ik.fit(scan(), sigma="repeat")
 
 
