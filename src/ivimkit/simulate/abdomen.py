@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ivimkit import organs
 from ivimkit.simulate.anatomy import Anatomy, Ellipsoid, paint
+from ivimkit.simulate.breathing import breath
+from ivimkit.simulate.sample_points import SamplePoints
 from ivimkit.simulate.tissue import REFERENCE_S0, Tissue, ivim_tissue, with_anisotropy
 
 __all__ = ["ABDOMEN"]
@@ -121,26 +123,27 @@ _SINUSES = tuple(_scaled(kidney, 0.30) for kidney in _KIDNEYS)
 _PYRAMIDS = tuple(pyramid for kidney in _KIDNEYS for pyramid in _pyramids(kidney))
 
 
-def _label_at(u: NDArray[np.float32], v: NDArray[np.float32], w: float) -> NDArray[np.uint8]:
-    labels = np.zeros((len(u), len(v)), dtype=np.uint8)
-    plane = (u, v, w)
-    paint(labels, plane, _MUSCLE, _WALL)
-    paint(labels, plane, _CAVITY, _INSIDE)
-    paint(labels, plane, _MUSCLE, _BACK, over=(_CAVITY,))
-    paint(labels, plane, _CAVITY, _SPINE)
-    paint(labels, plane, _LIVER, _LIVER_BODY, over=(_CAVITY,))
-    paint(labels, plane, _VESSEL, _LIVER_VESSELS, over=(_LIVER,))
-    paint(labels, plane, _LESION_LABEL, _TUMOUR, over=(_LIVER,))
-    paint(labels, plane, _SPLEEN, _SPLEEN_BODY, over=(_CAVITY,))
-    paint(labels, plane, _CAVITY, _FAT_AROUND_KIDNEYS, over=(_LIVER, _SPLEEN))
-    paint(labels, plane, _CORTEX, _KIDNEYS, over=(_CAVITY,))
-    paint(labels, plane, _MEDULLA_LABEL, _PYRAMIDS, over=(_CORTEX,))
-    paint(labels, plane, _CAVITY, _SINUSES)
-    paint(labels, plane, _PANCREAS, _PANCREAS_BODY, over=(_CAVITY,))
-    paint(labels, plane, _VESSEL, _GREAT_VESSELS)
+def _label_at(points: SamplePoints) -> NDArray[np.uint8]:
+    labels = np.zeros(points.shape, dtype=np.uint8)
+    paint(labels, points, _MUSCLE, _WALL)
+    paint(labels, points, _CAVITY, _INSIDE)
+    paint(labels, points, _MUSCLE, _BACK, over=(_CAVITY,))
+    paint(labels, points, _CAVITY, _SPINE)
+    paint(labels, points, _LIVER, _LIVER_BODY, over=(_CAVITY,))
+    paint(labels, points, _VESSEL, _LIVER_VESSELS, over=(_LIVER,))
+    paint(labels, points, _LESION_LABEL, _TUMOUR, over=(_LIVER,))
+    paint(labels, points, _SPLEEN, _SPLEEN_BODY, over=(_CAVITY,))
+    paint(labels, points, _CAVITY, _FAT_AROUND_KIDNEYS, over=(_LIVER, _SPLEEN))
+    paint(labels, points, _CORTEX, _KIDNEYS, over=(_CAVITY,))
+    paint(labels, points, _MEDULLA_LABEL, _PYRAMIDS, over=(_CORTEX,))
+    paint(labels, points, _CAVITY, _SINUSES)
+    paint(labels, points, _PANCREAS, _PANCREAS_BODY, over=(_CAVITY,))
+    paint(labels, points, _VESSEL, _GREAT_VESSELS)
     labels[labels == _CAVITY] = 0
     return labels
 
 
-ABDOMEN = Anatomy("abdomen", _TISSUES, (340.0, 216.0), 120.0, 6.0, _label_at, _LIVER, _TISSUES[1])
+ABDOMEN = Anatomy(
+    "abdomen", _TISSUES, (340.0, 216.0), 120.0, 6.0, _label_at, _LIVER, _TISSUES[1], breath
+)
 """Upper abdomen, at the level of the kidneys."""

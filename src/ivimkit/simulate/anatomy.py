@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.simulate.sample_points import Plane, SamplePoints
 from ivimkit.simulate.tissue import Tissue
 
 __all__ = ["Anatomy", "Ellipsoid", "Grid", "paint", "tissue_fractions"]
@@ -49,11 +50,14 @@ class Anatomy:
     slice_thickness : float
         Maximum slice thickness, mm; a few slices do not fill the slab.
     label_at : callable
-        ``label_at(u, v, w)`` gives the labels (n_u, n_v) of a plane; u and v ascend.
+        ``label_at(points)`` gives the labels (n_u, n_v) of the points of a plane, or of others.
     host : int
         Label of the tissue in which small lesions are placed.
     small_lesion : Tissue
         Values of a small lesion; its S0 is that of the host.
+    breathing : callable, optional
+        Where tissue goes in a breath of 1 mm, see `ivimkit.simulate.breathing`; None for an
+        anatomy that does not breathe.
     """
 
     name: str
@@ -61,9 +65,10 @@ class Anatomy:
     field_of_view: tuple[float, float]
     slab: float
     slice_thickness: float
-    label_at: Callable[[NDArray[np.float32], NDArray[np.float32], float], NDArray[np.uint8]]
+    label_at: Callable[[SamplePoints], NDArray[np.uint8]]
     host: int
     small_lesion: Tissue
+    breathing: Callable[[NDArray[np.floating]], NDArray[np.floating]] | None = None
 
     def grid(self, shape: tuple[int, int, int]) -> Grid:
         """Place a matrix of voxels, square in the plane, on the anatomy."""
@@ -104,20 +109,20 @@ class Grid:
 
 def paint(
     labels: NDArray[np.uint8],
-    plane: tuple[NDArray[np.float32], NDArray[np.float32], float],
+    points: SamplePoints,
     label: int,
     bodies: Sequence[Ellipsoid],
     *,
     over: Sequence[int] | None = None,
 ) -> None:
-    """Write a label where a plane intersects some ellipsoids.
+    """Write a label where points lie in some ellipsoids.
 
     Parameters
     ----------
     labels : ndarray of int, shape (n_u, n_v)
         Changed in place.
-    plane : tuple
-        u (n_u,) and v (n_v,), ascending, and w, in mm.
+    points : Plane or Points
+        The points, of the same shape.
     label : int
         The label to write.
     bodies : sequence of Ellipsoid
@@ -125,24 +130,22 @@ def paint(
     over : sequence of int, optional
         Labels that may be painted over; all by default.
     """
-    u, v, w = plane
     for body in bodies:
-        height = 1.0 - ((w - body.center[2]) / body.radii[2]) ** 2
-        if height <= 0:
-            continue
         # Only the bounding box of the ellipsoid: most are small.
-        reach = max(body.radii[:2]) * height**0.5
-        i = slice(*np.searchsorted(u, [body.center[0] - reach, body.center[0] + reach]))
-        j = slice(*np.searchsorted(v, [body.center[1] - reach, body.center[1] + reach]))
-        du, dv = u[i, None] - body.center[0], v[None, j] - body.center[1]
+        reach = max(body.radii[:2])
+        window = points.window(body.center, (reach, reach, body.radii[2]))
+        if window is None:
+            continue
+        u, v, w = points.at(window)
+        du, dv = u - body.center[0], v - body.center[1]
         cosine, sine = np.cos(np.deg2rad(body.turned)), np.sin(np.deg2rad(body.turned))
         along = (cosine * du + sine * dv) / body.radii[0]
         across = (cosine * dv - sine * du) / body.radii[1]
-        inside = along**2 + across**2 <= height
-        window = labels[i, j]
+        inside = along**2 + across**2 <= 1.0 - ((w - body.center[2]) / body.radii[2]) ** 2
+        under = labels[window]
         if over is not None:
-            inside &= np.isin(window, over)
-        window[inside] = label
+            inside &= np.isin(under, over)
+        under[inside] = label
 
 
 def tissue_fractions(
@@ -171,7 +174,7 @@ def tissue_fractions(
     heights = grid.axis(2, parts)[k * parts : (k + 1) * parts]
     counts = np.zeros((len(anatomy.tissues), nu, nv), dtype=np.uint16)
     for w in heights:
-        labels = anatomy.label_at(u, v, float(w))
+        labels = anatomy.label_at(Plane(u, v, float(w)))
         for label in np.flatnonzero(np.bincount(labels.ravel())):
             if label:
                 inside = (labels == label).reshape(nu, parts, nv, parts)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ivimkit import organs
 from ivimkit.simulate.anatomy import Anatomy, Ellipsoid, paint
+from ivimkit.simulate.sample_points import SamplePoints
 from ivimkit.simulate.tissue import REFERENCE_S0, as_fluid, ivim_tissue, with_anisotropy
 
 __all__ = ["BRAIN"]
@@ -50,23 +51,24 @@ _NUCLEI = (
 )
 
 
-def _label_at(u: NDArray[np.float32], v: NDArray[np.float32], w: float) -> NDArray[np.uint8]:
-    labels = np.zeros((len(u), len(v)), dtype=np.uint8)
-    i = slice(*np.searchsorted(u, [-_RADII[0], _RADII[0]]))
-    j = slice(*np.searchsorted(v, [-_RADII[1], _RADII[1]]))
-    labels[i, j] = _cortex(u[i, None], v[None, j], w)
-    plane = (u, v, w)
-    paint(labels, plane, _GREY, _NUCLEI, over=(_WHITE,))
-    paint(labels, plane, _CSF, _VENTRICLES, over=(_WHITE, _GREY))
+def _label_at(points: SamplePoints) -> NDArray[np.uint8]:
+    labels = np.zeros(points.shape, dtype=np.uint8)
+    window = points.window((0.0, 0.0, 0.0), (_RADII[0], _RADII[1], math.inf))
+    if window is not None:
+        labels[window] = _cortex(*points.at(window))
+    paint(labels, points, _GREY, _NUCLEI, over=(_WHITE,))
+    paint(labels, points, _CSF, _VENTRICLES, over=(_WHITE, _GREY))
     return labels
 
 
-def _cortex(u: NDArray[np.float32], v: NDArray[np.float32], w: float) -> NDArray[np.uint8]:
+def _cortex(
+    u: NDArray[np.float32], v: NDArray[np.float32], w: NDArray[np.float32] | float
+) -> NDArray[np.uint8]:
     """Fold the cortex: the depth of sulci and of white matter follows a wave along the surface."""
     a, b, c = _RADII
-    r = np.sqrt((u / a) ** 2 + (v / b) ** 2 + np.float32((w / c) ** 2))
+    r = np.sqrt((u / a) ** 2 + (v / b) ** 2 + np.asarray((w / c) ** 2, dtype=np.float32))
     angle = np.arctan2(v / b, np.abs(u) / a)
-    tilt = np.float32(w / 9.0)
+    tilt = np.asarray(w / 9.0, dtype=np.float32)
     wave = np.sin(21 * angle + tilt + 1.6 * np.sin(5 * angle - 0.6 * tilt) + 6 * r)
     # The two hemispheres meet at a fissure filled with CSF, made uneven by the wave.
     fissure = np.abs(u) - (1.0 + 0.8 * wave)

@@ -13,21 +13,19 @@ from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.scan.dwi import DWI
 from ivimkit.simulate.abdomen import ABDOMEN
-from ivimkit.simulate.anatomy import Anatomy, tissue_fractions
+from ivimkit.simulate.anatomy import Anatomy
+from ivimkit.simulate.artefacts import Artefacts, check_artefacts
 from ivimkit.simulate.brain import BRAIN
 from ivimkit.simulate.coil import receive_field
-from ivimkit.simulate.forward import signals
 from ivimkit.simulate.noise import apply_noise, check_noise, draw_noise
 from ivimkit.simulate.protocol import Protocol, protocol_of, settings_of
-from ivimkit.simulate.small_lesions import (
-    check_lesions,
-    lesion_tissues,
-    place_lesions,
-    with_lesions,
-)
-from ivimkit.simulate.texture import Texture, textured
+from ivimkit.simulate.scene import Scene
+from ivimkit.simulate.small_lesions import check_lesions, lesion_tissues, place_lesions
+from ivimkit.simulate.spoiled_scan import spoil
+from ivimkit.simulate.texture import Texture
 from ivimkit.simulate.tissue import REFERENCE_S0, Tissue
 from ivimkit.simulate.tissue_values import TISSUE_MODEL, tissues_of_model
+from ivimkit.simulate.true_artefacts import TrueArtefacts, draw_artefacts
 
 __all__ = ["B13", "B21", "PHANTOMS", "PHANTOM_MODEL", "Phantom", "phantom"]
 
@@ -66,6 +64,9 @@ class Phantom:
         Standard deviation of the noise of one acquisition, a.u.
     model : SignalModel
         The model of the signal.
+    artefacts : TrueArtefacts or None
+        What motion, drift, drop-outs and ringing have done to the scan; None if nothing of the
+        kind was asked for. `truth` and `labels` are those of the tissue at rest.
     """
 
     dwi: DWI
@@ -75,6 +76,7 @@ class Phantom:
     tissues: tuple[Tissue, ...] = field(repr=False)
     sigma: float
     model: SignalModel = field(repr=False)
+    artefacts: TrueArtefacts | None = field(default=None, repr=False)
 
     def region(self, name: str) -> NDArray[np.bool_]:
         """Return the voxels filled by one tissue alone.
@@ -113,6 +115,7 @@ def phantom(
     partial_volume: int = 3,
     texture: Texture | None = None,
     lesions: Sequence[float] = (),
+    artefacts: Artefacts | None = None,
 ) -> Phantom:
     """Make a digital phantom.
 
@@ -151,6 +154,8 @@ def phantom(
         Radii in mm of small lesions in liver or white matter, one for each: discs in one slice, of
         the S0 of the tissue around them. Those of one radius have a label of their own. Places
         depend on the matrix and the seed.
+    artefacts : Artefacts, optional
+        Motion, drift, drop-outs and ringing; by default there are none.
 
     Returns
     -------
@@ -182,6 +187,8 @@ def phantom(
     anatomy = _anatomy(kind)
     _check_options(shape, snr, noise, n_averages, partial_volume)
     check_lesions(lesions)
+    if artefacts is not None:
+        check_artefacts(artefacts, anatomy, partial_volume)
     chosen = models.get(model) if isinstance(model, str) else model
     if texture is not None:
         texture.check(chosen)
@@ -192,24 +199,24 @@ def phantom(
     tissues = tissues_of_model((*anatomy.tissues, *small), chosen)
     placed = place_lesions(anatomy, grid, lesions, seed, parts=partial_volume) if small else None
     factors = {} if texture is None else texture.factors(grid, seed)
-    curves = _curves(chosen, tissues, settings)
+    scene = Scene(anatomy, grid, partial_volume, chosen, tissues, placed, factors)
     sigma = 0.0 if snr is None else REFERENCE_S0 / snr
     signal = np.empty((*shape, acquisition.n_volumes), dtype=np.float32, order="F")
     labels = np.zeros(shape, dtype=np.uint8, order="F")
     truth = {name: np.full(shape, np.nan, np.float32, "F") for name in chosen.names}
     for k in range(shape[2]):
-        fractions = tissue_fractions(anatomy, grid, k, parts=partial_volume)
-        if placed is not None:
-            fractions = with_lesions(fractions, placed[:, :, k], len(small))
+        fractions, varied = scene.fractions(k), scene.varied(k)
         field_map = receive_field(anatomy, grid, k)
         labels[:, :, k] = _majority(fractions)
-        here = {name: values[:, :, k] for name, values in factors.items()}
-        varied = [textured(chosen, tissue.values, here) for tissue in tissues]
         _write_truth(truth, k, fractions, field_map, tissues, varied)
-        if here:
-            clean = _mixed_textured(fractions, chosen, tissues, varied, settings) * field_map
-        else:
-            clean = _mixed(fractions, curves) * field_map
+        clean = scene.mixed(fractions, varied, settings) * field_map
+        signal[:, :, k, :] = np.moveaxis(clean, 0, -1)
+    true_artefacts = None
+    if artefacts is not None:
+        true_artefacts = draw_artefacts(artefacts, scene, labels, acquisition.bvals, seed)
+        spoil(signal, scene, settings, true_artefacts)
+    for k in range(shape[2]):
+        clean = np.ascontiguousarray(np.moveaxis(signal[:, :, k, :], -1, 0))
         noisy = _scanned(clean, sigma, noise, seeds=[(seed, k, n) for n in range(n_averages)])
         signal[:, :, k, :] = np.moveaxis(noisy, 0, -1)
     return Phantom(
@@ -220,6 +227,7 @@ def phantom(
         tissues=tissues,
         sigma=sigma,
         model=chosen,
+        artefacts=true_artefacts,
     )
 
 
@@ -240,19 +248,6 @@ def _check_options(
     for name, value in (("n_averages", n_averages), ("partial_volume", parts)):
         if value < 1:
             raise OptionError(f"{name} is {value}; expected a whole number >= 1")
-
-
-def _curves(
-    model: SignalModel, tissues: tuple[Tissue, ...], settings: Mapping[str, NDArray[np.float64]]
-) -> NDArray[np.float32]:
-    """Return the signal of each tissue, shape (n_tissues, n_volumes), a.u."""
-    params = [_parameters(model, tissue) for tissue in tissues]
-    return signals(model, params, settings).astype(np.float32)
-
-
-def _parameters(model: SignalModel, tissue: Tissue) -> list[float]:
-    # What a tissue does not have, such as a D* without perfusion, makes no difference.
-    return [tissue.values.get(p.name, p.start) for p in model.parameters]
 
 
 def _majority(fractions: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -276,38 +271,6 @@ def _write_truth(
             own = texture.get(name)
             values[:, :, k][alone] = tissue.value(name) if own is None else own[alone]
         truth["S0"][:, :, k][alone] *= field_map[alone]
-
-
-def _mixed(fractions: NDArray[np.float32], curves: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sum the signals of the tissues in each voxel, shape (n_b, x, y)."""
-    # One tissue at a time, not a matrix product: BLAS results depend on the number of threads.
-    total = np.zeros((curves.shape[1], *fractions.shape[1:]), dtype=np.float32)
-    for fraction, curve in zip(fractions, curves, strict=True):
-        if fraction.any():
-            total += curve[:, None, None] * fraction
-    return total
-
-
-def _mixed_textured(
-    fractions: NDArray[np.float32],
-    model: SignalModel,
-    tissues: tuple[Tissue, ...],
-    varied: Sequence[Mapping[str, NDArray[np.float64]]],
-    settings: Mapping[str, NDArray[np.float64]],
-) -> NDArray[np.float32]:
-    """Do the same with tissues whose parameters vary from voxel to voxel."""
-    n_volumes = len(next(iter(settings.values())))
-    total = np.zeros((n_volumes, *fractions.shape[1:]), dtype=np.float32)
-    for fraction, tissue, texture in zip(fractions, tissues, varied, strict=True):
-        there = fraction > 0.0
-        if not there.any():
-            continue
-        params = np.tile(_parameters(model, tissue), (int(there.sum()), 1))
-        for name, values in texture.items():
-            params[:, model.index(name)] = values[there]
-        curves = signals(model, params, settings).astype(np.float32)
-        total[:, there] += (fraction[there][:, None] * curves).T
-    return total
 
 
 def _scanned(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ivimkit.cli.options.artefact_options import ArtefactOptions
 from ivimkit.cli.options.fit_options import ModelName
 from ivimkit.cli.options.protocol_options import ProtocolOptions
 from ivimkit.cli.options.shared_options import (
@@ -114,6 +115,7 @@ def simulate(
     texture_smooth: TextureSmooth = None,
     texture_fwhm: TextureFwhm = None,
     lesions: Lesions = None,
+    artefacts: ArtefactOptions,
     out: Annotated[
         Path | None,
         out_option("DIR", "Where to. By default phantom_abdomen or phantom_brain."),
@@ -127,7 +129,10 @@ def simulate(
     true maps true_S0, true_f, true_D_star and true_D, or those of --model
     (NaN where tissues mix), and phantom.json: all settings, and the values of
     each tissue with sources. Directions and other variables of the volumes
-    become dwi.bvec and dwi_volumes.tsv.
+    become dwi.bvec and dwi_volumes.tsv. Of a scan with motion, drift, drop-outs
+    or ringing, phantom.json also says what has happened to each volume;
+    body.nii.gz is everything inside the skin, and true_displacement.nii.gz
+    where breathing has moved each voxel.
 
     [bold]Examples[/bold]
 
@@ -136,9 +141,11 @@ def simulate(
 
       ivimkit simulate --model ./mine.py --variables protocol.tsv
       ivimkit simulate --texture default --lesions 4,4,8
+      ivimkit simulate --motion rigid:5 --drift 5 --dropouts 13
     """
     # Here and not above: --help must not wait for numpy.
     from ivimkit.cli.jobs.simulate_files import PhantomFiles
+    from ivimkit.cli.options.artefact_input import ArtefactInput
     from ivimkit.cli.options.protocol_input import ProtocolInput
     from ivimkit.cli.screen.terminal import Screen
 
@@ -155,6 +162,7 @@ def simulate(
         texture_smooth=texture_smooth,
         texture_fwhm=texture_fwhm,
         lesions=lesions,
+        artefacts=ArtefactInput(**vars(artefacts)),
     )
     folder = out or Path(f"phantom_{kind.value}")
     files.write(folder, overwrite=overwrite)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ivimkit import __version__, io, simulate
+from ivimkit.cli.options.artefact_input import ArtefactInput
 from ivimkit.cli.options.assignments import number, number_list, parse_assignments, triple
 from ivimkit.cli.options.model_file import model_of
 from ivimkit.cli.options.output_folders import check_writable
@@ -22,7 +24,7 @@ from ivimkit.io.result_folder import check_free
 from ivimkit.io.scan_sidecar import WEIGHTS_ENDING
 from ivimkit.io.variable_files import TABLE_ENDINGS
 from ivimkit.scan.acquisition import Acquisition
-from ivimkit.simulate import Phantom
+from ivimkit.simulate import Artefacts, Phantom, TrueArtefacts
 from ivimkit.writing import write_folder
 
 __all__ = ["PhantomFiles"]
@@ -34,6 +36,8 @@ _OPTIONAL = (
 )
 _RECORD = "phantom.json"
 _DEFAULT_TEXTURE = "default"
+_BODY = "body.nii.gz"
+_DISPLACEMENT = "true_displacement.nii.gz"
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class PhantomFiles:
         See `ivimkit.simulate.Texture`; only with `texture`.
     lesions : str, optional
         Radii in mm, with commas.
+    artefacts : ArtefactInput
+        What goes wrong in the scan.
     """
 
     kind: str = "abdomen"
@@ -76,6 +82,7 @@ class PhantomFiles:
     texture_smooth: float | None = None
     texture_fwhm: float | None = None
     lesions: str | None = None
+    artefacts: ArtefactInput = field(default_factory=ArtefactInput)
 
     def write(self, folder: Path, *, overwrite: bool) -> Phantom:
         """Simulate the phantom and write its files, all or none.
@@ -93,14 +100,17 @@ class PhantomFiles:
         """
         check_writable(folder)
         model, acquisition = model_of(self.model), self.protocol.acquisition()
-        names = _names(model, acquisition)
+        artefacts = self.artefacts.artefacts()
+        names = _names(model, acquisition, artefacts)
         check_free(folder, (*names, *_OPTIONAL), overwrite=overwrite)
-        made = self._simulated(model, acquisition)
+        made = self._simulated(model, acquisition, artefacts)
         outdated = [name for name in _outdated(folder) if name not in names] if overwrite else []
         write_folder(folder, names, partial(self._write_all, made), outdated=outdated)
         return made
 
-    def _simulated(self, model: SignalModel, acquisition: Acquisition) -> Phantom:
+    def _simulated(
+        self, model: SignalModel, acquisition: Acquisition, artefacts: Artefacts | None
+    ) -> Phantom:
         silent = self.noise == "none"
         return simulate.phantom(
             self.kind,
@@ -113,6 +123,7 @@ class PhantomFiles:
             n_averages=self.averages,
             texture=self._texture(),
             lesions=self._radii(),
+            artefacts=artefacts,
         )
 
     def _texture(self) -> simulate.Texture | None:
@@ -147,6 +158,10 @@ class PhantomFiles:
         for name, values in made.truth.items():
             about = dataclasses.replace(made.model[name], name=f"true_{name}")
             io.save_map(values, folder / f"true_{name}.nii.gz", geometry, about=about)
+        if made.artefacts is not None:
+            io.save_map(made.artefacts.body.astype(np.uint8), folder / _BODY, geometry)
+            if _breathes(made.artefacts.given):
+                io.save_map(_displacements(made.artefacts), folder / _DISPLACEMENT, geometry)
         write_json(folder / _RECORD, self._record(made))
 
     def _record(self, made: Phantom) -> dict[str, Any]:
@@ -165,6 +180,7 @@ class PhantomFiles:
             "averages": self.averages,
             "seed": self.seed,
             **self._scene(),
+            **({} if made.artefacts is None else _artefact_record(made.artefacts)),
             "sigma": made.sigma,
             "labels": {str(label): _known(tissue) for label, tissue in tissues.items()},
         }
@@ -176,12 +192,14 @@ class PhantomFiles:
         return found | ({"lesions_mm": radii} if radii else {})
 
 
-def _names(model: SignalModel, acquisition: Acquisition) -> list[str]:
+def _names(model: SignalModel, acquisition: Acquisition, artefacts: Artefacts | None) -> list[str]:
     """Return the names of all files of a phantom; that of its record last."""
     directions = [] if acquisition.bvecs is None else ["dwi.bvec"]
     table = [f"dwi{TABLE_ENDINGS[0]}"] if acquisition.variables else []
     truth = [f"true_{name}.nii.gz" for name in model.names]
     images = ["mask.nii.gz", "labels.nii.gz", *truth]
+    if artefacts is not None:
+        images += [_BODY, *([_DISPLACEMENT] if _breathes(artefacts) else [])]
     return ["dwi.nii.gz", "dwi.bval", *directions, *table, *images, _RECORD]
 
 
@@ -189,9 +207,36 @@ def _outdated(folder: Path) -> list[str]:
     """Return what an earlier phantom left that is misleading with another protocol or model."""
     earlier = (folder / _RECORD).is_file()
     truth = sorted(path.name for path in folder.glob("true_*.nii.gz")) if earlier else []
-    return [*_OPTIONAL, *truth]
+    spoiled = [_BODY, _DISPLACEMENT] if earlier else []
+    return [*_OPTIONAL, *truth, *spoiled]
 
 
 def _known(tissue: simulate.Tissue) -> dict[str, Any]:
     """Return the defined values of a tissue: without perfusion there is no D*."""
     return {"name": tissue.name, **tissue.values, "source": tissue.source}
+
+
+def _breathes(artefacts: Artefacts) -> bool:
+    return artefacts.motion is not None and artefacts.motion.kind == "breathing"
+
+
+def _displacements(truth: TrueArtefacts) -> NDArray[np.float32]:
+    """Return the displacements of all volumes, shape (x, y, z, n_volumes, 3), mm."""
+    volumes = range(truth.n_volumes)
+    return np.stack([truth.displacement(k).astype(np.float32) for k in volumes], axis=3)
+
+
+def _artefact_record(truth: TrueArtefacts) -> dict[str, Any]:
+    """Return what was asked for, and what has happened to each volume."""
+    given = dataclasses.asdict(truth.given)
+    lost = [
+        {"volume": int(volume), "slice": int(k), "factor": truth.dropout_factors[volume, k]}
+        for volume, k in np.argwhere(truth.dropped)
+    ]
+    happened = {"drift": truth.drift, "dropouts": lost}
+    if truth.transforms is not None:
+        happened["transforms"] = truth.transforms
+    return {
+        "artefacts": {name: value for name, value in given.items() if value is not None},
+        "true_artefacts": happened,
+    }
