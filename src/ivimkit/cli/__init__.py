@@ -18,6 +18,7 @@ from ivimkit.cli.commands.fit import fit
 from ivimkit.cli.commands.methods import methods
 from ivimkit.cli.commands.node import node
 from ivimkit.cli.commands.plot import plot
+from ivimkit.cli.commands.preprocess import preprocess
 from ivimkit.cli.commands.repeat import repeat
 from ivimkit.cli.commands.report import report
 from ivimkit.cli.commands.roi import roi
@@ -69,6 +70,7 @@ def _options(
 for command in (
     fit,
     check,
+    preprocess,
     design,
     compare,
     plot,

@@ -14,6 +14,7 @@ from ivimkit.io.image_bytes import image_of_bytes
 from ivimkit.io.label_files import load_labels
 from ivimkit.io.label_names import load_label_names
 from ivimkit.io.map_files import image_bytes, save_map, save_scan
+from ivimkit.io.preprocessed_files import check_preprocessed, save_preprocessed
 from ivimkit.io.prior_files import load_prior, save_prior
 from ivimkit.io.result_files import check_output, load_result, save
 from ivimkit.io.scan_loading import check_map, load, load_map
@@ -25,6 +26,7 @@ __all__ = [
     "check_design",
     "check_map",
     "check_output",
+    "check_preprocessed",
     "check_tables",
     "convert_dicom",
     "csv_of",
@@ -46,6 +48,7 @@ __all__ = [
     "save_design",
     "save_dicom",
     "save_map",
+    "save_preprocessed",
     "save_prior",
     "save_scan",
     "save_tables",

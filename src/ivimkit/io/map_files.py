@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,16 @@ from ivimkit.io.variable_files import TABLE_ENDINGS, write_variables
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
-from ivimkit.writing import check_file, write_file, write_folder
+from ivimkit.writing import Files, check_file, write_file, write_folder
 
-__all__ = ["image_bytes", "save_map", "save_scan", "write_image"]
+__all__ = [
+    "SCAN_ENDINGS",
+    "image_bytes",
+    "save_map",
+    "save_scan",
+    "scan_output",
+    "write_image",
+]
 
 # Half of nibabel has no types.
 nib: Any = nibabel
@@ -34,13 +40,15 @@ _NIFTI1_LONGEST = 32767
 _NIFTI1_SIZE = 348
 # Bytes of the text fields, without the terminating zero.
 _DESCRIP, _INTENT_NAME = 79, 15
-_ENDINGS = {
-    "bval": ".bval",
-    "bvec": ".bvec",
-    "table": TABLE_ENDINGS[0],
+SCAN_ENDINGS = {
+    "bvals": ".bval",
+    "bvecs": ".bvec",
+    "variables": TABLE_ENDINGS[0],
     "weights": WEIGHTS_ENDING,
     "sidecar": ".json",
 }
+"""What the names of the files next to a scan end with, by their use."""
+
 _STORABLE = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64")
 _GEOMETRY_FIELDS = (
     *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
@@ -129,53 +137,54 @@ def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
     [0.0, 900.0]
     """
     target = _free(path, overwrite)
-    files = _ScanFiles.of(dwi, target)
-    for name in files.possible:
+    files = scan_output(dwi, target.name)
+    for name in (*files.names, *files.outdated):
         check_file(target.with_name(name), overwrite=overwrite)
-    write_folder(target.parent, list(files.writers), files.write, outdated=files.possible)
+    write_folder(target.parent, files.names, files.write, outdated=files.outdated)
 
 
-@dataclass(frozen=True)
-class _ScanFiles:
-    """The files of a scan, by their names.
+def scan_output(dwi: DWI, name: str, within: str = "") -> Files:
+    """Return the files of a scan, to be written with others.
 
     Parameters
     ----------
-    writers : mapping of str to callable
-        A function that writes each, given its path.
-    possible : list of str
-        The names that files next to a scan may have.
+    dwi : DWI
+        The scan.
+    name : str
+        Name of the image, like ``dwi.nii.gz``; those of the other files begin like it.
+    within : str
+        The folder in the output folder, like ``preprocessed/``.
+
+    Returns
+    -------
+    Files
+        Those that are written, and the names that others of an earlier scan may have.
     """
+    stem = stem_of(Path(name))
+    names = {kind: f"{within}{stem}{ending}" for kind, ending in SCAN_ENDINGS.items()}
+    acquisition, sidecar = dwi.acquisition, sidecar_of(dwi)
+    writers: dict[str, Callable[[Path], None]] = {
+        f"{within}{name}": partial(nib.save, _scan_image(dwi.signal, dwi.geometry)),
+        names["bvals"]: lambda path: write_bvals(path, acquisition.bvals),
+    }
+    if (directions := acquisition.bvecs) is not None:
+        writers[names["bvecs"]] = lambda path: write_bvecs(path, directions)
+    if acquisition.variables or dwi.averages is not None:
+        writers[names["variables"]] = lambda path: write_variables(
+            path, acquisition, averages=dwi.averages
+        )
+    if (weights := dwi.value_weights) is not None:
+        image = _scan_image(np.asarray(weights, dtype=np.float32), dwi.geometry)
+        writers[names["weights"]] = partial(nib.save, image)
+        sidecar |= weights_name(Path(names["weights"]).name)
+    if sidecar:
+        writers[names["sidecar"]] = lambda path: write_json(path, sidecar)
 
-    writers: Mapping[str, Callable[[Path], None]]
-    possible: list[str]
+    def write(stage: Path) -> None:
+        for name, write_one in writers.items():
+            write_one(stage / name)
 
-    @classmethod
-    def of(cls, dwi: DWI, target: Path) -> _ScanFiles:
-        stem = stem_of(target)
-        names = {kind: f"{stem}{ending}" for kind, ending in _ENDINGS.items()}
-        acquisition, sidecar = dwi.acquisition, sidecar_of(dwi)
-        writers: dict[str, Callable[[Path], None]] = {
-            target.name: partial(nib.save, _scan_image(dwi.signal, dwi.geometry)),
-            names["bval"]: lambda path: write_bvals(path, acquisition.bvals),
-        }
-        if (directions := acquisition.bvecs) is not None:
-            writers[names["bvec"]] = lambda path: write_bvecs(path, directions)
-        if acquisition.variables or dwi.averages is not None:
-            writers[names["table"]] = lambda path: write_variables(
-                path, acquisition, averages=dwi.averages
-            )
-        if (weights := dwi.value_weights) is not None:
-            image = _scan_image(np.asarray(weights, dtype=np.float32), dwi.geometry)
-            writers[names["weights"]] = partial(nib.save, image)
-            sidecar |= weights_name(names["weights"])
-        if sidecar:
-            writers[names["sidecar"]] = lambda path: write_json(path, sidecar)
-        return cls(writers, list(names.values()))
-
-    def write(self, stage: Path) -> None:
-        for name, write in self.writers.items():
-            write(stage / name)
+    return Files(list(writers), write, [one for one in names.values() if one not in writers])
 
 
 def _scan_image(signal: NDArray[Any], geometry: Geometry) -> Any:

@@ -22,6 +22,7 @@ from ivimkit.report.sections.differences_section import differences
 from ivimkit.report.sections.histograms_section import histograms
 from ivimkit.report.sections.maps_section import maps
 from ivimkit.report.sections.methods_section import methods
+from ivimkit.report.sections.preprocessing_section import preprocessing
 from ivimkit.report.sections.provenance_section import provenance
 from ivimkit.report.sections.regions_section import regions
 from ivimkit.report.sections.residuals_section import residuals
@@ -139,6 +140,7 @@ def _sections(subject: Subject, both: Difference | None) -> tuple[Section, ...]:
         histograms(subject),
         curves(subject),
         status(subject),
+        preprocessing(subject),
         screening(subject),
         residuals(subject),
         methods(subject),

@@ -151,6 +151,7 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
         f"({listed} s/mm²; "
         f"{acquisition.n_volumes} volumes) were analysed voxel by voxel with {software}."
     )
+    yield from _steps(result, citations)
     average = _average(acquisition, result.settings.average)
     if average:
         yield (
@@ -163,6 +164,24 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
     if weights is not None and weights != averages:
         yield _weighting(weights, acquisition.n_volumes)
     yield from _left_out(result, citations)
+
+
+def _steps(result: FitResult, citations: Citations) -> Iterator[str]:
+    """Say what was done to the scan before the fit, with which options and by what."""
+    steps = result.provenance.history.steps
+    if not steps:
+        return
+    parts = []
+    for step in steps:
+        options = ", ".join(f"{name} {value}" for name, value in step.options.items())
+        software = ", ".join(f"{k} {v}" for k, v in step.versions.items() if k != "ivimkit")
+        about = "; ".join(filter(None, (options, software)))
+        parts.append(
+            f"{step.name}{f' ({about})' if about else ''}{citations.cite(step.references)}"
+        )
+    listed = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+    yield f"Before the fit, the scan went through {listed}."
+    yield from (f"{step.summary[:1].upper()}{step.summary[1:]}." for step in steps)
 
 
 def _left_out(result: FitResult, citations: Citations) -> Iterator[str]:

@@ -14,9 +14,10 @@ NoiseState = Literal["raw", "interpolated", "changed"]
 """What is left of the noise of the scanner, see `NOISE_STATES`."""
 
 NOISE_STATES: dict[NoiseState, str] = {
-    "raw": "as acquired: independent from voxel to voxel",
-    "interpolated": "of interpolated voxels: lower than acquired, and alike in neighbours",
-    "changed": "after denoising: what is left depends on the signal, and residuals do not show it",
+    "raw": "as acquired, independent from voxel to voxel",
+    "interpolated": "that of interpolated voxels, lower than acquired, and alike in neighbours",
+    "changed": "that of a denoised scan: what is left depends on the signal, and residuals do not "
+    "show it",
 }
 """The states of the noise, in ascending order of how far it is from that of the scanner."""
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ivimkit.cli.options.fit_options import Also, FitOptions
+from ivimkit.cli.options.preprocess_options import Preprocess
 from ivimkit.cli.options.scan_options import ScanOptions, Scans, Weights
 from ivimkit.cli.options.shared_options import (
     DICOM_PANEL,
@@ -29,6 +30,7 @@ def fit(
     scans: Scans,
     scan: ScanOptions,
     weights: Weights = None,
+    preprocess: Preprocess = None,
     setup: FitOptions,
     also: Also = None,
     out: Annotated[
@@ -82,10 +84,12 @@ def fit(
       ivimkit fit dwi.nii.gz --mask mask.nii.gz --method bayes --also varpro
       ivimkit fit later.nii.gz --method bayes --prior dwi_ivim/prior.npz
       ivimkit fit dwi.nii.gz --mask auto
+      ivimkit fit dwi.nii.gz --preprocess auto
       ivimkit fit sub-*/dwi.nii.gz --mask mask.nii.gz --out group --overwrite
     """
     # Here and not above: --help must not wait for numpy and numba.
     from ivimkit.cli.jobs.fit_batch import FitBatch
+    from ivimkit.cli.jobs.scan_steps import ScanSteps
     from ivimkit.cli.options.fit_setup import FitSetup
     from ivimkit.cli.options.scan_input import ScanInput
     from ivimkit.cli.screen.terminal import Screen
@@ -96,6 +100,7 @@ def fit(
         scan=ScanInput(**vars(scan), weights=weights),
         setup=FitSetup(**vars(setup), b_unit=scan.b_unit),
         also=also,
+        steps=None if preprocess is None else ScanSteps(preprocess),
         out=out,
         overwrite=overwrite,
         figures=figures,

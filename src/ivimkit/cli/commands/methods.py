@@ -1,4 +1,4 @@
-"""ivimkit methods: the available models, methods, uncertainty estimators and organs."""
+"""ivimkit methods: the available models, methods, uncertainty estimators, steps and organs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ __all__ = ["methods"]
 
 
 def methods() -> None:
-    """List models, methods with their options, uncertainty, and organ presets.
+    """List models, methods and steps with their options, uncertainty, and organ presets.
 
-    Options of a method are given as --option NAME=VALUE to ivimkit fit.
+    Options of a method are given as --option NAME=VALUE to ivimkit fit, those of
+    a step with its name, like --preprocess align:transform=affine.
     """
     # Here and not above: --help must not wait for numpy and numba.
     from ivimkit.cli.screen.methods_tables import catalogue

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ivimkit import io
 from ivimkit.cli.jobs.scan_batch import Job, OneScan, ScanBatch
+from ivimkit.cli.jobs.scan_steps import ScanSteps
 from ivimkit.cli.options.assignments import number_list
 from ivimkit.cli.options.files_per_scan import files_for
 from ivimkit.cli.options.fit_setup import FitSetup
@@ -36,8 +37,10 @@ from ivimkit.fitting.fit import fit_with_also
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.dicom.context import DicomContext
+from ivimkit.io.preprocessed_files import PREPROCESSED, staged
 from ivimkit.io.result_files import also_folder, result_folder
 from ivimkit.scan.dwi import DWI
+from ivimkit.writing import Files
 
 __all__ = ["FitBatch"]
 
@@ -54,6 +57,8 @@ class FitBatch(ScanBatch):
         What to compute on.
     also : str, optional
         Name of another method to fit by.
+    steps : ScanSteps, optional
+        What to do to each scan before the fit.
     unreliable : {"fade", "hide", "show"}
         How figures show voxels that are not reliable.
     anonymous : bool
@@ -67,6 +72,7 @@ class FitBatch(ScanBatch):
     setup: FitSetup
     machine: MachineOptions
     also: str | None = None
+    steps: ScanSteps | None = None
     unreliable: str = "fade"
     anonymous: bool = False
     is_kept: bool = True
@@ -74,6 +80,8 @@ class FitBatch(ScanBatch):
     def check_lists(self) -> None:
         """Raise OptionError for options that cannot be read, once and not per scan."""
         self.adc_bvals()
+        if self.steps is not None:
+            self.steps.check()
         if self.setup.labels is not None and self.scan.mask is None:
             raise OptionError(
                 "--labels is given without --mask; expected a mask of the voxels to fit, or else "
@@ -91,6 +99,8 @@ class FitBatch(ScanBatch):
         if self.also is not None:
             inner = also_folder(folder, self.also)
             io.check_output(inner, model=model_of(self.setup.model), overwrite=self.overwrite)
+        if self.steps is not None:
+            io.check_preprocessed(folder / PREPROCESSED, overwrite=self.overwrite)
 
     def jobs(self, scans: Sequence[Path]) -> Sequence[Job]:
         """Check model, method and files of every scan; return the work for each."""
@@ -129,10 +139,20 @@ class _Job:
 
     def __call__(self, scan: OneScan) -> None:
         """Load, fit, save, draw, summarise."""
-        batch, clock = self.batch, time.perf_counter()
-        dwi = scan.load()
+        clock = time.perf_counter()
+        dwi, steps = scan.load(), self.batch.steps
+        loaded = time.perf_counter() - clock
+        if steps is None:
+            self._work(scan, dwi, loaded)
+            return
+        made = steps.apply(scan.reading.weighted(dwi), scan.name, self.batch.screen)
+        with staged(made.dwi, scan.folder) as ready:
+            self._work(scan.as_preprocessed(), ready.dwi, loaded, ready.files)
+
+    def _work(self, scan: OneScan, dwi: DWI, loaded: float, *further: Files) -> None:
+        batch = self.batch
         model, sigma = self.setup.signal_model(dwi), self.setup.noise_level(dwi)
-        self._describe(dwi, model, time.perf_counter() - clock)
+        self._describe(dwi, model, loaded)
         if line := self.setup.noise_line(sigma):
             batch.screen.show(line)
         result = self._fit(scan, dwi, model, sigma)
@@ -140,13 +160,13 @@ class _Job:
         shown = dwi if batch.figures else None
         del dwi
         clock = time.perf_counter()
-        figures = self._save(result, shown, scan.folder)
+        figures = self._save(result, shown, scan.folder, *further)
         batch.screen.note(f"saved in {time.perf_counter() - clock:.2f} s")
         self._summarise(result, scan.folder, figures)
 
     def _fit(self, scan: OneScan, dwi: DWI, model: SignalModel, sigma: Any) -> FitResult:
         batch = self.batch
-        weights = weight_list(batch.scan.weights)
+        weights = weight_list(scan.reading.weights)
         dwi = scan.reading.weighted(dwi)
         labels = None if self.labels is None else io.load_labels(self.labels, dwi)
         settings = FitSettings.of(
@@ -181,11 +201,13 @@ class _Job:
             result = _without_patient(result)
         return with_model_file(result, self.batch.setup.model)
 
-    def _save(self, result: FitResult, dwi: DWI | None, folder: Path) -> Path | None:
+    def _save(
+        self, result: FitResult, dwi: DWI | None, folder: Path, *further: Files
+    ) -> Path | None:
         """Save the result and its figures at once; return the folder of these, if there is one."""
         saved, overwrite = result_folder(result), self.batch.overwrite
         if dwi is None:
-            saved.save(folder, overwrite=overwrite)
+            saved.save(folder, *further, overwrite=overwrite)
             return None
         # Imported here: matplotlib takes half a second.
         from ivimkit.cli.jobs.plot_files import FIGURES, draw_result, figures_to_save
@@ -196,12 +218,12 @@ class _Job:
                     result, dwi, self.batch.setup.preset(), unreliable=self.batch.unreliable
                 )
             )
-            saved.save(folder, figures, overwrite=overwrite)
+            saved.save(folder, figures, *further, overwrite=overwrite)
         except InputError:
             raise
         except Exception:
             # A figure that cannot be drawn must not lose the fit.
-            saved.save(folder, overwrite=overwrite)
+            saved.save(folder, *further, overwrite=overwrite)
             raise
         return folder / FIGURES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -56,6 +56,10 @@ class OneScan:
     def load(self) -> DWI:
         """Read it."""
         return self.reading.load(self.files)
+
+    def as_preprocessed(self) -> OneScan:
+        """Return the scan that steps made of it: its volumes are chosen, and have weights."""
+        return replace(self, reading=self.reading.of_chosen())
 
 
 Job = Callable[[OneScan], None]

@@ -20,8 +20,8 @@ from ivimkit.cli.options.protocol_input import ProtocolInput
 from ivimkit.errors import OptionError
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.io.json_text import write_json
+from ivimkit.io.map_files import SCAN_ENDINGS
 from ivimkit.io.result_folder import check_free
-from ivimkit.io.scan_sidecar import WEIGHTS_ENDING
 from ivimkit.io.variable_files import TABLE_ENDINGS
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.simulate import Artefacts, Phantom, TrueArtefacts
@@ -30,9 +30,10 @@ from ivimkit.writing import write_folder
 __all__ = ["PhantomFiles"]
 
 # What is read with the scan, if it is there: a new scan without one must not find an old one.
-_OPTIONAL = (
-    *("dwi.bvec", "dwi.json", f"dwi{WEIGHTS_ENDING}"),
-    *(f"dwi{ending}" for ending in TABLE_ENDINGS),
+_OPTIONAL = tuple(
+    f"dwi{ending}"
+    for ending in dict.fromkeys((*SCAN_ENDINGS.values(), *TABLE_ENDINGS))
+    if ending != SCAN_ENDINGS["bvals"]
 )
 _RECORD = "phantom.json"
 _DEFAULT_TEXTURE = "default"

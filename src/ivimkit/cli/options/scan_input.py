@@ -256,6 +256,15 @@ class ScanInput(ScanOptions):
             drop_incomplete=self.drop_incomplete,
         )
 
+    def of_chosen(self) -> ScanInput:
+        """Return how to read what was made of the scan: volumes are chosen, b is in s/mm^2."""
+        return ScanInput(
+            average=self.average,
+            tolerance=None if self.tolerance is None else self.in_s_mm2(self.tolerance),
+            mask=self.mask,
+            mask_file=self.mask_file,
+        )
+
     def _choice(self) -> dict[str, Any]:
         """Return the options that select volumes, with b-values in s/mm^2."""
         limits = {"bmin": self.bmin, "bmax": self.bmax, "tolerance": self.tolerance}

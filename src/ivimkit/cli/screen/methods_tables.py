@@ -1,4 +1,4 @@
-"""The catalogue of models, methods, estimators and organs; the work behind ``ivimkit methods``."""
+"""The catalogue of models, methods, estimators, steps and organs, for ``ivimkit methods``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ivimkit import methods, models, organs, simulate
+from ivimkit import methods, models, organs, simulate, steps
 from ivimkit import uncertainty as estimators
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.errors import InputError, OptionError
@@ -28,6 +28,8 @@ def catalogue() -> Iterator[RenderableType]:
     yield _methods()
     yield Text("\nUncertainty, and the options in Python", style="bold")
     yield _estimators()
+    yield Text("\nSteps before a fit in their order, and their options", style="bold")
+    yield _steps()
     yield Text(
         "\nOrgans: start of f, D* and D (10⁻³ mm²/s), threshold (s/mm²)",
         style="bold",
@@ -63,6 +65,15 @@ def _estimators() -> Table:
         estimator = estimators.get(name)
         options = "\n".join(f"{key}={_text(value)}" for key, value in estimator.options().items())
         table.add_row(name, estimator.title, options or "none")
+    return table
+
+
+def _steps() -> Table:
+    table = _words("name", "title", "options")
+    for name in steps.names():
+        step = steps.get(name)
+        options = "\n".join(f"{key}={_text(value)}" for key, value in step.options().items())
+        table.add_row(name, step.title, options or "none")
     return table
 
 

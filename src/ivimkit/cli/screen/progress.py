@@ -15,6 +15,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -22,10 +23,12 @@ from rich.table import Column
 from rich.text import Text
 
 from ivimkit.cli.process.interruption import raise_if_interrupted
+from ivimkit.extend.preprocessing_step import Step
 from ivimkit.io.dicom import is_dicom_input
+from ivimkit.preprocessing.preprocess import StepProgress
 from ivimkit.rounding import thousands
 
-__all__ = ["PlainLines", "progress_shown", "reading_shown"]
+__all__ = ["PlainLines", "progress_shown", "reading_shown", "steps_shown"]
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -177,6 +180,54 @@ def progress_shown(console: Console, name: str, n_voxels: int, *, quiet: bool) -
 
             with _waits_shown(say_wait):
                 yield report
+
+
+@contextmanager
+def steps_shown(console: Console, name: str, *, quiet: bool) -> Iterator[StepProgress]:
+    """Show the progress of the steps before a fit while they are applied.
+
+    Parameters
+    ----------
+    console : Console
+        Where to.
+    name : str
+        Name of the scan.
+    quiet : bool
+        Show nothing.
+
+    Yields
+    ------
+    callable
+        To be called with a step and the share of it that is done.
+    """
+    if quiet or not console.is_terminal:
+        begun: set[str] = set()
+
+        def say(step: Step, share: float) -> None:
+            raise_if_interrupted()
+            if not quiet and step.name not in begun:
+                begun.add(step.name)
+                console.print(f"{name}: {step.name} ...", soft_wrap=True, markup=False)
+
+        yield say
+        return
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TaskProgressColumn(),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        expand=True,
+    )
+    with bar:
+        task = bar.add_task("preparing", total=1.0)
+
+        def report(step: Step, share: float) -> None:
+            raise_if_interrupted()
+            bar.update(task, description=step.name, completed=share)
+
+        yield report
 
 
 @contextmanager

@@ -1,0 +1,32 @@
+"""Before the fit: what was done to the scan."""
+
+from __future__ import annotations
+
+from ivimkit.report.report_subject import Side, Subject
+from ivimkit.report.section_blocks import Block, Items, Section, Text
+from ivimkit.scan.history import NOISE_STATES
+
+__all__ = ["preprocessing"]
+
+
+def preprocessing(subject: Subject) -> Section | None:
+    """Return the section of the steps before the fit; None if there were none.
+
+    Parameters
+    ----------
+    subject : Subject
+        The content of the report.
+    """
+    if not any(side.result.provenance.history for side in subject.sides):
+        return None
+    return Section("Before the fit", "preprocessing", subject.each(_of_one))
+
+
+def _of_one(side: Side) -> list[Block]:
+    history = side.result.provenance.history
+    if not history:
+        return [Text("The scan was fitted as acquired.", "note")]
+    blocks: list[Block] = [Items([f"{step.name}: {step.summary}" for step in history.steps])]
+    if history.noise != "raw":
+        blocks.append(Text(f"The noise is {NOISE_STATES[history.noise]}.", "note"))
+    return blocks

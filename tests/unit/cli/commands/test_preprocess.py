@@ -1,0 +1,61 @@
+"""ivimkit preprocess, and fit --preprocess."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ivimkit import io
+
+
+def test_the_scan_is_saved_with_its_history(run, scan, folder):
+    shown = run("preprocess", scan, "--steps", "mask:kind=body").stdout
+    made = folder / "dwi_preprocessed"
+    assert f"ivimkit fit {made / 'dwi.nii.gz'} --mask {made / 'mask.nii.gz'}" in shown
+    assert "mask: " in shown
+    dwi = io.load(made / "dwi.nii.gz", mask=made / "mask.nii.gz")
+    assert dwi.history.names == ("mask",)
+    assert dwi.history.sources[0].path == str(scan.resolve())
+    assert dwi.n_voxels < dwi.mask.size
+
+
+def test_options_of_the_scan_choose_its_volumes(run, scan, folder):
+    run("preprocess", scan, "--steps", "mask", "--bmax", 500, "-q", "--out", folder / "low")
+    assert io.load(folder / "low" / "dwi.nii.gz").acquisition.bvals.max() <= 500
+
+
+def test_nothing_is_replaced_unless_asked_for(run, scan):
+    run("preprocess", scan, "--steps", "mask", "-q")
+    said = run("preprocess", scan, "--steps", "mask", "-q", code=2).stderr
+    assert "--overwrite" in said
+    run("preprocess", scan, "--steps", "mask", "-q", "--overwrite")
+
+
+@pytest.mark.parametrize("command", ["preprocess --steps", "fit --preprocess"])
+def test_unknown_steps_are_refused_before_a_scan_is_read(run, scan, folder, command):
+    name, option = command.split()
+    scan.write_bytes(b"damaged")
+    said = run(name, scan, option, "masc", code=2).stderr
+    assert "unknown step 'masc'" in said
+    assert not [path for path in folder.iterdir() if path.is_dir()]
+
+
+def test_a_fit_of_the_steps_is_that_of_the_saved_scan(run, scan, folder):
+    out = folder / "out"
+    run("fit", scan, "--preprocess", "mask:kind=body", "--bmin", 10, "--out", out, "-q")
+    result = io.load_result(out, scan=True)
+    assert result.provenance.history.names == ("mask",)
+    assert result.dwi is not None
+    assert result.dwi.history == result.provenance.history
+    made = out / "preprocessed"
+    again = folder / "again"
+    run("fit", made / "dwi.nii.gz", "--mask", made / "mask.nii.gz", "--out", again, "-q")
+    np.testing.assert_array_equal(io.load_map(again / "D.nii.gz"), io.load_map(out / "D.nii.gz"))
+    assert "scan went through mask" in _report(run, out)
+    said = run("fit", scan, "--preprocess", "mask", "--out", out, "-q", code=2).stderr
+    assert "--overwrite" in said
+
+
+def _report(run, out):
+    run("report", out)
+    return " ".join((out / "report.html").read_text().split())

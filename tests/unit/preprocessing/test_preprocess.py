@@ -1,0 +1,137 @@
+"""preprocess: the steps that are applied, and what the scan says of them afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+import ivimkit as ik
+from ivimkit.errors import InputError, OptionError
+from ivimkit.extend.preprocessing_step import STAGES, Decision, Outcome, Step
+from ivimkit.preprocessing.step_list import check_order, steps_of
+from ivimkit.scan.history import NO_HISTORY, StepRecord
+
+
+@dataclass(frozen=True)
+class _Scale(Step):
+    name: ClassVar[str] = "scale"
+    title: ClassVar[str] = "Scale"
+    stage: ClassVar[str] = "drift"
+    references: ClassVar[tuple[str, ...]] = ("Someone. Somewhere 2020. doi:10.1/2",)
+
+    factor: float = 2.0
+    round: bool = False
+    passes: int = 1
+    limit: float | None = None
+
+    def decide(self, dwi):
+        return Decision(taken=bool(dwi.signal.max() < 100), reason="the signal is low")
+
+    def apply(self, work, progress):
+        progress(0.5)
+        made = work.dwi.with_signal(self.factor * work.dwi.signal)
+        progress(1.0)
+        return Outcome(work.with_dwi(made), "scaled", {"factor": self.factor}, "changed")
+
+
+class _Early(_Scale):
+    name: ClassVar[str] = "early"
+    stage: ClassVar[str] = "denoise"
+
+
+class _Lacking(_Scale):
+    name: ClassVar[str] = "lacking"
+    libraries: ClassVar[dict[str, str]] = {"no_such_module": "no-such-package"}
+
+
+@pytest.fixture
+def dwi():
+    return ik.DWI(np.full((4, 4, 2, 3), 10.0), [0, 100, 800])
+
+
+def test_a_step_changes_the_scan_and_is_in_its_history(dwi):
+    seen = []
+    made = ik.preprocess(dwi, _Scale(3.0), progress=lambda step, share: seen.append(share))
+    assert made.dwi.signal.max() == 30.0
+    assert seen == [0.5, 1.0]
+    (record,) = made.records
+    assert made.dwi.history.steps == (record,)
+    assert (record.name, record.options["factor"], record.noise) == ("scale", 3.0, "changed")
+    assert record.numbers == {"factor": 3.0}
+    assert set(record.versions) == {"ivimkit"}
+    assert record.references == _Scale.references
+    assert made.dwi.history.noise == "changed"
+    assert dwi.history is NO_HISTORY
+    assert ik.fit(made.dwi, model="monoexp").provenance.history == made.dwi.history
+
+
+def test_auto_takes_what_the_scan_needs(dwi, monkeypatch):
+    monkeypatch.setattr(ik.steps._FOLDER, "_registered", {"scale": _Scale})
+    monkeypatch.setattr(ik.steps._FOLDER, "_files", lambda: ())
+    taken = ik.preprocess(dwi)
+    assert taken.decisions["scale"] == Decision(taken=True, reason="the signal is low")
+    assert taken.dwi.history.names == ("scale",)
+    not_needed = ik.preprocess(dwi.with_signal(100.0 * dwi.signal))
+    assert not not_needed.records
+    assert not not_needed.dwi.history
+    again = ik.preprocess(taken.dwi)
+    assert "already" in again.decisions["scale"].reason
+    assert not again.records
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ("masc", "unknown step 'masc'; there are "),
+        ("", "empty entry"),
+        ("mask,", "empty entry"),
+        ([], "there are no steps; expected auto"),
+        ("mask,mask", "given twice"),
+        ("mask:kind", "expected an option and a value, like mask:kind=auto"),
+        ("mask:kind=body:kind=brain", "twice"),
+        ("mask:colour=red", "has no option 'colour'; it has kind"),
+        ("mask:kind=leg", "expected one of auto, body, brain"),
+        ([_Scale(), _Early()], "step early comes after scale; expected it before, as noise must"),
+    ],
+)
+def test_a_wrong_list_of_steps_says_what_to_do(dwi, steps, words):
+    with pytest.raises(OptionError, match=words):
+        ik.preprocess(dwi, steps)
+
+
+def test_a_wrong_order_names_the_right_one():
+    with pytest.raises(OptionError, match="Give early,scale,mask"):
+        check_order([_Scale(), ik.steps.get("mask"), _Early()])
+
+
+def test_earlier_steps_of_the_scan_count():
+    done = NO_HISTORY.followed_by(StepRecord("mask", ""))
+    with pytest.raises(OptionError, match="has had step mask already: begin with the scan as"):
+        check_order([_Scale()], done)
+    with pytest.raises(OptionError, match="has had step mask already; expected it once"):
+        check_order([ik.steps.get("mask")], done)
+    # Steps of packages that are not installed here are not known.
+    check_order([_Scale()], NO_HISTORY.followed_by(StepRecord("elsewhere", "")))
+
+
+def test_a_missing_library_is_named_before_any_work(dwi):
+    with pytest.raises(InputError, match=r"no-such-package .* 'ivimkit\[preprocess\]'"):
+        ik.preprocess(dwi, [_Scale(), _Lacking()])
+
+
+def test_options_have_the_type_of_their_defaults(monkeypatch):
+    monkeypatch.setattr(ik.steps._FOLDER, "_registered", {"scale": _Scale})
+    (step,) = steps_of("scale:factor=3:round=yes:passes=2:limit=4.5")
+    assert step == _Scale(3.0, True, 2, 4.5)
+    for wrong in ("factor=x", "round=perhaps", "passes=1.5"):
+        with pytest.raises(OptionError, match=r"expected (a number|yes or no|a whole number)"):
+            steps_of(f"scale:{wrong}")
+
+
+def test_every_step_has_a_stage_and_names_come_in_order():
+    order = list(STAGES)
+    stages = [order.index(ik.steps.get(name).stage) for name in ik.steps.names()]
+    assert stages == sorted(stages)
