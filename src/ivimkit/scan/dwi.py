@@ -525,9 +525,7 @@ class DWI:
             "weights": self.weights,
             "averages": self.averages,
             "value_weights": self.value_weights,
-            "source_context": None
-            if context is None
-            else context.of_volumes(self.volumes.tolist()),
+            "source_context": context,
             "history": self.history,
             "sidecar": self.sidecar,
             **changes,
