@@ -23,6 +23,7 @@ __all__ = [
     "MASK",
     "PREPROCESSED",
     "SCAN",
+    "SCAN_FILES",
     "Staged",
     "check_preprocessed",
     "save_preprocessed",
@@ -37,6 +38,9 @@ SCAN = "dwi.nii.gz"
 
 MASK = "mask.nii.gz"
 """Name of its mask, if it has one."""
+
+SCAN_FILES = (SCAN, *(f"dwi{ending}" for ending in SCAN_ENDINGS.values()), MASK)
+"""The names of all files that a scan may have."""
 
 
 def check_preprocessed(folder: AnyPath, *, overwrite: bool = False) -> None:
@@ -54,9 +58,7 @@ def check_preprocessed(folder: AnyPath, *, overwrite: bool = False) -> None:
     OutputExistsError
         If there is one, or the folder is a file.
     """
-    endings = SCAN_ENDINGS.values()
-    names = [SCAN, *(f"dwi{ending}" for ending in endings), MASK]
-    check_free(absolute(folder), names, overwrite=overwrite)
+    check_free(absolute(folder), SCAN_FILES, overwrite=overwrite)
 
 
 def save_preprocessed(dwi: DWI, folder: AnyPath, *further: Files, overwrite: bool = False) -> None:

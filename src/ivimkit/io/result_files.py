@@ -35,6 +35,7 @@ from ivimkit.io.map_folder import (
     image_name,
 )
 from ivimkit.io.nifti import open_nifti
+from ivimkit.io.preprocessed_files import PREPROCESSED, SCAN_FILES
 from ivimkit.io.prior_files import load_prior, write_prior
 from ivimkit.io.record import (
     acquisition_of,
@@ -448,7 +449,10 @@ def _prior_name(region: str) -> str:
 
 
 def _drawn_of(folder: Path) -> list[str]:
-    """Return figures, report and the fit by another method of the result in a folder, if any."""
+    """Return what belongs to the result in a folder without being in its record, if any.
+
+    Figures, report, the fit by another method, and the scan after the steps before the fit.
+    """
     if not (folder / RECORD).is_file():
         return []
     there = folder / FIGURES
@@ -459,4 +463,5 @@ def _drawn_of(folder: Path) -> list[str]:
         for one in _also_in(folder)
         for name in (*files_of(one, RECORD), *_drawn_of(one))
     ]
-    return [REPORT, *(f"{FIGURES}/{name}" for name in dict.fromkeys(pictures)), *inner]
+    scan = [f"{PREPROCESSED}/{name}" for name in SCAN_FILES]
+    return [REPORT, *(f"{FIGURES}/{name}" for name in dict.fromkeys(pictures)), *inner, *scan]

@@ -49,7 +49,8 @@ class _Lacking(_Scale):
 
 @pytest.fixture
 def dwi():
-    return ik.DWI(np.full((4, 4, 2, 3), 10.0), [0, 100, 800])
+    decay = 10.0 * np.exp([0.0, -0.1, -0.8])
+    return ik.DWI(np.linspace(0.5, 1.0, 32).reshape(4, 4, 2, 1) * decay, [0, 100, 800])
 
 
 def test_a_step_changes_the_scan_and_is_in_its_history(dwi):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -51,20 +51,27 @@ def _of_one(result: FitResult, anonymous: bool) -> list[Block]:
         Code(again.command, "Run this again"),
         *notes,
         *([Text(unnamed, "note")] if anonymous and record.sources else []),
-        *_files(result, anonymous),
+        *_files(result.provenance.sources, "Input files", anonymous),
+        *_raw_files(result, anonymous),
         Code(_as_json(_shown(result, anonymous)), "Full record of the fit", folded=True),
     ]
 
 
-def _files(result: FitResult, anonymous: bool) -> list[Block]:
-    sources = result.provenance.sources
+def _files(sources: Sequence[Mapping[str, str]], title: str, anonymous: bool) -> list[Block]:
     if not sources:
         return [Text("The scan was an array: there are no input files.", "note")]
     if anonymous:
         rows = [(source["role"], source["sha256"]) for source in sources]
-        return [Table(("file", "SHA-256"), rows, "Input files", words=2)]
+        return [Table(("file", "SHA-256"), rows, title, words=2)]
     named = [(source["role"], source["path"], source["sha256"]) for source in sources]
-    return [Table(("file", "path", "SHA-256"), named, "Input files", words=3)]
+    return [Table(("file", "path", "SHA-256"), named, title, words=3)]
+
+
+def _raw_files(result: FitResult, anonymous: bool) -> list[Block]:
+    """Return the files of the scan before the steps that were applied to it."""
+    history = result.provenance.history
+    raw = [source.to_dict() for source in history.sources]
+    return _files(raw, "Files of the scan as acquired", anonymous) if raw else []
 
 
 def _shown(result: FitResult, anonymous: bool) -> Mapping[str, Any]:
@@ -77,8 +84,9 @@ def _shown(result: FitResult, anonymous: bool) -> Mapping[str, Any]:
         if reading and reading.get("series"):
             # Numbers of series are as good as anonymous, their UIDs are not.
             reading["series"] = [name for name in reading["series"] if "." not in name]
-        for source in record["provenance"]["sources"]:
-            del source["path"]
+        for part in (record["provenance"], record["provenance"]["history"]):
+            for source in part["sources"]:
+                del source["path"]
     return record
 
 

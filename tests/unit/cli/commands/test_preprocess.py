@@ -51,11 +51,25 @@ def test_a_fit_of_the_steps_is_that_of_the_saved_scan(run, scan, folder):
     again = folder / "again"
     run("fit", made / "dwi.nii.gz", "--mask", made / "mask.nii.gz", "--out", again, "-q")
     np.testing.assert_array_equal(io.load_map(again / "D.nii.gz"), io.load_map(out / "D.nii.gz"))
-    assert "scan went through mask" in _report(run, out)
+    page = _report(run, out)
+    assert "scan went through mask" in page
+    assert "Files of the scan as acquired" in page
+    assert str(scan) not in page
+    assert str(scan) in _report(run, out, "--show-names", "--overwrite")
     said = run("fit", scan, "--preprocess", "mask", "--out", out, "-q", code=2).stderr
     assert "--overwrite" in said
+    run("fit", scan, "--out", out, "-q", "--overwrite")
+    assert not list(made.glob("*"))
 
 
-def _report(run, out):
-    run("report", out)
+def test_a_scan_is_not_lost_by_a_fit_into_the_folder_of_its_result(run, scan, folder):
+    out = folder / "out"
+    run("fit", scan, "--preprocess", "mask", "--out", out, "-q", "--no-figures")
+    made = out / "preprocessed" / "dwi.nii.gz"
+    run("fit", made, "--out", out, "-q", "--overwrite", "--no-figures")
+    assert io.load_result(out, scan=True).dwi.history.names == ("mask",)
+
+
+def _report(run, out, *options):
+    run("report", out, *options)
     return " ".join((out / "report.html").read_text().split())
