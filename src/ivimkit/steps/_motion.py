@@ -26,6 +26,8 @@ from ivimkit.steps._resampling import LINEAR, matrix_positions, read_at
 
 __all__ = [
     "MAX_SHIFT_MM",
+    "MIN_MEAN_SHIFT_MM",
+    "MIN_VOLUME_SHIFT_MM",
     "MotionEstimate",
     "check_transform",
     "estimate_motion",
@@ -34,6 +36,12 @@ __all__ = [
 
 MAX_SHIFT_MM = 20.0
 """Displacement, mm, above which a registration is more likely to be lost than right."""
+
+MIN_MEAN_SHIFT_MM, MIN_VOLUME_SHIFT_MM = 0.5, 1.0
+"""Mean displacement, and that of one volume, mm, above which volumes should be aligned.
+
+Below them the estimate is no better than the position of the volumes as acquired.
+"""
 
 _MIN_TO_REFINE = 3
 """Images of the lowest b from which on their mean is clearly better than the first of them."""
@@ -89,6 +97,11 @@ class MotionEstimate:
     def max_shift_mm(self) -> float:
         """Largest displacement of a volume."""
         return float(self.shift_mm.max())
+
+    @property
+    def is_relevant(self) -> bool:
+        """Whether the tissue is displaced by more than the error of the estimate."""
+        return self.mean_shift_mm > MIN_MEAN_SHIFT_MM or self.max_shift_mm > MIN_VOLUME_SHIFT_MM
 
     def __str__(self) -> str:
         mean, largest = (rounded(mm, digits=2) for mm in (self.mean_shift_mm, self.max_shift_mm))

@@ -20,7 +20,10 @@ _MAX_MISSING = 1e-3
 
 
 def matrix_positions(
-    shape: tuple[int, ...], matrices: NDArray[np.float64], affine: NDArray[np.float64]
+    shape: tuple[int, ...],
+    matrices: NDArray[np.float64],
+    affine: NDArray[np.float64],
+    displacement: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float64]:
     """Return where each voxel is read, as indices of voxels.
 
@@ -32,6 +35,8 @@ def matrix_positions(
         From the position of a voxel to that from which it is read, mm; or one for each slice.
     affine : ndarray, shape (4, 4)
         From index to position, mm.
+    displacement : ndarray, shape (3, x, y, z), optional
+        Displacement of each voxel before the matrix is applied, as indices of voxels.
 
     Returns
     -------
@@ -39,6 +44,8 @@ def matrix_positions(
     """
     own = np.linalg.inv(affine) @ matrices @ affine
     axes = np.indices(shape, dtype=np.float64)
+    if displacement is not None:
+        axes += displacement
     # Of slices, the matrices are along the last axis of the voxels.
     return np.stack(
         [

@@ -33,13 +33,7 @@ from ivimkit.steps._moved_scan import missing_share, moved_scan
 from ivimkit.steps._registration import LIBRARY
 from ivimkit.steps._resampling import matrix_positions
 
-__all__ = ["MIN_MEAN_SHIFT_MM", "MIN_VOLUME_SHIFT_MM", "STEP", "Align"]
-
-MIN_MEAN_SHIFT_MM, MIN_VOLUME_SHIFT_MM = 0.5, 1.0
-"""Mean displacement, and that of one volume, from which ``auto`` aligns a scan.
-
-Below them the estimate is no better than the position of the volumes as acquired.
-"""
+__all__ = ["STEP", "Align"]
 
 _SEARCH_SHARE = 0.8
 """Share of the time that the registration takes; the rest is the resampling."""
@@ -120,9 +114,7 @@ class Align(Step):
         except InputError as error:
             return Decision(taken=False, reason=str(error))
         motion = self._estimate(dwi)
-        moved = (
-            motion.mean_shift_mm > MIN_MEAN_SHIFT_MM or motion.max_shift_mm > MIN_VOLUME_SHIFT_MM
-        )
+        moved = motion.is_relevant
         reason = str(motion) if moved else f"{motion}, which is no more than the error of that"
         return Decision(taken=moved, reason=reason, estimate=motion)
 
