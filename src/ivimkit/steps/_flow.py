@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,6 @@ _BRIGHT_END = 0.99
 
 Field = NDArray[np.float32]
 """Displacement of each voxel, shape (3, x, y, z), in voxels."""
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A predicted and a measured image on one scale."""
-
-    predicted: NDArray[np.float32]
-    measured: NDArray[np.float32]
 
 
 def flow(
@@ -55,17 +47,17 @@ def flow(
     ndarray, shape (3, x, y, z)
         In voxels: ``measured`` read at each voxel plus its displacement is like ``predicted``.
     """
-    from skimage.registration import optical_flow_ilk
+    from skimage import registration
 
+    # It has no types.
+    lucas_kanade: Any = registration.optical_flow_ilk
     bright = float(np.quantile(measured, _BRIGHT_END))
     scale = np.float32(1.0 / bright if bright > 0.0 else 1.0)
     fixed, moving = predicted * scale, measured * scale
     field = np.zeros((3, *measured.shape), dtype=np.float32)
 
     def found(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(
-            optical_flow_ilk(a, b, radius=radius, num_warp=_N_WARPS, dtype=np.float32)
-        )
+        return np.asarray(lucas_kanade(a, b, radius=radius, num_warp=_N_WARPS, dtype=np.float32))
 
     if in_planes:
         for k in range(measured.shape[2]):

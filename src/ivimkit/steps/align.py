@@ -174,6 +174,7 @@ def _summary(motion: MotionEstimate, made: DWI, transform: str) -> str:
 
 def _numbers(motion: MotionEstimate, made: DWI) -> dict[str, Any]:
     return {
+        "bvals": made.acquisition.bvals.tolist(),
         "shift_mm": motion.shift_mm.round(4).tolist(),
         "rotation_deg": motion.rotation_deg.round(4).tolist(),
         "mean_shift_mm": round(motion.mean_shift_mm, 4),

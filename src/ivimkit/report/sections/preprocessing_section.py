@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from ivimkit.figures.motion_panels import has_motion, motion_panels
+from ivimkit.figures.picture import Picture
 from ivimkit.report.report_subject import Side, Subject
-from ivimkit.report.section_blocks import Block, Items, Section, Text
+from ivimkit.report.section_blocks import Block, Items, Pictures, Section, Text
 from ivimkit.scan.history import NOISE_STATES
 
 __all__ = ["preprocessing"]
+
+
+_MOTION = (
+    "Root mean square displacement of the tissue in each volume, and the angle by which it was "
+    "turned, as they were found; the volumes were moved back by as much. About 0.3 mm are the "
+    "error of the estimate. A cross marks a volume whose movement was not found."
+)
 
 
 def preprocessing(subject: Subject) -> Section | None:
@@ -27,6 +36,8 @@ def _of_one(side: Side) -> list[Block]:
     if not history:
         return [Text("The scan was fitted as acquired.", "note")]
     blocks: list[Block] = [Items([f"{step.name}: {step.summary}" for step in history.steps])]
+    if has_motion(history):
+        blocks.append(Pictures([Picture(motion_panels(history), _MOTION)]))
     if history.noise != "raw":
         blocks.append(Text(f"The noise is {NOISE_STATES[history.noise]}.", "note"))
     return blocks
