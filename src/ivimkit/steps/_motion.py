@@ -21,6 +21,7 @@ from ivimkit.steps._registration import (
     Match,
     Registration,
     library_is_installed,
+    one_thread,
 )
 from ivimkit.steps._resampling import LINEAR, matrix_positions, read_at
 
@@ -197,9 +198,10 @@ def estimate_motion(
         (len(reference) - 1 + len(rest)) * stack.n_parts,
         progress,
     )
-    among = search.run(stack.volume(reference[0]), reference[1:])
-    fixed = _mean_in_place(stack, reference, among)
-    found = {**among, **search.run(fixed, rest, among)}
+    with one_thread:
+        among = search.run(stack.volume(reference[0]), reference[1:])
+        fixed = _mean_in_place(stack, reference, among)
+        found = {**among, **search.run(fixed, rest, among)}
     return _estimate(stack, n, reference, fixed, found, max_shift_mm)
 
 

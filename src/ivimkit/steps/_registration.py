@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LIBRARY", "TRANSFORMS", "Match", "Registration", "library_is_installed"]
+__all__ = ["LIBRARY", "TRANSFORMS", "Match", "Registration", "library_is_installed", "one_thread"]
 
 LIBRARY = "SimpleITK"
 
@@ -108,8 +109,6 @@ class Registration:
     def _method(self, samples: Sequence[int], smoothing: Sequence[float]) -> Any:
         itk = _itk()
         method = itk.ImageRegistrationMethod()
-        # Sums of several threads would depend on their number.
-        method.SetNumberOfThreads(1)
         method.SetMetricAsMattesMutualInformation(_BINS)
         method.SetMetricSamplingStrategy(method.REGULAR)
         shares = [min(1.0, n / self._n) for n in samples]
@@ -167,6 +166,36 @@ def _center_of(image: NDArray[np.float32]) -> NDArray[np.float64]:
         return (np.array(image.shape) - 1) / 2.0
     axes: tuple[NDArray[np.intp], ...] = np.indices(image.shape, sparse=True)
     return np.array([float((axis * weight).sum() / total) for axis in axes])
+
+
+class _OneThread:
+    """ITK sums in one thread while this is entered: sums of several depend on who was first.
+
+    The number of threads is a setting of the whole library, so it is that of the others again as
+    soon as the last one has left.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside, self._usual = 0, 1
+
+    def __enter__(self) -> None:
+        process = _itk().ProcessObject
+        with self._lock:
+            if not self._inside:
+                self._usual = process.GetGlobalDefaultNumberOfThreads()
+                process.SetGlobalDefaultNumberOfThreads(1)
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                _itk().ProcessObject.SetGlobalDefaultNumberOfThreads(self._usual)
+
+
+one_thread = _OneThread()
+"""Enter it around all registrations of a scan, whose volumes may still be in several threads."""
 
 
 def _itk() -> Any:
