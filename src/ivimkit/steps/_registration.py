@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 __all__ = ["LIBRARY", "TRANSFORMS", "Match", "Registration", "library_is_installed", "one_thread"]
 
@@ -69,7 +70,7 @@ class Registration:
         self, fixed: NDArray[np.float32], spacing: Sequence[float], transform: str
     ) -> None:
         self._spacing = [float(edge) for edge in spacing]
-        self._fixed = self._image(fixed)
+        self._fixed = self._smoothed(fixed)
         self._transform = transform
         self._n = fixed.size
         self._dimension = fixed.ndim
@@ -87,40 +88,33 @@ class Registration:
         start : ndarray, shape (d + 1, d + 1), optional
             A rigid movement to begin with; by default none.
         """
-        image = self._image(moving)
+        images = self._smoothed(moving)
         found = self._start(start)
-        method = self._method([n for n, _ in _LEVELS], [mm for _, mm in _LEVELS])
-        method.SetInitialTransform(found, True)
         try:
-            method.Execute(self._fixed, image)
-            gain = self._unlike(image, self._start(None)) - self._unlike(image, found)
+            for (samples, _), fixed, image in zip(_LEVELS, self._fixed, images, strict=True):
+                method = self._method(samples, found)
+                method.Execute(fixed, image)
+            fine = self._fixed[-1], images[-1]
+            before = self._method(_LEVELS[-1][0], self._start(None)).MetricEvaluate(*fine)
+            after = self._method(_LEVELS[-1][0], found).MetricEvaluate(*fine)
         except RuntimeError:
             # ITK: nothing overlaps, or an image is constant.
             return Match(np.eye(self._dimension + 1), math.nan)
-        return Match(self._matrix_of(found), gain)
+        # What is minimised is the negative mutual information.
+        return Match(self._matrix_of(found), float(before - after))
 
-    def _unlike(self, image: Any, transform: Any) -> float:
-        """Return the negative mutual information under a movement."""
-        samples, smoothing = _LEVELS[-1]
-        method = self._method([samples], [smoothing])
-        method.SetInitialTransform(transform, True)
-        return float(method.MetricEvaluate(self._fixed, image))
-
-    def _method(self, samples: Sequence[int], smoothing: Sequence[float]) -> Any:
-        itk = _itk()
-        method = itk.ImageRegistrationMethod()
+    def _method(self, samples: int, transform: Any) -> Any:
+        """Return a search at a number of points, which changes the transform."""
+        method = _itk().ImageRegistrationMethod()
         method.SetMetricAsMattesMutualInformation(_BINS)
         method.SetMetricSamplingStrategy(method.REGULAR)
-        shares = [min(1.0, n / self._n) for n in samples]
-        method.SetMetricSamplingPercentagePerLevel(shares, _SEED)
-        method.SetInterpolator(itk.sitkLinear)
+        method.SetMetricSamplingPercentage(min(1.0, samples / self._n), _SEED)
+        method.SetInterpolator(_itk().sitkLinear)
         method.SetOptimizerAsRegularStepGradientDescent(
             _RATE, _MIN_STEP, _MAX_STEPS, _RELAXATION, _MIN_GRADIENT
         )
         method.SetOptimizerScalesFromPhysicalShift()
-        method.SetShrinkFactorsPerLevel([1] * len(smoothing))
-        method.SetSmoothingSigmasPerLevel(list(smoothing))
-        method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
+        method.SetInitialTransform(transform, True)
         return method
 
     def _start(self, matrix: NDArray[np.float64] | None) -> Any:
@@ -151,6 +145,16 @@ class Registration:
         matrix[:n, :n] = (ends[1:] - ends[0]).T
         matrix[:n, n] = ends[0]
         return matrix
+
+    def _smoothed(self, values: NDArray[np.float32]) -> list[Any]:
+        """Return an image as the levels of the search need it."""
+        widths = [np.array(mm) / self._spacing for _, mm in _LEVELS]
+        return [
+            self._image(
+                ndimage.gaussian_filter(values, width.tolist(), mode="nearest", truncate=3)
+            )
+            for width in widths
+        ]
 
     def _image(self, values: NDArray[np.float32]) -> Any:
         image = _itk().GetImageFromArray(np.ascontiguousarray(values.T, dtype=np.float32))
