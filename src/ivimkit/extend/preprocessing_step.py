@@ -45,13 +45,17 @@ class Workpiece:
     unmoved : DWI, optional
         The scan before it was first resampled: a second step that moves volumes resamples these,
         with both movements at once, as each interpolation blurs.
-    transforms : ndarray, shape (n_volumes, 4, 4), optional
-        Where each voxel of `dwi` was read in `unmoved`: from positions in mm to positions in mm.
+    transforms : ndarray, shape (n_volumes, 4, 4) or (n_volumes, z, 4, 4), optional
+        Where each voxel of `dwi` was read in `unmoved`: from positions in mm to positions in mm;
+        or of each slice.
+    estimate : object, optional
+        What `Step.decide` found out about `dwi` for the step that is applied next.
     """
 
     dwi: DWI
     unmoved: DWI | None = None
     transforms: NDArray[np.float64] | None = None
+    estimate: object = None
 
     def with_dwi(self, dwi: DWI) -> Workpiece:
         """Return the workpiece with another scan on the same voxels."""
@@ -90,10 +94,13 @@ class Decision:
         Whether.
     reason : str
         Why, in words that follow "as", like ``"the mean shift is 1.2 mm"``.
+    estimate : object, optional
+        What was found out, so that `Step.apply` need not do so again: `Workpiece.estimate`.
     """
 
     taken: bool
     reason: str
+    estimate: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from ivimkit.figures.histograms import histograms
 from ivimkit.figures.lesion_panels import lesion_panels
 from ivimkit.figures.map_panels import compare_methods, map_panels
 from ivimkit.figures.mosaic import image_mosaic, mosaic, mosaic_names
+from ivimkit.figures.motion_panels import motion_panels
 from ivimkit.figures.picture import Encoded, Picture
 from ivimkit.figures.prior_panels import prior_panels
 from ivimkit.figures.region_curves import RegionCurve, region_curves
@@ -36,6 +37,7 @@ __all__ = [
     "map_panels",
     "mosaic",
     "mosaic_names",
+    "motion_panels",
     "prior_panels",
     "region_curves",
     "residual_panels",

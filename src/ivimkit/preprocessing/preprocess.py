@@ -88,11 +88,13 @@ def preprocess(
     decisions: dict[str, Decision] = {}
     records: list[StepRecord] = []
     for step in candidates:
+        estimate = None
         if asked is None:
-            decisions[step.name] = _decision(step, work.dwi)
-            if not decisions[step.name].taken:
+            decision = decisions[step.name] = _decision(step, work.dwi)
+            if not decision.taken:
                 continue
-        outcome = step.apply(work, _shown(step, progress))
+            estimate = decision.estimate
+        outcome = step.apply(replace(work, estimate=estimate), _shown(step, progress))
         record = _record(step, outcome)
         records.append(record)
         made = outcome.work.dwi

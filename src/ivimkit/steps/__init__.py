@@ -6,8 +6,9 @@ from typing import Any
 
 from ivimkit.extend.plugin import PluginFolder
 from ivimkit.extend.preprocessing_step import STAGES, Step
+from ivimkit.steps._motion import MotionEstimate, estimate_motion
 
-__all__ = ["get", "names"]
+__all__ = ["MotionEstimate", "estimate_motion", "get", "names"]
 
 _FOLDER: PluginFolder[Step] = PluginFolder(
     __name__,

@@ -67,6 +67,8 @@ def drawings(result):
     repeated = ik.simulate.phantom(shape=(16, 12, 1), bvals=np.repeat(ik.simulate.B13, 3)).dwi
     screening = ik.fit(repeated, method=ik.methods.VarPro(robust=True)).screening
     plan = ik.design(organ="liver", snr=40, n=6)
+    moved = {"shift_mm": [0.0, 2.0], "flagged": [{"volume": 1, "why": names[1]}]}
+    history = ik.scan.history.History((ik.scan.history.StepRecord(names[0], "", numbers=moved),))
     method = ik.methods.NNLS(regularisation=0.1)
     spectrum = ik.fit(dwi.signal[0, 0, 0], BVALS, method=method).spectrum(())
     return {
@@ -96,6 +98,7 @@ def drawings(result):
         "lesion_panels": [partial(report.lesion_panels, result, labels == 1)],
         "map_panels": [partial(report.map_panels, result, maps=["D"])],
         "mosaic": [partial(report.mosaic, result, "D")],
+        "motion_panels": [partial(report.motion_panels, history)],
         "prior_panels": [partial(report.prior_panels, table)],
         "region_curves": [partial(report.region_curves, [mean(name) for name in names[:9]])],
         "residual_panels": [partial(report.residual_panels, quality.residuals(result))],

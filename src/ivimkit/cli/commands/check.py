@@ -9,7 +9,7 @@ import typer
 from ivimkit.cli.options.design_options import SnrOfScan
 from ivimkit.cli.options.fit_options import ModelOptions, Organ
 from ivimkit.cli.options.scan_options import ScanOptions, Scans
-from ivimkit.cli.options.shared_options import MODEL_PANEL, Verbose
+from ivimkit.cli.options.shared_options import MODEL_PANEL, SCAN_PANEL, Verbose
 
 __all__ = ["check"]
 
@@ -41,18 +41,27 @@ def check(
             help="Also fit N simulated voxels, for the bias and scatter of each parameter.",
         ),
     ] = None,
+    motion: Annotated[
+        bool,
+        typer.Option(
+            "--motion/--no-motion",
+            rich_help_panel=SCAN_PANEL,
+            help="Estimate how far the tissue moves from volume to volume; 0.1 s per volume. "
+            "-v shows every volume.",
+        ),
+    ] = True,
     verbose: Verbose = False,
 ) -> None:
     """Check a scan and its b-values without fitting.
 
-    Prints the checks, a table of the b-values with their mean signal and
-    signal-to-noise ratio, how well they cover the IVIM decay, how much
-    perfusion signal is left at each, what the steps before the fit see (signal
-    drift, slices that dropped out), and the error of each parameter at the SNR
-    of the scan: whether single voxels, or regions of which size, can be
-    estimated. The exit code is 2 if the scan cannot be
-    fitted with this model and method, 0 with warnings, and with --strict 2 if
-    volumes and b-values cannot both be right.
+    Prints the checks, what the steps before the fit see (how far the tissue
+    moves between volumes, signal drift, slices that dropped out), a table of the
+    b-values with their mean signal and signal-to-noise ratio, how well they
+    cover the IVIM decay, how much perfusion signal is left at each, and the
+    error of each parameter at the SNR of the scan: whether single voxels, or
+    regions of which size, can be estimated. The exit code is 2 if the scan
+    cannot be fitted with this model and method, 0 with warnings, and with
+    --strict 2 if volumes and b-values cannot both be right.
 
     [bold]Examples[/bold]
 
@@ -74,5 +83,6 @@ def check(
         setup=FitSetup(**vars(model), organ=organ, b_unit=scan.b_unit),
         b_split=b_split,
         errors=ErrorQuestion(snr, monte_carlo),
+        motion=motion,
     )
     raise typer.Exit(report.run(scans))

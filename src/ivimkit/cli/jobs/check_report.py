@@ -18,6 +18,7 @@ from rich.text import Text
 from ivimkit import steps
 from ivimkit.cli.error_guard import exit_code_of
 from ivimkit.cli.jobs.check_errors import ErrorQuestion, snr_of_scan
+from ivimkit.cli.jobs.check_motion import motion_finding, motion_table
 from ivimkit.cli.options.fit_setup import FitSetup
 from ivimkit.cli.options.scan_input import ScanInput, first_files
 from ivimkit.cli.process.exit_codes import DONE, WRONG_INPUT, worst
@@ -78,6 +79,8 @@ class CheckReport:
         Threshold to use, in the unit of the b-values.
     errors : ErrorQuestion
         How the errors of parameters are found.
+    motion : bool
+        Whether motion is estimated.
     """
 
     ctx: typer.Context
@@ -86,6 +89,7 @@ class CheckReport:
     setup: FitSetup
     b_split: float | None = None
     errors: ErrorQuestion = field(default_factory=ErrorQuestion)
+    motion: bool = True
 
     def run(self, scans: Sequence[Path]) -> int:
         """Check all scans, or the one scan whose volumes they are; return the exit code."""
@@ -126,6 +130,8 @@ class CheckReport:
         self.screen.show(Text(name, style="bold"), *_facts(dwi), "")
         for mark, style, text in _findings(dwi, signals, model, error, found):
             self.screen.show(Text.assemble((f"{mark:8}", style), text))
+        if self.motion and not any(finding.is_hopeless for finding in found):
+            self._show_motion(dwi)
         split = self._threshold(method)
         shown = signals
         if any(finding.kind == "spread" for finding in found):
@@ -162,6 +168,15 @@ class CheckReport:
         )
         refused = error is not None or (self.scan.strict and any(f.is_fault for f in found))
         codes.append(WRONG_INPUT if refused else DONE)
+
+    def _show_motion(self, dwi: DWI) -> None:
+        finding = motion_finding(dwi)
+        if finding is None:
+            return
+        line = Text.assemble((f"{finding.mark:8}", finding.style), finding.text)
+        self.screen.show(line)
+        if self.screen.verbose and finding.motion is not None:
+            self.screen.show("", _title("Motion"), motion_table(dwi, finding.motion))
 
     def _threshold(self, method: FitMethod) -> float:
         organ = self.setup.preset()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ivimkit.figures.motion_panels import has_motion, motion_panels
+from ivimkit.figures.picture import Picture
 from ivimkit.fitting.result import FitResult
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Items, Pictures, Section, Text
@@ -9,6 +11,13 @@ from ivimkit.report.sections.step_pictures import step_pictures
 from ivimkit.scan.history import NOISE_STATES
 
 __all__ = ["preprocessing"]
+
+
+_MOTION = (
+    "Root mean square displacement of the tissue in each volume, and the angle by which it was "
+    "turned, as they were found; the volumes were moved back by as much. About 0.3 mm are the "
+    "error of the estimate. A cross marks a volume whose movement was not found."
+)
 
 
 def preprocessing(subject: Subject) -> Section | None:
@@ -29,7 +38,8 @@ def _of_one(side: Side) -> list[Block]:
     if not history:
         return [Text("The scan was fitted as acquired.", "note")]
     blocks: list[Block] = [Items([f"{step.name}: {step.summary}" for step in history.steps])]
-    pictures = [picture for step in history.steps for picture in step_pictures(step)]
+    pictures = [Picture(motion_panels(history), _MOTION)] if has_motion(history) else []
+    pictures += [picture for step in history.steps for picture in step_pictures(step)]
     if pictures:
         blocks.append(Pictures(pictures))
     if history.noise != "raw":

@@ -12,6 +12,18 @@ from ivimkit import DWI, io, simulate
 from ivimkit.simulate import B13
 
 
+@pytest.fixture
+def run(run):
+    """Without the motion, which takes longer than the other checks, unless it is asked for."""
+
+    def checked(command, *arguments, **more):
+        asked = any("motion" in str(word) for word in arguments)
+        quick = [] if asked or command != "check" else ["--no-motion"]
+        return run(command, *arguments, *quick, **more)
+
+    return checked
+
+
 def rows(text: str, title: str) -> dict[str, list[str]]:
     """Return the rows of a table, by their first word."""
     lines = text.splitlines()
@@ -266,3 +278,28 @@ def test_a_file_of_means_is_fitted_as_means(run, folder, made):
         ("2,3", "expected one per distinct b-value (13) or per volume (13)"),
     ):
         assert reason in " ".join(run("check", *own, "--averages", wrong, code=2).stderr.split())
+
+
+def test_motion(run, folder):
+    moving = simulate.Artefacts(motion=simulate.Motion("rigid", mm=6))
+    made = simulate.phantom(shape=(48, 36, 8), bvals=[0, 50, 800], snr=40, artefacts=moving)
+    path = folder / "moving.nii.gz"
+    io.save_scan(made.dwi, path)
+    text = run("check", path, "--model", "monoexp", "--motion", "-v").stdout
+    assert re.search(r"warning the tissue is displaced by \S+ mm on average", text)
+    assert "Align the volumes before the fit: ivimkit preprocess" in text
+    table = rows(text, "Motion")
+    assert table["0"] == ["0", "0.00", "0.00", "reference"]
+    assert float(table["2"][1]) > 1.0
+    assert rows(run("check", path, "--model", "monoexp", "--motion").stdout, "b-values")
+    assert "displaced" not in run("check", path, "--model", "monoexp", "--no-motion").stdout
+
+
+def test_motion_of_a_scan_that_is_still_or_too_small(run, folder, monkeypatch):
+    still = simulate.phantom(shape=(48, 36, 8), bvals=[0, 50, 800], snr=40).dwi
+    io.save_scan(still, folder / "still.nii.gz")
+    text = run("check", folder / "still.nii.gz", "--model", "monoexp", "--motion").stdout
+    assert "which is no more than the error of this estimate" in text
+    monkeypatch.setattr("ivimkit.steps._motion.library_is_installed", lambda: False)
+    text = run("check", folder / "still.nii.gz", "--model", "monoexp", "--motion").stdout
+    assert "motion cannot be estimated, as SimpleITK is not installed" in text
