@@ -4,6 +4,7 @@ import functools
 import gc
 import io
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,15 @@ def _one_command_line() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         made_once = functools.cache(typer.main.get_command)
         patch.setattr(typer.testing, "_get_command", made_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_here() -> Iterator[None]:
+    """Let no other process compile: its core runs other tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for place in ("run", "chunks"):
+            patch.setattr(import_module(f"ivimkit.engine.{place}"), "begin", lambda *_: None)
         yield
 
 
