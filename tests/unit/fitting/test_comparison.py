@@ -315,7 +315,7 @@ def patient():
     made = ik.simulate.phantom(shape=(16, 12, 2))
     signal = np.array(made.dwi.signal, dtype=float)
     bad = tuple(np.argwhere(made.dwi.mask)[7])
-    signal[bad][3] = np.nan
+    signal[bad] = np.nan
     dwi = ik.DWI(signal, made.dwi.acquisition.bvals, made.dwi.affine, made.dwi.mask)
     return dwi, made, bad
 

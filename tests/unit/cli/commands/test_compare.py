@@ -148,7 +148,7 @@ def test_labels_of_another_grid_are_turned(compare, run, scan, folder, made):
 
 def test_voxels_without_a_choice_are_counted(run, folder, made):
     signal = np.array(made.dwi.signal, order="F")
-    signal[0, 0, 0, 3] = np.nan
+    signal[0, 0, 0] = np.nan
     io.save_scan(type(made.dwi)(signal, B), folder / "bad.nii.gz")
     text = run("compare", folder / "bad.nii.gz", "--no-figures").stdout
     assert Outcome(folder / "bad_comparison").chosen[0, 0, 0] == -1
