@@ -41,8 +41,8 @@ class Denoise(Step):
     """Noise removed by the principal components of patches.
 
     In a patch around every voxel, the components whose variances have the distribution of noise
-    are left out (MPPCA, of DIPY). What it does to small lesions, and what is left of the noise, is
-    on the page about denoising. Patents may apply to MPPCA in some countries.
+    are left out (MPPCA, of DIPY). Small lesions lose most of their contrast: the page about
+    denoising has numbers. Patents may apply to MPPCA in some countries.
 
     The scan is denoised twice, the second time with a small random step added to its values: from
     that follows the error that is left, see `ivimkit.noise.remaining`, which fits of the scan take

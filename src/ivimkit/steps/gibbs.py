@@ -29,8 +29,7 @@ class Gibbs(Step):
 
     Each line of an image is shifted so that its samples hit the nodes of the ringing (Kellner's
     method, of DIPY). It is exact only where all of k-space was acquired: of partial Fourier it
-    makes new errors, and a scan that does not say must be told. In phantoms most of its gain was
-    smoothing; without noise it made D worse. So it is done only when asked for.
+    makes new errors. Much of its gain is smoothing, so it is done only when asked for.
 
     Parameters
     ----------
