@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.errors import InputError
+from ivimkit.errors import InputError, OptionError
 from ivimkit.extend.plugin import Plugin
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.history import NoiseState
@@ -203,3 +203,9 @@ class Step(Plugin, ABC):
     def versions(self) -> dict[str, str]:
         """Return the versions of the libraries that do the work."""
         return {package: version(package) for package in self.libraries.values()}
+
+
+def check_yes_or_no(option: str, value: object) -> None:
+    """Raise OptionError if the value of an option is neither True nor False."""
+    if not isinstance(value, bool):
+        raise OptionError(f"{option} is {value!r}; expected yes or no (True or False)")

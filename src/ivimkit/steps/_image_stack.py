@@ -15,8 +15,8 @@ __all__ = ["ImageStack", "check_movable"]
 _MIN_VOXELS = 8
 """Along both axes of an image: fewer do not show a shift."""
 
-_MIN_SLICES = 4
-"""Fewer slices cannot be registered along their normal: then each is moved in its plane."""
+_MIN_SLICES = 8
+"""With fewer slices a shift along their normal cannot be told: each is moved in its plane."""
 
 Value = TypeVar("Value", bound=np.generic)
 Volume = NDArray[np.float32]
@@ -66,7 +66,7 @@ class ImageStack:
     dwi : DWI
         A scan that `check_movable` accepts.
     slices : bool
-        Whether each slice moves in its plane; always with fewer than 4 slices.
+        Whether each slice moves in its plane; always with fewer than 8 slices.
 
     Attributes
     ----------

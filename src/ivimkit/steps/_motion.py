@@ -44,6 +44,9 @@ MIN_MEAN_SHIFT_MM, MIN_VOLUME_SHIFT_MM = 0.5, 1.0
 Below them the estimate is no better than the position of the volumes as acquired.
 """
 
+_MIN_MEAN_SHARE, _MIN_VOLUME_SHARE = 0.12, 0.24
+"""The same as shares of the edge of a voxel, for large voxels: the error grows with them."""
+
 _MIN_TO_REFINE = 3
 """Images of the lowest b from which on their mean is clearly better than the first of them."""
 
@@ -78,6 +81,8 @@ class MotionEstimate:
         transforms there are those of tissue in its place.
     reference : tuple of int
         The volumes whose mean is the reference.
+    voxel_mm : float
+        Mean edge of a voxel.
     """
 
     transforms: NDArray[np.float64] = field(repr=False)
@@ -85,6 +90,7 @@ class MotionEstimate:
     rotation_deg: NDArray[np.float64]
     flagged: tuple[tuple[int, str], ...]
     reference: tuple[int, ...]
+    voxel_mm: float
 
     @property
     def mean_shift_mm(self) -> float:
@@ -102,7 +108,9 @@ class MotionEstimate:
     @property
     def is_relevant(self) -> bool:
         """Whether the tissue is displaced by more than the error of the estimate."""
-        return self.mean_shift_mm > MIN_MEAN_SHIFT_MM or self.max_shift_mm > MIN_VOLUME_SHIFT_MM
+        least_mean = max(MIN_MEAN_SHIFT_MM, _MIN_MEAN_SHARE * self.voxel_mm)
+        least_largest = max(MIN_VOLUME_SHIFT_MM, _MIN_VOLUME_SHARE * self.voxel_mm)
+        return self.mean_shift_mm > least_mean or self.max_shift_mm > least_largest
 
     def __str__(self) -> str:
         mean, largest = (rounded(mm, digits=2) for mm in (self.mean_shift_mm, self.max_shift_mm))
@@ -145,7 +153,7 @@ def estimate_motion(
     transform : {"rigid", "affine", "translation"}
         Kind of movement.
     slices : bool
-        Whether each slice moves separately in its plane. Always with fewer than 4 slices.
+        Whether each slice moves separately in its plane. Always with fewer than 8 slices.
     max_shift_mm : float
         Displacement above which a movement is not believed, mm.
     threads : int, optional
@@ -351,6 +359,7 @@ def _estimate(
         rotation_deg=turns,
         flagged=tuple(flagged),
         reference=reference,
+        voxel_mm=float(np.prod(stack.spacing) ** (1.0 / len(stack.spacing))),
     )
 
 

@@ -55,7 +55,7 @@ class Align(Step):
         Shifts and turns; with scales and shears, too, as eddy currents cause; shifts alone.
     slices : bool
         Whether each slice is moved separately in its plane, for breath-holds that differ from
-        slice to slice. Always with fewer than 4 slices.
+        slice to slice. Always with fewer than 8 slices.
     max_shift_mm : float
         Displacement above which a volume is left alone, mm.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import InputError
-from ivimkit.extend.preprocessing_step import Outcome, Progress, Step, Workpiece
+from ivimkit.extend.preprocessing_step import Outcome, Progress, Step, Workpiece, check_yes_or_no
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.variables import DIRECTION, B
 
@@ -47,6 +47,9 @@ class Average(Step):
     stage: ClassVar[str] = "average"
 
     directions: bool = False
+
+    def __post_init__(self) -> None:
+        check_yes_or_no("directions", self.directions)
 
     def check(self, dwi: DWI) -> None:
         """Refuse a scan whose volumes are not to be averaged, or without directions to keep."""

@@ -32,7 +32,7 @@ _MODEL, _METHOD = "biexp", "segmented"
 
 _MAX_ITERATIONS = 20
 _RADII = (2, 50)
-_MIN_SLICES = 4
+_MIN_SLICES = 8
 _COMPARED = ("D", "f", "D_star")
 
 

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from ivimkit import models
 from ivimkit.errors import AcquisitionError, InputError, OptionError, ShapeError
-from ivimkit.extend.preprocessing_step import Decision, Outcome, Progress, Step, Workpiece
+from ivimkit.extend.preprocessing_step import (
+    Decision,
+    Outcome,
+    Progress,
+    Step,
+    Workpiece,
+    check_yes_or_no,
+)
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.fitting.screen import ScreenRules, obstacle, screened
@@ -82,6 +89,7 @@ class Outliers(Step):
             )
         if isinstance(self.keep, bool) or int(self.keep) != self.keep or self.keep < 0:
             raise OptionError(f"keep is {self.keep!r}; expected a number of b-values >= 0, like 7")
+        check_yes_or_no("values", self.values)
         models.get(self.model)
 
     def check(self, dwi: DWI) -> None:

@@ -71,9 +71,9 @@ def test_other_transforms(kind):
 
 
 def test_slices_move_separately():
-    made = moving("slices", shape=(48, 36, 4), bvals=B[:3])
+    made = moving("slices", bvals=B[:3])
     found = numbers(ik.preprocess(made.dwi, "align:slices=yes"))
-    assert np.shape(found["transforms"]) == (3, 4, 4, 4)
+    assert np.shape(found["transforms"]) == (3, 8, 4, 4)
     before = residual_motion(made.artefacts).rms
     assert residual_motion(made.artefacts, found["transforms"]).rms < FOUND * before
     whole = numbers(ik.preprocess(made.dwi, "align"))
