@@ -24,6 +24,8 @@ STAGES: dict[str, str] = {
     "gibbs": "ringing must be removed from voxels as they were acquired, not interpolated",
     "drift": "volumes must have one scale before they are compared with each other",
     "align": "volumes must be aligned before values that do not fit are searched for",
+    "follow": "smooth movements must be added to alignment before values that do not fit are "
+    "searched for",
     "outliers": "values that do not belong must be left out before volumes are averaged",
     "mask": "tissue is found in the corrected volumes",
     "average": "a mean cannot be undone, so it comes last",

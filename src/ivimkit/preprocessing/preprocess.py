@@ -42,10 +42,10 @@ def preprocess(
 ) -> Preprocessed:
     """Apply steps to a scan before the fit: alignment, outliers, drift, masks.
 
-    The order is fixed: denoise, gibbs, drift, align, outliers, mask, average. ``"auto"`` takes
-    what the scan needs: drift, if images at b = 0 show it; alignment, if volumes are displaced
-    by more than it can be measured; outliers. Denoising and movements that are not rigid change
-    the numbers of tissue, and are done only when asked for.
+    The order is fixed: denoise, gibbs, drift, align, follow, outliers, mask, average. ``"auto"``
+    takes what the scan needs: drift, if images at b = 0 show it; alignment, if volumes are
+    displaced by more than it can be measured; outliers. Denoising and movements that are not rigid
+    change the numbers of tissue, and are done only when asked for.
 
     Parameters
     ----------

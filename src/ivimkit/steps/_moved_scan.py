@@ -9,15 +9,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.engine.run import default_threads, in_threads
+from ivimkit.errors import InputError
 from ivimkit.extend.preprocessing_step import Progress
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.steps._resampling import read_at, read_weights_at
 
-__all__ = ["Places", "missing_share", "moved_scan"]
+__all__ = ["Places", "check_not_moved", "missing_share", "moved_scan"]
 
 Places = Callable[[int], NDArray[np.float64] | None]
 """Where each voxel of a volume is read, as indices, shape (3, x, y, z); None: where it is."""
+
+
+def check_not_moved(dwi: DWI, name: str) -> None:
+    """Check that the volumes have not been resampled before.
+
+    Raises
+    ------
+    InputError
+        If they have; the message names the steps.
+    """
+    moved = [step.name for step in dwi.history.steps if step.noise == "interpolated"]
+    if moved:
+        raise InputError(
+            f"step {name} resamples the volumes as acquired, and the scan has had "
+            f"{' and '.join(moved)} already; expected the scan before that. Begin with it: steps "
+            "in one list resample once"
+        )
 
 
 def moved_scan(dwi: DWI, places: Places, acquisition: Acquisition, progress: Progress) -> DWI:

@@ -29,7 +29,7 @@ from ivimkit.steps._motion import (
     estimate_motion,
     rotations_of,
 )
-from ivimkit.steps._moved_scan import missing_share, moved_scan
+from ivimkit.steps._moved_scan import check_not_moved, missing_share, moved_scan
 from ivimkit.steps._registration import LIBRARY
 from ivimkit.steps._resampling import matrix_positions
 
@@ -105,6 +105,7 @@ class Align(Step):
     def check(self, dwi: DWI) -> None:
         """Check that the scan has images, which have not been resampled."""
         check_movable(dwi)
+        check_not_moved(dwi, self.name)
 
     def decide(self, dwi: DWI) -> Decision:
         """Take the step if the tissue is displaced by more than the error of the estimate."""

@@ -22,7 +22,7 @@ from ivimkit.scan import masks
 from ivimkit.scan.dwi import DWI
 from ivimkit.steps._flow import LIBRARY, Field, composed, flow
 from ivimkit.steps._image_stack import check_movable
-from ivimkit.steps._moved_scan import missing_share, moved_scan
+from ivimkit.steps._moved_scan import check_not_moved, missing_share, moved_scan
 from ivimkit.steps._resampling import matrix_positions
 
 __all__ = ["STEP", "Follow"]
@@ -65,7 +65,7 @@ class Follow(Step):
 
     name: ClassVar[str] = "follow"
     title: ClassVar[str] = "Smooth displacement to the prediction of the model"
-    stage: ClassVar[str] = "align"
+    stage: ClassVar[str] = "follow"
     libraries: ClassVar[Mapping[str, str]] = {LIBRARY: "scikit-image"}
     references: ClassVar[tuple[str, ...]] = (
         "Le Besnerais G, Champagnat F. Dense optical flow by iterative local window registration. "
@@ -97,13 +97,7 @@ class Follow(Step):
                 f"the images have {' x '.join(map(str, dwi.shape))} voxels; expected slices along "
                 "the third axis"
             )
-        if dwi.history.noise != "raw":
-            done = ", ".join(dwi.history.names)
-            raise InputError(
-                f"step {self.name} resamples the volumes as acquired, and the scan has had {done} "
-                f"already; expected the scan before. Begin with it: align,{self.name} resamples "
-                "once"
-            )
+        check_not_moved(dwi, self.name)
         require_identifiable(model_of(_MODEL), dwi.acquisition)
 
     def apply(self, work: Workpiece, progress: Progress) -> Outcome:

@@ -210,3 +210,16 @@ def test_it_cannot_be_changed():
         dwi.average = "none"
     with pytest.raises(ValueError, match="read-only"):
         dwi.mask[0] = False
+
+
+def test_another_signal_keeps_the_context_of_its_volumes():
+    class Context:
+        def __init__(self, names):
+            self.names = names
+
+        def of_volumes(self, volumes):
+            return Context([self.names[volume] for volume in volumes])
+
+    dwi = DWI(np.ones((2, 4)), [0, 100, 400, 800], source_context=Context("abcd"))
+    late = dwi.select(bmin=100)
+    assert late.with_signal(2 * late.signal).source_context.names == ["b", "c", "d"]

@@ -46,8 +46,12 @@ def test_volumes_are_resampled_once_from_the_scan_as_acquired(made, monkeypatch)
 
 
 def test_a_second_interpolation_is_refused(followed):
-    with pytest.raises(InputError, match="the scan has had align, follow already"):
+    with pytest.raises(InputError, match="the scan has had align and follow already"):
         steps.Follow().check(followed.dwi)
+    with pytest.raises(InputError, match="step align resamples the volumes as acquired"):
+        steps.Align().check(followed.dwi)
+    with pytest.raises(OptionError, match="step align comes after follow"):
+        ik.preprocess(followed.dwi, "follow,align")
     with pytest.raises(InputError, match="expected slices along the third axis"):
         steps.Follow().check(ik.DWI(np.ones((1, 20, 20, 7)), B))
     with pytest.raises(AcquisitionError):

@@ -34,7 +34,8 @@ def preprocess(
 ) -> None:
     """Align volumes and leave out what does not belong, before a fit.
 
-    The order is fixed: denoise, gibbs, drift, align, outliers, mask, average.
+    The order is fixed: denoise, gibbs, drift, align, follow, outliers, mask,
+    average.
     auto takes drift, align and outliers where the scan needs them; denoising
     and movements that are not rigid change the numbers of tissue, and are done
     only when asked for.
