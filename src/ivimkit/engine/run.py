@@ -94,8 +94,8 @@ def _fit(prepared: Prepared, signals: NDArray[np.float64], start: int) -> None:
         steps = prepared.batch.steps
         for step in steps:
             ends = step is steps[0], step is steps[-1]
-            values = _signals_of(step, signals, scratch[0][-1])
-            _step_driver(step)(step.part, *ends, *data, values, *rest)
+            measured = _signals_of(step, signals, scratch[0][-1])
+            _step_driver(step)(step.part, *ends, *data, measured, *rest)
     else:
         fixed = prepared.start[0], plan.options, plan.table
         _row_driver(prepared)(*data, signals, noise, *bounds, *fixed, *scratch, *results)
