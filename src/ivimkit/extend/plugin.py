@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module, metadata
+from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from pkgutil import iter_modules
@@ -186,7 +187,7 @@ class PluginFolder(Generic[Chosen]):
         # Files of one name in two folders are two modules, and a file that changed is a new one.
         text = path.read_bytes()
         module = f"ivimkit_{self._noun}_{hashlib.sha256(text).hexdigest()[:16]}"
-        spec = spec_from_file_location(module, path)
+        spec = spec_from_file_location(module, path, loader=_SourceLoader(module, str(path)))
         if spec is None or spec.loader is None:
             raise OptionError(f"{path} is not a Python file; expected a file like mine.py")
         if module not in sys.modules:
@@ -262,6 +263,13 @@ def entry_points(group: str) -> Mapping[str, metadata.EntryPoint]:
         Name of the group of entry points, such as ``"ivimkit.models"``.
     """
     return {entry.name: entry for entry in metadata.entry_points(group=group)}
+
+
+class _SourceLoader(SourceFileLoader):
+    """Runs a user's file, and writes no bytecode next to it."""
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
+        """Write nothing."""
 
 
 def _place(error: BaseException, path: Path) -> str:

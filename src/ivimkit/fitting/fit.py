@@ -320,7 +320,7 @@ def fit_with(
         with _said_before():
             return _fit_once(dwi, own, sigma=of_parameter, threads=threads, progress=report)
 
-    warn_of_scan(dwi, stacklevel=4)
+    warn_of_scan(dwi, stacklevel=5)
     result = fit_denoised(dwi, settings, left, run)
     return replace(result, settings=replace(result.settings, sigma=None, noise=None))
 
@@ -361,7 +361,7 @@ def _fit_once(
     _check(dwi, model, settings.method)
     if near_prior(settings.method) is not None:
         check_neighbours(dwi.shape, dwi.geometry)
-    warn_of_scan(dwi, stacklevel=5)
+    warn_of_scan(dwi, stacklevel=6)
     reader = dwi.voxels()
     started, clock = datetime.now(UTC), time.perf_counter()
     given = _sigma(sigma, reader)
@@ -643,10 +643,10 @@ def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
     require_identifiable(model, acquisition, weighted=dwi.weights is not None)
     method.check(model, acquisition)
     for text in model.advice(acquisition):
-        warnings.warn(text, AcquisitionWarning, stacklevel=5)
+        warnings.warn(text, AcquisitionWarning, stacklevel=6)
     left_out = unknown_to(model, acquisition)
     if left_out:
-        warnings.warn(left_out, AcquisitionWarning, stacklevel=5)
+        warnings.warn(left_out, AcquisitionWarning, stacklevel=6)
 
 
 def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:

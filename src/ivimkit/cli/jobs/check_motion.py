@@ -8,10 +8,14 @@ from rich.table import Table
 
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.errors import InputError
+from ivimkit.rounding import rounded
 from ivimkit.scan.dwi import DWI
 from ivimkit.steps import MotionEstimate, estimate_motion
 
 __all__ = ["MotionFinding", "motion_finding", "motion_table"]
+
+_ERROR = 0.2
+"""About the error of an estimate, mm and degrees: it gives the decimals that are shown."""
 
 _ADVICE = "Align the volumes before the fit: ivimkit preprocess, or ivimkit fit --preprocess auto"
 
@@ -74,8 +78,8 @@ def motion_table(dwi: DWI, motion: MotionEstimate) -> Table:
         table.add_row(
             str(dwi.volumes[volume]),
             f"{b:g}",
-            f"{shift:.2f}",
-            f"{turn:.2f}",
+            rounded(shift, _ERROR),
+            rounded(turn, _ERROR),
             notes.get(volume, ""),
         )
     return table

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ivimkit.scan.acquisition import Acquisition, Series
 from ivimkit.scan.checks.air import air_finding
@@ -65,12 +66,22 @@ def _together(dwi: DWI) -> DWI:
     return dwi.with_variables({name: further[name] for name in further if name not in axes})
 
 
+def _wanted(dwi: DWI) -> NDArray[np.bool_]:
+    """Return which volumes were not left out by weights that were given."""
+    wanted = np.ones(dwi.acquisition.n_volumes, dtype=bool)
+    if dwi.weights is not None:
+        wanted &= dwi.weights > 0.0
+    if dwi.value_weights is not None:
+        wanted &= (dwi.value_weights[dwi.mask] > 0).any(axis=0)
+    return wanted
+
+
 def _weighted(dwi: DWI) -> DWI:
     """Return the scan with those of its volumes that have a weight, or are missing."""
     used = dwi.used_volumes
     if dwi.missing is not None:
-        # A volume that is missing everywhere was not left out: it is a fault.
-        used = used | dwi.missing[dwi.mask].all(axis=0)
+        # A volume that is missing everywhere without having been left out is a fault.
+        used = used | (dwi.missing[dwi.mask].all(axis=0) & _wanted(dwi))
     if dwi.value_weights is not None:
         dwi = dwi.with_value_weights(None)
     return dwi if used.all() else dwi.select(volumes=np.flatnonzero(used).tolist())

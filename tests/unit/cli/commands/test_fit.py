@@ -315,7 +315,7 @@ def test_the_noise_is_estimated_from_what_is_named(fit, run, scan, made):
     missing = run("compare", scan, "--sigma", "repeats", code=2)
     assert "no b-value and direction was measured twice" in missing.stderr
     wrong = run("fit", scan, "--sigma", "repeat", code=2)
-    assert "12.5 or map.nii.gz, or one of auto, repeats, air, residuals" in wrong.stderr
+    assert "12.5 or map.nii.gz, or one of auto, repeats, air, mppca, residuals" in wrong.stderr
 
 
 def test_uncertainty_and_sigma(fit, folder, made):

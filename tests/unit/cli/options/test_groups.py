@@ -22,6 +22,8 @@ DIFFERENT = {
     *("--scan", "--subject", "--variables"),
     # A fit also uses a second method, and a page shows it; volumes are means, or are simulated.
     *("--also", "--averages"),
+    # Motion is simulated, or looked for.
+    "--motion",
     # Volumes and parameters are weighted, models and designs chosen, scans and plans have an SNR.
     *("--bmax", "--criterion", "--monte-carlo", "--snr", "--weights"),
 }
