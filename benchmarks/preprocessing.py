@@ -169,6 +169,8 @@ def _check_truth(truth: ik.simulate.TrueArtefacts) -> None:
 
 def _found(done: Corrected) -> NDArray[np.float64] | None:
     """Return the movements that the last of the steps has found, if it says so."""
+    if done.displacements is not None:
+        return done.displacements
     if not done.records or "transforms" not in done.records[-1].numbers:
         return None
     return np.asarray(done.records[-1].numbers["transforms"])

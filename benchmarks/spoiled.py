@@ -86,6 +86,7 @@ class Corrected:
     dwi: ik.DWI
     records: Sequence[StepRecord]
     seconds: float
+    displacements: NDArray[np.float32] | None = None
 
     def numbers(self, step: str) -> Mapping[str, object]:
         """Return what a step has found."""
@@ -112,7 +113,8 @@ def correct(dwi: ik.DWI, steps: str) -> Corrected:
     if not steps:
         return Corrected(dwi, (), 0.0)
     done = ik.preprocess(dwi.with_mask(None), steps)
-    return Corrected(done.dwi, done.records, time.process_time() - start)
+    seconds = time.process_time() - start
+    return Corrected(done.dwi, done.records, seconds, done.displacements)
 
 
 def resampled(made: ik.simulate.Phantom, found: NDArray[np.float64]) -> ik.DWI:
@@ -123,7 +125,11 @@ def resampled(made: ik.simulate.Phantom, found: NDArray[np.float64]) -> ik.DWI:
     size, first = np.diagonal(truth.affine)[:3], truth.affine[:3, 3]
     signal = np.empty_like(made.dwi.signal)
     for volume, matrix in enumerate(found):
-        read = places + matrix if matrix.ndim == 4 else places @ matrix[:3, :3].T + matrix[:3, 3]
+        if matrix.ndim == 4:
+            read = places + matrix
+        else:
+            # One matrix, or one of each slice: the third axis of the positions.
+            read = (matrix[..., :3, :3] @ places[..., None])[..., 0] + matrix[..., :3, 3]
         index = np.moveaxis((read - first) / size, -1, 0)
         image = np.asarray(made.dwi.signal[..., volume])
         signal[..., volume] = map_coordinates(image, index, order=3, mode="nearest")

@@ -50,6 +50,9 @@ class Workpiece:
     transforms : ndarray, shape (n_volumes, 4, 4) or (n_volumes, z, 4, 4), optional
         Where each voxel of `dwi` was read in `unmoved`: from positions in mm to positions in mm;
         or of each slice.
+    displacements : ndarray, shape (n_volumes, x, y, z, 3), optional
+        Where each voxel of `dwi` was read in `unmoved`, relative to its position, mm: instead of
+        `transforms` where the tissue moved smoothly, not as one.
     estimate : object, optional
         What `Step.decide` found out about `dwi` for the step that is applied next.
     """
@@ -57,6 +60,7 @@ class Workpiece:
     dwi: DWI
     unmoved: DWI | None = None
     transforms: NDArray[np.float64] | None = None
+    displacements: NDArray[np.float32] | None = None
     estimate: object = None
 
     def with_dwi(self, dwi: DWI) -> Workpiece:

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ivimkit import steps as available
 from ivimkit.extend.preprocessing_step import Decision, Outcome, Progress, Step, Workpiece
 from ivimkit.preprocessing.step_list import StepsGiven, check_order, steps_of
@@ -30,11 +33,15 @@ class Preprocessed:
         What each of these steps did.
     decisions : mapping of str to Decision
         For ``auto``: of each step, whether it was taken, and why.
+    displacements : ndarray, shape (n_volumes, x, y, z, 3), optional
+        After step ``follow``: where each voxel was read in the volumes as acquired, relative to
+        its position, mm. The movements of step ``align`` are matrices in its record.
     """
 
     dwi: DWI
     records: tuple[StepRecord, ...]
     decisions: Mapping[str, Decision]
+    displacements: NDArray[np.float32] | None = None
 
 
 def preprocess(
@@ -99,7 +106,9 @@ def preprocess(
         records.append(record)
         made = outcome.work.dwi
         work = outcome.work.with_dwi(made.with_history(work.dwi.history.followed_by(record)))
-    return Preprocessed(work.dwi if records else dwi, tuple(records), decisions)
+    return Preprocessed(
+        work.dwi if records else dwi, tuple(records), decisions, work.displacements
+    )
 
 
 def _decision(step: Step, dwi: DWI) -> Decision:

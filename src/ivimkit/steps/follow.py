@@ -108,7 +108,7 @@ class Follow(Step):
         made = search.moved(found, final=True)
         after = _fitted(made, search.mask)
         return Outcome(
-            replace(work, dwi=made, unmoved=unmoved),
+            replace(work, dwi=made, unmoved=unmoved, displacements=search.displacements(found)),
             _summary(search, before, after, found),
             _numbers(search, before, after, found, made),
             "interpolated",
@@ -191,6 +191,16 @@ class _Search:
         # The frame stays: no displacement is common to all volumes.
         mean = np.mean(found, axis=0, dtype=np.float32)
         return [field - mean for field in found]
+
+    def displacements(self, fields: list[Field]) -> NDArray[np.float32]:
+        """Return where each voxel was read, relative to its position, mm."""
+        affine = self._unmoved.affine
+        index = np.indices(self._shape, dtype=np.float64)
+        found = np.empty((len(fields), *self._shape, 3), dtype=np.float32)
+        for volume, (matrix, field) in enumerate(zip(self._matrices, fields, strict=True)):
+            moved = matrix_positions(self._shape, matrix, affine, field) - index
+            found[volume] = np.moveaxis(np.tensordot(affine[:3, :3], moved, axes=1), 0, -1)
+        return found
 
     def shifts_mm(self, fields: list[Field]) -> NDArray[np.float64]:
         """Return the root mean square displacement of the tissue in each volume, mm."""

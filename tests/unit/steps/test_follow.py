@@ -33,6 +33,17 @@ def test_it_lowers_residuals_and_says_what_it_changed(followed):
     assert followed.dwi.history.names == ("align", "follow")
 
 
+def test_the_displacements_are_those_of_the_tissue(made, followed):
+    aligned = np.array(followed.records[0].numbers["transforms"])
+    left = [
+        ik.simulate.residual_motion(made.artefacts, found).rms
+        for found in (None, aligned, followed.displacements)
+    ]
+    assert left[2] < left[0]
+    # Follow adds to the movement of align, and keeps within its error.
+    np.testing.assert_allclose(left[2], left[1], rtol=0.5)
+
+
 def test_volumes_are_resampled_once_from_the_scan_as_acquired(made, monkeypatch):
     seen = []
     moved = steps.follow.moved_scan
