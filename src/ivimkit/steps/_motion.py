@@ -47,6 +47,9 @@ Below them the estimate is no better than the position of the volumes as acquire
 _MIN_MEAN_SHARE, _MIN_VOLUME_SHARE = 0.12, 0.24
 """The same as shares of the edge of a voxel, for large voxels: the error grows with them."""
 
+_ERROR_MM, _ERROR_SHARE = 0.25, 0.06
+"""About the error of the displacement of a volume, mm, or as a share of the edge of a voxel."""
+
 _MIN_TO_REFINE = 3
 """Images of the lowest b from which on their mean is clearly better than the first of them."""
 
@@ -111,6 +114,12 @@ class MotionEstimate:
         least_mean = max(MIN_MEAN_SHIFT_MM, _MIN_MEAN_SHARE * self.voxel_mm)
         least_largest = max(MIN_VOLUME_SHIFT_MM, _MIN_VOLUME_SHARE * self.voxel_mm)
         return self.mean_shift_mm > least_mean or self.max_shift_mm > least_largest
+
+    @property
+    def in_place(self) -> NDArray[np.bool_]:
+        """Which volumes are displaced by less than the error of the estimate."""
+        least = max(_ERROR_MM, _ERROR_SHARE * self.voxel_mm)
+        return np.asarray(self.shift_mm < least)
 
     def __str__(self) -> str:
         mean, largest = (rounded(mm, digits=2) for mm in (self.mean_shift_mm, self.max_shift_mm))
