@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from ivimkit import steps as available
 from ivimkit.extend.preprocessing_step import Decision, Outcome, Progress, Step, Workpiece
+from ivimkit.preprocessing.residuals import residual_percent, tissue_of
 from ivimkit.preprocessing.step_list import StepsGiven, check_order, steps_of
 from ivimkit.scan.dwi import DWI
-from ivimkit.scan.history import StepRecord
+from ivimkit.scan.history import RESIDUALS, StepRecord
 
 __all__ = ["Preprocessed", "StepProgress", "preprocess"]
+
+_KEEP_VALUES = ("mask", "average")
+"""Stages after which the values of a volume are those from before, so residuals tell nothing."""
 
 StepProgress = Callable[[Step, float], None]
 """Called with the step that is being applied, and the share of it that is done."""
@@ -94,6 +98,7 @@ def preprocess(
     work = Workpiece(_with_sources(dwi))
     decisions: dict[str, Decision] = {}
     records: list[StepRecord] = []
+    applied: list[Step] = []
     for step in candidates:
         estimate = None
         if asked is None:
@@ -104,11 +109,30 @@ def preprocess(
         outcome = step.apply(replace(work, estimate=estimate), _shown(step, progress))
         record = _record(step, outcome)
         records.append(record)
+        applied.append(step)
         made = outcome.work.dwi
         work = outcome.work.with_dwi(made.with_history(work.dwi.history.followed_by(record)))
-    return Preprocessed(
-        work.dwi if records else dwi, tuple(records), decisions, work.displacements
-    )
+    if not records:
+        return Preprocessed(dwi, (), decisions)
+    told = tuple(records)
+    if not all(step.stage in _KEEP_VALUES for step in applied):
+        told = _with_residuals(told, dwi, work.dwi)
+    earlier = work.dwi.history.steps[: -len(told)]
+    history = replace(work.dwi.history, steps=(*earlier, *told))
+    return Preprocessed(work.dwi.with_history(history), told, decisions, work.displacements)
+
+
+def _with_residuals(
+    records: tuple[StepRecord, ...], before: DWI, after: DWI
+) -> tuple[StepRecord, ...]:
+    """Return the records, the last one with the residuals of a fit before and after all steps."""
+    inside = tissue_of(after)
+    residuals = [residual_percent(scan.with_mask(inside)) for scan in (before, after)]
+    if any(value is None for value in residuals):
+        return records
+    last = records[-1]
+    numbers = {**last.numbers, RESIDUALS: dict(zip(("before", "after"), residuals, strict=True))}
+    return (*records[:-1], replace(last, numbers=numbers))
 
 
 def _decision(step: Step, dwi: DWI) -> Decision:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from ivimkit.rounding import rounded
 from ivimkit.scan.source import Source
 
-__all__ = ["NOISE_STATES", "NO_HISTORY", "History", "NoiseState", "StepRecord"]
+__all__ = ["NOISE_STATES", "NO_HISTORY", "RESIDUALS", "History", "NoiseState", "StepRecord"]
 
 NoiseState = Literal["raw", "interpolated", "changed"]
 """What is left of the noise of the scanner, see `NOISE_STATES`."""
@@ -20,6 +21,10 @@ NOISE_STATES: dict[NoiseState, str] = {
     "show it",
 }
 """The states of the noise, in ascending order of how far it is from that of the scanner."""
+
+
+RESIDUALS = "residual_percent_of_S0"
+"""Name, among the numbers of a step, of the residuals of a fit before and after it."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,23 @@ class History:
     def names(self) -> tuple[str, ...]:
         """Names of the steps."""
         return tuple(step.name for step in self.steps)
+
+    @property
+    def residuals(self) -> tuple[float, float] | None:
+        """Median residuals of a quick fit over the tissue before and after all steps, % of S0."""
+        known = [step.numbers[RESIDUALS] for step in self.steps if RESIDUALS in step.numbers]
+        return (float(known[0]["before"]), float(known[-1]["after"])) if known else None
+
+    @property
+    def residuals_told(self) -> tuple[str, ...]:
+        """A sentence on the residuals before and after, or none if they are not known."""
+        if self.residuals is None:
+            return ()
+        before, after = (rounded(percent) for percent in self.residuals)
+        return (
+            f"residuals of a bi-exponential fit: {before} % of S0 before, {after} % after (median "
+            "over the tissue)",
+        )
 
     def step(self, name: str) -> StepRecord | None:
         """Return the record of a step by its name; None if it was not applied."""

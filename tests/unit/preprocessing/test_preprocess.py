@@ -37,6 +37,15 @@ class _Scale(Step):
         return Outcome(work.with_dwi(made), "scaled", {"factor": self.factor}, "changed")
 
 
+class _Mend(_Scale):
+    name: ClassVar[str] = "mend"
+
+    def apply(self, work, progress):
+        signal = work.dwi.signal.copy()
+        signal[..., 3] /= 0.7
+        return Outcome(work.with_dwi(work.dwi.with_signal(signal)), "mended")
+
+
 class _Early(_Scale):
     name: ClassVar[str] = "early"
     stage: ClassVar[str] = "denoise"
@@ -68,6 +77,19 @@ def test_a_step_changes_the_scan_and_is_in_its_history(dwi):
     assert dwi.history is NO_HISTORY
     with pytest.warns(NoiseChangedWarning, match="what was left of its noise is not known"):
         assert ik.fit(made.dwi, model="monoexp").provenance.history == made.dwi.history
+
+
+def test_the_last_record_tells_of_residuals_before_and_after():
+    made = ik.simulate.phantom(shape=(32, 24, 2), bvals=[0, 20, 50, 100, 200, 400, 600, 800])
+    spoiled = made.dwi.signal.copy()
+    spoiled[..., 3] *= 0.7
+    dwi = made.dwi.with_signal(spoiled)
+    done = ik.preprocess(dwi, [_Mend(), ik.steps.get("mask")])
+    before, after = done.dwi.history.residuals
+    assert before > 1.5 * after
+    assert done.dwi.history.residuals_told[0].startswith("residuals of a bi-exponential fit: ")
+    # A mask alone changes no value.
+    assert ik.preprocess(dwi, "mask").dwi.history.residuals is None
 
 
 def test_auto_takes_what_the_scan_needs(dwi, monkeypatch):

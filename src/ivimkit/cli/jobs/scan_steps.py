@@ -53,6 +53,8 @@ class ScanSteps:
             why = made.decisions.get(record.name)
             because = f" (auto: {why.reason})" if why else ""
             screen.show(f"{record.name}: {for_command_line(record.summary)}{because}")
+        if made.records:
+            screen.show(*made.dwi.history.residuals_told)
         for step, decision in made.decisions.items():
             if not decision.taken:
                 screen.note(f"not {step}: {decision.reason}")

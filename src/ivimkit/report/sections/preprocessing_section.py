@@ -37,7 +37,8 @@ def _of_one(side: Side) -> list[Block]:
     history = side.result.provenance.history
     if not history:
         return [Text("The scan was fitted as acquired.", "note")]
-    blocks: list[Block] = [Items([f"{step.name}: {step.summary}" for step in history.steps])]
+    done = [f"{step.name}: {step.summary}" for step in history.steps]
+    blocks: list[Block] = [Items([*done, *history.residuals_told])]
     pictures = [Picture(motion_panels(history), _MOTION)] if has_motion(history) else []
     pictures += [picture for step in history.steps for picture in step_pictures(step)]
     if pictures:
