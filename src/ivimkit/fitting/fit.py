@@ -291,15 +291,15 @@ def fit_with(
     >>> fit_with(later, ik.fit(first, method="segmented").settings).method.name
     'segmented'
     """
-    if dwi.history.noise != "changed":
-        return _fit_once(
-            dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
-        )
-    given = settings.sigma if sigma is None else sigma
-    left = remaining_noise(dwi)
-    check_denoised(settings, left)
-    if given is not None or left is None:
-        warnings.warn(_of_denoised(given is not None), NoiseChangedWarning, stacklevel=4)
+    left = None
+    if dwi.history.noise == "changed":
+        is_given = sigma is not None or settings.sigma is not None
+        left = remaining_noise(dwi)
+        check_denoised(settings, left)
+        if is_given or left is None:
+            warnings.warn(_of_denoised(is_given), NoiseChangedWarning, stacklevel=4)
+            left = None
+    if left is None:
         return _fit_once(
             dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
         )

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import steps as available
+from ivimkit.errors import InputError
 from ivimkit.extend.preprocessing_step import Decision, Outcome, Progress, Step, Workpiece
-from ivimkit.preprocessing.residuals import residual_percent, tissue_of
+from ivimkit.fitting.quick_fit import check_fitted, quick_fit, residual_percent, tissue_of
 from ivimkit.preprocessing.step_list import StepsGiven, check_order, steps_of
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.history import RESIDUALS, StepRecord
@@ -126,9 +127,15 @@ def _with_residuals(
     records: tuple[StepRecord, ...], before: DWI, after: DWI
 ) -> tuple[StepRecord, ...]:
     """Return the records, the last one with the residuals of a fit before and after all steps."""
-    inside = tissue_of(after)
-    residuals = [residual_percent(scan.with_mask(inside)) for scan in (before, after)]
-    if any(value is None for value in residuals):
+    try:
+        check_fitted(after)
+        inside = tissue_of(after)
+        fits = [quick_fit(scan.with_mask(inside)) for scan in (before, after)]
+    except InputError:
+        # A scan that cannot be fitted has no residuals.
+        return records
+    residuals = [residual_percent(one) for one in fits]
+    if not np.isfinite(residuals).all():
         return records
     last = records[-1]
     numbers = {**last.numbers, RESIDUALS: dict(zip(("before", "after"), residuals, strict=True))}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ivimkit import steps as available
 from ivimkit.errors import OptionError
+from ivimkit.extend.option_values import typed
 from ivimkit.extend.preprocessing_step import STAGES, Step
 from ivimkit.scan.history import History
 
@@ -17,8 +18,6 @@ AUTO = "auto"
 
 StepsGiven = str | Step | Sequence[str | Step]
 """What a caller may give as steps."""
-
-_YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
 
 
 def steps_of(given: StepsGiven) -> tuple[Step, ...] | None:
@@ -122,36 +121,11 @@ def _read(text: str) -> Step:
             )
         if option in options:
             raise OptionError(f"step {name} has option {option} twice; expected it once")
-        options[option] = _typed(f"option {option} of step {name}", value, usual.get(option))
+        # An option that the step does not have is refused below, with a list of those it has.
+        what = f"option {option} of step {name}"
+        options[option] = typed(what, value, usual[option]) if option in usual else value
     return available.get(name, **options)
 
 
 def _example(name: str, usual: dict[str, Any]) -> str:
     return next((f"{name}:{option}={value}" for option, value in usual.items()), name)
-
-
-def _typed(what: str, text: str, usual: Any) -> Any:
-    """Read the value of an option with the type of its default."""
-    if isinstance(usual, bool):
-        return _parsed(what, text, lambda word: _YES_OR_NO[word.lower()], "yes or no")
-    if isinstance(usual, int):
-        return _parsed(what, text, int, "a whole number")
-    if isinstance(usual, float):
-        return _parsed(what, text, float, "a number")
-    if usual is None:
-        return _number_or_text(text)
-    return text
-
-
-def _number_or_text(text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _parsed(what: str, text: str, parse: Callable[[str], Any], expected: str) -> Any:
-    try:
-        return parse(text)
-    except (ValueError, KeyError):
-        raise OptionError(f"{what} is {text!r}; expected {expected}") from None

@@ -544,20 +544,8 @@ class DWI:
         if context is not None and "source_context" not in changes:
             context = context.of_volumes(self.volumes.tolist())
         acquisition = changes.pop("acquisition", self.acquisition)
-        given: dict[str, Any] = {
-            "mask": self.mask,
-            "geometry": self.geometry,
-            "average": self.average,
-            "sources": self.sources,
-            "mask_origin": self.mask_origin,
-            "weights": self.weights,
-            "averages": self.averages,
-            "value_weights": self.value_weights,
-            "source_context": context,
-            "history": self.history,
-            "sidecar": self.sidecar,
-            **changes,
-        }
+        given = self._attributes() | {"source_context": context, **changes}
+        given.setdefault("value_weights", self.value_weights)
         return DWI(signal, acquisition, **given)
 
     def with_average(self, average: str) -> DWI:
@@ -929,21 +917,26 @@ class DWI:
             tuple(tuple(int(self.volumes[v]) for v in group) for group in groups), weights
         )
 
-    def _with(self, **changes: Any) -> DWI:
-        given: dict[str, Any] = {
+    def _attributes(self) -> dict[str, Any]:
+        """Return what another scan made of this one keeps, as arguments of `DWI`.
+
+        All but signal, acquisition and volumes; and weights of values, which need no second check.
+        """
+        return {
             "mask": self.mask,
             "geometry": self.geometry,
             "average": self.average,
             "sources": self.sources,
-            "volumes": self.volumes,
             "mask_origin": self.mask_origin,
             "weights": self.weights,
             "averages": self.averages,
             "source_context": self.source_context,
             "history": self.history,
             "sidecar": self.sidecar,
-            **changes,
         }
+
+    def _with(self, **changes: Any) -> DWI:
+        given = self._attributes() | {"volumes": self.volumes, **changes}
         made = DWI(self.stored, given.pop("acquisition", self.acquisition), **given)
         if "value_weights" not in changes:
             # They were checked, value by value, when they were given.

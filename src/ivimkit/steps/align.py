@@ -17,6 +17,7 @@ from ivimkit.extend.preprocessing_step import (
     Progress,
     Step,
     Workpiece,
+    check_yes_or_no,
 )
 from ivimkit.rounding import percent
 from ivimkit.scan.dwi import DWI
@@ -97,8 +98,7 @@ class Align(Step):
 
     def __post_init__(self) -> None:
         check_transform(self.transform)
-        if self.slices not in (True, False):
-            raise OptionError(f"slices is {self.slices!r}; expected yes or no")
+        check_yes_or_no("slices", self.slices)
         if not 0.0 < self.max_shift_mm < math.inf:
             raise OptionError(
                 f"max_shift_mm is {self.max_shift_mm!r}; expected a number of mm above 0"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
@@ -11,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.engine.run import default_threads, in_threads
-from ivimkit.errors import InputError, IvimkitWarning, OptionError
+from ivimkit.errors import InputError, OptionError
 from ivimkit.extend.preprocessing_step import Outcome, Progress, Step, Workpiece
-from ivimkit.fitting.fit import fit
-from ivimkit.fitting.identifiability import require_identifiable
+from ivimkit.fitting.quick_fit import MODEL, check_fitted, quick_fit, residual_percent, tissue_of
 from ivimkit.fitting.result import FitResult
 from ivimkit.models import get as model_of
 from ivimkit.rounding import in_unit, rounded, shown_unit
-from ivimkit.scan import masks
 from ivimkit.scan.dwi import DWI
 from ivimkit.steps._flow import LIBRARY, Field, composed, flow
 from ivimkit.steps._image_stack import check_movable
@@ -26,9 +23,6 @@ from ivimkit.steps._moved_scan import check_not_moved, missing_share, moved_scan
 from ivimkit.steps._resampling import matrix_positions
 
 __all__ = ["STEP", "Follow"]
-
-_MODEL, _METHOD = "biexp", "segmented"
-"""What predicts: a segmented fit, as it is fast and single volumes hardly change it."""
 
 _MAX_ITERATIONS = 20
 _RADII = (2, 50)
@@ -98,7 +92,7 @@ class Follow(Step):
                 "the third axis"
             )
         check_not_moved(dwi, self.name)
-        require_identifiable(model_of(_MODEL), dwi.acquisition)
+        check_fitted(dwi)
 
     def apply(self, work: Workpiece, progress: Progress) -> Outcome:
         """Fit, predict and move in turns; then resample the volumes as acquired once."""
@@ -106,7 +100,7 @@ class Follow(Step):
         search = _Search(self, work, unmoved, progress)
         before, found = search.run()
         made = search.moved(found, final=True)
-        after = _fitted(made, search.mask)
+        after = quick_fit(made.with_mask(search.mask))
         return Outcome(
             replace(work, dwi=made, unmoved=unmoved, displacements=search.displacements(found)),
             _summary(search, before, after, found),
@@ -128,7 +122,7 @@ class _Search:
         self._matrices = np.tile(np.eye(4), (n, 1, 1)) if given is None else given
         # Slices that were aligned separately, and few slices, stay in their planes.
         self._in_planes = self._matrices.ndim == 4 or self._shape[2] < _MIN_SLICES
-        self.mask = masks.auto(work.dwi) if work.dwi.mask.all() else work.dwi.mask
+        self.mask = tissue_of(work.dwi)
         self._progress = progress
         self._total = step.iterations * n + 2 * n
         self._done = 0
@@ -140,7 +134,7 @@ class _Search:
         first: FitResult | None = None
         for _ in range(self._step.iterations):
             current = self._aligned if first is None else self.moved(fields)
-            result = _fitted(current, self.mask)
+            result = quick_fit(current.with_mask(self.mask))
             first = result if first is None else first
             fields = self._next(current, result, fields)
         assert first is not None
@@ -210,22 +204,10 @@ class _Search:
         return np.sqrt(np.array(squares, dtype=np.float64))
 
 
-def _fitted(dwi: DWI, mask: NDArray[np.bool_]) -> FitResult:
-    with warnings.catch_warnings():
-        # They are about the fit of the user, which follows.
-        warnings.simplefilter("ignore", IvimkitWarning)
-        return fit(dwi.with_mask(mask), model=_MODEL, method=_METHOD)
-
-
 def _medians(result: FitResult) -> dict[str, float]:
     """Return the medians of the maps and of the residuals, over the mask."""
-    names = [*_COMPARED, "rmse"]
-    found = {name: float(np.nanmedian(result.maps[name][result.mask])) for name in names}
-    found["rmse_percent_of_S0"] = 100.0 * float(
-        np.nanmedian((result.maps["rmse"] / result.maps["S0"])[result.mask])
-    )
-    del found["rmse"]
-    return found
+    found = {name: float(np.nanmedian(result.maps[name][result.mask])) for name in _COMPARED}
+    return {**found, "rmse_percent_of_S0": residual_percent(result)}
 
 
 def _numbers(
@@ -242,7 +224,7 @@ def _numbers(
 
 def _summary(search: _Search, before: FitResult, after: FitResult, fields: list[Field]) -> str:
     old, new = _medians(before), _medians(after)
-    model = model_of(_MODEL)
+    model = model_of(MODEL)
     changes = ", ".join(
         f"{model[name].symbol} from {in_unit(model[name], old[name])} to "
         f"{in_unit(model[name], new[name])} {shown_unit(model[name])}".rstrip()
@@ -250,7 +232,7 @@ def _summary(search: _Search, before: FitResult, after: FitResult, fields: list[
     )
     shift = rounded(float(search.shifts_mm(fields).mean()), digits=2)
     return (
-        f"displaced by {shift} mm on average to what {_MODEL} predicts, which changed the medians "
+        f"displaced by {shift} mm on average to what {MODEL} predicts, which changed the medians "
         f"in tissue: {changes}"
     )
 

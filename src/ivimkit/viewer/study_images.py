@@ -43,11 +43,8 @@ def scan_image(study: Study, number: str) -> bytes:
         If there is no such b-value, or no scan.
     """
     dwi = study.scan(0)
-    shells = dwi.acquisition.shells
-    valid = [str(k) for k in range(len(shells))]
-    if number not in valid:
-        raise OptionError(f"there is no image {number!r}; expected 0 to {len(shells) - 1}")
-    return io.image_bytes(dwi.shell_image(int(number)), study.geometry)
+    position = _position(number, dwi.acquisition.n_shells, "image")
+    return io.image_bytes(dwi.shell_image(position), study.geometry)
 
 
 def volume_image(study: Study, number: str) -> bytes:
@@ -70,12 +67,16 @@ def volume_image(study: Study, number: str) -> bytes:
         If there is no such volume, or no scan.
     """
     dwi = study.scan(0)
-    n = dwi.acquisition.n_volumes
-    valid = [str(k) for k in range(n)]
-    if number not in valid:
-        raise OptionError(f"there is no volume {number!r}; expected 0 to {n - 1}")
-    image = np.asarray(dwi.stored[..., dwi.volumes[int(number)]], dtype=np.float32)
+    position = _position(number, dwi.acquisition.n_volumes, "volume")
+    image = np.asarray(dwi.stored[..., dwi.volumes[position]], dtype=np.float32)
     return io.image_bytes(image, study.geometry)
+
+
+def _position(number: str, n: int, what: str) -> int:
+    """Return a position among n that a request names; OptionError for another one."""
+    if number not in map(str, range(n)):
+        raise OptionError(f"there is no {what} {number!r}; expected 0 to {n - 1}")
+    return int(number)
 
 
 def map_image(study: Study, number: str, name: str) -> bytes:

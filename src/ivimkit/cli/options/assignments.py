@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ivimkit.errors import OptionError
+from ivimkit.extend.option_values import number
 
 __all__ = [
     "number",
@@ -60,14 +61,6 @@ def parse_assignments(
         except ValueError:
             raise OptionError(f"{option} is {word!r}; expected something like {example}") from None
     return found
-
-
-def number(text: str) -> float:
-    """Parse a number; ValueError if it is not a number, or nan."""
-    value = float(text)
-    if value != value:
-        raise ValueError(text)
-    return value
 
 
 def pair(text: str) -> tuple[float, float]:

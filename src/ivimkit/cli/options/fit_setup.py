@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ivimkit.cli.screen.terminal import Screen
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.option_values import typed
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.scan_files import open_volume
@@ -33,7 +34,6 @@ from ivimkit.scan.dwi import DWI
 __all__ = ["FitSetup"]
 
 _FIX_EXAMPLE = "D_star=0.02 or D=D.nii.gz"
-_YES_OR_NO = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class FitSetup(FitOptions):
         usual = methods.get(self.method).options()
         given = parse_assignments(self.option, "--option", "b_split=150", str)
         options: dict[str, Any] = {
-            name: _typed(name, text, usual[name]) if name in usual else text
+            name: typed(f"--option {name}", text, usual[name]) if name in usual else text
             for name, text in given.items()
         }
         for name, value in self._short_options().items():
@@ -286,21 +286,3 @@ def _loaded(name: str, value: float | Path, dwi: DWI | None) -> Any:
             "D_star=0.02 or D=D.nii.gz. Check the path"
         )
     return io.load_map(value, dwi)
-
-
-def _typed(name: str, text: str, usual: Any) -> Any:
-    """Read the value of an option with the type of its default."""
-    if isinstance(usual, bool):
-        return _parsed(name, text, lambda word: _YES_OR_NO[word.lower()], "yes or no")
-    if isinstance(usual, int):
-        return _parsed(name, text, int, "a whole number")
-    if isinstance(usual, float) or usual is None:
-        return _parsed(name, text, number, "a number")
-    return text
-
-
-def _parsed(name: str, text: str, parse: Callable[[str], Any], expected: str) -> Any:
-    try:
-        return parse(text)
-    except (ValueError, KeyError):
-        raise OptionError(f"--option {name} is {text!r}; expected {expected}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -13,6 +14,7 @@ from ivimkit import uncertainty as estimators
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.errors import InputError, OptionError
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.plugin import Plugin
 from ivimkit.parameter import RATE_UNIT
 from ivimkit.rounding import how_shown
 from ivimkit.scan.acquisition import Acquisition
@@ -27,9 +29,9 @@ def catalogue() -> Iterator[RenderableType]:
     yield Text("\nMethods, and the options they have with their defaults", style="bold")
     yield _methods()
     yield Text("\nUncertainty, and the options in Python", style="bold")
-    yield _estimators()
+    yield _with_options(estimators)
     yield Text("\nSteps before a fit in their order, and their options", style="bold")
-    yield _steps()
+    yield _with_options(steps)
     yield Text(
         "\nOrgans: start of f, D* and D (10⁻³ mm²/s), threshold (s/mm²)",
         style="bold",
@@ -54,27 +56,22 @@ def _methods() -> Table:
     table = _words("name", "title", "fits", "options")
     for name in methods.names():
         method = methods.get(name)
-        options = "\n".join(f"{key}={_text(value)}" for key, value in method.options().items())
-        table.add_row(name, method.title, ", ".join(_fitted_by(method)), options or "none")
+        table.add_row(name, method.title, ", ".join(_fitted_by(method)), _options(method))
     return table
 
 
-def _estimators() -> Table:
+def _with_options(plugins: Any) -> Table:
+    """Return a table of plug-ins and the options they have with their defaults."""
     table = _words("name", "title", "options")
-    for name in estimators.names():
-        estimator = estimators.get(name)
-        options = "\n".join(f"{key}={_text(value)}" for key, value in estimator.options().items())
-        table.add_row(name, estimator.title, options or "none")
+    for name in plugins.names():
+        plugin = plugins.get(name)
+        table.add_row(name, plugin.title, _options(plugin))
     return table
 
 
-def _steps() -> Table:
-    table = _words("name", "title", "options")
-    for name in steps.names():
-        step = steps.get(name)
-        options = "\n".join(f"{key}={_text(value)}" for key, value in step.options().items())
-        table.add_row(name, step.title, options or "none")
-    return table
+def _options(plugin: Plugin) -> str:
+    found = (f"{key}={_text(value)}" for key, value in plugin.options().items())
+    return "\n".join(found) or "none"
 
 
 def _organs() -> Table:
