@@ -35,9 +35,10 @@ if TYPE_CHECKING:
         steps,
         uncertainty,
     )
-    from ivimkit.fitting.comparison import Comparison, compare
+    from ivimkit.any_scan import compare, fit, preprocess
+    from ivimkit.curve import CurveFit, fit_curve
+    from ivimkit.fitting.comparison import Comparison
     from ivimkit.fitting.cramer_rao import crlb
-    from ivimkit.fitting.fit import fit
     from ivimkit.fitting.result import FitResult
     from ivimkit.io import (
         load,
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
         save_prior,
     )
     from ivimkit.planning import ProtocolDesign, ProtocolErrors, design, protocol_errors
-    from ivimkit.preprocessing.preprocess import preprocess
     from ivimkit.scan.acquisition import Acquisition
     from ivimkit.scan.dwi import DWI
     from ivimkit.scan.geometry import Geometry
@@ -61,6 +61,7 @@ __all__ = [
     "DWI",
     "Acquisition",
     "Comparison",
+    "CurveFit",
     "FitResult",
     "Geometry",
     "Labels",
@@ -75,6 +76,7 @@ __all__ = [
     "errors",
     "figures",
     "fit",
+    "fit_curve",
     "gradients",
     "io",
     "load",
@@ -106,21 +108,23 @@ __all__ = [
 _HOME = {
     "Acquisition": "scan.acquisition",
     "Comparison": "fitting.comparison",
+    "CurveFit": "curve",
     "DWI": "scan.dwi",
     "FitResult": "fitting.result",
     "Geometry": "scan.geometry",
     "Labels": "scan.labels",
     "ProtocolDesign": "planning",
     "ProtocolErrors": "planning",
-    "compare": "fitting.comparison",
+    "compare": "any_scan",
     "crlb": "fitting.cramer_rao",
     "design": "planning",
-    "fit": "fitting.fit",
+    "fit": "any_scan",
+    "fit_curve": "curve",
     "load": "io",
     "load_labels": "io",
     "load_prior": "io",
     "load_result": "io",
-    "preprocess": "preprocessing.preprocess",
+    "preprocess": "any_scan",
     "protocol_errors": "planning",
     "save": "io",
     "save_comparison": "io",

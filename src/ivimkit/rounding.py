@@ -7,6 +7,7 @@ without has three. The viewer page has the same rule in ``numbers.ts``, tested o
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from ivimkit.parameter import Parameter
@@ -26,6 +27,7 @@ __all__ = [
     "shown_unit",
     "spread",
     "thousands",
+    "times",
     "unbroken_unit",
     "with_error",
 ]
@@ -176,6 +178,20 @@ def thousands(n: float) -> str:
     '1\u202f234\u202f567'
     """
     return _fixed(n, 0)
+
+
+def times(shape: Sequence[int], what: str) -> str:
+    """Write the numbers of things along some axes, by the name of one of them.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import times
+    >>> times((64, 48, 5), "voxel"), times((), "voxel")
+    ('64 × 48 × 5 voxels', 'one voxel')
+    """
+    if math.prod(shape) == 1:
+        return f"one {what}"
+    return f"{' × '.join(map(str, shape))} {what}s"
 
 
 def shown_unit(parameter: Parameter) -> str:

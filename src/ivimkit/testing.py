@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import io, methods, models
+from ivimkit.any_scan import fit
 from ivimkit.engine import evaluate, gradients
 from ivimkit.errors import AcquisitionError, IvimkitWarning
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.fit import fit
 from ivimkit.fitting.identifiability import require_identifiable
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.acquisition import Acquisition

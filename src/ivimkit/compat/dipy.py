@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods, models
+from ivimkit.any_scan import fit
 from ivimkit.compat.bounds import bounded_model
 from ivimkit.engine import evaluate
 from ivimkit.errors import AcquisitionError, IvimkitWarning, OptionError, ShapeError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.fit import fit
 from ivimkit.fitting.result import FitResult
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI

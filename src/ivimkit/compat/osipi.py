@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit import methods
+from ivimkit.any_scan import fit
 from ivimkit.compat.body_parts import BODY_PARTS, body_part_of
 from ivimkit.compat.bounds import bounded_model, check_rate
 from ivimkit.errors import AcquisitionError, IvimkitWarning, OptionError, ShapeError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.fit import fit
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 

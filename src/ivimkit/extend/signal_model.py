@@ -50,7 +50,7 @@ class TwoDecays(NamedTuple):
     fraction: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SignalModel:
     """A signal equation with named, bounded parameters.
 
@@ -120,12 +120,19 @@ class SignalModel:
     references: tuple[str, ...] = ()
     b_needed: float = field(default=0.0, compare=False)
     b_valid: float = field(default=math.inf, compare=False)
-    advise: Advise | None = field(default=None, repr=False, compare=False)
+    advise: Advise | None = field(default=None, compare=False)
     directions_needed: int = field(default=0, compare=False)
-    fixed_maps: Mapping[str, NDArray[np.float64]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    fixed_maps: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, compare=False)
     parameters: tuple[Parameter, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return the name and the bounds."""
+        bounds = (
+            f"{p.name} = {p.lower:g}" if p.fixed else f"{p.name} {p.lower:g} to {p.upper:g}"
+            for p in self.parameters
+        )
+        maps = (f"{name} by a map" for name in self.fixed_maps)
+        return f"<SignalModel {self.name}: {', '.join([*bounds, *maps])}>"
 
     def __post_init__(self) -> None:
         if not self.parameters:

@@ -93,7 +93,8 @@ def voxel_plot(
     heights = (3.6, 1.4, *((2.0,) if spectra else ()), 0.45 + 0.4 * len(fits))
     size = (9.5, 1.6 + sum(heights))
     figure = PlainFigure(figsize=size, dpi=120, layout="constrained")
-    figure.suptitle(f"voxel {', '.join(map(str, index))}", fontsize=12)
+    title = f"voxel {', '.join(map(str, index))}" if index else "decay curve"
+    figure.suptitle(title, fontsize=12)
     grid = figure.add_gridspec(len(heights), 2, height_ratios=heights)
     linear, logarithmic = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     for axes in (linear, logarithmic):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from ivimkit.fitting.result import FitResult, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, ScanReading, sigma_values
 from ivimkit.fitting.training import MIN_VOXELS, variance_distribution
 from ivimkit.noise import NoiseEstimate, for_fit
+from ivimkit.rounding import percent, thousands
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.status import FAILED
@@ -65,7 +66,7 @@ REFERENCES = {
 _MIN_NOISE_SHARE = 1e-6
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """The result of `ivimkit.compare`.
 
@@ -101,13 +102,29 @@ class Comparison:
     (24, 18, 1)
     """
 
-    results: Mapping[str, FitResult] = field(repr=False)
+    results: Mapping[str, FitResult]
     criterion: str
-    scores: Mapping[str, NDArray[np.float64]] = field(repr=False)
-    weights: Mapping[str, NDArray[np.float64]] = field(repr=False)
-    chosen: NDArray[np.int32] = field(repr=False)
+    scores: Mapping[str, NDArray[np.float64]]
+    weights: Mapping[str, NDArray[np.float64]]
+    chosen: NDArray[np.int32]
     left_out: Mapping[str, str]
     alpha: float
+
+    def __repr__(self) -> str:
+        """Return in how many voxels each model was chosen."""
+        fair = self.chosen[self.chosen >= 0]
+        shares = np.bincount(fair, minlength=len(self.names)) / max(1, fair.size)
+        voxels = f"{thousands(fair.size)} voxel{'s' if fair.size != 1 else ''}"
+        return "\n  ".join(
+            [
+                f"Comparison of {len(self.names)} models by {self.criterion}, {voxels}",
+                *(
+                    f"{name}: chosen in {percent(share)}"
+                    for name, share in zip(self.names, shares.tolist(), strict=True)
+                ),
+                *(f"{name}: left out, {why}" for name, why in self.left_out.items()),
+            ]
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -285,7 +302,8 @@ def compare(
     Parameters
     ----------
     data : DWI or array_like, shape (..., n_volumes)
-        The scan; an array needs `bvals`.
+        The scan; an array needs `bvals`. `ivimkit.compare` also takes files and images, see
+        `ivimkit.fit`.
     bvals : array_like, shape (n_volumes,), optional
         b-values in s/mm^2, for an array.
     models : sequence of str or SignalModel, or "all"
@@ -418,7 +436,7 @@ def compare_with(
     )
     dwi, used, left_out = found.dwi, found.models, found.left_out
     messages = [f"model {name} is left out: {reason}" for name, reason in left_out.items()]
-    warn_of_scan(dwi, stacklevel=4)
+    warn_of_scan(dwi, stacklevel=5)
     settings = FitSettings.of(used[0], the_method, reading=reading, call=call)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -426,9 +444,9 @@ def compare_with(
         results = _fits(dwi, used, settings.for_scan(dwi, sigma=sigma), sigma, threads, progress)
     # All fits give the same advice about the b-values.
     for category, text in dict.fromkeys((w.category, str(w.message)) for w in caught):
-        warnings.warn(text, category, stacklevel=3)
+        warnings.warn(text, category, stacklevel=4)
     for text in messages:
-        warnings.warn(text, AcquisitionWarning, stacklevel=3)
+        warnings.warn(text, AcquisitionWarning, stacklevel=4)
     return _judge(results, criterion, alpha, sigma, left_out)
 
 

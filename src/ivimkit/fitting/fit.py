@@ -105,7 +105,9 @@ def fit(
     Parameters
     ----------
     data : DWI or array_like, shape (..., n_volumes)
-        The scan; an array needs `bvals`.
+        The scan; an array needs `bvals`. `ivimkit.fit` also takes files, as paths that
+        `ivimkit.load` reads, images of nibabel (with `bvals`), and arrays of xarray with their
+        b-values as a coordinate (``b``).
     bvals : array_like, shape (n_volumes,), optional
         b-values in s/mm^2, for an array.
     model : str or SignalModel
@@ -297,7 +299,7 @@ def fit_with(
         left = remaining_noise(dwi)
         check_denoised(settings, left)
         if is_given or left is None:
-            warnings.warn(_of_denoised(is_given), NoiseChangedWarning, stacklevel=4)
+            warnings.warn(_of_denoised(is_given), NoiseChangedWarning, stacklevel=5)
             left = None
     if left is None:
         return _fit_once(
@@ -320,7 +322,7 @@ def fit_with(
         with _said_before():
             return _fit_once(dwi, own, sigma=of_parameter, threads=threads, progress=report)
 
-    warn_of_scan(dwi, stacklevel=5)
+    warn_of_scan(dwi, stacklevel=6)
     result = fit_denoised(dwi, settings, left, run)
     return replace(result, settings=replace(result.settings, sigma=None, noise=None))
 
@@ -361,7 +363,7 @@ def _fit_once(
     _check(dwi, model, settings.method)
     if near_prior(settings.method) is not None:
         check_neighbours(dwi.shape, dwi.geometry)
-    warn_of_scan(dwi, stacklevel=6)
+    warn_of_scan(dwi, stacklevel=7)
     reader = dwi.voxels()
     started, clock = datetime.now(UTC), time.perf_counter()
     given = _sigma(sigma, reader)
@@ -643,10 +645,10 @@ def _check(dwi: DWI, model: SignalModel, method: FitMethod) -> None:
     require_identifiable(model, acquisition, weighted=dwi.weights is not None)
     method.check(model, acquisition)
     for text in model.advice(acquisition):
-        warnings.warn(text, AcquisitionWarning, stacklevel=6)
+        warnings.warn(text, AcquisitionWarning, stacklevel=7)
     left_out = unknown_to(model, acquisition)
     if left_out:
-        warnings.warn(left_out, AcquisitionWarning, stacklevel=6)
+        warnings.warn(left_out, AcquisitionWarning, stacklevel=7)
 
 
 def warn_of_scan(dwi: DWI, *, stacklevel: int = 2) -> None:

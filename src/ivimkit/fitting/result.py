@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.engine import evaluate
 from ivimkit.errors import FitFailedError, OptionError, ShapeError
+from ivimkit.extend.derived_maps import describe as describe_map
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.result_forms import dataset_of, frame_of
+from ivimkit.fitting.result_text import lines_of_maps, lines_of_regions
 from ivimkit.fitting.screening import Screening
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.fitting.spectra import Spectrum, require_spectra, spectrum_of
+from ivimkit.rounding import thousands, times
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.history import NO_HISTORY, History
+from ivimkit.scan.labels import Labels
+from ivimkit.scan.nifti_image import nifti_image
 from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.value_weights import WeightSummary
 from ivimkit.scan.variables import points
 from ivimkit.status import FAILED, FitStatus, at_lower, at_upper, count, describe, uncertain
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 __all__ = ["FitResult", "Learned", "Provenance", "VoxelMaps"]
 
@@ -33,7 +43,21 @@ _COUNTED = 1 << 15
 """Voxels whose weights are in memory at a time."""
 
 
-class VoxelMaps(Mapping[str, NDArray[np.float64]]):
+V = TypeVar("V")
+
+
+class _Maps(Mapping[str, V]):
+    """Maps by name, whose errors list the names there are."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a map, or the default if there is none of that name."""
+        # That of Mapping waits for a KeyError, which is not what missing maps raise.
+        if name not in self:
+            return default
+        return self[name]
+
+
+class VoxelMaps(_Maps[NDArray[np.float64]]):
     """Maps stored as one value per fitted voxel and expanded to the volume on request.
 
     Parameters
@@ -97,7 +121,7 @@ class VoxelMaps(Mapping[str, NDArray[np.float64]]):
         return len(self._columns)
 
 
-class _Suffixed(Mapping[str, Any]):
+class _Suffixed(_Maps[Any]):
     """The maps whose names end in given suffixes, by the names before them."""
 
     def __init__(
@@ -196,7 +220,7 @@ class Learned:
     variance: tuple[float, float]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FitResult:
     """The result of `ivimkit.fit`.
 
@@ -239,23 +263,159 @@ class FitResult:
     >>> b = np.array([0, 10, 20, 50, 100, 200, 400, 800])
     >>> signal = ik.simulate.signals("biexp", [1000, 0.1, 0.02, 1e-3], b)
     >>> result = ik.fit(signal, b)
-    >>> round(float(result.maps["D"]), 6)
+    >>> round(float(result["D"]), 6)
     0.001
     """
 
-    maps: Mapping[str, NDArray[np.float64]] = field(repr=False)
-    status: NDArray[np.int32] = field(repr=False)
+    maps: Mapping[str, NDArray[np.float64]]
+    status: NDArray[np.int32]
     settings: FitSettings
-    acquisition: Acquisition = field(repr=False)
-    geometry: Geometry = field(repr=False)
-    provenance: Provenance = field(repr=False)
-    learned: Mapping[str, Learned] = field(default_factory=dict, repr=False)
-    dwi: DWI | None = field(default=None, repr=False)
-    source_context: SourceContext | None = field(default=None, repr=False)
-    spectra: NDArray[np.float32] | None = field(default=None, repr=False)
-    also: FitResult | None = field(default=None, repr=False)
-    screening: Screening | None = field(default=None, repr=False)
-    value_weights: NDArray[Any] | None = field(default=None, repr=False)
+    acquisition: Acquisition
+    geometry: Geometry
+    provenance: Provenance
+    learned: Mapping[str, Learned] = field(default_factory=dict)
+    dwi: DWI | None = None
+    source_context: SourceContext | None = None
+    spectra: NDArray[np.float32] | None = None
+    also: FitResult | None = None
+    screening: Screening | None = None
+    value_weights: NDArray[Any] | None = None
+
+    def __repr__(self) -> str:
+        """Return what was fitted, and the usual numbers: median and quartiles of each map."""
+        total = int(np.count_nonzero(self.mask))
+        fitted = total - int(np.count_nonzero(self.status & int(FAILED)))
+        regions = list(self.provenance.region_voxels)
+        names = [name for name in self.model.shown_maps if name in self.maps]
+        shown = [describe_map(name, self.model.quantities) for name in names]
+        if regions:
+            where, lines = "mean signals", lines_of_regions(self.maps, shown, regions)
+        else:
+            where, lines = times(self.shape, "voxel"), lines_of_maps(self.maps, shown)
+        return "\n  ".join(
+            [
+                f"FitResult: {self.model.title} by {self.method.title}",
+                f"{where}, {thousands(fitted)} of {thousands(total)} fitted",
+                *lines,
+            ]
+        )
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        """Return a map by its name, shape (...): short for ``result.maps[name]``."""
+        if name not in self.maps:
+            raise OptionError(f"there is no map {name!r}; there are {', '.join(self.maps)}")
+        return self.maps[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is a map of that name."""
+        return name in self.maps
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names of the maps."""
+        return iter(self.maps)
+
+    def keys(self) -> KeysView[str]:
+        """Return the names of the maps, so that ``dict(result)`` has all of them."""
+        return self.maps.keys()
+
+    def to_nifti(self, name: str) -> Any:
+        """Return a map as an image in memory, where the scan was.
+
+        Parameters
+        ----------
+        name : str
+            Name of a map, or ``"status"``.
+
+        Returns
+        -------
+        nibabel.Nifti1Image or nibabel.Nifti2Image
+            float32, or int32 for the status, with the geometry fields of the scan; what
+            `ivimkit.save` writes.
+
+        Raises
+        ------
+        OptionError
+            If there is no such map; the message lists those there are.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi)
+        >>> result.to_nifti("D").shape
+        (12, 10, 1)
+        """
+        if name == "status":
+            return nifti_image(self.status, self.geometry)
+        with np.errstate(over="ignore"):
+            values = self[name].astype(np.float32)
+        return nifti_image(values, self.geometry, describe_map(name, self.model.quantities))
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return maps and status as a data set of xarray, described as in the CF conventions.
+
+        The variables have ``units`` and ``long_name``; the status has ``flag_masks`` and
+        ``flag_meanings``. Coordinates are distances along the axes of the voxels, mm; the affine,
+        by rows, is an attribute of the data set.
+
+        Returns
+        -------
+        xarray.Dataset
+            With the axes x, y and z of an image, or voxel.
+
+        Raises
+        ------
+        OptionError
+            If xarray is not installed (``pip install ivimkit[xarray]``).
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi)
+        >>> dataset = result.to_xarray()  # doctest: +SKIP
+        >>> dataset["D"].sel(z=0).plot()  # doctest: +SKIP
+        """
+        about = {
+            "title": f"{self.model.title} by {self.method.title}",
+            "source": f"ivimkit {self.provenance.versions.get('ivimkit', '')}".strip(),
+            "equation": self.model.equation,
+            "references": "; ".join((*self.model.references, *self.method.references)),
+            "b_values": [float(b) for b in self.provenance.bvals],
+        }
+        return dataset_of(self.maps, self.status, self.model, self.geometry, about)
+
+    def to_dataframe(self, labels: Labels | ArrayLike | None = None) -> pd.DataFrame:
+        """Return a table of pandas with one row per voxel of the mask.
+
+        Parameters
+        ----------
+        labels : Labels or array_like of int, shape (...), optional
+            Regions, for the column ``region``, which is missing (NaN) outside of them.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One column per map, in the stored units, which are in ``attrs["units"]``, and
+            ``status``; the index is the position of the voxel.
+
+        Raises
+        ------
+        ShapeError
+            If the labels have another shape than the maps.
+
+        Examples
+        --------
+        >>> import ivimkit as ik
+        >>> made = ik.simulate.phantom(shape=(24, 18, 1))
+        >>> table = ik.fit(made.dwi).to_dataframe(ik.Labels(made.labels, made.label_names))
+        >>> bool(table.groupby("region", observed=True)["D"].median()["liver"] < 2e-3)
+        True
+        """
+        own = None if labels is None else labels if isinstance(labels, Labels) else Labels(labels)
+        if own is not None and own.array.shape != self.shape:
+            raise ShapeError(
+                f"the labels have shape {own.array.shape}; expected {self.shape}, that of the maps"
+            )
+        return frame_of(self.maps, self.status, self.mask, self.model, own)
 
     @property
     def model(self) -> SignalModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,16 +11,16 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.errors import InputError, ShapeError
+from ivimkit.errors import InputError
 from ivimkit.io.gradient_files import stem_of, write_bvals, write_bvecs
 from ivimkit.io.json_text import write_json
-from ivimkit.io.nifti_header import MM
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.scan_sidecar import WEIGHTS_ENDING, sidecar_of, weights_name
 from ivimkit.io.variable_files import TABLE_ENDINGS, write_variables
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.nifti_image import nifti_image
 from ivimkit.writing import Files, check_file, write_file, write_folder
 
 __all__ = [
@@ -36,10 +35,6 @@ __all__ = [
 # Half of nibabel has no types.
 nib: Any = nibabel
 
-_NIFTI1_LONGEST = 32767
-_NIFTI1_SIZE = 348
-# Bytes of the text fields, without the terminating zero.
-_DESCRIP, _INTENT_NAME = 79, 15
 SCAN_ENDINGS = {
     "bvals": ".bval",
     "bvecs": ".bvec",
@@ -50,10 +45,6 @@ SCAN_ENDINGS = {
 """What the names of the files next to a scan end with, by their use."""
 
 _STORABLE = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64")
-_GEOMETRY_FIELDS = (
-    *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
-    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "dim_info"),
-)
 
 
 def save_map(
@@ -100,7 +91,7 @@ def save_map(
     """
     target = _free(path, overwrite)
     kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
-    image = _image(array if kept else _float32(array), geometry, about)
+    image = nifti_image(array if kept else _float32(array), geometry, about)
     write_file(target, lambda path: nib.save(image, path))
 
 
@@ -191,7 +182,7 @@ def _scan_image(signal: NDArray[Any], geometry: Geometry) -> Any:
     while signal.ndim < 4:
         signal = signal[..., np.newaxis, :]
     kept = signal.dtype.name in _STORABLE
-    return _image(signal if kept else signal.astype(np.float64), geometry)
+    return nifti_image(signal if kept else signal.astype(np.float64), geometry)
 
 
 def write_image(
@@ -220,7 +211,7 @@ def write_image(
         If the array has more axes than NIfTI can have.
     """
     data = array if array.dtype.kind in "iu" else _float32(array)
-    nib.save(_image(data, geometry, about), path)
+    nib.save(nifti_image(data, geometry, about), path)
 
 
 def image_bytes(array: NDArray[Any], geometry: Geometry) -> bytes:
@@ -251,7 +242,7 @@ def image_bytes(array: NDArray[Any], geometry: Geometry) -> bytes:
     (3, 3, 2)
     """
     kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
-    content: bytes = _image(array if kept else _float32(array), geometry).to_bytes()
+    content: bytes = nifti_image(array if kept else _float32(array), geometry).to_bytes()
     return content
 
 
@@ -259,53 +250,6 @@ def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
     # Numbers beyond the range of float32 become inf, as they should.
     with np.errstate(over="ignore"):
         return array.astype(np.float32)
-
-
-def _image(data: NDArray[Any], geometry: Geometry, about: Parameter | None = None) -> Any:
-    if data.ndim > 7:
-        raise ShapeError(
-            f"the array has {data.ndim} axes; expected at most 7, the limit of NIfTI. Reshape it"
-        )
-    padded = data.reshape(data.shape + (1,) * (3 - data.ndim))
-    long = max(padded.shape) > _NIFTI1_LONGEST
-    second = long or len(geometry.header) > _NIFTI1_SIZE
-    header = nib.Nifti2Header() if second else nib.Nifti1Header()
-    header.set_data_dtype(data.dtype)
-    header.set_data_shape(padded.shape)
-    _set_geometry(header, geometry)
-    if about is not None:
-        _set_meaning(header, about)
-    return (nib.Nifti2Image if second else nib.Nifti1Image)(padded, None, header)
-
-
-def _set_meaning(header: Any, about: Parameter) -> None:
-    header["descrip"] = _ascii(f"ivimkit {about.name} {about.unit}".strip(), _DESCRIP)
-    header.set_intent("estimate", name=_ascii(about.name, _INTENT_NAME).decode())
-    low, high = about.display
-    # 0 and 0, the defaults, leave the window to the viewer.
-    if math.isfinite(low) and math.isfinite(high) and low < high:
-        header["cal_min"], header["cal_max"] = low, high
-
-
-def _ascii(text: str, n_bytes: int) -> bytes:
-    return text.encode("ascii", "replace")[:n_bytes]
-
-
-def _set_geometry(header: Any, geometry: Geometry) -> None:
-    """Copy the geometry fields bit-identically if there is a header, without rounding."""
-    header.set_xyzt_units(xyz=geometry.voxel_units)
-    if not geometry.header:
-        affine = geometry.affine.copy()
-        affine[:3] /= MM[geometry.voxel_units]
-        header.set_sform(affine, code=geometry.sform_code)
-        header.set_qform(affine, code=geometry.qform_code)
-        return
-    first = len(geometry.header) == _NIFTI1_SIZE
-    kind = nib.Nifti1Header if first else nib.Nifti2Header
-    source = kind(geometry.header, check=False)
-    for name in _GEOMETRY_FIELDS:
-        header[name] = source[name]
-    header["pixdim"][:4] = source["pixdim"][:4]
 
 
 def _free(path: AnyPath, overwrite: bool) -> Path:

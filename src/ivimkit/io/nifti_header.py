@@ -13,18 +13,15 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
-from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.geometry import MM, Geometry
 
-__all__ = ["HEADER_SIZE", "MM", "ImageHeader", "parse_header"]
+__all__ = ["HEADER_SIZE", "ImageHeader", "parse_header"]
 
 # Half of nibabel has no types.
 nib: Any = nibabel
 
 HEADER_SIZE = 540
 """Bytes that contain any header: 348 of NIfTI-1, 540 of NIfTI-2."""
-
-MM = {"unknown": 1.0, "mm": 1.0, "micron": 1e-3, "meter": 1e3}
-"""Units of length, with their factor to mm; a missing unit is treated as mm."""
 
 _UNITS = {0: "unknown", 1: "meter", 2: "mm", 3: "micron"}
 _FIRST_SIZE = 348

@@ -11,7 +11,6 @@ import msgspec
 from ivimkit import models
 from ivimkit.io.json_form import converted
 from ivimkit.io.json_text import plain, restored
-from ivimkit.io.nifti_header import MM
 from ivimkit.io.record_form import (
     FORMAT,
     Code,
@@ -22,6 +21,7 @@ from ivimkit.io.record_form import (
     ProvenanceRecord,
     Row,
 )
+from ivimkit.scan.geometry import MM
 
 __all__ = ["upgraded"]
 

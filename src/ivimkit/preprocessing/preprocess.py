@@ -62,7 +62,7 @@ def preprocess(
     Parameters
     ----------
     dwi : DWI
-        The scan.
+        The scan. `ivimkit.preprocess` also takes files, see `ivimkit.fit`.
     steps : str, Step or sequence of these
         ``"auto"``, or the steps in their order: names with commas, each with options or without,
         like ``"align:transform=affine,outliers"``, or objects from `ivimkit.steps`.

@@ -34,6 +34,8 @@ __all__ = ["Acquisition", "Series", "Shell"]
 _SLACK = 0.01
 # A shell is within this share of the b-value that names it.
 _MAX_NAMED_DISTANCE = 0.03
+# In a line of text.
+_MAX_SHOWN = 16
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Series:
         return all(source in known for name in variables for source in sources(name, known))
 
 
-@dataclass(frozen=True, init=False, eq=False)
+@dataclass(frozen=True, init=False, eq=False, repr=False)
 class Acquisition:
     """The b-values of a scan and other variables of its volumes: directions, echo times, ...
 
@@ -196,6 +198,19 @@ class Acquisition:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Return the settings and how many volumes have them."""
+        shown = [
+            f"{name} × {shell.count}" if shell.count > 1 else name
+            for name, shell in zip(self.shell_names, self.shells, strict=True)
+        ]
+        if len(shown) > _MAX_SHOWN:
+            left_out = len(shown) - _MAX_SHOWN
+            shown = [*shown[: _MAX_SHOWN - 1], f"{left_out} more", shown[-1]]
+        volumes = f"{self.n_volumes} volume{'s' if self.n_volumes != 1 else ''}"
+        known = "" if self.bvecs is None else ", with directions"
+        return f"Acquisition: {volumes}{known}, b = {', '.join(shown)} s/mm²"
 
     @property
     def n_volumes(self) -> int:

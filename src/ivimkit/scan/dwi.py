@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import InputError, OptionError, ShapeError
+from ivimkit.rounding import thousands, times
 from ivimkit.scan.acquisition import Acquisition, Series, Shell
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.history import NO_HISTORY, History
@@ -37,7 +38,7 @@ _PATTERN_CHUNK = 1 << 13
 """Voxels whose weights are in memory at a time."""
 
 
-@dataclass(frozen=True, init=False, eq=False)
+@dataclass(frozen=True, init=False, eq=False, repr=False)
 class DWI:
     """A diffusion-weighted scan.
 
@@ -114,20 +115,20 @@ class DWI:
     ((4, 4, 2), 32, [0.0, 100.0, 800.0])
     """
 
-    stored: NDArray[Any] = field(repr=False)
+    stored: NDArray[Any]
     acquisition: Acquisition
-    mask: NDArray[np.bool_] = field(repr=False)
+    mask: NDArray[np.bool_]
     geometry: Geometry
     average: str
     sources: tuple[Source, ...]
-    volumes: NDArray[np.intp] = field(repr=False)
+    volumes: NDArray[np.intp]
     mask_origin: str
-    weights: NDArray[np.float64] | None = field(repr=False)
-    averages: NDArray[np.float64] | None = field(repr=False)
-    value_weights: NDArray[Any] | None = field(repr=False)
-    source_context: SourceContext | None = field(repr=False)
-    history: History = field(repr=False)
-    sidecar: Mapping[str, Any] = field(repr=False)
+    weights: NDArray[np.float64] | None
+    averages: NDArray[np.float64] | None
+    value_weights: NDArray[Any] | None
+    source_context: SourceContext | None
+    history: History
+    sidecar: Mapping[str, Any]
 
     def __init__(
         self,
@@ -179,6 +180,17 @@ class DWI:
         object.__setattr__(self, "source_context", source_context)
         object.__setattr__(self, "history", history)
         object.__setattr__(self, "sidecar", dict(sidecar or {}))
+
+    def __repr__(self) -> str:
+        """Return the size of the scan, its settings, and what was done to it."""
+        voxels = times(self.shape, "voxel")
+        lines = [
+            f"DWI: {voxels} of {self.geometry.size_text}, {thousands(self.n_voxels)} in the mask",
+            str(self.acquisition),
+        ]
+        if self.history.steps:
+            lines.append(f"after {', '.join(step.name for step in self.history.steps)}")
+        return "\n  ".join(lines)
 
     @cached_property
     def signal(self) -> NDArray[Any]:

@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import ShapeError
+from ivimkit.rounding import rounded
 
-__all__ = ["Geometry"]
+__all__ = ["MM", "Geometry"]
+
+MM = {"unknown": 1.0, "mm": 1.0, "micron": 1e-3, "meter": 1e3}
+"""Units of length, with their factor to mm; a missing unit is treated as mm."""
 
 # Rounding in headers, as a share of a voxel; not a different position.
 _ALLOWED_SHIFT = 0.01
@@ -17,7 +21,7 @@ _ALLOWED_SHIFT = 0.01
 _FLAT = 1e-4
 
 
-@dataclass(frozen=True, init=False, eq=False)
+@dataclass(frozen=True, init=False, eq=False, repr=False)
 class Geometry:
     """Affine, units and NIfTI codes of a scan.
 
@@ -86,6 +90,12 @@ class Geometry:
         other = None if other_affine is None else np.array(other_affine, dtype=np.float64)
         object.__setattr__(self, "other_affine", other)
 
+    def __repr__(self) -> str:
+        """Return the size of the voxels, and where the first one is."""
+        first = ", ".join(rounded(float(x)) for x in self.affine[:3, 3])
+        where = f"the first one at {first} mm" if self.placed else "without a position"
+        return f"Geometry: voxels of {self.size_text}, {where}"
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Geometry):
             return NotImplemented
@@ -101,6 +111,11 @@ class Geometry:
         """Edge lengths of a voxel, mm."""
         x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
         return float(x), float(y), float(z)
+
+    @property
+    def size_text(self) -> str:
+        """Edge lengths of a voxel in words, like ``"2 × 2 × 5 mm"``."""
+        return f"{' × '.join(f'{edge:.3g}' for edge in self.voxel_size)} mm"
 
     @property
     def placed(self) -> bool:

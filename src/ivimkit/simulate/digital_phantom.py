@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ivimkit import models
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.rounding import rounded
 from ivimkit.scan.dwi import DWI
 from ivimkit.simulate.abdomen import ABDOMEN
 from ivimkit.simulate.anatomy import Anatomy
@@ -43,7 +44,7 @@ PHANTOM_MODEL = TISSUE_MODEL
 """The model of a phantom by default, of which all tissues have the parameters."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Phantom:
     """A simulated scan and its ground truth.
 
@@ -70,13 +71,19 @@ class Phantom:
     """
 
     dwi: DWI
-    truth: dict[str, NDArray[np.float32]] = field(repr=False)
-    labels: NDArray[np.uint8] = field(repr=False)
+    truth: dict[str, NDArray[np.float32]]
+    labels: NDArray[np.uint8]
     label_names: dict[int, str]
-    tissues: tuple[Tissue, ...] = field(repr=False)
+    tissues: tuple[Tissue, ...]
     sigma: float
-    model: SignalModel = field(repr=False)
-    artefacts: TrueArtefacts | None = field(default=None, repr=False)
+    model: SignalModel
+    artefacts: TrueArtefacts | None = None
+
+    def __repr__(self) -> str:
+        """Return the tissues, the noise and the scan."""
+        tissues = ", ".join(self.label_names.values())
+        sigma = f"sigma {rounded(self.sigma)} a.u."
+        return f"Phantom ({self.model.name}) of {tissues}; {sigma}\n{self.dwi}"
 
     def region(self, name: str) -> NDArray[np.bool_]:
         """Return the voxels filled by one tissue alone.

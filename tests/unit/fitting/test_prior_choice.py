@@ -78,7 +78,7 @@ def test_a_fit_is_that_with_the_prior_it_took_and_says_so(tmp_path):
     result = ik.fit(dwi, method="bayes")
     floor = result.provenance.chosen["floor"]
     assert result.method == ik.methods.Bayes(prior=ik.priors.Local(), floor=result.method.floor)
-    assert "prior=Local" in repr(result)
+    assert "prior=Local" in repr(result.settings)
     why = {"floor": floor, "prior": "auto, voxels have neighbours"}
     assert result.provenance.chosen == why
     named = ik.fit(dwi, method=ik.methods.Bayes(prior="local"))

@@ -9,7 +9,7 @@ from ivimkit.noise import repeat_scatter, shell_signals
 from ivimkit.noise.shells import shown_snr, usual_sigma
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Items, Section, Table, Text
-from ivimkit.rounding import percent, rounded, thousands
+from ivimkit.rounding import percent, rounded, thousands, times
 from ivimkit.scan.acquisition import Shell
 from ivimkit.scan.variables import shown, variable_of
 
@@ -49,8 +49,6 @@ def _of_one(side: Side) -> list[Block]:
 
 def _matrix(result: FitResult) -> str:
     n = int(np.count_nonzero(result.mask))
-    shape = " × ".join(map(str, result.shape)) or "1"
-    size = " × ".join(f"{edge:.3g}" for edge in result.geometry.voxel_size)
     total = result.status.size
     mask = (
         "no mask, so air is included"
@@ -62,7 +60,8 @@ def _matrix(result: FitResult) -> str:
         mask += f", made of {origin}"
     elif origin:
         mask += ", which ivimkit has found in the scan"
-    return f"{shape} voxels of {size} mm, {mask}; {result.acquisition.n_volumes} volumes."
+    voxels = f"{times(result.shape, 'voxel')} of {result.geometry.size_text}"
+    return f"{voxels}, {mask}; {result.acquisition.n_volumes} volumes."
 
 
 def _b_values(result: FitResult) -> Table:
