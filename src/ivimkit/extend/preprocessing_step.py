@@ -206,6 +206,10 @@ class Step(Plugin, ABC):
                     "Install it with pip install 'ivimkit[preprocess]'"
                 )
 
+    def cited(self) -> tuple[str, ...]:
+        """Return the sources of what was done: `references`, unless an option chooses others."""
+        return self.references
+
     def versions(self) -> dict[str, str]:
         """Return the versions of the libraries that do the work."""
         return {package: version(package) for package in self.libraries.values()}

@@ -170,5 +170,5 @@ def _record(step: Step, outcome: Outcome) -> StepRecord:
         versions={"ivimkit": version("ivimkit"), **step.versions()},
         numbers=outcome.numbers,
         noise=outcome.noise,
-        references=step.references,
+        references=step.cited(),
     )
