@@ -100,6 +100,8 @@ class Decision:
         Whether.
     reason : str
         Why, in words that follow "as", like ``"the mean shift is 1.2 mm"``.
+    is_judged : bool
+        False if it could not be found out whether the scan needs it.
     estimate : object, optional
         What was found out, so that `Step.apply` need not do so again: `Workpiece.estimate`.
     """
@@ -107,6 +109,7 @@ class Decision:
     taken: bool
     reason: str
     estimate: object = field(default=None, repr=False, compare=False)
+    is_judged: bool = True
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import steps as available
-from ivimkit.errors import InputError
+from ivimkit.errors import InputError, StepWarning
 from ivimkit.extend.preprocessing_step import Decision, Outcome, Progress, Step, Workpiece
 from ivimkit.fitting.quick_fit import check_fitted, quick_fit, residual_percent, tissue_of
 from ivimkit.preprocessing.step_list import StepsGiven, check_order, steps_of
@@ -81,6 +82,11 @@ def preprocess(
     InputError
         If a step is not suitable for the scan, or needs a library that is not installed.
 
+    Warns
+    -----
+    StepWarning
+        If ``"auto"`` cannot consider a step, as a library is not installed.
+
     Examples
     --------
     >>> import ivimkit as ik
@@ -113,13 +119,15 @@ def preprocess(
         applied.append(step)
         made = outcome.work.dwi
         work = outcome.work.with_dwi(made.with_history(work.dwi.history.followed_by(record)))
+    unjudged = {name: one.reason for name, one in decisions.items() if not one.is_judged}
     if not records:
-        return Preprocessed(dwi, (), decisions)
+        history = replace(dwi.history, not_judged=unjudged)
+        return Preprocessed(dwi.with_history(history) if unjudged else dwi, (), decisions)
     told = tuple(records)
     if not all(step.stage in _KEEP_VALUES for step in applied):
         told = _with_residuals(told, dwi, work.dwi)
     earlier = work.dwi.history.steps[: -len(told)]
-    history = replace(work.dwi.history, steps=(*earlier, *told))
+    history = replace(work.dwi.history, steps=(*earlier, *told), not_judged=unjudged)
     return Preprocessed(work.dwi.with_history(history), told, decisions, work.displacements)
 
 
@@ -146,6 +154,16 @@ def _decision(step: Step, dwi: DWI) -> Decision:
     """Return whether auto takes a step; one that the scan has had is not taken again."""
     if dwi.history.step(step.name) is not None:
         return Decision(taken=False, reason="the scan has had it already")
+    if type(step).decide is not Step.decide:
+        try:
+            step.require_libraries()
+        except InputError as error:
+            warnings.warn(
+                f"auto cannot find out whether the scan needs step {step.name}: {error}",
+                StepWarning,
+                stacklevel=3,
+            )
+            return Decision(taken=False, reason=str(error), is_judged=False)
     return step.decide(dwi)
 
 

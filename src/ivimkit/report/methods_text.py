@@ -168,7 +168,10 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
 
 def _steps(result: FitResult, citations: Citations) -> Iterator[str]:
     """Say what was done to the scan before the fit, with which options and by what."""
-    steps = result.provenance.history.steps
+    history = result.provenance.history
+    for name, why in history.not_judged.items():
+        yield f"Whether the scan needed step {name} was not found out: {why}."
+    steps = history.steps
     if not steps:
         return
     parts = []

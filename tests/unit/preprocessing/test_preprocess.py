@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.errors import InputError, NoiseChangedWarning, OptionError
+from ivimkit.errors import InputError, NoiseChangedWarning, OptionError, StepWarning
 from ivimkit.extend.preprocessing_step import STAGES, Decision, Outcome, Step
 from ivimkit.preprocessing.step_list import check_order, steps_of
 from ivimkit.scan.history import NO_HISTORY, StepRecord
@@ -104,6 +104,27 @@ def test_auto_takes_what_the_scan_needs(dwi, monkeypatch):
     again = ik.preprocess(taken.dwi)
     assert "already" in again.decisions["scale"].reason
     assert not again.records
+
+
+def test_auto_says_which_step_it_could_not_consider(dwi, monkeypatch, tmp_path):
+    monkeypatch.setattr(ik.steps._FOLDER, "_files", lambda: ())
+    for steps in ({"lacking": _Lacking}, {"lacking": _Lacking, "scale": _Scale}):
+        monkeypatch.setattr(ik.steps._FOLDER, "_registered", steps)
+        with pytest.warns(
+            StepWarning, match=r"step lacking: .*pip install 'ivimkit\[preprocess\]'"
+        ):
+            made = ik.preprocess(dwi)
+        assert len(made.records) == len(steps) - 1
+        assert "extra preprocess" in made.dwi.history.not_judged["lacking"]
+        folder = tmp_path / str(len(steps))
+        ik.io.save_preprocessed(made.dwi, folder)
+        history = ik.load(folder / "dwi.nii.gz").history
+        assert history.not_judged == made.dwi.history.not_judged
+        # What is only done when asked for is nothing to warn of.
+        monkeypatch.setattr(_Lacking, "decide", Step.decide)
+        assert not ik.preprocess(dwi).dwi.history.not_judged
+        monkeypatch.undo()
+        monkeypatch.setattr(ik.steps._FOLDER, "_files", lambda: ())
 
 
 @pytest.mark.parametrize(

@@ -175,9 +175,7 @@ def test_patch2self_removes_noise_and_no_signal():
 def test_patch2self_needs_voxels_and_scikit_learn(monkeypatch):
     dwi, _ = _many_directions()
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
-    with pytest.raises(
-        InputError, match=r"scikit-learn cannot be loaded.*pip install"
-    ):
+    with pytest.raises(InputError, match=r"scikit-learn cannot be loaded.*pip install"):
         ik.preprocess(dwi, "denoise:method=patch2self")
     small = ik.DWI(dwi.signal[:10, :10, :1], dwi.acquisition)
     with pytest.raises(InputError, match="100 voxels and 26 volumes; expected 10 voxels or more"):
