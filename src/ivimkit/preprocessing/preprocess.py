@@ -97,6 +97,7 @@ def preprocess(
     asked = steps_of(steps)
     candidates = asked or tuple(available.get(name) for name in available.names())
     # All that can be wrong, before any long work.
+    _check_signal(dwi)
     if asked is not None:
         check_order(asked, dwi.history)
         for step in asked:
@@ -129,6 +130,17 @@ def preprocess(
     earlier = work.dwi.history.steps[: -len(told)]
     history = replace(work.dwi.history, steps=(*earlier, *told), not_judged=unjudged)
     return Preprocessed(work.dwi.with_history(history), told, decisions, work.displacements)
+
+
+def _check_signal(dwi: DWI) -> None:
+    """Raise InputError for a scan of zeros or missing values, of which no step learns anything."""
+    volumes = range(dwi.acquisition.n_volumes)
+    # Volume by volume: the first one usually suffices.
+    if not any((dwi.signal[..., volume] > 0.0).any() for volume in volumes):
+        raise InputError(
+            "the scan has no signal: all values are 0, negative or missing; expected images. Look "
+            "at the file"
+        )
 
 
 def _with_residuals(

@@ -22,6 +22,7 @@ from ivimkit.noise.mppca import (
 from ivimkit.noise.remaining import PROBE_STEP, RemainingNoise
 from ivimkit.rounding import rounded
 from ivimkit.scan.dwi import DWI
+from ivimkit.steps._empty_volumes import check_volumes
 from ivimkit.steps._patch2self import (
     MIN_DIRECTIONS,
     PACKAGE,
@@ -103,6 +104,8 @@ class Denoise(Step):
                 "denoising finds noise by its being independent from voxel to voxel. Begin with "
                 "the scan as acquired"
             )
+        volumes = range(dwi.acquisition.n_volumes)
+        check_volumes(dwi, volumes, "in all volumes, as each is compared with the others")
         if self.method == "mppca":
             self._patches(dwi)
         else:

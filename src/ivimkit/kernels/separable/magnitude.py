@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 from ivimkit.kernels.covariance import invert
 from ivimkit.kernels.memory import matrix
 from ivimkit.kernels.rician import bessel_ratio
-from ivimkit.kernels.separable.descent import APART, CONVERGED, UNFINISHED, Descent, descend
+from ivimkit.kernels.separable.descent import CONVERGED, UNFINISHED, Descent, descend
 from ivimkit.kernels.separable.layout import Option, Problem, layout
 from ivimkit.kernels.separable.search import global_fit
 from ivimkit.kernels.separable.structure import Structure
@@ -161,25 +161,6 @@ def _copy(m_from: int, n_from: int, to: int, work: NDArray[np.float64]) -> None:
         work[to + AT.m + k] = work[n_from + k]
 
 
-def _put_absent_in_order(
-    amplitudes: int, options: NDArray[np.float64], work: NDArray[np.float64]
-) -> None:
-    """Move shapes at `AT.to` without an amplitude to the right side of their partner.
-
-    The partner may have passed them, which costs nothing. But with an amplitude they would come
-    back in the wrong order, and stay there, where the likelihood is higher than in the right one.
-    """
-    for number in range(int(options[_OPTION.pairs])):
-        k = int(options[_OPTION.pair + 3 * number])
-        i = int(options[_OPTION.pair + 3 * number + 1])
-        if work[AT.to + i] >= APART * work[AT.to + k]:
-            continue
-        if work[amplitudes + owner(i)] == 0.0:
-            work[AT.to + i] = min(APART * work[AT.to + k], work[AT.high + i])
-        elif work[amplitudes + owner(k)] == 0.0:
-            work[AT.to + k] = max(work[AT.to + i] / APART, work[AT.low + k])
-
-
 def _climb(voxel: Voxel, plain: bool, variance: float, count: float) -> _Peak:
     """Climb from shapes and amplitudes in the scratch to the nearest maximum, which stands there.
 
@@ -217,7 +198,6 @@ def _climb(voxel: Voxel, plain: bool, variance: float, count: float) -> _Peak:
             aim[j] = line[j] + (whole[j] - line[j]) / u
         for q in range(m):
             work[AT.to + q] = work[here + q]
-        _put_absent_in_order(here + m, options, work)
         fit = descend(problem, 0, math.inf, -1.0, 0.0)
         iterations += fit.iterations
         new_like, new_spent = _expect(
