@@ -112,4 +112,6 @@ def predicted_volumes(signal: NDArray[np.float64], dwi: DWI) -> NDArray[np.float
             )
     finally:
         np.random.set_state(state)  # noqa: NPY002
-    return np.maximum(np.asarray(found, dtype=np.float64).reshape(signal.shape), 0.0)
+    # Only magnitudes have no negative values.
+    floor = min(float(signal.min()), 0.0)
+    return np.maximum(np.asarray(found, dtype=np.float64).reshape(signal.shape), floor)

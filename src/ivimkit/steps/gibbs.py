@@ -104,15 +104,18 @@ class Gibbs(Step):
         dwi = work.dwi
         known = self._k_space(dwi)
         signal, missing = without_gaps(dwi)
+        # DIPY returns magnitudes, which real-valued images are not; ringing does not depend on a
+        # constant.
+        floor = min(float(signal.min()), 0.0)
         n = signal.shape[-1]
         for volume in range(n):
             signal[..., volume] = gibbs_removal(
-                np.ascontiguousarray(signal[..., volume]),
+                np.ascontiguousarray(signal[..., volume] - floor),
                 slice_axis=self.slice_axis,
                 inplace=False,
             )
             progress((volume + 1) / n)
-        clean = np.maximum(signal, 0.0).reshape(dwi.signal.shape)
+        clean = (np.maximum(signal, 0.0) + floor).reshape(dwi.signal.shape)
         values = np.where(missing.reshape(clean.shape), dwi.signal, clean)
         return Outcome(
             work.with_dwi(dwi.with_signal(_single(values))),

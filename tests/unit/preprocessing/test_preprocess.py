@@ -106,6 +106,38 @@ def test_auto_takes_what_the_scan_needs(dwi, monkeypatch):
     assert not again.records
 
 
+@pytest.mark.parametrize(
+    ("spoil", "steps", "words"),
+    [
+        (lambda s: 0 * s, "auto", "the scan has no signal: all values are 0"),
+        (lambda s: np.full_like(s, np.nan), "outliers", "the scan has no signal"),
+        (lambda s: s * [0, *[1] * 12], "align", r"no signal in volume 0 .*--volumes"),
+        (lambda s: s * [*[1] * 12, 0], "denoise", r"no signal in volume 12 .*--volumes"),
+        (lambda s: s * [1, np.nan, *[1] * 9, np.inf, 1], "denoise", "volumes 1, 11"),
+        (lambda s: s[:4, :4], "align", "expected at least 8 along both axes"),
+        (lambda s: s[:4, :4], "gibbs:partial_fourier=1", "8 voxels or more"),
+        (lambda s: s[:3, :2, :1], "denoise", "no patch has more voxels"),
+        (lambda s: s[:4, :4], "outliers", "50 are needed"),
+    ],
+)
+def test_a_scan_of_which_a_step_learns_nothing_is_refused(spoil, steps, words):
+    bvals = [0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800]
+    made = ik.simulate.phantom(shape=(16, 12, 2), bvals=bvals, partial_volume=1)
+    with pytest.raises(InputError, match=words):
+        ik.preprocess(ik.DWI(spoil(made.dwi.signal), bvals), steps)
+
+
+@pytest.mark.parametrize("steps", ["denoise", "gibbs:partial_fourier=1"])
+def test_negative_values_of_real_valued_images_remain(steps):
+    made = ik.simulate.phantom(shape=(20, 16, 3), noise="gaussian", snr=10)
+    dwi = made.dwi.with_mask(None)
+    assert dwi.signal.min() < 0.0
+    found = ik.preprocess(dwi, steps).dwi.signal
+    # Neither noise nor ringing depends on a constant, with which no value is negative.
+    above = ik.preprocess(dwi.with_signal(dwi.signal + 2000.0), steps).dwi.signal
+    np.testing.assert_allclose(found, above - 2000.0, atol=0.01 * made.sigma)
+
+
 def test_auto_says_which_step_it_could_not_consider(dwi, monkeypatch, tmp_path):
     monkeypatch.setattr(ik.steps._FOLDER, "_files", lambda: ())
     for steps in ({"lacking": _Lacking}, {"lacking": _Lacking, "scale": _Scale}):
@@ -135,6 +167,8 @@ def test_auto_says_which_step_it_could_not_consider(dwi, monkeypatch, tmp_path):
         ("mask,", "empty entry"),
         ([], "there are no steps; expected auto"),
         ("mask,mask", "given twice"),
+        ("mask,auto", "expected auto alone, or some of denoise"),
+        ("AUTO", "expected auto alone"),
         ("mask:kind", "expected an option and a value, like mask:kind=auto"),
         ("mask:kind=body:kind=brain", "twice"),
         ("mask:colour=red", "has no option 'colour'; it has kind"),

@@ -184,7 +184,7 @@ def test_patch2self_needs_voxels_and_scikit_learn(monkeypatch):
 
 def test_a_scan_without_noise_or_tissue():
     with pytest.raises(NoiseError, match="no patch of the scan has noise"):
-        ik.preprocess(ik.DWI(np.zeros((8, 8, 8, 4)), [0, 100, 400, 800]), "denoise")
+        ik.preprocess(ik.DWI(np.ones((8, 8, 8, 4)), [0, 100, 400, 800]), "denoise")
     air = ik.simulate.add_noise(np.zeros((8, 8, 8, 4)), sigma=10.0, seed=1)
     with pytest.raises(NoiseError, match="hardly any voxel"):
         ik.preprocess(ik.DWI(air, [0, 100, 400, 800]), "denoise")
