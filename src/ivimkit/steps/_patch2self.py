@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -65,7 +66,7 @@ def check_patch2self(dwi: DWI) -> None:
         )
     try:
         # Loaded here, not only searched for: DIPY hides why it could not be.
-        import sklearn.linear_model  # noqa: F401
+        import_module("sklearn.linear_model")
     except ImportError as error:
         raise InputError(
             f"{PACKAGE} cannot be loaded, which DIPY needs for Patch2Self ({error}); expected it. "
