@@ -104,9 +104,10 @@ class Gibbs(Step):
         dwi = work.dwi
         known = self._k_space(dwi)
         signal, missing = without_gaps(dwi)
-        # DIPY returns magnitudes, which real-valued images are not; ringing does not depend on a
-        # constant.
-        floor = min(float(signal.min()), 0.0)
+        # DIPY returns magnitudes. Ringing does not depend on a constant: real-valued images are
+        # lifted so far above 0 that nothing becomes negative on the way.
+        negative = float(signal.min()) < 0.0
+        floor = -2.0 * float(np.abs(signal).max()) if negative else 0.0
         n = signal.shape[-1]
         for volume in range(n):
             signal[..., volume] = gibbs_removal(

@@ -108,7 +108,7 @@ def test_the_words_of_a_choice(tmp_path):
     assert RegionChoice.of("C:/data/seg.nii:liver").file == "C:/data/seg.nii"
     for ending, program in (("seg.nrrd", "3D Slicer"), ("mgz", "mri_convert")):
         image = tmp_path / f"a.{ending}"
-        image.write_bytes(b"NRRD0004\n")
+        image.write_bytes(b"\0\0\0\1\0\0" if ending == "mgz" else b"NRRD0004\n")
         with pytest.raises(FileFormatError, match=program):
             ik.load_labels(
                 RegionChoice.of(f"{image}:liver").file, ik.DWI(np.ones((2, 2)), [0, 800])
