@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
@@ -120,7 +120,7 @@ def preprocess(
         applied.append(step)
         made = outcome.work.dwi
         work = outcome.work.with_dwi(made.with_history(work.dwi.history.followed_by(record)))
-    unjudged = {name: one.reason for name, one in decisions.items() if not one.is_judged}
+    unjudged = _not_judged(dwi, decisions, records)
     if not records:
         history = replace(dwi.history, not_judged=unjudged)
         return Preprocessed(dwi.with_history(history) if unjudged else dwi, (), decisions)
@@ -130,6 +130,17 @@ def preprocess(
     earlier = work.dwi.history.steps[: -len(told)]
     history = replace(work.dwi.history, steps=(*earlier, *told), not_judged=unjudged)
     return Preprocessed(work.dwi.with_history(history), told, decisions, work.displacements)
+
+
+def _not_judged(
+    dwi: DWI, decisions: Mapping[str, Decision], records: Sequence[StepRecord]
+) -> dict[str, str]:
+    """Return the steps that auto could not consider, now or before, and that were not applied."""
+    now = {name: one.reason for name, one in decisions.items() if not one.is_judged}
+    done = [record.name for record in records]
+    return {
+        name: why for name, why in {**dwi.history.not_judged, **now}.items() if name not in done
+    }
 
 
 def _check_signal(dwi: DWI) -> None:

@@ -78,7 +78,7 @@ def predicted_volumes(signal: NDArray[np.float64], dwi: DWI) -> NDArray[np.float
     """Predict each volume from the others.
 
     DIPY's third version: the first one predicts from numbers that its regression has overwritten,
-    which took 170 of 1500 off the signal of a phantom. The third draws at random from NumPy's
+    which took half of the signal of a phantom away. The third draws at random from NumPy's
     global generator, and leaves its temporary files behind when it is interrupted: so the
     generator is seeded and put back, and the files have a folder that goes away.
 
