@@ -182,7 +182,7 @@ def _decision(step: Step, dwi: DWI) -> Decision:
             step.require_libraries()
         except InputError as error:
             warnings.warn(
-                f"auto cannot find out whether the scan needs step {step.name}: {error}",
+                f"auto could not consider a step that the scan may need: {error}",
                 StepWarning,
                 stacklevel=3,
             )

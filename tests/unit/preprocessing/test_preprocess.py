@@ -12,6 +12,7 @@ import ivimkit as ik
 from ivimkit.errors import InputError, NoiseChangedWarning, OptionError, StepWarning
 from ivimkit.extend.preprocessing_step import STAGES, Decision, Outcome, Step
 from ivimkit.preprocessing.step_list import check_order, steps_of
+from ivimkit.report.methods_text import Citations, methods_text
 from ivimkit.scan.history import NO_HISTORY, StepRecord
 
 
@@ -148,6 +149,9 @@ def test_auto_says_which_step_it_could_not_consider(dwi, monkeypatch, tmp_path):
             made = ik.preprocess(dwi)
         assert len(made.records) == len(steps) - 1
         assert "extra preprocess" in made.dwi.history.not_judged["lacking"]
+        if not made.records:  # One fit is enough.
+            told = methods_text(ik.fit(made.dwi, model="monoexp"), Citations())
+            assert "Not considered before the fit: step lacking: no-such-package is not" in told
         folder = tmp_path / str(len(steps))
         ik.io.save_preprocessed(made.dwi, folder)
         history = ik.load(folder / "dwi.nii.gz").history
