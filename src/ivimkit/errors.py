@@ -25,6 +25,7 @@ __all__ = [
     "RegionWarning",
     "ScanWarning",
     "ShapeError",
+    "StepWarning",
 ]
 
 
@@ -101,6 +102,10 @@ class CacheWarning(IvimkitWarning):
 
 class ScanWarning(AcquisitionWarning):
     """Volumes and b-values of a scan cannot both be right, or much of what is fitted is air."""
+
+
+class StepWarning(IvimkitWarning):
+    """A step before the fit could not be considered."""
 
 
 class NoiseChangedWarning(IvimkitWarning):

@@ -193,6 +193,17 @@ def test_noise_free_truth_is_recovered(model, method, usual):
 # ------------------------------------------------------------------------------------- bounds
 
 
+@pytest.mark.parametrize(
+    ("noise", "seed", "voxel"), [("rician", 26, 58), ("rician", 32, 30), ("gaussian", 40, 20)]
+)
+def test_a_compartment_that_comes_back_is_in_order(noise, seed, voxel):
+    # Bounds that force D out of the way of D*, which has no amplitude on the way.
+    model = ik.models.get("kurtosis").with_bounds(K=(0.70641, 0.93593))
+    signal = odd(model, 100, seed)[voxel]
+    method = ik.methods.VarPro(noise=noise)
+    assert_inside(ik.fit(scan(model, signal[np.newaxis]), model=model, method=method))
+
+
 @pytest.mark.parametrize(("model", "method"), PAIRS)
 def test_result_never_leaves_the_box(model, method):
     signals = np.concatenate(

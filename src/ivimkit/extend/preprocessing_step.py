@@ -100,6 +100,8 @@ class Decision:
         Whether.
     reason : str
         Why, in words that follow "as", like ``"the mean shift is 1.2 mm"``.
+    is_judged : bool
+        False if it could not be found out whether the scan needs it.
     estimate : object, optional
         What was found out, so that `Step.apply` need not do so again: `Workpiece.estimate`.
     """
@@ -107,6 +109,7 @@ class Decision:
     taken: bool
     reason: str
     estimate: object = field(default=None, repr=False, compare=False)
+    is_judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,10 @@ class Step(Plugin, ABC):
                     f"step {cls.name}: {package} is not installed; expected the extra preprocess. "
                     "Install it with pip install 'ivimkit[preprocess]'"
                 )
+
+    def cited(self) -> tuple[str, ...]:
+        """Return the sources of what was done: `references`, unless an option chooses others."""
+        return self.references
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the libraries that do the work."""

@@ -316,7 +316,8 @@ def obstacle(dwi: DWI, model: SignalModel) -> str:
         The model.
     """
     if dwi.n_voxels < MIN_VOXELS:
-        return f"there are {dwi.n_voxels} voxels, and {MIN_VOXELS} are needed to judge a volume"
+        there = "is 1 voxel" if dwi.n_voxels == 1 else f"are {dwi.n_voxels} voxels"
+        return f"there {there}, and {MIN_VOXELS} are needed to judge a volume"
     n = dwi.fit_acquisition.n_volumes
     if n - model.n_free < MIN_DEGREES:
         return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,9 @@ class Fits:
         """
         if sample.patterns is None:
             return self._alike(sample, task, progress)
+        if self.place[0] != "cpu":
+            # Groups of voxels take turns on a GPU, which is not shared by threads.
+            sample = replace(sample, threads=1)
         base = sample.weight > 0.0
 
         def fitted(part: TrainingSample) -> VoxelFits:

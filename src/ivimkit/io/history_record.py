@@ -37,6 +37,7 @@ def history_record(history: History) -> HistoryRecord:
             for step in history.steps
         ],
         sources=[SourceRecord(**source.to_dict()) for source in history.sources],
+        not_judged=dict(history.not_judged),
     )
 
 
@@ -58,6 +59,7 @@ def history_of(record: HistoryRecord | None) -> History:
             for step in record.steps
         ),
         sources=tuple(Source(**msgspec.to_builtins(source)) for source in record.sources),
+        not_judged=record.not_judged,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from ivimkit.errors import OutputExistsError
 from ivimkit.io.checksum import sha256
 from ivimkit.io.map_files import SCAN_ENDINGS, save_map, scan_output
 from ivimkit.io.result_folder import absolute, check_free
@@ -43,7 +44,9 @@ SCAN_FILES = (SCAN, *(f"dwi{ending}" for ending in SCAN_ENDINGS.values()), MASK)
 """The names of all files that a scan may have."""
 
 
-def check_preprocessed(folder: AnyPath, *, overwrite: bool = False) -> None:
+def check_preprocessed(
+    folder: AnyPath, *, overwrite: bool = False, acquired: Iterable[AnyPath] = ()
+) -> None:
     """Refuse a folder that contains a scan, before the work of the steps.
 
     Parameters
@@ -52,13 +55,23 @@ def check_preprocessed(folder: AnyPath, *, overwrite: bool = False) -> None:
         Where the scan will be saved.
     overwrite : bool
         Whether an earlier scan may be replaced.
+    acquired : iterable of path
+        The files that the steps begin with, which are never replaced.
 
     Raises
     ------
     OutputExistsError
         If there is one, or the folder is a file.
     """
-    check_free(absolute(folder), SCAN_FILES, overwrite=overwrite)
+    home = absolute(folder)
+    written = {(home / name).resolve() for name in SCAN_FILES}
+    for file in acquired:
+        if Path(file).resolve() in written:
+            raise OutputExistsError(
+                f"{file} would be replaced by what the steps make of it; expected the scan as "
+                "acquired to remain. Choose another folder"
+            )
+    check_free(home, SCAN_FILES, overwrite=overwrite)
 
 
 def save_preprocessed(dwi: DWI, folder: AnyPath, *further: Files, overwrite: bool = False) -> None:
@@ -78,7 +91,8 @@ def save_preprocessed(dwi: DWI, folder: AnyPath, *further: Files, overwrite: boo
     Raises
     ------
     OutputExistsError
-        If there is one and overwriting was not asked for.
+        If there is one and overwriting was not asked for, or the files are those that the steps
+        began with.
     InputError
         If the files cannot be written.
 
@@ -91,7 +105,8 @@ def save_preprocessed(dwi: DWI, folder: AnyPath, *further: Files, overwrite: boo
     >>> ik.load(folder / "dwi.nii.gz", mask=folder / "mask.nii.gz").history.names
     ('mask',)
     """
-    check_preprocessed(folder, overwrite=overwrite)
+    begun = [source.path for source in (*dwi.history.sources, *dwi.sources)]
+    check_preprocessed(folder, overwrite=overwrite, acquired=begun)
     write_files(absolute(folder), *further, _files(dwi, ""))
 
 

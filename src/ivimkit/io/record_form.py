@@ -218,6 +218,7 @@ class HistoryRecord(msgspec.Struct):
 
     steps: list[StepForm]
     sources: list[SourceRecord] = []
+    not_judged: dict[str, str] = {}
 
 
 class ProvenanceRecord(msgspec.Struct):

@@ -19,7 +19,10 @@ from ivimkit.io.placing import Grid
 
 __all__ = ["RegionChoice", "read_regions"]
 
-_CHOICE = re.compile(r"(.+\.(?:nii|nii\.gz|hdr|img|dcm)):(.+)", re.IGNORECASE)
+# With the endings of other images, too: opening one says what to convert it with.
+_CHOICE = re.compile(
+    r"(.+\.(?:nii|nii\.gz|hdr|img|dcm|nrrd|nhdr|mgz|mgh|mha|mhd)):(.+)", re.IGNORECASE
+)
 _MAX_LISTED = 20
 
 

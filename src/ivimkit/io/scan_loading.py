@@ -221,7 +221,7 @@ def load(
         sources=sources,
         source_context=None if isinstance(files, ScanFiles) else files.context,
         history=about.history,
-        sidecar=about.facts,
+        sidecar=about.facts if isinstance(files, ScanFiles) else files.facts,
     )
     if about.weights is not None:
         dwi = load_weights(about.weights, dwi)

@@ -74,9 +74,10 @@ def sidecar_of(dwi: DWI) -> dict[str, Any]:
 
     The file of weights is named by `weights_name`, by what writes it.
     """
+    told = bool(dwi.history or dwi.history.not_judged)
     return {
         **plain(dict(dwi.sidecar)),
-        **({HISTORY_KEY: msgspec.to_builtins(history_record(dwi.history))} if dwi.history else {}),
+        **({HISTORY_KEY: msgspec.to_builtins(history_record(dwi.history))} if told else {}),
     }
 
 

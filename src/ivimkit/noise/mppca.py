@@ -172,6 +172,9 @@ def separate_noise(
     # The components of n voxels around their mean have n - 1 degrees of freedom, and the component
     # of the signal, of which every tissue has one, takes another one; DIPY divides by n.
     unbiased = math.sqrt(patches.n_voxels / (patches.n_voxels - 2.0))
+    # DIPY raises negative values to 0, which those of real-valued images are not; the components
+    # do not depend on a constant.
+    floor = min(float(signal.min()), 0.0)
     n, margin = len(signal), 2 * patches.radius[0]
     for start in range(0, n, _CHUNK_ROWS):
         stop = min(start + _CHUNK_ROWS, n)
@@ -184,7 +187,7 @@ def separate_noise(
             with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
                 warnings.simplefilter("ignore")
                 part, noise = mppca(
-                    signal[first:last],
+                    signal[first:last] - floor,
                     mask=centres,
                     patch_radius=np.array(patches.radius),
                     return_sigma=True,
@@ -192,7 +195,7 @@ def separate_noise(
                 )
             own = slice(start - first, stop - first)
             here = centres[own] & np.isfinite(noise[own]) & np.isfinite(part[own]).all(axis=-1)
-            clean[start:stop][here] = part[own][here]
+            clean[start:stop][here] = part[own][here] + floor
             sigma[start:stop][here] = unbiased * noise[own][here]
         progress(stop / n)
     return Separated(clean, sigma)

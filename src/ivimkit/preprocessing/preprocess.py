@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit import steps as available
-from ivimkit.errors import InputError
+from ivimkit.errors import InputError, StepWarning
 from ivimkit.extend.preprocessing_step import Decision, Outcome, Progress, Step, Workpiece
 from ivimkit.fitting.quick_fit import check_fitted, quick_fit, residual_percent, tissue_of
 from ivimkit.preprocessing.step_list import StepsGiven, check_order, steps_of
@@ -81,6 +82,11 @@ def preprocess(
     InputError
         If a step is not suitable for the scan, or needs a library that is not installed.
 
+    Warns
+    -----
+    StepWarning
+        If ``"auto"`` cannot consider a step, as a library is not installed.
+
     Examples
     --------
     >>> import ivimkit as ik
@@ -91,6 +97,7 @@ def preprocess(
     asked = steps_of(steps)
     candidates = asked or tuple(available.get(name) for name in available.names())
     # All that can be wrong, before any long work.
+    _check_signal(dwi)
     if asked is not None:
         check_order(asked, dwi.history)
         for step in asked:
@@ -113,14 +120,38 @@ def preprocess(
         applied.append(step)
         made = outcome.work.dwi
         work = outcome.work.with_dwi(made.with_history(work.dwi.history.followed_by(record)))
+    unjudged = _not_judged(dwi, decisions, records)
     if not records:
-        return Preprocessed(dwi, (), decisions)
+        history = replace(dwi.history, not_judged=unjudged)
+        return Preprocessed(dwi.with_history(history) if unjudged else dwi, (), decisions)
     told = tuple(records)
     if not all(step.stage in _KEEP_VALUES for step in applied):
         told = _with_residuals(told, dwi, work.dwi)
     earlier = work.dwi.history.steps[: -len(told)]
-    history = replace(work.dwi.history, steps=(*earlier, *told))
+    history = replace(work.dwi.history, steps=(*earlier, *told), not_judged=unjudged)
     return Preprocessed(work.dwi.with_history(history), told, decisions, work.displacements)
+
+
+def _not_judged(
+    dwi: DWI, decisions: Mapping[str, Decision], records: Sequence[StepRecord]
+) -> dict[str, str]:
+    """Return the steps that auto could not consider, now or before, and that were not applied."""
+    now = {name: one.reason for name, one in decisions.items() if not one.is_judged}
+    done = [record.name for record in records]
+    return {
+        name: why for name, why in {**dwi.history.not_judged, **now}.items() if name not in done
+    }
+
+
+def _check_signal(dwi: DWI) -> None:
+    """Raise InputError for a scan of zeros or missing values, of which no step learns anything."""
+    volumes = range(dwi.acquisition.n_volumes)
+    # Volume by volume: the first one usually suffices.
+    if not any((dwi.signal[..., volume] > 0.0).any() for volume in volumes):
+        raise InputError(
+            "the scan has no signal: all values are 0, negative or missing; expected images. Look "
+            "at the file"
+        )
 
 
 def _with_residuals(
@@ -146,6 +177,16 @@ def _decision(step: Step, dwi: DWI) -> Decision:
     """Return whether auto takes a step; one that the scan has had is not taken again."""
     if dwi.history.step(step.name) is not None:
         return Decision(taken=False, reason="the scan has had it already")
+    if type(step).decide is not Step.decide:
+        try:
+            step.require_libraries()
+        except InputError as error:
+            warnings.warn(
+                f"auto could not consider a step that the scan may need: {error}",
+                StepWarning,
+                stacklevel=3,
+            )
+            return Decision(taken=False, reason=str(error), is_judged=False)
     return step.decide(dwi)
 
 
@@ -170,5 +211,5 @@ def _record(step: Step, outcome: Outcome) -> StepRecord:
         versions={"ivimkit": version("ivimkit"), **step.versions()},
         numbers=outcome.numbers,
         noise=outcome.noise,
-        references=step.references,
+        references=step.cited(),
     )

@@ -110,6 +110,11 @@ def _read(text: str) -> Step:
             f"the list of steps has an empty entry; expected some of "
             f"{', '.join(available.names())}, with commas"
         )
+    if name.casefold() == AUTO:
+        raise OptionError(
+            f"{name} is not a step; expected {AUTO} alone, or some of "
+            f"{', '.join(available.names())}"
+        )
     usual = available.get(name).options()
     options: dict[str, Any] = {}
     for word in assignments:

@@ -168,7 +168,11 @@ def _scan(result: FitResult, citations: Citations) -> Iterator[str]:
 
 def _steps(result: FitResult, citations: Citations) -> Iterator[str]:
     """Say what was done to the scan before the fit, with which options and by what."""
-    steps = result.provenance.history.steps
+    history = result.provenance.history
+    for why in history.not_judged.values():
+        # What was found, without what to do.
+        yield f"Not considered before the fit: {why.partition(';')[0]}."
+    steps = history.steps
     if not steps:
         return
     parts = []

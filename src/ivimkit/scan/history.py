@@ -69,6 +69,8 @@ class History:
         The steps, in the order in which they were applied.
     sources : tuple of Source
         The files of the scan before the first step.
+    not_judged : mapping of str to str
+        Steps of which ``auto`` could not find out whether the scan needs them, and why.
 
     Examples
     --------
@@ -79,6 +81,7 @@ class History:
 
     steps: tuple[StepRecord, ...] = ()
     sources: tuple[Source, ...] = ()
+    not_judged: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.steps)

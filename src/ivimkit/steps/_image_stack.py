@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import InputError
 from ivimkit.scan.dwi import DWI
+from ivimkit.steps._empty_volumes import check_volumes
 
-__all__ = ["ImageStack", "check_movable"]
+__all__ = ["ImageStack", "check_movable", "reference_volumes"]
 
 _MIN_VOXELS = 8
 """Along both axes of an image: fewer do not show a shift."""
@@ -28,7 +29,8 @@ def check_movable(dwi: DWI) -> None:
     Raises
     ------
     InputError
-        If it is a list of voxels, too small, or its affine does not span a volume.
+        If it is a list of voxels, too small, or its affine does not span a volume; or the images
+        of the lowest b have no signal.
     """
     shape = dwi.shape
     if len(shape) not in (2, 3):
@@ -47,6 +49,17 @@ def check_movable(dwi: DWI) -> None:
             "the affine of the scan does not span a volume; expected the size of a voxel in mm, "
             "without which motion cannot be estimated. Correct the header"
         )
+    check_volumes(dwi, reference_volumes(dwi), "at the lowest b, to which the others are aligned")
+
+
+def reference_volumes(dwi: DWI) -> tuple[int, ...]:
+    """Return the volumes of the lowest b that have a weight."""
+    used = dwi.used_volumes
+    for shell in dwi.acquisition.shells:
+        volumes = tuple(volume for volume in shell.volumes if used[volume])
+        if volumes:
+            return volumes
+    return dwi.acquisition.shells[0].volumes
 
 
 def _image_axes(shape: tuple[int, ...]) -> tuple[int, int]:

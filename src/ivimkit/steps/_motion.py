@@ -14,7 +14,7 @@ from ivimkit.errors import InputError, OptionError
 from ivimkit.extend.preprocessing_step import Progress
 from ivimkit.rounding import rounded
 from ivimkit.scan.dwi import DWI
-from ivimkit.steps._image_stack import ImageStack, check_movable
+from ivimkit.steps._image_stack import ImageStack, check_movable, reference_volumes
 from ivimkit.steps._registration import (
     LIBRARY,
     TRANSFORMS,
@@ -177,7 +177,8 @@ def estimate_motion(
     Raises
     ------
     InputError
-        If the scan does not consist of images, or the extra ``preprocess`` is not installed.
+        If the scan does not consist of images, those of the lowest b have no signal, or the extra
+        ``preprocess`` is not installed.
     OptionError
         For an unknown kind of movement.
 
@@ -203,8 +204,8 @@ def estimate_motion(
             f"motion cannot be estimated, as {LIBRARY} is not installed; expected the extra "
             "preprocess. Install it with pip install 'ivimkit[preprocess]'"
         )
+    reference = reference_volumes(dwi)
     stack = ImageStack(dwi, slices=slices)
-    reference = _reference_volumes(dwi)
     n = dwi.acquisition.n_volumes
     refined = len(reference) >= _MIN_TO_REFINE
     rest = [volume for volume in range(n) if refined or volume not in reference]
@@ -289,16 +290,6 @@ def _start(
     if starts is None or key not in starts or transform == "affine":
         return None
     return starts[key].matrix
-
-
-def _reference_volumes(dwi: DWI) -> tuple[int, ...]:
-    """Return the volumes of the lowest b that have a weight."""
-    used = dwi.used_volumes
-    for shell in dwi.acquisition.shells:
-        volumes = tuple(volume for volume in shell.volumes if used[volume])
-        if volumes:
-            return volumes
-    return dwi.acquisition.shells[0].volumes
 
 
 def _mean_in_place(stack: ImageStack, volumes: Sequence[int], found: Matches) -> Volume:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from importlib.util import find_spec
+from importlib.metadata import version
 from typing import ClassVar, final
 
 import numpy as np
@@ -22,23 +22,26 @@ from ivimkit.noise.mppca import (
 from ivimkit.noise.remaining import PROBE_STEP, RemainingNoise
 from ivimkit.rounding import rounded
 from ivimkit.scan.dwi import DWI
+from ivimkit.steps._empty_volumes import check_volumes
+from ivimkit.steps._patch2self import (
+    MIN_DIRECTIONS,
+    PACKAGE,
+    REFERENCES,
+    check_patch2self,
+    predicted_volumes,
+)
 
 __all__ = ["MIN_DIRECTIONS", "STEP", "Denoise"]
 
 METHODS = ("mppca", "patch2self")
-MIN_DIRECTIONS = 10
-"""Directions per shell from which on Patch2Self can predict a volume by the others."""
-
 _AUTO = "auto"
-# b-values in s/mm^2 up to which volumes need no direction.
-_MAX_B_WITHOUT_DIRECTION = 50.0
 _SEED = 7_331
 
 
 @final
 @dataclass(frozen=True)
 class Denoise(Step):
-    """Noise removed by the principal components of patches.
+    """Noise removed by the principal components of patches, or by predictions of volumes.
 
     In a patch around every voxel, the components whose variances have the distribution of noise
     are left out (MPPCA, of DIPY). Small lesions lose most of their contrast: the page about
@@ -101,21 +104,27 @@ class Denoise(Step):
                 "denoising finds noise by its being independent from voxel to voxel. Begin with "
                 "the scan as acquired"
             )
+        volumes = range(dwi.acquisition.n_volumes)
+        check_volumes(dwi, volumes, "in all volumes, as each is compared with the others")
         if self.method == "mppca":
             self._patches(dwi)
         else:
-            _check_directions(dwi)
-            if find_spec("sklearn") is None:
-                raise InputError(
-                    "scikit-learn is not installed, which DIPY needs for Patch2Self; expected it. "
-                    "Install it with pip install scikit-learn, or use method mppca"
-                )
+            check_patch2self(dwi)
 
     def apply(self, work: Workpiece, progress: Progress) -> Outcome:
         """Remove noise; missing values remain missing."""
         if self.method == "patch2self":
             return _by_patch2self(work, progress)
         return _by_mppca(work, self._patches(work.dwi), progress)
+
+    def cited(self) -> tuple[str, ...]:
+        """Return the sources of the method."""
+        return self.references if self.method == "mppca" else REFERENCES
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of the libraries that do the work."""
+        more = {} if self.method == "mppca" else {PACKAGE: version(PACKAGE)}
+        return {**super().versions(), **more}
 
     def _patches(self, dwi: DWI) -> Patches:
         radius = None if isinstance(self.radius, str) else self.radius
@@ -133,20 +142,6 @@ def _radius(value: object) -> int | str:
     raise OptionError(
         f"radius is {value!r}; expected auto, or a whole number from 1 to {MAX_RADIUS_VOXELS}"
     )
-
-
-def _check_directions(dwi: DWI) -> None:
-    acquisition = dwi.acquisition
-    for shell in acquisition.shells:
-        if shell.b <= _MAX_B_WITHOUT_DIRECTION:
-            continue
-        n = 0 if acquisition.bvecs is None else len(acquisition.directions(shell.volumes))
-        if n < MIN_DIRECTIONS:
-            raise InputError(
-                f"shell b = {shell.b:g} has {n} known directions; expected {MIN_DIRECTIONS} or "
-                "more for Patch2Self, which predicts each volume from similar ones: with one "
-                "volume per b it doubles the error of D. Use method mppca"
-            )
 
 
 def _by_mppca(work: Workpiece, patches: Patches, progress: Progress) -> Outcome:
@@ -190,21 +185,11 @@ def _by_mppca(work: Workpiece, patches: Patches, progress: Progress) -> Outcome:
 
 
 def _by_patch2self(work: Workpiece, progress: Progress) -> Outcome:
-    from dipy.denoise.patch2self import patch2self  # Slow to load, and an extra.
-
     signal, missing = without_gaps(work.dwi)
-    clean = patch2self(
-        signal,
-        work.dwi.acquisition.bvals,
-        b0_threshold=_MAX_B_WITHOUT_DIRECTION,
-        shift_intensity=True,
-        clip_negative_vals=False,
-        version=1,
-        verbose=False,
-    )
+    clean = predicted_volumes(signal, work.dwi)
     progress(1.0)
     return Outcome(
-        work.with_dwi(_with_values(work.dwi, np.maximum(clean, 0.0), missing)),
+        work.with_dwi(_with_values(work.dwi, clean, missing)),
         "each volume was predicted from the others (Patch2Self)",
         noise="changed",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -13,12 +12,10 @@ from ivimkit.errors import InputError, OptionError
 from ivimkit.extend.preprocessing_step import Outcome, Progress, Step, Workpiece
 from ivimkit.noise.mppca import without_gaps
 from ivimkit.scan.dwi import DWI
+from ivimkit.steps._k_space import KSpace, as_number, is_full
 
 __all__ = ["STEP", "Gibbs"]
 
-_KEY = "PartialFourier"
-# Rounded by what converts, a full acquisition may be 0.999.
-_MIN_FULL_SHARE = 0.995
 _MIN_EDGE_VOXELS = 8
 
 
@@ -34,8 +31,9 @@ class Gibbs(Step):
     Parameters
     ----------
     partial_fourier : float, optional
-        Share of k-space that was acquired in the phase direction, 0.5 to 1; by default that of the
-        sidecar of the scan (``PartialFourier``).
+        Share of k-space that was acquired, 0.5 to 1; by default what the DICOM headers of the scan
+        or its JSON sidecar say (``PartialFourier``, ``PartialFourierEnabled``, ``ScanOptions``,
+        ``PercentSampling``).
     slice_axis : {2, 0, 1}
         Axis of the slices: images are the other two.
 
@@ -62,7 +60,7 @@ class Gibbs(Step):
 
     def __post_init__(self) -> None:
         if self.partial_fourier is not None:
-            share = _number(self.partial_fourier)
+            share = as_number(self.partial_fourier)
             if not 0.5 <= share <= 1.0:
                 raise OptionError(
                     f"partial_fourier is {self.partial_fourier!r}; expected the share of k-space "
@@ -85,17 +83,18 @@ class Gibbs(Step):
                 f"voxels of shape {dwi.shape} with slices along axis {self.slice_axis} are not "
                 f"images; expected {_MIN_EDGE_VOXELS} voxels or more along both edges of a slice"
             )
-        share = self._share(dwi)
-        if math.isnan(share):
+        known = self._k_space(dwi)
+        if known.is_partial is None:
             raise InputError(
-                f"the scan does not say whether all of k-space was acquired ({_KEY} in its JSON "
-                "sidecar); expected it to, as the method is wrong for partial Fourier. If it was, "
-                "give gibbs:partial_fourier=1"
+                "the scan does not say whether all of k-space was acquired (PartialFourier or "
+                "PartialFourierEnabled in its JSON sidecar, or DICOM headers); expected it to, as "
+                "the method is wrong for partial Fourier. If it was, give gibbs:partial_fourier=1"
             )
-        if share < _MIN_FULL_SHARE:
+        if known.is_partial:
             raise InputError(
-                f"the scan has {share:.3g} of k-space (partial Fourier); expected all of it, as "
-                "the ringing has another period otherwise. Leave step gibbs out"
+                f"the scan does not have all of k-space (partial Fourier: {known.source}); "
+                "expected all of it, as the ringing has another period otherwise. Leave step "
+                "gibbs out"
             )
 
     def apply(self, work: Workpiece, progress: Progress) -> Outcome:
@@ -103,38 +102,34 @@ class Gibbs(Step):
         from dipy.denoise.gibbs import gibbs_removal  # Slow to load, and an extra.
 
         dwi = work.dwi
+        known = self._k_space(dwi)
         signal, missing = without_gaps(dwi)
+        # DIPY returns magnitudes. Ringing does not depend on a constant: real-valued images are
+        # lifted so far above 0 that nothing becomes negative on the way.
+        negative = float(signal.min()) < 0.0
+        floor = -2.0 * float(np.abs(signal).max()) if negative else 0.0
         n = signal.shape[-1]
         for volume in range(n):
             signal[..., volume] = gibbs_removal(
-                np.ascontiguousarray(signal[..., volume]),
+                np.ascontiguousarray(signal[..., volume] - floor),
                 slice_axis=self.slice_axis,
                 inplace=False,
             )
             progress((volume + 1) / n)
-        clean = np.maximum(signal, 0.0).reshape(dwi.signal.shape)
+        clean = (np.maximum(signal, 0.0) + floor).reshape(dwi.signal.shape)
         values = np.where(missing.reshape(clean.shape), dwi.signal, clean)
         return Outcome(
             work.with_dwi(dwi.with_signal(_single(values))),
             f"ringing was removed in {n} volumes",
-            {"partial_fourier": self._share(dwi)},
+            {"partial_fourier": known.share, "partial_fourier_source": known.source},
             noise="interpolated",
         )
 
-    def _share(self, dwi: DWI) -> float:
-        """Return the share of k-space that was acquired; NaN if it is not known."""
-        if self.partial_fourier is not None:
-            return self.partial_fourier
-        return _number(dwi.sidecar.get(_KEY))
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool):
-        return math.nan
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return math.nan
+    def _k_space(self, dwi: DWI) -> KSpace:
+        share = self.partial_fourier
+        if share is None:
+            return KSpace.of(dwi.sidecar)
+        return KSpace(share, not is_full(share), f"gibbs:partial_fourier={share:g} was given")
 
 
 def _edges(shape: tuple[int, ...], slice_axis: int) -> tuple[int, ...] | None:

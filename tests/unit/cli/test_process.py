@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import ivimkit as ik
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and pipes of POSIX")
 
 # The handlers that a shell gives, whatever those of the test runner are.
@@ -55,6 +57,28 @@ def test_a_signal_during_imports(module, number):
     done = run("methods", before=AT_AN_IMPORT.format(module=module, number=int(number)))
     assert done.returncode == 130
     assert done.stderr == "interrupted: nothing is left half-written\n"
+
+
+INTERRUPTED_STEP = """
+from ivimkit.steps.mask import Mask
+def interrupted(step, work, progress):
+    os.kill(os.getpid(), signal.SIGINT)
+    progress(1.0)
+    raise AssertionError("the signal was lost")
+Mask.apply = interrupted
+"""
+
+
+@pytest.mark.parametrize("command", [["preprocess", "--steps"], ["fit", "--preprocess"]])
+def test_ctrl_c_during_a_step(command, tmp_path):
+    dwi = ik.simulate.phantom(shape=(6, 5, 1), partial_volume=1).dwi
+    ik.io.save_scan(dwi, tmp_path / "dwi.nii.gz")
+    name, option = command
+    done = run(name, "dwi.nii.gz", option, "mask", before=INTERRUPTED_STEP, cwd=tmp_path)
+    assert done.returncode == 130
+    assert done.stderr.endswith("interrupted: nothing is left half-written\n")
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dwi.bval", "dwi.nii.gz"]
 
 
 def test_a_signal_after_the_work():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.errors import OptionError, RegionWarning, ShapeError
+from ivimkit.errors import FileFormatError, OptionError, RegionWarning, ShapeError
 from ivimkit.io.region_masks import RegionChoice
 
 ARRAY = np.zeros((6, 5, 2), dtype=np.uint8)
@@ -49,6 +49,17 @@ NAMES = {
         "FreeSurferColorLUT.txt",
         "#No. Label Name:   R   G   B   A\n\n0 Unknown 0 0 0 0\n5 Liver 1 2 3 0\n"
         "1 Kidney_Right 70 130 180 0\n",
+    ),
+    "ITK-SNAP": (
+        None,
+        "seg.label",
+        '# ITK-SnAP\n0 0 0 0 0 0 0 "Clear Label"\n5 255 0 0 1 1 1 "liver"\n'
+        '1 0 255 0 1 1 1 "kidney_right"\n',
+    ),
+    "3D Slicer": (
+        None,
+        "seg.ctbl",
+        "# Color table\n5 liver 1 2 3 255\n1 kidney_right 4 5 6 255\n",
     ),
 }
 
@@ -95,6 +106,13 @@ def test_the_words_of_a_choice(tmp_path):
     assert RegionChoice.of("mask.nii.gz") is None
     assert RegionChoice.of("auto:body") is None
     assert RegionChoice.of("C:/data/seg.nii:liver").file == "C:/data/seg.nii"
+    for ending, program in (("seg.nrrd", "3D Slicer"), ("mgz", "mri_convert")):
+        image = tmp_path / f"a.{ending}"
+        image.write_bytes(b"\0\0\0\1\0\0" if ending == "mgz" else b"NRRD0004\n")
+        with pytest.raises(FileFormatError, match=program):
+            ik.load_labels(
+                RegionChoice.of(f"{image}:liver").file, ik.DWI(np.ones((2, 2)), [0, 800])
+            )
     with pytest.raises(OptionError, match="expected names or numbers of regions"):
         RegionChoice.of("seg.nii.gz:liver,")
     there = tmp_path / "odd.nii:1"

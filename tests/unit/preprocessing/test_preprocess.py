@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.errors import InputError, NoiseChangedWarning, OptionError
+from ivimkit.errors import InputError, NoiseChangedWarning, OptionError, StepWarning
 from ivimkit.extend.preprocessing_step import STAGES, Decision, Outcome, Step
 from ivimkit.preprocessing.step_list import check_order, steps_of
+from ivimkit.report.methods_text import Citations, methods_text
 from ivimkit.scan.history import NO_HISTORY, StepRecord
 
 
@@ -107,6 +108,62 @@ def test_auto_takes_what_the_scan_needs(dwi, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("spoil", "steps", "words"),
+    [
+        (lambda s: 0 * s, "auto", "the scan has no signal: all values are 0"),
+        (lambda s: np.full_like(s, np.nan), "outliers", "the scan has no signal"),
+        (lambda s: s * [0, *[1] * 12], "align", r"no signal in volume 0 .*--volumes"),
+        (lambda s: s * [*[1] * 12, 0], "denoise", r"no signal in volume 12 .*--volumes"),
+        (lambda s: s * [1, np.nan, *[1] * 9, np.inf, 1], "denoise", "volumes 1, 11"),
+        (lambda s: s[:4, :4], "align", "expected at least 8 along both axes"),
+        (lambda s: s[:4, :4], "gibbs:partial_fourier=1", "8 voxels or more"),
+        (lambda s: s[:3, :2, :1], "denoise", "no patch has more voxels"),
+        (lambda s: s[:4, :4], "outliers", "50 are needed"),
+    ],
+)
+def test_a_scan_of_which_a_step_learns_nothing_is_refused(spoil, steps, words):
+    bvals = [0, 10, 20, 40, 80, 110, 140, 170, 200, 300, 400, 600, 800]
+    made = ik.simulate.phantom(shape=(16, 12, 2), bvals=bvals, partial_volume=1)
+    with pytest.raises(InputError, match=words):
+        ik.preprocess(ik.DWI(spoil(made.dwi.signal), bvals), steps)
+
+
+@pytest.mark.parametrize("steps", ["denoise", "gibbs:partial_fourier=1"])
+def test_negative_values_of_real_valued_images_remain(steps):
+    made = ik.simulate.phantom(shape=(20, 16, 3), noise="gaussian", snr=10)
+    dwi = made.dwi.with_mask(None)
+    assert dwi.signal.min() < 0.0
+    found = ik.preprocess(dwi, steps).dwi.signal
+    # Neither noise nor ringing depends on a constant, with which no value is negative.
+    above = ik.preprocess(dwi.with_signal(dwi.signal + 2000.0), steps).dwi.signal
+    assert np.sqrt(np.mean((found - (above - 2000.0)) ** 2)) < 0.02 * made.sigma
+
+
+def test_auto_says_which_step_it_could_not_consider(dwi, monkeypatch, tmp_path):
+    monkeypatch.setattr(ik.steps._FOLDER, "_files", lambda: ())
+    for steps in ({"lacking": _Lacking}, {"lacking": _Lacking, "scale": _Scale}):
+        monkeypatch.setattr(ik.steps._FOLDER, "_registered", steps)
+        with pytest.warns(
+            StepWarning, match=r"step lacking: .*pip install 'ivimkit\[preprocess\]'"
+        ):
+            made = ik.preprocess(dwi)
+        assert len(made.records) == len(steps) - 1
+        assert "extra preprocess" in made.dwi.history.not_judged["lacking"]
+        if not made.records:  # One fit is enough.
+            told = methods_text(ik.fit(made.dwi, model="monoexp"), Citations())
+            assert "Not considered before the fit: step lacking: no-such-package is not" in told
+        folder = tmp_path / str(len(steps))
+        ik.io.save_preprocessed(made.dwi, folder)
+        history = ik.load(folder / "dwi.nii.gz").history
+        assert history.not_judged == made.dwi.history.not_judged
+        # What is only done when asked for is nothing to warn of.
+        monkeypatch.setattr(_Lacking, "decide", Step.decide)
+        assert not ik.preprocess(dwi).dwi.history.not_judged
+        monkeypatch.undo()
+        monkeypatch.setattr(ik.steps._FOLDER, "_files", lambda: ())
+
+
+@pytest.mark.parametrize(
     ("steps", "words"),
     [
         ("masc", "unknown step 'masc'; there are "),
@@ -114,6 +171,8 @@ def test_auto_takes_what_the_scan_needs(dwi, monkeypatch):
         ("mask,", "empty entry"),
         ([], "there are no steps; expected auto"),
         ("mask,mask", "given twice"),
+        ("mask,auto", "expected auto alone, or some of denoise"),
+        ("AUTO", "expected auto alone"),
         ("mask:kind", "expected an option and a value, like mask:kind=auto"),
         ("mask:kind=body:kind=brain", "twice"),
         ("mask:colour=red", "has no option 'colour'; it has kind"),

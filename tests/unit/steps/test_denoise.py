@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -141,9 +143,48 @@ def test_patch2self_needs_directions(made):
         ik.preprocess(made.dwi, "denoise:method=patch2self")
 
 
+def _many_directions(shape=(20, 16, 3), snr=25):
+    """A scan of two shells with twelve directions each; with the one without noise."""
+    bvals = [0, 0, *[500] * 12, *[1000] * 12]
+    at = np.arange(12) + 0.5
+    azimuth, height = np.pi * (1 + 5**0.5) * at, 1 - 2 * at / 12
+    flat = np.sqrt(1 - height**2)
+    around = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), height], axis=1)
+    acquisition = ik.Acquisition(bvals, np.concatenate([np.zeros((2, 3)), around, around]))
+    scans = [ik.simulate.phantom(shape=shape, bvals=bvals, snr=one).dwi for one in (snr, None)]
+    return [ik.DWI(scan.signal, acquisition, mask=scan.mask) for scan in scans]
+
+
+def test_patch2self_removes_noise_and_no_signal():
+    pytest.importorskip("sklearn")
+    dwi, clean = _many_directions()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    found = ik.preprocess(dwi, "denoise:method=patch2self")
+    assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    before, after = ((one.signal - clean.signal)[dwi.mask] for one in (dwi, found.dwi))
+    assert np.sqrt(np.mean(after**2)) < 0.6 * np.sqrt(np.mean(before**2))
+    assert abs(after.mean()) < abs(before.mean()) + 1.0
+    (record,) = found.records
+    assert "Fadnavis" in record.references[0]
+    assert record.versions["scikit-learn"]
+    assert found.dwi.history.noise == "changed"
+    again = ik.preprocess(dwi, "denoise:method=patch2self").dwi
+    assert np.array_equal(again.signal, found.dwi.signal)
+
+
+def test_patch2self_needs_voxels_and_scikit_learn(monkeypatch):
+    dwi, _ = _many_directions()
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+    with pytest.raises(InputError, match=r"scikit-learn cannot be loaded.*pip install"):
+        ik.preprocess(dwi, "denoise:method=patch2self")
+    small = ik.DWI(dwi.signal[:10, :10, :1], dwi.acquisition)
+    with pytest.raises(InputError, match="100 voxels and 26 volumes; expected 10 voxels or more"):
+        ik.preprocess(small, "denoise:method=patch2self")
+
+
 def test_a_scan_without_noise_or_tissue():
     with pytest.raises(NoiseError, match="no patch of the scan has noise"):
-        ik.preprocess(ik.DWI(np.zeros((8, 8, 8, 4)), [0, 100, 400, 800]), "denoise")
+        ik.preprocess(ik.DWI(np.ones((8, 8, 8, 4)), [0, 100, 400, 800]), "denoise")
     air = ik.simulate.add_noise(np.zeros((8, 8, 8, 4)), sigma=10.0, seed=1)
     with pytest.raises(NoiseError, match="hardly any voxel"):
         ik.preprocess(ik.DWI(air, [0, 100, 400, 800]), "denoise")

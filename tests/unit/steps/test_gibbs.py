@@ -28,7 +28,10 @@ def test_ringing_becomes_less_and_is_remembered():
     made = ik.preprocess(dwi, "gibbs")
     assert _ripple(made.dwi.signal) < 0.5 * _ripple(dwi.signal)
     assert made.dwi.history.noise == "interpolated"
-    assert made.records[0].numbers == {"partial_fourier": 1.0}
+    assert made.records[0].numbers == {
+        "partial_fourier": 1.0,
+        "partial_fourier_source": "PartialFourier is 1 in its JSON sidecar",
+    }
 
 
 def test_the_axis_of_the_slices_can_be_another():
@@ -49,8 +52,19 @@ def test_missing_values_stay_missing():
 
 
 def test_partial_fourier_is_refused():
-    with pytest.raises(InputError, match=r"has 0\.75 of k-space .*Leave step gibbs out"):
-        ik.preprocess(_scan(PartialFourier=0.75), "gibbs")
+    for sidecar, told in (
+        ({"PartialFourier": 0.75}, r"PartialFourier is 0\.75 in its JSON sidecar"),
+        ({"PartialFourier": 1, "PartialFourierEnabled": "YES"}, "PartialFourierEnabled is YES"),
+        ({"PartialFourierEnabled": "NO", "ScanOptions": "FS_PFP"}, "ScanOptions is FS_PFP"),
+        ({"PartialFourier": 1, "PercentSampling": 80}, "PercentSampling is 80"),
+        (
+            {"PartialFourier": 0.75, "PartialFourierSource": "Partial Fourier (0018,9081)"},
+            r"from Partial Fourier \(0018,9081\) in its DICOM headers",
+        ),
+    ):
+        with pytest.raises(InputError, match=rf"{told}.*Leave step gibbs out"):
+            ik.preprocess(_scan(**sidecar), "gibbs")
+    ik.steps.Gibbs().check(_scan(PartialFourierEnabled="NO", PercentSampling=100))
     with pytest.raises(InputError, match=r"does not say whether .*gibbs:partial_fourier=1"):
         ik.preprocess(_scan(), "gibbs")
     with pytest.raises(InputError, match="does not say"):

@@ -139,8 +139,12 @@ class _Job:
 
     def __call__(self, scan: OneScan) -> None:
         """Load, fit, save, draw, summarise."""
-        clock = time.perf_counter()
-        dwi, steps = scan.load(), self.batch.steps
+        clock, steps = time.perf_counter(), self.batch.steps
+        if steps is not None:
+            io.check_preprocessed(
+                scan.folder / PREPROCESSED, overwrite=self.batch.overwrite, acquired=scan.paths
+            )
+        dwi = scan.load()
         loaded = time.perf_counter() - clock
         if steps is None:
             self._work(scan, dwi, loaded)

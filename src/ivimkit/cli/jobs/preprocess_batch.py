@@ -42,6 +42,7 @@ class PreprocessBatch(ScanBatch):
         return [self._work] * len(scans)
 
     def _work(self, scan: OneScan) -> None:
+        io.check_preprocessed(scan.folder, overwrite=self.overwrite, acquired=scan.paths)
         dwi = scan.reading.weighted(scan.load())
         made = self.steps.apply(dwi, scan.name, self.screen)
         io.save_preprocessed(made.dwi, scan.folder, overwrite=self.overwrite)

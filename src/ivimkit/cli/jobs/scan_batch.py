@@ -49,6 +49,11 @@ class OneScan:
         return str(self.files if isinstance(self.files, Path) else self.files[0])
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """Its files."""
+        return (self.files,) if isinstance(self.files, Path) else tuple(self.files)
+
+    @property
     def record(self) -> ScanReading:
         """The settings to read it again."""
         return self.reading.record()

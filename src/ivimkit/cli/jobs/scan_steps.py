@@ -59,5 +59,6 @@ class ScanSteps:
             if not decision.taken:
                 screen.note(f"not {step}: {decision.reason}")
         if not made.records:
-            screen.show("nothing was done to the scan: no step is needed")
+            unknown = " that could be considered" if made.dwi.history.not_judged else ""
+            screen.show(f"nothing was done to the scan: no step{unknown} is needed")
         return made

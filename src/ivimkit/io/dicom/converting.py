@@ -184,6 +184,7 @@ def _sidecar(scan: DicomScan) -> dict[str, Any]:
         "SeriesNumber": series[0] if len(series) == 1 else series,
         **({"EchoTime": echo_time} if echo_time else {}),
         **numbers,
+        **scan.k_space,
         "ImageType": text(header, "ImageType").split("\\"),
         "BValueSource": sorted({frame.b_from for frame in scan.frames}),
         "Notes": [*scan.warnings, *scan.notes, *scan.problems],

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pydicom.filereader import read_sequence
 from pydicom.tag import BaseTag
 
-__all__ = ["PrivateTag", "first", "items", "number", "numbers", "text", "words"]
+__all__ = ["PrivateTag", "first", "items", "number", "numbers", "raw", "text", "words"]
 
 _TEXT = re.compile(rb"[-+0-9.eE\\ \0]+")
 _BINARY = {"FD": "d", "FL": "f", "SS": "h", "US": "H", "SL": "i", "UL": "I"}
@@ -137,6 +137,12 @@ def number(header: Dataset, tag: AnyTag) -> float | None:
     return found[0] if found else None
 
 
+def raw(header: Dataset, tag: AnyTag) -> bytes:
+    """Return the bytes of an element; none if it is missing, or is not bytes."""
+    value = _value(header, tag)
+    return bytes(value) if isinstance(value, bytes | bytearray) else b""
+
+
 def text(header: Dataset, tag: AnyTag) -> str:
     """Return the text of an element, without blanks around it; empty if it is missing."""
     value = _value(header, tag)
@@ -167,7 +173,7 @@ def items(header: Dataset, tag: PrivateTag) -> Sequence[Dataset]:
     return value if several else ()
 
 
-def first(header: Dataset, sequence: str) -> Dataset:
+def first(header: Dataset, sequence: PrivateTag | str) -> Dataset:
     """Return the first item of a sequence; an empty one if there is none."""
     items = _value(header, sequence)
     return items[0] if isinstance(items, Sequence) and len(items) else Dataset()

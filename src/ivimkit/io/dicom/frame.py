@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ivimkit.io.dicom.files import DicomFile
+from ivimkit.io.dicom.k_space import Facts
 from ivimkit.io.dicom.kinds import Kind
 from ivimkit.io.dicom.vendor import Vector, Vendor
 
@@ -70,6 +71,8 @@ class Instance:
         How its pixels are stored.
     lossy : bool
         Whether it was compressed with loss.
+    k_space : mapping
+        What the first instance of its series says about k-space, see `k_space_facts`.
     """
 
     file: DicomFile
@@ -85,6 +88,7 @@ class Instance:
     acquisition: tuple[int, int]
     layout: PixelLayout
     lossy: bool
+    k_space: Facts
 
 
 @dataclass(frozen=True, eq=False)

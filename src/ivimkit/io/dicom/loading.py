@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ivimkit.io.dicom.choice import AnyPaths, chosen_scan, contents_of
 from ivimkit.io.dicom.context import DicomContext, SourceImage
 from ivimkit.io.dicom.frame import Frame
+from ivimkit.io.dicom.k_space import Facts
 from ivimkit.io.dicom.pixels import Values, read_values
 from ivimkit.io.dicom.scans import DicomScan
 from ivimkit.io.dicom.series_choice import DicomChoice
@@ -89,6 +90,11 @@ class DicomFiles:
         """The echo times of the volumes, ms, if they differ."""
         times = np.array([volume.echo_time for volume in self.scan.volumes])
         return {"echo_time": times} if np.ptp(times) > _SAME_ECHO_TIME_MS else {}
+
+    @property
+    def facts(self) -> Facts:
+        """What the sidecar of a converted scan would say about its acquisition."""
+        return self.scan.k_space
 
     @property
     def context(self) -> DicomContext | None:

@@ -27,6 +27,7 @@ from ivimkit.errors import FileFormatError
 from ivimkit.io.dicom.element import number, text
 from ivimkit.io.dicom.files import DicomFile, Skipped, find_files
 from ivimkit.io.dicom.frame import Frame, Instance, PixelLayout
+from ivimkit.io.dicom.k_space import Facts, k_space_facts
 from ivimkit.io.dicom.kinds import Kind
 from ivimkit.io.dicom.multi_frame import multi_frames
 from ivimkit.io.dicom.single_frame import UnplacedError, single_frames
@@ -51,6 +52,7 @@ _GEOMETRY_AND_DIFFUSION = (
     *("DiffusionDirectionality", "DiffusionGradientOrientation"),
     *("DiffusionGradientDirectionSequence", "RealWorldValueMappingSequence"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+    *("ScanOptions", "PercentSampling", "PartialFourier", "PartialFourierDirection"),
 )
 _IDENTITY = (
     # Patient and study
@@ -119,6 +121,7 @@ class _Reader:
         self.skipped = Skipped()
         self.known: set[str] = set()
         self.headers: dict[str, Dataset] = {}
+        self.k_space: dict[str, Facts] = {}
 
     def frames_of(self, file: DicomFile) -> list[Frame]:
         """Return the slices of a file; a file that has none is counted."""
@@ -166,12 +169,14 @@ class _Reader:
 
     def _instance(self, header: Dataset, file: DicomFile, sop_class: str) -> Instance:
         series = text(header, "SeriesInstanceUID")
+        vendor = vendor_of(text(header, "Manufacturer"))
         if series not in self.headers:
             self.headers[series] = _identity(header)
+            self.k_space[series] = k_space_facts(header, vendor.acquired_share(header))
         return Instance(
             file=file,
             header=self.headers[series],
-            vendor=vendor_of(text(header, "Manufacturer")),
+            vendor=vendor,
             sop_class=sop_class,
             sop_instance=text(header, "SOPInstanceUID") or file.name,
             study=text(header, "StudyInstanceUID"),
@@ -185,6 +190,7 @@ class _Reader:
             ),
             layout=_layout(header),
             lossy=text(header, "LossyImageCompression") == "01",
+            k_space=self.k_space[series],
         )
 
 

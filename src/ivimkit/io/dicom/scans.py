@@ -13,6 +13,7 @@ from pydicom import Dataset
 from ivimkit.io.dicom.element import text
 from ivimkit.io.dicom.files import Skipped
 from ivimkit.io.dicom.frame import Frame
+from ivimkit.io.dicom.k_space import Facts, of_all_series
 from ivimkit.io.dicom.kinds import MEASURED, Kind
 from ivimkit.io.dicom.placement import Grid
 from ivimkit.io.dicom.reading import ASSUMED_ZERO
@@ -52,6 +53,12 @@ class DicomScan:
     def header(self) -> Dataset:
         """Header of its first image, without pixels: patient, study, equipment."""
         return self.first.instance.header
+
+    @property
+    def k_space(self) -> Facts:
+        """What its headers say about k-space, by the keys of BIDS."""
+        series = {frame.instance.series: frame.instance.k_space for frame in self.frames}
+        return of_all_series(series.values())
 
     @property
     def manufacturer(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from pydicom import Dataset
 
 from ivimkit.io.dicom.element import PrivateTag, number, numbers
+from ivimkit.io.dicom.k_space import AcquiredShare
 from ivimkit.io.dicom.kinds import Kind
 
 __all__ = [
@@ -113,6 +114,10 @@ def _no_group(header: Dataset) -> int:
     return 0
 
 
+def _no_share(header: Dataset) -> AcquiredShare | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Vendor:
     """What differs between manufacturers; a file in `ivimkit.io.dicom.vendors` each.
@@ -140,6 +145,9 @@ class Vendor:
         Factor from values after rescaling to values that compare between series.
     group : callable
         A number that keeps volumes apart whose b-value and direction are the same.
+    acquired_share : callable
+        Share of k-space that was acquired, where the manufacturer says it in its own elements;
+        None if not.
     """
 
     name: str
@@ -152,3 +160,4 @@ class Vendor:
     tiles: Callable[[Dataset], Tiles | None] = _no_tiles
     scale: Callable[[Dataset], float] = _no_scale
     group: Callable[[Dataset], int] = _no_group
+    acquired_share: Callable[[Dataset], AcquiredShare | None] = _no_share

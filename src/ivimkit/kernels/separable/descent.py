@@ -260,7 +260,11 @@ def _follow(damping: float, options: NDArray[np.float64], work: NDArray[np.float
 
 
 def _keep_order(options: NDArray[np.float64], work: NDArray[np.float64]) -> None:
-    """Shorten the steps of shapes that would pass a partner which a bound holds back."""
+    """Shorten the steps of shapes that would pass a partner which a bound holds back.
+
+    A partner without an amplitude is moved along, which costs nothing: passed, it could come back
+    in the wrong order, and stay there where the cost is lower than in the right one.
+    """
     for number in range(int(options[_OPTION.pairs]) - 1, -1, -1):
         k = int(options[_OPTION.pair + 3 * number])
         i = int(options[_OPTION.pair + 3 * number + 1])
@@ -272,6 +276,11 @@ def _keep_order(options: NDArray[np.float64], work: NDArray[np.float64]) -> None
             step = to - x
             work[AT.step + k] = step if work[AT.scale + k] == 1.0 else 2.0 * step / (to + x)
             work[AT.to + k] = _moved(k, work)
+        elif not alive and work[AT.to + k] > most:
+            if work[AT.norm + i] > 0.0:
+                work[AT.to + k] = max(most, work[AT.low + k])
+            else:
+                work[AT.to + i] = min(APART * work[AT.to + k], work[AT.high + i])
 
 
 def _find_step(damping: float, options: NDArray[np.float64], work: NDArray[np.float64]) -> int:

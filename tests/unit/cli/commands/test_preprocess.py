@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ivimkit import io
+from ivimkit.errors import OutputExistsError
 
 
 def test_the_scan_is_saved_with_its_history(run, scan, folder):
@@ -29,6 +30,25 @@ def test_nothing_is_replaced_unless_asked_for(run, scan):
     said = run("preprocess", scan, "--steps", "mask", "-q", code=2).stderr
     assert "--overwrite" in said
     run("preprocess", scan, "--steps", "mask", "-q", "--overwrite")
+
+
+def test_the_scan_as_acquired_is_never_replaced(run, scan, folder):
+    run("preprocess", scan, "--steps", "mask", "-q", "--out", folder / "out" / "preprocessed")
+    made = folder / "out" / "preprocessed" / "dwi.nii.gz"
+    raw = made.read_bytes()
+    assert scan.name == made.name == "dwi.nii.gz"
+    for command in (
+        ("preprocess", scan, "--steps", "outliers", "--out", folder),
+        ("preprocess", made, "--steps", "average", "--out", made.parent),
+        ("fit", made, "--preprocess", "average", "--out", folder / "out"),
+    ):
+        before = command[1].read_bytes()
+        said = run(*command, "--overwrite", code=2).stderr
+        assert "expected the scan as acquired to remain" in " ".join(said.split())
+        assert command[1].read_bytes() == before
+    assert made.read_bytes() == raw
+    with pytest.raises(OutputExistsError, match="Choose another folder"):
+        io.save_preprocessed(io.load(scan), folder, overwrite=True)
 
 
 @pytest.mark.parametrize("command", ["preprocess --steps", "fit --preprocess"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydicom import Dataset
 
 from ivimkit.io.dicom.element import PrivateTag, number, text
+from ivimkit.io.dicom.k_space import PHILIPS_GROUPS
 from ivimkit.io.dicom.kinds import Kind
 from ivimkit.io.dicom.vendor import (
     BValue,
@@ -63,7 +64,7 @@ def _group(header: Dataset) -> int:
 VENDOR = Vendor(
     "Philips",
     makers=("PHILIPS",),
-    private=(_B, _DIRECTIONALITY, *_GRADIENT, _GRADIENT_NUMBER, _SCALE_SLOPE),
+    private=(_B, _DIRECTIONALITY, *_GRADIENT, _GRADIENT_NUMBER, _SCALE_SLOPE, *PHILIPS_GROUPS),
     sought=f"0018,9087 and {_B.name}",
     b_value=_b_value,
     direction=_direction,

@@ -9,7 +9,8 @@ from pydicom import Dataset
 
 from ivimkit.errors import FileFormatError
 from ivimkit.io.dicom.csa import IMAGE_HEADER, csa_numbers
-from ivimkit.io.dicom.element import PrivateTag, number, numbers, text, words
+from ivimkit.io.dicom.element import PrivateTag, first, number, numbers, raw, text, words
+from ivimkit.io.dicom.k_space import AcquiredShare
 from ivimkit.io.dicom.kinds import Kind
 from ivimkit.io.dicom.tiles import mosaic_positions, n_across
 from ivimkit.io.dicom.vendor import (
@@ -29,6 +30,17 @@ _N_SLICES = PrivateTag(0x0019, 0x100A, "US", _OWNER)
 _B = PrivateTag(0x0019, 0x100C, "IS", _OWNER)
 _DIRECTIONALITY = PrivateTag(0x0019, 0x100D, "CS", _OWNER)
 _DIRECTION = PrivateTag(0x0019, 0x100E, "FD", _OWNER)
+# The protocol as text: in the CSA header of the series, and since XA in an element of its own.
+_PROTOCOLS = (
+    PrivateTag(0x0029, 0x1020, "OB", "SIEMENS CSA HEADER"),
+    PrivateTag(0x0021, 0x1019, "OB", "SIEMENS MR SDS 01"),
+)
+_XA_SERIES = PrivateTag(0x0021, 0x10FE, "SQ", "SIEMENS MR SDS 01")
+_PARTIAL_FOURIER = re.compile(
+    rb"sKSpace\.uc(?:Phase|Slice)PartialFourier[ \t]*=[ \t]*(0x[0-9a-fA-F]{1,4}|\d{1,4})"
+)
+# Its codes, by the share of k-space.
+_SHARES = {1: 4 / 8, 2: 5 / 8, 4: 6 / 8, 8: 7 / 8, 16: 1.0}
 # *ep_b400t, ep_b50_400, *ep_b1000#12
 _SEQUENCE_NAME = re.compile(r"_b(\d+)")
 
@@ -81,13 +93,26 @@ def _tiles(header: Dataset) -> Tiles | None:
     return Tiles(across, across, tuple((x, y, z) for x, y, z in found.tolist()))
 
 
+def _acquired_share(header: Dataset) -> AcquiredShare | None:
+    """Read the protocol, of phase and slice direction the one with less."""
+    series = first(first(header, "SharedFunctionalGroupsSequence"), _XA_SERIES)
+    for item in (header, series):
+        for tag in _PROTOCOLS:
+            codes = [int(code, 0) for code in _PARTIAL_FOURIER.findall(raw(item, tag))]
+            if codes and all(code in _SHARES for code in codes):
+                source = f"sKSpace.ucPhasePartialFourier of the protocol ({tag.name})"
+                return AcquiredShare(min(_SHARES[code] for code in codes), source)
+    return None
+
+
 VENDOR = Vendor(
     "Siemens",
     makers=("SIEMENS",),
-    private=(_N_SLICES, _B, _DIRECTIONALITY, _DIRECTION, IMAGE_HEADER),
+    private=(_N_SLICES, _B, _DIRECTIONALITY, _DIRECTION, IMAGE_HEADER, *_PROTOCOLS),
     sought=f"{_B.name}, 0018,9087, B_value of the CSA header 0029,1010, and Sequence Name (_b...)",
     b_value=_b_value,
     direction=_direction,
     kind=_kind,
     tiles=_tiles,
+    acquired_share=_acquired_share,
 )
