@@ -1,4 +1,4 @@
-"""Motion panels: how far each volume was moved before the fit, and how far it was turned."""
+"""Motion panels: shift and rotation of each volume, before and after it was moved back."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ _LEFT, _TOP, _GAP, _BELOW = 0.75, 0.1, 0.18, 0.55
 
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9")
 _LEFT_ALONE = "#D55E00"
+_BEFORE_LOOK: dict[str, Any] = {"marker": "o", "markersize": 4, "linewidth": 0.9}
+_AFTER_LOOK: dict[str, Any] = {**_BEFORE_LOOK, "linestyle": "--", "markerfacecolor": "white"}
 _TICK = 8
 """Points."""
 
@@ -30,6 +32,8 @@ _MIN_RANGE_MM, _MIN_RANGE_DEG = 1.0, 1.0
 
 _HEADROOM = 1.15
 _SHIFT, _TURN = "shift_mm", "rotation_deg"
+_AFTER = {_SHIFT: "shift_after_mm", _TURN: "rotation_after_deg"}
+"""Names of what was found in the volumes after they were moved."""
 
 
 def has_motion(history: History) -> bool:
@@ -38,7 +42,7 @@ def has_motion(history: History) -> bool:
 
 
 def motion_panels(history: History, *, title: str | None = None) -> Figure:
-    """Draw how far each volume was moved before the fit, and how far it was turned.
+    """Draw how far the tissue of each volume was displaced and turned, before and after.
 
     Parameters
     ----------
@@ -51,7 +55,8 @@ def motion_panels(history: History, *, title: str | None = None) -> Figure:
     -------
     matplotlib.figure.Figure
         Top: the displacement of the tissue in each volume, by step, mm; volumes that were left
-        alone are marked. Bottom, if a step turned volumes: the angle, degrees.
+        alone are marked. Bottom, if a step turned volumes: the angle, degrees. Open marks, where a
+        step looked again: what a second registration finds after the volumes were moved.
 
     Raises
     ------
@@ -80,7 +85,7 @@ def motion_panels(history: History, *, title: str | None = None) -> Figure:
     page = Page(
         _LEFT + _WIDTH + MARGIN,
         _TOP + rows * _HEIGHT + (rows - 1) * _GAP + space,
-        "motion: how far each volume was moved" if title is None else title,
+        "motion: shift and rotation of each volume" if title is None else title,
     )
     panels = [
         page.place(_LEFT, _TOP + row * (_HEIGHT + _GAP), _WIDTH, _HEIGHT) for row in range(rows)
@@ -109,11 +114,16 @@ def _names(numbers: Mapping[str, Any]) -> list[str]:
 def _draw(axes: Axes, steps: Sequence[StepRecord], key: str, label: str, least: float) -> None:
     highest = least
     for number, step in enumerate(steps):
-        values = np.asarray(step.numbers[key], dtype=np.float64)
         colour = _COLOURS[number % len(_COLOURS)]
-        places = np.arange(values.size)
-        axes.plot(places, values, "o-", color=colour, markersize=4, linewidth=0.9, label=step.name)
-        highest = max(highest, float(values.max(initial=0.0)))
+        after = step.numbers.get(_AFTER[key])
+        name = step.name if after is None else f"{step.name}: before"
+        curves = [(step.numbers[key], name, _BEFORE_LOOK)]
+        if after is not None:
+            curves.append((after, f"{step.name}: after", _AFTER_LOOK))
+        for given, name, look in curves:
+            values = np.asarray(given, dtype=np.float64)
+            axes.plot(np.arange(values.size), values, color=colour, label=name, **look)
+            highest = max(highest, float(values.max(initial=0.0)))
     axes.set_ylim(0.0, _HEADROOM * highest)
     axes.set_ylabel(label, fontsize=9)
 
