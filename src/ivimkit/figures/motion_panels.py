@@ -30,7 +30,8 @@ _TICK = 8
 _MIN_RANGE_MM, _MIN_RANGE_DEG = 1.0, 1.0
 """Smallest upper ends of the axes: errors of the estimate must not look like motion."""
 
-_HEADROOM = 1.15
+_HEADROOM, _ROOM_FOR_LEGEND = 1.15, 1.3
+"""Upper ends of the axes by highest value."""
 _SHIFT, _TURN = "shift_mm", "rotation_deg"
 _AFTER = {_SHIFT: "shift_after_mm", _TURN: "rotation_after_deg"}
 """Names of what was found in the volumes after they were moved."""
@@ -90,11 +91,11 @@ def motion_panels(history: History, *, title: str | None = None) -> Figure:
     panels = [
         page.place(_LEFT, _TOP + row * (_HEIGHT + _GAP), _WIDTH, _HEIGHT) for row in range(rows)
     ]
-    _draw(panels[0], moving, _SHIFT, "shift (mm)", _MIN_RANGE_MM)
+    _draw(panels[0], moving, _SHIFT, "shift (mm)", _MIN_RANGE_MM, _ROOM_FOR_LEGEND)
     _mark_left_alone(panels[0], moving)
     panels[0].legend(fontsize=7, frameon=False, ncols=3, loc="upper left")
     if turning:
-        _draw(panels[1], turning, _TURN, "rotation (°)", _MIN_RANGE_DEG)
+        _draw(panels[1], turning, _TURN, "rotation (°)", _MIN_RANGE_DEG, _HEADROOM)
     for axes in panels:
         axes.set_xlim(-0.7, len(names) - 0.3)
         _name_volumes(axes, names)
@@ -111,7 +112,9 @@ def _names(numbers: Mapping[str, Any]) -> list[str]:
     return [f"{b:g}" for b in bvals] if len(bvals) == n else [str(k) for k in range(n)]
 
 
-def _draw(axes: Axes, steps: Sequence[StepRecord], key: str, label: str, least: float) -> None:
+def _draw(
+    axes: Axes, steps: Sequence[StepRecord], key: str, label: str, least: float, room: float
+) -> None:
     highest = least
     for number, step in enumerate(steps):
         colour = _COLOURS[number % len(_COLOURS)]
@@ -124,7 +127,7 @@ def _draw(axes: Axes, steps: Sequence[StepRecord], key: str, label: str, least: 
             values = np.asarray(given, dtype=np.float64)
             axes.plot(np.arange(values.size), values, color=colour, label=name, **look)
             highest = max(highest, float(values.max(initial=0.0)))
-    axes.set_ylim(0.0, _HEADROOM * highest)
+    axes.set_ylim(0.0, room * highest)
     axes.set_ylabel(label, fontsize=9)
 
 

@@ -47,6 +47,32 @@ def test_the_motion_is_found(made, aligned):
     assert aligned.dwi.signal.dtype == np.float32
 
 
+def true_shifts(truth):
+    """Root mean square displacement of the body from where it is in the first volume, mm."""
+    places = truth.positions()[truth.body]
+    whole = np.concatenate([places, np.ones((len(places), 1))], axis=1)
+    first = np.linalg.inv(truth.transforms[0])
+    moved = [whole @ (matrix @ first - np.eye(4)).T for matrix in truth.transforms]
+    return np.array([np.sqrt((one**2).sum(axis=1).mean()) for one in moved])
+
+
+def test_a_quick_estimate_and_what_is_found_after_alignment():
+    made = moving(shape=(64, 48, 16), mm=5.0)
+    expected = true_shifts(made.artefacts)
+    quick = estimate_motion(made.dwi, quick=True)
+    assert expected.max() > 5.0
+    assert np.sqrt(np.mean((quick.shift_mm - expected)[1:] ** 2)) < 0.35
+    aligned = ik.preprocess(made.dwi, steps.Align())
+    found = numbers(aligned)
+    # It ends its search sooner, so it is not the same.
+    assert np.abs(quick.shift_mm - found["shift_mm"]).max() > 0.01
+    left = residual_motion(made.artefacts, found["transforms"]).by_volume
+    assert np.isnan(aligned.dwi.signal).any()
+    np.testing.assert_allclose(found["shift_after_mm"], left, atol=0.3)
+    assert max(found["rotation_after_deg"]) < 0.5 < max(found["rotation_deg"])
+    assert "; a second registration finds 0." in aligned.records[0].summary
+
+
 def test_what_a_volume_did_not_see_is_missing_and_not_zero(aligned):
     signal, weights = aligned.dwi.signal, aligned.dwi.value_weights
     unseen = np.isnan(signal)
