@@ -56,7 +56,7 @@ def measure(settings: Settings) -> Findings:
     )
 
 
-_FORMS = (("D", "{:.3f}"), ("f", "{:.3f}"), ("D\\*", "{:.1f}"))
+_FORMS = (("D", "{:.3f}"), ("f", "{:.3f}"), ("D*", "{:.1f}"))
 
 
 def _columns() -> list[Column]:

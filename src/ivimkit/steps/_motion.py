@@ -167,8 +167,8 @@ def estimate_motion(
     max_shift_mm : float
         Displacement above which a movement is not believed, mm.
     quick : bool
-        Whether to take half the time, to tell of motion: for each volume the displacement differs
-        by 0.1 mm from that of a search to the end, by 0.3 mm in images of low SNR.
+        Whether to end the search sooner, in half the time, to tell of motion: the displacement
+        is still right to about 0.3 mm.
     threads : int, optional
         Number of threads; by default all cores. The result does not depend on it.
     progress : callable, optional
