@@ -166,11 +166,17 @@ def test_auto_aligns_what_moved_and_leaves_the_rest(made, aligned, monkeypatch):
     decision = ik.steps.get("align").decide(made.dwi)
     assert decision.taken
     assert "displaced by" in decision.reason
-    monkeypatch.setattr("ivimkit.steps.align.estimate_motion", None)  # It is not found twice.
+    calls = []
+    monkeypatch.setattr(
+        "ivimkit.steps.align.estimate_motion",
+        lambda dwi, *rest, **options: calls.append(options["quick"]) or decision.estimate,
+    )
     work = ik.extend.preprocessing_step.Workpiece(made.dwi, estimate=decision.estimate)
     again = steps.Align().apply(work, lambda share: None)
     np.testing.assert_array_equal(again.work.dwi.signal, aligned.dwi.signal)
     assert again.work.unmoved is made.dwi
+    # It is not found twice, but the aligned scan is looked at again.
+    assert calls == [True]
 
 
 def test_auto_leaves_a_still_scan_alone():
