@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ivimkit.models import get as model_of
 from ivimkit.report.section_blocks import Table
@@ -37,15 +37,15 @@ def follow_table(history: History) -> Table | None:
     before, after = (step.numbers.get(f"medians_{when}") for when in ("before", "after"))
     if not (_is_complete(before) and _is_complete(after)):
         return None
-    others = [name for name in history.names[: history.names.index("follow")] if name == "align"]
+    aligned = "align" in history.names[: history.names.index("follow")]
     return Table(
-        ("median", "align only" if others else "as acquired", "with follow", "change"),
+        ("median", "align only" if aligned else "as acquired", "with follow", "change"),
         [*_rows(before, after), _residuals(before, after)],
         _CAPTION.format(model=_MODEL),
     )
 
 
-def _is_complete(medians: Any) -> bool:
+def _is_complete(medians: Any) -> TypeGuard[Mapping[str, float]]:
     """Return whether all medians that are shown are numbers."""
     return isinstance(medians, Mapping) and all(
         isinstance(medians.get(name), float) for name in (*_PARAMETERS, _RESIDUALS)
