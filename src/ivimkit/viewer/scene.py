@@ -97,7 +97,7 @@ def _images(scan: DWI) -> list[dict[str, Any]]:
 
 def _acquired(scan: DWI) -> list[dict[str, Any]]:
     """Describe the volumes of the scan before the steps."""
-    return _volumes(scan, _images(scan), "acquired", " as acquired")
+    return _volumes(scan, _images(scan), "acquired", ", as acquired")
 
 
 def _volumes(
@@ -108,7 +108,7 @@ def _volumes(
     return [
         {
             "id": str(number),
-            "label": f"volume {stored}{which}, {images[shells[number]]['label']}",
+            "label": f"volume {stored}, {images[shells[number]]['label']}{which}",
             "limits": images[shells[number]]["limits"],
             "url": f"volumes/{kind}/{number}.nii",
         }

@@ -91,7 +91,7 @@ def test_volumes_before_the_steps_are_those_of_the_file(open_client, tmp_path):
     scene = client.get("api/scene").json()
     assert scene["steps"] == ["mask"]
     assert scene["why_not_acquired"] is None
-    assert scene["acquired"][1]["label"] == "volume 1 as acquired, b = 200 s/mm²"
+    assert scene["acquired"][1]["label"] == "volume 1, b = 200 s/mm², as acquired"
     acquired, _ = client.get(scene["acquired"][1]["url"]).image()
     fitted, _ = client.get(scene["volumes"][1]["url"]).image()
     np.testing.assert_allclose(acquired, made.dwi.signal[..., 1], rtol=1e-6)
