@@ -422,6 +422,43 @@ def test_the_flip_book_shows_the_volumes_one_after_the_other(page: Any, dwi: ik.
     assert page.evaluate("window.ivimkit.viewer.base") == "scan/0"
 
 
+def test_volumes_as_fitted_and_as_acquired(
+    visit: Callable[..., Any], dwi: ik.DWI, tmp_path: Path
+) -> None:
+    path = tmp_path / "dwi.nii.gz"
+    ik.io.save_scan(dwi, path)
+    done = ik.preprocess(ik.load(path), "mask:kind=body").dwi
+    result = ik.fit(done.with_mask(dwi.mask), model="monoexp")
+    with ik.view(result, open_browser=False) as viewer:
+        page = visit(viewer.url, viewport=LAPTOP).page
+        page.wait_for_selector(READY, state="attached")
+        page.get_by_test_id("base").select_option("volume/3")
+        scan, base = page.get_by_test_id("flip-scan"), "[data-testid=legend-base]"
+        acquired = f'{base}:has-text("volume %d,"):has-text("as acquired")'
+        fitted = f'{base}:has-text("volume %d,"):not(:has-text("as acquired"))'
+        for key, shown, which in (
+            ("a", acquired % 3, "acquired"),
+            ("n", acquired % 4, "acquired"),
+            ("a", fitted % 4, "fitted"),
+        ):
+            page.locator("[data-testid=view-0] canvas[tabindex]").focus()
+            page.keyboard.press(key)
+            page.wait_for_selector(shown)
+            assert scan.input_value() == which
+        scan.select_option("acquired")
+        page.wait_for_selector(acquired % 4)
+    # Without the file, the fitted volumes alone, and a sentence.
+    path.unlink()
+    with ik.view(result, open_browser=False) as viewer:
+        page = visit(viewer.url, viewport=LAPTOP).page
+        page.wait_for_selector(READY, state="attached")
+        assert page.get_by_test_id("flip-scan").count() == 0
+        page.get_by_test_id("flip").click()
+        note = page.locator("[data-testid=messages] .message.note span")
+        assert "The volumes as acquired, before mask, cannot be shown: " in note.inner_text()
+        assert "no longer exists" in note.inner_text()
+
+
 def test_components_are_drawn_and_the_axis_becomes_logarithmic(page: Any) -> None:
     go(page, INSIDE)
     plot = page.get_by_test_id("voxel-plot")

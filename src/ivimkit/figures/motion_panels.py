@@ -1,4 +1,4 @@
-"""Motion panels: how far each volume was moved before the fit, and how far it was turned."""
+"""Motion panels: shift and rotation of each volume, before and after it was moved back."""
 
 from __future__ import annotations
 
@@ -22,14 +22,19 @@ _LEFT, _TOP, _GAP, _BELOW = 0.75, 0.1, 0.18, 0.55
 
 _COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#56B4E9")
 _LEFT_ALONE = "#D55E00"
+_BEFORE_LOOK: dict[str, Any] = {"marker": "o", "markersize": 4, "linewidth": 0.9}
+_AFTER_LOOK: dict[str, Any] = {**_BEFORE_LOOK, "linestyle": "--", "markerfacecolor": "white"}
 _TICK = 8
 """Points."""
 
 _MIN_RANGE_MM, _MIN_RANGE_DEG = 1.0, 1.0
 """Smallest upper ends of the axes: errors of the estimate must not look like motion."""
 
-_HEADROOM = 1.15
+_HEADROOM, _ROOM_FOR_LEGEND = 1.15, 1.3
+"""Upper ends of the axes by highest value."""
 _SHIFT, _TURN = "shift_mm", "rotation_deg"
+_AFTER = {_SHIFT: "shift_after_mm", _TURN: "rotation_after_deg"}
+"""Names of what was found in the volumes after they were moved."""
 
 
 def has_motion(history: History) -> bool:
@@ -38,7 +43,7 @@ def has_motion(history: History) -> bool:
 
 
 def motion_panels(history: History, *, title: str | None = None) -> Figure:
-    """Draw how far each volume was moved before the fit, and how far it was turned.
+    """Draw how far the tissue of each volume was displaced and turned, before and after.
 
     Parameters
     ----------
@@ -51,7 +56,8 @@ def motion_panels(history: History, *, title: str | None = None) -> Figure:
     -------
     matplotlib.figure.Figure
         Top: the displacement of the tissue in each volume, by step, mm; volumes that were left
-        alone are marked. Bottom, if a step turned volumes: the angle, degrees.
+        alone are marked. Bottom, if a step turned volumes: the angle, degrees. Open marks, where a
+        step looked again: what a second registration finds after the volumes were moved.
 
     Raises
     ------
@@ -80,16 +86,16 @@ def motion_panels(history: History, *, title: str | None = None) -> Figure:
     page = Page(
         _LEFT + _WIDTH + MARGIN,
         _TOP + rows * _HEIGHT + (rows - 1) * _GAP + space,
-        "motion: how far each volume was moved" if title is None else title,
+        "motion: shift and rotation of each volume" if title is None else title,
     )
     panels = [
         page.place(_LEFT, _TOP + row * (_HEIGHT + _GAP), _WIDTH, _HEIGHT) for row in range(rows)
     ]
-    _draw(panels[0], moving, _SHIFT, "shift (mm)", _MIN_RANGE_MM)
+    _draw(panels[0], moving, _SHIFT, "shift (mm)", _MIN_RANGE_MM, _ROOM_FOR_LEGEND)
     _mark_left_alone(panels[0], moving)
     panels[0].legend(fontsize=7, frameon=False, ncols=3, loc="upper left")
     if turning:
-        _draw(panels[1], turning, _TURN, "rotation (°)", _MIN_RANGE_DEG)
+        _draw(panels[1], turning, _TURN, "rotation (°)", _MIN_RANGE_DEG, _HEADROOM)
     for axes in panels:
         axes.set_xlim(-0.7, len(names) - 0.3)
         _name_volumes(axes, names)
@@ -106,15 +112,22 @@ def _names(numbers: Mapping[str, Any]) -> list[str]:
     return [f"{b:g}" for b in bvals] if len(bvals) == n else [str(k) for k in range(n)]
 
 
-def _draw(axes: Axes, steps: Sequence[StepRecord], key: str, label: str, least: float) -> None:
+def _draw(
+    axes: Axes, steps: Sequence[StepRecord], key: str, label: str, least: float, room: float
+) -> None:
     highest = least
     for number, step in enumerate(steps):
-        values = np.asarray(step.numbers[key], dtype=np.float64)
         colour = _COLOURS[number % len(_COLOURS)]
-        places = np.arange(values.size)
-        axes.plot(places, values, "o-", color=colour, markersize=4, linewidth=0.9, label=step.name)
-        highest = max(highest, float(values.max(initial=0.0)))
-    axes.set_ylim(0.0, _HEADROOM * highest)
+        after = step.numbers.get(_AFTER[key])
+        name = step.name if after is None else f"{step.name}: before"
+        curves = [(step.numbers[key], name, _BEFORE_LOOK)]
+        if after is not None:
+            curves.append((after, f"{step.name}: after", _AFTER_LOOK))
+        for given, name, look in curves:
+            values = np.asarray(given, dtype=np.float64)
+            axes.plot(np.arange(values.size), values, color=colour, label=name, **look)
+            highest = max(highest, float(values.max(initial=0.0)))
+    axes.set_ylim(0.0, room * highest)
     axes.set_ylabel(label, fontsize=9)
 
 

@@ -9,7 +9,7 @@ from ivimkit.io.dicom import (
     save_dicom,
     with_template,
 )
-from ivimkit.io.fitted_scan import load_fitted_scan
+from ivimkit.io.fitted_scan import load_acquired_scan, load_fitted_scan
 from ivimkit.io.image_bytes import image_of_bytes
 from ivimkit.io.label_files import load_labels
 from ivimkit.io.label_names import load_label_names
@@ -35,6 +35,7 @@ __all__ = [
     "image_of_bytes",
     "list_dicom",
     "load",
+    "load_acquired_scan",
     "load_fitted_scan",
     "load_label_names",
     "load_labels",

@@ -1,8 +1,9 @@
-"""load_fitted_scan: find and load the scan that a saved result was made from."""
+"""load_fitted_scan: find and load the scan that a saved result was made from, or its source."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from ivimkit.io.scan_loading import load
 from ivimkit.io.untrusted_files import reason_of
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
+from ivimkit.scan.history import NO_HISTORY
 
-__all__ = ["load_fitted_scan"]
+__all__ = ["load_acquired_scan", "load_fitted_scan"]
 
 _READING = ("b_unit", "average", "tolerance", "echo_time")
 _OF_DICOM = ("series", "images", "drop_incomplete")
@@ -91,6 +93,50 @@ def load_fitted_scan(
     if result.value_weights is None:
         return weighted
     return weighted.with_value_weights(result.value_weights).without_unused()
+
+
+def load_acquired_scan(result: FitResult) -> DWI:
+    """Load the scan before the steps that were applied to it before the fit.
+
+    Parameters
+    ----------
+    result : FitResult
+        The fit, of a scan with a history.
+
+    Returns
+    -------
+    DWI
+        The volumes that the steps were given.
+
+    Raises
+    ------
+    FileFormatError
+        If the scan is unknown, missing or changed, or is not on the voxels of the result.
+
+    Examples
+    --------
+    >>> import tempfile, ivimkit as ik
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "dwi.nii.gz"
+    >>> ik.io.save_scan(ik.simulate.phantom(shape=(48, 36, 2)).dwi, path)
+    >>> made = ik.preprocess(ik.load(path), "mask:kind=body")
+    >>> ik.io.load_acquired_scan(ik.fit(made.dwi, model="monoexp")).history.names
+    ()
+    """
+    history = result.provenance.history
+    sources = [source.to_dict() for source in history.sources]
+    before = replace(result.provenance, sources=sources, history=NO_HISTORY)
+    recorded = result.settings.reading
+    dwi = _load_source(replace(result, provenance=before), None, _known(recorded, _READING))
+    choice = _known(recorded, _CHOICE)
+    if choice:
+        dwi = dwi.select(**choice)
+    if dwi.shape != result.shape:
+        raise FileFormatError(
+            f"the scan before the steps has shape {dwi.shape}; expected {result.shape}, that of "
+            "the maps. Preprocess and fit the scan again"
+        )
+    return dwi
 
 
 def _check_history(dwi: DWI, result: FitResult) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ivimkit.errors import InputError
 from ivimkit.scan.dwi import DWI
 from ivimkit.steps._empty_volumes import check_volumes
+from ivimkit.steps._resampling import filled
 
 __all__ = ["ImageStack", "check_movable", "reference_volumes"]
 
@@ -108,10 +109,13 @@ class ImageStack:
         return [self._dwi.geometry.voxel_size[axis] for axis in self._axes]
 
     def volume(self, number: int) -> Volume:
-        """Return a volume, shape (x, y, z); where it is not finite, 0."""
-        values = np.asarray(self._dwi.signal[..., number], dtype=np.float32)
-        finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        return np.asarray(finite.reshape(self.shape))
+        """Return a volume, shape (x, y, z); where it is not finite, the value next to it.
+
+        The value 0 would be an edge, which does not move with the tissue: a registration holds on
+        to it, and finds up to 3 mm in a scan that has been aligned.
+        """
+        values = np.asarray(self._dwi.signal[..., number], dtype=np.float32).reshape(self.shape)
+        return filled(values, ~np.isfinite(values))
 
     def part(self, volume: NDArray[Value], number: int) -> NDArray[Value]:
         """Return an image of a volume."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["CUBIC", "LINEAR", "matrix_positions", "read_at", "read_weights_at"]
+__all__ = ["CUBIC", "LINEAR", "filled", "matrix_positions", "read_at", "read_weights_at"]
 
 CUBIC: Literal[3] = 3
 LINEAR: Literal[1] = 1
@@ -76,11 +76,11 @@ def read_at(
         a spline falls short of next to edges, or 0.
     """
     missing = ~np.isfinite(volume)
-    filled = _filled(volume, missing)
+    whole = filled(volume, missing)
     values = ndimage.map_coordinates(
-        filled, index, output=np.dtype(np.float32), order=order, mode="mirror"
+        whole, index, output=np.dtype(np.float32), order=order, mode="mirror"
     )
-    np.maximum(values, min(0.0, float(filled.min(initial=0.0))), out=values)
+    np.maximum(values, min(0.0, float(whole.min(initial=0.0))), out=values)
     values[_outside(index, volume.shape)] = np.nan
     if missing.any():
         values[_share(missing, index) > _MAX_MISSING] = np.nan
@@ -104,8 +104,21 @@ def _share(values: NDArray[np.generic], index: NDArray[np.float64]) -> NDArray[n
     )
 
 
-def _filled(volume: NDArray[np.float32], missing: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return a volume whose missing values are those of the nearest voxels, which ring least."""
+def filled(volume: NDArray[np.float32], missing: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return a volume whose missing values are those of the nearest voxels, which ring least.
+
+    Parameters
+    ----------
+    volume : ndarray, shape (x, y, z)
+        The volume, a.u.
+    missing : ndarray of bool, shape (x, y, z)
+        Which of its values are missing.
+
+    Returns
+    -------
+    ndarray, shape (x, y, z)
+        The volume itself if none is missing, zeros if all are.
+    """
     if not missing.any():
         return volume
     if missing.all():

@@ -27,6 +27,7 @@ from ivimkit.viewer.scene import describe_scene
 from ivimkit.viewer.security import REPORT_POLICY
 from ivimkit.viewer.study import Study
 from ivimkit.viewer.study_images import (
+    acquired_image,
     doubtful_image,
     grade_image,
     label_image,
@@ -109,8 +110,12 @@ class Routes:
         return await self._image(scan_image, request.path_params["number"])
 
     async def single_volume(self, request: Request) -> Response:
-        """Send a volume of the scan as it was acquired."""
+        """Send a volume of the scan."""
         return await self._image(volume_image, request.path_params["number"])
+
+    async def acquired_volume(self, request: Request) -> Response:
+        """Send a volume of the scan before the steps."""
+        return await self._image(acquired_image, request.path_params["number"])
 
     async def map_volume(self, request: Request) -> Response:
         """Send a map."""
@@ -201,6 +206,7 @@ class Routes:
             get("/volumes/labels.nii", self.label_volume),
             get("/volumes/scan/{number}.nii", self.scan_volume),
             get("/volumes/single/{number}.nii", self.single_volume),
+            get("/volumes/acquired/{number}.nii", self.acquired_volume),
             get("/volumes/{number}/grades.nii", self.grade_volume),
             get("/volumes/{number}/doubtful/{name}.nii", self.doubtful_volume),
             get("/volumes/{number}/{name}.nii", self.map_volume),

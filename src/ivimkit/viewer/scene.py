@@ -43,7 +43,7 @@ def describe_scene(study: Study) -> dict[str, Any]:
     dict
     """
     first = study.results[0]
-    scan, labels = first.dwi, study.labels
+    scan, before, labels = first.dwi, study.acquired, study.labels
     images = [] if scan is None else _images(scan)
     return {
         "title": " and ".join(study.names),
@@ -55,7 +55,10 @@ def describe_scene(study: Study) -> dict[str, Any]:
         "why_no_scan": study.why_no_scan,
         "bvals": first.provenance.bvals if scan is None else scan.fit_bvals,
         "images": images,
-        "volumes": [] if scan is None else _volumes(scan, images),
+        "volumes": [] if scan is None else _volumes(scan, images, "single", ""),
+        "acquired": [] if before is None else _acquired(before),
+        "why_not_acquired": study.why_not_acquired,
+        "steps": list(first.provenance.history.names),
         "results": [_result(study, number) for number in range(len(study.results))],
         "labels": None if labels is None else {"url": "volumes/labels.nii", "names": labels.names},
         "methods": [describe_options(name) for name in methods.names()],
@@ -92,15 +95,22 @@ def _images(scan: DWI) -> list[dict[str, Any]]:
     ]
 
 
-def _volumes(scan: DWI, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Describe the volumes as they were acquired; each has the range of the mean of its shell."""
+def _acquired(scan: DWI) -> list[dict[str, Any]]:
+    """Describe the volumes of the scan before the steps."""
+    return _volumes(scan, _images(scan), "acquired", ", as acquired")
+
+
+def _volumes(
+    scan: DWI, images: list[dict[str, Any]], kind: str, which: str
+) -> list[dict[str, Any]]:
+    """Describe the single volumes of a scan; each has the range of the mean of its shell."""
     shells = {v: n for n, shell in enumerate(scan.acquisition.shells) for v in shell.volumes}
     return [
         {
             "id": str(number),
-            "label": f"volume {stored}, {images[shells[number]]['label']}",
+            "label": f"volume {stored}, {images[shells[number]]['label']}{which}",
             "limits": images[shells[number]]["limits"],
-            "url": f"volumes/single/{number}.nii",
+            "url": f"volumes/{kind}/{number}.nii",
         }
         for number, stored in enumerate(scan.volumes.tolist())
     ]

@@ -33,12 +33,18 @@ class Study:
         Why the first result has no scan, and what to do.
     labels : Labels or None
         Regions.
+    acquired : DWI or None
+        The scan of the first result before the steps that were applied to it, if there were any.
+    why_not_acquired : str or None
+        Why that is not there, although there were steps.
     """
 
     results: tuple[FitResult, ...]
     names: tuple[str, ...]
     why_no_scan: str | None = None
     labels: Labels | None = None
+    acquired: DWI | None = None
+    why_not_acquired: str | None = None
 
     @classmethod
     def of(
@@ -90,7 +96,9 @@ class Study:
                 python="ivimkit.io.load_labels does",
             )
         loaded = [_with_scan(result, dwi) for result in results]
-        return cls(tuple(result for result, _ in loaded), called, loaded[0][1], labels)
+        return cls(
+            tuple(result for result, _ in loaded), called, loaded[0][1], labels, *_acquired(first)
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -133,6 +141,19 @@ class Study:
             limits = ", ".join(f"0 to {n - 1}" for n in self.grid)
             raise OptionError(f"there is no voxel {tuple(voxel)}; expected x, y, z from {limits}")
         return tuple(voxel[: len(self.shape)])
+
+    def acquired_scan(self) -> DWI:
+        """Return the scan before the steps that were applied to it.
+
+        Raises
+        ------
+        OptionError
+            If there is none; the message says why.
+        """
+        if self.acquired is None:
+            why = self.why_not_acquired or "the scan was fitted as it was acquired"
+            raise OptionError(f"the scan before the steps is not available: {why}")
+        return self.acquired
 
     def scan(self, number: int) -> DWI:
         """Return the scan of a result.
@@ -199,3 +220,18 @@ def _with_scan(result: FitResult, dwi: DWI | None) -> tuple[FitResult, str | Non
             f"{result.shape} and {fitted}, those of the result. Name the scan that was fitted"
         )
     return dataclasses.replace(result, dwi=scan), None
+
+
+def _acquired(result: FitResult) -> tuple[DWI | None, str | None]:
+    """Return the scan before the steps, or why it is not there; neither if there were none."""
+    history = result.provenance.history
+    if not history:
+        return None, None
+    if not history.sources:
+        return None, "it was not read from a file"
+    try:
+        return io.load_acquired_scan(result), None
+    except InputError as error:
+        # The advice would be about the scan that was fitted.
+        reason, _, _ = str(error).partition(";")
+        return None, reason

@@ -11,9 +11,11 @@ from ivimkit import io
 from ivimkit.errors import OptionError
 from ivimkit.figures.reliability import doubtful_voxels
 from ivimkit.figures.status_panels import graded, grades
+from ivimkit.scan.dwi import DWI
 from ivimkit.viewer.study import Study
 
 __all__ = [
+    "acquired_image",
     "doubtful_image",
     "grade_image",
     "label_image",
@@ -48,7 +50,7 @@ def scan_image(study: Study, number: str) -> bytes:
 
 
 def volume_image(study: Study, number: str) -> bytes:
-    """Return a volume of the first result's scan as it was acquired, as float32.
+    """Return a volume of the first result's scan, as float32.
 
     Parameters
     ----------
@@ -66,7 +68,32 @@ def volume_image(study: Study, number: str) -> bytes:
     OptionError
         If there is no such volume, or no scan.
     """
-    dwi = study.scan(0)
+    return _volume(study, study.scan(0), number)
+
+
+def acquired_image(study: Study, number: str) -> bytes:
+    """Return a volume of the first result's scan before the steps, as float32.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    number : str
+        Index of the volume among those of that scan.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    OptionError
+        If there is no such volume, or no scan before the steps.
+    """
+    return _volume(study, study.acquired_scan(), number)
+
+
+def _volume(study: Study, dwi: DWI, number: str) -> bytes:
     position = _position(number, dwi.acquisition.n_volumes, "volume")
     image = np.asarray(dwi.stored[..., dwi.volumes[position]], dtype=np.float32)
     return io.image_bytes(image, study.geometry)

@@ -1,5 +1,6 @@
 """Motion panels: what is drawn of the records of the steps."""
 
+import numpy as np
 import pytest
 
 from ivimkit.errors import OptionError
@@ -30,6 +31,21 @@ def test_what_is_drawn():
     text = describe(figure)
     assert "align 0 to 4.00" in text
     assert "left alone" in text
+
+
+def test_before_and_after():
+    align = record(
+        "align",
+        shift_mm=[0.0, 4.0],
+        shift_after_mm=[0.0, 0.2],
+        rotation_deg=[0.0, 2.0],
+        rotation_after_deg=[0.0, 0.1],
+    )
+    shift, turn = motion_panels(History((align,))).axes
+    assert [line.get_label() for line in shift.lines] == ["align: before", "align: after"]
+    np.testing.assert_array_equal(shift.lines[1].get_ydata(), [0.0, 0.2])
+    np.testing.assert_array_equal(turn.lines[1].get_ydata(), [0.0, 0.1])
+    assert shift.lines[1].get_markerfacecolor() == "white"
 
 
 def test_without_turns_or_b_values():

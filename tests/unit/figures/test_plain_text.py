@@ -67,7 +67,11 @@ def drawings(result):
     repeated = ik.simulate.phantom(shape=(16, 12, 1), bvals=np.repeat(ik.simulate.B13, 3)).dwi
     screening = ik.fit(repeated, method=ik.methods.VarPro(robust=True)).screening
     plan = ik.design(organ="liver", snr=40, n=6)
-    moved = {"shift_mm": [0.0, 2.0], "flagged": [{"volume": 1, "why": names[1]}]}
+    moved = {
+        "shift_mm": [0.0, 2.0],
+        "shift_after_mm": [0.0, 0.1],
+        "flagged": [{"volume": 1, "why": names[1]}],
+    }
     history = ik.scan.history.History((ik.scan.history.StepRecord(names[0], "", numbers=moved),))
     method = ik.methods.NNLS(regularisation=0.1)
     spectrum = ik.fit(dwi.signal[0, 0, 0], BVALS, method=method).spectrum(())

@@ -47,6 +47,34 @@ def test_the_motion_is_found(made, aligned):
     assert aligned.dwi.signal.dtype == np.float32
 
 
+def true_shifts(made):
+    """Root mean square displacement of what is bright from where it is in the first volume, mm."""
+    truth, image = made.artefacts, made.dwi.signal[..., 0]
+    places = truth.positions()[image > image.mean()]
+    whole = np.concatenate([places, np.ones((len(places), 1))], axis=1)
+    first = np.linalg.inv(truth.transforms[0])
+    moved = [whole @ (matrix @ first - np.eye(4)).T for matrix in truth.transforms]
+    return np.array([np.sqrt((one**2).sum(axis=1).mean()) for one in moved])
+
+
+def test_a_quick_estimate_and_what_is_found_after_alignment():
+    made = moving(shape=(64, 48, 16), mm=5.0)
+    expected = true_shifts(made)
+    quick = estimate_motion(made.dwi, quick=True)
+    assert expected.max() > 5.0
+    # Voxels of 5 mm: in those of 3 mm, half of this.
+    assert np.sqrt(np.mean((quick.shift_mm - expected)[1:] ** 2)) < 0.35
+    aligned = ik.preprocess(made.dwi, steps.Align())
+    found = numbers(aligned)
+    # It ends its search sooner, so it is not the same.
+    assert np.abs(quick.shift_mm - found["shift_mm"]).max() > 0.01
+    left = residual_motion(made.artefacts, found["transforms"]).by_volume
+    assert np.isnan(aligned.dwi.signal).any()
+    np.testing.assert_allclose(found["shift_after_mm"], left, atol=0.3)
+    assert max(found["rotation_after_deg"]) < 0.5 < max(found["rotation_deg"])
+    assert "; a second registration finds 0." in aligned.records[0].summary
+
+
 def test_what_a_volume_did_not_see_is_missing_and_not_zero(aligned):
     signal, weights = aligned.dwi.signal, aligned.dwi.value_weights
     unseen = np.isnan(signal)
@@ -138,11 +166,17 @@ def test_auto_aligns_what_moved_and_leaves_the_rest(made, aligned, monkeypatch):
     decision = ik.steps.get("align").decide(made.dwi)
     assert decision.taken
     assert "displaced by" in decision.reason
-    monkeypatch.setattr("ivimkit.steps.align.estimate_motion", None)  # It is not found twice.
+    calls = []
+    monkeypatch.setattr(
+        "ivimkit.steps.align.estimate_motion",
+        lambda dwi, *rest, **options: calls.append(options["quick"]) or decision.estimate,
+    )
     work = ik.extend.preprocessing_step.Workpiece(made.dwi, estimate=decision.estimate)
     again = steps.Align().apply(work, lambda share: None)
     np.testing.assert_array_equal(again.work.dwi.signal, aligned.dwi.signal)
     assert again.work.unmoved is made.dwi
+    # It is not found twice, but the aligned scan is looked at again.
+    assert calls == [True]
 
 
 def test_auto_leaves_a_still_scan_alone():

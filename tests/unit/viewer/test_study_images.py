@@ -78,3 +78,38 @@ def test_two_axes_become_three(open_client, made):
     np.testing.assert_array_equal(array[:, :, 0], result.maps["D"].astype(np.float32))
     assert client.get("api/scene").json()["shape"] == [24, 18, 1]
     assert client.get("api/voxel?x=8&y=9&z=0").json()["fits"][0]["estimates"]
+
+
+def test_volumes_before_the_steps_are_those_of_the_file(open_client, tmp_path):
+    path = tmp_path / "dwi.nii.gz"
+    made = ik.simulate.phantom(shape=(48, 36, 2), bvals=[0, 200, 800])
+    ik.io.save_scan(made.dwi, path)
+    brighter = made.dwi.signal * np.float32(2)
+    done = ik.preprocess(ik.load(path), "mask:kind=body").dwi
+    result = ik.fit(done.with_signal(brighter), model="monoexp")
+    client = open_client(result)
+    scene = client.get("api/scene").json()
+    assert scene["steps"] == ["mask"]
+    assert scene["why_not_acquired"] is None
+    assert scene["acquired"][1]["label"] == "volume 1, b = 200 s/mm², as acquired"
+    acquired, _ = client.get(scene["acquired"][1]["url"]).image()
+    fitted, _ = client.get(scene["volumes"][1]["url"]).image()
+    np.testing.assert_allclose(acquired, made.dwi.signal[..., 1], rtol=1e-6)
+    np.testing.assert_allclose(fitted, brighter[..., 1], rtol=1e-6)
+    # A file that has changed since is not the scan before the steps.
+    ik.io.save_scan(made.dwi.with_signal(brighter), path, overwrite=True)
+    client = open_client(result)
+    scene = client.get("api/scene").json()
+    assert scene["acquired"] == []
+    assert scene["why_not_acquired"].endswith("dwi.nii.gz, from which the result was made, "
+                                              "has changed since")  # fmt: skip
+    said = client.error(400, "get", "volumes/acquired/0.nii")
+    assert "the scan before the steps is not available: " in said
+    alone = open_client(ik.fit(ik.preprocess(made.dwi, "mask:kind=body").dwi, model="monoexp"))
+    assert alone.get("api/scene").json()["why_not_acquired"] == "it was not read from a file"
+
+
+def test_a_scan_that_was_not_preprocessed_has_no_volumes_before(client):
+    scene = client.get("api/scene").json()
+    assert (scene["acquired"], scene["steps"], scene["why_not_acquired"]) == ([], [], None)
+    assert "fitted as it was acquired" in client.error(400, "get", "volumes/acquired/0.nii")

@@ -46,7 +46,7 @@ def check(
         typer.Option(
             "--motion/--no-motion",
             rich_help_panel=SCAN_PANEL,
-            help="Estimate how far the tissue moves from volume to volume, 0.2 s for each. "
+            help="Estimate how far the tissue moves from volume to volume, 0.1 s for each. "
             "-v shows every volume.",
         ),
     ] = True,

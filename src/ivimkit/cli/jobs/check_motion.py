@@ -47,7 +47,7 @@ def motion_finding(dwi: DWI) -> MotionFinding | None:
         The scan.
     """
     try:
-        motion = estimate_motion(dwi)
+        motion = estimate_motion(dwi, quick=True)
     except InputError as error:
         if len(dwi.shape) not in (2, 3):
             return None

@@ -7,6 +7,7 @@ from ivimkit.figures.picture import Picture
 from ivimkit.fitting.result import FitResult
 from ivimkit.report.report_subject import Side, Subject
 from ivimkit.report.section_blocks import Block, Items, Pictures, Section, Text
+from ivimkit.report.sections.follow_table import follow_table
 from ivimkit.report.sections.step_pictures import step_pictures
 from ivimkit.scan.history import NOISE_STATES
 
@@ -15,8 +16,10 @@ __all__ = ["preprocessing"]
 
 _MOTION = (
     "Root mean square displacement of the tissue in each volume, and the angle by which it was "
-    "turned, as they were found; the volumes were moved back by as much. About 0.3 mm are the "
-    "error of the estimate. A cross marks a volume whose movement was not found."
+    "turned. Filled: as they were found, and the volumes were moved back by as much. Open: what a "
+    "second registration finds in the moved volumes; it shares errors with the first one, so more "
+    "may be left. About 0.3 mm are the error of an estimate. A cross marks a volume whose "
+    "movement was not found."
 )
 
 
@@ -43,6 +46,8 @@ def _of_one(side: Side) -> list[Block]:
     pictures += [picture for step in history.steps for picture in step_pictures(step)]
     if pictures:
         blocks.append(Pictures(pictures))
+    if (changed := follow_table(history)) is not None:
+        blocks.append(changed)
     if history.noise != "raw":
         blocks.append(Text(f"The noise is {NOISE_STATES[history.noise]}.", "note"))
     if history.noise == "changed":

@@ -1,24 +1,43 @@
-/** Flip-book: the volumes of the scan as acquired, one after the other: motion catches the eye. */
+/** Flip-book: the volumes of a scan, one after the other: motion catches the eye. */
 
 import { button, element } from "./dom";
-import type { Viewer } from "./viewer";
+import type { Flipped, Viewer } from "./viewer";
 
 /** Volumes per second. */
 const RATES = [1, 2, 4, 8, 16];
 const USUAL = 4;
+const NAMES: Record<Flipped, string> = { fitted: "as fitted", acquired: "as acquired" };
 
 export class FlipBook {
   /** The controls; null if there is nothing to flip through. */
   readonly root: HTMLElement | null;
-  private readonly keys: string[];
+  private readonly keys: Record<Flipped, string[]>;
   private readonly rates = element("select", { "aria-label": "Volumes per second", "data-testid": "flip-rate" });
-  private readonly play = button("Flip", () => this.toggle(), { "aria-pressed": "false", title: "Flip through the volumes as acquired (v)", "data-testid": "flip" });
+  private readonly scans = element("select", { "aria-label": "Scan to flip through", "data-testid": "flip-scan" });
+  private readonly play: HTMLButtonElement;
+  private readonly both: boolean;
   private playing = false;
+  /** Why the scan before the steps is not there; it is said once. */
+  private why: string | null;
 
-  constructor(private readonly viewer: Viewer) {
-    this.keys = [...viewer.images.values()].filter(({ single }) => single).map(({ key }) => key);
+  constructor(
+    private readonly viewer: Viewer,
+    private readonly say: (text: string) => void,
+  ) {
+    const { scene, images } = viewer;
+    const those = (which: Flipped): string[] => [...images.values()].filter(({ single }) => single === which).map(({ key }) => key);
+    this.keys = { fitted: those("fitted"), acquired: those("acquired") };
+    this.both = this.keys.fitted.length > 0 && this.keys.acquired.length > 0;
+    this.why = scene.why_not_acquired && `The volumes as acquired, before ${scene.steps.join(", ")}, cannot be shown: ${scene.why_not_acquired}.`;
+    const which = scene.steps.length ? (this.both ? "" : " as fitted") : " as acquired";
+    this.play = button("Flip", () => this.toggle(), { "aria-pressed": "false", title: `Flip through the volumes${which} (v)`, "data-testid": "flip" });
     for (const rate of RATES) this.rates.append(element("option", { value: rate, selected: rate === USUAL }, `${rate} / s`));
-    this.root = this.keys.length > 1 ? element("div", { class: "flip" }, this.play, this.rates) : null;
+    for (const [value, name] of Object.entries(NAMES)) this.scans.append(element("option", { value }, name));
+    this.scans.addEventListener("change", () => void this.follow());
+    const any = this.keys.fitted.length > 1 || this.keys.acquired.length > 1;
+    if (!this.keys.fitted.length) this.scans.value = "acquired";
+    this.root = any ? element("div", { class: "flip" }, this.play, this.rates, this.both && this.scans) : null;
+    viewer.on(["images"], () => this.match());
   }
 
   toggle(): void {
@@ -32,8 +51,43 @@ export class FlipBook {
     await this.show(this.next(by));
   }
 
+  /** Change between the volumes as fitted and as acquired. */
+  other(): void {
+    if (!this.both) {
+      if (this.root) this.complain();
+      return;
+    }
+    this.scans.value = this.which === "fitted" ? "acquired" : "fitted";
+    void this.follow();
+  }
+
   faster(by: number): void {
     this.rates.selectedIndex = Math.min(RATES.length - 1, Math.max(0, this.rates.selectedIndex + by));
+  }
+
+  private get which(): Flipped {
+    return this.scans.value as Flipped;
+  }
+
+  /** Show the same volume of the scan that was chosen, or its first one. */
+  private async follow(): Promise<void> {
+    const { fitted, acquired } = this.keys;
+    const own = this.keys[this.which];
+    const shown = this.which === "fitted" ? acquired : fitted;
+    const now = fitted.length === acquired.length ? shown.indexOf(this.viewer.base) : -1;
+    // While it plays, the next volume is already that of the other scan.
+    if (!this.playing) await this.show(own[Math.max(0, now)]);
+  }
+
+  /** The scan of a volume that was chosen elsewhere is the one to flip through. */
+  private match(): void {
+    const { single } = this.viewer.image(this.viewer.base);
+    if (single && !this.playing) this.scans.value = single;
+  }
+
+  private complain(): void {
+    if (this.why) this.say(this.why);
+    this.why = null;
   }
 
   private stop(): void {
@@ -42,6 +96,7 @@ export class FlipBook {
   }
 
   private async flip(): Promise<void> {
+    this.complain();
     this.playing = true;
     this.play.setAttribute("aria-pressed", "true");
     while (this.playing) {
@@ -56,9 +111,12 @@ export class FlipBook {
   }
 
   private next(by: number): string | undefined {
-    const { length } = this.keys;
-    const now = this.keys.indexOf(this.viewer.base);
-    return this.keys[now < 0 ? (by > 0 ? 0 : length - 1) : (now + by + length) % length];
+    const { fitted, acquired } = this.keys;
+    const keys = this.keys[this.which];
+    let now = keys.indexOf(this.viewer.base);
+    // The scan has been changed: go on with its next volume.
+    if (now < 0 && fitted.length === acquired.length) now = (this.which === "fitted" ? acquired : fitted).indexOf(this.viewer.base);
+    return keys[now < 0 ? (by > 0 ? 0 : keys.length - 1) : (now + by + keys.length) % keys.length];
   }
 
   private async show(key: string | undefined): Promise<void> {

@@ -23,6 +23,7 @@ export interface Actions {
   opacity: (change: number) => void;
   flip: () => void;
   volume: (step: number) => void;
+  flipOther: () => void;
   flipFaster: (step: number) => void;
   zoom: (factor: number) => void;
   logarithmic: () => void;
@@ -76,7 +77,8 @@ export function keys(act: Actions): Key[] {
     { keys: ["+", "="], shown: "+", does: "Zoom in on the crosshair", run: () => act.zoom(1.25) },
     { keys: ["-"], shown: "−", does: "Zoom out", run: () => act.zoom(0.8) },
     { keys: ["0"], shown: "0", does: "Whole picture", run: () => act.zoom(0) },
-    { keys: ["v"], shown: "v", does: "Flip through the volumes as acquired, or stop", run: act.flip },
+    { keys: ["v"], shown: "v", does: "Flip through the volumes, or stop", run: act.flip },
+    { keys: ["a"], shown: "a", does: "Flip through the volumes as acquired, or as fitted", run: act.flipOther },
     { keys: ["n"], shown: "n", does: "Next volume", run: () => act.volume(1) },
     { keys: ["N"], shown: "Shift n", does: "Previous volume", run: () => act.volume(-1) },
     { keys: ["f"], shown: "f", does: "Flip faster", run: () => act.flipFaster(1) },

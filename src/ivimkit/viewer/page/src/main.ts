@@ -14,7 +14,7 @@ import type { Scene } from "./scene";
 import { download, getJson, isAborted } from "./server";
 import { snapshot } from "./snapshot";
 import { tabs } from "./tabs";
-import { type View, Viewer, statusKey } from "./viewer";
+import { type Flipped, type View, Viewer, statusKey } from "./viewer";
 import { VoxelPanel } from "./voxel-panel";
 
 declare global {
@@ -64,7 +64,7 @@ class Page {
     const { scene } = viewer;
     this.voxelPanel = new VoxelPanel(viewer);
     this.regionsPanel = new RegionsPanel(viewer, say);
-    this.flipBook = new FlipBook(viewer);
+    this.flipBook = new FlipBook(viewer, say);
     const display = new DisplayPanel(viewer, this.settings);
     const all = keys(this.actions());
     this.help = helpDialog(all.map(({ shown, does }) => [shown, does]));
@@ -143,7 +143,11 @@ class Page {
     };
     const list = [...images.values()];
     group("Scan", list.filter(({ result, single }) => !result && !single).map(({ key, label }) => [key, label]));
-    if (role === "base") group("Volumes as acquired", list.filter(({ single }) => single).map(({ key, label }) => [key, label]));
+    if (role === "base") {
+      const those = (which: Flipped): [string, string][] => list.filter(({ single }) => single === which).map(({ key, label }) => [key, label]);
+      group(scene.steps.length ? "Volumes as fitted" : "Volumes as acquired", those("fitted"));
+      group("Volumes as acquired", those("acquired"));
+    }
     for (const one of scene.results) {
       const own = list.filter(({ result }) => result === one);
       const name = scene.results.length > 1 ? `${one.name}: ` : "";
@@ -222,6 +226,7 @@ class Page {
       opacity: (change) => viewer.setOpacity(viewer.opacity + change),
       flip: () => this.flipBook.toggle(),
       volume: (step) => void this.flipBook.step(step),
+      flipOther: () => this.flipBook.other(),
       flipFaster: (step) => this.flipBook.faster(step),
       zoom: (factor) => viewer.views.forEach(({ picture }) => picture.zoom(factor)),
       logarithmic: () => this.voxelPanel.toggleLogarithmic(),

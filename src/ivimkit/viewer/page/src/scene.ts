@@ -20,7 +20,7 @@ export interface ScanImage {
   url: string;
 }
 
-/** A volume as it was acquired, with the range of the mean of its b-value. */
+/** A single volume, with the range of the mean of its b-value. */
 export interface ScanVolume {
   id: string;
   label: string;
@@ -121,6 +121,12 @@ export interface Scene {
   images: ScanImage[];
   /** In the order in which they were acquired. */
   volumes: ScanVolume[];
+  /** Those before the steps that were applied to the scan; none if there were no steps. */
+  acquired: ScanVolume[];
+  /** Why there are none, although there were steps. */
+  why_not_acquired: string | null;
+  /** What was done to the scan before the fit. */
+  steps: string[];
   results: ResultInfo[];
   labels: { url: string; names: Record<string, string> } | null;
   methods: MethodInfo[];

@@ -7,6 +7,9 @@ import { type Values, type Volume, Volumes, gradedBytes, scaled, scaledAndFaded 
 
 export type Topic = "voxel" | "images" | "layout" | "looks";
 
+/** A scan to flip through: the one that was fitted, or that before the steps. */
+export type Flipped = "fitted" | "acquired";
+
 /** An image that can be a base or an overlay. */
 export interface ImageInfo {
   key: string;
@@ -16,8 +19,8 @@ export interface ImageInfo {
   limits: Range;
   colormap: string;
   url: string;
-  /** Whether it is one volume of the scan, as acquired: there are many, and they are only bases. */
-  single: boolean;
+  /** For one volume of a scan, which scan that is: there are many, and they are only bases. */
+  single: Flipped | null;
   result: ResultInfo | null;
   map: MapInfo | null;
   /** For a status: the meaning of its numbers, from 1. */
@@ -70,8 +73,9 @@ export class Viewer {
   ) {
     const bytes = 4 * scene.shape.reduce((product, n) => product * n, 1);
     this.volumes = new Volumes(Math.min(MOST_KEPT, Math.max(FEWEST_KEPT, Math.floor(KEPT_BYTES / bytes))));
-    for (const image of scene.images) this.addOfScan(`scan/${image.id}`, image, false);
-    for (const volume of scene.volumes) this.addOfScan(`volume/${volume.id}`, volume, true);
+    for (const image of scene.images) this.addOfScan(`scan/${image.id}`, image, null);
+    for (const volume of scene.volumes) this.addOfScan(`volume/${volume.id}`, volume, "fitted");
+    for (const volume of scene.acquired) this.addOfScan(`acquired/${volume.id}`, volume, "acquired");
     for (const result of scene.results) {
       for (const map of result.maps) {
         const key = `${result.id}/${map.name}`;
@@ -83,7 +87,7 @@ export class Viewer {
           limits: map.limits,
           colormap: map.colormap,
           url: map.url,
-          single: false,
+          single: null,
           result,
           map,
           grades: null,
@@ -98,7 +102,7 @@ export class Viewer {
         limits: [0, result.grades.length],
         colormap: key,
         url: result.grades_url,
-        single: false,
+        single: null,
         result,
         map: null,
         grades: result.grades,
@@ -109,7 +113,7 @@ export class Viewer {
     this.voxel = scene.shape.map((n) => Math.floor(n / 2)) as Triple;
   }
 
-  private addOfScan(key: string, { label, limits, url }: ScanVolume, single: boolean): void {
+  private addOfScan(key: string, { label, limits, url }: ScanVolume, single: Flipped | null): void {
     this.images.set(key, { key, label, factor: 1, unit: "a.u.", limits, colormap: "gray", url, single, result: null, map: null, grades: null });
   }
 
