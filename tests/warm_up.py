@@ -61,7 +61,7 @@ JOBS = (
     (
         Fit("biexp"),
         Fit("biexp", fixed={"D": 1e-3}),
-        Fit("monoexp", uncertainty="bootstrap"),
+        *(Fit("monoexp", uncertainty=name) for name in ("bootstrap", "profile")),
         *(Fit("biexp", uncertainty=name) for name in ("bootstrap", "profile", "curvature")),
         Fit("biexp", options=RICIAN),
         Fit("biexp", options=RICIAN, repeats=2),
@@ -72,6 +72,7 @@ JOBS = (
             for method in ("segmented", "trr")
             for more in ({}, SINGLE)
         ),
+        Fit("biexp", "segmented", options={"steps": 2}),
         Fit("biexp", "segmented", uncertainty="bootstrap"),
     ),
     (Fit("ballistic"), Fit("intermediate")),
