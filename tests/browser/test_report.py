@@ -48,7 +48,7 @@ def report(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(visit_of_module, report):
-    """The page, open; tests that take it leave it as it was."""
+    """The page, open: tests that take it set the window as they need it."""
     return visit_of_module(report, offline=True).page
 
 

@@ -23,11 +23,11 @@ INTERPRETED = """
 import json, sys
 import numpy as np
 from ivimkit import models
-jobs = json.load(sys.stdin)
-for name, job in jobs.items():
+found = {}
+for name, job in json.load(sys.stdin).items():
     kernel, x = models.get(name).kernel, np.array(job["x"])
-    job["found"] = [[kernel(x, j, tuple(p)) for j in range(x.shape[1])] for p in job["params"]]
-print(json.dumps({name: job["found"] for name, job in jobs.items()}))
+    found[name] = [[kernel(x, j, tuple(p)) for j in range(x.shape[1])] for p in job["params"]]
+print(json.dumps(found))
 """
 
 
