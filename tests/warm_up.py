@@ -61,7 +61,7 @@ JOBS = (
     (
         Fit("biexp"),
         Fit("biexp", fixed={"D": 1e-3}),
-        *(Fit("monoexp", uncertainty=name) for name in ("bootstrap", "profile")),
+        Fit("monoexp", uncertainty="bootstrap"),
         *(Fit("biexp", uncertainty=name) for name in ("bootstrap", "profile", "curvature")),
         Fit("biexp", options=RICIAN),
         Fit("biexp", options=RICIAN, repeats=2),
