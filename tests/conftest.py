@@ -3,6 +3,7 @@
 import functools
 import gc
 import io
+import os
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +27,17 @@ settings.load_profile("ivimkit")
 
 # Looking for cycles among the objects of numba and matplotlib takes a twentieth of the time.
 gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """Leave thousands of tests and modules, which stay to the end, out of looking for cycles."""
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than cores: tests that wait for a browser or a node leave theirs free."""
+    return 1 + (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")

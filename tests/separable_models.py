@@ -118,11 +118,12 @@ def signals(name, params):
     return params[:, :1] * total
 
 
-def noisy(name, n, snr=50.0, seed=0):
-    """Return signals of `n` voxels with Gaussian noise."""
+def noisy(name, n, snr=50.0, seed=0, only=slice(None)):
+    """Return signals of `n` voxels with Gaussian noise, or of some of them."""
     weight = protocol(name)[1]
-    clean = signals(name, truth(name, n, seed))
-    noise = np.random.default_rng([seed, 7, len(name)]).normal(0, 1000 / snr, clean.shape)
+    clean = signals(name, truth(name, n, seed)[only])
+    shape = n, weight.size
+    noise = np.random.default_rng([seed, 7, len(name)]).normal(0, 1000 / snr, shape)[only]
     return (clean + noise) * (weight > 0)
 
 

@@ -72,6 +72,7 @@ JOBS = (
             for method in ("segmented", "trr")
             for more in ({}, SINGLE)
         ),
+        Fit("biexp", "segmented", options={"steps": 2}),
         Fit("biexp", "segmented", uncertainty="bootstrap"),
     ),
     (Fit("ballistic"), Fit("intermediate")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,19 @@ def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
     Further arguments are those of playwright's ``Browser.new_context``: ``viewport``,
     ``permissions``, ``offline``, ``color_scheme``, ``java_script_enabled``, ...
     """
+    with _windows(browser) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def visit_of_module(browser: Any) -> Iterator[Callable[..., Visit]]:
+    """The same, of windows that stay open for all tests of a file."""
+    with _windows(browser) as open_page:
+        yield open_page
+
+
+@contextmanager
+def _windows(browser: Any) -> Iterator[Callable[..., Visit]]:
     contexts: list[Any] = []
 
     def open_page(address: str | Path, **options: Any) -> Visit:

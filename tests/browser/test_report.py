@@ -46,6 +46,12 @@ def report(tmp_path_factory):
     return found.write(tmp_path_factory.mktemp("page") / "report.html")
 
 
+@pytest.fixture(scope="module")
+def page(visit_of_module, report):
+    """The page, open: tests that take it set the window as they need it."""
+    return visit_of_module(report, offline=True).page
+
+
 def test_opens_offline_and_quietly(visit, report):
     seen = visit(report, offline=True)
     seen.page.wait_for_load_state("networkidle")
@@ -93,8 +99,7 @@ def test_zoom_by_keyboard(visit, report):
     assert seen.errors == []
 
 
-def test_zoom_by_pointer(visit, report):
-    page = visit(report, offline=True).page
+def test_zoom_by_pointer(page):
     page.locator(".zoom").nth(2).click()
     page.get_by_role("button", name="Full size").click()
     image = page.locator(".stage img")
@@ -140,16 +145,16 @@ def test_prints_to_a4(visit, report, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast(visit, report, scheme):
-    page = visit(report, color_scheme=scheme).page
+def test_contrast(page, scheme):
+    page.emulate_media(color_scheme=scheme)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
     assert page.evaluate(CONTRAST) == []
 
 
 @pytest.mark.parametrize("width", [400, 1280, 1600])
-def test_nothing_is_wider_than_the_window(visit, report, width):
-    page = visit(report, viewport={"width": width, "height": 800}).page
+def test_nothing_is_wider_than_the_window(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 

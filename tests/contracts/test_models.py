@@ -23,9 +23,11 @@ INTERPRETED = """
 import json, sys
 import numpy as np
 from ivimkit import models
-job = json.load(sys.stdin)
-kernel, x = models.get(job["model"]).kernel, np.array(job["x"])
-print(json.dumps([[kernel(x, j, tuple(p)) for j in range(x.shape[1])] for p in job["params"]]))
+found = {}
+for name, job in json.load(sys.stdin).items():
+    kernel, x = models.get(name).kernel, np.array(job["x"])
+    found[name] = [[kernel(x, j, tuple(p)) for j in range(x.shape[1])] for p in job["params"]]
+print(json.dumps(found))
 """
 
 
@@ -128,20 +130,33 @@ def test_python_function_is_the_compiled_one(model):
         np.testing.assert_allclose(gradient, plain_gradient, rtol=CLOSED_FORM, atol=1e-300)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_python_without_a_compiler_is_the_compiled_kernel(model):
-    params, x = identifiable(model, 20, seed=6), measurements(model)
-    job = {"model": model.name, "x": x.tolist(), "params": params.tolist()}
+def drawn(model):
+    return identifiable(model, 20, seed=6)
+
+
+@pytest.fixture(scope="module")
+def interpreted():
+    """Signals with gradients of all models by name, of one process without a compiler."""
+    jobs = {
+        model.name: {"x": measurements(model).tolist(), "params": drawn(model).tolist()}
+        for (model,) in (param.values for param in MODELS)
+    }
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", INTERPRETED],
-        input=json.dumps(job),
+        input=json.dumps(jobs),
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
-    for p, row in zip(params, json.loads(done.stdout), strict=True):
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_python_without_a_compiler_is_the_compiled_kernel(model, interpreted):
+    x = measurements(model)
+    for p, row in zip(drawn(model), interpreted[model.name], strict=True):
         for j, (plain, plain_gradient) in enumerate(row):
             signal, gradient = compiled(model, x, j, p)
             assert plain == pytest.approx(signal, rel=CLOSED_FORM)

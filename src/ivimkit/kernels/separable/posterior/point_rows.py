@@ -169,10 +169,13 @@ class PointRows(NamedTuple):
     size: int
 
 
-@inlined
-def component_size(d: int) -> int:
+def _component_size(d: int) -> int:
     """Return how many numbers describe a component: share, height, mean, and two triangles."""
     return 2 + d + 2 * d * d
+
+
+# For kernels; the layout below is plain Python, which would wait for the compiler at every import.
+component_size = inlined(_component_size)
 
 
 @functools.cache
@@ -184,7 +187,7 @@ def point_rows(n: int, m: int) -> PointRows:
         d * N_POINTS, m * N_POINTS, max(n - 1, 1) * N_POINTS,
         *(11 * [N_POINTS]), N_COMPONENTS * N_POINTS, N_DRAWS * N_POINTS,
         BlockRow().rows * LANES, m * LANES, max(n - 1, 1) * LANES,
-        MAX_STAGES * N_COMPONENTS * component_size(d),
+        MAX_STAGES * N_COMPONENTS * _component_size(d),
         N_BINS, 3 * d, d, 4 * d * d, 8 * d, p * p + 8 * p,
     )  # fmt: skip
     starts = [0]
