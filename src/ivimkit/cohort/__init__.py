@@ -9,7 +9,7 @@ from ivimkit.cohort.part import Part
 from ivimkit.cohort.path_table import find_in_table, is_path_table
 from ivimkit.cohort.recipe import Recipe
 from ivimkit.cohort.run import CohortRun, Plan, plan, run
-from ivimkit.cohort.share_of_machine import ShareOfMachine
+from ivimkit.cohort.share_of_machine import ShareOfMachine, memory_for
 from ivimkit.cohort.subjects import Found, Subject
 from ivimkit.cohort.task import Outcome
 
@@ -30,6 +30,7 @@ __all__ = [
     "find_in_table",
     "group",
     "is_path_table",
+    "memory_for",
     "plan",
     "read_filters",
     "run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,13 +74,11 @@ def group(out: Path, *, participants: Path | None = None, overwrite: bool = Fals
     table = long_table(home)
     repeated = repeated_sessions(table)
     page = group_page(table, find_outliers(table), entries, repeated)
-    whole = with_participants(table, participants)
-    writers = {
+    whole, wide = (with_participants(one, participants) for one in (table, wide_table(table)))
+    writers: dict[str, Callable[[Path], object]] = {
         _LONG: partial(write_region_table, table=whole),
         _DICTIONARY: partial(write_json, content=data_dictionary(whole)),
-        _WIDE: partial(
-            write_region_table, table=with_participants(wide_table(table), participants)
-        ),
+        _WIDE: partial(write_region_table, table=wide),
         GROUP_PAGE: lambda path: path.write_text(page.html, encoding="utf-8"),
     }
     if repeated is not None:

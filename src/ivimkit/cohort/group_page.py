@@ -121,7 +121,7 @@ def _distributions(table: pd.DataFrame, outliers: pd.DataFrame) -> Section:
         blocks.append(Pictures([Picture(cohort_panels(table, outliers, maps=maps), caption)]))
     if table["region"].nunique() > MAX_REGIONS:
         blocks.append(Text(f"The first {MAX_REGIONS} regions are shown.", tone="note"))
-    rows = [_summary(str(region), str(name), own) for (region, name), own in _groups(table)]
+    rows = [_summary(region, name, own) for (region, name), own in _groups(table)]
     head = ("region", "map", "unit", "scans", "median", "25 %", "75 %", "CV between scans")
     blocks.append(Table(head, rows, f"The {STATISTIC} of the scans", words=3))
     return Section("Distributions", "distributions", blocks)
@@ -129,7 +129,8 @@ def _distributions(table: pd.DataFrame, outliers: pd.DataFrame) -> Section:
 
 def _groups(table: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     shown = table[~table["map"].isin(_NOT_DRAWN)]
-    return [(key, own) for key, own in shown.groupby(["region", "map"], sort=False)]
+    pairs = shown.groupby(["region", "map"], sort=False)
+    return [((str(region), str(name)), own) for (region, name), own in pairs]
 
 
 def _summary(region: str, name: str, own: pd.DataFrame) -> tuple[str, ...]:
@@ -146,7 +147,7 @@ def _summary(region: str, name: str, own: pd.DataFrame) -> tuple[str, ...]:
 def _outliers(outliers: pd.DataFrame, ids: Sequence[str]) -> Section:
     about = Text(
         f"A {STATISTIC} further than {MAX_SCORE:g} robust standard deviations from that of all "
-        f"scans in the same region and map; of fewer than {MIN_SCANS} scans nothing is an outlier.",
+        f"scans in the same region and map. Fewer than {MIN_SCANS} scans are not judged.",
         tone="note",
     )
     if outliers.empty:
@@ -164,13 +165,14 @@ def _outliers(outliers: pd.DataFrame, ids: Sequence[str]) -> Section:
 
 def _repeatability(table: pd.DataFrame) -> Section:
     rows = []
-    for (region, name), row in table.iterrows():
+    for _, row in table.reset_index().iterrows():
+        region, name = str(row["region"]), str(row["map"])
         if name in _NOT_DRAWN:
             continue
-        unit, factor = _unit(str(name))
+        unit, factor = _unit(name)
         rows.append(
             (
-                *(str(region), str(name), unit, str(row["subjects"])),
+                *(region, name, unit, str(row["subjects"])),
                 *(rounded(factor * row[one]) for one in ("mean", "within_sd", "rc")),
                 percent(row["within_cv"]) if math.isfinite(row["within_cv"]) else NONE,
                 rounded(row["icc"]),

@@ -90,7 +90,7 @@ def id_names(table: pd.DataFrame) -> list[str]:
 
 
 def with_participants(table: pd.DataFrame, path: Path | None) -> pd.DataFrame:
-    """Return a table with the columns of ``participants.tsv``, such as age or group, at its end."""
+    """Return a table with the columns of ``participants.tsv``, such as age, at its end."""
     import pandas as pd
 
     if path is None or not path.is_file():

@@ -107,7 +107,8 @@ class Recipe:
         >>> Recipe.of("biexp", "segmented").settings.method.name
         'segmented'
         """
-        settings = FitSettings.of(model, method, uncertainty, reading=reading)
+        # Many processes would wait for one GPU.
+        settings = FitSettings.of(model, method, uncertainty, device="cpu", reading=reading)
         return cls(settings, sigma, preprocess, strict, report)
 
     def check(self) -> None:

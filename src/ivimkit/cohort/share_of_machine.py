@@ -12,7 +12,7 @@ from ivimkit.cohort.subjects import Subject
 from ivimkit.errors import InputError, IvimkitWarning, OptionError
 from ivimkit.io.scan_files import open_scan
 
-__all__ = ["ShareOfMachine", "needed_mb"]
+__all__ = ["ShareOfMachine", "memory_for", "needed_mb"]
 
 _PROCESS_MB = 250.0
 """Memory of a process with compiled code, before it has a scan."""
@@ -74,7 +74,7 @@ class ShareOfMachine:
             raise OptionError(f"the memory is {mem_mb:g} MB; expected more than 0")
         available = processors()
         most = available if n_procs is None else n_procs
-        needed = max((needed_mb(one) for one in _largest(subjects)), default=_PROCESS_MB)
+        needed = memory_for(subjects, 1)
         memory = memory_mb() if mem_mb is None else min(mem_mb, memory_mb())
         fitting = math.floor(memory / needed)
         if fitting < 1:
@@ -86,6 +86,12 @@ class ShareOfMachine:
             )
         jobs = min(most, max(1, fitting), max(1, len(subjects)))
         return cls(jobs, threads or max(1, available // max(1, jobs)))
+
+
+def memory_for(subjects: Sequence[Subject], processes: int) -> float:
+    """Return the memory that a number of processes need, 10⁶ bytes, by the largest scan."""
+    needed = max((needed_mb(one) for one in _largest(subjects)), default=_PROCESS_MB)
+    return processes * needed
 
 
 def needed_mb(subject: Subject) -> float:

@@ -122,5 +122,5 @@ def _spread_out(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return offsets by which points of similar values lie side by side, without chance."""
     order = np.argsort(np.argsort(values, kind="stable"), kind="stable")
     # Multiples of the golden ratio are spread evenly, however many there are.
-    golden: NDArray[np.float64] = (order * 0.6180339887498949) % 1.0
-    return _SPREAD * (2.0 * golden - 1.0) if values.size > 1 else np.zeros(1)
+    golden = np.asarray((order * 0.6180339887498949) % 1.0, dtype=np.float64)
+    return np.asarray(_SPREAD * (2.0 * golden - 1.0)) if values.size > 1 else np.zeros(1)
