@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ivimkit import __version__
 from ivimkit.cohort.bids_dataset import DESCRIPTION
 from ivimkit.cohort.derivative_names import IGNORED
 from ivimkit.io.json_text import to_json
@@ -49,14 +49,14 @@ def write_dataset_files(out: Path, datasets: Mapping[str, Path]) -> None:
         "Name": "ivimkit: maps of diffusion and perfusion",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "ivimkit", "Version": __version__}],
+        "GeneratedBy": [{"Name": "ivimkit", "Version": version("ivimkit")}],
         "SourceDatasets": [{"URL": root.as_uri()} for root in datasets.values()],
         "DatasetLinks": {name: root.as_uri() for name, root in datasets.items()},
     }
     contents = {
         DESCRIPTION: to_json(described, indent=2) + "\n",
         ".bidsignore": "\n".join(IGNORED) + "\n",
-        "README": _README.format(version=__version__),
+        "README": _README.format(version=version("ivimkit")),
     }
     with told_as_input(out):
         out.mkdir(parents=True, exist_ok=True)

@@ -10,17 +10,19 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-from ivimkit import __version__
 from ivimkit.cohort.subjects import Subject
 from ivimkit.io.checksum import sha256
 from ivimkit.writing import told_as_input
 from ivimkit.writing.lock import hold, release
 
 __all__ = ["DONE", "FAILED", "FOLDER", "RUNNING", "UNSUITABLE", "Entry", "InputFile", "Ledger"]
+
+_VERSION = version("ivimkit")
 
 FOLDER = ".ivimkit"
 """Folder of the ledger in the output."""
@@ -88,7 +90,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: str
     options: str
-    version: str = __version__
+    version: str = _VERSION
     cpu: str = ""
     inputs: tuple[InputFile, ...] = ()
     files: tuple[str, ...] = ()
@@ -110,7 +112,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether it is of these inputs and options, and of this version."""
         paths = subject.inputs
         return (
-            (self.options, self.version) == (options, __version__)
+            (self.options, self.version) == (options, _VERSION)
             and len(paths) == len(self.inputs)
             and all(one.is_still(path) for one, path in zip(self.inputs, paths, strict=True))
         )

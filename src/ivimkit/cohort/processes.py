@@ -170,6 +170,8 @@ def _pool(n_workers: int) -> ProcessPoolExecutor:
     # Not by fork: the locks of threads of this process would stay locked for ever.
     known = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in known else "spawn")
+    # One process imports everything, and the workers are made from it: a start takes no time.
+    context.set_forkserver_preload([_begin_worker.__module__])
     return ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin_worker)
 
 

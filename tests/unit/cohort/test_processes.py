@@ -42,7 +42,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_bytes(made_dataset, bids, tm
     first = {entry.name: entry for entry in ledger.entries() if entry.state == "done"}
 
     # Its worker ends with it, but not at the same instant: a scan may still be claimed.
-    while "busy" in (shown := bids(made_dataset)):
+    while "busy" in bids(made_dataset):
         time.sleep(0.02)
     entries = {entry.name: entry for entry in ledger.entries()}
     assert [entry.state for entry in entries.values()] == ["done"] * 6
