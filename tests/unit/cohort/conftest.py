@@ -22,7 +22,9 @@ def _write(root):
         about = DESCRIPTION | {"DatasetType": kind, "GeneratedBy": [{"Name": "drawn"}]}
         (folder / "dataset_description.json").write_text(json.dumps(about))
     (root / "README").write_text("Phantoms of ivimkit, for tests.\n")
-    (root / "participants.tsv").write_text("participant_id\tage\nsub-01\t41\nsub-02\tn/a\n")
+    (root / "participants.tsv").write_text(
+        "participant_id\tage\nsub-01\t41\nsub-02\tn/a\nsub-03\t7\n"
+    )
     (root / "acq-ivim_dwi.json").write_text('{"EchoTime": 0.07}')
     for k in range(6):
         subject, session = f"sub-0{1 + k // 2}", f"ses-{1 + k % 2}"
