@@ -24,11 +24,12 @@ _LIKE = 5
 """Scans that are simulated; the others are links to them."""
 
 _LOOP = """
-import sys
+import sys, warnings
 from pathlib import Path
 import ivimkit as ik
-root, out = map(Path, sys.argv[1:])
-for scan in sorted(root.glob("sub-*/dwi/*_dwi.nii.gz")):
+warnings.simplefilter("ignore")
+root, out, number = *map(Path, sys.argv[1:3]), int(sys.argv[3])
+for scan in sorted(root.glob("sub-*/dwi/*_dwi.nii.gz"))[:number]:
     ik.save(ik.fit(ik.load(scan), threads=1), out / scan.parts[-3])
 """
 _SUBREAPER = 36
@@ -54,9 +55,9 @@ def measure(settings: Settings) -> Findings:
         bids += ["--no-reports", "--quiet", "--threads", "1"]
         loop = [sys.executable, "-c", _LOOP, str(root)]
         # The first run compiles.
-        _run([*loop, str(Path(folder) / "warm")])
+        _run([*loop, str(Path(folder) / "warm"), "1"])
         runs = {
-            "plain loop: load, fit, save": _run([*loop, str(Path(folder) / "loop")]),
+            "plain loop: load, fit, save": _run([*loop, str(Path(folder) / "loop"), str(number)]),
             "ivimkit bids, 2 processes": _run([*bids, "--n-procs", "2"]),
             "ivimkit bids again: all is done": _run([*bids, "--n-procs", "2"]),
         }

@@ -13,7 +13,13 @@ from ivimkit.cohort.derivative_names import IGNORED
 from ivimkit.io.json_text import to_json
 from ivimkit.writing import told_as_input
 
-__all__ = ["write_dataset_files"]
+__all__ = ["GROUP_PAGE", "INDEX", "write_dataset_files"]
+
+INDEX = "index.html"
+"""Name of the page of all scans."""
+
+GROUP_PAGE = "group.html"
+"""Name of the page of the group."""
 
 BIDS_VERSION = "1.10.0"
 

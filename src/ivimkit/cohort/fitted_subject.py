@@ -23,7 +23,7 @@ from ivimkit.io.result_files import result_folder
 from ivimkit.preprocessing.preprocess import preprocess
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels
-from ivimkit.status import count
+from ivimkit.status import FitStatus
 from ivimkit.writing import Files
 
 __all__ = ["FittedSubject", "UnsuitableScanError"]
@@ -123,7 +123,7 @@ class FittedSubject:
         """Return what the ledger keeps of the fit."""
         result = self.result
         status = result.status[result.mask]
-        fine = count(status, result.model).get("OK", 0)
+        fine = np.count_nonzero(status == FitStatus.OK)
         b_values = " ".join(f"{b:g}" for b in result.acquisition.shell_bvals)
         size = " x ".join(f"{mm:.3g}" for mm in result.geometry.voxel_size)
         return {

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ivimkit.cohort.dataset_files import GROUP_PAGE
 from ivimkit.cohort.group_tables import (
     data_dictionary,
     find_outliers,
@@ -64,7 +65,7 @@ def group(out: Path, *, participants: Path | None = None, overwrite: bool = Fals
     """
     # Imported here: they load matplotlib.
     from ivimkit.cohort.group_page import group_page
-    from ivimkit.cohort.index_page import GROUP_PAGE, write_index
+    from ivimkit.cohort.index_page import write_index
 
     home = full_path(out)
     entries = tuple(Ledger(home).entries())

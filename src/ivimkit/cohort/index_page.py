@@ -6,18 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from ivimkit.cohort.dataset_files import GROUP_PAGE, INDEX
 from ivimkit.cohort.ledger import DONE, FAILED, RUNNING, UNSUITABLE, Entry, Ledger
 from ivimkit.report import Report
 from ivimkit.report.section_blocks import Block, Items, Links, Section, Text
 from ivimkit.rounding import percent, thousands
 
-__all__ = ["GROUP_PAGE", "INDEX", "index_page", "write_index"]
-
-INDEX = "index.html"
-"""Name of the page."""
-
-GROUP_PAGE = "group.html"
-"""Name of the page of the group, which it links."""
+__all__ = ["index_page", "write_index"]
 
 _TITLES = {
     FAILED: "Failed",

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivimkit.cohort.dataset_files import write_dataset_files
+from ivimkit.cohort.dataset_files import INDEX, write_dataset_files
 from ivimkit.cohort.ledger import FAILED, Ledger
 from ivimkit.cohort.part import Part
 from ivimkit.cohort.processes import outcomes_by, outcomes_here, outcomes_in_processes
@@ -207,7 +207,7 @@ def run(
                 break
     finally:
         outcomes.close()
-    if planned.part is None:
+    if planned.part is None and (planned.tasks or not (planned.out / INDEX).is_file()):
         # Imported here: it loads matplotlib, which fits do not need.
         from ivimkit.cohort.index_page import write_index
 

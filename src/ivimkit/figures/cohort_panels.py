@@ -34,6 +34,9 @@ _POINT, _OUTLIER, _LINE = "#0072B2", "#B34700", "#000000"
 _TITLE_SIZE, _TEXT_SIZE = 10, 7
 """Points."""
 
+_LONGEST_NAME = 22
+"""Characters."""
+
 _SPREAD = 0.28
 """Half width of a cloud of points, in distances of regions."""
 
@@ -110,7 +113,7 @@ def _draw(
         low, middle, high = np.percentile(values, (25, 50, 75))
         axes.hlines(middle, place - 0.4, place + 0.4, color=_LINE, linewidth=1.5)
         axes.hlines([low, high], place - 0.3, place + 0.3, color=_LINE, linewidth=0.7)
-    names = [plain(region, empty="(no name)") for region in regions]
+    names = [plain(region, longest=_LONGEST_NAME, empty="(no name)") for region in regions]
     axes.set_xticks(range(len(regions)), names, rotation=35, ha="right", fontsize=_TEXT_SIZE)
     axes.set_xlim(-0.6, len(regions) - 0.4)
     axes.tick_params(axis="y", labelsize=_TEXT_SIZE)
