@@ -14,6 +14,7 @@ from ivimkit.cohort.subjects import Found, Subject, check_distinct
 from ivimkit.errors import FileFormatError, InputError, OptionError
 from ivimkit.io.gradient_files import beside, paths_in, read_bvals
 from ivimkit.scan import masks
+from ivimkit.writing import full_path
 
 __all__ = ["DESCRIPTION", "find_bids"]
 
@@ -78,6 +79,8 @@ def find_bids(
     >>> [(subject.name, subject.bval.name) for subject in find_bids(root).subjects]
     [('sub-01', 'dwi.bval')]
     """
+    # Workers may run in another folder.
+    root = full_path(root)
     _check_root(root)
     images = DerivativeImages(_folders(derivatives or {}), filters or BidsFilters())
     search = _Search(root, images, mask, labels, functools.cache(paths_in))
@@ -190,7 +193,7 @@ def _folders(derivatives: Mapping[str, Path]) -> Mapping[str, Path]:
                 f"there is no folder {folder} of the derivatives {name}; expected a data set with "
                 "folders sub-01, ... Check the path"
             )
-    return derivatives
+    return {name: full_path(folder) for name, folder in derivatives.items()}
 
 
 def _check_choice(mask: str | None, labels: str | None, images: DerivativeImages) -> None:

@@ -13,6 +13,7 @@ from ivimkit.io.gradient_files import beside, text_of
 from ivimkit.io.table_cells import unguarded
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.scan import masks
+from ivimkit.writing import full_path
 
 __all__ = ["find_in_table", "is_path_table"]
 
@@ -67,6 +68,8 @@ def find_in_table(path: Path, *, mask: str | None = None) -> Found:
             f"--mask is {mask!r} with a table of paths; expected auto, auto:body or auto:brain. "
             "Name mask files in a column mask of the table"
         )
+    # Workers may run in another folder.
+    path = full_path(path)
     rows = _rows(path)
     subjects = [_subject(path, line, row, mask) for line, row in rows]
     check_distinct(subjects)

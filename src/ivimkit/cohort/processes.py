@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     Executor,
@@ -18,6 +19,7 @@ from concurrent.futures import (
 )
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
+from types import FrameType
 
 from ivimkit.cohort.ledger import FAILED, RUNNING, Entry, Ledger
 from ivimkit.cohort.one_subject import fit_subject, warm_up
@@ -25,6 +27,11 @@ from ivimkit.cohort.task import Outcome, Task
 from ivimkit.errors import InputError
 
 __all__ = ["outcomes_by", "outcomes_here", "outcomes_in_processes"]
+
+Work = Callable[[Task], Outcome]
+
+_ENDING, _FITTING = threading.Event(), threading.Event()
+"""In a worker: whether it was told to end, and whether it is fitting a scan."""
 
 _AHEAD = 2
 """Tasks that each worker is sent ahead: the others wait here, so that memory stays constant."""
@@ -43,7 +50,7 @@ def outcomes_here(tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
 
 
 def outcomes_by(
-    executor: Executor, tasks: Sequence[Task], n_workers: int
+    executor: Executor, tasks: Sequence[Task], n_workers: int, work: Work = fit_subject
 ) -> Generator[Outcome, None, None]:
     """Yield outcomes of scans fitted by any executor, as they come.
 
@@ -55,6 +62,8 @@ def outcomes_by(
         What to do.
     n_workers : int
         Number of workers.
+    work : callable
+        What a worker does with a task.
 
     Raises
     ------
@@ -68,7 +77,7 @@ def outcomes_by(
         while waiting or running:
             while waiting and len(running) < _AHEAD * n_workers:
                 task = waiting.popleft()
-                running[executor.submit(fit_subject, task)] = task
+                running[executor.submit(work, task)] = task
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield _outcome_of(future, running.pop(future))
@@ -134,12 +143,17 @@ def outcomes_in_processes(tasks: Sequence[Task], n_workers: int) -> Generator[Ou
 
 
 def _pooled(tasks: Sequence[Task], n_workers: int) -> Generator[Outcome, None, None]:
+    others = set(multiprocessing.active_children())
     pool = _pool(min(n_workers, len(tasks)))
     try:
-        yield from outcomes_by(pool, tasks, n_workers)
-    except BaseException:
-        # Workers that still fit end with this process, see `_end_with_parent`.
-        pool.shutdown(wait=False, cancel_futures=True)
+        yield from outcomes_by(pool, tasks, n_workers, _fit_unless_ending)
+    except BaseException as error:
+        # Interrupted, or the first failure: what is being fitted is not waited for.
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        pool.shutdown(cancel_futures=True)
+        # The frames would keep the semaphores of the pool, of which Python warns at its end.
+        traceback.clear_frames(error.__traceback__)
         raise
     pool.shutdown()
 
@@ -176,9 +190,29 @@ def _pool(n_workers: int) -> ProcessPoolExecutor:
 
 
 def _begin_worker() -> None:
-    # Ctrl-C reaches all processes of a terminal; the first one decides.
+    # Ctrl-C reaches all processes of a terminal; the first one decides, and tells the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave the scan that is being fitted, with nothing half-written."""
+    _ENDING.set()
+    # A worker that waits for a task may hold the lock of the queue, and gets word through it.
+    if _FITTING.is_set():
+        raise KeyboardInterrupt
+
+
+def _fit_unless_ending(task: Task) -> Outcome:
+    # Some tasks have been sent ahead, and cannot be taken back.
+    _FITTING.set()
+    try:
+        if _ENDING.is_set():
+            raise KeyboardInterrupt
+        return fit_subject(task)
+    finally:
+        _FITTING.clear()
 
 
 def _end_with_parent() -> None:

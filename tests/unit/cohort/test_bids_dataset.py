@@ -1,6 +1,8 @@
 """The index of a data set: inheritance, filters, masks and labels, and what is left out."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,13 @@ def test_scans_with_inherited_files_masks_and_labels(made_dataset):
     assert first.mask.endswith("sub-01_ses-1_acq-ivim_desc-liver_mask.nii.gz")
     assert first.labels.name == "sub-01_ses-1_acq-ivim_dseg.nii.gz"
     assert not found.skipped
+
+
+def test_paths_are_complete_for_workers_in_other_folders(made_dataset):
+    relative = Path(os.path.relpath(made_dataset))
+    found = find_bids(relative, derivatives={"seg": relative / SEG}, mask="liver")
+    assert found.root == made_dataset.resolve()
+    assert all(path.is_absolute() for subject in found.subjects for path in subject.inputs)
 
 
 def test_nearest_bval_with_most_entities_wins(dataset):
