@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,15 +139,15 @@ class BidsRun:
         if given is None or given in FIT_SOURCES:
             return given
         try:
-            return float(given) if float(given) > 0 else self._refuse_sigma()
+            level = float(given)
         except ValueError:
-            return self._refuse_sigma()
-
-    def _refuse_sigma(self) -> float:
-        raise OptionError(
-            f"--sigma is {self.setup.sigma!r}; expected a number > 0 or one of "
-            f"{', '.join(FIT_SOURCES)}. A map belongs to one scan: use ivimkit fit for it"
-        )
+            level = math.nan
+        if not (math.isfinite(level) and level > 0):
+            raise OptionError(
+                f"--sigma is {given!r}; expected a number > 0 or one of {', '.join(FIT_SOURCES)}. "
+                "A map belongs to one scan: use ivimkit fit for it"
+            )
+        return level
 
     @cached_property
     def _derivatives(self) -> dict[str, Path]:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.fit_options import FitOptions
+from ivimkit.cli.options.fit_options import TRUST_PANEL, FitOptions
 from ivimkit.cli.options.plugin_names import complete, model_names
 from ivimkit.cli.options.scan_options import (
     Average,
@@ -172,7 +172,7 @@ class BidsFit(FitOptions):
         typer.Option(
             metavar="SOURCE|NUMBER",
             show_default=False,
-            rich_help_panel="The noise, and how sure the numbers are",
+            rich_help_panel=TRUST_PANEL,
             help="Noise of one volume (standard deviation): repeats, air, mppca, residuals or "
             "auto, found in each scan, or a number for all. By default from the residuals of each "
             "voxel.",
