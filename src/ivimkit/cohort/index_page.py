@@ -65,5 +65,5 @@ def _target(entry: Entry) -> str:
 
 
 def _about(entry: Entry) -> str:
-    told = f", {len(entry.warnings)} warnings" if entry.warnings else ""
-    return f"{thousands(entry.n_voxels)} voxels, {percent(entry.share_ok)} without any flag{told}"
+    told = "".join(f" Warning: {sentence}." for sentence in entry.warnings)
+    return f"{thousands(entry.n_voxels)} voxels, {percent(entry.share_ok)} without any flag.{told}"

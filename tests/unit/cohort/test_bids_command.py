@@ -42,7 +42,9 @@ def test_maps_sidecars_and_tables_then_the_group(dataset, bids, tmp_path):
     assert (home / f"{NAME}_model-monoexp_param-ADC_dwimap.nii.gz").is_file()
     described = json.loads((out / "dataset_description.json").read_text())
     assert described["DatasetLinks"]["raw"] == dataset.as_uri()
-    assert f"{NAME}_model-ivim_regions.tsv" in (out / "index.html").read_text()
+    index = (out / "index.html").read_text()
+    assert f"{NAME}_model-ivim_regions.tsv" in index
+    assert index.count("Warning: ") == sum(len(one.warnings) for one in Ledger(out).entries())
 
     before = without_times(out)
     assert "0 scans fitted, 6 done before" in bids(dataset, "participant", *with_seg(dataset))
