@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ivimkit import (
+        cohort,
         compat,
         conventions,
         errors,
@@ -68,6 +69,7 @@ __all__ = [
     "ProtocolDesign",
     "ProtocolErrors",
     "__version__",
+    "cohort",
     "compare",
     "compat",
     "conventions",

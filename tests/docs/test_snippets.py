@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import ivimkit as ik
 from dicom_maker import Made, save, slices
 from ivimkit.io import save_map, save_scan
+from ivimkit.simulate.digital_phantom import Phantom
 from snippets import RUN, SHOWN, run_snippets, snippets_of
 
 ROOT = Path(__file__).parents[2]
@@ -48,16 +49,27 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Slices are read in the order of the normal.
     turned, geometry = made.labels[:, :, ::-1], ik.load(folder / "study").geometry
     save_map(turned, folder / "regions.nii.gz", geometry)
+    _save_dataset(folder / "data", made)
     for patient in ("patient1", "patient2"):
         small = ik.simulate.phantom("abdomen", shape=(24, 18, 2), seed=1)
         save_scan(small.dwi, folder / patient / "dwi.nii.gz")
     return folder
 
 
+def _save_dataset(root: Path, made: Phantom) -> None:
+    """Save a phantom as a BIDS data set of one subject, with a mask of the liver."""
+    drawn = root / "derivatives" / "seg" / "sub-01" / "dwi" / "sub-01_desc-liver_mask.nii.gz"
+    save_scan(made.dwi, root / "sub-01" / "dwi" / "sub-01_dwi.nii.gz")
+    save_map(made.region("liver").astype("uint8"), drawn, made.dwi.geometry)
+    (root / "dataset_description.json").write_text('{"Name": "phantom", "BIDSVersion": "1.10.0"}')
+
+
 def _shell(words: list[str], *, draws: bool = True) -> None:
     program, *arguments = words
     if arguments[:1] in (["fit"], ["compare"]) and not (draws or "--no-figures" in arguments):
         arguments.append("--no-figures")
+    if arguments[:1] == ["bids"] and "participant" in arguments and not draws:
+        arguments += ["--no-reports", "--n-procs", "0"]
     if arguments[:1] == ["demo"] and "--shape" in arguments:
         arguments[arguments.index("--shape") + 1] = DEMO_SHAPE
     if program == "make":

@@ -9,6 +9,7 @@ import typer
 
 from ivimkit import __version__
 from ivimkit.cli.command_group import add_command
+from ivimkit.cli.commands.bids import bids
 from ivimkit.cli.commands.check import check
 from ivimkit.cli.commands.compare import compare
 from ivimkit.cli.commands.demo import demo
@@ -78,6 +79,7 @@ for command in (
     report,
     roi,
     repeat,
+    bids,
     simulate,
     demo,
     methods,

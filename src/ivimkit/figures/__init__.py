@@ -1,6 +1,7 @@
 """Figures of results: pure functions from data to a matplotlib Figure."""
 
 from ivimkit.figures.bland_altman import bland_altman
+from ivimkit.figures.cohort_panels import cohort_panels
 from ivimkit.figures.comparison_panels import comparison_panels
 from ivimkit.figures.design_panels import design_panels
 from ivimkit.figures.difference_panels import agreement_panels, difference_panels
@@ -26,6 +27,7 @@ __all__ = [
     "RegionCurve",
     "agreement_panels",
     "bland_altman",
+    "cohort_panels",
     "compare_methods",
     "comparison_panels",
     "design_panels",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ __all__ = [
     "beside",
     "is_table",
     "near_misses",
+    "paths_in",
     "read_bvals",
     "read_bvecs",
     "stem_of",
@@ -35,6 +36,7 @@ _MAX_BYTES = 1 << 24
 # A direction has length 1 up to rounding; no b-value of a table is as small as that.
 _MAX_DIRECTION_LENGTH = 1.1
 _DATA_SET = "dataset_description.json"
+_GRADIENTS = ("bval", "bvec")
 _IMAGE_SUFFIXES = re.compile(r"\.(nii|hdr|img)(\.(gz|bz2|zst))?$", re.IGNORECASE)
 
 
@@ -132,15 +134,19 @@ def write_bvecs(path: Path, bvecs: NDArray[np.float64]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def beside(scan: Path, kind: str) -> Path | None:
+def beside(
+    scan: Path, kind: str, *, listed: Callable[[Path], Sequence[Path]] | None = None
+) -> Path | None:
     """Find the file that belongs to a scan, by its name.
 
     Parameters
     ----------
     scan : Path
         The image, e.g. ``dwi.nii.gz``.
-    kind : {"bval", "bvec", "json"}
+    kind : {"bval", "bvec", "json", "tsv"}
         Which file.
+    listed : callable, optional
+        Returns the paths in a folder; for many scans, one that remembers them.
 
     Returns
     -------
@@ -151,15 +157,25 @@ def beside(scan: Path, kind: str) -> Path | None:
         there is none.
     """
     stem = stem_of(scan)
-    wanted = [f"{stem}.{kind}", f"{stem}.{kind}s"]
-    if stem.lower() == "data":
+    wanted = [f"{stem}.{kind}"]
+    if kind in _GRADIENTS:
+        wanted.append(f"{stem}.{kind}s")
+    if stem.lower() == "data" and kind in _GRADIENTS:
         wanted += [kind, f"{kind}s"]
-    tables = [] if kind == "json" else [f"{stem}.grad", f"{stem}.b"]
+    tables = [f"{stem}.grad", f"{stem}.b"] if kind in _GRADIENTS else []
+    look = listed or paths_in
     # A folder that may not be listed can contain files that may be read.
     known = [scan.parent / name for name in (*wanted, *tables)]
-    files = _files_in(scan.parent) or filter(_is_file, known)
-    there = {path.name: path for path in files}
-    return _first(there, wanted) or _inherited(scan, kind) or _first(there, tables)
+    there = {path.name: path for path in look(scan.parent) or known}
+    return _first(there, wanted) or _inherited(scan, kind, look) or _first(there, tables)
+
+
+def paths_in(folder: Path) -> list[Path]:
+    """Return what is in a folder, sorted; nothing if it may not be listed."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def near_misses(scan: Path, kind: str) -> list[Path]:
@@ -172,10 +188,7 @@ def near_misses(scan: Path, kind: str) -> list[Path]:
 
 def _files_in(folder: Path) -> list[Path]:
     """Return the readable files of a folder; none if it may not be listed."""
-    try:
-        return sorted(filter(_is_file, folder.iterdir()))
-    except OSError:
-        return []
+    return list(filter(_is_file, paths_in(folder)))
 
 
 def _is_file(path: Path) -> bool:
@@ -193,13 +206,13 @@ def stem_of(scan: Path) -> str:
 def _first(there: Mapping[str, Path], wanted: Sequence[str]) -> Path | None:
     folded = {name.lower(): path for name, path in there.items()}
     for name in wanted:
-        found = there.get(name) or folded.get(name.lower())
-        if found is not None:
-            return found
+        for found in (there.get(name), folded.get(name.lower())):
+            if found is not None and _is_file(found):
+                return found
     return None
 
 
-def _inherited(scan: Path, kind: str) -> Path | None:
+def _inherited(scan: Path, kind: str, look: Callable[[Path], Sequence[Path]]) -> Path | None:
     """Find the file that a scan inherits in BIDS: nearest folder, then most entities."""
     folder = scan.absolute().parent
     levels = [folder, *folder.parents]
@@ -208,12 +221,14 @@ def _inherited(scan: Path, kind: str) -> Path | None:
         return None
     *entities, suffix = stem_of(scan).split("_")
     for at in levels[: root + 1]:
+        # Names first: the root of a data set may contain thousands of folders.
         fitting = [
             path
-            for path in _files_in(at)
+            for path in look(at)
             if path.suffix == f".{kind}"
             and path.stem.split("_")[-1] == suffix
             and set(path.stem.split("_")[:-1]) <= set(entities)
+            and _is_file(path)
         ]
         if fitting:
             return max(fitting, key=lambda path: path.stem.count("_"))

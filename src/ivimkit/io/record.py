@@ -68,6 +68,7 @@ __all__ = [
     "result_record",
     "screening_of",
     "settings_of",
+    "settings_record",
 ]
 
 
@@ -140,10 +141,11 @@ def _rule_options(method: FitMethod) -> dict[str, Any]:
 
 def fit_record(result: FitResult) -> FitRecord:
     """Return settings and provenance of a result."""
-    return FitRecord(_settings_record(result.settings), _provenance_record(result.provenance))
+    return FitRecord(settings_record(result.settings), _provenance_record(result.provenance))
 
 
-def _settings_record(settings: FitSettings) -> SettingsRecord:
+def settings_record(settings: FitSettings) -> SettingsRecord:
+    """Return the settings of a fit."""
     noise, reading = settings.noise, settings.reading
     return SettingsRecord(
         model=_model_record(settings.model),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ivimkit.quality.table_rows import finite, mean_sd
 
-__all__ = ["ENTROPY_BINS", "distribution", "entropy", "shape_of"]
+__all__ = ["ENTROPY_BINS", "centre_and_spread", "distribution", "entropy", "shape_of"]
 
 ENTROPY_BINS = 64
 """Number of histogram bins for the entropy between the limits of a map."""
@@ -35,8 +35,29 @@ def distribution(values: NDArray[np.float64], limits: tuple[float, float]) -> di
     dict of str to float
     """
     valid = finite(values)
-    mean, sd = mean_sd(valid)
     skewness, kurtosis = shape_of(valid)
+    return {
+        **centre_and_spread(values),
+        "skewness": skewness,
+        "kurtosis": kurtosis,
+        "entropy": entropy(valid, limits),
+    }
+
+
+def centre_and_spread(values: NDArray[np.float64]) -> dict[str, float]:
+    """Return the statistics of `distribution` that take no time: all but those of the shape.
+
+    Parameters
+    ----------
+    values : ndarray
+        Values, NaN if there is none.
+
+    Returns
+    -------
+    dict of str to float
+    """
+    valid = finite(values)
+    mean, sd = mean_sd(valid)
     p5, q25, median, q75, p95 = _percentiles(valid)
     return {
         "n": valid.size,
@@ -50,9 +71,6 @@ def distribution(values: NDArray[np.float64], limits: tuple[float, float]) -> di
         "iqr": q75 - q25,
         "p5": p5,
         "p95": p95,
-        "skewness": skewness,
-        "kurtosis": kurtosis,
-        "entropy": entropy(valid, limits),
     }
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "Code",
     "Items",
     "Lamps",
+    "Links",
     "Pictures",
     "Section",
     "Table",
@@ -163,6 +164,20 @@ class Items(Block):
     kind: ClassVar[str] = "items"
     items: Sequence[str]
     numbered: bool = False
+
+
+@dataclass(frozen=True)
+class Links(Block):
+    """A list of files next to the page.
+
+    Parameters
+    ----------
+    links : sequence of (str, str, str)
+        Relative path of each file, its name, and what to say about it.
+    """
+
+    kind: ClassVar[str] = "links"
+    links: Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ WITH_EXAMPLES = (
         "view",
         "roi",
         "repeat",
+        "bids",
         "report",
         "simulate",
         "demo",

@@ -20,6 +20,7 @@ from ivimkit.report.section_blocks import (
     Code,
     Items,
     Lamps,
+    Links,
     Pictures,
     Section,
     Table,
@@ -50,6 +51,7 @@ def every_block(text):
         Pictures([Picture(figure(), text, text)]),
         Code(text, text),
         Items([text], numbered=True),
+        Links([(text, text, text)]),
         Beside([(text, [Text(text), Code(text, text)]), (text, [])]),
     ]
 

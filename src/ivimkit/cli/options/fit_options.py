@@ -18,10 +18,10 @@ from ivimkit.cli.options.plugin_names import (
 from ivimkit.cli.options.shared_options import MODEL_PANEL, SIGMA, MethodOptions, in_panel
 from ivimkit.defaults import USUAL_METHOD
 
-__all__ = ["Also", "FitOptions", "ModelOptions", "Organ"]
+__all__ = ["TRUST_PANEL", "Also", "FitOptions", "ModelOptions", "Organ"]
 
 _BAYES_PANEL = "Method bayes"
-_TRUST_PANEL = "The noise, and how sure the numbers are"
+TRUST_PANEL = "The noise, and how sure the numbers are"
 
 Organ = Annotated[
     str | None,
@@ -165,7 +165,7 @@ class FitOptions(ModelOptions):
         typer.Option(
             metavar="KIND",
             show_default=False,
-            rich_help_panel=_TRUST_PANEL,
+            rich_help_panel=TRUST_PANEL,
             help="Noise distribution: rician (magnitudes), gaussian; for varpro also chi. "
             "By default gaussian for varpro and rician for bayes.",
         ),
@@ -175,7 +175,7 @@ class FitOptions(ModelOptions):
         typer.Option(
             metavar="N",
             show_default=False,
-            rich_help_panel=_TRUST_PANEL,
+            rich_help_panel=TRUST_PANEL,
             help="Number of coils combined as root of the sum of squares, for --noise chi.",
         ),
     ] = None
@@ -183,7 +183,7 @@ class FitOptions(ModelOptions):
         bool,
         typer.Option(
             "--robust",
-            rich_help_panel=_TRUST_PANEL,
+            rich_help_panel=TRUST_PANEL,
             help="First look for volumes and single values that do not belong, such as dropouts, "
             "and leave them out (methods varpro and bayes). Short for --option robust=yes.",
         ),
@@ -193,10 +193,10 @@ class FitOptions(ModelOptions):
         typer.Option(
             metavar="NAME",
             show_default=False,
-            rich_help_panel=_TRUST_PANEL,
+            rich_help_panel=TRUST_PANEL,
             autocompletion=complete(uncertainty_names),
             help="Also write standard deviations and 95 % limits of the maps (D_sd, D_lo, "
             f"D_hi), found by: {', '.join(uncertainty_names())}.",
         ),
     ] = None
-    sigma: Annotated[str | None, in_panel(SIGMA, _TRUST_PANEL)] = None
+    sigma: Annotated[str | None, in_panel(SIGMA, TRUST_PANEL)] = None

@@ -13,13 +13,20 @@ from ivimkit.cli.options.shared_options import DICOM_PANEL, SCAN_PANEL, VOLUME_P
 
 __all__ = [
     "Average",
+    "AverageOption",
     "BUnit",
+    "Bmax",
+    "Bmin",
     "DropIncomplete",
     "Images",
     "ImagesOption",
+    "KeptBvals",
     "ScanOptions",
     "Scans",
+    "Select",
     "SeriesOption",
+    "Tolerance",
+    "UnitOfB",
     "Weights",
 ]
 
@@ -122,6 +129,66 @@ DropIncomplete = Annotated[
     ),
 ]
 
+Bmin = Annotated[
+    float | None,
+    typer.Option(
+        metavar="B",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Leave out lower b-values. In the unit of --b-unit, like all b-values in options.",
+    ),
+]
+Bmax = Annotated[
+    float | None,
+    typer.Option(
+        metavar="B",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Leave out higher b-values. Above 1000 kurtosis begins to matter.",
+    ),
+]
+KeptBvals = Annotated[
+    str | None,
+    typer.Option(
+        "--bvals",
+        metavar="LIST",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Use these b-values only, like 0,50,100,800: of each the nearest, within 3 %.",
+    ),
+]
+Select = Annotated[
+    str | None,
+    typer.Option(
+        "--select",
+        metavar="CONDITION",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="Use volumes only that meet a condition on b (s/mm²) and the other variables, "
+        "like \"echo_time == 75 and b <= 400\" or \"gradient in ('bipolar', 'none')\".",
+    ),
+]
+AverageOption = Annotated[
+    Average,
+    typer.Option(
+        "--average",
+        metavar="HOW",
+        rich_help_panel=VOLUME_PANEL,
+        help="Mean of the volumes of a b-value: geometric, arithmetic, auto (geometric across "
+        "directions, arithmetic across repeats) or none (every volume on its own).",
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="B",
+        show_default=False,
+        rich_help_panel=VOLUME_PANEL,
+        help="b-values with gaps up to this form one shell. By default less than 1 s/mm², or "
+        "2 % about their middle.",
+    ),
+]
+
 
 @dataclass(frozen=True)
 class ScanOptions:
@@ -192,35 +259,9 @@ class ScanOptions:
     series: SeriesOption = None
     images: ImagesOption = Images.auto
     drop_incomplete: DropIncomplete = False
-    bmin: Annotated[
-        float | None,
-        typer.Option(
-            metavar="B",
-            show_default=False,
-            rich_help_panel=VOLUME_PANEL,
-            help="Leave out lower b-values. In the unit of --b-unit, like all b-values in "
-            "options.",
-        ),
-    ] = None
-    bmax: Annotated[
-        float | None,
-        typer.Option(
-            metavar="B",
-            show_default=False,
-            rich_help_panel=VOLUME_PANEL,
-            help="Leave out higher b-values. Above 1000 kurtosis begins to matter.",
-        ),
-    ] = None
-    bvals: Annotated[
-        str | None,
-        typer.Option(
-            "--bvals",
-            metavar="LIST",
-            show_default=False,
-            rich_help_panel=VOLUME_PANEL,
-            help="Use these b-values only, like 0,50,100,800: of each the nearest, within 3 %.",
-        ),
-    ] = None
+    bmin: Bmin = None
+    bmax: Bmax = None
+    bvals: KeptBvals = None
     volumes: Annotated[
         str | None,
         typer.Option(
@@ -231,27 +272,8 @@ class ScanOptions:
             "one), or a file of numbers.",
         ),
     ] = None
-    select: Annotated[
-        str | None,
-        typer.Option(
-            "--select",
-            metavar="CONDITION",
-            show_default=False,
-            rich_help_panel=VOLUME_PANEL,
-            help="Use volumes only that meet a condition on b (s/mm²) and the other variables, "
-            "like \"echo_time == 75 and b <= 400\" or \"gradient in ('bipolar', 'none')\".",
-        ),
-    ] = None
-    average: Annotated[
-        Average,
-        typer.Option(
-            "--average",
-            metavar="HOW",
-            rich_help_panel=VOLUME_PANEL,
-            help="Mean of the volumes of a b-value: geometric, arithmetic, auto (geometric across "
-            "directions, arithmetic across repeats) or none (every volume on its own).",
-        ),
-    ] = Average.auto
+    select: Select = None
+    average: AverageOption = Average.auto
     averages: Annotated[
         str | None,
         typer.Option(
@@ -263,13 +285,4 @@ class ScanOptions:
             "table of volumes. By default the column averages, or 1.",
         ),
     ] = None
-    tolerance: Annotated[
-        float | None,
-        typer.Option(
-            metavar="B",
-            show_default=False,
-            rich_help_panel=VOLUME_PANEL,
-            help="b-values with gaps up to this form one shell. By default less than 1 s/mm², or "
-            "2 % about their middle.",
-        ),
-    ] = None
+    tolerance: Tolerance = None

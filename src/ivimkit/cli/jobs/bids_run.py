@@ -1,0 +1,289 @@
+"""BidsRun: the scans of a data set, or their group; the work behind ``ivimkit bids``."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import typer
+
+from ivimkit import cohort
+from ivimkit.cli.error_guard import command_line
+from ivimkit.cli.options.assignments import number_list, words
+from ivimkit.cli.options.bids_options import BidsDataset, BidsMachine, BidsOutput
+from ivimkit.cli.options.fit_setup import FitSetup
+from ivimkit.cli.options.output_folders import check_writable
+from ivimkit.cli.options.scan_input import ScanInput
+from ivimkit.cli.process.exit_codes import DONE, FAULT
+from ivimkit.cli.screen.bids_tables import found_table
+from ivimkit.cli.screen.terminal import Screen, say_error
+from ivimkit.cohort.ledger import DONE as FITTED
+from ivimkit.cohort.ledger import FAILED, UNSUITABLE
+from ivimkit.errors import OptionError
+from ivimkit.fitting.settings import FitSettings
+from ivimkit.noise import FIT_SOURCES
+
+__all__ = ["BidsRun"]
+
+_PARTICIPANTS = "participants.tsv"
+_USUAL_PROCESSORS = 4
+"""Processors of a job of a cluster, unless --n-procs says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BidsRun:
+    """What to fit of which data set, and what to write.
+
+    Parameters
+    ----------
+    ctx : typer.Context
+        Of the command.
+    screen : Screen
+        Where to print.
+    dataset, out : Path
+        The data set, or a table of paths, and the folder of the derivatives.
+    chosen : BidsDataset
+        Which scans, and what belongs to them.
+    scan : ScanInput
+        How to read them.
+    setup : FitSetup
+        What to fit and how.
+    steps : str, optional
+        Steps before the fit.
+    output : BidsOutput
+        What to write.
+    machine : BidsMachine
+        What to compute on.
+    """
+
+    ctx: typer.Context
+    screen: Screen
+    dataset: Path
+    out: Path
+    chosen: BidsDataset
+    scan: ScanInput
+    setup: FitSetup
+    steps: str | None
+    output: BidsOutput
+    machine: BidsMachine
+
+    def participant(self) -> int:
+        """Fit the scans, or say what would be done; return the exit code."""
+        with self.screen.warnings_shown():
+            self.scan.check()
+            recipe = self._recipe()
+            found = self._found()
+            if self.machine.slurm is not None:
+                typer.echo(self._script(found, self.machine.slurm), nl=False)
+                return DONE
+            planned = self._plan(found, recipe)
+            if self.machine.dry_run:
+                self.screen.show(found_table(found), *_left_out(found), _summary(planned))
+                return DONE
+            for folder in (self.out, self.output.work_dir):
+                if folder is not None:
+                    check_writable(folder)
+            self.screen.show(*_left_out(found), _summary(planned))
+            done = cohort.run(
+                planned,
+                stop_on_first_crash=self.machine.stop_on_first_crash,
+                on_done=self._say_done,
+            )
+        return self._end(done)
+
+    def group(self) -> int:
+        """Write tables and page of the group; return the exit code."""
+        check_writable(self.out)
+        root = self.dataset if self.dataset.is_dir() else self.dataset.parent
+        files = cohort.group(
+            self.out, participants=root / _PARTICIPANTS, overwrite=self.output.overwrite
+        )
+        self.screen.show(*map(str, files))
+        if not any(path.suffix == ".parquet" for path in files):
+            self.screen.show(cohort.NO_PARQUET)
+        return DONE
+
+    def _recipe(self) -> cohort.Recipe:
+        model = self.setup.signal_model()
+        method = self.setup.fit_method(model)
+        settings = FitSettings.of(
+            model,
+            method,
+            self.setup.estimator(model, method),
+            adc_bvals=self._adc_bvals,
+            # Many processes would wait for one GPU.
+            device="cpu",
+            organ=self.setup.organ,
+            reading=self.scan.record(),
+            call=command_line(self.ctx),
+        )
+        return cohort.Recipe(
+            settings, self._sigma, self.steps, self.scan.strict, self.output.reports
+        )
+
+    @property
+    def _adc_bvals(self) -> list[float] | None:
+        given = self.setup.adc_bvalues
+        if given is None:
+            return None
+        return [self.scan.in_s_mm2(b) for b in number_list(given, "--adc-bvalues")]
+
+    @property
+    def _sigma(self) -> float | str | None:
+        """The noise: what to estimate it from, or a number."""
+        given = self.setup.sigma
+        if given is None or given in FIT_SOURCES:
+            return given
+        try:
+            level = float(given)
+        except ValueError:
+            level = math.nan
+        if not (math.isfinite(level) and level > 0):
+            raise OptionError(
+                f"--sigma is {given!r}; expected a number > 0 or one of {', '.join(FIT_SOURCES)}. "
+                "A map belongs to one scan: use ivimkit fit for it"
+            )
+        return level
+
+    @cached_property
+    def _derivatives(self) -> dict[str, Path]:
+        """The data sets of masks and labels by name; without a name, that of the folder."""
+        found: dict[str, Path] = {}
+        for text in self.chosen.derivatives or ():
+            name, is_set, folder = text.partition("=")
+            path = Path(folder if is_set else text)
+            name = name if is_set else path.resolve().name
+            if not name or (not folder and is_set):
+                raise OptionError(
+                    f"--derivatives is {text!r}; expected NAME=FOLDER, like "
+                    "seg=data/derivatives/seg"
+                )
+            if name in found or name == "raw":
+                raise OptionError(
+                    f"--derivatives {name} is given twice or is raw; expected a new name for each "
+                    "data set. Write NAME=FOLDER with another name"
+                )
+            found[name] = path
+        return found
+
+    def _found(self) -> cohort.Found:
+        chosen = self.chosen
+        if cohort.is_path_table(self.dataset):
+            self._refuse_with_table()
+            return cohort.find_in_table(self.dataset, mask=chosen.mask)
+        filters = chosen.bids_filter_file
+        return cohort.find_bids(
+            self.dataset,
+            participants=_labels(chosen.participant_label),
+            sessions=_labels(chosen.session_id),
+            filters=None if filters is None else cohort.read_filters(filters),
+            derivatives=self._derivatives,
+            mask=chosen.mask,
+            labels=self.setup.labels,
+        )
+
+    def _refuse_with_table(self) -> None:
+        """Refuse options that choose files of a data set: a table names them."""
+        given = {
+            "--participant-label": self.chosen.participant_label,
+            "--session-id": self.chosen.session_id,
+            "--bids-filter-file": self.chosen.bids_filter_file,
+            "--derivatives": self.chosen.derivatives,
+            "--labels": self.setup.labels,
+        }
+        for option, value in given.items():
+            if value is not None:
+                raise OptionError(
+                    f"{option} is given with a table of paths; expected it for a BIDS data set "
+                    "only. Name the files in the table, and delete the rows of other scans"
+                )
+
+    def _plan(self, found: cohort.Found, recipe: cohort.Recipe) -> cohort.Plan:
+        machine = self.machine
+        return cohort.plan(
+            found,
+            self.out,
+            recipe,
+            derivatives=self._derivatives,
+            work=self.output.work_dir,
+            part=None if machine.part is None else cohort.Part.of_text(machine.part),
+            n_procs=machine.n_procs,
+            mem_mb=machine.mem_mb,
+            threads=machine.threads,
+            overwrite=self.output.overwrite,
+        )
+
+    def _script(self, found: cohort.Found, scans_per_part: int) -> str:
+        if self.machine.part is not None:
+            raise OptionError("--part is given with --slurm, which sets it; leave it out")
+        processors = self.machine.n_procs or _USUAL_PROCESSORS
+        needed = cohort.memory_for(found.subjects, processors)
+        command = _without_option(shlex.split(command_line(self.ctx)), "--slurm")
+        group = ["ivimkit", "bids", str(self.dataset), str(self.out), "group"]
+        return cohort.slurm_script(
+            command,
+            group,
+            n_scans=len(found.subjects),
+            scans_per_part=scans_per_part,
+            cpus=processors,
+            memory_mb=self.machine.mem_mb or needed,
+        )
+
+    def _say_done(self, outcome: cohort.Outcome, number: int, total: int) -> None:
+        head = f"{number} of {total}: {outcome.name}"
+        if outcome.state == FAILED:
+            say_error(f"failed: {head}: {outcome.sentence}")
+        elif outcome.state == FITTED:
+            told = f", {outcome.warnings} warnings" if outcome.warnings else ""
+            self.screen.show(f"{head}: {outcome.seconds:.2f} s{told}")
+        else:
+            self.screen.show(f"{head}: {outcome.state}: {outcome.sentence}")
+
+    def _end(self, done: cohort.CohortRun) -> int:
+        n_done = done.counts.get(FITTED, 0)
+        unsuitable = done.counts.get(UNSUITABLE, 0)
+        told = [f"{n_done} scans fitted", f"{done.kept} done before"]
+        if unsuitable:
+            told.append(f"{unsuitable} not suitable for the model")
+        self.screen.show(f"{', '.join(told)}: {self.out}")
+        if not done.failed:
+            return DONE
+        names = ", ".join(outcome.name for outcome in done.failed)
+        rest = "; the others were not begun" if done.stopped else ""
+        say_error(f"failed: {len(done.failed)} scans: {names}{rest}")
+        return FAULT
+
+
+def _labels(given: Sequence[str] | None) -> list[str]:
+    return [label for text in given or () for label in words(text)]
+
+
+def _left_out(found: cohort.Found) -> list[str]:
+    return [f"left out: {name}: {reason}" for name, reason in found.skipped]
+
+
+def _summary(planned: cohort.Plan) -> str:
+    share = planned.share
+    how = (
+        f"{share.processes} at a time, {share.threads} threads each"
+        if share.processes
+        else "one after the other in this process"
+    )
+    return f"{len(planned.tasks)} scans to fit, {planned.kept} done before; {how}"
+
+
+def _without_option(command: Sequence[str], option: str) -> list[str]:
+    """Return a command without an option and its value."""
+    kept, skip = [], False
+    for word in command:
+        if skip or word.startswith(f"{option}="):
+            skip = False
+        elif word == option:
+            skip = True
+        else:
+            kept.append(word)
+    return kept

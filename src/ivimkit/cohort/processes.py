@@ -1,0 +1,223 @@
+"""Processes: fit scans in worker processes, which may be killed without harm to the others."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for
+from types import FrameType
+
+from ivimkit.cohort.ledger import FAILED, RUNNING, Entry, Ledger
+from ivimkit.cohort.one_subject import fit_subject, warm_up
+from ivimkit.cohort.task import Outcome, Task
+from ivimkit.errors import InputError
+
+__all__ = ["outcomes_by", "outcomes_here", "outcomes_in_processes"]
+
+Work = Callable[[Task], Outcome]
+
+_ENDING, _FITTING = threading.Event(), threading.Event()
+"""In a worker: whether it was told to end, and whether it is fitting a scan."""
+
+_AHEAD = 2
+"""Tasks that each worker is sent ahead: the others wait here, so that memory stays constant."""
+
+_KILLED = (
+    "its process was ended twice without a word, most likely as there was not enough memory; "
+    "expected enough for the scan and its maps. Run fewer scans at a time (--n-procs), use a "
+    "mask, or fit it by itself"
+)
+
+
+def outcomes_here(tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
+    """Yield outcomes of scans fitted one after the other in this process."""
+    with ThreadPoolExecutor(1) as executor:
+        yield from outcomes_by(executor, tasks, 1)
+
+
+def outcomes_by(
+    executor: Executor, tasks: Sequence[Task], n_workers: int, work: Work = fit_subject
+) -> Generator[Outcome, None, None]:
+    """Yield outcomes of scans fitted by any executor, as they come.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor
+        Whatever has ``submit``: of this machine or of a cluster.
+    tasks : sequence of Task
+        What to do.
+    n_workers : int
+        Number of workers.
+    work : callable
+        What a worker does with a task.
+
+    Raises
+    ------
+    InputError
+        If nothing can be written.
+    BrokenProcessPool
+        If a worker died.
+    """
+    waiting, running = deque(tasks), dict[Future[Outcome], Task]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < _AHEAD * n_workers:
+                task = waiting.popleft()
+                running[executor.submit(work, task)] = task
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield _outcome_of(future, running.pop(future))
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def _outcome_of(future: Future[Outcome], task: Task) -> Outcome:
+    """Return how a task ended; a fault of ivimkit in one scan does not stop the others."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, InputError | OSError | BrokenProcessPool) or not isinstance(
+        error, Exception
+    ):
+        raise error
+    return _failed(
+        task,
+        f"internal error: {type(error).__name__}: {error}. This is a bug in ivimkit, not a fault "
+        "of the data. Please report it",
+    )
+
+
+def _failed(task: Task, sentence: str) -> Outcome:
+    """Return the outcome of a scan that could not keep account of its failure itself."""
+    name, ledger = task.subject.name, Ledger(task.out)
+    known = ledger.read(name)
+    files = () if known is None else known.files
+    ledger.write(
+        Entry(name=name, state=FAILED, options=task.options, sentence=sentence, files=files)
+    )
+    return Outcome(name, FAILED, sentence)
+
+
+def outcomes_in_processes(tasks: Sequence[Task], n_workers: int) -> Generator[Outcome, None, None]:
+    """Yield outcomes of scans fitted in processes of this machine, as they come.
+
+    When a worker is killed, all workers of its pool end. What they had finished is on the disk.
+    The scans that were being fitted are then fitted one by one, each in a process of its own: only
+    one that ends its process again has failed.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        What to do.
+    n_workers : int
+        Number of processes.
+    """
+    left = {task.subject.name: task for task in tasks}
+    if n_workers > 1 and len(tasks) > 1:
+        _warm_up(tasks[0])
+    while left:
+        try:
+            for outcome in _pooled(list(left.values()), n_workers):
+                del left[outcome.name]
+                yield outcome
+        except BrokenProcessPool:
+            suspects = [task for task in left.values() if _was_running(task)]
+            for task in suspects or list(left.values())[:1]:
+                del left[task.subject.name]
+                yield _alone(task)
+
+
+def _pooled(tasks: Sequence[Task], n_workers: int) -> Generator[Outcome, None, None]:
+    others = set(multiprocessing.active_children())
+    pool = _pool(min(n_workers, len(tasks)))
+    try:
+        yield from outcomes_by(pool, tasks, n_workers, _fit_unless_ending)
+    except BaseException as error:
+        # Interrupted, or the first failure: what is being fitted is not waited for.
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        pool.shutdown(cancel_futures=True)
+        # The frames would keep the semaphores of the pool, of which Python warns at its end.
+        traceback.clear_frames(error.__traceback__)
+        raise
+    pool.shutdown()
+
+
+def _alone(task: Task) -> Outcome:
+    try:
+        with _pool(1) as pool:
+            return pool.submit(fit_subject, task).result()
+    except BrokenProcessPool:
+        return _failed(task, _KILLED)
+
+
+def _warm_up(task: Task) -> None:
+    try:
+        with _pool(1) as pool:
+            pool.submit(warm_up, task).result()
+    except BrokenProcessPool:
+        # The scan may be the one that ends its process, which is told when it is fitted.
+        return
+
+
+def _was_running(task: Task) -> bool:
+    entry = Ledger(task.out).read(task.subject.name)
+    return entry is not None and entry.state == RUNNING
+
+
+def _pool(n_workers: int) -> ProcessPoolExecutor:
+    # Not by fork: the locks of threads of this process would stay locked for ever.
+    known = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in known else "spawn")
+    # One process imports everything, and the workers are made from it: a start takes no time.
+    context.set_forkserver_preload([_begin_worker.__module__])
+    return ProcessPoolExecutor(n_workers, mp_context=context, initializer=_begin_worker)
+
+
+def _begin_worker() -> None:
+    # Ctrl-C reaches all processes of a terminal; the first one decides, and tells the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave the scan that is being fitted, with nothing half-written."""
+    _ENDING.set()
+    # A worker that waits for a task may hold the lock of the queue, and gets word through it.
+    if _FITTING.is_set():
+        raise KeyboardInterrupt
+
+
+def _fit_unless_ending(task: Task) -> Outcome:
+    # Some tasks have been sent ahead, and cannot be taken back.
+    _FITTING.set()
+    try:
+        if _ENDING.is_set():
+            raise KeyboardInterrupt
+        return fit_subject(task)
+    finally:
+        _FITTING.clear()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it has ended, however it did."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)

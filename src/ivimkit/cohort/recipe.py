@@ -1,0 +1,211 @@
+"""Recipe: what is done to every scan of a cohort."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import msgspec
+
+from ivimkit import io, models
+from ivimkit.cohort.subjects import Subject
+from ivimkit.defaults import USUAL_METHOD
+from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.extend.estimator import Estimator
+from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.model_prior import ModelPrior
+from ivimkit.extend.prior_table import PriorTable
+from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.result import Learned
+from ivimkit.fitting.settings import FitSettings, ScanReading
+from ivimkit.io.checksum import sha256
+from ivimkit.io.json_text import to_json
+from ivimkit.io.prior_files import write_prior
+from ivimkit.io.record import settings_of, settings_record
+from ivimkit.io.record_form import SettingsRecord
+from ivimkit.noise import FIT_SOURCES, NoiseEstimate, for_fit
+from ivimkit.preprocessing.step_list import steps_of
+from ivimkit.scan.checks import scan_findings
+from ivimkit.scan.dwi import DWI
+
+__all__ = ["Recipe"]
+
+_CHOICE = ("bmin", "bmax", "bvals", "volumes", "where")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How each scan is read, preprocessed and fitted, and what is written of it.
+
+    Parameters
+    ----------
+    settings : FitSettings
+        The fit; its `reading` says which volumes are used.
+    sigma : float or str, optional
+        Noise of one volume, or what to estimate it from, see `ivimkit.noise.for_fit`.
+    steps : str, optional
+        Steps before the fit, see `ivimkit.preprocess`.
+    strict : bool
+        Whether a scan that contradicts itself is refused.
+    report : bool
+        Whether each scan gets a report and figures.
+    """
+
+    settings: FitSettings
+    sigma: float | str | None = None
+    steps: str | None = None
+    strict: bool = False
+    report: bool = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send what results keep of settings, in words and numbers.
+
+        A model finds its compiled functions by their identity, which a copy would not have.
+        """
+        record = msgspec.json.encode(settings_record(self.settings))
+        return _received, (record, self._prior, self.sigma, self.steps, self.strict, self.report)
+
+    @property
+    def _prior(self) -> PriorTable | ModelPrior | None:
+        """The prior of the method, if it was given by its numbers."""
+        prior = getattr(self.settings.method, "prior", None)
+        return prior if isinstance(prior, PriorTable | ModelPrior) else None
+
+    @classmethod
+    def of(
+        cls,
+        model: str | SignalModel = "biexp",
+        method: str | FitMethod = USUAL_METHOD,
+        uncertainty: str | Estimator | None = None,
+        *,
+        sigma: float | str | None = None,
+        preprocess: str | None = None,
+        reading: ScanReading | None = None,
+        strict: bool = False,
+        report: bool = True,
+    ) -> Self:
+        """Return a recipe from the arguments of `ivimkit.fit`.
+
+        Parameters
+        ----------
+        model, method, uncertainty, sigma
+            As in `ivimkit.fit`; no maps, which belong to one scan.
+        preprocess : str, optional
+            Steps before the fit, as in `ivimkit.preprocess`.
+        reading : ScanReading, optional
+            Which volumes are used.
+        strict, report
+            See `Recipe`.
+
+        Examples
+        --------
+        >>> from ivimkit.cohort import Recipe
+        >>> Recipe.of("biexp", "segmented").settings.method.name
+        'segmented'
+        """
+        # Many processes would wait for one GPU.
+        settings = FitSettings.of(model, method, uncertainty, device="cpu", reading=reading)
+        return cls(settings, sigma, preprocess, strict, report)
+
+    def check(self) -> None:
+        """Raise for what cannot work for any scan, before the first.
+
+        Raises
+        ------
+        InputError
+            For an unknown step, a wrong order of steps, a missing library, a source of noise that
+            does not exist, or a model or map that a worker cannot be told by its name.
+        """
+        model = self.settings.model
+        if model.name not in models.names():
+            raise OptionError(
+                f"the model {model.name} is not installed; expected one of "
+                f"{', '.join(models.names())}, as workers know models by their names. Install it "
+                "as a plug-in"
+            )
+        if model.fixed_maps:
+            raise OptionError(
+                f"{', '.join(sorted(model.fixed_maps))} is fixed to a map, which belongs to one "
+                "scan; expected a number. Fit that scan by itself (ivimkit fit)"
+            )
+        if isinstance(self.sigma, str) and self.sigma not in FIT_SOURCES:
+            raise OptionError(
+                f"sigma is {self.sigma!r}; expected a number or one of {', '.join(FIT_SOURCES)}. "
+                "A map belongs to one scan: fit it by itself (ivimkit fit)"
+            )
+        steps = None if self.steps is None else steps_of(self.steps)
+        for step in steps or ():
+            step.require_libraries()
+
+    def digest(self) -> str:
+        """Return a checksum of everything that decides the numbers."""
+        record = msgspec.to_builtins(settings_record(self.settings))
+        del record["call"]
+        content = {
+            "settings": record,
+            "prior": _digest_of_prior(self._prior),
+            "sigma": self.sigma,
+            "steps": self.steps,
+            "strict": self.strict,
+        }
+        return hashlib.sha256(to_json(content).encode("utf-8")).hexdigest()
+
+    def load(self, subject: Subject) -> DWI:
+        """Load a scan as the recipe says.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read, or contradicts itself and `strict` is set.
+        """
+        reading = self.settings.reading or ScanReading()
+        mask: Any = Path(subject.mask) if subject.mask and subject.has_mask_file else subject.mask
+        dwi = io.load(
+            subject.scan,
+            subject.bval,
+            subject.bvec,
+            mask,
+            variables=subject.variables,
+            b_unit=reading.b_unit,
+            average=reading.average,
+            tolerance=reading.tolerance,
+        )
+        choice = {name: getattr(reading, name) for name in _CHOICE}
+        if any(value is not None for value in choice.values()):
+            dwi = dwi.select(**choice)
+        faults = [one for one in scan_findings(dwi) if one.is_fault] if self.strict else []
+        if faults:
+            raise AcquisitionError(" ".join(f"{fault}." for fault in faults)[:-1])
+        return dwi
+
+    def noise(self, dwi: DWI) -> float | NoiseEstimate | None:
+        """Return the noise of a scan, estimated if the recipe says so."""
+        return for_fit(dwi, self.sigma) if isinstance(self.sigma, str) else self.sigma
+
+
+def _received(
+    record: bytes,
+    prior: PriorTable | ModelPrior | None,
+    sigma: float | str | None,
+    steps: str | None,
+    strict: bool,
+    report: bool,
+) -> Recipe:
+    """Return a recipe in the process that it was sent to."""
+    known = {} if prior is None else {"": Learned(prior, (math.nan, math.nan))}
+    settings = settings_of(msgspec.json.decode(record, type=SettingsRecord), {}, known)
+    return Recipe(settings, sigma, steps, strict, report)
+
+
+def _digest_of_prior(prior: PriorTable | ModelPrior | None) -> str | None:
+    """Return a checksum of the numbers of a prior; None for one given by its name."""
+    if prior is None:
+        return None
+    with TemporaryDirectory(prefix="ivimkit-") as folder:
+        path = Path(folder) / "prior.npz"
+        write_prior(path, prior)
+        return sha256(path)
