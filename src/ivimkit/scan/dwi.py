@@ -725,7 +725,19 @@ class DWI:
         if self.weights_of_values is None:
             return None
         missing = 0 if self.missing is None else int(np.count_nonzero(self.missing[self.mask]))
-        return replace(summary_of(self._weight_rows(self.voxels())), missing=missing)
+        found = summary_of(self._weight_rows(self.voxels()), self._usual_weights)
+        return replace(found, missing=missing)
+
+    @property
+    def _usual_weights(self) -> NDArray[np.float32] | None:
+        """Weights by what interpolation left of the noise of each volume; None for 1."""
+        known = self.history.interpolated_weights
+        if known is None:
+            return None
+        if len(known) != self.stored.shape[-1]:
+            # Volumes were averaged since.
+            return np.full(len(self.volumes), np.nan, dtype=np.float32)
+        return np.array(known, dtype=np.float32)[self.volumes]
 
     def left_out_counts(self, reader: VoxelReader) -> NDArray[np.intp]:
         """Return the number of values with weight 0 in each voxel of a reader of this scan."""

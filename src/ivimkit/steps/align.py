@@ -23,6 +23,7 @@ from ivimkit.rounding import percent
 from ivimkit.scan.dwi import DWI
 from ivimkit.steps._directions import with_turned_directions
 from ivimkit.steps._image_stack import check_movable
+from ivimkit.steps._interpolated_noise import Precisions
 from ivimkit.steps._motion import (
     MAX_SHIFT_MM,
     MotionEstimate,
@@ -139,16 +140,22 @@ class Align(Step):
         # A movement within the error of the estimate is not worth an interpolation.
         transforms = motion.transforms.copy()
         transforms[motion.in_place] = np.eye(4)
+
+        def places(volume: int) -> NDArray[np.float64] | None:
+            return _places(dwi, transforms[volume])
+
+        precisions = Precisions.measured(dwi, places)
         made = moved_scan(
             dwi,
-            lambda volume: _places(dwi, transforms[volume]),
+            places,
             with_turned_directions(dwi.acquisition, _rotations(transforms), dwi.affine),
             lambda share: progress(_SEARCH_SHARE + (1.0 - _SEARCH_SHARE) * share),
+            precisions=precisions,
         )
         return Outcome(
             Workpiece(made, unmoved=dwi, transforms=transforms),
-            _summary(motion, made, self.transform),
-            _numbers(motion, transforms, made),
+            _summary(motion, made, self.transform, precisions),
+            _numbers(motion, transforms, made) | (precisions.numbers if precisions else {}),
             "interpolated",
         )
 
@@ -167,13 +174,17 @@ def _rotations(transforms: NDArray[np.float64]) -> NDArray[np.float64]:
     return rotations_of(transforms.mean(axis=1))
 
 
-def _summary(motion: MotionEstimate, made: DWI, transform: str) -> str:
+def _summary(
+    motion: MotionEstimate, made: DWI, transform: str, precisions: Precisions | None
+) -> str:
     parts = [f"{transform} registration to the lowest b: {motion}"]
     if motion.flags:
         parts.append(f"left alone: {motion.flags}")
     share = missing_share(made)
     if share:
         parts.append(f"{percent(share)} of the values were outside of their volume")
+    if precisions is not None:
+        parts.append(str(precisions))
     return "; ".join(parts)
 
 
