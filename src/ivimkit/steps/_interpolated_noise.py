@@ -177,7 +177,7 @@ def _volume(dwi: DWI, number: int) -> Volume:
 
 def _spread(n: int, most: int) -> list[int]:
     """Return positions among n things, at most so many, at even distances."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)).tolist()
+    return [int(k) for k in np.unique(np.linspace(0, n - 1, min(n, most)).round())]
 
 
 def _unseen(

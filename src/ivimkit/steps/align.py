@@ -47,11 +47,15 @@ class Align(Step):
     """All volumes show the tissue in its place, by rigid or affine registration.
 
     Every volume is registered to the mean of the lowest b-value by mutual information [1]_, and
-    read by one cubic B-spline interpolation [2]_, after which credible intervals remain valid.
-    Gradient directions turn with the volumes. A voxel that a moved volume did not see has the
-    weight 0 in it. A volume whose movement cannot be found is left alone and named in the record;
-    one that moved by less than the error of the estimate (0.25 mm, or 6 % of the edge of a voxel)
-    stays as acquired.
+    read by one cubic B-spline interpolation [2]_. Gradient directions turn with the volumes. A
+    voxel that a moved volume did not see has the weight 0 in it. A volume whose movement cannot be
+    found is left alone and named in the record; one that moved by less than the error of the
+    estimate (0.25 mm, or 6 % of the edge of a voxel) stays as acquired.
+
+    Values get weights: the inverse of the share of their noise that interpolation left. Volumes as
+    acquired among interpolated ones (or the other way round, whichever are fewer) weigh less where
+    they show structure that interpolation has blurred in the others. So credible intervals remain
+    valid; where tissue differs from voxel to voxel they refer to a blurred voxel.
 
     Parameters
     ----------
