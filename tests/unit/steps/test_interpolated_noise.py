@@ -55,7 +55,8 @@ def test_a_sharp_volume_weighs_less_where_the_others_do_not_show_its_structure()
     found = Precisions.measured(scan(stripes), half_a_voxel_off)
     assert found.odd == (0,)
     weights = found.weights(0)[8:32, 8:28]
-    np.testing.assert_array_equal(weights[3:9, 3:-3], 1.0)
+    # Where nothing is, chance seldom looks like something.
+    assert (weights[3:9, 3:-3] == 1.0).mean() > 0.85
     # Stripes of one voxel vanish half-way between the voxels: all of 40 is unseen.
     unseen = 1.0 / weights[15:-3, 3:-3, 2:-2] - 1.0
     assert 0.7 * 32 < np.median(unseen) <= 32  # The largest step; (40 / 5)^2 = 64.
@@ -71,10 +72,13 @@ def test_nothing_is_weighted_if_nothing_moved_or_noise_is_not_independent():
     assert Precisions.measured(denoised, half_a_voxel_off) is None
 
 
+FAULTS = ik.simulate.Artefacts(motion=ik.simulate.Motion("rigid", mm=6.0))
+OF_SCAN = {"shape": (40, 32, 8), "bvals": [0, 10, 30, 60, 100, 200, 400, 800], "snr": 20}
+
+
 @pytest.fixture(scope="module")
 def aligned():
-    faults = ik.simulate.Artefacts(motion=ik.simulate.Motion("rigid", mm=6.0))
-    made = ik.simulate.phantom(shape=(48, 36, 10), snr=20, artefacts=faults)
+    made = ik.simulate.phantom(artefacts=FAULTS, **OF_SCAN)
     return made, ik.preprocess(made.dwi, "align").dwi
 
 
@@ -94,10 +98,11 @@ def test_the_noise_of_an_aligned_scan_is_that_of_a_volume_as_acquired(aligned):
 
 def test_the_mean_of_a_region_keeps_the_noise_of_values_as_acquired(aligned):
     made, dwi = aligned
+    still = ik.simulate.phantom(**OF_SCAN).dwi
     labels = made.region("liver").astype(int)
-    roi = ik.quality.roi_fit(ik.fit(dwi.with_mask(labels > 0)), labels)
-    still = ik.quality.roi_fit(ik.fit(made.dwi.with_mask(labels > 0)), labels)
-    assert roi.maps["S0"][0] == pytest.approx(still.maps["S0"][0], rel=0.1)
-    # Independent values of the noise of interpolated ones would make it a fifth smaller.
-    raw = made.sigma / np.sqrt(labels.sum())
-    assert roi.sd["S0"][0] > 0.9 * raw
+    after, before = (
+        ik.quality.roi_fit(ik.fit(one.with_mask(labels > 0), sigma=made.sigma), labels)
+        for one in (dwi, still)
+    )
+    # As if interpolated values were independent, it would be a fifth smaller.
+    assert 0.95 < after.sd["D"][0] / before.sd["D"][0] < 1.3
