@@ -729,6 +729,18 @@ class DWI:
         return replace(found, missing=missing)
 
     @property
+    def images_per_volume(self) -> NDArray[np.float64] | None:
+        """Number of images as acquired with the same noise as each volume; None for 1.
+
+        More than one where volumes are means of images, or were interpolated.
+        """
+        shares = self.history.noise_shares
+        if shares is None or len(shares) != self.stored.shape[-1]:
+            return self.averages
+        averages = 1.0 if self.averages is None else self.averages
+        return np.asarray(averages / np.array(shares)[self.volumes])
+
+    @property
     def _usual_weights(self) -> NDArray[np.float32] | None:
         """Weights by what interpolation left of the noise of each volume; None for 1."""
         known = self.history.interpolated_weights

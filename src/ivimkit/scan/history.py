@@ -126,17 +126,29 @@ class History:
         )
 
     @property
+    def noise_shares(self) -> tuple[float, ...] | None:
+        """Share of its noise that interpolation left of each volume, in their order then."""
+        found = self._of_interpolation
+        return None if found is None else tuple(found[NOISE_SHARES])
+
+    @property
     def interpolated_weights(self) -> tuple[float, ...] | None:
         """Weights by what interpolation left of the noise, NaN where they differ between voxels.
 
         One per volume, in their order when they were interpolated; None if there are none.
         """
-        for step in reversed(self.steps):
-            if NOISE_SHARES in step.numbers:
-                varying = set(step.numbers.get(VARYING_WEIGHTS, ()))
-                shares = enumerate(step.numbers[NOISE_SHARES])
-                return tuple(math.nan if k in varying else 1.0 / share for k, share in shares)
-        return None
+        found = self._of_interpolation
+        if found is None:
+            return None
+        varying = set(found.get(VARYING_WEIGHTS, ()))
+        shares = enumerate(found[NOISE_SHARES])
+        return tuple(math.nan if k in varying else 1.0 / share for k, share in shares)
+
+    @property
+    def _of_interpolation(self) -> Mapping[str, Any] | None:
+        """The numbers of the last step that weights volumes by their noise."""
+        known = (step.numbers for step in reversed(self.steps))
+        return next((numbers for numbers in known if NOISE_SHARES in numbers), None)
 
     def step(self, name: str) -> StepRecord | None:
         """Return the record of a step by its name; None if it was not applied."""

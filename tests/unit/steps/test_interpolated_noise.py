@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.noise import from_residuals
+from ivimkit.noise import from_repeats, from_residuals
+from ivimkit.scan.history import StepRecord
 from ivimkit.steps._interpolated_noise import Precisions, noise_share
+from ivimkit.steps._moved_scan import moved_scan
 from ivimkit.steps._resampling import read_at
 
 BVALS = [0, 20, 60, 200, 500, 800]
@@ -33,14 +35,14 @@ def test_the_share_of_the_noise_is_that_of_interpolated_noise(shift):
     assert noise_share(index).mean() == pytest.approx(found, rel=0.05)
 
 
-def scan(image):
+def scan(image, bvals=BVALS):
     """Return a scan of magnitudes of a still image, with air around it for their noise."""
-    decay = 0.9 * np.exp(-1.1e-3 * np.array(BVALS)) + 0.1 * np.exp(-0.03 * np.array(BVALS))
+    decay = 0.9 * np.exp(-1.1e-3 * np.array(bvals)) + 0.1 * np.exp(-0.03 * np.array(bvals))
     rng = np.random.default_rng(2)
-    signal = np.zeros((40, 36, 10, len(BVALS)))
+    signal = np.zeros((40, 36, 10, len(bvals)))
     signal[8:32, 8:28] = image[..., None] * decay
     parts = rng.normal(0, SIGMA, (2, *signal.shape))
-    return ik.DWI(np.hypot(signal + parts[0], parts[1]).astype(np.float32), BVALS)
+    return ik.DWI(np.hypot(signal + parts[0], parts[1]).astype(np.float32), bvals)
 
 
 def half_a_voxel_off(volume):
@@ -64,10 +66,24 @@ def test_a_sharp_volume_weighs_less_where_the_others_do_not_show_its_structure()
     assert found.numbers["varying_weights"] == [0]
 
 
+def test_repeats_tell_the_noise_of_a_volume_as_acquired():
+    dwi = scan(np.full(SHAPE, 100.0), [0, 0, 100, 100, 800, 800])
+    precisions = Precisions.measured(dwi, half_a_voxel_off)
+    moved = moved_scan(
+        dwi, half_a_voxel_off, dwi.acquisition, lambda share: None, precisions=precisions
+    )
+    record = StepRecord("align", "", numbers=precisions.numbers, noise="interpolated")
+    moved = moved.with_history(dwi.history.followed_by(record))
+    inside = np.zeros((40, 36, 10), dtype=bool)
+    inside[12:28, 12:24, 2:-2] = True
+    # 768 voxels, of which neighbours are alike.
+    assert from_repeats(moved.with_mask(inside)).sigma == pytest.approx(SIGMA, rel=0.05)
+
+
 def test_nothing_is_weighted_if_nothing_moved_or_noise_is_not_independent():
     still = scan(np.full(SHAPE, 100.0))
     assert Precisions.measured(still, lambda volume: None) is None
-    record = ik.scan.history.StepRecord("denoise", "", noise="changed")
+    record = StepRecord("denoise", "", noise="changed")
     denoised = still.with_history(still.history.followed_by(record))
     assert Precisions.measured(denoised, half_a_voxel_off) is None
 
