@@ -153,7 +153,7 @@ def _regions(
 ) -> list[_Region]:
     """Return each region with its data to fit."""
     means, variances, numbers = _mean_signals(result, dwi, labels, usable)
-    weights, variances_of_interpolation = _mean_weights(result, dwi, labels, usable)
+    weights, interpolated = _mean_weights(result, dwi, labels, usable)
     b, volumes = dwi.fit_bvals, dwi.fit_averages
     used = np.asarray(result.provenance.counts) > 0.0
     floor, coils = _floor(result.method)
@@ -177,7 +177,7 @@ def _regions(
                         b[at], volumes[at], signal[at], variances[position][at], n,
                         noise.sigma, coils, dwi.fit_directions[at],
                     )  # fmt: skip
-            scale = scale * np.sqrt(variances_of_interpolation[position][used])
+            scale = scale * np.sqrt(interpolated[position][used])
             factor, degrees = spread_of_mean(
                 b[used], volumes[used], clean[used], scale, noise, curves
             )

@@ -227,7 +227,8 @@ def estimate_motion(
         fixed = _mean_in_place(stack, reference, among)
         found = {**among, **search.run(fixed, rest, among)}
         if dim:
-            found |= search.run(_mean_in_place(stack, dim, found), dim, found)
+            again = search.run(_mean_in_place(stack, dim, found), dim, found)
+            found |= {key: one for key, one in again.items() if math.isfinite(one.gain)}
     return _estimate(stack, n, reference, fixed, found, max_shift_mm)
 
 
