@@ -41,9 +41,11 @@ class Spoiled:
     kind : str
         Abdomen or brain.
     rough : bool
-        Whether parameters vary inside tissues.
+        Whether parameters vary inside tissues as they do by default.
     lesions : sequence of float
         Radii of small lesions, mm.
+    texture : Texture, optional
+        How else they vary.
     """
 
     snr: float
@@ -53,6 +55,7 @@ class Spoiled:
     kind: str = "abdomen"
     rough: bool = False
     lesions: Sequence[float] = ()
+    texture: ik.simulate.Texture | None = None
 
     def made(self, *, noisy: bool = True) -> ik.simulate.Phantom:
         """Return the phantom."""
@@ -63,7 +66,7 @@ class Spoiled:
             snr=self.snr if noisy else None,
             seed=self.seed,
             partial_volume=_PARTS,
-            texture=ik.simulate.Texture() if self.rough else None,
+            texture=ik.simulate.Texture() if self.rough else self.texture,
             lesions=self.lesions,
             artefacts=self.artefacts,
         )

@@ -170,7 +170,7 @@ def magnitude_noise(dwi: DWI, coils: int = 1) -> NDArray[np.float64]:
         reader.read(start, stop, values)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             means = np.array([values[:, group].mean(axis=1) for group in groups])
-            each = [sum_of_squares(values, [group], dwi.averages) for group in groups]
+            each = [sum_of_squares(values, [group], dwi.images_per_volume) for group in groups]
             squares = np.array(each).sum(axis=0)
             variance = squares / degrees.sum()
             for _ in range(_ROUNDS):
@@ -350,7 +350,7 @@ def _measure(
             for k, groups in enumerate(shells):
                 means = [signal[:, list(group)].mean(axis=1) for group in groups]
                 lowest[k, start:stop] = np.min(means, axis=0)
-                squares = sum_of_squares(signal, groups, dwi.averages)
+                squares = sum_of_squares(signal, groups, dwi.images_per_volume)
                 spread[k, start:stop] = np.sqrt(squares)
     return lowest, spread
 

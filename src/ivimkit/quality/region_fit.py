@@ -153,7 +153,7 @@ def _regions(
 ) -> list[_Region]:
     """Return each region with its data to fit."""
     means, variances, numbers = _mean_signals(result, dwi, labels, usable)
-    weights = _mean_weights(result, dwi, labels, usable)
+    weights, interpolated = _mean_weights(result, dwi, labels, usable)
     b, volumes = dwi.fit_bvals, dwi.fit_averages
     used = np.asarray(result.provenance.counts) > 0.0
     floor, coils = _floor(result.method)
@@ -177,6 +177,7 @@ def _regions(
                         b[at], volumes[at], signal[at], variances[position][at], n,
                         noise.sigma, coils, dwi.fit_directions[at],
                     )  # fmt: skip
+            scale = scale * np.sqrt(interpolated[position][used])
             factor, degrees = spread_of_mean(
                 b[used], volumes[used], clean[used], scale, noise, curves
             )
@@ -214,22 +215,36 @@ def _curves(result: FitResult, dwi: DWI, used: NDArray[np.bool_]) -> list[NDArra
 
 def _mean_weights(
     result: FitResult, dwi: DWI, labels: Labels, usable: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return the weights of the values of each region, shape (n_regions, n_b).
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return weights and variances of the values of each region, shape (n_regions, n_b).
 
-    Those of the fit; where single values had weights, their means over the voxels.
+    The weights are those of the fit; where single values had weights, their means over the voxels.
+    The variances are those of interpolated values, relative to values as acquired; otherwise 1.
     """
     counts = np.asarray(result.provenance.counts, dtype=np.float64)
     found = np.tile(counts, (len(labels), 1))
+    variances = np.ones_like(found)
     if dwi.weights_of_values is None:
-        return found
+        return found, variances
+    interpolated = dwi.history.interpolated_weights is not None
     for position, number in enumerate(labels.names):
         inside = usable & (labels.array == number)
         if inside.any():
             reader = dwi.with_mask(inside).voxels()
-            found[position] = reader.read_weights(0, reader.n_voxels).mean(axis=0)
+            own = reader.read_weights(0, reader.n_voxels)
+            if interpolated:
+                # An interpolated value has less noise, which its neighbours have in common with
+                # it: what it is read from has weights whose sum is 1, and so the mean over many
+                # voxels has the noise of values as acquired. What one kind of volume does not
+                # show of the other stays.
+                own = np.minimum(own, dwi.fit_averages)
+                there = own > 0.0
+                each = np.divide(dwi.fit_averages, own, where=there, out=np.zeros_like(own))
+                variances[position] = each.sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+                variances[position] = np.maximum(variances[position], 1.0)
+            found[position] = own.mean(axis=0)
     found[:, counts == 0.0] = 0.0
-    return found
+    return found, variances
 
 
 def _mean_signals(

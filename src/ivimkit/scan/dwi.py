@@ -737,7 +737,31 @@ class DWI:
         if self.weights_of_values is None:
             return None
         missing = 0 if self.missing is None else int(np.count_nonzero(self.missing[self.mask]))
-        return replace(summary_of(self._weight_rows(self.voxels())), missing=missing)
+        found = summary_of(self._weight_rows(self.voxels()), self._usual_weights)
+        return replace(found, missing=missing)
+
+    @property
+    def images_per_volume(self) -> NDArray[np.float64] | None:
+        """Number of images as acquired with the same noise as each volume; None for 1.
+
+        More than one where volumes are means of images, or were interpolated.
+        """
+        shares = self.history.noise_shares
+        if shares is None or len(shares) != self.stored.shape[-1]:
+            return self.averages
+        averages = 1.0 if self.averages is None else self.averages
+        return np.asarray(averages / np.array(shares)[self.volumes])
+
+    @property
+    def _usual_weights(self) -> NDArray[np.float32] | None:
+        """Weights by what interpolation left of the noise of each volume; None for 1."""
+        known = self.history.interpolated_weights
+        if known is None:
+            return None
+        if len(known) != self.stored.shape[-1]:
+            # Volumes were averaged since.
+            return np.full(len(self.volumes), np.nan, dtype=np.float32)
+        return np.array(known, dtype=np.float32)[self.volumes]
 
     def left_out_counts(self, reader: VoxelReader) -> NDArray[np.intp]:
         """Return the number of values with weight 0 in each voxel of a reader of this scan."""

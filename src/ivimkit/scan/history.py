@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -9,7 +10,16 @@ from typing import Any, Literal
 from ivimkit.rounding import rounded
 from ivimkit.scan.source import Source
 
-__all__ = ["NOISE_STATES", "NO_HISTORY", "RESIDUALS", "History", "NoiseState", "StepRecord"]
+__all__ = [
+    "NOISE_SHARES",
+    "NOISE_STATES",
+    "NO_HISTORY",
+    "RESIDUALS",
+    "VARYING_WEIGHTS",
+    "History",
+    "NoiseState",
+    "StepRecord",
+]
 
 NoiseState = Literal["raw", "interpolated", "changed"]
 """What is left of the noise of the scanner, see `NOISE_STATES`."""
@@ -25,6 +35,10 @@ NOISE_STATES: dict[NoiseState, str] = {
 
 RESIDUALS = "residual_percent_of_S0"
 """Name, among the numbers of a step, of the residuals of a fit before and after it."""
+
+NOISE_SHARES, VARYING_WEIGHTS = "noise_share", "varying_weights"
+"""Names, among the numbers of a step, of the share of its noise that interpolation left of each
+volume, whose inverse is its weight; and of the volumes whose weight is lower in some voxels."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +127,31 @@ class History:
             f"residuals of a bi-exponential fit: {before} % of S0 before, {after} % after (median "
             "over the tissue)",
         )
+
+    @property
+    def noise_shares(self) -> tuple[float, ...] | None:
+        """Share of its noise that interpolation left of each volume, in their order then."""
+        found = self._of_interpolation
+        return None if found is None else tuple(found[NOISE_SHARES])
+
+    @property
+    def interpolated_weights(self) -> tuple[float, ...] | None:
+        """Weights by what interpolation left of the noise, NaN where they differ between voxels.
+
+        One per volume, in their order when they were interpolated; None if there are none.
+        """
+        found = self._of_interpolation
+        if found is None:
+            return None
+        varying = set(found.get(VARYING_WEIGHTS, ()))
+        shares = enumerate(found[NOISE_SHARES])
+        return tuple(math.nan if k in varying else 1.0 / share for k, share in shares)
+
+    @property
+    def _of_interpolation(self) -> Mapping[str, Any] | None:
+        """The numbers of the last step that weights volumes by their noise."""
+        known = (step.numbers for step in reversed(self.steps))
+        return next((numbers for numbers in known if NOISE_SHARES in numbers), None)
 
     def step(self, name: str) -> StepRecord | None:
         """Return the record of a step by its name; None if it was not applied."""

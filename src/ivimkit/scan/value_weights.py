@@ -37,7 +37,8 @@ class WeightSummary:
     voxels : int
         Number of voxels with a value of weight 0.
     different : int
-        Number of values whose weight is neither 0 nor 1.
+        Number of values whose weight is neither 0 nor that of one volume as acquired, which is 1,
+        or more by what interpolation left of its noise.
     missing : int
         Number of those with weight 0 that are not there: NaN or infinite.
     """
@@ -214,13 +215,21 @@ def _first_positive(weights: Sequence[NDArray[np.float64]]) -> NDArray[np.float6
     return found
 
 
-def summary_of(blocks: Iterator[NDArray[np.float64]]) -> WeightSummary:
-    """Return the summary of the weights of voxels, which come some at a time."""
+def summary_of(
+    blocks: Iterator[NDArray[np.float64]], usual: NDArray[np.float32] | None = None
+) -> WeightSummary:
+    """Return the summary of the weights of voxels, which come some at a time.
+
+    The usual weight of each volume is 1 unless given; NaN for one that may have any.
+    """
+    own = np.float32(1.0) if usual is None else usual
     values = left_out = voxels = different = 0
     for block in blocks:
         zero = block == 0.0
         values += block.size
         left_out += int(np.count_nonzero(zero))
         voxels += int(np.count_nonzero(zero.any(axis=1)))
-        different += int(np.count_nonzero(~zero & (block != 1.0)))
+        different += int(
+            np.count_nonzero(~zero & (block.astype(np.float32) != own) & (own == own))
+        )
     return WeightSummary(values, left_out, voxels, different)

@@ -13,6 +13,7 @@ from ivimkit.errors import InputError
 from ivimkit.extend.preprocessing_step import Progress
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
+from ivimkit.steps._interpolated_noise import Precisions
 from ivimkit.steps._resampling import read_at, read_weights_at
 
 __all__ = ["Places", "check_not_moved", "missing_share", "moved_scan"]
@@ -38,7 +39,14 @@ def check_not_moved(dwi: DWI, name: str) -> None:
         )
 
 
-def moved_scan(dwi: DWI, places: Places, acquisition: Acquisition, progress: Progress) -> DWI:
+def moved_scan(
+    dwi: DWI,
+    places: Places,
+    acquisition: Acquisition,
+    progress: Progress,
+    *,
+    precisions: Precisions | None = None,
+) -> DWI:
     """Return a scan whose volumes are read at other positions, by one cubic interpolation.
 
     Parameters
@@ -51,6 +59,8 @@ def moved_scan(dwi: DWI, places: Places, acquisition: Acquisition, progress: Pro
         The acquisition of the moved volumes.
     progress : callable
         Called with the share of the volumes that are done.
+    precisions : Precisions, optional
+        How precise the values are; by default as before.
 
     Returns
     -------
@@ -75,8 +85,10 @@ def moved_scan(dwi: DWI, places: Places, acquisition: Acquisition, progress: Pro
                 weight = read_weights_at(weight, index)
             signal[..., volume] = read_at(own, index)
         seen = np.isfinite(signal[..., volume])
+        if precisions is not None:
+            weight = precisions.weights(volume) * (1.0 if weight is None else weight)
         if weight is not None:
-            weights[volume] = np.where(seen, weight, 0.0)
+            weights[volume] = np.where(seen, weight, np.float32(0.0))
         elif not seen.all():
             weights[volume] = seen
         return volume

@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["CUBIC", "LINEAR", "filled", "matrix_positions", "read_at", "read_weights_at"]
+__all__ = [
+    "CUBIC",
+    "LINEAR",
+    "filled",
+    "is_outside",
+    "matrix_positions",
+    "read_at",
+    "read_weights_at",
+]
 
 CUBIC: Literal[3] = 3
 LINEAR: Literal[1] = 1
@@ -81,7 +89,7 @@ def read_at(
         whole, index, output=np.dtype(np.float32), order=order, mode="mirror"
     )
     np.maximum(values, min(0.0, float(whole.min(initial=0.0))), out=values)
-    values[_outside(index, volume.shape)] = np.nan
+    values[is_outside(index, volume.shape)] = np.nan
     if missing.any():
         values[_share(missing, index) > _MAX_MISSING] = np.nan
     return values
@@ -92,7 +100,7 @@ def read_weights_at(
 ) -> NDArray[np.float32]:
     """Read weights of values between voxels, linearly; 0 next to a weight of 0 and outside."""
     read = _share(weights, index)
-    read[_outside(index, weights.shape)] = 0.0
+    read[is_outside(index, weights.shape)] = 0.0
     read[_share(weights == 0.0, index) > _MAX_MISSING] = 0.0
     return read
 
@@ -127,7 +135,7 @@ def filled(volume: NDArray[np.float32], missing: NDArray[np.bool_]) -> NDArray[n
     return np.asarray(volume[tuple(nearest)])
 
 
-def _outside(index: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def is_outside(index: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return which positions no voxel reaches."""
     outside = np.zeros(index.shape[1:], dtype=bool)
     for axis, length in enumerate(shape):

@@ -23,6 +23,7 @@ from ivimkit.rounding import percent, rounded
 from ivimkit.scan.dwi import DWI
 from ivimkit.steps._directions import with_turned_directions
 from ivimkit.steps._image_stack import check_movable
+from ivimkit.steps._interpolated_noise import Precisions
 from ivimkit.steps._motion import (
     MAX_SHIFT_MM,
     MotionEstimate,
@@ -46,11 +47,15 @@ class Align(Step):
     """All volumes show the tissue in its place, by rigid or affine registration.
 
     Every volume is registered to the mean of the lowest b-value by mutual information [1]_, and
-    read by one cubic B-spline interpolation [2]_, after which credible intervals remain valid.
-    Gradient directions turn with the volumes. A voxel that a moved volume did not see has the
-    weight 0 in it. A volume whose movement cannot be found is left alone and named in the record;
-    one that moved by less than the error of the estimate (0.25 mm, or 6 % of the edge of a voxel)
-    stays as acquired.
+    read by one cubic B-spline interpolation [2]_. Gradient directions turn with the volumes. A
+    voxel that a moved volume did not see has the weight 0 in it. A volume whose movement cannot be
+    found is left alone and named in the record; one that moved by less than the error of the
+    estimate (0.25 mm, or 6 % of the edge of a voxel) stays as acquired.
+
+    Values get weights: the inverse of the share of their noise that interpolation left. Volumes as
+    acquired among interpolated ones (or the other way round, whichever are fewer) weigh less where
+    they show structure that interpolation has blurred in the others. So credible intervals remain
+    valid; where tissue differs from voxel to voxel they refer to a blurred voxel.
 
     Parameters
     ----------
@@ -142,20 +147,27 @@ class Align(Step):
         # A movement within the error of the estimate is not worth an interpolation.
         transforms = motion.transforms.copy()
         transforms[motion.in_place] = np.eye(4)
+
+        def places(volume: int) -> NDArray[np.float64] | None:
+            return _places(dwi, transforms[volume])
+
+        precisions = Precisions.measured(dwi, places)
         made = moved_scan(
             dwi,
-            lambda volume: _places(dwi, transforms[volume]),
+            places,
             with_turned_directions(dwi.acquisition, _rotations(transforms), dwi.affine),
             lambda share: progress(_SEARCH_SHARE + _RESAMPLING_SHARE * share),
+            precisions=precisions,
         )
         rest = 1.0 - _SEARCH_SHARE - _RESAMPLING_SHARE
         after = self._estimate(
             made, lambda share: progress(1.0 - rest * (1.0 - share)), quick=True
         )
+        numbers = _numbers(motion, after, transforms, made)
         return Outcome(
             Workpiece(made, unmoved=dwi, transforms=transforms),
-            _summary(motion, after, made, self.transform),
-            _numbers(motion, after, transforms, made),
+            _summary(motion, after, made, self.transform, precisions),
+            numbers | (precisions.numbers if precisions else {}),
             "interpolated",
         )
 
@@ -174,7 +186,13 @@ def _rotations(transforms: NDArray[np.float64]) -> NDArray[np.float64]:
     return rotations_of(transforms.mean(axis=1))
 
 
-def _summary(motion: MotionEstimate, after: MotionEstimate, made: DWI, transform: str) -> str:
+def _summary(
+    motion: MotionEstimate,
+    after: MotionEstimate,
+    made: DWI,
+    transform: str,
+    precisions: Precisions | None,
+) -> str:
     parts = [
         f"{transform} registration to the lowest b: {motion}",
         f"a second registration finds {rounded(after.mean_shift_mm, digits=2)} mm on average",
@@ -184,6 +202,8 @@ def _summary(motion: MotionEstimate, after: MotionEstimate, made: DWI, transform
     share = missing_share(made)
     if share:
         parts.append(f"{percent(share)} of the values were outside of their volume")
+    if precisions is not None:
+        parts.append(str(precisions))
     return "; ".join(parts)
 
 

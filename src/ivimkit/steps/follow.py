@@ -19,6 +19,7 @@ from ivimkit.rounding import in_unit, rounded, shown_unit
 from ivimkit.scan.dwi import DWI
 from ivimkit.steps._flow import LIBRARY, Field, composed, flow
 from ivimkit.steps._image_stack import check_movable
+from ivimkit.steps._interpolated_noise import Precisions
 from ivimkit.steps._moved_scan import check_not_moved, missing_share, moved_scan
 from ivimkit.steps._resampling import matrix_positions
 
@@ -123,6 +124,7 @@ class _Search:
         # Slices that were aligned separately, and few slices, stay in their planes.
         self._in_planes = self._matrices.ndim == 4 or self._shape[2] < _MIN_SLICES
         self.mask = tissue_of(work.dwi)
+        self.precisions: Precisions | None = None
         self._progress = progress
         self._total = step.iterations * n + 2 * n
         self._done = 0
@@ -150,8 +152,12 @@ class _Search:
 
         acquisition = self._aligned.acquisition
         base = self._unmoved.with_history(self._aligned.history)
-        report = self._progress_of_last if final else (lambda share: None)
-        return moved_scan(base, places, acquisition, report)
+        if not final:
+            return moved_scan(base, places, acquisition, lambda share: None)
+        self.precisions = Precisions.measured(self._unmoved, places)
+        return moved_scan(
+            base, places, acquisition, self._progress_of_last, precisions=self.precisions
+        )
 
     def _progress_of_last(self, share: float) -> None:
         n = self._unmoved.acquisition.n_volumes
@@ -219,6 +225,7 @@ def _numbers(
         "medians_before": _medians(before),
         "medians_after": _medians(after),
         "missing_share": round(missing_share(made), 6),
+        **(search.precisions.numbers if search.precisions else {}),
     }
 
 
