@@ -219,7 +219,7 @@ def estimate_motion(
     n = dwi.acquisition.n_volumes
     refined = len(reference) >= _MIN_TO_REFINE
     rest = [volume for volume in range(n) if refined or volume not in reference]
-    dim = _dim_volumes(stack, reference[0], rest)
+    dim = [] if quick else _dim_volumes(stack, reference[0], rest)
     search = _Search(
         stack,
         transform,
