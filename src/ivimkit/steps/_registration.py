@@ -21,7 +21,7 @@ TRANSFORMS = ("rigid", "affine", "translation")
 """Kinds of movement: shifts and turns; with scales and shears, too; shifts alone."""
 
 _BINS = 32
-_LEVELS = ((5_000, 4.0), (60_000, 2.5))
+_LEVELS = ((5_000, 3.0), (60_000, 2.5))
 """Points at which the images are compared, and their smoothing in mm, coarse and fine.
 
 The numbers do not depend on the size of the images. With 25 000 fine points the residual at SNR 8
