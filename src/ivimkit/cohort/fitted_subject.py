@@ -30,7 +30,7 @@ __all__ = ["FittedSubject", "UnsuitableScanError"]
 
 
 class UnsuitableScanError(Exception):
-    """Why a scan was not made for the model; that is no error of the scan."""
+    """Why a scan was not made for the model; which is not an error."""
 
 
 @dataclass(frozen=True, eq=False)
