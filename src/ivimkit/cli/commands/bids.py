@@ -63,7 +63,8 @@ def bids(
     started again: scans are fitted once for the same inputs and options.
 
     Exit codes: 0 done, 1 some scans failed (the others are done), 2 nothing could
-    be started or written. Scans that do not suit the model are listed; that is not an error.
+    be started or written. Scans that do not suit the model are listed; that is
+    not an error.
 
     [bold]Examples[/bold]
 
