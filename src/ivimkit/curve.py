@@ -39,8 +39,8 @@ class CurveFit:
     Examples
     --------
     >>> import ivimkit as ik
-    >>> b = [0, 50, 200, 500, 800]
-    >>> curve = ik.fit_curve([1000, 951, 818, 607, 449], b, model="monoexp")
+    >>> b = [0, 10, 20, 50, 100, 200, 400, 800]
+    >>> curve = ik.fit_curve([1000, 974, 953, 898, 838, 746, 600, 410], b)
     >>> curve.interval["D"][0] < curve.values["D"] < curve.interval["D"][1]
     True
     """

@@ -73,6 +73,7 @@ def drawings(result):
         "flagged": [{"volume": 1, "why": names[1]}],
     }
     history = ik.scan.history.History((ik.scan.history.StepRecord(names[0], "", numbers=moved),))
+    cohort = pd.DataFrame({"region": names, "map": "D", "unit": "mm^2/s", "median": 1e-3})
     method = ik.methods.NNLS(regularisation=0.1)
     spectrum = ik.fit(dwi.signal[0, 0, 0], BVALS, method=method).spectrum(())
     return {
@@ -83,6 +84,7 @@ def drawings(result):
         "bland_altman": [
             partial(report.bland_altman, quality.pairs(repeats), quality.repeatability(repeats))
         ],
+        "cohort_panels": [partial(report.cohort_panels, cohort, cohort[:1], maps=["D"])],
         "compare_methods": [
             partial(report.compare_methods, dict.fromkeys(names, result), maps=["D"])
         ],

@@ -49,7 +49,7 @@ def test_volumes_are_resampled_once_from_the_scan_as_acquired(made, monkeypatch)
     moved = steps.follow.moved_scan
     monkeypatch.setattr(
         "ivimkit.steps.follow.moved_scan",
-        lambda dwi, *rest: seen.append(dwi.signal) or moved(dwi, *rest),
+        lambda dwi, *rest, **named: seen.append(dwi.signal) or moved(dwi, *rest, **named),
     )
     ik.preprocess(made.dwi, [steps.Align(), steps.Follow(iterations=1)])
     assert all(np.shares_memory(signal, made.dwi.signal) for signal in seen)
