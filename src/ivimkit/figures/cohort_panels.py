@@ -114,7 +114,9 @@ def _draw(
         axes.hlines(middle, place - 0.4, place + 0.4, color=_LINE, linewidth=1.5)
         axes.hlines([low, high], place - 0.3, place + 0.3, color=_LINE, linewidth=0.7)
     names = [plain(region, longest=_LONGEST_NAME, empty="(no name)") for region in regions]
-    axes.set_xticks(range(len(regions)), names, rotation=35, ha="right", fontsize=_TEXT_SIZE)
+    axes.set_xticks(
+        range(len(regions)), names, rotation=35, ha="right", fontsize=_TEXT_SIZE, parse_math=False
+    )
     axes.set_xlim(-0.6, len(regions) - 0.4)
     axes.tick_params(axis="y", labelsize=_TEXT_SIZE)
     axes.set_ylabel(plain(shown.label), fontsize=8)

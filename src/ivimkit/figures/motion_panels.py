@@ -145,4 +145,4 @@ def _name_volumes(axes: Axes, names: Sequence[str]) -> None:
     """Write the b-values below their places: all, or as many as there is room for."""
     step = int(np.ceil((_TICK / 72 + 0.04) * len(names) / _WIDTH))
     places = np.arange(0, len(names), step)
-    axes.set_xticks(places, [names[k] for k in places.tolist()], rotation=90)
+    axes.set_xticks(places, [names[k] for k in places.tolist()], rotation=90, parse_math=False)

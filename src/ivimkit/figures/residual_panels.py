@@ -116,7 +116,7 @@ def _name_bvals(axes: Axes, residuals: Residuals) -> None:
     step = int(np.ceil((widest + 0.08) * len(names) / _WIDTH))
     places = np.arange(0, len(names), step)
     rotation = 90 if upright else 0
-    axes.set_xticks(places, [names[k] for k in places], rotation=rotation)
+    axes.set_xticks(places, [names[k] for k in places], rotation=rotation, parse_math=False)
 
 
 def _is_upright(residuals: Residuals) -> bool:

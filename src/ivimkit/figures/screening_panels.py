@@ -89,7 +89,7 @@ def screening_panels(screening: Screening, *, title: str | None = None) -> Figur
     places = np.arange(0, len(names), step)
     for axes in (factors, grid):
         axes.set_xlim(-0.5, len(names) - 0.5)
-        axes.set_xticks(places, [names[k] for k in places], rotation=90)
+        axes.set_xticks(places, [names[k] for k in places], rotation=90, parse_math=False)
         axes.tick_params(labelsize=_TICK, labelbottom=axes is grid)
     grid.set_xlabel("volume (b in s/mm²)")
     return page.figure
