@@ -7,11 +7,14 @@ the nearest voxels alone, and along three axes it is the product of the shares o
 Interpolated volumes are also less sharp than volumes as acquired. A fit sees neither in its
 residuals if the only volume as acquired is that at b = 0: whatever lies between it and the others
 looks like perfusion. So the difference is measured: the tissue of a volume as acquired is moved
-as the others have moved, in voxels that are boxes (a moved voxel is the sum of the voxels that it
-overlaps, by volume: a linear interpolation), and moved back as the others were (by a cubic
-spline). What that leaves, less what it leaves of noise, is what the others do not show, and is an
-error of the volumes that are fewer, those as acquired or those interpolated. If these are m, they
-have it in common: their mean has the variance t of the error if each is given m t.
+as the others have moved, and moved back as the others were (by a cubic spline). In the plane of a
+slice, where positions are encoded by frequencies, a moved image shows all that an unmoved one
+does: a sum of sincs, for which a quintic spline stands. Slices are boxes: a moved one is the sum
+of the slices that it overlaps, a linear interpolation. (Boxes along all axes would be too careful:
+in a prostate that moved by half a millimetre they took 19 of 20 parts of the weight of the high
+b-values.) What moving leaves, less what it leaves of noise, is what the others do not show, and is
+an error of the volumes that are fewer, those as acquired or those interpolated. If these are m,
+they have it in common: their mean has the variance t of the error if each is given m t.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +38,8 @@ from ivimkit.steps._resampling import CUBIC, LINEAR, is_outside
 __all__ = ["Precisions", "noise_share"]
 
 _N_SHARES = 101
+# Order of the spline that stands for a sum of sincs.
+_SINC: Literal[5] = 5
 # A cubic spline hardly reaches farther than this many voxels.
 _REACH = 20
 # The blur of this many volumes is averaged: more are hardly different.
@@ -217,8 +222,16 @@ def _there_and_back(
     index: NDArray[np.float64],
     outside: NDArray[np.bool_],
 ) -> Volume:
-    """Return an image moved, in voxels that are boxes, and read where its tissue then is."""
-    there = ndimage.map_coordinates(image, origin, order=LINEAR, mode="nearest")
+    """Return an image moved as a scanner would show it, and read where its tissue then is."""
+    below = np.floor(origin[-1])
+    share = origin[-1] - below
+    filtered = ndimage.spline_filter(image, order=_SINC, mode="mirror")
+    there = np.zeros(image.shape)
+    for place, weight in ((below, 1.0 - share), (below + 1.0, share)):
+        own = np.stack([*origin[:-1], np.clip(place, 0, image.shape[-1] - 1)])
+        there += weight * ndimage.map_coordinates(
+            filtered, own, order=_SINC, mode="mirror", prefilter=False
+        )
     back = ndimage.map_coordinates(there, index, order=CUBIC, mode="mirror")
     return np.where(outside, image, back)
 

@@ -57,8 +57,8 @@ def test_a_sharp_volume_weighs_less_where_the_others_do_not_show_its_structure()
     found = Precisions.measured(scan(stripes), half_a_voxel_off)
     assert found.odd == (0,)
     weights = found.weights(0)[8:32, 8:28]
-    # Where nothing is, chance seldom looks like something.
-    assert (weights[3:9, 3:-3] == 1.0).mean() > 0.85
+    # Where nothing is, and no edge is near, chance seldom looks like something.
+    assert (weights[5:8, 5:-5] == 1.0).mean() > 0.9
     # Stripes of one voxel vanish half-way between the voxels: all of 40 is unseen.
     unseen = 1.0 / weights[15:-3, 3:-3, 2:-2] - 1.0
     assert 0.7 * 32 < np.median(unseen) <= 32  # The largest step; (40 / 5)^2 = 64.
