@@ -55,7 +55,7 @@ def check_patch2self(dwi: DWI) -> None:
             raise InputError(
                 f"shell b = {shell.b:g} has {n} known directions; expected {MIN_DIRECTIONS} or "
                 "more for Patch2Self, which predicts each volume from similar ones: with one "
-                "volume per b it doubles the error of D. Use method mppca"
+                "volume per b it makes errors larger. Use method mppca"
             )
     n_voxels, n_volumes = int(np.prod(dwi.shape)), acquisition.n_volumes
     if n_voxels < _MIN_VOXELS_PER_VOLUME * n_volumes:
