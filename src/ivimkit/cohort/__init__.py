@@ -3,6 +3,7 @@
 from ivimkit.cohort.array_script import slurm_script
 from ivimkit.cohort.bids_dataset import find_bids
 from ivimkit.cohort.bids_filters import BidsFilters, read_filters
+from ivimkit.cohort.dask_cluster import DaskWorkers, dask_workers
 from ivimkit.cohort.group import NO_PARQUET, group
 from ivimkit.cohort.ledger import Entry, Ledger
 from ivimkit.cohort.part import Part
@@ -17,6 +18,7 @@ __all__ = [
     "NO_PARQUET",
     "BidsFilters",
     "CohortRun",
+    "DaskWorkers",
     "Entry",
     "Found",
     "Ledger",
@@ -26,6 +28,7 @@ __all__ = [
     "Recipe",
     "ShareOfMachine",
     "Subject",
+    "dask_workers",
     "find_bids",
     "find_in_table",
     "group",

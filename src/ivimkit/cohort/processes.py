@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
+    CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
@@ -50,7 +51,11 @@ def outcomes_here(tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
 
 
 def outcomes_by(
-    executor: Executor, tasks: Sequence[Task], n_workers: int, work: Work = fit_subject
+    executor: Executor,
+    tasks: Sequence[Task],
+    n_workers: int,
+    work: Work = fit_subject,
+    died: type[Exception] | tuple[()] = (),
 ) -> Generator[Outcome, None, None]:
     """Yield outcomes of scans fitted by any executor, as they come.
 
@@ -64,11 +69,13 @@ def outcomes_by(
         Number of workers.
     work : callable
         What a worker does with a task.
+    died : type of Exception, optional
+        What the executor raises for a task that has ended its workers.
 
     Raises
     ------
     InputError
-        If nothing can be written.
+        If nothing can be written, or the workers have gone.
     BrokenProcessPool
         If a worker died.
     """
@@ -80,17 +87,25 @@ def outcomes_by(
                 running[executor.submit(work, task)] = task
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                yield _outcome_of(future, running.pop(future))
+                yield _outcome_of(future, running.pop(future), died)
     finally:
         for future in running:
             future.cancel()
 
 
-def _outcome_of(future: Future[Outcome], task: Task) -> Outcome:
+def _outcome_of(future: Future[Outcome], task: Task, died: type[Exception] | tuple[()]) -> Outcome:
     """Return how a task ended; a fault of ivimkit in one scan does not stop the others."""
-    error = future.exception()
+    try:
+        error = future.exception()
+    except CancelledError:
+        raise InputError(
+            "the workers have gone before all scans were fitted; expected them to stay. What is "
+            "done is kept: start the same command again to go on"
+        ) from None
     if error is None:
         return future.result()
+    if isinstance(error, died):
+        return _failed(task, _KILLED)
     if isinstance(error, InputError | OSError | BrokenProcessPool) or not isinstance(
         error, Exception
     ):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ivimkit.cohort.dask_cluster import DaskWorkers, fit_by_worker
 from ivimkit.cohort.dataset_files import INDEX, write_dataset_files
 from ivimkit.cohort.ledger import FAILED, Ledger
 from ivimkit.cohort.part import Part
@@ -73,6 +74,11 @@ class Plan:
     share: ShareOfMachine
     datasets: Mapping[str, Path]
     part: Part | None = None
+
+    def with_share(self, share: ShareOfMachine) -> Plan:
+        """Return the plan for other workers."""
+        tasks = tuple(replace(task, threads=share.threads) for task in self.tasks)
+        return replace(self, tasks=tasks, share=share)
 
 
 def plan(
@@ -147,7 +153,7 @@ def plan(
 def run(
     planned: Plan,
     *,
-    executor: Executor | None = None,
+    executor: Executor | DaskWorkers | None = None,
     stop_on_first_crash: bool = False,
     on_done: OnDone | None = None,
 ) -> CohortRun:
@@ -160,9 +166,10 @@ def run(
     ----------
     planned : Plan
         What `plan` returned.
-    executor : concurrent.futures.Executor, optional
-        Whatever has ``submit``; it gets paths, names and numbers only. By default processes of
-        this machine, in the number that was planned.
+    executor : concurrent.futures.Executor or DaskWorkers, optional
+        Whatever has ``submit``; it gets paths, names and numbers only. Or the workers of a Dask
+        cluster, see `dask_workers`. By default processes of this machine, in the number that was
+        planned.
     stop_on_first_crash : bool
         Whether to end at the first scan that fails.
     on_done : callable, optional
@@ -215,8 +222,17 @@ def run(
     return CohortRun(counts, tuple(failed), planned.kept, stopped)
 
 
-def _outcomes(planned: Plan, executor: Executor | None) -> Generator[Outcome, None, None]:
+def _outcomes(
+    planned: Plan, executor: Executor | DaskWorkers | None
+) -> Generator[Outcome, None, None]:
     tasks, processes = planned.tasks, planned.share.processes
+    if isinstance(executor, DaskWorkers):
+        workers = executor
+        if tasks:
+            workers.warm_up(tasks[0])
+        return outcomes_by(
+            workers.executor(), tasks, workers.n_workers, fit_by_worker, workers.died
+        )
     if executor is not None:
         return outcomes_by(executor, tasks, max(1, processes))
     if processes == 0 or not tasks:

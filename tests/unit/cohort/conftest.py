@@ -68,7 +68,7 @@ def bids(tmp_path, monkeypatch):
         own = []
         if level == "participant":
             own = ["--method", method, "--no-reports"]
-            own += [] if "--n-procs" in options else ["--n-procs", "0"]
+            own += [] if {"--n-procs", "--dask"} & set(options) else ["--n-procs", "0"]
         words = ["bids", root, out, level, *own, *options]
         result = CliRunner().invoke(app, list(map(str, words)))
         shown = result.stdout + result.stderr

@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import typer
@@ -74,6 +74,7 @@ class BidsRun:
     def participant(self) -> int:
         """Fit the scans, or say what would be done; return the exit code."""
         with self.screen.warnings_shown():
+            self._check_machine()
             self.scan.check()
             recipe = self._recipe()
             found = self._found()
@@ -87,13 +88,42 @@ class BidsRun:
             for folder in (self.out, self.output.work_dir):
                 if folder is not None:
                     check_writable(folder)
-            self.screen.show(*_left_out(found), _summary(planned))
-            done = cohort.run(
-                planned,
-                stop_on_first_crash=self.machine.stop_on_first_crash,
-                on_done=self._say_done,
-            )
+            self.screen.show(*_left_out(found))
+            done = self._run(planned)
         return self._end(done)
+
+    def _run(self, planned: cohort.Plan) -> cohort.CohortRun:
+        """Fit the scans, on this machine or on a cluster."""
+        run = partial(
+            cohort.run,
+            stop_on_first_crash=self.machine.stop_on_first_crash,
+            on_done=self._say_done,
+        )
+        if self.machine.dask is None:
+            self.screen.show(_summary(planned))
+            return run(planned)
+        with cohort.dask_workers(self.machine.dask) as workers:
+            share = cohort.ShareOfMachine(
+                workers.n_workers, self.machine.threads or workers.threads
+            )
+            planned = planned.with_share(share)
+            self.screen.show(_summary(planned), f"progress: {workers.dashboard}")
+            return run(planned, executor=workers)
+
+    def _check_machine(self) -> None:
+        """Refuse options that contradict each other."""
+        machine = self.machine
+        of_this_machine = {
+            "--n-procs": machine.n_procs,
+            "--mem-mb": machine.mem_mb,
+            "--slurm": machine.slurm,
+        }
+        for option, value in of_this_machine.items():
+            if machine.dask is not None and value is not None:
+                raise OptionError(
+                    f"{option} is given with --dask; expected one of them: the cluster decides "
+                    "how many scans are fitted at a time. Leave one out"
+                )
 
     def group(self) -> int:
         """Write tables and page of the group; return the exit code."""

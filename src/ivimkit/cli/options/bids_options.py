@@ -221,6 +221,17 @@ class BidsMachine:
             "largest would not fit. By default all, also that of a container.",
         ),
     ] = None
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            "--dask",
+            metavar="ADDRESS",
+            show_default=False,
+            rich_help_panel=MACHINE_PANEL,
+            help="Fit on the workers of a Dask cluster, by the address of its scheduler, like "
+            "tcp://10.0.0.1:8786. They need the same files at the same paths.",
+        ),
+    ] = None
     part: Annotated[
         str | None,
         typer.Option(
