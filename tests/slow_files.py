@@ -38,6 +38,8 @@ SLOW = (
     "unit/cli/test_model_file.py",
     "unit/cli/test_process.py",
     "unit/cli/test_scan_warnings.py",
+    "unit/cohort/test_dask_cluster.py",
+    "unit/cohort/test_processes.py",
     "unit/cli/test_volume_variables.py",
     "unit/engine/test_bind.py",
     "unit/engine/test_other_process.py",

@@ -23,6 +23,7 @@ __all__ = [
     "plus_minus",
     "probability",
     "rounded",
+    "several",
     "shown_factor",
     "shown_unit",
     "spread",
@@ -178,6 +179,18 @@ def thousands(n: float) -> str:
     '1\u202f234\u202f567'
     """
     return _fixed(n, 0)
+
+
+def several(n: int, what: str) -> str:
+    r"""Write a number of things, by the name of one of them.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import several
+    >>> several(1, "warning"), several(1234, "voxel")
+    ('1 warning', '1\u202f234 voxels')
+    """
+    return f"{thousands(n)} {what}{'s' if n != 1 else ''}"
 
 
 def times(shape: Sequence[int], what: str) -> str:

@@ -6,6 +6,7 @@ worker`); all that is needed here is the address of its scheduler.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -23,8 +24,7 @@ __all__ = ["DaskWorkers", "dask_workers", "fit_by_worker"]
 _ANSWER_S = 10
 """Time after which a scheduler or workers that do not answer are given up, seconds."""
 
-_MAX_DEATHS = 1
-"""Number of workers that a scan may take with it and is still tried again."""
+_log = logging.getLogger("distributed.client")
 
 _one_scan = threading.Lock()
 """A worker of several threads fits one scan after the other, each by several threads."""
@@ -43,7 +43,7 @@ class DaskWorkers:
     threads : int
         Number of threads of the smallest one.
     died : type of Exception
-        What is raised for a scan whose workers died.
+        What is raised for a scan whose worker died.
     """
 
     client: Any
@@ -63,9 +63,10 @@ class DaskWorkers:
 
     def warm_up(self, task: Task) -> None:
         """Compile what the fits need, once on each machine."""
-        places = _one_per_machine(self.client)
-        submit = self.client.submit
-        self.client.gather([submit(warm_up, task, workers=[one], pure=False) for one in places])
+        places, submit = _one_per_machine(self.client), self.client.submit
+        begun = [submit(warm_up, task, workers=[one], pure=False) for one in places]
+        # Whatever goes wrong is told when the scan is fitted.
+        self.client.gather(begun, errors="skip")
 
 
 @contextmanager
@@ -108,13 +109,17 @@ def dask_workers(address: str) -> Iterator[DaskWorkers]:
             f"--dask is {address!r} ({error}); expected the address of a scheduler, like "
             "tcp://10.0.0.1:8786"
         ) from None
+    # What has happened to the cluster is told in our words, not in tracebacks of its parts.
+    own_level = _log.level
+    _log.setLevel(logging.CRITICAL)
     try:
         threads = _threads_of_workers(client, address)
         _check_versions(client)
-        _allow_few_deaths(client)
+        _tell_of_the_first_death(client)
         yield DaskWorkers(client, len(threads), min(threads), distributed.KilledWorker)
     finally:
         client.close()
+        _log.setLevel(own_level)
 
 
 def fit_by_worker(task: Task) -> Outcome:
@@ -159,14 +164,13 @@ def _check_versions(client: Any) -> None:
         )
 
 
-def _allow_few_deaths(client: Any) -> None:
+def _tell_of_the_first_death(client: Any) -> None:
     """Let a scan that needs too much memory not end one worker after the other."""
-    most = _MAX_DEATHS
 
-    def allow(dask_scheduler: Any) -> None:
-        dask_scheduler.allowed_failures = most
+    def tell(dask_scheduler: Any) -> None:
+        dask_scheduler.allowed_failures = 0
 
-    client.run_on_scheduler(allow)
+    client.run_on_scheduler(tell)
 
 
 def _one_per_machine(client: Any) -> list[str]:

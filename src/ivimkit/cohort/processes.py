@@ -70,7 +70,7 @@ def outcomes_by(
     work : callable
         What a worker does with a task.
     died : type of Exception, optional
-        What the executor raises for a task that has ended its workers.
+        What the executor raises for a task whose worker has ended. It is tried again at the end.
 
     Raises
     ------
@@ -80,6 +80,7 @@ def outcomes_by(
         If a worker died.
     """
     waiting, running = deque(tasks), dict[Future[Outcome], Task]()
+    suspects: list[Task] = []
     try:
         while waiting or running:
             while waiting and len(running) < _AHEAD * n_workers:
@@ -87,10 +88,23 @@ def outcomes_by(
                 running[executor.submit(work, task)] = task
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                yield _outcome_of(future, running.pop(future), died)
+                task = running.pop(future)
+                if _has_died(future, died):
+                    suspects.append(task)
+                else:
+                    yield _outcome_of(future, task, died)
+        # A worker takes with it what waits for it, too: only one that ends another one, alone,
+        # is to blame.
+        for task in suspects:
+            yield _outcome_of(executor.submit(work, task), task, died)
     finally:
         for future in running:
             future.cancel()
+
+
+def _has_died(future: Future[Outcome], died: type[Exception] | tuple[()]) -> bool:
+    """Return whether the worker of a task has ended."""
+    return not future.cancelled() and isinstance(future.exception(), died)
 
 
 def _outcome_of(future: Future[Outcome], task: Task, died: type[Exception] | tuple[()]) -> Outcome:

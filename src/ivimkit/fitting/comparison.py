@@ -30,7 +30,7 @@ from ivimkit.fitting.result import FitResult, VoxelMaps
 from ivimkit.fitting.settings import FitSettings, ScanReading, sigma_values
 from ivimkit.fitting.training import MIN_VOXELS, variance_distribution
 from ivimkit.noise import NoiseEstimate, for_fit
-from ivimkit.rounding import percent, thousands
+from ivimkit.rounding import percent, several
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.status import FAILED
@@ -114,10 +114,10 @@ class Comparison:
         """Return in how many voxels each model was chosen."""
         fair = self.chosen[self.chosen >= 0]
         shares = np.bincount(fair, minlength=len(self.names)) / max(1, fair.size)
-        voxels = f"{thousands(fair.size)} voxel{'s' if fair.size != 1 else ''}"
         return "\n  ".join(
             [
-                f"Comparison of {len(self.names)} models by {self.criterion}, {voxels}",
+                f"Comparison of {len(self.names)} models by {self.criterion}, "
+                f"{several(fair.size, 'voxel')}",
                 *(
                     f"{name}: chosen in {percent(share)}"
                     for name, share in zip(self.names, shares.tolist(), strict=True)

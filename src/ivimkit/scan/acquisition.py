@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import AcquisitionError, AcquisitionWarning
+from ivimkit.rounding import several
 from ivimkit.scan.coverage import CoverageRange, PerfusionLeft, coverage_of, perfusion_left_at
 from ivimkit.scan.directions import SAME_DIRECTION
 from ivimkit.scan.gradient_checks import checked_bvals, checked_bvecs, checked_shell_numbers
@@ -208,7 +209,7 @@ class Acquisition:
         if len(shown) > _MAX_SHOWN:
             left_out = len(shown) - _MAX_SHOWN
             shown = [*shown[: _MAX_SHOWN - 1], f"{left_out} more", shown[-1]]
-        volumes = f"{self.n_volumes} volume{'s' if self.n_volumes != 1 else ''}"
+        volumes = several(self.n_volumes, "volume")
         known = "" if self.bvecs is None else ", with directions"
         return f"Acquisition: {volumes}{known}, b = {', '.join(shown)} s/mm²"
 

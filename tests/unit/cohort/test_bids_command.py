@@ -97,11 +97,11 @@ def test_a_damaged_scan_is_one_line_and_the_others_are_done(dataset, bids, tmp_p
     shown = bids(dataset, "participant", code=1)
     assert shown.count("failed: 3 of 6: sub-02_ses-1_acq-ivim: ") == 1
     assert "5 scans fitted" in shown
-    assert "failed: 1 scans: sub-02_ses-1_acq-ivim" in shown
+    assert "failed: 1 scan: sub-02_ses-1_acq-ivim" in shown
     assert "sub-02_ses-1_acq-ivim: " in (tmp_path / "out" / "index.html").read_text()
 
     path.write_bytes(whole)
-    assert "1 scans fitted, 5 done before" in bids(dataset, "participant")
+    assert "1 scan fitted, 5 done before" in bids(dataset, "participant")
 
 
 def test_the_first_failure_can_end_the_run(dataset, bids):
@@ -118,7 +118,7 @@ def test_a_scan_with_too_few_b_values_is_no_failure(dataset, bids):
     )
     shown = bids(dataset, "participant", "--participant-label", "01", "--threads", "1")
     assert f"{name}: unsuitable: " in shown
-    assert "1 scans fitted, 0 done before, 1 not suitable for the model" in shown
+    assert "1 scan fitted, 0 done before, 1 not suitable for the model" in shown
 
 
 def test_a_dry_run_and_a_script_write_nothing(dataset, bids, tmp_path):

@@ -23,7 +23,7 @@ def cluster():
 
 def test_a_cluster_writes_the_same_bytes(cluster, made_dataset, bids, tmp_path):
     shown = bids(made_dataset, "participant", "--dask", cluster.scheduler_address)
-    assert "2 at a time, 1 threads each" in shown
+    assert "2 at a time, 1 thread each" in shown
     assert "6 scans fitted" in shown
     bids(made_dataset, out=tmp_path / "here")
     assert without_times(tmp_path / "out") == without_times(tmp_path / "here")
@@ -36,9 +36,9 @@ def test_a_scan_that_ends_its_workers_fails_alone(cluster, made_dataset, tmp_pat
     planned = plan(find_bids(made_dataset), tmp_path / "out", RECIPE, threads=1)
     killer = replace(planned.tasks[0], recipe=KillerRecipe())
     with dask_workers(cluster.scheduler_address) as workers:
-        done = run(replace(planned, tasks=(*planned.tasks[1:3], killer)), executor=workers)
+        done = run(replace(planned, tasks=(killer, *planned.tasks[1:5])), executor=workers)
     assert [outcome.name for outcome in done.failed] == [killer.subject.name]
-    assert done.counts["done"] == 2
+    assert done.counts["done"] == 4
     sentence = Ledger(tmp_path / "out").read(killer.subject.name).sentence
     assert "ended twice without a word" in sentence
 

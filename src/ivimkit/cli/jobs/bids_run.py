@@ -26,6 +26,7 @@ from ivimkit.cohort.ledger import FAILED, UNSUITABLE
 from ivimkit.errors import OptionError
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.noise import FIT_SOURCES
+from ivimkit.rounding import several
 
 __all__ = ["BidsRun"]
 
@@ -268,7 +269,7 @@ class BidsRun:
         if outcome.state == FAILED:
             say_error(f"failed: {head}: {outcome.sentence}")
         elif outcome.state == FITTED:
-            told = f", {outcome.warnings} warnings" if outcome.warnings else ""
+            told = f", {several(outcome.warnings, 'warning')}" if outcome.warnings else ""
             self.screen.show(f"{head}: {outcome.seconds:.2f} s{told}")
         else:
             self.screen.show(f"{head}: {outcome.state}: {outcome.sentence}")
@@ -276,7 +277,7 @@ class BidsRun:
     def _end(self, done: cohort.CohortRun) -> int:
         n_done = done.counts.get(FITTED, 0)
         unsuitable = done.counts.get(UNSUITABLE, 0)
-        told = [f"{n_done} scans fitted", f"{done.kept} done before"]
+        told = [f"{several(n_done, 'scan')} fitted", f"{done.kept} done before"]
         if unsuitable:
             told.append(f"{unsuitable} not suitable for the model")
         self.screen.show(f"{', '.join(told)}: {self.out}")
@@ -284,7 +285,7 @@ class BidsRun:
             return DONE
         names = ", ".join(outcome.name for outcome in done.failed)
         rest = "; the others were not begun" if done.stopped else ""
-        say_error(f"failed: {len(done.failed)} scans: {names}{rest}")
+        say_error(f"failed: {several(len(done.failed), 'scan')}: {names}{rest}")
         return FAULT
 
 
@@ -299,11 +300,11 @@ def _left_out(found: cohort.Found) -> list[str]:
 def _summary(planned: cohort.Plan) -> str:
     share = planned.share
     how = (
-        f"{share.processes} at a time, {share.threads} threads each"
+        f"{share.processes} at a time, {several(share.threads, 'thread')} each"
         if share.processes
         else "one after the other in this process"
     )
-    return f"{len(planned.tasks)} scans to fit, {planned.kept} done before; {how}"
+    return f"{several(len(planned.tasks), 'scan')} to fit, {planned.kept} done before; {how}"
 
 
 def _without_option(command: Sequence[str], option: str) -> list[str]:
