@@ -16,7 +16,7 @@ from ivimkit.figures.cohort_panels import MAX_REGIONS, cohort_panels
 from ivimkit.figures.picture import Picture
 from ivimkit.report import Report
 from ivimkit.report.section_blocks import Block, Pictures, Section, Table, Text
-from ivimkit.rounding import NONE, how_shown, percent, rounded, thousands
+from ivimkit.rounding import NONE, how_shown, percent, rounded, several, thousands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def group_page(
     """
     ids = id_names(table)
     n_scans, n_subjects = len(table[ids].drop_duplicates()), table["participant_id"].nunique()
-    subtitle = f"{thousands(n_scans)} scans of {thousands(n_subjects)} subjects"
+    subtitle = f"{several(n_scans, 'scan')} of {several(n_subjects, 'subject')}"
     found = [
         _failures(entries),
         _reliability(entries),
@@ -69,9 +69,9 @@ def _failures(entries: Sequence[Entry]) -> Section | None:
         return None
     bad = [entry for entry in entries if entry.state != DONE]
     lead = (
-        f"All {thousands(len(entries))} scans were fitted."
-        if not bad
-        else f"{thousands(len(bad))} of {thousands(len(entries))} scans have no maps."
+        f"Without maps: {thousands(len(bad))} of {several(len(entries), 'scan')}."
+        if bad
+        else f"No failures: maps of {several(len(entries), 'scan')}."
     )
     blocks: list[Block] = [Text(lead, tone="lead")]
     if bad:

@@ -94,9 +94,10 @@ def test_an_exception_stops_the_other_chunks():
     class Failing(Reader):
         def read(self, start, stop, out):
             super().read(start, stop, out)
+            # Long enough for the first failure to be noticed before many chunks have begun.
+            time.sleep(0.005)
             if start > 10_000:
                 raise RuntimeError("the disk is gone")
-            time.sleep(0.001)
 
     reader = Failing(4096 * 500)
     with pytest.raises(RuntimeError, match="the disk is gone"):
