@@ -34,8 +34,6 @@ from ivimkit.scan.dwi import DWI
 
 __all__ = ["Recipe"]
 
-_CHOICE = ("bmin", "bmax", "bvals", "volumes", "where")
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -174,9 +172,8 @@ class Recipe:
             average=reading.average,
             tolerance=reading.tolerance,
         )
-        choice = {name: getattr(reading, name) for name in _CHOICE}
-        if any(value is not None for value in choice.values()):
-            dwi = dwi.select(**choice)
+        if reading.selection:
+            dwi = dwi.select(**reading.selection)
         faults = [one for one in scan_findings(dwi) if one.is_fault] if self.strict else []
         if faults:
             raise AcquisitionError(" ".join(f"{fault}." for fault in faults)[:-1])

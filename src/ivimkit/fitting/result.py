@@ -27,7 +27,7 @@ from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.history import NO_HISTORY, History
 from ivimkit.scan.labels import Labels
-from ivimkit.scan.nifti_image import nifti_image
+from ivimkit.scan.nifti_image import as_float32, nifti_image
 from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.value_weights import WeightSummary
 from ivimkit.scan.variables import points
@@ -346,9 +346,8 @@ class FitResult:
         """
         if name == "status":
             return nifti_image(self.status, self.geometry)
-        with np.errstate(over="ignore"):
-            values = self[name].astype(np.float32)
-        return nifti_image(values, self.geometry, describe_map(name, self.model.quantities))
+        about = describe_map(name, self.model.quantities)
+        return nifti_image(as_float32(self[name]), self.geometry, about)
 
     def to_xarray(self) -> xr.Dataset:
         """Return maps and status as a data set of xarray, described as in the CF conventions.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -89,6 +89,13 @@ class ScanReading:
     series: tuple[str, ...] | None = None
     images: str = "auto"
     drop_incomplete: bool = False
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        """What `DWI.select` needs to keep the same volumes; empty if all were kept."""
+        names = ("bmin", "bmax", "bvals", "volumes", "where")
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)

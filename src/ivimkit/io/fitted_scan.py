@@ -26,7 +26,6 @@ __all__ = ["load_acquired_scan", "load_fitted_scan"]
 
 _READING = ("b_unit", "average", "tolerance", "echo_time")
 _OF_DICOM = ("series", "images", "drop_incomplete")
-_CHOICE = ("bmin", "bmax", "bvals", "volumes", "where")
 
 
 def load_fitted_scan(
@@ -68,9 +67,7 @@ def load_fitted_scan(
         dwi = _load_source(result, bvals, reading)
     else:
         dwi = load(scan, bvals, **reading, **_dicom_choice(result, scan))
-    choice = _known(recorded, _CHOICE)
-    if any(value is not None for value in choice.values()):
-        dwi = dwi.select(**choice)
+    dwi = _selected(dwi, recorded)
     used = result.acquisition
     if dwi.acquisition.n_volumes != used.n_volumes:
         dwi = dwi.select(bvals=used.shell_bvals.tolist())
@@ -128,9 +125,7 @@ def load_acquired_scan(result: FitResult) -> DWI:
     before = replace(result.provenance, sources=sources, history=NO_HISTORY)
     recorded = result.settings.reading
     dwi = _load_source(replace(result, provenance=before), None, _known(recorded, _READING))
-    choice = _known(recorded, _CHOICE)
-    if choice:
-        dwi = dwi.select(**choice)
+    dwi = _selected(dwi, recorded)
     if dwi.shape != result.shape:
         raise FileFormatError(
             f"the scan before the steps has shape {dwi.shape}; expected {result.shape}, that of "
@@ -208,6 +203,12 @@ def _dicom_choice(result: FitResult, scan: AnyPath) -> dict[str, Any]:
     if not isinstance(context, DicomContext):
         return {}
     return {"series": sorted({one.series for one in context.instances})}
+
+
+def _selected(dwi: DWI, recorded: ScanReading | None) -> DWI:
+    """Return the volumes of a scan that a reading kept."""
+    chosen = {} if recorded is None else recorded.selection
+    return dwi.select(**chosen) if chosen else dwi
 
 
 def _known(recorded: ScanReading | None, names: Sequence[str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ivimkit.io.variable_files import TABLE_ENDINGS, write_variables
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
-from ivimkit.scan.nifti_image import nifti_image
+from ivimkit.scan.nifti_image import as_float32, nifti_image
 from ivimkit.writing import Files, check_file, write_file, write_folder
 
 __all__ = [
@@ -91,7 +91,7 @@ def save_map(
     """
     target = _free(path, overwrite)
     kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
-    image = nifti_image(array if kept else _float32(array), geometry, about)
+    image = nifti_image(array if kept else as_float32(array), geometry, about)
     write_file(target, lambda path: nib.save(image, path))
 
 
@@ -210,7 +210,7 @@ def write_image(
     ShapeError
         If the array has more axes than NIfTI can have.
     """
-    data = array if array.dtype.kind in "iu" else _float32(array)
+    data = array if array.dtype.kind in "iu" else as_float32(array)
     nib.save(nifti_image(data, geometry, about), path)
 
 
@@ -242,14 +242,8 @@ def image_bytes(array: NDArray[Any], geometry: Geometry) -> bytes:
     (3, 3, 2)
     """
     kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
-    content: bytes = nifti_image(array if kept else _float32(array), geometry).to_bytes()
+    content: bytes = nifti_image(array if kept else as_float32(array), geometry).to_bytes()
     return content
-
-
-def _float32(array: NDArray[Any]) -> NDArray[np.float32]:
-    # Numbers beyond the range of float32 become inf, as they should.
-    with np.errstate(over="ignore"):
-        return array.astype(np.float32)
 
 
 def _free(path: AnyPath, overwrite: bool) -> Path:

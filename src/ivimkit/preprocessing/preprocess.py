@@ -17,6 +17,7 @@ from ivimkit.fitting.quick_fit import check_fitted, quick_fit, residual_percent,
 from ivimkit.preprocessing.step_list import StepsGiven, check_order, steps_of
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.history import RESIDUALS, StepRecord
+from ivimkit.steps._empty_volumes import has_signal
 
 __all__ = ["Preprocessed", "StepProgress", "preprocess"]
 
@@ -145,9 +146,8 @@ def _not_judged(
 
 def _check_signal(dwi: DWI) -> None:
     """Raise InputError for a scan of zeros or missing values, of which no step learns anything."""
-    volumes = range(dwi.acquisition.n_volumes)
     # Volume by volume: the first one usually suffices.
-    if not any((dwi.signal[..., volume] > 0.0).any() for volume in volumes):
+    if not any(has_signal(dwi, volume) for volume in range(dwi.acquisition.n_volumes)):
         raise InputError(
             "the scan has no signal: all values are 0, negative or missing; expected images. Look "
             "at the file"

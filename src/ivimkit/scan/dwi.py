@@ -189,7 +189,7 @@ class DWI:
             str(self.acquisition),
         ]
         if self.history.steps:
-            lines.append(f"after {', '.join(step.name for step in self.history.steps)}")
+            lines.append(f"after {', '.join(self.history.names)}")
         return "\n  ".join(lines)
 
     @cached_property

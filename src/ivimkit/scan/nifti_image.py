@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import ShapeError
 from ivimkit.parameter import Parameter
 from ivimkit.scan.geometry import MM, Geometry
 
-__all__ = ["nifti_image"]
+__all__ = ["as_float32", "nifti_image"]
 
 _NIFTI1_LONGEST = 32767
 _NIFTI1_SIZE = 348
@@ -21,6 +22,13 @@ _GEOMETRY_FIELDS = (
     *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z", "dim_info"),
 )
+
+
+def as_float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a map as it is stored."""
+    # Numbers beyond the range of float32 become inf, as they should.
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
 
 
 def nifti_image(data: NDArray[Any], geometry: Geometry, about: Parameter | None = None) -> Any:

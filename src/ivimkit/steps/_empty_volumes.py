@@ -9,7 +9,7 @@ import numpy as np
 from ivimkit.errors import InputError
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["check_volumes"]
+__all__ = ["check_volumes", "has_signal"]
 
 _MAX_NAMED = 8
 
@@ -31,7 +31,7 @@ def check_volumes(dwi: DWI, volumes: Sequence[int], purpose: str) -> None:
     InputError
         If some of them do not.
     """
-    empty = [volume for volume in volumes if not _has_signal(dwi, volume)]
+    empty = [volume for volume in volumes if not has_signal(dwi, volume)]
     if not empty:
         return
     named = ", ".join(map(str, empty[:_MAX_NAMED])) + (", ..." if len(empty) > _MAX_NAMED else "")
@@ -42,7 +42,7 @@ def check_volumes(dwi: DWI, volumes: Sequence[int], purpose: str) -> None:
     )
 
 
-def _has_signal(dwi: DWI, volume: int) -> bool:
+def has_signal(dwi: DWI, volume: int) -> bool:
     values = np.asarray(dwi.signal[..., volume])
     there = np.isfinite(values) & (values > 0.0)
     if dwi.value_weights is not None:

@@ -33,7 +33,7 @@ from ivimkit.engine.run import default_threads, in_threads
 from ivimkit.rounding import percent
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.history import NOISE_SHARES, VARYING_WEIGHTS
-from ivimkit.steps._resampling import CUBIC, LINEAR, is_outside
+from ivimkit.steps._resampling import CUBIC, LINEAR, filled, is_outside
 
 __all__ = ["Precisions", "noise_share"]
 
@@ -176,8 +176,8 @@ class Precisions:
 
 
 def _volume(dwi: DWI, number: int) -> Volume:
-    values = np.asarray(dwi.signal[..., number], dtype=np.float32)
-    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).reshape((*dwi.shape, 1)[:3])
+    values = np.asarray(dwi.signal[..., number], dtype=np.float32).reshape((*dwi.shape, 1)[:3])
+    return filled(values, ~np.isfinite(values))
 
 
 def _spread(n: int, most: int) -> list[int]:

@@ -12,7 +12,7 @@ from ivimkit.errors import InputError, OptionError
 from ivimkit.extend.preprocessing_step import Outcome, Progress, Step, Workpiece
 from ivimkit.noise.mppca import without_gaps
 from ivimkit.scan.dwi import DWI
-from ivimkit.steps._k_space import KSpace, as_number, is_full
+from ivimkit.scan.partial_fourier import KSpace, as_number, is_full
 
 __all__ = ["STEP", "Gibbs"]
 

@@ -8,16 +8,13 @@ from typing import NamedTuple
 from pydicom import Dataset
 
 from ivimkit.io.dicom.element import PrivateTag, first, items, number, text, words
+from ivimkit.scan.partial_fourier import PARTIAL_OPTIONS, KSpace, is_full
 
 __all__ = ["PHILIPS_GROUPS", "AcquiredShare", "Facts", "k_space_facts", "of_all_series"]
 
 Facts = Mapping[str, str | float]
 """Keys of BIDS and dcm2niix, and ``PartialFourierSource``: where the first of them is from."""
 
-_PARTIAL_OPTIONS = ("PFP", "PFF")
-"""Scan Options (0018,0022): partial Fourier in the phase and in the frequency direction."""
-
-_FULL = 0.995
 PHILIPS_GROUPS = tuple(
     PrivateTag(0x2005, element, "SQ", "Philips MR Imaging DD 005") for element in (0x140F, 0x140E)
 )
@@ -65,7 +62,7 @@ def k_space_facts(header: Dataset, share: AcquiredShare | None) -> Facts:
         direction = text(said, "PartialFourierDirection").upper()
         facts |= {"PartialFourierDirection": direction} if direction else {}
         facts.setdefault("PartialFourierSource", "Partial Fourier (0018,9081)")
-    options = [word for word in words(header, "ScanOptions") if word in _PARTIAL_OPTIONS]
+    options = [word for word in words(header, "ScanOptions") if word in PARTIAL_OPTIONS]
     if options:
         facts["ScanOptions"] = "\\".join(options)
         facts.setdefault("PartialFourierSource", "Scan Options (0018,0022)")
@@ -74,7 +71,7 @@ def k_space_facts(header: Dataset, share: AcquiredShare | None) -> Facts:
     percent = next((one for one in percents if one), None)
     if percent is not None:
         facts["PercentSampling"] = percent
-        if percent < 100.0 * _FULL:
+        if not is_full(percent / 100.0):
             facts.setdefault("PartialFourierSource", "Percent Sampling (0018,0093)")
     return facts
 
@@ -85,16 +82,7 @@ def of_all_series(facts: Iterable[Facts]) -> Facts:
     Where one of them says nothing, nothing is known, unless another was not acquired completely.
     """
     several = list(facts)
-    partial = next((one for one in several if _is_partial(one)), None)
+    partial = next((one for one in several if KSpace.of(one).is_partial), None)
     if partial is not None:
         return partial
     return several[0] if several and all(several) else {}
-
-
-def _is_partial(facts: Facts) -> bool:
-    return (
-        float(facts.get("PartialFourier", 1.0)) < _FULL
-        or facts.get("PartialFourierEnabled") == "YES"
-        or "ScanOptions" in facts
-        or float(facts.get("PercentSampling", 100.0)) < 100.0 * _FULL
-    )

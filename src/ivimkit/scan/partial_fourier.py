@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["KSpace", "as_number", "is_full"]
+__all__ = ["PARTIAL_OPTIONS", "KSpace", "as_number", "is_full"]
 
 # Rounded by what converts, a full acquisition may be 0.999.
 _MIN_FULL_SHARE = 0.995
 _SOURCE = "PartialFourierSource"
 _WORDS = re.compile(r"[A-Z0-9]+")
-_PARTIAL_OPTIONS = ("PFP", "PFF")
+PARTIAL_OPTIONS = ("PFP", "PFF")
+"""Scan Options (0018,0022): partial Fourier in the phase and in the frequency direction."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class KSpace:
 
         Examples
         --------
-        >>> from ivimkit.steps._k_space import KSpace
+        >>> from ivimkit.scan.partial_fourier import KSpace
         >>> KSpace.of({"PartialFourier": 0.75})
         KSpace(share=0.75, is_partial=True, source='PartialFourier is 0.75 in its JSON sidecar')
         >>> KSpace.of({"PartialFourierEnabled": "NO"}).is_partial
@@ -55,7 +56,7 @@ class KSpace:
         partial = {
             "PartialFourier": known and not is_full(share),
             "PartialFourierEnabled": enabled in ("YES", "TRUE"),
-            "ScanOptions": any(one in options for one in _PARTIAL_OPTIONS),
+            "ScanOptions": any(one in options for one in PARTIAL_OPTIONS),
             "PercentSampling": percent > 0.0 and not is_full(percent / 100.0),
         }
         full = {
