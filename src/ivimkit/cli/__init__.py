@@ -31,6 +31,7 @@ from ivimkit.cli.error_guard import (
     prepare_process,
     say_interrupted,
 )
+from ivimkit.cli.options.addresses import discard
 from ivimkit.cli.process.exit_codes import INTERRUPTED
 from ivimkit.cli.process.interruption import ignore_signals, leave_at_once
 
@@ -100,5 +101,6 @@ def main() -> None:
         say_interrupted()
         code = INTERRUPTED
     if code == INTERRUPTED:
+        discard()
         leave_at_once(INTERRUPTED)
     sys.exit(code)

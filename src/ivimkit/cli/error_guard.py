@@ -14,6 +14,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from ivimkit.addresses import public
+from ivimkit.cli.options.addresses import copy_files, with_paths
 from ivimkit.cli.process.exit_codes import CLOSED_PIPE, DONE, FAULT, INTERRUPTED, WRONG_INPUT
 from ivimkit.cli.process.interruption import (
     catch_signals,
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 _ARGUMENTS = "ivimkit.arguments"
+_COPIED = "ivimkit.copied"
 _VERBOSE = "ivimkit.verbose"
 
 
@@ -56,10 +59,24 @@ class GuardedCommand(TyperCommand):
                 _refuse_repeated(order)
         return super().parse_args(ctx, args)
 
+    def make_parser(self, ctx: Any) -> Any:
+        """Return a parser that hands out paths instead of the addresses of files."""
+        parser = super().make_parser(ctx)
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]) -> Any:
+            values, rest, order = parse(args)
+            ctx.meta[_COPIED] = []
+            return with_paths(values, ctx.meta[_COPIED]), rest, order
+
+        parser.parse_args = parse_args
+        return parser
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command: from here on a signal has something to clean up."""
         if signals_leave():
             catch_signals()
+        copy_files(ctx.meta.get(_COPIED, []))
         return super().invoke(ctx)
 
 
@@ -95,11 +112,11 @@ def _refuse_repeated(order: list[Any]) -> None:
 
 
 def command_line(ctx: typer.Context) -> str:
-    """Return the command line as it was typed, quoted for a shell."""
+    """Return the command line as it was typed, quoted for a shell; addresses without secrets."""
     # Import shlex only here: it takes as long as all of this module.
     from shlex import join
 
-    return join(["ivimkit", *ctx.meta.get(_ARGUMENTS, ())])
+    return join(["ivimkit", *map(public, ctx.meta.get(_ARGUMENTS, ()))])
 
 
 def set_verbose(ctx: typer.Context, verbose: bool) -> bool:

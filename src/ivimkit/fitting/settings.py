@@ -73,6 +73,8 @@ class ScanReading:
         Which images of DICOM were chosen.
     drop_incomplete : bool
         Whether incomplete volumes of DICOM were left out.
+    axes : str, optional
+        Which axis of an array of Zarr or HDF5 is which, as it was given.
     """
 
     b_unit: str = "s/mm2"
@@ -89,6 +91,7 @@ class ScanReading:
     series: tuple[str, ...] | None = None
     images: str = "auto"
     drop_incomplete: bool = False
+    axes: str | None = None
 
     @property
     def selection(self) -> dict[str, Any]:

@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from ivimkit.addresses import is_address
 from ivimkit.errors import FileFormatError, InputError
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import ScanReading
+from ivimkit.io.array_scan import is_array_scan
 from ivimkit.io.checksum import sha256
 from ivimkit.io.dicom.context import DicomContext
 from ivimkit.io.dicom.files import is_dicom_input
+from ivimkit.io.remote_copies import at_hand, local_path
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.scan_loading import load
+from ivimkit.io.stored_array import split_inside
 from ivimkit.io.untrusted_files import reason_of
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
@@ -66,7 +70,7 @@ def load_fitted_scan(
     if scan is None:
         dwi = _load_source(result, bvals, reading)
     else:
-        dwi = load(scan, bvals, **reading, **_dicom_choice(result, scan))
+        dwi = load(scan, bvals, **reading, **_choice_of(result, scan))
     dwi = _selected(dwi, recorded)
     used = result.acquisition
     if dwi.acquisition.n_volumes != used.n_volumes:
@@ -180,7 +184,7 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
             bvecs,
             variables=variables,
             **reading,
-            **_dicom_choice(result, files[0]),
+            **_choice_of(result, files[0]),
         )
     except InputError:
         # A file that was replaced by something else need not be readable.
@@ -191,11 +195,13 @@ def _load_source(result: FitResult, bvals: AnyPath | None, reading: Mapping[str,
     return dwi
 
 
-def _dicom_choice(result: FitResult, scan: AnyPath) -> dict[str, Any]:
-    """Return the choice of images of DICOM; a scan that was converted needs none."""
+def _choice_of(result: FitResult, scan: AnyPath) -> dict[str, Any]:
+    """Return the choice of images of DICOM, or axes; a scan that was converted needs none."""
+    recorded = result.settings.reading
+    if is_array_scan(scan):
+        return _known(recorded, ("axes",))
     if not is_dicom_input(scan):
         return {}
-    recorded = result.settings.reading
     if recorded is not None:
         return _known(recorded, _OF_DICOM)
     # Read in Python: the series are those of the images that were fitted.
@@ -219,15 +225,18 @@ def _known(recorded: ScanReading | None, names: Sequence[str]) -> dict[str, Any]
 
 def _sources(result: FitResult, role: str, *, needed: bool = True) -> list[Path]:
     """Return the files of one role, which must still be there."""
-    found = [Path(known["path"]) for known in result.provenance.sources if known["role"] == role]
+    named = [known["path"] for known in result.provenance.sources if known["role"] == role]
+    found = [local_path(one) for one in named]
     if needed and not found:
         raise FileFormatError(
             "the result does not name the file it was made from; expected the scan. Name it "
             "(--scan)"
         )
-    for path in found:
+    for path, address in zip(found, map(is_address, named), strict=True):
         try:
-            there = path.is_file() or (role == "scan" and path.is_dir())
+            home, _ = split_inside(path)
+            # What is at an address is looked for when it is read.
+            there = address or home.is_file() or (role == "scan" and home.is_dir())
         except (OSError, ValueError) as error:
             raise _gone(path, f"cannot be accessed ({reason_of(error)})") from None
         if not there:
@@ -238,18 +247,18 @@ def _sources(result: FitResult, role: str, *, needed: bool = True) -> list[Path]
 def _check_unchanged(result: FitResult, roles: Set[str], known: Mapping[str, str]) -> None:
     """Raise if the checksum of a file has changed since the fit; some are known already."""
     for source in result.provenance.sources:
-        path = Path(source["path"])
+        path = local_path(source["path"])
         if source["role"] not in roles:
             continue
-        found = known.get(str(path))
-        if found is None and is_dicom_input(path):
+        found = known.get(source["path"])
+        if found is None and (is_dicom_input(path) or is_array_scan(path)):
             # The checksum of a folder is that of the images in it that were used.
             continue
-        if source["sha256"] != (found or sha256(path)):
-            raise _gone(path, "has changed since")
+        if source["sha256"] != (found or sha256(at_hand(path))):
+            raise _gone(source["path"], "has changed since")
 
 
-def _gone(path: Path, what: str) -> FileFormatError:
+def _gone(path: Path | str, what: str) -> FileFormatError:
     return FileFormatError(
         f"{path}, from which the result was made, {what}; expected the same file. Name the scan "
         "(--scan)"

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import FileFormatError
+from ivimkit.io.image_stem import stem_of_name
+from ivimkit.io.remote_copies import at_hand
 from ivimkit.io.untrusted_files import reason_of
 
 __all__ = [
@@ -37,7 +39,6 @@ _MAX_BYTES = 1 << 24
 _MAX_DIRECTION_LENGTH = 1.1
 _DATA_SET = "dataset_description.json"
 _GRADIENTS = ("bval", "bvec")
-_IMAGE_SUFFIXES = re.compile(r"\.(nii|hdr|img)(\.(gz|bz2|zst))?$", re.IGNORECASE)
 
 
 def read_bvals(path: Path) -> NDArray[np.float64]:
@@ -200,7 +201,7 @@ def _is_file(path: Path) -> bool:
 
 def stem_of(scan: Path) -> str:
     """Return the name of an image without its ending: ``dwi`` of ``dwi.nii.gz``."""
-    return _IMAGE_SUFFIXES.sub("", scan.name)
+    return stem_of_name(scan.name)
 
 
 def _first(there: Mapping[str, Path], wanted: Sequence[str]) -> Path | None:
@@ -288,6 +289,7 @@ def text_of(
     FileFormatError
         If it cannot be read, or is not a text file.
     """
+    at_hand(path)
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)

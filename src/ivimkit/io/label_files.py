@@ -20,6 +20,7 @@ from ivimkit.io.label_names import load_label_names
 from ivimkit.io.names_of_labels import names_of_labels
 from ivimkit.io.nifti import NiftiFile
 from ivimkit.io.placing import Grid, Placement, no_overlap
+from ivimkit.io.remote_copies import at_hand, local_path
 from ivimkit.io.scan_files import AnyPath, open_volume
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.geometry import Geometry
@@ -89,7 +90,8 @@ def load_labels(
     >>> list(ik.load_labels(path, made.dwi))
     ['lesion']
     """
-    paths = [Path(files)] if isinstance(files, str | PathLike) else [Path(file) for file in files]
+    given = [files] if isinstance(files, str | PathLike) else list(files)
+    paths = [at_hand(local_path(file)) for file in given]
     if not paths:
         raise OptionError("the list of labels is empty; expected at least one file. Name one")
     known = names if names is None or isinstance(names, Mapping) else load_label_names(names)

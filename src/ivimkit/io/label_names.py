@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ivimkit.errors import FileFormatError
+from ivimkit.io.remote_copies import at_hand, local_path
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.table_cells import escaped
 from ivimkit.io.untrusted_files import untrusted
@@ -62,7 +63,7 @@ def load_label_names(path: AnyPath) -> dict[int, str]:
     >>> load_label_names(path)
     {1: 'liver', 2: 'lesion'}
     """
-    file = Path(path)
+    file = at_hand(local_path(path))
     with untrusted(lambda why: _unknown(file, why)):
         text = _text(file)
         json_like = text.lstrip()[:1] in ("{", "[")

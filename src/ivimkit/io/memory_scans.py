@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Hashable
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nibabel
@@ -19,12 +18,15 @@ from ivimkit.errors import (
     OptionError,
     ShapeError,
 )
+from ivimkit.io.array_scan import stored_of
 from ivimkit.io.gradient_files import read_bvals
 from ivimkit.io.nifti_header import parse_header
+from ivimkit.io.remote_copies import local_path
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.scan_loading import load
+from ivimkit.io.stored_array import B_NAMES
 from ivimkit.scan.dwi import DWI
-from ivimkit.scan.other_forms import is_data_array, is_image
+from ivimkit.scan.other_forms import is_data_array, is_hdf5_node, is_image, is_zarr_node
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,20 +34,17 @@ if TYPE_CHECKING:
 
 __all__ = ["B_NAMES", "scan_of"]
 
-B_NAMES = ("b", "bval", "bvals", "b_value", "b_values")
-"""Names of the coordinate of an array of xarray that has its b-values."""
-
 
 def scan_of(
     data: Any,
     bvals: ArrayLike | AnyPath | None = None,
     mask: Any = None,
 ) -> DWI:
-    """Return a scan that is given by a path, an image of nibabel or an array of xarray.
+    """Return a scan that is given by a path, or that another library has opened or in memory.
 
     Parameters
     ----------
-    data : path, list of paths, nibabel image or xarray.DataArray
+    data : path, list of paths, nibabel image, xarray.DataArray, or array of zarr or h5py
         A path, or several: what `ivimkit.load` reads. An image of nibabel has its volumes on the
         fourth axis. An array of xarray has a coordinate with the b-values (one of `B_NAMES`) along
         one of its axes; its attribute ``affine``, if it has one, is the position of its voxels.
@@ -80,7 +79,21 @@ def scan_of(
         return _of_image(data, bvals, mask)
     if is_data_array(data):
         return _of_data_array(data, bvals, mask)
+    if _is_plain(data):
+        if bvals is None:
+            raise AcquisitionError(
+                f"got {data!r:.80} without b-values; expected bvals. b-values are never guessed"
+            )
+        return DWI(data, bvals, mask=mask)
     return load(data, bvals, mask=mask)
+
+
+def _is_plain(data: Any) -> bool:
+    """Return whether data are an array of zarr or h5py that is a list or a plane of voxels."""
+    if not (is_zarr_node(data) or is_hdf5_node(data)) or not hasattr(data, "shape"):
+        return False
+    stored = stored_of(data)
+    return len(data.shape) != 4 and stored.axes is None
 
 
 def _of_image(image: SpatialImage, bvals: Any, mask: Any) -> DWI:
@@ -99,7 +112,7 @@ def _of_image(image: SpatialImage, bvals: Any, mask: Any) -> DWI:
     for remark in header.remarks:
         warnings.warn(f"the image: {remark}", GeometryWarning, stacklevel=4)
     if isinstance(bvals, (str, PathLike)):
-        bvals = read_bvals(Path(bvals))
+        bvals = read_bvals(local_path(bvals))
     signal = np.asanyarray(known.dataobj)
     return DWI(signal, bvals, mask=_in_memory(mask), geometry=header.geometry)
 
@@ -123,7 +136,7 @@ def _of_data_array(array: xr.DataArray, bvals: Any, mask: Any) -> DWI:
                 "of a 4 x 4 matrix"
             )
         affine = affine.reshape(4, 4)
-    return DWI(np.asarray(volumes_last.values), bvals, affine, mask=_in_memory(mask))
+    return DWI(volumes_last.data, bvals, affine, mask=_in_memory(mask))
 
 
 def _b_of(array: xr.DataArray) -> tuple[Hashable | None, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import os
+import re
 import warnings
-import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import FileFormatError, GeometryWarning
 from ivimkit.io.file_kinds import advice_on
+from ivimkit.io.gzip_files import GZIP_ERRORS, open_gzip
 from ivimkit.io.nifti_header import HEADER_SIZE, ImageHeader, parse_header
+from ivimkit.io.remote_copies import at_hand
 from ivimkit.scan.geometry import Geometry
 
-__all__ = ["NiftiFile", "open_nifti", "warn_of_geometry"]
+__all__ = ["DAMAGE", "NiftiFile", "damaged", "open_nifti", "warn_of_geometry"]
 
 # Half of nibabel has no types.
 nib: Any = nibabel
@@ -28,8 +30,10 @@ nib: Any = nibabel
 _PIECE = 1 << 17
 # Maximum expansion of one compressed byte, rounded up.
 _GZIP_AT_MOST = 1040
+_LOST_SLASH = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]", re.IGNORECASE)
 _COMPRESSED = (".gz", ".bz2", ".zst")
-_DAMAGE = (OSError, EOFError, zlib.error, ValueError, TripWireError)
+DAMAGE = (OSError, EOFError, ValueError, TripWireError, *GZIP_ERRORS)
+"""What reading damaged content raises."""
 
 
 @dataclass(frozen=True)
@@ -94,19 +98,21 @@ class NiftiFile:
             If the file is truncated or damaged.
         """
         try:
-            if not self.scaled and not self._compressed:
+            if not self.scaled and not self.compressed:
                 return self._stored()
             out = np.empty(self.shape, dtype=self.dtype, order="F")
-            if self._compressed:
-                self._gunzip(out)
+            if self.compressed:
+                # Volume by volume, as all volumes are behind each other in the file.
+                self.decompress(out.reshape((-1, out.shape[-1]), order="F").T)
             else:
                 _scale(self._stored(), out, self.header)
-        except _DAMAGE as error:
-            raise _damaged(self.path, _reason(error), self.header) from None
+        except DAMAGE as error:
+            raise damaged(self, error) from None
         return out
 
     @property
-    def _compressed(self) -> bool:
+    def compressed(self) -> bool:
+        """Whether the numbers are in a compressed file."""
         return self.data.suffix.lower() in _COMPRESSED
 
     def _stored(self) -> NDArray[Any]:
@@ -121,23 +127,38 @@ class NiftiFile:
         )
         return np.asarray(mapped)
 
-    def _gunzip(self, out: NDArray[Any]) -> None:
-        """Decompress into `out` volume by volume, up to the checksum at the end.
+    def decompress(self, parts: Iterable[NDArray[Any]], *, most_behind: int | None = None) -> None:
+        """Decompress the numbers into arrays one after the other, and check the checksum.
 
         nibabel would decompress the whole array before converting it, and would not check the
         checksum.
+
+        Parameters
+        ----------
+        parts : iterable of ndarray, shape (n,)
+            Of type `dtype`; together they have as many numbers as the file. Each is filled before
+            the next is asked for.
+        most_behind : int, optional
+            Bytes that may follow the numbers; any by default.
+
+        Raises
+        ------
+        ValueError, EOFError, OSError
+            If the file is damaged, or its content is longer or shorter than its header says.
         """
         header = self.header
-        slabs = out.reshape((-1, out.shape[-1]), order="F").T
         with _opened(self.data) as stream:
             _skip(stream, header.offset)
-            for slab in slabs:
-                buffer = np.empty(slab.shape, header.dtype) if self.scaled else slab
+            for part in parts:
+                buffer = np.empty(part.shape, header.dtype) if self.scaled else part
                 _read_exactly(stream, buffer.view(np.uint8))
                 if self.scaled:
-                    _scale(buffer, slab, header)
-            while stream.read(_PIECE):
-                pass
+                    _scale(buffer, part, header)
+            behind = 0
+            while piece := stream.read(_PIECE):
+                behind += len(piece)
+                if most_behind is not None and behind > most_behind:
+                    raise ValueError("it goes on after its image data")
 
 
 def open_nifti(path: Path) -> NiftiFile:
@@ -157,6 +178,7 @@ def open_nifti(path: Path) -> NiftiFile:
     FileFormatError
         If there is no such file, or it is not NIfTI, is damaged, or does not contain real numbers.
     """
+    at_hand(path)
     _check_there(path)
     head, data = _pair(path)
     if head is None:
@@ -169,7 +191,7 @@ def open_nifti(path: Path) -> NiftiFile:
             )
     try:
         header = parse_header(_start(head), single=head == data)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise FileFormatError(_not_nifti(path, _reason(error))) from None
     file = NiftiFile(path, header, data)
     _check_numbers(file)
@@ -216,7 +238,7 @@ def _pair(path: Path) -> tuple[Path | None, Path]:
 
 def _opened(path: Path) -> Any:
     # gzip, not nibabel's opener, which may skip the checksum.
-    return gzip.open(path) if path.suffix.lower() == ".gz" else nib.openers.Opener(path)
+    return open_gzip(path) if path.suffix.lower() == ".gz" else nib.openers.Opener(path)
 
 
 def _start(path: Path) -> bytes:
@@ -238,7 +260,7 @@ def _check_size(file: NiftiFile) -> None:
         # The expansion of these formats is unbounded, so the bytes are counted.
         most = _length(file.data, claimed)
     if claimed > most:
-        raise _damaged(file.path, f"the file has {there} bytes", file.header)
+        raise damaged(file, f"the file has {there} bytes")
 
 
 def _length(path: Path, enough: int) -> int:
@@ -248,15 +270,17 @@ def _length(path: Path, enough: int) -> int:
         with _opened(path) as stream:
             while done < enough and (piece := stream.read(_PIECE)):
                 done += len(piece)
-    except _DAMAGE:
+    except DAMAGE:
         return done
     return done
 
 
-def _damaged(path: Path, reason: str, header: ImageHeader) -> FileFormatError:
+def damaged(file: NiftiFile, why: str | BaseException) -> FileFormatError:
+    """Return the error for a file whose content is not what its header says."""
+    reason = why if isinstance(why, str) else _reason(why)
     return FileFormatError(
-        f"{path} is truncated or damaged ({reason}); expected {header.n_bytes / 1e6:.3g} MB of "
-        "image data. Copy or convert it again"
+        f"{file.path} is truncated or damaged ({reason}); expected "
+        f"{file.header.n_bytes / 1e6:.3g} MB of image data. Copy or convert it again"
     )
 
 
@@ -289,6 +313,11 @@ def _problem_with(path: Path) -> str:
         )
         return f"is a link to {target}, which does not exist; expected a NIfTI file. {advice}"
     if not path.exists():
+        if _LOST_SLASH.match(str(path)):
+            return (
+                f"{path} is an address that was made a path, which took a slash from it; expected "
+                "a text. Give it as a text"
+            )
         return f"there is no file {path}; expected a NIfTI file. Check the path"
     if not os.access(path, os.R_OK):
         return "cannot be read; expected a readable file. Change its rights"

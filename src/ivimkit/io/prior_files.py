@@ -16,6 +16,7 @@ from ivimkit.errors import FileFormatError, InputError
 from ivimkit.extend.model_prior import Coordinate, ModelPrior, coordinates_of
 from ivimkit.extend.prior_table import PriorTable, parameter_names
 from ivimkit.io.json_text import from_json, to_json
+from ivimkit.io.remote_copies import at_hand, local_path
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.writing import check_file, write_file
@@ -104,7 +105,7 @@ def load_prior(path: AnyPath) -> PriorTable | ModelPrior:
     >>> table.rule, table.model
     ('flat', 'sivim')
     """
-    source = Path(path).expanduser()
+    source = at_hand(local_path(path)).expanduser()
     with untrusted(lambda why: _no_prior(source, why)):
         try:
             arrays = _read(source)

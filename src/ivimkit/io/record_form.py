@@ -159,6 +159,7 @@ class ReadingRecord(msgspec.Struct):
     series: list[str] | None = None
     images: str = "auto"
     drop_incomplete: bool = False
+    axes: str | None = None
 
 
 class SettingsRecord(msgspec.Struct):

@@ -16,6 +16,7 @@ from ivimkit.errors import OptionError, RegionWarning, ShapeError
 from ivimkit.io.label_files import open_labels, placed_labels
 from ivimkit.io.names_of_labels import names_of_labels
 from ivimkit.io.placing import Grid
+from ivimkit.io.remote_copies import local_path
 
 __all__ = ["RegionChoice", "read_regions"]
 
@@ -105,7 +106,7 @@ def read_regions(choice: RegionChoice, grid: Grid) -> NDArray[np.bool_]:
     RegionWarning
         If one of them has none.
     """
-    path = Path(choice.file)
+    path = local_path(choice.file)
     image = open_labels(path)
     names = names_of_labels(path) if image.names is None else image.names
     numbers = _numbers(choice, np.unique(image.array[image.array != 0]).tolist(), names)

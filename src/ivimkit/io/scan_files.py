@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from ivimkit.errors import GeometryWarning, ShapeError
 from ivimkit.io.nifti import NiftiFile, open_nifti, warn_of_geometry
 from ivimkit.io.placing import Grid, Placement
+from ivimkit.io.remote_copies import local_path, with_files_beside
+from ivimkit.io.unpacked import MIN_UNPACKED_BYTES, unpacked_file
 from ivimkit.scan.geometry import Geometry
 
 __all__ = ["AnyPath", "OpenedScan", "ScanFiles", "open_mask", "open_scan", "open_volume"]
@@ -102,7 +105,10 @@ class ScanFiles:
             If a file is truncated or damaged.
         """
         if not self.stacked:
-            return self.files[0].read().reshape(self.shape, order="F")
+            only = self.files[0]
+            large = only.compressed and math.prod(only.shape) * only.dtype.itemsize
+            array = unpacked_file(only) if large > MIN_UNPACKED_BYTES else only.read()
+            return array.reshape(self.shape, order="F")
         out = np.empty(self.shape, dtype=self._common_dtype(), order="F")
         for volume, file in enumerate(self.files):
             array = file.read().reshape(file.volume[:3], order="F")
@@ -136,12 +142,12 @@ def open_scan(scan: AnyPath | Sequence[AnyPath]) -> ScanFiles:
         If the file is not 4-D, or those of a list are not 3-D with the same shape.
     """
     if isinstance(scan, str | PathLike):
-        file = open_nifti(Path(scan))
+        file = open_nifti(with_files_beside(local_path(scan)))
         if len(file.volume) != 4 or len(file.shape) < 4:
             raise ShapeError(_not_4_d(file))
         warn_of_geometry(file, stacklevel=3)
         return ScanFiles((file,), stacked=False)
-    stack = ScanFiles(tuple(open_nifti(Path(path)) for path in scan), stacked=True)
+    stack = ScanFiles(tuple(open_nifti(local_path(path)) for path in scan), stacked=True)
     if not stack.files:
         raise ShapeError(
             "the list of scans is empty; expected one 3-D file per b-value. Give at least two"
@@ -174,7 +180,7 @@ def open_mask(mask: AnyPath, scan: OpenedScan) -> tuple[NiftiFile, Placement]:
         If it has several volumes, does not overlap with the scan, or has another shape while one
         of them has no position.
     """
-    file = open_volume(Path(mask), "a mask")
+    file = open_volume(local_path(mask), "a mask")
     grid = Grid(scan.shape[:3], scan.geometry)
     return file, Placement.of(f"the mask {mask}", file.volume, file.geometry, grid)
 

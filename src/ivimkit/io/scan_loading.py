@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ivimkit.addresses import is_address, public
 from ivimkit.errors import (
     AcquisitionError,
     AcquisitionWarning,
@@ -21,6 +22,7 @@ from ivimkit.errors import (
     OptionError,
     ShapeError,
 )
+from ivimkit.io.array_scan import ArrayScan, is_array_scan, open_array_scan
 from ivimkit.io.checksum import sha256
 from ivimkit.io.dicom.extra import require_dicom
 from ivimkit.io.dicom.files import is_dicom_input
@@ -29,8 +31,10 @@ from ivimkit.io.gradient_files import beside, is_table, near_misses, read_bvals,
 from ivimkit.io.nifti import NiftiFile, open_nifti
 from ivimkit.io.placing import Grid, Placement
 from ivimkit.io.region_masks import RegionChoice, read_regions
+from ivimkit.io.remote_copies import address_of, local_path, origin, with_files_beside
 from ivimkit.io.scan_files import AnyPath, ScanFiles, open_mask, open_scan, open_volume
 from ivimkit.io.scan_sidecar import read_scan_sidecar
+from ivimkit.io.variable_files import table_beside
 from ivimkit.io.volume_variables import VolumeVariables, read_volume_variables
 from ivimkit.io.weight_files import load_weights
 from ivimkit.scan import masks
@@ -44,7 +48,7 @@ from ivimkit.scan.source import Source
 if TYPE_CHECKING:
     from ivimkit.io.dicom.loading import DicomFiles
 
-    Opened = ScanFiles | DicomFiles
+    Opened = ScanFiles | DicomFiles | ArrayScan
 
 __all__ = ["B_UNITS", "check_map", "in_s_mm2", "load", "load_map"]
 
@@ -55,7 +59,7 @@ _HIGHEST_IN_UNIT = {"ms/um2": 100.0, "s/cm2": math.inf}
 
 
 def load(
-    scan: AnyPath | Sequence[AnyPath],
+    scan: AnyPath | Sequence[AnyPath] | Any,
     bvals: AnyPath | ArrayLike | None = None,
     bvecs: AnyPath | ArrayLike | None = None,
     mask: AnyPath | ArrayLike | None = None,
@@ -69,18 +73,26 @@ def load(
     series: SeriesChoice | None = None,
     images: str = "auto",
     drop_incomplete: bool = False,
+    axes: str | None = None,
 ) -> DWI:
     """Load a diffusion-weighted scan.
 
     Everything is checked before the image data are read. An uncompressed file that needs no
-    scaling is memory-mapped; integers stay integers; scaled data become float32. A scan that
-    `ivimkit.preprocess` made comes with its history and with its weights of single values.
+    scaling is memory-mapped, and a large ``.nii.gz`` is unpacked to a temporary file first;
+    integers stay integers; scaled data become float32. A scan that `ivimkit.preprocess` made comes
+    with its history and with its weights of single values.
+
+    Files may be at an address (``https://``, ``s3://``, ``gs://``; extra ``remote``): NIfTI and
+    HDF5 files are copied to a temporary folder, together with what lies next to a scan, and Zarr
+    is read where it is.
 
     Parameters
     ----------
     scan : path or sequence of paths
-        A 4-D NIfTI file, or one 3-D file per b-value; or DICOM: a folder with all folders in it, a
-        ZIP archive, or a list of files.
+        A 4-D NIfTI file, or one 3-D file per b-value; DICOM: a folder with all folders in it, a
+        ZIP archive, or a list of files; a Zarr or OME-Zarr store, or an HDF5 file, with the path
+        of the array in it after ``::`` where there are several (``"scan.h5::/raw/dwi"``); or an
+        array, data set or group of zarr or h5py.
     bvals : path or array_like, optional
         b-values, as numbers or as an FSL file; by default the ``.bval`` file next to the scan, or
         the one that it inherits in a BIDS data set. A gradient table (x y z b, as MRtrix writes
@@ -123,6 +135,10 @@ def load(
         directions.
     drop_incomplete : bool
         DICOM only: leave out volumes with missing or doubled slices, which are an error otherwise.
+    axes : str, optional
+        Zarr and HDF5 only: which axis of the array is which, a letter for each: x, y, z, ``b`` for
+        that of the volumes, and ``_`` for one of length 1, like ``"bzyx"``. By default as the axes
+        are named, in OME-Zarr for example; without names (x, y, z, volumes).
 
     Returns
     -------
@@ -163,8 +179,18 @@ def load(
     regions = RegionChoice.of(mask) if isinstance(mask, str) else None
     bvals = numbers_of(bvals)
     choice = DicomChoice(series, images, drop_incomplete)
+    if bvals is None and variables is None:
+        _expect_bvals(scan)
     files: Opened
-    if is_dicom_input(scan):
+    if is_array_scan(scan):
+        choice.refuse(scan)
+        files = open_array_scan(scan, axes)
+    elif axes is not None:
+        raise OptionError(
+            f"axes is {axes!r} (--axes), and the scan is neither Zarr nor HDF5; expected the axes "
+            "of one of these. Leave it out"
+        )
+    elif is_dicom_input(scan):
         files = _open_dicom(scan, choice, with_b=bvals is None and variables is None)
     else:
         choice.refuse(scan)
@@ -180,7 +206,9 @@ def load(
         "sidecar": beside_scan if about.is_needed else known.sidecar,
         "mask": _mask_path(mask, kind, regions),
     }
-    if isinstance(files, ScanFiles):
+    if isinstance(files, ArrayScan):
+        b = _stored_bvals(bvals, paths["bvals"], files, b_unit, known)
+    elif isinstance(files, ScanFiles):
         b = _all_bvals(bvals, paths["bvals"], files, b_unit, known)
     else:
         b = _dicom_bvals(bvals, paths["bvals"], files, b_unit, known)
@@ -200,6 +228,7 @@ def load(
         inside = read_regions(regions, Grid(files.shape[:3], files.geometry))
     elif paths["mask"] is not None:
         inside = _read_mask(paths["mask"], files)
+    dicom = None if isinstance(files, ScanFiles | ArrayScan) else files
     # The constructor makes all other checks, so it is first called with a zero-stride placeholder.
     checked = DWI(
         np.broadcast_to(np.float32(0), files.shape),
@@ -219,9 +248,9 @@ def load(
         averages=checked.averages,
         mask_origin="" if regions is None else regions.origin,
         sources=sources,
-        source_context=None if isinstance(files, ScanFiles) else files.context,
+        source_context=None if dicom is None else dicom.context,
         history=about.history,
-        sidecar=about.facts if isinstance(files, ScanFiles) else files.facts,
+        sidecar=about.facts if dicom is None else dicom.facts,
     )
     if about.weights is not None:
         dwi = load_weights(about.weights, dwi)
@@ -271,7 +300,7 @@ def load_map(path: AnyPath, like: DWI | None = None) -> NDArray[Any]:
     (16, 12, 1)
     """
     if like is None:
-        return open_nifti(Path(path)).read()
+        return open_nifti(local_path(path)).read()
     file, placed = _on(path, like)
     array = file.read().reshape(file.volume, order="F")
     found = placed.values(array).reshape(like.shape)
@@ -318,7 +347,7 @@ def check_map(path: AnyPath, dwi: DWI) -> None:
 
 
 def _on(path: AnyPath, dwi: DWI) -> tuple[NiftiFile, Placement]:
-    file = open_volume(Path(path), "a map")
+    file = open_volume(local_path(path), "a map")
     name = f"the map {path}"
     return file, Placement.of(name, file.volume, file.geometry, Grid.of(dwi))
 
@@ -347,7 +376,7 @@ def _is_there(path: AnyPath) -> bool:
 def _path_of(given: AnyPath | ArrayLike | None, files: Opened, kind: str) -> Path | None:
     """Return the file of b-values or directions: the named one, or the one next to the scan."""
     if isinstance(given, str | PathLike):
-        return Path(given)
+        return local_path(given)
     if given is None and files.alone is not None:
         return beside(files.alone, kind)
     return None
@@ -374,6 +403,8 @@ def _read_bvals(
             if len(found) == 2 * files.shape[-1]
             else ""
         )
+        if isinstance(files, ArrayScan):
+            hint = " If its axes are in another order, say which is which (--axes)"
         raise ShapeError(
             f"{name} has {len(found)} b-values and {files.name} has {files.shape[-1]} volumes; "
             f"expected one b-value per volume. Check that they belong together.{hint}"
@@ -422,6 +453,15 @@ def _dicom_bvals(
     return files.bvals
 
 
+def _stored_bvals(
+    given: Any, path: Path | None, files: ArrayScan, b_unit: str, known: VolumeVariables
+) -> NDArray[np.float64]:
+    """Return the b-values of the attributes of an array, unless others were given or are found."""
+    if files.bvals is None or given is not None or path is not None or known.b is not None:
+        return _all_bvals(given, path, files, b_unit, known)
+    return _read_bvals(files.bvals, None, files, b_unit, name=f"b-values in {files.name}")
+
+
 def _open_dicom(
     scan: AnyPath | Sequence[AnyPath], choice: DicomChoice, *, with_b: bool
 ) -> DicomFiles:
@@ -452,8 +492,8 @@ def _mask_path(
 ) -> Path | None:
     """Return the file of the mask, if it comes from one."""
     if regions is not None:
-        return Path(regions.file)
-    return Path(mask) if kind is None and isinstance(mask, str | PathLike) else None
+        return local_path(regions.file)
+    return local_path(mask) if kind is None and isinstance(mask, str | PathLike) else None
 
 
 def _read_mask(path: Path, files: Opened) -> NDArray[np.bool_]:
@@ -500,12 +540,14 @@ def _read_and_hash(
         futures = [pool.submit(_source, role, path) for role, path in named]
         if isinstance(files, ScanFiles):
             return files.read(), [future.result() for future in futures]
+        if isinstance(files, ArrayScan):
+            return files.array, [*files.sources(), *(future.result() for future in futures)]
         signal, sources = files.read()
         return signal, [*sources, *(future.result() for future in futures)]
 
 
 def _source(role: str, path: Path) -> Source:
-    return Source(role, str(path.resolve()), sha256(path))
+    return Source(role, origin(path), sha256(path))
 
 
 def in_s_mm2(b: ArrayLike, unit: str) -> ArrayLike:
@@ -535,6 +577,21 @@ def in_s_mm2(b: ArrayLike, unit: str) -> ArrayLike:
             "about 10. These look like s/mm^2: leave out --b-unit (b_unit)"
         )
     return given * B_UNITS[unit]
+
+
+def _expect_bvals(scan: Any) -> None:
+    """Raise if nothing next to a scan at an address has its b-values, before it is copied."""
+    if not is_address(scan) and not isinstance(scan, Path):
+        return
+    path = local_path(scan)
+    if address_of(path) is None or is_array_scan(path):
+        return
+    with_files_beside(path)
+    if beside(path, "bval") is None and table_beside(path) is None:
+        raise AcquisitionError(
+            f"no b-values for {public(address_of(path) or '')}; expected a .bval file with the "
+            "same name next to it. Name the file, or give numbers (--bval FILE or --bval 0,10,20)"
+        )
 
 
 def _no_bvals(files: Opened) -> str:

@@ -14,6 +14,7 @@ from ivimkit.errors import FileFormatError
 from ivimkit.io.gradient_files import text_of
 from ivimkit.io.history_record import HISTORY_KEY, history_from_sidecar, history_record
 from ivimkit.io.json_text import plain
+from ivimkit.io.remote_copies import at_hand, neighbour
 from ivimkit.io.untrusted_files import untrusted
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.history import NO_HISTORY, History
@@ -108,7 +109,7 @@ def _weights_file(path: Path, name: Any) -> Path:
             f"{path} names the weights {name!r:.60}; expected the name of a file next to it. "
             "Preprocess the scan again"
         )
-    file = path.with_name(name)
+    file = at_hand(neighbour(path, name))
     if not file.is_file():
         raise FileFormatError(
             f"{path} names the weights {name}, which are not there; expected them next to it, as "

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ivimkit.errors import FileFormatError, OptionError
 from ivimkit.io.json_text import plain
+from ivimkit.io.remote_copies import at_hand, local_path
 from ivimkit.io.result_folder import absolute
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.table_cells import escaped, guarded, unguarded, with_texts
@@ -140,7 +141,7 @@ def load_table(path: AnyPath) -> pd.DataFrame:
     OptionError
         If the extension is not one of these, or it is Excel and openpyxl is not installed.
     """
-    file = Path(path)
+    file = at_hand(local_path(path))
     finish(file.parent)
     ending = _ending(file)
     try:

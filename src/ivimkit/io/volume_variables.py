@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import AcquisitionError, OptionError, ShapeError
 from ivimkit.io.gradient_files import beside
+from ivimkit.io.remote_copies import local_path
 from ivimkit.io.scan_files import AnyPath, OpenedScan
 from ivimkit.io.variable_files import read_sidecar, read_variables, table_beside
 from ivimkit.scan.variables import DIRECTION, ECHO_TIME, B
@@ -166,7 +167,7 @@ def read_volume_variables(
     listed = {} if sidecar is None else read_sidecar(sidecar, n)
     table, b_has_unit, name = None, False, "variables"
     if isinstance(given, str | PathLike):
-        table = Path(given)
+        table = local_path(given)
     elif given is None and first is not None:
         table = table_beside(first)
     if table is not None:

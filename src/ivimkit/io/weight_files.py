@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from ivimkit.errors import ShapeError
 from ivimkit.io.checksum import sha256
 from ivimkit.io.nifti import open_nifti
 from ivimkit.io.placing import Grid, Placement
+from ivimkit.io.remote_copies import local_path, origin
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.source import Source
@@ -48,15 +48,14 @@ def load_weights(path: AnyPath, dwi: DWI) -> DWI:
     Examples
     --------
     >>> import tempfile, numpy as np, ivimkit as ik
-    >>> from pathlib import Path
-    >>> dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
+    >>>     >>> dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
     >>> weights = ik.DWI(np.ones(dwi.signal.shape), dwi.acquisition, geometry=dwi.geometry)
     >>> path = Path(tempfile.mkdtemp()) / "weights.nii.gz"
     >>> ik.io.save_scan(weights, path)
     >>> ik.io.load_weights(path, dwi).value_weights.shape
     (16, 12, 1, 13)
     """
-    file = open_nifti(Path(path))
+    file = open_nifti(local_path(path))
     volumes = file.shape[3] if len(file.shape) == 4 else 1
     n_used, n_stored = dwi.acquisition.n_volumes, dwi.stored.shape[-1]
     if len(file.shape) > 4 or volumes not in (n_used, n_stored):
@@ -76,7 +75,7 @@ def load_weights(path: AnyPath, dwi: DWI) -> DWI:
     chosen = dwi.volumes if volumes == n_stored else range(n_used)
     found = [placed.values(array[..., k]).reshape(dwi.shape) for k in chosen]
     weights = np.stack([_filled(one, array) for one in found], axis=-1)
-    source = Source("weights", str(Path(path).resolve()), sha256(Path(path)))
+    source = Source("weights", origin(file.path), sha256(file.path))
     return dwi.with_weights(weights).with_sources((*dwi.sources, source))
 
 

@@ -161,6 +161,8 @@ def _volumes(result: FitResult, anonymous: bool) -> Iterator[str]:
         yield from ("--bvals", _numbers(dict.fromkeys(result.acquisition.shell_bvals.tolist())))
         return
     yield from _of_dicom(scan, anonymous)
+    if scan.axes is not None:
+        yield from ("--axes", scan.axes)
     if scan.b_unit != "s/mm2":
         yield from ("--b-unit", scan.b_unit)
     if scan.bval is not None:

@@ -13,6 +13,7 @@ import typer
 from rich.text import Text
 
 from ivimkit.cli.error_guard import command_line, exit_code_of
+from ivimkit.cli.options.addresses import named_by_address
 from ivimkit.cli.options.output_folders import check_writable, output_folders
 from ivimkit.cli.options.scan_input import ScanInput, first_files, weight_list
 from ivimkit.cli.process.exit_codes import DONE, worst
@@ -46,7 +47,7 @@ class OneScan:
     @property
     def name(self) -> str:
         """Name of the scan in messages."""
-        return str(self.files if isinstance(self.files, Path) else self.files[0])
+        return named_by_address(str(first_files([self.files])[0]))
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -142,7 +143,7 @@ class ScanBatch(ABC):
         with self.screen.warnings_shown():
             for files, folder, reading, job in zip(inputs, folders, inside, jobs, strict=True):
                 if len(inputs) > 1:
-                    self.screen.show(Text(f"\n{files}", style="bold"))
+                    self.screen.show(Text(named_by_address(f"\n{files}"), style="bold"))
                 one = OneScan(files, folder, reading)
                 codes.append(exit_code_of(partial(self._do, job, one), self.ctx))
         failed = [str(files) for files, code in zip(inputs, codes, strict=True) if code != DONE]

@@ -9,17 +9,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ivimkit.errors import InputError, OptionError, OutputExistsError
+from ivimkit.io.image_stem import stem_of_name
+from ivimkit.io.remote_copies import address_of
 from ivimkit.io.result_folder import absolute
+from ivimkit.io.stored_array import split_inside
 from ivimkit.letters import readable
 
 __all__ = ["check_writable", "names_apart", "output_folders", "shown_names", "stem"]
 
-_SUFFIX = re.compile(r"\.((nii|hdr|img)(\.gz)?|zip)$", re.IGNORECASE)
+_ZIP = re.compile(r"\.zip$", re.IGNORECASE)
 
 
 def stem(scan: Path) -> str:
     """Return the name of a scan without ``.nii.gz`` or ``.zip``."""
-    return _SUFFIX.sub("", scan.name) or scan.name
+    name = split_inside(scan)[0].name
+    return _ZIP.sub("", stem_of_name(name)) or name
 
 
 def output_folders(scans: Sequence[Path], out: Path | None, *, ending: str = "ivim") -> list[Path]:
@@ -37,7 +41,8 @@ def output_folders(scans: Sequence[Path], out: Path | None, *, ending: str = "iv
     Returns
     -------
     list of Path
-        ``dwi_ivim`` next to ``dwi.nii.gz`` without `out`; with `out` and several scans, folders
+        ``dwi_ivim`` next to ``dwi.nii.gz`` without `out`, in the working directory for a scan at
+        an address; with `out` and several scans, folders
         named after the scans, preceded by as many of their parents as make them distinct.
 
     Raises
@@ -48,7 +53,7 @@ def output_folders(scans: Sequence[Path], out: Path | None, *, ending: str = "iv
     if out is not None:
         folders = [out] if len(scans) == 1 else [out / name for name in names_apart(scans)]
     else:
-        folders = [scan.parent / f"{stem(scan)}_{ending}" for scan in map(_named, scans)]
+        folders = [_home(scan) / f"{stem(scan)}_{ending}" for scan in map(_named, scans)]
     for folder, count in Counter(folder.resolve() for folder in folders).items():
         if count > 1:
             same = [str(s) for s, f in zip(scans, folders, strict=True) if f.resolve() == folder]
@@ -57,6 +62,12 @@ def output_folders(scans: Sequence[Path], out: Path | None, *, ending: str = "iv
                 "different names. Fit them one by one with --out"
             )
     return folders
+
+
+def _home(scan: Path) -> Path:
+    """Return the folder that a scan is in."""
+    file, _ = split_inside(scan)
+    return Path() if address_of(file) is not None else file.parent
 
 
 def _named(scan: Path) -> Path:
@@ -97,7 +108,8 @@ def check_writable(folder: Path) -> None:
 
 def names_apart(paths: Sequence[Path]) -> list[str]:
     """Return names with the fewest parent folders that make all of them different."""
-    parts = [(*path.resolve().parent.parts[1:], stem(path.resolve())) for path in paths]
+    files = [split_inside(path)[0].resolve() for path in paths]
+    parts = [(*file.parent.parts[1:], stem(file)) for file in files]
     names: list[str] = []
     for depth in range(1, max(map(len, parts)) + 1):
         names = ["_".join(part[-depth:]) for part in parts]

@@ -235,6 +235,7 @@ class ScanInput(ScanOptions):
                 series=self.chosen_series,
                 images=self.images.value,
                 drop_incomplete=self.drop_incomplete,
+                axes=self.axes,
             )
         try:
             if any(value is not None for value in choice.values()):
@@ -266,6 +267,7 @@ class ScanInput(ScanOptions):
             series=self.chosen_series,
             images=self.images.value,
             drop_incomplete=self.drop_incomplete,
+            axes=self.axes,
         )
 
     def of_chosen(self) -> ScanInput:

@@ -61,8 +61,9 @@ Scans = Annotated[
     typer.Argument(
         metavar="SCAN",
         show_default=False,
-        help="4-D NIfTI files (.nii, .nii.gz), or folders or ZIP archives of DICOM, one after the "
-        "other.",
+        help="4-D NIfTI files (.nii, .nii.gz), folders or ZIP archives of DICOM, Zarr stores or "
+        "HDF5 files (FILE::PATH for one array of several), one after the other. Any file may be at "
+        "an address: https://, s3:// or gs://.",
     ),
 ]
 Weights = Annotated[
@@ -126,6 +127,18 @@ DropIncomplete = Annotated[
         "--drop-incomplete",
         rich_help_panel=DICOM_PANEL,
         help="Leave out volumes with missing or doubled slices, which are an error otherwise.",
+    ),
+]
+
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        "--axes",
+        metavar="LETTERS",
+        show_default=False,
+        rich_help_panel=SCAN_PANEL,
+        help="Of an array of Zarr or HDF5: which axis is which, like bzyx (b for the volumes, _ for "
+        "an axis of length 1). By default by their names, or xyzb.",
     ),
 ]
 
@@ -259,6 +272,7 @@ class ScanOptions:
     series: SeriesOption = None
     images: ImagesOption = Images.auto
     drop_incomplete: DropIncomplete = False
+    axes: Axes = None
     bmin: Bmin = None
     bmax: Bmax = None
     bvals: KeptBvals = None

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from ivimkit.cli.options.addresses import named_by_address
 from ivimkit.cli.screen.option_words import for_command_line
 from ivimkit.errors import IvimkitWarning
 
@@ -51,7 +52,7 @@ class Screen:
     def warn(self, text: str) -> None:
         """Print a warning."""
         if not self.quiet:
-            _print(stderr(), Text.assemble(("warning: ", "yellow"), text))
+            _print(stderr(), Text.assemble(("warning: ", "yellow"), named_by_address(text)))
 
     @contextmanager
     def warnings_shown(self) -> Iterator[None]:
@@ -84,7 +85,7 @@ def stderr() -> Console:
 
 def say_error(text: str) -> None:
     """Print an error, whatever the verbosity."""
-    head, colon, rest = text.partition(": ")
+    head, colon, rest = named_by_address(text).partition(": ")
     _print(stderr(), Text.assemble((head + colon, "bold red"), rest))
 
 
