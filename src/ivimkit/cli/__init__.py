@@ -31,7 +31,7 @@ from ivimkit.cli.error_guard import (
     prepare_process,
     say_interrupted,
 )
-from ivimkit.cli.options.addresses import discard
+from ivimkit.cli.process.address_copies import discard
 from ivimkit.cli.process.exit_codes import INTERRUPTED
 from ivimkit.cli.process.interruption import ignore_signals, leave_at_once
 

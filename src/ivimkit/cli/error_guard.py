@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ivimkit.addresses import public
-from ivimkit.cli.options.addresses import copy_files, with_paths
+from ivimkit.cli.process.address_copies import copy_files, with_paths
 from ivimkit.cli.process.exit_codes import CLOSED_PIPE, DONE, FAULT, INTERRUPTED, WRONG_INPUT
 from ivimkit.cli.process.interruption import (
     catch_signals,
@@ -69,7 +69,7 @@ class GuardedCommand(TyperCommand):
             ctx.meta[_COPIED] = []
             return with_paths(values, ctx.meta[_COPIED]), rest, order
 
-        parser.parse_args = parse_args
+        parser.parse_args = parse_args  # type: ignore[method-assign]
         return parser
 
     def invoke(self, ctx: Any) -> Any:

@@ -318,13 +318,18 @@ class FitResult:
         """Return the names of the maps, so that ``dict(result)`` has all of them."""
         return self.maps.keys()
 
-    def to_nifti(self, name: str) -> Any:
-        """Return a map as an image in memory, where the scan was.
+    def image(self, name: str, *, reliable: bool = False) -> Any:
+        """Return a map as an image of nibabel, where the scan was.
+
+        nilearn and other packages that work on images take it as it is. The header has the name
+        of the map and its unit, and the display range as the window of viewers.
 
         Parameters
         ----------
         name : str
             Name of a map, or ``"status"``.
+        reliable : bool
+            Whether voxels that the data do not determine are NaN, see `FitResult.reliable`.
 
         Returns
         -------
@@ -341,13 +346,20 @@ class FitResult:
         --------
         >>> import ivimkit as ik
         >>> result = ik.fit(ik.simulate.phantom(shape=(12, 10, 1)).dwi)
-        >>> result.to_nifti("D").shape
+        >>> result.image("D").shape
         (12, 10, 1)
         """
         if name == "status":
             return nifti_image(self.status, self.geometry)
         about = describe_map(name, self.model.quantities)
-        return nifti_image(as_float32(self[name]), self.geometry, about)
+        values = self[name]
+        return nifti_image(
+            as_float32(self.reliable(name) if reliable else values), self.geometry, about
+        )
+
+    def to_nifti(self, name: str) -> Any:
+        """Return ``image(name)``: its name next to `to_xarray` and `to_dataframe`."""
+        return self.image(name)
 
     def to_xarray(self) -> xr.Dataset:
         """Return maps and status as a data set of xarray, described as in the CF conventions.

@@ -9,17 +9,16 @@ from typing import Any
 
 __all__ = ["GZIP_ERRORS", "open_gzip"]
 
-_open: Any = gzip.open
-GZIP_ERRORS: tuple[type[Exception], ...] = (zlib.error,)
-"""What damaged content raises, apart from OSError, EOFError and ValueError."""
-
 try:
     from isal import igzip, isal_zlib
+
+    _open: Any = igzip.open
+    _fault: type[Exception] = isal_zlib.error
 except ImportError:
-    pass
-else:
-    _open = igzip.open
-    GZIP_ERRORS = (zlib.error, isal_zlib.error)
+    _open, _fault = gzip.open, zlib.error
+
+GZIP_ERRORS: tuple[type[Exception], ...] = (zlib.error, _fault)
+"""What damaged content raises, apart from OSError, EOFError and ValueError."""
 
 
 def open_gzip(path: Path) -> Any:

@@ -84,8 +84,13 @@ def scan_of(
             raise AcquisitionError(
                 f"got {data!r:.80} without b-values; expected bvals. b-values are never guessed"
             )
-        return DWI(data, bvals, mask=mask)
+        return DWI(data, _numbers(bvals), mask=_in_memory(mask))
     return load(data, bvals, mask=mask)
+
+
+def _numbers(bvals: ArrayLike | AnyPath) -> Any:
+    """Return b-values as numbers, from their file if they are a path."""
+    return read_bvals(local_path(bvals)) if isinstance(bvals, str | PathLike) else bvals
 
 
 def _is_plain(data: Any) -> bool:
@@ -111,10 +116,8 @@ def _of_image(image: SpatialImage, bvals: Any, mask: Any) -> DWI:
         raise FileFormatError(f"the header of the image cannot be used: {error}") from None
     for remark in header.remarks:
         warnings.warn(f"the image: {remark}", GeometryWarning, stacklevel=4)
-    if isinstance(bvals, (str, PathLike)):
-        bvals = read_bvals(local_path(bvals))
     signal = np.asanyarray(known.dataobj)
-    return DWI(signal, bvals, mask=_in_memory(mask), geometry=header.geometry)
+    return DWI(signal, _numbers(bvals), mask=_in_memory(mask), geometry=header.geometry)
 
 
 def _of_data_array(array: xr.DataArray, bvals: Any, mask: Any) -> DWI:

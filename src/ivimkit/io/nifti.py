@@ -32,7 +32,10 @@ _PIECE = 1 << 17
 _GZIP_AT_MOST = 1040
 _LOST_SLASH = re.compile(r"[a-z][a-z0-9+.-]+:/[^/]", re.IGNORECASE)
 _COMPRESSED = (".gz", ".bz2", ".zst")
-DAMAGE = (OSError, EOFError, ValueError, TripWireError, *GZIP_ERRORS)
+DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, ValueError, TripWireError),
+    *GZIP_ERRORS,
+)
 """What reading damaged content raises."""
 
 

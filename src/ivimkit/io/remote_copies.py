@@ -12,8 +12,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ivimkit.addresses import is_address, public
@@ -238,24 +240,27 @@ def _place(folder: Path, address: str) -> Path:
 def _copy(address: str, part: Path) -> None:
     with reached(address):
         system, inner = file_system(address)
-        from fsspec.callbacks import Callback
+        sizes: list[int] = []
 
-        class Room(Callback):  # type: ignore[misc]
-            """Refuses a file that is larger than the free space, before it is copied."""
+        def note_size(size: int | None, value: int, **_: Any) -> None:
+            # Before the first byte is written.
+            if size is not None and not sizes:
+                sizes.append(size)
+                _check_space(address, size, part.parent)
 
-            def set_size(self, size: int | None) -> None:
-                super().set_size(size)
-                free = shutil.disk_usage(part.parent).free
-                if size is not None and size > free:
-                    raise FileFormatError(
-                        f"{public(address)} has {size / 1e9:.3g} GB and {part.parent} has "
-                        f"{free / 1e9:.3g} GB of free space; expected room for a copy. Choose "
-                        "another folder for temporary files (TMPDIR)"
-                    )
-
-        room = Room()
-        system.get_file(inner, str(part), callback=room)
+        callback = import_module("fsspec.callbacks").Callback(hooks={"size": note_size})
+        system.get_file(inner, str(part), callback=callback)
         if not part.is_file():
             raise IsADirectoryError(address)
-        if room.size is not None and part.stat().st_size != room.size:
+        if sizes and part.stat().st_size != sizes[0]:
             raise EOFError
+
+
+def _check_space(address: str, size: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise FileFormatError(
+            f"{public(address)} has {size / 1e9:.3g} GB and {folder} has {free / 1e9:.3g} GB of "
+            "free space; expected room for a copy. Choose another folder for temporary files "
+            "(TMPDIR)"
+        )

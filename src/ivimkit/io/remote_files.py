@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from ivimkit.addresses import public
@@ -54,7 +55,7 @@ def file_system(address: str) -> tuple[Any, str]:
     """
     scheme = address.partition(":")[0].lower()
     try:
-        from fsspec.core import url_to_fs
+        url_to_fs = import_module("fsspec.core").url_to_fs
 
         found: tuple[Any, str] = url_to_fs(address, **storage_options(address))
     except ImportError as error:
@@ -87,7 +88,8 @@ def storage_options(address: str) -> dict[str, Any]:
     limit = aiohttp.ClientTimeout(
         total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENT_SECONDS
     )
-    return {"client_kwargs": {"timeout": limit}}
+    # A file that the server compresses for the way would not be the one that it has.
+    return {"client_kwargs": {"timeout": limit, "headers": {"Accept-Encoding": "identity"}}}
 
 
 @contextmanager
@@ -142,7 +144,8 @@ def _refused(address: str, error: Exception) -> FileFormatError:
 
 def _reason(error: Exception) -> str:
     chain = _chain(error)
-    statuses = [one.status for one in chain if isinstance(getattr(one, "status", None), int)]
+    statuses = [int(getattr(one, "status", None) or 0) for one in chain]
+    statuses = [status for status in statuses if status]
     if any(status in _DENIED for status in statuses):
         return (
             f"access is denied (status {statuses[-1]}); expected the right to read it. Give "

@@ -122,6 +122,7 @@ def check_output(
     OutputExistsError
         If a result exists, the folder is a file, or the mask would replace another one.
     """
+    _refuse_zarr(folder)
     if with_mask:
         check_mask_free(absolute(folder), RECORD)
     own = (parameter.name for parameter in models.get(model).quantities)
@@ -169,7 +170,18 @@ def save(result: FitResult, folder: AnyPath, *, overwrite: bool = False) -> None
     >>> (out / "D_star.nii.gz").exists()
     True
     """
+    _refuse_zarr(folder)
     result_folder(result).save(folder, overwrite=overwrite)
+
+
+def _refuse_zarr(folder: AnyPath) -> None:
+    """Refuse the name of a Zarr store for a folder of NIfTI files."""
+    if str(folder).lower().rstrip("/").endswith(".zarr"):
+        raise OptionError(
+            f"{folder} has the name of a Zarr store, and a result is a folder of NIfTI files; "
+            "expected another name. Choose one without .zarr",
+            python="For Zarr: result.to_xarray().to_zarr(path)",
+        )
 
 
 def result_folder(result: FitResult) -> MapFolder:

@@ -529,9 +529,7 @@ def _share_kept(
     return f"; it changes from {sizes[0]:.3g} to {sizes[1]:.3g} ml"
 
 
-def _read_and_hash(
-    files: Opened, paths: dict[str, Path | None]
-) -> tuple[NDArray[Any], list[Source]]:
+def _read_and_hash(files: Opened, paths: dict[str, Path | None]) -> tuple[Any, list[Source]]:
     """Read the scan while another thread computes the checksums: both release the GIL."""
     scans = [file.path for file in files.files] if isinstance(files, ScanFiles) else []
     named = [("scan", path) for path in scans]

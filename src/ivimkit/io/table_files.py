@@ -1,4 +1,4 @@
-"""Tables as files: CSV, TSV, JSON and Excel, by file extension."""
+"""Tables as files: CSV, TSV, JSON, Excel and Parquet, by file extension."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["check_tables", "csv_of", "load_table", "save_tables"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_ENDINGS = (*_SEPARATORS, ".json", ".xlsx")
+_ENDINGS = (*_SEPARATORS, ".json", ".xlsx", ".parquet")
+# Formats of one table, so that each further one gets a file.
+_SINGLE = (*_SEPARATORS, ".parquet")
 # Columns of names, even if they look like numbers: subject 001 is not 1.
 _EMPTY_CELLS = ["", "NaN", "nan"]
 # A workbook of a kilobyte can claim more cells, or more bytes, than there is memory for.
@@ -50,11 +52,11 @@ def save_tables(
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        By name. An Excel file gets a sheet and a JSON file a list for each. CSV and TSV contain
-        one table: the first gets the given name, ``table.csv``, the others ``table_NAME.csv``.
-        Indices become columns.
+        By name. An Excel file gets a sheet and a JSON file a list for each. CSV, TSV and Parquet
+        contain one table: the first gets the given name, ``table.csv``, the others
+        ``table_NAME.csv``. Indices become columns.
     path : path
-        A name ending in ``.csv``, ``.tsv``, ``.json`` or ``.xlsx``.
+        A name ending in ``.csv``, ``.tsv``, ``.json``, ``.xlsx`` or ``.parquet``.
     overwrite : bool
         Whether existing files may be replaced.
 
@@ -66,7 +68,8 @@ def save_tables(
     Raises
     ------
     OptionError
-        If the extension is not one of these, or Excel is asked for and openpyxl is not installed.
+        If the extension is not one of these, or openpyxl (Excel) or pyarrow (Parquet) is not
+        installed.
     OutputExistsError
         If a file exists and overwriting was not asked for.
     InputError
@@ -107,13 +110,12 @@ def check_tables(
     Raises
     ------
     OptionError
-        If the extension is unknown, or Excel is asked for and openpyxl is not installed.
+        If the extension is unknown, or openpyxl (Excel) or pyarrow (Parquet) is not installed.
     OutputExistsError
         If a file exists and overwriting was not asked for.
     """
     target = absolute(path)
-    if _ending(target) == ".xlsx":
-        _need_openpyxl()
+    _need_library(_ending(target))
     wanted = [target.parent / name for name in _file_names(list(names), target).values()]
     finish(target.parent)
     for path in wanted:
@@ -126,8 +128,8 @@ def load_table(path: AnyPath) -> pd.DataFrame:
     Parameters
     ----------
     path : path
-        A file that ends in ``.csv``, ``.tsv``, ``.json`` or ``.xlsx``; if it contains several
-        tables, the first.
+        A file that ends in ``.csv``, ``.tsv``, ``.json``, ``.xlsx`` or ``.parquet``; if it
+        contains several tables, the first.
 
     Returns
     -------
@@ -139,7 +141,8 @@ def load_table(path: AnyPath) -> pd.DataFrame:
     FileFormatError
         If the file is missing, damaged or not a table.
     OptionError
-        If the extension is not one of these, or it is Excel and openpyxl is not installed.
+        If the extension is not one of these, or openpyxl (Excel) or pyarrow (Parquet) is not
+        installed.
     """
     file = at_hand(local_path(path))
     finish(file.parent)
@@ -154,8 +157,7 @@ def load_table(path: AnyPath) -> pd.DataFrame:
         ) from None
     if not there:
         raise FileFormatError(f"there is no file {file}; expected a table. Check the path")
-    if ending == ".xlsx":
-        _need_openpyxl()
+    _need_library(ending)
     with untrusted(lambda why: _damaged(file, ending, why)), _without_warnings():
         table = _READERS[ending](file)
     if table.empty:
@@ -255,6 +257,19 @@ def _read_excel(file: Path) -> pd.DataFrame:
     return table
 
 
+def _read_parquet(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    parquet: Any = import_module("pyarrow.parquet")
+    about = parquet.read_metadata(file)
+    if about.num_rows * about.num_columns > _MAX_CELLS:
+        raise ValueError(f"it has more than {_MAX_CELLS >> 20} million cells")
+    table: pd.DataFrame = pd.read_parquet(file, engine="pyarrow")
+    named = [name for name in _WORDS if name in table.columns]
+    table[named] = table[named].map(str)
+    return table
+
+
 def _words() -> Any:
     return dict.fromkeys(_WORDS, str)
 
@@ -264,6 +279,7 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".tsv": partial(_read_text, separator="\t"),
     ".json": _read_json,
     ".xlsx": _read_excel,
+    ".parquet": _read_parquet,
 }
 
 
@@ -319,19 +335,27 @@ def _ending(path: Path) -> str:
     return ending
 
 
-def _need_openpyxl() -> None:
+_LIBRARIES = {
+    ".xlsx": ("openpyxl", "Excel", "excel"),
+    ".parquet": ("pyarrow", "Parquet", "parquet"),
+}
+
+
+def _need_library(ending: str) -> None:
+    library, title, extra = _LIBRARIES.get(ending, ("", "", ""))
     try:
-        import_module("openpyxl")
+        if library:
+            import_module(library)
     except ImportError:
         raise OptionError(
-            "openpyxl is needed for tables in Excel; expected it to be installed. Install it "
-            "(pip install 'ivimkit[excel]'), or name a .csv file"
+            f"{library} is needed for tables in {title}; expected it to be installed. Install it "
+            f"(pip install 'ivimkit[{extra}]'), or name a .csv file"
         ) from None
 
 
 def _file_names(tables: Sequence[str], target: Path) -> dict[str, str]:
     """Return the file of each table, a single one if the format allows it."""
-    if _ending(target) not in _SEPARATORS:
+    if _ending(target) not in _SINGLE:
         return dict.fromkeys(tables, target.name)
     others = {name: f"{target.stem}_{name}{target.suffix}" for name in tables[1:]}
     return {tables[0]: target.name, **others}
@@ -345,7 +369,10 @@ def _write(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], folder:
             write_csv(folder / names[name], table, _SEPARATORS[ending])
         return
     flat = {name: with_texts(_flat(table), escaped) for name, table in tables.items()}
-    if ending == ".json":
+    if ending == ".parquet":
+        for name, table in flat.items():
+            table.to_parquet(folder / names[name], engine="pyarrow", index=False)
+    elif ending == ".json":
         rows = {name: table.to_dict("records") for name, table in flat.items()}
         # JSON has no NaN.
         content = plain(rows, lambda _: None)

@@ -74,22 +74,20 @@ def unpacked_file(file: NiftiFile, scratch: Path | None = None) -> NDArray[Any]:
     volumes, size = file.shape[-1], int(np.prod(file.shape[:-1]))
     _check_space(file, home, volumes * size * file.dtype.itemsize)
     try:
-        disk = tempfile.TemporaryFile(dir=home)  # noqa: SIM115, closed with the array
+        disk = tempfile.TemporaryFile(dir=home)  # noqa: SIM115, closed below
     except OSError as error:
         raise _no_space(file, home, error.strerror or str(error)) from None
-    try:
-        file.decompress(_written(disk, volumes, size, file.dtype), most_behind=_MAX_BEHIND_BYTES)
-        disk.flush()
-    except _DiskError as error:
-        disk.close()
-        raise _no_space(file, home, str(error)) from None
-    except DAMAGE as error:
-        disk.close()
-        raise damaged(file, error) from None
-    except BaseException:
-        disk.close()
-        raise
-    return np.memmap(disk, dtype=file.dtype, mode="r", shape=file.shape, order="F")
+    # What is mapped stays on disk when the file is closed.
+    with disk:
+        try:
+            parts = _written(disk, volumes, size, file.dtype)
+            file.decompress(parts, most_behind=_MAX_BEHIND_BYTES)
+            disk.flush()
+        except _DiskError as error:
+            raise _no_space(file, home, str(error)) from None
+        except DAMAGE as error:
+            raise damaged(file, error) from None
+        return np.memmap(disk, dtype=file.dtype, mode="r", shape=file.shape, order="F")
 
 
 class _DiskError(Exception):
@@ -102,7 +100,7 @@ def _written(disk: IO[bytes], n: int, size: int, dtype: np.dtype[Any]) -> Iterat
     for _ in range(n):
         yield buffer
         try:
-            disk.write(buffer.view(np.uint8))
+            disk.write(memoryview(buffer).cast("B"))
         except OSError as error:
             raise _DiskError(error.strerror or str(error)) from None
 

@@ -28,8 +28,8 @@ def roi(
         Path | None,
         out_option(
             "TABLE",
-            "Also write all numbers: .csv, .tsv, .json or .xlsx. CSV and TSV get further "
-            "files, TABLE_regions and TABLE_comparison.",
+            "Also write all numbers: .csv, .tsv, .json, .xlsx or .parquet. CSV, TSV and Parquet "
+            "get further files, TABLE_regions and TABLE_comparison.",
         ),
     ] = None,
     subject: Annotated[

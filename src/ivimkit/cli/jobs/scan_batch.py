@@ -13,9 +13,9 @@ import typer
 from rich.text import Text
 
 from ivimkit.cli.error_guard import command_line, exit_code_of
-from ivimkit.cli.options.addresses import named_by_address
 from ivimkit.cli.options.output_folders import check_writable, output_folders
 from ivimkit.cli.options.scan_input import ScanInput, first_files, weight_list
+from ivimkit.cli.process.address_copies import named_by_address
 from ivimkit.cli.process.exit_codes import DONE, worst
 from ivimkit.cli.screen.terminal import Screen, say_error
 from ivimkit.extend.fit_method import FitMethod

@@ -114,8 +114,8 @@ class RepeatOptions:
         Path | None,
         out_option(
             "TABLE",
-            "Also write all numbers: .csv, .tsv, .json or .xlsx, with the values they are "
-            "from (TABLE_values).",
+            "Also write all numbers: .csv, .tsv, .json, .xlsx or .parquet, with the values they "
+            "are from (TABLE_values).",
         ),
     ] = None
     figure: Annotated[

@@ -62,8 +62,8 @@ Scans = Annotated[
         metavar="SCAN",
         show_default=False,
         help="4-D NIfTI files (.nii, .nii.gz), folders or ZIP archives of DICOM, Zarr stores or "
-        "HDF5 files (FILE::PATH for one array of several), one after the other. Any file may be at "
-        "an address: https://, s3:// or gs://.",
+        "HDF5 files (FILE::PATH for one array of several), one after the other. Any file may be "
+        "at an address: https://, s3:// or gs://.",
     ),
 ]
 Weights = Annotated[
@@ -137,8 +137,8 @@ Axes = Annotated[
         metavar="LETTERS",
         show_default=False,
         rich_help_panel=SCAN_PANEL,
-        help="Of an array of Zarr or HDF5: which axis is which, like bzyx (b for the volumes, _ for "
-        "an axis of length 1). By default by their names, or xyzb.",
+        help="Of an array of Zarr or HDF5: which axis is which, like bzyx (b for the volumes, _ "
+        "for an axis of length 1). By default by their names, or xyzb.",
     ),
 ]
 

@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from ivimkit.cli.options.addresses import named_by_address
+from ivimkit.cli.process.address_copies import named_by_address
 from ivimkit.cli.screen.option_words import for_command_line
 from ivimkit.errors import IvimkitWarning
 
@@ -42,7 +42,7 @@ class Screen:
         if not self.quiet:
             console = Console(highlight=False, markup=False)
             for renderable in renderables:
-                _print(console, renderable)
+                _print(console, _named(renderable))
 
     def note(self, text: str) -> None:
         """Print what is being done."""
@@ -108,6 +108,15 @@ def plain_table(*columns: str, left: int = 1) -> Table:
             header_style="dim",
         )
     return table
+
+
+def _named(renderable: RenderableType) -> RenderableType:
+    """Return a text with the addresses of files that were copied."""
+    if isinstance(renderable, str):
+        return named_by_address(renderable)
+    if isinstance(renderable, Text) and named_by_address(renderable.plain) != renderable.plain:
+        return Text(named_by_address(renderable.plain), style=renderable.style)
+    return renderable
 
 
 def _least_width(column: Column) -> int:
