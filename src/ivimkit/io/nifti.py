@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -245,8 +247,10 @@ def _opened(path: Path) -> Any:
 
 
 def _start(path: Path) -> bytes:
-    compressed = path.suffix.lower() in _COMPRESSED
-    with _opened(path) if compressed else path.open("rb") as stream:
+    ending = path.suffix.lower()
+    opened: Any = _opened if ending in _COMPRESSED else partial(open, mode="rb")
+    # isal would read on, and find damage that is not in the header.
+    with (gzip.open if ending == ".gz" else opened)(path) as stream:
         start: bytes = stream.read(HEADER_SIZE)
     return start
 

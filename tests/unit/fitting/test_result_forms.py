@@ -10,6 +10,7 @@ import ivimkit as ik
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.fitting.result_forms import cf_unit
 from ivimkit.io import save_map
+from ivimkit.scan.nifti_image import as_float32
 from ivimkit.status import FitStatus
 from made_results import biexp_maps, made_result
 
@@ -61,22 +62,38 @@ def test_the_text_of_mean_signals_has_a_row_per_region():
 
 
 def test_an_image_in_memory_is_the_one_that_is_saved(result, tmp_path):
-    image = result.to_nifti("D")
+    image = result.image("D")
     save_map(result["D"], tmp_path / "D.nii", result.geometry)
     saved = nib.load(tmp_path / "D.nii")
     np.testing.assert_array_equal(image.affine, saved.affine)
     np.testing.assert_array_equal(np.asanyarray(image.dataobj), np.asanyarray(saved.dataobj))
     np.testing.assert_allclose(image.affine, AFFINE, rtol=1e-6)
     assert image.header.get_data_dtype() == np.float32
+    assert image.header["descrip"].item().startswith(b"ivimkit D mm")
     assert result.to_nifti("status").header.get_data_dtype() == np.int32
+    assert result.to_nifti("D").to_bytes() == image.to_bytes()
     with pytest.raises(OptionError, match="no map 'K'"):
-        result.to_nifti("K")
+        result.image("K")
 
 
-def test_a_data_set_survives_a_file_and_says_what_it_is(result, tmp_path):
+def test_an_image_of_what_the_data_determine(result):
+    result.status[1, 0, 0] = FitStatus.PERFUSION_NOT_DETECTED
+    shown = result.image("D_star", reliable=True).get_fdata()
+    np.testing.assert_array_equal(shown, as_float32(result.reliable("D_star")))
+    assert np.isnan(shown[1, 0, 0])
+    assert not np.isnan(result.image("D_star").get_fdata()[1, 0, 0])
+
+
+@pytest.mark.parametrize("form", ["netcdf", "zarr"])
+def test_a_data_set_survives_a_file_and_says_what_it_is(result, tmp_path, form):
     xr = pytest.importorskip("xarray")
-    result.to_xarray().to_netcdf(tmp_path / "maps.nc", engine="scipy")
-    again = xr.load_dataset(tmp_path / "maps.nc", engine="scipy")
+    if form == "zarr":
+        pytest.importorskip("zarr")
+        result.to_xarray().to_zarr(tmp_path / "maps.zarr", consolidated=False)
+        again = xr.open_zarr(tmp_path / "maps.zarr", consolidated=False).load()
+    else:
+        result.to_xarray().to_netcdf(tmp_path / "maps.nc", engine="scipy")
+        again = xr.load_dataset(tmp_path / "maps.nc", engine="scipy")
     for name in result:
         np.testing.assert_array_equal(again[name], result[name])
     np.testing.assert_array_equal(again["status"], result.status)
@@ -86,7 +103,7 @@ def test_a_data_set_survives_a_file_and_says_what_it_is(result, tmp_path):
     flags = dict(
         zip(
             again["status"].attrs["flag_meanings"].split(),
-            again["status"].attrs["flag_masks"].tolist(),
+            np.asarray(again["status"].attrs["flag_masks"]).tolist(),
             strict=True,
         )
     )

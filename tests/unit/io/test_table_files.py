@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import zipfile
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ import pytest
 from ivimkit import io
 from ivimkit.errors import FileFormatError, InputError, OptionError, OutputExistsError
 
-ENDINGS = ("csv", "tsv", "json", "xlsx")
+WITH_PYARROW = pytest.mark.skipif(find_spec("pyarrow") is None, reason="needs pyarrow")
+ENDINGS = ("csv", "tsv", "json", "xlsx", pytest.param("parquet", marks=WITH_PYARROW))
 
 
 @pytest.fixture
@@ -164,7 +166,9 @@ def test_names_that_begin_like_formulas_stay_texts(tmp_path, ending):
 def test_control_characters_are_written_out(tmp_path, ending):
     path = tmp_path / f"table.{ending}"
     names = ["a\x07b", "\tx", "\r=1", "l\udce9sion", "two\nlines", "\x00", "end\ufffe"]
-    io.save_tables({"maps": pd.DataFrame({"region": names, "n": range(7)})}, path)
+    # As objects: texts of pyarrow, which pandas uses if it is there, are UTF-8.
+    texts = pd.Series(names, dtype=object)
+    io.save_tables({"maps": pd.DataFrame({"region": texts, "n": range(7)})}, path)
     assert io.load_table(path)["region"].tolist() == [
         *(r"a\x07b", r"\x09x", r"\x0d=1", "l\ufffdsion", r"two\x0alines", r"\x00", r"end\ufffe")
     ]
@@ -225,3 +229,24 @@ def test_tables_with_odd_content(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content.encode("latin-1"))
     with pytest.raises(FileFormatError, match=message):
         io.load_table(tmp_path / name)
+
+
+@WITH_PYARROW
+def test_parquet_has_a_file_per_table_and_is_not_read_without_end(tmp_path):
+    tables = {name: pd.DataFrame({"region": ["001"], "n": [3]}) for name in ("maps", "regions")}
+    saved = io.save_tables(tables, tmp_path / "table.parquet")
+    assert [path.name for path in saved] == ["table.parquet", "table_regions.parquet"]
+    assert io.load_table(saved[1])["region"].tolist() == ["001"]
+    # Four million equal rows are a few kilobytes.
+    pd.DataFrame({"n": np.zeros((1 << 22) + 1, np.int8)}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(FileFormatError, match="more than 4 million cells"):
+        io.load_table(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_text("nothing")
+    with pytest.raises(FileFormatError, match="is damaged, or is not what its name says"):
+        io.load_table(tmp_path / "b.parquet")
+
+
+def test_pyarrow_is_asked_for_by_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(OptionError, match=r"pyarrow is needed for tables in Parquet; .*parquet"):
+        io.save_tables({"maps": pd.DataFrame({"n": [1]})}, tmp_path / "a.parquet")

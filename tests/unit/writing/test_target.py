@@ -136,7 +136,11 @@ def test_without_a_current_folder(tmp_path):
 @pytest.mark.parametrize("ending", ["csv", "tsv", "json", "xlsx"])
 def test_names_that_are_no_utf8_in_tables(tmp_path, ending):
     table = pd.DataFrame(
-        {"region": ["l\udce9sion", "\ud800"], "map": ["D", "f"], "mean": [1.0, 2.0]}
+        {
+            "region": pd.Series(["l\udce9sion", "\ud800"], dtype=object),
+            "map": ["D", "f"],
+            "mean": [1.0, 2.0],
+        }
     )
     save_tables({"maps": table}, tmp_path / f"t.{ending}")
     found = load_table(tmp_path / f"t.{ending}")
