@@ -25,7 +25,10 @@ _STARTS = {
     b"ObjectType": f"It is a MetaImage: {_SLICER}",
     b"NDims": f"It is a MetaImage: {_SLICER}",
     b"PK\x03\x04": "It is a ZIP archive: unpack it, and give the image in it",
-    b"\x89HDF": "It is an HDF5 file (MINC, Zarr or Matlab): convert it to NIfTI",
+    b"\x89HDF": (
+        "It is an HDF5 file: if it contains the scan as an array, name it .h5; convert others "
+        "(MINC, Matlab) to NIfTI"
+    ),
     b"CDF": "It is a MINC image: convert it with mnc2nii",
     b"\x93NUMPY": "It is a NumPy array: give it to ivimkit.DWI in Python, or save it as NIfTI",
     b"\xfd7zXZ": "It is compressed with xz: unpack it, and give the .nii in it",

@@ -100,7 +100,7 @@ def _written(disk: IO[bytes], n: int, size: int, dtype: np.dtype[Any]) -> Iterat
     for _ in range(n):
         yield buffer
         try:
-            disk.write(memoryview(buffer).cast("B"))
+            disk.write(buffer.view(np.uint8).data)
         except OSError as error:
             raise _DiskError(error.strerror or str(error)) from None
 

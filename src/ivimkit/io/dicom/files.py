@@ -17,6 +17,7 @@ from typing import IO
 
 from ivimkit.errors import FileFormatError
 from ivimkit.io.untrusted_files import reason_of
+from ivimkit.io.zarr_store import is_zarr
 
 __all__ = ["DicomFile", "Skipped", "find_files", "is_dicom", "is_dicom_input"]
 
@@ -139,7 +140,7 @@ def is_dicom_input(scan: AnyPath | Sequence[AnyPath]) -> bool:
     path = Path(scan)
     try:
         if path.is_dir():
-            return True
+            return not is_zarr(path)
         with path.open("rb") as file:
             start = file.read(len(_ZIP))
         return start.startswith(_ZIP) or is_dicom(DicomFile(path))
