@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,8 @@ def open_hdf5(path: Path, inside: str = "") -> StoredArray:
             f"{path} is an HDF5 file and h5py is not installed; expected the extra hdf5. Install "
             "it with pip install 'ivimkit[hdf5]'"
         )
-    h5py: Any = import_module("h5py")
+    import h5py  # type: ignore[import-untyped]
+
     at_hand(path)
     if not path.is_file():
         raise FileFormatError(f"there is no file {path}; expected an HDF5 file. Check the path")

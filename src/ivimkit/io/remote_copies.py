@@ -12,7 +12,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -248,8 +247,9 @@ def _copy(address: str, part: Path) -> None:
                 sizes.append(size)
                 _check_space(address, size, part.parent)
 
-        callback = import_module("fsspec.callbacks").Callback(hooks={"size": note_size})
-        system.get_file(inner, str(part), callback=callback)
+        from fsspec.callbacks import Callback  # type: ignore[import-untyped]
+
+        system.get_file(inner, str(part), callback=Callback(hooks={"size": note_size}))
         if not part.is_file():
             raise IsADirectoryError(address)
         if sizes and part.stat().st_size != sizes[0]:

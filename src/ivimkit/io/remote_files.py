@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 from ivimkit.addresses import public
@@ -55,7 +54,7 @@ def file_system(address: str) -> tuple[Any, str]:
     """
     scheme = address.partition(":")[0].lower()
     try:
-        url_to_fs = import_module("fsspec.core").url_to_fs
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
         found: tuple[Any, str] = url_to_fs(address, **storage_options(address))
     except ImportError as error:

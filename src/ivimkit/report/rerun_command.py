@@ -14,7 +14,7 @@ from ivimkit import uncertainty as estimators
 from ivimkit.extend.signal_model import S0, SignalModel
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import ScanReading
-from ivimkit.io.scan_loading import B_UNITS
+from ivimkit.io.scan_bvals import B_UNITS
 from ivimkit.methods._posterior import PosteriorMethod
 
 __all__ = ["Rerun", "rerun"]

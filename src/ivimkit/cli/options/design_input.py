@@ -18,7 +18,7 @@ from ivimkit.errors import OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.io.gradient_files import read_bvals
-from ivimkit.io.scan_loading import in_s_mm2
+from ivimkit.io.scan_bvals import in_s_mm2
 from ivimkit.io.variable_files import read_variables
 from ivimkit.planning import EchoTime, Goal, ProtocolDesign, StejskalTanner, TabledEchoTime
 from ivimkit.simulate.protocol import Protocol, protocol_of

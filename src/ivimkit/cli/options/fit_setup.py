@@ -25,8 +25,8 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.option_values import typed
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.settings import FitSettings
+from ivimkit.io.scan_bvals import B_UNITS
 from ivimkit.io.scan_files import open_volume
-from ivimkit.io.scan_loading import B_UNITS
 from ivimkit.noise import FIT_SOURCES, NoiseEstimate, for_fit
 from ivimkit.organs import OrganPreset
 from ivimkit.scan.dwi import DWI

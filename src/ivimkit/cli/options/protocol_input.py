@@ -14,7 +14,7 @@ from ivimkit.cli.options.assignments import number_list
 from ivimkit.cli.options.protocol_options import ProtocolOptions
 from ivimkit.errors import AcquisitionError, OptionError
 from ivimkit.io.gradient_files import is_table, read_bvals, read_bvecs
-from ivimkit.io.scan_loading import in_s_mm2
+from ivimkit.io.scan_bvals import in_s_mm2
 from ivimkit.io.variable_files import read_variables
 from ivimkit.io.volume_variables import VolumeVariables
 from ivimkit.scan.acquisition import Acquisition

@@ -22,8 +22,8 @@ from ivimkit.fitting.settings import ScanReading
 from ivimkit.io.gradient_files import read_bvals
 from ivimkit.io.nifti import open_nifti
 from ivimkit.io.region_masks import RegionChoice
+from ivimkit.io.scan_bvals import B_UNITS, numbers_of
 from ivimkit.io.scan_files import open_volume
-from ivimkit.io.scan_loading import B_UNITS, numbers_of
 from ivimkit.scan import masks
 from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI

@@ -22,7 +22,7 @@ from ivimkit.engine import PRECISIONS
 from ivimkit.figures.reliability import UNRELIABLE
 from ivimkit.fitting.comparison import CRITERIA
 from ivimkit.io.dicom.series_choice import IMAGES
-from ivimkit.io.scan_loading import B_UNITS
+from ivimkit.io.scan_bvals import B_UNITS
 from ivimkit.quality.repeat_values import STATISTICS
 from ivimkit.scan.dwi import AVERAGES
 
