@@ -79,7 +79,7 @@ def scan_of(
         return _of_image(data, bvals, mask)
     if is_data_array(data):
         return _of_data_array(data, bvals, mask)
-    if _is_plain(data):
+    if _is_plain(data, bvals):
         if bvals is None:
             raise AcquisitionError(
                 f"got {data!r:.80} without b-values; expected bvals. b-values are never guessed"
@@ -93,12 +93,16 @@ def _numbers(bvals: ArrayLike | AnyPath) -> Any:
     return read_bvals(local_path(bvals)) if isinstance(bvals, str | PathLike) else bvals
 
 
-def _is_plain(data: Any) -> bool:
-    """Return whether data are an array of zarr or h5py that is a list or a plane of voxels."""
+def _is_plain(data: Any, bvals: Any) -> bool:
+    """Return whether data are an array of zarr or h5py that says no more than its numbers.
+
+    Then it is taken as an array of NumPy is, with any axes of space.
+    """
     if not (is_zarr_node(data) or is_hdf5_node(data)) or not hasattr(data, "shape"):
         return False
     stored = stored_of(data)
-    return len(data.shape) != 4 and stored.axes is None
+    told = "affine" in stored.attributes or bvals is None
+    return stored.axes is None and (len(data.shape) != 4 or not told)
 
 
 def _of_image(image: SpatialImage, bvals: Any, mask: Any) -> DWI:

@@ -125,9 +125,12 @@ def test_hdf5(hdf5):
         assert dwi.acquisition.bvals.tolist() == B
         assert np.array_equal(dwi.affine, AFFINE)
     assert dwi.sources[0].path == f"{hdf5}::raw/dwi"
-    with h5py.File(hdf5) as file:
+    with h5py.File(hdf5, "a") as file:
         voxels = ik.fit(file["raw/dwi"][...].T[0, 0], B, model="monoexp")
         assert ik.load(file["raw"], axes="bzyx").shape == SHAPE[:3]
+        # Without anything but its numbers, as an array of NumPy: no warning.
+        file["raw/plain"] = SIGNAL
+        assert ik.fit(file["raw/plain"], B, model="monoexp").shape == SHAPE[:3]
     assert voxels.shape == (3,)
 
 
