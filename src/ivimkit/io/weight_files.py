@@ -48,7 +48,8 @@ def load_weights(path: AnyPath, dwi: DWI) -> DWI:
     Examples
     --------
     >>> import tempfile, numpy as np, ivimkit as ik
-    >>>     >>> dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
+    >>> from pathlib import Path
+    >>> dwi = ik.simulate.phantom(shape=(16, 12, 1)).dwi
     >>> weights = ik.DWI(np.ones(dwi.signal.shape), dwi.acquisition, geometry=dwi.geometry)
     >>> path = Path(tempfile.mkdtemp()) / "weights.nii.gz"
     >>> ik.io.save_scan(weights, path)
