@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ivimkit.cohort.machine import BYTES_PER_MB, memory_mb, processors
 from ivimkit.cohort.subjects import Subject
 from ivimkit.errors import InputError, IvimkitWarning, OptionError
 from ivimkit.io.scan_files import open_scan
+from ivimkit.machine import BYTES_PER_MB, memory_mb, processors
 
 __all__ = ["ShareOfMachine", "memory_for", "needed_mb"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ivimkit.cohort import machine
+from ivimkit import machine
 from ivimkit.engine import default_threads
 
 
