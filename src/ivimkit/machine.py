@@ -10,6 +10,7 @@ from pathlib import Path
 
 __all__ = [
     "BYTES_PER_MB",
+    "PROCESS_MB",
     "cpu_target",
     "default_threads",
     "free_memory_mb",
@@ -19,6 +20,10 @@ __all__ = [
 ]
 
 BYTES_PER_MB = 1_000_000
+
+PROCESS_MB = 250.0
+"""Memory of a process with compiled code, before it has a scan, 10⁶ bytes."""
+
 _KIB = 1024
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")

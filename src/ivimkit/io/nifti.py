@@ -20,7 +20,7 @@ from ivimkit.io.file_kinds import advice_on
 from ivimkit.io.nifti_header import HEADER_SIZE, ImageHeader, parse_header
 from ivimkit.scan.geometry import Geometry
 
-__all__ = ["NiftiFile", "open_nifti", "warn_of_geometry"]
+__all__ = ["NiftiFile", "ScaledArray", "open_nifti", "warn_of_geometry"]
 
 # Half of nibabel has no types.
 nib: Any = nibabel
@@ -105,6 +105,15 @@ class NiftiFile:
             raise _damaged(self.path, _reason(error), self.header) from None
         return out
 
+    def scaled_when_read(self) -> ScaledArray | None:
+        """Return the array of a file that is scaled and not compressed, to be read in parts.
+
+        None for any other file, which is mapped into memory, or has to be decompressed.
+        """
+        if not self.scaled or self._compressed:
+            return None
+        return ScaledArray(self._stored(), self.dtype, self.header)
+
     @property
     def _compressed(self) -> bool:
         return self.data.suffix.lower() in _COMPRESSED
@@ -138,6 +147,30 @@ class NiftiFile:
                     _scale(buffer, slab, header)
             while stream.read(_PIECE):
                 pass
+
+
+class ScaledArray:
+    """Numbers of a file that are scaled where they are read.
+
+    Parameters
+    ----------
+    stored : ndarray
+        The numbers as stored, mapped into memory.
+    dtype : dtype
+        Type of the scaled numbers.
+    header : ImageHeader
+        How to scale them.
+    """
+
+    def __init__(self, stored: NDArray[Any], dtype: np.dtype[Any], header: ImageHeader) -> None:
+        self._stored, self._header = stored, header
+        self.shape, self.dtype = stored.shape, dtype
+
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        part = self._stored[key]
+        out = np.empty(part.shape, dtype=self.dtype, order="F")
+        _scale(part, out, self._header)
+        return out
 
 
 def open_nifti(path: Path) -> NiftiFile:

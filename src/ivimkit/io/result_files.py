@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.result import FitResult
+from ivimkit.fitting.scratch_maps import ScratchMaps
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.fitting.spectra import require_spectra
 from ivimkit.io.dicom.context import CONTEXT, DicomContext, load_context
@@ -56,7 +57,7 @@ from ivimkit.io.untrusted_files import untrusted
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.status import status_type
-from ivimkit.writing import finish, located
+from ivimkit.writing import ScratchArray, check_scratch, finish, located, scratch_folder
 
 __all__ = [
     "FIGURES",
@@ -90,6 +91,10 @@ _PICTURE = re.compile(
     r"(maps|status|histograms|uncertainty|residuals|lesion|methods|spectra|screening|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
     r"\.png"
 )
+_BYTES_PER_NUMBER = 8
+_MAX_BYTES_IN_MEMORY = 1 << 30
+"""Maps that need more are read from disk."""
+
 _STATUS = Parameter("status", "status", "", 0.0, math.inf, 0.0)
 _SPECTRUM = Parameter("spectrum", "spectrum", "a.u.", 0.0, math.inf, 0.0)
 _WEIGHTS = Parameter("value_weights", "weights of the values", "", 0.0, math.inf, 1.0)
@@ -265,7 +270,8 @@ def load_result(
     Returns
     -------
     FitResult
-        As saved; maps have the precision of float32.
+        As saved; maps have the precision of float32. Maps that need more than 1 GB are unpacked to
+        the folder for temporary files (TMPDIR, or ``/var/tmp``), and read from there.
 
     Raises
     ------
@@ -348,12 +354,18 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
     learned = learned_of(record.learned, tables)
     settings = settings_of(record.settings, fixed, learned, model)
     _check_maps(record.maps, settings.model)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        maps = dict(zip(record.maps, pool.map(read, record.maps), strict=True))
+    flags = status_type(len(settings.model.parameters))
+    maps: Mapping[str, NDArray[np.float64]]
+    if len(record.maps) * math.prod(shape) * _BYTES_PER_NUMBER > _MAX_BYTES_IN_MEMORY:
+        maps, status = _on_disk(read, record.maps, shape, flags)
+    else:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            maps = dict(zip(record.maps, pool.map(read, record.maps), strict=True))
+        status = read("status", flags)
     acquisition = acquisition_of(record.acquisition)
     return FitResult(
         maps=maps,
-        status=read("status", status_type(len(settings.model.parameters))),
+        status=status,
         settings=settings,
         acquisition=acquisition,
         geometry=geometry_of(record.geometry, status_file.geometry.header),
@@ -364,6 +376,25 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
         screening=screening_of(record.screening, acquisition),
         value_weights=_weights_of(home, record),
     )
+
+
+def _on_disk(
+    read: Callable[..., NDArray[Any]],
+    names: Sequence[str],
+    shape: tuple[int, ...],
+    flags: type[np.signedinteger[Any]],
+) -> tuple[ScratchMaps, NDArray[Any]]:
+    """Return maps and status that do not fit into memory: unpacked to disk, one by one."""
+    folder = scratch_folder()
+    check_scratch(folder, (len(names) + 2) * math.prod(shape) * np.dtype(np.float32).itemsize)
+
+    def unpacked(name: str, dtype: type[Any]) -> NDArray[Any]:
+        scratch = ScratchArray(shape, dtype, "F", folder)
+        scratch.append(read(name, dtype).ravel(order="F"))
+        return scratch.finished()
+
+    maps = ScratchMaps({name: unpacked(name, np.float32) for name in names})
+    return maps, unpacked("status", flags)
 
 
 def _context_of(home: Path, shape: tuple[int, ...]) -> DicomContext | None:
@@ -436,7 +467,7 @@ def _read(
             f"{path} contains numbers that are not sums of flags; expected whole numbers >= 0. "
             "Fit again"
         )
-    return array.reshape(shape).astype(dtype)
+    return array.reshape(shape).astype(dtype, copy=False)
 
 
 def _are_flags(array: NDArray[Any], dtype: type[Any]) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,14 @@ from ivimkit.errors import GeometryWarning, ShapeError
 from ivimkit.io.nifti import NiftiFile, open_nifti, warn_of_geometry
 from ivimkit.io.placing import Grid, Placement
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.lazy_signal import LazySignal
 
 __all__ = ["AnyPath", "OpenedScan", "ScanFiles", "open_mask", "open_scan", "open_volume"]
 
 AnyPath = str | PathLike[str]
+
+MAX_BYTES_SCALED = 1 << 30
+"""Scans that are larger once they are scaled are scaled where they are read."""
 
 
 class OpenedScan(Protocol):
@@ -101,6 +106,8 @@ class ScanFiles:
         FileFormatError
             If a file is truncated or damaged.
         """
+        if not self.stacked and (parts := self._read_in_parts()) is not None:
+            return parts
         if not self.stacked:
             return self.files[0].read().reshape(self.shape, order="F")
         out = np.empty(self.shape, dtype=self._common_dtype(), order="F")
@@ -108,6 +115,16 @@ class ScanFiles:
             array = file.read().reshape(file.volume[:3], order="F")
             out[..., volume] = _placement(file, self.files[0]).numbers(array)
         return out
+
+    def _read_in_parts(self) -> NDArray[Any] | None:
+        """Return a scan that is large and can be read part by part; None for any other."""
+        (file,) = self.files
+        if math.prod(file.shape) * file.dtype.itemsize <= MAX_BYTES_SCALED:
+            return None
+        array = file.scaled_when_read()
+        if array is None or array.shape != self.shape:
+            return None
+        return cast("NDArray[Any]", LazySignal(array))
 
     def _common_dtype(self) -> np.dtype[Any]:
         kinds = {file.dtype for file in self.files}
