@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -376,6 +377,7 @@ def _fit_once(
     started, clock = datetime.now(UTC), time.perf_counter()
     given = _sigma(sigma, reader)
     screening = None
+    _check_room(settings.method, dwi, reader, budget)
     if settings.method.screens:
         dwi, screening = screened(dwi, _per_voxel(model, reader), given, threads=threads)
     if dwi.weights_of_values is not None:
@@ -478,6 +480,17 @@ def _check_given_again(
             "contain; expected a scan with such weights. Give them again",
             python="Pass dwi.with_weights(weights)",
         )
+
+
+def _check_room(method: FitMethod, dwi: DWI, reader: VoxelReader, budget: MemoryBudget) -> None:
+    """Refuse what looks at the whole scan at a time, if there is no room for that."""
+    if method.screens:
+        # Signals, fitted ones, and what is left, of every volume.
+        needed = 3.0 * 8.0 * reader.n_voxels * dwi.acquisition.n_volumes
+        budget.require(needed, "option robust looks at the whole scan, and")
+    if isinstance(method, SpectralMethod) and method.keep_spectrum:
+        needed = 3.0 * 8.0 * math.prod(dwi.shape) * method.bins
+        budget.require(needed, "option keep_spectrum, for all voxels,")
 
 
 def _gpus(settings: FitSettings, dwi: DWI, n_voxels: int) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import warnings
 import zlib
@@ -15,10 +16,11 @@ import numpy as np
 from nibabel.tripwire import TripWireError
 from numpy.typing import NDArray
 
-from ivimkit.errors import FileFormatError, GeometryWarning
+from ivimkit.errors import FileFormatError, GeometryWarning, InputError
 from ivimkit.io.file_kinds import advice_on
 from ivimkit.io.nifti_header import HEADER_SIZE, ImageHeader, parse_header
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.whole_scan import check_whole
 
 __all__ = ["NiftiFile", "ScaledArray", "open_nifti", "warn_of_geometry"]
 
@@ -92,15 +94,21 @@ class NiftiFile:
         ------
         FileFormatError
             If the file is truncated or damaged.
+        InputError
+            If the array does not fit into the memory that is free.
         """
         try:
             if not self.scaled and not self._compressed:
                 return self._stored()
+            # What a compressed file claims to become is known only when it is decompressed.
+            check_whole(math.prod(self.shape) * self.dtype.itemsize, str(self.path))
             out = np.empty(self.shape, dtype=self.dtype, order="F")
             if self._compressed:
                 self._gunzip(out)
             else:
                 _scale(self._stored(), out, self.header)
+        except InputError:
+            raise
         except _DAMAGE as error:
             raise _damaged(self.path, _reason(error), self.header) from None
         return out

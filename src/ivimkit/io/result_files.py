@@ -418,12 +418,7 @@ def _spectra_of(
     b, counts = np.array(record.provenance.bvals), np.array(record.provenance.counts)
     bins = require_spectra(settings.method).bins_of(settings.model, b[counts > 0.0])
     path, shape = located(home, name), (*record.shape, bins.rates.size)
-    array = open_nifti(path).read()
-    if array.size != math.prod(shape) or array.shape[-1] != bins.rates.size:
-        raise FileFormatError(
-            f"{path} has shape {array.shape}; expected {shape}, as {RECORD} says. Fit again"
-        )
-    return array.reshape(shape).astype(np.float32)
+    return _of_shape(path, shape, volumes=True).reshape(shape).astype(np.float32)
 
 
 def _weights_of(home: Path, record: ResultRecord) -> NDArray[Any] | None:
@@ -432,11 +427,7 @@ def _weights_of(home: Path, record: ResultRecord) -> NDArray[Any] | None:
     if name not in record.files:
         return None
     path, shape = located(home, name), (*record.shape, len(record.acquisition.bvals))
-    array = open_nifti(path).read()
-    if array.size != math.prod(shape) or array.shape[-1] != shape[-1]:
-        raise FileFormatError(
-            f"{path} has shape {array.shape}; expected {shape}, as {RECORD} says. Fit again"
-        )
+    array = _of_shape(path, shape, volumes=True)
     if not (np.isfinite(array).all() and (array >= 0).all() and array.any()):
         raise FileFormatError(
             f"{path} contains numbers that are not weights; expected some >= 0. Fit again"
@@ -457,17 +448,27 @@ def _read(
     home: Path, shape: tuple[int, ...], name: str, dtype: type[Any] = np.float64
 ) -> NDArray[Any]:
     path = located(home, image_name(name))
-    array = open_nifti(path).read()
-    if array.size != math.prod(shape):
-        raise FileFormatError(
-            f"{path} has shape {array.shape}; expected {shape}, as {RECORD} says. Fit again"
-        )
+    array = _of_shape(path, shape)
     if np.issubdtype(dtype, np.integer) and not _are_flags(array, dtype):
         raise FileFormatError(
             f"{path} contains numbers that are not sums of flags; expected whole numbers >= 0. "
             "Fit again"
         )
     return array.reshape(shape).astype(dtype, copy=False)
+
+
+def _of_shape(path: Path, shape: tuple[int, ...], *, volumes: bool = False) -> NDArray[Any]:
+    """Return the array of a file of a result, which has the shape that its record says.
+
+    Volumes, bins of spectra for instance, are on its last axis.
+    """
+    file = open_nifti(path)
+    # Before it is read: a header may claim any size.
+    if math.prod(file.shape) != math.prod(shape) or (volumes and file.shape[-1] != shape[-1]):
+        raise FileFormatError(
+            f"{path} has shape {file.shape}; expected {shape}, as {RECORD} says. Fit again"
+        )
+    return file.read()
 
 
 def _are_flags(array: NDArray[Any], dtype: type[Any]) -> bool:

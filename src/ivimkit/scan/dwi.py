@@ -1078,7 +1078,7 @@ def _not_finite_of_slabs(
             continue
         if lost is None:
             shape = (*signal.shape[:-1], len(volumes))
-            check_whole(math.prod(shape), "a scan with missing values (NaN)")
+            check_whole(math.prod(shape), "the list of missing values (NaN)")
             lost = np.zeros(shape, dtype=bool)
         lost[..., planes, :] = ~finite
     return lost

@@ -1,4 +1,4 @@
-"""check_whole: whether a scan that is not in memory fits into it."""
+"""check_whole: whether a whole scan fits into memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ivimkit.rounding import megabytes
 __all__ = ["check_whole"]
 
 
-def check_whole(n_bytes: float, what: str = "this") -> None:
+def check_whole(n_bytes: float, what: str = "the whole scan") -> None:
     """Refuse what needs a whole scan in memory, if there is no room for it.
 
     Parameters
@@ -27,7 +27,7 @@ def check_whole(n_bytes: float, what: str = "this") -> None:
     free = free_memory_mb() * BYTES_PER_MB
     if n_bytes > free:
         raise InputError(
-            f"{what} needs all of the scan in memory, {megabytes(n_bytes)}, and "
-            f"{megabytes(free)} are free; expected room for it. Use a machine with more memory, "
-            "or give it a part of the scan: fewer volumes or slices"
+            f"{what} needs {megabytes(n_bytes)} of memory, and {megabytes(free)} are free; "
+            "expected room for all of it. Use a machine with more memory, or a part of the scan: "
+            "fewer volumes or slices"
         )

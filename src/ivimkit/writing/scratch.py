@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,7 @@ class ScratchArray:
             self._file: IO[bytes] = tempfile.TemporaryFile(  # noqa: SIM115 - it outlives this.
                 dir=folder, prefix=".ivimkit-"
             )
+        weakref.finalize(self, self._file.close)
 
     def append(self, values: NDArray[Any]) -> None:
         """Write the next numbers.
@@ -78,13 +80,15 @@ class ScratchArray:
         assert self._left == 0, "every number has been written"
         with _told(self._folder):
             self._file.flush()
-        mapped = np.memmap(
-            self._file,  # type: ignore[call-overload]
-            dtype=self._dtype,
-            mode="r",
-            shape=self._shape,
-            order=self._order,
-        )
+            mapped = np.memmap(
+                self._file,  # type: ignore[call-overload]
+                dtype=self._dtype,
+                mode="r",
+                shape=self._shape,
+                order=self._order,
+            )
+            # The array keeps the file.
+            self._file.close()
         return np.asarray(mapped)
 
 
