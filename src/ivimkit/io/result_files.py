@@ -35,7 +35,7 @@ from ivimkit.io.map_folder import (
     found_mask,
     image_name,
 )
-from ivimkit.io.nifti import open_nifti
+from ivimkit.io.nifti import NiftiFile, open_nifti
 from ivimkit.io.preprocessed_files import PREPROCESSED, SCAN_FILES
 from ivimkit.io.prior_files import load_prior, write_prior
 from ivimkit.io.record import (
@@ -294,8 +294,9 @@ def load_result(
     given = None if model is None else models.get(model)
     record = read_result_record(located(home, RECORD))
     _check_model(record.settings.model, given)
+    scratch = _scratch_for(home, record)
     with untrusted(lambda why: incomplete(home / RECORD, why)):
-        result = _restore(home, record, given)
+        result = _restore(home, record, given, scratch)
     also = [load_result(inner, model=model) for inner in _also_in(home)[:1]]
     result = dataclasses.replace(result, also=also[0] if also else None)
     if scan is False:
@@ -345,7 +346,21 @@ def _check_model(record: ModelRecord, given: SignalModel | None) -> None:
         )
 
 
-def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> FitResult:
+def _scratch_for(home: Path, record: ResultRecord) -> Path | None:
+    """Return the folder for the maps of a result that is large; None if they fit into memory."""
+    n_voxels = math.prod(map(int, record.shape))
+    if len(record.maps) * n_voxels * _BYTES_PER_NUMBER <= _MAX_BYTES_IN_MEMORY:
+        return None
+    # Before room is looked for: a record may claim any size.
+    _opened(located(home, image_name("status")), tuple(record.shape))
+    folder = scratch_folder()
+    check_scratch(folder, (len(record.maps) + 2) * n_voxels * np.dtype(np.float32).itemsize)
+    return folder
+
+
+def _restore(
+    home: Path, record: ResultRecord, model: SignalModel | None, scratch: Path | None
+) -> FitResult:
     shape = tuple(record.shape)
     read = partial(_read, home, shape)
     status_file = open_nifti(located(home, image_name("status")))
@@ -356,8 +371,8 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
     _check_maps(record.maps, settings.model)
     flags = status_type(len(settings.model.parameters))
     maps: Mapping[str, NDArray[np.float64]]
-    if len(record.maps) * math.prod(shape) * _BYTES_PER_NUMBER > _MAX_BYTES_IN_MEMORY:
-        maps, status = _on_disk(read, record.maps, shape, flags)
+    if scratch is not None:
+        maps, status = _on_disk(read, record.maps, shape, flags, scratch)
     else:
         with ThreadPoolExecutor(_THREADS) as pool:
             maps = dict(zip(record.maps, pool.map(read, record.maps), strict=True))
@@ -383,10 +398,9 @@ def _on_disk(
     names: Sequence[str],
     shape: tuple[int, ...],
     flags: type[np.signedinteger[Any]],
+    folder: Path,
 ) -> tuple[ScratchMaps, NDArray[Any]]:
     """Return maps and status that do not fit into memory: unpacked to disk, one by one."""
-    folder = scratch_folder()
-    check_scratch(folder, (len(names) + 2) * math.prod(shape) * np.dtype(np.float32).itemsize)
 
     def unpacked(name: str, dtype: type[Any]) -> NDArray[Any]:
         scratch = ScratchArray(shape, dtype, "F", folder)
@@ -462,13 +476,17 @@ def _of_shape(path: Path, shape: tuple[int, ...], *, volumes: bool = False) -> N
 
     Volumes, bins of spectra for instance, are on its last axis.
     """
+    return _opened(path, shape, volumes=volumes).read()
+
+
+def _opened(path: Path, shape: tuple[int, ...], *, volumes: bool = False) -> NiftiFile:
+    """Open such a file. Its shape is compared before it is read: a header may claim any size."""
     file = open_nifti(path)
-    # Before it is read: a header may claim any size.
     if math.prod(file.shape) != math.prod(shape) or (volumes and file.shape[-1] != shape[-1]):
         raise FileFormatError(
             f"{path} has shape {file.shape}; expected {shape}, as {RECORD} says. Fit again"
         )
-    return file.read()
+    return file
 
 
 def _are_flags(array: NDArray[Any], dtype: type[Any]) -> bool:

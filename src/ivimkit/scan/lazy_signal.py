@@ -108,6 +108,12 @@ class LazySignal:
     def __getitem__(self, key: Any) -> NDArray[Any]:
         parts = self._full(key if isinstance(key, tuple) else (key,))
         lists = [axis for axis, part in enumerate(parts) if isinstance(part, np.ndarray)]
+        if len(lists) > 1:
+            raise InputError(
+                "the scan is not in memory, and was asked for lists along several axes; expected "
+                "one list, and numbers or slices for the other axes",
+                python="Take numpy.asarray of it first, if it fits into memory",
+            )
         if lists:
             return self._listed(parts, lists[0])
         hull = tuple(_hull(part, n) for part, n in zip(parts, self.shape, strict=True))
@@ -172,7 +178,11 @@ class LazySignal:
         ] or [slice(0, 0)]
         found = [self[(*parts[:axis], run, *parts[axis + 1 :])] for run in runs]
         lost = sum(isinstance(part, int) for part in parts[:axis])
-        return np.concatenate(found, axis=axis - lost)
+        joined = np.concatenate(found, axis=axis - lost)
+        chosen = [k for k, part in enumerate(parts) if not isinstance(part, slice)]
+        # Numpy puts the axis of a list first, where slices separate it from numbers.
+        apart = chosen[-1] - chosen[0] >= len(chosen)
+        return np.moveaxis(joined, axis - lost, 0) if apart else joined
 
 
 def _checked(part: Any, n: int, axis: int) -> Any:
