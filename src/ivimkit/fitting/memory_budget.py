@@ -32,8 +32,8 @@ class MemoryBudget:
     ----------
     n_bytes : float
         Memory on top of what the process has, in bytes.
-    scratch : Path
-        Folder for maps that do not fit into it.
+    scratch : Path, optional
+        Folder for maps that do not fit into it; the usual one by default.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class MemoryBudget:
     """
 
     n_bytes: float
-    scratch: Path
+    scratch: Path | None = None
 
     @classmethod
     def of(
@@ -71,7 +71,9 @@ class MemoryBudget:
                 "what is free"
             )
         memory = _SHARE_OF_FREE * free_memory_mb() if mem_mb is None else mem_mb
-        return cls(memory * BYTES_PER_MB, scratch_folder(scratch))
+        # The usual folder is looked for when it is needed: most fits need none.
+        folder = None if scratch is None else scratch_folder(scratch)
+        return cls(memory * BYTES_PER_MB, folder)
 
     def require(self, n_bytes: float, what: str) -> None:
         """Raise unless there is room for something that cannot be divided.

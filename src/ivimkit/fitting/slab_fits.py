@@ -24,6 +24,7 @@ from ivimkit.fitting.voxel_maps import VoxelMaps
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import FAILED, FitStatus
+from ivimkit.writing import scratch_folder
 
 __all__ = ["FittedMaps", "fit_slabs"]
 
@@ -117,7 +118,7 @@ def _on_disk(
                 reader.shape,
                 reader.order,
                 status.dtype,
-                budget.scratch,
+                scratch_folder(budget.scratch),
             )
         writer.append(slab, columns, status)
         first, last = np.searchsorted(compared, (slab.voxels.start, slab.voxels.stop))

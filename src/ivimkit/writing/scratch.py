@@ -72,7 +72,7 @@ class ScratchArray:
             numbers = np.ascontiguousarray(values, dtype=self._dtype)
         with _told(self._folder):
             # Not into a map of the file: a full disk would end the process.
-            self._file.write(numbers)
+            self._file.write(numbers.data)
         self._left -= numbers.size
 
     def finished(self) -> NDArray[Any]:
@@ -81,7 +81,7 @@ class ScratchArray:
         with _told(self._folder):
             self._file.flush()
             mapped = np.memmap(
-                self._file,  # type: ignore[call-overload]
+                self._file,
                 dtype=self._dtype,
                 mode="r",
                 shape=self._shape,
