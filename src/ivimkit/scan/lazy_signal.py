@@ -145,7 +145,7 @@ class LazySignal:
         plane = self.nbytes // max(along, 1)
         n = max(BLOCK_BYTES // max(plane, 1), 1)
         chunk = self._chunk()
-        return min(max(n // chunk, 1) * chunk, along)
+        return int(min(max(n // chunk, 1) * chunk, along))
 
     def _chunk(self) -> int:
         """Return the thickness of the chunks of the array; 1 if it has none."""
