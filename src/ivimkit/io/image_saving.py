@@ -41,4 +41,5 @@ def _compressed(raw: Any) -> Any:
         from isal import igzip
     except ImportError:
         return gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0)
-    return igzip.IGzipFile("", "wb", _LEVEL, raw, mtime=0)
+    fast: Any = igzip
+    return fast.IGzipFile("", "wb", _LEVEL, raw, mtime=0)

@@ -16,7 +16,7 @@ from ivimkit.rounding import thousands, times
 from ivimkit.scan.acquisition import Acquisition, Series, Shell
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.history import NO_HISTORY, History
-from ivimkit.scan.lazy_signal import LazySignal, is_lazy
+from ivimkit.scan.lazy_signal import LazySignal, as_lazy, is_lazy
 from ivimkit.scan.slab_reader import SlabReader
 from ivimkit.scan.source import Source
 from ivimkit.scan.source_context import SourceContext
@@ -922,8 +922,9 @@ class DWI:
     ) -> VoxelReader:
         """Return a reader of some voxels, by the weights of values."""
         by_volume = self._by_volume(weights)
-        if isinstance(self.stored, LazySignal):
-            return SlabReader(self.stored, mask, columns, by_volume)
+        lazy = as_lazy(self.stored)
+        if lazy is not None:
+            return SlabReader(lazy, mask, columns, by_volume)
         return VoxelReader(self.stored, mask, columns, by_volume)
 
     def _by_volume(self, weights: NDArray[Any] | None) -> dict[int, NDArray[Any]] | None:
@@ -1044,17 +1045,19 @@ def _checked_signal(signal: ArrayLike) -> NDArray[Any]:
 
 def _held(signal: ArrayLike) -> NDArray[Any]:
     """Return the signal as an array of numpy, or as one that is read when it is needed."""
-    if isinstance(signal, LazySignal):
-        return cast("NDArray[Any]", signal)
-    return cast("NDArray[Any]", LazySignal(signal)) if is_lazy(signal) else np.asarray(signal)
+    given: Any = signal
+    if is_lazy(given) and as_lazy(given) is None:
+        given = LazySignal(given)
+    return np.asarray(signal) if as_lazy(given) is None else cast("NDArray[Any]", given)
 
 
 def _not_finite(stored: NDArray[Any], volumes: NDArray[np.intp]) -> NDArray[np.bool_] | None:
     """Return which values of some volumes are NaN or infinite; None if all are finite."""
     if stored.dtype.kind != "f":
         return None
-    if isinstance(stored, LazySignal):
-        return _not_finite_of_slabs(stored, volumes)
+    lazy = as_lazy(stored)
+    if lazy is not None:
+        return _not_finite_of_slabs(lazy, volumes)
     with np.errstate(invalid="ignore", over="ignore"):
         # One pass without a copy: a sum of finite numbers is finite unless it overflows.
         whole = volumes.size == stored.shape[-1] and not stored.flags.f_contiguous

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ivimkit.errors import InputError, ShapeError
 from ivimkit.scan.whole_scan import check_whole
 
-__all__ = ["LazyArray", "LazySignal", "is_lazy"]
+__all__ = ["LazyArray", "LazySignal", "as_lazy", "is_lazy"]
 
 BLOCK_BYTES = 1 << 26
 """Memory of the part of a scan that is read at a time; at least one plane is."""
@@ -55,6 +55,11 @@ def is_lazy(array: object) -> bool:
     except TypeError:
         return False
     return True
+
+
+def as_lazy(signal: object) -> LazySignal | None:
+    """Return a signal that is not in memory as such; None for an array of numpy."""
+    return signal if isinstance(signal, LazySignal) else None
 
 
 class LazySignal:
