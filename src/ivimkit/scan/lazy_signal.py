@@ -90,7 +90,7 @@ class LazySignal:
     def __init__(self, array: LazyArray) -> None:
         self._array = array
         self.shape = tuple(int(n) for n in array.shape)
-        self.dtype = np.dtype(array.dtype)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
 
     def __len__(self) -> int:
         return self.shape[0]
