@@ -19,6 +19,7 @@ __all__ = [
     "in_unit",
     "interval",
     "limits",
+    "megabytes",
     "percent",
     "plus_minus",
     "probability",
@@ -179,6 +180,18 @@ def thousands(n: float) -> str:
     '1\u202f234\u202f567'
     """
     return _fixed(n, 0)
+
+
+def megabytes(n_bytes: float) -> str:
+    r"""Write a size in memory or on disk, rounded up: ``'2\u202f000 MB'`` for 2e9 bytes.
+
+    Examples
+    --------
+    >>> from ivimkit.rounding import megabytes
+    >>> megabytes(2e9), megabytes(1)
+    ('2\u202f000 MB', '1 MB')
+    """
+    return f"{thousands(math.ceil(n_bytes / 1e6))} MB"
 
 
 def several(n: int, what: str) -> str:

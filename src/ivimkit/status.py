@@ -48,6 +48,9 @@ __all__ = [
 
 BOUND_SHIFT = 11
 
+_COUNTED = 1 << 20
+"""Voxels whose codes are sorted at a time."""
+
 
 UNSEEN_SHARES = (32, 512, 1024)
 """Flags "compartment k is not distinguishable from none", for compartments with a fraction."""
@@ -523,9 +526,15 @@ def count(status: NDArray[np.signedinteger[Any]], model: Explained) -> dict[str,
     dict of str to int
         Flag name to number of voxels, only flags that occur.
     """
-    codes, numbers = np.unique(np.asarray(status), return_counts=True)
+    flat = np.asarray(status).ravel(order="K")
+    numbers: dict[int, int] = {}
+    # Part by part, as codes are sorted to be counted, and a map may be larger than memory.
+    for start in range(0, flat.size, _COUNTED):
+        found = np.unique(flat[start : start + _COUNTED], return_counts=True)
+        for code, number in zip(*(own.tolist() for own in found), strict=True):
+            numbers[code] = numbers.get(code, 0) + number
     total: dict[str, int] = {}
-    for code, number in zip(codes, numbers, strict=True):
-        for name, _, _ in _flags(int(code), model):
-            total[name] = total.get(name, 0) + int(number)
+    for code in sorted(numbers):
+        for name, _, _ in _flags(code, model):
+            total[name] = total.get(name, 0) + numbers[code]
     return total

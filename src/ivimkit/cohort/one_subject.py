@@ -17,10 +17,10 @@ from msgspec.structs import replace
 
 from ivimkit.cohort.fitted_subject import FittedSubject, UnsuitableScanError
 from ivimkit.cohort.ledger import DONE, FAILED, RUNNING, UNSUITABLE, Entry, InputFile, Ledger
-from ivimkit.cohort.machine import cpu_target, peak_memory_mb
 from ivimkit.cohort.task import BUSY, Outcome, Task
 from ivimkit.errors import InputError, IvimkitWarning
 from ivimkit.fitting.fit import fit_with
+from ivimkit.machine import cpu_target, peak_memory_mb
 
 __all__ = ["fit_subject", "warm_up"]
 

@@ -7,15 +7,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ivimkit.cohort.machine import BYTES_PER_MB, memory_mb, processors
 from ivimkit.cohort.subjects import Subject
 from ivimkit.errors import InputError, IvimkitWarning, OptionError
 from ivimkit.io.scan_files import open_scan
+from ivimkit.machine import BYTES_PER_MB, PROCESS_MB, memory_mb, processors
 
 __all__ = ["ShareOfMachine", "memory_for", "needed_mb"]
-
-_PROCESS_MB = 250.0
-"""Memory of a process with compiled code, before it has a scan."""
 
 _BYTES_PER_VALUE = 4
 _BYTES_PER_VOXEL = 150
@@ -90,7 +87,7 @@ class ShareOfMachine:
 
 def memory_for(subjects: Sequence[Subject], processes: int) -> float:
     """Return the memory that a number of processes need, 10⁶ bytes, by the largest scan."""
-    needed = max((needed_mb(one) for one in _largest(subjects)), default=_PROCESS_MB)
+    needed = max((needed_mb(one) for one in _largest(subjects)), default=PROCESS_MB)
     return processes * needed
 
 
@@ -100,9 +97,9 @@ def needed_mb(subject: Subject) -> float:
         *space, n_volumes = open_scan(subject.scan).shape
     except (InputError, OSError):
         # What is wrong with it is told when it is fitted.
-        return _PROCESS_MB
+        return PROCESS_MB
     per_voxel = _BYTES_PER_VALUE * n_volumes + _BYTES_PER_VOXEL
-    return _PROCESS_MB + math.prod(space) * per_voxel / BYTES_PER_MB
+    return PROCESS_MB + math.prod(space) * per_voxel / BYTES_PER_MB
 
 
 def _largest(subjects: Sequence[Subject]) -> list[Subject]:

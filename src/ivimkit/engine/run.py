@@ -7,7 +7,6 @@ bit-identical whatever the number of threads, the chunk or the mask.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -34,6 +33,7 @@ from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.fit_method import Step
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.kernels.memory import aligned, padded
+from ivimkit.machine import default_threads
 
 __all__ = [
     "checked_threads",
@@ -166,13 +166,6 @@ def _compile_last(task: Task, x: NDArray[np.float64]) -> None:
     if prepared.batch is not None:
         prepared.batch = replace(prepared.batch, steps=prepared.batch.steps[-1:])
     _fit(prepared, np.zeros((0, full.shape[1])), 0)
-
-
-def default_threads() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def checked_threads(threads: int | None) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -103,13 +105,13 @@ def histograms(
         doubtful = unreliable_voxels(result, name, stored)
         if unreliable == "show":
             doubtful = np.zeros_like(doubtful)
-        values = {key: _finite(shown, stored[at & ~doubtful]) for key, at in regions.items()}
+        values = {key: _Counted.of(shown, stored, at & ~doubtful) for key, at in regions.items()}
         if labels is None and doubtful.any():
             values = {"reliable voxels": values["all voxels"]}
         anywhere = np.any(list(regions.values()), axis=0) if regions else doubtful
-        drawn[name] = shown, values, _finite(shown, stored[doubtful & anywhere])
+        drawn[name] = shown, values, _Counted.of(shown, stored, doubtful & anywhere)
     entries = [_entry(*one) for _, found, _ in drawn.values() for one in found.items()]
-    entries += [_apart(doubtful.size) for *_, doubtful in drawn.values() if doubtful.size]
+    entries += [_apart(doubtful.n) for *_, doubtful in drawn.values() if doubtful.n]
     # Next to the axes: with many regions there is no free corner inside.
     legend = max((text_width(entry, _LEGEND_SIZE) for entry in entries), default=0.0) + _HANDLE
     right = _LEFT + _WIDTH + legend
@@ -117,9 +119,9 @@ def histograms(
     for number, (shown, values, apart) in enumerate(drawn.values()):
         left, top = number % n_columns * right + _LEFT, number // n_columns * _DOWN + _TOP
         axes = page.place(left, top, _WIDTH, _HEIGHT)
-        _draw(axes, values, shown, apart if unreliable == "fade" else apart[:0])
-        if unreliable == "hide" and apart.size:
-            left_out = f"{thousands(apart.size)} not reliable, left out"
+        _draw(axes, values, shown, apart if unreliable == "fade" else None)
+        if unreliable == "hide" and apart.n:
+            left_out = f"{thousands(apart.n)} not reliable, left out"
             axes.set_title(left_out, fontsize=8, loc="left", color="0.35")
     return page.figure
 
@@ -152,18 +154,26 @@ def _regions(
     return plain_keys(((names or {}).get(label, str(label)), array == label) for label in found)
 
 
-def _finite(shown: Shown, stored: NDArray[Any]) -> NDArray[np.float64]:
-    numbers = shown.values(stored)
-    return numbers[np.isfinite(numbers)]
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """How many voxels of a map are in each bin; the values of a large scan are not kept."""
+
+    n: int
+    median: float
+    counts: NDArray[np.intp]
+    edges: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, shown: Shown, stored: NDArray[Any], where: NDArray[np.bool_]) -> _Counted:
+        numbers = shown.values(stored[where & np.isfinite(stored)])
+        numbers = numbers[np.isfinite(numbers)]
+        median = float(np.median(numbers)) if numbers.size else math.nan
+        return cls(numbers.size, median, *np.histogram(numbers, _BINS, shown.limits))
 
 
-def _entry(region: str, numbers: NDArray[np.float64]) -> str:
+def _entry(region: str, numbers: _Counted) -> str:
     """Return the legend entry of a region."""
-    return (
-        f"{region}: {rounded(float(np.median(numbers)))} (n = {thousands(numbers.size)})"
-        if numbers.size
-        else ""
-    )
+    return f"{region}: {rounded(numbers.median)} (n = {thousands(numbers.n)})" if numbers.n else ""
 
 
 def _apart(n: int) -> str:
@@ -173,45 +183,44 @@ def _apart(n: int) -> str:
 
 def _draw(
     axes: Axes,
-    values: Mapping[str, NDArray[np.float64]],
+    values: Mapping[str, _Counted],
     shown: Shown,
-    doubtful: NDArray[np.float64],
+    doubtful: _Counted | None,
 ) -> None:
-    beyond, total = 0, sum(numbers.size for numbers in values.values())
+    beyond, total = 0, sum(numbers.n for numbers in values.values())
     for (name, numbers), colour in zip(values.items(), _cycle(len(values)), strict=True):
-        if not numbers.size:
+        if not numbers.n:
             continue
-        counts, edges = np.histogram(numbers, _BINS, shown.limits)
-        beyond += numbers.size - int(counts.sum())
-        # Counted here: matplotlib takes longer.
+        beyond += numbers.n - int(numbers.counts.sum())
+        # Counted before: matplotlib takes longer.
         axes.hist(
-            edges[:-1],
-            edges.tolist(),
-            weights=100 / numbers.size * counts,
+            numbers.edges[:-1],
+            numbers.edges.tolist(),
+            weights=100 / numbers.n * numbers.counts,
             histtype="step",
             color=colour,
             label=_entry(name, numbers),
         )
-        axes.axvline(float(np.median(numbers)), color=colour, linewidth=0.9, linestyle=":")
-    if doubtful.size:
+        axes.axvline(numbers.median, color=colour, linewidth=0.9, linestyle=":")
+    apart = doubtful is not None and doubtful.n > 0
+    if doubtful is not None and doubtful.n:
         # Most of them are at one end: their bar must not flatten everything else.
         top = axes.get_ylim()[1] if total else None
-        counts, edges = np.histogram(doubtful, _BINS, shown.limits)
         # Filled and behind: this is not a distribution of the tissue.
         axes.stairs(
-            100 / doubtful.size * counts,
-            edges,
+            100 / doubtful.n * doubtful.counts,
+            doubtful.edges,
             fill=True,
             color=_DOUBTFUL,
             zorder=0,
-            label=_apart(doubtful.size),
+            label=_apart(doubtful.n),
         )
         axes.set_ylim(0.0, top)
     axes.set_xlim(*shown.limits)
     axes.set_xlabel(shown.label)
     axes.set_ylabel("voxels (%)")
     axes.set_title(_beyond(beyond, total), fontsize=8, loc="right", color="0.35")
-    if total or doubtful.size:
+    if total or apart:
         axes.legend(
             title="median",
             loc="upper left",

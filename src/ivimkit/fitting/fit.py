@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.defaults import USUAL_METHOD
-from ivimkit.engine import (
-    Progress,
-    Task,
-    default_threads,
-    describe,
-    gpus_for,
-    say_learning,
-)
+from ivimkit.engine import Progress, default_threads, describe, gpus_for
 from ivimkit.errors import (
     AcquisitionError,
     AcquisitionWarning,
@@ -45,26 +40,19 @@ from ivimkit.fitting.denoised import (
     number_of_fits,
     remaining_noise,
 )
-from ivimkit.fitting.derived_columns import derived_columns
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
-from ivimkit.fitting.local_prior import (
-    LOCAL_MAPS,
-    check_neighbours,
-    near_prior,
-    with_neighbours,
-)
+from ivimkit.fitting.local_prior import check_neighbours, near_prior, planes_around
+from ivimkit.fitting.memory_budget import MemoryBudget, bytes_per_voxel
 from ivimkit.fitting.prior_choice import instead_of_neighbours, prior_for, with_prior
+from ivimkit.fitting.region_fits import RegionFits
 from ivimkit.fitting.regularisation import with_weight
-from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
+from ivimkit.fitting.result import FitResult, Learned, Provenance
 from ivimkit.fitting.screen import screened
-from ivimkit.fitting.screening import LEFT_OUT_MAP
 from ivimkit.fitting.settings import FitSettings, sigma_values
+from ivimkit.fitting.slab_fits import fit_slabs
 from ivimkit.fitting.spectra import amplitudes_of
-from ivimkit.fitting.training import learned_method
 from ivimkit.fitting.training_sample import TrainingSample
-from ivimkit.fitting.uncertain_voxels import uncertain_flags
-from ivimkit.fitting.voxel_fits import Fits, VoxelFits, for_averages
-from ivimkit.fitting.voxel_lattices import LogMoments
+from ivimkit.fitting.voxel_fits import Fits, for_averages
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.noise import NoiseEstimate, for_fit, for_floor
@@ -73,11 +61,10 @@ from ivimkit.noise.repeats import magnitude_noise
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
-from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.thresholds import at_shell
 from ivimkit.scan.voxel_reader import VoxelReader
-from ivimkit.status import FAILED, FitStatus, count
+from ivimkit.status import count
 
 __all__ = ["fit", "fit_with", "fit_with_also"]
 
@@ -98,6 +85,8 @@ def fit(
     threads: int | None = None,
     device: str = "auto",
     precision: str = "float64",
+    mem_mb: float | None = None,
+    scratch: str | PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a signal model to every voxel of a scan.
@@ -145,6 +134,13 @@ def fit(
     precision : {"float64", "float32"}
         What the loops over the data compute in. float32 is for GPUs; it changes parameters that
         are well determined by less than 1e-3 of their value.
+    mem_mb : float, optional
+        Memory that the fit may take on top of what is in memory already, 10⁶ bytes; half of what
+        is free by default. A scan whose maps do not fit is fitted in slabs of slices, and the maps
+        of the result, the same as those of the whole, are on disk as float32.
+    scratch : path, optional
+        Folder for these maps, which are gone with the result; by default that of the variable
+        TMPDIR, or ``/var/tmp``. `ivimkit.save` keeps them.
     progress : callable, optional
         Called as ``progress(done, total)`` with numbers of voxels.
 
@@ -165,6 +161,8 @@ def fit(
         If the scan does not have the source of the noise.
     DeviceError
         If a GPU is requested that is not available, or cannot do this.
+    InputError
+        If there is not enough memory for one slice, or room for the maps on disk.
 
     Warns
     -----
@@ -185,13 +183,21 @@ def fit(
     settings = FitSettings.of(
         model, method, uncertainty, adc_bvals=adc_bvals, device=device, precision=precision
     )
+    budget = MemoryBudget.of(mem_mb, scratch)
     dwi = as_dwi(data, bvals, mask, weights)
     if isinstance(sigma, str):
         sigma = for_fit(dwi, sigma)
     settings = settings.for_scan(dwi, sigma=sigma, weights=weights, labels=labels is not None)
     second = None if also is None else settings.by_another(model, also)
     return fit_with_also(
-        dwi, settings, second, sigma=sigma, labels=labels, threads=threads, progress=progress
+        dwi,
+        settings,
+        second,
+        sigma=sigma,
+        labels=labels,
+        threads=threads,
+        budget=budget,
+        progress=progress,
     )
 
 
@@ -203,13 +209,14 @@ def fit_with_also(
     sigma: ArrayLike | NoiseEstimate | None = None,
     labels: ArrayLike | None = None,
     threads: int | None = None,
+    budget: MemoryBudget | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a scan with given settings, and then, as ``result.also``, with those of another method.
 
     Parameters
     ----------
-    dwi, settings, sigma, labels, threads, progress
+    dwi, settings, sigma, labels, threads, budget, progress
         As in `fit_with`.
     second : FitSettings, optional
         Settings of the other method, see `FitSettings.by_another`; None for a single fit.
@@ -218,10 +225,9 @@ def fit_with_also(
     -------
     FitResult
     """
+    rest: dict[str, Any] = {"threads": threads, "budget": budget, "progress": progress}
     if second is None:
-        return fit_with(
-            dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
-        )
+        return fit_with(dwi, settings, sigma=sigma, labels=labels, **rest)
     # Before the first fit, not after it.
     second.method.check(second.model, dwi.for_variables(second.model.variables).fit_acquisition)
     # Labels are for the method that learns; if neither does, the first one says so.
@@ -230,13 +236,11 @@ def fit_with_also(
         settings, first_labels = replace(settings, labels=False), None
     else:
         first_labels = labels
-    result = fit_with(
-        dwi, settings, sigma=sigma, labels=first_labels, threads=threads, progress=progress
-    )
+    result = fit_with(dwi, settings, sigma=sigma, labels=first_labels, **rest)
     own = labels if second_learns else None
     second = replace(second, labels=own is not None)
     with _said_before():
-        also = fit_with(dwi, second, sigma=sigma, labels=own, threads=threads, progress=progress)
+        also = fit_with(dwi, second, sigma=sigma, labels=own, **rest)
     return replace(result, also=also)
 
 
@@ -256,6 +260,7 @@ def fit_with(
     sigma: ArrayLike | NoiseEstimate | None = None,
     labels: ArrayLike | None = None,
     threads: int | None = None,
+    budget: MemoryBudget | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a scan with given settings: the part of `fit` after it has made them.
@@ -272,6 +277,8 @@ def fit_with(
         Regions that method bayes learns separate priors for.
     threads : int, optional
         Number of threads; all cores by default.
+    budget : MemoryBudget, optional
+        What it may take; by default half of the memory that is free.
     progress : callable, optional
         Called as ``progress(done, total)`` with numbers of voxels.
 
@@ -293,6 +300,7 @@ def fit_with(
     >>> fit_with(later, ik.fit(first, method="segmented").settings).method.name
     'segmented'
     """
+    budget = MemoryBudget.of() if budget is None else budget
     left = None
     if dwi.history.noise == "changed":
         is_given = sigma is not None or settings.sigma is not None
@@ -302,9 +310,7 @@ def fit_with(
             warnings.warn(_of_denoised(is_given), NoiseChangedWarning, stacklevel=5)
             left = None
     if left is None:
-        return _fit_once(
-            dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
-        )
+        return _fit_once(dwi, settings, budget, sigma, labels, threads, progress)
     if labels is not None:
         raise OptionError(
             "labels were given for a denoised scan, from which no prior is learned; expected none"
@@ -320,8 +326,11 @@ def fit_with(
                 progress((turn * total + done) // n_turns, total)
 
         with _said_before():
-            return _fit_once(dwi, own, sigma=of_parameter, threads=threads, progress=report)
+            return _fit_once(dwi, own, budget, of_parameter, None, threads, report)
 
+    # Its fits are put together voxel by voxel, all in memory.
+    per_voxel = bytes_per_voxel(settings.model, settings.method, settings.estimator)
+    budget.require(2.0 * per_voxel * dwi.n_voxels, "the fit of a denoised scan")
     warn_of_scan(dwi, stacklevel=6)
     result = fit_denoised(dwi, settings, left, run)
     return replace(result, settings=replace(result.settings, sigma=None, noise=None))
@@ -344,11 +353,11 @@ def _of_denoised(is_sigma_given: bool) -> str:
 def _fit_once(
     dwi: DWI,
     settings: FitSettings,
-    *,
-    sigma: ArrayLike | NoiseEstimate | None = None,
-    labels: ArrayLike | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
+    budget: MemoryBudget,
+    sigma: ArrayLike | NoiseEstimate | None,
+    labels: ArrayLike | None,
+    threads: int | None,
+    progress: Progress | None,
 ) -> FitResult:
     """Fit a scan whose noise is as acquired, or is given."""
     model, estimator = settings.model, settings.estimator
@@ -368,6 +377,7 @@ def _fit_once(
     started, clock = datetime.now(UTC), time.perf_counter()
     given = _sigma(sigma, reader)
     screening = None
+    _check_room(settings.method, dwi, reader, budget)
     if settings.method.screens:
         dwi, screening = screened(dwi, _per_voxel(model, reader), given, threads=threads)
     if dwi.weights_of_values is not None:
@@ -405,38 +415,33 @@ def _fit_once(
         (where, settings.precision),
         sigma is not None,
     )
-    methods: dict[str, PosteriorMethod] = {}
-    fitted, further = _run(
-        sample, dwi.geometry, regions, as_fitted, estimator, fits, methods, progress
+    whole = RegionFits.learned(as_fitted, sample, dwi.geometry, regions, estimator, fits)
+    screen = dwi if screening is not None and screening.is_judged else None
+    near = near_prior(as_fitted)
+    found = fit_slabs(
+        whole,
+        budget,
+        bytes_per_voxel(model, as_fitted, estimator, near=near is not None),
+        halo=() if near is None else planes_around(near, dwi.shape, dwi.geometry),
+        screened=screen,
+        progress=progress,
     )
-    status = fitted.status
-    failed = (status & int(FAILED)) != 0
-    status |= np.where(failed, 0, fitted.flags)
-    fitted.adc[failed] = np.nan
-    columns = _columns(model, further, fitted)
-    if screening is not None and screening.is_judged:
-        columns[LEFT_OUT_MAP] = dwi.left_out_counts(reader).astype(np.float64)
-    other, why = instead_of_neighbours(asked, methods, sample, columns)
+    other, why = instead_of_neighbours(asked, whole.posteriors, sample, found.evidence)
     if other is not None:
         again = replace(settings, method=with_prior(settings.method, other))
+        del found
         with _said_before():
-            result = _fit_once(
-                scan, again, sigma=sigma, labels=labels, threads=threads, progress=progress
-            )
+            result = _fit_once(scan, again, budget, sigma, labels, threads, progress)
         return replace(
             result, provenance=replace(result.provenance, chosen={**chosen, **of_floor, **why})
         )
-    status |= uncertain_flags(model, columns).astype(status.dtype)
-    # Free memory before more is allocated: a volume has millions of voxels.
-    del fitted, failed
-    full_status = reader.scatter(status, int(FitStatus.OUTSIDE_MASK))
     return FitResult(
-        maps=VoxelMaps(columns, reader.index, dwi.shape, reader.order),
-        status=full_status,
+        maps=found.maps,
+        status=found.status,
         settings=settings,
         acquisition=dwi.acquisition,
         geometry=dwi.geometry,
-        learned={name: _learned(method) for name, method in methods.items()},
+        learned={name: _learned(method) for name, method in whole.posteriors.items()},
         dwi=dwi,
         source_context=_context_of(dwi),
         provenance=Provenance(
@@ -447,7 +452,7 @@ def _fit_once(
             started=started.isoformat(timespec="seconds"),
             seconds=round(time.perf_counter() - clock, 3),
             threads=threads or default_threads(),
-            status_counts=count(full_status, model),
+            status_counts=count(found.status, model),
             device=describe(gpus),
             chosen={**chosen, **of_floor, **taken},
             value_weights=dwi.weight_summary,
@@ -475,6 +480,17 @@ def _check_given_again(
             "contain; expected a scan with such weights. Give them again",
             python="Pass dwi.with_weights(weights)",
         )
+
+
+def _check_room(method: FitMethod, dwi: DWI, reader: VoxelReader, budget: MemoryBudget) -> None:
+    """Refuse what looks at the whole scan at a time, if there is no room for that."""
+    if method.screens:
+        # Signals, fitted ones, and what is left, of every volume.
+        needed = 3.0 * 8.0 * reader.n_voxels * dwi.acquisition.n_volumes
+        budget.require(needed, "option robust looks at the whole scan, and")
+    if isinstance(method, SpectralMethod) and method.keep_spectrum:
+        needed = 3.0 * 8.0 * math.prod(dwi.shape) * method.bins
+        budget.require(needed, "option keep_spectrum, for all voxels,")
 
 
 def _gpus(settings: FitSettings, dwi: DWI, n_voxels: int) -> tuple[int, ...]:
@@ -517,55 +533,6 @@ def _with_floor(
     # More digits than it is known to, and few enough to be typed.
     noise = float(f"{found.sigma:.6g}")
     return method.with_floor(noise), {"floor": f"{noise:.4g} a.u. {ORIGINS[found.source]}"}
-
-
-def _run(
-    sample: TrainingSample,
-    geometry: Geometry,
-    regions: Mapping[str, NDArray[np.intp]],
-    method: FitMethod,
-    estimator: Estimator | None,
-    fits: Fits,
-    learned: dict[str, PosteriorMethod],
-    progress: Progress | None,
-) -> tuple[VoxelFits, tuple[str, ...]]:
-    """Fit region after region, each with what the method learns from it, kept in `learned`.
-
-    Returns what was fitted, and the names of the extra columns of the method.
-    """
-    parts: list[tuple[NDArray[np.intp], VoxelFits]] = []
-    further: tuple[str, ...] = ()
-    done = 0
-    for name, positions in regions.items():
-        part = sample if len(regions) == 1 else sample.take(positions)
-        complete, near = method, None
-        if isinstance(method, PosteriorMethod):
-            if method.learns:
-                say_learning()
-            try:
-                complete = learned[name] = learned_method(method, part.with_enough_values())
-            except OptionError as error:
-                raise (
-                    error if len(regions) == 1 else OptionError(f"region {name}: {error}")
-                ) from None
-            near = near_prior(method)
-        task = Task(part.model, complete, part.weight, part.sigma, estimator)
-        further = task.columns
-        if near is not None:
-            task = replace(task, method=LogMoments.of(learned[name]))
-            further += LOCAL_MAPS
-
-        def report(now: int, _: int, before: int = done) -> None:
-            if progress is not None:
-                progress(before + now, sample.n_voxels)
-
-        own = fits.of(part, task, report)
-        done += part.n_voxels
-        if near is not None:
-            values = with_neighbours(near, learned[name], part, geometry, own.values, own.status)
-            own = replace(own, values=values)
-        parts.append((positions, own))
-    return VoxelFits.joined(parts), further
 
 
 def _learned(method: PosteriorMethod) -> Learned:
@@ -737,35 +704,6 @@ def _per_voxel(model: SignalModel, reader: VoxelReader) -> SignalModel:
             )
         gathered[name] = reader.gather(values)
     return replace(model, fixed_maps=gathered)
-
-
-def _columns(
-    model: SignalModel,
-    further: Sequence[str],
-    fitted: VoxelFits,
-) -> dict[str, NDArray[np.float64]]:
-    """Return all maps as one value per voxel."""
-    values = fitted.values
-    n_par = len(model.parameters)
-    columns = {name: values[:, k] for k, name in enumerate(model.names)}
-    columns.setdefault("ADC", fitted.adc)
-    for product in model.products:
-        one, two = product.factors
-        columns[product.name] = columns[one] * columns[two]
-    for derived in model.derived:
-        columns |= derived_columns(derived, columns)
-    cost = values[:, n_par]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        columns["rmse"] = np.sqrt(cost / fitted.weight)
-        r2 = cost / fitted.spread
-        np.subtract(1.0, r2, out=r2)
-        r2[~(fitted.spread > 0.0)] = np.nan
-    columns["r2"] = r2
-    columns["cost"] = cost
-    columns["n_iter"] = values[:, n_par + 1]
-    for k, name in enumerate(further, start=n_par + 2):
-        columns[name] = values[:, k]
-    return columns
 
 
 @functools.cache

@@ -26,6 +26,7 @@ __all__ = [
     "check_neighbours",
     "near_prior",
     "neighbour_offsets",
+    "planes_around",
     "with_neighbours",
 ]
 
@@ -115,6 +116,30 @@ def neighbour_offsets(
     distance = np.sqrt(((offsets @ edges.T) ** 2).sum(axis=1)) / width
     near = (distance <= _RADII * (1.0 + _TOLERANCE)) & (offsets != 0).any(axis=1)
     return offsets[near], np.exp(-0.5 * distance[near] ** 2)
+
+
+def planes_around(rule: NearPrior, shape: tuple[int, ...], geometry: Geometry) -> tuple[int, ...]:
+    """Return how many planes away, along each axis, a voxel matters for the estimate of another.
+
+    In every round, and in the estimate, a voxel reads its neighbours as they were before.
+
+    Parameters
+    ----------
+    rule : NearPrior
+        The prior.
+    shape, geometry
+        As of `neighbour_offsets`.
+
+    Examples
+    --------
+    >>> import ivimkit as ik
+    >>> from ivimkit.fitting.local_prior import planes_around
+    >>> planes_around(ik.priors.get("local", rounds=1), (64, 48, 9), ik.Geometry())
+    (4, 4, 4)
+    """
+    offsets, _ = neighbour_offsets(shape, geometry, rule.reach)
+    farthest = np.abs(offsets).max(axis=0, initial=0)
+    return tuple(int(n) * (rule.rounds + 1) for n in farthest[: len(shape)])
 
 
 def _skewed(edges: NDArray[np.float64]) -> float:

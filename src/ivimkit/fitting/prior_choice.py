@@ -11,13 +11,19 @@ from numpy.typing import NDArray
 from ivimkit import priors
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior import ChoosingPrior, Prior
-from ivimkit.fitting.local_prior import LOCAL_MAPS, neighbour_offsets
+from ivimkit.fitting.local_prior import neighbour_offsets
 from ivimkit.fitting.training import MIN_VOXELS, least_squares
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.scan.geometry import Geometry
 
-__all__ = ["instead_of_neighbours", "prior_for", "why_this_prior", "with_prior"]
+__all__ = [
+    "compared_voxels",
+    "instead_of_neighbours",
+    "prior_for",
+    "why_this_prior",
+    "with_prior",
+]
 
 _BY_AUTO = "auto, "
 # Number of voxels that are tried, whether they can be fitted at all.
@@ -77,7 +83,7 @@ def instead_of_neighbours(
     asked: FitMethod,
     methods: Mapping[str, PosteriorMethod],
     sample: TrainingSample,
-    columns: Mapping[str, NDArray[np.float64]],
+    evidence: NDArray[np.float64] | None,
 ) -> tuple[Prior | None, dict[str, str]]:
     """Return the prior to fit with again if the neighbours did not help, and why.
 
@@ -93,8 +99,8 @@ def instead_of_neighbours(
         What was learned, by region. Regions that were given are not compared.
     sample : TrainingSample
         The voxels of the scan.
-    columns : mapping of str to ndarray, shape (n_voxels,)
-        The maps of the fit.
+    evidence : ndarray, shape (n,), optional
+        Logarithm of the evidence of `compared_voxels` in the fit; None if it has none.
 
     Returns
     -------
@@ -105,18 +111,22 @@ def instead_of_neighbours(
     """
     if not (isinstance(asked, PosteriorMethod) and isinstance(asked.rule, ChoosingPrior)):
         return None, {}
-    if len(methods) != 1 or LOCAL_MAPS[0] not in columns:
+    if len(methods) != 1 or evidence is None:
         return None, {}
     (method,) = methods.values()
-    few = _spread(sample.n_voxels, _MAX_COMPARED)
-    values, good = sample.take(few).fitted(method)
+    values, good = sample.few(compared_voxels(sample.n_voxels)).fitted(method)
     model = sample.model
     place = len(model.parameters) + 2 + method.extras(model).index("ln_evidence")
-    gain = (columns["ln_evidence"][few] - values[:, place])[good]
+    gain = (evidence - values[:, place])[good]
     gain = gain[np.isfinite(gain)]
     if not gain.size or gain.mean() > 0.0:
         return None, {}
     return asked.rule.learned, {"prior": f"{_BY_AUTO}neighbours are not alike"}
+
+
+def compared_voxels(n_voxels: int) -> NDArray[np.intp]:
+    """Return positions of the voxels that say whether neighbours help."""
+    return _spread(n_voxels, _MAX_COMPARED)
 
 
 def why_this_prior(chosen: Mapping[str, str]) -> str:
@@ -140,7 +150,7 @@ def _enough(sample: TrainingSample) -> bool:
     if sample.n_voxels < MIN_VOXELS:
         return False
     tried = _spread(sample.n_voxels, _MAX_TRIED)
-    _, good = sample.take(tried).fitted(least_squares())
+    _, good = sample.few(tried).fitted(least_squares())
     every = tried.size == sample.n_voxels
     return int(good.sum()) >= (MIN_VOXELS if every else _MARGIN * MIN_VOXELS)
 

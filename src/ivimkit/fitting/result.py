@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,11 +16,13 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.map_names import MapsByName
 from ivimkit.fitting.result_forms import dataset_of, frame_of
 from ivimkit.fitting.result_text import lines_of_maps, lines_of_regions
 from ivimkit.fitting.screening import Screening
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.fitting.spectra import Spectrum, require_spectra, spectrum_of
+from ivimkit.fitting.voxel_maps import VoxelMaps
 from ivimkit.rounding import thousands, times
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.dwi import DWI
@@ -43,85 +45,7 @@ _COUNTED = 1 << 15
 """Voxels whose weights are in memory at a time."""
 
 
-V = TypeVar("V")
-
-
-class _Maps(Mapping[str, V]):
-    """Maps by name, whose errors list the names there are."""
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a map, or the default if there is none of that name."""
-        # That of Mapping waits for a KeyError, which is not what missing maps raise.
-        if name not in self:
-            return default
-        return self[name]
-
-
-class VoxelMaps(_Maps[NDArray[np.float64]]):
-    """Maps stored as one value per fitted voxel and expanded to the volume on request.
-
-    Parameters
-    ----------
-    columns : mapping of str to ndarray, shape (n_voxels,)
-        The values.
-    index : ndarray of int, shape (n_voxels,)
-        Flat positions of the voxels.
-    shape : tuple of int
-        Spatial shape.
-    order : {"C", "F"}
-        The order of `index`.
-    """
-
-    def __init__(
-        self,
-        columns: Mapping[str, NDArray[np.float64]],
-        index: NDArray[np.intp],
-        shape: tuple[int, ...],
-        order: str,
-    ) -> None:
-        self._columns = dict(columns)
-        self._index = index
-        self._shape = shape
-        self._order: Any = order
-
-    def __getitem__(self, name: str) -> NDArray[np.float64]:
-        if name not in self._columns:
-            raise OptionError(f"there is no map {name!r}; there are {', '.join(self)}")
-        flat = np.full(int(np.prod(self._shape)), np.nan)
-        flat[self._index] = self._columns[name]
-        return flat.reshape(self._shape, order=self._order)
-
-    def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
-        """Return the value of each map at one voxel, without expanding any of them."""
-        order = self._order
-        flat = int(np.ravel_multi_index(voxel, self._shape, order=order)) if voxel else 0
-        place = int(np.searchsorted(self._index, flat))
-        if place == len(self._index) or self._index[place] != flat:
-            return dict.fromkeys(self._columns, np.nan)
-        return {name: float(column[place]) for name, column in self._columns.items()}
-
-    def within(self, box: tuple[slice, ...]) -> dict[str, NDArray[np.float64]]:
-        """Return the maps inside a box of voxels, without expanding any of them."""
-        axes = [np.arange(n)[part] for n, part in zip(self._shape, box, strict=True)]
-        order = self._order
-        flat = np.ravel_multi_index(np.ix_(*axes), self._shape, order=order)
-        place = np.minimum(np.searchsorted(self._index, flat), len(self._index) - 1)
-        found = self._index[place] == flat
-        return {
-            name: np.where(found, column[place], np.nan) for name, column in self._columns.items()
-        }
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._columns
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
-
-
-class _Suffixed(_Maps[Any]):
+class _Suffixed(MapsByName[Any]):
     """The maps whose names end in given suffixes, by the names before them."""
 
     def __init__(
@@ -228,7 +152,8 @@ class FitResult:
     ----------
     maps : mapping of str to ndarray, shape (...)
         One map per parameter of the model and ``ADC``, ``fD_star`` (with D*), ``rmse``, ``r2``,
-        ``cost``, ``n_iter``; NaN where a voxel has no value.
+        ``cost``, ``n_iter``; NaN where a voxel has no value. Those of a scan larger than memory
+        are float32 on disk, and are read where they are looked at.
     status : ndarray of int, shape (...)
         See `ivimkit.status.FitStatus`; 0 is a fitted voxel without any flag.
     settings : FitSettings

@@ -13,6 +13,7 @@ from ivimkit.engine import Task, checked_threads, in_threads, run
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.decay_curves import fitted_x
+from ivimkit.fitting.ranks import positions_of_ranks
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.value_weights import Patterns
 from ivimkit.scan.voxel_reader import VoxelReader
@@ -161,14 +162,25 @@ class TrainingSample:
         seed : int
             Seed of the draw.
         """
-        order = self._by_content()
+        ranks = np.arange(self.n_voxels)
         if self.n_voxels > n:
             chosen = np.random.default_rng(seed).choice(self.n_voxels, n, replace=False)
-            order = order[np.sort(chosen)]
-        return self.take(order)
+            ranks = np.sort(chosen)
+        return self.few(self._by_content(ranks))
 
-    def _by_content(self) -> NDArray[np.intp]:
-        """Return positions of the voxels in an order that depends on their values only.
+    def few(self, positions: NDArray[np.intp]) -> TrainingSample:
+        """Return some of the voxels, read once if the scan is not in memory.
+
+        Parameters
+        ----------
+        positions : ndarray of int, shape (n,)
+            Which ones: as few as fit into memory.
+        """
+        taken = self.take(positions)
+        return replace(taken, reader=taken.reader.in_memory())
+
+    def _by_content(self, ranks: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return positions of the voxels of some ranks in an order that depends on values only.
 
         The position of a voxel in memory must not decide whether it is drawn, nor when it is added
         to a sum. The order is that of a weighted sum of all values of a voxel, so it does not
@@ -193,7 +205,7 @@ class TrainingSample:
                 numbers = np.nan_to_num(values, nan=-1.0, posinf=-2.0, neginf=-3.0)
                 for key, weight in zip(keys, weights, strict=True):
                     key[part] += weight[column] * numbers
-        return np.lexsort(keys)
+        return positions_of_ranks(keys, ranks)
 
     def fitted(self, method: FitMethod) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the values of a fit, and which voxels were fitted."""

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import InputError
 from ivimkit.io.gradient_files import stem_of, write_bvals, write_bvecs
+from ivimkit.io.image_saving import save_image
 from ivimkit.io.json_text import write_json
 from ivimkit.io.scan_files import AnyPath
 from ivimkit.io.scan_sidecar import WEIGHTS_ENDING, sidecar_of, weights_name
@@ -31,9 +31,6 @@ __all__ = [
     "scan_output",
     "write_image",
 ]
-
-# Half of nibabel has no types.
-nib: Any = nibabel
 
 SCAN_ENDINGS = {
     "bvals": ".bval",
@@ -92,7 +89,7 @@ def save_map(
     target = _free(path, overwrite)
     kept = array.dtype.name in _STORABLE and array.dtype.kind in "iu"
     image = nifti_image(array if kept else as_float32(array), geometry, about)
-    write_file(target, lambda path: nib.save(image, path))
+    write_file(target, lambda path: save_image(image, path))
 
 
 def save_scan(dwi: DWI, path: AnyPath, *, overwrite: bool = False) -> None:
@@ -155,7 +152,7 @@ def scan_output(dwi: DWI, name: str, within: str = "") -> Files:
     names = {kind: f"{within}{stem}{ending}" for kind, ending in SCAN_ENDINGS.items()}
     acquisition, sidecar = dwi.acquisition, sidecar_of(dwi)
     writers: dict[str, Callable[[Path], None]] = {
-        f"{within}{name}": partial(nib.save, _scan_image(dwi.signal, dwi.geometry)),
+        f"{within}{name}": partial(save_image, _scan_image(dwi.signal, dwi.geometry)),
         names["bvals"]: lambda path: write_bvals(path, acquisition.bvals),
     }
     if (directions := acquisition.bvecs) is not None:
@@ -166,7 +163,7 @@ def scan_output(dwi: DWI, name: str, within: str = "") -> Files:
         )
     if (weights := dwi.value_weights) is not None:
         image = _scan_image(np.asarray(weights, dtype=np.float32), dwi.geometry)
-        writers[names["weights"]] = partial(nib.save, image)
+        writers[names["weights"]] = partial(save_image, image)
         sidecar |= weights_name(Path(names["weights"]).name)
     if sidecar:
         writers[names["sidecar"]] = lambda path: write_json(path, sidecar)
@@ -211,7 +208,7 @@ def write_image(
         If the array has more axes than NIfTI can have.
     """
     data = array if array.dtype.kind in "iu" else as_float32(array)
-    nib.save(nifti_image(data, geometry, about), path)
+    save_image(nifti_image(data, geometry, about), path)
 
 
 def image_bytes(array: NDArray[Any], geometry: Geometry) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import re
 import warnings
@@ -17,14 +18,15 @@ import numpy as np
 from nibabel.tripwire import TripWireError
 from numpy.typing import NDArray
 
-from ivimkit.errors import FileFormatError, GeometryWarning
+from ivimkit.errors import FileFormatError, GeometryWarning, InputError
 from ivimkit.io.file_kinds import advice_on
 from ivimkit.io.gzip_files import GZIP_ERRORS, open_gzip
 from ivimkit.io.nifti_header import HEADER_SIZE, ImageHeader, parse_header
 from ivimkit.io.remote_copies import at_hand
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.whole_scan import check_whole
 
-__all__ = ["DAMAGE", "NiftiFile", "damaged", "open_nifti", "warn_of_geometry"]
+__all__ = ["DAMAGE", "NiftiFile", "ScaledArray", "damaged", "open_nifti", "warn_of_geometry"]
 
 # Half of nibabel has no types.
 nib: Any = nibabel
@@ -101,19 +103,34 @@ class NiftiFile:
         ------
         FileFormatError
             If the file is truncated or damaged.
+        InputError
+            If the array does not fit into the memory that is free.
         """
         try:
             if not self.scaled and not self.compressed:
                 return self._stored()
+            # What a compressed file claims to become is known only when it is decompressed.
+            check_whole(math.prod(self.shape) * self.dtype.itemsize, str(self.path))
             out = np.empty(self.shape, dtype=self.dtype, order="F")
             if self.compressed:
                 # Volume by volume, as all volumes are behind each other in the file.
                 self.decompress(out.reshape((-1, out.shape[-1]), order="F").T)
             else:
                 _scale(self._stored(), out, self.header)
+        except InputError:
+            raise
         except DAMAGE as error:
             raise damaged(self, error) from None
         return out
+
+    def scaled_when_read(self) -> ScaledArray | None:
+        """Return the array of a file that is scaled and not compressed, to be read in parts.
+
+        None for any other file, which is mapped into memory, or has to be decompressed.
+        """
+        if not self.scaled or self.compressed:
+            return None
+        return ScaledArray(self._stored(), self.dtype, self.header)
 
     @property
     def compressed(self) -> bool:
@@ -164,6 +181,30 @@ class NiftiFile:
                 behind += len(piece)
                 if most_behind is not None and behind > most_behind:
                     raise ValueError("it goes on after its image data")
+
+
+class ScaledArray:
+    """Numbers of a file that are scaled where they are read.
+
+    Parameters
+    ----------
+    stored : ndarray
+        The numbers as stored, mapped into memory.
+    dtype : dtype
+        Type of the scaled numbers.
+    header : ImageHeader
+        How to scale them.
+    """
+
+    def __init__(self, stored: NDArray[Any], dtype: np.dtype[Any], header: ImageHeader) -> None:
+        self._stored, self._header = stored, header
+        self.shape, self.dtype = stored.shape, dtype
+
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        part = self._stored[key]
+        out = np.empty(part.shape, dtype=self.dtype, order="F")
+        _scale(part, out, self._header)
+        return out
 
 
 def open_nifti(path: Path) -> NiftiFile:

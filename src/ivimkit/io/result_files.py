@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.result import FitResult
+from ivimkit.fitting.scratch_maps import ScratchMaps
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.fitting.spectra import require_spectra
 from ivimkit.io.dicom.context import CONTEXT, DicomContext, load_context
@@ -34,7 +35,7 @@ from ivimkit.io.map_folder import (
     found_mask,
     image_name,
 )
-from ivimkit.io.nifti import open_nifti
+from ivimkit.io.nifti import NiftiFile, open_nifti
 from ivimkit.io.preprocessed_files import PREPROCESSED, SCAN_FILES
 from ivimkit.io.prior_files import load_prior, write_prior
 from ivimkit.io.record import (
@@ -56,7 +57,7 @@ from ivimkit.io.untrusted_files import untrusted
 from ivimkit.parameter import Parameter
 from ivimkit.scan.dwi import DWI
 from ivimkit.status import status_type
-from ivimkit.writing import finish, located
+from ivimkit.writing import ScratchArray, check_scratch, finish, located, scratch_folder
 
 __all__ = [
     "FIGURES",
@@ -90,6 +91,10 @@ _PICTURE = re.compile(
     r"(maps|status|histograms|uncertainty|residuals|lesion|methods|spectra|screening|prior(_-?[\d.e+]+)?|voxel_\d+_\d+_\d+)"
     r"\.png"
 )
+_BYTES_PER_NUMBER = 8
+_MAX_BYTES_IN_MEMORY = 1 << 30
+"""Maps that need more are read from disk."""
+
 _STATUS = Parameter("status", "status", "", 0.0, math.inf, 0.0)
 _SPECTRUM = Parameter("spectrum", "spectrum", "a.u.", 0.0, math.inf, 0.0)
 _WEIGHTS = Parameter("value_weights", "weights of the values", "", 0.0, math.inf, 1.0)
@@ -277,7 +282,8 @@ def load_result(
     Returns
     -------
     FitResult
-        As saved; maps have the precision of float32.
+        As saved; maps have the precision of float32. Maps that need more than 1 GB are unpacked to
+        the folder for temporary files (TMPDIR, or ``/var/tmp``), and read from there.
 
     Raises
     ------
@@ -300,8 +306,9 @@ def load_result(
     given = None if model is None else models.get(model)
     record = read_result_record(located(home, RECORD))
     _check_model(record.settings.model, given)
+    scratch = _scratch_for(home, record)
     with untrusted(lambda why: incomplete(home / RECORD, why)):
-        result = _restore(home, record, given)
+        result = _restore(home, record, given, scratch)
     also = [load_result(inner, model=model) for inner in _also_in(home)[:1]]
     result = dataclasses.replace(result, also=also[0] if also else None)
     if scan is False:
@@ -351,7 +358,21 @@ def _check_model(record: ModelRecord, given: SignalModel | None) -> None:
         )
 
 
-def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> FitResult:
+def _scratch_for(home: Path, record: ResultRecord) -> Path | None:
+    """Return the folder for the maps of a result that is large; None if they fit into memory."""
+    n_voxels = math.prod(map(int, record.shape))
+    if len(record.maps) * n_voxels * _BYTES_PER_NUMBER <= _MAX_BYTES_IN_MEMORY:
+        return None
+    # Before room is looked for: a record may claim any size.
+    _opened(located(home, image_name("status")), tuple(record.shape))
+    folder = scratch_folder()
+    check_scratch(folder, (len(record.maps) + 2) * n_voxels * np.dtype(np.float32).itemsize)
+    return folder
+
+
+def _restore(
+    home: Path, record: ResultRecord, model: SignalModel | None, scratch: Path | None
+) -> FitResult:
     shape = tuple(record.shape)
     read = partial(_read, home, shape)
     status_file = open_nifti(located(home, image_name("status")))
@@ -360,12 +381,18 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
     learned = learned_of(record.learned, tables)
     settings = settings_of(record.settings, fixed, learned, model)
     _check_maps(record.maps, settings.model)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        maps = dict(zip(record.maps, pool.map(read, record.maps), strict=True))
+    flags = status_type(len(settings.model.parameters))
+    maps: Mapping[str, NDArray[np.float64]]
+    if scratch is not None:
+        maps, status = _on_disk(read, record.maps, shape, flags, scratch)
+    else:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            maps = dict(zip(record.maps, pool.map(read, record.maps), strict=True))
+        status = read("status", flags)
     acquisition = acquisition_of(record.acquisition)
     return FitResult(
         maps=maps,
-        status=read("status", status_type(len(settings.model.parameters))),
+        status=status,
         settings=settings,
         acquisition=acquisition,
         geometry=geometry_of(record.geometry, status_file.geometry.header),
@@ -376,6 +403,24 @@ def _restore(home: Path, record: ResultRecord, model: SignalModel | None) -> Fit
         screening=screening_of(record.screening, acquisition),
         value_weights=_weights_of(home, record),
     )
+
+
+def _on_disk(
+    read: Callable[..., NDArray[Any]],
+    names: Sequence[str],
+    shape: tuple[int, ...],
+    flags: type[np.signedinteger[Any]],
+    folder: Path,
+) -> tuple[ScratchMaps, NDArray[Any]]:
+    """Return maps and status that do not fit into memory: unpacked to disk, one by one."""
+
+    def unpacked(name: str, dtype: type[Any]) -> NDArray[Any]:
+        scratch = ScratchArray(shape, dtype, "F", folder)
+        scratch.append(read(name, dtype).ravel(order="F"))
+        return scratch.finished()
+
+    maps = ScratchMaps({name: unpacked(name, np.float32) for name in names})
+    return maps, unpacked("status", flags)
 
 
 def _context_of(home: Path, shape: tuple[int, ...]) -> DicomContext | None:
@@ -399,12 +444,7 @@ def _spectra_of(
     b, counts = np.array(record.provenance.bvals), np.array(record.provenance.counts)
     bins = require_spectra(settings.method).bins_of(settings.model, b[counts > 0.0])
     path, shape = located(home, name), (*record.shape, bins.rates.size)
-    array = open_nifti(path).read()
-    if array.size != math.prod(shape) or array.shape[-1] != bins.rates.size:
-        raise FileFormatError(
-            f"{path} has shape {array.shape}; expected {shape}, as {RECORD} says. Fit again"
-        )
-    return array.reshape(shape).astype(np.float32)
+    return _of_shape(path, shape, volumes=True).reshape(shape).astype(np.float32)
 
 
 def _weights_of(home: Path, record: ResultRecord) -> NDArray[Any] | None:
@@ -413,11 +453,7 @@ def _weights_of(home: Path, record: ResultRecord) -> NDArray[Any] | None:
     if name not in record.files:
         return None
     path, shape = located(home, name), (*record.shape, len(record.acquisition.bvals))
-    array = open_nifti(path).read()
-    if array.size != math.prod(shape) or array.shape[-1] != shape[-1]:
-        raise FileFormatError(
-            f"{path} has shape {array.shape}; expected {shape}, as {RECORD} says. Fit again"
-        )
+    array = _of_shape(path, shape, volumes=True)
     if not (np.isfinite(array).all() and (array >= 0).all() and array.any()):
         raise FileFormatError(
             f"{path} contains numbers that are not weights; expected some >= 0. Fit again"
@@ -438,17 +474,31 @@ def _read(
     home: Path, shape: tuple[int, ...], name: str, dtype: type[Any] = np.float64
 ) -> NDArray[Any]:
     path = located(home, image_name(name))
-    array = open_nifti(path).read()
-    if array.size != math.prod(shape):
-        raise FileFormatError(
-            f"{path} has shape {array.shape}; expected {shape}, as {RECORD} says. Fit again"
-        )
+    array = _of_shape(path, shape)
     if np.issubdtype(dtype, np.integer) and not _are_flags(array, dtype):
         raise FileFormatError(
             f"{path} contains numbers that are not sums of flags; expected whole numbers >= 0. "
             "Fit again"
         )
-    return array.reshape(shape).astype(dtype)
+    return array.reshape(shape).astype(dtype, copy=False)
+
+
+def _of_shape(path: Path, shape: tuple[int, ...], *, volumes: bool = False) -> NDArray[Any]:
+    """Return the array of a file of a result, which has the shape that its record says.
+
+    Volumes, bins of spectra for instance, are on its last axis.
+    """
+    return _opened(path, shape, volumes=volumes).read()
+
+
+def _opened(path: Path, shape: tuple[int, ...], *, volumes: bool = False) -> NiftiFile:
+    """Open such a file. Its shape is compared before it is read: a header may claim any size."""
+    file = open_nifti(path)
+    if math.prod(file.shape) != math.prod(shape) or (volumes and file.shape[-1] != shape[-1]):
+        raise FileFormatError(
+            f"{path} has shape {file.shape}; expected {shape}, as {RECORD} says. Fit again"
+        )
+    return file
 
 
 def _are_flags(array: NDArray[Any], dtype: type[Any]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,14 @@ from ivimkit.io.placing import Grid, Placement
 from ivimkit.io.remote_copies import local_path, with_files_beside
 from ivimkit.io.unpacked import MIN_UNPACKED_BYTES, unpacked_file
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.lazy_signal import LazySignal
 
 __all__ = ["AnyPath", "OpenedScan", "ScanFiles", "open_mask", "open_scan", "open_volume"]
 
 AnyPath = str | PathLike[str]
+
+MAX_BYTES_SCALED = 1 << 30
+"""Scans that are larger once they are scaled are scaled where they are read."""
 
 
 class OpenedScan(Protocol):
@@ -104,6 +108,8 @@ class ScanFiles:
         FileFormatError
             If a file is truncated or damaged.
         """
+        if not self.stacked and (parts := self._read_in_parts()) is not None:
+            return parts
         if not self.stacked:
             only = self.files[0]
             large = only.compressed and math.prod(only.shape) * only.dtype.itemsize
@@ -114,6 +120,16 @@ class ScanFiles:
             array = file.read().reshape(file.volume[:3], order="F")
             out[..., volume] = _placement(file, self.files[0]).numbers(array)
         return out
+
+    def _read_in_parts(self) -> NDArray[Any] | None:
+        """Return a scan that is large and can be read part by part; None for any other."""
+        (file,) = self.files
+        if math.prod(file.shape) * file.dtype.itemsize <= MAX_BYTES_SCALED:
+            return None
+        array = file.scaled_when_read()
+        if array is None or array.shape != self.shape:
+            return None
+        return cast("NDArray[Any]", LazySignal(array))
 
     def _common_dtype(self) -> np.dtype[Any]:
         kinds = {file.dtype for file in self.files}

@@ -79,7 +79,8 @@ def example_voxels(result: FitResult, labels: Labels | None = None) -> dict[str,
 
 def _by_residual(result: FitResult) -> NDArray[np.intp]:
     """Return flat positions of the voxels that have a fit, the best first."""
-    S0, rmse = result.maps["S0"].ravel(), result.maps["rmse"].ravel()
-    valid = ((result.status.ravel() & WITHOUT_FIT) == 0) & (S0 > 0) & np.isfinite(rmse)
-    positions = np.flatnonzero(valid)
-    return positions[np.argsort(rmse[positions] / S0[positions], kind="stable")]
+    S0, rmse = result.maps["S0"], result.maps["rmse"]
+    valid = ((result.status & WITHOUT_FIT) == 0) & (S0 > 0) & np.isfinite(rmse)
+    # Both in C order, without a copy of a map that may be on disk in another one.
+    share = rmse[valid] / S0[valid]
+    return np.flatnonzero(valid)[np.argsort(share, kind="stable")]

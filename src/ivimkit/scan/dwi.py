@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,8 @@ from ivimkit.rounding import thousands, times
 from ivimkit.scan.acquisition import Acquisition, Series, Shell
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.history import NO_HISTORY, History
+from ivimkit.scan.lazy_signal import LazySignal, as_lazy, is_lazy
+from ivimkit.scan.slab_reader import SlabReader
 from ivimkit.scan.source import Source
 from ivimkit.scan.source_context import SourceContext
 from ivimkit.scan.value_weights import (
@@ -25,6 +28,7 @@ from ivimkit.scan.value_weights import (
 )
 from ivimkit.scan.variables import DIRECTION, B
 from ivimkit.scan.voxel_reader import Column, VoxelReader
+from ivimkit.scan.whole_scan import check_whole
 
 __all__ = ["AVERAGES", "DWI", "Geometry"]
 
@@ -47,7 +51,9 @@ class DWI:
     signal : array_like, shape (..., n_volumes)
         Magnitude signal, a.u., one volume per b-value on the last axis; any number of spatial
         axes, any real type, memory-mapped or not. Not copied. A value that is NaN or infinite is
-        missing: it has no part in averages and fits, see `missing`.
+        missing: it has no part in averages and fits, see `missing`. An array that is not in memory
+        (of Zarr, HDF5 or dask: anything with ``shape``, ``dtype`` and slices) is read part by
+        part, when it is needed.
     bvals : array_like, shape (n_volumes,), or Acquisition
         b-values in s/mm^2.
     affine : array_like, shape (4, 4), optional
@@ -858,9 +864,7 @@ class DWI:
             columns = [Column(((int(volume),),)) for volume in self.volumes]
         else:
             columns = [self._column(shell) for shell in self.acquisition.shells]
-        return VoxelReader(
-            self.stored, self.mask, columns, self._by_volume(self.weights_of_values)
-        )
+        return self._reader(self.mask, columns, self.weights_of_values)
 
     def mean_image(self, b: float) -> NDArray[np.float64]:
         """Return the averaged image of the shell nearest to a b-value, also outside the mask.
@@ -908,11 +912,20 @@ class DWI:
         if self.missing is not None:
             kept = np.logical_not(self.missing).view(np.uint8)
             weights = kept if given is None else kept * given
-        everywhere = _everywhere(self.shape)
-        reader = VoxelReader(self.stored, everywhere, columns, self._by_volume(weights))
+        reader = self._reader(_everywhere(self.shape), columns, weights)
         values = np.empty((reader.n_voxels, 1))
         reader.read(0, reader.n_voxels, values)
         return np.asarray(reader.scatter(values[:, 0], np.nan))
+
+    def _reader(
+        self, mask: NDArray[np.bool_], columns: Sequence[Column], weights: NDArray[Any] | None
+    ) -> VoxelReader:
+        """Return a reader of some voxels, by the weights of values."""
+        by_volume = self._by_volume(weights)
+        lazy = as_lazy(self.stored)
+        if lazy is not None:
+            return SlabReader(lazy, mask, columns, by_volume)
+        return VoxelReader(self.stored, mask, columns, by_volume)
 
     def _by_volume(self, weights: NDArray[Any] | None) -> dict[int, NDArray[Any]] | None:
         """Return weights of values by the number of the volume in the stored array."""
@@ -1015,7 +1028,7 @@ def _checked_signal(signal: ArrayLike) -> NDArray[Any]:
             "the signal is a masked array; expected a plain one. "
             "Pass signal.filled(numpy.nan), or the mask as mask="
         )
-    data = np.asarray(signal)
+    data = _held(signal)
     if data.dtype.kind == "c":
         raise InputError(
             f"the signal is complex ({data.dtype}); expected magnitudes. Take numpy.abs of it"
@@ -1030,10 +1043,21 @@ def _checked_signal(signal: ArrayLike) -> NDArray[Any]:
     return data
 
 
+def _held(signal: ArrayLike) -> NDArray[Any]:
+    """Return the signal as an array of numpy, or as one that is read when it is needed."""
+    given: Any = signal
+    if is_lazy(given) and as_lazy(given) is None:
+        given = LazySignal(given)
+    return np.asarray(signal) if as_lazy(given) is None else cast("NDArray[Any]", given)
+
+
 def _not_finite(stored: NDArray[Any], volumes: NDArray[np.intp]) -> NDArray[np.bool_] | None:
     """Return which values of some volumes are NaN or infinite; None if all are finite."""
     if stored.dtype.kind != "f":
         return None
+    lazy = as_lazy(stored)
+    if lazy is not None:
+        return _not_finite_of_slabs(lazy, volumes)
     with np.errstate(invalid="ignore", over="ignore"):
         # One pass without a copy: a sum of finite numbers is finite unless it overflows.
         whole = volumes.size == stored.shape[-1] and not stored.flags.f_contiguous
@@ -1042,6 +1066,25 @@ def _not_finite(stored: NDArray[Any], volumes: NDArray[np.intp]) -> NDArray[np.b
         return None
     lost = [~np.isfinite(stored[..., v]) for v in volumes]
     return np.stack(lost, axis=-1) if np.any(lost) else None
+
+
+def _not_finite_of_slabs(
+    signal: LazySignal, volumes: NDArray[np.intp]
+) -> NDArray[np.bool_] | None:
+    """Return the same of a scan that is not in memory, read slab by slab."""
+    lost: NDArray[np.bool_] | None = None
+    step = signal.thickness()
+    for start in range(0, signal.shape[-2], step):
+        planes = slice(start, start + step)
+        finite = np.isfinite(signal[..., planes, volumes])
+        if finite.all():
+            continue
+        if lost is None:
+            shape = (*signal.shape[:-1], len(volumes))
+            check_whole(math.prod(shape), "the list of missing values (NaN)")
+            lost = np.zeros(shape, dtype=bool)
+        lost[..., planes, :] = ~finite
+    return lost
 
 
 def _checked_volumes(

@@ -25,10 +25,10 @@ _GEOMETRY_FIELDS = (
 
 
 def as_float32(array: NDArray[Any]) -> NDArray[np.float32]:
-    """Return a map as it is stored."""
+    """Return a map as it is stored; one of that type as it is."""
     # Numbers beyond the range of float32 become inf, as they should.
     with np.errstate(over="ignore"):
-        return array.astype(np.float32)
+        return array.astype(np.float32, copy=False)
 
 
 def nifti_image(data: NDArray[Any], geometry: Geometry, about: Parameter | None = None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -75,12 +75,15 @@ class VoxelReader:
         self._columns = tuple(columns)
         used = {v for column in columns for group in column.groups for v in group}
         self._volumes = {v: _flat(signal[..., v], self.order) for v in used}
+        self._set_weights(value_weights, used)
+        self._rows: NDArray[Any] | None = (
+            _whole_rows(signal, self._columns, self.order) if value_weights is None else None
+        )
+
+    def _set_weights(self, value_weights: Weights | None, used: Iterable[int]) -> None:
         self._weights: dict[int, NDArray[Any]] | None = None
         if value_weights is not None:
             self._weights = {v: _flat(value_weights[v], self.order) for v in used}
-        self._rows = (
-            _whole_rows(signal, self._columns, self.order) if value_weights is None else None
-        )
 
     @property
     def n_voxels(self) -> int:
@@ -110,6 +113,10 @@ class VoxelReader:
         VoxelReader
         """
         return self.at(self.index[positions])
+
+    def in_memory(self) -> VoxelReader:
+        """Return a reader of the same voxels that can be read often, and in any order."""
+        return self
 
     def at(self, index: NDArray[np.intp]) -> VoxelReader:
         """Return a reader of other voxels of the scan.

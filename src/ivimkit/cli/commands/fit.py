@@ -14,7 +14,9 @@ from ivimkit.cli.options.shared_options import (
     DICOM_PANEL,
     OUTPUT_PANEL,
     MachineOptions,
+    MemMb,
     Overwrite,
+    Scratch,
     ScreenOptions,
     ShownUnreliable,
     Unreliable,
@@ -61,6 +63,8 @@ def fit(
     unreliable: ShownUnreliable = Unreliable.fade,
     screen: ScreenOptions,
     machine: MachineOptions,
+    mem_mb: MemMb = None,
+    scratch: Scratch = None,
 ) -> None:
     """Fit scans and write their maps.
 
@@ -85,6 +89,7 @@ def fit(
       ivimkit fit later.nii.gz --method bayes --prior dwi_ivim/prior.npz
       ivimkit fit dwi.nii.gz --mask auto
       ivimkit fit dwi.nii.gz --preprocess auto
+      ivimkit fit large.nii --mask mask.nii.gz --mem-mb 2000
       ivimkit fit sub-*/dwi.nii.gz --mask mask.nii.gz --out group --overwrite
     """
     # Here and not above: --help must not wait for numpy and numba.
@@ -107,5 +112,7 @@ def fit(
         unreliable=unreliable.value,
         anonymous=anonymous,
         machine=machine,
+        mem_mb=mem_mb,
+        scratch=scratch,
     )
     raise typer.Exit(batch.run(scans))

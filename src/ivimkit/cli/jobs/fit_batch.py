@@ -34,11 +34,13 @@ from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.fit import fit_with_also
+from ivimkit.fitting.memory_budget import MemoryBudget
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.dicom.context import DicomContext
 from ivimkit.io.preprocessed_files import PREPROCESSED, staged
 from ivimkit.io.result_files import also_folder, result_folder
+from ivimkit.machine import PROCESS_MB
 from ivimkit.scan.dwi import DWI
 from ivimkit.writing import Files
 
@@ -65,6 +67,10 @@ class FitBatch(ScanBatch):
         Whether results of DICOM keep nothing of the patient.
     is_kept : bool
         Whether the maps stay where they are; otherwise the summary does not name the place.
+    mem_mb : float, optional
+        Memory of the process, 10⁶ bytes; by default half of what is free.
+    scratch : Path, optional
+        Folder for maps that do not fit into it.
     """
 
     ending: ClassVar[str] = "ivim"
@@ -76,10 +82,13 @@ class FitBatch(ScanBatch):
     unreliable: str = "fade"
     anonymous: bool = False
     is_kept: bool = True
+    mem_mb: float | None = None
+    scratch: Path | None = None
 
     def check_lists(self) -> None:
         """Raise OptionError for options that cannot be read, once and not per scan."""
         self.adc_bvals()
+        self.budget()
         if self.steps is not None:
             self.steps.check()
         if self.setup.labels is not None and self.scan.mask is None:
@@ -117,6 +126,17 @@ class FitBatch(ScanBatch):
             _Job(self, setup, one, method, estimator, other)
             for setup, one in zip(setups, labels, strict=True)
         ]
+
+    def budget(self) -> MemoryBudget:
+        """Return what a fit may take: what is left for it of the memory of the process."""
+        if self.mem_mb is None:
+            return MemoryBudget.of(None, self.scratch)
+        if self.mem_mb <= PROCESS_MB:
+            raise OptionError(
+                f"--mem-mb is {self.mem_mb:g}; expected more than {PROCESS_MB:g}, which the "
+                "program itself needs"
+            )
+        return MemoryBudget.of(self.mem_mb - PROCESS_MB, self.scratch)
 
     def adc_bvals(self) -> list[float] | None:
         """Return the b-values of the ADC, s/mm^2; None for all."""
@@ -193,6 +213,7 @@ class _Job:
                 sigma=sigma,
                 labels=labels,
                 threads=batch.machine.threads,
+                budget=batch.budget(),
                 progress=progress,
             )
         if result.also is not None:

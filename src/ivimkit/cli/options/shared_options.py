@@ -5,6 +5,7 @@
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -140,6 +141,31 @@ Digits = Annotated[
         metavar="TYPE",
         rich_help_panel=MACHINE_PANEL,
         help="Arithmetic precision: float64, or float32 for GPUs that are slow in float64.",
+    ),
+]
+
+
+MemMb = Annotated[
+    float | None,
+    typer.Option(
+        "--mem-mb",
+        metavar="MB",
+        show_default=False,
+        rich_help_panel=MACHINE_PANEL,
+        help="Memory of the process, 10⁶ bytes. A scan whose maps do not fit is fitted in slabs "
+        "of slices; the maps are the same. By default half of what is free, also in a "
+        "container.",
+    ),
+]
+Scratch = Annotated[
+    Path | None,
+    typer.Option(
+        "--scratch",
+        metavar="DIR",
+        show_default=False,
+        rich_help_panel=MACHINE_PANEL,
+        help="Folder on a disk with room for the maps of a scan that does not fit into memory; "
+        "they are gone when the command ends. By default $TMPDIR, or /var/tmp.",
     ),
 ]
 

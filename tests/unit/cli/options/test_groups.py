@@ -22,9 +22,9 @@ DIFFERENT = {
     *("--scan", "--subject", "--variables"),
     # A fit also uses a second method, and a page shows it; volumes are means, or are simulated.
     *("--also", "--averages"),
-    # Of a data set, files are named by what they show, a scan that fails is one of many, and
-    # threads are those of each scan.
-    *("--fix", "--mask", "--preprocess", "--sigma", "--strict", "--threads"),
+    # Of a data set, files are named by what they show, a scan that fails is one of many, threads
+    # are those of each scan, and memory is that of all scans.
+    *("--fix", "--mask", "--mem-mb", "--preprocess", "--sigma", "--strict", "--threads"),
     # Motion is simulated, or looked for.
     "--motion",
     # Volumes and parameters are weighted, models and designs chosen, scans and plans have an SNR.

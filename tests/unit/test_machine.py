@@ -2,7 +2,7 @@
 
 import pytest
 
-from ivimkit.cohort import machine
+from ivimkit import machine
 from ivimkit.engine import default_threads
 
 
@@ -45,3 +45,14 @@ def test_without_cgroups(tmp_path):
     nowhere = tmp_path / "none"
     assert machine.processors(nowhere, nowhere) == default_threads()
     assert machine.memory_mb(nowhere, nowhere) > 0
+
+
+def test_free_memory_is_what_a_group_has_left(group, tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal: 9000000 kB\nMemAvailable: 4000000 kB\n")
+    told = {"of_system": tmp_path / "meminfo"}
+    assert machine.free_memory_mb(*group(memory_max="max"), **told) == pytest.approx(4096)
+    files = "anon 5\ninactive_file 60000000\nactive_file 40000000\n"
+    limited = group(memory_max="512000000", memory_current="400000000", memory_stat=files)
+    # Copies of files count as free.
+    assert machine.free_memory_mb(*limited, **told) == 212
+    assert 0 < machine.free_memory_mb() <= machine.memory_mb()

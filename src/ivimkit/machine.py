@@ -8,16 +8,40 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from ivimkit.engine import default_threads
-
-__all__ = ["BYTES_PER_MB", "cpu_target", "memory_mb", "peak_memory_mb", "processors"]
+__all__ = [
+    "BYTES_PER_MB",
+    "PROCESS_MB",
+    "cpu_target",
+    "default_threads",
+    "free_memory_mb",
+    "memory_mb",
+    "peak_memory_mb",
+    "processors",
+]
 
 BYTES_PER_MB = 1_000_000
+
+PROCESS_MB = 250.0
+"""Memory of a process with compiled code, before it has a scan, 10⁶ bytes."""
+
 _KIB = 1024
 _GROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
+_OF_SYSTEM = Path("/proc/meminfo")
+# Limit, use and its parts, of cgroups of version 2 and 1.
+_LIMITS = (
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+)
 # Version 1 of cgroups writes a number near 2^63 for "no limit".
 _UNLIMITED = 1 << 60
+
+
+def default_threads() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def processors(groups: Path = _GROUPS, own_group: Path = _OWN_GROUP) -> int:
@@ -33,10 +57,26 @@ def memory_mb(groups: Path = _GROUPS, own_group: Path = _OWN_GROUP) -> float:
     limits = [
         limit
         for folder in _group_folders(groups, own_group)
-        for name in ("memory.max", "memory/memory.limit_in_bytes")
+        for name, _, _ in _LIMITS
         if (limit := _number(folder / name)) < _UNLIMITED
     ]
     return min([_physical(), *limits]) / BYTES_PER_MB
+
+
+def free_memory_mb(
+    groups: Path = _GROUPS, own_group: Path = _OWN_GROUP, of_system: Path = _OF_SYSTEM
+) -> float:
+    """Return the free memory, 10⁶ bytes: of the machine, or less by a limit of cgroups.
+
+    Copies of files in memory count as free, as the system gives them up when it needs the room.
+    """
+    left = [
+        limit - _number(folder / used) + _of_files(folder / stat)
+        for folder in _group_folders(groups, own_group)
+        for limited, used, stat in _LIMITS
+        if (limit := _number(folder / limited)) < _UNLIMITED and (folder / used).is_file()
+    ]
+    return max(min([_available(of_system), *left]), 0.0) / BYTES_PER_MB
 
 
 def peak_memory_mb() -> float:
@@ -87,6 +127,30 @@ def _number(path: Path) -> float:
         return int(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return math.inf
+
+
+def _of_files(path: Path) -> float:
+    """Return the bytes of a group that are copies of files."""
+    names = {"inactive_file", "active_file"}
+    return sum(int(size) for name, size in _pairs(path) if name in names)
+
+
+def _available(path: Path) -> float:
+    """Return what Linux calls available; elsewhere, all there is."""
+    found = [int(size) * _KIB for name, size in _pairs(path) if name == "MemAvailable:"]
+    return float(found[0]) if found else _physical()
+
+
+def _pairs(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the first two words of each line of a file of the system."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        words = line.split()
+        if len(words) > 1 and words[1].isdecimal():
+            yield words[0], words[1]
 
 
 def _physical() -> float:

@@ -1,0 +1,78 @@
+"""VoxelMaps: maps as one value per fitted voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivimkit.errors import OptionError
+from ivimkit.fitting.map_names import MapsByName
+
+__all__ = ["VoxelMaps"]
+
+
+class VoxelMaps(MapsByName[NDArray[np.float64]]):
+    """Maps stored as one value per fitted voxel and expanded to the volume on request.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, shape (n_voxels,)
+        The values.
+    index : ndarray of int, shape (n_voxels,)
+        Flat positions of the voxels.
+    shape : tuple of int
+        Spatial shape.
+    order : {"C", "F"}
+        The order of `index`.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, NDArray[np.float64]],
+        index: NDArray[np.intp],
+        shape: tuple[int, ...],
+        order: str,
+    ) -> None:
+        self._columns = dict(columns)
+        self._index = index
+        self._shape = shape
+        self._order: Any = order
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        if name not in self._columns:
+            raise OptionError(f"there is no map {name!r}; there are {', '.join(self)}")
+        flat = np.full(int(np.prod(self._shape)), np.nan)
+        flat[self._index] = self._columns[name]
+        return flat.reshape(self._shape, order=self._order)
+
+    def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
+        """Return the value of each map at one voxel, without expanding any of them."""
+        order = self._order
+        flat = int(np.ravel_multi_index(voxel, self._shape, order=order)) if voxel else 0
+        place = int(np.searchsorted(self._index, flat))
+        if place == len(self._index) or self._index[place] != flat:
+            return dict.fromkeys(self._columns, np.nan)
+        return {name: float(column[place]) for name, column in self._columns.items()}
+
+    def within(self, box: tuple[slice, ...]) -> dict[str, NDArray[np.float64]]:
+        """Return the maps inside a box of voxels, without expanding any of them."""
+        axes = [np.arange(n)[part] for n, part in zip(self._shape, box, strict=True)]
+        order = self._order
+        flat = np.ravel_multi_index(np.ix_(*axes), self._shape, order=order)
+        place = np.minimum(np.searchsorted(self._index, flat), len(self._index) - 1)
+        found = self._index[place] == flat
+        return {
+            name: np.where(found, column[place], np.nan) for name, column in self._columns.items()
+        }
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
