@@ -12,12 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
 
-__all__ = ["NEIGHBOURS", "PriorTable", "hat_integrals", "wrong_model"]
+__all__ = ["COHORT", "NEIGHBOURS", "PriorTable", "hat_integrals", "wrong_model"]
 
 Axis = NDArray[np.float64]
 
 NEIGHBOURS = "neighbours"
 """In `PriorTable.about`: how the voxels around each voxel add to its prior."""
+
+COHORT = "cohort"
+"""In `PriorTable.about`: the cohort it was learned from, see `ivimkit.fitting.pooled_prior`."""
 
 # Deviation of the integral from 1 that is rounding.
 _MAX_ROUNDING = 1e-12
@@ -159,6 +162,14 @@ class PriorTable:
     def near(self) -> bool:
         """Whether it is the share of the scan in a prior that also depends on the neighbours."""
         return NEIGHBOURS in self.about
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a fit decides by the scan if neighbours have a part, as with prior auto.
+
+        It is so of a cohort: some of its scans may be images, others lists of voxels.
+        """
+        return self.near and COHORT in self.about
 
     def alone(self) -> PriorTable:
         """Return it as a prior of the scan alone, for voxels or means without neighbours."""

@@ -36,6 +36,7 @@ from ivimkit.errors import (
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.model_prior import ModelPrior
+from ivimkit.extend.prior import Prior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.decay_curves import fitted_x
@@ -53,7 +54,13 @@ from ivimkit.fitting.local_prior import (
     near_prior,
     with_neighbours,
 )
-from ivimkit.fitting.prior_choice import instead_of_neighbours, prior_for, with_prior
+from ivimkit.fitting.prior_choice import (
+    instead_of_neighbours,
+    is_chosen,
+    prior_for,
+    with_prior,
+    with_prior_of,
+)
 from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.result import FitResult, Learned, Provenance, VoxelMaps
 from ivimkit.fitting.screen import screened
@@ -79,7 +86,7 @@ from ivimkit.scan.thresholds import at_shell
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import FAILED, FitStatus, count
 
-__all__ = ["fit", "fit_with", "fit_with_also"]
+__all__ = ["fit", "fit_with", "fit_with_also", "with_measured_floor"]
 
 
 def fit(
@@ -255,6 +262,7 @@ def fit_with(
     *,
     sigma: ArrayLike | NoiseEstimate | None = None,
     labels: ArrayLike | None = None,
+    priors: Mapping[str, Prior | PriorTable | ModelPrior] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
@@ -270,6 +278,9 @@ def fit_with(
         The noise, by default that of the settings, which do not contain a map.
     labels : array_like of int, shape (...), optional
         Regions that method bayes learns separate priors for.
+    priors : mapping of str to Prior, PriorTable or ModelPrior, optional
+        The prior of each region, by its label as text, instead of one that is learned. That of the
+        method has to be one of them.
     threads : int, optional
         Number of threads; all cores by default.
     progress : callable, optional
@@ -303,7 +314,13 @@ def fit_with(
             left = None
     if left is None:
         return _fit_once(
-            dwi, settings, sigma=sigma, labels=labels, threads=threads, progress=progress
+            dwi,
+            settings,
+            sigma=sigma,
+            labels=labels,
+            priors=priors,
+            threads=threads,
+            progress=progress,
         )
     if labels is not None:
         raise OptionError(
@@ -347,6 +364,7 @@ def _fit_once(
     *,
     sigma: ArrayLike | NoiseEstimate | None = None,
     labels: ArrayLike | None = None,
+    priors: Mapping[str, Prior | PriorTable | ModelPrior] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
@@ -361,7 +379,7 @@ def _fit_once(
     scan = dwi = dwi.for_variables(model.variables)
     settings = replace(settings, method=_at_shells(settings.method, model, dwi.fit_acquisition))
     _check(dwi, model, settings.method)
-    if near_prior(settings.method) is not None:
+    if near_prior(settings.method) is not None and not is_chosen(settings.method):
         check_neighbours(dwi.shape, dwi.geometry)
     warn_of_scan(dwi, stacklevel=7)
     reader = dwi.voxels()
@@ -375,7 +393,7 @@ def _fit_once(
         reader = dwi.voxels()
     gpus = _gpus(settings, dwi, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
-    as_fitted, of_floor = _with_floor(for_averages(settings.method, dwi), dwi, sigma)
+    as_fitted, of_floor = with_measured_floor(for_averages(settings.method, dwi), dwi, sigma)
     if isinstance(as_fitted, PosteriorMethod):
         settings = replace(settings, method=as_fitted)
     sample = TrainingSample(
@@ -398,7 +416,7 @@ def _fit_once(
     prior, taken = prior_for(asked, sample, dwi.geometry, settings.organ)
     settings = replace(settings, method=with_prior(asked, prior))
     as_fitted = with_prior(as_fitted, prior)
-    regions = _regions(labels, settings.method, dwi, reader)
+    regions = _regions(labels, settings.method, dwi, reader, given=priors is not None)
     fits = Fits(
         settings.method,
         adc_weight(settings.adc_bvals, dwi, model) > 0.0,
@@ -407,7 +425,7 @@ def _fit_once(
     )
     methods: dict[str, PosteriorMethod] = {}
     fitted, further = _run(
-        sample, dwi.geometry, regions, as_fitted, estimator, fits, methods, progress
+        sample, dwi.geometry, regions, as_fitted, priors, estimator, fits, methods, progress
     )
     status = fitted.status
     failed = (status & int(FAILED)) != 0
@@ -504,7 +522,7 @@ def _context_of(dwi: DWI) -> SourceContext | None:
     return None if context is None else context.of_volumes(dwi.volumes.tolist())
 
 
-def _with_floor(
+def with_measured_floor(
     method: FitMethod, dwi: DWI, sigma: ArrayLike | NoiseEstimate | None
 ) -> tuple[FitMethod, dict[str, str]]:
     """Return the method with the noise that raises the floor, and where that comes from."""
@@ -524,6 +542,7 @@ def _run(
     geometry: Geometry,
     regions: Mapping[str, NDArray[np.intp]],
     method: FitMethod,
+    priors: Mapping[str, Prior | PriorTable | ModelPrior] | None,
     estimator: Estimator | None,
     fits: Fits,
     learned: dict[str, PosteriorMethod],
@@ -536,23 +555,26 @@ def _run(
     parts: list[tuple[NDArray[np.intp], VoxelFits]] = []
     further: tuple[str, ...] = ()
     done = 0
+    some_near = any(near_prior(with_prior_of(name, method, priors)) for name in regions)
     for name, positions in regions.items():
         part = sample if len(regions) == 1 else sample.take(positions)
-        complete, near = method, None
-        if isinstance(method, PosteriorMethod):
-            if method.learns:
+        own_method = with_prior_of(name, method, priors)
+        complete, near = own_method, None
+        if isinstance(own_method, PosteriorMethod):
+            if own_method.learns:
                 say_learning()
             try:
-                complete = learned[name] = learned_method(method, part.with_enough_values())
+                complete = learned[name] = learned_method(own_method, part.with_enough_values())
             except OptionError as error:
                 raise (
                     error if len(regions) == 1 else OptionError(f"region {name}: {error}")
                 ) from None
-            near = near_prior(method)
+            near = near_prior(own_method)
         task = Task(part.model, complete, part.weight, part.sigma, estimator)
         further = task.columns
         if near is not None:
             task = replace(task, method=LogMoments.of(learned[name]))
+        if some_near:
             further += LOCAL_MAPS
 
         def report(now: int, _: int, before: int = done) -> None:
@@ -564,6 +586,9 @@ def _run(
         if near is not None:
             values = with_neighbours(near, learned[name], part, geometry, own.values, own.status)
             own = replace(own, values=values)
+        elif some_near:
+            nothing = np.full((part.n_voxels, len(LOCAL_MAPS)), np.nan)
+            own = replace(own, values=np.concatenate([own.values, nothing], axis=1))
         parts.append((positions, own))
     return VoxelFits.joined(parts), further
 
@@ -576,13 +601,21 @@ def _learned(method: PosteriorMethod) -> Learned:
 
 
 def _regions(
-    labels: ArrayLike | None, method: FitMethod, dwi: DWI, reader: VoxelReader
+    labels: ArrayLike | None,
+    method: FitMethod,
+    dwi: DWI,
+    reader: VoxelReader,
+    *,
+    given: bool,
 ) -> dict[str, NDArray[np.intp]]:
-    """Return the positions of every region among the voxels of the reader, by its label."""
+    """Return the positions of every region among the voxels of the reader, by its label.
+
+    Their priors may be given; otherwise the method has to learn them.
+    """
     if labels is None:
         return {"all": np.arange(len(reader.index))}
     values = np.asarray(labels)
-    if not method.learns:
+    if not (given or method.learns):
         raise OptionError(
             f"labels were given for method {method.name}, which with its options learns nothing "
             "from regions; use method bayes with a prior that it learns, or leave them out"
