@@ -192,13 +192,13 @@ def learn_pools(
             options=options,
             scans=tuple(one.name for one in members),
         )
-        about = {"protocol": msgspec.to_builtins(first.protocol), "organ": settings.organ}
+        about = {"protocol": first.protocol.title, "organ": settings.organ, "label": region}
         try:
             prior = pooled_prior(
                 [one.sample for one in members],
                 region,
                 settings,
-                about={**about, "label": region},
+                about=about,
                 threads=threads,
             )
         except OptionError as error:

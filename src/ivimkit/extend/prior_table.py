@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.rounding import several
 
-__all__ = ["COHORT", "NEIGHBOURS", "PriorTable", "hat_integrals", "wrong_model"]
+__all__ = ["COHORT", "NEIGHBOURS", "PriorTable", "hat_integrals", "learned_from", "wrong_model"]
 
 Axis = NDArray[np.float64]
 
@@ -33,6 +34,26 @@ def hat_integrals(knots: Axis) -> Axis:
     steps = np.concatenate([[0.0], np.diff(knots), [0.0]])
     half: Axis = 0.5 * (steps[1:] + steps[:-1])
     return half
+
+
+def learned_from(about: Mapping[str, Any]) -> str:
+    r"""Say what a prior was learned from; empty if from nothing.
+
+    Parameters
+    ----------
+    about : mapping
+        `PriorTable.about`.
+
+    Examples
+    --------
+    >>> learned_from({"voxels": 12000, "cohort": {"scans": 40}})
+    '12\u202f000 voxels of 40 scans'
+    """
+    voxels, scans = about.get("voxels"), about.get(COHORT, {}).get("scans")
+    if not voxels:
+        return ""
+    of_scans = f" of {several(scans, 'scan')}" if scans else ""
+    return f"{several(voxels, 'voxel')}{of_scans}"
 
 
 def wrong_model(made_for: str, model: SignalModel) -> OptionError:

@@ -119,8 +119,8 @@ def check_poolable(settings: FitSettings) -> None:
     if needs_directions(model.variables):
         raise OptionError(
             f"prior {SHARED} is given with model {model.name}, whose signals depend on the "
-            "gradient directions, which differ from scan to scan; expected a model of b and times. Leave "
-            "it out: each scan then learns its own prior"
+            "gradient directions, which differ from scan to scan; expected a model of b and "
+            "times. Leave it out: each scan then learns its own prior"
         )
 
 
