@@ -65,7 +65,7 @@ def warm_up(task: Task) -> None:
             dwi = task.recipe.load(task.subject)
             few = np.zeros(dwi.shape, dtype=bool)
             few.reshape(-1)[np.flatnonzero(dwi.mask)[:_MAX_WARM_UP_VOXELS]] = True
-            scan = SubjectScan(dwi.with_mask(few), None)
+            scan = SubjectScan(dwi.with_mask(few))
             fit_scan(task, scan, taken_prior(task, scan))
         except (InputError, OSError):
             # Whatever is wrong with the scan is told when it is fitted.

@@ -41,7 +41,7 @@ def prior_section(out: Path) -> Section | None:
             "voxels have neighbours, it is a share of the prior of each voxel."
         ),
         Table(
-            ("prior", "b-values", "scans", "voxels", "file"),
+            ("prior", "b-values", "scans", "voxels", f"file in {PRIORS}"),
             [_row(pool) for pool in pools],
             "Priors of the cohort",
             words=2,
@@ -52,7 +52,7 @@ def prior_section(out: Path) -> Section | None:
         blocks.append(Items(missing))
     pictures = [_picture(out, pool) for pool in learned[:_MAX_DRAWN] if _file(out, pool).is_file()]
     if pictures:
-        blocks.append(Pictures(pictures))
+        blocks.append(Pictures(pictures, small=len(pictures) > 1))
     if len(learned) > _MAX_DRAWN:
         blocks.append(Text(f"The first {_MAX_DRAWN} priors are drawn.", tone="note"))
     return Section("Priors that scans share", "priors", blocks)
@@ -64,7 +64,7 @@ def _row(pool: Pool) -> tuple[str, ...]:
         pool.protocol.title,
         thousands(len(pool.scans)),
         thousands(pool.n_voxels) if pool.is_learned else NONE,
-        f"{PRIORS}/{pool.name}.npz" if pool.is_learned else NONE,
+        f"{pool.name}.npz" if pool.is_learned else NONE,
     )
 
 

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ivimkit.cohort.subject_scan import SubjectScan
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.scan.dwi import DWI
 from ivimkit.scan.shell_clusters import ABSOLUTE
-from ivimkit.scan.variables import B, variable_of
+from ivimkit.scan.variables import ECHO_TIME, B, variable_of
 
 __all__ = ["MAX_B_SHARE", "Protocol"]
 
@@ -19,6 +19,9 @@ MAX_B_SHARE = 0.02
 """b-values that differ by less than this share, or by 1 s/mm², are the same."""
 
 _FIELD = "MagneticFieldStrength"
+_OF_SIDECARS = {_FIELD: (_FIELD, 1.0), "EchoTime": (ECHO_TIME.name, 1e3)}
+"""What of a sidecar counts: our name, and the factor to our unit."""
+
 _MAX_FIELD_SHARE = 0.05
 """Scanners of 3 T have 2.89 T or 3.0 T."""
 
@@ -41,25 +44,27 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     known: dict[str, float | str]
 
     @classmethod
-    def of(cls, dwi: DWI, model: SignalModel, x: NDArray[np.float64]) -> Self:
+    def of(cls, scan: SubjectScan, model: SignalModel, x: NDArray[np.float64]) -> Self:
         """Return the protocol of a scan.
 
         Parameters
         ----------
-        dwi : DWI
-            The scan.
+        scan : SubjectScan
+            The scan, and what its sidecar says.
         model : SignalModel
             The model.
         x : ndarray, shape (n_variables, n_b)
             Its variables, see `ivimkit.fitting.pooled_prior.ScanSample`.
         """
         known: dict[str, float | str] = {}
-        for name, values in dwi.acquisition.variables.items():
+        for name, (own, factor) in _OF_SIDECARS.items():
+            value = scan.facts.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                known[own] = factor * value
+        for name, values in scan.dwi.acquisition.variables.items():
+            known.pop(name, None)
             if name not in model.variables and (values == values[0]).all():
                 known[name] = values[0].item()
-        field = dwi.sidecar.get(_FIELD)
-        if isinstance(field, int | float) and not isinstance(field, bool):
-            known[_FIELD] = float(field)
         return cls(variables=tuple(model.variables), x=tuple(map(tuple, x.tolist())), known=known)
 
     def is_like(self, other: Protocol) -> bool:

@@ -65,7 +65,7 @@ def write_sample(task: Task, scan: SubjectScan) -> dict[str, Any]:
         labels=scan.learning_labels(settings.method),
         threads=task.threads,
     )
-    protocol = Protocol.of(scan.dwi, settings.model, sample.x)
+    protocol = Protocol.of(scan, settings.model, sample.x)
     about = msgspec.json.encode(_About(protocol, sample.floor, sample.is_noise_given))
     arrays: dict[str, Any] = {f"{_SIGNALS}{name}": rows for name, rows in sample.signals.items()}
     path = _path(task.out, task.subject.name)

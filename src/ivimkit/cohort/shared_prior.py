@@ -26,7 +26,7 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import ChoosingPrior, Prior
 from ivimkit.extend.prior_table import COHORT, PriorTable
-from ivimkit.fitting.pooled_prior import pooled_prior, sampled_x
+from ivimkit.fitting.pooled_prior import SHARED, pooled_prior, sampled_x
 from ivimkit.fitting.prior_choice import with_prior
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.checksum import sha256
@@ -287,7 +287,7 @@ def taken_prior(task: Task, scan: SubjectScan) -> TakenPrior:
     rule = settings.method.rule if isinstance(settings.method, PosteriorMethod) else None
     assert isinstance(rule, ChoosingPrior)
     x = sampled_x(scan.dwi, settings.model)
-    protocol = Protocol.of(scan.dwi, settings.model, x)
+    protocol = Protocol.of(scan, settings.model, x)
     own = [pool for pool in read_pools(task.out) if protocol.is_like(pool.protocol)]
     # The first protocol that it agrees with, as when the samples were pooled.
     pools = {pool.region: pool for pool in own if pool.number == own[0].number}
@@ -303,13 +303,20 @@ def taken_prior(task: Task, scan: SubjectScan) -> TakenPrior:
         fixed = replace(rule, organ=rule.organ or settings.organ).fixed
         two_decays = settings.model.two_decays() is not None
         priors[region] = fixed if two_decays or fixed.any_model else all_priors.get("flat")
-        where = "" if region == _WHOLE else f"region {region}: "
-        missing.append(f"{where}{'no sample of its protocol' if pool is None else pool.sentence}")
-    if not files:
-        priors = {}
-    instead = "the prior that auto takes" if not files else "prior flat, or that of the organ"
-    told = f"prior shared: {'; '.join(missing)}. It was fitted with {instead}" if missing else ""
-    return TakenPrior(priors or None, tuple(files), told)
+        missing.append(region)
+    if files:
+        return TakenPrior(priors, tuple(files), _told_of_regions(missing))
+    why = {pool.sentence for pool in pools.values()} or {"no sample of its protocol"}
+    told = f"prior {SHARED}: {'; '.join(sorted(why))}. It was fitted with prior auto"
+    return TakenPrior(sentence=told)
+
+
+def _told_of_regions(missing: Sequence[str]) -> str:
+    """Say which regions have no prior of the cohort."""
+    if not missing:
+        return ""
+    which = f"region{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+    return f"prior {SHARED}: none of {which}, fitted with prior flat or that of the organ"
 
 
 def _regions_of(scan: SubjectScan, method: FitMethod) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from ivimkit.cohort.recipe import Recipe
 from ivimkit.cohort.subjects import Subject
 from ivimkit.errors import AcquisitionError
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.io.scan_sidecar import read_scan_sidecar
 from ivimkit.preprocessing.preprocess import preprocess
 from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels
@@ -33,10 +36,13 @@ class SubjectScan:
         The scan.
     labels : Labels, optional
         Its regions.
+    facts : mapping of str to object
+        What its sidecar says, which may be one in a folder above.
     """
 
     dwi: DWI
-    labels: Labels | None
+    labels: Labels | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, subject: Subject, recipe: Recipe) -> SubjectScan:
@@ -57,7 +63,9 @@ class SubjectScan:
             method.check(model, dwi.for_variables(model.variables).fit_acquisition)
         except AcquisitionError as error:
             raise UnsuitableScanError(str(error)) from None
-        return cls(dwi, None if subject.labels is None else io.load_labels(subject.labels, dwi))
+        labels = None if subject.labels is None else io.load_labels(subject.labels, dwi)
+        inherited = read_scan_sidecar(subject.sidecar).facts
+        return cls(dwi, labels, {**inherited, **dwi.sidecar})
 
     def learning_labels(self, method: FitMethod) -> NDArray[np.int32] | None:
         """Return the regions that a method learns separate priors for."""

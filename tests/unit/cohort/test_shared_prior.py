@@ -18,7 +18,6 @@ from ivimkit.errors import InputError, OptionError
 from unit.cohort.conftest import without_times
 
 SHARED = ("--prior", "shared", "--mask", "body", "--threads", "1")
-FIRST = ("--participant-label", "01,02", "--session-id", "1")
 NAME = "sub-01_ses-1_acq-ivim"
 PRIOR = "priors/protocol-1_prior.npz"
 
@@ -209,17 +208,19 @@ def test_a_scan_that_fails_has_no_part_in_it_and_one_alone_none_of_its_own(
 
 
 def test_each_region_has_a_prior_of_its_own(made_dataset, bids, tmp_path):
-    words = (*FIRST, "--derivatives", f"seg={made_dataset}/derivatives/seg", *SHARED)
-    shown = bids(made_dataset, "participant", *words, "-w", tmp_path / "work", method="bayes")
-    assert "label 1: " in shown
+    words = ("--derivatives", f"seg={made_dataset}/derivatives/seg", *SHARED)
+    shown = bids(made_dataset, "participant", *words, "--prior-only", method="bayes")
+    assert "prior of protocol 1, label 1: " in shown
     assert "no prior of protocol 1, label 2: there are " in shown
+    one = ("--participant-label", "01", "--session-id", "1", "-w", tmp_path / "work")
+    bids(made_dataset, "participant", *words, *one, method="bayes")
     result = ik.load_result(tmp_path / "work" / NAME)
     rules = {region: table.rule for region, table in result.priors.items()}
     assert rules["1"] == "local"
     assert rules["2"] == "flat"
     assert np.isfinite(result.maps["D"][result.mask]).mean() > 0.9
     warned = Ledger(tmp_path / "out").read(NAME).warnings
-    assert any("prior shared: region 2: there are" in text for text in warned)
+    assert any("prior shared: none of regions 2, " in text for text in warned)
 
 
 @pytest.mark.parametrize(
