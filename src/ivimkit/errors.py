@@ -25,6 +25,7 @@ __all__ = [
     "RegionWarning",
     "ScanWarning",
     "ShapeError",
+    "SharedPriorWarning",
     "StepWarning",
 ]
 
@@ -106,6 +107,10 @@ class ScanWarning(AcquisitionWarning):
 
 class StepWarning(IvimkitWarning):
     """A step before the fit could not be considered."""
+
+
+class SharedPriorWarning(IvimkitWarning):
+    """A scan has no part in the prior of its cohort, and was fitted with one of its own."""
 
 
 class NoiseChangedWarning(IvimkitWarning):

@@ -1,11 +1,11 @@
-"""slurm_script: the script of a job array, for clusters without Dask."""
+"""Scripts of job arrays, for clusters without Dask."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from shlex import join
 
-__all__ = ["slurm_script"]
+__all__ = ["slurm_script", "slurm_scripts"]
 
 _SCRIPT = """\
 #!/bin/bash
@@ -22,6 +22,41 @@ _SCRIPT = """\
 export NUMBA_CACHE_DIR="${{NUMBA_CACHE_DIR:-$HOME/.cache/ivimkit}}"
 
 {command} --part "$SLURM_ARRAY_TASK_ID/{parts}"
+"""
+
+_IN_TURN = """\
+#!/bin/bash
+# Run this script (bash), do not submit it: it submits three jobs, one after the other. An array
+# takes samples of all scans, a job learns the prior that they share, and an array fits them.
+# Run it again after a failure: what is done is kept. When all jobs have ended:
+# {group}
+set -euo pipefail
+# Compiled code is kept between jobs. The folder must be writable, and is best on a fast disk:
+export NUMBA_CACHE_DIR="${{NUMBA_CACHE_DIR:-$HOME/.cache/ivimkit}}"
+
+submit() {{
+    sbatch --parsable --cpus-per-task={cpus} --mem={memory_mb}M --time=04:00:00 "$@"
+}}
+
+samples=$(submit --job-name=ivimkit-samples --array=1-{parts} --output=ivimkit_%A_%a.log <<'END'
+#!/bin/bash
+{command} --prior-only --part "$SLURM_ARRAY_TASK_ID/{parts}"
+END
+)
+
+# It takes the samples itself that a job of the array has not taken.
+prior=$(submit --job-name=ivimkit-prior --dependency="afterany:$samples" \\
+    --output=ivimkit_%j.log <<'END'
+#!/bin/bash
+{command} --prior-only
+END
+)
+
+submit --job-name=ivimkit --array=1-{parts} --dependency="afterok:$prior" \\
+    --kill-on-invalid-dep=yes --output=ivimkit_%A_%a.log <<'END'
+#!/bin/bash
+{command} --part "$SLURM_ARRAY_TASK_ID/{parts}"
+END
 """
 
 _MOST_PARTS = 1000
@@ -68,11 +103,53 @@ def slurm_script(
     >>> script.splitlines()[-1]
     'ivimkit bids in out participant --part "$SLURM_ARRAY_TASK_ID/5"'
     """
-    parts = min(_MOST_PARTS, max(1, -(-n_scans // scans_per_part)))
     return _SCRIPT.format(
-        parts=parts,
+        parts=_parts(n_scans, scans_per_part),
         cpus=cpus,
         memory_mb=round(memory_mb),
         command=join(command),
         group=join(group),
     )
+
+
+def slurm_scripts(
+    command: Sequence[str],
+    group: Sequence[str],
+    *,
+    n_scans: int,
+    scans_per_part: int,
+    cpus: int,
+    memory_mb: float,
+) -> str:
+    """Return a script that submits samples, prior and fits as jobs that wait for each other.
+
+    Parameters
+    ----------
+    command, group, n_scans, scans_per_part, cpus, memory_mb
+        As of `slurm_script`.
+
+    Examples
+    --------
+    >>> from ivimkit.cohort import slurm_scripts
+    >>> script = slurm_scripts(
+    ...     ["ivimkit", "bids", "in", "out", "participant", "--prior", "shared"],
+    ...     ["ivimkit", "bids", "in", "out", "group"],
+    ...     n_scans=100,
+    ...     scans_per_part=20,
+    ...     cpus=4,
+    ...     memory_mb=4000,
+    ... )
+    >>> [line for line in script.splitlines() if line.endswith("--prior-only")]
+    ['ivimkit bids in out participant --prior shared --prior-only']
+    """
+    return _IN_TURN.format(
+        parts=_parts(n_scans, scans_per_part),
+        cpus=cpus,
+        memory_mb=round(memory_mb),
+        command=join(command),
+        group=join(group),
+    )
+
+
+def _parts(n_scans: int, scans_per_part: int) -> int:
+    return min(_MOST_PARTS, max(1, -(-n_scans // scans_per_part)))

@@ -30,6 +30,7 @@ sub-*/[ses-*/]dwi/*_dwimap.nii.gz   maps with sidecars; names as in BEP 16 of BI
 sub-*/[ses-*/]dwi/*_regions.tsv     each map in each region of a scan
 sub-*/figures, sub-*.html           figures and report of each scan
 sub-*/log                           settings, provenance and learned priors of each fit
+priors                              priors that scans share (--prior shared), and their origin
 index.html                          the state of all scans
 group_*                             tables and page of the cohort (ivimkit bids ... group)
 .ivimkit                            what has been done; a run that was interrupted goes on from it

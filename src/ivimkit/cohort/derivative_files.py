@@ -60,6 +60,8 @@ class Derivatives:
         Its inputs, as URIs of BIDS.
     report : Report, optional
         Its page, whose pictures become its figures.
+    keeps_priors : bool
+        Whether its priors are written; those of the cohort are in a folder of their own.
     """
 
     subject: Subject
@@ -67,6 +69,7 @@ class Derivatives:
     regions: pd.DataFrame
     sources: Sequence[str]
     report: Report | None = None
+    keeps_priors: bool = True
 
     def writers(self) -> dict[str, Callable[[Path], None]]:
         """Return the functions that write the files, by their paths in the folder of the subject.
@@ -93,7 +96,7 @@ class Derivatives:
         found[f"{name}.tsv"] = partial(write_region_table, table=self.regions)
         found[f"{record_name(self.subject, 'fit')}.json"] = self._write_record
         for own, write in saved.others.items():
-            if own.startswith(_OF_PRIOR):
+            if self.keeps_priors and own.startswith(_OF_PRIOR):
                 found[record_name(self.subject, own)] = write
         return {**found, **self._figures()}
 

@@ -25,7 +25,7 @@ __all__ = [
     "report_name",
 ]
 
-IGNORED = ("*_dwimap.*", "*_regions.*", "*.html", "group_*", "figures", "log")
+IGNORED = ("*_dwimap.*", "*_regions.*", "*.html", "group_*", "figures", "log", "priors")
 """Patterns of files that BIDS does not know yet. A slash at the end would match no folder."""
 
 _MODELS = {"biexp": "ivim"}

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ivimkit import io
 from ivimkit.cohort.derivative_files import Derivatives, write_derivatives
 from ivimkit.cohort.derivative_names import report_name
 from ivimkit.cohort.derivative_sidecars import sources_of
+from ivimkit.cohort.ledger import InputFile
 from ivimkit.cohort.region_table import region_table
+from ivimkit.cohort.shared_prior import TakenPrior, taken_prior
+from ivimkit.cohort.subject_scan import SubjectScan
 from ivimkit.cohort.task import Task
-from ivimkit.errors import AcquisitionError
+from ivimkit.errors import SharedPriorWarning
 from ivimkit.fitting.fit import fit_with
 from ivimkit.fitting.result import FitResult
 from ivimkit.io.preprocessed_files import staged
 from ivimkit.io.result_files import result_folder
-from ivimkit.preprocessing.preprocess import preprocess
-from ivimkit.scan.dwi import DWI
 from ivimkit.scan.labels import Labels
 from ivimkit.status import FitStatus
 from ivimkit.writing import Files
 
-__all__ = ["FittedSubject", "UnsuitableScanError"]
-
-
-class UnsuitableScanError(Exception):
-    """Why a scan was not made for the model; which is not an error."""
+__all__ = ["FittedSubject", "fit_scan"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +42,14 @@ class FittedSubject:
         The fit.
     labels : Labels, optional
         The regions of the scan.
+    taken : TakenPrior
+        What the cohort knew of its prior.
     """
 
     task: Task
     result: FitResult
     labels: Labels | None
+    taken: TakenPrior
 
     @classmethod
     def of(cls, task: Task, stack: ExitStack) -> FittedSubject:
@@ -70,21 +70,16 @@ class FittedSubject:
             If the scan cannot be used.
         """
         recipe, subject = task.recipe, task.subject
-        dwi = recipe.load(subject)
-        if recipe.steps is not None:
-            dwi = preprocess(dwi, recipe.steps).dwi
-        model, method = recipe.settings.model, recipe.settings.method
-        try:
-            method.check(model, dwi.for_variables(model.variables).fit_acquisition)
-        except AcquisitionError as error:
-            raise UnsuitableScanError(str(error)) from None
+        scan = SubjectScan.of(subject, recipe)
         kept: list[Files] = []
         home = None if task.work is None else task.work / subject.name
         if home is not None and recipe.steps is not None:
-            ready = stack.enter_context(staged(dwi, home))
-            dwi, kept = ready.dwi, [ready.files]
-        labels = None if subject.labels is None else io.load_labels(subject.labels, dwi)
-        made = cls(task, _fitted(task, dwi, labels), labels)
+            ready = stack.enter_context(staged(scan.dwi, home))
+            scan, kept = replace(scan, dwi=ready.dwi), [ready.files]
+        taken = taken_prior(task, scan)
+        if taken.sentence:
+            warnings.warn(taken.sentence, SharedPriorWarning, stacklevel=2)
+        made = cls(task, fit_scan(task, scan, taken), scan.labels, taken)
         if home is not None:
             result_folder(made.result).save(home, *kept, overwrite=True)
         return made
@@ -106,8 +101,9 @@ class FittedSubject:
                 task.subject,
                 self.result,
                 region_table(task.subject, self.result, self.labels),
-                sources_of(task.subject, task.datasets),
+                [*sources_of(task.subject, task.datasets), *self.taken.sources],
                 self._report,
+                keeps_priors=not self.taken.files,
             ),
             threads=task.threads,
             overwrite=overwrite,
@@ -130,6 +126,7 @@ class FittedSubject:
             "protocol": f"b = {b_values} s/mm²; {size} mm",
             "n_voxels": int(status.size),
             "share_ok": float(fine / status.size) if status.size else 0.0,
+            "priors": tuple(map(InputFile.of, self.taken.files)),
         }
 
     @cached_property
@@ -143,14 +140,27 @@ class FittedSubject:
         return build(self.result, labels=self.labels, title=self.task.subject.name)
 
 
-def _fitted(task: Task, dwi: DWI, labels: Labels | None) -> FitResult:
-    settings, sigma = task.recipe.settings, task.recipe.noise(dwi)
-    # Regions learn separate priors only within a mask: air would be one more region.
-    learns = settings.method.learns and labels is not None and not bool(np.all(dwi.mask))
+def fit_scan(task: Task, scan: SubjectScan, taken: TakenPrior) -> FitResult:
+    """Fit a scan with what the cohort knows of its prior.
+
+    Parameters
+    ----------
+    task : Task
+        What to do.
+    scan : SubjectScan
+        The scan.
+    taken : TakenPrior
+        Priors that were learned from the cohort.
+    """
+    settings, dwi = task.recipe.settings, scan.dwi
+    sigma, labels = task.recipe.noise(dwi), scan.learning_labels(settings.method)
     return fit_with(
         dwi,
-        settings.for_scan(dwi, sigma=sigma, labels=learns),
+        replace(settings, method=taken.in_method(settings.method)).for_scan(
+            dwi, sigma=sigma, labels=labels is not None
+        ),
         sigma=sigma,
-        labels=labels if learns else None,
+        labels=labels,
+        priors=taken.priors if labels is not None else None,
         threads=task.threads,
     )

@@ -66,6 +66,7 @@ def group(out: Path, *, participants: Path | None = None, overwrite: bool = Fals
     # Imported here: they load matplotlib.
     from ivimkit.cohort.group_page import group_page
     from ivimkit.cohort.index_page import write_index
+    from ivimkit.cohort.prior_section import prior_section
 
     home = full_path(out)
     entries = tuple(Ledger(home).entries())
@@ -74,7 +75,7 @@ def group(out: Path, *, participants: Path | None = None, overwrite: bool = Fals
     check_free(home, names, overwrite=overwrite)
     table = long_table(home)
     repeated = repeated_sessions(table)
-    page = group_page(table, find_outliers(table), entries, repeated)
+    page = group_page(table, find_outliers(table), entries, repeated, prior_section(home))
     whole, wide = (with_participants(one, participants) for one in (table, wide_table(table)))
     writers: dict[str, Callable[[Path], object]] = {
         _LONG: partial(write_region_table, table=whole),

@@ -36,6 +36,7 @@ def group_page(
     outliers: pd.DataFrame,
     entries: Sequence[Entry],
     repeated: tuple[pd.DataFrame, pd.DataFrame] | None,
+    prior: Section | None = None,
 ) -> Report:
     """Return the page.
 
@@ -49,6 +50,8 @@ def group_page(
         The ledger; may be empty, in a folder that was copied without it.
     repeated : tuple of pandas.DataFrame, optional
         Values and repeatability, if subjects have several sessions.
+    prior : Section, optional
+        The priors that the scans share.
     """
     ids = id_names(table)
     n_scans, n_subjects = len(table[ids].drop_duplicates()), table["participant_id"].nunique()
@@ -60,6 +63,7 @@ def group_page(
         _distributions(table, outliers),
         _outliers(outliers, ids),
         None if repeated is None else _repeatability(repeated[1]),
+        prior,
     ]
     return Report("ivimkit: the group", subtitle, [one for one in found if one is not None])
 

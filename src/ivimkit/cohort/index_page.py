@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ivimkit.cohort.dataset_files import GROUP_PAGE, INDEX
 from ivimkit.cohort.ledger import DONE, FAILED, RUNNING, UNSUITABLE, Entry, Ledger
+from ivimkit.cohort.prior_section import prior_section
 from ivimkit.report import Report
 from ivimkit.report.section_blocks import Block, Items, Links, Section, Text
 from ivimkit.rounding import percent, thousands
@@ -24,11 +25,17 @@ _TITLES = {
 
 def write_index(out: Path) -> Path:
     """Write the page for what the ledger of a folder says, replacing an earlier one."""
-    page = index_page(tuple(Ledger(out).entries()), has_group=(out / GROUP_PAGE).is_file())
+    page = index_page(
+        tuple(Ledger(out).entries()),
+        has_group=(out / GROUP_PAGE).is_file(),
+        prior=prior_section(out),
+    )
     return page.write(out / INDEX, overwrite=True)
 
 
-def index_page(entries: Sequence[Entry], *, has_group: bool = False) -> Report:
+def index_page(
+    entries: Sequence[Entry], *, has_group: bool = False, prior: Section | None = None
+) -> Report:
     """Return the page; what failed comes first.
 
     Parameters
@@ -37,6 +44,8 @@ def index_page(entries: Sequence[Entry], *, has_group: bool = False) -> Report:
         The scans.
     has_group : bool
         Whether there is a page of the group.
+    prior : Section, optional
+        The priors that the scans share.
     """
     counts = Counter(entry.state for entry in entries)
     parts = [f"{thousands(counts[state])} {title.lower()}" for state, title in _TITLES.items()]
@@ -48,6 +57,8 @@ def index_page(entries: Sequence[Entry], *, has_group: bool = False) -> Report:
         own = [entry for entry in entries if entry.state == state]
         if own:
             sections.append(Section(title, state, [_listed(own)]))
+    if prior is not None:
+        sections.append(prior)
     return Report("ivimkit: maps of a cohort", f"{thousands(len(entries))} scans", sections)
 
 

@@ -20,12 +20,25 @@ from ivimkit.io.checksum import sha256
 from ivimkit.writing import told_as_input
 from ivimkit.writing.lock import hold, release
 
-__all__ = ["DONE", "FAILED", "FOLDER", "RUNNING", "UNSUITABLE", "Entry", "InputFile", "Ledger"]
+__all__ = [
+    "DONE",
+    "FAILED",
+    "FOLDER",
+    "PRIORS",
+    "RUNNING",
+    "UNSUITABLE",
+    "Entry",
+    "InputFile",
+    "Ledger",
+]
 
 _VERSION = version("ivimkit")
 
 FOLDER = ".ivimkit"
 """Folder of the ledger in the output."""
+
+PRIORS = "priors"
+"""Folder of the priors of the cohort in the output."""
 
 RUNNING, DONE, FAILED, UNSUITABLE = "running", "done", "failed", "unsuitable"
 """States of a scan; an unsuitable one was not made for the model."""
@@ -73,6 +86,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         Processor that the compiled code was made for. Other processors may give other last bits.
     inputs : tuple of InputFile
         The files.
+    priors : tuple of InputFile
+        The priors of the cohort that it was fitted with, in `PRIORS`.
     files : tuple of str
         Files of the result, relative to the output.
     sentence : str
@@ -93,6 +108,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     version: str = _VERSION
     cpu: str = ""
     inputs: tuple[InputFile, ...] = ()
+    priors: tuple[InputFile, ...] = ()
     files: tuple[str, ...] = ()
     sentence: str = ""
     warnings: tuple[str, ...] = ()
@@ -104,17 +120,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Checksum of inputs, options and version: results with the same key are the same."""
-        parts = [self.options, self.version, *(one.sha256 for one in self.inputs)]
+        """Checksum of inputs, priors, options, version: results with the same key are the same."""
+        files = (*self.inputs, *self.priors)
+        parts = [self.options, self.version, *(one.sha256 for one in files)]
         return hashlib.sha256(json.dumps(parts).encode("utf-8")).hexdigest()
 
-    def is_of(self, subject: Subject, options: str) -> bool:
-        """Return whether it is of these inputs and options, and of this version."""
+    def is_of(self, subject: Subject, options: str, out: Path) -> bool:
+        """Return whether it is of these inputs, options and priors, and of this version."""
         paths = subject.inputs
         return (
             (self.options, self.version) == (options, _VERSION)
             and len(paths) == len(self.inputs)
             and all(one.is_still(path) for one, path in zip(self.inputs, paths, strict=True))
+            and all(one.is_still(out / PRIORS / one.name) for one in self.priors)
         )
 
 
@@ -125,6 +143,9 @@ class Ledger:
     ----------
     out : Path
         The output folder.
+    of : str
+        What it keeps account of, if that is not the maps: the name of a folder in that of the
+        ledger.
 
     Examples
     --------
@@ -137,9 +158,9 @@ class Ledger:
     ('done', None)
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, of: str = "") -> None:
         self.out = out
-        self.folder = out / FOLDER
+        self.folder = out / FOLDER / of
 
     def read(self, name: str) -> Entry | None:
         """Return the entry of a scan; None if there is none, or a damaged one."""
@@ -172,12 +193,14 @@ class Ledger:
                 yield entry
 
     def others(self, subjects: Sequence[Subject], options: str) -> list[str]:
-        """Return the scans that have results of other inputs, options or another version."""
+        """Return the scans that have results of other inputs, options, priors or version."""
         known = ((subject, self.read(subject.name)) for subject in subjects)
         return [
             subject.name
             for subject, entry in known
-            if entry is not None and entry.state == DONE and not entry.is_of(subject, options)
+            if entry is not None
+            and entry.state == DONE
+            and not entry.is_of(subject, options, self.out)
         ]
 
     def is_done(self, subject: Subject, options: str) -> bool:
@@ -186,7 +209,7 @@ class Ledger:
         return (
             entry is not None
             and entry.state == DONE
-            and entry.is_of(subject, options)
+            and entry.is_of(subject, options, self.out)
             and all((self.out / name).is_file() for name in entry.files)
         )
 

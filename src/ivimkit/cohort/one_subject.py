@@ -15,11 +15,13 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 from msgspec.structs import replace
 
-from ivimkit.cohort.fitted_subject import FittedSubject, UnsuitableScanError
+from ivimkit.cohort.fitted_subject import FittedSubject, fit_scan
 from ivimkit.cohort.ledger import DONE, FAILED, RUNNING, UNSUITABLE, Entry, InputFile, Ledger
+from ivimkit.cohort.scan_samples import write_sample
+from ivimkit.cohort.shared_prior import taken_prior
+from ivimkit.cohort.subject_scan import SubjectScan, UnsuitableScanError
 from ivimkit.cohort.task import BUSY, Outcome, Task
 from ivimkit.errors import InputError, IvimkitWarning
-from ivimkit.fitting.fit import fit_with
 from ivimkit.machine import cpu_target, peak_memory_mb
 
 __all__ = ["fit_subject", "warm_up"]
@@ -29,7 +31,7 @@ _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def fit_subject(task: Task) -> Outcome:
-    """Fit a scan, unless that is done, and keep account of it.
+    """Fit a scan, or take its sample, unless that is done, and keep account of it.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def fit_subject(task: Task) -> Outcome:
     InputError
         If nothing can be written, which concerns all scans.
     """
-    ledger, name = Ledger(task.out), task.subject.name
+    ledger, name = task.ledger, task.subject.name
     with ledger.claimed(name) as free:
         if not free:
             return Outcome(name, BUSY, "another process is fitting it")
@@ -63,8 +65,8 @@ def warm_up(task: Task) -> None:
             dwi = task.recipe.load(task.subject)
             few = np.zeros(dwi.shape, dtype=bool)
             few.reshape(-1)[np.flatnonzero(dwi.mask)[:_MAX_WARM_UP_VOXELS]] = True
-            own = dwi.with_mask(few)
-            fit_with(own, task.recipe.settings.for_scan(own), threads=task.threads)
+            scan = SubjectScan(dwi.with_mask(few))
+            fit_scan(task, scan, taken_prior(task, scan))
         except (InputError, OSError):
             # Whatever is wrong with the scan is told when it is fitted.
             return
@@ -94,10 +96,13 @@ def _fit_claimed(task: Task, ledger: Ledger) -> Outcome:
 
 
 def _fitted_entry(task: Task, entry: Entry, *, is_ours: bool) -> Entry:
-    """Fit and write a scan; return the entry of how that ended."""
+    """Fit and write a scan, or its sample; return the entry of how that ended."""
     try:
         with ExitStack() as stack:
             inputs = tuple(InputFile.of(path) for path in task.subject.inputs)
+            if task.samples:
+                facts = write_sample(task, SubjectScan.of(task.subject, task.recipe))
+                return replace(entry, state=DONE, inputs=inputs, **facts)
             made = FittedSubject.of(task, stack)
             files = made.write(overwrite=is_ours or task.overwrite, outdated=entry.files)
         return replace(entry, state=DONE, inputs=inputs, files=tuple(files), **made.facts())

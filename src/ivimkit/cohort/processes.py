@@ -22,7 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 from types import FrameType
 
-from ivimkit.cohort.ledger import FAILED, RUNNING, Entry, Ledger
+from ivimkit.cohort.ledger import FAILED, RUNNING, Entry
 from ivimkit.cohort.one_subject import fit_subject, warm_up
 from ivimkit.cohort.task import Outcome, Task
 from ivimkit.errors import InputError
@@ -133,7 +133,7 @@ def _outcome_of(future: Future[Outcome], task: Task, died: type[Exception] | tup
 
 def _failed(task: Task, sentence: str) -> Outcome:
     """Return the outcome of a scan that could not keep account of its failure itself."""
-    name, ledger = task.subject.name, Ledger(task.out)
+    name, ledger = task.subject.name, task.ledger
     known = ledger.read(name)
     files = () if known is None else known.files
     ledger.write(
@@ -205,7 +205,7 @@ def _warm_up(task: Task) -> None:
 
 
 def _was_running(task: Task) -> bool:
-    entry = Ledger(task.out).read(task.subject.name)
+    entry = task.ledger.read(task.subject.name)
     return entry is not None and entry.state == RUNNING
 
 

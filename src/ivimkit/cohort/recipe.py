@@ -20,6 +20,7 @@ from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.pooled_prior import SHARED, check_poolable
 from ivimkit.fitting.result import Learned
 from ivimkit.fitting.settings import FitSettings, ScanReading
 from ivimkit.io.checksum import sha256
@@ -33,6 +34,8 @@ from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
 
 __all__ = ["Recipe"]
+
+_DENOISING = "denoise"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class Recipe:
         Whether a scan that contradicts itself is refused.
     report : bool
         Whether each scan gets a report and figures.
+    shares_prior : bool
+        Whether the prior of method bayes is learned from all scans, see
+        `ivimkit.fitting.pooled_prior`.
     """
 
     settings: FitSettings
@@ -58,6 +64,7 @@ class Recipe:
     steps: str | None = None
     strict: bool = False
     report: bool = True
+    shares_prior: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send what results keep of settings, in words and numbers.
@@ -65,7 +72,8 @@ class Recipe:
         A model finds its compiled functions by their identity, which a copy would not have.
         """
         record = msgspec.json.encode(settings_record(self.settings))
-        return _received, (record, self._prior, self.sigma, self.steps, self.strict, self.report)
+        rest = (self.sigma, self.steps, self.strict, self.report, self.shares_prior)
+        return _received, (record, self._prior, *rest)
 
     @property
     def _prior(self) -> PriorTable | ModelPrior | None:
@@ -80,6 +88,7 @@ class Recipe:
         method: str | FitMethod = USUAL_METHOD,
         uncertainty: str | Estimator | None = None,
         *,
+        prior: str | None = None,
         sigma: float | str | None = None,
         preprocess: str | None = None,
         reading: ScanReading | None = None,
@@ -92,6 +101,9 @@ class Recipe:
         ----------
         model, method, uncertainty, sigma
             As in `ivimkit.fit`; no maps, which belong to one scan.
+        prior : {"shared"}, optional
+            One prior of method bayes for all scans, learned from samples of them. Any other prior
+            is an option of the method.
         preprocess : str, optional
             Steps before the fit, as in `ivimkit.preprocess`.
         reading : ScanReading, optional
@@ -99,15 +111,25 @@ class Recipe:
         strict, report
             See `Recipe`.
 
+        Raises
+        ------
+        OptionError
+            If the prior is another one.
+
         Examples
         --------
         >>> from ivimkit.cohort import Recipe
         >>> Recipe.of("biexp", "segmented").settings.method.name
         'segmented'
         """
+        if prior not in (None, SHARED):
+            raise OptionError(
+                f"the prior of the cohort is {prior!r}; expected {SHARED!r}. Give any other one "
+                "to the method: Bayes(prior=...)"
+            )
         # Many processes would wait for one GPU.
         settings = FitSettings.of(model, method, uncertainty, device="cpu", reading=reading)
-        return cls(settings, sigma, preprocess, strict, report)
+        return cls(settings, sigma, preprocess, strict, report, prior == SHARED)
 
     def check(self) -> None:
         """Raise for what cannot work for any scan, before the first.
@@ -138,6 +160,14 @@ class Recipe:
         steps = None if self.steps is None else steps_of(self.steps)
         for step in steps or ():
             step.require_libraries()
+        if self.shares_prior:
+            check_poolable(self.settings)
+            if any(step.name == _DENOISING for step in steps or ()):
+                raise OptionError(
+                    f"prior {SHARED} is given with step {_DENOISING}, which draws voxels towards "
+                    "each other: a prior that is learned from them would be too narrow; expected "
+                    "one of the two. Leave one out"
+                )
 
     def digest(self) -> str:
         """Return a checksum of everything that decides the numbers."""
@@ -149,6 +179,7 @@ class Recipe:
             "sigma": self.sigma,
             "steps": self.steps,
             "strict": self.strict,
+            **({"shares_prior": True} if self.shares_prior else {}),
         }
         return hashlib.sha256(to_json(content).encode("utf-8")).hexdigest()
 
@@ -191,11 +222,12 @@ def _received(
     steps: str | None,
     strict: bool,
     report: bool,
+    shares_prior: bool,
 ) -> Recipe:
     """Return a recipe in the process that it was sent to."""
     known = {} if prior is None else {"": Learned(prior, (math.nan, math.nan))}
     settings = settings_of(msgspec.json.decode(record, type=SettingsRecord), {}, known)
-    return Recipe(settings, sigma, steps, strict, report)
+    return Recipe(settings, sigma, steps, strict, report, shares_prior)
 
 
 def _digest_of_prior(prior: PriorTable | ModelPrior | None) -> str | None:

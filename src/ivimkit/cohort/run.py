@@ -12,6 +12,7 @@ from ivimkit.cohort.dask_cluster import DaskWorkers, fit_by_worker
 from ivimkit.cohort.dataset_files import INDEX, write_dataset_files
 from ivimkit.cohort.ledger import FAILED, Ledger
 from ivimkit.cohort.part import Part
+from ivimkit.cohort.prior_stage import PriorPlan, Say, plan_prior, settle_prior
 from ivimkit.cohort.processes import outcomes_by, outcomes_here, outcomes_in_processes
 from ivimkit.cohort.recipe import Recipe
 from ivimkit.cohort.share_of_machine import ShareOfMachine
@@ -66,6 +67,8 @@ class Plan:
         Data sets by name.
     part : Part, optional
         The part of all scans that this is.
+    prior : PriorPlan, optional
+        What is done before about the prior that scans share.
     """
 
     out: Path
@@ -74,11 +77,21 @@ class Plan:
     share: ShareOfMachine
     datasets: Mapping[str, Path]
     part: Part | None = None
+    prior: PriorPlan | None = None
 
     def with_share(self, share: ShareOfMachine) -> Plan:
         """Return the plan for other workers."""
         tasks = tuple(replace(task, threads=share.threads) for task in self.tasks)
-        return replace(self, tasks=tasks, share=share)
+        prior = self.prior
+        if prior is not None:
+            prior = prior.sampling([replace(one, threads=share.threads) for one in prior.tasks])
+        return replace(self, tasks=tasks, share=share, prior=prior)
+
+    def without_done(self) -> Plan:
+        """Return the plan without scans that are done, also if their prior was learned again."""
+        left = [one for one in self.tasks if not one.ledger.is_done(one.subject, one.options)]
+        kept = self.kept + len(self.tasks) - len(left)
+        return replace(self, tasks=tuple(left), kept=kept)
 
 
 def plan(
@@ -93,6 +106,7 @@ def plan(
     mem_mb: float | None = None,
     threads: int | None = None,
     overwrite: bool = False,
+    prior_only: bool = False,
 ) -> Plan:
     """Return what a run would do; nothing is written.
 
@@ -113,7 +127,11 @@ def plan(
     n_procs, mem_mb, threads
         See `ShareOfMachine.of`.
     overwrite : bool
-        Whether results of other inputs or options may be replaced.
+        Whether results of other inputs or options may be replaced. A prior that scans share is
+        then learned again.
+    prior_only : bool
+        Whether nothing is fitted: samples are taken of the scans, or of the part, and, of all,
+        the prior that they share is learned.
 
     Raises
     ------
@@ -129,7 +147,18 @@ def plan(
     ledger = Ledger(home)
     if not overwrite:
         _refuse_others(ledger.others(subjects, options), home)
-    left = [subject for subject in subjects if not ledger.is_done(subject, options)]
+    prior = plan_prior(
+        recipe,
+        options,
+        home,
+        subjects,
+        is_part=part is not None,
+        only=prior_only,
+        overwrite=overwrite,
+    )
+    # If the prior is learned again, it may differ from that of what is done.
+    again = prior is not None and (prior_only or (overwrite and part is None))
+    left = [one for one in subjects if again or not ledger.is_done(one, options)]
     share = ShareOfMachine.of(left, n_procs, mem_mb, threads)
     root = found.root if found.root.is_dir() else found.root.parent
     given = {"raw": root, **(derivatives or {})}
@@ -147,7 +176,10 @@ def plan(
         )
         for subject in left
     ]
-    return Plan(home, tuple(tasks), len(subjects) - len(left), share, datasets, part)
+    if prior is not None and (part is None or prior_only):
+        prior = prior.sampling(tasks)
+    kept = len(subjects) - len(left)
+    return Plan(home, () if prior_only else tuple(tasks), kept, share, datasets, part, prior)
 
 
 def run(
@@ -156,6 +188,7 @@ def run(
     executor: Executor | DaskWorkers | None = None,
     stop_on_first_crash: bool = False,
     on_done: OnDone | None = None,
+    say: Say | None = None,
 ) -> CohortRun:
     r"""Fit the scans of a plan; one that fails does not stop the others.
 
@@ -174,6 +207,8 @@ def run(
         Whether to end at the first scan that fails.
     on_done : callable, optional
         Called with the outcome of each scan, the number of scans done, and that of all.
+    say : callable, optional
+        Called with sentences about the prior that scans share.
 
     Returns
     -------
@@ -198,6 +233,17 @@ def run(
     1
     """
     write_dataset_files(planned.out, planned.datasets)
+    if planned.prior is not None:
+        crashed = settle_prior(
+            planned.prior,
+            planned.out,
+            _outcomes(replace(planned, tasks=planned.prior.tasks), executor),
+            stop_on_first_crash=stop_on_first_crash,
+            say=say or (lambda _: None),
+        )
+        if crashed and stop_on_first_crash:
+            return CohortRun({}, crashed, planned.kept, stopped=True)
+        planned = planned.without_done()
     counts: Counter[str] = Counter()
     failed: list[Outcome] = []
     stopped = False
@@ -214,7 +260,8 @@ def run(
                 break
     finally:
         outcomes.close()
-    if planned.part is None and (planned.tasks or not (planned.out / INDEX).is_file()):
+    changed = planned.tasks or planned.prior is not None
+    if planned.part is None and (changed or not (planned.out / INDEX).is_file()):
         # Imported here: it loads matplotlib, which fits do not need.
         from ivimkit.cohort.index_page import write_index
 

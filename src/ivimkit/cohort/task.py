@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ivimkit.cohort.ledger import Ledger
 from ivimkit.cohort.recipe import Recipe
 from ivimkit.cohort.subjects import Subject
 
-__all__ = ["BUSY", "Outcome", "Task"]
+__all__ = ["BUSY", "SAMPLES", "Outcome", "Task"]
 
 BUSY = "busy"
 """State of a scan that another process is fitting; the others are those of the ledger."""
+
+
+SAMPLES = "samples"
+"""Folder of the samples for the prior of the cohort, in that of the ledger."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Task:
         Number of threads.
     overwrite : bool
         Whether results of other inputs or options may be replaced.
+    samples : bool
+        Whether only a sample is taken for the prior of the cohort, and nothing fitted.
     """
 
     subject: Subject
@@ -47,6 +54,12 @@ class Task:
     work: Path | None = None
     threads: int = 1
     overwrite: bool = False
+    samples: bool = False
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where account of it is kept."""
+        return Ledger(self.out, SAMPLES if self.samples else "")
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.errors import OptionError, ShapeError
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.rounding import several
 
-__all__ = ["NEIGHBOURS", "PriorTable", "hat_integrals", "wrong_model"]
+__all__ = ["COHORT", "NEIGHBOURS", "PriorTable", "hat_integrals", "learned_from", "wrong_model"]
 
 Axis = NDArray[np.float64]
 
 NEIGHBOURS = "neighbours"
 """In `PriorTable.about`: how the voxels around each voxel add to its prior."""
+
+COHORT = "cohort"
+"""In `PriorTable.about`: the cohort it was learned from, see `ivimkit.fitting.pooled_prior`."""
 
 # Deviation of the integral from 1 that is rounding.
 _MAX_ROUNDING = 1e-12
@@ -30,6 +34,26 @@ def hat_integrals(knots: Axis) -> Axis:
     steps = np.concatenate([[0.0], np.diff(knots), [0.0]])
     half: Axis = 0.5 * (steps[1:] + steps[:-1])
     return half
+
+
+def learned_from(about: Mapping[str, Any]) -> str:
+    r"""Say what a prior was learned from; empty if from nothing.
+
+    Parameters
+    ----------
+    about : mapping
+        `PriorTable.about`.
+
+    Examples
+    --------
+    >>> learned_from({"voxels": 12000, "cohort": {"scans": 40}})
+    '12\u202f000 voxels of 40 scans'
+    """
+    voxels, scans = about.get("voxels"), about.get(COHORT, {}).get("scans")
+    if not voxels:
+        return ""
+    of_scans = f" of {several(scans, 'scan')}" if scans else ""
+    return f"{several(voxels, 'voxel')}{of_scans}"
 
 
 def wrong_model(made_for: str, model: SignalModel) -> OptionError:
@@ -159,6 +183,14 @@ class PriorTable:
     def near(self) -> bool:
         """Whether it is the share of the scan in a prior that also depends on the neighbours."""
         return NEIGHBOURS in self.about
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a fit decides by the scan if neighbours have a part, as with prior auto.
+
+        It is so of a cohort: some of its scans may be images, others lists of voxels.
+        """
+        return self.near and COHORT in self.about
 
     def alone(self) -> PriorTable:
         """Return it as a prior of the scan alone, for voxels or means without neighbours."""

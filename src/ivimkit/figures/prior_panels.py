@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ivimkit import models
 from ivimkit.errors import OptionError
 from ivimkit.extend.model_prior import ModelPrior
-from ivimkit.extend.prior_table import PriorTable, hat_integrals
+from ivimkit.extend.prior_table import PriorTable, hat_integrals, learned_from
 from ivimkit.figures.figure_page import MARGIN, Page
 from ivimkit.figures.map_style import how_to_show
 
@@ -209,7 +209,7 @@ def _colour_bar(page: Page, left: float, top: float) -> None:
 
 
 def _heading(table: PriorTable | ModelPrior) -> str:
-    voxels = table.about.get("voxels")
-    source = f", from {voxels} voxels" if voxels else ""
+    found = learned_from(table.about)
+    source = f", from {found}" if found else ""
     organ = table.about.get("organ")
     return f"prior {table.rule}{f' ({organ})' if organ else ''}, {table.model}{source}"

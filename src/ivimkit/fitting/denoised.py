@@ -22,6 +22,7 @@ from ivimkit.engine import gradients
 from ivimkit.errors import NoiseError, OptionError
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.prior import ChoosingPrior
+from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.result import FitResult, VoxelMaps
@@ -159,6 +160,8 @@ def settings_for_denoised(settings: FitSettings, left: RemainingNoise) -> FitSet
             if settings.model.two_decays() is None and not fixed.any_model:
                 fixed = replace(named, organ=None).fixed
             method = replace(method, prior=fixed)
+        elif isinstance(method.prior, PriorTable) and method.prior.chooses:
+            method = replace(method, prior=method.prior.alone())
         if method.wants_floor:
             method = method.with_floor(float(f"{left.sigma:.6g}"))
     return replace(settings, method=method)

@@ -31,6 +31,7 @@ from ivimkit.errors import (
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.model_prior import ModelPrior
+from ivimkit.extend.prior import Prior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
 from ivimkit.fitting.decay_curves import fitted_x
@@ -43,7 +44,12 @@ from ivimkit.fitting.denoised import (
 from ivimkit.fitting.identifiability import require_identifiable, unknown_to
 from ivimkit.fitting.local_prior import check_neighbours, near_prior, planes_around
 from ivimkit.fitting.memory_budget import MemoryBudget, bytes_per_voxel
-from ivimkit.fitting.prior_choice import instead_of_neighbours, prior_for, with_prior
+from ivimkit.fitting.prior_choice import (
+    instead_of_neighbours,
+    is_chosen,
+    prior_for,
+    with_prior,
+)
 from ivimkit.fitting.region_fits import RegionFits
 from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.result import FitResult, Learned, Provenance
@@ -66,7 +72,7 @@ from ivimkit.scan.thresholds import at_shell
 from ivimkit.scan.voxel_reader import VoxelReader
 from ivimkit.status import count
 
-__all__ = ["fit", "fit_with", "fit_with_also"]
+__all__ = ["fit", "fit_with", "fit_with_also", "with_measured_floor"]
 
 
 def fit(
@@ -259,6 +265,7 @@ def fit_with(
     *,
     sigma: ArrayLike | NoiseEstimate | None = None,
     labels: ArrayLike | None = None,
+    priors: Mapping[str, Prior | PriorTable | ModelPrior] | None = None,
     threads: int | None = None,
     budget: MemoryBudget | None = None,
     progress: Progress | None = None,
@@ -275,6 +282,9 @@ def fit_with(
         The noise, by default that of the settings, which do not contain a map.
     labels : array_like of int, shape (...), optional
         Regions that method bayes learns separate priors for.
+    priors : mapping of str to Prior, PriorTable or ModelPrior, optional
+        The prior of each region, by its label as text, instead of one that is learned. That of the
+        method has to be one of them.
     threads : int, optional
         Number of threads; all cores by default.
     budget : MemoryBudget, optional
@@ -310,7 +320,7 @@ def fit_with(
             warnings.warn(_of_denoised(is_given), NoiseChangedWarning, stacklevel=5)
             left = None
     if left is None:
-        return _fit_once(dwi, settings, budget, sigma, labels, threads, progress)
+        return _fit_once(dwi, settings, budget, sigma, labels, priors, threads, progress)
     if labels is not None:
         raise OptionError(
             "labels were given for a denoised scan, from which no prior is learned; expected none"
@@ -356,6 +366,7 @@ def _fit_once(
     budget: MemoryBudget,
     sigma: ArrayLike | NoiseEstimate | None,
     labels: ArrayLike | None,
+    priors: Mapping[str, Prior | PriorTable | ModelPrior] | None,
     threads: int | None,
     progress: Progress | None,
 ) -> FitResult:
@@ -370,7 +381,7 @@ def _fit_once(
     scan = dwi = dwi.for_variables(model.variables)
     settings = replace(settings, method=_at_shells(settings.method, model, dwi.fit_acquisition))
     _check(dwi, model, settings.method)
-    if near_prior(settings.method) is not None:
+    if near_prior(settings.method) is not None and not is_chosen(settings.method):
         check_neighbours(dwi.shape, dwi.geometry)
     warn_of_scan(dwi, stacklevel=7)
     reader = dwi.voxels()
@@ -385,7 +396,7 @@ def _fit_once(
         reader = dwi.voxels()
     gpus = _gpus(settings, dwi, reader.n_voxels)
     where = f"cuda:{','.join(map(str, gpus))}" if gpus else "cpu"
-    as_fitted, of_floor = _with_floor(for_averages(settings.method, dwi), dwi, sigma)
+    as_fitted, of_floor = with_measured_floor(for_averages(settings.method, dwi), dwi, sigma)
     if isinstance(as_fitted, PosteriorMethod):
         settings = replace(settings, method=as_fitted)
     sample = TrainingSample(
@@ -408,16 +419,16 @@ def _fit_once(
     prior, taken = prior_for(asked, sample, dwi.geometry, settings.organ)
     settings = replace(settings, method=with_prior(asked, prior))
     as_fitted = with_prior(as_fitted, prior)
-    regions = _regions(labels, settings.method, dwi, reader)
+    regions = _regions(labels, settings.method, dwi, reader, given=priors is not None)
     fits = Fits(
         settings.method,
         adc_weight(settings.adc_bvals, dwi, model) > 0.0,
         (where, settings.precision),
         sigma is not None,
     )
-    whole = RegionFits.learned(as_fitted, sample, dwi.geometry, regions, estimator, fits)
+    whole = RegionFits.learned(as_fitted, sample, dwi.geometry, regions, estimator, fits, priors)
     screen = dwi if screening is not None and screening.is_judged else None
-    near = near_prior(as_fitted)
+    near = whole.near
     found = fit_slabs(
         whole,
         budget,
@@ -431,7 +442,7 @@ def _fit_once(
         again = replace(settings, method=with_prior(settings.method, other))
         del found
         with _said_before():
-            result = _fit_once(scan, again, budget, sigma, labels, threads, progress)
+            result = _fit_once(scan, again, budget, sigma, labels, priors, threads, progress)
         return replace(
             result, provenance=replace(result.provenance, chosen={**chosen, **of_floor, **why})
         )
@@ -520,7 +531,7 @@ def _context_of(dwi: DWI) -> SourceContext | None:
     return None if context is None else context.of_volumes(dwi.volumes.tolist())
 
 
-def _with_floor(
+def with_measured_floor(
     method: FitMethod, dwi: DWI, sigma: ArrayLike | NoiseEstimate | None
 ) -> tuple[FitMethod, dict[str, str]]:
     """Return the method with the noise that raises the floor, and where that comes from."""
@@ -543,13 +554,21 @@ def _learned(method: PosteriorMethod) -> Learned:
 
 
 def _regions(
-    labels: ArrayLike | None, method: FitMethod, dwi: DWI, reader: VoxelReader
+    labels: ArrayLike | None,
+    method: FitMethod,
+    dwi: DWI,
+    reader: VoxelReader,
+    *,
+    given: bool,
 ) -> dict[str, NDArray[np.intp]]:
-    """Return the positions of every region among the voxels of the reader, by its label."""
+    """Return the positions of every region among the voxels of the reader, by its label.
+
+    Their priors may be given; otherwise the method has to learn them.
+    """
     if labels is None:
         return {"all": np.arange(len(reader.index))}
     values = np.asarray(labels)
-    if not method.learns:
+    if not (given or method.learns):
         raise OptionError(
             f"labels were given for method {method.name}, which with its options learns nothing "
             "from regions; use method bayes with a prior that it learns, or leave them out"

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from ivimkit import priors
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import ChoosingPrior, Prior
-from ivimkit.fitting.local_prior import neighbour_offsets
+from ivimkit.extend.prior_table import PriorTable
+from ivimkit.fitting.local_prior import near_prior, neighbour_offsets
 from ivimkit.fitting.training import MIN_VOXELS, least_squares
 from ivimkit.fitting.training_sample import TrainingSample
 from ivimkit.methods._posterior import PosteriorMethod
@@ -20,12 +22,15 @@ from ivimkit.scan.geometry import Geometry
 __all__ = [
     "compared_voxels",
     "instead_of_neighbours",
+    "is_chosen",
     "prior_for",
     "why_this_prior",
     "with_prior",
+    "with_prior_of",
 ]
 
 _BY_AUTO = "auto, "
+_NEAR, _NOT_NEAR = "voxels have neighbours", "voxels have no neighbours"
 # Number of voxels that are tried, whether they can be fitted at all.
 _MAX_TRIED = 3000
 # Number of voxels that say whether neighbours help.
@@ -36,10 +41,20 @@ _MARGIN = 2
 _MIN_SHARE = 0.5
 
 
+def is_chosen(method: FitMethod) -> bool:
+    """Return whether the scan decides about the prior of a method: auto, or one of a cohort."""
+    if not isinstance(method, PosteriorMethod):
+        return False
+    table = method.prior
+    return isinstance(method.rule, ChoosingPrior) or (
+        isinstance(table, PriorTable) and table.chooses
+    )
+
+
 def prior_for(
     method: FitMethod, sample: TrainingSample, geometry: Geometry, organ: str | None = None
-) -> tuple[Prior | None, dict[str, str]]:
-    """Return the prior that prior auto of a method stands for, and why.
+) -> tuple[Prior | PriorTable | None, dict[str, str]]:
+    """Return the prior that prior auto of a method, or one of a cohort, stands for, and why.
 
     Parameters
     ----------
@@ -54,29 +69,66 @@ def prior_for(
 
     Returns
     -------
-    Prior or None
-        The prior; None for methods without prior auto.
+    Prior, PriorTable or None
+        The prior; None for methods whose prior the scan does not decide about.
     dict of str to str
         The reason in words, by the name of the option; empty for these.
     """
-    if not (isinstance(method, PosteriorMethod) and isinstance(method.rule, ChoosingPrior)):
+    if not is_chosen(method):
         return None, {}
-    rule = method.rule if method.rule.organ is not None else replace(method.rule, organ=organ)
+    assert isinstance(method, PosteriorMethod)
+    if isinstance(method.prior, PriorTable):
+        rule = near_prior(method)
+        assert rule is not None
+        if _near(sample, geometry, rule.reach):
+            return method.prior, {"prior": f"{_BY_AUTO}{_NEAR}"}
+        return method.prior.alone(), {"prior": f"{_BY_AUTO}{_NOT_NEAR}"}
+    assert isinstance(method.rule, ChoosingPrior)
+    return _prior_of_scan(method.rule, sample, geometry, organ)
+
+
+def _prior_of_scan(
+    asked: ChoosingPrior, sample: TrainingSample, geometry: Geometry, organ: str | None
+) -> tuple[Prior, dict[str, str]]:
+    """Return the prior that prior auto stands for, and why."""
+    rule = asked if asked.organ is not None else replace(asked, organ=organ)
     if not _enough(sample):
         prior = rule.fixed
         if sample.model.two_decays() is None and not prior.any_model:
             prior = priors.get("flat")
         return prior, {"prior": f"{_BY_AUTO}too few voxels to learn from"}
     if sample.model.two_decays() is not None and _near(sample, geometry, rule.local.reach):
-        return rule.local, {"prior": f"{_BY_AUTO}voxels have neighbours"}
-    return rule.learned, {"prior": f"{_BY_AUTO}voxels have no neighbours"}
+        return rule.local, {"prior": f"{_BY_AUTO}{_NEAR}"}
+    return rule.learned, {"prior": f"{_BY_AUTO}{_NOT_NEAR}"}
 
 
-def with_prior(method: FitMethod, prior: Prior | None) -> FitMethod:
+def with_prior(method: FitMethod, prior: Prior | PriorTable | ModelPrior | None) -> FitMethod:
     """Return a method with another prior; as it is if that is None or it has none."""
     if prior is None or not isinstance(method, PosteriorMethod):
         return method
     return replace(method, prior=prior)
+
+
+def with_prior_of(
+    region: str, method: FitMethod, given: Mapping[str, Prior | PriorTable | ModelPrior] | None
+) -> FitMethod:
+    """Return a method with the prior that was given for a region.
+
+    Parameters
+    ----------
+    region : str
+        Name of the region.
+    method : FitMethod
+        The method after `prior_for`: what the scan decided holds for all its regions.
+    given : mapping of str to Prior, PriorTable or ModelPrior, optional
+        The prior of each region; by default that of the method.
+    """
+    if given is None or not isinstance(method, PosteriorMethod):
+        return method
+    own, taken = given[region], method.prior
+    if isinstance(own, PriorTable) and isinstance(taken, PriorTable) and not taken.near:
+        own = own.alone()
+    return replace(method, prior=own)
 
 
 def instead_of_neighbours(
@@ -84,7 +136,7 @@ def instead_of_neighbours(
     methods: Mapping[str, PosteriorMethod],
     sample: TrainingSample,
     evidence: NDArray[np.float64] | None,
-) -> tuple[Prior | None, dict[str, str]]:
+) -> tuple[Prior | PriorTable | None, dict[str, str]]:
     """Return the prior to fit with again if the neighbours did not help, and why.
 
     The prior of a voxel from its neighbours has not seen the voxel, so its evidence says how well
@@ -104,12 +156,12 @@ def instead_of_neighbours(
 
     Returns
     -------
-    Prior or None
+    Prior, PriorTable or None
         None if the fit is to be kept.
     dict of str to str
         The reason in words, by the name of the option; empty if it is.
     """
-    if not (isinstance(asked, PosteriorMethod) and isinstance(asked.rule, ChoosingPrior)):
+    if not is_chosen(asked):
         return None, {}
     if len(methods) != 1 or evidence is None:
         return None, {}
@@ -121,7 +173,14 @@ def instead_of_neighbours(
     gain = gain[np.isfinite(gain)]
     if not gain.size or gain.mean() > 0.0:
         return None, {}
-    return asked.rule.learned, {"prior": f"{_BY_AUTO}neighbours are not alike"}
+    assert isinstance(asked, PosteriorMethod)
+    table, rule = asked.prior, asked.rule
+    other: Prior | PriorTable | None = None
+    if isinstance(table, PriorTable):
+        other = table.alone()
+    elif isinstance(rule, ChoosingPrior):
+        other = rule.learned
+    return other, {"prior": f"{_BY_AUTO}neighbours are not alike"}
 
 
 def compared_voxels(n_voxels: int) -> NDArray[np.intp]:

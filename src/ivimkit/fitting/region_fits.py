@@ -12,7 +12,11 @@ from ivimkit.engine import Task, say_learning
 from ivimkit.errors import OptionError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
+from ivimkit.extend.model_prior import ModelPrior
+from ivimkit.extend.prior import NearPrior, Prior
+from ivimkit.extend.prior_table import PriorTable
 from ivimkit.fitting.local_prior import LOCAL_MAPS, near_prior, with_neighbours
+from ivimkit.fitting.prior_choice import with_prior_of
 from ivimkit.fitting.slabs import Slab
 from ivimkit.fitting.training import learned_method
 from ivimkit.fitting.training_sample import TrainingSample
@@ -60,8 +64,9 @@ class RegionFits:
         regions: Mapping[str, NDArray[np.intp]],
         estimator: Estimator | None,
         fits: Fits,
+        priors: Mapping[str, Prior | PriorTable | ModelPrior] | None = None,
     ) -> RegionFits:
-        """Let a method learn from each region.
+        """Let a method learn from each region, or give it the prior of the region.
 
         Raises
         ------
@@ -70,7 +75,10 @@ class RegionFits:
         """
         methods = {
             name: _learned(
-                method, sample if len(regions) == 1 else sample.take(own), name, regions
+                with_prior_of(name, method, priors),
+                sample if len(regions) == 1 else sample.take(own),
+                name,
+                regions,
             )
             for name, own in regions.items()
         }
@@ -90,7 +98,13 @@ class RegionFits:
         """Names of the columns behind parameters, cost and iterations."""
         method = next(iter(self.methods.values()))
         task = Task(self.sample.model, method, self.sample.weight, estimator=self.estimator)
-        return task.columns + (LOCAL_MAPS if near_prior(method) is not None else ())
+        return task.columns + (LOCAL_MAPS if self.near is not None else ())
+
+    @property
+    def near(self) -> NearPrior | None:
+        """The prior from neighbours, if there is one in any of the regions."""
+        found = map(near_prior, self.methods.values())
+        return next((prior for prior in found if prior is not None), None)
 
     def of(self, slab: Slab, progress: Callable[[int], None]) -> VoxelFits:
         """Fit the voxels of a slab.
@@ -129,8 +143,11 @@ class RegionFits:
             assert isinstance(method, PosteriorMethod)
             task = replace(task, method=LogMoments.of(method))
         found = self.fits.of(part, task, lambda now, _: progress(done + now))
-        if near is None:
+        if near is None and self.near is None:
             return found
+        if near is None:
+            nothing = np.full((part.n_voxels, len(LOCAL_MAPS)), np.nan)
+            return replace(found, values=np.concatenate([found.values, nothing], axis=1))
         assert isinstance(method, PosteriorMethod)
         rest = found.values, found.status
         return replace(found, values=with_neighbours(near, method, part, self.geometry, *rest))

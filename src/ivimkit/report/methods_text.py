@@ -9,6 +9,7 @@ import numpy as np
 
 from ivimkit import organs as presets
 from ivimkit import priors
+from ivimkit.extend.prior_table import learned_from
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.prior_choice import why_this_prior
 from ivimkit.fitting.result import FitResult
@@ -383,8 +384,8 @@ def _prior(result: FitResult, citations: Citations) -> Iterator[str]:
         title = priors.get(table.rule).title if known else table.rule
         cited = citations.cite(priors.get(table.rule).references) if known else ""
         where = "" if region == "all" else f" of region {region}"
-        voxels = table.about.get("voxels")
-        learned = f" ({thousands(int(voxels))} voxels)" if voxels else ""
+        source = learned_from(table.about)
+        learned = f" ({source})" if source else ""
         yield f"The prior{where}{by_auto} was {title}{learned}{cited}."
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from ivimkit import methods, models, priors
 from ivimkit import uncertainty as estimators
+from ivimkit.extend.model_prior import ModelPrior
+from ivimkit.extend.prior_table import COHORT, PriorTable
 from ivimkit.extend.signal_model import S0, SignalModel
 from ivimkit.fitting.result import FitResult
 from ivimkit.fitting.settings import ScanReading
@@ -258,6 +260,11 @@ def _prior(result: FitResult, notes: list[str]) -> Iterator[str]:
     if not isinstance(method, PosteriorMethod):
         return
     if method.rule is None:
+        assert isinstance(method.prior, PriorTable | ModelPrior)
+        if file := method.prior.about.get(COHORT, {}).get("file"):
+            yield from ("--prior", str(file))
+            notes.append(f"{file} is in the output folder of the cohort.")
+            return
         yield from ("--prior", "prior.npz")
         notes.append("prior.npz is in the folder of the result.")
         return

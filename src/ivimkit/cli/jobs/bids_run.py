@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from ivimkit.cli.screen.terminal import Screen, say_error
 from ivimkit.cohort.ledger import DONE as FITTED
 from ivimkit.cohort.ledger import FAILED, UNSUITABLE
 from ivimkit.errors import OptionError
+from ivimkit.fitting.pooled_prior import SHARED
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.noise import FIT_SOURCES
 from ivimkit.rounding import several
@@ -99,6 +100,7 @@ class BidsRun:
             cohort.run,
             stop_on_first_crash=self.machine.stop_on_first_crash,
             on_done=self._say_done,
+            say=self.screen.show,
         )
         if self.machine.dask is None:
             self.screen.show(_summary(planned))
@@ -139,12 +141,15 @@ class BidsRun:
         return DONE
 
     def _recipe(self) -> cohort.Recipe:
-        model = self.setup.signal_model()
-        method = self.setup.fit_method(model)
+        shared = self.setup.prior == SHARED
+        # Until it has been learned, the method has the prior that a scan without it takes.
+        setup = replace(self.setup, prior=None) if shared else self.setup
+        model = setup.signal_model()
+        method = setup.fit_method(model)
         settings = FitSettings.of(
             model,
             method,
-            self.setup.estimator(model, method),
+            setup.estimator(model, method),
             adc_bvals=self._adc_bvals,
             # Many processes would wait for one GPU.
             device="cpu",
@@ -153,7 +158,7 @@ class BidsRun:
             call=command_line(self.ctx),
         )
         return cohort.Recipe(
-            settings, self._sigma, self.steps, self.scan.strict, self.output.reports
+            settings, self._sigma, self.steps, self.scan.strict, self.output.reports, shared
         )
 
     @property
@@ -246,16 +251,22 @@ class BidsRun:
             mem_mb=machine.mem_mb,
             threads=machine.threads,
             overwrite=self.output.overwrite,
+            prior_only=machine.prior_only,
         )
 
     def _script(self, found: cohort.Found, scans_per_part: int) -> str:
-        if self.machine.part is not None:
-            raise OptionError("--part is given with --slurm, which sets it; leave it out")
+        for option, value in {
+            "--part": self.machine.part,
+            "--prior-only": self.machine.prior_only or None,
+        }.items():
+            if value is not None:
+                raise OptionError(f"{option} is given with --slurm, which sets it; leave it out")
         processors = self.machine.n_procs or _USUAL_PROCESSORS
         needed = cohort.memory_for(found.subjects, processors)
         command = _without_option(shlex.split(command_line(self.ctx)), "--slurm")
         group = ["ivimkit", "bids", str(self.dataset), str(self.out), "group"]
-        return cohort.slurm_script(
+        script = cohort.slurm_scripts if self.setup.prior == SHARED else cohort.slurm_script
+        return script(
             command,
             group,
             n_scans=len(found.subjects),
@@ -275,6 +286,8 @@ class BidsRun:
             self.screen.show(f"{head}: {outcome.state}: {outcome.sentence}")
 
     def _end(self, done: cohort.CohortRun) -> int:
+        if self.machine.prior_only and not done.failed:
+            return DONE
         n_done = done.counts.get(FITTED, 0)
         unsuitable = done.counts.get(UNSUITABLE, 0)
         told = [f"{several(n_done, 'scan')} fitted", f"{done.kept} done before"]
@@ -299,12 +312,15 @@ def _left_out(found: cohort.Found) -> list[str]:
 
 def _summary(planned: cohort.Plan) -> str:
     share = planned.share
+    prior = planned.prior
+    first = f"{several(len(prior.tasks), 'sample')} to take; " if prior and prior.tasks else ""
     how = (
         f"{share.processes} at a time, {several(share.threads, 'thread')} each"
         if share.processes
         else "one after the other in this process"
     )
-    return f"{several(len(planned.tasks), 'scan')} to fit, {planned.kept} done before; {how}"
+    to_fit = f"{several(len(planned.tasks), 'scan')} to fit, {planned.kept} done before"
+    return f"{first}{to_fit}; {how}"
 
 
 def _without_option(command: Sequence[str], option: str) -> list[str]:

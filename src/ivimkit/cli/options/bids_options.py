@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ivimkit.cli.options.fit_options import TRUST_PANEL, FitOptions
-from ivimkit.cli.options.plugin_names import complete, model_names
+from ivimkit.cli.options.fit_options import BAYES_PANEL, TRUST_PANEL, FitOptions
+from ivimkit.cli.options.plugin_names import complete, model_names, prior_names
 from ivimkit.cli.options.scan_options import (
     Average,
     AverageOption,
@@ -156,6 +156,18 @@ class BidsFit(FitOptions):
             help="Fix a parameter, like D_star=0.02. Repeatable.",
         ),
     ] = None
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            metavar="shared|NAME|FILE",
+            show_default=False,
+            rich_help_panel=BAYES_PANEL,
+            autocompletion=complete(prior_names),
+            help=f"Prior: shared (one for all scans, learned from samples of them), "
+            f"{', '.join(prior_names())}, or a file such as OUT_DIR/priors/*.npz of another "
+            "cohort. By default auto, for each scan by itself.",
+        ),
+    ] = None
     labels: Annotated[
         str | None,
         typer.Option(
@@ -242,6 +254,15 @@ class BidsMachine:
             help="Fit part K of N only: every N-th scan. For the jobs of a cluster.",
         ),
     ] = None
+    prior_only: Annotated[
+        bool,
+        typer.Option(
+            "--prior-only",
+            rich_help_panel=MACHINE_PANEL,
+            help="Take the samples of --prior shared and learn the prior; fit nothing. With "
+            "--part, take the samples of that part.",
+        ),
+    ] = False
     slurm: Annotated[
         int | None,
         typer.Option(

@@ -18,9 +18,9 @@ from ivimkit.cli.options.plugin_names import (
 from ivimkit.cli.options.shared_options import MODEL_PANEL, SIGMA, MethodOptions, in_panel
 from ivimkit.defaults import USUAL_METHOD
 
-__all__ = ["TRUST_PANEL", "Also", "FitOptions", "ModelOptions", "Organ"]
+__all__ = ["BAYES_PANEL", "TRUST_PANEL", "Also", "FitOptions", "ModelOptions", "Organ"]
 
-_BAYES_PANEL = "Method bayes"
+BAYES_PANEL = "Method bayes"
 TRUST_PANEL = "The noise, and how sure the numbers are"
 
 Organ = Annotated[
@@ -134,7 +134,7 @@ class FitOptions(ModelOptions):
         typer.Option(
             metavar="NAME|FILE",
             show_default=False,
-            rich_help_panel=_BAYES_PANEL,
+            rich_help_panel=BAYES_PANEL,
             autocompletion=complete(prior_names),
             help=f"Prior: {', '.join(prior_names())}, or the prior.npz of an "
             "earlier result. By default auto: local if voxels have neighbours, else learned, or "
@@ -146,7 +146,7 @@ class FitOptions(ModelOptions):
         typer.Option(
             metavar="NAME",
             show_default=False,
-            rich_help_panel=_BAYES_PANEL,
+            rich_help_panel=BAYES_PANEL,
             help="Posterior estimate that the maps show: mean (the default), median or mode.",
         ),
     ] = None
@@ -155,7 +155,7 @@ class FitOptions(ModelOptions):
         typer.Option(
             metavar="FILE",
             show_default=False,
-            rich_help_panel=_BAYES_PANEL,
+            rich_help_panel=BAYES_PANEL,
             help="Label image: each region learns a separate prior, so that a lesion is not "
             "drawn towards the tissue around it. Looked for next to each scan. Needs --mask.",
         ),

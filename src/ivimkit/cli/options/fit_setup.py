@@ -24,6 +24,7 @@ from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.option_values import typed
 from ivimkit.extend.signal_model import SignalModel
+from ivimkit.fitting.pooled_prior import SHARED
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.scan_bvals import B_UNITS
 from ivimkit.io.scan_files import open_volume
@@ -179,6 +180,11 @@ class FitSetup(FitOptions):
             return priors.get(text, organ=self.organ)
         if text in priors.names():
             return text
+        if text == SHARED:
+            raise OptionError(
+                f"--prior is {SHARED}, which ivimkit bids learns from all scans of a cohort; "
+                "expected its file here, like out/priors/protocol-1_prior.npz"
+            )
         if not Path(text).is_file():
             raise OptionError(
                 f"--prior is {text!r}: that is neither a prior nor a file; expected one of "

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from ivimkit.cli.screen.terminal import plain_table
 from ivimkit.extend.derived_maps import describe
+from ivimkit.extend.prior_table import learned_from
 from ivimkit.fitting.prior_choice import why_this_prior
 from ivimkit.fitting.result import FitResult
 from ivimkit.quality import main_maps, summary_rows
@@ -61,8 +62,8 @@ def prior_lines(result: FitResult) -> list[str]:
     why = why_this_prior(result.provenance.chosen)
     by_auto = f" (auto: {why})" if why else ""
     for region, table in result.priors.items():
-        voxels = table.about.get("voxels")
-        learned = f" from {thousands(voxels)} voxels" if voxels else ""
+        source = learned_from(table.about)
+        learned = f" from {source}" if source else ""
         where = "prior" if region == "all" else f"prior of region {region}"
         lines.append(f"{where}: {table.rule}{learned}{by_auto}")
     return lines
