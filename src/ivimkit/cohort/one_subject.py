@@ -17,10 +17,11 @@ from msgspec.structs import replace
 
 from ivimkit.cohort.fitted_subject import FittedSubject, UnsuitableScanError
 from ivimkit.cohort.ledger import DONE, FAILED, RUNNING, UNSUITABLE, Entry, InputFile, Ledger
-from ivimkit.cohort.machine import cpu_target, peak_memory_mb
+from ivimkit.cohort.machine import peak_memory_mb
 from ivimkit.cohort.task import BUSY, Outcome, Task
 from ivimkit.errors import InputError, IvimkitWarning
 from ivimkit.fitting.fit import fit_with
+from ivimkit.portable_bits import cpu_target
 
 __all__ = ["fit_subject", "warm_up"]
 
@@ -44,8 +45,10 @@ def fit_subject(task: Task) -> Outcome:
     Raises
     ------
     InputError
-        If nothing can be written, which concerns all scans.
+        If nothing can be written, or the process would compute other bits than the recipe asks
+        for, which concerns all scans.
     """
+    task.recipe.check_process()
     ledger, name = Ledger(task.out), task.subject.name
     with ledger.claimed(name) as free:
         if not free:

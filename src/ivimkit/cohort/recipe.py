@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -28,6 +28,7 @@ from ivimkit.io.prior_files import write_prior
 from ivimkit.io.record import settings_of, settings_record
 from ivimkit.io.record_form import SettingsRecord
 from ivimkit.noise import FIT_SOURCES, NoiseEstimate, for_fit
+from ivimkit.portable_bits import PORTABLE_TARGET, cpu_target, has_portable_bits
 from ivimkit.preprocessing.step_list import steps_of
 from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
@@ -51,6 +52,8 @@ class Recipe:
         Whether a scan that contradicts itself is refused.
     report : bool
         Whether each scan gets a report and figures.
+    portable_bits : bool
+        Whether only processes with portable bits may fit, see `ivimkit.use_portable_bits`.
     """
 
     settings: FitSettings
@@ -58,6 +61,7 @@ class Recipe:
     steps: str | None = None
     strict: bool = False
     report: bool = True
+    portable_bits: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send what results keep of settings, in words and numbers.
@@ -65,7 +69,8 @@ class Recipe:
         A model finds its compiled functions by their identity, which a copy would not have.
         """
         record = msgspec.json.encode(settings_record(self.settings))
-        return _received, (record, self._prior, self.sigma, self.steps, self.strict, self.report)
+        others = {one.name: getattr(self, one.name) for one in fields(self)[1:]}
+        return _received, (record, self._prior, others)
 
     @property
     def _prior(self) -> PriorTable | ModelPrior | None:
@@ -85,6 +90,7 @@ class Recipe:
         reading: ScanReading | None = None,
         strict: bool = False,
         report: bool = True,
+        portable_bits: bool = False,
     ) -> Self:
         """Return a recipe from the arguments of `ivimkit.fit`.
 
@@ -96,7 +102,7 @@ class Recipe:
             Steps before the fit, as in `ivimkit.preprocess`.
         reading : ScanReading, optional
             Which volumes are used.
-        strict, report
+        strict, report, portable_bits
             See `Recipe`.
 
         Examples
@@ -107,7 +113,7 @@ class Recipe:
         """
         # Many processes would wait for one GPU.
         settings = FitSettings.of(model, method, uncertainty, device="cpu", reading=reading)
-        return cls(settings, sigma, preprocess, strict, report)
+        return cls(settings, sigma, preprocess, strict, report, portable_bits)
 
     def check(self) -> None:
         """Raise for what cannot work for any scan, before the first.
@@ -149,8 +155,24 @@ class Recipe:
             "sigma": self.sigma,
             "steps": self.steps,
             "strict": self.strict,
+            "portable_bits": self.portable_bits,
         }
         return hashlib.sha256(to_json(content).encode("utf-8")).hexdigest()
+
+    def check_process(self) -> None:
+        """Raise if this process would compute other bits than the recipe asks for.
+
+        Raises
+        ------
+        OptionError
+            If it would.
+        """
+        if self.portable_bits and not has_portable_bits():
+            raise OptionError(
+                f"portable bits are asked for, and a process compiles for {cpu_target()}; expected "
+                f"{PORTABLE_TARGET} in all. Call ivimkit.use_portable_bits() first, and start "
+                "workers anew"
+            )
 
     def load(self, subject: Subject) -> DWI:
         """Load a scan as the recipe says.
@@ -185,17 +207,12 @@ class Recipe:
 
 
 def _received(
-    record: bytes,
-    prior: PriorTable | ModelPrior | None,
-    sigma: float | str | None,
-    steps: str | None,
-    strict: bool,
-    report: bool,
+    record: bytes, prior: PriorTable | ModelPrior | None, others: dict[str, Any]
 ) -> Recipe:
     """Return a recipe in the process that it was sent to."""
     known = {} if prior is None else {"": Learned(prior, (math.nan, math.nan))}
     settings = settings_of(msgspec.json.decode(record, type=SettingsRecord), {}, known)
-    return Recipe(settings, sigma, steps, strict, report)
+    return Recipe(settings, **others)
 
 
 def _digest_of_prior(prior: PriorTable | ModelPrior | None) -> str | None:

@@ -70,6 +70,7 @@ from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.noise import NoiseEstimate, for_fit, for_floor
 from ivimkit.noise.noise_estimate import ORIGINS
 from ivimkit.noise.repeats import magnitude_noise
+from ivimkit.portable_bits import cpu_target
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
@@ -449,6 +450,7 @@ def _fit_once(
             threads=threads or default_threads(),
             status_counts=count(full_status, model),
             device=describe(gpus),
+            cpu_target=cpu_target(),
             chosen={**chosen, **of_floor, **taken},
             value_weights=dwi.weight_summary,
             history=dwi.history,

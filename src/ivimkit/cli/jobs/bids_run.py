@@ -103,7 +103,9 @@ class BidsRun:
         if self.machine.dask is None:
             self.screen.show(_summary(planned))
             return run(planned)
-        with cohort.dask_workers(self.machine.dask) as workers:
+        with cohort.dask_workers(
+            self.machine.dask, portable_bits=self.machine.portable_bits
+        ) as workers:
             share = cohort.ShareOfMachine(
                 workers.n_workers, self.machine.threads or workers.threads
             )
@@ -153,7 +155,12 @@ class BidsRun:
             call=command_line(self.ctx),
         )
         return cohort.Recipe(
-            settings, self._sigma, self.steps, self.scan.strict, self.output.reports
+            settings,
+            self._sigma,
+            self.steps,
+            self.scan.strict,
+            self.output.reports,
+            self.machine.portable_bits,
         )
 
     @property

@@ -30,6 +30,7 @@ from ivimkit.cli.options.shared_options import (
     SCAN_PANEL,
     VOLUME_PANEL,
     Overwrite,
+    PortableBits,
 )
 
 __all__ = [
@@ -253,6 +254,7 @@ class BidsMachine:
             help="Fit nothing; print a script for sbatch that does, N scans in each job.",
         ),
     ] = None
+    portable_bits: PortableBits = False
     dry_run: Annotated[
         bool,
         typer.Option(
