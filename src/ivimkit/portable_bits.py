@@ -1,7 +1,7 @@
 """Portable bits: results that are the same to the last bit on all x86-64 processors with AVX2.
 
-Compiled code uses all that a processor can do, and numpy and BLAS do, too: the last bits of a result
-are those of one kind of processor. Told in time, all of them leave out what only some can do.
+Compiled code uses all that a processor can do, and so do numpy and BLAS: the last bits of a result
+are those of one kind of processor. Told in time, they leave out what only some processors can do.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ VARIABLES = {
 
 _LATE = (
     "portable bits are asked for too late: {name} has been loaded for this processor; expected "
-    "nothing loaded before. Call ivimkit.use_portable_bits() at the top of the script, before other "
-    "imports, or set the environment variables that the documentation lists"
+    "nothing loaded before. Call ivimkit.use_portable_bits() at the top of the script, before "
+    "other imports, or set the environment variables that the documentation lists"
 )
 
 
@@ -73,7 +73,7 @@ def has_portable_bits() -> bool:
     if "numba" in sys.modules:
         # The environment may have changed since.
         config: Any = import_module("numba").config
-        if (config.CPU_NAME, config.CPU_FEATURES) != tuple(VARIABLES.values())[:2]:
+        if list(VARIABLES.values())[:2] != [config.CPU_NAME, config.CPU_FEATURES]:
             return False
     return "numpy" not in sys.modules or not _is_wide()
 
@@ -97,8 +97,8 @@ def _check_processor() -> None:
     if missing:
         raise OptionError(
             f"this processor does not have {', '.join(missing)}; expected AVX2 and what came with "
-            "it (Intel since 2013, AMD since 2015) for portable bits. Leave it out, or use another "
-            "machine"
+            "it (Intel since 2013, AMD since 2015) for portable bits. Leave it out, or use "
+            "another machine"
         )
 
 

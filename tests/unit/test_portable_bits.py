@@ -72,7 +72,7 @@ def test_too_late_is_an_error(monkeypatch):
 
 def test_other_processors_and_environments_are_refused(monkeypatch):
     monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
-    with pytest.raises(OptionError, match="NUMBA_CPU_NAME is 'generic'.*Unset it"):
+    with pytest.raises(OptionError, match=r"NUMBA_CPU_NAME is 'generic'.*Unset it"):
         portable_bits.use_portable_bits()
     monkeypatch.setattr(portable_bits.platform, "machine", lambda: "aarch64")
     with pytest.raises(OptionError, match="of the kind aarch64; expected x86-64"):

@@ -13,7 +13,7 @@ from ivimkit import io
 from ivimkit.cohort.derivative_files import Derivatives, write_derivatives
 from ivimkit.cohort.derivative_names import report_name
 from ivimkit.cohort.derivative_sidecars import sources_of
-from ivimkit.cohort.region_table import region_table
+from ivimkit.cohort.region_table import region_rows
 from ivimkit.cohort.task import Task
 from ivimkit.errors import AcquisitionError
 from ivimkit.fitting.fit import fit_with
@@ -105,7 +105,7 @@ class FittedSubject:
             Derivatives(
                 task.subject,
                 self.result,
-                region_table(task.subject, self.result, self.labels),
+                region_rows(task.subject, self.result, self.labels),
                 sources_of(task.subject, task.datasets),
                 self._report,
             ),

@@ -169,8 +169,8 @@ class Recipe:
         """
         if self.portable_bits and not has_portable_bits():
             raise OptionError(
-                f"portable bits are asked for, and a process compiles for {cpu_target()}; expected "
-                f"{PORTABLE_TARGET} in all. Call ivimkit.use_portable_bits() first, and start "
+                f"portable bits are asked for, and a process compiles for {cpu_target()}; "
+                f"expected {PORTABLE_TARGET} in all. Call ivimkit.use_portable_bits() first, and start "
                 "workers anew"
             )
 

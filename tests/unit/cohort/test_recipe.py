@@ -57,7 +57,7 @@ def test_reports_and_the_call_do_not():
 
 def test_a_process_that_compiles_for_itself_is_refused():
     recipe = pickle.loads(pickle.dumps(Recipe.of(portable_bits=True)))
-    with pytest.raises(InputError, match="a process compiles for .*; expected x86-64-v3 in all"):
+    with pytest.raises(InputError, match=r"a process compiles for .*; expected x86-64-v3 in all"):
         recipe.check_process()
 
 
