@@ -1,8 +1,8 @@
 """Kills: a cohort whose processes are ended by kill -9 at random moments, or with a full disk.
 
-The command, a worker, the scheduler and a worker of a Dask cluster are killed many times, each time
-in the run that goes on from the last one. In the end every scan must have been fitted once, with the
-bytes of a run that nobody disturbed.
+The command, a worker, the scheduler and a worker of a Dask cluster are killed many times, each
+time in the run that goes on from the last one. In the end every scan must have been fitted once,
+with the bytes of a run that nobody disturbed.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from ivimkit.cohort.task import Task
 from ivimkit.errors import AcquisitionError
 from ivimkit.fitting.fit import fit_with
 from ivimkit.fitting.result import FitResult
+from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.preprocessed_files import staged
 from ivimkit.io.result_files import result_folder
 from ivimkit.preprocessing.preprocess import preprocess
@@ -73,7 +74,8 @@ class FittedSubject:
         dwi = recipe.load(subject)
         if recipe.steps is not None:
             dwi = preprocess(dwi, recipe.steps).dwi
-        model, method = recipe.settings.model, recipe.settings.method
+        settings = recipe.settings_of(subject, dwi)
+        model, method = settings.model, settings.method
         try:
             method.check(model, dwi.for_variables(model.variables).fit_acquisition)
         except AcquisitionError as error:
@@ -84,7 +86,10 @@ class FittedSubject:
             ready = stack.enter_context(staged(dwi, home))
             dwi, kept = ready.dwi, [ready.files]
         labels = None if subject.labels is None else io.load_labels(subject.labels, dwi)
-        made = cls(task, _fitted(task, dwi, labels), labels)
+        result = _fitted(task, settings, dwi, labels)
+        if recipe.model_file is not None:
+            result = recipe.model_file.named_in(result)
+        made = cls(task, result, labels)
         if home is not None:
             result_folder(made.result).save(home, *kept, overwrite=True)
         return made
@@ -143,8 +148,8 @@ class FittedSubject:
         return build(self.result, labels=self.labels, title=self.task.subject.name)
 
 
-def _fitted(task: Task, dwi: DWI, labels: Labels | None) -> FitResult:
-    settings, sigma = task.recipe.settings, task.recipe.noise(dwi)
+def _fitted(task: Task, settings: FitSettings, dwi: DWI, labels: Labels | None) -> FitResult:
+    sigma = task.recipe.noise(task.subject, dwi)
     # Regions learn separate priors only within a mask: air would be one more region.
     learns = settings.method.learns and labels is not None and not bool(np.all(dwi.mask))
     return fit_with(

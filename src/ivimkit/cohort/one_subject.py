@@ -67,7 +67,8 @@ def warm_up(task: Task) -> None:
             few = np.zeros(dwi.shape, dtype=bool)
             few.reshape(-1)[np.flatnonzero(dwi.mask)[:_MAX_WARM_UP_VOXELS]] = True
             own = dwi.with_mask(few)
-            fit_with(own, task.recipe.settings.for_scan(own), threads=task.threads)
+            settings = task.recipe.settings_of(task.subject, own)
+            fit_with(own, settings.for_scan(own), threads=task.threads)
         except (InputError, OSError):
             # Whatever is wrong with the scan is told when it is fitted.
             return

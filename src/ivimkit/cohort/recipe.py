@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import msgspec
+import numpy as np
 
 from ivimkit import io, models
-from ivimkit.cohort.subjects import Subject
+from ivimkit.cohort.model_source import ModelSource
+from ivimkit.cohort.subjects import SIGMA, Subject
 from ivimkit.defaults import USUAL_METHOD
-from ivimkit.errors import AcquisitionError, OptionError
+from ivimkit.errors import AcquisitionError, OptionError, ShapeError
 from ivimkit.extend.estimator import Estimator
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.model_prior import ModelPrior
@@ -27,13 +30,16 @@ from ivimkit.io.json_text import to_json
 from ivimkit.io.prior_files import write_prior
 from ivimkit.io.record import settings_of, settings_record
 from ivimkit.io.record_form import SettingsRecord
-from ivimkit.noise import FIT_SOURCES, NoiseEstimate, for_fit
+from ivimkit.noise import FIT_SOURCES, for_fit
 from ivimkit.portable_bits import PORTABLE_TARGET, cpu_target, has_portable_bits
 from ivimkit.preprocessing.step_list import steps_of
 from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
 
-__all__ = ["Recipe"]
+__all__ = ["MAP", "Recipe"]
+
+MAP = "map"
+"""Noise from a map of each scan."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ class Recipe:
     settings : FitSettings
         The fit; its `reading` says which volumes are used.
     sigma : float or str, optional
-        Noise of one volume, or what to estimate it from, see `ivimkit.noise.for_fit`.
+        Noise of one volume, or what to estimate it from, see `ivimkit.noise.for_fit`; or ``map``
+        for the map `SIGMA` of each scan, see `Subject`.
     steps : str, optional
         Steps before the fit, see `ivimkit.preprocess`.
     strict : bool
@@ -54,6 +61,10 @@ class Recipe:
         Whether each scan gets a report and figures.
     portable_bits : bool
         Whether only processes with portable bits may fit, see `ivimkit.use_portable_bits`.
+    fixed : tuple of str
+        Parameters that are fixed to a map of each scan, see `Subject`.
+    model_file : ModelSource, optional
+        The Python file of the model, if it is from one.
     """
 
     settings: FitSettings
@@ -62,6 +73,8 @@ class Recipe:
     strict: bool = False
     report: bool = True
     portable_bits: bool = False
+    fixed: tuple[str, ...] = ()
+    model_file: ModelSource | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send what results keep of settings, in words and numbers.
@@ -91,6 +104,8 @@ class Recipe:
         strict: bool = False,
         report: bool = True,
         portable_bits: bool = False,
+        fixed: Sequence[str] = (),
+        model_file: Path | None = None,
     ) -> Self:
         """Return a recipe from the arguments of `ivimkit.fit`.
 
@@ -102,8 +117,10 @@ class Recipe:
             Steps before the fit, as in `ivimkit.preprocess`.
         reading : ScanReading, optional
             Which volumes are used.
-        strict, report, portable_bits
+        strict, report, portable_bits, fixed
             See `Recipe`.
+        model_file : Path, optional
+            A Python file whose model is used instead of `model`, as of `ivimkit.models.from_file`.
 
         Examples
         --------
@@ -112,8 +129,17 @@ class Recipe:
         'segmented'
         """
         # Many processes would wait for one GPU.
-        settings = FitSettings.of(model, method, uncertainty, device="cpu", reading=reading)
-        return cls(settings, sigma, preprocess, strict, report, portable_bits)
+        source = None if model_file is None else ModelSource.of(model_file)
+        settings = FitSettings.of(
+            model if source is None else source.load(),
+            method,
+            uncertainty,
+            device="cpu",
+            reading=reading,
+        )
+        return cls(
+            settings, sigma, preprocess, strict, report, portable_bits, tuple(fixed), source
+        )
 
     def check(self) -> None:
         """Raise for what cannot work for any scan, before the first.
@@ -125,22 +151,25 @@ class Recipe:
             does not exist, or a model or map that a worker cannot be told by its name.
         """
         model = self.settings.model
-        if model.name not in models.names():
+        if model.name not in models.names() and self.model_file is None:
             raise OptionError(
                 f"the model {model.name} is not installed; expected one of "
                 f"{', '.join(models.names())}, as workers know models by their names. Install it "
-                "as a plug-in"
+                "as a plug-in, or name its file (model_file)"
             )
         if model.fixed_maps:
             raise OptionError(
                 f"{', '.join(sorted(model.fixed_maps))} is fixed to a map, which belongs to one "
-                "scan; expected a number. Fit that scan by itself (ivimkit fit)"
+                "scan; expected a number. Name the parameter in fixed, and give the map of each "
+                "scan (--fix NAME=param-D), or fit that scan by itself (ivimkit fit)"
             )
-        if isinstance(self.sigma, str) and self.sigma not in FIT_SOURCES:
+        if isinstance(self.sigma, str) and self.sigma not in (*FIT_SOURCES, MAP):
             raise OptionError(
-                f"sigma is {self.sigma!r}; expected a number or one of {', '.join(FIT_SOURCES)}. "
-                "A map belongs to one scan: fit it by itself (ivimkit fit)"
+                f"sigma is {self.sigma!r}; expected a number or one of {', '.join(FIT_SOURCES)}, "
+                f"or {MAP!r} for the map of each scan. Correct it"
             )
+        for name in self.fixed:
+            model.index(name)
         steps = None if self.steps is None else steps_of(self.steps)
         for step in steps or ():
             step.require_libraries()
@@ -156,6 +185,8 @@ class Recipe:
             "steps": self.steps,
             "strict": self.strict,
             "portable_bits": self.portable_bits,
+            "fixed": self.fixed,
+            "model_file": None if self.model_file is None else self.model_file.sha256,
         }
         return hashlib.sha256(to_json(content).encode("utf-8")).hexdigest()
 
@@ -170,8 +201,8 @@ class Recipe:
         if self.portable_bits and not has_portable_bits():
             raise OptionError(
                 f"portable bits are asked for, and a process compiles for {cpu_target()}; "
-                f"expected {PORTABLE_TARGET} in all. Call ivimkit.use_portable_bits() first, and start "
-                "workers anew"
+                f"expected {PORTABLE_TARGET} in all. Call ivimkit.use_portable_bits() first, and "
+                "start workers anew"
             )
 
     def load(self, subject: Subject) -> DWI:
@@ -201,9 +232,48 @@ class Recipe:
             raise AcquisitionError(" ".join(f"{fault}." for fault in faults)[:-1])
         return dwi
 
-    def noise(self, dwi: DWI) -> float | NoiseEstimate | None:
-        """Return the noise of a scan, estimated if the recipe says so."""
+    def settings_of(self, subject: Subject, dwi: DWI) -> FitSettings:
+        """Return the settings, with the maps of a scan that fix parameters.
+
+        Raises
+        ------
+        InputError
+            If there is no such map, or it cannot be read.
+        """
+        maps = {name: io.load_map(_map_of(subject, name), dwi) for name in self.fixed}
+        model = self.settings.model.with_fixed(**maps) if maps else self.settings.model
+        return replace(self.settings, model=model)
+
+    def noise(self, subject: Subject, dwi: DWI) -> Any:
+        """Return the noise of a scan: a number, its map, or what is estimated.
+
+        Raises
+        ------
+        InputError
+            If it cannot be estimated, or the map is missing or has no value in a voxel.
+        """
+        if self.sigma == MAP:
+            path = _map_of(subject, SIGMA)
+            found = io.load_map(path, dwi)
+            lost = int(np.count_nonzero(np.isnan(found) & dwi.mask))
+            if lost:
+                raise ShapeError(
+                    f"the map {path} of sigma has no value in {lost} of the {dwi.n_voxels} voxels "
+                    "to be fitted; expected one in each. Give a map of all of them, or a smaller "
+                    "mask"
+                )
+            return found
         return for_fit(dwi, self.sigma) if isinstance(self.sigma, str) else self.sigma
+
+
+def _map_of(subject: Subject, name: str) -> Path:
+    if name not in subject.maps:
+        raise OptionError(
+            f"there is no map of {name} for {subject.name}; expected one for each scan. Give it "
+            f"by its entities, or in a column {name if name == SIGMA else f'fix_{name}'} of the "
+            "table"
+        )
+    return subject.maps[name]
 
 
 def _received(
@@ -211,7 +281,13 @@ def _received(
 ) -> Recipe:
     """Return a recipe in the process that it was sent to."""
     known = {} if prior is None else {"": Learned(prior, (math.nan, math.nan))}
-    settings = settings_of(msgspec.json.decode(record, type=SettingsRecord), {}, known)
+    source: ModelSource | None = others["model_file"]
+    settings = settings_of(
+        msgspec.json.decode(record, type=SettingsRecord),
+        {},
+        known,
+        None if source is None else source.load(),
+    )
     return Recipe(settings, **others)
 
 
