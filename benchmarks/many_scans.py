@@ -55,8 +55,8 @@ def measure(settings: Settings) -> Findings:
     hours = _COHORT * cpu / _S_PER_HOUR
     return Findings(
         conditions={
-            "data": f"{number} scans of {' × '.join(map(str, _TINY))} voxels, one of them cut off; "
-            f"for the cost {_MORE - _FEW} scans of each size; 13 b-values, method varpro, no "
+            "data": f"{number} scans of {' × '.join(map(str, _TINY))} voxels, one of them cut "
+            f"off; for the cost {_MORE - _FEW} scans of each size; 13 b-values, method varpro, no "
             "reports",
             "time": "CPU time of all processes; for the cost less that of fewer scans, so that "
             "starts and imports are not in it",
