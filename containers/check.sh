@@ -12,6 +12,14 @@ root=$(mktemp -d /tmp/ivimkit-image-XXXXXX)
 trap 'rm -rf "$root"' EXIT
 chmod 755 "$root"
 
+as_user() {
+    setpriv --reuid=54321 --regid=54321 --clear-groups -- "$@"
+}
+as_user "$(python3 -c 'import sys; print(sys.executable)')" -c "" || {
+    echo "another user cannot run this Python; put one into PATH that all users can run" >&2
+    exit 2
+}
+
 sh "$here/install.sh" "$wheel" "$root/opt"
 "$root/opt/bin/python" - "$root/data" <<'PY'
 import json, sys
@@ -37,7 +45,7 @@ app() {
         { tail -n 20 "$root/log"; exit 1; }
 }
 
-for method in varpro segmented; do
+for method in ${METHODS:-varpro segmented}; do
     start=$(date +%s)
     app participant --method "$method" --overwrite
     compiled=$(grep -c "\[cache\] data saved" "$root/log" || true)
