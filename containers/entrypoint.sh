@@ -21,7 +21,8 @@ if [ -z "${NUMBA_CACHE_DIR:-}" ]; then
     export NUMBA_CACHE_DIR
 fi
 mkdir -p "$NUMBA_CACHE_DIR"
-cp -R -p -n "$prefix/cache/." "$NUMBA_CACHE_DIR/"
+cp -R -n "$prefix/cache/." "$NUMBA_CACHE_DIR/"
+chmod -R u+w "$NUMBA_CACHE_DIR"
 
 : "${MPLCONFIGDIR:=$NUMBA_CACHE_DIR/matplotlib}"
 export MPLCONFIGDIR
