@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         save_prior,
     )
     from ivimkit.planning import ProtocolDesign, ProtocolErrors, design, protocol_errors
+    from ivimkit.portable_bits import use_portable_bits
     from ivimkit.scan.acquisition import Acquisition
     from ivimkit.scan.dwi import DWI
     from ivimkit.scan.geometry import Geometry
@@ -104,6 +105,7 @@ __all__ = [
     "status",
     "steps",
     "uncertainty",
+    "use_portable_bits",
     "view",
 ]
 
@@ -132,6 +134,7 @@ _HOME = {
     "save_comparison": "io",
     "save_design": "io",
     "save_prior": "io",
+    "use_portable_bits": "portable_bits",
     "view": "viewer",
 }
 _MODULES = {"gradients": "scan.gradient_timing", "masks": "scan.masks"}

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 __all__ = [
     "BYTES_PER_MB",
     "PROCESS_MB",
-    "cpu_target",
     "default_threads",
     "free_memory_mb",
     "memory_mb",
@@ -86,13 +84,6 @@ def peak_memory_mb() -> float:
     except ImportError:  # Windows.
         return 0.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KIB / BYTES_PER_MB
-
-
-def cpu_target() -> str:
-    """Return the processor that code is compiled for."""
-    given = os.environ.get("NUMBA_CPU_NAME")
-    # Imported here: it takes a tenth of a second. It has no types.
-    return given or str(import_module("llvmlite.binding").get_host_cpu_name())
 
 
 def _group_folders(groups: Path, own_group: Path) -> Iterator[Path]:

@@ -4,17 +4,20 @@ from ivimkit.cohort.array_script import slurm_script, slurm_scripts
 from ivimkit.cohort.bids_dataset import find_bids
 from ivimkit.cohort.bids_filters import BidsFilters, read_filters
 from ivimkit.cohort.dask_cluster import DaskWorkers, dask_workers
+from ivimkit.cohort.derivative_images import MapName
 from ivimkit.cohort.group import NO_PARQUET, group
 from ivimkit.cohort.ledger import Entry, Ledger
+from ivimkit.cohort.model_source import ModelSource
 from ivimkit.cohort.part import Part
 from ivimkit.cohort.path_table import find_in_table, is_path_table
-from ivimkit.cohort.recipe import Recipe
+from ivimkit.cohort.recipe import MAP, Recipe
 from ivimkit.cohort.run import CohortRun, Plan, plan, run
 from ivimkit.cohort.share_of_machine import ShareOfMachine, memory_for
 from ivimkit.cohort.subjects import Found, Subject
 from ivimkit.cohort.task import Outcome
 
 __all__ = [
+    "MAP",
     "NO_PARQUET",
     "BidsFilters",
     "CohortRun",
@@ -22,6 +25,8 @@ __all__ = [
     "Entry",
     "Found",
     "Ledger",
+    "MapName",
+    "ModelSource",
     "Outcome",
     "Part",
     "Plan",

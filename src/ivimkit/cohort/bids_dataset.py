@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivimkit.cohort.bids_filters import BidsFilters
-from ivimkit.cohort.derivative_images import DerivativeImages
-from ivimkit.cohort.entities import entities_of, label_of, suffix_of
-from ivimkit.cohort.subjects import Found, Subject, check_distinct
+from ivimkit.cohort.derivative_images import DerivativeImages, MapName
+from ivimkit.cohort.entities import entities_of, label_of, name_of, suffix_of
+from ivimkit.cohort.subjects import SIGMA, Found, Subject, check_distinct
 from ivimkit.errors import FileFormatError, InputError, OptionError
 from ivimkit.io.gradient_files import beside, paths_in, read_bvals
 from ivimkit.scan import masks
@@ -34,6 +34,7 @@ def find_bids(
     derivatives: Mapping[str, Path] | None = None,
     mask: str | None = None,
     labels: str | None = None,
+    maps: Mapping[str, MapName] | None = None,
 ) -> Found:
     """Find the diffusion scans of a data set: ``sub-*/[ses-*/]dwi/*_dwi.nii[.gz]``.
 
@@ -56,6 +57,9 @@ def find_bids(
         derivatives, without which a scan is left out. By default the only one, if there is one.
     labels : str, optional
         The same for label images.
+    maps : mapping of str to MapName, optional
+        Maps of each scan in the derivatives, by what they are for: ``sigma`` or the name of a
+        parameter. A scan without them is left out.
 
     Returns
     -------
@@ -83,8 +87,8 @@ def find_bids(
     root = full_path(root)
     _check_root(root)
     images = DerivativeImages(_folders(derivatives or {}), filters or BidsFilters())
-    search = _Search(root, images, mask, labels, functools.cache(paths_in))
-    _check_choice(mask, labels, images)
+    search = _Search(root, images, mask, labels, functools.cache(paths_in), maps or {})
+    _check_choice(mask, labels, images, search.maps)
     folders = _chosen(root, "sub", participants)
     homes = [home for folder in folders for home in _with_sessions(folder, sessions)]
     if sessions:
@@ -118,6 +122,7 @@ class _Search:
     mask: str | None
     labels: str | None
     listed: Callable[[Path], Sequence[Path]]
+    maps: Mapping[str, MapName]
 
     def scans_in(self, folder: Path) -> list[Path]:
         """Return the scans of a folder that the filters take."""
@@ -148,6 +153,7 @@ class _Search:
             sidecar=sidecar,
             mask=self._mask(entities),
             labels=self._image("labels", entities, self.labels),
+            maps={name: self._map(name, entities) for name in self.maps},
         )
 
     def _mask(self, entities: Mapping[str, str]) -> str | None:
@@ -155,6 +161,12 @@ class _Search:
             return self.mask
         found = self._image("mask", entities, self.mask)
         return None if found is None else str(found)
+
+    def _map(self, name: str, entities: Mapping[str, str]) -> Path:
+        found = self.images.find_map(name, self.maps[name], entities)
+        if found is None:
+            raise _LeftOutError(f"the derivatives contain no map of {name} of it")
+        return found
 
     def _image(self, kind: str, entities: Mapping[str, str], wanted: str | None) -> Path | None:
         found = self.images.find(kind, entities, wanted)
@@ -196,8 +208,14 @@ def _folders(derivatives: Mapping[str, Path]) -> Mapping[str, Path]:
     return {name: full_path(folder) for name, folder in derivatives.items()}
 
 
-def _check_choice(mask: str | None, labels: str | None, images: DerivativeImages) -> None:
+def _check_choice(
+    mask: str | None, labels: str | None, images: DerivativeImages, maps: Mapping[str, MapName]
+) -> None:
     named = {"--mask": mask if mask and masks.kind_of(mask) is None else None, "--labels": labels}
+    named |= {
+        "--sigma" if name == SIGMA else f"--fix {name}": name_of(one.entities)
+        for name, one in maps.items()
+    }
     for option, wanted in named.items():
         if wanted is not None and not images.folders:
             raise OptionError(

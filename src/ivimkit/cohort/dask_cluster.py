@@ -13,11 +13,14 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from shlex import quote
 from typing import Any
 
 from ivimkit.cohort.one_subject import fit_subject, warm_up
 from ivimkit.cohort.task import Outcome, Task
 from ivimkit.errors import InputError, OptionError
+from ivimkit.portable_bits import VARIABLES
+from ivimkit.rounding import several
 
 __all__ = ["DaskWorkers", "dask_workers", "fit_by_worker"]
 
@@ -70,13 +73,16 @@ class DaskWorkers:
 
 
 @contextmanager
-def dask_workers(address: str) -> Iterator[DaskWorkers]:
+def dask_workers(address: str, *, portable_bits: bool = False) -> Iterator[DaskWorkers]:
     """Connect to a Dask cluster during a block.
 
     Parameters
     ----------
     address : str
         Address of its scheduler, such as ``"tcp://10.0.0.1:8786"``.
+    portable_bits : bool
+        Whether its workers shall compute portable bits, also those that come later, see
+        `ivimkit.use_portable_bits`.
 
     Yields
     ------
@@ -87,7 +93,8 @@ def dask_workers(address: str) -> Iterator[DaskWorkers]:
     OptionError
         If Dask is not installed, or it is not an address.
     InputError
-        If no scheduler or no worker answers, or the workers have another version of ivimkit.
+        If no scheduler or no worker answers, or the workers have another version of ivimkit, or
+        have already compiled for their own processors.
     """
     try:
         import distributed
@@ -115,6 +122,8 @@ def dask_workers(address: str) -> Iterator[DaskWorkers]:
     try:
         threads = _threads_of_workers(client, address)
         _check_versions(client)
+        if portable_bits:
+            _make_portable(client)
         _tell_of_the_first_death(client)
         yield DaskWorkers(client, len(threads), min(threads), distributed.KilledWorker)
     finally:
@@ -162,6 +171,43 @@ def _check_versions(client: Any) -> None:
             f"there are workers with ivimkit {', '.join(others)}; expected {own}, as here. "
             "Install the same version for all"
         )
+
+
+def _make_portable(client: Any) -> None:
+    """Set what portable bits need in the workers, before they load numba, and in later ones."""
+    from distributed.diagnostics.plugin import WorkerPlugin
+
+    # Workers get this class as code: by its name they would load ivimkit, and numba, first.
+    class PortableBits(WorkerPlugin):
+        name = "ivimkit-portable-bits"
+
+        def __init__(self, variables: dict[str, str]) -> None:
+            self.variables = variables
+
+        def setup(self, worker: Any) -> None:
+            import os
+            import sys
+
+            if "numba" not in sys.modules:
+                os.environ.update(self.variables)
+
+    def is_portable() -> bool:
+        from ivimkit.portable_bits import has_portable_bits
+
+        return has_portable_bits()
+
+    client.register_plugin(PortableBits(dict(VARIABLES)))
+    n_others = sum(not one for one in client.run(is_portable).values())
+    if n_others:
+        raise InputError(
+            f"{several(n_others, 'worker')} of the cluster cannot compute portable bits, having "
+            "loaded numba or numpy for their own processors; expected none. Start them anew, on "
+            f"processors with more than AVX2 with {_settings()}"
+        )
+
+
+def _settings() -> str:
+    return " ".join(f"{name}={quote(text)}" for name, text in VARIABLES.items())
 
 
 def _tell_of_the_first_death(client: Any) -> None:

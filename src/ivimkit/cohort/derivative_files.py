@@ -21,7 +21,7 @@ from ivimkit.cohort.derivative_names import (
     regions_name,
 )
 from ivimkit.cohort.derivative_sidecars import bids_sidecar
-from ivimkit.cohort.region_table import write_region_table
+from ivimkit.cohort.region_table import write_region_rows
 from ivimkit.cohort.subjects import Subject
 from ivimkit.fitting.adc import ADC
 from ivimkit.fitting.result import FitResult
@@ -34,8 +34,6 @@ from ivimkit.io.result_folder import check_free
 from ivimkit.writing import Files, write_files
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ivimkit.report import Report
 
 __all__ = ["Derivatives", "write_derivatives"]
@@ -54,7 +52,7 @@ class Derivatives:
         The scan.
     result : FitResult
         Its fit.
-    regions : pandas.DataFrame
+    regions : sequence of mapping
         Its table of regions.
     sources : sequence of str
         Its inputs, as URIs of BIDS.
@@ -66,7 +64,7 @@ class Derivatives:
 
     subject: Subject
     result: FitResult
-    regions: pd.DataFrame
+    regions: Sequence[Mapping[str, Any]]
     sources: Sequence[str]
     report: Report | None = None
     keeps_priors: bool = True
@@ -93,7 +91,7 @@ class Derivatives:
             about = {"Type": "ROI", "Sources": list(self.sources)}
             found[f"{name}.json"] = partial(write_json, content=about)
         name = home / regions_name(self.subject, result.model.name)
-        found[f"{name}.tsv"] = partial(write_region_table, table=self.regions)
+        found[f"{name}.tsv"] = partial(write_region_rows, rows=self.regions)
         found[f"{record_name(self.subject, 'fit')}.json"] = self._write_record
         for own, write in saved.others.items():
             if self.keeps_priors and own.startswith(_OF_PRIOR):

@@ -2,22 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from ivimkit.cohort.bids_filters import BidsFilters
-from ivimkit.cohort.entities import Entities, entities_of, suffix_of
+from ivimkit.cohort.entities import NAMES, Entities, entities_of, suffix_of
 from ivimkit.errors import OptionError
 from ivimkit.io.gradient_files import paths_in
 
-__all__ = ["SUFFIXES", "DerivativeImages"]
+__all__ = ["SUFFIXES", "DerivativeImages", "MapName"]
 
 SUFFIXES = {"mask": "mask", "labels": "dseg"}
 """Suffixes of the names of masks and label images."""
 
 _OF_IMAGE = ("desc", "label", "space", "seg", "res", "den")
 """Entities that say what an image is, not which scan it belongs to."""
+
+_OF_MAP = (*_OF_IMAGE, "model", "param")
+
+
+@dataclass(frozen=True)
+class MapName:
+    """Entities of the name of a map, and maybe its suffix: ``model-ivim_param-D_dwimap``.
+
+    Parameters
+    ----------
+    entities : mapping of str to str
+        Entities that it has, among others.
+    suffix : str
+        Its suffix; empty for any.
+    """
+
+    entities: Entities
+    suffix: str = ""
+
+    @classmethod
+    def of_text(cls, text: str, option: str) -> Self:
+        """Read what a user wrote.
+
+        Raises
+        ------
+        OptionError
+            If it is something else.
+        """
+        *parts, last = text.split("_")
+        suffix = "" if "-" in last else last
+        words = [*parts, last] if not suffix else parts
+        entities = dict(word.split("-", 1) for word in words if word.count("-") == 1)
+        if not entities or len(entities) < len(words) or not set(entities) <= set(NAMES):
+            raise OptionError(
+                f"{option} is {text!r}; expected a number, or the entities of the maps in the "
+                "derivatives, like desc-noise or model-ivim_param-D_dwimap. Correct it"
+            )
+        return cls(entities, suffix)
+
+    def is_of(self, path: Path, entities: Entities) -> bool:
+        """Return whether a file is called so."""
+        return self.suffix in ("", suffix_of(path)) and self.entities.items() <= entities.items()
 
 
 @dataclass(frozen=True)
@@ -86,6 +129,44 @@ class DerivativeImages:
             raise OptionError(_several(kind, first))
         return first[0].path
 
+    def find_map(self, name: str, wanted: MapName, scan: Entities) -> Path | None:
+        """Find a map of a scan, such as that of its noise.
+
+        Parameters
+        ----------
+        name : str
+            What it is for, for errors.
+        wanted : MapName
+            What its file is called.
+        scan : Entities
+            The entities of the scan.
+
+        Raises
+        ------
+        OptionError
+            If there are several.
+        """
+        images = [
+            _Image(path, entities)
+            for folder in self.folders.values()
+            for path in _files_of(folder, scan)
+            if (entities := entities_of(path)) is not None
+            and path.name.endswith((".nii", ".nii.gz"))
+            and wanted.is_of(path, entities)
+            and _belongs(entities, scan, but=_OF_MAP)
+        ]
+        if not images:
+            return None
+        best = max(image.rank(scan) for image in images)
+        first = [image for image in images if image.rank(scan) == best]
+        if len(first) > 1:
+            names = ", ".join(str(image.path) for image in first[:3])
+            raise OptionError(
+                f"{len(first)} images of the derivatives could be the map of {name}: {names}; "
+                "expected one. Name more of its entities, like model-ivim_param-D"
+            )
+        return first[0].path
+
     def _images(self, kind: str, scan: Entities) -> list[_Image]:
         found = []
         for folder in self.folders.values():
@@ -118,10 +199,10 @@ def _image(path: Path, suffix: str) -> _Image | None:
     return None if entities is None else _Image(path, entities)
 
 
-def _belongs(image: Entities, scan: Entities) -> bool:
+def _belongs(image: Entities, scan: Entities, but: Collection[str] = _OF_IMAGE) -> bool:
     """Whether an image is of a scan: it may say less of the scan, but nothing else."""
     return all(
-        scan.get(name) == label for name, label in image.items() if name not in _OF_IMAGE
+        scan.get(name) == label for name, label in image.items() if name not in but
     ) and all(
         scan[name] == image[name] for name in ("space", "res") if {name} <= {*image} & {*scan}
     )

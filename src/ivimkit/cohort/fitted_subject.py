@@ -14,7 +14,7 @@ from ivimkit.cohort.derivative_files import Derivatives, write_derivatives
 from ivimkit.cohort.derivative_names import report_name
 from ivimkit.cohort.derivative_sidecars import sources_of
 from ivimkit.cohort.ledger import InputFile
-from ivimkit.cohort.region_table import region_table
+from ivimkit.cohort.region_table import region_rows
 from ivimkit.cohort.shared_prior import TakenPrior, taken_prior
 from ivimkit.cohort.subject_scan import SubjectScan
 from ivimkit.cohort.task import Task
@@ -100,7 +100,7 @@ class FittedSubject:
             Derivatives(
                 task.subject,
                 self.result,
-                region_table(task.subject, self.result, self.labels),
+                region_rows(task.subject, self.result, self.labels),
                 [*sources_of(task.subject, task.datasets), *self.taken.sources],
                 self._report,
                 keeps_priors=not self.taken.files,
@@ -152,9 +152,9 @@ def fit_scan(task: Task, scan: SubjectScan, taken: TakenPrior) -> FitResult:
     taken : TakenPrior
         Priors that were learned from the cohort.
     """
-    settings, dwi = task.recipe.settings, scan.dwi
-    sigma, labels = task.recipe.noise(dwi), scan.learning_labels(settings.method)
-    return fit_with(
+    recipe, settings, dwi = task.recipe, scan.settings, scan.dwi
+    sigma, labels = recipe.noise(task.subject, dwi), scan.learning_labels()
+    result = fit_with(
         dwi,
         replace(settings, method=taken.in_method(settings.method)).for_scan(
             dwi, sigma=sigma, labels=labels is not None
@@ -164,3 +164,4 @@ def fit_scan(task: Task, scan: SubjectScan, taken: TakenPrior) -> FitResult:
         priors=taken.priors if labels is not None else None,
         threads=task.threads,
     )
+    return result if recipe.model_file is None else recipe.model_file.named_in(result)

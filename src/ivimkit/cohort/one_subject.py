@@ -22,7 +22,8 @@ from ivimkit.cohort.shared_prior import taken_prior
 from ivimkit.cohort.subject_scan import SubjectScan, UnsuitableScanError
 from ivimkit.cohort.task import BUSY, Outcome, Task
 from ivimkit.errors import InputError, IvimkitWarning
-from ivimkit.machine import cpu_target, peak_memory_mb
+from ivimkit.machine import peak_memory_mb
+from ivimkit.portable_bits import cpu_target
 
 __all__ = ["fit_subject", "warm_up"]
 
@@ -46,8 +47,10 @@ def fit_subject(task: Task) -> Outcome:
     Raises
     ------
     InputError
-        If nothing can be written, which concerns all scans.
+        If nothing can be written, or the process would compute other bits than the recipe asks
+        for, which concerns all scans.
     """
+    task.recipe.check_process()
     ledger, name = task.ledger, task.subject.name
     with ledger.claimed(name) as free:
         if not free:
@@ -65,7 +68,8 @@ def warm_up(task: Task) -> None:
             dwi = task.recipe.load(task.subject)
             few = np.zeros(dwi.shape, dtype=bool)
             few.reshape(-1)[np.flatnonzero(dwi.mask)[:_MAX_WARM_UP_VOXELS]] = True
-            scan = SubjectScan(dwi.with_mask(few))
+            own = dwi.with_mask(few)
+            scan = SubjectScan(own, task.recipe.settings_of(task.subject, own))
             fit_scan(task, scan, taken_prior(task, scan))
         except (InputError, OSError):
             # Whatever is wrong with the scan is told when it is fitted.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ivimkit.cohort.entities import NAMES, label_of, short_name
-from ivimkit.cohort.subjects import Found, Subject, check_distinct
+from ivimkit.cohort.subjects import SIGMA, Found, Subject, check_distinct
 from ivimkit.errors import FileFormatError, InputError, OptionError
 from ivimkit.io.gradient_files import beside, text_of
 from ivimkit.io.table_cells import unguarded
@@ -17,7 +17,8 @@ from ivimkit.writing import full_path
 
 __all__ = ["find_in_table", "is_path_table"]
 
-_PATHS = ("scan", "bval", "bvec", "variables", "mask", "labels")
+_PATHS = ("scan", "bval", "bvec", "variables", "mask", "labels", SIGMA)
+_FIXED = "fix_"
 _IDS = {"participant_id": "sub", "session_id": "ses"}
 _EMPTY = ("", "n/a", "nan", "none")
 _KIND = "a table with a header and one scan per row"
@@ -36,9 +37,10 @@ def find_in_table(path: Path, *, mask: str | None = None) -> Found:
     ----------
     path : Path
         TSV or CSV with the columns ``participant_id`` and ``scan``, and as needed ``session_id``,
-        ``acquisition``, ``run`` or other entities, ``bval``, ``bvec``, ``variables``, ``mask`` and
-        ``labels``. Paths are relative to the folder of the table. Without a column ``bval`` or
-        ``bvec`` these files are those next to the scan.
+        ``acquisition``, ``run`` or other entities, ``bval``, ``bvec``, ``variables``, ``mask``,
+        ``labels``, ``sigma`` (a map of the noise) and ``fix_D`` (a map that fixes D). Paths are
+        relative to the folder of the table. Without a column ``bval`` or ``bvec`` these files are
+        those next to the scan.
     mask : str, optional
         ``auto``, ``auto:body`` or ``auto:brain``, for scans without a mask in the table.
 
@@ -105,7 +107,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _column(path: Path, head: str) -> str:
-    if head in _PATHS:
+    if head in _PATHS or head.startswith(_FIXED):
         return head
     if head in _IDS:
         return _IDS[head]
@@ -119,7 +121,8 @@ def _column(path: Path, head: str) -> str:
 
 
 def _subject(path: Path, line: int, row: Mapping[str, str], mask: str | None) -> Subject:
-    files = {name: _file(path, line, row[name]) for name in _PATHS if name in row}
+    paths = [name for name in row if name in _PATHS or name.startswith(_FIXED)]
+    files = {name: _file(path, line, row[name]) for name in paths}
     if "scan" not in files or "sub" not in row:
         raise FileFormatError(
             f"{path}, line {line}: there is no participant_id or no scan; expected both. {_GIVE}"
@@ -139,6 +142,11 @@ def _subject(path: Path, line: int, row: Mapping[str, str], mask: str | None) ->
         sidecar=beside(scan, "json"),
         mask=mask if drawn is None else str(drawn),
         labels=files.get("labels"),
+        maps={
+            name.removeprefix(_FIXED): file
+            for name, file in files.items()
+            if name == SIGMA or name.startswith(_FIXED)
+        },
     )
 
 

@@ -157,24 +157,29 @@ def outcomes_in_processes(tasks: Sequence[Task], n_workers: int) -> Generator[Ou
         Number of processes.
     """
     left = {task.subject.name: task for task in tasks}
-    if n_workers > 1 and len(tasks) > 1:
-        _warm_up(tasks[0])
+    is_cold = n_workers > 1 and len(tasks) > 1
     while left:
         try:
-            for outcome in _pooled(list(left.values()), n_workers):
+            for outcome in _pooled(list(left.values()), n_workers, is_cold=is_cold):
                 del left[outcome.name]
                 yield outcome
         except BrokenProcessPool:
+            is_cold = False
             suspects = [task for task in left.values() if _was_running(task)]
             for task in suspects or list(left.values())[:1]:
                 del left[task.subject.name]
                 yield _alone(task)
 
 
-def _pooled(tasks: Sequence[Task], n_workers: int) -> Generator[Outcome, None, None]:
+def _pooled(
+    tasks: Sequence[Task], n_workers: int, *, is_cold: bool
+) -> Generator[Outcome, None, None]:
     others = set(multiprocessing.active_children())
     pool = _pool(min(n_workers, len(tasks)))
     try:
+        if is_cold:
+            # The first worker compiles what the others, which start later, find in the cache.
+            pool.submit(warm_up, tasks[0]).result()
         yield from outcomes_by(pool, tasks, n_workers, _fit_unless_ending)
     except BaseException as error:
         # Interrupted, or the first failure: what is being fitted is not waited for.
@@ -193,15 +198,6 @@ def _alone(task: Task) -> Outcome:
             return pool.submit(fit_subject, task).result()
     except BrokenProcessPool:
         return _failed(task, _KILLED)
-
-
-def _warm_up(task: Task) -> None:
-    try:
-        with _pool(1) as pool:
-            pool.submit(warm_up, task).result()
-    except BrokenProcessPool:
-        # The scan may be the one that ends its process, which is told when it is fitted.
-        return
 
 
 def _was_running(task: Task) -> bool:

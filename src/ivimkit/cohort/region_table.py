@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from ivimkit.cohort.entities import NAMES
 from ivimkit.cohort.subjects import Subject
 from ivimkit.extend.derived_maps import describe
+from ivimkit.io.table_cells import escaped, guarded
 from ivimkit.io.table_files import csv_of
 from ivimkit.quality.distribution import centre_and_spread
 from ivimkit.scan.labels import Labels
@@ -20,7 +23,15 @@ if TYPE_CHECKING:
 
     from ivimkit.fitting.result import FitResult
 
-__all__ = ["COLUMNS", "NUMBERS", "WHOLE", "id_columns", "region_table", "write_region_table"]
+__all__ = [
+    "COLUMNS",
+    "NUMBERS",
+    "WHOLE",
+    "id_columns",
+    "region_rows",
+    "write_region_rows",
+    "write_region_table",
+]
 
 WHOLE = "all"
 """Name of the region of all voxels fitted, for a scan without labels."""
@@ -67,8 +78,12 @@ def id_columns(subject: Subject) -> dict[str, str]:
     }
 
 
-def region_table(subject: Subject, result: FitResult, labels: Labels | None) -> pd.DataFrame:
+def region_rows(
+    subject: Subject, result: FitResult, labels: Labels | None
+) -> list[dict[str, Any]]:
     """Return one row per region and map of a scan.
+
+    No table of pandas: making and writing one takes as long as the fit of a small scan.
 
     Parameters
     ----------
@@ -81,16 +96,17 @@ def region_table(subject: Subject, result: FitResult, labels: Labels | None) -> 
 
     Returns
     -------
-    pandas.DataFrame
+    list of dict
         With the columns of `COLUMNS`, and one for each further entity of the scan.
     """
-    # Imported here: it takes a fifth of a second.
-    import pandas as pd
-
     regions = Labels(np.asarray(result.mask, np.int32), {1: WHOLE}) if labels is None else labels
     # Positions, not masks: with a hundred regions, the whole volume would be searched for each.
     inside = {region: np.nonzero(np.atleast_1d(regions[region])) for region in regions}
     whole = {region: _of_region(result, at) for region, at in inside.items()}
+    ids = id_columns(subject)
+    order = [*ids, *(name for name in COLUMNS if name not in _IDS.values())]
+    # As everywhere, subject and session come before other entities.
+    order.sort(key=lambda name: name not in _IDS.values())
     rows = []
     for name in _maps(result):
         values, reliable = np.atleast_1d(result.maps[name], result.reliable(name))
@@ -98,12 +114,10 @@ def region_table(subject: Subject, result: FitResult, labels: Labels | None) -> 
         for region, at in inside.items():
             numbers = centre_and_spread(values[at])
             n_reliable = int(np.count_nonzero(np.isfinite(reliable[at])))
-            row = {"region": region, "map": name, "unit": unit, **numbers, "reliable": n_reliable}
-            rows.append({**id_columns(subject), **row, **whole[region]})
-    table = pd.DataFrame(rows)
-    further = [name for name in table.columns if name not in COLUMNS]
-    ids = [name for name in list(COLUMNS)[:2] if name in table.columns]
-    return table[[*ids, *further, *(name for name in COLUMNS if name not in _IDS.values())]]
+            own = {"region": region, "map": name, "unit": unit, "reliable": n_reliable}
+            row = {**ids, **own, **numbers, **whole[region]}
+            rows.append({column: row[column] for column in order})
+    return rows
 
 
 def _maps(result: FitResult) -> list[str]:
@@ -122,7 +136,21 @@ def _of_region(result: FitResult, at: Any) -> dict[str, float]:
     }
 
 
+def write_region_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as TSV, as BIDS has it: n/a where there is no value."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(rows[0] if rows else COLUMNS)
+        writer.writerows([_cell(value) for value in row.values()] for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return guarded(escaped(value))
+    return "n/a" if value != value else value
+
+
 def write_region_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as TSV, as BIDS has it: n/a where there is no value."""
+    """Write a table in the same way."""
     cells = table.astype(object).where(table.notna(), "n/a")
     path.write_text(csv_of(cells, "\t"), encoding="utf-8", newline="")

@@ -142,6 +142,7 @@ def plan(
         replaced.
     """
     recipe.check()
+    recipe.check_process()
     home, options = full_path(out), recipe.digest()
     subjects = found.subjects if part is None else part.of(found.subjects)
     ledger = Ledger(home)

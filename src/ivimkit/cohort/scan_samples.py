@@ -57,12 +57,12 @@ def write_sample(task: Task, scan: SubjectScan) -> dict[str, Any]:
     dict
         What the ledger keeps of it: its file, protocol and number of voxels.
     """
-    settings = task.recipe.settings
+    settings = scan.settings
     sample = scan_sample(
         scan.dwi,
         settings,
-        sigma=task.recipe.noise(scan.dwi),
-        labels=scan.learning_labels(settings.method),
+        sigma=task.recipe.noise(task.subject, scan.dwi),
+        labels=scan.learning_labels(),
         threads=task.threads,
     )
     protocol = Protocol.of(scan, settings.model, sample.x)

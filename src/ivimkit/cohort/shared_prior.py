@@ -321,7 +321,7 @@ def _told_of_regions(missing: Sequence[str]) -> str:
 
 def _regions_of(scan: SubjectScan, method: FitMethod) -> list[str]:
     """Return the names of the regions that a fit of a scan has."""
-    labels = scan.learning_labels(method)
+    labels = scan.learning_labels()
     if labels is None:
         return [_WHOLE]
     return [f"{label:g}" for label in np.unique(labels[scan.dwi.mask])]

@@ -13,7 +13,7 @@ from ivimkit import io
 from ivimkit.cohort.recipe import Recipe
 from ivimkit.cohort.subjects import Subject
 from ivimkit.errors import AcquisitionError
-from ivimkit.extend.fit_method import FitMethod
+from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.scan_sidecar import read_scan_sidecar
 from ivimkit.preprocessing.preprocess import preprocess
 from ivimkit.scan.dwi import DWI
@@ -34,6 +34,8 @@ class SubjectScan:
     ----------
     dwi : DWI
         The scan.
+    settings : FitSettings
+        How it is fitted.
     labels : Labels, optional
         Its regions.
     facts : mapping of str to object
@@ -41,6 +43,7 @@ class SubjectScan:
     """
 
     dwi: DWI
+    settings: FitSettings
     labels: Labels | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,18 +61,20 @@ class SubjectScan:
         dwi = recipe.load(subject)
         if recipe.steps is not None:
             dwi = preprocess(dwi, recipe.steps).dwi
-        model, method = recipe.settings.model, recipe.settings.method
+        settings = recipe.settings_of(subject, dwi)
+        model, method = settings.model, settings.method
         try:
             method.check(model, dwi.for_variables(model.variables).fit_acquisition)
         except AcquisitionError as error:
             raise UnsuitableScanError(str(error)) from None
         labels = None if subject.labels is None else io.load_labels(subject.labels, dwi)
         inherited = read_scan_sidecar(subject.sidecar).facts
-        return cls(dwi, labels, {**inherited, **dwi.sidecar})
+        return cls(dwi, settings, labels, {**inherited, **dwi.sidecar})
 
-    def learning_labels(self, method: FitMethod) -> NDArray[np.int32] | None:
-        """Return the regions that a method learns separate priors for."""
+    def learning_labels(self) -> NDArray[np.int32] | None:
+        """Return the regions that the method learns separate priors for."""
+        learns = self.settings.method.learns
         # Only within a mask: air would be one more region.
-        if self.labels is None or not method.learns or bool(np.all(self.dwi.mask)):
+        if self.labels is None or not learns or bool(np.all(self.dwi.mask)):
             return None
         return np.asarray(self.labels)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ivimkit.cohort.entities import Entities, name_of
 from ivimkit.errors import OptionError
 
-__all__ = ["Found", "Subject", "check_distinct"]
+__all__ = ["SIGMA", "Found", "Subject", "check_distinct"]
+
+SIGMA = "sigma"
+"""Name of the map of the noise."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Subject:
         The file of its mask, or ``auto``, ``auto:body`` or ``auto:brain``.
     labels : Path, optional
         The image of its regions.
+    maps : mapping of str to Path
+        Maps of its own by name: `SIGMA`, and parameters that are fixed to a map.
     """
 
     entities: Entities = field(hash=False)
@@ -38,6 +43,7 @@ class Subject:
     sidecar: Path | None = None
     mask: str | None = None
     labels: Path | None = None
+    maps: Mapping[str, Path] = field(default_factory=dict, hash=False)
 
     @property
     def name(self) -> str:
@@ -64,7 +70,7 @@ class Subject:
         """All files that the result depends on."""
         mask = Path(self.mask) if self.mask is not None and self.has_mask_file else None
         given = (self.scan, self.bval, self.bvec, self.variables, self.sidecar, mask, self.labels)
-        return tuple(path for path in given if path is not None)
+        return (*(path for path in given if path is not None), *self.maps.values())
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import importlib.util
 import re
 
 from ivimkit.errors import DeviceError, OptionError
+from ivimkit.portable_bits import has_portable_bits
 
 __all__ = ["AUTO_VOXELS", "DEVICES", "check_device", "describe", "gpus_for"]
 
@@ -69,7 +70,9 @@ def gpus_for(device: str, n_voxels: int) -> tuple[int, ...]:
         If a GPU is requested that is not available.
     """
     wanted = check_device(device)
-    if device == "auto" and n_voxels >= AUTO_VOXELS and not isinstance(_count(), str):
+    # A GPU has bits of its own.
+    may_choose = device == "auto" and n_voxels >= AUTO_VOXELS and not has_portable_bits()
+    if may_choose and not isinstance(_count(), str):
         return (0,)
     if not wanted:
         return ()

@@ -7,7 +7,7 @@ import itertools
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
@@ -64,6 +64,7 @@ from ivimkit.methods._spectral import SpectralMethod
 from ivimkit.noise import NoiseEstimate, for_fit, for_floor
 from ivimkit.noise.noise_estimate import ORIGINS
 from ivimkit.noise.repeats import magnitude_noise
+from ivimkit.portable_bits import cpu_target
 from ivimkit.scan.acquisition import Acquisition
 from ivimkit.scan.checks import scan_findings
 from ivimkit.scan.dwi import DWI
@@ -465,6 +466,7 @@ def _fit_once(
             threads=threads or default_threads(),
             status_counts=count(found.status, model),
             device=describe(gpus),
+            cpu_target=cpu_target(),
             chosen={**chosen, **of_floor, **taken},
             value_weights=dwi.weight_summary,
             history=dwi.history,

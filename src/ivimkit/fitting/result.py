@@ -101,6 +101,9 @@ class Provenance:
         Voxels per status flag.
     device : str
         The device that computed it: ``"cpu"``, or the numbers and the kind of the GPUs.
+    cpu_target : str
+        The processor that code was compiled for, such as ``"znver3"``; ``"x86-64-v3"`` for
+        portable bits, see `ivimkit.use_portable_bits`.
     region_voxels : mapping of str to int
         Voxels in each mean signal, by region, of `ivimkit.quality.roi_fit`; empty for a scan.
     chosen : mapping of str to str
@@ -121,6 +124,7 @@ class Provenance:
     threads: int
     status_counts: Mapping[str, int]
     device: str = "cpu"
+    cpu_target: str = ""
     region_voxels: Mapping[str, int] = field(default_factory=dict)
     chosen: Mapping[str, str] = field(default_factory=dict)
     value_weights: WeightSummary | None = None

@@ -229,6 +229,7 @@ def _provenance_record(provenance: Provenance) -> ProvenanceRecord:
         threads=provenance.threads,
         status_counts=dict(provenance.status_counts),
         device=provenance.device,
+        cpu_target=provenance.cpu_target,
         region_voxels=dict(provenance.region_voxels),
         chosen=dict(provenance.chosen),
         value_weights=None

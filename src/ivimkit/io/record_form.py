@@ -234,6 +234,7 @@ class ProvenanceRecord(msgspec.Struct):
     threads: int
     status_counts: dict[str, Count]
     device: str = "cpu"
+    cpu_target: str = ""
     region_voxels: dict[str, Count] = {}
     chosen: dict[str, str] = {}
     value_weights: WeightsRecord | None = None

@@ -152,7 +152,8 @@ def test_parts_share_the_scans_and_memory_limits_their_number(dataset, bids):
     ("options", "message"),
     [
         (("--part", "5/4"), "the part is '5/4'; expected K/N"),
-        (("--sigma", "map.nii.gz"), "--sigma is 'map.nii.gz'; expected a number > 0 or one of"),
+        (("--sigma", "map.nii.gz"), "--sigma is 'map.nii.gz'; expected a number, or the entities"),
+        (("--sigma", "-3"), "--sigma is '-3'; expected a number > 0, one of"),
         (("--derivatives", "seg="), "expected NAME=FOLDER"),
         (("--derivatives", "seg=nowhere"), "there is no folder nowhere"),
         (("--mem-mb", "0"), "the memory is 0 MB; expected more than 0"),

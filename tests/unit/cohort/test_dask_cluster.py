@@ -1,11 +1,13 @@
 """Scans fitted by the workers of a Dask cluster."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 
 from ivimkit.cohort import Ledger, Recipe, dask_workers, find_bids, plan, run
 from ivimkit.errors import InputError, OptionError
+from ivimkit.portable_bits import cpu_target
 from killer_recipe import KillerRecipe
 from unit.cohort.conftest import without_times
 
@@ -16,7 +18,7 @@ RECIPE = Recipe.of(method="segmented", report=False)
 def cluster():
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
     ) as made:
         yield made
 
@@ -41,6 +43,27 @@ def test_a_scan_that_ends_its_workers_fails_alone(cluster, made_dataset, tmp_pat
     assert done.counts["done"] == 4
     sentence = Ledger(tmp_path / "out").read(killer.subject.name).sentence
     assert "ended twice without a word" in sentence
+
+
+def test_portable_bits_reach_new_workers_only(cluster, made_dataset, bids):
+    distributed = pytest.importorskip("distributed")
+    with distributed.Client(cluster, set_as_default=False) as client:
+        client.run(import_module, "numba")
+    # Now they compile for this processor, and so does this process.
+    with (
+        pytest.raises(InputError, match="2 workers of the cluster cannot compute portable bits"),
+        dask_workers(cluster.scheduler_address, portable_bits=True),
+    ):
+        pass
+    shown = bids(made_dataset, "participant", "--portable-bits", code=2)
+    assert "asked for too late" in shown
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+        ) as new,
+        dask_workers(new.scheduler_address, portable_bits=True) as workers,
+    ):
+        assert list(workers.client.run(cpu_target).values()) == ["x86-64-v3"]
 
 
 @pytest.mark.parametrize("option", ["--n-procs", "--mem-mb", "--slurm"])

@@ -39,7 +39,13 @@ def test_the_numbers_of_a_prior_are_sent_and_count():
 
 @pytest.mark.parametrize(
     "change",
-    [{"sigma": "air"}, {"preprocess": "average"}, {"strict": True}, {"method": "segmented"}],
+    [
+        {"sigma": "air"},
+        {"preprocess": "average"},
+        {"strict": True},
+        {"method": "segmented"},
+        {"portable_bits": True},
+    ],
 )
 def test_options_that_decide_numbers_change_the_checksum(change):
     assert Recipe.of(**change).digest() != Recipe.of().digest()
@@ -47,6 +53,12 @@ def test_options_that_decide_numbers_change_the_checksum(change):
 
 def test_reports_and_the_call_do_not():
     assert Recipe.of(report=False).digest() == Recipe.of().digest()
+
+
+def test_a_process_that_compiles_for_itself_is_refused():
+    recipe = pickle.loads(pickle.dumps(Recipe.of(portable_bits=True)))
+    with pytest.raises(InputError, match=r"a process compiles for .*; expected x86-64-v3 in all"):
+        recipe.check_process()
 
 
 def test_maps_and_models_of_one_scan_are_refused():

@@ -13,9 +13,10 @@ import typer
 
 from ivimkit import cohort
 from ivimkit.cli.error_guard import command_line
-from ivimkit.cli.options.assignments import number_list, words
+from ivimkit.cli.options.assignments import number, number_list, parse_assignments, words
 from ivimkit.cli.options.bids_options import BidsDataset, BidsMachine, BidsOutput
 from ivimkit.cli.options.fit_setup import FitSetup
+from ivimkit.cli.options.model_file import is_model_file
 from ivimkit.cli.options.output_folders import check_writable
 from ivimkit.cli.options.scan_input import ScanInput
 from ivimkit.cli.process.exit_codes import DONE, FAULT
@@ -23,6 +24,7 @@ from ivimkit.cli.screen.bids_tables import found_table
 from ivimkit.cli.screen.terminal import Screen, say_error
 from ivimkit.cohort.ledger import DONE as FITTED
 from ivimkit.cohort.ledger import FAILED, UNSUITABLE
+from ivimkit.cohort.subjects import SIGMA
 from ivimkit.errors import OptionError
 from ivimkit.fitting.pooled_prior import SHARED
 from ivimkit.fitting.settings import FitSettings
@@ -32,6 +34,7 @@ from ivimkit.rounding import several
 __all__ = ["BidsRun"]
 
 _PARTICIPANTS = "participants.tsv"
+_FIX_EXAMPLE = "D_star=0.02 or D=param-D"
 _USUAL_PROCESSORS = 4
 """Processors of a job of a cluster, unless --n-procs says otherwise."""
 
@@ -105,7 +108,9 @@ class BidsRun:
         if self.machine.dask is None:
             self.screen.show(_summary(planned))
             return run(planned)
-        with cohort.dask_workers(self.machine.dask) as workers:
+        with cohort.dask_workers(
+            self.machine.dask, portable_bits=self.machine.portable_bits
+        ) as workers:
             share = cohort.ShareOfMachine(
                 workers.n_workers, self.machine.threads or workers.threads
             )
@@ -142,8 +147,10 @@ class BidsRun:
 
     def _recipe(self) -> cohort.Recipe:
         shared = self.setup.prior == SHARED
-        # Until it has been learned, the method has the prior that a scan without it takes.
-        setup = replace(self.setup, prior=None) if shared else self.setup
+        setup = self._setup
+        if shared:
+            # Until it has been learned, the method has the prior that a scan without it takes.
+            setup = replace(setup, prior=None)
         model = setup.signal_model()
         method = setup.fit_method(model)
         settings = FitSettings.of(
@@ -158,7 +165,15 @@ class BidsRun:
             call=command_line(self.ctx),
         )
         return cohort.Recipe(
-            settings, self._sigma, self.steps, self.scan.strict, self.output.reports, shared
+            settings,
+            self._sigma,
+            self.steps,
+            self.scan.strict,
+            self.output.reports,
+            shared,
+            self.machine.portable_bits,
+            tuple(name for name in self._maps if name != SIGMA),
+            cohort.ModelSource.of(Path(setup.model)) if is_model_file(setup.model) else None,
         )
 
     @property
@@ -169,21 +184,52 @@ class BidsRun:
         return [self.scan.in_s_mm2(b) for b in number_list(given, "--adc-bvalues")]
 
     @property
+    def _fixed(self) -> dict[str, float | str]:
+        return parse_assignments(self.setup.fix, "--fix", _FIX_EXAMPLE, _number_or_text)
+
+    @property
+    def _setup(self) -> FitSetup:
+        """The options of the fit, without the maps that fix parameters."""
+        numbers = {name: one for name, one in self._fixed.items() if isinstance(one, float)}
+        return replace(self.setup, fix=[f"{name}={one!r}" for name, one in numbers.items()])
+
+    @property
     def _sigma(self) -> float | str | None:
-        """The noise: what to estimate it from, or a number."""
+        """The noise: a number, what to estimate it from, or that there is a map of each scan."""
         given = self.setup.sigma
         if given is None or given in FIT_SOURCES:
             return given
-        try:
-            level = float(given)
-        except ValueError:
-            level = math.nan
+        level = _number_or_text(given)
+        if isinstance(level, str):
+            return cohort.MAP
         if not (math.isfinite(level) and level > 0):
             raise OptionError(
-                f"--sigma is {given!r}; expected a number > 0 or one of {', '.join(FIT_SOURCES)}. "
-                "A map belongs to one scan: use ivimkit fit for it"
+                f"--sigma is {given!r}; expected a number > 0, one of {', '.join(FIT_SOURCES)}, "
+                "or maps in the derivatives by their entities, like desc-noise"
             )
         return level
+
+    @property
+    def _maps(self) -> dict[str, cohort.MapName | None]:
+        """The maps of each scan by what they are for; a table of paths names them itself."""
+        given = {name: text for name, text in self._fixed.items() if isinstance(text, str)}
+        if self._sigma == cohort.MAP:
+            given[SIGMA] = str(self.setup.sigma)
+        return {
+            name: self._map_name(f"--{name}" if name == SIGMA else f"--fix {name}", text)
+            for name, text in given.items()
+        }
+
+    def _map_name(self, option: str, text: str) -> cohort.MapName | None:
+        if not cohort.is_path_table(self.dataset):
+            return cohort.MapName.of_text(text, option)
+        if text == cohort.MAP:
+            return None
+        column = SIGMA if option == f"--{SIGMA}" else option.removeprefix("--").replace(" ", "_")
+        raise OptionError(
+            f"{option} is {text!r} with a table of paths; expected a number or {cohort.MAP}, for "
+            f"the maps in the column {column} of the table"
+        )
 
     @cached_property
     def _derivatives(self) -> dict[str, Path]:
@@ -220,6 +266,7 @@ class BidsRun:
             derivatives=self._derivatives,
             mask=chosen.mask,
             labels=self.setup.labels,
+            maps={name: one for name, one in self._maps.items() if one is not None},
         )
 
     def _refuse_with_table(self) -> None:
@@ -300,6 +347,13 @@ class BidsRun:
         rest = "; the others were not begun" if done.stopped else ""
         say_error(f"failed: {several(len(done.failed), 'scan')}: {names}{rest}")
         return FAULT
+
+
+def _number_or_text(text: str) -> float | str:
+    try:
+        return number(text)
+    except ValueError:
+        return text
 
 
 def _labels(given: Sequence[str] | None) -> list[str]:

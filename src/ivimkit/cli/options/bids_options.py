@@ -30,6 +30,7 @@ from ivimkit.cli.options.shared_options import (
     SCAN_PANEL,
     VOLUME_PANEL,
     Overwrite,
+    PortableBits,
 )
 
 __all__ = [
@@ -141,19 +142,22 @@ class BidsFit(FitOptions):
     model: Annotated[
         str,
         typer.Option(
-            metavar="NAME",
+            metavar="NAME|FILE",
             rich_help_panel=MODEL_PANEL,
             autocompletion=complete(model_names),
-            help=f"Signal model: {', '.join(model_names())}.",
+            help=f"Signal model: {', '.join(model_names())}, or a Python file that defines one, "
+            "at the same path on all machines.",
         ),
     ] = "biexp"
     fix: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE",
+            metavar="NAME=VALUE|MAP",
             show_default=False,
             rich_help_panel=MODEL_PANEL,
-            help="Fix a parameter, like D_star=0.02. Repeatable.",
+            help="Fix a parameter, like D_star=0.02, or to maps of the derivatives, by entities "
+            "of their names: D=param-D or D=model-ivim_param-D_dwimap; scans without it are left "
+            "out. With a table of paths D=map, for its column fix_D. Repeatable.",
         ),
     ] = None
     prior: Annotated[
@@ -182,12 +186,13 @@ class BidsFit(FitOptions):
     sigma: Annotated[
         str | None,
         typer.Option(
-            metavar="SOURCE|NUMBER",
+            metavar="SOURCE|NUMBER|MAP",
             show_default=False,
             rich_help_panel=TRUST_PANEL,
             help="Noise of one volume (standard deviation): repeats, air, mppca, residuals or "
-            "auto, found in each scan, or a number for all. By default from the residuals of each "
-            "voxel.",
+            "auto, found in each scan; a number for all; or maps of the derivatives, by entities "
+            "of their names, like desc-noise; with a table of paths map, for its column sigma. By "
+            "default from the residuals of each voxel.",
         ),
     ] = None
 
@@ -274,6 +279,7 @@ class BidsMachine:
             help="Fit nothing; print a script for sbatch that does, N scans in each job.",
         ),
     ] = None
+    portable_bits: PortableBits = False
     dry_run: Annotated[
         bool,
         typer.Option(

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from ivimkit.cli.error_guard import set_verbose
+from ivimkit.errors import OptionError
+from ivimkit.portable_bits import use_portable_bits
 
 # The names of choices are repeated here, as importing their owners takes too long for --help.
 # tests/unit/cli/options/test_shared_options.py compares them.
@@ -110,12 +112,16 @@ Threads = Annotated[
 ]
 
 
-def _checked_device(value: str) -> str:
+def _checked_device(ctx: typer.Context, value: str) -> str:
     """Refuse a name that no device can have, before anything is read."""
     if value in ("auto", "cpu"):
         return value
+    if ctx.params.get("portable_bits"):
+        raise typer.BadParameter(
+            f"{value!r} is given with --portable-bits, which are those of a processor; expected "
+            "cpu. Leave one out"
+        )
     from ivimkit.engine import check_device  # Loads numba.
-    from ivimkit.errors import OptionError
 
     try:
         check_device(value)
@@ -170,6 +176,29 @@ Scratch = Annotated[
 ]
 
 
+def _portable(asked: bool) -> bool:
+    if asked:
+        try:
+            use_portable_bits()
+        except OptionError as error:
+            raise typer.BadParameter(str(error)) from None
+    return asked
+
+
+PortableBits = Annotated[
+    bool,
+    typer.Option(
+        "--portable-bits",
+        callback=_portable,
+        # Before anything that loads numba, such as the check of --device.
+        is_eager=True,
+        rich_help_panel=MACHINE_PANEL,
+        help="Compile for all x86-64 processors with AVX2, not for this one: results are the same "
+        "to the last bit on all of them, and fits take a little longer.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class MachineOptions:
     """What to compute on."""
@@ -177,6 +206,7 @@ class MachineOptions:
     threads: Threads = None
     device: Device = "auto"
     precision: Digits = Precision.float64
+    portable_bits: PortableBits = False
 
 
 @dataclass(frozen=True)
