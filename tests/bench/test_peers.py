@@ -31,6 +31,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(peers, "all_contenders", lambda: contenders)
         patch.setattr(peers, "prostate", lambda n: None)
+        patch.setattr(peers, "SNRS", (50, 20))
         patch.setattr(peers, "_STARTS", 3)
         patch.setattr(reference, "_CACHE", tmp_path_factory.mktemp("optima"))
         return peers.measure(Settings(voxels=VOXELS))
@@ -46,7 +47,7 @@ def test_every_set_has_a_table_that_names_its_contenders(findings: Findings) -> 
         "limit: true distribution and noise known",
     ]
     titles = {table.title for table in others}
-    assert {"b13 SNR 20", "organs, b21 SNR 100", "digital abdomen", "digital brain"} <= titles
+    assert {"b13 SNR 20", "organs, b21 SNR 20", "digital abdomen", "digital brain"} <= titles
     for table in findings.tables:
         assert {len(row) for row in table.rows} == {len(table.columns)}
 
@@ -89,7 +90,7 @@ def test_charts_have_every_snr_and_the_limit(findings: Findings) -> None:
     for chart in findings.charts[1:]:
         assert len(chart.panels) == 6
         for panel in chart.panels:
-            assert {tuple(series.x) for series in panel.series} == {(20, 50, 100)}
+            assert {tuple(series.x) for series in panel.series} == {(20, 50)}
             assert panel.series[-1].group == "limit"
 
 

@@ -294,7 +294,7 @@ def taken_prior(task: Task, scan: SubjectScan) -> TakenPrior:
     priors: dict[str, Prior | AnyPrior] = {}
     files: list[Path] = []
     missing: list[str] = []
-    for region in _regions_of(scan, settings.method):
+    for region in _regions_of(scan):
         pool = pools.get(region)
         if pool is not None and pool.is_learned:
             files.append(task.out / PRIORS / f"{pool.name}.npz")
@@ -319,7 +319,7 @@ def _told_of_regions(missing: Sequence[str]) -> str:
     return f"prior {SHARED}: none of {which}, fitted with prior flat or that of the organ"
 
 
-def _regions_of(scan: SubjectScan, method: FitMethod) -> list[str]:
+def _regions_of(scan: SubjectScan) -> list[str]:
     """Return the names of the regions that a fit of a scan has."""
     labels = scan.learning_labels()
     if labels is None:

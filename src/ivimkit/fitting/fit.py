@@ -337,7 +337,7 @@ def fit_with(
                 progress((turn * total + done) // n_turns, total)
 
         with _said_before():
-            return _fit_once(dwi, own, budget, of_parameter, None, threads, report)
+            return _fit_once(dwi, own, budget, of_parameter, None, None, threads, report)
 
     # Its fits are put together voxel by voxel, all in memory.
     per_voxel = bytes_per_voxel(settings.model, settings.method, settings.estimator)

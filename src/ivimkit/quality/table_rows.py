@@ -32,7 +32,8 @@ def finite(values: NDArray[Any]) -> NDArray[np.float64]:
     """Return the values that are finite, in one row."""
     array = np.asarray(values)
     # Not the other way round: a map may be larger than the values in it, and than memory.
-    return array[np.isfinite(array)].astype(np.float64, copy=False)
+    found: NDArray[Any] = array[np.isfinite(array)]
+    return found.astype(np.float64, copy=False)
 
 
 def quartiles(values: NDArray[np.float64]) -> tuple[float, float, float]:
