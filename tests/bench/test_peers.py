@@ -31,7 +31,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(peers, "all_contenders", lambda: contenders)
         patch.setattr(peers, "prostate", lambda n: None)
-        patch.setattr(peers, "SNRS", (50, 20))
+        patch.setattr(peers, "SNRS", (20, 50))
         patch.setattr(peers, "_STARTS", 3)
         patch.setattr(reference, "_CACHE", tmp_path_factory.mktemp("optima"))
         return peers.measure(Settings(voxels=VOXELS))

@@ -83,7 +83,7 @@ def odd(model, n, seed):
 def is_slow(model, method):
     """A posterior, or the likelihood of magnitudes, takes 50 times as long in any model."""
     return model.two_decays() is None and (
-        method.name == "bayes" or method.options.get("noise") == "rician"
+        method.name == "bayes" or method.options().get("noise") == "rician"
     )
 
 
