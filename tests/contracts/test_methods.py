@@ -18,7 +18,6 @@ from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.status import BOUND_SHIFT, FAILED, FitStatus, at_lower, at_upper
 from plugins import (
     FULL_FITS,
-    GENERIC,
     LARGE,
     PAIRS,
     PROTOCOLS,

@@ -34,7 +34,8 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scan")
     made = ik.simulate.phantom("abdomen", shape=(48, 36, 2), seed=0)
     lesion = made.region("lesion")
-    save_scan(made.dwi, folder / "dwi.nii.gz")
+    for name in ("dwi.nii.gz", "large.nii"):
+        save_scan(made.dwi, folder / name)
     save_map(made.dwi.mask.astype("uint8"), folder / "mask.nii.gz", made.dwi.geometry)
     save_map(made.labels, folder / "labels.nii.gz", made.dwi.geometry)
     save_map(lesion.astype("uint8"), folder / "lesion.nii.gz", made.dwi.geometry)

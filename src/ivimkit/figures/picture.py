@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -165,20 +167,26 @@ class Picture:
         dpi : float
             Pixels per inch, for PNG.
         vector : bool, optional
-            Whether to use SVG; by default for figures without images, unless the file gets large.
+            Whether to use SVG; by default for figures without images and meshes, unless the file
+            gets large.
 
         Returns
         -------
         Encoded
         """
         width, height = (float(inches * _CSS_PIXELS) for inches in self.figure.get_size_inches())
-        images = any(axes.images for axes in self.figure.axes)
+        images = any(_has_pixels(axes) for axes in self.figure.axes)
         small = not images and len(self.figure.axes) <= _MAX_AXES
         if vector or (vector is None and small):
             data = self.svg()
             if vector or len(data) <= _MAX_SVG_BYTES:
                 return Encoded(data, "image/svg+xml", width, height)
         return Encoded(self.png(dpi=dpi), "image/png", width, height)
+
+
+def _has_pixels(axes: Axes) -> bool:
+    """Return whether axes show an image or a mesh, each cell of which would be a path in SVG."""
+    return bool(axes.images) or any(isinstance(one, QuadMesh) for one in axes.collections)
 
 
 def _few_colours(image: Image.Image, rare: float) -> Image.Image:

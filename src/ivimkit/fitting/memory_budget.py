@@ -39,7 +39,7 @@ class MemoryBudget:
     --------
     >>> from ivimkit.fitting.memory_budget import MemoryBudget
     >>> MemoryBudget.of(2000).n_bytes
-    2000000000.0
+    2000000000
     """
 
     n_bytes: float

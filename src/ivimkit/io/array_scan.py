@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from ivimkit.scan.other_forms import is_hdf5_node, is_zarr_node
 from ivimkit.scan.source import Source
 
 __all__ = ["ArrayScan", "is_array_scan", "open_array_scan", "stored_of"]
+
+
+MAX_BYTES_READ = 1 << 30
+"""Scans that are larger are read part by part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +72,11 @@ class ArrayScan:
     def variables(self) -> Mapping[str, Any]:
         """What it says of each volume apart from b: nothing."""
         return {}
+
+    def read(self) -> Any:
+        """Return the signal: in memory, and its file closed, unless it is large."""
+        n_bytes = math.prod(self.shape) * self.array.dtype.itemsize
+        return np.asarray(self.array) if n_bytes <= MAX_BYTES_READ else self.array
 
     def sources(self) -> list[Source]:
         """Return what it was read from, with its checksum."""

@@ -425,7 +425,7 @@ def _read_and_hash(files: Opened, paths: dict[str, Path | None]) -> tuple[Any, l
         if isinstance(files, ScanFiles):
             return files.read(), [future.result() for future in futures]
         if isinstance(files, ArrayScan):
-            return files.array, [*files.sources(), *(future.result() for future in futures)]
+            return files.read(), [*files.sources(), *(future.result() for future in futures)]
         signal, sources = files.read()
         return signal, [*sources, *(future.result() for future in futures)]
 

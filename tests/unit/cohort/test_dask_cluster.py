@@ -51,7 +51,7 @@ def test_portable_bits_reach_new_workers_only(cluster, made_dataset, bids):
         client.run(import_module, "numba")
     # Now they compile for this processor, and so does this process.
     with (
-        pytest.raises(InputError, match="2 workers of the cluster cannot compute portable bits"),
+        pytest.raises(InputError, match=r"workers? of the cluster cannot compute portable bits"),
         dask_workers(cluster.scheduler_address, portable_bits=True),
     ):
         pass

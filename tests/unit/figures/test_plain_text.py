@@ -73,7 +73,10 @@ def drawings(result):
         "flagged": [{"volume": 1, "why": names[1]}],
     }
     history = ik.scan.history.History((ik.scan.history.StepRecord(names[0], "", numbers=moved),))
-    cohort = pd.DataFrame({"region": names, "map": "D", "unit": "mm^2/s", "median": 1e-3})
+    # Parquet texts, which pandas prefers where it can, do not hold every name of a file.
+    cohort = pd.DataFrame(
+        {"region": pd.Series(names, dtype=object), "map": "D", "unit": "mm^2/s", "median": 1e-3}
+    )
     method = ik.methods.NNLS(regularisation=0.1)
     spectrum = ik.fit(dwi.signal[0, 0, 0], BVALS, method=method).spectrum(())
     return {

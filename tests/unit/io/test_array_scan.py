@@ -16,6 +16,7 @@ from ivimkit.errors import (
     OptionError,
     ShapeError,
 )
+from ivimkit.io import array_scan
 
 B = [0.0, 50.0, 200.0, 800.0]
 SHAPE = (5, 4, 3, 4)
@@ -132,6 +133,15 @@ def test_hdf5(hdf5):
         file["raw/plain"] = SIGNAL
         assert ik.fit(file["raw/plain"], B, model="monoexp").shape == SHAPE[:3]
     assert voxels.shape == (3,)
+
+
+def test_a_large_one_is_read_where_it_is_looked_at(hdf5, monkeypatch):
+    monkeypatch.setattr(array_scan, "MAX_BYTES_READ", 0)
+    dwi = ik.load(hdf5, axes="bzyx")
+    assert not isinstance(dwi.signal, np.ndarray)
+    assert np.array_equal(dwi.signal[..., 1], SIGNAL[..., 1])
+    small = ik.fit(SIGNAL, B, model="monoexp")
+    assert np.array_equal(ik.fit(dwi, model="monoexp").maps["ADC"], small.maps["ADC"])
 
 
 def test_names_of_axes_in_hdf5(hdf5):
