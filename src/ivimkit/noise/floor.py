@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ivimkit.errors import NoiseError
 from ivimkit.noise.pooling import pooled
 
-__all__ = ["above_floor"]
+__all__ = ["above_floor", "squares_of", "sum_of_kept"]
 
 # Where a magnitude is three times the noise on average, its spread is 4 % narrower than that of
 # the channels; in air it is 35 % (Gudbjartsson and Patz 1995).
@@ -50,7 +52,7 @@ def above_floor(
     finite = np.isfinite(signal) & np.isfinite(spread)
     keep: NDArray[np.bool_] = finite & (signal > 0.0)
     for _ in range(_MAX_ROUNDS):
-        each = np.where(keep, degrees, 0.0).sum(axis=0)
+        each = sum_of_kept(keep, degrees)
         valid = each > 0
         if not valid.any():
             raise NoiseError(
@@ -58,10 +60,38 @@ def above_floor(
                 "magnitudes cannot be estimated from it; expected tissue. Check mask and scan",
                 python="Or use noise.from_background",
             )
-        squares = np.where(keep, spread.astype(np.float64) ** 2, 0.0).sum(axis=0)
+        squares = sum_of_kept(keep, squares_of(spread))
         sigma, _ = pooled(squares[valid], each[valid], pool)
         above = finite & (signal > _MIN_SNR * sigma)
         if np.array_equal(above, keep):
             break
         keep = above
     return keep
+
+
+def sum_of_kept(
+    keep: NDArray[np.bool_], values: Iterable[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Return the sum over the first axis of the values that are kept.
+
+    Parameters
+    ----------
+    keep : ndarray of bool, shape (n, n_voxels)
+        Which are kept.
+    values : iterable of n ndarrays, shape (n_voxels,) or (1,)
+        The values, row by row: a scan may have as many as fit into memory once.
+
+    Returns
+    -------
+    ndarray, shape (n_voxels,)
+    """
+    total = np.zeros(keep.shape[1])
+    for kept, row in zip(keep, values, strict=True):
+        total += np.where(kept, row, 0.0)
+    return total
+
+
+def squares_of(spread: NDArray[np.floating]) -> Iterator[NDArray[np.float64]]:
+    """Yield the squares of each row, in double precision."""
+    for row in spread:
+        yield row.astype(np.float64) ** 2

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ivimkit.errors import NoiseError
 from ivimkit.kernels.noise_floor import magnitude_mean
-from ivimkit.noise.floor import above_floor
+from ivimkit.noise.floor import above_floor, squares_of, sum_of_kept
 from ivimkit.noise.measurable import require_measurable
 from ivimkit.noise.noise_estimate import NoiseEstimate
 from ivimkit.noise.pooling import check_pool, pooled
@@ -109,8 +109,8 @@ def from_repeats(
     lowest, spread = _measure(dwi, [groups for _, groups in found])
     degrees = np.array([sum(len(group) - 1.0 for group in groups) for _, groups in found])
     keep = above_floor(lowest, spread, degrees[:, None], pool)
-    each = degrees @ keep
-    squares = np.where(keep, spread.astype(np.float64) ** 2, 0.0).sum(axis=0)
+    each = sum_of_kept(keep, degrees[:, None])
+    squares = sum_of_kept(keep, squares_of(spread))
     valid = each > 0
     sigma, total = pooled(squares[valid], each[valid], pool)
     if not sigma > 0.0:
