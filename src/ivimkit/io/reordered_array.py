@@ -32,15 +32,15 @@ class ReorderedArray:
     >>> import numpy as np
     >>> from ivimkit.io.reordered_array import ReorderedArray
     >>> array = ReorderedArray(np.zeros((13, 5, 4, 3)), (3, 2, 1, 0), "scan")
-    >>> array.shape, array[1:, :, 2, ...].shape
-    ((3, 4, 5, 13), (2, 4, 13))
+    >>> every = slice(None)
+    >>> array.shape, array[slice(1, 3), every, slice(2, 3), every].shape
+    ((3, 4, 5, 13), (2, 4, 1, 13))
     """
 
     def __init__(self, stored: Any, order: Sequence[int | None], name: str) -> None:
         self._stored, self._order, self._name = stored, tuple(order), name
         self.shape = tuple(1 if axis is None else int(stored.shape[axis]) for axis in self._order)
         self.dtype = np.dtype(stored.dtype)
-        self.ndim = len(self._order)
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -51,44 +51,23 @@ class ReorderedArray:
             return None
         return tuple(1 if axis is None else chunks[axis] for axis in self._order)
 
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Read a block: slices, whole numbers and an ellipsis."""
-        keys = self._full(key if isinstance(key, tuple) else (key,))
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a block: a slice for each axis."""
         wanted: list[Any] = [0] * len(self._stored.shape)
-        for one, axis in zip(keys, self._order, strict=True):
+        rest: list[slice] = []
+        for part, axis in zip(key, self._order, strict=True):
+            rest.append(part if axis is None else slice(None))
             if axis is not None:
-                wanted[axis] = slice(one, one + 1) if isinstance(one, int) else one
+                wanted[axis] = part
         with untrusted(lambda why: FileFormatError(f"{self._name} is damaged: {why}")):
             block = np.asarray(self._stored[tuple(wanted)])
         known = [axis for axis in self._order if axis is not None]
         block = block.transpose([sorted(known).index(axis) for axis in known])
-        for place, axis in enumerate(self._order):
-            if axis is None:
-                block = np.expand_dims(block, place)
-        found: NDArray[Any] = block[
-            tuple(
-                0 if isinstance(one, int) else one if axis is None else slice(None)
-                for one, axis in zip(keys, self._order, strict=True)
-            )
-        ]
+        added = tuple(place for place, axis in enumerate(self._order) if axis is None)
+        found: NDArray[Any] = np.expand_dims(block, added)[tuple(rest)]
         return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Read all of it."""
-        found = self[...]
+        found = self[(slice(None),) * len(self.shape)]
         return found if dtype is None else found.astype(dtype, copy=False)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def _full(self, key: tuple[Any, ...]) -> list[Any]:
-        """Return a slice of positive numbers, or a number >= 0, for each axis."""
-        if Ellipsis in key:
-            place = key.index(Ellipsis)
-            rest = (slice(None),) * (self.ndim - len(key) + 1)
-            key = (*key[:place], *rest, *key[place + 1 :])
-        key = (*key, *(slice(None),) * (self.ndim - len(key)))
-        return [
-            slice(*one.indices(n)) if isinstance(one, slice) else range(n)[int(one)]
-            for one, n in zip(key, self.shape, strict=True)
-        ]
