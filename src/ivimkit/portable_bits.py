@@ -31,6 +31,8 @@ VARIABLES = {
 }
 """What must be in the environment before numpy and numba are imported; processes inherit it."""
 
+_OF_NUMBA = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+
 _LATE = (
     "portable bits are asked for too late: {name} has been loaded for this processor; expected "
     "nothing loaded before. Call ivimkit.use_portable_bits() at the top of the script, before "
@@ -68,12 +70,12 @@ def use_portable_bits() -> None:
 
 def has_portable_bits() -> bool:
     """Return whether this process computes portable bits."""
-    if any(os.environ.get(name) != VARIABLES[name] for name in list(VARIABLES)[:2]):
+    if any(os.environ.get(name) != VARIABLES[name] for name in _OF_NUMBA):
         return False
     if "numba" in sys.modules:
         # The environment may have changed since.
         config: Any = import_module("numba").config
-        if list(VARIABLES.values())[:2] != [config.CPU_NAME, config.CPU_FEATURES]:
+        if [VARIABLES[name] for name in _OF_NUMBA] != [config.CPU_NAME, config.CPU_FEATURES]:
             return False
     return "numpy" not in sys.modules or not _is_wide()
 
@@ -103,7 +105,7 @@ def _check_processor() -> None:
 
 
 def _check_environment() -> None:
-    for name in list(VARIABLES)[:2]:
+    for name in _OF_NUMBA:
         given = os.environ.get(name)
         if given not in (None, "", VARIABLES[name]):
             raise OptionError(

@@ -1,6 +1,6 @@
 """Cohorts: many scans, of a BIDS data set or a table of paths, on one machine or on many."""
 
-from ivimkit.cohort.array_script import slurm_script, slurm_scripts
+from ivimkit.cohort.array_script import slurm_script
 from ivimkit.cohort.bids_dataset import find_bids
 from ivimkit.cohort.bids_filters import BidsFilters, read_filters
 from ivimkit.cohort.dask_cluster import DaskWorkers, dask_workers
@@ -43,5 +43,4 @@ __all__ = [
     "read_filters",
     "run",
     "slurm_script",
-    "slurm_scripts",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from shlex import join
 
-__all__ = ["slurm_script", "slurm_scripts"]
+__all__ = ["slurm_script"]
 
 _SCRIPT = """\
 #!/bin/bash
@@ -71,8 +71,9 @@ def slurm_script(
     scans_per_part: int,
     cpus: int,
     memory_mb: float,
+    shares_prior: bool = False,
 ) -> str:
-    """Return a script for ``sbatch``.
+    """Return a script for ``sbatch``; for scans that share a prior, one that calls it.
 
     Parameters
     ----------
@@ -88,6 +89,9 @@ def slurm_script(
         Processors of each job.
     memory_mb : float
         Memory of each job, 10⁶ bytes.
+    shares_prior : bool
+        Whether samples, prior and fits are jobs that wait for each other; the script is then run,
+        not submitted.
 
     Examples
     --------
@@ -103,46 +107,8 @@ def slurm_script(
     >>> script.splitlines()[-1]
     'ivimkit bids in out participant --part "$SLURM_ARRAY_TASK_ID/5"'
     """
-    return _SCRIPT.format(
-        parts=_parts(n_scans, scans_per_part),
-        cpus=cpus,
-        memory_mb=round(memory_mb),
-        command=join(command),
-        group=join(group),
-    )
-
-
-def slurm_scripts(
-    command: Sequence[str],
-    group: Sequence[str],
-    *,
-    n_scans: int,
-    scans_per_part: int,
-    cpus: int,
-    memory_mb: float,
-) -> str:
-    """Return a script that submits samples, prior and fits as jobs that wait for each other.
-
-    Parameters
-    ----------
-    command, group, n_scans, scans_per_part, cpus, memory_mb
-        As of `slurm_script`.
-
-    Examples
-    --------
-    >>> from ivimkit.cohort import slurm_scripts
-    >>> script = slurm_scripts(
-    ...     ["ivimkit", "bids", "in", "out", "participant", "--prior", "shared"],
-    ...     ["ivimkit", "bids", "in", "out", "group"],
-    ...     n_scans=100,
-    ...     scans_per_part=20,
-    ...     cpus=4,
-    ...     memory_mb=4000,
-    ... )
-    >>> [line for line in script.splitlines() if line.endswith("--prior-only")]
-    ['ivimkit bids in out participant --prior shared --prior-only']
-    """
-    return _IN_TURN.format(
+    script = _IN_TURN if shares_prior else _SCRIPT
+    return script.format(
         parts=_parts(n_scans, scans_per_part),
         cpus=cpus,
         memory_mb=round(memory_mb),

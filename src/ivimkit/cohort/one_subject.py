@@ -55,7 +55,7 @@ def fit_subject(task: Task) -> Outcome:
     with ledger.claimed(name) as free:
         if not free:
             return Outcome(name, BUSY, "another process is fitting it")
-        if ledger.is_done(task.subject, task.options):
+        if task.is_done:
             return Outcome(name, DONE)
         return _fit_claimed(task, ledger)
 

@@ -64,7 +64,7 @@ def _row(pool: Pool) -> tuple[str, ...]:
         pool.protocol.title,
         thousands(len(pool.scans)),
         thousands(pool.n_voxels) if pool.is_learned else NONE,
-        f"{pool.name}.npz" if pool.is_learned else NONE,
+        pool.file if pool.is_learned else NONE,
     )
 
 
@@ -77,4 +77,4 @@ def _picture(out: Path, pool: Pool) -> Picture:
 
 
 def _file(out: Path, pool: Pool) -> Path:
-    return out / PRIORS / f"{pool.name}.npz"
+    return out / PRIORS / pool.file

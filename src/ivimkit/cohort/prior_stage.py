@@ -54,8 +54,7 @@ class PriorPlan:
     def sampling(self, tasks: Sequence[Task]) -> PriorPlan:
         """Return the plan that takes the samples of some scans, where there are none yet."""
         sampling = [replace(task, samples=True) for task in tasks]
-        left = [one for one in sampling if not one.ledger.is_done(one.subject, one.options)]
-        return replace(self, tasks=tuple(left))
+        return replace(self, tasks=tuple(one for one in sampling if not one.is_done))
 
 
 def plan_prior(

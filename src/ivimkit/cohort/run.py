@@ -89,7 +89,7 @@ class Plan:
 
     def without_done(self) -> Plan:
         """Return the plan without scans that are done, also if their prior was learned again."""
-        left = [one for one in self.tasks if not one.ledger.is_done(one.subject, one.options)]
+        left = [one for one in self.tasks if not one.is_done]
         kept = self.kept + len(self.tasks) - len(left)
         return replace(self, tasks=tuple(left), kept=kept)
 

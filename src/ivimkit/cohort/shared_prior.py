@@ -13,9 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
-from ivimkit import priors as all_priors
 from ivimkit.cohort.ledger import PRIORS
 from ivimkit.cohort.protocol import Protocol
 from ivimkit.cohort.scan_samples import SampleFile
@@ -28,6 +26,7 @@ from ivimkit.extend.prior import ChoosingPrior, Prior
 from ivimkit.extend.prior_table import COHORT, PriorTable
 from ivimkit.fitting.pooled_prior import SHARED, pooled_prior, sampled_x
 from ivimkit.fitting.prior_choice import with_prior
+from ivimkit.fitting.region_fits import WHOLE, regions_of
 from ivimkit.fitting.settings import FitSettings
 from ivimkit.io.checksum import sha256
 from ivimkit.io.prior_files import load_prior, write_prior
@@ -38,8 +37,6 @@ from ivimkit.writing import Files, write_files
 __all__ = ["Pool", "TakenPrior", "learn_pools", "read_pools", "taken_prior"]
 
 _FORMAT = "ivimkit prior of a cohort"
-_WHOLE = "all"
-"""Name of the region of scans without labels."""
 
 AnyPrior = PriorTable | ModelPrior
 
@@ -90,9 +87,14 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
         parts = [f"protocol-{self.number}"]
         if self.organ is not None:
             parts.append(f"organ-{self.organ}")
-        if self.region != _WHOLE:
+        if self.region != WHOLE:
             parts.append(f"label-{self.region}")
         return "_".join([*parts, "prior"])
+
+    @property
+    def file(self) -> str:
+        """Name of the file of the prior."""
+        return f"{self.name}.npz"
 
     @property
     def title(self) -> str:
@@ -100,7 +102,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
         parts = [f"protocol {self.number}"]
         if self.organ is not None:
             parts.append(self.organ)
-        if self.region != _WHOLE:
+        if self.region != WHOLE:
             parts.append(f"label {self.region}")
         return ", ".join(parts)
 
@@ -116,7 +118,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
             return f"no prior of {self.title}: {self.sentence}"
         return (
             f"prior of {self.title}: {thousands(self.n_voxels)} voxels of "
-            f"{several(len(self.scans), 'scan')}, {PRIORS}/{self.name}.npz"
+            f"{several(len(self.scans), 'scan')}, {PRIORS}/{self.file}"
         )
 
     def is_of(self, options: str) -> bool:
@@ -236,7 +238,7 @@ def _groups(
 def _write(priors: Mapping[str, AnyPrior], pools: Sequence[Pool], stage: Path) -> None:
     for pool in pools:
         if pool.name in priors:
-            path = stage / f"{pool.name}.npz"
+            path = stage / pool.file
             write_prior(path, priors[pool.name])
             pool = msgspec.structs.replace(pool, sha256=sha256(path))
         content = msgspec.json.format(msgspec.json.encode(pool), indent=1)
@@ -294,15 +296,13 @@ def taken_prior(task: Task, scan: SubjectScan) -> TakenPrior:
     priors: dict[str, Prior | AnyPrior] = {}
     files: list[Path] = []
     missing: list[str] = []
-    for region in _regions_of(scan):
+    for region in regions_of(scan.dwi.voxels(), scan.learning_labels()):
         pool = pools.get(region)
         if pool is not None and pool.is_learned:
-            files.append(task.out / PRIORS / f"{pool.name}.npz")
+            files.append(task.out / PRIORS / pool.file)
             priors[region] = _loaded(files[-1], pool.sha256)
             continue
-        fixed = replace(rule, organ=rule.organ or settings.organ).fixed
-        two_decays = settings.model.two_decays() is not None
-        priors[region] = fixed if two_decays or fixed.any_model else all_priors.get("flat")
+        priors[region] = rule.fixed_for(settings.model, settings.organ)
         missing.append(region)
     if files:
         return TakenPrior(priors, tuple(files), _told_of_regions(missing))
@@ -317,14 +317,6 @@ def _told_of_regions(missing: Sequence[str]) -> str:
         return ""
     which = f"region{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
     return f"prior {SHARED}: none of {which}, fitted with prior flat or that of the organ"
-
-
-def _regions_of(scan: SubjectScan) -> list[str]:
-    """Return the names of the regions that a fit of a scan has."""
-    labels = scan.learning_labels()
-    if labels is None:
-        return [_WHOLE]
-    return [f"{label:g}" for label in np.unique(labels[scan.dwi.mask])]
 
 
 @lru_cache(maxsize=32)

@@ -61,6 +61,11 @@ class Task:
         """Where account of it is kept."""
         return Ledger(self.out, SAMPLES if self.samples else "")
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it has been done, with the same inputs and options."""
+        return self.ledger.is_done(self.subject, self.options)
+
 
 @dataclass(frozen=True)
 class Outcome:

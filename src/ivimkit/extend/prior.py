@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -263,6 +263,21 @@ class ChoosingPrior(Prior, ABC):
     @abstractmethod
     def fixed(self) -> Prior:
         """The prior for too few voxels to learn from."""
+
+    def fixed_for(self, model: SignalModel, organ: str | None) -> Prior:
+        """Return the prior of a model for too few voxels to learn from.
+
+        Parameters
+        ----------
+        model : SignalModel
+            The model: organs have priors of two decays only.
+        organ : str, optional
+            Organ of the fit, if the prior names none.
+        """
+        named = self if self.organ is not None else replace(self, organ=organ)
+        if model.two_decays() is None and not named.fixed.any_model:
+            named = replace(named, organ=None)
+        return named.fixed
 
 
 def broad(frame: PriorTable, median: float) -> NDArray[np.float64]:

@@ -119,7 +119,7 @@ def histograms(
     for number, (shown, values, apart) in enumerate(drawn.values()):
         left, top = number % n_columns * right + _LEFT, number // n_columns * _DOWN + _TOP
         axes = page.place(left, top, _WIDTH, _HEIGHT)
-        _draw(axes, values, shown, apart if unreliable == "fade" else None)
+        _draw(axes, values, shown, apart if unreliable == "fade" and apart.n else None)
         if unreliable == "hide" and apart.n:
             left_out = f"{thousands(apart.n)} not reliable, left out"
             axes.set_title(left_out, fontsize=8, loc="left", color="0.35")
@@ -202,8 +202,7 @@ def _draw(
             label=_entry(name, numbers),
         )
         axes.axvline(numbers.median, color=colour, linewidth=0.9, linestyle=":")
-    apart = doubtful is not None and doubtful.n > 0
-    if doubtful is not None and doubtful.n:
+    if doubtful is not None:
         # Most of them are at one end: their bar must not flatten everything else.
         top = axes.get_ylim()[1] if total else None
         # Filled and behind: this is not a distribution of the tissue.
@@ -220,7 +219,7 @@ def _draw(
     axes.set_xlabel(shown.label)
     axes.set_ylabel("voxels (%)")
     axes.set_title(_beyond(beyond, total), fontsize=8, loc="right", color="0.35")
-    if total or apart:
+    if total or doubtful is not None:
         axes.legend(
             title="median",
             loc="upper left",

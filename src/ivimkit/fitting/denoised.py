@@ -155,11 +155,7 @@ def settings_for_denoised(settings: FitSettings, left: RemainingNoise) -> FitSet
     if isinstance(method, PosteriorMethod):
         rule = method.rule
         if isinstance(rule, ChoosingPrior):
-            named = rule if rule.organ is not None else replace(rule, organ=settings.organ)
-            fixed = named.fixed
-            if settings.model.two_decays() is None and not fixed.any_model:
-                fixed = replace(named, organ=None).fixed
-            method = replace(method, prior=fixed)
+            method = replace(method, prior=rule.fixed_for(settings.model, settings.organ))
         elif isinstance(method.prior, PriorTable) and method.prior.chooses:
             method = replace(method, prior=method.prior.alone())
         if method.wants_floor:

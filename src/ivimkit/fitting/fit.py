@@ -34,7 +34,6 @@ from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import Prior
 from ivimkit.extend.prior_table import PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.denoised import (
     check_denoised,
     fit_denoised,
@@ -50,7 +49,7 @@ from ivimkit.fitting.prior_choice import (
     prior_for,
     with_prior,
 )
-from ivimkit.fitting.region_fits import RegionFits
+from ivimkit.fitting.region_fits import RegionFits, regions_of
 from ivimkit.fitting.regularisation import with_weight
 from ivimkit.fitting.result import FitResult, Learned, Provenance
 from ivimkit.fitting.screen import screened
@@ -400,19 +399,9 @@ def _fit_once(
     as_fitted, of_floor = with_measured_floor(for_averages(settings.method, dwi), dwi, sigma)
     if isinstance(as_fitted, PosteriorMethod):
         settings = replace(settings, method=as_fitted)
-    sample = TrainingSample(
-        reader,
-        dwi.fit_bvals,
-        dwi.fit_counts,
-        _per_voxel(model, reader),
-        magnitude_noise(dwi, getattr(as_fitted, "coils", 1))
-        if sigma is None and as_fitted.measures_noise
-        else given,
-        threads,
-        dwi,
-        dwi.patterns(reader),
-        np.atleast_2d(fitted_x(model.variables, dwi)),
-    )
+    if sigma is None and as_fitted.measures_noise:
+        given = magnitude_noise(dwi, getattr(as_fitted, "coils", 1))
+    sample = TrainingSample.of(dwi, reader, _per_voxel(model, reader), given, threads)
     weighed, chosen = with_weight(as_fitted, sample)
     if weighed is not as_fitted:
         settings, as_fitted = replace(settings, method=weighed), weighed
@@ -568,7 +557,7 @@ def _regions(
     Their priors may be given; otherwise the method has to learn them.
     """
     if labels is None:
-        return {"all": np.arange(len(reader.index))}
+        return regions_of(reader, None)
     values = np.asarray(labels)
     if not (given or method.learns):
         raise OptionError(
@@ -584,8 +573,7 @@ def _regions(
         raise ShapeError(f"the labels have shape {values.shape}; expected the scan's {dwi.shape}")
     if not np.isfinite(values).all() or (values != np.round(values)).any():
         raise OptionError("the labels are not whole numbers; expected one number per region")
-    inside = reader.gather(values)
-    return {f"{label:g}": np.flatnonzero(inside == label) for label in np.unique(inside)}
+    return regions_of(reader, values)
 
 
 def as_dwi(

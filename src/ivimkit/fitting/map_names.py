@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-__all__ = ["MapsByName"]
+from numpy.typing import NDArray
+
+from ivimkit.errors import OptionError
+
+__all__ = ["MapsByName", "StoredMaps"]
 
 V = TypeVar("V")
 
@@ -19,3 +23,31 @@ class MapsByName(Mapping[str, V]):
         if name not in self:
             return default
         return self[name]
+
+
+class StoredMaps(MapsByName[NDArray[Any]]):
+    """Maps that are made from an array for each, in whatever form it is stored.
+
+    Parameters
+    ----------
+    stored : mapping of str to ndarray
+        The arrays.
+    """
+
+    def __init__(self, stored: Mapping[str, NDArray[Any]]) -> None:
+        self._stored = dict(stored)
+
+    def _of(self, name: str) -> NDArray[Any]:
+        """Return the array of a map."""
+        if name not in self._stored:
+            raise OptionError(f"there is no map {name!r}; there are {', '.join(self)}")
+        return self._stored[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._stored
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)

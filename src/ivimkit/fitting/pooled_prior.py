@@ -21,8 +21,8 @@ from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import ChoosingPrior
 from ivimkit.extend.prior_table import COHORT, NEIGHBOURS, PriorTable
 from ivimkit.extend.signal_model import SignalModel
-from ivimkit.fitting.decay_curves import fitted_x
 from ivimkit.fitting.fit import with_measured_floor
+from ivimkit.fitting.region_fits import regions_of
 from ivimkit.fitting.settings import FitSettings, sigma_values
 from ivimkit.fitting.training import (
     MIN_VOXELS,
@@ -175,7 +175,7 @@ def scan_sample(
     sample = _one_kind_of_voxels(dwi, model, threads)
     scale, is_given = _noise_of(sample, method, sigma)
     signals = {}
-    for name, positions in _regions(sample, labels).items():
+    for name, positions in regions_of(sample.reader, labels).items():
         drawn = sample.take(positions).drawn(MAX_SIGNALS, seed=_SEED)
         _, good = drawn.fitted(least_squares())
         signals[name] = _values(drawn.take(np.flatnonzero(good)))[:, sample.weight > 0.0] / scale
@@ -287,19 +287,8 @@ def _one_kind_of_voxels(dwi: DWI, model: SignalModel, threads: int | None) -> Tr
     """Return the voxels of a scan with the same weights as most others: nearly always all."""
     if dwi.weights_of_values is not None:
         dwi = dwi.without_unused()
-    reader = dwi.voxels()
-    x = np.atleast_2d(fitted_x(model.variables, dwi))
-    return TrainingSample(
-        reader,
-        dwi.fit_bvals,
-        dwi.fit_counts,
-        model,
-        np.full(1, np.nan),
-        threads,
-        dwi,
-        dwi.patterns(reader),
-        x,
-    ).of_one_pattern()
+    unknown = np.full(1, np.nan)
+    return TrainingSample.of(dwi, dwi.voxels(), model, unknown, threads).of_one_pattern()
 
 
 def _noise_of(
@@ -320,15 +309,6 @@ def _noise_of(
     if square.size < MIN_VOXELS:
         return math.sqrt(float(square.mean()) / degrees), False
     return math.sqrt(variance_distribution(square, degrees)[1]), False
-
-
-def _regions(sample: TrainingSample, labels: ArrayLike | None) -> dict[str, NDArray[np.intp]]:
-    """Return the positions of the voxels of every region, by the names that fits give them."""
-    if labels is None:
-        return {"all": np.arange(sample.n_voxels)}
-    reader = sample.reader
-    inside = np.asarray(labels).ravel(order=reader.order)[reader.index]
-    return {f"{label:g}": np.flatnonzero(inside == label) for label in np.unique(inside)}
 
 
 def _values(sample: TrainingSample) -> NDArray[np.float64]:
@@ -367,19 +347,9 @@ def _pooled(
             [np.tile(w, (len(part), 1)) for w, part in zip(weights, rows, strict=True)]
         ),
     )
-    reader = dwi.voxels()
     is_given = all(one.is_noise_given for one in samples)
-    return TrainingSample(
-        reader,
-        dwi.fit_bvals,
-        dwi.fit_counts,
-        model,
-        np.full(1, 1.0 if is_given else np.nan),
-        threads,
-        dwi,
-        dwi.patterns(reader),
-        np.atleast_2d(fitted_x(model.variables, dwi)),
-    )
+    noise = np.full(1, 1.0 if is_given else np.nan)
+    return TrainingSample.of(dwi, dwi.voxels(), model, noise, threads)
 
 
 def _spread(rows: NDArray[np.float64], most: int) -> NDArray[np.float64]:

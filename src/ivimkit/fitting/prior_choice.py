@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit import priors
 from ivimkit.extend.fit_method import FitMethod
 from ivimkit.extend.model_prior import ModelPrior
 from ivimkit.extend.prior import ChoosingPrior, Prior
@@ -88,15 +87,13 @@ def prior_for(
 
 
 def _prior_of_scan(
-    asked: ChoosingPrior, sample: TrainingSample, geometry: Geometry, organ: str | None
+    rule: ChoosingPrior, sample: TrainingSample, geometry: Geometry, organ: str | None
 ) -> tuple[Prior, dict[str, str]]:
     """Return the prior that prior auto stands for, and why."""
-    rule = asked if asked.organ is not None else replace(asked, organ=organ)
     if not _enough(sample):
-        prior = rule.fixed
-        if sample.model.two_decays() is None and not prior.any_model:
-            prior = priors.get("flat")
-        return prior, {"prior": f"{_BY_AUTO}too few voxels to learn from"}
+        return rule.fixed_for(sample.model, organ), {
+            "prior": f"{_BY_AUTO}too few voxels to learn from"
+        }
     if sample.model.two_decays() is not None and _near(sample, geometry, rule.local.reach):
         return rule.local, {"prior": f"{_BY_AUTO}{_NEAR}"}
     return rule.learned, {"prior": f"{_BY_AUTO}{_NOT_NEAR}"}

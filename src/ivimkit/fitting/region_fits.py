@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ivimkit.engine import Task, say_learning
 from ivimkit.errors import OptionError
@@ -24,8 +24,28 @@ from ivimkit.fitting.voxel_fits import Fits, VoxelFits
 from ivimkit.fitting.voxel_lattices import LogMoments
 from ivimkit.methods._posterior import PosteriorMethod
 from ivimkit.scan.geometry import Geometry
+from ivimkit.scan.voxel_reader import VoxelReader
 
-__all__ = ["RegionFits"]
+__all__ = ["WHOLE", "RegionFits", "regions_of"]
+
+WHOLE = "all"
+"""Name of the region of a fit without labels."""
+
+
+def regions_of(reader: VoxelReader, labels: ArrayLike | None) -> dict[str, NDArray[np.intp]]:
+    """Return the positions of the voxels of each region, ascending, by its name.
+
+    Parameters
+    ----------
+    reader : VoxelReader
+        The voxels.
+    labels : array_like of int, shape (...), optional
+        The region of each voxel of the scan; one region without.
+    """
+    if labels is None:
+        return {WHOLE: np.arange(reader.n_voxels)}
+    inside = reader.gather(np.asarray(labels))
+    return {f"{label:g}": np.flatnonzero(inside == label) for label in np.unique(inside)}
 
 
 @dataclass(frozen=True, eq=False)

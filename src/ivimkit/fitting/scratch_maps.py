@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ivimkit.errors import OptionError
-from ivimkit.fitting.map_names import MapsByName
+from ivimkit.fitting.map_names import StoredMaps
 from ivimkit.fitting.slabs import Slab
 from ivimkit.status import FitStatus
 from ivimkit.writing import ScratchArray, check_scratch
@@ -21,35 +20,21 @@ __all__ = ["ScratchMaps", "ScratchWriter"]
 _BYTES_PER_NUMBER = 4
 
 
-class ScratchMaps(MapsByName[NDArray[Any]]):
+class ScratchMaps(StoredMaps):
     """Maps that are on disk, as float32, and are read where they are looked at.
 
     Parameters
     ----------
-    arrays : mapping of str to ndarray, shape (...)
+    stored : mapping of str to ndarray, shape (...)
         The maps.
     """
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        self._arrays = dict(arrays)
-
     def __getitem__(self, name: str) -> NDArray[Any]:
-        if name not in self._arrays:
-            raise OptionError(f"there is no map {name!r}; there are {', '.join(self)}")
-        return self._arrays[name]
+        return self._of(name)
 
     def within(self, box: tuple[slice, ...]) -> dict[str, NDArray[np.float64]]:
         """Return the maps inside a box of voxels."""
-        return {name: np.array(own[box], np.float64) for name, own in self._arrays.items()}
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._arrays
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
-
-    def __len__(self) -> int:
-        return len(self._arrays)
+        return {name: np.array(own[box], np.float64) for name, own in self._stored.items()}
 
 
 class ScratchWriter:

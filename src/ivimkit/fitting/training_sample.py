@@ -69,6 +69,28 @@ class TrainingSample:
     patterns: Patterns | None = None
     x: NDArray[np.float64] | None = None
 
+    @classmethod
+    def of(
+        cls,
+        dwi: DWI,
+        reader: VoxelReader,
+        model: SignalModel,
+        sigma: NDArray[np.float64],
+        threads: int | None = None,
+    ) -> TrainingSample:
+        """Return the voxels of a scan that a reader gives."""
+        return cls(
+            reader,
+            dwi.fit_bvals,
+            dwi.fit_counts,
+            model,
+            sigma,
+            threads,
+            dwi,
+            dwi.patterns(reader),
+            np.atleast_2d(fitted_x(model.variables, dwi)),
+        )
+
     @property
     def n_voxels(self) -> int:
         """Number of voxels."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivimkit.errors import OptionError
-from ivimkit.fitting.map_names import MapsByName
+from ivimkit.fitting.map_names import StoredMaps
 
 __all__ = ["VoxelMaps"]
 
 
-class VoxelMaps(MapsByName[NDArray[np.float64]]):
+class VoxelMaps(StoredMaps):
     """Maps stored as one value per fitted voxel and expanded to the volume on request.
 
     Parameters
@@ -36,16 +35,15 @@ class VoxelMaps(MapsByName[NDArray[np.float64]]):
         shape: tuple[int, ...],
         order: str,
     ) -> None:
-        self._columns = dict(columns)
+        super().__init__(columns)
         self._index = index
         self._shape = shape
         self._order: Any = order
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
-        if name not in self._columns:
-            raise OptionError(f"there is no map {name!r}; there are {', '.join(self)}")
+        values = self._of(name)
         flat = np.full(int(np.prod(self._shape)), np.nan)
-        flat[self._index] = self._columns[name]
+        flat[self._index] = values
         return flat.reshape(self._shape, order=self._order)
 
     def at(self, voxel: tuple[int, ...]) -> dict[str, float]:
@@ -54,8 +52,8 @@ class VoxelMaps(MapsByName[NDArray[np.float64]]):
         flat = int(np.ravel_multi_index(voxel, self._shape, order=order)) if voxel else 0
         place = int(np.searchsorted(self._index, flat))
         if place == len(self._index) or self._index[place] != flat:
-            return dict.fromkeys(self._columns, np.nan)
-        return {name: float(column[place]) for name, column in self._columns.items()}
+            return dict.fromkeys(self._stored, np.nan)
+        return {name: float(column[place]) for name, column in self._stored.items()}
 
     def within(self, box: tuple[slice, ...]) -> dict[str, NDArray[np.float64]]:
         """Return the maps inside a box of voxels, without expanding any of them."""
@@ -65,14 +63,5 @@ class VoxelMaps(MapsByName[NDArray[np.float64]]):
         place = np.minimum(np.searchsorted(self._index, flat), len(self._index) - 1)
         found = self._index[place] == flat
         return {
-            name: np.where(found, column[place], np.nan) for name, column in self._columns.items()
+            name: np.where(found, column[place], np.nan) for name, column in self._stored.items()
         }
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._columns
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)

@@ -21,6 +21,7 @@ from ivimkit.addresses import is_address, public
 from ivimkit.errors import FileFormatError
 from ivimkit.io.image_stem import stem_of_name
 from ivimkit.io.remote_files import content_of, file_system, reached
+from ivimkit.io.stored_array import INSIDE
 
 __all__ = [
     "address_of",
@@ -33,8 +34,6 @@ __all__ = [
     "with_files_beside",
 ]
 
-# With what comes after `::`, the place inside a file or store.
-_INSIDE = "::"
 _STORES = (".zarr", ".zarr/")
 _UNSAFE = re.compile(r"[^\w.@=+,-]")
 _BESIDE = (
@@ -85,7 +84,7 @@ def local_path(given: str | PathLike[str]) -> Path:
         return Path(given)
     if given.lower().startswith("file://"):
         return Path(unquote(urlsplit(given).path))
-    address, inside, rest = given.partition(_INSIDE)
+    address, inside, rest = given.partition(INSIDE)
     with _COPIES.lock:
         if _COPIES.folder is None:
             _COPIES.folder = Path(tempfile.mkdtemp(prefix="ivimkit-copies-"))

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,7 @@ def open_zarr(path: Path, inside: str = "") -> StoredArray:
         with untrusted(lambda why: _not_zarr(name, why)):
             found = of_zarr(zarr.open(store=store, mode="r"), name, inside)
         stored = None
-    about = {**vars(found), "bytes_stored": stored}
-    return StoredArray(**about)
+    return replace(found, bytes_stored=stored)
 
 
 def of_zarr(node: Any, name: str, inside: str = "") -> StoredArray:

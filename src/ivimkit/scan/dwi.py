@@ -16,7 +16,7 @@ from ivimkit.rounding import thousands, times
 from ivimkit.scan.acquisition import Acquisition, Series, Shell
 from ivimkit.scan.geometry import Geometry
 from ivimkit.scan.history import NO_HISTORY, History
-from ivimkit.scan.lazy_signal import LazySignal, as_lazy, is_lazy
+from ivimkit.scan.lazy_signal import LazyArray, LazySignal, as_lazy, is_lazy
 from ivimkit.scan.slab_reader import SlabReader
 from ivimkit.scan.source import Source
 from ivimkit.scan.source_context import SourceContext
@@ -1045,10 +1045,10 @@ def _checked_signal(signal: ArrayLike) -> NDArray[Any]:
 
 def _held(signal: ArrayLike) -> NDArray[Any]:
     """Return the signal as an array of numpy, or as one that is read when it is needed."""
-    given: Any = signal
-    if is_lazy(given) and as_lazy(given) is None:
-        given = LazySignal(given)
-    return np.asarray(signal) if as_lazy(given) is None else cast("NDArray[Any]", given)
+    lazy = as_lazy(signal)
+    if lazy is None and is_lazy(signal):
+        lazy = LazySignal(cast("LazyArray", signal))
+    return np.asarray(signal) if lazy is None else cast("NDArray[Any]", lazy)
 
 
 def _not_finite(stored: NDArray[Any], volumes: NDArray[np.intp]) -> NDArray[np.bool_] | None:

@@ -312,14 +312,14 @@ class BidsRun:
         needed = cohort.memory_for(found.subjects, processors)
         command = _without_option(shlex.split(command_line(self.ctx)), "--slurm")
         group = ["ivimkit", "bids", str(self.dataset), str(self.out), "group"]
-        script = cohort.slurm_scripts if self.setup.prior == SHARED else cohort.slurm_script
-        return script(
+        return cohort.slurm_script(
             command,
             group,
             n_scans=len(found.subjects),
             scans_per_part=scans_per_part,
             cpus=processors,
             memory_mb=self.machine.mem_mb or needed,
+            shares_prior=self.setup.prior == SHARED,
         )
 
     def _say_done(self, outcome: cohort.Outcome, number: int, total: int) -> None:
