@@ -28,6 +28,9 @@ FLAGS = (
     "--disable-gpu-rasterization",
 )
 
+# On a busy machine with two cores a page may need half a minute.
+MAX_WAIT_MS = 90_000
+
 
 @dataclass
 class Visit:
@@ -87,6 +90,7 @@ def _windows(browser: Any) -> Iterator[Callable[..., Visit]]:
 
     def open_page(address: str | Path, **options: Any) -> Visit:
         context = browser.new_context(**options)
+        context.set_default_timeout(MAX_WAIT_MS)
         contexts.append(context)
         seen = Visit(context.new_page())
         seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))

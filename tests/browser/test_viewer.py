@@ -436,8 +436,8 @@ def test_the_flip_book_shows_the_volumes_one_after_the_other(page: Any, dwi: ik.
     page.keyboard.press("v")
     flip = page.get_by_test_id("flip")
     assert flip.get_attribute("aria-pressed") == "true"
-    while "volume/1" not in (flipped := page.evaluate("window.flipped")):
-        page.wait_for_timeout(50)
+    page.wait_for_function("() => window.flipped.includes('volume/1')")
+    flipped = page.evaluate("window.flipped")
     # After the last one comes the first.
     order = [name for name, _ in itertools.groupby(flipped) if name != "volume/24"]
     assert order[:3] == ["volume/25", "volume/0", "volume/1"]
@@ -463,6 +463,64 @@ def test_the_flip_book_shows_the_volumes_one_after_the_other(page: Any, dwi: ik.
     page.keyboard.press("b")
     page.wait_for_selector("[data-testid=flip][aria-pressed=false]")
     assert page.evaluate("window.ivimkit.viewer.base") == "scan/0"
+
+
+_HOLD = r"""() => {
+  const fetched = window.fetch;
+  const held = (window.held = {});
+  window.letGo = () => { window.fetch = fetched; };
+  window.fetch = (url, how) => {
+    const found = /single\/(1[1-5])\.nii/.exec(url);
+    if (!found) return fetched(url, how);
+    return new Promise((done) => { held[found[1]] = () => done(fetched(url, how)); });
+  };
+}"""
+
+_RELEASE = """async (number) => {
+  const { viewer } = window.ivimkit;
+  window.held[number]();
+  await viewer.volume(`volume/${number}`);
+  return viewer.base;
+}"""
+
+
+def test_the_volume_asked_for_last_is_shown(page: Any) -> None:
+    # Volumes that come late: each press of a key counts, and what is chosen meanwhile stands.
+    def press(key: str) -> None:
+        page.locator("[data-testid=view-0] canvas[tabindex]").focus()
+        page.keyboard.press(key)
+
+    def ask(number: int, key: str) -> None:
+        press(key)
+        page.wait_for_function("(number) => number in window.held", arg=number)
+
+    def release(number: int) -> str:
+        return str(page.evaluate(_RELEASE, number))
+
+    base = page.get_by_test_id("base")
+    page.get_by_test_id("flip-rate").select_option("16")
+    base.select_option("volume/10")
+    page.wait_for_selector('[data-testid=legend-base]:has-text("volume 10,") output[data-value]')
+    page.evaluate(_HOLD)
+    ask(11, "n")
+    ask(12, "n")
+    assert (release(12), release(11)) == ("volume/12", "volume/12")
+    ask(13, "n")
+    base.select_option("volume/3")
+    assert release(13) == "volume/3"
+    base.select_option("volume/13")
+    ask(14, "v")
+    press("v")
+    base.select_option("volume/4")
+    assert release(14) == "volume/4"
+    # Stopped and started again while a volume is on its way: one run goes on, not two.
+    base.select_option("volume/14")
+    ask(15, "v")
+    press("v")
+    press("v")
+    assert release(15) == "volume/15"
+    press("v")
+    page.evaluate("window.letGo()")
 
 
 def test_volumes_as_fitted_and_as_acquired(

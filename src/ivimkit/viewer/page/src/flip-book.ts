@@ -17,6 +17,10 @@ export class FlipBook {
   private readonly play: HTMLButtonElement;
   private readonly both: boolean;
   private playing = false;
+  /** Which run through the volumes this is: an earlier one may still be waiting. */
+  private run = 0;
+  /** The volume that is being fetched, and the image that is shown until it is there. */
+  private coming: { key: string; shown: string } | null = null;
   /** Why the scan before the steps is not there; it is said once. */
   private why: string | null;
 
@@ -47,8 +51,9 @@ export class FlipBook {
 
   /** Show the next volume, or the previous one; after the last one comes the first. */
   async step(by: number): Promise<void> {
+    const key = this.next(by);
     this.stop();
-    await this.show(this.next(by));
+    await this.show(key);
   }
 
   /** Change between the volumes as fitted and as acquired. */
@@ -69,12 +74,18 @@ export class FlipBook {
     return this.scans.value as Flipped;
   }
 
+  /** Where the flip-book is open: at the volume that was asked for last, even if it is still being fetched. */
+  private get open(): string {
+    const { base } = this.viewer;
+    return this.coming?.shown === base ? this.coming.key : base;
+  }
+
   /** Show the same volume of the scan that was chosen, or its first one. */
   private async follow(): Promise<void> {
     const { fitted, acquired } = this.keys;
     const own = this.keys[this.which];
     const shown = this.which === "fitted" ? acquired : fitted;
-    const now = fitted.length === acquired.length ? shown.indexOf(this.viewer.base) : -1;
+    const now = fitted.length === acquired.length ? shown.indexOf(this.open) : -1;
     // While it plays, the next volume is already that of the other scan.
     if (!this.playing) await this.show(own[Math.max(0, now)]);
   }
@@ -92,6 +103,7 @@ export class FlipBook {
 
   private stop(): void {
     this.playing = false;
+    this.coming = null;
     this.play.setAttribute("aria-pressed", "false");
   }
 
@@ -99,35 +111,43 @@ export class FlipBook {
     this.complain();
     this.playing = true;
     this.play.setAttribute("aria-pressed", "true");
-    while (this.playing) {
+    const run = ++this.run;
+    while (this.playing && this.run === run) {
       const start = performance.now();
       const key = this.next(1);
       await this.show(key);
       const left = 1000 / Number(this.rates.value) - (performance.now() - start);
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, left)));
       // Somebody has chosen another image.
-      if (this.viewer.base !== key) this.stop();
+      if (this.run === run && this.viewer.base !== key) this.stop();
     }
   }
 
   private next(by: number): string | undefined {
     const { fitted, acquired } = this.keys;
     const keys = this.keys[this.which];
-    let now = keys.indexOf(this.viewer.base);
+    let now = keys.indexOf(this.open);
     // The scan has been changed: go on with its next volume.
-    if (now < 0 && fitted.length === acquired.length) now = (this.which === "fitted" ? acquired : fitted).indexOf(this.viewer.base);
+    if (now < 0 && fitted.length === acquired.length) now = (this.which === "fitted" ? acquired : fitted).indexOf(this.open);
     return keys[now < 0 ? (by > 0 ? 0 : keys.length - 1) : (now + by + keys.length) % keys.length];
   }
 
   private async show(key: string | undefined): Promise<void> {
     if (!key) return;
+    const asked = { key, shown: this.viewer.base };
+    this.coming = asked;
+    // Something else may be asked for, here or elsewhere, while this one is being fetched.
+    const wanted = (): boolean => this.coming === asked && this.viewer.base === asked.shown;
     try {
       await this.viewer.volume(key);
     } catch (error) {
+      if (!wanted()) return;
       this.stop();
       this.viewer.fail(error);
       return;
     }
+    if (!wanted()) return;
+    this.coming = null;
     // A map on it would hide what moves.
     for (const view of this.viewer.views) if (view.visible) this.viewer.setVisible(view, false);
     await this.viewer.setBase(key);
