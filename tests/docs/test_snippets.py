@@ -47,8 +47,10 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stored = np.rint(made.dwi.signal).astype(np.uint16)
     study = Made(stored, made.dwi.acquisition.bvals, affine=made.dwi.affine)
     save(slices(study), folder / "study")
-    # Slices are read in the order of the normal.
-    turned, geometry = made.labels[:, :, ::-1], ik.load(folder / "study").geometry
+    # Slices are read in the order of the normal. Few regions: a structured report takes a second
+    # for each.
+    few = np.where(made.labels <= 2, made.labels, 0)
+    turned, geometry = few[:, :, ::-1], ik.load(folder / "study").geometry
     save_map(turned, folder / "regions.nii.gz", geometry)
     _save_dataset(folder / "data", made)
     for patient in ("patient1", "patient2"):
