@@ -73,13 +73,15 @@ class _Kind:
 
 def measure(settings: Settings, kinds: Sequence[str] = ()) -> Findings:
     """Kill each kind of process, fill the disk, and compare what comes out in the end."""
-    rows = _earlier_rows() if kinds else {}
+    rows: dict[str, list[Cell]] = {}
     with TemporaryDirectory(prefix="ivimkit-kills-") as folder:
         for name in kinds or _KINDS:
             print(f"kills: {_KINDS[name].title} ...", flush=True)
             row = _KINDS[name].measure(Path(folder), full=settings.full)
             rows[_KINDS[name].title] = [*row, commit()]
             print(*row, flush=True)
+    if kinds:
+        rows = {**_earlier_rows(), **rows}
     known = [rows[kind.title] for kind in _KINDS.values() if kind.title in rows]
     faults = sum(int(cell or 0) for row in known for cell in row[3:6])
     return Findings(
