@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,7 @@ from ivimkit.cohort.task import Task
 
 _SHAPE = (64, 42, 10)
 _FEW, _MANY, _FULL_MANY = 8, 24, 48
-_FULL_ROUNDS = 3
+_FULL_ROUNDS = 2
 _WORKERS = 2
 _MIN_SHARE = 0.95
 _OWN = "seconds of the first process: "
@@ -40,7 +40,6 @@ class _Way:
     fit: Fit
     like: str
     is_target: bool = False
-    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,7 @@ def measure(settings: Settings) -> Findings:
                 print(f"throughput: {name}, round {k + 1} of {rounds} ...", flush=True)
                 for n in (_FEW, many):
                     done = _run(name, root, Path(folder) / f"{name}{k}-{n}", n)
+                    print(f"{n} scans: {done.seconds:.1f} s, CPU {done.cpu:.1f} s", flush=True)
                     runs.setdefault((name, n), []).append(done)
     costs = {
         name: _Cost.per_scan(runs[name, _FEW], runs[name, many], many - _FEW) for name in _WAYS
@@ -130,7 +130,7 @@ def measure(settings: Settings) -> Findings:
 
 def _run(name: str, root: Path, out: Path, number: int) -> _Cost:
     words = ["-m", "benchmarks.throughput", "--way", name, str(root), str(out), str(number)]
-    done = run_tree([sys.executable, *words], variables=_WAYS[name].variables)
+    done = run_tree([sys.executable, *words])
     own = float(done.output.rpartition(_OWN)[2].split()[0])
     return _Cost(done.seconds, done.cpu_seconds, done.cpu_seconds - own)
 
@@ -194,12 +194,6 @@ _WAYS = {
     "bare": _Way("bare processes (ProcessPoolExecutor.map)", _bare, "bare"),
     "cohort": _Way("ivimkit.cohort.run", _cohort, "bare", is_target=True),
     "dask": _Way("ivimkit.cohort.run on Dask", _dask, "bare", is_target=True),
-    "dask_memory": _Way(
-        "the same, memory of workers watched once a second",
-        _dask,
-        "bare",
-        variables={"DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "1s"},
-    ),
     "bare_apart": _Way("a bare process with a core of its own", _bare_apart, "bare_apart"),
     "dask_apart": _Way(
         "a worker of Dask with a core of its own", _dask_apart, "bare_apart", is_target=True
