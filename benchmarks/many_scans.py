@@ -119,6 +119,10 @@ def measure(settings: Settings) -> Findings:
                 None,
             ),
         ],
+        notes=[
+            "A voxel does not cost the same in scans of all sizes: the hours are as far "
+            "off as the model is at the middle size."
+        ],
     )
 
 

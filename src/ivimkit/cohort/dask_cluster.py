@@ -16,6 +16,7 @@ from importlib.metadata import version
 from shlex import quote
 from typing import Any
 
+from ivimkit.cohort.dask_upkeep import light_upkeep
 from ivimkit.cohort.one_subject import fit_subject, warm_up
 from ivimkit.cohort.task import Outcome, Task
 from ivimkit.errors import InputError, OptionError
@@ -125,7 +126,8 @@ def dask_workers(address: str, *, portable_bits: bool = False) -> Iterator[DaskW
         if portable_bits:
             _make_portable(client)
         _tell_of_the_first_death(client)
-        yield DaskWorkers(client, len(threads), min(threads), distributed.KilledWorker)
+        with light_upkeep(client):
+            yield DaskWorkers(client, len(threads), min(threads), distributed.KilledWorker)
     finally:
         client.close()
         _log.setLevel(own_level)

@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 import traceback
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -22,6 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 from types import FrameType
 
+from ivimkit.cohort.bundles import Bundles
 from ivimkit.cohort.ledger import FAILED, RUNNING, Entry
 from ivimkit.cohort.one_subject import fit_subject, warm_up
 from ivimkit.cohort.task import Outcome, Task
@@ -30,6 +30,7 @@ from ivimkit.errors import InputError
 __all__ = ["outcomes_by", "outcomes_here", "outcomes_in_processes"]
 
 Work = Callable[[Task], Outcome]
+_Answer = Future[list[Outcome]]
 
 _ENDING, _FITTING = threading.Event(), threading.Event()
 """In a worker: whether it was told to end, and whether it is fitting a scan."""
@@ -56,6 +57,7 @@ def outcomes_by(
     n_workers: int,
     work: Work = fit_subject,
     died: type[Exception] | tuple[()] = (),
+    bundle_s: float = 0.0,
 ) -> Generator[Outcome, None, None]:
     """Yield outcomes of scans fitted by any executor, as they come.
 
@@ -71,6 +73,8 @@ def outcomes_by(
         What a worker does with a task.
     died : type of Exception, optional
         What the executor raises for a task whose worker has ended. It is tried again at the end.
+    bundle_s : float
+        How long the tasks of one call of the executor shall take, seconds; with 0 it is one task.
 
     Raises
     ------
@@ -79,36 +83,45 @@ def outcomes_by(
     BrokenProcessPool
         If a worker died.
     """
-    waiting, running = deque(tasks), dict[Future[Outcome], Task]()
+    places = _AHEAD * n_workers
+    waiting, running = Bundles(tasks, places, bundle_s), dict[_Answer, tuple[Task, ...]]()
     suspects: list[Task] = []
     try:
         while waiting or running:
-            while waiting and len(running) < _AHEAD * n_workers:
-                task = waiting.popleft()
-                running[executor.submit(work, task)] = task
+            while waiting and len(running) < places:
+                bundle = waiting.take()
+                running[executor.submit(_fit_all, work, bundle)] = bundle
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                task = running.pop(future)
-                if _has_died(future, died):
-                    suspects.append(task)
+                bundle = running.pop(future)
+                error = _error_of(future, died)
+                if error is None:
+                    waiting.learn(future.result())
+                    yield from future.result()
+                elif isinstance(error, died) or len(bundle) > 1:
+                    suspects += bundle
                 else:
-                    yield _outcome_of(future, task, died)
-        # A worker takes with it what waits for it, too: only one that ends another one, alone,
-        # is to blame.
+                    yield _failed(bundle[0], _internal(error))
+        # A worker takes with it what waits for it, too, and a fault what is in the same bundle:
+        # only one that does so again, alone, is to blame. Others may have been done before.
         for task in suspects:
-            yield _outcome_of(executor.submit(work, task), task, died)
+            future = executor.submit(_fit_all, work, (task,))
+            error = _error_of(future, died)
+            if error is None:
+                yield from future.result()
+            else:
+                yield _failed(task, _KILLED if isinstance(error, died) else _internal(error))
     finally:
         for future in running:
             future.cancel()
 
 
-def _has_died(future: Future[Outcome], died: type[Exception] | tuple[()]) -> bool:
-    """Return whether the worker of a task has ended."""
-    return not future.cancelled() and isinstance(future.exception(), died)
+def _fit_all(work: Work, tasks: Sequence[Task]) -> list[Outcome]:
+    return [work(task) for task in tasks]
 
 
-def _outcome_of(future: Future[Outcome], task: Task, died: type[Exception] | tuple[()]) -> Outcome:
-    """Return how a task ended; a fault of ivimkit in one scan does not stop the others."""
+def _error_of(future: _Answer, died: type[Exception] | tuple[()]) -> BaseException | None:
+    """Return why a call failed, which does not stop others; raise what concerns all."""
     try:
         error = future.exception()
     except CancelledError:
@@ -116,18 +129,19 @@ def _outcome_of(future: Future[Outcome], task: Task, died: type[Exception] | tup
             "the workers have gone before all scans were fitted; expected them to stay. What is "
             "done is kept: start the same command again to go on"
         ) from None
-    if error is None:
-        return future.result()
-    if isinstance(error, died):
-        return _failed(task, _KILLED)
+    if error is None or isinstance(error, died):
+        return error
     if isinstance(error, InputError | OSError | BrokenProcessPool) or not isinstance(
         error, Exception
     ):
         raise error
-    return _failed(
-        task,
+    return error
+
+
+def _internal(error: BaseException) -> str:
+    return (
         f"internal error: {type(error).__name__}: {error}. This is a bug in ivimkit, not a fault "
-        "of the data. Please report it",
+        "of the data. Please report it"
     )
 
 

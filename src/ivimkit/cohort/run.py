@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ivimkit.cohort.bundles import BUNDLE_S
 from ivimkit.cohort.dask_cluster import DaskWorkers, fit_by_worker
 from ivimkit.cohort.dataset_files import INDEX, write_dataset_files
 from ivimkit.cohort.ledger import FAILED, Ledger
@@ -279,7 +280,7 @@ def _outcomes(
         if tasks:
             workers.warm_up(tasks[0])
         return outcomes_by(
-            workers.executor(), tasks, workers.n_workers, fit_by_worker, workers.died
+            workers.executor(), tasks, workers.n_workers, fit_by_worker, workers.died, BUNDLE_S
         )
     if executor is not None:
         return outcomes_by(executor, tasks, max(1, processes))

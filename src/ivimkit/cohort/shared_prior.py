@@ -136,14 +136,21 @@ def read_pools(out: Path) -> tuple[Pool, ...]:
     """
     found = []
     for path in sorted((out / PRIORS).glob("*_prior.json")):
-        try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Pool))
-        except msgspec.MsgspecError as error:
-            raise FileFormatError(
-                f"{path} cannot be read ({error}); expected what a prior of the cohort was "
-                "learned from. Learn the priors again (--overwrite)"
-            ) from None
+        stat = path.stat()
+        found.append(_read_pool(path, stat.st_mtime_ns, stat.st_ino))
     return tuple(sorted(found, key=lambda pool: (pool.number, pool.region)))
+
+
+@lru_cache(maxsize=1024)
+def _read_pool(path: Path, modified_ns: int, inode: int) -> Pool:
+    """Read a file, once for all scans that are fitted in a process while it stays the same."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Pool)
+    except msgspec.MsgspecError as error:
+        raise FileFormatError(
+            f"{path} cannot be read ({error}); expected what a prior of the cohort was "
+            "learned from. Learn the priors again (--overwrite)"
+        ) from None
 
 
 def learn_pools(

@@ -53,6 +53,16 @@ def made_dataset(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def cluster():
+    """A Dask cluster: a scheduler, and two workers in processes of their own."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+    ) as made:
+        yield made
+
+
 @pytest.fixture
 def dataset(made_dataset, tmp_path):
     """A copy that a test may change."""

@@ -14,15 +14,6 @@ from unit.cohort.conftest import without_times
 RECIPE = Recipe.of(method="segmented", report=False)
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
-    ) as made:
-        yield made
-
-
 def test_a_cluster_writes_the_same_bytes(cluster, made_dataset, bids, tmp_path):
     shown = bids(made_dataset, "participant", "--dask", cluster.scheduler_address)
     assert "2 at a time, 1 thread each" in shown
@@ -32,6 +23,39 @@ def test_a_cluster_writes_the_same_bytes(cluster, made_dataset, bids, tmp_path):
     # Started again, nothing is left to do.
     again = bids(made_dataset, "participant", "--dask", cluster.scheduler_address)
     assert "6 done before" in again
+
+
+def test_workers_do_less_besides_while_a_run_goes_on(cluster):
+    def intervals(dask_worker=None, dask_scheduler=None):
+        periodic = (dask_worker or dask_scheduler).periodic_callbacks
+        return [periodic[key].callback_time for key in ("tick", "profile") if key in periodic]
+
+    def faults():
+        import resource
+
+        import numpy as np
+
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(50):
+            np.ones(100_000)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    def seen(client):
+        workers, nannies = (client.run(intervals, nanny=nanny) for nanny in (False, True))
+        found = [*workers.values(), *nannies.values(), client.run_on_scheduler(intervals)]
+        return found, min(client.run(faults).values())
+
+    with cluster.get_client() as client:
+        client.wait_for_workers(2)
+        usual, many = seen(client)
+        with dask_workers(cluster.scheduler_address):
+            rare, few = seen(client)
+        assert seen(client)[0] == usual
+    assert usual == [[20, 10]] * 2 + [[20]] * 3
+    assert rare == [[1000, 1000]] * 2 + [[1000]] * 3
+    # Each array of 800 kB is of new pages, or of those of the last one.
+    assert many > 50 * 190
+    assert few < 1000
 
 
 def test_a_scan_that_ends_its_workers_fails_alone(cluster, made_dataset, tmp_path):

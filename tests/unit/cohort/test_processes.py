@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import ClassVar
 
 from ivimkit.cohort import Ledger, Recipe, find_bids, plan
-from ivimkit.cohort.processes import outcomes_in_processes
+from ivimkit.cohort.processes import outcomes_by, outcomes_in_processes
+from ivimkit.cohort.task import Outcome
 from killer_recipe import KillerRecipe
 from unit.cohort.conftest import without_times
 
@@ -27,6 +30,35 @@ def test_a_scan_that_ends_its_process_fails_alone(made_dataset, tmp_path):
     )
     entry = Ledger(tmp_path / "out").read(killer.subject.name)
     assert "ended twice without a word" in entry.sentence
+
+
+def test_a_fault_in_a_bundle_is_that_of_one_scan(made_dataset, tmp_path):
+    planned = plan(find_bids(made_dataset), tmp_path / "out", RECIPE, n_procs=1)
+    names = [task.subject.name for task in planned.tasks]
+    calls = []
+
+    def work(task):
+        calls.append(task.subject.name)
+        if task.subject.name == names[3]:
+            raise ZeroDivisionError
+        return Outcome(task.subject.name, "done", seconds=0.1)
+
+    class Here:
+        """An executor that does at once what it is sent, and keeps account of it."""
+
+        sizes: ClassVar = []
+
+        def submit(self, function, *args):
+            self.sizes.append(len(args[-1]))
+            with ThreadPoolExecutor(1) as one:
+                return one.submit(function, *args)
+
+    found = {one.name: one for one in outcomes_by(Here(), planned.tasks, 1, work, bundle_s=60)}
+    assert Here.sizes == [1, 1, 2, 1, 1, 1, 1]
+    # What was in the bundle of the fault is done, or tried, again by itself.
+    assert calls == [*names[:4], *names[4:], *names[2:4]]
+    assert [found[name].state for name in names] == ["done"] * 3 + ["failed"] + ["done"] * 2
+    assert "ZeroDivisionError" in found[names[3]].sentence
 
 
 def test_a_run_that_is_killed_goes_on_with_the_same_bytes(made_dataset, bids, tmp_path):

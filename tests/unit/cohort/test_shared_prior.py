@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import ivimkit as ik
-from ivimkit.cohort import Ledger, Part, Recipe, find_bids, plan, run
+from ivimkit.cohort import Ledger, Part, Recipe, dask_workers, find_bids, plan, run
 from ivimkit.cohort.protocol import Protocol
 from ivimkit.errors import InputError, OptionError
 from unit.cohort.conftest import without_times
@@ -78,6 +78,24 @@ def test_any_workers_in_any_order_give_the_same_bytes(source, recipe, whole, tmp
     assert PRIOR in expected
     for out in (threads, processes):
         assert without_times(out) == expected
+
+
+def test_workers_of_dask_take_the_same_samples_and_write_the_same_bytes(
+    source, recipe, whole, cluster, tmp_path
+):
+    def samples(home):
+        return {
+            one.name: one.read_bytes() for one in (home / ".ivimkit" / "samples").glob("*.npz")
+        }
+
+    # The prior is known, as learning it takes as long as all else; it follows from the samples.
+    out = tmp_path / "dask"
+    shutil.copytree(whole / "priors", out / "priors")
+    with dask_workers(cluster.scheduler_address) as workers:
+        run(planned(source, out, recipe), executor=workers)
+    assert len(samples(out)) == 4
+    assert samples(out) == samples(whole)
+    assert without_times(out) == without_times(whole)
 
 
 def test_the_prior_is_drawn_named_and_in_every_record(whole):
