@@ -83,7 +83,8 @@ def measure(settings: Settings) -> Findings:
             "when it needs the room",
         },
         checked="all files of maps in slabs are the same, byte for byte, as of the whole; the "
-        "numbers in Zarr are those of the files; of the large one the maps of some slices are those of a fit of these slices alone.",
+        "numbers in Zarr are those of the files; of the large one the maps of some slices are "
+        "those of a fit of these slices alone.",
         tables=[
             Table(
                 "40 volumes, 2 threads",
